@@ -1,0 +1,96 @@
+//! A file system as `COPY` and `ADD` see it: paths and what is known of them, never a path on this machine.
+//!
+//! Three things are seen this way: a commit's tree, a local directory, and the files of a stage (a stack of layer
+//! indexes). Looking something up never follows a symbolic link; whoever needs that resolves it step by step within the
+//! view, so there is no path to escape through.
+
+use serde::{Deserialize, Serialize};
+
+/// What a path names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A regular file of `size` bytes.
+    File {
+        /// Bytes of content.
+        size: u64,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link and where it points, verbatim.
+    Symlink {
+        /// The link's target as it is stored.
+        target: Vec<u8>,
+    },
+    /// A character device.
+    Character {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A block device.
+    Block {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A named pipe.
+    Fifo,
+    /// A socket; `COPY` makes an empty regular file of it.
+    Socket,
+}
+
+/// Identifies the content of a file: equal ids mean equal bytes, whatever view they come from.
+///
+/// Files of commits and local directories carry git's blob id (`git:` and the hash), files of layers that a `RUN` made or
+/// that were pulled carry `b3:` and the BLAKE3 hash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ContentId(pub String);
+
+/// What is known of one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits with setuid, setgid and sticky (`0o7777`).
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Modification time in seconds since 1970.
+    pub mtime: i64,
+    /// Extended attributes that count (`user.*`, `security.capability`), sorted by name.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Files of one view with the same number here are names of one file; `None` for a file with one name.
+    pub hard_link: Option<u64>,
+}
+
+/// A tree of files that can be looked at.
+///
+/// Paths are relative to the root, without leading slash, without `.` or `..`, with `/` between components; the empty
+/// path is the root.
+pub trait View: Sync {
+    /// Returns what `path` names, or `None`; does not follow symbolic links, not even of parents.
+    fn lookup(&self, path: &[u8]) -> Result<Option<Node>, ViewError>;
+
+    /// Returns the names in the directory `path` and what they are, sorted by bytes; empty if it is no directory.
+    fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError>;
+
+    /// Returns the id of the content of the file `path`.
+    fn content(&self, path: &[u8]) -> Result<ContentId, ViewError>;
+}
+
+/// A view could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("reading `{path}` of {what}")]
+pub struct ViewError {
+    /// What was being read: the commit, the directory, the stage.
+    pub what: String,
+    /// The path inside it.
+    pub path: String,
+    /// Why not.
+    #[source]
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
+}

@@ -1,0 +1,315 @@
+//! The rows as the rest of slipway sees them: plain data, no SQL.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Identifies one build: `bld_` and a UUIDv7 without hyphens, so ids sort by time and cannot be guessed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BuildId(String);
+
+/// What started a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Trigger {
+    /// A push delivered by a forge.
+    Push {
+        /// The forge's id of the delivery.
+        delivery: String,
+        /// Who pushed, as the forge says.
+        by: String,
+    },
+    /// Somebody used the trigger endpoint.
+    Manual {
+        /// The name of the token that was used.
+        by: String,
+    },
+    /// An earlier build was asked for again.
+    Retry {
+        /// The build that is repeated.
+        of: BuildId,
+    },
+}
+
+/// Everything a worker needs to build: nothing in it says *why*.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildSpec {
+    /// URL the commit is fetched from (http, https or ssh), from the server's configuration, never from a payload.
+    pub clone_url: String,
+    /// Name of the branch or tag with its prefix: `refs/heads/main`.
+    pub git_ref: String,
+    /// Full hexadecimal hash of the commit; `None` when a trigger named only a ref, which the worker then resolves.
+    pub commit: Option<String>,
+    /// Path of the Dockerfile from the root of the repository.
+    pub dockerfile: String,
+    /// Path of the context from the root of the repository; empty for the root.
+    pub context: String,
+    /// Stage to build; `None` for the last.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub build_args: BTreeMap<String, String>,
+    /// Full image references to push, tags included; the first is the primary one.
+    pub tags: Vec<String>,
+    /// Whether cached steps may be used.
+    pub use_cache: bool,
+    /// Whether the image is pushed.
+    pub push: bool,
+}
+
+/// One accepted request for one commit and one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildRequest {
+    /// `namespace/name` of the repository in the configuration.
+    pub repository: String,
+    /// Name of the rule that asked for the build.
+    pub rule: String,
+    /// First line of the commit's message, if it is known.
+    pub commit_message: String,
+    /// What started the build.
+    pub trigger: Trigger,
+    /// What to build.
+    pub spec: BuildSpec,
+}
+
+/// A verified delivery, about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// `github`, or the name of another forge.
+    pub forge: String,
+    /// The forge's id of the delivery (`X-GitHub-Delivery`).
+    pub delivery: String,
+    /// Name of the event (`push`).
+    pub event: String,
+    /// `namespace/name` of the repository in the configuration.
+    pub repository: String,
+    /// The body as it was signed.
+    pub body: Vec<u8>,
+    /// Why nothing is built, when nothing is: `ref_deleted`, `no_rule_matched`, `unknown_event`, `ping`.
+    pub ignored: Option<String>,
+}
+
+/// What became of a delivery or trigger that was handed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// Stored now, with these builds.
+    New(Vec<BuildId>),
+    /// Known already, by its id or by its body; these are its builds.
+    Duplicate(Vec<BuildId>),
+    /// The idempotency key was used before with another body; nothing was stored.
+    KeyReused,
+}
+
+/// Where a build is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildState {
+    /// Waits for a worker.
+    Queued,
+    /// A worker fetches the commit, plans and resolves.
+    Preparing,
+    /// Steps are executed.
+    Building,
+    /// The last layers, the manifest and the tags are pushed.
+    Pushing,
+    /// The image is in the registry.
+    Succeeded,
+    /// The user's Dockerfile, source or settings are to blame.
+    Failed,
+    /// The service or an upstream is to blame, after all attempts.
+    Errored,
+    /// Somebody asked for its end.
+    Cancelled,
+    /// A newer commit of the same ref was published first.
+    Superseded,
+    /// It took longer than it may.
+    TimedOut,
+}
+
+/// Why a build ended as it did, for people and for tools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Stable code: `step_failed`, `dockerfile_not_found`, `source_auth`, `registry`, `cancelled`, …
+    pub code: String,
+    /// One or more plain lines; may hold a source snippet and the last lines a step printed.
+    pub message: String,
+}
+
+/// An image that a registry accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedImage {
+    /// Digest of the manifest.
+    pub digest: String,
+    /// Media type of the manifest.
+    pub media_type: String,
+    /// Bytes of all compressed layers and the config.
+    pub size: u64,
+    /// The references that name it now.
+    pub tags: Vec<String>,
+}
+
+/// A build as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Its id.
+    pub id: BuildId,
+    /// Counts the builds of its repository from 1.
+    pub number: i64,
+    /// The request as it was accepted.
+    pub request: BuildRequest,
+    /// Order among the builds of the same repository and ref.
+    pub sequence: i64,
+    /// Where it is.
+    pub state: BuildState,
+    /// Which attempt runs or ran last; 0 before the first.
+    pub attempt: i64,
+    /// The commit, known from the start or resolved by the worker.
+    pub commit: Option<String>,
+    /// Why it ended so; `None` while it has not ended and after success.
+    pub reason: Option<Reason>,
+    /// The image, after success.
+    pub image: Option<PushedImage>,
+    /// Milliseconds since 1970, UTC.
+    pub created_ms: i64,
+    /// When the first attempt was claimed.
+    pub started_ms: Option<i64>,
+    /// When it ended.
+    pub finished_ms: Option<i64>,
+    /// Grows with every change of the build or its steps; good for `ETag`.
+    pub version: i64,
+    /// Whether somebody has asked for its end.
+    pub cancel_requested: bool,
+}
+
+/// A worker's lease on a build. Every write of the worker carries it; a write under a lease that was lost is refused.
+#[derive(Debug)]
+pub struct Claim {
+    /// The build as it was when it was claimed.
+    pub build: Build,
+    /// Number of this attempt, from 1.
+    pub attempt: i64,
+}
+
+/// One step of a build, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Counts the steps of the build from 1, in the order of the plan.
+    pub number: i64,
+    /// The instruction as it is written, joined to one line.
+    pub instruction: String,
+    /// Name or number of its stage.
+    pub stage: String,
+    /// First line in the Dockerfile, from 1.
+    pub line: i64,
+    /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
+    pub state: StepState,
+    /// Whether the layer came from the cache.
+    pub cached: bool,
+    /// Exit code of the command of a `RUN`.
+    pub exit_code: Option<i64>,
+    /// Digest of the compressed layer.
+    pub layer_digest: Option<String>,
+    /// Bytes of the compressed layer.
+    pub layer_size: Option<u64>,
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: Option<i64>,
+    /// How long it took.
+    pub duration_ms: Option<i64>,
+}
+
+/// Where a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Not yet begun.
+    Pending,
+    /// Under way.
+    Running,
+    /// Done, or taken from the cache.
+    Succeeded,
+    /// Ended with an error.
+    Failed,
+    /// Given up because another step failed or the build was cancelled.
+    Cancelled,
+}
+
+/// A piece of a build's log. The log of a build is the concatenation of its chunks in the order of `offset`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogChunk {
+    /// Byte position of the chunk in the build's log.
+    pub offset: i64,
+    /// The step that printed it; `None` for what slipway itself says.
+    pub step: Option<i64>,
+    /// What was printed.
+    pub text: Vec<u8>,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The registry accepted the image.
+    Succeeded(PushedImage),
+    /// A newer commit was published first; the image was pushed without its mutable tags.
+    Superseded(PushedImage),
+    /// The user is to blame; never retried.
+    Failed(Reason),
+    /// The service or an upstream is to blame; goes back to the queue unless this was the last attempt.
+    Retry(Reason),
+    /// It was cancelled.
+    Cancelled,
+    /// It took longer than it may.
+    TimedOut(Reason),
+}
+
+/// Which builds a list shall hold; newest first.
+#[derive(Debug, Clone, Default)]
+pub struct BuildFilter {
+    /// Only this repository.
+    pub repository: Option<String>,
+    /// Only this ref, full name.
+    pub git_ref: Option<String>,
+    /// Only this commit.
+    pub commit: Option<String>,
+    /// Only this state.
+    pub state: Option<BuildState>,
+    /// Only builds older than this id.
+    pub before: Option<BuildId>,
+    /// At most so many (1 to 200).
+    pub limit: u32,
+}
+
+/// A layer that the cache knows: everything needed to use it without having it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachedLayer {
+    /// Digest of the uncompressed tar.
+    pub diff_id: String,
+    /// Digest of the compressed blob.
+    pub digest: String,
+    /// Bytes of the compressed blob.
+    pub size: u64,
+    /// Media type of the compressed blob.
+    pub media_type: String,
+    /// Whether the layer has no entries.
+    pub empty: bool,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: i64,
+}
+
+/// What commit status is to be told to a forge: the outbox, written together with the change of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingStatus {
+    /// Row to acknowledge.
+    pub id: i64,
+    /// The build it is about, as it was then: `state` may be older than the build's present one.
+    pub build: BuildId,
+    /// Repository of the build.
+    pub repository: String,
+    /// Full commit hash.
+    pub commit: String,
+    /// Rule of the build.
+    pub rule: String,
+    /// The state to report.
+    pub state: BuildState,
+    /// Short text: the reason's first line, or the image's digest.
+    pub description: String,
+}

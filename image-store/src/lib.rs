@@ -1,0 +1,2 @@
+//! Blobs by digest, tags, layer indexes, garbage collection
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! References, digests, image documents, registry authentication, pull and push
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The embedded OCI registry: the distribution API over the image store
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! The sandbox: containers, snapshots, limits, network; directories, processes and tar streams only
