@@ -1,1 +1,3 @@
-//! The sandbox: containers, snapshots, limits, network; directories, processes and tar streams only
+//! The sandbox: containers, snapshots, limits, network; directories, processes and tar streams only.
+
+pub mod tar;
