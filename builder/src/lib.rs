@@ -1,4 +1,4 @@
-//! Builds images from commits: source, Dockerfile, plan, cache, execution, layers, and the worker that claims builds
+//! Builds images from commits: source, Dockerfile, plan, cache, execution, layers, and the worker that claims builds.
 #![forbid(unsafe_code)]
 
 pub mod view;

@@ -1,0 +1,113 @@
+//! Where a build's files come from: the context, contexts that were named, and images.
+
+use crate::Error;
+use crate::execute::Layer;
+use crate::ignore::Ignore;
+use crate::source::{CommitTree, Directory};
+use crate::view::{ContentId, Node, View, ViewError};
+use registry_client::{ImageConfig, Reference};
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Files that the requester gave: a commit, a directory, or nothing at all.
+pub enum Context {
+    /// A commit's tree.
+    Commit(CommitTree),
+    /// A directory of this machine.
+    Directory(Directory),
+    /// No files: the Dockerfile came alone.
+    Empty,
+}
+
+impl Context {
+    fn view(&self) -> Option<&dyn View> {
+        match self {
+            Context::Commit(tree) => Some(tree),
+            Context::Directory(directory) => Some(directory),
+            Context::Empty => None,
+        }
+    }
+
+    /// Returns the content of the file `path`.
+    pub fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, ViewError> {
+        match self {
+            Context::Commit(tree) => tree.open(path),
+            Context::Directory(directory) => directory.open(path),
+            Context::Empty => Ok(Box::new(std::io::empty())),
+        }
+    }
+
+    /// Returns the content of the small file `path`, links followed within the context; `None` if there is none.
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ViewError> {
+        match self {
+            Context::Commit(tree) => tree.read(path.as_bytes()),
+            Context::Directory(directory) => directory.read(path.as_bytes()),
+            Context::Empty => Ok(None),
+        }
+    }
+}
+
+impl View for Context {
+    fn lookup(&self, path: &[u8]) -> Result<Option<Node>, ViewError> {
+        self.view().map_or(Ok(None), |view| view.lookup(path))
+    }
+
+    fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError> {
+        self.view().map_or(Ok(Vec::new()), |view| view.children(path))
+    }
+
+    fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
+        self.view().map_or_else(|| Ok(ContentId(String::new())), |view| view.content(path))
+    }
+}
+
+/// A context with its ignore file.
+pub struct NamedContext {
+    /// The files.
+    pub context: Context,
+    /// What `COPY` does not see.
+    pub ignore: Ignore,
+}
+
+/// An image that a stage starts from or copies from.
+#[derive(Debug, Clone)]
+pub struct SourceImage {
+    /// Its name with the digest it was resolved to.
+    pub reference: Reference,
+    /// What it says of itself.
+    pub config: ImageConfig,
+    /// Its layers, bottom first.
+    pub layers: Vec<Arc<Layer>>,
+    /// The cache key that steps on top of it start from.
+    pub key: String,
+    /// Whether it is for another platform than asked for.
+    pub platform_mismatch: bool,
+}
+
+/// All the places a build takes files from.
+pub struct Sources<'r> {
+    /// The context.
+    pub context: &'r NamedContext,
+    /// Contexts by the names the requester gave them.
+    pub named: &'r HashMap<String, NamedContext>,
+    images: RwLock<HashMap<String, Arc<SourceImage>>>,
+}
+
+impl<'r> Sources<'r> {
+    /// Returns sources without images.
+    pub fn new(context: &'r NamedContext, named: &'r HashMap<String, NamedContext>) -> Self {
+        Sources { context, named, images: RwLock::default() }
+    }
+
+    /// Adds an image under the name by which the plan refers to it.
+    pub fn add_image(&self, name: &str, image: SourceImage) {
+        self.images.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::new(image));
+    }
+
+    /// Returns the image that the plan refers to as `name`.
+    pub fn image(&self, name: &str) -> Result<Arc<SourceImage>, Error> {
+        let images = self.images.read().unwrap_or_else(PoisonError::into_inner);
+        images.get(name).cloned().ok_or_else(|| Error::service("plan", format!("image `{name}` was not resolved")))
+    }
+}

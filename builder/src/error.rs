@@ -1,0 +1,132 @@
+//! Why a build failed: a stable code for tools, a sentence for people, and who is to blame.
+
+use registry_client::Fault;
+use std::fmt;
+use std::sync::Arc;
+
+/// A build ended without an image.
+///
+/// The text says what was being done to what; [`Error::detail`] adds the source line and the last output of the step,
+/// ready to be shown below it.
+#[derive(Debug, Clone)]
+pub struct Error {
+    code: &'static str,
+    fault: Fault,
+    message: String,
+    detail: String,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    step: Option<FailedStep>,
+}
+
+/// The step that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedStep {
+    /// Its number in the plan.
+    pub number: usize,
+    /// First and last line in the Dockerfile, from 1.
+    pub lines: (usize, usize),
+    /// The instruction on one line.
+    pub instruction: String,
+}
+
+impl Error {
+    /// Returns an error that the user of the build can mend.
+    pub fn user(code: &'static str, message: impl Into<String>) -> Self {
+        Error::new(Fault::User, code, message.into())
+    }
+
+    /// Returns an error that a registry, a forge or a mirror caused.
+    pub fn upstream(code: &'static str, message: impl Into<String>) -> Self {
+        Error::new(Fault::Upstream, code, message.into())
+    }
+
+    /// Returns an error that slipway or its machine caused.
+    pub fn service(code: &'static str, message: impl Into<String>) -> Self {
+        Error::new(Fault::Service, code, message.into())
+    }
+
+    /// Returns the error of a build that somebody ended.
+    pub fn cancelled() -> Self {
+        Error::user("cancelled", "the build was cancelled")
+    }
+
+    fn new(fault: Fault, code: &'static str, message: String) -> Self {
+        Error { code, fault, message, detail: String::new(), cause: None, step: None }
+    }
+
+    /// Adds the lines that are shown below the sentence.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        if !self.detail.is_empty() && !detail.is_empty() {
+            self.detail.push('\n');
+        }
+        self.detail.push_str(&detail);
+        self
+    }
+
+    /// Adds the error that caused this one.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(Arc::from(cause.into()));
+        self
+    }
+
+    /// Says in which step it happened, unless that is known already.
+    #[must_use]
+    pub fn at_step(mut self, number: usize, lines: (usize, usize), instruction: &str) -> Self {
+        self.step.get_or_insert_with(|| FailedStep { number, lines, instruction: instruction.to_owned() });
+        self
+    }
+
+    /// Returns the step that failed, if it was one.
+    pub fn step(&self) -> Option<&FailedStep> {
+        self.step.as_ref()
+    }
+
+    /// Returns the stable code: `step_failed`, `dockerfile_not_found`, …
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Returns who is to blame.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// Returns the lines to show below the sentence; may be empty.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Returns the sentence with its causes, then the detail: what a person is shown.
+    pub fn report(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let said = error.to_string();
+            if !text.ends_with(&said) {
+                text.push_str(": ");
+                text.push_str(&said);
+            }
+            cause = error.source();
+        }
+        if !self.detail.is_empty() {
+            text.push('\n');
+            text.push_str(&self.detail);
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}

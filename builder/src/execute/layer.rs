@@ -1,0 +1,88 @@
+//! The layers of a build while they come into being.
+
+use super::promise::Promise;
+use crate::Error;
+use database::CachedLayer;
+use registry_client::{Descriptor, DiffId, Digest, Reference, media_type};
+use runtime::SnapshotId;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A layer of a stage: known by its key at once, by its digests when it has been packed.
+#[derive(Debug)]
+pub struct Layer {
+    /// Cache key of everything up to and including this layer.
+    pub key: String,
+    /// What it became.
+    pub committed: Promise<Result<Arc<Committed>, Error>>,
+    /// Its files on disk, once they are there.
+    snapshot: Mutex<Option<SnapshotId>>,
+}
+
+/// A layer whose bytes are settled.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// Digest of the tar.
+    pub diff_id: DiffId,
+    /// The compressed blob.
+    pub descriptor: Descriptor,
+    /// Whether it has no entries.
+    pub empty: bool,
+    /// An image that has it, for a layer whose blob may have to be pulled.
+    pub origin: Option<Reference>,
+}
+
+impl Layer {
+    /// Returns a layer that somebody is about to make.
+    pub fn pending(key: String) -> Arc<Layer> {
+        Arc::new(Layer { key, committed: Promise::new(), snapshot: Mutex::new(None) })
+    }
+
+    /// Returns a layer that exists already.
+    pub fn existing(key: String, committed: Committed) -> Arc<Layer> {
+        Arc::new(Layer { key, committed: Promise::kept(Ok(Arc::new(committed))), snapshot: Mutex::new(None) })
+    }
+
+    /// Returns the snapshot of the layer, if it has one in this build.
+    pub fn snapshot(&self) -> Option<SnapshotId> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the snapshot of the layer.
+    pub fn set_snapshot(&self, id: SnapshotId) {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+    }
+}
+
+impl Committed {
+    /// Returns what the cache index stores of the layer.
+    pub fn to_cached(&self, created_ms: i64) -> CachedLayer {
+        CachedLayer {
+            diff_id: self.diff_id.to_string(),
+            digest: self.descriptor.digest.to_string(),
+            size: self.descriptor.size,
+            media_type: self.descriptor.media_type.clone(),
+            empty: self.empty,
+            created_ms,
+        }
+    }
+
+    /// Returns the layer that the cache index describes; `None` if the row does not parse.
+    pub fn from_cached(cached: &CachedLayer, origin: Option<Reference>) -> Option<Committed> {
+        let digest: Digest = cached.digest.parse().ok()?;
+        Some(Committed {
+            diff_id: cached.diff_id.parse().ok()?,
+            descriptor: Descriptor::new(&cached.media_type, digest, cached.size),
+            empty: cached.empty,
+            origin,
+        })
+    }
+
+    /// Returns the descriptor with the media type that OCI manifests use.
+    pub fn oci_descriptor(&self) -> Descriptor {
+        let mut descriptor = self.descriptor.clone();
+        if descriptor.media_type == media_type::DOCKER_LAYER_GZIP {
+            media_type::OCI_LAYER_GZIP.clone_into(&mut descriptor.media_type);
+        }
+        descriptor
+    }
+}

@@ -1,0 +1,212 @@
+//! Gets hold of what steps work on: blobs, indexes and snapshots of layers, each fetched or made only when it is needed.
+
+use super::layer::{Committed, Layer};
+use crate::Error;
+use crate::layer::{decompress, Verified};
+use crate::tree::{Index, Tree};
+use image_store::Store;
+use registry_client::Client;
+use runtime::{Cancel, FileInSnapshot, Sandbox, SnapshotId};
+use std::collections::HashMap;
+use std::io::{BufReader, Read};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Largest `/etc/passwd` or `/etc/group` that is read.
+const MAX_ACCOUNT_FILE: u64 = 10 * 1024 * 1024;
+
+/// Everything a build's steps take from and put into.
+pub struct Materials {
+    /// Blobs and indexes.
+    pub store: Store,
+    /// Pulls blobs.
+    pub client: Client,
+    /// Runs the client's futures.
+    pub tokio: tokio::runtime::Handle,
+    /// Ends waiting.
+    pub cancel: Cancel,
+    sandbox_settings: runtime::Settings,
+    attempt: String,
+    sandbox: OnceLock<Sandbox>,
+    starting: Mutex<()>,
+    indexes: Mutex<HashMap<String, Arc<Index>>>,
+    locks: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+}
+
+impl Materials {
+    /// Returns materials for one attempt at a build; `attempt` names its directories.
+    pub fn new(services: &crate::Services, attempt: &str, cancel: Cancel) -> Self {
+        Materials {
+            store: services.store.clone(),
+            client: services.client.clone(),
+            tokio: services.tokio.clone(),
+            cancel,
+            sandbox_settings: services.sandbox.clone(),
+            attempt: attempt.to_owned(),
+            sandbox: OnceLock::new(),
+            starting: Mutex::new(()),
+            indexes: Mutex::new(HashMap::new()),
+            locks: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Returns the sandbox of the attempt, started on first use.
+    pub fn sandbox(&self) -> Result<&Sandbox, Error> {
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.sandbox.get().is_none() {
+            let sandbox = Sandbox::start(&self.sandbox_settings, &self.attempt)
+                .map_err(|error| Error::service("sandbox", "starting the sandbox").with_cause(error))?;
+            let _ = self.sandbox.set(sandbox);
+        }
+        Ok(self.sandbox.get().expect("it was set above"))
+    }
+
+    /// Makes sure that the blob of `layer` is in the store.
+    pub fn blob(&self, layer: &Committed) -> Result<(), Error> {
+        let digest = &layer.descriptor.digest;
+        let lock = self.lock(digest.hex());
+        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.store.contains(digest) {
+            return Ok(());
+        }
+        let Some(origin) = &layer.origin else {
+            return Err(Error::service("blob_missing", format!("layer {digest} is not in the store")));
+        };
+        let pulling = || format!("pulling layer {digest} of `{origin}`");
+        let writer = self.store.writer().map_err(|error| store_error(pulling(), error))?;
+        let mut sink = super::blocking::BlockingSink::new(writer);
+        self.tokio
+            .block_on(self.client.pull_blob(origin, &layer.descriptor, &mut sink))
+            .map_err(|error| crate::resolve::registry_error(pulling(), error))?;
+        sink.into_inner().commit_expecting(digest).map_err(|error| store_error(pulling(), error))?;
+        Ok(())
+    }
+
+    /// Returns the index of `layer`, made from its blob if nobody made it before.
+    pub fn index(&self, layer: &Committed) -> Result<Arc<Index>, Error> {
+        let name = layer.diff_id.to_string();
+        if let Some(index) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(index.clone());
+        }
+        let stored = self.store.index(&layer.diff_id).map_err(|error| store_error("reading a layer index".into(), error))?;
+        let index = match stored.and_then(|bytes| Index::from_bytes(&bytes).ok()) {
+            Some(index) => index,
+            None => self.make_index(layer)?,
+        };
+        let index = Arc::new(index);
+        self.remember_index(&name, index.clone());
+        Ok(index)
+    }
+
+    /// Keeps an index that was made with its layer.
+    pub fn put_index(&self, layer: &Committed, index: Index) -> Result<(), Error> {
+        self.store
+            .put_index(&layer.diff_id, &index.to_bytes())
+            .map_err(|error| store_error("storing a layer index".into(), error))?;
+        self.remember_index(&layer.diff_id.to_string(), Arc::new(index));
+        Ok(())
+    }
+
+    fn remember_index(&self, name: &str, index: Arc<Index>) {
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), index);
+    }
+
+    fn make_index(&self, layer: &Committed) -> Result<Index, Error> {
+        let reading = || format!("reading layer {}", layer.descriptor.digest);
+        let mut tar = self.tar(layer)?;
+        let index = Index::from_tar(&mut tar).map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
+        std::io::copy(&mut tar, &mut std::io::sink()).map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
+        self.store
+            .put_index(&layer.diff_id, &index.to_bytes())
+            .map_err(|error| store_error("storing a layer index".into(), error))?;
+        Ok(index)
+    }
+
+    /// Returns the uncompressed tar of `layer`; the end of it fails if it is not what its diff id says.
+    fn tar(&self, layer: &Committed) -> Result<impl Read + use<>, Error> {
+        self.blob(layer)?;
+        let reading = || format!("reading layer {}", layer.descriptor.digest);
+        let file = self.store.open_blob(&layer.descriptor.digest).map_err(|error| store_error(reading(), error))?;
+        let tar = decompress(BufReader::with_capacity(256 * 1024, file), &layer.descriptor.media_type)
+            .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
+        Ok(Verified::new(tar, layer.diff_id.clone()))
+    }
+
+    /// Returns the snapshot of `layer`, unpacked if it is not on disk yet.
+    pub fn snapshot(&self, layer: &Layer) -> Result<SnapshotId, Error> {
+        if let Some(id) = layer.snapshot() {
+            return Ok(id);
+        }
+        let committed = self.committed(layer)?;
+        let id = snapshot_of(&committed);
+        let lock = self.lock(&format!("snapshot {id}"));
+        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let sandbox = self.sandbox()?;
+        if !sandbox.has_snapshot(&id) {
+            let mut tar = self.tar(&committed)?;
+            sandbox
+                .unpack(&id, &mut tar)
+                .map_err(|error| crate::execute::sandbox_error(format!("unpacking layer {}", committed.descriptor.digest), error))?;
+        }
+        layer.set_snapshot(id.clone());
+        Ok(id)
+    }
+
+    /// Waits until the bytes of `layer` are settled.
+    pub fn committed(&self, layer: &Layer) -> Result<Arc<Committed>, Error> {
+        match layer.committed.wait(&self.cancel) {
+            None => Err(Error::cancelled()),
+            Some(Ok(committed)) => Ok(committed),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    /// Returns the files of `layers` seen as one tree.
+    pub fn tree(&self, layers: &[Arc<Layer>]) -> Result<Tree, Error> {
+        let mut stack = Vec::with_capacity(layers.len());
+        for (position, layer) in layers.iter().enumerate() {
+            stack.push((position, self.index(&*self.committed(layer)?)?));
+        }
+        Ok(Tree::new(stack))
+    }
+
+    /// Returns the content of files of `tree`, one after the other; `paths` are resolved and name regular files.
+    pub fn read_files(&self, layers: &[Arc<Layer>], tree: &Tree, paths: &[Vec<u8>]) -> Result<Box<dyn Read + Send>, Error> {
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            let (position, path_in_layer, size) =
+                tree.location(path).ok_or_else(|| Error::service("index", format!("`{}` is in no layer", String::from_utf8_lossy(path))))?;
+            files.push(FileInSnapshot { snapshot: self.snapshot(&layers[position])?, path: path_in_layer, size });
+        }
+        self.sandbox()?.read_files(&files).map_err(|error| super::sandbox_error("reading files of a stage".into(), error))
+    }
+
+    /// Returns the content of one small file of `tree`, or `None` if there is no such regular file.
+    pub fn read_file(&self, layers: &[Arc<Layer>], tree: &Tree, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let Ok(resolved) = tree.resolve(path) else { return Ok(None) };
+        match tree.location(&resolved) {
+            Some((_, _, size)) if size <= MAX_ACCOUNT_FILE => {
+                let mut content = Vec::new();
+                self.read_files(layers, tree, &[resolved])?
+                    .read_to_end(&mut content)
+                    .map_err(|error| Error::service("sandbox", "reading a file of a stage").with_cause(error))?;
+                Ok(Some(content))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns a lock for `name`, so that two stages do not fetch or unpack the same thing.
+    fn lock(&self, name: &str) -> Arc<Mutex<()>> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
+    }
+}
+
+/// Returns the name of the snapshot that a settled layer has on disk.
+pub fn snapshot_of(layer: &Committed) -> SnapshotId {
+    SnapshotId::new(layer.diff_id.hex()).expect("a diff id is 64 hexadecimal digits")
+}
+
+/// Returns the error of a store that cannot be read or written.
+pub fn store_error(doing: String, error: image_store::Error) -> Error {
+    Error::service("store", doing).with_cause(error)
+}

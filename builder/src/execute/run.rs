@@ -1,0 +1,258 @@
+//! `RUN`: the command in its container, its changes packed beside the next step.
+
+use super::stage::{Failure, Progress};
+use super::{Execution, Layer, StageLayers, pack, sandbox_error};
+use crate::event::Event;
+use crate::key::KeyBuilder;
+use crate::plan::{From, Mount, MountKind, Run, Step};
+use crate::Error;
+use runtime::{Changes, Exit, SnapshotId, StepNetwork};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::Scope;
+
+/// Lines of a failed command's output that are repeated with its error.
+const TAIL_LINES: usize = 20;
+/// Longest line that is repeated.
+const TAIL_WIDTH: usize = 400;
+/// Name of the machine that a command sees; the same everywhere, so that it is no reason for another result.
+const HOSTNAME: &str = "buildkitsandbox";
+/// Size of `/dev/shm`.
+const SHM_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A `RUN` with the layers that it mounts.
+pub struct Prepared<'e> {
+    run: &'e Run,
+    bound: Vec<Option<Bound>>,
+}
+
+/// Files that a mount shows: the layers they are in, the path there, and a key of their content.
+struct Bound {
+    layers: Vec<Arc<Layer>>,
+    source: Vec<u8>,
+    key: String,
+}
+
+impl<'e> Prepared<'e> {
+    /// Finds what `run` mounts.
+    pub fn new(progress: &Progress<'e, '_>, run: &'e Run) -> Result<Self, Error> {
+        let bound = run.mounts.iter().map(|mount| bind(progress, mount)).collect::<Result<_, _>>()?;
+        Ok(Prepared { run, bound })
+    }
+
+    /// Returns the cache key of the layer.
+    pub fn key(&self, parent: &str) -> String {
+        let run = self.run;
+        let mut key = KeyBuilder::new("run.1");
+        key.text(parent).list(&run.argv).list(&run.env).text(&run.cwd).text(&run.user);
+        key.text(if run.network { "network" } else { "none" });
+        for (mount, bound) in run.mounts.iter().zip(&self.bound) {
+            key.text(&mount.target);
+            mount_fields(&mut key, &mount.kind);
+            key.text(bound.as_ref().map_or("", |bound| &bound.key));
+        }
+        key.finish()
+    }
+
+    /// Runs the command; its layer is packed in `scope`.
+    pub fn execute<'scope, 'a>(
+        self,
+        progress: &Progress<'e, 'a>,
+        (layer, step): (&Arc<Layer>, &'e Step),
+        scope: &'scope Scope<'scope, 'e>,
+    ) -> Result<(), Failure>
+    where
+        'e: 'scope,
+    {
+        let execution = progress.execution;
+        let sandbox = execution.materials.sandbox()?;
+        let prepared = self.sandbox_step(progress)?;
+        let mut tail = Tail::default();
+        let ran = sandbox
+            .run(
+                &prepared,
+                &mut |bytes| {
+                    tail.push(bytes);
+                    execution.observer.observe(Event::Output { step: step.number, bytes });
+                },
+                execution.cancel(),
+            )
+            .map_err(|error| sandbox_error(format!("running `{}`", self.run.argv.join(" ")), error))?;
+        if let Some(failure) = failure(&ran.exit, self.run, (step, &tail), execution) {
+            return Err(failure);
+        }
+        let changes = ran.changes;
+        let id = SnapshotId::random();
+        changes.keep(&id).map_err(|error| sandbox_error("keeping the changes of a step".into(), error))?;
+        layer.set_snapshot(id);
+        let layer = layer.clone();
+        scope.spawn(move || {
+            if let Err(error) = pack_changes(execution, (&layer, step), changes) {
+                execution.fail(&error);
+                layer.committed.keep(Err(error));
+            }
+        });
+        Ok(())
+    }
+
+    fn sandbox_step(&self, progress: &Progress<'_, '_>) -> Result<runtime::Step, Error> {
+        let materials = progress.execution.materials;
+        let snapshots = |layers: &[Arc<Layer>]| -> Result<Vec<SnapshotId>, Error> {
+            layers.iter().map(|layer| materials.snapshot(layer)).collect()
+        };
+        let mut env = self.run.env.clone();
+        env.extend(self.run.proxies.iter().cloned());
+        let mut mounts = Vec::new();
+        for (mount, bound) in self.run.mounts.iter().zip(&self.bound) {
+            let bound = match bound {
+                Some(bound) => Some((snapshots(&bound.layers)?, bound.source.clone())),
+                None => None,
+            };
+            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress.execution.options, &mut env))?);
+        }
+        Ok(runtime::Step {
+            layers: snapshots(&progress.layers)?,
+            argv: self.run.argv.clone(),
+            env,
+            cwd: self.run.cwd.clone(),
+            user: self.run.user.clone(),
+            mounts,
+            network: if self.run.network { StepNetwork::Default } else { StepNetwork::None },
+            hostname: HOSTNAME.to_owned(),
+            hosts: Vec::new(),
+            timeout: Some(progress.execution.options.step_timeout),
+            shm_bytes: SHM_BYTES,
+        })
+    }
+}
+
+fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: Changes) -> Result<(), Error> {
+    let mut writer = pack::begin(&execution.materials.store)?;
+    changes
+        .write_tar(&mut writer)
+        .map_err(|error| sandbox_error("packing the changes of a step".into(), error).at_step(made.1.number, made.1.lines, &made.1.instruction))?;
+    pack::commit(execution, made, writer)
+}
+
+/// Finds the layers behind a mount that shows files; files of the context become a layer of their own.
+fn bind(progress: &Progress<'_, '_>, mount: &Mount) -> Result<Option<Bound>, Error> {
+    let (from, source) = match &mount.kind {
+        MountKind::Bind { from, source, .. } => (from, source),
+        MountKind::Cache { seed: Some((from, source)), .. } => (from, source),
+        _ => return Ok(None),
+    };
+    let execution = progress.execution;
+    let stage: Arc<StageLayers> = match from {
+        From::Stage(index) => execution.stage(*index)?,
+        From::Image(name) => {
+            let image = execution.sources.image(name)?;
+            Arc::new(StageLayers { layers: image.layers.clone(), key: image.key.clone() })
+        }
+        From::Context | From::Named(_) => {
+            let layer = super::copy::context_layer(progress, from, source)?;
+            let key = layer.key.clone();
+            return Ok(Some(Bound { layers: vec![layer], source: source.as_bytes().to_vec(), key }));
+        }
+    };
+    let tree = execution.materials.tree(&stage.layers)?;
+    let resolved = tree
+        .resolve(source.as_bytes())
+        .ok()
+        .filter(|path| path.is_empty() || matches!(crate::view::View::lookup(&tree, path), Ok(Some(_))))
+        .ok_or_else(|| Error::user("file_not_found", format!("mounting `{source}`: \"{source}\": not found")))?;
+    let key = super::copy::content_key(&tree, &resolved)?;
+    Ok(Some(Bound { layers: stage.layers.clone(), source: resolved, key }))
+}
+
+/// Adds what a mount contributes to the key: never secrets' contents, nor those of cache directories.
+fn mount_fields(key: &mut KeyBuilder, kind: &MountKind) {
+    match kind {
+        MountKind::Bind { writable, .. } => key.text("bind").text(if *writable { "rw" } else { "ro" }),
+        MountKind::Cache { .. } => key.text("cache"),
+        MountKind::Tmpfs { .. } => key.text("tmpfs"),
+        MountKind::Secret { id, env, file, mode, uid, gid, .. } => key
+            .text("secret")
+            .text(id)
+            .text(env.as_deref().unwrap_or(""))
+            .text(&format!("{file} {mode:o} {uid} {gid}")),
+        MountKind::Ssh { id, .. } => key.text("ssh").text(id),
+        MountKind::Script { content } => key.text("script").field(content),
+    };
+}
+
+fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Execution<'_>) -> Option<Failure> {
+    let command = run.argv.join(" ");
+    let failed = |code: &'static str, what: String| Error::user(code, what).with_detail(tail.text());
+    let (error, exit_code) = match exit {
+        Exit::Code(0) => return None,
+        Exit::Code(code) => {
+            (failed("step_failed", format!("process \"{command}\" did not complete successfully: exit code: {code}")), Some(*code))
+        }
+        Exit::Signal(signal) => (
+            failed("step_failed", format!("process \"{command}\" was ended by signal {signal}")),
+            Some(128 + signal),
+        ),
+        Exit::OutOfMemory => {
+            (failed("out_of_memory", format!("process \"{command}\" used more memory than a step may")), Some(137))
+        }
+        Exit::TimedOut => {
+            let minutes = execution.options.step_timeout.as_secs().div_ceil(60);
+            (failed("step_timeout", format!("process \"{command}\" took longer than {minutes} min")), None)
+        }
+        Exit::Cancelled => (Error::cancelled(), None),
+    };
+    Some(Failure { error: error.at_step(step.number, step.lines, &step.instruction), exit_code })
+}
+
+/// The last lines of a command's output.
+#[derive(Default)]
+struct Tail {
+    lines: VecDeque<Vec<u8>>,
+    open: bool,
+}
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if !self.open {
+                self.lines.push_back(Vec::new());
+                if self.lines.len() > TAIL_LINES {
+                    self.lines.pop_front();
+                }
+            }
+            let line = self.lines.back_mut().expect("a line was pushed when none was open");
+            let room = TAIL_WIDTH.saturating_sub(line.len());
+            line.extend_from_slice(&part[..part.len().min(room)]);
+            self.open = part.last() != Some(&b'\n');
+        }
+    }
+
+    fn text(&self) -> String {
+        let lines: Vec<_> = self.lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect();
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_keeps_the_last_lines_whatever_the_chunks() {
+        let mut tail = Tail::default();
+        for number in 0..30 {
+            tail.push(format!("line ").as_bytes());
+            tail.push(format!("{number}\n").as_bytes());
+        }
+        let text = tail.text();
+        assert_eq!(text.lines().count(), TAIL_LINES);
+        assert!(text.starts_with("line 10\n") && text.ends_with("line 29"));
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        let mut tail = Tail::default();
+        (0..1000).for_each(|_| tail.push(b"0123456789"));
+        assert_eq!(tail.text().len(), TAIL_WIDTH);
+    }
+}

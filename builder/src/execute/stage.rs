@@ -1,0 +1,205 @@
+//! One stage: its steps in order, each adopted from the cache or executed.
+
+use super::{Claimed, Execution, Layer, StageLayers, copy, key, pack, run};
+use crate::event::Event;
+use crate::plan::{Action, Base, Step};
+use crate::Error;
+use std::sync::Arc;
+use std::thread::Scope;
+use std::time::Instant;
+
+/// What a stage has come to between two steps.
+pub struct Progress<'e, 'a> {
+    /// The build.
+    pub execution: &'e Execution<'a>,
+    /// The layers so far.
+    pub layers: Vec<Arc<Layer>>,
+    /// The cache key of the layers so far.
+    pub key: String,
+}
+
+/// Executes the stage `index` of the plan.
+pub fn execute<'scope, 'e: 'scope, 'a>(
+    execution: &'e Execution<'a>,
+    index: usize,
+    scope: &'scope Scope<'scope, 'e>,
+) -> Result<StageLayers, Error> {
+    let stage = &execution.plan.stages[index];
+    let in_result = in_result(execution, index);
+    let mut progress = begin(execution, &stage.base)?;
+    if in_result && !matches!(stage.base, Base::Stage(_)) {
+        progress.layers.iter().for_each(|layer| (execution.on_layer)(layer.clone()));
+    }
+    for step in &stage.steps {
+        if execution.cancel().is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let layers = progress.layers.len();
+        step_once(&mut progress, step, scope)?;
+        if in_result && progress.layers.len() > layers {
+            (execution.on_layer)(progress.layers[layers].clone());
+        }
+    }
+    Ok(StageLayers { layers: progress.layers, key: progress.key })
+}
+
+/// Tells whether the layers of stage `index` are part of the result.
+fn in_result(execution: &Execution<'_>, index: usize) -> bool {
+    let mut at = execution.plan.target;
+    while at != index {
+        match execution.plan.stages[at].base {
+            Base::Stage(base) => at = base,
+            Base::Scratch | Base::Image(_) => return false,
+        }
+    }
+    true
+}
+
+fn begin<'e, 'a>(execution: &'e Execution<'a>, base: &Base) -> Result<Progress<'e, 'a>, Error> {
+    let (layers, key) = match base {
+        Base::Scratch => (Vec::new(), key::scratch()),
+        Base::Image(name) => {
+            let image = execution.sources.image(name)?;
+            (image.layers.clone(), image.key.clone())
+        }
+        Base::Stage(stage) => {
+            let stage = execution.stage(*stage)?;
+            (stage.layers.clone(), stage.key.clone())
+        }
+    };
+    Ok(Progress { execution, layers, key })
+}
+
+fn step_once<'scope, 'e: 'scope, 'a>(
+    progress: &mut Progress<'e, 'a>,
+    step: &'e Step,
+    scope: &'scope Scope<'scope, 'e>,
+) -> Result<(), Error> {
+    let execution = progress.execution;
+    let began = Instant::now();
+    execution.observer.observe(Event::Started { step: step.number });
+    let outcome = match &step.action {
+        Action::Configure => Ok(false),
+        _ => make_layer(progress, step, scope),
+    };
+    match outcome {
+        Ok(cached) => {
+            execution.observer.observe(Event::Finished { step: step.number, cached, duration: began.elapsed() });
+            Ok(())
+        }
+        Err(failure) => {
+            let (step, duration) = (step.number, began.elapsed());
+            execution.observer.observe(Event::Failed { step, exit_code: failure.exit_code, duration });
+            Err(failure.error)
+        }
+    }
+}
+
+/// Why a step failed, and with which exit code if it is a command that ran.
+pub struct Failure {
+    /// The error that ends the build.
+    pub error: Error,
+    /// The command's exit code.
+    pub exit_code: Option<i32>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure { error, exit_code: None }
+    }
+}
+
+/// Adds the layer of `step`; tells whether it was known already.
+fn make_layer<'scope, 'e: 'scope, 'a>(
+    progress: &mut Progress<'e, 'a>,
+    step: &'e Step,
+    scope: &'scope Scope<'scope, 'e>,
+) -> Result<bool, Failure> {
+    let execution = progress.execution;
+    let located = |error: Error| locate(error, step);
+    let prepared = Prepared::new(progress, step).map_err(located)?;
+    let key = prepared.key(progress).map_err(located)?;
+    let layer = match execution.claim_layer(&key) {
+        Claimed::Theirs(layer) => {
+            progress.push(layer, key);
+            return Ok(true);
+        }
+        Claimed::Ours(layer) => layer,
+    };
+    if execution.options.use_cache
+        && let Some(committed) = execution.cache.adopt(&key, execution.materials)?
+    {
+        execution.observer.observe(Event::Layer {
+            step: step.number,
+            digest: &committed.descriptor.digest,
+            size: committed.descriptor.size,
+        });
+        layer.committed.keep(Ok(Arc::new(committed)));
+        progress.push(layer, key);
+        return Ok(true);
+    }
+    let made = prepared.execute(progress, (&layer, step), scope);
+    if let Err(failure) = &made {
+        layer.committed.keep(Err(failure.error.clone()));
+    }
+    made.map_err(|failure| Failure { error: locate(failure.error, step), ..failure })?;
+    progress.push(layer, key);
+    Ok(false)
+}
+
+/// A step with what it works on at hand.
+enum Prepared<'e> {
+    Workdir { path: &'e str, user: &'e str },
+    Run(run::Prepared<'e>),
+    Copy(Box<copy::Prepared<'e>>),
+}
+
+impl<'e> Prepared<'e> {
+    fn new(progress: &Progress<'e, '_>, step: &'e Step) -> Result<Self, Error> {
+        Ok(match &step.action {
+            Action::Configure => unreachable!("a step without a layer is not prepared"),
+            Action::Workdir { path, user } => Prepared::Workdir { path, user },
+            Action::Run(run) => Prepared::Run(run::Prepared::new(progress, run)?),
+            Action::Copy(copy) => Prepared::Copy(Box::new(copy::Prepared::new(progress, copy)?)),
+        })
+    }
+
+    fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
+        match self {
+            Prepared::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
+            Prepared::Run(run) => Ok(run.key(&progress.key)),
+            Prepared::Copy(copy) => copy.key(&progress.key),
+        }
+    }
+
+    fn execute<'scope, 'a>(
+        self,
+        progress: &Progress<'e, 'a>,
+        (layer, step): (&Arc<Layer>, &'e Step),
+        scope: &'scope Scope<'scope, 'e>,
+    ) -> Result<(), Failure>
+    where
+        'e: 'scope,
+    {
+        match self {
+            Prepared::Workdir { path, user } => {
+                let entries = copy::workdir(progress, path, user)?;
+                pack::entries(progress, (layer, step), &entries).map_err(Failure::from)
+            }
+            Prepared::Run(run) => run.execute(progress, (layer, step), scope),
+            Prepared::Copy(copy) => copy.execute(progress, (layer, step)).map_err(Failure::from),
+        }
+    }
+}
+
+impl Progress<'_, '_> {
+    fn push(&mut self, layer: Arc<Layer>, key: String) {
+        self.layers.push(layer);
+        self.key = key;
+    }
+}
+
+/// Says which step an error belongs to, unless it says so itself.
+fn locate(error: Error, step: &Step) -> Error {
+    error.at_step(step.number, step.lines, &step.instruction)
+}

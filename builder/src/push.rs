@@ -1,0 +1,159 @@
+//! Pushes an image: each layer as soon as it is settled, the manifest last, then the tags in order.
+
+use crate::Error;
+use crate::execute::{Committed, Layer, Materials};
+use crate::resolve::registry_error;
+use crate::result::Image;
+use registry_client::{BlobSource, Digest, Reference};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Scope;
+
+/// Layers that are uploaded at once.
+const UPLOADS: usize = 3;
+
+/// Uploads layers while steps still run.
+pub struct Uploads {
+    sender: Mutex<Option<Sender<Arc<Layer>>>>,
+    failed: Mutex<Option<Error>>,
+}
+
+impl Uploads {
+    /// Returns uploads that nobody works on yet, and the end that workers take layers from.
+    pub fn new() -> (Self, Mutex<Receiver<Arc<Layer>>>) {
+        let (sender, receiver) = channel();
+        (Uploads { sender: Mutex::new(Some(sender)), failed: Mutex::default() }, Mutex::new(receiver))
+    }
+
+    /// Adds a layer that is part of the result.
+    pub fn add(&self, layer: Arc<Layer>) {
+        if let Some(sender) = self.sender.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            let _ = sender.send(layer);
+        }
+    }
+
+    /// Starts the threads that upload to the repositories of `tags`.
+    pub fn start<'scope, 'e: 'scope>(
+        &'e self,
+        (receiver, materials): (&'e Mutex<Receiver<Arc<Layer>>>, &'e Materials),
+        tags: &'e [Reference],
+        scope: &'scope Scope<'scope, 'e>,
+    ) {
+        for _ in 0..UPLOADS {
+            scope.spawn(move || {
+                loop {
+                    let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(layer) = next else { return };
+                    // A layer that failed to come into being is the failure of its step, reported there.
+                    let Ok(committed) = materials.committed(&layer) else { continue };
+                    for repository in repositories(tags) {
+                        if let Err(error) = upload(materials, repository, &committed) {
+                            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    /// Says that no further layer comes; the threads end when they are done.
+    pub fn close(&self) {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Returns the first error, once the threads have ended.
+    pub fn result(&self) -> Result<(), Error> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+}
+
+/// Closes the uploads when it goes out of scope, however that happens.
+pub struct CloseOnDrop<'a>(pub &'a Uploads);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Returns one reference for each repository that `tags` name.
+fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
+    let unique: BTreeMap<_, _> = tags.iter().map(|tag| ((tag.registry(), tag.repository()), tag)).collect();
+    unique.into_values()
+}
+
+fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<(), Error> {
+    let digest = &layer.descriptor.digest;
+    let doing = || format!("pushing layer {digest} to `{}/{}`", to.registry(), to.repository());
+    let failed = |error| registry_error(doing(), error);
+    let (client, tokio) = (&materials.client, &materials.tokio);
+    if tokio.block_on(client.has_blob(to, digest)).map_err(failed)? {
+        return Ok(());
+    }
+    if let Some(origin) = &layer.origin
+        && origin.registry() == to.registry()
+        && origin.repository() != to.repository()
+        && tokio.block_on(client.mount_blob(to, origin.repository(), digest)).map_err(failed)?
+    {
+        return Ok(());
+    }
+    materials.blob(layer)?;
+    let source = BlobSource::File(materials.store.path(digest));
+    tokio.block_on(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
+}
+
+/// Decides whether a name may move: a newer commit may have been published under it meanwhile.
+pub trait TagOrder: Sync {
+    /// Tells whether `tag` may be pushed now.
+    fn begin(&self, tag: &Reference) -> Result<bool, Error>;
+
+    /// Takes note that `tag` names the manifest `digest` now.
+    fn end(&self, tag: &Reference, digest: &Digest) -> Result<(), Error>;
+}
+
+/// Every name may move: for builds that nobody orders.
+pub struct Unordered;
+
+impl TagOrder for Unordered {
+    fn begin(&self, _: &Reference) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    fn end(&self, _: &Reference, _: &Digest) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Pushes the configuration and the manifest, whose layers are there already, under each of `tags` that may move.
+///
+/// Returns the tags that name the image now.
+pub fn manifest(materials: &Materials, image: &Image, tags: &[Reference], order: &dyn TagOrder) -> Result<Vec<Reference>, Error> {
+    let mut pushed = Vec::new();
+    for tag in tags {
+        if order.begin(tag)? {
+            manifest_as(materials, image, tag)?;
+            order.end(tag, &image.digest)?;
+            pushed.push(tag.clone());
+        }
+    }
+    Ok(pushed)
+}
+
+fn manifest_as(materials: &Materials, image: &Image, tag: &Reference) -> Result<(), Error> {
+    let (client, tokio) = (&materials.client, &materials.tokio);
+    let doing = || format!("pushing `{tag}`");
+    let failed = |error| registry_error(doing(), error);
+    let known = tokio.block_on(client.head_manifest(tag)).map_err(failed)?;
+    if known.is_some_and(|(digest, _)| digest == image.digest) {
+        return Ok(());
+    }
+    let config = &image.config;
+    if !tokio.block_on(client.has_blob(tag, &config.digest)).map_err(failed)? {
+        let bytes =
+            materials.store.read(&config.digest, config.size).map_err(|error| crate::execute::store_error(doing(), error))?;
+        tokio.block_on(client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
+    }
+    tokio.block_on(client.put_manifest(tag, image.media_type, image.manifest.clone())).map_err(failed)?;
+    Ok(())
+}

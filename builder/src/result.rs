@@ -1,0 +1,112 @@
+//! Puts the image together: configuration, history and manifest, from the plan and the settled layers.
+
+use crate::Error;
+use crate::context::Sources;
+use crate::execute::{Committed, Materials, StageLayers, store_error};
+use crate::plan::{Base, Plan, Step};
+use registry_client::{Descriptor, Digest, History, ImageConfig, Manifest, RootFs, media_type};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// What history entries that slipway writes say who wrote them; tools look for BuildKit's mark.
+const COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// An image in the store.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// The manifest as it is pushed.
+    pub manifest: Vec<u8>,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// The configuration's descriptor.
+    pub config: Descriptor,
+    /// The layers, bottom first.
+    pub layers: Vec<Arc<Committed>>,
+}
+
+impl Image {
+    /// Returns the bytes of all compressed layers and the configuration.
+    pub fn size(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.descriptor.size).sum::<u64>() + self.config.size
+    }
+}
+
+/// Writes the configuration and manifest of the plan's target into the store.
+pub fn assemble(
+    plan: &Plan,
+    (sources, materials): (&Sources<'_>, &Materials),
+    result: &StageLayers,
+    now: i64,
+) -> Result<Image, Error> {
+    let layers = result.layers.iter().map(|layer| materials.committed(layer)).collect::<Result<Vec<_>, _>>()?;
+    let mut config = plan.stages[plan.target].config.clone();
+    config.rootfs = RootFs::new(layers.iter().map(|layer| layer.diff_id.clone()).collect());
+    config.history = history(plan, sources, now)?;
+    config.created = config.history.iter().rev().find_map(|entry| entry.created.clone());
+    let bytes = config_bytes(&config)?;
+    let digest = put(materials, &bytes)?;
+    let config = Descriptor::new(media_type::OCI_CONFIG, digest, bytes.len() as u64);
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(media_type::OCI_MANIFEST.to_owned()),
+        config: config.clone(),
+        layers: layers.iter().map(|layer| layer.oci_descriptor()).collect(),
+        annotations: BTreeMap::new(),
+    };
+    let manifest = serde_json::to_vec(&manifest).map_err(|error| Error::service("image", "writing the manifest").with_cause(error))?;
+    let digest = put(materials, &manifest)?;
+    Ok(Image { digest, manifest, media_type: media_type::OCI_MANIFEST, config, layers })
+}
+
+fn config_bytes(config: &ImageConfig) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(config).map_err(|error| Error::service("image", "writing the image configuration").with_cause(error))
+}
+
+fn put(materials: &Materials, bytes: &[u8]) -> Result<Digest, Error> {
+    let storing = || "storing the image".to_owned();
+    let digest = materials.store.put(bytes).map_err(|error| store_error(storing(), error))?;
+    materials.store.sync(std::slice::from_ref(&digest)).map_err(|error| store_error(storing(), error))?;
+    Ok(digest)
+}
+
+/// Returns the base image's history and an entry for each instruction of the target's chain of stages.
+fn history(plan: &Plan, sources: &Sources<'_>, now: i64) -> Result<Vec<History>, Error> {
+    let mut chain = vec![plan.target];
+    let mut entries = loop {
+        match &plan.stages[chain[chain.len() - 1]].base {
+            Base::Stage(base) => chain.push(*base),
+            Base::Scratch => break Vec::new(),
+            Base::Image(name) => {
+                let image = sources.image(name)?;
+                break complete(image.config.history.clone(), image.layers.len());
+            }
+        }
+    };
+    let created = OffsetDateTime::from_unix_timestamp(now).ok().and_then(|time| time.format(&Rfc3339).ok());
+    let steps = chain.iter().rev().flat_map(|&stage| &plan.stages[stage].steps);
+    entries.extend(steps.map(|step| entry(step, created.clone())));
+    Ok(entries)
+}
+
+fn entry(step: &Step, created: Option<String>) -> History {
+    History {
+        created,
+        created_by: Some(step.created_by.clone()),
+        author: None,
+        comment: Some(COMMENT.to_owned()),
+        empty_layer: !step.action.makes_layer(),
+    }
+}
+
+/// Adds entries for layers that the base's history does not tell of, so that entries and layers stay in step.
+fn complete(mut history: Vec<History>, layers: usize) -> Vec<History> {
+    let told = history.iter().filter(|entry| !entry.empty_layer).count();
+    for _ in told..layers {
+        history.push(History { comment: Some("buildkit.exporter.image.v0".to_owned()), ..History::default() });
+    }
+    history
+}

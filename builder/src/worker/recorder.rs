@@ -1,0 +1,228 @@
+//! Writes what a build tells to the database, in batches, beside the build.
+
+use crate::Services;
+use crate::event::{Event, Observer, Phase, StepSummary};
+use database::{BuildState, Claim, Step, StepState};
+use runtime::Cancel;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long output waits for more before it is written.
+const BATCH_TIME: Duration = Duration::from_millis(60);
+/// Bytes of output that are written at once.
+const BATCH_BYTES: usize = 64 * 1024;
+/// Notes that may wait; a build that prints faster than the database takes it is slowed down.
+const WAITING: usize = 1024;
+
+/// Something to be written.
+enum Note {
+    Log(Option<i64>, Vec<u8>),
+    State(BuildState),
+    Commit(String, String),
+    Steps(Vec<Step>),
+}
+
+/// Takes a build's events and writes them.
+pub struct Recorder {
+    notes: SyncSender<Note>,
+    steps: Mutex<Vec<Step>>,
+    thread: JoinHandle<()>,
+}
+
+impl Recorder {
+    /// Starts to write for the build of `claim`; `cancel` is used when the lease turns out to be lost.
+    pub fn start(services: &Services, claim: Arc<Claim>, cancel: Cancel) -> Self {
+        let (notes, waiting) = sync_channel(WAITING);
+        let services = services.clone();
+        let thread = std::thread::spawn(move || write_all(&services, &claim, &waiting, &cancel));
+        Recorder { notes, steps: Mutex::default(), thread }
+    }
+
+    /// Adds a line of slipway's own to the log.
+    pub fn say(&self, text: &str) {
+        self.note(Note::Log(None, text.as_bytes().to_vec()));
+    }
+
+    /// Writes what is left; steps that did not run are marked so.
+    pub fn stop(self, succeeded: bool) {
+        if !succeeded {
+            self.change_steps(|steps| {
+                for step in steps.iter_mut().filter(|step| matches!(step.state, StepState::Pending | StepState::Running)) {
+                    step.state = StepState::Cancelled;
+                }
+            });
+        }
+        drop(self.notes);
+        let _ = self.thread.join();
+    }
+
+    fn note(&self, note: Note) {
+        let _ = self.notes.send(note);
+    }
+
+    fn change_steps(&self, change: impl FnOnce(&mut Vec<Step>)) {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = steps.clone();
+        change(&mut steps);
+        let changed: Vec<_> = steps.iter().filter(|step| !before.contains(step)).cloned().collect();
+        drop(steps);
+        if !changed.is_empty() {
+            self.note(Note::Steps(changed));
+        }
+    }
+
+    fn change_step(&self, number: usize, change: impl FnOnce(&mut Step)) {
+        self.change_steps(|steps| {
+            if let Some(step) = number.checked_sub(1).and_then(|index| steps.get_mut(index)) {
+                change(step);
+            }
+        });
+    }
+}
+
+impl Observer for Recorder {
+    fn observe(&self, event: Event<'_>) {
+        match event {
+            Event::Phase(phase, text) => {
+                self.say(&format!("{text}\n"));
+                self.note(Note::State(match phase {
+                    Phase::Preparing => BuildState::Preparing,
+                    Phase::Building => BuildState::Building,
+                    Phase::Pushing => BuildState::Pushing,
+                }));
+            }
+            Event::Commit { id, message } => self.note(Note::Commit(id.to_owned(), message.to_owned())),
+            Event::Warning(text) => self.say(&format!("WARNING: {text}\n")),
+            Event::Planned(summaries) => self.change_steps(|steps| *steps = summaries.iter().map(pending).collect()),
+            Event::Started { step } => {
+                self.change_step(step, |step| {
+                    step.state = StepState::Running;
+                    step.started_ms = Some(now_ms());
+                });
+                self.say_step(step, None);
+            }
+            Event::Output { step, bytes } => self.note(Note::Log(i64::try_from(step).ok(), bytes.to_vec())),
+            Event::Finished { step, cached, duration } => {
+                self.change_step(step, |step| {
+                    step.state = StepState::Succeeded;
+                    step.cached = cached;
+                    step.duration_ms = Some(duration.as_millis() as i64);
+                });
+                if cached {
+                    self.say_step(step, Some("CACHED"));
+                }
+            }
+            Event::Layer { step, digest, size } => self.change_step(step, |step| {
+                step.layer_digest = Some(digest.to_string());
+                step.layer_size = Some(size);
+            }),
+            Event::Failed { step, exit_code, duration } => self.change_step(step, |step| {
+                step.state = StepState::Failed;
+                step.exit_code = exit_code.map(i64::from);
+                step.duration_ms = Some(duration.as_millis() as i64);
+            }),
+        }
+    }
+}
+
+impl Recorder {
+    fn say_step(&self, number: usize, what: Option<&str>) {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(step) = number.checked_sub(1).and_then(|index| steps.get(index)) else { return };
+        let total = steps.len();
+        let line = match what {
+            None => format!("[{} {number}/{total}] {}\n", step.stage, step.instruction),
+            Some(what) => format!("[{} {number}/{total}] {what}\n", step.stage),
+        };
+        drop(steps);
+        self.say(&line);
+    }
+}
+
+fn pending(summary: &StepSummary) -> Step {
+    Step {
+        number: summary.number as i64,
+        instruction: summary.instruction.clone(),
+        stage: summary.stage.clone(),
+        line: summary.line as i64,
+        state: StepState::Pending,
+        cached: false,
+        exit_code: None,
+        layer_digest: None,
+        layer_size: None,
+        started_ms: None,
+        duration_ms: None,
+    }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// Writes notes until the recorder is stopped, output in batches.
+fn write_all(services: &Services, claim: &Claim, waiting: &Receiver<Note>, cancel: &Cancel) {
+    let mut open = true;
+    while open {
+        let mut batch = Vec::new();
+        let Ok(first) = waiting.recv() else { return };
+        let deadline = Instant::now() + BATCH_TIME;
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(note) = next.take() {
+            if let Note::Log(_, text) = &note {
+                bytes += text.len();
+            }
+            batch.push(note);
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+            match waiting.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(note) => next = Some(note),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => open = false,
+            }
+        }
+        if write_batch(services, claim, merge(batch)).is_err() {
+            cancel.cancel();
+        }
+    }
+}
+
+/// Joins what belongs together: output of one step, states of one step.
+fn merge(batch: Vec<Note>) -> Vec<Note> {
+    let mut merged: Vec<Note> = Vec::new();
+    let mut steps: Vec<Step> = Vec::new();
+    for note in batch {
+        match (merged.last_mut(), note) {
+            (Some(Note::Log(step, text)), Note::Log(same, more)) if *step == same => text.extend_from_slice(&more),
+            (_, Note::Steps(changed)) => {
+                for step in changed {
+                    steps.retain(|known| known.number != step.number);
+                    steps.push(step);
+                }
+            }
+            (_, note) => merged.push(note),
+        }
+    }
+    if !steps.is_empty() {
+        merged.push(Note::Steps(steps));
+    }
+    merged
+}
+
+fn write_batch(services: &Services, claim: &Claim, notes: Vec<Note>) -> Result<(), database::Error> {
+    let database = &services.database;
+    services.tokio.block_on(async {
+        for note in notes {
+            match note {
+                Note::Log(step, text) => database.append_log(claim, step, &text).await?,
+                Note::State(state) => database.set_state(claim, state).await?,
+                Note::Commit(id, message) => database.set_commit(claim, &id, &message).await?,
+                Note::Steps(steps) => database.put_steps(claim, &steps).await?,
+            }
+        }
+        Ok(())
+    })
+}

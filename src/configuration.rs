@@ -1,0 +1,31 @@
+//! Finds and reads `slipway.toml`; its meaning lives with the crates that use it.
+
+use crate::services::DataDir;
+use registry_client::Credentials;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use webhook::Configuration;
+
+/// Where the configuration is looked for when `--config` does not say.
+const SYSTEM: &str = "/etc/slipway/slipway.toml";
+
+/// Reads the configuration from `asked`, the data directory or the system's place.
+pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, String> {
+    let candidates = [data.join("slipway.toml"), PathBuf::from(SYSTEM)];
+    let found = asked.or_else(|| candidates.iter().map(PathBuf::as_path).find(|path| path.exists()));
+    let Some(path) = found else {
+        return Ok(Configuration::default());
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("reading `{}`: {error}", path.display()))?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    Configuration::parse(&text, directory).map_err(|error| format!("`{}`: {}", path.display(), crate::services::chain(&error)))
+}
+
+/// Returns the credentials for registries: those of the configuration, or docker's where it names none.
+pub fn credentials(configuration: &Configuration) -> Credentials {
+    if configuration.registries.is_empty() {
+        return Credentials::docker();
+    }
+    let fixed = configuration.registries.iter();
+    Credentials::Fixed(fixed.map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone()))).collect::<HashMap<_, _>>())
+}

@@ -1,0 +1,101 @@
+//! Plain lines: `#3 [build 2/4] RUN make`, then `#3 0.512 output`, then `#3 DONE 1.2s`.
+
+use super::{Display, place, result_lines, seconds};
+use builder::Built;
+use builder::event::{Event, Observer, StepSummary};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Writes plain lines to standard error.
+pub struct Plain(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    steps: Vec<StepSummary>,
+    began: HashMap<usize, Instant>,
+    partial: HashMap<usize, Vec<u8>>,
+}
+
+impl Plain {
+    /// Returns a display that has shown nothing yet.
+    pub fn new() -> Self {
+        Plain(Mutex::default())
+    }
+}
+
+impl State {
+    fn output(&mut self, step: usize, bytes: &[u8], to: &mut impl Write) -> std::io::Result<()> {
+        let since = self.began.get(&step).map_or(0.0, |began| began.elapsed().as_secs_f64());
+        let partial = self.partial.entry(step).or_default();
+        partial.extend_from_slice(bytes);
+        while let Some(end) = partial.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = partial.drain(..=end).collect();
+            write!(to, "#{step} {since:.3} ")?;
+            to.write_all(&line)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, step: usize, to: &mut impl Write) -> std::io::Result<()> {
+        if self.partial.get(&step).is_some_and(|line| !line.is_empty()) {
+            self.output(step, b"\n", to)?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, event: &Event<'_>, to: &mut impl Write) -> std::io::Result<()> {
+        match event {
+            Event::Planned(steps) => self.steps = steps.to_vec(),
+            Event::Commit { id, message } => writeln!(to, "commit {id} {message}")?,
+            Event::Warning(text) => writeln!(to, "WARN: {text}")?,
+            Event::Started { step } => {
+                self.began.insert(*step, Instant::now());
+                if let Some(summary) = step.checked_sub(1).and_then(|index| self.steps.get(index)) {
+                    writeln!(to, "#{step} {} {}", place(summary), summary.instruction)?;
+                }
+            }
+            Event::Output { step, bytes } => self.output(*step, bytes, to)?,
+            Event::Finished { step, cached: true, .. } => writeln!(to, "#{step} CACHED")?,
+            Event::Finished { step, duration, .. } => {
+                self.flush(*step, to)?;
+                writeln!(to, "#{step} DONE {}", seconds(*duration))?;
+            }
+            Event::Failed { step, duration, .. } => {
+                self.flush(*step, to)?;
+                writeln!(to, "#{step} ERROR after {}", seconds(*duration))?;
+            }
+            Event::Phase(..) | Event::Layer { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Plain {
+    fn observe(&self, event: Event<'_>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A closed standard error is no reason to end a build.
+        let _ = state.show(&event, &mut std::io::stderr().lock());
+    }
+}
+
+impl Display for Plain {
+    fn done(&self, built: &Built, took: Duration) {
+        result_lines(built, took).iter().for_each(|line| eprintln!("{line}"));
+    }
+
+    fn failed(&self, error: &builder::Error) {
+        eprintln!("{}", failure_text(error));
+    }
+}
+
+/// Returns what is shown of a failed build: the source and the last output first, the sentence last.
+pub fn failure_text(error: &builder::Error) -> String {
+    let report = error.report();
+    let sentence = report.strip_suffix(error.detail()).unwrap_or(&report).trim_end();
+    if error.detail().is_empty() {
+        return format!("ERROR: failed to solve: {sentence}");
+    }
+    format!("------\n{}\n------\nERROR: failed to solve: {sentence}", error.detail().trim_end())
+}
