@@ -1,0 +1,250 @@
+//! The documents an image consists of: descriptors, manifests, indexes, configurations.
+
+use crate::digest::{DiffId, Digest};
+use crate::platform::Platform;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+
+/// An empty JSON object: the value of each exposed port and volume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}
+
+/// Names a blob: what it is, its digest, its size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What the blob is.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: u64,
+    /// The platform it is for, in an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Notes on it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// Returns a descriptor without platform and annotations.
+    pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Descriptor { media_type: media_type.to_owned(), digest, size, platform: None, annotations: BTreeMap::new() }
+    }
+}
+
+/// The manifest of one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What kind of manifest it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// The configuration.
+    pub config: Descriptor,
+    /// The layers, bottom first.
+    #[serde(default)]
+    pub layers: Vec<Descriptor>,
+    /// Notes on the image.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A list of manifests, one for each platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What kind of list it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// The manifests.
+    #[serde(default)]
+    pub manifests: Vec<Descriptor>,
+    /// Notes on the list.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An image's configuration document. Fields stand in the order in which they are written: sorted by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// Architecture, as Go calls it.
+    #[serde(default)]
+    pub architecture: String,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    pub author: String,
+    /// What containers of it start with.
+    #[serde(default, deserialize_with = "or_default")]
+    pub config: ContainerConfig,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created: Option<String>,
+    /// How it was made.
+    #[serde(default, deserialize_with = "or_default")]
+    pub history: Vec<History>,
+    /// Operating system.
+    #[serde(default)]
+    pub os: String,
+    /// Features of the operating system it needs.
+    #[serde(default, rename = "os.features", skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    pub os_features: Vec<String>,
+    /// Version of the operating system it needs.
+    #[serde(default, rename = "os.version", skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    pub os_version: String,
+    /// Its layers.
+    #[serde(default)]
+    pub rootfs: RootFs,
+    /// Variant of the architecture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+/// The layers of an image, by their diff ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFs {
+    /// Always `layers`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Bottom first.
+    #[serde(default, deserialize_with = "or_default")]
+    pub diff_ids: Vec<DiffId>,
+}
+
+impl RootFs {
+    /// Returns the document's part for these layers.
+    pub fn new(diff_ids: Vec<DiffId>) -> Self {
+        RootFs { kind: "layers".to_owned(), diff_ids }
+    }
+}
+
+impl Default for RootFs {
+    fn default() -> Self {
+        RootFs::new(Vec::new())
+    }
+}
+
+/// One line of an image's history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// When, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// By which instruction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// By whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// A note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Whether it made no layer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty_layer: bool,
+}
+
+/// What containers of an image start with. Fields stand in the order in which docker writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerConfig {
+    /// Who runs the command.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    pub user: String,
+    /// Ports that are listened on: `80/tcp`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
+    pub exposed_ports: BTreeMap<String, Empty>,
+    /// `NAME=value`, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    pub env: Vec<String>,
+    /// The command's beginning.
+    #[serde(default, skip_serializing_if = "is_none_or_empty")]
+    pub entrypoint: Option<Vec<String>>,
+    /// The command, or the entrypoint's arguments.
+    #[serde(default, skip_serializing_if = "is_none_or_empty")]
+    pub cmd: Option<Vec<String>>,
+    /// Paths of volumes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
+    pub volumes: BTreeMap<String, Empty>,
+    /// Where the command starts.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    pub working_dir: String,
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
+    /// The signal that ends the container.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    pub stop_signal: String,
+    /// Whether the command is escaped already; docker sets it with `CMD`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "or_default")]
+    pub args_escaped: bool,
+    /// How to tell whether the container is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
+    /// Instructions for images built on this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    pub on_build: Vec<String>,
+    /// The shell of shell-form commands.
+    #[serde(default, skip_serializing_if = "is_none_or_empty")]
+    pub shell: Option<Vec<String>>,
+}
+
+/// How to tell whether a container is well; times in nanoseconds, 0 for the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Healthcheck {
+    /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    pub test: Vec<String>,
+    /// Time between checks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub interval: i64,
+    /// Time a check may take.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub timeout: i64,
+    /// Time in which failures do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start_period: i64,
+    /// Time between checks in the start period.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start_interval: i64,
+    /// Failures in a row that make the container unwell.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: i64,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+fn is_none_or_empty(words: &Option<Vec<String>>) -> bool {
+    words.as_ref().is_none_or(Vec::is_empty)
+}
+
+/// Reads `null` as the default: Go writes it for empty lists and maps.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_comes_back_as_it_was_written_and_nulls_are_read() {
+        let text = r#"{"architecture":"amd64","config":{"User":"u","Env":null,"Cmd":["a"],"Healthcheck":{"Test":["NONE"]},"Tty":false},"created":null,"history":null,"os":"linux","rootfs":{"type":"layers","diff_ids":null},"docker_version":"1"}"#;
+        let config: ImageConfig = serde_json::from_str(text).unwrap();
+        assert_eq!(config.config.user, "u");
+        let written = serde_json::to_string(&config).unwrap();
+        assert_eq!(
+            written,
+            r#"{"architecture":"amd64","config":{"User":"u","Cmd":["a"],"Healthcheck":{"Test":["NONE"]}},"created":null,"history":[],"os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#
+        );
+        assert_eq!(serde_json::from_str::<ImageConfig>(&written).unwrap(), config);
+    }
+}
