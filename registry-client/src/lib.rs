@@ -3,15 +3,25 @@
 //! Knows no containers and no builds.
 #![forbid(unsafe_code)]
 
+mod auth;
 mod digest;
 mod document;
+mod error;
 pub mod media_type;
 mod platform;
+mod pull;
+mod push;
 mod reference;
+mod transport;
+
+pub use auth::Credentials;
 
 pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
+pub use error::Error;
 pub use platform::{Platform, PlatformError};
+pub use pull::Resolved;
+pub use push::BlobSource;
 pub use reference::{Reference, ReferenceError};
 
 /// Who is to blame for a failure.
@@ -23,4 +33,33 @@ pub enum Fault {
     Upstream,
     /// slipway or its machine.
     Service,
+}
+
+/// How a client talks to registries.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who it is.
+    pub credentials: Credentials,
+    /// What it calls itself.
+    pub user_agent: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let user_agent = concat!("slipway/", env!("CARGO_PKG_VERSION")).to_owned();
+        Settings { credentials: Credentials::None, user_agent }
+    }
+}
+
+/// Pulls from and pushes to registries; cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    transport: transport::Transport,
+}
+
+impl Client {
+    /// Returns a client; nothing is asked of any registry yet.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        Ok(Client { transport: transport::Transport::new(settings.credentials, &settings.user_agent)? })
+    }
 }

@@ -1,0 +1,232 @@
+//! Reading from a registry: manifests with their configurations, and blobs.
+
+use crate::transport::{Access, Request, bounded, failed};
+use crate::{Client, Descriptor, Digest, Error, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use reqwest::{Method, Response, StatusCode};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+/// Largest manifest that is read.
+const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+/// Largest image configuration that is read.
+const MAX_CONFIG: u64 = 8 * 1024 * 1024;
+/// Most layers an image may have.
+const MAX_LAYERS: usize = 500;
+/// How often a broken download is taken up again.
+const RESUMES: u32 = 5;
+
+/// An image as a registry has it at this moment.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    /// Digest of the index that led to it.
+    pub index_digest: Option<Digest>,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Its bytes.
+    pub manifest_bytes: Vec<u8>,
+    /// The configuration.
+    pub config: ImageConfig,
+    /// Its bytes.
+    pub config_bytes: Vec<u8>,
+    /// Whether the image is for another platform than asked for.
+    pub platform_mismatch: bool,
+}
+
+/// A manifest or index as it came.
+struct Document {
+    digest: Digest,
+    media_type: String,
+    bytes: Vec<u8>,
+}
+
+impl Client {
+    /// Finds the image that `reference` names for `platform`, with its configuration; no layer is read.
+    pub async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<Resolved, Error> {
+        let mut document = self.document(reference).await?;
+        let mut index_digest = None;
+        if media_type::is_index(&document.media_type) {
+            let index: Index = parse(reference, &document.bytes)?;
+            index_digest = Some(document.digest);
+            let chosen = choose(&index, platform).ok_or_else(|| Error::NoPlatform(platform.to_string()))?;
+            document = self.document(&reference.with_digest(chosen.digest.clone())).await?;
+        }
+        if !media_type::is_manifest(&document.media_type) {
+            return Err(Error::document(
+                reference.registry(),
+                format!("media type `{}` is no manifest", document.media_type),
+            ));
+        }
+        let manifest: Manifest = parse(reference, &document.bytes)?;
+        if manifest.layers.len() > MAX_LAYERS {
+            return Err(Error::document(reference.registry(), format!("the image has more than {MAX_LAYERS} layers")));
+        }
+        let config_bytes = self.small_blob(reference, &manifest.config).await?;
+        let config: ImageConfig = parse(reference, &config_bytes)?;
+        let found = Platform {
+            os: config.os.clone(),
+            architecture: config.architecture.clone(),
+            variant: config.variant.clone(),
+        };
+        let (digest, manifest_bytes) = (document.digest, document.bytes);
+        let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
+        Ok(Resolved { digest, index_digest, manifest, manifest_bytes, config, config_bytes, platform_mismatch })
+    }
+
+    /// Returns digest and media type of the manifest that `reference` names, or `None`.
+    pub async fn head_manifest(&self, reference: &Reference) -> Result<Option<(Digest, String)>, Error> {
+        let request = manifest_request(Method::HEAD, reference);
+        let response = self.transport.send(reference, Access::Pull, &request).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !response.status().is_success() {
+            return Err(failed(reference, response).await);
+        }
+        let digest = header(&response, "Docker-Content-Digest").and_then(|digest| digest.parse().ok());
+        let kind = header(&response, "Content-Type").unwrap_or_default();
+        Ok(digest.map(|digest| (digest, kind)))
+    }
+
+    /// Tells whether the repository of `reference` has the blob.
+    pub async fn has_blob(&self, reference: &Reference, digest: &Digest) -> Result<bool, Error> {
+        let request = Request::new(Method::HEAD, format!("v2/{}/blobs/{digest}", reference.repository()));
+        let response = self.transport.send(reference, Access::Pull, &request).await?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(false),
+            status if status.is_success() => Ok(true),
+            _ => Err(failed(reference, response).await),
+        }
+    }
+
+    /// Streams a blob into `sink`, which gets each byte once; fails at the end if the bytes are not those of its digest.
+    pub async fn pull_blob(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+    ) -> Result<(), Error> {
+        let mut hash = Sha256::new();
+        let mut done = 0;
+        let mut resumes = 0;
+        while done < descriptor.size || resumes == 0 {
+            match self.pull_part(reference, descriptor, (&mut done, &mut hash), sink).await {
+                Ok(()) => break,
+                Err(error) if error.is_transient() && resumes < RESUMES => resumes += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        sink.flush().await?;
+        let found = Digest::from_sha256(hash.finalize().into());
+        if done != descriptor.size || found != descriptor.digest {
+            return Err(Error::DigestMismatch(descriptor.digest.to_string()));
+        }
+        Ok(())
+    }
+
+    async fn pull_part(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        (done, hash): (&mut u64, &mut Sha256),
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+    ) -> Result<(), Error> {
+        let mut request =
+            Request::new(Method::GET, format!("v2/{}/blobs/{}", reference.repository(), descriptor.digest));
+        if *done > 0 {
+            request.headers.push(("Range", format!("bytes={done}-")));
+        }
+        let mut response = self.transport.send(reference, Access::Pull, &request).await?;
+        if !response.status().is_success() {
+            return Err(failed(reference, response).await);
+        }
+        // A registry without ranges starts anew: what is there already is passed over.
+        let mut skip = if response.status() == StatusCode::PARTIAL_CONTENT { 0 } else { *done };
+        loop {
+            let chunk = response
+                .chunk()
+                .await
+                .map_err(|cause| Error::Transport { registry: reference.registry().to_owned(), cause })?;
+            let Some(chunk) = chunk else { return Ok(()) };
+            let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
+            skip -= passed as u64;
+            let fresh = &chunk[passed..];
+            *done += fresh.len() as u64;
+            if *done > descriptor.size {
+                return Err(Error::DigestMismatch(descriptor.digest.to_string()));
+            }
+            hash.update(fresh);
+            sink.write_all(fresh).await?;
+        }
+    }
+
+    async fn small_blob(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+        if descriptor.size > MAX_CONFIG {
+            return Err(Error::document(
+                reference.registry(),
+                format!("the configuration is larger than {MAX_CONFIG} bytes"),
+            ));
+        }
+        let mut bytes = Vec::new();
+        self.pull_blob(reference, descriptor, &mut bytes).await?;
+        Ok(bytes)
+    }
+
+    async fn document(&self, reference: &Reference) -> Result<Document, Error> {
+        let request = manifest_request(Method::GET, reference);
+        let response = self.transport.send(reference, Access::Pull, &request).await?;
+        if !response.status().is_success() {
+            return Err(failed(reference, response).await);
+        }
+        let sent_type = header(&response, "Content-Type");
+        let bytes = bounded(response, MAX_MANIFEST, reference.registry()).await?;
+        let digest = Digest::of(&bytes);
+        if let Some(wanted) = reference.digest()
+            && *wanted != digest
+        {
+            return Err(Error::DigestMismatch(wanted.to_string()));
+        }
+        let media_type = document_type(reference, &bytes, sent_type)?;
+        Ok(Document { digest, media_type, bytes })
+    }
+}
+
+fn manifest_request(method: Method, reference: &Reference) -> Request {
+    let accept =
+        [media_type::OCI_INDEX, media_type::OCI_MANIFEST, media_type::DOCKER_LIST, media_type::DOCKER_MANIFEST];
+    let mut request = Request::new(method, format!("v2/{}/manifests/{}", reference.repository(), reference.selector()));
+    request.headers.push(("Accept", accept.join(", ")));
+    request
+}
+
+fn header(response: &Response, name: &str) -> Option<String> {
+    Some(response.headers().get(name)?.to_str().ok()?.to_owned())
+}
+
+/// Returns what a document is; one that could be read as two things is refused (REG-10).
+fn document_type(reference: &Reference, bytes: &[u8], sent: Option<String>) -> Result<String, Error> {
+    let document: serde_json::Value = parse(reference, bytes)?;
+    let (index, manifest) = (document.get("manifests").is_some(), document.get("layers").is_some());
+    if index && manifest {
+        return Err(Error::document(reference.registry(), "it has both manifests and layers"));
+    }
+    let sent = sent.map(|sent| sent.split(';').next().unwrap_or_default().trim().to_owned());
+    let own = document.get("mediaType").and_then(|kind| kind.as_str()).map(str::to_owned);
+    let kind = own.or(sent).unwrap_or_default();
+    if (index && !media_type::is_index(&kind)) || (manifest && !media_type::is_manifest(&kind)) {
+        return Err(Error::document(reference.registry(), format!("media type `{kind}` does not fit the document")));
+    }
+    Ok(kind)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(reference: &Reference, bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::document(reference.registry(), error.to_string()))
+}
+
+/// Returns the manifest for `platform`, or the only one there is.
+fn choose<'i>(index: &'i Index, platform: &Platform) -> Option<&'i Descriptor> {
+    let images = || index.manifests.iter().filter(|entry| media_type::is_manifest(&entry.media_type));
+    let fits = |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|found| found.satisfies(platform));
+    images().find(fits).or_else(|| images().next().filter(|entry| entry.platform.is_none() && images().count() == 1))
+}
