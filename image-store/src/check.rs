@@ -1,0 +1,113 @@
+//! Whether the store is whole, and what in it nobody needs.
+
+use crate::{Error, Store, is_older};
+use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::time::Duration;
+
+/// Largest document that is read when references are followed.
+const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
+
+/// What a check of the store found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Blobs that were read.
+    pub blobs: usize,
+    /// Blobs whose bytes are not those of their name.
+    pub damaged: Vec<String>,
+    /// Blobs that a tag leads to and that are not there.
+    pub missing: Vec<Digest>,
+}
+
+/// What a collection removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Blobs.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+fn hash_of(mut file: File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            got => hash.update(&buffer[..got]),
+        }
+    }
+}
+
+impl Store {
+    /// Reads every blob and follows every tag.
+    pub fn verify(&self) -> Result<Report, Error> {
+        let mut report = Report::default();
+        for name in self.blob_names()? {
+            report.blobs += 1;
+            let path = self.root().join("blobs/sha256").join(&name);
+            let hash = File::open(&path).and_then(hash_of).map_err(Error::file("reading", &path))?;
+            if hash != name {
+                report.damaged.push(name);
+            }
+        }
+        report.missing = self.referenced()?.into_iter().filter(|digest| !self.contains(digest)).collect();
+        report.missing.sort();
+        Ok(report)
+    }
+
+    /// Removes blobs that no tag leads to, that are not in `keep` and that are older than `min_age`.
+    pub fn collect(&self, keep: &HashSet<Digest>, min_age: Duration) -> Result<Collected, Error> {
+        let referenced = self.referenced()?;
+        let mut collected = Collected::default();
+        for name in self.blob_names()? {
+            let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else { continue };
+            let path = self.path(&digest);
+            let Ok(known) = fs::metadata(&path) else { continue };
+            let young = known.modified().is_ok_and(|at| !is_older(at, min_age));
+            if young || keep.contains(&digest) || referenced.contains(&digest) {
+                continue;
+            }
+            fs::remove_file(&path).map_err(Error::file("removing", &path))?;
+            collected.blobs += 1;
+            collected.bytes += known.len();
+        }
+        Ok(collected)
+    }
+
+    fn blob_names(&self) -> Result<Vec<String>, Error> {
+        let directory = self.root().join("blobs/sha256");
+        let entries = fs::read_dir(&directory).map_err(Error::file("reading", &directory))?;
+        Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    }
+
+    /// Returns every blob that a tag leads to.
+    fn referenced(&self) -> Result<HashSet<Digest>, Error> {
+        let mut found = HashSet::new();
+        for repository in self.repositories()? {
+            for tag in self.tags(&repository)? {
+                if let Some(manifest) = self.resolve(&repository, &tag)? {
+                    self.follow(&manifest, &mut found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn follow(&self, descriptor: &Descriptor, found: &mut HashSet<Digest>) {
+        if !found.insert(descriptor.digest.clone()) {
+            return;
+        }
+        let Ok(bytes) = self.read(&descriptor.digest, MAX_DOCUMENT) else { return };
+        if media_type::is_index(&descriptor.media_type) {
+            let Ok(index) = serde_json::from_slice::<Index>(&bytes) else { return };
+            index.manifests.iter().for_each(|manifest| self.follow(manifest, found));
+        } else if let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) {
+            found.insert(manifest.config.digest);
+            found.extend(manifest.layers.into_iter().map(|layer| layer.digest));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Blobs on their way into the store: hashed as they are written, visible by a rename.
+
+use crate::{Error, Store};
+use registry_client::Digest;
+use sha2::{Digest as _, Sha256};
+use std::io::{self, Write};
+use tempfile::NamedTempFile;
+
+/// A blob that is being written; dropping it leaves nothing behind.
+#[derive(Debug)]
+pub struct BlobWriter {
+    store: Store,
+    file: NamedTempFile,
+    hash: Sha256,
+    size: u64,
+}
+
+/// A blob that is in the store now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: u64,
+}
+
+impl BlobWriter {
+    pub(crate) fn new(store: Store) -> Result<Self, Error> {
+        let directory = store.temporary();
+        let file = NamedTempFile::new_in(&directory).map_err(Error::file("creating a file in", &directory))?;
+        Ok(BlobWriter { store, file, hash: Sha256::new(), size: 0 })
+    }
+
+    /// Returns how many bytes were written.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Makes the blob visible. It is not durable before [`Store::sync`].
+    pub fn commit(self) -> Result<Written, Error> {
+        let digest = Digest::from_sha256(self.hash.finalize().into());
+        let path = self.store.path(&digest);
+        // The same blob may come from two sides at once; both files hold the same bytes.
+        self.file.persist(&path).map_err(|error| Error::file("renaming to", &path)(error.error))?;
+        Ok(Written { digest, size: self.size })
+    }
+
+    /// Makes the blob visible if its bytes are those of `expected`.
+    pub fn commit_expecting(self, expected: &Digest) -> Result<Written, Error> {
+        let found = Digest::from_sha256(self.hash.clone().finalize().into());
+        if found != *expected {
+            return Err(Error::Mismatch { expected: expected.clone(), found });
+        }
+        self.commit()
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,64 @@
+//! Blobs: read whole or in part, streamed from their files.
+
+use crate::Registry;
+use crate::error::Failure;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use registry_client::Digest;
+use std::io::SeekFrom;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+/// Bytes that are read from a file at once.
+const CHUNK: usize = 256 * 1024;
+
+/// Serves a blob.
+pub async fn get(
+    registry: &Registry,
+    digest: &Digest,
+    (method, headers): (&Method, &HeaderMap),
+) -> Result<Response, Failure> {
+    let size = registry.store.size(digest).ok_or_else(|| Failure::blob_unknown(digest.as_str()))?;
+    let (first, length, status) = match range(headers, size) {
+        None => (0, size, StatusCode::OK),
+        Some(Ok((first, last))) => (first, last - first + 1, StatusCode::PARTIAL_CONTENT),
+        Some(Err(())) => {
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{size}"))])
+                .into_response());
+        }
+    };
+    let body = if *method == Method::HEAD {
+        Body::empty()
+    } else {
+        let mut file = tokio::fs::File::open(registry.store.path(digest)).await?;
+        file.seek(SeekFrom::Start(first)).await?;
+        Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK))
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::ETAG, format!("\"{digest}\"")),
+    ];
+    let mut response = (status, headers, [("Docker-Content-Digest", digest.to_string())], body).into_response();
+    if status == StatusCode::PARTIAL_CONTENT
+        && let Ok(range) = format!("bytes {first}-{}/{size}", first + length - 1).parse()
+    {
+        response.headers_mut().insert(header::CONTENT_RANGE, range);
+    }
+    Ok(response)
+}
+
+/// Returns the first and last byte that one range asks for; `None` without a range or with one that is not understood.
+fn range(headers: &HeaderMap, size: u64) -> Option<Result<(u64, u64), ()>> {
+    let text = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
+    let (first, last) = text.split_once('-')?;
+    let (first, last) = match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) => (first, last.min(size.saturating_sub(1))),
+        (Ok(first), Err(_)) if last.is_empty() => (first, size.saturating_sub(1)),
+        (Err(_), Ok(length)) if first.is_empty() => (size.saturating_sub(length), size.saturating_sub(1)),
+        _ => return None,
+    };
+    Some(if first <= last && first < size { Ok((first, last)) } else { Err(()) })
+}
