@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// Identifies one build: `bld_` and a UUIDv7 without hyphens, so ids sort by time and cannot be guessed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct BuildId(String);
+pub struct BuildId(pub(crate) String);
 
 /// What started a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
