@@ -1,0 +1,80 @@
+//! Dockerfiles: text in, typed instructions with positions out, as BuildKit reads them.
+//!
+//! Nothing is expanded here and nothing is looked up: that needs base images and is the plan's part. The expansion itself
+//! is in [`expand`].
+
+mod error;
+mod exec;
+pub mod expand;
+mod flags;
+mod health;
+mod heredoc;
+mod instruction;
+mod lexer;
+mod mount;
+mod parse;
+mod pattern;
+mod port;
+mod signal;
+mod snippet;
+mod suggest;
+mod words;
+
+pub use error::{ParseError, Span};
+pub use heredoc::Heredoc;
+pub use instruction::{
+    Arg, Command, Copy, HealthcheckFlags, Instruction, InstructionKind, Mount, MountKind, Pair, Run, RunNetwork,
+    RunSecurity,
+};
+pub use lexer::{Directives, Warning};
+pub use mount::parse_mount;
+pub use parse::parse_trigger;
+pub use port::parse_port;
+pub use signal::is_signal;
+pub use snippet::snippet;
+pub use suggest::suggest;
+
+/// Largest Dockerfile that is read.
+pub const MAX_SIZE: usize = 1024 * 1024;
+
+/// A parsed Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// What stands in `# key=value` lines at its top.
+    pub directives: Directives,
+    /// The character that continues lines and protects characters: `\` or a backtick.
+    pub escape: char,
+    /// The `ARG`s before the first `FROM`.
+    pub global_args: Vec<Instruction>,
+    /// The stages, at least one.
+    pub stages: Vec<Stage>,
+    /// What is odd but no error.
+    pub warnings: Vec<Warning>,
+}
+
+/// A stage: a `FROM` and what follows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name in lower case.
+    pub name: Option<String>,
+    /// What it starts from, not expanded.
+    pub base: String,
+    /// The value of `--platform`, not expanded.
+    pub platform: Option<String>,
+    /// The `FROM` line.
+    pub original: String,
+    /// Where the `FROM` line is.
+    pub span: Span,
+    /// The instructions after it.
+    pub instructions: Vec<Instruction>,
+}
+
+impl Dockerfile {
+    /// Parses a Dockerfile.
+    pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
+        parse::file(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

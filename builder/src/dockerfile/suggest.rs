@@ -1,0 +1,54 @@
+//! "Did you mean …?": the nearest of some known words.
+
+/// Largest distance at which a word is still suggested.
+const NEAR: usize = 2;
+
+/// Returns the candidate nearest to `word`, if one is near, in the case style of `word`.
+pub fn suggest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+    let lower = word.to_lowercase();
+    let near = candidates.into_iter().map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate));
+    let near = near.filter(|(distance, _)| *distance <= NEAR);
+    // Of two words at the same distance the one with the same letters is meant: letters are swapped more often than lost.
+    let (_, found) = near.min_by_key(|(distance, candidate)| (*distance, foreign_letters(&lower, candidate)))?;
+    let shouted = word.chars().any(char::is_alphabetic) && word == word.to_uppercase();
+    Some(if shouted { found.to_uppercase() } else { found.to_lowercase() })
+}
+
+/// Returns ` (did you mean …?)`, or nothing if no candidate is near.
+pub fn hint<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+    suggest(word, candidates).map_or_else(String::new, |found| format!(" (did you mean {found}?)"))
+}
+
+/// Returns how many letters of `word` the candidate does not have.
+fn foreign_letters(word: &str, candidate: &str) -> usize {
+    let candidate = candidate.to_lowercase();
+    word.chars().filter(|letter| !candidate.contains(*letter)).count()
+}
+
+/// Returns how many letters must be added, removed or changed to make one word of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (column, &candidate) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != candidate);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_found_in_the_same_case() {
+        assert_eq!(suggest("RNU", ["run", "cmd"]), Some("RUN".into()));
+        assert_eq!(suggest("coppy", ["copy"]), Some("copy".into()));
+        assert_eq!(suggest("bogus", ["run", "cmd"]), None);
+    }
+}
