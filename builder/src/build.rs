@@ -101,7 +101,7 @@ fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sourc
     let sources = Sources::new(&request.context, &request.named);
     let mut images = plan::BaseImages::new();
     loop {
-        let needed = match plan::Plan::new(&parsed, &settings, &images)? {
+        let needed = match plan::Plan::for_file(&parsed, &settings, &images)? {
             plan::Planned::Ready(plan) => return Ok((*plan, sources)),
             plan::Planned::Needs(needed) => needed,
         };

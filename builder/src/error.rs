@@ -9,7 +9,10 @@ use std::sync::Arc;
 /// The text says what was being done to what; [`Error::detail`] adds the source line and the last output of the step,
 /// ready to be shown below it.
 #[derive(Debug, Clone)]
-pub struct Error {
+pub struct Error(Box<Failure>);
+
+#[derive(Debug, Clone)]
+struct Failure {
     code: &'static str,
     fault: Fault,
     message: String,
@@ -51,52 +54,52 @@ impl Error {
     }
 
     fn new(fault: Fault, code: &'static str, message: String) -> Self {
-        Error { code, fault, message, detail: String::new(), cause: None, step: None }
+        Error(Box::new(Failure { code, fault, message, detail: String::new(), cause: None, step: None }))
     }
 
     /// Adds the lines that are shown below the sentence.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        if !self.detail.is_empty() && !detail.is_empty() {
-            self.detail.push('\n');
+        if !self.0.detail.is_empty() && !detail.is_empty() {
+            self.0.detail.push('\n');
         }
-        self.detail.push_str(&detail);
+        self.0.detail.push_str(&detail);
         self
     }
 
     /// Adds the error that caused this one.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.cause = Some(Arc::from(cause.into()));
+        self.0.cause = Some(Arc::from(cause.into()));
         self
     }
 
     /// Says in which step it happened, unless that is known already.
     #[must_use]
     pub fn at_step(mut self, number: usize, lines: (usize, usize), instruction: &str) -> Self {
-        self.step.get_or_insert_with(|| FailedStep { number, lines, instruction: instruction.to_owned() });
+        self.0.step.get_or_insert_with(|| FailedStep { number, lines, instruction: instruction.to_owned() });
         self
     }
 
     /// Returns the step that failed, if it was one.
     pub fn step(&self) -> Option<&FailedStep> {
-        self.step.as_ref()
+        self.0.step.as_ref()
     }
 
     /// Returns the stable code: `step_failed`, `dockerfile_not_found`, …
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// Returns who is to blame.
     pub fn fault(&self) -> Fault {
-        self.fault
+        self.0.fault
     }
 
     /// Returns the lines to show below the sentence; may be empty.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// Returns the sentence with its causes, then the detail: what a person is shown.
@@ -111,9 +114,9 @@ impl Error {
             }
             cause = error.source();
         }
-        if !self.detail.is_empty() {
+        if !self.0.detail.is_empty() {
             text.push('\n');
-            text.push_str(&self.detail);
+            text.push_str(&self.0.detail);
         }
         text
     }
@@ -121,12 +124,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
+        formatter.write_str(&self.0.message)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+        self.0.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
     }
 }

@@ -2,4 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod dockerfile;
+mod error;
+pub mod event;
+pub mod plan;
 pub mod view;
+
+pub use error::{Error, FailedStep};

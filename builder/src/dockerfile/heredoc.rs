@@ -49,6 +49,12 @@ pub fn announced(line: &str) -> Vec<Heredoc> {
     }
 }
 
+/// Tells whether the command of a `RUN` is nothing but one heredoc, which then is the script.
+pub fn is_alone(command: &str) -> bool {
+    let words = words::shell_words(command);
+    matches!(words.as_slice(), [only] if parse(only).is_some())
+}
+
 /// Parses a whole word `[fd]<<[-]WORD`.
 pub fn parse(word: &str) -> Option<Heredoc> {
     let digits = word.len() - word.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();

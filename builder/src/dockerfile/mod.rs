@@ -21,7 +21,7 @@ mod suggest;
 mod words;
 
 pub use error::{ParseError, Span};
-pub use heredoc::Heredoc;
+pub use heredoc::{Heredoc, is_alone as is_heredoc_alone};
 pub use instruction::{
     Arg, Command, Copy, HealthcheckFlags, Instruction, InstructionKind, Mount, MountKind, Pair, Run, RunNetwork,
     RunSecurity,

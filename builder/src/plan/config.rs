@@ -51,9 +51,13 @@ mod tests {
 
     #[test]
     fn paths_are_joined_and_cleaned() {
-        for (workdir, path, expected) in
-            [("/", "app", "/app"), ("/app", "../x/", "/x"), ("/app", "/y//z/.", "/y/z"), ("/app", ".", "/app"), ("", "a", "/a")]
-        {
+        for (workdir, path, expected) in [
+            ("/", "app", "/app"),
+            ("/app", "../x/", "/x"),
+            ("/app", "/y//z/.", "/y/z"),
+            ("/app", ".", "/app"),
+            ("", "a", "/a"),
+        ] {
             assert_eq!(absolute(workdir, path), expected);
         }
     }

@@ -5,7 +5,7 @@ use super::environment::{Arguments, Variables, Words};
 use super::stage::{self, Finished, StageContext};
 use super::{Plan, Planned, Settings, Step};
 use crate::Error;
-use crate::dockerfile::{Dockerfile, InstructionKind, Stage, suggest};
+use crate::dockerfile::{Dockerfile, Instruction, InstructionKind, Stage, suggest};
 use registry_client::{Platform, Reference};
 use std::collections::BTreeMap;
 
@@ -50,7 +50,10 @@ impl<'f> Graph<'f> {
         let words = Words::new(self.file.escape, &self.globals);
         let base = words.one(&stage.base).map_err(located)?;
         if base.trim().is_empty() {
-            return Err(located(Error::user("invalid_reference", format!("base name ({}) should not be blank", stage.base))));
+            return Err(located(Error::user(
+                "invalid_reference",
+                format!("base name ({}) should not be blank", stage.base),
+            )));
         }
         let platform = match &stage.platform {
             None => self.settings.platform.clone(),
@@ -75,16 +78,32 @@ impl<'f> Graph<'f> {
 
     /// Plans the stages that the target needs.
     pub fn plan(&self, images: &BaseImages) -> Result<Planned, Error> {
-        let mut walk = Walk { graph: self, images, done: BTreeMap::new(), stages: Vec::new(), needed: Vec::new(), under_way: Vec::new() };
+        let mut walk = Walk {
+            graph: self,
+            images,
+            done: BTreeMap::new(),
+            stages: Vec::new(),
+            needed: Vec::new(),
+            under_way: Vec::new(),
+        };
         let target = walk.stage(self.target)?;
-        let (mut stages, needed) = (walk.stages, walk.needed);
-        let Some(target) = target.filter(|_| needed.is_empty()) else { return Ok(Planned::Needs(needed)) };
+        let Some(target) = target.filter(|_| walk.needed.is_empty()) else { return Ok(Planned::Needs(walk.needed)) };
+        let mut stages: Vec<_> = walk.stages.into_iter().map(|finished| finished.stage).collect();
         for (name, value) in &self.settings.labels {
             stages[target].config.config.labels.insert(name.clone(), value.clone());
         }
         number(&mut stages);
-        Ok(Planned::Ready(Box::new(Plan { stages, target, warnings: self.file.warnings.iter().map(ToString::to_string).collect() })))
+        Ok(Planned::Ready(Box::new(Plan {
+            stages,
+            target,
+            warnings: self.file.warnings.iter().map(ToString::to_string).collect(),
+        })))
     }
+}
+
+/// Adds where in the file an instruction is to an error.
+fn locate(error: Error, instruction: &Instruction) -> Error {
+    error.at_step(0, (instruction.span.first_line, instruction.span.last_line), &instruction.original)
 }
 
 /// Adds where in the file `stage` begins to an error.
@@ -107,7 +126,9 @@ fn platform(word: &str, expanded: &str) -> Result<Platform, Error> {
     if expanded.is_empty() {
         return Err(Error::user("invalid_platform", format!("empty platform value from expression {word}")));
     }
-    expanded.parse().map_err(|error| Error::user("invalid_platform", format!("failed to parse platform {expanded}: {error}")))
+    expanded
+        .parse()
+        .map_err(|error| Error::user("invalid_platform", format!("failed to parse platform {expanded}: {error}")))
 }
 
 /// Returns the arguments declared before the first `FROM`, with their values, and the automatic ones.
@@ -116,8 +137,7 @@ fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error>
     for instruction in &file.global_args {
         let InstructionKind::Arg(pairs) = &instruction.kind else { continue };
         for pair in pairs {
-            let located =
-                |error: Error| error.at_step(0, (instruction.span.first_line, instruction.span.last_line), &instruction.original);
+            let located = |error: Error| locate(error, instruction);
             let value = match (arguments.given(&pair.name), &pair.value) {
                 (Some(given), _) => Some(given.to_owned()),
                 (None, Some(default)) => Some(Words::new(file.escape, &globals).one(default).map_err(located)?),
@@ -150,7 +170,10 @@ impl Walk<'_, '_> {
         let stage = &self.graph.file.stages[index];
         if self.under_way.contains(&index) {
             let name = stage.name.clone().unwrap_or_else(|| index.to_string());
-            return Err(at(Error::user("circular_dependency", format!("circular dependency detected on stage: {name}")), stage));
+            return Err(at(
+                Error::user("circular_dependency", format!("circular dependency detected on stage: {name}")),
+                stage,
+            ));
         }
         self.under_way.push(index);
         let planned = self.plan_stage(index, stage);
@@ -181,8 +204,8 @@ impl Walk<'_, '_> {
         };
         let started = stage::start(&context, base, (self.images, &self.stages))?;
         let mut names = BTreeMap::new();
-        for (from, instruction) in started.sources()? {
-            match self.source(&from, index, (stage, &instruction))? {
+        for (from, instruction) in started.sources() {
+            match self.source(&from, index, stage).map_err(|error| locate(error, &instruction))? {
                 Some(found) => drop(names.insert(from, found)),
                 None => return Ok(None),
             }
@@ -197,7 +220,7 @@ impl Walk<'_, '_> {
     }
 
     /// Finds what `--from=name` means in stage `index`.
-    fn source(&mut self, name: &str, index: usize, (stage, instruction): (&Stage, &str)) -> Result<Option<super::From>, Error> {
+    fn source(&mut self, name: &str, index: usize, stage: &Stage) -> Result<Option<super::From>, Error> {
         let graph = self.graph;
         let lower = name.to_lowercase();
         if let Some(named) = graph.settings.named_contexts.iter().find(|named| **named == lower || *named == name) {
@@ -215,7 +238,8 @@ impl Walk<'_, '_> {
             }
             Some(position) if position > index => {
                 let own = stage.name.clone().unwrap_or_else(|| index.to_string());
-                let text = format!("cannot copy from stage {name:?}, it needs to be defined before current stage {own:?}");
+                let text =
+                    format!("cannot copy from stage {name:?}, it needs to be defined before current stage {own:?}");
                 Err(Error::user("stage_not_found", text))
             }
             Some(position) => Ok(self.stage(position)?.map(super::From::Stage)),
@@ -223,7 +247,6 @@ impl Walk<'_, '_> {
                 Reference::parse(name)
                     .map_err(|error| Error::user("invalid_reference", format!("failed to parse {name:?}: {error}")))?;
                 let platform = graph.settings.platform.clone();
-                let _ = instruction;
                 Ok(self.image(name, &platform, stage).then(|| super::From::Image(name.to_owned())))
             }
         }

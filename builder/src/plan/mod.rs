@@ -56,7 +56,7 @@ pub enum Planned {
 
 impl Plan {
     /// Plans the build of `file`; asks for images that it needs and `images` does not have.
-    pub fn new(file: &Dockerfile, settings: &Settings, images: &BaseImages) -> Result<Planned, Error> {
+    pub fn for_file(file: &Dockerfile, settings: &Settings, images: &BaseImages) -> Result<Planned, Error> {
         graph::Graph::new(file, settings)?.plan(images)
     }
 }
@@ -277,3 +277,6 @@ pub enum From {
     /// A context that the requester named.
     Named(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! `COPY` and `ADD` expanded; the heredocs of `COPY`, `ADD` and `RUN`.
+
+use super::environment::Words;
+use super::{Copy, From, InlineFile, Mount, MountKind};
+use crate::Error;
+use crate::dockerfile::{self, Command, Heredoc};
+
+/// Where the script of a `RUN` with a heredoc is seen by its shell.
+const PIPES: &str = "/dev/pipes";
+
+/// Expands a `COPY` or `ADD`.
+pub fn plan(
+    copy: &dockerfile::Copy,
+    (add, from): (bool, From),
+    (words, workdir): (&Words<'_>, &str),
+) -> Result<Copy, Error> {
+    let keyword = if add { "ADD" } else { "COPY" };
+    let mut sources = words.each(&copy.sources)?;
+    let mut urls = Vec::new();
+    if copy.from.is_none() {
+        urls = sources.iter().filter(|source| is_url(source) || is_git(source)).cloned().collect();
+        sources.retain(|source| !urls.contains(source));
+    }
+    if let Some(url) = urls.first().filter(|_| !add) {
+        let what = if is_git(url) { "git ref" } else { "URL" };
+        return Err(Error::user("dockerfile_invalid", format!("source can't be a {what} for {keyword}")));
+    }
+    check_checksum(copy, (&sources, &urls))?;
+    let one = |word: &Option<String>| word.as_deref().map(|word| words.one(word)).transpose();
+    Ok(Copy {
+        add,
+        from,
+        sources,
+        urls,
+        files: copy.heredocs.iter().map(|heredoc| inline(heredoc, words)).collect::<Result<_, _>>()?,
+        destination: words.one(&copy.destination)?,
+        workdir: workdir.to_owned(),
+        chown: one(&copy.chown)?.filter(|chown| !chown.is_empty()),
+        chmod: one(&copy.chmod)?.filter(|chmod| !chmod.is_empty()),
+        parents: copy.parents,
+        excludes: copy.excludes.clone(),
+        link: copy.link && copy.chmod.is_none(),
+        unpack: copy.unpack,
+        checksum: one(&copy.checksum)?,
+        keep_git_dir: copy.keep_git_dir,
+    })
+}
+
+fn check_checksum(copy: &dockerfile::Copy, (sources, urls): (&[String], &[String])) -> Result<(), Error> {
+    let problem = match (&copy.checksum, urls.len(), sources.len()) {
+        (None, ..) | (Some(_), 1, 0) => return Ok(()),
+        (Some(_), 0, 1) => "checksum requires HTTP(S) or Git sources",
+        _ => "checksum can't be specified for multiple sources",
+    };
+    Err(Error::user("dockerfile_invalid", problem))
+}
+
+fn is_url(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+fn is_git(source: &str) -> bool {
+    let path = source.split(['#', '?']).next().unwrap_or(source);
+    source.starts_with("git@")
+        || source.starts_with("git://")
+        || source.starts_with("ssh://")
+        || (is_url(source) && path.ends_with(".git"))
+}
+
+fn inline(heredoc: &Heredoc, words: &Words<'_>) -> Result<InlineFile, Error> {
+    let text = heredoc.chomped();
+    let content = if heredoc.expand { words.heredoc(&text)? } else { text };
+    Ok(InlineFile { name: heredoc.name.clone(), content: content.into_bytes() })
+}
+
+/// Returns the history's text of a copy.
+pub fn history(copy: &Copy) -> String {
+    let mut parts = vec![if copy.add { "ADD" } else { "COPY" }.to_owned()];
+    if copy.parents {
+        parts.push("--parents".to_owned());
+    }
+    parts.extend(copy.chown.iter().map(|chown| format!("--chown={chown}")));
+    parts.extend(copy.chmod.iter().map(|chmod| format!("--chmod={chmod}")));
+    parts.extend(copy.sources.iter().chain(&copy.urls).cloned());
+    parts.extend(copy.files.iter().map(|file| format!("<<{}", file.name)));
+    parts.push(copy.destination.clone());
+    parts.push("# buildkit".to_owned());
+    parts.join(" ")
+}
+
+/// Returns the command of a `RUN` with its heredocs put in, and the script to be mounted if there is one.
+pub fn run_command(run: &dockerfile::Run) -> (Command, Option<Mount>) {
+    let Command::Shell(line) = &run.command else { return (run.command.clone(), None) };
+    let [only] = run.heredocs.as_slice() else {
+        return (Command::Shell(joined(line, &run.heredocs)), None);
+    };
+    let alone = dockerfile::is_heredoc_alone(line);
+    if !alone {
+        return (Command::Shell(joined(line, &run.heredocs)), None);
+    }
+    let content = only.chomped();
+    if !content.starts_with("#!") {
+        return (Command::Shell(content), None);
+    }
+    let target = format!("{PIPES}/{}", only.name);
+    let script = Mount { target: target.clone(), kind: MountKind::Script { content: content.into_bytes() } };
+    (Command::Shell(target), Some(script))
+}
+
+/// Returns the line with the bodies after it, for the shell to read.
+fn joined(line: &str, heredocs: &[Heredoc]) -> String {
+    let mut text = line.to_owned();
+    for heredoc in heredocs {
+        text.push('\n');
+        text.push_str(&heredoc.content);
+        text.push_str(&heredoc.name);
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! The mounts of a `RUN`, with their defaults filled in.
+
+use super::config::absolute;
+use super::environment::Words;
+use super::{From, Mount, MountKind};
+use crate::Error;
+use crate::dockerfile::{self, parse_mount};
+use std::collections::BTreeMap;
+
+/// Returns the name behind `from=`, which is never expanded.
+pub fn from(mount: &str) -> Option<String> {
+    let parsed = parse_mount(mount, &|value| Ok(value.to_owned())).ok();
+    let field = || mount.split(',').find_map(|field| field.trim_matches('"').strip_prefix("from=").map(str::to_owned));
+    parsed.and_then(|mount| mount.from).or_else(field).filter(|from| !from.is_empty())
+}
+
+/// Expands and completes mounts.
+pub fn plan(
+    mounts: &[String],
+    (words, names): (&Words<'_>, &BTreeMap<String, From>),
+    workdir: &str,
+) -> Result<Vec<Mount>, Error> {
+    let mut ssh = 0;
+    let mut planned = Vec::with_capacity(mounts.len());
+    for text in mounts {
+        let expand = |value: &str| words.one(value).map_err(|error| error.to_string());
+        let mount = parse_mount(text, &expand).map_err(|cause| Error::user("dockerfile_invalid", cause))?;
+        let from = match &mount.from {
+            None => From::Context,
+            Some(name) => {
+                names.get(name).cloned().ok_or_else(|| Error::service("plan", format!("`{name}` was not looked up")))?
+            }
+        };
+        planned.push(one(mount, (from, workdir), &mut ssh)?);
+    }
+    Ok(planned)
+}
+
+fn one(mount: dockerfile::Mount, (from, workdir): (From, &str), ssh: &mut usize) -> Result<Mount, Error> {
+    let written = mount.target.as_deref().filter(|target| !target.is_empty());
+    let place = absolute(workdir, written.unwrap_or("."));
+    let source = mount.source.as_deref().map_or_else(String::new, |source| absolute("/", source)[1..].to_owned());
+    let id = |mode: u32| (mount.mode.unwrap_or(mode), mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+    let (target, kind) = match mount.kind {
+        dockerfile::MountKind::Bind => {
+            let writable = mount.read_only == Some(false);
+            (place, MountKind::Bind { from, source, writable })
+        }
+        dockerfile::MountKind::Cache { id: name, sharing } => {
+            let ((mode, uid, gid), writable) = (id(0o755), mount.read_only != Some(true));
+            let seed = (mount.from.is_some()).then_some((from, source));
+            // Directories that begin differently are different directories, whatever they are called.
+            let name = name.unwrap_or_else(|| place.clone());
+            (
+                place,
+                MountKind::Cache {
+                    id: format!("{name} {mode:o} {uid}:{gid}"),
+                    sharing,
+                    mode,
+                    uid,
+                    gid,
+                    writable,
+                    seed,
+                },
+            )
+        }
+        dockerfile::MountKind::Tmpfs { size } => (place, MountKind::Tmpfs { size }),
+        dockerfile::MountKind::Secret { id: name, required, env } => {
+            let (mode, uid, gid) = id(0o400);
+            let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+            let name = name.or_else(|| written.map(base)).or_else(|| env.clone());
+            let name = name.ok_or_else(|| Error::user("dockerfile_invalid", "one of source, target required"))?;
+            let file = written.is_some() || env.is_none();
+            let target = if written.is_some() { place } else { format!("/run/secrets/{}", base(&name)) };
+            (target, MountKind::Secret { id: name, required, env, file, mode, uid, gid })
+        }
+        dockerfile::MountKind::Ssh { id: name, required } => {
+            let (mode, uid, gid) = id(0o600);
+            let target = if written.is_some() { place } else { format!("/run/buildkit/ssh_agent.{ssh}") };
+            *ssh += 1;
+            (target, MountKind::Ssh { id: name.unwrap_or_else(|| "default".to_owned()), required, mode, uid, gid })
+        }
+    };
+    if target == "/" {
+        return Err(Error::user("dockerfile_invalid", "invalid mount target \"/\""));
+    }
+    Ok(Mount { target, kind })
+}
