@@ -24,7 +24,10 @@ impl KeyBuilder {
     }
 
     /// Adds a list: its length, then its items.
-    pub fn list<T: AsRef<[u8]>>(&mut self, items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>) -> &mut Self {
+    pub fn list<T: AsRef<[u8]>>(
+        &mut self,
+        items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    ) -> &mut Self {
         let items = items.into_iter();
         self.0.update(&(items.len() as u64).to_le_bytes());
         for item in items {
@@ -47,6 +50,9 @@ mod tests {
     fn moving_a_byte_between_fields_changes_the_key() {
         let key = |first: &str, second: &str| KeyBuilder::new("test").text(first).text(second).finish();
         assert_ne!(key("ab", "c"), key("a", "bc"));
-        assert_ne!(KeyBuilder::new("test").list(["a", "b"]).finish(), KeyBuilder::new("test").text("a").text("b").finish());
+        assert_ne!(
+            KeyBuilder::new("test").list(["a", "b"]).finish(),
+            KeyBuilder::new("test").text("a").text("b").finish()
+        );
     }
 }

@@ -1,0 +1,112 @@
+//! `COPY`, `ADD` and `WORKDIR` as pure functions: a view of the source, a tree of the destination, entries of a layer.
+//!
+//! Nothing here touches a file system, so there is no path to escape through: links are followed inside the view or tree.
+
+mod archive;
+mod chmod;
+mod owner;
+mod place;
+mod select;
+
+pub use archive::{Archive, sniff};
+pub use chmod::Chmod;
+pub use owner::{is_numeric, lookup_owner};
+pub use place::{Content, Planned, plan_copy, plan_workdir};
+pub use select::{Item, Selection, select, selection_key};
+
+/// Why files cannot be copied; the user's Dockerfile or files are the reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CopyError {
+    /// A source is not there, or ignored.
+    #[error("failed to calculate checksum of \"{0}\": \"{0}\": not found")]
+    NotFound(String),
+    /// Links lead in a circle.
+    #[error("`{0}`: too many levels of symbolic links")]
+    LinkLoop(String),
+    /// A file would take the place of a directory.
+    #[error("cannot replace to directory {0} with file")]
+    FileOverDirectory(String),
+    /// A directory would take the place of something else.
+    #[error("cannot copy to non-directory: {0}")]
+    DirectoryOverFile(String),
+    /// A pattern is malformed.
+    #[error("`{0}`: syntax error in pattern")]
+    BadPattern(String),
+    /// `--chmod` cannot be read.
+    #[error("invalid chmod parameter: '{0}'. it should be octal string and between 0 and 07777")]
+    BadChmod(String),
+    /// `--chown` names accounts but the image has none.
+    #[error("looking up `{0}`: the image has no /etc/passwd (invalid user index: -1)")]
+    NoAccounts(String),
+    /// `--chown` names nobody that can be found.
+    #[error("unable to find user {0}: no matching entries in passwd file")]
+    UnknownUser(String),
+    /// `--exclude` cannot be read.
+    #[error("--exclude: {0}")]
+    BadExclude(#[from] crate::ignore::IgnoreError),
+    /// The source could not be read.
+    #[error("reading the files to copy: {0}")]
+    View(String),
+    /// An archive cannot be extracted.
+    #[error("extracting `{name}`: {problem}")]
+    Archive {
+        /// The archive.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
+}
+
+impl CopyError {
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            CopyError::NotFound(_) => "file_not_found",
+            CopyError::LinkLoop(_) => "link_loop",
+            CopyError::FileOverDirectory(_) | CopyError::DirectoryOverFile(_) => "copy_conflict",
+            CopyError::BadPattern(_) | CopyError::BadExclude(_) => "invalid_pattern",
+            CopyError::BadChmod(_) => "invalid_chmod",
+            CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => "unknown_user",
+            CopyError::View(_) => "source_unreadable",
+            CopyError::Archive { .. } => "archive_invalid",
+        }
+    }
+}
+
+impl From<crate::view::ViewError> for CopyError {
+    fn from(error: crate::view::ViewError) -> Self {
+        CopyError::View(format!("{error}: {}", error.cause))
+    }
+}
+
+impl From<crate::tree::LinkLoop> for CopyError {
+    fn from(error: crate::tree::LinkLoop) -> Self {
+        CopyError::LinkLoop(error.0)
+    }
+}
+
+/// What is copied, and how.
+#[derive(Debug, Clone)]
+pub struct CopyRequest {
+    /// Paths and patterns in the source, expanded.
+    pub sources: Vec<String>,
+    /// Files that stand in the Dockerfile: name and content.
+    pub inline: Vec<(String, Vec<u8>)>,
+    /// Where to, expanded; may be relative.
+    pub destination: String,
+    /// What a relative destination starts at.
+    pub workdir: String,
+    /// Owner and group of everything that is copied.
+    pub chown: Option<(u32, u32)>,
+    /// Mode of everything that is copied.
+    pub chmod: Option<Chmod>,
+    /// Whether the path of a source is kept below the destination.
+    pub parents: bool,
+    /// What is left out, relative to each source.
+    pub excludes: Vec<String>,
+    /// Time of directories that have to be made, seconds since 1970.
+    pub now: i64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Which files a `COPY` takes: patterns, links, exclusions; and the key of their content.
+
+use super::{CopyError, CopyRequest};
+use crate::ignore::{Ignore, join};
+use crate::key::KeyBuilder;
+use crate::pattern;
+use crate::tree::resolve_in;
+use crate::view::{Kind, Node, View};
+use runtime::tar::clean_path;
+
+/// One source that was found.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// What it is called at its destination: the last component as it was written.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub node: Node,
+    /// Where it is in the view, links followed.
+    pub path: Vec<u8>,
+    /// With `--parents`: the directories between destination and source.
+    pub parents: Vec<(Vec<u8>, Node)>,
+    /// What is in it, if it is a directory, parents first; paths are relative to it.
+    pub items: Vec<Item>,
+}
+
+/// A path below a source.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Relative to the source.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub node: Node,
+}
+
+/// Finds what `request` copies from `view`.
+pub fn select(view: &dyn View, request: &CopyRequest) -> Result<Vec<Selection>, CopyError> {
+    let excludes = Ignore::new(&request.excludes)?;
+    let mut selected = Vec::new();
+    for source in &request.sources {
+        let matches = if request.parents { expand_parents(view, source)? } else { expand(view, source)? };
+        for found in matches {
+            if let Some(selection) = selection(view, &found, &excludes)? {
+                selected.push(selection);
+            }
+        }
+    }
+    Ok(selected)
+}
+
+/// A path that a source matched, as written, and with `--parents` how much of it is left behind.
+struct Found {
+    path: Vec<u8>,
+    pivot: Option<usize>,
+    literal: bool,
+}
+
+/// Returns what `source` matches; a path without wildcards matches itself.
+fn expand(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
+    let path = clean_path(source.as_bytes());
+    if !pattern::has_wildcard(source) {
+        return Ok(vec![Found { path, pivot: None, literal: true }]);
+    }
+    let text = String::from_utf8_lossy(&path).into_owned();
+    let parts: Vec<&str> = text.split('/').collect();
+    let first = parts.iter().position(|part| pattern::has_wildcard(part)).unwrap_or(0);
+    let start = parts[..first].join("/").into_bytes();
+    let mut found = Vec::new();
+    walk_matches(view, (&start, &parts[first..]), source, &mut found)?;
+    Ok(found)
+}
+
+/// Descends along the components of a pattern; each is matched against the names in one directory.
+fn walk_matches(
+    view: &dyn View,
+    (at, parts): (&[u8], &[&str]),
+    source: &str,
+    found: &mut Vec<Found>,
+) -> Result<(), CopyError> {
+    let Some((part, rest)) = parts.split_first() else {
+        found.push(Found { path: at.to_vec(), pivot: None, literal: false });
+        return Ok(());
+    };
+    let directory = resolve(view, at)?;
+    for (name, _) in view.children(&directory)? {
+        let text = String::from_utf8_lossy(&name);
+        if pattern::matches(part, &text).map_err(|_| CopyError::BadPattern(source.to_owned()))? {
+            walk_matches(view, (&join(at, &name), rest), source, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Expands a source of `COPY --parents`: the part after `/./` is kept, `**` crosses directories.
+fn expand_parents(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
+    let (base, rest) = match source.split_once("/./") {
+        Some((base, rest)) => (clean_path(base.as_bytes()), rest),
+        None => (Vec::new(), source),
+    };
+    let rest = clean_path(rest.as_bytes());
+    let text = String::from_utf8_lossy(&rest).into_owned();
+    let pivot = Some(if base.is_empty() { 0 } else { base.len() + 1 });
+    if !pattern::has_wildcard(&text) {
+        return Ok(vec![Found { path: join(&base, &rest), pivot, literal: true }]);
+    }
+    let matcher = Ignore::new([&text])?;
+    let mut found = Vec::new();
+    let root = resolve(view, &base)?;
+    let mut waiting = vec![Vec::new()];
+    while let Some(directory) = waiting.pop() {
+        for (name, node) in view.children(&join(&root, &directory))? {
+            let path = join(&directory, &name);
+            if matcher.ignores(&path) {
+                found.push(Found { path: join(&base, &path), pivot, literal: false });
+            } else if node.kind == Kind::Directory {
+                waiting.push(path);
+            }
+        }
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+fn selection(view: &dyn View, found: &Found, excludes: &Ignore) -> Result<Option<Selection>, CopyError> {
+    let path = resolve(view, &found.path)?;
+    let node = if path.is_empty() { Some(root_node(view)?) } else { view.lookup(&path)? };
+    let Some(node) = node else {
+        if found.literal {
+            return Err(CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path))));
+        }
+        return Ok(None);
+    };
+    let name = last_component(&found.path).to_vec();
+    if node.kind != Kind::Directory && excludes.ignores(&name) {
+        return Ok(None);
+    }
+    let parents = match found.pivot {
+        Some(pivot) => parents(view, &found.path, pivot)?,
+        None => Vec::new(),
+    };
+    let mut items = Vec::new();
+    if node.kind == Kind::Directory {
+        collect(view, (&path, b""), excludes, &mut items)?;
+    }
+    Ok(Some(Selection { name, node, path, parents, items }))
+}
+
+/// Returns the directories of `path` after `pivot`, the last component left out.
+fn parents(view: &dyn View, path: &[u8], pivot: usize) -> Result<Vec<(Vec<u8>, Node)>, CopyError> {
+    let kept = &path[pivot.min(path.len())..];
+    let mut parents = Vec::new();
+    for end in (0..kept.len()).filter(|&at| kept[at] == b'/') {
+        let resolved = resolve(view, &path[..pivot + end])?;
+        if let Some(node) = view.lookup(&resolved)? {
+            parents.push((kept[..end].to_vec(), node));
+        }
+    }
+    Ok(parents)
+}
+
+/// Adds what is in a directory, parents first, without what is excluded.
+fn collect(
+    view: &dyn View,
+    (root, at): (&[u8], &[u8]),
+    excludes: &Ignore,
+    items: &mut Vec<Item>,
+) -> Result<bool, CopyError> {
+    let mut any = false;
+    for (name, node) in view.children(&join(root, at))? {
+        let path = join(at, &name);
+        let excluded = excludes.ignores(&path);
+        let directory = node.kind == Kind::Directory;
+        if excluded && !(directory && excludes.has_exceptions()) {
+            continue;
+        }
+        let position = items.len();
+        items.push(Item { path: path.clone(), node });
+        let inside = directory && collect(view, (root, &path), excludes, items)?;
+        if excluded && !inside {
+            items.truncate(position);
+            continue;
+        }
+        any = true;
+    }
+    Ok(any)
+}
+
+fn root_node(view: &dyn View) -> Result<Node, CopyError> {
+    let known = view.lookup(b"")?;
+    let unknown =
+        Node { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None };
+    Ok(known.unwrap_or(unknown))
+}
+
+fn resolve(view: &dyn View, path: &[u8]) -> Result<Vec<u8>, CopyError> {
+    Ok(resolve_in(path, |path| view.lookup(path).ok().flatten())?)
+}
+
+/// Returns what follows the last slash.
+pub fn last_component(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
+}
+
+/// Returns a key of what was selected: names relative to each source, types, modes, owners, contents; never times.
+pub fn selection_key(view: &dyn View, selections: &[Selection]) -> Result<String, CopyError> {
+    let mut key = KeyBuilder::new("selection.1");
+    for selection in selections {
+        key.field(&selection.name);
+        for (path, node) in &selection.parents {
+            add(&mut key, view, (path, node), b"")?;
+        }
+        add(&mut key, view, (b"", &selection.node), &selection.path)?;
+        for item in &selection.items {
+            add(&mut key, view, (&item.path, &item.node), &join(&selection.path, &item.path))?;
+        }
+    }
+    Ok(key.finish())
+}
+
+fn add(key: &mut KeyBuilder, view: &dyn View, (name, node): (&[u8], &Node), path: &[u8]) -> Result<(), CopyError> {
+    key.field(name).text(&format!("{:o} {} {}", node.mode, node.uid, node.gid));
+    match &node.kind {
+        Kind::File { size } => key.text("file").text(&size.to_string()).text(&view.content(path)?.0),
+        Kind::Directory => key.text("directory"),
+        Kind::Symlink { target } => key.text("link").field(target),
+        Kind::Character { major, minor } => key.text(&format!("character {major}:{minor}")),
+        Kind::Block { major, minor } => key.text(&format!("block {major}:{minor}")),
+        Kind::Fifo => key.text("fifo"),
+        Kind::Socket => key.text("socket"),
+    };
+    for (name, value) in &node.xattrs {
+        key.field(name).field(value);
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! Layers as bytes: tar → hash → compress → file, with the index made in the same pass; and back.
+
+mod gzip;
+mod read;
+mod write;
+
+pub use read::{Verified, decompress};
+pub use write::{LayerWriter, Packed};
+
+#[cfg(test)]
+mod tests;

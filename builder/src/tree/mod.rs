@@ -1,0 +1,172 @@
+//! A stack of layers seen as one file system, without a file system: only their indexes are looked at.
+
+mod index;
+
+pub use index::{Index, IndexEntry, IndexError, WalkPath};
+
+use crate::view::{ContentId, Kind, Node, View, ViewError};
+use runtime::tar::clean_path;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Links that are followed before a path is taken to lead nowhere.
+const MAX_LINKS: usize = 255;
+
+/// A path cannot be followed: its links lead in a circle.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}`: too many levels of symbolic links")]
+pub struct LinkLoop(pub String);
+
+/// A stack of layers.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    /// Topmost first.
+    layers: Vec<(usize, Arc<Index>)>,
+}
+
+/// What a stack says of one path.
+enum Found<'t> {
+    Nothing,
+    Implied,
+    Node { layer: usize, node: &'t Node, content: Option<[u8; 32]> },
+}
+
+impl Tree {
+    /// Returns the tree of `layers`, bottom first, each with the number under which [`Tree::location`] names it.
+    pub fn new(mut layers: Vec<(usize, Arc<Index>)>) -> Self {
+        layers.reverse();
+        layers.retain(|(_, index)| !index.is_empty());
+        Tree { layers }
+    }
+
+    /// Returns where the content of the regular file `path` is: layer, path in it, size.
+    pub fn location(&self, path: &[u8]) -> Option<(usize, Vec<u8>, u64)> {
+        match self.find(path) {
+            Found::Node { layer, node: Node { kind: Kind::File { size }, .. }, .. } => {
+                Some((layer, path.to_vec(), *size))
+            }
+            _ => None,
+        }
+    }
+
+    /// Follows all links of `path`, the last component's too; what does not exist is kept as it is written.
+    pub fn resolve(&self, path: &[u8]) -> Result<Vec<u8>, LinkLoop> {
+        resolve_in(path, |path| self.node(path))
+    }
+
+    fn node(&self, path: &[u8]) -> Option<Node> {
+        match self.find(path) {
+            Found::Nothing => None,
+            Found::Implied => Some(implied_directory()),
+            Found::Node { node, .. } => Some(node.clone()),
+        }
+    }
+
+    fn find(&self, path: &[u8]) -> Found<'_> {
+        if path.is_empty() {
+            return self.find_root();
+        }
+        let mut implied = false;
+        for (layer, index) in &self.layers {
+            match index.get(path) {
+                Some(IndexEntry::Node { node, content }) => {
+                    return Found::Node { layer: *layer, node, content: *content };
+                }
+                Some(IndexEntry::Whiteout) => break,
+                Some(IndexEntry::Implied) => implied = true,
+                None => {}
+            }
+            if index.hides(path) {
+                break;
+            }
+        }
+        if implied { Found::Implied } else { Found::Nothing }
+    }
+
+    fn find_root(&self) -> Found<'_> {
+        for (layer, index) in &self.layers {
+            if let Some(IndexEntry::Node { node, content }) = index.get(b"") {
+                return Found::Node { layer: *layer, node, content: *content };
+            }
+        }
+        Found::Implied
+    }
+}
+
+impl View for Tree {
+    fn lookup(&self, path: &[u8]) -> Result<Option<Node>, ViewError> {
+        Ok(self.node(path))
+    }
+
+    fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError> {
+        // The topmost layer that says something of a name decides; `None` stands for a name that was removed.
+        let mut names: BTreeMap<Vec<u8>, Option<Node>> = BTreeMap::new();
+        for (_, index) in &self.layers {
+            for (name, entry) in index.children(path) {
+                let known = names.get(name);
+                let node = match entry {
+                    IndexEntry::Node { node, .. } => Some(node.clone()),
+                    IndexEntry::Whiteout => None,
+                    IndexEntry::Implied => Some(implied_directory()),
+                };
+                // What a lower layer knows of a directory that an upper one only implies.
+                let improves = matches!(known, Some(Some(above)) if *above == implied_directory()) && node.is_some();
+                if known.is_none() || improves {
+                    names.insert(name.to_vec(), node);
+                }
+            }
+            if index.hides_below(path) {
+                break;
+            }
+        }
+        Ok(names.into_iter().filter_map(|(name, node)| Some((name, node?))).collect())
+    }
+
+    fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
+        match self.find(path) {
+            Found::Node { content: Some(hash), .. } => Ok(ContentId(format!("b3:{}", hex::encode(hash)))),
+            _ => Ok(ContentId(String::new())),
+        }
+    }
+}
+
+/// A directory that no layer describes: an entry below it is all that is known.
+fn implied_directory() -> Node {
+    Node { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None }
+}
+
+/// Follows all links of `path` in whatever `lookup` shows, never above its root.
+pub fn resolve_in(path: &[u8], lookup: impl Fn(&[u8]) -> Option<Node>) -> Result<Vec<u8>, LinkLoop> {
+    let mut waiting: VecDeque<Vec<u8>> = path.split(|&byte| byte == b'/').map(<[u8]>::to_vec).collect();
+    let mut at: Vec<u8> = Vec::new();
+    let mut links = 0;
+    while let Some(name) = waiting.pop_front() {
+        match name.as_slice() {
+            b"" | b"." => continue,
+            b".." => {
+                at.truncate(at.iter().rposition(|&byte| byte == b'/').unwrap_or(0));
+                continue;
+            }
+            _ => {}
+        }
+        let next = crate::ignore::join(&at, &name);
+        let Some(Node { kind: Kind::Symlink { target }, .. }) = lookup(&next) else {
+            at = next;
+            continue;
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(LinkLoop(String::from_utf8_lossy(path).into_owned()));
+        }
+        if target.first() == Some(&b'/') {
+            at.clear();
+        }
+        for part in target.split(|&byte| byte == b'/').rev() {
+            waiting.push_front(part.to_vec());
+        }
+    }
+    Ok(clean_path(&at))
+}
+
+#[cfg(test)]
+mod tests;
