@@ -32,8 +32,8 @@ impl Context {
     /// Returns the content of the file `path`.
     pub fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, ViewError> {
         match self {
-            Context::Commit(tree) => tree.open(path),
-            Context::Directory(directory) => directory.open(path),
+            Context::Commit(tree) => tree.open_file(path),
+            Context::Directory(directory) => directory.open_file(path),
             Context::Empty => Ok(Box::new(std::io::empty())),
         }
     }

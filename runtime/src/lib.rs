@@ -1,14 +1,33 @@
 //! The sandbox: containers, snapshots, limits, network; directories, processes and tar streams only.
+//!
+//! A [`Sandbox`] is a helper process in a user namespace of its own: this program, started again (see
+//! [`enter_if_asked`]). Everything that touches hostile files happens in it; the caller sees byte streams.
 
+mod cancel;
+mod cgroup;
+mod error;
+mod helper;
+mod ids;
+mod network;
+mod protocol;
+mod sandbox;
+mod settings;
+mod step;
+mod sweep;
 pub mod tar;
 
-/// How steps that run at the same time share a cache directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Sharing {
-    /// They use it at once.
-    Shared,
-    /// They wait for each other.
-    Locked,
-    /// Each has its own while another is in use.
-    Private,
+pub use cancel::Cancel;
+pub use error::Error;
+pub use helper::enter_if_asked;
+pub use ids::Ids;
+pub use sandbox::{Changes, Ran, Sandbox};
+pub use settings::{Limits, NetworkPolicy, Settings};
+pub use step::{Exit, FileInSnapshot, Mount, MountKind, Sharing, SnapshotId, Step, StepNetwork};
+pub use sweep::sweep;
+
+/// Asks the process `id` to end, as `kill` does.
+pub fn terminate(id: u32) {
+    if let Ok(id) = i32::try_from(id) {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM);
+    }
 }

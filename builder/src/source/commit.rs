@@ -1,0 +1,194 @@
+//! A commit's tree as a view: read from the objects, never checked out.
+
+use super::SourceError;
+use super::mirror::{CommitId, Mirror};
+use crate::tree::resolve_in;
+use crate::view::{ContentId, Kind, Node, View, ViewError};
+use git2::{ErrorCode, ObjectType, Oid, Repository};
+use runtime::tar::clean_path;
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A commit, or a directory of it.
+pub struct CommitTree {
+    objects: Arc<Mutex<Objects>>,
+    root: Oid,
+    commit: Arc<Facts>,
+}
+
+/// What the commit says of itself.
+struct Facts {
+    id: String,
+    time: i64,
+    message: String,
+}
+
+/// The repository, with the directories that were read.
+struct Objects {
+    repository: Repository,
+    directories: HashMap<Oid, Arc<Vec<Listed>>>,
+}
+
+/// An entry of a tree object.
+#[derive(Debug, Clone)]
+struct Listed {
+    name: Vec<u8>,
+    id: Oid,
+    kind: Kind,
+    mode: u32,
+}
+
+impl CommitTree {
+    /// Opens the directory `path` of a commit that is in `mirror`; an empty path is the whole tree.
+    pub fn open(mirror: &Mirror, id: &CommitId, path: &str) -> Result<Self, SourceError> {
+        let repository = mirror.repository()?;
+        let failed = |cause: git2::Error| SourceError::Mirror { url: mirror.shown(), cause: cause.into() };
+        let (facts, root) = {
+            let oid = Oid::from_str(id.as_str()).map_err(failed)?;
+            let commit = repository.find_commit(oid).map_err(failed)?;
+            let message = commit.summary_bytes().map(|summary| String::from_utf8_lossy(summary).into_owned());
+            let time = commit.time().seconds();
+            (Facts { id: id.as_str().to_owned(), time, message: message.unwrap_or_default() }, commit.tree_id())
+        };
+        let objects = Arc::new(Mutex::new(Objects { repository, directories: HashMap::new() }));
+        CommitTree { objects, root, commit: Arc::new(facts) }.subtree(path)
+    }
+
+    /// Returns the directory `path` as a tree of its own; links are followed within the commit.
+    pub fn subtree(&self, path: &str) -> Result<Self, SourceError> {
+        let not_found = || SourceError::ContextNotFound(path.to_owned());
+        let resolved = self.resolve(&clean_path(path.as_bytes())).ok_or_else(not_found)?;
+        let root = self.directory_id(&resolved).ok().flatten().ok_or_else(not_found)?;
+        Ok(CommitTree { objects: self.objects.clone(), root, commit: self.commit.clone() })
+    }
+
+    /// Returns the commit's hash.
+    pub fn id(&self) -> &str {
+        &self.commit.id
+    }
+
+    /// Returns the commit's time in seconds since 1970: every file's time.
+    pub fn commit_time(&self) -> i64 {
+        self.commit.time
+    }
+
+    /// Returns the first line of the commit's message.
+    pub fn message(&self) -> &str {
+        &self.commit.message
+    }
+
+    /// Returns the content of the file `path`.
+    pub fn open_file(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, ViewError> {
+        let listed = self.listed(path)?.ok_or_else(|| self.error(path, "it is not in the commit"))?;
+        let bytes = self.objects().blob(listed.id).map_err(|error| self.error(path, error))?;
+        Ok(Box::new(Cursor::new(bytes)))
+    }
+
+    fn resolve(&self, path: &[u8]) -> Option<Vec<u8>> {
+        resolve_in(path, |path| self.lookup(path).ok().flatten()).ok()
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn error(&self, path: &[u8], cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
+        let what = format!("commit {}", self.commit.id);
+        ViewError { what, path: String::from_utf8_lossy(path).into_owned(), cause: cause.into() }
+    }
+
+    /// Returns the tree object of the directory `path`.
+    fn directory_id(&self, path: &[u8]) -> Result<Option<Oid>, ViewError> {
+        if path.is_empty() {
+            return Ok(Some(self.root));
+        }
+        let listed = self.listed(path)?;
+        // A submodule is an empty directory: its commit is in another repository.
+        Ok(listed.filter(|listed| listed.kind == Kind::Directory).map(|listed| listed.id))
+    }
+
+    fn listed(&self, path: &[u8]) -> Result<Option<Listed>, ViewError> {
+        let (directory, name) = match path.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => (&path[..slash], &path[slash + 1..]),
+            None => (&b""[..], path),
+        };
+        let Some(directory_id) = self.directory_id(directory)? else { return Ok(None) };
+        let entries = self.objects().entries(directory_id).map_err(|error| self.error(directory, error))?;
+        Ok(entries.binary_search_by(|entry| entry.name.as_slice().cmp(name)).ok().map(|at| entries[at].clone()))
+    }
+
+    fn node(&self, listed: Listed) -> Node {
+        let mtime = self.commit.time;
+        Node { kind: listed.kind, mode: listed.mode, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None }
+    }
+}
+
+impl View for CommitTree {
+    fn lookup(&self, path: &[u8]) -> Result<Option<Node>, ViewError> {
+        if path.is_empty() {
+            let (kind, mtime) = (Kind::Directory, self.commit.time);
+            return Ok(Some(Node { kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None }));
+        }
+        Ok(self.listed(path)?.map(|listed| self.node(listed)))
+    }
+
+    fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError> {
+        let Some(directory) = self.directory_id(path)? else { return Ok(Vec::new()) };
+        let entries = self.objects().entries(directory).map_err(|error| self.error(path, error))?;
+        Ok(entries.iter().map(|entry| (entry.name.clone(), self.node(entry.clone()))).collect())
+    }
+
+    fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
+        let listed = self.listed(path)?;
+        Ok(ContentId(listed.map_or_else(String::new, |listed| format!("git:{}", listed.id))))
+    }
+}
+
+impl Objects {
+    /// Returns the entries of a tree object, sorted by name; none for a submodule's commit.
+    fn entries(&mut self, id: Oid) -> Result<Arc<Vec<Listed>>, git2::Error> {
+        if let Some(known) = self.directories.get(&id) {
+            return Ok(known.clone());
+        }
+        let mut entries = Vec::new();
+        let tree = match self.repository.find_tree(id) {
+            Ok(tree) => Some(tree),
+            Err(error) if error.code() == ErrorCode::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let odb = self.repository.odb()?;
+        for entry in tree.iter().flatten() {
+            let name = entry.name_bytes().to_vec();
+            if !is_safe(&name) {
+                return Err(git2::Error::from_str("a name in the commit is not one that a file can have"));
+            }
+            let (kind, mode) = match (entry.kind(), entry.filemode() & 0o170_000) {
+                (Some(ObjectType::Tree), _) => (Kind::Directory, 0o755),
+                (Some(ObjectType::Blob), 0o120_000) => {
+                    (Kind::Symlink { target: self.repository.find_blob(entry.id())?.content().to_vec() }, 0o777)
+                }
+                (Some(ObjectType::Blob), _) => {
+                    let executable = entry.filemode() & 0o111 != 0;
+                    let size = odb.read_header(entry.id())?.0 as u64;
+                    (Kind::File { size }, if executable { 0o755 } else { 0o644 })
+                }
+                _ => (Kind::Directory, 0o755),
+            };
+            entries.push(Listed { name, id: entry.id(), kind, mode });
+        }
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        let entries = Arc::new(entries);
+        self.directories.insert(id, entries.clone());
+        Ok(entries)
+    }
+
+    fn blob(&self, id: Oid) -> Result<Vec<u8>, git2::Error> {
+        Ok(self.repository.find_blob(id)?.content().to_vec())
+    }
+}
+
+/// Tells whether a tree may hold this name: objects are not checked by whoever pushed them.
+fn is_safe(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0)
+}

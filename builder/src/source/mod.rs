@@ -1,0 +1,118 @@
+//! Where commits and directories come from: bare mirrors, trees read without a checkout, local directories.
+
+mod commit;
+mod directory;
+mod find;
+mod mirror;
+mod url;
+
+pub use commit::CommitTree;
+pub use directory::Directory;
+pub use find::{find_dockerfile, find_ignore, parse_ignore};
+pub use mirror::{CommitId, FetchSettings, Mirror, Wanted};
+pub use url::GitContext;
+
+/// A source could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The URL is none that is fetched from.
+    #[error("`{url}`: {problem}")]
+    Url {
+        /// The URL, without credentials.
+        url: String,
+        /// What is wrong with it, and what would be right.
+        problem: &'static str,
+    },
+    /// The server does not have the ref.
+    #[error("`{url}` has no branch or tag `{wanted}`")]
+    RefNotFound {
+        /// The repository.
+        url: String,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// The server does not have the commit any more.
+    #[error("commit {commit} is not in `{url}`: the branch was rewritten or the commit never pushed")]
+    CommitNotFound {
+        /// The repository.
+        url: String,
+        /// What was asked for.
+        commit: String,
+    },
+    /// The server wants other credentials.
+    #[error("`{url}` refuses the credentials: set a token for its host in slipway.toml")]
+    Denied {
+        /// The repository.
+        url: String,
+    },
+    /// The server does not know the repository.
+    #[error("`{url}` is no git repository, or one that is only shown to who may see it")]
+    RepositoryNotFound {
+        /// The repository.
+        url: String,
+    },
+    /// The build was cancelled or the server too slow.
+    #[error("fetching from `{url}`: {reason}")]
+    Stopped {
+        /// The repository.
+        url: String,
+        /// Which of both.
+        reason: &'static str,
+    },
+    /// The server or the network failed.
+    #[error("fetching from `{url}`")]
+    Fetch {
+        /// The repository.
+        url: String,
+        /// Why.
+        #[source]
+        cause: git2::Error,
+    },
+    /// The mirror on disk cannot be used.
+    #[error("opening the mirror of `{url}`")]
+    Mirror {
+        /// The repository.
+        url: String,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The context is not in the commit.
+    #[error("the build context `{0}` is no directory of the commit")]
+    ContextNotFound(String),
+    /// A local directory cannot be used.
+    #[error("opening the directory `{path}`")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl SourceError {
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            SourceError::Url { .. } => "invalid_clone_url",
+            SourceError::RefNotFound { .. } => "ref_not_found",
+            SourceError::CommitNotFound { .. } => "commit_not_found",
+            SourceError::Denied { .. } => "clone_denied",
+            SourceError::RepositoryNotFound { .. } => "repository_not_found",
+            SourceError::Stopped { .. } => "fetch_stopped",
+            SourceError::Fetch { .. } => "fetch_failed",
+            SourceError::Mirror { .. } => "mirror_failed",
+            SourceError::ContextNotFound(_) => "context_not_found",
+            SourceError::Directory { .. } => "context_not_found",
+        }
+    }
+
+    /// Tells whether another attempt may succeed without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, SourceError::Fetch { .. } | SourceError::Mirror { .. } | SourceError::Stopped { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! What can go wrong, and whose fault it is.
+
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// The sandbox could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// This machine cannot confine builds; says what is missing and what to do.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A system call of the service failed.
+    #[error("{doing}")]
+    System {
+        /// What was being done to what.
+        doing: String,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// The step cannot run as it is written.
+    #[error("{0}")]
+    Step(String),
+    /// A layer's tar cannot be unpacked.
+    #[error("{0}")]
+    Layer(String),
+    /// Something inside the sandbox failed that is nobody's fault outside.
+    #[error("the sandbox failed {0}")]
+    Inside(String),
+    /// The helper is gone.
+    #[error("the sandbox process ended unexpectedly")]
+    Gone,
+    /// The input of a stream could not be read.
+    #[error("reading the stream that goes into the sandbox")]
+    Input(#[source] io::Error),
+    /// The output of a stream could not be written.
+    #[error("writing the stream that comes out of the sandbox")]
+    Output(#[source] io::Error),
+}
+
+impl Error {
+    /// Tells whether whoever wrote the build can mend it.
+    pub fn is_users_fault(&self) -> bool {
+        matches!(self, Error::Step(_) | Error::Layer(_) | Error::Input(_))
+    }
+
+    pub(crate) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |cause| Error::System { doing, cause }
+    }
+}
+
+/// An error on its way out of the helper.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Trouble {
+    /// The user's.
+    Step(String),
+    /// The layer's.
+    Layer(String),
+    /// Nobody's outside.
+    Inside(String),
+}
+
+impl Trouble {
+    /// Says what was being done when a system call failed.
+    pub fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |cause| Trouble::Inside(format!("{doing}: {cause}"))
+    }
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Step(text) => Error::Step(text),
+            Trouble::Layer(text) => Error::Layer(text),
+            Trouble::Inside(text) => Error::Inside(text),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The last moments before a step's command: its own `/proc`, its root, its ids, its filter. Never returns.
+
+use super::rootfs::Root;
+use super::user::User;
+use super::walk::open_in;
+use super::{mount, seccomp};
+use crate::Step;
+use nix::libc;
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
+use rustix::fs::OFlags;
+use rustix::mount::{MountAttrFlags, UnmountFlags};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+
+/// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP.
+const CAPABILITIES: [u8; 11] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31];
+/// Numbers of capabilities end somewhere below this.
+const CAPABILITY_LIMIT: u8 = 64;
+/// Hidden behind an empty file or directory.
+const MASKED: [&str; 12] = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "timer_list",
+    "timer_stats",
+    "sched_debug",
+    "scsi",
+    "config.gz",
+];
+/// Cannot be written.
+const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+/// Where commands are looked for when the environment does not say.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Becomes the command of `step`; what goes wrong is written to the second stream.
+pub fn run(root: &Root, (step, user): (&Step, &User), (filters, streams): (&seccomp::Filters, (OwnedFd, File))) -> ! {
+    let (output, mut complaint) = streams;
+    if let Err(text) = become_command(root, (step, user), (filters, &output)) {
+        let _ = complaint.write_all(text.as_bytes());
+    }
+    // SAFETY: ends the process without running anything of the one it was forked from.
+    unsafe { libc::_exit(127) }
+}
+
+fn become_command(
+    root: &Root,
+    (step, user): (&Step, &User),
+    (filters, output): (&seccomp::Filters, &OwnedFd),
+) -> Result<(), String> {
+    let doing = |what: &'static str| move |error: io::Error| format!("starting a command: {what}: {error}");
+    let errno = |what: &'static str| move |error: nix::Error| format!("starting a command: {what}: {error}");
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(errno("tying it to the sandbox"))?;
+    let _ = nix::unistd::setsid();
+    process_files(root).map_err(doing("mounting /proc"))?;
+    // Out of memory, the command goes before the sandbox does.
+    let _ =
+        open_in(&root.root, b"proc/self/oom_score_adj", OFlags::WRONLY).map(|file| File::from(file).write_all(b"500"));
+    enter(root).map_err(doing("changing the root"))?;
+    streams(output).map_err(doing("connecting its streams"))?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    nix::unistd::chdir(step.cwd.as_str())
+        .map_err(|error| format!("changing to the working directory `{}`: {error}", step.cwd))?;
+    let environment = environment(step, user)?;
+    let command = command(step)?;
+    signals();
+    confine(user, filters).map_err(doing("dropping privileges"))?;
+    // SAFETY: only marks descriptors; whatever the sandbox had open, the command does not get it.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Err(execute(&command, &environment, step))
+}
+
+/// Mounts `/proc` of the new process namespace and hides what is none of a build's business.
+fn process_files(root: &Root) -> io::Result<()> {
+    let flags =
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    mount::attach(mount::new("proc", &[], flags)?, &root.proc)?;
+    let null = open_in(&root.root, b"dev/null", OFlags::PATH)?;
+    for name in READ_ONLY {
+        let Ok(found) = open_in(&root.root, format!("proc/{name}").as_bytes(), OFlags::PATH) else { continue };
+        let again = mount::again(&found)?;
+        mount::make_read_only(&again)?;
+        mount::attach(again, found)?;
+    }
+    for name in MASKED {
+        let path = format!("proc/{name}");
+        if let Ok(directory) = open_in(&root.root, path.as_bytes(), OFlags::PATH | OFlags::DIRECTORY) {
+            let empty = mount::new("tmpfs", &[("mode", "555")], flags | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+            mount::attach(empty, directory)?;
+        } else if let Ok(file) = open_in(&root.root, path.as_bytes(), OFlags::PATH) {
+            mount::attach(mount::again(&null)?, file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the overlay the root and lets go of everything that was there before.
+fn enter(root: &Root) -> io::Result<()> {
+    rustix::process::fchdir(&root.root)?;
+    rustix::process::pivot_root(".", ".")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+    Ok(rustix::process::chdir("/")?)
+}
+
+fn streams(output: &OwnedFd) -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(output)?;
+    nix::unistd::dup2_stderr(output)?;
+    Ok(())
+}
+
+fn signals() {
+    for number in 1..=31 {
+        if let Ok(number) = Signal::try_from(number) {
+            // SAFETY: sets the default; there is no handler of this process that it could miss.
+            let _ = unsafe { signal(number, SigHandler::SigDfl) };
+        }
+    }
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    process: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct CapabilityData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+fn confine(user: &User, filters: &seccomp::Filters) -> io::Result<()> {
+    for number in (0..CAPABILITY_LIMIT).filter(|number| !CAPABILITIES.contains(number)) {
+        // SAFETY: plain numbers; a capability that this kernel does not know is refused.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
+    }
+    filters.install()?;
+    let groups: Vec<Gid> = user.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
+    setgroups(&groups)?;
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    let bits = if user.uid == 0 { CAPABILITIES.iter().fold(0u32, |bits, number| bits | 1 << number) } else { 0 };
+    let header = CapabilityHeader { version: 0x2008_0522, process: 0 };
+    let low = CapabilityData { effective: bits, permitted: bits, inheritable: 0 };
+    let data = [low, CapabilityData { effective: 0, permitted: 0, inheritable: 0 }];
+    // SAFETY: the version says that there are two structures, and there are.
+    if unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const data) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn environment(step: &Step, user: &User) -> Result<Vec<CString>, String> {
+    let mut variables = step.env.clone();
+    if !variables.iter().any(|variable| variable.starts_with("HOME=")) {
+        variables.push(format!("HOME={}", user.home));
+    }
+    // Of two that set the same variable the later one counts; C libraries take the first.
+    let mut known: Vec<String> = Vec::with_capacity(variables.len());
+    for variable in variables {
+        let name = variable.split('=').next().unwrap_or_default();
+        known.retain(|other| other.split('=').next() != Some(name));
+        known.push(variable);
+    }
+    known
+        .into_iter()
+        .map(|variable| CString::new(variable).map_err(|_| "the environment holds a NUL".to_owned()))
+        .collect()
+}
+
+fn command(step: &Step) -> Result<Vec<CString>, String> {
+    if step.argv.is_empty() {
+        return Err("arguments are required".to_owned());
+    }
+    step.argv.iter().map(|word| CString::new(word.as_str()).map_err(|_| "the command holds a NUL".to_owned())).collect()
+}
+
+/// Executes the command; returns why that was not possible.
+fn execute(command: &[CString], environment: &[CString], step: &Step) -> String {
+    let name = &step.argv[0];
+    if name.contains('/') {
+        return match execve(&command[0], command, environment) {
+            Err(nix::Error::ENOENT) => format!("exec: \"{name}\": stat {name}: no such file or directory"),
+            Err(error) => format!("exec {name}: {}", error.desc().to_lowercase()),
+            Ok(never) => match never {},
+        };
+    }
+    let path = step.env.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or(PATH);
+    let mut denied = false;
+    for directory in path.split(':') {
+        let directory = if directory.is_empty() { "." } else { directory };
+        let Ok(candidate) = CString::new(format!("{directory}/{name}")) else { continue };
+        match execve(&candidate, command, environment) {
+            Err(nix::Error::ENOENT | nix::Error::ENOTDIR) => {}
+            Err(nix::Error::EACCES) => denied = true,
+            Err(error) => return format!("exec {directory}/{name}: {}", error.desc().to_lowercase()),
+            Ok(never) => match never {},
+        }
+    }
+    if denied {
+        format!("exec: \"{name}\": permission denied")
+    } else {
+        format!("exec: \"{name}\": executable file not found in $PATH")
+    }
+}

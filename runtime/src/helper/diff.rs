@@ -1,0 +1,274 @@
+//! The changes of a step as a layer: read from the overlay's upper directory alone, compared with what was below.
+
+use super::walk::open_directory;
+use crate::error::Trouble;
+use crate::tar::{Entry, EntryKind, Writer};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Set on a directory that hides what is below it.
+const OPAQUE: &CStr = c"user.overlay.opaque";
+const CAPABILITY: &CStr = c"security.capability";
+
+/// Writes the changes of the run in `directory`.
+pub fn write(directory: &str, out: &mut dyn Write) -> Result<(), Trouble> {
+    let failed = |error: io::Error| Trouble::Inside(format!("reading the changes of a step: {error}"));
+    let layers = std::fs::read_to_string(format!("{directory}/layers")).map_err(failed)?;
+    let mut below = Vec::new();
+    for layer in layers.lines() {
+        below.push(open_directory(layer).map_err(failed)?);
+    }
+    let root = open_directory(&format!("{directory}/u")).map_err(failed)?;
+    let mut diff = Diff { writer: Writer::new(out), pending: Vec::new(), names: HashMap::new() };
+    diff.directory(&open(&root, c".").map_err(failed)?, &below, b"").map_err(failed)?;
+    diff.writer.finish().map_err(failed)?;
+    Ok(())
+}
+
+struct Diff<'o> {
+    writer: Writer<&'o mut dyn Write>,
+    /// Directories on the way that are written when something in them is.
+    pending: Vec<Option<Entry>>,
+    /// First names of files with several.
+    names: HashMap<(u64, u64), Vec<u8>>,
+}
+
+/// What the layers below have under one name.
+struct Below {
+    stat: Stat,
+    /// Where it was found.
+    parent: usize,
+    /// The directories that it is made of, topmost first.
+    directories: Vec<OwnedFd>,
+}
+
+impl Diff<'_> {
+    /// Writes what changed in `directory`; `below` are the same directory in the layers below, topmost first.
+    fn directory(&mut self, directory: &OwnedFd, below: &[OwnedFd], path: &[u8]) -> io::Result<()> {
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        for entry in Dir::read_from(directory)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(name);
+            }
+        }
+        // An opaque directory hides what it does not name: those names are removed one by one.
+        let hidden = if is_opaque(directory) { missing_names(below, &names)? } else { Vec::new() };
+        names.extend(hidden.iter().cloned());
+        names.sort();
+        for name in names {
+            let path = if path.is_empty() { name.clone() } else { [path, b"/", &name].concat() };
+            let known = find(below, &name)?;
+            if hidden.binary_search(&name).is_ok() {
+                self.whiteout(&path)?;
+                continue;
+            }
+            self.name(directory, (&name, &path), known.as_ref(), below)?;
+        }
+        Ok(())
+    }
+
+    fn name(
+        &mut self,
+        directory: &OwnedFd,
+        (name, path): (&[u8], &[u8]),
+        known: Option<&Below>,
+        below: &[OwnedFd],
+    ) -> io::Result<()> {
+        let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
+            return if known.is_some() { self.whiteout(path) } else { Ok(()) };
+        }
+        if kind == FileType::Directory {
+            let opened = open(directory, name)?;
+            let entry = entry(path, EntryKind::Directory, &stat, capability(&opened));
+            let same = known.is_some_and(|known| same_directory(&stat, &known.stat));
+            self.pending.push(Some(entry));
+            if !same {
+                self.write_pending()?;
+            }
+            let inner: &[OwnedFd] = known.map_or(&[], |known| &known.directories);
+            self.directory(&opened, inner, path)?;
+            self.pending.pop();
+            return Ok(());
+        }
+        if let Some(known) = known
+            && self.is_same((directory, name, &stat), known, below)?
+        {
+            return Ok(());
+        }
+        self.file((directory, name, &stat), path)
+    }
+
+    fn file(&mut self, (directory, name, stat): (&OwnedFd, &[u8], &Stat), path: &[u8]) -> io::Result<()> {
+        let identity = (stat.st_dev, stat.st_ino);
+        if stat.st_nlink > 1 {
+            if let Some(first) = self.names.get(&identity) {
+                let link = entry(path, EntryKind::HardLink { target: first.clone() }, stat, None);
+                self.write_pending()?;
+                return self.writer.bare(&link);
+            }
+            self.names.insert(identity, path.to_vec());
+        }
+        let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                let file = open_file(directory, name)?;
+                let entry = entry(path, EntryKind::File { size: stat.st_size as u64 }, stat, capability(&file));
+                self.write_pending()?;
+                return self.writer.entry(&entry, &mut File::from(file));
+            }
+            FileType::Symlink => EntryKind::Symlink { target: readlinkat(directory, name, Vec::new())?.into_bytes() },
+            FileType::Fifo => EntryKind::Fifo,
+            FileType::CharacterDevice => EntryKind::Character { major, minor },
+            FileType::BlockDevice => EntryKind::Block { major, minor },
+            _ => return Ok(()),
+        };
+        self.write_pending()?;
+        self.writer.bare(&entry(path, kind, stat, None))
+    }
+
+    fn whiteout(&mut self, path: &[u8]) -> io::Result<()> {
+        let (above, name) = super::walk::split(path);
+        let marked = if above.is_empty() { [b".wh.", name].concat() } else { [above, b"/.wh.", name].concat() };
+        self.write_pending()?;
+        let kind = EntryKind::File { size: 0 };
+        self.writer.bare(&Entry { path: marked, kind, mode: 0, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new() })
+    }
+
+    fn write_pending(&mut self) -> io::Result<()> {
+        for entry in &mut self.pending {
+            if let Some(entry) = entry.take() {
+                self.writer.bare(&entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether a file is what it was: overlay copies whole files up for changes that change nothing.
+    fn is_same(
+        &self,
+        (directory, name, stat): (&OwnedFd, &[u8], &Stat),
+        known: &Below,
+        below: &[OwnedFd],
+    ) -> io::Result<bool> {
+        let old = &known.stat;
+        let facts = |stat: &Stat| (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_rdev, stat.st_size);
+        let times = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec);
+        if facts(stat) != facts(old) || times(stat) != times(old) {
+            return Ok(false);
+        }
+        let parent = &below[known.parent];
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink => Ok(readlinkat(directory, name, Vec::new())? == readlinkat(parent, name, Vec::new())?),
+            FileType::RegularFile => {
+                let (new, old) = (open_file(directory, name)?, open_file(parent, name)?);
+                if capability(&new) != capability(&old) {
+                    return Ok(false);
+                }
+                // Times of whole seconds come from archives and may hide a change.
+                Ok(stat.st_mtime_nsec != 0 || same_content(File::from(new), File::from(old))?)
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+fn open(parent: impl AsFd, name: impl rustix::path::Arg) -> io::Result<OwnedFd> {
+    Ok(openat(parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn open_file(parent: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+    Ok(openat(parent, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn entry(path: &[u8], kind: EntryKind, stat: &Stat, capability: Option<Vec<u8>>) -> Entry {
+    let xattrs = capability.into_iter().map(|value| (CAPABILITY.to_bytes().to_vec(), value)).collect();
+    let (uid, gid) = (stat.st_uid, stat.st_gid);
+    Entry { path: path.to_vec(), kind, mode: stat.st_mode & 0o7777, uid, gid, mtime: stat.st_mtime, xattrs }
+}
+
+fn same_directory(new: &Stat, old: &Stat) -> bool {
+    (new.st_mode, new.st_uid, new.st_gid) == (old.st_mode, old.st_uid, old.st_gid)
+}
+
+fn capability(file: impl AsFd) -> Option<Vec<u8>> {
+    let mut buffer = [0u8; 64];
+    let length = rustix::fs::fgetxattr(file, CAPABILITY, &mut buffer).ok()?;
+    Some(buffer[..length].to_vec())
+}
+
+fn is_opaque(directory: impl AsFd) -> bool {
+    let mut buffer = [0u8; 8];
+    rustix::fs::fgetxattr(directory, OPAQUE, &mut buffer).is_ok_and(|length| buffer[..length] == *b"y")
+}
+
+/// Finds `name` in a stack of directories.
+fn find(below: &[OwnedFd], name: &[u8]) -> io::Result<Option<Below>> {
+    let mut found: Option<Below> = None;
+    for (position, layer) in below.iter().enumerate() {
+        let stat = match statat(layer, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT | Errno::NOTDIR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind != FileType::Directory {
+            // A whiteout ends the search, and so does a file that a directory above it hides.
+            let whiteout = kind == FileType::CharacterDevice && stat.st_rdev == 0;
+            if found.is_none() && !whiteout {
+                found = Some(Below { stat, parent: position, directories: Vec::new() });
+            }
+            break;
+        }
+        let directory = open(layer, name)?;
+        let opaque = is_opaque(&directory);
+        let known = found.get_or_insert_with(|| Below { stat, parent: position, directories: Vec::new() });
+        known.directories.push(directory);
+        if opaque {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the names that a stack of directories has and `present` does not.
+fn missing_names(below: &[OwnedFd], present: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
+    let mut missing = std::collections::BTreeSet::new();
+    for layer in below {
+        for entry in Dir::read_from(layer_directory(layer)?.as_fd())? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." && !present.contains(&name) && find(below, &name)?.is_some() {
+                missing.insert(name);
+            }
+        }
+    }
+    Ok(missing.into_iter().collect())
+}
+
+fn layer_directory(layer: &OwnedFd) -> io::Result<OwnedFd> {
+    open(layer, c".")
+}
+
+fn same_content(one: impl Read, other: impl Read) -> io::Result<bool> {
+    let (mut one, mut other) =
+        (io::BufReader::with_capacity(64 * 1024, one), io::BufReader::with_capacity(64 * 1024, other));
+    loop {
+        let (left, right) = (io::BufRead::fill_buf(&mut one)?, io::BufRead::fill_buf(&mut other)?);
+        let length = left.len().min(right.len());
+        if left[..length] != right[..length] || left.len().min(1) != right.len().min(1) {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(true);
+        }
+        io::BufRead::consume(&mut one, length);
+        io::BufRead::consume(&mut other, length);
+    }
+}

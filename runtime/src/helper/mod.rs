@@ -1,0 +1,260 @@
+//! The helper: this program, started again, inside namespaces of its own. Everything below runs there.
+//!
+//! It is single-threaded and forks for each request, so that a hostile file can at worst end the handling of one request.
+
+mod child;
+mod diff;
+mod files;
+mod mount;
+mod ready;
+mod remove;
+mod rootfs;
+mod run;
+mod seccomp;
+mod seed;
+mod stub;
+mod syscalls;
+mod unpack;
+mod user;
+mod walk;
+
+use crate::error::Trouble;
+use crate::network::{KEEPER, keep};
+use crate::protocol::{Answer, Conversation, Request, receive_request};
+use crate::sandbox::{HELPER, stream};
+use nix::libc;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, setgroups, setresgid, setresuid};
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// Becomes the sandbox or its network if the program was started as that; returns otherwise.
+///
+/// Must be the first thing that the program does: it must have one thread.
+pub fn enter_if_asked() {
+    match std::env::args_os().next() {
+        Some(name) if name == HELPER => outer(),
+        Some(name) if name == KEEPER => keep(),
+        _ => {}
+    }
+}
+
+/// Closes all descriptors from `first` on.
+pub(crate) fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: closing descriptors that no Rust value of this process owns: it has just been started.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn die(doing: &str, error: impl std::fmt::Display) -> ! {
+    eprintln!("slipway sandbox: {doing}: {error}");
+    std::process::exit(1)
+}
+
+/// Makes the namespaces, gets its ids, and starts the first process of its own process namespace.
+fn outer() -> ! {
+    let attempt = std::env::args().nth(1).unwrap_or_default();
+    let _ = close_from(3);
+    // SAFETY: descriptor 0 is the control socket that the caller passed as standard input; it is used nowhere else.
+    let control = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(libc::dup(0)) };
+    let null = fs::File::open("/dev/null").unwrap_or_else(|error| die("opening /dev/null", error));
+    let _ = nix::unistd::dup2_stdin(&null);
+    if let Err(error) = unshare(CloneFlags::CLONE_NEWUSER) {
+        die("making a user namespace", error);
+    }
+    let mut byte = [0];
+    let _ = nix::unistd::write(&control, b"m");
+    match nix::unistd::read(&control, &mut byte) {
+        Ok(1) => {}
+        _ => std::process::exit(1),
+    }
+    let own = setgroups(&[])
+        .and_then(|()| setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)))
+        .and_then(|()| setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)));
+    if let Err(error) = own {
+        die("becoming the namespace's root", error);
+    }
+    // Changing ids hid the namespaces from whoever connects the network.
+    let _ = nix::sys::prctl::set_dumpable(true);
+    let flags =
+        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
+    if let Err(error) = unshare(flags) {
+        die("making namespaces", error);
+    }
+    // SAFETY: the process has one thread.
+    match unsafe { fork() } {
+        Ok(ForkResult::Child) => inner(&control, &attempt),
+        Ok(ForkResult::Parent { child }) => {
+            drop(control);
+            let _ = waitpid(child, None);
+            std::process::exit(0)
+        }
+        Err(error) => die("starting the first process", error),
+    }
+}
+
+/// The first process of the sandbox: serves requests until nobody is left to make any, then cleans up.
+fn inner(control: &OwnedFd, attempt: &str) -> ! {
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    let place = match prepare(attempt) {
+        Ok(place) => place,
+        Err(error) => die("preparing the sandbox", error),
+    };
+    let filters = seccomp::compile().unwrap_or_else(|error| die("compiling the system call filter", error));
+    let _ = nix::unistd::write(control, b"r");
+    let helper = Helper { work: place.work.clone(), filters };
+    loop {
+        reap();
+        match receive_request(control) {
+            Ok(Some((request, conversation))) => helper.serve(request, conversation, control),
+            Ok(None) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    // Everybody else in the namespace goes first, or it could add files while they are removed.
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    while waitpid(None, None).is_ok() {}
+    let _ = remove::tree(&place.work);
+    std::process::exit(0)
+}
+
+fn reap() {
+    while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(_)) {}
+}
+
+/// The attempt's directory, held by a lock as long as the sandbox lives.
+struct Place {
+    work: String,
+    _lock: fs::File,
+}
+
+fn prepare(attempt: &str) -> io::Result<Place> {
+    let valid =
+        !attempt.is_empty() && attempt.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if !valid {
+        return Err(io::Error::other("an attempt is named by letters, digits, `-` and `_`"));
+    }
+    rustix::mount::mount_change(
+        "/",
+        rustix::mount::MountPropagationFlags::REC | rustix::mount::MountPropagationFlags::PRIVATE,
+    )?;
+    ready::loopback_up()?;
+    for directory in ["s", "c", "w", "e"] {
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+    }
+    // Mount options hold at most a page: short paths leave room for many layers.
+    let short: String = short_name(attempt);
+    let work = format!("w/{short}");
+    let lock = fs::File::create(format!("w/{short}.lock"))?;
+    lock.try_lock().map_err(|_| io::Error::other(format!("attempt `{attempt}` is under way already")))?;
+    if fs::symlink_metadata(&work).is_ok() {
+        remove::tree(&work)?;
+    }
+    fs::create_dir(&work)?;
+    Ok(Place { work, _lock: lock })
+}
+
+/// Returns a short name for an attempt: FNV-1a, because nobody gains by finding two that are equal.
+fn short_name(text: &str) -> String {
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+/// What requests are served with.
+struct Helper {
+    work: String,
+    filters: seccomp::Filters,
+}
+
+impl Helper {
+    /// Serves a request in a process of its own.
+    fn serve(&self, request: Request, conversation: Conversation, control: &OwnedFd) {
+        // SAFETY: the helper has one thread.
+        match unsafe { fork() } {
+            Ok(ForkResult::Child) => {
+                // A handler that held the control socket would keep the helper from seeing its end.
+                let _ = nix::unistd::dup2_stdin(fs::File::open("/dev/null").unwrap_or_else(|_| std::process::exit(1)));
+                let _ = nix::unistd::close(control.as_raw_fd());
+                let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+                let _ = self.handle(request, conversation);
+                std::process::exit(0)
+            }
+            Ok(ForkResult::Parent { .. }) => {}
+            Err(error) => {
+                let mut conversation = conversation;
+                let _ = conversation
+                    .send_value(&Answer::<()>::Err(Trouble::Inside(format!("starting a process: {error}"))));
+            }
+        }
+    }
+
+    fn handle(&self, request: Request, mut conversation: Conversation) -> io::Result<()> {
+        let run = |number: u64| format!("{}/{number}", self.work);
+        let answer: Answer<()> = match request {
+            Request::Unpack(id) => {
+                let temporary = format!("{}/unpack-{}", self.work, std::process::id());
+                unpack::layer(&mut conversation, &temporary, &id.directory())
+            }
+            Request::Run(number) => return run::serve(&run(number), &self.filters, conversation),
+            Request::WriteTar(number) => {
+                return stream(&mut conversation, |out| diff::write(&run(number), out));
+            }
+            Request::Keep(number, id) => keep_changes(&run(number), &id.directory()),
+            Request::Rename(from, to) => rename(&from.directory(), &to.directory()),
+            Request::Discard(number) => {
+                remove::tree(&run(number)).map_err(Trouble::inside("removing what a step left"))
+            }
+            Request::ReadFiles => return files::serve(conversation),
+            Request::Network => conversation
+                .receive_value()
+                .map_err(Trouble::inside("reading a request"))
+                .and_then(|closed| ready::network(&closed)),
+            Request::Sweep => sweep(),
+        };
+        conversation.send_value(&answer)
+    }
+}
+
+/// Moves the changes of a run to the snapshots; a link in their place keeps them readable for the diff.
+fn keep_changes(run: &str, snapshot: &str) -> Answer<()> {
+    let moved = fs::rename(format!("{run}/u"), snapshot)
+        .and_then(|()| std::os::unix::fs::symlink(format!("../../../{snapshot}"), format!("{run}/u")));
+    moved.map_err(Trouble::inside("keeping the changes of a step"))
+}
+
+fn rename(from: &str, to: &str) -> Answer<()> {
+    let outcome =
+        rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, rustix::fs::RenameFlags::NOREPLACE);
+    match outcome {
+        Ok(()) => Ok(()),
+        // Somebody made the same snapshot: this one is not needed.
+        Err(rustix::io::Errno::EXIST) => remove::tree(from).map_err(Trouble::inside("removing a snapshot")),
+        Err(error) => Err(Trouble::inside("renaming a snapshot")(error.into())),
+    }
+}
+
+/// Removes directories of attempts whose lock nobody holds.
+fn sweep() -> Answer<()> {
+    let entries = fs::read_dir("w").map_err(Trouble::inside("listing attempts"))?;
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(attempt) = name.strip_suffix(".lock") else { continue };
+        let Ok(lock) = fs::File::open(entry.path()) else { continue };
+        if lock.try_lock().is_ok() {
+            remove::tree(&format!("w/{attempt}")).map_err(Trouble::inside("removing an attempt"))?;
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! The root of a step: its layers under an overlay, and everything that is mounted into it.
+
+use super::mount::{self, attach, path_again};
+use super::stub::Stubs;
+use super::walk::open_in;
+use crate::error::Trouble;
+use crate::protocol::{Answer, RunRequest};
+use crate::{Mount, MountKind, Sharing, SnapshotId};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::mount::{MountAttrFlags, MountFlags};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Device nodes that every step has.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// Size of `/dev`.
+const DEV_SIZE: &str = "65536k";
+/// Copies of a cache directory that is used privately, at most.
+const MAX_COPIES: u32 = 1000;
+
+/// A root that is ready but for `/proc`, which belongs to the process that will run in it.
+pub struct Root {
+    /// The overlay.
+    pub root: OwnedFd,
+    /// Where `/proc` goes.
+    pub proc: OwnedFd,
+    /// What was made in it.
+    pub stubs: Stubs,
+    /// Locks of cache directories, held while the step runs.
+    _locks: Vec<File>,
+}
+
+struct Building<'r> {
+    directory: &'r str,
+    root: OwnedFd,
+    stubs: Stubs,
+    locks: Vec<File>,
+    /// Files in memory that are mounted one by one.
+    scratch: OwnedFd,
+    files: usize,
+}
+
+fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Trouble {
+    Trouble::inside(doing)
+}
+
+/// Mounts the root of a step in `directory`.
+pub fn build(directory: &str, request: &RunRequest) -> Answer<Root> {
+    let step = &request.step;
+    for part in ["", "/u", "/w", "/m", "/x"] {
+        fs::create_dir(format!("{directory}{part}")).map_err(inside("making the directories of a step"))?;
+    }
+    set_mode(&format!("{directory}/u"), 0o755).map_err(inside("making the directories of a step"))?;
+    // Topmost first, for the diff.
+    let below: Vec<String> = step.layers.iter().rev().map(SnapshotId::directory).collect();
+    fs::write(format!("{directory}/layers"), below.join("\n")).map_err(inside("making the directories of a step"))?;
+    let target = format!("{directory}/m");
+    overlay(&step.layers, Some((&format!("{directory}/u"), &format!("{directory}/w"))), &target)
+        .map_err(inside(format!("mounting {} layers", step.layers.len())))?;
+    let root = super::walk::open_directory(&target).map_err(inside("opening the root of a step"))?;
+    let scratch = memory(format!("{directory}/x").as_str()).map_err(inside("mounting memory for files"))?;
+    let mut building = Building { directory, root, stubs: Stubs::default(), locks: Vec::new(), scratch, files: 0 };
+    let proc = building.stubs.place(&building.root, b"proc", true).map_err(inside("making /proc"))?;
+    building.devices(step.shm_bytes).map_err(inside("mounting /dev"))?;
+    building.system().map_err(inside("mounting /sys"))?;
+    building.names(request)?;
+    building.user_mounts(&step.mounts)?;
+    Ok(Root { root: building.root, proc, stubs: building.stubs, _locks: building.locks })
+}
+
+/// Mounts `layers`, bottom first, on `target`; writable if there is a directory for changes and one to work in.
+fn overlay(layers: &[SnapshotId], upper: Option<(&str, &str)>, target: &str) -> io::Result<()> {
+    let mut lower: Vec<String> = layers.iter().rev().map(SnapshotId::directory).collect();
+    if lower.is_empty() || upper.is_none() {
+        // An overlay needs something below, and two of them if nothing can be written.
+        lower.push("e".to_owned());
+    }
+    let mut options = format!("userxattr,index=off,metacopy=off,xino=off,lowerdir={}", lower.join(":"));
+    if let Some((upper, work)) = upper {
+        options.push_str(&format!(",upperdir={upper},workdir={work}"));
+    } else if lower.len() < 2 {
+        fs::create_dir_all("e2")?;
+        options.push_str(":e2");
+    }
+    if options.len() >= 4096 {
+        return Err(io::Error::other("too many layers for one mount"));
+    }
+    let options = std::ffi::CString::new(options)?;
+    Ok(rustix::mount::mount("overlay", target, "overlay", MountFlags::empty(), options.as_c_str())?)
+}
+
+/// Mounts an empty file system in memory.
+fn memory(target: &str) -> io::Result<OwnedFd> {
+    let mounted =
+        mount::new("tmpfs", &[("mode", "0700")], MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    attach(&mounted, super::walk::open_directory(target)?)?;
+    Ok(mounted)
+}
+
+fn set_mode(path: &str, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::chmodat(rustix::fs::CWD, path, Mode::from_raw_mode(mode), AtFlags::empty())?)
+}
+
+impl Building<'_> {
+    fn devices(&mut self, shm_bytes: u64) -> io::Result<()> {
+        let nosuid = MountAttrFlags::MOUNT_ATTR_NOSUID;
+        let place = self.stubs.place(&self.root, b"dev", true)?;
+        let dev = mount::new("tmpfs", &[("mode", "755"), ("size", DEV_SIZE)], nosuid)?;
+        attach(&dev, place)?;
+        for name in DEVICES {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            rustix::fs::openat(&dev, name, flags, Mode::from_raw_mode(0o666))?;
+            let node = rustix::fs::openat(&dev, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            attach(path_again(&format!("/dev/{name}"))?, node)?;
+        }
+        let links = [
+            ("fd", "/proc/self/fd"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+            ("ptmx", "pts/ptmx"),
+        ];
+        for (name, target) in links {
+            rustix::fs::symlinkat(target, &dev, name)?;
+        }
+        let quiet = nosuid | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let pts =
+            mount::new("devpts", &[("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")], quiet)?;
+        attach(pts, directory_in(&dev, "pts")?)?;
+        let size = shm_bytes.to_string();
+        let shm = mount::new("tmpfs", &[("mode", "1777"), ("size", &size)], quiet | MountAttrFlags::MOUNT_ATTR_NODEV)?;
+        attach(shm, directory_in(&dev, "shm")?)?;
+        let queues = mount::new("mqueue", &[], quiet | MountAttrFlags::MOUNT_ATTR_NODEV)?;
+        attach(queues, directory_in(&dev, "mqueue")?)
+    }
+
+    fn system(&mut self) -> io::Result<()> {
+        let place = self.stubs.place(&self.root, b"sys", true)?;
+        let flags = MountAttrFlags::MOUNT_ATTR_RDONLY
+            | MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        // Where this machine itself sees only a part of /sys, nobody in it may see more: then there is none.
+        let sys = match mount::new("sysfs", &[], flags) {
+            Ok(sys) => sys,
+            Err(_) => mount::new("tmpfs", &[("mode", "755")], flags)?,
+        };
+        attach(sys, place)?;
+        for hidden in ["sys/firmware", "sys/devices/virtual/powercap", "sys/kernel/debug", "sys/kernel/tracing"] {
+            if let Ok(directory) = open_in(&self.root, hidden.as_bytes(), OFlags::PATH | OFlags::DIRECTORY) {
+                attach(mount::new("tmpfs", &[("mode", "755")], flags)?, directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Mounts `/etc/hosts` and `/etc/resolv.conf`, which the step can read and never changes.
+    fn names(&mut self, request: &RunRequest) -> Answer<()> {
+        let hostname = &request.step.hostname;
+        let mut hosts = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+        for (name, address) in &request.step.hosts {
+            hosts.push_str(&format!("{address}\t{name}\n"));
+        }
+        for (path, content) in [("etc/hosts", &hosts), ("etc/resolv.conf", &request.resolv_conf)] {
+            let failed = |error: io::Error| Trouble::Inside(format!("mounting /{path}: {error}"));
+            // An image may have a link there that leads nowhere; it keeps it.
+            let Ok(place) = self.stubs.place(&self.root, path.as_bytes(), false) else { continue };
+            let file = self.file(content.as_bytes(), 0o644, (0, 0)).map_err(failed)?;
+            mount::make_read_only(&file).map_err(failed)?;
+            attach(file, place).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Returns a mount of a file in memory.
+    fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> io::Result<OwnedFd> {
+        self.files += 1;
+        let name = self.files.to_string();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(&self.scratch, name.as_str(), flags, Mode::from_raw_mode(0o600))?);
+        file.write_all(content)?;
+        rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+        mount::again(rustix::fs::openat(&self.scratch, name.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    fn user_mounts(&mut self, mounts: &[Mount]) -> Answer<()> {
+        let mut sorted: Vec<_> = mounts.iter().enumerate().collect();
+        // Parents first: what is mounted later would hide what is below it.
+        sorted.sort_by_key(|(_, mount)| crate::tar::clean_path(mount.target.as_bytes()));
+        for (number, mount) in sorted {
+            let target = crate::tar::clean_path(mount.target.as_bytes());
+            let failed = |error: io::Error| Trouble::Step(format!("mounting on `{}`: {error}", mount.target));
+            let source = self.source(number, &mount.kind).map_err(|trouble| match trouble {
+                Trouble::Inside(text) => Trouble::Inside(format!("mounting on `{}`: {text}", mount.target)),
+                other => other,
+            })?;
+            let directory = is_directory(&source).map_err(failed)?;
+            let place = self.stubs.place(&self.root, &target, directory).map_err(failed)?;
+            attach(source, place).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn source(&mut self, number: usize, kind: &MountKind) -> Answer<OwnedFd> {
+        let failed = |error: io::Error| Trouble::Inside(error.to_string());
+        match kind {
+            MountKind::Bind { layers, source, writable } => self.bind(number, layers, (source, *writable)),
+            MountKind::Tmpfs { size } => {
+                let size = size.map(|size| size.to_string());
+                let mut options = vec![("mode", "1777")];
+                options.extend(size.as_deref().map(|size| ("size", size)));
+                mount::new("tmpfs", &options, MountAttrFlags::MOUNT_ATTR_NOSUID).map_err(failed)
+            }
+            MountKind::Secret { content, mode, uid, gid } => {
+                let file = self.file(content, *mode, (*uid, *gid)).map_err(failed)?;
+                mount::make_read_only(&file).map_err(failed)?;
+                Ok(file)
+            }
+            MountKind::File { content, mode } => {
+                let file = self.file(content, *mode, (0, 0)).map_err(failed)?;
+                mount::make_read_only(&file).map_err(failed)?;
+                Ok(file)
+            }
+            MountKind::Cache { id, sharing, mode, uid, gid, writable, seed } => {
+                let directory = self.cache(id, *sharing).map_err(failed)?;
+                self.seed(number, &directory, (*mode, *uid, *gid), seed.as_ref())?;
+                let mounted = path_again(&format!("{directory}/d")).map_err(failed)?;
+                if !writable {
+                    mount::make_read_only(&mounted).map_err(failed)?;
+                }
+                Ok(mounted)
+            }
+            MountKind::Ssh { .. } => Err(Trouble::Step("ssh agents cannot be mounted into steps".to_owned())),
+        }
+    }
+
+    /// Mounts a part of another stack of layers.
+    fn bind(&self, number: usize, layers: &[SnapshotId], (source, writable): (&[u8], bool)) -> Answer<OwnedFd> {
+        let failed = |error: io::Error| Trouble::Inside(format!("mounting {} layers: {error}", layers.len()));
+        let part = |name: &str| format!("{}/{name}{number}", self.directory);
+        let (target, upper, work) = (part("b"), part("bu"), part("bw"));
+        fs::create_dir(&target).map_err(failed)?;
+        let upper = if writable {
+            fs::create_dir(&upper).and_then(|()| set_mode(&upper, 0o755)).map_err(failed)?;
+            fs::create_dir(&work).map_err(failed)?;
+            Some((upper.as_str(), work.as_str()))
+        } else {
+            None
+        };
+        overlay(layers, upper, &target).map_err(failed)?;
+        let root = super::walk::open_directory(&target).map_err(failed)?;
+        let found = open_in(&root, source, OFlags::PATH)
+            .map_err(|error| Trouble::Step(format!("\"/{}\": {error}", String::from_utf8_lossy(source))))?;
+        let mounted = mount::again(found).map_err(failed)?;
+        if !writable {
+            mount::make_read_only(&mounted).map_err(failed)?;
+        }
+        Ok(mounted)
+    }
+
+    /// Returns the directory of a cache, locked as its sharing says.
+    fn cache(&mut self, id: &str, sharing: Sharing) -> io::Result<String> {
+        if id.len() < 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(io::Error::other("a cache is named by hexadecimal digits"));
+        }
+        for copy in 0..MAX_COPIES {
+            let directory = if copy == 0 { format!("c/{id}") } else { format!("c/{id}.{copy}") };
+            let lock = File::create(format!("{directory}.lock"))?;
+            let held = match sharing {
+                Sharing::Shared => lock.try_lock_shared().is_ok(),
+                Sharing::Locked => {
+                    lock.lock()?;
+                    true
+                }
+                Sharing::Private => lock.try_lock().is_ok(),
+            };
+            if held {
+                self.locks.push(lock);
+                return Ok(directory);
+            }
+            if sharing == Sharing::Shared {
+                lock.lock_shared()?;
+                self.locks.push(lock);
+                return Ok(directory);
+            }
+        }
+        Err(io::Error::other("too many steps use the cache at once"))
+    }
+
+    /// Makes the directory of a cache on first use, filled from where the mount says.
+    fn seed(
+        &self,
+        number: usize,
+        directory: &str,
+        (mode, uid, gid): (u32, u32, u32),
+        seed: Option<&(Vec<SnapshotId>, Vec<u8>)>,
+    ) -> Answer<()> {
+        let content = format!("{directory}/d");
+        if fs::symlink_metadata(&content).is_ok() {
+            return Ok(());
+        }
+        let failed = |error: io::Error| Trouble::Inside(format!("making a cache: {error}"));
+        let temporary = format!("{directory}/{}", std::process::id());
+        fs::create_dir_all(&temporary).map_err(failed)?;
+        if let Some((layers, source)) = seed {
+            let from = self.bind(number, layers, (source, false))?;
+            super::seed::copy(&from, &temporary).map_err(failed)?;
+        }
+        let owned = rustix::fs::chownat(
+            rustix::fs::CWD,
+            temporary.as_str(),
+            Some(Uid::from_raw(uid)),
+            Some(Gid::from_raw(gid)),
+            AtFlags::empty(),
+        );
+        owned.map_err(|error| failed(error.into()))?;
+        set_mode(&temporary, mode).map_err(failed)?;
+        match fs::rename(&temporary, &content) {
+            Ok(()) => Ok(()),
+            // Somebody else was faster.
+            Err(_) if fs::symlink_metadata(&content).is_ok() => super::remove::tree(&temporary).map_err(failed),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+fn directory_in(parent: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+    let parent = parent.as_fd();
+    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
+    Ok(rustix::fs::openat(parent, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn is_directory(mounted: &OwnedFd) -> io::Result<bool> {
+    let known = rustix::fs::statat(mounted, c"", AtFlags::EMPTY_PATH)?;
+    Ok(FileType::from_raw_mode(known.st_mode) == FileType::Directory)
+}

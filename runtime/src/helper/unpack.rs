@@ -1,0 +1,192 @@
+//! Unpacks a layer: every path is opened below the snapshot's root, whiteouts become overlay's.
+
+use super::walk::{open_in, split};
+use super::{remove, walk};
+use crate::error::Trouble;
+use crate::protocol::{Answer, Conversation, FrameReader};
+use crate::tar::{Entry, EntryKind, Reader, clean_path};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What a step writes to make a directory of a lower layer invisible.
+const OPAQUE: &str = "user.overlay.opaque";
+
+/// Unpacks the tar that comes in frames to `temporary` and renames it to `snapshot`.
+pub fn layer(conversation: &mut Conversation, temporary: &str, snapshot: &str) -> Answer<()> {
+    let inside = |doing: &str| Trouble::inside(format!("{doing} a layer"));
+    std::fs::create_dir(temporary).map_err(inside("making the directory of"))?;
+    let unpacked = unpack(conversation, temporary);
+    if let Err(trouble) = unpacked {
+        let _ = remove::tree(temporary);
+        return Err(trouble);
+    }
+    super::rename(temporary, snapshot)
+}
+
+fn unpack(conversation: &mut Conversation, temporary: &str) -> Answer<()> {
+    let root = walk::open_directory(temporary).map_err(Trouble::inside("opening the directory of a layer"))?;
+    let mut reader = Reader::new(FrameReader::new(conversation));
+    let mut unpacker = Unpacker { root, parent: None, directories: Vec::new() };
+    loop {
+        let entry = match reader.next_entry() {
+            Ok(Some(entry)) => entry,
+            Ok(None) => break,
+            Err(error) => return Err(Trouble::Layer(format!("{error}"))),
+        };
+        let name = String::from_utf8_lossy(&entry.path).into_owned();
+        unpacker.entry(&entry, &mut reader).map_err(|error| Trouble::Layer(format!("unpacking `{name}`: {error}")))?;
+    }
+    // What follows the end of the tar belongs to the stream; its end says that nothing is missing.
+    io::copy(&mut reader.into_inner(), &mut io::sink()).map_err(|error| Trouble::Layer(error.to_string()))?;
+    unpacker.finish().map_err(Trouble::inside("setting the times of directories"))
+}
+
+struct Unpacker {
+    root: OwnedFd,
+    /// The directory of the last entry, which is often that of the next.
+    parent: Option<(Vec<u8>, OwnedFd)>,
+    directories: Vec<(Vec<u8>, i64)>,
+}
+
+impl Unpacker {
+    fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {
+        let path = clean_path(&entry.path);
+        let (directory, name) = split(&path);
+        if name.is_empty() {
+            return if entry.kind == EntryKind::Directory { self.root_metadata(entry) } else { Ok(()) };
+        }
+        if name == b".wh..wh..opq" {
+            let directory = open_in(&self.root, directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
+            return Ok(rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())?);
+        }
+        if name.starts_with(b".wh..wh.") {
+            return Ok(());
+        }
+        self.open_parent(directory)?;
+        let (_, parent) = self.parent.as_ref().expect("it was opened above");
+        if let Some(removed) = name.strip_prefix(b".wh.") {
+            return whiteout(parent, removed);
+        }
+        clear(parent, name, entry.kind == EntryKind::Directory)?;
+        let mode = Mode::from_raw_mode(entry.mode & 0o7777);
+        match &entry.kind {
+            EntryKind::File { size } => return file(parent, (name, entry), *size, content),
+            EntryKind::HardLink { target } => return self.hard_link(parent, name, target),
+            EntryKind::Symlink { target } => rustix::fs::symlinkat(target.as_slice(), parent, name)?,
+            EntryKind::Directory => match rustix::fs::mkdirat(parent, name, mode) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            },
+            EntryKind::Fifo => rustix::fs::mknodat(parent, name, FileType::Fifo, mode, 0)?,
+            // Nobody in a user namespace may make devices: `/dev` is the sandbox's own in any case.
+            EntryKind::Character { .. } | EntryKind::Block { .. } => return Ok(()),
+        }
+        metadata(parent, name, entry)?;
+        if entry.kind == EntryKind::Directory {
+            self.directories.push((path.clone(), entry.mtime));
+            if self.parent.as_ref().is_some_and(|(known, _)| *known == path) {
+                self.parent = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn root_metadata(&self, entry: &Entry) -> io::Result<()> {
+        let root = open_in(&self.root, b"", OFlags::RDONLY | OFlags::DIRECTORY)?;
+        rustix::fs::fchown(&root, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?;
+        Ok(rustix::fs::fchmod(&root, Mode::from_raw_mode(entry.mode & 0o7777))?)
+    }
+
+    fn open_parent(&mut self, path: &[u8]) -> io::Result<()> {
+        if self.parent.as_ref().is_some_and(|(known, _)| known == path) {
+            return Ok(());
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let opened = match open_in(&self.root, path, flags) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                for end in (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]) {
+                    let (above, name) = split(&path[..end]);
+                    let above = open_in(&self.root, above, flags)?;
+                    match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)) {
+                        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                open_in(&self.root, path, flags)?
+            }
+            other => other?,
+        };
+        self.parent = Some((path.to_vec(), opened));
+        Ok(())
+    }
+
+    fn hard_link(&self, parent: &OwnedFd, name: &[u8], target: &[u8]) -> io::Result<()> {
+        let target = clean_path(target);
+        let (directory, file) = split(&target);
+        let directory = open_in(&self.root, directory, OFlags::PATH | OFlags::DIRECTORY)?;
+        Ok(rustix::fs::linkat(directory, file, parent, name, AtFlags::empty())?)
+    }
+
+    /// Sets the times of directories, which changed while entries were made in them.
+    fn finish(self) -> io::Result<()> {
+        for (path, mtime) in self.directories.iter().rev() {
+            let (directory, name) = split(path);
+            // A later entry may have replaced it.
+            if let Ok(parent) = open_in(&self.root, directory, OFlags::PATH | OFlags::DIRECTORY) {
+                let _ = rustix::fs::utimensat(parent, name, &times(*mtime), AtFlags::SYMLINK_NOFOLLOW);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes room for an entry; a directory stays where a directory comes.
+fn clear(parent: &OwnedFd, name: &[u8], directory: bool) -> io::Result<()> {
+    match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(known) if directory && FileType::from_raw_mode(known.st_mode) == FileType::Directory => Ok(()),
+        Ok(_) => remove::entry(parent.as_fd(), name),
+    }
+}
+
+fn whiteout(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
+    match rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
+        // An entry of the same layer wins.
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn file(parent: &OwnedFd, (name, entry): (&[u8], &Entry), size: u64, content: &mut dyn Read) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o600))?;
+    let mut file = File::from(file);
+    let copied = io::copy(&mut content.take(size), &mut file)?;
+    if copied != size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    // Owner first: changing it takes away setuid bits and capabilities.
+    rustix::fs::fchown(&file, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?;
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(entry.mode & 0o7777))?;
+    for (name, value) in entry.xattrs.iter().filter(|(name, _)| name == b"security.capability") {
+        rustix::fs::fsetxattr(&file, name.as_slice(), value, XattrFlags::empty())?;
+    }
+    Ok(rustix::fs::futimens(&file, &times(entry.mtime))?)
+}
+
+fn metadata(parent: &OwnedFd, name: &[u8], entry: &Entry) -> io::Result<()> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    rustix::fs::chownat(parent, name, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)), flags)?;
+    if !matches!(entry.kind, EntryKind::Symlink { .. }) {
+        rustix::fs::chmodat(parent, name, Mode::from_raw_mode(entry.mode & 0o7777), AtFlags::empty())?;
+    }
+    Ok(rustix::fs::utimensat(parent, name, &times(entry.mtime), flags)?)
+}
+
+fn times(mtime: i64) -> Timestamps {
+    let time = Timespec { tv_sec: mtime, tv_nsec: 0 };
+    Timestamps { last_access: time, last_modification: time }
+}

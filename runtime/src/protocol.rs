@@ -1,0 +1,286 @@
+//! How the caller and the helper talk: one socket to ask, and a socket of its own for each conversation.
+//!
+//! A request is a message with the conversation's socket attached. A conversation is a sequence of frames: a kind, a
+//! length, bytes. Neither side trusts a length: the caller because hostile work happens in the helper.
+
+use crate::error::Trouble;
+use crate::{SnapshotId, Step};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
+};
+use serde::{Deserialize, Serialize};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// Largest request.
+const MAX_REQUEST: usize = 64 * 1024;
+/// Bytes that a frame may carry.
+pub const MAX_FRAME: usize = 256 * 1024;
+
+/// What the helper is asked to do; details that may be long follow as the conversation's first frame.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Request {
+    /// Unpacks the tar that follows as `snapshot`.
+    Unpack(SnapshotId),
+    /// Runs the step that follows as run `number`.
+    Run(u64),
+    /// Sends the changes of run `number` as a tar.
+    WriteTar(u64),
+    /// Makes the changes of a run a snapshot.
+    Keep(u64, SnapshotId),
+    /// Gives a snapshot another name, unless that is taken.
+    Rename(SnapshotId, SnapshotId),
+    /// Removes what is left of a run.
+    Discard(u64),
+    /// Sends the contents of the files that follow.
+    ReadFiles,
+    /// Waits for the network and closes the routes that follow.
+    Network,
+    /// Removes what attempts left behind whose helper is gone.
+    Sweep,
+}
+
+/// Routes that lead nowhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Closed {
+    /// Networks: address and length of the prefix.
+    pub networks: Vec<(IpAddr, u8)>,
+}
+
+/// The step and what was found out about it outside.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRequest {
+    /// The step.
+    pub step: Step,
+    /// Content of `/etc/resolv.conf`.
+    pub resolv_conf: String,
+}
+
+/// How a run ended, as the helper saw it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub enum Ended {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// Too late.
+    TimedOut,
+}
+
+/// Kinds of frames.
+pub mod kind {
+    /// Bytes of a stream.
+    pub const DATA: u8 = b'd';
+    /// The end of a stream: all of it was sent.
+    pub const END: u8 = b'e';
+    /// A result, as JSON.
+    pub const RESULT: u8 = b'r';
+}
+
+/// Returns two ends of a socket for requests.
+pub fn control_pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+}
+
+/// Sends a request with the other end of its conversation.
+pub fn send_request(control: &OwnedFd, request: &Request, conversation: &OwnedFd) -> io::Result<()> {
+    let bytes = serde_json::to_vec(request)?;
+    let fds = [conversation.as_raw_fd()];
+    sendmsg::<()>(
+        control.as_raw_fd(),
+        &[IoSlice::new(&bytes)],
+        &[ControlMessage::ScmRights(&fds)],
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )?;
+    Ok(())
+}
+
+/// Receives a request; `None` when the other side is gone.
+pub fn receive_request(control: &OwnedFd) -> io::Result<Option<(Request, Conversation)>> {
+    let mut buffer = vec![0; MAX_REQUEST];
+    let mut space = nix::cmsg_space!([i32; 1]);
+    let mut slices = [IoSliceMut::new(&mut buffer)];
+    let message = recvmsg::<()>(control.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let length = message.bytes;
+    let mut conversation = None;
+    for part in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = part {
+            for fd in fds {
+                // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+                conversation = Some(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
+        }
+    }
+    let Some(conversation) = conversation.filter(|_| length > 0) else { return Ok(None) };
+    Ok(Some((serde_json::from_slice(&buffer[..length])?, Conversation::new(conversation))))
+}
+
+/// One side of a conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    stream: UnixStream,
+}
+
+impl Conversation {
+    /// Takes one end of a stream socket.
+    pub fn new(socket: OwnedFd) -> Self {
+        Conversation { stream: UnixStream::from(socket) }
+    }
+
+    /// Returns both ends of a new conversation.
+    pub fn pair() -> io::Result<(Conversation, OwnedFd)> {
+        let (here, there) = UnixStream::pair()?;
+        Ok((Conversation { stream: here }, OwnedFd::from(there)))
+    }
+
+    /// Returns the same side of the conversation again, so that one thread can send while another receives.
+    pub fn try_clone(&self) -> io::Result<Conversation> {
+        Ok(Conversation { stream: self.stream.try_clone()? })
+    }
+
+    /// Waits until something can be received, at most for `patience`.
+    pub fn is_ready(&self, patience: Duration) -> io::Result<bool> {
+        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
+        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        match poll(&mut fds, patience) {
+            Ok(ready) => Ok(ready > 0),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the socket, to wait for it.
+    pub fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    /// Sends one frame.
+    pub fn send(&mut self, kind: u8, bytes: &[u8]) -> io::Result<()> {
+        let mut head = [0; 5];
+        head[0] = kind;
+        head[1..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.stream.write_all(&head)?;
+        self.stream.write_all(bytes)
+    }
+
+    /// Receives one frame into `buffer` and returns its kind.
+    pub fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<u8> {
+        let mut head = [0; 5];
+        self.stream.read_exact(&mut head)?;
+        let length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        if length > MAX_FRAME && head[0] == kind::DATA || length > 64 * MAX_FRAME {
+            return Err(io::Error::other("a frame of the sandbox is too long"));
+        }
+        buffer.resize(length, 0);
+        self.stream.read_exact(buffer)?;
+        Ok(head[0])
+    }
+
+    /// Sends a value as one frame.
+    pub fn send_value<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
+        self.send(kind::RESULT, &serde_json::to_vec(value)?)
+    }
+
+    /// Receives a value that is one frame.
+    pub fn receive_value<T: for<'d> Deserialize<'d>>(&mut self) -> io::Result<T> {
+        let mut buffer = Vec::new();
+        match self.receive(&mut buffer)? {
+            kind::RESULT => Ok(serde_json::from_slice(&buffer)?),
+            _ => Err(io::Error::other("a result was expected")),
+        }
+    }
+}
+
+/// Result of a conversation.
+pub type Answer<T> = Result<T, Trouble>;
+
+/// Writes a stream as frames.
+pub struct FrameWriter<'c> {
+    conversation: &'c mut Conversation,
+    buffer: Vec<u8>,
+}
+
+impl<'c> FrameWriter<'c> {
+    /// Starts a stream.
+    pub fn new(conversation: &'c mut Conversation) -> Self {
+        FrameWriter { conversation, buffer: Vec::with_capacity(MAX_FRAME) }
+    }
+
+    /// Ends the stream: the reader knows that nothing is missing.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.conversation.send(kind::END, &[])
+    }
+}
+
+impl Write for FrameWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() == MAX_FRAME {
+            self.flush()?;
+        }
+        let taken = bytes.len().min(MAX_FRAME - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.buffer.is_empty() {
+            self.conversation.send(kind::DATA, &self.buffer)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Reads a stream of frames; its end is an error if the writer did not say that it is the end.
+pub struct FrameReader<C> {
+    conversation: C,
+    frame: Vec<u8>,
+    at: usize,
+    ended: bool,
+}
+
+impl<C: AsMut<Conversation>> FrameReader<C> {
+    /// Starts to read.
+    pub fn new(conversation: C) -> Self {
+        FrameReader { conversation, frame: Vec::new(), at: 0, ended: false }
+    }
+}
+
+impl AsMut<Conversation> for Conversation {
+    fn as_mut(&mut self) -> &mut Conversation {
+        self
+    }
+}
+
+impl<C: AsMut<Conversation>> Read for FrameReader<C> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.frame.len() {
+            if self.ended {
+                return Ok(0);
+            }
+            self.at = 0;
+            match self.conversation.as_mut().receive(&mut self.frame)? {
+                kind::DATA => {}
+                kind::END => self.ended = true,
+                _ => {
+                    let trouble: Answer<()> = serde_json::from_slice(&self.frame)?;
+                    self.frame.clear();
+                    return Err(io::Error::other(match trouble {
+                        Err(Trouble::Step(text) | Trouble::Layer(text) | Trouble::Inside(text)) => text,
+                        Ok(()) => "a result stands where a stream is expected".to_owned(),
+                    }));
+                }
+            }
+        }
+        let taken = buffer.len().min(self.frame.len() - self.at);
+        buffer[..taken].copy_from_slice(&self.frame[self.at..self.at + taken]);
+        self.at += taken;
+        Ok(taken)
+    }
+}

@@ -1,0 +1,325 @@
+//! The caller's side: starts the helper, asks it to do things, cleans up when it is dropped.
+
+use crate::cgroup::Cgroup;
+use crate::error::Trouble;
+use crate::network::Network;
+use crate::protocol::{
+    Answer, Closed, Conversation, Ended, FrameReader, FrameWriter, MAX_FRAME, Request, RunRequest, control_pair, kind,
+    send_request,
+};
+use crate::{Cancel, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Name by which the program knows that it is a sandbox.
+pub(crate) const HELPER: &str = "slipway-sandbox";
+/// How often a running step is checked for cancellation.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long the helper may take to clean up before it is killed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A confined helper process and what it holds; usable from several threads at once.
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    control: Mutex<Option<OwnedFd>>,
+    helper: Mutex<Child>,
+    helper_id: u32,
+    network: OnceLock<Result<Option<Network>, String>>,
+    network_starting: Mutex<()>,
+    cgroup: Option<Cgroup>,
+    runs: AtomicU64,
+}
+
+/// What became of a step.
+pub struct Ran {
+    /// How it ended.
+    pub exit: Exit,
+    /// What it changed.
+    pub changes: Changes,
+}
+
+/// The files that a step changed; they are removed when this is dropped, unless they were kept.
+pub struct Changes {
+    inner: Arc<Inner>,
+    run: u64,
+}
+
+impl Sandbox {
+    /// Starts the helper; `attempt` names its directory: letters, digits, `-` and `_`.
+    pub fn start(settings: &Settings, attempt: &str) -> Result<Sandbox, Error> {
+        let (here, there) = control_pair().map_err(|error| Error::system("creating a socket")(error.into()))?;
+        let cgroup = Cgroup::create(attempt, &settings.limits);
+        let mut helper = Command::new("/proc/self/exe")
+            .arg0(HELPER)
+            .arg(attempt)
+            .current_dir(&settings.state)
+            .env_clear()
+            .stdin(Stdio::from(there))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(Error::system("starting the sandbox process"))?;
+        let id = helper.id();
+        if let Err(error) = prepare(&here, settings, (id, cgroup.as_ref())) {
+            let _ = helper.kill();
+            let _ = helper.wait();
+            return Err(error);
+        }
+        let inner = Inner {
+            settings: settings.clone(),
+            control: Mutex::new(Some(here)),
+            helper: Mutex::new(helper),
+            helper_id: id,
+            network: OnceLock::new(),
+            network_starting: Mutex::new(()),
+            cgroup,
+            runs: AtomicU64::new(1),
+        };
+        Ok(Sandbox { inner: Arc::new(inner) })
+    }
+
+    /// Tells whether a snapshot is on disk.
+    pub fn has_snapshot(&self, id: &SnapshotId) -> bool {
+        self.inner.settings.state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir())
+    }
+
+    /// Unpacks the uncompressed tar of a layer as the snapshot `id`, which appears whole or not at all.
+    pub fn unpack(&self, id: &SnapshotId, tar: &mut dyn Read) -> Result<(), Error> {
+        let mut conversation = self.inner.ask(&Request::Unpack(id.clone()))?;
+        let mut buffer = vec![0; MAX_FRAME];
+        loop {
+            let got = match tar.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::Input(error)),
+            };
+            if conversation.send(kind::DATA, &buffer[..got]).is_err() {
+                // It gave up; its answer says why.
+                return conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from);
+            }
+        }
+        let _ = conversation.send(kind::END, &[]);
+        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from)
+    }
+
+    /// Runs a step; what it prints goes to `output` as it comes.
+    pub fn run(&self, step: &Step, output: &mut dyn FnMut(&[u8]), cancel: &Cancel) -> Result<Ran, Error> {
+        let inner = &self.inner;
+        let resolv_conf = match step.network {
+            StepNetwork::Default => inner.network()?.map(|network| network.resolv_conf.clone()).unwrap_or_default(),
+            StepNetwork::None => String::new(),
+        };
+        let run = inner.runs.fetch_add(1, Ordering::Relaxed);
+        let killed_before = inner.cgroup.as_ref().map_or(0, Cgroup::killed);
+        let changes = Changes { inner: inner.clone(), run };
+        let mut conversation = inner.ask(&Request::Run(run))?;
+        let request = RunRequest { step: step.clone(), resolv_conf };
+        conversation.send_value(&request).map_err(|_| Error::Gone)?;
+        let ended = follow(&mut conversation, output, cancel)?;
+        let exit = match ended {
+            None => Exit::Cancelled,
+            Some(Ended::TimedOut) => Exit::TimedOut,
+            Some(Ended::Code(0)) => Exit::Code(0),
+            // A shell reports a killed command as 137; the count of kills tells whether it was for memory.
+            Some(Ended::Code(137) | Ended::Signal(9))
+                if inner.cgroup.as_ref().is_some_and(|cgroup| cgroup.killed() > killed_before) =>
+            {
+                Exit::OutOfMemory
+            }
+            Some(Ended::Code(code)) => Exit::Code(code),
+            Some(Ended::Signal(signal)) => Exit::Signal(signal),
+        };
+        Ok(Ran { exit, changes })
+    }
+
+    /// Gives a snapshot the name that others will look for; nothing may use it meanwhile.
+    pub fn rename(&self, from: &SnapshotId, to: &SnapshotId) -> Result<(), Error> {
+        self.inner.simple(&Request::Rename(from.clone(), to.clone()))
+    }
+
+    /// Returns the contents of files, one after the other.
+    pub fn read_files(&self, files: &[FileInSnapshot]) -> Result<Box<dyn Read + Send>, Error> {
+        let conversation = self.inner.ask(&Request::ReadFiles)?;
+        let (files, mut sending) =
+            (files.to_vec(), conversation.try_clone().map_err(Error::system("copying a socket"))?);
+        // The list may be longer than a socket takes at once, and its reader may already be writing.
+        std::thread::spawn(move || {
+            for batch in files.chunks(1000) {
+                if sending.send_value(&batch).is_err() {
+                    return;
+                }
+            }
+            let _ = sending.send_value(&Vec::<FileInSnapshot>::new());
+        });
+        Ok(Box::new(FrameReader::new(conversation)))
+    }
+
+    /// Removes what attempts left behind whose helper is gone.
+    pub(crate) fn sweep(&self) -> Result<(), Error> {
+        self.inner.simple(&Request::Sweep)
+    }
+}
+
+/// Passes a step's output on until it ends; `None` if it was cancelled.
+fn follow(
+    conversation: &mut Conversation,
+    output: &mut dyn FnMut(&[u8]),
+    cancel: &Cancel,
+) -> Result<Option<Ended>, Error> {
+    let mut buffer = Vec::new();
+    loop {
+        if cancel.is_cancelled() {
+            return Ok(None);
+        }
+        if !conversation.is_ready(LOOK).map_err(Error::system("waiting for a step"))? {
+            continue;
+        }
+        match conversation.receive(&mut buffer).map_err(|_| Error::Gone)? {
+            kind::DATA => output(&buffer),
+            _ => {
+                let answer: Answer<Ended> = serde_json::from_slice(&buffer).map_err(|_| Error::Gone)?;
+                return Ok(Some(answer?));
+            }
+        }
+    }
+}
+
+/// Gives the helper its ids and limits; it waits for that.
+fn prepare(control: &OwnedFd, settings: &Settings, (id, cgroup): (u32, Option<&Cgroup>)) -> Result<(), Error> {
+    let mut byte = [0];
+    let asked = nix::unistd::read(control, &mut byte)
+        .map_err(|error| Error::system("waiting for the sandbox process")(error.into()))?;
+    if asked == 0 {
+        return Err(Error::Unsupported(
+            "this machine lets slipway make no user namespaces: check the sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns".into(),
+        ));
+    }
+    settings.ids.map(id)?;
+    if let Some(cgroup) = cgroup {
+        cgroup.add(id)?;
+    }
+    nix::unistd::write(control, b"g").map_err(|error| Error::system("starting the sandbox process")(error.into()))?;
+    let ready = nix::unistd::read(control, &mut byte)
+        .map_err(|error| Error::system("waiting for the sandbox process")(error.into()))?;
+    if ready == 0 {
+        return Err(Error::Unsupported(
+            "the sandbox process could not set up its namespaces; its message is on standard error".into(),
+        ));
+    }
+    Ok(())
+}
+
+impl Inner {
+    fn ask(&self, request: &Request) -> Result<Conversation, Error> {
+        let (here, there) = Conversation::pair().map_err(Error::system("creating a socket"))?;
+        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        let control = control.as_ref().ok_or(Error::Gone)?;
+        send_request(control, request, &there).map_err(|_| Error::Gone)?;
+        Ok(here)
+    }
+
+    fn simple(&self, request: &Request) -> Result<(), Error> {
+        let mut conversation = self.ask(request)?;
+        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from)
+    }
+
+    /// Returns the network of the attempt, started on first use.
+    fn network(&self) -> Result<Option<&Network>, Error> {
+        let _starting = self.network_starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = self.network.get_or_init(|| self.start_network().map_err(|error| describe(&error)));
+        started.as_ref().map(Option::as_ref).map_err(|text| Error::Unsupported(text.clone()))
+    }
+
+    fn start_network(&self) -> Result<Option<Network>, Error> {
+        let Some(network) = Network::start(self.helper_id)? else { return Ok(None) };
+        let mut conversation = self.ask(&Request::Network)?;
+        let closed = Closed { networks: Network::closed(&self.settings.network) };
+        conversation.send_value(&closed).map_err(|_| Error::Gone)?;
+        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(|trouble| match trouble {
+            Trouble::Inside(text) => Error::Unsupported(format!("{text}; {}", network.said())),
+            other => Error::from(other),
+        })?;
+        Ok(Some(network))
+    }
+}
+
+fn describe(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The helper cleans up and ends when nobody can ask it for anything any more.
+        self.control.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let helper = self.helper.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_micros(200);
+        while matches!(helper.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                tracing::warn!("the sandbox process does not end; it is killed");
+                let _ = helper.kill();
+                let _ = helper.wait();
+                break;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Changes {
+    /// Makes the changes the snapshot `id`, so that the next step can see them; they can still be written afterwards.
+    pub fn keep(&self, id: &SnapshotId) -> Result<(), Error> {
+        self.inner.simple(&Request::Keep(self.run, id.clone()))
+    }
+
+    /// Writes the changes as a layer's tar.
+    pub fn write_tar(&self, out: &mut dyn Write) -> Result<(), Error> {
+        let conversation = self.inner.ask(&Request::WriteTar(self.run))?;
+        let mut reader = FrameReader::new(conversation);
+        let mut buffer = vec![0; MAX_FRAME];
+        loop {
+            let got = reader
+                .read(&mut buffer)
+                .map_err(|error| Error::Inside(format!("reading the changes of a step: {error}")))?;
+            if got == 0 {
+                return Ok(());
+            }
+            out.write_all(&buffer[..got]).map_err(Error::Output)?;
+        }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        // Nobody waits for it: what is left is removed with the attempt in any case.
+        let _ = self.inner.ask(&Request::Discard(self.run));
+    }
+}
+
+/// Streams a value and then bytes; used by the helper's side.
+pub(crate) fn stream(
+    conversation: &mut Conversation,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Trouble>,
+) -> io::Result<()> {
+    let mut writer = FrameWriter::new(conversation);
+    match write(&mut writer) {
+        Ok(()) => writer.finish(),
+        Err(trouble) => {
+            drop(writer);
+            conversation.send_value(&Answer::<()>::Err(trouble))
+        }
+    }
+}

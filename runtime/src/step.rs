@@ -1,0 +1,192 @@
+//! What a sandbox is asked to run: plain data, as it crosses the border.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Digits of a snapshot's name that its directory has: mount options hold 127 of them.
+const SHORT: usize = 24;
+
+/// Names a snapshot: the digits of a diff id, or random ones.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SnapshotId(String);
+
+impl SnapshotId {
+    /// Takes at least 24 lower-case hexadecimal digits; the first 24 count.
+    pub fn new(digits: &str) -> Result<Self, Error> {
+        let valid = digits.len() >= SHORT && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !valid {
+            return Err(Error::Inside(format!("naming a snapshot `{digits}`: hexadecimal digits are expected")));
+        }
+        Ok(SnapshotId(digits[..SHORT].to_owned()))
+    }
+
+    /// Returns a name that nothing has.
+    pub fn random() -> Result<Self, Error> {
+        let mut bytes = [0; SHORT / 2];
+        std::fs::File::open("/dev/urandom")
+            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
+            .map_err(Error::system("reading `/dev/urandom`"))?;
+        Ok(SnapshotId(hex::encode(bytes)))
+    }
+
+    /// Returns its directory below the state directory.
+    pub(crate) fn directory(&self) -> String {
+        format!("s/{}", self.0)
+    }
+}
+
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A command with all it needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    /// The layers it sees, bottom first; none for an empty root.
+    pub layers: Vec<SnapshotId>,
+    /// The command; its first word is looked up in `PATH` if it has no slash.
+    pub argv: Vec<String>,
+    /// The whole environment; `HOME` is added if it is missing.
+    pub env: Vec<String>,
+    /// Working directory, absolute; created if it is missing.
+    pub cwd: String,
+    /// `user[:group]`, names or numbers; empty for root.
+    pub user: String,
+    /// What is mounted, besides what every step has.
+    pub mounts: Vec<Mount>,
+    /// Its network.
+    pub network: StepNetwork,
+    /// Its host name.
+    pub hostname: String,
+    /// Lines of `/etc/hosts`: name and address.
+    pub hosts: Vec<(String, String)>,
+    /// How long it may run.
+    pub timeout: Option<Duration>,
+    /// Size of `/dev/shm`.
+    pub shm_bytes: u64,
+}
+
+/// The network of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StepNetwork {
+    /// Through the sandbox's user-mode network.
+    Default,
+    /// Its own loopback only.
+    None,
+}
+
+/// Something mounted into a step.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where, absolute; made for the step if it is missing, and removed after it.
+    pub target: String,
+    /// What.
+    pub kind: MountKind,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum MountKind {
+    /// A file or directory of a stack of layers.
+    Bind {
+        /// The layers, bottom first.
+        layers: Vec<SnapshotId>,
+        /// The path in them.
+        source: Vec<u8>,
+        /// Whether writes are possible; they are thrown away.
+        writable: bool,
+    },
+    /// A directory that outlives the build.
+    Cache {
+        /// Its name, anything.
+        id: String,
+        /// How it is shared.
+        sharing: Sharing,
+        /// Mode when it is made.
+        mode: u32,
+        /// Owner when it is made.
+        uid: u32,
+        /// Group when it is made.
+        gid: u32,
+        /// Whether it can be written.
+        writable: bool,
+        /// Layers and the path in them that it is filled from when it is made.
+        seed: Option<(Vec<SnapshotId>, Vec<u8>)>,
+    },
+    /// An empty directory in memory.
+    Tmpfs {
+        /// Its limit in bytes.
+        size: Option<u64>,
+    },
+    /// A file in memory that only some may read.
+    Secret {
+        /// Its content.
+        content: Vec<u8>,
+        /// Its mode.
+        mode: u32,
+        /// Its owner.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+    /// A file in memory.
+    File {
+        /// Its content.
+        content: Vec<u8>,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The socket of an ssh agent.
+    Ssh {
+        /// The agent's socket on this machine.
+        agent_socket: PathBuf,
+        /// Mode of the socket in the step.
+        mode: u32,
+        /// Its owner.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+}
+
+/// How steps that run at the same time share a cache directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sharing {
+    /// They use it at once.
+    Shared,
+    /// They wait for each other.
+    Locked,
+    /// Each has its own while another is in use.
+    Private,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// By the kernel, because the build used more memory than it may.
+    OutOfMemory,
+    /// Because it took too long.
+    TimedOut,
+    /// Because the build was cancelled.
+    Cancelled,
+}
+
+/// A file whose content is wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FileInSnapshot {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The path in it, without links.
+    pub path: Vec<u8>,
+    /// Its bytes.
+    pub size: u64,
+}
