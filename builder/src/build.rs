@@ -68,7 +68,12 @@ pub fn build(request: &Request, services: &Services, observer: &dyn Observer, ca
     build_parsed(request, services, observer, cancel).map_err(|error| with_snippet(error, file))
 }
 
-fn build_parsed(request: &Request, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+fn build_parsed(
+    request: &Request,
+    services: &Services,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Built, Error> {
     observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
     let materials = Materials::new(services, &request.attempt, cancel.clone());
     let (plan, sources) = prepare(request, services)?;
@@ -105,7 +110,8 @@ fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sourc
             plan::Planned::Ready(plan) => return Ok((*plan, sources)),
             plan::Planned::Needs(needed) => needed,
         };
-        let resolving = needed.iter().map(|image| crate::resolve::image(&services.client, &image.name, &image.platform));
+        let resolving =
+            needed.iter().map(|image| crate::resolve::image(&services.client, &image.name, &image.platform));
         let resolved = services.tokio.block_on(futures_join(resolving));
         for (image, resolved) in needed.iter().zip(resolved) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;

@@ -32,15 +32,19 @@ impl Cache<'_> {
     fn available(&self, layer: &Committed, materials: &Materials) -> bool {
         let digest = &layer.descriptor.digest;
         materials.store.contains(digest)
-            || layer.origin.as_ref().is_some_and(|origin| {
-                self.tokio.block_on(materials.client.has_blob(origin, digest)).unwrap_or(false)
-            })
+            || layer
+                .origin
+                .as_ref()
+                .is_some_and(|origin| self.tokio.block_on(materials.client.has_blob(origin, digest)).unwrap_or(false))
     }
 
     /// Stores that `key` became `layer`, whose blob is made durable first: the database never refers to less.
     pub fn store(&self, key: &str, layer: &Committed, materials: &Materials) -> Result<(), Error> {
         let storing = || "storing a layer".to_owned();
-        materials.store.sync(std::slice::from_ref(&layer.descriptor.digest)).map_err(|error| store_error(storing(), error))?;
+        materials
+            .store
+            .sync(std::slice::from_ref(&layer.descriptor.digest))
+            .map_err(|error| store_error(storing(), error))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let cached = layer.to_cached(i64::try_from(now).unwrap_or(i64::MAX));
         self.tokio

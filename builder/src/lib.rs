@@ -3,16 +3,42 @@
 //! Knows no forge and no HTTP server, and never learns why it builds.
 #![forbid(unsafe_code)]
 
+mod build;
+mod cache;
+pub mod context;
 pub mod copy;
 pub mod dockerfile;
 mod error;
 pub mod event;
+pub mod execute;
 pub mod ignore;
 mod key;
 pub mod layer;
-mod pattern;
 pub mod plan;
+mod push;
+mod resolve;
+mod result;
+pub mod source;
 pub mod tree;
 pub mod view;
+pub mod worker;
 
+pub use build::{Built, DockerfileText, Request, build};
 pub use error::{Error, FailedStep};
+pub use push::{TagOrder, Unordered};
+pub use result::Image;
+
+/// What every build of a process shares.
+#[derive(Clone)]
+pub struct Services {
+    /// Blobs, tags and layer indexes.
+    pub store: image_store::Store,
+    /// Talks to registries.
+    pub client: registry_client::Client,
+    /// Holds the cache index.
+    pub database: database::Database,
+    /// Runs what is asynchronous on behalf of the build's threads.
+    pub tokio: tokio::runtime::Handle,
+    /// How containers are confined.
+    pub sandbox: runtime::Settings,
+}

@@ -128,7 +128,12 @@ impl TagOrder for Unordered {
 /// Pushes the configuration and the manifest, whose layers are there already, under each of `tags` that may move.
 ///
 /// Returns the tags that name the image now.
-pub fn manifest(materials: &Materials, image: &Image, tags: &[Reference], order: &dyn TagOrder) -> Result<Vec<Reference>, Error> {
+pub fn manifest(
+    materials: &Materials,
+    image: &Image,
+    tags: &[Reference],
+    order: &dyn TagOrder,
+) -> Result<Vec<Reference>, Error> {
     let mut pushed = Vec::new();
     for tag in tags {
         if order.begin(tag)? {
@@ -150,8 +155,10 @@ fn manifest_as(materials: &Materials, image: &Image, tag: &Reference) -> Result<
     }
     let config = &image.config;
     if !tokio.block_on(client.has_blob(tag, &config.digest)).map_err(failed)? {
-        let bytes =
-            materials.store.read(&config.digest, config.size).map_err(|error| crate::execute::store_error(doing(), error))?;
+        let bytes = materials
+            .store
+            .read(&config.digest, config.size)
+            .map_err(|error| crate::execute::store_error(doing(), error))?;
         tokio.block_on(client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
     }
     tokio.block_on(client.put_manifest(tag, image.media_type, image.manifest.clone())).map_err(failed)?;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// Resolves the image `name` for `platform`.
 pub async fn image(client: &Client, name: &str, platform: &Platform) -> Result<SourceImage, Error> {
     let doing = || format!("resolving image `{name}`");
-    let reference = Reference::parse(name).map_err(|error| Error::user("invalid_reference", doing()).with_cause(error))?;
+    let reference =
+        Reference::parse(name).map_err(|error| Error::user("invalid_reference", doing()).with_cause(error))?;
     let resolved = client.resolve(&reference, platform).await.map_err(|error| registry_error(doing(), error))?;
     source_image(&reference, resolved)
 }
@@ -38,7 +39,13 @@ fn source_image(reference: &Reference, resolved: Resolved) -> Result<SourceImage
         })
         .collect::<Vec<Arc<Layer>>>();
     let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
-    Ok(SourceImage { reference: pinned, config: resolved.config, layers, key, platform_mismatch: resolved.platform_mismatch })
+    Ok(SourceImage {
+        reference: pinned,
+        config: resolved.config,
+        layers,
+        key,
+        platform_mismatch: resolved.platform_mismatch,
+    })
 }
 
 /// Turns an error of the registry client into one that says who is to blame.

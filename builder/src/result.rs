@@ -57,13 +57,15 @@ pub fn assemble(
         layers: layers.iter().map(|layer| layer.oci_descriptor()).collect(),
         annotations: BTreeMap::new(),
     };
-    let manifest = serde_json::to_vec(&manifest).map_err(|error| Error::service("image", "writing the manifest").with_cause(error))?;
+    let manifest = serde_json::to_vec(&manifest)
+        .map_err(|error| Error::service("image", "writing the manifest").with_cause(error))?;
     let digest = put(materials, &manifest)?;
     Ok(Image { digest, manifest, media_type: media_type::OCI_MANIFEST, config, layers })
 }
 
 fn config_bytes(config: &ImageConfig) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(config).map_err(|error| Error::service("image", "writing the image configuration").with_cause(error))
+    serde_json::to_vec(config)
+        .map_err(|error| Error::service("image", "writing the image configuration").with_cause(error))
 }
 
 fn put(materials: &Materials, bytes: &[u8]) -> Result<Digest, Error> {

@@ -63,7 +63,7 @@ impl Cgroup {
 
     /// Returns how often the kernel killed something for want of memory.
     pub fn killed(&self) -> u64 {
-        self.groups.iter().map(|group| killed(group)).max().unwrap_or(0)
+        self.groups.iter().map(killed).max().unwrap_or(0)
     }
 }
 

@@ -30,9 +30,7 @@ pub enum Request {
     Run(u64),
     /// Sends the changes of run `number` as a tar.
     WriteTar(u64),
-    /// Makes the changes of a run a snapshot.
-    Keep(u64, SnapshotId),
-    /// Gives a snapshot another name, unless that is taken.
+    /// Gives a snapshot another name; if that is taken, the snapshot is removed.
     Rename(SnapshotId, SnapshotId),
     /// Removes what is left of a run.
     Discard(u64),

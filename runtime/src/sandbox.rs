@@ -30,6 +30,7 @@ pub struct Sandbox {
 
 struct Inner {
     settings: Settings,
+    attempt: String,
     control: Mutex<Option<OwnedFd>>,
     helper: Mutex<Child>,
     helper_id: u32,
@@ -47,7 +48,7 @@ pub struct Ran {
     pub changes: Changes,
 }
 
-/// The files that a step changed; they are removed when this is dropped, unless they were kept.
+/// The files that a step changed; they are removed when this is dropped, unless they were adopted.
 pub struct Changes {
     inner: Arc<Inner>,
     run: u64,
@@ -75,6 +76,7 @@ impl Sandbox {
         }
         let inner = Inner {
             settings: settings.clone(),
+            attempt: attempt.to_owned(),
             control: Mutex::new(Some(here)),
             helper: Mutex::new(helper),
             helper_id: id,
@@ -141,9 +143,9 @@ impl Sandbox {
         Ok(Ran { exit, changes })
     }
 
-    /// Gives a snapshot the name that others will look for; nothing may use it meanwhile.
-    pub fn rename(&self, from: &SnapshotId, to: &SnapshotId) -> Result<(), Error> {
-        self.inner.simple(&Request::Rename(from.clone(), to.clone()))
+    /// Makes what a step changed the snapshot `id`, for other builds; nothing may use it meanwhile.
+    pub fn adopt(&self, changes: &Changes, id: &SnapshotId) -> Result<(), Error> {
+        self.inner.simple(&Request::Rename(changes.snapshot(), id.clone()))
     }
 
     /// Returns the contents of files, one after the other.
@@ -280,9 +282,9 @@ impl Drop for Inner {
 }
 
 impl Changes {
-    /// Makes the changes the snapshot `id`, so that the next step can see them; they can still be written afterwards.
-    pub fn keep(&self, id: &SnapshotId) -> Result<(), Error> {
-        self.inner.simple(&Request::Keep(self.run, id.clone()))
+    /// Returns the snapshot that the changes are while they live: the next step can see them at once.
+    pub fn snapshot(&self) -> SnapshotId {
+        SnapshotId::of_run(&self.inner.attempt, self.run)
     }
 
     /// Writes the changes as a layer's tar.

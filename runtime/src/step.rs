@@ -6,41 +6,55 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Digits of a snapshot's name that its directory has: mount options hold 127 of them.
+/// Digits of a diff id that a snapshot's directory has.
 const SHORT: usize = 24;
 
-/// Names a snapshot: the digits of a diff id, or random ones.
+/// Names the files of a layer on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct SnapshotId(String);
+pub struct SnapshotId(Place);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Place {
+    /// Under the digits of its diff id, for every build.
+    Stored(String),
+    /// What a step of this attempt changed.
+    Run { attempt: String, run: u64 },
+}
 
 impl SnapshotId {
-    /// Takes at least 24 lower-case hexadecimal digits; the first 24 count.
+    /// Takes at least 24 lower-case hexadecimal digits, those of a diff id; the first 24 count.
     pub fn new(digits: &str) -> Result<Self, Error> {
         let valid = digits.len() >= SHORT && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if !valid {
             return Err(Error::Inside(format!("naming a snapshot `{digits}`: hexadecimal digits are expected")));
         }
-        Ok(SnapshotId(digits[..SHORT].to_owned()))
+        Ok(SnapshotId(Place::Stored(digits[..SHORT].to_owned())))
     }
 
-    /// Returns a name that nothing has.
-    pub fn random() -> Result<Self, Error> {
-        let mut bytes = [0; SHORT / 2];
-        std::fs::File::open("/dev/urandom")
-            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
-            .map_err(Error::system("reading `/dev/urandom`"))?;
-        Ok(SnapshotId(hex::encode(bytes)))
+    pub(crate) fn of_run(attempt: &str, run: u64) -> Self {
+        SnapshotId(Place::Run { attempt: short_name(attempt), run })
     }
 
-    /// Returns its directory below the state directory.
+    /// Returns its directory below the state directory; short, because mount options hold 127 of them.
     pub(crate) fn directory(&self) -> String {
-        format!("s/{}", self.0)
+        match &self.0 {
+            Place::Stored(digits) => format!("s/{digits}"),
+            Place::Run { attempt, run } => format!("w/{attempt}/{run}/u"),
+        }
     }
+}
+
+/// Returns a short name for an attempt: FNV-1a, because nobody gains by finding two that are equal.
+pub(crate) fn short_name(attempt: &str) -> String {
+    let hash = attempt
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
 }
 
 impl fmt::Display for SnapshotId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.directory())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::stage::Progress;
 use super::{Layer, StageLayers, pack};
+use crate::Error;
 use crate::context::NamedContext;
 use crate::copy::{self, CopyRequest, Planned};
 use crate::ignore::Filtered;
@@ -9,7 +10,6 @@ use crate::key::KeyBuilder;
 use crate::plan::{Copy, From, Step};
 use crate::tree::Tree;
 use crate::view::View;
-use crate::Error;
 use std::io::Read;
 use std::sync::Arc;
 

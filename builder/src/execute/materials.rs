@@ -2,7 +2,7 @@
 
 use super::layer::{Committed, Layer};
 use crate::Error;
-use crate::layer::{decompress, Verified};
+use crate::layer::{Verified, decompress};
 use crate::tree::{Index, Tree};
 use image_store::Store;
 use registry_client::Client;
@@ -87,7 +87,8 @@ impl Materials {
         if let Some(index) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(index.clone());
         }
-        let stored = self.store.index(&layer.diff_id).map_err(|error| store_error("reading a layer index".into(), error))?;
+        let stored =
+            self.store.index(&layer.diff_id).map_err(|error| store_error("reading a layer index".into(), error))?;
         let index = match stored.and_then(|bytes| Index::from_bytes(&bytes).ok()) {
             Some(index) => index,
             None => self.make_index(layer)?,
@@ -113,8 +114,10 @@ impl Materials {
     fn make_index(&self, layer: &Committed) -> Result<Index, Error> {
         let reading = || format!("reading layer {}", layer.descriptor.digest);
         let mut tar = self.tar(layer)?;
-        let index = Index::from_tar(&mut tar).map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
-        std::io::copy(&mut tar, &mut std::io::sink()).map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
+        let index =
+            Index::from_tar(&mut tar).map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
+        std::io::copy(&mut tar, &mut std::io::sink())
+            .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
         self.store
             .put_index(&layer.diff_id, &index.to_bytes())
             .map_err(|error| store_error("storing a layer index".into(), error))?;
@@ -143,9 +146,9 @@ impl Materials {
         let sandbox = self.sandbox()?;
         if !sandbox.has_snapshot(&id) {
             let mut tar = self.tar(&committed)?;
-            sandbox
-                .unpack(&id, &mut tar)
-                .map_err(|error| crate::execute::sandbox_error(format!("unpacking layer {}", committed.descriptor.digest), error))?;
+            sandbox.unpack(&id, &mut tar).map_err(|error| {
+                crate::execute::sandbox_error(format!("unpacking layer {}", committed.descriptor.digest), error)
+            })?;
         }
         layer.set_snapshot(id.clone());
         Ok(id)
@@ -170,14 +173,22 @@ impl Materials {
     }
 
     /// Returns the content of files of `tree`, one after the other; `paths` are resolved and name regular files.
-    pub fn read_files(&self, layers: &[Arc<Layer>], tree: &Tree, paths: &[Vec<u8>]) -> Result<Box<dyn Read + Send>, Error> {
+    pub fn read_files(
+        &self,
+        layers: &[Arc<Layer>],
+        tree: &Tree,
+        paths: &[Vec<u8>],
+    ) -> Result<Box<dyn Read + Send>, Error> {
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
-            let (position, path_in_layer, size) =
-                tree.location(path).ok_or_else(|| Error::service("index", format!("`{}` is in no layer", String::from_utf8_lossy(path))))?;
+            let (position, path_in_layer, size) = tree.location(path).ok_or_else(|| {
+                Error::service("index", format!("`{}` is in no layer", String::from_utf8_lossy(path)))
+            })?;
             files.push(FileInSnapshot { snapshot: self.snapshot(&layers[position])?, path: path_in_layer, size });
         }
-        self.sandbox()?.read_files(&files).map_err(|error| super::sandbox_error("reading files of a stage".into(), error))
+        self.sandbox()?
+            .read_files(&files)
+            .map_err(|error| super::sandbox_error("reading files of a stage".into(), error))
     }
 
     /// Returns the content of one small file of `tree`, or `None` if there is no such regular file.

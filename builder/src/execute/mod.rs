@@ -15,11 +15,11 @@ pub use key::image as image_key;
 pub use layer::{Committed, Layer};
 pub use materials::{Materials, store_error};
 
+use crate::Error;
 use crate::cache::Cache;
 use crate::context::Sources;
 use crate::event::Observer;
 use crate::plan::Plan;
-use crate::Error;
 use promise::Promise;
 use runtime::Cancel;
 use std::collections::{BTreeMap, HashMap};

@@ -1,10 +1,10 @@
 //! Packs the layer of a step: tar, hash, compress, hash, file, index, in one pass.
 
 use super::{Committed, Execution, Layer, stage::Progress, store_error};
+use crate::Error;
 use crate::event::Event;
 use crate::layer::{LayerWriter, Packed};
 use crate::plan::Step;
-use crate::Error;
 use image_store::{BlobWriter, Store};
 use registry_client::{Descriptor, media_type};
 use runtime::tar;
@@ -24,9 +24,8 @@ pub fn begin(store: &Store) -> Result<StoreLayer, Error> {
 pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer: StoreLayer) -> Result<(), Error> {
     let (packed, blob): (Packed, BlobWriter) =
         writer.finish().map_err(|error| Error::service("store", "packing a layer").with_cause(error))?;
-    let written = blob
-        .commit_expecting(&packed.digest)
-        .map_err(|error| store_error("storing a layer".into(), error))?;
+    let written =
+        blob.commit_expecting(&packed.digest).map_err(|error| store_error("storing a layer".into(), error))?;
     let committed = Committed {
         diff_id: packed.diff_id,
         descriptor: Descriptor::new(media_type::OCI_LAYER_GZIP, packed.digest, written.size),

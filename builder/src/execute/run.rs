@@ -2,10 +2,10 @@
 
 use super::stage::{Failure, Progress};
 use super::{Execution, Layer, StageLayers, pack, sandbox_error};
+use crate::Error;
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::plan::{From, Mount, MountKind, Run, Step};
-use crate::Error;
 use runtime::{Changes, Exit, SnapshotId, StepNetwork};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -128,9 +128,13 @@ impl<'e> Prepared<'e> {
 
 fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: Changes) -> Result<(), Error> {
     let mut writer = pack::begin(&execution.materials.store)?;
-    changes
-        .write_tar(&mut writer)
-        .map_err(|error| sandbox_error("packing the changes of a step".into(), error).at_step(made.1.number, made.1.lines, &made.1.instruction))?;
+    changes.write_tar(&mut writer).map_err(|error| {
+        sandbox_error("packing the changes of a step".into(), error).at_step(
+            made.1.number,
+            made.1.lines,
+            &made.1.instruction,
+        )
+    })?;
     pack::commit(execution, made, writer)
 }
 
@@ -170,11 +174,9 @@ fn mount_fields(key: &mut KeyBuilder, kind: &MountKind) {
         MountKind::Bind { writable, .. } => key.text("bind").text(if *writable { "rw" } else { "ro" }),
         MountKind::Cache { .. } => key.text("cache"),
         MountKind::Tmpfs { .. } => key.text("tmpfs"),
-        MountKind::Secret { id, env, file, mode, uid, gid, .. } => key
-            .text("secret")
-            .text(id)
-            .text(env.as_deref().unwrap_or(""))
-            .text(&format!("{file} {mode:o} {uid} {gid}")),
+        MountKind::Secret { id, env, file, mode, uid, gid, .. } => {
+            key.text("secret").text(id).text(env.as_deref().unwrap_or("")).text(&format!("{file} {mode:o} {uid} {gid}"))
+        }
         MountKind::Ssh { id, .. } => key.text("ssh").text(id),
         MountKind::Script { content } => key.text("script").field(content),
     };
@@ -185,13 +187,13 @@ fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Exe
     let failed = |code: &'static str, what: String| Error::user(code, what).with_detail(tail.text());
     let (error, exit_code) = match exit {
         Exit::Code(0) => return None,
-        Exit::Code(code) => {
-            (failed("step_failed", format!("process \"{command}\" did not complete successfully: exit code: {code}")), Some(*code))
-        }
-        Exit::Signal(signal) => (
-            failed("step_failed", format!("process \"{command}\" was ended by signal {signal}")),
-            Some(128 + signal),
+        Exit::Code(code) => (
+            failed("step_failed", format!("process \"{command}\" did not complete successfully: exit code: {code}")),
+            Some(*code),
         ),
+        Exit::Signal(signal) => {
+            (failed("step_failed", format!("process \"{command}\" was ended by signal {signal}")), Some(128 + signal))
+        }
         Exit::OutOfMemory => {
             (failed("out_of_memory", format!("process \"{command}\" used more memory than a step may")), Some(137))
         }

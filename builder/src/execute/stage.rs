@@ -1,9 +1,9 @@
 //! One stage: its steps in order, each adopted from the cache or executed.
 
 use super::{Claimed, Execution, Layer, StageLayers, copy, key, pack, run};
+use crate::Error;
 use crate::event::Event;
 use crate::plan::{Action, Base, Step};
-use crate::Error;
 use std::sync::Arc;
 use std::thread::Scope;
 use std::time::Instant;

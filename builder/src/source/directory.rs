@@ -52,7 +52,8 @@ impl Directory {
         }
         let file = cache.map(|cache| cache.join(blake3::hash(canonical.as_os_str().as_bytes()).to_hex().as_str()));
         let stored = file.as_ref().and_then(|file| fs::read(file).ok());
-        let ids = stored.and_then(|bytes| postcard::from_bytes::<Vec<(Stat, [u8; 20])>>(&bytes).ok()).unwrap_or_default();
+        let ids =
+            stored.and_then(|bytes| postcard::from_bytes::<Vec<(Stat, [u8; 20])>>(&bytes).ok()).unwrap_or_default();
         let known = Known { ids: ids.into_iter().collect(), file, dirty: false };
         Ok(Directory { root: canonical, known: Mutex::new(known) })
     }

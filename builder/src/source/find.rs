@@ -18,7 +18,10 @@ pub fn find_dockerfile(context: &Context, name: &str) -> Result<DockerfileText, 
             return Ok(DockerfileText { name, text });
         }
     }
-    Err(Error::user("dockerfile_not_found", format!("failed to read dockerfile: open {name}: no such file in the context")))
+    Err(Error::user(
+        "dockerfile_not_found",
+        format!("failed to read dockerfile: open {name}: no such file in the context"),
+    ))
 }
 
 /// Reads the ignore file for the Dockerfile `dockerfile` of `root` and the directory `context` in it.

@@ -2,7 +2,9 @@
 
 use super::SourceError;
 use super::url::{check, without_credentials};
-use git2::{AutotagOption, Cred, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, RemoteCallbacks, Repository};
+use git2::{
+    AutotagOption, Cred, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, RemoteCallbacks, Repository,
+};
 use runtime::Cancel;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -72,7 +74,8 @@ impl Mirror {
     pub fn open(directory: &Path, url: &str) -> Result<Self, SourceError> {
         check(url)?;
         let shown = without_credentials(url);
-        let failed = |cause: Box<dyn std::error::Error + Send + Sync>| SourceError::Mirror { url: shown.clone(), cause };
+        let failed =
+            |cause: Box<dyn std::error::Error + Send + Sync>| SourceError::Mirror { url: shown.clone(), cause };
         fs::create_dir_all(directory).map_err(|error| failed(error.into()))?;
         let name = &blake3::hash(url.as_bytes()).to_hex()[..32];
         let path = directory.join(format!("{name}.git"));
@@ -194,13 +197,20 @@ impl Fetch<'_> {
             return Ok(());
         }
         // A server that gives no commit by its hash still gives the history that it is in.
-        let spec = git_ref.map_or_else(|| "+refs/*:refs/slipway/*".to_owned(), |git_ref| format!("+{git_ref}:refs/slipway/{git_ref}"));
+        let spec = git_ref.map_or_else(
+            || "+refs/*:refs/slipway/*".to_owned(),
+            |git_ref| format!("+{git_ref}:refs/slipway/{git_ref}"),
+        );
         let whole = self.download(&spec, WHOLE_HISTORY);
         if here() {
             return Ok(());
         }
         match whole {
-            Err(error @ (SourceError::Denied { .. } | SourceError::RepositoryNotFound { .. } | SourceError::Stopped { .. })) => Err(error),
+            Err(
+                error @ (SourceError::Denied { .. }
+                | SourceError::RepositoryNotFound { .. }
+                | SourceError::Stopped { .. }),
+            ) => Err(error),
             Err(error @ SourceError::Fetch { .. }) if by_hash.is_err() && is_network(&error) => Err(error),
             _ => Err(SourceError::CommitNotFound { url: self.mirror.shown(), commit: id.as_str().to_owned() }),
         }
@@ -208,7 +218,8 @@ impl Fetch<'_> {
 
     fn reference(&self, name: &str) -> Result<CommitId, SourceError> {
         let heads = self.heads()?;
-        let candidates = [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}"), format!("refs/{name}")];
+        let candidates =
+            [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}"), format!("refs/{name}")];
         let found = candidates.iter().find_map(|wanted| heads.iter().find(|(known, _)| known == wanted));
         if let Some((full, _)) = found {
             self.download(&format!("+{full}:refs/slipway/{full}"), 1)?;
@@ -236,7 +247,11 @@ impl Fetch<'_> {
     fn download(&self, refspec: &str, depth: i32) -> Result<(), SourceError> {
         let mut remote = self.repository.remote_anonymous(&self.mirror.url).map_err(|error| self.failed(error))?;
         let mut options = FetchOptions::new();
-        options.remote_callbacks(self.callbacks()).download_tags(AutotagOption::None).update_fetchhead(false).depth(depth);
+        options
+            .remote_callbacks(self.callbacks())
+            .download_tags(AutotagOption::None)
+            .update_fetchhead(false)
+            .depth(depth);
         options.proxy_options(proxy());
         remote.fetch(&[refspec], Some(&mut options), None).map_err(|error| self.failed(error))
     }

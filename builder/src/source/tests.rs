@@ -22,7 +22,10 @@ fn mirrored(directory: &Path) -> Mirror {
     let mirror = Mirror::open(&directory.join("git"), "https://host/a.git").unwrap();
     let bare = mirror.repository().unwrap();
     let work = directory.join("work");
-    bare.remote_anonymous(&format!("file://{}", work.display())).unwrap().fetch(&["+refs/*:refs/*"], None, None).unwrap();
+    bare.remote_anonymous(&format!("file://{}", work.display()))
+        .unwrap()
+        .fetch(&["+refs/*:refs/*"], None, None)
+        .unwrap();
     mirror
 }
 
@@ -47,7 +50,11 @@ fn a_commit_and_a_directory_show_the_same_files() {
     assert_eq!(tree.commit_time(), 1_700_000_000);
     for path in ["run.sh", "d/sub/f", "link", "d", "none", "link/f"] {
         let (one, other) = (tree.lookup(path.as_bytes()).unwrap(), directory.lookup(path.as_bytes()).unwrap());
-        assert_eq!(one.as_ref().map(|node| (&node.kind, node.mode)), other.as_ref().map(|node| (&node.kind, node.mode)), "{path}");
+        assert_eq!(
+            one.as_ref().map(|node| (&node.kind, node.mode)),
+            other.as_ref().map(|node| (&node.kind, node.mode)),
+            "{path}"
+        );
     }
     assert_eq!(tree.content(b"d/sub/f").unwrap(), directory.content(b"d/sub/f").unwrap());
     let mut text = String::new();
@@ -75,7 +82,8 @@ fn content_ids_are_kept_and_changes_seen() {
 fn only_http_is_fetched_from() {
     // GIT-01, GIT-02, GIT-04
     let temporary = tempfile::tempdir().unwrap();
-    for url in ["file:///etc", "ext::sh -c id", "ssh://git@host/a", "git@host:a", "--upload-pack=x", "https://", "/etc"] {
+    for url in ["file:///etc", "ext::sh -c id", "ssh://git@host/a", "git@host:a", "--upload-pack=x", "https://", "/etc"]
+    {
         let error = Mirror::open(temporary.path(), url).unwrap_err();
         assert_eq!(error.code(), "invalid_clone_url", "{url}");
     }
@@ -84,7 +92,10 @@ fn only_http_is_fetched_from() {
 #[test]
 fn git_urls_are_read_as_docker_reads_them() {
     let parsed = GitContext::parse("https://host/a.git#v1:dir/sub").unwrap();
-    assert_eq!((parsed.url.as_str(), parsed.reference.as_deref(), parsed.subdir.as_str()), ("https://host/a.git", Some("v1"), "dir/sub"));
+    assert_eq!(
+        (parsed.url.as_str(), parsed.reference.as_deref(), parsed.subdir.as_str()),
+        ("https://host/a.git", Some("v1"), "dir/sub")
+    );
     assert_eq!(GitContext::parse("github.com/a/b").unwrap().url, "https://github.com/a/b");
     assert_eq!(GitContext::parse("./dir#x"), None);
 }

@@ -17,7 +17,8 @@ impl GitContext {
     /// Reads `text`; `None` if it names no git repository.
     pub fn parse(text: &str) -> Option<Self> {
         let (location, fragment) = text.split_once('#').unwrap_or((text, ""));
-        let is_git = ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|start| location.starts_with(start));
+        let is_git =
+            ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|start| location.starts_with(start));
         let url = match location {
             _ if is_git => location.to_owned(),
             host if host.starts_with("github.com/") => format!("https://{host}"),

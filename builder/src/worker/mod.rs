@@ -92,7 +92,9 @@ fn attempt(services: &Services, settings: &Settings, claim: Claim) {
     let state = services.tokio.block_on(services.database.finish(claim, outcome));
     match state {
         Ok(state) => tracing::info!(build.id = %id, ?state, duration_ms = began.elapsed().as_millis(), "a build ended"),
-        Err(error) => tracing::warn!(build.id = %id, error = &error as &dyn std::error::Error, "the end of a build was not accepted"),
+        Err(error) => {
+            tracing::warn!(build.id = %id, error = &error as &dyn std::error::Error, "the end of a build was not accepted")
+        }
     }
 }
 
@@ -147,7 +149,8 @@ impl Attempt<'_> {
             labels: BTreeMap::new(),
             target: spec.target.clone(),
             platform: Platform::host(),
-            tags: tags.map_err(|error| Error::user("invalid_reference", "reading the rule's tags").with_cause(error))?,
+            tags: tags
+                .map_err(|error| Error::user("invalid_reference", "reading the rule's tags").with_cause(error))?,
             push: spec.push,
             cache_namespace: self.claim.build.request.repository.clone(),
             attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
@@ -166,8 +169,7 @@ impl Attempt<'_> {
 /// Turns an error of the source into the build's.
 pub fn source_error(error: SourceError) -> Error {
     let (code, doing) = (error.code(), error.to_string());
-    if error.is_transient() { Error::upstream(code, doing) } else { Error::user(code, doing) }
-        .with_cause(error)
+    if error.is_transient() { Error::upstream(code, doing) } else { Error::user(code, doing) }.with_cause(error)
 }
 
 /// Returns how the attempt ends, from its result and from what the watch saw.

@@ -21,7 +21,8 @@ impl InDatabase {
 impl TagOrder for InDatabase {
     fn begin(&self, tag: &Reference) -> Result<bool, Error> {
         let asked = self.services.tokio.block_on(self.services.database.begin_publish(&self.claim, &tag.to_string()));
-        let publish = asked.map_err(|error| Error::service("database", format!("publishing `{tag}`")).with_cause(error))?;
+        let publish =
+            asked.map_err(|error| Error::service("database", format!("publishing `{tag}`")).with_cause(error))?;
         Ok(matches!(publish, Publish::Go))
     }
 

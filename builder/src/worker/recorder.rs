@@ -49,7 +49,9 @@ impl Recorder {
     pub fn stop(self, succeeded: bool) {
         if !succeeded {
             self.change_steps(|steps| {
-                for step in steps.iter_mut().filter(|step| matches!(step.state, StepState::Pending | StepState::Running)) {
+                for step in
+                    steps.iter_mut().filter(|step| matches!(step.state, StepState::Pending | StepState::Running))
+                {
                     step.state = StepState::Cancelled;
                 }
             });

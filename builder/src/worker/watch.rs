@@ -47,7 +47,9 @@ impl Watch {
                     Err(RecvTimeoutError::Timeout) => {}
                     _ => return Why::Nothing,
                 }
-                if let Some(why) = look(&services, &claim, &mut renewed).or((began.elapsed() > limit).then_some(Why::TimedOut(limit))) {
+                if let Some(why) =
+                    look(&services, &claim, &mut renewed).or((began.elapsed() > limit).then_some(Why::TimedOut(limit)))
+                {
                     cancel.cancel();
                     return why;
                 }

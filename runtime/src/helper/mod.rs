@@ -152,7 +152,7 @@ fn prepare(attempt: &str) -> io::Result<Place> {
         }
     }
     // Mount options hold at most a page: short paths leave room for many layers.
-    let short: String = short_name(attempt);
+    let short = crate::step::short_name(attempt);
     let work = format!("w/{short}");
     let lock = fs::File::create(format!("w/{short}.lock"))?;
     lock.try_lock().map_err(|_| io::Error::other(format!("attempt `{attempt}` is under way already")))?;
@@ -161,14 +161,6 @@ fn prepare(attempt: &str) -> io::Result<Place> {
     }
     fs::create_dir(&work)?;
     Ok(Place { work, _lock: lock })
-}
-
-/// Returns a short name for an attempt: FNV-1a, because nobody gains by finding two that are equal.
-fn short_name(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
 }
 
 /// What requests are served with.
@@ -210,7 +202,6 @@ impl Helper {
             Request::WriteTar(number) => {
                 return stream(&mut conversation, |out| diff::write(&run(number), out));
             }
-            Request::Keep(number, id) => keep_changes(&run(number), &id.directory()),
             Request::Rename(from, to) => rename(&from.directory(), &to.directory()),
             Request::Discard(number) => {
                 remove::tree(&run(number)).map_err(Trouble::inside("removing what a step left"))
@@ -224,13 +215,6 @@ impl Helper {
         };
         conversation.send_value(&answer)
     }
-}
-
-/// Moves the changes of a run to the snapshots; a link in their place keeps them readable for the diff.
-fn keep_changes(run: &str, snapshot: &str) -> Answer<()> {
-    let moved = fs::rename(format!("{run}/u"), snapshot)
-        .and_then(|()| std::os::unix::fs::symlink(format!("../../../{snapshot}"), format!("{run}/u")));
-    moved.map_err(Trouble::inside("keeping the changes of a step"))
 }
 
 fn rename(from: &str, to: &str) -> Answer<()> {

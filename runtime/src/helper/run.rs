@@ -26,9 +26,9 @@ pub fn serve(directory: &str, filters: &seccomp::Filters, mut conversation: Conv
     // The mounts belong to a process of their own: when it is gone, nobody uses the changes any more.
     let (mut stubs, answer) =
         (Stubs::default(), pipe_of(|report| runner(directory, filters, (&request, &mut conversation), report))?);
-    let answer = answer.and_then(|(ended, made)| {
+    let answer = answer.map(|(ended, made)| {
         stubs = made;
-        Ok(ended)
+        ended
     });
     if let Ok(changes) = open_directory(&format!("{directory}/u")) {
         stubs.remove(&changes);

@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+/// Seconds and nanoseconds of the last access and the last modification.
+type Times = [(i64, i64); 2];
+
 /// What was made for a step.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Stubs {
     /// Paths, parents first, and whether they are directories.
     made: Vec<(Vec<u8>, bool)>,
     /// Directories in which something was made, with their access and modification times before.
-    touched: Vec<(Vec<u8>, [(i64, i64); 2])>,
+    touched: Vec<(Vec<u8>, Times)>,
 }
 
 impl Stubs {
