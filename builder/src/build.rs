@@ -112,7 +112,7 @@ fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sourc
         };
         let resolving =
             needed.iter().map(|image| crate::resolve::image(&services.client, &image.name, &image.platform));
-        let resolved = services.tokio.block_on(futures_join(resolving));
+        let resolved: Vec<_> = services.tokio.block_on(join_in_order(resolving));
         for (image, resolved) in needed.iter().zip(resolved) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
             images.insert(image.name.clone(), resolved.config.clone(), resolved.platform_mismatch);
@@ -121,7 +121,7 @@ fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sourc
     }
 }
 
-async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+async fn join_in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut results = Vec::new();
     for future in futures {
         results.push(future.await);

@@ -37,15 +37,6 @@ impl Context {
             Context::Empty => Ok(Box::new(std::io::empty())),
         }
     }
-
-    /// Returns the content of the small file `path`, links followed within the context; `None` if there is none.
-    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ViewError> {
-        match self {
-            Context::Commit(tree) => tree.read(path.as_bytes()),
-            Context::Directory(directory) => directory.read(path.as_bytes()),
-            Context::Empty => Ok(None),
-        }
-    }
 }
 
 impl View for Context {

@@ -14,6 +14,7 @@ pub mod execute;
 pub mod ignore;
 mod key;
 pub mod layer;
+mod pattern;
 pub mod plan;
 mod push;
 mod resolve;

@@ -158,7 +158,7 @@ fn from_git(arguments: &Arguments, git: &GitContext, data: &DataDir, cancel: &Ca
     let time = Some(tree.commit_time());
     let context = Context::Commit(tree);
     let dockerfile = source::find_dockerfile(&context, &name).map_err(|error| error.report())?;
-    let ignore = source::find_ignore(&context, &name).map_err(|error| error.report())?;
+    let ignore = source::find_ignore(&context, &name, "").map_err(|error| error.report())?;
     Ok(Found { context: NamedContext { context, ignore }, dockerfile, time })
 }
 
@@ -176,7 +176,7 @@ fn from_directory(arguments: &Arguments, data: &DataDir) -> Result<Found, String
     };
     let ignore = match std::fs::read(&beside) {
         Ok(text) => source::parse_ignore(&text, &beside.display().to_string()),
-        Err(_) => source::find_ignore(&context, ""),
+        Err(_) => source::find_ignore(&context, "", ""),
     };
     Ok(Found { context: NamedContext { context, ignore: ignore.map_err(|error| error.report())? }, dockerfile, time: None })
 }
@@ -187,7 +187,7 @@ fn named_contexts(contexts: &[String], data: &DataDir) -> Result<HashMap<String,
         let (name, path) = pair.split_once('=').ok_or_else(|| format!("--build-context `{pair}`: NAME=PATH is expected"))?;
         let directory = Directory::open(Path::new(path), Some(&data.join("stat-cache"))).map_err(|error| chain(&error))?;
         let context = Context::Directory(directory);
-        let ignore = source::find_ignore(&context, "").map_err(|error| error.report())?;
+        let ignore = source::find_ignore(&context, "", "").map_err(|error| error.report())?;
         named.insert(name.to_owned(), NamedContext { context, ignore });
     }
     Ok(named)

@@ -14,6 +14,11 @@ const MAX_ENTRIES: usize = 1_000_000;
 /// Bytes that an archive's files may have together.
 const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
+/// Files of the archive by path: which entry has the content.
+type Groups = HashMap<Vec<u8>, u64>;
+/// Links of the archive by path, and whether they are absolute.
+type Links = HashMap<Vec<u8>, bool>;
+
 /// An archive's entries, without their contents.
 #[derive(Debug)]
 pub struct Archive {
@@ -72,8 +77,7 @@ impl Archive {
         let (destination, _) = place::destination(&request);
         let root = layer.resolve(&destination)?;
         layer.make_directory(&root)?;
-        let mut groups: HashMap<Vec<u8>, u64> = HashMap::new();
-        let mut links: HashMap<Vec<u8>, bool> = HashMap::new();
+        let (mut groups, mut links) = (Groups::new(), Links::new());
         for (number, entry) in self.entries.iter().enumerate() {
             self.place(&mut layer, (&root, number, entry), (&mut groups, &mut links))?;
         }
@@ -84,7 +88,7 @@ impl Archive {
         &self,
         layer: &mut Layer<'_>,
         (root, number, entry): (&[u8], usize, &Entry),
-        (groups, links): (&mut HashMap<Vec<u8>, u64>, &mut HashMap<Vec<u8>, bool>),
+        (groups, links): (&mut Groups, &mut Links),
     ) -> Result<(), CopyError> {
         let inside = clean_path(&entry.path);
         if inside.is_empty() {
@@ -95,7 +99,7 @@ impl Archive {
         layer.make_directory(&directory)?;
         let path = join(&directory, super::select::last_component(&inside));
         let (kind, content, group) = match &entry.kind {
-            EntryKind::File { size } => (Kind::File { size: *size }, Content::Archived(number), Some(number as u64)),
+            EntryKind::File { size } => (Kind::File { size: *size }, member(number as u64), Some(number as u64)),
             EntryKind::Directory => (Kind::Directory, Content::None, None),
             EntryKind::Symlink { target } => {
                 links.insert(inside.clone(), target.first() == Some(&b'/'));
@@ -120,7 +124,7 @@ impl Archive {
         &self,
         layer: &mut Layer<'_>,
         (root, path, entry): (&[u8], &[u8], &Entry),
-        (target, groups): (&[u8], &mut HashMap<Vec<u8>, u64>),
+        (target, groups): (&[u8], &mut Groups),
     ) -> Result<(), CopyError> {
         let target = layer.resolve(&join(root, &clean_path(target)))?;
         let (Some(&group), Some(known)) = (groups.get(&target), layer.node(&target)) else {
@@ -129,14 +133,14 @@ impl Archive {
             return Err(CopyError::Archive { name: self.name.clone(), problem });
         };
         let node = layer.changed(&node(entry, known.kind));
-        layer.put_archived(&target, node.clone(), Content::Archived(group as usize), Some(group));
-        layer.put_archived(path, node, Content::Archived(group as usize), Some(group));
+        layer.put_archived(&target, node.clone(), member(group), Some(group));
+        layer.put_archived(path, node, member(group), Some(group));
         groups.insert(path.to_vec(), group);
         Ok(())
     }
 
     /// Refuses a path through an absolute link of the archive itself, as BuildKit does.
-    fn refuse_absolute_link(&self, path: &[u8], links: &HashMap<Vec<u8>, bool>) -> Result<(), CopyError> {
+    fn refuse_absolute_link(&self, path: &[u8], links: &Links) -> Result<(), CopyError> {
         let ends = (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
         for end in ends {
             if links.get(&path[..end]) == Some(&true) {
@@ -146,6 +150,10 @@ impl Archive {
         }
         Ok(())
     }
+}
+
+fn member(number: u64) -> Content {
+    Content::Archived { archive: 0, member: number as usize }
 }
 
 fn node(entry: &Entry, kind: Kind) -> Node {

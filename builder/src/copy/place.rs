@@ -17,8 +17,13 @@ pub enum Content {
     Source(Vec<u8>),
     /// These bytes.
     Inline(Vec<u8>),
-    /// The entry of an archive with this number.
-    Archived(usize),
+    /// An entry of an archive.
+    Archived {
+        /// Which archive: the source's number among those of the instruction.
+        archive: usize,
+        /// Which entry, in the archive's order.
+        member: usize,
+    },
 }
 
 /// An entry of the layer with its content.
@@ -254,7 +259,7 @@ impl<'t> Layer<'t> {
     /// Returns the entries: whatever was made, and the directories above it as they are.
     pub(super) fn finish(self) -> Vec<Planned> {
         let mut all: BTreeMap<WalkPath, Made> = BTreeMap::new();
-        for (path, made) in &self.made {
+        for path in self.made.keys() {
             for end in (0..path.0.len()).filter(|&at| path.0[at] == b'/') {
                 let directory = WalkPath(path.0[..end].to_vec());
                 if !self.made.contains_key(&directory)

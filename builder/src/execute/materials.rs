@@ -6,7 +6,7 @@ use crate::layer::{Verified, decompress};
 use crate::tree::{Index, Tree};
 use image_store::Store;
 use registry_client::Client;
-use runtime::{Cancel, FileInSnapshot, Sandbox, SnapshotId};
+use runtime::{Cancel, Changes, FileInSnapshot, Sandbox, SnapshotId};
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -30,6 +30,7 @@ pub struct Materials {
     starting: Mutex<()>,
     indexes: Mutex<HashMap<String, Arc<Index>>>,
     locks: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    changes: Mutex<Vec<(Arc<Layer>, Arc<Changes>)>>,
 }
 
 impl Materials {
@@ -46,6 +47,7 @@ impl Materials {
             starting: Mutex::new(()),
             indexes: Mutex::new(HashMap::new()),
             locks: Mutex::new(HashMap::new()),
+            changes: Mutex::default(),
         }
     }
 
@@ -206,9 +208,29 @@ impl Materials {
         }
     }
 
+    /// Keeps the files that a step changed until the build ends.
+    pub fn keep_changes(&self, layer: Arc<Layer>, changes: Arc<Changes>) {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push((layer, changes));
+    }
+
     /// Returns a lock for `name`, so that two stages do not fetch or unpack the same thing.
     fn lock(&self, name: &str) -> Arc<Mutex<()>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
+    }
+}
+
+impl Drop for Materials {
+    /// Leaves the snapshots of this build's layers to the next one, which then need not unpack them.
+    fn drop(&mut self) {
+        let Some(sandbox) = self.sandbox.get() else { return };
+        let changes = std::mem::take(self.changes.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for (layer, changes) in changes {
+            if let Some(Ok(committed)) = layer.committed.peek()
+                && let Err(error) = sandbox.adopt(&changes, &snapshot_of(&committed))
+            {
+                tracing::debug!(%error, "a snapshot was not kept");
+            }
+        }
     }
 }
 

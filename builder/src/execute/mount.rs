@@ -1,7 +1,8 @@
 //! Turns the mounts of a plan into those of the sandbox.
 
-use super::Options;
+use super::{Execution, Options};
 use crate::Error;
+use crate::key::KeyBuilder;
 use crate::plan::{Mount, MountKind};
 use runtime::SnapshotId;
 
@@ -9,15 +10,16 @@ use runtime::SnapshotId;
 pub fn sandbox_mount(
     mount: &Mount,
     bound: Option<(Vec<SnapshotId>, Vec<u8>)>,
-    (options, env): (&Options, &mut Vec<String>),
+    (execution, env): (&Execution<'_>, &mut Vec<String>),
 ) -> Result<Option<runtime::Mount>, Error> {
+    let options = execution.options;
     let kind = match &mount.kind {
         MountKind::Bind { writable, .. } => {
             let (layers, source) = bound.expect("the files of a bind mount were found before");
             runtime::MountKind::Bind { layers, source, writable: *writable }
         }
-        MountKind::Cache { id, sharing, mode, uid, gid, writable, .. } => runtime::MountKind::Cache {
-            id: id.clone(),
+        MountKind::Cache { sharing, mode, uid, gid, writable, .. } => runtime::MountKind::Cache {
+            id: cache_name(execution.cache.namespace, mount),
             sharing: *sharing,
             mode: *mode,
             uid: *uid,
@@ -40,6 +42,14 @@ pub fn sandbox_mount(
         },
     };
     Ok(Some(runtime::Mount { target: mount.target.clone(), kind }))
+}
+
+/// Names a cache directory: repositories do not share any, nor do mounts that would fill it differently.
+fn cache_name(namespace: &str, mount: &Mount) -> String {
+    let MountKind::Cache { id, mode, uid, gid, seed, .. } = &mount.kind else { return String::new() };
+    let mut key = KeyBuilder::new("cache-mount.1");
+    key.text(namespace).text(id).text(&format!("{mode:o} {uid} {gid} {seed:?}"));
+    key.finish()[..32].to_owned()
 }
 
 fn secret(mount: &Mount, (options, env): (&Options, &mut Vec<String>)) -> Result<Option<runtime::Mount>, Error> {

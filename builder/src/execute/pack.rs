@@ -2,12 +2,14 @@
 
 use super::{Committed, Execution, Layer, stage::Progress, store_error};
 use crate::Error;
+use crate::copy::{Content, Planned};
 use crate::event::Event;
 use crate::layer::{LayerWriter, Packed};
 use crate::plan::Step;
 use image_store::{BlobWriter, Store};
 use registry_client::{Descriptor, media_type};
-use runtime::tar;
+use runtime::tar::{self, EntryKind};
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -20,19 +22,24 @@ pub fn begin(store: &Store) -> Result<StoreLayer, Error> {
     Ok(LayerWriter::new(blob))
 }
 
-/// Settles a layer whose tar has been written: blob, index and cache entry; tells the observer.
-pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer: StoreLayer) -> Result<(), Error> {
+/// Settles a layer whose tar has been written: blob and index.
+pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed, Error> {
     let (packed, blob): (Packed, BlobWriter) =
         writer.finish().map_err(|error| Error::service("store", "packing a layer").with_cause(error))?;
-    let written =
-        blob.commit_expecting(&packed.digest).map_err(|error| store_error("storing a layer".into(), error))?;
+    let written = blob.commit().map_err(|error| store_error("storing a layer".into(), error))?;
     let committed = Committed {
         diff_id: packed.diff_id,
-        descriptor: Descriptor::new(media_type::OCI_LAYER_GZIP, packed.digest, written.size),
+        descriptor: Descriptor::new(media_type::OCI_LAYER_GZIP, written.digest, written.size),
         empty: packed.index.is_empty(),
         origin: None,
     };
     execution.materials.put_index(&committed, packed.index)?;
+    Ok(committed)
+}
+
+/// Settles the layer of a step; keeps it for later builds and tells the observer.
+pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer: StoreLayer) -> Result<(), Error> {
+    let committed = settle(execution, writer)?;
     execution.cache.store(&layer.key, &committed, execution.materials)?;
     execution.observer.observe(Event::Layer {
         step: step.number,
@@ -45,23 +52,74 @@ pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer:
 
 /// Packs a layer of entries without content.
 pub fn entries(progress: &Progress<'_, '_>, made: (&Arc<Layer>, &Step), entries: &[tar::Entry]) -> Result<(), Error> {
-    let mut writer = begin(&progress.execution.materials.store)?;
-    write_tar(&mut writer, entries.iter().map(|entry| (entry, None)))
+    let mut layer = begin(&progress.execution.materials.store)?;
+    let mut writer = tar::Writer::new(&mut layer);
+    entries
+        .iter()
+        .try_for_each(|entry| writer.bare(entry))
+        .and_then(|()| writer.finish().map(drop))
         .map_err(|error| Error::service("store", "packing a layer").with_cause(error))?;
-    commit(progress.execution, (made.0, made.1), writer)
+    commit(progress.execution, (made.0, made.1), layer)
 }
 
-/// Writes a whole tar.
-fn write_tar<'e>(
-    out: &mut dyn Write,
-    entries: impl Iterator<Item = (&'e tar::Entry, Option<Box<dyn Read>>)>,
+/// Writes planned entries but those of archives; `open` opens the files of the source.
+pub fn planned<W: Write>(
+    writer: &mut tar::Writer<W>,
+    planned: &[Planned],
+    open: &mut dyn FnMut(&[u8]) -> io::Result<Box<dyn Read + Send>>,
 ) -> io::Result<()> {
-    let mut writer = tar::Writer::new(out);
-    for (entry, content) in entries {
+    let archives = planned.iter().any(|entry| matches!(entry.content, Content::Archived { .. }));
+    for Planned { entry, content } in planned {
         match content {
-            Some(mut content) => writer.entry(entry, &mut content)?,
-            None => writer.bare(entry)?,
+            // Links into an archive come when its files are there.
+            Content::None if archives && matches!(entry.kind, EntryKind::HardLink { .. }) => {}
+            Content::None => writer.bare(entry)?,
+            Content::Inline(bytes) => writer.entry(entry, &mut bytes.as_slice())?,
+            Content::Source(path) => writer.entry(entry, &mut open(path)?)?,
+            Content::Archived { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes planned entries whose contents come one after the other in one stream.
+pub fn streamed(layer: &mut StoreLayer, planned: &[Planned], mut contents: impl Read) -> io::Result<()> {
+    let mut writer = tar::Writer::new(layer);
+    for Planned { entry, content } in planned {
+        match content {
+            Content::Source(_) => writer.entry(entry, &mut contents)?,
+            Content::Inline(bytes) => writer.entry(entry, &mut bytes.as_slice())?,
+            _ => writer.bare(entry)?,
         }
     }
     writer.finish().map(drop)
+}
+
+/// Writes the planned files of one archive, in its own order.
+pub fn archived<W: Write>(
+    writer: &mut tar::Writer<W>,
+    planned: &[Planned],
+    (number, content): (usize, &mut dyn Read),
+) -> io::Result<()> {
+    let members = planned.iter().filter_map(|planned| match planned.content {
+        Content::Archived { archive, member } if archive == number => Some((member, &planned.entry)),
+        _ => None,
+    });
+    let members: HashMap<usize, &tar::Entry> = members.collect();
+    let mut reader = tar::Reader::new(content);
+    let mut member = 0;
+    while reader.next_entry().map_err(io::Error::other)?.is_some() {
+        if let Some(entry) = members.get(&member) {
+            writer.entry(entry, &mut reader)?;
+        }
+        member += 1;
+    }
+    Ok(())
+}
+
+/// Writes the hard links that wait for the files of archives.
+pub fn links_of_archives<W: Write>(writer: &mut tar::Writer<W>, planned: &[Planned], archives: bool) -> io::Result<()> {
+    let waiting = archives && planned.iter().any(|entry| matches!(entry.content, Content::Archived { .. }));
+    let links = planned.iter().filter(|planned| waiting && matches!(planned.entry.kind, EntryKind::HardLink { .. }));
+    links.into_iter().try_for_each(|planned| writer.bare(&planned.entry))
 }

@@ -1,11 +1,12 @@
 //! `RUN`: the command in its container, its changes packed beside the next step.
 
+use super::copy::Mounted;
 use super::stage::{Failure, Progress};
-use super::{Execution, Layer, StageLayers, pack, sandbox_error};
+use super::{Execution, Layer, pack, sandbox_error};
 use crate::Error;
 use crate::event::Event;
 use crate::key::KeyBuilder;
-use crate::plan::{From, Mount, MountKind, Run, Step};
+use crate::plan::{Mount, MountKind, Run, Step};
 use runtime::{Changes, Exit, SnapshotId, StepNetwork};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,20 +24,13 @@ const SHM_BYTES: u64 = 64 * 1024 * 1024;
 /// A `RUN` with the layers that it mounts.
 pub struct Prepared<'e> {
     run: &'e Run,
-    bound: Vec<Option<Bound>>,
-}
-
-/// Files that a mount shows: the layers they are in, the path there, and a key of their content.
-struct Bound {
-    layers: Vec<Arc<Layer>>,
-    source: Vec<u8>,
-    key: String,
+    bound: Vec<Option<Mounted>>,
 }
 
 impl<'e> Prepared<'e> {
     /// Finds what `run` mounts.
-    pub fn new(progress: &Progress<'e, '_>, run: &'e Run) -> Result<Self, Error> {
-        let bound = run.mounts.iter().map(|mount| bind(progress, mount)).collect::<Result<_, _>>()?;
+    pub fn new(progress: &Progress<'e, '_>, run: &'e Run, step: &Step) -> Result<Self, Error> {
+        let bound = run.mounts.iter().map(|mount| bind(progress, mount, step)).collect::<Result<_, _>>()?;
         Ok(Prepared { run, bound })
     }
 
@@ -81,13 +75,12 @@ impl<'e> Prepared<'e> {
         if let Some(failure) = failure(&ran.exit, self.run, (step, &tail), execution) {
             return Err(failure);
         }
-        let changes = ran.changes;
-        let id = SnapshotId::random();
-        changes.keep(&id).map_err(|error| sandbox_error("keeping the changes of a step".into(), error))?;
-        layer.set_snapshot(id);
+        let changes = Arc::new(ran.changes);
+        layer.set_snapshot(changes.snapshot());
+        execution.materials.keep_changes(layer.clone(), changes.clone());
         let layer = layer.clone();
         scope.spawn(move || {
-            if let Err(error) = pack_changes(execution, (&layer, step), changes) {
+            if let Err(error) = pack_changes(execution, (&layer, step), &changes) {
                 execution.fail(&error);
                 layer.committed.keep(Err(error));
             }
@@ -105,10 +98,10 @@ impl<'e> Prepared<'e> {
         let mut mounts = Vec::new();
         for (mount, bound) in self.run.mounts.iter().zip(&self.bound) {
             let bound = match bound {
-                Some(bound) => Some((snapshots(&bound.layers)?, bound.source.clone())),
+                Some(bound) => Some((snapshots(&bound.layers)?, bound.path.clone())),
                 None => None,
             };
-            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress.execution.options, &mut env))?);
+            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress.execution, &mut env))?);
         }
         Ok(runtime::Step {
             layers: snapshots(&progress.layers)?,
@@ -126,7 +119,7 @@ impl<'e> Prepared<'e> {
     }
 }
 
-fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: Changes) -> Result<(), Error> {
+fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: &Changes) -> Result<(), Error> {
     let mut writer = pack::begin(&execution.materials.store)?;
     changes.write_tar(&mut writer).map_err(|error| {
         sandbox_error("packing the changes of a step".into(), error).at_step(
@@ -138,34 +131,14 @@ fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: Chang
     pack::commit(execution, made, writer)
 }
 
-/// Finds the layers behind a mount that shows files; files of the context become a layer of their own.
-fn bind(progress: &Progress<'_, '_>, mount: &Mount) -> Result<Option<Bound>, Error> {
-    let (from, source) = match &mount.kind {
-        MountKind::Bind { from, source, .. } => (from, source),
-        MountKind::Cache { seed: Some((from, source)), .. } => (from, source),
-        _ => return Ok(None),
-    };
-    let execution = progress.execution;
-    let stage: Arc<StageLayers> = match from {
-        From::Stage(index) => execution.stage(*index)?,
-        From::Image(name) => {
-            let image = execution.sources.image(name)?;
-            Arc::new(StageLayers { layers: image.layers.clone(), key: image.key.clone() })
+/// Finds the files that a mount shows.
+fn bind(progress: &Progress<'_, '_>, mount: &Mount, step: &Step) -> Result<Option<Mounted>, Error> {
+    match &mount.kind {
+        MountKind::Bind { from, source, .. } | MountKind::Cache { seed: Some((from, source)), .. } => {
+            super::copy::mounted(progress, (from, source), step).map(Some)
         }
-        From::Context | From::Named(_) => {
-            let layer = super::copy::context_layer(progress, from, source)?;
-            let key = layer.key.clone();
-            return Ok(Some(Bound { layers: vec![layer], source: source.as_bytes().to_vec(), key }));
-        }
-    };
-    let tree = execution.materials.tree(&stage.layers)?;
-    let resolved = tree
-        .resolve(source.as_bytes())
-        .ok()
-        .filter(|path| path.is_empty() || matches!(crate::view::View::lookup(&tree, path), Ok(Some(_))))
-        .ok_or_else(|| Error::user("file_not_found", format!("mounting `{source}`: \"{source}\": not found")))?;
-    let key = super::copy::content_key(&tree, &resolved)?;
-    Ok(Some(Bound { layers: stage.layers.clone(), source: resolved, key }))
+        _ => Ok(None),
+    }
 }
 
 /// Adds what a mount contributes to the key: never secrets' contents, nor those of cache directories.
@@ -243,7 +216,7 @@ mod tests {
     fn the_tail_keeps_the_last_lines_whatever_the_chunks() {
         let mut tail = Tail::default();
         for number in 0..30 {
-            tail.push(format!("line ").as_bytes());
+            tail.push(b"line ");
             tail.push(format!("{number}\n").as_bytes());
         }
         let text = tail.text();

@@ -159,7 +159,7 @@ impl<'e> Prepared<'e> {
         Ok(match &step.action {
             Action::Configure => unreachable!("a step without a layer is not prepared"),
             Action::Workdir { path, user } => Prepared::Workdir { path, user },
-            Action::Run(run) => Prepared::Run(run::Prepared::new(progress, run)?),
+            Action::Run(run) => Prepared::Run(run::Prepared::new(progress, run, step)?),
             Action::Copy(copy) => Prepared::Copy(Box::new(copy::Prepared::new(progress, copy)?)),
         })
     }

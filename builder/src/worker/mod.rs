@@ -7,9 +7,8 @@ mod watch;
 use crate::context::{Context, NamedContext};
 use crate::event::{Event, Observer, Phase};
 use crate::execute::Options;
-use crate::ignore::Ignore;
 use crate::source::{CommitTree, FetchSettings, Mirror, SourceError, Wanted};
-use crate::{Built, DockerfileText, Error, Request, Services};
+use crate::{Built, Error, Request, Services};
 use database::{BuildSpec, Claim, Outcome, PushedImage, Reason};
 use recorder::Recorder;
 use registry_client::{Fault, Platform, Reference};
@@ -137,9 +136,10 @@ impl Attempt<'_> {
 
     fn request(&self, spec: &BuildSpec, root: CommitTree) -> Result<Request, Error> {
         let now = root.commit_time();
-        let dockerfile = crate::source::read_dockerfile(&root, &spec.dockerfile)?;
-        let ignore = crate::source::read_ignore(&root, &spec.dockerfile, &spec.context)?;
         let context = root.subtree(&spec.context).map_err(source_error)?;
+        let root = Context::Commit(root);
+        let dockerfile = crate::source::find_dockerfile(&root, &spec.dockerfile)?;
+        let ignore = crate::source::find_ignore(&root, &spec.dockerfile, &spec.context)?;
         let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
         Ok(Request {
             context: NamedContext { context: Context::Commit(context), ignore },
