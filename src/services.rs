@@ -14,7 +14,8 @@ pub struct DataDir(PathBuf);
 impl DataDir {
     /// Returns the directory that was asked for, or the default one; creates it.
     pub fn open(asked: Option<PathBuf>) -> Result<DataDir, String> {
-        let path = asked.or_else(default_data_dir).ok_or("no data directory: set --data-dir, SLIPWAY_DATA_DIR or HOME")?;
+        let path =
+            asked.or_else(default_data_dir).ok_or("no data directory: set --data-dir, SLIPWAY_DATA_DIR or HOME")?;
         let path = std::path::absolute(&path).map_err(|error| format!("finding `{}`: {error}", path.display()))?;
         std::fs::create_dir_all(&path).map_err(|error| {
             format!("creating the data directory `{}`: {error}; choose another with --data-dir", path.display())
@@ -45,7 +46,8 @@ fn default_data_dir() -> Option<PathBuf> {
         return Some(PathBuf::from("/var/lib/slipway"));
     }
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/share")));
+    let base =
+        std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/share")));
     base.map(|base| base.join("slipway"))
 }
 
@@ -55,7 +57,12 @@ fn is_root() -> bool {
 }
 
 /// Opens store, database and client; blocks on `tokio` where that is asynchronous.
-pub fn open(data: &DataDir, database_url: &str, credentials: Credentials, tokio: &tokio::runtime::Handle) -> Result<Services, String> {
+pub fn open(
+    data: &DataDir,
+    database_url: &str,
+    credentials: Credentials,
+    tokio: &tokio::runtime::Handle,
+) -> Result<Services, String> {
     let store = Store::open(&data.join("images")).map_err(|error| chain(&error))?;
     let database = tokio.block_on(Database::open(database_url)).map_err(|error| chain(&error))?;
     let client = Client::new(registry_client::Settings { credentials, ..registry_client::Settings::default() })

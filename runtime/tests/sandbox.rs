@@ -87,6 +87,9 @@ fn place() -> Place {
         (entry("dir/a", EntryKind::File { size: 1 }, 0o644), b"a"),
         (entry("dir/b", EntryKind::File { size: 1 }, 0o644), b"b"),
         (entry("tmp", EntryKind::Directory, 0o1777), b""),
+        (entry("proc", EntryKind::Directory, 0o755), b""),
+        (entry("sys", EntryKind::Directory, 0o755), b""),
+        (entry("dev", EntryKind::Directory, 0o755), b""),
     ]);
     sandbox.unpack(&base, &mut layer.as_slice()).unwrap();
     Place { sandbox: Some(sandbox), settings, base, _directory: directory }

@@ -74,7 +74,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             keep(&services, &request, &built)?;
             observer.done(&built, began.elapsed());
             if let Some(path) = &arguments.iidfile {
-                std::fs::write(path, built.image.digest.to_string()).map_err(|error| format!("writing `{}`: {error}", path.display()))?;
+                std::fs::write(path, built.image.digest.to_string())
+                    .map_err(|error| format!("writing `{}`: {error}", path.display()))?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -89,7 +90,11 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 fn keep(services: &Services, request: &Request, built: &builder::Built) -> Result<(), String> {
     for tag in request.tags.iter().filter(|_| !request.push) {
         let repository = format!("{}/{}", tag.registry(), tag.repository());
-        let descriptor = registry_client::Descriptor::new(built.image.media_type, built.image.digest.clone(), built.image.manifest.len() as u64);
+        let descriptor = registry_client::Descriptor::new(
+            built.image.media_type,
+            built.image.digest.clone(),
+            built.image.manifest.len() as u64,
+        );
         services.store.tag(&repository, tag.tag().unwrap_or("latest"), &descriptor).map_err(|error| chain(&error))?;
     }
     Ok(())
@@ -165,12 +170,17 @@ fn from_git(arguments: &Arguments, git: &GitContext, data: &DataDir, cancel: &Ca
 /// A local Dockerfile may lie outside the context; its own ignore file lies beside it.
 fn from_directory(arguments: &Arguments, data: &DataDir) -> Result<Found, String> {
     let root = Path::new(&arguments.context);
-    let context = Context::Directory(Directory::open(root, Some(&data.join("stat-cache"))).map_err(|error| chain(&error))?);
+    let context =
+        Context::Directory(Directory::open(root, Some(&data.join("stat-cache"))).map_err(|error| chain(&error))?);
     let (dockerfile, beside) = match &arguments.file {
-        None => (source::find_dockerfile(&context, "Dockerfile").map_err(|error| error.report())?, root.join("Dockerfile.dockerignore")),
+        None => (
+            source::find_dockerfile(&context, "Dockerfile").map_err(|error| error.report())?,
+            root.join("Dockerfile.dockerignore"),
+        ),
         Some(file) => {
             let text = std::fs::read(file).map_err(|error| format!("reading the Dockerfile `{file}`: {error}"))?;
-            let name = Path::new(file).file_name().map_or_else(|| file.clone(), |name| name.to_string_lossy().into_owned());
+            let name =
+                Path::new(file).file_name().map_or_else(|| file.clone(), |name| name.to_string_lossy().into_owned());
             (builder::DockerfileText { name, text }, PathBuf::from(format!("{file}.dockerignore")))
         }
     };
@@ -178,14 +188,20 @@ fn from_directory(arguments: &Arguments, data: &DataDir) -> Result<Found, String
         Ok(text) => source::parse_ignore(&text, &beside.display().to_string()),
         Err(_) => source::find_ignore(&context, "", ""),
     };
-    Ok(Found { context: NamedContext { context, ignore: ignore.map_err(|error| error.report())? }, dockerfile, time: None })
+    Ok(Found {
+        context: NamedContext { context, ignore: ignore.map_err(|error| error.report())? },
+        dockerfile,
+        time: None,
+    })
 }
 
 fn named_contexts(contexts: &[String], data: &DataDir) -> Result<HashMap<String, NamedContext>, String> {
     let mut named = HashMap::new();
     for pair in contexts {
-        let (name, path) = pair.split_once('=').ok_or_else(|| format!("--build-context `{pair}`: NAME=PATH is expected"))?;
-        let directory = Directory::open(Path::new(path), Some(&data.join("stat-cache"))).map_err(|error| chain(&error))?;
+        let (name, path) =
+            pair.split_once('=').ok_or_else(|| format!("--build-context `{pair}`: NAME=PATH is expected"))?;
+        let directory =
+            Directory::open(Path::new(path), Some(&data.join("stat-cache"))).map_err(|error| chain(&error))?;
         let context = Context::Directory(directory);
         let ignore = source::find_ignore(&context, "", "").map_err(|error| error.report())?;
         named.insert(name.to_owned(), NamedContext { context, ignore });
@@ -217,9 +233,15 @@ fn read_secret(argument: &str) -> Result<(String, Vec<u8>), String> {
     let id = fields.get("id").ok_or_else(|| format!("--secret `{argument}`: id=… is missing"))?;
     let source = fields.get("src").or_else(|| fields.get("source"));
     let content = match (source, fields.get("env")) {
-        (Some(path), _) => std::fs::read(path).map_err(|error| format!("reading secret `{id}` from `{path}`: {error}"))?,
-        (None, Some(name)) => std::env::var(name).map_err(|error| format!("reading secret `{id}` from ${name}: {error}"))?.into_bytes(),
-        (None, None) => std::env::var(id).map_err(|error| format!("reading secret `{id}` from ${id}: {error}"))?.into_bytes(),
+        (Some(path), _) => {
+            std::fs::read(path).map_err(|error| format!("reading secret `{id}` from `{path}`: {error}"))?
+        }
+        (None, Some(name)) => {
+            std::env::var(name).map_err(|error| format!("reading secret `{id}` from ${name}: {error}"))?.into_bytes()
+        }
+        (None, None) => {
+            std::env::var(id).map_err(|error| format!("reading secret `{id}` from ${id}: {error}"))?.into_bytes()
+        }
     };
     Ok(((*id).to_owned(), content))
 }

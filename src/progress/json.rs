@@ -16,7 +16,9 @@ fn print(value: &Value) {
 impl Observer for Json {
     fn observe(&self, event: Event<'_>) {
         print(&match event {
-            Event::Phase(phase, text) => json!({"event": "phase", "phase": format!("{phase:?}").to_lowercase(), "text": text}),
+            Event::Phase(phase, text) => {
+                json!({"event": "phase", "phase": format!("{phase:?}").to_lowercase(), "text": text})
+            }
             Event::Commit { id, message } => json!({"event": "commit", "id": id, "message": message}),
             Event::Warning(text) => json!({"event": "warning", "text": text}),
             Event::Planned(steps) => {
@@ -27,11 +29,15 @@ impl Observer for Json {
                 json!({"event": "planned", "steps": steps})
             }
             Event::Started { step } => json!({"event": "started", "step": step}),
-            Event::Output { step, bytes } => json!({"event": "output", "step": step, "text": String::from_utf8_lossy(bytes)}),
+            Event::Output { step, bytes } => {
+                json!({"event": "output", "step": step, "text": String::from_utf8_lossy(bytes)})
+            }
             Event::Finished { step, cached, duration } => {
                 json!({"event": "finished", "step": step, "cached": cached, "duration_ms": duration.as_millis()})
             }
-            Event::Layer { step, digest, size } => json!({"event": "layer", "step": step, "digest": digest.to_string(), "size": size}),
+            Event::Layer { step, digest, size } => {
+                json!({"event": "layer", "step": step, "digest": digest.to_string(), "size": size})
+            }
             Event::Failed { step, exit_code, duration } => {
                 json!({"event": "failed", "step": step, "exit_code": exit_code, "duration_ms": duration.as_millis()})
             }

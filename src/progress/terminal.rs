@@ -64,7 +64,9 @@ impl Observer for Terminal {
             Event::Warning(text) => self.line(&format!("WARN: {text}")),
             Event::Started { step } => {
                 let bar = self.bars.add(ProgressBar::new_spinner());
-                if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>6}  {prefix}\n           {msg:.dim}") {
+                if let Ok(style) =
+                    ProgressStyle::with_template("{spinner} {elapsed:>6}  {prefix}\n           {msg:.dim}")
+                {
                     bar.set_style(style);
                 }
                 bar.set_prefix(title(&state, step));

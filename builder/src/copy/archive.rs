@@ -3,7 +3,7 @@
 use super::place::{self, Content, Layer, Planned, parent, shown};
 use super::{CopyError, CopyRequest};
 use crate::ignore::join;
-use crate::tree::Tree;
+use crate::tree::{Tree, resolve_in};
 use crate::view::{Kind, Node};
 use runtime::tar::{self, BLOCK, Entry, EntryKind, TarError, clean_path};
 use std::collections::HashMap;
@@ -95,7 +95,7 @@ impl Archive {
             return Ok(());
         }
         self.refuse_absolute_link(parent(&inside), links)?;
-        let directory = layer.resolve(&join(root, parent(&inside)))?;
+        let directory = within(layer, root, parent(&inside))?;
         layer.make_directory(&directory)?;
         let path = join(&directory, super::select::last_component(&inside));
         let (kind, content, group) = match &entry.kind {
@@ -126,7 +126,7 @@ impl Archive {
         (root, path, entry): (&[u8], &[u8], &Entry),
         (target, groups): (&[u8], &mut Groups),
     ) -> Result<(), CopyError> {
-        let target = layer.resolve(&join(root, &clean_path(target)))?;
+        let target = within(layer, root, &clean_path(target))?;
         let (Some(&group), Some(known)) = (groups.get(&target), layer.node(&target)) else {
             let problem =
                 format!("`{}` is a hard link to `{}`, which is not in it", shown(&entry.path), shown(&target));
@@ -150,6 +150,12 @@ impl Archive {
         }
         Ok(())
     }
+}
+
+/// Follows the links of `path` with the destination as the root: an archive does not lead out of it.
+fn within(layer: &Layer<'_>, root: &[u8], path: &[u8]) -> Result<Vec<u8>, CopyError> {
+    let inside = resolve_in(path, |path| layer.node(&join(root, path)))?;
+    Ok(join(root, &inside))
 }
 
 fn member(number: u64) -> Content {

@@ -232,8 +232,8 @@ impl Planning<'_> {
     }
 
     fn workdir(&mut self, path: &str) -> Result<(String, Action), Error> {
-        let path = self.words().one(path)?;
-        let path = config::absolute(&self.workdir_now(), &path);
+        let written = self.words().one(path)?;
+        let path = config::absolute(&self.workdir_now(), &written);
         if ["/proc", "/sys", "/dev"]
             .iter()
             .any(|forbidden| path == *forbidden || path.starts_with(&format!("{forbidden}/")))
@@ -243,9 +243,12 @@ impl Planning<'_> {
                 format!("WORKDIR {path} is not allowed: it lies in a file system of the kernel"),
             ));
         }
-        self.config.config.working_dir.clone_from(&path);
+        // BuildKit keeps the last slash of an absolute path, in the configuration and in the history.
+        let keeps_slash = written.starts_with('/') && written.ends_with('/') && path != "/";
+        let shown = if keeps_slash { format!("{path}/") } else { path.clone() };
+        let created_by = format!("WORKDIR {shown}");
+        self.config.config.working_dir = shown;
         let user = self.config.config.user.clone();
-        let created_by = format!("WORKDIR {path}");
         let action = if path == "/" { Action::Configure } else { Action::Workdir { path, user } };
         Ok((created_by, action))
     }

@@ -58,7 +58,7 @@ impl Tree {
         match self.find(path) {
             Found::Nothing => None,
             Found::Implied => Some(implied_directory()),
-            Found::Node { node, .. } => Some(node.clone()),
+            Found::Node { node, layer, .. } => Some(of_layer(node, layer)),
         }
     }
 
@@ -101,11 +101,11 @@ impl View for Tree {
     fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError> {
         // The topmost layer that says something of a name decides; `None` stands for a name that was removed.
         let mut names: BTreeMap<Vec<u8>, Option<Node>> = BTreeMap::new();
-        for (_, index) in &self.layers {
+        for (layer, index) in &self.layers {
             for (name, entry) in index.children(path) {
                 let known = names.get(name);
                 let node = match entry {
-                    IndexEntry::Node { node, .. } => Some(node.clone()),
+                    IndexEntry::Node { node, .. } => Some(of_layer(node, *layer)),
                     IndexEntry::Whiteout => None,
                     IndexEntry::Implied => Some(implied_directory()),
                 };
@@ -128,6 +128,11 @@ impl View for Tree {
             _ => Ok(ContentId(String::new())),
         }
     }
+}
+
+/// Returns a node with its hard link's number made one of the whole tree: each layer counts its own.
+fn of_layer(node: &Node, layer: usize) -> Node {
+    Node { hard_link: node.hard_link.map(|number| number | (layer as u64 + 1) << 40), ..node.clone() }
 }
 
 /// A directory that no layer describes: an entry below it is all that is known.

@@ -98,7 +98,9 @@ impl Diff<'_> {
             self.pending.pop();
             return Ok(());
         }
+        // A file that has another name now is written under both, so that they stay one file.
         if let Some(known) = known
+            && stat.st_nlink == 1
             && self.is_same((directory, name, &stat), known, below)?
         {
             return Ok(());

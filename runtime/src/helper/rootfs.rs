@@ -61,7 +61,7 @@ pub fn build(directory: &str, request: &RunRequest) -> Answer<Root> {
     let root = super::walk::open_directory(&target).map_err(inside("opening the root of a step"))?;
     let scratch = memory(format!("{directory}/x").as_str()).map_err(inside("mounting memory for files"))?;
     let mut building = Building { directory, root, stubs: Stubs::default(), locks: Vec::new(), scratch, files: 0 };
-    let proc = building.stubs.place(&building.root, b"proc", true).map_err(inside("making /proc"))?;
+    let proc = kept(&building.root, b"proc").map_err(inside("making /proc"))?;
     building.devices(step.shm_bytes).map_err(inside("mounting /dev"))?;
     building.system().map_err(inside("mounting /sys"))?;
     building.names(request)?;
@@ -105,7 +105,7 @@ fn set_mode(path: &str, mode: u32) -> io::Result<()> {
 impl Building<'_> {
     fn devices(&mut self, shm_bytes: u64) -> io::Result<()> {
         let nosuid = MountAttrFlags::MOUNT_ATTR_NOSUID;
-        let place = self.stubs.place(&self.root, b"dev", true)?;
+        let place = kept(&self.root, b"dev")?;
         let dev = mount::new("tmpfs", &[("mode", "755"), ("size", DEV_SIZE)], nosuid)?;
         attach(&dev, place)?;
         for name in DEVICES {
@@ -136,7 +136,7 @@ impl Building<'_> {
     }
 
     fn system(&mut self) -> io::Result<()> {
-        let place = self.stubs.place(&self.root, b"sys", true)?;
+        let place = kept(&self.root, b"sys")?;
         let flags = MountAttrFlags::MOUNT_ATTR_RDONLY
             | MountAttrFlags::MOUNT_ATTR_NOSUID
             | MountAttrFlags::MOUNT_ATTR_NODEV
@@ -324,6 +324,15 @@ impl Building<'_> {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// Opens a directory of the root to mount on; one that is made here stays, as it does in BuildKit's images.
+fn kept(root: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+    match rustix::fs::mkdirat(root, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    open_in(root, name, OFlags::PATH | OFlags::DIRECTORY)
 }
 
 fn directory_in(parent: impl AsFd, name: &str) -> io::Result<OwnedFd> {
