@@ -18,7 +18,8 @@ pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, Strin
     };
     let text = std::fs::read_to_string(path).map_err(|error| format!("reading `{}`: {error}", path.display()))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    Configuration::parse(&text, directory).map_err(|error| format!("`{}`: {}", path.display(), crate::services::chain(&error)))
+    Configuration::parse(&text, directory)
+        .map_err(|error| format!("`{}`: {}", path.display(), crate::services::chain(&error)))
 }
 
 /// Returns the credentials for registries: those of the configuration, or docker's where it names none.
@@ -27,5 +28,9 @@ pub fn credentials(configuration: &Configuration) -> Credentials {
         return Credentials::docker();
     }
     let fixed = configuration.registries.iter();
-    Credentials::Fixed(fixed.map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone()))).collect::<HashMap<_, _>>())
+    Credentials::Fixed(
+        fixed
+            .map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone())))
+            .collect::<HashMap<_, _>>(),
+    )
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod configuration;
 mod progress;
 mod services;
 

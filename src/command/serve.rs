@@ -47,7 +47,9 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let serving = tokio::spawn(listen(web, webhook::router(database.clone(), settings.clone()), stopped.clone()));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
     let telling = tokio::spawn(webhook::tell_statuses(database, settings, stopped.clone()));
-    let workers: Vec<_> = (0..server.workers).map(|_| tokio::spawn(keep_worker(data.clone(), config.map(Path::to_owned), stopped.clone()))).collect();
+    let workers: Vec<_> = (0..server.workers)
+        .map(|_| tokio::spawn(keep_worker(data.clone(), config.map(Path::to_owned), stopped.clone())))
+        .collect();
     tracing::info!(listen = %address, registry = %server.registry_listen, workers = server.workers, data = %data.path().display(), "slipway serves");
     eprintln!("slipway: http://{address}  registry: {}  data: {}", server.registry_listen, data.path().display());
     services::wait_for_signal().await;
@@ -88,12 +90,16 @@ async fn keep_worker(data: DataDir, config: Option<PathBuf>, mut stopped: Receiv
                 tracing::warn!(status = ?status, "a worker ended; starting another");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            _ = stopped.wait_for(|stopped| *stopped) => {
+            () = asked_to_end(&mut stopped) => {
                 let _ = end_worker(&mut worker).await;
                 return;
             }
         }
     }
+}
+
+async fn asked_to_end(stopped: &mut Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 fn start_worker(data: &DataDir, config: Option<&Path>) -> Result<Child, String> {
@@ -103,7 +109,11 @@ fn start_worker(data: &DataDir, config: Option<&Path>) -> Result<Child, String> 
     if let Some(config) = config {
         command.arg("--config").arg(config);
     }
-    command.stdin(std::process::Stdio::null()).kill_on_drop(true).spawn().map_err(|error| format!("starting a worker: {error}"))
+    command
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("starting a worker: {error}"))
 }
 
 /// Asks a worker to end after its build, as it would be asked from outside.

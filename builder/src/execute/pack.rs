@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// A layer that is being written into the store.
 pub type StoreLayer = LayerWriter<BlobWriter>;
 
+/// Opens a file of the source.
+pub type Open<'o> = dyn FnMut(&[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
+
 /// Starts a layer in `store`.
 pub fn begin(store: &Store) -> Result<StoreLayer, Error> {
     let blob = store.writer().map_err(|error| store_error("writing a layer".into(), error))?;
@@ -63,11 +66,7 @@ pub fn entries(progress: &Progress<'_, '_>, made: (&Arc<Layer>, &Step), entries:
 }
 
 /// Writes planned entries but those of archives; `open` opens the files of the source.
-pub fn planned<W: Write>(
-    writer: &mut tar::Writer<W>,
-    planned: &[Planned],
-    open: &mut dyn FnMut(&[u8]) -> io::Result<Box<dyn Read + Send>>,
-) -> io::Result<()> {
+pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[Planned], open: &mut Open<'_>) -> io::Result<()> {
     let archives = planned.iter().any(|entry| matches!(entry.content, Content::Archived { .. }));
     for Planned { entry, content } in planned {
         match content {

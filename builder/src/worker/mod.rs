@@ -1,5 +1,6 @@
 //! The worker: claims builds under a lease, builds them, and writes what happens to the database.
 
+mod identity;
 mod order;
 mod recorder;
 mod watch;
@@ -10,6 +11,7 @@ use crate::execute::Options;
 use crate::source::{CommitTree, FetchSettings, Mirror, SourceError, Wanted};
 use crate::{Built, Error, Request, Services};
 use database::{BuildSpec, Claim, Outcome, PushedImage, Reason};
+pub use identity::name;
 use recorder::Recorder;
 use registry_client::{Fault, Platform, Reference};
 use runtime::Cancel;
@@ -58,7 +60,19 @@ pub fn work(services: &Services, settings: &Settings, stop: &AtomicBool) {
     }
 }
 
+/// Gives builds back to the queue whose worker is gone: at once on this machine, elsewhere when the lease runs out.
 fn janitor(services: &Services) {
+    let database = &services.database;
+    let holders = services.tokio.block_on(database.lease_holders()).unwrap_or_default();
+    for worker in holders.iter().filter(|worker| identity::is_gone(worker)) {
+        if let Ok(builds) = services.tokio.block_on(database.release(worker)) {
+            tracing::warn!(
+                worker,
+                builds = builds.len(),
+                "a worker of this machine is gone; its builds are queued again"
+            );
+        }
+    }
     match services.tokio.block_on(services.database.expire_leases()) {
         Ok(builds) => {
             for build in builds {

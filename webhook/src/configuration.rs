@@ -1,0 +1,355 @@
+//! `slipway.toml` as it is written: every key, its default, and what is wrong with it.
+
+use crate::rules::{self, Rule};
+use crate::secret::Secret;
+use crate::settings::{Forge, Repository, Scope, Settings, Token};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// It is no TOML, or a key is unknown or of another type.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value makes no sense.
+    #[error("{place}: {problem}")]
+    Value {
+        /// Where it stands.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Configuration {
+    /// Addresses, workers, database.
+    pub server: Server,
+    /// What builds may take.
+    pub limits: Limits,
+    /// How GitHub is told about builds.
+    github: Github,
+    /// User and password by the host of a clone URL.
+    git: BTreeMap<String, LoginText>,
+    /// User and password by the host of a registry.
+    #[serde(rename = "registries")]
+    registry_texts: BTreeMap<String, LoginText>,
+    tokens: Vec<TokenText>,
+    repositories: Vec<RepositoryText>,
+    /// Registry logins, secrets read.
+    #[serde(skip)]
+    pub registries: BTreeMap<String, Login>,
+    #[serde(skip)]
+    git_logins: BTreeMap<String, Login>,
+    #[serde(skip)]
+    directory: PathBuf,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Where webhooks, API and pages are served.
+    pub listen: String,
+    /// The URL under which others reach it; links in commit statuses start with it.
+    pub public_url: Option<String>,
+    /// Where the registry is served.
+    pub registry_listen: String,
+    /// Worker processes that `serve` starts.
+    pub workers: usize,
+    /// URL of the database; a file in the data directory if it is not given.
+    pub database: Option<String>,
+    /// Whether everybody may see builds and logs; if not given, only where the server listens on loopback alone.
+    pub anonymous_read: Option<bool>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server {
+            listen: "127.0.0.1:8080".to_owned(),
+            public_url: None,
+            registry_listen: "127.0.0.1:5000".to_owned(),
+            workers: 1,
+            database: None,
+            anonymous_read: None,
+        }
+    }
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Minutes that one step may take.
+    pub step_minutes: u64,
+    /// Minutes that one build may take.
+    pub build_minutes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { step_minutes: 30, build_minutes: 60 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Github {
+    api_url: String,
+    token: Option<Secret>,
+}
+
+impl Default for Github {
+    fn default() -> Self {
+        Github { api_url: "https://api.github.com".to_owned(), token: None }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginText {
+    username: String,
+    password: Secret,
+}
+
+/// A user and a password.
+#[derive(Clone)]
+pub struct Login {
+    /// The user.
+    pub username: String,
+    /// The password or token.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Login({})", self.username)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenText {
+    name: String,
+    token: Secret,
+    scopes: Vec<Scope>,
+    #[serde(default)]
+    repositories: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RepositoryText {
+    name: String,
+    clone_url: String,
+    secret: Option<Secret>,
+    previous_secret: Option<Secret>,
+    image: String,
+    github: Option<String>,
+    #[serde(default)]
+    rules: Vec<RuleText>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleText {
+    name: Option<String>,
+    branch: Option<String>,
+    tag: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    dockerfile: Option<String>,
+    context: Option<String>,
+    target: Option<String>,
+    #[serde(default)]
+    build_args: BTreeMap<String, String>,
+    #[serde(default = "yes")]
+    cache: bool,
+    #[serde(default = "yes")]
+    autobuild: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn wrong(place: impl Into<String>, problem: impl Into<String>) -> ConfigurationError {
+    ConfigurationError::Value { place: place.into(), problem: problem.into() }
+}
+
+impl Configuration {
+    /// Reads a configuration; files that hold secrets are looked for in `directory`.
+    pub fn parse(text: &str, directory: &Path) -> Result<Self, ConfigurationError> {
+        let mut parsed: Configuration = toml::from_str(text)
+            .map_err(|error| ConfigurationError::Syntax(error.to_string().trim_end().to_owned()))?;
+        directory.clone_into(&mut parsed.directory);
+        parsed.registries = logins(&parsed.registry_texts, ("registries", directory))?;
+        parsed.git_logins = logins(&parsed.git, ("git", directory))?;
+        if parsed.limits.step_minutes == 0 || parsed.limits.build_minutes == 0 {
+            return Err(wrong("limits", "a limit of 0 minutes lets nothing be built"));
+        }
+        // Everything is read once here, so that mistakes show at the start and not at the first delivery.
+        parsed.settings(([127, 0, 0, 1], 0).into())?;
+        Ok(parsed)
+    }
+
+    /// Returns user and password by the host of a clone URL.
+    pub fn git_credentials(&self) -> BTreeMap<String, (String, String)> {
+        let logins = self.git_logins.iter();
+        logins.map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone()))).collect()
+    }
+
+    /// Returns what the service works with when it listens on `address`.
+    pub fn settings(&self, address: SocketAddr) -> Result<Settings, ConfigurationError> {
+        let public_url = self.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        if !public_url.starts_with("http://") && !public_url.starts_with("https://") {
+            return Err(wrong("server.public_url", format!("`{public_url}` is no http or https URL")));
+        }
+        let repositories = self.repositories.iter().map(|text| self.repository(text)).collect::<Result<Vec<_>, _>>()?;
+        for (number, repository) in repositories.iter().enumerate() {
+            if repositories[..number].iter().any(|other| other.name == repository.name) {
+                return Err(wrong("repositories", format!("`{}` stands there twice", repository.name)));
+            }
+        }
+        let tokens = self.tokens.iter().map(|text| self.token(text)).collect::<Result<_, _>>()?;
+        let token = self.github.token.as_ref().map(|secret| secret.read(&self.directory)).transpose();
+        let forge = Forge {
+            api_url: self.github.api_url.clone(),
+            token: token.map_err(|problem| wrong("github.token", problem))?,
+        };
+        let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
+        Ok(Settings { public_url, repositories, tokens, forge, anonymous_read })
+    }
+
+    fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {
+        let place = || format!("tokens `{}`", text.name);
+        let token = text.token.read(&self.directory).map_err(|problem| wrong(place(), problem))?;
+        if token.len() < 16 {
+            return Err(wrong(
+                place(),
+                "a token needs at least 16 characters: `openssl rand -hex 32` makes a good one",
+            ));
+        }
+        Ok(Token::new(&text.name, &token, (text.scopes.clone(), text.repositories.clone())))
+    }
+
+    fn repository(&self, text: &RepositoryText) -> Result<Repository, ConfigurationError> {
+        let place = || format!("repositories `{}`", text.name);
+        if text.name.split('/').count() != 2 || text.name.split('/').any(str::is_empty) {
+            return Err(wrong(place(), "a repository is named `namespace/name`"));
+        }
+        if !["http://", "https://"].iter().any(|scheme| text.clone_url.starts_with(scheme)) {
+            return Err(wrong(place(), format!("clone_url `{}` must start with https:// or http://", text.clone_url)));
+        }
+        rules::check_image(&text.image).map_err(|problem| wrong(place(), problem))?;
+        let mut secrets = Vec::new();
+        for secret in [&text.secret, &text.previous_secret].into_iter().flatten() {
+            secrets.push(secret.read(&self.directory).map_err(|problem| wrong(place(), problem))?);
+        }
+        let mut rules = Vec::new();
+        for (number, rule) in text.rules.iter().enumerate() {
+            rules.push(
+                rule.read(number + 1).map_err(|problem| wrong(format!("{}, rule {}", place(), number + 1), problem))?,
+            );
+        }
+        if rules.is_empty() {
+            rules = Rule::defaults();
+        }
+        Ok(Repository {
+            name: text.name.clone(),
+            forge_name: text.github.clone().unwrap_or_else(|| text.name.clone()),
+            clone_url: text.clone_url.clone(),
+            image: text.image.clone(),
+            secrets,
+            rules,
+        })
+    }
+}
+
+impl RuleText {
+    fn read(&self, number: usize) -> Result<Rule, String> {
+        let source = match (&self.branch, &self.tag) {
+            (Some(branch), None) => (rules::RefKind::Branch, branch),
+            (None, Some(tag)) => (rules::RefKind::Tag, tag),
+            _ => return Err("a rule has either `branch` or `tag`".to_owned()),
+        };
+        let name = self.name.clone().unwrap_or_else(|| format!("rule-{number}"));
+        let mut rule = Rule::new(&name, (source.0, source.1), &self.tags)?;
+        rule.place(self.dockerfile.as_deref(), self.context.as_deref())?;
+        rule.target.clone_from(&self.target);
+        rule.build_args.clone_from(&self.build_args);
+        (rule.cache, rule.autobuild) = (self.cache, self.autobuild);
+        Ok(rule)
+    }
+}
+
+fn logins(
+    texts: &BTreeMap<String, LoginText>,
+    (section, directory): (&str, &Path),
+) -> Result<BTreeMap<String, Login>, ConfigurationError> {
+    let mut logins = BTreeMap::new();
+    for (host, text) in texts {
+        let password =
+            text.password.read(directory).map_err(|problem| wrong(format!("{section} `{host}`"), problem))?;
+        logins.insert(host.clone(), Login { username: text.username.clone(), password });
+    }
+    Ok(logins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        [server]
+        workers = 2
+        [registries."registry.example.com"]
+        username = "me"
+        password = "hush"
+        [[tokens]]
+        name = "ci"
+        token = "0123456789abcdef"
+        scopes = ["trigger"]
+        [[repositories]]
+        name = "team/app"
+        clone_url = "https://example.com/team/app.git"
+        secret = "s"
+        image = "127.0.0.1:5000/team/app"
+        [[repositories.rules]]
+        tag = '/^v([0-9.]+)$/'
+        tags = ['{\1}', "latest"]
+    "#;
+
+    #[test]
+    fn a_configuration_is_read() {
+        let parsed = Configuration::parse(GOOD, Path::new(".")).unwrap();
+        assert_eq!(parsed.server.workers, 2);
+        assert_eq!(parsed.registries["registry.example.com"].password, "hush");
+        let settings = parsed.settings(([127, 0, 0, 1], 80).into()).unwrap();
+        assert!(settings.anonymous_read && settings.repositories[0].rules.len() == 1);
+        assert!(!format!("{parsed:?}").contains("hush"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let cases = [
+            ("workers = 2", "worker = 2", "unknown field `worker`"),
+            ("team/app\"\n        clone", "app\"\n        clone", "namespace/name"),
+            ("https://example.com", "ssh://example.com", "must start with https://"),
+            ("v([0-9.]+)", "v([0-9.]+", "regular expression"),
+            ("0123456789abcdef", "short", "at least 16 characters"),
+            ("5000/team/app", "5000/Team/app", "`127.0.0.1:5000/Team/app`"),
+            ("tag = '", "branch = 'x'\n        tag = '", "either `branch` or `tag`"),
+        ];
+        for (from, to, expected) in cases {
+            let error = Configuration::parse(&GOOD.replacen(from, to, 1), Path::new(".")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{to}: {error}");
+        }
+    }
+}
