@@ -8,7 +8,7 @@ mod owner;
 mod place;
 mod select;
 
-pub use archive::{Archive, sniff};
+pub use archive::Archive;
 pub use chmod::Chmod;
 pub use owner::{is_numeric, lookup_owner};
 pub use place::{Content, Planned, plan_copy, plan_workdir};

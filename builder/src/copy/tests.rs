@@ -173,7 +173,7 @@ fn archives_are_recognised_by_content() {
     let mut writer = Writer::new(Vec::new());
     writer.entry(&entry("f", EntryKind::File { size: 1 }), &mut &b"x"[..]).unwrap();
     let tar = writer.finish().unwrap();
-    let is_archive = |bytes: Vec<u8>| sniff(Box::new(std::io::Cursor::new(bytes))).unwrap().is_some();
+    let is_archive = |bytes: Vec<u8>| crate::layer::tar_in(Box::new(std::io::Cursor::new(bytes))).unwrap().is_some();
     assert!(is_archive(tar.clone()));
     assert!(is_archive(zstd::encode_all(tar.as_slice(), 1).unwrap()));
     assert!(!is_archive(zstd::encode_all(&b"no tar"[..], 1).unwrap()));

@@ -148,7 +148,7 @@ struct OpenArchive {
 }
 
 fn open_archive(named: &NamedContext, path: &[u8]) -> io::Result<Option<Box<dyn Read + Send>>> {
-    copy::sniff(named.context.open(path).map_err(io::Error::other)?)
+    crate::layer::tar_in(named.context.open(path).map_err(io::Error::other)?)
 }
 
 /// Lays the entries of an archive over those that were planned before.

@@ -1,0 +1,31 @@
+//! Recognises archives by content: an optional compression, then a tar header.
+
+use runtime::tar::{self, BLOCK, TarError};
+use std::io::{self, BufRead, BufReader, Read};
+
+/// Returns the tar in `content`, decompressed, if it is one; the name of a file does not matter.
+pub fn tar_in(content: Box<dyn Read + Send>) -> io::Result<Option<Box<dyn Read + Send>>> {
+    let mut content = BufReader::with_capacity(128 * 1024, content);
+    let start = content.fill_buf()?;
+    let mut tar: Box<dyn Read + Send> = if start.starts_with(&[0x1f, 0x8b]) {
+        Box::new(flate2::bufread::MultiGzDecoder::new(content))
+    } else if start.starts_with(b"BZh") {
+        Box::new(bzip2::bufread::MultiBzDecoder::new(content))
+    } else if start.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
+        Box::new(xz2::bufread::XzDecoder::new_multi_decoder(content))
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Box::new(zstd::stream::read::Decoder::with_buffer(content)?)
+    } else {
+        Box::new(content)
+    };
+    let mut block = [0; BLOCK];
+    if tar.read_exact(&mut block).is_err() {
+        return Ok(None);
+    }
+    let first = tar::Reader::new(&block[..]).next_entry();
+    // A header that announces more than one block is one, too: only a malformed one or none at all is not.
+    Ok(match first {
+        Ok(None) | Err(TarError::Malformed { .. }) => None,
+        Ok(Some(_)) | Err(TarError::Read(_)) => Some(Box::new(io::Cursor::new(block).chain(tar))),
+    })
+}

@@ -1,0 +1,165 @@
+//! `slipway build`: what people type, and what they are told when it is wrong.
+
+use crate::support::{run, shown, slipway, wait_for};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+fn build(data: &Path, arguments: &[&str], context: &Path) -> Output {
+    slipway()
+        .args(["build", "--progress", "plain", "--data-dir"])
+        .arg(data)
+        .args(arguments)
+        .arg(context)
+        .output()
+        .unwrap()
+}
+
+/// A context with busybox and a Dockerfile, and a data directory.
+fn context(dockerfile: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("context");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::copy("/bin/busybox", place.join("busybox")).unwrap();
+    std::fs::write(place.join("Dockerfile"), dockerfile).unwrap();
+    directory
+}
+
+const BASE: &str = "FROM scratch\nCOPY busybox /bin/sh\n";
+
+fn output(dockerfile: &str, arguments: &[&str]) -> (bool, String) {
+    let directory = context(dockerfile);
+    let output = build(&directory.path().join("data"), arguments, &directory.path().join("context"));
+    (output.status.success(), shown(&output))
+}
+
+#[test]
+fn a_second_build_runs_nothing_and_gives_the_same_image() {
+    let directory = context(&format!("{BASE}RUN echo one > /one\nRUN [\"/bin/sh\", \"-c\", \"echo two\"]\n"));
+    let digest = |text: &str| {
+        text.lines().find(|line| line.starts_with("image ")).unwrap().split(' ').nth(1).unwrap().to_owned()
+    };
+    let again = |arguments: &[&str]| {
+        // The same times on every build make the same bytes of the configuration.
+        let arguments = [&["--build-arg", "SOURCE_DATE_EPOCH=1700000000"], arguments].concat();
+        let output = build(&directory.path().join("data"), &arguments, &directory.path().join("context"));
+        assert!(output.status.success(), "{}", shown(&output));
+        shown(&output)
+    };
+    let (first, second, third) = (again(&[]), again(&[]), again(&["--no-cache"]));
+    assert_eq!(first.matches("CACHED").count(), 0, "{first}");
+    assert_eq!(second.matches("CACHED").count(), 3, "{second}");
+    assert_eq!(third.matches("CACHED").count(), 0, "{third}");
+    assert_eq!(digest(&first), digest(&second));
+}
+
+#[test]
+fn a_failing_command_shows_itself_its_code_and_its_last_lines() {
+    let (built, said) = output(&format!("{BASE}RUN echo about to fail; exit 7\n"), &[]);
+    assert!(!built);
+    for part in [
+        "did not complete successfully: exit code: 7",
+        "about to fail",
+        ">>> RUN echo about to fail; exit 7",
+        "Dockerfile:3",
+    ] {
+        assert!(said.contains(part), "`{part}` is missing:\n{said}");
+    }
+}
+
+#[test]
+fn mistakes_are_named_with_their_line() {
+    // DF-01, DF-05, DF-20, CTX-01
+    let cases = [
+        ("FROM scratch\nCOPPY a b\n", "unknown instruction: COPPY (did you mean COPY?)"),
+        ("FROM scratch\nCOPY nosuch /x\n", "\"/nosuch\": not found"),
+        ("FROM scratch\nCOPY --from=nosuch.invalid/x /a /b\n", "nosuch.invalid/x"),
+        ("FROM scratch\nWORKDIR /proc/self/fd/7\n", "is not allowed"),
+        ("FROM scratch\nUSER nosuch\nRUN true\n", "unable to find user nosuch"),
+        ("FROM scratch\nRUN true\n", "/bin/sh"),
+        ("", "the Dockerfile cannot be empty"),
+    ];
+    for (dockerfile, expected) in cases {
+        let (built, said) = output(dockerfile, &[]);
+        assert!(!built, "{dockerfile} must fail");
+        assert!(said.contains(expected), "{dockerfile}: `{expected}` is missing:\n{said}");
+    }
+    let (built, said) = output("FROM scratch AS base\nCOPY busybox /\n", &["--target", "bse"]);
+    assert!(!built && said.contains("target stage \"bse\" could not be found"), "{said}");
+    let (built, said) = output("FROM scratch\n", &["--push"]);
+    assert!(!built && said.contains("--push needs a name"), "{said}");
+}
+
+#[test]
+fn ignored_files_arguments_labels_and_targets_count() {
+    let directory = context(
+        "FROM scratch AS one\nCOPY busybox /bin/sh\nARG WHO=nobody\nRUN [\"/bin/sh\", \"-c\", \"echo hello $WHO\"]\nCOPY . /all/\nRUN ls /all\nFROM one\nRUN exit 1\n",
+    );
+    let place = directory.path().join("context");
+    std::fs::write(place.join("hidden"), "x").unwrap();
+    std::fs::write(place.join(".dockerignore"), "hid*\n").unwrap();
+    let output = build(&directory.path().join("data"), &["--target", "one", "--build-arg", "WHO=you"], &place);
+    let said = shown(&output);
+    assert!(output.status.success() && said.contains("hello you") && !said.contains("hidden"), "{said}");
+}
+
+#[test]
+fn progress_can_be_read_by_programs() {
+    let directory = context(BASE);
+    let mut command = slipway();
+    command
+        .args(["build", "--progress", "json", "--data-dir"])
+        .arg(directory.path().join("data"))
+        .arg(directory.path().join("context"));
+    let output = command.output().unwrap();
+    assert!(output.status.success());
+    let lines: Vec<serde_json::Value> =
+        shown(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() > 3, "{lines:?}");
+}
+
+#[test]
+fn an_interrupted_build_leaves_nothing() {
+    let directory = context(&format!("{BASE}RUN sleep 1000\n"));
+    let data = directory.path().join("data");
+    let mut child =
+        slipway().args(["build", "--data-dir"]).arg(&data).arg(directory.path().join("context")).spawn().unwrap();
+    let work = data.join("sandbox/w");
+    let attempts =
+        || std::fs::read_dir(&work).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()).count();
+    wait_for("the step", || (attempts() > 0).then_some(()));
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    run(Command::new("kill").arg("-INT").arg(child.id().to_string()));
+    assert!(!child.wait().unwrap().success());
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(attempts(), 0);
+}
+
+#[test]
+fn others_than_root_can_build_where_the_machine_lets_them() {
+    if !crate::support::is_root() {
+        println!("the tests do not run as root: every other test is this one");
+        return;
+    }
+    let directory = context(&format!(
+        "{BASE}RUN echo uid $(cat /proc/self/uid_map); exit 0\nUSER 1000\nRUN echo x > /tmp/x || echo denied\n"
+    ));
+    let user = "slipway-test";
+    let known = Command::new("id").arg(user).output().unwrap().status.success();
+    if !known {
+        run(Command::new("useradd").args(["--create-home", "--shell", "/bin/sh", user]));
+    }
+    let home = format!("/home/{user}");
+    let place = Path::new(&home).join("context");
+    run(Command::new("cp").arg("-rT").arg(directory.path().join("context")).arg(&place));
+    let program = Path::new(&home).join("slipway");
+    let original = slipway().get_program().to_owned();
+    run(Command::new("install").args(["-m", "755"]).arg(original).arg(&program));
+    let script = format!("exec ./slipway build --progress plain --data-dir {home}/data-$$ {}", place.display());
+    let output = Command::new("su").args([user, "-c", &format!("cd; {script}")]).output().unwrap();
+    let said = shown(&output);
+    let _ = Command::new("userdel").args(["--remove", "--force", user]).output();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("denied"), "{said}");
+}

@@ -1,0 +1,12 @@
+//! slipway as its users meet it: the program, real git over HTTP, real registries, real containers.
+//!
+//! One binary holds all tests, because linking is what takes long.
+
+mod architecture;
+mod by_hand;
+mod crash;
+mod hooks;
+mod push;
+mod registries;
+mod statuses;
+mod support;
