@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 const DOCKERFILE: &str = r#"
 ARG BASE
 FROM ${BASE} AS network
-# Whatever the machine's package mirror is: a step can look it up and talk to it.
+# The machine's package mirror, if it reaches one: a step can look it up and talk to it. Static programs cannot look
+# names up by themselves.
 ARG MIRROR
-RUN if [ -n "$MIRROR" ]; then wget -q -O /release "$MIRROR/dists/stable/Release"; else echo none > /release; fi
+RUN if [ -z "$MIRROR" ]; then echo none > /release; exit; fi; host=${MIRROR#http://}; host=${host%%/*}; \
+    address=$(nslookup "$host" | sed -n '/^Name:/,$s/^Address[^0-9]*\([0-9.]*\)$/\1/p' | head -n 1); \
+    wget -q -O /release --header "Host: $host" "http://$address/${MIRROR#http://*/}/dists/stable/Release"
 RUN test -s /release
 FROM ${BASE} AS tools
 WORKDIR /work
@@ -33,7 +36,16 @@ fn mirror() -> String {
     }
     let words = text.split_whitespace().filter(|word| word.starts_with("http://"));
     let mut plain = words.filter(|word| word.trim_end_matches('/').ends_with("/debian"));
-    plain.next().unwrap_or_default().trim_end_matches('/').to_owned()
+    let mirror = plain.next().unwrap_or_default().trim_end_matches('/').to_owned();
+    let reached = Command::new("curl")
+        .args(["-sfI", "--max-time", "20", &format!("{mirror}/dists/stable/Release")])
+        .output()
+        .unwrap();
+    if reached.status.success() {
+        return mirror;
+    }
+    println!("this machine reaches no package mirror: the step's network is not tried");
+    String::new()
 }
 
 #[test]

@@ -272,6 +272,15 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    /// Shows what the server said when a test failed.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.path("serve.log")).unwrap_or_default());
+        }
+    }
+}
+
 /// Builds an image of Debian's static busybox and pushes it as `base/busybox`.
 pub fn push_base(data: &Path, registry: &str) {
     static BASE: OnceLock<PathBuf> = OnceLock::new();

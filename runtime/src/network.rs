@@ -6,12 +6,13 @@ use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 /// Name by which the program knows that it keeps a network.
 pub(crate) const KEEPER: &str = "slipway-network";
-/// Address under which steps find the machine's resolver when that is on its loopback: reserved, never routed.
+/// Address under which steps find the machine's resolver: reserved, never routed.
 const RESOLVER: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 
 /// Looks at a started `pasta`, 5 ms apart, before it is taken to run.
@@ -30,10 +31,13 @@ pub struct Network {
 impl Network {
     /// Connects the namespace of the process `id`.
     ///
-    /// On a machine without any route there is nothing to connect to: steps then have their loopback only.
-    pub fn start(id: u32) -> Result<Option<Network>, Error> {
+    /// Where this machine has no network to give, steps have their loopback only; the reason is returned then.
+    pub fn start(id: u32) -> Result<Result<Network, &'static str>, Error> {
         if !machine_has_route() {
-            return Ok(None);
+            return Ok(Err("this machine has no network"));
+        }
+        if !Path::new("/dev/net/tun").exists() || File::options().read(true).write(true).open("/dev/net/tun").is_err() {
+            return Ok(Err("this account may not open /dev/net/tun, which connects steps to the network"));
         }
         let mut keeper = Command::new("/proc/self/exe")
             .arg0(KEEPER)
@@ -44,7 +48,7 @@ impl Network {
             .spawn()
             .map_err(Error::system("starting the network of the sandbox"))?;
         let pipe = keeper.stdin.take();
-        Ok(Some(Network { keeper, pipe, resolv_conf: resolv_conf() }))
+        Ok(Ok(Network { keeper, pipe, resolv_conf: resolv_conf() }))
     }
 
     /// Returns what may help when the network does not come up.
@@ -155,34 +159,18 @@ fn own_addresses() -> Vec<IpAddr> {
     addresses.filter(|address| !address.is_loopback()).collect()
 }
 
-/// Returns the resolver configuration of a step: this machine's, without what only this machine can reach.
+/// Returns the resolver configuration of a step: this machine's search list, and its resolver under the address that
+/// pasta translates. The resolver's own address would not do: its answers come back translated, too.
 fn resolv_conf() -> String {
-    let own = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let stub = own.contains("nameserver 127.0.0.53");
-    let real = stub.then(|| fs::read_to_string("/run/systemd/resolve/resolv.conf").ok()).flatten();
-    translate(&real.unwrap_or(own))
+    translate(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
 }
 
 fn translate(text: &str) -> String {
-    let (mut lines, mut servers) = (Vec::new(), 0);
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        match words.next() {
-            Some("nameserver") => {
-                let address: Option<IpAddr> = words.next().and_then(|word| word.parse().ok());
-                if address.is_some_and(|address| !address.is_loopback()) {
-                    lines.push(line.to_owned());
-                    servers += 1;
-                }
-            }
-            Some("search" | "domain" | "options") => lines.push(line.to_owned()),
-            _ => {}
-        }
-    }
-    if servers == 0 {
-        lines.push(format!("nameserver {RESOLVER}"));
-    }
-    lines.join("\n") + "\n"
+    let kept = text.lines().filter(|line| {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        matches!(word, "search" | "domain" | "options")
+    });
+    kept.map(|line| format!("{line}\n")).collect::<String>() + &format!("nameserver {RESOLVER}\n")
 }
 
 #[cfg(test)]
@@ -190,8 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_resolvers_are_replaced() {
+    fn steps_ask_the_translated_resolver() {
         assert_eq!(translate("# x\nnameserver 127.0.0.1\nsearch a.b\n"), "search a.b\nnameserver 192.0.0.8\n");
-        assert_eq!(translate("nameserver 10.0.0.2\nnameserver ::1\n"), "nameserver 10.0.0.2\n");
     }
 }

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,9 @@ struct Inner {
     control: Mutex<Option<OwnedFd>>,
     helper: Mutex<Child>,
     helper_id: u32,
-    network: OnceLock<Result<Option<Network>, String>>,
+    network: OnceLock<Result<Result<Network, &'static str>, String>>,
     network_starting: Mutex<()>,
+    told_of_network: AtomicBool,
     cgroup: Option<Cgroup>,
     runs: AtomicU64,
 }
@@ -82,6 +83,7 @@ impl Sandbox {
             helper_id: id,
             network: OnceLock::new(),
             network_starting: Mutex::new(()),
+            told_of_network: AtomicBool::new(false),
             cgroup,
             runs: AtomicU64::new(1),
         };
@@ -117,7 +119,15 @@ impl Sandbox {
     pub fn run(&self, step: &Step, output: &mut dyn FnMut(&[u8]), cancel: &Cancel) -> Result<Ran, Error> {
         let inner = &self.inner;
         let resolv_conf = match step.network {
-            StepNetwork::Default => inner.network()?.map(|network| network.resolv_conf.clone()).unwrap_or_default(),
+            StepNetwork::Default => match inner.network()? {
+                Ok(network) => network.resolv_conf.clone(),
+                Err(reason) => {
+                    if !inner.told_of_network.swap(true, Ordering::Relaxed) {
+                        output(format!("slipway: steps have no network: {reason}\n").as_bytes());
+                    }
+                    String::new()
+                }
+            },
             StepNetwork::None => String::new(),
         };
         let run = inner.runs.fetch_add(1, Ordering::Relaxed);
@@ -235,14 +245,20 @@ impl Inner {
     }
 
     /// Returns the network of the attempt, started on first use.
-    fn network(&self) -> Result<Option<&Network>, Error> {
+    fn network(&self) -> Result<Result<&Network, &'static str>, Error> {
         let _starting = self.network_starting.lock().unwrap_or_else(PoisonError::into_inner);
         let started = self.network.get_or_init(|| self.start_network().map_err(|error| describe(&error)));
-        started.as_ref().map(Option::as_ref).map_err(|text| Error::Unsupported(text.clone()))
+        match started {
+            Ok(network) => Ok(network.as_ref().map_err(|reason| *reason)),
+            Err(text) => Err(Error::Unsupported(text.clone())),
+        }
     }
 
-    fn start_network(&self) -> Result<Option<Network>, Error> {
-        let Some(network) = Network::start(self.helper_id)? else { return Ok(None) };
+    fn start_network(&self) -> Result<Result<Network, &'static str>, Error> {
+        let network = match Network::start(self.helper_id)? {
+            Ok(network) => network,
+            Err(reason) => return Ok(Err(reason)),
+        };
         let mut conversation = self.ask(&Request::Network)?;
         let closed = Closed { networks: Network::closed(&self.settings.network) };
         conversation.send_value(&closed).map_err(|_| Error::Gone)?;
@@ -250,7 +266,7 @@ impl Inner {
             Trouble::Inside(text) => Error::Unsupported(format!("{text}; {}", network.said())),
             other => Error::from(other),
         })?;
-        Ok(Some(network))
+        Ok(Ok(network))
     }
 }
 

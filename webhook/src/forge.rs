@@ -69,6 +69,8 @@ async fn tell(client: &Octocrab, settings: &Settings, status: &PendingStatus) ->
     };
     match tokio::time::timeout(PATIENCE, sending).await {
         Ok(Ok(_)) => true,
+        // It was accepted: what the answer holds besides is of no interest, and servers differ in it.
+        Ok(Err(octocrab::Error::Json { .. } | octocrab::Error::Serde { .. })) => true,
         Ok(Err(error)) => {
             tracing::warn!(build.id = status.build.as_str(), %error, "the forge refused a status");
             is_final(&error)

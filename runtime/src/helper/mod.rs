@@ -121,6 +121,7 @@ fn inner(control: &OwnedFd, attempt: &str) -> ! {
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
     while waitpid(None, None).is_ok() {}
     let _ = remove::tree(&place.work);
+    let _ = fs::remove_file(format!("{}.lock", place.work));
     std::process::exit(0)
 }
 
