@@ -1,23 +1,49 @@
 # The two commands: `make demo` and `make test`. Both install what they need first.
 
-PACKAGES = ca-certificates gcc git pkg-config libssl-dev mold busybox-static passt nftables iproute2 uidmap docker-registry skopeo
+PACKAGES = ca-certificates gcc git pkg-config libssl-dev mold busybox-static passt iproute2 uidmap docker-registry \
+           apache2-utils skopeo curl openssl procps util-linux
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+# Where the recorded builds of another builder lie, for `make conformance`, and the workloads, for `make bench`.
+CONFORMANCE ?= ../shared/conformance
+BENCH ?= ../shared/bench
 
-.PHONY: setup check build test
+.PHONY: setup payloads check build demo test bench conformance deny
 
 # Debian packages, only when one is missing: a second run asks nothing of the network.
 setup:
 	@missing=$$(for package in $(PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || echo $$package; done); \
+	command -v npm > /dev/null || missing="$$missing npm"; \
 	if [ -n "$$missing" ]; then \
 	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+
+# GitHub's own example payloads, which the tests deliver.
+payloads: setup
+	@test -f target/payloads/package/package.json || { mkdir -p target/payloads && cd target/payloads && \
+	  npm pack --silent @octokit/webhooks-examples@7 && tar -xzf octokit-webhooks-examples-*.tgz; }
 
 check: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 build: setup
-	cargo build --release --locked
+	cargo build --release --locked --bins --examples
 
-test: check
-	cargo test --workspace --locked
+demo: build
+	sh examples/demo.sh
+
+# The tests of the whole run the released program.
+test: check payloads build
+	SLIPWAY_BIN=$(CURDIR)/target/release/slipway cargo test --workspace --locked
+
+bench: build
+	sh examples/bench.sh
+
+# Compares builds with those that BuildKit made: same verdict, same files.
+conformance: build
+	sh examples/conformance.sh $(CONFORMANCE)
+
+# Licences, advisories and sources of the dependencies.
+deny:
+	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
+	cargo deny check

@@ -18,7 +18,7 @@ stop() { [ -z "$PIDS" ] || kill $PIDS 2>/dev/null || true; wait 2>/dev/null || t
 trap stop EXIT
 trap 'exit 1' INT TERM
 
-rm -rf "$DEMO" 2>/dev/null || "$BIN/slipway" --version >/dev/null
+rm -rf "$DEMO" 2>/dev/null || DEMO=$DEMO.$$
 mkdir -p "$DEMO/data" "$DEMO/git"
 
 say "slipway serve: webhooks on $HUB, registry on $REGISTRY"
