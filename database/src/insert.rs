@@ -219,12 +219,7 @@ async fn unmark(
     (mark, end): (&'static str, End),
 ) -> Result<(), Error> {
     let text = format!("UPDATE pushes SET {mark} = FALSE WHERE repository = $1 AND git_ref = $2 AND sequence = $3");
-    sql("ordering pushes", text)
-        .bind(repository)
-        .bind(&push.git_ref)
-        .bind(end.sequence)
-        .run(transaction.on())
-        .await?;
+    sql("ordering pushes", text).bind(repository).bind(&push.git_ref).bind(end.sequence).run(transaction.on()).await?;
     Ok(())
 }
 
@@ -268,7 +263,7 @@ async fn insert_build(
 ) -> Result<BuildId, Error> {
     let id = BuildId::at(transaction.now_ms);
     let number = count(transaction, (&request.repository, ""), 1).await?;
-    let (spec, is_serial) = (&request.spec, request.spec.options.policy == Policy::Serial);
+    let (spec, is_serial) = (&request.spec.with_number(number), request.spec.options.policy == Policy::Serial);
     let lane = match is_serial {
         true => format!("serial {} {}", request.repository, request.rule),
         false => format!("parallel {}", request.repository),

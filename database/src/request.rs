@@ -86,6 +86,10 @@ pub struct BuildOptions {
     pub no_cache_stages: Vec<String>,
     /// Whether what only the operator may allow is allowed (`RUN --network=host`).
     pub trusted: bool,
+    /// What was changed or left out when the request was made, a sentence each.
+    pub warnings: Vec<String>,
+    /// Why somebody wanted the build, in their words.
+    pub reason: Option<String>,
 }
 
 /// Which pushes need not be built.

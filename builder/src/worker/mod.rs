@@ -125,6 +125,8 @@ impl Attempt<'_> {
         let spec = &self.claim.build.request.spec;
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
         let tree = self.fetch(spec)?;
+        // What the rules say of the commit could not be said before it was known.
+        let spec = &spec.with_commit(tree.id());
         let request = self.request(spec, tree)?;
         crate::build(&request, self.services, self.recorder, self.cancel)
     }
