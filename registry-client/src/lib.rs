@@ -20,7 +20,7 @@ pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
 pub use error::Error;
 pub use platform::{Platform, PlatformError};
-pub use pull::Resolved;
+pub use pull::{Known, Resolved};
 pub use push::BlobSource;
 pub use reference::{Reference, ReferenceError};
 
