@@ -22,6 +22,7 @@ const MAX_ERROR: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Transport {
     http: reqwest::Client,
+    user_agent: String,
     credentials: Credentials,
     /// `Authorization` values by registry and scope.
     tokens: Arc<Mutex<HashMap<(String, String), String>>>,
@@ -70,16 +71,18 @@ impl Request {
 impl Transport {
     /// Sets up the HTTP client.
     pub fn new(credentials: Credentials, user_agent: &str) -> Result<Self, Error> {
-        // A second installation only says that the first one is there.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(user_agent)
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(60))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(Error::Setup)?;
-        Ok(Transport { http, credentials, tokens: Arc::default() })
+        let http = builder(user_agent).build().map_err(Error::Setup)?;
+        Ok(Transport { http, user_agent: user_agent.to_owned(), credentials, tokens: Arc::default() })
+    }
+
+    /// Returns the client that all requests are sent with.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Returns what the client calls itself.
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
     }
 
     /// Sends `request` for `reference`; passing faults are tried again, a 401 is answered once.
@@ -175,6 +178,17 @@ impl Transport {
         }
         Err(Error::document(reference.registry(), "it redirects too often"))
     }
+}
+
+/// Returns how every HTTP client of slipway is set up.
+pub fn builder(user_agent: &str) -> reqwest::ClientBuilder {
+    // A second installation only says that the first one is there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(user_agent)
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(Duration::from_secs(60))
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 /// Refuses to be sent from a remote registry to this machine or to link-local addresses (REG-20).

@@ -130,9 +130,16 @@ fn request(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Result<Req
             step_timeout: STEP_TIMEOUT,
             secrets,
             ssh: BTreeMap::new(),
+            fetching: builder::source::Fetching { mirrors: data.join("git/added"), settings: fetch_settings(cancel) },
         },
         order: Box::new(Unordered),
     })
+}
+
+/// Whoever builds by hand could connect to any address anyway.
+fn fetch_settings(cancel: &Cancel) -> FetchSettings {
+    let reach = registry_client::Reach::Anywhere;
+    FetchSettings { credentials: None, timeout: FETCH_TIMEOUT, cancel: cancel.clone(), reach }
 }
 
 fn now() -> i64 {
@@ -147,7 +154,7 @@ struct Found {
 }
 
 fn find_context(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Result<Found, String> {
-    match GitContext::parse(&arguments.context) {
+    match GitContext::parse(&arguments.context).map_err(|error| chain(&error))? {
         Some(git) => from_git(arguments, &git, data, cancel),
         None => from_directory(arguments, data),
     }
@@ -156,7 +163,7 @@ fn find_context(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Resul
 fn from_git(arguments: &Arguments, git: &GitContext, data: &DataDir, cancel: &Cancel) -> Result<Found, String> {
     let mirror = Mirror::open(&data.join("git"), &git.url).map_err(|error| chain(&error))?;
     let wanted = Wanted::Ref(git.reference.clone().unwrap_or_else(|| "HEAD".to_owned()));
-    let settings = FetchSettings { credentials: None, timeout: FETCH_TIMEOUT, cancel: cancel.clone() };
+    let settings = fetch_settings(cancel);
     let commit = mirror.fetch(&wanted, &settings).map_err(|error| chain(&error))?;
     let tree = CommitTree::open(&mirror, &commit, &git.subdir).map_err(|error| chain(&error))?;
     let name = arguments.file.clone().unwrap_or_else(|| "Dockerfile".to_owned());

@@ -5,11 +5,14 @@ mod copy;
 mod key;
 mod layer;
 mod materials;
+mod missing;
 mod mount;
 mod pack;
+mod places;
 mod promise;
 mod run;
 mod stage;
+mod web;
 
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
@@ -39,6 +42,8 @@ pub struct Options {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Sockets of ssh agents by id.
     pub ssh: BTreeMap<String, std::path::PathBuf>,
+    /// How repositories and files are fetched that the Dockerfile names by URL.
+    pub fetching: crate::source::Fetching,
 }
 
 /// The layers that a stage ends with, base layers first.
@@ -87,6 +92,7 @@ impl<'a> Execution<'a> {
 
     /// Executes all stages and returns the layers of the target; every layer is settled then.
     pub fn run(&self) -> Result<Arc<StageLayers>, Error> {
+        missing::check(self)?;
         std::thread::scope(|scope| {
             for index in 0..self.plan.stages.len() {
                 scope.spawn(move || {

@@ -5,6 +5,7 @@ use super::url::{check, without_credentials};
 use git2::{
     AutotagOption, Cred, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, RemoteCallbacks, Repository,
 };
+use registry_client::Reach;
 use runtime::Cancel;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ pub struct FetchSettings {
     pub timeout: Duration,
     /// Ends it before.
     pub cancel: Cancel,
+    /// What may be connected to.
+    pub reach: Reach,
 }
 
 /// A bare repository that keeps what was fetched.
@@ -104,6 +107,9 @@ impl Mirror {
             && has_commit(&self.repository()?, &id)
         {
             return Ok(id);
+        }
+        if settings.reach == Reach::PublicOnly {
+            super::url::check_public(&self.url)?;
         }
         let _held = self.lock(&settings.cancel, settings.timeout)?;
         let (sender, receiver) = channel();
@@ -217,21 +223,46 @@ impl Fetch<'_> {
     }
 
     fn reference(&self, name: &str) -> Result<CommitId, SourceError> {
-        let heads = self.heads()?;
         let candidates =
             [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}"), format!("refs/{name}")];
-        let found = candidates.iter().find_map(|wanted| heads.iter().find(|(known, _)| known == wanted));
-        if let Some((full, _)) = found {
+        let found = match self.settings.reach {
+            Reach::Anywhere => {
+                let heads = self.heads()?;
+                candidates.iter().find(|wanted| heads.iter().any(|(known, _)| known == *wanted))
+            }
+            // Asking for all refs follows redirects, asking for one does not: each is tried.
+            Reach::PublicOnly => None,
+        };
+        if let Some(full) = found {
             self.download(&format!("+{full}:refs/slipway/{full}"), 1)?;
-            let local = self.repository.find_reference(&format!("refs/slipway/{full}"));
-            // An annotated tag is an object of its own, which names the commit.
-            let commit = local.and_then(|local| local.peel_to_commit()).map_err(|error| self.failed(error))?;
-            return Ok(CommitId(commit.id().to_string()));
+            return self.downloaded(full);
+        }
+        let full_names = candidates.iter().filter(|name| *name == "HEAD" || name.starts_with("refs/"));
+        for full in full_names.filter(|_| self.settings.reach == Reach::PublicOnly) {
+            // What an earlier fetch left must not stand in for what the server no longer has.
+            if let Ok(mut old) = self.repository.find_reference(&format!("refs/slipway/{full}")) {
+                old.delete().map_err(|error| self.failed(error))?;
+            }
+            match self.download(&format!("+{full}:refs/slipway/{full}"), 1) {
+                Ok(()) if self.repository.find_reference(&format!("refs/slipway/{full}")).is_ok() => {
+                    return self.downloaded(full);
+                }
+                Ok(()) | Err(SourceError::Fetch { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         match CommitId::parse(name) {
             Some(id) => self.commit(&id, None).map(|()| id),
             None => Err(SourceError::RefNotFound { url: self.mirror.shown(), wanted: name.to_owned() }),
         }
+    }
+
+    /// Returns the commit that a ref names which was just fetched.
+    fn downloaded(&self, full: &str) -> Result<CommitId, SourceError> {
+        let local = self.repository.find_reference(&format!("refs/slipway/{full}"));
+        // An annotated tag is an object of its own, which names the commit.
+        let commit = local.and_then(|local| local.peel_to_commit()).map_err(|error| self.failed(error))?;
+        Ok(CommitId(commit.id().to_string()))
     }
 
     /// Returns the refs that the server shows.
@@ -253,6 +284,10 @@ impl Fetch<'_> {
             .update_fetchhead(false)
             .depth(depth);
         options.proxy_options(proxy());
+        if self.settings.reach == Reach::PublicOnly {
+            // The address of the URL was checked; where it redirects to was not.
+            options.follow_redirects(git2::RemoteRedirect::None);
+        }
         remote.fetch(&[refspec], Some(&mut options), None).map_err(|error| self.failed(error))
     }
 
