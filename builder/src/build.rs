@@ -7,6 +7,7 @@ use crate::execute::{Execution, Materials, Options};
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Image};
+use crate::trace::{Trace, Work};
 use crate::{Error, Services, dockerfile};
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
@@ -40,6 +41,8 @@ pub struct Request {
     pub options: Options,
     /// Decides which names may move when the image is pushed.
     pub order: Box<dyn TagOrder + Send>,
+    /// Takes note of where the time goes.
+    pub trace: Trace,
 }
 
 /// What a build came to.
@@ -75,7 +78,7 @@ fn build_parsed(
     cancel: &Cancel,
 ) -> Result<Built, Error> {
     observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-    let materials = Materials::new(services, &request.attempt, cancel.clone());
+    let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
     let (plan, sources) = prepare(request, services)?;
     plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
     observer.observe(Event::Planned(&summaries(&plan)));
@@ -110,23 +113,14 @@ fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sourc
             plan::Planned::Ready(plan) => return Ok((*plan, sources)),
             plan::Planned::Needs(needed) => needed,
         };
-        let resolving =
-            needed.iter().map(|image| crate::resolve::image(&services.client, &image.name, &image.platform));
-        let resolved: Vec<_> = services.tokio.block_on(join_in_order(resolving));
-        for (image, resolved) in needed.iter().zip(resolved) {
+        let _span = request.trace.span(Work::Resolve, "base images");
+        let wanted = needed.iter().map(|image| (image.name.clone(), image.platform.clone()));
+        for (image, resolved) in needed.iter().zip(crate::resolve::images(services, wanted)) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
             images.insert(image.name.clone(), resolved.config.clone(), resolved.platform_mismatch);
             sources.add_image(&image.name, resolved);
         }
     }
-}
-
-async fn join_in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut results = Vec::new();
-    for future in futures {
-        results.push(future.await);
-    }
-    results
 }
 
 fn execute(
@@ -142,16 +136,22 @@ fn execute(
         pushed_to: request.tags.first().filter(|_| request.push),
     };
     let (uploads, receiver) = Uploads::new();
-    let layers = std::thread::scope(|scope| {
+    let image = std::thread::scope(|scope| {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
             uploads.start((&receiver, materials), &request.tags, scope);
         }
-        let on_layer = |layer| uploads.add(layer);
-        Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer)).run()
+        let on_layer = |layer, novelty| uploads.add(layer, novelty);
+        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer));
+        let layers = execution.run()?;
+        let image = result::assemble(plan, (sources, materials), &layers, request.options.now)?;
+        if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {
+            uploads.start_known();
+        }
+        Ok(image)
     })?;
     uploads.result()?;
-    result::assemble(plan, (sources, materials), &layers, request.options.now)
+    Ok(image)
 }
 
 fn summaries(plan: &Plan) -> Vec<StepSummary> {

@@ -20,6 +20,7 @@ mod push;
 mod resolve;
 mod result;
 pub mod source;
+pub mod trace;
 pub mod tree;
 pub mod view;
 pub mod worker;

@@ -112,7 +112,7 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             check(&url, download.reach)?;
             let http = match download.reach {
-                Reach::Anywhere => self.transport.http(),
+                Reach::Anywhere => self.transport.http(url.scheme())?,
                 Reach::PublicOnly => public_only(self.transport.user_agent())?,
             };
             let mut request = http.get(url.clone());
@@ -237,7 +237,7 @@ fn public_only(user_agent: &str) -> Result<&'static reqwest::Client, Error> {
         return Ok(client);
     }
     let client =
-        crate::transport::builder(user_agent).dns_resolver(Arc::new(PublicNames)).build().map_err(Error::Setup)?;
+        crate::transport::client(user_agent).dns_resolver(Arc::new(PublicNames)).build().map_err(Error::Setup)?;
     Ok(CLIENT.get_or_init(|| client))
 }
 

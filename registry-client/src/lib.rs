@@ -22,7 +22,7 @@ pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, Ima
 pub use download::{Download, Downloaded, Reach, is_public};
 pub use error::Error;
 pub use platform::{Platform, PlatformError};
-pub use pull::Resolved;
+pub use pull::{Known, Resolved};
 pub use push::BlobSource;
 pub use reference::{Reference, ReferenceError};
 

@@ -4,10 +4,10 @@ use super::{Committed, Execution, Layer, stage::Progress, store_error};
 use crate::Error;
 use crate::copy::{Content, Planned};
 use crate::event::Event;
-use crate::layer::{LayerWriter, Packed};
+use crate::layer::{Compression, LayerWriter, Packed};
 use crate::plan::Step;
 use image_store::{BlobWriter, Store};
-use registry_client::{Descriptor, media_type};
+use registry_client::Descriptor;
 use runtime::tar::{self, EntryKind};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -22,7 +22,7 @@ pub type Open<'o> = dyn FnMut(usize, &[u8]) -> io::Result<Box<dyn Read + Send>> 
 /// Starts a layer in `store`.
 pub fn begin(store: &Store) -> Result<StoreLayer, Error> {
     let blob = store.writer().map_err(|error| store_error("writing a layer".into(), error))?;
-    Ok(LayerWriter::new(blob))
+    Ok(LayerWriter::new(blob, Compression::Gzip))
 }
 
 /// Settles a layer whose tar has been written: blob and index.
@@ -32,7 +32,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
     let written = blob.commit().map_err(|error| store_error("storing a layer".into(), error))?;
     let committed = Committed {
         diff_id: packed.diff_id,
-        descriptor: Descriptor::new(media_type::OCI_LAYER_GZIP, written.digest, written.size),
+        descriptor: Descriptor::new(Compression::Gzip.media_type(), written.digest, written.size),
         empty: packed.index.is_empty(),
         origin: None,
     };
@@ -43,7 +43,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
 /// Settles the layer of a step; keeps it for later builds and tells the observer.
 pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer: StoreLayer) -> Result<(), Error> {
     let committed = settle(execution, writer)?;
-    execution.cache.store(&layer.key, &committed, execution.materials)?;
+    execution.settle(&layer.key, &committed);
     execution.observer.observe(Event::Layer {
         step: step.number,
         digest: &committed.descriptor.digest,

@@ -9,6 +9,7 @@ use crate::context::{Context, NamedContext};
 use crate::event::{Event, Observer, Phase};
 use crate::execute::Options;
 use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
+use crate::trace::{Trace, Work};
 use crate::{Built, Error, Request, Services};
 use database::{BuildSpec, Claim, Outcome, PushedImage, Reason};
 pub use identity::name;
@@ -92,7 +93,10 @@ fn attempt(services: &Services, settings: &Settings, claim: Claim) {
     let claim = Arc::new(claim);
     let recorder = Recorder::start(services, claim.clone(), cancel.clone());
     let watch = watch::Watch::start(services, claim.clone(), (cancel.clone(), settings.build_timeout));
-    let result = Attempt { services, settings, claim: &claim, recorder: &recorder, cancel: &cancel }.run();
+    let trace = Trace::default();
+    let result =
+        Attempt { services, settings, claim: &claim, recorder: &recorder, cancel: &cancel, trace: &trace }.run();
+    recorder.say(&format!("{}\n", trace.summary()));
     if let Err(error) = &result
         && error.code() != "cancelled"
     {
@@ -118,6 +122,7 @@ struct Attempt<'a> {
     claim: &'a Arc<Claim>,
     recorder: &'a Recorder,
     cancel: &'a Cancel,
+    trace: &'a Trace,
 }
 
 impl Attempt<'_> {
@@ -130,6 +135,7 @@ impl Attempt<'_> {
     }
 
     fn fetch(&self, spec: &BuildSpec) -> Result<CommitTree, Error> {
+        let _span = self.trace.span(Work::Fetch, "the commit");
         let settings = self.settings;
         let mirror = Mirror::open(&settings.git_dir, &spec.clone_url).map_err(source_error)?;
         let wanted = match &spec.commit {
@@ -190,6 +196,7 @@ impl Attempt<'_> {
                 fetching: self.fetching(),
             },
             order: Box::new(order::InDatabase::new(self.services, self.claim.clone())),
+            trace: self.trace.clone(),
         })
     }
 }
