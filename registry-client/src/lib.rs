@@ -6,6 +6,7 @@
 mod auth;
 mod digest;
 mod document;
+mod download;
 mod error;
 pub mod media_type;
 mod platform;
@@ -18,6 +19,7 @@ pub use auth::Credentials;
 
 pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
+pub use download::{Download, Downloaded, Reach, is_public};
 pub use error::Error;
 pub use platform::{Platform, PlatformError};
 pub use pull::{Known, Resolved};

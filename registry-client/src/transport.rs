@@ -85,8 +85,13 @@ impl Transport {
         Ok(Transport { plain, secure: Arc::default(), user_agent, credentials, tokens: Arc::default() })
     }
 
+    /// Returns what the client calls itself.
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
     /// Returns the client for addresses with `scheme`.
-    fn http(&self, scheme: &str) -> Result<&reqwest::Client, Error> {
+    pub fn http(&self, scheme: &str) -> Result<&reqwest::Client, Error> {
         if scheme == "http" {
             return Ok(&self.plain);
         }
@@ -140,7 +145,8 @@ impl Transport {
             Challenge::Basic => auth::basic(&login.ok_or_else(denied)?),
             Challenge::Bearer { realm, service } => {
                 let registry = (reference.registry(), reference.is_loopback());
-                auth::token(self.http(scheme_of(&realm))?, registry, (&realm, service.as_deref(), &scope), login).await?
+                auth::token(self.http(scheme_of(&realm))?, registry, (&realm, service.as_deref(), &scope), login)
+                    .await?
             }
         };
         let response = self.send_following(reference, request, Some(&authorization)).await?;
@@ -191,7 +197,7 @@ impl Transport {
     }
 }
 
-fn client(user_agent: &str) -> reqwest::ClientBuilder {
+pub fn client(user_agent: &str) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(user_agent)
         .connect_timeout(CONNECT_TIMEOUT)

@@ -115,11 +115,7 @@ fn keep(services: &Services, request: &Request, built: &builder::Built) -> Resul
     Ok(())
 }
 
-fn request(
-    arguments: &Arguments,
-    data: &DataDir,
-    (cancel, trace): (&Cancel, &Trace),
-) -> Result<Request, String> {
+fn request(arguments: &Arguments, data: &DataDir, (cancel, trace): (&Cancel, &Trace)) -> Result<Request, String> {
     let fetching = trace.span(Work::Fetch, &arguments.context);
     let found = find_context(arguments, data, cancel)?;
     drop(fetching);
@@ -151,10 +147,17 @@ fn request(
             step_timeout: STEP_TIMEOUT,
             secrets,
             ssh: BTreeMap::new(),
+            fetching: builder::source::Fetching { mirrors: data.join("git/added"), settings: fetch_settings(cancel) },
         },
         order: Box::new(Unordered),
         trace: trace.clone(),
     })
+}
+
+/// Whoever builds by hand could connect to any address anyway.
+fn fetch_settings(cancel: &Cancel) -> FetchSettings {
+    let reach = registry_client::Reach::Anywhere;
+    FetchSettings { credentials: None, timeout: FETCH_TIMEOUT, cancel: cancel.clone(), reach }
 }
 
 fn now() -> i64 {
@@ -169,7 +172,7 @@ struct Found {
 }
 
 fn find_context(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Result<Found, String> {
-    match GitContext::parse(&arguments.context) {
+    match GitContext::parse(&arguments.context).map_err(|error| chain(&error))? {
         Some(git) => from_git(arguments, &git, data, cancel),
         None => from_directory(arguments, data),
     }
@@ -178,7 +181,7 @@ fn find_context(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Resul
 fn from_git(arguments: &Arguments, git: &GitContext, data: &DataDir, cancel: &Cancel) -> Result<Found, String> {
     let mirror = Mirror::open(&data.join("git"), &git.url).map_err(|error| chain(&error))?;
     let wanted = Wanted::Ref(git.reference.clone().unwrap_or_else(|| "HEAD".to_owned()));
-    let settings = FetchSettings { credentials: None, timeout: FETCH_TIMEOUT, cancel: cancel.clone() };
+    let settings = fetch_settings(cancel);
     let commit = mirror.fetch(&wanted, &settings).map_err(|error| chain(&error))?;
     let tree = CommitTree::open(&mirror, &commit, &git.subdir).map_err(|error| chain(&error))?;
     let name = arguments.file.clone().unwrap_or_else(|| "Dockerfile".to_owned());

@@ -5,12 +5,15 @@ mod copy;
 mod key;
 mod layer;
 mod materials;
+mod missing;
 mod mount;
 mod pack;
+mod places;
 mod promise;
 mod run;
 mod slots;
 mod stage;
+mod web;
 
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
@@ -46,6 +49,8 @@ pub struct Options {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Sockets of ssh agents by id.
     pub ssh: BTreeMap<String, std::path::PathBuf>,
+    /// How repositories and files are fetched that the Dockerfile names by URL.
+    pub fetching: crate::source::Fetching,
 }
 
 /// The layers that a stage ends with, base layers first.
@@ -122,6 +127,7 @@ impl<'a> Execution<'a> {
 
     /// Executes all stages and returns the layers of the target; every layer is settled then.
     pub fn run(&self) -> Result<Arc<StageLayers>, Error> {
+        missing::check(self)?;
         let (sender, arriving) = channel();
         *self.settling.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         std::thread::scope(|beside| {

@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// A layer that is being written into the store.
 pub type StoreLayer = LayerWriter<BlobWriter>;
 
-/// Opens a file of the source.
-pub type Open<'o> = dyn FnMut(&[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
+/// Opens a file, given the number of its place and its path there.
+pub type Open<'o> = dyn FnMut(usize, &[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
 
 /// Starts a layer in `store`.
 pub fn begin(store: &Store) -> Result<StoreLayer, Error> {
@@ -74,7 +74,7 @@ pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[Planned], open:
             Content::None if archives && matches!(entry.kind, EntryKind::HardLink { .. }) => {}
             Content::None => writer.bare(entry)?,
             Content::Inline(bytes) => writer.entry(entry, &mut bytes.as_slice())?,
-            Content::Source(path) => writer.entry(entry, &mut open(path)?)?,
+            Content::Source { place, path } => writer.entry(entry, &mut open(*place, path)?)?,
             Content::Archived { .. } => {}
         }
     }
@@ -86,7 +86,7 @@ pub fn streamed(layer: &mut StoreLayer, planned: &[Planned], mut contents: impl 
     let mut writer = tar::Writer::new(layer);
     for Planned { entry, content } in planned {
         match content {
-            Content::Source(_) => writer.entry(entry, &mut contents)?,
+            Content::Source { .. } => writer.entry(entry, &mut contents)?,
             Content::Inline(bytes) => writer.entry(entry, &mut bytes.as_slice())?,
             _ => writer.bare(entry)?,
         }

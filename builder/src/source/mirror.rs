@@ -5,6 +5,7 @@ use super::url::{check, without_credentials};
 use git2::{
     AutotagOption, Cred, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, RemoteCallbacks, Repository,
 };
+use registry_client::Reach;
 use runtime::Cancel;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ pub struct FetchSettings {
     pub timeout: Duration,
     /// Ends it before.
     pub cancel: Cancel,
+    /// What may be connected to.
+    pub reach: Reach,
 }
 
 /// A bare repository that keeps what was fetched.
@@ -104,6 +107,9 @@ impl Mirror {
             && has_commit(&self.repository()?, &id)
         {
             return Ok(id);
+        }
+        if settings.reach == Reach::PublicOnly {
+            super::url::check_public(&self.url)?;
         }
         let _held = self.lock(&settings.cancel, settings.timeout)?;
         let (sender, receiver) = channel();
@@ -216,8 +222,41 @@ impl Fetch<'_> {
         }
     }
 
-    /// Finds what a name means and fetches it over the same connection, unless it is here already.
     fn reference(&self, name: &str) -> Result<CommitId, SourceError> {
+        match self.settings.reach {
+            Reach::Anywhere => self.announced(name),
+            // Asking for all refs follows redirects, asking for one does not.
+            Reach::PublicOnly => self.guessed(name),
+        }
+    }
+
+    /// Fetches the first of the refs that a name may mean and that the server has.
+    fn guessed(&self, name: &str) -> Result<CommitId, SourceError> {
+        let candidates =
+            [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}"), format!("refs/{name}")];
+        for full in candidates.iter().filter(|name| *name == "HEAD" || name.starts_with("refs/")) {
+            let local = format!("refs/slipway/{full}");
+            // What an earlier fetch left must not stand in for what the server no longer has.
+            if let Ok(mut old) = self.repository.find_reference(&local) {
+                old.delete().map_err(|error| self.failed(error))?;
+            }
+            match self.download(&format!("+{full}:{local}"), 1) {
+                Ok(()) | Err(SourceError::Fetch { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            let fetched = self.repository.refname_to_id(&local).ok().and_then(|id| self.commit_of(id));
+            if let Some(commit) = fetched {
+                return Ok(commit);
+            }
+        }
+        match CommitId::parse(name) {
+            Some(id) => self.commit(&id, None).map(|()| id),
+            None => Err(SourceError::RefNotFound { url: self.mirror.shown(), wanted: name.to_owned() }),
+        }
+    }
+
+    /// Finds what a name means and fetches it over the same connection, unless it is here already.
+    fn announced(&self, name: &str) -> Result<CommitId, SourceError> {
         let mut remote = self.remote()?;
         let mut connection = remote
             .connect_auth(Direction::Fetch, Some(self.callbacks()), Some(proxy()))
@@ -263,6 +302,10 @@ impl Fetch<'_> {
             .update_fetchhead(false)
             .depth(depth);
         options.proxy_options(proxy());
+        if self.settings.reach == Reach::PublicOnly {
+            // The address of the URL was checked; where it redirects to was not.
+            options.follow_redirects(git2::RemoteRedirect::None);
+        }
         remote.fetch(&[refspec], Some(&mut options), None).map_err(|error| self.failed(error))
     }
 

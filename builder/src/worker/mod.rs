@@ -8,13 +8,13 @@ mod watch;
 use crate::context::{Context, NamedContext};
 use crate::event::{Event, Observer, Phase};
 use crate::execute::Options;
-use crate::source::{CommitTree, FetchSettings, Mirror, SourceError, Wanted};
+use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
 use crate::trace::{Trace, Work};
 use crate::{Built, Error, Request, Services};
 use database::{BuildSpec, Claim, Outcome, PushedImage, Reason};
 pub use identity::name;
 use recorder::Recorder;
-use registry_client::{Fault, Platform, Reference};
+use registry_client::{Fault, Platform, Reach, Reference};
 use runtime::Cancel;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -147,11 +147,24 @@ impl Attempt<'_> {
             credentials: host.and_then(|host| settings.git_credentials.get(&host).cloned()),
             timeout: settings.build_timeout,
             cancel: self.cancel.clone(),
+            reach: Reach::Anywhere,
         };
         let commit = mirror.fetch(&wanted, &fetch).map_err(source_error)?;
         let tree = CommitTree::open(&mirror, &commit, "").map_err(source_error)?;
         self.recorder.observe(Event::Commit { id: commit.as_str(), message: tree.message() });
         Ok(tree)
+    }
+
+    /// Returns how `ADD` fetches: public addresses only, into mirrors that no other repository reads.
+    fn fetching(&self) -> Fetching {
+        let repository = blake3::hash(self.claim.build.request.repository.as_bytes()).to_hex();
+        let settings = FetchSettings {
+            credentials: None,
+            timeout: self.settings.build_timeout,
+            cancel: self.cancel.clone(),
+            reach: Reach::PublicOnly,
+        };
+        Fetching { mirrors: self.settings.git_dir.join("added").join(&repository[..32]), settings }
     }
 
     fn request(&self, spec: &BuildSpec, root: CommitTree) -> Result<Request, Error> {
@@ -180,6 +193,7 @@ impl Attempt<'_> {
                 step_timeout: self.settings.step_timeout,
                 secrets: BTreeMap::new(),
                 ssh: BTreeMap::new(),
+                fetching: self.fetching(),
             },
             order: Box::new(order::InDatabase::new(self.services, self.claim.clone())),
             trace: self.trace.clone(),
