@@ -19,6 +19,7 @@ use crate::Error;
 use crate::cache::Cache;
 use crate::context::Sources;
 use crate::event::Observer;
+use crate::mask::Masks;
 use crate::plan::Plan;
 use promise::Promise;
 use runtime::Cancel;
@@ -66,6 +67,8 @@ pub struct Execution<'a> {
     pub options: &'a Options,
     /// Called with each layer of the result as soon as it is known, before it is packed.
     pub on_layer: &'a (dyn Fn(Arc<Layer>) + Sync),
+    /// Hides the build's secrets in what its steps print.
+    pub masks: Masks,
     results: Vec<Promise<Result<Arc<StageLayers>, Error>>>,
     in_flight: Mutex<HashMap<String, Arc<Layer>>>,
     first_error: Mutex<Option<Error>>,
@@ -81,8 +84,9 @@ impl<'a> Execution<'a> {
         (observer, on_layer): (&'a dyn Observer, &'a (dyn Fn(Arc<Layer>) + Sync)),
     ) -> Self {
         let results = plan.stages.iter().map(|_| Promise::new()).collect();
+        let masks = Masks::new(options.secrets.values().map(Vec::as_slice));
         let (in_flight, first_error) = Default::default();
-        Execution { plan, sources, materials, cache, observer, options, on_layer, results, in_flight, first_error }
+        Execution { plan, sources, materials, cache, observer, options, on_layer, masks, results, in_flight, first_error }
     }
 
     /// Executes all stages and returns the layers of the target; every layer is settled then.

@@ -1,11 +1,13 @@
 //! Where commits and directories come from: bare mirrors, trees read without a checkout, local directories.
 
+mod changes;
 mod commit;
 mod directory;
 mod find;
 mod mirror;
 mod url;
 
+pub use changes::{Change, MAX_CHANGES};
 pub use commit::CommitTree;
 pub use directory::Directory;
 pub use find::{find_dockerfile, find_ignore, parse_ignore};
