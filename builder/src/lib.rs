@@ -14,6 +14,8 @@ pub mod execute;
 pub mod ignore;
 mod key;
 pub mod layer;
+mod limit;
+pub mod mask;
 mod pattern;
 pub mod plan;
 mod push;
@@ -25,7 +27,7 @@ pub mod tree;
 pub mod view;
 pub mod worker;
 
-pub use build::{Built, DockerfileText, Request, build};
+pub use build::{Built, DockerfileText, Prepared, Request, build};
 pub use error::{Error, FailedStep};
 pub use push::{TagOrder, Unordered};
 pub use result::Image;
