@@ -4,10 +4,15 @@
 // A test that cannot go on panics: that is how it says so. clippy's own exception covers only functions marked as tests.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod architecture;
 mod by_hand;
+mod commands;
 mod crash;
+mod forges;
 mod hooks;
+mod hostile;
+mod http;
 mod push;
 mod registries;
 mod statuses;

@@ -4,9 +4,11 @@ use crate::cache::Cache;
 use crate::context::{NamedContext, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
 use crate::execute::{Execution, Materials, Options};
+use crate::key::KeyBuilder;
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Image};
+use crate::trace::{Trace, Work};
 use crate::{Error, Services, dockerfile};
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
@@ -40,6 +42,8 @@ pub struct Request {
     pub options: Options,
     /// Decides which names may move when the image is pushed.
     pub order: Box<dyn TagOrder + Send>,
+    /// Takes note of where the time goes.
+    pub trace: Trace,
 }
 
 /// What a build came to.
@@ -64,33 +68,67 @@ pub struct DockerfileText {
 
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
 pub fn build(request: &Request, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
-    let file = &request.dockerfile;
-    build_parsed(request, services, observer, cancel).map_err(|error| with_snippet(error, file))
+    Prepared::new(request, services, observer)?.build(services, observer, cancel)
 }
 
-fn build_parsed(
-    request: &Request,
-    services: &Services,
-    observer: &dyn Observer,
-    cancel: &Cancel,
-) -> Result<Built, Error> {
-    observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-    let materials = Materials::new(services, &request.attempt, cancel.clone());
-    let (plan, sources) = prepare(request, services)?;
-    plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
-    observer.observe(Event::Planned(&summaries(&plan)));
-    observer.observe(Event::Phase(Phase::Building, "executing the steps"));
-    let image = execute(request, services, (&plan, &sources, &materials), observer)?;
-    if cancel.is_cancelled() {
-        return Err(Error::cancelled());
+/// A build whose steps are known, none of which was executed.
+pub struct Prepared<'r> {
+    request: &'r Request,
+    plan: Plan,
+    sources: Sources<'r>,
+}
+
+impl<'r> Prepared<'r> {
+    /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
+    pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
+        observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
+        let prepared = prepare(request, services).map_err(|error| with_snippet(error, &request.dockerfile));
+        prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
-    let mut pushed = Vec::new();
-    if request.push {
-        observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
-        pushed = push::manifest(&materials, &image, &request.tags, request.order.as_ref())?;
+
+    /// Returns the plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
-    let superseded = request.push && pushed.len() < request.tags.len();
-    Ok(Built { image, pushed, superseded })
+
+    /// Returns the key of everything that the image is made from besides the context's files.
+    pub fn inputs_key(&self) -> Result<String, Error> {
+        let request = self.request;
+        let mut key = KeyBuilder::new("inputs.1");
+        key.field(&request.dockerfile.text).text(&format!("{:?}", request.context.ignore));
+        key.text(request.target.as_deref().unwrap_or("")).text(&request.platform.to_string());
+        key.list(request.build_args.iter().map(|(name, value)| format!("{name}={value}")));
+        key.list(request.labels.iter().map(|(name, value)| format!("{name}={value}")));
+        key.list(request.options.secrets.keys());
+        for name in self.plan.images() {
+            key.text(name).text(&self.sources.image(name)?.reference.to_string());
+        }
+        Ok(key.finish())
+    }
+
+    /// Executes the steps, puts the image together and pushes it if that is asked for.
+    pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+        self.execute(services, observer, cancel).map_err(|error| with_snippet(error, &self.request.dockerfile))
+    }
+
+    fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+        let (request, plan) = (self.request, &self.plan);
+        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
+        plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
+        observer.observe(Event::Planned(&summaries(plan)));
+        observer.observe(Event::Phase(Phase::Building, "executing the steps"));
+        let image = execute(request, services, (plan, &self.sources, &materials), observer)?;
+        if cancel.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let mut pushed = Vec::new();
+        if request.push {
+            observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
+            pushed = push::manifest(&materials, &image, &request.tags, request.order.as_ref())?;
+        }
+        let superseded = request.push && pushed.len() < request.tags.len();
+        Ok(Built { image, pushed, superseded })
+    }
 }
 
 /// Parses, resolves base images and plans; `ONBUILD` triggers of a base may ask for further images.
@@ -110,23 +148,14 @@ fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sourc
             plan::Planned::Ready(plan) => return Ok((*plan, sources)),
             plan::Planned::Needs(needed) => needed,
         };
-        let resolving =
-            needed.iter().map(|image| crate::resolve::image(&services.client, &image.name, &image.platform));
-        let resolved: Vec<_> = services.tokio.block_on(join_in_order(resolving));
-        for (image, resolved) in needed.iter().zip(resolved) {
+        let _span = request.trace.span(Work::Resolve, "base images");
+        let wanted = needed.iter().map(|image| (image.name.clone(), image.platform.clone()));
+        for (image, resolved) in needed.iter().zip(crate::resolve::images(services, wanted)) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
             images.insert(image.name.clone(), resolved.config.clone(), resolved.platform_mismatch);
             sources.add_image(&image.name, resolved);
         }
     }
-}
-
-async fn join_in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut results = Vec::new();
-    for future in futures {
-        results.push(future.await);
-    }
-    results
 }
 
 fn execute(
@@ -142,16 +171,22 @@ fn execute(
         pushed_to: request.tags.first().filter(|_| request.push),
     };
     let (uploads, receiver) = Uploads::new();
-    let layers = std::thread::scope(|scope| {
+    let image = std::thread::scope(|scope| {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
             uploads.start((&receiver, materials), &request.tags, scope);
         }
-        let on_layer = |layer| uploads.add(layer);
-        Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer)).run()
+        let on_layer = |layer, novelty| uploads.add(layer, novelty);
+        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer));
+        let layers = execution.run()?;
+        let image = result::assemble(plan, (sources, materials), &layers, request.options.now)?;
+        if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {
+            uploads.start_known();
+        }
+        Ok(image)
     })?;
     uploads.result()?;
-    result::assemble(plan, (sources, materials), &layers, request.options.now)
+    Ok(image)
 }
 
 fn summaries(plan: &Plan) -> Vec<StepSummary> {

@@ -70,9 +70,7 @@ fn config_bytes(config: &ImageConfig) -> Result<Vec<u8>, Error> {
 
 fn put(materials: &Materials, bytes: &[u8]) -> Result<Digest, Error> {
     let storing = || "storing the image".to_owned();
-    let digest = materials.store.put(bytes).map_err(|error| store_error(storing(), error))?;
-    materials.store.sync(std::slice::from_ref(&digest)).map_err(|error| store_error(storing(), error))?;
-    Ok(digest)
+    materials.store.put(bytes).map_err(|error| store_error(storing(), error))
 }
 
 /// Returns the base image's history and an entry for each instruction of the target's chain of stages.

@@ -159,7 +159,7 @@ pub struct LogChunk {
 }
 
 /// How an attempt ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Outcome {
     /// The registry accepted the image.
     Succeeded(PushedImage),
@@ -175,6 +175,8 @@ pub enum Outcome {
     TimedOut(Reason),
     /// Nothing was to be built: `path_unchanged` and why.
     Skipped(Reason),
+    /// The worker was asked to end: goes back to the queue, and the attempt does not count.
+    GivenBack,
 }
 
 /// Which builds a list shall hold; newest first.

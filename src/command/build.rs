@@ -5,6 +5,7 @@ use crate::services::{self, DataDir, chain};
 use builder::context::{Context, NamedContext};
 use builder::execute::Options;
 use builder::source::{self, CommitTree, Directory, FetchSettings, GitContext, Mirror, Wanted};
+use builder::trace::{Trace, Work};
 use builder::{Request, Services, Unordered};
 use clap::Args;
 use registry_client::{Credentials, Platform, Reference};
@@ -52,6 +53,9 @@ pub struct Arguments {
     /// Write the manifest's digest to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
+    /// Write where the time went to a file, for Chrome's trace viewer, and print the critical path
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = Style::Auto)]
     progress: Style,
@@ -67,9 +71,13 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
     let cancel = Cancel::new();
     crate::services::cancel_on_signal(tokio.handle(), cancel.clone());
-    let (request, observer) = (request(arguments, &data, &cancel)?, progress::observer(arguments.progress));
-    let began = std::time::Instant::now();
-    match builder::build(&request, &services, observer.as_ref(), &cancel) {
+    let (trace, began) = (Trace::default(), std::time::Instant::now());
+    let (request, observer) = (request(arguments, &data, (&cancel, &trace))?, progress::observer(arguments.progress));
+    let built = builder::build(&request, &services, observer.as_ref(), &cancel);
+    if let Some(path) = &arguments.profile {
+        write_profile(path, &trace)?;
+    }
+    match built {
         Ok(built) => {
             keep(&services, &request, &built)?;
             observer.done(&built, began.elapsed());
@@ -86,6 +94,13 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     }
 }
 
+/// Writes the trace for Chrome's viewer and prints what the end of the build waited for.
+fn write_profile(path: &Path, trace: &Trace) -> Result<(), String> {
+    std::fs::write(path, trace.to_chrome()).map_err(|error| format!("writing `{}`: {error}", path.display()))?;
+    eprintln!("{}", trace.summary());
+    Ok(())
+}
+
 /// Names the image in the store, so that it stays there and other commands find it.
 fn keep(services: &Services, request: &Request, built: &builder::Built) -> Result<(), String> {
     for tag in request.tags.iter().filter(|_| !request.push) {
@@ -100,8 +115,10 @@ fn keep(services: &Services, request: &Request, built: &builder::Built) -> Resul
     Ok(())
 }
 
-fn request(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Result<Request, String> {
+fn request(arguments: &Arguments, data: &DataDir, (cancel, trace): (&Cancel, &Trace)) -> Result<Request, String> {
+    let fetching = trace.span(Work::Fetch, &arguments.context);
     let found = find_context(arguments, data, cancel)?;
+    drop(fetching);
     let build_args = pairs(&arguments.build_args, "--build-arg", true)?;
     let epoch = match build_args.get("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) {
         None => found.time,
@@ -130,9 +147,17 @@ fn request(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Result<Req
             step_timeout: STEP_TIMEOUT,
             secrets,
             ssh: BTreeMap::new(),
+            fetching: builder::source::Fetching { mirrors: data.join("git/added"), settings: fetch_settings(cancel) },
         },
         order: Box::new(Unordered),
+        trace: trace.clone(),
     })
+}
+
+/// Whoever builds by hand could connect to any address anyway.
+fn fetch_settings(cancel: &Cancel) -> FetchSettings {
+    let reach = registry_client::Reach::Anywhere;
+    FetchSettings { credentials: None, timeout: FETCH_TIMEOUT, cancel: cancel.clone(), reach }
 }
 
 fn now() -> i64 {
@@ -147,7 +172,7 @@ struct Found {
 }
 
 fn find_context(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Result<Found, String> {
-    match GitContext::parse(&arguments.context) {
+    match GitContext::parse(&arguments.context).map_err(|error| chain(&error))? {
         Some(git) => from_git(arguments, &git, data, cancel),
         None => from_directory(arguments, data),
     }
@@ -156,7 +181,7 @@ fn find_context(arguments: &Arguments, data: &DataDir, cancel: &Cancel) -> Resul
 fn from_git(arguments: &Arguments, git: &GitContext, data: &DataDir, cancel: &Cancel) -> Result<Found, String> {
     let mirror = Mirror::open(&data.join("git"), &git.url).map_err(|error| chain(&error))?;
     let wanted = Wanted::Ref(git.reference.clone().unwrap_or_else(|| "HEAD".to_owned()));
-    let settings = FetchSettings { credentials: None, timeout: FETCH_TIMEOUT, cancel: cancel.clone() };
+    let settings = fetch_settings(cancel);
     let commit = mirror.fetch(&wanted, &settings).map_err(|error| chain(&error))?;
     let tree = CommitTree::open(&mirror, &commit, &git.subdir).map_err(|error| chain(&error))?;
     let name = arguments.file.clone().unwrap_or_else(|| "Dockerfile".to_owned());

@@ -94,11 +94,15 @@ pub struct Limits {
     pub step_minutes: u64,
     /// Minutes that one build may take.
     pub build_minutes: u64,
+    /// Minutes that fetching a commit may take.
+    pub fetch_minutes: u64,
+    /// Seconds that running builds have to end when slipway is asked to; then they go back to the queue.
+    pub drain_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { step_minutes: 30, build_minutes: 60 }
+        Limits { step_minutes: 30, build_minutes: 60, fetch_minutes: 10, drain_seconds: 600 }
     }
 }
 
