@@ -2,6 +2,7 @@
 
 mod accept;
 mod claims;
+mod order;
 mod postgres;
 mod progress;
 mod queue;
