@@ -30,7 +30,8 @@ fn make(path: &Path) -> Result<(), String> {
     let key = SecretKey::generate().ok_or("making a key for the secrets: the system gives no random numbers")?;
     let digits: String = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let temporary = PathBuf::from(format!("{}.{}", path.display(), std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(failed)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(failed)?;
     file.write_all(digits.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary).map_err(failed)?;

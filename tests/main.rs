@@ -12,3 +12,5 @@ mod push;
 mod registries;
 mod statuses;
 mod support;
+mod workers;
+mod yard;

@@ -302,7 +302,8 @@ mod tests {
     #[test]
     fn a_large_secret_is_hidden_in_small_chunks() {
         // SEC-11
-        let secret: Vec<u8> = (0..LARGEST as u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let secret: Vec<u8> =
+            (0..LARGEST as u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let chunks: Vec<&[u8]> = secret.chunks(5_000).collect();
         let began = std::time::Instant::now();
         assert!(masked(&secret, &chunks).starts_with("***"));

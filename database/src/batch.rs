@@ -1,6 +1,6 @@
 //! Deliveries that arrive together are stored together: one transaction, one wait for the disk.
 
-use crate::{Accepted, Database, Error, NewDelivery, BuildRequest, NewLookup};
+use crate::{Accepted, BuildRequest, Database, Error, NewDelivery, NewLookup};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 

@@ -39,7 +39,8 @@ pub struct Place {
 pub fn place(begins: Option<End>, ends: Option<End>, last: i64) -> Place {
     // A ref that was set back to where it was before: the push does not come before its own past.
     let ends = ends.filter(|after| begins.is_none_or(|before| before.segment != after.segment));
-    let newest = Place { sequence: last + GAP, joins_before: begins.is_some(), joins_after: false, shift: 0, last: last + GAP };
+    let newest =
+        Place { sequence: last + GAP, joins_before: begins.is_some(), joins_after: false, shift: 0, last: last + GAP };
     let Some(after) = ends else { return newest };
     // The one before arrived later than the one after: everything from there on is newer than all that is known.
     let is_inverted = begins.is_some_and(|before| before.sequence > after.sequence);

@@ -66,7 +66,8 @@ impl Database {
         }
         wanted.push_str(&format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST)));
         let statement = sql("listing deliveries", wanted);
-        let rows = values.into_iter().fold(statement, |statement, value| statement.bind(value)).all(self.read()).await?;
+        let rows =
+            values.into_iter().fold(statement, |statement, value| statement.bind(value)).all(self.read()).await?;
         let mut deliveries = Vec::with_capacity(rows.len());
         for row in &rows {
             deliveries.push(self.read_delivery(row).await?);

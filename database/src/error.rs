@@ -56,7 +56,9 @@ impl Error {
     /// Tells a row that another was faster to write from other trouble.
     pub(crate) fn or_conflict(self) -> Self {
         match &self {
-            Error::Unavailable { cause: sqlx::Error::Database(cause), .. } if cause.is_unique_violation() => Error::Conflict,
+            Error::Unavailable { cause: sqlx::Error::Database(cause), .. } if cause.is_unique_violation() => {
+                Error::Conflict
+            }
             Error::Unavailable { cause: sqlx::Error::RowNotFound, .. } => Error::Conflict,
             _ => self,
         }

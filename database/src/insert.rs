@@ -219,12 +219,7 @@ async fn unmark(
     (mark, end): (&'static str, End),
 ) -> Result<(), Error> {
     let text = format!("UPDATE pushes SET {mark} = FALSE WHERE repository = $1 AND git_ref = $2 AND sequence = $3");
-    sql("ordering pushes", text)
-        .bind(repository)
-        .bind(&push.git_ref)
-        .bind(end.sequence)
-        .run(transaction.on())
-        .await?;
+    sql("ordering pushes", text).bind(repository).bind(&push.git_ref).bind(end.sequence).run(transaction.on()).await?;
     Ok(())
 }
 

@@ -44,7 +44,7 @@ pub use queue::{QueuePlace, QueuedBuild, WaitingFor};
 pub use record::*;
 pub use repository::{Put, RepositoryRecord};
 pub use request::*;
-pub use retry::{RetryFrom, Retried};
+pub use retry::{Retried, RetryFrom};
 pub use secret::SecretKey;
 pub use token::{NewToken, TokenRecord};
 pub use work::WorkerRecord;

@@ -175,8 +175,10 @@ impl Database {
 
     /// Opens lookups again; one whose worker was lost too often is answered with that.
     async fn take_lookups_back(&self, (which, value): (&str, &str)) -> Result<(), Error> {
-        let reason =
-            Reason { code: "crashed_worker".to_owned(), message: "the worker was lost while it read the rules".to_owned() };
+        let reason = Reason {
+            code: "crashed_worker".to_owned(),
+            message: "the worker was lost while it read the rules".to_owned(),
+        };
         let text = format!(
             "UPDATE lookups SET worker = NULL, lease_until_ms = NULL, \
              state = CASE WHEN attempt < $1 THEN 'open' ELSE 'answered' END, \

@@ -75,18 +75,15 @@ impl Database {
             kept.extend_from_slice(b"\n[log truncated]\n");
             next = start.max(self.settings.log_limit) + kept.len() as i64;
         }
-        sql(
-            doing,
-            "INSERT INTO logs (build_id, start, length, step, content, at_ms) VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(claim.build.id.as_str())
-        .bind(start)
-        .bind(kept.len() as i64)
-        .bind(step)
-        .bind(kept)
-        .bind(transaction.now_ms)
-        .run(transaction.on())
-        .await?;
+        sql(doing, "INSERT INTO logs (build_id, start, length, step, content, at_ms) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(claim.build.id.as_str())
+            .bind(start)
+            .bind(kept.len() as i64)
+            .bind(step)
+            .bind(kept)
+            .bind(transaction.now_ms)
+            .run(transaction.on())
+            .await?;
         sql(doing, "UPDATE builds SET log_bytes = $2, version = version + 1 WHERE id = $1")
             .bind(claim.build.id.as_str())
             .bind(next)
@@ -97,11 +94,7 @@ impl Database {
 }
 
 /// Changes columns of the claimed build; fails if it is claimed no more.
-async fn fenced(
-    transaction: &mut Transaction,
-    claim: &Claim,
-    (change, values): (&str, &[&str]),
-) -> Result<(), Error> {
+async fn fenced(transaction: &mut Transaction, claim: &Claim, (change, values): (&str, &[&str])) -> Result<(), Error> {
     let text = format!("UPDATE builds SET {change}, version = version + 1 WHERE {FENCE}");
     let statement = sql("writing a build", text).bind(claim.build.id.as_str()).bind(claim.attempt);
     let statement = values.iter().fold(statement, |statement, value| statement.bind(*value));

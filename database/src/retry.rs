@@ -30,7 +30,8 @@ impl Database {
     pub async fn retry(&self, id: &BuildId, from: RetryFrom) -> Result<Retried, Error> {
         let doing = "repeating a build";
         let mut transaction = self.begin_accepting().await?;
-        let row = sql(doing, "SELECT state FROM builds WHERE id = $1").bind(id.as_str()).optional(transaction.on()).await?;
+        let row =
+            sql(doing, "SELECT state FROM builds WHERE id = $1").bind(id.as_str()).optional(transaction.on()).await?;
         let Some(row) = row else { return Ok(Retried::NotFound) };
         let state = state(&row, 0)?;
         if !state.has_ended() {

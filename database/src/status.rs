@@ -47,7 +47,8 @@ impl Database {
         }
         wanted.push_str(&format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST)));
         let statement = sql("listing builds", wanted);
-        let rows = values.into_iter().fold(statement, |statement, value| statement.bind(value)).all(self.read()).await?;
+        let rows =
+            values.into_iter().fold(statement, |statement, value| statement.bind(value)).all(self.read()).await?;
         rows.iter().map(build).collect()
     }
 

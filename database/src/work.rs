@@ -118,7 +118,8 @@ impl Database {
         let since = self.now_ms().await? - GONE_MS;
         let text = "SELECT name, slots, seen_ms FROM workers WHERE seen_ms > $1 ORDER BY name";
         let rows = sql("reading the workers", text).bind(since).all(self.read()).await?;
-        let worker = |row: &crate::sql::Row| Ok(WorkerRecord { name: row.get(0)?, slots: row.get(1)?, seen_ms: row.get(2)? });
+        let worker =
+            |row: &crate::sql::Row| Ok(WorkerRecord { name: row.get(0)?, slots: row.get(1)?, seen_ms: row.get(2)? });
         rows.iter().map(worker).collect()
     }
 

@@ -86,7 +86,19 @@ impl<'a> Execution<'a> {
         let results = plan.stages.iter().map(|_| Promise::new()).collect();
         let masks = Masks::new(options.secrets.values().map(Vec::as_slice));
         let (in_flight, first_error) = Default::default();
-        Execution { plan, sources, materials, cache, observer, options, on_layer, masks, results, in_flight, first_error }
+        Execution {
+            plan,
+            sources,
+            materials,
+            cache,
+            observer,
+            options,
+            on_layer,
+            masks,
+            results,
+            in_flight,
+            first_error,
+        }
     }
 
     /// Executes all stages and returns the layers of the target; every layer is settled then.

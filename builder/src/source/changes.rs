@@ -25,9 +25,7 @@ impl CommitTree {
     /// Returns what is not the same in `older`, sorted by path; at most one more than [`MAX_CHANGES`].
     pub fn changes_since(&self, older: &CommitTree) -> Result<Vec<Change>, ViewError> {
         let mut comparison = Comparison { repository: &self.objects().repository, changes: Vec::new() };
-        comparison
-            .compare((Some(older.root), Some(self.root)), b"")
-            .map_err(|error| self.error(b"", error))?;
+        comparison.compare((Some(older.root), Some(self.root)), b"").map_err(|error| self.error(b"", error))?;
         comparison.changes.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(comparison.changes)
     }

@@ -32,8 +32,7 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
     let (cancel, claim) = (Cancel::new(), Arc::new(claim));
     let limits = Limits::of(settings, &claim.build.request.spec);
     let recorder = Recorder::start(services, claim.clone(), cancel.clone());
-    let terms =
-        Terms { cancel: cancel.clone(), limit: limits.build, renewed: renewed.clone(), stop: stop.clone() };
+    let terms = Terms { cancel: cancel.clone(), limit: limits.build, renewed: renewed.clone(), stop: stop.clone() };
     let watch = Watch::start(services, claim.clone(), terms);
     let secrets = secrets::open(services, &claim.build.request);
     let masks = Masks::new(secrets.iter().flatten().map(|(_, value)| value.as_slice()));

@@ -39,9 +39,8 @@ impl Filter<'_> {
         if options.path_filter != PathFilter::Paths || options.paths.is_empty() || !self.is_push() {
             return Ok(None);
         }
-        let patterns = Ignore::new(&options.paths).map_err(|error| {
-            Error::user("invalid_pattern", "reading the rule's `paths`").with_cause(error)
-        })?;
+        let patterns = Ignore::new(&options.paths)
+            .map_err(|error| Error::user("invalid_pattern", "reading the rule's `paths`").with_cause(error))?;
         let Some(last) = self.last()? else { return Ok(None) };
         let Some(older) = self.older(&last) else { return Ok(None) };
         let Some(changes) = changes(tree, &older)? else { return Ok(None) };
@@ -123,8 +122,7 @@ impl Filter<'_> {
 /// Returns what differs; `None` if it is more than anybody wants to look at.
 fn changes(newer: &CommitTree, older: &CommitTree) -> Result<Option<Vec<Change>>, Error> {
     let changes = newer.changes_since(older);
-    let changes =
-        changes.map_err(|error| Error::service("source", "comparing two commits").with_cause(error))?;
+    let changes = changes.map_err(|error| Error::service("source", "comparing two commits").with_cause(error))?;
     Ok((changes.len() <= MAX_CHANGES).then_some(changes))
 }
 

@@ -49,8 +49,7 @@ fn read_patiently(settings: &Settings, lookup: &NewLookup, stop: &Stop) -> Looku
 }
 
 fn read(settings: &Settings, lookup: &NewLookup, limit: Duration) -> Result<LookupResult, SourceError> {
-    let place =
-        Place { clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
+    let place = Place { clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
     let (_, tree) = fetch(settings, &place, (&Cancel::new(), limit))?;
     Ok(file(&tree, &lookup.path).unwrap_or_else(|error| {
         LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() })

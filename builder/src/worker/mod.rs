@@ -58,13 +58,8 @@ pub struct Settings {
 /// Claims and builds until `stop` is asked; what runs then has its time to end, or goes back to the queue.
 pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
     janitor::sweep(services);
-    let worker = Worker {
-        services,
-        settings,
-        stop,
-        builds: Slots::new(settings.builds.max(1)),
-        lookups: Slots::new(LOOKUPS),
-    };
+    let worker =
+        Worker { services, settings, stop, builds: Slots::new(settings.builds.max(1)), lookups: Slots::new(LOOKUPS) };
     std::thread::scope(|scope| {
         scope.spawn(|| janitor::keep(services, settings, stop));
         worker.claim_all(scope);

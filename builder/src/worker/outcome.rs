@@ -82,7 +82,10 @@ mod tests {
         let Some(Outcome::TimedOut(reason)) = of(Error::cancelled(), Why::TimedOut(Duration::from_secs(90))) else {
             panic!("no timeout")
         };
-        assert_eq!((reason.code.as_str(), reason.message.as_str()), ("build_timeout", "the build took longer than 90 s"));
+        assert_eq!(
+            (reason.code.as_str(), reason.message.as_str()),
+            ("build_timeout", "the build took longer than 90 s")
+        );
     }
 
     #[test]

@@ -41,7 +41,8 @@ impl Quota {
         *step = STEP + 1;
         self.full = !step_is_full;
         let mib = |bytes: usize| bytes / (1024 * 1024);
-        let limit = if step_is_full { format!("step at {} MiB", mib(STEP)) } else { format!("build at {} MiB", mib(BUILD)) };
+        let limit =
+            if step_is_full { format!("step at {} MiB", mib(STEP)) } else { format!("build at {} MiB", mib(BUILD)) };
         Kept { bytes: kept, mark: Some(format!("\n[log truncated: output of the {limit}]\n")) }
     }
 }

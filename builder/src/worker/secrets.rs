@@ -14,7 +14,8 @@ pub fn open(services: &Services, request: &BuildRequest) -> Result<BTreeMap<Stri
         return Ok(BTreeMap::new());
     }
     let opened = services.tokio.block_on(services.database.secrets(&request.repository, &options.secrets));
-    let opened = opened.map_err(|error| Error::service("database", "opening the secrets of the repository").with_cause(error))?;
+    let opened = opened
+        .map_err(|error| Error::service("database", "opening the secrets of the repository").with_cause(error))?;
     if let Some((name, value)) = opened.iter().find(|(_, value)| value.len() > LARGEST) {
         let size = value.len();
         return Err(Error::user(

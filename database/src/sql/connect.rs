@@ -2,8 +2,8 @@
 
 use super::transaction::Kind;
 use super::{On, PATIENCE, Transaction, sql};
-use crate::clock::Clock;
 use crate::Error;
+use crate::clock::Clock;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::str::FromStr;
@@ -55,10 +55,8 @@ impl Store {
     async fn postgres(url: &str) -> Result<Self, Error> {
         let doing = "connecting to the database";
         let milliseconds = |factor| (PATIENCE * factor).as_millis().to_string();
-        let options = PgConnectOptions::from_str(url)
-            .map_err(Error::unavailable(doing))?
-            .application_name("slipway")
-            .options([
+        let options =
+            PgConnectOptions::from_str(url).map_err(Error::unavailable(doing))?.application_name("slipway").options([
                 ("synchronous_commit", "on".to_owned()),
                 ("lock_timeout", milliseconds(1)),
                 ("statement_timeout", milliseconds(2)),
@@ -89,7 +87,9 @@ impl Store {
     pub async fn begin(&self, clock: &Clock, work: &Arc<Notify>) -> Result<Transaction, Error> {
         let unavailable = Error::unavailable("beginning a transaction");
         let kind = match self {
-            Store::Sqlite { writer, .. } => Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?),
+            Store::Sqlite { writer, .. } => {
+                Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?)
+            }
             Store::Postgres(pool) => Kind::Postgres(pool.begin().await.map_err(unavailable)?),
         };
         let mut transaction = Transaction::new(kind, 0, work.clone());
