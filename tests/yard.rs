@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// Stands in the environment of every worker and must turn up nowhere.
+pub const CANARY: &str = "canary-of-the-service";
+
 /// Everything that workers need, in a directory that is gone when the test ends.
 pub struct Yard {
     /// Everything of the test.
@@ -51,6 +54,7 @@ impl Yard {
     pub fn worker(&self, arguments: &[&str]) -> Process {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("worker.log")).unwrap();
         let mut command = slipway();
+        command.env("SLIPWAY_TEST_CANARY", CANARY);
         command.arg("worker").arg("--data-dir").arg(self.path("data")).arg("--config").arg(self.path("slipway.toml"));
         let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Process(child)
