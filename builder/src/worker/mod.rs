@@ -10,7 +10,7 @@ use crate::event::{Event, Observer, Phase};
 use crate::execute::Options;
 use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
 use crate::trace::{Trace, Work};
-use crate::{Built, Error, Request, Services};
+use crate::{Built, Error, Form, Request, Services};
 use database::{BuildSpec, Claim, Outcome, PushedImage, Reason};
 pub use identity::name;
 use recorder::Recorder;
@@ -189,14 +189,12 @@ impl Attempt<'_> {
             attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
             options: Options {
                 use_cache: spec.use_cache,
-                now,
                 step_timeout: self.settings.step_timeout,
-                secrets: BTreeMap::new(),
-                ssh: BTreeMap::new(),
-                fetching: self.fetching(),
+                ..Options::new(now, self.fetching())
             },
             order: Box::new(order::InDatabase::new(self.services, self.claim.clone())),
             trace: self.trace.clone(),
+            form: Form::default(),
         })
     }
 }
