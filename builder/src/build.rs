@@ -4,6 +4,7 @@ use crate::cache::Cache;
 use crate::context::{Context, NamedContext, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
 use crate::execute::{Execution, Materials, Options};
+use crate::key::KeyBuilder;
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Form, Image};
@@ -69,39 +70,76 @@ pub struct DockerfileText {
 
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
 pub fn build(request: &Request, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
-    let file = &request.dockerfile;
-    build_parsed(request, services, observer, cancel).map_err(|error| with_snippet(error, file))
+    Prepared::new(request, services, observer)?.build(services, observer, cancel)
 }
 
-fn build_parsed(
-    request: &Request,
-    services: &Services,
-    observer: &dyn Observer,
-    cancel: &Cancel,
-) -> Result<Built, Error> {
-    observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-    let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
-    let (plan, sources) = prepare(request, services)?;
-    plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
-    observer.observe(Event::Planned(&summaries(&plan)));
-    observer.observe(Event::Phase(Phase::Building, "executing the steps"));
-    let image = execute(request, services, (&plan, &sources, &materials), observer)?;
-    if cancel.is_cancelled() {
-        return Err(Error::cancelled());
+/// A build whose steps are known, none of which was executed.
+pub struct Prepared<'r> {
+    request: &'r Request,
+    plan: Plan,
+    sources: Sources<'r>,
+}
+
+impl<'r> Prepared<'r> {
+    /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
+    pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
+        observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
+        let prepared = prepare(request, services).map_err(|error| with_snippet(error, &request.dockerfile));
+        prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
-    let mut pushed = Vec::new();
-    if request.push {
-        observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
-        pushed = match request.form.by_digest {
-            false => push::manifest(&materials, &image, &request.tags, request.order.as_ref())?,
-            true => {
-                let unnamed: Vec<_> = request.tags.iter().map(|tag| tag.with_digest(image.digest.clone())).collect();
-                push::manifest(&materials, &image, &unnamed, &push::Unordered)?
-            }
-        };
+
+    /// Returns the plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
-    let superseded = request.push && pushed.len() < request.tags.len();
-    Ok(Built { image, pushed, superseded })
+
+    /// Returns the key of everything that the image is made from besides the context's files.
+    pub fn inputs_key(&self) -> Result<String, Error> {
+        let request = self.request;
+        let mut key = KeyBuilder::new("inputs.1");
+        key.field(&request.dockerfile.text).text(&format!("{:?}", request.context.ignore));
+        key.text(request.target.as_deref().unwrap_or("")).text(&request.platform.to_string());
+        key.list(request.build_args.iter().map(|(name, value)| format!("{name}={value}")));
+        key.list(request.labels.iter().map(|(name, value)| format!("{name}={value}")));
+        key.list(request.options.secrets.keys());
+        for name in self.plan.images() {
+            key.text(name).text(&self.sources.image(name)?.reference.to_string());
+        }
+        Ok(key.finish())
+    }
+
+    /// Executes the steps, puts the image together and pushes it if that is asked for.
+    pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+        self.execute(services, observer, cancel).map_err(|error| with_snippet(error, &self.request.dockerfile))
+    }
+
+    fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+        let (request, plan) = (self.request, &self.plan);
+        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
+        plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
+        observer.observe(Event::Planned(&summaries(plan)));
+        observer.observe(Event::Phase(Phase::Building, "executing the steps"));
+        let image = execute(request, services, (plan, &self.sources, &materials), observer)?;
+        if cancel.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let mut pushed = Vec::new();
+        if request.push {
+            observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
+            pushed = push_image(request, &materials, &image)?;
+        }
+        let superseded = request.push && pushed.len() < request.tags.len();
+        Ok(Built { image, pushed, superseded })
+    }
+}
+
+/// Pushes the image under its names, or without one where an index will name it.
+fn push_image(request: &Request, materials: &Materials, image: &Image) -> Result<Vec<Reference>, Error> {
+    if !request.form.by_digest {
+        return push::manifest(materials, image, &request.tags, request.order.as_ref());
+    }
+    let unnamed: Vec<_> = request.tags.iter().map(|tag| tag.with_digest(image.digest.clone())).collect();
+    push::manifest(materials, image, &unnamed, &push::Unordered)
 }
 
 /// Parses, resolves base images and plans; `ONBUILD` triggers of a base may ask for further images.

@@ -15,6 +15,8 @@ pub mod execute;
 pub mod ignore;
 mod key;
 pub mod layer;
+mod limit;
+pub mod mask;
 mod named;
 pub mod output;
 mod pattern;
@@ -29,7 +31,7 @@ pub mod tree;
 pub mod view;
 pub mod worker;
 
-pub use build::{Built, DockerfileText, Request, build};
+pub use build::{Built, DockerfileText, Prepared, Request, build};
 pub use error::{Error, FailedStep};
 pub use named::NamedImage;
 pub use platforms::build_platforms;

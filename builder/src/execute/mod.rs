@@ -24,6 +24,7 @@ use crate::Error;
 use crate::cache::{Cache, Settled};
 use crate::context::Sources;
 use crate::event::Observer;
+use crate::mask::Masks;
 use crate::plan::Plan;
 use crate::trace::Work;
 use promise::Promise;
@@ -125,6 +126,8 @@ pub struct Execution<'a> {
     steps: Slots,
     packs: Slots,
     settling: Mutex<Option<Sender<Settled>>>,
+    /// Hides the build's secrets in what its steps print.
+    pub masks: Masks,
     results: Vec<Promise<Result<Arc<StageLayers>, Error>>>,
     in_flight: Mutex<HashMap<String, Arc<Layer>>>,
     first_error: Mutex<Option<Error>>,
@@ -148,6 +151,7 @@ impl<'a> Execution<'a> {
             observer,
             options,
             on_layer,
+            masks: Masks::new(options.secrets.values().map(Vec::as_slice)),
             steps: Slots::new(cores * STEPS_PER_CORE),
             packs: Slots::new(cores),
             settling: Mutex::default(),

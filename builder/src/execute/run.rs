@@ -63,16 +63,15 @@ impl<'e> Prepared<'e> {
         let sandbox = execution.materials.sandbox()?;
         let prepared = self.sandbox_step(progress)?;
         let mut tail = Tail::default();
+        let mut masker = execution.masks.masker();
+        let mut show = |bytes: &[u8]| {
+            tail.push(bytes);
+            execution.observer.observe(Event::Output { step: step.number, bytes });
+        };
         let ran = sandbox
-            .run(
-                &prepared,
-                &mut |bytes| {
-                    tail.push(bytes);
-                    execution.observer.observe(Event::Output { step: step.number, bytes });
-                },
-                execution.cancel(),
-            )
+            .run(&prepared, &mut |bytes| masker.push(bytes, &mut show), execution.cancel())
             .map_err(|error| sandbox_error(format!("running `{}`", self.run.argv.join(" ")), error))?;
+        masker.finish(&mut show);
         if let Some(failure) = failure(&ran.exit, self.run, (step, &tail), execution) {
             return Err(failure);
         }
@@ -176,8 +175,8 @@ fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Exe
             (failed("out_of_memory", format!("process \"{command}\" used more memory than a step may")), Some(137))
         }
         Exit::TimedOut => {
-            let minutes = execution.options.step_timeout.as_secs().div_ceil(60);
-            (failed("step_timeout", format!("process \"{command}\" took longer than {minutes} min")), None)
+            let limit = crate::limit::shown(execution.options.step_timeout);
+            (failed("step_timeout", format!("process \"{command}\" took longer than {limit}")), None)
         }
         Exit::Cancelled => (Error::cancelled(), None),
     };

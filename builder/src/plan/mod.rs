@@ -10,9 +10,11 @@ mod environment;
 mod graph;
 mod history;
 mod mounts;
+mod reads;
 mod stage;
 
 pub use bases::{Base, BaseImage, BaseImages, Needed};
+pub use reads::Reads;
 
 use crate::Error;
 use crate::dockerfile::{Dockerfile, ParseError};

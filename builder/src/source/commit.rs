@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A commit, or a directory of it.
 pub struct CommitTree {
     objects: Arc<Mutex<Objects>>,
-    root: Oid,
+    pub(super) root: Oid,
     commit: Arc<Facts>,
 }
 
@@ -25,8 +25,8 @@ struct Facts {
 }
 
 /// The repository, with the directories that were read.
-struct Objects {
-    repository: Repository,
+pub(super) struct Objects {
+    pub(super) repository: Repository,
     directories: HashMap<Oid, Arc<Vec<Listed>>>,
 }
 
@@ -97,11 +97,11 @@ impl CommitTree {
         resolve_in(path, |path| self.lookup(path).ok().flatten()).ok()
     }
 
-    fn objects(&self) -> MutexGuard<'_, Objects> {
+    pub(super) fn objects(&self) -> MutexGuard<'_, Objects> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn error(&self, path: &[u8], cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
+    pub(super) fn error(&self, path: &[u8], cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
         let what = format!("commit {}", self.commit.id);
         ViewError { what, path: String::from_utf8_lossy(path).into_owned(), cause: cause.into() }
     }

@@ -1,5 +1,6 @@
 //! Where commits and directories come from: bare mirrors, trees read without a checkout, local directories.
 
+mod changes;
 mod checkout;
 mod commit;
 mod directory;
@@ -10,6 +11,7 @@ mod modules;
 mod tarball;
 mod url;
 
+pub use changes::{Change, MAX_CHANGES};
 pub use checkout::{Checkout, Fetching};
 pub use commit::CommitTree;
 pub use directory::Directory;
