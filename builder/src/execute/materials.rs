@@ -133,7 +133,7 @@ impl Materials {
     }
 
     /// Returns the uncompressed tar of `layer`; the end of it fails if it is not what its diff id says.
-    fn tar(&self, layer: &Committed) -> Result<impl Read + use<>, Error> {
+    pub fn tar(&self, layer: &Committed) -> Result<impl Read + use<>, Error> {
         self.blob(layer)?;
         let reading = || format!("reading layer {}", layer.descriptor.digest);
         let file = self.store.open_blob(&layer.descriptor.digest).map_err(|error| store_error(reading(), error))?;

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod copy;
+mod emulation;
 mod key;
 mod layer;
 mod materials;
@@ -52,6 +53,37 @@ pub struct Options {
     pub ssh: BTreeMap<String, std::path::PathBuf>,
     /// How repositories and files are fetched that the Dockerfile names by URL.
     pub fetching: crate::source::Fetching,
+    /// Stages whose steps are executed whatever is known, by name.
+    pub no_cache_stages: Vec<String>,
+    /// Whether steps may have a network.
+    pub network: bool,
+    /// Lines of the steps' `/etc/hosts`: name and address.
+    pub hosts: Vec<(String, String)>,
+    /// Size of the steps' `/dev/shm`, if it is not the usual one.
+    pub shm_bytes: Option<u64>,
+}
+
+impl Options {
+    /// Returns the usual options of a build whose time is `now`, seconds since 1970.
+    pub fn new(now: i64, fetching: crate::source::Fetching) -> Self {
+        Options {
+            use_cache: true,
+            now,
+            step_timeout: Duration::from_secs(24 * 60 * 60),
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            fetching,
+            no_cache_stages: Vec::new(),
+            network: true,
+            hosts: Vec::new(),
+            shm_bytes: None,
+        }
+    }
+
+    /// Tells whether the steps of the stage `name` may come from the cache.
+    fn uses_cache(&self, name: &str) -> bool {
+        self.use_cache && !self.no_cache_stages.iter().any(|stage| stage.eq_ignore_ascii_case(name))
+    }
 }
 
 /// The layers that a stage ends with, base layers first.

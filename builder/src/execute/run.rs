@@ -116,9 +116,9 @@ impl<'e> Prepared<'e> {
             mounts,
             network: if self.run.network { StepNetwork::Default } else { StepNetwork::None },
             hostname: HOSTNAME.to_owned(),
-            hosts: Vec::new(),
+            hosts: progress.execution.options.hosts.clone(),
             timeout: Some(progress.execution.options.step_timeout),
-            shm_bytes: SHM_BYTES,
+            shm_bytes: progress.execution.options.shm_bytes.unwrap_or(SHM_BYTES),
         })
     }
 }

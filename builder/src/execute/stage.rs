@@ -17,6 +17,8 @@ pub struct Progress<'e, 'a> {
     pub layers: Vec<Arc<Layer>>,
     /// The cache key of the layers so far.
     pub key: String,
+    /// The stage's index in the plan.
+    stage: usize,
 }
 
 /// Executes the stage `index` of the plan.
@@ -27,7 +29,7 @@ pub fn execute<'scope, 'e: 'scope, 'a>(
 ) -> Result<StageLayers, Error> {
     let stage = &execution.plan.stages[index];
     let in_result = in_result(execution, index);
-    let mut progress = begin(execution, &stage.base)?;
+    let mut progress = begin(execution, (index, &stage.base))?;
     if in_result && !matches!(stage.base, Base::Stage(_)) {
         progress.layers.iter().for_each(|layer| (execution.on_layer)(layer.clone(), Novelty::Known));
     }
@@ -56,7 +58,7 @@ fn in_result(execution: &Execution<'_>, index: usize) -> bool {
     true
 }
 
-fn begin<'e, 'a>(execution: &'e Execution<'a>, base: &Base) -> Result<Progress<'e, 'a>, Error> {
+fn begin<'e, 'a>(execution: &'e Execution<'a>, (index, base): (usize, &Base)) -> Result<Progress<'e, 'a>, Error> {
     let (layers, key) = match base {
         Base::Scratch => (Vec::new(), key::scratch()),
         Base::Image(name) => {
@@ -68,7 +70,7 @@ fn begin<'e, 'a>(execution: &'e Execution<'a>, base: &Base) -> Result<Progress<'
             (stage.layers.clone(), stage.key.clone())
         }
     };
-    Ok(Progress { execution, layers, key })
+    Ok(Progress { execution, layers, key, stage: index })
 }
 
 fn step_once<'scope, 'e: 'scope, 'a>(
@@ -130,7 +132,7 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
         }
         Claimed::Ours(layer) => layer,
     };
-    if execution.options.use_cache
+    if execution.options.uses_cache(&execution.plan.stages[progress.stage].name)
         && let Some(committed) = execution.cache.adopt(&key, execution.materials)?
     {
         execution.observer.observe(Event::Layer {
@@ -175,7 +177,7 @@ impl<'e> Prepared<'e> {
     fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         match self {
             Prepared::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
-            Prepared::Run(run) => Ok(run.key(&progress.key)),
+            Prepared::Run(run) => Ok(run.key(&key::with_hosts(&progress.key, &progress.execution.options.hosts))),
             Prepared::Copy(copy) => copy.key(&progress.key),
         }
     }
@@ -194,7 +196,10 @@ impl<'e> Prepared<'e> {
                 let entries = copy::workdir(progress, path, user)?;
                 pack::entries(progress, (layer, step), &entries).map_err(Failure::from)
             }
-            Prepared::Run(run) => run.execute(progress, (layer, step), scope),
+            Prepared::Run(run) => {
+                super::emulation::check(&progress.execution.plan.stages[progress.stage].config)?;
+                run.execute(progress, (layer, step), scope)
+            }
             Prepared::Copy(copy) => copy.execute(progress, (layer, step)).map_err(Failure::from),
         }
     }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub platform: Platform,
     /// Names that `FROM` and `--from` find as directories or images given by the requester.
     pub named_contexts: Vec<String>,
+    /// Names that mean an image the requester gave; an image is also found by its name with `:latest`.
+    pub named_images: Vec<String>,
 }
 
 /// What is executed, in which order, and what the image says of itself.

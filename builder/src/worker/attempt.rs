@@ -179,15 +179,18 @@ impl Attempt<'_> {
             attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
             options: Options {
                 use_cache: spec.use_cache,
-                now: root.commit_time(),
                 step_timeout: self.limits.step,
                 secrets,
-                ssh: BTreeMap::new(),
-                fetching: added(self.settings, &self.claim.build.request.repository, (&self.cancel, self.limits.build)),
+                ..Options::new(root.commit_time(), self.fetching())
             },
             order: Box::new(order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone())),
             trace: self.trace.clone(),
+            form: crate::Form::default(),
         })
+    }
+
+    fn fetching(&self) -> crate::source::Fetching {
+        added(self.settings, &self.claim.build.request.repository, (&self.cancel, self.limits.build))
     }
 
     /// Names the cache that the build reads and fills: what strangers built is never used for others.
