@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::context::{NamedContext, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
-use crate::execute::{Execution, Materials, Options};
+use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Image};
@@ -68,7 +68,12 @@ pub struct DockerfileText {
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
 pub fn build(request: &Request, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
     let file = &request.dockerfile;
-    build_parsed(request, services, observer, cancel).map_err(|error| with_snippet(error, file))
+    let mut built = build_parsed(request, services, observer, &cancel.part());
+    if built.as_ref().is_err_and(|error| error.code() == BLOB_DAMAGED) {
+        // The damaged blob was put aside: now it is missing, and what is missing is got or made again.
+        built = build_parsed(request, services, observer, &cancel.part());
+    }
+    built.map_err(|error| with_snippet(error, file))
 }
 
 fn build_parsed(
@@ -78,7 +83,7 @@ fn build_parsed(
     cancel: &Cancel,
 ) -> Result<Built, Error> {
     observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-    let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
+    let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?;
     let (plan, sources) = prepare(request, services)?;
     plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
     observer.observe(Event::Planned(&summaries(&plan)));
@@ -142,7 +147,7 @@ fn execute(
             uploads.start((&receiver, materials), &request.tags, scope);
         }
         let on_layer = |layer, novelty| uploads.add(layer, novelty);
-        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer));
+        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer))?;
         let layers = execution.run()?;
         let image = result::assemble(plan, (sources, materials), &layers, request.options.now)?;
         if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {

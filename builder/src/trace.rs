@@ -203,7 +203,8 @@ mod tests {
         ];
         let path = critical_path(&spans);
         let names: Vec<_> = path.iter().map(|span| (span.work.as_str(), span.name.as_str())).collect();
-        let expected = [("resolve", "base"), ("unpack", "base"), ("step", "long"), ("step", "copy"), ("upload", "layer")];
+        let expected =
+            [("resolve", "base"), ("unpack", "base"), ("step", "long"), ("step", "copy"), ("upload", "layer")];
         assert_eq!(names, expected);
         assert_eq!(path[2].began, Duration::from_secs(2));
     }

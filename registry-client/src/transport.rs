@@ -115,12 +115,7 @@ impl Transport {
     }
 
     /// Sends `request` for `reference`; only a 401 is answered, once.
-    pub async fn send_once(
-        &self,
-        reference: &Reference,
-        access: Access,
-        request: &Request,
-    ) -> Result<Response, Error> {
+    pub async fn send_once(&self, reference: &Reference, access: Access, request: &Request) -> Result<Response, Error> {
         let scope = scope(reference, access, request.mounted_from.as_deref());
         let key = (reference.registry().to_owned(), scope.clone());
         let known = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
@@ -136,7 +131,13 @@ impl Transport {
             Challenge::Basic => auth::basic(&login.ok_or_else(denied)?),
             Challenge::Bearer { realm, service } => {
                 let registry = (reference.registry(), reference.is_loopback());
-                auth::token((self.http(scheme_of(&realm))?, &self.patience), registry, (&realm, service.as_deref(), &scope), login).await?
+                auth::token(
+                    (self.http(scheme_of(&realm))?, &self.patience),
+                    registry,
+                    (&realm, service.as_deref(), &scope),
+                    login,
+                )
+                .await?
             }
         };
         let response = self.send_following(reference, request, Some(&authorization)).await?;

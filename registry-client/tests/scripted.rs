@@ -57,7 +57,8 @@ fn image(manifest: Value, blobs: Vec<Vec<u8>>) -> impl Fn(&Asked) -> Answer + Se
 }
 
 fn manifest(config: &[u8], layers: Value) -> Value {
-    let config = json!({"mediaType": media_type::OCI_CONFIG, "digest": Digest::of(config).as_str(), "size": config.len()});
+    let config =
+        json!({"mediaType": media_type::OCI_CONFIG, "digest": Digest::of(config).as_str(), "size": config.len()});
     json!({"schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": layers})
 }
 
@@ -66,7 +67,9 @@ const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":
 #[tokio::test]
 async fn reg_07_documents_have_limits() {
     let huge = Server::start(|_| Answer::new(200).body(vec![b' '; 5 * 1024 * 1024]));
-    assert!(matches!(resolve(&huge).await, Err(Error::InvalidDocument { problem, .. }) if problem.contains("larger than")));
+    assert!(
+        matches!(resolve(&huge).await, Err(Error::InvalidDocument { problem, .. }) if problem.contains("larger than"))
+    );
 
     let mut large = manifest(CONFIG, json!([]));
     large["config"]["size"] = json!(1_000_000_000u64);
@@ -150,7 +153,8 @@ async fn reg_22_a_login_is_not_sent_to_a_token_server_elsewhere() {
 async fn reg_24_tokens_and_redirects_have_limits() {
     let token = Server::start(|_| Answer::new(200).body(format!(r#"{{"token":"{}"}}"#, "t".repeat(10_000_000))));
     let realm = format!("http://{}/token", token.address);
-    let registry = Server::start(move |_| Answer::new(401).header("WWW-Authenticate", format!("Bearer realm=\"{realm}\"")));
+    let registry =
+        Server::start(move |_| Answer::new(401).header("WWW-Authenticate", format!("Bearer realm=\"{realm}\"")));
     let refused = client(Credentials::None).has_blob(&reference(&registry), &Digest::of(b"x")).await;
     assert!(refused.unwrap_err().to_string().contains("larger than"));
 
@@ -222,7 +226,10 @@ async fn reg_32_a_mount_that_is_refused_is_an_upload() {
             _ => Answer::new(404),
         });
         let client = client(Credentials::None);
-        assert!(!client.mount_blob(&reference(&registry), "other/secret", &Digest::of(b"x")).await.unwrap(), "{refusal}");
+        assert!(
+            !client.mount_blob(&reference(&registry), "other/secret", &Digest::of(b"x")).await.unwrap(),
+            "{refusal}"
+        );
         client.push_blob(&reference(&registry), &blob(b"x"), BlobSource::Bytes("x".into())).await.unwrap();
         assert_eq!(registry.asked("PUT", "/v2/team/app/blobs/uploads/1")[0].body, b"x");
     }
@@ -260,7 +267,10 @@ async fn rl7_a_broken_download_is_taken_up_where_it_broke() {
     let content: Vec<u8> = (0..10_000u32).map(|at| at as u8).collect();
     let whole = content.clone();
     let registry = Server::start(move |asked| {
-        let from = asked.headers.get("range").and_then(|range| range.trim_start_matches("bytes=").trim_end_matches('-').parse().ok());
+        let from = asked
+            .headers
+            .get("range")
+            .and_then(|range| range.trim_start_matches("bytes=").trim_end_matches('-').parse().ok());
         let mut answer = Answer::new(if from.is_some() { 206 } else { 200 }).body(&whole[from.unwrap_or(0)..]);
         answer.cut_at = from.is_none().then_some(4000);
         answer

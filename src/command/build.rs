@@ -115,11 +115,7 @@ fn keep(services: &Services, request: &Request, built: &builder::Built) -> Resul
     Ok(())
 }
 
-fn request(
-    arguments: &Arguments,
-    data: &DataDir,
-    (cancel, trace): (&Cancel, &Trace),
-) -> Result<Request, String> {
+fn request(arguments: &Arguments, data: &DataDir, (cancel, trace): (&Cancel, &Trace)) -> Result<Request, String> {
     let fetching = trace.span(Work::Fetch, &arguments.context);
     let found = find_context(arguments, data, cancel)?;
     drop(fetching);

@@ -226,6 +226,34 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
     copy::plan_workdir(&tree, path, owner, progress.execution.options.now).map_err(copy_error)
 }
 
+/// Returns the key of the files of a context that `copy` takes.
+pub fn definition(named: &NamedContext, copy: &Copy) -> Result<String, CopyError> {
+    let view = Filtered::new(&named.context, &named.ignore);
+    let request = request(copy, None).map_err(|error| CopyError::View(error.to_string()))?;
+    copy::selection_key(&view, &copy::select(&view, &request)?)
+}
+
+/// Returns the key of the files of a context that a mount of `path` shows.
+pub fn mount_definition(named: &NamedContext, path: &str) -> Result<String, CopyError> {
+    let view = Filtered::new(&named.context, &named.ignore);
+    copy::selection_key(&view, &copy::select(&view, &mount_request(path, 0))?)
+}
+
+/// Returns the request for one path; names with wildcards are names here.
+fn mount_request(path: &str, now: i64) -> CopyRequest {
+    CopyRequest {
+        sources: vec![escaped(path)],
+        inline: Vec::new(),
+        destination: "/c".to_owned(),
+        workdir: "/".to_owned(),
+        chown: None,
+        chmod: None,
+        parents: false,
+        excludes: Vec::new(),
+        now,
+    }
+}
+
 /// A path of a view that a `RUN` mounts.
 pub struct Mounted {
     /// The layers it is in.
@@ -239,20 +267,8 @@ pub struct Mounted {
 /// Finds what a mount of `path` of `from` shows; files of a context become a layer, because steps see only layers.
 pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &Step) -> Result<Mounted, Error> {
     let source = source(progress, from)?;
-    let request = CopyRequest {
-        sources: vec![path.to_owned()],
-        inline: Vec::new(),
-        destination: "/c".to_owned(),
-        workdir: "/".to_owned(),
-        chown: None,
-        chmod: None,
-        parents: false,
-        excludes: Vec::new(),
-        now: progress.execution.options.now,
-    };
-    // Names with wildcards are names here: a mount shows one path.
-    let literal = CopyRequest { sources: vec![escaped(path)], ..request.clone() };
-    let selections = source.view(|view| copy::select(view, &literal)).map_err(copy_error)?;
+    let request = mount_request(path, progress.execution.options.now);
+    let selections = source.view(|view| copy::select(view, &request)).map_err(copy_error)?;
     let Some(selection) = selections.first() else {
         return Err(copy_error(CopyError::NotFound(format!("/{}", path.trim_start_matches('/')))));
     };

@@ -51,7 +51,8 @@ impl Gzip {
         out.extend_from_slice(&HEADER);
         let start = out.len();
         out.resize(start + self.deflate.deflate_compress_bound(bytes.len()), 0);
-        let length = self.deflate.deflate_compress(bytes, &mut out[start..]).expect("the room is the bound of its size");
+        let length =
+            self.deflate.deflate_compress(bytes, &mut out[start..]).expect("the room is the bound of its size");
         out.truncate(start + length);
         trailer(bytes, out);
     }

@@ -46,7 +46,8 @@ fn the_bytes_do_not_depend_on_how_they_are_written() {
     let tar = tar(3_000_000);
     assert!(pack(&tar, 7_777).1 == pack(&tar, 1_000_000).1);
     // Nor on the number of threads: blocks are independent, and so are the bytes each becomes.
-    let alone: Vec<u8> = tar.chunks(super::write::BLOCK).flat_map(|block| super::gzip::Gzip::new().compress(block)).collect();
+    let alone: Vec<u8> =
+        tar.chunks(super::write::BLOCK).flat_map(|block| super::gzip::Gzip::new().compress(block)).collect();
     assert!(pack(&tar, 7_777).1 == alone);
 }
 

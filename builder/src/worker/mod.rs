@@ -218,6 +218,7 @@ fn succeeded(built: &Built) -> Outcome {
         media_type: built.image.media_type.to_owned(),
         size: built.image.size(),
         tags: built.pushed.iter().map(Reference::to_string).collect(),
+        inputs_key: None,
     };
     if built.superseded { Outcome::Superseded(image) } else { Outcome::Succeeded(image) }
 }
