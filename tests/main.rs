@@ -6,6 +6,7 @@
 
 mod architecture;
 mod by_hand;
+mod cache;
 mod conformance;
 mod crash;
 mod hooks;

@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::context::{Context, NamedContext, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
-use crate::execute::{Execution, Materials, Options};
+use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::key::KeyBuilder;
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
@@ -110,12 +110,17 @@ impl<'r> Prepared<'r> {
 
     /// Executes the steps, puts the image together and pushes it if that is asked for.
     pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
-        self.execute(services, observer, cancel).map_err(|error| with_snippet(error, &self.request.dockerfile))
+        let mut built = self.execute(services, observer, &cancel.part());
+        if built.as_ref().is_err_and(|error| error.code() == BLOB_DAMAGED) {
+            // The damaged blob was put aside: now it is missing, and what is missing is got or made again.
+            built = self.execute(services, observer, &cancel.part());
+        }
+        built.map_err(|error| with_snippet(error, &self.request.dockerfile))
     }
 
     fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
-        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
+        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?;
         plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
@@ -214,7 +219,7 @@ fn execute(
             uploads.start((&receiver, materials), &request.tags, scope);
         }
         let on_layer = |layer, novelty| uploads.add(layer, novelty);
-        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer));
+        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer))?;
         let layers = execution.run()?;
         let image = result::assemble(plan, (sources, materials), &layers, (request.options.now, &request.form))?;
         if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {

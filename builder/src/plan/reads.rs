@@ -214,6 +214,7 @@ mod tests {
             target: None,
             labels: BTreeMap::new(),
             platform: "linux/amd64".parse().unwrap(),
+            named_images: Default::default(),
             named_contexts: Vec::new(),
         };
         let file = Dockerfile::parse(text.as_bytes()).unwrap();
