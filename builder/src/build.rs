@@ -42,6 +42,20 @@ pub struct Request {
     pub order: Box<dyn TagOrder + Send>,
 }
 
+impl Request {
+    /// Returns what the plan has to know of it.
+    pub fn settings(&self) -> plan::Settings {
+        plan::Settings {
+            build_args: self.build_args.clone(),
+            target: self.target.clone(),
+            labels: self.labels.clone(),
+            platform: self.platform.clone(),
+            named_contexts: self.named.keys().cloned().collect(),
+            ignore: self.context.ignore.clone(),
+        }
+    }
+}
+
 /// What a build came to.
 #[derive(Debug, Clone)]
 pub struct Built {
@@ -76,8 +90,7 @@ fn build_parsed(
 ) -> Result<Built, Error> {
     observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
     let materials = Materials::new(services, &request.attempt, cancel.clone());
-    let (plan, sources) = prepare(request, services)?;
-    plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
+    let (plan, sources) = prepare(request, services, observer)?;
     observer.observe(Event::Planned(&summaries(&plan)));
     observer.observe(Event::Phase(Phase::Building, "executing the steps"));
     let image = execute(request, services, (&plan, &sources, &materials), observer)?;
@@ -94,19 +107,34 @@ fn build_parsed(
 }
 
 /// Parses, resolves base images and plans; `ONBUILD` triggers of a base may ask for further images.
-fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sources<'r>), Error> {
+///
+/// What is odd about the Dockerfile is told before what is wrong with it.
+fn prepare<'r>(
+    request: &'r Request,
+    services: &Services,
+    observer: &dyn Observer,
+) -> Result<(Plan, Sources<'r>), Error> {
     let parsed = dockerfile::Dockerfile::parse(&request.dockerfile.text).map_err(|error| plan::parse_error(&error))?;
-    let settings = plan::Settings {
-        build_args: request.build_args.clone(),
-        target: request.target.clone(),
-        labels: request.labels.clone(),
-        platform: request.platform.clone(),
-        named_contexts: request.named.keys().cloned().collect(),
-    };
+    let settings = request.settings();
+    let lint = plan::Lint::new(&parsed, &settings)?;
+    let prepared = resolve_and_plan(request, services, (&parsed, &settings, &lint));
+    lint.warnings().iter().for_each(|warning| observer.observe(Event::Warning(&warning.to_string())));
+    let (mut plan, sources) = prepared?;
+    match plan.violation.take() {
+        Some(violation) => Err(violation),
+        None => Ok((plan, sources)),
+    }
+}
+
+fn resolve_and_plan<'r>(
+    request: &'r Request,
+    services: &Services,
+    (parsed, settings, lint): (&dockerfile::Dockerfile, &plan::Settings, &plan::Lint),
+) -> Result<(Plan, Sources<'r>), Error> {
     let sources = Sources::new(&request.context, &request.named);
     let mut images = plan::BaseImages::new();
     loop {
-        let needed = match plan::Plan::for_file(&parsed, &settings, &images)? {
+        let needed = match plan::Plan::for_file(parsed, settings, &images, (plan::Scope::Target, lint))? {
             plan::Planned::Ready(plan) => return Ok((*plan, sources)),
             plan::Planned::Needs(needed) => needed,
         };
@@ -115,8 +143,8 @@ fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sourc
         let resolved: Vec<_> = services.tokio.block_on(join_in_order(resolving));
         for (image, resolved) in needed.iter().zip(resolved) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
-            images.insert(image.name.clone(), resolved.config.clone(), resolved.platform_mismatch);
-            sources.add_image(&image.name, resolved);
+            images.insert(image.key.clone(), resolved.config.clone());
+            sources.add_image(&image.key, resolved);
         }
     }
 }
@@ -170,7 +198,6 @@ fn summaries(plan: &Plan) -> Vec<StepSummary> {
 
 /// Shows the lines of the Dockerfile that an error is about.
 fn with_snippet(error: Error, file: &DockerfileText) -> Error {
-    let Some(step) = error.step().cloned() else { return error };
-    let snippet = dockerfile::snippet(&file.name, &file.text, step.lines);
+    let snippet = dockerfile::snippet(&file.name, &file.text, &error.places());
     error.with_detail(snippet)
 }

@@ -21,6 +21,9 @@ pub fn on_top_of(base: &ImageConfig) -> ImageConfig {
     if !config.config.env.iter().any(|pair| pair.starts_with("PATH=")) {
         config.config.env.push(DEFAULT_PATH.to_owned());
     }
+    if !config.config.working_dir.is_empty() && !config.config.working_dir.starts_with('/') {
+        config.config.working_dir = absolute("/", &config.config.working_dir);
+    }
     config
 }
 
