@@ -5,6 +5,7 @@
 
 mod build;
 mod cache;
+mod check;
 pub mod context;
 pub mod copy;
 pub mod dockerfile;
@@ -25,6 +26,7 @@ pub mod view;
 pub mod worker;
 
 pub use build::{Built, DockerfileText, Request, build};
+pub use check::{Checked, check};
 pub use error::{Error, FailedStep};
 pub use push::{TagOrder, Unordered};
 pub use result::Image;

@@ -3,6 +3,7 @@
 use super::instruction::InstructionKind;
 use super::rules::{self, Rule};
 use super::{Comments, Dockerfile, Span, Stage};
+use std::collections::HashSet;
 
 /// Takes a warning: the rule, what is odd, where, and the comments above it.
 pub type Report<'r> = &'r mut dyn FnMut(&'static Rule, String, Span, &Comments);
@@ -72,13 +73,14 @@ fn described(keyword: &str, names: &[&str], (span, comments): (Span, &Comments),
 }
 
 fn stage_names(file: &Dockerfile, report: Report<'_>) {
-    for (index, stage) in file.stages.iter().enumerate() {
+    let mut names = HashSet::new();
+    for stage in &file.stages {
         let Some(name) = &stage.name else { continue };
         if ["scratch", "context"].contains(&name.as_str()) {
             let text = format!("Stage name should not use the same name as reserved stage {name:?}");
             report(&rules::RESERVED_STAGE_NAME, text, stage.span, &stage.comments);
         }
-        if file.stages[..index].iter().any(|earlier| earlier.name.as_ref() == Some(name)) {
+        if !names.insert(name) {
             let text = format!("Duplicate stage name {name:?}, stage names should be unique");
             report(&rules::DUPLICATE_STAGE_NAME, text, stage.span, &stage.comments);
         }

@@ -6,6 +6,9 @@ use crate::Error;
 use crate::dockerfile::{self, Command, HealthcheckFlags, Instruction, InstructionKind, rules};
 use registry_client::{Empty, Healthcheck};
 
+/// Most ports that one instruction may name: all of one protocol, and many of another.
+const MAX_PORTS: usize = 100_000;
+
 impl Planning<'_> {
     /// Carries out an instruction that only changes the configuration, and returns its line in the history.
     pub fn configure(&mut self, instruction: &Instruction) -> Result<String, Error> {
@@ -114,6 +117,9 @@ impl Planning<'_> {
                     self.report(&rules::EXPOSE_INVALID_FORMAT, text, instruction);
                 }
                 ports.extend(parsed.ports);
+                if ports.len() > MAX_PORTS {
+                    return Err(Error::user("dockerfile_invalid", format!("more than {MAX_PORTS} ports are named")));
+                }
             }
         }
         self.config.config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Empty {})));

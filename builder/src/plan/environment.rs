@@ -5,7 +5,7 @@ use crate::dockerfile::expand::{ExpandError, Expanded, Expander};
 use crate::dockerfile::go_quoted;
 use registry_client::Platform;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Names of proxies in lower case: passed to every `RUN` in both cases, never part of a cache key or the history.
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
@@ -19,83 +19,118 @@ const MAX_ENVIRONMENT: usize = 4 * 1024 * 1024;
 /// The path that commands are looked for in when the image does not say.
 pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Variables in the order in which they were first set; a later value keeps the place of the first.
+/// Variables in the order in which they were set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Variables(Vec<(String, String)>);
+pub struct Variables {
+    /// Values by name, each with its place in the order.
+    known: HashMap<String, (usize, String)>,
+    next_place: usize,
+    size: usize,
+}
 
 impl Variables {
     /// Returns the variables of an image's `Env`.
     pub fn from_env(env: &[String]) -> Self {
         let mut variables = Variables::default();
-        variables.set_all_last(env);
+        for (name, value) in env.iter().map(|pair| split(pair)) {
+            variables.set(name, value);
+        }
         variables
     }
 
-    /// Sets the variables of an image's `Env`, each as if it were set last.
-    pub fn set_all_last(&mut self, env: &[String]) {
-        for pair in env {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            self.set_last(name, value);
-        }
-    }
-
-    /// Refuses more than any command can be given.
-    pub fn check_size(&self) -> Result<(), Error> {
-        let size: usize = self.0.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if size <= MAX_ENVIRONMENT {
-            return Ok(());
-        }
-        let text = format!("the variables have {size} bytes: at most {MAX_ENVIRONMENT} are possible");
-        Err(Error::user("environment_too_large", text))
-    }
-
-    /// Returns the names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// Sets a variable.
+    /// Sets a variable, in the place it has or at the end.
     pub fn set(&mut self, name: &str, value: &str) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => value.clone_into(known),
-            None => self.0.push((name.to_owned(), value.to_owned())),
-        }
+        let place = self.known.get(name).map_or(self.next_place, |(place, _)| *place);
+        self.put(name, value, place);
     }
 
     /// Sets a variable and moves it to the end, where what was set last stands.
     pub fn set_last(&mut self, name: &str, value: &str) {
-        self.0.retain(|(known, _)| known != name);
-        self.0.push((name.to_owned(), value.to_owned()));
+        self.put(name, value, self.next_place);
+    }
+
+    fn put(&mut self, name: &str, value: &str, place: usize) {
+        self.next_place += 1;
+        self.size += name.len() + value.len();
+        if let Some((_, old)) = self.known.insert(name.to_owned(), (place, value.to_owned())) {
+            self.size -= name.len() + old.len();
+        }
+    }
+
+    /// Sets the variables of an image's `Env`, each as if it were set last.
+    pub fn set_all_last(&mut self, env: &[String]) {
+        for (name, value) in env.iter().map(|pair| split(pair)) {
+            self.set_last(name, value);
+        }
+    }
+
+    /// Returns the bytes of all names and values.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Refuses more than any command can be given.
+    pub fn check_size(&self) -> Result<(), Error> {
+        if self.size <= MAX_ENVIRONMENT {
+            return Ok(());
+        }
+        let text = format!("the variables have {} bytes: at most {MAX_ENVIRONMENT} are possible", self.size);
+        Err(Error::user("environment_too_large", text))
     }
 
     /// Returns the value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.known.get(name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.in_order().into_iter().map(|(name, _)| name)
     }
 
     /// Returns `NAME=value` for each variable, in order.
     pub fn pairs(&self) -> Vec<String> {
-        self.0.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        self.in_order().iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
+
+    fn in_order(&self) -> Vec<(&str, &str)> {
+        let mut all: Vec<_> = self.known.iter().map(|(name, (place, value))| (*place, (name.as_str(), value.as_str()))).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, pair)| pair).collect()
+    }
+}
+
+/// Takes a pair of an image's `Env` apart.
+fn split(pair: &str) -> (&str, &str) {
+    pair.split_once('=').unwrap_or((pair, ""))
 }
 
 /// Expands words with some variables; notes the names that were not set.
 pub struct Words<'a> {
     expander: Expander,
     variables: &'a Variables,
-    unset: Option<&'a RefCell<BTreeSet<String>>>,
+    notes: Option<&'a RefCell<Notes>>,
+}
+
+/// What expansions come across.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// Names that were not set.
+    pub unset: BTreeSet<String>,
+    /// How much the patterns had to look at.
+    pub work: usize,
 }
 
 impl<'a> Words<'a> {
     /// Returns an expansion with the Dockerfile's escape character.
     pub fn new(escape: char, variables: &'a Variables) -> Self {
-        Words { expander: Expander::new(escape), variables, unset: None }
+        Words { expander: Expander::new(escape), variables, notes: None }
     }
 
-    /// Makes the expansion write the names that were not set to `unset`.
+    /// Makes the expansion write what it comes across to `notes`.
     #[must_use]
-    pub fn noting(self, unset: &'a RefCell<BTreeSet<String>>) -> Self {
-        Words { unset: Some(unset), ..self }
+    pub fn noting(self, notes: &'a RefCell<Notes>) -> Self {
+        Words { notes: Some(notes), ..self }
     }
 
     /// Expands one word and tells which names it used.
@@ -131,8 +166,10 @@ impl<'a> Words<'a> {
 
     fn noted(&self, word: &str, expanded: Result<Expanded, ExpandError>) -> Result<Expanded, Error> {
         let expanded = expanded.map_err(|error| failed(word, &error))?;
-        if let Some(unset) = self.unset {
-            unset.borrow_mut().extend(expanded.unset.iter().cloned());
+        if let Some(notes) = self.notes {
+            let mut notes = notes.borrow_mut();
+            notes.unset.extend(expanded.unset.iter().cloned());
+            notes.work += expanded.work;
         }
         Ok(expanded)
     }

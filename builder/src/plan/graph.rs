@@ -2,7 +2,7 @@
 
 use super::bases::{BaseImages, Needed, image_key};
 use super::cycle;
-use super::environment::{Arguments, Variables, Words};
+use super::environment::{Arguments, Notes, Variables, Words};
 use super::lint::Lint;
 use super::platform;
 use super::walk::{Scope, Walk};
@@ -10,7 +10,11 @@ use super::{Planned, Settings};
 use crate::Error;
 use crate::dockerfile::{self, Dockerfile, Instruction, InstructionKind, Span, Stage, suggest};
 use registry_client::{Platform, Reference};
+use std::cell::RefCell;
 use std::collections::HashMap;
+
+/// Most characters that the patterns of all `FROM` lines may look at.
+const MAX_WORK: usize = 64 * 1024 * 1024;
 
 /// The stages of a Dockerfile with their bases expanded.
 pub struct Graph<'f> {
@@ -83,10 +87,14 @@ impl<'f> Graph<'f> {
         platform::check_default_bases(file, &arguments, lint);
         let globals = globals(file, &arguments)?;
         let mut graph = Graph { file, settings, arguments, globals, bases: Vec::new(), target: last, names };
-        for index in 0..file.stages.len() {
-            let stage = &file.stages[index];
-            let base = graph.base(index, lint).map_err(|error| at(error, stage))?;
+        let notes = RefCell::new(Notes::default());
+        for (index, stage) in file.stages.iter().enumerate() {
+            let base = graph.base(index, (lint, &notes)).map_err(|error| at(error, stage))?;
             graph.bases.push(base);
+            if notes.borrow().work > MAX_WORK {
+                let text = "the patterns of FROM lines have too much to look at";
+                return Err(at(Error::user("expansion", text), stage));
+            }
         }
         if let Some(target) = &settings.target {
             graph.target = graph.find_target(target)?;
@@ -95,9 +103,9 @@ impl<'f> Graph<'f> {
         Ok(graph)
     }
 
-    fn base(&self, index: usize, lint: &Lint) -> Result<FileBase, Error> {
+    fn base(&self, index: usize, (lint, notes): (&Lint, &RefCell<Notes>)) -> Result<FileBase, Error> {
         let stage = &self.file.stages[index];
-        let words = Words::new(self.file.escape, &self.globals);
+        let words = Words::new(self.file.escape, &self.globals).noting(notes);
         let expanded = words.expanded(&stage.base)?;
         platform::report_undeclared(&expanded.unset, (self, stage), lint);
         let base = expanded.text;

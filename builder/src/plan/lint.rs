@@ -8,6 +8,9 @@ use std::cell::RefCell;
 /// The build argument that replaces `# check=…`.
 const OVERRIDE: &str = "BUILDKIT_DOCKERFILE_CHECK";
 
+/// Most warnings that are kept: nobody reads more, and a file may have one on every line.
+const MAX_WARNINGS: usize = 1000;
+
 /// The warnings of one plan.
 #[derive(Debug, Default)]
 pub struct Lint {
@@ -39,13 +42,18 @@ impl Lint {
 
     /// Adds a warning about what stands at `span` below `comments`.
     pub fn report(&self, rule: &'static Rule, message: String, (span, comments): (Span, &[String])) {
-        if self.check.applies(rule, comments) {
+        if !self.is_full() && self.check.applies(rule, comments) {
             let warning = Warning { rule, message, span };
             let mut warnings = self.warnings.borrow_mut();
             if !warnings.contains(&warning) {
                 warnings.push(warning);
             }
         }
+    }
+
+    /// Tells whether no more warnings are kept.
+    pub fn is_full(&self) -> bool {
+        self.warnings.borrow().len() >= MAX_WARNINGS
     }
 
     /// Returns the warnings in the order of the file.

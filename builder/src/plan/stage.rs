@@ -3,7 +3,7 @@
 use super::bases::{Base, BaseImages};
 use super::config;
 use super::copies;
-use super::environment::{DEFAULT_PATH, Variables, Words, is_builders_own};
+use super::environment::{DEFAULT_PATH, Notes, Variables, Words, is_builders_own};
 use super::graph::Graph;
 use super::lint::Lint;
 use super::mounts;
@@ -14,10 +14,13 @@ use crate::dockerfile::{
 };
 use registry_client::ImageConfig;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Most layers that an image may have: others, docker among them, mount no more.
 const MAX_LAYERS: usize = 127;
+
+/// Most bytes of the history and of the environments of the commands of a stage.
+const MAX_STAGE: usize = 16 * 1024 * 1024;
 
 /// What a stage is planned with.
 #[derive(Clone, Copy)]
@@ -46,8 +49,8 @@ pub struct Names {
 pub struct Finished {
     /// The stage.
     pub stage: Stage,
-    /// Bytes of the environments of its commands.
-    pub environments: usize,
+    /// Bytes of its configuration, its history and the environments of its commands.
+    pub size: usize,
     environment: Variables,
     arguments: Variables,
     layers: usize,
@@ -61,16 +64,19 @@ pub struct Planning<'p> {
     /// What it is planned with.
     pub context: StageContext<'p>,
     base: Base,
-    /// The configuration so far.
+    /// The configuration so far, without its variables.
     pub config: ImageConfig,
+    /// The variables of the image.
+    image_variables: Variables,
     /// What expansion and `RUN` see: the image's variables and the arguments, in the order in which they were set.
     environment: Variables,
     /// The arguments declared so far; unset ones are empty.
     arguments: Variables,
-    /// Names that were looked up and not set since the last instruction.
-    unset: RefCell<BTreeSet<String>>,
+    /// What expansions came across since the last instruction.
+    notes: RefCell<Notes>,
     layers: usize,
-    environments: usize,
+    /// Bytes of the history and of the environments of commands.
+    size: usize,
     workdir_was_set: bool,
     base_is_known: bool,
     /// Where the instructions stand of which only the last of a kind counts.
@@ -88,11 +94,12 @@ pub fn start<'p>(
         context: *context,
         base: Base::Scratch,
         config: config::scratch(&context.graph.settings.platform),
+        image_variables: Variables::default(),
         environment: Variables::default(),
         arguments: Variables::default(),
-        unset: RefCell::default(),
+        notes: RefCell::default(),
         layers: 0,
-        environments: 0,
+        size: 0,
         workdir_was_set: false,
         base_is_known: true,
         once: BTreeMap::new(),
@@ -119,6 +126,7 @@ pub fn start<'p>(
     }
     // What the image says counts more than an argument of the parent stage.
     planning.environment.set_all_last(&planning.config.config.env);
+    planning.image_variables = Variables::from_env(&planning.config.config.env);
     planning.base = base;
     planning
 }
@@ -133,10 +141,12 @@ impl Planning<'_> {
                 .map_err(|error| error.at_step(0, (span.first_line, span.last_line), &shown(instruction)))?;
         }
         let name = context.graph.name(context.index);
+        self.config.config.env = self.image_variables.pairs();
+        let size = self.size + self.environment.size() + config::size(&self.config);
         let stage = Stage { name, base: self.base, steps: self.steps, config: self.config };
         Ok(Finished {
             stage,
-            environments: self.environments,
+            size,
             environment: self.environment,
             arguments: self.arguments,
             layers: self.layers,
@@ -160,6 +170,11 @@ impl Planning<'_> {
             _ => (self.configure(instruction)?, Action::Configure),
         };
         self.report_unset(instruction);
+        self.size += created_by.len() + std::mem::take(&mut self.notes.borrow_mut().work) / 8;
+        if self.size > MAX_STAGE {
+            let text = format!("what the stage comes to has more than {MAX_STAGE} bytes of text");
+            return Err(Error::user("stage_too_large", text));
+        }
         if action.makes_layer() {
             self.layers += 1;
             if self.layers > MAX_LAYERS {
@@ -183,7 +198,7 @@ impl Planning<'_> {
 
     /// Returns an expansion with the variables in force.
     pub fn words(&self) -> Words<'_> {
-        Words::new(self.context.graph.file.escape, &self.environment).noting(&self.unset)
+        Words::new(self.context.graph.file.escape, &self.environment).noting(&self.notes)
     }
 
     /// Reports what the rules say of an instruction.
@@ -193,7 +208,10 @@ impl Planning<'_> {
 
     /// Reports the names that an instruction used and nothing sets, unless the base may set them.
     fn report_unset(&self, instruction: &Instruction) {
-        let unset = std::mem::take(&mut *self.unset.borrow_mut());
+        let unset = std::mem::take(&mut self.notes.borrow_mut().unset);
+        if unset.is_empty() || self.context.lint.is_full() {
+            return;
+        }
         let reported = unset.iter().filter(|name| self.arguments.get(name).is_none() && !is_builders_own(name));
         for name in reported.filter(|_| self.base_is_known) {
             let hint = suggest_name(name, self.environment.names());
@@ -240,7 +258,7 @@ impl Planning<'_> {
             environment.set("PATH", DEFAULT_PATH.trim_start_matches("PATH="));
         }
         let env = environment.pairs();
-        self.environments += env.iter().map(String::len).sum::<usize>();
+        self.size += env.iter().map(String::len).sum::<usize>();
         let action = Run {
             argv,
             env,
@@ -352,7 +370,7 @@ impl Planning<'_> {
         for (key, value) in &shown {
             self.report_secret("ENV", key, instruction);
             self.environment.set_last(key, value);
-            config::set_env(&mut self.config, key, value);
+            self.image_variables.set(key, value);
         }
         self.environment.check_size()?;
         Ok(format!("ENV {}", shown_pairs(&shown)))

@@ -8,10 +8,10 @@ use super::{From, Plan, Planned, Step, platform};
 use crate::Error;
 use crate::dockerfile::{self, Instruction, InstructionKind};
 use registry_client::Reference;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-/// Most bytes that the environments of all commands of a plan may have together.
-const MAX_ENVIRONMENTS: usize = 64 * 1024 * 1024;
+/// Most bytes that configurations, histories and environments of a plan may have together.
+const MAX_PLAN: usize = 64 * 1024 * 1024;
 
 /// Which stages are planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Walk<'w, 'f> {
     lint: &'w Lint,
     prepared: BTreeMap<usize, Prepared>,
     needed: Vec<Needed>,
+    /// Keys of what is needed.
+    asked_for: HashSet<String>,
     /// Positions in the plan by positions in the file.
     done: BTreeMap<usize, usize>,
     finished: Vec<Finished>,
@@ -52,6 +54,7 @@ impl<'w, 'f> Walk<'w, 'f> {
             lint,
             prepared: BTreeMap::new(),
             needed: Vec::new(),
+            asked_for: HashSet::new(),
             done: BTreeMap::new(),
             finished: Vec::new(),
         }
@@ -72,13 +75,13 @@ impl<'w, 'f> Walk<'w, 'f> {
         if !self.needed.is_empty() {
             return Ok(Planned::Needs(self.needed));
         }
-        let mut environments = 0;
+        let mut size = 0;
         for (index, prepared) in std::mem::take(&mut self.prepared) {
             let finished = self.finish(index, &prepared)?;
-            environments += finished.environments;
-            if environments > MAX_ENVIRONMENTS {
-                let text = format!("the environments of all RUNs have more than {MAX_ENVIRONMENTS} bytes together");
-                return Err(at(Error::user("environment_too_large", text), &self.graph.file.stages[index]));
+            size += finished.size;
+            if size > MAX_PLAN {
+                let text = format!("what the stages come to has more than {MAX_PLAN} bytes of text");
+                return Err(at(Error::user("stage_too_large", text), &self.graph.file.stages[index]));
             }
             self.done.insert(index, self.finished.len());
             self.finished.push(finished);
@@ -137,7 +140,7 @@ impl<'w, 'f> Walk<'w, 'f> {
 
     /// Asks for an image that is not known.
     fn need(&mut self, needed: Needed) {
-        if self.images.get(&needed.key).is_none() && !self.needed.iter().any(|other| other.key == needed.key) {
+        if self.images.get(&needed.key).is_none() && self.asked_for.insert(needed.key.clone()) {
             self.needed.push(needed);
         }
     }

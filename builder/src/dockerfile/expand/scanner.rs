@@ -54,6 +54,7 @@ pub struct Scanner<'t> {
     lookup: Lookup<'t>,
     used: Vec<String>,
     unset: Vec<String>,
+    work: usize,
     /// How deep in `${…${…}}` it is: every level is a call, so there is a limit.
     depth: usize,
 }
@@ -64,6 +65,9 @@ const MAX_DEPTH: usize = 200;
 /// Longest text that a word may come to.
 const MAX_EXPANDED: usize = 1024 * 1024;
 
+/// Most characters that the patterns of one word may look at.
+const MAX_WORK: usize = 16 * 1024 * 1024;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NullIs {
     Set,
@@ -73,14 +77,14 @@ enum NullIs {
 impl<'t> Scanner<'t> {
     /// Begins at the start of `text`.
     pub fn new(text: &'t str, mode: Mode, lookup: Lookup<'t>) -> Self {
-        Scanner { rest: text.chars().peekable(), mode, lookup, used: Vec::new(), unset: Vec::new(), depth: 0 }
+        Scanner { rest: text.chars().peekable(), mode, lookup, used: Vec::new(), unset: Vec::new(), work: 0, depth: 0 }
     }
 
     /// Walks to the end.
     pub fn finish(mut self) -> Result<Expanded, ExpandError> {
         let (pieces, _) = self.until(None, self.mode.raw_escapes)?;
         let (text, words) = pieces.into_parts();
-        Ok(Expanded { text, words, used: self.used, unset: self.unset })
+        Ok(Expanded { text, words, used: self.used, unset: self.unset, work: self.work })
     }
 
     /// Expands up to `stop`, which is taken too; tells whether it was there.
@@ -269,6 +273,7 @@ impl<'t> Scanner<'t> {
             return Ok(format!("${{{name}{side}{word}}}"));
         };
         let (longest, text) = word.strip_prefix(side).map_or((false, word.as_str()), |rest| (true, rest));
+        self.look_at(&value, text)?;
         let pattern = Pattern::parse(text);
         let trimmed = pattern.and_then(|pattern| match side {
             '#' => pattern.trim_prefix(&value, longest),
@@ -288,8 +293,19 @@ impl<'t> Scanner<'t> {
         let Some(value) = self.value(name).or((self.mode.unset == Unset::Empty).then(String::new)) else {
             return Ok(format!("${{{name}/{text}/{word}}}"));
         };
+        self.look_at(&value, &text)?;
         let replaced = Pattern::parse(&text).and_then(|pattern| pattern.replace(&value, &word, all));
         replaced.map_err(|cause| invalid_pattern(&text, &cause))
+    }
+
+    /// Counts the work of applying a pattern; making it ready takes the longer part.
+    fn look_at(&mut self, value: &str, pattern: &str) -> Result<(), ExpandError> {
+        const READY: usize = 30;
+        self.work += value.len() + READY * pattern.len();
+        if self.work <= MAX_WORK {
+            return Ok(());
+        }
+        Err(ExpandError("its patterns have too much to look at".to_owned()))
     }
 
     fn word_until_brace(&mut self, raw_escapes: bool) -> Result<String, ExpandError> {

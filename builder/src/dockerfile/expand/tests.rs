@@ -67,7 +67,7 @@ fn words_are_split_where_nothing_protects_the_space() {
     let lookup = |name: &str| (name == "TWO").then(|| " a  b ".to_owned());
     let words = |word: &str| Expander::new('\\').word(word, &lookup).unwrap().words.join("|");
     for (word, expected) in [
-        ("x${TWO}y", "x|a|by"),
+        ("x${TWO}y", "x|a|b|y"),
         ("x\"${TWO}\"y", "x a  b y"),
         ("$TWO", "a|b"),
         ("a\\ b c", "a b|c"),

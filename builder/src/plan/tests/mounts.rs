@@ -25,7 +25,7 @@ fn mounts_have_their_defaults() {
     assert_eq!(bind(mount("dst=/a,rw")), ("/a".into(), From::Context, String::new(), true));
     assert_eq!(bind(mount("destination=/a,readwrite=false")).3, false);
     assert_eq!(bind(mount("target=/a,from=other,source=../s")), ("/a".into(), From::Stage(0), "s".into(), false));
-    assert_eq!(bind(mount("\"target=/a,b\"")).0, "/a,b");
+    assert_eq!(bind(mount("'\"target=/a,b\"'")).0, "/a,b");
     assert_eq!(bind(mount("from=other")).0, "/w", "no target is the working directory");
     assert_eq!(bind(mount("TYPE=bind,Target=/$X,source=$X/y")).2, "x/y");
 }
@@ -93,7 +93,7 @@ fn what_is_wrong_with_a_mount_is_named() {
         ("target=/x,ro=maybe", "invalid value for 'ro': maybe"),
         ("type=secret", "invalid secret mount. one of source, target required"),
         ("type=secret,id=a,source=b", "both source and id can't be set"),
-        ("type=secret,id=a,from=b", "secret mount should not have a from"),
+        ("type=secret,id=a,from=plain", "secret mount should not have a from"),
         ("type=ssh,source=b", "ssh mount should not have a source"),
         ("type=tmpfs,target=/", "invalid mount target \"/\""),
         ("target=../..", "invalid mount target \"/\""),
