@@ -1,5 +1,6 @@
 //! Tells the forge what became of its commits: from an outbox that was written together with each change of state.
 
+use crate::catalog::Catalog;
 use crate::settings::Settings;
 use database::{BuildState, Database, PendingStatus};
 use octocrab::Octocrab;
@@ -25,13 +26,14 @@ pub async fn tell_statuses(database: Database, settings: Settings, mut stopped: 
             None
         }
     };
+    let catalog = Catalog::new(&settings.repositories);
     while !*stopped.borrow() {
-        tell_pending(&database, &settings, client.as_ref()).await;
+        tell_pending(&database, (&settings, &catalog), client.as_ref()).await;
         let _ = tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped)).await;
     }
 }
 
-async fn tell_pending(database: &Database, settings: &Settings, client: Option<&Octocrab>) {
+async fn tell_pending(database: &Database, (settings, catalog): (&Settings, &Catalog), client: Option<&Octocrab>) {
     let pending = match database.pending_statuses(BATCH).await {
         Ok(pending) => pending,
         Err(error) => {
@@ -42,7 +44,11 @@ async fn tell_pending(database: &Database, settings: &Settings, client: Option<&
     for status in pending {
         // Without a token there is nobody to tell: the outbox does not grow for ever.
         let told = match client {
-            Some(client) => tell(client, settings, &status).await,
+            Some(client) => match catalog.get(database, &status.repository).await {
+                Ok(Some(entry)) => tell(client, settings, (&entry.repository.forge_name, &status)).await,
+                Ok(None) => true,
+                Err(_) => false,
+            },
             None => true,
         };
         if let Err(error) = database.acknowledge_status(status.id, told).await {
@@ -58,9 +64,8 @@ fn client(settings: &Settings) -> Result<Option<Octocrab>, octocrab::Error> {
     Octocrab::builder().base_uri(settings.forge.api_url.as_str())?.personal_token(token.clone()).build().map(Some)
 }
 
-async fn tell(client: &Octocrab, settings: &Settings, status: &PendingStatus) -> bool {
-    let Some(repository) = settings.repository(&status.repository) else { return true };
-    let Some((owner, name)) = repository.forge_name.split_once('/') else { return true };
+async fn tell(client: &Octocrab, settings: &Settings, (forge_name, status): (&str, &PendingStatus)) -> bool {
+    let Some((owner, name)) = forge_name.split_once('/') else { return true };
     let target = format!("{}/builds/{}", settings.public_url, status.build.as_str());
     let sending = async {
         let repos = client.repos(owner, name);
