@@ -11,6 +11,7 @@ mod hooks;
 mod logs;
 mod lookups;
 mod path_filters;
+mod prompt;
 mod push;
 mod registries;
 mod secrets;

@@ -127,8 +127,10 @@ impl Attempt<'_> {
     fn run(&self, secrets: BTreeMap<String, Vec<u8>>) -> Result<Ended, Error> {
         let (services, request) = (self.services, &self.claim.build.request);
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
+        let (began, id) = (Instant::now(), &self.claim.build.id);
         let (place, limit) = (Place::of(request), self.limits.build);
         let (mirror, tree) = fetch(self.settings, &place, (&self.cancel, limit)).map_err(source_error)?;
+        tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         let fetch = fetch_settings(self.settings, &place, (&self.cancel, limit));
         let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
@@ -137,6 +139,7 @@ impl Attempt<'_> {
         }
         let wanted = self.request(&request.spec, &tree, secrets)?;
         let prepared = Prepared::new(&wanted, services, self.recorder)?;
+        tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
         if let Some(reason) = filter.by_inputs((&prepared, &inputs_key), (&wanted, &tree))? {
             return Ok(Ended::Skipped(reason));
