@@ -8,6 +8,7 @@ mod architecture;
 mod by_hand;
 mod crash;
 mod hooks;
+mod kills;
 mod logs;
 mod lookups;
 mod path_filters;

@@ -6,7 +6,7 @@ use super::outcome::{Ended, outcome};
 use super::recorder::Recorder;
 use super::source::{Place, fetch, fetch_settings};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, order, secrets, source_error};
+use super::{Settings, Stop, janitor, order, secrets, source_error};
 use crate::context::{Context, NamedContext};
 use crate::event::{Event, Observer, Phase};
 use crate::execute::Options;
@@ -58,6 +58,10 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
+    if matches!(outcome, Outcome::Retry(_)) {
+        // A sandbox that died could not clean up.
+        janitor::sweep_files(services);
+    }
     finish(services, (&claim, &renewed_at), &outcome, began);
 }
 
