@@ -6,6 +6,8 @@
 
 mod architecture;
 mod by_hand;
+mod cache;
+mod conformance;
 mod crash;
 mod hooks;
 mod kills;

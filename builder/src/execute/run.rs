@@ -7,6 +7,7 @@ use crate::Error;
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::plan::{Mount, MountKind, Run, Step};
+use crate::trace::Work;
 use runtime::{Changes, Exit, SnapshotId, StepNetwork};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -79,7 +80,11 @@ impl<'e> Prepared<'e> {
         execution.materials.keep_changes(layer.clone(), changes.clone());
         let layer = layer.clone();
         scope.spawn(move || {
-            if let Err(error) = pack_changes(execution, (&layer, step), &changes) {
+            let packed = execution.pack_slot().and_then(|_slot| {
+                let _span = execution.materials.trace.span(Work::Pack, &step.instruction);
+                pack_changes(execution, (&layer, step), &changes)
+            });
+            if let Err(error) = packed {
                 execution.fail(&error);
                 layer.committed.keep(Err(error));
             }
@@ -111,9 +116,9 @@ impl<'e> Prepared<'e> {
             mounts,
             network: if self.run.network { StepNetwork::Default } else { StepNetwork::None },
             hostname: HOSTNAME.to_owned(),
-            hosts: Vec::new(),
+            hosts: progress.execution.options.hosts.clone(),
             timeout: Some(progress.execution.options.step_timeout),
-            shm_bytes: SHM_BYTES,
+            shm_bytes: progress.execution.options.shm_bytes.unwrap_or(SHM_BYTES),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a plan reads from the build's context: the paths that must change for the image to change.
 
-use super::{Action, Base, From, MountKind, Plan};
+use super::{Action, Base, Copy, From, MountKind, Plan, Source};
 use crate::ignore::{Ignore, join};
 use crate::pattern;
 use crate::tree::resolve_in;
@@ -21,7 +21,8 @@ pub struct Reads {
 impl Plan {
     /// Tells whether the plan reads something that no commit holds, and that may change at any time.
     pub fn reads_the_network(&self) -> bool {
-        self.actions().any(|action| matches!(action, Action::Copy(copy) if !copy.urls.is_empty()))
+        let remote = |copy: &Copy| copy.sources.iter().any(|source| !matches!(source, Source::Path(_)));
+        self.actions().any(|action| matches!(action, Action::Copy(copy) if remote(copy)))
     }
 
     /// Finds what the plan reads from its context, whose files are those of `view`.
@@ -31,7 +32,9 @@ impl Plan {
             match action {
                 Action::Copy(copy) if copy.from == From::Context => {
                     for source in &copy.sources {
-                        reads.add(view, source, copy.parents)?;
+                        if let Source::Path(path) = source {
+                            reads.add(view, path, copy.parents)?;
+                        }
                     }
                 }
                 Action::Run(run) => {
@@ -211,6 +214,7 @@ mod tests {
             target: None,
             labels: BTreeMap::new(),
             platform: "linux/amd64".parse().unwrap(),
+            named_images: Default::default(),
             named_contexts: Vec::new(),
         };
         let file = Dockerfile::parse(text.as_bytes()).unwrap();

@@ -37,6 +37,8 @@ struct Listed {
     id: Oid,
     kind: Kind,
     mode: u32,
+    /// Whether it is the commit of another repository.
+    submodule: bool,
 }
 
 impl CommitTree {
@@ -61,6 +63,12 @@ impl CommitTree {
         let resolved = self.resolve(&clean_path(path.as_bytes())).ok_or_else(not_found)?;
         let root = self.directory_id(&resolved).ok().flatten().ok_or_else(not_found)?;
         Ok(CommitTree { objects: self.objects.clone(), root, commit: self.commit.clone() })
+    }
+
+    /// Returns the commit that the submodule at `path` stands for.
+    pub fn submodule(&self, path: &[u8]) -> Option<String> {
+        let listed = self.listed(path).ok()??;
+        listed.submodule.then(|| listed.id.to_string())
     }
 
     /// Returns the commit's hash.
@@ -175,7 +183,8 @@ impl Objects {
                 }
                 _ => (Kind::Directory, 0o755),
             };
-            entries.push(Listed { name, id: entry.id(), kind, mode });
+            let submodule = entry.kind() == Some(ObjectType::Commit);
+            entries.push(Listed { name, id: entry.id(), kind, mode, submodule });
         }
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         let entries = Arc::new(entries);

@@ -4,7 +4,7 @@ use super::filter::Filter;
 use super::lease::Renewed;
 use super::outcome::{Ended, outcome};
 use super::recorder::Recorder;
-use super::source::{Place, fetch, fetch_settings};
+use super::source::{Place, added, fetch, fetch_settings};
 use super::watch::{Terms, Watch};
 use super::{Settings, Stop, janitor, order, secrets, source_error};
 use crate::context::{Context, NamedContext};
@@ -12,6 +12,7 @@ use crate::event::{Event, Observer, Phase};
 use crate::execute::Options;
 use crate::mask::Masks;
 use crate::source::CommitTree;
+use crate::trace::{Trace, Work};
 use crate::{Error, Prepared, Request, Services};
 use database::{BuildSpec, Claim, Outcome};
 use registry_client::{Platform, Reference};
@@ -37,13 +38,17 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
     let secrets = secrets::open(services, &claim.build.request);
     let masks = Masks::new(secrets.iter().flatten().map(|(_, value)| value.as_slice()));
     let renewed_at = renewed.clone();
+    let trace = Trace::default();
     let result = secrets.and_then(|secrets| {
         secrets::warn_of_short_ones(&secrets, &recorder);
-        let attempt = Attempt { services, settings, claim: &claim, recorder: &recorder, cancel, limits, renewed };
+        let trace = trace.clone();
+        let attempt =
+            Attempt { services, settings, claim: &claim, recorder: &recorder, cancel, limits, renewed, trace };
         // A mistake in slipway ends one build, not those that run beside it.
         catch_unwind(AssertUnwindSafe(|| attempt.run(secrets)))
             .unwrap_or_else(|_| Err(Error::service("panicked", "slipway made a mistake; its log says more")))
     });
+    recorder.say(&format!("{}\n", trace.summary()));
     if let Err(error) = &result
         && error.code() != "cancelled"
     {
@@ -125,6 +130,7 @@ struct Attempt<'a> {
     cancel: Cancel,
     limits: Limits,
     renewed: Renewed,
+    trace: Trace,
 }
 
 impl Attempt<'_> {
@@ -133,7 +139,9 @@ impl Attempt<'_> {
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
         let (began, id) = (Instant::now(), &self.claim.build.id);
         let (place, limit) = (Place::of(request), self.limits.build);
+        let span = self.trace.span(Work::Fetch, "the commit");
         let (mirror, tree) = fetch(self.settings, &place, (&self.cancel, limit)).map_err(source_error)?;
+        drop(span);
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         let fetch = fetch_settings(self.settings, &place, (&self.cancel, limit));
@@ -178,13 +186,18 @@ impl Attempt<'_> {
             attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
             options: Options {
                 use_cache: spec.use_cache,
-                now: root.commit_time(),
                 step_timeout: self.limits.step,
                 secrets,
-                ssh: BTreeMap::new(),
+                ..Options::new(root.commit_time(), self.fetching())
             },
             order: Box::new(order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone())),
+            trace: self.trace.clone(),
+            form: crate::Form::default(),
         })
+    }
+
+    fn fetching(&self) -> crate::source::Fetching {
+        added(self.settings, &self.claim.build.request.repository, (&self.cancel, self.limits.build))
     }
 
     /// Names the cache that the build reads and fills: what strangers built is never used for others.

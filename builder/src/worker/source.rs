@@ -2,7 +2,8 @@
 
 use super::Settings;
 use crate::Error;
-use crate::source::{CommitTree, FetchSettings, Mirror, SourceError, Wanted};
+use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
+use registry_client::Reach;
 use runtime::Cancel;
 use std::time::Duration;
 
@@ -39,7 +40,20 @@ pub fn fetch_settings(settings: &Settings, place: &Place<'_>, (cancel, limit): (
         credentials: host.and_then(|host| settings.git_credentials.get(&host).cloned()),
         timeout: settings.fetch_timeout.min(limit),
         cancel: cancel.clone(),
+        reach: Reach::Anywhere,
     }
+}
+
+/// Returns how `ADD` fetches: public addresses only, into mirrors that no other repository reads.
+pub fn added(settings: &Settings, repository: &str, (cancel, limit): (&Cancel, Duration)) -> Fetching {
+    let repository = blake3::hash(repository.as_bytes()).to_hex();
+    let fetch = FetchSettings {
+        credentials: None,
+        timeout: settings.fetch_timeout.min(limit),
+        cancel: cancel.clone(),
+        reach: Reach::PublicOnly,
+    };
+    Fetching { mirrors: settings.git_dir.join("added").join(&repository[..32]), settings: fetch }
 }
 
 /// Turns an error of the source into the build's.
