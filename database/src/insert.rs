@@ -263,7 +263,7 @@ async fn insert_build(
 ) -> Result<BuildId, Error> {
     let id = BuildId::at(transaction.now_ms);
     let number = count(transaction, (&request.repository, ""), 1).await?;
-    let (spec, is_serial) = (&request.spec, request.spec.options.policy == Policy::Serial);
+    let (spec, is_serial) = (&request.spec.with_number(number), request.spec.options.policy == Policy::Serial);
     let lane = match is_serial {
         true => format!("serial {} {}", request.repository, request.rule),
         false => format!("parallel {}", request.repository),

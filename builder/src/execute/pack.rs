@@ -43,7 +43,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
 /// Settles the layer of a step; keeps it for later builds and tells the observer.
 pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer: StoreLayer) -> Result<(), Error> {
     let committed = settle(execution, writer)?;
-    execution.settle(&layer.key, &committed);
+    execution.settle(layer, &committed);
     execution.observer.observe(Event::Layer {
         step: step.number,
         digest: &committed.descriptor.digest,

@@ -143,7 +143,8 @@ impl Attempt<'_> {
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(Ended::Skipped(reason));
         }
-        let wanted = self.request(&request.spec, &tree, secrets)?;
+        // What the rules say of the commit could not be said before it was known.
+        let wanted = self.request(&request.spec.with_commit(tree.id()), &tree, secrets)?;
         let prepared = Prepared::new(&wanted, services, self.recorder)?;
         let inputs_key = prepared.inputs_key()?;
         if let Some(reason) = filter.by_inputs((&prepared, &inputs_key), (&wanted, &tree))? {
