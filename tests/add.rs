@@ -83,7 +83,7 @@ impl Place {
             "git init -q -b main . && {prepare} git add -A && git -c user.name=t -c user.email=t@t commit -q -m one && \
              git tag v1 && git clone -q --bare . ../git/{name}.git"
         );
-        run(Command::new("sh").args(["-ec", &script]).current_dir(&work).env("GIT_ALLOW_PROTOCOL", "file"));
+        run(Command::new("sh").args(["-ec", &script]).current_dir(&work).env_remove("GIT_ALLOW_PROTOCOL"));
         run(Command::new("git").arg("-C").arg(&work).args(["rev-parse", "HEAD"])).trim().to_owned()
     }
 }
@@ -225,7 +225,15 @@ fn repositories_are_added_with_their_submodules() {
         place.files(&format!("FROM scratch\nADD --checksum={checksum} @WEB@/git/outer.git /o/\n"), &[])
     };
     assert!(checked(&commit).is_ok());
-    assert!(checked("0123456789012345678901234567890123456789").unwrap_err().contains("expected checksum to match"));
+    let other = checked("0123456789012345678901234567890123456789").unwrap_err();
+    assert!(other.contains("commit 0123456789012345678901234567890123456789 is not in"), "{other}");
+    let tagged = format!(
+        "FROM scratch
+ADD --checksum={} @WEB@/git/outer.git#v1 /o/
+",
+        "0".repeat(40)
+    );
+    assert!(place.files(&tagged, &[]).unwrap_err().contains("expected checksum to match"));
     assert!(
         place
             .files("FROM scratch\nADD @WEB@/git/outer.git?bogus=1 /o/\n", &[])
