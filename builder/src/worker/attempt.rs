@@ -189,6 +189,7 @@ impl Attempt<'_> {
                 use_cache: spec.use_cache,
                 step_timeout: self.limits.step,
                 secrets,
+                latest: Some(root.commit_time()),
                 ..Options::new(root.commit_time(), self.fetching())
             },
             order: Box::new(order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone())),
