@@ -1,7 +1,7 @@
 //! A running slipway with everything around it, in a directory of its own, gone when the test ends.
 
 #[path = "../examples/git-server/server.rs"]
-mod git_server;
+pub mod git_server;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

@@ -59,6 +59,9 @@ impl<'f> Graph<'f> {
             None => self.settings.platform.clone(),
             Some(word) => platform(word, &words.one(word).map_err(located)?).map_err(located)?,
         };
+        if let Some(name) = self.named_image(&base) {
+            return Ok(FileBase::Image { name, platform });
+        }
         if let Some(earlier) = self.find_stage(&base, index) {
             return Ok(FileBase::Stage(earlier));
         }
@@ -69,6 +72,13 @@ impl<'f> Graph<'f> {
             located(Error::user("invalid_reference", format!("failed to parse stage name {base:?}: {error}")))
         })?;
         Ok(FileBase::Image { name: base, platform })
+    }
+
+    /// Returns the name under which the requester gave an image for `name`.
+    fn named_image(&self, name: &str) -> Option<String> {
+        let bare = name.strip_suffix(":latest").unwrap_or(name).to_lowercase();
+        let named = self.settings.named_images.iter();
+        named.into_iter().find(|named| **named == bare || named.strip_suffix(":latest") == Some(&bare)).cloned()
     }
 
     /// Returns the last stage called `name` before `before`.
@@ -225,6 +235,10 @@ impl Walk<'_, '_> {
         let lower = name.to_lowercase();
         if let Some(named) = graph.settings.named_contexts.iter().find(|named| **named == lower || *named == name) {
             return Ok(Some(super::From::Named(named.clone())));
+        }
+        if let Some(image) = graph.named_image(name) {
+            let platform = graph.settings.platform.clone();
+            return Ok(self.image(&image, &platform, stage).then(|| super::From::Image(image)));
         }
         let later = graph.file.stages.iter().rposition(|stage| stage.name.as_deref() == Some(lower.as_str()));
         let found = graph.find_stage(&lower, index).or(later).or_else(|| name.parse().ok());

@@ -10,9 +10,11 @@ mod environment;
 mod graph;
 mod history;
 mod mounts;
+mod reads;
 mod stage;
 
 pub use bases::{Base, BaseImage, BaseImages, Needed};
+pub use reads::Reads;
 
 use crate::Error;
 use crate::dockerfile::{Dockerfile, ParseError};
@@ -32,6 +34,8 @@ pub struct Settings {
     pub platform: Platform,
     /// Names that `FROM` and `--from` find as directories or images given by the requester.
     pub named_contexts: Vec<String>,
+    /// Names that mean an image the requester gave; an image is also found by its name with `:latest`.
+    pub named_images: Vec<String>,
 }
 
 /// What is executed, in which order, and what the image says of itself.
@@ -228,10 +232,8 @@ pub struct Copy {
     pub add: bool,
     /// Where the files are.
     pub from: From,
-    /// Paths and patterns there, expanded.
-    pub sources: Vec<String>,
-    /// URLs of an `ADD`.
-    pub urls: Vec<String>,
+    /// What is copied, expanded, in order.
+    pub sources: Vec<Source>,
     /// Files that stand in the Dockerfile.
     pub files: Vec<InlineFile>,
     /// Where they go, expanded.
@@ -254,6 +256,26 @@ pub struct Copy {
     pub checksum: Option<String>,
     /// `--keep-git-dir`.
     pub keep_git_dir: bool,
+}
+
+/// A source of a `COPY` or `ADD`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A path or pattern in [`Copy::from`].
+    Path(String),
+    /// A file on the web.
+    Url(String),
+    /// A git repository.
+    Git(String),
+}
+
+impl Source {
+    /// Returns what stands in the Dockerfile, expanded.
+    pub fn text(&self) -> &str {
+        match self {
+            Source::Path(text) | Source::Url(text) | Source::Git(text) => text,
+        }
+    }
 }
 
 /// A file that stands in the Dockerfile.

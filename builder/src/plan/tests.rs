@@ -10,6 +10,7 @@ fn settings() -> Settings {
         labels: BTreeMap::new(),
         platform: "linux/amd64".parse().unwrap(),
         named_contexts: Vec::new(),
+        named_images: Vec::new(),
     }
 }
 
