@@ -6,9 +6,17 @@
 
 mod architecture;
 mod by_hand;
+mod cache;
+mod conformance;
 mod crash;
 mod hooks;
+mod logs;
+mod lookups;
+mod path_filters;
 mod push;
 mod registries;
+mod secrets;
 mod statuses;
 mod support;
+mod workers;
+mod yard;

@@ -1,9 +1,11 @@
 //! The cache: which key became which layer, known to every machine that shares the database.
 
 use crate::Error;
-use crate::execute::{Committed, Materials, store_error};
-use database::Database;
+use crate::execute::{Committed, Known, Materials, store_error};
+use database::{CachedLayer, Database};
 use registry_client::Reference;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The cache as one build sees it.
@@ -18,7 +20,28 @@ pub struct Cache<'a> {
     pub pushed_to: Option<&'a Reference>,
 }
 
+/// A layer that is to be known to later builds.
+pub struct Settled {
+    /// The key of its content.
+    pub key: String,
+    /// The key of its definition.
+    pub definition: Option<String>,
+    /// The layer.
+    pub layer: Committed,
+}
+
 impl Cache<'_> {
+    /// Returns which of `keys`, those of definitions, are known, in one question.
+    pub fn known(&self, keys: &[String]) -> Result<HashMap<String, Known>, Error> {
+        let found = self.tokio.block_on(self.database.cached_layers(self.namespace, keys));
+        let found = found.map_err(|error| Error::service("database", "looking up the cache").with_cause(error))?;
+        let known = found.into_iter().filter_map(|(key, cached)| {
+            let layer = Committed::from_cached(&cached, self.pushed_to.cloned())?;
+            Some((key, Known { layer, content_key: cached.content_key? }))
+        });
+        Ok(known.collect())
+    }
+
     /// Returns the layer that `key` became, if its blob can still be had.
     pub fn adopt(&self, key: &str, materials: &Materials) -> Result<Option<Committed>, Error> {
         let keys = [key.to_owned()];
@@ -29,26 +52,45 @@ impl Cache<'_> {
     }
 
     /// Tells whether the blob of `layer` is here or in the registry that earlier builds pushed to.
-    fn available(&self, layer: &Committed, materials: &Materials) -> bool {
-        let digest = &layer.descriptor.digest;
-        materials.store.contains(digest)
-            || layer
-                .origin
-                .as_ref()
-                .is_some_and(|origin| self.tokio.block_on(materials.client.has_blob(origin, digest)).unwrap_or(false))
+    pub fn available(&self, layer: &Committed, materials: &Materials) -> bool {
+        let descriptor = &layer.descriptor;
+        // A blob of another size was cut short by a crash: it is made again.
+        materials.store.size(&descriptor.digest) == Some(descriptor.size)
+            || layer.origin.as_ref().is_some_and(|origin| {
+                self.tokio.block_on(materials.client.has_blob(origin, &descriptor.digest)).unwrap_or(false)
+            })
     }
 
-    /// Stores that `key` became `layer`, whose blob is made durable first: the database never refers to less.
-    pub fn store(&self, key: &str, layer: &Committed, materials: &Materials) -> Result<(), Error> {
-        let storing = || "storing a layer".to_owned();
-        materials
-            .store
-            .sync(std::slice::from_ref(&layer.descriptor.digest))
-            .map_err(|error| store_error(storing(), error))?;
+    /// Stores layers as they arrive until nobody can send any more, as many at a time as have arrived.
+    ///
+    /// Blobs are made durable first, because the database never refers to less; no step waits for that.
+    pub fn settle(&self, arriving: &Receiver<Settled>, materials: &Materials) -> Result<(), Error> {
+        while let Ok(first) = arriving.recv() {
+            let batch: Vec<Settled> = std::iter::once(first).chain(arriving.try_iter()).collect();
+            let _span = materials.trace.span(crate::trace::Work::Settle, format!("{} layers", batch.len()));
+            self.store(&batch, materials)?;
+        }
+        Ok(())
+    }
+
+    fn store(&self, batch: &[Settled], materials: &Materials) -> Result<(), Error> {
+        let storing = || "storing layers".to_owned();
+        let digests: BTreeSet<_> = batch.iter().map(|settled| &settled.layer.descriptor.digest).collect();
+        // What was adopted may be elsewhere only.
+        let here: Vec<_> = digests.into_iter().filter(|digest| materials.store.contains(digest)).cloned().collect();
+        materials.store.sync(&here).map_err(|error| store_error(storing(), error))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let cached = layer.to_cached(i64::try_from(now).unwrap_or(i64::MAX));
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let mut rows: Vec<(String, CachedLayer)> = Vec::with_capacity(batch.len() * 2);
+        for settled in batch {
+            let row = settled.layer.to_cached(now);
+            if let Some(definition) = &settled.definition {
+                rows.push((definition.clone(), CachedLayer { content_key: Some(settled.key.clone()), ..row.clone() }));
+            }
+            rows.push((settled.key.clone(), row));
+        }
         self.tokio
-            .block_on(self.database.put_cached_layer(self.namespace, key, &cached))
+            .block_on(self.database.put_cached_layers(self.namespace, &rows))
             .map_err(|error| Error::service("database", storing()).with_cause(error))
     }
 }

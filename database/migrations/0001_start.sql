@@ -64,6 +64,7 @@ CREATE TABLE builds (
     priority         BIGINT NOT NULL,
     state            TEXT NOT NULL,
     attempt          BIGINT NOT NULL DEFAULT 0,
+    forgiven         BIGINT NOT NULL DEFAULT 0,
     worker           TEXT,
     lease_until_ms   BIGINT,
     not_before_ms    BIGINT NOT NULL DEFAULT 0,

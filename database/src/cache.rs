@@ -5,6 +5,9 @@ use crate::sql::sql;
 use crate::{CachedLayer, Database, Error};
 use std::collections::HashMap;
 
+/// Rows that one statement writes.
+const ROWS: usize = 200;
+
 impl Database {
     /// Returns what is known of `keys`, in one query.
     pub async fn cached_layers(&self, namespace: &str, keys: &[String]) -> Result<HashMap<String, CachedLayer>, Error> {
@@ -21,18 +24,25 @@ impl Database {
         rows.iter().map(|row| Ok((row.get(0)?, json(&row.get::<String>(1)?)?))).collect()
     }
 
-    /// Stores what `key` became.
-    pub async fn put_cached_layer(&self, namespace: &str, key: &str, layer: &CachedLayer) -> Result<(), Error> {
-        sql(
-            "writing the cache index",
-            "INSERT INTO cached_layers (namespace, name, layer_json) VALUES ($1, $2, $3) \
-             ON CONFLICT (namespace, name) DO UPDATE SET layer_json = excluded.layer_json",
-        )
-        .bind(namespace)
-        .bind(key)
-        .bind(to_json(layer)?)
-        .run(self.write())
-        .await?;
+    /// Stores what keys became, in one statement for each few hundred.
+    pub async fn put_cached_layers(&self, namespace: &str, layers: &[(String, CachedLayer)]) -> Result<(), Error> {
+        // The last one of a key counts; a statement must not change a row twice.
+        let unique: HashMap<&String, &CachedLayer> = layers.iter().map(|(key, layer)| (key, layer)).collect();
+        let unique: Vec<_> = unique.into_iter().collect();
+        for batch in unique.chunks(ROWS) {
+            let places: Vec<_> =
+                (0..batch.len()).map(|row| format!("($1, ${}, ${})", row * 2 + 2, row * 2 + 3)).collect();
+            let text = format!(
+                "INSERT INTO cached_layers (namespace, name, layer_json) VALUES {} \
+                 ON CONFLICT (namespace, name) DO UPDATE SET layer_json = excluded.layer_json",
+                places.join(", ")
+            );
+            let mut statement = sql("writing the cache index", text).bind(namespace);
+            for (key, layer) in batch {
+                statement = statement.bind(key.as_str()).bind(to_json(layer)?);
+            }
+            statement.run(self.write()).await?;
+        }
         Ok(())
     }
 }

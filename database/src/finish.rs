@@ -18,12 +18,14 @@ impl Database {
     pub async fn finish(&self, claim: Claim, outcome: Outcome) -> Result<BuildState, Error> {
         let doing = "ending a build";
         let (build, attempt) = (&claim.build.id, claim.attempt);
-        let end = self.end(outcome, attempt);
         let mut transaction = self.begin().await?;
         let now = transaction.now_ms;
+        let forgiven = i64::from(matches!(outcome, Outcome::GivenBack));
+        let tries = attempt - forgiven_of(&mut transaction, build).await?;
+        let end = self.end(outcome, tries);
         let text = format!(
             "UPDATE builds SET state = $3, reason_json = $4, image_json = $5, finished_ms = $6, worker = NULL, \
-             lease_until_ms = NULL, not_before_ms = $7, version = version + 1 WHERE {FENCE}"
+             lease_until_ms = NULL, not_before_ms = $7, forgiven = forgiven + $8, version = version + 1 WHERE {FENCE}"
         );
         let written = sql(doing, text)
             .bind(build.as_str())
@@ -32,7 +34,8 @@ impl Database {
             .bind(end.reason.as_ref().map(to_json).transpose()?)
             .bind(end.image.as_ref().map(to_json).transpose()?)
             .bind(end.state.has_ended().then_some(now))
-            .bind(now + backoff_ms(build, attempt))
+            .bind(if forgiven > 0 { now } else { now + backoff_ms(build, tries) })
+            .bind(forgiven)
             .run(transaction.on())
             .await?;
         if written == 0 {
@@ -46,7 +49,7 @@ impl Database {
         Ok(end.state)
     }
 
-    fn end(&self, outcome: Outcome, attempt: i64) -> End {
+    fn end(&self, outcome: Outcome, tries: i64) -> End {
         let (state, reason, image) = match outcome {
             Outcome::Succeeded(image) => (BuildState::Succeeded, None, Some(image)),
             Outcome::Superseded(image) => (BuildState::Superseded, None, Some(image)),
@@ -54,7 +57,8 @@ impl Database {
             Outcome::TimedOut(reason) => (BuildState::TimedOut, Some(reason), None),
             Outcome::Skipped(reason) => (BuildState::Skipped, Some(reason), None),
             Outcome::Cancelled => (BuildState::Cancelled, Some(cancelled()), None),
-            Outcome::Retry(reason) if attempt < self.settings.attempts => (BuildState::Queued, Some(reason), None),
+            Outcome::GivenBack => (BuildState::Queued, None, None),
+            Outcome::Retry(reason) if tries < self.settings.attempts => (BuildState::Queued, Some(reason), None),
             Outcome::Retry(reason) => (BuildState::Errored, Some(reason), None),
         };
         End { state, reason, image }
@@ -78,7 +82,7 @@ impl Database {
     async fn take_back(&self, (which, value): (&str, &str), grace_ms: i64) -> Result<Vec<BuildId>, Error> {
         let doing = "taking builds back";
         let text = format!(
-            "SELECT id, attempt, cancel_requested FROM builds WHERE worker IS NOT NULL AND {which} ORDER BY id"
+            "SELECT id, attempt - forgiven, cancel_requested FROM builds WHERE worker IS NOT NULL AND {which} ORDER BY id"
         );
         if sql(doing, text.clone()).bind(value).optional(self.read()).await?.is_none() {
             return Ok(Vec::new());
@@ -101,14 +105,14 @@ impl Database {
         &self,
         transaction: &mut Transaction,
         id: &BuildId,
-        (attempt, was_cancelled): (i64, bool),
+        (tries, was_cancelled): (i64, bool),
     ) -> Result<(), Error> {
         let (state, reason) = if was_cancelled {
             (BuildState::Cancelled, Some(cancelled()))
-        } else if attempt < self.settings.attempts {
+        } else if tries < self.settings.attempts {
             (BuildState::Queued, None)
         } else {
-            let message = format!("the worker was lost {attempt} times");
+            let message = format!("the worker was lost {tries} times");
             (BuildState::Errored, Some(Reason { code: "crashed_worker".to_owned(), message }))
         };
         let now = transaction.now_ms;
@@ -127,6 +131,15 @@ impl Database {
             reason.map_or_else(|| "the worker was lost; queued again".to_owned(), |reason| reason.message);
         outbox::write(transaction, id, (state, &description), now).await
     }
+}
+
+/// Returns how many attempts at a build do not count.
+async fn forgiven_of(transaction: &mut Transaction, id: &BuildId) -> Result<i64, Error> {
+    let row = sql("ending a build", "SELECT forgiven FROM builds WHERE id = $1")
+        .bind(id.as_str())
+        .optional(transaction.on())
+        .await?;
+    row.map_or(Ok(0), |row| row.get(0))
 }
 
 impl End {

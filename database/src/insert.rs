@@ -256,12 +256,12 @@ async fn insert_build(
         true => format!("serial {} {}", request.repository, request.rule),
         false => format!("parallel {}", request.repository),
     };
-    sql(
+    let row = sql(
         "storing a build",
         "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
          spec_json, git_ref, sequence, lane, is_serial, priority, state, commit_id, created_ms) \
          VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $4), $2, $3, $4, $5, $6, $7, $8, $9, \
-         $10, $11, $12, $13, $14, 'queued', $15, $16)",
+         $10, $11, $12, $13, $14, 'queued', $15, $16) RETURNING number",
     )
     .bind(id.as_str())
     .bind(delivery)
@@ -280,8 +280,16 @@ async fn insert_build(
     .bind(if is_serial { 0 } else { spec.options.priority })
     .bind(&spec.commit)
     .bind(transaction.now_ms)
-    .run(transaction.on())
+    .one(transaction.on())
     .await?;
+    let numbered = spec.with_number(row.get(0)?);
+    if numbered != *spec {
+        sql("storing a build", "UPDATE builds SET spec_json = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(to_json(&numbered)?)
+            .run(transaction.on())
+            .await?;
+    }
     Ok(id)
 }
 

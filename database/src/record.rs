@@ -159,7 +159,7 @@ pub struct LogChunk {
 }
 
 /// How an attempt ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Outcome {
     /// The registry accepted the image.
     Succeeded(PushedImage),
@@ -175,6 +175,8 @@ pub enum Outcome {
     TimedOut(Reason),
     /// Nothing was to be built: `path_unchanged` and why.
     Skipped(Reason),
+    /// The worker was asked to end: goes back to the queue, and the attempt does not count.
+    GivenBack,
 }
 
 /// Which builds a list shall hold; newest first.
@@ -215,6 +217,9 @@ pub struct CachedLayer {
     pub empty: bool,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: i64,
+    /// For a layer that is known by its definition, the key of its content.
+    #[serde(default)]
+    pub content_key: Option<String>,
 }
 
 /// What commit status is to be told to a forge: the outbox, written together with the change of state.

@@ -61,7 +61,7 @@ pub struct BuildSpec {
 }
 
 /// Settings of a build that have a default, so that rows of earlier versions still read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BuildOptions {
     /// Platforms (`linux/amd64`); empty for the worker's own.
@@ -84,8 +84,33 @@ pub struct BuildOptions {
     pub priority: i64,
     /// Stages whose cached steps are not used.
     pub no_cache_stages: Vec<String>,
-    /// Whether what only the operator may allow is allowed (`RUN --network=host`).
+    /// Whether it builds what the repository's own people pushed: a build that strangers may start (a fork's pull
+    /// request) gets no secrets and a cache of its own.
     pub trusted: bool,
+    /// What was changed or left out when the request was made, a sentence each.
+    pub warnings: Vec<String>,
+    /// Why somebody wanted the build, in their words.
+    pub reason: Option<String>,
+}
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        BuildOptions {
+            platforms: Vec::new(),
+            labels: BTreeMap::new(),
+            secrets: Vec::new(),
+            path_filter: PathFilter::default(),
+            paths: Vec::new(),
+            policy: Policy::default(),
+            timeout_ms: None,
+            step_timeout_ms: None,
+            priority: 0,
+            no_cache_stages: Vec::new(),
+            trusted: true,
+            warnings: Vec::new(),
+            reason: None,
+        }
+    }
 }
 
 /// Which pushes need not be built.

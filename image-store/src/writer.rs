@@ -36,10 +36,16 @@ impl BlobWriter {
         self.size
     }
 
+    /// Makes what was written durable.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.file.as_file().sync_data().map_err(Error::file("syncing", self.file.path()))
+    }
+
     /// Makes the blob visible. It is not durable before [`Store::sync`].
     pub fn commit(self) -> Result<Written, Error> {
         let digest = Digest::from_sha256(self.hash.finalize().into());
         let path = self.store.path(&digest);
+        self.store.hold(&digest)?;
         // The same blob may come from two sides at once; both files hold the same bytes.
         self.file.persist(&path).map_err(|error| Error::file("renaming to", &path)(error.error))?;
         Ok(Written { digest, size: self.size })

@@ -30,9 +30,20 @@ pub enum Error {
         #[source]
         cause: reqwest::Error,
     },
+    /// The registry did not do what the protocol says; another try may go better.
+    #[error("{registry} broke off: {problem}")]
+    Broken {
+        /// The registry.
+        registry: String,
+        /// What it did.
+        problem: &'static str,
+    },
     /// The bytes are not those that the digest promises.
     #[error("digest mismatch: {0} was expected, other bytes came")]
     DigestMismatch(String),
+    /// A download is larger than it may be, or leads to where it may not.
+    #[error("{0}")]
+    NotAllowed(String),
     /// A document is malformed, ambiguous or too large.
     #[error("invalid document from {registry}: {problem}")]
     InvalidDocument {
@@ -56,7 +67,7 @@ impl Error {
     /// Tells whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Transport { .. } => true,
+            Error::Transport { .. } | Error::Broken { .. } => true,
             Error::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }
@@ -65,11 +76,21 @@ impl Error {
     /// Returns who is to blame.
     pub fn fault(&self) -> Fault {
         match self {
-            Error::Denied(_) | Error::NotFound(_) | Error::NoPlatform(_) | Error::InvalidDocument { .. } => Fault::User,
+            Error::Denied(_)
+            | Error::NotFound(_)
+            | Error::NoPlatform(_)
+            | Error::NotAllowed(_)
+            | Error::InvalidDocument { .. } => Fault::User,
             Error::Status { status, .. } if *status < 500 && *status != 429 => Fault::User,
-            Error::Status { .. } | Error::Transport { .. } | Error::DigestMismatch(_) => Fault::Upstream,
+            Error::Status { .. } | Error::Transport { .. } | Error::Broken { .. } | Error::DigestMismatch(_) => {
+                Fault::Upstream
+            }
             Error::Local(_) | Error::Setup(_) => Fault::Service,
         }
+    }
+
+    pub(crate) fn broken(registry: &str, problem: &'static str) -> Self {
+        Error::Broken { registry: registry.to_owned(), problem }
     }
 
     pub(crate) fn document(registry: &str, problem: impl Into<String>) -> Self {

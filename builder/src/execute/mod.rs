@@ -2,29 +2,44 @@
 
 mod blocking;
 mod copy;
+mod definition;
+mod emulation;
 mod key;
 mod layer;
 mod materials;
+mod missing;
 mod mount;
 mod pack;
+mod places;
 mod promise;
 mod run;
+mod slots;
 mod stage;
+mod web;
 
+pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
-pub use materials::{Materials, store_error};
+pub use materials::{BLOB_DAMAGED, Materials, Unanswered, store_error};
 
 use crate::Error;
-use crate::cache::Cache;
+use crate::cache::{Cache, Settled};
 use crate::context::Sources;
 use crate::event::Observer;
+use crate::mask::Masks;
 use crate::plan::Plan;
+use crate::trace::Work;
+use definition::Definitions;
 use promise::Promise;
 use runtime::Cancel;
+use slots::{Slot, Slots};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// Steps that are executed at once, for each core: many wait for a network or a lock most of their time.
+const STEPS_PER_CORE: usize = 4;
 
 /// How the steps are executed.
 #[derive(Debug, Clone)]
@@ -39,6 +54,39 @@ pub struct Options {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Sockets of ssh agents by id.
     pub ssh: BTreeMap<String, std::path::PathBuf>,
+    /// How repositories and files are fetched that the Dockerfile names by URL.
+    pub fetching: crate::source::Fetching,
+    /// Stages whose steps are executed whatever is known, by name.
+    pub no_cache_stages: Vec<String>,
+    /// Whether steps may have a network.
+    pub network: bool,
+    /// Lines of the steps' `/etc/hosts`: name and address.
+    pub hosts: Vec<(String, String)>,
+    /// Size of the steps' `/dev/shm`, if it is not the usual one.
+    pub shm_bytes: Option<u64>,
+}
+
+impl Options {
+    /// Returns the usual options of a build whose time is `now`, seconds since 1970.
+    pub fn new(now: i64, fetching: crate::source::Fetching) -> Self {
+        Options {
+            use_cache: true,
+            now,
+            step_timeout: Duration::from_secs(24 * 60 * 60),
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            fetching,
+            no_cache_stages: Vec::new(),
+            network: true,
+            hosts: Vec::new(),
+            shm_bytes: None,
+        }
+    }
+
+    /// Tells whether the steps of the stage `name` may come from the cache.
+    fn uses_cache(&self, name: &str) -> bool {
+        self.use_cache && !self.no_cache_stages.iter().any(|stage| stage.eq_ignore_ascii_case(name))
+    }
 }
 
 /// The layers that a stage ends with, base layers first.
@@ -49,6 +97,18 @@ pub struct StageLayers {
     /// For each step of the stage that makes a layer, and each base layer before it, nothing; the key of the whole.
     pub key: String,
 }
+
+/// Whether a layer was known before the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Novelty {
+    /// It comes from a base image or from the cache: a registry may have it already.
+    Known,
+    /// It is made by this build.
+    Made,
+}
+
+/// Somebody who is told of the layers of the result.
+pub type OnLayer<'a> = dyn Fn(Arc<Layer>, Novelty) + Sync + 'a;
 
 /// An execution in progress.
 pub struct Execution<'a> {
@@ -65,7 +125,14 @@ pub struct Execution<'a> {
     /// How.
     pub options: &'a Options,
     /// Called with each layer of the result as soon as it is known, before it is packed.
-    pub on_layer: &'a (dyn Fn(Arc<Layer>) + Sync),
+    pub on_layer: &'a OnLayer<'a>,
+    definitions: Definitions,
+    needed: Vec<bool>,
+    steps: Slots,
+    packs: Slots,
+    settling: Mutex<Option<Sender<Settled>>>,
+    /// Hides the build's secrets in what its steps print.
+    pub masks: Masks,
     results: Vec<Promise<Result<Arc<StageLayers>, Error>>>,
     in_flight: Mutex<HashMap<String, Arc<Layer>>>,
     first_error: Mutex<Option<Error>>,
@@ -78,15 +145,54 @@ impl<'a> Execution<'a> {
         sources: &'a Sources<'a>,
         materials: &'a Materials,
         (cache, options): (&'a Cache<'a>, &'a Options),
-        (observer, on_layer): (&'a dyn Observer, &'a (dyn Fn(Arc<Layer>) + Sync)),
-    ) -> Self {
-        let results = plan.stages.iter().map(|_| Promise::new()).collect();
-        let (in_flight, first_error) = Default::default();
-        Execution { plan, sources, materials, cache, observer, options, on_layer, results, in_flight, first_error }
+        (observer, on_layer): (&'a dyn Observer, &'a OnLayer<'a>),
+    ) -> Result<Self, Error> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let looking = materials.trace.span(Work::Key, "the definitions of all steps");
+        let mut definitions = Definitions::look_up(plan, sources, options.use_cache.then_some(cache))?;
+        let needed = definitions.needed(plan, |layer| cache.available(layer, materials));
+        drop(looking);
+        Ok(Execution {
+            definitions,
+            needed,
+            plan,
+            sources,
+            materials,
+            cache,
+            observer,
+            options,
+            on_layer,
+            masks: Masks::new(options.secrets.values().map(Vec::as_slice)),
+            steps: Slots::new(cores * STEPS_PER_CORE),
+            packs: Slots::new(cores),
+            settling: Mutex::default(),
+            results: plan.stages.iter().map(|_| Promise::new()).collect(),
+            in_flight: Mutex::default(),
+            first_error: Mutex::default(),
+        })
     }
 
     /// Executes all stages and returns the layers of the target; every layer is settled then.
     pub fn run(&self) -> Result<Arc<StageLayers>, Error> {
+        missing::check(self)?;
+        let (sender, arriving) = channel();
+        *self.settling.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        std::thread::scope(|beside| {
+            beside.spawn(move || {
+                if let Err(error) = self.cache.settle(&arriving, self.materials) {
+                    self.fail(&error);
+                }
+            });
+            self.run_stages();
+            self.settling.lock().unwrap_or_else(PoisonError::into_inner).take();
+        });
+        if let Some(error) = self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        self.results[self.plan.target].peek().unwrap_or_else(|| Err(Error::cancelled()))
+    }
+
+    fn run_stages(&self) {
         std::thread::scope(|scope| {
             for index in 0..self.plan.stages.len() {
                 scope.spawn(move || {
@@ -98,14 +204,34 @@ impl<'a> Execution<'a> {
                 });
             }
         });
-        if let Some(error) = self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error);
+    }
+
+    /// Keeps a layer for later builds; nobody waits for that but the end of the build.
+    fn settle(&self, layer: &Layer, committed: &Committed) {
+        if let Some(sender) = self.settling.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            let (key, definition) = (layer.key.clone(), layer.definition.clone());
+            let _ = sender.send(Settled { key, definition, layer: committed.clone() });
         }
-        self.results[self.plan.target].peek().unwrap_or_else(|| Err(Error::cancelled()))
+    }
+
+    /// Waits until a step may run: as many run at once as the machine can take.
+    fn slot(&self) -> Result<Slot<'_>, Error> {
+        self.slot_of(&self.steps, "a slot for a step")
+    }
+
+    /// Waits until a layer may be packed: each one uses all cores.
+    fn pack_slot(&self) -> Result<Slot<'_>, Error> {
+        self.slot_of(&self.packs, "a slot to pack a layer")
+    }
+
+    fn slot_of<'s>(&self, slots: &'s Slots, name: &str) -> Result<Slot<'s>, Error> {
+        let _span = self.materials.trace.span(Work::Wait, name);
+        slots.take(self.cancel()).ok_or_else(Error::cancelled)
     }
 
     /// Waits for the layers of a stage.
     fn stage(&self, index: usize) -> Result<Arc<StageLayers>, Error> {
+        let _span = self.materials.trace.span(Work::Wait, format!("stage {}", self.plan.stages[index].name));
         self.results[index].wait(self.cancel()).unwrap_or_else(|| Err(Error::cancelled()))
     }
 
@@ -124,11 +250,16 @@ impl<'a> Execution<'a> {
 
     /// Returns the layer that somebody in this build makes or made for `key`, or registers a new one to be made here.
     fn claim_layer(&self, key: &str) -> Claimed {
+        self.claim_defined(key, None)
+    }
+
+    /// Does the same for the layer of a step, which is also known by its definition.
+    fn claim_defined(&self, key: &str, definition: Option<&str>) -> Claimed {
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(layer) = in_flight.get(key) {
             return Claimed::Theirs(layer.clone());
         }
-        let layer = Layer::pending(key.to_owned());
+        let layer = Layer::pending(key.to_owned(), definition.map(str::to_owned));
         in_flight.insert(key.to_owned(), layer.clone());
         Claimed::Ours(layer)
     }
