@@ -71,17 +71,20 @@ async fn insert_build(
     request: &BuildRequest,
 ) -> Result<BuildId, Error> {
     let id = BuildId::at(transaction.now_ms);
-    let (spec, is_serial) = (&request.spec, request.spec.options.policy == Policy::Serial);
+    let numbered = if request.spec.names_number() { Some(next_number(transaction, request).await?) } else { None };
+    let numbered = numbered.map(|number| request.spec.with_number(number));
+    let spec = numbered.as_ref().unwrap_or(&request.spec);
+    let is_serial = spec.options.policy == Policy::Serial;
     let lane = match is_serial {
         true => format!("serial {} {}", request.repository, request.rule),
         false => format!("parallel {}", request.repository),
     };
-    let row = sql(
+    sql(
         "storing a build",
         "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
          spec_json, git_ref, sequence, lane, is_serial, priority, state, commit_id, created_ms) \
          VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $4), $2, $3, $4, $5, $6, $7, $8, $9, \
-         $10, $11, $12, $13, $14, 'queued', $15, $16) RETURNING number",
+         $10, $11, $12, $13, $14, 'queued', $15, $16)",
     )
     .bind(id.as_str())
     .bind(delivery)
@@ -100,17 +103,15 @@ async fn insert_build(
     .bind(if is_serial { 0 } else { spec.options.priority })
     .bind(&spec.commit)
     .bind(transaction.now_ms)
-    .one(transaction.on())
+    .run(transaction.on())
     .await?;
-    let numbered = spec.with_number(row.get(0)?);
-    if numbered != *spec {
-        sql("storing a build", "UPDATE builds SET spec_json = $2 WHERE id = $1")
-            .bind(id.as_str())
-            .bind(to_json(&numbered)?)
-            .run(transaction.on())
-            .await?;
-    }
     Ok(id)
+}
+
+/// Returns the number that the build will have: nobody else stores builds of the repository in the meantime.
+async fn next_number(transaction: &mut Transaction, request: &BuildRequest) -> Result<i64, Error> {
+    let text = "SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $1";
+    sql("numbering a build", text).bind(&request.repository).one(transaction.on()).await?.get(0)
 }
 
 /// Ends the queued builds of older pushes, or the new one if its push turns out to be the older.
