@@ -24,7 +24,8 @@ fn kill_id(id: u32) {
 fn yard() -> Yard {
     let yard = Yard::start("");
     push_base(&yard.path("data"), &yard.registry);
-    let large: String = (0..200_000u64).map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let large: String =
+        (0..200_000u64).map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     yard.commit(&[("Dockerfile", DOCKERFILE), ("files/a", &large), ("files/b", "b")]);
     yard
 }
@@ -46,10 +47,9 @@ fn whole(yard: &Yard, id: &BuildId, attempts: i64) {
     let report = store.verify().unwrap();
     assert!(report.damaged.is_empty() && report.missing.is_empty(), "{report:?}");
     let digest = build.image.unwrap().digest;
-    let shown = run(Command::new("skopeo").args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"]).arg(format!(
-        "docker://{}/team/app:latest",
-        yard.registry
-    )));
+    let shown = run(Command::new("skopeo")
+        .args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"])
+        .arg(format!("docker://{}/team/app:latest", yard.registry)));
     assert_eq!(shown.trim(), digest, "the tag shows the image of the build");
 }
 
