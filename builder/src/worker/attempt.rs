@@ -144,6 +144,7 @@ impl Attempt<'_> {
         drop(span);
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
+        super::source::warn(&tree, self.recorder);
         let fetch = fetch_settings(self.settings, &place, (&self.cancel, limit));
         let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
         if let Some(reason) = filter.by_paths(&tree)? {
