@@ -27,6 +27,7 @@ struct Arguments {
 fn main() -> ExitCode {
     // The sandbox is this program, started again inside its namespaces: nothing may happen before.
     runtime::enter_if_asked();
+    builder::source::enter_if_asked();
     let arguments = Arguments::parse();
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,

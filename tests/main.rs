@@ -4,16 +4,30 @@
 // A test that cannot go on panics: that is how it says so. clippy's own exception covers only functions marked as tests.
 #![allow(clippy::unwrap_used)]
 
+mod add;
 mod api;
 mod architecture;
 mod by_hand;
+mod cache;
 mod commands;
+mod conformance;
 mod crash;
 mod forges;
+mod git_inputs;
 mod hooks;
 mod hostile;
+mod hostile_git;
 mod http;
+mod kills;
+mod logs;
+mod lookups;
+mod own_rules;
+mod path_filters;
+mod prompt;
 mod push;
 mod registries;
+mod secrets;
 mod statuses;
 mod support;
+mod workers;
+mod yard;

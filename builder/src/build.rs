@@ -1,13 +1,13 @@
 //! One build from beginning to end: source, plan, resolution, execution, image, push.
 
 use crate::cache::Cache;
-use crate::context::{NamedContext, Sources};
+use crate::context::{Context, NamedContext, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
-use crate::execute::{Execution, Materials, Options};
+use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::key::KeyBuilder;
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
-use crate::result::{self, Image};
+use crate::result::{self, Form, Image};
 use crate::trace::{Trace, Work};
 use crate::{Error, Services, dockerfile};
 use registry_client::{Platform, Reference};
@@ -44,6 +44,23 @@ pub struct Request {
     pub order: Box<dyn TagOrder + Send>,
     /// Takes note of where the time goes.
     pub trace: Trace,
+    /// What the image is besides what the Dockerfile says.
+    pub form: Form,
+}
+
+impl Request {
+    /// Returns what the plan has to know of it.
+    pub fn settings(&self) -> plan::Settings {
+        plan::Settings {
+            build_args: self.build_args.clone(),
+            target: self.target.clone(),
+            labels: self.labels.clone(),
+            platform: self.platform.clone(),
+            named_contexts: names(self, |context| !matches!(context, Context::Image(_))),
+            named_images: names(self, |context| matches!(context, Context::Image(_))),
+            ignore: self.context.ignore.clone(),
+        }
+    }
 }
 
 /// What a build came to.
@@ -82,7 +99,7 @@ impl<'r> Prepared<'r> {
     /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
     pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
         observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-        let prepared = prepare(request, services).map_err(|error| with_snippet(error, &request.dockerfile));
+        let prepared = prepare(request, services, observer).map_err(|error| with_snippet(error, &request.dockerfile));
         prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
 
@@ -108,13 +125,17 @@ impl<'r> Prepared<'r> {
 
     /// Executes the steps, puts the image together and pushes it if that is asked for.
     pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
-        self.execute(services, observer, cancel).map_err(|error| with_snippet(error, &self.request.dockerfile))
+        let mut built = self.execute(services, observer, &cancel.part());
+        if built.as_ref().is_err_and(|error| error.code() == BLOB_DAMAGED) {
+            // The damaged blob was put aside: now it is missing, and what is missing is got or made again.
+            built = self.execute(services, observer, &cancel.part());
+        }
+        built.map_err(|error| with_snippet(error, &self.request.dockerfile))
     }
 
     fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
-        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
-        plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
+        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?;
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
         let image = execute(request, services, (plan, &self.sources, &materials), observer)?;
@@ -124,38 +145,87 @@ impl<'r> Prepared<'r> {
         let mut pushed = Vec::new();
         if request.push {
             observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
-            pushed = push::manifest(&materials, &image, &request.tags, request.order.as_ref())?;
+            pushed = push_image(request, &materials, &image)?;
         }
         let superseded = request.push && pushed.len() < request.tags.len();
         Ok(Built { image, pushed, superseded })
     }
 }
 
+/// Pushes the image under its names, or without one where an index will name it.
+fn push_image(request: &Request, materials: &Materials, image: &Image) -> Result<Vec<Reference>, Error> {
+    if !request.form.by_digest {
+        return push::manifest(materials, image, &request.tags, request.order.as_ref());
+    }
+    let unnamed: Vec<_> = request.tags.iter().map(|tag| tag.with_digest(image.digest.clone())).collect();
+    push::manifest(materials, image, &unnamed, &push::Unordered)
+}
+
 /// Parses, resolves base images and plans; `ONBUILD` triggers of a base may ask for further images.
-fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sources<'r>), Error> {
+///
+/// What is odd about the Dockerfile is told before what is wrong with it.
+fn prepare<'r>(
+    request: &'r Request,
+    services: &Services,
+    observer: &dyn Observer,
+) -> Result<(Plan, Sources<'r>), Error> {
     let parsed = dockerfile::Dockerfile::parse(&request.dockerfile.text).map_err(|error| plan::parse_error(&error))?;
-    let settings = plan::Settings {
-        build_args: request.build_args.clone(),
-        target: request.target.clone(),
-        labels: request.labels.clone(),
-        platform: request.platform.clone(),
-        named_contexts: request.named.keys().cloned().collect(),
-    };
+    let settings = request.settings();
+    let lint = plan::Lint::new(&parsed, &settings)?;
+    let prepared = resolve_and_plan(request, services, (&parsed, &settings, &lint));
+    lint.warnings().iter().for_each(|warning| observer.observe(Event::Warning(&warning.to_string())));
+    let (mut plan, sources) = prepared?;
+    match plan.violation.take() {
+        Some(violation) => Err(violation),
+        None => Ok((plan, sources)),
+    }
+}
+
+fn resolve_and_plan<'r>(
+    request: &'r Request,
+    services: &Services,
+    (parsed, settings, lint): (&dockerfile::Dockerfile, &plan::Settings, &plan::Lint),
+) -> Result<(Plan, Sources<'r>), Error> {
     let sources = Sources::new(&request.context, &request.named);
     let mut images = plan::BaseImages::new();
     loop {
-        let needed = match plan::Plan::for_file(&parsed, &settings, &images)? {
-            plan::Planned::Ready(plan) => return Ok((*plan, sources)),
+        let needed = match plan::Plan::for_file(parsed, settings, &images, (plan::Scope::Target, lint))? {
+            plan::Planned::Ready(plan) => return Ok((with_network(*plan, &request.options), sources)),
             plan::Planned::Needs(needed) => needed,
         };
         let _span = request.trace.span(Work::Resolve, "base images");
-        let wanted = needed.iter().map(|image| (image.name.clone(), image.platform.clone()));
-        for (image, resolved) in needed.iter().zip(crate::resolve::images(services, wanted)) {
+        let (given, others): (Vec<_>, Vec<_>) =
+            needed.iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
+        for image in given {
+            let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
-            images.insert(image.name.clone(), resolved.config.clone(), resolved.platform_mismatch);
-            sources.add_image(&image.name, resolved);
+            images.insert(image.key.clone(), resolved.config.clone());
+            sources.add_image(&image.key, resolved);
+        }
+        let wanted =
+            others.iter().map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()));
+        for (image, resolved) in others.iter().zip(crate::resolve::images(services, wanted)) {
+            let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
+            images.insert(image.key.clone(), resolved.config.clone());
+            sources.add_image(&image.key, resolved);
         }
     }
+}
+
+/// Returns the names of the contexts that are of a kind.
+fn names(request: &Request, is_kind: impl Fn(&Context) -> bool) -> Vec<String> {
+    let chosen = request.named.iter().filter(|(_, named)| is_kind(&named.context));
+    chosen.map(|(name, _)| name.clone()).collect()
+}
+
+/// Takes the network away from all steps if the requester does not want them to have one.
+fn with_network(mut plan: Plan, options: &Options) -> Plan {
+    for step in plan.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+        if let plan::Action::Run(run) = &mut step.action {
+            run.network = run.network && options.network;
+        }
+    }
+    plan
 }
 
 fn execute(
@@ -177,9 +247,9 @@ fn execute(
             uploads.start((&receiver, materials), &request.tags, scope);
         }
         let on_layer = |layer, novelty| uploads.add(layer, novelty);
-        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer));
+        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer))?;
         let layers = execution.run()?;
-        let image = result::assemble(plan, (sources, materials), &layers, request.options.now)?;
+        let image = result::assemble(plan, (sources, materials), &layers, (request.options.now, &request.form))?;
         if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {
             uploads.start_known();
         }
@@ -205,7 +275,6 @@ fn summaries(plan: &Plan) -> Vec<StepSummary> {
 
 /// Shows the lines of the Dockerfile that an error is about.
 fn with_snippet(error: Error, file: &DockerfileText) -> Error {
-    let Some(step) = error.step().cloned() else { return error };
-    let snippet = dockerfile::snippet(&file.name, &file.text, step.lines);
+    let snippet = dockerfile::snippet(&file.name, &file.text, &error.places());
     error.with_detail(snippet)
 }

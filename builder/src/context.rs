@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::execute::Layer;
 use crate::ignore::Ignore;
+use crate::named::NamedImage;
 use crate::source::{Checkout, CommitTree, Directory, Tarball};
 use crate::view::{ContentId, Node, View, ViewError};
 use registry_client::{ImageConfig, Reference};
@@ -20,6 +21,8 @@ pub enum Context {
     Directory(Directory),
     /// What a tar holds.
     Tarball(Tarball),
+    /// An image; only stages start from it or copy from it.
+    Image(NamedImage),
     /// No files: the Dockerfile came alone.
     Empty,
 }
@@ -31,7 +34,7 @@ impl Context {
             Context::Checkout(checkout) => Some(checkout),
             Context::Directory(directory) => Some(directory),
             Context::Tarball(tarball) => Some(tarball),
-            Context::Empty => None,
+            Context::Image(_) | Context::Empty => None,
         }
     }
 
@@ -42,7 +45,7 @@ impl Context {
             Context::Checkout(checkout) => checkout.open_file(path),
             Context::Directory(directory) => directory.open_file(path),
             Context::Tarball(tarball) => tarball.open_file(path),
-            Context::Empty => Ok(Box::new(std::io::empty())),
+            Context::Image(_) | Context::Empty => Ok(Box::new(std::io::empty())),
         }
     }
 }

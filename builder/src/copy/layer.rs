@@ -255,7 +255,8 @@ fn planned(path: Vec<u8>, made: Made, first_names: &mut HashMap<(usize, u64), Ve
     Planned { entry, content }
 }
 
-fn entry_kind(kind: Kind) -> EntryKind {
+/// Returns what a node is in a layer's tar; a socket is nothing there but an empty file.
+pub fn entry_kind(kind: Kind) -> EntryKind {
     match kind {
         Kind::File { size } => EntryKind::File { size },
         Kind::Directory => EntryKind::Directory,

@@ -11,6 +11,7 @@ mod select;
 
 pub use archive::Archive;
 pub use chmod::Chmod;
+pub(crate) use layer::entry_kind;
 pub use owner::{is_numeric, lookup_owner};
 pub use place::{Content, Ground, Piece, Planned, plan_copy, plan_workdir};
 pub use select::{Item, Selection, missing, select, selection_key};

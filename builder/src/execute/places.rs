@@ -70,7 +70,7 @@ impl<'e> Place<'e> {
         let options = progress.execution.options;
         let git_dir = copy.keep_git_dir || git.keep_git_dir == Some(true);
         let mut settings = options.fetching.settings.clone();
-        settings.credentials = token(&options.secrets, &git.url);
+        settings.credentials = git.token(&options.secrets);
         let fetching = Fetching { settings, ..options.fetching.clone() };
         let checkout = Checkout::fetch(&git, &fetching, git_dir).map_err(located)?;
         Ok(Place::Git { checkout, git_dir })
@@ -120,12 +120,4 @@ impl<'e> Place<'e> {
             }
         }
     }
-}
-
-/// Returns the login that the secrets have for a repository, by the names that BuildKit gave them.
-fn token(secrets: &std::collections::BTreeMap<String, Vec<u8>>, url: &str) -> Option<(String, String)> {
-    let host = url::Url::parse(url).ok()?.host_str()?.to_owned();
-    let secret = secrets.get(&format!("GIT_AUTH_TOKEN.{host}")).or_else(|| secrets.get("GIT_AUTH_TOKEN"))?;
-    let token = String::from_utf8_lossy(secret).trim().to_owned();
-    Some(("x-access-token".to_owned(), token))
 }

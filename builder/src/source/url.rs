@@ -1,6 +1,7 @@
 //! Git URLs as `docker build` and `ADD` take them: `https://host/repository.git#ref:directory`, or the same as a query.
 
 use super::SourceError;
+use std::collections::BTreeMap;
 
 /// A repository, what of it, and which directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,6 +65,13 @@ impl GitContext {
                  submodules, mtime and fetch-by-commit are known"
             )),
         }
+    }
+
+    /// Returns the login that secrets have for the repository, by the names that BuildKit gave them.
+    pub fn token(&self, secrets: &BTreeMap<String, Vec<u8>>) -> Option<(String, String)> {
+        let host = url::Url::parse(&self.url).ok()?.host_str()?.to_owned();
+        let secret = secrets.get(&format!("GIT_AUTH_TOKEN.{host}")).or_else(|| secrets.get("GIT_AUTH_TOKEN"))?;
+        Some(("x-access-token".to_owned(), String::from_utf8_lossy(secret).trim().to_owned()))
     }
 
     /// Checks that `commit` is the one that the URL or `--checksum` asked for.

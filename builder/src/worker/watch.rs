@@ -3,7 +3,7 @@
 use super::Stop;
 use super::lease::{LEASE, MARGIN, Renewed};
 use crate::Services;
-use database::{Claim, Lease};
+use database::{BuildState, Claim, Lease};
 use runtime::Cancel;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -99,9 +99,10 @@ fn look(services: &Services, claim: &Claim, (terms, began): (&Terms, Instant)) -
 fn ask(services: &Services, claim: &Claim, renewed: &Renewed) -> Option<Lease> {
     let (database, asked) = (&services.database, runtime::uptime());
     if renewed.age() < HEARTBEAT {
-        let known = tokio::time::timeout(ANSWER, database.build(&claim.build.id));
-        let build = services.tokio.block_on(async { known.await }).ok()?.ok()??;
-        let held = build.attempt == claim.attempt && !build.state.has_ended();
+        let known = async { tokio::time::timeout(ANSWER, database.build(&claim.build.id)).await };
+        let build = services.tokio.block_on(known).ok()?.ok()??;
+        let running = !build.state.has_ended() && build.state != BuildState::Queued;
+        let held = running && build.attempt == claim.attempt;
         return Some(if held { Lease::Held { cancel_requested: build.cancel_requested } } else { Lease::Lost });
     }
     let lease = services.tokio.block_on(async { tokio::time::timeout(ANSWER, database.heartbeat(claim)).await });
