@@ -7,7 +7,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 CONFORMANCE ?= ../shared/conformance
 BENCH ?= ../shared/bench
 
-.PHONY: setup payloads check build demo test bench conformance deny
+.PHONY: setup payloads check build demo test test-one bench conformance deny
 
 # Debian packages, only when one is missing: a second run asks nothing of the network.
 setup:
@@ -35,6 +35,11 @@ demo: build
 # The tests of the whole run the released program.
 test: check payloads build
 	SLIPWAY_BIN=$(CURDIR)/target/release/slipway cargo test --workspace --locked
+
+# Tests of the whole whose name holds NAME, with a debug build: for work on one thing.
+test-one: payloads
+	cargo build
+	SLIPWAY_BIN=$(CURDIR)/target/debug/slipway cargo test --test integration -- $(NAME)
 
 bench: build
 	sh examples/bench.sh

@@ -3,6 +3,7 @@
 
 mod command;
 mod configuration;
+mod key;
 mod progress;
 mod services;
 

@@ -1,17 +1,8 @@
 //! What the webhook endpoint takes, refuses and remembers; what the API answers.
 
-use crate::support::{SECRET, Site, TOKEN, curl};
+use crate::support::{SECRET, Site, TOKEN, curl, examples};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-
-/// Returns GitHub's own example payloads, which `make setup` fetches.
-fn examples(event: &str) -> Vec<serde_json::Value> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/payloads/package/api.github.com/index.json");
-    let text = std::fs::read_to_string(file).expect("`make setup` fetches the example payloads");
-    let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    let found = all.into_iter().find(|known| known["name"] == event).unwrap();
-    found["examples"].as_array().unwrap().clone()
-}
 
 #[test]
 fn real_payloads_are_accepted_once_or_ignored_with_a_reason() {

@@ -6,9 +6,16 @@
 
 mod architecture;
 mod by_hand;
+mod conformance;
 mod crash;
 mod hooks;
+mod logs;
+mod lookups;
+mod path_filters;
 mod push;
 mod registries;
+mod secrets;
 mod statuses;
 mod support;
+mod workers;
+mod yard;

@@ -4,6 +4,7 @@ use crate::support::{Site, TOKEN, curl, pull_and_run, wait_for};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// Three stages, a step with network, files from other stages, and somebody else than root.
 const DOCKERFILE: &str = r#"
 ARG BASE
 FROM ${BASE} AS network
@@ -48,12 +49,17 @@ fn mirror() -> String {
     String::new()
 }
 
+/// Commits what the main job is tried with.
+pub fn commit_three_stages(site: &Site) -> String {
+    let dockerfile = DOCKERFILE.replace("ARG MIRROR", &format!("ARG MIRROR={}", mirror()));
+    site.commit(&[("Dockerfile", &dockerfile), ("src/a.txt", "one\n"), ("src/b.txt", "two\n")])
+}
+
 #[test]
 fn a_push_becomes_an_image_that_can_be_pulled_and_run() {
     let site = Site::start("");
     site.push_base();
-    let dockerfile = DOCKERFILE.replace("ARG MIRROR", &format!("ARG MIRROR={}", mirror()));
-    let commit = site.commit(&[("Dockerfile", &dockerfile), ("src/a.txt", "one\n"), ("src/b.txt", "two\n")]);
+    let commit = commit_three_stages(&site);
     let id = site.push(&commit);
     let build = site.succeeded(&id);
     assert_eq!(build["commit"], commit.as_str());

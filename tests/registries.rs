@@ -1,5 +1,6 @@
 //! Pushing to registries: our own, Debian's, with a password and without.
 
+use crate::push::commit_three_stages;
 use crate::support::{Process, Site, curl, free_port, pull_and_run, run, slipway, wait_for};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -60,11 +61,13 @@ fn a_push_goes_to_debians_registry_with_and_without_a_password() {
         site.server = None;
         site.serve();
         site.push_base();
-        let commit = site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN echo pushed > /f\n")]);
-        let build = site.succeeded(&site.push(&commit));
+        let build = site.succeeded(&site.push(&commit_three_stages(&site)));
         assert!(build["image"]["tags"][0].as_str().unwrap().starts_with(&address), "{build:#}");
         let credentials: &[&str] = if password.is_some() { &["--src-creds", "me:hush"] } else { &[] };
-        assert_eq!(pull_and_run(credentials, &format!("{address}/team/app:latest"), &["/bin/cat", "/f"]), "pushed\n");
+        assert_eq!(
+            pull_and_run(credentials, &format!("{address}/team/app:latest"), &["/bin/cat", "/srv/both.txt"]),
+            "one\ntwo\n"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! A running slipway with everything around it, in a directory of its own, gone when the test ends.
 
 #[path = "../examples/git-server/server.rs"]
-mod git_server;
+pub mod git_server;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -100,6 +100,15 @@ pub fn curl(arguments: &[&str]) -> Answer {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (body, status) = text.rsplit_once('\n').unwrap_or_else(|| panic!("curl {arguments:?}: {}", shown(&output)));
     Answer { status: status.parse().unwrap_or(0), text: body.to_owned() }
+}
+
+/// Returns GitHub's own example payloads, which `make payloads` fetches.
+pub fn examples(event: &str) -> Vec<serde_json::Value> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/payloads/package/api.github.com/index.json");
+    let text = std::fs::read_to_string(file).expect("`make payloads` fetches the example payloads");
+    let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let found = all.into_iter().find(|known| known["name"] == event).unwrap();
+    found["examples"].as_array().unwrap().clone()
 }
 
 /// A server with a repository, its git host, and the registry that it embeds.
@@ -233,12 +242,12 @@ impl Site {
         ])
     }
 
-    /// Delivers a push of `commit` to the main branch and returns the build's id.
+    /// Delivers a push of `commit` to the main branch, as GitHub tells of it, and returns the build's id.
     pub fn push(&self, commit: &str) -> String {
-        let body = serde_json::json!({
-            "ref": "refs/heads/main", "after": commit, "head_commit": { "id": commit, "message": "A commit" },
-            "repository": { "full_name": "Codertocat/Hello-World" }, "pusher": { "name": "octocat" },
-        });
+        let mut body = examples("push").into_iter().find(|push| push["deleted"] == false).unwrap();
+        body["ref"] = "refs/heads/main".into();
+        body["after"] = commit.into();
+        body["head_commit"] = serde_json::json!({ "id": commit, "message": "A commit" });
         let answer = self.deliver(("push", &format!("push-{commit}")), &body.to_string(), SECRET);
         assert_eq!(answer.status, 202, "{}", answer.text);
         answer.json()["builds"][0]["id"].as_str().unwrap().to_owned()

@@ -1,12 +1,14 @@
 //! One build from beginning to end: source, plan, resolution, execution, image, push.
 
 use crate::cache::Cache;
-use crate::context::{NamedContext, Sources};
+use crate::context::{Context, NamedContext, SourceImage, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
 use crate::execute::{Execution, Materials, Options};
+use crate::key::KeyBuilder;
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
-use crate::result::{self, Image};
+use crate::result::{self, Form, Image};
+use crate::trace::{Trace, Work};
 use crate::{Error, Services, dockerfile};
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
@@ -40,6 +42,10 @@ pub struct Request {
     pub options: Options,
     /// Decides which names may move when the image is pushed.
     pub order: Box<dyn TagOrder + Send>,
+    /// Takes note of where the time goes.
+    pub trace: Trace,
+    /// What the image is besides what the Dockerfile says.
+    pub form: Form,
 }
 
 impl Request {
@@ -50,7 +56,8 @@ impl Request {
             target: self.target.clone(),
             labels: self.labels.clone(),
             platform: self.platform.clone(),
-            named_contexts: self.named.keys().cloned().collect(),
+            named_contexts: names(self, |context| !matches!(context, Context::Image(_))),
+            named_images: names(self, |context| matches!(context, Context::Image(_))),
             ignore: self.context.ignore.clone(),
         }
     }
@@ -78,37 +85,79 @@ pub struct DockerfileText {
 
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
 pub fn build(request: &Request, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
-    let file = &request.dockerfile;
-    build_parsed(request, services, observer, cancel).map_err(|error| with_snippet(error, file))
+    Prepared::new(request, services, observer)?.build(services, observer, cancel)
 }
 
-fn build_parsed(
-    request: &Request,
-    services: &Services,
-    observer: &dyn Observer,
-    cancel: &Cancel,
-) -> Result<Built, Error> {
-    observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-    let materials = Materials::new(services, &request.attempt, cancel.clone());
-    let (plan, sources) = prepare(request, services, observer)?;
-    observer.observe(Event::Planned(&summaries(&plan)));
-    observer.observe(Event::Phase(Phase::Building, "executing the steps"));
-    let image = execute(request, services, (&plan, &sources, &materials), observer)?;
-    if cancel.is_cancelled() {
-        return Err(Error::cancelled());
-    }
-    let mut pushed = Vec::new();
-    if request.push {
-        observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
-        pushed = push::manifest(&materials, &image, &request.tags, request.order.as_ref())?;
-    }
-    let superseded = request.push && pushed.len() < request.tags.len();
-    Ok(Built { image, pushed, superseded })
+/// A build whose steps are known, none of which was executed.
+pub struct Prepared<'r> {
+    request: &'r Request,
+    plan: Plan,
+    sources: Sources<'r>,
 }
 
-/// Parses, resolves base images and plans; `ONBUILD` triggers of a base may ask for further images.
-///
-/// What is odd about the Dockerfile is told before what is wrong with it.
+impl<'r> Prepared<'r> {
+    /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
+    pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
+        observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
+        let prepared = prepare(request, services, observer);
+        let prepared = prepared.map_err(|error| with_snippet(error, &request.dockerfile));
+        prepared.map(|(plan, sources)| Prepared { request, plan, sources })
+    }
+
+    /// Returns the plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Returns the key of everything that the image is made from besides the context's files.
+    pub fn inputs_key(&self) -> Result<String, Error> {
+        let request = self.request;
+        let mut key = KeyBuilder::new("inputs.1");
+        key.field(&request.dockerfile.text).text(&format!("{:?}", request.context.ignore));
+        key.text(request.target.as_deref().unwrap_or("")).text(&request.platform.to_string());
+        key.list(request.build_args.iter().map(|(name, value)| format!("{name}={value}")));
+        key.list(request.labels.iter().map(|(name, value)| format!("{name}={value}")));
+        key.list(request.options.secrets.keys());
+        for name in self.plan.images() {
+            key.text(name).text(&self.sources.image(name)?.reference.to_string());
+        }
+        Ok(key.finish())
+    }
+
+    /// Executes the steps, puts the image together and pushes it if that is asked for.
+    pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+        self.execute(services, observer, cancel).map_err(|error| with_snippet(error, &self.request.dockerfile))
+    }
+
+    fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+        let (request, plan) = (self.request, &self.plan);
+        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
+        observer.observe(Event::Planned(&summaries(plan)));
+        observer.observe(Event::Phase(Phase::Building, "executing the steps"));
+        let image = execute(request, services, (plan, &self.sources, &materials), observer)?;
+        if cancel.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let mut pushed = Vec::new();
+        if request.push {
+            observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
+            pushed = push_image(request, &materials, &image)?;
+        }
+        let superseded = request.push && pushed.len() < request.tags.len();
+        Ok(Built { image, pushed, superseded })
+    }
+}
+
+/// Pushes the image under its names, or without one where an index will name it.
+fn push_image(request: &Request, materials: &Materials, image: &Image) -> Result<Vec<Reference>, Error> {
+    if !request.form.by_digest {
+        return push::manifest(materials, image, &request.tags, request.order.as_ref());
+    }
+    let unnamed: Vec<_> = request.tags.iter().map(|tag| tag.with_digest(image.digest.clone())).collect();
+    push::manifest(materials, image, &unnamed, &push::Unordered)
+}
+
+/// Parses, resolves base images and plans; what is odd about the Dockerfile is told before what is wrong with it.
 fn prepare<'r>(
     request: &'r Request,
     services: &Services,
@@ -122,10 +171,11 @@ fn prepare<'r>(
     let (mut plan, sources) = prepared?;
     match plan.violation.take() {
         Some(violation) => Err(violation),
-        None => Ok((plan, sources)),
+        None => Ok((with_network(plan, &request.options), sources)),
     }
 }
 
+/// Plans again and again until all images are known: `ONBUILD` triggers of a base may ask for further ones.
 fn resolve_and_plan<'r>(
     request: &'r Request,
     services: &Services,
@@ -138,10 +188,7 @@ fn resolve_and_plan<'r>(
             plan::Planned::Ready(plan) => return Ok((*plan, sources)),
             plan::Planned::Needs(needed) => needed,
         };
-        let resolving =
-            needed.iter().map(|image| crate::resolve::image(&services.client, &image.name, &image.platform));
-        let resolved: Vec<_> = services.tokio.block_on(join_in_order(resolving));
-        for (image, resolved) in needed.iter().zip(resolved) {
+        for (image, resolved) in resolve(request, services, needed) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
             images.insert(image.key.clone(), resolved.config.clone());
             sources.add_image(&image.key, resolved);
@@ -149,12 +196,38 @@ fn resolve_and_plan<'r>(
     }
 }
 
-async fn join_in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut results = Vec::new();
-    for future in futures {
-        results.push(future.await);
+/// Resolves images side by side; those that the requester gave are read from where they are.
+pub fn resolve(
+    request: &Request,
+    services: &Services,
+    needed: Vec<plan::Needed>,
+) -> Vec<(plan::Needed, Result<SourceImage, Error>)> {
+    let _span = request.trace.span(Work::Resolve, "base images");
+    let (given, others): (Vec<_>, Vec<_>) =
+        needed.into_iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
+    let wanted: Vec<_> =
+        others.iter().map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone())).collect();
+    let given = given.into_iter().map(|image| {
+        let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
+        (image, resolved)
+    });
+    given.chain(others.into_iter().zip(crate::resolve::images(services, wanted.into_iter()))).collect()
+}
+
+/// Returns the names of the contexts that are of a kind.
+fn names(request: &Request, is_kind: impl Fn(&Context) -> bool) -> Vec<String> {
+    let chosen = request.named.iter().filter(|(_, named)| is_kind(&named.context));
+    chosen.map(|(name, _)| name.clone()).collect()
+}
+
+/// Takes the network away from all steps if the requester does not want them to have one.
+fn with_network(mut plan: Plan, options: &Options) -> Plan {
+    for step in plan.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+        if let plan::Action::Run(run) = &mut step.action {
+            run.network = run.network && options.network;
+        }
     }
-    results
+    plan
 }
 
 fn execute(
@@ -170,16 +243,22 @@ fn execute(
         pushed_to: request.tags.first().filter(|_| request.push),
     };
     let (uploads, receiver) = Uploads::new();
-    let layers = std::thread::scope(|scope| {
+    let image = std::thread::scope(|scope| {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
             uploads.start((&receiver, materials), &request.tags, scope);
         }
-        let on_layer = |layer| uploads.add(layer);
-        Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer)).run()
+        let on_layer = |layer, novelty| uploads.add(layer, novelty);
+        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer));
+        let layers = execution.run()?;
+        let image = result::assemble(plan, (sources, materials), &layers, (request.options.now, &request.form))?;
+        if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {
+            uploads.start_known();
+        }
+        Ok(image)
     })?;
     uploads.result()?;
-    result::assemble(plan, (sources, materials), &layers, request.options.now)
+    Ok(image)
 }
 
 fn summaries(plan: &Plan) -> Vec<StepSummary> {

@@ -2,8 +2,10 @@
 
 use crate::Error;
 use crate::execute::{Committed, Materials, store_error};
-use database::Database;
+use database::{CachedLayer, Database};
 use registry_client::Reference;
+use std::collections::BTreeMap;
+use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The cache as one build sees it.
@@ -18,6 +20,9 @@ pub struct Cache<'a> {
     pub pushed_to: Option<&'a Reference>,
 }
 
+/// A layer with the key it became known by.
+pub type Settled = (String, Committed);
+
 impl Cache<'_> {
     /// Returns the layer that `key` became, if its blob can still be had.
     pub fn adopt(&self, key: &str, materials: &Materials) -> Result<Option<Committed>, Error> {
@@ -30,25 +35,37 @@ impl Cache<'_> {
 
     /// Tells whether the blob of `layer` is here or in the registry that earlier builds pushed to.
     fn available(&self, layer: &Committed, materials: &Materials) -> bool {
-        let digest = &layer.descriptor.digest;
-        materials.store.contains(digest)
-            || layer
-                .origin
-                .as_ref()
-                .is_some_and(|origin| self.tokio.block_on(materials.client.has_blob(origin, digest)).unwrap_or(false))
+        let descriptor = &layer.descriptor;
+        // A blob of another size was cut short by a crash: it is made again.
+        materials.store.size(&descriptor.digest) == Some(descriptor.size)
+            || layer.origin.as_ref().is_some_and(|origin| {
+                self.tokio.block_on(materials.client.has_blob(origin, &descriptor.digest)).unwrap_or(false)
+            })
     }
 
-    /// Stores that `key` became `layer`, whose blob is made durable first: the database never refers to less.
-    pub fn store(&self, key: &str, layer: &Committed, materials: &Materials) -> Result<(), Error> {
-        let storing = || "storing a layer".to_owned();
-        materials
-            .store
-            .sync(std::slice::from_ref(&layer.descriptor.digest))
-            .map_err(|error| store_error(storing(), error))?;
+    /// Stores layers as they arrive until nobody can send any more, as many at a time as have arrived.
+    ///
+    /// Blobs are made durable first, because the database never refers to less; no step waits for that.
+    pub fn settle(&self, arriving: &Receiver<Settled>, materials: &Materials) -> Result<(), Error> {
+        while let Ok(first) = arriving.recv() {
+            let batch: Vec<Settled> = std::iter::once(first).chain(arriving.try_iter()).collect();
+            let _span = materials.trace.span(crate::trace::Work::Settle, format!("{} layers", batch.len()));
+            self.store(&batch, materials)?;
+        }
+        Ok(())
+    }
+
+    fn store(&self, batch: &[Settled], materials: &Materials) -> Result<(), Error> {
+        let storing = || "storing layers".to_owned();
+        let digests: BTreeMap<_, _> = batch.iter().map(|(_, layer)| (&layer.descriptor.digest, ())).collect();
+        let digests: Vec<_> = digests.into_keys().cloned().collect();
+        materials.store.sync(&digests).map_err(|error| store_error(storing(), error))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let cached = layer.to_cached(i64::try_from(now).unwrap_or(i64::MAX));
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let rows: Vec<(String, CachedLayer)> =
+            batch.iter().map(|(key, layer)| (key.clone(), layer.to_cached(now))).collect();
         self.tokio
-            .block_on(self.database.put_cached_layer(self.namespace, key, &cached))
+            .block_on(self.database.put_cached_layers(self.namespace, &rows))
             .map_err(|error| Error::service("database", storing()).with_cause(error))
     }
 }

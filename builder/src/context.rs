@@ -3,7 +3,8 @@
 use crate::Error;
 use crate::execute::Layer;
 use crate::ignore::Ignore;
-use crate::source::{CommitTree, Directory};
+use crate::named::NamedImage;
+use crate::source::{Checkout, CommitTree, Directory, Tarball};
 use crate::view::{ContentId, Node, View, ViewError};
 use registry_client::{ImageConfig, Reference};
 use std::collections::HashMap;
@@ -14,8 +15,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub enum Context {
     /// A commit's tree.
     Commit(CommitTree),
+    /// A commit's tree with its submodules.
+    Checkout(Checkout),
     /// A directory of this machine.
     Directory(Directory),
+    /// What a tar holds.
+    Tarball(Tarball),
+    /// An image; only stages start from it or copy from it.
+    Image(NamedImage),
     /// No files: the Dockerfile came alone.
     Empty,
 }
@@ -24,8 +31,10 @@ impl Context {
     fn view(&self) -> Option<&dyn View> {
         match self {
             Context::Commit(tree) => Some(tree),
+            Context::Checkout(checkout) => Some(checkout),
             Context::Directory(directory) => Some(directory),
-            Context::Empty => None,
+            Context::Tarball(tarball) => Some(tarball),
+            Context::Image(_) | Context::Empty => None,
         }
     }
 
@@ -33,8 +42,10 @@ impl Context {
     pub fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, ViewError> {
         match self {
             Context::Commit(tree) => tree.open_file(path),
+            Context::Checkout(checkout) => checkout.open_file(path),
             Context::Directory(directory) => directory.open_file(path),
-            Context::Empty => Ok(Box::new(std::io::empty())),
+            Context::Tarball(tarball) => tarball.open_file(path),
+            Context::Image(_) | Context::Empty => Ok(Box::new(std::io::empty())),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Knows no forge and no HTTP server, and never learns why it builds.
 #![forbid(unsafe_code)]
 
+pub mod annotation;
 mod build;
 mod cache;
 mod check;
@@ -15,21 +16,29 @@ pub mod execute;
 pub mod ignore;
 mod key;
 pub mod layer;
+mod limit;
+pub mod mask;
+mod named;
+pub mod output;
 mod pattern;
 pub mod plan;
+mod platforms;
 mod push;
 mod resolve;
 mod result;
 pub mod source;
+pub mod trace;
 pub mod tree;
 pub mod view;
 pub mod worker;
 
-pub use build::{Built, DockerfileText, Request, build};
+pub use build::{Built, DockerfileText, Prepared, Request, build};
 pub use check::{Checked, check};
 pub use error::{Error, FailedStep};
+pub use named::NamedImage;
+pub use platforms::build_platforms;
 pub use push::{TagOrder, Unordered};
-pub use result::Image;
+pub use result::{Form, Image};
 
 /// What every build of a process shares.
 #[derive(Clone)]

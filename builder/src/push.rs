@@ -1,36 +1,69 @@
 //! Pushes an image: each layer as soon as it is settled, the manifest last, then the tags in order.
 
 use crate::Error;
-use crate::execute::{Committed, Layer, Materials};
+use crate::execute::{Committed, Layer, Materials, Novelty};
 use crate::resolve::registry_error;
 use crate::result::Image;
+use crate::trace::Work;
 use registry_client::{BlobSource, Digest, Reference};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
-/// Layers that are uploaded at once.
-const UPLOADS: usize = 3;
+/// Layers that are uploaded, or asked for, at once.
+const UPLOADS: usize = 4;
 
 /// Uploads layers while steps still run.
+///
+/// Layers that were known before the build wait until one is made that was not: if there is none, the registry most
+/// likely has the whole image, and one question for its tag replaces one for each layer.
 pub struct Uploads {
-    sender: Mutex<Option<Sender<Arc<Layer>>>>,
+    queue: Mutex<Queue>,
     failed: Mutex<Option<Error>>,
+}
+
+struct Queue {
+    sender: Option<Sender<Arc<Layer>>>,
+    /// Layers that wait; `None` once they are on their way.
+    known: Option<Vec<Arc<Layer>>>,
 }
 
 impl Uploads {
     /// Returns uploads that nobody works on yet, and the end that workers take layers from.
     pub fn new() -> (Self, Mutex<Receiver<Arc<Layer>>>) {
         let (sender, receiver) = channel();
-        (Uploads { sender: Mutex::new(Some(sender)), failed: Mutex::default() }, Mutex::new(receiver))
+        let queue = Queue { sender: Some(sender), known: Some(Vec::new()) };
+        (Uploads { queue: Mutex::new(queue), failed: Mutex::default() }, Mutex::new(receiver))
     }
 
     /// Adds a layer that is part of the result.
-    pub fn add(&self, layer: Arc<Layer>) {
-        if let Some(sender) = self.sender.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            let _ = sender.send(layer);
+    pub fn add(&self, layer: Arc<Layer>, novelty: Novelty) {
+        if novelty == Novelty::Made {
+            self.start_known();
         }
+        let mut queue = self.queue();
+        match &mut queue.known {
+            Some(known) => known.push(layer),
+            None => queue.send(layer),
+        }
+    }
+
+    /// Starts with the layers that waited.
+    pub fn start_known(&self) {
+        let mut queue = self.queue();
+        for layer in queue.known.take().unwrap_or_default() {
+            queue.send(layer);
+        }
+    }
+
+    /// Tells whether nothing was uploaded or asked for yet.
+    pub fn all_known(&self) -> bool {
+        self.queue().known.is_some()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts the threads that upload to the repositories of `tags`.
@@ -59,12 +92,20 @@ impl Uploads {
 
     /// Says that no further layer comes; the threads end when they are done.
     pub fn close(&self) {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue().sender.take();
     }
 
     /// Returns the first error, once the threads have ended.
     pub fn result(&self) -> Result<(), Error> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+}
+
+impl Queue {
+    fn send(&self, layer: Arc<Layer>) {
+        if let Some(sender) = &self.sender {
+            let _ = sender.send(layer);
+        }
     }
 }
 
@@ -87,6 +128,7 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
     let digest = &layer.descriptor.digest;
     let doing = || format!("pushing layer {digest} to `{}/{}`", to.registry(), to.repository());
     let failed = |error| registry_error(doing(), error);
+    let _span = materials.trace.span(Work::Upload, digest.as_str());
     let (client, tokio) = (&materials.client, &materials.tokio);
     if tokio.block_on(client.has_blob(to, digest)).map_err(failed)? {
         return Ok(());
@@ -125,6 +167,21 @@ impl TagOrder for Unordered {
     }
 }
 
+/// Tells whether all of `tags` name `image` already: then its registry has every part of it.
+pub fn is_current(materials: &Materials, image: &Image, tags: &[Reference]) -> bool {
+    let _span = materials.trace.span(Work::Push, "asking for the tags");
+    let asking: Vec<_> = tags
+        .iter()
+        .map(|tag| {
+            let (client, tag) = (materials.client.clone(), tag.clone());
+            materials.tokio.spawn(async move { client.head_manifest(&tag).await })
+        })
+        .collect();
+    let mut answers = asking.into_iter().map(|answer| materials.tokio.block_on(answer));
+    // Whatever else the registry says is found out when the image is pushed.
+    answers.all(|answer| matches!(answer, Ok(Ok(Some((digest, _)))) if digest == image.digest))
+}
+
 /// Pushes the configuration and the manifest, whose layers are there already, under each of `tags` that may move.
 ///
 /// Returns the tags that name the image now.
@@ -149,6 +206,7 @@ fn manifest_as(materials: &Materials, image: &Image, tag: &Reference) -> Result<
     let (client, tokio) = (&materials.client, &materials.tokio);
     let doing = || format!("pushing `{tag}`");
     let failed = |error| registry_error(doing(), error);
+    let _span = materials.trace.span(Work::Push, tag.to_string());
     let known = tokio.block_on(client.head_manifest(tag)).map_err(failed)?;
     if known.is_some_and(|(digest, _)| digest == image.digest) {
         return Ok(());

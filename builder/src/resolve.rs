@@ -1,17 +1,43 @@
 //! Resolves base images: one digest per reference and build, manifests and configurations only.
 
-use crate::Error;
 use crate::context::SourceImage;
-use crate::execute::{Committed, Layer};
-use registry_client::{Client, Fault, Platform, Reference, Resolved};
+use crate::execute::{Committed, Layer, store_error};
+use crate::{Error, Services};
+use image_store::Store;
+use registry_client::{Client, Digest, Fault, Platform, Reference, Resolved};
 use std::sync::Arc;
 
-/// Resolves the image `name` for `platform`.
-pub async fn image(client: &Client, name: &str, platform: &Platform) -> Result<SourceImage, Error> {
+/// Largest manifest or configuration that is read from the store.
+const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
+
+/// Resolves images side by side; the results are in the order of `wanted`.
+pub fn images(
+    services: &Services,
+    wanted: impl Iterator<Item = (String, Platform)>,
+) -> impl Iterator<Item = Result<SourceImage, Error>> {
+    let resolving = wanted.map(|(name, platform)| {
+        let (client, store) = (services.client.clone(), services.store.clone());
+        services.tokio.spawn(async move { image(&client, &store, (&name, &platform)).await })
+    });
+    let resolving: Vec<_> = resolving.collect();
+    let tokio = services.tokio.clone();
+    resolving.into_iter().map(move |resolved| {
+        let resolved = tokio.block_on(resolved);
+        resolved.unwrap_or_else(|error| Err(Error::service("resolve", "resolving an image").with_cause(error)))
+    })
+}
+
+/// Resolves the image `name`; documents that the store has are not asked for again, whatever tag leads to them.
+async fn image(client: &Client, store: &Store, (name, platform): (&str, &Platform)) -> Result<SourceImage, Error> {
     let doing = || format!("resolving image `{name}`");
     let reference =
         Reference::parse(name).map_err(|error| Error::user("invalid_reference", doing()).with_cause(error))?;
-    let resolved = client.resolve(&reference, platform).await.map_err(|error| registry_error(doing(), error))?;
+    let known = |digest: &Digest| store.read(digest, MAX_DOCUMENT).ok();
+    let resolved =
+        client.resolve(&reference, platform, &known).await.map_err(|error| registry_error(doing(), error))?;
+    for bytes in [&resolved.manifest_bytes, &resolved.config_bytes] {
+        store.put(bytes).map_err(|error| store_error(doing(), error))?;
+    }
     source_image(&reference, resolved)
 }
 

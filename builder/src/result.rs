@@ -1,10 +1,11 @@
 //! Puts the image together: configuration, history and manifest, from the plan and the settled layers.
 
 use crate::Error;
+use crate::annotation::{self, Annotation, Level};
 use crate::context::Sources;
 use crate::execute::{Committed, Materials, StageLayers, store_error};
 use crate::plan::{Base, Plan, Step};
-use registry_client::{Descriptor, Digest, History, ImageConfig, Manifest, RootFs, media_type};
+use registry_client::{Descriptor, Digest, History, ImageConfig, Manifest, Platform, RootFs, media_type};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -26,13 +27,47 @@ pub struct Image {
     pub config: Descriptor,
     /// The layers, bottom first.
     pub layers: Vec<Arc<Committed>>,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Notes that stand where it is named.
+    pub annotations: BTreeMap<String, String>,
+    /// If it is an index: the images of its platforms. Configuration, layers and platform are those of the first then.
+    pub of_platforms: Vec<Image>,
 }
 
 impl Image {
-    /// Returns the bytes of all compressed layers and the configuration.
+    /// Returns the bytes of all compressed layers and configurations.
     pub fn size(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.descriptor.size).sum::<u64>() + self.config.size
+        let size =
+            |image: &Image| image.layers.iter().map(|layer| layer.descriptor.size).sum::<u64>() + image.config.size;
+        self.parts().into_iter().map(size).sum()
     }
+
+    /// Returns the images of all platforms: itself, if it is no index.
+    pub fn parts(&self) -> Vec<&Image> {
+        if self.of_platforms.is_empty() { vec![self] } else { self.of_platforms.iter().collect() }
+    }
+
+    /// Returns what names the image in another document.
+    pub fn descriptor(&self) -> Descriptor {
+        let mut descriptor = Descriptor::new(self.media_type, self.digest.clone(), self.manifest.len() as u64);
+        descriptor.annotations.clone_from(&self.annotations);
+        descriptor
+    }
+
+    /// Returns the name of a directory for the platform: `linux_arm64`.
+    pub fn platform_directory(&self) -> String {
+        self.platform.to_string().replace('/', "_")
+    }
+}
+
+/// What an image is besides what its Dockerfile says.
+#[derive(Debug, Clone, Default)]
+pub struct Form {
+    /// Notes on it.
+    pub annotations: Vec<Annotation>,
+    /// Whether it is pushed without a name, because an index will name it.
+    pub by_digest: bool,
 }
 
 /// Writes the configuration and manifest of the plan's target into the store.
@@ -40,13 +75,15 @@ pub fn assemble(
     plan: &Plan,
     (sources, materials): (&Sources<'_>, &Materials),
     result: &StageLayers,
-    now: i64,
+    (now, form): (i64, &Form),
 ) -> Result<Image, Error> {
     let layers = result.layers.iter().map(|layer| materials.committed(layer)).collect::<Result<Vec<_>, _>>()?;
     let mut config = plan.stages[plan.target].config.clone();
     config.rootfs = RootFs::new(layers.iter().map(|layer| layer.diff_id.clone()).collect());
     config.history = history(plan, sources, now)?;
     config.created = config.history.iter().rev().find_map(|entry| entry.created.clone());
+    let platform =
+        Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
     let bytes = config_bytes(&config)?;
     let digest = put(materials, &bytes)?;
     let config = Descriptor::new(media_type::OCI_CONFIG, digest, bytes.len() as u64);
@@ -55,12 +92,14 @@ pub fn assemble(
         media_type: Some(media_type::OCI_MANIFEST.to_owned()),
         config: config.clone(),
         layers: layers.iter().map(|layer| layer.oci_descriptor()).collect(),
-        annotations: BTreeMap::new(),
+        annotations: annotation::of(&form.annotations, Level::Manifest, Some(&platform)),
     };
     let manifest = serde_json::to_vec(&manifest)
         .map_err(|error| Error::service("image", "writing the manifest").with_cause(error))?;
     let digest = put(materials, &manifest)?;
-    Ok(Image { digest, manifest, media_type: media_type::OCI_MANIFEST, config, layers })
+    let annotations = annotation::of(&form.annotations, Level::ManifestDescriptor, Some(&platform));
+    let (media_type, of_platforms) = (media_type::OCI_MANIFEST, Vec::new());
+    Ok(Image { digest, manifest, media_type, config, layers, platform, annotations, of_platforms })
 }
 
 fn config_bytes(config: &ImageConfig) -> Result<Vec<u8>, Error> {
@@ -70,9 +109,7 @@ fn config_bytes(config: &ImageConfig) -> Result<Vec<u8>, Error> {
 
 fn put(materials: &Materials, bytes: &[u8]) -> Result<Digest, Error> {
     let storing = || "storing the image".to_owned();
-    let digest = materials.store.put(bytes).map_err(|error| store_error(storing(), error))?;
-    materials.store.sync(std::slice::from_ref(&digest)).map_err(|error| store_error(storing(), error))?;
-    Ok(digest)
+    materials.store.put(bytes).map_err(|error| store_error(storing(), error))
 }
 
 /// Returns the base image's history and an entry for each instruction of the target's chain of stages.

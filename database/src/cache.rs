@@ -1,44 +1,48 @@
 //! The cache index: which key became which layer, apart for each namespace.
 
 use crate::rows::{json, to_json};
+use crate::sql::sql;
 use crate::{CachedLayer, Database, Error};
-use sqlx::{AssertSqlSafe, Row};
 use std::collections::HashMap;
+
+/// Rows that one statement writes.
+const ROWS: usize = 200;
 
 impl Database {
     /// Returns what is known of `keys`, in one query.
     pub async fn cached_layers(&self, namespace: &str, keys: &[String]) -> Result<HashMap<String, CachedLayer>, Error> {
-        let doing = "reading the cache index";
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
         let places: Vec<_> = (2..keys.len() + 2).map(|place| format!("${place}")).collect();
-        let sql = format!(
+        let text = format!(
             "SELECT name, layer_json FROM cached_layers WHERE namespace = $1 AND name IN ({})",
             places.join(", ")
         );
-        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(namespace.to_owned());
-        for key in keys {
-            query = query.bind(key.clone());
-        }
-        let rows = query.fetch_all(&self.reader).await.map_err(Error::unavailable(doing))?;
-        let mut found = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let name: String = row.try_get(0).map_err(Error::unavailable(doing))?;
-            found.insert(name, json(&row.try_get::<String, _>(1).map_err(Error::unavailable(doing))?)?);
-        }
-        Ok(found)
+        let statement = sql("reading the cache index", text).bind(namespace);
+        let rows = keys.iter().fold(statement, |statement, key| statement.bind(key)).all(self.read()).await?;
+        rows.iter().map(|row| Ok((row.get(0)?, json(&row.get::<String>(1)?)?))).collect()
     }
 
-    /// Stores what `key` became.
-    pub async fn put_cached_layer(&self, namespace: &str, key: &str, layer: &CachedLayer) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO cached_layers (namespace, name, layer_json) VALUES ($1, $2, $3) \
-             ON CONFLICT (namespace, name) DO UPDATE SET layer_json = excluded.layer_json",
-        )
-        .bind(namespace)
-        .bind(key)
-        .bind(to_json(layer)?)
-        .execute(&self.writer)
-        .await
-        .map_err(Error::unavailable("writing the cache index"))?;
+    /// Stores what keys became, in one statement for each few hundred.
+    pub async fn put_cached_layers(&self, namespace: &str, layers: &[(String, CachedLayer)]) -> Result<(), Error> {
+        // The last one of a key counts; a statement must not change a row twice.
+        let unique: HashMap<&String, &CachedLayer> = layers.iter().map(|(key, layer)| (key, layer)).collect();
+        let unique: Vec<_> = unique.into_iter().collect();
+        for batch in unique.chunks(ROWS) {
+            let places: Vec<_> =
+                (0..batch.len()).map(|row| format!("($1, ${}, ${})", row * 2 + 2, row * 2 + 3)).collect();
+            let text = format!(
+                "INSERT INTO cached_layers (namespace, name, layer_json) VALUES {} \
+                 ON CONFLICT (namespace, name) DO UPDATE SET layer_json = excluded.layer_json",
+                places.join(", ")
+            );
+            let mut statement = sql("writing the cache index", text).bind(namespace);
+            for (key, layer) in batch {
+                statement = statement.bind(*key).bind(to_json(layer)?);
+            }
+            statement.run(self.write()).await?;
+        }
         Ok(())
     }
 }

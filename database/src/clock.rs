@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time of the machine the database is on.
+/// Tells the time of this machine, which is the database's when that is a file.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     #[cfg(test)]
@@ -11,11 +11,16 @@ pub struct Clock {
 
 impl Clock {
     /// Returns milliseconds since 1970.
-    pub fn now_ms(&self) -> i64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
+    pub fn here_ms(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis) + self.ahead_ms()
+    }
+
+    /// Returns by how much a test has moved the clock.
+    pub fn ahead_ms(&self) -> i64 {
         #[cfg(test)]
-        let now = now + self.ahead.load(std::sync::atomic::Ordering::SeqCst);
-        now
+        return self.ahead.load(std::sync::atomic::Ordering::SeqCst);
+        #[cfg(not(test))]
+        0
     }
 
     /// Moves the clock ahead.

@@ -1,41 +1,67 @@
-//! SQL, the only place: deliveries, builds (the queue), steps, logs, cache index, tag order.
+//! SQL, the only place: deliveries, builds (the queue), steps, logs, cache index, tag order, repositories, tokens, secrets.
 //!
 //! One transaction accepts a delivery with its builds; one conditional update ends a build. Times are those of the
-//! machine the database is on, in milliseconds since 1970.
+//! machine the database is on, in milliseconds since 1970. SQLite and PostgreSQL behave the same: see `sql`.
 #![forbid(unsafe_code)]
 
 mod accept;
+mod batch;
 mod cache;
+mod cancel;
+mod chain;
+mod claim;
 mod clock;
+mod delivery;
 mod error;
+mod finish;
+mod insert;
+mod lookup;
 mod outbox;
+mod progress;
 mod publish;
 mod queue;
 mod record;
+mod repository;
+mod request;
+mod retry;
 mod rows;
+mod schedule;
 mod schema;
+mod secret;
+mod sql;
 mod status;
+mod token;
+mod work;
 
 pub use accept::IdempotencyKey;
+pub use cancel::Cancel;
+pub use claim::Lease;
+pub use delivery::{Delivery, DeliveryFilter};
 pub use error::Error;
-pub use publish::Publish;
-pub use queue::{Cancel, Lease};
+pub use lookup::{AnsweredLookup, LookupClaim, LookupResult};
+pub use publish::{MovedTag, Publish};
+pub use queue::{QueuePlace, QueuedBuild, WaitingFor};
 pub use record::*;
+pub use repository::{Put, RepositoryRecord};
+pub use request::*;
+pub use retry::{Retried, RetryFrom};
+pub use secret::SecretKey;
+pub use token::{NewToken, TokenRecord};
+pub use work::WorkerRecord;
 
 use clock::Clock;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, Transaction};
-use std::str::FromStr;
+use sql::{On, Store, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// How long a statement waits for another process's transaction.
-const BUSY: Duration = Duration::from_secs(10);
+use tokio::sync::Notify;
 
 /// Limits that tests shorten.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How long a claim holds without a heartbeat.
     pub lease: Duration,
+    /// How long the last request of a worker that lost its lease may still be on its way to a registry.
+    pub grace: Duration,
     /// How many times a build is tried before the service gives up.
     pub attempts: i64,
     /// Bytes of log that are kept of a build.
@@ -44,48 +70,63 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { lease: Duration::from_secs(60), attempts: 3, log_limit: 64 * 1024 * 1024 }
+        let (lease, grace) = (Duration::from_secs(60), Duration::from_secs(15));
+        Settings { lease, grace, attempts: 3, log_limit: 64 * 1024 * 1024 }
     }
 }
 
 /// The database; cheap to clone. Several processes may have the same one open.
 #[derive(Debug, Clone)]
 pub struct Database {
-    reader: SqlitePool,
-    writer: SqlitePool,
+    store: Store,
     clock: Clock,
     settings: Settings,
+    key: Option<Arc<SecretKey>>,
+    batches: Arc<batch::Batches>,
+    work: Arc<Notify>,
+    ear: Arc<work::Ear>,
 }
 
 impl Database {
-    /// Opens `url` (`sqlite:///path/to/slipway.db`, created if it is missing) and brings its schema up to date.
+    /// Opens `url` and brings its schema up to date: `sqlite:///path/to/slipway.db`, created if it is missing, or
+    /// `postgres://user@host/name`.
     pub async fn open(url: &str) -> Result<Self, Error> {
         Database::open_with(url, Settings::default()).await
     }
 
     /// Opens `url` with other limits.
     pub async fn open_with(url: &str, settings: Settings) -> Result<Self, Error> {
-        if !url.starts_with("sqlite:") {
-            return Err(Error::UnknownKind(url.split(':').next().unwrap_or_default().to_owned()));
-        }
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(Error::unavailable("opening the database"))?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY);
-        // One connection writes: SQLite has one writer anyway, and a queue in the process is fairer than its retries.
-        let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(BUSY);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(Error::unavailable("opening the database"))?;
-        schema::migrate(&writer).await?;
-        let reader = pool(4).connect_with(options).await.map_err(Error::unavailable("opening the database"))?;
-        Ok(Database { reader, writer, clock: Clock::default(), settings })
+        let (clock, work) = (Clock::default(), Arc::new(Notify::new()));
+        let store = Store::connect(url).await?;
+        schema::migrate(&store, store.begin(&clock, &work).await?).await?;
+        Ok(Database { store, clock, settings, key: None, batches: Arc::default(), work, ear: Arc::default() })
     }
 
-    /// Begins a transaction that writes; it takes the write lock at once, so it cannot fail half-way for want of it.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(Error::unavailable("beginning a transaction"))
+    /// Returns the same database with the key for its secrets.
+    #[must_use]
+    pub fn with_key(mut self, key: SecretKey) -> Self {
+        self.key = Some(Arc::new(key));
+        self
+    }
+
+    /// Begins a transaction that writes.
+    async fn begin(&self) -> Result<Transaction, Error> {
+        self.store.begin(&self.clock, &self.work).await
+    }
+
+    /// Returns what statements that only read are executed on.
+    fn read(&self) -> On<'_> {
+        self.store.read()
+    }
+
+    /// Returns what single statements that write are executed on.
+    fn write(&self) -> On<'_> {
+        self.store.write()
+    }
+
+    /// Returns the database's time.
+    async fn now_ms(&self) -> Result<i64, Error> {
+        self.store.now_ms(&self.clock, self.read()).await
     }
 }
 

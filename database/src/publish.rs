@@ -1,52 +1,208 @@
 //! The order of publication: a tag moves forward only, in the order of the pushes to a ref.
+//!
+//! A registry has no "replace if still the same", so one attempt at a time moves a tag: it holds the tag from
+//! [`Database::begin_publish`] to [`Database::end_publish`]. An attempt that ends in between leaves it held for a while,
+//! because its last request may still be on its way.
 
-use crate::{Claim, Database, Error};
-use sqlx::Row;
+use crate::claim::FENCE;
+use crate::sql::{Row, Transaction, sql};
+use crate::{BuildId, Claim, Database, Error};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often somebody who waits for a tag looks again.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Whether a tag may be pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publish {
-    /// It may.
+    /// It may, until the attempt ends or says that it is done.
     Go,
-    /// A later commit has it, or is about to have it.
+    /// It shows a later commit already.
     Superseded,
 }
 
+/// A tag that was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedTag {
+    /// The full reference.
+    pub tag: String,
+    /// Repository of the build that moved it.
+    pub repository: String,
+    /// Ref whose builds move it.
+    pub git_ref: String,
+    /// Digest of the manifest that it must show.
+    pub digest: String,
+    /// When it was moved, in milliseconds since 1970.
+    pub moved_ms: i64,
+}
+
+/// What is known of a tag.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// Sequence of the push that it shows; 0 for none.
+    pub sequence: i64,
+    /// The build and attempt that is or was about to move it.
+    pub holder: Option<(String, i64)>,
+    /// Whether that attempt is still at work.
+    pub holder_works: bool,
+    /// Until when a request of it may still be on its way, when it is not.
+    pub held_until_ms: i64,
+}
+
+/// What an attempt is told that wants to move a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It may.
+    Go,
+    /// It must not.
+    Superseded,
+    /// Another has it now.
+    Wait,
+}
+
+impl Tag {
+    /// Decides whether the attempt `who`, for a push with `sequence`, may move the tag.
+    pub fn turn(&self, who: (&str, i64), sequence: i64, now_ms: i64) -> Turn {
+        let other = self.holder.as_ref().filter(|(build, attempt)| (build.as_str(), *attempt) != who);
+        if self.sequence > sequence {
+            Turn::Superseded
+        } else if other.is_some() && (self.holder_works || now_ms < self.held_until_ms) {
+            Turn::Wait
+        } else {
+            Turn::Go
+        }
+    }
+}
+
 impl Database {
-    /// Asks for `tag`; whoever is told to go has announced it, so that earlier builds stay away.
+    /// Asks for `tag`, and waits while another attempt moves it. Whoever is told to go holds it.
     pub async fn begin_publish(&self, claim: &Claim, tag: &str) -> Result<Publish, Error> {
-        let build = &claim.build;
-        let row = sqlx::query(
-            "INSERT INTO tags (tag, repository, git_ref, intended_sequence) \
-             SELECT $1, repository, git_ref, sequence FROM builds WHERE id = $2 AND attempt = $3 AND worker IS NOT NULL \
-             ON CONFLICT (tag, repository, git_ref) DO UPDATE SET \
-             intended_sequence = MAX(tags.intended_sequence, excluded.intended_sequence) RETURNING intended_sequence",
-        )
-        .bind(tag)
-        .bind(build.id.as_str())
-        .bind(claim.attempt)
-        .fetch_optional(&self.writer)
-        .await
-        .map_err(Error::unavailable("publishing a tag"))?;
-        let intended: i64 = row.ok_or(Error::LeaseLost)?.try_get(0).map_err(Error::unavailable("publishing a tag"))?;
-        Ok(if intended > build.sequence { Publish::Superseded } else { Publish::Go })
+        let until = Instant::now() + 2 * (self.settings.lease + self.settings.grace);
+        loop {
+            match self.take_tag(claim, tag).await? {
+                Turn::Go => return Ok(Publish::Go),
+                Turn::Superseded => return Ok(Publish::Superseded),
+                Turn::Wait if Instant::now() > until => return Err(Error::TagHeld(tag.to_owned())),
+                Turn::Wait => tokio::time::sleep(LOOK).await,
+            }
+        }
     }
 
-    /// Takes note that `tag` shows this build now.
-    pub async fn end_publish(&self, claim: &Claim, tag: &str, digest: &str) -> Result<(), Error> {
-        let build = &claim.build;
-        sqlx::query(
-            "UPDATE tags SET published_sequence = $4, digest = $5 \
-             WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND published_sequence <= $4",
+    /// Takes the tag if it is free.
+    pub(crate) async fn take_tag(&self, claim: &Claim, tag: &str) -> Result<Turn, Error> {
+        let doing = "publishing a tag";
+        let mut transaction = self.begin().await?;
+        let sequence = fenced_sequence(&mut transaction, claim).await?;
+        let (repository, git_ref) = (&claim.build.request.repository, &claim.build.request.spec.git_ref);
+        sql(doing, "INSERT INTO tags (tag, repository, git_ref) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(tag)
+            .bind(repository)
+            .bind(git_ref)
+            .run(transaction.on())
+            .await?;
+        let row = sql(
+            doing,
+            "SELECT sequence, holder, holder_attempt, held_until_ms, EXISTS (SELECT 1 FROM builds b WHERE b.id = t.holder \
+             AND b.attempt = t.holder_attempt AND b.worker IS NOT NULL) FROM tags t WHERE tag = $1 AND repository = $2 \
+             AND git_ref = $3 /*+FOR UPDATE OF t*/",
         )
         .bind(tag)
-        .bind(&build.request.repository)
-        .bind(&build.request.spec.git_ref)
-        .bind(build.sequence)
+        .bind(repository)
+        .bind(git_ref)
+        .one(transaction.on())
+        .await?;
+        let turn = read_tag(&row)?.turn((claim.build.id.as_str(), claim.attempt), sequence, transaction.now_ms);
+        if turn == Turn::Go {
+            sql(
+                doing,
+                "UPDATE tags SET holder = $4, holder_attempt = $5, held_until_ms = $6 \
+                 WHERE tag = $1 AND repository = $2 AND git_ref = $3",
+            )
+            .bind(tag)
+            .bind(repository)
+            .bind(git_ref)
+            .bind(claim.build.id.as_str())
+            .bind(claim.attempt)
+            .bind(transaction.now_ms)
+            .run(transaction.on())
+            .await?;
+        }
+        transaction.commit(doing).await?;
+        Ok(turn)
+    }
+
+    /// Takes note that `tag` shows this build now, and lets others have it.
+    pub async fn end_publish(&self, claim: &Claim, tag: &str, digest: &str) -> Result<(), Error> {
+        let doing = "publishing a tag";
+        let mut transaction = self.begin().await?;
+        let sequence = fenced_sequence(&mut transaction, claim).await?;
+        let moved = sql(
+            doing,
+            "UPDATE tags SET sequence = $6, digest = $7, moved_ms = $8, holder = NULL, holder_attempt = NULL \
+             WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND holder = $4 AND holder_attempt = $5",
+        )
+        .bind(tag)
+        .bind(&claim.build.request.repository)
+        .bind(&claim.build.request.spec.git_ref)
+        .bind(claim.build.id.as_str())
+        .bind(claim.attempt)
+        .bind(sequence)
         .bind(digest)
-        .execute(&self.writer)
-        .await
-        .map_err(Error::unavailable("publishing a tag"))?;
+        .bind(transaction.now_ms)
+        .run(transaction.on())
+        .await?;
+        if moved == 0 {
+            return Err(Error::LeaseLost);
+        }
+        transaction.commit(doing).await
+    }
+
+    /// Returns the tags moved at `since_ms` or later, so that somebody can see that they stayed where they are.
+    pub async fn moved_tags(&self, since_ms: i64) -> Result<Vec<MovedTag>, Error> {
+        let rows = sql(
+            "reading tags",
+            "SELECT tag, repository, git_ref, digest, moved_ms FROM tags WHERE moved_ms >= $1 AND holder IS NULL \
+             AND digest IS NOT NULL ORDER BY moved_ms, tag",
+        )
+        .bind(since_ms)
+        .all(self.read())
+        .await?;
+        let tag = |row: &Row| {
+            let (tag, repository, git_ref) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(MovedTag { tag, repository, git_ref, digest: row.get(3)?, moved_ms: row.get(4)? })
+        };
+        rows.iter().map(tag).collect()
+    }
+
+    /// Leaves the tags that an ended attempt holds to others, when its last request cannot arrive any more.
+    pub(crate) async fn let_go(
+        &self,
+        transaction: &mut Transaction,
+        build: &BuildId,
+        grace_ms: i64,
+    ) -> Result<(), Error> {
+        let free = transaction.now_ms + grace_ms;
+        sql("leaving tags", "UPDATE tags SET held_until_ms = $2 WHERE holder = $1")
+            .bind(build.as_str())
+            .bind(free)
+            .run(transaction.on())
+            .await?;
         Ok(())
     }
+}
+
+/// Returns the sequence of the claimed build, which may have grown; fails if it is claimed no more.
+async fn fenced_sequence(transaction: &mut Transaction, claim: &Claim) -> Result<i64, Error> {
+    let row = sql("publishing a tag", format!("SELECT sequence FROM builds WHERE {FENCE} /*+FOR UPDATE*/"))
+        .bind(claim.build.id.as_str())
+        .bind(claim.attempt)
+        .optional(transaction.on())
+        .await?;
+    row.ok_or(Error::LeaseLost)?.get(0)
+}
+
+fn read_tag(row: &Row) -> Result<Tag, Error> {
+    let (build, attempt): (Option<String>, Option<i64>) = (row.get(1)?, row.get(2)?);
+    Ok(Tag { sequence: row.get(0)?, holder: build.zip(attempt), held_until_ms: row.get(3)?, holder_works: row.get(4)? })
 }

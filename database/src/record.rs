@@ -1,102 +1,11 @@
 //! The rows as the rest of slipway sees them: plain data, no SQL.
 
+use crate::BuildRequest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Identifies one build: `bld_` and a UUIDv7 without hyphens, so ids sort by time and cannot be guessed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BuildId(pub(crate) String);
-
-/// What started a build.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Trigger {
-    /// A push delivered by a forge.
-    Push {
-        /// The forge's id of the delivery.
-        delivery: String,
-        /// Who pushed, as the forge says.
-        by: String,
-    },
-    /// Somebody used the trigger endpoint.
-    Manual {
-        /// The name of the token that was used.
-        by: String,
-    },
-    /// An earlier build was asked for again.
-    Retry {
-        /// The build that is repeated.
-        of: BuildId,
-    },
-}
-
-/// Everything a worker needs to build: nothing in it says *why*.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BuildSpec {
-    /// URL the commit is fetched from (http, https or ssh), from the server's configuration, never from a payload.
-    pub clone_url: String,
-    /// Name of the branch or tag with its prefix: `refs/heads/main`.
-    pub git_ref: String,
-    /// Full hexadecimal hash of the commit; `None` when a trigger named only a ref, which the worker then resolves.
-    pub commit: Option<String>,
-    /// Path of the Dockerfile from the root of the repository.
-    pub dockerfile: String,
-    /// Path of the context from the root of the repository; empty for the root.
-    pub context: String,
-    /// Stage to build; `None` for the last.
-    pub target: Option<String>,
-    /// Build arguments.
-    pub build_args: BTreeMap<String, String>,
-    /// Full image references to push, tags included; the first is the primary one.
-    pub tags: Vec<String>,
-    /// Whether cached steps may be used.
-    pub use_cache: bool,
-    /// Whether the image is pushed.
-    pub push: bool,
-}
-
-/// One accepted request for one commit and one rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildRequest {
-    /// `namespace/name` of the repository in the configuration.
-    pub repository: String,
-    /// Name of the rule that asked for the build.
-    pub rule: String,
-    /// First line of the commit's message, if it is known.
-    pub commit_message: String,
-    /// What started the build.
-    pub trigger: Trigger,
-    /// What to build.
-    pub spec: BuildSpec,
-}
-
-/// A verified delivery, about to be stored.
-#[derive(Debug, Clone)]
-pub struct NewDelivery {
-    /// `github`, or the name of another forge.
-    pub forge: String,
-    /// The forge's id of the delivery (`X-GitHub-Delivery`).
-    pub delivery: String,
-    /// Name of the event (`push`).
-    pub event: String,
-    /// `namespace/name` of the repository in the configuration.
-    pub repository: String,
-    /// The body as it was signed.
-    pub body: Vec<u8>,
-    /// Why nothing is built, when nothing is: `ref_deleted`, `no_rule_matched`, `unknown_event`, `ping`.
-    pub ignored: Option<String>,
-}
-
-/// What became of a delivery or trigger that was handed in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Accepted {
-    /// Stored now, with these builds.
-    New(Vec<BuildId>),
-    /// Known already, by its id or by its body; these are its builds.
-    Duplicate(Vec<BuildId>),
-    /// The idempotency key was used before with another body; nothing was stored.
-    KeyReused,
-}
 
 /// Where a build is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,10 +27,12 @@ pub enum BuildState {
     Errored,
     /// Somebody asked for its end.
     Cancelled,
-    /// A newer commit of the same ref was published first.
+    /// A newer commit of the same ref was published or queued first.
     Superseded,
     /// It took longer than it may.
     TimedOut,
+    /// Nothing was to be built: the push cannot change the image.
+    Skipped,
 }
 
 /// Why a build ended as it did, for people and for tools.
@@ -144,6 +55,9 @@ pub struct PushedImage {
     pub size: u64,
     /// The references that name it now.
     pub tags: Vec<String>,
+    /// Key of everything that the image was made from in the repository, for [`crate::Database::last_published`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs_key: Option<String>,
 }
 
 /// A build as it is stored.
@@ -155,7 +69,7 @@ pub struct Build {
     pub number: i64,
     /// The request as it was accepted.
     pub request: BuildRequest,
-    /// Order among the builds of the same repository and ref.
+    /// Order among the pushes to the same ref: the builds of one push have the same.
     pub sequence: i64,
     /// Where it is.
     pub state: BuildState,
@@ -245,7 +159,7 @@ pub struct LogChunk {
 }
 
 /// How an attempt ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Outcome {
     /// The registry accepted the image.
     Succeeded(PushedImage),
@@ -259,6 +173,10 @@ pub enum Outcome {
     Cancelled,
     /// It took longer than it may.
     TimedOut(Reason),
+    /// Nothing was to be built: `path_unchanged` and why.
+    Skipped(Reason),
+    /// The worker was asked to end: goes back to the queue, and the attempt does not count.
+    GivenBack,
 }
 
 /// Which builds a list shall hold; newest first.
@@ -266,12 +184,18 @@ pub enum Outcome {
 pub struct BuildFilter {
     /// Only this repository.
     pub repository: Option<String>,
+    /// Only this rule.
+    pub rule: Option<String>,
     /// Only this ref, full name.
     pub git_ref: Option<String>,
     /// Only this commit.
     pub commit: Option<String>,
     /// Only this state.
     pub state: Option<BuildState>,
+    /// Only builds that this kind of trigger started: `push`, `manual`, `retry`, `schedule`.
+    pub trigger: Option<String>,
+    /// Only builds accepted at this moment or later, in milliseconds since 1970.
+    pub since_ms: Option<i64>,
     /// Only builds older than this id.
     pub before: Option<BuildId>,
     /// At most so many (1 to 200).

@@ -1,20 +1,26 @@
 //! Rows of builds and what they become.
 
+use crate::sql::Row;
 use crate::{Build, BuildId, BuildRequest, BuildState, Error};
 use serde::de::DeserializeOwned;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use uuid::{ContextV7, Timestamp, Uuid};
 
-/// The columns of a build, in no particular order.
+/// The columns of a build, in the order in which [`build`] reads them.
 pub const BUILD: &str = "id, number, repository, rule, commit_message, trigger_json, spec_json, sequence, state, attempt, \
      commit_id, reason_json, image_json, created_ms, started_ms, finished_ms, version, cancel_requested";
 
+/// Counts the ids of one millisecond.
+static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
 impl BuildId {
-    /// Returns a new id, later than all before it.
-    #[allow(clippy::new_without_default, reason = "a default that is never the same would mislead")]
-    pub fn new() -> Self {
-        BuildId(format!("bld_{}", uuid::Uuid::now_v7().simple()))
+    /// Returns a new id, later than those that this process made before for the same or an earlier moment.
+    pub(crate) fn at(now_ms: i64) -> Self {
+        let (seconds, rest) = (now_ms.div_euclid(1000), now_ms.rem_euclid(1000));
+        let context = IDS.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = Timestamp::from_unix(&*context, seconds as u64, rest as u32 * 1_000_000);
+        BuildId(format!("bld_{}", Uuid::new_v7(time).simple()))
     }
 
     /// Parses an id; `None` for anything that cannot be one.
@@ -36,7 +42,7 @@ impl fmt::Display for BuildId {
     }
 }
 
-const STATES: [(BuildState, &str); 10] = [
+const STATES: [(BuildState, &str); 11] = [
     (BuildState::Queued, "queued"),
     (BuildState::Preparing, "preparing"),
     (BuildState::Building, "building"),
@@ -47,6 +53,7 @@ const STATES: [(BuildState, &str); 10] = [
     (BuildState::Cancelled, "cancelled"),
     (BuildState::Superseded, "superseded"),
     (BuildState::TimedOut, "timed_out"),
+    (BuildState::Skipped, "skipped"),
 ];
 
 impl BuildState {
@@ -66,38 +73,49 @@ impl BuildState {
     }
 }
 
-/// Reads a build.
-pub fn build(row: &SqliteRow) -> Result<Build, Error> {
-    let damaged = |_| Error::Damaged("a build");
-    let text = |column: &str| row.try_get::<String, _>(column).map_err(damaged);
-    let state = BuildState::parse(&text("state")?).ok_or(Error::Damaged("the state of a build"))?;
+/// Reads a build from the columns of [`BUILD`].
+pub fn build(row: &Row) -> Result<Build, Error> {
     Ok(Build {
-        id: BuildId::parse(&text("id")?).ok_or(Error::Damaged("the id of a build"))?,
-        number: row.try_get("number").map_err(damaged)?,
+        id: id(row, 0)?,
+        number: row.get(1)?,
         request: BuildRequest {
-            repository: text("repository")?,
-            rule: text("rule")?,
-            commit_message: text("commit_message")?,
-            trigger: json(&text("trigger_json")?)?,
-            spec: json(&text("spec_json")?)?,
+            repository: row.get(2)?,
+            rule: row.get(3)?,
+            commit_message: row.get(4)?,
+            trigger: json(&row.get::<String>(5)?)?,
+            spec: json(&row.get::<String>(6)?)?,
         },
-        sequence: row.try_get("sequence").map_err(damaged)?,
-        state,
-        attempt: row.try_get("attempt").map_err(damaged)?,
-        commit: row.try_get("commit_id").map_err(damaged)?,
-        reason: optional_json(row, "reason_json")?,
-        image: optional_json(row, "image_json")?,
-        created_ms: row.try_get("created_ms").map_err(damaged)?,
-        started_ms: row.try_get("started_ms").map_err(damaged)?,
-        finished_ms: row.try_get("finished_ms").map_err(damaged)?,
-        version: row.try_get("version").map_err(damaged)?,
-        cancel_requested: row.try_get("cancel_requested").map_err(damaged)?,
+        sequence: row.get(7)?,
+        state: state(row, 8)?,
+        attempt: row.get(9)?,
+        commit: row.get(10)?,
+        reason: optional_json(row, 11)?,
+        image: optional_json(row, 12)?,
+        created_ms: row.get(13)?,
+        started_ms: row.get(14)?,
+        finished_ms: row.get(15)?,
+        version: row.get(16)?,
+        cancel_requested: row.get(17)?,
     })
 }
 
-fn optional_json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<Option<T>, Error> {
-    let text: Option<String> = row.try_get(column).map_err(|_| Error::Damaged("a build"))?;
-    text.map(|text| json(&text)).transpose()
+/// Reads the id of a build.
+pub fn id(row: &Row, column: usize) -> Result<BuildId, Error> {
+    BuildId::parse(&row.get::<String>(column)?).ok_or(Error::Damaged("the id of a build"))
+}
+
+/// Reads the ids of builds in the first column.
+pub fn ids(rows: &[Row]) -> Result<Vec<BuildId>, Error> {
+    rows.iter().map(|row| id(row, 0)).collect()
+}
+
+/// Reads the state of a build.
+pub fn state(row: &Row, column: usize) -> Result<BuildState, Error> {
+    BuildState::parse(&row.get::<String>(column)?).ok_or(Error::Damaged("the state of a build"))
+}
+
+fn optional_json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, Error> {
+    row.get::<Option<String>>(column)?.map(|text| json(&text)).transpose()
 }
 
 /// Reads a document.

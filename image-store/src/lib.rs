@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod notes;
 mod tags;
 mod writer;
 
@@ -98,13 +99,16 @@ impl Store {
         BlobWriter::new(self.clone())
     }
 
-    /// Stores `bytes` as a blob.
+    /// Stores `bytes`, a document, as a blob; it is durable when this returns.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
-        if !self.contains(&digest) {
+        // A document is never visible before it is durable, so one that is there needs nothing more.
+        if self.size(&digest) != Some(bytes.len() as u64) {
             let mut writer = self.writer()?;
             io::Write::write_all(&mut writer, bytes).map_err(Error::file("writing", &self.temporary()))?;
+            writer.sync()?;
             writer.commit_expecting(&digest)?;
+            sync_directory(&self.root.join("blobs/sha256"))?;
         }
         Ok(digest)
     }

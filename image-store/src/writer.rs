@@ -36,6 +36,11 @@ impl BlobWriter {
         self.size
     }
 
+    /// Makes what was written durable.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.file.as_file().sync_data().map_err(Error::file("syncing", self.file.path()))
+    }
+
     /// Makes the blob visible. It is not durable before [`Store::sync`].
     pub fn commit(self) -> Result<Written, Error> {
         let digest = Digest::from_sha256(self.hash.finalize().into());

@@ -33,6 +33,9 @@ pub enum Error {
     /// The bytes are not those that the digest promises.
     #[error("digest mismatch: {0} was expected, other bytes came")]
     DigestMismatch(String),
+    /// A download is larger than it may be, or leads to where it may not.
+    #[error("{0}")]
+    NotAllowed(String),
     /// A document is malformed, ambiguous or too large.
     #[error("invalid document from {registry}: {problem}")]
     InvalidDocument {
@@ -65,7 +68,11 @@ impl Error {
     /// Returns who is to blame.
     pub fn fault(&self) -> Fault {
         match self {
-            Error::Denied(_) | Error::NotFound(_) | Error::NoPlatform(_) | Error::InvalidDocument { .. } => Fault::User,
+            Error::Denied(_)
+            | Error::NotFound(_)
+            | Error::NoPlatform(_)
+            | Error::NotAllowed(_)
+            | Error::InvalidDocument { .. } => Fault::User,
             Error::Status { status, .. } if *status < 500 && *status != 429 => Fault::User,
             Error::Status { .. } | Error::Transport { .. } | Error::DigestMismatch(_) => Fault::Upstream,
             Error::Local(_) | Error::Setup(_) => Fault::Service,

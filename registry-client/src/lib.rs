@@ -6,6 +6,7 @@
 mod auth;
 mod digest;
 mod document;
+mod download;
 mod error;
 pub mod media_type;
 mod platform;
@@ -18,9 +19,10 @@ pub use auth::Credentials;
 
 pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
+pub use download::{Download, Downloaded, Reach, is_public};
 pub use error::Error;
 pub use platform::{Platform, PlatformError};
-pub use pull::Resolved;
+pub use pull::{Known, Resolved};
 pub use push::BlobSource;
 pub use reference::{Reference, ReferenceError};
 

@@ -34,6 +34,9 @@ pub struct Resolved {
     pub platform_mismatch: bool,
 }
 
+/// Returns the document with a digest, if the caller has it.
+pub type Known<'k> = dyn Fn(&Digest) -> Option<Vec<u8>> + Sync + 'k;
+
 /// A manifest or index as it came.
 struct Document {
     digest: Digest,
@@ -43,14 +46,21 @@ struct Document {
 
 impl Client {
     /// Finds the image that `reference` names for `platform`, with its configuration; no layer is read.
-    pub async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<Resolved, Error> {
-        let mut document = self.document(reference).await?;
+    ///
+    /// `known` returns documents that the caller has: a name is asked for each time, a digest only if nobody knows it.
+    pub async fn resolve(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        known: &Known<'_>,
+    ) -> Result<Resolved, Error> {
+        let mut document = self.document(reference, known).await?;
         let mut index_digest = None;
         if media_type::is_index(&document.media_type) {
             let index: Index = parse(reference, &document.bytes)?;
             index_digest = Some(document.digest);
             let chosen = choose(&index, platform).ok_or_else(|| Error::NoPlatform(platform.to_string()))?;
-            document = self.document(&reference.with_digest(chosen.digest.clone())).await?;
+            document = self.document(&reference.with_digest(chosen.digest.clone()), known).await?;
         }
         if !media_type::is_manifest(&document.media_type) {
             return Err(Error::document(
@@ -62,7 +72,10 @@ impl Client {
         if manifest.layers.len() > MAX_LAYERS {
             return Err(Error::document(reference.registry(), format!("the image has more than {MAX_LAYERS} layers")));
         }
-        let config_bytes = self.small_blob(reference, &manifest.config).await?;
+        let config_bytes = match known(&manifest.config.digest) {
+            Some(bytes) => bytes,
+            None => self.small_blob(reference, &manifest.config).await?,
+        };
         let config: ImageConfig = parse(reference, &config_bytes)?;
         let found = Platform {
             os: config.os.clone(),
@@ -173,7 +186,14 @@ impl Client {
         Ok(bytes)
     }
 
-    async fn document(&self, reference: &Reference) -> Result<Document, Error> {
+    async fn document(&self, reference: &Reference, known: &Known<'_>) -> Result<Document, Error> {
+        if let Some(digest) = reference.digest()
+            && let Some(bytes) = known(digest)
+            && let Ok(media_type) = document_type(reference, &bytes, None)
+            && !media_type.is_empty()
+        {
+            return Ok(Document { digest: digest.clone(), media_type, bytes });
+        }
         let request = manifest_request(Method::GET, reference);
         let response = self.transport.send(reference, Access::Pull, &request).await?;
         if !response.status().is_success() {

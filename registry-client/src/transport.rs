@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How often a request is tried before a passing fault is an error.
@@ -15,13 +15,21 @@ const TRIES: u32 = 4;
 const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
+/// How long a registry may take to be reached.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a registry may be silent.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest error body that is read.
 const MAX_ERROR: usize = 64 * 1024;
 
 /// Sends requests.
 #[derive(Clone)]
 pub struct Transport {
-    http: reqwest::Client,
+    /// Speaks plain HTTP only: it is there at once.
+    plain: reqwest::Client,
+    /// Speaks https; made on first use, because reading the machine's certificates takes longer than a build may.
+    secure: Arc<OnceLock<reqwest::Client>>,
+    user_agent: String,
     credentials: Credentials,
     /// `Authorization` values by registry and scope.
     tokens: Arc<Mutex<HashMap<(String, String), String>>>,
@@ -72,14 +80,25 @@ impl Transport {
     pub fn new(credentials: Credentials, user_agent: &str) -> Result<Self, Error> {
         // A second installation only says that the first one is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(user_agent)
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(60))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(Error::Setup)?;
-        Ok(Transport { http, credentials, tokens: Arc::default() })
+        let plain = client(user_agent).tls_certs_only(std::iter::empty()).build().map_err(Error::Setup)?;
+        let user_agent = user_agent.to_owned();
+        Ok(Transport { plain, secure: Arc::default(), user_agent, credentials, tokens: Arc::default() })
+    }
+
+    /// Returns what the client calls itself.
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
+    /// Returns the client for addresses with `scheme`.
+    pub fn http(&self, scheme: &str) -> Result<&reqwest::Client, Error> {
+        if scheme == "http" {
+            return Ok(&self.plain);
+        }
+        if self.secure.get().is_none() {
+            let _ = self.secure.set(client(&self.user_agent).build().map_err(Error::Setup)?);
+        }
+        Ok(self.secure.get().expect("it was set above"))
     }
 
     /// Sends `request` for `reference`; passing faults are tried again, a 401 is answered once.
@@ -126,7 +145,8 @@ impl Transport {
             Challenge::Basic => auth::basic(&login.ok_or_else(denied)?),
             Challenge::Bearer { realm, service } => {
                 let registry = (reference.registry(), reference.is_loopback());
-                auth::token(&self.http, registry, (&realm, service.as_deref(), &scope), login).await?
+                auth::token(self.http(scheme_of(&realm))?, registry, (&realm, service.as_deref(), &scope), login)
+                    .await?
             }
         };
         let response = self.send_following(reference, request, Some(&authorization)).await?;
@@ -150,7 +170,7 @@ impl Transport {
             .map_err(|_| Error::document(reference.registry(), "it sent a malformed address"))?;
         for _ in 0..=MAX_REDIRECTS {
             check_address(reference, &origin, &url)?;
-            let mut builder = self.http.request(request.method.clone(), url.clone());
+            let mut builder = self.http(url.scheme())?.request(request.method.clone(), url.clone());
             for (name, value) in &request.headers {
                 builder = builder.header(*name, value);
             }
@@ -175,6 +195,19 @@ impl Transport {
         }
         Err(Error::document(reference.registry(), "it redirects too often"))
     }
+}
+
+pub fn client(user_agent: &str) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(user_agent)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none())
+}
+
+fn scheme_of(address: &str) -> &str {
+    address.split_once(':').map_or("https", |(scheme, _)| scheme)
 }
 
 /// Refuses to be sent from a remote registry to this machine or to link-local addresses (REG-20).

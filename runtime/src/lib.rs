@@ -5,6 +5,7 @@
 
 mod cancel;
 mod cgroup;
+mod clock;
 mod error;
 mod helper;
 mod ids;
@@ -17,6 +18,7 @@ mod sweep;
 pub mod tar;
 
 pub use cancel::Cancel;
+pub use clock::uptime;
 pub use error::Error;
 pub use helper::enter_if_asked;
 pub use ids::Ids;

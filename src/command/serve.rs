@@ -13,6 +13,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch::{Receiver, channel};
 use webhook::Configuration;
 
+/// How long a worker may take to give its builds back to the queue.
+const GIVE_BACK: Duration = Duration::from_secs(30);
+
 /// Arguments of `slipway serve`.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -41,23 +44,32 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let settings = configuration.settings(address).map_err(|error| chain(&error))?;
     let url = server.database.clone().unwrap_or_else(|| data.database_url());
     let database = database::Database::open(&url).await.map_err(|error| chain(&error))?;
+    let database = database.with_key(crate::key::read(server.secret_key_file.as_deref(), data)?);
     let store = image_store::Store::open(&data.join("images")).map_err(|error| chain(&error))?;
     let (stop, stopped) = channel(false);
     let registry = registry::router(store, registry::Settings { access: registry::Access::Open });
     let serving = tokio::spawn(listen(web, webhook::router(database.clone(), settings.clone()), stopped.clone()));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
     let telling = tokio::spawn(webhook::tell_statuses(database, settings, stopped.clone()));
+    let (end_workers, ending) = channel(Ending::No);
+    let drain = Duration::from_secs(configuration.limits.drain_seconds);
     let workers: Vec<_> = (0..server.workers)
-        .map(|_| tokio::spawn(keep_worker(data.clone(), config.map(Path::to_owned), stopped.clone())))
+        .map(|_| tokio::spawn(keep_worker(data.clone(), config.map(Path::to_owned), (ending.clone(), drain))))
         .collect();
     tracing::info!(listen = %address, registry = %server.registry_listen, workers = server.workers, data = %data.path().display(), "slipway serves");
     eprintln!("slipway: http://{address}  registry: {}  data: {}", server.registry_listen, data.path().display());
     services::wait_for_signal().await;
     tracing::info!("asked to end");
-    let _ = stop.send(true);
+    let _ = end_workers.send(Ending::WhenDone);
+    tokio::spawn(async move {
+        services::wait_for_signal().await;
+        let _ = end_workers.send(Ending::Now);
+    });
+    // Workers first: what they finish now they push to the registry that is served here.
     for worker in workers {
         let _ = worker.await;
     }
+    let _ = stop.send(true);
     let _ = tokio::join!(serving, registering, telling);
     Ok(())
 }
@@ -75,9 +87,20 @@ async fn listen(listener: TcpListener, router: Router, mut stopped: Receiver<boo
     let _ = tokio::time::timeout(Duration::from_secs(365 * 24 * 3600), ended).await;
 }
 
+/// Whether the workers are to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// They are not.
+    No,
+    /// After their builds, if those end in time.
+    WhenDone,
+    /// At once.
+    Now,
+}
+
 /// Keeps one worker process running until slipway ends; a worker that dies is started again.
-async fn keep_worker(data: DataDir, config: Option<PathBuf>, mut stopped: Receiver<bool>) {
-    while !*stopped.borrow() {
+async fn keep_worker(data: DataDir, config: Option<PathBuf>, (mut ending, drain): (Receiver<Ending>, Duration)) {
+    while *ending.borrow() == Ending::No {
         let mut worker = match start_worker(&data, config.as_deref()) {
             Ok(worker) => worker,
             Err(error) => {
@@ -90,16 +113,16 @@ async fn keep_worker(data: DataDir, config: Option<PathBuf>, mut stopped: Receiv
                 tracing::warn!(status = ?status, "a worker ended; starting another");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            () = asked_to_end(&mut stopped) => {
-                let _ = end_worker(&mut worker).await;
+            () = reaches(&mut ending, Ending::WhenDone) => {
+                let _ = end_worker(&mut worker, (&mut ending, drain)).await;
                 return;
             }
         }
     }
 }
 
-async fn asked_to_end(stopped: &mut Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+async fn reaches(ending: &mut Receiver<Ending>, wanted: Ending) {
+    let _ = ending.wait_for(|ending| *ending == wanted || *ending == Ending::Now).await;
 }
 
 fn start_worker(data: &DataDir, config: Option<&Path>) -> Result<Child, String> {
@@ -116,13 +139,20 @@ fn start_worker(data: &DataDir, config: Option<&Path>) -> Result<Child, String> 
         .map_err(|error| format!("starting a worker: {error}"))
 }
 
-/// Asks a worker to end after its build, as it would be asked from outside.
-async fn end_worker(worker: &mut Child) -> std::io::Result<()> {
-    if let Some(id) = worker.id() {
-        runtime::terminate(id);
-    }
-    if tokio::time::timeout(Duration::from_secs(10), worker.wait()).await.is_err() {
-        worker.kill().await?;
+/// Asks a worker to end after its builds, and once more when there is no time for that.
+async fn end_worker(worker: &mut Child, (ending, drain): (&mut Receiver<Ending>, Duration)) -> std::io::Result<()> {
+    let ask = |worker: &Child| worker.id().into_iter().for_each(runtime::terminate);
+    ask(worker);
+    let ended = tokio::select! {
+        _ = worker.wait() => true,
+        () = reaches(ending, Ending::Now) => false,
+        () = tokio::time::sleep(drain) => false,
+    };
+    if !ended {
+        ask(worker);
+        if tokio::time::timeout(GIVE_BACK, worker.wait()).await.is_err() {
+            worker.kill().await?;
+        }
     }
     Ok(())
 }

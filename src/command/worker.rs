@@ -1,13 +1,11 @@
 //! `slipway worker`: claims builds from the queue and builds them, until it is asked to end.
 
-use crate::configuration;
 use crate::services::{self, DataDir};
-use builder::worker::{self, Settings};
+use crate::{configuration, key};
+use builder::worker::{self, Settings, Stop};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Arguments of `slipway worker`.
@@ -16,6 +14,9 @@ pub struct Arguments {
     /// The configuration [default: slipway.toml in the data directory, then /etc/slipway/slipway.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// How many builds run at once in this process
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    builds: u16,
     /// The server that started this worker; the worker ends when it is gone
     #[arg(long, hide = true, value_name = "PID")]
     parent: Option<u32>,
@@ -29,36 +30,47 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
-    let services = services::open(&data, &url, configuration::credentials(&configuration), tokio.handle())?;
+    let mut services = services::open(&data, &url, configuration::credentials(&configuration), tokio.handle())?;
+    let key = key::read(configuration.server.secret_key_file.as_deref(), &data)?;
+    services.database = services.database.with_key(key);
     runtime::sweep(&services.sandbox).map_err(|error| services::chain(&error))?;
     let limits = &configuration.limits;
     let settings = Settings {
         name: worker::name(),
+        builds: usize::from(arguments.builds),
         git_dir: data.join("git"),
         git_credentials: configuration.git_credentials(),
+        fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),
         build_timeout: Duration::from_secs(limits.build_minutes * 60),
     };
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Stop::new();
     end_with_parent(arguments.parent, &stop);
-    let stopping = stop.clone();
-    tokio.spawn(async move {
-        services::wait_for_signal().await;
-        stopping.store(true, Ordering::Relaxed);
-    });
+    tokio.spawn(end_when_asked(stop.clone(), Duration::from_secs(limits.drain_seconds)));
     worker::work(&services, &settings, &stop);
     tokio.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Watches the server that started this worker: when it dies, however that happens, so does the worker after its build.
-fn end_with_parent(parent: Option<u32>, stop: &Arc<AtomicBool>) {
+/// Ends the worker when it is asked to: after its builds, or at once when it is asked again.
+async fn end_when_asked(stop: Stop, patience: Duration) {
+    services::wait_for_signal().await;
+    tracing::info!(seconds = patience.as_secs(), "asked to end; running builds have so long");
+    stop.ask(patience);
+    services::wait_for_signal().await;
+    tracing::info!("asked again; running builds go back to the queue");
+    stop.ask(Duration::ZERO);
+}
+
+/// Watches the server that started this worker: when it dies, however that happens, its builds go back to the queue.
+fn end_with_parent(parent: Option<u32>, stop: &Stop) {
     let Some(parent) = parent else { return };
     let stop = stop.clone();
     std::thread::spawn(move || {
         while std::os::unix::process::parent_id() == parent {
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(Duration::from_millis(200));
         }
-        stop.store(true, Ordering::Relaxed);
+        tracing::warn!("the server is gone; running builds go back to the queue");
+        stop.ask(Duration::ZERO);
     });
 }

@@ -2,6 +2,7 @@
 
 mod json;
 mod plain;
+mod quiet;
 mod terminal;
 
 use builder::Built;
@@ -10,14 +11,20 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 /// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Style {
     /// A display on a terminal, plain lines otherwise.
+    #[default]
     Auto,
     /// Plain lines.
     Plain,
+    /// The display of a terminal, whatever it is.
+    Tty,
     /// One JSON object a line.
+    #[value(alias = "rawjson")]
     Json,
+    /// Nothing but the digest of the image.
+    Quiet,
 }
 
 /// An observer that also shows how the build ended.
@@ -33,6 +40,8 @@ pub trait Display: Observer {
 pub fn observer(style: Style) -> Box<dyn Display> {
     match style {
         Style::Json => Box::new(json::Json),
+        Style::Quiet => Box::new(quiet::Quiet),
+        Style::Tty => Box::new(terminal::Terminal::new()),
         Style::Auto if std::io::stderr().is_terminal() => Box::new(terminal::Terminal::new()),
         Style::Auto | Style::Plain => Box::new(plain::Plain::new()),
     }

@@ -59,7 +59,15 @@ pub async fn list(
     }
     let git_ref =
         wanted.git_ref.map(|name| if name.starts_with("refs/") { name } else { format!("refs/heads/{name}") });
-    let filter = BuildFilter { repository: wanted.repo, git_ref, commit: wanted.commit, state, before, limit };
+    let filter = BuildFilter {
+        repository: wanted.repo,
+        git_ref,
+        commit: wanted.commit,
+        state,
+        before,
+        limit,
+        ..BuildFilter::default()
+    };
     let builds = service.database.builds(&filter).await?;
     let next = (builds.len() == limit as usize).then(|| builds.last().map(|build| build.id.clone())).flatten();
     let shown: Vec<Value> = builds
@@ -110,8 +118,8 @@ pub async fn show(
             })
         })
         .collect();
-    if let Some(position) = service.database.queue_position(&build.id).await? {
-        shown["queue"] = json!({ "position": position });
+    if let Some(place) = service.database.queue_place(&build.id).await? {
+        shown["queue"] = json!({ "position": place.position });
     }
     Ok(([(header::ETAG, etag), (header::CACHE_CONTROL, "no-cache".to_owned())], axum::Json(shown)).into_response())
 }
@@ -176,6 +184,7 @@ fn trigger(trigger: &Trigger) -> Value {
         Trigger::Push { delivery, by } => json!({ "kind": "push", "by": by, "delivery": delivery }),
         Trigger::Manual { by } => json!({ "kind": "manual", "by": by }),
         Trigger::Retry { of } => json!({ "kind": "retry", "of": of.as_str() }),
+        Trigger::Schedule { due_ms } => json!({ "kind": "schedule", "due_at": moment(*due_ms) }),
     }
 }
 

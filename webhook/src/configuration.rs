@@ -66,6 +66,8 @@ pub struct Server {
     pub database: Option<String>,
     /// Whether everybody may see builds and logs; if not given, only where the server listens on loopback alone.
     pub anonymous_read: Option<bool>,
+    /// File that holds the key of secrets at rest; `secret.key` in the data directory if it is not given.
+    pub secret_key_file: Option<PathBuf>,
 }
 
 impl Default for Server {
@@ -77,6 +79,7 @@ impl Default for Server {
             workers: 1,
             database: None,
             anonymous_read: None,
+            secret_key_file: None,
         }
     }
 }
@@ -89,11 +92,15 @@ pub struct Limits {
     pub step_minutes: u64,
     /// Minutes that one build may take.
     pub build_minutes: u64,
+    /// Minutes that fetching a commit may take.
+    pub fetch_minutes: u64,
+    /// Seconds that running builds have to end when slipway is asked to; then they go back to the queue.
+    pub drain_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { step_minutes: 30, build_minutes: 60 }
+        Limits { step_minutes: 30, build_minutes: 60, fetch_minutes: 10, drain_seconds: 600 }
     }
 }
 

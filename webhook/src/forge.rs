@@ -89,7 +89,7 @@ fn is_final(error: &octocrab::Error) -> bool {
 
 fn state(state: BuildState) -> StatusState {
     match state {
-        BuildState::Succeeded | BuildState::Superseded => StatusState::Success,
+        BuildState::Succeeded | BuildState::Superseded | BuildState::Skipped => StatusState::Success,
         BuildState::Failed | BuildState::TimedOut => StatusState::Failure,
         BuildState::Errored | BuildState::Cancelled => StatusState::Error,
         BuildState::Queued | BuildState::Preparing | BuildState::Building | BuildState::Pushing => StatusState::Pending,
@@ -103,6 +103,7 @@ fn description(status: &PendingStatus) -> String {
         BuildState::Succeeded => "pushed",
         BuildState::Superseded => "a newer commit was pushed first",
         BuildState::Cancelled => "cancelled",
+        BuildState::Skipped => "nothing to build",
         BuildState::TimedOut => "took too long",
         BuildState::Failed | BuildState::Errored => "",
     };

@@ -79,6 +79,9 @@ pub struct Push {
     /// Full name of the ref.
     #[serde(rename = "ref")]
     pub git_ref: String,
+    /// The ref's old object; zeros if it is new.
+    #[serde(default)]
+    pub before: String,
     /// The ref's new object; of an annotated tag not the commit.
     pub after: String,
     /// Whether the ref is gone.
@@ -115,6 +118,11 @@ impl Push {
             && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
             && id.bytes().any(|byte| byte != b'0');
         valid.then_some(id)
+    }
+
+    /// Returns where the ref pointed before; `None` if it is new.
+    pub fn before(&self) -> Option<&str> {
+        Some(self.before.as_str()).filter(|id| id.bytes().any(|byte| byte != b'0'))
     }
 
     /// Returns the first line of the commit's message.

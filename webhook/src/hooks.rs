@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use database::{Accepted, BuildRequest, NewDelivery, Trigger};
+use database::{Accepted, BuildRequest, NewDelivery, PushedRef, Trigger};
 use futures::StreamExt;
 use serde_json::json;
 
@@ -71,18 +71,23 @@ impl Accepting<'_> {
         if requested.builds.is_empty() {
             return self.ignored("no_rule_matched", requested.explain).await;
         }
-        self.store(None, &requested.builds, Vec::new()).await
+        let pushed = PushedRef {
+            git_ref: push.git_ref.clone(),
+            before: push.before().map(str::to_owned),
+            after: commit.to_owned(),
+        };
+        self.store((None, Vec::new()), Some(pushed), &requested.builds).await
     }
 
     async fn ignored(&self, reason: &str, explain: Vec<String>) -> Result<Response, Problem> {
-        self.store(Some(reason), &[], explain).await
+        self.store((Some(reason), explain), None, &[]).await
     }
 
     async fn store(
         &self,
-        ignored: Option<&str>,
+        (ignored, explain): (Option<&str>, Vec<String>),
+        push: Option<PushedRef>,
         builds: &[BuildRequest],
-        explain: Vec<String>,
     ) -> Result<Response, Problem> {
         let delivery = NewDelivery {
             forge: "github".to_owned(),
@@ -91,8 +96,11 @@ impl Accepting<'_> {
             repository: self.repository.name.clone(),
             body: self.body.to_vec(),
             ignored: ignored.map(str::to_owned),
+            explain: explain.clone(),
+            push,
+            is_replay: false,
         };
-        let accepted = self.service.database.accept(&delivery, builds).await?;
+        let accepted = self.service.database.accept(&delivery, builds, None).await?;
         let settings = &self.service.settings;
         let repo = &self.repository.name;
         Ok(match (accepted, ignored) {

@@ -2,7 +2,7 @@
 
 use crate::rules::Pushed;
 use crate::settings::{Repository, Settings};
-use database::{BuildId, BuildRequest, BuildSpec, Trigger};
+use database::{BuildId, BuildOptions, BuildRequest, BuildSpec, Trigger};
 use serde_json::{Value, json};
 
 /// What a push or trigger asks for.
@@ -60,6 +60,7 @@ pub fn requests(repository: &Repository, asked: &Asked<'_>, only: Option<&str>) 
                     tags: matched.tags.iter().map(|tag| format!("{}:{tag}", repository.image)).collect(),
                     use_cache: rule.cache,
                     push: true,
+                    options: BuildOptions::default(),
                 },
             }),
         }

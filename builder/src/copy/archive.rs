@@ -1,9 +1,10 @@
 //! `ADD` of archives: recognised by content, planned from their headers, written in their own order.
 
-use super::place::{self, Content, Layer, Planned, parent, shown};
-use super::{CopyError, CopyRequest};
+use super::CopyError;
+use super::layer::Layer;
+use super::place::{Content, parent, shown};
 use crate::ignore::join;
-use crate::tree::{Tree, resolve_in};
+use crate::tree::resolve_in;
 use crate::view::{Kind, Node};
 use runtime::tar::{self, Entry, EntryKind, clean_path};
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ const MAX_ENTRIES: usize = 1_000_000;
 const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Files of the archive by path: which entry has the content.
-type Groups = HashMap<Vec<u8>, u64>;
+type Groups = HashMap<Vec<u8>, usize>;
 /// Links of the archive by path, and whether they are absolute.
 type Links = HashMap<Vec<u8>, bool>;
 
@@ -42,73 +43,72 @@ impl Archive {
         Ok(Archive { name: name.to_owned(), entries })
     }
 
-    /// Returns the entries that the archive becomes on top of `tree`; contents are named by the archive's entry.
-    pub fn plan(&self, tree: &Tree, request: &CopyRequest) -> Result<Vec<Planned>, CopyError> {
+    /// Lays the entries over `layer`; contents are named by the archive's number and the entry's.
+    pub(super) fn lay(&self, layer: &mut Layer<'_>, number: usize, destination: &[u8]) -> Result<(), CopyError> {
         // The flag is for files that are copied, not for those that are extracted.
-        let request = CopyRequest { chmod: None, ..request.clone() };
-        let mut layer = Layer::new(tree, &request);
-        let (destination, _) = place::destination(&request);
-        let root = layer.resolve(&destination)?;
-        layer.make_directory(&root)?;
-        let (mut groups, mut links) = (Groups::new(), Links::new());
-        for (number, entry) in self.entries.iter().enumerate() {
-            self.place(&mut layer, (&root, number, entry), (&mut groups, &mut links))?;
-        }
-        Ok(layer.finish())
+        layer.without_chmod(|layer| {
+            let root = layer.resolve(destination)?;
+            layer.make_directory(&root)?;
+            let (mut groups, mut links) = (Groups::new(), Links::new());
+            let mut laying = Laying { layer, root: &root, number, groups: &mut groups, links: &mut links };
+            for (member, entry) in self.entries.iter().enumerate() {
+                self.place(&mut laying, member, entry)?;
+            }
+            // What was put into a directory changed its time; the archive's own is the one that counts.
+            for entry in self.entries.iter().filter(|entry| entry.kind == EntryKind::Directory) {
+                let inside = clean_path(&entry.path);
+                let path = laying.within(&inside)?;
+                if !inside.is_empty() && laying.layer.is_directory(&path) {
+                    laying.layer.set_time(&path, entry.mtime);
+                }
+            }
+            Ok(())
+        })
     }
 
-    fn place(
-        &self,
-        layer: &mut Layer<'_>,
-        (root, number, entry): (&[u8], usize, &Entry),
-        (groups, links): (&mut Groups, &mut Links),
-    ) -> Result<(), CopyError> {
+    fn place(&self, laying: &mut Laying<'_, '_>, member: usize, entry: &Entry) -> Result<(), CopyError> {
         let inside = clean_path(&entry.path);
         if inside.is_empty() {
             return Ok(());
         }
-        self.refuse_absolute_link(parent(&inside), links)?;
-        let directory = within(layer, root, parent(&inside))?;
-        layer.make_directory(&directory)?;
+        self.refuse_absolute_link(parent(&inside), laying.links)?;
+        let directory = laying.within(parent(&inside))?;
+        laying.layer.make_directory(&directory)?;
         let path = join(&directory, super::select::last_component(&inside));
-        let (kind, content, group) = match &entry.kind {
-            EntryKind::File { size } => (Kind::File { size: *size }, member(number as u64), Some(number as u64)),
-            EntryKind::Directory => (Kind::Directory, Content::None, None),
+        let kind = match &entry.kind {
+            EntryKind::File { size } => Kind::File { size: *size },
+            EntryKind::Directory => Kind::Directory,
             EntryKind::Symlink { target } => {
-                links.insert(inside.clone(), target.first() == Some(&b'/'));
-                (Kind::Symlink { target: target.clone() }, Content::None, None)
+                laying.links.insert(inside.clone(), target.first() == Some(&b'/'));
+                Kind::Symlink { target: target.clone() }
             }
-            EntryKind::Character { major, minor } => {
-                (Kind::Character { major: *major, minor: *minor }, Content::None, None)
-            }
-            EntryKind::Block { major, minor } => (Kind::Block { major: *major, minor: *minor }, Content::None, None),
-            EntryKind::Fifo => (Kind::Fifo, Content::None, None),
-            EntryKind::HardLink { target } => return self.link(layer, (root, &path, entry), (target, groups)),
+            EntryKind::Character { major, minor } => Kind::Character { major: *major, minor: *minor },
+            EntryKind::Block { major, minor } => Kind::Block { major: *major, minor: *minor },
+            EntryKind::Fifo => Kind::Fifo,
+            EntryKind::HardLink { target } => return self.link(laying, (&path, entry), target),
         };
-        if let Some(group) = group {
-            groups.insert(path.clone(), group);
-        }
-        layer.put_archived(&path, layer.changed(&node(entry, kind)), content, group);
+        let node = laying.layer.changed(&node(entry, kind));
+        let is_file = matches!(node.kind, Kind::File { .. });
+        laying.put(&path, node, is_file.then_some(member));
         Ok(())
     }
 
     /// Adds another name for a file of the archive; the mode of the link is the file's from then on.
     fn link(
         &self,
-        layer: &mut Layer<'_>,
-        (root, path, entry): (&[u8], &[u8], &Entry),
-        (target, groups): (&[u8], &mut Groups),
+        laying: &mut Laying<'_, '_>,
+        (path, entry): (&[u8], &Entry),
+        target: &[u8],
     ) -> Result<(), CopyError> {
-        let target = within(layer, root, &clean_path(target))?;
-        let (Some(&group), Some(known)) = (groups.get(&target), layer.node(&target)) else {
+        let target = laying.within(&clean_path(target))?;
+        let (Some(&member), Some(known)) = (laying.groups.get(&target), laying.layer.node(&target)) else {
             let problem =
                 format!("`{}` is a hard link to `{}`, which is not in it", shown(&entry.path), shown(&target));
             return Err(CopyError::Archive { name: self.name.clone(), problem });
         };
-        let node = layer.changed(&node(entry, known.kind));
-        layer.put_archived(&target, node.clone(), member(group), Some(group));
-        layer.put_archived(path, node, member(group), Some(group));
-        groups.insert(path.to_vec(), group);
+        let node = laying.layer.changed(&node(entry, known.kind));
+        laying.put(&target, node.clone(), Some(member));
+        laying.put(path, node, Some(member));
         Ok(())
     }
 
@@ -125,14 +125,34 @@ impl Archive {
     }
 }
 
-/// Follows the links of `path` with the destination as the root: an archive does not lead out of it.
-fn within(layer: &Layer<'_>, root: &[u8], path: &[u8]) -> Result<Vec<u8>, CopyError> {
-    let inside = resolve_in(path, |path| layer.node(&join(root, path)))?;
-    Ok(join(root, &inside))
+/// An archive while it is laid over a layer.
+struct Laying<'l, 't> {
+    layer: &'l mut Layer<'t>,
+    root: &'l [u8],
+    number: usize,
+    groups: &'l mut Groups,
+    links: &'l mut Links,
 }
 
-fn member(number: u64) -> Content {
-    Content::Archived { archive: 0, member: number as usize }
+impl Laying<'_, '_> {
+    /// Follows the links of `path` with the destination as the root: an archive does not lead out of it.
+    fn within(&self, path: &[u8]) -> Result<Vec<u8>, CopyError> {
+        let inside = resolve_in(path, |path| self.layer.node(&join(self.root, path)))?;
+        Ok(join(self.root, &inside))
+    }
+
+    /// Puts a node in place; `member` is the entry that holds its content.
+    fn put(&mut self, path: &[u8], node: Node, member: Option<usize>) {
+        let (content, group) = match member {
+            Some(member) => (Content::Archived { archive: self.number, member }, Some((self.number, member as u64))),
+            None => (Content::None, None),
+        };
+        match member {
+            Some(member) => self.groups.insert(path.to_vec(), member),
+            None => self.groups.remove(path),
+        };
+        self.layer.put_archived(path, node, content, group);
+    }
 }
 
 fn node(entry: &Entry, kind: Kind) -> Node {

@@ -4,15 +4,17 @@
 
 mod archive;
 mod chmod;
+mod layer;
 mod owner;
 mod place;
 mod select;
 
 pub use archive::Archive;
 pub use chmod::Chmod;
+pub(crate) use layer::entry_kind;
 pub use owner::{is_numeric, lookup_owner};
-pub use place::{Content, Planned, plan_copy, plan_workdir};
-pub use select::{Item, Selection, select, selection_key};
+pub use place::{Content, Ground, Piece, Planned, plan_copy, plan_workdir};
+pub use select::{Item, Selection, missing, select, selection_key};
 
 /// Why files cannot be copied; the user's Dockerfile or files are the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,11 +87,9 @@ impl From<crate::tree::LinkLoop> for CopyError {
     }
 }
 
-/// What is copied, and how.
+/// Where files are copied to, and how.
 #[derive(Debug, Clone)]
 pub struct CopyRequest {
-    /// Paths and patterns in the source, expanded.
-    pub sources: Vec<String>,
     /// Files that stand in the Dockerfile: name and content.
     pub inline: Vec<(String, Vec<u8>)>,
     /// Where to, expanded; may be relative.

@@ -17,6 +17,8 @@ pub struct Selection {
     pub node: Node,
     /// Where it is in the view, links followed.
     pub path: Vec<u8>,
+    /// With `--parents`: the directory that is left behind, which the destination stands for.
+    pub base: Option<Node>,
     /// With `--parents`: the directories between destination and source.
     pub parents: Vec<(Vec<u8>, Node)>,
     /// What is in it, if it is a directory, parents first; paths are relative to it.
@@ -32,19 +34,29 @@ pub struct Item {
     pub node: Node,
 }
 
-/// Finds what `request` copies from `view`.
-pub fn select(view: &dyn View, request: &CopyRequest) -> Result<Vec<Selection>, CopyError> {
+/// Finds what `source`, a path or a pattern, takes from `view`.
+pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Vec<Selection>, CopyError> {
     let excludes = Ignore::new(&request.excludes)?;
     let mut selected = Vec::new();
-    for source in &request.sources {
-        let matches = if request.parents { expand_parents(view, source)? } else { expand(view, source)? };
-        for found in matches {
-            if let Some(selection) = selection(view, &found, &excludes)? {
-                selected.push(selection);
-            }
+    let matches = if request.parents { expand_parents(view, source)? } else { expand(view, source)? };
+    for found in matches {
+        if let Some(selection) = selection(view, &found, (&excludes, request.now))? {
+            selected.push(selection);
         }
     }
     Ok(selected)
+}
+
+/// Returns the error that `source` is, if it is a path without wildcards and names nothing.
+pub fn missing(view: &dyn View, source: &str, parents: bool) -> Option<CopyError> {
+    if pattern::has_wildcard(source) {
+        return None;
+    }
+    let found = if parents { expand_parents(view, source) } else { expand(view, source) }.ok()?;
+    let path = &found.first()?.path;
+    let resolved = resolve(view, path).ok()?;
+    let known = resolved.is_empty() || view.lookup(&resolved).ok()?.is_some();
+    (!known).then(|| CopyError::NotFound(format!("/{}", String::from_utf8_lossy(path))))
 }
 
 /// A path that a source matched, as written, and with `--parents` how much of it is left behind.
@@ -120,10 +132,9 @@ fn expand_parents(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError
     Ok(found)
 }
 
-fn selection(view: &dyn View, found: &Found, excludes: &Ignore) -> Result<Option<Selection>, CopyError> {
+fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) -> Result<Option<Selection>, CopyError> {
     let path = resolve(view, &found.path)?;
-    let node = if path.is_empty() { Some(root_node(view)?) } else { view.lookup(&path)? };
-    let Some(node) = node else {
+    let Some(node) = node(view, &path, now)? else {
         if found.literal {
             return Err(CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path))));
         }
@@ -133,15 +144,18 @@ fn selection(view: &dyn View, found: &Found, excludes: &Ignore) -> Result<Option
     if node.kind != Kind::Directory && excludes.ignores(&name) {
         return Ok(None);
     }
-    let parents = match found.pivot {
-        Some(pivot) => parents(view, &found.path, pivot)?,
-        None => Vec::new(),
+    let (base, parents) = match found.pivot {
+        Some(pivot) => {
+            let base = resolve(view, &found.path[..pivot.saturating_sub(1)])?;
+            (self::node(view, &base, now)?, parents(view, &found.path, pivot)?)
+        }
+        None => (None, Vec::new()),
     };
     let mut items = Vec::new();
     if node.kind == Kind::Directory {
         collect(view, (&path, b""), excludes, &mut items)?;
     }
-    Ok(Some(Selection { name, node, path, parents, items }))
+    Ok(Some(Selection { name, node, path, base, parents, items }))
 }
 
 /// Returns the directories of `path` after `pivot`, the last component left out.
@@ -184,11 +198,15 @@ fn collect(
     Ok(any)
 }
 
-fn root_node(view: &dyn View) -> Result<Node, CopyError> {
-    let known = view.lookup(b"")?;
-    let unknown =
-        Node { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None };
-    Ok(known.unwrap_or(unknown))
+/// Returns what `path` is. The root of a view has the time of the build: nobody keeps that of a context's or a stage's.
+fn node(view: &dyn View, path: &[u8], now: i64) -> Result<Option<Node>, CopyError> {
+    let known = view.lookup(path)?;
+    if !path.is_empty() {
+        return Ok(known);
+    }
+    let (kind, mtime) = (Kind::Directory, now);
+    let unknown = Node { kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None };
+    Ok(Some(Node { mtime, ..known.unwrap_or(unknown) }))
 }
 
 fn resolve(view: &dyn View, path: &[u8]) -> Result<Vec<u8>, CopyError> {
@@ -201,17 +219,15 @@ pub fn last_component(path: &[u8]) -> &[u8] {
 }
 
 /// Returns a key of what was selected: names relative to each source, types, modes, owners, contents; never times.
-pub fn selection_key(view: &dyn View, selections: &[Selection]) -> Result<String, CopyError> {
-    let mut key = KeyBuilder::new("selection.1");
-    for selection in selections {
-        key.field(&selection.name);
-        for (path, node) in &selection.parents {
-            add(&mut key, view, (path, node), b"")?;
-        }
-        add(&mut key, view, (b"", &selection.node), &selection.path)?;
-        for item in &selection.items {
-            add(&mut key, view, (&item.path, &item.node), &join(&selection.path, &item.path))?;
-        }
+pub fn selection_key(view: &dyn View, selection: &Selection) -> Result<String, CopyError> {
+    let mut key = KeyBuilder::new("selection.2");
+    key.field(&selection.name);
+    for (path, node) in &selection.parents {
+        add(&mut key, view, (path, node), b"")?;
+    }
+    add(&mut key, view, (b"", &selection.node), &selection.path)?;
+    for item in &selection.items {
+        add(&mut key, view, (&item.path, &item.node), &join(&selection.path, &item.path))?;
     }
     Ok(key.finish())
 }

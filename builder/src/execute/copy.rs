@@ -1,58 +1,71 @@
 //! `COPY`, `ADD` and `WORKDIR`: entries are planned on indexes, contents stream from where they are into the layer.
 
+use super::places::Place;
 use super::stage::Progress;
-use super::{Claimed, Layer, StageLayers, pack};
+use super::{Claimed, Layer, pack};
 use crate::Error;
-use crate::context::NamedContext;
-use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Planned, Selection};
-use crate::ignore::Filtered;
+use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
 use crate::key::KeyBuilder;
-use crate::plan::{Copy, From, Step};
-use crate::tree::{Tree, WalkPath};
+use crate::plan::{Copy, From, Source, Step};
+use crate::tree::Tree;
 use crate::view::{Kind, View};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// A `COPY` or `ADD` with its source at hand.
+/// A `COPY` or `ADD` with its sources at hand.
 pub struct Prepared<'e> {
     copy: &'e Copy,
-    source: Source<'e>,
-    selections: Vec<Selection>,
-}
-
-/// Where the files of a copy are.
-enum Source<'e> {
-    /// In a context, seen through its ignore file.
-    Context(&'e NamedContext),
-    /// In a stage or an image.
-    Layers { layers: Vec<Arc<Layer>>, tree: Tree },
+    places: Vec<Place<'e>>,
+    /// What is copied, in order: the place's number and the files.
+    found: Vec<(usize, Selection)>,
 }
 
 impl<'e> Prepared<'e> {
-    /// Finds the files that `copy` copies; waits for the stage they are in.
+    /// Finds the files that `copy` copies; waits for the stage they are in, fetches what is elsewhere.
     pub fn new(progress: &Progress<'e, '_>, copy: &'e Copy) -> Result<Self, Error> {
-        if let Some(url) = copy.urls.first() {
-            return Err(Error::user(
-                "add_url_unsupported",
-                format!("ADD of `{url}`: URLs are not fetched; RUN a download instead"),
-            ));
+        let request = request(copy, None, progress.execution.options.now)?;
+        let mut prepared = Prepared { copy, places: Vec::new(), found: Vec::new() };
+        if copy.sources.iter().any(|source| matches!(source, Source::Path(_))) {
+            prepared.places.push(Place::of(progress, &copy.from)?);
         }
-        let source = source(progress, &copy.from)?;
-        let request = request(copy, None)?;
-        let selections = source.view(|view| copy::select(view, &request)).map_err(copy_error)?;
-        Ok(Prepared { copy, source, selections })
+        for source in &copy.sources {
+            match source {
+                Source::Path(path) => prepared.find(0, path, &request)?,
+                Source::Url(url) => {
+                    let place = Place::web(progress, url, copy)?;
+                    if let Place::Web(file) = &place {
+                        prepared.found.push((prepared.places.len(), file.selection.clone()));
+                    }
+                    prepared.places.push(place);
+                }
+                Source::Git(url) => {
+                    prepared.places.push(Place::git(progress, url, copy)?);
+                    prepared.find(prepared.places.len() - 1, "/", &request)?;
+                }
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn find(&mut self, place: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
+        let found = self.places[place].view(|view| copy::select(view, path, request)).map_err(copy_error)?;
+        self.found.extend(found.into_iter().map(|selection| (place, selection)));
+        Ok(())
     }
 
     /// Returns the cache key of the layer: what is copied, where to, and how.
     pub fn key(&self, parent: &str) -> Result<String, Error> {
         let copy = self.copy;
-        let mut key = KeyBuilder::new("copy.2");
+        let mut key = KeyBuilder::new("copy.3");
         // Names of owners are looked up in the files below, which the parent's key stands for.
         key.text(parent).text(copy.chown.as_deref().unwrap_or("")).text(copy.chmod.as_deref().unwrap_or(""));
         key.text(&format!("{} {} {} {:?}", copy.add, copy.link, copy.parents, copy.unpack));
         key.text(&copy.destination).text(&copy.workdir);
-        key.text(&self.source.view(|view| copy::selection_key(view, &self.selections)).map_err(copy_error)?);
+        key.text(&self.found.len().to_string());
+        for (place, selection) in &self.found {
+            key.text(&self.places[*place].key(selection).map_err(copy_error)?);
+        }
         for file in &copy.files {
             key.text(&file.name).field(&file.content);
         }
@@ -66,108 +79,121 @@ impl<'e> Prepared<'e> {
         let linked = self.copy.link && self.copy.chmod.is_none();
         let tree = if linked { Tree::default() } else { execution.materials.tree(&progress.layers)? };
         let chown = self.copy.chown.as_deref().map(|spec| owner(progress, &tree, spec)).transpose()?;
-        let request = CopyRequest { now: execution.options.now, ..request(self.copy, chown)? };
-        let archives = self.archives()?;
-        let mut planned = copy::plan_copy(&tree, &self.plain(&archives), &request).map_err(copy_error)?;
-        for archive in &archives {
-            planned = merged(planned, archive.read.plan(&tree, &request).map_err(copy_error)?, archive.number);
-        }
+        let request = request(self.copy, chown, execution.options.now)?;
+        let archives = self.archives(progress)?;
+        let pieces = self.found.iter().enumerate().map(|(number, (place, selection))| match archives.get(&number) {
+            Some(archive) => Piece::Archive(archive),
+            None => Piece::Files(*place, selection),
+        });
+        let pieces: Vec<_> = pieces.collect();
+        let same = |place: usize, there: &[u8], here: &[u8]| self.is_same(progress, place, (there, &tree, here));
+        let planned = copy::plan_copy(Ground { tree: &tree, same: &same }, &pieces, &request).map_err(copy_error)?;
         let mut writer = pack::begin(&execution.materials.store)?;
         self.write(progress, (&planned, &archives), &mut writer)?;
         pack::commit(execution, (made.0, made.1), writer)
     }
 
-    fn plain(&self, archives: &[OpenArchive]) -> Vec<Selection> {
-        let is_archive = |number| archives.iter().any(|archive| archive.number == number);
-        let plain = self.selections.iter().enumerate().filter(|(number, _)| !is_archive(*number));
-        plain.map(|(_, selection)| selection.clone()).collect()
+    /// Tells whether a file of a place has the content that `here` has in `tree`.
+    fn is_same(&self, progress: &Progress<'_, '_>, place: usize, (there, tree, here): (&[u8], &Tree, &[u8])) -> bool {
+        let Ok(known) = tree.content(here) else { return false };
+        let place = &self.places[place];
+        if let Place::Layers { tree, .. } = place {
+            return tree.content(there).is_ok_and(|content| content == known && !content.0.is_empty());
+        }
+        let hashed = place.open(&progress.execution.materials.store, there).and_then(|mut content| {
+            let mut hasher = blake3::Hasher::new();
+            io::copy(&mut content, &mut hasher).map(|_| hasher.finalize())
+        });
+        hashed.is_ok_and(|hash| format!("b3:{}", hash.to_hex()) == known.0)
     }
 
-    /// Finds the archives among the files of an `ADD`.
-    fn archives(&self) -> Result<Vec<OpenArchive>, Error> {
-        let mut archives = Vec::new();
-        let Source::Context(named) = &self.source else { return Ok(archives) };
-        if !self.copy.add || self.copy.unpack == Some(false) {
+    /// Finds the archives among the files of an `ADD`, by the numbers of their pieces.
+    fn archives(&self, progress: &Progress<'_, '_>) -> Result<BTreeMap<usize, Archive>, Error> {
+        let mut archives = BTreeMap::new();
+        if !self.copy.add {
             return Ok(archives);
         }
-        for (number, selection) in self.selections.iter().enumerate() {
-            if matches!(selection.node.kind, Kind::File { size } if size > 0)
-                && let Some(mut tar) = open_archive(named, &selection.path).map_err(packing)?
+        for (number, (place, selection)) in self.found.iter().enumerate() {
+            let unpacks = match &self.places[*place] {
+                Place::Context(_) => self.copy.unpack != Some(false),
+                Place::Web(_) => self.copy.unpack == Some(true),
+                Place::Layers { .. } | Place::Git { .. } => false,
+            };
+            if unpacks
+                && matches!(selection.node.kind, Kind::File { size } if size > 0)
+                && let Some(mut tar) = self.open_archive(progress, (*place, &selection.path)).map_err(packing)?
             {
                 let name = String::from_utf8_lossy(&selection.name).into_owned();
-                let read = Archive::read(&name, &mut tar).map_err(copy_error)?;
-                archives.push(OpenArchive { number, path: selection.path.clone(), read });
+                archives.insert(number, Archive::read(&name, &mut tar).map_err(copy_error)?);
             }
         }
         Ok(archives)
     }
 
+    fn open_archive(
+        &self,
+        progress: &Progress<'_, '_>,
+        (place, path): (usize, &[u8]),
+    ) -> io::Result<Option<impl Read + use<>>> {
+        let materials = progress.execution.materials;
+        let content = self.places[place].open(&materials.store, path)?;
+        let tar = crate::layer::tar_in(content)?;
+        Ok(tar.map(|tar| Cancellable { inner: tar, cancel: materials.cancel.clone() }))
+    }
+
     fn write(
         &self,
         progress: &Progress<'_, '_>,
-        (planned, archives): (&[Planned], &[OpenArchive]),
+        (planned, archives): (&[Planned], &BTreeMap<usize, Archive>),
         writer: &mut pack::StoreLayer,
     ) -> Result<(), Error> {
-        match &self.source {
-            Source::Context(named) => {
-                let mut tar = runtime::tar::Writer::new(writer);
-                let mut open = |path: &[u8]| named.context.open(path).map_err(io::Error::other);
-                pack::planned(&mut tar, planned, &mut open).map_err(packing)?;
-                for archive in archives {
-                    let content = open_archive(named, &archive.path).map_err(packing)?;
-                    let mut content =
-                        content.ok_or_else(|| packing(io::Error::other("the archive changed while it was read")))?;
-                    pack::archived(&mut tar, planned, (archive.number, &mut content)).map_err(packing)?;
-                }
-                pack::links_of_archives(&mut tar, planned, !archives.is_empty()).map_err(packing)?;
-                tar.finish().map(drop).map_err(packing)
-            }
-            Source::Layers { layers, tree } => {
-                // One stream holds all files, in the order in which they are packed.
-                let sources = planned.iter().filter_map(|planned| match &planned.content {
-                    Content::Source(path) => Some(path.clone()),
-                    _ => None,
-                });
-                let sources: Vec<_> = sources.collect();
-                let contents = if sources.is_empty() {
-                    Box::new(io::empty())
-                } else {
-                    progress.execution.materials.read_files(layers, tree, &sources)?
-                };
-                pack::streamed(writer, planned, contents).map_err(packing)
-            }
+        let materials = progress.execution.materials;
+        if let Some(Place::Layers { layers, tree }) = self.places.first() {
+            // One stream holds all files, in the order in which they are packed.
+            let sources = planned.iter().filter_map(|planned| match &planned.content {
+                Content::Source { path, .. } => Some(path.clone()),
+                _ => None,
+            });
+            let sources: Vec<_> = sources.collect();
+            let contents = match sources.is_empty() {
+                true => Box::new(io::empty()),
+                false => materials.read_files(layers, tree, &sources)?,
+            };
+            return pack::streamed(writer, planned, contents).map_err(packing);
         }
+        let mut tar = runtime::tar::Writer::new(writer);
+        let mut open = |place: usize, path: &[u8]| self.places[place].open(&materials.store, path);
+        pack::planned(&mut tar, planned, &mut open).map_err(packing)?;
+        for number in archives.keys() {
+            let (place, selection) = &self.found[*number];
+            let content = self.open_archive(progress, (*place, &selection.path)).map_err(packing)?;
+            let mut content =
+                content.ok_or_else(|| packing(io::Error::other("the archive changed while it was read")))?;
+            pack::archived(&mut tar, planned, (*number, &mut content)).map_err(packing)?;
+        }
+        pack::links_of_archives(&mut tar, planned, !archives.is_empty()).map_err(packing)?;
+        tar.finish().map(drop).map_err(packing)
     }
 }
 
-/// An archive of an `ADD`.
-struct OpenArchive {
-    number: usize,
-    path: Vec<u8>,
-    read: Archive,
+/// Ends a long extraction when the build is cancelled.
+struct Cancellable<R> {
+    inner: R,
+    cancel: runtime::Cancel,
 }
 
-fn open_archive(named: &NamedContext, path: &[u8]) -> io::Result<Option<Box<dyn Read + Send>>> {
-    crate::layer::tar_in(named.context.open(path).map_err(io::Error::other)?)
-}
-
-/// Lays the entries of an archive over those that were planned before.
-fn merged(planned: Vec<Planned>, archived: Vec<Planned>, number: usize) -> Vec<Planned> {
-    let mut all: BTreeMap<WalkPath, Planned> = BTreeMap::new();
-    let named = archived.into_iter().map(|mut entry| {
-        if let Content::Archived { archive, .. } = &mut entry.content {
-            *archive = number;
+impl<R: Read> Read for Cancellable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("the build was cancelled"));
         }
-        entry
-    });
-    all.extend(planned.into_iter().chain(named).map(|entry| (WalkPath(entry.entry.path.clone()), entry)));
-    all.into_values().collect()
+        self.inner.read(buffer)
+    }
 }
 
-fn request(copy: &Copy, chown: Option<(u32, u32)>) -> Result<CopyRequest, Error> {
+fn request(copy: &Copy, chown: Option<(u32, u32)>, now: i64) -> Result<CopyRequest, Error> {
     let chmod = copy.chmod.as_deref().map(Chmod::parse).transpose().map_err(copy_error)?;
     Ok(CopyRequest {
-        sources: copy.sources.clone(),
         inline: copy.files.iter().map(|file| (file.name.clone(), file.content.clone())).collect(),
         destination: copy.destination.clone(),
         workdir: copy.workdir.clone(),
@@ -175,7 +201,7 @@ fn request(copy: &Copy, chown: Option<(u32, u32)>) -> Result<CopyRequest, Error>
         chmod,
         parents: copy.parents,
         excludes: copy.excludes.clone(),
-        now: 0,
+        now,
     })
 }
 
@@ -187,34 +213,6 @@ fn owner(progress: &Progress<'_, '_>, tree: &Tree, spec: &str) -> Result<(u32, u
     let read = |path: &[u8]| progress.execution.materials.read_file(&progress.layers, tree, path);
     let (passwd, group) = (read(b"etc/passwd")?, read(b"etc/group")?);
     copy::lookup_owner(spec, passwd.as_deref(), group.as_deref()).map_err(copy_error)
-}
-
-impl Source<'_> {
-    fn view<T>(&self, look: impl FnOnce(&dyn View) -> T) -> T {
-        match self {
-            Source::Context(named) => look(&Filtered::new(&named.context, &named.ignore)),
-            Source::Layers { tree, .. } => look(tree),
-        }
-    }
-}
-
-fn source<'e>(progress: &Progress<'e, '_>, from: &From) -> Result<Source<'e>, Error> {
-    let execution = progress.execution;
-    let of = |stage: &StageLayers| -> Result<Source<'e>, Error> {
-        Ok(Source::Layers { layers: stage.layers.clone(), tree: execution.materials.tree(&stage.layers)? })
-    };
-    match from {
-        From::Context => Ok(Source::Context(execution.sources.context)),
-        From::Named(name) => match execution.sources.named.get(name) {
-            Some(context) => Ok(Source::Context(context)),
-            None => Err(Error::service("plan", format!("context `{name}` was not given"))),
-        },
-        From::Stage(index) => of(&*execution.stage(*index)?),
-        From::Image(name) => {
-            let image = execution.sources.image(name)?;
-            of(&StageLayers { layers: image.layers.clone(), key: image.key.clone() })
-        }
-    }
 }
 
 /// Returns the entries that a `WORKDIR` adds.
@@ -238,9 +236,8 @@ pub struct Mounted {
 
 /// Finds what a mount of `path` of `from` shows; files of a context become a layer, because steps see only layers.
 pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &Step) -> Result<Mounted, Error> {
-    let source = source(progress, from)?;
+    let place = Place::of(progress, from)?;
     let request = CopyRequest {
-        sources: vec![path.to_owned()],
         inline: Vec::new(),
         destination: "/c".to_owned(),
         workdir: "/".to_owned(),
@@ -251,31 +248,20 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
         now: progress.execution.options.now,
     };
     // Names with wildcards are names here: a mount shows one path.
-    let literal = CopyRequest { sources: vec![escaped(path)], ..request.clone() };
-    let selections = source.view(|view| copy::select(view, &literal)).map_err(copy_error)?;
+    let selections = place.view(|view| copy::select(view, &escaped(path), &request)).map_err(copy_error)?;
     let Some(selection) = selections.first() else {
         return Err(copy_error(CopyError::NotFound(format!("/{}", path.trim_start_matches('/')))));
     };
-    let key = source.view(|view| copy::selection_key(view, &selections)).map_err(copy_error)?;
-    let named = match &source {
-        Source::Layers { layers, .. } => {
-            return Ok(Mounted { layers: layers.clone(), path: selection.path.clone(), key });
-        }
-        Source::Context(named) => named,
-    };
+    let key = place.key(selection).map_err(copy_error)?;
+    if let Place::Layers { layers, .. } = &place {
+        return Ok(Mounted { layers: layers.clone(), path: selection.path.clone(), key });
+    }
     let execution = progress.execution;
     let layer_key = KeyBuilder::new("context.1").text(&key).finish();
     let layer = match execution.claim_layer(&layer_key) {
         Claimed::Theirs(layer) => layer,
         Claimed::Ours(layer) => {
-            let packed = (|| {
-                let planned = copy::plan_copy(&Tree::default(), &selections, &request).map_err(copy_error)?;
-                let mut writer = pack::begin(&execution.materials.store)?;
-                let mut tar = runtime::tar::Writer::new(&mut writer);
-                let mut open = |path: &[u8]| named.context.open(path).map_err(io::Error::other);
-                pack::planned(&mut tar, &planned, &mut open).and_then(|()| tar.finish().map(drop)).map_err(packing)?;
-                pack::settle(execution, writer)
-            })();
+            let packed = pack_mounted(progress, (&place, selection), &request);
             let packed = packed.map_err(|error: Error| error.at_step(step.number, step.lines, &step.instruction));
             layer.committed.keep(packed.map(Arc::new));
             layer
@@ -283,6 +269,20 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
     };
     execution.materials.committed(&layer)?;
     Ok(Mounted { layers: vec![layer], path: b"c".to_vec(), key })
+}
+
+fn pack_mounted(
+    progress: &Progress<'_, '_>,
+    (place, selection): (&Place<'_>, &Selection),
+    request: &CopyRequest,
+) -> Result<super::Committed, Error> {
+    let (execution, empty) = (progress.execution, Tree::default());
+    let planned = copy::plan_copy(Ground::new(&empty), &[Piece::Files(0, selection)], request).map_err(copy_error)?;
+    let mut writer = pack::begin(&execution.materials.store)?;
+    let mut tar = runtime::tar::Writer::new(&mut writer);
+    let mut open = |_: usize, path: &[u8]| place.open(&execution.materials.store, path);
+    pack::planned(&mut tar, &planned, &mut open).and_then(|()| tar.finish().map(drop)).map_err(packing)?;
+    pack::settle(execution, writer)
 }
 
 /// Protects the characters of a path that have a meaning in patterns; a path without them is taken as it is.

@@ -16,3 +16,11 @@ pub fn image<'d>(diff_ids: impl IntoIterator<Item = &'d str, IntoIter: ExactSize
 pub fn workdir(parent: &str, path: &str, user: &str) -> String {
     KeyBuilder::new("workdir.1").text(parent).text(path).text(user).finish()
 }
+
+/// Returns the key below a step that sees further hosts: their names count, not their addresses.
+pub fn with_hosts(parent: &str, hosts: &[(String, String)]) -> String {
+    match hosts {
+        [] => parent.to_owned(),
+        hosts => KeyBuilder::new("hosts.1").text(parent).list(hosts.iter().map(|(name, _)| name)).finish(),
+    }
+}

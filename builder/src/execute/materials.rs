@@ -3,6 +3,7 @@
 use super::layer::{Committed, Layer};
 use crate::Error;
 use crate::layer::{Verified, decompress};
+use crate::trace::{Trace, Work};
 use crate::tree::{Index, Tree};
 use image_store::Store;
 use registry_client::Client;
@@ -24,6 +25,8 @@ pub struct Materials {
     pub tokio: tokio::runtime::Handle,
     /// Ends waiting.
     pub cancel: Cancel,
+    /// Where the time goes.
+    pub trace: Trace,
     sandbox_settings: runtime::Settings,
     attempt: String,
     sandbox: OnceLock<Sandbox>,
@@ -35,8 +38,9 @@ pub struct Materials {
 
 impl Materials {
     /// Returns materials for one attempt at a build; `attempt` names its directories.
-    pub fn new(services: &crate::Services, attempt: &str, cancel: Cancel) -> Self {
+    pub fn new(services: &crate::Services, attempt: &str, (cancel, trace): (Cancel, Trace)) -> Self {
         Materials {
+            trace,
             store: services.store.clone(),
             client: services.client.clone(),
             tokio: services.tokio.clone(),
@@ -55,6 +59,7 @@ impl Materials {
     pub fn sandbox(&self) -> Result<&Sandbox, Error> {
         let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.sandbox.get().is_none() {
+            let _span = self.trace.span(Work::Step, "starting the sandbox");
             let sandbox = Sandbox::start(&self.sandbox_settings, &self.attempt)
                 .map_err(|error| Error::service("sandbox", "starting the sandbox").with_cause(error))?;
             let _ = self.sandbox.set(sandbox);
@@ -74,6 +79,7 @@ impl Materials {
             return Err(Error::service("blob_missing", format!("layer {digest} is not in the store")));
         };
         let pulling = || format!("pulling layer {digest} of `{origin}`");
+        let _span = self.trace.span(Work::Pull, digest.as_str());
         let writer = self.store.writer().map_err(|error| store_error(pulling(), error))?;
         let mut sink = super::blocking::BlockingSink::new(writer);
         self.tokio
@@ -127,7 +133,7 @@ impl Materials {
     }
 
     /// Returns the uncompressed tar of `layer`; the end of it fails if it is not what its diff id says.
-    fn tar(&self, layer: &Committed) -> Result<impl Read + use<>, Error> {
+    pub fn tar(&self, layer: &Committed) -> Result<impl Read + use<>, Error> {
         self.blob(layer)?;
         let reading = || format!("reading layer {}", layer.descriptor.digest);
         let file = self.store.open_blob(&layer.descriptor.digest).map_err(|error| store_error(reading(), error))?;
@@ -148,6 +154,7 @@ impl Materials {
         let sandbox = self.sandbox()?;
         if !sandbox.has_snapshot(&id) {
             let mut tar = self.tar(&committed)?;
+            let _span = self.trace.span(Work::Unpack, committed.descriptor.digest.as_str());
             sandbox.unpack(&id, &mut tar).map_err(|error| {
                 crate::execute::sandbox_error(format!("unpacking layer {}", committed.descriptor.digest), error)
             })?;
@@ -158,6 +165,8 @@ impl Materials {
 
     /// Waits until the bytes of `layer` are settled.
     pub fn committed(&self, layer: &Layer) -> Result<Arc<Committed>, Error> {
+        let known = layer.committed.peek().is_some();
+        let _waiting = (!known).then(|| self.trace.span(Work::Wait, "a layer that is being packed"));
         match layer.committed.wait(&self.cancel) {
             None => Err(Error::cancelled()),
             Some(Ok(committed)) => Ok(committed),

@@ -2,29 +2,41 @@
 
 mod blocking;
 mod copy;
+mod emulation;
 mod key;
 mod layer;
 mod materials;
+mod missing;
 mod mount;
 mod pack;
+mod places;
 mod promise;
 mod run;
+mod slots;
 mod stage;
+mod web;
 
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
 pub use materials::{Materials, store_error};
 
 use crate::Error;
-use crate::cache::Cache;
+use crate::cache::{Cache, Settled};
 use crate::context::Sources;
 use crate::event::Observer;
+use crate::mask::Masks;
 use crate::plan::Plan;
+use crate::trace::Work;
 use promise::Promise;
 use runtime::Cancel;
+use slots::{Slot, Slots};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// Steps that are executed at once, for each core: many wait for a network or a lock most of their time.
+const STEPS_PER_CORE: usize = 4;
 
 /// How the steps are executed.
 #[derive(Debug, Clone)]
@@ -39,6 +51,39 @@ pub struct Options {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Sockets of ssh agents by id.
     pub ssh: BTreeMap<String, std::path::PathBuf>,
+    /// How repositories and files are fetched that the Dockerfile names by URL.
+    pub fetching: crate::source::Fetching,
+    /// Stages whose steps are executed whatever is known, by name.
+    pub no_cache_stages: Vec<String>,
+    /// Whether steps may have a network.
+    pub network: bool,
+    /// Lines of the steps' `/etc/hosts`: name and address.
+    pub hosts: Vec<(String, String)>,
+    /// Size of the steps' `/dev/shm`, if it is not the usual one.
+    pub shm_bytes: Option<u64>,
+}
+
+impl Options {
+    /// Returns the usual options of a build whose time is `now`, seconds since 1970.
+    pub fn new(now: i64, fetching: crate::source::Fetching) -> Self {
+        Options {
+            use_cache: true,
+            now,
+            step_timeout: Duration::from_secs(24 * 60 * 60),
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            fetching,
+            no_cache_stages: Vec::new(),
+            network: true,
+            hosts: Vec::new(),
+            shm_bytes: None,
+        }
+    }
+
+    /// Tells whether the steps of the stage `name` may come from the cache.
+    fn uses_cache(&self, name: &str) -> bool {
+        self.use_cache && !self.no_cache_stages.iter().any(|stage| stage.eq_ignore_ascii_case(name))
+    }
 }
 
 /// The layers that a stage ends with, base layers first.
@@ -49,6 +94,18 @@ pub struct StageLayers {
     /// For each step of the stage that makes a layer, and each base layer before it, nothing; the key of the whole.
     pub key: String,
 }
+
+/// Whether a layer was known before the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Novelty {
+    /// It comes from a base image or from the cache: a registry may have it already.
+    Known,
+    /// It is made by this build.
+    Made,
+}
+
+/// Somebody who is told of the layers of the result.
+pub type OnLayer<'a> = dyn Fn(Arc<Layer>, Novelty) + Sync + 'a;
 
 /// An execution in progress.
 pub struct Execution<'a> {
@@ -65,7 +122,12 @@ pub struct Execution<'a> {
     /// How.
     pub options: &'a Options,
     /// Called with each layer of the result as soon as it is known, before it is packed.
-    pub on_layer: &'a (dyn Fn(Arc<Layer>) + Sync),
+    pub on_layer: &'a OnLayer<'a>,
+    steps: Slots,
+    packs: Slots,
+    settling: Mutex<Option<Sender<Settled>>>,
+    /// Hides the build's secrets in what its steps print.
+    pub masks: Masks,
     results: Vec<Promise<Result<Arc<StageLayers>, Error>>>,
     in_flight: Mutex<HashMap<String, Arc<Layer>>>,
     first_error: Mutex<Option<Error>>,
@@ -78,15 +140,48 @@ impl<'a> Execution<'a> {
         sources: &'a Sources<'a>,
         materials: &'a Materials,
         (cache, options): (&'a Cache<'a>, &'a Options),
-        (observer, on_layer): (&'a dyn Observer, &'a (dyn Fn(Arc<Layer>) + Sync)),
+        (observer, on_layer): (&'a dyn Observer, &'a OnLayer<'a>),
     ) -> Self {
-        let results = plan.stages.iter().map(|_| Promise::new()).collect();
-        let (in_flight, first_error) = Default::default();
-        Execution { plan, sources, materials, cache, observer, options, on_layer, results, in_flight, first_error }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Execution {
+            plan,
+            sources,
+            materials,
+            cache,
+            observer,
+            options,
+            on_layer,
+            masks: Masks::new(options.secrets.values().map(Vec::as_slice)),
+            steps: Slots::new(cores * STEPS_PER_CORE),
+            packs: Slots::new(cores),
+            settling: Mutex::default(),
+            results: plan.stages.iter().map(|_| Promise::new()).collect(),
+            in_flight: Mutex::default(),
+            first_error: Mutex::default(),
+        }
     }
 
     /// Executes all stages and returns the layers of the target; every layer is settled then.
     pub fn run(&self) -> Result<Arc<StageLayers>, Error> {
+        missing::check(self)?;
+        let (sender, arriving) = channel();
+        *self.settling.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        std::thread::scope(|beside| {
+            beside.spawn(move || {
+                if let Err(error) = self.cache.settle(&arriving, self.materials) {
+                    self.fail(&error);
+                }
+            });
+            self.run_stages();
+            self.settling.lock().unwrap_or_else(PoisonError::into_inner).take();
+        });
+        if let Some(error) = self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        self.results[self.plan.target].peek().unwrap_or_else(|| Err(Error::cancelled()))
+    }
+
+    fn run_stages(&self) {
         std::thread::scope(|scope| {
             for index in 0..self.plan.stages.len() {
                 scope.spawn(move || {
@@ -98,14 +193,33 @@ impl<'a> Execution<'a> {
                 });
             }
         });
-        if let Some(error) = self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error);
+    }
+
+    /// Keeps a layer for later builds; nobody waits for that but the end of the build.
+    fn settle(&self, key: &str, layer: &Committed) {
+        if let Some(sender) = self.settling.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            let _ = sender.send((key.to_owned(), layer.clone()));
         }
-        self.results[self.plan.target].peek().unwrap_or_else(|| Err(Error::cancelled()))
+    }
+
+    /// Waits until a step may run: as many run at once as the machine can take.
+    fn slot(&self) -> Result<Slot<'_>, Error> {
+        self.slot_of(&self.steps, "a slot for a step")
+    }
+
+    /// Waits until a layer may be packed: each one uses all cores.
+    fn pack_slot(&self) -> Result<Slot<'_>, Error> {
+        self.slot_of(&self.packs, "a slot to pack a layer")
+    }
+
+    fn slot_of<'s>(&self, slots: &'s Slots, name: &str) -> Result<Slot<'s>, Error> {
+        let _span = self.materials.trace.span(Work::Wait, name);
+        slots.take(self.cancel()).ok_or_else(Error::cancelled)
     }
 
     /// Waits for the layers of a stage.
     fn stage(&self, index: usize) -> Result<Arc<StageLayers>, Error> {
+        let _span = self.materials.trace.span(Work::Wait, format!("stage {}", self.plan.stages[index].name));
         self.results[index].wait(self.cancel()).unwrap_or_else(|| Err(Error::cancelled()))
     }
 

@@ -4,10 +4,10 @@ use super::{Committed, Execution, Layer, stage::Progress, store_error};
 use crate::Error;
 use crate::copy::{Content, Planned};
 use crate::event::Event;
-use crate::layer::{LayerWriter, Packed};
+use crate::layer::{Compression, LayerWriter, Packed};
 use crate::plan::Step;
 use image_store::{BlobWriter, Store};
-use registry_client::{Descriptor, media_type};
+use registry_client::Descriptor;
 use runtime::tar::{self, EntryKind};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -16,13 +16,13 @@ use std::sync::Arc;
 /// A layer that is being written into the store.
 pub type StoreLayer = LayerWriter<BlobWriter>;
 
-/// Opens a file of the source.
-pub type Open<'o> = dyn FnMut(&[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
+/// Opens a file, given the number of its place and its path there.
+pub type Open<'o> = dyn FnMut(usize, &[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
 
 /// Starts a layer in `store`.
 pub fn begin(store: &Store) -> Result<StoreLayer, Error> {
     let blob = store.writer().map_err(|error| store_error("writing a layer".into(), error))?;
-    Ok(LayerWriter::new(blob))
+    Ok(LayerWriter::new(blob, Compression::Gzip))
 }
 
 /// Settles a layer whose tar has been written: blob and index.
@@ -32,7 +32,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
     let written = blob.commit().map_err(|error| store_error("storing a layer".into(), error))?;
     let committed = Committed {
         diff_id: packed.diff_id,
-        descriptor: Descriptor::new(media_type::OCI_LAYER_GZIP, written.digest, written.size),
+        descriptor: Descriptor::new(Compression::Gzip.media_type(), written.digest, written.size),
         empty: packed.index.is_empty(),
         origin: None,
     };
@@ -43,7 +43,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
 /// Settles the layer of a step; keeps it for later builds and tells the observer.
 pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer: StoreLayer) -> Result<(), Error> {
     let committed = settle(execution, writer)?;
-    execution.cache.store(&layer.key, &committed, execution.materials)?;
+    execution.settle(&layer.key, &committed);
     execution.observer.observe(Event::Layer {
         step: step.number,
         digest: &committed.descriptor.digest,
@@ -74,7 +74,7 @@ pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[Planned], open:
             Content::None if archives && matches!(entry.kind, EntryKind::HardLink { .. }) => {}
             Content::None => writer.bare(entry)?,
             Content::Inline(bytes) => writer.entry(entry, &mut bytes.as_slice())?,
-            Content::Source(path) => writer.entry(entry, &mut open(path)?)?,
+            Content::Source { place, path } => writer.entry(entry, &mut open(*place, path)?)?,
             Content::Archived { .. } => {}
         }
     }
@@ -86,7 +86,7 @@ pub fn streamed(layer: &mut StoreLayer, planned: &[Planned], mut contents: impl 
     let mut writer = tar::Writer::new(layer);
     for Planned { entry, content } in planned {
         match content {
-            Content::Source(_) => writer.entry(entry, &mut contents)?,
+            Content::Source { .. } => writer.entry(entry, &mut contents)?,
             Content::Inline(bytes) => writer.entry(entry, &mut bytes.as_slice())?,
             _ => writer.bare(entry)?,
         }

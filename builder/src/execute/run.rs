@@ -7,6 +7,7 @@ use crate::Error;
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::plan::{Mount, MountKind, Run, Step};
+use crate::trace::Work;
 use runtime::{Changes, Exit, SnapshotId, StepNetwork};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -62,16 +63,15 @@ impl<'e> Prepared<'e> {
         let sandbox = execution.materials.sandbox()?;
         let prepared = self.sandbox_step(progress)?;
         let mut tail = Tail::default();
+        let mut masker = execution.masks.masker();
+        let mut show = |bytes: &[u8]| {
+            tail.push(bytes);
+            execution.observer.observe(Event::Output { step: step.number, bytes });
+        };
         let ran = sandbox
-            .run(
-                &prepared,
-                &mut |bytes| {
-                    tail.push(bytes);
-                    execution.observer.observe(Event::Output { step: step.number, bytes });
-                },
-                execution.cancel(),
-            )
+            .run(&prepared, &mut |bytes| masker.push(bytes, &mut show), execution.cancel())
             .map_err(|error| sandbox_error(format!("running `{}`", self.run.argv.join(" ")), error))?;
+        masker.finish(&mut show);
         if let Some(failure) = failure(&ran.exit, self.run, (step, &tail), execution) {
             return Err(failure);
         }
@@ -80,7 +80,11 @@ impl<'e> Prepared<'e> {
         execution.materials.keep_changes(layer.clone(), changes.clone());
         let layer = layer.clone();
         scope.spawn(move || {
-            if let Err(error) = pack_changes(execution, (&layer, step), &changes) {
+            let packed = execution.pack_slot().and_then(|_slot| {
+                let _span = execution.materials.trace.span(Work::Pack, &step.instruction);
+                pack_changes(execution, (&layer, step), &changes)
+            });
+            if let Err(error) = packed {
                 execution.fail(&error);
                 layer.committed.keep(Err(error));
             }
@@ -112,9 +116,9 @@ impl<'e> Prepared<'e> {
             mounts,
             network: if self.run.network { StepNetwork::Default } else { StepNetwork::None },
             hostname: HOSTNAME.to_owned(),
-            hosts: Vec::new(),
+            hosts: progress.execution.options.hosts.clone(),
             timeout: Some(progress.execution.options.step_timeout),
-            shm_bytes: SHM_BYTES,
+            shm_bytes: progress.execution.options.shm_bytes.unwrap_or(SHM_BYTES),
         })
     }
 }
@@ -171,8 +175,8 @@ fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Exe
             (failed("out_of_memory", format!("process \"{command}\" used more memory than a step may")), Some(137))
         }
         Exit::TimedOut => {
-            let minutes = execution.options.step_timeout.as_secs().div_ceil(60);
-            (failed("step_timeout", format!("process \"{command}\" took longer than {minutes} min")), None)
+            let limit = crate::limit::shown(execution.options.step_timeout);
+            (failed("step_timeout", format!("process \"{command}\" took longer than {limit}")), None)
         }
         Exit::Cancelled => (Error::cancelled(), None),
     };

@@ -1,9 +1,10 @@
 //! One stage: its steps in order, each adopted from the cache or executed.
 
-use super::{Claimed, Execution, Layer, StageLayers, copy, key, pack, run};
+use super::{Claimed, Execution, Layer, Novelty, StageLayers, copy, key, pack, run};
 use crate::Error;
 use crate::event::Event;
 use crate::plan::{Action, Base, Step};
+use crate::trace::Work;
 use std::sync::Arc;
 use std::thread::Scope;
 use std::time::Instant;
@@ -16,6 +17,8 @@ pub struct Progress<'e, 'a> {
     pub layers: Vec<Arc<Layer>>,
     /// The cache key of the layers so far.
     pub key: String,
+    /// The stage's index in the plan.
+    stage: usize,
 }
 
 /// Executes the stage `index` of the plan.
@@ -26,18 +29,18 @@ pub fn execute<'scope, 'e: 'scope, 'a>(
 ) -> Result<StageLayers, Error> {
     let stage = &execution.plan.stages[index];
     let in_result = in_result(execution, index);
-    let mut progress = begin(execution, &stage.base)?;
+    let mut progress = begin(execution, (index, &stage.base))?;
     if in_result && !matches!(stage.base, Base::Stage(_)) {
-        progress.layers.iter().for_each(|layer| (execution.on_layer)(layer.clone()));
+        progress.layers.iter().for_each(|layer| (execution.on_layer)(layer.clone(), Novelty::Known));
     }
     for step in &stage.steps {
         if execution.cancel().is_cancelled() {
             return Err(Error::cancelled());
         }
         let layers = progress.layers.len();
-        step_once(&mut progress, step, scope)?;
+        let novelty = step_once(&mut progress, step, scope)?;
         if in_result && progress.layers.len() > layers {
-            (execution.on_layer)(progress.layers[layers].clone());
+            (execution.on_layer)(progress.layers[layers].clone(), novelty);
         }
     }
     Ok(StageLayers { layers: progress.layers, key: progress.key })
@@ -55,7 +58,7 @@ fn in_result(execution: &Execution<'_>, index: usize) -> bool {
     true
 }
 
-fn begin<'e, 'a>(execution: &'e Execution<'a>, base: &Base) -> Result<Progress<'e, 'a>, Error> {
+fn begin<'e, 'a>(execution: &'e Execution<'a>, (index, base): (usize, &Base)) -> Result<Progress<'e, 'a>, Error> {
     let (layers, key) = match base {
         Base::Scratch => (Vec::new(), key::scratch()),
         Base::Image(name) => {
@@ -67,25 +70,26 @@ fn begin<'e, 'a>(execution: &'e Execution<'a>, base: &Base) -> Result<Progress<'
             (stage.layers.clone(), stage.key.clone())
         }
     };
-    Ok(Progress { execution, layers, key })
+    Ok(Progress { execution, layers, key, stage: index })
 }
 
 fn step_once<'scope, 'e: 'scope, 'a>(
     progress: &mut Progress<'e, 'a>,
     step: &'e Step,
     scope: &'scope Scope<'scope, 'e>,
-) -> Result<(), Error> {
+) -> Result<Novelty, Error> {
     let execution = progress.execution;
     let began = Instant::now();
     execution.observer.observe(Event::Started { step: step.number });
     let outcome = match &step.action {
-        Action::Configure => Ok(false),
+        Action::Configure => Ok(Novelty::Made),
         _ => make_layer(progress, step, scope),
     };
     match outcome {
-        Ok(cached) => {
-            execution.observer.observe(Event::Finished { step: step.number, cached, duration: began.elapsed() });
-            Ok(())
+        Ok(novelty) => {
+            let (step, cached, duration) = (step.number, novelty == Novelty::Known, began.elapsed());
+            execution.observer.observe(Event::Finished { step, cached, duration });
+            Ok(novelty)
         }
         Err(failure) => {
             let (step, duration) = (step.number, began.elapsed());
@@ -114,19 +118,21 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
     progress: &mut Progress<'e, 'a>,
     step: &'e Step,
     scope: &'scope Scope<'scope, 'e>,
-) -> Result<bool, Failure> {
+) -> Result<Novelty, Failure> {
     let execution = progress.execution;
+    let trace = &execution.materials.trace;
     let located = |error: Error| locate(error, step);
+    let looking = trace.span(Work::Key, &step.instruction);
     let prepared = Prepared::new(progress, step).map_err(located)?;
     let key = prepared.key(progress).map_err(located)?;
     let layer = match execution.claim_layer(&key) {
         Claimed::Theirs(layer) => {
             progress.push(layer, key);
-            return Ok(true);
+            return Ok(Novelty::Known);
         }
         Claimed::Ours(layer) => layer,
     };
-    if execution.options.use_cache
+    if execution.options.uses_cache(&execution.plan.stages[progress.stage].name)
         && let Some(committed) = execution.cache.adopt(&key, execution.materials)?
     {
         execution.observer.observe(Event::Layer {
@@ -136,15 +142,19 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
         });
         layer.committed.keep(Ok(Arc::new(committed)));
         progress.push(layer, key);
-        return Ok(true);
+        return Ok(Novelty::Known);
     }
-    let made = prepared.execute(progress, (&layer, step), scope);
+    drop(looking);
+    let made = execution.slot().map_err(Failure::from).and_then(|_slot| {
+        let _span = trace.span(Work::Step, &step.instruction);
+        prepared.execute(progress, (&layer, step), scope)
+    });
     if let Err(failure) = &made {
         layer.committed.keep(Err(failure.error.clone()));
     }
     made.map_err(|failure| Failure { error: locate(failure.error, step), ..failure })?;
     progress.push(layer, key);
-    Ok(false)
+    Ok(Novelty::Made)
 }
 
 /// A step with what it works on at hand.
@@ -167,7 +177,7 @@ impl<'e> Prepared<'e> {
     fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         match self {
             Prepared::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
-            Prepared::Run(run) => Ok(run.key(&progress.key)),
+            Prepared::Run(run) => Ok(run.key(&key::with_hosts(&progress.key, &progress.execution.options.hosts))),
             Prepared::Copy(copy) => copy.key(&progress.key),
         }
     }
@@ -186,7 +196,10 @@ impl<'e> Prepared<'e> {
                 let entries = copy::workdir(progress, path, user)?;
                 pack::entries(progress, (layer, step), &entries).map_err(Failure::from)
             }
-            Prepared::Run(run) => run.execute(progress, (layer, step), scope),
+            Prepared::Run(run) => {
+                super::emulation::check(&progress.execution.plan.stages[progress.stage].config)?;
+                run.execute(progress, (layer, step), scope)
+            }
             Prepared::Copy(copy) => copy.execute(progress, (layer, step)).map_err(Failure::from),
         }
     }

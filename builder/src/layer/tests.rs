@@ -15,7 +15,11 @@ fn tar(size: usize) -> Vec<u8> {
 }
 
 fn pack(tar: &[u8], chunk: usize) -> (Packed, Vec<u8>) {
-    let mut writer = LayerWriter::new(Vec::new());
+    pack_as(tar, chunk, Compression::Gzip)
+}
+
+fn pack_as(tar: &[u8], chunk: usize, compression: Compression) -> (Packed, Vec<u8>) {
+    let mut writer = LayerWriter::new(Vec::new(), compression);
     for chunk in tar.chunks(chunk) {
         std::io::Write::write_all(&mut writer, chunk).unwrap();
     }
@@ -24,11 +28,12 @@ fn pack(tar: &[u8], chunk: usize) -> (Packed, Vec<u8>) {
 
 #[test]
 fn a_layer_comes_back_as_it_was() {
-    for size in [0, 10, 1024 * 1024 - 1536, 1024 * 1024, 5_000_000] {
+    let sizes = [0, 10, 1024 * 1024 - 1536, 1024 * 1024, 5_000_000];
+    for (size, compression) in sizes.iter().flat_map(|&size| [(size, Compression::Gzip), (size, Compression::Zstd)]) {
         let tar = tar(size);
-        let (packed, blob) = pack(&tar, 65_537);
+        let (packed, blob) = pack_as(&tar, 65_537, compression);
         let mut back = Vec::new();
-        let decompressed = decompress(Cursor::new(blob), media_type::OCI_LAYER_GZIP).unwrap();
+        let decompressed = decompress(Cursor::new(blob), compression.media_type()).unwrap();
         Verified::new(decompressed, packed.diff_id.clone()).read_to_end(&mut back).unwrap();
         assert!(back == tar, "{size} bytes");
         assert_eq!(packed.diff_id, DiffId::of(&tar));
@@ -40,6 +45,10 @@ fn a_layer_comes_back_as_it_was() {
 fn the_bytes_do_not_depend_on_how_they_are_written() {
     let tar = tar(3_000_000);
     assert!(pack(&tar, 7_777).1 == pack(&tar, 1_000_000).1);
+    // Nor on the number of threads: blocks are independent, and so are the bytes each becomes.
+    let alone: Vec<u8> =
+        tar.chunks(super::write::BLOCK).flat_map(|block| super::gzip::Gzip::new().compress(block)).collect();
+    assert!(pack(&tar, 7_777).1 == alone);
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Packs a layer: hash, index and compression run beside the writing, on all cores, with back-pressure.
 
-use super::gzip;
+use super::compression::{Codec, Compression};
 use crate::tree::{Index, IndexError};
-use flate2::Crc;
 use registry_client::DiffId;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -11,6 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+/// Bytes that are compressed as one block; larger ones gain no ratio, smaller ones lose it.
+pub const BLOCK: usize = 1024 * 1024;
 /// Blocks that may wait for the hash or the index before the writer waits for them.
 const WAITING: usize = 4;
 
@@ -26,16 +27,17 @@ pub struct Packed {
 /// Takes a tar and writes it compressed to `W`.
 pub struct LayerWriter<W: Write> {
     out: W,
+    compression: Compression,
     block: Vec<u8>,
     pipeline: Option<Pipeline>,
 }
 
 /// Threads that a layer of more than one block is given.
 struct Pipeline {
-    hash: Stage<(Sha256, Crc)>,
+    hash: Stage<Sha256>,
     index: Stage<Result<Index, IndexError>>,
     jobs: Option<Sender<(u64, Arc<Vec<u8>>)>>,
-    done: Receiver<(u64, Vec<u8>)>,
+    done: Receiver<(u64, io::Result<Vec<u8>>)>,
     compressors: Vec<JoinHandle<()>>,
     /// Compressed blocks that wait for an earlier one.
     early: BTreeMap<u64, Vec<u8>>,
@@ -51,46 +53,41 @@ struct Stage<T> {
 
 impl<W: Write> LayerWriter<W> {
     /// Starts a layer.
-    pub fn new(out: W) -> Self {
-        LayerWriter { out, block: Vec::new(), pipeline: None }
+    pub fn new(out: W, compression: Compression) -> Self {
+        LayerWriter { out, compression, block: Vec::new(), pipeline: None }
     }
 
     /// Ends the layer; returns what it is and the writer.
     pub fn finish(mut self) -> io::Result<(Packed, W)> {
-        let last = std::mem::take(&mut self.block);
-        let Some(mut pipeline) = self.pipeline.take() else { return self.finish_small(&last) };
-        let last = Arc::new(last);
-        pipeline.hash.give(&last)?;
-        pipeline.index.give(&last)?;
+        if self.pipeline.is_none() {
+            return self.finish_small();
+        }
+        self.send_block()?;
+        let mut pipeline = self.pipeline.take().expect("it was there above");
         pipeline.jobs = None;
         while pipeline.written < pipeline.sent {
             pipeline.write_next(&mut self.out)?;
         }
         pipeline.compressors.into_iter().for_each(|thread| drop(thread.join()));
-        self.out.write_all(&gzip::compress(&last, true))?;
-        let (hash, checksum) = pipeline.hash.end()?;
+        let diff_id = diff_id(pipeline.hash.end()?);
         let index = pipeline.index.end()?.map_err(io::Error::other)?;
-        self.out.write_all(&gzip::trailer(&checksum))?;
-        Ok((Packed { diff_id: diff_id(hash), index }, self.out))
+        Ok((Packed { diff_id, index }, self.out))
     }
 
     /// Packs a layer that fits into one block without any thread.
-    fn finish_small(mut self, tar: &[u8]) -> io::Result<(Packed, W)> {
-        let mut checksum = Crc::new();
-        checksum.update(tar);
+    fn finish_small(mut self) -> io::Result<(Packed, W)> {
+        let tar = self.block.as_slice();
         let index = Index::from_tar(&mut &tar[..]).map_err(io::Error::other)?;
-        self.out.write_all(&gzip::HEADER)?;
-        self.out.write_all(&gzip::compress(tar, true))?;
-        self.out.write_all(&gzip::trailer(&checksum))?;
+        self.out.write_all(&Codec::new(self.compression)?.compress(tar)?)?;
         Ok((Packed { diff_id: diff_id(Sha256::new_with_prefix(tar)), index }, self.out))
     }
 
     fn send_block(&mut self) -> io::Result<()> {
-        let block = Arc::new(std::mem::replace(&mut self.block, Vec::with_capacity(gzip::BLOCK)));
+        let block = Arc::new(std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK)));
         if self.pipeline.is_none() {
-            self.out.write_all(&gzip::HEADER)?;
+            self.pipeline = Some(Pipeline::start(self.compression)?);
         }
-        let pipeline = self.pipeline.get_or_insert_with(Pipeline::start);
+        let pipeline = self.pipeline.as_mut().expect("it was started above");
         pipeline.hash.give(&block)?;
         pipeline.index.give(&block)?;
         let jobs = pipeline.jobs.as_ref().expect("jobs end with the layer");
@@ -106,10 +103,10 @@ impl<W: Write> LayerWriter<W> {
 impl<W: Write> Write for LayerWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A full block is sent when more comes, so that the last one is never empty for nothing.
-        if self.block.len() == gzip::BLOCK {
+        if self.block.len() == BLOCK {
             self.send_block()?;
         }
-        let taken = bytes.len().min(gzip::BLOCK - self.block.len());
+        let taken = bytes.len().min(BLOCK - self.block.len());
         self.block.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }
@@ -120,26 +117,25 @@ impl<W: Write> Write for LayerWriter<W> {
 }
 
 impl Pipeline {
-    fn start() -> Pipeline {
+    fn start(compression: Compression) -> io::Result<Pipeline> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (jobs, queue) = channel::<(u64, Arc<Vec<u8>>)>();
         let (finished, done) = channel();
         let queue = Arc::new(Mutex::new(queue));
-        let compressors = (0..cores)
-            .map(|_| {
-                let (queue, finished) = (queue.clone(), finished.clone());
-                std::thread::spawn(move || {
-                    loop {
-                        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let Ok((number, block)) = next else { return };
-                        if finished.send((number, gzip::compress(&block, false))).is_err() {
-                            return;
-                        }
+        let mut compressors = Vec::with_capacity(cores);
+        for _ in 0..cores {
+            let (queue, finished, mut codec) = (queue.clone(), finished.clone(), Codec::new(compression)?);
+            compressors.push(std::thread::spawn(move || {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok((number, block)) = next else { return };
+                    if finished.send((number, codec.compress(&block))).is_err() {
+                        return;
                     }
-                })
-            })
-            .collect();
-        Pipeline {
+                }
+            }));
+        }
+        Ok(Pipeline {
             hash: Stage::start(hash),
             index: Stage::start(|blocks| {
                 let mut blocks = Blocks::new(blocks);
@@ -154,7 +150,7 @@ impl Pipeline {
             early: BTreeMap::new(),
             sent: 0,
             written: 0,
-        }
+        })
     }
 
     /// Waits for the next compressed block in order and writes it.
@@ -165,7 +161,7 @@ impl Pipeline {
                 return out.write_all(&block);
             }
             let (number, block) = self.done.recv().map_err(|_| gone())?;
-            self.early.insert(number, block);
+            self.early.insert(number, block?);
         }
     }
 }
@@ -190,13 +186,10 @@ fn gone() -> io::Error {
     io::Error::other("a thread that packs the layer is gone")
 }
 
-fn hash(blocks: Receiver<Arc<Vec<u8>>>) -> (Sha256, Crc) {
-    let (mut hash, mut checksum) = (Sha256::new(), Crc::new());
-    for block in blocks {
-        hash.update(&*block);
-        checksum.update(&block);
-    }
-    (hash, checksum)
+fn hash(blocks: Receiver<Arc<Vec<u8>>>) -> Sha256 {
+    let mut hash = Sha256::new();
+    blocks.iter().for_each(|block| hash.update(&*block));
+    hash
 }
 
 fn diff_id(hash: Sha256) -> DiffId {

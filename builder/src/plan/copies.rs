@@ -1,7 +1,7 @@
 //! `COPY` and `ADD` expanded; the heredocs of `COPY`, `ADD` and `RUN`.
 
 use super::environment::Words;
-use super::{Copy, From, InlineFile, Mount, MountKind};
+use super::{Copy, From, InlineFile, Mount, MountKind, Source};
 use crate::Error;
 use crate::dockerfile::{self, Command, Heredoc};
 
@@ -15,23 +15,23 @@ pub fn plan(
     (words, workdir): (&Words<'_>, &str),
 ) -> Result<Copy, Error> {
     let keyword = if add { "ADD" } else { "COPY" };
-    let mut sources = words.each(&copy.sources)?;
-    let mut urls = Vec::new();
-    if copy.from.is_none() {
-        urls = sources.iter().filter(|source| is_url(source) || is_git(source)).cloned().collect();
-        sources.retain(|source| !urls.contains(source));
-    }
-    if let Some(url) = urls.first().filter(|_| !add) {
-        let what = if is_git(url) { "git ref" } else { "URL" };
+    let words_as_sources = words.each(&copy.sources)?;
+    let sources: Vec<_> = words_as_sources.into_iter().map(|word| source(word, copy.from.is_some())).collect();
+    let refused = sources.iter().find_map(|source| match source {
+        _ if add => None,
+        Source::Path(_) => None,
+        Source::Url(_) => Some("URL"),
+        Source::Git(_) => Some("git ref"),
+    });
+    if let Some(what) = refused {
         return Err(Error::user("dockerfile_invalid", format!("source can't be a {what} for {keyword}")));
     }
-    check_checksum(copy, (&sources, &urls))?;
+    check_checksum(copy, &sources)?;
     let one = |word: &Option<String>| word.as_deref().map(|word| words.one(word)).transpose();
     Ok(Copy {
         add,
         from,
         sources,
-        urls,
         files: copy.heredocs.iter().map(|heredoc| inline(heredoc, words)).collect::<Result<_, _>>()?,
         destination: words.one(&copy.destination)?,
         workdir: workdir.to_owned(),
@@ -46,10 +46,20 @@ pub fn plan(
     })
 }
 
-fn check_checksum(copy: &dockerfile::Copy, (sources, urls): (&[String], &[String])) -> Result<(), Error> {
-    let problem = match (&copy.checksum, urls.len(), sources.len()) {
-        (None, ..) | (Some(_), 1, 0) => return Ok(()),
-        (Some(_), 0, 1) => "checksum requires HTTP(S) or Git sources",
+/// Returns what a source word means: with `--from` every word is a path.
+fn source(word: String, from: bool) -> Source {
+    match word {
+        path if from => Source::Path(path),
+        git if is_git(&git) => Source::Git(git),
+        url if is_url(&url) => Source::Url(url),
+        path => Source::Path(path),
+    }
+}
+
+fn check_checksum(copy: &dockerfile::Copy, sources: &[Source]) -> Result<(), Error> {
+    let problem = match (&copy.checksum, sources) {
+        (None, _) | (Some(_), [Source::Url(_) | Source::Git(_)]) => return Ok(()),
+        (Some(_), [Source::Path(_)]) => "checksum requires HTTP(S) or Git sources",
         _ => "checksum can't be specified for multiple sources",
     };
     Err(Error::user("dockerfile_invalid", problem))
@@ -81,7 +91,7 @@ pub fn history(copy: &Copy) -> String {
     }
     parts.extend(copy.chown.iter().map(|chown| format!("--chown={chown}")));
     parts.extend(copy.chmod.iter().map(|chmod| format!("--chmod={chmod}")));
-    parts.extend(copy.sources.iter().chain(&copy.urls).cloned());
+    parts.extend(copy.sources.iter().map(|source| source.text().to_owned()));
     parts.extend(copy.files.iter().map(|file| format!("<<{}", file.name)));
     parts.push(copy.destination.clone());
     parts.push("# buildkit".to_owned());

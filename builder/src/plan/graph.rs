@@ -66,8 +66,8 @@ pub enum Found {
     Stage(usize),
     /// A context that the requester named.
     Named(String),
-    /// An image.
-    Image,
+    /// An image, by its name as it was given.
+    Image(String),
 }
 
 impl<'f> Graph<'f> {
@@ -117,6 +117,9 @@ impl<'f> Graph<'f> {
             None => self.settings.platform.clone(),
             Some(word) => platform::of_stage(word, (self, stage), lint)?,
         };
+        if let Some(name) = self.named_image(&base) {
+            return Ok(FileBase::Image { name, platform });
+        }
         if let Some(earlier) = self.last_named(&base, index) {
             return Ok(FileBase::Stage(earlier));
         }
@@ -127,6 +130,13 @@ impl<'f> Graph<'f> {
             Error::user("invalid_reference", format!("failed to parse stage name {base:?}: {error}"))
         })?;
         Ok(FileBase::Image { name: base, platform })
+    }
+
+    /// Returns the name under which the requester gave an image for `name`.
+    fn named_image(&self, name: &str) -> Option<String> {
+        let bare = name.strip_suffix(":latest").unwrap_or(name).to_lowercase();
+        let named = self.settings.named_images.iter();
+        named.into_iter().find(|named| **named == bare || named.strip_suffix(":latest") == Some(&bare)).cloned()
     }
 
     /// Returns the last stage called `name` before `before`.
@@ -156,6 +166,9 @@ impl<'f> Graph<'f> {
         if let Some(named) = self.settings.named_contexts.iter().find(named) {
             return Ok(Found::Named(named.clone()));
         }
+        if let Some(image) = self.named_image(name) {
+            return Ok(Found::Image(image));
+        }
         let stages = self.file.stages.len();
         if let Some(position) = self.last_named(&lower, index).or_else(|| self.last_named(&lower, stages)) {
             return Ok(Found::Stage(position));
@@ -166,7 +179,7 @@ impl<'f> Graph<'f> {
                 .filter(|position| *position < stages)
                 .map(Found::Stage)
                 .ok_or_else(|| Error::user("stage_not_found", format!("invalid stage index {number}"))),
-            _ => Ok(Found::Image),
+            _ => Ok(Found::Image(name.to_owned())),
         }
     }
 

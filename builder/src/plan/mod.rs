@@ -14,12 +14,14 @@ mod history;
 mod lint;
 mod mounts;
 mod platform;
+mod reads;
 mod stage;
 mod walk;
 
 pub use bases::{Base, BaseImage, BaseImages, Needed};
 pub use lint::Lint;
 pub use walk::Scope;
+pub use reads::Reads;
 
 use crate::Error;
 use crate::dockerfile::{Dockerfile, ParseError, Warning};
@@ -42,6 +44,23 @@ pub struct Settings {
     pub named_contexts: Vec<String>,
     /// What `COPY` does not see of the context.
     pub ignore: Ignore,
+    /// Names that mean an image the requester gave; an image is also found by its name with `:latest`.
+    pub named_images: Vec<String>,
+}
+
+impl Settings {
+    /// Returns the settings of a requester who chooses nothing but the platform.
+    pub fn new(platform: Platform) -> Self {
+        Settings {
+            build_args: BTreeMap::new(),
+            target: None,
+            labels: BTreeMap::new(),
+            platform,
+            named_contexts: Vec::new(),
+            named_images: Vec::new(),
+            ignore: Ignore::default(),
+        }
+    }
 }
 
 /// What is executed, in which order, and what the image says of itself.
@@ -248,10 +267,8 @@ pub struct Copy {
     pub add: bool,
     /// Where the files are.
     pub from: From,
-    /// Paths and patterns there, expanded.
-    pub sources: Vec<String>,
-    /// URLs of an `ADD`.
-    pub urls: Vec<String>,
+    /// What is copied, expanded, in order.
+    pub sources: Vec<Source>,
     /// Files that stand in the Dockerfile.
     pub files: Vec<InlineFile>,
     /// Where they go, expanded.
@@ -274,6 +291,26 @@ pub struct Copy {
     pub checksum: Option<String>,
     /// `--keep-git-dir`.
     pub keep_git_dir: bool,
+}
+
+/// A source of a `COPY` or `ADD`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A path or pattern in [`Copy::from`].
+    Path(String),
+    /// A file on the web.
+    Url(String),
+    /// A git repository.
+    Git(String),
+}
+
+impl Source {
+    /// Returns what stands in the Dockerfile, expanded.
+    pub fn text(&self) -> &str {
+        match self {
+            Source::Path(text) | Source::Url(text) | Source::Git(text) => text,
+        }
+    }
 }
 
 /// A file that stands in the Dockerfile.

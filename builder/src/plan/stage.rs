@@ -308,6 +308,7 @@ impl Planning<'_> {
         }
         let verb = if copy.add { "Add" } else { "Copy" };
         for source in &copy.sources {
+            let super::Source::Path(source) = source else { continue };
             let clean = config::absolute("/", source);
             let path = &clean[1..];
             if !path.is_empty() && ignore.ignores(path.as_bytes()) {

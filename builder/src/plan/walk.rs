@@ -149,12 +149,12 @@ impl<'w, 'f> Walk<'w, 'f> {
     fn source(&mut self, name: &str, (used, index): (Use, usize), by: &Instruction) -> Result<Found, Error> {
         let graph = self.graph;
         let found = graph.find(name, (used, index))?;
-        match found {
-            Found::Stage(position) if position == index => {
+        match &found {
+            Found::Stage(position) if *position == index => {
                 let text = format!("circular dependency detected on stage: {}", graph.name(index));
                 return Err(Error::user("circular_dependency", text));
             }
-            Found::Stage(position) if position > index => {
+            Found::Stage(position) if *position > index => {
                 let own = graph.name(index);
                 let text = match used {
                     Use::Copy => format!(
@@ -166,7 +166,7 @@ impl<'w, 'f> Walk<'w, 'f> {
                 };
                 return Err(Error::user("stage_not_found", text));
             }
-            Found::Image => {
+            Found::Image(name) => {
                 Reference::parse(name).map_err(|error| {
                     Error::user("invalid_reference", format!("failed to parse stage name {name:?}: {error}"))
                 })?;
@@ -204,7 +204,7 @@ impl<'w, 'f> Walk<'w, 'f> {
             let from = match found {
                 Found::Stage(position) => From::Stage(self.done[position]),
                 Found::Named(named) => From::Named(named.clone()),
-                Found::Image => From::Image(name.clone()),
+                Found::Image(image) => From::Image(image.clone()),
             };
             let of_kind = match used {
                 Use::Copy => &mut names.copies,

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A commit, or a directory of it.
 pub struct CommitTree {
     objects: Arc<Mutex<Objects>>,
-    root: Oid,
+    pub(super) root: Oid,
     commit: Arc<Facts>,
 }
 
@@ -25,8 +25,8 @@ struct Facts {
 }
 
 /// The repository, with the directories that were read.
-struct Objects {
-    repository: Repository,
+pub(super) struct Objects {
+    pub(super) repository: Repository,
     directories: HashMap<Oid, Arc<Vec<Listed>>>,
 }
 
@@ -37,6 +37,8 @@ struct Listed {
     id: Oid,
     kind: Kind,
     mode: u32,
+    /// Whether it is the commit of another repository.
+    submodule: bool,
 }
 
 impl CommitTree {
@@ -61,6 +63,12 @@ impl CommitTree {
         let resolved = self.resolve(&clean_path(path.as_bytes())).ok_or_else(not_found)?;
         let root = self.directory_id(&resolved).ok().flatten().ok_or_else(not_found)?;
         Ok(CommitTree { objects: self.objects.clone(), root, commit: self.commit.clone() })
+    }
+
+    /// Returns the commit that the submodule at `path` stands for.
+    pub fn submodule(&self, path: &[u8]) -> Option<String> {
+        let listed = self.listed(path).ok()??;
+        listed.submodule.then(|| listed.id.to_string())
     }
 
     /// Returns the commit's hash.
@@ -89,11 +97,11 @@ impl CommitTree {
         resolve_in(path, |path| self.lookup(path).ok().flatten()).ok()
     }
 
-    fn objects(&self) -> MutexGuard<'_, Objects> {
+    pub(super) fn objects(&self) -> MutexGuard<'_, Objects> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn error(&self, path: &[u8], cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
+    pub(super) fn error(&self, path: &[u8], cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
         let what = format!("commit {}", self.commit.id);
         ViewError { what, path: String::from_utf8_lossy(path).into_owned(), cause: cause.into() }
     }
@@ -175,7 +183,8 @@ impl Objects {
                 }
                 _ => (Kind::Directory, 0o755),
             };
-            entries.push(Listed { name, id: entry.id(), kind, mode });
+            let submodule = entry.kind() == Some(ObjectType::Commit);
+            entries.push(Listed { name, id: entry.id(), kind, mode, submodule });
         }
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         let entries = Arc::new(entries);

@@ -5,6 +5,7 @@ use super::url::{check, without_credentials};
 use git2::{
     AutotagOption, Cred, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, RemoteCallbacks, Repository,
 };
+use registry_client::Reach;
 use runtime::Cancel;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ pub struct FetchSettings {
     pub timeout: Duration,
     /// Ends it before.
     pub cancel: Cancel,
+    /// What may be connected to.
+    pub reach: Reach,
 }
 
 /// A bare repository that keeps what was fetched.
@@ -104,6 +107,9 @@ impl Mirror {
             && has_commit(&self.repository()?, &id)
         {
             return Ok(id);
+        }
+        if settings.reach == Reach::PublicOnly {
+            super::url::check_public(&self.url)?;
         }
         let _held = self.lock(&settings.cancel, settings.timeout)?;
         let (sender, receiver) = channel();
@@ -217,16 +223,31 @@ impl Fetch<'_> {
     }
 
     fn reference(&self, name: &str) -> Result<CommitId, SourceError> {
-        let heads = self.heads()?;
+        match self.settings.reach {
+            Reach::Anywhere => self.announced(name),
+            // Asking for all refs follows redirects, asking for one does not.
+            Reach::PublicOnly => self.guessed(name),
+        }
+    }
+
+    /// Fetches the first of the refs that a name may mean and that the server has.
+    fn guessed(&self, name: &str) -> Result<CommitId, SourceError> {
         let candidates =
             [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}"), format!("refs/{name}")];
-        let found = candidates.iter().find_map(|wanted| heads.iter().find(|(known, _)| known == wanted));
-        if let Some((full, _)) = found {
-            self.download(&format!("+{full}:refs/slipway/{full}"), 1)?;
-            let local = self.repository.find_reference(&format!("refs/slipway/{full}"));
-            // An annotated tag is an object of its own, which names the commit.
-            let commit = local.and_then(|local| local.peel_to_commit()).map_err(|error| self.failed(error))?;
-            return Ok(CommitId(commit.id().to_string()));
+        for full in candidates.iter().filter(|name| *name == "HEAD" || name.starts_with("refs/")) {
+            let local = format!("refs/slipway/{full}");
+            // What an earlier fetch left must not stand in for what the server no longer has.
+            if let Ok(mut old) = self.repository.find_reference(&local) {
+                old.delete().map_err(|error| self.failed(error))?;
+            }
+            match self.download(&format!("+{full}:{local}"), 1) {
+                Ok(()) | Err(SourceError::Fetch { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            let fetched = self.repository.refname_to_id(&local).ok().and_then(|id| self.commit_of(id));
+            if let Some(commit) = fetched {
+                return Ok(commit);
+            }
         }
         match CommitId::parse(name) {
             Some(id) => self.commit(&id, None).map(|()| id),
@@ -234,18 +255,46 @@ impl Fetch<'_> {
         }
     }
 
-    /// Returns the refs that the server shows.
-    fn heads(&self) -> Result<Vec<(String, Oid)>, SourceError> {
-        let mut remote = self.repository.remote_anonymous(&self.mirror.url).map_err(|error| self.failed(error))?;
-        let connection = remote
+    /// Finds what a name means and fetches it over the same connection, unless it is here already.
+    fn announced(&self, name: &str) -> Result<CommitId, SourceError> {
+        let mut remote = self.remote()?;
+        let mut connection = remote
             .connect_auth(Direction::Fetch, Some(self.callbacks()), Some(proxy()))
             .map_err(|error| self.failed(error))?;
         let heads = connection.list().map_err(|error| self.failed(error))?;
-        Ok(heads.iter().map(|head| (head.name().to_owned(), head.oid())).collect())
+        let candidates =
+            [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}"), format!("refs/{name}")];
+        let found = candidates.iter().find_map(|wanted| heads.iter().find(|head| head.name() == wanted));
+        let Some((full, id)) = found.map(|head| (head.name().to_owned(), head.oid())) else {
+            drop(connection);
+            return match CommitId::parse(name) {
+                Some(id) => self.commit(&id, None).map(|()| id),
+                None => Err(SourceError::RefNotFound { url: self.mirror.shown(), wanted: name.to_owned() }),
+            };
+        };
+        if let Some(commit) = self.commit_of(id) {
+            return Ok(commit);
+        }
+        self.fetch(connection.remote(), &format!("+{full}:refs/slipway/{full}"), 1)?;
+        self.commit_of(id).ok_or_else(|| self.failed(git2::Error::from_str("the server did not send the commit")))
+    }
+
+    /// Returns the commit that the object `id` is, or names: an annotated tag is an object of its own.
+    fn commit_of(&self, id: Oid) -> Option<CommitId> {
+        let commit = self.repository.find_object(id, None).and_then(|object| object.peel_to_commit()).ok()?;
+        let id = CommitId(commit.id().to_string());
+        has_commit(self.repository, &id).then_some(id)
+    }
+
+    fn remote(&self) -> Result<git2::Remote<'_>, SourceError> {
+        self.repository.remote_anonymous(&self.mirror.url).map_err(|error| self.failed(error))
     }
 
     fn download(&self, refspec: &str, depth: i32) -> Result<(), SourceError> {
-        let mut remote = self.repository.remote_anonymous(&self.mirror.url).map_err(|error| self.failed(error))?;
+        self.fetch(&mut self.remote()?, refspec, depth)
+    }
+
+    fn fetch(&self, remote: &mut git2::Remote<'_>, refspec: &str, depth: i32) -> Result<(), SourceError> {
         let mut options = FetchOptions::new();
         options
             .remote_callbacks(self.callbacks())
@@ -253,6 +302,10 @@ impl Fetch<'_> {
             .update_fetchhead(false)
             .depth(depth);
         options.proxy_options(proxy());
+        if self.settings.reach == Reach::PublicOnly {
+            // The address of the URL was checked; where it redirects to was not.
+            options.follow_redirects(git2::RemoteRedirect::None);
+        }
         remote.fetch(&[refspec], Some(&mut options), None).map_err(|error| self.failed(error))
     }
 

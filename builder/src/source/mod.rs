@@ -1,16 +1,24 @@
 //! Where commits and directories come from: bare mirrors, trees read without a checkout, local directories.
 
+mod changes;
+mod checkout;
 mod commit;
 mod directory;
 mod find;
+mod gitdir;
 mod mirror;
+mod modules;
+mod tarball;
 mod url;
 
+pub use changes::{Change, MAX_CHANGES};
+pub use checkout::{Checkout, Fetching};
 pub use commit::CommitTree;
 pub use directory::Directory;
 pub use find::{find_dockerfile, find_ignore, parse_ignore};
 pub use mirror::{CommitId, FetchSettings, Mirror, Wanted};
-pub use url::GitContext;
+pub use tarball::Tarball;
+pub use url::{GitContext, without_credentials};
 
 /// A source could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +30,14 @@ pub enum SourceError {
         url: String,
         /// What is wrong with it, and what would be right.
         problem: &'static str,
+    },
+    /// What a git URL asks for cannot be had.
+    #[error("`{url}` {problem}")]
+    GitUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it, and what would be right.
+        problem: String,
     },
     /// The server does not have the ref.
     #[error("`{url}` has no branch or tag `{wanted}`")]
@@ -80,6 +96,14 @@ pub enum SourceError {
     /// The context is not in the commit.
     #[error("the build context `{0}` is no directory of the commit")]
     ContextNotFound(String),
+    /// A tar cannot be a context.
+    #[error("reading the tar `{name}`: {problem}")]
+    Tarball {
+        /// Where it came from.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
     /// A local directory cannot be used.
     #[error("opening the directory `{path}`")]
     Directory {
@@ -95,7 +119,7 @@ impl SourceError {
     /// Returns the stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            SourceError::Url { .. } => "invalid_clone_url",
+            SourceError::Url { .. } | SourceError::GitUrl { .. } => "invalid_clone_url",
             SourceError::RefNotFound { .. } => "ref_not_found",
             SourceError::CommitNotFound { .. } => "commit_not_found",
             SourceError::Denied { .. } => "clone_denied",
@@ -104,6 +128,7 @@ impl SourceError {
             SourceError::Fetch { .. } => "fetch_failed",
             SourceError::Mirror { .. } => "mirror_failed",
             SourceError::ContextNotFound(_) => "context_not_found",
+            SourceError::Tarball { .. } => "archive_unsafe",
             SourceError::Directory { .. } => "context_not_found",
         }
     }

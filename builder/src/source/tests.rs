@@ -91,11 +91,11 @@ fn only_http_is_fetched_from() {
 
 #[test]
 fn git_urls_are_read_as_docker_reads_them() {
-    let parsed = GitContext::parse("https://host/a.git#v1:dir/sub").unwrap();
+    let parsed = GitContext::parse("https://host/a.git#v1:dir/sub").unwrap().unwrap();
     assert_eq!(
         (parsed.url.as_str(), parsed.reference.as_deref(), parsed.subdir.as_str()),
         ("https://host/a.git", Some("v1"), "dir/sub")
     );
-    assert_eq!(GitContext::parse("github.com/a/b").unwrap().url, "https://github.com/a/b");
-    assert_eq!(GitContext::parse("./dir#x"), None);
+    assert_eq!(GitContext::parse("github.com/a/b").unwrap().unwrap().url, "https://github.com/a/b");
+    assert_eq!(GitContext::parse("./dir#x").unwrap(), None);
 }

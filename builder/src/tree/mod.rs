@@ -49,6 +49,11 @@ impl Tree {
         }
     }
 
+    /// Returns the number in the tree of the files that have the number `group` in layer `layer`.
+    pub fn group(group: u64, layer: usize) -> u64 {
+        group | (layer as u64 + 1) << 40
+    }
+
     /// Follows all links of `path`, the last component's too; what does not exist is kept as it is written.
     pub fn resolve(&self, path: &[u8]) -> Result<Vec<u8>, LinkLoop> {
         resolve_in(path, |path| self.node(path))
@@ -132,7 +137,7 @@ impl View for Tree {
 
 /// Returns a node with its hard link's number made one of the whole tree: each layer counts its own.
 fn of_layer(node: &Node, layer: usize) -> Node {
-    Node { hard_link: node.hard_link.map(|number| number | (layer as u64 + 1) << 40), ..node.clone() }
+    Node { hard_link: node.hard_link.map(|number| Tree::group(number, layer)), ..node.clone() }
 }
 
 /// A directory that no layer describes: an entry below it is all that is known.

@@ -1,216 +1,123 @@
 //! The worker: claims builds under a lease, builds them, and writes what happens to the database.
 
+mod attempt;
+mod filter;
 mod identity;
+mod janitor;
+mod lease;
+mod lookup;
 mod order;
+mod outcome;
+mod quota;
 mod recorder;
+mod secrets;
+mod slots;
+mod source;
+mod stop;
 mod watch;
 
-use crate::context::{Context, NamedContext};
-use crate::event::{Event, Observer, Phase};
-use crate::execute::Options;
-use crate::source::{CommitTree, FetchSettings, Mirror, SourceError, Wanted};
-use crate::{Built, Error, Request, Services};
-use database::{BuildSpec, Claim, Outcome, PushedImage, Reason};
+use crate::Services;
 pub use identity::name;
-use recorder::Recorder;
-use registry_client::{Fault, Platform, Reference};
-use runtime::Cancel;
-use std::collections::{BTreeMap, HashMap};
+use lease::Renewed;
+use slots::Slots;
+pub use source::source_error;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::thread::Scope;
+use std::time::Duration;
+pub use stop::Stop;
 
-/// How often an idle worker looks for builds.
-const IDLE: Duration = Duration::from_millis(50);
-/// How often a worker looks for builds whose worker is gone.
-const JANITOR: Duration = Duration::from_secs(10);
+/// Lookups that are answered at once, besides the builds.
+const LOOKUPS: usize = 2;
+/// How long one wait for work may take: after it the worker looks whether it shall end.
+const WAIT: Duration = Duration::from_millis(500);
+/// How long to wait when there is work that this worker cannot have now.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long to wait when the database cannot be asked.
+const TROUBLE: Duration = Duration::from_secs(1);
 
 /// How a worker works.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Its name in the database, unique among living workers.
     pub name: String,
+    /// How many builds it runs at once.
+    pub builds: usize,
     /// Where mirrors of repositories are kept.
     pub git_dir: PathBuf,
     /// User and password by the host of a clone URL.
     pub git_credentials: BTreeMap<String, (String, String)>,
-    /// How long one step may take.
+    /// How long a fetch may take.
+    pub fetch_timeout: Duration,
+    /// How long one step may take; a rule may want less.
     pub step_timeout: Duration,
-    /// How long one build may take.
+    /// How long one build may take; a rule may want less.
     pub build_timeout: Duration,
 }
 
-/// Claims and builds until `stop` is set; a build under way then is finished first.
-pub fn work(services: &Services, settings: &Settings, stop: &AtomicBool) {
-    let mut swept = None::<Instant>;
-    while !stop.load(Ordering::Relaxed) {
-        if swept.is_none_or(|at| at.elapsed() > JANITOR) {
-            swept = Some(Instant::now());
-            janitor(services);
-        }
-        match services.tokio.block_on(services.database.claim(&settings.name)) {
-            Ok(Some(claim)) => attempt(services, settings, claim),
-            Ok(None) => std::thread::sleep(IDLE),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the queue cannot be read; trying again");
-                std::thread::sleep(Duration::from_secs(1));
-            }
-        }
-    }
+/// Claims and builds until `stop` is asked; what runs then has its time to end, or goes back to the queue.
+pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
+    janitor::sweep(services);
+    let worker =
+        Worker { services, settings, stop, builds: Slots::new(settings.builds.max(1)), lookups: Slots::new(LOOKUPS) };
+    std::thread::scope(|scope| {
+        scope.spawn(|| janitor::keep(services, settings, stop));
+        worker.claim_all(scope);
+    });
 }
 
-/// Gives builds back to the queue whose worker is gone: at once on this machine, elsewhere when the lease runs out.
-fn janitor(services: &Services) {
-    let database = &services.database;
-    let holders = services.tokio.block_on(database.lease_holders()).unwrap_or_default();
-    for worker in holders.iter().filter(|worker| identity::is_gone(worker)) {
-        if let Ok(builds) = services.tokio.block_on(database.release(worker)) {
-            tracing::warn!(
-                worker,
-                builds = builds.len(),
-                "a worker of this machine is gone; its builds are queued again"
-            );
-        }
-    }
-    match services.tokio.block_on(services.database.expire_leases()) {
-        Ok(builds) => {
-            for build in builds {
-                tracing::warn!(build.id = %build, "the worker of a build is gone; it is queued again");
-            }
-        }
-        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leases cannot be checked"),
-    }
-}
-
-/// Builds what `claim` names and writes how it ended.
-fn attempt(services: &Services, settings: &Settings, claim: Claim) {
-    let began = Instant::now();
-    let id = claim.build.id.clone();
-    tracing::info!(build.id = %id, repo = claim.build.request.repository, attempt = claim.attempt, "a build begins");
-    let cancel = Cancel::new();
-    let claim = Arc::new(claim);
-    let recorder = Recorder::start(services, claim.clone(), cancel.clone());
-    let watch = watch::Watch::start(services, claim.clone(), (cancel.clone(), settings.build_timeout));
-    let result = Attempt { services, settings, claim: &claim, recorder: &recorder, cancel: &cancel }.run();
-    if let Err(error) = &result
-        && error.code() != "cancelled"
-    {
-        recorder.say(&format!("ERROR: {}\n", error.report()));
-    }
-    let why = watch.stop();
-    recorder.stop(result.is_ok());
-    let outcome = outcome(result, why);
-    let Ok(claim) = Arc::try_unwrap(claim) else { unreachable!("recorder and watch have ended") };
-    let state = services.tokio.block_on(services.database.finish(claim, outcome));
-    match state {
-        Ok(state) => tracing::info!(build.id = %id, ?state, duration_ms = began.elapsed().as_millis(), "a build ended"),
-        Err(error) => {
-            tracing::warn!(build.id = %id, error = &error as &dyn std::error::Error, "the end of a build was not accepted")
-        }
-    }
-}
-
-/// One attempt in progress.
-struct Attempt<'a> {
+/// What claims and those who build share.
+struct Worker<'a> {
     services: &'a Services,
     settings: &'a Settings,
-    claim: &'a Arc<Claim>,
-    recorder: &'a Recorder,
-    cancel: &'a Cancel,
+    stop: &'a Stop,
+    builds: Slots,
+    lookups: Slots,
 }
 
-impl Attempt<'_> {
-    fn run(&self) -> Result<Built, Error> {
-        let spec = &self.claim.build.request.spec;
-        self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
-        let tree = self.fetch(spec)?;
-        let request = self.request(spec, tree)?;
-        crate::build(&request, self.services, self.recorder, self.cancel)
-    }
-
-    fn fetch(&self, spec: &BuildSpec) -> Result<CommitTree, Error> {
-        let settings = self.settings;
-        let mirror = Mirror::open(&settings.git_dir, &spec.clone_url).map_err(source_error)?;
-        let wanted = match &spec.commit {
-            Some(id) => Wanted::Commit { id: id.clone(), git_ref: Some(spec.git_ref.clone()) },
-            None => Wanted::Ref(spec.git_ref.clone()),
-        };
-        let host = url::Url::parse(&spec.clone_url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let fetch = FetchSettings {
-            credentials: host.and_then(|host| settings.git_credentials.get(&host).cloned()),
-            timeout: settings.build_timeout,
-            cancel: self.cancel.clone(),
-        };
-        let commit = mirror.fetch(&wanted, &fetch).map_err(source_error)?;
-        let tree = CommitTree::open(&mirror, &commit, "").map_err(source_error)?;
-        self.recorder.observe(Event::Commit { id: commit.as_str(), message: tree.message() });
-        Ok(tree)
-    }
-
-    fn request(&self, spec: &BuildSpec, root: CommitTree) -> Result<Request, Error> {
-        let now = root.commit_time();
-        let context = root.subtree(&spec.context).map_err(source_error)?;
-        let root = Context::Commit(root);
-        let dockerfile = crate::source::find_dockerfile(&root, &spec.dockerfile)?;
-        let ignore = crate::source::find_ignore(&root, &spec.dockerfile, &spec.context)?;
-        let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
-        Ok(Request {
-            context: NamedContext { context: Context::Commit(context), ignore },
-            named: HashMap::new(),
-            dockerfile,
-            build_args: spec.build_args.clone(),
-            labels: BTreeMap::new(),
-            target: spec.target.clone(),
-            platform: Platform::host(),
-            tags: tags
-                .map_err(|error| Error::user("invalid_reference", "reading the rule's tags").with_cause(error))?,
-            push: spec.push,
-            cache_namespace: self.claim.build.request.repository.clone(),
-            attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
-            options: Options {
-                use_cache: spec.use_cache,
-                now,
-                step_timeout: self.settings.step_timeout,
-                secrets: BTreeMap::new(),
-                ssh: BTreeMap::new(),
-            },
-            order: Box::new(order::InDatabase::new(self.services, self.claim.clone())),
-        })
-    }
-}
-
-/// Turns an error of the source into the build's.
-pub fn source_error(error: SourceError) -> Error {
-    let (code, doing) = (error.code(), error.to_string());
-    if error.is_transient() { Error::upstream(code, doing) } else { Error::user(code, doing) }.with_cause(error)
-}
-
-/// Returns how the attempt ends, from its result and from what the watch saw.
-fn outcome(result: Result<Built, Error>, why: watch::Why) -> Outcome {
-    match (result, why) {
-        (Ok(built), _) => succeeded(&built),
-        (Err(_), watch::Why::CancelRequested | watch::Why::LeaseLost) => Outcome::Cancelled,
-        (Err(_), watch::Why::TimedOut(limit)) => Outcome::TimedOut(Reason {
-            code: "build_timeout".into(),
-            message: format!("the build took longer than {} min", limit.as_secs().div_ceil(60)),
-        }),
-        (Err(error), watch::Why::Nothing) => {
-            let reason = Reason { code: error.code().into(), message: error.report() };
-            match error.fault() {
-                Fault::User => Outcome::Failed(reason),
-                Fault::Upstream | Fault::Service => Outcome::Retry(reason),
+impl<'a> Worker<'a> {
+    /// Claims one thing after the other; each is done in a thread of its own.
+    fn claim_all<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let tokio = &self.services.tokio;
+        while !self.stop.is_asked() {
+            let claimed = self.claim_lookup(scope).and_then(|lookup| Ok(lookup | self.claim_build(scope)?));
+            let ready = match claimed {
+                Ok(true) => continue,
+                Ok(false) => tokio.block_on(self.services.database.wait_for_work(WAIT)),
+                Err(error) => Err(error),
+            };
+            match ready {
+                Ok(false) => {}
+                // Either no slot is free, or what is ready is not for this worker: a serial rule, a paused queue.
+                Ok(true) => self.builds.wait(PAUSE),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the queue cannot be read; trying again");
+                    std::thread::sleep(TROUBLE);
+                }
             }
         }
     }
-}
 
-fn succeeded(built: &Built) -> Outcome {
-    let image = PushedImage {
-        digest: built.image.digest.to_string(),
-        media_type: built.image.media_type.to_owned(),
-        size: built.image.size(),
-        tags: built.pushed.iter().map(Reference::to_string).collect(),
-    };
-    if built.superseded { Outcome::Superseded(image) } else { Outcome::Succeeded(image) }
+    fn claim_build<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
+        let Some(slot) = self.builds.take() else { return Ok(false) };
+        let asked = runtime::uptime();
+        let claim = self.services.tokio.block_on(self.services.database.claim(&self.settings.name))?;
+        let Some(claim) = claim else { return Ok(false) };
+        scope.spawn(move || {
+            attempt::run(self.services, self.settings, (claim, Renewed::at(asked)), self.stop);
+            drop(slot);
+        });
+        Ok(true)
+    }
+
+    fn claim_lookup<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
+        let Some(slot) = self.lookups.take() else { return Ok(false) };
+        let claim = self.services.tokio.block_on(self.services.database.claim_lookup(&self.settings.name))?;
+        let Some(claim) = claim else { return Ok(false) };
+        scope.spawn(move || {
+            lookup::answer(self.services, self.settings, claim, self.stop);
+            drop(slot);
+        });
+        Ok(true)
+    }
 }

@@ -1,20 +1,43 @@
 //! The order of publication, kept in the database: a tag never goes back to an older commit.
 
+use super::lease::{MARGIN, Renewed};
 use crate::{Error, Services, TagOrder};
-use database::{Claim, Publish};
+use database::{Claim, Lease, Publish};
 use registry_client::{Digest, Reference};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a registry may take to accept a manifest.
+const PUT: Duration = Duration::from_secs(30);
 
 /// Asks the database before a tag moves.
 pub struct InDatabase {
     services: Services,
     claim: Arc<Claim>,
+    renewed: Renewed,
 }
 
 impl InDatabase {
-    /// Returns the order for the build that `claim` is for.
-    pub fn new(services: &Services, claim: Arc<Claim>) -> Self {
-        InDatabase { services: services.clone(), claim }
+    /// Returns the order for the build that `claim` is for, whose lease was renewed as `renewed` says.
+    pub fn new(services: &Services, claim: Arc<Claim>, renewed: Renewed) -> Self {
+        InDatabase { services: services.clone(), claim, renewed }
+    }
+
+    /// Makes sure that the lease outlives the request that moves the tag: another attempt must not come between.
+    fn renew(&self, tag: &Reference) -> Result<(), Error> {
+        if self.renewed.remaining() > PUT + MARGIN {
+            return Ok(());
+        }
+        let asked = runtime::uptime();
+        let lost = || Error::service("lease_lost", format!("publishing `{tag}`: another worker may have the build"));
+        match self.services.tokio.block_on(self.services.database.heartbeat(&self.claim)) {
+            Ok(Lease::Held { .. }) => {
+                self.renewed.renew(asked);
+                Ok(())
+            }
+            Ok(Lease::Lost) => Err(lost()),
+            Err(error) => Err(lost().with_cause(error)),
+        }
     }
 }
 
@@ -23,6 +46,8 @@ impl TagOrder for InDatabase {
         let asked = self.services.tokio.block_on(self.services.database.begin_publish(&self.claim, &tag.to_string()));
         let publish =
             asked.map_err(|error| Error::service("database", format!("publishing `{tag}`")).with_cause(error))?;
+        // Only now: waiting for the tag may have taken long.
+        self.renew(tag)?;
         Ok(matches!(publish, Publish::Go))
     }
 

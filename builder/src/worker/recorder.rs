@@ -1,5 +1,6 @@
 //! Writes what a build tells to the database, in batches, beside the build.
 
+use super::quota::Quota;
 use crate::Services;
 use crate::event::{Event, Observer, Phase, StepSummary};
 use database::{BuildState, Claim, Step, StepState};
@@ -14,7 +15,11 @@ const BATCH_TIME: Duration = Duration::from_millis(60);
 /// Bytes of output that are written at once.
 const BATCH_BYTES: usize = 64 * 1024;
 /// Notes that may wait; a build that prints faster than the database takes it is slowed down.
-const WAITING: usize = 1024;
+const WAITING: usize = 256;
+/// How long the database may take to write.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long to wait before something is written again that the database did not take.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Something to be written.
 enum Note {
@@ -28,6 +33,7 @@ enum Note {
 pub struct Recorder {
     notes: SyncSender<Note>,
     steps: Mutex<Vec<Step>>,
+    quota: Mutex<Quota>,
     thread: JoinHandle<()>,
 }
 
@@ -37,7 +43,7 @@ impl Recorder {
         let (notes, waiting) = sync_channel(WAITING);
         let services = services.clone();
         let thread = std::thread::spawn(move || write_all(&services, &claim, &waiting, &cancel));
-        Recorder { notes, steps: Mutex::default(), thread }
+        Recorder { notes, steps: Mutex::default(), quota: Mutex::default(), thread }
     }
 
     /// Adds a line of slipway's own to the log.
@@ -105,7 +111,7 @@ impl Observer for Recorder {
                 });
                 self.say_step(step, None);
             }
-            Event::Output { step, bytes } => self.note(Note::Log(i64::try_from(step).ok(), bytes.to_vec())),
+            Event::Output { step, bytes } => self.output(step, bytes),
             Event::Finished { step, cached, duration } => {
                 self.change_step(step, |step| {
                     step.state = StepState::Succeeded;
@@ -130,6 +136,18 @@ impl Observer for Recorder {
 }
 
 impl Recorder {
+    /// Passes on what a step printed, as far as it is kept.
+    fn output(&self, step: usize, bytes: &[u8]) {
+        let kept = self.quota.lock().unwrap_or_else(PoisonError::into_inner).take(step, bytes);
+        let number = i64::try_from(step).ok();
+        if !kept.bytes.is_empty() {
+            self.note(Note::Log(number, kept.bytes.to_vec()));
+        }
+        if let Some(mark) = kept.mark {
+            self.note(Note::Log(number, mark.into_bytes()));
+        }
+    }
+
     fn say_step(&self, number: usize, what: Option<&str>) {
         let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(step) = number.checked_sub(1).and_then(|index| steps.get(index)) else { return };
@@ -163,33 +181,59 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-/// Writes notes until the recorder is stopped, output in batches.
+/// Writes notes until the recorder is stopped: at once after a pause, otherwise in batches.
 fn write_all(services: &Services, claim: &Claim, waiting: &Receiver<Note>, cancel: &Cancel) {
-    let mut open = true;
+    let mut written = None::<Instant>;
+    let (mut open, mut lost) = (true, false);
     while open {
-        let mut batch = Vec::new();
         let Ok(first) = waiting.recv() else { return };
-        let deadline = Instant::now() + BATCH_TIME;
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(note) = next.take() {
-            if let Note::Log(_, text) = &note {
-                bytes += text.len();
-            }
-            batch.push(note);
-            if bytes >= BATCH_BYTES {
-                break;
-            }
-            match waiting.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(note) => next = Some(note),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => open = false,
-            }
-        }
-        if write_batch(services, claim, merge(batch)).is_err() {
+        let deadline = written.map_or_else(Instant::now, |written| written + BATCH_TIME);
+        let batch = gather(first, (waiting, deadline), &mut open);
+        // What another attempt would have to see is not written; whoever prints it still must not be held up.
+        lost = lost || !write_patiently(services, claim, merge(batch), cancel);
+        if lost {
             cancel.cancel();
         }
+        written = Some(Instant::now());
     }
+}
+
+/// Collects notes until `deadline`, or until there are enough.
+fn gather(first: Note, (waiting, deadline): (&Receiver<Note>, Instant), open: &mut bool) -> Vec<Note> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    let mut next = Some(first);
+    while let Some(note) = next.take() {
+        if let Note::Log(_, text) = &note {
+            bytes += text.len();
+        }
+        batch.push(note);
+        if bytes >= BATCH_BYTES {
+            break;
+        }
+        match waiting.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(note) => next = Some(note),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => *open = false,
+        }
+    }
+    batch
+}
+
+/// Writes notes, again and again while the database is away; false if the build is another attempt's.
+fn write_patiently(services: &Services, claim: &Claim, notes: Vec<Note>, cancel: &Cancel) -> bool {
+    for note in notes {
+        loop {
+            let writing = async { tokio::time::timeout(ANSWER, write(services, claim, &note)).await };
+            match services.tokio.block_on(writing) {
+                Ok(Ok(())) => break,
+                Ok(Err(database::Error::LeaseLost)) => return false,
+                _ if cancel.is_cancelled() => break,
+                _ => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+    true
 }
 
 /// Joins what belongs together: output of one step, states of one step.
@@ -214,17 +258,12 @@ fn merge(batch: Vec<Note>) -> Vec<Note> {
     merged
 }
 
-fn write_batch(services: &Services, claim: &Claim, notes: Vec<Note>) -> Result<(), database::Error> {
+async fn write(services: &Services, claim: &Claim, note: &Note) -> Result<(), database::Error> {
     let database = &services.database;
-    services.tokio.block_on(async {
-        for note in notes {
-            match note {
-                Note::Log(step, text) => database.append_log(claim, step, &text).await?,
-                Note::State(state) => database.set_state(claim, state).await?,
-                Note::Commit(id, message) => database.set_commit(claim, &id, &message).await?,
-                Note::Steps(steps) => database.put_steps(claim, &steps).await?,
-            }
-        }
-        Ok(())
-    })
+    match note {
+        Note::Log(step, text) => database.append_log(claim, *step, text).await,
+        Note::State(state) => database.set_state(claim, *state).await,
+        Note::Commit(id, message) => database.set_commit(claim, id, message).await,
+        Note::Steps(steps) => database.put_steps(claim, steps).await,
+    }
 }

@@ -1,0 +1,42 @@
+//! Finds out before any step runs that a file of a context is missing: nobody waits for a build that cannot succeed.
+
+use super::Execution;
+use crate::Error;
+use crate::context::NamedContext;
+use crate::copy::{self, CopyError};
+use crate::event::Event;
+use crate::ignore::Filtered;
+use crate::plan::{Action, Copy, From, Source, Step};
+use std::time::Duration;
+
+/// Checks the sources of all steps that copy from contexts, the last step first, as BuildKit does.
+pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
+    let steps = execution.plan.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
+    for step in steps {
+        let Action::Copy(copy) = &step.action else { continue };
+        let context = match &copy.from {
+            From::Context => Some(execution.sources.context),
+            From::Named(name) => execution.sources.named.get(name),
+            From::Stage(_) | From::Image(_) => None,
+        };
+        if let Some(error) = context.and_then(|context| missing(context, copy)) {
+            return Err(failed(execution, step, &error));
+        }
+    }
+    Ok(())
+}
+
+fn missing(named: &NamedContext, copy: &Copy) -> Option<CopyError> {
+    let view = Filtered::new(&named.context, &named.ignore);
+    let paths = copy.sources.iter().filter_map(|source| match source {
+        Source::Path(path) => Some(path),
+        Source::Url(_) | Source::Git(_) => None,
+    });
+    paths.into_iter().find_map(|path| copy::missing(&view, path, copy.parents))
+}
+
+fn failed(execution: &Execution<'_>, step: &Step, error: &CopyError) -> Error {
+    execution.observer.observe(Event::Started { step: step.number });
+    execution.observer.observe(Event::Failed { step: step.number, exit_code: None, duration: Duration::ZERO });
+    Error::user(error.code(), error.to_string()).at_step(step.number, step.lines, &step.instruction)
+}

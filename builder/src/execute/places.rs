@@ -1,0 +1,123 @@
+//! The places that files are copied from: contexts, stages, images, repositories, downloads.
+
+use super::stage::Progress;
+use super::web::{self, WebFile};
+use super::{Layer, StageLayers};
+use crate::Error;
+use crate::context::NamedContext;
+use crate::copy::Selection;
+use crate::ignore::Filtered;
+use crate::key::KeyBuilder;
+use crate::plan::{Copy, From};
+use crate::source::{Checkout, Fetching, GitContext};
+use crate::tree::Tree;
+use crate::view::View;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// A place with files.
+pub enum Place<'e> {
+    /// A context, seen through its ignore file.
+    Context(&'e NamedContext),
+    /// A stage or an image.
+    Layers {
+        /// Its layers.
+        layers: Vec<Arc<Layer>>,
+        /// Their files.
+        tree: Tree,
+    },
+    /// A git repository.
+    Git {
+        /// Its files.
+        checkout: Checkout,
+        /// Whether `.git` is one of them.
+        git_dir: bool,
+    },
+    /// A file from the web.
+    Web(WebFile),
+}
+
+impl<'e> Place<'e> {
+    /// Returns the place that `--from` names; waits for a stage.
+    pub fn of(progress: &Progress<'e, '_>, from: &From) -> Result<Place<'e>, Error> {
+        let execution = progress.execution;
+        let of = |stage: &StageLayers| -> Result<Place<'e>, Error> {
+            Ok(Place::Layers { layers: stage.layers.clone(), tree: execution.materials.tree(&stage.layers)? })
+        };
+        match from {
+            From::Context => Ok(Place::Context(execution.sources.context)),
+            From::Named(name) => match execution.sources.named.get(name) {
+                Some(context) => Ok(Place::Context(context)),
+                None => Err(Error::service("plan", format!("context `{name}` was not given"))),
+            },
+            From::Stage(index) => of(&*execution.stage(*index)?),
+            From::Image(name) => {
+                let image = execution.sources.image(name)?;
+                of(&StageLayers { layers: image.layers.clone(), key: image.key.clone() })
+            }
+        }
+    }
+
+    /// Fetches the repository that an `ADD` names.
+    pub fn git(progress: &Progress<'_, '_>, url: &str, copy: &Copy) -> Result<Place<'e>, Error> {
+        let located = |error: crate::source::SourceError| crate::worker::source_error(error);
+        let parsed = GitContext::parse(url).map_err(located)?;
+        let mut git =
+            parsed.ok_or_else(|| Error::user("invalid_clone_url", format!("`{url}` is no git repository")))?;
+        if let Some(checksum) = &copy.checksum {
+            git.checksum = Some(checksum.clone());
+        }
+        let options = progress.execution.options;
+        let git_dir = copy.keep_git_dir || git.keep_git_dir == Some(true);
+        let mut settings = options.fetching.settings.clone();
+        settings.credentials = git.token(&options.secrets);
+        let fetching = Fetching { settings, ..options.fetching.clone() };
+        let checkout = Checkout::fetch(&git, &fetching, git_dir).map_err(located)?;
+        Ok(Place::Git { checkout, git_dir })
+    }
+
+    /// Downloads the file that an `ADD` names.
+    pub fn web(progress: &Progress<'_, '_>, url: &str, copy: &Copy) -> Result<Place<'e>, Error> {
+        let execution = progress.execution;
+        let reach = execution.options.fetching.settings.reach;
+        web::fetch(execution.materials, url, (reach, copy.checksum.as_deref())).map(Place::Web)
+    }
+
+    /// Looks at the files; a download is no tree, it is selected as it is.
+    pub fn view<T>(&self, look: impl FnOnce(&dyn View) -> T) -> T {
+        match self {
+            Place::Context(named) => look(&Filtered::new(&named.context, &named.ignore)),
+            Place::Layers { tree, .. } => look(tree),
+            Place::Git { checkout, .. } => look(checkout),
+            Place::Web(_) => look(&Tree::default()),
+        }
+    }
+
+    /// Returns what identifies the content of `selection`, or of the place where that says more.
+    pub fn key(&self, selection: &Selection) -> Result<String, crate::copy::CopyError> {
+        match self {
+            Place::Context(_) | Place::Layers { .. } => self.view(|view| crate::copy::selection_key(view, selection)),
+            Place::Git { checkout, git_dir: true } => {
+                Ok(KeyBuilder::new("git.1").text(checkout.id()).field(&selection.path).finish())
+            }
+            Place::Git { .. } => self.view(|view| crate::copy::selection_key(view, selection)),
+            Place::Web(file) => {
+                let mut key = KeyBuilder::new("web.1");
+                key.text(file.digest.as_str()).field(&selection.name).text(&selection.node.mtime.to_string());
+                Ok(key.finish())
+            }
+        }
+    }
+
+    /// Opens a file; those of layers come from a stream of their own.
+    pub fn open(&self, store: &image_store::Store, path: &[u8]) -> io::Result<Box<dyn Read + Send>> {
+        match self {
+            Place::Context(named) => named.context.open(path).map_err(io::Error::other),
+            Place::Git { checkout, .. } => checkout.open_file(path).map_err(io::Error::other),
+            Place::Web(file) => Ok(Box::new(store.open_blob(&file.digest).map_err(io::Error::other)?)),
+            Place::Layers { .. } => {
+                Err(io::Error::other("files of layers are read in the order in which they are packed"))
+            }
+        }
+    }
+}

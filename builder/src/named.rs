@@ -1,0 +1,181 @@
+//! Images that the requester gives a name: one of a registry, or one of an OCI layout on disk.
+
+use crate::context::{Context, NamedContext, SourceImage};
+use crate::execute::{Committed, Layer, store_error};
+use crate::{Error, Services};
+use registry_client::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Largest document of a layout that is read.
+const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
+/// Where docker writes the tag of an image of a layout.
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// An image that a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedImage {
+    /// The image of a registry.
+    Reference(String),
+    /// The image of a layout: its directory, and a tag or digest where it holds several.
+    Layout(PathBuf, Option<String>),
+}
+
+/// Tells whether `name` stands for the image of a layout.
+pub fn is_layout(named: &HashMap<String, NamedContext>, name: &str) -> bool {
+    matches!(image(named, name), Some(NamedImage::Layout(..)))
+}
+
+/// Returns the reference that `name` stands for: itself, if nobody gave it another meaning.
+pub fn reference(named: &HashMap<String, NamedContext>, name: &str) -> String {
+    match image(named, name) {
+        Some(NamedImage::Reference(reference)) => reference.clone(),
+        _ => name.to_owned(),
+    }
+}
+
+fn image<'n>(named: &'n HashMap<String, NamedContext>, name: &str) -> Option<&'n NamedImage> {
+    match &named.get(name)?.context {
+        Context::Image(image) => Some(image),
+        _ => None,
+    }
+}
+
+/// Takes the image that `name` stands for from its layout into the store.
+pub fn layout(
+    named: &HashMap<String, NamedContext>,
+    services: &Services,
+    (name, platform): (&str, &Platform),
+) -> Result<SourceImage, Error> {
+    let Some(NamedImage::Layout(path, selector)) = image(named, name) else {
+        return Err(Error::service("resolve", format!("`{name}` is no layout")));
+    };
+    let layout = Layout { path, services };
+    let failed = |problem: String| {
+        Error::user("invalid_image", format!("reading the OCI layout `{}`: {problem}", path.display()))
+    };
+    layout.resolve(selector.as_deref(), platform).map_err(|error| match error {
+        Trouble::User(problem) => failed(problem),
+        Trouble::Store(error) => *error,
+    })
+}
+
+/// Why a layout cannot be used.
+enum Trouble {
+    User(String),
+    Store(Box<Error>),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Trouble::User(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Trouble {
+    fn from(error: serde_json::Error) -> Self {
+        Trouble::User(error.to_string())
+    }
+}
+
+struct Layout<'l> {
+    path: &'l Path,
+    services: &'l Services,
+}
+
+impl Layout<'_> {
+    fn resolve(&self, selector: Option<&str>, platform: &Platform) -> Result<SourceImage, Trouble> {
+        let index: Index = serde_json::from_slice(&bounded(File::open(self.path.join("index.json"))?)?)?;
+        let mut chosen = choose(&index, selector, platform)?.clone();
+        if media_type::is_index(&chosen.media_type) {
+            let inner: Index = serde_json::from_slice(&self.document(&chosen)?)?;
+            chosen = choose(&inner, None, platform)?.clone();
+        }
+        let manifest: Manifest = serde_json::from_slice(&self.document(&chosen)?)?;
+        let config: ImageConfig = serde_json::from_slice(&self.document(&manifest.config)?)?;
+        let diff_ids = &config.rootfs.diff_ids;
+        if diff_ids.len() != manifest.layers.len() {
+            let text = format!("the image has {} layers but {} diff ids", manifest.layers.len(), diff_ids.len());
+            return Err(Trouble::User(text));
+        }
+        let mut layers = Vec::with_capacity(diff_ids.len());
+        for (descriptor, diff_id) in manifest.layers.iter().zip(diff_ids) {
+            self.take(descriptor)?;
+            let (descriptor, diff_id) = (descriptor.clone(), diff_id.clone());
+            let name = diff_id.hex().to_owned();
+            layers.push(Layer::existing(name, Committed { diff_id, descriptor, empty: false, origin: None }));
+        }
+        let found = Platform {
+            os: config.os.clone(),
+            architecture: config.architecture.clone(),
+            variant: config.variant.clone(),
+        };
+        let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
+        // A layout has no registry; the name only says where the image came from.
+        let reference = Reference::parse("layout.invalid/image").map_err(|error| Trouble::User(error.to_string()))?;
+        let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
+        let reference = reference.with_digest(chosen.digest);
+        Ok(SourceImage { reference, config, layers, key, platform_mismatch })
+    }
+
+    fn blob(&self, digest: &Digest) -> io::Result<File> {
+        File::open(self.path.join("blobs/sha256").join(digest.hex()))
+    }
+
+    /// Reads a document and checks its digest.
+    fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Trouble> {
+        let bytes = bounded(self.blob(&descriptor.digest)?)?;
+        match Digest::of(&bytes) == descriptor.digest {
+            true => Ok(bytes),
+            false => Err(Trouble::User(format!("digest mismatch: the bytes are not those of {}", descriptor.digest))),
+        }
+    }
+
+    /// Copies a blob into the store, which checks it.
+    fn take(&self, descriptor: &Descriptor) -> Result<(), Trouble> {
+        let store = &self.services.store;
+        if store.contains(&descriptor.digest) {
+            return Ok(());
+        }
+        let failed = |error| Trouble::Store(Box::new(store_error("taking a layer from a layout".into(), error)));
+        let mut writer = store.writer().map_err(failed)?;
+        io::copy(&mut self.blob(&descriptor.digest)?, &mut writer)?;
+        writer.commit_expecting(&descriptor.digest).map(drop).map_err(failed)
+    }
+}
+
+fn bounded(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_DOCUMENT {
+        return Err(io::Error::other(format!("a document is larger than {MAX_DOCUMENT} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Finds the image with a tag or digest, or the one for `platform`.
+fn choose<'i>(index: &'i Index, selector: Option<&str>, platform: &Platform) -> Result<&'i Descriptor, Trouble> {
+    let known =
+        |entry: &&Descriptor| media_type::is_manifest(&entry.media_type) || media_type::is_index(&entry.media_type);
+    let named = |entry: &&Descriptor| match selector {
+        None => true,
+        Some(wanted) => {
+            entry.digest.as_str() == wanted || entry.annotations.get(REF_NAME).is_some_and(|name| name == wanted)
+        }
+    };
+    let mut images: Vec<_> = index.manifests.iter().filter(known).filter(named).collect();
+    // An image under two names is listed twice.
+    images.dedup_by_key(|entry| &entry.digest);
+    let fits = |entry: &&&Descriptor| entry.platform.as_ref().is_some_and(|found| found.satisfies(platform));
+    match (images.as_slice(), images.iter().find(fits)) {
+        (_, Some(fitting)) => Ok(fitting),
+        ([only], None) => Ok(only),
+        ([], None) => Err(Trouble::User(match selector {
+            Some(wanted) => format!("it has no image `{wanted}`"),
+            None => "it has no image".to_owned(),
+        })),
+        (_, None) => Err(Trouble::User(format!("it has several images, none for {platform}: add :TAG or @DIGEST"))),
+    }
+}

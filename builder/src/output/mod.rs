@@ -1,0 +1,119 @@
+//! What becomes of an image besides being pushed: archives that other tools load, and its files.
+
+mod docker;
+mod layout;
+mod local;
+mod rootfs;
+mod tarball;
+
+use crate::execute::Materials;
+use crate::trace::Trace;
+use crate::{Built, Error, Services};
+use registry_client::Reference;
+use runtime::Cancel;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// An OCI image layout.
+    Oci,
+    /// What `docker load` takes.
+    Docker,
+    /// The image's files.
+    Files,
+}
+
+/// Where it is written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// One tar, to standard output.
+    Stdout,
+    /// One tar, to a file.
+    File(PathBuf),
+    /// Files in a directory.
+    Directory(PathBuf),
+}
+
+/// A wish of the requester.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// What is written.
+    pub format: Format,
+    /// Where to.
+    pub destination: Destination,
+}
+
+/// Writes an image that is in the store.
+pub fn write(
+    services: &Services,
+    built: &Built,
+    (output, names): (&Output, &[Reference]),
+    cancel: &Cancel,
+) -> Result<(), Error> {
+    let materials = Materials::new(services, "output", (cancel.clone(), Trace::default()));
+    let images = built.image.parts();
+    for image in &images {
+        image.layers.iter().try_for_each(|layer| materials.blob(layer))?;
+    }
+    let failed = |cause: io::Error| {
+        Error::user("output_failed", format!("writing {}", output.destination.shown())).with_cause(cause)
+    };
+    let source = Source { materials: &materials, image: &built.image, names };
+    match (&output.destination, output.format) {
+        (Destination::Directory(path), Format::Files) => local::write(&source, path),
+        (Destination::Directory(path), Format::Oci) => layout::write(&source, &mut layout::Directory::new(path)),
+        (Destination::Directory(_), Format::Docker) => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "type=docker is one file: dest=FILE is expected"))
+        }
+        (Destination::Stdout, format) => tar(&source, format, io::stdout().lock()),
+        (Destination::File(path), format) => to_file(path, |file| tar(&source, format, file)),
+    }
+    .map_err(failed)
+}
+
+/// What an output is made from.
+struct Source<'s> {
+    materials: &'s Materials,
+    image: &'s crate::Image,
+    names: &'s [Reference],
+}
+
+fn tar(source: &Source<'_>, format: Format, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1024 * 1024, out);
+    match format {
+        Format::Files => rootfs::tar(source, &mut out)?,
+        Format::Oci => {
+            let mut tar = tarball::Tarball::new(&mut out);
+            layout::write(source, &mut tar)?;
+            tar.finish()?;
+        }
+        Format::Docker => docker::write(source, &mut out)?,
+    }
+    out.flush()
+}
+
+/// Writes a file that others see whole or not at all.
+fn to_file(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A pipe or a device is written to, not replaced.
+    if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
+        return write(&mut File::options().write(true).open(path)?);
+    }
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(directory)?;
+    write(file.as_file_mut())?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+impl Destination {
+    fn shown(&self) -> String {
+        match self {
+            Destination::Stdout => "standard output".to_owned(),
+            Destination::File(path) | Destination::Directory(path) => format!("`{}`", path.display()),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Where the time of a build went: spans of work and of waiting, for Chrome's trace viewer and as a critical path.
+
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+/// Pieces of a critical path that are not worth naming.
+const NEGLIGIBLE: Duration = Duration::from_micros(500);
+
+/// What somebody was busy with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Work {
+    /// The commit is fetched.
+    Fetch,
+    /// Base images are resolved.
+    Resolve,
+    /// A step looks for its layer: sources are selected, its key is made and looked up.
+    Key,
+    /// A step is executed.
+    Step,
+    /// A base layer is downloaded.
+    Pull,
+    /// A layer is unpacked for a step.
+    Unpack,
+    /// Changes become a layer: tar, hashes, compression, file.
+    Pack,
+    /// A layer goes to the registry.
+    Upload,
+    /// Layers become durable and known to the cache.
+    Settle,
+    /// Manifest and tags are pushed.
+    Push,
+    /// Something unfinished is waited for.
+    Wait,
+}
+
+impl Work {
+    /// Returns the word that stands for it in traces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Work::Fetch => "fetch",
+            Work::Resolve => "resolve",
+            Work::Key => "key",
+            Work::Step => "step",
+            Work::Pull => "pull",
+            Work::Unpack => "unpack",
+            Work::Pack => "pack",
+            Work::Upload => "upload",
+            Work::Settle => "settle",
+            Work::Push => "push",
+            Work::Wait => "wait",
+        }
+    }
+}
+
+/// Something that took time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Of which kind.
+    pub work: Work,
+    /// On what.
+    pub name: String,
+    /// Who did it: threads are counted from 1 as they appear.
+    pub lane: usize,
+    /// When it began, after the trace did.
+    pub began: Duration,
+    /// When it ended.
+    pub ended: Duration,
+}
+
+/// Collects spans; clones write into the same trace.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    began: Instant,
+    collected: Arc<Mutex<Collected>>,
+}
+
+#[derive(Debug, Default)]
+struct Collected {
+    spans: Vec<Span>,
+    lanes: HashMap<ThreadId, usize>,
+}
+
+/// A span that lasts until this is dropped.
+#[must_use]
+#[derive(Debug)]
+pub struct Open<'t> {
+    trace: &'t Trace,
+    work: Work,
+    name: String,
+    began: Instant,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Trace { began: Instant::now(), collected: Arc::default() }
+    }
+}
+
+impl Trace {
+    /// Begins a span.
+    pub fn span(&self, work: Work, name: impl Into<String>) -> Open<'_> {
+        Open { trace: self, work, name: name.into(), began: Instant::now() }
+    }
+
+    /// Returns what was collected, in the order of beginning.
+    pub fn spans(&self) -> Vec<Span> {
+        let mut spans = self.collected().spans.clone();
+        spans.sort_by_key(|span| (span.began, std::cmp::Reverse(span.ended)));
+        spans
+    }
+
+    /// Returns the trace in the format of Chrome's `about:tracing` and Perfetto.
+    pub fn to_chrome(&self) -> String {
+        let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
+        let events: Vec<_> = self
+            .spans()
+            .into_iter()
+            .map(|span| {
+                json!({
+                    "name": span.name, "cat": span.work.as_str(), "ph": "X", "pid": 1, "tid": span.lane,
+                    "ts": micros(span.began), "dur": micros(span.ended - span.began),
+                })
+            })
+            .collect();
+        json!({ "displayTimeUnit": "ms", "traceEvents": events }).to_string()
+    }
+
+    /// Returns the work that the end of the build waited for, in order: whoever shortens any of it shortens the build.
+    pub fn critical_path(&self) -> Vec<Span> {
+        critical_path(&self.spans())
+    }
+
+    /// Returns the critical path as one line, without what took next to nothing.
+    pub fn summary(&self) -> String {
+        let seconds = |span: &Span| (span.ended - span.began).as_secs_f64();
+        let path = self.critical_path();
+        let parts = path.iter().filter(|span| span.ended - span.began >= NEGLIGIBLE);
+        let parts: Vec<_> =
+            parts.map(|span| format!("{} {} {:.3}s", span.work.as_str(), span.name, seconds(span))).collect();
+        format!("critical path: {}", parts.join(" > "))
+    }
+
+    fn collected(&self) -> MutexGuard<'_, Collected> {
+        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let ended = self.trace.began.elapsed();
+        let began = self.began.saturating_duration_since(self.trace.began);
+        let mut collected = self.trace.collected();
+        let next = collected.lanes.len() + 1;
+        let lane = *collected.lanes.entry(std::thread::current().id()).or_insert(next);
+        collected.spans.push(Span { work: self.work, name: std::mem::take(&mut self.name), lane, began, ended });
+    }
+}
+
+/// Walks back from the end: to the work that ended last, through it, and from its beginning on in the same way.
+fn critical_path(spans: &[Span]) -> Vec<Span> {
+    let mut path: Vec<Span> = Vec::new();
+    let mut at = spans.iter().map(|span| span.ended).max().unwrap_or_default();
+    loop {
+        let work = spans.iter().filter(|span| span.work != Work::Wait && span.began < at);
+        // Of work within work, the innermost: it began last.
+        let Some(last) = work.max_by_key(|span| (span.ended.min(at), span.began)) else { break };
+        let end = last.ended.min(at);
+        // What the same thread did or waited for meanwhile is a piece of its own.
+        let inner = spans.iter().filter(|span| span.lane == last.lane && *span != last && span.began >= last.began);
+        let from = inner.map(|span| span.ended).filter(|&ended| ended < end).max().unwrap_or(last.began);
+        match path.last_mut().filter(|later| later.lane == last.lane && later.name == last.name) {
+            Some(later) => later.began = from,
+            None => path.push(Span { began: from, ended: end, ..last.clone() }),
+        }
+        at = from;
+    }
+    path.reverse();
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(work: Work, name: &str, lane: usize, (began, ended): (u64, u64)) -> Span {
+        let (began, ended) = (Duration::from_secs(began), Duration::from_secs(ended));
+        Span { work, name: name.to_owned(), lane, began, ended }
+    }
+
+    #[test]
+    fn the_critical_path_goes_through_what_was_waited_for() {
+        let spans = [
+            span(Work::Resolve, "base", 1, (0, 1)),
+            span(Work::Step, "short", 2, (1, 3)),
+            span(Work::Step, "long", 3, (1, 6)),
+            span(Work::Unpack, "base", 3, (1, 2)),
+            span(Work::Wait, "stage long", 2, (3, 6)),
+            span(Work::Step, "copy", 2, (6, 7)),
+            span(Work::Upload, "layer", 4, (7, 9)),
+        ];
+        let path = critical_path(&spans);
+        let names: Vec<_> = path.iter().map(|span| (span.work.as_str(), span.name.as_str())).collect();
+        let expected =
+            [("resolve", "base"), ("unpack", "base"), ("step", "long"), ("step", "copy"), ("upload", "layer")];
+        assert_eq!(names, expected);
+        assert_eq!(path[2].began, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn waiting_inside_a_step_is_not_the_steps_own_time() {
+        let spans = [
+            span(Work::Step, "outer", 1, (0, 10)),
+            span(Work::Wait, "blob", 1, (1, 8)),
+            span(Work::Pull, "blob", 2, (2, 8)),
+        ];
+        let path: Vec<_> = critical_path(&spans).into_iter().map(|span| (span.name, span.began.as_secs())).collect();
+        assert_eq!(path, [("outer".to_owned(), 0), ("blob".to_owned(), 2), ("outer".to_owned(), 8)]);
+    }
+
+    #[test]
+    fn the_chrome_form_has_an_event_for_each_span() {
+        let trace = Trace::default();
+        drop(trace.span(Work::Fetch, "commit"));
+        let written: serde_json::Value = serde_json::from_str(&trace.to_chrome()).unwrap();
+        assert_eq!(written["traceEvents"][0]["cat"], "fetch");
+        assert_eq!(written["traceEvents"][0]["ph"], "X");
+        assert!(trace.summary().starts_with("critical path:"));
+    }
+}

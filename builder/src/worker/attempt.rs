@@ -1,0 +1,217 @@
+//! One attempt at a build, from its claim to its end.
+
+use super::filter::Filter;
+use super::lease::Renewed;
+use super::outcome::{Ended, outcome};
+use super::recorder::Recorder;
+use super::source::{Place, added, fetch, fetch_settings};
+use super::watch::{Terms, Watch};
+use super::{Settings, Stop, order, secrets, source_error};
+use crate::context::{Context, NamedContext};
+use crate::event::{Event, Observer, Phase};
+use crate::execute::Options;
+use crate::mask::Masks;
+use crate::source::CommitTree;
+use crate::trace::{Trace, Work};
+use crate::{Error, Prepared, Request, Services};
+use database::{BuildSpec, Claim, Outcome};
+use registry_client::{Platform, Reference};
+use runtime::Cancel;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long to wait before the end of an attempt is written again that the database did not take.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Builds what `claim` names and writes how it ended.
+pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, Renewed), stop: &Stop) {
+    let began = Instant::now();
+    let id = claim.build.id.clone();
+    tracing::info!(build.id = %id, repo = claim.build.request.repository, attempt = claim.attempt, "a build begins");
+    let (cancel, claim) = (Cancel::new(), Arc::new(claim));
+    let limits = Limits::of(settings, &claim.build.request.spec);
+    let recorder = Recorder::start(services, claim.clone(), cancel.clone());
+    let terms = Terms { cancel: cancel.clone(), limit: limits.build, renewed: renewed.clone(), stop: stop.clone() };
+    let watch = Watch::start(services, claim.clone(), terms);
+    let secrets = secrets::open(services, &claim.build.request);
+    let masks = Masks::new(secrets.iter().flatten().map(|(_, value)| value.as_slice()));
+    let renewed_at = renewed.clone();
+    let trace = Trace::default();
+    let result = secrets.and_then(|secrets| {
+        secrets::warn_of_short_ones(&secrets, &recorder);
+        let trace = trace.clone();
+        let attempt =
+            Attempt { services, settings, claim: &claim, recorder: &recorder, cancel, limits, renewed, trace };
+        // A mistake in slipway ends one build, not those that run beside it.
+        catch_unwind(AssertUnwindSafe(|| attempt.run(secrets)))
+            .unwrap_or_else(|_| Err(Error::service("panicked", "slipway made a mistake; its log says more")))
+    });
+    recorder.say(&format!("{}\n", trace.summary()));
+    if let Err(error) = &result
+        && error.code() != "cancelled"
+    {
+        recorder.say(&masks.text(&format!("ERROR: {}\n", error.report())));
+    }
+    if let Ok(Ended::Skipped(reason)) = &result {
+        recorder.say(&format!("skipped: {}\n", reason.message));
+    }
+    let why = watch.end();
+    recorder.stop(result.is_ok());
+    let Some(outcome) = outcome(result, why, &masks) else {
+        tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
+        return;
+    };
+    finish(services, (&claim, &renewed_at), &outcome, began);
+}
+
+/// Writes the end of an attempt; again and again while the database is away and the lease holds.
+fn finish(services: &Services, (claim, renewed): (&Claim, &Renewed), outcome: &Outcome, began: Instant) {
+    let id = &claim.build.id;
+    loop {
+        let same = Claim { build: claim.build.clone(), attempt: claim.attempt };
+        match services.tokio.block_on(services.database.finish(same, outcome.clone())) {
+            Ok(state) => {
+                let duration_ms = began.elapsed().as_millis();
+                tracing::info!(build.id = %id, ?state, duration_ms, "a build ended");
+                return;
+            }
+            Err(database::Error::LeaseLost) => {
+                tracing::warn!(build.id = %id, "the end of a build was not accepted: another attempt has it");
+                return;
+            }
+            Err(error) if renewed.remaining().is_zero() => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(build.id = %id, error, "the end of a build cannot be written; it will run again");
+                return;
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(build.id = %id, error, "the end of a build cannot be written; trying again");
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    step: Duration,
+    build: Duration,
+}
+
+impl Limits {
+    /// Returns the worker's limits, or those of the rule where they are lower.
+    fn of(settings: &Settings, spec: &BuildSpec) -> Self {
+        let lower = |limit: Duration, wanted: Option<i64>| {
+            let wanted = wanted.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+            wanted.map_or(limit, |wanted| wanted.min(limit))
+        };
+        let options = &spec.options;
+        Limits {
+            step: lower(settings.step_timeout, options.step_timeout_ms),
+            build: lower(settings.build_timeout, options.timeout_ms),
+        }
+    }
+}
+
+/// One attempt in progress.
+struct Attempt<'a> {
+    services: &'a Services,
+    settings: &'a Settings,
+    claim: &'a Arc<Claim>,
+    recorder: &'a Recorder,
+    cancel: Cancel,
+    limits: Limits,
+    renewed: Renewed,
+    trace: Trace,
+}
+
+impl Attempt<'_> {
+    fn run(&self, secrets: BTreeMap<String, Vec<u8>>) -> Result<Ended, Error> {
+        let (services, request) = (self.services, &self.claim.build.request);
+        self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
+        let (place, limit) = (Place::of(request), self.limits.build);
+        let span = self.trace.span(Work::Fetch, "the commit");
+        let (mirror, tree) = fetch(self.settings, &place, (&self.cancel, limit)).map_err(source_error)?;
+        drop(span);
+        self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
+        let fetch = fetch_settings(self.settings, &place, (&self.cancel, limit));
+        let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
+        if let Some(reason) = filter.by_paths(&tree)? {
+            return Ok(Ended::Skipped(reason));
+        }
+        let wanted = self.request(&request.spec, &tree, secrets)?;
+        let prepared = Prepared::new(&wanted, services, self.recorder)?;
+        let inputs_key = prepared.inputs_key()?;
+        if let Some(reason) = filter.by_inputs((&prepared, &inputs_key), (&wanted, &tree))? {
+            return Ok(Ended::Skipped(reason));
+        }
+        let built = prepared.build(services, self.recorder, &self.cancel)?;
+        Ok(Ended::Built(Box::new(built), inputs_key))
+    }
+
+    fn request(
+        &self,
+        spec: &BuildSpec,
+        root: &CommitTree,
+        secrets: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Request, Error> {
+        let context = root.subtree(&spec.context).map_err(source_error)?;
+        let whole = Context::Commit(root.subtree("").map_err(source_error)?);
+        let dockerfile = crate::source::find_dockerfile(&whole, &spec.dockerfile)?;
+        let ignore = crate::source::find_ignore(&whole, &spec.dockerfile, &spec.context)?;
+        let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
+        Ok(Request {
+            context: NamedContext { context: Context::Commit(context), ignore },
+            named: HashMap::new(),
+            dockerfile,
+            build_args: spec.build_args.clone(),
+            labels: spec.options.labels.clone(),
+            target: spec.target.clone(),
+            platform: platform(spec)?,
+            tags: tags
+                .map_err(|error| Error::user("invalid_reference", "reading the rule's tags").with_cause(error))?,
+            push: spec.push,
+            cache_namespace: self.cache_namespace(),
+            attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
+            options: Options {
+                use_cache: spec.use_cache,
+                step_timeout: self.limits.step,
+                secrets,
+                ..Options::new(root.commit_time(), self.fetching())
+            },
+            order: Box::new(order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone())),
+            trace: self.trace.clone(),
+            form: crate::Form::default(),
+        })
+    }
+
+    fn fetching(&self) -> crate::source::Fetching {
+        added(self.settings, &self.claim.build.request.repository, (&self.cancel, self.limits.build))
+    }
+
+    /// Names the cache that the build reads and fills: what strangers built is never used for others.
+    fn cache_namespace(&self) -> String {
+        let request = &self.claim.build.request;
+        match request.spec.options.trusted {
+            true => request.repository.clone(),
+            false => format!("{}:untrusted:{}", request.repository, request.spec.git_ref),
+        }
+    }
+}
+
+fn platform(spec: &BuildSpec) -> Result<Platform, Error> {
+    match spec.options.platforms.as_slice() {
+        [] => Ok(Platform::host()),
+        [one] => one.parse().map_err(|_| {
+            Error::user("invalid_platform", format!("platform `{one}`: os/architecture is expected, as in linux/amd64"))
+        }),
+        several => Err(Error::user(
+            "platforms_unsupported",
+            format!("platforms {}: one platform is built at a time; write a rule for each", several.join(", ")),
+        )),
+    }
+}

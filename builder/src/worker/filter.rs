@@ -1,0 +1,151 @@
+//! Path filters: a push that cannot change the image is not built.
+//!
+//! Two commits are compared by the ids of their trees, so the cost grows with what changed, and a rewritten branch is
+//! compared as exactly as any other.
+
+use super::source::Place;
+use crate::ignore::Ignore;
+use crate::source::{Change, CommitId, CommitTree, FetchSettings, MAX_CHANGES, Mirror, Wanted};
+use crate::{Error, Prepared, Request, Services};
+use database::{BuildFilter, BuildRequest, BuildState, PathFilter, Reason, Trigger};
+use std::fmt::Write;
+
+/// Changed paths that a reason names.
+const NAMED: usize = 5;
+
+/// The image that the rule of a build published last for the same ref.
+struct Last {
+    commit: String,
+    inputs_key: Option<String>,
+    tags: Vec<String>,
+}
+
+/// What a push is compared with.
+pub struct Filter<'a> {
+    /// Where builds are known.
+    pub services: &'a Services,
+    /// The build.
+    pub request: &'a BuildRequest,
+    /// Where its commits are.
+    pub mirror: &'a Mirror,
+    /// How an earlier commit is fetched that is not here.
+    pub fetch: &'a FetchSettings,
+}
+
+impl Filter<'_> {
+    /// Applies the patterns of the rule; tells why nothing is to be built, if so.
+    pub fn by_paths(&self, tree: &CommitTree) -> Result<Option<Reason>, Error> {
+        let options = &self.request.spec.options;
+        if options.path_filter != PathFilter::Paths || options.paths.is_empty() || !self.is_push() {
+            return Ok(None);
+        }
+        let patterns = Ignore::new(&options.paths)
+            .map_err(|error| Error::user("invalid_pattern", "reading the rule's `paths`").with_cause(error))?;
+        let Some(last) = self.last()? else { return Ok(None) };
+        let Some(older) = self.older(&last) else { return Ok(None) };
+        let Some(changes) = changes(tree, &older)? else { return Ok(None) };
+        let matches = |change: &Change| !change.is_directory && patterns.ignores(&change.path);
+        if changes.iter().any(matches) {
+            return Ok(None);
+        }
+        let text = format!("no path that the rule names ({}) changed", options.paths.join(", "));
+        Ok(Some(unchanged(&text, &last, &changes)))
+    }
+
+    /// Looks whether what `prepared` reads is what the last image was made from; tells why nothing is to be built, if so.
+    pub fn by_inputs(
+        &self,
+        (prepared, inputs_key): (&Prepared<'_>, &str),
+        (request, root): (&Request, &CommitTree),
+    ) -> Result<Option<Reason>, Error> {
+        let spec = &self.request.spec;
+        let wanted = spec.options.path_filter == PathFilter::Automatic && spec.use_cache && spec.push;
+        if !wanted || !self.is_push() || prepared.plan().reads_the_network() {
+            return Ok(None);
+        }
+        let Some(last) = self.last()? else { return Ok(None) };
+        // A tag that is new (`{sha7}`) must be pushed: then the build is one whose steps are all cached.
+        if last.inputs_key.as_deref() != Some(inputs_key) || !spec.tags.iter().all(|tag| last.tags.contains(tag)) {
+            return Ok(None);
+        }
+        let Some(older) = self.older(&last) else { return Ok(None) };
+        let subtree = |tree: &CommitTree| tree.subtree(&spec.context).map_err(super::source_error);
+        let (older, newer) = (subtree(&older)?, subtree(root)?);
+        let Some(changes) = changes(&newer, &older)? else { return Ok(None) };
+        let unreadable = |error| Error::service("source", "comparing two commits").with_cause(error);
+        let mut reads = prepared.plan().reads(&newer).map_err(unreadable)?;
+        reads.extend(prepared.plan().reads(&older).map_err(unreadable)?);
+        if changes.iter().any(|change| reads.touch(&change.path, &request.context.ignore)) {
+            return Ok(None);
+        }
+        Ok(Some(unchanged("nothing that the image is made from changed", &last, &changes)))
+    }
+
+    /// Only pushes are filtered: whoever asks for a build by hand gets one.
+    fn is_push(&self) -> bool {
+        matches!(self.request.trigger, Trigger::Push { .. })
+    }
+
+    fn last(&self) -> Result<Option<Last>, Error> {
+        let unknown = |error| Error::service("database", "looking up the last image of the rule").with_cause(error);
+        let (request, git_ref) = (self.request, &self.request.spec.git_ref);
+        let (database, tokio) = (&self.services.database, &self.services.tokio);
+        let last = tokio.block_on(database.last_published(&request.repository, &request.rule, git_ref));
+        let Some((commit, inputs_key)) = last.map_err(unknown)? else { return Ok(None) };
+        let filter = BuildFilter {
+            repository: Some(request.repository.clone()),
+            rule: Some(request.rule.clone()),
+            git_ref: Some(git_ref.clone()),
+            commit: Some(commit.clone()),
+            state: Some(BuildState::Succeeded),
+            limit: 200,
+            ..BuildFilter::default()
+        };
+        let builds = tokio.block_on(database.builds(&filter)).map_err(unknown)?;
+        let tags = builds.into_iter().filter_map(|build| build.image).flat_map(|image| image.tags).collect();
+        Ok(Some(Last { commit, inputs_key, tags }))
+    }
+
+    /// Returns the tree of the last image's commit; `None` if it cannot be had: then everything counts as changed.
+    fn older(&self, last: &Last) -> Option<CommitTree> {
+        let git_ref = Some(self.request.spec.git_ref.clone());
+        let wanted = Wanted::Commit { id: last.commit.clone(), git_ref };
+        let id = CommitId::parse(&last.commit)?;
+        let here = CommitTree::open(self.mirror, &id, "").ok();
+        here.or_else(|| {
+            self.mirror.fetch(&wanted, self.fetch).ok()?;
+            CommitTree::open(self.mirror, &id, "").ok()
+        })
+    }
+}
+
+/// Returns what differs; `None` if it is more than anybody wants to look at.
+fn changes(newer: &CommitTree, older: &CommitTree) -> Result<Option<Vec<Change>>, Error> {
+    let changes = newer.changes_since(older);
+    let changes = changes.map_err(|error| Error::service("source", "comparing two commits").with_cause(error))?;
+    Ok((changes.len() <= MAX_CHANGES).then_some(changes))
+}
+
+/// Says what was compared.
+fn unchanged(what: &str, last: &Last, changes: &[Change]) -> Reason {
+    let files: Vec<_> = changes.iter().filter(|change| !change.is_directory).collect();
+    let commit = &last.commit[..last.commit.len().min(12)];
+    let mut message = format!("{what} since commit {commit}, whose image is pushed");
+    if files.is_empty() {
+        message.push_str(": the files are the same");
+    } else {
+        let plural = if files.len() == 1 { "path" } else { "paths" };
+        let named = files.iter().take(NAMED).map(|change| String::from_utf8_lossy(&change.path).into_owned());
+        let _ = write!(message, ": {} {plural} changed ({}", files.len(), named.collect::<Vec<_>>().join(", "));
+        message.push_str(if files.len() > NAMED { ", …)" } else { ")" });
+    }
+    Reason { code: "path_unchanged".to_owned(), message }
+}
+
+impl<'a> Place<'a> {
+    /// Returns where the commit of `request` is.
+    pub fn of(request: &'a BuildRequest) -> Self {
+        let spec = &request.spec;
+        Place { clone_url: &spec.clone_url, git_ref: &spec.git_ref, commit: spec.commit.as_deref() }
+    }
+}

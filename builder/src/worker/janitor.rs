@@ -1,0 +1,68 @@
+//! Looks after what dead workers left: their builds go back to the queue, their files and control groups go.
+
+use super::{Settings, Stop, identity};
+use crate::Services;
+use std::time::{Duration, Instant};
+
+/// How often builds are looked for whose worker is gone.
+const BUILDS: Duration = Duration::from_secs(5);
+/// How often everything is looked at, and the worker says that it is there.
+const ALL: Duration = Duration::from_secs(30);
+/// How often the janitor looks whether the worker ends.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Looks after everything until the worker ends.
+pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
+    register(services, settings);
+    let (mut builds, mut all) = (Instant::now(), Instant::now());
+    while !stop.is_asked() {
+        std::thread::sleep(LOOK);
+        if builds.elapsed() >= BUILDS {
+            sweep(services);
+            builds = Instant::now();
+        }
+        if all.elapsed() >= ALL {
+            register(services, settings);
+            sweep_files(services);
+            all = Instant::now();
+        }
+    }
+}
+
+fn register(services: &Services, settings: &Settings) {
+    let slots = i64::try_from(settings.builds).unwrap_or(i64::MAX);
+    if let Err(error) = services.tokio.block_on(services.database.register_worker(&settings.name, slots)) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the worker cannot say that it is there");
+    }
+}
+
+/// Gives builds back to the queue whose worker is gone: at once on this machine, elsewhere when the lease runs out.
+pub fn sweep(services: &Services) {
+    let database = &services.database;
+    let holders = services.tokio.block_on(database.lease_holders()).unwrap_or_default();
+    let mut lost = false;
+    for worker in holders.iter().filter(|worker| identity::is_gone(worker)) {
+        if let Ok(builds) = services.tokio.block_on(database.release(worker)) {
+            let builds = builds.len();
+            tracing::warn!(worker, builds, "a worker of this machine is gone; its builds are queued again");
+            lost = true;
+        }
+    }
+    match services.tokio.block_on(database.expire_leases()) {
+        Ok(builds) => {
+            for build in builds {
+                tracing::warn!(build.id = %build, "the worker of a build is gone; it is queued again");
+            }
+        }
+        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leases cannot be checked"),
+    }
+    if lost {
+        sweep_files(services);
+    }
+}
+
+fn sweep_files(services: &Services) {
+    if let Err(error) = runtime::sweep(&services.sandbox) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "leftovers of ended builds cannot be removed");
+    }
+}

@@ -1,0 +1,77 @@
+//! Reads the rules that a repository keeps itself, at the commit that was pushed.
+
+use super::source::{Place, fetch};
+use super::{Settings, Stop};
+use crate::source::{CommitTree, SourceError};
+use crate::view::{Kind, View};
+use crate::{Error, Services};
+use database::{LookupClaim, LookupResult, NewLookup, Reason};
+use runtime::Cancel;
+use runtime::tar::clean_path;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+/// Largest file of rules that is read.
+const MAX_SIZE: u64 = 256 * 1024;
+/// How often a fetch that failed is tried.
+const TRIES: u32 = 3;
+/// How long a lookup may take: its lease is not renewed.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Answers the lookup of `claim`.
+pub fn answer(services: &Services, settings: &Settings, claim: LookupClaim, stop: &Stop) {
+    let (id, began) = (claim.id, Instant::now());
+    let result = read_patiently(settings, &claim.lookup, stop);
+    match services.tokio.block_on(services.database.finish_lookup(claim, &result)) {
+        Ok(()) => tracing::info!(lookup = id, duration_ms = began.elapsed().as_millis(), "rules of a repository read"),
+        Err(error) => {
+            tracing::warn!(lookup = id, error = &error as &dyn std::error::Error, "the answer was not accepted")
+        }
+    }
+}
+
+/// Tries again while the server or the network is to blame.
+fn read_patiently(settings: &Settings, lookup: &NewLookup, stop: &Stop) -> LookupResult {
+    let until = Instant::now() + LIMIT;
+    for attempt in 1.. {
+        let error = match read(settings, lookup, until.saturating_duration_since(Instant::now())) {
+            Ok(result) => return result,
+            Err(error) => error,
+        };
+        let pause = Duration::from_secs(u64::from(attempt * attempt));
+        if attempt >= TRIES || !error.is_transient() || stop.is_asked() || Instant::now() + pause > until {
+            let error = super::source_error(error);
+            return LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() });
+        }
+        std::thread::sleep(pause);
+    }
+    unreachable!("the loop ends by returning")
+}
+
+fn read(settings: &Settings, lookup: &NewLookup, limit: Duration) -> Result<LookupResult, SourceError> {
+    let place = Place { clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
+    let (_, tree) = fetch(settings, &place, (&Cancel::new(), limit))?;
+    Ok(file(&tree, &lookup.path).unwrap_or_else(|error| {
+        LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() })
+    }))
+}
+
+/// Returns the text of a regular file of the commit; links are not followed.
+fn file(tree: &CommitTree, name: &str) -> Result<LookupResult, Error> {
+    let path = clean_path(name.as_bytes());
+    let reading = || format!("reading `{name}` of commit {}", tree.id());
+    let invalid = |problem: String| Error::user("rules_invalid", format!("{}: {problem}", reading()));
+    let unreadable = |error: crate::view::ViewError| Error::service("source", reading()).with_cause(error);
+    match tree.lookup(&path).map_err(unreadable)?.map(|node| node.kind) {
+        None => return Ok(LookupResult::Missing),
+        Some(Kind::File { size }) if size <= MAX_SIZE => {}
+        Some(Kind::File { size }) => {
+            return Err(invalid(format!("the file has {size} bytes, at most {MAX_SIZE} are read")));
+        }
+        Some(_) => return Err(invalid("it is no regular file".to_owned())),
+    }
+    let mut text = String::new();
+    let mut content = tree.open_file(&path).map_err(unreadable)?;
+    content.read_to_string(&mut text).map_err(|_| invalid("it is no UTF-8 text".to_owned()))?;
+    Ok(LookupResult::Text(text))
+}

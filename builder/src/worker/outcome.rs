@@ -1,0 +1,98 @@
+//! How an attempt ends, from what the build came to and from what the watch saw.
+
+use super::watch::Why;
+use crate::mask::Masks;
+use crate::{Built, Error, limit};
+use database::{Outcome, PushedImage, Reason};
+use registry_client::{Fault, Reference};
+
+/// What an attempt came to.
+pub enum Ended {
+    /// An image, and the key of what it was made from.
+    Built(Box<Built>, String),
+    /// Nothing was to be built.
+    Skipped(Reason),
+}
+
+/// Returns how the attempt ends; `None` if that is not for this worker to say any more.
+pub fn outcome(result: Result<Ended, Error>, why: Why, masks: &Masks) -> Option<Outcome> {
+    let reason = |error: &Error| Reason { code: error.code().into(), message: masks.text(&error.report()) };
+    Some(match (result, why) {
+        (Ok(Ended::Built(built, inputs_key)), _) => succeeded(&built, inputs_key),
+        (Ok(Ended::Skipped(reason)), _) => Outcome::Skipped(reason),
+        (Err(_), Why::LeaseLost) => return None,
+        (Err(_), Why::CancelRequested) => Outcome::Cancelled,
+        (Err(_), Why::WorkerEnds) => Outcome::GivenBack,
+        (Err(_), Why::TimedOut(limit)) => Outcome::TimedOut(Reason {
+            code: "build_timeout".into(),
+            message: format!("the build took longer than {}", limit::shown(limit)),
+        }),
+        // Nobody asked for an end, so the log could not be written because another attempt has the build.
+        (Err(error), Why::Nothing) if error.code() == "cancelled" => return None,
+        (Err(error), Why::Nothing) if error.code() == "step_timeout" => Outcome::TimedOut(reason(&error)),
+        (Err(error), Why::Nothing) => match error.fault() {
+            Fault::User => Outcome::Failed(reason(&error)),
+            Fault::Upstream | Fault::Service => Outcome::Retry(reason(&error)),
+        },
+    })
+}
+
+fn succeeded(built: &Built, inputs_key: String) -> Outcome {
+    let image = PushedImage {
+        digest: built.image.digest.to_string(),
+        media_type: built.image.media_type.to_owned(),
+        size: built.image.size(),
+        tags: built.pushed.iter().map(Reference::to_string).collect(),
+        inputs_key: Some(inputs_key),
+    };
+    if built.superseded { Outcome::Superseded(image) } else { Outcome::Succeeded(image) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn of(error: Error, why: Why) -> Option<Outcome> {
+        outcome(Err(error), why, &Masks::new([b"hush-hush".as_slice()]))
+    }
+
+    #[test]
+    fn only_faults_of_the_service_are_tried_again() {
+        assert!(matches!(of(Error::user("step_failed", "x"), Why::Nothing), Some(Outcome::Failed(_))));
+        assert!(matches!(of(Error::service("sandbox", "x"), Why::Nothing), Some(Outcome::Retry(_))));
+        assert!(matches!(of(Error::upstream("registry", "x"), Why::Nothing), Some(Outcome::Retry(_))));
+        assert!(matches!(of(Error::service("sandbox", "x"), Why::CancelRequested), Some(Outcome::Cancelled)));
+        assert!(matches!(of(Error::cancelled(), Why::WorkerEnds), Some(Outcome::GivenBack)));
+    }
+
+    #[test]
+    fn a_lost_lease_writes_nothing() {
+        // MW-03
+        assert!(of(Error::cancelled(), Why::LeaseLost).is_none());
+        assert!(of(Error::cancelled(), Why::Nothing).is_none());
+    }
+
+    #[test]
+    fn timeouts_name_their_limit() {
+        // DF-15
+        let error = Error::user("step_timeout", "process \"sleep 9\" took longer than 30 min");
+        let Some(Outcome::TimedOut(reason)) = of(error, Why::Nothing) else { panic!("no timeout") };
+        assert_eq!((reason.code.as_str(), reason.message.contains("30 min")), ("step_timeout", true));
+        let Some(Outcome::TimedOut(reason)) = of(Error::cancelled(), Why::TimedOut(Duration::from_secs(90))) else {
+            panic!("no timeout")
+        };
+        assert_eq!(
+            (reason.code.as_str(), reason.message.as_str()),
+            ("build_timeout", "the build took longer than 90 s")
+        );
+    }
+
+    #[test]
+    fn reasons_hold_no_secrets() {
+        // SEC-08
+        let error = Error::user("step_failed", "x").with_detail("+ login hush-hush");
+        let Some(Outcome::Failed(reason)) = of(error, Why::Nothing) else { panic!("no failure") };
+        assert!(reason.message.ends_with("+ login ***"));
+    }
+}

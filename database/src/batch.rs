@@ -1,0 +1,86 @@
+//! Deliveries that arrive together are stored together: one transaction, one wait for the disk.
+
+use crate::{Accepted, BuildRequest, Database, Error, NewDelivery, NewLookup};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// Most deliveries that one transaction stores.
+const MOST: usize = 128;
+
+/// A delivery and what follows from it.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    pub delivery: NewDelivery,
+    pub requests: Vec<BuildRequest>,
+    pub lookup: Option<NewLookup>,
+}
+
+/// Who waits, and whose turn it is to store what waits.
+#[derive(Debug, Default)]
+pub struct Batches {
+    waiting: Mutex<Vec<Waiting>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    delivered: Delivered,
+    answer: oneshot::Sender<Result<Accepted, Error>>,
+}
+
+impl Database {
+    /// Stores a delivery, together with all that wait now.
+    pub(crate) async fn store_together(&self, delivered: Delivered) -> Result<Accepted, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.batches.push(Waiting { delivered, answer });
+        // In a task of its own: that the sender of one delivery hangs up must not undo the others'.
+        let database = self.clone();
+        tokio::spawn(async move { database.store_waiting().await });
+        answered.await.unwrap_or_else(|_| Err(Error::unavailable("storing a delivery")(sqlx::Error::WorkerCrashed)))
+    }
+
+    async fn store_waiting(&self) {
+        let _turn = self.batches.turn.lock().await;
+        let waiting = self.batches.take();
+        if waiting.is_empty() {
+            return;
+        }
+        let (delivered, answers): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|waiting| (waiting.delivered, waiting.answer)).unzip();
+        match self.store_all(&delivered).await {
+            Ok(accepted) => {
+                for (answer, accepted) in answers.into_iter().zip(accepted) {
+                    let _ = answer.send(Ok(accepted));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for answer in answers {
+                    let _ = answer.send(Err(Error::Together(error.clone())));
+                }
+            }
+        }
+    }
+
+    async fn store_all(&self, delivered: &[Delivered]) -> Result<Vec<Accepted>, Error> {
+        let mut transaction = self.begin_accepting().await?;
+        let mut accepted = Vec::with_capacity(delivered.len());
+        for one in delivered {
+            accepted.push(self.store_one(&mut transaction, one).await?);
+        }
+        transaction.commit("storing a delivery").await?;
+        Ok(accepted)
+    }
+}
+
+impl Batches {
+    fn push(&self, waiting: Waiting) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = waiting.len().min(MOST);
+        waiting.drain(..rest).collect()
+    }
+}

@@ -1,0 +1,227 @@
+//! What is likely to happen to the queue: the rules of claiming, played forward. Pure.
+
+use crate::BuildId;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+
+/// Builds that are named as being ahead of another.
+const NAMED: usize = 10;
+/// Durations of a rule's builds that its median is taken from.
+const SAMPLES: usize = 20;
+
+/// Where a queued build is in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuePlace {
+    /// 1 for the next.
+    pub position: i64,
+    /// The first of those that are claimed before it.
+    pub ahead: Vec<BuildId>,
+    /// What it waits for.
+    pub waiting_for: WaitingFor,
+    /// When it is likely to begin, in milliseconds from now; `None` before any build has succeeded.
+    pub starts_in_ms: Option<i64>,
+    /// When it is likely to have ended, in milliseconds from now.
+    pub eta_ms: Option<i64>,
+}
+
+/// What a queued build waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitingFor {
+    /// A free worker.
+    Slot,
+    /// The end of an earlier build of the same rule, whose builds run one at a time.
+    SerialGroup,
+    /// Some time to pass since its last attempt failed.
+    Backoff,
+    /// Somebody to resume the queue.
+    Resume,
+}
+
+/// A queued build and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedBuild {
+    /// Its id.
+    pub id: BuildId,
+    /// Its repository.
+    pub repository: String,
+    /// Its rule.
+    pub rule: String,
+    /// Its ref.
+    pub git_ref: String,
+    /// Its priority.
+    pub priority: i64,
+    /// When it was accepted, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// Its place.
+    pub place: QueuePlace,
+}
+
+/// A queued build, as far as it decides on the order.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub id: BuildId,
+    pub repository: String,
+    pub rule: String,
+    pub lane: String,
+    pub is_serial: bool,
+    pub priority: i64,
+    pub not_before_ms: i64,
+    pub git_ref: String,
+    pub created_ms: i64,
+}
+
+/// A running build.
+#[derive(Debug, Clone)]
+pub struct Running {
+    pub repository: String,
+    pub rule: String,
+    pub lane: String,
+    pub started_ms: i64,
+}
+
+/// All that the future of the queue follows from.
+#[derive(Debug, Default)]
+pub struct Forecast {
+    pub now_ms: i64,
+    pub is_paused: bool,
+    pub slots: i64,
+    pub waiting: Vec<Waiting>,
+    pub running: Vec<Running>,
+    pub served: HashMap<String, i64>,
+    /// How long builds of repository and rule took, the latest first.
+    pub durations: Vec<((String, String), i64)>,
+}
+
+/// What decides between the first builds of two lanes: the least is next.
+type Key = (Reverse<i64>, i64, i64, BuildId);
+
+impl Forecast {
+    /// Returns the first `limit` builds with their places.
+    pub fn queue(self, limit: usize) -> Vec<QueuedBuild> {
+        let order = self.order(limit);
+        let mut times = Times::new(&self);
+        let mut queued = Vec::with_capacity(order.len());
+        let mut passed_lanes: HashMap<&str, ()> = self.running.iter().map(|build| (build.lane.as_str(), ())).collect();
+        for (index, &number) in order.iter().enumerate() {
+            let build = &self.waiting[number];
+            let is_behind = passed_lanes.insert(build.lane.as_str(), ()).is_some();
+            let waiting_for = match build {
+                _ if self.is_paused => WaitingFor::Resume,
+                build if build.not_before_ms > self.now_ms => WaitingFor::Backoff,
+                build if build.is_serial && is_behind => WaitingFor::SerialGroup,
+                _ => WaitingFor::Slot,
+            };
+            let span = times.take(build);
+            queued.push(QueuedBuild {
+                id: build.id.clone(),
+                repository: build.repository.clone(),
+                rule: build.rule.clone(),
+                git_ref: build.git_ref.clone(),
+                priority: build.priority,
+                created_ms: build.created_ms,
+                place: QueuePlace {
+                    position: index as i64 + 1,
+                    ahead: order[..index.min(NAMED)].iter().map(|ahead| self.waiting[*ahead].id.clone()).collect(),
+                    waiting_for,
+                    starts_in_ms: span.map(|span| span.0),
+                    eta_ms: span.map(|span| span.1),
+                },
+            });
+        }
+        queued
+    }
+
+    /// Returns the first `limit` queued builds in the order in which they are claimed if nothing else happens.
+    fn order(&self, limit: usize) -> Vec<usize> {
+        let mut lanes: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
+        for (number, build) in self.waiting.iter().enumerate() {
+            lanes.entry(&build.lane).or_default().push_back(number);
+        }
+        let mut running: HashMap<&str, i64> = HashMap::new();
+        for build in &self.running {
+            *running.entry(&build.repository).or_default() += 1;
+        }
+        let mut served: HashMap<&str, i64> = self.served.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+        let key = |number: usize, running: &HashMap<&str, i64>, served: &HashMap<&str, i64>| -> Key {
+            let build = &self.waiting[number];
+            let (count, turn) = (running.get(build.repository.as_str()), served.get(build.repository.as_str()));
+            (Reverse(build.priority), count.copied().unwrap_or(0), turn.copied().unwrap_or(0), build.id.clone())
+        };
+        let mut heads = BinaryHeap::new();
+        for builds in lanes.values_mut() {
+            builds.make_contiguous().sort_by_key(|number| (Reverse(self.waiting[*number].priority), *number));
+            heads.extend(builds.front().map(|first| Reverse((key(*first, &running, &served), *first))));
+        }
+        let mut order = Vec::new();
+        while order.len() < limit
+            && let Some(Reverse((known, number))) = heads.pop()
+        {
+            // Another lane of the same repository may have had a turn since.
+            let present = key(number, &running, &served);
+            if present != known {
+                heads.push(Reverse((present, number)));
+                continue;
+            }
+            let build = &self.waiting[number];
+            *running.entry(&build.repository).or_default() += 1;
+            served.insert(&build.repository, self.now_ms + order.len() as i64);
+            order.push(number);
+            let lane = lanes.entry(&build.lane).or_default();
+            lane.pop_front();
+            heads.extend(lane.front().map(|next| Reverse((key(*next, &running, &served), *next))));
+        }
+        order
+    }
+}
+
+/// When slots and serial lanes are free.
+struct Times {
+    durations: HashMap<(String, String), i64>,
+    usual: Option<i64>,
+    slots: BinaryHeap<Reverse<i64>>,
+    lanes: HashMap<String, i64>,
+}
+
+impl Times {
+    fn new(forecast: &Forecast) -> Self {
+        let mut samples: HashMap<(String, String), Vec<i64>> = HashMap::new();
+        for (rule, duration) in &forecast.durations {
+            let known = samples.entry(rule.clone()).or_default();
+            if known.len() < SAMPLES {
+                known.push(*duration);
+            }
+        }
+        let usual = median(forecast.durations.iter().map(|(_, duration)| *duration).collect());
+        let durations = samples.into_iter().filter_map(|(rule, known)| Some((rule, median(known)?))).collect();
+        let mut times = Times { durations, usual, slots: BinaryHeap::new(), lanes: HashMap::new() };
+        for build in &forecast.running {
+            let takes = times.duration(&build.repository, &build.rule).unwrap_or(0);
+            let left = (takes - (forecast.now_ms - build.started_ms)).max(0);
+            times.slots.push(Reverse(left));
+            times.lanes.insert(build.lane.clone(), left);
+        }
+        let idle = forecast.slots.max(1) - forecast.running.len() as i64;
+        times.slots.extend((0..idle).map(|_| Reverse(0)));
+        times
+    }
+
+    fn duration(&self, repository: &str, rule: &str) -> Option<i64> {
+        self.durations.get(&(repository.to_owned(), rule.to_owned())).copied().or(self.usual)
+    }
+
+    /// Gives the next free slot to a build; returns when it begins and ends there.
+    fn take(&mut self, build: &Waiting) -> Option<(i64, i64)> {
+        let takes = self.duration(&build.repository, &build.rule)?;
+        let Reverse(free) = self.slots.pop()?;
+        let lane = if build.is_serial { self.lanes.get(&build.lane).copied().unwrap_or(0) } else { 0 };
+        let (begin, end) = (free.max(lane), free.max(lane) + takes);
+        self.slots.push(Reverse(end));
+        self.lanes.insert(build.lane.clone(), end);
+        Some((begin, end))
+    }
+}
+
+fn median(mut values: Vec<i64>) -> Option<i64> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}

@@ -1,0 +1,110 @@
+//! Connections: one writer and some readers for SQLite, a pool for PostgreSQL.
+
+use super::transaction::Kind;
+use super::{On, PATIENCE, Transaction, sql};
+use crate::Error;
+use crate::clock::Clock;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use std::str::FromStr;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Connections that a process has to PostgreSQL at most.
+const CONNECTIONS: u32 = 10;
+
+/// The connections to a database.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// A file. One connection writes: SQLite has one writer anyway, and a queue in the process is fairer than its retries.
+    Sqlite {
+        /// Reads beside the writer.
+        reader: SqlitePool,
+        /// The one that writes.
+        writer: SqlitePool,
+    },
+    /// A server.
+    Postgres(PgPool),
+}
+
+impl Store {
+    /// Connects to the database that `url` names.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        match url.split_once(':').map_or(url, |(kind, _)| kind) {
+            "sqlite" => Store::sqlite(url).await,
+            "postgres" | "postgresql" => Store::postgres(url).await,
+            kind => Err(Error::UnknownKind(kind.to_owned())),
+        }
+    }
+
+    async fn sqlite(url: &str) -> Result<Self, Error> {
+        let doing = "opening the database";
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(Error::unavailable(doing))?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE);
+        let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(Error::unavailable(doing))?;
+        let reader = pool(4).connect_with(options).await.map_err(Error::unavailable(doing))?;
+        Ok(Store::Sqlite { reader, writer })
+    }
+
+    async fn postgres(url: &str) -> Result<Self, Error> {
+        let doing = "connecting to the database";
+        let milliseconds = |factor| (PATIENCE * factor).as_millis().to_string();
+        let options =
+            PgConnectOptions::from_str(url).map_err(Error::unavailable(doing))?.application_name("slipway").options([
+                ("synchronous_commit", "on".to_owned()),
+                ("lock_timeout", milliseconds(1)),
+                ("statement_timeout", milliseconds(2)),
+                // A process that hangs, or is cut off, in the middle of a transaction does not hold its locks for long.
+                ("idle_in_transaction_session_timeout", milliseconds(2)),
+            ]);
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        Ok(Store::Postgres(pool.connect_with(options).await.map_err(Error::unavailable(doing))?))
+    }
+
+    /// Returns what statements that only read are executed on.
+    pub fn read(&self) -> On<'_> {
+        match self {
+            Store::Sqlite { reader, .. } => On::SqlitePool(reader),
+            Store::Postgres(pool) => On::PostgresPool(pool),
+        }
+    }
+
+    /// Returns what single statements that write are executed on.
+    pub fn write(&self) -> On<'_> {
+        match self {
+            Store::Sqlite { writer, .. } => On::SqlitePool(writer),
+            Store::Postgres(pool) => On::PostgresPool(pool),
+        }
+    }
+
+    /// Begins a transaction that writes. On SQLite it takes the write lock at once, so it cannot fail half-way for want of it.
+    pub async fn begin(&self, clock: &Clock, work: &Arc<Notify>) -> Result<Transaction, Error> {
+        let unavailable = Error::unavailable("beginning a transaction");
+        let kind = match self {
+            Store::Sqlite { writer, .. } => {
+                Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?)
+            }
+            Store::Postgres(pool) => Kind::Postgres(pool.begin().await.map_err(unavailable)?),
+        };
+        let mut transaction = Transaction::new(kind, 0, work.clone());
+        transaction.now_ms = self.now_ms(clock, transaction.on()).await?;
+        Ok(transaction)
+    }
+
+    /// Returns the time of the machine that the database is on: this one's for a file.
+    pub async fn now_ms(&self, clock: &Clock, on: On<'_>) -> Result<i64, Error> {
+        match self {
+            Store::Sqlite { .. } => Ok(clock.here_ms()),
+            Store::Postgres(_) => {
+                let time = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+                Ok(sql("reading the database's clock", time).one(on).await?.get::<i64>(0)? + clock.ahead_ms())
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A statement with its values, and the rows that it returns, on either database.
+
+use super::PATIENCE;
+use crate::Error;
+use sqlx::postgres::{PgConnection, PgPool, PgRow};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Decode, Postgres, Row as _, Sqlite, Type};
+use std::borrow::Cow;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long one statement may take, waiting for a connection included.
+const LIMIT: Duration = PATIENCE.saturating_mul(2);
+
+/// A statement and the values for its places.
+pub struct Statement {
+    doing: &'static str,
+    text: Cow<'static, str>,
+    values: Vec<Value>,
+}
+
+/// A value for a place in a statement; a missing one still has its type, which PostgreSQL asks for.
+pub enum Value {
+    Integer(Option<i64>),
+    Text(Option<String>),
+    Bytes(Vec<u8>),
+    Truth(bool),
+}
+
+/// What a statement is executed on.
+pub enum On<'a> {
+    SqlitePool(&'a SqlitePool),
+    Sqlite(&'a mut SqliteConnection),
+    PostgresPool(&'a PgPool),
+    Postgres(&'a mut PgConnection),
+}
+
+/// A row of an answer.
+pub struct Row {
+    doing: &'static str,
+    columns: Columns,
+}
+
+enum Columns {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// Returns a statement; `doing` says in errors what it is for. Its text never holds a user's words: those are bound.
+pub fn sql(doing: &'static str, text: impl Into<Cow<'static, str>>) -> Statement {
+    Statement { doing, text: text.into(), values: Vec::new() }
+}
+
+/// Makes the query that `$statement` is for a kind of database.
+macro_rules! query {
+    ($statement:expr, $kind:ty, $text:expr) => {
+        $statement.values.into_iter().fold(sqlx::query::<$kind>(AssertSqlSafe($text)), |query, value| match value {
+            Value::Integer(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+            Value::Truth(value) => query.bind(value),
+        })
+    };
+}
+
+impl Statement {
+    /// Adds the value for the next place.
+    pub fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// Executes the statement; returns how many rows it changed.
+    pub async fn run(self, on: On<'_>) -> Result<u64, Error> {
+        let doing = self.doing;
+        let text = self.text_for(&on);
+        let changed = async {
+            Ok(match on {
+                On::SqlitePool(pool) => query!(self, Sqlite, text).execute(pool).await?.rows_affected(),
+                On::Sqlite(connection) => query!(self, Sqlite, text).execute(connection).await?.rows_affected(),
+                On::PostgresPool(pool) => query!(self, Postgres, text).execute(pool).await?.rows_affected(),
+                On::Postgres(connection) => query!(self, Postgres, text).execute(connection).await?.rows_affected(),
+            })
+        };
+        limited(doing, changed).await
+    }
+
+    /// Executes the statement; returns its rows.
+    pub async fn all(self, on: On<'_>) -> Result<Vec<Row>, Error> {
+        let doing = self.doing;
+        let text = self.text_for(&on);
+        let sqlite = |row| Row { doing, columns: Columns::Sqlite(row) };
+        let postgres = |row| Row { doing, columns: Columns::Postgres(row) };
+        let rows = async {
+            Ok(match on {
+                On::SqlitePool(pool) => {
+                    query!(self, Sqlite, text).fetch_all(pool).await?.into_iter().map(sqlite).collect()
+                }
+                On::Sqlite(connection) => {
+                    query!(self, Sqlite, text).fetch_all(connection).await?.into_iter().map(sqlite).collect()
+                }
+                On::PostgresPool(pool) => {
+                    query!(self, Postgres, text).fetch_all(pool).await?.into_iter().map(postgres).collect()
+                }
+                On::Postgres(connection) => {
+                    query!(self, Postgres, text).fetch_all(connection).await?.into_iter().map(postgres).collect()
+                }
+            })
+        };
+        limited(doing, rows).await
+    }
+
+    /// Executes the statement; returns its first row, if there is one.
+    pub async fn optional(self, on: On<'_>) -> Result<Option<Row>, Error> {
+        Ok(self.all(on).await?.into_iter().next())
+    }
+
+    /// Executes the statement; returns its first row.
+    pub async fn one(self, on: On<'_>) -> Result<Row, Error> {
+        let doing = self.doing;
+        self.optional(on).await?.ok_or_else(|| Error::unavailable(doing)(sqlx::Error::RowNotFound))
+    }
+
+    fn text_for(&self, on: &On<'_>) -> String {
+        match on {
+            On::SqlitePool(_) | On::Sqlite(_) => self.text.to_string(),
+            On::PostgresPool(_) | On::Postgres(_) => self.text.replace("/*+", "").replace("*/", ""),
+        }
+    }
+}
+
+async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    let done = timeout(LIMIT, work).await.map_err(|_| sqlx::Error::PoolTimedOut);
+    done.flatten().map_err(Error::unavailable(doing))
+}
+
+impl Row {
+    /// Returns the value of a column.
+    pub fn get<T>(&self, column: usize) -> Result<T, Error>
+    where
+        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+    {
+        let value = match &self.columns {
+            Columns::Sqlite(row) => row.try_get(column),
+            Columns::Postgres(row) => row.try_get(column),
+        };
+        value.map_err(Error::unavailable(self.doing))
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Value::Integer(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Self {
+        Value::Integer(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Value::Truth(value)
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Value::from(Some(value))
+    }
+}
+
+impl From<&String> for Value {
+    fn from(value: &String) -> Self {
+        Value::from(value.clone())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Value::from(value.to_owned())
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(value: Option<String>) -> Self {
+        // PostgreSQL stores every character but this one.
+        Value::Text(value.map(|text| if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }))
+    }
+}
+
+impl From<&Option<String>> for Value {
+    fn from(value: &Option<String>) -> Self {
+        Value::from(value.clone())
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Value::Bytes(value)
+    }
+}

@@ -1,0 +1,118 @@
+//! Deliveries and triggers: once, in their order, with their builds.
+
+use super::*;
+
+both! {
+    // WH-13, WH-14, RL11
+    async fn a_redelivery_finds_the_same_builds_however_many_come_at_once(world) {
+        let mut answers = Vec::new();
+        let other = world.other().await;
+        for number in 0..50 {
+            let database = if number % 3 == 0 { other.clone() } else { world.database.clone() };
+            let id = if number % 2 == 0 { "same".to_owned() } else { format!("new-{number}") };
+            answers.push(tokio::spawn(async move {
+                database.accept(&delivery(&id, "body"), &[request("acme/app", "c1")], None).await.unwrap()
+            }));
+        }
+        let (mut new, mut ids) = (0, Vec::new());
+        for answer in answers {
+            let builds = match answer.await.unwrap() {
+                Accepted::New(builds) => {
+                    new += 1;
+                    builds
+                }
+                Accepted::Duplicate(builds) => builds,
+                Accepted::KeyReused => unreachable!(),
+            };
+            ids.push(builds);
+        }
+        ids.dedup();
+        assert_eq!((new, ids.len()), (1, 1));
+        assert_eq!(ids[0].len(), 1);
+    }
+}
+
+both! {
+    async fn a_replay_builds_again_what_a_redelivery_does_not(world) {
+        let database = &world.database;
+        let first = new_builds(database.accept(&delivery("one", "body"), &[request("acme/app", "c1")], None).await.unwrap());
+        let replay = NewDelivery { is_replay: true, ..delivery("one-again", "body") };
+        let again = new_builds(database.accept(&replay, &[request("acme/app", "c1")], None).await.unwrap());
+        assert_ne!(first, again);
+        let known = database.accept(&replay, &[request("acme/app", "c1")], None).await.unwrap();
+        assert_eq!(known, Accepted::Duplicate(again));
+    }
+}
+
+both! {
+    async fn a_key_makes_a_trigger_repeatable_and_refuses_another_body(world) {
+        let database = &world.database;
+        let key = |body: &str| IdempotencyKey { repository: "acme/app".into(), key: "k".into(), body: body.into() };
+        let requests = [request("acme/app", "c1")];
+        let first = new_builds(database.trigger(Some(&key("a")), &requests).await.unwrap());
+        assert_eq!(database.trigger(Some(&key("a")), &requests).await.unwrap(), Accepted::Duplicate(first));
+        assert_eq!(database.trigger(Some(&key("b")), &requests).await.unwrap(), Accepted::KeyReused);
+        world.pass(25 * 3600);
+        assert!(matches!(database.trigger(Some(&key("b")), &requests).await.unwrap(), Accepted::New(_)));
+    }
+}
+
+both! {
+    async fn words_of_every_kind_are_kept(world) {
+        let mut asked = request("acme/app", "c1");
+        asked.commit_message = "nul \0, quote ' \" and $1 /*+ 雪 */".into();
+        asked.spec.build_args.insert("K".into(), "a\0b".into());
+        let id = world.trigger(std::slice::from_ref(&asked)).await.remove(0);
+        let kept = world.build(&id).await.request;
+        assert_eq!(kept.commit_message, "nul \u{fffd}, quote ' \" and $1 /*+ 雪 */");
+        assert_eq!(kept.spec, asked.spec);
+    }
+}
+
+both! {
+    async fn rows_of_before_an_option_was_known_still_read(world) {
+        let id = world.trigger(&[request("acme/app", "c1")]).await.remove(0);
+        let old = r#"{"clone_url":"u","git_ref":"r","commit":null,"dockerfile":"D","context":"","target":null,
+                      "build_args":{},"tags":[],"use_cache":true,"push":true,"an_option_of_tomorrow":1}"#;
+        sql::sql("test", "UPDATE builds SET spec_json = $1").bind(old).run(world.database.write()).await.unwrap();
+        assert_eq!(world.build(&id).await.request.spec.options, BuildOptions::default());
+    }
+}
+
+both! {
+    async fn numbers_count_the_builds_of_a_repository(world) {
+        world.trigger(&[request("acme/app", "c1"), request("acme/other", "c1"), request("acme/app", "c2")]).await;
+        let third = world.trigger(&[request("acme/app", "c3")]).await.remove(0);
+        assert_eq!(world.build(&third).await.number, 3);
+        assert_eq!(world.database.build_number("acme/app", 3).await.unwrap().unwrap().id, third);
+        assert!(world.database.build_number("acme/other", 2).await.unwrap().is_none());
+    }
+}
+
+both! {
+    async fn a_list_is_filtered_and_goes_on_where_it_ended(world) {
+        let mut tagged = request("acme/app", "c1");
+        tagged.spec.git_ref = "refs/tags/v1".into();
+        tagged.trigger = Trigger::Manual { by: "me".into() };
+        let ids = world.trigger(&[request("acme/app", "c1"), tagged, request("acme/other", "c2")]).await;
+        let list = |filter: BuildFilter| {
+            let database = world.database.clone();
+            async move {
+                let builds = database.builds(&BuildFilter { limit: 10, ..filter }).await.unwrap();
+                builds.into_iter().map(|build| build.id).collect::<Vec<_>>()
+            }
+        };
+        let all = || BuildFilter::default();
+        assert_eq!(list(all()).await, [ids[2].clone(), ids[1].clone(), ids[0].clone()]);
+        assert_eq!(list(BuildFilter { before: Some(ids[1].clone()), ..all() }).await, [ids[0].clone()]);
+        assert_eq!(list(BuildFilter { repository: Some("acme/other".into()), ..all() }).await, [ids[2].clone()]);
+        assert_eq!(list(BuildFilter { git_ref: Some("refs/tags/v1".into()), ..all() }).await, [ids[1].clone()]);
+        assert_eq!(list(BuildFilter { trigger: Some("manual".into()), ..all() }).await, [ids[1].clone()]);
+        assert_eq!(list(BuildFilter { commit: Some("c1".into()), ..all() }).await, [ids[1].clone(), ids[0].clone()]);
+        assert_eq!(list(BuildFilter { state: Some(BuildState::Succeeded), ..all() }).await, []);
+        let created = world.build(&ids[0]).await.created_ms;
+        assert_eq!(list(BuildFilter { since_ms: Some(created), ..all() }).await.len(), 3);
+        assert_eq!(list(BuildFilter { since_ms: Some(created + 1000), ..all() }).await, []);
+        assert_eq!(list(BuildFilter { rule: Some("none".into()), ..all() }).await, []);
+    }
+}

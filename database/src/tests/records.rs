@@ -1,0 +1,215 @@
+//! Repositories, tokens, secrets, schedules, lookups, deliveries.
+
+use super::*;
+
+both! {
+    async fn a_document_is_replaced_only_by_who_has_seen_it(world) {
+        let database = &world.database;
+        let Put::Stored(first) = database.put_repository("acme/app", "{}", Some(0)).await.unwrap() else { panic!() };
+        let conflict = Put::Conflict { present: Some(first) };
+        assert_eq!(database.put_repository("acme/app", "{1}", Some(0)).await.unwrap(), conflict);
+        let Put::Stored(second) = database.put_repository("acme/app", "{2}", Some(first)).await.unwrap() else { panic!() };
+        assert!(second > first);
+        assert!(matches!(database.put_repository("acme/app", "{3}", Some(first)).await.unwrap(), Put::Conflict { .. }));
+        assert_eq!(database.put_repository("acme/no", "{}", Some(7)).await.unwrap(), Put::Conflict { present: None });
+        let stored = database.repository("acme/app").await.unwrap().unwrap();
+        assert_eq!((stored.document.as_str(), stored.version), ("{2}", second));
+        assert!(matches!(database.put_repository("acme/b", "{}", None).await.unwrap(), Put::Stored(_)));
+        let names: Vec<_> = database.repositories().await.unwrap().into_iter().map(|record| record.name).collect();
+        assert_eq!(names, ["acme/app", "acme/b"]);
+        assert!(database.delete_repository("acme/app").await.unwrap());
+        let Put::Stored(third) = database.put_repository("acme/app", "{}", Some(0)).await.unwrap() else { panic!() };
+        assert!(third > second, "a version never comes again");
+    }
+}
+
+both! {
+    async fn of_two_changes_at_once_one_is_told_of_the_other(world) {
+        let Put::Stored(seen) = world.database.put_repository("acme/app", "{}", None).await.unwrap() else { panic!() };
+        let mut changes = Vec::new();
+        for number in 0..8 {
+            let database = world.other().await;
+            changes.push(tokio::spawn(async move {
+                database.put_repository("acme/app", &format!("{{{number}}}"), Some(seen)).await.unwrap()
+            }));
+        }
+        let mut stored = 0;
+        for change in changes {
+            stored += usize::from(matches!(change.await.unwrap(), Put::Stored(_)));
+        }
+        assert_eq!(stored, 1);
+    }
+}
+
+both! {
+    async fn a_removed_repository_builds_no_more(world) {
+        let database = world.database.clone().with_key(SecretKey::generate().unwrap());
+        database.put_repository("acme/app", "{}", None).await.unwrap();
+        database.put_secret("acme/app", "npm", b"s").await.unwrap();
+        let ids = world.trigger(&[request("acme/app", "1"), request("acme/app", "2"), request("acme/b", "3")]).await;
+        world.claim("one").await;
+        assert!(database.delete_repository("acme/app").await.unwrap());
+        assert!(!database.delete_repository("acme/app").await.unwrap());
+        assert!(world.build(&ids[0]).await.cancel_requested);
+        assert_eq!(world.build(&ids[1]).await.state, BuildState::Cancelled);
+        assert_eq!(world.build(&ids[2]).await.state, BuildState::Queued);
+        assert!(database.secret_names("acme/app").await.unwrap().is_empty());
+    }
+}
+
+both! {
+    async fn a_token_is_good_until_it_expires_or_is_revoked(world) {
+        let database = &world.database;
+        let now = database.now_ms().await.unwrap();
+        let token = |name: &str, first: u8, expires_ms| NewToken {
+            name: name.into(), hash: [first; 32], scopes: vec!["trigger".into()], repositories: vec!["acme/app".into()], expires_ms,
+        };
+        assert!(database.create_token(&token("ci", 1, None)).await.unwrap());
+        assert!(!database.create_token(&token("ci", 2, None)).await.unwrap(), "the name is taken");
+        assert!(database.create_token(&token("short", 3, Some(now + 60_000))).await.unwrap());
+        assert!(database.token_by_hash(&[2; 32]).await.unwrap().is_none());
+        let found = database.token_by_hash(&[1; 32]).await.unwrap().unwrap();
+        assert_eq!((found.name.as_str(), found.repositories), ("ci", vec!["acme/app".to_owned()]));
+        let used = |tokens: Vec<TokenRecord>| tokens.into_iter().find(|token| token.name == "ci").unwrap().last_used_ms;
+        let first_use = used(database.tokens().await.unwrap()).unwrap();
+        world.pass(30);
+        database.token_by_hash(&[1; 32]).await.unwrap().unwrap();
+        assert_eq!(used(database.tokens().await.unwrap()), Some(first_use), "not every use writes");
+        assert!(database.token_by_hash(&[3; 32]).await.unwrap().is_some());
+        world.pass(60);
+        assert!(database.token_by_hash(&[3; 32]).await.unwrap().is_none());
+        database.token_by_hash(&[1; 32]).await.unwrap().unwrap();
+        assert!(used(database.tokens().await.unwrap()).unwrap() > first_use);
+        assert!(database.revoke_token("ci").await.unwrap() && !database.revoke_token("ci").await.unwrap());
+        assert!(database.token_by_hash(&[1; 32]).await.unwrap().is_none());
+        assert!(database.tokens().await.unwrap()[0].revoked_ms.is_some());
+    }
+}
+
+both! {
+    async fn secrets_are_sealed_and_open_only_with_their_key_in_their_place(world) {
+        let value = b"a very secret value".as_slice();
+        assert!(matches!(world.database.put_secret("acme/app", "npm", value).await, Err(Error::NoKey)));
+        let key = SecretKey::generate().unwrap();
+        assert_eq!(format!("{key:?}"), "SecretKey");
+        let database = world.database.clone().with_key(SecretKey::new(*key.as_bytes()));
+        database.put_secret("acme/app", "npm", value).await.unwrap();
+        database.put_secret("acme/app", "other", b"").await.unwrap();
+        let wanted = ["npm".to_owned(), "missing".to_owned(), "other".to_owned()];
+        let opened = database.secrets("acme/app", &wanted).await.unwrap();
+        assert_eq!(opened, [("npm".to_owned(), value.to_vec()), ("other".to_owned(), Vec::new())]);
+        assert_eq!(database.secret_names("acme/app").await.unwrap(), ["npm", "other"]);
+        assert!(database.secrets("acme/b", &wanted).await.unwrap().is_empty());
+
+        let read = || async { sql::sql("test", "SELECT sealed FROM secrets WHERE name = 'npm'").one(database.read()).await.unwrap() };
+        let sealed: Vec<u8> = read().await.get(0).unwrap();
+        assert!(!sealed.windows(6).any(|part| part == &value[..6]), "stored in the open");
+        database.put_secret("acme/app", "npm", value).await.unwrap();
+        assert_ne!(read().await.get::<Vec<u8>>(0).unwrap(), sealed, "the same value twice looks different");
+
+        let other_key = world.database.clone().with_key(SecretKey::generate().unwrap());
+        assert!(matches!(other_key.secrets("acme/app", &wanted[..1]).await, Err(Error::WrongKey(name)) if name == "npm"));
+        sql::sql("test", "UPDATE secrets SET name = 'moved' WHERE name = 'npm'").run(database.write()).await.unwrap();
+        assert!(matches!(database.secrets("acme/app", &["moved".to_owned()]).await, Err(Error::WrongKey(_))));
+        assert!(database.delete_secret("acme/app", "moved").await.unwrap());
+        assert!(!database.delete_secret("acme/app", "moved").await.unwrap());
+    }
+}
+
+both! {
+    async fn what_is_due_is_built_once_however_many_servers_look(world) {
+        let mut servers = Vec::new();
+        for _ in 0..6 {
+            let database = world.other().await;
+            servers.push(tokio::spawn(async move {
+                database.begin_schedule("acme/app", "nightly", 1_000, &[request("acme/app", "c")]).await.unwrap()
+            }));
+        }
+        let mut begun = Vec::new();
+        for server in servers {
+            begun.extend(server.await.unwrap());
+        }
+        assert_eq!(begun.len(), 1);
+        assert_eq!(world.database.queue_length().await.unwrap(), 1);
+        let again = |due| world.database.begin_schedule("acme/app", "nightly", due, &[]);
+        assert_eq!(again(1_000).await.unwrap(), None);
+        assert_eq!(again(2_000).await.unwrap(), Some(Vec::new()));
+    }
+}
+
+fn lookup() -> NewLookup {
+    NewLookup {
+        repository: "acme/app".into(),
+        clone_url: "http://127.0.0.1/app.git".into(),
+        git_ref: "refs/heads/main".into(),
+        commit: Some("b".into()),
+        commit_message: "m".into(),
+        trigger: Trigger::Push { delivery: "d".into(), by: "me".into() },
+        path: "slipway.toml".into(),
+    }
+}
+
+both! {
+    async fn rules_are_looked_up_by_a_worker_and_expanded_once_at_the_place_of_the_push(world) {
+        let database = &world.database;
+        let pushed = push(Some("a"), "b");
+        assert_eq!(new_builds(database.accept(&pushed, &[], Some(&lookup())).await.unwrap()), []);
+        let later = new_builds(database.accept(&push(Some("b"), "c"), &[request("acme/app", "c")], None).await.unwrap());
+        assert!(database.deliveries(&DeliveryFilter { limit: 10, ..DeliveryFilter::default() }).await.unwrap()[1].is_pending);
+        world.database.cancel(&later[0]).await.unwrap();
+        assert!(database.wait_for_work(Duration::ZERO).await.unwrap());
+        let claim = database.claim_lookup("one").await.unwrap().unwrap();
+        assert_eq!((&claim.lookup, claim.attempt), (&lookup(), 1));
+        assert!(database.claim_lookup("two").await.unwrap().is_none());
+        assert!(database.answered_lookups(10).await.unwrap().is_empty());
+        let id = claim.id;
+        database.finish_lookup(claim, &LookupResult::Text("[[rules]]".into())).await.unwrap();
+        let answered = database.answered_lookups(10).await.unwrap();
+        assert_eq!(answered, [AnsweredLookup { id, lookup: lookup(), result: LookupResult::Text("[[rules]]".into()) }]);
+        let builds = database.expand_lookup(id, &[request("acme/app", "b")], None, &[]).await.unwrap().unwrap();
+        assert_eq!(database.expand_lookup(id, &[request("acme/app", "b")], None, &[]).await.unwrap(), None);
+        assert!(world.build(&builds[0]).await.sequence < world.build(&later[0]).await.sequence);
+        assert_eq!(database.accept(&pushed, &[], Some(&lookup())).await.unwrap(), Accepted::Duplicate(builds));
+    }
+}
+
+both! {
+    async fn a_lookup_whose_workers_die_is_answered_with_that(world) {
+        let database = &world.database;
+        let id = database.add_lookup(&lookup()).await.unwrap();
+        let lost = database.claim_lookup("one").await.unwrap().unwrap();
+        world.pass(61);
+        database.expire_leases().await.unwrap();
+        assert!(matches!(database.finish_lookup(lost, &LookupResult::Missing).await, Err(Error::LeaseLost)));
+        for worker in ["two", "three"] {
+            database.claim_lookup(worker).await.unwrap().unwrap();
+            database.release(worker).await.unwrap();
+        }
+        let answered = database.answered_lookups(10).await.unwrap();
+        assert!(matches!(&answered[0].result, LookupResult::Failed(reason) if reason.code == "crashed_worker"));
+        let why = ["no rules".to_owned()];
+        assert_eq!(database.expand_lookup(id, &[], Some("rules_unreadable"), &why).await.unwrap(), Some(vec![]));
+    }
+}
+
+both! {
+    async fn deliveries_are_listed_with_what_became_of_them(world) {
+        let database = &world.database;
+        let builds = new_builds(database.accept(&delivery("1", "one"), &[request("acme/app", "c")], None).await.unwrap());
+        let ignored = NewDelivery { ignored: Some("no_rule_matched".into()), explain: vec!["why".into()], ..delivery("2", "two") };
+        database.accept(&ignored, &[], None).await.unwrap();
+        let list = |filter: DeliveryFilter| {
+            let database = database.clone();
+            async move { database.deliveries(&DeliveryFilter { limit: 10, ..filter }).await.unwrap() }
+        };
+        let all = list(DeliveryFilter::default()).await;
+        assert_eq!((all.len(), all[0].ignored.as_deref(), all[0].explain.as_slice()), (2, Some("no_rule_matched"), ["why".to_owned()].as_slice()));
+        assert_eq!((&all[1].builds, all[1].is_pending), (&builds, false));
+        assert_eq!(list(DeliveryFilter { ignored: Some(true), ..DeliveryFilter::default() }).await, all[..1]);
+        assert_eq!(list(DeliveryFilter { before: Some(all[0].id), ..DeliveryFilter::default() }).await, all[1..]);
+        assert!(list(DeliveryFilter { repository: Some("acme/b".into()), ..DeliveryFilter::default() }).await.is_empty());
+        assert_eq!(database.delivery(all[1].id).await.unwrap().as_ref(), Some(&all[1]));
+        assert_eq!(database.delivery_body(all[1].id).await.unwrap(), Some(b"one".to_vec()));
+        assert_eq!(database.delivery(99).await.unwrap(), None);
+    }
+}

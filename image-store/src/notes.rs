@@ -1,0 +1,42 @@
+//! Notes: small texts that are kept beside the blobs they are about; whoever wrote one can do without it.
+
+use crate::{Error, Store, read_if_there};
+use std::path::PathBuf;
+
+impl Store {
+    /// Keeps `bytes` as the note `name` of the kind `kind`; one that is there is replaced.
+    pub fn put_note(&self, kind: &str, name: &[u8], bytes: &[u8]) -> Result<(), Error> {
+        let path = self.note_path(kind, name);
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(Error::file("creating", directory))?;
+        }
+        self.write_file(&path, bytes)
+    }
+
+    /// Returns the note `name` of the kind `kind`.
+    pub fn note(&self, kind: &str, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        read_if_there(&self.note_path(kind, name))
+    }
+
+    /// Names are anything, so their hash is the file's name.
+    fn note_path(&self, kind: &str, name: &[u8]) -> PathBuf {
+        use sha2::{Digest as _, Sha256};
+        self.root().join("notes").join(kind).join(hex::encode(Sha256::digest(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_read_as_it_was_written_and_kinds_are_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        assert_eq!(store.note("downloads", b"../x").unwrap(), None);
+        store.put_note("downloads", b"../x", b"one").unwrap();
+        store.put_note("downloads", b"../x", b"two").unwrap();
+        assert_eq!(store.note("downloads", b"../x").unwrap().as_deref(), Some(&b"two"[..]));
+        assert_eq!(store.note("others", b"../x").unwrap(), None);
+    }
+}

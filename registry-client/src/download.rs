@@ -1,0 +1,304 @@
+//! Files from the web, for `ADD` and for contexts: bounded, revalidated, and only from where the caller may reach.
+
+use crate::{Client, Error};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
+use reqwest::{Response, StatusCode};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use url::{Host, Url};
+
+/// Redirects that are followed.
+const MAX_REDIRECTS: usize = 10;
+/// How often a request is tried before a passing fault is an error.
+const TRIES: u32 = 3;
+
+/// Which addresses a download may connect to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// All: whoever asks could connect to them anyway.
+    Anywhere,
+    /// Only those of the public internet: loopback, link-local and private ones are the operator's, not the user's.
+    #[default]
+    PublicOnly,
+}
+
+/// A file to be downloaded.
+#[derive(Debug, Clone)]
+pub struct Download {
+    /// Its address, http or https.
+    pub url: String,
+    /// What may be connected to.
+    pub reach: Reach,
+    /// The entity tag of the copy that is here already.
+    pub known: Option<String>,
+    /// The value of the `Authorization` header, sent to the URL's own host only.
+    pub authorization: Option<String>,
+    /// Bytes that it may have.
+    pub limit: u64,
+}
+
+/// What a server said of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Downloaded {
+    /// The copy that is here is the current one.
+    Unchanged,
+    /// The file is in the sink.
+    File {
+        /// Its entity tag, if it has a strong or weak one.
+        etag: Option<String>,
+        /// The text of its `Last-Modified` header.
+        last_modified: Option<String>,
+    },
+}
+
+impl Client {
+    /// Downloads a file into `sink`, which gets nothing if the known copy is current.
+    pub async fn download(
+        &self,
+        download: &Download,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+    ) -> Result<Downloaded, Error> {
+        let url = Url::parse(&download.url).map_err(|_| refused(&download.url, "is no URL"))?;
+        let mut response = self.get(download, &url).await?;
+        let header = |name: HeaderName| text(response.headers(), &name);
+        let (etag, last_modified) = (header(ETAG), header(LAST_MODIFIED));
+        match response.status() {
+            StatusCode::NOT_MODIFIED if download.known.is_some() => return Ok(Downloaded::Unchanged),
+            StatusCode::OK => {}
+            status => {
+                let (registry, status) = (download.url.clone(), status.as_u16());
+                return Err(Error::Status { registry, status, message: String::new() });
+            }
+        }
+        let too_large = || refused(&download.url, &format!("is larger than {} bytes", download.limit));
+        let announced = text(response.headers(), &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > download.limit) {
+            return Err(too_large());
+        }
+        let mut done = 0;
+        let broken = |cause| Error::Transport { registry: download.url.clone(), cause };
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            done += chunk.len() as u64;
+            if done > download.limit {
+                return Err(too_large());
+            }
+            sink.write_all(&chunk).await?;
+        }
+        sink.flush().await?;
+        Ok(Downloaded::File { etag, last_modified })
+    }
+
+    /// Asks for the file; passing faults are tried again.
+    async fn get(&self, download: &Download, url: &Url) -> Result<Response, Error> {
+        let mut wait = Duration::from_millis(300);
+        for _ in 1..TRIES {
+            match self.get_following(download, url.clone()).await {
+                Ok(response) if !(response.status().is_server_error() || response.status().as_u16() == 429) => {
+                    return Ok(response);
+                }
+                Err(error) if !error.is_transient() => return Err(error),
+                _ => tokio::time::sleep(wait).await,
+            }
+            wait *= 3;
+        }
+        self.get_following(download, url.clone()).await
+    }
+
+    async fn get_following(&self, download: &Download, origin: Url) -> Result<Response, Error> {
+        let mut url = origin.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            check(&url, download.reach)?;
+            let http = match download.reach {
+                Reach::Anywhere => self.transport.http(url.scheme())?,
+                Reach::PublicOnly => public_only(self.transport.user_agent())?,
+            };
+            let mut request = http.get(url.clone());
+            if let Some(known) = &download.known {
+                request = request.header(IF_NONE_MATCH, known);
+            }
+            if let Some(authorization) = download.authorization.as_ref().filter(|_| url.origin() == origin.origin()) {
+                request = request.header(reqwest::header::AUTHORIZATION, authorization);
+            }
+            let response = request.send().await.map_err(|cause| failed(&download.url, cause))?;
+            let redirected = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+            match text(response.headers(), &LOCATION).filter(|_| redirected) {
+                None => return Ok(response),
+                Some(target) => {
+                    url = url.join(&target).map_err(|_| refused(&download.url, "redirects to a malformed address"))?;
+                }
+            }
+        }
+        Err(refused(&download.url, "redirects too often"))
+    }
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+fn refused(url: &str, problem: &str) -> Error {
+    Error::NotAllowed(format!("`{url}` {problem}"))
+}
+
+/// Tells apart an address that is not connected to from one that does not answer.
+fn failed(url: &str, cause: reqwest::Error) -> Error {
+    let mut source = std::error::Error::source(&cause);
+    while let Some(inner) = source {
+        if inner.to_string().contains(NOT_PUBLIC) {
+            return refused(url, NOT_PUBLIC);
+        }
+        source = inner.source();
+    }
+    Error::Transport { registry: url.to_owned(), cause }
+}
+
+/// What is said of an address that is not public.
+const NOT_PUBLIC: &str = "leads to an address that is not public: only `slipway build` by hand downloads from those";
+
+/// Checks a URL before anything is connected to.
+fn check(url: &Url, reach: Reach) -> Result<(), Error> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(refused(url.as_str(), "is neither http nor https"));
+    }
+    let public = match url.host() {
+        Some(Host::Ipv4(address)) => is_public(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => is_public(IpAddr::V6(address)),
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name != "localhost" && !name.ends_with(".localhost")
+        }
+        None => return Err(refused(url.as_str(), "has no host")),
+    };
+    if public || reach == Reach::Anywhere { Ok(()) } else { Err(refused(url.as_str(), NOT_PUBLIC)) }
+}
+
+/// Tells whether an address belongs to the public internet.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => {
+            if let Some(inner) = address.to_ipv4_mapped().or_else(|| embedded(address.segments())) {
+                return is_public_v4(inner);
+            }
+            let first = address.segments()[0];
+            // Only 2000::/3 is given out; documentation and benchmarking lie in it.
+            first & 0xe000 == 0x2000 && !(first == 0x2001 && matches!(address.segments()[1], 0x0db8 | 0x0002))
+        }
+    }
+}
+
+/// Returns the IPv4 address that 6to4 and NAT64 addresses carry.
+fn embedded(segments: [u16; 8]) -> Option<Ipv4Addr> {
+    let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match segments {
+        [0x2002, high, low, ..] => Some(of(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(of(high, low)),
+        _ => None,
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let shared = a == 100 && (64..128).contains(&b);
+    let benchmarking = a == 198 && (18..20).contains(&b);
+    let reserved = a == 0 || a >= 224 || (a, b, c) == (192, 0, 0);
+    !(address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_documentation()
+        || shared
+        || benchmarking
+        || reserved)
+}
+
+/// Looks names up and drops what is not public, so that no name leads inside, whatever it resolves to next time.
+struct PublicNames;
+
+impl Resolve for PublicNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() {
+                return Err(format!("`{}` {NOT_PUBLIC}", name.as_str()).into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Returns the client that connects to public addresses only.
+fn public_only(user_agent: &str) -> Result<&'static reqwest::Client, Error> {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client);
+    }
+    let client =
+        crate::transport::client(user_agent).dns_resolver(Arc::new(PublicNames)).build().map_err(Error::Setup)?;
+    Ok(CLIENT.get_or_init(|| client))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inner_addresses_are_not_public() {
+        // DF-23
+        for inner in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:10.0.0.1",
+            "2002:7f00:1::",
+            "64:ff9b::a9fe:a9fe",
+            "ff02::1",
+            "2001:db8::1",
+        ] {
+            assert!(!is_public(inner.parse().unwrap()), "{inner}");
+        }
+        for public in ["1.1.1.1", "151.101.0.204", "2606:4700::1111", "2a04:4e42::644"] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+    }
+
+    #[test]
+    fn urls_are_checked_before_anything_is_connected_to() {
+        let public = |url: &str| check(&Url::parse(url).unwrap(), Reach::PublicOnly);
+        for refused in [
+            "http://127.0.0.1/",
+            "http://localhost/",
+            "http://x.localhost./",
+            "http://[::1]/",
+            "http://0x7f.1/",
+            "http://2130706433/",
+            "ftp://example.com/x",
+            "file:///etc/passwd",
+        ] {
+            assert!(public(refused).is_err(), "{refused}");
+        }
+        assert!(public("https://example.com/x").is_ok());
+        assert!(check(&Url::parse("http://127.0.0.1/").unwrap(), Reach::Anywhere).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_resolves_to_an_inner_address_is_refused() {
+        // DF-23: the name is fine, its address is not; `localhost.` names vary, so the resolver itself is asked.
+        let found = PublicNames.resolve("localhost".parse().unwrap()).await;
+        assert!(found.err().is_some_and(|error| error.to_string().contains(NOT_PUBLIC)));
+    }
+}

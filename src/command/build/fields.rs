@@ -1,0 +1,113 @@
+//! Values of flags that are lists of `key=value`, as docker reads them: CSV, so that a value in quotes may hold commas.
+
+use std::collections::BTreeMap;
+
+/// Splits a line of CSV.
+pub fn csv(text: &str) -> Result<Vec<String>, String> {
+    let mut fields = Vec::new();
+    let mut chars = text.chars().peekable();
+    loop {
+        let mut field = String::new();
+        let quoted = chars.next_if_eq(&'"').is_some();
+        loop {
+            match chars.next() {
+                Some('"') if quoted && chars.next_if_eq(&'"').is_some() => field.push('"'),
+                Some('"') if quoted => match chars.next() {
+                    None => {
+                        fields.push(field);
+                        return Ok(fields);
+                    }
+                    Some(',') => break,
+                    Some(_) => return Err(format!("`{text}`: something follows a closing quote")),
+                },
+                Some(',') if !quoted => break,
+                Some(char) => field.push(char),
+                None if quoted => return Err(format!("`{text}`: a quote is not closed")),
+                None => {
+                    fields.push(field);
+                    return Ok(fields);
+                }
+            }
+        }
+        fields.push(field);
+    }
+}
+
+/// Reads `key=value` fields; a field without `=` has the value `true`. Keys other than `known` are refused.
+pub fn fields(flag: &str, text: &str, known: &[&str]) -> Result<BTreeMap<String, String>, String> {
+    let mut found = BTreeMap::new();
+    for field in csv(text).map_err(|error| format!("{flag} {error}"))? {
+        let (key, value) = field.split_once('=').unwrap_or((&field, "true"));
+        let key = key.trim().to_lowercase();
+        let fits =
+            |known: &&&str| **known == key || known.strip_suffix('*').is_some_and(|start| key.starts_with(start));
+        if !known.iter().any(|known| fits(&known)) {
+            return Err(format!("{flag} `{text}`: unexpected key `{key}`; {} are known", known.join(", ")));
+        }
+        found.insert(key, value.to_owned());
+    }
+    Ok(found)
+}
+
+/// Parses `KEY=VALUE` pairs; a key alone takes its value from the environment, where that is allowed.
+pub fn pairs(arguments: &[String], flag: &str, from_environment: bool) -> Result<BTreeMap<String, String>, String> {
+    let mut pairs = BTreeMap::new();
+    for argument in arguments {
+        match argument.split_once('=') {
+            Some(("", _)) => return Err(format!("{flag} `{argument}`: the key is empty")),
+            Some((key, value)) => drop(pairs.insert(key.to_owned(), value.to_owned())),
+            None if from_environment => {
+                if let Ok(value) = std::env::var(argument) {
+                    pairs.insert(argument.clone(), value);
+                }
+            }
+            None => drop(pairs.insert(argument.clone(), String::new())),
+        }
+    }
+    Ok(pairs)
+}
+
+/// Reads a size as docker does: `64m`, `1g`, `512k`, bytes without a letter.
+pub fn size(flag: &str, text: &str) -> Result<u64, String> {
+    let bad = || format!("{flag} `{text}`: a size is expected, as in 64m or 2g");
+    let lower = text.to_lowercase();
+    let digits = lower.trim_end_matches(|char: char| char.is_ascii_alphabetic());
+    let factor = match lower[digits.len()..].trim_end_matches('b').trim_end_matches('i') {
+        "" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        "t" => 1 << 40,
+        _ => return Err(bad()),
+    };
+    digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_protect_commas() {
+        assert_eq!(csv("a=1,b=2").unwrap(), ["a=1", "b=2"]);
+        assert_eq!(csv(r#""a=1,2",b="#).unwrap(), ["a=1,2", "b="]);
+        assert_eq!(csv(r#""a=""x""""#).unwrap(), [r#"a="x""#]);
+        assert!(csv("\"a").is_err() && csv("\"a\"b").is_err());
+    }
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let known = ["id", "annotation.*"];
+        assert_eq!(fields("--x", "ID=a,annotation.b=c", &known).unwrap()["annotation.b"], "c");
+        assert!(fields("--x", "bogus=1", &known).unwrap_err().contains("unexpected key `bogus`"));
+    }
+
+    #[test]
+    fn sizes_have_letters() {
+        let all = ["64m", "1g", "2KiB", "5", "3mb"].map(|text| size("--shm-size", text).unwrap());
+        assert_eq!(all, [64 << 20, 1 << 30, 2048, 5, 3 << 20]);
+        for bad in ["", "m", "1x", "-1", "99999999999999999999"] {
+            assert!(size("--shm-size", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Turns the arguments into a request to the builder.
+
+use super::context::Finder;
+use super::fields::{pairs, size};
+use super::outputs::Outputs;
+use super::{Arguments, secrets};
+use crate::services::{DataDir, chain};
+use builder::annotation::Annotation;
+use builder::execute::Options;
+use builder::source::{FetchSettings, Fetching};
+use builder::trace::{Trace, Work};
+use builder::{Form, Request, Services, Unordered};
+use registry_client::{Platform, Reach, Reference};
+use runtime::Cancel;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long a fetch may take.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// What was asked for, and what it is found with.
+pub struct Asked<'a> {
+    /// The command line.
+    pub arguments: &'a Arguments,
+    /// Its outputs.
+    pub outputs: &'a Outputs,
+    /// The data directory.
+    pub data: &'a DataDir,
+    /// Store, client, database.
+    pub services: &'a Services,
+}
+
+impl Asked<'_> {
+    /// Returns the request, and the platforms that it is for.
+    pub fn request(&self, (cancel, trace): (&Cancel, &Trace)) -> Result<(Request, Vec<Platform>), String> {
+        let arguments = self.arguments;
+        let build_args = pairs(&arguments.build_args, "--build-arg", true)?;
+        let tags = self.tags()?;
+        let secrets = arguments.secrets.iter().map(|secret| secrets::secret(secret)).collect::<Result<_, _>>()?;
+        let fetching = self.fetching(cancel);
+        let finder = Finder { data: self.data, services: self.services, fetching: &fetching, secrets: &secrets };
+        let span = trace.span(Work::Fetch, &arguments.context);
+        let found = finder.find(arguments)?;
+        let named = finder.named(&arguments.contexts)?;
+        drop(span);
+        let now = epoch(&build_args)?.or(found.time).unwrap_or_else(now);
+        let platforms = self.platforms()?;
+        let request = Request {
+            context: found.context,
+            named,
+            dockerfile: found.dockerfile,
+            build_args,
+            labels: pairs(&arguments.labels, "--label", false)?,
+            target: arguments.target.clone(),
+            platform: Platform::host(),
+            tags,
+            push: arguments.push || self.outputs.push,
+            cache_namespace: "local".to_owned(),
+            attempt: format!("local-{}", std::process::id()),
+            options: self.options(now, secrets, fetching)?,
+            order: Box::new(Unordered),
+            trace: trace.clone(),
+            form: Form { annotations: self.annotations()?, by_digest: false },
+        };
+        Ok((request, platforms))
+    }
+
+    fn tags(&self) -> Result<Vec<Reference>, String> {
+        let names = self.arguments.tags.iter().chain(&self.outputs.names);
+        let tags = names.map(|name| Reference::parse(name)).collect::<Result<Vec<_>, _>>();
+        let tags = tags.map_err(|error| chain(&error))?;
+        if (self.arguments.push || self.outputs.push) && tags.is_empty() {
+            return Err("--push needs a name: add -t REGISTRY/NAME:TAG".to_owned());
+        }
+        Ok(tags)
+    }
+
+    fn platforms(&self) -> Result<Vec<Platform>, String> {
+        let mut platforms = Vec::new();
+        for text in self.arguments.platforms.iter().filter(|text| !text.is_empty()) {
+            let platform: Platform = match text.as_str() {
+                "local" => Platform::host(),
+                text => text.parse().map_err(|error| format!("--platform: {error}"))?,
+            };
+            if !platforms.contains(&platform) {
+                platforms.push(platform);
+            }
+        }
+        if platforms.is_empty() {
+            platforms.push(Platform::host());
+        }
+        Ok(platforms)
+    }
+
+    fn annotations(&self) -> Result<Vec<Annotation>, String> {
+        let mut annotations = self.outputs.annotations.clone();
+        for text in &self.arguments.annotations {
+            annotations.extend(Annotation::parse(text)?);
+        }
+        Ok(annotations)
+    }
+
+    /// Whoever builds by hand could connect to any address anyway.
+    fn fetching(&self, cancel: &Cancel) -> Fetching {
+        let settings =
+            FetchSettings { credentials: None, timeout: FETCH_TIMEOUT, cancel: cancel.clone(), reach: Reach::Anywhere };
+        Fetching { mirrors: self.data.join("git"), settings }
+    }
+
+    fn options(&self, now: i64, secrets: BTreeMap<String, Vec<u8>>, fetching: Fetching) -> Result<Options, String> {
+        let arguments = self.arguments;
+        let network = match arguments.network.as_str() {
+            "default" | "" => true,
+            "none" => false,
+            "host" => return Err("--network=host is not allowed: steps never share the machine's network".to_owned()),
+            other => return Err(format!("--network `{other}`: default or none is expected")),
+        };
+        let shm_size = arguments.shm_size.as_ref();
+        Ok(Options {
+            use_cache: !arguments.no_cache,
+            secrets,
+            ssh: arguments.ssh.iter().map(|agent| secrets::agent(agent)).collect::<Result<_, _>>()?,
+            no_cache_stages: arguments.no_cache_filter.clone(),
+            network,
+            hosts: arguments.hosts.iter().map(|pair| host(pair)).collect::<Result<_, _>>()?,
+            shm_bytes: shm_size.map(|text| size("--shm-size", text)).transpose()?,
+            ..Options::new(now, fetching)
+        })
+    }
+}
+
+/// Returns the time that everything gets, if one is set.
+fn epoch(build_args: &BTreeMap<String, String>) -> Result<Option<i64>, String> {
+    let from_environment = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let value = build_args.get("SOURCE_DATE_EPOCH").cloned().or(from_environment);
+    match value.filter(|value| !value.is_empty()) {
+        None => Ok(None),
+        Some(value) => value.parse().map(Some).map_err(|_| format!("invalid SOURCE_DATE_EPOCH: {value}")),
+    }
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+/// Reads `NAME:ADDRESS` or `NAME=ADDRESS`; an IPv6 address may stand in brackets.
+fn host(text: &str) -> Result<(String, String), String> {
+    let bad = || format!("--add-host `{text}`: NAME:ADDRESS is expected, as in db:10.0.0.5");
+    let (name, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let valid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    address.parse::<IpAddr>().ok().filter(|_| valid).ok_or_else(bad)?;
+    Ok((name.to_owned(), address.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_have_a_name_and_an_address() {
+        let pair = |text: &str| host(text).unwrap();
+        assert_eq!(pair("db:10.0.0.5"), ("db".to_owned(), "10.0.0.5".to_owned()));
+        assert_eq!(pair("db=::1").1, "::1");
+        assert_eq!(pair("db:[fe80::1]").1, "fe80::1");
+        for bad in ["db", "db:", ":1.2.3.4", "db:name", "d b:1.2.3.4", "db:1.2.3.4\n::1 x"] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+    }
+}
