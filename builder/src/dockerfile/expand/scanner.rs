@@ -66,7 +66,7 @@ const MAX_DEPTH: usize = 200;
 const MAX_EXPANDED: usize = 1024 * 1024;
 
 /// Most characters that the patterns of one word may look at.
-const MAX_WORK: usize = 16 * 1024 * 1024;
+const MAX_WORK: usize = 4 * 1024 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NullIs {

@@ -281,9 +281,9 @@ fn the_longest_files_are_planned_or_refused_in_time() {
         format!("FROM scratch AS a0\n{}", numbered(&|at| format!("FROM a{at} AS a{}\n", at + 1))),
         format!("FROM scratch AS a0\n{}", numbered(&|at| format!("FROM a{at} AS a{}\nONBUILD ENV x=1\n", at + 1))),
         numbered(&|at| format!("FROM scratch AS a{at}\nCOPY --from={} / /\n", at + 1)),
-        format!("FROM scratch\nENV v={}\nLABEL {}\n", "ab".repeat(20_000), fill("x=${v//?*b/c} ").get(..60_000).unwrap()),
-        format!("FROM scratch\nENV v={}\n{}", "ab".repeat(20_000), fill("LABEL x=${v//?*b/c}\n")),
-        format!("ARG v={}\n{}", "ab".repeat(20_000), fill("FROM a${v##*b}\n")),
+        format!("FROM scratch\nENV v={}\nLABEL {}\n", "ab".repeat(longest / 100), fill("x=${v//?*b/c} ").get(..60_000).unwrap()),
+        format!("FROM scratch\nENV v={}\n{}", "ab".repeat(longest / 100), fill("LABEL x=${v//?*b/c}\n")),
+        format!("ARG v={}\n{}", "ab".repeat(longest / 100), fill("FROM a${v##*b}\n")),
         format!("FROM scratch\nEXPOSE {}\n", "0-65535 ".repeat(8000)),
     ] {
         let began = Instant::now();
