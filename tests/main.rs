@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod bad_dockerfiles;
 mod by_hand;
 mod conformance;
 mod crash;
