@@ -6,6 +6,7 @@
 
 mod add;
 mod architecture;
+mod bad_dockerfiles;
 mod by_hand;
 mod cache;
 mod conformance;

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod build;
+mod check;
 mod serve;
 mod worker;
 
@@ -13,6 +14,8 @@ use std::process::ExitCode;
 pub enum Command {
     /// Build an image from a directory or a git URL
     Build(build::Arguments),
+    /// Check a Dockerfile without building it
+    Check(check::Arguments),
     /// Receive webhooks, serve the API, the pages and the registry, and build
     Serve(serve::Arguments),
     /// Build what a server has queued
@@ -23,6 +26,7 @@ pub enum Command {
 pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     match command {
         Command::Build(arguments) => build::run(&arguments, data_dir),
+        Command::Check(arguments) => check::run(&arguments, data_dir),
         Command::Serve(arguments) => serve::run(&arguments, data_dir),
         Command::Worker(arguments) => worker::run(&arguments, data_dir),
     }
