@@ -1,6 +1,7 @@
 //! `slipway.toml` as it is written: every key, its default, and what is wrong with it.
 
 use crate::rules::{self, Rule};
+use crate::sandbox::Sandbox;
 use crate::secret::Secret;
 use crate::settings::{Forge, Repository, Scope, Settings, Token};
 use serde::Deserialize;
@@ -32,6 +33,8 @@ pub struct Configuration {
     pub server: Server,
     /// What builds may take.
     pub limits: Limits,
+    /// What steps may use and reach.
+    pub sandbox: Sandbox,
     /// How GitHub is told about builds.
     github: Github,
     /// User and password by the host of a clone URL.

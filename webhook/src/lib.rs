@@ -14,6 +14,7 @@ mod pages;
 mod problem;
 mod requests;
 mod rules;
+mod sandbox;
 mod secret;
 mod settings;
 mod triggers;
@@ -21,6 +22,7 @@ mod triggers;
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
 pub use forge::tell_statuses;
 pub use rules::{Matched, Pushed, RefKind, Rule};
+pub use sandbox::Sandbox;
 pub use settings::{Repository, Scope, Settings, Token};
 
 use axum::Router;
