@@ -36,7 +36,7 @@ pub enum Request {
     /// Runs the step that follows as run `number`.
     Run(u64),
     /// Sends the changes of run `number` as a tar.
-    WriteTar(u64),
+    WriteTar(u64, Option<i64>),
     /// Gives a snapshot another name; if that is taken, the snapshot is removed.
     Rename(SnapshotId, SnapshotId),
     /// Removes what is left of a run.

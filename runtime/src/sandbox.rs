@@ -349,7 +349,12 @@ impl Changes {
 
     /// Writes the changes as a layer's tar.
     pub fn write_tar(&self, out: &mut dyn Write) -> Result<(), Error> {
-        let conversation = self.inner.ask(&Request::WriteTar(self.run))?;
+        self.write_tar_until(None, out)
+    }
+
+    /// Writes the changes as a layer; times after `latest` become it.
+    pub fn write_tar_until(&self, latest: Option<i64>, out: &mut dyn Write) -> Result<(), Error> {
+        let conversation = self.inner.ask(&Request::WriteTar(self.run, latest))?;
         let mut reader = FrameReader::new(conversation);
         let mut buffer = vec![0; MAX_FRAME];
         loop {

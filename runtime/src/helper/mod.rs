@@ -221,8 +221,8 @@ impl Helper {
                 unpack::layer(&mut conversation, (&temporary, &id.directory()), (bytes, entries))
             }
             Request::Run(number) => return run::serve(&run(number), &self.filters, (conversation, agents)),
-            Request::WriteTar(number) => {
-                return stream(&mut conversation, |out| diff::write(&run(number), out));
+            Request::WriteTar(number, latest) => {
+                return stream(&mut conversation, |out| diff::write(&run(number), latest, out));
             }
             Request::Rename(from, to) => rename(&from.directory(), &to.directory()),
             Request::Discard(number) => {
