@@ -3,6 +3,7 @@
 
 mod command;
 mod configuration;
+mod confine;
 mod key;
 mod progress;
 mod services;
