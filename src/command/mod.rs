@@ -12,7 +12,7 @@ use std::process::ExitCode;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build an image from a directory or a git URL
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     /// Receive webhooks, serve the API, the pages and the registry, and build
     Serve(serve::Arguments),
     /// Build what a server has queued
