@@ -13,7 +13,7 @@ use std::process::ExitCode;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build an image from a directory or a git URL
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     /// Check a Dockerfile without building it
     Check(check::Arguments),
     /// Receive webhooks, serve the API, the pages and the registry, and build
