@@ -236,7 +236,9 @@ fn a_name_is_asked_for_once_in_a_build_whatever_happens_to_its_tag() {
     let base = format!("{}/team/app:latest", site.registry.address);
     site.write(
         "Dockerfile",
-        &format!("FROM {base} AS a\nRUN echo a > /a\nFROM {base}\nCOPY --from={base} /out /more\nCOPY --from=a /a /a\n"),
+        &format!(
+            "FROM {base} AS a\nRUN echo a > /a\nFROM {base}\nCOPY --from={base} /out /more\nCOPY --from=a /a /a\n"
+        ),
     );
     site.registry.asked("", "");
     site.build("one", &[]);
