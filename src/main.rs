@@ -4,6 +4,7 @@
 mod client;
 mod command;
 mod configuration;
+mod confine;
 mod key;
 mod listen;
 mod progress;

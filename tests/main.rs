@@ -7,6 +7,7 @@
 mod add;
 mod api;
 mod architecture;
+mod bad_dockerfiles;
 mod by_hand;
 mod cache;
 mod commands;

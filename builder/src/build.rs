@@ -1,7 +1,7 @@
 //! One build from beginning to end: source, plan, resolution, execution, image, push.
 
 use crate::cache::Cache;
-use crate::context::{Context, NamedContext, Sources};
+use crate::context::{Context, NamedContext, SourceImage, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
 use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::key::KeyBuilder;
@@ -99,7 +99,8 @@ impl<'r> Prepared<'r> {
     /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
     pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
         observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-        let prepared = prepare(request, services, observer).map_err(|error| with_snippet(error, &request.dockerfile));
+        let prepared = prepare(request, services, observer);
+        let prepared = prepared.map_err(|error| with_snippet(error, &request.dockerfile));
         prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
 
@@ -161,9 +162,7 @@ fn push_image(request: &Request, materials: &Materials, image: &Image) -> Result
     push::manifest(materials, image, &unnamed, &push::Unordered)
 }
 
-/// Parses, resolves base images and plans; `ONBUILD` triggers of a base may ask for further images.
-///
-/// What is odd about the Dockerfile is told before what is wrong with it.
+/// Parses, resolves base images and plans; what is odd about the Dockerfile is told before what is wrong with it.
 fn prepare<'r>(
     request: &'r Request,
     services: &Services,
@@ -177,10 +176,11 @@ fn prepare<'r>(
     let (mut plan, sources) = prepared?;
     match plan.violation.take() {
         Some(violation) => Err(violation),
-        None => Ok((plan, sources)),
+        None => Ok((with_network(plan, &request.options), sources)),
     }
 }
 
+/// Plans again and again until all images are known: `ONBUILD` triggers of a base may ask for further ones.
 fn resolve_and_plan<'r>(
     request: &'r Request,
     services: &Services,
@@ -193,23 +193,32 @@ fn resolve_and_plan<'r>(
             plan::Planned::Ready(plan) => return Ok((with_network(*plan, &request.options), sources)),
             plan::Planned::Needs(needed) => needed,
         };
-        let _span = request.trace.span(Work::Resolve, "base images");
-        let (given, others): (Vec<_>, Vec<_>) =
-            needed.iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
-        for image in given {
-            let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
-            let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
-            images.insert(image.key.clone(), resolved.config.clone());
-            sources.add_image(&image.key, resolved);
-        }
-        let wanted =
-            others.iter().map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()));
-        for (image, resolved) in others.iter().zip(crate::resolve::images(services, wanted)) {
+        for (image, resolved) in resolve(request, services, needed) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
             images.insert(image.key.clone(), resolved.config.clone());
             sources.add_image(&image.key, resolved);
         }
     }
+}
+
+/// Resolves images side by side; those that the requester gave are read from where they are.
+pub fn resolve(
+    request: &Request,
+    services: &Services,
+    needed: Vec<plan::Needed>,
+) -> Vec<(plan::Needed, Result<SourceImage, Error>)> {
+    let _span = request.trace.span(Work::Resolve, "base images");
+    let (given, others): (Vec<_>, Vec<_>) =
+        needed.into_iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
+    let wanted: Vec<_> = others
+        .iter()
+        .map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()))
+        .collect();
+    let given = given.into_iter().map(|image| {
+        let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
+        (image, resolved)
+    });
+    given.chain(others.into_iter().zip(crate::resolve::images(services, wanted.into_iter()))).collect()
 }
 
 /// Returns the names of the contexts that are of a kind.

@@ -2,6 +2,7 @@
 
 mod build;
 mod cancel;
+mod check;
 mod logs;
 mod repo;
 mod retry;
@@ -21,7 +22,9 @@ use std::process::ExitCode;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build an image from a directory or a git URL
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
+    /// Check a Dockerfile without building it
+    Check(check::Arguments),
     /// Receive webhooks, serve the API, the pages and the registry, and build
     Serve(serve::Arguments),
     /// Build what a server has queued
@@ -50,6 +53,7 @@ pub enum Command {
 pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     match command {
         Command::Build(arguments) => build::run(&arguments, data_dir),
+        Command::Check(arguments) => check::run(&arguments, data_dir),
         Command::Serve(arguments) => serve::run(&arguments, data_dir),
         Command::Worker(arguments) => worker::run(&arguments, data_dir),
         Command::Repo(arguments) => repo::run(&arguments),
