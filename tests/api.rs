@@ -83,6 +83,24 @@ fn repositories_are_data() {
     assert_eq!(site.deliver(("push", "3"), &body, "other secret").status, 401);
 }
 
+#[test]
+fn a_secret_is_changed_without_losing_deliveries() {
+    // WH-10
+    let site = Site::start(ADMIN);
+    assert_eq!(ask(&site, "POST", "/v1/repos", &document(&site)).status, 201);
+    let deliver = |number: usize, secret: &str| {
+        let body =
+            push("refs/heads/x", &number.to_string().repeat(40), "m").replace("Codertocat/Hello-World", "other/app");
+        site.deliver(("push", &format!("rotation-{number}")), &body, secret).status
+    };
+    let change = |body: Value| assert_eq!(ask(&site, "PATCH", "/v1/repos/other/app", &body).status, 200);
+    change(json!({ "secret": "new secret", "previous_secret": "other secret" }));
+    assert_eq!((deliver(1, "other secret"), deliver(2, "new secret")), (202, 202));
+    change(json!({ "secret": "new secret" }));
+    assert_eq!((deliver(3, "other secret"), deliver(4, "new secret")), (401, 202));
+    assert!(!on_disk(&site, "new secret"));
+}
+
 fn changes_name_the_version_that_they_are_for(site: &Site) {
     let (path, url) = ("/v1/repos/other/app", format!("{}/v1/repos/other/app", site.url));
     let head = |url: &str| {
@@ -416,6 +434,14 @@ fn every_answer_has_its_headers_and_no_other_site_is_let_in() {
     assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (405, None));
     let (cookie, _) = connection.ask(b"POST /v1/queue/pause HTTP/1.1\r\nHost: x\r\nCookie: token=fedcba9876543210fedcba9876543210\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(cookie.status, 401);
+    let basic = "Authorization: Basic eDpmZWRjYmE5ODc2NTQzMjEwZmVkY2JhOTg3NjU0MzIxMA==";
+    for (from, status) in
+        [("Origin: https://evil.example.com", 403), ("Sec-Fetch-Site: cross-site", 403), ("Accept: */*", 200)]
+    {
+        let head =
+            format!("POST /v1/queue/resume HTTP/1.1\r\nHost: x\r\n{basic}\r\n{from}\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(connection.ask(head.as_bytes()).0.status, status, "{from}");
+    }
     let badge = site.get("/badges/team/app.json");
     assert_eq!((&badge["schemaVersion"], &badge["message"]), (&json!(1), &json!("unknown")));
     let output = Command::new("curl").args(["-s", &format!("{}/metrics", site.url)]).output().unwrap();

@@ -85,6 +85,26 @@ fn bodies_that_are_no_payload_are_refused() {
 }
 
 #[test]
+fn the_same_body_again_is_the_same_build_and_its_urls_mean_nothing() {
+    // WH-13, WH-14, WH-27
+    let site = Site::start("");
+    let push = serde_json::json!({
+        "ref": "refs/heads/main", "after": "1".repeat(40),
+        "repository": { "full_name": "Codertocat/Hello-World", "clone_url": "http://evil.example.com/x.git" },
+    })
+    .to_string();
+    let first = site.deliver(("push", "one"), &push, SECRET);
+    assert_eq!(first.status, 202, "{}", first.text);
+    let id = first.json()["builds"][0]["id"].as_str().unwrap().to_owned();
+    for (delivery, replay) in [("one", false), ("two", true)] {
+        let again = site.deliver(("push", delivery), &push, SECRET).json();
+        assert_eq!((&again["builds"][0]["id"], &again["replay"]), (&id.as_str().into(), &replay.into()), "{again}");
+    }
+    let reason = site.finished(&id)["reason"]["message"].as_str().unwrap().to_owned();
+    assert!(reason.contains("/app.git") && !reason.contains("evil"), "{reason}");
+}
+
+#[test]
 fn forms_are_taken_too() {
     let site = Site::start("");
     let push = serde_json::json!({ "ref": "refs/heads/other", "after": "1".repeat(40), "repository": { "full_name": "Codertocat/Hello-World" } });

@@ -167,5 +167,6 @@ fn a_log_can_be_followed_and_resumed_and_a_build_cancelled() {
         &format!("Last-Event-ID: {last}"),
         &format!("{}/v1/builds/{id}/logs", site.url),
     ]);
-    assert!(!resumed.text.contains("first") && resumed.text.contains("event: end"), "{}", resumed.text);
+    // The step's own line is not sent again; slipway itself may name the step afterwards.
+    assert!(!resumed.text.contains("\"first\\n") && resumed.text.contains("event: end"), "{}", resumed.text);
 }

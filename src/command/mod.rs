@@ -32,7 +32,7 @@ pub enum Command {
     /// Manage the repositories of a server
     Repo(repo::Arguments),
     /// Start builds without a push
-    Trigger(trigger::Arguments),
+    Trigger(Box<trigger::Arguments>),
     /// List builds, or show one
     Status(status::Arguments),
     /// Print a build's log

@@ -289,6 +289,8 @@ mod tests {
             ("team/app\"\n        clone", "app\"\n        clone", "namespace/name"),
             ("https://example.com", "ssh://example.com", "must start with https://"),
             ("v([0-9.]+)", "v([0-9.]+", "regular expression"),
+            // WH-09
+            ("secret = \"s\"", "secret = \"\"", "a secret is empty"),
             ("0123456789abcdef", "short", "at least 16 characters"),
             ("5000/team/app", "5000/Team/app", "`127.0.0.1:5000/Team/app`"),
             ("tag = '", "branch = 'x'\n        tag = '", "either `branch` or `tag`"),

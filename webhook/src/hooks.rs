@@ -11,7 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use database::{Accepted, BuildRequest, NewDelivery, NewLookup, PushedRef, Trigger};
+use database::{Accepted, BuildId, BuildRequest, NewDelivery, NewLookup, PushedRef, Trigger};
 use serde_json::json;
 
 /// Longest id of a delivery.
@@ -221,13 +221,25 @@ impl Accepting<'_> {
                 (StatusCode::ACCEPTED, axum::Json(answer)).into_response()
             }
             (Accepted::Duplicate(ids), _) => {
-                axum::Json(json!({ "delivery": id, "duplicate": true, "builds": listed(&ids, &[], settings) }))
+                let replay = self.is_of_another_delivery(ids.first()).await?;
+                let builds = listed(&ids, &[], settings);
+                axum::Json(json!({ "delivery": id, "duplicate": true, "replay": replay, "builds": builds }))
                     .into_response()
             }
             (Accepted::KeyReused, _) => {
                 Problem::bad("delivery_reused", "this delivery id came before with another body").into_response()
             }
         })
+    }
+}
+
+impl Accepting<'_> {
+    /// Tells whether a build came from a delivery with another id: then the same body was sent again under a new one.
+    async fn is_of_another_delivery(&self, build: Option<&BuildId>) -> Result<bool, Problem> {
+        let Some(id) = build else { return Ok(false) };
+        let build = self.service.database.build(id).await?;
+        let trigger = build.map(|build| build.request.trigger);
+        Ok(matches!(trigger, Some(Trigger::Push { delivery, .. }) if delivery != self.id))
     }
 }
 

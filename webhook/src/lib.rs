@@ -36,7 +36,7 @@ pub use statuses::tell_statuses;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -91,7 +91,7 @@ pub fn router(database: Database, settings: Settings) -> Router {
     let routes = routes
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(from_fn(refuse_ambiguous))
+        .layer(from_fn(guard))
         .layer(DefaultBodyLimit::disable());
     HEADERS
         .into_iter()
@@ -158,17 +158,30 @@ fn service_routes() -> Router<Service> {
         .route("/metrics", get(service::metrics))
 }
 
-/// Refuses requests whose end two servers could see in different places.
-async fn refuse_ambiguous(request: Request, next: Next) -> Response {
+/// Refuses requests whose end two servers could see in different places, and those that another site makes a browser
+/// send: a browser adds the password that it was given, wherever a request comes from.
+async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let ambiguous = headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH)
         || headers.get_all(header::HOST).iter().count() > 1;
     if ambiguous {
-        let problem = Problem::bad(
-            "ambiguous_request",
-            "Transfer-Encoding and Content-Length, or two Host headers, came together",
-        );
+        let detail = "Transfer-Encoding and Content-Length, or two Host headers, came together";
+        let problem = Problem::bad("ambiguous_request", detail);
         return ([(header::CONNECTION, "close")], problem).into_response();
     }
+    if !request.method().is_safe() && is_cross_site(headers) {
+        let detail = "another site's page may not change anything here";
+        return Problem::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response();
+    }
     next.run(request).await
+}
+
+/// Tells whether a browser says that a request comes from another site's page. Forges and tools say nothing.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != text("host"),
+        (None, None) => false,
+    }
 }
