@@ -4,6 +4,7 @@
 // A test that cannot go on panics: that is how it says so. clippy's own exception covers only functions marked as tests.
 #![allow(clippy::unwrap_used)]
 
+mod add;
 mod architecture;
 mod by_hand;
 mod cache;

@@ -48,6 +48,21 @@ pub struct Request {
     pub form: Form,
 }
 
+impl Request {
+    /// Returns what the plan has to know of it.
+    pub fn settings(&self) -> plan::Settings {
+        plan::Settings {
+            build_args: self.build_args.clone(),
+            target: self.target.clone(),
+            labels: self.labels.clone(),
+            platform: self.platform.clone(),
+            named_contexts: names(self, |context| !matches!(context, Context::Image(_))),
+            named_images: names(self, |context| matches!(context, Context::Image(_))),
+            ignore: self.context.ignore.clone(),
+        }
+    }
+}
+
 /// What a build came to.
 #[derive(Debug, Clone)]
 pub struct Built {
@@ -84,7 +99,7 @@ impl<'r> Prepared<'r> {
     /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
     pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
         observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-        let prepared = prepare(request, services).map_err(|error| with_snippet(error, &request.dockerfile));
+        let prepared = prepare(request, services, observer).map_err(|error| with_snippet(error, &request.dockerfile));
         prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
 
@@ -121,7 +136,6 @@ impl<'r> Prepared<'r> {
     fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
         let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?;
-        plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning)));
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
         let image = execute(request, services, (plan, &self.sources, &materials), observer)?;
@@ -148,20 +162,34 @@ fn push_image(request: &Request, materials: &Materials, image: &Image) -> Result
 }
 
 /// Parses, resolves base images and plans; `ONBUILD` triggers of a base may ask for further images.
-fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sources<'r>), Error> {
+///
+/// What is odd about the Dockerfile is told before what is wrong with it.
+fn prepare<'r>(
+    request: &'r Request,
+    services: &Services,
+    observer: &dyn Observer,
+) -> Result<(Plan, Sources<'r>), Error> {
     let parsed = dockerfile::Dockerfile::parse(&request.dockerfile.text).map_err(|error| plan::parse_error(&error))?;
-    let settings = plan::Settings {
-        build_args: request.build_args.clone(),
-        target: request.target.clone(),
-        labels: request.labels.clone(),
-        platform: request.platform.clone(),
-        named_contexts: names(request, |context| !matches!(context, Context::Image(_))),
-        named_images: names(request, |context| matches!(context, Context::Image(_))),
-    };
+    let settings = request.settings();
+    let lint = plan::Lint::new(&parsed, &settings)?;
+    let prepared = resolve_and_plan(request, services, (&parsed, &settings, &lint));
+    lint.warnings().iter().for_each(|warning| observer.observe(Event::Warning(&warning.to_string())));
+    let (mut plan, sources) = prepared?;
+    match plan.violation.take() {
+        Some(violation) => Err(violation),
+        None => Ok((plan, sources)),
+    }
+}
+
+fn resolve_and_plan<'r>(
+    request: &'r Request,
+    services: &Services,
+    (parsed, settings, lint): (&dockerfile::Dockerfile, &plan::Settings, &plan::Lint),
+) -> Result<(Plan, Sources<'r>), Error> {
     let sources = Sources::new(&request.context, &request.named);
     let mut images = plan::BaseImages::new();
     loop {
-        let needed = match plan::Plan::for_file(&parsed, &settings, &images)? {
+        let needed = match plan::Plan::for_file(parsed, settings, &images, (plan::Scope::Target, lint))? {
             plan::Planned::Ready(plan) => return Ok((with_network(*plan, &request.options), sources)),
             plan::Planned::Needs(needed) => needed,
         };
@@ -171,15 +199,15 @@ fn prepare<'r>(request: &'r Request, services: &Services) -> Result<(Plan, Sourc
         for image in given {
             let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
-            images.insert(image.name.clone(), resolved.config.clone(), resolved.platform_mismatch);
-            sources.add_image(&image.name, resolved);
+            images.insert(image.key.clone(), resolved.config.clone());
+            sources.add_image(&image.key, resolved);
         }
         let wanted =
             others.iter().map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()));
         for (image, resolved) in others.iter().zip(crate::resolve::images(services, wanted)) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
-            images.insert(image.name.clone(), resolved.config.clone(), resolved.platform_mismatch);
-            sources.add_image(&image.name, resolved);
+            images.insert(image.key.clone(), resolved.config.clone());
+            sources.add_image(&image.key, resolved);
         }
     }
 }
@@ -247,7 +275,6 @@ fn summaries(plan: &Plan) -> Vec<StepSummary> {
 
 /// Shows the lines of the Dockerfile that an error is about.
 fn with_snippet(error: Error, file: &DockerfileText) -> Error {
-    let Some(step) = error.step().cloned() else { return error };
-    let snippet = dockerfile::snippet(&file.name, &file.text, step.lines);
+    let snippet = dockerfile::snippet(&file.name, &file.text, &error.places());
     error.with_detail(snippet)
 }

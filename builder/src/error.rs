@@ -19,6 +19,7 @@ struct Failure {
     detail: String,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
     step: Option<FailedStep>,
+    places: Vec<(usize, usize)>,
 }
 
 /// The step that failed.
@@ -54,7 +55,15 @@ impl Error {
     }
 
     fn new(fault: Fault, code: &'static str, message: String) -> Self {
-        Error(Box::new(Failure { code, fault, message, detail: String::new(), cause: None, step: None }))
+        Error(Box::new(Failure {
+            code,
+            fault,
+            message,
+            detail: String::new(),
+            cause: None,
+            step: None,
+            places: Vec::new(),
+        }))
     }
 
     /// Adds the lines that are shown below the sentence.
@@ -80,6 +89,22 @@ impl Error {
     pub fn at_step(mut self, number: usize, lines: (usize, usize), instruction: &str) -> Self {
         self.0.step.get_or_insert_with(|| FailedStep { number, lines, instruction: instruction.to_owned() });
         self
+    }
+
+    /// Says at which lines of the Dockerfile it happened, where several are to blame.
+    #[must_use]
+    pub fn at_places(mut self, places: Vec<(usize, usize)>) -> Self {
+        self.0.places = places;
+        self
+    }
+
+    /// Returns the first and last lines in the Dockerfile of all that is to blame.
+    pub fn places(&self) -> Vec<(usize, usize)> {
+        match &self.0.step {
+            _ if !self.0.places.is_empty() => self.0.places.clone(),
+            Some(step) if step.lines.0 > 0 => vec![step.lines],
+            _ => Vec::new(),
+        }
     }
 
     /// Returns the step that failed, if it was one.

@@ -6,6 +6,7 @@
 pub mod annotation;
 mod build;
 mod cache;
+mod check;
 pub mod context;
 pub mod copy;
 pub mod dockerfile;
@@ -32,6 +33,7 @@ pub mod view;
 pub mod worker;
 
 pub use build::{Built, DockerfileText, Prepared, Request, build};
+pub use check::{Checked, check};
 pub use error::{Error, FailedStep};
 pub use named::NamedImage;
 pub use platforms::build_platforms;

@@ -3,6 +3,7 @@
 //! A [`Sandbox`] is a helper process in a user namespace of its own: this program, started again (see
 //! [`enter_if_asked`]). Everything that touches hostile files happens in it; the caller sees byte streams.
 
+mod agent;
 mod cancel;
 mod cgroup;
 mod child;
@@ -11,8 +12,10 @@ mod error;
 mod helper;
 mod ids;
 mod network;
+mod owner;
 mod protocol;
 mod sandbox;
+mod self_test;
 mod settings;
 mod step;
 mod sweep;
@@ -25,8 +28,9 @@ pub use error::Error;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
 pub use sandbox::{Changes, Ran, Sandbox};
+pub use self_test::{Protection, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
-pub use step::{Exit, FileInSnapshot, Mount, MountKind, Sharing, SnapshotId, Step, StepNetwork};
+pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;
 
 /// Asks the process `id` to end, as `kill` does.

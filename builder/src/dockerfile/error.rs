@@ -30,6 +30,12 @@ impl ParseError {
         ParseError { message: message.into(), span }
     }
 
+    /// Returns the same error at another place, where what it is about has its effect.
+    #[must_use]
+    pub fn moved(self, span: Span) -> Self {
+        ParseError { span, ..self }
+    }
+
     /// Returns where it is.
     pub fn span(&self) -> Span {
         self.span

@@ -40,9 +40,11 @@ impl Flags {
     /// Returns the value of a flag that is true or false.
     pub fn boolean(&self, name: &str) -> Result<Option<bool>, String> {
         let Some((_, value)) = self.given.iter().find(|(known, _)| known == name) else { return Ok(None) };
-        match value.as_deref().map(str::to_lowercase).as_deref() {
-            None | Some("true") => Ok(Some(true)),
-            Some("false") => Ok(Some(false)),
+        match value.as_deref() {
+            None => Ok(Some(true)),
+            Some("") => Err(format!("missing a value on flag: --{name}")),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(other) => Err(format!("expecting boolean value for flag --{name}, not: {other}")),
         }
     }

@@ -1,6 +1,6 @@
 //! Heredocs: which ones a line announces, and what becomes of their bodies.
 
-use super::words;
+use super::{expand, words};
 
 /// A file or script that stands in the Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +36,12 @@ pub fn announced(line: &str) -> Vec<Heredoc> {
     loop {
         let (keyword, arguments) = words::keyword(rest);
         match keyword.to_lowercase().as_str() {
-            "onbuild" => rest = arguments,
+            "onbuild" => rest = words::after_flags(arguments),
             "run" | "copy" | "add" => {
-                let after_flags = words::after_flags(arguments);
-                if super::exec::parse(after_flags).is_ok_and(|words| words.is_some()) {
+                if super::exec::parse(words::after_flags(arguments)).is_ok_and(|words| words.is_some()) {
                     return Vec::new();
                 }
-                return words::shell_words(after_flags).iter().filter_map(|word| parse(word)).collect();
+                return expand::shell_words(line).iter().filter_map(|word| parse(word)).collect();
             }
             _ => return Vec::new(),
         }
@@ -51,8 +50,7 @@ pub fn announced(line: &str) -> Vec<Heredoc> {
 
 /// Tells whether the command of a `RUN` is nothing but one heredoc, which then is the script.
 pub fn is_alone(command: &str) -> bool {
-    let words = words::shell_words(command);
-    matches!(words.as_slice(), [only] if parse(only).is_some())
+    parse(command.trim()).is_some()
 }
 
 /// Parses a whole word `[fd]<<[-]WORD`.
@@ -61,42 +59,20 @@ pub fn parse(word: &str) -> Option<Heredoc> {
     let (descriptor, rest) = word.split_at(digits);
     let rest = rest.strip_prefix("<<")?;
     let (chomp, rest) = rest.strip_prefix('-').map_or((false, rest), |rest| (true, rest));
-    if rest.is_empty() || rest.starts_with('<') {
+    let rest = rest.trim();
+    if rest.is_empty() || rest.contains('<') {
         return None;
     }
-    let name = unquote(rest)?;
-    if name.is_empty() || name.contains(['<', '\n']) {
-        return None;
-    }
-    let expand = !rest.contains(['\'', '"', '\\']);
+    let (name, quoted) = expand::unquoted(rest)?;
     let descriptor = if descriptor.is_empty() { 0 } else { descriptor.parse().ok()? };
-    Some(Heredoc { name, descriptor, expand, chomp, content: String::new() })
-}
-
-/// Removes the quotes of a word as a shell does; `None` if they do not match.
-fn unquote(word: &str) -> Option<String> {
-    let mut unquoted = String::new();
-    let mut letters = word.chars();
-    let mut quote = None;
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            ('\'' | '"', None) => quote = Some(letter),
-            (letter, Some(open)) if letter == open => quote = None,
-            ('\\', None) => unquoted.push(letters.next()?),
-            ('\\', Some('"')) => match letters.next()? {
-                escaped @ ('"' | '\\' | '$') => unquoted.push(escaped),
-                other => unquoted.extend(['\\', other]),
-            },
-            (letter, _) => unquoted.push(letter),
-        }
-    }
-    quote.is_none().then_some(unquoted)
+    Some(Heredoc { name, descriptor, expand: !quoted, chomp, content: String::new() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    // DF-033, DF-034
     #[test]
     fn words_that_announce_a_heredoc() {
         let found =
@@ -104,6 +80,9 @@ mod tests {
         assert_eq!(found("<<EOF"), Some(("EOF".into(), true, false, 0)));
         assert_eq!(found("<<-'EOF'"), Some(("EOF".into(), false, true, 0)));
         assert_eq!(found("3<<\"E F\""), Some(("E F".into(), false, false, 3)));
+        assert_eq!(found("<< EOF"), Some(("EOF".into(), true, false, 0)));
+        assert_eq!(found("<<\\EOF"), Some(("EOF".into(), true, false, 0)), "only quotes turn expansion off");
+        assert_eq!(found("<<$EOF"), Some(("$EOF".into(), true, false, 0)));
         for word in ["<<", "<<<EOF", "a<<EOF", "<EOF", "<<'EOF", "EOF<<"] {
             assert_eq!(found(word), None, "{word}");
         }

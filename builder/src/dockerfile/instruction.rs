@@ -2,14 +2,21 @@
 
 use super::error::Span;
 use super::heredoc::Heredoc;
+use super::lexer::Comments;
 
 /// An instruction and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instruction {
     /// Where it is.
     pub span: Span,
+    /// Its keyword as it is written.
+    pub keyword: String,
     /// Its text on one line.
     pub original: String,
+    /// The comments above it.
+    pub comments: Comments,
+    /// Whether it stands in an `ONBUILD` of what the stage starts from.
+    pub is_trigger: bool,
     /// What it says.
     pub kind: InstructionKind,
 }
@@ -78,6 +85,8 @@ pub struct Pair {
     pub key: String,
     /// The value.
     pub value: String,
+    /// Whether white space stands between them and not `=`, as was once the only way.
+    pub legacy: bool,
 }
 
 /// What a `COPY` or `ADD` says.

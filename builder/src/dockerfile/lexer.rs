@@ -17,23 +17,6 @@ pub struct Directives {
     pub check: Option<String>,
 }
 
-/// Something odd that is no error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// The rule it breaks, by BuildKit's name.
-    pub rule: &'static str,
-    /// What is odd.
-    pub message: String,
-    /// Where.
-    pub span: Span,
-}
-
-impl std::fmt::Display for Warning {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}: {} (line {})", self.rule, self.message, self.span.first_line)
-    }
-}
-
 /// A logical line: an instruction with its continuation lines joined, and its heredocs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -43,6 +26,24 @@ pub struct Line {
     pub span: Span,
     /// The heredocs that follow it.
     pub heredocs: Vec<Heredoc>,
+    /// The comments above it.
+    pub comments: Comments,
+}
+
+/// Comments above an instruction, without `#`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Comments {
+    /// All since the last instruction or empty comment.
+    pub lines: Vec<String>,
+    /// The one directly above it, which may describe what it declares.
+    pub description: Option<String>,
+}
+
+impl Comments {
+    /// Returns what is said of `name`: the rest of the comment that begins with it.
+    pub fn about(&self, name: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+    }
 }
 
 /// What lexing comes to.
@@ -53,20 +54,25 @@ pub struct Lexed {
     pub escape: char,
     /// The logical lines.
     pub lines: Vec<Line>,
-    /// What is odd.
-    pub warnings: Vec<Warning>,
+    /// Last lines of the instructions that have blank lines between their own.
+    pub blank_lines: Vec<usize>,
 }
 
 /// Takes a file apart.
 pub fn lex(text: &[u8]) -> Result<Lexed, ParseError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        let span = Span { first_line: 1, last_line: 1, column: 1 };
+        return Err(ParseError::text(span, "the Dockerfile is UTF-16: it must be UTF-8"));
+    }
     let text = String::from_utf8_lossy(text);
     let mut lexer = Lexer {
         rest: text.split_inclusive('\n').enumerate(),
         at: 0,
         escape: '\\',
         directives: Some(Directives::default()),
-        lexed: Lexed { directives: Directives::default(), escape: '\\', lines: Vec::new(), warnings: Vec::new() },
+        comments: Comments::default(),
+        lexed: Lexed { directives: Directives::default(), escape: '\\', lines: Vec::new(), blank_lines: Vec::new() },
     };
     while let Some(line) = lexer.physical()? {
         lexer.logical(line)?;
@@ -82,6 +88,8 @@ struct Lexer<'t, I: Iterator<Item = (usize, &'t str)>> {
     escape: char,
     /// The directives so far, as long as there may be more.
     directives: Option<Directives>,
+    /// The comments since the last instruction.
+    comments: Comments,
     lexed: Lexed,
 }
 
@@ -90,7 +98,7 @@ impl<'t, I: Iterator<Item = (usize, &'t str)>> Lexer<'t, I> {
     fn physical(&mut self) -> Result<Option<&'t str>, ParseError> {
         let Some((index, line)) = self.rest.next() else { return Ok(None) };
         self.at = index + 1;
-        if line.trim_end_matches('\n').len() >= MAX_LINE {
+        if line.strip_suffix('\n').unwrap_or(line).len() > MAX_LINE {
             let span = Span { first_line: self.at, last_line: self.at, column: 1 };
             return Err(ParseError::text(span, format!("dockerfile line greater than max allowed size of {MAX_LINE}")));
         }
@@ -105,12 +113,16 @@ impl<'t, I: Iterator<Item = (usize, &'t str)>> Lexer<'t, I> {
             last_line: start,
             column: first.chars().count() - first.trim_start_matches(is_space).chars().count() + 1,
         };
-        self.directive(stripped, span)?;
+        let directive = self.directive(stripped, span)?;
         if is_comment(stripped) {
+            if !directive {
+                self.comment(stripped);
+            }
             return Ok(());
         }
         let (mut text, mut ended) = self.continued(stripped);
         if ended && text.is_empty() {
+            self.comments.description = None;
             return Ok(());
         }
         let mut blank_lines = false;
@@ -128,14 +140,25 @@ impl<'t, I: Iterator<Item = (usize, &'t str)>> Lexer<'t, I> {
             text.push_str(&more);
             ended = end;
         }
-        if blank_lines {
-            let span = Span { last_line: self.at, ..span };
-            let message = "Empty continuation line found in: ".to_owned() + &text.chars().take(80).collect::<String>();
-            self.lexed.warnings.push(Warning { rule: "NoEmptyContinuation", message, span });
+        let span = Span { last_line: self.at, ..span };
+        if text.contains('\0') {
+            return Err(ParseError::instruction(span, "the instruction holds a NUL character: a Dockerfile is text"));
         }
+        self.lexed.blank_lines.extend(blank_lines.then_some(self.at));
         let heredocs = self.heredocs(&text, span)?;
-        self.lexed.lines.push(Line { text, span: Span { last_line: self.at, ..span }, heredocs });
+        let comments = std::mem::take(&mut self.comments);
+        self.lexed.lines.push(Line { text, span: Span { last_line: self.at, ..span }, heredocs, comments });
         Ok(())
+    }
+
+    fn comment(&mut self, stripped: &str) {
+        let comment = stripped.trim_start_matches('#').trim();
+        if comment.is_empty() {
+            self.comments = Comments::default();
+        } else {
+            self.comments.description = Some(comment.to_owned());
+            self.comments.lines.push(comment.to_owned());
+        }
     }
 
     /// Returns a line without its continuation character, and whether it ended the instruction.
@@ -169,11 +192,12 @@ impl<'t, I: Iterator<Item = (usize, &'t str)>> Lexer<'t, I> {
         Ok(heredocs)
     }
 
-    fn directive(&mut self, line: &str, span: Span) -> Result<(), ParseError> {
-        let Some(mut directives) = self.directives.take() else { return Ok(()) };
+    /// Takes note of a directive, as long as there may be some; tells whether it is one.
+    fn directive(&mut self, line: &str, span: Span) -> Result<bool, ParseError> {
+        let Some(mut directives) = self.directives.take() else { return Ok(false) };
         let Some((key, value)) = parse_directive(line) else {
             self.lexed.directives = directives;
-            return Ok(());
+            return Ok(false);
         };
         let slot = match key.as_str() {
             "syntax" => &mut directives.syntax,
@@ -181,7 +205,7 @@ impl<'t, I: Iterator<Item = (usize, &'t str)>> Lexer<'t, I> {
             "check" => &mut directives.check,
             _ => {
                 self.lexed.directives = directives;
-                return Ok(());
+                return Ok(false);
             }
         };
         if slot.replace(value.to_owned()).is_some() {
@@ -194,13 +218,13 @@ impl<'t, I: Iterator<Item = (usize, &'t str)>> Lexer<'t, I> {
                 _ => {
                     return Err(ParseError::text(
                         span,
-                        format!("invalid escape token '{value}' does not match \\ or `"),
+                        format!("invalid escape token '{value}' does not match ` or \\"),
                     ));
                 }
             };
         }
         self.directives = Some(directives);
-        Ok(())
+        Ok(true)
     }
 
     fn end_directives(&mut self) {

@@ -3,6 +3,8 @@
 //! Nothing is expanded here and nothing is looked up: that needs base images and is the plan's part. The expansion itself
 //! is in [`expand`].
 
+mod arguments;
+mod check;
 mod error;
 mod exec;
 pub mod expand;
@@ -13,26 +15,34 @@ mod instruction;
 mod lexer;
 mod mount;
 mod parse;
-mod pattern;
 mod port;
+mod quote;
+pub mod rules;
 mod signal;
 mod snippet;
+mod style;
 mod suggest;
+mod syntax;
 mod words;
 
+pub use check::Check;
 pub use error::{ParseError, Span};
 pub use heredoc::{Heredoc, is_alone as is_heredoc_alone};
 pub use instruction::{
     Arg, Command, Copy, HealthcheckFlags, Instruction, InstructionKind, Mount, MountKind, Pair, Run, RunNetwork,
     RunSecurity,
 };
-pub use lexer::{Directives, Warning};
-pub use mount::parse_mount;
+pub use lexer::{Comments, Directives};
+pub use mount::{mount_from, parse_mount};
 pub use parse::parse_trigger;
-pub use port::parse_port;
+pub use port::{Port, parse_port};
+pub use quote::go_quoted;
+pub use rules::{Rule, Warning};
 pub use signal::is_signal;
 pub use snippet::snippet;
-pub use suggest::suggest;
+pub use style::check as check_style;
+pub use suggest::{suggest, suggest_name};
+pub use syntax::foreign_syntax;
 
 /// Largest Dockerfile that is read.
 pub const MAX_SIZE: usize = 1024 * 1024;
@@ -48,8 +58,8 @@ pub struct Dockerfile {
     pub global_args: Vec<Instruction>,
     /// The stages, at least one.
     pub stages: Vec<Stage>,
-    /// What is odd but no error.
-    pub warnings: Vec<Warning>,
+    /// Last lines of the instructions that have blank lines between their own.
+    pub blank_lines: Vec<usize>,
 }
 
 /// A stage: a `FROM` and what follows it.
@@ -63,10 +73,25 @@ pub struct Stage {
     pub platform: Option<String>,
     /// The `FROM` line.
     pub original: String,
+    /// What of it is written in one case or the other.
+    pub written: Written,
     /// Where the `FROM` line is.
     pub span: Span,
+    /// The comments above it.
+    pub comments: Comments,
     /// The instructions after it.
     pub instructions: Vec<Instruction>,
+}
+
+/// What of a `FROM` line may be written in one case or the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The keyword.
+    pub keyword: String,
+    /// `AS`.
+    pub as_word: Option<String>,
+    /// The stage's name.
+    pub name: Option<String>,
 }
 
 impl Dockerfile {

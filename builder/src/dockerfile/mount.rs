@@ -1,5 +1,6 @@
 //! `RUN --mount`: one CSV record of options.
 
+use super::check::truth;
 use super::instruction::{Mount, MountKind};
 use super::suggest::hint;
 use runtime::Sharing;
@@ -65,15 +66,17 @@ struct Options {
 impl Options {
     fn set(&mut self, key: &str, value: Option<String>, field: &str) -> Result<(), String> {
         let truth = |value: &Option<String>| match value.as_deref() {
-            None | Some("true" | "1") => Ok(true),
-            Some("false" | "0") => Ok(false),
-            Some(other) => Err(format!("invalid value for '{key}': {other}")),
+            None => Ok(true),
+            Some(text) => truth(text).ok_or_else(|| format!("invalid value for '{key}': {text}")),
         };
         match key {
             "readonly" | "ro" => self.read_only = Some(truth(&value)?),
             "readwrite" | "rw" => self.read_only = Some(!truth(&value)?),
-            "required" => self.required = truth(&value)?,
-            _ if !OPTIONS.contains(&key) => {
+            "required" => {
+                self.only(key, &["secret", "ssh"])?;
+                self.required = truth(&value)?;
+            }
+            _ if !OPTIONS.contains(&key) && value.is_some() => {
                 return Err(format!("unexpected key '{key}' in '{field}'{}", hint(key, OPTIONS)));
             }
             _ => {
@@ -82,6 +85,16 @@ impl Options {
             }
         }
         Ok(())
+    }
+
+    /// Refuses an option that only some kinds have; the kind must stand before it.
+    fn only(&self, key: &str, kinds: &[&str]) -> Result<(), String> {
+        let kind = self.name();
+        if kinds.contains(&kind) { Ok(()) } else { Err(format!("unexpected key '{key}' for mount type '{kind}'")) }
+    }
+
+    fn name(&self) -> &str {
+        self.kind.as_deref().unwrap_or("bind")
     }
 
     fn set_value(&mut self, key: &str, value: String) -> Result<(), String> {
@@ -94,69 +107,45 @@ impl Options {
                 }
                 self.kind = Some(kind);
             }
-            "from" if value.contains('$') => {
+            "from" if is_variable(&value) => {
                 return Err("'from' doesn't support variable expansion, define alias stage instead".to_owned());
             }
-            "from" => self.from = Some(value),
+            "from" => self.from = Some(value).filter(|from| !from.is_empty()),
             "source" | "src" => self.source = Some(value),
             "target" | "dst" | "destination" => self.target = Some(value),
             "id" => self.id = Some(value),
             "sharing" => self.sharing = Some(value.to_lowercase()),
-            "size" => self.size = Some(size(&value)?),
+            "size" => {
+                self.only(key, &["tmpfs"])?;
+                self.size = Some(size(&value)?);
+            }
             "mode" => {
                 self.mode = Some(u32::from_str_radix(&value, 8).map_err(|_| format!("invalid value {value} for mode"))?)
             }
             "uid" => self.uid = Some(number(&value)?),
             "gid" => self.gid = Some(number(&value)?),
-            _ => self.env = Some(value),
+            _ => {
+                self.only(key, &["secret"])?;
+                self.env = Some(value);
+            }
         }
         Ok(())
     }
 
     fn finish(self) -> Result<Mount, String> {
-        let name = self.kind.as_deref().unwrap_or("bind");
-        let only = |set: bool, key: &str, kinds: &[&str]| match set && !kinds.contains(&name) {
-            true => Err(format!("{key} not allowed for {name:?} type mounts")),
-            false => Ok(()),
-        };
-        let owners = ["cache", "secret", "ssh"];
-        only(self.mode.is_some(), "mode", &owners)?;
-        only(self.uid.is_some(), "uid", &owners)?;
-        only(self.gid.is_some(), "gid", &owners)?;
-        only(self.size.is_some(), "size", &["tmpfs"])?;
-        only(self.env.is_some(), "env", &["secret"])?;
-        only(self.from.is_some(), "from", &["bind", "cache"])?;
-        only(self.id.is_some(), "id", &owners)?;
-        only(self.required, "required", &["secret", "ssh"])?;
-        only(self.source.is_some(), "source", &["bind", "cache", "secret"])?;
-        let sharing = match self.sharing.as_deref() {
-            None => Sharing::Shared,
-            Some(sharing) if name != "cache" => {
-                return Err(format!("invalid cache sharing set for {name} mount: {sharing}"));
-            }
-            Some("shared") => Sharing::Shared,
-            Some("locked") => Sharing::Locked,
-            Some("private") => Sharing::Private,
-            Some(other) => {
-                return Err(format!(
-                    "unsupported sharing value {other:?}{}",
-                    hint(other, ["shared", "locked", "private"])
-                ));
-            }
-        };
-        let kind = match name {
+        let sharing = self.sharing()?;
+        self.check()?;
+        let kind = match self.name() {
             "cache" => MountKind::Cache { id: self.id, sharing },
             "tmpfs" => MountKind::Tmpfs { size: self.size },
             "secret" => {
-                if self.id.is_some() && self.source.is_some() {
-                    return Err("both id and source can't be set".to_owned());
-                }
-                MountKind::Secret { id: self.id.or(self.source.clone()), required: self.required, env: self.env }
+                let id = self.id.or(self.source.clone());
+                MountKind::Secret { id, required: self.required, env: self.env }
             }
             "ssh" => MountKind::Ssh { id: self.id, required: self.required },
             _ => MountKind::Bind,
         };
-        let source = self.source.filter(|_| name != "secret");
+        let source = self.source.filter(|_| !matches!(kind, MountKind::Secret { .. }));
         let needs_target = matches!(kind, MountKind::Cache { .. } | MountKind::Tmpfs { .. });
         let target = self.target.or_else(|| needs_target.then(String::new));
         Ok(Mount {
@@ -170,21 +159,77 @@ impl Options {
             gid: self.gid,
         })
     }
+
+    fn sharing(&self) -> Result<Sharing, String> {
+        match self.sharing.as_deref() {
+            None => Ok(Sharing::Shared),
+            Some(_) if self.name() != "cache" => Err(format!("invalid cache sharing set for {} mount", self.name())),
+            Some("shared") => Ok(Sharing::Shared),
+            Some("locked") => Ok(Sharing::Locked),
+            Some("private") => Ok(Sharing::Private),
+            Some(other) => {
+                Err(format!("unsupported sharing value {other:?}{}", hint(other, ["shared", "locked", "private"])))
+            }
+        }
+    }
+
+    /// Refuses what the kind does not have.
+    fn check(&self) -> Result<(), String> {
+        let name = self.name();
+        let owned = [("mode", self.mode), ("uid", self.uid), ("gid", self.gid)];
+        if let Some((key, _)) = owned.iter().find(|(_, value)| value.is_some() && ["bind", "tmpfs"].contains(&name)) {
+            return Err(format!("{key} not allowed for {name:?} type mounts"));
+        }
+        match name {
+            "secret" | "ssh" if self.from.is_some() => Err(format!("{name} mount should not have a from")),
+            "ssh" if self.source.is_some() => Err("ssh mount should not have a source".to_owned()),
+            "secret" if self.id.is_some() && self.source.is_some() => Err("both source and id can't be set".to_owned()),
+            "secret" if self.id.is_none() && self.source.is_none() && self.target.is_none() => {
+                Err("invalid secret mount. one of source, target required".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-/// Parses `64m`, `1g`, `100`: bytes.
+/// Checks what must be right even where the mount is not needed: that `from` needs no expansion.
+pub fn check_from(text: &str) -> Result<(), String> {
+    for field in csv(text)? {
+        match field.split_once('=') {
+            Some((key, value)) if key.eq_ignore_ascii_case("from") && is_variable(value) => {
+                return Err("'from' doesn't support variable expansion, define alias stage instead".to_owned());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Returns the value of `from=`, whatever else the text holds.
+pub fn mount_from(text: &str) -> Option<String> {
+    let fields = csv(text).ok()?;
+    let values = fields.iter().filter_map(|field| field.split_once('='));
+    let from = values.filter(|(key, _)| key.eq_ignore_ascii_case("from")).last()?.1;
+    (!from.is_empty()).then(|| from.to_owned())
+}
+
+/// Tells whether a `$` stands before something else.
+fn is_variable(text: &str) -> bool {
+    text.find('$').is_some_and(|at| at + 1 < text.len())
+}
+
+/// Parses `64m`, `1.5g`, `100`: bytes.
 fn size(text: &str) -> Result<u64, String> {
     let invalid = || format!("invalid value for size: {text}");
     let lower = text.to_lowercase();
-    let lower = lower.strip_suffix("ib").or(lower.strip_suffix('b')).unwrap_or(&lower);
-    let (digits, shift) = match lower.chars().last() {
-        Some('k') => (&lower[..lower.len() - 1], 10),
-        Some('m') => (&lower[..lower.len() - 1], 20),
-        Some('g') => (&lower[..lower.len() - 1], 30),
-        _ => (lower, 0),
-    };
-    let number: u64 = digits.parse().map_err(|_| invalid())?;
-    number.checked_mul(1 << shift).ok_or_else(invalid)
+    let lower = lower.strip_suffix("ib").or(lower.strip_suffix('b')).unwrap_or(&lower).trim_end();
+    let units = [('k', 10), ('m', 20), ('g', 30), ('t', 40), ('p', 50)];
+    let unit = units.iter().find(|(unit, _)| lower.ends_with(*unit));
+    let (digits, shift) = unit.map_or((lower, 0), |(unit, shift)| (lower.trim_end_matches(*unit).trim_end(), *shift));
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let number: f64 = digits.parse().ok().filter(|_| plain).ok_or_else(invalid)?;
+    let bytes = number * f64::from(2).powi(shift);
+    if bytes < 9.0e18 { Ok(bytes as u64) } else { Err(invalid()) }
 }
 
 /// Splits one CSV record: fields may be quoted, a quote in a quoted field is doubled.

@@ -7,10 +7,10 @@ const NAMES: [&str; 34] = [
     "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
 ];
 
-/// Tells whether `text` is a signal: a number from 1 to 64, or a name with or without `SIG`.
+/// Tells whether `text` is a signal: a number, which docker does not look at closer, or a name with or without `SIG`.
 pub fn is_signal(text: &str) -> bool {
-    if let Ok(number) = text.parse::<i32>() {
-        return (1..=64).contains(&number);
+    if let Ok(number) = text.parse::<i64>() {
+        return number > 0;
     }
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -33,10 +33,10 @@ pub fn is_signal(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    // DF-28
+    // DF-222, DF-28
     #[test]
     fn numbers_and_names_are_signals() {
-        assert!(["9", "SIGTERM", "term", "SIGRTMIN+3", "RTMAX-1"].iter().all(|signal| is_signal(signal)));
-        assert!(["0", "-1", "999", "SIGFOO", "", "SIGRTMIN+99"].iter().all(|signal| !is_signal(signal)));
+        assert!(["9", "999", "SIGTERM", "term", "SIGRTMIN+3", "RTMAX-1"].iter().all(|signal| is_signal(signal)));
+        assert!(["0", "-1", "SIGFOO", "", "SIGRTMIN+99"].iter().all(|signal| !is_signal(signal)));
     }
 }

@@ -1,7 +1,7 @@
 //! Taking a logical line apart: keyword, flags, words.
 
-/// White space between keyword and arguments.
-const BLANK: [char; 5] = [' ', '\t', '\x0b', '\x0c', '\r'];
+/// White space between keyword and arguments, and between a legacy key and its value.
+pub const BLANK: [char; 5] = [' ', '\t', '\x0b', '\x0c', '\r'];
 
 /// Splits a line into its keyword and its arguments, both trimmed.
 pub fn keyword(line: &str) -> (&str, &str) {
@@ -82,20 +82,43 @@ pub fn quoted_words(text: &str, escape: char) -> Vec<String> {
     words
 }
 
-/// Splits a shell line roughly into words, as is needed to find heredocs: quotes group and stay, `<< WORD` is one word.
-pub fn shell_words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for word in quoted_words(text, '\\') {
-        match words.last_mut() {
-            Some(last) if is_redirection(last) => last.push_str(&word),
-            _ => words.push(word),
-        }
-    }
-    words
+/// Splits arguments at white space, whatever quotes they hold.
+pub fn blank_words(text: &str) -> Vec<String> {
+    text.split(BLANK).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// Tells whether `word` is `<<` or `<<-` still waiting for its word.
-fn is_redirection(word: &str) -> bool {
-    let rest = word.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    rest == "<<" || rest == "<<-"
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // DF-029
+    #[test]
+    fn quotes_group_words_and_stay() {
+        for (text, expected) in [
+            (r#"a=1 b="x y" c='\' d=e\ f"#, vec!["a=1", r#"b="x y""#, r"c='\'", r"d=e\ f"]),
+            (r#""" x"#, vec![r#""""#, "x"]),
+            (r#"a="\"" b"#, vec![r#"a="\"""#, "b"]),
+            ("a\\", vec!["a"]),
+            ("  ", vec![]),
+        ] {
+            assert_eq!(quoted_words(text, '\\'), expected, "{text}");
+        }
+        assert_eq!(quoted_words("a` b c", '`'), ["a` b", "c"]);
+    }
+
+    // DF-019
+    #[test]
+    fn flags_end_at_two_dashes_or_at_another_word() {
+        for (text, flags, rest) in [
+            ("--a --b=c d --e", vec!["--a", "--b=c"], "d --e"),
+            ("--a -- --b", vec!["--a"], " --b"),
+            (r#"--a="x y" --b='z' c"#, vec!["--a=x y", "--b=z"], "c"),
+            (r"--a=x\ y c", vec!["--a=x y"], "c"),
+            ("-a", vec![], "-a"),
+            ("--", vec![], ""),
+        ] {
+            let (found, after) = split_flags(text);
+            assert_eq!((found, after), (flags.into_iter().map(str::to_owned).collect(), rest), "{text}");
+        }
+    }
 }

@@ -161,9 +161,10 @@ impl<'e> Prepared<'e> {
                 true => Box::new(io::empty()),
                 false => materials.read_files(layers, tree, &sources)?,
             };
-            return pack::streamed(writer, planned, contents).map_err(packing);
+            let tar = runtime::tar::Writer::new(writer).until(progress.execution.options.latest);
+            return pack::streamed(tar, planned, contents).map_err(packing);
         }
-        let mut tar = runtime::tar::Writer::new(writer);
+        let mut tar = runtime::tar::Writer::new(writer).until(progress.execution.options.latest);
         let mut open = |place: usize, path: &[u8]| self.places[place].open(&materials.store, path);
         pack::planned(&mut tar, planned, &mut open).map_err(packing)?;
         for number in archives.keys() {
@@ -315,7 +316,7 @@ fn pack_mounted(
     let (execution, empty) = (progress.execution, Tree::default());
     let planned = copy::plan_copy(Ground::new(&empty), &[Piece::Files(0, selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(&execution.materials.store)?;
-    let mut tar = runtime::tar::Writer::new(&mut writer);
+    let mut tar = runtime::tar::Writer::new(&mut writer).until(execution.options.latest);
     let mut open = |_: usize, path: &[u8]| place.open(&execution.materials.store, path);
     pack::planned(&mut tar, &planned, &mut open).and_then(|()| tar.finish().map(drop)).map_err(packing)?;
     pack::settle(execution, writer)

@@ -48,6 +48,8 @@ pub struct Options {
     pub use_cache: bool,
     /// The time that made files and history entries carry, in seconds since 1970.
     pub now: i64,
+    /// Times after this one that files of layers get become it, so that a build tells nothing of when it ran.
+    pub latest: Option<i64>,
     /// How long one step may take.
     pub step_timeout: Duration,
     /// Secrets by id.
@@ -72,6 +74,7 @@ impl Options {
         Options {
             use_cache: true,
             now,
+            latest: None,
             step_timeout: Duration::from_secs(24 * 60 * 60),
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 pub enum Base {
     /// Nothing.
     Scratch,
-    /// An image, by the name under which it was resolved.
+    /// An image, by the plan's key.
     Image(String),
     /// An earlier stage, by its index in the plan.
     Stage(usize),
@@ -17,6 +17,8 @@ pub enum Base {
 /// An image that the plan needs to know before it can be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needed {
+    /// What the plan calls it: an image may be needed for several platforms.
+    pub key: String,
     /// The reference as it stands in the Dockerfile, expanded.
     pub name: String,
     /// The platform it is needed for.
@@ -32,11 +34,16 @@ pub struct Needed {
 pub struct BaseImage {
     /// Its configuration.
     pub config: ImageConfig,
-    /// Whether it is for another platform than asked for.
-    pub platform_mismatch: bool,
+    /// Whether its configuration could not be read, so that nothing is known of its variables.
+    pub is_unknown: bool,
 }
 
-/// The images that were resolved, by the names under which the Dockerfile refers to them.
+/// Returns what a plan for the platform `target` calls the image `name` for `platform`.
+pub fn image_key(name: &str, platform: &Platform, target: &Platform) -> String {
+    if platform == target { name.to_owned() } else { format!("{name} for {platform}") }
+}
+
+/// The images that were resolved, by the plan's keys.
 #[derive(Debug, Clone, Default)]
 pub struct BaseImages(HashMap<String, BaseImage>);
 
@@ -47,12 +54,17 @@ impl BaseImages {
     }
 
     /// Adds a resolved image.
-    pub fn insert(&mut self, name: String, config: ImageConfig, platform_mismatch: bool) {
-        self.0.insert(name, BaseImage { config, platform_mismatch });
+    pub fn insert(&mut self, key: String, config: ImageConfig) {
+        self.0.insert(key, BaseImage { config, is_unknown: false });
     }
 
-    /// Returns the image that was resolved for `name`.
-    pub fn get(&self, name: &str) -> Option<&BaseImage> {
-        self.0.get(name)
+    /// Adds an image that could not be resolved, to check a Dockerfile all the same.
+    pub fn insert_unknown(&mut self, key: String) {
+        self.0.insert(key, BaseImage { config: ImageConfig::default(), is_unknown: true });
+    }
+
+    /// Returns the image that was resolved for `key`.
+    pub fn get(&self, key: &str) -> Option<&BaseImage> {
+        self.0.get(key)
     }
 }

@@ -1,6 +1,6 @@
 //! The image configuration a stage builds up, and the rules by which instructions change it.
 
-use super::environment::{DEFAULT_PATH, Variables};
+use super::environment::DEFAULT_PATH;
 use registry_client::{ImageConfig, Platform};
 
 /// Returns the configuration that a stage `FROM scratch` starts with.
@@ -21,6 +21,9 @@ pub fn on_top_of(base: &ImageConfig) -> ImageConfig {
     if !config.config.env.iter().any(|pair| pair.starts_with("PATH=")) {
         config.config.env.push(DEFAULT_PATH.to_owned());
     }
+    if !config.config.working_dir.is_empty() && !config.config.working_dir.starts_with('/') {
+        config.config.working_dir = absolute("/", &config.config.working_dir);
+    }
     config
 }
 
@@ -31,11 +34,16 @@ pub fn set_platform(config: &mut ImageConfig, platform: &Platform) {
     config.variant.clone_from(&platform.variant);
 }
 
-/// Sets a variable of the image: in the place it has, or at the end.
-pub fn set_env(config: &mut ImageConfig, name: &str, value: &str) {
-    let mut variables = Variables::from_env(&config.config.env);
-    variables.set(name, value);
-    config.config.env = variables.pairs();
+/// Returns how many bytes a configuration has, roughly: stages on top of it have them too.
+pub fn size(config: &ImageConfig) -> usize {
+    const ENTRY: usize = 32;
+    let pairs = |sizes: &mut dyn Iterator<Item = usize>| sizes.map(|size| size + ENTRY).sum::<usize>();
+    let config = &config.config;
+    pairs(&mut config.env.iter().map(String::len))
+        + pairs(&mut config.labels.iter().map(|(key, value)| key.len() + value.len()))
+        + pairs(&mut config.exposed_ports.keys().map(String::len))
+        + pairs(&mut config.volumes.keys().map(String::len))
+        + pairs(&mut config.on_build.iter().map(String::len))
 }
 
 /// Returns `path` made absolute with the working directory `workdir`, without `.`, `..` and doubled slashes.

@@ -1,75 +1,132 @@
-//! Which stages the target needs, in which order, and what each starts from.
+//! The stages of a file: what each starts from, and which others each takes files from.
 
-use super::bases::{Base, BaseImages, Needed};
-use super::environment::{Arguments, Variables, Words};
-use super::stage::{self, Finished, StageContext};
-use super::{Plan, Planned, Settings, Step};
+use super::bases::{BaseImages, Needed, image_key};
+use super::cycle;
+use super::environment::{Arguments, Notes, Variables, Words};
+use super::lint::Lint;
+use super::platform;
+use super::walk::{Scope, Walk};
+use super::{Planned, Settings};
 use crate::Error;
-use crate::dockerfile::{Dockerfile, Instruction, InstructionKind, Stage, suggest};
+use crate::dockerfile::{self, Dockerfile, Instruction, InstructionKind, Span, Stage, suggest};
 use registry_client::{Platform, Reference};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Most characters that the patterns of all `FROM` lines may look at.
+const MAX_WORK: usize = 64 * 1024 * 1024;
 
 /// The stages of a Dockerfile with their bases expanded.
 pub struct Graph<'f> {
-    file: &'f Dockerfile,
-    settings: &'f Settings,
-    arguments: Arguments,
-    globals: Variables,
-    bases: Vec<FileBase>,
-    target: usize,
+    /// The file.
+    pub file: &'f Dockerfile,
+    /// What the requester chose.
+    pub settings: &'f Settings,
+    /// Arguments that were given, and automatic ones.
+    pub arguments: Arguments,
+    /// Arguments declared before the first `FROM`.
+    pub globals: Variables,
+    /// What each stage starts from.
+    pub bases: Vec<FileBase>,
+    /// The stage to build.
+    pub target: usize,
+    /// Positions of the stages with a name, ascending.
+    names: HashMap<&'f str, Vec<usize>>,
 }
 
 /// What a stage starts from, by positions in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum FileBase {
+pub enum FileBase {
+    /// Nothing.
     Scratch,
+    /// An earlier stage.
     Stage(usize),
-    Image { name: String, platform: Platform },
+    /// An image.
+    Image {
+        /// As it stands in the file, expanded.
+        name: String,
+        /// The platform it is wanted for.
+        platform: Platform,
+    },
+}
+
+/// Where an instruction names a source: both have rules of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// `COPY --from=`, which may be a number.
+    Copy,
+    /// `RUN --mount=from=`.
+    Mount,
+}
+
+/// What a name comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A stage, by its position in the file, wherever that is.
+    Stage(usize),
+    /// A context that the requester named.
+    Named(String),
+    /// An image, by the name that it is resolved by.
+    Image(String),
 }
 
 impl<'f> Graph<'f> {
     /// Expands the `FROM` lines and finds the target.
-    pub fn new(file: &'f Dockerfile, settings: &'f Settings) -> Result<Self, Error> {
-        let target = find_target(file, settings.target.as_deref())?;
-        let name = settings.target.as_deref().map(str::to_lowercase).or_else(|| file.stages[target].name.clone());
-        let host = Platform::host();
-        let arguments =
-            Arguments::new(&settings.build_args, (&settings.platform, &host), name.as_deref().unwrap_or("default"));
-        let globals = globals(file, &arguments)?;
-        let mut graph = Graph { file, settings, arguments, globals, bases: Vec::new(), target };
-        for index in 0..file.stages.len() {
-            let base = graph.base(index)?;
-            graph.bases.push(base);
+    pub fn new(file: &'f Dockerfile, settings: &'f Settings, lint: &Lint) -> Result<Self, Error> {
+        let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, stage) in file.stages.iter().enumerate() {
+            if let Some(name) = &stage.name {
+                names.entry(name).or_default().push(index);
+            }
         }
+        let last = file.stages.len() - 1;
+        let name = settings.target.as_deref().or(file.stages[last].name.as_deref());
+        let host = Platform::host();
+        let arguments = Arguments::new(&settings.build_args, (&settings.platform, &host), name.unwrap_or("default"));
+        platform::check_default_bases(file, &arguments, lint);
+        let globals = globals(file, &arguments)?;
+        let mut graph = Graph { file, settings, arguments, globals, bases: Vec::new(), target: last, names };
+        let notes = RefCell::new(Notes::default());
+        for (index, stage) in file.stages.iter().enumerate() {
+            let base = graph.base(index, (lint, &notes)).map_err(|error| at(error, stage))?;
+            graph.bases.push(base);
+            if notes.borrow().work > MAX_WORK {
+                let text = "the patterns of FROM lines have too much to look at";
+                return Err(at(Error::user("expansion", text), stage));
+            }
+        }
+        if let Some(target) = &settings.target {
+            graph.target = graph.find_target(target)?;
+        }
+        graph.check_cycles()?;
         Ok(graph)
     }
 
-    fn base(&self, index: usize) -> Result<FileBase, Error> {
+    fn base(&self, index: usize, (lint, notes): (&Lint, &RefCell<Notes>)) -> Result<FileBase, Error> {
         let stage = &self.file.stages[index];
-        let located = |error: Error| at(error, stage);
-        let words = Words::new(self.file.escape, &self.globals);
-        let base = words.one(&stage.base).map_err(located)?;
-        if base.trim().is_empty() {
-            return Err(located(Error::user(
-                "invalid_reference",
-                format!("base name ({}) should not be blank", stage.base),
-            )));
+        let words = Words::new(self.file.escape, &self.globals).noting(notes);
+        let expanded = words.expanded(&stage.base)?;
+        platform::report_undeclared(&expanded.unset, (self, stage), lint);
+        let base = expanded.text;
+        if base.is_empty() {
+            let text = format!("base name ({}) should not be blank", stage.base);
+            return Err(Error::user("invalid_reference", text));
         }
         let platform = match &stage.platform {
             None => self.settings.platform.clone(),
-            Some(word) => platform(word, &words.one(word).map_err(located)?).map_err(located)?,
+            Some(word) => platform::of_stage(word, (self, stage), lint)?,
         };
         if let Some(name) = self.named_image(&base) {
             return Ok(FileBase::Image { name, platform });
         }
-        if let Some(earlier) = self.find_stage(&base, index) {
+        if let Some(earlier) = self.last_named(&base, index) {
             return Ok(FileBase::Stage(earlier));
         }
         if base == "scratch" {
             return Ok(FileBase::Scratch);
         }
         Reference::parse(&base).map_err(|error| {
-            located(Error::user("invalid_reference", format!("failed to parse stage name {base:?}: {error}")))
+            Error::user("invalid_reference", format!("failed to parse stage name {base:?}: {error}"))
         })?;
         Ok(FileBase::Image { name: base, platform })
     }
@@ -82,67 +139,110 @@ impl<'f> Graph<'f> {
     }
 
     /// Returns the last stage called `name` before `before`.
-    fn find_stage(&self, name: &str, before: usize) -> Option<usize> {
-        self.file.stages[..before].iter().rposition(|stage| stage.name.as_deref() == Some(name))
+    fn last_named(&self, name: &str, before: usize) -> Option<usize> {
+        let positions = self.names.get(name)?;
+        positions[..positions.partition_point(|&position| position < before)].last().copied()
+    }
+
+    fn find_target(&self, target: &str) -> Result<usize, Error> {
+        let wanted = target.to_lowercase();
+        self.last_named(&wanted, self.file.stages.len()).ok_or_else(|| {
+            let hint = suggest(&wanted, self.names.keys().copied());
+            let hint = hint.map_or_else(String::new, |name| format!(" (did you mean {name}?)"));
+            Error::user("target_not_found", format!("target stage \"{target}\" could not be found{hint}"))
+        })
     }
 
     /// Plans the stages that the target needs.
-    pub fn plan(&self, images: &BaseImages) -> Result<Planned, Error> {
-        let mut walk = Walk {
-            graph: self,
-            images,
-            done: BTreeMap::new(),
-            stages: Vec::new(),
-            needed: Vec::new(),
-            under_way: Vec::new(),
-        };
-        let target = walk.stage(self.target)?;
-        let Some(target) = target.filter(|_| walk.needed.is_empty()) else { return Ok(Planned::Needs(walk.needed)) };
-        let mut stages: Vec<_> = walk.stages.into_iter().map(|finished| finished.stage).collect();
-        for (name, value) in &self.settings.labels {
-            stages[target].config.config.labels.insert(name.clone(), value.clone());
+    pub fn plan(&self, images: &BaseImages, (scope, lint): (Scope, &Lint)) -> Result<Planned, Error> {
+        Walk::new(self, images, lint).plan(scope)
+    }
+
+    /// Finds what a name means in stage `index`.
+    pub fn find(&self, name: &str, (used, index): (Use, usize)) -> Result<Found, Error> {
+        let lower = name.to_lowercase();
+        let named = |named: &&String| **named == lower || **named == *name;
+        if let Some(named) = self.settings.named_contexts.iter().find(named) {
+            return Ok(Found::Named(named.clone()));
         }
-        number(&mut stages);
-        Ok(Planned::Ready(Box::new(Plan {
-            stages,
-            target,
-            warnings: self.file.warnings.iter().map(ToString::to_string).collect(),
-        })))
+        if let Some(image) = self.named_image(name) {
+            return Ok(Found::Image(image));
+        }
+        let stages = self.file.stages.len();
+        if let Some(position) = self.last_named(&lower, index).or_else(|| self.last_named(&lower, stages)) {
+            return Ok(Found::Stage(position));
+        }
+        match name.parse::<i64>() {
+            Ok(number) if used == Use::Copy => usize::try_from(number)
+                .ok()
+                .filter(|position| *position < stages)
+                .map(Found::Stage)
+                .ok_or_else(|| Error::user("stage_not_found", format!("invalid stage index {number}"))),
+            _ => Ok(Found::Image(name.to_owned())),
+        }
+    }
+
+    /// Returns what people call stage `index`.
+    pub fn name(&self, index: usize) -> String {
+        self.file.stages[index].name.clone().unwrap_or_else(|| format!("stage-{index}"))
+    }
+
+    /// Returns the image that a stage needs and the key under which it is known.
+    pub fn needed(&self, name: &str, platform: &Platform, (span, instruction): (Span, &str)) -> Needed {
+        Needed {
+            key: image_key(name, platform, &self.settings.platform),
+            name: name.to_owned(),
+            platform: platform.clone(),
+            lines: (span.first_line, span.last_line),
+            instruction: instruction.to_owned(),
+        }
+    }
+
+    /// Refuses stages that take files from each other, or from themselves, in a circle; also where nobody needs them.
+    fn check_cycles(&self) -> Result<(), Error> {
+        let mut edges = Vec::with_capacity(self.file.stages.len());
+        for (index, stage) in self.file.stages.iter().enumerate() {
+            let mut own = Vec::new();
+            for instruction in &stage.instructions {
+                for (used, name) in sources(instruction) {
+                    let found = self.find(&name, (used, index)).map_err(|error| locate(error, instruction))?;
+                    if let Found::Stage(position) = found {
+                        own.push((position, instruction.span));
+                    }
+                }
+            }
+            edges.push(own);
+        }
+        let Some((start, places)) = cycle::find(&edges) else { return Ok(()) };
+        let text = format!("circular dependency detected on stage: {}", self.name(start));
+        Err(Error::user("circular_dependency", text)
+            .at_places(places.iter().map(|span| (span.first_line, span.last_line)).collect()))
+    }
+}
+
+/// Returns the names that an instruction takes files from.
+pub fn sources(instruction: &Instruction) -> Vec<(Use, String)> {
+    match &instruction.kind {
+        InstructionKind::Copy(copy) => copy.from.iter().map(|name| (Use::Copy, name.clone())).collect(),
+        InstructionKind::Run(run) => {
+            run.mounts.iter().filter_map(|mount| dockerfile::mount_from(mount)).map(|name| (Use::Mount, name)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
 /// Adds where in the file an instruction is to an error.
-fn locate(error: Error, instruction: &Instruction) -> Error {
+pub fn locate(error: Error, instruction: &Instruction) -> Error {
     error.at_step(0, (instruction.span.first_line, instruction.span.last_line), &instruction.original)
 }
 
 /// Adds where in the file `stage` begins to an error.
-fn at(error: Error, stage: &Stage) -> Error {
+pub fn at(error: Error, stage: &Stage) -> Error {
     error.at_step(0, (stage.span.first_line, stage.span.last_line), &stage.original)
 }
 
-fn find_target(file: &Dockerfile, target: Option<&str>) -> Result<usize, Error> {
-    let Some(target) = target else { return Ok(file.stages.len() - 1) };
-    let wanted = target.to_lowercase();
-    file.stages.iter().rposition(|stage| stage.name.as_deref() == Some(wanted.as_str())).ok_or_else(|| {
-        let names = file.stages.iter().filter_map(|stage| stage.name.as_deref());
-        let hint = suggest(&wanted, names).map_or_else(String::new, |name| format!(" (did you mean {name}?)"));
-        Error::user("target_not_found", format!("target stage \"{target}\" could not be found{hint}"))
-    })
-}
-
-/// Returns the platform that a `--platform` word came to.
-fn platform(word: &str, expanded: &str) -> Result<Platform, Error> {
-    if expanded.is_empty() {
-        return Err(Error::user("invalid_platform", format!("empty platform value from expression {word}")));
-    }
-    expanded
-        .parse()
-        .map_err(|error| Error::user("invalid_platform", format!("failed to parse platform {expanded}: {error}")))
-}
-
 /// Returns the arguments declared before the first `FROM`, with their values, and the automatic ones.
-fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error> {
+pub fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error> {
     let mut globals = arguments.automatic().clone();
     for instruction in &file.global_args {
         let InstructionKind::Arg(pairs) = &instruction.kind else { continue };
@@ -157,144 +257,7 @@ fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error>
                 globals.set(&pair.name, &value);
             }
         }
+        globals.check_size().map_err(|error| locate(error, instruction))?;
     }
     Ok(globals)
-}
-
-/// A walk from the target to everything it needs.
-struct Walk<'w, 'f> {
-    graph: &'w Graph<'f>,
-    images: &'w BaseImages,
-    done: BTreeMap<usize, usize>,
-    stages: Vec<Finished>,
-    needed: Vec<Needed>,
-    under_way: Vec<usize>,
-}
-
-impl Walk<'_, '_> {
-    /// Plans stage `index` of the file after those it needs; `None` if an image must be resolved first.
-    fn stage(&mut self, index: usize) -> Result<Option<usize>, Error> {
-        if let Some(&planned) = self.done.get(&index) {
-            return Ok(Some(planned));
-        }
-        let stage = &self.graph.file.stages[index];
-        if self.under_way.contains(&index) {
-            let name = stage.name.clone().unwrap_or_else(|| index.to_string());
-            return Err(at(
-                Error::user("circular_dependency", format!("circular dependency detected on stage: {name}")),
-                stage,
-            ));
-        }
-        self.under_way.push(index);
-        let planned = self.plan_stage(index, stage);
-        self.under_way.pop();
-        planned
-    }
-
-    fn plan_stage(&mut self, index: usize, stage: &Stage) -> Result<Option<usize>, Error> {
-        let base = match &self.graph.bases[index] {
-            FileBase::Scratch => Base::Scratch,
-            FileBase::Stage(earlier) => match self.stage(*earlier)? {
-                Some(planned) => Base::Stage(planned),
-                None => return Ok(None),
-            },
-            FileBase::Image { name, platform } => {
-                if !self.image(name, platform, stage) {
-                    return Ok(None);
-                }
-                Base::Image(name.clone())
-            }
-        };
-        let context = StageContext {
-            file: self.graph.file,
-            stage,
-            settings: self.graph.settings,
-            arguments: &self.graph.arguments,
-            globals: &self.graph.globals,
-        };
-        let started = stage::start(&context, base, (self.images, &self.stages))?;
-        let mut names = BTreeMap::new();
-        for (from, instruction) in started.sources() {
-            match self.source(&from, index, stage).map_err(|error| locate(error, &instruction))? {
-                Some(found) => drop(names.insert(from, found)),
-                None => return Ok(None),
-            }
-        }
-        if !self.needed.is_empty() {
-            return Ok(None);
-        }
-        let finished = started.finish(&names)?;
-        self.stages.push(finished);
-        self.done.insert(index, self.stages.len() - 1);
-        Ok(Some(self.stages.len() - 1))
-    }
-
-    /// Finds what `--from=name` means in stage `index`.
-    fn source(&mut self, name: &str, index: usize, stage: &Stage) -> Result<Option<super::From>, Error> {
-        let graph = self.graph;
-        let lower = name.to_lowercase();
-        if let Some(named) = graph.settings.named_contexts.iter().find(|named| **named == lower || *named == name) {
-            return Ok(Some(super::From::Named(named.clone())));
-        }
-        if let Some(image) = graph.named_image(name) {
-            let platform = graph.settings.platform.clone();
-            return Ok(self.image(&image, &platform, stage).then(|| super::From::Image(image)));
-        }
-        let later = graph.file.stages.iter().rposition(|stage| stage.name.as_deref() == Some(lower.as_str()));
-        let found = graph.find_stage(&lower, index).or(later).or_else(|| name.parse().ok());
-        match found {
-            Some(position) if position >= graph.file.stages.len() => {
-                Err(Error::user("stage_not_found", format!("invalid stage index {position}")))
-            }
-            Some(position) if position == index => {
-                let own = stage.name.clone().unwrap_or_else(|| index.to_string());
-                Err(Error::user("circular_dependency", format!("circular dependency detected on stage: {own}")))
-            }
-            Some(position) if position > index => {
-                let own = stage.name.clone().unwrap_or_else(|| index.to_string());
-                let text =
-                    format!("cannot copy from stage {name:?}, it needs to be defined before current stage {own:?}");
-                Err(Error::user("stage_not_found", text))
-            }
-            Some(position) => Ok(self.stage(position)?.map(super::From::Stage)),
-            None => {
-                Reference::parse(name)
-                    .map_err(|error| Error::user("invalid_reference", format!("failed to parse {name:?}: {error}")))?;
-                let platform = graph.settings.platform.clone();
-                Ok(self.image(name, &platform, stage).then(|| super::From::Image(name.to_owned())))
-            }
-        }
-    }
-
-    /// Tells whether image `name` was resolved; asks for it otherwise.
-    fn image(&mut self, name: &str, platform: &Platform, stage: &Stage) -> bool {
-        if self.images.get(name).is_some() {
-            return true;
-        }
-        if !self.needed.iter().any(|needed| needed.name == name) {
-            self.needed.push(Needed {
-                name: name.to_owned(),
-                platform: platform.clone(),
-                lines: (stage.span.first_line, stage.span.last_line),
-                instruction: stage.original.clone(),
-            });
-        }
-        false
-    }
-}
-
-/// Numbers the steps of all stages, and those of each stage that people count.
-fn number(stages: &mut [super::Stage]) {
-    let mut number = 0;
-    for stage in stages {
-        let counted = |step: &Step| step.action.makes_layer();
-        let of = stage.steps.iter().filter(|step| counted(step)).count();
-        let mut at = 0;
-        for step in &mut stage.steps {
-            number += 1;
-            step.number = number;
-            at += usize::from(counted(step));
-            step.position = (if counted(step) { at } else { 0 }, of);
-        }
-    }
 }

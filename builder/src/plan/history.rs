@@ -1,38 +1,17 @@
 //! The `created_by` texts of an image's history, as BuildKit writes them: tools compare and parse them.
 
+use crate::dockerfile::go_quoted;
 use registry_client::Healthcheck;
 
 /// Returns words quoted as Go's `%q` prints a list of strings: `["a" "b"]`.
 pub fn quoted(words: &[String]) -> String {
-    let words: Vec<_> = words.iter().map(|word| go_quote(word)).collect();
+    let words: Vec<_> = words.iter().map(|word| go_quoted(word)).collect();
     format!("[{}]", words.join(" "))
 }
 
 /// Returns words as Go's `%v` prints a list of strings: `[a b]`.
 pub fn plain(words: &[String]) -> String {
     format!("[{}]", words.join(" "))
-}
-
-/// Returns a string as Go's `%q` prints it.
-fn go_quote(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\x07' => quoted.push_str("\\a"),
-            '\x08' => quoted.push_str("\\b"),
-            '\x0c' => quoted.push_str("\\f"),
-            '\x0b' => quoted.push_str("\\v"),
-            control if control.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", control as u32)),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// Returns the text of a `HEALTHCHECK`.

@@ -5,19 +5,27 @@
 
 mod bases;
 mod config;
+mod configure;
 mod copies;
+mod cycle;
 mod environment;
 mod graph;
 mod history;
+mod lint;
 mod mounts;
+mod platform;
 mod reads;
 mod stage;
+mod walk;
 
 pub use bases::{Base, BaseImage, BaseImages, Needed};
+pub use lint::Lint;
 pub use reads::Reads;
+pub use walk::Scope;
 
 use crate::Error;
-use crate::dockerfile::{Dockerfile, ParseError};
+use crate::dockerfile::{Dockerfile, ParseError, Warning};
+use crate::ignore::Ignore;
 use registry_client::{ImageConfig, Platform};
 use std::collections::BTreeMap;
 
@@ -36,6 +44,8 @@ pub struct Settings {
     pub named_contexts: Vec<String>,
     /// Names that mean an image the requester gave; an image is also found by its name with `:latest`.
     pub named_images: Vec<String>,
+    /// What `COPY` does not see of the context.
+    pub ignore: Ignore,
 }
 
 /// What is executed, in which order, and what the image says of itself.
@@ -45,8 +55,10 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// Index of the target in `stages`.
     pub target: usize,
-    /// Things the user should know.
-    pub warnings: Vec<String>,
+    /// Things the user should know, in the order of the file.
+    pub warnings: Vec<Warning>,
+    /// The error that the warnings are, where the file says so.
+    pub violation: Option<Error>,
 }
 
 /// What planning comes to.
@@ -60,8 +72,16 @@ pub enum Planned {
 
 impl Plan {
     /// Plans the build of `file`; asks for images that it needs and `images` does not have.
-    pub fn for_file(file: &Dockerfile, settings: &Settings, images: &BaseImages) -> Result<Planned, Error> {
-        graph::Graph::new(file, settings)?.plan(images)
+    ///
+    /// What the rules object to is in `lint` afterwards, also if planning fails.
+    pub fn for_file(
+        file: &Dockerfile,
+        settings: &Settings,
+        images: &BaseImages,
+        (scope, lint): (Scope, &Lint),
+    ) -> Result<Planned, Error> {
+        lint.start(file, settings);
+        graph::Graph::new(file, settings, lint)?.plan(images, (scope, lint))
     }
 }
 

@@ -7,18 +7,13 @@ use crate::Error;
 use crate::dockerfile::{self, parse_mount};
 use std::collections::BTreeMap;
 
-/// Returns the name behind `from=`, which is never expanded.
-pub fn from(mount: &str) -> Option<String> {
-    let parsed = parse_mount(mount, &|value| Ok(value.to_owned())).ok();
-    let field = || mount.split(',').find_map(|field| field.trim_matches('"').strip_prefix("from=").map(str::to_owned));
-    parsed.and_then(|mount| mount.from).or_else(field).filter(|from| !from.is_empty())
-}
-
 /// Expands and completes mounts.
+///
+/// `namespace` separates the cache directories of one requester from those of others.
 pub fn plan(
     mounts: &[String],
     (words, names): (&Words<'_>, &BTreeMap<String, From>),
-    workdir: &str,
+    (workdir, namespace): (&str, &str),
 ) -> Result<Vec<Mount>, Error> {
     let mut ssh = 0;
     let mut planned = Vec::with_capacity(mounts.len());
@@ -31,12 +26,16 @@ pub fn plan(
                 names.get(name).cloned().ok_or_else(|| Error::service("plan", format!("`{name}` was not looked up")))?
             }
         };
-        planned.push(one(mount, (from, workdir), &mut ssh)?);
+        planned.push(one(mount, (from, workdir, namespace), &mut ssh)?);
     }
     Ok(planned)
 }
 
-fn one(mount: dockerfile::Mount, (from, workdir): (From, &str), ssh: &mut usize) -> Result<Mount, Error> {
+fn one(
+    mount: dockerfile::Mount,
+    (from, workdir, namespace): (From, &str, &str),
+    ssh: &mut usize,
+) -> Result<Mount, Error> {
     let written = mount.target.as_deref().filter(|target| !target.is_empty());
     let place = absolute(workdir, written.unwrap_or("."));
     let source = mount.source.as_deref().map_or_else(String::new, |source| absolute("/", source)[1..].to_owned());
@@ -50,11 +49,11 @@ fn one(mount: dockerfile::Mount, (from, workdir): (From, &str), ssh: &mut usize)
             let ((mode, uid, gid), writable) = (id(0o755), mount.read_only != Some(true));
             let seed = (mount.from.is_some()).then_some((from, source));
             // Directories that begin differently are different directories, whatever they are called.
-            let name = name.unwrap_or_else(|| place.clone());
+            let name = name.unwrap_or_else(|| clean(written.unwrap_or_default()));
             (
                 place,
                 MountKind::Cache {
-                    id: format!("{name} {mode:o} {uid}:{gid}"),
+                    id: format!("{namespace}/{name} {mode:o} {uid}:{gid}"),
                     sharing,
                     mode,
                     uid,
@@ -68,8 +67,7 @@ fn one(mount: dockerfile::Mount, (from, workdir): (From, &str), ssh: &mut usize)
         dockerfile::MountKind::Secret { id: name, required, env } => {
             let (mode, uid, gid) = id(0o400);
             let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-            let name = name.or_else(|| written.map(base)).or_else(|| env.clone());
-            let name = name.ok_or_else(|| Error::user("dockerfile_invalid", "one of source, target required"))?;
+            let name = name.or_else(|| written.map(base)).unwrap_or_default();
             let file = written.is_some() || env.is_none();
             let target = if written.is_some() { place } else { format!("/run/secrets/{}", base(&name)) };
             (target, MountKind::Secret { id: name, required, env, file, mode, uid, gid })
@@ -85,4 +83,14 @@ fn one(mount: dockerfile::Mount, (from, workdir): (From, &str), ssh: &mut usize)
         return Err(Error::user("dockerfile_invalid", "invalid mount target \"/\""));
     }
     Ok(Mount { target, kind })
+}
+
+/// Returns a path as Go's `path.Clean` does: the name of a cache directory is its target as it is written.
+fn clean(path: &str) -> String {
+    let absolute = absolute("/", path);
+    match path.starts_with('/') {
+        true => absolute,
+        false if absolute == "/" => ".".to_owned(),
+        false => absolute[1..].to_owned(),
+    }
 }

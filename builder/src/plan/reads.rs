@@ -162,7 +162,7 @@ fn meet(one: &[u8], other: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::dockerfile::Dockerfile;
-    use crate::plan::{BaseImages, Planned, Settings};
+    use crate::plan::{BaseImages, Lint, Planned, Scope, Settings};
     use crate::view::{ContentId, Node};
     use std::collections::BTreeMap;
 
@@ -216,9 +216,11 @@ mod tests {
             platform: "linux/amd64".parse().unwrap(),
             named_images: Default::default(),
             named_contexts: Vec::new(),
+            ignore: Ignore::default(),
         };
         let file = Dockerfile::parse(text.as_bytes()).unwrap();
-        match Plan::for_file(&file, &settings, &BaseImages::new()).unwrap() {
+        let lint = Lint::new(&file, &settings).unwrap();
+        match Plan::for_file(&file, &settings, &BaseImages::new(), (Scope::Target, &lint)).unwrap() {
             Planned::Ready(plan) => plan.reads(&files).unwrap(),
             Planned::Needs(needed) => panic!("{needed:?}"),
         }

@@ -3,30 +3,45 @@
 use super::bases::{Base, BaseImages};
 use super::config;
 use super::copies;
-use super::environment::{Arguments, DEFAULT_PATH, Variables, Words};
-use super::history;
+use super::environment::{DEFAULT_PATH, Notes, Variables, Words, is_builders_own};
+use super::graph::Graph;
+use super::lint::Lint;
 use super::mounts;
-use super::{Action, From, Run, Settings, Stage, Step};
+use super::{Action, From, Run, Stage, Step};
 use crate::Error;
 use crate::dockerfile::{
-    self, Arg, Command, Dockerfile, HealthcheckFlags, Instruction, InstructionKind, Pair, RunNetwork, RunSecurity,
+    self, Arg, Command, Instruction, InstructionKind, Pair, RunNetwork, RunSecurity, Span, rules, suggest_name,
 };
-use registry_client::{Empty, Healthcheck, ImageConfig};
+use registry_client::ImageConfig;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+
+/// Most layers that an image may have: others, docker among them, mount no more.
+const MAX_LAYERS: usize = 127;
+
+/// Most bytes of the history and of the environments of the commands of a stage.
+const MAX_STAGE: usize = 16 * 1024 * 1024;
 
 /// What a stage is planned with.
 #[derive(Clone, Copy)]
 pub struct StageContext<'c> {
-    /// The file it is in.
-    pub file: &'c Dockerfile,
+    /// The file's stages.
+    pub graph: &'c Graph<'c>,
     /// The stage.
     pub stage: &'c dockerfile::Stage,
-    /// What the requester chose.
-    pub settings: &'c Settings,
-    /// Arguments that were given, and automatic ones.
-    pub arguments: &'c Arguments,
-    /// Arguments declared before the first `FROM`.
-    pub globals: &'c Variables,
+    /// Its position in the file.
+    pub index: usize,
+    /// Takes what the rules object to.
+    pub lint: &'c Lint,
+}
+
+/// What the names behind `--from=` and `from=` mean.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Those of `COPY`.
+    pub copies: BTreeMap<String, From>,
+    /// Those of mounts.
+    pub mounts: BTreeMap<String, From>,
 }
 
 /// A planned stage with what stages on top of it inherit.
@@ -34,140 +49,171 @@ pub struct StageContext<'c> {
 pub struct Finished {
     /// The stage.
     pub stage: Stage,
+    /// Bytes of its configuration, its history and the environments of its commands.
+    pub size: usize,
     environment: Variables,
-    declared: Variables,
-    triggers: Vec<String>,
-}
-
-/// A stage whose base is known, not yet planned.
-pub struct Started<'c> {
-    context: StageContext<'c>,
-    base: Base,
-    config: ImageConfig,
-    environment: Variables,
-    declared: Variables,
-    instructions: Vec<Instruction>,
-}
-
-/// Begins a stage on its base.
-pub fn start<'c>(
-    context: &StageContext<'c>,
-    base: Base,
-    (images, stages): (&BaseImages, &[Finished]),
-) -> Result<Started<'c>, Error> {
-    let (config, triggers, inherited) = match &base {
-        Base::Scratch => (config::scratch(&context.settings.platform), Vec::new(), None),
-        Base::Image(name) => {
-            let image = images.get(name).map(|image| image.config.clone()).unwrap_or_default();
-            (config::on_top_of(&image), image.config.on_build.clone(), None)
-        }
-        Base::Stage(index) => {
-            let parent = &stages[*index];
-            (config::on_top_of(&parent.stage.config), parent.triggers.clone(), Some(parent))
-        }
-    };
-    let environment =
-        inherited.map_or_else(|| Variables::from_env(&config.config.env), |parent| parent.environment.clone());
-    let declared = inherited.map_or_else(Variables::default, |parent| parent.declared.clone());
-    let mut instructions = Vec::with_capacity(triggers.len() + context.stage.instructions.len());
-    for trigger in &triggers {
-        let parsed = dockerfile::parse_trigger(trigger, '\\', context.stage.span);
-        instructions
-            .push(parsed.map_err(|error| Error::user("dockerfile_invalid", format!("ONBUILD {trigger}: {error}")))?);
-    }
-    instructions.extend(context.stage.instructions.iter().cloned());
-    Ok(Started { context: *context, base, config, environment, declared, instructions })
-}
-
-impl Started<'_> {
-    /// Returns the names that `--from` and `from=` use, with the instructions that use them.
-    pub fn sources(&self) -> Vec<(String, Instruction)> {
-        let mut sources = Vec::new();
-        for instruction in &self.instructions {
-            let names = match &instruction.kind {
-                InstructionKind::Copy(copy) | InstructionKind::Add(copy) => copy.from.iter().cloned().collect(),
-                InstructionKind::Run(run) => run.mounts.iter().filter_map(|mount| mounts::from(mount)).collect(),
-                _ => Vec::new(),
-            };
-            sources.extend(names.into_iter().map(|name| (name, instruction.clone())));
-        }
-        sources
-    }
-
-    /// Plans the instructions; `names` says what each `--from` means.
-    pub fn finish(self, names: &BTreeMap<String, From>) -> Result<Finished, Error> {
-        let context = self.context;
-        let mut planning = Planning {
-            context,
-            names,
-            config: self.config,
-            environment: self.environment,
-            declared: self.declared,
-            triggers: Vec::new(),
-            cmd_was_set: false,
-            steps: Vec::new(),
-        };
-        for instruction in &self.instructions {
-            let span = instruction.span;
-            planning
-                .instruction(instruction)
-                .map_err(|error| error.at_step(0, (span.first_line, span.last_line), &instruction.original))?;
-        }
-        let index = context.file.stages.iter().position(|stage| std::ptr::eq(stage, context.stage)).unwrap_or(0);
-        let name = context.stage.name.clone().unwrap_or_else(|| format!("stage-{index}"));
-        planning.config.config.on_build.clone_from(&planning.triggers);
-        let stage = Stage { name, base: self.base, steps: planning.steps, config: planning.config };
-        Ok(Finished {
-            stage,
-            environment: planning.environment,
-            declared: planning.declared,
-            triggers: planning.triggers,
-        })
-    }
+    arguments: Variables,
+    layers: usize,
+    workdir_was_set: bool,
+    /// Whether all variables of its base are known.
+    base_is_known: bool,
 }
 
 /// A stage while its instructions are planned.
-struct Planning<'p> {
-    context: StageContext<'p>,
-    names: &'p BTreeMap<String, From>,
-    config: ImageConfig,
+pub struct Planning<'p> {
+    /// What it is planned with.
+    pub context: StageContext<'p>,
+    base: Base,
+    /// The configuration so far, without its variables.
+    pub config: ImageConfig,
+    /// The variables of the image.
+    image_variables: Variables,
     /// What expansion and `RUN` see: the image's variables and the arguments, in the order in which they were set.
     environment: Variables,
     /// The arguments declared so far; unset ones are empty.
-    declared: Variables,
-    triggers: Vec<String>,
-    cmd_was_set: bool,
+    arguments: Variables,
+    /// What expansions came across since the last instruction.
+    notes: RefCell<Notes>,
+    layers: usize,
+    /// Bytes of the history and of the environments of commands.
+    size: usize,
+    workdir_was_set: bool,
+    base_is_known: bool,
+    /// Where the instructions stand of which only the last of a kind counts.
+    pub once: BTreeMap<&'static str, Span>,
     steps: Vec<Step>,
 }
 
+/// Begins a stage on its base.
+pub fn start<'p>(context: &StageContext<'p>, base: Base, (images, stages): (&BaseImages, &[Finished])) -> Planning<'p> {
+    let mut planning = Planning {
+        context: *context,
+        base: Base::Scratch,
+        config: config::scratch(&context.graph.settings.platform),
+        image_variables: Variables::default(),
+        environment: Variables::default(),
+        arguments: Variables::default(),
+        notes: RefCell::default(),
+        layers: 0,
+        size: 0,
+        workdir_was_set: false,
+        base_is_known: true,
+        once: BTreeMap::new(),
+        steps: Vec::new(),
+    };
+    match &base {
+        Base::Scratch => {}
+        Base::Image(key) => {
+            if let Some(image) = images.get(key) {
+                planning.config = config::on_top_of(&image.config);
+                planning.layers = image.config.rootfs.diff_ids.len();
+                planning.base_is_known = !image.is_unknown;
+            }
+        }
+        Base::Stage(index) => {
+            let parent = &stages[*index];
+            planning.config = config::on_top_of(&parent.stage.config);
+            planning.environment = parent.environment.clone();
+            planning.arguments = parent.arguments.clone();
+            planning.layers = parent.layers;
+            planning.workdir_was_set = parent.workdir_was_set;
+            planning.base_is_known = parent.base_is_known;
+        }
+    }
+    // What the image says counts more than an argument of the parent stage.
+    planning.environment.set_all_last(&planning.config.config.env);
+    planning.image_variables = Variables::from_env(&planning.config.config.env);
+    planning.base = base;
+    planning
+}
+
 impl Planning<'_> {
-    fn instruction(&mut self, instruction: &Instruction) -> Result<(), Error> {
+    /// Plans the instructions of triggers, then those of the stage; `names` says what each `--from` means.
+    pub fn finish(mut self, triggers: &[Instruction], names: &Names) -> Result<Finished, Error> {
+        let context = self.context;
+        for instruction in triggers.iter().chain(&context.stage.instructions) {
+            let span = instruction.span;
+            self.instruction(instruction, names)
+                .map_err(|error| error.at_step(0, (span.first_line, span.last_line), &shown(instruction)))?;
+        }
+        let name = context.graph.name(context.index);
+        self.config.config.env = self.image_variables.pairs();
+        let size = self.size + self.environment.size() + config::size(&self.config);
+        let stage = Stage { name, base: self.base, steps: self.steps, config: self.config };
+        Ok(Finished {
+            stage,
+            size,
+            environment: self.environment,
+            arguments: self.arguments,
+            layers: self.layers,
+            workdir_was_set: self.workdir_was_set,
+            base_is_known: self.base_is_known,
+        })
+    }
+
+    fn instruction(&mut self, instruction: &Instruction, names: &Names) -> Result<(), Error> {
         let (created_by, action) = match &instruction.kind {
             InstructionKind::OnBuild(text) => {
-                self.triggers.push(text.clone());
+                self.config.config.on_build.push(text.clone());
                 return Ok(());
             }
-            InstructionKind::Run(run) => self.run(run)?,
-            InstructionKind::Copy(copy) => self.copy(copy, false)?,
-            InstructionKind::Add(copy) => self.copy(copy, true)?,
-            InstructionKind::Workdir(path) => self.workdir(path)?,
-            InstructionKind::Arg(args) => (self.arg(args)?, Action::Configure),
-            InstructionKind::Env(pairs) => (self.env(pairs)?, Action::Configure),
-            other => (self.configure(other)?, Action::Configure),
+            InstructionKind::Run(run) => self.run(run, names)?,
+            InstructionKind::Copy(copy) => self.copy((copy, false), names, instruction)?,
+            InstructionKind::Add(copy) => self.copy((copy, true), names, instruction)?,
+            InstructionKind::Workdir(path) => self.workdir(path, instruction)?,
+            InstructionKind::Arg(args) => (self.arg(args, instruction)?, Action::Configure),
+            InstructionKind::Env(pairs) => (self.env(pairs, instruction)?, Action::Configure),
+            _ => (self.configure(instruction)?, Action::Configure),
         };
+        self.report_unset(instruction);
+        self.size += created_by.len() + std::mem::take(&mut self.notes.borrow_mut().work) / 8;
+        if self.size > MAX_STAGE {
+            let text = format!("what the stage comes to has more than {MAX_STAGE} bytes of text");
+            return Err(Error::user("stage_too_large", text));
+        }
+        if action.makes_layer() {
+            self.layers += 1;
+            if self.layers > MAX_LAYERS {
+                let text = format!(
+                    "this would be layer {} of the image, {MAX_LAYERS} are possible: join instructions, or copy from a stage",
+                    self.layers
+                );
+                return Err(Error::user("too_many_layers", text));
+            }
+        }
         self.steps.push(Step {
             number: 0,
             position: (0, 0),
             lines: (instruction.span.first_line, instruction.span.last_line),
-            instruction: instruction.original.clone(),
+            instruction: shown(instruction),
             created_by,
             action,
         });
         Ok(())
     }
 
-    fn words(&self) -> Words<'_> {
-        Words::new(self.context.file.escape, &self.environment)
+    /// Returns an expansion with the variables in force.
+    pub fn words(&self) -> Words<'_> {
+        Words::new(self.context.graph.file.escape, &self.environment).noting(&self.notes)
+    }
+
+    /// Reports what the rules say of an instruction.
+    pub fn report(&self, rule: &'static dockerfile::Rule, text: String, instruction: &Instruction) {
+        self.context.lint.report(rule, text, (instruction.span, &instruction.comments.lines));
+    }
+
+    /// Reports the names that an instruction used and nothing sets, unless the base may set them.
+    fn report_unset(&self, instruction: &Instruction) {
+        let unset = std::mem::take(&mut self.notes.borrow_mut().unset);
+        if unset.is_empty() || self.context.lint.is_full() {
+            return;
+        }
+        let reported = unset.iter().filter(|name| self.arguments.get(name).is_none() && !is_builders_own(name));
+        for name in reported.filter(|_| self.base_is_known) {
+            let hint = suggest_name(name, self.environment.names());
+            let hint = hint.map_or_else(String::new, |near| format!(" (did you mean ${near}?)"));
+            self.report(&rules::UNDEFINED_VAR, format!("Usage of undefined variable '${name}'{hint}"), instruction);
+        }
     }
 
     fn workdir_now(&self) -> String {
@@ -175,7 +221,7 @@ impl Planning<'_> {
     }
 
     /// Returns what a command comes to with the shell in force.
-    fn argv(&self, command: &Command) -> Vec<String> {
+    pub fn argv(&self, command: &Command) -> Vec<String> {
         match command {
             Command::Exec(words) => words.clone(),
             Command::Shell(line) => {
@@ -187,52 +233,94 @@ impl Planning<'_> {
         }
     }
 
-    fn run(&mut self, run: &dockerfile::Run) -> Result<(String, Action), Error> {
+    fn run(&mut self, run: &dockerfile::Run, names: &Names) -> Result<(String, Action), Error> {
         match (run.network, run.security) {
             (RunNetwork::Host, _) => return Err(Error::user("not_permitted", "network.host is not allowed")),
             (_, RunSecurity::Insecure) => return Err(Error::user("not_permitted", "security.insecure is not allowed")),
             _ => {}
         }
         let words = self.words();
-        let mut planned = mounts::plan(&run.mounts, (&words, self.names), &self.workdir_now())?;
+        let namespace = self.context.graph.arguments.given("BUILDKIT_CACHE_MOUNT_NS").unwrap_or_default();
+        let mut planned = mounts::plan(&run.mounts, (&words, &names.mounts), (&self.workdir_now(), namespace))?;
         let (command, script) = copies::run_command(run);
         let argv = self.argv(&command);
+        if argv.is_empty() {
+            return Err(Error::user("dockerfile_invalid", "arguments are required"));
+        }
         let shown = argv.join(" ");
         planned.extend(script);
         let mut environment = self.environment.clone();
         if environment.get("PATH").is_none() {
             environment.set("PATH", DEFAULT_PATH.trim_start_matches("PATH="));
         }
-        let declared: Vec<_> = self.declared.pairs();
-        let prefix =
-            if declared.is_empty() { String::new() } else { format!("|{} {} ", declared.len(), declared.join(" ")) };
+        let env = environment.pairs();
+        self.size += env.iter().map(String::len).sum::<usize>();
         let action = Run {
             argv,
-            env: environment.pairs(),
-            proxies: self.context.arguments.proxies(&self.declared),
+            env,
+            proxies: self.context.graph.arguments.proxies(),
             cwd: self.workdir_now(),
             user: self.config.config.user.clone(),
             mounts: planned,
             network: run.network == RunNetwork::Default,
         };
-        Ok((format!("RUN {prefix}{shown} # buildkit"), Action::Run(Box::new(action))))
+        Ok((format!("RUN {}{shown} # buildkit", self.shown_arguments()), Action::Run(Box::new(action))))
     }
 
-    fn copy(&mut self, copy: &dockerfile::Copy, add: bool) -> Result<(String, Action), Error> {
+    /// Returns the arguments declared so far as the history shows them: with the values that are in force.
+    fn shown_arguments(&self) -> String {
+        let declared = self.arguments.names().map(|name| {
+            let value = self.environment.get(name).or(self.arguments.get(name)).unwrap_or_default();
+            format!("{name}={value}")
+        });
+        let declared: Vec<String> = declared.collect();
+        if declared.is_empty() { String::new() } else { format!("|{} {} ", declared.len(), declared.join(" ")) }
+    }
+
+    fn copy(
+        &mut self,
+        (copy, add): (&dockerfile::Copy, bool),
+        names: &Names,
+        instruction: &Instruction,
+    ) -> Result<(String, Action), Error> {
         let from = match &copy.from {
             None => From::Context,
-            Some(name) => self
-                .names
+            Some(name) => names
+                .copies
                 .get(name)
                 .cloned()
                 .ok_or_else(|| Error::service("plan", format!("`{name}` was not looked up")))?,
         };
         let planned = copies::plan(copy, (add, from), (&self.words(), &self.workdir_now()))?;
+        self.report_ignored(&planned, instruction);
         Ok((copies::history(&planned), Action::Copy(Box::new(planned))))
     }
 
-    fn workdir(&mut self, path: &str) -> Result<(String, Action), Error> {
+    /// Reports sources that the ignore file hides; exceptions in it make that hard to say.
+    fn report_ignored(&self, copy: &super::Copy, instruction: &Instruction) {
+        let ignore = &self.context.graph.settings.ignore;
+        if copy.from != From::Context || ignore.has_exceptions() {
+            return;
+        }
+        let verb = if copy.add { "Add" } else { "Copy" };
+        for source in &copy.sources {
+            let super::Source::Path(source) = source else { continue };
+            let clean = config::absolute("/", source);
+            let path = &clean[1..];
+            if !path.is_empty() && ignore.ignores(path.as_bytes()) {
+                let text = format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore");
+                self.report(&rules::COPY_IGNORED_FILE, text, instruction);
+            }
+        }
+    }
+
+    fn workdir(&mut self, path: &str, instruction: &Instruction) -> Result<(String, Action), Error> {
         let written = self.words().one(path)?;
+        if !self.workdir_was_set && !written.starts_with('/') {
+            let text = format!("Relative workdir {written:?} can have unexpected results if the base image changes");
+            self.report(&rules::WORKDIR_RELATIVE_PATH, text, instruction);
+        }
+        self.workdir_was_set = true;
         let path = config::absolute(&self.workdir_now(), &written);
         if ["/proc", "/sys", "/dev"]
             .iter()
@@ -253,137 +341,72 @@ impl Planning<'_> {
         Ok((created_by, action))
     }
 
-    fn arg(&mut self, args: &[Arg]) -> Result<String, Error> {
+    fn arg(&mut self, args: &[Arg], instruction: &Instruction) -> Result<String, Error> {
         let mut shown = Vec::new();
         for arg in args {
-            let given = self.context.arguments.given(&arg.name).map(str::to_owned);
+            self.report_secret("ARG", &arg.name, instruction);
+            let given = self.context.graph.arguments.given(&arg.name).map(str::to_owned);
             let value = match (given, &arg.value) {
                 (Some(given), _) => Some(given),
                 (None, Some(default)) => Some(self.words().one(default)?),
-                (None, None) => self.context.globals.get(&arg.name).map(str::to_owned),
+                (None, None) => self.context.graph.globals.get(&arg.name).map(str::to_owned),
             };
-            self.declared.set(&arg.name, value.as_deref().unwrap_or(""));
-            if let Some(value) = &value {
+            self.report_unset(instruction);
+            self.arguments.set(&arg.name, value.as_deref().unwrap_or(""));
+            if let Some(value) = value.as_deref().filter(|_| !is_builders_own(&arg.name)) {
                 self.environment.set_last(&arg.name, value);
             }
             shown.push(value.map_or_else(|| arg.name.clone(), |value| format!("{}={value}", arg.name)));
         }
+        self.environment.check_size()?;
         Ok(format!("ARG {}", shown.join(" ")))
     }
 
-    fn env(&mut self, pairs: &[Pair]) -> Result<String, Error> {
-        let pairs = self.pairs(pairs)?;
-        for (key, value) in &pairs {
+    fn env(&mut self, pairs: &[Pair], instruction: &Instruction) -> Result<String, Error> {
+        let shown = self.pairs(pairs, instruction)?;
+        for (key, value) in &shown {
+            self.report_secret("ENV", key, instruction);
             self.environment.set_last(key, value);
-            config::set_env(&mut self.config, key, value);
+            self.image_variables.set(key, value);
         }
-        Ok(format!("ENV {}", shown_pairs(&pairs)))
+        self.environment.check_size()?;
+        Ok(format!("ENV {}", shown_pairs(&shown)))
     }
 
     /// Expands pairs, all with the variables from before the instruction.
-    fn pairs(&self, pairs: &[Pair]) -> Result<Vec<(String, String)>, Error> {
+    pub fn pairs(&self, pairs: &[Pair], instruction: &Instruction) -> Result<Vec<(String, String)>, Error> {
+        if pairs.iter().any(|pair| pair.legacy) {
+            let keyword = &instruction.keyword;
+            let text =
+                format!("\"{keyword} key=value\" should be used instead of legacy \"{keyword} key value\" format");
+            self.report(&rules::LEGACY_KEY_VALUE_FORMAT, text, instruction);
+        }
         let words = self.words();
         pairs.iter().map(|pair| Ok((words.one(&pair.key)?, words.one(&pair.value)?))).collect()
     }
 
-    /// Carries out an instruction that only changes the configuration, and returns its line in the history.
-    fn configure(&mut self, kind: &InstructionKind) -> Result<String, Error> {
-        Ok(match kind {
-            InstructionKind::Label(pairs) => {
-                let pairs = self.pairs(pairs)?;
-                self.config.config.labels.extend(pairs.iter().cloned());
-                format!("LABEL {}", shown_pairs(&pairs))
-            }
-            InstructionKind::User(user) => {
-                let user = self.words().one(user)?;
-                self.config.config.user.clone_from(&user);
-                format!("USER {user}")
-            }
-            InstructionKind::Volume(volumes) => {
-                let volumes = self.words().each(volumes)?;
-                if volumes.iter().any(|volume| volume.trim().is_empty()) {
-                    return Err(Error::user("dockerfile_invalid", "VOLUME specified can not be an empty string"));
-                }
-                self.config.config.volumes.extend(volumes.iter().map(|volume| (volume.clone(), Empty {})));
-                format!("VOLUME {}", history::plain(&volumes))
-            }
-            InstructionKind::Expose(words) => self.expose(words)?,
-            InstructionKind::StopSignal(signal) => {
-                let signal = self.words().one(signal)?;
-                if !dockerfile::is_signal(&signal) {
-                    return Err(Error::user("dockerfile_invalid", format!("invalid signal: {signal}")));
-                }
-                self.config.config.stop_signal.clone_from(&signal);
-                format!("STOPSIGNAL {signal}")
-            }
-            InstructionKind::Shell(words) => {
-                self.config.config.shell = Some(words.clone());
-                format!("SHELL {}", history::plain(words))
-            }
-            InstructionKind::Maintainer(name) => {
-                self.config.author.clone_from(name);
-                format!("MAINTAINER {name}")
-            }
-            InstructionKind::Cmd(command) => {
-                let argv = self.command(command);
-                self.config.config.cmd = Some(argv.clone());
-                self.config.config.args_escaped = true;
-                self.cmd_was_set = true;
-                format!("CMD {}", history::quoted(&argv))
-            }
-            InstructionKind::Entrypoint(command) => {
-                let argv = self.command(command);
-                self.config.config.entrypoint = Some(argv.clone());
-                if !self.cmd_was_set {
-                    self.config.config.cmd = None;
-                }
-                format!("ENTRYPOINT {}", history::quoted(&argv))
-            }
-            InstructionKind::Healthcheck(flags) => self.healthcheck(flags),
-            _ => return Err(Error::service("plan", "an instruction was not planned")),
-        })
-    }
-
-    /// Returns the words of a `CMD` or `ENTRYPOINT`; nothing at all clears it.
-    fn command(&self, command: &Command) -> Vec<String> {
-        match command {
-            Command::Shell(line) if line.is_empty() => Vec::new(),
-            command => self.argv(command),
+    /// Reports names that sound like secrets: what is set so can be read in the image.
+    fn report_secret(&self, keyword: &str, name: &str, instruction: &Instruction) {
+        const SECRET: [&str; 10] =
+            ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
+        const HARMLESS: [&str; 3] = ["public", "file", "version"];
+        let lower = name.to_lowercase();
+        let has = |words: &[&str]| lower.split('_').any(|word| words.contains(&word));
+        if has(&SECRET) && !has(&HARMLESS) {
+            let text = format!("Do not use ARG or ENV instructions for sensitive data ({keyword} {name:?})");
+            self.report(&rules::SECRETS_USED_IN_ARG_OR_ENV, text, instruction);
         }
-    }
-
-    fn expose(&mut self, words: &[String]) -> Result<String, Error> {
-        let mut sorted = words.to_vec();
-        sorted.sort();
-        let mut ports = Vec::new();
-        for word in &sorted {
-            for word in self.words().split(word)? {
-                let parsed = dockerfile::parse_port(&word).map_err(|cause| Error::user("dockerfile_invalid", cause))?;
-                ports.extend(parsed);
-            }
-        }
-        ports.sort();
-        ports.dedup();
-        self.config.config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Empty {})));
-        Ok(format!("EXPOSE {}", history::plain(&ports)))
-    }
-
-    fn healthcheck(&mut self, flags: &HealthcheckFlags) -> String {
-        let check = Healthcheck {
-            test: flags.test.clone(),
-            interval: flags.interval,
-            timeout: flags.timeout,
-            start_period: flags.start_period,
-            start_interval: flags.start_interval,
-            retries: flags.retries,
-        };
-        let text = history::healthcheck(&check);
-        self.config.config.healthcheck = Some(check);
-        text
     }
 }
 
-fn shown_pairs(pairs: &[(String, String)]) -> String {
+/// Returns an instruction on one line, as it is shown to people.
+fn shown(instruction: &Instruction) -> String {
+    let trigger = if instruction.is_trigger { "ONBUILD " } else { "" };
+    format!("{trigger}{}", instruction.original)
+}
+
+/// Returns pairs as the history shows them.
+pub fn shown_pairs(pairs: &[(String, String)]) -> String {
     let shown: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
     shown.join(" ")
 }

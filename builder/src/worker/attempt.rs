@@ -150,7 +150,8 @@ impl Attempt<'_> {
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(Ended::Skipped(reason));
         }
-        let wanted = self.request(&request.spec, &tree, secrets)?;
+        // What the rules say of the commit could not be said before it was known.
+        let wanted = self.request(&request.spec.with_commit(tree.id()), &tree, secrets)?;
         let prepared = Prepared::new(&wanted, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
@@ -189,6 +190,7 @@ impl Attempt<'_> {
                 use_cache: spec.use_cache,
                 step_timeout: self.limits.step,
                 secrets,
+                latest: Some(root.commit_time()),
                 ..Options::new(root.commit_time(), self.fetching())
             },
             order: Box::new(order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone())),

@@ -1,0 +1,105 @@
+//! Checks a Dockerfile without building it: what the rules object to, and whether it could be planned.
+
+use crate::dockerfile::{Dockerfile, Warning, snippet};
+use crate::plan::{self, Scope};
+use crate::{DockerfileText, Error, resolve};
+use registry_client::Client;
+
+/// What is found.
+#[derive(Debug)]
+pub struct Checked {
+    /// What the rules object to, in the order of the file.
+    pub warnings: Vec<Warning>,
+    /// Why it cannot be built, as far as that can be told without building.
+    pub error: Option<Error>,
+    /// Images whose configuration could not be read; what depends on it was left out.
+    pub unknown: Vec<String>,
+}
+
+impl Checked {
+    /// Tells whether there is nothing to object to.
+    pub fn is_clean(&self) -> bool {
+        self.error.is_none() && self.warnings.iter().all(|warning| warning.rule.is_note())
+    }
+
+    /// Returns the findings as they are shown to people: each with its lines.
+    pub fn report(&self, file: &DockerfileText) -> String {
+        let mut text = String::new();
+        for warning in &self.warnings {
+            let url = warning.rule.url().map_or_else(String::new, |url| format!(" - {url}"));
+            let lines = (warning.span.first_line, warning.span.last_line);
+            let shown = snippet(&file.name, &file.text, &[lines]);
+            text.push_str(&format!("\nWARNING: {}{url}\n{}\n{shown}\n", warning.rule.name, warning.message));
+        }
+        if let Some(error) = &self.error {
+            let shown = snippet(&file.name, &file.text, &error.places());
+            text.push_str(&format!("\nERROR: {}\n{shown}\n", error.report()));
+        }
+        text
+    }
+
+    /// Returns the findings as BuildKit's `frontend.lint` answers them.
+    pub fn json(&self, file: &DockerfileText) -> serde_json::Value {
+        let location = |places: &[(usize, usize)]| {
+            let ranges: Vec<_> = places
+                .iter()
+                .map(|(first, last)| serde_json::json!({"start": {"line": first}, "end": {"line": last}}))
+                .collect();
+            serde_json::json!({"sourceIndex": 0, "ranges": ranges})
+        };
+        let warnings: Vec<_> = self
+            .warnings
+            .iter()
+            .map(|warning| {
+                serde_json::json!({
+                    "ruleName": warning.rule.name,
+                    "description": warning.rule.description,
+                    "url": warning.rule.url(),
+                    "detail": warning.message,
+                    "location": location(&[(warning.span.first_line, warning.span.last_line)]),
+                })
+            })
+            .collect();
+        let mut found = serde_json::json!({
+            "warnings": warnings,
+            "sources": [{"filename": file.name, "language": "Dockerfile", "text": String::from_utf8_lossy(&file.text)}],
+        });
+        if let Some(error) = &self.error {
+            found["buildError"] = serde_json::json!({"message": error.report(), "location": location(&error.places())});
+        }
+        found
+    }
+}
+
+/// Checks `file`: all its stages, or those that the target needs if one is named.
+pub async fn check(file: &DockerfileText, settings: &plan::Settings, client: &Client) -> Checked {
+    let mut unknown = Vec::new();
+    let failed = |error: Error| Checked { warnings: Vec::new(), error: Some(error), unknown: Vec::new() };
+    let parsed = match Dockerfile::parse(&file.text) {
+        Ok(parsed) => parsed,
+        Err(error) => return failed(plan::parse_error(&error)),
+    };
+    let lint = match plan::Lint::new(&parsed, settings) {
+        Ok(lint) => lint,
+        Err(error) => return failed(error),
+    };
+    let scope = if settings.target.is_some() { Scope::Target } else { Scope::All };
+    let mut images = plan::BaseImages::new();
+    let error = loop {
+        let needed = match plan::Plan::for_file(&parsed, settings, &images, (scope, &lint)) {
+            Ok(plan::Planned::Ready(_)) => break None,
+            Ok(plan::Planned::Needs(needed)) => needed,
+            Err(error) => break Some(error),
+        };
+        for image in needed {
+            match resolve::config(client, (&image.name, &image.platform)).await {
+                Ok(config) => images.insert(image.key, config),
+                Err(_) => {
+                    images.insert_unknown(image.key);
+                    unknown.push(image.name);
+                }
+            }
+        }
+    };
+    Checked { warnings: lint.warnings(), error, unknown }
+}
