@@ -92,14 +92,21 @@ fn odd_bytes_and_sizes() {
     assert!(built, "a mark of byte order and CRLF are fine: {output}");
     for (dockerfile, said) in [
         (vec![b'#'; 5_000_000], "1048576"),
-        ([b"FROM scratch\nLABEL a=".as_slice(), &vec![b'x'; 1_000_000]].concat(), "greater than max allowed size of 65535"),
+        (
+            [b"FROM scratch\nLABEL a=".as_slice(), &vec![b'x'; 1_000_000]].concat(),
+            "greater than max allowed size of 65535",
+        ),
         (b"FROM scratch\nLABEL a=\0\n".to_vec(), "NUL"),
         (b"\xff\xfeF\0R\0O\0M\0".to_vec(), "UTF-16"),
         (Vec::new(), "the Dockerfile cannot be empty"),
         (b"# nothing\n".to_vec(), "file with no instructions"),
     ] {
         let (built, output) = build(&dockerfile, &[]);
-        assert!(!built && output.contains(said), "`{said}` is missing:\n{}", output.chars().take(500).collect::<String>());
+        assert!(
+            !built && output.contains(said),
+            "`{said}` is missing:\n{}",
+            output.chars().take(500).collect::<String>()
+        );
     }
 }
 
@@ -153,7 +160,10 @@ fn a_check_shows_rules_and_lines_and_builds_nothing() {
     let (clean, output) = check("FROM scratch\nRNU a\n", &["--format", "json"]);
     let found: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert!(!clean && found["buildError"]["location"]["ranges"][0]["start"]["line"] == 2, "{output}");
-    let (clean, _) = check("FROM scratch AS base\nFROM scratch AS Other\n", &["--target", "base", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all"]);
+    let (clean, _) = check(
+        "FROM scratch AS base\nFROM scratch AS Other\n",
+        &["--target", "base", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all"],
+    );
     assert!(clean);
 }
 

@@ -85,7 +85,7 @@ impl Place {
                 .map(|text| format!("`{text}` is in:\n{said}")),
         );
         if case.fails.is_none() {
-            let image = Image::read(&layout, case.on_base().then(|| self.path("base")).as_deref());
+            let image = Image::read(&layout, &self.path("base"));
             problems.extend(case.compare(&image));
             problems.extend(self.built_again(case, &context, &image));
         }
@@ -99,7 +99,7 @@ impl Place {
         }
         let layout = self.path(&format!("{}.again", case.name));
         let output = self.build(case, (context, &layout));
-        let again = Image::read(&layout, case.on_base().then(|| self.path("base")).as_deref());
+        let again = Image::read(&layout, &self.path("base"));
         let same = again.diff_ids == first.diff_ids && again.config["config"] == first.config["config"];
         (!same).then(|| format!("built again it is another image:\n{}", shown(&output)))
     }
@@ -149,7 +149,8 @@ fn images_are_what_buildkit_makes_of_the_same_dockerfiles() {
 #[test]
 fn every_edge_case_has_its_case() {
     let names: Vec<_> = cases().into_iter().map(|case| case.name).collect();
-    for number in 1..=40 {
+    // E22 needs a web server: it is in tests/add.rs.
+    for number in (1..=40).filter(|number| *number != 22) {
         let id = format!("E{number:02}");
         assert!(names.iter().any(|name| name.starts_with(&id)), "{id} has no case");
     }

@@ -4,15 +4,19 @@
 // A test that cannot go on panics: that is how it says so. clippy's own exception covers only functions marked as tests.
 #![allow(clippy::unwrap_used)]
 
+mod add;
 mod architecture;
 mod bad_dockerfiles;
 mod by_hand;
+mod cache;
 mod conformance;
 mod crash;
 mod hooks;
+mod kills;
 mod logs;
 mod lookups;
 mod path_filters;
+mod prompt;
 mod push;
 mod registries;
 mod secrets;

@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::context::{Context, NamedContext, SourceImage, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
-use crate::execute::{Execution, Materials, Options};
+use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::key::KeyBuilder;
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
@@ -99,8 +99,7 @@ impl<'r> Prepared<'r> {
     /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
     pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
         observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-        let prepared = prepare(request, services, observer);
-        let prepared = prepared.map_err(|error| with_snippet(error, &request.dockerfile));
+        let prepared = prepare(request, services, observer).map_err(|error| with_snippet(error, &request.dockerfile));
         prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
 
@@ -126,12 +125,17 @@ impl<'r> Prepared<'r> {
 
     /// Executes the steps, puts the image together and pushes it if that is asked for.
     pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
-        self.execute(services, observer, cancel).map_err(|error| with_snippet(error, &self.request.dockerfile))
+        let mut built = self.execute(services, observer, &cancel.part());
+        if built.as_ref().is_err_and(|error| error.code() == BLOB_DAMAGED) {
+            // The damaged blob was put aside: now it is missing, and what is missing is got or made again.
+            built = self.execute(services, observer, &cancel.part());
+        }
+        built.map_err(|error| with_snippet(error, &self.request.dockerfile))
     }
 
     fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
-        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()));
+        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?;
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
         let image = execute(request, services, (plan, &self.sources, &materials), observer)?;
@@ -171,7 +175,7 @@ fn prepare<'r>(
     let (mut plan, sources) = prepared?;
     match plan.violation.take() {
         Some(violation) => Err(violation),
-        None => Ok((with_network(plan, &request.options), sources)),
+        None => Ok((plan, sources)),
     }
 }
 
@@ -185,7 +189,7 @@ fn resolve_and_plan<'r>(
     let mut images = plan::BaseImages::new();
     loop {
         let needed = match plan::Plan::for_file(parsed, settings, &images, (plan::Scope::Target, lint))? {
-            plan::Planned::Ready(plan) => return Ok((*plan, sources)),
+            plan::Planned::Ready(plan) => return Ok((with_network(*plan, &request.options), sources)),
             plan::Planned::Needs(needed) => needed,
         };
         for (image, resolved) in resolve(request, services, needed) {
@@ -205,8 +209,10 @@ pub fn resolve(
     let _span = request.trace.span(Work::Resolve, "base images");
     let (given, others): (Vec<_>, Vec<_>) =
         needed.into_iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
-    let wanted: Vec<_> =
-        others.iter().map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone())).collect();
+    let wanted: Vec<_> = others
+        .iter()
+        .map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()))
+        .collect();
     let given = given.into_iter().map(|image| {
         let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
         (image, resolved)
@@ -249,7 +255,7 @@ fn execute(
             uploads.start((&receiver, materials), &request.tags, scope);
         }
         let on_layer = |layer, novelty| uploads.add(layer, novelty);
-        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer));
+        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer))?;
         let layers = execution.run()?;
         let image = result::assemble(plan, (sources, materials), &layers, (request.options.now, &request.form))?;
         if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {

@@ -1,10 +1,10 @@
 //! The cache: which key became which layer, known to every machine that shares the database.
 
 use crate::Error;
-use crate::execute::{Committed, Materials, store_error};
+use crate::execute::{Committed, Known, Materials, store_error};
 use database::{CachedLayer, Database};
 use registry_client::Reference;
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,10 +20,28 @@ pub struct Cache<'a> {
     pub pushed_to: Option<&'a Reference>,
 }
 
-/// A layer with the key it became known by.
-pub type Settled = (String, Committed);
+/// A layer that is to be known to later builds.
+pub struct Settled {
+    /// The key of its content.
+    pub key: String,
+    /// The key of its definition.
+    pub definition: Option<String>,
+    /// The layer.
+    pub layer: Committed,
+}
 
 impl Cache<'_> {
+    /// Returns which of `keys`, those of definitions, are known, in one question.
+    pub fn known(&self, keys: &[String]) -> Result<HashMap<String, Known>, Error> {
+        let found = self.tokio.block_on(self.database.cached_layers(self.namespace, keys));
+        let found = found.map_err(|error| Error::service("database", "looking up the cache").with_cause(error))?;
+        let known = found.into_iter().filter_map(|(key, cached)| {
+            let layer = Committed::from_cached(&cached, self.pushed_to.cloned())?;
+            Some((key, Known { layer, content_key: cached.content_key? }))
+        });
+        Ok(known.collect())
+    }
+
     /// Returns the layer that `key` became, if its blob can still be had.
     pub fn adopt(&self, key: &str, materials: &Materials) -> Result<Option<Committed>, Error> {
         let keys = [key.to_owned()];
@@ -34,7 +52,7 @@ impl Cache<'_> {
     }
 
     /// Tells whether the blob of `layer` is here or in the registry that earlier builds pushed to.
-    fn available(&self, layer: &Committed, materials: &Materials) -> bool {
+    pub fn available(&self, layer: &Committed, materials: &Materials) -> bool {
         let descriptor = &layer.descriptor;
         // A blob of another size was cut short by a crash: it is made again.
         materials.store.size(&descriptor.digest) == Some(descriptor.size)
@@ -57,13 +75,20 @@ impl Cache<'_> {
 
     fn store(&self, batch: &[Settled], materials: &Materials) -> Result<(), Error> {
         let storing = || "storing layers".to_owned();
-        let digests: BTreeMap<_, _> = batch.iter().map(|(_, layer)| (&layer.descriptor.digest, ())).collect();
-        let digests: Vec<_> = digests.into_keys().cloned().collect();
-        materials.store.sync(&digests).map_err(|error| store_error(storing(), error))?;
+        let digests: BTreeSet<_> = batch.iter().map(|settled| &settled.layer.descriptor.digest).collect();
+        // What was adopted may be elsewhere only.
+        let here: Vec<_> = digests.into_iter().filter(|digest| materials.store.contains(digest)).cloned().collect();
+        materials.store.sync(&here).map_err(|error| store_error(storing(), error))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let rows: Vec<(String, CachedLayer)> =
-            batch.iter().map(|(key, layer)| (key.clone(), layer.to_cached(now))).collect();
+        let mut rows: Vec<(String, CachedLayer)> = Vec::with_capacity(batch.len() * 2);
+        for settled in batch {
+            let row = settled.layer.to_cached(now);
+            if let Some(definition) = &settled.definition {
+                rows.push((definition.clone(), CachedLayer { content_key: Some(settled.key.clone()), ..row.clone() }));
+            }
+            rows.push((settled.key.clone(), row));
+        }
         self.tokio
             .block_on(self.database.put_cached_layers(self.namespace, &rows))
             .map_err(|error| Error::service("database", storing()).with_cause(error))

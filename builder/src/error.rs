@@ -55,7 +55,15 @@ impl Error {
     }
 
     fn new(fault: Fault, code: &'static str, message: String) -> Self {
-        Error(Box::new(Failure { code, fault, message, detail: String::new(), cause: None, step: None, places: Vec::new() }))
+        Error(Box::new(Failure {
+            code,
+            fault,
+            message,
+            detail: String::new(),
+            cause: None,
+            step: None,
+            places: Vec::new(),
+        }))
     }
 
     /// Adds the lines that are shown below the sentence.

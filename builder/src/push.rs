@@ -1,8 +1,7 @@
 //! Pushes an image: each layer as soon as it is settled, the manifest last, then the tags in order.
 
 use crate::Error;
-use crate::execute::{Committed, Layer, Materials, Novelty};
-use crate::resolve::registry_error;
+use crate::execute::{Committed, Layer, Materials, Novelty, Unanswered};
 use crate::result::Image;
 use crate::trace::Work;
 use registry_client::{BlobSource, Digest, Reference};
@@ -82,6 +81,7 @@ impl Uploads {
                     let Ok(committed) = materials.committed(&layer) else { continue };
                     for repository in repositories(tags) {
                         if let Err(error) = upload(materials, repository, &committed) {
+                            let error = materials.or_damaged(error, &committed);
                             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                         }
                     }
@@ -127,22 +127,22 @@ fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
 fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<(), Error> {
     let digest = &layer.descriptor.digest;
     let doing = || format!("pushing layer {digest} to `{}/{}`", to.registry(), to.repository());
-    let failed = |error| registry_error(doing(), error);
+    let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Upload, digest.as_str());
-    let (client, tokio) = (&materials.client, &materials.tokio);
-    if tokio.block_on(client.has_blob(to, digest)).map_err(failed)? {
+    let client = &materials.client;
+    if materials.ask(client.has_blob(to, digest)).map_err(failed)? {
         return Ok(());
     }
     if let Some(origin) = &layer.origin
         && origin.registry() == to.registry()
         && origin.repository() != to.repository()
-        && tokio.block_on(client.mount_blob(to, origin.repository(), digest)).map_err(failed)?
+        && materials.ask(client.mount_blob(to, origin.repository(), digest)).map_err(failed)?
     {
         return Ok(());
     }
     materials.blob(layer)?;
     let source = BlobSource::File(materials.store.path(digest));
-    tokio.block_on(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
+    materials.ask(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
 }
 
 /// Decides whether a name may move: a newer commit may have been published under it meanwhile.
@@ -203,22 +203,22 @@ pub fn manifest(
 }
 
 fn manifest_as(materials: &Materials, image: &Image, tag: &Reference) -> Result<(), Error> {
-    let (client, tokio) = (&materials.client, &materials.tokio);
+    let client = &materials.client;
     let doing = || format!("pushing `{tag}`");
-    let failed = |error| registry_error(doing(), error);
+    let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Push, tag.to_string());
-    let known = tokio.block_on(client.head_manifest(tag)).map_err(failed)?;
+    let known = materials.ask(client.head_manifest(tag)).map_err(failed)?;
     if known.is_some_and(|(digest, _)| digest == image.digest) {
         return Ok(());
     }
     let config = &image.config;
-    if !tokio.block_on(client.has_blob(tag, &config.digest)).map_err(failed)? {
+    if !materials.ask(client.has_blob(tag, &config.digest)).map_err(failed)? {
         let bytes = materials
             .store
             .read(&config.digest, config.size)
             .map_err(|error| crate::execute::store_error(doing(), error))?;
-        tokio.block_on(client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
+        materials.ask(client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
     }
-    tokio.block_on(client.put_manifest(tag, image.media_type, image.manifest.clone())).map_err(failed)?;
+    materials.ask(client.put_manifest(tag, image.media_type, image.manifest.clone())).map_err(failed)?;
     Ok(())
 }

@@ -17,7 +17,7 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_by_repository ON deliveries (repository, id);
 
--- Counters of a repository: '' its builds, 'document' the versions of its document, a ref the order of its pushes.
+-- Counters of a repository: 'document' counts the versions of its document, a ref the order of its pushes.
 CREATE TABLE sequences (
     repository  TEXT NOT NULL,
     name        TEXT NOT NULL,

@@ -39,7 +39,7 @@ impl Database {
             );
             let mut statement = sql("writing the cache index", text).bind(namespace);
             for (key, layer) in batch {
-                statement = statement.bind(*key).bind(to_json(layer)?);
+                statement = statement.bind(key.as_str()).bind(to_json(layer)?);
             }
             statement.run(self.write()).await?;
         }

@@ -2,7 +2,7 @@
 
 use crate::chain::{End, GAP, place};
 use crate::rows::{ids, to_json};
-use crate::sql::{Row, Transaction, sql};
+use crate::sql::{Transaction, sql};
 use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, PushedRef, Reason, Trigger, outbox};
 
 /// How long a forge may deliver a push again that was not taken at first: a push that seems to belong before an older
@@ -32,7 +32,7 @@ pub struct Pushed {
 }
 
 impl Database {
-    /// Stores builds as queued, in a transaction of [`Database::begin_accepting`].
+    /// Stores builds as queued, in a transaction of [`Database::begin_accepting`]. [`outbox::write_queued`] tells of them.
     pub(crate) async fn insert_builds(
         &self,
         transaction: &mut Transaction,
@@ -46,15 +46,10 @@ impl Database {
                 None => position(transaction, request).await?,
             };
             let id = insert_build(transaction, (origin.delivery, pushed), request).await?;
-            let now = transaction.now_ms;
-            outbox::write(transaction, &id, (BuildState::Queued, "waiting for a worker"), now).await?;
             if request.spec.options.policy == Policy::LatestOnly {
                 supersede(transaction, &id, request, pushed.1).await?;
             }
             ids.push(id);
-        }
-        if !ids.is_empty() {
-            transaction.announce_work();
         }
         Ok(ids)
     }
@@ -66,11 +61,11 @@ impl Database {
         (delivery, repository): (i64, &str),
         push: &PushedRef,
     ) -> Result<Pushed, Error> {
-        let last = count(transaction, (repository, &push.git_ref), 0).await?;
-        let begins = tail_at(transaction, repository, push).await?;
-        let ends = head_at(transaction, repository, push).await?;
+        let (last, begins, ends) = surroundings(transaction, repository, push).await?;
         let place = place(begins, ends, last);
-        count(transaction, (repository, &push.git_ref), place.last - last).await?;
+        if place.last > last {
+            count(transaction, (repository, &push.git_ref), place.last - last).await?;
+        }
         let row = sql(
             "storing a push",
             "INSERT INTO pushes (delivery_id, repository, git_ref, before_id, after_id, sequence, segment, is_head, is_tail, \
@@ -174,42 +169,36 @@ pub async fn position_of(
     row.map(|row| Ok(Pushed { id: Some(row.get(0)?), git_ref: git_ref.to_owned(), sequence: row.get(1)? })).transpose()
 }
 
-/// Returns the push that ended where this one begins, if none follows it yet.
-async fn tail_at(transaction: &mut Transaction, repository: &str, push: &PushedRef) -> Result<Option<End>, Error> {
-    let Some(before) = &push.before else { return Ok(None) };
+/// Returns the greatest sequence of the ref, the push that ended where this one begins, if none follows it yet, and the
+/// one that began where this one ends, if it follows none yet and came not long ago.
+async fn surroundings(
+    transaction: &mut Transaction,
+    repository: &str,
+    push: &PushedRef,
+) -> Result<(i64, Option<End>, Option<End>), Error> {
     let row = sql(
-        "reading a push",
-        "SELECT sequence, segment, sequence FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 AND is_tail \
-         ORDER BY sequence DESC LIMIT 1",
+        "reading pushes",
+        "SELECT COALESCE(s.last, 0), b.sequence, b.segment, b.sequence, a.sequence, a.segment, (SELECT MAX(m.sequence) \
+           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = a.segment) \
+         FROM (SELECT 1 AS one) o \
+         LEFT JOIN (SELECT last FROM sequences WHERE repository = $1 AND name = $2) s ON TRUE \
+         LEFT JOIN (SELECT sequence, segment FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 AND is_tail \
+           ORDER BY sequence DESC LIMIT 1) b ON TRUE \
+         LEFT JOIN (SELECT sequence, segment FROM pushes WHERE repository = $1 AND git_ref = $2 AND before_id = $4 AND is_head \
+           AND created_ms > $5 ORDER BY sequence LIMIT 1) a ON TRUE",
     )
     .bind(repository)
     .bind(&push.git_ref)
-    .bind(before)
-    .optional(transaction.on())
-    .await?;
-    row.as_ref().map(end).transpose()
-}
-
-/// Returns the push that began where this one ends, if it follows none yet and came not long ago.
-async fn head_at(transaction: &mut Transaction, repository: &str, push: &PushedRef) -> Result<Option<End>, Error> {
-    let late = transaction.now_ms - LATE_MS;
-    let row = sql(
-        "reading a push",
-        "SELECT p.sequence, p.segment, (SELECT MAX(s.sequence) FROM pushes s WHERE s.repository = $1 AND s.git_ref = $2 \
-         AND s.segment = p.segment) FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.before_id = $3 AND p.is_head \
-         AND p.created_ms > $4 ORDER BY p.sequence LIMIT 1",
-    )
-    .bind(repository)
-    .bind(&push.git_ref)
+    .bind(&push.before)
     .bind(&push.after)
-    .bind(late)
-    .optional(transaction.on())
+    .bind(transaction.now_ms - LATE_MS)
+    .one(transaction.on())
     .await?;
-    row.as_ref().map(end).transpose()
-}
-
-fn end(row: &Row) -> Result<End, Error> {
-    Ok(End { sequence: row.get(0)?, segment: row.get(1)?, last: row.get(2)? })
+    let end = |first: usize| -> Result<Option<End>, Error> {
+        let Some(sequence) = row.get(first)? else { return Ok(None) };
+        Ok(Some(End { sequence, segment: row.get(first + 1)?, last: row.get(first + 2)? }))
+    };
+    Ok((row.get(0)?, end(1)?, end(4)?))
 }
 
 /// Takes note that a push is no more the first (`is_head`) or last (`is_tail`) of its segment.
@@ -262,8 +251,10 @@ async fn insert_build(
     request: &BuildRequest,
 ) -> Result<BuildId, Error> {
     let id = BuildId::at(transaction.now_ms);
-    let number = count(transaction, (&request.repository, ""), 1).await?;
-    let (spec, is_serial) = (&request.spec, request.spec.options.policy == Policy::Serial);
+    let numbered = if request.spec.names_number() { Some(next_number(transaction, request).await?) } else { None };
+    let numbered = numbered.map(|number| request.spec.with_number(number));
+    let spec = numbered.as_ref().unwrap_or(&request.spec);
+    let is_serial = spec.options.policy == Policy::Serial;
     let lane = match is_serial {
         true => format!("serial {} {}", request.repository, request.rule),
         false => format!("parallel {}", request.repository),
@@ -272,10 +263,10 @@ async fn insert_build(
         "storing a build",
         "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
          spec_json, git_ref, sequence, lane, is_serial, priority, state, commit_id, created_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'queued', $16, $17)",
+         VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $4), $2, $3, $4, $5, $6, $7, $8, $9, \
+         $10, $11, $12, $13, $14, 'queued', $15, $16)",
     )
     .bind(id.as_str())
-    .bind(number)
     .bind(delivery)
     .bind(push)
     .bind(&request.repository)
@@ -295,6 +286,12 @@ async fn insert_build(
     .run(transaction.on())
     .await?;
     Ok(id)
+}
+
+/// Returns the number that the build will have: nobody else stores builds of the repository in the meantime.
+async fn next_number(transaction: &mut Transaction, request: &BuildRequest) -> Result<i64, Error> {
+    let text = "SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $1";
+    sql("numbering a build", text).bind(&request.repository).one(transaction.on()).await?.get(0)
 }
 
 /// Ends the queued builds of older pushes, or the new one if its push turns out to be the older.

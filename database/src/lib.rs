@@ -16,6 +16,7 @@ mod error;
 mod finish;
 mod insert;
 mod lookup;
+pub mod marks;
 mod outbox;
 mod progress;
 mod publish;

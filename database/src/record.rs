@@ -217,6 +217,9 @@ pub struct CachedLayer {
     pub empty: bool,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: i64,
+    /// For a layer that is known by its definition, the key of its content.
+    #[serde(default)]
+    pub content_key: Option<String>,
 }
 
 /// What commit status is to be told to a forge: the outbox, written together with the change of state.

@@ -87,6 +87,10 @@ pub struct BuildOptions {
     /// Whether it builds what the repository's own people pushed: a build that strangers may start (a fork's pull
     /// request) gets no secrets and a cache of its own.
     pub trusted: bool,
+    /// What was changed or left out when the request was made, a sentence each.
+    pub warnings: Vec<String>,
+    /// Why somebody wanted the build, in their words.
+    pub reason: Option<String>,
 }
 
 impl Default for BuildOptions {
@@ -103,6 +107,8 @@ impl Default for BuildOptions {
             priority: 0,
             no_cache_stages: Vec::new(),
             trusted: true,
+            warnings: Vec::new(),
+            reason: None,
         }
     }
 }

@@ -46,7 +46,7 @@ async fn version(on: On<'_>) -> Result<i64, Error> {
 }
 
 /// Splits a migration into its statements, in the words of the database.
-fn statements(store: &Store, migration: &str) -> Vec<String> {
+pub fn statements(store: &Store, migration: &str) -> Vec<String> {
     let lines = migration.lines().filter(|line| !line.trim_start().starts_with("--"));
     let mut text = lines.collect::<Vec<_>>().join("\n");
     if let Store::Postgres(_) = store {

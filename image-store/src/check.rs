@@ -1,5 +1,6 @@
 //! Whether the store is whole, and what in it nobody needs.
 
+use crate::lease::{TURN, Turn, leased};
 use crate::{Error, Store, is_older};
 use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
 use sha2::{Digest as _, Sha256};
@@ -59,16 +60,19 @@ impl Store {
         Ok(report)
     }
 
-    /// Removes blobs that no tag leads to, that are not in `keep` and that are older than `min_age`.
+    /// Removes blobs that no tag leads to, that no lease names, that are not in `keep` and that are older than `min_age`.
+    ///
+    /// Whoever looks for a blob meanwhile waits, and then finds it or not: it does not go while it is looked at.
     pub fn collect(&self, keep: &HashSet<Digest>, min_age: Duration) -> Result<Collected, Error> {
-        let referenced = self.referenced()?;
+        let _turn = Turn::alone(&self.root().join(TURN))?;
+        let (referenced, leased) = (self.referenced()?, leased(self)?);
         let mut collected = Collected::default();
         for name in self.blob_names()? {
             let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else { continue };
             let path = self.path(&digest);
             let Ok(known) = fs::metadata(&path) else { continue };
             let young = known.modified().is_ok_and(|at| !is_older(at, min_age));
-            if young || keep.contains(&digest) || referenced.contains(&digest) {
+            if young || [keep, &referenced, &leased].iter().any(|needed| needed.contains(&digest)) {
                 continue;
             }
             fs::remove_file(&path).map_err(Error::file("removing", &path))?;
@@ -76,6 +80,41 @@ impl Store {
             collected.bytes += known.len();
         }
         Ok(collected)
+    }
+
+    /// Tells whether the bytes of a blob are those of its digest; a blob that is damaged is put aside (ST-08).
+    ///
+    /// Whoever needs it finds it missing then, and gets or makes it again.
+    pub fn check_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        let path = self.path(digest);
+        let hash = match File::open(&path).and_then(hash_of) {
+            Ok(hash) => hash,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Error::file("reading", &path)(error)),
+        };
+        if hash == digest.hex() {
+            return Ok(true);
+        }
+        let aside = self.root().join("quarantine").join(digest.hex());
+        tracing::error!(blob = %digest, found = hash, "a blob is damaged; it is put aside");
+        match fs::rename(&path, &aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("moving", &path)(error)),
+            _ => Ok(false),
+        }
+    }
+
+    /// Checks the blobs that were written within `recent`, after a start: a crash may have cut them short.
+    ///
+    /// Returns how many were put aside.
+    pub fn recover(&self, recent: Duration) -> Result<usize, Error> {
+        let mut damaged = 0;
+        for name in self.blob_names()? {
+            let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else { continue };
+            let Ok(known) = fs::metadata(self.path(&digest)) else { continue };
+            let recent = known.len() == 0 || known.modified().is_ok_and(|at| !is_older(at, recent));
+            damaged += usize::from(recent && !self.check_blob(&digest)?);
+        }
+        Ok(damaged)
     }
 
     fn blob_names(&self) -> Result<Vec<String>, Error> {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod lease;
 mod notes;
 mod tags;
 mod writer;
@@ -11,6 +12,7 @@ mod writer;
 pub use check::{Collected, Report};
 pub use writer::{BlobWriter, Written};
 
+use lease::{LEASES, Lease, TURN, Turn};
 use registry_client::{DiffId, Digest};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -69,18 +71,30 @@ impl Error {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<PathBuf>,
+    lease: Option<Arc<Lease>>,
 }
 
 impl Store {
     /// Opens the store in `root`, which is created if it is missing, readable by its owner only.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        let store = Store { root: Arc::new(root.to_owned()) };
-        for part in ["blobs/sha256", "indexes", "tags", "tmp"] {
+        let store = Store { root: Arc::new(root.to_owned()), lease: None };
+        for part in ["blobs/sha256", "indexes", "tags", "tmp", LEASES, "quarantine"] {
             let path = root.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::file("creating", &path))?;
         }
         store.sweep();
         Ok(store)
+    }
+
+    /// Returns the same store for somebody whose blobs must stay: whatever is looked for, read or written through the
+    /// returned value is not collected while it or a clone of it lives.
+    pub fn leased(&self) -> Result<Store, Error> {
+        Ok(Store { root: self.root.clone(), lease: Some(Arc::new(Lease::new(self)?)) })
+    }
+
+    /// Makes sure that a blob stays, if whoever asks has a lease.
+    pub(crate) fn hold(&self, digest: &Digest) -> Result<(), Error> {
+        self.lease.as_ref().map_or(Ok(()), |lease| lease.hold(digest))
     }
 
     /// Removes temporary files that a process left behind long ago.
@@ -115,16 +129,25 @@ impl Store {
 
     /// Tells whether the blob is here.
     pub fn contains(&self, digest: &Digest) -> bool {
-        self.path(digest).is_file()
+        self.size(digest).is_some()
     }
 
     /// Returns the blob's size, or `None` if it is not here.
     pub fn size(&self, digest: &Digest) -> Option<u64> {
+        // What cannot be held may go at any moment: it is as if it were not there.
+        self.hold(digest).ok()?;
         fs::metadata(self.path(digest)).ok().map(|known| known.len())
+    }
+
+    /// Tells whether the blob is here and makes it young: whoever is told so has time to refer to it.
+    pub fn promise(&self, digest: &Digest) -> bool {
+        let Ok(_turn) = Turn::shared(&self.root.join(TURN)) else { return false };
+        File::open(self.path(digest)).and_then(|file| file.set_modified(SystemTime::now())).is_ok()
     }
 
     /// Opens a blob to be read.
     pub fn open_blob(&self, digest: &Digest) -> Result<File, Error> {
+        self.hold(digest)?;
         let path = self.path(digest);
         File::open(&path).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => Error::Missing(digest.clone()),

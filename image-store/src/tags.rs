@@ -1,5 +1,6 @@
 //! Tags: one small file each, in a directory per repository whose name is escaped so that it can be no path.
 
+use crate::lease::{TURN, Turn};
 use crate::{Error, Store, read_if_there, sync_directory};
 use registry_client::Descriptor;
 use std::fs::{self, DirBuilder};
@@ -18,6 +19,8 @@ impl Store {
             .mode(0o700)
             .create(&directory)
             .map_err(Error::file("creating", &directory))?;
+        // Until the tag is there, nothing leads to the manifest.
+        let _turn = Turn::shared(&self.root().join(TURN))?;
         self.sync(std::slice::from_ref(&manifest.digest))?;
         let bytes = serde_json::to_vec(manifest).map_err(|_| Error::Damaged(tag.to_owned()))?;
         self.write_file(&directory.join(checked(tag)?), &bytes)?;

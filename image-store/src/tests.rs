@@ -95,3 +95,79 @@ fn only_what_nobody_needs_is_collected() {
     assert!(store.contains(&kept) && !store.contains(&loose));
     assert!(store.verify().unwrap().missing.is_empty());
 }
+
+#[test]
+fn a_damaged_blob_is_put_aside_and_can_be_stored_again() {
+    // ST-08
+    let (_directory, store) = store();
+    let digest = store.put(b"layer").unwrap();
+    assert!(store.check_blob(&digest).unwrap());
+    fs::write(store.path(&digest), b"other").unwrap();
+    assert_eq!(store.recover(Duration::from_secs(60)).unwrap(), 1);
+    assert!(!store.contains(&digest) && !store.check_blob(&digest).unwrap());
+    assert_eq!(store.put(b"layer").unwrap(), digest);
+    assert_eq!((store.recover(Duration::from_secs(60)).unwrap(), store.verify().unwrap().damaged.len()), (0, 0));
+}
+
+#[test]
+fn what_is_leased_stays_until_the_lease_ends() {
+    let (_directory, store) = store();
+    let digest = store.put(b"old").unwrap();
+    let none = HashSet::new();
+    let build = store.leased().unwrap();
+    assert!(build.contains(&digest));
+    let made = build.put(b"made by the build").unwrap();
+    assert_eq!(store.collect(&none, Duration::ZERO).unwrap().blobs, 0);
+    drop(build);
+    assert_eq!(store.collect(&none, Duration::ZERO).unwrap().blobs, 2);
+    assert!(!store.contains(&digest) && !store.contains(&made));
+}
+
+#[test]
+fn collections_beside_builds_take_nothing_from_them() {
+    // RL18, ST-12: four builders and a collector that never rests, with no age to protect anything.
+    let (_directory, store) = store();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            let mut collected = 0;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                collected += store.collect(&HashSet::new(), Duration::ZERO).unwrap().blobs;
+            }
+            collected
+        });
+        let builders: Vec<_> = (0..4)
+            .map(|builder| {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..60 {
+                        let build = store.leased().unwrap();
+                        // A layer that several builds share, used if it is there and made if it is not; and one of its own.
+                        let contents = [format!("shared {}", number % 3), format!("own {builder} {number}")];
+                        let digests = contents.iter().map(|content| build.put(content.as_bytes()).unwrap());
+                        for digest in digests.collect::<Vec<_>>() {
+                            assert!(build.read(&digest, 100).is_ok(), "a blob of a living build is gone");
+                        }
+                        let manifest = Digest::of(contents[1].as_bytes());
+                        let descriptor = Descriptor::new(media_type::OCI_MANIFEST, manifest, contents[1].len() as u64);
+                        build.tag("team/app", &format!("t{builder}"), &descriptor).unwrap();
+                    }
+                })
+            })
+            .collect();
+        builders.into_iter().for_each(|builder| builder.join().unwrap());
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(collector.join().unwrap() > 0, "nothing was collected");
+    });
+    assert!(store.verify().unwrap().missing.is_empty());
+}
+
+#[test]
+fn a_blob_that_somebody_was_promised_is_young() {
+    let (_directory, store) = store();
+    let digest = store.put(b"old").unwrap();
+    let file = fs::File::options().write(true).open(store.path(&digest)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(7200)).unwrap();
+    assert!(store.promise(&digest) && !store.promise(&Digest::of(b"never stored")));
+    assert_eq!(store.collect(&HashSet::new(), Duration::from_secs(3600)).unwrap().blobs, 0);
+}

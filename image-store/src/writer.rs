@@ -45,6 +45,7 @@ impl BlobWriter {
     pub fn commit(self) -> Result<Written, Error> {
         let digest = Digest::from_sha256(self.hash.finalize().into());
         let path = self.store.path(&digest);
+        self.store.hold(&digest)?;
         // The same blob may come from two sides at once; both files hold the same bytes.
         self.file.persist(&path).map_err(|error| Error::file("renaming to", &path)(error.error))?;
         Ok(Written { digest, size: self.size })

@@ -1,6 +1,7 @@
 //! Credentials, and what a registry's 401 asks for: Basic, or a token from its token server.
 
 use crate::Error;
+use crate::patience::Patience;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
@@ -103,7 +104,7 @@ pub fn basic((user, password): &(String, String)) -> String {
 ///
 /// The login goes along only if the token server belongs to the registry: another host could collect it.
 pub async fn token(
-    http: &reqwest::Client,
+    (http, patience): (&reqwest::Client, &Patience),
     (registry, plain_http): (&str, bool),
     (realm, service, scope): (&str, Option<&str>, &str),
     login: Option<(String, String)>,
@@ -115,7 +116,9 @@ pub async fn token(
         return Err(Error::document(registry, "its token server does not use https"));
     }
     let trusted = same_owner(registry, url.host_str().unwrap_or_default());
-    url.query_pairs_mut().append_pair("scope", scope);
+    for scope in scope.split(' ') {
+        url.query_pairs_mut().append_pair("scope", scope);
+    }
     if let Some(service) = service {
         url.query_pairs_mut().append_pair("service", service);
     }
@@ -127,7 +130,7 @@ pub async fn token(
     if !response.status().is_success() {
         return Err(denied());
     }
-    let body = crate::transport::bounded(response, MAX_TOKEN, registry).await?;
+    let body = crate::transport::bounded(response, MAX_TOKEN, (registry, patience)).await?;
     let answer: serde_json::Value = serde_json::from_slice(&body)
         .map_err(|_| Error::document(registry, "its token server did not answer with JSON"))?;
     let token = answer.get("token").or_else(|| answer.get("access_token")).and_then(|token| token.as_str());

@@ -30,6 +30,14 @@ pub enum Error {
         #[source]
         cause: reqwest::Error,
     },
+    /// The registry did not do what the protocol says; another try may go better.
+    #[error("{registry} broke off: {problem}")]
+    Broken {
+        /// The registry.
+        registry: String,
+        /// What it did.
+        problem: &'static str,
+    },
     /// The bytes are not those that the digest promises.
     #[error("digest mismatch: {0} was expected, other bytes came")]
     DigestMismatch(String),
@@ -59,7 +67,7 @@ impl Error {
     /// Tells whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Transport { .. } => true,
+            Error::Transport { .. } | Error::Broken { .. } => true,
             Error::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }
@@ -74,9 +82,15 @@ impl Error {
             | Error::NotAllowed(_)
             | Error::InvalidDocument { .. } => Fault::User,
             Error::Status { status, .. } if *status < 500 && *status != 429 => Fault::User,
-            Error::Status { .. } | Error::Transport { .. } | Error::DigestMismatch(_) => Fault::Upstream,
+            Error::Status { .. } | Error::Transport { .. } | Error::Broken { .. } | Error::DigestMismatch(_) => {
+                Fault::Upstream
+            }
             Error::Local(_) | Error::Setup(_) => Fault::Service,
         }
+    }
+
+    pub(crate) fn broken(registry: &str, problem: &'static str) -> Self {
+        Error::Broken { registry: registry.to_owned(), problem }
     }
 
     pub(crate) fn document(registry: &str, problem: impl Into<String>) -> Self {

@@ -3,12 +3,14 @@
 //! Knows no containers and no builds.
 #![forbid(unsafe_code)]
 
+mod address;
 mod auth;
 mod digest;
 mod document;
 mod download;
 mod error;
 pub mod media_type;
+mod patience;
 mod platform;
 mod pull;
 mod push;
@@ -21,6 +23,7 @@ pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
 pub use download::{Download, Downloaded, Reach, is_public};
 pub use error::Error;
+pub use patience::Patience;
 pub use platform::{Platform, PlatformError};
 pub use pull::{Known, Resolved};
 pub use push::BlobSource;
@@ -44,12 +47,14 @@ pub struct Settings {
     pub credentials: Credentials,
     /// What it calls itself.
     pub user_agent: String,
+    /// How long it waits for registries.
+    pub patience: Patience,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let user_agent = concat!("slipway/", env!("CARGO_PKG_VERSION")).to_owned();
-        Settings { credentials: Credentials::None, user_agent }
+        Settings { credentials: Credentials::None, user_agent, patience: Patience::default() }
     }
 }
 
@@ -62,6 +67,6 @@ pub struct Client {
 impl Client {
     /// Returns a client; nothing is asked of any registry yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        Ok(Client { transport: transport::Transport::new(settings.credentials, &settings.user_agent)? })
+        Ok(Client { transport: transport::Transport::new(settings)? })
     }
 }

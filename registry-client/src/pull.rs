@@ -1,5 +1,6 @@
 //! Reading from a registry: manifests with their configurations, and blobs.
 
+use crate::patience::Pace;
 use crate::transport::{Access, Request, bounded, failed};
 use crate::{Client, Descriptor, Digest, Error, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use reqwest::{Method, Response, StatusCode};
@@ -155,6 +156,7 @@ impl Client {
             return Err(failed(reference, response).await);
         }
         // A registry without ranges starts anew: what is there already is passed over.
+        let mut pace = Pace::new(&self.transport.patience, reference.registry());
         let mut skip = if response.status() == StatusCode::PARTIAL_CONTENT { 0 } else { *done };
         loop {
             let chunk = response
@@ -162,6 +164,7 @@ impl Client {
                 .await
                 .map_err(|cause| Error::Transport { registry: reference.registry().to_owned(), cause })?;
             let Some(chunk) = chunk else { return Ok(()) };
+            pace.passed(chunk.len())?;
             let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
             skip -= passed as u64;
             let fresh = &chunk[passed..];
@@ -200,7 +203,7 @@ impl Client {
             return Err(failed(reference, response).await);
         }
         let sent_type = header(&response, "Content-Type");
-        let bytes = bounded(response, MAX_MANIFEST, reference.registry()).await?;
+        let bytes = bounded(response, MAX_MANIFEST, (reference.registry(), &self.transport.patience)).await?;
         let digest = Digest::of(&bytes);
         if let Some(wanted) = reference.digest()
             && *wanted != digest

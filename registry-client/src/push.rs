@@ -1,5 +1,6 @@
 //! Writing to a registry: blobs, mounts from other repositories, manifests.
 
+use crate::patience::Tries;
 use crate::transport::{Access, Body, Request, failed};
 use crate::{Client, Descriptor, Digest, Error, Reference};
 use bytes::Bytes;
@@ -20,7 +21,13 @@ impl Client {
     /// Makes the repository `to` have a blob that `from_repository` of the same registry has; tells whether it worked.
     pub async fn mount_blob(&self, to: &Reference, from_repository: &str, digest: &Digest) -> Result<bool, Error> {
         let url = format!("v2/{}/blobs/uploads/?mount={digest}&from={from_repository}", to.repository());
-        let response = self.transport.send(to, Access::Push, &Request::new(Method::POST, url)).await?;
+        let mut request = Request::new(Method::POST, url);
+        request.mounted_from = Some(from_repository.to_owned());
+        let response = match self.transport.send(to, Access::Push, &request).await {
+            // Who may not read the other repository uploads, and learns nothing of it (REG-32).
+            Err(Error::Denied(_)) => return Ok(false),
+            sent => sent?,
+        };
         if response.status() == StatusCode::CREATED {
             return Ok(true);
         }
@@ -38,30 +45,40 @@ impl Client {
         descriptor: &Descriptor,
         source: BlobSource,
     ) -> Result<(), Error> {
-        let mut tries = 3;
+        let mut tries = Tries::new(&self.transport.patience);
         loop {
-            match self.push_once(reference, descriptor, source.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(error) if tries > 0 && error.is_transient() => {
-                    tries -= 1;
-                    // The answer may have been lost after the registry had everything.
-                    if self.has_blob(reference, &descriptor.digest).await.unwrap_or(false) {
-                        return Ok(());
-                    }
-                }
-                Err(error) => return Err(error),
+            let sent = match self.begin_upload(reference).await? {
+                Some(location) => self.upload(reference, descriptor, (&location, source.clone())).await,
+                None => Err(Error::broken(reference.registry(), "it did not say where to upload to")),
+            };
+            let Err(error) = sent else { return Ok(()) };
+            if !error.is_transient() || !tries.next(reference.registry(), None).await {
+                return Err(error);
+            }
+            // The answer may have been lost after the registry had everything.
+            if self.has_blob(reference, &descriptor.digest).await.unwrap_or(false) {
+                return Ok(());
             }
         }
     }
 
-    async fn push_once(&self, reference: &Reference, descriptor: &Descriptor, source: BlobSource) -> Result<(), Error> {
+    /// Returns where to upload to, if the registry says so.
+    async fn begin_upload(&self, reference: &Reference) -> Result<Option<String>, Error> {
         let begin = Request::new(Method::POST, format!("v2/{}/blobs/uploads/", reference.repository()));
         let response = self.transport.send(reference, Access::Push, &begin).await?;
-        if response.status() != StatusCode::ACCEPTED {
-            return Err(failed(reference, response).await);
+        match response.status() {
+            StatusCode::ACCEPTED => Ok(location(&response)),
+            _ => Err(failed(reference, response).await),
         }
-        let location = location(&response)
-            .ok_or_else(|| Error::document(reference.registry(), "it did not say where to upload to"))?;
+    }
+
+    /// Sends the whole blob, once: what a registry has of a broken upload is not known.
+    async fn upload(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        (location, source): (&str, BlobSource),
+    ) -> Result<(), Error> {
         let separator = if location.contains('?') { '&' } else { '?' };
         let mut upload = Request::new(Method::PUT, format!("{location}{separator}digest={}", descriptor.digest));
         upload.headers.push(("Content-Type", "application/octet-stream".to_owned()));
@@ -69,9 +86,10 @@ impl Client {
             BlobSource::Bytes(bytes) => Body::Bytes(bytes),
             BlobSource::File(path) => Body::File(path, descriptor.size),
         };
-        let response = self.transport.send(reference, Access::Push, &upload).await?;
+        let response = self.transport.send_once(reference, Access::Push, &upload).await?;
         match response.status() {
             status if status.is_success() => Ok(()),
+            StatusCode::NOT_FOUND => Err(Error::broken(reference.registry(), "the upload expired")),
             _ => Err(failed(reference, response).await),
         }
     }

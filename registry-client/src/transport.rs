@@ -1,18 +1,15 @@
 //! Requests to one registry: scheme, authentication, redirects, retries, limits.
 
 use crate::auth::{self, Challenge, Credentials};
-use crate::{Error, Reference};
+use crate::patience::{Pace, Patience, Tries, is_passing, retry_after};
+use crate::{Error, Reference, Settings};
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// How often a request is tried before a passing fault is an error.
-const TRIES: u32 = 4;
-/// Longest wait that a registry may ask for with `Retry-After`.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 /// How long a registry may take to be reached.
@@ -30,6 +27,8 @@ pub struct Transport {
     /// Speaks https; made on first use, because reading the machine's certificates takes longer than a build may.
     secure: Arc<OnceLock<reqwest::Client>>,
     user_agent: String,
+    /// How long it waits.
+    pub patience: Arc<Patience>,
     credentials: Credentials,
     /// `Authorization` values by registry and scope.
     tokens: Arc<Mutex<HashMap<(String, String), String>>>,
@@ -66,23 +65,26 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// What is sent.
     pub body: Body,
+    /// Another repository of the registry that is read.
+    pub mounted_from: Option<String>,
 }
 
 impl Request {
     /// Returns a request without headers and body.
     pub fn new(method: Method, url: impl Into<String>) -> Self {
-        Request { method, url: url.into(), headers: Vec::new(), body: Body::Empty }
+        Request { method, url: url.into(), headers: Vec::new(), body: Body::Empty, mounted_from: None }
     }
 }
 
 impl Transport {
     /// Sets up the HTTP client.
-    pub fn new(credentials: Credentials, user_agent: &str) -> Result<Self, Error> {
+    pub fn new(settings: Settings) -> Result<Self, Error> {
         // A second installation only says that the first one is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let plain = client(user_agent).tls_certs_only(std::iter::empty()).build().map_err(Error::Setup)?;
-        let user_agent = user_agent.to_owned();
-        Ok(Transport { plain, secure: Arc::default(), user_agent, credentials, tokens: Arc::default() })
+        let Settings { credentials, user_agent, patience } = settings;
+        let plain = client(&user_agent).tls_certs_only(std::iter::empty()).build().map_err(Error::Setup)?;
+        let (secure, tokens, patience) = (Arc::default(), Arc::default(), Arc::new(patience));
+        Ok(Transport { plain, secure, user_agent, patience, credentials, tokens })
     }
 
     /// Returns what the client calls itself.
@@ -103,34 +105,23 @@ impl Transport {
 
     /// Sends `request` for `reference`; passing faults are tried again, a 401 is answered once.
     pub async fn send(&self, reference: &Reference, access: Access, request: &Request) -> Result<Response, Error> {
-        let mut wait = Duration::from_millis(250);
-        let mut attempt = 1;
+        let mut tries = Tries::new(&self.patience);
         loop {
-            let sent = self.send_authenticated(reference, access, request).await;
+            let sent = self.send_once(reference, access, request).await;
             let asked = match &sent {
-                Ok(response)
-                    if response.status() == StatusCode::TOO_MANY_REQUESTS || response.status().is_server_error() =>
-                {
-                    retry_after(response)
-                }
+                Ok(response) if is_passing(response.status()) => retry_after(response),
                 Err(error) if error.is_transient() => None,
                 _ => return sent,
             };
-            if attempt == TRIES {
+            if !tries.next(reference.registry(), asked).await {
                 return sent;
             }
-            tokio::time::sleep(asked.unwrap_or(wait).min(MAX_WAIT)).await;
-            (attempt, wait) = (attempt + 1, wait * 3);
         }
     }
 
-    async fn send_authenticated(
-        &self,
-        reference: &Reference,
-        access: Access,
-        request: &Request,
-    ) -> Result<Response, Error> {
-        let scope = scope(reference, access);
+    /// Sends `request` for `reference`; only a 401 is answered, once.
+    pub async fn send_once(&self, reference: &Reference, access: Access, request: &Request) -> Result<Response, Error> {
+        let scope = scope(reference, access, request.mounted_from.as_deref());
         let key = (reference.registry().to_owned(), scope.clone());
         let known = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let response = self.send_following(reference, request, known.as_deref()).await?;
@@ -145,8 +136,13 @@ impl Transport {
             Challenge::Basic => auth::basic(&login.ok_or_else(denied)?),
             Challenge::Bearer { realm, service } => {
                 let registry = (reference.registry(), reference.is_loopback());
-                auth::token(self.http(scheme_of(&realm))?, registry, (&realm, service.as_deref(), &scope), login)
-                    .await?
+                auth::token(
+                    (self.http(scheme_of(&realm))?, &self.patience),
+                    registry,
+                    (&realm, service.as_deref(), &scope),
+                    login,
+                )
+                .await?
             }
         };
         let response = self.send_following(reference, request, Some(&authorization)).await?;
@@ -169,7 +165,7 @@ impl Transport {
             .join(&request.url)
             .map_err(|_| Error::document(reference.registry(), "it sent a malformed address"))?;
         for _ in 0..=MAX_REDIRECTS {
-            check_address(reference, &origin, &url)?;
+            crate::address::check(reference, &origin, &url)?;
             let mut builder = self.http(url.scheme())?.request(request.method.clone(), url.clone());
             for (name, value) in &request.headers {
                 builder = builder.header(*name, value);
@@ -203,34 +199,12 @@ pub fn client(user_agent: &str) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .tcp_nodelay(true)
+        .dns_resolver(Arc::new(crate::address::Resolver))
         .redirect(reqwest::redirect::Policy::none())
 }
 
 fn scheme_of(address: &str) -> &str {
     address.split_once(':').map_or("https", |(scheme, _)| scheme)
-}
-
-/// Refuses to be sent from a remote registry to this machine or to link-local addresses (REG-20).
-fn check_address(reference: &Reference, origin: &url::Url, url: &url::Url) -> Result<(), Error> {
-    if url.origin() == origin.origin() {
-        return Ok(());
-    }
-    let local = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_link_local() || address.is_unspecified(),
-        Some(url::Host::Ipv6(address)) => {
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_unicast_link_local()
-                || address.to_ipv4_mapped().is_some()
-        }
-        Some(url::Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
-        None => true,
-    };
-    let allowed = matches!(url.scheme(), "https") || (url.scheme() == "http" && reference.is_loopback());
-    if allowed && (!local || reference.is_loopback()) {
-        return Ok(());
-    }
-    Err(Error::document(reference.registry(), "it redirects to an address that is not allowed"))
 }
 
 async fn with_body(builder: RequestBuilder, body: &Body) -> Result<RequestBuilder, Error> {
@@ -253,22 +227,25 @@ fn base_url(reference: &Reference) -> Result<url::Url, Error> {
         .map_err(|_| Error::document(reference.registry(), "its name is no host"))
 }
 
-fn scope(reference: &Reference, access: Access) -> String {
+fn scope(reference: &Reference, access: Access, mounted_from: Option<&str>) -> String {
     let actions = if access == Access::Push { "pull,push" } else { "pull" };
-    format!("repository:{}:{actions}", reference.repository())
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let own = format!("repository:{}:{actions}", reference.repository());
+    mounted_from.map_or(own.clone(), |other| format!("{own} repository:{other}:pull"))
 }
 
 /// Reads a body of at most `limit` bytes.
-pub async fn bounded(mut response: Response, limit: usize, registry: &str) -> Result<Vec<u8>, Error> {
+pub async fn bounded(
+    mut response: Response,
+    limit: usize,
+    (registry, patience): (&str, &Patience),
+) -> Result<Vec<u8>, Error> {
+    let mut pace = Pace::new(patience, registry);
     let mut body = Vec::new();
     loop {
         let chunk =
             response.chunk().await.map_err(|cause| Error::Transport { registry: registry.to_owned(), cause })?;
         let Some(chunk) = chunk else { return Ok(body) };
+        pace.passed(chunk.len())?;
         if body.len() + chunk.len() > limit {
             return Err(Error::document(registry, format!("it is larger than {limit} bytes")));
         }
@@ -280,7 +257,7 @@ pub async fn bounded(mut response: Response, limit: usize, registry: &str) -> Re
 pub async fn failed(reference: &Reference, response: Response) -> Error {
     let status = response.status().as_u16();
     let registry = reference.registry().to_owned();
-    let body = bounded(response, MAX_ERROR, &registry).await.unwrap_or_default();
+    let body = bounded(response, MAX_ERROR, (&registry, &Patience::default())).await.unwrap_or_default();
     let message = serde_json::from_slice::<serde_json::Value>(&body)
         .ok()
         .and_then(|answer| {

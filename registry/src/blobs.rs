@@ -29,6 +29,8 @@ pub async fn get(
         }
     };
     let body = if *method == Method::HEAD {
+        // Who asks whether it is there does not send it, and will put a manifest that names it.
+        registry.store.promise(digest);
         Body::empty()
     } else {
         let mut file = tokio::fs::File::open(registry.store.path(digest)).await?;

@@ -3,6 +3,7 @@
 use crate::configuration;
 use crate::services::{self, DataDir, chain};
 use axum::Router;
+use axum::serve::ListenerExt;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ async fn bind(address: &str) -> Result<TcpListener, String> {
 
 async fn listen(listener: TcpListener, router: Router, mut stopped: Receiver<bool>) {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    // Answers are written in two pieces; the second must not wait until the first is acknowledged (40 ms).
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let ended = axum::serve(listener, service).with_graceful_shutdown(async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     });

@@ -68,12 +68,6 @@ impl Case {
         case
     }
 
-    /// Tells whether the last stage stands on the base image.
-    pub fn on_base(&self) -> bool {
-        let last = self.dockerfile.lines().rfind(|line| line.to_uppercase().starts_with("FROM ")).unwrap_or_default();
-        last.split_whitespace().nth(1) != Some("scratch")
-    }
-
     /// Writes the context.
     pub fn write_context(&self, root: &Path) {
         std::fs::create_dir_all(root.join(&self.file).parent().unwrap()).unwrap();

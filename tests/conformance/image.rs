@@ -23,13 +23,16 @@ pub struct Image {
 }
 
 impl Image {
-    /// Reads the image of a layout, and how much of it is that of another layout.
-    pub fn read(layout: &Path, base: Option<&Path>) -> Image {
+    /// Reads the image of a layout; what it has of the image in `base` is left out.
+    pub fn read(layout: &Path, base: &Path) -> Image {
         let (manifest, config) = documents(layout);
-        let (known_layers, known_history) = base.map_or((0, 0), |base| {
-            let (manifest, config) = documents(base);
-            (manifest["layers"].as_array().unwrap().len(), config["history"].as_array().unwrap().len())
-        });
+        let (base_manifest, base_config) = documents(base);
+        let list = |value: &Value, key: &str| value[key].as_array().unwrap().clone();
+        let (layers, base_layers) = (list(&manifest, "layers"), list(&base_manifest, "layers"));
+        let on_base = layers.len() >= base_layers.len()
+            && layers.iter().zip(&base_layers).all(|(one, other)| one["digest"] == other["digest"]);
+        let known_layers = if on_base { base_layers.len() } else { 0 };
+        let known_history = if on_base { list(&base_config, "history").len() } else { 0 };
         let history = config["history"].as_array().unwrap().iter().skip(known_history);
         let history = history.map(|entry| entry["created_by"].as_str().unwrap_or_default().to_owned()).collect();
         let mut files = BTreeMap::new();
@@ -72,6 +75,8 @@ fn add_layer(layout: &Path, layer: &Value, files: &mut BTreeMap<String, String>)
         }
         files.insert(path.clone(), line(&path, &entry, &content));
     }
+    // Files of archives come in the archives' order.
+    names.sort();
     names
 }
 

@@ -1,6 +1,7 @@
 //! `slipway.toml` as it is written: every key, its default, and what is wrong with it.
 
-use crate::rules::{self, Rule};
+use crate::document::{ReadError, RepositoryDocument, compile, from_toml};
+use crate::network::Network;
 use crate::secret::Secret;
 use crate::settings::{Forge, Repository, Scope, Settings, Token};
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub enum ConfigurationError {
     /// It is no TOML, or a key is unknown or of another type.
     #[error("{0}")]
-    Syntax(String),
+    Syntax(#[from] ReadError),
     /// A value makes no sense.
     #[error("{place}: {problem}")]
     Value {
@@ -40,7 +41,8 @@ pub struct Configuration {
     #[serde(rename = "registries")]
     registry_texts: BTreeMap<String, LoginText>,
     tokens: Vec<TokenText>,
-    repositories: Vec<RepositoryText>,
+    repositories: Vec<RepositoryDocument>,
+    network: NetworkText,
     /// Registry logins, secrets read.
     #[serde(skip)]
     pub registries: BTreeMap<String, Login>,
@@ -104,6 +106,14 @@ impl Default for Limits {
     }
 }
 
+/// `[network]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct NetworkText {
+    /// Hosts, `host:port` and networks of addresses that repositories of the API may be fetched from besides public ones.
+    allow: Vec<String>,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Github {
@@ -149,42 +159,6 @@ struct TokenText {
     repositories: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RepositoryText {
-    name: String,
-    clone_url: String,
-    secret: Option<Secret>,
-    previous_secret: Option<Secret>,
-    image: String,
-    github: Option<String>,
-    #[serde(default)]
-    rules: Vec<RuleText>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleText {
-    name: Option<String>,
-    branch: Option<String>,
-    tag: Option<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-    dockerfile: Option<String>,
-    context: Option<String>,
-    target: Option<String>,
-    #[serde(default)]
-    build_args: BTreeMap<String, String>,
-    #[serde(default = "yes")]
-    cache: bool,
-    #[serde(default = "yes")]
-    autobuild: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
 fn wrong(place: impl Into<String>, problem: impl Into<String>) -> ConfigurationError {
     ConfigurationError::Value { place: place.into(), problem: problem.into() }
 }
@@ -192,8 +166,7 @@ fn wrong(place: impl Into<String>, problem: impl Into<String>) -> ConfigurationE
 impl Configuration {
     /// Reads a configuration; files that hold secrets are looked for in `directory`.
     pub fn parse(text: &str, directory: &Path) -> Result<Self, ConfigurationError> {
-        let mut parsed: Configuration = toml::from_str(text)
-            .map_err(|error| ConfigurationError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let mut parsed: Configuration = from_toml(text)?;
         directory.clone_into(&mut parsed.directory);
         parsed.registries = logins(&parsed.registry_texts, ("registries", directory))?;
         parsed.git_logins = logins(&parsed.git, ("git", directory))?;
@@ -218,12 +191,15 @@ impl Configuration {
         if !public_url.starts_with("http://") && !public_url.starts_with("https://") {
             return Err(wrong("server.public_url", format!("`{public_url}` is no http or https URL")));
         }
-        let repositories = self.repositories.iter().map(|text| self.repository(text)).collect::<Result<Vec<_>, _>>()?;
-        for (number, repository) in repositories.iter().enumerate() {
-            if repositories[..number].iter().any(|other| other.name == repository.name) {
-                return Err(wrong("repositories", format!("`{}` stands there twice", repository.name)));
+        let mut repositories: Vec<(RepositoryDocument, Repository)> = Vec::new();
+        for document in &self.repositories {
+            if repositories.iter().any(|(other, _)| other.name == document.name) {
+                return Err(wrong("repositories", format!("`{}` stands there twice", document.name)));
             }
+            repositories.push((document.clone(), self.repository(document)?));
         }
+        let urls = repositories.iter().map(|(document, _)| document.clone_url.as_str());
+        let network = Network::new(&self.network.allow, urls).map_err(|problem| wrong("network.allow", problem))?;
         let tokens = self.tokens.iter().map(|text| self.token(text)).collect::<Result<_, _>>()?;
         let token = self.github.token.as_ref().map(|secret| secret.read(&self.directory)).transpose();
         let forge = Forge {
@@ -231,7 +207,7 @@ impl Configuration {
             token: token.map_err(|problem| wrong("github.token", problem))?,
         };
         let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
-        Ok(Settings { public_url, repositories, tokens, forge, anonymous_read })
+        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read })
     }
 
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {
@@ -246,53 +222,13 @@ impl Configuration {
         Ok(Token::new(&text.name, &token, (text.scopes.clone(), text.repositories.clone())))
     }
 
-    fn repository(&self, text: &RepositoryText) -> Result<Repository, ConfigurationError> {
-        let place = || format!("repositories `{}`", text.name);
-        if text.name.split('/').count() != 2 || text.name.split('/').any(str::is_empty) {
-            return Err(wrong(place(), "a repository is named `namespace/name`"));
+    fn repository(&self, document: &RepositoryDocument) -> Result<Repository, ConfigurationError> {
+        let place = || format!("repositories `{}`", document.name);
+        let mut keys = Vec::new();
+        for secret in [&document.secret, &document.previous_secret].into_iter().flatten() {
+            keys.push(secret.read(&self.directory).map_err(|problem| wrong(place(), problem))?);
         }
-        if !["http://", "https://"].iter().any(|scheme| text.clone_url.starts_with(scheme)) {
-            return Err(wrong(place(), format!("clone_url `{}` must start with https:// or http://", text.clone_url)));
-        }
-        rules::check_image(&text.image).map_err(|problem| wrong(place(), problem))?;
-        let mut secrets = Vec::new();
-        for secret in [&text.secret, &text.previous_secret].into_iter().flatten() {
-            secrets.push(secret.read(&self.directory).map_err(|problem| wrong(place(), problem))?);
-        }
-        let mut rules = Vec::new();
-        for (number, rule) in text.rules.iter().enumerate() {
-            rules.push(
-                rule.read(number + 1).map_err(|problem| wrong(format!("{}, rule {}", place(), number + 1), problem))?,
-            );
-        }
-        if rules.is_empty() {
-            rules = Rule::defaults();
-        }
-        Ok(Repository {
-            name: text.name.clone(),
-            forge_name: text.github.clone().unwrap_or_else(|| text.name.clone()),
-            clone_url: text.clone_url.clone(),
-            image: text.image.clone(),
-            secrets,
-            rules,
-        })
-    }
-}
-
-impl RuleText {
-    fn read(&self, number: usize) -> Result<Rule, String> {
-        let source = match (&self.branch, &self.tag) {
-            (Some(branch), None) => (rules::RefKind::Branch, branch),
-            (None, Some(tag)) => (rules::RefKind::Tag, tag),
-            _ => return Err("a rule has either `branch` or `tag`".to_owned()),
-        };
-        let name = self.name.clone().unwrap_or_else(|| format!("rule-{number}"));
-        let mut rule = Rule::new(&name, (source.0, source.1), &self.tags)?;
-        rule.place(self.dockerfile.as_deref(), self.context.as_deref())?;
-        rule.target.clone_from(&self.target);
-        rule.build_args.clone_from(&self.build_args);
-        (rule.cache, rule.autobuild) = (self.cache, self.autobuild);
-        Ok(rule)
+        compile(document, keys).map_err(|problem| wrong(place(), problem))
     }
 }
 
@@ -339,14 +275,14 @@ mod tests {
         assert_eq!(parsed.server.workers, 2);
         assert_eq!(parsed.registries["registry.example.com"].password, "hush");
         let settings = parsed.settings(([127, 0, 0, 1], 80).into()).unwrap();
-        assert!(settings.anonymous_read && settings.repositories[0].rules.len() == 1);
+        assert!(settings.anonymous_read && settings.repositories[0].1.rules.len() == 1);
         assert!(!format!("{parsed:?}").contains("hush"));
     }
 
     #[test]
     fn mistakes_are_named() {
         let cases = [
-            ("workers = 2", "worker = 2", "unknown field `worker`"),
+            ("workers = 2", "worker = 2", "line 3, column 9: unknown key `worker`; did you mean `workers`?"),
             ("team/app\"\n        clone", "app\"\n        clone", "namespace/name"),
             ("https://example.com", "ssh://example.com", "must start with https://"),
             ("v([0-9.]+)", "v([0-9.]+", "regular expression"),

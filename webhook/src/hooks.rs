@@ -1,150 +1,244 @@
-//! `POST /hooks/github`: verified, matched, stored in one transaction, and only then accepted.
+//! `POST /hooks/{forge}`: verified, matched, stored in one transaction, and only then accepted.
 
-use crate::Service;
-use crate::github::{AnyEvent, Delivery, Push};
+use crate::catalog::Entry;
+use crate::forges::{Event, Forge, Push, Signed};
 use crate::problem::Problem;
-use crate::requests::{Asked, listed, requests};
-use crate::settings::Repository;
+use crate::requests::{Asked, Rules, first_line, listed};
+use crate::rules::skip_marker;
+use crate::{Service, body};
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use database::{Accepted, BuildRequest, NewDelivery, PushedRef, Trigger};
-use futures::StreamExt;
+use bytes::Bytes;
+use database::{Accepted, BuildRequest, NewDelivery, NewLookup, PushedRef, Trigger};
 use serde_json::json;
 
-/// Largest body that is taken: GitHub sends no larger ones.
-const MAX_BODY: usize = 25 * 1024 * 1024;
 /// Longest id of a delivery.
 const MAX_ID: usize = 100;
 
 /// Takes a delivery.
-pub async fn github(State(service): State<Service>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub async fn take(
+    State(service): State<Service>,
+    Path(forge): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let forge = Forge::parse(&forge).ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_forge",
+            format!("`{forge}` is no forge that deliveries are taken from"),
+        )
+        .hint("there are github, gitea, forgejo, gogs, gitlab and bitbucket")
+    })?;
+    let forge = forge.of(&headers);
     let form = is_form(&headers)?;
-    let body = whole_body(&headers, body).await?;
-    let event =
-        text(&headers, "x-github-event").ok_or_else(|| bad("missing_event", "the header X-GitHub-Event is missing"))?;
-    let id = text(&headers, "x-github-delivery").filter(|id| !id.is_empty() && id.len() <= MAX_ID);
-    let id = id.ok_or_else(|| bad("missing_delivery", "the header X-GitHub-Delivery is missing"))?;
-    let repositories = &service.settings.repositories;
-    let secrets = repositories.iter().flat_map(|repository| &repository.secrets).map(String::as_str);
-    let delivery = Delivery::verify(&body, text(&headers, "x-hub-signature-256"), secrets).ok_or_else(refused)?;
-    let json = delivery.json(form).ok_or_else(|| bad("bad_json", "the form has no field `payload`"))?;
-    let parsed: AnyEvent = parse(&json)?;
-    // A repository that is not built here and a signature by another one's secret get the answer of a wrong signature.
-    let named = parsed.repository.and_then(|name| {
-        repositories.iter().find(|repository| repository.forge_name.eq_ignore_ascii_case(&name.full_name))
-    });
-    let repository = named.filter(|repository| delivery.signed_with(&repository.secrets)).ok_or_else(refused)?;
-    let accepting = Accepting { service: &service, repository, id, event, body: &body };
-    match event {
-        "ping" => accepting.ignored("ping", Vec::new()).await,
-        "push" => accepting.push(&parse::<Push>(&json)?).await,
-        _ => accepting.ignored("unknown_event", vec![format!("nothing is built for the event `{event}`")]).await,
+    let body = body::delivery(&headers, body).await?;
+    let said = forge
+        .headers(&headers)
+        .map_err(|name| Problem::bad("missing_header", format!("the header {name} is missing")))?;
+    if said.id.len() > MAX_ID || said.event.len() > MAX_ID {
+        return Err(Problem::bad(
+            "invalid_header",
+            format!("a delivery's id and event have at most {MAX_ID} characters"),
+        ));
     }
+    let entries = service.catalog.all(&service.database).await?;
+    let keys = entries.iter().flat_map(|entry| &entry.repository.keys).map(String::as_str);
+    let refused = || refused(forge);
+    let signed = Signed::verify(&body, said.proof, keys).ok_or_else(refused)?;
+    let json = signed.json(form).ok_or_else(|| Problem::bad("bad_json", "the form has no field `payload`"))?;
+    let message = forge.read(said.event, &json).map_err(|error| {
+        Problem::bad("bad_json", format!("the payload is not what the event `{}` carries: {error}", said.event))
+    })?;
+    // A repository that is not built here and a signature by another one's key get the answer of a wrong signature.
+    let is_named = |entry: &&std::sync::Arc<Entry>| match &message.repository {
+        Some(name) => entry.repository.forge_name.eq_ignore_ascii_case(name),
+        None => signed.signed_with(&entry.repository.keys).is_some(),
+    };
+    let named =
+        entries.iter().filter(is_named).find_map(|entry| Some((entry, signed.signed_with(&entry.repository.keys)?)));
+    let (entry, key) = named.ok_or_else(refused)?;
+    if key > 0 {
+        tracing::info!(
+            repo = entry.document.name,
+            delivery = said.id,
+            "a delivery was signed with the previous secret"
+        );
+    }
+    let accepting =
+        Accepting { service: &service, entry, forge, id: said.id, event: said.event, body: &body, is_replay: false };
+    accepting.accept(&message.event).await
+}
+
+/// Accepts the body of an earlier delivery once more, under a new id.
+pub async fn replay(
+    service: &Service,
+    delivery: &database::Delivery,
+    id: &str,
+    body: &Bytes,
+) -> Result<Response, Problem> {
+    let gone = || Problem::no_such_repository(&delivery.repository);
+    let entry = service.catalog.get(&service.database, &delivery.repository).await?.ok_or_else(gone)?;
+    let forge = Forge::parse(&delivery.forge).ok_or_else(gone)?;
+    // What was stored was verified then; a form is told from JSON by its first letter.
+    let json = match body.first() {
+        Some(b'{') => body.to_vec(),
+        _ => url::form_urlencoded::parse(body)
+            .find(|(name, _)| name == "payload")
+            .map(|(_, value)| value.into_owned().into_bytes())
+            .unwrap_or_default(),
+    };
+    let message = forge.read(&delivery.event, &json).map_err(|error| Problem::bad("bad_json", error.to_string()))?;
+    let accepting = Accepting { service, entry: &entry, forge, id, event: &delivery.event, body, is_replay: true };
+    accepting.accept(&message.event).await
 }
 
 /// A verified delivery about to be stored.
 struct Accepting<'a> {
     service: &'a Service,
-    repository: &'a Repository,
+    entry: &'a Entry,
+    forge: Forge,
     id: &'a str,
     event: &'a str,
     body: &'a Bytes,
+    is_replay: bool,
+}
+
+/// What follows from a delivery.
+#[derive(Default)]
+struct Following {
+    builds: Vec<BuildRequest>,
+    lookup: Option<NewLookup>,
+    push: Option<PushedRef>,
+    /// Why nothing is built, if nothing is.
+    ignored: Option<&'static str>,
+    explain: Vec<String>,
 }
 
 impl Accepting<'_> {
-    async fn push(&self, push: &Push) -> Result<Response, Problem> {
-        let Some(commit) = push.commit().filter(|_| !push.deleted) else {
-            return self.ignored("ref_deleted", vec![format!("`{}` was deleted", push.git_ref)]).await;
+    async fn accept(&self, event: &Event) -> Result<Response, Problem> {
+        let following = match event {
+            Event::Ping => Following { ignored: Some("ping"), ..Following::default() },
+            Event::Other => Following {
+                ignored: Some("unknown_event"),
+                explain: vec![format!("nothing is built for the event `{}`", self.event)],
+                ..Following::default()
+            },
+            Event::Pushes(pushes) => self.follow(pushes),
         };
-        let by = push.pusher.as_ref().map(|pusher| pusher.name.clone()).unwrap_or_default();
+        self.store(following).await
+    }
+
+    /// Applies the rules to each push; only if none of them builds anything the delivery counts as ignored.
+    fn follow(&self, pushes: &[Push]) -> Following {
+        let mut all = Following::default();
+        for push in pushes {
+            let mut one = self.follow_one(push);
+            all.builds.append(&mut one.builds);
+            all.explain.append(&mut one.explain);
+            all.lookup = all.lookup.or(one.lookup);
+            all.ignored = all.ignored.or(one.ignored);
+        }
+        if let [push] = pushes {
+            all.push = pushed_ref(push);
+        }
+        if pushes.is_empty() {
+            all.ignored = Some("no_change");
+        } else if !all.builds.is_empty() || all.lookup.is_some() {
+            all.ignored = None;
+        }
+        all
+    }
+
+    fn follow_one(&self, push: &Push) -> Following {
+        let ignored = |reason, why| Following { ignored: Some(reason), explain: vec![why], ..Following::default() };
+        let Some(commit) = push.commit.as_deref().filter(|_| push.after.is_some()) else {
+            return ignored("ref_deleted", format!("`{}` was deleted", push.git_ref));
+        };
+        if let Some(marker) = skip_marker(&push.message).filter(|_| !self.is_replay) {
+            return ignored("skip_marker", format!("the message of commit {} says `{marker}`", &commit[..7]));
+        }
+        let repository = &self.entry.repository;
+        let trigger = Trigger::Push { delivery: self.id.to_owned(), by: first_line(&push.by) };
+        if let Some(own) = &repository.own_rules {
+            let lookup = NewLookup {
+                repository: repository.name.clone(),
+                clone_url: repository.clone_url.clone(),
+                git_ref: push.git_ref.clone(),
+                commit: Some(commit.to_owned()),
+                commit_message: first_line(&push.message),
+                trigger,
+                path: own.path.clone(),
+            };
+            return Following { lookup: Some(lookup), ..Following::default() };
+        }
         let asked = Asked {
             git_ref: &push.git_ref,
             commit: Some(commit),
-            message: push.message(),
-            trigger: Trigger::Push { delivery: self.id.to_owned(), by },
-            by_hand: false,
+            message: &push.message,
+            default_branch: push.default_branch.as_deref(),
+            trigger,
         };
-        let requested = requests(self.repository, &asked, None);
-        if requested.builds.is_empty() {
-            return self.ignored("no_rule_matched", requested.explain).await;
-        }
-        let pushed = PushedRef {
-            git_ref: push.git_ref.clone(),
-            before: push.before().map(str::to_owned),
-            after: commit.to_owned(),
-        };
-        self.store((None, Vec::new()), Some(pushed), &requested.builds).await
+        let requested = Rules::of(repository).requests(&asked);
+        let ignored = requested.builds.is_empty().then_some("no_rule_matched");
+        Following { builds: requested.builds, explain: requested.explain, ignored, ..Following::default() }
     }
 
-    async fn ignored(&self, reason: &str, explain: Vec<String>) -> Result<Response, Problem> {
-        self.store((Some(reason), explain), None, &[]).await
-    }
-
-    async fn store(
-        &self,
-        (ignored, explain): (Option<&str>, Vec<String>),
-        push: Option<PushedRef>,
-        builds: &[BuildRequest],
-    ) -> Result<Response, Problem> {
+    async fn store(&self, following: Following) -> Result<Response, Problem> {
+        let repo = &self.entry.document.name;
+        let Following { builds, lookup, push, ignored, explain } = following;
         let delivery = NewDelivery {
-            forge: "github".to_owned(),
+            forge: self.forge.as_str().to_owned(),
             delivery: self.id.to_owned(),
             event: self.event.to_owned(),
-            repository: self.repository.name.clone(),
+            repository: repo.clone(),
             body: self.body.to_vec(),
             ignored: ignored.map(str::to_owned),
             explain: explain.clone(),
             push,
-            is_replay: false,
+            is_replay: self.is_replay,
         };
-        let accepted = self.service.database.accept(&delivery, builds, None).await?;
-        let settings = &self.service.settings;
-        let repo = &self.repository.name;
+        let accepted = self.service.database.accept(&delivery, &builds, lookup.as_ref()).await?;
+        let (id, settings) = (self.id, &self.service.settings);
+        self.service.counters.deliveries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(match (accepted, ignored) {
             (Accepted::New(_), Some("ping")) => axum::Json(json!({ "pong": true, "repository": repo })).into_response(),
             (Accepted::New(_), Some(reason)) => {
-                tracing::info!(repo, delivery = self.id, reason, "a delivery builds nothing");
-                axum::Json(json!({ "delivery": self.id, "ignored": true, "reason": reason, "explain": explain }))
+                tracing::info!(repo, delivery = id, reason, "a delivery builds nothing");
+                axum::Json(json!({ "delivery": id, "ignored": true, "reason": reason, "explain": explain }))
                     .into_response()
             }
             (Accepted::New(ids), None) => {
-                tracing::info!(repo, delivery = self.id, builds = ids.len(), "a delivery was accepted");
-                let answer = json!({ "delivery": self.id, "received": true, "builds": listed(&ids, builds, settings) });
+                tracing::info!(repo, delivery = id, builds = ids.len(), "a delivery was accepted");
+                let mut answer = json!({
+                    "delivery": id, "received": true, "builds": listed(&ids, &builds, settings), "explain": explain,
+                });
+                if lookup.is_some() {
+                    answer["pending"] = "rules".into();
+                }
                 (StatusCode::ACCEPTED, axum::Json(answer)).into_response()
             }
             (Accepted::Duplicate(ids), _) => {
-                axum::Json(json!({ "delivery": self.id, "duplicate": true, "builds": listed(&ids, &[], settings) }))
+                axum::Json(json!({ "delivery": id, "duplicate": true, "builds": listed(&ids, &[], settings) }))
                     .into_response()
             }
             (Accepted::KeyReused, _) => {
-                bad("delivery_reused", "this delivery id came before with another body").into_response()
+                Problem::bad("delivery_reused", "this delivery id came before with another body").into_response()
             }
         })
     }
 }
 
-fn refused() -> Problem {
-    Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "bad_signature",
-        "the signature in X-Hub-Signature-256 is missing or wrong, or the repository is not built here",
-    )
+fn pushed_ref(push: &Push) -> Option<PushedRef> {
+    let after = push.after.clone()?;
+    Some(PushedRef { git_ref: push.git_ref.clone(), before: push.before.clone(), after })
 }
 
-fn bad(code: &'static str, detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, code, detail)
-}
-
-fn parse<T: for<'d> serde::Deserialize<'d>>(json: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(json)
-        .map_err(|error| bad("bad_json", format!("the payload is not what this event carries: {error}")))
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+fn refused(forge: Forge) -> Problem {
+    let detail = format!("{} is missing or wrong, or the repository is not built here", forge.proof_header());
+    Problem::new(StatusCode::UNAUTHORIZED, "bad_signature", detail)
 }
 
 /// Tells whether the body is a form; anything but a form and JSON is refused.
@@ -154,32 +248,10 @@ fn is_form(headers: &HeaderMap) -> Result<bool, Problem> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return unsupported("the body must not be compressed");
     }
-    let kind = text(headers, "content-type").unwrap_or("").split(';').next().unwrap_or("").trim();
-    match kind {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    match kind.split(';').next().unwrap_or("").trim() {
         "application/json" => Ok(false),
         "application/x-www-form-urlencoded" => Ok(true),
         _ => unsupported("set the webhook's content type to application/json"),
     }
-}
-
-/// Reads the body, and not more of it than is taken.
-pub async fn whole_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let too_large =
-        || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", format!("at most {MAX_BODY} bytes are taken"));
-    let announced = text(headers, "content-length").and_then(|length| length.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(too_large());
-    }
-    let mut whole = BytesMut::new();
-    let mut stream = body.into_data_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "body_incomplete", "the body did not arrive in time")
-        })?;
-        if whole.len() + chunk.len() > MAX_BODY {
-            return Err(too_large());
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    Ok(whole.freeze())
 }

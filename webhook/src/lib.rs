@@ -4,85 +4,169 @@
 #![forbid(unsafe_code)]
 
 mod access;
-mod builds;
+mod answer;
+mod api;
+mod body;
+mod catalog;
 mod configuration;
-mod forge;
-mod github;
+mod cron;
+mod document;
+mod forges;
 mod hooks;
-mod logs;
+mod limiter;
+mod lookups;
+mod network;
 mod pages;
 mod problem;
 mod requests;
 mod rules;
+mod schedules;
 mod secret;
 mod settings;
-mod triggers;
+mod statuses;
+pub mod tokens;
 
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
-pub use forge::tell_statuses;
-pub use rules::{Matched, Pushed, RefKind, Rule};
-pub use settings::{Repository, Scope, Settings, Token};
+pub use lookups::expand_lookups;
+pub use schedules::keep_schedules;
+pub use settings::{Scope, Settings, Token};
+pub use statuses::tell_statuses;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
+use catalog::Catalog;
 use database::Database;
+use limiter::Limiter;
+use problem::Problem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicI64;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::RequestBodyTimeoutLayer;
-
-/// How long a request may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// What every request has at hand.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub database: Database,
     pub settings: Arc<Settings>,
+    pub catalog: Arc<Catalog>,
+    pub limiter: Arc<Limiter>,
+    pub counters: Arc<Counters>,
 }
+
+/// What this process has stored since it started.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub deliveries: AtomicI64,
+    pub triggers: AtomicI64,
+}
+
+/// Headers of every answer: nothing is loaded from elsewhere, nothing is framed, nothing is guessed.
+const HEADERS: [(&str, &str); 5] = [
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-resource-policy", "same-origin"),
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; frame-ancestors 'none'; \
+         base-uri 'none'; form-action 'self'",
+    ),
+];
 
 /// Returns all routes.
 pub fn router(database: Database, settings: Settings) -> Router {
-    let service = Service { database, settings: Arc::new(settings) };
-    let header = |name: &'static str, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+    let service = Service {
+        database,
+        catalog: Arc::new(Catalog::new(&settings.repositories)),
+        settings: Arc::new(settings),
+        limiter: Arc::default(),
+        counters: Arc::default(),
     };
+    let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(service_routes());
+    let routes = routes
+        .fallback(problem::no_such_page)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(from_fn(refuse_ambiguous))
+        .layer(DefaultBodyLimit::disable());
+    HEADERS
+        .into_iter()
+        .fold(routes, |routes, (name, value)| {
+            let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+            routes.layer(SetResponseHeaderLayer::if_not_present(name, value))
+        })
+        .with_state(service)
+}
+
+fn repository_routes() -> Router<Service> {
+    use api::{repositories, rules, secrets, triggers};
+    let one = get(repositories::show).put(repositories::put).patch(repositories::patch).delete(repositories::remove);
     Router::new()
-        .route("/", get(pages::list))
-        .route("/builds/{id}", get(pages::build))
-        .route("/style.css", get(pages::style))
-        .route("/hooks/github", post(hooks::github))
+        .route("/v1/repos", get(repositories::list).post(repositories::add))
+        .route("/v1/repos/{namespace}/{name}", one)
+        .route("/v1/repos/{namespace}/{name}/rules", get(rules::show).put(rules::put))
+        .route("/v1/repos/{namespace}/{name}/rules:test", post(rules::test))
+        .route("/v1/repos/{namespace}/{name}/secrets", get(secrets::list))
+        .route("/v1/repos/{namespace}/{name}/secrets/{secret}", put(secrets::put).delete(secrets::remove))
         .route("/v1/repos/{namespace}/{name}/builds", post(triggers::trigger))
+        .route("/v1/repos/{namespace}/{name}/builds/{number}", get(api::builds::numbered))
+        .route("/u/{namespace}/{name}/trigger/{token}", post(api::dockerhub::trigger))
+        .route("/u/{namespace}/{name}/trigger/{token}/", post(api::dockerhub::trigger))
+}
+
+fn build_routes() -> Router<Service> {
+    use api::{builds, deliveries, logs, queue};
+    Router::new()
+        .route("/hooks/{forge}", post(hooks::take))
         .route("/v1/builds", get(builds::list))
         .route("/v1/builds/{id}", get(builds::show))
         .route("/v1/builds/{id}/logs", get(logs::show))
         .route("/v1/builds/{id}/cancel", post(builds::cancel))
-        .route("/v1/version", get(version))
-        .route("/healthz", get(health))
-        .fallback(problem::no_such_page)
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(DefaultBodyLimit::disable())
-        .layer(RequestBodyTimeoutLayer::new(BODY_TIME))
-        .layer(header("x-content-type-options", "nosniff"))
-        .layer(header("referrer-policy", "no-referrer"))
-        .layer(header(
-            "content-security-policy",
-            "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-        ))
-        .with_state(service)
+        .route("/v1/builds/{id}/retry", post(builds::retry))
+        .route("/v1/queue", get(queue::show))
+        .route("/v1/queue/pause", post(queue::pause))
+        .route("/v1/queue/resume", post(queue::resume))
+        .route("/v1/deliveries", get(deliveries::list))
+        .route("/v1/deliveries/{id}", get(deliveries::show))
+        .route("/v1/deliveries/{id}/replay", post(deliveries::replay))
 }
 
-async fn version() -> Response {
-    axum::Json(serde_json::json!({ "name": "slipway", "version": env!("CARGO_PKG_VERSION") })).into_response()
+fn page_routes() -> Router<Service> {
+    Router::new()
+        .route("/", get(pages::builds::list))
+        .route("/builds/{id}", get(pages::build::show))
+        .route("/repos", get(pages::repositories::list))
+        .route("/repos/{namespace}/{name}", get(pages::repositories::show))
+        .route("/queue", get(pages::queue::show))
+        .route("/deliveries", get(pages::deliveries::list))
+        .route("/style.css", get(pages::style))
+        .route("/follow.js", get(pages::script))
+        .route("/badges/{namespace}/{file}", get(api::badges::show))
 }
 
-async fn health(axum::extract::State(service): axum::extract::State<Service>) -> Response {
-    let filter = database::BuildFilter { limit: 1, ..database::BuildFilter::default() };
-    match service.database.builds(&filter).await {
-        Ok(_) => "ok\n".into_response(),
-        Err(error) => problem::Problem::from(error).into_response(),
+fn service_routes() -> Router<Service> {
+    use api::service;
+    Router::new()
+        .route("/v1/version", get(service::version))
+        .route("/v1/whoami", get(service::whoami))
+        .route("/healthz", get(service::alive))
+        .route("/readyz", get(service::ready))
+        .route("/metrics", get(service::metrics))
+}
+
+/// Refuses requests whose end two servers could see in different places.
+async fn refuse_ambiguous(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let ambiguous = headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH)
+        || headers.get_all(header::HOST).iter().count() > 1;
+    if ambiguous {
+        let problem = Problem::bad(
+            "ambiguous_request",
+            "Transfer-Encoding and Content-Length, or two Host headers, came together",
+        );
+        return ([(header::CONNECTION, "close")], problem).into_response();
     }
+    next.run(request).await
 }

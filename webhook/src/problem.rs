@@ -14,8 +14,12 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     explain: Vec<String>,
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -26,7 +30,32 @@ impl Problem {
     /// Returns a problem; `detail` says what would be right.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Problem { kind: "about:blank", title, status, detail: detail.into(), code, explain: Vec::new() }
+        Problem {
+            kind: "about:blank",
+            title,
+            status,
+            detail: detail.into(),
+            code,
+            hint: None,
+            explain: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// Returns a problem with what was sent.
+    pub fn bad(code: &'static str, detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Says what to do about it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
     }
 
     /// Adds a line for each rule.
@@ -40,14 +69,36 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a token is needed: Authorization: Bearer <token>")
     }
 
+    /// Returns the answer to who failed too often.
+    pub fn too_many(seconds: u64, detail: &str) -> Self {
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        problem.retry_after = Some(seconds);
+        problem
+    }
+
+    /// Returns the answer to a request for a repository that is not there.
+    pub fn no_such_repository(name: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "repository_not_found", format!("`{name}` is not built here"))
+    }
+
     /// Returns the answer to a request for a build that is not there.
     pub fn no_such_build() -> Self {
         Problem::new(StatusCode::NOT_FOUND, "build_not_found", "there is no build with this id")
     }
 }
 
+impl From<crate::document::ReadError> for Problem {
+    fn from(error: crate::document::ReadError) -> Self {
+        let code = if error.is_unknown_key() { "unknown_field" } else { "bad_json" };
+        Problem::bad(code, error.to_string())
+    }
+}
+
 impl From<database::Error> for Problem {
     fn from(error: database::Error) -> Self {
+        if matches!(error, database::Error::Conflict) {
+            return Problem::new(StatusCode::CONFLICT, "conflict", error.to_string());
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "the database cannot be used");
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -70,8 +121,13 @@ impl IntoResponse for Problem {
                 HeaderValue::from_static("Basic realm=\"slipway\", charset=\"UTF-8\""),
             );
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let unavailable = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
+        if let Some(seconds) = self.retry_after.or(unavailable) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT || self.status == StatusCode::PAYLOAD_TOO_LARGE {
+            // What is left of the body is not read.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -1,22 +1,131 @@
-//! From a pushed ref to requests for builds: one for each rule that matches.
+//! From a pushed ref to requests for builds: one for each rule that matches, and why others do not.
 
-use crate::rules::Pushed;
+use crate::rules::{Matched, Pushed, Rule};
 use crate::settings::{Repository, Settings};
-use database::{BuildId, BuildOptions, BuildRequest, BuildSpec, Trigger};
+use database::{BuildId, BuildRequest, BuildSpec, PathFilter, Trigger, marks};
 use serde_json::{Value, json};
 
-/// What a push or trigger asks for.
+/// Longest first line of a message that is kept.
+const MAX_MESSAGE: usize = 200;
+
+/// What a push, trigger or schedule asks for.
+#[derive(Clone)]
 pub struct Asked<'a> {
     /// Full name of the ref.
     pub git_ref: &'a str,
     /// The commit's full hash, if it is known.
     pub commit: Option<&'a str>,
-    /// First line of the commit's message.
-    pub message: String,
+    /// The commit's message.
+    pub message: &'a str,
+    /// The default branch, as the forge says.
+    pub default_branch: Option<&'a str>,
     /// Why.
     pub trigger: Trigger,
-    /// Whether rules count that do not build pushes.
-    pub by_hand: bool,
+}
+
+impl Asked<'_> {
+    /// Tells whether somebody wants the build, whatever a rule says of pushes.
+    fn by_hand(&self) -> bool {
+        !matches!(self.trigger, Trigger::Push { .. })
+    }
+}
+
+/// Where rules come from: the server's configuration, the API, or the repository's own file.
+#[derive(Clone, Copy)]
+pub struct Rules<'r> {
+    /// The repository.
+    pub repository: &'r Repository,
+    /// Where images go, without a tag.
+    pub image: &'r str,
+    /// The rules.
+    pub rules: &'r [Rule],
+}
+
+impl<'r> Rules<'r> {
+    /// Returns the rules that the server has for a repository.
+    pub fn of(repository: &'r Repository) -> Rules<'r> {
+        Rules { repository, image: &repository.image, rules: &repository.rules }
+    }
+
+    /// Returns what each rule makes of what is asked, in their order.
+    pub fn judge(&self, asked: &Asked<'_>) -> Vec<Judged<'r>> {
+        let default_branch = asked.default_branch.or(self.repository.default_branch.as_deref());
+        let pushed = Pushed::new(asked.git_ref, asked.commit).map(|pushed| pushed.on_default(default_branch));
+        let judge = |rule: &'r Rule| {
+            let verdict = match &pushed {
+                None => Err(format!("`{}` is neither a branch nor a tag", asked.git_ref)),
+                Some(_) if !rule.autobuild && !asked.by_hand() => {
+                    Err(format!("rule `{}` builds no pushes: autobuild is off", rule.name))
+                }
+                Some(pushed) => rule.matches(pushed),
+            };
+            Judged { rule, verdict }
+        };
+        self.rules.iter().map(judge).collect()
+    }
+
+    /// Returns requests for builds, and a line for each rule that builds nothing.
+    pub fn requests(&self, asked: &Asked<'_>) -> Requested {
+        let mut requested = Requested { builds: Vec::new(), explain: Vec::new() };
+        for judged in self.judge(asked) {
+            match judged.verdict {
+                Ok(matched) => requested.builds.push(self.request((judged.rule, matched), asked)),
+                Err(why) => requested.explain.push(why),
+            }
+        }
+        requested
+    }
+
+    /// Returns the request for a build of a rule that matched.
+    pub fn request(&self, (rule, matched): (&Rule, Matched), asked: &Asked<'_>) -> BuildRequest {
+        let mut options = rule.options.clone();
+        options.warnings = matched.warnings;
+        if asked.by_hand() {
+            // Who asks for a build gets one.
+            options.path_filter = PathFilter::Off;
+        }
+        BuildRequest {
+            repository: self.repository.name.clone(),
+            rule: rule.name.clone(),
+            commit_message: first_line(asked.message),
+            trigger: asked.trigger.clone(),
+            spec: BuildSpec {
+                clone_url: self.repository.clone_url.clone(),
+                git_ref: asked.git_ref.to_owned(),
+                commit: asked.commit.map(str::to_owned),
+                dockerfile: rule.dockerfile.clone(),
+                context: rule.context.clone(),
+                target: rule.target.clone(),
+                build_args: matched.build_args,
+                tags: matched.tags.iter().map(|tag| format!("{}:{tag}", self.image)).collect(),
+                use_cache: rule.cache,
+                push: true,
+                options,
+            },
+        }
+    }
+}
+
+/// What a rule makes of what is asked.
+pub struct Judged<'r> {
+    /// The rule.
+    pub rule: &'r Rule,
+    /// Tags and more, or why not.
+    pub verdict: Result<Matched, String>,
+}
+
+impl Judged<'_> {
+    /// Returns it as the API shows it.
+    pub fn shown(&self) -> Value {
+        match &self.verdict {
+            Ok(matched) => json!({
+                "rule": self.rule.name, "matches": true, "tags": matched.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
+                "dockerfile": self.rule.dockerfile, "context": format!("/{}", self.rule.context), "warnings": matched.warnings,
+                "build_args": matched.build_args.iter().map(|(name, text)| (name.clone(), marks::shown(text).into())).collect::<serde_json::Map<_, _>>(),
+            }),
+            Err(why) => json!({ "rule": self.rule.name, "matches": false, "why": why }),
+        }
+    }
 }
 
 /// Builds to store, and why other rules build nothing.
@@ -27,45 +136,9 @@ pub struct Requested {
     pub explain: Vec<String>,
 }
 
-/// Applies the rules of `repository`, those called `only` if that says so.
-pub fn requests(repository: &Repository, asked: &Asked<'_>, only: Option<&str>) -> Requested {
-    let mut requested = Requested { builds: Vec::new(), explain: Vec::new() };
-    let Some(pushed) = Pushed::new(asked.git_ref, asked.commit) else {
-        requested.explain.push(format!("`{}` is neither a branch nor a tag", asked.git_ref));
-        return requested;
-    };
-    for rule in &repository.rules {
-        if only.is_some_and(|only| only != rule.name) {
-            continue;
-        }
-        if !rule.autobuild && !asked.by_hand {
-            requested.explain.push(format!("rule `{}` builds no pushes: autobuild is off", rule.name));
-            continue;
-        }
-        match rule.matches(&pushed) {
-            Err(why) => requested.explain.push(why),
-            Ok(matched) => requested.builds.push(BuildRequest {
-                repository: repository.name.clone(),
-                rule: rule.name.clone(),
-                commit_message: asked.message.clone(),
-                trigger: asked.trigger.clone(),
-                spec: BuildSpec {
-                    clone_url: repository.clone_url.clone(),
-                    git_ref: asked.git_ref.to_owned(),
-                    commit: asked.commit.map(str::to_owned),
-                    dockerfile: rule.dockerfile.clone(),
-                    context: rule.context.clone(),
-                    target: rule.target.clone(),
-                    build_args: rule.build_args.clone(),
-                    tags: matched.tags.iter().map(|tag| format!("{}:{tag}", repository.image)).collect(),
-                    use_cache: rule.cache,
-                    push: true,
-                    options: BuildOptions::default(),
-                },
-            }),
-        }
-    }
-    requested
+/// Returns the first line of a commit's message.
+pub fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().chars().take(MAX_MESSAGE).collect()
 }
 
 /// Returns stored builds as an answer lists them.
@@ -73,9 +146,10 @@ pub fn listed(ids: &[BuildId], builds: &[BuildRequest], settings: &Settings) -> 
     let list = ids.iter().enumerate().map(|(number, id)| {
         let status_url = format!("{}/v1/builds/{}", settings.public_url, id.as_str());
         match builds.get(number) {
-            Some(build) => {
-                json!({ "id": id.as_str(), "rule": build.rule, "tags": build.spec.tags, "status_url": status_url })
-            }
+            Some(build) => json!({
+                "id": id.as_str(), "rule": build.rule, "status_url": status_url, "warnings": build.spec.options.warnings,
+                "tags": build.spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
+            }),
             None => json!({ "id": id.as_str(), "status_url": status_url }),
         }
     });

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 /// A secret as it stands in the configuration.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Secret {
     /// The secret itself.

@@ -1,7 +1,9 @@
 //! The configuration as the service works with it: checked, secrets read, everything looked up.
 
+use crate::document::RepositoryDocument;
+use crate::network::Network;
 use crate::rules::Rule;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -11,8 +13,10 @@ use subtle::ConstantTimeEq;
 pub struct Settings {
     /// Start of links to this service, without a slash at the end.
     pub public_url: String,
-    /// The repositories.
-    pub repositories: Vec<Repository>,
+    /// The repositories of the configuration, as they are written and as they are meant.
+    pub(crate) repositories: Vec<(RepositoryDocument, Repository)>,
+    /// Where repositories that the API defines may be fetched from.
+    pub(crate) network: Network,
     /// The API's tokens.
     pub tokens: Vec<Token>,
     /// How the forge is told about builds.
@@ -46,9 +50,22 @@ pub struct Repository {
     /// Where images go, without a tag.
     pub image: String,
     /// Keys that deliveries are signed with: the present one and, during a change, the one before.
-    pub(crate) secrets: Vec<String>,
+    pub(crate) keys: Vec<String>,
+    /// The default branch, if deliveries do not say.
+    pub default_branch: Option<String>,
+    /// What the repository's own file may do, if its rules come from there.
+    pub own_rules: Option<OwnRules>,
     /// What is built when.
     pub rules: Vec<Rule>,
+}
+
+/// What a repository's own file may do.
+#[derive(Debug, Clone)]
+pub struct OwnRules {
+    /// The file, from the root of the repository.
+    pub path: String,
+    /// Secrets that it may name.
+    pub secrets: Vec<String>,
 }
 
 impl fmt::Debug for Repository {
@@ -57,14 +74,32 @@ impl fmt::Debug for Repository {
     }
 }
 
-/// What a token may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// What a token may be used for; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Seeing builds and logs.
     Read,
-    /// Starting and cancelling builds; includes seeing them.
+    /// Starting, cancelling and repeating builds.
     Trigger,
+    /// Changing repositories, rules, secrets and the queue.
+    Admin,
+}
+
+impl Scope {
+    /// Returns the scope of this name.
+    pub fn parse(name: &str) -> Option<Scope> {
+        [Scope::Read, Scope::Trigger, Scope::Admin].into_iter().find(|scope| scope.as_str() == name)
+    }
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Trigger => "trigger",
+            Scope::Admin => "admin",
+        }
+    }
 }
 
 /// A token of the API; only its hash is kept.
@@ -72,20 +107,22 @@ pub enum Scope {
 pub struct Token {
     /// Shows who triggered a build.
     pub name: String,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// Repositories that it is good for; all, if there are none.
+    pub repositories: Vec<String>,
     hash: [u8; 32],
-    scopes: Vec<Scope>,
-    repositories: Vec<String>,
 }
 
 impl Token {
-    /// Returns a token; without repositories it is good for all.
+    /// Returns a token of the configuration.
     pub fn new(name: &str, token: &str, (scopes, repositories): (Vec<Scope>, Vec<String>)) -> Self {
         Token { name: name.to_owned(), hash: Sha256::digest(token).into(), scopes, repositories }
     }
 
     /// Tells whether the token may be used for `scope`, and for `repository` if one is meant.
     pub fn allows(&self, scope: Scope, repository: Option<&str>) -> bool {
-        let scoped = self.scopes.contains(&scope) || scope == Scope::Read && self.scopes.contains(&Scope::Trigger);
+        let scoped = self.scopes.iter().any(|granted| *granted >= scope);
         let here = match repository {
             Some(repository) => {
                 self.repositories.is_empty() || self.repositories.iter().any(|known| known == repository)
@@ -97,14 +134,9 @@ impl Token {
 }
 
 impl Settings {
-    /// Returns the token that somebody presented; takes as long for one that is unknown.
+    /// Returns the token of the configuration that somebody presented; takes as long for one that is unknown.
     pub fn token(&self, presented: &str) -> Option<&Token> {
         let hash: [u8; 32] = Sha256::digest(presented).into();
         self.tokens.iter().fold(None, |found, token| if token.hash.ct_eq(&hash).into() { Some(token) } else { found })
-    }
-
-    /// Returns the repository `name`.
-    pub fn repository(&self, name: &str) -> Option<&Repository> {
-        self.repositories.iter().find(|repository| repository.name == name)
     }
 }

@@ -147,11 +147,7 @@ fn run(flags: &Flags, rest: &str, line: &Line) -> Result<Run, Cause> {
     Ok(Run { command, heredocs: line.heredocs.clone(), mounts, network, security })
 }
 
-fn copy(
-    (flags, known): (Vec<String>, &[&str]),
-    rest: &str,
-    (line, keyword): (&Line, &str),
-) -> Result<Copy, Cause> {
+fn copy((flags, known): (Vec<String>, &[&str]), rest: &str, (line, keyword): (&Line, &str)) -> Result<Copy, Cause> {
     let words = match exec::parse(rest)? {
         Some(words) => words,
         None if line.heredocs.is_empty() => words::blank_words(rest),

@@ -54,9 +54,8 @@ impl Check {
     pub fn applies(&self, rule: &Rule, comments: &[String]) -> bool {
         let of_line = || comments.iter().filter_map(|comment| Check::parse(comment.strip_prefix("check=")?).ok());
         let skipped = self.skip.hold(rule) || of_line().any(|check| check.skip.hold(rule));
-        let asked = !rule.experimental
-            || self.experimental.hold(rule)
-            || of_line().any(|check| check.experimental.hold(rule));
+        let asked =
+            !rule.experimental || self.experimental.hold(rule) || of_line().any(|check| check.experimental.hold(rule));
         asked && !skipped
     }
 }

@@ -106,7 +106,8 @@ fn go_duration(text: &str) -> Result<i64, String> {
         let (_, size) = known.ok_or_else(|| format!("time: unknown unit {unit:?} in duration {text:?}"))?;
         let digits = |digits: &str| digits.bytes().fold(0, |sum: i128, digit| sum * 10 + i128::from(digit - b'0'));
         let parts = size.checked_mul(digits(fraction)).ok_or_else(invalid)? / 10_i128.pow(fraction.len() as u32);
-        total = digits(whole).checked_mul(size).and_then(|whole| total.checked_add(whole + parts)).ok_or_else(invalid)?;
+        total =
+            digits(whole).checked_mul(size).and_then(|whole| total.checked_add(whole + parts)).ok_or_else(invalid)?;
         rest = after;
     }
     i64::try_from(sign * total).map_err(|_| invalid())

@@ -1,7 +1,7 @@
 //! `RUN --mount`: one CSV record of options.
 
-use super::instruction::{Mount, MountKind};
 use super::check::truth;
+use super::instruction::{Mount, MountKind};
 use super::suggest::hint;
 use runtime::Sharing;
 
@@ -183,9 +183,7 @@ impl Options {
         match name {
             "secret" | "ssh" if self.from.is_some() => Err(format!("{name} mount should not have a from")),
             "ssh" if self.source.is_some() => Err("ssh mount should not have a source".to_owned()),
-            "secret" if self.id.is_some() && self.source.is_some() => {
-                Err("both source and id can't be set".to_owned())
-            }
+            "secret" if self.id.is_some() && self.source.is_some() => Err("both source and id can't be set".to_owned()),
             "secret" if self.id.is_none() && self.source.is_none() && self.target.is_none() => {
                 Err("invalid secret mount. one of source, target required".to_owned())
             }

@@ -52,11 +52,8 @@ impl Rule {
 pub const STAGE_NAME_CASING: Rule =
     Rule::new("StageNameCasing", "stage-name-casing", "Stage names should be lowercase");
 /// DF-281.
-pub const FROM_AS_CASING: Rule = Rule::new(
-    "FromAsCasing",
-    "from-as-casing",
-    "The 'as' keyword should match the case of the 'from' keyword",
-);
+pub const FROM_AS_CASING: Rule =
+    Rule::new("FromAsCasing", "from-as-casing", "The 'as' keyword should match the case of the 'from' keyword");
 /// DF-282.
 pub const NO_EMPTY_CONTINUATION: Rule = Rule::new(
     "NoEmptyContinuation",
@@ -142,11 +139,8 @@ pub const FROM_PLATFORM_FLAG_CONST_DISALLOWED: Rule = Rule::new(
     "FROM --platform flag should not use a constant value",
 );
 /// DF-298.
-pub const COPY_IGNORED_FILE: Rule = Rule::new(
-    "CopyIgnoredFile",
-    "copy-ignored-file",
-    "Attempting to Copy file that is excluded by .dockerignore",
-);
+pub const COPY_IGNORED_FILE: Rule =
+    Rule::new("CopyIgnoredFile", "copy-ignored-file", "Attempting to Copy file that is excluded by .dockerignore");
 /// DF-299.
 pub const INVALID_DEFINITION_DESCRIPTION: Rule = Rule {
     experimental: true,

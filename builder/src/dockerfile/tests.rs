@@ -204,7 +204,8 @@ fn words_of_instructions() {
 fn two_instructions_drop_what_looks_like_a_flag() {
     assert_eq!(first("ARG --x a"), InstructionKind::Arg(vec![Arg { name: "a".into(), value: None }]));
     assert_eq!(first("STOPSIGNAL --x TERM"), InstructionKind::StopSignal("TERM".into()));
-    for keyword in ["CMD", "ENTRYPOINT", "ENV", "USER", "WORKDIR", "EXPOSE", "VOLUME", "LABEL", "MAINTAINER", "ONBUILD"] {
+    for keyword in ["CMD", "ENTRYPOINT", "ENV", "USER", "WORKDIR", "EXPOSE", "VOLUME", "LABEL", "MAINTAINER", "ONBUILD"]
+    {
         let said = refused(&format!("FROM a\n{keyword} --help a b\n"));
         assert_eq!(said, "dockerfile parse error on line 2: unknown flag: --help", "{keyword}");
     }
@@ -337,7 +338,10 @@ fn errors_say_what_is_wrong_and_where() {
             "FROM a\nONBUILD ONBUILD RUN x",
             "dockerfile parse error on line 2: Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
         ),
-        ("FROM a\nONBUILD maintainer x", "dockerfile parse error on line 2: MAINTAINER isn't allowed as an ONBUILD trigger"),
+        (
+            "FROM a\nONBUILD maintainer x",
+            "dockerfile parse error on line 2: MAINTAINER isn't allowed as an ONBUILD trigger",
+        ),
         ("FROM a\nRUN --network=x y", "dockerfile parse error on line 2: invalid network mode \"x\""),
         ("FROM a\nRUN --security=x y", "dockerfile parse error on line 2: security \"x\" is not valid"),
         (

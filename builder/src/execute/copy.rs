@@ -4,7 +4,9 @@ use super::places::Place;
 use super::stage::Progress;
 use super::{Claimed, Layer, pack};
 use crate::Error;
+use crate::context::NamedContext;
 use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
+use crate::ignore::Filtered;
 use crate::key::KeyBuilder;
 use crate::plan::{Copy, From, Source, Step};
 use crate::tree::Tree;
@@ -159,9 +161,10 @@ impl<'e> Prepared<'e> {
                 true => Box::new(io::empty()),
                 false => materials.read_files(layers, tree, &sources)?,
             };
-            return pack::streamed(writer, planned, contents).map_err(packing);
+            let tar = runtime::tar::Writer::new(writer).until(progress.execution.options.latest);
+            return pack::streamed(tar, planned, contents).map_err(packing);
         }
-        let mut tar = runtime::tar::Writer::new(writer);
+        let mut tar = runtime::tar::Writer::new(writer).until(progress.execution.options.latest);
         let mut open = |place: usize, path: &[u8]| self.places[place].open(&materials.store, path);
         pack::planned(&mut tar, planned, &mut open).map_err(packing)?;
         for number in archives.keys() {
@@ -224,6 +227,50 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
     copy::plan_workdir(&tree, path, owner, progress.execution.options.now).map_err(copy_error)
 }
 
+/// Returns the key of the files of a context that `copy` takes.
+pub fn definition(named: &NamedContext, copy: &Copy) -> Option<String> {
+    let view = Filtered::new(&named.context, &named.ignore);
+    let request = request(copy, None, 0).ok()?;
+    let mut key = KeyBuilder::new("files.1");
+    for source in &copy.sources {
+        // What an address gives is known when it has been asked.
+        let Source::Path(path) = source else { return None };
+        selected(&view, (path, &request), &mut key).ok()?;
+    }
+    Some(key.finish())
+}
+
+/// Returns the key of the files of a context that a mount of `path` shows.
+pub fn mount_definition(named: &NamedContext, path: &str) -> Option<String> {
+    let view = Filtered::new(&named.context, &named.ignore);
+    let mut key = KeyBuilder::new("files.1");
+    selected(&view, (&escaped(path), &mount_request(0)), &mut key).ok()?;
+    Some(key.finish())
+}
+
+fn selected(view: &dyn View, (path, request): (&str, &CopyRequest), key: &mut KeyBuilder) -> Result<(), CopyError> {
+    let selections = copy::select(view, path, request)?;
+    key.text(&selections.len().to_string());
+    for selection in &selections {
+        key.text(&copy::selection_key(view, selection)?);
+    }
+    Ok(())
+}
+
+/// Returns the request for one path, whose wildcards are names: a mount shows one path.
+fn mount_request(now: i64) -> CopyRequest {
+    CopyRequest {
+        inline: Vec::new(),
+        destination: "/c".to_owned(),
+        workdir: "/".to_owned(),
+        chown: None,
+        chmod: None,
+        parents: false,
+        excludes: Vec::new(),
+        now,
+    }
+}
+
 /// A path of a view that a `RUN` mounts.
 pub struct Mounted {
     /// The layers it is in.
@@ -237,17 +284,7 @@ pub struct Mounted {
 /// Finds what a mount of `path` of `from` shows; files of a context become a layer, because steps see only layers.
 pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &Step) -> Result<Mounted, Error> {
     let place = Place::of(progress, from)?;
-    let request = CopyRequest {
-        inline: Vec::new(),
-        destination: "/c".to_owned(),
-        workdir: "/".to_owned(),
-        chown: None,
-        chmod: None,
-        parents: false,
-        excludes: Vec::new(),
-        now: progress.execution.options.now,
-    };
-    // Names with wildcards are names here: a mount shows one path.
+    let request = mount_request(progress.execution.options.now);
     let selections = place.view(|view| copy::select(view, &escaped(path), &request)).map_err(copy_error)?;
     let Some(selection) = selections.first() else {
         return Err(copy_error(CopyError::NotFound(format!("/{}", path.trim_start_matches('/')))));
@@ -279,7 +316,7 @@ fn pack_mounted(
     let (execution, empty) = (progress.execution, Tree::default());
     let planned = copy::plan_copy(Ground::new(&empty), &[Piece::Files(0, selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(&execution.materials.store)?;
-    let mut tar = runtime::tar::Writer::new(&mut writer);
+    let mut tar = runtime::tar::Writer::new(&mut writer).until(execution.options.latest);
     let mut open = |_: usize, path: &[u8]| place.open(&execution.materials.store, path);
     pack::planned(&mut tar, &planned, &mut open).and_then(|()| tar.finish().map(drop)).map_err(packing)?;
     pack::settle(execution, writer)

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Layer {
     /// Cache key of everything up to and including this layer.
     pub key: String,
+    /// Cache key of its definition, where that alone tells what it becomes.
+    pub definition: Option<String>,
     /// What it became.
     pub committed: Promise<Result<Arc<Committed>, Error>>,
     /// Its files on disk, once they are there.
@@ -33,13 +35,18 @@ pub struct Committed {
 
 impl Layer {
     /// Returns a layer that somebody is about to make.
-    pub fn pending(key: String) -> Arc<Layer> {
-        Arc::new(Layer { key, committed: Promise::new(), snapshot: Mutex::new(None) })
+    pub fn pending(key: String, definition: Option<String>) -> Arc<Layer> {
+        Arc::new(Layer { key, definition, committed: Promise::new(), snapshot: Mutex::new(None) })
     }
 
     /// Returns a layer that exists already.
     pub fn existing(key: String, committed: Committed) -> Arc<Layer> {
-        Arc::new(Layer { key, committed: Promise::kept(Ok(Arc::new(committed))), snapshot: Mutex::new(None) })
+        Arc::new(Layer {
+            key,
+            definition: None,
+            committed: Promise::kept(Ok(Arc::new(committed))),
+            snapshot: Mutex::new(None),
+        })
     }
 
     /// Returns the snapshot of the layer, if it has one in this build.
@@ -63,6 +70,7 @@ impl Committed {
             media_type: self.descriptor.media_type.clone(),
             empty: self.empty,
             created_ms,
+            content_key: None,
         }
     }
 

@@ -11,9 +11,33 @@ use runtime::{Cancel, Changes, FileInSnapshot, Sandbox, SnapshotId};
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// Largest `/etc/passwd` or `/etc/group` that is read.
 const MAX_ACCOUNT_FILE: u64 = 10 * 1024 * 1024;
+
+/// Code of the error that a build is begun anew for: the blob was put aside, and is got or made again.
+pub const BLOB_DAMAGED: &str = "blob_damaged";
+/// How often somebody who waits for a registry looks whether the build was cancelled.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A registry gave no answer that helps.
+pub enum Unanswered {
+    /// It said no, or nothing.
+    Failed(registry_client::Error),
+    /// The build was cancelled.
+    Cancelled,
+}
+
+impl Unanswered {
+    /// Says what was being done.
+    pub fn at(self, doing: String) -> Error {
+        match self {
+            Unanswered::Failed(error) => crate::resolve::registry_error(doing, error),
+            Unanswered::Cancelled => Error::cancelled(),
+        }
+    }
+}
 
 /// Everything a build's steps take from and put into.
 pub struct Materials {
@@ -38,10 +62,11 @@ pub struct Materials {
 
 impl Materials {
     /// Returns materials for one attempt at a build; `attempt` names its directories.
-    pub fn new(services: &crate::Services, attempt: &str, (cancel, trace): (Cancel, Trace)) -> Self {
-        Materials {
+    pub fn new(services: &crate::Services, attempt: &str, (cancel, trace): (Cancel, Trace)) -> Result<Self, Error> {
+        let store = services.store.leased().map_err(|error| store_error("beginning a build".into(), error))?;
+        Ok(Materials {
             trace,
-            store: services.store.clone(),
+            store,
             client: services.client.clone(),
             tokio: services.tokio.clone(),
             cancel,
@@ -52,7 +77,7 @@ impl Materials {
             indexes: Mutex::new(HashMap::new()),
             locks: Mutex::new(HashMap::new()),
             changes: Mutex::default(),
-        }
+        })
     }
 
     /// Returns the sandbox of the attempt, started on first use.
@@ -67,12 +92,27 @@ impl Materials {
         Ok(self.sandbox.get().expect("it was set above"))
     }
 
+    /// Asks a registry; ends with the build, however long the registry makes the client wait.
+    pub fn ask<T>(&self, asking: impl Future<Output = Result<T, registry_client::Error>>) -> Result<T, Unanswered> {
+        let cancelled = async {
+            while !self.cancel.is_cancelled() {
+                tokio::time::sleep(PATIENCE).await;
+            }
+        };
+        self.tokio.block_on(async {
+            tokio::select! {
+                answer = asking => answer.map_err(Unanswered::Failed),
+                () = cancelled => Err(Unanswered::Cancelled),
+            }
+        })
+    }
+
     /// Makes sure that the blob of `layer` is in the store.
     pub fn blob(&self, layer: &Committed) -> Result<(), Error> {
         let digest = &layer.descriptor.digest;
         let lock = self.lock(digest.hex());
         let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.store.contains(digest) {
+        if self.store.size(digest) == Some(layer.descriptor.size) {
             return Ok(());
         }
         let Some(origin) = &layer.origin else {
@@ -82,9 +122,7 @@ impl Materials {
         let _span = self.trace.span(Work::Pull, digest.as_str());
         let writer = self.store.writer().map_err(|error| store_error(pulling(), error))?;
         let mut sink = super::blocking::BlockingSink::new(writer);
-        self.tokio
-            .block_on(self.client.pull_blob(origin, &layer.descriptor, &mut sink))
-            .map_err(|error| crate::resolve::registry_error(pulling(), error))?;
+        self.ask(self.client.pull_blob(origin, &layer.descriptor, &mut sink)).map_err(|error| error.at(pulling()))?;
         sink.into_inner().commit_expecting(digest).map_err(|error| store_error(pulling(), error))?;
         Ok(())
     }
@@ -120,6 +158,21 @@ impl Materials {
     }
 
     fn make_index(&self, layer: &Committed) -> Result<Index, Error> {
+        self.read_index(layer).map_err(|error| self.or_damaged(error, layer))
+    }
+
+    /// Returns the error that says so if the reason for `error` is that the blob is not what it was: it is gone then.
+    pub fn or_damaged(&self, error: Error, layer: &Committed) -> Error {
+        let digest = &layer.descriptor.digest;
+        match self.store.check_blob(digest) {
+            Ok(false) if error.code() != "cancelled" => {
+                Error::service(BLOB_DAMAGED, format!("layer {digest} is damaged on disk")).with_cause(error)
+            }
+            _ => error,
+        }
+    }
+
+    fn read_index(&self, layer: &Committed) -> Result<Index, Error> {
         let reading = || format!("reading layer {}", layer.descriptor.digest);
         let mut tar = self.tar(layer)?;
         let index =
@@ -156,7 +209,8 @@ impl Materials {
             let mut tar = self.tar(&committed)?;
             let _span = self.trace.span(Work::Unpack, committed.descriptor.digest.as_str());
             sandbox.unpack(&id, &mut tar).map_err(|error| {
-                crate::execute::sandbox_error(format!("unpacking layer {}", committed.descriptor.digest), error)
+                let doing = format!("unpacking layer {}", committed.descriptor.digest);
+                self.or_damaged(crate::execute::sandbox_error(doing, error), &committed)
             })?;
         }
         layer.set_snapshot(id.clone());

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod copy;
+mod definition;
 mod emulation;
 mod key;
 mod layer;
@@ -16,9 +17,10 @@ mod slots;
 mod stage;
 mod web;
 
+pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
-pub use materials::{Materials, store_error};
+pub use materials::{BLOB_DAMAGED, Materials, Unanswered, store_error};
 
 use crate::Error;
 use crate::cache::{Cache, Settled};
@@ -27,6 +29,7 @@ use crate::event::Observer;
 use crate::mask::Masks;
 use crate::plan::Plan;
 use crate::trace::Work;
+use definition::Definitions;
 use promise::Promise;
 use runtime::Cancel;
 use slots::{Slot, Slots};
@@ -45,6 +48,8 @@ pub struct Options {
     pub use_cache: bool,
     /// The time that made files and history entries carry, in seconds since 1970.
     pub now: i64,
+    /// Times after this one that files of layers get become it, so that a build tells nothing of when it ran.
+    pub latest: Option<i64>,
     /// How long one step may take.
     pub step_timeout: Duration,
     /// Secrets by id.
@@ -69,6 +74,7 @@ impl Options {
         Options {
             use_cache: true,
             now,
+            latest: None,
             step_timeout: Duration::from_secs(24 * 60 * 60),
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
@@ -123,6 +129,8 @@ pub struct Execution<'a> {
     pub options: &'a Options,
     /// Called with each layer of the result as soon as it is known, before it is packed.
     pub on_layer: &'a OnLayer<'a>,
+    definitions: Definitions,
+    needed: Vec<bool>,
     steps: Slots,
     packs: Slots,
     settling: Mutex<Option<Sender<Settled>>>,
@@ -141,9 +149,15 @@ impl<'a> Execution<'a> {
         materials: &'a Materials,
         (cache, options): (&'a Cache<'a>, &'a Options),
         (observer, on_layer): (&'a dyn Observer, &'a OnLayer<'a>),
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Execution {
+        let looking = materials.trace.span(Work::Key, "the definitions of all steps");
+        let mut definitions = Definitions::look_up(plan, sources, options.use_cache.then_some(cache))?;
+        let needed = definitions.needed(plan, |layer| cache.available(layer, materials));
+        drop(looking);
+        Ok(Execution {
+            definitions,
+            needed,
             plan,
             sources,
             materials,
@@ -158,7 +172,7 @@ impl<'a> Execution<'a> {
             results: plan.stages.iter().map(|_| Promise::new()).collect(),
             in_flight: Mutex::default(),
             first_error: Mutex::default(),
-        }
+        })
     }
 
     /// Executes all stages and returns the layers of the target; every layer is settled then.
@@ -196,9 +210,10 @@ impl<'a> Execution<'a> {
     }
 
     /// Keeps a layer for later builds; nobody waits for that but the end of the build.
-    fn settle(&self, key: &str, layer: &Committed) {
+    fn settle(&self, layer: &Layer, committed: &Committed) {
         if let Some(sender) = self.settling.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            let _ = sender.send((key.to_owned(), layer.clone()));
+            let (key, definition) = (layer.key.clone(), layer.definition.clone());
+            let _ = sender.send(Settled { key, definition, layer: committed.clone() });
         }
     }
 
@@ -238,11 +253,16 @@ impl<'a> Execution<'a> {
 
     /// Returns the layer that somebody in this build makes or made for `key`, or registers a new one to be made here.
     fn claim_layer(&self, key: &str) -> Claimed {
+        self.claim_defined(key, None)
+    }
+
+    /// Does the same for the layer of a step, which is also known by its definition.
+    fn claim_defined(&self, key: &str, definition: Option<&str>) -> Claimed {
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(layer) = in_flight.get(key) {
             return Claimed::Theirs(layer.clone());
         }
-        let layer = Layer::pending(key.to_owned());
+        let layer = Layer::pending(key.to_owned(), definition.map(str::to_owned));
         in_flight.insert(key.to_owned(), layer.clone());
         Claimed::Ours(layer)
     }

@@ -43,7 +43,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
 /// Settles the layer of a step; keeps it for later builds and tells the observer.
 pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer: StoreLayer) -> Result<(), Error> {
     let committed = settle(execution, writer)?;
-    execution.settle(&layer.key, &committed);
+    execution.settle(layer, &committed);
     execution.observer.observe(Event::Layer {
         step: step.number,
         digest: &committed.descriptor.digest,
@@ -82,8 +82,7 @@ pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[Planned], open:
 }
 
 /// Writes planned entries whose contents come one after the other in one stream.
-pub fn streamed(layer: &mut StoreLayer, planned: &[Planned], mut contents: impl Read) -> io::Result<()> {
-    let mut writer = tar::Writer::new(layer);
+pub fn streamed<W: Write>(mut writer: tar::Writer<W>, planned: &[Planned], mut contents: impl Read) -> io::Result<()> {
     for Planned { entry, content } in planned {
         match content {
             Content::Source { .. } => writer.entry(entry, &mut contents)?,

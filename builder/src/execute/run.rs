@@ -125,7 +125,7 @@ impl<'e> Prepared<'e> {
 
 fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: &Changes) -> Result<(), Error> {
     let mut writer = pack::begin(&execution.materials.store)?;
-    changes.write_tar(&mut writer).map_err(|error| {
+    changes.write_tar_until(execution.options.latest, &mut writer).map_err(|error| {
         sandbox_error("packing the changes of a step".into(), error).at_step(
             made.1.number,
             made.1.lines,
@@ -171,9 +171,14 @@ fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Exe
         Exit::Signal(signal) => {
             (failed("step_failed", format!("process \"{command}\" was ended by signal {signal}")), Some(128 + signal))
         }
-        Exit::OutOfMemory => {
-            (failed("out_of_memory", format!("process \"{command}\" used more memory than a step may")), Some(137))
-        }
+        Exit::OutOfMemory(limit) => (
+            failed(
+                "out_of_memory",
+                format!("process \"{command}\" ran out of memory: a build may use {}", runtime::Size(*limit)),
+            ),
+            Some(137),
+        ),
+        Exit::DiskFull(full) => (failed("disk_full", format!("process \"{command}\" {full}")), None),
         Exit::TimedOut => {
             let limit = crate::limit::shown(execution.options.step_timeout);
             (failed("step_timeout", format!("process \"{command}\" took longer than {limit}")), None)

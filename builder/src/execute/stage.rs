@@ -1,13 +1,14 @@
 //! One stage: its steps in order, each adopted from the cache or executed.
 
-use super::{Claimed, Execution, Layer, Novelty, StageLayers, copy, key, pack, run};
+use super::{Claimed, Execution, Known, Layer, Novelty, StageLayers, copy, key, pack, run};
 use crate::Error;
 use crate::event::Event;
-use crate::plan::{Action, Base, Step};
+use crate::plan::{Action, Base, Stage, Step};
 use crate::trace::Work;
+use registry_client::Descriptor;
 use std::sync::Arc;
 use std::thread::Scope;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a stage has come to between two steps.
 pub struct Progress<'e, 'a> {
@@ -28,17 +29,21 @@ pub fn execute<'scope, 'e: 'scope, 'a>(
     scope: &'scope Scope<'scope, 'e>,
 ) -> Result<StageLayers, Error> {
     let stage = &execution.plan.stages[index];
+    if !execution.needed[index] {
+        pass_over(execution, stage);
+        return Ok(StageLayers { layers: Vec::new(), key: String::new() });
+    }
     let in_result = in_result(execution, index);
     let mut progress = begin(execution, (index, &stage.base))?;
     if in_result && !matches!(stage.base, Base::Stage(_)) {
         progress.layers.iter().for_each(|layer| (execution.on_layer)(layer.clone(), Novelty::Known));
     }
-    for step in &stage.steps {
+    for (position, step) in stage.steps.iter().enumerate() {
         if execution.cancel().is_cancelled() {
             return Err(Error::cancelled());
         }
         let layers = progress.layers.len();
-        let novelty = step_once(&mut progress, step, scope)?;
+        let novelty = step_once(&mut progress, (index, position, step), scope)?;
         if in_result && progress.layers.len() > layers {
             (execution.on_layer)(progress.layers[layers].clone(), novelty);
         }
@@ -75,7 +80,7 @@ fn begin<'e, 'a>(execution: &'e Execution<'a>, (index, base): (usize, &Base)) ->
 
 fn step_once<'scope, 'e: 'scope, 'a>(
     progress: &mut Progress<'e, 'a>,
-    step: &'e Step,
+    (stage, position, step): (usize, usize, &'e Step),
     scope: &'scope Scope<'scope, 'e>,
 ) -> Result<Novelty, Error> {
     let execution = progress.execution;
@@ -83,7 +88,13 @@ fn step_once<'scope, 'e: 'scope, 'a>(
     execution.observer.observe(Event::Started { step: step.number });
     let outcome = match &step.action {
         Action::Configure => Ok(Novelty::Made),
-        _ => make_layer(progress, step, scope),
+        _ => match execution.definitions.known(stage, position) {
+            Some(known) => Ok(adopt(progress, known, step)),
+            None => {
+                let definition = execution.definitions.key(stage, position);
+                make_layer(progress, (step, definition), scope)
+            }
+        },
     };
     match outcome {
         Ok(novelty) => {
@@ -113,10 +124,28 @@ impl From<Error> for Failure {
     }
 }
 
+/// Tells of the steps of a stage that nothing needs: what was made of them is known without it.
+fn pass_over(execution: &Execution<'_>, stage: &Stage) {
+    for step in &stage.steps {
+        execution.observer.observe(Event::Started { step: step.number });
+        let (cached, duration) = (step.action.makes_layer(), Duration::ZERO);
+        execution.observer.observe(Event::Finished { step: step.number, cached, duration });
+    }
+}
+
+/// Adds a layer that the definition of `step` became in an earlier build.
+fn adopt(progress: &mut Progress<'_, '_>, known: &Known, step: &Step) -> Novelty {
+    let Descriptor { digest, size, .. } = &known.layer.descriptor;
+    progress.execution.observer.observe(Event::Layer { step: step.number, digest, size: *size });
+    let layer = Layer::existing(known.content_key.clone(), known.layer.clone());
+    progress.push(layer, known.content_key.clone());
+    Novelty::Known
+}
+
 /// Adds the layer of `step`; tells whether it was known already.
 fn make_layer<'scope, 'e: 'scope, 'a>(
     progress: &mut Progress<'e, 'a>,
-    step: &'e Step,
+    (step, definition): (&'e Step, Option<&str>),
     scope: &'scope Scope<'scope, 'e>,
 ) -> Result<Novelty, Failure> {
     let execution = progress.execution;
@@ -125,7 +154,7 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
     let looking = trace.span(Work::Key, &step.instruction);
     let prepared = Prepared::new(progress, step).map_err(located)?;
     let key = prepared.key(progress).map_err(located)?;
-    let layer = match execution.claim_layer(&key) {
+    let layer = match execution.claim_defined(&key, definition) {
         Claimed::Theirs(layer) => {
             progress.push(layer, key);
             return Ok(Novelty::Known);
@@ -140,6 +169,7 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
             digest: &committed.descriptor.digest,
             size: committed.descriptor.size,
         });
+        execution.settle(&layer, &committed);
         layer.committed.keep(Ok(Arc::new(committed)));
         progress.push(layer, key);
         return Ok(Novelty::Known);

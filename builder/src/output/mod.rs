@@ -53,7 +53,8 @@ pub fn write(
     (output, names): (&Output, &[Reference]),
     cancel: &Cancel,
 ) -> Result<(), Error> {
-    let materials = Materials::new(services, "output", (cancel.clone(), Trace::default()));
+    let materials =
+        Materials::new(services, &format!("output-{}", std::process::id()), (cancel.clone(), Trace::default()))?;
     let images = built.image.parts();
     for image in &images {
         image.layers.iter().try_for_each(|layer| materials.blob(layer))?;

@@ -94,7 +94,8 @@ impl Variables {
     }
 
     fn in_order(&self) -> Vec<(&str, &str)> {
-        let mut all: Vec<_> = self.known.iter().map(|(name, (place, value))| (*place, (name.as_str(), value.as_str()))).collect();
+        let mut all: Vec<_> =
+            self.known.iter().map(|(name, (place, value))| (*place, (name.as_str(), value.as_str()))).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, pair)| pair).collect()
     }

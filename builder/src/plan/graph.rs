@@ -82,8 +82,7 @@ impl<'f> Graph<'f> {
         let last = file.stages.len() - 1;
         let name = settings.target.as_deref().or(file.stages[last].name.as_deref());
         let host = Platform::host();
-        let arguments =
-            Arguments::new(&settings.build_args, (&settings.platform, &host), name.unwrap_or("default"));
+        let arguments = Arguments::new(&settings.build_args, (&settings.platform, &host), name.unwrap_or("default"));
         platform::check_default_bases(file, &arguments, lint);
         let globals = globals(file, &arguments)?;
         let mut graph = Graph { file, settings, arguments, globals, bases: Vec::new(), target: last, names };

@@ -22,9 +22,8 @@ impl Lint {
     /// Reads what the file and the requester say of the checks.
     pub fn new(file: &Dockerfile, settings: &Settings) -> Result<Self, Error> {
         let options = settings.build_args.get(OVERRIDE).or(file.directives.check.as_ref());
-        let check = Check::parse(options.map_or("", String::as_str)).map_err(|cause| {
-            Error::user("dockerfile_invalid", format!("failed to parse check options: {cause}"))
-        })?;
+        let check = Check::parse(options.map_or("", String::as_str))
+            .map_err(|cause| Error::user("dockerfile_invalid", format!("failed to parse check options: {cause}")))?;
         Ok(Lint { check, warnings: RefCell::default() })
     }
 
@@ -70,8 +69,7 @@ impl Lint {
             warnings.iter().filter(|warning| !warning.rule.is_note()).map(|warning| warning.rule.name).collect();
         names.sort_unstable();
         names.dedup();
-        (self.check.error && !names.is_empty()).then(|| {
-            Error::user("lint_violation", format!("lint violation found for rules: {}", names.join(", ")))
-        })
+        (self.check.error && !names.is_empty())
+            .then(|| Error::user("lint_violation", format!("lint violation found for rules: {}", names.join(", "))))
     }
 }

@@ -20,8 +20,8 @@ mod walk;
 
 pub use bases::{Base, BaseImage, BaseImages, Needed};
 pub use lint::Lint;
-pub use walk::Scope;
 pub use reads::Reads;
+pub use walk::Scope;
 
 use crate::Error;
 use crate::dockerfile::{Dockerfile, ParseError, Warning};

@@ -18,7 +18,8 @@ pub fn of_stage(word: &str, (graph, stage): (&Graph<'_>, &Stage), lint: &Lint) -
         && !expanded.used.is_empty()
         && expanded.used.iter().all(|name| name == "TARGETPLATFORM");
     if only_target && graph.globals.get("TARGETPLATFORM") == Some(&expanded.text) {
-        let text = format!("Setting platform to predefined {word} in FROM is redundant as this is the default behavior");
+        let text =
+            format!("Setting platform to predefined {word} in FROM is redundant as this is the default behavior");
         lint.report(&rules::REDUNDANT_TARGET_PLATFORM, text, place);
     }
     let hint = || {
@@ -88,9 +89,8 @@ pub fn check_image(config: &ImageConfig, (name, wanted): (&str, &Platform), stag
         architecture: config.architecture.clone(),
         variant: config.variant.clone().filter(|variant| !variant.is_empty()),
     };
-    let text = format!(
-        "Base image {name} was pulled with platform \"{found}\", expected \"{wanted}\" for current build"
-    );
+    let text =
+        format!("Base image {name} was pulled with platform \"{found}\", expected \"{wanted}\" for current build");
     lint.report(&rules::INVALID_BASE_IMAGE_PLATFORM, text, (stage.span, &stage.comments.lines));
 }
 

@@ -85,11 +85,7 @@ pub struct Planning<'p> {
 }
 
 /// Begins a stage on its base.
-pub fn start<'p>(
-    context: &StageContext<'p>,
-    base: Base,
-    (images, stages): (&BaseImages, &[Finished]),
-) -> Planning<'p> {
+pub fn start<'p>(context: &StageContext<'p>, base: Base, (images, stages): (&BaseImages, &[Finished])) -> Planning<'p> {
     let mut planning = Planning {
         context: *context,
         base: Base::Scratch,
@@ -381,7 +377,8 @@ impl Planning<'_> {
     pub fn pairs(&self, pairs: &[Pair], instruction: &Instruction) -> Result<Vec<(String, String)>, Error> {
         if pairs.iter().any(|pair| pair.legacy) {
             let keyword = &instruction.keyword;
-            let text = format!("\"{keyword} key=value\" should be used instead of legacy \"{keyword} key value\" format");
+            let text =
+                format!("\"{keyword} key=value\" should be used instead of legacy \"{keyword} key value\" format");
             self.report(&rules::LEGACY_KEY_VALUE_FORMAT, text, instruction);
         }
         let words = self.words();
@@ -390,18 +387,8 @@ impl Planning<'_> {
 
     /// Reports names that sound like secrets: what is set so can be read in the image.
     fn report_secret(&self, keyword: &str, name: &str, instruction: &Instruction) {
-        const SECRET: [&str; 10] = [
-            "apikey",
-            "auth",
-            "credential",
-            "credentials",
-            "key",
-            "password",
-            "pword",
-            "passwd",
-            "secret",
-            "token",
-        ];
+        const SECRET: [&str; 10] =
+            ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
         const HARMLESS: [&str; 3] = ["public", "file", "version"];
         let lower = name.to_lowercase();
         let has = |words: &[&str]| lower.split('_').any(|word| words.contains(&word));

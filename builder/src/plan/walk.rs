@@ -127,14 +127,14 @@ impl<'w, 'f> Walk<'w, 'f> {
             FileBase::Image { name, platform } => {
                 let needed = graph.needed(name, platform, (stage.span, &stage.original));
                 let known = self.images.get(&needed.key);
-                let texts = known.map_or_else(Vec::new, |image| {
-                    image.config.config.on_build.iter().map(String::as_str).collect()
-                });
+                let texts = known
+                    .map_or_else(Vec::new, |image| image.config.config.on_build.iter().map(String::as_str).collect());
                 self.need(needed);
                 texts
             }
         };
-        let parse = |text: &&str| dockerfile::parse_trigger(text, stage.span).map_err(|error| super::parse_error(&error));
+        let parse =
+            |text: &&str| dockerfile::parse_trigger(text, stage.span).map_err(|error| super::parse_error(&error));
         texts.iter().map(parse).collect()
     }
 
@@ -157,9 +157,9 @@ impl<'w, 'f> Walk<'w, 'f> {
             Found::Stage(position) if *position > index => {
                 let own = graph.name(index);
                 let text = match used {
-                    Use::Copy => format!(
-                        "cannot copy from stage {name:?}, it needs to be defined before current stage {own:?}"
-                    ),
+                    Use::Copy => {
+                        format!("cannot copy from stage {name:?}, it needs to be defined before current stage {own:?}")
+                    }
                     Use::Mount => format!(
                         "cannot mount from stage {name:?} to {own:?}, stage needs to be defined before current command"
                     ),

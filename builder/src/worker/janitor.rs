@@ -61,7 +61,8 @@ pub fn sweep(services: &Services) {
     }
 }
 
-fn sweep_files(services: &Services) {
+/// Removes the files and control groups of attempts whose processes are gone.
+pub fn sweep_files(services: &Services) {
     if let Err(error) = runtime::sweep(&services.sandbox) {
         tracing::warn!(error = &error as &dyn std::error::Error, "leftovers of ended builds cannot be removed");
     }

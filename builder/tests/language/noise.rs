@@ -108,7 +108,10 @@ fn read_all(bytes: &[u8]) {
         let mut entries = 0;
         while let Ok(Some(entry)) = reader.next_entry() {
             entries += 1;
-            assert!(entry.path.len() + entry.xattrs.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() <= bytes.len());
+            assert!(
+                entry.path.len() + entry.xattrs.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
+                    <= bytes.len()
+            );
             let mut content = Vec::new();
             if reader.by_ref().take(1 << 20).read_to_end(&mut content).is_err() {
                 break;
@@ -163,7 +166,8 @@ fn sizes_that_a_tar_claims_are_not_believed() {
         for kind in *b"0xgLK" {
             bytes[124..136].copy_from_slice(claimed);
             bytes[156] = kind;
-            let sum: u32 = bytes[..148].iter().chain(b"        ").chain(&bytes[156..512]).map(|byte| u32::from(*byte)).sum();
+            let sum: u32 =
+                bytes[..148].iter().chain(b"        ").chain(&bytes[156..512]).map(|byte| u32::from(*byte)).sum();
             bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
             read_all(&bytes);
         }

@@ -58,6 +58,12 @@ impl Store {
         let options =
             PgConnectOptions::from_str(url).map_err(Error::unavailable(doing))?.application_name("slipway").options([
                 ("synchronous_commit", "on".to_owned()),
+                // Every statement here finds few rows by an index. Before a new table was analysed the planner does not
+                // know how few, and reads all of it.
+                ("enable_hashjoin", "off".to_owned()),
+                ("enable_mergejoin", "off".to_owned()),
+                ("enable_seqscan", "off".to_owned()),
+                ("jit", "off".to_owned()),
                 ("lock_timeout", milliseconds(1)),
                 ("statement_timeout", milliseconds(2)),
                 // A process that hangs, or is cut off, in the middle of a transaction does not hold its locks for long.
@@ -65,6 +71,11 @@ impl Store {
             ]);
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
         Ok(Store::Postgres(pool.connect_with(options).await.map_err(Error::unavailable(doing))?))
+    }
+
+    /// Tells whether those who write wait for one another, so that it is worth to look first whether there is anything to do.
+    pub fn has_one_writer(&self) -> bool {
+        matches!(self, Store::Sqlite { .. })
     }
 
     /// Returns what statements that only read are executed on.

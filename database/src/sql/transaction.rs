@@ -72,7 +72,7 @@ impl Transaction {
 #[derive(Debug, Clone, Copy)]
 pub enum Alone {
     /// Changing the schema.
-    Migrate = 0x736c_6970_0001,
+    Migrate = 0x736c_0001,
     /// Accepting: it counts up, and counts are given out in the order in which they are stored.
-    Accept = 0x736c_6970_0002,
+    Accept = 0x736c_0002,
 }

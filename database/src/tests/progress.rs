@@ -85,9 +85,9 @@ both! {
             size: 3,
             media_type: "m".into(),
             empty: false,
-            created_ms: 4,
+            created_ms: 4, content_key: None,
         };
-        database.put_cached_layer("one", "key", &layer).await.unwrap();
+        database.put_cached_layers("one", &[("key".to_owned(), layer.clone())]).await.unwrap();
         let keys = ["key".to_owned(), "other".to_owned()];
         assert_eq!(database.cached_layers("one", &keys).await.unwrap(), [("key".to_owned(), layer)].into());
         assert!(database.cached_layers("two", &keys).await.unwrap().is_empty());

@@ -15,8 +15,8 @@ use std::os::fd::{AsFd, OwnedFd};
 const OPAQUE: &CStr = c"user.overlay.opaque";
 const CAPABILITY: &CStr = c"security.capability";
 
-/// Writes the changes of the run in `directory`.
-pub fn write(directory: &str, out: &mut dyn Write) -> Result<(), Trouble> {
+/// Writes the changes of the run in `directory`; times after `latest` become it.
+pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Result<(), Trouble> {
     let failed = |error: io::Error| Trouble::Inside(format!("reading the changes of a step: {error}"));
     let layers = std::fs::read_to_string(format!("{directory}/layers")).map_err(failed)?;
     let mut below = Vec::new();
@@ -24,7 +24,7 @@ pub fn write(directory: &str, out: &mut dyn Write) -> Result<(), Trouble> {
         below.push(open_directory(layer).map_err(failed)?);
     }
     let root = open_directory(&format!("{directory}/u")).map_err(failed)?;
-    let mut diff = Diff { writer: Writer::new(out), pending: Vec::new(), names: HashMap::new() };
+    let mut diff = Diff { writer: Writer::new(out).until(latest), pending: Vec::new(), names: HashMap::new() };
     diff.directory(&open(&root, c".").map_err(failed)?, &below, b"").map_err(failed)?;
     diff.writer.finish().map_err(failed)?;
     Ok(())

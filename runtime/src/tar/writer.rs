@@ -15,12 +15,21 @@ pub struct Writer<W: Write> {
     out: W,
     pax: Vec<u8>,
     buffer: Vec<u8>,
+    /// Times after this one are written as this one.
+    latest: Option<i64>,
 }
 
 impl<W: Write> Writer<W> {
     /// Starts a tar.
     pub fn new(out: W) -> Self {
-        Writer { out, pax: Vec::new(), buffer: vec![0; 64 * 1024] }
+        Writer { out, pax: Vec::new(), buffer: vec![0; 64 * 1024], latest: None }
+    }
+
+    /// Writes times after `latest` as `latest`, so that what was made later than it does not tell when.
+    #[must_use]
+    pub fn until(mut self, latest: Option<i64>) -> Self {
+        self.latest = latest;
+        self
     }
 
     /// Writes `entry` and, for a file, exactly its `size` bytes from `content`.
@@ -43,6 +52,13 @@ impl<W: Write> Writer<W> {
     }
 
     fn header(&mut self, entry: &Entry) -> io::Result<()> {
+        if let Some(mtime) = self.latest.filter(|latest| entry.mtime > *latest) {
+            return self.header_as_it_is(&Entry { mtime, ..entry.clone() });
+        }
+        self.header_as_it_is(entry)
+    }
+
+    fn header_as_it_is(&mut self, entry: &Entry) -> io::Result<()> {
         let mut name = entry.path.clone();
         if entry.kind == EntryKind::Directory {
             name.push(b'/');

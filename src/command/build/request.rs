@@ -44,7 +44,7 @@ impl Asked<'_> {
         let found = finder.find(arguments)?;
         let named = finder.named(&arguments.contexts)?;
         drop(span);
-        let now = epoch(&build_args)?.or(found.time).unwrap_or_else(now);
+        let latest = epoch(&build_args)?.or(found.time);
         let platforms = self.platforms()?;
         let request = Request {
             context: found.context,
@@ -58,7 +58,7 @@ impl Asked<'_> {
             push: arguments.push || self.outputs.push,
             cache_namespace: "local".to_owned(),
             attempt: format!("local-{}", std::process::id()),
-            options: self.options(now, secrets, fetching)?,
+            options: self.options(latest, secrets, fetching)?,
             order: Box::new(Unordered),
             trace: trace.clone(),
             form: Form { annotations: self.annotations()?, by_digest: false },
@@ -108,7 +108,12 @@ impl Asked<'_> {
         Fetching { mirrors: self.data.join("git"), settings }
     }
 
-    fn options(&self, now: i64, secrets: BTreeMap<String, Vec<u8>>, fetching: Fetching) -> Result<Options, String> {
+    fn options(
+        &self,
+        latest: Option<i64>,
+        secrets: BTreeMap<String, Vec<u8>>,
+        fetching: Fetching,
+    ) -> Result<Options, String> {
         let arguments = self.arguments;
         let network = match arguments.network.as_str() {
             "default" | "" => true,
@@ -125,7 +130,8 @@ impl Asked<'_> {
             network,
             hosts: arguments.hosts.iter().map(|pair| host(pair)).collect::<Result<_, _>>()?,
             shm_bytes: shm_size.map(|text| size("--shm-size", text)).transpose()?,
-            ..Options::new(now, fetching)
+            latest,
+            ..Options::new(latest.unwrap_or_else(now), fetching)
         })
     }
 }

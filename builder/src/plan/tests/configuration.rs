@@ -130,7 +130,10 @@ fn a_child_inherits_the_configuration_and_changes_its_own() {
     assert_eq!((child.labels["a"].as_str(), child.labels.len(), child.user.as_str()), ("2", 2, "w"));
     assert_eq!(child.healthcheck, parent.healthcheck);
     let check = child.healthcheck.clone().unwrap();
-    assert_eq!((check.test.clone(), check.retries, check.start_period), (vec!["CMD".into(), "a".into()], 3, 90_000_000_000));
+    assert_eq!(
+        (check.test.clone(), check.retries, check.start_period),
+        (vec!["CMD".into(), "a".into()], 3, 90_000_000_000)
+    );
     let replaced = config(&format!("{text}HEALTHCHECK CMD b\n")).healthcheck.unwrap();
     assert_eq!((replaced.test, replaced.retries), (vec!["CMD-SHELL".into(), "b".into()], 0));
     assert_eq!(child.exposed_ports.len() + child.volumes.len(), 2);

@@ -79,11 +79,7 @@ fn every_rule_is_applied() {
         ),
         // DF-290
         ("FROM plain\nLABEL a=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
-        (
-            "FROM base\nLABEL a=$BASEE\n",
-            "UndefinedVar 2",
-            "Usage of undefined variable '$BASEE' (did you mean $BASE?)",
-        ),
+        ("FROM base\nLABEL a=$BASEE\n", "UndefinedVar 2", "Usage of undefined variable '$BASEE' (did you mean $BASE?)"),
         ("FROM plain\nCOPY <<E /\n$NONE\nE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
         ("FROM plain\nARG A=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
         // DF-291
@@ -176,7 +172,10 @@ fn arguments_of_from_lines() {
     let found = warnings("ARG VERSION=1\nFROM plain$VERSIN\n", &args);
     assert_eq!(
         found,
-        [("UndefinedArgInFrom 2".to_owned(), "FROM argument 'VERSIN' is not declared (did you mean VERSION?)".to_owned())]
+        [(
+            "UndefinedArgInFrom 2".to_owned(),
+            "FROM argument 'VERSIN' is not declared (did you mean VERSION?)".to_owned()
+        )]
     );
     let found = warnings("ARG BASE\nFROM $BASE\n", &args);
     assert_eq!(
@@ -237,7 +236,9 @@ fn descriptions_are_looked_at_when_asked_for() {
     let text = "# base what\nARG A\n# A what it is\nARG A\n\n# something\n\nARG B\n# wrong\nFROM plain AS base\n# x\nARG C D\n# check=skip=all\nARG E\n";
     assert_eq!(names(text), [""; 0]);
     let found = warnings(text, &with_args(&[("BUILDKIT_DOCKERFILE_CHECK", "experimental=all")]));
-    let said = |place: &str, what: &str| (format!("InvalidDefinitionDescription {place}"), format!("Comment for {what} <description>`"));
+    let said = |place: &str, what: &str| {
+        (format!("InvalidDefinitionDescription {place}"), format!("Comment for {what} <description>`"))
+    };
     assert_eq!(
         found,
         [

@@ -3,7 +3,9 @@
 use super::*;
 
 fn mount(options: &str) -> Mount {
-    let plan = plan(&format!("FROM scratch AS other\nWORKDIR /o\nFROM plain\nWORKDIR /w\nENV X=x\nRUN --mount={options} true\n"));
+    let plan = plan(&format!(
+        "FROM scratch AS other\nWORKDIR /o\nFROM plain\nWORKDIR /w\nENV X=x\nRUN --mount={options} true\n"
+    ));
     last_run(&plan).mounts[0].clone()
 }
 
@@ -51,7 +53,9 @@ fn caches_and_memory() {
         "FROM plain\nRUN --mount=type=cache,target=/c true\n",
         &with_args(&[("BUILDKIT_CACHE_MOUNT_NS", "ns")]),
     );
-    assert!(matches!(&last_run(&namespaced.unwrap()).mounts[0].kind, MountKind::Cache { id, .. } if id == "ns//c 755 0:0"));
+    assert!(
+        matches!(&last_run(&namespaced.unwrap()).mounts[0].kind, MountKind::Cache { id, .. } if id == "ns//c 755 0:0")
+    );
 }
 
 // DF-139 to DF-142

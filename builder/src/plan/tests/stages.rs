@@ -25,7 +25,8 @@ fn the_base_image_is_one_of_the_steps_that_are_counted() {
 
 #[test]
 fn images_are_asked_for_before_they_are_used() {
-    let file = Dockerfile::parse(b"FROM debian:12\nCOPY --from=busybox /x /y\nRUN --mount=from=0,target=/m x\n").unwrap();
+    let file =
+        Dockerfile::parse(b"FROM debian:12\nCOPY --from=busybox /x /y\nRUN --mount=from=0,target=/m x\n").unwrap();
     let lint = Lint::default();
     let planned = Plan::for_file(&file, &settings(), &BaseImages::new(), (Scope::Target, &lint)).unwrap();
     let Planned::Needs(needed) = planned else { panic!() };
@@ -108,7 +109,10 @@ fn what_cannot_be_planned_is_refused() {
             "FROM --platform=x/y scratch",
             "failed to parse platform x/y: \"x/y\": unknown operating system or architecture: `os/architecture[/variant]` is expected, as in `linux/amd64`",
         ),
-        ("FROM scratch\nENV a=\"x", "failed to process \"\\\"x\": unexpected end of statement while looking for matching double-quote"),
+        (
+            "FROM scratch\nENV a=\"x",
+            "failed to process \"\\\"x\": unexpected end of statement while looking for matching double-quote",
+        ),
     ] {
         assert_eq!(refused(text), message);
     }
@@ -259,7 +263,8 @@ fn a_thousand_lines_are_planned_in_an_instant() {
 #[test]
 fn the_longest_files_are_planned_or_refused_in_time() {
     // Without optimisation a part of the longest file shows it as well.
-    let longest = if cfg!(debug_assertions) { crate::dockerfile::MAX_SIZE / 8 } else { crate::dockerfile::MAX_SIZE - 100 };
+    let longest =
+        if cfg!(debug_assertions) { crate::dockerfile::MAX_SIZE / 8 } else { crate::dockerfile::MAX_SIZE - 100 };
     let fill = |line: &str| line.repeat(longest / line.len());
     let numbered = |line: &dyn Fn(usize) -> String| {
         let mut text = String::new();
@@ -271,7 +276,11 @@ fn the_longest_files_are_planned_or_refused_in_time() {
     };
     for text in [
         format!("FROM scratch\n{}", fill("ENV a=$a$a\n")),
-        format!("FROM scratch\nENV a0={}\n{}", "x".repeat(1000), numbered(&|at| format!("ENV a{}=$a{at}$a{at}\n", at + 1))),
+        format!(
+            "FROM scratch\nENV a0={}\n{}",
+            "x".repeat(1000),
+            numbered(&|at| format!("ENV a{}=$a{at}$a{at}\n", at + 1))
+        ),
         format!("FROM scratch\nENV a={}\n{}", "x".repeat(60_000), numbered(&|at| format!("ENV b{at}=$a\n"))),
         format!("FROM scratch\n{}", fill("LABEL a\n")),
         format!("FROM scratch\n{}", fill("LABEL a b\n")),
@@ -281,7 +290,11 @@ fn the_longest_files_are_planned_or_refused_in_time() {
         format!("FROM scratch AS a0\n{}", numbered(&|at| format!("FROM a{at} AS a{}\n", at + 1))),
         format!("FROM scratch AS a0\n{}", numbered(&|at| format!("FROM a{at} AS a{}\nONBUILD ENV x=1\n", at + 1))),
         numbered(&|at| format!("FROM scratch AS a{at}\nCOPY --from={} / /\n", at + 1)),
-        format!("FROM scratch\nENV v={}\nLABEL {}\n", "ab".repeat(longest / 100), fill("x=${v//?*b/c} ").get(..60_000).unwrap()),
+        format!(
+            "FROM scratch\nENV v={}\nLABEL {}\n",
+            "ab".repeat(longest / 100),
+            fill("x=${v//?*b/c} ").get(..60_000).unwrap()
+        ),
         format!("FROM scratch\nENV v={}\n{}", "ab".repeat(longest / 100), fill("LABEL x=${v//?*b/c}\n")),
         format!("ARG v={}\n{}", "ab".repeat(longest / 100), fill("FROM a${v##*b}\n")),
         format!("FROM scratch\nEXPOSE {}\n", "0-65535 ".repeat(8000)),

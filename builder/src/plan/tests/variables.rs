@@ -93,15 +93,11 @@ fn platforms_are_arguments_that_stages_declare() {
     let given = with_args(&[("TARGETARCH", "mine")]);
     assert_eq!(env("FROM plain\nARG TARGETARCH\nRUN x\n", &given)[1], "TARGETARCH=mine");
     let host = Platform::host().architecture;
-    let base = plan_from(
-        "FROM img-$TARGETARCH\n",
-        &settings(),
-        &{
-            let mut images = BaseImages::new();
-            images.insert(format!("img-{host}"), image(&[], &[]));
-            images
-        },
-    );
+    let base = plan_from("FROM img-$TARGETARCH\n", &settings(), &{
+        let mut images = BaseImages::new();
+        images.insert(format!("img-{host}"), image(&[], &[]));
+        images
+    });
     assert!(base.is_ok(), "FROM sees them without a declaration");
     assert_eq!(env("FROM plain\nARG TARGETSTAGE\nRUN x\n", &settings())[1], "TARGETSTAGE=default");
 }

@@ -1,0 +1,178 @@
+//! What steps are known by before any of them is looked at: the key of a definition, and of all it builds on.
+//!
+//! Definitions are looked up in one question for the whole build. A step that is found needs nothing else: not the
+//! stages that it copies from, nor their files. One that is not found is looked for by its content.
+
+use super::{Committed, copy};
+use crate::Error;
+use crate::cache::Cache;
+use crate::context::Sources;
+use crate::key::KeyBuilder;
+use crate::plan::{Action, Base, From, MountKind, Plan, Run, Stage};
+use std::collections::HashMap;
+
+/// The definitions of a build's steps, and which of them are known.
+#[derive(Debug, Default)]
+pub struct Definitions {
+    /// By stage, then by position; `None` where the definition alone does not tell.
+    keys: Vec<Vec<Option<String>>>,
+    known: HashMap<String, Known>,
+}
+
+/// A layer that a definition became.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The layer.
+    pub layer: Committed,
+    /// The key of its content.
+    pub content_key: String,
+}
+
+impl Definitions {
+    /// Makes the keys of all steps and looks them up.
+    pub fn look_up(plan: &Plan, sources: &Sources<'_>, cache: Option<&Cache<'_>>) -> Result<Self, Error> {
+        let mut making = Making { sources, ends: Vec::with_capacity(plan.stages.len()) };
+        let keys: Vec<_> = plan.stages.iter().map(|stage| making.stage(stage)).collect();
+        let wanted: Vec<String> = keys.iter().flatten().flatten().cloned().collect();
+        let known = cache.map(|cache| cache.known(&wanted)).transpose()?.unwrap_or_default();
+        Ok(Definitions { keys, known })
+    }
+
+    /// Returns the key of a step's definition.
+    pub fn key(&self, stage: usize, position: usize) -> Option<&str> {
+        self.keys.get(stage)?.get(position)?.as_deref()
+    }
+
+    /// Returns what a step became in an earlier build.
+    pub fn known(&self, stage: usize, position: usize) -> Option<&Known> {
+        self.known.get(self.key(stage, position)?)
+    }
+
+    /// Returns which stages are needed: the target, what needed stages start from, and what their steps take files from
+    /// unless the step is known and `available` says that its layer can be had.
+    pub fn needed(&mut self, plan: &Plan, available: impl Fn(&Committed) -> bool) -> Vec<bool> {
+        let mut needed = vec![false; plan.stages.len()];
+        let mut waiting = vec![plan.target];
+        while let Some(index) = waiting.pop() {
+            if std::mem::replace(&mut needed[index], true) {
+                continue;
+            }
+            let stage = &plan.stages[index];
+            if let Base::Stage(base) = stage.base {
+                waiting.push(base);
+            }
+            for (position, step) in stage.steps.iter().enumerate() {
+                let Some(key) = self.key(index, position).map(str::to_owned) else {
+                    waiting.extend(stages_of(&step.action));
+                    continue;
+                };
+                if !self.known.get(&key).is_some_and(|known| available(&known.layer)) {
+                    self.known.remove(&key);
+                    waiting.extend(stages_of(&step.action));
+                }
+            }
+        }
+        needed
+    }
+}
+
+/// Makes keys, stage after stage.
+struct Making<'s> {
+    sources: &'s Sources<'s>,
+    /// The keys that stages end with.
+    ends: Vec<Option<String>>,
+}
+
+impl Making<'_> {
+    fn stage(&mut self, stage: &Stage) -> Vec<Option<String>> {
+        let mut parent = match &stage.base {
+            Base::Scratch => Some(super::key::scratch()),
+            Base::Image(name) => self.sources.image(name).ok().map(|image| image.key.clone()),
+            Base::Stage(index) => self.ends[*index].clone(),
+        };
+        let mut keys = Vec::with_capacity(stage.steps.len());
+        for step in &stage.steps {
+            if !step.action.makes_layer() {
+                keys.push(None);
+                continue;
+            }
+            parent = parent.and_then(|parent| self.step(&parent, &step.action));
+            keys.push(parent.clone());
+        }
+        self.ends.push(parent);
+        keys
+    }
+
+    fn step(&self, parent: &str, action: &Action) -> Option<String> {
+        let mut key = KeyBuilder::new("definition.1");
+        key.text(parent);
+        match action {
+            Action::Configure => return None,
+            Action::Workdir { .. } => key.text(&format!("{action:?}")),
+            // Proxies are how a build reaches others, not what it is.
+            Action::Run(run) => key.text(&format!("{:?}", Run { proxies: Vec::new(), ..(**run).clone() })),
+            // The number that a stage has says nothing: what it holds does, below.
+            Action::Copy(copy) => {
+                key.text(&format!("{:?}", crate::plan::Copy { from: From::Context, ..(**copy).clone() }))
+            }
+        };
+        match action {
+            Action::Copy(copy) => key.text(&self.copied(copy)?),
+            Action::Run(run) => {
+                for mount in &run.mounts {
+                    key.text(&self.mounted(&mount.kind)?);
+                }
+                &mut key
+            }
+            _ => &mut key,
+        };
+        Some(key.finish())
+    }
+
+    fn copied(&self, copy: &crate::plan::Copy) -> Option<String> {
+        match &copy.from {
+            From::Context => copy::definition(self.sources.context, copy),
+            From::Named(name) => copy::definition(self.sources.named.get(name)?, copy),
+            other => self.elsewhere(other),
+        }
+    }
+
+    fn mounted(&self, kind: &MountKind) -> Option<String> {
+        match kind {
+            MountKind::Bind { from, source, .. } | MountKind::Cache { seed: Some((from, source)), .. } => match from {
+                From::Context => copy::mount_definition(self.sources.context, source),
+                From::Named(name) => copy::mount_definition(self.sources.named.get(name)?, source),
+                other => self.elsewhere(other),
+            },
+            _ => Some(String::new()),
+        }
+    }
+
+    /// Returns what stands for the files of a stage or an image.
+    fn elsewhere(&self, from: &From) -> Option<String> {
+        match from {
+            From::Stage(index) => self.ends.get(*index)?.clone(),
+            From::Image(name) => self.sources.image(name).ok().map(|image| image.key.clone()),
+            From::Context | From::Named(_) => None,
+        }
+    }
+}
+
+/// Returns the stages that a step takes files from.
+fn stages_of(action: &Action) -> Vec<usize> {
+    let stage = |from: &From| match from {
+        From::Stage(index) => Some(*index),
+        _ => None,
+    };
+    match action {
+        Action::Copy(copy) => stage(&copy.from).into_iter().collect(),
+        Action::Run(run) => {
+            let mounts = run.mounts.iter().filter_map(|mount| match &mount.kind {
+                MountKind::Bind { from, .. } | MountKind::Cache { seed: Some((from, _)), .. } => stage(from),
+                _ => None,
+            });
+            mounts.collect()
+        }
+        Action::Configure | Action::Workdir { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,137 @@
+//! A scripted server on a free port of this machine: each request is answered by a function, and kept.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A request as it came.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Headers by lower-case name.
+    pub headers: HashMap<String, String>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// What is answered.
+#[derive(Default)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+    /// Sends so many bytes of the body and then closes the connection.
+    pub cut_at: Option<usize>,
+    /// Sends the body byte by byte with this pause.
+    pub pause: Option<Duration>,
+}
+
+impl Answer {
+    pub fn new(status: u16) -> Self {
+        Answer { status, ..Answer::default() }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+}
+
+/// A running server; it ends with the process.
+pub struct Server {
+    pub address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Server {
+    /// Starts a server whose answers `script` gives.
+    pub fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (kept, script) = (asked.clone(), Arc::new(script));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (kept, script) = (kept.clone(), script.clone());
+                std::thread::spawn(move || {
+                    let _ = serve(stream, &kept, &*script);
+                });
+            }
+        });
+        Server { address, asked }
+    }
+
+    /// Returns the requests so far whose method and path begin like this.
+    pub fn asked(&self, method: &str, path: &str) -> Vec<Asked> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|asked| asked.method == method && asked.path.starts_with(path)).cloned().collect()
+    }
+
+    /// Returns the number of all requests so far.
+    pub fn count(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+fn serve(stream: TcpStream, kept: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut out = stream;
+    while let Some(asked) = read(&mut reader)? {
+        kept.lock().unwrap().push(asked.clone());
+        let answer = script(&asked);
+        let mut head = format!("HTTP/1.1 {} X\r\n", answer.status);
+        for (name, value) in &answer.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !answer.headers.iter().any(|(name, _)| *name == "Content-Length") {
+            head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+        }
+        out.write_all(format!("{head}\r\n").as_bytes())?;
+        let body = if asked.method == "HEAD" { &[][..] } else { &answer.body[..] };
+        if let Some(cut) = answer.cut_at {
+            out.write_all(&body[..cut])?;
+            return Ok(());
+        }
+        match answer.pause {
+            None => out.write_all(body)?,
+            Some(pause) => {
+                for byte in body {
+                    out.write_all(&[*byte])?;
+                    std::thread::sleep(pause);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let mut asked =
+        Asked { method: words.next().unwrap_or_default(), path: words.next().unwrap_or_default(), ..Asked::default() };
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        asked.headers.insert(name.to_lowercase(), value.trim().to_owned());
+    }
+    if let Some(length) = asked.headers.get("content-length").and_then(|length| length.parse().ok()) {
+        asked.body = vec![0; length];
+        reader.read_exact(&mut asked.body)?;
+    }
+    Ok(Some(asked))
+}

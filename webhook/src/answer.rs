@@ -1,0 +1,63 @@
+//! Answers to `GET`: JSON with a strong `ETag`, `304` for who has it, lists with a link to what follows.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Returns the tag of a body.
+pub fn etag(body: &[u8]) -> String {
+    format!("\"{}\"", hex::encode(&Sha256::digest(body)[..16]))
+}
+
+/// Tells whether a request's `If-None-Match` or `If-Match` names `etag`.
+pub fn names(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Option<bool> {
+    let value = headers.get(name)?.to_str().unwrap_or_default();
+    let mut known = value.split(',').map(|one| one.trim());
+    Some(known.any(|one| one == "*" || one.trim_start_matches("W/") == etag))
+}
+
+/// Returns a document, or `304` if the client has it already.
+pub fn document(headers: &HeaderMap, value: &Value) -> Response {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let etag = etag(&body);
+    tagged(headers, (body, "application/json"), &etag)
+}
+
+/// Returns a body of any kind under a tag, or `304`.
+pub fn tagged(headers: &HeaderMap, (body, kind): (Vec<u8>, &'static str), etag: &str) -> Response {
+    let fresh = [(header::ETAG, etag.to_owned()), (header::CACHE_CONTROL, "no-cache".to_owned())];
+    if names(headers, header::IF_NONE_MATCH, etag) == Some(true) {
+        return (StatusCode::NOT_MODIFIED, fresh).into_response();
+    }
+    (fresh, [(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+/// Adds the link to the next part of a list: `path` has its query but for the cursor.
+pub fn linked(mut response: Response, path: &str, cursor: Option<&str>) -> Response {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    let link =
+        cursor.and_then(|cursor| HeaderValue::from_str(&format!("<{path}{joint}cursor={cursor}>; rel=\"next\"")).ok());
+    if let Some(link) = link {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_a_document_is_not_sent_it_again() {
+        let value = serde_json::json!({ "a": 1 });
+        let first = document(&HeaderMap::new(), &value);
+        let etag = first.headers()[header::ETAG].clone();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::IF_NONE_MATCH, etag);
+        assert_eq!(document(&headers, &value).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(document(&headers, &serde_json::json!({ "a": 2 })).status(), StatusCode::OK);
+        let link = linked(().into_response(), "/v1/builds?limit=1", Some("x"));
+        assert_eq!(link.headers()[header::LINK], "</v1/builds?limit=1&cursor=x>; rel=\"next\"");
+    }
+}

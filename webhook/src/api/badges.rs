@@ -1,0 +1,132 @@
+//! `/badges/{namespace}/{name}.svg` and `.json`: how the newest build of a branch, tag or rule went.
+
+use crate::access::{Caller, find};
+use crate::api::query;
+use crate::problem::Problem;
+use crate::settings::Scope;
+use crate::{Service, answer};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use database::{BuildFilter, BuildState};
+use maud::{PreEscaped, html};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Builds that are looked through for one that says something.
+const LOOKED: u32 = 20;
+
+/// Query of a badge.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    branch: Option<String>,
+    tag: Option<String>,
+    rule: Option<String>,
+    label: Option<String>,
+    style: Option<String>,
+    token: Option<String>,
+}
+
+/// Shows a badge.
+pub async fn show(
+    State(service): State<Service>,
+    Path((namespace, file)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let wanted = query(wanted)?;
+    let svg = file.strip_suffix(".svg");
+    let name = svg
+        .or_else(|| file.strip_suffix(".json"))
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", "a badge ends in .svg or .json"))?;
+    let repository = format!("{namespace}/{name}");
+    let by_query = match &wanted.token {
+        Some(token) => find(&service, token).await?.is_some_and(|token| token.allows(Scope::Read, Some(&repository))),
+        None => false,
+    };
+    if !by_query {
+        caller.may_read()?;
+    }
+    let visible = by_query || caller.sees(&repository);
+    let state = if visible { newest(&service, &repository, &wanted).await? } else { None };
+    let (message, color) = looks(state);
+    let label = wanted.label.as_deref().unwrap_or("image").chars().take(40).collect::<String>();
+    let etag = answer::etag(format!("{label} {message} {} {:?}", svg.is_some(), wanted.style).as_bytes());
+    let body = if svg.is_some() {
+        (picture(&label, message, color).into_bytes(), "image/svg+xml; charset=utf-8")
+    } else {
+        let shields = json!({ "schemaVersion": 1, "label": label, "message": message, "color": color });
+        (serde_json::to_vec(&shields).unwrap_or_default(), "application/json")
+    };
+    Ok(answer::tagged(&headers, body, &etag))
+}
+
+/// Returns the state of the newest build that was not made pointless by another.
+async fn newest(service: &Service, repository: &str, wanted: &Wanted) -> Result<Option<BuildState>, Problem> {
+    let branch = wanted.branch.as_ref().map(|name| format!("refs/heads/{name}"));
+    let git_ref = branch.or_else(|| wanted.tag.as_ref().map(|name| format!("refs/tags/{name}")));
+    let filter = BuildFilter {
+        repository: Some(repository.to_owned()),
+        rule: wanted.rule.clone(),
+        git_ref,
+        limit: LOOKED,
+        ..BuildFilter::default()
+    };
+    let builds = service.database.builds(&filter).await?;
+    let telling =
+        |state: &BuildState| !matches!(state, BuildState::Skipped | BuildState::Superseded | BuildState::Cancelled);
+    Ok(builds.into_iter().map(|build| build.state).find(telling))
+}
+
+fn looks(state: Option<BuildState>) -> (&'static str, &'static str) {
+    match state {
+        None => ("unknown", "lightgrey"),
+        Some(BuildState::Succeeded | BuildState::Superseded | BuildState::Skipped) => ("passing", "brightgreen"),
+        Some(BuildState::Failed) => ("failing", "red"),
+        Some(BuildState::TimedOut) => ("timed out", "red"),
+        Some(BuildState::Errored) => ("error", "orange"),
+        Some(BuildState::Cancelled) => ("cancelled", "lightgrey"),
+        Some(BuildState::Queued) => ("queued", "blue"),
+        Some(BuildState::Preparing | BuildState::Building | BuildState::Pushing) => ("building", "blue"),
+    }
+}
+
+/// Draws a badge; the letters of the font are about as wide as this.
+fn picture(label: &str, message: &str, color: &str) -> String {
+    let width = |text: &str| 10 + text.chars().count() * 7;
+    let (left, right) = (width(label), width(message));
+    let fill = match color {
+        "brightgreen" => "#2c7",
+        "red" => "#d43",
+        "orange" => "#e82",
+        "blue" => "#38c",
+        _ => "#888",
+    };
+    let svg = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(left + right) height="20" role="img" aria-label=(format!("{label}: {message}")) {
+            title { (label) ": " (message) }
+            rect width=(left + right) height="20" rx="3" fill="#444" {}
+            rect x=(left) width=(right) height="20" rx="3" fill=(fill) {}
+            g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" {
+                text x=(left / 2) y="14" { (label) }
+                text x=(left + right / 2) y="14" { (message) }
+            }
+        }
+    };
+    PreEscaped(svg.into_string()).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_escape_what_they_are_given() {
+        // SEC-26
+        let svg = picture("<script>\"&", "passing", "red");
+        assert!(svg.contains("&lt;script&gt;") && !svg.contains("<script>"), "{svg}");
+    }
+}

@@ -1,0 +1,327 @@
+//! `/v1/builds`: lists, one with its steps, cancellation and repetition.
+
+use crate::Service;
+use crate::access::Caller;
+use crate::answer;
+use crate::api::queue::place;
+use crate::api::{limit, query, wait};
+use crate::body;
+use crate::problem::Problem;
+use crate::settings::{Scope, Settings};
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use database::{Build, BuildFilter, BuildId, BuildState, Cancel, Retried, RetryFrom, Step, Trigger, marks};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// How often a build is looked at for who waits for its next change.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Query of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    repo: Option<String>,
+    rule: Option<String>,
+    #[serde(rename = "ref")]
+    git_ref: Option<String>,
+    commit: Option<String>,
+    state: Option<String>,
+    trigger: Option<String>,
+    since: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl Wanted {
+    fn filter(self, caller: &Caller) -> Result<BuildFilter, Problem> {
+        let state = self.state.map(|name| {
+            BuildState::parse(&name)
+                .ok_or_else(|| Problem::bad("invalid_state", format!("`{name}` is no state of a build")))
+        });
+        let before = self.cursor.map(|text| {
+            BuildId::parse(&text).ok_or_else(|| Problem::bad("invalid_cursor", "the cursor is not one of a list"))
+        });
+        let since = self.since.map(|text| {
+            let time = OffsetDateTime::parse(&text, &Rfc3339);
+            time.map(|time| time.unix_timestamp() * 1000)
+                .map_err(|_| Problem::bad("invalid_since", format!("`{text}` is no time such as 2026-11-25T13:00:00Z")))
+        });
+        let git_ref =
+            self.git_ref.map(|name| if name.starts_with("refs/") { name } else { format!("refs/heads/{name}") });
+        let only = caller.only().and_then(|names| names.first()).cloned();
+        Ok(BuildFilter {
+            repository: self.repo.or(only),
+            rule: self.rule,
+            git_ref,
+            commit: self.commit,
+            state: state.transpose()?,
+            trigger: self.trigger,
+            since_ms: since.transpose()?,
+            before: before.transpose()?,
+            limit: limit(self.limit)?,
+        })
+    }
+}
+
+/// Lists builds, newest first.
+pub async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+    uri: axum::http::Uri,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let filter = query(wanted)?.filter(&caller)?;
+    let builds = service.database.builds(&filter).await?;
+    let next =
+        builds.last().filter(|_| builds.len() == filter.limit as usize).map(|build| build.id.as_str().to_owned());
+    let seen = builds.iter().filter(|build| caller.sees(&build.request.repository));
+    let shown: Vec<Value> = seen.map(|build| summary(build, &service.settings)).collect();
+    let response = answer::document(&headers, &json!({ "builds": shown, "next_cursor": next }));
+    // The rest of the query stays as it was asked.
+    let rest: Vec<&str> =
+        uri.query().unwrap_or("").split('&').filter(|part| !part.is_empty() && !part.starts_with("cursor=")).collect();
+    let path = if rest.is_empty() { "/v1/builds".to_owned() } else { format!("/v1/builds?{}", rest.join("&")) };
+    Ok(answer::linked(response, &path, next.as_deref()))
+}
+
+/// Finds a build that a request may see; one that it may not see is not there.
+pub async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Build, Problem> {
+    caller.may_read()?;
+    let build = match BuildId::parse(id) {
+        Some(id) => service.database.build(&id).await?,
+        None => None,
+    };
+    let seen = build.filter(|build| caller.sees(&build.request.repository));
+    seen.ok_or_else(|| service.no_such_build(caller.address))
+}
+
+/// Query of one build.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Waiting {
+    wait: Option<String>,
+}
+
+impl Waiting {
+    /// Returns how long the client wants to wait.
+    pub fn wait(&self) -> Option<&str> {
+        self.wait.as_deref()
+    }
+}
+
+/// Shows one build with its steps; `304` if the client has it already, after a while if it wants to wait for a change.
+pub async fn show(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+    waiting: Result<Query<Waiting>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let until = Instant::now() + wait(query(waiting)?.wait.as_deref())?;
+    let mut build = find(&service, &caller, &id).await?;
+    let mut version = None;
+    loop {
+        // What is shown changes with the version; the place in the queue of a build that waits changes by itself.
+        if version != Some(build.version) || build.state == BuildState::Queued {
+            version = Some(build.version);
+            let response = answer::document(&headers, &detailed(&service, &build).await?);
+            if response.status() != StatusCode::NOT_MODIFIED || build.state.has_ended() || Instant::now() >= until {
+                return Ok(response);
+            }
+        } else if Instant::now() >= until {
+            return Ok(answer::document(&headers, &detailed(&service, &build).await?));
+        }
+        tokio::time::sleep(LOOK).await;
+        build = find(&service, &caller, &id).await?;
+    }
+}
+
+/// Shows the build of a repository that has this number.
+pub async fn numbered(
+    State(service): State<Service>,
+    Path((namespace, name, number)): Path<(String, String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = super::repositories::find(&service, &caller, &format!("{namespace}/{name}")).await?;
+    let repository = &entry.document.name;
+    let build = match number.parse() {
+        Ok(number) => service.database.build_number(repository, number).await?,
+        Err(_) if number == "latest" => {
+            let filter = BuildFilter { repository: Some(repository.clone()), limit: 1, ..BuildFilter::default() };
+            service.database.builds(&filter).await?.pop()
+        }
+        Err(_) => None,
+    };
+    let build = build.ok_or_else(|| service.no_such_build(caller.address))?;
+    Ok(answer::document(&headers, &detailed(&service, &build).await?))
+}
+
+async fn detailed(service: &Service, build: &Build) -> Result<Value, Problem> {
+    let mut shown = summary(build, &service.settings);
+    shown["steps"] = service.database.steps(&build.id).await?.iter().map(show_step).collect();
+    if let Some(found) = service.database.queue_place(&build.id).await? {
+        shown["eta_seconds"] = place(&found)["eta_seconds"].clone();
+        shown["queue"] = place(&found);
+    }
+    Ok(shown)
+}
+
+fn show_step(step: &Step) -> Value {
+    json!({
+        "n": step.number, "instruction": step.instruction, "stage": step.stage, "line": step.line, "state": step.state,
+        "cached": step.cached, "exit_code": step.exit_code,
+        "layer": step.layer_digest.as_ref().map(|digest| json!({ "digest": digest, "size": step.layer_size })),
+        "started_at": step.started_ms.and_then(moment), "duration_ms": step.duration_ms,
+    })
+}
+
+/// Asks for the end of a build.
+pub async fn cancel(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let build = changeable(&service, &caller, &id).await?;
+    match service.database.cancel(&build.id).await? {
+        Cancel::Cancelled | Cancel::Requested => {
+            Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "cancel_requested": true }))).into_response())
+        }
+        Cancel::AlreadyFinished(state) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "already_finished",
+            format!("the build has ended: {}", state.as_str()),
+        )),
+        Cancel::NotFound => Err(Problem::no_such_build()),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Retrying {
+    from: From,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum From {
+    Start,
+    #[default]
+    FailedStep,
+}
+
+/// Queues a build that repeats one which has ended.
+pub async fn retry(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let build = changeable(&service, &caller, &id).await?;
+    let (retrying, _) = body::document::<Retrying>(&headers, body).await?;
+    let from = match retrying.from {
+        From::Start => RetryFrom::Start,
+        From::FailedStep => RetryFrom::FailedStep,
+    };
+    match service.database.retry(&build.id, from).await? {
+        Retried::Queued(id) => {
+            let repeated = service.database.build(&id).await?.ok_or_else(Problem::no_such_build)?;
+            let location = [(header::LOCATION, format!("/v1/builds/{}", id.as_str()))];
+            Ok((StatusCode::ACCEPTED, location, axum::Json(summary(&repeated, &service.settings))).into_response())
+        }
+        Retried::NotFinished(state) => {
+            let detail = format!("the build has not ended: {}", state.as_str());
+            Err(Problem::new(StatusCode::CONFLICT, "not_finished", detail).hint("wait for its end, or cancel it first"))
+        }
+        Retried::NotFound => Err(Problem::no_such_build()),
+    }
+}
+
+/// Finds a build that a request may act on.
+async fn changeable(service: &Service, caller: &Caller, id: &str) -> Result<Build, Problem> {
+    if caller.token.is_none() {
+        return Err(Problem::unauthorized());
+    }
+    let build = find(service, caller, id).await?;
+    match caller.require(Scope::Trigger, &build.request.repository) {
+        Err(problem) if problem.code() == "repository_not_found" => Err(service.no_such_build(caller.address)),
+        other => other.map(|_| build),
+    }
+}
+
+/// Returns what is shown of a build everywhere.
+pub fn summary(build: &Build, settings: &Settings) -> Value {
+    let (request, options) = (&build.request, &build.request.spec.options);
+    let url = |rest: &str| format!("{}/{rest}", settings.public_url);
+    let id = build.id.as_str();
+    json!({
+        "id": id,
+        "number": build.number,
+        "repo": request.repository,
+        "rule": request.rule,
+        "ref": request.spec.git_ref,
+        "commit": build.commit,
+        "commit_message": request.commit_message,
+        "trigger": trigger(build),
+        "tags": request.spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
+        "warnings": options.warnings,
+        "policy": options.policy,
+        "priority": options.priority,
+        "platforms": options.platforms,
+        "state": build.state.as_str(),
+        "hub_state": hub_state(build.state),
+        "attempt": build.attempt,
+        "reason": build.reason,
+        "image": build.image.as_ref().map(|image| json!({
+            "digest": image.digest, "media_type": image.media_type, "size": image.size, "tags": image.tags,
+        })),
+        "cancel_requested": build.cancel_requested,
+        "created_at": moment(build.created_ms),
+        "started_at": build.started_ms.and_then(moment),
+        "finished_at": build.finished_ms.and_then(moment),
+        "links": {
+            "self": url(&format!("v1/builds/{id}")), "logs": url(&format!("v1/builds/{id}/logs")),
+            "html": url(&format!("builds/{id}")), "cancel": url(&format!("v1/builds/{id}/cancel")),
+            "retry": url(&format!("v1/builds/{id}/retry")), "badge": url(&format!("badges/{}.svg", request.repository)),
+        },
+    })
+}
+
+/// Returns Docker Hub's word for a state.
+pub fn hub_state(state: BuildState) -> &'static str {
+    match state {
+        BuildState::Queued => "Queued",
+        BuildState::Preparing | BuildState::Building | BuildState::Pushing => "Building",
+        BuildState::Succeeded | BuildState::Superseded | BuildState::Skipped => "Success",
+        _ => "Error",
+    }
+}
+
+fn trigger(build: &Build) -> Value {
+    let mut shown = match &build.request.trigger {
+        Trigger::Push { delivery, by } => json!({ "kind": "push", "by": by, "delivery": delivery }),
+        Trigger::Manual { by } => json!({ "kind": "manual", "by": by }),
+        Trigger::Retry { of } => json!({ "kind": "retry", "of": of.as_str() }),
+        Trigger::Schedule { due_ms } => json!({ "kind": "schedule", "due_at": moment(*due_ms) }),
+    };
+    if let Some(reason) = &build.request.spec.options.reason {
+        shown["reason"] = reason.as_str().into();
+    }
+    shown
+}
+
+/// Returns milliseconds since 1970 as RFC 3339.
+pub fn moment(milliseconds: i64) -> Option<String> {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()?;
+    time.format(&Rfc3339).ok()
+}

@@ -1,0 +1,104 @@
+//! `/v1/deliveries`: what forges delivered, what became of it and why, and once more from the start.
+
+use crate::access::Caller;
+use crate::api::builds::moment;
+use crate::api::{limit, query};
+use crate::problem::Problem;
+use crate::settings::Scope;
+use crate::{Service, answer, hooks};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use database::{BuildId, Delivery, DeliveryFilter};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Query of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    repo: Option<String>,
+    status: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<i64>,
+}
+
+/// Lists deliveries, newest first.
+pub async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let wanted = query(wanted)?;
+    let limit = limit(wanted.limit)?;
+    let ignored = match wanted.status.as_deref() {
+        None => None,
+        Some("ignored") => Some(true),
+        Some("accepted") => Some(false),
+        Some(other) => {
+            return Err(Problem::bad("invalid_status", format!("`{other}` is neither `accepted` nor `ignored`")));
+        }
+    };
+    let only = caller.only().and_then(|names| names.first()).cloned();
+    let filter = DeliveryFilter { repository: wanted.repo.or(only), ignored, before: wanted.cursor, limit };
+    let deliveries = service.database.deliveries(&filter).await?;
+    let next = deliveries.last().filter(|_| deliveries.len() == limit as usize).map(|last| last.id.to_string());
+    let shown: Vec<Value> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).map(shown).collect();
+    let response = answer::document(&headers, &json!({ "deliveries": shown, "next_cursor": next }));
+    Ok(answer::linked(response, &format!("/v1/deliveries?limit={limit}"), next.as_deref()))
+}
+
+/// Shows one delivery.
+pub async fn show(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    Ok(answer::document(&headers, &shown(&find(&service, &caller, &id).await?)))
+}
+
+/// Applies the present rules to a delivery once more.
+pub async fn replay(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let delivery = find(&service, &caller, &id).await?;
+    caller.require(Scope::Trigger, &delivery.repository)?;
+    let body = service.database.delivery_body(delivery.id).await?.ok_or_else(no_such_delivery)?;
+    let new =
+        format!("{}-replay-{}", delivery.delivery.chars().take(60).collect::<String>(), uuid::Uuid::now_v7().simple());
+    hooks::replay(&service, &delivery, &new, &Bytes::from(body)).await
+}
+
+/// Finds a delivery by its number.
+async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Delivery, Problem> {
+    let id: i64 = id.parse().map_err(|_| no_such_delivery())?;
+    let delivery = service.database.delivery(id).await?;
+    delivery.filter(|delivery| caller.sees(&delivery.repository)).ok_or_else(no_such_delivery)
+}
+
+fn no_such_delivery() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", "there is no delivery with this id")
+}
+
+fn shown(delivery: &Delivery) -> Value {
+    let status = match (delivery.is_pending, &delivery.ignored) {
+        (true, _) => "pending",
+        (false, Some(_)) => "ignored",
+        (false, None) => "accepted",
+    };
+    json!({
+        "id": delivery.id, "forge": delivery.forge, "delivery": delivery.delivery, "event": delivery.event,
+        "repo": delivery.repository, "status": status, "reason": delivery.ignored, "explain": delivery.explain,
+        "received_at": moment(delivery.created_ms),
+        "builds": delivery.builds.iter().map(BuildId::as_str).collect::<Vec<_>>(),
+    })
+}

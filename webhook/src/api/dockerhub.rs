@@ -1,0 +1,112 @@
+//! Docker Hub's trigger URLs: the token stands in the path, the body says which rules. Only the host changes for those who
+//! come from there; other than there, the answer says what was queued and why nothing was.
+
+use crate::Service;
+use crate::access::{Caller, find};
+use crate::api::triggers::{Asking, ask, every_rule, store};
+use crate::body;
+use crate::catalog::Entry;
+use crate::problem::Problem;
+use crate::requests::Requested;
+use crate::settings::Scope;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use database::{Trigger, marks};
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Instant;
+
+/// The body, as JSON or as a form.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Wanted {
+    build: Option<serde_json::Value>,
+    docker_tag: Option<String>,
+    source_type: Option<String>,
+    source_name: Option<String>,
+}
+
+/// Queues builds.
+pub async fn trigger(
+    State(service): State<Service>,
+    Path((namespace, name, token)): Path<(String, String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = format!("{namespace}/{name}");
+    let known = find(&service, &token).await?.filter(|token| token.allows(Scope::Trigger, Some(&name)));
+    let Some(token) = known else {
+        // A wrong token is counted, and looks like a repository that is not there.
+        let problem = service.refuse(caller.address);
+        return Err(if problem.code() == "unauthorized" { Problem::no_such_repository(&name) } else { problem });
+    };
+    let entry =
+        service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let asked = read(&headers, body).await?;
+    let requested = requested(&entry, &asked, &token.name)?;
+    if requested.builds.is_empty() {
+        let problem = Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this");
+        return Err(problem.explained(requested.explain));
+    }
+    let stored = store(&service, None, &requested.builds, Instant::now()).await?;
+    let location = stored.headers().get(header::LOCATION).cloned();
+    let builds: Vec<_> = requested
+        .builds
+        .iter()
+        .map(|build| json!({ "rule": build.rule, "ref": build.spec.git_ref, "tags": build.spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>() }))
+        .collect();
+    let mut response = (
+        StatusCode::ACCEPTED,
+        axum::Json(json!({ "state": "Queued", "builds": builds, "explain": requested.explain })),
+    )
+        .into_response();
+    if let Some(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+fn requested(entry: &Entry, asked: &Wanted, by: &str) -> Result<Requested, Problem> {
+    let trigger = Trigger::Manual { by: by.to_owned() };
+    let name = match (&asked.docker_tag, &asked.source_type, &asked.source_name) {
+        (Some(tag), None, None) => {
+            // The rules whose tag it is.
+            let mut all = every_rule(entry, &Asking::for_ref(None), &trigger)?;
+            let wanted = format!("{}:{tag}", entry.repository.image);
+            all.builds.retain(|build| build.spec.tags.contains(&wanted));
+            return Ok(all);
+        }
+        (None, Some(kind), Some(name)) if kind.eq_ignore_ascii_case("branch") => Some(format!("refs/heads/{name}")),
+        (None, Some(kind), Some(name)) if kind.eq_ignore_ascii_case("tag") => Some(format!("refs/tags/{name}")),
+        (None, None, None) => None,
+        _ => {
+            let problem =
+                Problem::bad("bad_trigger", "the body names neither a docker_tag nor a source_type and source_name");
+            return Err(problem.hint("source_type is Branch or Tag; an empty body asks for all rules"));
+        }
+    };
+    match name {
+        Some(name) => ask(entry, &Asking::for_ref(Some(name)), by),
+        None => every_rule(entry, &Asking::for_ref(None), &trigger),
+    }
+}
+
+/// Reads JSON or a form; nothing asks for everything.
+async fn read(headers: &HeaderMap, body: Body) -> Result<Wanted, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    if !kind.starts_with("application/x-www-form-urlencoded") {
+        return Ok(body::document(headers, body).await?.0);
+    }
+    let bytes = body::delivery(headers, body).await?;
+    // curl says that a body is a form unless it is told otherwise.
+    if bytes.first() == Some(&b'{') {
+        return Ok(crate::document::from_json(&bytes)?);
+    }
+    let fields =
+        url::form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+    let object = serde_json::Value::Object(fields.collect());
+    Ok(crate::document::from_json(object.to_string().as_bytes())?)
+}

@@ -1,0 +1,93 @@
+//! A log as server-sent events: `log` with the byte after it as id, `state`, and `end`.
+//!
+//! A reader that does not read is dropped after a while and resumes by `Last-Event-ID`; until then it costs a few events.
+
+use super::CHUNK;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use database::{BuildId, BuildState, Database};
+use serde_json::json;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio_stream::wrappers::ReceiverStream;
+
+/// How often a running build's log is looked at while it grows, and when it has been silent.
+const LOOK: Duration = Duration::from_millis(100);
+const SILENT_LOOK: Duration = Duration::from_millis(800);
+/// How often a silent stream shows that it lives.
+const PING: Duration = Duration::from_secs(15);
+/// Events that wait for a reader.
+const WAITING: usize = 4;
+/// How long a reader may take for them.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Follows a build from byte `from` of its log on.
+pub fn follow(database: Database, id: BuildId, from: i64, step: Option<i64>) -> Response {
+    let (sender, receiver) = channel(WAITING);
+    let following = Following { database, id, from, step, state: None, sender };
+    tokio::spawn(following.run());
+    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(PING).text("ping")).into_response()
+}
+
+struct Following {
+    database: Database,
+    id: BuildId,
+    from: i64,
+    step: Option<i64>,
+    state: Option<BuildState>,
+    sender: Sender<Result<Event, Infallible>>,
+}
+
+impl Following {
+    async fn run(mut self) {
+        let mut pause = LOOK;
+        loop {
+            match self.advance().await {
+                Some(Progress::Some) => pause = LOOK,
+                Some(Progress::None) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(SILENT_LOOK),
+                        () = self.sender.closed() => return,
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Sends what is new; `None` when there is nothing more to be sent, or nobody to send it to.
+    async fn advance(&mut self) -> Option<Progress> {
+        // The state is read before the log: what was printed before the end is sent before it.
+        let state = self.database.build(&self.id).await.ok()?.map(|build| build.state);
+        let chunks = self.database.logs(&self.id, self.from, CHUNK).await.ok()?;
+        let nothing_new = chunks.is_empty();
+        for chunk in chunks {
+            self.from = chunk.offset + chunk.text.len() as i64;
+            if self.step.is_none_or(|step| chunk.step == Some(step)) {
+                let data = json!({ "step": chunk.step, "text": String::from_utf8_lossy(&chunk.text) });
+                self.send(Event::default().event("log").id(self.from.to_string()).data(data.to_string())).await?;
+            }
+        }
+        let changed = state != self.state;
+        self.state = state;
+        let word = state.map(BuildState::as_str);
+        if changed && state.is_some() {
+            self.send(Event::default().event("state").data(json!({ "state": word }).to_string())).await?;
+        }
+        if nothing_new && state.is_none_or(BuildState::has_ended) {
+            self.send(Event::default().event("end").data(json!({ "state": word }).to_string())).await?;
+            return None;
+        }
+        Some(if nothing_new && !changed { Progress::None } else { Progress::Some })
+    }
+
+    async fn send(&self, event: Event) -> Option<()> {
+        self.sender.send_timeout(Ok(event), PATIENCE).await.ok()
+    }
+}
+
+enum Progress {
+    None,
+    Some,
+}

@@ -1,0 +1,309 @@
+//! `/v1/repos`: repositories as data, in the schema of `slipway.toml`.
+
+use crate::Service;
+use crate::access::Caller;
+use crate::answer;
+use crate::api::{limit, query};
+use crate::body;
+use crate::catalog::{Entry, KEY, PREVIOUS_KEY};
+use crate::document::{RepositoryDocument, compile};
+use crate::problem::Problem;
+use crate::secret::Secret;
+use crate::settings::Scope;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use database::Put;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Query of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// Finds a repository that a request may see.
+pub async fn find(service: &Service, caller: &Caller, name: &str) -> Result<Arc<Entry>, Problem> {
+    caller.may_read()?;
+    let entry = service.catalog.get(&service.database, name).await?.filter(|_| caller.sees(name));
+    entry.ok_or_else(|| Problem::no_such_repository(name))
+}
+
+/// Lists repositories by name.
+pub async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let wanted = query(wanted)?;
+    let limit = limit(wanted.limit)?;
+    let all = service.catalog.all(&service.database).await?;
+    let after = wanted.cursor.unwrap_or_default();
+    let mut rest = all.iter().filter(|entry| entry.document.name > after && caller.sees(&entry.document.name));
+    let shown: Vec<Value> = rest.by_ref().take(limit as usize).map(|entry| show_entry(&service, entry)).collect();
+    let next = rest.next().and(shown.last()).and_then(|last| last["name"].as_str()).map(str::to_owned);
+    let response = answer::document(&headers, &json!({ "repositories": shown, "next_cursor": next }));
+    Ok(answer::linked(response, &format!("/v1/repos?limit={limit}"), next.as_deref()))
+}
+
+/// Shows one repository.
+pub async fn show(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
+    Ok(shown(&service, &headers, &entry))
+}
+
+/// Adds a repository.
+pub async fn add(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    caller.require_everywhere(Scope::Admin)?;
+    let (document, _) = body::document::<RepositoryDocument>(&headers, body).await?;
+    let name = document.name.clone();
+    let entry = store(&service, document, Some(0)).await.map_err(|problem| match problem.code() {
+        "version_mismatch" => {
+            Problem::new(StatusCode::CONFLICT, "repository_exists", format!("`{name}` exists already"))
+                .hint("change it with PATCH or PUT")
+        }
+        _ => problem,
+    })?;
+    let location = [(header::LOCATION, format!("/v1/repos/{name}"))];
+    Ok((StatusCode::CREATED, location, shown(&service, &HeaderMap::new(), &entry)).into_response())
+}
+
+/// Puts a document in the place of a repository, or adds it.
+pub async fn put(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = format!("{namespace}/{name}");
+    let present = changeable(&service, &caller, &name).await?;
+    let (mut value, _) = body::document::<Value>(&headers, body).await?;
+    let document = named(&mut value, &name)?;
+    let expected = expected(&headers, present.as_deref())?;
+    let entry = store(&service, document, expected).await?;
+    let status = if present.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, shown(&service, &HeaderMap::new(), &entry)).into_response())
+}
+
+/// Changes what a document names (RFC 7396: `null` takes a key away).
+pub async fn patch(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = format!("{namespace}/{name}");
+    let present = changeable(&service, &caller, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let (patch, _) = body::document::<Value>(&headers, body).await?;
+    let entry = change(&service, (&present, &headers), |document| merge(document, patch)).await?;
+    Ok(shown(&service, &HeaderMap::new(), &entry))
+}
+
+/// Removes a repository: its queued builds are cancelled, its running ones asked to end.
+pub async fn remove(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = format!("{namespace}/{name}");
+    let present = changeable(&service, &caller, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    expected(&headers, Some(&present))?;
+    service.database.delete_repository(&name).await?;
+    service.catalog.changed();
+    tracing::info!(repo = name, "a repository was removed");
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Changes the document of a repository and stores it.
+pub async fn change(
+    service: &Service,
+    (present, headers): (&Entry, &HeaderMap),
+    change: impl FnOnce(&mut Value),
+) -> Result<Arc<Entry>, Problem> {
+    let expected = expected(headers, Some(present))?.or(present.version);
+    let mut value = serde_json::to_value(&present.document).unwrap_or_default();
+    change(&mut value);
+    let document = named(&mut value, &present.document.name)?;
+    store(service, document, expected).await
+}
+
+/// Finds a repository to be changed: one that the configuration defines is not changed here.
+pub async fn changeable(service: &Service, caller: &Caller, name: &str) -> Result<Option<Arc<Entry>>, Problem> {
+    caller.require(Scope::Admin, name)?;
+    service.catalog.changed();
+    let entry = service.catalog.get(&service.database, name).await?;
+    if service.catalog.is_fixed(name) {
+        let detail = format!("`{name}` is defined in the server's slipway.toml");
+        return Err(Problem::new(StatusCode::CONFLICT, "defined_in_file", detail)
+            .hint("change it there and start the server anew"));
+    }
+    Ok(entry)
+}
+
+/// Reads a document for the repository `name`, without what only answers hold.
+fn named(value: &mut Value, name: &str) -> Result<RepositoryDocument, Problem> {
+    let object = value.as_object_mut().ok_or_else(|| Problem::bad("bad_json", "a repository is an object"))?;
+    object.remove("meta");
+    let said = object.entry("name").or_insert_with(|| name.into());
+    if said != name {
+        return Err(Problem::bad("invalid_repository", format!("the document is for {said}, the path for `{name}`")));
+    }
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    let mut problem: Result<RepositoryDocument, _> = crate::document::from_json(&bytes);
+    if let Err(error) = &mut problem {
+        // The place is one in the merged text, which nobody has seen.
+        return Err(Problem::bad(
+            if error.is_unknown_key() { "unknown_field" } else { "bad_json" },
+            error.problem.clone(),
+        ));
+    }
+    Ok(problem?)
+}
+
+/// Returns the version that a change is for, if the request names one; `0` for none at all.
+fn expected(headers: &HeaderMap, present: Option<&Entry>) -> Result<Option<i64>, Problem> {
+    let tag = present.map(etag).unwrap_or_default();
+    let version = present.map_or(Some(0), |entry| entry.version);
+    match answer::names(headers, header::IF_MATCH, &tag) {
+        Some(false) => Err(mismatch()),
+        Some(true) => Ok(version),
+        None if answer::names(headers, header::IF_NONE_MATCH, &tag) == Some(true) && present.is_some() => {
+            Err(mismatch())
+        }
+        None => Ok(None),
+    }
+}
+
+fn mismatch() -> Problem {
+    let detail = "the repository was changed since this version of it was read";
+    Problem::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
+        .hint("read it again and repeat the change")
+}
+
+/// Checks a document and stores it with its keys.
+async fn store(
+    service: &Service,
+    mut document: RepositoryDocument,
+    expected: Option<i64>,
+) -> Result<Arc<Entry>, Problem> {
+    let invalid = |problem: String| Problem::bad("invalid_repository", problem);
+    let (secret, previous) = (plain(document.secret.take())?, plain(document.previous_secret.take())?);
+    compile(&document, Vec::new()).map_err(invalid)?;
+    if service.catalog.is_fixed(&document.name) {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "defined_in_file",
+            format!("`{}` is defined in slipway.toml", document.name),
+        ));
+    }
+    let refused = |refused: crate::network::Refused| Problem::bad(refused.code, refused.detail);
+    service.settings.network.check(&document.clone_url).await.map_err(refused)?;
+    let text = serde_json::to_string(&document).map_err(|error| invalid(error.to_string()))?;
+    let (name, database) = (document.name.as_str(), &service.database);
+    if let Put::Conflict { .. } = database.put_repository(name, &text, expected).await? {
+        return Err(mismatch());
+    }
+    if let Some(secret) = secret {
+        database.put_secret(name, KEY, secret.as_bytes()).await?;
+        database.delete_secret(name, PREVIOUS_KEY).await?;
+    }
+    if let Some(previous) = previous {
+        database.put_secret(name, PREVIOUS_KEY, previous.as_bytes()).await?;
+    }
+    // The version is given anew, so that every server reads the keys again.
+    database.put_repository(name, &text, None).await?;
+    service.catalog.changed();
+    tracing::info!(repo = name, "a repository was stored");
+    service.catalog.get(database, name).await?.ok_or_else(|| Problem::no_such_repository(name))
+}
+
+/// Returns a secret that came with a document: a text, never a file of the server.
+fn plain(secret: Option<Secret>) -> Result<Option<String>, Problem> {
+    match secret {
+        None => Ok(None),
+        Some(Secret::Text(text)) if !text.is_empty() => Ok(Some(text)),
+        Some(Secret::Text(_)) => Err(Problem::bad("invalid_repository", "secret: a secret is empty")),
+        Some(Secret::File { .. }) => {
+            Err(Problem::bad("invalid_repository", "secret: the API takes the secret itself, no file of the server"))
+        }
+    }
+}
+
+/// Returns a repository's tag.
+pub fn etag(entry: &Entry) -> String {
+    match entry.version {
+        Some(version) => format!("\"v{version}\""),
+        None => answer::etag(&serde_json::to_vec(&entry.document).unwrap_or_default()),
+    }
+}
+
+fn shown(service: &Service, headers: &HeaderMap, entry: &Entry) -> Response {
+    let body = serde_json::to_vec(&show_entry(service, entry)).unwrap_or_default();
+    answer::tagged(headers, (body, "application/json"), &etag(entry))
+}
+
+/// Returns a repository as it is written, and under `meta` what cannot be written.
+fn show_entry(service: &Service, entry: &Entry) -> Value {
+    let mut value = serde_json::to_value(&entry.document).unwrap_or_default();
+    let name = &entry.document.name;
+    let url = |rest: &str| format!("{}/{rest}", service.settings.public_url);
+    value["meta"] = json!({
+        "defined_in": if entry.version.is_some() { "api" } else { "file" },
+        "has_secret": !entry.repository.keys.is_empty(),
+        "rules": entry.repository.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>(),
+        "links": {
+            "self": url(&format!("v1/repos/{name}")), "builds": url(&format!("v1/builds?repo={name}")),
+            "badge": url(&format!("badges/{name}.svg")), "hook": url("hooks/github"),
+        },
+    });
+    value
+}
+
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        match value {
+            Value::Null => drop(target.as_object_mut().map(|object| object.remove(&key))),
+            value => merge(&mut target[&key], value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_are_merged() {
+        let mut value = json!({ "a": 1, "b": { "c": 1, "d": 2 }, "e": [1] });
+        merge(&mut value, json!({ "a": null, "b": { "c": null, "x": { "y": null } }, "e": [2, 3] }));
+        assert_eq!(value, json!({ "b": { "d": 2, "x": {} }, "e": [2, 3] }));
+    }
+}

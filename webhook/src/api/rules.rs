@@ -1,0 +1,119 @@
+//! `/v1/repos/{namespace}/{name}/rules`, and what they make of a ref, without building anything.
+
+use super::repositories::{change, changeable, etag, find};
+use crate::access::Caller;
+use crate::document::{RuleDocument, own_rules, rules};
+use crate::problem::Problem;
+use crate::requests::{Asked, Rules};
+use crate::rules::skip_marker;
+use crate::{Service, answer, body};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use database::Trigger;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Shows the rules as they are written.
+pub async fn show(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
+    let body = serde_json::to_vec(&json!({ "rules": entry.document.rules })).unwrap_or_default();
+    Ok(answer::tagged(&headers, (body, "application/json"), &etag(&entry)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replacing {
+    rules: Vec<RuleDocument>,
+}
+
+/// Replaces the rules.
+pub async fn put(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = format!("{namespace}/{name}");
+    let present = changeable(&service, &caller, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let (replacing, _) = body::document::<Replacing>(&headers, body).await?;
+    let rules = serde_json::to_value(&replacing.rules).unwrap_or_default();
+    let entry = change(&service, (&present, &headers), |document| document["rules"] = rules).await?;
+    let shown = axum::Json(json!({ "rules": entry.document.rules }));
+    Ok((StatusCode::OK, [(axum::http::header::ETAG, etag(&entry))], shown).into_response())
+}
+
+/// What is tried.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trying {
+    /// Branch or tag, short or full name.
+    #[serde(rename = "ref")]
+    git_ref: String,
+    /// Full hash; templates show their names where it is missing.
+    #[serde(default)]
+    commit: Option<String>,
+    /// The commit's message.
+    #[serde(default)]
+    message: String,
+    /// Other rules than the repository has.
+    #[serde(default)]
+    rules: Option<Vec<RuleDocument>>,
+    /// A `slipway.toml` of the repository's own.
+    #[serde(default)]
+    file: Option<String>,
+}
+
+/// Says which rules match a ref, which tags result, and for each rule that does not match, why.
+pub async fn test(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
+    let (trying, _) = body::document::<Trying>(&headers, body).await?;
+    let candidates = super::triggers::full_refs(&trying.git_ref)?;
+    let commit = super::triggers::checked_commit(trying.commit.as_deref())?;
+    let repository = &entry.repository;
+    let invalid = |problem| Problem::bad("invalid_rules", problem);
+    let (image, other) = match (&trying.file, &trying.rules) {
+        (Some(text), _) => own_rules(repository, text).map(|(image, rules)| (image, Some(rules))).map_err(invalid)?,
+        (None, Some(documents)) => {
+            (repository.image.clone(), Some(rules(documents, entry.document.policy).map_err(invalid)?))
+        }
+        (None, None) => (repository.image.clone(), None),
+    };
+    let rules = Rules { repository, image: &image, rules: other.as_deref().unwrap_or(&repository.rules) };
+    let judge = |git_ref: &str| {
+        let trigger = Trigger::Push { delivery: String::new(), by: String::new() };
+        let asked = Asked { git_ref, commit, message: &trying.message, default_branch: None, trigger };
+        let judged = rules.judge(&asked);
+        (
+            judged.iter().any(|judged| judged.verdict.is_ok()),
+            judged.iter().map(|judged| judged.shown()).collect::<Vec<Value>>(),
+        )
+    };
+    // A short name is a branch first and a tag second, as for triggers.
+    let tried: Vec<_> = candidates.iter().map(|git_ref| (git_ref, judge(git_ref))).collect();
+    let (git_ref, (matches, shown)) = tried
+        .iter()
+        .find(|(_, (matches, _))| *matches)
+        .or(tried.first())
+        .ok_or_else(|| Problem::bad("invalid_ref", "no ref"))?;
+    let marker = skip_marker(&trying.message);
+    Ok(axum::Json(json!({
+        "ref": git_ref, "image": image, "rules": shown, "would_build": *matches && marker.is_none(), "skip_marker": marker,
+        "rules_from": if trying.file.is_some() || trying.rules.is_some() { "request" }
+            else if repository.own_rules.is_some() { "server, unless the repository's own file is there" } else { "server" },
+    }))
+    .into_response())
+}

@@ -1,0 +1,103 @@
+//! `/v1/repos/{namespace}/{name}/secrets`: written, never read.
+
+use crate::access::Caller;
+use crate::document::check_name;
+use crate::problem::Problem;
+use crate::settings::Scope;
+use crate::{Service, answer, body};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Largest secret.
+const MAX_SECRET: usize = 64 * 1024;
+/// Shorter ones cannot be masked in logs.
+const SHORT: usize = 4;
+
+/// Lists the names of a repository's secrets.
+pub async fn list(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = repository(&service, &caller, (namespace, name), Scope::Admin).await?;
+    let names = service.database.secret_names(&name).await?;
+    let names: Vec<_> = names.iter().filter(|name| !name.starts_with('@')).collect();
+    Ok(answer::document(
+        &headers,
+        &json!({ "secrets": names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() }),
+    ))
+}
+
+/// A secret as it comes: a text, or bytes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Writing {
+    value: Option<String>,
+    value_base64: Option<String>,
+}
+
+/// Writes a secret.
+pub async fn put(
+    State(service): State<Service>,
+    Path((namespace, name, secret)): Path<(String, String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = repository(&service, &caller, (namespace, name), Scope::Admin).await?;
+    let invalid = |problem: &str| Problem::bad("invalid_secret", problem);
+    check_name("secret", &secret).map_err(|problem| Problem::bad("invalid_secret", problem))?;
+    let (writing, _) = body::document::<Writing>(&headers, body).await?;
+    let value = match (writing.value, writing.value_base64) {
+        (Some(text), None) => text.into_bytes(),
+        (None, Some(text)) => {
+            base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| invalid("value_base64 is no base64"))?
+        }
+        _ => return Err(invalid("a secret has either `value` or `value_base64`")),
+    };
+    if value.is_empty() || value.len() > MAX_SECRET {
+        return Err(invalid(&format!("a secret has 1 to {MAX_SECRET} bytes")));
+    }
+    service.database.put_secret(&name, &secret, &value).await?;
+    tracing::info!(repo = name, secret, "a secret was written");
+    let warning = (value.len() < SHORT).then_some("the secret is too short to be masked in logs");
+    Ok(axum::Json(json!({ "name": secret, "warning": warning })).into_response())
+}
+
+/// Removes a secret.
+pub async fn remove(
+    State(service): State<Service>,
+    Path((namespace, name, secret)): Path<(String, String, String)>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let name = repository(&service, &caller, (namespace, name), Scope::Admin).await?;
+    let known = check_name("secret", &secret).is_ok() && service.database.delete_secret(&name, &secret).await?;
+    if !known {
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "secret_not_found",
+            format!("`{name}` has no secret `{secret}`"),
+        ));
+    }
+    tracing::info!(repo = name, secret, "a secret was removed");
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Returns the full name of a repository whose secrets a request may touch.
+async fn repository(
+    service: &Service,
+    caller: &Caller,
+    (namespace, name): (String, String),
+    scope: Scope,
+) -> Result<String, Problem> {
+    let name = format!("{namespace}/{name}");
+    caller.require(scope, &name)?;
+    service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    Ok(name)
+}

@@ -1,0 +1,196 @@
+//! `POST /v1/repos/{namespace}/{name}/builds`: a build without a push.
+
+mod asking;
+mod overrides;
+
+pub use asking::{checked_commit, full_refs};
+
+use crate::Service;
+use crate::access::Caller;
+use crate::api::{builds, query, wait};
+use crate::body;
+use crate::catalog::Entry;
+use crate::problem::Problem;
+use crate::requests::{Asked, Requested, Rules};
+use crate::settings::Scope;
+pub use asking::Asking;
+use asking::Only;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger, marks};
+use serde_json::json;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Longest key.
+const MAX_KEY: usize = 255;
+/// How often builds are looked at for who waits for their end.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Queues builds for a ref or commit.
+pub async fn trigger(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    (waiting, body): (Result<Query<builds::Waiting>, QueryRejection>, Body),
+) -> Result<Response, Problem> {
+    let name = format!("{namespace}/{name}");
+    let by = caller.require(Scope::Trigger, &name)?.name.clone();
+    let entry =
+        service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let (asking, bytes) = body::document::<Asking>(&headers, body).await?;
+    let until = Instant::now() + wait(query(waiting)?.wait())?;
+    let key = idempotency_key(&headers, &name, &bytes)?;
+    let requested = ask(&entry, &asking, &by)?;
+    if entry.repository.own_rules.is_some() && !asking.has_overrides() && asking.names_no_rule() && !asking.dry_run() {
+        return look_up(&service, &entry, &asking, &by).await;
+    }
+    if requested.builds.is_empty() {
+        let problem =
+            Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this ref");
+        return Err(problem
+            .explained(requested.explain)
+            .hint("see POST /v1/repos/{ns}/{name}/rules:test, or name the `rule`"));
+    }
+    if asking.dry_run() {
+        return Ok(plan(&requested).into_response());
+    }
+    store(&service, key.as_ref(), &requested.builds, until).await
+}
+
+/// Stores builds and says so, after their end if the client wants to wait for it.
+pub async fn store(
+    service: &Service,
+    key: Option<&IdempotencyKey>,
+    builds: &[BuildRequest],
+    until: Instant,
+) -> Result<Response, Problem> {
+    let (ids, replayed) = match service.database.trigger(key, builds).await? {
+        Accepted::New(ids) => (ids, false),
+        Accepted::Duplicate(ids) => (ids, true),
+        Accepted::KeyReused => {
+            let detail = "this Idempotency-Key came before with another body";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
+        }
+    };
+    service.counters.triggers.fetch_add(1, Ordering::Relaxed);
+    let ended = ended(service, &ids, until).await?;
+    let status = if replayed || ended { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let mut response = answer(service, &ids, status).await?;
+    if replayed {
+        response.headers_mut().insert(HeaderName::from_static("idempotent-replay"), HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Waits for the end of builds; tells whether all have ended.
+async fn ended(service: &Service, ids: &[BuildId], until: Instant) -> Result<bool, Problem> {
+    while Instant::now() < until {
+        let mut running = false;
+        for id in ids {
+            running |= service.database.build(id).await?.is_some_and(|build| !build.state.has_ended());
+        }
+        if !running {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(false)
+}
+
+/// Lets a worker read the repository's own rules at what is asked for.
+async fn look_up(service: &Service, entry: &Entry, asking: &Asking, by: &str) -> Result<Response, Problem> {
+    let repository = &entry.repository;
+    let git_ref = asking.refs(repository)?.into_iter().next().unwrap_or_default();
+    let lookup = NewLookup {
+        repository: repository.name.clone(),
+        clone_url: repository.clone_url.clone(),
+        git_ref,
+        commit: asking.commit()?.map(str::to_owned),
+        commit_message: String::new(),
+        trigger: Trigger::Manual { by: by.to_owned() },
+        path: repository.own_rules.as_ref().map(|own| own.path.clone()).unwrap_or_default(),
+    };
+    let id = service.database.add_lookup(&lookup).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "builds": [], "pending": "rules", "lookup": id }))).into_response())
+}
+
+/// Applies the rules to what was asked for; a short name is a branch first and a tag second.
+pub fn ask(entry: &Entry, asking: &Asking, by: &str) -> Result<Requested, Problem> {
+    let repository = &entry.repository;
+    let commit = asking.commit()?;
+    let only = asking.only(repository)?;
+    let trigger = Trigger::Manual { by: by.to_owned() };
+    let mut explain = Vec::new();
+    if matches!(only, Only::Everything) && asking.names_no_ref() {
+        return every_rule(entry, asking, &trigger);
+    }
+    for git_ref in asking.refs(repository)? {
+        let asked = Asked { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
+        let mut requested = Rules::of(repository).requests(&asked);
+        requested.builds.retain(|build| only.takes(&build.rule));
+        if !requested.builds.is_empty() {
+            requested.builds.iter_mut().try_for_each(|build| asking.change(repository, build))?;
+            return Ok(requested);
+        }
+        explain.extend(requested.explain);
+    }
+    Ok(Requested { builds: Vec::new(), explain })
+}
+
+/// Asks each rule that is for one ref for that ref, as Docker Hub's `build=true` does.
+pub fn every_rule(entry: &Entry, asking: &Asking, trigger: &Trigger) -> Result<Requested, Problem> {
+    let repository = &entry.repository;
+    let mut all = Requested { builds: Vec::new(), explain: Vec::new() };
+    for rule in &repository.rules {
+        let Some(git_ref) = rule.only_ref() else {
+            all.explain.push(format!("rule `{}` is an expression: say which ref to build", rule.name));
+            continue;
+        };
+        let asked =
+            Asked { git_ref: &git_ref, commit: None, message: "", default_branch: None, trigger: trigger.clone() };
+        let mut requested = Rules::of(repository).requests(&asked);
+        requested.builds.retain(|build| build.rule == rule.name);
+        requested.builds.iter_mut().try_for_each(|build| asking.change(repository, build))?;
+        all.builds.append(&mut requested.builds);
+    }
+    Ok(all)
+}
+
+/// Shows what would be built.
+fn plan(requested: &Requested) -> axum::Json<serde_json::Value> {
+    let plan = requested.builds.iter().map(|build| {
+        let (spec, options) = (&build.spec, &build.spec.options);
+        json!({
+            "rule": build.rule, "ref": spec.git_ref, "commit": spec.commit, "dockerfile": spec.dockerfile, "context": spec.context,
+            "target": spec.target, "tags": spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
+            "build_args": spec.build_args.iter().map(|(name, text)| (name.clone(), marks::shown(text).into()))
+                .collect::<serde_json::Map<_, _>>(),
+            "platforms": options.platforms, "secrets": options.secrets, "policy": options.policy, "warnings": options.warnings,
+            "cache": spec.use_cache, "push": spec.push,
+        })
+    });
+    axum::Json(json!({ "would_build": true, "plan": plan.collect::<Vec<_>>(), "explain": requested.explain }))
+}
+
+fn idempotency_key(headers: &HeaderMap, repository: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_KEY);
+    let key = key.ok_or_else(|| Problem::bad("invalid_idempotency_key", "a key has 1 to 255 visible characters"))?;
+    Ok(Some(IdempotencyKey { repository: repository.to_owned(), key: key.to_owned(), body: body.to_vec() }))
+}
+
+async fn answer(service: &Service, ids: &[BuildId], status: StatusCode) -> Result<Response, Problem> {
+    let mut shown = Vec::new();
+    for id in ids {
+        if let Some(build) = service.database.build(id).await? {
+            shown.push(builds::summary(&build, &service.settings));
+        }
+    }
+    let location = ids.first().map(|id| format!("/v1/builds/{}", id.as_str())).unwrap_or_default();
+    Ok((status, [(header::LOCATION, location)], axum::Json(json!({ "builds": shown }))).into_response())
+}

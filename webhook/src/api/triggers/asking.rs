@@ -1,0 +1,196 @@
+//! What a trigger may ask for, and which refs and rules it means.
+
+use crate::document::{Priority, check_name};
+use crate::problem::Problem;
+use crate::settings::Repository;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The body of a trigger.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Asking {
+    /// Branch or tag, short or full name.
+    #[serde(rename = "ref")]
+    pub(super) git_ref: Option<String>,
+    /// Full hash; the newest of the ref if it is not given.
+    pub(super) commit: Option<String>,
+    /// A rule, several, or `all`; those that match the ref if it is not given.
+    pub(super) rule: Option<OneOrMany>,
+    pub(super) tags: Vec<String>,
+    pub(super) dockerfile: Option<String>,
+    pub(super) context: Option<String>,
+    pub(super) target: Option<String>,
+    pub(super) build_args: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) secrets: Option<Vec<String>>,
+    pub(super) platforms: Option<Vec<String>>,
+    pub(super) cache: Option<Cache>,
+    pub(super) pull: Option<bool>,
+    pub(super) push: Option<bool>,
+    pub(super) priority: Option<Priority>,
+    pub(super) reason: Option<String>,
+    pub(super) timeout: Option<String>,
+    dry_run: bool,
+}
+
+/// One name or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+/// What may be taken from the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cache {
+    /// Every step that is there.
+    Use,
+    /// Nothing; what is made is kept.
+    NoRead,
+    /// The same.
+    Off,
+}
+
+/// Which rules are meant.
+pub enum Only {
+    /// Those that match.
+    Matching,
+    /// All, each with its own ref if none is named.
+    Everything,
+    /// Those of these names.
+    Named(Vec<String>),
+}
+
+impl Only {
+    /// Tells whether a rule is meant.
+    pub fn takes(&self, rule: &str) -> bool {
+        match self {
+            Only::Matching | Only::Everything => true,
+            Only::Named(names) => names.iter().any(|name| name == rule),
+        }
+    }
+}
+
+impl Asking {
+    /// Returns what asks for a ref, or for everything without one.
+    pub fn for_ref(git_ref: Option<String>) -> Asking {
+        Asking { git_ref, ..Asking::default() }
+    }
+
+    /// Tells whether nothing is to be stored.
+    pub fn dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Tells whether no ref is named.
+    pub fn names_no_ref(&self) -> bool {
+        self.git_ref.is_none() && self.commit.is_none()
+    }
+
+    /// Tells whether no rule is named.
+    pub fn names_no_rule(&self) -> bool {
+        self.rule.is_none()
+    }
+
+    /// Returns the commit, if one is named.
+    pub fn commit(&self) -> Result<Option<&str>, Problem> {
+        checked_commit(self.commit.as_deref())
+    }
+
+    /// Returns which rules are meant; one that is not there is an error.
+    pub fn only(&self, repository: &Repository) -> Result<Only, Problem> {
+        let names = match &self.rule {
+            None => return Ok(Only::Matching),
+            Some(OneOrMany::One(name)) if name == "all" && repository.rules.iter().all(|rule| rule.name != "all") => {
+                return Ok(Only::Everything);
+            }
+            Some(OneOrMany::One(name)) => vec![name.clone()],
+            Some(OneOrMany::Many(names)) => names.clone(),
+        };
+        for name in &names {
+            if !repository.rules.iter().any(|rule| rule.name == *name) {
+                let known: Vec<&str> = repository.rules.iter().map(|rule| rule.name.as_str()).collect();
+                let problem = Problem::new(
+                    axum::http::StatusCode::CONFLICT,
+                    "no_rule_matched",
+                    format!("there is no rule `{name}`"),
+                );
+                return Err(problem.hint(format!("there are {}", known.join(", "))));
+            }
+        }
+        Ok(Only::Named(names))
+    }
+
+    /// Returns the full names of the refs that may be meant, the likeliest first.
+    pub fn refs(&self, repository: &Repository) -> Result<Vec<String>, Problem> {
+        match (&self.git_ref, &self.commit) {
+            (Some(name), _) => full_refs(name),
+            (None, Some(_)) => {
+                Err(Problem::bad("missing_ref", "say with `ref` which branch or tag the commit is built for"))
+            }
+            (None, None) => Ok(match self.only_ref(repository) {
+                Some(git_ref) => vec![git_ref],
+                None => match &repository.default_branch {
+                    Some(branch) => vec![format!("refs/heads/{branch}")],
+                    None => vec!["refs/heads/main".to_owned(), "refs/heads/master".to_owned()],
+                },
+            }),
+        }
+    }
+
+    /// Returns the ref of the one rule that is named, if it is for one ref alone.
+    fn only_ref(&self, repository: &Repository) -> Option<String> {
+        let Some(OneOrMany::One(name)) = &self.rule else { return None };
+        repository.rules.iter().find(|rule| rule.name == *name)?.only_ref()
+    }
+}
+
+/// Checks a commit: a full hash.
+pub fn checked_commit(commit: Option<&str>) -> Result<Option<&str>, Problem> {
+    let valid = |commit: &&str| {
+        matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    match commit {
+        Some(commit) if !valid(&commit) => {
+            Err(Problem::bad("invalid_commit", format!("commit {commit:?}: 40 hexadecimal digits are expected")))
+        }
+        commit => Ok(commit),
+    }
+}
+
+/// Returns the full names that a branch or tag may have: a branch first and a tag second.
+pub fn full_refs(name: &str) -> Result<Vec<String>, Problem> {
+    let valid = !name.is_empty()
+        && name.len() <= 255
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.starts_with(['-', '/'])
+        && !name.ends_with(['/', '.'])
+        && !name.chars().any(|char| char.is_control() || " ~^:?*[\\".contains(char));
+    if !valid {
+        return Err(Problem::bad("invalid_ref", format!("ref {name:?} is no name of a branch or tag")));
+    }
+    if name.starts_with("refs/") {
+        return Ok(vec![name.to_owned()]);
+    }
+    Ok(vec![format!("refs/heads/{name}"), format!("refs/tags/{name}")])
+}
+
+/// Checks a text that a person wrote.
+pub fn checked_reason(reason: &str) -> Result<String, Problem> {
+    if reason.len() > 500 || reason.chars().any(char::is_control) {
+        return Err(Problem::bad("invalid_reason", "a reason has at most 500 characters, on one line"));
+    }
+    Ok(reason.to_owned())
+}
+
+/// Checks the name of a stage.
+pub fn checked_target(target: &str) -> Result<String, Problem> {
+    check_name("target", target).map_err(|problem| Problem::bad("invalid_target", problem))?;
+    Ok(target.to_owned())
+}

@@ -1,0 +1,72 @@
+//! Says what was probably meant: the nearest key or value where there is none of the name that was written.
+
+/// Keys of other services' files that slipway does not have, and why.
+const ELSEWHERE: [(&str, &str); 4] = [
+    ("autotest", "slipway builds and pushes; tests are steps or a stage of the Dockerfile"),
+    ("base_image_rebuild", "slipway does not rebuild when a base image changes; `schedules = [\"@daily\"]` does"),
+    ("build_context", "write `context`"),
+    ("nocache", "write `cache = false`"),
+];
+
+/// Returns a reader's message with what was probably meant.
+pub fn explain(message: &str) -> String {
+    let message = message.trim_end();
+    let unknown = [("unknown field `", "key"), ("unknown variant `", "value")];
+    let Some((rest, what)) =
+        unknown.iter().find_map(|(start, what)| message.strip_prefix(start).map(|rest| (rest, what)))
+    else {
+        return message.to_owned();
+    };
+    let Some((written, rest)) = rest.split_once('`') else { return message.to_owned() };
+    if let Some((_, why)) = ELSEWHERE.iter().find(|(key, _)| *key == written && *what == "key") {
+        return format!("unknown key `{written}`: {why}");
+    }
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let nearest = known.iter().map(|name| (distance(written, name), *name)).min();
+    let meant = match nearest {
+        Some((distance, name)) if distance <= 1 + name.len().max(written.len()) / 3 => {
+            format!("; did you mean `{name}`?")
+        }
+        _ => String::new(),
+    };
+    let all = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let there_are = if all.is_empty() { "there are none here".to_owned() } else { format!("there are {all}") };
+    format!("unknown {what} `{written}`{meant} ({there_are})")
+}
+
+/// Counts the letters that have to be put in, taken out, exchanged or swapped.
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().take(64).collect(), other.chars().collect());
+    let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
+    for (i, left) in one.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, right) in other.iter().enumerate() {
+            let exchanged = rows[i][j] + usize::from(left != right);
+            let mut least = exchanged.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *left == other[j - 1] && one[i - 1] == *right {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[one.len()][other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_named() {
+        let field =
+            |written: &str| explain(&format!("unknown field `{written}`, expected one of `workers`, `listen`, `tags`"));
+        assert!(field("worker").contains("`worker`; did you mean `workers`?"), "{}", field("worker"));
+        assert!(field("lsiten").contains("did you mean `listen`?"));
+        assert!(!field("zzzzzzzz").contains("did you mean"));
+        assert!(explain("unknown variant `hihg`, expected `high` or `low`").contains("did you mean `high`?"));
+        assert!(explain("unknown field `autotest`, expected `a`").contains("steps or a stage"));
+        assert_eq!(explain("missing field `image`\n"), "missing field `image`");
+        assert_eq!((distance("ab", "ba"), distance("", "abc"), distance("x", "x")), (1, 3, 0));
+    }
+}

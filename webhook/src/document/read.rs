@@ -1,0 +1,65 @@
+//! From text to documents: where a mistake stands, and what would be right.
+
+use super::mistake::explain;
+use serde::de::DeserializeOwned;
+
+/// A text that is no document of the kind that was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {problem}")]
+pub struct ReadError {
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+impl ReadError {
+    /// Tells whether a key is unknown.
+    pub fn is_unknown_key(&self) -> bool {
+        self.problem.starts_with("unknown key")
+    }
+}
+
+/// Reads TOML.
+pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start).min(text.len());
+        let before = text.get(..start).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        ReadError { line, column, problem: explain(error.message()) }
+    })
+}
+
+/// Reads JSON.
+pub fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ReadError> {
+    serde_json::from_slice(text).map_err(|error| {
+        let message = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let problem = explain(message.strip_suffix(&place).unwrap_or(&message));
+        ReadError { line: error.line().max(1), column: error.column().max(1), problem }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RepositoryDocument;
+    use super::*;
+
+    #[test]
+    fn mistakes_have_a_place_and_a_remedy() {
+        let text = "clone_url = \"x\"\nimage = \"y\"\n[[rules]]\nbranch = \"main\"\n  tgas = [\"latest\"]\n";
+        let error = from_toml::<RepositoryDocument>(text).unwrap_err();
+        assert_eq!((error.line, error.column), (5, 3), "{error}");
+        assert!(error.is_unknown_key() && error.problem.contains("did you mean `tags`?"), "{error}");
+        let text = b"{\"clone_url\":\"x\",\n \"image\":\"y\", \"rulse\":[]}";
+        let error = from_json::<RepositoryDocument>(text).unwrap_err();
+        assert!(error.line == 2 && error.problem.contains("did you mean `rules`?"), "{error}");
+        assert!(from_toml::<RepositoryDocument>("image = \"y\"").unwrap_err().problem.contains("clone_url"));
+        assert!(from_toml::<RepositoryDocument>("image = ").is_err());
+        let text = "clone_url = \"x\"\nimage = \"y\"\nsecret = { files = \"x\" }";
+        assert!(from_toml::<RepositoryDocument>(text).unwrap_err().line == 3);
+    }
+}

@@ -1,0 +1,144 @@
+//! Forges: how each signs its deliveries, and what they say. One small file per forge.
+
+mod bitbucket;
+mod gitea;
+mod github;
+mod gitlab;
+mod signature;
+
+pub use signature::{Proof, Signed};
+
+use axum::http::HeaderMap;
+
+/// A forge whose deliveries are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forge {
+    /// GitHub.
+    Github,
+    /// Gitea, Forgejo and Gogs, which differ in the names of headers only.
+    Gitea,
+    /// GitLab.
+    Gitlab,
+    /// Bitbucket, in the cloud and on one's own machines.
+    Bitbucket,
+}
+
+/// What a delivery's headers say.
+pub struct Headers<'h> {
+    /// Name of the event.
+    pub event: &'h str,
+    /// The forge's id of the delivery.
+    pub id: &'h str,
+    /// What proves who sent it.
+    pub proof: Proof<'h>,
+}
+
+/// What a delivery is about.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What the forge calls the repository: `owner/name`; `None` if it does not say.
+    pub repository: Option<String>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The forge asks whether anybody listens.
+    Ping,
+    /// Refs were pushed.
+    Pushes(Vec<Push>),
+    /// Something that builds nothing.
+    Other,
+}
+
+/// A ref that was pushed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Push {
+    /// Full name of the ref.
+    pub git_ref: String,
+    /// What it pointed to before; `None` if it is new.
+    pub before: Option<String>,
+    /// What it points to now; `None` if it was deleted. Of an annotated tag not the commit.
+    pub after: Option<String>,
+    /// Full hash of the commit.
+    pub commit: Option<String>,
+    /// The commit's message.
+    pub message: String,
+    /// Who pushed.
+    pub by: String,
+    /// The repository's default branch.
+    pub default_branch: Option<String>,
+}
+
+impl Forge {
+    /// Returns the forge of this name in a path.
+    pub fn parse(name: &str) -> Option<Forge> {
+        Some(match name {
+            "github" => Forge::Github,
+            "gitea" | "forgejo" | "gogs" => Forge::Gitea,
+            "gitlab" => Forge::Gitlab,
+            "bitbucket" => Forge::Bitbucket,
+            _ => return None,
+        })
+    }
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Forge::Github => "github",
+            Forge::Gitea => "gitea",
+            Forge::Gitlab => "gitlab",
+            Forge::Bitbucket => "bitbucket",
+        }
+    }
+
+    /// Returns the forge that sent a request to this one's path: Gitea speaks GitHub's language with an accent.
+    pub fn of(self, headers: &HeaderMap) -> Forge {
+        let is_gitea = gitea::HEADERS.iter().any(|name| headers.contains_key(*name));
+        if self == Forge::Github && is_gitea { Forge::Gitea } else { self }
+    }
+
+    /// Reads the headers of a delivery; the error names the one that is missing.
+    pub fn headers(self, headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
+        match self {
+            Forge::Github => github::headers(headers),
+            Forge::Gitea => gitea::headers(headers),
+            Forge::Gitlab => gitlab::headers(headers),
+            Forge::Bitbucket => bitbucket::headers(headers),
+        }
+    }
+
+    /// Returns the header that proves who sent a delivery.
+    pub fn proof_header(self) -> &'static str {
+        match self {
+            Forge::Github => "X-Hub-Signature-256",
+            Forge::Gitea => "X-Gitea-Signature",
+            Forge::Gitlab => "X-Gitlab-Token",
+            Forge::Bitbucket => "X-Hub-Signature",
+        }
+    }
+
+    /// Reads a delivery's payload, after its sender is proven.
+    pub fn read(self, event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
+        match self {
+            Forge::Github => github::read(event, json),
+            Forge::Gitea => gitea::read(event, json),
+            Forge::Gitlab => gitlab::read(event, json),
+            Forge::Bitbucket => bitbucket::read(event, json),
+        }
+    }
+}
+
+/// Returns the value of a header, if it is text.
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok().filter(|value| !value.is_empty())
+}
+
+/// Returns an object's id; `None` for the zeros that stand for none. SHA-256 repositories have longer ids.
+fn object(id: &str) -> Option<String> {
+    let hexadecimal = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let valid = matches!(id.len(), 40 | 64) && hexadecimal && id.bytes().any(|byte| byte != b'0');
+    valid.then(|| id.to_owned())
+}

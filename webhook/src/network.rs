@@ -1,0 +1,270 @@
+//! Where repositories that the API defines may be fetched from: public addresses, and what the operator allows.
+//!
+//! Repositories of the configuration are the operator's own and are not asked about.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+use url::{Host, Url};
+
+/// How long a name may take to be looked up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is allowed besides public addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    hosts: Vec<String>,
+    blocks: Vec<(IpAddr, u8)>,
+}
+
+/// A URL that is not fetched from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Stable code: `scheme_not_allowed`, `address_not_allowed` or `invalid_url`.
+    pub code: &'static str,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+impl Network {
+    /// Reads the list of the configuration; hosts of the configuration's own `urls` are allowed too.
+    pub fn new<'u>(allow: &[String], urls: impl Iterator<Item = &'u str>) -> Result<Network, String> {
+        let mut network = Network::default();
+        for text in allow {
+            match block(text) {
+                Some(block) => network.blocks.push(block),
+                None if text.is_empty() || text.contains(['/', ' ', '@']) => {
+                    return Err(format!("`{text}` is no host, `host:port`, address or network such as 10.0.0.0/8"));
+                }
+                None => network.hosts.push(text.to_ascii_lowercase()),
+            }
+        }
+        let named = urls.filter_map(|url| Url::parse(url).ok()).filter_map(|url| with_port(&url));
+        network.hosts.extend(named);
+        Ok(network)
+    }
+
+    /// Checks a clone URL: its scheme, its host, and every address that the host has.
+    pub async fn check(&self, text: &str) -> Result<(), Refused> {
+        let url = self.check_scheme(text)?;
+        let host = url.host().ok_or_else(|| refused("invalid_url", format!("`{text}` names no host")))?;
+        if self.allows_host(&url) {
+            return Ok(());
+        }
+        let not_allowed = |what: String| {
+            let remedy = "the operator allows addresses with `[network] allow`";
+            Err(refused("address_not_allowed", format!("clone_url `{text}`: {what} is no public address; {remedy}")))
+        };
+        match host {
+            Host::Ipv4(address) if !self.allows(IpAddr::V4(address)) => not_allowed(address.to_string()),
+            Host::Ipv6(address) if !self.allows(IpAddr::V6(address)) => not_allowed(address.to_string()),
+            Host::Domain(name) => {
+                let plain = name.trim_end_matches('.').to_ascii_lowercase();
+                let local = ["localhost", "local", "internal"]
+                    .iter()
+                    .any(|end| plain == *end || plain.ends_with(&format!(".{end}")));
+                if local || !plain.contains('.') {
+                    return not_allowed(format!("`{name}`"));
+                }
+                match self.first_refused(&plain, url.port_or_known_default().unwrap_or(443)).await {
+                    Some(address) => not_allowed(format!("`{name}` ({address})")),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_scheme(&self, text: &str) -> Result<Url, Refused> {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+        if scheme != "http" && scheme != "https" {
+            return Err(refused(
+                "scheme_not_allowed",
+                format!("clone_url {text:?}: only https:// and http:// are fetched from"),
+            ));
+        }
+        if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
+            return Err(refused("invalid_url", format!("clone_url {text:?} holds spaces or control characters")));
+        }
+        let url = Url::parse(text).map_err(|error| refused("invalid_url", format!("clone_url {text:?}: {error}")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refused(
+                "invalid_url",
+                "clone_url holds credentials: the operator sets them by host under `[git]`",
+            ));
+        }
+        Ok(url)
+    }
+
+    fn allows_host(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let with_port = with_port(url).unwrap_or_default();
+        self.hosts.iter().any(|known| *known == host || *known == with_port)
+    }
+
+    fn allows(&self, address: IpAddr) -> bool {
+        is_public(address) || self.blocks.iter().any(|(network, length)| contains(*network, *length, address))
+    }
+
+    /// Looks a name up; one that has no address now is looked up again when it is fetched from.
+    async fn first_refused(&self, name: &str, port: u16) -> Option<IpAddr> {
+        let looking = tokio::net::lookup_host((name, port));
+        let found = tokio::time::timeout(PATIENCE, looking).await.ok()?.ok()?;
+        found.map(|address| address.ip()).find(|address| !self.allows(*address))
+    }
+}
+
+fn refused(code: &'static str, detail: impl Into<String>) -> Refused {
+    Refused { code, detail: detail.into() }
+}
+
+fn with_port(url: &Url) -> Option<String> {
+    let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
+    Some(format!("{host}:{}", url.port_or_known_default()?))
+}
+
+fn block(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+    let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let length = length.map_or(Some(longest), |length| length.parse().ok())?;
+    (length <= longest).then_some((address, length))
+}
+
+fn contains(network: IpAddr, length: u8, address: IpAddr) -> bool {
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => (u128::from(u32::from(address)) << 96, true),
+        IpAddr::V6(address) => (u128::from(address), false),
+    };
+    let ((network, is_v4), (address, other)) = (bits(network), bits(plain(address)));
+    is_v4 == other && (length == 0 || (network ^ address) >> (128 - u32::from(length)) == 0)
+}
+
+/// Returns the IPv4 address that an IPv6 address carries.
+fn plain(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let parts = v6.segments();
+    let last = Ipv4Addr::from((u32::from(parts[6]) << 16) | u32::from(parts[7]));
+    match parts {
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => IpAddr::V4(last),
+        // 6to4 carries the address behind its prefix.
+        [0x2002, high, low, ..] => IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
+        _ => address,
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match plain(address) {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let special = matches!(
+        (a, b, c),
+        (0 | 10 | 127 | 224..=255, ..)
+            | (100, 64..=127, _)
+            | (169, 254, _)
+            | (172, 16..=31, _)
+            | (192, 168, _)
+            | (192, 0, 0 | 2)
+            | (198, 18 | 19, _)
+            | (198, 51, 100)
+            | (203, 0, 113)
+    );
+    // The addresses of clouds' own services.
+    !special && address != Ipv4Addr::new(168, 63, 129, 16)
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let first = address.segments()[0];
+    let second = address.segments()[1];
+    // Global unicast is 2000::/3; of it, documentation and tunnels that carry other addresses are not.
+    (0x2000..=0x3fff).contains(&first) && !(first == 0x2001 && matches!(second, 0 | 0xdb8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(network: &Network, url: &str) -> Option<&'static str> {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio.block_on(network.check(url)).err().map(|refused| refused.code)
+    }
+
+    #[test]
+    fn addresses_that_are_not_public_are_refused_however_they_are_written() {
+        // API-20, API-26
+        let none = Network::default();
+        let inside = [
+            "http://169.254.169.254/x.git",
+            "http://127.0.0.1:5432",
+            "http://[::1]/x",
+            "http://0x7f000001/x",
+            "http://2130706433/x",
+            "http://localhost./x",
+            "http://localhost/x",
+            "http://0177.0.0.1/x",
+            "http://127.1/x",
+            "http://[::ffff:127.0.0.1]/x",
+            "http://[64:ff9b::7f00:1]/x",
+            "http://[fe80::1]/x",
+            "http://[fd00:ec2::254]/x",
+            "http://10.1.2.3/x",
+            "http://172.20.0.1/x",
+            "http://192.168.1.1/x",
+            "http://100.100.100.200/x",
+            "http://168.63.129.16/x",
+            "http://0.0.0.0/x",
+            "http://[::]/x",
+            "http://metadata.google.internal/x",
+            "http://printer/x",
+            "http://[2002:7f00:1::]/x",
+            "http://db.local/x",
+            "http://①②⑦.0.0.1/x",
+        ];
+        for url in inside {
+            assert_eq!(check(&none, url), Some("address_not_allowed"), "{url}");
+        }
+        assert_eq!(check(&none, "http://[fe80::1%25eth0]/x"), Some("invalid_url"));
+        for url in ["https://140.82.121.4/x.git", "https://[2606:50c0:8000::153]/x.git"] {
+            assert_eq!(check(&none, url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn other_ways_to_fetch_are_refused() {
+        // API-23
+        for url in
+            ["file:///etc", "ext::sh -c id", "/srv/repo", "git://example.com/x", "ssh://-oProxyCommand=id/x", "", "-x"]
+        {
+            assert_eq!(check(&Network::default(), url), Some("scheme_not_allowed"), "{url}");
+        }
+        for url in
+            ["https://user:pass@140.82.121.4/x", "https://140.82.121.4/x y", "https://140.82.121.4/\nx", "https://"]
+        {
+            assert_eq!(check(&Network::default(), url), Some("invalid_url"), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_operator_allows_hosts_and_networks() {
+        let allow = ["10.0.0.0/8".to_owned(), "git.corp:8443".to_owned(), "fd00::/8".to_owned(), "forge".to_owned()];
+        let network = Network::new(&allow, ["http://127.0.0.1:3000/app.git"].into_iter()).unwrap();
+        for url in [
+            "http://10.9.9.9/x",
+            "https://git.corp:8443/x",
+            "http://[fd00::1]/x",
+            "http://forge/x",
+            "http://127.0.0.1:3000/other.git",
+        ] {
+            assert_eq!(check(&network, url), None, "{url}");
+        }
+        for url in ["http://11.0.0.1.nip/x", "https://git.corp/x", "http://127.0.0.1:3001/x", "http://192.168.0.1/x"] {
+            assert!(check(&network, url).is_none_or(|code| code == "address_not_allowed"), "{url}");
+        }
+        assert_eq!(check(&network, "http://127.0.0.1:3001/x"), Some("address_not_allowed"));
+        assert!(Network::new(&["a/b/c".to_owned()], std::iter::empty()).is_err());
+    }
+}

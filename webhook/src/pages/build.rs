@@ -1,0 +1,129 @@
+//! One build: what was asked for, where it is, its steps and its log.
+
+use super::{Page, admit, plain, seconds, shown_ref, size, state, time, took};
+use crate::Service;
+use crate::access::Caller;
+use crate::api::builds::find;
+use crate::api::queue::waiting_for;
+use crate::problem::Problem;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use database::{Build, LogChunk, QueuePlace, Step, Trigger, marks};
+use maud::{Markup, html};
+
+/// Bytes of a log that are shown; the rest is behind a link.
+const MAX_LOG: usize = 512 * 1024;
+
+/// Shows one build.
+pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller: Caller) -> Result<Response, Problem> {
+    admit(&caller)?;
+    let build = find(&service, &caller, &id).await?;
+    let steps = service.database.steps(&build.id).await?;
+    let log = log(&service, &build).await?;
+    let queued = service.database.queue_place(&build.id).await?;
+    let title = format!("{} #{}", build.request.repository, build.number);
+    let from = log.last().map_or(0, |chunk| chunk.offset + chunk.text.len() as i64);
+    let content = html! {
+        h1 { (title) " " (state(build.state)) }
+        @if let Some(reason) = &build.reason { pre.reason { (plain(reason.message.as_bytes())) } }
+        @for warning in &build.request.spec.options.warnings { p.notice { (plain(warning.as_bytes())) } }
+        @if let Some(queued) = &queued { (place(queued)) }
+        (facts(&build))
+        h2 { "Steps" }
+        (step_table(&steps))
+        h2 { "Log " a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } }
+        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={from}", build.id.as_str()))] {
+            (log_text(&log))
+        }
+    };
+    Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
+}
+
+async fn log(service: &Service, build: &Build) -> Result<Vec<LogChunk>, Problem> {
+    let (mut chunks, mut from, mut bytes) = (Vec::new(), 0, 0);
+    while bytes < MAX_LOG {
+        let part = service.database.logs(&build.id, from, MAX_LOG).await?;
+        let Some(last) = part.last() else { break };
+        from = last.offset + last.text.len() as i64;
+        bytes += part.iter().map(|chunk| chunk.text.len()).sum::<usize>();
+        chunks.extend(part);
+    }
+    Ok(chunks)
+}
+
+fn place(place: &QueuePlace) -> Markup {
+    let why = match waiting_for(place.waiting_for) {
+        "slot" => "for a free worker",
+        "serial_group" => "for the build before it: builds of this rule run one at a time",
+        "backoff" => "a moment, because its last attempt failed",
+        _ => "until somebody resumes the queue",
+    };
+    html! {
+        p.notice {
+            "Number " b { (place.position) } " in the queue; it waits " (why) "."
+            @if let Some(eta) = place.eta_ms { " It will probably be done in " (seconds(eta)) "." }
+        }
+    }
+}
+
+fn facts(build: &Build) -> Markup {
+    let (request, spec) = (&build.request, &build.request.spec);
+    html! {
+        dl {
+            dt { "Repository" } dd { a href=(format!("/repos/{}", request.repository)) { (plain(request.repository.as_bytes())) } }
+            dt { "Ref" } dd { (shown_ref(&spec.git_ref)) }
+            dt { "Commit" } dd { code { (build.commit.as_deref().unwrap_or("not known yet")) } " " (plain(request.commit_message.as_bytes())) }
+            dt { "Rule" } dd { (plain(request.rule.as_bytes())) }
+            dt { "Started by" } dd { (trigger(build)) }
+            dt { "Tags" } dd { @for tag in &spec.tags { code.tag { (plain(marks::shown(tag).as_bytes())) } " " } }
+            @if let Some(image) = &build.image { dt { "Image" } dd { code { (image.digest) } " " (size(image.size)) } }
+            dt { "Accepted" } dd { (time(build.created_ms)) " UTC" }
+            @if !took(build).is_empty() { dt { "Took" } dd { (took(build)) @if build.attempt > 1 { ", attempt " (build.attempt) } } }
+        }
+    }
+}
+
+fn trigger(build: &Build) -> Markup {
+    let reason = build.request.spec.options.reason.as_deref().unwrap_or_default();
+    html! {
+        @match &build.request.trigger {
+            Trigger::Push { delivery, by } => { "a push by " (plain(by.as_bytes())) ", delivery " code { (plain(delivery.as_bytes())) } }
+            Trigger::Manual { by } => { "the token " code { (plain(by.as_bytes())) } }
+            Trigger::Retry { of } => { "a repetition of " a href=(format!("/builds/{}", of.as_str())) { "an earlier build" } }
+            Trigger::Schedule { due_ms } => { "its schedule, due " (time(*due_ms)) }
+        }
+        @if !reason.is_empty() { ": " (plain(reason.as_bytes())) }
+    }
+}
+
+fn step_table(steps: &[Step]) -> Markup {
+    html! {
+        @if steps.is_empty() { p.empty { "No step has begun." } } @else {
+            table {
+                thead { tr { th { "#" } th { "Stage" } th { "Instruction" } th { "State" } th { "Took" } th { "Layer" } } }
+                tbody {
+                    @for step in steps {
+                        tr {
+                            td { (step.number) }
+                            td { (plain(step.stage.as_bytes())) }
+                            td.wide { code { (plain(step.instruction.as_bytes())) } }
+                            td {
+                                span class=(format!("state {}", format!("{:?}", step.state).to_lowercase())) {
+                                    @if step.cached { "cached" } @else { (format!("{:?}", step.state).to_lowercase()) }
+                                }
+                                @if let Some(code) = step.exit_code.filter(|code| *code != 0) { " exit " (code) }
+                            }
+                            td.number { @if let Some(duration) = step.duration_ms { (seconds(duration)) } }
+                            td.number { @if let Some(bytes) = step.layer_size { (size(bytes)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn log_text(chunks: &[LogChunk]) -> String {
+    let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text.iter().copied()).collect();
+    plain(&bytes)
+}

@@ -1,0 +1,56 @@
+//! The first page: the newest builds, of all repositories or one.
+
+use super::{Page, admit, build_link, plain, short, shown_ref, state, time, took};
+use crate::Service;
+use crate::access::Caller;
+use crate::problem::Problem;
+use axum::extract::State;
+use axum::response::Response;
+use database::{Build, BuildFilter};
+use maud::{Markup, html};
+
+/// Builds on the page.
+const LISTED: u32 = 50;
+
+/// Shows the newest builds.
+pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+    admit(&caller)?;
+    let only = caller.only().and_then(|names| names.first()).cloned();
+    let filter = BuildFilter { repository: only, limit: LISTED, ..BuildFilter::default() };
+    let builds = service.database.builds(&filter).await?;
+    let seen: Vec<&Build> = builds.iter().filter(|build| caller.sees(&build.request.repository)).collect();
+    let changes = seen.iter().any(|build| !build.state.has_ended());
+    let paused = service.database.is_queue_paused().await?;
+    let content = html! {
+        h1 { "Builds" }
+        @if paused { p.notice { "The queue is paused: builds that come now wait until somebody resumes it." } }
+        (table(&seen))
+    };
+    Ok(Page { title: "Builds", part: "Builds", changes }.around(&content))
+}
+
+/// Returns a table of builds.
+pub fn table(builds: &[&Build]) -> Markup {
+    html! {
+        @if builds.is_empty() {
+            p.empty { "Nothing has been built yet. Push to a repository, or start a build with " code { "slipway trigger" } "." }
+        } @else {
+            table {
+                thead { tr { th { "Build" } th { "State" } th { "Ref" } th { "Commit" } th { "Rule" } th { "Accepted (UTC)" } th { "Took" } } }
+                tbody {
+                    @for build in builds {
+                        tr {
+                            td { (build_link(build)) }
+                            td { (state(build.state)) }
+                            td { (shown_ref(&build.request.spec.git_ref)) }
+                            td.wide { code { (short(build.commit.as_deref())) } " " (plain(build.request.commit_message.as_bytes())) }
+                            td { (plain(build.request.rule.as_bytes())) }
+                            td { (time(build.created_ms)) }
+                            td.number { (took(build)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

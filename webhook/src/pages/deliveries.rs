@@ -1,0 +1,57 @@
+//! Deliveries: what came, what became of it, and why nothing was built.
+
+use super::{Page, admit, plain, time};
+use crate::Service;
+use crate::access::Caller;
+use crate::problem::Problem;
+use axum::extract::State;
+use axum::response::Response;
+use database::{Delivery, DeliveryFilter};
+use maud::{Markup, html};
+
+/// Deliveries on the page.
+const LISTED: u32 = 50;
+
+/// Shows the newest deliveries.
+pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+    admit(&caller)?;
+    let only = caller.only().and_then(|names| names.first()).cloned();
+    let filter = DeliveryFilter { repository: only, limit: LISTED, ..DeliveryFilter::default() };
+    let deliveries = service.database.deliveries(&filter).await?;
+    let seen: Vec<&Delivery> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).collect();
+    let content = html! {
+        h1 { "Deliveries" }
+        @if seen.is_empty() { p.empty { "No forge has delivered anything yet." } } @else {
+            table {
+                thead { tr { th { "Received (UTC)" } th { "Repository" } th { "Forge" } th { "Event" } th { "Became" } } }
+                tbody {
+                    @for delivery in &seen {
+                        tr {
+                            td { (time(delivery.created_ms)) }
+                            td { a href=(format!("/repos/{}", delivery.repository)) { (plain(delivery.repository.as_bytes())) } }
+                            td { (plain(delivery.forge.as_bytes())) }
+                            td { (plain(delivery.event.as_bytes())) }
+                            td.wide { (outcome(delivery)) }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    let changes = seen.iter().any(|delivery| delivery.is_pending);
+    Ok(Page { title: "Deliveries", part: "Deliveries", changes }.around(&content))
+}
+
+fn outcome(delivery: &Delivery) -> Markup {
+    html! {
+        @for (number, build) in delivery.builds.iter().enumerate() {
+            @if number > 0 { ", " }
+            a href=(format!("/builds/{}", build.as_str())) { "build " (number + 1) }
+        }
+        @if delivery.is_pending { span.state.queued { "reading the repository's rules" } }
+        @if let Some(reason) = &delivery.ignored { span.state.skipped { (plain(reason.replace('_', " ").as_bytes())) } }
+        @if !delivery.explain.is_empty() {
+            details { summary { "rules that built nothing" } ul { @for why in &delivery.explain { li { (plain(why.as_bytes())) } } } }
+        }
+    }
+}

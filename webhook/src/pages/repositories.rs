@@ -1,0 +1,111 @@
+//! Repositories: what each is built from, its rules in words, its newest builds.
+
+use super::{Page, admit, builds, plain};
+use crate::Service;
+use crate::access::Caller;
+use crate::api::repositories::find;
+use crate::problem::Problem;
+use crate::rules::{RefKind, Rule};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use database::{Build, BuildFilter, PathFilter, Policy};
+use maud::{Markup, html};
+
+/// Builds on a repository's page.
+const LISTED: u32 = 20;
+
+/// Lists repositories.
+pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+    admit(&caller)?;
+    let all = service.catalog.all(&service.database).await?;
+    let seen: Vec<_> = all.iter().filter(|entry| caller.sees(&entry.document.name)).collect();
+    let content = html! {
+        h1 { "Repositories" }
+        @if seen.is_empty() {
+            p.empty { "There are none yet: add one to slipway.toml, or with " code { "slipway repo add" } "." }
+        } @else {
+            table {
+                thead { tr { th { "Repository" } th { "Image" } th { "Source" } th { "Rules" } th { "Defined in" } } }
+                tbody {
+                    @for entry in seen {
+                        tr {
+                            td { a href=(format!("/repos/{}", entry.document.name)) { (entry.document.name) } }
+                            td { code { (entry.document.image) } }
+                            td.wide { (plain(entry.document.clone_url.as_bytes())) }
+                            td.number { (entry.repository.rules.len()) }
+                            td { @if entry.version.is_some() { "the API" } @else { "slipway.toml" } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(Page { title: "Repositories", part: "Repositories", changes: false }.around(&content))
+}
+
+/// Shows one repository.
+pub async fn show(
+    State(service): State<Service>,
+    Path((namespace, name)): Path<(String, String)>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    admit(&caller)?;
+    let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
+    let repository = &entry.repository;
+    let filter = BuildFilter { repository: Some(repository.name.clone()), limit: LISTED, ..BuildFilter::default() };
+    let newest = service.database.builds(&filter).await?;
+    let newest: Vec<&Build> = newest.iter().collect();
+    let content = html! {
+        h1 { (repository.name) " " img.badge alt="state of the newest build" src=(format!("/badges/{}.svg", repository.name)); }
+        dl {
+            dt { "Source" } dd { (plain(repository.clone_url.as_bytes())) }
+            dt { "Image" } dd { code { (repository.image) } }
+            dt { "Deliveries" } dd { @if repository.keys.is_empty() { "not taken: no secret is set" } @else { "signed" } }
+            @if let Some(own) = &repository.own_rules { dt { "Rules" } dd { "from " code { (plain(own.path.as_bytes())) } " in the repository; those below where it has none" } }
+        }
+        h2 { "Rules" }
+        table {
+            thead { tr { th { "Rule" } th { "Builds" } th { "Tags" } th { "Dockerfile" } th { "How" } } }
+            tbody { @for rule in &repository.rules { (row(rule)) } }
+        }
+        h2 { "Builds" }
+        (builds::table(&newest))
+    };
+    let changes = newest.iter().any(|build| !build.state.has_ended());
+    Ok(Page { title: &repository.name, part: "Repositories", changes }.around(&content))
+}
+
+fn row(rule: &Rule) -> Markup {
+    let kind = if rule.kind == RefKind::Branch { "branch" } else { "tag" };
+    html! {
+        tr {
+            td { (rule.name) }
+            td { (kind) " " code { (plain(rule.source().as_bytes())) } }
+            td { @for tag in rule.templates() { code.tag { (plain(tag.as_bytes())) } " " } }
+            td { code { (plain(rule.dockerfile.as_bytes())) } @if !rule.context.is_empty() { " in " code { (plain(rule.context.as_bytes())) } } }
+            td { (how(rule).join(", ")) }
+        }
+    }
+}
+
+/// Returns what differs from the usual.
+fn how(rule: &Rule) -> Vec<String> {
+    let options = &rule.options;
+    let mut words = Vec::new();
+    let mut say = |holds: bool, what: &str| {
+        if holds {
+            words.push(what.to_owned())
+        }
+    };
+    say(!rule.autobuild, "not by pushes");
+    say(!rule.cache, "without cache");
+    say(options.policy == Policy::Serial, "one at a time");
+    say(options.policy == Policy::LatestOnly, "only the latest");
+    say(options.path_filter == PathFilter::Automatic, "only pushes that change the image");
+    say(options.path_filter == PathFilter::Paths, "only pushes that change its paths");
+    say(options.priority > 0, "first");
+    say(options.priority < 0, "last");
+    words.extend(rule.schedules.iter().map(|schedule| format!("at {} UTC", schedule.text())));
+    words.extend((!options.platforms.is_empty()).then(|| options.platforms.join(" and ")));
+    words
+}
