@@ -24,7 +24,8 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("flate2", &["builder"]),
     ("libdeflater", &["builder"]),
     ("zstd", &["builder"]),
-    ("reqwest", &["registry-client"]),
+    // The program's commands speak to a server's API; `registry-client` speaks to registries and nothing else.
+    ("reqwest", &["registry-client", "."]),
     ("nix", &["runtime"]),
     ("rustix", &["runtime"]),
     ("seccompiler", &["runtime"]),

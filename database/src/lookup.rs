@@ -4,7 +4,8 @@
 //! into builds.
 
 use crate::clock::millis;
-use crate::insert::{Origin, Pushed};
+use crate::insert::Origin;
+use crate::push::Pushed;
 use crate::rows::{json, to_json};
 use crate::sql::{Row, Transaction, sql};
 use crate::{BuildId, BuildRequest, Database, Error, NewLookup, Reason, outbox, schema};

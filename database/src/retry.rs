@@ -1,6 +1,7 @@
 //! A build once more.
 
-use crate::insert::{Origin, Pushed};
+use crate::insert::Origin;
+use crate::push::Pushed;
 use crate::rows::{BUILD, build, state};
 use crate::sql::{Transaction, sql};
 use crate::{BuildId, BuildSpec, BuildState, Database, Error, Trigger, outbox};

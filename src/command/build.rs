@@ -127,6 +127,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
     }
+    // Who builds by hand is at home in the networks of this machine.
+    services.sandbox.network.private = true;
     let cancel = Cancel::new();
     crate::services::cancel_on_signal(tokio.handle(), cancel.clone());
     let outputs = Outputs::parse(&arguments.outputs)?;

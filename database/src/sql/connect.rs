@@ -1,7 +1,7 @@
 //! Connections: one writer and some readers for SQLite, a pool for PostgreSQL.
 
 use super::transaction::Kind;
-use super::{On, PATIENCE, Transaction, sql};
+use super::{On, PATIENCE, Transaction, limited, sql};
 use crate::Error;
 use crate::clock::Clock;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -96,12 +96,10 @@ impl Store {
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once, so it cannot fail half-way for want of it.
     pub async fn begin(&self, clock: &Clock, work: &Arc<Notify>) -> Result<Transaction, Error> {
-        let unavailable = Error::unavailable("beginning a transaction");
+        let doing = "beginning a transaction";
         let kind = match self {
-            Store::Sqlite { writer, .. } => {
-                Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?)
-            }
-            Store::Postgres(pool) => Kind::Postgres(pool.begin().await.map_err(unavailable)?),
+            Store::Sqlite { writer, .. } => Kind::Sqlite(limited(doing, writer.begin_with("BEGIN IMMEDIATE")).await?),
+            Store::Postgres(pool) => Kind::Postgres(limited(doing, pool.begin()).await?),
         };
         let mut transaction = Transaction::new(kind, 0, work.clone());
         transaction.now_ms = self.now_ms(clock, transaction.on()).await?;

@@ -52,6 +52,7 @@ async fn a_locked_file_refuses_and_works_again() {
     let mut other = SqliteConnection::connect(&world.url).await.unwrap();
     sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
     all_are_refused(&world.database, "locked").await;
+    assert!(Database::open(&world.url).await.is_ok(), "whoever only opens it waits for nobody");
     assert!(world.database.heartbeat(&claim).await.is_err());
     assert!(world.build(claim.id()).await.state == BuildState::Preparing, "what is there can still be read");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
