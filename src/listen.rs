@@ -13,8 +13,8 @@ use tower::Service;
 
 /// How long the head of a request may take to arrive; bodies have limits of their own.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// Largest head of a request.
-const MAX_HEAD: usize = 64 * 1024;
+/// Largest head of a request; up to as much again may have been read when that is noticed.
+const MAX_HEAD: usize = 32 * 1024;
 /// How long requests under way have when the program ends; streams would stay open for ever.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long to wait when no connection can be accepted, for want of file descriptors.

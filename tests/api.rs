@@ -142,9 +142,8 @@ fn on_disk(site: &Site, text: &str) -> bool {
     files.iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
 }
 
-#[test]
-fn tokens_reach_as_far_as_they_say() {
-    // API-01, API-02, API-03, API-06
+/// Returns a site that shows nothing without a token, with a second repository.
+fn closed_site() -> Site {
     let mut site = Site::start(ADMIN);
     let closed = std::fs::read_to_string(site.path("slipway.toml")).unwrap().replacen(
         "[server]",
@@ -164,6 +163,13 @@ fn tokens_reach_as_far_as_they_say() {
         .status,
         201
     );
+    site
+}
+
+#[test]
+fn tokens_reach_as_far_as_they_say() {
+    // API-01, API-02, API-03, API-06
+    let site = closed_site();
     let token = |arguments: &[&str]| {
         let mut command = slipway();
         command

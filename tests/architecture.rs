@@ -94,8 +94,8 @@ fn heavy_libraries_have_one_owner() {
     }
     for (path, text) in sources_of("webhook") {
         assert!(
-            !text.contains("octocrab::") || path.ends_with("forge.rs"),
-            "{path:?}: octocrab belongs to webhook::forge"
+            !text.contains("octocrab::") || path.ends_with("statuses.rs"),
+            "{path:?}: octocrab belongs to webhook::statuses"
         );
     }
 }

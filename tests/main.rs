@@ -22,6 +22,7 @@ mod http;
 mod kills;
 mod logs;
 mod lookups;
+mod own_rules;
 mod path_filters;
 mod prompt;
 mod push;
