@@ -1,6 +1,6 @@
 //! Looks after what dead workers left: their builds go back to the queue, their files and control groups go.
 
-use super::{Settings, Stop, identity};
+use super::{Settings, Stop, garbage, identity};
 use crate::Services;
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 const BUILDS: Duration = Duration::from_secs(5);
 /// How often everything is looked at, and the worker says that it is there.
 const ALL: Duration = Duration::from_secs(30);
+/// How often blobs are looked for that nobody needs.
+const GARBAGE: Duration = Duration::from_secs(60 * 60);
 /// How often the janitor looks whether the worker ends.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Looks after everything until the worker ends.
 pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
     register(services, settings);
-    let (mut builds, mut all) = (Instant::now(), Instant::now());
+    let (mut builds, mut all, mut blobs) = (Instant::now(), Instant::now(), Instant::now());
     while !stop.is_asked() {
         std::thread::sleep(LOOK);
         if builds.elapsed() >= BUILDS {
@@ -25,6 +27,10 @@ pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
             register(services, settings);
             sweep_files(services);
             all = Instant::now();
+        }
+        if blobs.elapsed() >= GARBAGE {
+            garbage::collect(services);
+            blobs = Instant::now();
         }
     }
 }
