@@ -99,8 +99,7 @@ impl<'r> Prepared<'r> {
     /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
     pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
         observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-        let prepared = prepare(request, services, observer);
-        let prepared = prepared.map_err(|error| with_snippet(error, &request.dockerfile));
+        let prepared = prepare(request, services, observer).map_err(|error| with_snippet(error, &request.dockerfile));
         prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
 
@@ -176,7 +175,7 @@ fn prepare<'r>(
     let (mut plan, sources) = prepared?;
     match plan.violation.take() {
         Some(violation) => Err(violation),
-        None => Ok((with_network(plan, &request.options), sources)),
+        None => Ok((plan, sources)),
     }
 }
 

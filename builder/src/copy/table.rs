@@ -179,3 +179,27 @@ fn what_does_not_change_is_not_in_the_layer() {
     let planned = plan_copy(Ground { tree: &to, same: &same }, &[Piece::Files(0, &selected[0])], &asked.1).unwrap();
     assert!(planned.is_empty(), "{planned:?}");
 }
+
+#[test]
+fn an_archive_of_millions_of_entries_is_refused_early() {
+    // CTX-07
+    struct Endless(Vec<u8>, usize);
+    impl std::io::Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let rest = &self.0[self.1 % self.0.len()..];
+            let got = rest.len().min(buffer.len());
+            buffer[..got].copy_from_slice(&rest[..got]);
+            self.1 += got;
+            Ok(got)
+        }
+    }
+    let mut writer = runtime::tar::Writer::new(Vec::new());
+    writer.bare(&super::tests::entry("f", runtime::tar::EntryKind::File { size: 0 })).unwrap();
+    let header = writer.finish().unwrap()[..512].to_vec();
+    let error = Archive::read("bomb", &mut Endless(header, 0)).unwrap_err();
+    assert!(error.to_string().contains("more than 400000 entries"), "{error}");
+    // One file that claims more than all may have needs no reading at all.
+    let mut writer = runtime::tar::Writer::new(Vec::new());
+    let huge = super::tests::entry("f", runtime::tar::EntryKind::File { size: 1 << 40 });
+    assert!(writer.entry(&huge, &mut std::io::empty()).is_err());
+}

@@ -5,7 +5,7 @@ use crate::tree::{Index, Tree};
 use runtime::tar::{Entry, EntryKind, Writer};
 use std::sync::Arc;
 
-fn entry(path: &str, kind: EntryKind) -> Entry {
+pub(super) fn entry(path: &str, kind: EntryKind) -> Entry {
     let mode = if kind == EntryKind::Directory { 0o700 } else { 0o640 };
     Entry { path: path.as_bytes().to_vec(), kind, mode, uid: 7, gid: 8, mtime: 9, xattrs: Vec::new() }
 }

@@ -402,7 +402,7 @@ impl Planning<'_> {
 /// Returns an instruction on one line, as it is shown to people.
 fn shown(instruction: &Instruction) -> String {
     let trigger = if instruction.is_trigger { "ONBUILD " } else { "" };
-    format!("{trigger}{}", instruction.original)
+    dockerfile::printable(&format!("{trigger}{}", instruction.original))
 }
 
 /// Returns pairs as the history shows them.

@@ -189,6 +189,7 @@ impl Attempt<'_> {
             attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
             options: Options {
                 use_cache: spec.use_cache,
+                no_cache_stages: spec.options.no_cache_stages.clone(),
                 step_timeout: self.limits.step,
                 secrets,
                 latest: Some(root.commit_time()),
