@@ -6,6 +6,7 @@
 mod agent;
 mod cancel;
 mod cgroup;
+mod child;
 mod clock;
 mod error;
 mod helper;
@@ -21,6 +22,7 @@ mod sweep;
 pub mod tar;
 
 pub use cancel::Cancel;
+pub use child::limit_child;
 pub use clock::uptime;
 pub use error::Error;
 pub use helper::enter_if_asked;
