@@ -58,11 +58,13 @@ impl Store {
         let options =
             PgConnectOptions::from_str(url).map_err(Error::unavailable(doing))?.application_name("slipway").options([
                 ("synchronous_commit", "on".to_owned()),
-                // Every statement here finds few rows by an index. Before a new table was analysed the planner does not
-                // know how few, and reads all of it.
+                // Every statement here finds few rows by an index, in its order. Before a new table was analysed the planner
+                // does not know how few, and reads and sorts all of it.
                 ("enable_hashjoin", "off".to_owned()),
                 ("enable_mergejoin", "off".to_owned()),
                 ("enable_seqscan", "off".to_owned()),
+                ("enable_bitmapscan", "off".to_owned()),
+                ("enable_sort", "off".to_owned()),
                 ("jit", "off".to_owned()),
                 ("lock_timeout", milliseconds(1)),
                 ("statement_timeout", milliseconds(2)),

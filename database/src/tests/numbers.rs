@@ -75,11 +75,14 @@ async fn claims_and_lists(world: World, what: &str) {
         database.claim("one").await.unwrap();
         claims.push(began.elapsed());
     }
-    for _ in 0..5 {
+    // So many that most are asked on connections that have been asked before.
+    for _ in 0..40 {
         let began = Instant::now();
         let filter = BuildFilter { limit: 50, state: Some(BuildState::Queued), ..BuildFilter::default() };
         assert_eq!(database.builds(&filter).await.unwrap().len(), 50);
         lists.push(began.elapsed());
+    }
+    for _ in 0..5 {
         let began = Instant::now();
         assert_eq!(database.queue(50).await.unwrap().len(), 50);
         queues.push(began.elapsed());
@@ -89,7 +92,8 @@ async fn claims_and_lists(world: World, what: &str) {
     let (queue, _) = measured(&format!("{what}: queue with places of 10,000"), queues);
     pace.assert(&format!("{what}: claim"), claim, Duration::from_millis(5)).await;
     pace.assert(&format!("{what}: list"), list, Duration::from_millis(50)).await;
-    pace.assert(&format!("{what}: queue"), queue, Duration::from_millis(50)).await;
+    // All of the queue is played forward for it.
+    pace.assert(&format!("{what}: queue"), queue, Duration::from_millis(150)).await;
 }
 
 both! {
