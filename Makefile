@@ -41,8 +41,11 @@ test-one: payloads
 	cargo build
 	SLIPWAY_BIN=$(CURDIR)/target/debug/slipway cargo test --test integration -- $(NAME)
 
+# The workloads of BENCH where that folder is, else a small comparison; then the parts alone.
 bench: build
-	sh examples/bench.sh
+	sh examples/bench.sh $(BENCH)
+	cargo bench --locked -p builder --bench speed
+	cargo bench --locked -p database --bench claims
 
 # Compares builds with those that BuildKit made: same verdict, same files.
 conformance: build

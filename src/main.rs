@@ -1,9 +1,12 @@
 //! slipway: turns a git push into a pushed image. Reads flags, wires the crates together, prints.
 #![forbid(unsafe_code)]
 
+mod client;
 mod command;
 mod configuration;
+mod confine;
 mod key;
+mod listen;
 mod progress;
 mod services;
 

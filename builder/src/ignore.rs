@@ -2,6 +2,7 @@
 //!
 //! The matching is that of moby's `patternmatcher`: the last pattern that matches a path or one of its parents decides.
 
+use crate::glob::Glob;
 use crate::view::{ContentId, Node, View, ViewError};
 use crate::{pattern, view::Kind};
 use std::collections::HashMap;
@@ -33,7 +34,7 @@ struct Pattern {
 #[derive(Debug, Clone)]
 enum Form {
     Literal(Vec<u8>),
-    Expression(regex::bytes::Regex),
+    Glob(Glob),
 }
 
 impl Ignore {
@@ -102,7 +103,7 @@ impl Pattern {
     fn matches(&self, path: &[u8]) -> bool {
         match &self.form {
             Form::Literal(literal) => literal == path,
-            Form::Expression(expression) => expression.is_match(path),
+            Form::Glob(glob) => glob.matches(&String::from_utf8_lossy(path)),
         }
     }
 }
@@ -147,27 +148,7 @@ fn form(text: &str) -> Result<Form, IgnoreError> {
     if !text.contains(['*', '?', '[', '\\']) {
         return Ok(Form::Literal(text.as_bytes().to_vec()));
     }
-    let mut expression = String::from("(?s)^");
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        match char {
-            '*' if chars.peek() == Some(&'*') => {
-                chars.next();
-                // `**/` may stand for no component at all.
-                if chars.peek() == Some(&'/') {
-                    chars.next();
-                }
-                expression.push_str(if chars.peek().is_none() { ".*" } else { "(.*/)?" });
-            }
-            '*' => expression.push_str("[^/]*"),
-            '?' => expression.push_str("[^/]"),
-            '\\' => expression.push_str(&regex::escape(&chars.next().map(String::from).unwrap_or_default())),
-            '[' | ']' | '^' | '-' => expression.push(char),
-            other => expression.push_str(&regex::escape(&other.to_string())),
-        }
-    }
-    expression.push('$');
-    regex::bytes::Regex::new(&expression).map(Form::Expression).map_err(|_| malformed())
+    Ok(Form::Glob(Glob::new(text)))
 }
 
 /// A view without what an ignore file hides; a hidden directory is seen if something in it is.
@@ -287,5 +268,23 @@ mod tests {
     fn bad_patterns_are_refused() {
         assert_eq!(Ignore::parse(b"!").unwrap_err(), IgnoreError::NothingExcepted);
         assert_eq!(Ignore::parse(b"a[").unwrap_err(), IgnoreError::Malformed("a[".into()));
+    }
+
+    #[test]
+    fn thousands_of_patterns_take_no_time() {
+        // CTX-14
+        let began = std::time::Instant::now();
+        let mut text = String::from("!x/**/keep\na{2}(b|c)+\n");
+        for number in 0..10_000 {
+            text.push_str(&["literal-", "dir/*.", "**/deep-", "!back-"][number % 4]);
+            text.push_str(&format!("{number}\n"));
+        }
+        let ignore = Ignore::parse(text.as_bytes()).unwrap();
+        for number in 0..500 {
+            let path = format!("some/directory/deep-{number}/file-{number}");
+            assert_eq!(ignore.ignores(path.as_bytes()), number % 4 == 2, "{path}");
+        }
+        assert!(ignores("**/**/**/..", "anything"), "what it comes to when it is cleaned");
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     }
 }

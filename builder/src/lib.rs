@@ -13,6 +13,7 @@ pub mod dockerfile;
 mod error;
 pub mod event;
 pub mod execute;
+mod glob;
 pub mod ignore;
 mod key;
 pub mod layer;

@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use std::io::Read;
 
 /// Entries that an archive may have.
-const MAX_ENTRIES: usize = 1_000_000;
+const MAX_ENTRIES: usize = 400_000;
 /// Bytes that an archive's files may have together.
-const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 
 /// Files of the archive by path: which entry has the content.
 type Groups = HashMap<Vec<u8>, usize>;
@@ -37,7 +37,7 @@ impl Archive {
             bytes = bytes.saturating_add(entry.size());
             entries.push(entry);
             if entries.len() > MAX_ENTRIES || bytes > MAX_BYTES {
-                return Err(failed("it has more entries or bytes than an archive may have".to_owned()));
+                return Err(failed(format!("it has more than {MAX_ENTRIES} entries or {MAX_BYTES} bytes")));
             }
         }
         Ok(Archive { name: name.to_owned(), entries })

@@ -109,4 +109,6 @@ pub struct CopyRequest {
 }
 
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tests;

@@ -25,6 +25,17 @@ pub struct Selection {
     pub items: Vec<Item>,
 }
 
+impl Selection {
+    /// Returns the bytes of all its files.
+    pub fn bytes(&self) -> u64 {
+        let nodes = self.items.iter().map(|item| &item.node).chain([&self.node]);
+        nodes.fold(0, |bytes, node| match node.kind {
+            Kind::File { size } => bytes.saturating_add(size),
+            _ => bytes,
+        })
+    }
+}
+
 /// A path below a source.
 #[derive(Debug, Clone)]
 pub struct Item {

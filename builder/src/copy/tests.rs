@@ -5,12 +5,12 @@ use crate::tree::{Index, Tree};
 use runtime::tar::{Entry, EntryKind, Writer};
 use std::sync::Arc;
 
-fn entry(path: &str, kind: EntryKind) -> Entry {
+pub(super) fn entry(path: &str, kind: EntryKind) -> Entry {
     let mode = if kind == EntryKind::Directory { 0o700 } else { 0o640 };
     Entry { path: path.as_bytes().to_vec(), kind, mode, uid: 7, gid: 8, mtime: 9, xattrs: Vec::new() }
 }
 
-fn tree(entries: &[(&str, &str)]) -> Tree {
+pub(super) fn tree(entries: &[(&str, &str)]) -> Tree {
     let mut writer = Writer::new(Vec::new());
     for (path, what) in entries {
         match *what {
@@ -31,7 +31,7 @@ fn tree(entries: &[(&str, &str)]) -> Tree {
     Tree::new(vec![(0, Arc::new(Index::from_tar(&mut tar.as_slice()).unwrap()))])
 }
 
-fn request<'s>(sources: &[&'s str], destination: &str) -> (Vec<&'s str>, CopyRequest) {
+pub(super) fn request<'s>(sources: &[&'s str], destination: &str) -> (Vec<&'s str>, CopyRequest) {
     let request = CopyRequest {
         inline: Vec::new(),
         destination: destination.to_owned(),
@@ -45,9 +45,9 @@ fn request<'s>(sources: &[&'s str], destination: &str) -> (Vec<&'s str>, CopyReq
     (sources.to_vec(), request)
 }
 
-type Asked<'s> = (Vec<&'s str>, CopyRequest);
+pub(super) type Asked<'s> = (Vec<&'s str>, CopyRequest);
 
-fn copied(from: &Tree, to: &Tree, (sources, request): &Asked<'_>) -> Result<Vec<Planned>, CopyError> {
+pub(super) fn copied(from: &Tree, to: &Tree, (sources, request): &Asked<'_>) -> Result<Vec<Planned>, CopyError> {
     let mut selected = Vec::new();
     for source in sources {
         selected.extend(select(from, source, request)?);
@@ -56,7 +56,32 @@ fn copied(from: &Tree, to: &Tree, (sources, request): &Asked<'_>) -> Result<Vec<
     plan_copy(Ground::new(to), &pieces, request)
 }
 
-fn paths(from: &Tree, to: &Tree, request: &Asked<'_>) -> Vec<String> {
+/// What a copy comes to.
+pub(super) enum Expected {
+    /// The layer names these paths.
+    Makes(&'static [&'static str]),
+    /// It fails with a message that has this in it.
+    Fails(&'static str),
+}
+
+impl Expected {
+    pub(super) fn check(&self, what: &str, planned: Result<Vec<Planned>, CopyError>) {
+        match (self, planned) {
+            (Expected::Makes(expected), Ok(planned)) => {
+                let paths: Vec<_> =
+                    planned.iter().map(|one| String::from_utf8_lossy(&one.entry.path).into_owned()).collect();
+                assert_eq!(paths, *expected, "{what}");
+            }
+            (Expected::Fails(expected), Err(error)) => {
+                assert!(error.to_string().contains(expected), "{what}: {error}");
+            }
+            (Expected::Makes(_), Err(error)) => panic!("{what}: {error}"),
+            (Expected::Fails(_), Ok(planned)) => panic!("{what} must fail: {planned:?}"),
+        }
+    }
+}
+
+pub(super) fn paths(from: &Tree, to: &Tree, request: &Asked<'_>) -> Vec<String> {
     let planned = copied(from, to, request).unwrap();
     planned.iter().map(|planned| String::from_utf8_lossy(&planned.entry.path).into_owned()).collect()
 }

@@ -3,6 +3,9 @@
 use runtime::tar::{self, BLOCK, TarError};
 use std::io::{self, BufRead, BufReader, Read};
 
+/// Memory that decompressing xz may take: its strongest level needs half of it, a file may ask for 4 GiB.
+const XZ_MEMORY: u64 = 128 * 1024 * 1024;
+
 /// Returns the tar in `content`, decompressed, if it is one; the name of a file does not matter.
 pub fn tar_in(content: Box<dyn Read + Send>) -> io::Result<Option<Box<dyn Read + Send>>> {
     let mut content = BufReader::with_capacity(128 * 1024, content);
@@ -12,7 +15,8 @@ pub fn tar_in(content: Box<dyn Read + Send>) -> io::Result<Option<Box<dyn Read +
     } else if start.starts_with(b"BZh") {
         Box::new(bzip2::bufread::MultiBzDecoder::new(content))
     } else if start.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
-        Box::new(xz2::bufread::XzDecoder::new_multi_decoder(content))
+        let stream = xz2::stream::Stream::new_stream_decoder(XZ_MEMORY, xz2::stream::CONCATENATED)?;
+        Box::new(xz2::bufread::XzDecoder::new_stream(content, stream))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         Box::new(zstd::stream::read::Decoder::with_buffer(content)?)
     } else {

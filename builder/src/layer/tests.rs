@@ -67,3 +67,20 @@ fn a_layer_that_explodes_is_refused() {
     let mut decompressed = decompress(Cursor::new(bomb), media_type::OCI_LAYER_ZSTD).unwrap();
     assert!(std::io::copy(&mut decompressed, &mut std::io::sink()).is_err());
 }
+
+#[test]
+fn an_archive_that_asks_for_gigabytes_of_memory_does_not_get_them() {
+    // CTX-07
+    let mut packed = Vec::new();
+    xz2::read::XzEncoder::new(tar(10).as_slice(), 0).read_to_end(&mut packed).unwrap();
+    assert!(tar_in(Box::new(Cursor::new(packed.clone()))).unwrap().is_some());
+    // The block's header: size, flags, filter, length of its properties, then the dictionary's size; 40 is 4 GiB.
+    let header = 12..12 + (usize::from(packed[12]) + 1) * 4;
+    packed[16] = 40;
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&packed[header.start..header.end - 4]);
+    packed[header.end - 4..header.end].copy_from_slice(&checksum.sum().to_le_bytes());
+    let mut decoder = xz2::read::XzDecoder::new(packed.as_slice());
+    assert!(decoder.read(&mut [0; 512]).is_ok(), "the header is a valid one");
+    assert!(tar_in(Box::new(Cursor::new(packed))).unwrap().is_none());
+}

@@ -14,7 +14,7 @@ use crate::mask::Masks;
 use crate::source::CommitTree;
 use crate::trace::{Trace, Work};
 use crate::{Error, Prepared, Request, Services};
-use database::{BuildSpec, Claim, Outcome};
+use database::{BuildRequest, BuildSpec, Claim, Outcome};
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
 use std::collections::{BTreeMap, HashMap};
@@ -145,13 +145,14 @@ impl Attempt<'_> {
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         super::source::warn(&tree, self.recorder);
+        // What the rules say of the commit of a bare ref could not be said before it was known.
+        let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let fetch = fetch_settings(self.settings, &place, (&self.cancel, limit));
         let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(Ended::Skipped(reason));
         }
-        // What the rules say of the commit could not be said before it was known.
-        let wanted = self.request(&request.spec.with_commit(tree.id()), &tree, secrets)?;
+        let wanted = self.request(&request.spec, &tree, secrets)?;
         let prepared = Prepared::new(&wanted, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;

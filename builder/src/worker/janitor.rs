@@ -1,6 +1,6 @@
 //! Looks after what dead workers left: their builds go back to the queue, their files and control groups go.
 
-use super::{Settings, Stop, identity};
+use super::{Settings, Stop, garbage, identity};
 use crate::Services;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ const REGISTER: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(1);
 /// How often files are looked after when nothing happened.
 const SELDOM: Duration = Duration::from_secs(60);
+/// How often blobs are looked for that nobody needs.
+const GARBAGE: Duration = Duration::from_secs(60 * 60);
 /// How often the janitor looks whether the worker ends.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -19,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
     register(services, settings);
     let now = Instant::now();
-    let (mut builds, mut registered, mut files, mut pause) = (now, now, now, SOON);
+    let (mut builds, mut registered, mut files, mut blobs, mut pause) = (now, now, now, now, SOON);
     while !stop.is_asked() {
         std::thread::sleep(LOOK);
         if builds.elapsed() >= BUILDS {
@@ -35,6 +37,10 @@ pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
         if registered.elapsed() >= REGISTER {
             register(services, settings);
             registered = Instant::now();
+        }
+        if blobs.elapsed() >= GARBAGE {
+            garbage::collect(services);
+            blobs = Instant::now();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod filter;
+mod garbage;
 mod identity;
 mod janitor;
 mod lease;
@@ -58,6 +59,7 @@ pub struct Settings {
 /// Claims and builds until `stop` is asked; what runs then has its time to end, or goes back to the queue.
 pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
     janitor::sweep(services);
+    garbage::recover(services);
     let worker =
         Worker { services, settings, stop, builds: Slots::new(settings.builds.max(1)), lookups: Slots::new(LOOKUPS) };
     std::thread::scope(|scope| {

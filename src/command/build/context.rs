@@ -46,7 +46,7 @@ impl Finder<'_> {
             return self.with_dockerfile_from_input(place);
         }
         if place == "-" {
-            return self.from_stream("standard input", io::stdin().lock(), file);
+            return self.streamed("standard input", io::stdin().lock(), file);
         }
         if let Some(git) = GitContext::parse(place).map_err(|error| chain(&error))? {
             let checkout = self.checkout(&git)?;
@@ -54,13 +54,13 @@ impl Finder<'_> {
             return found(Context::Checkout(checkout), file, time);
         }
         if is_web(place) {
-            return self.from_stream(place, self.download(place)?, file);
+            return self.streamed(place, self.download(place)?, file);
         }
         if Path::new(place).is_file() {
             let tar = File::open(place).map_err(|error| format!("opening `{place}`: {error}"))?;
-            return self.from_stream(place, tar, file);
+            return self.streamed(place, tar, file);
         }
-        self.from_directory(place, file)
+        self.in_directory(place, file)
     }
 
     /// Takes the Dockerfile from standard input and the files from `place`.
@@ -106,7 +106,7 @@ impl Finder<'_> {
     }
 
     /// A local Dockerfile may lie outside the context; its own ignore file lies beside it.
-    fn from_directory(&self, place: &str, file: Option<&str>) -> Result<Found, String> {
+    fn in_directory(&self, place: &str, file: Option<&str>) -> Result<Found, String> {
         let root = Path::new(place);
         let context = Context::Directory(self.directory(root)?);
         let (dockerfile, beside) = match file {
@@ -125,7 +125,7 @@ impl Finder<'_> {
     }
 
     /// Takes a tar as the context, or anything else as a Dockerfile without one.
-    fn from_stream(&self, name: &str, stream: impl Read, file: Option<&str>) -> Result<Found, String> {
+    fn streamed(&self, name: &str, stream: impl Read, file: Option<&str>) -> Result<Found, String> {
         let kept = self.keep(name, stream)?;
         match self.tarball(name, kept)? {
             Ok(tarball) => found(Context::Tarball(tarball), file, None),

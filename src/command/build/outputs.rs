@@ -3,6 +3,7 @@
 use super::fields::fields;
 use builder::annotation::{Annotation, Level};
 use builder::output::{Destination, Format, Output};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -44,7 +45,6 @@ impl Outputs {
     }
 
     fn add(&mut self, flag: &str) -> Result<(), String> {
-        let files = |destination| Output { format: Format::Files, destination };
         if flag == "-" {
             self.written.push(files(Destination::Stdout));
             return Ok(());
@@ -53,60 +53,87 @@ impl Outputs {
             self.written.push(files(Destination::Directory(PathBuf::from(flag))));
             return Ok(());
         }
-        let fields = fields("--output", flag, &KEYS)?;
-        let field = |name: &str| fields.get(name).map(String::as_str);
-        if let Some(compression) = field("compression").filter(|compression| *compression != "gzip") {
-            return Err(format!("--output `{flag}`: compression={compression} is not written; gzip is"));
+        let fields = Fields { flag, fields: fields("--output", flag, &KEYS)? };
+        if let Some(compression) = fields.get("compression").filter(|compression| *compression != "gzip") {
+            return Err(fields.problem(&format!("compression={compression} is not written; gzip is")));
         }
-        let names = field("name").unwrap_or_default().split(',').filter(|name| !name.is_empty());
+        let names = fields.get("name").unwrap_or_default().split(',').filter(|name| !name.is_empty());
         self.names.extend(names.map(str::to_owned));
-        for (key, value) in &fields {
+        for (key, value) in &fields.fields {
             if let Some(key) = key.strip_prefix("annotation.") {
                 let (level, key, value) = (Level::Manifest, key.to_owned(), value.clone());
                 self.annotations.push(Annotation { level, platform: None, key, value });
             }
         }
-        let destination = |default: Option<Destination>| match field("dest") {
-            Some("-") => Ok(Destination::Stdout),
-            Some(path) => Ok(Destination::File(PathBuf::from(path))),
-            None => default.ok_or_else(|| format!("--output `{flag}`: dest=… is missing")),
-        };
-        let is = |name: &str| field(name).is_some_and(|value| value == "true" || value == "1");
-        match field("type") {
+        self.add_type(&fields)
+    }
+
+    fn add_type(&mut self, fields: &Fields<'_>) -> Result<(), String> {
+        let to = |format| Ok::<_, String>(Output { format, destination: fields.destination()? });
+        match fields.get("type") {
             Some("image") => {
                 self.keep = true;
-                self.push |= is("push");
+                self.push |= fields.is("push");
             }
             Some("registry") => self.push = true,
             Some("cacheonly") => {}
-            Some("docker") if field("dest").is_none() => self.keep = true,
-            Some("docker") => {
-                self.written.push(Output { format: Format::Docker, destination: destination(None)? });
-            }
-            Some("oci") => {
-                let destination = match (field("tar"), destination(Some(Destination::Stdout))?) {
-                    (Some("false" | "0"), Destination::File(path)) => Destination::Directory(path),
-                    (Some("false" | "0"), _) => {
-                        return Err(format!("--output `{flag}`: tar=false needs dest=DIRECTORY"));
-                    }
-                    (_, destination) => destination,
-                };
-                self.written.push(Output { format: Format::Oci, destination });
-            }
-            Some("tar") => self.written.push(files(destination(Some(Destination::Stdout))?)),
-            Some("local") => match destination(None)? {
-                Destination::File(path) => self.written.push(files(Destination::Directory(path))),
-                _ => return Err(format!("--output `{flag}`: type=local writes a directory, not standard output")),
+            Some("docker") if fields.get("dest").is_none() => self.keep = true,
+            Some("docker") => self.written.push(to(Format::Docker)?),
+            Some("oci") => self.written.push(fields.layout()?),
+            Some("tar") => self.written.push(to(Format::Files)?),
+            Some("local") => match (fields.get("dest"), fields.destination()?) {
+                (Some(_), Destination::File(path)) => self.written.push(files(Destination::Directory(path))),
+                _ => return Err(fields.problem("type=local needs dest=DIRECTORY")),
             },
             Some(other) => {
-                return Err(format!(
-                    "--output `{flag}`: unknown type `{other}`; image, registry, oci, docker, local, tar and cacheonly \
-                     are known"
-                ));
+                let known = "image, registry, oci, docker, local, tar and cacheonly are known";
+                return Err(fields.problem(&format!("unknown type `{other}`; {known}")));
             }
-            None => return Err(format!("--output `{flag}`: type=… is missing")),
+            None => return Err(fields.problem("type=… is missing")),
         }
         Ok(())
+    }
+}
+
+fn files(destination: Destination) -> Output {
+    Output { format: Format::Files, destination }
+}
+
+/// The fields of a flag.
+struct Fields<'f> {
+    flag: &'f str,
+    fields: BTreeMap<String, String>,
+}
+
+impl Fields<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value == "true" || value == "1")
+    }
+
+    fn problem(&self, text: &str) -> String {
+        format!("--output `{}`: {text}", self.flag)
+    }
+
+    /// Returns where a tar goes: to standard output, unless a file is named.
+    fn destination(&self) -> Result<Destination, String> {
+        match self.get("dest") {
+            None | Some("-") => Ok(Destination::Stdout),
+            Some("") => Err(self.problem("dest is empty")),
+            Some(path) => Ok(Destination::File(PathBuf::from(path))),
+        }
+    }
+
+    fn layout(&self) -> Result<Output, String> {
+        let destination = match (self.get("tar"), self.destination()?) {
+            (Some("false" | "0"), Destination::File(path)) => Destination::Directory(path),
+            (Some("false" | "0"), _) => return Err(self.problem("tar=false needs dest=DIRECTORY")),
+            (_, destination) => destination,
+        };
+        Ok(Output { format: Format::Oci, destination })
     }
 }
 
