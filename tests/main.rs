@@ -27,6 +27,7 @@ mod path_filters;
 mod prompt;
 mod push;
 mod registries;
+mod retries;
 mod secrets;
 mod statuses;
 mod support;
