@@ -1,7 +1,7 @@
 # The two commands: `make demo` and `make test`. Both install what they need first.
 
 PACKAGES = ca-certificates gcc git pkg-config libssl-dev mold busybox-static passt iproute2 uidmap docker-registry \
-           apache2-utils skopeo curl openssl procps util-linux
+           apache2-utils skopeo curl openssl procps util-linux python3 postgresql mmdebstrap
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 # Where the recorded builds of another builder lie, for `make conformance`, and the workloads, for `make bench`.
 CONFORMANCE ?= ../shared/conformance
@@ -41,12 +41,15 @@ test-one: payloads
 	cargo build
 	SLIPWAY_BIN=$(CURDIR)/target/debug/slipway cargo test --test integration -- $(NAME)
 
+# The workloads of BENCH where that folder is, else a small comparison; then the parts alone.
 bench: build
-	sh examples/bench.sh
+	sh examples/bench.sh $(BENCH)
+	cargo bench --locked -p builder --bench speed
+	cargo bench --locked -p database --bench claims
 
 # Compares builds with those that BuildKit made: same verdict, same files.
 conformance: build
-	sh examples/conformance.sh $(CONFORMANCE)
+	python3 examples/conformance.py $(CONFORMANCE)
 
 # Licences, advisories and sources of the dependencies.
 deny:

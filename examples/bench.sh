@@ -1,8 +1,14 @@
 #!/bin/sh
 # Measures the main job beside every builder that is installed, in turn, in one run: medians of milliseconds, and ratios.
-# For larger workloads see the README; the numbers of other machines mean nothing here.
+# With a folder of workloads that has a `bench.py`, those are run: `sh examples/bench.sh FOLDER`; BENCH_ARGS says which
+# (`--quick`; `--workloads w1,w4 -n 5`; all take about an hour). The numbers of other machines mean nothing here.
 set -eu
 cd "$(dirname "$0")/.."
+
+if [ -n "${1:-}" ] && [ -f "$1/bench.py" ]; then
+    # shellcheck disable=SC2086
+    exec python3 "$1/bench.py" --slipway "$PWD/target/release/slipway" ${BENCH_ARGS:-}
+fi
 
 RUNS=${RUNS:-7}
 STEPS=20

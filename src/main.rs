@@ -1,9 +1,12 @@
 //! slipway: turns a git push into a pushed image. Reads flags, wires the crates together, prints.
 #![forbid(unsafe_code)]
 
+mod client;
 mod command;
 mod configuration;
+mod confine;
 mod key;
+mod listen;
 mod progress;
 mod services;
 
@@ -25,6 +28,7 @@ struct Arguments {
 fn main() -> ExitCode {
     // The sandbox is this program, started again inside its namespaces: nothing may happen before.
     runtime::enter_if_asked();
+    builder::source::enter_if_asked();
     let arguments = Arguments::parse();
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,

@@ -227,3 +227,31 @@ fn a_profile_names_the_critical_path_and_can_be_read_by_chrome() {
         assert!(events.iter().any(|event| event["cat"] == work && event["ph"] == "X"), "no `{work}` in {profile}");
     }
 }
+
+// REG-28
+#[test]
+fn a_name_is_asked_for_once_in_a_build_whatever_happens_to_its_tag() {
+    let site = Site::new();
+    site.build("one", &[]);
+    let base = format!("{}/team/app:latest", site.registry.address);
+    site.write(
+        "Dockerfile",
+        &format!(
+            "FROM {base} AS a\nRUN echo a > /a\nFROM {base}\nCOPY --from={base} /out /more\nCOPY --from=a /a /a\n"
+        ),
+    );
+    site.registry.asked("", "");
+    site.build("one", &[]);
+    assert_eq!(site.registry.asked("GET", "/manifests/latest"), 1);
+}
+
+// DF-269
+#[test]
+fn a_stage_that_is_to_be_made_anew_is_and_so_is_what_follows_from_it() {
+    let site = Site::new();
+    site.build("one", &[]);
+    let said = site.build("one", &["--no-cache-filter", "tool"]);
+    assert!(!cached(&said, "RUN echo made"), "{said}");
+    // The same came out of it.
+    assert!(cached(&said, "COPY --from=tool") && cached(&said, "RUN echo expensive"), "{said}");
+}

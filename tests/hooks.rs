@@ -133,7 +133,7 @@ fn triggers_need_a_token_and_a_rule_and_keep_their_key() {
     };
     assert_eq!(ask(&[], "{}").status, 401);
     assert_eq!(ask(&["Authorization: Bearer wrong"], "{}").status, 401);
-    assert_eq!(ask(&[&bearer], r#"{"reff":"main"}"#).json()["code"], "bad_json");
+    assert_eq!(ask(&[&bearer], r#"{"reff":"main"}"#).json()["code"], "unknown_field");
     assert_eq!(ask(&[&bearer], r#"{"ref":"--output=x"}"#).json()["code"], "invalid_ref");
     assert_eq!(ask(&[&bearer], r#"{"ref":"main","commit":"abc"}"#).json()["code"], "invalid_commit");
     assert_eq!(ask(&[&bearer], r#"{"ref":"main","rule":"nosuch"}"#).json()["code"], "no_rule_matched");

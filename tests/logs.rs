@@ -16,7 +16,7 @@ fn a_flood_is_cut_and_the_build_goes_on() {
     // RL15, RT-20
     let (yard, worker) = Yard::with_worker("");
     let dockerfile = "ARG BASE\nFROM ${BASE}\nRUN head -c 1073741824 /dev/zero | tr '\\0' a\n\
-        RUN yes | head -n 40000000\nRUN head -c 134217728 /dev/urandom\nRUN echo; echo last words\n";
+        RUN yes | head -n 10000000\nRUN head -c 33554432 /dev/urandom\nRUN echo; echo last words\n";
     let id = yard.push(&[("Dockerfile", dockerfile)]);
     let before = memory(worker.0.id(), "VmRSS");
     yard.succeeded(&id);

@@ -5,15 +5,26 @@
 #![allow(clippy::unwrap_used)]
 
 mod add;
+mod api;
 mod architecture;
+mod bad_dockerfiles;
 mod by_hand;
 mod cache;
+mod commands;
 mod conformance;
 mod crash;
+mod forges;
+mod git_inputs;
 mod hooks;
+mod hostile;
+mod hostile_git;
+mod http;
+mod kills;
 mod logs;
 mod lookups;
+mod own_rules;
 mod path_filters;
+mod prompt;
 mod push;
 mod registries;
 mod secrets;

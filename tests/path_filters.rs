@@ -171,6 +171,7 @@ fn a_hundred_thousand_files_are_compared_within_50_ms() {
         credentials: None,
         timeout: std::time::Duration::from_secs(120),
         reach: registry_client::Reach::Anywhere,
+        apart: false,
         cancel: runtime::Cancel::new(),
     };
     let fetch = |name: &str| mirror.fetch(&builder::source::Wanted::Ref(name.to_owned()), &settings).unwrap();

@@ -99,8 +99,11 @@ fn a_push_becomes_an_image_that_can_be_pulled_and_run() {
     // A third one that changes nothing runs nothing.
     let commit = site.commit(&[]);
     let build = site.succeeded(&site.push(&commit));
-    let layers = build["steps"].as_array().unwrap().iter().filter(|step| !step["layer"].is_null());
-    assert!(layers.clone().count() > 5 && layers.into_iter().all(|step| step["cached"] == true), "{build:#}");
+    let made = |step: &&serde_json::Value| {
+        ["RUN", "COPY", "WORKDIR"].iter().any(|word| step["instruction"].as_str().unwrap().starts_with(word))
+    };
+    let steps: Vec<_> = build["steps"].as_array().unwrap().iter().filter(made).collect();
+    assert!(steps.len() > 8 && steps.iter().all(|step| step["cached"] == true), "{build:#}");
     let page = curl(&[&format!("{}/builds/{}", site.url, build["id"].as_str().unwrap())]);
     assert!(page.status == 200 && page.text.contains("succeeded") && page.text.contains("both.txt"), "{}", page.text);
 }
@@ -167,5 +170,5 @@ fn a_log_can_be_followed_and_resumed_and_a_build_cancelled() {
         &format!("Last-Event-ID: {last}"),
         &format!("{}/v1/builds/{id}/logs", site.url),
     ]);
-    assert!(!resumed.text.contains("first") && resumed.text.contains("event: end"), "{}", resumed.text);
+    assert!(!resumed.text.contains("\"text\":\"first") && resumed.text.contains("event: end"), "{}", resumed.text);
 }

@@ -3,6 +3,7 @@
 #[path = "../examples/git-server/server.rs"]
 pub mod git_server;
 
+use axum::serve::ListenerExt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::net::TcpListener;
@@ -119,6 +120,8 @@ pub struct Site {
     pub url: String,
     /// Where the registry is.
     pub registry: String,
+    /// Where the git host is.
+    pub git: String,
     /// The server; `None` while a test has it stopped.
     pub server: Option<Process>,
     _tokio: tokio::runtime::Runtime,
@@ -133,6 +136,7 @@ impl Site {
         let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let git = listener.local_addr().unwrap();
         let router = git_server::router(directory.path().join("git"));
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         tokio.spawn(async move { axum::serve(listener, router).await });
         let (listen, registry) = (free_port(), format!("127.0.0.1:{}", free_port()));
         let configuration = format!(
@@ -165,8 +169,8 @@ impl Site {
             extra.replace("@REGISTRY@", &registry)
         );
         std::fs::write(directory.path().join("slipway.toml"), configuration).unwrap();
-        let mut site =
-            Site { directory, url: format!("http://127.0.0.1:{listen}"), registry, server: None, _tokio: tokio };
+        let (url, git) = (format!("http://127.0.0.1:{listen}"), git.to_string());
+        let mut site = Site { directory, url, registry, git, server: None, _tokio: tokio };
         site.serve();
         site
     }

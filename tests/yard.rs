@@ -1,6 +1,7 @@
 //! Workers without a server: a queue, a git host and a registry of the test's own, and worker processes that come and go.
 
 use crate::support::{Process, free_port, git_server, push_base, run, slipway, wait_for};
+use axum::serve::ListenerExt;
 use database::{Accepted, Build, BuildId, BuildRequest, BuildSpec, Database, SecretKey, Trigger};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -160,7 +161,7 @@ impl Yard {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let data = self.path("data");
         left.extend(mounts.lines().filter(|line| line.contains(data.to_str().unwrap())).map(str::to_owned));
-        let attempts = std::fs::read_dir(data.join("sandbox/w")).into_iter().flatten().flatten();
+        let attempts = std::fs::read_dir(data.join("sandbox/state/w")).into_iter().flatten().flatten();
         left.extend(attempts.filter(|entry| entry.path().is_dir()).map(|entry| entry.path().display().to_string()));
         left.extend(control_groups().into_iter().filter(|path| self.is_ours(path)));
         left
@@ -200,6 +201,7 @@ impl Drop for Yard {
 pub fn serve(tokio: &tokio::runtime::Runtime, router: axum::Router) -> String {
     let listener = tokio.block_on(tokio::net::TcpListener::bind(format!("127.0.0.1:{}", free_port()))).unwrap();
     let address = listener.local_addr().unwrap().to_string();
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     tokio.spawn(async move { axum::serve(listener, router).await });
     address
 }

@@ -1,7 +1,7 @@
 //! One build from beginning to end: source, plan, resolution, execution, image, push.
 
 use crate::cache::Cache;
-use crate::context::{Context, NamedContext, Sources};
+use crate::context::{Context, NamedContext, SourceImage, Sources};
 use crate::event::{Event, Observer, Phase, StepSummary};
 use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::key::KeyBuilder;
@@ -161,9 +161,7 @@ fn push_image(request: &Request, materials: &Materials, image: &Image) -> Result
     push::manifest(materials, image, &unnamed, &push::Unordered)
 }
 
-/// Parses, resolves base images and plans; `ONBUILD` triggers of a base may ask for further images.
-///
-/// What is odd about the Dockerfile is told before what is wrong with it.
+/// Parses, resolves base images and plans; what is odd about the Dockerfile is told before what is wrong with it.
 fn prepare<'r>(
     request: &'r Request,
     services: &Services,
@@ -181,6 +179,7 @@ fn prepare<'r>(
     }
 }
 
+/// Plans again and again until all images are known: `ONBUILD` triggers of a base may ask for further ones.
 fn resolve_and_plan<'r>(
     request: &'r Request,
     services: &Services,
@@ -193,23 +192,32 @@ fn resolve_and_plan<'r>(
             plan::Planned::Ready(plan) => return Ok((with_network(*plan, &request.options), sources)),
             plan::Planned::Needs(needed) => needed,
         };
-        let _span = request.trace.span(Work::Resolve, "base images");
-        let (given, others): (Vec<_>, Vec<_>) =
-            needed.iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
-        for image in given {
-            let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
-            let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
-            images.insert(image.key.clone(), resolved.config.clone());
-            sources.add_image(&image.key, resolved);
-        }
-        let wanted =
-            others.iter().map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()));
-        for (image, resolved) in others.iter().zip(crate::resolve::images(services, wanted)) {
+        for (image, resolved) in resolve(request, services, needed) {
             let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
             images.insert(image.key.clone(), resolved.config.clone());
             sources.add_image(&image.key, resolved);
         }
     }
+}
+
+/// Resolves images side by side; those that the requester gave are read from where they are.
+pub fn resolve(
+    request: &Request,
+    services: &Services,
+    needed: Vec<plan::Needed>,
+) -> Vec<(plan::Needed, Result<SourceImage, Error>)> {
+    let _span = request.trace.span(Work::Resolve, "base images");
+    let (given, others): (Vec<_>, Vec<_>) =
+        needed.into_iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
+    let wanted: Vec<_> = others
+        .iter()
+        .map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()))
+        .collect();
+    let given = given.into_iter().map(|image| {
+        let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
+        (image, resolved)
+    });
+    given.chain(others.into_iter().zip(crate::resolve::images(services, wanted.into_iter()))).collect()
 }
 
 /// Returns the names of the contexts that are of a kind.

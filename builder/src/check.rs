@@ -2,8 +2,7 @@
 
 use crate::dockerfile::{Dockerfile, Warning, snippet};
 use crate::plan::{self, Scope};
-use crate::{DockerfileText, Error, resolve};
-use registry_client::Client;
+use crate::{DockerfileText, Error, Request, Services, build};
 
 /// What is found.
 #[derive(Debug)]
@@ -12,7 +11,7 @@ pub struct Checked {
     pub warnings: Vec<Warning>,
     /// Why it cannot be built, as far as that can be told without building.
     pub error: Option<Error>,
-    /// Images whose configuration could not be read; what depends on it was left out.
+    /// Why the configurations of some images could not be read; what depends on them was left out.
     pub unknown: Vec<String>,
 }
 
@@ -71,32 +70,32 @@ impl Checked {
     }
 }
 
-/// Checks `file`: all its stages, or those that the target needs if one is named.
-pub async fn check(file: &DockerfileText, settings: &plan::Settings, client: &Client) -> Checked {
-    let mut unknown = Vec::new();
+/// Checks the Dockerfile of `request`: all its stages, or those that the target needs if one is named.
+pub fn check(request: &Request, services: &Services) -> Checked {
     let failed = |error: Error| Checked { warnings: Vec::new(), error: Some(error), unknown: Vec::new() };
-    let parsed = match Dockerfile::parse(&file.text) {
+    let parsed = match Dockerfile::parse(&request.dockerfile.text) {
         Ok(parsed) => parsed,
         Err(error) => return failed(plan::parse_error(&error)),
     };
-    let lint = match plan::Lint::new(&parsed, settings) {
+    let settings = request.settings();
+    let lint = match plan::Lint::new(&parsed, &settings) {
         Ok(lint) => lint,
         Err(error) => return failed(error),
     };
     let scope = if settings.target.is_some() { Scope::Target } else { Scope::All };
-    let mut images = plan::BaseImages::new();
+    let (mut images, mut unknown) = (plan::BaseImages::new(), Vec::new());
     let error = loop {
-        let needed = match plan::Plan::for_file(&parsed, settings, &images, (scope, &lint)) {
+        let needed = match plan::Plan::for_file(&parsed, &settings, &images, (scope, &lint)) {
             Ok(plan::Planned::Ready(_)) => break None,
             Ok(plan::Planned::Needs(needed)) => needed,
             Err(error) => break Some(error),
         };
-        for image in needed {
-            match resolve::config(client, (&image.name, &image.platform)).await {
-                Ok(config) => images.insert(image.key, config),
-                Err(_) => {
+        for (image, resolved) in build::resolve(request, services, needed) {
+            match resolved {
+                Ok(resolved) => images.insert(image.key, resolved.config),
+                Err(error) => {
+                    unknown.push(error.report());
                     images.insert_unknown(image.key);
-                    unknown.push(image.name);
                 }
             }
         }

@@ -4,7 +4,7 @@ use crate::context::SourceImage;
 use crate::execute::{Committed, Layer, store_error};
 use crate::{Error, Services};
 use image_store::Store;
-use registry_client::{Client, Digest, Fault, ImageConfig, Platform, Reference, Resolved};
+use registry_client::{Client, Digest, Fault, Platform, Reference, Resolved};
 use std::sync::Arc;
 
 /// Largest manifest or configuration that is read from the store.
@@ -39,15 +39,6 @@ async fn image(client: &Client, store: &Store, (name, platform): (&str, &Platfor
         store.put(bytes).map_err(|error| store_error(doing(), error))?;
     }
     source_image(&reference, resolved)
-}
-
-/// Returns the configuration of the image `name`, and keeps nothing of it.
-pub async fn config(client: &Client, (name, platform): (&str, &Platform)) -> Result<ImageConfig, Error> {
-    let doing = || format!("resolving image `{name}`");
-    let reference =
-        Reference::parse(name).map_err(|error| Error::user("invalid_reference", doing()).with_cause(error))?;
-    let resolved = client.resolve(&reference, platform, &|_| None).await;
-    resolved.map(|resolved| resolved.config).map_err(|error| registry_error(doing(), error))
 }
 
 fn source_image(reference: &Reference, resolved: Resolved) -> Result<SourceImage, Error> {

@@ -17,7 +17,7 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_by_repository ON deliveries (repository, id);
 
--- Counters of a repository: '' its builds, 'document' the versions of its document, a ref the order of its pushes.
+-- Counters of a repository: 'document' counts the versions of its document, a ref the order of its pushes.
 CREATE TABLE sequences (
     repository  TEXT NOT NULL,
     name        TEXT NOT NULL,
@@ -88,7 +88,7 @@ CREATE INDEX builds_queued ON builds (lane, priority DESC, id) WHERE state = 'qu
 CREATE INDEX builds_queued_by_id ON builds (id) WHERE state = 'queued';
 CREATE INDEX builds_queued_by_rule ON builds (repository, rule, git_ref, sequence) WHERE state = 'queued';
 CREATE INDEX builds_running ON builds (repository) WHERE worker IS NOT NULL;
-CREATE INDEX builds_succeeded ON builds (repository, rule, git_ref, sequence) WHERE state = 'succeeded';
+CREATE INDEX builds_by_rule ON builds (repository, rule, git_ref, sequence);
 CREATE INDEX builds_by_end ON builds (finished_ms) WHERE state = 'succeeded';
 -- Two workers cannot run builds of one serial lane, whatever they believed when they looked.
 CREATE UNIQUE INDEX builds_running_in_lane ON builds (lane) WHERE worker IS NOT NULL AND is_serial;
@@ -148,7 +148,7 @@ CREATE TABLE lookups (
     answer_json    TEXT
 );
 
-CREATE INDEX lookups_open ON lookups (state, id) WHERE state <> 'expanded';
+CREATE INDEX lookups_by_state ON lookups (state, id);
 CREATE INDEX lookups_by_delivery ON lookups (delivery_id);
 
 -- Commit statuses to be told: written in the transaction that changes the state.

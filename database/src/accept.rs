@@ -4,8 +4,9 @@ use crate::batch::Delivered;
 use crate::insert::Origin;
 use crate::rows::{ids, json, to_json};
 use crate::sql::{Alone, Transaction, sql};
-use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup};
+use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 
 /// How long an idempotency key is remembered.
 const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
@@ -44,6 +45,7 @@ impl Database {
             return Ok(known);
         }
         let builds = self.insert_builds(&mut transaction, &Origin::default(), requests).await?;
+        outbox::write_queued(&mut transaction, &builds).await?;
         if let Some(key) = key {
             sql(
                 "storing a trigger",
@@ -70,33 +72,17 @@ impl Database {
         Ok(transaction)
     }
 
-    /// Stores one delivery and what follows from it.
-    pub(crate) async fn store_one(&self, transaction: &mut Transaction, one: &Delivered) -> Result<Accepted, Error> {
+    /// Stores what follows from a delivery: `row` is where it was stored, if it was not known.
+    pub(crate) async fn store_one(
+        &self,
+        transaction: &mut Transaction,
+        one: &Delivered,
+        row: Option<i64>,
+    ) -> Result<Accepted, Error> {
         let delivery = &one.delivery;
-        let body_hash = match delivery.is_replay {
-            true => format!("{} {}", hash(&delivery.body), delivery.delivery),
-            false => hash(&delivery.body),
+        let Some(id) = row else {
+            return Ok(Accepted::Duplicate(builds_of(transaction, delivery).await?));
         };
-        let stored = sql(
-            "storing a delivery",
-            "INSERT INTO deliveries (forge, delivery, event, repository, body_hash, body, ignored, explain_json, created_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id",
-        )
-        .bind(&delivery.forge)
-        .bind(&delivery.delivery)
-        .bind(&delivery.event)
-        .bind(&delivery.repository)
-        .bind(&body_hash)
-        .bind(delivery.body.clone())
-        .bind(&delivery.ignored)
-        .bind(to_json(&delivery.explain)?)
-        .bind(transaction.now_ms)
-        .optional(transaction.on())
-        .await?;
-        let Some(stored) = stored else {
-            return Ok(Accepted::Duplicate(builds_of(transaction, delivery, &body_hash).await?));
-        };
-        let id: i64 = stored.get(0)?;
         let push = match &delivery.push {
             Some(push) => Some(self.insert_push(transaction, (id, &delivery.repository), push).await?),
             None => None,
@@ -107,6 +93,53 @@ impl Database {
         let origin = Origin { delivery: Some(id), push };
         Ok(Accepted::New(self.insert_builds(transaction, &origin, &one.requests).await?))
     }
+}
+
+/// Stores deliveries; returns the rows of those that were not known, by their id or by their body.
+pub async fn insert_deliveries(
+    transaction: &mut Transaction,
+    delivered: &[Delivered],
+) -> Result<Vec<Option<i64>>, Error> {
+    let rows: Vec<_> = (0..delivered.len())
+        .map(|row| {
+            let places: Vec<_> = (1..=9).map(|place| format!("${}", row * 9 + place)).collect();
+            format!("({})", places.join(", "))
+        })
+        .collect();
+    let text = format!(
+        "INSERT INTO deliveries (forge, delivery, event, repository, body_hash, body, ignored, explain_json, created_ms) \
+         VALUES {} ON CONFLICT DO NOTHING RETURNING id, forge, delivery, event, repository, body_hash",
+        rows.join(", ")
+    );
+    let mut statement = sql("storing deliveries", text);
+    for Delivered { delivery, .. } in delivered {
+        statement = statement
+            .bind(&delivery.forge)
+            .bind(&delivery.delivery)
+            .bind(&delivery.event)
+            .bind(&delivery.repository)
+            .bind(body_hash(delivery))
+            .bind(delivery.body.clone())
+            .bind(&delivery.ignored)
+            .bind(to_json(&delivery.explain)?)
+            .bind(transaction.now_ms);
+    }
+    let mut stored = HashMap::new();
+    for row in statement.all(transaction.on()).await? {
+        let key: [String; 5] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+        stored.insert(key, row.get::<i64>(0)?);
+    }
+    let key = |delivery: &NewDelivery| {
+        let NewDelivery { forge, delivery: id, event, repository, .. } = delivery.clone();
+        [forge, id, event, repository, body_hash(delivery)]
+    };
+    // Of two that are alike the first is new.
+    Ok(delivered.iter().map(|one| stored.remove(&key(&one.delivery))).collect())
+}
+
+fn body_hash(delivery: &NewDelivery) -> String {
+    let hash = hash(&delivery.body);
+    if delivery.is_replay { format!("{hash} {}", delivery.delivery) } else { hash }
 }
 
 /// Finds what an idempotency key was used for.
@@ -126,11 +159,7 @@ async fn known_key(transaction: &mut Transaction, key: &IdempotencyKey) -> Resul
 }
 
 /// Finds the builds of a delivery that was stored before.
-async fn builds_of(
-    transaction: &mut Transaction,
-    delivery: &NewDelivery,
-    body_hash: &str,
-) -> Result<Vec<BuildId>, Error> {
+async fn builds_of(transaction: &mut Transaction, delivery: &NewDelivery) -> Result<Vec<BuildId>, Error> {
     let rows = sql(
         "reading a delivery",
         "SELECT id FROM builds WHERE delivery_id = (SELECT id FROM deliveries WHERE forge = $1 AND repository = $2 \
@@ -140,7 +169,7 @@ async fn builds_of(
     .bind(&delivery.repository)
     .bind(&delivery.delivery)
     .bind(&delivery.event)
-    .bind(body_hash)
+    .bind(body_hash(delivery))
     .all(transaction.on())
     .await?;
     ids(&rows)

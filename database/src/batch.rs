@@ -1,6 +1,7 @@
 //! Deliveries that arrive together are stored together: one transaction, one wait for the disk.
 
-use crate::{Accepted, BuildRequest, Database, Error, NewDelivery, NewLookup};
+use crate::accept::insert_deliveries;
+use crate::{Accepted, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
@@ -65,9 +66,16 @@ impl Database {
     async fn store_all(&self, delivered: &[Delivered]) -> Result<Vec<Accepted>, Error> {
         let mut transaction = self.begin_accepting().await?;
         let mut accepted = Vec::with_capacity(delivered.len());
-        for one in delivered {
-            accepted.push(self.store_one(&mut transaction, one).await?);
+        let rows = insert_deliveries(&mut transaction, delivered).await?;
+        let mut queued = Vec::new();
+        for (one, row) in delivered.iter().zip(rows) {
+            let stored = self.store_one(&mut transaction, one, row).await?;
+            if let Accepted::New(builds) = &stored {
+                queued.extend_from_slice(builds);
+            }
+            accepted.push(stored);
         }
+        outbox::write_queued(&mut transaction, &queued).await?;
         transaction.commit("storing a delivery").await?;
         Ok(accepted)
     }

@@ -3,7 +3,7 @@
 use crate::rows::{json, to_json};
 use crate::sql::sql;
 use crate::{CachedLayer, Database, Error};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Rows that one statement writes.
 const ROWS: usize = 200;
@@ -22,6 +22,19 @@ impl Database {
         let statement = sql("reading the cache index", text).bind(namespace);
         let rows = keys.iter().fold(statement, |statement, key| statement.bind(key)).all(self.read()).await?;
         rows.iter().map(|row| Ok((row.get(0)?, json(&row.get::<String>(1)?)?))).collect()
+    }
+
+    /// Returns the digests of the blobs that the cache leads to, as far as they were made or confirmed since `since_ms`.
+    pub async fn cached_blobs(&self, since_ms: i64) -> Result<HashSet<String>, Error> {
+        let rows = sql("reading the cache index", "SELECT layer_json FROM cached_layers").all(self.read()).await?;
+        let mut digests = HashSet::new();
+        for row in &rows {
+            let layer: CachedLayer = json(&row.get::<String>(0)?)?;
+            if layer.created_ms >= since_ms {
+                digests.insert(layer.digest);
+            }
+        }
+        Ok(digests)
     }
 
     /// Stores what keys became, in one statement for each few hundred.

@@ -45,7 +45,7 @@ impl Database {
     /// Gives `worker` the next build; `None` if there is none or the queue is paused.
     pub async fn claim(&self, worker: &str) -> Result<Option<Claim>, Error> {
         for look in 0..LOOKS {
-            if !self.has_ready_build().await? {
+            if (look > 0 || self.store.has_one_writer()) && !self.has_ready_build().await? {
                 return Ok(None);
             }
             match self.claim_at(worker, look).await {

@@ -1,15 +1,10 @@
-//! New builds and new pushes: their numbers, their order, and the older builds that they make superfluous.
+//! New builds: their numbers, their place in the order, and the older builds that they make superfluous.
 
-use crate::chain::{End, GAP, place};
+use crate::chain::GAP;
+use crate::push::{Pushed, position_of};
 use crate::rows::{ids, to_json};
-use crate::sql::{Row, Transaction, sql};
-use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, PushedRef, Reason, Trigger, outbox};
-
-/// How long a forge may deliver a push again that was not taken at first: a push that seems to belong before an older
-/// one than this sets the ref back instead.
-const LATE_MS: i64 = 3 * 24 * 60 * 60 * 1000;
-/// Most builds that are repeated because pushes turned out to be newer than was known.
-const MOST_REPEATED: i64 = 20;
+use crate::sql::{Transaction, sql};
+use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, Reason, Trigger, outbox};
 
 /// Where builds come from.
 #[derive(Debug, Default)]
@@ -20,19 +15,8 @@ pub struct Origin {
     pub push: Option<Pushed>,
 }
 
-/// A push in its place.
-#[derive(Debug, Clone)]
-pub struct Pushed {
-    /// Its row, if there is one.
-    pub id: Option<i64>,
-    /// Its ref.
-    pub git_ref: String,
-    /// Its sequence.
-    pub sequence: i64,
-}
-
 impl Database {
-    /// Stores builds as queued, in a transaction of [`Database::begin_accepting`].
+    /// Stores builds as queued, in a transaction of [`Database::begin_accepting`]. [`outbox::write_queued`] tells of them.
     pub(crate) async fn insert_builds(
         &self,
         transaction: &mut Transaction,
@@ -46,86 +30,12 @@ impl Database {
                 None => position(transaction, request).await?,
             };
             let id = insert_build(transaction, (origin.delivery, pushed), request).await?;
-            let now = transaction.now_ms;
-            outbox::write(transaction, &id, (BuildState::Queued, "waiting for a worker"), now).await?;
             if request.spec.options.policy == Policy::LatestOnly {
                 supersede(transaction, &id, request, pushed.1).await?;
             }
             ids.push(id);
         }
-        if !ids.is_empty() {
-            transaction.announce_work();
-        }
         Ok(ids)
-    }
-
-    /// Puts a push in its place among those to the same ref.
-    pub(crate) async fn insert_push(
-        &self,
-        transaction: &mut Transaction,
-        (delivery, repository): (i64, &str),
-        push: &PushedRef,
-    ) -> Result<Pushed, Error> {
-        let last = count(transaction, (repository, &push.git_ref), 0).await?;
-        let begins = tail_at(transaction, repository, push).await?;
-        let ends = head_at(transaction, repository, push).await?;
-        let place = place(begins, ends, last);
-        count(transaction, (repository, &push.git_ref), place.last - last).await?;
-        let row = sql(
-            "storing a push",
-            "INSERT INTO pushes (delivery_id, repository, git_ref, before_id, after_id, sequence, segment, is_head, is_tail, \
-             created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
-        )
-        .bind(delivery)
-        .bind(repository)
-        .bind(&push.git_ref)
-        .bind(&push.before)
-        .bind(&push.after)
-        .bind(place.sequence)
-        .bind(begins.map_or(delivery, |end| end.segment))
-        .bind(!place.joins_before)
-        .bind(!place.joins_after)
-        .bind(transaction.now_ms)
-        .one(transaction.on())
-        .await?;
-        let pushed = Pushed { id: Some(row.get(0)?), git_ref: push.git_ref.clone(), sequence: place.sequence };
-        if let Some(before) = begins {
-            unmark(transaction, (repository, push), ("is_tail", before)).await?;
-        }
-        if let Some(after) = ends.filter(|_| place.joins_after) {
-            unmark(transaction, (repository, push), ("is_head", after)).await?;
-            let segment = begins.map_or(delivery, |end| end.segment);
-            join(transaction, (repository, &push.git_ref), (after.segment, segment, place.shift)).await?;
-            if place.shift > 0 {
-                self.repeat_moved(transaction, (repository, &push.git_ref), place.sequence).await?;
-            }
-        }
-        Ok(pushed)
-    }
-
-    /// Asks once more for the builds of pushes that turned out to be newer: another may have moved their tags meanwhile.
-    async fn repeat_moved(
-        &self,
-        transaction: &mut Transaction,
-        (repository, git_ref): (&str, &str),
-        after: i64,
-    ) -> Result<(), Error> {
-        let rows = sql(
-            "reading the builds of a push",
-            "SELECT id FROM builds WHERE push_id IN (SELECT id FROM pushes WHERE repository = $1 AND git_ref = $2 AND sequence > $3) \
-             AND state IN ('preparing', 'building', 'pushing', 'succeeded', 'superseded') AND trigger_kind = 'push' \
-             ORDER BY sequence DESC, id LIMIT $4",
-        )
-        .bind(repository)
-        .bind(git_ref)
-        .bind(after)
-        .bind(MOST_REPEATED)
-        .all(transaction.on())
-        .await?;
-        for id in ids(&rows)?.iter().rev() {
-            self.repeat(transaction, id, |_| {}).await?;
-        }
-        Ok(())
     }
 }
 
@@ -155,115 +65,16 @@ async fn position(transaction: &mut Transaction, request: &BuildRequest) -> Resu
     Ok((None, count(transaction, (&request.repository, git_ref), GAP).await?))
 }
 
-/// Returns the last push of `commit` to a ref.
-pub async fn position_of(
-    transaction: &mut Transaction,
-    (repository, git_ref): (&str, &str),
-    commit: &str,
-) -> Result<Option<Pushed>, Error> {
-    let row = sql(
-        "reading a push",
-        "SELECT id, sequence FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 \
-         ORDER BY sequence DESC LIMIT 1",
-    )
-    .bind(repository)
-    .bind(git_ref)
-    .bind(commit)
-    .optional(transaction.on())
-    .await?;
-    row.map(|row| Ok(Pushed { id: Some(row.get(0)?), git_ref: git_ref.to_owned(), sequence: row.get(1)? })).transpose()
-}
-
-/// Returns the push that ended where this one begins, if none follows it yet.
-async fn tail_at(transaction: &mut Transaction, repository: &str, push: &PushedRef) -> Result<Option<End>, Error> {
-    let Some(before) = &push.before else { return Ok(None) };
-    let row = sql(
-        "reading a push",
-        "SELECT sequence, segment, sequence FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 AND is_tail \
-         ORDER BY sequence DESC LIMIT 1",
-    )
-    .bind(repository)
-    .bind(&push.git_ref)
-    .bind(before)
-    .optional(transaction.on())
-    .await?;
-    row.as_ref().map(end).transpose()
-}
-
-/// Returns the push that began where this one ends, if it follows none yet and came not long ago.
-async fn head_at(transaction: &mut Transaction, repository: &str, push: &PushedRef) -> Result<Option<End>, Error> {
-    let late = transaction.now_ms - LATE_MS;
-    let row = sql(
-        "reading a push",
-        "SELECT p.sequence, p.segment, (SELECT MAX(s.sequence) FROM pushes s WHERE s.repository = $1 AND s.git_ref = $2 \
-         AND s.segment = p.segment) FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.before_id = $3 AND p.is_head \
-         AND p.created_ms > $4 ORDER BY p.sequence LIMIT 1",
-    )
-    .bind(repository)
-    .bind(&push.git_ref)
-    .bind(&push.after)
-    .bind(late)
-    .optional(transaction.on())
-    .await?;
-    row.as_ref().map(end).transpose()
-}
-
-fn end(row: &Row) -> Result<End, Error> {
-    Ok(End { sequence: row.get(0)?, segment: row.get(1)?, last: row.get(2)? })
-}
-
-/// Takes note that a push is no more the first (`is_head`) or last (`is_tail`) of its segment.
-async fn unmark(
-    transaction: &mut Transaction,
-    (repository, push): (&str, &PushedRef),
-    (mark, end): (&'static str, End),
-) -> Result<(), Error> {
-    let text = format!("UPDATE pushes SET {mark} = FALSE WHERE repository = $1 AND git_ref = $2 AND sequence = $3");
-    sql("ordering pushes", text).bind(repository).bind(&push.git_ref).bind(end.sequence).run(transaction.on()).await?;
-    Ok(())
-}
-
-/// Makes a segment part of another and moves it, with its builds, by `shift`.
-async fn join(
-    transaction: &mut Transaction,
-    (repository, git_ref): (&str, &str),
-    (segment, into, shift): (i64, i64, i64),
-) -> Result<(), Error> {
-    if shift > 0 {
-        sql(
-            "ordering pushes",
-            "UPDATE builds SET sequence = sequence + $1 WHERE push_id IN \
-             (SELECT id FROM pushes WHERE repository = $2 AND git_ref = $3 AND segment = $4)",
-        )
-        .bind(shift)
-        .bind(repository)
-        .bind(git_ref)
-        .bind(segment)
-        .run(transaction.on())
-        .await?;
-    }
-    sql(
-        "ordering pushes",
-        "UPDATE pushes SET sequence = sequence + $1, segment = $5 WHERE repository = $2 AND git_ref = $3 AND segment = $4",
-    )
-    .bind(shift)
-    .bind(repository)
-    .bind(git_ref)
-    .bind(segment)
-    .bind(into)
-    .run(transaction.on())
-    .await?;
-    Ok(())
-}
-
 async fn insert_build(
     transaction: &mut Transaction,
     (delivery, (push, sequence)): (Option<i64>, (Option<i64>, i64)),
     request: &BuildRequest,
 ) -> Result<BuildId, Error> {
     let id = BuildId::at(transaction.now_ms);
-    let number = count(transaction, (&request.repository, ""), 1).await?;
-    let (spec, is_serial) = (&request.spec.with_number(number), request.spec.options.policy == Policy::Serial);
+    let numbered = if request.spec.names_number() { Some(next_number(transaction, request).await?) } else { None };
+    let numbered = numbered.map(|number| request.spec.with_number(number));
+    let spec = numbered.as_ref().unwrap_or(&request.spec);
+    let is_serial = spec.options.policy == Policy::Serial;
     let lane = match is_serial {
         true => format!("serial {} {}", request.repository, request.rule),
         false => format!("parallel {}", request.repository),
@@ -272,10 +83,10 @@ async fn insert_build(
         "storing a build",
         "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
          spec_json, git_ref, sequence, lane, is_serial, priority, state, commit_id, created_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'queued', $16, $17)",
+         VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $4), $2, $3, $4, $5, $6, $7, $8, $9, \
+         $10, $11, $12, $13, $14, 'queued', $15, $16)",
     )
     .bind(id.as_str())
-    .bind(number)
     .bind(delivery)
     .bind(push)
     .bind(&request.repository)
@@ -295,6 +106,12 @@ async fn insert_build(
     .run(transaction.on())
     .await?;
     Ok(id)
+}
+
+/// Returns the number that the build will have: nobody else stores builds of the repository in the meantime.
+async fn next_number(transaction: &mut Transaction, request: &BuildRequest) -> Result<i64, Error> {
+    let text = "SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $1";
+    sql("numbering a build", text).bind(&request.repository).one(transaction.on()).await?.get(0)
 }
 
 /// Ends the queued builds of older pushes, or the new one if its push turns out to be the older.

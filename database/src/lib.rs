@@ -20,6 +20,7 @@ pub mod marks;
 mod outbox;
 mod progress;
 mod publish;
+mod push;
 mod queue;
 mod record;
 mod repository;
@@ -99,7 +100,7 @@ impl Database {
     pub async fn open_with(url: &str, settings: Settings) -> Result<Self, Error> {
         let (clock, work) = (Clock::default(), Arc::new(Notify::new()));
         let store = Store::connect(url).await?;
-        schema::migrate(&store, store.begin(&clock, &work).await?).await?;
+        schema::migrate(&store, store.begin(&clock, &work)).await?;
         Ok(Database { store, clock, settings, key: None, batches: Arc::default(), work, ear: Arc::default() })
     }
 

@@ -4,10 +4,11 @@
 //! into builds.
 
 use crate::clock::millis;
-use crate::insert::{Origin, Pushed};
+use crate::insert::Origin;
+use crate::push::Pushed;
 use crate::rows::{json, to_json};
 use crate::sql::{Row, Transaction, sql};
-use crate::{BuildId, BuildRequest, Database, Error, NewLookup, Reason, schema};
+use crate::{BuildId, BuildRequest, Database, Error, NewLookup, Reason, outbox, schema};
 use serde::{Deserialize, Serialize};
 
 /// A worker's lease on a lookup.
@@ -154,6 +155,7 @@ impl Database {
             .await?;
         let origin = Origin { delivery, push: push_of(&mut transaction, delivery).await? };
         let builds = self.insert_builds(&mut transaction, &origin, requests).await?;
+        outbox::write_queued(&mut transaction, &builds).await?;
         transaction.commit(doing).await?;
         Ok(Some(builds))
     }

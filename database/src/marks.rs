@@ -31,6 +31,11 @@ pub fn shown(text: &str) -> String {
 }
 
 impl BuildSpec {
+    /// Tells whether the build's number is to be filled in.
+    pub fn names_number(&self) -> bool {
+        self.tags.iter().chain(self.build_args.values()).any(|text| text.contains(NUMBER))
+    }
+
     /// Fills in the build's number.
     pub fn with_number(&self, number: i64) -> BuildSpec {
         self.filled(|text| text.replace(NUMBER, &number.to_string()))

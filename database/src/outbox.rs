@@ -27,6 +27,24 @@ pub async fn write(
     Ok(())
 }
 
+/// Writes for each new build that it waits, unless it was superseded at once.
+pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> Result<(), Error> {
+    if builds.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<_> = (2..builds.len() + 2).map(|place| format!("${place}")).collect();
+    let text = format!(
+        "INSERT INTO statuses (build_id, repository, commit_id, rule, state, description, due_ms) \
+         SELECT id, repository, commit_id, rule, 'queued', 'waiting for a worker', $1 FROM builds \
+         WHERE commit_id IS NOT NULL AND state = 'queued' AND id IN ({}) ORDER BY id",
+        places.join(", ")
+    );
+    let statement = sql("writing statuses", text).bind(transaction.now_ms);
+    builds.iter().fold(statement, |statement, build| statement.bind(build.as_str())).run(transaction.on()).await?;
+    transaction.announce_work();
+    Ok(())
+}
+
 impl Database {
     /// Returns statuses that are due, oldest first; of a build only the first that is not told yet.
     pub async fn pending_statuses(&self, limit: u32) -> Result<Vec<PendingStatus>, Error> {

@@ -1,7 +1,7 @@
 //! What the worker writes while it builds. Every write is fenced: it counts only while the build is this attempt's.
 
 use crate::claim::FENCE;
-use crate::insert::position_of;
+use crate::push::position_of;
 use crate::rows::to_json;
 use crate::sql::{Transaction, sql};
 use crate::{BuildState, Claim, Database, Error, Step, outbox};

@@ -1,9 +1,10 @@
 //! A build once more.
 
-use crate::insert::{Origin, Pushed};
+use crate::insert::Origin;
+use crate::push::Pushed;
 use crate::rows::{BUILD, build, state};
 use crate::sql::{Transaction, sql};
-use crate::{BuildId, BuildSpec, BuildState, Database, Error, Trigger};
+use crate::{BuildId, BuildSpec, BuildState, Database, Error, Trigger, outbox};
 
 /// Where a build begins that is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,7 @@ impl Database {
         change(&mut request.spec);
         let origin = Origin { delivery: None, push: Some(pushed) };
         let mut ids = self.insert_builds(transaction, &origin, &[request]).await?;
+        outbox::write_queued(transaction, &ids).await?;
         ids.pop().ok_or(Error::Damaged("a repeated build"))
     }
 }

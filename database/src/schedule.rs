@@ -2,7 +2,7 @@
 
 use crate::insert::Origin;
 use crate::sql::sql;
-use crate::{BuildId, BuildRequest, Database, Error};
+use crate::{BuildId, BuildRequest, Database, Error, outbox};
 
 /// How long it is remembered what was built.
 const MEMORY_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -30,6 +30,7 @@ impl Database {
             .run(transaction.on())
             .await?;
         let builds = self.insert_builds(&mut transaction, &Origin::default(), requests).await?;
+        outbox::write_queued(&mut transaction, &builds).await?;
         transaction.commit(doing).await?;
         Ok(Some(builds))
     }

@@ -12,7 +12,12 @@ pub const KNOWN: i64 = MIGRATIONS.len() as i64;
 const DOING: &str = "bringing the schema up to date";
 
 /// Brings the schema up to date. Of several processes that try at once, one does it and the others find it done.
-pub async fn migrate(store: &Store, mut transaction: Transaction) -> Result<(), Error> {
+pub async fn migrate(store: &Store, begin: impl Future<Output = Result<Transaction, Error>>) -> Result<(), Error> {
+    // Usually it is up to date: whoever only opens the database waits for nobody who writes.
+    if version(store.read()).await.is_ok_and(|found| found == KNOWN) {
+        return Ok(());
+    }
+    let mut transaction = begin.await?;
     transaction.alone(Alone::Migrate).await?;
     let create = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)";
     sql(DOING, create).run(transaction.on()).await?;
@@ -46,7 +51,7 @@ async fn version(on: On<'_>) -> Result<i64, Error> {
 }
 
 /// Splits a migration into its statements, in the words of the database.
-fn statements(store: &Store, migration: &str) -> Vec<String> {
+pub fn statements(store: &Store, migration: &str) -> Vec<String> {
     let lines = migration.lines().filter(|line| !line.trim_start().starts_with("--"));
     let mut text = lines.collect::<Vec<_>>().join("\n");
     if let Store::Postgres(_) = store {

@@ -32,12 +32,15 @@ impl Database {
             ("rule =", text(&filter.rule)),
             ("git_ref =", text(&filter.git_ref)),
             ("commit_id =", text(&filter.commit)),
-            ("state =", filter.state.map(|state| Value::from(state.as_str()))),
             ("trigger_kind =", text(&filter.trigger)),
             ("created_ms >=", filter.since_ms.map(Value::from)),
             ("id <", filter.before.as_ref().map(|id| Value::from(id.as_str()))),
         ];
         let mut wanted = format!("SELECT {BUILD} FROM builds WHERE TRUE");
+        if let Some(state) = filter.state {
+            // Said in words: an index of the queued builds alone serves only who says that it is those.
+            wanted.push_str(&format!(" AND state = '{}'", state.as_str()));
+        }
         let mut values = Vec::new();
         for (condition, value) in conditions {
             if let Some(value) = value {

@@ -55,7 +55,7 @@ impl Database {
             let announced = self.work.notified();
             tokio::pin!(announced);
             announced.as_mut().enable();
-            if self.has_ready_build().await? || self.has_open_lookup().await? {
+            if self.has_work().await? {
                 return Ok(true);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -64,6 +64,17 @@ impl Database {
             }
             let _ = timeout(pause.min(left), announced).await;
         }
+    }
+
+    /// Tells whether something could be claimed; cheap while there is nothing.
+    async fn has_work(&self) -> Result<bool, Error> {
+        let row = sql(
+            "looking for work",
+            "SELECT EXISTS (SELECT 1 FROM builds WHERE state = 'queued'), EXISTS (SELECT 1 FROM lookups WHERE state = 'open')",
+        )
+        .one(self.read())
+        .await?;
+        Ok(row.get(1)? || row.get(0)? && self.has_ready_build().await?)
     }
 
     /// Lets no build be claimed until [`Database::resume_queue`]; those that run go on.

@@ -4,7 +4,7 @@ use crate::Error;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Ids that a sandbox has.
@@ -46,16 +46,26 @@ impl Ids {
         Ok(Ids { kind: Kind::Account { uid: uid.as_raw(), gid: gid.as_raw(), subuid, subgid } })
     }
 
-    /// Makes the state directory, which the sandbox owns.
-    pub(crate) fn prepare_state(&self, state: &Path) -> Result<(), Error> {
+    /// Makes the state directory in `place` and returns its path.
+    ///
+    /// The sandbox owns it; `place` around it is the service's, and nobody else passes through: what steps make set-uid
+    /// in there must be out of everybody's reach.
+    pub(crate) fn prepare_state(&self, place: &Path) -> Result<PathBuf, Error> {
+        let state = place.join("state");
         let doing = || format!("creating `{}`", state.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(Error::system(doing()))?;
-        if let Kind::Range { base } = self.kind
-            && fs::metadata(state).map_err(Error::system(doing()))?.uid() != base
-        {
-            chown(state, Some(base), Some(base)).map_err(Error::system(doing()))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(Error::system(doing()))?;
+        DirBuilder::new().recursive(true).mode(0o711).create(&state).map_err(Error::system(doing()))?;
+        let (uid, gid) = match &self.kind {
+            Kind::Range { base } => (*base, *base),
+            Kind::Account { subuid, subgid, .. } => (subuid.0, subgid.0),
+        };
+        if fs::metadata(&state).map_err(Error::system(doing()))?.uid() != uid {
+            match self.kind {
+                Kind::Range { .. } => chown(&state, Some(uid), Some(gid)).map_err(Error::system(doing()))?,
+                Kind::Account { .. } => crate::owner::give_away(&state, self)?,
+            }
         }
-        Ok(())
+        Ok(state)
     }
 
     /// Gives the process `id`, which just made a user namespace, its ids.
@@ -69,23 +79,34 @@ impl Ids {
                 }
                 Ok(())
             }
+            Kind::Account { subuid, subgid, .. } => {
+                let whole = |(base, count): (u32, u32)| [0, base, count.min(COUNT)];
+                map_with("newuidmap", id, &whole(*subuid))?;
+                map_with("newgidmap", id, &whole(*subgid))
+            }
+        }
+    }
+
+    /// Gives the process `id` the account's own ids as 0 and the sandbox's first ids as 1: it can pass things on.
+    pub(crate) fn map_to_give_away(&self, id: u32) -> Result<(), Error> {
+        match &self.kind {
+            Kind::Range { .. } => Ok(()),
             Kind::Account { uid, gid, subuid, subgid } => {
-                map_with("newuidmap", id, *uid, *subuid)?;
-                map_with("newgidmap", id, *gid, *subgid)
+                map_with("newuidmap", id, &[0, *uid, 1, 1, subuid.0, 1])?;
+                map_with("newgidmap", id, &[0, *gid, 1, 1, subgid.0, 1])
             }
         }
     }
 }
 
-/// Maps ids with the setuid program that is allowed to: id 0 to the account itself, the rest to its subordinate ids.
-fn map_with(program: &str, id: u32, own: u32, (base, count): (u32, u32)) -> Result<(), Error> {
+/// Maps ids with the setuid program that is allowed to: triples of first id inside, first id outside, and count.
+fn map_with(program: &str, id: u32, map: &[u32]) -> Result<(), Error> {
     let missing = |cause: io::Error| match cause.kind() {
         io::ErrorKind::NotFound => Error::Unsupported(format!("`{program}` is missing: install the package `uidmap`")),
         _ => Error::System { doing: format!("running `{program}`"), cause },
     };
-    let numbers = [id, 0, own, 1, 1, base, count.min(COUNT - 1)];
     let output = Command::new(program)
-        .args(numbers.map(|number| number.to_string()))
+        .args([id].iter().chain(map).map(u32::to_string))
         .stdin(Stdio::null())
         .output()
         .map_err(missing)?;

@@ -3,28 +3,34 @@
 //! A [`Sandbox`] is a helper process in a user namespace of its own: this program, started again (see
 //! [`enter_if_asked`]). Everything that touches hostile files happens in it; the caller sees byte streams.
 
+mod agent;
 mod cancel;
 mod cgroup;
+mod child;
 mod clock;
 mod error;
 mod helper;
 mod ids;
 mod network;
+mod owner;
 mod protocol;
 mod sandbox;
+mod self_test;
 mod settings;
 mod step;
 mod sweep;
 pub mod tar;
 
 pub use cancel::Cancel;
+pub use child::limit_child;
 pub use clock::uptime;
 pub use error::Error;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
 pub use sandbox::{Changes, Ran, Sandbox};
+pub use self_test::{Protection, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
-pub use step::{Exit, FileInSnapshot, Mount, MountKind, Sharing, SnapshotId, Step, StepNetwork};
+pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;
 
 /// Asks the process `id` to end, as `kill` does.

@@ -4,7 +4,7 @@
 //! length, bytes. Neither side trusts a length: the caller because hostile work happens in the helper.
 
 use crate::error::Trouble;
-use crate::{SnapshotId, Step};
+use crate::{DiskFull, SnapshotId, Step};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
@@ -12,7 +12,7 @@ use nix::sys::socket::{
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -24,8 +24,15 @@ pub const MAX_FRAME: usize = 256 * 1024;
 /// What the helper is asked to do; details that may be long follow as the conversation's first frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
-    /// Unpacks the tar that follows as `snapshot`.
-    Unpack(SnapshotId),
+    /// Unpacks the tar that follows as a snapshot.
+    Unpack {
+        /// The snapshot.
+        id: SnapshotId,
+        /// Bytes that it may have.
+        bytes: u64,
+        /// Entries that it may have.
+        entries: u64,
+    },
     /// Runs the step that follows as run `number`.
     Run(u64),
     /// Sends the changes of run `number` as a tar.
@@ -40,6 +47,8 @@ pub enum Request {
     Network,
     /// Removes what attempts left behind whose helper is gone.
     Sweep,
+    /// Tries out what steps are confined by.
+    SelfTest,
 }
 
 /// Routes that lead nowhere.
@@ -56,6 +65,19 @@ pub struct RunRequest {
     pub step: Step,
     /// Content of `/etc/resolv.conf`.
     pub resolv_conf: String,
+    /// What it may leave on disk.
+    pub disk: DiskLimits,
+}
+
+/// What a step may leave on disk.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct DiskLimits {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes that stay free.
+    pub reserve: u64,
 }
 
 /// How a run ended, as the helper saw it.
@@ -67,6 +89,8 @@ pub enum Ended {
     Signal(i32),
     /// Too late.
     TimedOut,
+    /// With too much on disk.
+    DiskFull(DiskFull),
 }
 
 /// Kinds of frames.
@@ -84,38 +108,47 @@ pub fn control_pair() -> nix::Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
 }
 
-/// Sends a request with the other end of its conversation.
-pub fn send_request(control: &OwnedFd, request: &Request, conversation: &OwnedFd) -> io::Result<()> {
-    let bytes = serde_json::to_vec(request)?;
-    let fds = [conversation.as_raw_fd()];
-    sendmsg::<()>(
-        control.as_raw_fd(),
-        &[IoSlice::new(&bytes)],
-        &[ControlMessage::ScmRights(&fds)],
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )?;
+/// Sends a message with descriptors.
+pub fn send_with(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let fds: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
     Ok(())
 }
 
-/// Receives a request; `None` when the other side is gone.
-pub fn receive_request(control: &OwnedFd) -> io::Result<Option<(Request, Conversation)>> {
-    let mut buffer = vec![0; MAX_REQUEST];
-    let mut space = nix::cmsg_space!([i32; 1]);
-    let mut slices = [IoSliceMut::new(&mut buffer)];
-    let message = recvmsg::<()>(control.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
-    let length = message.bytes;
-    let mut conversation = None;
+/// Receives a message into `buffer`; returns its length and the descriptors that came with it, at most two.
+pub fn receive_with(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = nix::cmsg_space!([i32; 2]);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let mut descriptors = Vec::new();
     for part in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = part {
-            for fd in fds {
-                // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
-                conversation = Some(unsafe { OwnedFd::from_raw_fd(fd) });
-            }
+            // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
+            descriptors.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
         }
     }
-    let Some(conversation) = conversation.filter(|_| length > 0) else { return Ok(None) };
-    Ok(Some((serde_json::from_slice(&buffer[..length])?, Conversation::new(conversation))))
+    Ok((message.bytes, descriptors))
+}
+
+/// A request with the other end of its conversation, and of the socket for agents if there are any.
+pub struct Asked {
+    /// The request.
+    pub request: Request,
+    /// The conversation.
+    pub conversation: Conversation,
+    /// Where listening sockets for agents are sent.
+    pub agents: Option<OwnedFd>,
+}
+
+/// Receives a request; `None` when the other side is gone.
+pub fn receive_request(control: &OwnedFd) -> io::Result<Option<Asked>> {
+    let mut buffer = vec![0; MAX_REQUEST];
+    let (length, descriptors) = receive_with(control, &mut buffer)?;
+    let mut descriptors = descriptors.into_iter();
+    let Some(conversation) = descriptors.next().filter(|_| length > 0) else { return Ok(None) };
+    let (request, agents) = (serde_json::from_slice(&buffer[..length])?, descriptors.next());
+    Ok(Some(Asked { request, conversation: Conversation::new(conversation), agents }))
 }
 
 /// One side of a conversation.

@@ -2,14 +2,15 @@
 
 use crate::cgroup::Cgroup;
 use crate::error::Trouble;
-use crate::network::Network;
+use crate::network::{Network, closed};
 use crate::protocol::{
-    Answer, Closed, Conversation, Ended, FrameReader, FrameWriter, MAX_FRAME, Request, RunRequest, control_pair, kind,
-    send_request,
+    Answer, Closed, Conversation, DiskLimits, Ended, FrameReader, FrameWriter, MAX_FRAME, Request, RunRequest,
+    control_pair, kind, send_with,
 };
+use crate::self_test::Protection;
 use crate::{Cancel, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Name by which the program knows that it is a sandbox.
 pub(crate) const HELPER: &str = "slipway-sandbox";
+/// Start of the names of attempts that only clean up.
+pub(crate) const SWEEPER: &str = "sweep-";
 /// How often a running step is checked for cancellation.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long the helper may take to clean up before it is killed.
@@ -97,7 +100,9 @@ impl Sandbox {
 
     /// Unpacks the uncompressed tar of a layer as the snapshot `id`, which appears whole or not at all.
     pub fn unpack(&self, id: &SnapshotId, tar: &mut dyn Read) -> Result<(), Error> {
-        let mut conversation = self.inner.ask(&Request::Unpack(id.clone()))?;
+        let limits = &self.inner.settings.limits;
+        let request = Request::Unpack { id: id.clone(), bytes: limits.layer_bytes, entries: limits.layer_entries };
+        let mut conversation = self.inner.ask(&request)?;
         let mut buffer = vec![0; MAX_FRAME];
         loop {
             let got = match tar.read(&mut buffer) {
@@ -133,22 +138,21 @@ impl Sandbox {
         let run = inner.runs.fetch_add(1, Ordering::Relaxed);
         let killed_before = inner.cgroup.as_ref().map_or(0, Cgroup::killed);
         let changes = Changes { inner: inner.clone(), run };
-        let mut conversation = inner.ask(&Request::Run(run))?;
-        let request = RunRequest { step: step.clone(), resolv_conf };
+        let agents = crate::agent::forward(step)?;
+        let mut conversation = inner.ask_with(&Request::Run(run), agents.as_ref())?;
+        drop(agents);
+        let request = RunRequest { step: step.clone(), resolv_conf, disk: inner.disk_limits() };
         conversation.send_value(&request).map_err(|_| Error::Gone)?;
-        let ended = follow(&mut conversation, output, cancel)?;
-        let exit = match ended {
+        let exit = match follow(&mut conversation, output, cancel)? {
             None => Exit::Cancelled,
             Some(Ended::TimedOut) => Exit::TimedOut,
+            Some(Ended::DiskFull(full)) => Exit::DiskFull(full),
             Some(Ended::Code(0)) => Exit::Code(0),
-            // A shell reports a killed command as 137; the count of kills tells whether it was for memory.
-            Some(Ended::Code(137) | Ended::Signal(9))
-                if inner.cgroup.as_ref().is_some_and(|cgroup| cgroup.killed() > killed_before) =>
-            {
-                Exit::OutOfMemory
-            }
-            Some(Ended::Code(code)) => Exit::Code(code),
-            Some(Ended::Signal(signal)) => Exit::Signal(signal),
+            // What was killed may have been a child of the command: only the count of kills tells.
+            Some(ended) => match inner.cgroup.as_ref().filter(|cgroup| cgroup.killed() > killed_before) {
+                Some(cgroup) => Exit::OutOfMemory(cgroup.memory_bytes()),
+                None => exit(ended),
+            },
         };
         Ok(Ran { exit, changes })
     }
@@ -175,9 +179,28 @@ impl Sandbox {
         Ok(Box::new(FrameReader::new(conversation)))
     }
 
+    /// Tries out inside what steps are confined by.
+    pub(crate) fn self_test(&self) -> Result<Vec<Protection>, Error> {
+        self.inner.ask(&Request::SelfTest)?.receive_value().map_err(|_| Error::Gone)
+    }
+
+    /// Returns the limits of the attempt, where there are any.
+    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
+        self.inner.cgroup.as_ref()
+    }
+
     /// Removes what attempts left behind whose helper is gone.
     pub(crate) fn sweep(&self) -> Result<(), Error> {
         self.inner.simple(&Request::Sweep)
+    }
+}
+
+fn exit(ended: Ended) -> Exit {
+    match ended {
+        Ended::Code(code) => Exit::Code(code),
+        Ended::Signal(signal) => Exit::Signal(signal),
+        Ended::TimedOut => Exit::TimedOut,
+        Ended::DiskFull(full) => Exit::DiskFull(full),
     }
 }
 
@@ -232,11 +255,24 @@ fn prepare(control: &OwnedFd, settings: &Settings, (id, cgroup): (u32, Option<&C
 
 impl Inner {
     fn ask(&self, request: &Request) -> Result<Conversation, Error> {
+        self.ask_with(request, None)
+    }
+
+    /// Starts a conversation; `agents` goes along with the request.
+    fn ask_with(&self, request: &Request, agents: Option<&OwnedFd>) -> Result<Conversation, Error> {
         let (here, there) = Conversation::pair().map_err(Error::system("creating a socket"))?;
+        let bytes =
+            serde_json::to_vec(request).map_err(|error| Error::Inside(format!("asked for something: {error}")))?;
+        let descriptors: Vec<_> = [Some(&there), agents].into_iter().flatten().map(AsFd::as_fd).collect();
         let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         let control = control.as_ref().ok_or(Error::Gone)?;
-        send_request(control, request, &there).map_err(|_| Error::Gone)?;
+        send_with(control, &bytes, &descriptors).map_err(|_| Error::Gone)?;
         Ok(here)
+    }
+
+    fn disk_limits(&self) -> DiskLimits {
+        let limits = &self.settings.limits;
+        DiskLimits { bytes: limits.disk_bytes, files: limits.disk_files, reserve: limits.reserve_bytes }
     }
 
     fn simple(&self, request: &Request) -> Result<(), Error> {
@@ -260,7 +296,7 @@ impl Inner {
             Err(reason) => return Ok(Err(reason)),
         };
         let mut conversation = self.ask(&Request::Network)?;
-        let closed = Closed { networks: Network::closed(&self.settings.network) };
+        let closed = Closed { networks: closed(&self.settings.network) };
         conversation.send_value(&closed).map_err(|_| Error::Gone)?;
         conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(|trouble| match trouble {
             Trouble::Inside(text) => Error::Unsupported(format!("{text}; {}", network.said())),
@@ -293,6 +329,14 @@ impl Drop for Inner {
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
+        }
+        // A helper that was killed could not clean up.
+        let work = self.settings.state.join(crate::step::work_directory(&self.attempt));
+        if work.exists() && !self.attempt.starts_with(SWEEPER) {
+            tracing::warn!(attempt = %self.attempt, "the sandbox process was killed; what it left is removed");
+            if let Err(error) = crate::sweep(&self.settings) {
+                tracing::warn!(error = %describe(&error), "what a sandbox left is not removed");
+            }
         }
     }
 }

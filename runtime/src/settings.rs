@@ -3,6 +3,8 @@
 use crate::{Error, Ids};
 use std::path::{Path, PathBuf};
 
+const GIB: u64 = 1024 * 1024 * 1024;
+
 /// Settings of all sandboxes of a process.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -25,33 +27,49 @@ pub struct Limits {
     pub pids: Option<u32>,
     /// Processor time in cores.
     pub cpus: Option<f64>,
+    /// Bytes that one step may leave on disk; also the largest file that it may write.
+    pub disk_bytes: u64,
+    /// Files that one step may leave on disk.
+    pub disk_files: u64,
+    /// Space that stays free on the disk whatever steps write.
+    pub reserve_bytes: u64,
+    /// Bytes that one layer of an image may unpack to.
+    pub layer_bytes: u64,
+    /// Entries that one layer of an image may have.
+    pub layer_entries: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { memory_bytes: Some(4 * 1024 * 1024 * 1024), pids: Some(4096), cpus: None }
+        Limits {
+            memory_bytes: Some(4 * GIB),
+            pids: Some(4096),
+            cpus: None,
+            disk_bytes: 20 * GIB,
+            disk_files: 2_000_000,
+            reserve_bytes: GIB,
+            layer_bytes: 10 * GIB,
+            layer_entries: 1_000_000,
+        }
     }
 }
 
 /// What a step with network may reach besides public addresses; never the machine itself, nor link-local addresses.
-#[derive(Debug, Clone)]
+///
+/// The package mirrors and proxies that this machine's own `apt` uses can always be reached, wherever they are.
+#[derive(Debug, Clone, Default)]
 pub struct NetworkPolicy {
-    /// Whether private ranges (10.0.0.0/8, 192.168.0.0/16, …) can be reached: registries and mirrors are often there.
+    /// Whether all private ranges (10.0.0.0/8, 192.168.0.0/16, …) can be reached.
     pub private: bool,
-}
-
-impl Default for NetworkPolicy {
-    fn default() -> Self {
-        NetworkPolicy { private: true }
-    }
+    /// Private networks (`10.1.0.0/16`), addresses and host names that can be reached in any case.
+    pub allowed: Vec<String>,
 }
 
 impl Settings {
     /// Returns the default settings for the state in `directory`, which is created.
     pub fn new(directory: &Path) -> Result<Self, Error> {
-        let state = directory.join("sandbox");
         let ids = Ids::detect()?;
-        ids.prepare_state(&state)?;
+        let state = ids.prepare_state(&directory.join("sandbox"))?;
         Ok(Settings { state, ids, limits: Limits::default(), network: NetworkPolicy::default() })
     }
 }

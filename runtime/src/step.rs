@@ -19,6 +19,8 @@ enum Place {
     Stored(String),
     /// What a step of this attempt changed.
     Run { attempt: String, run: u64 },
+    /// A layer of the self-test of this process.
+    Trial(u32),
 }
 
 impl SnapshotId {
@@ -35,13 +37,23 @@ impl SnapshotId {
         SnapshotId(Place::Run { attempt: short_name(attempt), run })
     }
 
+    pub(crate) fn trial() -> Self {
+        SnapshotId(Place::Trial(std::process::id()))
+    }
+
     /// Returns its directory below the state directory; short, because mount options hold 127 of them.
     pub(crate) fn directory(&self) -> String {
         match &self.0 {
             Place::Stored(digits) => format!("s/{digits}"),
             Place::Run { attempt, run } => format!("w/{attempt}/{run}/u"),
+            Place::Trial(number) => format!("e2/trial-{number}"),
         }
     }
+}
+
+/// Returns the directory of an attempt below the state directory.
+pub(crate) fn work_directory(attempt: &str) -> String {
+    format!("w/{}", short_name(attempt))
 }
 
 /// Returns a short name for an attempt: FNV-1a, because nobody gains by finding two that are equal.
@@ -186,12 +198,51 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
-    /// By the kernel, because the build used more memory than it may.
-    OutOfMemory,
+    /// Not well, and the kernel ended something because the build used more memory than these bytes.
+    OutOfMemory(u64),
+    /// Because it filled the disk.
+    DiskFull(DiskFull),
     /// Because it took too long.
     TimedOut,
     /// Because the build was cancelled.
     Cancelled,
+}
+
+/// How a step filled the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DiskFull {
+    /// It left more than these bytes.
+    Bytes(u64),
+    /// It left more than these files.
+    Files(u64),
+    /// This machine would have had less than these bytes free.
+    Reserve(u64),
+}
+
+impl fmt::Display for DiskFull {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DiskFull::Bytes(bytes) => write!(formatter, "left more than {} on disk", Size(*bytes)),
+            DiskFull::Files(files) => write!(formatter, "left more than {files} files on disk"),
+            DiskFull::Reserve(bytes) => {
+                write!(formatter, "was about to fill this machine's disk, of which {} stay free", Size(*bytes))
+            }
+        }
+    }
+}
+
+/// A number of bytes, in the largest unit that tells it exactly.
+#[derive(Debug, Clone, Copy)]
+pub struct Size(pub u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match unit.into_iter().find(|(shift, _)| self.0 >= 1 << shift && self.0.is_multiple_of(1 << shift)) {
+            Some((shift, name)) => write!(formatter, "{} {name}", self.0 >> shift),
+            None => write!(formatter, "{} bytes", self.0),
+        }
+    }
 }
 
 /// A file whose content is wanted.

@@ -10,7 +10,7 @@ mod secrets;
 use crate::progress::{self, Style};
 use crate::services::{self, DataDir, chain};
 use builder::trace::Trace;
-use builder::{Request, Services};
+use builder::{Checked, DockerfileText, Request, Services};
 use clap::Args;
 use outputs::Outputs;
 use registry_client::Credentials;
@@ -19,17 +19,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `slipway build`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Arguments {
     /// The Dockerfile; `-` reads it from standard input [default: Dockerfile in the context]
     #[arg(short, long, value_name = "FILE")]
-    file: Option<String>,
+    pub file: Option<String>,
     /// Name of the image; may be given several times
     #[arg(short, long = "tag", value_name = "REF")]
     tags: Vec<String>,
     /// Set a build argument; without a value it is taken from the environment
     #[arg(long = "build-arg", value_name = "KEY=VALUE")]
-    build_args: Vec<String>,
+    pub build_args: Vec<String>,
     /// Put a label on the image
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -38,7 +38,7 @@ pub struct Arguments {
     annotations: Vec<String>,
     /// The stage to build [default: the last]
     #[arg(long, value_name = "STAGE")]
-    target: Option<String>,
+    pub target: Option<String>,
     /// What the image runs on; several make an index
     #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
     platforms: Vec<String>,
@@ -50,7 +50,7 @@ pub struct Arguments {
     ssh: Vec<String>,
     /// Give files or an image a name for FROM and --from
     #[arg(long = "build-context", value_name = "NAME=PLACE")]
-    contexts: Vec<String>,
+    pub contexts: Vec<String>,
     /// What becomes of the image: type=oci|docker|tar|local|image|registry,dest=PLACE; a directory; or - for a tar
     #[arg(short, long = "output", value_name = "WHAT")]
     outputs: Vec<String>,
@@ -71,7 +71,7 @@ pub struct Arguments {
     load: bool,
     /// The network of RUN
     #[arg(long, value_name = "default|none", default_value = "default")]
-    network: String,
+    pub network: String,
     /// Let RUN find a host under a name
     #[arg(long = "add-host", value_name = "NAME:ADDRESS")]
     hosts: Vec<String>,
@@ -90,6 +90,9 @@ pub struct Arguments {
     /// Write where the time went to a file, for Chrome's trace viewer, and print the critical path
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// Check the Dockerfile and build nothing, as `slipway check` does
+    #[arg(long)]
+    check: bool,
     /// Print nothing but the digest of the image
     #[arg(short, long)]
     quiet: bool,
@@ -97,11 +100,26 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Style::Auto)]
     progress: Style,
     /// A directory, a tar, a git URL with #ref:directory, the URL of a tar or Dockerfile, or - for one on standard input
-    context: String,
+    pub context: String,
+}
+
+/// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.
+pub fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checked, DockerfileText), String> {
+    let data = DataDir::open(data_dir)?;
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
+    let services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
+    let outputs = Outputs::parse(&arguments.outputs)?;
+    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services };
+    let (request, _) = asked.request((&Cancel::new(), &Trace::default()))?;
+    Ok((builder::check(&request, &services), request.dockerfile))
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    if arguments.check {
+        return super::check::show(&check(arguments, data_dir)?, super::check::Format::Text);
+    }
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
@@ -109,6 +127,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
     }
+    // Who builds by hand is at home in the networks of this machine.
+    services.sandbox.network.private = true;
     let cancel = Cancel::new();
     crate::services::cancel_on_signal(tokio.handle(), cancel.clone());
     let outputs = Outputs::parse(&arguments.outputs)?;

@@ -1,7 +1,17 @@
 //! The commands, one file each.
 
 mod build;
+mod cancel;
+mod check;
+mod logs;
+mod repo;
+mod retry;
+mod rules;
+mod secret;
 mod serve;
+mod status;
+mod token;
+mod trigger;
 mod worker;
 
 use clap::Subcommand;
@@ -13,17 +23,47 @@ use std::process::ExitCode;
 pub enum Command {
     /// Build an image from a directory or a git URL
     Build(Box<build::Arguments>),
+    /// Check a Dockerfile without building it
+    Check(check::Arguments),
     /// Receive webhooks, serve the API, the pages and the registry, and build
     Serve(serve::Arguments),
     /// Build what a server has queued
     Worker(worker::Arguments),
+    /// Manage the repositories of a server
+    Repo(repo::Arguments),
+    /// Start builds without a push
+    Trigger(trigger::Arguments),
+    /// List builds, or show one
+    Status(status::Arguments),
+    /// Print a build's log
+    Logs(logs::Arguments),
+    /// End a build
+    Cancel(cancel::Arguments),
+    /// Build once more what has ended
+    Retry(retry::Arguments),
+    /// Try the rules of a repository
+    Rules(rules::Arguments),
+    /// Manage a repository's secrets
+    Secret(secret::Arguments),
+    /// Make, list and revoke tokens of the API
+    Token(token::Arguments),
 }
 
 /// Runs `command`.
 pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     match command {
         Command::Build(arguments) => build::run(&arguments, data_dir),
+        Command::Check(arguments) => check::run(&arguments, data_dir),
         Command::Serve(arguments) => serve::run(&arguments, data_dir),
         Command::Worker(arguments) => worker::run(&arguments, data_dir),
+        Command::Repo(arguments) => repo::run(&arguments),
+        Command::Trigger(arguments) => trigger::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Logs(arguments) => logs::run(&arguments),
+        Command::Cancel(arguments) => cancel::run(&arguments),
+        Command::Retry(arguments) => retry::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
+        Command::Secret(arguments) => secret::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments, data_dir),
     }
 }

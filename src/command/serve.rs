@@ -1,10 +1,9 @@
 //! `slipway serve`: webhooks, API and pages on one address, the registry on another, and workers as processes of their own.
 
 use crate::configuration;
+use crate::listen::listen;
 use crate::services::{self, DataDir, chain};
-use axum::Router;
 use clap::Args;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -50,6 +49,8 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let registry = registry::router(store, registry::Settings { access: registry::Access::Open });
     let serving = tokio::spawn(listen(web, webhook::router(database.clone(), settings.clone()), stopped.clone()));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
+    let scheduling = tokio::spawn(webhook::keep_schedules(database.clone(), settings.clone(), stopped.clone()));
+    let expanding = tokio::spawn(webhook::expand_lookups(database.clone(), settings.clone(), stopped.clone()));
     let telling = tokio::spawn(webhook::tell_statuses(database, settings, stopped.clone()));
     let (end_workers, ending) = channel(Ending::No);
     let drain = Duration::from_secs(configuration.limits.drain_seconds);
@@ -70,21 +71,12 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
         let _ = worker.await;
     }
     let _ = stop.send(true);
-    let _ = tokio::join!(serving, registering, telling);
+    let _ = tokio::join!(serving, registering, scheduling, expanding, telling);
     Ok(())
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| format!("listening on {address}: {error}"))
-}
-
-async fn listen(listener: TcpListener, router: Router, mut stopped: Receiver<bool>) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let ended = axum::serve(listener, service).with_graceful_shutdown(async move {
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    });
-    // Streams of logs may stay open for ever: connections get a moment, not a veto.
-    let _ = tokio::time::timeout(Duration::from_secs(365 * 24 * 3600), ended).await;
 }
 
 /// Whether the workers are to end.

@@ -33,6 +33,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let mut services = services::open(&data, &url, configuration::credentials(&configuration), tokio.handle())?;
     let key = key::read(configuration.server.secret_key_file.as_deref(), &data)?;
     services.database = services.database.with_key(key);
+    crate::confine::configure(&mut services.sandbox, &configuration.sandbox);
+    crate::confine::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
     runtime::sweep(&services.sandbox).map_err(|error| services::chain(&error))?;
     let limits = &configuration.limits;
     let settings = Settings {

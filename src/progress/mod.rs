@@ -11,9 +11,10 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 /// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Style {
     /// A display on a terminal, plain lines otherwise.
+    #[default]
     Auto,
     /// Plain lines.
     Plain,

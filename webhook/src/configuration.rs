@@ -2,6 +2,7 @@
 
 use crate::document::{ReadError, RepositoryDocument, compile, from_toml};
 use crate::network::Network;
+use crate::sandbox::Sandbox;
 use crate::secret::Secret;
 use crate::settings::{Forge, Repository, Scope, Settings, Token};
 use serde::Deserialize;
@@ -33,6 +34,8 @@ pub struct Configuration {
     pub server: Server,
     /// What builds may take.
     pub limits: Limits,
+    /// What steps may use and reach.
+    pub sandbox: Sandbox,
     /// How GitHub is told about builds.
     github: Github,
     /// User and password by the host of a clone URL.

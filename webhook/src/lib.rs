@@ -20,6 +20,7 @@ mod pages;
 mod problem;
 mod requests;
 mod rules;
+mod sandbox;
 mod schedules;
 mod secret;
 mod settings;
@@ -28,6 +29,7 @@ pub mod tokens;
 
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
 pub use lookups::expand_lookups;
+pub use sandbox::Sandbox;
 pub use schedules::keep_schedules;
 pub use settings::{Scope, Settings, Token};
 pub use statuses::tell_statuses;

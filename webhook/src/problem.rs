@@ -5,41 +5,41 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 /// Something that a client is told instead of what it asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Problem {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
-    #[serde(serialize_with = "number")]
     status: StatusCode,
-    detail: String,
     code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: String,
+    more: Option<Box<More>>,
+}
+
+/// What few problems have.
+#[derive(Debug, Default)]
+struct More {
     hint: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     explain: Vec<String>,
-    #[serde(skip)]
     retry_after: Option<u64>,
 }
 
-fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
+/// A problem as it is sent.
+#[derive(Serialize)]
+struct Sent<'p> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'p str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'p str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    explain: &'p [String],
 }
 
 impl Problem {
     /// Returns a problem; `detail` says what would be right.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Error");
-        Problem {
-            kind: "about:blank",
-            title,
-            status,
-            detail: detail.into(),
-            code,
-            hint: None,
-            explain: Vec::new(),
-            retry_after: None,
-        }
+        Problem { status, code, detail: detail.into(), more: None }
     }
 
     /// Returns a problem with what was sent.
@@ -52,15 +52,19 @@ impl Problem {
         self.code
     }
 
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
     /// Says what to do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.more().hint = Some(hint.into());
         self
     }
 
     /// Adds a line for each rule.
     pub fn explained(mut self, explain: Vec<String>) -> Self {
-        self.explain = explain;
+        self.more().explain = explain;
         self
     }
 
@@ -72,7 +76,7 @@ impl Problem {
     /// Returns the answer to who failed too often.
     pub fn too_many(seconds: u64, detail: &str) -> Self {
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
-        problem.retry_after = Some(seconds);
+        problem.more().retry_after = Some(seconds);
         problem
     }
 
@@ -110,7 +114,17 @@ impl From<database::Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let more = self.more.unwrap_or_default();
+        let sent = Sent {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            hint: more.hint.as_deref(),
+            explain: &more.explain,
+        };
+        let body = serde_json::to_vec(&sent).unwrap_or_default();
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -122,7 +136,7 @@ impl IntoResponse for Problem {
             );
         }
         let unavailable = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
-        if let Some(seconds) = self.retry_after.or(unavailable) {
+        if let Some(seconds) = more.retry_after.or(unavailable) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::REQUEST_TIMEOUT || self.status == StatusCode::PAYLOAD_TOO_LARGE {

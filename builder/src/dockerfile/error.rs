@@ -22,12 +22,12 @@ pub struct ParseError {
 impl ParseError {
     /// Returns the error of an instruction, with the words BuildKit begins it with.
     pub fn instruction(span: Span, cause: impl std::fmt::Display) -> Self {
-        ParseError { message: format!("dockerfile parse error on line {}: {cause}", span.first_line), span }
+        ParseError::text(span, format!("dockerfile parse error on line {}: {cause}", span.first_line))
     }
 
     /// Returns an error of the text itself.
     pub fn text(span: Span, message: impl Into<String>) -> Self {
-        ParseError { message: message.into(), span }
+        ParseError { message: super::printable(&message.into()), span }
     }
 
     /// Returns the same error at another place, where what it is about has its effect.

@@ -36,7 +36,7 @@ pub use lexer::{Comments, Directives};
 pub use mount::{mount_from, parse_mount};
 pub use parse::parse_trigger;
 pub use port::{Port, parse_port};
-pub use quote::go_quoted;
+pub use quote::{go_quoted, printable};
 pub use rules::{Rule, Warning};
 pub use signal::is_signal;
 pub use snippet::snippet;

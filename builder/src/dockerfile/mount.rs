@@ -208,8 +208,8 @@ pub fn check_from(text: &str) -> Result<(), String> {
 /// Returns the value of `from=`, whatever else the text holds.
 pub fn mount_from(text: &str) -> Option<String> {
     let fields = csv(text).ok()?;
-    let values = fields.iter().filter_map(|field| field.split_once('='));
-    let from = values.filter(|(key, _)| key.eq_ignore_ascii_case("from")).last()?.1;
+    let mut values = fields.iter().filter_map(|field| field.split_once('='));
+    let (_, from) = values.rfind(|(key, _)| key.eq_ignore_ascii_case("from"))?;
     (!from.is_empty()).then(|| from.to_owned())
 }
 

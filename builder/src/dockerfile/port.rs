@@ -16,10 +16,7 @@ pub struct Port {
 /// Parses a word of `EXPOSE`: `[ip:][host port:]port[-port][/protocol]`.
 pub fn parse_port(word: &str) -> Result<Port, String> {
     let (front, container) = word.rsplit_once(':').map_or((None, word), |(front, last)| (Some(front), last));
-    let (address, host) = match front.map(|front| front.rsplit_once(':').unwrap_or(("", front))) {
-        None => ("", ""),
-        Some(parts) => parts,
-    };
+    let (address, host) = front.map(|front| front.rsplit_once(':').unwrap_or(("", front))).unwrap_or_default();
     let (ports, protocol) = container.split_once('/').unwrap_or((container, ""));
     if ports.is_empty() {
         return Err(format!("invalid port: {word:?}: no port specified"));

@@ -26,6 +26,19 @@ pub fn go_quoted(text: &str) -> String {
     quoted
 }
 
+/// Returns a text with control characters written out, so that a terminal shows them and does not obey them.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\t' | '\n' => shown.push(letter),
+            control if control.is_control() || is_invisible(control) => shown.extend(control.escape_default()),
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
 /// Tells whether a character only changes how others are shown.
 fn is_invisible(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -34,6 +47,12 @@ fn is_invisible(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // DF-22
+    #[test]
+    fn terminals_are_not_spoken_to() {
+        assert_eq!(printable("a\u{1b}[31mé\u{7}\t\u{202e}"), "a\\u{1b}[31mé\\u{7}\t\\u{202e}");
+    }
 
     #[test]
     fn strings_are_quoted_as_go_quotes_them() {

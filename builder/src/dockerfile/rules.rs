@@ -28,7 +28,8 @@ pub struct Warning {
 
 impl std::fmt::Display for Warning {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}: {} (line {})", self.rule.name, self.message, self.span.first_line)
+        let message = super::printable(&self.message);
+        write!(formatter, "{}: {message} (line {})", self.rule.name, self.span.first_line)
     }
 }
 

@@ -18,8 +18,8 @@ pub fn foreign_syntax<'f>(file: &'f Dockerfile, build_args: &'f BTreeMap<String,
         Some((path, tag)) if !tag.contains('/') => path,
         _ => path,
     };
-    let is_known = |known: &&str| path == *known || path.ends_with(&format!("/{known}"));
-    (!name.is_empty() && name != "dockerfile.v0" && !KNOWN.iter().any(|known| is_known(&known))).then_some(name)
+    let is_known = |known: &str| path == known || path.ends_with(&format!("/{known}"));
+    (!name.is_empty() && name != "dockerfile.v0" && !KNOWN.iter().any(|known| is_known(known))).then_some(name)
 }
 
 #[cfg(test)]

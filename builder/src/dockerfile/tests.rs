@@ -279,92 +279,89 @@ fn triggers_keep_the_text_they_are_written_with() {
     }
 }
 
+/// Texts and what is said of them.
+const ERRORS: &[(&str, &str)] = &[
+    ("", "the Dockerfile cannot be empty"),
+    ("# x\n\n", "file with no instructions"),
+    ("ARG a", "dockerfile contains no stages to build"),
+    ("RUN a\nFROM b", "no build stage in current context"),
+    ("FROM a\nRNU b", "dockerfile parse error on line 2: unknown instruction: RNU (did you mean RUN?)"),
+    ("FROM a b", "dockerfile parse error on line 1: FROM requires either one or three arguments"),
+    ("FROM a\nCOPY --form=x a b", "dockerfile parse error on line 2: unknown flag: --form (did you mean from?)"),
+    ("FROM a\nCOPY --link=x a b", "dockerfile parse error on line 2: expecting boolean value for flag --link, not: x"),
+    ("FROM a\nCOPY --from a b", "dockerfile parse error on line 2: missing a value on flag: --from"),
+    ("FROM a\nCOPY --from=a --from=b c d", "dockerfile parse error on line 2: duplicate flag specified: --from"),
+    ("FROM a\nSHELL sh", "dockerfile parse error on line 2: SHELL requires the arguments to be in JSON form"),
+    ("FROM a\nCMD [1]", "when using JSON array syntax, arrays must be comprised of strings only"),
+    ("FROM a\nENV a", "ENV must have two arguments"),
+    ("FROM a\nENV a=1 b", "Syntax error - can't find = in \"b\". Must be of the form: name=value"),
+    ("FROM a\nONBUILD FROM b", "dockerfile parse error on line 2: FROM isn't allowed as an ONBUILD trigger"),
+    ("# escape=x\nFROM a", "invalid escape token 'x' does not match ` or \\"),
+    ("# check=a\n# check=b\nFROM a", "only one check parser directive can be used"),
+    ("FROM a\nFROM", "dockerfile parse error on line 2: FROM requires either one or three arguments"),
+    ("FROM a of b", "dockerfile parse error on line 1: FROM requires either one or three arguments"),
+    (
+        "FROM a AS 1x",
+        "dockerfile parse error on line 1: invalid name for build stage: \"1x\", name can't start with a number or contain symbols",
+    ),
+    ("FROM --platfrom=x a", "dockerfile parse error on line 1: unknown flag: --platfrom (did you mean platform?)"),
+    ("FROM a\nfoo b", "dockerfile parse error on line 2: unknown instruction: foo (did you mean from?)"),
+    ("FROM a\nCOPY --link= a b", "dockerfile parse error on line 2: missing a value on flag: --link"),
+    ("FROM a\nCOPY --checksum=x a b", "dockerfile parse error on line 2: unknown flag: --checksum"),
+    (
+        "FROM a\nCOPY --from=$X a b",
+        "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround",
+    ),
+    (
+        "FROM a\nCOPY a",
+        "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined",
+    ),
+    ("FROM a\nENV =x", "dockerfile parse error on line 2: ENV names can not be blank"),
+    ("FROM a\nLABEL =x", "dockerfile parse error on line 2: LABEL names can not be blank"),
+    ("FROM a\nARG =x", "dockerfile parse error on line 2: ARG names can not be blank"),
+    ("FROM a\nENV", "dockerfile parse error on line 2: ENV requires at least one argument"),
+    ("FROM a\nARG", "dockerfile parse error on line 2: ARG requires at least one argument"),
+    ("FROM a\nONBUILD", "dockerfile parse error on line 2: ONBUILD requires at least one argument"),
+    ("FROM a\nVOLUME", "dockerfile parse error on line 2: VOLUME requires at least one argument"),
+    ("FROM a\nVOLUME [\" \"]", "dockerfile parse error on line 2: VOLUME specified can not be an empty string"),
+    ("FROM a\nWORKDIR", "dockerfile parse error on line 2: WORKDIR requires exactly one argument"),
+    ("FROM a\nSHELL []", "dockerfile parse error on line 2: SHELL requires at least one argument"),
+    ("FROM a\nSHELL", "dockerfile parse error on line 2: SHELL requires at least one argument"),
+    ("FROM a\nONBUILD ENV a", "ENV must have two arguments"),
+    (
+        "FROM a\nONBUILD ONBUILD RUN x",
+        "dockerfile parse error on line 2: Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
+    ),
+    (
+        "FROM a\nONBUILD maintainer x",
+        "dockerfile parse error on line 2: MAINTAINER isn't allowed as an ONBUILD trigger",
+    ),
+    ("FROM a\nRUN --network=x y", "dockerfile parse error on line 2: invalid network mode \"x\""),
+    ("FROM a\nRUN --security=x y", "dockerfile parse error on line 2: security \"x\" is not valid"),
+    (
+        "FROM a\nRUN --mount=from=$X x",
+        "dockerfile parse error on line 2: 'from' doesn't support variable expansion, define alias stage instead",
+    ),
+    ("FROM a\nHEALTHCHECK", "dockerfile parse error on line 2: HEALTHCHECK requires at least one argument"),
+    ("FROM a\nHEALTHCHECK NONE x", "dockerfile parse error on line 2: HEALTHCHECK NONE takes no arguments"),
+    ("FROM a\nHEALTHCHECK CMD", "dockerfile parse error on line 2: Missing command after HEALTHCHECK CMD"),
+    ("FROM a\nHEALTHCHECK CMD []", "dockerfile parse error on line 2: Missing command after HEALTHCHECK CMD"),
+    ("FROM a\nHEALTHCHECK CMD [1]", "when using JSON array syntax, arrays must be comprised of strings only"),
+    (
+        "FROM a\nHEALTHCHECK --interval=1us CMD x",
+        "dockerfile parse error on line 2: Interval \"interval\" cannot be less than 1ms",
+    ),
+    ("FROM a\nHEALTHCHECK --retries=-1 CMD x", "dockerfile parse error on line 2: --retries cannot be negative (-1)"),
+    ("FROM a\nHEALTHCHECK --foo=1 CMD x", "dockerfile parse error on line 2: unknown flag: --foo"),
+    ("FROM a\nHEALTHCHECK FOO", "dockerfile parse error on line 2: Unknown type \"FOO\" in HEALTHCHECK (try CMD)"),
+];
+
 // DF-002, DF-012, DF-014, DF-015, DF-020, DF-025, DF-028, DF-030, DF-032, DF-042, DF-071, DF-073, DF-221, DF-303;
 // DF-01, DF-05, DF-10, DF-11: the texts are BuildKit's.
 #[test]
 fn errors_say_what_is_wrong_and_where() {
-    for (text, message) in [
-        ("", "the Dockerfile cannot be empty"),
-        ("# x\n\n", "file with no instructions"),
-        ("ARG a", "dockerfile contains no stages to build"),
-        ("RUN a\nFROM b", "no build stage in current context"),
-        ("FROM a\nRNU b", "dockerfile parse error on line 2: unknown instruction: RNU (did you mean RUN?)"),
-        ("FROM a b", "dockerfile parse error on line 1: FROM requires either one or three arguments"),
-        ("FROM a\nCOPY --form=x a b", "dockerfile parse error on line 2: unknown flag: --form (did you mean from?)"),
-        (
-            "FROM a\nCOPY --link=x a b",
-            "dockerfile parse error on line 2: expecting boolean value for flag --link, not: x",
-        ),
-        ("FROM a\nCOPY --from a b", "dockerfile parse error on line 2: missing a value on flag: --from"),
-        ("FROM a\nCOPY --from=a --from=b c d", "dockerfile parse error on line 2: duplicate flag specified: --from"),
-        ("FROM a\nSHELL sh", "dockerfile parse error on line 2: SHELL requires the arguments to be in JSON form"),
-        ("FROM a\nCMD [1]", "when using JSON array syntax, arrays must be comprised of strings only"),
-        ("FROM a\nENV a", "ENV must have two arguments"),
-        ("FROM a\nENV a=1 b", "Syntax error - can't find = in \"b\". Must be of the form: name=value"),
-        ("FROM a\nONBUILD FROM b", "dockerfile parse error on line 2: FROM isn't allowed as an ONBUILD trigger"),
-        ("# escape=x\nFROM a", "invalid escape token 'x' does not match ` or \\"),
-        ("# check=a\n# check=b\nFROM a", "only one check parser directive can be used"),
-        ("FROM a\nFROM", "dockerfile parse error on line 2: FROM requires either one or three arguments"),
-        ("FROM a of b", "dockerfile parse error on line 1: FROM requires either one or three arguments"),
-        (
-            "FROM a AS 1x",
-            "dockerfile parse error on line 1: invalid name for build stage: \"1x\", name can't start with a number or contain symbols",
-        ),
-        ("FROM --platfrom=x a", "dockerfile parse error on line 1: unknown flag: --platfrom (did you mean platform?)"),
-        ("FROM a\nfoo b", "dockerfile parse error on line 2: unknown instruction: foo (did you mean from?)"),
-        ("FROM a\nCOPY --link= a b", "dockerfile parse error on line 2: missing a value on flag: --link"),
-        ("FROM a\nCOPY --checksum=x a b", "dockerfile parse error on line 2: unknown flag: --checksum"),
-        (
-            "FROM a\nCOPY --from=$X a b",
-            "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround",
-        ),
-        (
-            "FROM a\nCOPY a",
-            "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined",
-        ),
-        ("FROM a\nENV =x", "dockerfile parse error on line 2: ENV names can not be blank"),
-        ("FROM a\nLABEL =x", "dockerfile parse error on line 2: LABEL names can not be blank"),
-        ("FROM a\nARG =x", "dockerfile parse error on line 2: ARG names can not be blank"),
-        ("FROM a\nENV", "dockerfile parse error on line 2: ENV requires at least one argument"),
-        ("FROM a\nARG", "dockerfile parse error on line 2: ARG requires at least one argument"),
-        ("FROM a\nONBUILD", "dockerfile parse error on line 2: ONBUILD requires at least one argument"),
-        ("FROM a\nVOLUME", "dockerfile parse error on line 2: VOLUME requires at least one argument"),
-        ("FROM a\nVOLUME [\" \"]", "dockerfile parse error on line 2: VOLUME specified can not be an empty string"),
-        ("FROM a\nWORKDIR", "dockerfile parse error on line 2: WORKDIR requires exactly one argument"),
-        ("FROM a\nSHELL []", "dockerfile parse error on line 2: SHELL requires at least one argument"),
-        ("FROM a\nSHELL", "dockerfile parse error on line 2: SHELL requires at least one argument"),
-        ("FROM a\nONBUILD ENV a", "ENV must have two arguments"),
-        (
-            "FROM a\nONBUILD ONBUILD RUN x",
-            "dockerfile parse error on line 2: Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
-        ),
-        (
-            "FROM a\nONBUILD maintainer x",
-            "dockerfile parse error on line 2: MAINTAINER isn't allowed as an ONBUILD trigger",
-        ),
-        ("FROM a\nRUN --network=x y", "dockerfile parse error on line 2: invalid network mode \"x\""),
-        ("FROM a\nRUN --security=x y", "dockerfile parse error on line 2: security \"x\" is not valid"),
-        (
-            "FROM a\nRUN --mount=from=$X x",
-            "dockerfile parse error on line 2: 'from' doesn't support variable expansion, define alias stage instead",
-        ),
-        ("FROM a\nHEALTHCHECK", "dockerfile parse error on line 2: HEALTHCHECK requires at least one argument"),
-        ("FROM a\nHEALTHCHECK NONE x", "dockerfile parse error on line 2: HEALTHCHECK NONE takes no arguments"),
-        ("FROM a\nHEALTHCHECK CMD", "dockerfile parse error on line 2: Missing command after HEALTHCHECK CMD"),
-        ("FROM a\nHEALTHCHECK CMD []", "dockerfile parse error on line 2: Missing command after HEALTHCHECK CMD"),
-        ("FROM a\nHEALTHCHECK CMD [1]", "when using JSON array syntax, arrays must be comprised of strings only"),
-        (
-            "FROM a\nHEALTHCHECK --interval=1us CMD x",
-            "dockerfile parse error on line 2: Interval \"interval\" cannot be less than 1ms",
-        ),
-        (
-            "FROM a\nHEALTHCHECK --retries=-1 CMD x",
-            "dockerfile parse error on line 2: --retries cannot be negative (-1)",
-        ),
-        ("FROM a\nHEALTHCHECK --foo=1 CMD x", "dockerfile parse error on line 2: unknown flag: --foo"),
-        ("FROM a\nHEALTHCHECK FOO", "dockerfile parse error on line 2: Unknown type \"FOO\" in HEALTHCHECK (try CMD)"),
-    ] {
-        assert_eq!(refused(text), message);
+    for (text, message) in ERRORS {
+        assert_eq!(refused(text), *message);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Definitions are looked up in one question for the whole build. A step that is found needs nothing else: not the
 //! stages that it copies from, nor their files. One that is not found is looked for by its content.
 
-use super::{Committed, copy};
+use super::{Committed, Options, copy};
 use crate::Error;
 use crate::cache::Cache;
 use crate::context::Sources;
@@ -15,8 +15,16 @@ use std::collections::HashMap;
 #[derive(Debug, Default)]
 pub struct Definitions {
     /// By stage, then by position; `None` where the definition alone does not tell.
-    keys: Vec<Vec<Option<String>>>,
+    keys: Vec<Vec<Option<Key>>>,
     known: HashMap<String, Known>,
+}
+
+/// The key of a definition.
+#[derive(Debug, Clone)]
+struct Key {
+    text: String,
+    /// Whether what is known of it may be used: not where somebody asked for a stage to be made anew, nor after that.
+    usable: bool,
 }
 
 /// A layer that a definition became.
@@ -30,22 +38,32 @@ pub struct Known {
 
 impl Definitions {
     /// Makes the keys of all steps and looks them up.
-    pub fn look_up(plan: &Plan, sources: &Sources<'_>, cache: Option<&Cache<'_>>) -> Result<Self, Error> {
-        let mut making = Making { sources, ends: Vec::with_capacity(plan.stages.len()) };
+    pub fn look_up(
+        plan: &Plan,
+        sources: &Sources<'_>,
+        (cache, options): (&Cache<'_>, &Options),
+    ) -> Result<Self, Error> {
+        let mut making = Making { sources, options, ends: Vec::with_capacity(plan.stages.len()) };
         let keys: Vec<_> = plan.stages.iter().map(|stage| making.stage(stage)).collect();
-        let wanted: Vec<String> = keys.iter().flatten().flatten().cloned().collect();
-        let known = cache.map(|cache| cache.known(&wanted)).transpose()?.unwrap_or_default();
+        let wanted = keys.iter().flatten().flatten().filter(|key| key.usable).map(|key| key.text.clone());
+        let wanted: Vec<String> = wanted.collect();
+        let known = if wanted.is_empty() { HashMap::new() } else { cache.known(&wanted)? };
         Ok(Definitions { keys, known })
     }
 
     /// Returns the key of a step's definition.
     pub fn key(&self, stage: usize, position: usize) -> Option<&str> {
-        self.keys.get(stage)?.get(position)?.as_deref()
+        self.made(stage, position).map(|key| key.text.as_str())
+    }
+
+    fn made(&self, stage: usize, position: usize) -> Option<&Key> {
+        self.keys.get(stage)?.get(position)?.as_ref()
     }
 
     /// Returns what a step became in an earlier build.
     pub fn known(&self, stage: usize, position: usize) -> Option<&Known> {
-        self.known.get(self.key(stage, position)?)
+        let key = self.made(stage, position).filter(|key| key.usable)?;
+        self.known.get(&key.text)
     }
 
     /// Returns which stages are needed: the target, what needed stages start from, and what their steps take files from
@@ -62,14 +80,14 @@ impl Definitions {
                 waiting.push(base);
             }
             for (position, step) in stage.steps.iter().enumerate() {
-                let Some(key) = self.key(index, position).map(str::to_owned) else {
-                    waiting.extend(stages_of(&step.action));
+                let known = self.known(index, position);
+                if known.is_some_and(|known| available(&known.layer)) {
                     continue;
-                };
-                if !self.known.get(&key).is_some_and(|known| available(&known.layer)) {
-                    self.known.remove(&key);
-                    waiting.extend(stages_of(&step.action));
                 }
+                if let Some(key) = self.key(index, position).filter(|_| known.is_some()).map(str::to_owned) {
+                    self.known.remove(&key);
+                }
+                waiting.extend(stages_of(&step.action));
             }
         }
         needed
@@ -79,16 +97,19 @@ impl Definitions {
 /// Makes keys, stage after stage.
 struct Making<'s> {
     sources: &'s Sources<'s>,
+    options: &'s Options,
     /// The keys that stages end with.
-    ends: Vec<Option<String>>,
+    ends: Vec<Option<Key>>,
 }
 
 impl Making<'_> {
-    fn stage(&mut self, stage: &Stage) -> Vec<Option<String>> {
+    fn stage(&mut self, stage: &Stage) -> Vec<Option<Key>> {
+        let usable = self.options.uses_cache(&stage.name);
+        let first = |text| Key { text, usable };
         let mut parent = match &stage.base {
-            Base::Scratch => Some(super::key::scratch()),
-            Base::Image(name) => self.sources.image(name).ok().map(|image| image.key.clone()),
-            Base::Stage(index) => self.ends[*index].clone(),
+            Base::Scratch => Some(first(super::key::scratch())),
+            Base::Image(name) => self.sources.image(name).ok().map(|image| first(image.key.clone())),
+            Base::Stage(index) => self.ends[*index].clone().map(|end| Key { usable: usable && end.usable, ..end }),
         };
         let mut keys = Vec::with_capacity(stage.steps.len());
         for step in &stage.steps {
@@ -103,9 +124,9 @@ impl Making<'_> {
         keys
     }
 
-    fn step(&self, parent: &str, action: &Action) -> Option<String> {
+    fn step(&self, parent: &Key, action: &Action) -> Option<Key> {
         let mut key = KeyBuilder::new("definition.1");
-        key.text(parent);
+        key.text(&parent.text);
         match action {
             Action::Configure => return None,
             Action::Workdir { .. } => key.text(&format!("{action:?}")),
@@ -126,7 +147,9 @@ impl Making<'_> {
             }
             _ => &mut key,
         };
-        Some(key.finish())
+        let fresh = |&stage: &usize| self.ends.get(stage).is_none_or(|end| end.as_ref().is_none_or(|end| !end.usable));
+        let usable = parent.usable && !stages_of(action).iter().any(fresh);
+        Some(Key { text: key.finish(), usable })
     }
 
     fn copied(&self, copy: &crate::plan::Copy) -> Option<String> {
@@ -151,7 +174,7 @@ impl Making<'_> {
     /// Returns what stands for the files of a stage or an image.
     fn elsewhere(&self, from: &From) -> Option<String> {
         match from {
-            From::Stage(index) => self.ends.get(*index)?.clone(),
+            From::Stage(index) => self.ends.get(*index)?.as_ref().map(|end| end.text.clone()),
             From::Image(name) => self.sources.image(name).ok().map(|image| image.key.clone()),
             From::Context | From::Named(_) => None,
         }

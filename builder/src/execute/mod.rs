@@ -152,7 +152,7 @@ impl<'a> Execution<'a> {
     ) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let looking = materials.trace.span(Work::Key, "the definitions of all steps");
-        let mut definitions = Definitions::look_up(plan, sources, options.use_cache.then_some(cache))?;
+        let mut definitions = Definitions::look_up(plan, sources, (cache, options))?;
         let needed = definitions.needed(plan, |layer| cache.available(layer, materials));
         drop(looking);
         Ok(Execution {

@@ -171,9 +171,14 @@ fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Exe
         Exit::Signal(signal) => {
             (failed("step_failed", format!("process \"{command}\" was ended by signal {signal}")), Some(128 + signal))
         }
-        Exit::OutOfMemory => {
-            (failed("out_of_memory", format!("process \"{command}\" used more memory than a step may")), Some(137))
-        }
+        Exit::OutOfMemory(limit) => (
+            failed(
+                "out_of_memory",
+                format!("process \"{command}\" ran out of memory: a build may use {}", runtime::Size(*limit)),
+            ),
+            Some(137),
+        ),
+        Exit::DiskFull(full) => (failed("disk_full", format!("process \"{command}\" {full}")), None),
         Exit::TimedOut => {
             let limit = crate::limit::shown(execution.options.step_timeout);
             (failed("step_timeout", format!("process \"{command}\" took longer than {limit}")), None)

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// Most characters that the patterns of all `FROM` lines may look at.
-const MAX_WORK: usize = 64 * 1024 * 1024;
+const MAX_WORK: usize = 16 * 1024 * 1024;
 
 /// The stages of a Dockerfile with their bases expanded.
 pub struct Graph<'f> {
@@ -66,7 +66,7 @@ pub enum Found {
     Stage(usize),
     /// A context that the requester named.
     Named(String),
-    /// An image, by the name that it is resolved by.
+    /// An image, by its name as it was given.
     Image(String),
 }
 

@@ -42,10 +42,25 @@ pub struct Settings {
     pub platform: Platform,
     /// Names that `FROM` and `--from` find as directories or images given by the requester.
     pub named_contexts: Vec<String>,
-    /// Names that mean an image the requester gave; an image is also found by its name with `:latest`.
-    pub named_images: Vec<String>,
     /// What `COPY` does not see of the context.
     pub ignore: Ignore,
+    /// Names that mean an image the requester gave; an image is also found by its name with `:latest`.
+    pub named_images: Vec<String>,
+}
+
+impl Settings {
+    /// Returns the settings of a requester who chooses nothing but the platform.
+    pub fn new(platform: Platform) -> Self {
+        Settings {
+            build_args: BTreeMap::new(),
+            target: None,
+            labels: BTreeMap::new(),
+            platform,
+            named_contexts: Vec::new(),
+            named_images: Vec::new(),
+            ignore: Ignore::default(),
+        }
+    }
 }
 
 /// What is executed, in which order, and what the image says of itself.

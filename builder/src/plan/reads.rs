@@ -209,18 +209,9 @@ mod tests {
             ("releases/1/f", ""),
         ]));
         let text = format!("FROM scratch\n{steps}\n");
-        let settings = Settings {
-            build_args: BTreeMap::new(),
-            target: None,
-            labels: BTreeMap::new(),
-            platform: "linux/amd64".parse().unwrap(),
-            named_images: Default::default(),
-            named_contexts: Vec::new(),
-            ignore: Ignore::default(),
-        };
+        let settings = Settings::new("linux/amd64".parse().unwrap());
         let file = Dockerfile::parse(text.as_bytes()).unwrap();
-        let lint = Lint::new(&file, &settings).unwrap();
-        match Plan::for_file(&file, &settings, &BaseImages::new(), (Scope::Target, &lint)).unwrap() {
+        match Plan::for_file(&file, &settings, &BaseImages::new(), (Scope::Target, &Lint::default())).unwrap() {
             Planned::Ready(plan) => plan.reads(&files).unwrap(),
             Planned::Needs(needed) => panic!("{needed:?}"),
         }

@@ -166,7 +166,7 @@ impl Planning<'_> {
             _ => (self.configure(instruction)?, Action::Configure),
         };
         self.report_unset(instruction);
-        self.size += created_by.len() + std::mem::take(&mut self.notes.borrow_mut().work) / 8;
+        self.size += created_by.len() + std::mem::take(&mut self.notes.borrow_mut().work);
         if self.size > MAX_STAGE {
             let text = format!("what the stage comes to has more than {MAX_STAGE} bytes of text");
             return Err(Error::user("stage_too_large", text));
@@ -402,7 +402,7 @@ impl Planning<'_> {
 /// Returns an instruction on one line, as it is shown to people.
 fn shown(instruction: &Instruction) -> String {
     let trigger = if instruction.is_trigger { "ONBUILD " } else { "" };
-    format!("{trigger}{}", instruction.original)
+    dockerfile::printable(&format!("{trigger}{}", instruction.original))
 }
 
 /// Returns pairs as the history shows them.

@@ -149,12 +149,12 @@ impl<'w, 'f> Walk<'w, 'f> {
     fn source(&mut self, name: &str, (used, index): (Use, usize), by: &Instruction) -> Result<Found, Error> {
         let graph = self.graph;
         let found = graph.find(name, (used, index))?;
-        match found {
-            Found::Stage(position) if position == index => {
+        match &found {
+            Found::Stage(position) if *position == index => {
                 let text = format!("circular dependency detected on stage: {}", graph.name(index));
                 return Err(Error::user("circular_dependency", text));
             }
-            Found::Stage(position) if position > index => {
+            Found::Stage(position) if *position > index => {
                 let own = graph.name(index);
                 let text = match used {
                     Use::Copy => {
@@ -166,14 +166,12 @@ impl<'w, 'f> Walk<'w, 'f> {
                 };
                 return Err(Error::user("stage_not_found", text));
             }
-            Found::Image(ref image) => {
-                if !graph.settings.named_images.contains(image) {
-                    Reference::parse(image).map_err(|error| {
-                        Error::user("invalid_reference", format!("failed to parse stage name {name:?}: {error}"))
-                    })?;
-                }
+            Found::Image(name) => {
+                Reference::parse(name).map_err(|error| {
+                    Error::user("invalid_reference", format!("failed to parse stage name {name:?}: {error}"))
+                })?;
                 let platform = &graph.settings.platform;
-                self.need(graph.needed(image, platform, (by.span, &by.original)));
+                self.need(graph.needed(name, platform, (by.span, &by.original)));
             }
             _ => {}
         }

@@ -4,11 +4,14 @@ use super::SourceError;
 use super::mirror::{CommitId, Mirror};
 use crate::tree::resolve_in;
 use crate::view::{ContentId, Kind, Node, View, ViewError};
-use git2::{ErrorCode, ObjectType, Oid, Repository};
+use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 use runtime::tar::clean_path;
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Largest file that is taken from a commit: git's objects are read as a whole.
+const MAX_FILE: u64 = 1024 * 1024 * 1024;
 
 /// A commit, or a directory of it.
 pub struct CommitTree {
@@ -149,6 +152,11 @@ impl View for CommitTree {
 
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
         let listed = self.listed(path)?;
+        if let Some(Listed { kind: Kind::File { size }, .. }) = listed
+            && size > MAX_FILE
+        {
+            return Err(self.error(path, format!("it has {size} bytes, files of a commit may have {MAX_FILE}")));
+        }
         Ok(ContentId(listed.map_or_else(String::new, |listed| format!("git:{}", listed.id))))
     }
 }
@@ -169,7 +177,9 @@ impl Objects {
         for entry in tree.iter().flatten() {
             let name = entry.name_bytes().to_vec();
             if !is_safe(&name) {
-                return Err(git2::Error::from_str("a name in the commit is not one that a file can have"));
+                let shown = String::from_utf8_lossy(&name).into_owned();
+                let text = format!("`{shown}` is no name that a file of a commit may have");
+                return Err(git2::Error::new(ErrorCode::Invalid, ErrorClass::Tree, text));
             }
             let (kind, mode) = match (entry.kind(), entry.filemode() & 0o170_000) {
                 (Some(ObjectType::Tree), _) => (Kind::Directory, 0o755),
@@ -197,7 +207,41 @@ impl Objects {
     }
 }
 
+/// Tells whether a view could not be read because of a name that no file may have: that is whoever made it to blame for.
+pub(super) fn is_refused(error: &ViewError) -> bool {
+    let cause = error.cause.downcast_ref::<git2::Error>();
+    cause.is_some_and(|cause| cause.code() == ErrorCode::Invalid && cause.class() == ErrorClass::Tree)
+}
+
 /// Tells whether a tree may hold this name: objects are not checked by whoever pushed them.
 fn is_safe(name: &[u8]) -> bool {
-    !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0)
+    !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && !is_git_directory(name)
+}
+
+/// Tells whether some file system takes `name` for `.git`: letters of either case, characters that HFS+ leaves out, the
+/// short name and the endings that NTFS leaves out.
+fn is_git_directory(name: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(name);
+    let left_out = |char: &char| matches!(char, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let seen: String = text.chars().filter(|char| !left_out(char)).collect::<String>().to_lowercase();
+    let seen = seen.trim_end_matches(['.', ' ']);
+    seen == ".git" || seen == "git~1"
+}
+
+#[cfg(test)]
+mod name_tests {
+    use super::is_safe;
+
+    #[test]
+    fn names_that_some_file_system_takes_for_git_are_refused() {
+        // GIT-16
+        for name in
+            [".git", ".GIT", ".Git", ".git.", ".git ", "git~1", "GIT~1", ".g\u{200c}it", "\u{feff}.git", "..", ""]
+        {
+            assert!(!is_safe(name.as_bytes()), "{name:?}");
+        }
+        for name in [".gitignore", ".github", "git", "git~10", ".git-x", "...", "a\nb"] {
+            assert!(is_safe(name.as_bytes()), "{name:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::directory::followed;
 use crate::context::Context;
 use crate::dockerfile::MAX_SIZE;
 use crate::ignore::Ignore;
-use crate::view::{Kind, View};
+use crate::view::{Kind, View, ViewError};
 use crate::{DockerfileText, Error};
 use runtime::tar::clean_path;
 use std::io::Read;
@@ -45,14 +45,18 @@ pub fn parse_ignore(text: &[u8], name: &str) -> Result<Ignore, Error> {
 fn read(context: &Context, name: &str) -> Result<Option<Vec<u8>>, Error> {
     let Some(path) = followed(context, &clean_path(name.as_bytes())) else { return Ok(None) };
     let reading = || format!("reading `{name}`");
-    let node = context.lookup(&path).map_err(|error| Error::service("source", reading()).with_cause(error))?;
+    let unreadable = |error: ViewError| match super::commit::is_refused(&error) {
+        true => Error::user("source_unsafe", reading()).with_cause(error),
+        false => Error::service("source", reading()).with_cause(error),
+    };
+    let node = context.lookup(&path).map_err(unreadable)?;
     match node.map(|node| node.kind) {
         None => Ok(None),
         Some(Kind::File { size }) if size <= MAX_SIZE as u64 => {
             let mut text = Vec::new();
             context
                 .open(&path)
-                .map_err(|error| Error::service("source", reading()).with_cause(error))?
+                .map_err(unreadable)?
                 .read_to_end(&mut text)
                 .map_err(|error| Error::service("source", reading()).with_cause(error))?;
             Ok(Some(text))

@@ -7,6 +7,8 @@ use git2::{
 };
 use registry_client::Reach;
 use runtime::Cancel;
+use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// How often waiting looks whether the build was cancelled.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Bytes of progress messages after which a server is not listened to any longer.
+const MAX_CHATTER: usize = 1024 * 1024;
 /// libgit2's way to ask for the whole history of a shallow repository.
 const WHOLE_HISTORY: i32 = i32::MAX;
 
@@ -39,7 +43,7 @@ impl CommitId {
 }
 
 /// Which commit is wanted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Wanted {
     /// A commit, and the ref it was pushed to, which helps to find it.
     Commit {
@@ -63,6 +67,8 @@ pub struct FetchSettings {
     pub cancel: Cancel,
     /// What may be connected to.
     pub reach: Reach,
+    /// Whether a process of its own does it: see [`super::enter_if_asked`], which the program must call.
+    pub apart: bool,
 }
 
 /// A bare repository that keeps what was fetched.
@@ -90,6 +96,16 @@ impl Mirror {
         Ok(mirror)
     }
 
+    /// Returns the mirror that is at `path` already.
+    pub(super) fn at(path: PathBuf, url: String) -> Self {
+        Mirror { path, url }
+    }
+
+    /// Returns where the mirror is and of what.
+    pub(super) fn place(&self) -> (PathBuf, String) {
+        (self.path.clone(), self.url.clone())
+    }
+
     /// Opens the repository on disk.
     pub(super) fn repository(&self) -> Result<Repository, SourceError> {
         Repository::open_bare(&self.path)
@@ -112,6 +128,10 @@ impl Mirror {
             super::url::check_public(&self.url)?;
         }
         let _held = self.lock(&settings.cancel, settings.timeout)?;
+        super::leftovers::remove(&self.path);
+        if settings.apart {
+            return super::apart::fetch(self, wanted, settings);
+        }
         let (sender, receiver) = channel();
         let (mirror, wanted, settings_there) = (self.clone(), wanted.clone(), settings.clone());
         // libgit2 cannot be interrupted while a server is silent: its thread is left behind then.
@@ -125,20 +145,24 @@ impl Mirror {
                     return Err(self.stopped("the build was cancelled"));
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() > deadline => {
-                    return Err(self.stopped("the server took too long"));
+                    return Err(self.too_slow(settings.timeout));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
-    fn stopped(&self, reason: &'static str) -> SourceError {
+    pub(super) fn stopped(&self, reason: &'static str) -> SourceError {
         SourceError::Stopped { url: self.shown(), reason }
     }
 
-    fn fetch_now(&self, wanted: &Wanted, settings: &FetchSettings) -> Result<CommitId, SourceError> {
+    pub(super) fn too_slow(&self, limit: Duration) -> SourceError {
+        SourceError::TooSlow { url: self.shown(), limit: crate::limit::shown(limit) }
+    }
+
+    pub(super) fn fetch_now(&self, wanted: &Wanted, settings: &FetchSettings) -> Result<CommitId, SourceError> {
         let repository = self.repository()?;
-        let fetch = Fetch { mirror: self, repository: &repository, settings };
+        let fetch = Fetch { mirror: self, repository: &repository, settings, said: Cell::new(0) };
         match wanted {
             Wanted::Commit { id, git_ref } => {
                 let not_found = || SourceError::CommitNotFound { url: self.shown(), commit: id.clone() };
@@ -182,6 +206,8 @@ struct Fetch<'a> {
     mirror: &'a Mirror,
     repository: &'a Repository,
     settings: &'a FetchSettings,
+    /// Bytes of progress messages so far.
+    said: Cell<usize>,
 }
 
 impl Fetch<'_> {
@@ -320,16 +346,26 @@ impl Fetch<'_> {
         });
         let cancel = self.settings.cancel.clone();
         callbacks.transfer_progress(move |_| !cancel.is_cancelled());
+        callbacks.sideband_progress(|text| {
+            self.said.set(self.said.get() + text.len());
+            self.said.get() <= MAX_CHATTER
+        });
         callbacks
     }
 
     fn failed(&self, cause: git2::Error) -> SourceError {
         let url = self.mirror.shown();
+        if self.said.get() > MAX_CHATTER {
+            return self.mirror.stopped("the server said too much instead of sending");
+        }
         let text = cause.message().to_owned();
         match cause.code() {
             ErrorCode::Auth => SourceError::Denied { url },
             _ if text.contains("status code: 401") || text.contains("status code: 403") => SourceError::Denied { url },
             _ if text.contains("status code: 404") => SourceError::RepositoryNotFound { url },
+            _ if cause.class() == ErrorClass::NoMemory || text.contains("overly large") => {
+                SourceError::TooLarge { url }
+            }
             _ => SourceError::Fetch { url, cause },
         }
     }

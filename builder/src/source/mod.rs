@@ -1,16 +1,20 @@
 //! Where commits and directories come from: bare mirrors, trees read without a checkout, local directories.
 
+mod apart;
 mod changes;
 mod checkout;
 mod commit;
 mod directory;
 mod find;
 mod gitdir;
+mod leftovers;
 mod mirror;
 mod modules;
 mod tarball;
 mod url;
+mod wire;
 
+pub use apart::enter_if_asked;
 pub use changes::{Change, MAX_CHANGES};
 pub use checkout::{Checkout, Fetching};
 pub use commit::CommitTree;
@@ -19,6 +23,7 @@ pub use find::{find_dockerfile, find_ignore, parse_ignore};
 pub use mirror::{CommitId, FetchSettings, Mirror, Wanted};
 pub use tarball::Tarball;
 pub use url::{GitContext, without_credentials};
+use wire::WireError;
 
 /// A source could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -67,13 +72,27 @@ pub enum SourceError {
         /// The repository.
         url: String,
     },
-    /// The build was cancelled or the server too slow.
+    /// The build was cancelled, or the fetch ended in another way that was not its own.
     #[error("fetching from `{url}`: {reason}")]
     Stopped {
         /// The repository.
         url: String,
-        /// Which of both.
+        /// Which of them.
         reason: &'static str,
+    },
+    /// The server took too long.
+    #[error("fetching from `{url}`: the server was not done after {limit}")]
+    TooSlow {
+        /// The repository.
+        url: String,
+        /// How long it may take.
+        limit: String,
+    },
+    /// What the server sent cannot be unpacked with the memory that a fetch may have.
+    #[error("fetching from `{url}`: what the server sends needs more memory than a fetch may have")]
+    TooLarge {
+        /// The repository.
+        url: String,
     },
     /// The server or the network failed.
     #[error("fetching from `{url}`")]
@@ -122,9 +141,11 @@ impl SourceError {
             SourceError::Url { .. } | SourceError::GitUrl { .. } => "invalid_clone_url",
             SourceError::RefNotFound { .. } => "ref_not_found",
             SourceError::CommitNotFound { .. } => "commit_not_found",
-            SourceError::Denied { .. } => "clone_denied",
+            SourceError::Denied { .. } => "source_auth",
             SourceError::RepositoryNotFound { .. } => "repository_not_found",
             SourceError::Stopped { .. } => "fetch_stopped",
+            SourceError::TooSlow { .. } => "source_timeout",
+            SourceError::TooLarge { .. } => "source_too_large",
             SourceError::Fetch { .. } => "fetch_failed",
             SourceError::Mirror { .. } => "mirror_failed",
             SourceError::ContextNotFound(_) => "context_not_found",
@@ -135,7 +156,13 @@ impl SourceError {
 
     /// Tells whether another attempt may succeed without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, SourceError::Fetch { .. } | SourceError::Mirror { .. } | SourceError::Stopped { .. })
+        matches!(
+            self,
+            SourceError::Fetch { .. }
+                | SourceError::Mirror { .. }
+                | SourceError::Stopped { .. }
+                | SourceError::TooSlow { .. }
+        )
     }
 }
 

@@ -6,7 +6,7 @@ use super::outcome::{Ended, outcome};
 use super::recorder::Recorder;
 use super::source::{Place, added, fetch, fetch_settings};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, order, secrets, source_error};
+use super::{Settings, Stop, janitor, order, secrets, source_error};
 use crate::context::{Context, NamedContext};
 use crate::event::{Event, Observer, Phase};
 use crate::execute::Options;
@@ -14,7 +14,7 @@ use crate::mask::Masks;
 use crate::source::CommitTree;
 use crate::trace::{Trace, Work};
 use crate::{Error, Prepared, Request, Services};
-use database::{BuildSpec, Claim, Outcome};
+use database::{BuildRequest, BuildSpec, Claim, Outcome};
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
 use std::collections::{BTreeMap, HashMap};
@@ -63,6 +63,10 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
+    if matches!(outcome, Outcome::Retry(_)) {
+        // A sandbox that died could not clean up.
+        janitor::sweep_files(services);
+    }
     finish(services, (&claim, &renewed_at), &outcome, began);
 }
 
@@ -133,19 +137,24 @@ impl Attempt<'_> {
     fn run(&self, secrets: BTreeMap<String, Vec<u8>>) -> Result<Ended, Error> {
         let (services, request) = (self.services, &self.claim.build.request);
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
+        let (began, id) = (Instant::now(), &self.claim.build.id);
         let (place, limit) = (Place::of(request), self.limits.build);
         let span = self.trace.span(Work::Fetch, "the commit");
         let (mirror, tree) = fetch(self.settings, &place, (&self.cancel, limit)).map_err(source_error)?;
         drop(span);
+        tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
+        super::source::warn(&tree, self.recorder);
+        // What the rules say of the commit of a bare ref could not be said before it was known.
+        let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let fetch = fetch_settings(self.settings, &place, (&self.cancel, limit));
         let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(Ended::Skipped(reason));
         }
-        // What the rules say of the commit could not be said before it was known.
-        let wanted = self.request(&request.spec.with_commit(tree.id()), &tree, secrets)?;
+        let wanted = self.request(&request.spec, &tree, secrets)?;
         let prepared = Prepared::new(&wanted, services, self.recorder)?;
+        tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
         if let Some(reason) = filter.by_inputs((&prepared, &inputs_key), (&wanted, &tree))? {
             return Ok(Ended::Skipped(reason));
@@ -180,6 +189,7 @@ impl Attempt<'_> {
             attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
             options: Options {
                 use_cache: spec.use_cache,
+                no_cache_stages: spec.options.no_cache_stages.clone(),
                 step_timeout: self.limits.step,
                 secrets,
                 latest: Some(root.commit_time()),

@@ -1,30 +1,46 @@
 //! Looks after what dead workers left: their builds go back to the queue, their files and control groups go.
 
-use super::{Settings, Stop, identity};
+use super::{Settings, Stop, garbage, identity};
 use crate::Services;
 use std::time::{Duration, Instant};
 
 /// How often builds are looked for whose worker is gone.
 const BUILDS: Duration = Duration::from_secs(5);
-/// How often everything is looked at, and the worker says that it is there.
-const ALL: Duration = Duration::from_secs(30);
+/// How often the worker says that it is there.
+const REGISTER: Duration = Duration::from_secs(30);
+/// How soon files are looked after when a worker is gone: what it started may still be ending. Then less and less often.
+const SOON: Duration = Duration::from_secs(1);
+/// How often files are looked after when nothing happened.
+const SELDOM: Duration = Duration::from_secs(60);
+/// How often blobs are looked for that nobody needs.
+const GARBAGE: Duration = Duration::from_secs(60 * 60);
 /// How often the janitor looks whether the worker ends.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Looks after everything until the worker ends.
 pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
     register(services, settings);
-    let (mut builds, mut all) = (Instant::now(), Instant::now());
+    let now = Instant::now();
+    let (mut builds, mut registered, mut files, mut blobs, mut pause) = (now, now, now, now, SOON);
     while !stop.is_asked() {
         std::thread::sleep(LOOK);
         if builds.elapsed() >= BUILDS {
-            sweep(services);
+            if sweep(services) {
+                pause = SOON;
+            }
             builds = Instant::now();
         }
-        if all.elapsed() >= ALL {
-            register(services, settings);
+        if files.elapsed() >= pause {
             sweep_files(services);
-            all = Instant::now();
+            (files, pause) = (Instant::now(), (pause * 2).min(SELDOM));
+        }
+        if registered.elapsed() >= REGISTER {
+            register(services, settings);
+            registered = Instant::now();
+        }
+        if blobs.elapsed() >= GARBAGE {
+            garbage::collect(services);
+            blobs = Instant::now();
         }
     }
 }
@@ -37,7 +53,9 @@ fn register(services: &Services, settings: &Settings) {
 }
 
 /// Gives builds back to the queue whose worker is gone: at once on this machine, elsewhere when the lease runs out.
-pub fn sweep(services: &Services) {
+///
+/// Tells whether there was such a worker on this machine.
+pub fn sweep(services: &Services) -> bool {
     let database = &services.database;
     let holders = services.tokio.block_on(database.lease_holders()).unwrap_or_default();
     let mut lost = false;
@@ -59,9 +77,11 @@ pub fn sweep(services: &Services) {
     if lost {
         sweep_files(services);
     }
+    lost
 }
 
-fn sweep_files(services: &Services) {
+/// Removes the files and control groups of attempts whose processes are gone.
+pub fn sweep_files(services: &Services) {
     if let Err(error) = runtime::sweep(&services.sandbox) {
         tracing::warn!(error = &error as &dyn std::error::Error, "leftovers of ended builds cannot be removed");
     }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod filter;
+mod garbage;
 mod identity;
 mod janitor;
 mod lease;
@@ -58,6 +59,7 @@ pub struct Settings {
 /// Claims and builds until `stop` is asked; what runs then has its time to end, or goes back to the queue.
 pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
     janitor::sweep(services);
+    garbage::recover(services);
     let worker =
         Worker { services, settings, stop, builds: Slots::new(settings.builds.max(1)), lookups: Slots::new(LOOKUPS) };
     std::thread::scope(|scope| {
@@ -79,17 +81,22 @@ impl<'a> Worker<'a> {
     /// Claims one thing after the other; each is done in a thread of its own.
     fn claim_all<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let tokio = &self.services.tokio;
+        let mut ready = false;
         while !self.stop.is_asked() {
             let claimed = self.claim_lookup(scope).and_then(|lookup| Ok(lookup | self.claim_build(scope)?));
-            let ready = match claimed {
-                Ok(true) => continue,
-                Ok(false) => tokio.block_on(self.services.database.wait_for_work(WAIT)),
+            let waited = match claimed {
+                Ok(true) => Ok(false),
+                Ok(false) => {
+                    if ready {
+                        // No slot is free, or what is ready is not for this worker: a serial rule, a paused queue.
+                        self.builds.wait(PAUSE);
+                    }
+                    tokio.block_on(self.services.database.wait_for_work(WAIT))
+                }
                 Err(error) => Err(error),
             };
-            match ready {
-                Ok(false) => {}
-                // Either no slot is free, or what is ready is not for this worker: a serial rule, a paused queue.
-                Ok(true) => self.builds.wait(PAUSE),
+            match waited {
+                Ok(is_ready) => ready = is_ready,
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the queue cannot be read; trying again");
                     std::thread::sleep(TROUBLE);

@@ -2,10 +2,16 @@
 
 use super::Settings;
 use crate::Error;
+use crate::event::{Event, Observer};
 use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
+use crate::view::{Kind, View};
 use registry_client::Reach;
 use runtime::Cancel;
+use std::io::Read;
 use std::time::Duration;
+
+/// Largest `.gitattributes` that is looked into.
+const MAX_ATTRIBUTES: u64 = 1024 * 1024;
 
 /// Where a commit is.
 pub struct Place<'a> {
@@ -41,6 +47,7 @@ pub fn fetch_settings(settings: &Settings, place: &Place<'_>, (cancel, limit): (
         timeout: settings.fetch_timeout.min(limit),
         cancel: cancel.clone(),
         reach: Reach::Anywhere,
+        apart: true,
     }
 }
 
@@ -52,8 +59,24 @@ pub fn added(settings: &Settings, repository: &str, (cancel, limit): (&Cancel, D
         timeout: settings.fetch_timeout.min(limit),
         cancel: cancel.clone(),
         reach: Reach::PublicOnly,
+        apart: true,
     };
     Fetching { mirrors: settings.git_dir.join("added").join(&repository[..32]), settings: fetch }
+}
+
+/// Says what of the commit is not fetched: submodules, and files that Git LFS keeps elsewhere.
+pub fn warn(tree: &CommitTree, observer: &dyn Observer) {
+    if matches!(tree.lookup(b".gitmodules"), Ok(Some(_))) {
+        observer.observe(Event::Warning("submodules are not fetched: their directories are empty"));
+    }
+    let mut attributes = Vec::new();
+    let known = matches!(tree.lookup(b".gitattributes"), Ok(Some(node)) if matches!(node.kind, Kind::File { size } if size <= MAX_ATTRIBUTES));
+    if known && let Ok(mut file) = tree.open_file(b".gitattributes") {
+        let _ = file.read_to_end(&mut attributes);
+    }
+    if String::from_utf8_lossy(&attributes).contains("filter=lfs") {
+        observer.observe(Event::Warning("files that Git LFS keeps are not fetched: their pointers are in their place"));
+    }
 }
 
 /// Turns an error of the source into the build's.

@@ -1,7 +1,7 @@
 //! Connections: one writer and some readers for SQLite, a pool for PostgreSQL.
 
 use super::transaction::Kind;
-use super::{On, PATIENCE, Transaction, sql};
+use super::{On, PATIENCE, Transaction, limited, sql};
 use crate::Error;
 use crate::clock::Clock;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -58,6 +58,12 @@ impl Store {
         let options =
             PgConnectOptions::from_str(url).map_err(Error::unavailable(doing))?.application_name("slipway").options([
                 ("synchronous_commit", "on".to_owned()),
+                // Every statement here finds few rows by an index. Before a new table was analysed the planner does not
+                // know how few, and reads all of it.
+                ("enable_hashjoin", "off".to_owned()),
+                ("enable_mergejoin", "off".to_owned()),
+                ("enable_seqscan", "off".to_owned()),
+                ("jit", "off".to_owned()),
                 ("lock_timeout", milliseconds(1)),
                 ("statement_timeout", milliseconds(2)),
                 // A process that hangs, or is cut off, in the middle of a transaction does not hold its locks for long.
@@ -65,6 +71,11 @@ impl Store {
             ]);
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
         Ok(Store::Postgres(pool.connect_with(options).await.map_err(Error::unavailable(doing))?))
+    }
+
+    /// Tells whether those who write wait for one another, so that it is worth to look first whether there is anything to do.
+    pub fn has_one_writer(&self) -> bool {
+        matches!(self, Store::Sqlite { .. })
     }
 
     /// Returns what statements that only read are executed on.
@@ -85,12 +96,10 @@ impl Store {
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once, so it cannot fail half-way for want of it.
     pub async fn begin(&self, clock: &Clock, work: &Arc<Notify>) -> Result<Transaction, Error> {
-        let unavailable = Error::unavailable("beginning a transaction");
+        let doing = "beginning a transaction";
         let kind = match self {
-            Store::Sqlite { writer, .. } => {
-                Kind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?)
-            }
-            Store::Postgres(pool) => Kind::Postgres(pool.begin().await.map_err(unavailable)?),
+            Store::Sqlite { writer, .. } => Kind::Sqlite(limited(doing, writer.begin_with("BEGIN IMMEDIATE")).await?),
+            Store::Postgres(pool) => Kind::Postgres(limited(doing, pool.begin()).await?),
         };
         let mut transaction = Transaction::new(kind, 0, work.clone());
         transaction.now_ms = self.now_ms(clock, transaction.on()).await?;

@@ -11,10 +11,21 @@ pub use connect::Store;
 pub use statement::{On, Row, Value, sql};
 pub use transaction::{Alone, Transaction};
 
+use crate::Error;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long a statement waits for a connection or for another's transaction.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one statement may take, waiting included. A server that hangs must not hang whoever asks it.
+const LIMIT: Duration = PATIENCE.saturating_mul(2);
+
+/// Waits for what a database does, but not for ever.
+async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    let done = timeout(LIMIT, work).await.map_err(|_| sqlx::Error::PoolTimedOut);
+    done.flatten().map_err(Error::unavailable(doing))
+}
 
 /// The channel on which PostgreSQL says that there is work.
 pub const WORK: &str = "slipway_work";

@@ -1,16 +1,11 @@
 //! A statement with its values, and the rows that it returns, on either database.
 
-use super::PATIENCE;
+use super::limited;
 use crate::Error;
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Decode, Postgres, Row as _, Sqlite, Type};
 use std::borrow::Cow;
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// How long one statement may take, waiting for a connection included.
-const LIMIT: Duration = PATIENCE.saturating_mul(2);
 
 /// A statement and the values for its places.
 pub struct Statement {
@@ -127,11 +122,6 @@ impl Statement {
             On::PostgresPool(_) | On::Postgres(_) => self.text.replace("/*+", "").replace("*/", ""),
         }
     }
-}
-
-async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
-    let done = timeout(LIMIT, work).await.map_err(|_| sqlx::Error::PoolTimedOut);
-    done.flatten().map_err(Error::unavailable(doing))
 }
 
 impl Row {

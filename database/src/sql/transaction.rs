@@ -1,10 +1,14 @@
 //! A transaction that writes, with the database's own time.
 
-use super::{On, WORK, sql};
+use super::{On, WORK, limited, sql};
 use crate::Error;
 use sqlx::{Postgres, Sqlite};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
+
+/// How often it is looked whether another's migration is over.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A transaction that writes. Dropped, it leaves nothing.
 pub struct Transaction {
@@ -37,11 +41,20 @@ impl Transaction {
 
     /// Lets others who do the same wait until this transaction ends. SQLite has one writer anyway.
     pub async fn alone(&mut self, what: Alone) -> Result<(), Error> {
-        if let Kind::Postgres(_) = self.kind {
-            sql("waiting for another transaction", "SELECT pg_advisory_xact_lock($1)")
-                .bind(what as i64)
-                .all(self.on())
-                .await?;
+        let doing = "waiting for another transaction";
+        match (&self.kind, what) {
+            (Kind::Sqlite(_), _) => {}
+            (Kind::Postgres(_), Alone::Accept) => {
+                sql(doing, "SELECT pg_advisory_xact_lock($1)").bind(what as i64).all(self.on()).await?;
+            }
+            // A migration may take longer than a statement may wait.
+            (Kind::Postgres(_), Alone::Migrate) => loop {
+                let row = sql(doing, "SELECT pg_try_advisory_xact_lock($1)").bind(what as i64).one(self.on()).await?;
+                if row.get(0)? {
+                    break;
+                }
+                tokio::time::sleep(LOOK).await;
+            },
         }
         Ok(())
     }
@@ -57,10 +70,9 @@ impl Transaction {
             sql(doing, "SELECT pg_notify($1, '')").bind(WORK).all(self.on()).await?;
         }
         match self.kind {
-            Kind::Sqlite(transaction) => transaction.commit().await,
-            Kind::Postgres(transaction) => transaction.commit().await,
+            Kind::Sqlite(transaction) => limited(doing, transaction.commit()).await?,
+            Kind::Postgres(transaction) => limited(doing, transaction.commit()).await?,
         }
-        .map_err(Error::unavailable(doing))?;
         if self.announces {
             self.work.notify_waiters();
         }
@@ -72,7 +84,7 @@ impl Transaction {
 #[derive(Debug, Clone, Copy)]
 pub enum Alone {
     /// Changing the schema.
-    Migrate = 0x736c_6970_0001,
+    Migrate = 0x736c_0001,
     /// Accepting: it counts up, and counts are given out in the order in which they are stored.
-    Accept = 0x736c_6970_0002,
+    Accept = 0x736c_0002,
 }

@@ -99,7 +99,7 @@ both! {
         for attempt in 1..=3 {
             let worker = format!("worker-{attempt}");
             assert_eq!(world.claim(&worker).await.build.id, ids[0]);
-            assert_eq!(world.database.lease_holders().await.unwrap(), [worker.clone()]);
+            assert_eq!(world.database.lease_holders().await.unwrap(), std::slice::from_ref(&worker));
             assert_eq!(world.database.release(&worker).await.unwrap(), [ids[0].clone()]);
         }
         let ended = world.build(&ids[0]).await;

@@ -2,6 +2,8 @@
 
 mod accept;
 mod claims;
+mod faults;
+mod numbers;
 mod order;
 mod postgres;
 mod progress;

@@ -67,6 +67,12 @@ impl Cluster {
         format!("postgres://slipway@localhost/{name}?host={socket}")
     }
 
+    /// Returns the server's process.
+    pub fn process(&self) -> String {
+        let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
+        file.lines().next().unwrap().to_owned()
+    }
+
     fn run(&self, program: &str, arguments: &[&str]) {
         let mut command = Command::new(self.programs.join(program));
         command.args(arguments).current_dir(&self.directory).stdin(Stdio::null()).stdout(Stdio::null());

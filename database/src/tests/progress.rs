@@ -91,6 +91,9 @@ both! {
         let keys = ["key".to_owned(), "other".to_owned()];
         assert_eq!(database.cached_layers("one", &keys).await.unwrap(), [("key".to_owned(), layer)].into());
         assert!(database.cached_layers("two", &keys).await.unwrap().is_empty());
+        // ST-12: what the cache leads to is kept, unless nobody made or confirmed it for long.
+        assert_eq!(database.cached_blobs(4).await.unwrap(), ["sha256:2".to_owned()].into());
+        assert!(database.cached_blobs(5).await.unwrap().is_empty());
         assert!(database.cached_layers("one", &[]).await.unwrap().is_empty());
     }
 }

@@ -5,7 +5,9 @@ use super::user::User;
 use super::walk::open_in;
 use super::{mount, seccomp};
 use crate::Step;
+use crate::protocol::RunRequest;
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
 use rustix::fs::OFlags;
@@ -39,10 +41,17 @@ const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 /// Where commands are looked for when the environment does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Becomes the command of `step`; what goes wrong is written to the second stream.
-pub fn run(root: &Root, (step, user): (&Step, &User), (filters, streams): (&seccomp::Filters, (OwnedFd, File))) -> ! {
+/// Files that a command may have open: at first, and at most.
+const OPEN_FILES: (u64, u64) = (1024, 1_048_576);
+
+/// Becomes the command of the step; what goes wrong is written to the second stream.
+pub fn run(
+    root: &Root,
+    (request, user): (&RunRequest, &User),
+    (filters, streams): (&seccomp::Filters, (OwnedFd, File)),
+) -> ! {
     let (output, mut complaint) = streams;
-    if let Err(text) = become_command(root, (step, user), (filters, &output)) {
+    if let Err(text) = become_command(root, (request, user), (filters, &output)) {
         let _ = complaint.write_all(text.as_bytes());
     }
     // SAFETY: ends the process without running anything of the one it was forked from.
@@ -51,9 +60,10 @@ pub fn run(root: &Root, (step, user): (&Step, &User), (filters, streams): (&secc
 
 fn become_command(
     root: &Root,
-    (step, user): (&Step, &User),
+    (request, user): (&RunRequest, &User),
     (filters, output): (&seccomp::Filters, &OwnedFd),
 ) -> Result<(), String> {
+    let step = &request.step;
     let doing = |what: &'static str| move |error: io::Error| format!("starting a command: {what}: {error}");
     let errno = |what: &'static str| move |error: nix::Error| format!("starting a command: {what}: {error}");
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(errno("tying it to the sandbox"))?;
@@ -70,6 +80,7 @@ fn become_command(
     let environment = environment(step, user)?;
     let command = command(step)?;
     signals();
+    resources(request.disk.bytes).map_err(errno("limiting its resources"))?;
     confine(user, filters).map_err(doing("dropping privileges"))?;
     // SAFETY: only marks descriptors; whatever the sandbox had open, the command does not get it.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
@@ -124,6 +135,16 @@ fn signals() {
         }
     }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+/// Limits single processes: no core dumps, no file larger than what a step may leave.
+fn resources(file_bytes: u64) -> nix::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let most = most.min(OPEN_FILES.1);
+    setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.0.min(most), most)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    let (_, most) = getrlimit(Resource::RLIMIT_FSIZE)?;
+    setrlimit(Resource::RLIMIT_FSIZE, file_bytes.min(most), file_bytes.min(most))
 }
 
 #[repr(C)]

@@ -4,8 +4,13 @@
 
 mod child;
 mod diff;
+mod disk;
 mod files;
+mod follow;
+mod house;
+mod lock;
 mod mount;
+mod overlay;
 mod ready;
 mod remove;
 mod rootfs;
@@ -14,22 +19,25 @@ mod seccomp;
 mod seed;
 mod stub;
 mod syscalls;
+mod trial;
 mod unpack;
 mod user;
 mod walk;
 
 use crate::error::Trouble;
 use crate::network::{KEEPER, keep};
-use crate::protocol::{Answer, Conversation, Request, receive_request};
+use crate::owner::{OWNER, take_over};
+use crate::protocol::{Answer, Asked, Request, receive_request};
 use crate::sandbox::{HELPER, stream};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, setgroups, setresgid, setresuid};
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 /// Becomes the sandbox or its network if the program was started as that; returns otherwise.
 ///
@@ -38,6 +46,7 @@ pub fn enter_if_asked() {
     match std::env::args_os().next() {
         Some(name) if name == HELPER => outer(),
         Some(name) if name == KEEPER => keep(),
+        Some(name) if name == OWNER => take_over(),
         _ => {}
     }
 }
@@ -64,6 +73,10 @@ fn outer() -> ! {
     let control = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(libc::dup(0)) };
     let null = fs::File::open("/dev/null").unwrap_or_else(|error| die("opening /dev/null", error));
     let _ = nix::unistd::dup2_stdin(&null);
+    // Whoever makes a user namespace rules it: that shall not be root.
+    if let Err(error) = become_owner_of_state() {
+        die("becoming the owner of the state directory", error);
+    }
     if let Err(error) = unshare(CloneFlags::CLONE_NEWUSER) {
         die("making a user namespace", error);
     }
@@ -73,10 +86,7 @@ fn outer() -> ! {
         Ok(1) => {}
         _ => std::process::exit(1),
     }
-    let own = setgroups(&[])
-        .and_then(|()| setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)))
-        .and_then(|()| setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)));
-    if let Err(error) = own {
+    if let Err(error) = become_user(0) {
         die("becoming the namespace's root", error);
     }
     // Changing ids hid the namespaces from whoever connects the network.
@@ -98,8 +108,28 @@ fn outer() -> ! {
     }
 }
 
+/// Gives up being root, if this process is, for the ids that the sandbox has on this machine.
+fn become_owner_of_state() -> io::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    match fs::metadata(".")?.uid() {
+        0 => Err(io::Error::other("it belongs to root")),
+        owner => Ok(become_user(owner)?),
+    }
+}
+
+fn become_user(id: u32) -> nix::Result<()> {
+    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+    setgroups(&[])?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)
+}
+
 /// The first process of the sandbox: serves requests until nobody is left to make any, then cleans up.
 fn inner(control: &OwnedFd, attempt: &str) -> ! {
+    // Whoever kills the process outside ends all of it.
+    let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     let place = match prepare(attempt) {
         Ok(place) => place,
@@ -108,10 +138,12 @@ fn inner(control: &OwnedFd, attempt: &str) -> ! {
     let filters = seccomp::compile().unwrap_or_else(|error| die("compiling the system call filter", error));
     let _ = nix::unistd::write(control, b"r");
     let helper = Helper { work: place.work.clone(), filters };
+    // Nobody asks how the handling of a request ended: the kernel need not keep that.
+    // SAFETY: no handler of this process is replaced.
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
     loop {
-        reap();
         match receive_request(control) {
-            Ok(Some((request, conversation))) => helper.serve(request, conversation, control),
+            Ok(Some(asked)) => helper.serve(asked, control),
             Ok(None) => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,
@@ -123,10 +155,6 @@ fn inner(control: &OwnedFd, attempt: &str) -> ! {
     let _ = remove::tree(&place.work);
     let _ = fs::remove_file(format!("{}.lock", place.work));
     std::process::exit(0)
-}
-
-fn reap() {
-    while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(_)) {}
 }
 
 /// The attempt's directory, held by a lock as long as the sandbox lives.
@@ -141,21 +169,11 @@ fn prepare(attempt: &str) -> io::Result<Place> {
     if !valid {
         return Err(io::Error::other("an attempt is named by letters, digits, `-` and `_`"));
     }
-    rustix::mount::mount_change(
-        "/",
-        rustix::mount::MountPropagationFlags::REC | rustix::mount::MountPropagationFlags::PRIVATE,
-    )?;
+    house::enter()?;
     ready::loopback_up()?;
-    for directory in ["s", "c", "w", "e"] {
-        match fs::create_dir(directory) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other?,
-        }
-    }
     // Mount options hold at most a page: short paths leave room for many layers.
-    let short = crate::step::short_name(attempt);
-    let work = format!("w/{short}");
-    let lock = fs::File::create(format!("w/{short}.lock"))?;
+    let work = crate::step::work_directory(attempt);
+    let lock = fs::File::create(format!("{work}.lock"))?;
     lock.try_lock().map_err(|_| io::Error::other(format!("attempt `{attempt}` is under way already")))?;
     if fs::symlink_metadata(&work).is_ok() {
         remove::tree(&work)?;
@@ -172,7 +190,7 @@ struct Helper {
 
 impl Helper {
     /// Serves a request in a process of its own.
-    fn serve(&self, request: Request, conversation: Conversation, control: &OwnedFd) {
+    fn serve(&self, asked: Asked, control: &OwnedFd) {
         // SAFETY: the helper has one thread.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
@@ -180,26 +198,29 @@ impl Helper {
                 let _ = nix::unistd::dup2_stdin(fs::File::open("/dev/null").unwrap_or_else(|_| std::process::exit(1)));
                 let _ = nix::unistd::close(control.as_raw_fd());
                 let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-                let _ = self.handle(request, conversation);
+                // SAFETY: no handler of this process is replaced.
+                let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+                let _ = self.handle(asked);
                 std::process::exit(0)
             }
             Ok(ForkResult::Parent { .. }) => {}
             Err(error) => {
-                let mut conversation = conversation;
+                let mut conversation = asked.conversation;
                 let _ = conversation
                     .send_value(&Answer::<()>::Err(Trouble::Inside(format!("starting a process: {error}"))));
             }
         }
     }
 
-    fn handle(&self, request: Request, mut conversation: Conversation) -> io::Result<()> {
+    fn handle(&self, asked: Asked) -> io::Result<()> {
+        let Asked { request, mut conversation, agents } = asked;
         let run = |number: u64| format!("{}/{number}", self.work);
         let answer: Answer<()> = match request {
-            Request::Unpack(id) => {
+            Request::Unpack { id, bytes, entries } => {
                 let temporary = format!("{}/unpack-{}", self.work, std::process::id());
-                unpack::layer(&mut conversation, &temporary, &id.directory())
+                unpack::layer(&mut conversation, (&temporary, &id.directory()), (bytes, entries))
             }
-            Request::Run(number) => return run::serve(&run(number), &self.filters, conversation),
+            Request::Run(number) => return run::serve(&run(number), &self.filters, (conversation, agents)),
             Request::WriteTar(number, latest) => {
                 return stream(&mut conversation, |out| diff::write(&run(number), latest, out));
             }
@@ -213,6 +234,9 @@ impl Helper {
                 .map_err(Trouble::inside("reading a request"))
                 .and_then(|closed| ready::network(&closed)),
             Request::Sweep => sweep(),
+            Request::SelfTest => {
+                return conversation.send_value(&trial::all(&format!("{}/trial", self.work), &self.filters));
+            }
         };
         conversation.send_value(&answer)
     }

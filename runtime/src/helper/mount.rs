@@ -39,6 +39,12 @@ pub fn path_again(path: &str) -> io::Result<OwnedFd> {
     Ok(open_tree(rustix::fs::CWD, path, flags)?)
 }
 
+/// Returns another mount of a directory of this machine, with what is mounted below it.
+pub fn tree_again(path: &str) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    Ok(open_tree(rustix::fs::CWD, path, flags)?)
+}
+
 #[repr(C)]
 struct Attributes {
     set: u64,

@@ -1,23 +1,23 @@
 //! The root of a step: its layers under an overlay, and everything that is mounted into it.
 
+use super::house::DEVICES;
+use super::lock::Locks;
 use super::mount::{self, attach, path_again};
+use super::overlay::overlay;
 use super::stub::Stubs;
 use super::walk::open_in;
 use crate::error::Trouble;
-use crate::protocol::{Answer, RunRequest};
-use crate::{Mount, MountKind, Sharing, SnapshotId};
+use crate::protocol::{Answer, RunRequest, send_with};
+use crate::{Mount, MountKind, SnapshotId};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
-use rustix::mount::{MountAttrFlags, MountFlags};
+use rustix::mount::MountAttrFlags;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 
-/// Device nodes that every step has.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Size of `/dev`.
 const DEV_SIZE: &str = "65536k";
-/// Copies of a cache directory that is used privately, at most.
-const MAX_COPIES: u32 = 1000;
 
 /// A root that is ready but for `/proc`, which belongs to the process that will run in it.
 pub struct Root {
@@ -28,14 +28,17 @@ pub struct Root {
     /// What was made in it.
     pub stubs: Stubs,
     /// Locks of cache directories, held while the step runs.
-    _locks: Vec<File>,
+    _locks: Locks,
 }
 
 struct Building<'r> {
     directory: &'r str,
+    /// Where listening sockets for agents go.
+    agents: Option<&'r OwnedFd>,
+    agent: u8,
     root: OwnedFd,
     stubs: Stubs,
-    locks: Vec<File>,
+    locks: Locks,
     /// Files in memory that are mounted one by one.
     scratch: OwnedFd,
     files: usize,
@@ -46,8 +49,9 @@ fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Trouble {
 }
 
 /// Mounts the root of a step in `directory`.
-pub fn build(directory: &str, request: &RunRequest) -> Answer<Root> {
+pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) -> Answer<Root> {
     let step = &request.step;
+    let locks = Locks::of(&step.mounts).map_err(inside("locking a cache"))?;
     for part in ["", "/u", "/w", "/m", "/x"] {
         fs::create_dir(format!("{directory}{part}")).map_err(inside("making the directories of a step"))?;
     }
@@ -60,34 +64,19 @@ pub fn build(directory: &str, request: &RunRequest) -> Answer<Root> {
         .map_err(inside(format!("mounting {} layers", step.layers.len())))?;
     let root = super::walk::open_directory(&target).map_err(inside("opening the root of a step"))?;
     let scratch = memory(format!("{directory}/x").as_str()).map_err(inside("mounting memory for files"))?;
-    let mut building = Building { directory, root, stubs: Stubs::default(), locks: Vec::new(), scratch, files: 0 };
-    let proc = kept(&building.root, b"proc").map_err(inside("making /proc"))?;
-    building.devices(step.shm_bytes).map_err(inside("mounting /dev"))?;
-    building.system().map_err(inside("mounting /sys"))?;
+    let mut building =
+        Building { directory, agents, agent: 0, root, stubs: Stubs::default(), locks, scratch, files: 0 };
+    let place = |name: &str| {
+        kept(&building.root, name.as_bytes())
+            .map_err(|error| Trouble::Step(format!("mounting /{name}: the image's own cannot be mounted on: {error}")))
+    };
+    let (proc, dev, sys) = (place("proc")?, place("dev")?, place("sys")?);
+    building.devices(dev, step.shm_bytes).map_err(inside("mounting /dev"))?;
+    building.system(sys).map_err(inside("mounting /sys"))?;
     building.names(request)?;
     building.user_mounts(&step.mounts)?;
+    building.stubs.settle(&building.root);
     Ok(Root { root: building.root, proc, stubs: building.stubs, _locks: building.locks })
-}
-
-/// Mounts `layers`, bottom first, on `target`; writable if there is a directory for changes and one to work in.
-fn overlay(layers: &[SnapshotId], upper: Option<(&str, &str)>, target: &str) -> io::Result<()> {
-    let mut lower: Vec<String> = layers.iter().rev().map(SnapshotId::directory).collect();
-    if lower.is_empty() || upper.is_none() {
-        // An overlay needs something below, and two of them if nothing can be written.
-        lower.push("e".to_owned());
-    }
-    let mut options = format!("userxattr,index=off,metacopy=off,xino=off,lowerdir={}", lower.join(":"));
-    if let Some((upper, work)) = upper {
-        options.push_str(&format!(",upperdir={upper},workdir={work}"));
-    } else if lower.len() < 2 {
-        fs::create_dir_all("e2")?;
-        options.push_str(":e2");
-    }
-    if options.len() >= 4096 {
-        return Err(io::Error::other("too many layers for one mount"));
-    }
-    let options = std::ffi::CString::new(options)?;
-    Ok(rustix::mount::mount("overlay", target, "overlay", MountFlags::empty(), options.as_c_str())?)
 }
 
 /// Mounts an empty file system in memory.
@@ -103,9 +92,8 @@ fn set_mode(path: &str, mode: u32) -> io::Result<()> {
 }
 
 impl Building<'_> {
-    fn devices(&mut self, shm_bytes: u64) -> io::Result<()> {
+    fn devices(&mut self, place: OwnedFd, shm_bytes: u64) -> io::Result<()> {
         let nosuid = MountAttrFlags::MOUNT_ATTR_NOSUID;
-        let place = kept(&self.root, b"dev")?;
         let dev = mount::new("tmpfs", &[("mode", "755"), ("size", DEV_SIZE)], nosuid)?;
         attach(&dev, place)?;
         for name in DEVICES {
@@ -135,8 +123,7 @@ impl Building<'_> {
         attach(queues, directory_in(&dev, "mqueue")?)
     }
 
-    fn system(&mut self) -> io::Result<()> {
-        let place = kept(&self.root, b"sys")?;
+    fn system(&mut self, place: OwnedFd) -> io::Result<()> {
         let flags = MountAttrFlags::MOUNT_ATTR_RDONLY
             | MountAttrFlags::MOUNT_ATTR_NOSUID
             | MountAttrFlags::MOUNT_ATTR_NODEV
@@ -223,8 +210,8 @@ impl Building<'_> {
                 mount::make_read_only(&file).map_err(failed)?;
                 Ok(file)
             }
-            MountKind::Cache { id, sharing, mode, uid, gid, writable, seed } => {
-                let directory = self.cache(id, *sharing).map_err(failed)?;
+            MountKind::Cache { id, mode, uid, gid, writable, seed, .. } => {
+                let directory = self.locks.directory(id).map_err(failed)?;
                 self.seed(number, &directory, (*mode, *uid, *gid), seed.as_ref())?;
                 let mounted = path_again(&format!("{directory}/d")).map_err(failed)?;
                 if !writable {
@@ -232,8 +219,21 @@ impl Building<'_> {
                 }
                 Ok(mounted)
             }
-            MountKind::Ssh { .. } => Err(Trouble::Step("ssh agents cannot be mounted into steps".to_owned())),
+            MountKind::Ssh { mode, uid, gid, .. } => self.agent((*mode, *uid, *gid)).map_err(failed),
         }
+    }
+
+    /// Makes the socket of the next agent, and sends it, listening, to whoever connects it to the agent.
+    fn agent(&mut self, (mode, uid, gid): (u32, u32, u32)) -> io::Result<OwnedFd> {
+        let outside = self.agents.ok_or_else(|| io::Error::other("nobody forwards an agent"))?;
+        let name = format!("agent{}", self.agent);
+        let listener = UnixListener::bind(format!("{}/x/{name}", self.directory))?;
+        send_with(outside, &[self.agent], &[listener.as_fd()])?;
+        self.agent += 1;
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::chownat(&self.scratch, &*name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags)?;
+        rustix::fs::chmodat(&self.scratch, &*name, Mode::from_raw_mode(mode), AtFlags::empty())?;
+        mount::again(rustix::fs::openat(&self.scratch, &*name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     }
 
     /// Mounts a part of another stack of layers.
@@ -258,35 +258,6 @@ impl Building<'_> {
             mount::make_read_only(&mounted).map_err(failed)?;
         }
         Ok(mounted)
-    }
-
-    /// Returns the directory of a cache, locked as its sharing says.
-    fn cache(&mut self, id: &str, sharing: Sharing) -> io::Result<String> {
-        if id.len() < 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(io::Error::other("a cache is named by hexadecimal digits"));
-        }
-        for copy in 0..MAX_COPIES {
-            let directory = if copy == 0 { format!("c/{id}") } else { format!("c/{id}.{copy}") };
-            let lock = File::create(format!("{directory}.lock"))?;
-            let held = match sharing {
-                Sharing::Shared => lock.try_lock_shared().is_ok(),
-                Sharing::Locked => {
-                    lock.lock()?;
-                    true
-                }
-                Sharing::Private => lock.try_lock().is_ok(),
-            };
-            if held {
-                self.locks.push(lock);
-                return Ok(directory);
-            }
-            if sharing == Sharing::Shared {
-                lock.lock_shared()?;
-                self.locks.push(lock);
-                return Ok(directory);
-            }
-        }
-        Err(io::Error::other("too many steps use the cache at once"))
     }
 
     /// Makes the directory of a cache on first use, filled from where the mount says.

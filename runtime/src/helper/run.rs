@@ -1,5 +1,7 @@
 //! Runs one step: assembles its root, starts its command, passes its output on, tidies up.
 
+use super::disk::Watch;
+use super::follow::{Started, follow};
 use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
@@ -7,25 +9,27 @@ use super::walk::{open_directory, open_in, split};
 use super::{child, ready, rootfs, seccomp, user};
 use crate::StepNetwork;
 use crate::error::Trouble;
-use crate::protocol::{Answer, Conversation, Ended, MAX_FRAME, RunRequest, kind};
+use crate::protocol::{Answer, Conversation, Ended, RunRequest};
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::sys::signal::Signal;
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, fork};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 /// Serves the request to run a step whose files are in `directory`.
-pub fn serve(directory: &str, filters: &seccomp::Filters, mut conversation: Conversation) -> io::Result<()> {
+pub fn serve(
+    directory: &str,
+    filters: &seccomp::Filters,
+    (mut conversation, agents): (Conversation, Option<OwnedFd>),
+) -> io::Result<()> {
     let request: RunRequest = conversation.receive_value()?;
     // The mounts belong to a process of their own: when it is gone, nobody uses the changes any more.
-    let (mut stubs, answer) =
-        (Stubs::default(), pipe_of(|report| runner(directory, filters, (&request, &mut conversation), report))?);
+    let mut asked = Asked { request: &request, conversation: &mut conversation, agents: agents.as_ref() };
+    let (mut stubs, answer) = (Stubs::default(), pipe_of(|report| report(&runner(directory, filters, &mut asked)))?);
     let answer = answer.map(|(ended, made)| {
         stubs = made;
         ended
@@ -37,6 +41,13 @@ pub fn serve(directory: &str, filters: &seccomp::Filters, mut conversation: Conv
 }
 
 type Report = Answer<(Ended, Stubs)>;
+
+/// What was asked for, and whom to tell.
+struct Asked<'a> {
+    request: &'a RunRequest,
+    conversation: &'a mut Conversation,
+    agents: Option<&'a OwnedFd>,
+}
 
 /// Runs `work` in a process of its own and returns what it reports.
 fn pipe_of(work: impl FnOnce(&mut dyn FnMut(&Report))) -> io::Result<Report> {
@@ -62,22 +73,16 @@ fn pipe_of(work: impl FnOnce(&mut dyn FnMut(&Report))) -> io::Result<Report> {
     }
 }
 
-fn runner(
-    directory: &str,
-    filters: &seccomp::Filters,
-    (request, conversation): (&RunRequest, &mut Conversation),
-    report: &mut dyn FnMut(&Report),
-) {
-    let answer = (|| {
-        namespaces(request)?;
-        let root = rootfs::build(directory, request)?;
-        let user = user::look_up(&root.root, &request.step.user)?;
-        working_directory(&root.root, &request.step.cwd, &user)?;
-        let started = start(&root, (request, &user), filters)?;
-        let ended = follow(started, conversation, request.step.timeout)?;
-        Ok((ended, root.stubs))
-    })();
-    report(&answer);
+fn runner(directory: &str, filters: &seccomp::Filters, asked: &mut Asked<'_>) -> Report {
+    let request = asked.request;
+    namespaces(request)?;
+    let root = rootfs::build(directory, request, asked.agents)?;
+    let user = user::look_up(&root.root, &request.step.user)?;
+    working_directory(&root.root, &request.step.cwd, &user)?;
+    let watch = Watch::new(&format!("{directory}/u"), request.disk);
+    let started = start(&root, (request, &user), filters)?;
+    let ended = follow(started, asked.conversation, (request.step.timeout, watch))?;
+    Ok((ended, root.stubs))
 }
 
 fn namespaces(request: &RunRequest) -> Answer<()> {
@@ -101,6 +106,10 @@ fn namespaces(request: &RunRequest) -> Answer<()> {
 fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
     let path = crate::tar::clean_path(cwd.as_bytes());
     let failed = |error: io::Error| Trouble::Step(format!("changing to the working directory `{cwd}`: {error}"));
+    let first = path.split(|&byte| byte == b'/').next().unwrap_or_default();
+    if [&b"proc"[..], b"sys"].contains(&first) {
+        return Err(failed(io::Error::other("it is the kernel's, not the image's")));
+    }
     for end in (0..path.len()).filter(|&at| path[at] == b'/').chain((!path.is_empty()).then_some(path.len())) {
         match open_in(root, &path[..end], OFlags::PATH | OFlags::DIRECTORY) {
             Ok(_) => continue,
@@ -118,14 +127,6 @@ fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
     Ok(())
 }
 
-/// A command that runs.
-struct Started {
-    process: Pid,
-    handle: OwnedFd,
-    output: OwnedFd,
-    error: File,
-}
-
 fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::Filters) -> Answer<Started> {
     let failed = |error: io::Error| Trouble::Inside(format!("starting a command: {error}"));
     let (output, printed) = io::pipe().map_err(failed)?;
@@ -134,7 +135,7 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Child => {
             let streams = (OwnedFd::from(printed), File::from(OwnedFd::from(complaint)));
-            child::run(root, (&request.step, user), (filters, streams))
+            child::run(root, (request, user), (filters, streams))
         }
         ForkResult::Parent { child } => {
             // SAFETY: the call makes a descriptor that nobody else owns.
@@ -147,58 +148,4 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
             Ok(Started { process: child, handle, output: output.into(), error: File::from(OwnedFd::from(error)) })
         }
     }
-}
-
-/// Passes output on until the command ends, takes too long, or nobody listens any more.
-fn follow(mut started: Started, conversation: &mut Conversation, timeout: Option<Duration>) -> Answer<Ended> {
-    let failed = |error: io::Error| Trouble::Inside(format!("following a command: {error}"));
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let mut buffer = vec![0; MAX_FRAME / 4];
-    let (mut open, mut late) = (true, false);
-    loop {
-        let patience = deadline.map_or(PollTimeout::NONE, |deadline| {
-            PollTimeout::try_from(deadline.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::MAX)
-        });
-        let wanted = if open { PollFlags::POLLIN } else { PollFlags::empty() };
-        let mut fds = [
-            PollFd::new(started.handle.as_fd(), PollFlags::POLLIN),
-            PollFd::new(conversation.stream().as_fd(), PollFlags::POLLIN),
-            PollFd::new(started.output.as_fd(), wanted),
-        ];
-        let count = if open { 3 } else { 2 };
-        match poll(&mut fds[..count], patience) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(failed(error.into())),
-        }
-        let [ended, left, printed] = fds.map(|fd| fd.any().unwrap_or(false));
-        if left || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            late = !left;
-            let _ = kill(started.process, Signal::SIGKILL);
-            break;
-        }
-        if printed && open {
-            let got = nix::unistd::read(&started.output, &mut buffer).map_err(|error| failed(error.into()))?;
-            open = got > 0;
-            if got > 0 {
-                conversation.send(kind::DATA, &buffer[..got]).map_err(failed)?;
-                // What was printed before the end comes before it.
-                continue;
-            }
-        }
-        if ended {
-            break;
-        }
-    }
-    let status = waitpid(started.process, None).map_err(|error| failed(error.into()))?;
-    let mut complaint = String::new();
-    let _ = started.error.read_to_string(&mut complaint);
-    if !complaint.is_empty() {
-        return Err(Trouble::Step(complaint));
-    }
-    Ok(match status {
-        _ if late => Ended::TimedOut,
-        WaitStatus::Exited(_, code) => Ended::Code(code),
-        WaitStatus::Signaled(_, signal, _) => Ended::Signal(signal as i32),
-        _ => Ended::Code(255),
-    })
 }

@@ -9,6 +9,16 @@ use seccompiler::{
 use std::collections::BTreeMap;
 use std::io;
 
+/// Where the kernel's description of a call has its number and its architecture.
+const NUMBER_AT: u32 = 0;
+const ARCHITECTURE_AT: u32 = 4;
+/// The architecture whose calls are allowed, as the audit subsystem numbers it.
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xc000_00b7;
+/// Numbers from here on are those of x32 programs.
+const FOREIGN_NUMBERS: u32 = 0x4000_0000;
 /// Flags of `clone` that make namespaces.
 const NAMESPACES: u64 = 0x7e02_0000;
 /// Socket families into the hypervisor and the kernel's crypto code.
@@ -28,11 +38,36 @@ pub fn compile() -> Result<Filters, Box<dyn std::error::Error>> {
     let program = |rules, mismatch, matched| -> Result<BpfProgram, Box<dyn std::error::Error>> {
         Ok(SeccompFilter::new(rules, mismatch, matched, architecture)?.try_into()?)
     };
-    // The flags of clone3 are in memory, where a filter cannot look: C libraries fall back to clone when it is missing.
-    let clone3 = Rules::from([(libc::SYS_clone3, Vec::new())]);
-    let first = program(clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
     let second = program(rules()?, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?;
-    Ok(Filters(vec![first, second]))
+    Ok(Filters(vec![first(), second]))
+}
+
+/// Returns the filter that is looked at first, in the kernel's own words.
+///
+/// Calls by other conventions than the machine's own end the process: their numbers mean something else, and their
+/// arguments may pass where the list would stop them (a 32-bit `socketcall` opens any socket).
+fn first() -> BpfProgram {
+    let statement = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let jump = |code: u32, k: u32, (jt, jf): (u8, u8)| sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_K | code) as u16,
+        jt,
+        jf,
+        k,
+    };
+    let load = |offset| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset);
+    let give = |verdict| statement(libc::BPF_RET | libc::BPF_K, verdict);
+    vec![
+        load(ARCHITECTURE_AT),
+        jump(libc::BPF_JEQ, ARCHITECTURE, (1, 0)),
+        give(libc::SECCOMP_RET_KILL_PROCESS),
+        load(NUMBER_AT),
+        jump(libc::BPF_JGE, FOREIGN_NUMBERS, (0, 1)),
+        give(libc::SECCOMP_RET_KILL_PROCESS),
+        // The flags of clone3 are in memory, where a filter cannot look: C libraries fall back to clone without it.
+        jump(libc::BPF_JEQ, libc::SYS_clone3 as u32, (0, 1)),
+        give(libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        give(libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 fn rules() -> Result<Rules, Box<dyn std::error::Error>> {

@@ -4,7 +4,7 @@ use super::walk::{open_in, split};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Seconds and nanoseconds of the last access and the last modification.
 type Times = [(i64, i64); 2];
@@ -53,15 +53,23 @@ impl Stubs {
         if made_here || self.touched.iter().any(|(touched, _)| touched == path) {
             return Ok(());
         }
-        let known = rustix::fs::statat(directory, c"", AtFlags::EMPTY_PATH)?;
-        let times = [(known.st_atime, known.st_atime_nsec as i64), (known.st_mtime, known.st_mtime_nsec as i64)];
-        self.touched.push((path.to_vec(), times));
+        self.touched.push((path.to_vec(), times(directory)?));
         Ok(())
     }
 
-    /// Removes from the step's changes what is still as it was made.
+    /// Gives directories back the times that they had before something was made in them.
+    pub fn settle(&self, root: impl AsFd) {
+        self.touched.iter().for_each(|(path, times)| set_times(root.as_fd(), path, times));
+    }
+
+    /// Removes from the step's changes what is still as it was made; directories keep the times that the step left.
     pub fn remove(&self, changes: impl AsFd) {
         let changes = changes.as_fd();
+        let left = |(path, _): &(Vec<u8>, Times)| {
+            let known = open_in(changes, path, OFlags::PATH | OFlags::DIRECTORY).and_then(|found| times(&found));
+            known.ok().map(|times| (path.clone(), times))
+        };
+        let left: Vec<_> = self.touched.iter().filter_map(left).collect();
         for (path, directory) in self.made.iter().rev() {
             let (above, name) = split(path);
             let Ok(parent) = open_in(changes, above, OFlags::PATH | OFlags::DIRECTORY) else { continue };
@@ -76,11 +84,19 @@ impl Stubs {
                 }
             }
         }
-        for (path, times) in &self.touched {
-            let [last_access, last_modification] = times.map(|(tv_sec, tv_nsec)| Timespec { tv_sec, tv_nsec });
-            let times = Timestamps { last_access, last_modification };
-            let target = if path.is_empty() { b".".as_slice() } else { path };
-            let _ = rustix::fs::utimensat(changes, target, &times, AtFlags::SYMLINK_NOFOLLOW);
-        }
+        left.iter().for_each(|(path, times)| set_times(changes, path, times));
+    }
+}
+
+fn times(directory: &OwnedFd) -> io::Result<Times> {
+    let known = rustix::fs::statat(directory, c"", AtFlags::EMPTY_PATH)?;
+    Ok([(known.st_atime, known.st_atime_nsec as i64), (known.st_mtime, known.st_mtime_nsec as i64)])
+}
+
+fn set_times(root: BorrowedFd<'_>, path: &[u8], times: &Times) {
+    let [last_access, last_modification] = times.map(|(tv_sec, tv_nsec)| Timespec { tv_sec, tv_nsec });
+    // Opened for reading: a descriptor that only names a directory changes nothing of it.
+    if let Ok(directory) = open_in(root, path, OFlags::RDONLY | OFlags::DIRECTORY) {
+        let _ = rustix::fs::futimens(&directory, &Timestamps { last_access, last_modification });
     }
 }

@@ -2,6 +2,7 @@
 
 use super::walk::{open_in, split};
 use super::{remove, walk};
+use crate::Size;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, FrameReader};
 use crate::tar::{Entry, EntryKind, Reader, clean_path};
@@ -13,11 +14,11 @@ use std::os::fd::{AsFd, OwnedFd};
 /// What a step writes to make a directory of a lower layer invisible.
 const OPAQUE: &str = "user.overlay.opaque";
 
-/// Unpacks the tar that comes in frames to `temporary` and renames it to `snapshot`.
-pub fn layer(conversation: &mut Conversation, temporary: &str, snapshot: &str) -> Answer<()> {
+/// Unpacks the tar that comes in frames to `temporary` and renames it to `snapshot`; `limits` are bytes and entries.
+pub fn layer(conversation: &mut Conversation, (temporary, snapshot): (&str, &str), limits: (u64, u64)) -> Answer<()> {
     let inside = |doing: &str| Trouble::inside(format!("{doing} a layer"));
     std::fs::create_dir(temporary).map_err(inside("making the directory of"))?;
-    let unpacked = unpack(conversation, temporary);
+    let unpacked = unpack(conversation, temporary, limits);
     if let Err(trouble) = unpacked {
         let _ = remove::tree(temporary);
         return Err(trouble);
@@ -25,10 +26,11 @@ pub fn layer(conversation: &mut Conversation, temporary: &str, snapshot: &str) -
     super::rename(temporary, snapshot)
 }
 
-fn unpack(conversation: &mut Conversation, temporary: &str) -> Answer<()> {
+fn unpack(conversation: &mut Conversation, temporary: &str, (bytes, entries): (u64, u64)) -> Answer<()> {
     let root = walk::open_directory(temporary).map_err(Trouble::inside("opening the directory of a layer"))?;
     let mut reader = Reader::new(FrameReader::new(conversation));
     let mut unpacker = Unpacker { root, parent: None, directories: Vec::new() };
+    let (mut bytes_left, mut entries_left) = (bytes, entries);
     loop {
         let entry = match reader.next_entry() {
             Ok(Some(entry)) => entry,
@@ -36,6 +38,12 @@ fn unpack(conversation: &mut Conversation, temporary: &str) -> Answer<()> {
             Err(error) => return Err(Trouble::Layer(format!("{error}"))),
         };
         let name = String::from_utf8_lossy(&entry.path).into_owned();
+        entries_left = entries_left
+            .checked_sub(1)
+            .ok_or_else(|| Trouble::Layer(format!("the layer has more than {entries} entries")))?;
+        bytes_left = bytes_left
+            .checked_sub(entry.size())
+            .ok_or_else(|| Trouble::Layer(format!("the layer has more than {}", Size(bytes))))?;
         unpacker.entry(&entry, &mut reader).map_err(|error| Trouble::Layer(format!("unpacking `{name}`: {error}")))?;
     }
     // What follows the end of the tar belongs to the stream; its end says that nothing is missing.
@@ -58,6 +66,7 @@ impl Unpacker {
             return if entry.kind == EntryKind::Directory { self.root_metadata(entry) } else { Ok(()) };
         }
         if name == b".wh..wh..opq" {
+            self.open_parent(directory)?;
             let directory = open_in(&self.root, directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
             return Ok(rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())?);
         }
@@ -67,7 +76,10 @@ impl Unpacker {
         self.open_parent(directory)?;
         let (_, parent) = self.parent.as_ref().expect("it was opened above");
         if let Some(removed) = name.strip_prefix(b".wh.") {
-            return whiteout(parent, removed);
+            return match removed {
+                b"" | b"." | b".." => Err(io::Error::other("it removes nothing that has a name")),
+                _ => whiteout(parent, removed),
+            };
         }
         clear(parent, name, entry.kind == EntryKind::Directory)?;
         let mode = Mode::from_raw_mode(entry.mode & 0o7777);

@@ -103,8 +103,13 @@ impl Asked<'_> {
 
     /// Whoever builds by hand could connect to any address anyway.
     fn fetching(&self, cancel: &Cancel) -> Fetching {
-        let settings =
-            FetchSettings { credentials: None, timeout: FETCH_TIMEOUT, cancel: cancel.clone(), reach: Reach::Anywhere };
+        let settings = FetchSettings {
+            credentials: None,
+            timeout: FETCH_TIMEOUT,
+            cancel: cancel.clone(),
+            reach: Reach::Anywhere,
+            apart: false,
+        };
         Fetching { mirrors: self.data.join("git"), settings }
     }
 

@@ -209,6 +209,8 @@ async fn store(
 ) -> Result<Arc<Entry>, Problem> {
     let invalid = |problem: String| Problem::bad("invalid_repository", problem);
     let (secret, previous) = (plain(document.secret.take())?, plain(document.previous_secret.take())?);
+    let refused = |refused: crate::network::Refused| Problem::bad(refused.code, refused.detail);
+    service.settings.network.check(&document.clone_url).await.map_err(refused)?;
     compile(&document, Vec::new()).map_err(invalid)?;
     if service.catalog.is_fixed(&document.name) {
         return Err(Problem::new(
@@ -217,8 +219,6 @@ async fn store(
             format!("`{}` is defined in slipway.toml", document.name),
         ));
     }
-    let refused = |refused: crate::network::Refused| Problem::bad(refused.code, refused.detail);
-    service.settings.network.check(&document.clone_url).await.map_err(refused)?;
     let text = serde_json::to_string(&document).map_err(|error| invalid(error.to_string()))?;
     let (name, database) = (document.name.as_str(), &service.database);
     if let Put::Conflict { .. } = database.put_repository(name, &text, expected).await? {

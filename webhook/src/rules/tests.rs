@@ -4,6 +4,9 @@ use super::*;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// Type, source, template, pushed ref, and the tags that result.
+type Case = (RefKind, &'static str, &'static str, &'static str, Option<&'static [&'static str]>);
+
 fn rule(kind: RefKind, source: &str, template: &str) -> Rule {
     Rule::new("r", (kind, source), &[template.to_owned()]).unwrap()
 }
@@ -18,7 +21,7 @@ fn rules_match_as_docker_hub_does() {
     use RefKind::{Branch, Tag};
     let groups = "/^(7.1)([.][0-9.]+)?-([0-9]+)[.][0-9.]+$/";
     let many = "{sourceref},{\\1},{\\1}{\\2},{\\1}-{\\3}.x,latest";
-    let cases: &[(RefKind, &str, &str, &str, Option<&[&str]>)] = &[
+    let cases: &[Case] = &[
         (Branch, "master", "latest", "refs/heads/master", Some(&["latest"])),
         (Branch, "master", "latest", "refs/heads/master2", None),
         (Tag, "/^[0-9.]+$/", "release-{sourceref}", "refs/tags/1.2.0", Some(&["release-1.2.0"])),

@@ -66,7 +66,7 @@ const MAX_DEPTH: usize = 200;
 const MAX_EXPANDED: usize = 1024 * 1024;
 
 /// Most characters that the patterns of one word may look at.
-const MAX_WORK: usize = 16 * 1024 * 1024;
+const MAX_WORK: usize = 4 * 1024 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NullIs {
@@ -298,10 +298,11 @@ impl<'t> Scanner<'t> {
         replaced.map_err(|cause| invalid_pattern(&text, &cause))
     }
 
-    /// Counts the work of applying a pattern; making it ready takes the longer part.
+    /// Counts the work of applying a pattern: each wildcard may look at the whole value, and it is made ready first.
     fn look_at(&mut self, value: &str, pattern: &str) -> Result<(), ExpandError> {
         const READY: usize = 30;
-        self.work += value.len() + READY * pattern.len();
+        let wildcards = pattern.matches(['*', '?']).count();
+        self.work = self.work.saturating_add(value.len() * (1 + wildcards) + READY * pattern.len());
         if self.work <= MAX_WORK {
             return Ok(());
         }

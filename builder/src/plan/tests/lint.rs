@@ -15,132 +15,135 @@ fn names(text: &str) -> Vec<String> {
     warnings(text, &settings()).into_iter().map(|(name, _)| name).collect()
 }
 
+/// Each rule: a file that breaks it once, where, and what is said.
+const WARNINGS: &[(&str, &str, &str)] = &[
+    // DF-280
+    ("FROM plain AS Base\n", "StageNameCasing 1", "Stage name 'Base' should be lowercase"),
+    // DF-281
+    ("FROM plain as base\n", "FromAsCasing 1", "'as' and 'FROM' keywords' casing do not match"),
+    ("from plain AS base\n", "FromAsCasing 1", "'AS' and 'from' keywords' casing do not match"),
+    // DF-282
+    ("FROM plain\nRUN a \\\n\n  b\n", "NoEmptyContinuation 4", "Empty continuation line"),
+    // DF-283
+    (
+        "FROM plain\nRUN a\nrun b\n",
+        "ConsistentInstructionCasing 3",
+        "Command 'run' should match the case of the command majority (uppercase)",
+    ),
+    (
+        "from plain\nrun a\nRUN b\n",
+        "ConsistentInstructionCasing 3",
+        "Command 'RUN' should match the case of the command majority (lowercase)",
+    ),
+    (
+        "FROM plain\nRun a\n",
+        "ConsistentInstructionCasing 2",
+        "Command 'Run' should match the case of the command majority (uppercase)",
+    ),
+    // DF-284
+    (
+        "FROM plain AS b\nFROM scratch AS b\n",
+        "DuplicateStageName 2",
+        "Duplicate stage name \"b\", stage names should be unique",
+    ),
+    // DF-285
+    (
+        "FROM plain AS context\n",
+        "ReservedStageName 1",
+        "Stage name should not use the same name as reserved stage \"context\"",
+    ),
+    // DF-286
+    (
+        "FROM plain\nCMD a\n",
+        "JSONArgsRecommended 2",
+        "JSON arguments recommended for CMD to prevent unintended behavior related to OS signals",
+    ),
+    (
+        "FROM plain\nENTRYPOINT a\n",
+        "JSONArgsRecommended 2",
+        "JSON arguments recommended for ENTRYPOINT to prevent unintended behavior related to OS signals",
+    ),
+    // DF-287
+    (
+        "FROM plain\nMAINTAINER me\n",
+        "MaintainerDeprecated 2",
+        "Maintainer instruction is deprecated in favor of using label",
+    ),
+    // DF-289
+    (
+        "FROM plain\nWORKDIR app\nWORKDIR src\n",
+        "WorkdirRelativePath 2",
+        "Relative workdir \"app\" can have unexpected results if the base image changes",
+    ),
+    // DF-290
+    ("FROM plain\nLABEL a=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
+    ("FROM base\nLABEL a=$BASEE\n", "UndefinedVar 2", "Usage of undefined variable '$BASEE' (did you mean $BASE?)"),
+    ("FROM plain\nCOPY <<E /\n$NONE\nE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
+    ("FROM plain\nARG A=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
+    // DF-291
+    (
+        "FROM plain\nCMD [\"a\"]\nRUN x\nCMD [\"b\"]\n",
+        "MultipleInstructionsDisallowed 2",
+        "Multiple CMD instructions should not be used in the same stage because only the last one will be used",
+    ),
+    (
+        "FROM plain\nHEALTHCHECK NONE\nHEALTHCHECK CMD b\n",
+        "MultipleInstructionsDisallowed 2",
+        "Multiple HEALTHCHECK instructions should not be used in the same stage because only the last one will be used",
+    ),
+    // DF-292
+    (
+        "FROM plain\nENV a b\n",
+        "LegacyKeyValueFormat 2",
+        "\"ENV key=value\" should be used instead of legacy \"ENV key value\" format",
+    ),
+    (
+        "FROM plain\nLABEL a b\n",
+        "LegacyKeyValueFormat 2",
+        "\"LABEL key=value\" should be used instead of legacy \"LABEL key value\" format",
+    ),
+    // DF-294
+    (
+        "FROM --platform=$TARGETPLATFORM plain\n",
+        "RedundantTargetPlatform 1",
+        "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
+    ),
+    // DF-295
+    (
+        "FROM plain\nARG API_TOKEN\n",
+        "SecretsUsedInArgOrEnv 2",
+        "Do not use ARG or ENV instructions for sensitive data (ARG \"API_TOKEN\")",
+    ),
+    (
+        "FROM plain\nENV password=x\n",
+        "SecretsUsedInArgOrEnv 2",
+        "Do not use ARG or ENV instructions for sensitive data (ENV \"password\")",
+    ),
+    // DF-300
+    (
+        "FROM plain\nEXPOSE 80/TCP\n",
+        "ExposeProtoCasing 2",
+        "Defined protocol '80/TCP' in EXPOSE instruction should be lowercase",
+    ),
+    // DF-301
+    (
+        "FROM plain\nEXPOSE 127.0.0.1:80:80\n",
+        "ExposeInvalidFormat 2",
+        "EXPOSE instruction should not define an IP address or host-port mapping, found '127.0.0.1:80:80'",
+    ),
+    // DF-016, DF-02
+    (
+        "# syntax=evil/frontend:1\nFROM plain\n",
+        "SyntaxNotFollowed 1",
+        "the frontend `evil/frontend:1` is not run: slipway reads the Dockerfile itself",
+    ),
+];
+
 /// Each rule by its name: a file that breaks it once, where, and what is said.
 #[test]
 fn every_rule_is_applied() {
-    for (text, place, said) in [
-        // DF-280
-        ("FROM plain AS Base\n", "StageNameCasing 1", "Stage name 'Base' should be lowercase"),
-        // DF-281
-        ("FROM plain as base\n", "FromAsCasing 1", "'as' and 'FROM' keywords' casing do not match"),
-        ("from plain AS base\n", "FromAsCasing 1", "'AS' and 'from' keywords' casing do not match"),
-        // DF-282
-        ("FROM plain\nRUN a \\\n\n  b\n", "NoEmptyContinuation 4", "Empty continuation line"),
-        // DF-283
-        (
-            "FROM plain\nRUN a\nrun b\n",
-            "ConsistentInstructionCasing 3",
-            "Command 'run' should match the case of the command majority (uppercase)",
-        ),
-        (
-            "from plain\nrun a\nRUN b\n",
-            "ConsistentInstructionCasing 3",
-            "Command 'RUN' should match the case of the command majority (lowercase)",
-        ),
-        (
-            "FROM plain\nRun a\n",
-            "ConsistentInstructionCasing 2",
-            "Command 'Run' should match the case of the command majority (uppercase)",
-        ),
-        // DF-284
-        (
-            "FROM plain AS b\nFROM scratch AS b\n",
-            "DuplicateStageName 2",
-            "Duplicate stage name \"b\", stage names should be unique",
-        ),
-        // DF-285
-        (
-            "FROM plain AS context\n",
-            "ReservedStageName 1",
-            "Stage name should not use the same name as reserved stage \"context\"",
-        ),
-        // DF-286
-        (
-            "FROM plain\nCMD a\n",
-            "JSONArgsRecommended 2",
-            "JSON arguments recommended for CMD to prevent unintended behavior related to OS signals",
-        ),
-        (
-            "FROM plain\nENTRYPOINT a\n",
-            "JSONArgsRecommended 2",
-            "JSON arguments recommended for ENTRYPOINT to prevent unintended behavior related to OS signals",
-        ),
-        // DF-287
-        (
-            "FROM plain\nMAINTAINER me\n",
-            "MaintainerDeprecated 2",
-            "Maintainer instruction is deprecated in favor of using label",
-        ),
-        // DF-289
-        (
-            "FROM plain\nWORKDIR app\nWORKDIR src\n",
-            "WorkdirRelativePath 2",
-            "Relative workdir \"app\" can have unexpected results if the base image changes",
-        ),
-        // DF-290
-        ("FROM plain\nLABEL a=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
-        ("FROM base\nLABEL a=$BASEE\n", "UndefinedVar 2", "Usage of undefined variable '$BASEE' (did you mean $BASE?)"),
-        ("FROM plain\nCOPY <<E /\n$NONE\nE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
-        ("FROM plain\nARG A=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
-        // DF-291
-        (
-            "FROM plain\nCMD [\"a\"]\nRUN x\nCMD [\"b\"]\n",
-            "MultipleInstructionsDisallowed 2",
-            "Multiple CMD instructions should not be used in the same stage because only the last one will be used",
-        ),
-        (
-            "FROM plain\nHEALTHCHECK NONE\nHEALTHCHECK CMD b\n",
-            "MultipleInstructionsDisallowed 2",
-            "Multiple HEALTHCHECK instructions should not be used in the same stage because only the last one will be used",
-        ),
-        // DF-292
-        (
-            "FROM plain\nENV a b\n",
-            "LegacyKeyValueFormat 2",
-            "\"ENV key=value\" should be used instead of legacy \"ENV key value\" format",
-        ),
-        (
-            "FROM plain\nLABEL a b\n",
-            "LegacyKeyValueFormat 2",
-            "\"LABEL key=value\" should be used instead of legacy \"LABEL key value\" format",
-        ),
-        // DF-294
-        (
-            "FROM --platform=$TARGETPLATFORM plain\n",
-            "RedundantTargetPlatform 1",
-            "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
-        ),
-        // DF-295
-        (
-            "FROM plain\nARG API_TOKEN\n",
-            "SecretsUsedInArgOrEnv 2",
-            "Do not use ARG or ENV instructions for sensitive data (ARG \"API_TOKEN\")",
-        ),
-        (
-            "FROM plain\nENV password=x\n",
-            "SecretsUsedInArgOrEnv 2",
-            "Do not use ARG or ENV instructions for sensitive data (ENV \"password\")",
-        ),
-        // DF-300
-        (
-            "FROM plain\nEXPOSE 80/TCP\n",
-            "ExposeProtoCasing 2",
-            "Defined protocol '80/TCP' in EXPOSE instruction should be lowercase",
-        ),
-        // DF-301
-        (
-            "FROM plain\nEXPOSE 127.0.0.1:80:80\n",
-            "ExposeInvalidFormat 2",
-            "EXPOSE instruction should not define an IP address or host-port mapping, found '127.0.0.1:80:80'",
-        ),
-        // DF-016, DF-02
-        (
-            "# syntax=evil/frontend:1\nFROM plain\n",
-            "SyntaxNotFollowed 1",
-            "the frontend `evil/frontend:1` is not run: slipway reads the Dockerfile itself",
-        ),
-    ] {
-        assert_eq!(warnings(text, &settings()), [(place.to_owned(), said.to_owned())], "{text}");
+    for (text, place, said) in WARNINGS {
+        assert_eq!(warnings(text, &settings()), [((*place).to_owned(), (*said).to_owned())], "{text}");
     }
 }
 

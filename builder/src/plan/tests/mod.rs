@@ -10,15 +10,7 @@ use super::*;
 use crate::dockerfile::Dockerfile;
 
 fn settings() -> Settings {
-    Settings {
-        build_args: BTreeMap::new(),
-        target: None,
-        labels: BTreeMap::new(),
-        platform: Platform::host(),
-        named_contexts: Vec::new(),
-        named_images: Vec::new(),
-        ignore: Ignore::default(),
-    }
+    Settings::new(Platform::host())
 }
 
 fn with_args(args: &[(&str, &str)]) -> Settings {

@@ -292,11 +292,11 @@ fn the_longest_files_are_planned_or_refused_in_time() {
         numbered(&|at| format!("FROM scratch AS a{at}\nCOPY --from={} / /\n", at + 1)),
         format!(
             "FROM scratch\nENV v={}\nLABEL {}\n",
-            "ab".repeat(20_000),
+            "ab".repeat(longest / 100),
             fill("x=${v//?*b/c} ").get(..60_000).unwrap()
         ),
-        format!("FROM scratch\nENV v={}\n{}", "ab".repeat(20_000), fill("LABEL x=${v//?*b/c}\n")),
-        format!("ARG v={}\n{}", "ab".repeat(20_000), fill("FROM a${v##*b}\n")),
+        format!("FROM scratch\nENV v={}\n{}", "ab".repeat(longest / 100), fill("LABEL x=${v//?*b/c}\n")),
+        format!("ARG v={}\n{}", "ab".repeat(longest / 100), fill("FROM a${v##*b}\n")),
         format!("FROM scratch\nEXPOSE {}\n", "0-65535 ".repeat(8000)),
     ] {
         let began = Instant::now();
@@ -305,7 +305,7 @@ fn the_longest_files_are_planned_or_refused_in_time() {
             let _ = Plan::for_file(&file, &settings(), &images(), (Scope::All, &lint));
         }
         let took = began.elapsed();
-        let limit = if cfg!(debug_assertions) { Duration::from_secs(10) } else { Duration::from_secs(1) };
+        let limit = if cfg!(debug_assertions) { Duration::from_secs(60) } else { Duration::from_secs(1) };
         println!("{took:?} {}", &text[..60]);
         assert!(took < limit, "{took:?}: {}…", &text[..60]);
     }

@@ -2,8 +2,6 @@
 //!
 //! The folder is `../shared/parser-corpus` beside the project, or what `SLIPWAY_PARSER_CORPUS` says; a folder that is
 //! named and missing is an error. The project's own cases are in the crate.
-// A test that cannot go on panics.
-#![allow(clippy::unwrap_used)]
 
 use builder::dockerfile::Dockerfile;
 use builder::dockerfile::expand::Expander;

@@ -1,0 +1,45 @@
+//! The store of the worker's machine: whole after a start, and without what nobody needs any more.
+
+use crate::Services;
+use registry_client::Digest;
+use std::collections::HashSet;
+use std::error::Error;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Blobs that were written this long before a start are read: a crash may have cut them short.
+const RECENT: Duration = Duration::from_secs(10 * 60);
+/// Younger blobs stay: whoever stored them may be about to refer to them.
+const MIN_AGE: Duration = Duration::from_secs(60 * 60);
+/// Layers of the cache that nobody made or looked for by content for so long may go.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Puts aside what a crash damaged: it is got or made again when somebody needs it.
+pub fn recover(services: &Services) {
+    match services.store.recover(RECENT) {
+        Ok(0) => {}
+        Ok(damaged) => tracing::warn!(damaged, "blobs that were damaged are put aside"),
+        Err(error) => tracing::warn!(error = &error as &dyn Error, "the store cannot be checked"),
+    }
+}
+
+/// Removes blobs that no tag, no living build and no recent entry of the cache leads to.
+pub fn collect(services: &Services) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = i64::try_from(now.saturating_sub(KEPT).as_millis()).unwrap_or(0);
+    let kept = match services.tokio.block_on(services.database.cached_blobs(since)) {
+        Ok(kept) => kept,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn Error, "the cache cannot be read: nothing is collected");
+            return;
+        }
+    };
+    let kept: HashSet<Digest> = kept.iter().filter_map(|digest| digest.parse().ok()).collect();
+    match services.store.collect(&kept, MIN_AGE) {
+        Ok(collected) if collected.blobs > 0 => {
+            let (blobs, size_bytes) = (collected.blobs, collected.bytes);
+            tracing::info!(blobs, size_bytes, "blobs that nobody needs were removed");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(error = &error as &dyn Error, "the store cannot be cleaned"),
+    }
+}

@@ -1,0 +1,190 @@
+//! New pushes: each is put in its place among those to the same ref.
+
+use crate::chain::{End, place};
+use crate::insert::count;
+use crate::rows::ids;
+use crate::sql::{Transaction, sql};
+use crate::{Database, Error, PushedRef};
+
+/// How long a forge may deliver a push again that was not taken at first: a push that seems to belong before an older
+/// one than this sets the ref back instead.
+const LATE_MS: i64 = 3 * 24 * 60 * 60 * 1000;
+/// Most builds that are repeated because pushes turned out to be newer than was known.
+const MOST_REPEATED: i64 = 20;
+
+/// A push in its place.
+#[derive(Debug, Clone)]
+pub struct Pushed {
+    /// Its row, if there is one.
+    pub id: Option<i64>,
+    /// Its ref.
+    pub git_ref: String,
+    /// Its sequence.
+    pub sequence: i64,
+}
+
+impl Database {
+    /// Puts a push in its place among those to the same ref.
+    pub(crate) async fn insert_push(
+        &self,
+        transaction: &mut Transaction,
+        (delivery, repository): (i64, &str),
+        push: &PushedRef,
+    ) -> Result<Pushed, Error> {
+        let (last, begins, ends) = surroundings(transaction, repository, push).await?;
+        let place = place(begins, ends, last);
+        if place.last > last {
+            count(transaction, (repository, &push.git_ref), place.last - last).await?;
+        }
+        let row = sql(
+            "storing a push",
+            "INSERT INTO pushes (delivery_id, repository, git_ref, before_id, after_id, sequence, segment, is_head, is_tail, \
+             created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+        )
+        .bind(delivery)
+        .bind(repository)
+        .bind(&push.git_ref)
+        .bind(&push.before)
+        .bind(&push.after)
+        .bind(place.sequence)
+        .bind(begins.map_or(delivery, |end| end.segment))
+        .bind(!place.joins_before)
+        .bind(!place.joins_after)
+        .bind(transaction.now_ms)
+        .one(transaction.on())
+        .await?;
+        let pushed = Pushed { id: Some(row.get(0)?), git_ref: push.git_ref.clone(), sequence: place.sequence };
+        if let Some(before) = begins {
+            unmark(transaction, (repository, push), ("is_tail", before)).await?;
+        }
+        if let Some(after) = ends.filter(|_| place.joins_after) {
+            unmark(transaction, (repository, push), ("is_head", after)).await?;
+            let segment = begins.map_or(delivery, |end| end.segment);
+            join(transaction, (repository, &push.git_ref), (after.segment, segment, place.shift)).await?;
+            if place.shift > 0 {
+                self.repeat_moved(transaction, (repository, &push.git_ref), place.sequence).await?;
+            }
+        }
+        Ok(pushed)
+    }
+
+    /// Asks once more for the builds of pushes that turned out to be newer: another may have moved their tags meanwhile.
+    async fn repeat_moved(
+        &self,
+        transaction: &mut Transaction,
+        (repository, git_ref): (&str, &str),
+        after: i64,
+    ) -> Result<(), Error> {
+        let rows = sql(
+            "reading the builds of a push",
+            "SELECT id FROM builds WHERE push_id IN (SELECT id FROM pushes WHERE repository = $1 AND git_ref = $2 AND sequence > $3) \
+             AND state IN ('preparing', 'building', 'pushing', 'succeeded', 'superseded') AND trigger_kind = 'push' \
+             ORDER BY sequence DESC, id LIMIT $4",
+        )
+        .bind(repository)
+        .bind(git_ref)
+        .bind(after)
+        .bind(MOST_REPEATED)
+        .all(transaction.on())
+        .await?;
+        for id in ids(&rows)?.iter().rev() {
+            self.repeat(transaction, id, |_| {}).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the last push of `commit` to a ref.
+pub async fn position_of(
+    transaction: &mut Transaction,
+    (repository, git_ref): (&str, &str),
+    commit: &str,
+) -> Result<Option<Pushed>, Error> {
+    let row = sql(
+        "reading a push",
+        "SELECT id, sequence FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 \
+         ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(repository)
+    .bind(git_ref)
+    .bind(commit)
+    .optional(transaction.on())
+    .await?;
+    row.map(|row| Ok(Pushed { id: Some(row.get(0)?), git_ref: git_ref.to_owned(), sequence: row.get(1)? })).transpose()
+}
+
+/// Returns the greatest sequence of the ref, the push that ended where this one begins, if none follows it yet, and the
+/// one that began where this one ends, if it follows none yet and came not long ago.
+async fn surroundings(
+    transaction: &mut Transaction,
+    repository: &str,
+    push: &PushedRef,
+) -> Result<(i64, Option<End>, Option<End>), Error> {
+    let row = sql(
+        "reading pushes",
+        "SELECT COALESCE(s.last, 0), b.sequence, b.segment, b.sequence, a.sequence, a.segment, (SELECT MAX(m.sequence) \
+           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = a.segment) \
+         FROM (SELECT 1 AS one) o \
+         LEFT JOIN (SELECT last FROM sequences WHERE repository = $1 AND name = $2) s ON TRUE \
+         LEFT JOIN (SELECT sequence, segment FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 AND is_tail \
+           ORDER BY sequence DESC LIMIT 1) b ON TRUE \
+         LEFT JOIN (SELECT sequence, segment FROM pushes WHERE repository = $1 AND git_ref = $2 AND before_id = $4 AND is_head \
+           AND created_ms > $5 ORDER BY sequence LIMIT 1) a ON TRUE",
+    )
+    .bind(repository)
+    .bind(&push.git_ref)
+    .bind(&push.before)
+    .bind(&push.after)
+    .bind(transaction.now_ms - LATE_MS)
+    .one(transaction.on())
+    .await?;
+    let end = |first: usize| -> Result<Option<End>, Error> {
+        let Some(sequence) = row.get(first)? else { return Ok(None) };
+        Ok(Some(End { sequence, segment: row.get(first + 1)?, last: row.get(first + 2)? }))
+    };
+    Ok((row.get(0)?, end(1)?, end(4)?))
+}
+
+/// Takes note that a push is no more the first (`is_head`) or last (`is_tail`) of its segment.
+async fn unmark(
+    transaction: &mut Transaction,
+    (repository, push): (&str, &PushedRef),
+    (mark, end): (&'static str, End),
+) -> Result<(), Error> {
+    let text = format!("UPDATE pushes SET {mark} = FALSE WHERE repository = $1 AND git_ref = $2 AND sequence = $3");
+    sql("ordering pushes", text).bind(repository).bind(&push.git_ref).bind(end.sequence).run(transaction.on()).await?;
+    Ok(())
+}
+
+/// Makes a segment part of another and moves it, with its builds, by `shift`.
+async fn join(
+    transaction: &mut Transaction,
+    (repository, git_ref): (&str, &str),
+    (segment, into, shift): (i64, i64, i64),
+) -> Result<(), Error> {
+    if shift > 0 {
+        sql(
+            "ordering pushes",
+            "UPDATE builds SET sequence = sequence + $1 WHERE push_id IN \
+             (SELECT id FROM pushes WHERE repository = $2 AND git_ref = $3 AND segment = $4)",
+        )
+        .bind(shift)
+        .bind(repository)
+        .bind(git_ref)
+        .bind(segment)
+        .run(transaction.on())
+        .await?;
+    }
+    sql(
+        "ordering pushes",
+        "UPDATE pushes SET sequence = sequence + $1, segment = $5 WHERE repository = $2 AND git_ref = $3 AND segment = $4",
+    )
+    .bind(shift)
+    .bind(repository)
+    .bind(git_ref)
+    .bind(segment)
+    .bind(into)
+    .run(transaction.on())
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Limits: one control group per attempt, of version 1 or 2, where this machine lets slipway make one.
+
+mod make;
+mod parents;
+
+use crate::{Error, Limits};
+use parents::{Parent, parents};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where control groups are mounted.
+const ROOT: &str = "/sys/fs/cgroup";
+/// Start of the names of slipway's groups, by which leftovers are found.
+const PREFIX: &str = "slipway-";
+
+/// The groups of one attempt; removed when it is dropped.
+#[derive(Debug)]
+pub struct Cgroup {
+    groups: Vec<Group>,
+    memory_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Group {
+    path: PathBuf,
+    controller: Controller,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controller {
+    Memory,
+    Pids,
+    Cpu,
+    Unified,
+}
+
+/// What the groups of an attempt limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limited {
+    /// Memory.
+    pub memory: bool,
+    /// Processes.
+    pub pids: bool,
+    /// Processor time.
+    pub cpu: bool,
+}
+
+impl Cgroup {
+    /// Makes the groups for `attempt`; `None`, with a warning, where that is not possible.
+    pub fn create(attempt: &str, limits: &Limits) -> Option<Cgroup> {
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let cgroup = Cgroup::create_in((Path::new(ROOT), &own), attempt, limits);
+        if cgroup.groups.is_empty() {
+            tracing::warn!("no control groups: steps run without limits of memory and processes");
+            return None;
+        }
+        Some(cgroup)
+    }
+
+    fn create_in((root, own): (&Path, &str), attempt: &str, limits: &Limits) -> Cgroup {
+        let mut groups = Vec::new();
+        for Parent { path, controller } in parents(root, own) {
+            let path = path.join(format!("{PREFIX}{attempt}"));
+            match make::group(&path, controller, limits) {
+                Ok(()) => groups.push(Group { path, controller }),
+                Err(error) => {
+                    tracing::debug!(path = %path.display(), %error, "no control group");
+                    let _ = fs::remove_dir(&path);
+                }
+            }
+        }
+        Cgroup { groups, memory_bytes: limits.memory_bytes.unwrap_or(u64::MAX) }
+    }
+
+    /// Puts a process, and all it starts from now on, under the limits.
+    pub fn add(&self, id: u32) -> Result<(), Error> {
+        for group in &self.groups {
+            let file = group.path.join("cgroup.procs");
+            fs::write(&file, id.to_string()).map_err(Error::system(format!("writing `{}`", file.display())))?;
+        }
+        Ok(())
+    }
+
+    /// Returns how often the kernel killed something for want of memory.
+    pub fn killed(&self) -> u64 {
+        self.groups.iter().map(killed).max().unwrap_or(0)
+    }
+
+    /// Returns how much memory there is for all processes together.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    /// Returns what is limited.
+    pub fn limited(&self) -> Limited {
+        let has = |wanted| self.groups.iter().any(|group| group.controller == wanted);
+        let unified = self.groups.iter().find(|group| group.controller == Controller::Unified);
+        let offers = |file: &str| unified.is_some_and(|group| group.path.join(file).exists());
+        Limited {
+            memory: has(Controller::Memory) || offers("memory.max"),
+            pids: has(Controller::Pids) || offers("pids.max"),
+            cpu: has(Controller::Cpu) || offers("cpu.max"),
+        }
+    }
+}
+
+fn killed(group: &Group) -> u64 {
+    let file = match group.controller {
+        Controller::Memory => "memory.oom_control",
+        Controller::Unified => "memory.events",
+        Controller::Pids | Controller::Cpu => return 0,
+    };
+    let text = fs::read_to_string(group.path.join(file)).unwrap_or_default();
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for group in &self.groups {
+            if fs::remove_dir(&group.path).is_ok() || !group.path.exists() {
+                continue;
+            }
+            // Nothing should be left in it; if something is, it ends here.
+            let _ = fs::write(group.path.join("cgroup.kill"), "1");
+            for _ in 0..50 {
+                std::thread::sleep(Duration::from_millis(5));
+                if fs::remove_dir(&group.path).is_ok() || !group.path.exists() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Removes groups of attempts that are over; those in use cannot be removed.
+pub fn sweep() {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    for Parent { path, .. } in parents(Path::new(ROOT), &own) {
+        let Ok(entries) = fs::read_dir(&path) else { continue };
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Tries out, at start-up, that this machine gives the protections that builds are confined by.
+
+use crate::cgroup::{Cgroup, Limited};
+use crate::network::Network;
+use crate::{Error, Sandbox, Settings};
+use serde::{Deserialize, Serialize};
+
+/// One protection of builds, and what it lacks here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protection {
+    /// Its name, by which the operator may do without it.
+    pub name: String,
+    /// Why it is missing; `None` if it is there.
+    pub missing: Option<String>,
+    /// Whether builds should not be run without it unless the operator says so.
+    pub needed: bool,
+}
+
+impl Protection {
+    pub(crate) fn new(name: &str, missing: Option<String>) -> Self {
+        Protection { name: name.to_owned(), missing, needed: true }
+    }
+}
+
+/// Starts a sandbox and tries what it can do; fails where there can be no sandbox at all.
+pub fn self_test(settings: &Settings) -> Result<Vec<Protection>, Error> {
+    let sandbox = Sandbox::start(settings, &format!("self-test-{}", std::process::id()))?;
+    let mut table = vec![Protection::new("namespaces", None)];
+    table.extend(sandbox.self_test()?);
+    table.extend(groups(sandbox.cgroup(), settings));
+    // A step without network is no danger.
+    let network = Protection::new("network", Network::missing().map(str::to_owned));
+    table.push(Protection { needed: false, ..network });
+    Ok(table)
+}
+
+fn groups(cgroup: Option<&Cgroup>, settings: &Settings) -> impl Iterator<Item = Protection> {
+    let limited = cgroup.map_or_else(Limited::default, Cgroup::limited);
+    let limits = &settings.limits;
+    // An ordinary account has the control groups that somebody gives it, and mostly none.
+    let needed = nix::unistd::geteuid().is_root();
+    let table = [
+        ("cgroup.memory", limited.memory, limits.memory_bytes.is_some()),
+        ("cgroup.pids", limited.pids, limits.pids.is_some()),
+        ("cgroup.cpu", limited.cpu, limits.cpus.is_some()),
+    ];
+    table.into_iter().map(move |(name, there, wanted)| {
+        let missing = (wanted && !there).then(|| "this process may not make control groups that limit it".to_owned());
+        Protection { needed, ..Protection::new(name, missing) }
+    })
+}

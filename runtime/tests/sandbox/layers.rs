@@ -1,0 +1,106 @@
+//! What a step changed is a layer.
+
+use crate::Test;
+use crate::place::{entries, listing, place};
+use runtime::{Exit, FileInSnapshot, SnapshotId};
+use std::io::Read;
+
+pub const TESTS: &[Test] = &[
+    ("changes_are_a_layer", changes_are_a_layer),
+    ("a_second_step_sees_the_first", second_step_sees_the_first),
+    ("removed_and_replaced_directories_become_whiteouts", whiteouts),
+    ("opaque_and_replaced_things_are_told_name_by_name", replaced),
+    ("special_files_links_and_capabilities_are_kept", special_files),
+    ("files_of_snapshots_can_be_read", read_files),
+    ("many_layers_are_one_tree", many_layers),
+];
+
+fn changes_are_a_layer() {
+    let place = place();
+    let (exit, output, changes) =
+        place.run(&place.step("echo hello; echo x > /dir/new; ln /dir/new /dir/hard; touch /tmp; mkdir /etc/d"));
+    assert_eq!((exit, output.as_str()), (Exit::Code(0), "hello\n"));
+    // E37, E39, DF-245..247: no stubs of mounts, no directory that was only touched, parents before what is in them.
+    assert_eq!(listing(&changes), ["dir dir", "file dir/hard", "hard dir/new", "dir etc", "dir etc/d"]);
+    // DF-255
+    assert!(place.changes("true").is_empty());
+}
+
+fn second_step_sees_the_first() {
+    let place = place();
+    let (_, _, changes) = place.run(&place.step("echo one > /f"));
+    let mut second = place.step("cat /f; echo two > /f");
+    second.layers.push(changes.snapshot());
+    let (exit, output, later) = place.run(&second);
+    assert_eq!((exit, output.as_str()), (Exit::Code(0), "one\n"));
+    assert_eq!(listing(&changes), ["file f"]);
+    assert_eq!(listing(&later), ["file f"]);
+    let id = SnapshotId::new(&"0e".repeat(32)).unwrap();
+    place.sandbox().adopt(&changes, &id).unwrap();
+    drop(changes);
+    second.layers[1] = id;
+    assert_eq!(place.run(&second).1, "one\n");
+}
+
+fn whiteouts() {
+    // DF-248, DF-249, DF-250
+    let place = place();
+    let changes = place.changes("rm /dir/a; rm -r /tmp; chmod 644 /dir/b");
+    assert_eq!(changes, ["dir dir", "file dir/.wh.a", "file .wh.tmp"], "a change to the same mode is none");
+    let changes = place.changes("rm -r /dir; mkdir /dir; echo n > /dir/n; echo b > /dir/b");
+    assert_eq!(changes, ["dir dir", "file dir/.wh.a", "file dir/b", "file dir/n"]);
+    assert_eq!(place.changes("rm -r /dir; echo file > /dir"), ["file dir"]);
+    assert_eq!(
+        place.changes("echo x > /dir/c; rm /dir/c"),
+        Vec::<String>::new(),
+        "what was never there leaves nothing"
+    );
+}
+
+fn replaced() {
+    let place = place();
+    assert_eq!(place.changes("mv /dir /other"), ["file .wh.dir", "dir other", "file other/a", "file other/b"]);
+    assert_eq!(place.changes("rm /dir/a; mkdir /dir/a; echo > /dir/a/x"), ["dir dir", "dir dir/a", "file dir/a/x"]);
+    assert_eq!(place.changes("rm -r /dir; ln -s tmp /dir"), ["link dir"]);
+}
+
+fn special_files() {
+    // DF-251..254
+    let place = place();
+    let (_, _, changes) = place.run(&place.step(
+        "mkfifo /p; nc -lU /s & for i in 1 2 3 4 5 6 7 8 9; do [ -S /s ] && break; usleep 20000; done; echo x > /f; chown 7:8 /f; chmod 4755 /f; ln -s nowhere /l; touch -d @1234567 /f",
+    ));
+    let found = entries(&changes);
+    let names: Vec<_> = found.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect();
+    assert_eq!(names, ["f", "l", "p"], "sockets are skipped");
+    assert_eq!((found[0].mode, found[0].uid, found[0].gid, found[0].mtime), (0o4755, 7, 8, 1_234_567));
+}
+
+fn read_files() {
+    let place = place();
+    let wanted = |path: &str| FileInSnapshot { snapshot: place.base.clone(), path: path.as_bytes().to_vec(), size: 1 };
+    let mut content = String::new();
+    let files: Vec<_> = (0..3000).map(|number| wanted(if number % 2 == 0 { "dir/a" } else { "dir/b" })).collect();
+    place.sandbox().read_files(&files).unwrap().read_to_string(&mut content).unwrap();
+    assert_eq!(content, "ab".repeat(1500));
+    for path in ["bin/sh", "../../etc/passwd", "dir", "none"] {
+        let read = place.sandbox().read_files(&[wanted(path)]).unwrap().read_to_end(&mut Vec::new());
+        assert!(read.is_err(), "{path}: links are not followed, other things not read");
+    }
+}
+
+/// More layers than fit into the options of the old mount call.
+fn many_layers() {
+    let place = place();
+    let mut step = place.step("true");
+    let mut kept = Vec::new();
+    for number in 0..200 {
+        step.argv[2] = format!("echo {number} >> /count");
+        let (exit, output, changes) = place.run(&step);
+        assert_eq!(exit, Exit::Code(0), "{output}");
+        step.layers.push(changes.snapshot());
+        kept.push(changes);
+    }
+    step.argv[2] = "wc -l < /count".into();
+    assert_eq!(place.succeeds(&step), "200\n");
+}

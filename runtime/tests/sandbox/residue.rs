@@ -1,0 +1,275 @@
+//! However a sandbox ends, nothing of it stays: no process, mount, control group, namespace or directory.
+
+use crate::Test;
+use crate::place::{Place, place};
+use runtime::{Cancel, Error, Exit, Sandbox, Step, StepNetwork};
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub const TESTS: &[Test] = &[
+    ("success_failure_and_cancelling_leave_nothing", ends),
+    ("a_killed_helper_fails_the_step_and_leaves_nothing", helper_killed),
+    ("a_killed_first_process_fails_the_step_and_leaves_nothing", first_process_killed),
+    ("a_killed_network_leaves_nothing", network_killed),
+    ("a_killed_worker_leaves_nothing", worker_killed),
+    ("two_hundred_steps_at_once_leave_nothing", many_steps),
+    ("a_sweep_takes_away_what_a_dead_attempt_left", sweep),
+];
+
+/// Names the directory in which this program, started again, is a worker: see [`be_a_worker`].
+pub const WORKER: &str = "SLIPWAY_TEST_WORKER";
+
+/// Returns the ids of processes that descend from this one or carry the attempt's name, and are no zombies.
+fn processes(attempt: &str) -> Vec<String> {
+    let ids = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    ids.filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|id| {
+            let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&command).contains(&format!("slipway-sandbox\0{attempt}\0"))
+        })
+        .collect()
+}
+
+/// Returns the namespaces of a kind that processes of this machine are in.
+fn namespaces(kind: &str) -> BTreeSet<String> {
+    let ids = fs::read_dir("/proc").unwrap().flatten();
+    ids.filter_map(|entry| fs::read_link(entry.path().join("ns").join(kind)).ok())
+        .map(|link| link.to_string_lossy().into_owned())
+        .collect()
+}
+
+fn groups(attempt: &str) -> Vec<String> {
+    let find =
+        Command::new("find").args(["/sys/fs/cgroup", "-type", "d", "-name", &format!("slipway-{attempt}")]).output();
+    String::from_utf8_lossy(&find.unwrap().stdout).lines().map(str::to_owned).collect()
+}
+
+fn eventually(what: &str, mut done: impl FnMut() -> Result<(), String>) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match done() {
+            Ok(()) => return,
+            Err(left) => assert!(Instant::now() < deadline, "{what}: {left}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Makes sure that nothing is left of a place's attempt.
+fn nothing_left(place: &Place) {
+    let none = |what: &str, left: Vec<String>| if left.is_empty() { Ok(()) } else { Err(format!("{what}: {left:?}")) };
+    eventually("something is left", || {
+        none("processes", processes(&place.attempt))?;
+        none("control groups", groups(&place.attempt))?;
+        let work = fs::read_dir(place.settings.state.join("w")).unwrap().flatten();
+        none("directories", work.map(|entry| entry.path().display().to_string()).collect())
+    });
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(place.directory.path().to_str().unwrap()), "{mounts}");
+}
+
+fn ends() {
+    let mut place = place();
+    let before = namespaces("mnt").len();
+    let (exit, _, changes) = place.run(&place.step("echo x > /f; (sleep 1000 &) ; exit 0"));
+    assert_eq!(exit, Exit::Code(0));
+    let networked = Step { network: StepNetwork::Default, ..place.step("exit 3") };
+    assert_eq!(place.run(&networked).0, Exit::Code(3));
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let ran = place.sandbox().run(&place.step("sleep 1000"), &mut |_| {}, &cancel).unwrap();
+    assert_eq!(ran.exit, Exit::Cancelled);
+    assert!(
+        !groups(&place.attempt).is_empty() && !processes(&place.attempt).is_empty(),
+        "there was something to leave"
+    );
+    // What runs now ends with the sandbox.
+    drop((changes, ran));
+    place.sandbox = None;
+    nothing_left(&place);
+    assert!(before > 0);
+}
+
+/// Runs a step that never ends, does something to the sandbox, and returns how the step ended.
+fn broken(place: &Place, network: StepNetwork, breaking: impl FnOnce()) -> Result<Exit, Error> {
+    let step = Step { network, ..place.step("setsid sleep 1000 & echo started; sleep 1000") };
+    std::thread::scope(|scope| {
+        let (started, wait) = std::sync::mpsc::channel();
+        let run = scope.spawn(move || {
+            let mut tell = |_: &[u8]| {
+                let _ = started.send(());
+            };
+            place.sandbox().run(&step, &mut tell, &Cancel::new()).map(|ran| ran.exit)
+        });
+        wait.recv().unwrap();
+        breaking();
+        run.join().unwrap()
+    })
+}
+
+fn kill(id: &str) {
+    assert!(Command::new("kill").args(["-9", id]).status().unwrap().success());
+}
+
+/// Returns the children of a process.
+fn children(id: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Returns the helper of an attempt: the process of its name that is a child of this program.
+fn helper(place: &Place) -> String {
+    let own = std::process::id().to_string();
+    let threads = fs::read_dir(format!("/proc/{own}/task")).unwrap().flatten();
+    let mine: Vec<String> = threads
+        .flat_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    processes(&place.attempt).into_iter().find(|id| mine.contains(id)).unwrap()
+}
+
+fn helper_killed() {
+    // RL3
+    let mut place = place();
+    let id = helper(&place);
+    let ended = broken(&place, StepNetwork::None, || kill(&id));
+    assert!(ended.is_err_and(|error| !error.is_users_fault()), "the service's fault, to be tried again");
+    place.sandbox = None;
+    nothing_left(&place);
+}
+
+fn first_process_killed() {
+    // RL3
+    let mut place = place();
+    let id = helper(&place);
+    let first = children(&id).pop().unwrap();
+    let ended = broken(&place, StepNetwork::None, || kill(&first));
+    assert!(ended.is_err_and(|error| !error.is_users_fault()));
+    assert!(matches!(place.try_run(&place.step("true")), Err(Error::Gone)));
+    place.sandbox = None;
+    nothing_left(&place);
+}
+
+fn network_killed() {
+    // RL3: the step goes on without network, and ends as it would; nothing of the network stays.
+    let mut place = place();
+    let cancel = Cancel::new();
+    let step = Step { network: StepNetwork::Default, ..place.step("echo started; sleep 1; exit 5") };
+    let own = std::process::id().to_string();
+    let ended = place.sandbox().run(
+        &step,
+        &mut |_| {
+            let keepers = fs::read_dir(format!("/proc/{own}/task")).unwrap().flatten().flat_map(|thread| {
+                let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+                text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+            });
+            for id in keepers.collect::<Vec<_>>() {
+                let command = fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+                if command.starts_with("slipway-network\0") && command.contains(&helper(&place)) {
+                    children(&id).iter().for_each(|pasta| kill(pasta));
+                }
+            }
+        },
+        &cancel,
+    );
+    assert_eq!(ended.unwrap().exit, Exit::Code(5));
+    place.sandbox = None;
+    nothing_left(&place);
+}
+
+fn worker_killed() {
+    // RL1, R8: the program that uses the sandbox is killed while a step runs.
+    let place = place();
+    let program = std::env::current_exe().unwrap();
+    let mut worker = Command::new(program)
+        .env(WORKER, place.directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let attempt = format!("worker-{}", worker.id());
+    let runs = || processes(&attempt).len() >= 4;
+    eventually("the worker's step", || if runs() { Ok(()) } else { Err("does not run".into()) });
+    std::thread::sleep(Duration::from_millis(300));
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    eventually("after the worker", || {
+        let left = processes(&attempt);
+        let directories = fs::read_dir(place.settings.state.join("w")).unwrap().flatten().count();
+        // Its control group is the next worker's to remove, as nobody is left who may; the other directory is ours.
+        if left.is_empty() && directories <= 2 {
+            Ok(())
+        } else {
+            Err(format!("{left:?} and {directories} directories"))
+        }
+    });
+    eventually("control groups", || {
+        runtime::sweep(&place.settings).unwrap();
+        if groups(&attempt).is_empty() { Ok(()) } else { Err(format!("{:?}", groups(&attempt))) }
+    });
+}
+
+/// Runs a step that never ends, in the directory that the environment names; never returns.
+pub fn be_a_worker(directory: &std::path::Path) -> ! {
+    let settings = runtime::Settings::new(directory).unwrap();
+    let attempt = format!("worker-{}", std::process::id());
+    let sandbox = Sandbox::start(&settings, &attempt).unwrap();
+    let place = crate::place::Place {
+        base: runtime::SnapshotId::new(&"0b".repeat(32)).unwrap(),
+        sandbox: Some(sandbox),
+        settings,
+        attempt,
+        directory: tempfile::tempdir().unwrap(),
+    };
+    let step = Step { network: StepNetwork::Default, ..place.step("trap '' TERM; setsid sleep 1000 & sleep 1000") };
+    let _ = place.run(&step);
+    std::process::exit(0)
+}
+
+fn many_steps() {
+    // RT-28
+    let mut place = place();
+    let before = namespaces("net").len();
+    std::thread::scope(|scope| {
+        for number in 0..200 {
+            let place = &place;
+            scope.spawn(move || {
+                let step = place.step(&format!("echo {number} > /f; echo {number}"));
+                let (exit, output, changes) = place.run(&step);
+                assert_eq!((exit, output.trim()), (Exit::Code(0), &*number.to_string()));
+                assert_eq!(crate::place::listing(&changes), ["file f"]);
+            });
+        }
+    });
+    let first = children(&helper(&place)).pop().unwrap();
+    eventually("after the steps", || {
+        let left = children(&first);
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+    let work = place.settings.state.join("w");
+    let own = fs::read_dir(&work).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap();
+    assert_eq!(fs::read_dir(own.path()).unwrap().count(), 0, "changes that nobody wants are gone");
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().count();
+    assert!(descriptors < 200, "{descriptors} descriptors are open");
+    place.sandbox = None;
+    nothing_left(&place);
+    assert!(namespaces("net").len() <= before + 20, "other tests may have some");
+}
+
+fn sweep() {
+    let mut place = place();
+    let id = helper(&place);
+    let (_, _, changes) = place.run(&place.step("mkdir -p /a/b/c; echo x > /a/b/c/d"));
+    let first = children(&id).pop().unwrap();
+    kill(&first);
+    drop(changes);
+    eventually("the helper", || if processes(&place.attempt).is_empty() { Ok(()) } else { Err("lives".into()) });
+    let dead = place.sandbox.take();
+    runtime::sweep(&place.settings).unwrap();
+    drop(dead);
+    nothing_left(&place);
+}

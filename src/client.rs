@@ -1,0 +1,208 @@
+//! The commands' end of the API: where the server is, which token speaks, and what it answers.
+
+use clap::Args;
+use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long an answer may take; who waits for a build is answered within a minute.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Where the server is and who asks.
+#[derive(Debug, Args)]
+pub struct Connection {
+    /// URL of the server
+    #[arg(long, env = "SLIPWAY_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    server: String,
+    /// Token of the API; better kept in a file or in SLIPWAY_TOKEN
+    #[arg(long, env = "SLIPWAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// File that holds the token
+    #[arg(long, env = "SLIPWAY_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+    /// Print what the server answers, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An answer that was no refusal.
+pub struct Answer {
+    /// Status code.
+    pub status: StatusCode,
+    /// Tag of what was answered.
+    pub etag: Option<String>,
+    /// Body; null if there is none.
+    pub body: Value,
+}
+
+/// The API of a server.
+pub struct Api {
+    http: reqwest::Client,
+    tokio: tokio::runtime::Runtime,
+    base: String,
+    token: Option<String>,
+}
+
+impl Connection {
+    /// Prepares to ask; nothing is asked yet.
+    pub fn open(&self) -> Result<Api, String> {
+        let token = match (&self.token, &self.token_file) {
+            (Some(token), _) => Some(token.trim().to_owned()),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file);
+                Some(
+                    text.map_err(|error| format!("reading the token `{}`: {error}", file.display()))?.trim().to_owned(),
+                )
+            }
+            (None, None) => None,
+        };
+        if !self.server.starts_with("http://") && !self.server.starts_with("https://") {
+            return Err(format!("`{}` is no URL of a server: it starts with http:// or https://", self.server));
+        }
+        // Another part of the program may have chosen the same provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let agent = concat!("slipway/", env!("CARGO_PKG_VERSION"));
+        let http = reqwest::Client::builder().user_agent(agent).connect_timeout(Duration::from_secs(10));
+        // Redirects are not followed: a token is for one server.
+        let http = http.redirect(reqwest::redirect::Policy::none()).build();
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(Api {
+            http: http.map_err(|error| format!("setting up the HTTP client: {error}"))?,
+            tokio: tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?,
+            base: self.server.trim_end_matches('/').to_owned(),
+            token,
+        })
+    }
+}
+
+impl Api {
+    /// Asks for a document.
+    pub fn get(&self, path: &str) -> Result<Value, String> {
+        self.send(Method::GET, path, (None, &[])).map(|answer| answer.body)
+    }
+
+    /// Asks for something to be done; headers come as names and values.
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        (body, headers): (Option<&Value>, &[(&'static str, &str)]),
+    ) -> Result<Answer, String> {
+        self.tokio.block_on(async {
+            let response = self.request(method, path, (body, headers)).await?;
+            let (status, etag) = (response.status(), header(response.headers(), ETAG));
+            let text = response.text().await.map_err(|error| self.unreachable(&error))?;
+            let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+            if status.is_success() { Ok(Answer { status, etag, body }) } else { Err(refusal(status, &body)) }
+        })
+    }
+
+    /// Asks for a stream and hands each part of it to `take` until that says to stop.
+    pub fn stream(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        mut take: impl FnMut(&[u8]) -> Result<bool, String>,
+    ) -> Result<(), String> {
+        self.tokio.block_on(async {
+            let mut response = self.request(Method::GET, path, (None, headers)).await?;
+            if !response.status().is_success() {
+                let status = response.status();
+                let text = response.text().await.unwrap_or_default();
+                return Err(refusal(status, &serde_json::from_str(&text).unwrap_or(Value::Null)));
+            }
+            while let Some(part) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+                if !take(&part)? {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        (body, headers): (Option<&Value>, &[(&'static str, &str)]),
+    ) -> Result<Response, String> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let is_stream = headers.iter().any(|(name, value)| *name == "accept" && *value == "text/event-stream");
+        if !is_stream {
+            request = request.timeout(PATIENCE);
+        }
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value).map_err(|_| format!("`{value}` cannot stand in a header"))?;
+            request = request.header(HeaderName::from_static(name), value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request.send().await.map_err(|error| self.unreachable(&error))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> String {
+        let why = crate::services::chain(error);
+        format!("asking the server {}: {why}; is it there? --server or SLIPWAY_URL say where", self.base)
+    }
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// Returns what a problem says, with its hint and what it has to say of each rule.
+fn refusal(status: StatusCode, body: &Value) -> String {
+    let text = |key: &str| body[key].as_str().map(str::to_owned);
+    let mut message = match (text("detail"), text("code")) {
+        (Some(detail), Some(code)) => format!("{detail} ({code}, HTTP {})", status.as_u16()),
+        _ => format!("the server answered HTTP {status}"),
+    };
+    for line in body["explain"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        message.push_str(&format!("\n  {line}"));
+    }
+    if let Some(hint) = text("hint") {
+        message.push_str(&format!("\n  hint: {hint}"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        message.push_str("\n  hint: --token, --token-file or SLIPWAY_TOKEN hold it; `slipway token create` makes one");
+    }
+    message
+}
+
+/// Returns a text for a query.
+pub fn encoded(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
+    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// Prints a document for tools.
+pub fn print_json(value: &Value) {
+    println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Returns a text from the server as a terminal may show it: nothing in it moves the cursor or sets a title.
+pub fn shown(value: &Value) -> String {
+    let text =
+        value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned);
+    text.chars().map(|char| if char.is_control() && char != '\n' && char != '\t' { '\u{fffd}' } else { char }).collect()
+}
+
+/// Returns the id of a build: it is named by id, as `team/app#12`, or as `team/app` for the newest.
+pub fn build_id(api: &Api, name: &str) -> Result<String, String> {
+    let (repository, number) = match name.split_once('#') {
+        Some((repository, number)) => (repository, number),
+        None if name.contains('/') => (name, "latest"),
+        None if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => return Ok(name.to_owned()),
+        None => {
+            return Err(format!("`{name}` names no build: write its id, `team/app#12`, or `team/app` for the newest"));
+        }
+    };
+    let build = api.get(&format!("/v1/repos/{}/builds/{}", encoded(repository), encoded(number)))?;
+    build["id"].as_str().map(str::to_owned).ok_or_else(|| format!("`{name}` has no build"))
+}

@@ -1,0 +1,149 @@
+//! `slipway logs`: what a build printed, and with `-f` what it prints.
+
+use crate::client::{Api, Connection, build_id};
+use clap::Args;
+use serde_json::Value;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Exit code when the build itself ended badly, to tell it from a command that could not be carried out.
+const BUILD_FAILED: u8 = 3;
+/// How often a broken stream is taken up again without a word from it.
+const TRIES: u32 = 10;
+
+/// Arguments of `slipway logs`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The build: its id, namespace/name#number, or namespace/name for the newest
+    build: String,
+    /// Follow the log until the build has ended; the exit code then is 3 if it failed
+    #[arg(long, short)]
+    follow: bool,
+    /// Only what this step printed
+    #[arg(long, value_name = "NUMBER")]
+    step: Option<i64>,
+    /// Only the last lines
+    #[arg(long, value_name = "LINES", conflicts_with = "follow")]
+    tail: Option<usize>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    let id = build_id(&api, &arguments.build)?;
+    if arguments.follow {
+        return follow(&api, (&id, arguments.step));
+    }
+    let mut query: Vec<String> = arguments.step.iter().map(|step| format!("step={step}")).collect();
+    query.extend(arguments.tail.iter().map(|lines| format!("tail={lines}")));
+    query.extend(arguments.connection.json.then(|| "format=ndjson".to_owned()));
+    api.stream(&format!("/v1/builds/{id}/logs?{}", query.join("&")), &[], |part| print(part).map(|()| true))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a build's log as it grows, until the build has ended.
+pub fn follow(api: &Api, (id, step): (&str, Option<i64>)) -> Result<ExitCode, String> {
+    let query = step.map(|step| format!("?step={step}")).unwrap_or_default();
+    let path = format!("/v1/builds/{id}/logs{query}");
+    let (mut last, mut tries) = ("0".to_owned(), 0);
+    loop {
+        let mut events = Events::default();
+        let mut ended = None;
+        let before = last.clone();
+        let headers = [("accept", "text/event-stream"), ("last-event-id", before.as_str())];
+        let streamed = api.stream(&path, &headers, |part| {
+            for event in events.read(part) {
+                let data: Value = serde_json::from_str(&event.data).unwrap_or(Value::Null);
+                match event.name.as_str() {
+                    "log" => print(data["text"].as_str().unwrap_or_default().as_bytes())?,
+                    "end" => ended = Some(data["state"].as_str().unwrap_or_default().to_owned()),
+                    _ => {}
+                }
+                if let Some(id) = event.id {
+                    last = id;
+                }
+            }
+            Ok(ended.is_none())
+        });
+        if let Some(state) = ended {
+            return Ok(if is_good(&state) { ExitCode::SUCCESS } else { ExitCode::from(BUILD_FAILED) });
+        }
+        tries = if last == before { tries + 1 } else { 0 };
+        if let Err(error) = streamed
+            && (tries >= TRIES || error.contains("HTTP 4"))
+        {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// Tells whether a state is an end that nobody has to look into.
+pub fn is_good(state: &str) -> bool {
+    matches!(state, "succeeded" | "superseded" | "skipped")
+}
+
+fn print(text: &[u8]) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush()).map_err(|error| format!("writing to standard output: {error}"))
+}
+
+/// A server-sent event.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Event {
+    name: String,
+    id: Option<String>,
+    data: String,
+}
+
+/// Reads server-sent events from parts that end anywhere.
+#[derive(Default)]
+struct Events {
+    rest: Vec<u8>,
+    event: Event,
+}
+
+impl Events {
+    fn read(&mut self, part: &[u8]) -> Vec<Event> {
+        self.rest.extend_from_slice(part);
+        let mut events = Vec::new();
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
+            if line.is_empty() {
+                let event = std::mem::take(&mut self.event);
+                events.extend((!event.name.is_empty() || !event.data.is_empty()).then_some(event));
+                continue;
+            }
+            let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "event" => self.event.name = value.to_owned(),
+                "id" => self.event.id = Some(value.to_owned()),
+                "data" => self.event.data.push_str(value),
+                _ => {}
+            }
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_from_parts_that_end_anywhere() {
+        let text = b": ping\n\nevent: log\nid: 7\ndata: {\"text\":\"a\"}\n\nevent: end\r\ndata: {}\r\n\r\n";
+        let mut events = Events::default();
+        let read: Vec<Event> = text.iter().flat_map(|byte| events.read(&[*byte])).collect();
+        assert_eq!(read.len(), 2);
+        assert_eq!(
+            (read[0].id.as_deref(), read[0].data.as_str(), read[1].name.as_str()),
+            (Some("7"), "{\"text\":\"a\"}", "end")
+        );
+    }
+}

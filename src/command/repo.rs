@@ -1,0 +1,186 @@
+//! `slipway repo`: the repositories that a server builds.
+
+use super::status::table;
+use crate::client::{Connection, encoded, print_json, shown};
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `slipway repo`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the repositories
+    List(List),
+    /// Show one repository with its rules
+    Show(Named),
+    /// Add a repository, or replace one with --replace
+    Add(Add),
+    /// Remove a repository; its queued builds are cancelled
+    Rm(Named),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// namespace/name
+    name: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Args)]
+struct Add {
+    /// namespace/name
+    name: String,
+    /// A document in TOML: the keys of a repository in slipway.toml
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Where commits are fetched from
+    #[arg(long, value_name = "URL")]
+    clone_url: Option<String>,
+    /// Where images go, without a tag
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// What the forge calls the repository, if that is not its name here
+    #[arg(long, value_name = "OWNER/NAME")]
+    forge_name: Option<String>,
+    /// File that holds the webhook's secret; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// Take the place of a repository that is there
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    match &arguments.command {
+        Command::List(list) => self::list(list),
+        Command::Show(named) => show(named),
+        Command::Add(add) => self::add(add),
+        Command::Rm(named) => remove(named),
+    }
+}
+
+fn list(arguments: &List) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    let (mut all, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let next = cursor.map(|cursor| format!("&cursor={}", encoded(&cursor))).unwrap_or_default();
+        let answer = api.get(&format!("/v1/repos?limit=200{next}"))?;
+        all.extend(answer["repositories"].as_array().cloned().unwrap_or_default());
+        cursor = answer["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if arguments.connection.json {
+        print_json(&json!({ "repositories": all }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = all.iter().map(|one| {
+        let rules = one["meta"]["rules"].as_array().map_or(0, Vec::len).to_string();
+        [shown(&one["name"]), shown(&one["image"]), shown(&one["clone_url"]), rules, shown(&one["meta"]["defined_in"])]
+    });
+    table(["REPOSITORY", "IMAGE", "SOURCE", "RULES", "DEFINED IN"], rows.collect());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(arguments: &Named) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    let mut repository = api.get(&format!("/v1/repos/{}", encoded(&arguments.name)))?;
+    if arguments.connection.json {
+        print_json(&repository);
+        return Ok(ExitCode::SUCCESS);
+    }
+    // As it would stand in slipway.toml.
+    let meta = repository.as_object_mut().and_then(|object| object.remove("meta")).unwrap_or_default();
+    let text = toml::to_string_pretty(&repository).map_err(|error| format!("writing the repository: {error}"))?;
+    println!(
+        "# defined in: {}; secret: {}",
+        shown(&meta["defined_in"]),
+        if meta["has_secret"] == true { "set" } else { "none" }
+    );
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(arguments: &Add) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    let document = document(arguments)?;
+    let answer = if arguments.replace {
+        api.send(Method::PUT, &format!("/v1/repos/{}", encoded(&arguments.name)), (Some(&document), &[]))?
+    } else {
+        api.send(Method::POST, "/v1/repos", (Some(&document), &[]))?
+    };
+    if arguments.connection.json {
+        print_json(&answer.body);
+    } else {
+        let done = if answer.status == reqwest::StatusCode::CREATED { "added" } else { "replaced" };
+        println!("{} {done} ({})", arguments.name, answer.etag.unwrap_or_default());
+        println!("webhook: {}", shown(&answer.body["meta"]["links"]["hook"]));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the document to send: the file's keys, and those of the command line over them.
+fn document(arguments: &Add) -> Result<Value, String> {
+    let mut document = match &arguments.file {
+        None => json!({}),
+        Some(path) => {
+            let failed = |error: String| format!("reading `{}`: {error}", path.display());
+            let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+            toml::from_str(&text).map_err(|error| failed(error.to_string()))?
+        }
+    };
+    document["name"] = arguments.name.as_str().into();
+    let texts =
+        [("clone_url", &arguments.clone_url), ("image", &arguments.image), ("forge_name", &arguments.forge_name)];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            document[key] = text.as_str().into();
+        }
+    }
+    if let Some(path) = &arguments.secret_file {
+        document["secret"] = read_secret(path)?.into();
+    }
+    Ok(document)
+}
+
+/// Reads a secret from a file or standard input; one line break at its end does not count.
+fn read_secret(path: &std::path::Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = match path.to_str() {
+        Some("-") => std::io::stdin().read_to_string(&mut text).map(drop),
+        _ => std::fs::read_to_string(path).map(|content| text = content),
+    };
+    read.map_err(|error| format!("reading the secret `{}`: {error}", path.display()))?;
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+}
+
+fn remove(arguments: &Named) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    api.send(Method::DELETE, &format!("/v1/repos/{}", encoded(&arguments.name)), (None, &[]))?;
+    if arguments.connection.json {
+        print_json(&json!({ "removed": arguments.name }));
+    } else {
+        println!("{} removed", arguments.name);
+    }
+    Ok(ExitCode::SUCCESS)
+}

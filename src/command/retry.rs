@@ -1,0 +1,49 @@
+//! `slipway retry`: builds once more what has ended.
+
+use super::logs;
+use crate::client::{Connection, build_id, print_json, shown};
+use clap::{Args, ValueEnum};
+use reqwest::Method;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Arguments of `slipway retry`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The build: its id, namespace/name#number, or namespace/name for the newest
+    build: String,
+    /// Where to begin: with nothing from the cache, or with the step that failed
+    #[arg(long, value_enum, default_value_t = From::FailedStep)]
+    from: From,
+    /// Follow the new build's log until it has ended
+    #[arg(long, short)]
+    follow: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum From {
+    Start,
+    FailedStep,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    let id = build_id(&api, &arguments.build)?;
+    let from = match arguments.from {
+        From::Start => "start",
+        From::FailedStep => "failed_step",
+    };
+    let answer = api.send(Method::POST, &format!("/v1/builds/{id}/retry"), (Some(&json!({ "from": from })), &[]))?.body;
+    if arguments.connection.json {
+        print_json(&answer);
+    } else {
+        println!("{} {}#{} repeats {id}", shown(&answer["id"]), shown(&answer["repo"]), answer["number"]);
+    }
+    match answer["id"].as_str() {
+        Some(new) if arguments.follow => logs::follow(&api, (new, None)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

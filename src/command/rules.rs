@@ -1,0 +1,87 @@
+//! `slipway rules test`: which rules match a ref, which tags result, and why others do not.
+
+use crate::client::{Connection, encoded, print_json, shown};
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `slipway rules`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say which rules match a ref, without building
+    Test(Test),
+}
+
+/// Arguments of `slipway rules test`.
+#[derive(Debug, Args)]
+struct Test {
+    /// Branch or tag: main, v1.2.3, refs/tags/v1.2.3
+    #[arg(value_name = "REF")]
+    git_ref: String,
+    /// The repository: namespace/name
+    #[arg(long, value_name = "REPOSITORY")]
+    repo: String,
+    /// Rules of this file instead of the server's: a repository's own slipway.toml
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Full hash of the commit, for {sha} and {sha7}
+    #[arg(long, value_name = "COMMIT")]
+    commit: Option<String>,
+    /// The commit's message, for markers such as [skip ci]
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    message: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs the command; the exit code is 3 when nothing would be built.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let Command::Test(test) = &arguments.command;
+    let api = test.connection.open()?;
+    let file = test.file.as_ref().map(|path| {
+        std::fs::read_to_string(path).map_err(|error| format!("reading the rules `{}`: {error}", path.display()))
+    });
+    let mut body = json!({ "ref": test.git_ref, "message": test.message });
+    if let Some(text) = file.transpose()? {
+        body["file"] = text.into();
+    }
+    if let Some(commit) = &test.commit {
+        body["commit"] = commit.as_str().into();
+    }
+    let path = format!("/v1/repos/{}/rules:test", encoded(&test.repo));
+    let answer = api.send(Method::POST, &path, (Some(&body), &[]))?.body;
+    if test.connection.json {
+        print_json(&answer);
+    } else {
+        print(&answer);
+    }
+    Ok(if answer["would_build"] == true { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+fn print(answer: &Value) {
+    println!("{}", shown(&answer["ref"]));
+    for rule in answer["rules"].as_array().into_iter().flatten() {
+        if rule["matches"] == true {
+            println!("  + {} builds {} as", shown(&rule["rule"]), shown(&rule["dockerfile"]));
+            for tag in rule["tags"].as_array().into_iter().flatten() {
+                println!("      {}:{}", shown(&answer["image"]), shown(tag));
+            }
+            for warning in rule["warnings"].as_array().into_iter().flatten() {
+                println!("      warning: {}", shown(warning));
+            }
+        } else {
+            println!("  - {}", shown(&rule["why"]));
+        }
+    }
+    if let Some(marker) = answer["skip_marker"].as_str() {
+        println!("nothing is built: the message says {marker}");
+    }
+}

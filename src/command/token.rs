@@ -1,0 +1,172 @@
+//! `slipway token`: tokens of the API, made and revoked in the database that the server uses.
+
+use super::status::table;
+use crate::client::print_json;
+use crate::configuration;
+use crate::services::{DataDir, chain};
+use clap::{Args, Subcommand};
+use database::{Database, NewToken, TokenRecord};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+use webhook::Scope;
+
+/// Arguments of `slipway token`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The configuration [default: slipway.toml in the data directory, then /etc/slipway/slipway.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a token; it is shown once, only its hash is kept
+    Create(Create),
+    /// List tokens
+    List,
+    /// Revoke a token: it is good for nothing from then on
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// What it may be used for: read, trigger or admin; each includes those before it
+    #[arg(long, value_parser = scope, value_name = "SCOPE")]
+    scope: Scope,
+    /// Its name, shown with the builds that it starts [default: one made up of scope and repository]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only good for this repository; may be given several times [default: all]
+    #[arg(long = "repo", value_name = "REPOSITORY")]
+    repositories: Vec<String>,
+    /// How long it is good: 30d, 12h [default: until it is revoked]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    expires: Option<i64>,
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| "there are read, trigger and admin".to_owned())
+}
+
+/// Returns milliseconds.
+fn span(text: &str) -> Result<i64, String> {
+    let wrong = || format!("`{text}` is no span of time: write 30d, 12h or 90m");
+    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let minutes = match unit {
+        "m" => 1,
+        "h" => 60,
+        "d" => 24 * 60,
+        _ => return Err(wrong()),
+    };
+    let count: i64 = digits.parse().ok().filter(|count| (1..=36_500).contains(count)).ok_or_else(wrong)?;
+    Ok(count * minutes * 60_000)
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    let data = DataDir::open(data_dir)?;
+    let configuration = configuration::read(arguments.config.as_deref(), &data)?;
+    let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
+    tokio.block_on(async {
+        let database = Database::open(&url).await.map_err(|error| chain(&error))?;
+        match &arguments.command {
+            Command::Create(create) => self::create(&database, create, arguments.json).await,
+            Command::List => list(&database, arguments.json).await,
+            Command::Revoke { name } => revoke(&database, name).await,
+        }
+    })
+}
+
+async fn create(database: &Database, create: &Create, json: bool) -> Result<ExitCode, String> {
+    let token = webhook::tokens::generate().ok_or("making a token: the system gives no random numbers")?;
+    let scope = create.scope.as_str();
+    let digits: String = token.hash[..3].iter().map(|byte| format!("{byte:02x}")).collect();
+    let place = create.repositories.first().map_or("all", String::as_str);
+    let name = create.name.clone().unwrap_or_else(|| format!("{scope}-{}-{digits}", place.replace('/', "-")));
+    let new = NewToken {
+        name: name.clone(),
+        hash: token.hash,
+        scopes: vec![scope.to_owned()],
+        repositories: create.repositories.clone(),
+        expires_ms: create.expires.map(|span| now_ms() + span),
+    };
+    if !database.create_token(&new).await.map_err(|error| chain(&error))? {
+        return Err(format!("there is a token called `{name}` already: give this one another --name"));
+    }
+    if json {
+        print_json(&json!({ "name": name, "token": token.text, "scope": scope, "repositories": create.repositories }));
+    } else {
+        eprintln!("token `{name}`, scope {scope}, {}: shown now and never again", repositories(&create.repositories));
+        println!("{}", token.text);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(database: &Database, json: bool) -> Result<ExitCode, String> {
+    let tokens = database.tokens().await.map_err(|error| chain(&error))?;
+    if json {
+        print_json(&tokens.iter().map(shown).collect::<Value>());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = tokens.iter().map(|token| {
+        [
+            token.name.clone(),
+            token.scopes.join(" "),
+            repositories(&token.repositories),
+            state(token).to_owned(),
+            used(token),
+        ]
+    });
+    table(["TOKEN", "SCOPE", "REPOSITORIES", "STATE", "LAST USED"], rows.collect());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn revoke(database: &Database, name: &str) -> Result<ExitCode, String> {
+    if !database.revoke_token(name).await.map_err(|error| chain(&error))? {
+        return Err(format!("there is no token `{name}` that could be revoked: `slipway token list` shows them"));
+    }
+    println!("{name} revoked");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(token: &TokenRecord) -> Value {
+    json!({
+        "name": token.name, "scopes": token.scopes, "repositories": token.repositories, "state": state(token),
+        "created_ms": token.created_ms, "expires_ms": token.expires_ms, "last_used_ms": token.last_used_ms,
+    })
+}
+
+fn state(token: &TokenRecord) -> &'static str {
+    match (token.revoked_ms, token.expires_ms) {
+        (Some(_), _) => "revoked",
+        (None, Some(at)) if at <= now_ms() => "expired",
+        _ => "good",
+    }
+}
+
+fn used(token: &TokenRecord) -> String {
+    match token.last_used_ms {
+        None => "never".to_owned(),
+        Some(at) => format!("{} min ago", (now_ms() - at).max(0) / 60_000),
+    }
+}
+
+fn repositories(names: &[String]) -> String {
+    if names.is_empty() { "all repositories".to_owned() } else { names.join(" ") }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

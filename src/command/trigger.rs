@@ -1,0 +1,157 @@
+//! `slipway trigger`: starts builds without a push.
+
+use super::logs;
+use crate::client::{Connection, encoded, print_json, shown};
+use clap::Args;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use std::process::ExitCode;
+
+/// Arguments of `slipway trigger`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The repository: namespace/name
+    repository: String,
+    /// Branch or tag [default: the default branch]
+    #[arg(long = "ref", value_name = "REF")]
+    git_ref: Option<String>,
+    /// Full hash of the commit [default: the newest of the ref]
+    #[arg(long, value_name = "COMMIT")]
+    commit: Option<String>,
+    /// Only this rule; `all` for every rule
+    #[arg(long, value_name = "RULE")]
+    rule: Vec<String>,
+    /// Tag of the image instead of the rule's
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Dockerfile instead of the rule's
+    #[arg(long, value_name = "PATH")]
+    dockerfile: Option<String>,
+    /// Context instead of the rule's
+    #[arg(long, value_name = "PATH")]
+    context: Option<String>,
+    /// Stage to build
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// Build argument
+    #[arg(long = "build-arg", value_name = "NAME=VALUE")]
+    build_args: Vec<String>,
+    /// Secret of the repository that steps may mount
+    #[arg(long = "secret", value_name = "NAME")]
+    secrets: Vec<String>,
+    /// Platform
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    platforms: Vec<String>,
+    /// Take nothing from the cache
+    #[arg(long)]
+    no_cache: bool,
+    /// Push nothing
+    #[arg(long)]
+    no_push: bool,
+    /// low, normal or high
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<String>,
+    /// Why, in words
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// How long the build may take: 30m
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+    /// Say what would be built
+    #[arg(long)]
+    dry_run: bool,
+    /// Follow the log of the first build until it has ended
+    #[arg(long, short)]
+    follow: bool,
+    /// Makes it safe to send the same again
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    let path = format!("/v1/repos/{}/builds", encoded(&arguments.repository));
+    let headers: Vec<_> = arguments.idempotency_key.iter().map(|key| ("idempotency-key", key.as_str())).collect();
+    let answer = api.send(Method::POST, &path, (Some(&body(arguments)?), &headers))?.body;
+    if arguments.connection.json {
+        print_json(&answer);
+    } else if arguments.dry_run {
+        answer["plan"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(|build| println!("{} {}", shown(&build["rule"]), tags(build)));
+    } else {
+        for build in answer["builds"].as_array().into_iter().flatten() {
+            println!("{} {}#{} {}", shown(&build["id"]), shown(&build["repo"]), build["number"], tags(build));
+            warnings(build);
+        }
+        if answer["pending"] == "rules" {
+            println!("the repository's own rules are read first; `slipway status` shows its builds in a moment");
+        }
+    }
+    match answer["builds"][0]["id"].as_str() {
+        Some(id) if arguments.follow => logs::follow(&api, (id, None)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn tags(build: &Value) -> String {
+    build["tags"].as_array().into_iter().flatten().map(shown).collect::<Vec<_>>().join(" ")
+}
+
+/// Prints what was changed or left out.
+pub fn warnings(build: &Value) {
+    build["warnings"].as_array().into_iter().flatten().for_each(|warning| eprintln!("warning: {}", shown(warning)));
+}
+
+/// Returns what is asked for; what was not given is left out, so that the rule's values stay.
+fn body(arguments: &Arguments) -> Result<Value, String> {
+    let mut body = Map::new();
+    let texts = [
+        ("ref", &arguments.git_ref),
+        ("commit", &arguments.commit),
+        ("dockerfile", &arguments.dockerfile),
+        ("context", &arguments.context),
+        ("target", &arguments.target),
+        ("priority", &arguments.priority),
+        ("reason", &arguments.reason),
+        ("timeout", &arguments.timeout),
+    ];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            body.insert(key.to_owned(), json!(text));
+        }
+    }
+    for (key, list) in [("tags", &arguments.tags), ("secrets", &arguments.secrets), ("platforms", &arguments.platforms)]
+    {
+        if !list.is_empty() {
+            body.insert(key.to_owned(), json!(list));
+        }
+    }
+    match arguments.rule.as_slice() {
+        [] => {}
+        [one] => drop(body.insert("rule".to_owned(), json!(one))),
+        several => drop(body.insert("rule".to_owned(), json!(several))),
+    }
+    let mut build_args = Map::new();
+    for text in &arguments.build_args {
+        let (name, value) = text.split_once('=').ok_or_else(|| format!("--build-arg `{text}` is not NAME=VALUE"))?;
+        build_args.insert(name.to_owned(), json!(value));
+    }
+    if !build_args.is_empty() {
+        body.insert("build_args".to_owned(), build_args.into());
+    }
+    if arguments.no_cache {
+        body.insert("cache".to_owned(), json!("off"));
+    }
+    for (key, given, value) in [("push", arguments.no_push, false), ("dry_run", arguments.dry_run, true)] {
+        if given {
+            body.insert(key.to_owned(), json!(value));
+        }
+    }
+    Ok(body.into())
+}

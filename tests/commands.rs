@@ -1,0 +1,130 @@
+//! The commands that speak to a server, and Docker Hub's triggers, which are commands in other people's scripts.
+
+use crate::api::{ADMIN, ADMIN_TOKEN};
+use crate::support::{Site, curl, run, shown, slipway};
+use serde_json::{Value, json};
+use std::process::{Command, Output, Stdio};
+
+/// Runs a command against the site's server.
+fn command(site: &Site, arguments: &[&str]) -> Output {
+    let mut command = slipway();
+    command.args(arguments).env("SLIPWAY_URL", &site.url).env("SLIPWAY_TOKEN", ADMIN_TOKEN);
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn good(site: &Site, arguments: &[&str]) -> String {
+    let output = command(site, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", shown(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_commands_carry_a_build_through_its_life() {
+    let site = Site::start(ADMIN);
+    site.push_base();
+    let commit = site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN echo hello from the step\n")]);
+    let planned = good(&site, &["trigger", "team/app", "--ref", "main", "--dry-run"]);
+    assert!(planned.starts_with("main ") && planned.contains(":latest"), "{planned}");
+    // The commit of a bare ref is known to the worker first: the tag is filled in there.
+    let followed = command(&site, &["trigger", "team/app", "--ref", "main", "--reason", "by hand", "--follow"]);
+    let text = shown(&followed);
+    assert!(followed.status.success() && text.contains("hello from the step"), "{text}");
+    let build: Value = serde_json::from_str(&good(&site, &["status", "team/app", "--json"])).unwrap();
+    assert_eq!(build["image"]["tags"][1], format!("{}/team/app:{}", site.registry, &commit[..7]), "{build:#}");
+    let status = good(&site, &["status", "team/app#1"]);
+    assert!(status.contains("succeeded") && status.contains("RUN echo hello"), "{status}");
+    assert!(good(&site, &["status", "--repo", "team/app"]).contains("team/app#1"));
+    assert!(good(&site, &["logs", "team/app#1"]).contains("hello from the step"));
+    assert_eq!(good(&site, &["logs", "team/app", "--tail", "1"]).lines().count(), 1);
+    let again = good(&site, &["retry", "team/app#1", "--from", "start", "-f"]);
+    assert!(again.contains("repeats") && again.contains("hello from the step"), "{again}");
+    let finished = command(&site, &["cancel", "team/app"]);
+    assert!(finished.status.code() == Some(1) && shown(&finished).contains("already_finished"), "{}", shown(&finished));
+    site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN exit 7\n")]);
+    let failed = command(&site, &["trigger", "team/app", "-f"]);
+    assert_eq!(failed.status.code(), Some(3), "{}", shown(&failed));
+    site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN sleep 1000\n")]);
+    good(&site, &["trigger", "team/app"]);
+    assert!(good(&site, &["cancel", "team/app"]).contains("asked to end"));
+    let waited = command(&site, &["status", "team/app", "--wait"]);
+    assert!(waited.status.code() == Some(3) && shown(&waited).contains("cancelled"), "{}", shown(&waited));
+}
+
+#[test]
+fn repositories_rules_and_secrets_are_managed_from_the_command_line() {
+    let site = Site::start(ADMIN);
+    let file = site.path("repository.toml");
+    let clone_url = site.get("/v1/repos/team/app")["clone_url"].as_str().unwrap().to_owned();
+    let text = "[[rules]]\nname = \"releases\"\ntag = '/^v/'\ntags = ['{semver.*}']\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let added =
+        good(&site, &["repo", "add", "a/b", "--file", file, "--clone-url", &clone_url, "--image", "127.0.0.1:1/a/b"]);
+    assert!(added.contains("a/b added"), "{added}");
+    assert!(good(&site, &["repo", "list"]).contains("a/b"));
+    let written = good(&site, &["repo", "show", "a/b"]);
+    assert!(written.contains("[[rules]]") && written.contains("releases"), "{written}");
+    let matched = good(&site, &["rules", "test", "v1.2.3", "--repo", "a/b"]);
+    assert!(matched.contains("127.0.0.1:1/a/b:1.2.3") && matched.contains("127.0.0.1:1/a/b:1\n"), "{matched}");
+    let none = command(&site, &["rules", "test", "main", "--repo", "a/b"]);
+    assert!(none.status.code() == Some(3) && shown(&none).contains("is for tags"), "{}", shown(&none));
+    let own = site.path("own.toml");
+    std::fs::write(&own, "[[rules]]\nbranhc = \"main\"\n").unwrap();
+    let wrong = command(&site, &["rules", "test", "main", "--repo", "a/b", "--file", own.to_str().unwrap()]);
+    assert!(
+        shown(&wrong).contains("line 2, column 1: unknown key `branhc`; did you mean `branch`?"),
+        "{}",
+        shown(&wrong)
+    );
+    let mut set = slipway();
+    set.args(["secret", "set", "a/b", "npm"]).env("SLIPWAY_URL", &site.url).env("SLIPWAY_TOKEN", ADMIN_TOKEN);
+    let value = std::fs::File::open(file).unwrap();
+    assert!(set.stdin(value).status().unwrap().success());
+    assert_eq!(good(&site, &["secret", "list", "a/b"]), "npm\n");
+    good(&site, &["repo", "rm", "a/b"]);
+    assert_eq!(command(&site, &["repo", "show", "a/b"]).status.code(), Some(1));
+    let away = slipway().args(["status", "--server", "http://127.0.0.1:9"]).output().unwrap();
+    assert!(away.status.code() == Some(1) && shown(&away).contains("is it there?"), "{}", shown(&away));
+}
+
+#[test]
+fn docker_hub_s_trigger_urls_still_work() {
+    let extra = format!(
+        "{ADMIN}[[repositories]]\nname = \"hub/app\"\nclone_url = \"http://127.0.0.1:1/x.git\"\nimage = \"@REGISTRY@/hub/app\"\n\
+         [[repositories.rules]]\nbranch = \"master\"\ntags = [\"latest\"]\n[[repositories.rules]]\nbranch = \"staging\"\ntags = [\"staging\"]\n\
+         [[repositories.rules]]\ntag = '/^v([0-9.]+)$/'\ntags = ['{{\\1}}']\n"
+    );
+    let site = Site::start(&extra.replace("{{", "{").replace("}}", "}"));
+    let mut create = slipway();
+    create.args(["token", "create", "--scope", "trigger", "--repo", "hub/app", "--data-dir"]).arg(site.path("data"));
+    let token = run(create.arg("--config").arg(site.path("slipway.toml"))).trim().to_owned();
+    let url = format!("{}/u/hub/app/trigger/{token}/", site.url);
+    let refs = |answer: &Value| {
+        answer["builds"].as_array().unwrap().iter().map(|build| build["ref"].clone()).collect::<Vec<_>>()
+    };
+    let json_type = "Content-Type: application/json";
+    let all = curl(&["-X", "POST", "-d", "build=true", &url]);
+    assert_eq!((all.status, &all.json()["state"]), (202, &json!("Queued")), "{}", all.text);
+    assert_eq!(refs(&all.json()), ["refs/heads/master", "refs/heads/staging"]);
+    let tag = curl(&["-X", "POST", "-H", json_type, "-d", r#"{"docker_tag":"staging"}"#, &url]);
+    assert_eq!(refs(&tag.json()), ["refs/heads/staging"]);
+    let source = curl(&["-X", "POST", "-H", json_type, "-d", r#"{"source_type":"Tag","source_name":"v1.1"}"#, &url]);
+    assert_eq!(
+        source.json()["builds"][0]["tags"],
+        json!([format!("{}/hub/app:1.1", site.registry)]),
+        "{}",
+        source.text
+    );
+    let none = curl(&["-X", "POST", "-H", json_type, "-d", r#"{"source_type":"Branch","source_name":"x"}"#, &url]);
+    assert_eq!((none.status, &none.json()["code"]), (409, &json!("no_rule_matched")), "never OK when nothing is built");
+    assert_eq!(curl(&["-X", "POST", &url.replace("slp_", "slp_0")]).status, 404);
+    assert_eq!(curl(&["-X", "POST", &url.replace("hub/app", "team/app")]).status, 404);
+}
+
+#[test]
+fn help_says_what_there_is() {
+    let help = run(Command::new(env!("CARGO_BIN_EXE_slipway")).arg("--help"));
+    for name in ["repo", "trigger", "status", "logs", "cancel", "retry", "rules", "secret", "token"] {
+        assert!(help.contains(&format!("\n  {name} ")), "{name}: {help}");
+    }
+}

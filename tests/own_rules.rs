@@ -1,0 +1,59 @@
+//! Rules in the repository's own `slipway.toml`: pushed, read by a worker at the commit, applied by the server.
+
+use crate::api::{ADMIN, ask};
+use crate::http::push;
+use crate::support::{Site, wait_for};
+use serde_json::{Value, json};
+
+/// Adds a repository whose rules are its own.
+fn add(site: &Site) {
+    let clone_url = site.get("/v1/repos/team/app")["clone_url"].clone();
+    let document = json!({
+        "name": "own/app", "clone_url": clone_url, "image": format!("{}/own/app", site.registry), "secret": "own secret",
+        "own_rules": { "secrets": ["granted"] },
+    });
+    let added = ask(site, "POST", "/v1/repos", &document);
+    assert_eq!(added.status, 201, "{}", added.text);
+}
+
+/// Delivers a push and waits until the commit's rules are applied; returns the delivery.
+fn deliver(site: &Site, commit: &str) -> Value {
+    let body = push("refs/heads/main", commit, "A commit").replace("Codertocat/Hello-World", "own/app");
+    let answer = site.deliver(("push", &format!("own-{commit}")), &body, "own secret");
+    assert_eq!((answer.status, &answer.json()["pending"]), (202, &json!("rules")), "{}", answer.text);
+    wait_for("the repository's rules", || {
+        let newest = site.get("/v1/deliveries?repo=own/app&limit=1")["deliveries"][0].clone();
+        (newest["status"] != "pending").then_some(newest)
+    })
+}
+
+#[test]
+fn a_push_is_built_by_the_rules_that_stand_in_it() {
+    let site = Site::start(ADMIN);
+    site.push_base();
+    add(&site);
+    let dockerfile = "ARG BASE\nFROM ${BASE}\nARG COMMIT\nRUN echo built $COMMIT\n";
+    let rules = format!(
+        "version = 1\n[[rules]]\nname = \"own\"\nbranch = \"main\"\ntags = [\"own-{{sha7}}\", \"n{{number}}\"]\n\
+         build_args = {{ COMMIT = \"{{sha}}\", BASE = \"{}/base/busybox\" }}\n",
+        site.registry
+    );
+    let commit = site.commit(&[("Dockerfile", dockerfile), ("slipway.toml", &rules)]);
+    let delivery = deliver(&site, &commit);
+    let build = site.succeeded(delivery["builds"][0].as_str().unwrap());
+    let image = format!("{}/own/app", site.registry);
+    assert_eq!(build["image"]["tags"], json!([format!("{image}:own-{}", &commit[..7]), format!("{image}:n1")]));
+    assert!(site.log(build["id"].as_str().unwrap()).contains(&format!("built {commit}")));
+
+    // What the file may not take, and mistakes in it, build nothing and say why.
+    for (text, part) in [
+        ("[[rules]]\nbranch = \"main\"\nsecrets = [\"deploy\"]\n", "`deploy` is not granted"),
+        ("image = \"127.0.0.1:1/team/app\"\n", "not what the server allows"),
+        ("[[rules]]\nbranhc = \"main\"\n", "line 2, column 1: unknown key `branhc`; did you mean `branch`?"),
+    ] {
+        let commit = site.commit(&[("slipway.toml", text)]);
+        let delivery = deliver(&site, &commit);
+        assert_eq!(delivery["reason"], "rules_invalid", "{delivery}");
+        assert!(delivery["explain"][0].as_str().unwrap().contains(part), "{delivery}");
+    }
+}

@@ -1,0 +1,25 @@
+//! `[sandbox]` of `slipway.toml`: what the steps of builds may use and reach.
+
+use serde::Deserialize;
+
+/// `[sandbox]`. What is not given is as the sandbox has it by itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    /// Mebibytes of memory for all steps of a build together.
+    pub memory_mib: Option<u64>,
+    /// Processes and threads of all steps of a build together.
+    pub processes: Option<u32>,
+    /// Processors that all steps of a build together may keep busy.
+    pub cpus: Option<f64>,
+    /// Mebibytes that one step may leave on disk.
+    pub disk_mib: Option<u64>,
+    /// Mebibytes of the disk that stay free whatever steps write.
+    pub reserve_mib: Option<u64>,
+    /// Whether steps may reach all private networks.
+    pub private_networks: bool,
+    /// Private networks, addresses and hosts that steps may reach: `10.1.0.0/16`, `mirror.example`.
+    pub allow: Vec<String>,
+    /// Protections that may be missing, by the names that the worker logs when it starts.
+    pub allow_unprotected: Vec<String>,
+}
