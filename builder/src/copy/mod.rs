@@ -49,6 +49,14 @@ pub enum CopyError {
     /// The source could not be read.
     #[error("reading the files to copy: {0}")]
     View(String),
+    /// More is copied than a layer may hold.
+    #[error("`{name}` has {bytes} bytes that are copied at once; {} are allowed", select::MAX_BYTES)]
+    TooLarge {
+        /// The source.
+        name: String,
+        /// What it has.
+        bytes: u64,
+    },
     /// An archive cannot be extracted.
     #[error("extracting `{name}`: {problem}")]
     Archive {
@@ -70,6 +78,7 @@ impl CopyError {
             CopyError::BadChmod(_) => "invalid_chmod",
             CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => "unknown_user",
             CopyError::View(_) => "source_unreadable",
+            CopyError::TooLarge { .. } => "layer_too_large",
             CopyError::Archive { .. } => "archive_invalid",
         }
     }

@@ -8,6 +8,9 @@ use crate::tree::resolve_in;
 use crate::view::{Kind, Node, View};
 use runtime::tar::clean_path;
 
+/// Bytes that one source may have.
+pub(super) const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+
 /// One source that was found.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -54,6 +57,11 @@ pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Ve
         if let Some(selection) = selection(view, &found, (&excludes, request.now))? {
             selected.push(selection);
         }
+    }
+    // A sparse file is as large in a layer as it says it is; it is refused before anybody reads it.
+    let bytes = selected.iter().fold(0u64, |bytes, selection| bytes.saturating_add(selection.bytes()));
+    if bytes > MAX_BYTES {
+        return Err(CopyError::TooLarge { name: source.to_owned(), bytes });
     }
     Ok(selected)
 }

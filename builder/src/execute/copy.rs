@@ -15,9 +15,6 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Bytes that one instruction may copy.
-const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
-
 /// A `COPY` or `ADD` with its sources at hand.
 pub struct Prepared<'e> {
     copy: &'e Copy,
@@ -56,12 +53,6 @@ impl<'e> Prepared<'e> {
     fn find(&mut self, place: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
         let found = self.places[place].view(|view| copy::select(view, path, request)).map_err(copy_error)?;
         self.found.extend(found.into_iter().map(|selection| (place, selection)));
-        let bytes = self.found.iter().fold(0u64, |bytes, (_, selection)| bytes.saturating_add(selection.bytes()));
-        if bytes > MAX_BYTES {
-            // A sparse file is as large in a layer as it says it is.
-            let text = format!("`{path}` makes it {bytes} bytes that are copied at once; {MAX_BYTES} are allowed");
-            return Err(Error::user("layer_too_large", text));
-        }
         Ok(())
     }
 
