@@ -124,7 +124,7 @@ fn an_interrupted_build_leaves_nothing() {
     let data = directory.path().join("data");
     let mut child =
         slipway().args(["build", "--data-dir"]).arg(&data).arg(directory.path().join("context")).spawn().unwrap();
-    let work = data.join("sandbox/w");
+    let work = data.join("sandbox/state/w");
     let attempts =
         || std::fs::read_dir(&work).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()).count();
     wait_for("the step", || (attempts() > 0).then_some(()));

@@ -13,8 +13,11 @@ fn processes(text: &str) -> Vec<u32> {
 
 fn nothing_left(site: &Site) {
     let data = site.path("data");
-    let attempts =
-        std::fs::read_dir(data.join("sandbox/w")).unwrap().flatten().filter(|entry| entry.path().is_dir()).count();
+    let attempts = std::fs::read_dir(data.join("sandbox/state/w"))
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .count();
     assert_eq!(attempts, 0, "directories of attempts");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(data.to_str().unwrap()), "mounts");
@@ -37,7 +40,7 @@ fn a_build_survives_its_worker() {
     assert_eq!(build["attempt"], 2);
     assert_eq!(build["steps"][0]["cached"], true, "what the first attempt finished is not done again: {build:#}");
     wait_for("the rest", || {
-        (std::fs::read_dir(site.path("data/sandbox/w")).unwrap().flatten().all(|entry| !entry.path().is_dir()))
+        (std::fs::read_dir(site.path("data/sandbox/state/w")).unwrap().flatten().all(|entry| !entry.path().is_dir()))
             .then_some(())
     });
     nothing_left(&site);
@@ -60,7 +63,7 @@ fn a_build_survives_the_server() {
     let build = site.succeeded(&id);
     assert_eq!(build["image"]["tags"].as_array().unwrap().len(), 2);
     wait_for("the rest", || {
-        (std::fs::read_dir(site.path("data/sandbox/w")).unwrap().flatten().all(|entry| !entry.path().is_dir()))
+        (std::fs::read_dir(site.path("data/sandbox/state/w")).unwrap().flatten().all(|entry| !entry.path().is_dir()))
             .then_some(())
     });
     nothing_left(&site);

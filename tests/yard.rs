@@ -161,7 +161,7 @@ impl Yard {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let data = self.path("data");
         left.extend(mounts.lines().filter(|line| line.contains(data.to_str().unwrap())).map(str::to_owned));
-        let attempts = std::fs::read_dir(data.join("sandbox/w")).into_iter().flatten().flatten();
+        let attempts = std::fs::read_dir(data.join("sandbox/state/w")).into_iter().flatten().flatten();
         left.extend(attempts.filter(|entry| entry.path().is_dir()).map(|entry| entry.path().display().to_string()));
         left.extend(control_groups().into_iter().filter(|path| self.is_ours(path)));
         left
