@@ -56,6 +56,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_configuration_takes_the_place_of_defaults() {
+        let text = "[sandbox]\nmemory_mib = 512\ndisk_mib = 1\nallow = [\"10.1.0.0/16\"]\n";
+        let configuration = webhook::Configuration::parse(text, std::path::Path::new(".")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = Settings::new(directory.path()).unwrap();
+        let processes = settings.limits.pids;
+        configure(&mut settings, &configuration.sandbox);
+        assert_eq!((settings.limits.memory_bytes, settings.limits.disk_bytes), (Some(512 * MIB), MIB));
+        assert_eq!(settings.limits.pids, processes, "what is not given stays");
+        assert!(settings.network.allowed.contains(&"10.1.0.0/16".to_owned()) && !settings.network.private);
+        let unknown = webhook::Configuration::parse("[sandbox]\nmemory = 1\n", std::path::Path::new("."));
+        assert!(unknown.unwrap_err().to_string().contains("memory"));
+    }
+
+    #[test]
     fn hosts_of_proxies_are_found() {
         let hosts = ["http://me:secret@10.0.0.7:8080/", "10.0.0.8:3128", "http://[fd00::7]:80", "proxy.lan", ""];
         let found: Vec<_> = hosts.iter().filter_map(|address| proxy_host(address)).collect();

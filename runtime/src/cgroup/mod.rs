@@ -6,6 +6,7 @@ mod parents;
 use crate::{Error, Limits};
 use parents::{Parent, parents};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,11 +15,16 @@ const ROOT: &str = "/sys/fs/cgroup";
 /// Start of the names of slipway's groups, by which leftovers are found.
 const PREFIX: &str = "slipway-";
 
+/// How often a group is made again that somebody swept away.
+const RETRIES: u32 = 5;
+/// Age below which an empty group may be one that is just being made.
+const YOUNG: Duration = Duration::from_secs(2);
+
 /// The groups of one attempt; removed when it is dropped.
 #[derive(Debug)]
 pub struct Cgroup {
     groups: Vec<Group>,
-    memory_bytes: u64,
+    limits: Limits,
 }
 
 #[derive(Debug)]
@@ -70,14 +76,23 @@ impl Cgroup {
                 }
             }
         }
-        Cgroup { groups, memory_bytes: limits.memory_bytes.unwrap_or(u64::MAX) }
+        Cgroup { groups, limits: limits.clone() }
     }
 
     /// Puts a process, and all it starts from now on, under the limits.
     pub fn add(&self, id: u32) -> Result<(), Error> {
         for group in &self.groups {
             let file = group.path.join("cgroup.procs");
-            fs::write(&file, id.to_string()).map_err(Error::system(format!("writing `{}`", file.display())))?;
+            let mut written = fs::write(&file, id.to_string());
+            for _ in 0..RETRIES {
+                // As long as nobody is in it, a group looks like a leftover to whoever sweeps up at this moment.
+                if !matches!(&written, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+                    break;
+                }
+                written = make::group(&group.path, group.controller, &self.limits)
+                    .and_then(|()| fs::write(&file, id.to_string()));
+            }
+            written.map_err(Error::system(format!("writing `{}`", file.display())))?;
         }
         Ok(())
     }
@@ -89,7 +104,7 @@ impl Cgroup {
 
     /// Returns how much memory there is for all processes together.
     pub fn memory_bytes(&self) -> u64 {
-        self.memory_bytes
+        self.limits.memory_bytes.unwrap_or(u64::MAX)
     }
 
     /// Returns what is limited.
@@ -138,10 +153,16 @@ pub fn sweep() {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     for Parent { path, .. } in parents(Path::new(ROOT), &own) {
         let Ok(entries) = fs::read_dir(&path) else { continue };
-        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
+        for entry in ours.filter(|entry| !is_young(entry)) {
             let _ = fs::remove_dir(entry.path());
         }
     }
+}
+
+fn is_young(entry: &fs::DirEntry) -> bool {
+    let made = entry.metadata().and_then(|known| known.modified());
+    made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age < YOUNG))
 }
 
 #[cfg(test)]

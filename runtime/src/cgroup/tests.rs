@@ -47,6 +47,18 @@ fn version_1_stays_within_the_quota_of_the_groups_above() {
 }
 
 #[test]
+fn a_group_that_was_swept_away_is_made_again() {
+    let root = tempfile::tempdir().unwrap();
+    create_dir_all(root.path().join("pids")).unwrap();
+    let cgroup = Cgroup::create_in((root.path(), "3:pids:/\n"), "a", &limits());
+    let group = root.path().join("pids/slipway-a");
+    std::fs::remove_dir_all(&group).unwrap();
+    cgroup.add(42).unwrap();
+    let text = |file: &str| read_to_string(group.join(file)).unwrap();
+    assert_eq!((text("cgroup.procs"), text("pids.max")), ("42".into(), "7".into()));
+}
+
+#[test]
 fn a_machine_without_groups_has_none() {
     let root = tempfile::tempdir().unwrap();
     let cgroup = Cgroup::create_in((root.path(), "0::/user.slice\n"), "a", &limits());

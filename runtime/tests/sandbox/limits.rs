@@ -7,6 +7,7 @@ use runtime::{DiskFull, Exit, Limits, MountKind, Step};
 use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = &[
+    ("the_self_test_tells_what_is_there", self_test),
     ("a_fork_bomb_stops_at_the_limit", fork_bomb),
     ("memory_ends_in_the_step_and_is_named", memory),
     ("a_file_larger_than_the_limit_is_not_written", large_file),
@@ -29,6 +30,20 @@ fn needs(place: &Place, what: &str) {
     let table = runtime::self_test(&place.settings).unwrap();
     let known = table.iter().find(|protection| protection.name == what).unwrap();
     assert_eq!(known.missing, None, "this test needs {what}");
+}
+
+fn self_test() {
+    let place = limited(|limits| limits.cpus = Some(1.0));
+    let began = Instant::now();
+    let table = runtime::self_test(&place.settings).unwrap();
+    println!("the self-test took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let names: Vec<_> = table.iter().map(|known| known.name.as_str()).collect();
+    let all = ["namespaces", "seccomp", "overlay", "proc", "cgroup.memory", "cgroup.pids", "cgroup.cpu", "network"];
+    assert_eq!(names, all);
+    assert!(table.iter().filter(|known| known.name != "network").all(|known| known.missing.is_none()), "{table:?}");
+    assert_eq!(std::fs::read_dir(place.settings.state.join("e2")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(place.settings.state.join("w")).unwrap().count(), 2, "the place's own");
 }
 
 fn fork_bomb() {
