@@ -133,13 +133,20 @@ impl Drop for Cgroup {
     }
 }
 
+/// Age below which an empty group may be one that another slipway is about to use.
+const JUST_NOW: Duration = Duration::from_secs(3);
+
 /// Removes groups of attempts that are over; those in use cannot be removed.
 pub fn sweep() {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     for Parent { path, .. } in parents(Path::new(ROOT), &own) {
         let Ok(entries) = fs::read_dir(&path) else { continue };
         for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
-            let _ = fs::remove_dir(entry.path());
+            // One that was made just now is empty because its process is still on its way into it.
+            let made = entry.metadata().and_then(|known| known.modified());
+            if made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > JUST_NOW)) {
+                let _ = fs::remove_dir(entry.path());
+            }
         }
     }
 }
