@@ -35,7 +35,10 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     services.database = services.database.with_key(key);
     crate::confine::configure(&mut services.sandbox, &configuration.sandbox);
     crate::confine::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
-    runtime::sweep(&services.sandbox).map_err(|error| services::chain(&error))?;
+    if let Err(error) = runtime::sweep(&services.sandbox) {
+        // The janitor tries again; what is left behind is no reason not to build.
+        tracing::warn!(error = services::chain(&error), "leftovers of ended builds cannot be removed");
+    }
     let limits = &configuration.limits;
     let settings = Settings {
         name: worker::name(),
