@@ -276,7 +276,7 @@ mod tests {
         let began = std::time::Instant::now();
         let mut text = String::from("!x/**/keep\na{2}(b|c)+\n");
         for number in 0..10_000 {
-            text.push_str(&["literal-", "dir/*.", "**/deep-", "!back-"][number % 4]);
+            text.push_str(["literal-", "dir/*.", "**/deep-", "!back-"][number % 4]);
             text.push_str(&format!("{number}\n"));
         }
         let ignore = Ignore::parse(text.as_bytes()).unwrap();
