@@ -79,7 +79,8 @@ fn a_build_survives_its_worker_in_each_phase() {
     // RL2, ST-02
     let yard = yard();
     let mut worker = yard.worker(&[]);
-    let moments: [(&str, &dyn Fn(&BuildId) -> bool); 5] = [
+    type Reached<'y> = &'y dyn Fn(&BuildId) -> bool;
+    let moments: [(&str, Reached<'_>); 5] = [
         ("preparing", &|id| yard.build(id).state == BuildState::Preparing),
         ("the first step", &|id| yard.log(id).contains("\nfirst\n")),
         ("packing", &|id| yard.log(id).contains("\npacked\n")),
