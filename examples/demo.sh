@@ -74,7 +74,7 @@ say "the build, as it runs"
 SEEN=0
 STATE=queued
 while :; do
-    STATE=$(curl -fsS "$HUB/v1/builds/$BUILD" | sed 's/.*"state":"\([a-z_]*\)","attempt".*/\1/')
+    STATE=$(curl -fsS "$HUB/v1/builds/$BUILD" | sed 's/.*"state":"\([a-z_]*\)","hub_state".*/\1/')
     curl -fsS "$HUB/v1/builds/$BUILD/logs" > "$DEMO/log.txt"
     tail -c "+$((SEEN + 1))" "$DEMO/log.txt"
     SEEN=$(wc -c < "$DEMO/log.txt")
