@@ -317,6 +317,10 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // The helper cleans up and ends when nobody can ask it for anything any more.
         self.control.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The network takes longest to end: it ends beside the helper.
+        if let Some(Ok(Ok(network))) = self.network.get_mut() {
+            network.close();
+        }
         let helper = self.helper.get_mut().unwrap_or_else(PoisonError::into_inner);
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_micros(200);
@@ -328,7 +332,7 @@ impl Drop for Inner {
                 break;
             }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
+            pause = (pause * 2).min(Duration::from_millis(1));
         }
         // A helper that was killed could not clean up.
         let work = self.settings.state.join(crate::step::work_directory(&self.attempt));

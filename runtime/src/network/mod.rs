@@ -63,6 +63,11 @@ impl Network {
         Ok(Ok(Network { keeper, pipe, resolv_conf: resolv_conf() }))
     }
 
+    /// Asks the network to end, and does not wait for it.
+    pub fn close(&mut self) {
+        drop(self.pipe.take());
+    }
+
     /// Returns what may help when the network does not come up.
     pub fn said(&self) -> String {
         "steps reach the network through `pasta`: install the package `passt`, and check that /dev/net/tun exists"
@@ -72,7 +77,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        drop(self.pipe.take());
+        self.close();
         let _ = self.keeper.wait();
     }
 }
