@@ -257,6 +257,7 @@ fn execute(
         let on_layer = |layer, novelty| uploads.add(layer, novelty);
         let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer))?;
         let layers = execution.run()?;
+        materials.steps_are_done();
         let image = result::assemble(plan, (sources, materials), &layers, (request.options.now, &request.form))?;
         if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {
             uploads.start_known();

@@ -93,6 +93,13 @@ impl Sandbox {
         Ok(Sandbox { inner: Arc::new(inner) })
     }
 
+    /// Lets the network end, which takes a while: no step is started any more.
+    pub fn end_network(&self) {
+        if let Some(Ok(Ok(network))) = self.inner.network.get() {
+            network.close();
+        }
+    }
+
     /// Tells whether a snapshot is on disk.
     pub fn has_snapshot(&self, id: &SnapshotId) -> bool {
         self.inner.settings.state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir())
@@ -318,7 +325,7 @@ impl Drop for Inner {
         // The helper cleans up and ends when nobody can ask it for anything any more.
         self.control.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The network takes longest to end: it ends beside the helper.
-        if let Some(Ok(Ok(network))) = self.network.get_mut() {
+        if let Some(Ok(Ok(network))) = self.network.get() {
             network.close();
         }
         let helper = self.helper.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -80,6 +80,13 @@ impl Materials {
         })
     }
 
+    /// Lets what only steps need end beside the push: all steps are done.
+    pub fn steps_are_done(&self) {
+        if let Some(sandbox) = self.sandbox.get() {
+            sandbox.end_network();
+        }
+    }
+
     /// Returns the sandbox of the attempt, started on first use.
     pub fn sandbox(&self) -> Result<&Sandbox, Error> {
         let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// Where `pasta` may be installed.
 const PROGRAMS: [&str; 5] = ["/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/usr/local/sbin"];
@@ -24,7 +25,7 @@ const RESOLVER: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 pub struct Network {
     keeper: Child,
     /// Closing it ends the keeper.
-    pipe: Option<ChildStdin>,
+    pipe: Mutex<Option<ChildStdin>>,
     /// What steps find in `/etc/resolv.conf`.
     pub resolv_conf: String,
 }
@@ -59,13 +60,13 @@ impl Network {
             .stderr(Stdio::null())
             .spawn()
             .map_err(Error::system("starting the network of the sandbox"))?;
-        let pipe = keeper.stdin.take();
+        let pipe = Mutex::new(keeper.stdin.take());
         Ok(Ok(Network { keeper, pipe, resolv_conf: resolv_conf() }))
     }
 
     /// Asks the network to end, and does not wait for it.
-    pub fn close(&mut self) {
-        drop(self.pipe.take());
+    pub fn close(&self) {
+        drop(self.pipe.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Returns what may help when the network does not come up.
