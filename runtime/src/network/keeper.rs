@@ -1,16 +1,18 @@
 //! The process that keeps `pasta`: it ends it when whoever wants the network is gone, however that happens.
 
 use super::RESOLVER;
+use nix::poll::{PollFd, PollFlags, poll};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 /// Name by which the program knows that it keeps a network.
 pub(crate) const KEEPER: &str = "slipway-network";
-/// Looks at a started `pasta`, 5 ms apart, before it is taken to run.
+/// Looks at a started `pasta` before it is taken to run.
 const SETTLING: u32 = 40;
+/// Milliseconds between two looks.
+const LOOK: u8 = 5;
 /// Address, length of the prefix and gateway that every sandbox has: reserved, so that no step learns or meets this
 /// machine's own, nor its neighbours'.
 const INSIDE: [&str; 3] = ["192.0.0.2", "29", "192.0.0.1"];
@@ -71,12 +73,17 @@ fn pasta_command(user: &str, net: &str) -> Command {
     command
 }
 
-/// Tells whether the program still runs after the time in which it would have refused its arguments.
+/// Tells whether the program still runs after the time in which it would have refused its arguments, or when nobody wants
+/// it any more.
 fn wait_briefly(program: &mut Child) -> bool {
+    let input = io::stdin();
     for _ in 0..SETTLING {
-        match program.try_wait() {
-            Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-            _ => return false,
+        if !matches!(program.try_wait(), Ok(None)) {
+            return false;
+        }
+        let mut wanted = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut wanted, LOOK).is_ok_and(|ready| ready > 0) {
+            return true;
         }
     }
     true
