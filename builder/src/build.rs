@@ -284,6 +284,8 @@ fn summaries(plan: &Plan) -> Vec<StepSummary> {
 
 /// Shows the lines of the Dockerfile that an error is about.
 fn with_snippet(error: Error, file: &DockerfileText) -> Error {
-    let snippet = dockerfile::snippet(&file.name, &file.text, &error.places());
+    // What a step said is about its work, not about a word of its instruction.
+    let message = if error.code() == "step_failed" { String::new() } else { error.report() };
+    let snippet = dockerfile::snippet_of_error(&file.name, &file.text, &error.places(), &message);
     error.with_detail(snippet)
 }

@@ -1,6 +1,6 @@
 //! Checks a Dockerfile without building it: what the rules object to, and whether it could be planned.
 
-use crate::dockerfile::{Dockerfile, Warning, snippet};
+use crate::dockerfile::{Dockerfile, Warning, snippet, snippet_of_error};
 use crate::plan::{self, Scope};
 use crate::{DockerfileText, Error, Request, Services, build};
 
@@ -31,7 +31,7 @@ impl Checked {
             text.push_str(&format!("\nWARNING: {}{url}\n{}\n{shown}\n", warning.rule.name, warning.message));
         }
         if let Some(error) = &self.error {
-            let shown = snippet(&file.name, &file.text, &error.places());
+            let shown = snippet_of_error(&file.name, &file.text, &error.places(), &error.report());
             text.push_str(&format!("\nERROR: {}\n{shown}\n", error.report()));
         }
         text

@@ -39,7 +39,7 @@ pub use port::{Port, parse_port};
 pub use quote::{go_quoted, printable};
 pub use rules::{Rule, Warning};
 pub use signal::is_signal;
-pub use snippet::snippet;
+pub use snippet::{snippet, snippet_of_error};
 pub use style::check as check_style;
 pub use suggest::{suggest, suggest_name};
 pub use syntax::foreign_syntax;
