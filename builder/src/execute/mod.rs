@@ -26,6 +26,7 @@ use crate::Error;
 use crate::cache::{Cache, Settled};
 use crate::context::Sources;
 use crate::event::Observer;
+use crate::layer::Compression;
 use crate::mask::Masks;
 use crate::plan::{Action, Plan, Run};
 use crate::trace::Work;
@@ -66,6 +67,8 @@ pub struct Options {
     pub hosts: Vec<(String, String)>,
     /// Size of the steps' `/dev/shm`, if it is not the usual one.
     pub shm_bytes: Option<u64>,
+    /// How the layers of steps are compressed.
+    pub compression: Compression,
 }
 
 impl Options {
@@ -83,6 +86,7 @@ impl Options {
             network: true,
             hosts: Vec::new(),
             shm_bytes: None,
+            compression: Compression::default(),
         }
     }
 
