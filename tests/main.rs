@@ -22,6 +22,7 @@ mod hostile;
 mod hostile_git;
 mod http;
 mod kills;
+mod layers;
 mod logs;
 mod lookups;
 mod own_rules;
