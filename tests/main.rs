@@ -19,6 +19,7 @@ mod hooks;
 mod hostile;
 mod hostile_git;
 mod http;
+mod kept_images;
 mod kills;
 mod logs;
 mod lookups;

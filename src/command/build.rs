@@ -8,9 +8,9 @@ mod request;
 mod secrets;
 
 use crate::progress::{self, Style};
-use crate::services::{self, DataDir, chain};
+use crate::services::{self, DataDir};
 use builder::trace::Trace;
-use builder::{Checked, DockerfileText, Request, Services};
+use builder::{Checked, DockerfileText};
 use clap::Args;
 use outputs::Outputs;
 use registry_client::Credentials;
@@ -60,7 +60,7 @@ pub struct Arguments {
     /// Run every step of these stages, whatever is known
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     no_cache_filter: Vec<String>,
-    /// Ask for newer base images; that is always done
+    /// Ask the registries for base images, also for those that were built here
     #[arg(long)]
     pull: bool,
     /// Push the image to where its names say
@@ -146,13 +146,13 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         let mut written =
             written.map(|output| builder::output::write(&services, &built, (output, &request.tags), &cancel));
         written.try_for_each(|written| written)?;
+        if outputs.keep && !request.push || arguments.load {
+            builder::keep(&services, &built, &request.tags, &cancel)?;
+        }
         Ok(built)
     });
     match finished {
         Ok(built) => {
-            if outputs.keep && !request.push || arguments.load {
-                keep(&services, &request, &built)?;
-            }
             observer.done(&built, began.elapsed());
             arguments.iidfile.as_ref().map_or(Ok(()), |path| report::iidfile(path, &built))?;
             let metadata = arguments.metadata_file.as_ref();
@@ -170,17 +170,5 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 fn write_profile(path: &Path, trace: &Trace) -> Result<(), String> {
     std::fs::write(path, trace.to_chrome()).map_err(|error| format!("writing `{}`: {error}", path.display()))?;
     eprintln!("{}", trace.summary());
-    Ok(())
-}
-
-/// Names the image in the store, so that it stays there and other commands find it.
-fn keep(services: &Services, request: &Request, built: &builder::Built) -> Result<(), String> {
-    for tag in &request.tags {
-        let repository = format!("{}/{}", tag.registry(), tag.repository());
-        let image = &built.image;
-        let descriptor =
-            registry_client::Descriptor::new(image.media_type, image.digest.clone(), image.manifest.len() as u64);
-        services.store.tag(&repository, tag.tag().unwrap_or("latest"), &descriptor).map_err(|error| chain(&error))?;
-    }
     Ok(())
 }

@@ -66,6 +66,8 @@ pub struct Options {
     pub hosts: Vec<(String, String)>,
     /// Size of the steps' `/dev/shm`, if it is not the usual one.
     pub shm_bytes: Option<u64>,
+    /// Whether images that were built here by hand stand for their names.
+    pub kept: crate::Kept,
 }
 
 impl Options {
@@ -83,6 +85,7 @@ impl Options {
             network: true,
             hosts: Vec::new(),
             shm_bytes: None,
+            kept: crate::Kept::Unused,
         }
     }
 

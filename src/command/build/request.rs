@@ -9,7 +9,7 @@ use builder::annotation::Annotation;
 use builder::execute::Options;
 use builder::source::{FetchSettings, Fetching};
 use builder::trace::{Trace, Work};
-use builder::{Form, Request, Services, Unordered};
+use builder::{Form, Kept, Request, Services, Unordered};
 use registry_client::{Platform, Reach, Reference};
 use runtime::Cancel;
 use std::collections::BTreeMap;
@@ -136,6 +136,7 @@ impl Asked<'_> {
             hosts: arguments.hosts.iter().map(|pair| host(pair)).collect::<Result<_, _>>()?,
             shm_bytes: shm_size.map(|text| size("--shm-size", text)).transpose()?,
             latest,
+            kept: if arguments.pull { Kept::Unused } else { Kept::First },
             ..Options::new(latest.unwrap_or_else(now), fetching)
         })
     }
