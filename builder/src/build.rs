@@ -193,7 +193,9 @@ fn resolve_and_plan<'r>(
             plan::Planned::Needs(needed) => needed,
         };
         for (image, resolved) in resolve(request, services, needed) {
-            let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
+            let resolved = resolved.map_err(|error| {
+                error.with_hint(&plan::image_hint(parsed, &image.name)).at_step(0, image.lines, &image.instruction)
+            })?;
             images.insert(image.key.clone(), resolved.config.clone());
             sources.add_image(&image.key, resolved);
         }

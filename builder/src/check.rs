@@ -94,7 +94,7 @@ pub fn check(request: &Request, services: &Services) -> Checked {
             match resolved {
                 Ok(resolved) => images.insert(image.key, resolved.config),
                 Err(error) => {
-                    unknown.push(error.report());
+                    unknown.push(error.with_hint(&plan::image_hint(&parsed, &image.name)).report());
                     images.insert_unknown(image.key);
                 }
             }

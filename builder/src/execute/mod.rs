@@ -36,7 +36,7 @@ use slots::{Slot, Slots};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Steps that are executed at once, for each core: many wait for a network or a lock most of their time.
 const STEPS_PER_CORE: usize = 4;
@@ -142,6 +142,8 @@ pub struct Execution<'a> {
     results: Vec<Promise<Result<Arc<StageLayers>, Error>>>,
     in_flight: Mutex<HashMap<String, Arc<Layer>>>,
     first_error: Mutex<Option<Error>>,
+    /// When it began, in nanoseconds since 1970: tells what belongs to this build.
+    begun: u128,
 }
 
 impl<'a> Execution<'a> {
@@ -175,6 +177,7 @@ impl<'a> Execution<'a> {
             results: plan.stages.iter().map(|_| Promise::new()).collect(),
             in_flight: Mutex::default(),
             first_error: Mutex::default(),
+            begun: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos()),
         })
     }
 

@@ -105,7 +105,7 @@ impl<'e> Prepared<'e> {
                 Some(bound) => Some((snapshots(&bound.layers)?, bound.path.clone())),
                 None => None,
             };
-            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress.execution, &mut env))?);
+            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress, &mut env))?);
         }
         Ok(runtime::Step {
             layers: snapshots(&progress.layers)?,

@@ -22,6 +22,14 @@ pub struct Progress<'e, 'a> {
     stage: usize,
 }
 
+impl Progress<'_, '_> {
+    /// Tells whether the steps are executed whatever is known.
+    pub fn is_fresh(&self) -> bool {
+        let execution = self.execution;
+        !execution.options.uses_cache(&execution.plan.stages[self.stage].name)
+    }
+}
+
 /// Executes the stage `index` of the plan.
 pub fn execute<'scope, 'e: 'scope, 'a>(
     execution: &'e Execution<'a>,

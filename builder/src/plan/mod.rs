@@ -9,6 +9,7 @@ mod configure;
 mod copies;
 mod cycle;
 mod environment;
+mod given;
 mod graph;
 mod history;
 mod lint;
@@ -18,7 +19,7 @@ mod reads;
 mod stage;
 mod walk;
 
-pub use bases::{Base, BaseImage, BaseImages, Needed};
+pub use bases::{Base, BaseImage, BaseImages, Needed, image_hint};
 pub use lint::Lint;
 pub use reads::Reads;
 pub use walk::Scope;
@@ -40,7 +41,7 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// The platform of the result.
     pub platform: Platform,
-    /// Names that `FROM` and `--from` find as directories or images given by the requester.
+    /// Names that stages, `FROM` and `--from` find as files given by the requester.
     pub named_contexts: Vec<String>,
     /// What `COPY` does not see of the context.
     pub ignore: Ignore,
@@ -217,6 +218,8 @@ pub enum MountKind {
         writable: bool,
         /// What it holds at first.
         seed: Option<(From, String)>,
+        /// Whether a step that takes nothing from the cache begins it anew: it does where mode or owner are written.
+        anew: bool,
     },
     /// An empty directory in memory.
     Tmpfs {

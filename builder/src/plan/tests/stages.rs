@@ -310,3 +310,87 @@ fn the_longest_files_are_planned_or_refused_in_time() {
         assert!(took < limit, "{took:?}: {}…", &text[..60]);
     }
 }
+
+/// Settings with names for files and for images.
+fn with_names(files: &[&str], images: &[&str]) -> Settings {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Settings { named_contexts: owned(files), named_images: owned(images), ..settings() }
+}
+
+// DF-088, DF-089
+#[test]
+fn what_the_requester_names_takes_the_place_of_stages_and_images() {
+    let built = |text: &str, settings: &Settings| plan_with(text, settings).unwrap_or_else(|e| panic!("{text}: {e}"));
+    let steps = |plan: &Plan| {
+        let texts = plan.stages.iter().map(|stage| {
+            let texts: Vec<_> = stage.steps.iter().map(|step| step.created_by.clone()).collect();
+            (stage.name.clone(), stage.base.clone(), texts.join("; "))
+        });
+        texts.collect::<Vec<_>>()
+    };
+    let text = "FROM nowhere AS src\nRUN never\nFROM scratch\nCOPY --from=src /a /b\nCOPY --from=0 /a /b\n";
+    let replaced = steps(&built(text, &with_names(&["src"], &[])));
+    let files = ("src".to_owned(), Base::Scratch, "local source for src".to_owned());
+    assert_eq!(replaced[0], files, "its own base and steps are nothing");
+    assert_eq!(replaced.len(), 2, "by name and by number it is the same");
+    let image = steps(&built(&text.replace("src", "base"), &with_names(&[], &["base"])));
+    assert_eq!(image[0], ("base".to_owned(), Base::Image("base".into()), String::new()));
+    // FROM of files: they are the first layer, and the configuration is that of nothing.
+    let plan = built("FROM src\nENV a=1\n", &with_names(&["src"], &[]));
+    assert_eq!(steps(&plan)[0].2, "local source for src; ENV a=1");
+    assert_eq!(plan.stages[0].config.config.working_dir, "/");
+    // An earlier stage hides an image's other name; what stands in its place is found by that name.
+    let stage = "FROM scratch AS plain\nWORKDIR /w\nFROM plain\n";
+    assert_eq!(steps(&built(stage, &with_names(&["other"], &[])))[1].1, Base::Stage(0));
+    assert_eq!(steps(&built(stage, &with_names(&["plain"], &[])))[0].2, "local source for plain");
+    // Two stages of one name are both replaced.
+    let twice = "FROM scratch AS a\nWORKDIR /1\nFROM scratch AS a\nWORKDIR /2\nFROM scratch\nCOPY --from=0 /x /\nCOPY --from=a /x /\n";
+    let both = steps(&built(twice, &with_names(&["a"], &[])));
+    assert_eq!((both[0].2.as_str(), both[1].2.as_str()), ("local source for a", "local source for a"));
+    // Neither the target nor a circle in what is not built is in the way.
+    let circle = "FROM scratch AS a\nCOPY --from=b /x /\nFROM scratch AS b\nCOPY --from=a /x /\n";
+    assert!(plan_with(circle, &settings()).is_err());
+    let target = Settings { target: Some("b".into()), ..with_names(&["b"], &[]) };
+    assert_eq!(steps(&built(circle.replace("AS a", "AS c").as_str(), &target))[0].2, "local source for b");
+    // These two cannot be replaced.
+    assert_eq!(built("FROM scratch\n", &with_names(&["scratch", "context"], &[])).stages[0].steps.len(), 0);
+}
+
+// DF-089
+#[test]
+fn a_named_image_runs_its_triggers_where_a_stage_starts_from_it() {
+    let settings = with_names(&[], &["base"]);
+    let texts = |text: &str| {
+        let plan = plan_with(text, &settings).unwrap();
+        let steps = plan.stages.iter().flat_map(|stage| &stage.steps);
+        steps.map(|step| step.created_by.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts("FROM base\n"), ["ENV TRIGGERED=1"]);
+    assert_eq!(texts("FROM scratch AS base\nRUN never\n"), [""; 0]);
+}
+
+// DF-284, DF-075
+#[test]
+fn of_two_stages_of_one_name_the_last_before_counts() {
+    let text = "FROM scratch AS a\nWORKDIR /1\nFROM scratch AS a\nWORKDIR /2\nFROM a\nCOPY --from=a /x /y\n";
+    let plan = plan(text);
+    assert_eq!(plan.stages[0].config.config.working_dir, "/2");
+    assert_eq!(plan.stages.len(), 2, "the first one is not needed");
+    let target = Settings { target: Some("a".into()), ..settings() };
+    assert_eq!(plan_with(text, &target).unwrap().stages[0].config.config.working_dir, "/2");
+}
+
+// DF-305
+#[test]
+fn an_image_that_cannot_be_had_may_be_a_slip_of_the_pen() {
+    let file = Dockerfile::parse(b"FROM scratch AS build\nFROM biuld\n").unwrap();
+    for (name, hint) in [
+        ("biuld", " (did you mean build?)"),
+        ("debain", " (did you mean debian?)"),
+        ("alpin:3.20", " (did you mean alpine:3.20?)"),
+        ("registry.example.com/debain", ""),
+        ("debian", ""),
+    ] {
+        assert_eq!(image_hint(&file, name), hint, "{name}");
+    }
+}
