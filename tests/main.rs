@@ -15,6 +15,7 @@ mod commands;
 mod conformance;
 mod contexts;
 mod crash;
+mod epochs;
 mod forges;
 mod git_inputs;
 mod hooks;

@@ -10,6 +10,7 @@ mod check;
 pub mod context;
 pub mod copy;
 pub mod dockerfile;
+mod epoch;
 mod error;
 pub mod event;
 pub mod execute;
@@ -36,6 +37,7 @@ pub mod worker;
 
 pub use build::{Built, DockerfileText, Prepared, Request, build};
 pub use check::{Checked, check};
+pub use epoch::settle_epoch;
 pub use error::{Error, FailedStep};
 pub use kept::{Kept, keep};
 pub use named::NamedImage;

@@ -21,6 +21,7 @@ pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
 pub use materials::{BLOB_DAMAGED, Materials, Unanswered, store_error};
+pub use web::fetch as download;
 
 use crate::Error;
 use crate::cache::{Cache, Settled};

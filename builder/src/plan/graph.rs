@@ -260,6 +260,15 @@ pub fn at(error: Error, stage: &Stage) -> Error {
     error.at_step(0, (stage.span.first_line, stage.span.last_line), &stage.original)
 }
 
+/// Returns the value that was given for `name`, or else that of an argument declared before the first `FROM`.
+pub fn global(file: &Dockerfile, settings: &Settings, name: &str) -> Option<String> {
+    let arguments = Arguments::new(&settings.build_args, (&settings.platform, &Platform::host()), "");
+    match arguments.given(name) {
+        Some(given) => Some(given.to_owned()),
+        None => globals(file, &arguments).ok()?.get(name).map(str::to_owned),
+    }
+}
+
 /// Returns the arguments declared before the first `FROM`, with their values, and the automatic ones.
 pub fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error> {
     let mut globals = arguments.automatic().clone();

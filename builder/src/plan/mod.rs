@@ -20,6 +20,8 @@ mod stage;
 mod walk;
 
 pub use bases::{Base, BaseImage, BaseImages, Needed, image_hint};
+pub use given::Given;
+pub use graph::{at, global};
 pub use lint::Lint;
 pub use reads::Reads;
 pub use walk::Scope;

@@ -35,7 +35,10 @@ impl Asked<'_> {
     /// Returns the request, and the platforms that it is for.
     pub fn request(&self, (cancel, trace): (&Cancel, &Trace)) -> Result<(Request, Vec<Platform>), String> {
         let arguments = self.arguments;
-        let build_args = pairs(&arguments.build_args, "--build-arg", true)?;
+        let mut build_args = pairs(&arguments.build_args, "--build-arg", true)?;
+        if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
+            build_args.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert(epoch);
+        }
         let tags = self.tags()?;
         let secrets = arguments.secrets.iter().map(|secret| secrets::secret(secret)).collect::<Result<_, _>>()?;
         let fetching = self.fetching(cancel);
@@ -44,9 +47,9 @@ impl Asked<'_> {
         let found = finder.find(arguments)?;
         let named = finder.named(&arguments.contexts)?;
         drop(span);
-        let latest = epoch(&build_args)?.or(found.time);
+        let latest = found.time;
         let platforms = self.platforms()?;
-        let request = Request {
+        let mut request = Request {
             context: found.context,
             named,
             dockerfile: found.dockerfile,
@@ -63,6 +66,7 @@ impl Asked<'_> {
             trace: trace.clone(),
             form: Form { annotations: self.annotations()?, by_digest: false },
         };
+        builder::settle_epoch(&mut request, self.services, cancel).map_err(|error| error.report())?;
         Ok((request, platforms))
     }
 
@@ -139,16 +143,6 @@ impl Asked<'_> {
             kept: if arguments.pull { Kept::Unused } else { Kept::First },
             ..Options::new(latest.unwrap_or_else(now), fetching)
         })
-    }
-}
-
-/// Returns the time that everything gets, if one is set.
-fn epoch(build_args: &BTreeMap<String, String>) -> Result<Option<i64>, String> {
-    let from_environment = std::env::var("SOURCE_DATE_EPOCH").ok();
-    let value = build_args.get("SOURCE_DATE_EPOCH").cloned().or(from_environment);
-    match value.filter(|value| !value.is_empty()) {
-        None => Ok(None),
-        Some(value) => value.parse().map(Some).map_err(|_| format!("invalid SOURCE_DATE_EPOCH: {value}")),
     }
 }
 
