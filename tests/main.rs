@@ -16,6 +16,7 @@ mod conformance;
 mod contexts;
 mod crash;
 mod epochs;
+mod fetches;
 mod forges;
 mod git_inputs;
 mod hooks;

@@ -43,7 +43,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const STEPS_PER_CORE: usize = 4;
 
 /// How the steps are executed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Whether cached layers are used; results are stored either way.
     pub use_cache: bool,

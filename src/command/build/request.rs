@@ -108,6 +108,8 @@ impl Asked<'_> {
     /// Whoever builds by hand could connect to any address anyway.
     fn fetching(&self, cancel: &Cancel) -> Fetching {
         let settings = FetchSettings {
+            client: self.services.client.clone(),
+            tokio: self.services.tokio.clone(),
             credentials: None,
             timeout: FETCH_TIMEOUT,
             cancel: cancel.clone(),
