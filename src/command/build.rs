@@ -78,6 +78,9 @@ pub struct Arguments {
     /// Size of /dev/shm for RUN
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
+    /// Limit each process of RUN
+    #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
+    ulimits: Vec<String>,
     /// Memory that all steps together may use
     #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,

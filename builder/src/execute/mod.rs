@@ -67,6 +67,8 @@ pub struct Options {
     pub hosts: Vec<(String, String)>,
     /// Size of the steps' `/dev/shm`, if it is not the usual one.
     pub shm_bytes: Option<u64>,
+    /// Limits of each process of the steps.
+    pub ulimits: Vec<runtime::Ulimit>,
     /// Whether images that were built here by hand stand for their names.
     pub kept: crate::Kept,
 }
@@ -86,6 +88,7 @@ impl Options {
             network: true,
             hosts: Vec::new(),
             shm_bytes: None,
+            ulimits: Vec::new(),
             kept: crate::Kept::Unused,
         }
     }

@@ -119,6 +119,7 @@ impl<'e> Prepared<'e> {
             hosts: progress.execution.options.hosts.clone(),
             timeout: Some(progress.execution.options.step_timeout),
             shm_bytes: progress.execution.options.shm_bytes.unwrap_or(SHM_BYTES),
+            ulimits: progress.execution.options.ulimits.clone(),
         })
     }
 }

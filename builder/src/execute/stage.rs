@@ -215,7 +215,7 @@ impl<'e> Prepared<'e> {
     fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         match self {
             Prepared::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
-            Prepared::Run(run) => Ok(run.key(&key::with_hosts(&progress.key, &progress.execution.options.hosts))),
+            Prepared::Run(run) => Ok(run.key(&key::with_options(&progress.key, progress.execution.options))),
             Prepared::Copy(copy) => copy.key(&progress.key),
         }
     }

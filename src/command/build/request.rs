@@ -141,6 +141,7 @@ impl Asked<'_> {
             network,
             hosts: arguments.hosts.iter().map(|pair| host(pair)).collect::<Result<_, _>>()?,
             shm_bytes: shm_size.map(|text| size("--shm-size", text)).transpose()?,
+            ulimits: arguments.ulimits.iter().map(|ulimit| ulimit.parse()).collect::<Result<_, _>>()?,
             latest,
             kept: if arguments.pull { Kept::Unused } else { Kept::First },
             ..Options::new(latest.unwrap_or_else(now), fetching)
