@@ -116,7 +116,8 @@ impl Case {
     }
 }
 
-/// Compares line by line: `path mode owner`, then `"content"`, `-> target` or `= name`, then `@time` where it counts.
+/// Compares line by line: `path mode owner`, then `"content"`, `-> target` or `= name`, then `+attribute` for each extended one
+/// and `@time` where it counts.
 fn compare_files(wanted: &str, image: &Image, problems: &mut Vec<String>) {
     let timeless = |line: &str| line.rsplit_once(" @").map_or(line.to_owned(), |(line, _)| line.to_owned());
     let wanted: Vec<&str> = wanted.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
