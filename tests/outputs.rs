@@ -108,3 +108,37 @@ fn a_cache_with_an_owner_begins_anew_where_nothing_is_cached() {
     assert_eq!(said("5", &["--no-cache-filter", "two"]), "3 4 5 plain 1 2 3 4 5 end");
     assert_eq!(said("6", &["--no-cache-filter", "ONE"]), "6 plain 1 2 3 4 5 6 end");
 }
+
+#[test]
+fn keys_of_files_are_held_by_an_agent_as_long_as_the_build_runs() {
+    // DF-142
+    let place = Place::new();
+    let script = "for f in $(command -v ssh-add) $(ldd $(command -v ssh-add) | grep -o '/[^ ]*'); do \
+        mkdir -p context/root$(dirname $f); cp -L $f context/root$f; done; mkdir -p context/root/bin; \
+        cp /bin/busybox context/root/bin/sh; \
+        for k in one two; do ssh-keygen -q -t ed25519 -N '' -C key-$k -f $k; done; \
+        ssh-keygen -q -t ed25519 -N secret -f locked; chmod 644 one; mkdir tmp";
+    run(Command::new("sh").args(["-ec", script]).current_dir(place.directory.path()));
+    let dockerfile = "FROM scratch\nCOPY root /\nRUN --mount=type=ssh ssh-add -l; echo $SSH_AUTH_SOCK\n\
+        RUN --mount=type=ssh,id=other,required --mount=type=ssh,id=other,target=/agent SSH_AUTH_SOCK=/agent ssh-add -l\n";
+    std::fs::write(place.path("context/Dockerfile"), dockerfile).unwrap();
+    let said = |arguments: &[&str]| {
+        let mut command = place.command();
+        command.env("TMPDIR", place.path("tmp")).env_remove("SSH_AUTH_SOCK").arg("--no-cache").args(arguments);
+        let output = command.arg("context").output().unwrap();
+        (output.status.success(), shown(&output))
+    };
+    let (built, text) = said(&["--ssh", "default=one,two", "--ssh", "other=two"]);
+    assert!(built && text.contains("/run/buildkit/ssh_agent.0"), "{text}");
+    assert_eq!(
+        (text.matches("key-one (ED25519)").count(), text.matches("key-two (ED25519)").count()),
+        (1, 2),
+        "{text}"
+    );
+    let left = std::fs::read_dir(place.path("tmp")).unwrap().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    assert!(left.is_empty(), "left behind: {left:?}");
+    let (built, text) = said(&["--ssh", "default=locked"]);
+    assert!(!built && text.contains("only private keys without a passphrase are read"), "{text}");
+    let (built, text) = said(&["--ssh", "default=one.pub"]);
+    assert!(!built && text.contains("reading the key `one.pub`"), "{text}");
+}

@@ -1,5 +1,6 @@
 //! `slipway build`: one image, from wherever docker takes a context, with the engine that builds pushes.
 
+mod agent;
 mod context;
 mod fields;
 mod outputs;
@@ -45,8 +46,8 @@ pub struct Arguments {
     /// Give a secret to the steps that mount it
     #[arg(long = "secret", value_name = "id=ID,src=FILE|env=NAME")]
     secrets: Vec<String>,
-    /// Give an ssh agent to the steps that mount it
-    #[arg(long = "ssh", value_name = "default|ID=SOCKET")]
+    /// Give an ssh agent, or the keys of files, to the steps that mount it
+    #[arg(long = "ssh", value_name = "default|ID=SOCKET|ID=KEY,…")]
     ssh: Vec<String>,
     /// Give files or an image a name for FROM and --from
     #[arg(long = "build-context", value_name = "NAME=PLACE")]
@@ -113,7 +114,8 @@ pub fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checke
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     let services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
     let outputs = Outputs::parse(&arguments.outputs)?;
-    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services };
+    let agents = agent::Agents::default();
+    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let (request, _) = asked.request((&Cancel::new(), &Trace::default()))?;
     Ok((builder::check(&request, &services), request.dockerfile))
 }
@@ -136,7 +138,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     crate::services::cancel_on_signal(tokio.handle(), cancel.clone());
     let outputs = Outputs::parse(&arguments.outputs)?;
     let (trace, began) = (Trace::default(), std::time::Instant::now());
-    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services };
+    let agents = agent::Agents::new(&arguments.ssh)?;
+    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let (mut request, platforms) = asked.request((&cancel, &trace))?;
     let style = if arguments.quiet { Style::Quiet } else { arguments.progress };
     let observer = progress::observer(style);

@@ -1,5 +1,6 @@
 //! Turns the arguments into a request to the builder.
 
+use super::agent::Agents;
 use super::context::Finder;
 use super::fields::{pairs, size};
 use super::outputs::Outputs;
@@ -29,6 +30,8 @@ pub struct Asked<'a> {
     pub data: &'a DataDir,
     /// Store, client, database.
     pub services: &'a Services,
+    /// Agents for ssh.
+    pub agents: &'a Agents,
 }
 
 impl Asked<'_> {
@@ -136,7 +139,7 @@ impl Asked<'_> {
         Ok(Options {
             use_cache: !arguments.no_cache,
             secrets,
-            ssh: arguments.ssh.iter().map(|agent| secrets::agent(agent)).collect::<Result<_, _>>()?,
+            ssh: self.agents.sockets.clone(),
             no_cache_stages: arguments.no_cache_filter.clone(),
             network,
             hosts: arguments.hosts.iter().map(|pair| host(pair)).collect::<Result<_, _>>()?,
