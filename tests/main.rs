@@ -11,6 +11,7 @@ mod bad_dockerfiles;
 mod bombs;
 mod by_hand;
 mod cache;
+mod calls;
 mod commands;
 mod conformance;
 mod contexts;

@@ -1,6 +1,7 @@
 //! `slipway build`: one image, from wherever docker takes a context, with the engine that builds pushes.
 
 mod agent;
+mod call;
 mod context;
 mod fields;
 mod outputs;
@@ -11,7 +12,7 @@ mod secrets;
 use crate::progress::{self, Style};
 use crate::services::{self, DataDir};
 use builder::trace::Trace;
-use builder::{Checked, DockerfileText};
+use builder::{Checked, DockerfileText, Request, Services};
 use clap::Args;
 use outputs::Outputs;
 use registry_client::Credentials;
@@ -97,6 +98,12 @@ pub struct Arguments {
     /// Check the Dockerfile and build nothing, as `slipway check` does
     #[arg(long)]
     check: bool,
+    /// Answer a question about the Dockerfile and build nothing: check, outline or targets
+    #[arg(long, value_name = "METHOD[,format=json]", default_value = "build")]
+    call: String,
+    /// How the answer to --call or --check is shown
+    #[arg(long, value_enum, default_value_t)]
+    format: super::check::Format,
     /// Print nothing but the digest of the image
     #[arg(short, long)]
     quiet: bool,
@@ -109,6 +116,15 @@ pub struct Arguments {
 
 /// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.
 pub fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checked, DockerfileText), String> {
+    ask(arguments, data_dir, |request, services| (builder::check(request, services), request.dockerfile.clone()))
+}
+
+/// Asks something about what would be built.
+fn ask<T>(
+    arguments: &Arguments,
+    data_dir: Option<PathBuf>,
+    question: impl FnOnce(&Request, &Services) -> T,
+) -> Result<T, String> {
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
@@ -117,13 +133,13 @@ pub fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checke
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let (request, _) = asked.request((&Cancel::new(), &Trace::default()))?;
-    Ok((builder::check(&request, &services), request.dockerfile))
+    Ok(question(&request, &services))
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    if arguments.check {
-        return super::check::show(&check(arguments, data_dir)?, super::check::Format::Text);
+    if let Some(question) = call::question(arguments)? {
+        return call::answer(question, arguments, data_dir);
     }
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

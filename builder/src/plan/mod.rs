@@ -14,6 +14,7 @@ mod graph;
 mod history;
 mod lint;
 mod mounts;
+mod outline;
 mod platform;
 mod reads;
 mod stage;
@@ -23,6 +24,7 @@ pub use bases::{Base, BaseImage, BaseImages, Needed, image_hint};
 pub use given::Given;
 pub use graph::{at, global};
 pub use lint::Lint;
+pub use outline::{Argument, Lines, Outline, Wanted, description};
 pub use reads::Reads;
 pub use walk::Scope;
 
@@ -206,7 +208,9 @@ pub enum MountKind {
     },
     /// A directory that is kept from build to build.
     Cache {
-        /// Its name.
+        /// What it is called in the Dockerfile.
+        name: String,
+        /// What keeps it apart from others: its name, its mode and owner.
         id: String,
         /// `shared`, `locked` or `private`.
         sharing: runtime::Sharing,

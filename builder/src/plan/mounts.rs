@@ -55,6 +55,7 @@ fn one(
                 place,
                 MountKind::Cache {
                     id: format!("{namespace}/{name} {mode:o} {uid}:{gid}"),
+                    name,
                     sharing,
                     mode,
                     uid,
