@@ -28,6 +28,9 @@ pub struct Case {
     /// The context: content by path. `-> x` is a link, a path with `/` at its end a directory.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// Names that mean the image `base` too: a Dockerfile of the wild starts from others.
+    #[serde(default)]
+    pub images: Vec<String>,
     /// Modes of files of the context, octal.
     #[serde(default)]
     pub modes: BTreeMap<String, String>,
