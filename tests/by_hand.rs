@@ -55,6 +55,13 @@ fn a_second_build_runs_nothing_and_gives_the_same_image() {
 
 #[test]
 fn a_failing_command_shows_itself_its_code_and_its_last_lines() {
+    // DF-13, DF-309: twenty lines are repeated below all of the output
+    let long = "n=0; while [ $n -lt 30 ]; do n=$((n+1)); echo line $n; done; exit 1";
+    let (built, said) = output(&format!("{BASE}RUN {long}\n"), &[]);
+    let repeated = said.rsplit_once("------\nline").map(|(_, rest)| rest.split("Dockerfile:3").next().unwrap_or(rest));
+    let repeated = repeated.unwrap_or_default();
+    assert!(!built && said.contains("[stage-0 2/2] RUN") && said.contains("exit code: 1"), "{said}");
+    assert!(repeated.starts_with(" 11\n") && repeated.trim_end().ends_with("line 30"), "{repeated}\n---\n{said}");
     let (built, said) = output(&format!("{BASE}RUN echo about to fail; exit 7\n"), &[]);
     assert!(!built);
     for part in [
