@@ -239,7 +239,11 @@ fn long_file(lines: usize) -> String {
     text
 }
 
-/// The number is 5 ms, for a released program; the bound here is for one without optimisation on a busy machine.
+/// What a file of 1,000 lines may take in a released program.
+const INSTANT: Duration = Duration::from_millis(5);
+/// How much slower a program without optimisation may be: it was 5.4 times (13.7 ms and 2.5 ms) when this was written.
+const UNOPTIMISED: u32 = 10;
+
 #[test]
 fn a_thousand_lines_are_planned_in_an_instant() {
     let text = long_file(1000);
@@ -255,8 +259,8 @@ fn a_thousand_lines_are_planned_in_an_instant() {
     };
     let best = (0..10).map(|_| once()).min().unwrap();
     println!("1,000 lines are parsed and planned in {best:?}");
-    let limit = if cfg!(debug_assertions) { Duration::from_millis(250) } else { Duration::from_millis(5) };
-    assert!(best < limit, "{best:?}");
+    let limit = if cfg!(debug_assertions) { INSTANT * UNOPTIMISED } else { INSTANT };
+    assert!(best < limit, "{best:?}, {limit:?} are allowed");
 }
 
 // A file as long as can be must not take long, whatever is in it.
