@@ -13,6 +13,7 @@ mod by_hand;
 mod cache;
 mod calls;
 mod commands;
+mod compression;
 mod conformance;
 mod contexts;
 mod crash;

@@ -27,8 +27,9 @@ use crate::Error;
 use crate::cache::{Cache, Settled};
 use crate::context::Sources;
 use crate::event::Observer;
+use crate::layer::Compression;
 use crate::mask::Masks;
-use crate::plan::Plan;
+use crate::plan::{Action, Plan, Run};
 use crate::trace::Work;
 use definition::Definitions;
 use promise::Promise;
@@ -71,6 +72,8 @@ pub struct Options {
     pub ulimits: Vec<runtime::Ulimit>,
     /// Whether images that were built here by hand stand for their names.
     pub kept: crate::Kept,
+    /// How the layers of steps are compressed.
+    pub compression: Compression,
 }
 
 impl Options {
@@ -90,6 +93,7 @@ impl Options {
             shm_bytes: None,
             ulimits: Vec::new(),
             kept: crate::Kept::Unused,
+            compression: Compression::default(),
         }
     }
 
@@ -196,6 +200,10 @@ impl<'a> Execution<'a> {
                     self.fail(&error);
                 }
             });
+            let unknown = self.unknown_runs();
+            if !unknown.is_empty() {
+                beside.spawn(move || self.materials.expect_steps(unknown.iter().any(|run| run.network)));
+            }
             self.run_stages();
             self.settling.lock().unwrap_or_else(PoisonError::into_inner).take();
         });
@@ -203,6 +211,21 @@ impl<'a> Execution<'a> {
             return Err(error);
         }
         self.results[self.plan.target].peek().unwrap_or_else(|| Err(Error::cancelled()))
+    }
+
+    /// Returns the commands that will have to run, as far as definitions tell.
+    fn unknown_runs(&self) -> Vec<&'a Run> {
+        let mut unknown = Vec::new();
+        for (index, stage) in self.plan.stages.iter().enumerate().filter(|(index, _)| self.needed[*index]) {
+            for (position, step) in stage.steps.iter().enumerate() {
+                if let Action::Run(run) = &step.action
+                    && self.definitions.known(index, position).is_none()
+                {
+                    unknown.push(&**run);
+                }
+            }
+        }
+        unknown
     }
 
     fn run_stages(&self) {
