@@ -27,6 +27,7 @@ mod own_rules;
 mod path_filters;
 mod prompt;
 mod push;
+mod reconcile;
 mod registries;
 mod retries;
 mod secrets;

@@ -103,7 +103,8 @@ impl Mirror {
             .map_err(|error| SourceError::Mirror { url: self.shown(), cause: error.into() })
     }
 
-    pub(super) fn shown(&self) -> String {
+    /// Returns its URL as it may be shown.
+    pub fn shown(&self) -> String {
         without_credentials(&self.url)
     }
 

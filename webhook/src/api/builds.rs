@@ -310,6 +310,7 @@ pub fn hub_state(state: BuildState) -> &'static str {
 fn trigger(build: &Build) -> Value {
     let mut shown = match &build.request.trigger {
         Trigger::Push { delivery, by } => json!({ "kind": "push", "by": by, "delivery": delivery }),
+        Trigger::Reconcile { delivery } => json!({ "kind": "reconcile", "delivery": delivery }),
         Trigger::Manual { by } => json!({ "kind": "manual", "by": by }),
         Trigger::Retry { of } => json!({ "kind": "retry", "of": of.as_str() }),
         Trigger::Schedule { due_ms } => json!({ "kind": "schedule", "due_at": moment(*due_ms) }),

@@ -88,6 +88,7 @@ fn trigger(build: &Build) -> Markup {
     html! {
         @match &build.request.trigger {
             Trigger::Push { delivery, by } => { "a push by " (plain(by.as_bytes())) ", delivery " code { (plain(delivery.as_bytes())) } }
+            Trigger::Reconcile { delivery } => { "a push that no delivery told of, found as " code { (plain(delivery.as_bytes())) } }
             Trigger::Manual { by } => { "the token " code { (plain(by.as_bytes())) } }
             Trigger::Retry { of } => { "a repetition of " a href=(format!("/builds/{}", of.as_str())) { "an earlier build" } }
             Trigger::Schedule { due_ms } => { "its schedule, due " (time(*due_ms)) }
