@@ -11,6 +11,7 @@ mod bad_dockerfiles;
 mod by_hand;
 mod cache;
 mod commands;
+mod compression;
 mod conformance;
 mod crash;
 mod fetches;

@@ -124,7 +124,7 @@ impl<'e> Prepared<'e> {
 }
 
 fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: &Changes) -> Result<(), Error> {
-    let mut writer = pack::begin(&execution.materials.store)?;
+    let mut writer = pack::begin(execution)?;
     changes.write_tar_until(execution.options.latest, &mut writer).map_err(|error| {
         sandbox_error("packing the changes of a step".into(), error).at_step(
             made.1.number,
