@@ -115,6 +115,7 @@ impl Asked<'_> {
             timeout: FETCH_TIMEOUT,
             cancel: cancel.clone(),
             reach: Reach::Anywhere,
+            elsewhere: Reach::Anywhere,
             apart: false,
         };
         Fetching { mirrors: self.data.join("git"), settings }
