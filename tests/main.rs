@@ -29,6 +29,7 @@ mod path_filters;
 mod prompt;
 mod push;
 mod reconcile;
+mod refusals;
 mod registries;
 mod retries;
 mod secrets;
