@@ -26,6 +26,7 @@ mod logs;
 mod lookups;
 mod own_rules;
 mod path_filters;
+mod profiles;
 mod prompt;
 mod push;
 mod reconcile;

@@ -36,6 +36,7 @@ mod sql;
 mod status;
 mod tag_check;
 mod token;
+mod trace;
 mod work;
 
 pub use accept::IdempotencyKey;
@@ -55,6 +56,7 @@ pub use retry::{Retried, RetryFrom};
 pub use secret::SecretKey;
 pub use tag_check::{TagCheck, TagVerdict};
 pub use token::{NewToken, TokenRecord};
+pub use trace::PathPiece;
 pub use work::WorkerRecord;
 
 use clock::Clock;

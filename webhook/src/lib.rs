@@ -129,6 +129,7 @@ fn build_routes() -> Router<Service> {
         .route("/v1/builds", get(builds::list))
         .route("/v1/builds/{id}", get(builds::show))
         .route("/v1/builds/{id}/logs", get(logs::show))
+        .route("/v1/builds/{id}/trace", get(builds::trace))
         .route("/v1/builds/{id}/cancel", post(builds::cancel))
         .route("/v1/builds/{id}/retry", post(builds::retry))
         .route("/v1/queue", get(queue::show))

@@ -10,6 +10,7 @@ mod look;
 mod lookup;
 mod order;
 mod outcome;
+mod profile;
 mod quota;
 mod reconcile;
 mod recorder;
