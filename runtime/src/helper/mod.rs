@@ -18,6 +18,7 @@ mod run;
 mod seccomp;
 mod seed;
 mod stub;
+mod surplus;
 mod syscalls;
 mod trial;
 mod unpack;
@@ -224,7 +225,7 @@ impl Helper {
             Request::WriteTar(number, latest) => {
                 return stream(&mut conversation, |out| diff::write(&run(number), latest, out));
             }
-            Request::Rename(from, to) => rename(&from.directory(), &to.directory()),
+            Request::Rename(from, to) => adopt(&from.directory(), &to.directory()),
             Request::Discard(number) => {
                 remove::tree(&run(number)).map_err(Trouble::inside("removing what a step left"))
             }
@@ -240,6 +241,13 @@ impl Helper {
         };
         conversation.send_value(&answer)
     }
+}
+
+/// Makes the changes `from` of a run the snapshot `to` of the layer that was written of them.
+fn adopt(from: &str, to: &str) -> Answer<()> {
+    let run = from.strip_suffix("/u").unwrap_or(from);
+    surplus::Surplus::remove(run).map_err(Trouble::inside("making the changes of a step a snapshot"))?;
+    rename(from, to)
 }
 
 fn rename(from: &str, to: &str) -> Answer<()> {

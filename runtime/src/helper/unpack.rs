@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// What a step writes to make a directory of a lower layer invisible.
-const OPAQUE: &str = "user.overlay.opaque";
+pub const OPAQUE: &str = "user.overlay.opaque";
 
 /// Unpacks the tar that comes in frames to `temporary` and renames it to `snapshot`; `limits` are bytes and entries.
 pub fn layer(conversation: &mut Conversation, (temporary, snapshot): (&str, &str), limits: (u64, u64)) -> Answer<()> {
@@ -164,7 +164,8 @@ fn clear(parent: &OwnedFd, name: &[u8], directory: bool) -> io::Result<()> {
     }
 }
 
-fn whiteout(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
+/// Says that `name` is removed from `parent`.
+pub fn whiteout(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
     match rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
         // An entry of the same layer wins.
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
