@@ -13,6 +13,7 @@ mod cache;
 mod commands;
 mod conformance;
 mod crash;
+mod dry_run;
 mod forges;
 mod git_inputs;
 mod hooks;

@@ -37,7 +37,7 @@ pub use build::{Built, DockerfileText, Prepared, Request, build};
 pub use check::{Checked, check};
 pub use error::{Error, FailedStep};
 pub use named::NamedImage;
-pub use platforms::build_platforms;
+pub use platforms::{Platforms, build_platforms};
 pub use push::{TagOrder, Unordered};
 pub use result::{Form, Image};
 

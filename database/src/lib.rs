@@ -21,6 +21,7 @@ mod outbox;
 mod progress;
 mod publish;
 mod push;
+mod question;
 mod queue;
 mod record;
 mod repository;
@@ -42,6 +43,9 @@ pub use delivery::{Delivery, DeliveryFilter};
 pub use error::Error;
 pub use lookup::{AnsweredLookup, LookupClaim, LookupResult};
 pub use publish::{MovedTag, Publish};
+pub use question::{
+    Answer, Fate, Foreseen, ForeseenStep, FoundRules, PATIENCE as QUESTION_PATIENCE, Question, QuestionClaim,
+};
 pub use queue::{QueuePlace, QueuedBuild, WaitingFor};
 pub use record::*;
 pub use repository::{Put, RepositoryRecord};

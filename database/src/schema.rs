@@ -4,7 +4,8 @@ use crate::Error;
 use crate::sql::{Alone, On, Store, Transaction, sql};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_start.sql")];
+pub const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_start.sql"), include_str!("../migrations/0002_questions.sql")];
 
 /// The version that this program works with.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -18,6 +18,7 @@ mod lookups;
 mod network;
 mod pages;
 mod problem;
+mod questions;
 mod requests;
 mod rules;
 mod sandbox;

@@ -101,17 +101,7 @@ impl Materials {
 
     /// Asks a registry; ends with the build, however long the registry makes the client wait.
     pub fn ask<T>(&self, asking: impl Future<Output = Result<T, registry_client::Error>>) -> Result<T, Unanswered> {
-        let cancelled = async {
-            while !self.cancel.is_cancelled() {
-                tokio::time::sleep(PATIENCE).await;
-            }
-        };
-        self.tokio.block_on(async {
-            tokio::select! {
-                answer = asking => answer.map_err(Unanswered::Failed),
-                () = cancelled => Err(Unanswered::Cancelled),
-            }
-        })
+        ask((&self.tokio, &self.cancel), asking)
     }
 
     /// Makes sure that the blob of `layer` is in the store.
@@ -302,6 +292,24 @@ impl Drop for Materials {
             }
         }
     }
+}
+
+/// Asks a registry on `tokio`; ends when the build is cancelled, however long the registry makes the client wait.
+pub fn ask<T>(
+    (tokio, cancel): (&tokio::runtime::Handle, &Cancel),
+    asking: impl Future<Output = Result<T, registry_client::Error>>,
+) -> Result<T, Unanswered> {
+    let cancelled = async {
+        while !cancel.is_cancelled() {
+            tokio::time::sleep(PATIENCE).await;
+        }
+    };
+    tokio.block_on(async {
+        tokio::select! {
+            answer = asking => answer.map_err(Unanswered::Failed),
+            () = cancelled => Err(Unanswered::Cancelled),
+        }
+    })
 }
 
 /// Returns the name of the snapshot that a settled layer has on disk.

@@ -4,6 +4,7 @@ mod blocking;
 mod copy;
 mod definition;
 mod emulation;
+mod foresee;
 mod key;
 mod layer;
 mod materials;
@@ -20,7 +21,7 @@ mod web;
 pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
-pub use materials::{BLOB_DAMAGED, Materials, Unanswered, store_error};
+pub use materials::{BLOB_DAMAGED, Materials, Unanswered, ask, store_error};
 
 use crate::Error;
 use crate::cache::{Cache, Settled};

@@ -2,6 +2,7 @@
 
 mod asking;
 mod overrides;
+mod plan;
 
 pub use asking::{checked_commit, full_refs};
 
@@ -20,7 +21,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger, marks};
+use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -57,7 +58,7 @@ pub async fn trigger(
             .hint("see POST /v1/repos/{ns}/{name}/rules:test, or name the `rule`"));
     }
     if asking.dry_run() {
-        return Ok(plan(&requested).into_response());
+        return Ok(plan::plan(&service, &requested).await?.into_response());
     }
     store(&service, key.as_ref(), &requested.builds, until).await
 }
@@ -159,22 +160,6 @@ pub fn every_rule(entry: &Entry, asking: &Asking, trigger: &Trigger) -> Result<R
         all.builds.append(&mut requested.builds);
     }
     Ok(all)
-}
-
-/// Shows what would be built.
-fn plan(requested: &Requested) -> axum::Json<serde_json::Value> {
-    let plan = requested.builds.iter().map(|build| {
-        let (spec, options) = (&build.spec, &build.spec.options);
-        json!({
-            "rule": build.rule, "ref": spec.git_ref, "commit": spec.commit, "dockerfile": spec.dockerfile, "context": spec.context,
-            "target": spec.target, "tags": spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
-            "build_args": spec.build_args.iter().map(|(name, text)| (name.clone(), marks::shown(text).into()))
-                .collect::<serde_json::Map<_, _>>(),
-            "platforms": options.platforms, "secrets": options.secrets, "policy": options.policy, "warnings": options.warnings,
-            "cache": spec.use_cache, "push": spec.push,
-        })
-    });
-    axum::Json(json!({ "would_build": true, "plan": plan.collect::<Vec<_>>(), "explain": requested.explain }))
 }
 
 fn idempotency_key(headers: &HeaderMap, repository: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
