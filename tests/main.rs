@@ -10,6 +10,7 @@ mod architecture;
 mod bad_dockerfiles;
 mod by_hand;
 mod cache;
+mod cancel;
 mod commands;
 mod conformance;
 mod crash;

@@ -239,7 +239,9 @@ pub fn resolve(
         let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
         (image, resolved)
     });
-    given.chain(others.into_iter().zip(crate::resolve::images(services, wanted.into_iter()))).collect()
+    given
+        .chain(others.into_iter().zip(crate::resolve::images((services, request.options.cancel()), wanted.into_iter())))
+        .collect()
 }
 
 /// Returns the names of the contexts that are of a kind.

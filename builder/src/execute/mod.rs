@@ -1,6 +1,7 @@
 //! Executes a plan: stages side by side, each step from the cache or anew, each layer packed beside the next step.
 
 mod blocking;
+mod cancellable;
 mod copy;
 mod definition;
 mod emulation;
@@ -18,6 +19,7 @@ mod slots;
 mod stage;
 mod web;
 
+pub use cancellable::until_cancelled;
 pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
@@ -85,6 +87,11 @@ impl Options {
             hosts: Vec::new(),
             shm_bytes: None,
         }
+    }
+
+    /// Returns what ends the build, also while nothing is executed yet.
+    pub fn cancel(&self) -> &Cancel {
+        &self.fetching.settings.cancel
     }
 
     /// Tells whether the steps of the stage `name` may come from the cache.

@@ -1,5 +1,6 @@
 //! `RUN`: the command in its container, its changes packed beside the next step.
 
+use super::cancellable::Cancellable;
 use super::copy::Mounted;
 use super::stage::{Failure, Progress};
 use super::{Execution, Layer, pack, sandbox_error};
@@ -125,7 +126,8 @@ impl<'e> Prepared<'e> {
 
 fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: &Changes) -> Result<(), Error> {
     let mut writer = pack::begin(&execution.materials.store)?;
-    changes.write_tar_until(execution.options.latest, &mut writer).map_err(|error| {
+    let mut until_cancelled = Cancellable::new(&mut writer, execution.cancel());
+    changes.write_tar_until(execution.options.latest, &mut until_cancelled).map_err(|error| {
         sandbox_error("packing the changes of a step".into(), error).at_step(
             made.1.number,
             made.1.lines,

@@ -130,7 +130,7 @@ impl Attempt<'_> {
         let name = format!("{id}-{}", self.claim.attempt);
         let (limits, cancel) = (self.limits, &self.cancel);
         let wanted = Wanted { settings: self.settings, request, limits, cancel, attempt: &name, trace: &self.trace };
-        let order = order::InDatabase::new(services, self.claim.clone(), self.renewed.clone());
+        let order = order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
         let requests = wanted.requests(&tree, &secrets, Some(order))?;
         let prepared = Platforms::new(&requests, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
