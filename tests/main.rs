@@ -26,6 +26,7 @@ mod logs;
 mod lookups;
 mod own_rules;
 mod path_filters;
+mod platforms;
 mod prompt;
 mod push;
 mod registries;
