@@ -168,6 +168,8 @@ fn a_hundred_thousand_files_are_compared_within_50_ms() {
     let url = format!("http://{address}/big.git");
     let mirror = builder::source::Mirror::open(&directory.path().join("mirrors"), &url).unwrap();
     let settings = builder::source::FetchSettings {
+        client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
+        tokio: tokio.handle().clone(),
         credentials: None,
         timeout: std::time::Duration::from_secs(120),
         reach: registry_client::Reach::Anywhere,

@@ -9,7 +9,6 @@ use sha2::Sha256;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -201,27 +200,7 @@ impl Site {
 
     /// Commits files to the repository and returns the commit's hash.
     pub fn commit(&self, files: &[(&str, &str)]) -> String {
-        let (bare, work) = (self.path("git/app.git"), self.path("work"));
-        if !bare.exists() {
-            run(Command::new("git").args(["init", "-q", "--bare", "-b", "main"]).arg(&bare));
-            run(Command::new("git").args(["init", "-q", "-b", "main"]).arg(&work));
-        }
-        for (name, content) in files {
-            let path = work.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
-        }
-        let git = |arguments: &[&str]| {
-            run(Command::new("git")
-                .arg("-C")
-                .arg(&work)
-                .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
-                .args(arguments))
-        };
-        git(&["add", "-A"]);
-        git(&["commit", "-q", "--allow-empty", "-m", "A commit"]);
-        git(&["push", "-q", bare.to_str().unwrap(), "HEAD:main"]);
-        git(&["rev-parse", "HEAD"]).trim().to_owned()
+        crate::yard::commit(self.directory.path(), files)
     }
 
     /// Delivers a body as GitHub does, signed with `secret`.
@@ -296,17 +275,15 @@ impl Drop for Site {
 
 /// Builds an image of Debian's static busybox and pushes it as `base/busybox`.
 pub fn push_base(data: &Path, registry: &str) {
-    static BASE: OnceLock<PathBuf> = OnceLock::new();
-    let context = BASE.get_or_init(|| {
-        let context = std::env::temp_dir().join(format!("slipway-test-base-{}", std::process::id()));
-        std::fs::create_dir_all(&context).unwrap();
-        std::fs::copy("/bin/busybox", context.join("busybox")).expect("busybox-static is installed");
-        let dockerfile = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/base/Dockerfile");
-        std::fs::copy(dockerfile, context.join("Dockerfile")).unwrap();
-        context
-    });
+    let context = tempfile::tempdir().unwrap();
+    std::fs::copy("/bin/busybox", context.path().join("busybox")).expect("busybox-static is installed");
+    let dockerfile = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/base/Dockerfile");
+    std::fs::copy(dockerfile, context.path().join("Dockerfile")).unwrap();
     let tag = format!("{registry}/base/busybox");
-    run(slipway().args(["build", "--progress", "plain", "--push", "-t", &tag, "--data-dir"]).arg(data).arg(context));
+    run(slipway()
+        .args(["build", "--progress", "plain", "--push", "-t", &tag, "--data-dir"])
+        .arg(data)
+        .arg(context.path()));
 }
 
 /// Unpacks an image that `skopeo` can pull and runs a command in it; returns what it printed.

@@ -1,17 +1,14 @@
 //! Files from the web, for `ADD` and for contexts: bounded, revalidated, and only from where the caller may reach.
 
+use crate::web::{WebAnswer, WebRequest};
 use crate::{Client, Error};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
-use reqwest::{Response, StatusCode};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use url::{Host, Url};
 
-/// Redirects that are followed.
-const MAX_REDIRECTS: usize = 10;
 /// How often a request is tried before a passing fault is an error.
 const TRIES: u32 = 3;
 
@@ -61,26 +58,22 @@ impl Client {
         download: &Download,
         sink: &mut (impl AsyncWrite + Unpin + Send),
     ) -> Result<Downloaded, Error> {
-        let url = Url::parse(&download.url).map_err(|_| refused(&download.url, "is no URL"))?;
-        let mut response = self.get(download, &url).await?;
-        let header = |name: HeaderName| text(response.headers(), &name);
-        let (etag, last_modified) = (header(ETAG), header(LAST_MODIFIED));
-        match response.status() {
-            StatusCode::NOT_MODIFIED if download.known.is_some() => return Ok(Downloaded::Unchanged),
-            StatusCode::OK => {}
+        let mut answer = self.get(download).await?;
+        let (etag, last_modified) = (answer.header("etag"), answer.header("last-modified"));
+        match answer.status() {
+            304 if download.known.is_some() => return Ok(Downloaded::Unchanged),
+            200 => {}
             status => {
-                let (registry, status) = (download.url.clone(), status.as_u16());
-                return Err(Error::Status { registry, status, message: String::new() });
+                return Err(Error::Status { registry: download.url.clone(), status, message: String::new() });
             }
         }
         let too_large = || refused(&download.url, &format!("is larger than {} bytes", download.limit));
-        let announced = text(response.headers(), &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        let announced = answer.header("content-length").and_then(|length| length.parse::<u64>().ok());
         if announced.is_some_and(|length| length > download.limit) {
             return Err(too_large());
         }
         let mut done = 0;
-        let broken = |cause| Error::Transport { registry: download.url.clone(), cause };
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        while let Some(chunk) = answer.chunk().await? {
             done += chunk.len() as u64;
             if done > download.limit {
                 return Err(too_large());
@@ -92,59 +85,34 @@ impl Client {
     }
 
     /// Asks for the file; passing faults are tried again.
-    async fn get(&self, download: &Download, url: &Url) -> Result<Response, Error> {
+    async fn get(&self, download: &Download) -> Result<WebAnswer, Error> {
+        let request = WebRequest {
+            url: download.url.clone(),
+            reach: download.reach,
+            headers: download.known.iter().map(|known| ("if-none-match", known.clone())).collect(),
+            authorization: download.authorization.clone(),
+            body: None,
+        };
         let mut wait = Duration::from_millis(300);
         for _ in 1..TRIES {
-            match self.get_following(download, url.clone()).await {
-                Ok(response) if !(response.status().is_server_error() || response.status().as_u16() == 429) => {
-                    return Ok(response);
-                }
+            match self.ask(&request).await {
+                Ok(answer) if !(answer.status() >= 500 || answer.status() == 429) => return Ok(answer),
                 Err(error) if !error.is_transient() => return Err(error),
                 _ => tokio::time::sleep(wait).await,
             }
             wait *= 3;
         }
-        self.get_following(download, url.clone()).await
-    }
-
-    async fn get_following(&self, download: &Download, origin: Url) -> Result<Response, Error> {
-        let mut url = origin.clone();
-        for _ in 0..=MAX_REDIRECTS {
-            check(&url, download.reach)?;
-            let http = match download.reach {
-                Reach::Anywhere => self.transport.http(url.scheme())?,
-                Reach::PublicOnly => public_only(self.transport.user_agent())?,
-            };
-            let mut request = http.get(url.clone());
-            if let Some(known) = &download.known {
-                request = request.header(IF_NONE_MATCH, known);
-            }
-            if let Some(authorization) = download.authorization.as_ref().filter(|_| url.origin() == origin.origin()) {
-                request = request.header(reqwest::header::AUTHORIZATION, authorization);
-            }
-            let response = request.send().await.map_err(|cause| failed(&download.url, cause))?;
-            let redirected = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-            match text(response.headers(), &LOCATION).filter(|_| redirected) {
-                None => return Ok(response),
-                Some(target) => {
-                    url = url.join(&target).map_err(|_| refused(&download.url, "redirects to a malformed address"))?;
-                }
-            }
-        }
-        Err(refused(&download.url, "redirects too often"))
+        self.ask(&request).await
     }
 }
 
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    Some(headers.get(name)?.to_str().ok()?.to_owned())
-}
-
-fn refused(url: &str, problem: &str) -> Error {
+/// Returns the error of an address that is not asked.
+pub fn refused(url: &str, problem: &str) -> Error {
     Error::NotAllowed(format!("`{url}` {problem}"))
 }
 
 /// Tells apart an address that is not connected to from one that does not answer.
-fn failed(url: &str, cause: reqwest::Error) -> Error {
+pub fn failed(url: &str, cause: reqwest::Error) -> Error {
     let mut source = std::error::Error::source(&cause);
     while let Some(inner) = source {
         if inner.to_string().contains(NOT_PUBLIC) {
@@ -159,7 +127,7 @@ fn failed(url: &str, cause: reqwest::Error) -> Error {
 const NOT_PUBLIC: &str = "leads to an address that is not public: only `slipway build` by hand downloads from those";
 
 /// Checks a URL before anything is connected to.
-fn check(url: &Url, reach: Reach) -> Result<(), Error> {
+pub fn verify(url: &Url, reach: Reach) -> Result<(), Error> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(refused(url.as_str(), "is neither http nor https"));
     }
@@ -231,7 +199,7 @@ impl Resolve for PublicNames {
 }
 
 /// Returns the client that connects to public addresses only.
-fn public_only(user_agent: &str) -> Result<&'static reqwest::Client, Error> {
+pub fn public_only(user_agent: &str) -> Result<&'static reqwest::Client, Error> {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
         return Ok(client);
@@ -278,7 +246,7 @@ mod tests {
 
     #[test]
     fn urls_are_checked_before_anything_is_connected_to() {
-        let public = |url: &str| check(&Url::parse(url).unwrap(), Reach::PublicOnly);
+        let public = |url: &str| verify(&Url::parse(url).unwrap(), Reach::PublicOnly);
         for refused in [
             "http://127.0.0.1/",
             "http://localhost/",
@@ -292,7 +260,7 @@ mod tests {
             assert!(public(refused).is_err(), "{refused}");
         }
         assert!(public("https://example.com/x").is_ok());
-        assert!(check(&Url::parse("http://127.0.0.1/").unwrap(), Reach::Anywhere).is_ok());
+        assert!(verify(&Url::parse("http://127.0.0.1/").unwrap(), Reach::Anywhere).is_ok());
     }
 
     #[tokio::test]

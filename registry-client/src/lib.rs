@@ -16,6 +16,7 @@ mod pull;
 mod push;
 mod reference;
 mod transport;
+mod web;
 
 pub use auth::Credentials;
 
@@ -28,6 +29,7 @@ pub use platform::{Platform, PlatformError};
 pub use pull::{Known, Resolved};
 pub use push::BlobSource;
 pub use reference::{Reference, ReferenceError};
+pub use web::{WebAnswer, WebRequest};
 
 /// Who is to blame for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

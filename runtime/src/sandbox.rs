@@ -93,6 +93,11 @@ impl Sandbox {
         Ok(Sandbox { inner: Arc::new(inner) })
     }
 
+    /// Starts the network, which takes a while, before a step asks for it; what goes wrong is that step's to say.
+    pub fn begin_network(&self) {
+        let _ = self.inner.network();
+    }
+
     /// Lets the network end, which takes a while: no step is started any more.
     pub fn end_network(&self) {
         if let Some(Ok(Ok(network))) = self.inner.network.get() {

@@ -91,7 +91,7 @@ impl<'e> Prepared<'e> {
         let pieces: Vec<_> = pieces.collect();
         let same = |place: usize, there: &[u8], here: &[u8]| self.is_same(progress, place, (there, &tree, here));
         let planned = copy::plan_copy(Ground { tree: &tree, same: &same }, &pieces, &request).map_err(copy_error)?;
-        let mut writer = pack::begin(&execution.materials.store)?;
+        let mut writer = pack::begin(execution)?;
         self.write(progress, (&planned, &archives), &mut writer)?;
         pack::commit(execution, (made.0, made.1), writer)
     }
@@ -303,7 +303,7 @@ fn pack_mounted(
 ) -> Result<super::Committed, Error> {
     let (execution, empty) = (progress.execution, Tree::default());
     let planned = copy::plan_copy(Ground::new(&empty), &[Piece::Files(0, selection)], request).map_err(copy_error)?;
-    let mut writer = pack::begin(&execution.materials.store)?;
+    let mut writer = pack::begin(execution)?;
     let mut tar =
         runtime::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);
     let mut open = |_: usize, path: &[u8]| place.open(&execution.materials.store, path);

@@ -78,6 +78,16 @@ impl Materials {
         })
     }
 
+    /// Starts the sandbox, and its network if that is wanted, before a step asks for it; what goes wrong is that step's
+    /// to say.
+    pub fn expect_steps(&self, network: bool) {
+        if let Ok(sandbox) = self.sandbox()
+            && network
+        {
+            sandbox.begin_network();
+        }
+    }
+
     /// Lets what only steps need end beside the push: all steps are done.
     pub fn steps_are_done(&self) {
         if let Some(sandbox) = self.sandbox.get() {

@@ -29,8 +29,9 @@ use crate::Error;
 use crate::cache::{Cache, Settled};
 use crate::context::Sources;
 use crate::event::Observer;
+use crate::layer::Compression;
 use crate::mask::Masks;
-use crate::plan::Plan;
+use crate::plan::{Action, Plan, Run};
 use crate::trace::Work;
 use definition::Definitions;
 use promise::Promise;
@@ -45,7 +46,7 @@ use std::time::Duration;
 const STEPS_PER_CORE: usize = 4;
 
 /// How the steps are executed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Whether cached layers are used; results are stored either way.
     pub use_cache: bool,
@@ -69,6 +70,8 @@ pub struct Options {
     pub hosts: Vec<(String, String)>,
     /// Size of the steps' `/dev/shm`, if it is not the usual one.
     pub shm_bytes: Option<u64>,
+    /// How the layers of steps are compressed.
+    pub compression: Compression,
 }
 
 impl Options {
@@ -86,6 +89,7 @@ impl Options {
             network: true,
             hosts: Vec::new(),
             shm_bytes: None,
+            compression: Compression::default(),
         }
     }
 
@@ -194,6 +198,10 @@ impl<'a> Execution<'a> {
                     self.fail(&error);
                 }
             });
+            let unknown = self.unknown_runs();
+            if !unknown.is_empty() {
+                beside.spawn(move || self.materials.expect_steps(unknown.iter().any(|run| run.network)));
+            }
             self.run_stages();
             self.settling.lock().unwrap_or_else(PoisonError::into_inner).take();
         });
@@ -201,6 +209,21 @@ impl<'a> Execution<'a> {
             return Err(error);
         }
         self.results[self.plan.target].peek().unwrap_or_else(|| Err(Error::cancelled()))
+    }
+
+    /// Returns the commands that will have to run, as far as definitions tell.
+    fn unknown_runs(&self) -> Vec<&'a Run> {
+        let mut unknown = Vec::new();
+        for (index, stage) in self.plan.stages.iter().enumerate().filter(|(index, _)| self.needed[*index]) {
+            for (position, step) in stage.steps.iter().enumerate() {
+                if let Action::Run(run) = &step.action
+                    && self.definitions.known(index, position).is_none()
+                {
+                    unknown.push(&**run);
+                }
+            }
+        }
+        unknown
     }
 
     fn run_stages(&self) {

@@ -4,9 +4,9 @@ use super::{Committed, Execution, Layer, stage::Progress, store_error};
 use crate::Error;
 use crate::copy::{Content, Planned};
 use crate::event::Event;
-use crate::layer::{Compression, LayerWriter, Packed};
+use crate::layer::{LayerWriter, Packed};
 use crate::plan::Step;
-use image_store::{BlobWriter, Store};
+use image_store::BlobWriter;
 use registry_client::Descriptor;
 use runtime::tar::{self, EntryKind};
 use std::collections::HashMap;
@@ -19,10 +19,10 @@ pub type StoreLayer = LayerWriter<BlobWriter>;
 /// Opens a file, given the number of its place and its path there.
 pub type Open<'o> = dyn FnMut(usize, &[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
 
-/// Starts a layer in `store`.
-pub fn begin(store: &Store) -> Result<StoreLayer, Error> {
-    let blob = store.writer().map_err(|error| store_error("writing a layer".into(), error))?;
-    Ok(LayerWriter::new(blob, Compression::Gzip))
+/// Starts a layer in the store.
+pub fn begin(execution: &Execution<'_>) -> Result<StoreLayer, Error> {
+    let blob = execution.materials.store.writer().map_err(|error| store_error("writing a layer".into(), error))?;
+    Ok(LayerWriter::new(blob, execution.options.compression))
 }
 
 /// Settles a layer whose tar has been written: blob and index.
@@ -32,7 +32,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
     let written = blob.commit().map_err(|error| store_error("storing a layer".into(), error))?;
     let committed = Committed {
         diff_id: packed.diff_id,
-        descriptor: Descriptor::new(Compression::Gzip.media_type(), written.digest, written.size),
+        descriptor: Descriptor::new(execution.options.compression.media_type(), written.digest, written.size),
         empty: packed.index.is_empty(),
         origin: None,
     };
@@ -55,7 +55,7 @@ pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer:
 
 /// Packs a layer of entries without content.
 pub fn entries(progress: &Progress<'_, '_>, made: (&Arc<Layer>, &Step), entries: &[tar::Entry]) -> Result<(), Error> {
-    let mut layer = begin(&progress.execution.materials.store)?;
+    let mut layer = begin(progress.execution)?;
     let mut writer = tar::Writer::new(&mut layer);
     entries
         .iter()

@@ -125,7 +125,7 @@ impl<'e> Prepared<'e> {
 }
 
 fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: &Changes) -> Result<(), Error> {
-    let mut writer = pack::begin(&execution.materials.store)?;
+    let mut writer = pack::begin(execution)?;
     let mut until_cancelled = Cancellable::new(&mut writer, execution.cancel());
     changes.write_tar_until(execution.options.latest, &mut until_cancelled).map_err(|error| {
         sandbox_error("packing the changes of a step".into(), error).at_step(

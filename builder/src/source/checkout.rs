@@ -18,7 +18,7 @@ const MAX_SUBMODULES: usize = 256;
 const MAX_MODULES_FILE: u64 = 1024 * 1024;
 
 /// Where repositories are fetched to that a Dockerfile or a command line names, and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fetching {
     /// Directory of the mirrors; nobody may share it who may not see the same repositories.
     pub mirrors: PathBuf,

@@ -1,29 +1,31 @@
 //! Where commits and directories come from: bare mirrors, trees read without a checkout, local directories.
 
-mod apart;
 mod changes;
 mod checkout;
 mod commit;
 mod directory;
+mod fetch;
 mod find;
 mod gitdir;
 mod leftovers;
 mod mirror;
 mod modules;
+mod remote;
 mod tarball;
+mod unpack;
 mod url;
-mod wire;
 
-pub use apart::enter_if_asked;
 pub use changes::{Change, MAX_CHANGES};
 pub use checkout::{Checkout, Fetching};
 pub use commit::CommitTree;
 pub use directory::Directory;
 pub use find::{find_dockerfile, find_ignore, parse_ignore};
 pub use mirror::{CommitId, FetchSettings, Mirror, Wanted};
+use remote::Remote;
+pub use remote::{Announced, RemoteError};
 pub use tarball::Tarball;
+pub use unpack::enter_if_asked;
 pub use url::{GitContext, without_credentials};
-use wire::WireError;
 
 /// A source could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +96,17 @@ pub enum SourceError {
         /// The repository.
         url: String,
     },
+    /// The URL leads to where this fetch may not reach.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// What the server sent is not what git makes.
+    #[error("fetching from `{url}`: what the server sends cannot be unpacked: {problem}")]
+    Unpack {
+        /// The repository.
+        url: String,
+        /// Why not.
+        problem: String,
+    },
     /// The server or the network failed.
     #[error("fetching from `{url}`")]
     Fetch {
@@ -101,7 +114,7 @@ pub enum SourceError {
         url: String,
         /// Why.
         #[source]
-        cause: git2::Error,
+        cause: RemoteError,
     },
     /// The mirror on disk cannot be used.
     #[error("opening the mirror of `{url}`")]
@@ -138,7 +151,7 @@ impl SourceError {
     /// Returns the stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            SourceError::Url { .. } | SourceError::GitUrl { .. } => "invalid_clone_url",
+            SourceError::Url { .. } | SourceError::GitUrl { .. } | SourceError::NotAllowed(_) => "invalid_clone_url",
             SourceError::RefNotFound { .. } => "ref_not_found",
             SourceError::CommitNotFound { .. } => "commit_not_found",
             SourceError::Denied { .. } => "source_auth",
@@ -146,7 +159,7 @@ impl SourceError {
             SourceError::Stopped { .. } => "fetch_stopped",
             SourceError::TooSlow { .. } => "source_timeout",
             SourceError::TooLarge { .. } => "source_too_large",
-            SourceError::Fetch { .. } => "fetch_failed",
+            SourceError::Fetch { .. } | SourceError::Unpack { .. } => "fetch_failed",
             SourceError::Mirror { .. } => "mirror_failed",
             SourceError::ContextNotFound(_) => "context_not_found",
             SourceError::Tarball { .. } => "archive_unsafe",
@@ -159,6 +172,7 @@ impl SourceError {
         matches!(
             self,
             SourceError::Fetch { .. }
+                | SourceError::Unpack { .. }
                 | SourceError::Mirror { .. }
                 | SourceError::Stopped { .. }
                 | SourceError::TooSlow { .. }

@@ -124,23 +124,6 @@ pub fn check(url: &str) -> Result<(), SourceError> {
     }
 }
 
-/// Refuses a URL whose host has an address that is not public.
-pub fn check_public(url: &str) -> Result<(), SourceError> {
-    use std::net::ToSocketAddrs;
-    let refused = |problem| Err(SourceError::Url { url: without_credentials(url), problem });
-    let parsed = url::Url::parse(url).ok();
-    let found = parsed.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
-    let Some((host, port)) = found else { return refused("has no host: https://host/path.git is expected") };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match (host, port).to_socket_addrs() {
-        Ok(mut addresses) => match addresses.all(|address| registry_client::is_public(address.ip())) {
-            true => Ok(()),
-            false => refused("leads to an address that is not public: only `slipway build` by hand fetches from those"),
-        },
-        Err(_) => refused("cannot be found: its host has no address"),
-    }
-}
-
 /// Returns `url` as it may be shown.
 pub fn without_credentials(url: &str) -> String {
     match url::Url::parse(url) {

@@ -115,21 +115,22 @@ impl Attempt<'_> {
         let (began, id) = (Instant::now(), &self.claim.build.id);
         let (place, limit) = (Place::of(request), self.limits.build);
         let span = self.trace.span(Work::Fetch, "the commit");
-        let (mirror, tree) = fetch(self.settings, &place, (&self.cancel, limit)).map_err(source_error)?;
+        let (mirror, tree) = fetch((services, self.settings), &place, (&self.cancel, limit)).map_err(source_error)?;
         drop(span);
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         super::source::warn(&tree, self.recorder);
         // What the rules say of the commit of a bare ref could not be said before it was known.
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
-        let fetch = fetch_settings(self.settings, &place, (&self.cancel, limit));
+        let fetch = fetch_settings((services, self.settings), &place, (&self.cancel, limit));
         let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(Ended::Skipped(reason));
         }
         let name = format!("{id}-{}", self.claim.attempt);
         let (limits, cancel) = (self.limits, &self.cancel);
-        let wanted = Wanted { settings: self.settings, request, limits, cancel, attempt: &name, trace: &self.trace };
+        let wanted =
+            Wanted { services, settings: self.settings, request, limits, cancel, attempt: &name, trace: &self.trace };
         let order = order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
         let requests = wanted.requests(&tree, &secrets, Some(order))?;
         let prepared = Platforms::new(&requests, services, self.recorder)?;

@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// Answers the lookup of `claim`.
 pub fn answer(services: &Services, settings: &Settings, claim: LookupClaim, stop: &Stop) {
     let (id, began) = (claim.id, Instant::now());
-    let result = read_patiently(settings, &claim.lookup, stop);
+    let result = read_patiently((services, settings), &claim.lookup, stop);
     match services.tokio.block_on(services.database.finish_lookup(claim, &result)) {
         Ok(()) => tracing::info!(lookup = id, duration_ms = began.elapsed().as_millis(), "rules of a repository read"),
         Err(error) => {
@@ -31,10 +31,10 @@ pub fn answer(services: &Services, settings: &Settings, claim: LookupClaim, stop
 }
 
 /// Tries again while the server or the network is to blame.
-fn read_patiently(settings: &Settings, lookup: &NewLookup, stop: &Stop) -> LookupResult {
+fn read_patiently((services, settings): (&Services, &Settings), lookup: &NewLookup, stop: &Stop) -> LookupResult {
     let until = Instant::now() + LIMIT;
     for attempt in 1.. {
-        let error = match read(settings, lookup, until.saturating_duration_since(Instant::now())) {
+        let error = match read((services, settings), lookup, until.saturating_duration_since(Instant::now())) {
             Ok(result) => return result,
             Err(error) => error,
         };
@@ -48,14 +48,14 @@ fn read_patiently(settings: &Settings, lookup: &NewLookup, stop: &Stop) -> Looku
     unreachable!("the loop ends by returning")
 }
 
-fn read(settings: &Settings, lookup: &NewLookup, limit: Duration) -> Result<LookupResult, SourceError> {
-    find(settings, lookup, limit).map(|found| found.result)
+fn read(services: (&Services, &Settings), lookup: &NewLookup, limit: Duration) -> Result<LookupResult, SourceError> {
+    find(services, lookup, limit).map(|found| found.result)
 }
 
 /// Reads the rules, and tells at which commit they stand.
-pub fn find(settings: &Settings, lookup: &NewLookup, limit: Duration) -> Result<FoundRules, SourceError> {
+pub fn find(services: (&Services, &Settings), lookup: &NewLookup, limit: Duration) -> Result<FoundRules, SourceError> {
     let place = Place { clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
-    let (_, tree) = fetch(settings, &place, (&Cancel::new(), limit))?;
+    let (_, tree) = fetch(services, &place, (&Cancel::new(), limit))?;
     let result = file(&tree, &lookup.path).unwrap_or_else(|error| {
         LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() })
     });

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
     let began = Instant::now();
     let answer = match &claim.question {
-        Question::Rules(lookup) => Answer::Rules(rules(settings, lookup, claim.patience)),
+        Question::Rules(lookup) => Answer::Rules(rules((services, settings), lookup, claim.patience)),
         Question::Steps(request) => Answer::Steps(foresee(services, settings, (request, claim))),
     };
     let duration_ms = began.elapsed().as_millis();
@@ -31,8 +31,8 @@ pub fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
     }
 }
 
-fn rules(settings: &Settings, lookup: &NewLookup, patience: Duration) -> FoundRules {
-    lookup::find(settings, lookup, patience).unwrap_or_else(|error| {
+fn rules(services: (&Services, &Settings), lookup: &NewLookup, patience: Duration) -> FoundRules {
+    lookup::find(services, lookup, patience).unwrap_or_else(|error| {
         let error = source_error(error);
         FoundRules { commit: None, result: LookupResult::Failed(reason(&error)) }
     })
@@ -56,14 +56,14 @@ fn look(
 ) -> Result<(), Error> {
     let (cancel, trace) = (Cancel::new(), Trace::default());
     let place = Place::of(request);
-    let (_mirror, tree) = fetch(settings, &place, (&cancel, claim.patience)).map_err(source_error)?;
+    let (_mirror, tree) = fetch((services, settings), &place, (&cancel, claim.patience)).map_err(source_error)?;
     foreseen.commit = Some(tree.id().to_owned());
     super::source::warn(&tree, warnings);
     let request = BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
     let limits = Limits::of(settings, &request.spec);
     let attempt = format!("question-{}", claim.id);
     let (request, cancel, trace) = (&request, &cancel, &trace);
-    let wanted = Wanted { settings, request, limits, cancel, attempt: &attempt, trace };
+    let wanted = Wanted { services, settings, request, limits, cancel, attempt: &attempt, trace };
     let requests = wanted.requests(&tree, &BTreeMap::new(), None)?;
     let steps = Platforms::new(&requests, services, warnings)?.foresee(services)?;
     let step = |(step, fate): (crate::event::StepSummary, _)| ForeseenStep {

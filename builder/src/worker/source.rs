@@ -1,10 +1,10 @@
 //! The commit that a build or a lookup is about.
 
 use super::Settings;
-use crate::Error;
 use crate::event::{Event, Observer};
 use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
 use crate::view::{Kind, View};
+use crate::{Error, Services};
 use registry_client::Reach;
 use runtime::Cancel;
 use std::io::Read;
@@ -25,7 +25,7 @@ pub struct Place<'a> {
 
 /// Fetches a commit and opens its tree.
 pub fn fetch(
-    settings: &Settings,
+    (services, settings): (&Services, &Settings),
     place: &Place<'_>,
     (cancel, limit): (&Cancel, Duration),
 ) -> Result<(Mirror, CommitTree), SourceError> {
@@ -34,15 +34,21 @@ pub fn fetch(
         Some(id) => Wanted::Commit { id: id.to_owned(), git_ref: Some(place.git_ref.to_owned()) },
         None => Wanted::Ref(place.git_ref.to_owned()),
     };
-    let commit = mirror.fetch(&wanted, &fetch_settings(settings, place, (cancel, limit)))?;
+    let commit = mirror.fetch(&wanted, &fetch_settings((services, settings), place, (cancel, limit)))?;
     let tree = CommitTree::open(&mirror, &commit, "")?;
     Ok((mirror, tree))
 }
 
 /// Returns how to fetch from `place`.
-pub fn fetch_settings(settings: &Settings, place: &Place<'_>, (cancel, limit): (&Cancel, Duration)) -> FetchSettings {
+pub fn fetch_settings(
+    (services, settings): (&Services, &Settings),
+    place: &Place<'_>,
+    (cancel, limit): (&Cancel, Duration),
+) -> FetchSettings {
     let host = url::Url::parse(place.clone_url).ok().and_then(|url| url.host_str().map(str::to_owned));
     FetchSettings {
+        client: services.client.clone(),
+        tokio: services.tokio.clone(),
         credentials: host.and_then(|host| settings.git_credentials.get(&host).cloned()),
         timeout: settings.fetch_timeout.min(limit),
         cancel: cancel.clone(),
@@ -52,9 +58,15 @@ pub fn fetch_settings(settings: &Settings, place: &Place<'_>, (cancel, limit): (
 }
 
 /// Returns how `ADD` fetches: public addresses only, into mirrors that no other repository reads.
-pub fn added(settings: &Settings, repository: &str, (cancel, limit): (&Cancel, Duration)) -> Fetching {
+pub fn added(
+    (services, settings): (&Services, &Settings),
+    repository: &str,
+    (cancel, limit): (&Cancel, Duration),
+) -> Fetching {
     let repository = blake3::hash(repository.as_bytes()).to_hex();
     let fetch = FetchSettings {
+        client: services.client.clone(),
+        tokio: services.tokio.clone(),
         credentials: None,
         timeout: settings.fetch_timeout.min(limit),
         cancel: cancel.clone(),

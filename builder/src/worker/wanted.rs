@@ -6,7 +6,7 @@ use crate::context::{Context, NamedContext};
 use crate::execute::Options;
 use crate::source::CommitTree;
 use crate::trace::Trace;
-use crate::{Error, Form, Request, TagOrder, Unordered};
+use crate::{Error, Form, Request, Services, TagOrder, Unordered};
 use database::{BuildRequest, BuildSpec};
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
@@ -39,6 +39,8 @@ impl Limits {
 
 /// What the builder is asked for, besides the commit.
 pub struct Wanted<'a> {
+    /// What every build shares.
+    pub services: &'a Services,
     /// How the worker works.
     pub settings: &'a Settings,
     /// The build, with the commit in its specification.
@@ -87,7 +89,8 @@ impl Wanted<'_> {
         let dockerfile = crate::source::find_dockerfile(&whole, &spec.dockerfile)?;
         let ignore = crate::source::find_ignore(&whole, &spec.dockerfile, &spec.context)?;
         let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
-        let fetching = added(self.settings, &self.request.repository, (self.cancel, self.limits.build));
+        let fetching =
+            added((self.services, self.settings), &self.request.repository, (self.cancel, self.limits.build));
         Ok(Request {
             context: NamedContext { context: Context::Commit(context), ignore },
             named: HashMap::new(),

@@ -2,6 +2,7 @@
 
 use super::fields::fields;
 use builder::annotation::{Annotation, Level};
+use builder::layer::Compression;
 use builder::output::{Destination, Format, Output};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -22,6 +23,8 @@ pub struct Outputs {
     pub push: bool,
     /// Whether it stays in the store under its names.
     pub keep: bool,
+    /// How its layers are compressed.
+    pub compression: Compression,
     /// Notes on it.
     pub annotations: Vec<Annotation>,
 }
@@ -54,8 +57,13 @@ impl Outputs {
             return Ok(());
         }
         let fields = Fields { flag, fields: fields("--output", flag, &KEYS)? };
-        if let Some(compression) = fields.get("compression").filter(|compression| *compression != "gzip") {
-            return Err(fields.problem(&format!("compression={compression} is not written; gzip is")));
+        match fields.get("compression") {
+            None => {}
+            Some("gzip") => self.compression = Compression::Gzip,
+            Some("zstd") => self.compression = Compression::Zstd,
+            Some(other) => {
+                return Err(fields.problem(&format!("compression={other} is not written; gzip and zstd are")));
+            }
         }
         let names = fields.get("name").unwrap_or_default().split(',').filter(|name| !name.is_empty());
         self.names.extend(names.map(str::to_owned));
@@ -158,6 +166,10 @@ mod tests {
         );
         assert_eq!(image.annotations[0].key, "k");
         assert!(Outputs::parse(&[]).unwrap().keep);
+        let compression = |flag: &str| Outputs::parse(&[flag.to_owned()]).map(|outputs| outputs.compression);
+        assert_eq!(compression("type=registry,compression=zstd"), Ok(Compression::Zstd));
+        assert_eq!(compression("type=registry"), Ok(Compression::Gzip));
+        assert!(compression("type=registry,compression=estargz").unwrap_err().contains("gzip and zstd are"));
         assert!(!Outputs::parse(&["type=cacheonly".to_owned()]).unwrap().keep);
         for bad in
             ["type=bogus", "dest=x", "type=local,dest=-", "type=local", "type=oci,tar=false", "type=oci,x=1,dest=f"]

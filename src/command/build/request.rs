@@ -7,6 +7,7 @@ use super::{Arguments, secrets};
 use crate::services::{DataDir, chain};
 use builder::annotation::Annotation;
 use builder::execute::Options;
+use builder::layer::Compression;
 use builder::source::{FetchSettings, Fetching};
 use builder::trace::{Trace, Work};
 use builder::{Form, Request, Services, Unordered};
@@ -56,7 +57,11 @@ impl Asked<'_> {
             platform: Platform::host(),
             tags,
             push: arguments.push || self.outputs.push,
-            cache_namespace: "local".to_owned(),
+            // What a layer is compressed with is not in the keys of steps: each way has a cache of its own.
+            cache_namespace: match self.outputs.compression {
+                Compression::Gzip => "local".to_owned(),
+                Compression::Zstd => "local-zstd".to_owned(),
+            },
             attempt: format!("local-{}", std::process::id()),
             options: self.options(latest, secrets, fetching)?,
             order: Box::new(Unordered),
@@ -104,6 +109,8 @@ impl Asked<'_> {
     /// Whoever builds by hand could connect to any address anyway.
     fn fetching(&self, cancel: &Cancel) -> Fetching {
         let settings = FetchSettings {
+            client: self.services.client.clone(),
+            tokio: self.services.tokio.clone(),
             credentials: None,
             timeout: FETCH_TIMEOUT,
             cancel: cancel.clone(),
@@ -136,6 +143,7 @@ impl Asked<'_> {
             hosts: arguments.hosts.iter().map(|pair| host(pair)).collect::<Result<_, _>>()?,
             shm_bytes: shm_size.map(|text| size("--shm-size", text)).transpose()?,
             latest,
+            compression: self.outputs.compression,
             ..Options::new(latest.unwrap_or_else(now), fetching)
         })
     }

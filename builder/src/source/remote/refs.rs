@@ -1,0 +1,112 @@
+//! What the refs of a repository name.
+
+use super::packet::{Packet, Packets, delimiter, flush, line, text};
+use super::{Dialect, Remote, RemoteError, said};
+use git2::Oid;
+
+/// A ref and what it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// Its full name.
+    pub name: String,
+    /// The commit or annotated tag.
+    pub id: Oid,
+}
+
+impl Remote<'_> {
+    /// Returns the refs whose names begin with one of `prefixes`.
+    pub async fn refs(&mut self, prefixes: &[String]) -> Result<Vec<Announced>, RemoteError> {
+        if matches!(self.dialect, Dialect::Two) {
+            match self.listed(prefixes).await {
+                Err(error) if error.may_be_dialect() => self.discover(error).await?,
+                result => return result,
+            }
+        }
+        let Dialect::Zero { refs, .. } = &self.dialect else { return self.listed(prefixes).await };
+        let wanted = |known: &&Announced| prefixes.iter().any(|prefix| known.name.starts_with(prefix.as_str()));
+        Ok(refs.iter().filter(wanted).cloned().collect())
+    }
+
+    /// Asks in version 2 of the protocol.
+    async fn listed(&self, prefixes: &[String]) -> Result<Vec<Announced>, RemoteError> {
+        let mut request = Vec::new();
+        line(&mut request, "command=ls-refs");
+        delimiter(&mut request);
+        for prefix in prefixes {
+            line(&mut request, &format!("ref-prefix {prefix}"));
+        }
+        flush(&mut request);
+        let mut packets = self.post(request).await?;
+        let mut refs = Vec::new();
+        loop {
+            match packets.next().await? {
+                Some(Packet::Data(data)) => refs.extend(announced(&text(&data))?),
+                Some(Packet::Flush) => return Ok(refs),
+                Some(Packet::Delimiter) => {}
+                None => return Err(RemoteError::Malformed("its list of refs has no end")),
+            }
+        }
+    }
+}
+
+/// Reads `ID NAME …`; `None` of a branch that does not exist yet.
+fn announced(line: &str) -> Result<Option<Announced>, RemoteError> {
+    if let Some(message) = line.strip_prefix("ERR ") {
+        return Err(said(message.as_bytes()));
+    }
+    let mut words = line.split(' ');
+    let (Some(id), Some(name)) = (words.next(), words.next()) else {
+        return Err(RemoteError::Malformed("a line of its list of refs has no name"));
+    };
+    match Oid::from_str(id) {
+        Ok(id) if line.len() > 40 && line.as_bytes()[40] == b' ' => Ok(Some(Announced { name: name.to_owned(), id })),
+        _ if id == "unborn" => Ok(None),
+        _ => Err(RemoteError::Malformed("a line of its list of refs has no SHA-1")),
+    }
+}
+
+/// Reads what a server announces in version 0: what it can do, and all its refs; `None` if it speaks version 2.
+pub async fn advertised(mut packets: Packets) -> Result<Option<(Vec<String>, Vec<Announced>)>, RemoteError> {
+    let (mut capabilities, mut refs) = (Vec::new(), Vec::new());
+    let mut begun = false;
+    loop {
+        let data = match packets.next().await? {
+            Some(Packet::Data(data)) => data,
+            Some(Packet::Flush) if !begun => continue,
+            Some(_) | None => return Ok(Some((capabilities, refs))),
+        };
+        if data.starts_with(b"# service=") {
+            continue;
+        }
+        if data.starts_with(b"version 2") {
+            return Ok(None);
+        }
+        begun = true;
+        let mut parts = data.splitn(2, |&byte| byte == 0);
+        let known = parts.next().unwrap_or_default();
+        if let Some(list) = parts.next() {
+            capabilities = text(list).split(' ').map(str::to_owned).collect();
+        }
+        // A repository without refs has a line for its capabilities alone.
+        refs.extend(announced(&text(known))?.filter(|known| !known.id.is_zero()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_name_an_object_and_a_ref() {
+        let id = "1".repeat(40);
+        let read = |line: &str| announced(line).unwrap();
+        let known = read(&format!("{id} HEAD symref-target:refs/heads/main")).unwrap();
+        assert_eq!((known.name.as_str(), known.id.to_string()), ("HEAD", id.clone()));
+        assert_eq!(read("unborn HEAD symref-target:refs/heads/main"), None);
+        let message = announced("ERR no\u{1b}[2J way").unwrap_err().to_string();
+        assert!(message.contains("no\\u{1b}[2J way"), "{message}");
+        for bad in ["", &id, "xyz refs/heads/main", "1234 refs/heads/main", &format!("{id}{id} refs/heads/main")] {
+            assert!(matches!(announced(bad), Err(RemoteError::Malformed(_))), "{bad}");
+        }
+    }
+}

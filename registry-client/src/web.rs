@@ -1,0 +1,85 @@
+//! Requests to web servers that are no registries: redirects are followed, but only to where the caller may reach.
+
+use crate::download::{failed, public_only, refused, verify};
+use crate::{Client, Error, Reach};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, LOCATION};
+use reqwest::{Method, Response};
+use url::Url;
+
+/// Redirects that are followed.
+const MAX_REDIRECTS: usize = 10;
+
+/// What is asked of a web server.
+#[derive(Debug, Clone)]
+pub struct WebRequest {
+    /// Its address, http or https.
+    pub url: String,
+    /// What may be connected to.
+    pub reach: Reach,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The value of the `Authorization` header, sent to the URL's own host only.
+    pub authorization: Option<String>,
+    /// What is posted; without it the address is read.
+    pub body: Option<Bytes>,
+}
+
+/// What a web server answers.
+pub struct WebAnswer {
+    response: Response,
+    asked: String,
+}
+
+impl Client {
+    /// Sends a request once; it is sent again as it is to where the server redirects.
+    pub async fn ask(&self, request: &WebRequest) -> Result<WebAnswer, Error> {
+        let origin = Url::parse(&request.url).map_err(|_| refused(&request.url, "is no URL"))?;
+        let mut url = origin.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            verify(&url, request.reach)?;
+            let http = match request.reach {
+                Reach::Anywhere => self.transport.http(url.scheme())?,
+                Reach::PublicOnly => public_only(self.transport.user_agent())?,
+            };
+            let method = if request.body.is_some() { Method::POST } else { Method::GET };
+            let mut builder = http.request(method, url.clone());
+            for (name, value) in &request.headers {
+                builder = builder.header(*name, value);
+            }
+            if let Some(authorization) = request.authorization.as_ref().filter(|_| url.origin() == origin.origin()) {
+                builder = builder.header(AUTHORIZATION, authorization);
+            }
+            if let Some(body) = &request.body {
+                builder = builder.body(body.clone());
+            }
+            let response = builder.send().await.map_err(|cause| failed(&request.url, cause))?;
+            let redirected = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+            let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
+            match target.filter(|_| redirected).map(|target| url.join(target)) {
+                None => return Ok(WebAnswer { response, asked: request.url.clone() }),
+                Some(Ok(next)) => url = next,
+                Some(Err(_)) => return Err(refused(&request.url, "redirects to a malformed address")),
+            }
+        }
+        Err(refused(&request.url, "redirects too often"))
+    }
+}
+
+impl WebAnswer {
+    /// Returns the HTTP status.
+    pub fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// Returns a header, if it is there and is text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        Some(self.response.headers().get(name)?.to_str().ok()?.to_owned())
+    }
+
+    /// Returns the next bytes of the body; `None` at its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let asked = &self.asked;
+        self.response.chunk().await.map_err(|cause| Error::Transport { registry: asked.clone(), cause })
+    }
+}

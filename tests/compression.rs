@@ -1,0 +1,57 @@
+//! Layers in another compression than the usual one, read back by another tool.
+
+use crate::support::{run, slipway};
+use std::path::Path;
+use std::process::Command;
+
+fn build(place: &Path, output: &str) -> String {
+    let mut command = slipway();
+    command.current_dir(place).args(["build", "--data-dir", "data", "--progress", "plain", "-o", output, "context"]);
+    command.args(["--build-arg", "SOURCE_DATE_EPOCH=1700000000"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", crate::support::shown(&output));
+    crate::support::shown(&output)
+}
+
+#[test]
+fn layers_are_zstd_where_that_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    std::fs::create_dir(place.join("context")).unwrap();
+    std::fs::copy("/bin/busybox", place.join("context/busybox")).unwrap();
+    let dockerfile = "FROM scratch\nCOPY busybox /bin/sh\nRUN echo hello > /f\n";
+    std::fs::write(place.join("context/Dockerfile"), dockerfile).unwrap();
+    build(place, "type=oci,tar=false,dest=gzip");
+    // A step that is known in one compression is not known in the other.
+    let made = build(place, "type=oci,tar=false,dest=zstd,compression=zstd");
+    assert!(!made.contains("CACHED"), "{made}");
+    let again = build(place, "type=oci,tar=false,dest=again,compression=zstd");
+    assert_eq!(again.matches("CACHED").count(), 2, "{again}");
+    let layers = |name: &str| {
+        let image = format!("oci:{}", place.join(name).display());
+        let raw = run(Command::new("skopeo").args(["inspect", "--raw"]).arg(&image));
+        let manifest: serde_json::Value = serde_json::from_str(&raw).unwrap();
+        let config: serde_json::Value =
+            serde_json::from_str(&run(Command::new("skopeo").args(["inspect", "--config"]).arg(&image))).unwrap();
+        let types = manifest["layers"].as_array().unwrap().iter();
+        let types: Vec<_> = types.map(|layer| layer["mediaType"].as_str().unwrap().to_owned()).collect();
+        (types, config["rootfs"]["diff_ids"].as_array().unwrap().clone())
+    };
+    let (gzip, zstd) = (layers("gzip"), layers("zstd"));
+    assert_eq!(zstd.0, ["application/vnd.oci.image.layer.v1.tar+zstd"; 2]);
+    assert_eq!(gzip.0, ["application/vnd.oci.image.layer.v1.tar+gzip"; 2]);
+    assert_eq!(gzip.1[0], zstd.1[0], "the files are the same");
+    // Another tool decompresses what it is given, or it could not write gzip.
+    let copied = |name: &str| format!("{}:{}", name, place.join("copied").display());
+    let from = format!("oci:{}", place.join("zstd").display());
+    run(Command::new("skopeo")
+        .args(["copy", "-q", "--dest-compress-format", "gzip", "--dest-compress"])
+        .args([from, copied("dir")]));
+    let refused = slipway()
+        .current_dir(place)
+        .args(["build", "--data-dir", "data", "-o", "type=registry,compression=xz", "context"])
+        .output()
+        .unwrap();
+    let said = crate::support::shown(&refused);
+    assert!(!refused.status.success() && said.contains("gzip and zstd are"), "{said}");
+}
