@@ -2,6 +2,7 @@
 
 mod asking;
 mod overrides;
+pub mod own;
 mod plan;
 
 pub use asking::{checked_commit, full_refs};
@@ -13,7 +14,7 @@ use crate::body;
 use crate::catalog::Entry;
 use crate::problem::Problem;
 use crate::requests::{Asked, Requested, Rules};
-use crate::settings::Scope;
+use crate::settings::{Repository, Scope};
 pub use asking::Asking;
 use asking::Only;
 use axum::body::Body;
@@ -46,10 +47,17 @@ pub async fn trigger(
     let (asking, bytes) = body::document::<Asking>(&headers, body).await?;
     let until = Instant::now() + wait(query(waiting)?.wait())?;
     let key = idempotency_key(&headers, &name, &bytes)?;
-    let requested = ask(&entry, &asking, &by)?;
-    if entry.repository.own_rules.is_some() && !asking.has_overrides() && asking.names_no_rule() && !asking.dry_run() {
-        return look_up(&service, &entry, &asking, &by).await;
-    }
+    let requested = match &entry.repository.own_rules {
+        None => ask(&entry.repository, &asking, &by)?,
+        Some(_) => match own::read(&service, &entry.repository, &asking).await? {
+            Some(read) => ask(&read.repository, &asking.at(&read), &by)?,
+            // What needs nothing but the rules can be built when a worker comes.
+            None if !asking.has_overrides() && asking.names_no_rule() && !asking.dry_run() => {
+                return look_up(&service, &entry, &asking, &by).await;
+            }
+            None => return Err(own::no_worker(&entry.repository)),
+        },
+    };
     if requested.builds.is_empty() {
         let problem =
             Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this ref");
@@ -121,14 +129,13 @@ async fn look_up(service: &Service, entry: &Entry, asking: &Asking, by: &str) ->
 }
 
 /// Applies the rules to what was asked for; a short name is a branch first and a tag second.
-pub fn ask(entry: &Entry, asking: &Asking, by: &str) -> Result<Requested, Problem> {
-    let repository = &entry.repository;
+pub fn ask(repository: &Repository, asking: &Asking, by: &str) -> Result<Requested, Problem> {
     let commit = asking.commit()?;
     let only = asking.only(repository)?;
     let trigger = Trigger::Manual { by: by.to_owned() };
     let mut explain = Vec::new();
     if matches!(only, Only::Everything) && asking.names_no_ref() {
-        return every_rule(entry, asking, &trigger);
+        return every_rule(repository, asking, &trigger);
     }
     for git_ref in asking.refs(repository)? {
         let asked = Asked { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
@@ -144,8 +151,7 @@ pub fn ask(entry: &Entry, asking: &Asking, by: &str) -> Result<Requested, Proble
 }
 
 /// Asks each rule that is for one ref for that ref, as Docker Hub's `build=true` does.
-pub fn every_rule(entry: &Entry, asking: &Asking, trigger: &Trigger) -> Result<Requested, Problem> {
-    let repository = &entry.repository;
+pub fn every_rule(repository: &Repository, asking: &Asking, trigger: &Trigger) -> Result<Requested, Problem> {
     let mut all = Requested { builds: Vec::new(), explain: Vec::new() };
     for rule in &repository.rules {
         let Some(git_ref) = rule.only_ref() else {
