@@ -24,6 +24,7 @@ mod hostile;
 mod hostile_git;
 mod http;
 mod kills;
+mod leaks;
 mod logs;
 mod lookups;
 mod own_rules;

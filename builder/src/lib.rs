@@ -17,6 +17,7 @@ mod glob;
 pub mod ignore;
 mod key;
 pub mod layer;
+pub mod leak;
 mod limit;
 pub mod mask;
 mod named;

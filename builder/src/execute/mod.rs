@@ -30,6 +30,7 @@ use crate::cache::{Cache, Settled};
 use crate::context::Sources;
 use crate::event::Observer;
 use crate::layer::Compression;
+use crate::leak::Leak;
 use crate::mask::Masks;
 use crate::plan::{Action, Plan, Run};
 use crate::trace::Work;
@@ -70,6 +71,8 @@ pub struct Options {
     pub hosts: Vec<(String, String)>,
     /// Size of the steps' `/dev/shm`, if it is not the usual one.
     pub shm_bytes: Option<u64>,
+    /// What becomes of a step whose layer holds a secret.
+    pub leak: Leak,
     /// How the layers of steps are compressed.
     pub compression: Compression,
 }
@@ -89,6 +92,7 @@ impl Options {
             network: true,
             hosts: Vec::new(),
             shm_bytes: None,
+            leak: Leak::default(),
             compression: Compression::default(),
         }
     }

@@ -4,6 +4,7 @@ use super::source::{added, source_error};
 use super::{Settings, order};
 use crate::context::{Context, NamedContext};
 use crate::execute::Options;
+use crate::leak::Leak;
 use crate::source::CommitTree;
 use crate::trace::Trace;
 use crate::{Error, Form, Request, Services, TagOrder, Unordered};
@@ -110,6 +111,7 @@ impl Wanted<'_> {
                 step_timeout: self.limits.step,
                 secrets: secrets.clone(),
                 latest: Some(root.commit_time()),
+                leak: Leak::Refused,
                 ..Options::new(root.commit_time(), fetching)
             },
             order: Box::new(Unordered),
