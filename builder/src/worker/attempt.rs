@@ -2,12 +2,12 @@
 
 use super::filter::Filter;
 use super::lease::Renewed;
-use super::outcome::{Ended, outcome};
+use super::outcome::{DISK_FULL, Ended, outcome};
 use super::recorder::Recorder;
 use super::source::{Place, fetch, fetch_settings};
 use super::wanted::{Limits, Wanted};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, janitor, order, secrets, source_error};
+use super::{Settings, Stop, garbage, janitor, order, secrets, source_error};
 use crate::event::{Event, Observer, Phase};
 use crate::mask::Masks;
 use crate::trace::{Trace, Work};
@@ -60,9 +60,12 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
-    if matches!(outcome, Outcome::Retry(_)) {
+    if let Outcome::Retry(reason) = &outcome {
         // A sandbox that died could not clean up.
         janitor::sweep_files(services);
+        if reason.code == DISK_FULL {
+            garbage::collect(services);
+        }
     }
     finish(services, (&claim, &renewed_at), &outcome, began);
 }
