@@ -16,6 +16,7 @@ mod compression;
 mod conformance;
 mod crash;
 mod dry_run;
+mod faults;
 mod fetches;
 mod forges;
 mod git_inputs;
