@@ -31,6 +31,7 @@ mod lookups;
 mod own_rules;
 mod path_filters;
 mod platforms;
+mod postgres;
 mod prompt;
 mod push;
 mod registries;
