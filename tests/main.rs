@@ -25,6 +25,7 @@ mod hostile;
 mod hostile_git;
 mod http;
 mod kills;
+mod layers;
 mod leaks;
 mod logs;
 mod lookups;

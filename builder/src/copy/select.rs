@@ -82,14 +82,13 @@ pub fn missing(view: &dyn View, source: &str, parents: bool) -> Option<CopyError
 struct Found {
     path: Vec<u8>,
     pivot: Option<usize>,
-    literal: bool,
 }
 
 /// Returns what `source` matches; a path without wildcards matches itself.
 fn expand(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
     let path = clean_path(source.as_bytes());
     if !pattern::has_wildcard(source) {
-        return Ok(vec![Found { path, pivot: None, literal: true }]);
+        return Ok(vec![Found { path, pivot: None }]);
     }
     let text = String::from_utf8_lossy(&path).into_owned();
     let parts: Vec<&str> = text.split('/').collect();
@@ -108,7 +107,7 @@ fn walk_matches(
     found: &mut Vec<Found>,
 ) -> Result<(), CopyError> {
     let Some((part, rest)) = parts.split_first() else {
-        found.push(Found { path: at.to_vec(), pivot: None, literal: false });
+        found.push(Found { path: at.to_vec(), pivot: None });
         return Ok(());
     };
     let directory = resolve(view, at)?;
@@ -131,7 +130,7 @@ fn expand_parents(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError
     let text = String::from_utf8_lossy(&rest).into_owned();
     let pivot = Some(if base.is_empty() { 0 } else { base.len() + 1 });
     if !pattern::has_wildcard(&text) {
-        return Ok(vec![Found { path: join(&base, &rest), pivot, literal: true }]);
+        return Ok(vec![Found { path: join(&base, &rest), pivot }]);
     }
     let matcher = Ignore::new([&text])?;
     let mut found = Vec::new();
@@ -141,7 +140,7 @@ fn expand_parents(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError
         for (name, node) in view.children(&join(&root, &directory))? {
             let path = join(&directory, &name);
             if matcher.ignores(&path) {
-                found.push(Found { path: join(&base, &path), pivot, literal: false });
+                found.push(Found { path: join(&base, &path), pivot });
             } else if node.kind == Kind::Directory {
                 waiting.push(path);
             }
@@ -153,16 +152,13 @@ fn expand_parents(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError
 
 fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) -> Result<Option<Selection>, CopyError> {
     let path = resolve(view, &found.path)?;
-    let Some(node) = node(view, &path, now)? else {
-        if found.literal {
-            return Err(CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path))));
-        }
-        return Ok(None);
-    };
     let name = last_component(&found.path).to_vec();
-    if node.kind != Kind::Directory && excludes.ignores(&name) {
+    let node = node(view, &path, now)?;
+    if node.as_ref().is_none_or(|node| node.kind != Kind::Directory) && excludes.ignores(&name) {
         return Ok(None);
     }
+    // A link that a wildcard matches leads nowhere: BuildKit refuses it, too, instead of leaving it out.
+    let node = node.ok_or_else(|| CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path))))?;
     let (base, parents) = match found.pivot {
         Some(pivot) => {
             let base = resolve(view, &found.path[..pivot.saturating_sub(1)])?;

@@ -16,6 +16,7 @@ mod places;
 mod promise;
 mod run;
 mod slots;
+mod snapshot;
 mod stage;
 mod web;
 
