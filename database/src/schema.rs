@@ -4,7 +4,11 @@ use crate::Error;
 use crate::sql::{Alone, On, Store, Transaction, sql};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_start.sql")];
+pub const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0003_reconcile.sql"),
+    include_str!("../migrations/0004_traces.sql"),
+];
 
 /// The version that this program works with.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -190,7 +190,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 
 /// Writes the trace for Chrome's viewer and prints what the end of the build waited for.
 fn write_profile(path: &Path, trace: &Trace) -> Result<(), String> {
-    std::fs::write(path, trace.to_chrome()).map_err(|error| format!("writing `{}`: {error}", path.display()))?;
+    std::fs::write(path, trace.to_chrome(usize::MAX, &str::to_owned))
+        .map_err(|error| format!("writing `{}`: {error}", path.display()))?;
     eprintln!("{}", trace.summary());
     Ok(())
 }

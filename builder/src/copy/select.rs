@@ -173,10 +173,12 @@ fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) ->
     // With --parents a source is something inside of the context, and links inside stay links.
     let path = if found.pivot.is_some() { unfollowed(view, &found.path)? } else { resolve(view, &found.path)? };
     let Some(node) = node(view, &path, now)? else {
-        if found.literal {
-            return Err(CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path))));
-        }
-        return Ok(None);
+        // A link that a wildcard matched leads nowhere: BuildKit refuses it, too, instead of leaving it out.
+        let link = found.pivot.is_none() && !excludes.ignores(last_component(&found.path));
+        return match found.literal || link {
+            true => Err(CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path)))),
+            false => Ok(None),
+        };
     };
     let name = last_component(&found.path).to_vec();
     // Patterns are relative to the source, or to what the kept path of --parents begins at.

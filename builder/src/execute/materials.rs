@@ -7,7 +7,7 @@ use crate::trace::{Trace, Work};
 use crate::tree::{Index, Tree};
 use image_store::Store;
 use registry_client::Client;
-use runtime::{Cancel, Changes, FileInSnapshot, Sandbox, SnapshotId};
+use runtime::{Cancel, Changes, FileInSnapshot, Sandbox};
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -212,28 +212,6 @@ impl Materials {
         Ok(Verified::new(tar, layer.diff_id.clone()))
     }
 
-    /// Returns the snapshot of `layer`, unpacked if it is not on disk yet.
-    pub fn snapshot(&self, layer: &Layer) -> Result<SnapshotId, Error> {
-        if let Some(id) = layer.snapshot() {
-            return Ok(id);
-        }
-        let committed = self.committed(layer)?;
-        let id = snapshot_of(&committed);
-        let lock = self.lock(&format!("snapshot {id}"));
-        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let sandbox = self.sandbox()?;
-        if !sandbox.has_snapshot(&id) {
-            let mut tar = self.tar(&committed)?;
-            let _span = self.trace.span(Work::Unpack, committed.descriptor.digest.as_str());
-            sandbox.unpack(&id, &mut tar).map_err(|error| {
-                let doing = format!("unpacking layer {}", committed.descriptor.digest);
-                self.or_damaged(crate::execute::sandbox_error(doing, error), &committed)
-            })?;
-        }
-        layer.set_snapshot(id.clone());
-        Ok(id)
-    }
-
     /// Waits until the bytes of `layer` are settled.
     pub fn committed(&self, layer: &Layer) -> Result<Arc<Committed>, Error> {
         let known = layer.committed.peek().is_some();
@@ -266,7 +244,11 @@ impl Materials {
             let (position, path_in_layer, size) = tree.location(path).ok_or_else(|| {
                 Error::service("index", format!("`{}` is in no layer", String::from_utf8_lossy(path)))
             })?;
-            files.push(FileInSnapshot { snapshot: self.snapshot(&layers[position])?, path: path_in_layer, size });
+            files.push(FileInSnapshot {
+                snapshot: self.snapshot(&layers[position], &layers[..position])?,
+                path: path_in_layer,
+                size,
+            });
         }
         self.sandbox()?
             .read_files(&files)
@@ -294,7 +276,7 @@ impl Materials {
     }
 
     /// Returns a lock for `name`, so that two stages do not fetch or unpack the same thing.
-    fn lock(&self, name: &str) -> Arc<Mutex<()>> {
+    pub(super) fn lock(&self, name: &str) -> Arc<Mutex<()>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
     }
 }
@@ -306,17 +288,12 @@ impl Drop for Materials {
         let changes = std::mem::take(self.changes.get_mut().unwrap_or_else(PoisonError::into_inner));
         for (layer, changes) in changes {
             if let Some(Ok(committed)) = layer.committed.peek()
-                && let Err(error) = sandbox.adopt(&changes, &snapshot_of(&committed))
+                && let Err(error) = sandbox.adopt(&changes, &super::snapshot::snapshot_of(&committed))
             {
                 tracing::debug!(%error, "a snapshot was not kept");
             }
         }
     }
-}
-
-/// Returns the name of the snapshot that a settled layer has on disk.
-pub fn snapshot_of(layer: &Committed) -> SnapshotId {
-    SnapshotId::new(layer.diff_id.hex()).expect("a diff id is 64 hexadecimal digits")
 }
 
 /// Returns the error of a store that cannot be read or written.

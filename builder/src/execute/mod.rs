@@ -14,6 +14,7 @@ mod places;
 mod promise;
 mod run;
 mod slots;
+mod snapshot;
 mod stage;
 mod web;
 

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::plan::{Mount, MountKind, Run, Step};
 use crate::trace::Work;
-use runtime::{Changes, Exit, SnapshotId, StepNetwork};
+use runtime::{Changes, Exit, StepNetwork};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::Scope;
@@ -94,21 +94,18 @@ impl<'e> Prepared<'e> {
 
     fn sandbox_step(&self, progress: &Progress<'_, '_>) -> Result<runtime::Step, Error> {
         let materials = progress.execution.materials;
-        let snapshots = |layers: &[Arc<Layer>]| -> Result<Vec<SnapshotId>, Error> {
-            layers.iter().map(|layer| materials.snapshot(layer)).collect()
-        };
         let mut env = self.run.env.clone();
         env.extend(self.run.proxies.iter().cloned());
         let mut mounts = Vec::new();
         for (mount, bound) in self.run.mounts.iter().zip(&self.bound) {
             let bound = match bound {
-                Some(bound) => Some((snapshots(&bound.layers)?, bound.path.clone())),
+                Some(bound) => Some((materials.snapshots(&bound.layers)?, bound.path.clone())),
                 None => None,
             };
             mounts.extend(super::mount::sandbox_mount(mount, bound, (progress, &mut env))?);
         }
         Ok(runtime::Step {
-            layers: snapshots(&progress.layers)?,
+            layers: materials.snapshots(&progress.layers)?,
             argv: self.run.argv.clone(),
             env,
             cwd: self.run.cwd.clone(),

@@ -6,7 +6,7 @@ use super::outcome::{Ended, outcome};
 use super::recorder::Recorder;
 use super::source::{Place, added, fetch, fetch_settings};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, janitor, order, secrets, source_error};
+use super::{Settings, Stop, janitor, order, profile, secrets, source_error};
 use crate::context::{Context, NamedContext};
 use crate::event::{Event, Observer, Phase};
 use crate::execute::Options;
@@ -59,6 +59,7 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
     }
     let why = watch.end();
     recorder.stop(result.is_ok());
+    profile::store(services, &claim, (&trace, &masks));
     let Some(outcome) = outcome(result, why, &masks) else {
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;

@@ -197,9 +197,10 @@ both! {
     async fn a_worker_that_is_older_than_the_schema_claims_nothing(world) {
         world.trigger(&[request("acme/app", "c1")]).await;
         sql::sql("test", "UPDATE schema_version SET version = 99").run(world.database.write()).await.unwrap();
-        assert!(matches!(world.database.claim("old").await, Err(Error::NewerSchema { found: 99, known: 1 })));
+        assert!(matches!(world.database.claim("old").await, Err(Error::NewerSchema { found: 99, known: schema::KNOWN })));
         let refused = Database::open(&world.url).await.unwrap_err();
-        let expected = "the database has schema 99, this slipway knows 1: use the newer slipway, or restore a backup";
+        let known = schema::KNOWN;
+        let expected = format!("the database has schema 99, this slipway knows {known}: use the newer slipway, or restore a backup");
         assert_eq!(refused.to_string(), expected);
     }
 }

@@ -1,5 +1,6 @@
 //! The changes of a step as a layer: read from the overlay's upper directory alone, compared with what was below.
 
+use super::surplus::Surplus;
 use super::walk::open_directory;
 use crate::error::Trouble;
 use crate::tar::{Entry, EntryKind, Writer};
@@ -24,8 +25,10 @@ pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Resul
         below.push(open_directory(layer).map_err(failed)?);
     }
     let root = open_directory(&format!("{directory}/u")).map_err(failed)?;
-    let mut diff = Diff { writer: Writer::new(out).until(latest), pending: Vec::new(), names: HashMap::new() };
+    let (writer, surplus) = (Writer::new(out).until(latest), Surplus::default());
+    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), surplus };
     diff.directory(&open(&root, c".").map_err(failed)?, &below, b"").map_err(failed)?;
+    diff.surplus.keep(directory).map_err(failed)?;
     diff.writer.finish().map_err(failed)?;
     Ok(())
 }
@@ -36,6 +39,7 @@ struct Diff<'o> {
     pending: Vec<Option<Entry>>,
     /// First names of files with several.
     names: HashMap<(u64, u64), Vec<u8>>,
+    surplus: Surplus,
 }
 
 /// What the layers below have under one name.
@@ -58,7 +62,11 @@ impl Diff<'_> {
             }
         }
         // An opaque directory hides what it does not name: those names are removed one by one.
-        let hidden = if is_opaque(directory) { missing_names(below, &names)? } else { Vec::new() };
+        let opaque = is_opaque(directory);
+        let hidden = if opaque { missing_names(below, &names)? } else { Vec::new() };
+        if opaque {
+            self.surplus.opaque(path, &hidden);
+        }
         names.extend(hidden.iter().cloned());
         names.sort();
         for name in names {
@@ -83,7 +91,11 @@ impl Diff<'_> {
         let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
-            return if known.is_some() { self.whiteout(path) } else { Ok(()) };
+            if known.is_some() {
+                return self.whiteout(path);
+            }
+            self.surplus.unsaid(path);
+            return Ok(());
         }
         if kind == FileType::Directory {
             let opened = open(directory, name)?;
@@ -95,7 +107,9 @@ impl Diff<'_> {
             }
             let inner: &[OwnedFd] = known.map_or(&[], |known| &known.directories);
             self.directory(&opened, inner, path)?;
-            self.pending.pop();
+            if self.pending.pop().flatten().is_some() {
+                self.surplus.unsaid(path);
+            }
             return Ok(());
         }
         // A file that has another name now is written under both, so that they stay one file.
@@ -103,6 +117,7 @@ impl Diff<'_> {
             && stat.st_nlink == 1
             && self.is_same((directory, name, &stat), known, below)?
         {
+            self.surplus.unsaid(path);
             return Ok(());
         }
         self.file((directory, name, &stat), path)
@@ -130,7 +145,10 @@ impl Diff<'_> {
             FileType::Fifo => EntryKind::Fifo,
             FileType::CharacterDevice => EntryKind::Character { major, minor },
             FileType::BlockDevice => EntryKind::Block { major, minor },
-            _ => return Ok(()),
+            _ => {
+                self.surplus.unsaid(path);
+                return Ok(());
+            }
         };
         self.write_pending()?;
         self.writer.bare(&entry(path, kind, stat, None))

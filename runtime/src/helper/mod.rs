@@ -18,6 +18,7 @@ mod run;
 mod seccomp;
 mod seed;
 mod stub;
+mod surplus;
 mod syscalls;
 mod trial;
 mod unpack;
@@ -27,7 +28,7 @@ mod walk;
 use crate::error::Trouble;
 use crate::network::{KEEPER, keep};
 use crate::owner::{OWNER, take_over};
-use crate::protocol::{Answer, Asked, Request, receive_request};
+use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
 use crate::sandbox::{HELPER, stream};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
@@ -218,13 +219,14 @@ impl Helper {
         let answer: Answer<()> = match request {
             Request::Unpack { id, bytes, entries } => {
                 let temporary = format!("{}/unpack-{}", self.work, std::process::id());
-                unpack::layer(&mut conversation, (&temporary, &id.directory()), (bytes, entries))
+                let implied = unpack::layer(&mut conversation, (&temporary, &id.directory()), (bytes, entries));
+                return send_list(&mut conversation, implied);
             }
             Request::Run(number) => return run::serve(&run(number), &self.filters, (conversation, agents)),
             Request::WriteTar(number, latest) => {
                 return stream(&mut conversation, |out| diff::write(&run(number), latest, out));
             }
-            Request::Rename(from, to) => rename(&from.directory(), &to.directory()),
+            Request::Rename(from, to) => adopt(&from.directory(), &to.directory()),
             Request::Discard(number) => {
                 remove::tree(&run(number)).map_err(Trouble::inside("removing what a step left"))
             }
@@ -240,6 +242,26 @@ impl Helper {
         };
         conversation.send_value(&answer)
     }
+}
+
+/// Sends a list that may be longer than a frame holds, and an empty one at its end.
+fn send_list(conversation: &mut Conversation, list: Answer<Vec<Vec<u8>>>) -> io::Result<()> {
+    match list {
+        Err(trouble) => conversation.send_value(&Answer::<Vec<Vec<u8>>>::Err(trouble)),
+        Ok(list) => {
+            for paths in list.chunks(PATHS) {
+                conversation.send_value(&Answer::Ok(paths))?;
+            }
+            conversation.send_value(&Answer::<Vec<Vec<u8>>>::Ok(Vec::new()))
+        }
+    }
+}
+
+/// Makes the changes `from` of a run the snapshot `to` of the layer that was written of them.
+fn adopt(from: &str, to: &str) -> Answer<()> {
+    let run = from.strip_suffix("/u").unwrap_or(from);
+    surplus::Surplus::remove(run).map_err(Trouble::inside("making the changes of a step a snapshot"))?;
+    rename(from, to)
 }
 
 fn rename(from: &str, to: &str) -> Answer<()> {

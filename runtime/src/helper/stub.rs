@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Seconds and nanoseconds of the last access and the last modification.
-type Times = [(i64, i64); 2];
+pub type Times = [(i64, i64); 2];
 
 /// Links that a path may lead through, as for the kernel.
 const MAX_LINKS: usize = 40;
@@ -129,12 +129,14 @@ fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
 
-fn times(directory: &OwnedFd) -> io::Result<Times> {
+/// Returns when a directory was read and changed.
+pub fn times(directory: &OwnedFd) -> io::Result<Times> {
     let known = rustix::fs::statat(directory, c"", AtFlags::EMPTY_PATH)?;
     Ok([(known.st_atime, known.st_atime_nsec as i64), (known.st_mtime, known.st_mtime_nsec as i64)])
 }
 
-fn set_times(root: BorrowedFd<'_>, path: &[u8], times: &Times) {
+/// Sets when the directory `path` below `root` was read and changed.
+pub fn set_times(root: BorrowedFd<'_>, path: &[u8], times: &Times) {
     let [last_access, last_modification] = times.map(|(tv_sec, tv_nsec)| Timespec { tv_sec, tv_nsec });
     // Opened for reading: a descriptor that only names a directory changes nothing of it.
     if let Ok(directory) = open_in(root, path, OFlags::RDONLY | OFlags::DIRECTORY) {

@@ -1,13 +1,14 @@
 //! What a step changed is a layer.
 
 use crate::Test;
-use crate::place::{entries, listing, place};
-use runtime::{Exit, FileInSnapshot, SnapshotId};
+use crate::place::{directory, entries, file, listing, place, snapshot, tar};
+use runtime::{Exit, FileInSnapshot, MountKind, SnapshotId};
 use std::io::Read;
 
 pub const TESTS: &[Test] = &[
     ("changes_are_a_layer", changes_are_a_layer),
     ("a_second_step_sees_the_first", second_step_sees_the_first),
+    ("adopted_changes_are_what_their_layer_is", adopted),
     ("removed_and_replaced_directories_become_whiteouts", whiteouts),
     ("opaque_and_replaced_things_are_told_name_by_name", replaced),
     ("special_files_links_and_capabilities_are_kept", special_files),
@@ -40,6 +41,35 @@ fn second_step_sees_the_first() {
     drop(changes);
     second.layers[1] = id;
     assert_eq!(place.run(&second).1, "one\n");
+}
+
+/// The next build may use the snapshot above other layers than those that the step saw.
+fn adopted() {
+    let place = place();
+    let other = snapshot(7);
+    let entries = [(directory("dir"), &b""[..]), (file("dir/other", b"o"), b"o"), (directory("opaque"), b"")];
+    let entries = [&entries[..], &[(file("opaque/other", b"o"), &b"o"[..]), (file("same", b"o"), b"o")]].concat();
+    place.sandbox().unpack(&other, &mut tar(&entries).as_slice()).unwrap();
+    let first =
+        place.run(&place.step("mkdir -p /w /opaque; echo s > /same; touch /opaque/x /opaque/y; chmod 700 /w")).2;
+    let script = "chown 0:0 /same; touch /w /tmp; rm -r /opaque; mkdir /opaque; echo z > /opaque/z;
+        echo x > /gone; rm /gone; nc -lU /w/s & usleep 200000; ls / > /dev/null";
+    let mut second = place.mounting(script, vec![("/dir/mounted", MountKind::Tmpfs { size: None })]);
+    second.layers.push(first.snapshot());
+    let changes = place.run(&second).2;
+    assert_eq!(listing(&changes), ["dir opaque", "file opaque/.wh.x", "file opaque/.wh.y", "file opaque/z"]);
+    let mut layer = Vec::new();
+    changes.write_tar(&mut layer).unwrap();
+    place.sandbox().unpack(&snapshot(8), &mut layer.as_slice()).unwrap();
+    place.sandbox().adopt(&changes, &snapshot(9)).unwrap();
+    drop(changes);
+    let seen = |top: u32| {
+        let mut step = place.step("cd /; stat -c '%n %a %u %g %F' dir dir/* w w/* opaque opaque/* same 2>&1; cat same");
+        step.layers.extend([other.clone(), snapshot(top)]);
+        place.run(&step).1
+    };
+    assert_eq!(seen(9), seen(8));
+    assert!(seen(9).contains("opaque/other") && !seen(9).contains("\nw "), "{}", seen(9));
 }
 
 fn whiteouts() {

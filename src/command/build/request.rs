@@ -122,6 +122,7 @@ impl Asked<'_> {
             timeout: FETCH_TIMEOUT,
             cancel: cancel.clone(),
             reach: Reach::Anywhere,
+            elsewhere: Reach::Anywhere,
             apart: false,
         };
         Fetching { mirrors: self.data.join("git"), settings }
