@@ -153,7 +153,8 @@ impl Attempt<'_> {
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(Ended::Skipped(reason));
         }
-        let wanted = self.request(&request.spec, &tree, secrets)?;
+        let mut wanted = self.request(&request.spec, &tree, secrets)?;
+        crate::settle_epoch(&mut wanted, services, &self.cancel)?;
         let prepared = Prepared::new(&wanted, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
