@@ -2,7 +2,7 @@
 
 use crate::cache::Cache;
 use crate::context::{Context, NamedContext, SourceImage, Sources};
-use crate::event::{Event, Observer, Phase, StepSummary};
+use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::key::KeyBuilder;
 use crate::plan::{self, Plan};
@@ -10,6 +10,7 @@ use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Form, Image};
 use crate::trace::{Trace, Work};
 use crate::{Error, Kept, Services, dockerfile};
+use database::Fate;
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
 use std::collections::{BTreeMap, HashMap};
@@ -103,6 +104,11 @@ impl<'r> Prepared<'r> {
         prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
 
+    /// Returns what it was prepared for.
+    pub fn request(&self) -> &'r Request {
+        self.request
+    }
+
     /// Returns the plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -121,6 +127,22 @@ impl<'r> Prepared<'r> {
             key.text(name).text(&self.sources.image(name)?.reference.to_string());
         }
         Ok(key.finish())
+    }
+
+    /// Tells what would become of each step, in the order of the Dockerfile; executes none.
+    pub fn foresee(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+        self.fates(services).map_err(|error| with_snippet(error, &self.request.dockerfile))
+    }
+
+    fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+        let request = self.request;
+        let materials = Materials::new(services, &request.attempt, (Cancel::new(), request.trace.clone()))?;
+        let (cache, on_layer) = (cache(request, services), |_, _| ());
+        let told = (&event::Silent as &dyn Observer, &on_layer as _);
+        let execution = Execution::new(&self.plan, &self.sources, &materials, (&cache, &request.options), told)?;
+        let mut fates: HashMap<usize, Fate> = execution.foresee()?.into_iter().collect();
+        let fate = |step: StepSummary| fates.remove(&step.number).map(|fate| (step, fate));
+        Ok(summaries(&self.plan).into_iter().filter_map(fate).collect())
     }
 
     /// Executes the steps, puts the image together and pushes it if that is asked for.
@@ -221,7 +243,8 @@ pub fn resolve(
         .iter()
         .map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()))
         .collect();
-    for (image, resolved) in others.into_iter().zip(crate::resolve::images(services, wanted.into_iter())) {
+    let resolving = crate::resolve::images((services, request.options.cancel()), wanted.into_iter());
+    for (image, resolved) in others.into_iter().zip(resolving) {
         let resolved = resolved.map_err(|error| match request.options.kept {
             Kept::Unused => error,
             Kept::First => error.with_hint(&crate::kept::hint(services, &image.name, &image.platform)),
@@ -261,18 +284,23 @@ fn with_network(mut plan: Plan, options: &Options) -> Plan {
     plan
 }
 
+/// Returns the cache as `request` sees it.
+fn cache<'r>(request: &'r Request, services: &'r Services) -> Cache<'r> {
+    Cache {
+        database: &services.database,
+        namespace: &request.cache_namespace,
+        tokio: &services.tokio,
+        pushed_to: request.tags.first().filter(|_| request.push),
+    }
+}
+
 fn execute(
     request: &Request,
     services: &Services,
     (plan, sources, materials): (&Plan, &Sources<'_>, &Materials),
     observer: &dyn Observer,
 ) -> Result<Image, Error> {
-    let cache = Cache {
-        database: &services.database,
-        namespace: &request.cache_namespace,
-        tokio: &services.tokio,
-        pushed_to: request.tags.first().filter(|_| request.push),
-    };
+    let cache = cache(request, services);
     let (uploads, receiver) = Uploads::new();
     let image = std::thread::scope(|scope| {
         let _closed_at_the_end = CloseOnDrop(&uploads);

@@ -19,6 +19,7 @@ pub mod ignore;
 mod kept;
 mod key;
 pub mod layer;
+pub mod leak;
 mod limit;
 pub mod mask;
 mod named;
@@ -43,7 +44,7 @@ pub use error::{Error, FailedStep};
 pub use kept::{Kept, keep};
 pub use named::NamedImage;
 pub use outline::{Answer, outline, targets};
-pub use platforms::build_platforms;
+pub use platforms::{Platforms, build_platforms};
 pub use push::{TagOrder, Unordered};
 pub use result::{Form, Image};
 

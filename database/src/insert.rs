@@ -71,9 +71,8 @@ async fn insert_build(
     request: &BuildRequest,
 ) -> Result<BuildId, Error> {
     let id = BuildId::at(transaction.now_ms);
-    let numbered = if request.spec.names_number() { Some(next_number(transaction, request).await?) } else { None };
-    let numbered = numbered.map(|number| request.spec.with_number(number));
-    let spec = numbered.as_ref().unwrap_or(&request.spec);
+    // Its number is filled in whenever it is read, so that a repetition gets one of its own.
+    let spec = &request.spec;
     let is_serial = spec.options.policy == Policy::Serial;
     let lane = match is_serial {
         true => format!("serial {} {}", request.repository, request.rule),
@@ -106,12 +105,6 @@ async fn insert_build(
     .run(transaction.on())
     .await?;
     Ok(id)
-}
-
-/// Returns the number that the build will have: nobody else stores builds of the repository in the meantime.
-async fn next_number(transaction: &mut Transaction, request: &BuildRequest) -> Result<i64, Error> {
-    let text = "SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $1";
-    sql("numbering a build", text).bind(&request.repository).one(transaction.on()).await?.get(0)
 }
 
 /// Ends the queued builds of older pushes, or the new one if its push turns out to be the older.

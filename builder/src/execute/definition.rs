@@ -185,7 +185,7 @@ impl Making<'_> {
 }
 
 /// Returns the stages that a step takes files from.
-fn stages_of(action: &Action) -> Vec<usize> {
+pub fn stages_of(action: &Action) -> Vec<usize> {
     let stage = |from: &From| match from {
         From::Stage(index) => Some(*index),
         _ => None,

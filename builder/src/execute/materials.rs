@@ -1,5 +1,6 @@
 //! Gets hold of what steps work on: blobs, indexes and snapshots of layers, each fetched or made only when it is needed.
 
+use super::cancellable::{Cancellable, until_cancelled};
 use super::layer::{Committed, Layer};
 use crate::Error;
 use crate::layer::{Verified, decompress};
@@ -11,15 +12,12 @@ use runtime::{Cancel, Changes, FileInSnapshot, Sandbox};
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 /// Largest `/etc/passwd` or `/etc/group` that is read.
 const MAX_ACCOUNT_FILE: u64 = 10 * 1024 * 1024;
 
 /// Code of the error that a build is begun anew for: the blob was put aside, and is got or made again.
 pub const BLOB_DAMAGED: &str = "blob_damaged";
-/// How often somebody who waits for a registry looks whether the build was cancelled.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A registry gave no answer that helps.
 pub enum Unanswered {
@@ -111,17 +109,7 @@ impl Materials {
 
     /// Asks a registry; ends with the build, however long the registry makes the client wait.
     pub fn ask<T>(&self, asking: impl Future<Output = Result<T, registry_client::Error>>) -> Result<T, Unanswered> {
-        let cancelled = async {
-            while !self.cancel.is_cancelled() {
-                tokio::time::sleep(PATIENCE).await;
-            }
-        };
-        self.tokio.block_on(async {
-            tokio::select! {
-                answer = asking => answer.map_err(Unanswered::Failed),
-                () = cancelled => Err(Unanswered::Cancelled),
-            }
-        })
+        ask((&self.tokio, &self.cancel), asking)
     }
 
     /// Makes sure that the blob of `layer` is in the store.
@@ -209,7 +197,7 @@ impl Materials {
         let file = self.store.open_blob(&layer.descriptor.digest).map_err(|error| store_error(reading(), error))?;
         let tar = decompress(BufReader::with_capacity(256 * 1024, file), &layer.descriptor.media_type)
             .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
-        Ok(Verified::new(tar, layer.diff_id.clone()))
+        Ok(Cancellable::new(Verified::new(tar, layer.diff_id.clone()), &self.cancel))
     }
 
     /// Waits until the bytes of `layer` are settled.
@@ -293,6 +281,17 @@ impl Drop for Materials {
                 tracing::debug!(%error, "a snapshot was not kept");
             }
         }
+    }
+}
+
+/// Asks a registry on `tokio`; ends when the build is cancelled, however long the registry makes the client wait.
+pub fn ask<T>(
+    (tokio, cancel): (&tokio::runtime::Handle, &Cancel),
+    asking: impl Future<Output = Result<T, registry_client::Error>>,
+) -> Result<T, Unanswered> {
+    match until_cancelled((tokio, cancel), asking) {
+        Some(answer) => answer.map_err(Unanswered::Failed),
+        None => Err(Unanswered::Cancelled),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Executes a plan: stages side by side, each step from the cache or anew, each layer packed beside the next step.
 
 mod blocking;
+mod cancellable;
 mod copy;
 mod definition;
 mod emulation;
+mod foresee;
 mod key;
 mod layer;
 mod materials;
@@ -18,10 +20,11 @@ mod snapshot;
 mod stage;
 mod web;
 
+pub use cancellable::until_cancelled;
 pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
-pub use materials::{BLOB_DAMAGED, Materials, Unanswered, store_error};
+pub use materials::{BLOB_DAMAGED, Materials, Unanswered, ask, store_error};
 pub use web::fetch as download;
 
 use crate::Error;
@@ -29,6 +32,7 @@ use crate::cache::{Cache, Settled};
 use crate::context::Sources;
 use crate::event::Observer;
 use crate::layer::Compression;
+use crate::leak::Leak;
 use crate::mask::Masks;
 use crate::plan::{Action, Plan, Run};
 use crate::trace::Work;
@@ -73,6 +77,8 @@ pub struct Options {
     pub ulimits: Vec<runtime::Ulimit>,
     /// Whether images that were built here by hand stand for their names.
     pub kept: crate::Kept,
+    /// What becomes of a step whose layer holds a secret.
+    pub leak: Leak,
     /// How the layers of steps are compressed.
     pub compression: Compression,
 }
@@ -94,8 +100,14 @@ impl Options {
             shm_bytes: None,
             ulimits: Vec::new(),
             kept: crate::Kept::Unused,
+            leak: Leak::default(),
             compression: Compression::default(),
         }
+    }
+
+    /// Returns what ends the build, also while nothing is executed yet.
+    pub fn cancel(&self) -> &Cancel {
+        &self.fetching.settings.cancel
     }
 
     /// Tells whether the steps of the stage `name` may come from the cache.

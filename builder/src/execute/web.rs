@@ -77,10 +77,8 @@ fn current(materials: &Materials, url: &str, (reach, checksum): (Reach, Option<&
     };
     let writer = store.writer().map_err(|error| store_error(doing(), error))?;
     let mut sink = BlockingSink::new(writer);
-    let downloaded = materials
-        .tokio
-        .block_on(materials.client.download(&download, &mut sink))
-        .map_err(|error| crate::resolve::registry_error(doing(), error))?;
+    let downloading = materials.client.download(&download, &mut sink);
+    let downloaded = materials.ask(downloading).map_err(|error| error.at(doing()))?;
     let Downloaded::File { etag, last_modified } = downloaded else {
         return known
             .ok_or_else(|| Error::upstream("download_failed", format!("`{url}` is not what it was asked for")));
