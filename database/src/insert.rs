@@ -3,8 +3,9 @@
 use crate::chain::GAP;
 use crate::push::{Pushed, position_of};
 use crate::rows::{ids, to_json};
-use crate::sql::{Transaction, sql};
+use crate::sql::{Statement, Transaction, sql};
 use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, Reason, Trigger, outbox};
+use std::collections::HashMap;
 
 /// Where builds come from.
 #[derive(Debug, Default)]
@@ -15,6 +16,23 @@ pub struct Origin {
     pub push: Option<Pushed>,
 }
 
+/// Builds that are stored together, so that many deliveries at once need few statements. What reads builds in the same
+/// transaction writes these first.
+#[derive(Debug, Default)]
+pub struct NewBuilds(Vec<NewBuild>);
+
+#[derive(Debug)]
+struct NewBuild {
+    id: BuildId,
+    delivery: Option<i64>,
+    push: Option<i64>,
+    sequence: i64,
+    request: BuildRequest,
+}
+
+/// Builds that one statement stores, at most: SQLite takes 32,766 values.
+const MOST: usize = 500;
+
 impl Database {
     /// Stores builds as queued, in a transaction of [`Database::begin_accepting`]. [`outbox::write_queued`] tells of them.
     pub(crate) async fn insert_builds(
@@ -23,19 +41,57 @@ impl Database {
         origin: &Origin,
         requests: &[BuildRequest],
     ) -> Result<Vec<BuildId>, Error> {
+        let mut builds = NewBuilds::default();
+        let ids = builds.add(transaction, origin, requests).await?;
+        builds.write(transaction).await?;
+        Ok(ids)
+    }
+}
+
+impl NewBuilds {
+    /// Takes builds that [`NewBuilds::write`] stores, if nothing wants them to be stored at once.
+    pub async fn add(
+        &mut self,
+        transaction: &mut Transaction,
+        origin: &Origin,
+        requests: &[BuildRequest],
+    ) -> Result<Vec<BuildId>, Error> {
         let mut ids = Vec::with_capacity(requests.len());
         for request in requests {
-            let pushed = match origin.push.as_ref().filter(|push| push.git_ref == request.spec.git_ref) {
+            let (push, sequence) = match origin.push.as_ref().filter(|push| push.git_ref == request.spec.git_ref) {
                 Some(push) => (push.id, push.sequence),
                 None => position(transaction, request).await?,
             };
-            let id = insert_build(transaction, (origin.delivery, pushed), request).await?;
-            if request.spec.options.policy == Policy::LatestOnly {
-                supersede(transaction, &id, request, pushed.1).await?;
+            let id = BuildId::at(transaction.now_ms);
+            let mut request = request.clone();
+            if request.spec.names_number() {
+                self.write(transaction).await?;
+                request.spec = request.spec.with_number(next_number(transaction, &request).await?);
+            }
+            let is_latest_only = request.spec.options.policy == Policy::LatestOnly;
+            self.0.push(NewBuild {
+                id: id.clone(),
+                delivery: origin.delivery,
+                push,
+                sequence,
+                request: request.clone(),
+            });
+            if is_latest_only {
+                self.write(transaction).await?;
+                supersede(transaction, &id, &request, sequence).await?;
             }
             ids.push(id);
         }
         Ok(ids)
+    }
+
+    /// Stores the builds that were added and are not stored yet.
+    pub async fn write(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
+        let builds = std::mem::take(&mut self.0);
+        for some in builds.chunks(MOST) {
+            write_some(transaction, some).await?;
+        }
+        Ok(())
     }
 }
 
@@ -65,47 +121,63 @@ async fn position(transaction: &mut Transaction, request: &BuildRequest) -> Resu
     Ok((None, count(transaction, (&request.repository, git_ref), GAP).await?))
 }
 
-async fn insert_build(
-    transaction: &mut Transaction,
-    (delivery, (push, sequence)): (Option<i64>, (Option<i64>, i64)),
-    request: &BuildRequest,
-) -> Result<BuildId, Error> {
-    let id = BuildId::at(transaction.now_ms);
-    let numbered = if request.spec.names_number() { Some(next_number(transaction, request).await?) } else { None };
-    let numbered = numbered.map(|number| request.spec.with_number(number));
-    let spec = numbered.as_ref().unwrap_or(&request.spec);
+async fn write_some(transaction: &mut Transaction, builds: &[NewBuild]) -> Result<(), Error> {
+    let mut before: HashMap<&str, usize> = HashMap::new();
+    let rows: Vec<_> = builds
+        .iter()
+        .enumerate()
+        .map(|(row, build)| {
+            // The greatest number is that before this statement, for all of its rows.
+            let rank = before.entry(&build.request.repository).or_default();
+            *rank += 1;
+            let place = |column: usize| format!("${}", row * COLUMNS + column);
+            let others: Vec<_> = (2..=COLUMNS).map(place).collect();
+            let number =
+                format!("(SELECT COALESCE(MAX(number), 0) FROM builds WHERE repository = {}) + {rank}", place(4));
+            format!("({}, {number}, {}, 'queued')", place(1), others.join(", "))
+        })
+        .collect();
+    let text = format!(
+        "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
+         spec_json, git_ref, sequence, lane, is_serial, priority, commit_id, created_ms, state) VALUES {}",
+        rows.join(", ")
+    );
+    let mut statement = sql("storing builds", text);
+    for build in builds {
+        statement = bind(statement, build, transaction.now_ms)?;
+    }
+    statement.run(transaction.on()).await?;
+    Ok(())
+}
+
+/// Values of a build that [`bind`] binds.
+const COLUMNS: usize = 16;
+
+fn bind(statement: Statement, build: &NewBuild, now_ms: i64) -> Result<Statement, Error> {
+    let (request, spec) = (&build.request, &build.request.spec);
     let is_serial = spec.options.policy == Policy::Serial;
     let lane = match is_serial {
         true => format!("serial {} {}", request.repository, request.rule),
         false => format!("parallel {}", request.repository),
     };
-    sql(
-        "storing a build",
-        "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
-         spec_json, git_ref, sequence, lane, is_serial, priority, state, commit_id, created_ms) \
-         VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $4), $2, $3, $4, $5, $6, $7, $8, $9, \
-         $10, $11, $12, $13, $14, 'queued', $15, $16)",
-    )
-    .bind(id.as_str())
-    .bind(delivery)
-    .bind(push)
-    .bind(&request.repository)
-    .bind(&request.rule)
-    .bind(&request.commit_message)
-    .bind(request.trigger.kind())
-    .bind(to_json(&request.trigger)?)
-    .bind(to_json(spec)?)
-    .bind(&spec.git_ref)
-    .bind(sequence)
-    .bind(lane)
-    .bind(is_serial)
-    // In a serial lane the order is that of acceptance.
-    .bind(if is_serial { 0 } else { spec.options.priority })
-    .bind(&spec.commit)
-    .bind(transaction.now_ms)
-    .run(transaction.on())
-    .await?;
-    Ok(id)
+    Ok(statement
+        .bind(build.id.as_str())
+        .bind(build.delivery)
+        .bind(build.push)
+        .bind(&request.repository)
+        .bind(&request.rule)
+        .bind(&request.commit_message)
+        .bind(request.trigger.kind())
+        .bind(to_json(&request.trigger)?)
+        .bind(to_json(spec)?)
+        .bind(&spec.git_ref)
+        .bind(build.sequence)
+        .bind(lane)
+        .bind(is_serial)
+        // In a serial lane the order is that of acceptance.
+        .bind(if is_serial { 0 } else { spec.options.priority })
+        .bind(&spec.commit)
+        .bind(now_ms))
 }
 
 /// Returns the number that the build will have: nobody else stores builds of the repository in the meantime.
