@@ -5,7 +5,7 @@ use crate::push::{Pushed, position_of};
 use crate::rows::{ids, to_json};
 use crate::sql::{Statement, Transaction, sql};
 use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, Reason, Trigger, outbox};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Where builds come from.
 #[derive(Debug, Default)]
@@ -16,10 +16,14 @@ pub struct Origin {
     pub push: Option<Pushed>,
 }
 
-/// Builds that are stored together, so that many deliveries at once need few statements. What reads builds in the same
-/// transaction writes these first.
+/// Builds, and how far their refs count, that are stored together, so that many deliveries at once need few statements.
+/// What reads builds or counts in the same transaction writes these first.
 #[derive(Debug, Default)]
-pub struct NewBuilds(Vec<NewBuild>);
+pub struct NewBuilds {
+    builds: Vec<NewBuild>,
+    /// By how much refs of repositories count up.
+    counts: BTreeMap<(String, String), i64>,
+}
 
 #[derive(Debug)]
 struct NewBuild {
@@ -60,7 +64,10 @@ impl NewBuilds {
         for request in requests {
             let (push, sequence) = match origin.push.as_ref().filter(|push| push.git_ref == request.spec.git_ref) {
                 Some(push) => (push.id, push.sequence),
-                None => position(transaction, request).await?,
+                None => {
+                    self.write(transaction).await?;
+                    position(transaction, request).await?
+                }
             };
             let id = BuildId::at(transaction.now_ms);
             let mut request = request.clone();
@@ -69,7 +76,7 @@ impl NewBuilds {
                 request.spec = request.spec.with_number(next_number(transaction, &request).await?);
             }
             let is_latest_only = request.spec.options.policy == Policy::LatestOnly;
-            self.0.push(NewBuild {
+            self.builds.push(NewBuild {
                 id: id.clone(),
                 delivery: origin.delivery,
                 push,
@@ -85,9 +92,20 @@ impl NewBuilds {
         Ok(ids)
     }
 
-    /// Stores the builds that were added and are not stored yet.
+    /// Counts up within a ref when this is written.
+    pub fn count(&mut self, (repository, git_ref): (&str, &str), by: i64) {
+        *self.counts.entry((repository.to_owned(), git_ref.to_owned())).or_default() += by;
+    }
+
+    /// Returns how far a ref has counted that is not written yet.
+    pub fn counted(&self, (repository, git_ref): (&str, &str)) -> i64 {
+        self.counts.get(&(repository.to_owned(), git_ref.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// Stores what was added and is not stored yet.
     pub async fn write(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
-        let builds = std::mem::take(&mut self.0);
+        write_counts(transaction, &std::mem::take(&mut self.counts)).await?;
+        let builds = std::mem::take(&mut self.builds);
         for some in builds.chunks(MOST) {
             write_some(transaction, some).await?;
         }
@@ -108,6 +126,24 @@ pub async fn count(transaction: &mut Transaction, (repository, name): (&str, &st
     .one(transaction.on())
     .await?;
     row.get(0)
+}
+
+async fn write_counts(transaction: &mut Transaction, counts: &BTreeMap<(String, String), i64>) -> Result<(), Error> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> =
+        (0..counts.len()).map(|row| row * 3).map(|row| format!("(${}, ${}, ${})", row + 1, row + 2, row + 3)).collect();
+    let text = format!(
+        "INSERT INTO sequences (repository, name, last) VALUES {} \
+         ON CONFLICT (repository, name) DO UPDATE SET last = sequences.last + excluded.last",
+        rows.join(", ")
+    );
+    let bind = |statement: Statement, ((repository, git_ref), by): (&(String, String), &i64)| {
+        statement.bind(repository).bind(git_ref).bind(*by)
+    };
+    counts.iter().fold(sql("counting", text), bind).run(transaction.on()).await?;
+    Ok(())
 }
 
 /// Returns the push and the sequence of a build that no push asks for: those of its commit, or the newest of all.

@@ -1,7 +1,7 @@
 //! New pushes: each is put in its place among those to the same ref.
 
 use crate::chain::{End, place};
-use crate::insert::{NewBuilds, count};
+use crate::insert::NewBuilds;
 use crate::rows::ids;
 use crate::sql::{Transaction, sql};
 use crate::{Database, Error, PushedRef};
@@ -55,11 +55,12 @@ impl Database {
         if let Some(found) = found.filter(|_| source == Source::Told) {
             return Ok(Placed::Found(found));
         }
+        let last = last + builds.counted((repository, &push.git_ref));
         // What a look saw is what the ref names now, whatever came before.
         let ends = ends.filter(|_| source != Source::Found);
         let place = place(begins, ends, last);
         if place.last > last {
-            count(transaction, (repository, &push.git_ref), place.last - last).await?;
+            builds.count((repository, &push.git_ref), place.last - last);
         }
         let row = sql(
             "storing a push",
