@@ -57,3 +57,53 @@ fn a_push_is_built_by_the_rules_that_stand_in_it() {
         assert!(delivery["explain"][0].as_str().unwrap().contains(part), "{delivery}");
     }
 }
+
+#[test]
+fn a_trigger_applies_the_rules_that_stand_at_what_it_asks_for() {
+    let site = Site::start(ADMIN);
+    site.push_base();
+    add(&site);
+    let image = format!("{}/own/app", site.registry);
+    let dockerfile = "ARG BASE\nFROM ${BASE}\nARG WHO=nobody\nRUN echo hello $WHO\n";
+    let rules = format!(
+        "[[rules]]\nname = \"own\"\nbranch = \"main\"\ntags = [\"own-{{sha7}}\"]\nbuild_args = {{ BASE = \"{}/base/busybox\" }}\n\
+         [[rules]]\nname = \"other\"\nbranch = \"other\"\ntags = [\"other\"]\n",
+        site.registry
+    );
+    let commit = site.commit(&[("Dockerfile", dockerfile), ("slipway.toml", &rules)]);
+    let trigger = |body: Value| ask(&site, "POST", "/v1/repos/own/app/builds", &body);
+
+    let tried = ask(&site, "POST", "/v1/repos/own/app/rules:test", &json!({ "ref": "main" })).json();
+    assert_eq!((&tried["rules_from"], &tried["commit"]), (&json!("repository"), &json!(commit)), "{tried:#}");
+    assert_eq!(tried["rules"][0]["tags"], json!([format!("own-{}", &commit[..7])]), "{tried:#}");
+    assert!(tried["rules"][1]["why"].as_str().unwrap().contains("`other`"), "{tried:#}");
+
+    let plan = trigger(json!({ "ref": "main", "build_args": { "WHO": "you" }, "dry_run": true })).json();
+    let first = &plan["plan"][0];
+    assert_eq!((&first["rule"], &first["build_args"]["WHO"]), (&json!("own"), &json!("you")), "{plan:#}");
+    assert_eq!(first["steps"].as_array().map(Vec::len), Some(2), "{plan:#}");
+    assert_eq!(site.get("/v1/builds")["builds"], json!([]));
+
+    // Parameters count, by the ref and by the rule; the same key finds the same build.
+    let asked = json!({ "rule": "own", "tags": ["by-hand"], "build_args": { "WHO": "you" } });
+    let build = trigger(asked).json()["builds"][0].clone();
+    let build = site.succeeded(build["id"].as_str().unwrap_or_else(|| panic!("{build:#}")));
+    assert_eq!((&build["commit"], &build["image"]["tags"]), (&json!(commit), &json!([format!("{image}:by-hand")])));
+    assert!(site.log(build["id"].as_str().unwrap()).contains("hello you"));
+
+    for (body, code, part) in [
+        (json!({ "rule": "nosuch" }), "no_rule_matched", "no rule `nosuch`"),
+        (json!({ "ref": "gone" }), "ref_not_found", "gone"),
+        (json!({ "ref": "main", "commit": "1".repeat(40) }), "rules_unreadable", "1111"),
+    ] {
+        let answer = trigger(body.clone());
+        assert_eq!((answer.status, &answer.json()["code"]), (409, &json!(code)), "{body}: {}", answer.text);
+        assert!(answer.text.contains(part), "{body}: {}", answer.text);
+    }
+    site.commit(&[("slipway.toml", "[[rules]]\nbranhc = \"main\"\n")]);
+    let wrong = trigger(json!({ "ref": "main" }));
+    assert_eq!((wrong.status, &wrong.json()["code"]), (409, &json!("rules_invalid")), "{}", wrong.text);
+    assert!(wrong.text.contains("did you mean `branch`?"), "{}", wrong.text);
+    let older = trigger(json!({ "ref": "main", "commit": commit })).json();
+    assert_eq!(older["builds"][0]["rule"], "own", "{older:#}");
+}

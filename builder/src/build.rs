@@ -2,14 +2,15 @@
 
 use crate::cache::Cache;
 use crate::context::{Context, NamedContext, SourceImage, Sources};
-use crate::event::{Event, Observer, Phase, StepSummary};
+use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::key::KeyBuilder;
 use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Form, Image};
 use crate::trace::{Trace, Work};
-use crate::{Error, Services, dockerfile};
+use crate::{Error, Kept, Services, dockerfile};
+use database::Fate;
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
 use std::collections::{BTreeMap, HashMap};
@@ -103,6 +104,11 @@ impl<'r> Prepared<'r> {
         prepared.map(|(plan, sources)| Prepared { request, plan, sources })
     }
 
+    /// Returns what it was prepared for.
+    pub fn request(&self) -> &'r Request {
+        self.request
+    }
+
     /// Returns the plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -121,6 +127,22 @@ impl<'r> Prepared<'r> {
             key.text(name).text(&self.sources.image(name)?.reference.to_string());
         }
         Ok(key.finish())
+    }
+
+    /// Tells what would become of each step, in the order of the Dockerfile; executes none.
+    pub fn foresee(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+        self.fates(services).map_err(|error| with_snippet(error, &self.request.dockerfile))
+    }
+
+    fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+        let request = self.request;
+        let materials = Materials::new(services, &request.attempt, (Cancel::new(), request.trace.clone()))?;
+        let (cache, on_layer) = (cache(request, services), |_, _| ());
+        let told = (&event::Silent as &dyn Observer, &on_layer as _);
+        let execution = Execution::new(&self.plan, &self.sources, &materials, (&cache, &request.options), told)?;
+        let mut fates: HashMap<usize, Fate> = execution.foresee()?.into_iter().collect();
+        let fate = |step: StepSummary| fates.remove(&step.number).map(|fate| (step, fate));
+        Ok(summaries(&self.plan).into_iter().filter_map(fate).collect())
     }
 
     /// Executes the steps, puts the image together and pushes it if that is asked for.
@@ -193,7 +215,9 @@ fn resolve_and_plan<'r>(
             plan::Planned::Needs(needed) => needed,
         };
         for (image, resolved) in resolve(request, services, needed) {
-            let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
+            let resolved = resolved.map_err(|error| {
+                error.with_hint(&plan::image_hint(parsed, &image.name)).at_step(0, image.lines, &image.instruction)
+            })?;
             images.insert(image.key.clone(), resolved.config.clone());
             sources.add_image(&image.key, resolved);
         }
@@ -207,17 +231,36 @@ pub fn resolve(
     needed: Vec<plan::Needed>,
 ) -> Vec<(plan::Needed, Result<SourceImage, Error>)> {
     let _span = request.trace.span(Work::Resolve, "base images");
-    let (given, others): (Vec<_>, Vec<_>) =
-        needed.into_iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
+    let (mut found, mut others) = (Vec::new(), Vec::new());
+    for image in needed {
+        match on_this_machine(request, services, &image) {
+            Ok(None) => others.push(image),
+            Ok(Some(resolved)) => found.push((image, Ok(resolved))),
+            Err(error) => found.push((image, Err(error))),
+        }
+    }
     let wanted: Vec<_> = others
         .iter()
         .map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()))
         .collect();
-    let given = given.into_iter().map(|image| {
-        let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
-        (image, resolved)
-    });
-    given.chain(others.into_iter().zip(crate::resolve::images(services, wanted.into_iter()))).collect()
+    found.extend(
+        others.into_iter().zip(crate::resolve::images((services, request.options.cancel()), wanted.into_iter())),
+    );
+    found
+}
+
+/// Returns the image that the requester gave as a layout, or one that was built here by hand if that counts.
+fn on_this_machine(request: &Request, services: &Services, image: &plan::Needed) -> Result<Option<SourceImage>, Error> {
+    if crate::named::is_layout(&request.named, &image.name) {
+        return crate::named::layout(&request.named, services, (&image.name, &image.platform)).map(Some);
+    }
+    match request.options.kept {
+        Kept::Unused => Ok(None),
+        Kept::First => {
+            let name = crate::named::reference(&request.named, &image.name);
+            crate::kept::find(services, (&name, &image.platform))
+        }
+    }
 }
 
 /// Returns the names of the contexts that are of a kind.
@@ -236,18 +279,23 @@ fn with_network(mut plan: Plan, options: &Options) -> Plan {
     plan
 }
 
+/// Returns the cache as `request` sees it.
+fn cache<'r>(request: &'r Request, services: &'r Services) -> Cache<'r> {
+    Cache {
+        database: &services.database,
+        namespace: &request.cache_namespace,
+        tokio: &services.tokio,
+        pushed_to: request.tags.first().filter(|_| request.push),
+    }
+}
+
 fn execute(
     request: &Request,
     services: &Services,
     (plan, sources, materials): (&Plan, &Sources<'_>, &Materials),
     observer: &dyn Observer,
 ) -> Result<Image, Error> {
-    let cache = Cache {
-        database: &services.database,
-        namespace: &request.cache_namespace,
-        tokio: &services.tokio,
-        pushed_to: request.tags.first().filter(|_| request.push),
-    };
+    let cache = cache(request, services);
     let (uploads, receiver) = Uploads::new();
     let image = std::thread::scope(|scope| {
         let _closed_at_the_end = CloseOnDrop(&uploads);

@@ -57,7 +57,7 @@ impl Cache<'_> {
         // A blob of another size was cut short by a crash: it is made again.
         materials.store.size(&descriptor.digest) == Some(descriptor.size)
             || layer.origin.as_ref().is_some_and(|origin| {
-                self.tokio.block_on(materials.client.has_blob(origin, &descriptor.digest)).unwrap_or(false)
+                materials.ask(materials.client.has_blob(origin, &descriptor.digest)).unwrap_or(false)
             })
     }
 

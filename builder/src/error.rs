@@ -84,6 +84,22 @@ impl Error {
         self
     }
 
+    /// Adds to the sentence what may have been meant.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &str) -> Self {
+        self.0.message.push_str(hint);
+        self
+    }
+
+    /// Says for which of several platforms it happened.
+    #[must_use]
+    pub fn for_platform(mut self, platform: &registry_client::Platform) -> Self {
+        if self.code() != "cancelled" {
+            self.0.message = format!("{platform}: {}", self.0.message);
+        }
+        self
+    }
+
     /// Says in which step it happened, unless that is known already.
     #[must_use]
     pub fn at_step(mut self, number: usize, lines: (usize, usize), instruction: &str) -> Self {

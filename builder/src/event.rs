@@ -9,6 +9,14 @@ pub trait Observer: Sync {
     fn observe(&self, event: Event<'_>);
 }
 
+/// Tells nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&self, _: Event<'_>) {}
+}
+
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event<'a> {

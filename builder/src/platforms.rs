@@ -2,10 +2,13 @@
 
 use crate::annotation::{self, Level};
 use crate::event::{Event, Observer, StepSummary};
+use crate::key::KeyBuilder;
 use crate::result::Image;
-use crate::{Built, Error, Request, Services};
+use crate::{Built, Error, Prepared, Request, Services};
+use database::Fate;
 use registry_client::{Index, Platform, media_type};
 use runtime::Cancel;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Builds `request` for each of `platforms`; more than one become one index.
@@ -28,13 +31,81 @@ pub fn build_platforms(
         numbered.begin(platform);
         images.push(crate::build(request, services, &numbered, cancel)?.image);
     }
+    publish(request, images, services, cancel)
+}
+
+/// Builds of one commit for several platforms, or for one, whose steps are known and not executed yet.
+pub struct Platforms<'r>(Vec<Prepared<'r>>);
+
+impl<'r> Platforms<'r> {
+    /// Prepares `requests`, which differ in their platform; what is odd about the Dockerfile is told once.
+    pub fn new(requests: &'r [Request], services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
+        let once = Once { observer, said: Mutex::default() };
+        let prepared = requests.iter().map(|request| Prepared::new(request, services, &once));
+        prepared.collect::<Result<_, _>>().map(Platforms)
+    }
+
+    /// Returns the builds, in the order of their requests.
+    pub fn each(&self) -> &[Prepared<'r>] {
+        &self.0
+    }
+
+    /// Returns the key of everything that the images are made from besides the context's files.
+    pub fn inputs_key(&self) -> Result<String, Error> {
+        if let [only] = self.each() {
+            return only.inputs_key();
+        }
+        let keys = self.each().iter().map(Prepared::inputs_key).collect::<Result<Vec<_>, _>>()?;
+        Ok(KeyBuilder::new("platforms.1").list(keys).finish())
+    }
+
+    /// Tells what would become of each step, platform after platform; executes none.
+    pub fn foresee(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+        if let [only] = self.each() {
+            return only.foresee(services);
+        }
+        let mut all = Vec::new();
+        for prepared in self.each() {
+            let platform = &prepared.request().platform;
+            let before = all.len();
+            let steps = prepared.foresee(services).map_err(|error| error.for_platform(platform))?;
+            all.extend(steps.into_iter().map(|(step, fate)| (of_platform(&step, platform, before), fate)));
+        }
+        Ok(all)
+    }
+
+    /// Builds all; several become one index, which is named only when all are there.
+    pub fn build(self, (services, observer): (&Services, &dyn Observer), cancel: &Cancel) -> Result<Built, Error> {
+        let several = match <[Prepared<'r>; 1]>::try_from(self.0) {
+            Ok([only]) => return only.build(services, observer, cancel),
+            Err(several) => Platforms(several),
+        };
+        // What cannot be run here is said before anything is.
+        several.foresee(services)?;
+        let numbered = Numbered::new(observer);
+        let mut images = Vec::with_capacity(several.0.len());
+        let mut first = None;
+        for prepared in several.0 {
+            let request = prepared.request();
+            numbered.begin(&request.platform);
+            let built = prepared.build(services, &numbered, cancel);
+            images.push(built.map_err(|error| error.for_platform(&request.platform))?.image);
+            first.get_or_insert(request);
+        }
+        let first = first.ok_or_else(|| Error::user("invalid_platform", "no platform was asked for"))?;
+        publish(first, images, services, cancel)
+    }
+}
+
+/// Joins the images of all platforms and moves the tags of `request` to the index.
+fn publish(request: &Request, images: Vec<Image>, services: &Services, cancel: &Cancel) -> Result<Built, Error> {
     let image = join(services, images, &request.form.annotations)?;
     let mut pushed = Vec::new();
     for tag in request.tags.iter().filter(|_| request.push) {
         if request.order.begin(tag)? {
             let put = services.client.put_manifest(tag, image.media_type, image.manifest.clone());
-            let put = services.tokio.block_on(put);
-            put.map_err(|error| crate::resolve::registry_error(format!("pushing `{tag}`"), error))?;
+            let put = crate::execute::ask((&services.tokio, cancel), put);
+            put.map_err(|error| error.at(format!("pushing `{tag}`")))?;
             request.order.end(tag, &image.digest)?;
             pushed.push(tag.clone());
         }
@@ -84,6 +155,27 @@ fn join(services: &Services, images: Vec<Image>, annotations: &[annotation::Anno
     })
 }
 
+/// Returns a step as one of a list that holds the steps of several platforms.
+fn of_platform(step: &StepSummary, platform: impl std::fmt::Display, before: usize) -> StepSummary {
+    StepSummary { number: step.number + before, stage: format!("{platform} {}", step.stage), ..step.clone() }
+}
+
+/// Passes each warning on once: most are the same for all platforms.
+struct Once<'o> {
+    observer: &'o dyn Observer,
+    said: Mutex<BTreeSet<String>>,
+}
+
+impl Observer for Once<'_> {
+    fn observe(&self, event: Event<'_>) {
+        let said = || self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Warning(text) | Event::Phase(_, text) if !said().insert(text.to_owned()) => {}
+            other => self.observer.observe(other),
+        }
+    }
+}
+
 /// Passes events on with the steps of all platforms numbered as one list.
 struct Numbered<'o> {
     observer: &'o dyn Observer,
@@ -113,12 +205,9 @@ impl<'o> Numbered<'o> {
     fn planned(&self, steps: &[StepSummary]) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, platform) = (state.before, state.platform.clone());
-        let renumbered = steps.iter().map(|step| StepSummary {
-            number: step.number + before,
-            stage: format!("{platform} {}", step.stage),
-            ..step.clone()
-        });
-        state.steps.extend(renumbered);
+        // A build that begins anew has the same steps.
+        state.steps.truncate(before);
+        state.steps.extend(steps.iter().map(|step| of_platform(step, &platform, before)));
         self.observer.observe(Event::Planned(&state.steps));
     }
 }

@@ -177,9 +177,10 @@ pub fn is_current(materials: &Materials, image: &Image, tags: &[Reference]) -> b
             materials.tokio.spawn(async move { client.head_manifest(&tag).await })
         })
         .collect();
-    let mut answers = asking.into_iter().map(|answer| materials.tokio.block_on(answer));
+    let waiting = (&materials.tokio, &materials.cancel);
+    let mut answers = asking.into_iter().map(|answer| crate::execute::until_cancelled(waiting, answer));
     // Whatever else the registry says is found out when the image is pushed.
-    answers.all(|answer| matches!(answer, Ok(Ok(Some((digest, _)))) if digest == image.digest))
+    answers.all(|answer| matches!(answer, Some(Ok(Ok(Some((digest, _))))) if digest == image.digest))
 }
 
 /// Pushes the configuration and the manifest, whose layers are there already, under each of `tags` that may move.

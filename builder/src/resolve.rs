@@ -1,10 +1,11 @@
 //! Resolves base images: one digest per reference and build, manifests and configurations only.
 
 use crate::context::SourceImage;
-use crate::execute::{Committed, Layer, store_error};
+use crate::execute::{Committed, Layer, store_error, until_cancelled};
 use crate::{Error, Services};
 use image_store::Store;
 use registry_client::{Client, Digest, Fault, Platform, Reference, Resolved};
+use runtime::Cancel;
 use std::sync::Arc;
 
 /// Largest manifest or configuration that is read from the store.
@@ -12,7 +13,7 @@ const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
 /// Resolves images side by side; the results are in the order of `wanted`.
 pub fn images(
-    services: &Services,
+    (services, cancel): (&Services, &Cancel),
     wanted: impl Iterator<Item = (String, Platform)>,
 ) -> impl Iterator<Item = Result<SourceImage, Error>> {
     let resolving = wanted.map(|(name, platform)| {
@@ -20,9 +21,13 @@ pub fn images(
         services.tokio.spawn(async move { image(&client, &store, (&name, &platform)).await })
     });
     let resolving: Vec<_> = resolving.collect();
-    let tokio = services.tokio.clone();
+    let (tokio, cancel) = (services.tokio.clone(), cancel.clone());
     resolving.into_iter().map(move |resolved| {
-        let resolved = tokio.block_on(resolved);
+        let asked = resolved.abort_handle();
+        let Some(resolved) = until_cancelled((&tokio, &cancel), resolved) else {
+            asked.abort();
+            return Err(Error::cancelled());
+        };
         resolved.unwrap_or_else(|error| Err(Error::service("resolve", "resolving an image").with_cause(error)))
     })
 }

@@ -52,9 +52,9 @@ impl Database {
     /// Returns the deliveries that `filter` describes, newest first.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Error> {
         let conditions = [
-            ("repository =", filter.repository.clone().map(Value::from)),
-            ("(ignored IS NOT NULL) =", filter.ignored.map(Value::from)),
-            ("id <", filter.before.map(Value::from)),
+            ("repository = ?", filter.repository.clone().map(Value::from)),
+            ("(ignored IS NOT NULL) = ?", filter.ignored.map(Value::from)),
+            ("id < ?", filter.before.map(Value::from)),
         ];
         let text = format!("SELECT {DELIVERY} FROM deliveries d WHERE TRUE");
         let order = format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST));

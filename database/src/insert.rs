@@ -70,11 +70,6 @@ impl NewBuilds {
                 }
             };
             let id = BuildId::at(transaction.now_ms);
-            let mut request = request.clone();
-            if request.spec.names_number() {
-                self.write(transaction).await?;
-                request.spec = request.spec.with_number(next_number(transaction, &request).await?);
-            }
             let is_latest_only = request.spec.options.policy == Policy::LatestOnly;
             self.builds.push(NewBuild {
                 id: id.clone(),
@@ -85,7 +80,7 @@ impl NewBuilds {
             });
             if is_latest_only {
                 self.write(transaction).await?;
-                supersede(transaction, &id, &request, sequence).await?;
+                supersede(transaction, &id, request, sequence).await?;
             }
             ids.push(id);
         }
@@ -190,6 +185,7 @@ async fn write_some(transaction: &mut Transaction, builds: &[NewBuild]) -> Resul
 const COLUMNS: usize = 16;
 
 fn bind(statement: Statement, build: &NewBuild, now_ms: i64) -> Result<Statement, Error> {
+    // Its number is filled in whenever it is read, so that a repetition gets one of its own.
     let (request, spec) = (&build.request, &build.request.spec);
     let is_serial = spec.options.policy == Policy::Serial;
     let lane = match is_serial {
@@ -214,12 +210,6 @@ fn bind(statement: Statement, build: &NewBuild, now_ms: i64) -> Result<Statement
         .bind(if is_serial { 0 } else { spec.options.priority })
         .bind(&spec.commit)
         .bind(now_ms))
-}
-
-/// Returns the number that the build will have: nobody else stores builds of the repository in the meantime.
-async fn next_number(transaction: &mut Transaction, request: &BuildRequest) -> Result<i64, Error> {
-    let text = "SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $1";
-    sql("numbering a build", text).bind(&request.repository).one(transaction.on()).await?.get(0)
 }
 
 /// Ends the queued builds of older pushes, or the new one if its push turns out to be the older.

@@ -23,6 +23,7 @@ mod outbox;
 mod progress;
 mod publish;
 mod push;
+mod question;
 mod queue;
 mod record;
 mod repository;
@@ -48,6 +49,9 @@ pub use look::{Heads, LookClaim, LookState, Looked, MovedHead, Seen};
 pub use lookup::{AnsweredLookup, LookupClaim, LookupResult};
 pub use missed::{FoundPush, MissedPush, SeenLook};
 pub use publish::Publish;
+pub use question::{
+    Answer, Fate, Foreseen, ForeseenStep, FoundRules, PATIENCE as QUESTION_PATIENCE, Question, QuestionClaim,
+};
 pub use queue::{QueuePlace, QueuedBuild, WaitingFor};
 pub use record::*;
 pub use repository::{Put, RepositoryRecord};

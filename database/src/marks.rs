@@ -1,5 +1,5 @@
-//! Marks in a request's tags and build arguments, for what is known only later: the build's number, given in the
-//! transaction that stores it, and the commit of a ref, which a worker resolves.
+//! Marks in a request's tags and build arguments, for what is known only later: the build's number, which is filled in
+//! whenever a build is read, and the commit of a ref, which a worker resolves.
 //!
 //! They are private-use characters: no tag may hold them, and texts from outside have them removed.
 

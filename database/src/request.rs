@@ -145,7 +145,7 @@ pub enum Policy {
 }
 
 /// One accepted request for one commit and one rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildRequest {
     /// `namespace/name` of the repository in the configuration.
     pub repository: String,

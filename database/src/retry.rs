@@ -2,7 +2,7 @@
 
 use crate::insert::Origin;
 use crate::push::Pushed;
-use crate::rows::{BUILD, build, state};
+use crate::rows::{BUILD, build, state, stored_build};
 use crate::sql::{Transaction, sql};
 use crate::{BuildId, BuildSpec, BuildState, Database, Error, Trigger, outbox};
 
@@ -57,7 +57,7 @@ impl Database {
             .bind(id.as_str())
             .one(transaction.on())
             .await?;
-        let (original, push) = (build(&row)?, row.get(18)?);
+        let (original, push) = (stored_build(&row)?, row.get(18)?);
         let git_ref = original.request.spec.git_ref.clone();
         let pushed = Pushed { id: push, git_ref, sequence: original.sequence };
         let mut request = original.request;

@@ -73,8 +73,17 @@ impl BuildState {
     }
 }
 
-/// Reads a build from the columns of [`BUILD`].
+/// Reads a build from the columns of [`BUILD`], with its number filled in.
 pub fn build(row: &Row) -> Result<Build, Error> {
+    let mut build = stored_build(row)?;
+    if build.request.spec.names_number() {
+        build.request.spec = build.request.spec.with_number(build.number);
+    }
+    Ok(build)
+}
+
+/// Reads a build as it was asked for.
+pub fn stored_build(row: &Row) -> Result<Build, Error> {
     Ok(Build {
         id: id(row, 0)?,
         number: row.get(1)?,

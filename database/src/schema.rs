@@ -4,8 +4,9 @@ use crate::Error;
 use crate::sql::{Alone, On, Store, Transaction, sql};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 3] = [
+pub const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0002_questions.sql"),
     include_str!("../migrations/0003_reconcile.sql"),
     include_str!("../migrations/0004_traces.sql"),
 ];

@@ -70,7 +70,8 @@ impl Database {
     async fn has_work(&self) -> Result<bool, Error> {
         let row = sql(
             "looking for work",
-            "SELECT EXISTS (SELECT 1 FROM builds WHERE state = 'queued'), EXISTS (SELECT 1 FROM lookups WHERE state = 'open')",
+            "SELECT EXISTS (SELECT 1 FROM builds WHERE state = 'queued'), EXISTS (SELECT 1 FROM lookups WHERE state = 'open') \
+             OR EXISTS (SELECT 1 FROM questions WHERE state = 'open')",
         )
         .one(self.read())
         .await?;

@@ -21,10 +21,13 @@ const MAX_REQUEST: usize = 64 * 1024;
 /// Bytes that a frame may carry.
 pub const MAX_FRAME: usize = 256 * 1024;
 
+/// Paths that are sent in one frame, at most 4 KiB each and four times as long when they are written out.
+pub const PATHS: usize = 15;
+
 /// What the helper is asked to do; details that may be long follow as the conversation's first frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
-    /// Unpacks the tar that follows as a snapshot.
+    /// Unpacks the tar that follows as a snapshot; answers which directories the tar does not describe.
     Unpack {
         /// The snapshot.
         id: SnapshotId,

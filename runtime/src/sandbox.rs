@@ -111,7 +111,10 @@ impl Sandbox {
     }
 
     /// Unpacks the uncompressed tar of a layer as the snapshot `id`, which appears whole or not at all.
-    pub fn unpack(&self, id: &SnapshotId, tar: &mut dyn Read) -> Result<(), Error> {
+    ///
+    /// A layer may hold files of directories that it does not describe: what those are like, the layers below say. There
+    /// is no snapshot then, and the directories are returned: their entries must come before those of the layer.
+    pub fn unpack(&self, id: &SnapshotId, tar: &mut dyn Read) -> Result<Vec<Vec<u8>>, Error> {
         let limits = &self.inner.settings.limits;
         let request = Request::Unpack { id: id.clone(), bytes: limits.layer_bytes, entries: limits.layer_entries };
         let mut conversation = self.inner.ask(&request)?;
@@ -125,11 +128,11 @@ impl Sandbox {
             };
             if conversation.send(kind::DATA, &buffer[..got]).is_err() {
                 // It gave up; its answer says why.
-                return conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from);
+                return receive_list(&mut conversation);
             }
         }
         let _ = conversation.send(kind::END, &[]);
-        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from)
+        receive_list(&mut conversation)
     }
 
     /// Runs a step; what it prints goes to `output` as it comes.
@@ -204,6 +207,17 @@ impl Sandbox {
     /// Removes what attempts left behind whose helper is gone.
     pub(crate) fn sweep(&self) -> Result<(), Error> {
         self.inner.simple(&Request::Sweep)
+    }
+}
+
+fn receive_list(conversation: &mut Conversation) -> Result<Vec<Vec<u8>>, Error> {
+    let mut list = Vec::new();
+    loop {
+        let paths: Vec<Vec<u8>> = conversation.receive_value::<Answer<_>>().map_err(|_| Error::Gone)??;
+        if paths.is_empty() {
+            return Ok(list);
+        }
+        list.extend(paths);
     }
 }
 

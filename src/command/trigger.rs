@@ -1,6 +1,7 @@
 //! `slipway trigger`: starts builds without a push.
 
 use super::logs;
+use super::status::table;
 use crate::client::{Connection, encoded, print_json, shown};
 use clap::Args;
 use reqwest::Method;
@@ -57,7 +58,7 @@ pub struct Arguments {
     /// How long the build may take: 30m
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
-    /// Say what would be built
+    /// Say what would be built, and which steps would come from the cache; build nothing
     #[arg(long)]
     dry_run: bool,
     /// Follow the log of the first build until it has ended
@@ -79,11 +80,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     if arguments.connection.json {
         print_json(&answer);
     } else if arguments.dry_run {
-        answer["plan"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .for_each(|build| println!("{} {}", shown(&build["rule"]), tags(build)));
+        print_plan(&answer);
     } else {
         for build in answer["builds"].as_array().into_iter().flatten() {
             println!("{} {}#{} {}", shown(&build["id"]), shown(&build["repo"]), build["number"], tags(build));
@@ -96,6 +93,27 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match answer["builds"][0]["id"].as_str() {
         Some(id) if arguments.follow => logs::follow(&api, (id, None)),
         _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Prints what would be built, with the steps where a worker said what would become of them.
+fn print_plan(answer: &Value) {
+    for build in answer["plan"].as_array().into_iter().flatten() {
+        println!("{} {}", shown(&build["rule"]), tags(build));
+        warnings(build);
+        if build["would_fail"].is_object() {
+            println!("  would fail: {}", shown(&build["would_fail"]["message"]).trim_end().replace('\n', "\n  "));
+        }
+        if let Some(steps) = build["steps"].as_array() {
+            let rows = steps.iter().map(|step| {
+                let instruction: String = shown(&step["instruction"]).chars().take(80).collect();
+                [format!("  {}", step["n"]), shown(&step["would_be"]), shown(&step["stage"]), instruction]
+            });
+            table(["  STEP", "WOULD BE", "STAGE", "INSTRUCTION"], rows.collect());
+        }
+    }
+    if let Some(note) = answer["note"].as_str() {
+        eprintln!("note: {note}");
     }
 }
 

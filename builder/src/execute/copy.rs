@@ -1,5 +1,6 @@
 //! `COPY`, `ADD` and `WORKDIR`: entries are planned on indexes, contents stream from where they are into the layer.
 
+use super::cancellable::Cancellable;
 use super::places::Place;
 use super::stage::Progress;
 use super::{Claimed, Layer, pack};
@@ -122,6 +123,7 @@ impl<'e> Prepared<'e> {
                 Place::Layers { .. } | Place::Git { .. } => false,
             };
             if unpacks
+                && !selection.excluded
                 && matches!(selection.node.kind, Kind::File { size } if size > 0)
                 && let Some(mut tar) = self.open_archive(progress, (*place, &selection.path)).map_err(packing)?
             {
@@ -140,7 +142,7 @@ impl<'e> Prepared<'e> {
         let materials = progress.execution.materials;
         let content = self.places[place].open(&materials.store, path)?;
         let tar = crate::layer::tar_in(content)?;
-        Ok(tar.map(|tar| Cancellable { inner: tar, cancel: materials.cancel.clone() }))
+        Ok(tar.map(|tar| Cancellable::new(tar, &materials.cancel)))
     }
 
     fn write(
@@ -161,10 +163,12 @@ impl<'e> Prepared<'e> {
                 true => Box::new(io::empty()),
                 false => materials.read_files(layers, tree, &sources)?,
             };
-            let tar = runtime::tar::Writer::new(writer).until(progress.execution.options.latest);
+            let tar = runtime::tar::Writer::new(Cancellable::new(writer, &materials.cancel))
+                .until(progress.execution.options.latest);
             return pack::streamed(tar, planned, contents).map_err(packing);
         }
-        let mut tar = runtime::tar::Writer::new(writer).until(progress.execution.options.latest);
+        let mut tar = runtime::tar::Writer::new(Cancellable::new(writer, &materials.cancel))
+            .until(progress.execution.options.latest);
         let mut open = |place: usize, path: &[u8]| self.places[place].open(&materials.store, path);
         pack::planned(&mut tar, planned, &mut open).map_err(packing)?;
         for number in archives.keys() {
@@ -176,21 +180,6 @@ impl<'e> Prepared<'e> {
         }
         pack::links_of_archives(&mut tar, planned, !archives.is_empty()).map_err(packing)?;
         tar.finish().map(drop).map_err(packing)
-    }
-}
-
-/// Ends a long extraction when the build is cancelled.
-struct Cancellable<R> {
-    inner: R,
-    cancel: runtime::Cancel,
-}
-
-impl<R: Read> Read for Cancellable<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Err(io::Error::other("the build was cancelled"));
-        }
-        self.inner.read(buffer)
     }
 }
 
@@ -316,7 +305,8 @@ fn pack_mounted(
     let (execution, empty) = (progress.execution, Tree::default());
     let planned = copy::plan_copy(Ground::new(&empty), &[Piece::Files(0, selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(execution)?;
-    let mut tar = runtime::tar::Writer::new(&mut writer).until(execution.options.latest);
+    let mut tar =
+        runtime::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);
     let mut open = |_: usize, path: &[u8]| place.open(&execution.materials.store, path);
     pack::planned(&mut tar, &planned, &mut open).and_then(|()| tar.finish().map(drop)).map_err(packing)?;
     pack::settle(execution, writer)

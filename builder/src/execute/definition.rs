@@ -126,7 +126,10 @@ impl Making<'_> {
 
     fn step(&self, parent: &Key, action: &Action) -> Option<Key> {
         let mut key = KeyBuilder::new("definition.1");
-        key.text(&parent.text);
+        match action {
+            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options)),
+            _ => key.text(&parent.text),
+        };
         match action {
             Action::Configure => return None,
             Action::Workdir { .. } => key.text(&format!("{action:?}")),
@@ -182,7 +185,7 @@ impl Making<'_> {
 }
 
 /// Returns the stages that a step takes files from.
-fn stages_of(action: &Action) -> Vec<usize> {
+pub fn stages_of(action: &Action) -> Vec<usize> {
     let stage = |from: &From| match from {
         From::Stage(index) => Some(*index),
         _ => None,

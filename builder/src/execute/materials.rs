@@ -1,5 +1,6 @@
 //! Gets hold of what steps work on: blobs, indexes and snapshots of layers, each fetched or made only when it is needed.
 
+use super::cancellable::{Cancellable, until_cancelled};
 use super::layer::{Committed, Layer};
 use crate::Error;
 use crate::layer::{Verified, decompress};
@@ -7,19 +8,16 @@ use crate::trace::{Trace, Work};
 use crate::tree::{Index, Tree};
 use image_store::Store;
 use registry_client::Client;
-use runtime::{Cancel, Changes, FileInSnapshot, Sandbox, SnapshotId};
+use runtime::{Cancel, Changes, FileInSnapshot, Sandbox};
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 /// Largest `/etc/passwd` or `/etc/group` that is read.
 const MAX_ACCOUNT_FILE: u64 = 10 * 1024 * 1024;
 
 /// Code of the error that a build is begun anew for: the blob was put aside, and is got or made again.
 pub const BLOB_DAMAGED: &str = "blob_damaged";
-/// How often somebody who waits for a registry looks whether the build was cancelled.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A registry gave no answer that helps.
 pub enum Unanswered {
@@ -111,17 +109,7 @@ impl Materials {
 
     /// Asks a registry; ends with the build, however long the registry makes the client wait.
     pub fn ask<T>(&self, asking: impl Future<Output = Result<T, registry_client::Error>>) -> Result<T, Unanswered> {
-        let cancelled = async {
-            while !self.cancel.is_cancelled() {
-                tokio::time::sleep(PATIENCE).await;
-            }
-        };
-        self.tokio.block_on(async {
-            tokio::select! {
-                answer = asking => answer.map_err(Unanswered::Failed),
-                () = cancelled => Err(Unanswered::Cancelled),
-            }
-        })
+        ask((&self.tokio, &self.cancel), asking)
     }
 
     /// Makes sure that the blob of `layer` is in the store.
@@ -209,29 +197,7 @@ impl Materials {
         let file = self.store.open_blob(&layer.descriptor.digest).map_err(|error| store_error(reading(), error))?;
         let tar = decompress(BufReader::with_capacity(256 * 1024, file), &layer.descriptor.media_type)
             .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
-        Ok(Verified::new(tar, layer.diff_id.clone()))
-    }
-
-    /// Returns the snapshot of `layer`, unpacked if it is not on disk yet.
-    pub fn snapshot(&self, layer: &Layer) -> Result<SnapshotId, Error> {
-        if let Some(id) = layer.snapshot() {
-            return Ok(id);
-        }
-        let committed = self.committed(layer)?;
-        let id = snapshot_of(&committed);
-        let lock = self.lock(&format!("snapshot {id}"));
-        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let sandbox = self.sandbox()?;
-        if !sandbox.has_snapshot(&id) {
-            let mut tar = self.tar(&committed)?;
-            let _span = self.trace.span(Work::Unpack, committed.descriptor.digest.as_str());
-            sandbox.unpack(&id, &mut tar).map_err(|error| {
-                let doing = format!("unpacking layer {}", committed.descriptor.digest);
-                self.or_damaged(crate::execute::sandbox_error(doing, error), &committed)
-            })?;
-        }
-        layer.set_snapshot(id.clone());
-        Ok(id)
+        Ok(Cancellable::new(Verified::new(tar, layer.diff_id.clone()), &self.cancel))
     }
 
     /// Waits until the bytes of `layer` are settled.
@@ -266,7 +232,11 @@ impl Materials {
             let (position, path_in_layer, size) = tree.location(path).ok_or_else(|| {
                 Error::service("index", format!("`{}` is in no layer", String::from_utf8_lossy(path)))
             })?;
-            files.push(FileInSnapshot { snapshot: self.snapshot(&layers[position])?, path: path_in_layer, size });
+            files.push(FileInSnapshot {
+                snapshot: self.snapshot(&layers[position], &layers[..position])?,
+                path: path_in_layer,
+                size,
+            });
         }
         self.sandbox()?
             .read_files(&files)
@@ -294,7 +264,7 @@ impl Materials {
     }
 
     /// Returns a lock for `name`, so that two stages do not fetch or unpack the same thing.
-    fn lock(&self, name: &str) -> Arc<Mutex<()>> {
+    pub(super) fn lock(&self, name: &str) -> Arc<Mutex<()>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
     }
 }
@@ -306,7 +276,7 @@ impl Drop for Materials {
         let changes = std::mem::take(self.changes.get_mut().unwrap_or_else(PoisonError::into_inner));
         for (layer, changes) in changes {
             if let Some(Ok(committed)) = layer.committed.peek()
-                && let Err(error) = sandbox.adopt(&changes, &snapshot_of(&committed))
+                && let Err(error) = sandbox.adopt(&changes, &super::snapshot::snapshot_of(&committed))
             {
                 tracing::debug!(%error, "a snapshot was not kept");
             }
@@ -314,9 +284,15 @@ impl Drop for Materials {
     }
 }
 
-/// Returns the name of the snapshot that a settled layer has on disk.
-pub fn snapshot_of(layer: &Committed) -> SnapshotId {
-    SnapshotId::new(layer.diff_id.hex()).expect("a diff id is 64 hexadecimal digits")
+/// Asks a registry on `tokio`; ends when the build is cancelled, however long the registry makes the client wait.
+pub fn ask<T>(
+    (tokio, cancel): (&tokio::runtime::Handle, &Cancel),
+    asking: impl Future<Output = Result<T, registry_client::Error>>,
+) -> Result<T, Unanswered> {
+    match until_cancelled((tokio, cancel), asking) {
+        Some(answer) => answer.map_err(Unanswered::Failed),
+        None => Err(Unanswered::Cancelled),
+    }
 }
 
 /// Returns the error of a store that cannot be read or written.

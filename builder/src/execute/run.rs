@@ -1,14 +1,16 @@
 //! `RUN`: the command in its container, its changes packed beside the next step.
 
+use super::cancellable::Cancellable;
 use super::copy::Mounted;
 use super::stage::{Failure, Progress};
 use super::{Execution, Layer, pack, sandbox_error};
 use crate::Error;
 use crate::event::Event;
 use crate::key::KeyBuilder;
+use crate::leak::{Detector, Leak};
 use crate::plan::{Mount, MountKind, Run, Step};
 use crate::trace::Work;
-use runtime::{Changes, Exit, SnapshotId, StepNetwork};
+use runtime::{Changes, Exit, StepNetwork};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::Scope;
@@ -82,7 +84,7 @@ impl<'e> Prepared<'e> {
         scope.spawn(move || {
             let packed = execution.pack_slot().and_then(|_slot| {
                 let _span = execution.materials.trace.span(Work::Pack, &step.instruction);
-                pack_changes(execution, (&layer, step), &changes)
+                pack_changes(execution, (&layer, step), (&changes, self.run))
             });
             if let Err(error) = packed {
                 execution.fail(&error);
@@ -94,21 +96,18 @@ impl<'e> Prepared<'e> {
 
     fn sandbox_step(&self, progress: &Progress<'_, '_>) -> Result<runtime::Step, Error> {
         let materials = progress.execution.materials;
-        let snapshots = |layers: &[Arc<Layer>]| -> Result<Vec<SnapshotId>, Error> {
-            layers.iter().map(|layer| materials.snapshot(layer)).collect()
-        };
         let mut env = self.run.env.clone();
         env.extend(self.run.proxies.iter().cloned());
         let mut mounts = Vec::new();
         for (mount, bound) in self.run.mounts.iter().zip(&self.bound) {
             let bound = match bound {
-                Some(bound) => Some((snapshots(&bound.layers)?, bound.path.clone())),
+                Some(bound) => Some((materials.snapshots(&bound.layers)?, bound.path.clone())),
                 None => None,
             };
-            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress.execution, &mut env))?);
+            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress, &mut env))?);
         }
         Ok(runtime::Step {
-            layers: snapshots(&progress.layers)?,
+            layers: materials.snapshots(&progress.layers)?,
             argv: self.run.argv.clone(),
             env,
             cwd: self.run.cwd.clone(),
@@ -119,20 +118,42 @@ impl<'e> Prepared<'e> {
             hosts: progress.execution.options.hosts.clone(),
             timeout: Some(progress.execution.options.step_timeout),
             shm_bytes: progress.execution.options.shm_bytes.unwrap_or(SHM_BYTES),
+            ulimits: progress.execution.options.ulimits.clone(),
         })
     }
 }
 
-fn pack_changes(execution: &Execution<'_>, made: (&Layer, &Step), changes: &Changes) -> Result<(), Error> {
-    let mut writer = pack::begin(execution)?;
-    changes.write_tar_until(execution.options.latest, &mut writer).map_err(|error| {
-        sandbox_error("packing the changes of a step".into(), error).at_step(
-            made.1.number,
-            made.1.lines,
-            &made.1.instruction,
-        )
+fn pack_changes(
+    execution: &Execution<'_>,
+    made: (&Layer, &Step),
+    (changes, run): (&Changes, &Run),
+) -> Result<(), Error> {
+    let (mut writer, step) = (pack::begin(execution)?, made.1);
+    let until_cancelled = Cancellable::new(&mut writer, execution.cancel());
+    let mut detector = Detector::new(until_cancelled, secrets_of(run, execution));
+    changes.write_tar_until(execution.options.latest, &mut detector).map_err(|error| {
+        sandbox_error("packing the changes of a step".into(), error).at_step(step.number, step.lines, &step.instruction)
     })?;
+    if let Some(name) = detector.found() {
+        let text =
+            format!("secret_in_layer: the step writes the secret `{name}` into the image, where everybody reads it");
+        match execution.options.leak {
+            Leak::Warned => execution.observer.observe(Event::Warning(&text)),
+            Leak::Refused => {
+                let error = Error::user("secret_in_layer", text.trim_start_matches("secret_in_layer: "));
+                return Err(error.at_step(step.number, step.lines, &step.instruction));
+            }
+        }
+    }
     pack::commit(execution, made, writer)
+}
+
+/// Returns the secrets that a command can read, by their names.
+fn secrets_of<'o>(run: &'o Run, execution: &'o Execution<'_>) -> impl Iterator<Item = (&'o str, &'o [u8])> {
+    run.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Secret { id, .. } => Some((id.as_str(), execution.options.secrets.get(id)?.as_slice())),
+        _ => None,
+    })
 }
 
 /// Finds the files that a mount shows.

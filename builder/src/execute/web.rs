@@ -45,7 +45,7 @@ pub fn fetch(materials: &Materials, url: &str, (reach, checksum): (Reach, Option
     let (kind, mtime) = (Kind::File { size: note.size }, mtime.map_or(0, OffsetDateTime::unix_timestamp));
     let node = Node { kind, mode: 0o600, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None };
     let (name, path) = (name(url), Vec::new());
-    let selection = Selection { name, node, path, base: None, parents: Vec::new(), items: Vec::new() };
+    let selection = Selection { name, node, path, base: None, parents: Vec::new(), items: Vec::new(), excluded: false };
     Ok(WebFile { digest: note.digest, selection })
 }
 
@@ -77,10 +77,8 @@ fn current(materials: &Materials, url: &str, (reach, checksum): (Reach, Option<&
     };
     let writer = store.writer().map_err(|error| store_error(doing(), error))?;
     let mut sink = BlockingSink::new(writer);
-    let downloaded = materials
-        .tokio
-        .block_on(materials.client.download(&download, &mut sink))
-        .map_err(|error| crate::resolve::registry_error(doing(), error))?;
+    let downloading = materials.client.download(&download, &mut sink);
+    let downloaded = materials.ask(downloading).map_err(|error| error.at(doing()))?;
     let Downloaded::File { etag, last_modified } = downloaded else {
         return known
             .ok_or_else(|| Error::upstream("download_failed", format!("`{url}` is not what it was asked for")));

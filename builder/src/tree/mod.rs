@@ -141,7 +141,7 @@ fn of_layer(node: &Node, layer: usize) -> Node {
 }
 
 /// A directory that no layer describes: an entry below it is all that is known.
-fn implied_directory() -> Node {
+pub(crate) fn implied_directory() -> Node {
     Node { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None }
 }
 

@@ -2,22 +2,19 @@
 
 use super::filter::Filter;
 use super::lease::Renewed;
-use super::outcome::{Ended, outcome};
+use super::outcome::{DISK_FULL, Ended, outcome};
 use super::recorder::Recorder;
-use super::source::{Place, added, fetch, fetch_settings};
+use super::source::{Place, fetch, fetch_settings};
+use super::wanted::{Limits, Wanted};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, janitor, order, profile, secrets, source_error};
-use crate::context::{Context, NamedContext};
+use super::{Settings, Stop, garbage, janitor, order, profile, secrets, source_error};
 use crate::event::{Event, Observer, Phase};
-use crate::execute::Options;
 use crate::mask::Masks;
-use crate::source::CommitTree;
 use crate::trace::{Trace, Work};
-use crate::{Error, Prepared, Request, Services};
-use database::{BuildRequest, BuildSpec, Claim, Outcome};
-use registry_client::{Platform, Reference};
+use crate::{Error, Platforms, Services};
+use database::{BuildRequest, Claim, Outcome};
 use runtime::Cancel;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,9 +61,12 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
-    if matches!(outcome, Outcome::Retry(_)) {
+    if let Outcome::Retry(reason) = &outcome {
         // A sandbox that died could not clean up.
         janitor::sweep_files(services);
+        if reason.code == DISK_FULL {
+            garbage::collect(services);
+        }
     }
     finish(services, (&claim, &renewed_at), &outcome, began);
 }
@@ -96,28 +96,6 @@ fn finish(services: &Services, (claim, renewed): (&Claim, &Renewed), outcome: &O
                 tracing::warn!(build.id = %id, error, "the end of a build cannot be written; trying again");
                 std::thread::sleep(PAUSE);
             }
-        }
-    }
-}
-
-/// How long things may take.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    step: Duration,
-    build: Duration,
-}
-
-impl Limits {
-    /// Returns the worker's limits, or those of the rule where they are lower.
-    fn of(settings: &Settings, spec: &BuildSpec) -> Self {
-        let lower = |limit: Duration, wanted: Option<i64>| {
-            let wanted = wanted.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
-            wanted.map_or(limit, |wanted| wanted.min(limit))
-        };
-        let options = &spec.options;
-        Limits {
-            step: lower(settings.step_timeout, options.step_timeout_ms),
-            build: lower(settings.build_timeout, options.timeout_ms),
         }
     }
 }
@@ -153,78 +131,19 @@ impl Attempt<'_> {
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(Ended::Skipped(reason));
         }
-        let wanted = self.request(&request.spec, &tree, secrets)?;
-        let prepared = Prepared::new(&wanted, services, self.recorder)?;
+        let name = format!("{id}-{}", self.claim.attempt);
+        let (limits, cancel) = (self.limits, &self.cancel);
+        let wanted =
+            Wanted { services, settings: self.settings, request, limits, cancel, attempt: &name, trace: &self.trace };
+        let order = order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
+        let requests = wanted.requests(&tree, &secrets, Some(order))?;
+        let prepared = Platforms::new(&requests, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
-        if let Some(reason) = filter.by_inputs((&prepared, &inputs_key), (&wanted, &tree))? {
+        if let Some(reason) = filter.by_inputs((&prepared, &inputs_key), &tree)? {
             return Ok(Ended::Skipped(reason));
         }
-        let built = prepared.build(services, self.recorder, &self.cancel)?;
+        let built = prepared.build((services, self.recorder), &self.cancel)?;
         Ok(Ended::Built(Box::new(built), inputs_key))
-    }
-
-    fn request(
-        &self,
-        spec: &BuildSpec,
-        root: &CommitTree,
-        secrets: BTreeMap<String, Vec<u8>>,
-    ) -> Result<Request, Error> {
-        let context = root.subtree(&spec.context).map_err(source_error)?;
-        let whole = Context::Commit(root.subtree("").map_err(source_error)?);
-        let dockerfile = crate::source::find_dockerfile(&whole, &spec.dockerfile)?;
-        let ignore = crate::source::find_ignore(&whole, &spec.dockerfile, &spec.context)?;
-        let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
-        Ok(Request {
-            context: NamedContext { context: Context::Commit(context), ignore },
-            named: HashMap::new(),
-            dockerfile,
-            build_args: spec.build_args.clone(),
-            labels: spec.options.labels.clone(),
-            target: spec.target.clone(),
-            platform: platform(spec)?,
-            tags: tags
-                .map_err(|error| Error::user("invalid_reference", "reading the rule's tags").with_cause(error))?,
-            push: spec.push,
-            cache_namespace: self.cache_namespace(),
-            attempt: format!("{}-{}", self.claim.build.id, self.claim.attempt),
-            options: Options {
-                use_cache: spec.use_cache,
-                no_cache_stages: spec.options.no_cache_stages.clone(),
-                step_timeout: self.limits.step,
-                secrets,
-                latest: Some(root.commit_time()),
-                ..Options::new(root.commit_time(), self.fetching())
-            },
-            order: Box::new(order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone())),
-            trace: self.trace.clone(),
-            form: crate::Form::default(),
-        })
-    }
-
-    fn fetching(&self) -> crate::source::Fetching {
-        added((self.services, self.settings), &self.claim.build.request.repository, (&self.cancel, self.limits.build))
-    }
-
-    /// Names the cache that the build reads and fills: what strangers built is never used for others.
-    fn cache_namespace(&self) -> String {
-        let request = &self.claim.build.request;
-        match request.spec.options.trusted {
-            true => request.repository.clone(),
-            false => format!("{}:untrusted:{}", request.repository, request.spec.git_ref),
-        }
-    }
-}
-
-fn platform(spec: &BuildSpec) -> Result<Platform, Error> {
-    match spec.options.platforms.as_slice() {
-        [] => Ok(Platform::host()),
-        [one] => one.parse().map_err(|_| {
-            Error::user("invalid_platform", format!("platform `{one}`: os/architecture is expected, as in linux/amd64"))
-        }),
-        several => Err(Error::user(
-            "platforms_unsupported",
-            format!("platforms {}: one platform is built at a time; write a rule for each", several.join(", ")),
-        )),
     }
 }

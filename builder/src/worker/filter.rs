@@ -6,7 +6,7 @@
 use super::source::Place;
 use crate::ignore::Ignore;
 use crate::source::{Change, CommitId, CommitTree, FetchSettings, MAX_CHANGES, Mirror, Wanted};
-use crate::{Error, Prepared, Request, Services};
+use crate::{Error, Platforms, Services};
 use database::{BuildFilter, BuildRequest, BuildState, PathFilter, Reason};
 use std::fmt::Write;
 
@@ -52,15 +52,16 @@ impl Filter<'_> {
         Ok(Some(unchanged(&text, &last, &changes)))
     }
 
-    /// Looks whether what `prepared` reads is what the last image was made from; tells why nothing is to be built, if so.
+    /// Looks whether what `platforms` read is what the last image was made from; tells why nothing is to be built, if so.
     pub fn by_inputs(
         &self,
-        (prepared, inputs_key): (&Prepared<'_>, &str),
-        (request, root): (&Request, &CommitTree),
+        (platforms, inputs_key): (&Platforms<'_>, &str),
+        root: &CommitTree,
     ) -> Result<Option<Reason>, Error> {
         let spec = &self.request.spec;
         let wanted = spec.options.path_filter == PathFilter::Automatic && spec.use_cache && spec.push;
-        if !wanted || !self.is_push() || prepared.plan().reads_the_network() {
+        let on_network = platforms.each().iter().any(|prepared| prepared.plan().reads_the_network());
+        if !wanted || !self.is_push() || on_network {
             return Ok(None);
         }
         let Some(last) = self.last()? else { return Ok(None) };
@@ -73,10 +74,13 @@ impl Filter<'_> {
         let (older, newer) = (subtree(&older)?, subtree(root)?);
         let Some(changes) = changes(&newer, &older)? else { return Ok(None) };
         let unreadable = |error| Error::service("source", "comparing two commits").with_cause(error);
-        let mut reads = prepared.plan().reads(&newer).map_err(unreadable)?;
-        reads.extend(prepared.plan().reads(&older).map_err(unreadable)?);
-        if changes.iter().any(|change| reads.touch(&change.path, &request.context.ignore)) {
-            return Ok(None);
+        for prepared in platforms.each() {
+            let mut reads = prepared.plan().reads(&newer).map_err(unreadable)?;
+            reads.extend(prepared.plan().reads(&older).map_err(unreadable)?);
+            let ignore = &prepared.request().context.ignore;
+            if changes.iter().any(|change| reads.touch(&change.path, ignore)) {
+                return Ok(None);
+            }
         }
         Ok(Some(unchanged("nothing that the image is made from changed", &last, &changes)))
     }

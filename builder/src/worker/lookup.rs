@@ -5,7 +5,7 @@ use super::{Settings, Stop};
 use crate::source::{CommitTree, SourceError};
 use crate::view::{Kind, View};
 use crate::{Error, Services};
-use database::{LookupClaim, LookupResult, NewLookup, Reason};
+use database::{FoundRules, LookupClaim, LookupResult, NewLookup, Reason};
 use runtime::Cancel;
 use runtime::tar::clean_path;
 use std::io::Read;
@@ -48,16 +48,18 @@ fn read_patiently((services, settings): (&Services, &Settings), lookup: &NewLook
     unreachable!("the loop ends by returning")
 }
 
-fn read(
-    (services, settings): (&Services, &Settings),
-    lookup: &NewLookup,
-    limit: Duration,
-) -> Result<LookupResult, SourceError> {
+fn read(services: (&Services, &Settings), lookup: &NewLookup, limit: Duration) -> Result<LookupResult, SourceError> {
+    find(services, lookup, limit).map(|found| found.result)
+}
+
+/// Reads the rules, and tells at which commit they stand.
+pub fn find(services: (&Services, &Settings), lookup: &NewLookup, limit: Duration) -> Result<FoundRules, SourceError> {
     let place = Place { clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
-    let (_, tree) = fetch((services, settings), &place, (&Cancel::new(), limit))?;
-    Ok(file(&tree, &lookup.path).unwrap_or_else(|error| {
+    let (_, tree) = fetch(services, &place, (&Cancel::new(), limit))?;
+    let result = file(&tree, &lookup.path).unwrap_or_else(|error| {
         LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() })
-    }))
+    });
+    Ok(FoundRules { commit: Some(tree.id().to_owned()), result })
 }
 
 /// Returns the text of a regular file of the commit; links are not followed.

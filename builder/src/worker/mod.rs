@@ -11,6 +11,7 @@ mod lookup;
 mod order;
 mod outcome;
 mod profile;
+mod question;
 mod quota;
 mod reconcile;
 mod recorder;
@@ -19,6 +20,7 @@ mod slots;
 mod source;
 mod stop;
 mod tag_check;
+mod wanted;
 mod watch;
 
 use crate::Services;
@@ -35,6 +37,8 @@ pub use stop::Stop;
 
 /// Lookups that are answered at once, besides the builds.
 const LOOKUPS: usize = 2;
+/// Questions that are answered at once, besides these.
+const QUESTIONS: usize = 2;
 /// How long one wait for work may take: after it the worker looks whether it shall end.
 const WAIT: Duration = Duration::from_millis(500);
 /// How long to wait when there is work that this worker cannot have now.
@@ -65,8 +69,8 @@ pub struct Settings {
 pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
     janitor::sweep(services);
     garbage::recover(services);
-    let worker =
-        Worker { services, settings, stop, builds: Slots::new(settings.builds.max(1)), lookups: Slots::new(LOOKUPS) };
+    let (builds, lookups) = (Slots::new(settings.builds.max(1)), Slots::new(LOOKUPS));
+    let worker = Worker { services, settings, stop, builds, lookups, questions: Slots::new(QUESTIONS) };
     let ends = Cancel::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -85,6 +89,7 @@ struct Worker<'a> {
     stop: &'a Stop,
     builds: Slots,
     lookups: Slots,
+    questions: Slots,
 }
 
 impl<'a> Worker<'a> {
@@ -93,7 +98,7 @@ impl<'a> Worker<'a> {
         let tokio = &self.services.tokio;
         let mut ready = false;
         while !self.stop.is_asked() {
-            let claimed = self.claim_lookup(scope).and_then(|lookup| Ok(lookup | self.claim_build(scope)?));
+            let claimed = self.claim_any(scope);
             let waited = match claimed {
                 Ok(true) => Ok(false),
                 Ok(false) => {
@@ -115,6 +120,11 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Claims one of each kind; tells whether there was any.
+    fn claim_any<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
+        Ok(self.claim_lookup(scope)? | self.claim_build(scope)? | self.claim_question(scope)?)
+    }
+
     fn claim_build<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
         let Some(slot) = self.builds.take() else { return Ok(false) };
         let asked = runtime::uptime();
@@ -133,6 +143,16 @@ impl<'a> Worker<'a> {
         let Some(claim) = claim else { return Ok(false) };
         scope.spawn(move || {
             lookup::answer(self.services, self.settings, claim, self.stop);
+            drop(slot);
+        });
+        Ok(true)
+    }
+    fn claim_question<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
+        let Some(slot) = self.questions.take() else { return Ok(false) };
+        let claim = self.services.tokio.block_on(self.services.database.claim_question())?;
+        let Some(claim) = claim else { return Ok(false) };
+        scope.spawn(move || {
+            question::answer(self.services, self.settings, &claim);
             drop(slot);
         });
         Ok(true)

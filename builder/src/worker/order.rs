@@ -1,9 +1,11 @@
 //! The order of publication, kept in the database: a tag never goes back to an older commit.
 
 use super::lease::{MARGIN, Renewed};
+use crate::execute::until_cancelled;
 use crate::{Error, Services, TagOrder};
 use database::{Claim, Lease, Publish};
 use registry_client::{Digest, Reference};
+use runtime::Cancel;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +17,13 @@ pub struct InDatabase {
     services: Services,
     claim: Arc<Claim>,
     renewed: Renewed,
+    cancel: Cancel,
 }
 
 impl InDatabase {
-    /// Returns the order for the build that `claim` is for, whose lease was renewed as `renewed` says.
-    pub fn new(services: &Services, claim: Arc<Claim>, renewed: Renewed) -> Self {
-        InDatabase { services: services.clone(), claim, renewed }
+    /// Returns the order for the build that `claim` is for, whose lease was renewed as `renewed` says, until `cancel`.
+    pub fn new(services: &Services, claim: Arc<Claim>, renewed: Renewed, cancel: Cancel) -> Self {
+        InDatabase { services: services.clone(), claim, renewed, cancel }
     }
 
     /// Makes sure that the lease outlives the request that moves the tag: another attempt must not come between.
@@ -43,9 +46,12 @@ impl InDatabase {
 
 impl TagOrder for InDatabase {
     fn begin(&self, tag: &Reference) -> Result<bool, Error> {
-        let asked = self.services.tokio.block_on(self.services.database.begin_publish(&self.claim, &tag.to_string()));
-        let publish =
-            asked.map_err(|error| Error::service("database", format!("publishing `{tag}`")).with_cause(error))?;
+        // Another attempt may have the tag, and take its time.
+        let (name, waiting) = (tag.to_string(), (&self.services.tokio, &self.cancel));
+        let asked = until_cancelled(waiting, self.services.database.begin_publish(&self.claim, &name));
+        let publish = asked
+            .ok_or_else(Error::cancelled)?
+            .map_err(|error| Error::service("database", format!("publishing `{tag}`")).with_cause(error))?;
         // Only now: waiting for the tag may have taken long.
         self.renew(tag)?;
         Ok(matches!(publish, Publish::Go))

@@ -5,6 +5,10 @@ use crate::mask::Masks;
 use crate::{Built, Error, limit};
 use database::{Outcome, PushedImage, Reason};
 use registry_client::{Fault, Reference};
+use std::io::{self, ErrorKind};
+
+/// Code of the reason of an attempt for which the worker's disk had no space.
+pub const DISK_FULL: &str = "disk_full";
 
 /// What an attempt came to.
 pub enum Ended {
@@ -16,7 +20,10 @@ pub enum Ended {
 
 /// Returns how the attempt ends; `None` if that is not for this worker to say any more.
 pub fn outcome(result: Result<Ended, Error>, why: Why, masks: &Masks) -> Option<Outcome> {
-    let reason = |error: &Error| Reason { code: error.code().into(), message: masks.text(&error.report()) };
+    let reason = |error: &Error| match is_disk_full(error) {
+        true => Reason { code: DISK_FULL.into(), message: masks.text(&no_space(error)) },
+        false => Reason { code: error.code().into(), message: masks.text(&error.report()) },
+    };
     Some(match (result, why) {
         (Ok(Ended::Built(built, inputs_key)), _) => succeeded(&built, inputs_key),
         (Ok(Ended::Skipped(reason)), _) => Outcome::Skipped(reason),
@@ -35,6 +42,27 @@ pub fn outcome(result: Result<Ended, Error>, why: Why, masks: &Masks) -> Option<
             Fault::Upstream | Fault::Service => Outcome::Retry(reason(&error)),
         },
     })
+}
+
+/// Tells whether the machine has no space left for what was being written.
+fn is_disk_full(error: &Error) -> bool {
+    let mut next = (error.fault() == Fault::Service).then_some(error as &dyn std::error::Error);
+    while let Some(error) = next {
+        let written = error.downcast_ref::<io::Error>();
+        if written.is_some_and(|error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        // An error in another's place has no source but its own.
+        next = match written.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+fn no_space(error: &Error) -> String {
+    format!("{}; the worker's data directory needs more space", error.report().trim_end())
 }
 
 fn succeeded(built: &Built, inputs_key: String) -> Outcome {
@@ -64,6 +92,20 @@ mod tests {
         assert!(matches!(of(Error::upstream("registry", "x"), Why::Nothing), Some(Outcome::Retry(_))));
         assert!(matches!(of(Error::service("sandbox", "x"), Why::CancelRequested), Some(Outcome::Cancelled)));
         assert!(matches!(of(Error::cancelled(), Why::WorkerEnds), Some(Outcome::GivenBack)));
+    }
+
+    #[test]
+    fn a_full_disk_is_named_however_deep_it_lies() {
+        // RL5
+        let full = || io::Error::from(ErrorKind::StorageFull);
+        for cause in [full(), io::Error::other(full()), io::Error::other(Error::service("x", "y").with_cause(full()))] {
+            let error = Error::service("store", "packing a layer").with_cause(cause);
+            let Some(Outcome::Retry(reason)) = of(error, Why::Nothing) else { panic!("no retry") };
+            assert_eq!(reason.code, "disk_full", "{}", reason.message);
+            assert!(reason.message.contains("packing a layer") && reason.message.contains("more space"));
+        }
+        let other = Error::service("store", "packing a layer").with_cause(io::Error::other("x"));
+        assert!(matches!(of(other, Why::Nothing), Some(Outcome::Retry(reason)) if reason.code == "store"));
     }
 
     #[test]

@@ -103,7 +103,11 @@ impl Observer for Recorder {
             }
             Event::Commit { id, message } => self.note(Note::Commit(id.to_owned(), message.to_owned())),
             Event::Warning(text) => self.say(&format!("WARNING: {text}\n")),
-            Event::Planned(summaries) => self.change_steps(|steps| *steps = summaries.iter().map(pending).collect()),
+            // The steps of a further platform come after those that are known.
+            Event::Planned(summaries) => self.change_steps(|steps| {
+                let planned = summaries.iter().map(pending).enumerate();
+                *steps = planned.map(|(index, step)| known(steps.get(index), step)).collect();
+            }),
             Event::Started { step } => {
                 self.change_step(step, |step| {
                     step.state = StepState::Running;
@@ -175,6 +179,12 @@ fn pending(summary: &StepSummary) -> Step {
         started_ms: None,
         duration_ms: None,
     }
+}
+
+/// Returns the step as it stands, or as it is planned if it is another.
+fn known(known: Option<&Step>, planned: Step) -> Step {
+    let same = |step: &&Step| step.stage == planned.stage && step.instruction == planned.instruction;
+    known.filter(same).cloned().unwrap_or(planned)
 }
 
 fn now_ms() -> i64 {

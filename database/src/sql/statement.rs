@@ -46,8 +46,8 @@ pub fn sql(doing: &'static str, text: impl Into<Cow<'static, str>>) -> Statement
     Statement { doing, text: text.into(), values: Vec::new() }
 }
 
-/// Returns a statement that begins with `text` and holds where the given ones of `conditions` do: each ends where its
-/// value goes.
+/// Returns a statement that begins with `text` and holds where the given ones of `conditions` do; `?` stands for the value
+/// of each.
 pub fn filtered(
     doing: &'static str,
     text: String,
@@ -56,7 +56,8 @@ pub fn filtered(
     let given = conditions.into_iter().filter_map(|(condition, value)| Some((condition, value?)));
     given.fold(sql(doing, text), |mut statement, (condition, value)| {
         statement.values.push(value);
-        let text = format!("{} AND {condition} ${}", statement.text, statement.values.len());
+        let condition = condition.replace('?', &format!("${}", statement.values.len()));
+        let text = format!("{} AND {condition}", statement.text);
         Statement { text: text.into(), ..statement }
     })
 }

@@ -112,11 +112,13 @@ both! {
         assert_eq!(list(BuildFilter { state: Some(BuildState::Succeeded), ..all() }).await, []);
         let mut other = request("acme/app", "c3");
         other.spec.tags = vec!["127.0.0.1:5000/app:v1_0".into(), "127.0.0.1:5000/app:newest".into()];
+        other.spec.tags.push(format!("127.0.0.1:5000/app:n{}-{}", marks::NUMBER, marks::COMMIT7));
         other.spec.build_args.insert("BASE".into(), "busybox:latest".into());
         let other = world.trigger(&[other, request("acme/app", "c4")]).await;
         let tag = |tag: &str| BuildFilter { tag: Some(tag.into()), ..all() };
         assert_eq!(list(tag("v1_0")).await, [other[0].clone()]);
         assert_eq!(list(tag("127.0.0.1:5000/app:newest")).await, [other[0].clone()]);
+        assert_eq!(list(tag("n3-c3")).await, [other[0].clone()]);
         assert_eq!(list(tag("v1-0")).await, []);
         let latest = [other[1].clone(), ids[2].clone(), ids[1].clone(), ids[0].clone()];
         assert_eq!(list(tag("latest")).await, latest, "a build argument is no tag");

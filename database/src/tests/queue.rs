@@ -256,3 +256,24 @@ both! {
         assert!(database.workers().await.unwrap().is_empty());
     }
 }
+
+both! {
+    async fn a_repeated_build_has_a_number_of_its_own(world) {
+        let mut asked = request("acme/app", "a");
+        asked.spec.tags = vec![format!("127.0.0.1:5000/app:n{}", marks::NUMBER)];
+        asked.spec.build_args.insert("N".into(), marks::NUMBER.to_string());
+        let first = world.trigger(&[asked]).await.remove(0);
+        world.database.cancel(&first).await.unwrap();
+        world.trigger(&[request("acme/app", "b")]).await;
+        let mut last = first.clone();
+        for number in [3, 4] {
+            let Retried::Queued(again) = world.database.retry(&last, RetryFrom::FailedStep).await.unwrap() else { panic!() };
+            let build = world.build(&again).await;
+            assert_eq!((build.number, build.request.spec.tags), (number, vec![format!("127.0.0.1:5000/app:n{number}")]));
+            assert_eq!(build.request.spec.build_args["N"], number.to_string());
+            world.database.cancel(&again).await.unwrap();
+            last = again;
+        }
+        assert_eq!(world.build(&first).await.request.spec.tags, ["127.0.0.1:5000/app:n1"]);
+    }
+}

@@ -231,3 +231,29 @@ both! {
         assert_eq!(database.delivery(99).await.unwrap(), None);
     }
 }
+
+both! {
+    async fn a_question_is_answered_once_and_forgotten_when_nobody_waits(world) {
+        let database = &world.database;
+        let question = Question::Steps(Box::new(request("acme/app", "b")));
+        let id = database.ask(&question).await.unwrap();
+        assert!(database.wait_for_work(Duration::ZERO).await.unwrap());
+        let claim = database.claim_question().await.unwrap().unwrap();
+        assert_eq!((claim.id, &claim.question), (id, &question));
+        assert!((QUESTION_PATIENCE / 2..=QUESTION_PATIENCE).contains(&claim.patience), "{:?}", claim.patience);
+        assert!(database.claim_question().await.unwrap().is_none());
+        assert!(!database.wait_for_work(Duration::ZERO).await.unwrap());
+        assert_eq!(database.answer_to(id).await.unwrap(), None);
+        let answer = Answer::Steps(Foreseen { commit: Some("b".into()), ..Foreseen::default() });
+        database.answer_question(&claim, &answer).await.unwrap();
+        assert_eq!(database.answer_to(id).await.unwrap(), Some(answer.clone()));
+        database.forget_question(id).await.unwrap();
+        database.answer_question(&claim, &answer).await.unwrap();
+        assert_eq!(database.answer_to(id).await.unwrap(), None);
+        let old = database.ask(&Question::Rules(lookup())).await.unwrap();
+        world.pass(QUESTION_PATIENCE.as_secs());
+        assert!(database.claim_question().await.unwrap().is_none(), "nobody waits for it any more");
+        assert!(!database.wait_for_work(Duration::ZERO).await.unwrap());
+        assert_eq!(database.answer_to(old).await.unwrap(), None);
+    }
+}

@@ -28,7 +28,7 @@ mod walk;
 use crate::error::Trouble;
 use crate::network::{KEEPER, keep};
 use crate::owner::{OWNER, take_over};
-use crate::protocol::{Answer, Asked, Request, receive_request};
+use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
 use crate::sandbox::{HELPER, stream};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
@@ -219,7 +219,8 @@ impl Helper {
         let answer: Answer<()> = match request {
             Request::Unpack { id, bytes, entries } => {
                 let temporary = format!("{}/unpack-{}", self.work, std::process::id());
-                unpack::layer(&mut conversation, (&temporary, &id.directory()), (bytes, entries))
+                let implied = unpack::layer(&mut conversation, (&temporary, &id.directory()), (bytes, entries));
+                return send_list(&mut conversation, implied);
             }
             Request::Run(number) => return run::serve(&run(number), &self.filters, (conversation, agents)),
             Request::WriteTar(number, latest) => {
@@ -240,6 +241,19 @@ impl Helper {
             }
         };
         conversation.send_value(&answer)
+    }
+}
+
+/// Sends a list that may be longer than a frame holds, and an empty one at its end.
+fn send_list(conversation: &mut Conversation, list: Answer<Vec<Vec<u8>>>) -> io::Result<()> {
+    match list {
+        Err(trouble) => conversation.send_value(&Answer::<Vec<Vec<u8>>>::Err(trouble)),
+        Ok(list) => {
+            for paths in list.chunks(PATHS) {
+                conversation.send_value(&Answer::Ok(paths))?;
+            }
+            conversation.send_value(&Answer::<Vec<Vec<u8>>>::Ok(Vec::new()))
+        }
     }
 }
 

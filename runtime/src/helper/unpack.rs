@@ -7,6 +7,7 @@ use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, FrameReader};
 use crate::tar::{Entry, EntryKind, Reader, clean_path};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,21 +16,28 @@ use std::os::fd::{AsFd, OwnedFd};
 pub const OPAQUE: &str = "user.overlay.opaque";
 
 /// Unpacks the tar that comes in frames to `temporary` and renames it to `snapshot`; `limits` are bytes and entries.
-pub fn layer(conversation: &mut Conversation, (temporary, snapshot): (&str, &str), limits: (u64, u64)) -> Answer<()> {
+///
+/// Keeps nothing of a layer that does not describe all its directories, and returns those.
+pub fn layer(
+    conversation: &mut Conversation,
+    (temporary, snapshot): (&str, &str),
+    limits: (u64, u64),
+) -> Answer<Vec<Vec<u8>>> {
     let inside = |doing: &str| Trouble::inside(format!("{doing} a layer"));
     std::fs::create_dir(temporary).map_err(inside("making the directory of"))?;
-    let unpacked = unpack(conversation, temporary, limits);
-    if let Err(trouble) = unpacked {
+    let implied = unpack(conversation, temporary, limits);
+    if !matches!(&implied, Ok(implied) if implied.is_empty()) {
         let _ = remove::tree(temporary);
-        return Err(trouble);
+        return implied.map(|implied| implied.into_iter().collect());
     }
-    super::rename(temporary, snapshot)
+    super::rename(temporary, snapshot).map(|()| Vec::new())
 }
 
-fn unpack(conversation: &mut Conversation, temporary: &str, (bytes, entries): (u64, u64)) -> Answer<()> {
+/// Returns the directories that the layer has something in and does not describe.
+fn unpack(conversation: &mut Conversation, temporary: &str, (bytes, entries): (u64, u64)) -> Answer<BTreeSet<Vec<u8>>> {
     let root = walk::open_directory(temporary).map_err(Trouble::inside("opening the directory of a layer"))?;
     let mut reader = Reader::new(FrameReader::new(conversation));
-    let mut unpacker = Unpacker { root, parent: None, directories: Vec::new() };
+    let mut unpacker = Unpacker { root, parent: None, directories: Vec::new(), implied: BTreeSet::new() };
     let (mut bytes_left, mut entries_left) = (bytes, entries);
     loop {
         let entry = match reader.next_entry() {
@@ -56,6 +64,8 @@ struct Unpacker {
     /// The directory of the last entry, which is often that of the next.
     parent: Option<(Vec<u8>, OwnedFd)>,
     directories: Vec<(Vec<u8>, i64)>,
+    /// Directories that no entry has described yet.
+    implied: BTreeSet<Vec<u8>>,
 }
 
 impl Unpacker {
@@ -98,6 +108,7 @@ impl Unpacker {
         metadata(parent, name, entry)?;
         if entry.kind == EntryKind::Directory {
             self.directories.push((path.clone(), entry.mtime));
+            self.implied.remove(&path);
             if self.parent.as_ref().is_some_and(|(known, _)| *known == path) {
                 self.parent = None;
             }
@@ -122,7 +133,8 @@ impl Unpacker {
                     let (above, name) = split(&path[..end]);
                     let above = open_in(&self.root, above, flags)?;
                     match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)) {
-                        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                        Ok(()) => drop(self.implied.insert(path[..end].to_vec())),
+                        Err(rustix::io::Errno::EXIST) => {}
                         Err(error) => return Err(error.into()),
                     }
                 }
@@ -142,7 +154,7 @@ impl Unpacker {
     }
 
     /// Sets the times of directories, which changed while entries were made in them.
-    fn finish(self) -> io::Result<()> {
+    fn finish(self) -> io::Result<BTreeSet<Vec<u8>>> {
         for (path, mtime) in self.directories.iter().rev() {
             let (directory, name) = split(path);
             // A later entry may have replaced it.
@@ -150,7 +162,7 @@ impl Unpacker {
                 let _ = rustix::fs::utimensat(parent, name, &times(*mtime), AtFlags::SYMLINK_NOFOLLOW);
             }
         }
-        Ok(())
+        Ok(self.implied)
     }
 }
 

@@ -24,7 +24,7 @@ pub const TESTS: &[Test] = &[
 
 fn unpack(place: &Place, number: u32, layer: &[u8]) -> Result<SnapshotId, Error> {
     let id = snapshot(number);
-    place.sandbox().unpack(&id, &mut &*layer).map(|()| id)
+    place.sandbox().unpack(&id, &mut &*layer).map(|_| id)
 }
 
 fn refused(place: &Place, number: u32, layer: &[u8]) -> String {

@@ -3,12 +3,11 @@
 
 use crate::Service;
 use crate::access::{Caller, find};
-use crate::api::triggers::{Asking, ask, every_rule, store};
+use crate::api::triggers::{self, Asking, ask, every_rule, store};
 use crate::body;
-use crate::catalog::Entry;
 use crate::problem::Problem;
 use crate::requests::Requested;
-use crate::settings::Scope;
+use crate::settings::{Repository, Scope};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -46,7 +45,7 @@ pub async fn trigger(
     let entry =
         service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
     let asked = read(&headers, body).await?;
-    let requested = requested(&entry, &asked, &token.name)?;
+    let requested = requested(&service, &entry.repository, (&asked, &token.name)).await?;
     if requested.builds.is_empty() {
         let problem = Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this");
         return Err(problem.explained(requested.explain));
@@ -69,28 +68,51 @@ pub async fn trigger(
     Ok(response)
 }
 
-fn requested(entry: &Entry, asked: &Wanted, by: &str) -> Result<Requested, Problem> {
+async fn requested(
+    service: &Service,
+    repository: &Repository,
+    (asked, by): (&Wanted, &str),
+) -> Result<Requested, Problem> {
     let trigger = Trigger::Manual { by: by.to_owned() };
-    let name = match (&asked.docker_tag, &asked.source_type, &asked.source_name) {
-        (Some(tag), None, None) => {
-            // The rules whose tag it is.
-            let mut all = every_rule(entry, &Asking::for_ref(None), &trigger)?;
-            let wanted = format!("{}:{tag}", entry.repository.image);
-            all.builds.retain(|build| build.spec.tags.contains(&wanted));
-            return Ok(all);
-        }
-        (None, Some(kind), Some(name)) if kind.eq_ignore_ascii_case("branch") => Some(format!("refs/heads/{name}")),
-        (None, Some(kind), Some(name)) if kind.eq_ignore_ascii_case("tag") => Some(format!("refs/tags/{name}")),
-        (None, None, None) => None,
-        _ => {
-            let problem =
-                Problem::bad("bad_trigger", "the body names neither a docker_tag nor a source_type and source_name");
-            return Err(problem.hint("source_type is Branch or Tag; an empty body asks for all rules"));
+    let asking = Asking::for_ref(asked.git_ref()?);
+    let read = match repository.own_rules {
+        None => None,
+        Some(_) => {
+            let read = triggers::own::read(service, repository, &asking).await?;
+            Some(read.ok_or_else(|| triggers::own::no_worker(repository))?)
         }
     };
-    match name {
-        Some(name) => ask(entry, &Asking::for_ref(Some(name)), by),
-        None => every_rule(entry, &Asking::for_ref(None), &trigger),
+    let repository = read.as_ref().map_or(repository, |read| &read.repository);
+    if asking.names_no_ref() {
+        let mut all = every_rule(repository, &asking, &trigger)?;
+        if let Some(tag) = &asked.docker_tag {
+            // The rules whose tag it is.
+            let wanted = format!("{}:{tag}", repository.image);
+            all.builds.retain(|build| build.spec.tags.contains(&wanted));
+        }
+        return Ok(all);
+    }
+    match &read {
+        Some(read) => ask(repository, &asking.at(read), by),
+        None => ask(repository, &asking, by),
+    }
+}
+
+impl Wanted {
+    /// Returns the ref that is named; `None` for all rules, or those of a tag.
+    fn git_ref(&self) -> Result<Option<String>, Problem> {
+        match (&self.docker_tag, &self.source_type, &self.source_name) {
+            (Some(_), None, None) | (None, None, None) => Ok(None),
+            (None, Some(kind), Some(name)) if kind.eq_ignore_ascii_case("branch") => {
+                Ok(Some(format!("refs/heads/{name}")))
+            }
+            (None, Some(kind), Some(name)) if kind.eq_ignore_ascii_case("tag") => Ok(Some(format!("refs/tags/{name}"))),
+            _ => {
+                let detail = "the body names neither a docker_tag nor a source_type and source_name";
+                let hint = "source_type is Branch or Tag; an empty body asks for all rules";
+                Err(Problem::bad("bad_trigger", detail).hint(hint))
+            }
+        }
     }
 }
 

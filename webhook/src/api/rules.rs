@@ -1,11 +1,13 @@
 //! `/v1/repos/{namespace}/{name}/rules`, and what they make of a ref, without building anything.
 
 use super::repositories::{change, changeable, etag, find};
+use super::triggers::own;
 use crate::access::Caller;
 use crate::document::{RuleDocument, own_rules, rules};
 use crate::problem::Problem;
 use crate::requests::{Asked, Rules};
 use crate::rules::skip_marker;
+use crate::settings::Scope;
 use crate::{Service, answer, body};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -83,7 +85,14 @@ pub async fn test(
     let (trying, _) = body::document::<Trying>(&headers, body).await?;
     let candidates = super::triggers::full_refs(&trying.git_ref)?;
     let commit = super::triggers::checked_commit(trying.commit.as_deref())?;
-    let repository = &entry.repository;
+    // Only who may trigger builds makes workers fetch.
+    let reads = trying.file.is_none() && trying.rules.is_none() && entry.repository.own_rules.is_some();
+    let own = match caller.require(Scope::Trigger, &entry.document.name) {
+        Ok(_) if reads => own::read_first(&service, &entry.repository, (&candidates, commit)).await?,
+        _ => None,
+    };
+    let repository = own.as_ref().map_or(&entry.repository, |own| &own.repository);
+    let commit = own.as_ref().map(|own| own.commit.as_str()).or(commit);
     let invalid = |problem| Problem::bad("invalid_rules", problem);
     let (image, other) = match (&trying.file, &trying.rules) {
         (Some(text), _) => own_rules(repository, text).map(|(image, rules)| (image, Some(rules))).map_err(invalid)?,
@@ -112,8 +121,13 @@ pub async fn test(
     let marker = skip_marker(&trying.message);
     Ok(axum::Json(json!({
         "ref": git_ref, "image": image, "rules": shown, "would_build": *matches && marker.is_none(), "skip_marker": marker,
-        "rules_from": if trying.file.is_some() || trying.rules.is_some() { "request" }
-            else if repository.own_rules.is_some() { "server, unless the repository's own file is there" } else { "server" },
+        "rules_from": match (&own, &repository.own_rules) {
+            _ if trying.file.is_some() || trying.rules.is_some() => "request",
+            (Some(own), _) if own.has_file => "repository",
+            (None, Some(_)) => "server, unless the repository's own file is there",
+            _ => "server",
+        },
+        "commit": commit,
     }))
     .into_response())
 }

@@ -2,6 +2,8 @@
 
 mod asking;
 mod overrides;
+pub mod own;
+mod plan;
 
 pub use asking::{checked_commit, full_refs};
 
@@ -12,7 +14,7 @@ use crate::body;
 use crate::catalog::Entry;
 use crate::problem::Problem;
 use crate::requests::{Asked, Requested, Rules};
-use crate::settings::Scope;
+use crate::settings::{Repository, Scope};
 pub use asking::Asking;
 use asking::Only;
 use axum::body::Body;
@@ -20,7 +22,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger, marks};
+use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -45,10 +47,17 @@ pub async fn trigger(
     let (asking, bytes) = body::document::<Asking>(&headers, body).await?;
     let until = Instant::now() + wait(query(waiting)?.wait())?;
     let key = idempotency_key(&headers, &name, &bytes)?;
-    let requested = ask(&entry, &asking, &by)?;
-    if entry.repository.own_rules.is_some() && !asking.has_overrides() && asking.names_no_rule() && !asking.dry_run() {
-        return look_up(&service, &entry, &asking, &by).await;
-    }
+    let requested = match &entry.repository.own_rules {
+        None => ask(&entry.repository, &asking, &by)?,
+        Some(_) => match own::read(&service, &entry.repository, &asking).await? {
+            Some(read) => ask(&read.repository, &asking.at(&read), &by)?,
+            // What needs nothing but the rules can be built when a worker comes.
+            None if !asking.has_overrides() && asking.names_no_rule() && !asking.dry_run() => {
+                return look_up(&service, &entry, &asking, &by).await;
+            }
+            None => return Err(own::no_worker(&entry.repository)),
+        },
+    };
     if requested.builds.is_empty() {
         let problem =
             Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this ref");
@@ -57,7 +66,7 @@ pub async fn trigger(
             .hint("see POST /v1/repos/{ns}/{name}/rules:test, or name the `rule`"));
     }
     if asking.dry_run() {
-        return Ok(plan(&requested).into_response());
+        return Ok(plan::plan(&service, &requested).await?.into_response());
     }
     store(&service, key.as_ref(), &requested.builds, until).await
 }
@@ -120,14 +129,13 @@ async fn look_up(service: &Service, entry: &Entry, asking: &Asking, by: &str) ->
 }
 
 /// Applies the rules to what was asked for; a short name is a branch first and a tag second.
-pub fn ask(entry: &Entry, asking: &Asking, by: &str) -> Result<Requested, Problem> {
-    let repository = &entry.repository;
+pub fn ask(repository: &Repository, asking: &Asking, by: &str) -> Result<Requested, Problem> {
     let commit = asking.commit()?;
     let only = asking.only(repository)?;
     let trigger = Trigger::Manual { by: by.to_owned() };
     let mut explain = Vec::new();
     if matches!(only, Only::Everything) && asking.names_no_ref() {
-        return every_rule(entry, asking, &trigger);
+        return every_rule(repository, asking, &trigger);
     }
     for git_ref in asking.refs(repository)? {
         let asked = Asked { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
@@ -143,8 +151,7 @@ pub fn ask(entry: &Entry, asking: &Asking, by: &str) -> Result<Requested, Proble
 }
 
 /// Asks each rule that is for one ref for that ref, as Docker Hub's `build=true` does.
-pub fn every_rule(entry: &Entry, asking: &Asking, trigger: &Trigger) -> Result<Requested, Problem> {
-    let repository = &entry.repository;
+pub fn every_rule(repository: &Repository, asking: &Asking, trigger: &Trigger) -> Result<Requested, Problem> {
     let mut all = Requested { builds: Vec::new(), explain: Vec::new() };
     for rule in &repository.rules {
         let Some(git_ref) = rule.only_ref() else {
@@ -159,22 +166,6 @@ pub fn every_rule(entry: &Entry, asking: &Asking, trigger: &Trigger) -> Result<R
         all.builds.append(&mut requested.builds);
     }
     Ok(all)
-}
-
-/// Shows what would be built.
-fn plan(requested: &Requested) -> axum::Json<serde_json::Value> {
-    let plan = requested.builds.iter().map(|build| {
-        let (spec, options) = (&build.spec, &build.spec.options);
-        json!({
-            "rule": build.rule, "ref": spec.git_ref, "commit": spec.commit, "dockerfile": spec.dockerfile, "context": spec.context,
-            "target": spec.target, "tags": spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
-            "build_args": spec.build_args.iter().map(|(name, text)| (name.clone(), marks::shown(text).into()))
-                .collect::<serde_json::Map<_, _>>(),
-            "platforms": options.platforms, "secrets": options.secrets, "policy": options.policy, "warnings": options.warnings,
-            "cache": spec.use_cache, "push": spec.push,
-        })
-    });
-    axum::Json(json!({ "would_build": true, "plan": plan.collect::<Vec<_>>(), "explain": requested.explain }))
 }
 
 fn idempotency_key(headers: &HeaderMap, repository: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {

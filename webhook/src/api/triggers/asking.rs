@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The body of a trigger.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Asking {
     /// Branch or tag, short or full name.
@@ -80,6 +80,16 @@ impl Asking {
     /// Returns what asks for a ref, or for everything without one.
     pub fn for_ref(git_ref: Option<String>) -> Asking {
         Asking { git_ref, ..Asking::default() }
+    }
+
+    /// Returns the same for the ref and commit at which the rules were read; each rule keeps its own ref where all are
+    /// asked for.
+    pub fn at(&self, read: &super::own::AtCommit) -> Asking {
+        let everything = matches!(self.only(&read.repository), Ok(Only::Everything));
+        if self.names_no_ref() && everything {
+            return self.clone();
+        }
+        Asking { git_ref: Some(read.git_ref.clone()), commit: Some(read.commit.clone()), ..self.clone() }
     }
 
     /// Tells whether nothing is to be stored.

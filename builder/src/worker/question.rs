@@ -1,0 +1,94 @@
+//! Answers what a request wants to know of a commit: the repository's own rules there, or what a build of it would do.
+//!
+//! A commit is fetched and base images are looked up, as for a build; nothing is executed, tagged or pushed.
+
+use super::source::{Place, fetch, source_error};
+use super::wanted::{Limits, Wanted};
+use super::{Settings, lookup};
+use crate::event::{Event, Observer};
+use crate::trace::Trace;
+use crate::{Error, Platforms, Services};
+use database::{Answer, BuildRequest, Foreseen, ForeseenStep, FoundRules, LookupResult, NewLookup};
+use database::{Question, QuestionClaim, Reason};
+use runtime::Cancel;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Answers the question of `claim`, as long as somebody waits for it.
+pub fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
+    let began = Instant::now();
+    let answer = match &claim.question {
+        Question::Rules(lookup) => Answer::Rules(rules((services, settings), lookup, claim.patience)),
+        Question::Steps(request) => Answer::Steps(foresee(services, settings, (request, claim))),
+    };
+    let duration_ms = began.elapsed().as_millis();
+    match services.tokio.block_on(services.database.answer_question(claim, &answer)) {
+        Ok(()) => tracing::info!(question = claim.id, duration_ms, "a question was answered"),
+        Err(error) => {
+            tracing::warn!(question = claim.id, error = &error as &dyn std::error::Error, "an answer cannot be written")
+        }
+    }
+}
+
+fn rules(services: (&Services, &Settings), lookup: &NewLookup, patience: Duration) -> FoundRules {
+    lookup::find(services, lookup, patience).unwrap_or_else(|error| {
+        let error = source_error(error);
+        FoundRules { commit: None, result: LookupResult::Failed(reason(&error)) }
+    })
+}
+
+fn foresee(services: &Services, settings: &Settings, (request, claim): (&BuildRequest, &QuestionClaim)) -> Foreseen {
+    let warnings = Warnings::default();
+    let mut foreseen = Foreseen::default();
+    if let Err(error) = look(services, settings, (request, claim), (&warnings, &mut foreseen)) {
+        foreseen.failure = Some(reason(&error));
+    }
+    foreseen.warnings = warnings.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    foreseen
+}
+
+fn look(
+    services: &Services,
+    settings: &Settings,
+    (request, claim): (&BuildRequest, &QuestionClaim),
+    (warnings, foreseen): (&Warnings, &mut Foreseen),
+) -> Result<(), Error> {
+    let (cancel, trace) = (Cancel::new(), Trace::default());
+    let place = Place::of(request);
+    let (_mirror, tree) = fetch((services, settings), &place, (&cancel, claim.patience)).map_err(source_error)?;
+    foreseen.commit = Some(tree.id().to_owned());
+    super::source::warn(&tree, warnings);
+    let request = BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
+    let limits = Limits::of(settings, &request.spec);
+    let attempt = format!("question-{}", claim.id);
+    let (request, cancel, trace) = (&request, &cancel, &trace);
+    let wanted = Wanted { services, settings, request, limits, cancel, attempt: &attempt, trace };
+    let requests = wanted.requests(&tree, &BTreeMap::new(), None)?;
+    let steps = Platforms::new(&requests, services, warnings)?.foresee(services)?;
+    let step = |(step, fate): (crate::event::StepSummary, _)| ForeseenStep {
+        number: step.number as i64,
+        stage: step.stage,
+        instruction: step.instruction,
+        line: step.line as i64,
+        fate,
+    };
+    foreseen.steps = steps.into_iter().map(step).collect();
+    Ok(())
+}
+
+fn reason(error: &Error) -> Reason {
+    Reason { code: error.code().to_owned(), message: error.report() }
+}
+
+/// Keeps the warnings of a build that is not begun.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Observer for Warnings {
+    fn observe(&self, event: Event<'_>) {
+        if let Event::Warning(text) = event {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Repositories whose rules are their own: a worker reads them at what is asked for, and then they are as the server's are.
+
+use super::asking::Asking;
+use crate::Service;
+use crate::document::own_rules;
+use crate::problem::Problem;
+use crate::questions;
+use crate::settings::Repository;
+use axum::http::StatusCode;
+use database::{FoundRules, LookupResult, NewLookup, Trigger};
+
+/// A repository with the rules that stand at a commit.
+pub struct AtCommit {
+    /// The repository; its rules and image are those of the file, or the server's where there is no file.
+    pub repository: Repository,
+    /// Full name of the ref.
+    pub git_ref: String,
+    /// Full hash of its commit.
+    pub commit: String,
+    /// Whether there is a file.
+    pub has_file: bool,
+}
+
+/// Reads the rules for what is asked; `None` if no worker did in time.
+pub async fn read(service: &Service, repository: &Repository, asking: &Asking) -> Result<Option<AtCommit>, Problem> {
+    let commit = asking.commit()?;
+    let mut refs = asking.refs(repository)?;
+    // The rules say which ref a rule is for, and another ref may have other rules.
+    for _ in 0..2 {
+        let Some(found) = read_first(service, repository, (&refs, commit)).await? else { return Ok(None) };
+        let meant = asking.refs(&found.repository)?;
+        if !asking.names_no_ref() || asking.names_no_rule() || meant.contains(&found.git_ref) {
+            return Ok(Some(found));
+        }
+        refs = meant;
+    }
+    let detail =
+        format!("the ref of the rule has other rules than `{}`; say with `ref` what to build", refs.join("`, `"));
+    Err(Problem::new(StatusCode::CONFLICT, "no_rule_matched", detail))
+}
+
+/// Reads the rules at the first of `refs` that is there.
+pub async fn read_first(
+    service: &Service,
+    repository: &Repository,
+    (refs, commit): (&[String], Option<&str>),
+) -> Result<Option<AtCommit>, Problem> {
+    let Some(own) = &repository.own_rules else { return Ok(None) };
+    let mut missing = None;
+    for git_ref in refs {
+        let lookup = NewLookup {
+            repository: repository.name.clone(),
+            clone_url: repository.clone_url.clone(),
+            git_ref: git_ref.clone(),
+            commit: commit.map(str::to_owned),
+            commit_message: String::new(),
+            trigger: Trigger::Manual { by: String::new() },
+            path: own.path.clone(),
+        };
+        let Some(found) = questions::rules(service, &lookup).await? else { return Ok(None) };
+        match found.result {
+            LookupResult::Failed(reason) if reason.code == "ref_not_found" => {
+                missing.get_or_insert(reason);
+            }
+            _ => return applied(repository, git_ref, found).map(Some),
+        }
+    }
+    let message = missing.map(|reason| reason.message).unwrap_or_default();
+    Err(Problem::new(StatusCode::CONFLICT, "ref_not_found", message))
+}
+
+fn applied(repository: &Repository, git_ref: &str, found: FoundRules) -> Result<AtCommit, Problem> {
+    let path = repository.own_rules.as_ref().map(|own| own.path.as_str()).unwrap_or_default();
+    let commit = found.commit.unwrap_or_default();
+    let refused = |code, problem: &str| {
+        let place = if commit.is_empty() { path.to_owned() } else { format!("{path} at commit {commit}") };
+        Problem::new(StatusCode::CONFLICT, code, format!("`{place}`: {problem}"))
+    };
+    let mut repository = repository.clone();
+    let mut has_file = false;
+    match &found.result {
+        LookupResult::Failed(reason) => return Err(refused("rules_unreadable", &reason.message)),
+        LookupResult::Missing => {}
+        LookupResult::Text(text) => {
+            let read = own_rules(&repository, text).map_err(|problem| refused("rules_invalid", &problem))?;
+            (repository.image, repository.rules) = read;
+            has_file = true;
+        }
+    }
+    Ok(AtCommit { repository, git_ref: git_ref.to_owned(), commit, has_file })
+}
+
+/// Returns the answer to who asks for what needs the rules, while no worker reads them.
+pub fn no_worker(repository: &Repository) -> Problem {
+    let path = repository.own_rules.as_ref().map(|own| own.path.as_str()).unwrap_or_default();
+    let detail = format!("the rules stand in the repository's `{path}`, and no worker read it in time");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_worker", detail).hint("see whether a worker runs, then try again")
+}
