@@ -4,6 +4,11 @@
 // A test that cannot go on panics: that is how it says so. clippy's own exception covers only functions marked as tests.
 #![allow(clippy::unwrap_used)]
 
+// The cluster is started as the tests of the database start it.
+#[allow(dead_code)]
+#[path = "../database/src/tests/postgres.rs"]
+mod cluster;
+
 mod add;
 mod api;
 mod architecture;

@@ -1,13 +1,8 @@
 //! Workers on PostgreSQL, which ends as in a power failure while they build.
 
-// The cluster is started as the tests of the database start it.
-#[allow(dead_code)]
-#[path = "../database/src/tests/postgres.rs"]
-mod cluster;
-
+use crate::cluster::Cluster;
 use crate::support::{curl, push_base, wait_for};
 use crate::yard::Yard;
-use cluster::Cluster;
 use database::{BuildId, BuildState, Database};
 use std::time::{Duration, Instant};
 

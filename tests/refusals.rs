@@ -12,10 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-#[allow(dead_code)]
-#[path = "../database/src/tests/postgres.rs"]
-mod postgres;
-
 const ADMIN: &str =
     "[[tokens]]\nname = \"admin\"\ntoken = \"fedcba9876543210fedcba9876543210\"\nscopes = [\"admin\"]\n";
 const ADMIN_BEARER: &str = "Authorization: Bearer fedcba9876543210fedcba9876543210";
@@ -30,7 +26,7 @@ fn trigger(site: &Site, repository: &str) -> String {
 #[test]
 fn a_database_that_is_gone_is_said_to_be_and_works_again() {
     // WH-29, RL9
-    let cluster = postgres::Cluster::start();
+    let cluster = crate::cluster::Cluster::start();
     let site = Site::start_with(&format!("database = \"{}\"", cluster.create()), "");
     let deliver = |number: usize| {
         let body = push("refs/heads/main", &format!("{number:040x}"), "x");
