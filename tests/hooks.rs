@@ -175,8 +175,10 @@ fn triggers_need_a_token_and_a_rule_and_keep_their_key() {
         assert_eq!(answer.status, 404, "{path}: {}", answer.text);
         assert!(answer.json()["code"].is_string());
     }
-    for query in ["state=nosuch", "limit=0", "limit=9999", "cursor=x", "nosuch=1"] {
+    for query in ["tag=x%25", "state=nosuch", "limit=0", "limit=9999", "cursor=x", "nosuch=1"] {
         assert_eq!(curl(&[&format!("{}/v1/builds?{query}", site.url)]).status, 400, "{query}");
     }
     assert_eq!(site.get("/v1/builds?repo=team/app&state=failed&limit=1")["builds"][0]["id"], id.as_str());
+    assert_eq!(site.get("/v1/builds?tag=latest")["builds"][0]["id"], id.as_str());
+    assert_eq!(site.get("/v1/builds?tag=lates")["builds"], serde_json::json!([]));
 }

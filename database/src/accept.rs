@@ -1,8 +1,8 @@
 //! Acceptance: a delivery or trigger and its builds, in one transaction, once.
 
 use crate::batch::Delivered;
-use crate::insert::Origin;
-use crate::push::{Source, found_before};
+use crate::insert::{NewBuilds, Origin};
+use crate::push::{Placed, Source};
 use crate::rows::{ids, json, to_json};
 use crate::sql::{Alone, Transaction, sql};
 use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
@@ -34,7 +34,8 @@ impl Database {
         lookup: Option<&NewLookup>,
     ) -> Result<Accepted, Error> {
         let (delivery, requests, lookup) = (delivery.clone(), requests.to_vec(), lookup.cloned());
-        self.store_together(Delivered { delivery, requests, lookup, source: Source::Told }).await
+        let source = if delivery.is_replay { Source::Replayed } else { Source::Told };
+        self.store_together(Delivered { delivery, requests, lookup, source }).await
     }
 
     /// Stores builds that somebody asked for by hand; the same key with the same body finds them again.
@@ -76,45 +77,43 @@ impl Database {
     /// Stores what follows from a delivery: `row` is where it was stored, if it was not known.
     pub(crate) async fn store_one(
         &self,
-        transaction: &mut Transaction,
+        (transaction, builds): (&mut Transaction, &mut NewBuilds),
         one: &Delivered,
         row: Option<i64>,
     ) -> Result<Accepted, Error> {
         let delivery = &one.delivery;
         let Some(id) = row else {
+            // The first of two that are alike may have come with this one.
+            builds.write(transaction).await?;
             return Ok(Accepted::Duplicate(builds_of(transaction, delivery).await?));
         };
-        if let Some(push) = &delivery.push
-            && one.source == Source::Told
-            && !delivery.is_replay
-            && let Some(found) = found_before(transaction, &delivery.repository, push).await?
-        {
-            return self.take_over(transaction, id, found).await;
+        let mut origin = Origin { delivery: Some(id), push: None };
+        if let Some(push) = &delivery.push {
+            let place = (id, delivery.repository.as_str());
+            match self.insert_push((&mut *transaction, &mut *builds), place, (push, one.source)).await? {
+                Placed::New(pushed) => origin.push = Some(pushed),
+                Placed::Found(found) => return take_over(transaction, id, found).await,
+            }
         }
-        let push = match &delivery.push {
-            Some(push) => Some(self.insert_push(transaction, (id, &delivery.repository), (push, one.source)).await?),
-            None => None,
-        };
         if let Some(lookup) = &one.lookup {
             self.insert_lookup(transaction, Some(id), lookup).await?;
         }
-        let origin = Origin { delivery: Some(id), push };
-        Ok(Accepted::New(self.insert_builds(transaction, &origin, &one.requests).await?))
+        Ok(Accepted::New(builds.add(transaction, &origin, &one.requests).await?))
     }
+}
 
-    /// Takes note that a delivery came whose push was found before: its builds are there already.
-    async fn take_over(&self, transaction: &mut Transaction, late: i64, found: i64) -> Result<Accepted, Error> {
-        let doing = "storing a late delivery";
-        let explain = ["the push was found before this delivery came; its builds are those of the delivery found then"];
-        sql(doing, "UPDATE deliveries SET ignored = 'found_before', explain_json = $2 WHERE id = $1")
-            .bind(late)
-            .bind(to_json(&explain)?)
-            .run(transaction.on())
-            .await?;
-        let text = "SELECT id FROM builds WHERE delivery_id = $1 ORDER BY id";
-        let rows = sql(doing, text).bind(found).all(transaction.on()).await?;
-        Ok(Accepted::Duplicate(ids(&rows)?))
-    }
+/// Takes note that a delivery came whose push was found before: its builds are there already.
+async fn take_over(transaction: &mut Transaction, late: i64, found: i64) -> Result<Accepted, Error> {
+    let doing = "storing a late delivery";
+    let explain = ["the push was found before this delivery came; its builds are those of the delivery found then"];
+    sql(doing, "UPDATE deliveries SET ignored = 'found_before', explain_json = $2 WHERE id = $1")
+        .bind(late)
+        .bind(to_json(&explain)?)
+        .run(transaction.on())
+        .await?;
+    let text = "SELECT id FROM builds WHERE delivery_id = $1 ORDER BY id";
+    let rows = sql(doing, text).bind(found).all(transaction.on()).await?;
+    Ok(Accepted::Duplicate(ids(&rows)?))
 }
 
 /// Stores deliveries; returns the rows of those that were not known, by their id or by their body.

@@ -1,6 +1,7 @@
 //! Deliveries that arrive together are stored together: one transaction, one wait for the disk.
 
 use crate::accept::insert_deliveries;
+use crate::insert::NewBuilds;
 use crate::push::Source;
 use crate::{Accepted, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,14 +70,15 @@ impl Database {
         let mut transaction = self.begin_accepting().await?;
         let mut accepted = Vec::with_capacity(delivered.len());
         let rows = insert_deliveries(&mut transaction, delivered).await?;
-        let mut queued = Vec::new();
+        let (mut queued, mut builds) = (Vec::new(), NewBuilds::default());
         for (one, row) in delivered.iter().zip(rows) {
-            let stored = self.store_one(&mut transaction, one, row).await?;
+            let stored = self.store_one((&mut transaction, &mut builds), one, row).await?;
             if let Accepted::New(builds) = &stored {
                 queued.extend_from_slice(builds);
             }
             accepted.push(stored);
         }
+        builds.write(&mut transaction).await?;
         outbox::write_queued(&mut transaction, &queued).await?;
         transaction.commit("storing a delivery").await?;
         Ok(accepted)

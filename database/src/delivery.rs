@@ -1,7 +1,7 @@
 //! Deliveries as they were stored, for people who look for one and for those who want one replayed.
 
 use crate::rows::{ids, json};
-use crate::sql::{Row, Value, sql};
+use crate::sql::{Row, Value, filtered, sql};
 use crate::{BuildId, Database, Error};
 
 /// Most deliveries that a list holds.
@@ -52,22 +52,13 @@ impl Database {
     /// Returns the deliveries that `filter` describes, newest first.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Error> {
         let conditions = [
-            ("repository =", filter.repository.clone().map(Value::from)),
-            ("(ignored IS NOT NULL) =", filter.ignored.map(Value::from)),
-            ("id <", filter.before.map(Value::from)),
+            ("repository = ?", filter.repository.clone().map(Value::from)),
+            ("(ignored IS NOT NULL) = ?", filter.ignored.map(Value::from)),
+            ("id < ?", filter.before.map(Value::from)),
         ];
-        let mut wanted = format!("SELECT {DELIVERY} FROM deliveries d WHERE TRUE");
-        let mut values = Vec::new();
-        for (condition, value) in conditions {
-            if let Some(value) = value {
-                values.push(value);
-                wanted.push_str(&format!(" AND {condition} ${}", values.len()));
-            }
-        }
-        wanted.push_str(&format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST)));
-        let statement = sql("listing deliveries", wanted);
-        let rows =
-            values.into_iter().fold(statement, |statement, value| statement.bind(value)).all(self.read()).await?;
+        let text = format!("SELECT {DELIVERY} FROM deliveries d WHERE TRUE");
+        let order = format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST));
+        let rows = filtered("listing deliveries", text, conditions).then(&order).all(self.read()).await?;
         let mut deliveries = Vec::with_capacity(rows.len());
         for row in &rows {
             deliveries.push(self.read_delivery(row).await?);

@@ -3,8 +3,9 @@
 use crate::chain::GAP;
 use crate::push::{Pushed, position_of};
 use crate::rows::{ids, to_json};
-use crate::sql::{Transaction, sql};
+use crate::sql::{Statement, Transaction, sql};
 use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, Reason, Trigger, outbox};
+use std::collections::{BTreeMap, HashMap};
 
 /// Where builds come from.
 #[derive(Debug, Default)]
@@ -15,6 +16,27 @@ pub struct Origin {
     pub push: Option<Pushed>,
 }
 
+/// Builds, and how far their refs count, that are stored together, so that many deliveries at once need few statements.
+/// What reads builds or counts in the same transaction writes these first.
+#[derive(Debug, Default)]
+pub struct NewBuilds {
+    builds: Vec<NewBuild>,
+    /// By how much refs of repositories count up.
+    counts: BTreeMap<(String, String), i64>,
+}
+
+#[derive(Debug)]
+struct NewBuild {
+    id: BuildId,
+    delivery: Option<i64>,
+    push: Option<i64>,
+    sequence: i64,
+    request: BuildRequest,
+}
+
+/// Builds that one statement stores, at most: SQLite takes 32,766 values.
+const MOST: usize = 500;
+
 impl Database {
     /// Stores builds as queued, in a transaction of [`Database::begin_accepting`]. [`outbox::write_queued`] tells of them.
     pub(crate) async fn insert_builds(
@@ -23,19 +45,66 @@ impl Database {
         origin: &Origin,
         requests: &[BuildRequest],
     ) -> Result<Vec<BuildId>, Error> {
+        let mut builds = NewBuilds::default();
+        let ids = builds.add(transaction, origin, requests).await?;
+        builds.write(transaction).await?;
+        Ok(ids)
+    }
+}
+
+impl NewBuilds {
+    /// Takes builds that [`NewBuilds::write`] stores, if nothing wants them to be stored at once.
+    pub async fn add(
+        &mut self,
+        transaction: &mut Transaction,
+        origin: &Origin,
+        requests: &[BuildRequest],
+    ) -> Result<Vec<BuildId>, Error> {
         let mut ids = Vec::with_capacity(requests.len());
         for request in requests {
-            let pushed = match origin.push.as_ref().filter(|push| push.git_ref == request.spec.git_ref) {
+            let (push, sequence) = match origin.push.as_ref().filter(|push| push.git_ref == request.spec.git_ref) {
                 Some(push) => (push.id, push.sequence),
-                None => position(transaction, request).await?,
+                None => {
+                    self.write(transaction).await?;
+                    position(transaction, request).await?
+                }
             };
-            let id = insert_build(transaction, (origin.delivery, pushed), request).await?;
-            if request.spec.options.policy == Policy::LatestOnly {
-                supersede(transaction, &id, request, pushed.1).await?;
+            let id = BuildId::at(transaction.now_ms);
+            let is_latest_only = request.spec.options.policy == Policy::LatestOnly;
+            self.builds.push(NewBuild {
+                id: id.clone(),
+                delivery: origin.delivery,
+                push,
+                sequence,
+                request: request.clone(),
+            });
+            if is_latest_only {
+                self.write(transaction).await?;
+                supersede(transaction, &id, request, sequence).await?;
             }
             ids.push(id);
         }
         Ok(ids)
+    }
+
+    /// Counts up within a ref when this is written.
+    pub fn count(&mut self, (repository, git_ref): (&str, &str), by: i64) {
+        *self.counts.entry((repository.to_owned(), git_ref.to_owned())).or_default() += by;
+    }
+
+    /// Returns how far a ref has counted that is not written yet.
+    pub fn counted(&self, (repository, git_ref): (&str, &str)) -> i64 {
+        self.counts.get(&(repository.to_owned(), git_ref.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// Stores what was added and is not stored yet.
+    pub async fn write(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
+        write_counts(transaction, &std::mem::take(&mut self.counts)).await?;
+        let builds = std::mem::take(&mut self.builds);
+        for some in builds.chunks(MOST) {
+            write_some(transaction, some).await?;
+        }
+        Ok(())
     }
 }
 
@@ -54,6 +123,24 @@ pub async fn count(transaction: &mut Transaction, (repository, name): (&str, &st
     row.get(0)
 }
 
+async fn write_counts(transaction: &mut Transaction, counts: &BTreeMap<(String, String), i64>) -> Result<(), Error> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> =
+        (0..counts.len()).map(|row| row * 3).map(|row| format!("(${}, ${}, ${})", row + 1, row + 2, row + 3)).collect();
+    let text = format!(
+        "INSERT INTO sequences (repository, name, last) VALUES {} \
+         ON CONFLICT (repository, name) DO UPDATE SET last = sequences.last + excluded.last",
+        rows.join(", ")
+    );
+    let bind = |statement: Statement, ((repository, git_ref), by): (&(String, String), &i64)| {
+        statement.bind(repository).bind(git_ref).bind(*by)
+    };
+    counts.iter().fold(sql("counting", text), bind).run(transaction.on()).await?;
+    Ok(())
+}
+
 /// Returns the push and the sequence of a build that no push asks for: those of its commit, or the newest of all.
 async fn position(transaction: &mut Transaction, request: &BuildRequest) -> Result<(Option<i64>, i64), Error> {
     let git_ref = request.spec.git_ref.as_str();
@@ -65,46 +152,64 @@ async fn position(transaction: &mut Transaction, request: &BuildRequest) -> Resu
     Ok((None, count(transaction, (&request.repository, git_ref), GAP).await?))
 }
 
-async fn insert_build(
-    transaction: &mut Transaction,
-    (delivery, (push, sequence)): (Option<i64>, (Option<i64>, i64)),
-    request: &BuildRequest,
-) -> Result<BuildId, Error> {
-    let id = BuildId::at(transaction.now_ms);
+async fn write_some(transaction: &mut Transaction, builds: &[NewBuild]) -> Result<(), Error> {
+    let mut before: HashMap<&str, usize> = HashMap::new();
+    let rows: Vec<_> = builds
+        .iter()
+        .enumerate()
+        .map(|(row, build)| {
+            // The greatest number is that before this statement, for all of its rows.
+            let rank = before.entry(&build.request.repository).or_default();
+            *rank += 1;
+            let place = |column: usize| format!("${}", row * COLUMNS + column);
+            let others: Vec<_> = (2..=COLUMNS).map(place).collect();
+            let number =
+                format!("(SELECT COALESCE(MAX(number), 0) FROM builds WHERE repository = {}) + {rank}", place(4));
+            format!("({}, {number}, {}, 'queued')", place(1), others.join(", "))
+        })
+        .collect();
+    let text = format!(
+        "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
+         spec_json, git_ref, sequence, lane, is_serial, priority, commit_id, created_ms, state) VALUES {}",
+        rows.join(", ")
+    );
+    let mut statement = sql("storing builds", text);
+    for build in builds {
+        statement = bind(statement, build, transaction.now_ms)?;
+    }
+    statement.run(transaction.on()).await?;
+    Ok(())
+}
+
+/// Values of a build that [`bind`] binds.
+const COLUMNS: usize = 16;
+
+fn bind(statement: Statement, build: &NewBuild, now_ms: i64) -> Result<Statement, Error> {
     // Its number is filled in whenever it is read, so that a repetition gets one of its own.
-    let spec = &request.spec;
+    let (request, spec) = (&build.request, &build.request.spec);
     let is_serial = spec.options.policy == Policy::Serial;
     let lane = match is_serial {
         true => format!("serial {} {}", request.repository, request.rule),
         false => format!("parallel {}", request.repository),
     };
-    sql(
-        "storing a build",
-        "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
-         spec_json, git_ref, sequence, lane, is_serial, priority, state, commit_id, created_ms) \
-         VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM builds WHERE repository = $4), $2, $3, $4, $5, $6, $7, $8, $9, \
-         $10, $11, $12, $13, $14, 'queued', $15, $16)",
-    )
-    .bind(id.as_str())
-    .bind(delivery)
-    .bind(push)
-    .bind(&request.repository)
-    .bind(&request.rule)
-    .bind(&request.commit_message)
-    .bind(request.trigger.kind())
-    .bind(to_json(&request.trigger)?)
-    .bind(to_json(spec)?)
-    .bind(&spec.git_ref)
-    .bind(sequence)
-    .bind(lane)
-    .bind(is_serial)
-    // In a serial lane the order is that of acceptance.
-    .bind(if is_serial { 0 } else { spec.options.priority })
-    .bind(&spec.commit)
-    .bind(transaction.now_ms)
-    .run(transaction.on())
-    .await?;
-    Ok(id)
+    Ok(statement
+        .bind(build.id.as_str())
+        .bind(build.delivery)
+        .bind(build.push)
+        .bind(&request.repository)
+        .bind(&request.rule)
+        .bind(&request.commit_message)
+        .bind(request.trigger.kind())
+        .bind(to_json(&request.trigger)?)
+        .bind(to_json(spec)?)
+        .bind(&spec.git_ref)
+        .bind(build.sequence)
+        .bind(lane)
+        .bind(is_serial)
+        // In a serial lane the order is that of acceptance.
+        .bind(if is_serial { 0 } else { spec.options.priority })
+        .bind(&spec.commit)
+        .bind(now_ms))
 }
 
 /// Ends the queued builds of older pushes, or the new one if its push turns out to be the older.

@@ -3,6 +3,7 @@
 use crate::accept::insert_deliveries;
 use crate::batch::Delivered;
 use crate::clock::millis;
+use crate::insert::NewBuilds;
 use crate::look::{Compared, LastKnown, MovedHead, Seen, Waiting};
 use crate::push::Source;
 use crate::rows::{json, to_json};
@@ -137,22 +138,24 @@ impl Database {
         if settled == 0 {
             return Ok(None);
         }
-        let mut builds = Vec::new();
+        let (mut stored, mut builds) = (Vec::new(), NewBuilds::default());
         for FoundPush { delivery, requests, lookup } in found {
             let one = Delivered { delivery, requests, lookup, source: Source::Found };
-            if let Accepted::New(ids) = self.store_found(&mut transaction, one, look.asked_ms).await? {
-                builds.extend(ids);
+            let together = (&mut transaction, &mut builds);
+            if let Accepted::New(ids) = self.store_found(together, one, look.asked_ms).await? {
+                stored.extend(ids);
             }
         }
-        outbox::write_queued(&mut transaction, &builds).await?;
+        builds.write(&mut transaction).await?;
+        outbox::write_queued(&mut transaction, &stored).await?;
         transaction.commit(doing).await?;
-        Ok(Some(builds))
+        Ok(Some(stored))
     }
 
     /// Stores a push that was missed, unless a delivery told of a push to its ref meanwhile.
     async fn store_found(
         &self,
-        transaction: &mut Transaction,
+        (transaction, builds): (&mut Transaction, &mut NewBuilds),
         one: Delivered,
         asked_ms: i64,
     ) -> Result<Accepted, Error> {
@@ -168,7 +171,7 @@ impl Database {
             return Ok(Accepted::Duplicate(Vec::new()));
         }
         let rows = insert_deliveries(transaction, std::slice::from_ref(&one)).await?;
-        self.store_one(transaction, &one, rows.into_iter().next().flatten()).await
+        self.store_one((transaction, builds), &one, rows.into_iter().next().flatten()).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! New pushes: each is put in its place among those to the same ref.
 
 use crate::chain::{End, place};
-use crate::insert::count;
+use crate::insert::NewBuilds;
 use crate::rows::ids;
 use crate::sql::{Transaction, sql};
 use crate::{Database, Error, PushedRef};
@@ -17,8 +17,19 @@ const MOST_REPEATED: i64 = 20;
 pub enum Source {
     /// A delivery told of it.
     Told,
+    /// Somebody wants an earlier delivery once more.
+    Replayed,
     /// A look saw it, and no delivery told of it.
     Found,
+}
+
+/// What became of a push.
+#[derive(Debug)]
+pub enum Placed {
+    /// It is stored.
+    New(Pushed),
+    /// A look found it before, and it is the last of its ref: it is that of this delivery.
+    Found(i64),
 }
 
 /// A push in its place.
@@ -36,16 +47,20 @@ impl Database {
     /// Puts a push in its place among those to the same ref.
     pub(crate) async fn insert_push(
         &self,
-        transaction: &mut Transaction,
+        (transaction, builds): (&mut Transaction, &mut NewBuilds),
         (delivery, repository): (i64, &str),
         (push, source): (&PushedRef, Source),
-    ) -> Result<Pushed, Error> {
-        let (last, begins, ends) = surroundings(transaction, repository, push).await?;
+    ) -> Result<Placed, Error> {
+        let Surroundings { last, begins, ends, found } = surroundings(transaction, repository, push).await?;
+        if let Some(found) = found.filter(|_| source == Source::Told) {
+            return Ok(Placed::Found(found));
+        }
+        let last = last + builds.counted((repository, &push.git_ref));
         // What a look saw is what the ref names now, whatever came before.
-        let ends = ends.filter(|_| source == Source::Told);
+        let ends = ends.filter(|_| source != Source::Found);
         let place = place(begins, ends, last);
         if place.last > last {
-            count(transaction, (repository, &push.git_ref), place.last - last).await?;
+            builds.count((repository, &push.git_ref), place.last - last);
         }
         let row = sql(
             "storing a push",
@@ -72,12 +87,13 @@ impl Database {
         if let Some(after) = ends.filter(|_| place.joins_after) {
             unmark(transaction, (repository, push), ("is_head", after)).await?;
             let segment = begins.map_or(delivery, |end| end.segment);
+            builds.write(transaction).await?;
             join(transaction, (repository, &push.git_ref), (after.segment, segment, place.shift)).await?;
             if place.shift > 0 {
                 self.repeat_moved(transaction, (repository, &push.git_ref), place.sequence).await?;
             }
         }
-        Ok(pushed)
+        Ok(Placed::New(pushed))
     }
 
     /// Asks once more for the builds of pushes that turned out to be newer: another may have moved their tags meanwhile.
@@ -125,43 +141,37 @@ pub async fn position_of(
     row.map(|row| Ok(Pushed { id: Some(row.get(0)?), git_ref: git_ref.to_owned(), sequence: row.get(1)? })).transpose()
 }
 
-/// Returns the delivery of a push that a look found before the forge told of it, if it is still the ref's last.
-pub async fn found_before(
-    transaction: &mut Transaction,
-    repository: &str,
-    push: &PushedRef,
-) -> Result<Option<i64>, Error> {
-    let row = sql(
-        "reading a push",
-        "SELECT p.delivery_id FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.after_id = $3 AND p.is_found \
-         AND NOT EXISTS (SELECT 1 FROM pushes later WHERE later.repository = $1 AND later.git_ref = $2 \
-           AND later.sequence > p.sequence) LIMIT 1",
-    )
-    .bind(repository)
-    .bind(&push.git_ref)
-    .bind(&push.after)
-    .optional(transaction.on())
-    .await?;
-    row.map(|row| row.get(0)).transpose()
+/// The pushes around a new one.
+struct Surroundings {
+    /// The greatest sequence of the ref.
+    last: i64,
+    /// The push that ended where the new one begins, if none follows it yet.
+    begins: Option<End>,
+    /// The push that began where the new one ends, if it follows none yet and came not long ago.
+    ends: Option<End>,
+    /// The delivery of the same push, if a look found it before the forge told of it and it is still the ref's last.
+    found: Option<i64>,
 }
 
-/// Returns the greatest sequence of the ref, the push that ended where this one begins, if none follows it yet, and the
-/// one that began where this one ends, if it follows none yet and came not long ago.
 async fn surroundings(
     transaction: &mut Transaction,
     repository: &str,
     push: &PushedRef,
-) -> Result<(i64, Option<End>, Option<End>), Error> {
+) -> Result<Surroundings, Error> {
     let row = sql(
         "reading pushes",
         "SELECT COALESCE(s.last, 0), b.sequence, b.segment, b.sequence, a.sequence, a.segment, (SELECT MAX(m.sequence) \
-           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = a.segment) \
+           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = a.segment), \
+           f.delivery_id \
          FROM (SELECT 1 AS one) o \
          LEFT JOIN (SELECT last FROM sequences WHERE repository = $1 AND name = $2) s ON TRUE \
          LEFT JOIN (SELECT sequence, segment FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 AND is_tail \
            ORDER BY sequence DESC LIMIT 1) b ON TRUE \
          LEFT JOIN (SELECT sequence, segment FROM pushes WHERE repository = $1 AND git_ref = $2 AND before_id = $4 AND is_head \
-           AND created_ms > $5 ORDER BY sequence LIMIT 1) a ON TRUE",
+           AND created_ms > $5 ORDER BY sequence LIMIT 1) a ON TRUE \
+         LEFT JOIN (SELECT p.delivery_id FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.after_id = $4 AND p.is_found \
+           AND NOT EXISTS (SELECT 1 FROM pushes later WHERE later.repository = $1 AND later.git_ref = $2 \
+             AND later.sequence > p.sequence) LIMIT 1) f ON TRUE",
     )
     .bind(repository)
     .bind(&push.git_ref)
@@ -174,7 +184,7 @@ async fn surroundings(
         let Some(sequence) = row.get(first)? else { return Ok(None) };
         Ok(Some(End { sequence, segment: row.get(first + 1)?, last: row.get(first + 2)? }))
     };
-    Ok((row.get(0)?, end(1)?, end(4)?))
+    Ok(Surroundings { last: row.get(0)?, begins: end(1)?, ends: end(4)?, found: row.get(7)? })
 }
 
 /// Takes note that a push is no more the first (`is_head`) or last (`is_tail`) of its segment.

@@ -190,6 +190,8 @@ pub struct BuildFilter {
     pub git_ref: Option<String>,
     /// Only this commit.
     pub commit: Option<String>,
+    /// Only builds for this tag: a full reference, or its last part alone.
+    pub tag: Option<String>,
     /// Only this state.
     pub state: Option<BuildState>,
     /// Only builds that this kind of trigger started: `push`, `reconcile`, `manual`, `retry`, `schedule`.

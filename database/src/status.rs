@@ -1,7 +1,7 @@
 //! What people and tools ask: builds, steps, logs.
 
 use crate::rows::{BUILD, build, json};
-use crate::sql::{Value, sql};
+use crate::sql::{Value, filtered, sql};
 use crate::{Build, BuildFilter, BuildId, Database, Error, LogChunk, Step};
 
 /// Most builds that a list holds.
@@ -26,32 +26,49 @@ impl Database {
 
     /// Returns the builds that `filter` describes, newest first.
     pub async fn builds(&self, filter: &BuildFilter) -> Result<Vec<Build>, Error> {
+        let limit = filter.limit.clamp(1, MAX_LIST) as usize;
+        let (mut found, mut before) = (Vec::new(), filter.before.clone());
+        loop {
+            let some = self.some_builds(filter, (before.as_ref(), limit)).await?;
+            let more = some.len() == limit;
+            before = some.last().map(|build| build.id.clone());
+            found
+                .extend(some.into_iter().filter(|build| filter.tag.as_deref().is_none_or(|tag| is_tagged(build, tag))));
+            if found.len() >= limit || !more {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Returns builds older than `before`; of those with a tag some that only may have it.
+    async fn some_builds(
+        &self,
+        filter: &BuildFilter,
+        (before, limit): (Option<&BuildId>, usize),
+    ) -> Result<Vec<Build>, Error> {
         let text = |value: &Option<String>| value.clone().map(Value::from);
         let conditions = [
-            ("repository =", text(&filter.repository)),
-            ("rule =", text(&filter.rule)),
-            ("git_ref =", text(&filter.git_ref)),
-            ("commit_id =", text(&filter.commit)),
-            ("trigger_kind =", text(&filter.trigger)),
-            ("created_ms >=", filter.since_ms.map(Value::from)),
-            ("id <", filter.before.as_ref().map(|id| Value::from(id.as_str()))),
+            ("repository = ?", text(&filter.repository)),
+            ("rule = ?", text(&filter.rule)),
+            ("git_ref = ?", text(&filter.git_ref)),
+            ("commit_id = ?", text(&filter.commit)),
+            ("trigger_kind = ?", text(&filter.trigger)),
+            // A tag with a mark is not known before it is read.
+            (
+                "(spec_json LIKE ? OR spec_json LIKE '%\u{e000}%' OR spec_json LIKE '%\u{e001}%' OR spec_json LIKE '%\u{e002}%')",
+                filter.tag.as_ref().map(|tag| Value::from(format!("%{tag}\"%"))),
+            ),
+            ("created_ms >= ?", filter.since_ms.map(Value::from)),
+            ("id < ?", before.map(|id| Value::from(id.as_str()))),
         ];
         let mut wanted = format!("SELECT {BUILD} FROM builds WHERE TRUE");
         if let Some(state) = filter.state {
             // Said in words: an index of the queued builds alone serves only who says that it is those.
             wanted.push_str(&format!(" AND state = '{}'", state.as_str()));
         }
-        let mut values = Vec::new();
-        for (condition, value) in conditions {
-            if let Some(value) = value {
-                values.push(value);
-                wanted.push_str(&format!(" AND {condition} ${}", values.len()));
-            }
-        }
-        wanted.push_str(&format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST)));
-        let statement = sql("listing builds", wanted);
-        let rows =
-            values.into_iter().fold(statement, |statement, value| statement.bind(value)).all(self.read()).await?;
+        let order = format!(" ORDER BY id DESC LIMIT {limit}");
+        let rows = filtered("listing builds", wanted, conditions).then(&order).all(self.read()).await?;
         rows.iter().map(build).collect()
     }
 
@@ -108,5 +125,15 @@ impl Database {
             chunks.push(LogChunk { offset: start + seen as i64, step: row.get(1)?, text, at_ms: row.get(3)? });
         }
         Ok(chunks)
+    }
+}
+
+/// Tells whether a build is for a tag: a full reference, or what stands behind its colon.
+fn is_tagged(build: &Build, tag: &str) -> bool {
+    let is_it =
+        |reference: &String| reference == tag || reference.rsplit_once(':').is_some_and(|(_, name)| name == tag);
+    match &build.commit {
+        Some(commit) => build.request.spec.with_commit(commit).tags.iter().any(is_it),
+        None => build.request.spec.tags.iter().any(is_it),
     }
 }

@@ -3,6 +3,7 @@
 mod build;
 mod cancel;
 mod check;
+mod import;
 mod logs;
 mod repo;
 mod retry;

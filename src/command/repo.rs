@@ -1,5 +1,6 @@
 //! `slipway repo`: the repositories that a server builds.
 
+use super::import;
 use super::status::table;
 use crate::client::{Connection, encoded, print_json, shown};
 use clap::{Args, Subcommand};
@@ -24,6 +25,8 @@ enum Command {
     Show(Named),
     /// Add a repository, or replace one with --replace
     Add(Add),
+    /// Turn the settings of Docker Hub's Automated Builds into repositories of slipway.toml
+    Import(import::Arguments),
     /// Remove a repository; its queued builds are cancelled
     Rm(Named),
 }
@@ -74,6 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Command::List(list) => self::list(list),
         Command::Show(named) => show(named),
         Command::Add(add) => self::add(add),
+        Command::Import(arguments) => import::run(arguments),
         Command::Rm(named) => remove(named),
     }
 }

@@ -66,6 +66,8 @@ impl Store {
                 ("enable_bitmapscan", "off".to_owned()),
                 ("enable_sort", "off".to_owned()),
                 ("jit", "off".to_owned()),
+                // No value changes which index is right, so a plan is made once and not for each value.
+                ("plan_cache_mode", "force_generic_plan".to_owned()),
                 ("lock_timeout", milliseconds(1)),
                 ("statement_timeout", milliseconds(2)),
                 // A process that hangs, or is cut off, in the middle of a transaction does not hold its locks for long.

@@ -8,7 +8,7 @@ mod statement;
 mod transaction;
 
 pub use connect::Store;
-pub use statement::{On, Row, Value, sql};
+pub use statement::{On, Row, Statement, Value, filtered, sql};
 pub use transaction::{Alone, Transaction};
 
 use crate::Error;

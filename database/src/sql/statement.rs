@@ -46,6 +46,22 @@ pub fn sql(doing: &'static str, text: impl Into<Cow<'static, str>>) -> Statement
     Statement { doing, text: text.into(), values: Vec::new() }
 }
 
+/// Returns a statement that begins with `text` and holds where the given ones of `conditions` do; `?` stands for the value
+/// of each.
+pub fn filtered(
+    doing: &'static str,
+    text: String,
+    conditions: impl IntoIterator<Item = (&'static str, Option<Value>)>,
+) -> Statement {
+    let given = conditions.into_iter().filter_map(|(condition, value)| Some((condition, value?)));
+    given.fold(sql(doing, text), |mut statement, (condition, value)| {
+        statement.values.push(value);
+        let condition = condition.replace('?', &format!("${}", statement.values.len()));
+        let text = format!("{} AND {condition}", statement.text);
+        Statement { text: text.into(), ..statement }
+    })
+}
+
 /// Makes the query that `$statement` is for a kind of database.
 macro_rules! query {
     ($statement:expr, $kind:ty, $text:expr) => {
@@ -62,6 +78,12 @@ impl Statement {
     /// Adds the value for the next place.
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
+        self
+    }
+
+    /// Adds text at the end.
+    pub fn then(mut self, text: &str) -> Self {
+        self.text.to_mut().push_str(text);
         self
     }
 

@@ -110,9 +110,28 @@ both! {
         assert_eq!(list(BuildFilter { trigger: Some("manual".into()), ..all() }).await, [ids[1].clone()]);
         assert_eq!(list(BuildFilter { commit: Some("c1".into()), ..all() }).await, [ids[1].clone(), ids[0].clone()]);
         assert_eq!(list(BuildFilter { state: Some(BuildState::Succeeded), ..all() }).await, []);
+        let mut other = request("acme/app", "c3");
+        other.spec.tags = vec!["127.0.0.1:5000/app:v1_0".into(), "127.0.0.1:5000/app:newest".into()];
+        other.spec.tags.push(format!("127.0.0.1:5000/app:n{}-{}", marks::NUMBER, marks::COMMIT7));
+        other.spec.build_args.insert("BASE".into(), "busybox:latest".into());
+        let other = world.trigger(&[other, request("acme/app", "c4")]).await;
+        let tag = |tag: &str| BuildFilter { tag: Some(tag.into()), ..all() };
+        assert_eq!(list(tag("v1_0")).await, [other[0].clone()]);
+        assert_eq!(list(tag("127.0.0.1:5000/app:newest")).await, [other[0].clone()]);
+        assert_eq!(list(tag("n3-c3")).await, [other[0].clone()]);
+        assert_eq!(list(tag("v1-0")).await, []);
+        let latest = [other[1].clone(), ids[2].clone(), ids[1].clone(), ids[0].clone()];
+        assert_eq!(list(tag("latest")).await, latest, "a build argument is no tag");
+        let two = BuildFilter { limit: 2, before: Some(other[1].clone()), ..tag("latest") };
+        let two = database_list(&world, &two).await;
+        assert_eq!(two, latest[1..3], "a page is full though some were left out");
         let created = world.build(&ids[0]).await.created_ms;
-        assert_eq!(list(BuildFilter { since_ms: Some(created), ..all() }).await.len(), 3);
+        assert_eq!(list(BuildFilter { since_ms: Some(created), ..all() }).await.len(), 5);
         assert_eq!(list(BuildFilter { since_ms: Some(created + 1000), ..all() }).await, []);
         assert_eq!(list(BuildFilter { rule: Some("none".into()), ..all() }).await, []);
     }
+}
+
+async fn database_list(world: &World, filter: &BuildFilter) -> Vec<BuildId> {
+    world.database.builds(filter).await.unwrap().into_iter().map(|build| build.id).collect()
 }

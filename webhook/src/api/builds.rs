@@ -32,6 +32,7 @@ pub struct Wanted {
     #[serde(rename = "ref")]
     git_ref: Option<String>,
     commit: Option<String>,
+    tag: Option<String>,
     state: Option<String>,
     trigger: Option<String>,
     since: Option<String>,
@@ -61,6 +62,7 @@ impl Wanted {
             rule: self.rule,
             git_ref,
             commit: self.commit,
+            tag: self.tag.map(tag).transpose()?,
             state: state.transpose()?,
             trigger: self.trigger,
             since_ms: since.transpose()?,
@@ -68,6 +70,15 @@ impl Wanted {
             limit: limit(self.limit)?,
         })
     }
+}
+
+/// Returns a tag that somebody looks for: a full reference, or its last part alone.
+fn tag(text: String) -> Result<String, Problem> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@[]".contains(&byte);
+    if text.is_empty() || !text.bytes().all(fine) {
+        return Err(Problem::bad("invalid_tag", format!("`{text}` is no tag such as latest or registry/name:latest")));
+    }
+    Ok(text)
 }
 
 /// Lists builds, newest first.

@@ -107,13 +107,12 @@ pub async fn put(
 /// Changes what a document names (RFC 7396: `null` takes a key away).
 pub async fn patch(
     State(service): State<Service>,
-    Path((namespace, name)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let name = format!("{namespace}/{name}");
-    let present = changeable(&service, &caller, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let (_, present) = present(&service, &caller, path).await?;
     let (patch, _) = body::document::<Value>(&headers, body).await?;
     let entry = change(&service, (&present, &headers), |document| merge(document, patch)).await?;
     Ok(shown(&service, &HeaderMap::new(), &entry))
@@ -122,12 +121,11 @@ pub async fn patch(
 /// Removes a repository: its queued builds are cancelled, its running ones asked to end.
 pub async fn remove(
     State(service): State<Service>,
-    Path((namespace, name)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = format!("{namespace}/{name}");
-    let present = changeable(&service, &caller, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let (name, present) = present(&service, &caller, path).await?;
     expected(&headers, Some(&present))?;
     service.database.delete_repository(&name).await?;
     service.catalog.changed();
@@ -148,8 +146,19 @@ pub async fn change(
     store(service, document, expected).await
 }
 
+/// Finds a repository that is there and may be changed, by its path.
+pub async fn present(
+    service: &Service,
+    caller: &Caller,
+    (namespace, name): (String, String),
+) -> Result<(String, Arc<Entry>), Problem> {
+    let name = format!("{namespace}/{name}");
+    let entry = changeable(service, caller, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    Ok((name, entry))
+}
+
 /// Finds a repository to be changed: one that the configuration defines is not changed here.
-pub async fn changeable(service: &Service, caller: &Caller, name: &str) -> Result<Option<Arc<Entry>>, Problem> {
+async fn changeable(service: &Service, caller: &Caller, name: &str) -> Result<Option<Arc<Entry>>, Problem> {
     caller.require(Scope::Admin, name)?;
     service.catalog.changed();
     let entry = service.catalog.get(&service.database, name).await?;

@@ -1,6 +1,6 @@
 //! `/v1/repos/{namespace}/{name}/rules`, and what they make of a ref, without building anything.
 
-use super::repositories::{change, changeable, etag, find};
+use super::repositories::{change, etag, find, present};
 use super::triggers::own;
 use crate::access::Caller;
 use crate::document::{RuleDocument, own_rules, rules};
@@ -38,13 +38,12 @@ struct Replacing {
 /// Replaces the rules.
 pub async fn put(
     State(service): State<Service>,
-    Path((namespace, name)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let name = format!("{namespace}/{name}");
-    let present = changeable(&service, &caller, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let (_, present) = present(&service, &caller, path).await?;
     let (replacing, _) = body::document::<Replacing>(&headers, body).await?;
     let rules = serde_json::to_value(&replacing.rules).unwrap_or_default();
     let entry = change(&service, (&present, &headers), |document| document["rules"] = rules).await?;

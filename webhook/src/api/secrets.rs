@@ -25,7 +25,7 @@ pub async fn list(
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = repository(&service, &caller, (namespace, name), Scope::Admin).await?;
+    let name = repository(&service, &caller, (namespace, name)).await?;
     let names = service.database.secret_names(&name).await?;
     let names: Vec<_> = names.iter().filter(|name| !name.starts_with('@')).collect();
     Ok(answer::document(
@@ -50,7 +50,7 @@ pub async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let name = repository(&service, &caller, (namespace, name), Scope::Admin).await?;
+    let name = repository(&service, &caller, (namespace, name)).await?;
     let invalid = |problem: &str| Problem::bad("invalid_secret", problem);
     check_name("secret", &secret).map_err(|problem| Problem::bad("invalid_secret", problem))?;
     let (writing, _) = body::document::<Writing>(&headers, body).await?;
@@ -76,7 +76,7 @@ pub async fn remove(
     Path((namespace, name, secret)): Path<(String, String, String)>,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    let name = repository(&service, &caller, (namespace, name), Scope::Admin).await?;
+    let name = repository(&service, &caller, (namespace, name)).await?;
     let known = check_name("secret", &secret).is_ok() && service.database.delete_secret(&name, &secret).await?;
     if !known {
         return Err(Problem::new(
@@ -94,10 +94,9 @@ async fn repository(
     service: &Service,
     caller: &Caller,
     (namespace, name): (String, String),
-    scope: Scope,
 ) -> Result<String, Problem> {
     let name = format!("{namespace}/{name}");
-    caller.require(scope, &name)?;
+    caller.require(Scope::Admin, &name)?;
     service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
     Ok(name)
 }
