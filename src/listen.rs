@@ -1,5 +1,6 @@
 //! Connections of HTTP servers: heads that are too slow or too large end them, and so does the end of the program.
 
+use crate::wire::Wire;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
@@ -50,7 +51,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, (router, mut stopped): (Rout
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MAX_HEAD);
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection(TokioIo::new(Wire::new(stream)), service);
     tokio::pin!(connection);
     tokio::select! {
         // A client that goes away or sends nonsense is no event of ours.

@@ -9,6 +9,7 @@ mod key;
 mod listen;
 mod progress;
 mod services;
+mod wire;
 
 use clap::Parser;
 use std::path::PathBuf;

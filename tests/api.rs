@@ -96,6 +96,8 @@ fn a_secret_is_changed_without_losing_deliveries() {
     let change = |body: Value| assert_eq!(ask(&site, "PATCH", "/v1/repos/other/app", &body).status, 200);
     change(json!({ "secret": "new secret", "previous_secret": "other secret" }));
     assert_eq!((deliver(1, "other secret"), deliver(2, "new secret")), (202, 202));
+    let said = std::fs::read_to_string(site.path("serve.log")).unwrap();
+    assert_eq!(said.matches("signed with the previous secret").count(), 1, "{said}");
     change(json!({ "secret": "new secret" }));
     assert_eq!((deliver(3, "other secret"), deliver(4, "new secret")), (401, 202));
     assert!(!on_disk(&site, "new secret"));

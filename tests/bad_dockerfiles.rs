@@ -55,6 +55,7 @@ fn bad_dockerfiles_are_refused_with_their_lines() {
         ("DF-11", "FROM scratch\nCMD [1]\n", "arrays must be comprised of strings only", ">>> CMD [1]"),
         ("DF-17", "FROM scratch\nRUN --security=insecure x\n", "security.insecure is not allowed", ">>> RUN"),
         ("DF-17", "FROM scratch\nRUN --network=host x\n", "network.host is not allowed", ">>> RUN"),
+        ("DF-17", "FROM scratch\nRUN --privileged x\n", "unknown flag: --privileged", ">>> RUN"),
         ("DF-20", "FROM scratch\nWORKDIR /proc/self/fd/7\n", "is not allowed", ">>> WORKDIR"),
         ("DF-20", "FROM scratch\nWORKDIR /proc/1/cwd\n", "is not allowed", ">>> WORKDIR"),
         ("DF-20", "FROM scratch\nWORKDIR /dev\n", "is not allowed", ">>> WORKDIR"),

@@ -55,6 +55,13 @@ fn a_second_build_runs_nothing_and_gives_the_same_image() {
 
 #[test]
 fn a_failing_command_shows_itself_its_code_and_its_last_lines() {
+    // DF-13, DF-309: twenty lines are repeated below all of the output
+    let long = "n=0; while [ $n -lt 30 ]; do n=$((n+1)); echo line $n; done; exit 1";
+    let (built, said) = output(&format!("{BASE}RUN {long}\n"), &[]);
+    let repeated = said.rsplit_once("------\nline").map(|(_, rest)| rest.split("Dockerfile:3").next().unwrap_or(rest));
+    let repeated = repeated.unwrap_or_default();
+    assert!(!built && said.contains("[stage-0 2/2] RUN") && said.contains("exit code: 1"), "{said}");
+    assert!(repeated.starts_with(" 11\n") && repeated.trim_end().ends_with("line 30"), "{repeated}\n---\n{said}");
     let (built, said) = output(&format!("{BASE}RUN echo about to fail; exit 7\n"), &[]);
     assert!(!built);
     for part in [
@@ -162,4 +169,45 @@ fn others_than_root_can_build_where_the_machine_lets_them() {
     let _ = Command::new("userdel").args(["--remove", "--force", user]).output();
     assert!(output.status.success(), "{said}");
     assert!(said.contains("denied"), "{said}");
+}
+
+#[test]
+fn processes_are_limited_as_asked_and_the_limit_is_part_of_the_step() {
+    // DF-115, DF-259
+    let directory = context(&format!("{BASE}RUN echo files $(ulimit -Sn) of $(ulimit -Hn)\n"));
+    let place = directory.path().join("context");
+    let said = |arguments: &[&str]| {
+        let output = build(&directory.path().join("data"), arguments, &place);
+        (output.status.success(), shown(&output))
+    };
+    let limit = ["--ulimit", "nofile=100:200"];
+    assert!(said(&limit).1.contains("files 100 of 200"));
+    let (built, text) = said(&limit);
+    assert!(built && text.matches("CACHED").count() == 2, "{text}");
+    assert!(said(&["--ulimit", "nofile=100:201"]).1.contains("files 100 of 201"), "another limit is another step");
+    assert!(said(&[]).1.contains("files 1024 of"), "and none is another");
+    for (ulimit, expected) in [
+        ("files=1", "invalid ulimit type `files`"),
+        ("nofile=2:1", "must be less than or equal to hard limit: 2 > 1"),
+        ("core=-1", "limiting a command with `core=-1:-1`: 0 is the most that is possible here"),
+    ] {
+        let (built, text) = said(&["--ulimit", ulimit]);
+        assert!(!built && text.contains(expected), "{ulimit}: {text}");
+    }
+}
+
+#[test]
+fn hosts_that_are_added_are_part_of_the_step_by_their_names() {
+    // DF-259
+    let directory = context(&format!("{BASE}RUN grep -c db /etc/hosts; echo ran $((1+1))\n"));
+    let place = directory.path().join("context");
+    let ran = |arguments: &[&str]| {
+        let output = build(&directory.path().join("data"), arguments, &place);
+        assert!(output.status.success(), "{}", shown(&output));
+        shown(&output).contains("ran 2")
+    };
+    assert!(ran(&["--add-host", "db:10.0.0.1"]));
+    assert!(!ran(&["--add-host", "db:10.0.0.2"]), "an address is no reason to run it again");
+    assert!(ran(&["--add-host", "db2:10.0.0.1"]), "a name is");
+    assert!(ran(&[]) && !ran(&[]));
 }

@@ -1,6 +1,6 @@
 //! The cases of `tests/conformance`: a Dockerfile, its context, and what the image must be, one file each.
 //!
-//! `FROM base` is an image of busybox with a few accounts. What is compared are the layers on top of it, flattened: every
+//! `FROM base` is an image of busybox with a few accounts and with stand-ins for the tools of languages (`tool.sh`). What is compared are the layers on top of it, flattened: every
 //! path with mode and owner, content or target, and a time where the case gives one.
 
 #[path = "conformance/case.rs"]
@@ -22,6 +22,9 @@ const BASE: &str = "FROM scratch
 COPY busybox /bin/busybox
 RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]
 COPY etc /etc
+COPY --chmod=755 tool /usr/local/bin/tool
+COPY --chmod=755 wrapper /usr/local/bin/go
+RUN cd /usr/local/bin && for name in npm pip python mvn java cargo composer apt-get adduser addgroup; do cp go $name; done
 RUN mkdir -m 1777 /tmp && mkdir /real && ln -s /real /l
 CMD [\"base-cmd\"]
 ";
@@ -40,6 +43,8 @@ impl Place {
         std::fs::write(context.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\napp:x:100:200::/home/app:/bin/sh\n")
             .unwrap();
         std::fs::write(context.join("etc/group"), "root:x:0:\nweb:x:33:app\napp:x:200:\n").unwrap();
+        std::fs::write(context.join("tool"), include_str!("conformance/tool.sh")).unwrap();
+        std::fs::write(context.join("wrapper"), "#!/bin/sh\nexec tool \"$0\" \"$@\"\n").unwrap();
         std::fs::write(context.join("Dockerfile"), BASE).unwrap();
         let mut build = slipway();
         build.args(["build", "-q", "--data-dir"]).arg(place.path("data"));
@@ -57,7 +62,11 @@ impl Place {
         let mut command = slipway();
         command.args(["build", "--progress", "plain", "--data-dir"]).arg(self.path("data"));
         command.arg("-o").arg(format!("type=oci,tar=false,dest={}", layout.display()));
-        command.arg("--build-context").arg(format!("base=oci-layout://{}", self.path("base").display()));
+        // A stage may be called base where no image is.
+        let base = case.images.is_empty().then_some("base");
+        for name in case.images.iter().map(String::as_str).chain(base) {
+            command.arg("--build-context").arg(format!("{name}=oci-layout://{}", self.path("base").display()));
+        }
         command.arg("-f").arg(context.join(&case.file)).args(&case.args);
         command.current_dir(context).stdin(Stdio::null()).arg(context).output().unwrap()
     }

@@ -121,6 +121,7 @@ fn settings(tokio: &tokio::runtime::Handle) -> FetchSettings {
         timeout: Duration::from_secs(60),
         cancel: runtime::Cancel::new(),
         reach: registry_client::Reach::Anywhere,
+        elsewhere: registry_client::Reach::Anywhere,
         apart: false,
     }
 }

@@ -19,6 +19,7 @@ fn fetch(directory: &Path, url: &str, wanted: &Wanted, timeout: Duration) -> Res
         timeout,
         cancel: runtime::Cancel::new(),
         reach: registry_client::Reach::Anywhere,
+        elsewhere: registry_client::Reach::Anywhere,
         apart: false,
     };
     Mirror::open(directory, url)?.fetch(wanted, &settings).map(|id| id.as_str().to_owned())

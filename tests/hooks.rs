@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 #[test]
 fn real_payloads_are_accepted_once_or_ignored_with_a_reason() {
-    // WH-01 to WH-14
+    // WH-01, WH-11, WH-12, WH-13, WH-24
     let site = Site::start("");
     for (number, push) in examples("push").iter().enumerate() {
         let (id, body) = (format!("push-{number}"), push.to_string());
@@ -63,7 +63,7 @@ fn wrong_signatures_and_unknown_repositories_get_one_answer() {
 
 #[test]
 fn bodies_that_are_no_payload_are_refused() {
-    // WH-18 to WH-24
+    // WH-18, WH-23
     let site = Site::start("");
     assert_eq!(site.deliver(("push", "1"), "{", SECRET).json()["code"], "bad_json");
     assert_eq!(
@@ -106,6 +106,7 @@ fn the_same_body_again_is_the_same_build_and_its_urls_mean_nothing() {
 
 #[test]
 fn forms_are_taken_too() {
+    // WH-23
     let site = Site::start("");
     let push = serde_json::json!({ "ref": "refs/heads/other", "after": "1".repeat(40), "repository": { "full_name": "Codertocat/Hello-World" } });
     let form: String = std::iter::once(("payload", push.to_string()))
@@ -142,7 +143,7 @@ fn forms_are_taken_too() {
 
 #[test]
 fn triggers_need_a_token_and_a_rule_and_keep_their_key() {
-    // API-01 to API-09
+    // API-01, API-09, API-10, API-12, API-17
     let site = Site::start("");
     let url = format!("{}/v1/repos/team/app/builds", site.url);
     let bearer = format!("Authorization: Bearer {TOKEN}");

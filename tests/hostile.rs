@@ -1,6 +1,6 @@
 //! What hostile or unlucky clients send: too much, too slow, too often, too clever.
 
-use crate::http::{Connection, delivery, percentile, push, resident};
+use crate::http::{Connection, delivery, peak, percentile, push, resident};
 use crate::support::{SECRET, Site, TOKEN, curl};
 use std::time::{Duration, Instant};
 
@@ -88,7 +88,7 @@ fn large_bodies_are_refused_before_they_are_read() {
     // WH-18
     let site = Site::start("");
     let server = site.server.as_ref().unwrap().0.id();
-    let before = resident(server);
+    let before = peak(server);
     for announced in [true, false] {
         let mut connection = Connection::open(&site.url);
         let length = if announced { "Content-Length: 27262976" } else { "Transfer-Encoding: chunked" };
@@ -106,8 +106,8 @@ fn large_bodies_are_refused_before_they_are_read() {
         }
         assert_eq!(connection.reply().map(|reply| reply.status), Some(413), "announced: {announced}");
     }
-    let grown = resident(server).saturating_sub(before);
-    assert!(grown < 60 * 1024, "{grown} kB");
+    let grown = peak(server).saturating_sub(before);
+    assert!(grown < 30 * 1024, "{grown} kB");
 }
 
 #[test]

@@ -104,7 +104,16 @@ pub fn percentile(durations: &mut [Duration], percent: usize) -> Duration {
 
 /// Returns the resident memory of a process in kB.
 pub fn resident(process: u32) -> u64 {
+    memory(process, "VmRSS:")
+}
+
+/// Returns the most resident memory that a process ever had, in kB.
+pub fn peak(process: u32) -> u64 {
+    memory(process, "VmHWM:")
+}
+
+fn memory(process: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }

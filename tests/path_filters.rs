@@ -206,6 +206,7 @@ fn a_hundred_thousand_files_are_compared_within_50_ms() {
         credentials: None,
         timeout: std::time::Duration::from_secs(120),
         reach: registry_client::Reach::Anywhere,
+        elsewhere: registry_client::Reach::Anywhere,
         apart: false,
         cancel: runtime::Cancel::new(),
     };

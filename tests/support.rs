@@ -129,6 +129,11 @@ pub struct Site {
 impl Site {
     /// Starts a site; `extra` is added to its configuration, where `@REGISTRY@` stands for the embedded registry.
     pub fn start(extra: &str) -> Site {
+        Site::start_with("", extra)
+    }
+
+    /// Starts a site with more settings of its server.
+    pub fn start_with(server: &str, extra: &str) -> Site {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("git")).unwrap();
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -143,6 +148,7 @@ impl Site {
             [server]
             listen = "127.0.0.1:{listen}"
             registry_listen = "{registry}"
+            {server}
             [[tokens]]
             name = "test"
             token = "{TOKEN}"

@@ -9,7 +9,7 @@ use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Form, Image};
 use crate::trace::{Trace, Work};
-use crate::{Error, Services, dockerfile};
+use crate::{Error, Kept, Services, dockerfile};
 use database::Fate;
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
@@ -215,7 +215,9 @@ fn resolve_and_plan<'r>(
             plan::Planned::Needs(needed) => needed,
         };
         for (image, resolved) in resolve(request, services, needed) {
-            let resolved = resolved.map_err(|error| error.at_step(0, image.lines, &image.instruction))?;
+            let resolved = resolved.map_err(|error| {
+                error.with_hint(&plan::image_hint(parsed, &image.name)).at_step(0, image.lines, &image.instruction)
+            })?;
             images.insert(image.key.clone(), resolved.config.clone());
             sources.add_image(&image.key, resolved);
         }
@@ -229,19 +231,36 @@ pub fn resolve(
     needed: Vec<plan::Needed>,
 ) -> Vec<(plan::Needed, Result<SourceImage, Error>)> {
     let _span = request.trace.span(Work::Resolve, "base images");
-    let (given, others): (Vec<_>, Vec<_>) =
-        needed.into_iter().partition(|image| crate::named::is_layout(&request.named, &image.name));
+    let (mut found, mut others) = (Vec::new(), Vec::new());
+    for image in needed {
+        match on_this_machine(request, services, &image) {
+            Ok(None) => others.push(image),
+            Ok(Some(resolved)) => found.push((image, Ok(resolved))),
+            Err(error) => found.push((image, Err(error))),
+        }
+    }
     let wanted: Vec<_> = others
         .iter()
         .map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()))
         .collect();
-    let given = given.into_iter().map(|image| {
-        let resolved = crate::named::layout(&request.named, services, (&image.name, &image.platform));
-        (image, resolved)
-    });
-    given
-        .chain(others.into_iter().zip(crate::resolve::images((services, request.options.cancel()), wanted.into_iter())))
-        .collect()
+    found.extend(
+        others.into_iter().zip(crate::resolve::images((services, request.options.cancel()), wanted.into_iter())),
+    );
+    found
+}
+
+/// Returns the image that the requester gave as a layout, or one that was built here by hand if that counts.
+fn on_this_machine(request: &Request, services: &Services, image: &plan::Needed) -> Result<Option<SourceImage>, Error> {
+    if crate::named::is_layout(&request.named, &image.name) {
+        return crate::named::layout(&request.named, services, (&image.name, &image.platform)).map(Some);
+    }
+    match request.options.kept {
+        Kept::Unused => Ok(None),
+        Kept::First => {
+            let name = crate::named::reference(&request.named, &image.name);
+            crate::kept::find(services, (&name, &image.platform))
+        }
+    }
 }
 
 /// Returns the names of the contexts that are of a kind.

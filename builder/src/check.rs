@@ -72,33 +72,57 @@ impl Checked {
 
 /// Checks the Dockerfile of `request`: all its stages, or those that the target needs if one is named.
 pub fn check(request: &Request, services: &Services) -> Checked {
-    let failed = |error: Error| Checked { warnings: Vec::new(), error: Some(error), unknown: Vec::new() };
-    let parsed = match Dockerfile::parse(&request.dockerfile.text) {
-        Ok(parsed) => parsed,
-        Err(error) => return failed(plan::parse_error(&error)),
+    let readable = match Readable::new(request) {
+        Ok(readable) => readable,
+        Err(error) => return Checked { warnings: Vec::new(), error: Some(error), unknown: Vec::new() },
     };
-    let settings = request.settings();
-    let lint = match plan::Lint::new(&parsed, &settings) {
-        Ok(lint) => lint,
-        Err(error) => return failed(error),
-    };
-    let scope = if settings.target.is_some() { Scope::Target } else { Scope::All };
+    let scope = if readable.settings.target.is_some() { Scope::Target } else { Scope::All };
+    let (planned, unknown) = plan_as_known((request, services), &readable, scope);
+    Checked { warnings: readable.lint.warnings(), error: planned.err(), unknown }
+}
+
+/// A Dockerfile that could be read, with all that a plan is made from.
+pub struct Readable {
+    /// The file.
+    pub parsed: Dockerfile,
+    /// What the requester chose.
+    pub settings: plan::Settings,
+    /// Takes what the rules object to.
+    pub lint: plan::Lint,
+}
+
+impl Readable {
+    /// Reads the Dockerfile of `request`.
+    pub fn new(request: &Request) -> Result<Self, Error> {
+        let parsed = Dockerfile::parse(&request.dockerfile.text).map_err(|error| plan::parse_error(&error))?;
+        let settings = request.settings();
+        let lint = plan::Lint::new(&parsed, &settings)?;
+        Ok(Readable { parsed, settings, lint })
+    }
+}
+
+/// Plans what can be planned, also where images cannot be had; tells why these could not.
+pub fn plan_as_known(
+    (request, services): (&Request, &Services),
+    readable: &Readable,
+    scope: Scope,
+) -> (Result<plan::Plan, Error>, Vec<String>) {
+    let Readable { parsed, settings, lint } = readable;
     let (mut images, mut unknown) = (plan::BaseImages::new(), Vec::new());
-    let error = loop {
-        let needed = match plan::Plan::for_file(&parsed, &settings, &images, (scope, &lint)) {
-            Ok(plan::Planned::Ready(_)) => break None,
+    loop {
+        let needed = match plan::Plan::for_file(parsed, settings, &images, (scope, lint)) {
+            Ok(plan::Planned::Ready(plan)) => return (Ok(*plan), unknown),
             Ok(plan::Planned::Needs(needed)) => needed,
-            Err(error) => break Some(error),
+            Err(error) => return (Err(error), unknown),
         };
         for (image, resolved) in build::resolve(request, services, needed) {
             match resolved {
                 Ok(resolved) => images.insert(image.key, resolved.config),
                 Err(error) => {
-                    unknown.push(error.report());
+                    unknown.push(error.with_hint(&plan::image_hint(parsed, &image.name)).report());
                     images.insert_unknown(image.key);
                 }
             }
         }
-    };
-    Checked { warnings: lint.warnings(), error, unknown }
+    }
 }

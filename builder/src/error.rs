@@ -84,6 +84,13 @@ impl Error {
         self
     }
 
+    /// Adds to the sentence what may have been meant.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &str) -> Self {
+        self.0.message.push_str(hint);
+        self
+    }
+
     /// Says for which of several platforms it happened.
     #[must_use]
     pub fn for_platform(mut self, platform: &registry_client::Platform) -> Self {

@@ -62,9 +62,11 @@ pub fn layout(
     })
 }
 
-/// Why a layout cannot be used.
-enum Trouble {
+/// Why an image on this machine cannot be used.
+pub enum Trouble {
+    /// It is not what it should be.
     User(String),
+    /// The store cannot be read or written.
     Store(Box<Error>),
 }
 
@@ -95,29 +97,10 @@ impl Layout<'_> {
         }
         let manifest: Manifest = serde_json::from_slice(&self.document(&chosen)?)?;
         let config: ImageConfig = serde_json::from_slice(&self.document(&manifest.config)?)?;
-        let diff_ids = &config.rootfs.diff_ids;
-        if diff_ids.len() != manifest.layers.len() {
-            let text = format!("the image has {} layers but {} diff ids", manifest.layers.len(), diff_ids.len());
-            return Err(Trouble::User(text));
-        }
-        let mut layers = Vec::with_capacity(diff_ids.len());
-        for (descriptor, diff_id) in manifest.layers.iter().zip(diff_ids) {
-            self.take(descriptor)?;
-            let (descriptor, diff_id) = (descriptor.clone(), diff_id.clone());
-            let name = diff_id.hex().to_owned();
-            layers.push(Layer::existing(name, Committed { diff_id, descriptor, empty: false, origin: None }));
-        }
-        let found = Platform {
-            os: config.os.clone(),
-            architecture: config.architecture.clone(),
-            variant: config.variant.clone(),
-        };
-        let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
+        manifest.layers.iter().try_for_each(|layer| self.take(layer))?;
         // A layout has no registry; the name only says where the image came from.
         let reference = Reference::parse("layout.invalid/image").map_err(|error| Trouble::User(error.to_string()))?;
-        let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
-        let reference = reference.with_digest(chosen.digest);
-        Ok(SourceImage { reference, config, layers, key, platform_mismatch })
+        stored_image(&manifest, config, (reference.with_digest(chosen.digest), platform))
     }
 
     fn blob(&self, digest: &Digest) -> io::Result<File> {
@@ -146,6 +129,30 @@ impl Layout<'_> {
     }
 }
 
+/// Returns the image of a manifest whose layers are in the store.
+pub fn stored_image(
+    manifest: &Manifest,
+    config: ImageConfig,
+    (reference, platform): (Reference, &Platform),
+) -> Result<SourceImage, Trouble> {
+    let diff_ids = &config.rootfs.diff_ids;
+    if diff_ids.len() != manifest.layers.len() {
+        let text = format!("the image has {} layers but {} diff ids", manifest.layers.len(), diff_ids.len());
+        return Err(Trouble::User(text));
+    }
+    let layers = manifest.layers.iter().zip(diff_ids).map(|(descriptor, diff_id)| {
+        let (descriptor, diff_id) = (descriptor.clone(), diff_id.clone());
+        let name = diff_id.hex().to_owned();
+        Layer::existing(name, Committed { diff_id, descriptor, empty: false, origin: None })
+    });
+    let layers = layers.collect();
+    let found =
+        Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
+    let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
+    let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
+    Ok(SourceImage { reference, config, layers, key, platform_mismatch })
+}
+
 fn bounded(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
@@ -156,7 +163,7 @@ fn bounded(file: File) -> io::Result<Vec<u8>> {
 }
 
 /// Finds the image with a tag or digest, or the one for `platform`.
-fn choose<'i>(index: &'i Index, selector: Option<&str>, platform: &Platform) -> Result<&'i Descriptor, Trouble> {
+pub fn choose<'i>(index: &'i Index, selector: Option<&str>, platform: &Platform) -> Result<&'i Descriptor, Trouble> {
     let known =
         |entry: &&Descriptor| media_type::is_manifest(&entry.media_type) || media_type::is_index(&entry.media_type);
     let named = |entry: &&Descriptor| match selector {

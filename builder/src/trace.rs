@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// Pieces of a critical path that are not worth naming.
 const NEGLIGIBLE: Duration = Duration::from_micros(500);
 
+/// Characters of a name that are written.
+const LONGEST_NAME: usize = 200;
+
 /// What somebody was busy with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Work {
@@ -112,20 +115,29 @@ impl Trace {
         spans
     }
 
-    /// Returns the trace in the format of Chrome's `about:tracing` and Perfetto.
-    pub fn to_chrome(&self) -> String {
+    /// Returns the trace in the format of Chrome's `about:tracing` and Perfetto: the longest spans, `most` of them,
+    /// with their names as `shown` gives them.
+    pub fn to_chrome(&self, most: usize, shown: &dyn Fn(&str) -> String) -> String {
         let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
-        let events: Vec<_> = self
-            .spans()
+        let mut spans = self.spans();
+        let left_out = spans.len().saturating_sub(most);
+        if left_out > 0 {
+            spans.sort_by_key(|span| std::cmp::Reverse(span.ended - span.began));
+            spans.truncate(most);
+            spans.sort_by_key(|span| (span.began, std::cmp::Reverse(span.ended)));
+        }
+        let events: Vec<_> = spans
             .into_iter()
             .map(|span| {
+                let name: String = shown(&span.name).chars().take(LONGEST_NAME).collect();
                 json!({
-                    "name": span.name, "cat": span.work.as_str(), "ph": "X", "pid": 1, "tid": span.lane,
+                    "name": name, "cat": span.work.as_str(), "ph": "X", "pid": 1, "tid": span.lane,
                     "ts": micros(span.began), "dur": micros(span.ended - span.began),
                 })
             })
             .collect();
-        json!({ "displayTimeUnit": "ms", "traceEvents": events }).to_string()
+        let other = json!({ "left_out": left_out });
+        json!({ "displayTimeUnit": "ms", "otherData": other, "traceEvents": events }).to_string()
     }
 
     /// Returns the work that the end of the build waited for, in order: whoever shortens any of it shortens the build.
@@ -224,9 +236,22 @@ mod tests {
     fn the_chrome_form_has_an_event_for_each_span() {
         let trace = Trace::default();
         drop(trace.span(Work::Fetch, "commit"));
-        let written: serde_json::Value = serde_json::from_str(&trace.to_chrome()).unwrap();
+        let written: serde_json::Value = serde_json::from_str(&trace.to_chrome(9, &str::to_owned)).unwrap();
         assert_eq!(written["traceEvents"][0]["cat"], "fetch");
         assert_eq!(written["traceEvents"][0]["ph"], "X");
         assert!(trace.summary().starts_with("critical path:"));
+    }
+
+    #[test]
+    fn of_too_many_spans_the_longest_are_written() {
+        let trace = Trace::default();
+        let open = trace.span(Work::Step, "x".repeat(1000));
+        (0..5).for_each(|_| drop(trace.span(Work::Key, "short")));
+        std::thread::sleep(Duration::from_millis(5));
+        drop(open);
+        let written: serde_json::Value = serde_json::from_str(&trace.to_chrome(1, &str::to_owned)).unwrap();
+        let events = written["traceEvents"].as_array().unwrap();
+        assert_eq!((events.len(), &written["otherData"]["left_out"]), (1, &json!(5)));
+        assert_eq!(events[0]["name"].as_str().unwrap().len(), LONGEST_NAME);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::batch::Delivered;
 use crate::insert::Origin;
+use crate::push::{Source, found_before};
 use crate::rows::{ids, json, to_json};
 use crate::sql::{Alone, Transaction, sql};
 use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
@@ -33,7 +34,7 @@ impl Database {
         lookup: Option<&NewLookup>,
     ) -> Result<Accepted, Error> {
         let (delivery, requests, lookup) = (delivery.clone(), requests.to_vec(), lookup.cloned());
-        self.store_together(Delivered { delivery, requests, lookup }).await
+        self.store_together(Delivered { delivery, requests, lookup, source: Source::Told }).await
     }
 
     /// Stores builds that somebody asked for by hand; the same key with the same body finds them again.
@@ -83,8 +84,15 @@ impl Database {
         let Some(id) = row else {
             return Ok(Accepted::Duplicate(builds_of(transaction, delivery).await?));
         };
+        if let Some(push) = &delivery.push
+            && one.source == Source::Told
+            && !delivery.is_replay
+            && let Some(found) = found_before(transaction, &delivery.repository, push).await?
+        {
+            return self.take_over(transaction, id, found).await;
+        }
         let push = match &delivery.push {
-            Some(push) => Some(self.insert_push(transaction, (id, &delivery.repository), push).await?),
+            Some(push) => Some(self.insert_push(transaction, (id, &delivery.repository), (push, one.source)).await?),
             None => None,
         };
         if let Some(lookup) = &one.lookup {
@@ -92,6 +100,20 @@ impl Database {
         }
         let origin = Origin { delivery: Some(id), push };
         Ok(Accepted::New(self.insert_builds(transaction, &origin, &one.requests).await?))
+    }
+
+    /// Takes note that a delivery came whose push was found before: its builds are there already.
+    async fn take_over(&self, transaction: &mut Transaction, late: i64, found: i64) -> Result<Accepted, Error> {
+        let doing = "storing a late delivery";
+        let explain = ["the push was found before this delivery came; its builds are those of the delivery found then"];
+        sql(doing, "UPDATE deliveries SET ignored = 'found_before', explain_json = $2 WHERE id = $1")
+            .bind(late)
+            .bind(to_json(&explain)?)
+            .run(transaction.on())
+            .await?;
+        let text = "SELECT id FROM builds WHERE delivery_id = $1 ORDER BY id";
+        let rows = sql(doing, text).bind(found).all(transaction.on()).await?;
+        Ok(Accepted::Duplicate(ids(&rows)?))
     }
 }
 

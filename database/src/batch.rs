@@ -1,6 +1,7 @@
 //! Deliveries that arrive together are stored together: one transaction, one wait for the disk.
 
 use crate::accept::insert_deliveries;
+use crate::push::Source;
 use crate::{Accepted, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -14,6 +15,7 @@ pub struct Delivered {
     pub delivery: NewDelivery,
     pub requests: Vec<BuildRequest>,
     pub lookup: Option<NewLookup>,
+    pub source: Source,
 }
 
 /// Who waits, and whose turn it is to store what waits.

@@ -125,7 +125,7 @@ async fn supersede(
     .bind(sequence)
     .optional(transaction.on())
     .await?;
-    let is_late = newer.is_some() && matches!(request.trigger, Trigger::Push { .. });
+    let is_late = newer.is_some() && request.trigger.is_push();
     let message = if is_late { "a newer commit was pushed before" } else { "a newer commit was pushed" };
     let reason = Reason { code: "superseded".to_owned(), message: message.to_owned() };
     let rows = sql(
@@ -156,9 +156,15 @@ impl Trigger {
     pub fn kind(&self) -> &'static str {
         match self {
             Trigger::Push { .. } => "push",
+            Trigger::Reconcile { .. } => "reconcile",
             Trigger::Manual { .. } => "manual",
             Trigger::Retry { .. } => "retry",
             Trigger::Schedule { .. } => "schedule",
         }
+    }
+
+    /// Tells whether a push started it, and not somebody's wish.
+    pub fn is_push(&self) -> bool {
+        matches!(self, Trigger::Push { .. } | Trigger::Reconcile { .. })
     }
 }

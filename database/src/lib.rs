@@ -15,8 +15,10 @@ mod delivery;
 mod error;
 mod finish;
 mod insert;
+mod look;
 mod lookup;
 pub mod marks;
+mod missed;
 mod outbox;
 mod progress;
 mod publish;
@@ -33,7 +35,9 @@ mod schema;
 mod secret;
 mod sql;
 mod status;
+mod tag_check;
 mod token;
+mod trace;
 mod work;
 
 pub use accept::IdempotencyKey;
@@ -41,8 +45,10 @@ pub use cancel::Cancel;
 pub use claim::Lease;
 pub use delivery::{Delivery, DeliveryFilter};
 pub use error::Error;
+pub use look::{Heads, LookClaim, LookState, Looked, MovedHead, Seen};
 pub use lookup::{AnsweredLookup, LookupClaim, LookupResult};
-pub use publish::{MovedTag, Publish};
+pub use missed::{FoundPush, MissedPush, SeenLook};
+pub use publish::Publish;
 pub use question::{
     Answer, Fate, Foreseen, ForeseenStep, FoundRules, PATIENCE as QUESTION_PATIENCE, Question, QuestionClaim,
 };
@@ -52,7 +58,9 @@ pub use repository::{Put, RepositoryRecord};
 pub use request::*;
 pub use retry::{Retried, RetryFrom};
 pub use secret::SecretKey;
+pub use tag_check::{TagCheck, TagVerdict};
 pub use token::{NewToken, TokenRecord};
+pub use trace::PathPiece;
 pub use work::WorkerRecord;
 
 use clock::Clock;

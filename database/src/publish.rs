@@ -6,6 +6,7 @@
 
 use crate::claim::FENCE;
 use crate::sql::{Row, Transaction, sql};
+use crate::tag_check::FIRST_CHECK_MS;
 use crate::{BuildId, Claim, Database, Error};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,21 +21,6 @@ pub enum Publish {
     Go,
     /// It shows a later commit already.
     Superseded,
-}
-
-/// A tag that was moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MovedTag {
-    /// The full reference.
-    pub tag: String,
-    /// Repository of the build that moved it.
-    pub repository: String,
-    /// Ref whose builds move it.
-    pub git_ref: String,
-    /// Digest of the manifest that it must show.
-    pub digest: String,
-    /// When it was moved, in milliseconds since 1970.
-    pub moved_ms: i64,
 }
 
 /// What is known of a tag.
@@ -139,8 +125,8 @@ impl Database {
         let sequence = fenced_sequence(&mut transaction, claim).await?;
         let moved = sql(
             doing,
-            "UPDATE tags SET sequence = $6, digest = $7, moved_ms = $8, holder = NULL, holder_attempt = NULL \
-             WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND holder = $4 AND holder_attempt = $5",
+            "UPDATE tags SET sequence = $6, digest = $7, moved_ms = $8, holder = NULL, holder_attempt = NULL, checks = 0, \
+             check_ms = $9, note = NULL WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND holder = $4 AND holder_attempt = $5",
         )
         .bind(tag)
         .bind(&claim.build.request.repository)
@@ -150,29 +136,13 @@ impl Database {
         .bind(sequence)
         .bind(digest)
         .bind(transaction.now_ms)
+        .bind(transaction.now_ms + FIRST_CHECK_MS)
         .run(transaction.on())
         .await?;
         if moved == 0 {
             return Err(Error::LeaseLost);
         }
         transaction.commit(doing).await
-    }
-
-    /// Returns the tags moved at `since_ms` or later, so that somebody can see that they stayed where they are.
-    pub async fn moved_tags(&self, since_ms: i64) -> Result<Vec<MovedTag>, Error> {
-        let rows = sql(
-            "reading tags",
-            "SELECT tag, repository, git_ref, digest, moved_ms FROM tags WHERE moved_ms >= $1 AND holder IS NULL \
-             AND digest IS NOT NULL ORDER BY moved_ms, tag",
-        )
-        .bind(since_ms)
-        .all(self.read())
-        .await?;
-        let tag = |row: &Row| {
-            let (tag, repository, git_ref) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(MovedTag { tag, repository, git_ref, digest: row.get(3)?, moved_ms: row.get(4)? })
-        };
-        rows.iter().map(tag).collect()
     }
 
     /// Leaves the tags that an ended attempt holds to others, when its last request cannot arrive any more.
@@ -183,7 +153,7 @@ impl Database {
         grace_ms: i64,
     ) -> Result<(), Error> {
         let free = transaction.now_ms + grace_ms;
-        sql("leaving tags", "UPDATE tags SET held_until_ms = $2 WHERE holder = $1")
+        sql("leaving tags", "UPDATE tags SET held_until_ms = $2, check_ms = $2 WHERE holder = $1")
             .bind(build.as_str())
             .bind(free)
             .run(transaction.on())

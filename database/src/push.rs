@@ -12,6 +12,15 @@ const LATE_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 /// Most builds that are repeated because pushes turned out to be newer than was known.
 const MOST_REPEATED: i64 = 20;
 
+/// How a push is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A delivery told of it.
+    Told,
+    /// A look saw it, and no delivery told of it.
+    Found,
+}
+
 /// A push in its place.
 #[derive(Debug, Clone)]
 pub struct Pushed {
@@ -29,9 +38,11 @@ impl Database {
         &self,
         transaction: &mut Transaction,
         (delivery, repository): (i64, &str),
-        push: &PushedRef,
+        (push, source): (&PushedRef, Source),
     ) -> Result<Pushed, Error> {
         let (last, begins, ends) = surroundings(transaction, repository, push).await?;
+        // What a look saw is what the ref names now, whatever came before.
+        let ends = ends.filter(|_| source == Source::Told);
         let place = place(begins, ends, last);
         if place.last > last {
             count(transaction, (repository, &push.git_ref), place.last - last).await?;
@@ -39,7 +50,7 @@ impl Database {
         let row = sql(
             "storing a push",
             "INSERT INTO pushes (delivery_id, repository, git_ref, before_id, after_id, sequence, segment, is_head, is_tail, \
-             created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+             created_ms, is_found) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
         )
         .bind(delivery)
         .bind(repository)
@@ -51,6 +62,7 @@ impl Database {
         .bind(!place.joins_before)
         .bind(!place.joins_after)
         .bind(transaction.now_ms)
+        .bind(source == Source::Found)
         .one(transaction.on())
         .await?;
         let pushed = Pushed { id: Some(row.get(0)?), git_ref: push.git_ref.clone(), sequence: place.sequence };
@@ -78,7 +90,7 @@ impl Database {
         let rows = sql(
             "reading the builds of a push",
             "SELECT id FROM builds WHERE push_id IN (SELECT id FROM pushes WHERE repository = $1 AND git_ref = $2 AND sequence > $3) \
-             AND state IN ('preparing', 'building', 'pushing', 'succeeded', 'superseded') AND trigger_kind = 'push' \
+             AND state IN ('preparing', 'building', 'pushing', 'succeeded', 'superseded') AND trigger_kind IN ('push', 'reconcile') \
              ORDER BY sequence DESC, id LIMIT $4",
         )
         .bind(repository)
@@ -111,6 +123,26 @@ pub async fn position_of(
     .optional(transaction.on())
     .await?;
     row.map(|row| Ok(Pushed { id: Some(row.get(0)?), git_ref: git_ref.to_owned(), sequence: row.get(1)? })).transpose()
+}
+
+/// Returns the delivery of a push that a look found before the forge told of it, if it is still the ref's last.
+pub async fn found_before(
+    transaction: &mut Transaction,
+    repository: &str,
+    push: &PushedRef,
+) -> Result<Option<i64>, Error> {
+    let row = sql(
+        "reading a push",
+        "SELECT p.delivery_id FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.after_id = $3 AND p.is_found \
+         AND NOT EXISTS (SELECT 1 FROM pushes later WHERE later.repository = $1 AND later.git_ref = $2 \
+           AND later.sequence > p.sequence) LIMIT 1",
+    )
+    .bind(repository)
+    .bind(&push.git_ref)
+    .bind(&push.after)
+    .optional(transaction.on())
+    .await?;
+    row.map(|row| row.get(0)).transpose()
 }
 
 /// Returns the greatest sequence of the ref, the push that ended where this one begins, if none follows it yet, and the

@@ -192,7 +192,7 @@ pub struct BuildFilter {
     pub commit: Option<String>,
     /// Only this state.
     pub state: Option<BuildState>,
-    /// Only builds that this kind of trigger started: `push`, `manual`, `retry`, `schedule`.
+    /// Only builds that this kind of trigger started: `push`, `reconcile`, `manual`, `retry`, `schedule`.
     pub trigger: Option<String>,
     /// Only builds accepted at this moment or later, in milliseconds since 1970.
     pub since_ms: Option<i64>,

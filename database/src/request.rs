@@ -15,6 +15,11 @@ pub enum Trigger {
         /// Who pushed, as the forge says.
         by: String,
     },
+    /// A push that no delivery told of: it was found by looking at what the refs of the repository name.
+    Reconcile {
+        /// Id of the delivery that stands for the one that did not come.
+        delivery: String,
+    },
     /// Somebody used the trigger endpoint.
     Manual {
         /// The name of the token that was used.

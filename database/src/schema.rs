@@ -4,8 +4,12 @@ use crate::Error;
 use crate::sql::{Alone, On, Store, Transaction, sql};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/0001_start.sql"), include_str!("../migrations/0002_questions.sql")];
+pub const MIGRATIONS: [&str; 4] = [
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0002_questions.sql"),
+    include_str!("../migrations/0003_reconcile.sql"),
+    include_str!("../migrations/0004_traces.sql"),
+];
 
 /// The version that this program works with.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;

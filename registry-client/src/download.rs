@@ -89,6 +89,7 @@ impl Client {
         let request = WebRequest {
             url: download.url.clone(),
             reach: download.reach,
+            elsewhere: download.reach,
             headers: download.known.iter().map(|known| ("if-none-match", known.clone())).collect(),
             authorization: download.authorization.clone(),
             body: None,

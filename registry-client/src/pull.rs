@@ -88,6 +88,12 @@ impl Client {
         Ok(Resolved { digest, index_digest, manifest, manifest_bytes, config, config_bytes, platform_mismatch })
     }
 
+    /// Returns media type and bytes of the manifest or index that `reference` names.
+    pub async fn get_manifest(&self, reference: &Reference) -> Result<(String, Vec<u8>), Error> {
+        let document = self.document(reference, &|_| None).await?;
+        Ok((document.media_type, document.bytes))
+    }
+
     /// Returns digest and media type of the manifest that `reference` names, or `None`.
     pub async fn head_manifest(&self, reference: &Reference) -> Result<Option<(Digest, String)>, Error> {
         let request = manifest_request(Method::HEAD, reference);

@@ -17,6 +17,8 @@ pub struct WebRequest {
     pub url: String,
     /// What may be connected to.
     pub reach: Reach,
+    /// What other servers may be connected to that it redirects to.
+    pub elsewhere: Reach,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
     /// The value of the `Authorization` header, sent to the URL's own host only.
@@ -37,8 +39,9 @@ impl Client {
         let origin = Url::parse(&request.url).map_err(|_| refused(&request.url, "is no URL"))?;
         let mut url = origin.clone();
         for _ in 0..=MAX_REDIRECTS {
-            verify(&url, request.reach)?;
-            let http = match request.reach {
+            let reach = if is_same_server(&url, &origin) { request.reach } else { request.elsewhere };
+            verify(&url, reach)?;
+            let http = match reach {
                 Reach::Anywhere => self.transport.http(url.scheme())?,
                 Reach::PublicOnly => public_only(self.transport.user_agent())?,
             };
@@ -64,6 +67,12 @@ impl Client {
         }
         Err(refused(&request.url, "redirects too often"))
     }
+}
+
+/// Tells whether a redirect stays on a server: with the same name, and the same port or that of https.
+fn is_same_server(url: &Url, origin: &Url) -> bool {
+    let same_port = url.port_or_known_default() == origin.port_or_known_default();
+    url.host() == origin.host() && (same_port || url.scheme() == "https" && url.port().is_none())
 }
 
 impl WebAnswer {

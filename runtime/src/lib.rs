@@ -20,6 +20,7 @@ mod settings;
 mod step;
 mod sweep;
 pub mod tar;
+mod ulimit;
 
 pub use cancel::Cancel;
 pub use child::limit_child;
@@ -32,6 +33,7 @@ pub use self_test::{Protection, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;
+pub use ulimit::Ulimit;
 
 /// Asks the process `id` to end, as `kill` does.
 pub fn terminate(id: u32) {

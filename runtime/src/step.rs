@@ -95,6 +95,8 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// Size of `/dev/shm`.
     pub shm_bytes: u64,
+    /// Limits of each process, besides those that all have.
+    pub ulimits: Vec<crate::Ulimit>,
 }
 
 /// The network of a step.

@@ -1,5 +1,7 @@
 //! `slipway build`: one image, from wherever docker takes a context, with the engine that builds pushes.
 
+mod agent;
+mod call;
 mod context;
 mod fields;
 mod outputs;
@@ -8,7 +10,7 @@ mod request;
 mod secrets;
 
 use crate::progress::{self, Style};
-use crate::services::{self, DataDir, chain};
+use crate::services::{self, DataDir};
 use builder::trace::Trace;
 use builder::{Checked, DockerfileText, Request, Services};
 use clap::Args;
@@ -45,8 +47,8 @@ pub struct Arguments {
     /// Give a secret to the steps that mount it
     #[arg(long = "secret", value_name = "id=ID,src=FILE|env=NAME")]
     secrets: Vec<String>,
-    /// Give an ssh agent to the steps that mount it
-    #[arg(long = "ssh", value_name = "default|ID=SOCKET")]
+    /// Give an ssh agent, or the keys of files, to the steps that mount it
+    #[arg(long = "ssh", value_name = "default|ID=SOCKET|ID=KEY,…")]
     ssh: Vec<String>,
     /// Give files or an image a name for FROM and --from
     #[arg(long = "build-context", value_name = "NAME=PLACE")]
@@ -60,7 +62,7 @@ pub struct Arguments {
     /// Run every step of these stages, whatever is known
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     no_cache_filter: Vec<String>,
-    /// Ask for newer base images; that is always done
+    /// Ask the registries for base images, also for those that were built here
     #[arg(long)]
     pull: bool,
     /// Push the image to where its names say
@@ -78,6 +80,9 @@ pub struct Arguments {
     /// Size of /dev/shm for RUN
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
+    /// Limit each process of RUN
+    #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
+    ulimits: Vec<String>,
     /// Memory that all steps together may use
     #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,
@@ -93,6 +98,12 @@ pub struct Arguments {
     /// Check the Dockerfile and build nothing, as `slipway check` does
     #[arg(long)]
     check: bool,
+    /// Answer a question about the Dockerfile and build nothing: check, outline or targets
+    #[arg(long, value_name = "METHOD[,format=json]", default_value = "build")]
+    call: String,
+    /// How the answer to --call or --check is shown
+    #[arg(long, value_enum, default_value_t)]
+    format: super::check::Format,
     /// Print nothing but the digest of the image
     #[arg(short, long)]
     quiet: bool,
@@ -105,20 +116,30 @@ pub struct Arguments {
 
 /// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.
 pub fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checked, DockerfileText), String> {
+    ask(arguments, data_dir, |request, services| (builder::check(request, services), request.dockerfile.clone()))
+}
+
+/// Asks something about what would be built.
+fn ask<T>(
+    arguments: &Arguments,
+    data_dir: Option<PathBuf>,
+    question: impl FnOnce(&Request, &Services) -> T,
+) -> Result<T, String> {
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     let services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
     let outputs = Outputs::parse(&arguments.outputs)?;
-    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services };
+    let agents = agent::Agents::default();
+    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let (request, _) = asked.request((&Cancel::new(), &Trace::default()))?;
-    Ok((builder::check(&request, &services), request.dockerfile))
+    Ok(question(&request, &services))
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    if arguments.check {
-        return super::check::show(&check(arguments, data_dir)?, super::check::Format::Text);
+    if let Some(question) = call::question(arguments)? {
+        return call::answer(question, arguments, data_dir);
     }
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -133,7 +154,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     crate::services::cancel_on_signal(tokio.handle(), cancel.clone());
     let outputs = Outputs::parse(&arguments.outputs)?;
     let (trace, began) = (Trace::default(), std::time::Instant::now());
-    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services };
+    let agents = agent::Agents::new(&arguments.ssh)?;
+    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let (mut request, platforms) = asked.request((&cancel, &trace))?;
     let style = if arguments.quiet { Style::Quiet } else { arguments.progress };
     let observer = progress::observer(style);
@@ -146,13 +168,13 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         let mut written =
             written.map(|output| builder::output::write(&services, &built, (output, &request.tags), &cancel));
         written.try_for_each(|written| written)?;
+        if outputs.keep && !request.push || arguments.load {
+            builder::keep(&services, &built, &request.tags, &cancel)?;
+        }
         Ok(built)
     });
     match finished {
         Ok(built) => {
-            if outputs.keep && !request.push || arguments.load {
-                keep(&services, &request, &built)?;
-            }
             observer.done(&built, began.elapsed());
             arguments.iidfile.as_ref().map_or(Ok(()), |path| report::iidfile(path, &built))?;
             let metadata = arguments.metadata_file.as_ref();
@@ -168,19 +190,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 
 /// Writes the trace for Chrome's viewer and prints what the end of the build waited for.
 fn write_profile(path: &Path, trace: &Trace) -> Result<(), String> {
-    std::fs::write(path, trace.to_chrome()).map_err(|error| format!("writing `{}`: {error}", path.display()))?;
+    std::fs::write(path, trace.to_chrome(usize::MAX, &str::to_owned))
+        .map_err(|error| format!("writing `{}`: {error}", path.display()))?;
     eprintln!("{}", trace.summary());
-    Ok(())
-}
-
-/// Names the image in the store, so that it stays there and other commands find it.
-fn keep(services: &Services, request: &Request, built: &builder::Built) -> Result<(), String> {
-    for tag in &request.tags {
-        let repository = format!("{}/{}", tag.registry(), tag.repository());
-        let image = &built.image;
-        let descriptor =
-            registry_client::Descriptor::new(image.media_type, image.digest.clone(), image.manifest.len() as u64);
-        services.store.tag(&repository, tag.tag().unwrap_or("latest"), &descriptor).map_err(|error| chain(&error))?;
-    }
     Ok(())
 }

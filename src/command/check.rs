@@ -30,9 +30,10 @@ pub struct Arguments {
 }
 
 /// How findings are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people, with the lines of the file.
+    #[default]
     Text,
     /// As BuildKit answers `frontend.lint`.
     Json,

@@ -51,6 +51,12 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
     let scheduling = tokio::spawn(webhook::keep_schedules(database.clone(), settings.clone(), stopped.clone()));
     let expanding = tokio::spawn(webhook::expand_lookups(database.clone(), settings.clone(), stopped.clone()));
+    let finding = webhook::find_missed_pushes(
+        (database.clone(), settings.clone()),
+        Duration::from_secs(server.reconcile_seconds),
+        stopped.clone(),
+    );
+    let finding = tokio::spawn(finding);
     let telling = tokio::spawn(webhook::tell_statuses(database, settings, stopped.clone()));
     let (end_workers, ending) = channel(Ending::No);
     let drain = Duration::from_secs(configuration.limits.drain_seconds);
@@ -71,7 +77,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
         let _ = worker.await;
     }
     let _ = stop.send(true);
-    let _ = tokio::join!(serving, registering, scheduling, expanding, telling);
+    let _ = tokio::join!(serving, registering, scheduling, expanding, finding, telling);
     Ok(())
 }
 

@@ -28,6 +28,9 @@ pub struct Case {
     /// The context: content by path. `-> x` is a link, a path with `/` at its end a directory.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// Names that mean the image `base` too: a Dockerfile of the wild starts from others.
+    #[serde(default)]
+    pub images: Vec<String>,
     /// Modes of files of the context, octal.
     #[serde(default)]
     pub modes: BTreeMap<String, String>,
@@ -116,7 +119,8 @@ impl Case {
     }
 }
 
-/// Compares line by line: `path mode owner`, then `"content"`, `-> target` or `= name`, then `@time` where it counts.
+/// Compares line by line: `path mode owner`, then `"content"`, `-> target` or `= name`, then `+attribute` for each extended one
+/// and `@time` where it counts.
 fn compare_files(wanted: &str, image: &Image, problems: &mut Vec<String>) {
     let timeless = |line: &str| line.rsplit_once(" @").map_or(line.to_owned(), |(line, _)| line.to_owned());
     let wanted: Vec<&str> = wanted.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

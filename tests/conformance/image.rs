@@ -93,5 +93,7 @@ fn line(path: &str, entry: &Entry, content: &[u8]) -> String {
         EntryKind::Block { major, minor } => format!(" block {major}:{minor}"),
         EntryKind::Directory => String::new(),
     };
-    format!("/{path}{mark} {:o} {}:{}{what} @{}", entry.mode, entry.uid, entry.gid, entry.mtime)
+    let xattrs = entry.xattrs.iter().map(|(name, _)| format!(" +{}", String::from_utf8_lossy(name)));
+    let xattrs: String = xattrs.collect();
+    format!("/{path}{mark} {:o} {}:{}{what}{xattrs} @{}", entry.mode, entry.uid, entry.gid, entry.mtime)
 }

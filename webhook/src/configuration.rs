@@ -71,6 +71,8 @@ pub struct Server {
     pub database: Option<String>,
     /// Whether everybody may see builds and logs; if not given, only where the server listens on loopback alone.
     pub anonymous_read: Option<bool>,
+    /// Seconds between two looks at what the refs of a repository name, for pushes that no delivery told of; 0 for none.
+    pub reconcile_seconds: u64,
     /// File that holds the key of secrets at rest; `secret.key` in the data directory if it is not given.
     pub secret_key_file: Option<PathBuf>,
 }
@@ -84,6 +86,7 @@ impl Default for Server {
             workers: 1,
             database: None,
             anonymous_read: None,
+            reconcile_seconds: 300,
             secret_key_file: None,
         }
     }

@@ -1,17 +1,18 @@
 //! `POST /hooks/{forge}`: verified, matched, stored in one transaction, and only then accepted.
 
 use crate::catalog::Entry;
+use crate::following::{self, Following, pushed_ref};
 use crate::forges::{Event, Forge, Push, Signed};
 use crate::problem::Problem;
-use crate::requests::{Asked, Rules, first_line, listed};
-use crate::rules::skip_marker;
+use crate::reconcile;
+use crate::requests::{first_line, listed};
 use crate::{Service, body};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use database::{Accepted, BuildId, BuildRequest, NewDelivery, NewLookup, PushedRef, Trigger};
+use database::{Accepted, BuildId, NewDelivery, Trigger};
 use serde_json::json;
 
 /// Longest id of a delivery.
@@ -81,7 +82,9 @@ pub async fn replay(
 ) -> Result<Response, Problem> {
     let gone = || Problem::no_such_repository(&delivery.repository);
     let entry = service.catalog.get(&service.database, &delivery.repository).await?.ok_or_else(gone)?;
-    let forge = Forge::parse(&delivery.forge).ok_or_else(gone)?;
+    // A push that was found is written as GitHub would have told of it.
+    let forge = if delivery.forge == reconcile::NAME { "github" } else { &delivery.forge };
+    let forge = Forge::parse(forge).ok_or_else(gone)?;
     // What was stored was verified then; a form is told from JSON by its first letter.
     let json = match body.first() {
         Some(b'{') => body.to_vec(),
@@ -104,17 +107,6 @@ struct Accepting<'a> {
     event: &'a str,
     body: &'a Bytes,
     is_replay: bool,
-}
-
-/// What follows from a delivery.
-#[derive(Default)]
-struct Following {
-    builds: Vec<BuildRequest>,
-    lookup: Option<NewLookup>,
-    push: Option<PushedRef>,
-    /// Why nothing is built, if nothing is.
-    ignored: Option<&'static str>,
-    explain: Vec<String>,
 }
 
 impl Accepting<'_> {
@@ -153,37 +145,11 @@ impl Accepting<'_> {
     }
 
     fn follow_one(&self, push: &Push) -> Following {
-        let ignored = |reason, why| Following { ignored: Some(reason), explain: vec![why], ..Following::default() };
-        let Some(commit) = push.commit.as_deref().filter(|_| push.after.is_some()) else {
-            return ignored("ref_deleted", format!("`{}` was deleted", push.git_ref));
-        };
-        if let Some(marker) = skip_marker(&push.message).filter(|_| !self.is_replay) {
-            return ignored("skip_marker", format!("the message of commit {} says `{marker}`", &commit[..7]));
+        if let Some(marked) = following::marked(push).filter(|_| !self.is_replay) {
+            return marked;
         }
-        let repository = &self.entry.repository;
         let trigger = Trigger::Push { delivery: self.id.to_owned(), by: first_line(&push.by) };
-        if let Some(own) = &repository.own_rules {
-            let lookup = NewLookup {
-                repository: repository.name.clone(),
-                clone_url: repository.clone_url.clone(),
-                git_ref: push.git_ref.clone(),
-                commit: Some(commit.to_owned()),
-                commit_message: first_line(&push.message),
-                trigger,
-                path: own.path.clone(),
-            };
-            return Following { lookup: Some(lookup), ..Following::default() };
-        }
-        let asked = Asked {
-            git_ref: &push.git_ref,
-            commit: Some(commit),
-            message: &push.message,
-            default_branch: push.default_branch.as_deref(),
-            trigger,
-        };
-        let requested = Rules::of(repository).requests(&asked);
-        let ignored = requested.builds.is_empty().then_some("no_rule_matched");
-        Following { builds: requested.builds, explain: requested.explain, ignored, ..Following::default() }
+        following::of(&self.entry.repository, push, trigger)
     }
 
     async fn store(&self, following: Following) -> Result<Response, Problem> {
@@ -241,11 +207,6 @@ impl Accepting<'_> {
         let trigger = build.map(|build| build.request.trigger);
         Ok(matches!(trigger, Some(Trigger::Push { delivery, .. }) if delivery != self.id))
     }
-}
-
-fn pushed_ref(push: &Push) -> Option<PushedRef> {
-    let after = push.after.clone()?;
-    Some(PushedRef { git_ref: push.git_ref.clone(), before: push.before.clone(), after })
 }
 
 fn refused(forge: Forge) -> Problem {

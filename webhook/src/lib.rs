@@ -11,6 +11,7 @@ mod catalog;
 mod configuration;
 mod cron;
 mod document;
+mod following;
 mod forges;
 mod hooks;
 mod limiter;
@@ -19,6 +20,7 @@ mod network;
 mod pages;
 mod problem;
 mod questions;
+mod reconcile;
 mod requests;
 mod rules;
 mod sandbox;
@@ -30,6 +32,7 @@ pub mod tokens;
 
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
 pub use lookups::expand_lookups;
+pub use reconcile::find_missed_pushes;
 pub use sandbox::Sandbox;
 pub use schedules::keep_schedules;
 pub use settings::{Scope, Settings, Token};
@@ -111,6 +114,7 @@ fn repository_routes() -> Router<Service> {
         .route("/v1/repos/{namespace}/{name}", one)
         .route("/v1/repos/{namespace}/{name}/rules", get(rules::show).put(rules::put))
         .route("/v1/repos/{namespace}/{name}/rules:test", post(rules::test))
+        .route("/v1/repos/{namespace}/{name}/reconcile", get(api::reconcile::show))
         .route("/v1/repos/{namespace}/{name}/secrets", get(secrets::list))
         .route("/v1/repos/{namespace}/{name}/secrets/{secret}", put(secrets::put).delete(secrets::remove))
         .route("/v1/repos/{namespace}/{name}/builds", post(triggers::trigger))
@@ -126,6 +130,7 @@ fn build_routes() -> Router<Service> {
         .route("/v1/builds", get(builds::list))
         .route("/v1/builds/{id}", get(builds::show))
         .route("/v1/builds/{id}/logs", get(logs::show))
+        .route("/v1/builds/{id}/trace", get(builds::trace))
         .route("/v1/builds/{id}/cancel", post(builds::cancel))
         .route("/v1/builds/{id}/retry", post(builds::retry))
         .route("/v1/queue", get(queue::show))

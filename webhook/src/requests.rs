@@ -26,7 +26,7 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// Tells whether somebody wants the build, whatever a rule says of pushes.
     fn by_hand(&self) -> bool {
-        !matches!(self.trigger, Trigger::Push { .. })
+        !self.trigger.is_push()
     }
 }
 

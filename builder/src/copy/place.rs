@@ -122,6 +122,9 @@ impl Destination {
 
 fn copy(layer: &mut Layer<'_>, from: (usize, usize), selection: &Selection, to: &Destination) -> Result<(), CopyError> {
     let root = layer.resolve(&to.path)?;
+    if selection.excluded && selection.base.is_some() {
+        return layer.make_directory(&root);
+    }
     if let Some(base) = &selection.base {
         return copy_with_parents(layer, from, (selection, base), &root);
     }
@@ -136,7 +139,7 @@ fn copy(layer: &mut Layer<'_>, from: (usize, usize), selection: &Selection, to: 
     }
     let path = if to.is_directory || layer.is_directory(&root) { join(&root, &selection.name) } else { root };
     layer.make_directory(parent(&path))?;
-    copy_file(layer, from, selection, &path)
+    if selection.excluded { Ok(()) } else { copy_file(layer, from, selection, &path) }
 }
 
 fn copy_file(

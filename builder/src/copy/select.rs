@@ -26,13 +26,21 @@ pub struct Selection {
     pub parents: Vec<(Vec<u8>, Node)>,
     /// What is in it, if it is a directory, parents first; paths are relative to it.
     pub items: Vec<Item>,
+    /// Whether nothing of it is copied: only the directory for it is made.
+    pub excluded: bool,
 }
 
 impl Selection {
+    /// Returns a source of which nothing is copied.
+    fn nothing(node: Node) -> Selection {
+        let (name, path, parents, items) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Selection { name, node, path, base: None, parents, items, excluded: true }
+    }
+
     /// Returns the bytes of all its files.
     pub fn bytes(&self) -> u64 {
         let nodes = self.items.iter().map(|item| &item.node).chain([&self.node]);
-        nodes.fold(0, |bytes, node| match node.kind {
+        nodes.filter(|_| !self.excluded).fold(0, |bytes, node| match node.kind {
             Kind::File { size } => bytes.saturating_add(size),
             _ => bytes,
         })
@@ -58,6 +66,10 @@ pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Ve
             selected.push(selection);
         }
     }
+    if request.parents && selected.is_empty() {
+        let root = node(view, b"", request.now)?;
+        selected.extend(root.map(|root| Selection { base: Some(root.clone()), ..Selection::nothing(root) }));
+    }
     // A sparse file is as large in a layer as it says it is; it is refused before anybody reads it.
     let bytes = selected.iter().fold(0u64, |bytes, selection| bytes.saturating_add(selection.bytes()));
     if bytes > MAX_BYTES {
@@ -73,7 +85,7 @@ pub fn missing(view: &dyn View, source: &str, parents: bool) -> Option<CopyError
     }
     let found = if parents { expand_parents(view, source) } else { expand(view, source) }.ok()?;
     let path = &found.first()?.path;
-    let resolved = resolve(view, path).ok()?;
+    let resolved = if parents { unfollowed(view, path) } else { resolve(view, path) }.ok()?;
     let known = resolved.is_empty() || view.lookup(&resolved).ok()?.is_some();
     (!known).then(|| CopyError::NotFound(format!("/{}", String::from_utf8_lossy(path))))
 }
@@ -82,13 +94,14 @@ pub fn missing(view: &dyn View, source: &str, parents: bool) -> Option<CopyError
 struct Found {
     path: Vec<u8>,
     pivot: Option<usize>,
+    literal: bool,
 }
 
 /// Returns what `source` matches; a path without wildcards matches itself.
 fn expand(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
     let path = clean_path(source.as_bytes());
     if !pattern::has_wildcard(source) {
-        return Ok(vec![Found { path, pivot: None }]);
+        return Ok(vec![Found { path, pivot: None, literal: true }]);
     }
     let text = String::from_utf8_lossy(&path).into_owned();
     let parts: Vec<&str> = text.split('/').collect();
@@ -107,7 +120,7 @@ fn walk_matches(
     found: &mut Vec<Found>,
 ) -> Result<(), CopyError> {
     let Some((part, rest)) = parts.split_first() else {
-        found.push(Found { path: at.to_vec(), pivot: None });
+        found.push(Found { path: at.to_vec(), pivot: None, literal: false });
         return Ok(());
     };
     let directory = resolve(view, at)?;
@@ -120,45 +133,62 @@ fn walk_matches(
     Ok(())
 }
 
-/// Expands a source of `COPY --parents`: the part after `/./` is kept, `**` crosses directories.
+/// Expands a source of `COPY --parents`: the part after `/./` is kept, `**` crosses directories there.
 fn expand_parents(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
-    let (base, rest) = match source.split_once("/./") {
-        Some((base, rest)) => (clean_path(base.as_bytes()), rest),
-        None => (Vec::new(), source),
-    };
+    let (base, rest) = source.split_once("/./").unwrap_or(("", source));
     let rest = clean_path(rest.as_bytes());
     let text = String::from_utf8_lossy(&rest).into_owned();
-    let pivot = Some(if base.is_empty() { 0 } else { base.len() + 1 });
-    if !pattern::has_wildcard(&text) {
-        return Ok(vec![Found { path: join(&base, &rest), pivot }]);
-    }
-    let matcher = Ignore::new([&text])?;
+    let several = pattern::has_wildcard(base);
     let mut found = Vec::new();
-    let root = resolve(view, &base)?;
-    let mut waiting = vec![Vec::new()];
+    for base in expand(view, base)?.into_iter().map(|base| base.path) {
+        let pivot = Some(if base.is_empty() { 0 } else { base.len() + 1 });
+        if pattern::has_wildcard(&text) {
+            let kept = below(view, &resolve(view, &base)?, &Ignore::new([&text])?)?;
+            found.extend(kept.iter().map(|path| Found { path: join(&base, path), pivot, literal: false }));
+        } else {
+            found.push(Found { path: join(&base, &rest), pivot, literal: !several });
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the paths below `root` that a pattern matches, without what is in directories that it matches.
+fn below(view: &dyn View, root: &[u8], matcher: &Ignore) -> Result<Vec<Vec<u8>>, CopyError> {
+    let (mut found, mut waiting) = (Vec::new(), vec![Vec::new()]);
     while let Some(directory) = waiting.pop() {
-        for (name, node) in view.children(&join(&root, &directory))? {
+        for (name, node) in view.children(&join(root, &directory))? {
             let path = join(&directory, &name);
             if matcher.ignores(&path) {
-                found.push(Found { path: join(&base, &path), pivot });
+                found.push(path);
             } else if node.kind == Kind::Directory {
                 waiting.push(path);
             }
         }
     }
-    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found.sort();
     Ok(found)
 }
 
 fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) -> Result<Option<Selection>, CopyError> {
-    let path = resolve(view, &found.path)?;
+    // With --parents a source is something inside of the context, and links inside stay links.
+    let path = if found.pivot.is_some() { unfollowed(view, &found.path)? } else { resolve(view, &found.path)? };
+    let Some(node) = node(view, &path, now)? else {
+        // A link that a wildcard matched leads nowhere: BuildKit refuses it, too, instead of leaving it out.
+        let link = found.pivot.is_none() && !excludes.ignores(last_component(&found.path));
+        return match found.literal || link {
+            true => Err(CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path)))),
+            false => Ok(None),
+        };
+    };
     let name = last_component(&found.path).to_vec();
-    let node = node(view, &path, now)?;
-    if node.as_ref().is_none_or(|node| node.kind != Kind::Directory) && excludes.ignores(&name) {
-        return Ok(None);
+    // Patterns are relative to the source, or to what the kept path of --parents begins at.
+    let start = found.pivot.map_or(&b""[..], |pivot| &found.path[pivot.min(found.path.len())..]);
+    let known_as = if found.pivot.is_some() { start } else { &name };
+    let excluded = (node.kind != Kind::Directory || found.pivot.is_some()) && excludes.ignores(known_as);
+    if excluded && !(node.kind == Kind::Directory && excludes.has_exceptions()) {
+        // Only a source that stands for itself has a place of its own.
+        return Ok(found.pivot.is_none().then(|| Selection { name, ..Selection::nothing(node) }));
     }
-    // A link that a wildcard matches leads nowhere: BuildKit refuses it, too, instead of leaving it out.
-    let node = node.ok_or_else(|| CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path))))?;
     let (base, parents) = match found.pivot {
         Some(pivot) => {
             let base = resolve(view, &found.path[..pivot.saturating_sub(1)])?;
@@ -168,9 +198,12 @@ fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) ->
     };
     let mut items = Vec::new();
     if node.kind == Kind::Directory {
-        collect(view, (&path, b""), excludes, &mut items)?;
+        collect(view, (&path, b""), (excludes, start), &mut items)?;
     }
-    Ok(Some(Selection { name, node, path, base, parents, items }))
+    if excluded && items.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Selection { name, node, path, base, parents, items, excluded: false }))
 }
 
 /// Returns the directories of `path` after `pivot`, the last component left out.
@@ -190,20 +223,20 @@ fn parents(view: &dyn View, path: &[u8], pivot: usize) -> Result<Vec<(Vec<u8>, N
 fn collect(
     view: &dyn View,
     (root, at): (&[u8], &[u8]),
-    excludes: &Ignore,
+    (excludes, start): (&Ignore, &[u8]),
     items: &mut Vec<Item>,
 ) -> Result<bool, CopyError> {
     let mut any = false;
     for (name, node) in view.children(&join(root, at))? {
         let path = join(at, &name);
-        let excluded = excludes.ignores(&path);
+        let excluded = excludes.ignores(&join(start, &path));
         let directory = node.kind == Kind::Directory;
         if excluded && !(directory && excludes.has_exceptions()) {
             continue;
         }
         let position = items.len();
         items.push(Item { path: path.clone(), node });
-        let inside = directory && collect(view, (root, &path), excludes, items)?;
+        let inside = directory && collect(view, (root, &path), (excludes, start), items)?;
         if excluded && !inside {
             items.truncate(position);
             continue;
@@ -228,6 +261,14 @@ fn resolve(view: &dyn View, path: &[u8]) -> Result<Vec<u8>, CopyError> {
     Ok(resolve_in(path, |path| view.lookup(path).ok().flatten())?)
 }
 
+/// Follows the links that lead to `path`, but not the one that it may be itself.
+fn unfollowed(view: &dyn View, path: &[u8]) -> Result<Vec<u8>, CopyError> {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => Ok(join(&resolve(view, &path[..slash])?, &path[slash + 1..])),
+        None => Ok(path.to_vec()),
+    }
+}
+
 /// Returns what follows the last slash.
 pub fn last_component(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
@@ -237,6 +278,9 @@ pub fn last_component(path: &[u8]) -> &[u8] {
 pub fn selection_key(view: &dyn View, selection: &Selection) -> Result<String, CopyError> {
     let mut key = KeyBuilder::new("selection.2");
     key.field(&selection.name);
+    if selection.excluded {
+        return Ok(key.text("excluded").finish());
+    }
     for (path, node) in &selection.parents {
         add(&mut key, view, (path, node), b"")?;
     }

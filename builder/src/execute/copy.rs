@@ -123,6 +123,7 @@ impl<'e> Prepared<'e> {
                 Place::Layers { .. } | Place::Git { .. } => false,
             };
             if unpacks
+                && !selection.excluded
                 && matches!(selection.node.kind, Kind::File { size } if size > 0)
                 && let Some(mut tar) = self.open_archive(progress, (*place, &selection.path)).map_err(packing)?
             {

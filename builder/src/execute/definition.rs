@@ -126,7 +126,10 @@ impl Making<'_> {
 
     fn step(&self, parent: &Key, action: &Action) -> Option<Key> {
         let mut key = KeyBuilder::new("definition.1");
-        key.text(&parent.text);
+        match action {
+            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options)),
+            _ => key.text(&parent.text),
+        };
         match action {
             Action::Configure => return None,
             Action::Workdir { .. } => key.text(&format!("{action:?}")),

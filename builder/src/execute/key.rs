@@ -1,5 +1,6 @@
 //! What the cache key of each kind of step is made of (content, never times; definitions, never limits).
 
+use super::Options;
 use crate::key::KeyBuilder;
 
 /// Returns the key of an empty file system.
@@ -17,10 +18,13 @@ pub fn workdir(parent: &str, path: &str, user: &str) -> String {
     KeyBuilder::new("workdir.1").text(parent).text(path).text(user).finish()
 }
 
-/// Returns the key below a step that sees further hosts: their names count, not their addresses.
-pub fn with_hosts(parent: &str, hosts: &[(String, String)]) -> String {
-    match hosts {
-        [] => parent.to_owned(),
-        hosts => KeyBuilder::new("hosts.1").text(parent).list(hosts.iter().map(|(name, _)| name)).finish(),
+/// Returns the key below a command that sees further hosts, whose names count but not their addresses, or is limited.
+pub fn with_options(parent: &str, options: &Options) -> String {
+    let (hosts, ulimits) = (&options.hosts, &options.ulimits);
+    if hosts.is_empty() && ulimits.is_empty() {
+        return parent.to_owned();
     }
+    let mut key = KeyBuilder::new("options.1");
+    key.text(parent).list(hosts.iter().map(|(name, _)| name));
+    key.list(ulimits.iter().map(ToString::to_string)).finish()
 }

@@ -25,6 +25,7 @@ pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
 pub use materials::{BLOB_DAMAGED, Materials, Unanswered, ask, store_error};
+pub use web::fetch as download;
 
 use crate::Error;
 use crate::cache::{Cache, Settled};
@@ -42,7 +43,7 @@ use slots::{Slot, Slots};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Steps that are executed at once, for each core: many wait for a network or a lock most of their time.
 const STEPS_PER_CORE: usize = 4;
@@ -72,6 +73,10 @@ pub struct Options {
     pub hosts: Vec<(String, String)>,
     /// Size of the steps' `/dev/shm`, if it is not the usual one.
     pub shm_bytes: Option<u64>,
+    /// Limits of each process of the steps.
+    pub ulimits: Vec<runtime::Ulimit>,
+    /// Whether images that were built here by hand stand for their names.
+    pub kept: crate::Kept,
     /// What becomes of a step whose layer holds a secret.
     pub leak: Leak,
     /// How the layers of steps are compressed.
@@ -93,6 +98,8 @@ impl Options {
             network: true,
             hosts: Vec::new(),
             shm_bytes: None,
+            ulimits: Vec::new(),
+            kept: crate::Kept::Unused,
             leak: Leak::default(),
             compression: Compression::default(),
         }
@@ -156,6 +163,8 @@ pub struct Execution<'a> {
     results: Vec<Promise<Result<Arc<StageLayers>, Error>>>,
     in_flight: Mutex<HashMap<String, Arc<Layer>>>,
     first_error: Mutex<Option<Error>>,
+    /// When it began, in nanoseconds since 1970: tells what belongs to this build.
+    begun: u128,
 }
 
 impl<'a> Execution<'a> {
@@ -189,6 +198,7 @@ impl<'a> Execution<'a> {
             results: plan.stages.iter().map(|_| Promise::new()).collect(),
             in_flight: Mutex::default(),
             first_error: Mutex::default(),
+            begun: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos()),
         })
     }
 

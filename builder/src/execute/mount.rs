@@ -1,25 +1,30 @@
 //! Turns the mounts of a plan into those of the sandbox.
 
-use super::{Execution, Options};
+use super::Options;
+use super::materials::store_error;
+use super::stage::Progress;
 use crate::Error;
 use crate::key::KeyBuilder;
 use crate::plan::{Mount, MountKind};
 use runtime::SnapshotId;
 
+/// Notes of the store that say which of several directories a cache is by now.
+const GENERATIONS: &str = "cache-mounts";
+
 /// Returns the sandbox's mount for `mount`, if there is anything to mount; secrets may go to `env` instead.
 pub fn sandbox_mount(
     mount: &Mount,
     bound: Option<(Vec<SnapshotId>, Vec<u8>)>,
-    (execution, env): (&Execution<'_>, &mut Vec<String>),
+    (progress, env): (&Progress<'_, '_>, &mut Vec<String>),
 ) -> Result<Option<runtime::Mount>, Error> {
-    let options = execution.options;
+    let options = progress.execution.options;
     let kind = match &mount.kind {
         MountKind::Bind { writable, .. } => {
             let (layers, source) = bound.expect("the files of a bind mount were found before");
             runtime::MountKind::Bind { layers, source, writable: *writable }
         }
         MountKind::Cache { sharing, mode, uid, gid, writable, .. } => runtime::MountKind::Cache {
-            id: cache_name(execution.cache.namespace, mount),
+            id: cache_name(progress, mount)?,
             sharing: *sharing,
             mode: *mode,
             uid: *uid,
@@ -45,11 +50,28 @@ pub fn sandbox_mount(
 }
 
 /// Names a cache directory: repositories do not share any, nor do mounts that would fill it differently.
-fn cache_name(namespace: &str, mount: &Mount) -> String {
-    let MountKind::Cache { id, mode, uid, gid, seed, .. } = &mount.kind else { return String::new() };
+fn cache_name(progress: &Progress<'_, '_>, mount: &Mount) -> Result<String, Error> {
+    let MountKind::Cache { id, mode, uid, gid, seed, anew, .. } = &mount.kind else { return Ok(String::new()) };
     let mut key = KeyBuilder::new("cache-mount.1");
-    key.text(namespace).text(id).text(&format!("{mode:o} {uid} {gid} {seed:?}"));
-    key.finish()[..32].to_owned()
+    key.text(progress.execution.cache.namespace).text(id).text(&format!("{mode:o} {uid} {gid} {seed:?} {anew}"));
+    let name = key.finish()[..32].to_owned();
+    if !anew {
+        return Ok(name);
+    }
+    let store = &progress.execution.materials.store;
+    let failed = |error| store_error(format!("finding the cache `{id}`"), error);
+    let generation = if progress.is_fresh() {
+        // Builds that use the directory so far keep it; this one and those after it have another.
+        let begun = progress.execution.begun.to_string().into_bytes();
+        store.put_note(GENERATIONS, name.as_bytes(), &begun).map_err(failed)?;
+        Some(begun)
+    } else {
+        store.note(GENERATIONS, name.as_bytes()).map_err(failed)?
+    };
+    let Some(generation) = generation else { return Ok(name) };
+    let mut key = KeyBuilder::new("cache-mount-generation.1");
+    key.text(&name).field(&generation);
+    Ok(key.finish()[..32].to_owned())
 }
 
 fn secret(mount: &Mount, (options, env): (&Options, &mut Vec<String>)) -> Result<Option<runtime::Mount>, Error> {

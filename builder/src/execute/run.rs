@@ -104,7 +104,7 @@ impl<'e> Prepared<'e> {
                 Some(bound) => Some((materials.snapshots(&bound.layers)?, bound.path.clone())),
                 None => None,
             };
-            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress.execution, &mut env))?);
+            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress, &mut env))?);
         }
         Ok(runtime::Step {
             layers: materials.snapshots(&progress.layers)?,
@@ -118,6 +118,7 @@ impl<'e> Prepared<'e> {
             hosts: progress.execution.options.hosts.clone(),
             timeout: Some(progress.execution.options.step_timeout),
             shm_bytes: progress.execution.options.shm_bytes.unwrap_or(SHM_BYTES),
+            ulimits: progress.execution.options.ulimits.clone(),
         })
     }
 }

@@ -72,11 +72,10 @@ impl Materials {
     /// Returns the snapshot of a layer whose directories `implied` are as they are in the layers below.
     fn completed(&self, layer: &Committed, implied: &[Vec<u8>], below: &[Arc<Layer>]) -> Result<SnapshotId, Error> {
         let tree = self.tree(below)?;
-        let entries = implied.iter().map(|path| directory(&tree, path));
         // Whole blocks without the end of an archive: the layer's own entries follow.
         let mut first = Vec::new();
         let mut writer = Writer::new(&mut first);
-        let written = entries.map(|entry| writer.bare(&entry)).collect::<std::io::Result<()>>();
+        let written = implied.iter().try_for_each(|path| writer.bare(&directory(&tree, path)));
         written.map_err(|error| Error::service("store", "describing directories of a layer").with_cause(error))?;
         drop(writer);
         let name = blake3::Hasher::new().update(layer.diff_id.as_str().as_bytes()).update(&first).finalize();

@@ -22,6 +22,14 @@ pub struct Progress<'e, 'a> {
     stage: usize,
 }
 
+impl Progress<'_, '_> {
+    /// Tells whether the steps are executed whatever is known.
+    pub fn is_fresh(&self) -> bool {
+        let execution = self.execution;
+        !execution.options.uses_cache(&execution.plan.stages[self.stage].name)
+    }
+}
+
 /// Executes the stage `index` of the plan.
 pub fn execute<'scope, 'e: 'scope, 'a>(
     execution: &'e Execution<'a>,
@@ -207,7 +215,7 @@ impl<'e> Prepared<'e> {
     fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         match self {
             Prepared::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
-            Prepared::Run(run) => Ok(run.key(&key::with_hosts(&progress.key, &progress.execution.options.hosts))),
+            Prepared::Run(run) => Ok(run.key(&key::with_options(&progress.key, progress.execution.options))),
             Prepared::Copy(copy) => copy.key(&progress.key),
         }
     }

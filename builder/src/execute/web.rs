@@ -45,7 +45,7 @@ pub fn fetch(materials: &Materials, url: &str, (reach, checksum): (Reach, Option
     let (kind, mtime) = (Kind::File { size: note.size }, mtime.map_or(0, OffsetDateTime::unix_timestamp));
     let node = Node { kind, mode: 0o600, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None };
     let (name, path) = (name(url), Vec::new());
-    let selection = Selection { name, node, path, base: None, parents: Vec::new(), items: Vec::new() };
+    let selection = Selection { name, node, path, base: None, parents: Vec::new(), items: Vec::new(), excluded: false };
     Ok(WebFile { digest: note.digest, selection })
 }
 

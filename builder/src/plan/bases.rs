@@ -1,5 +1,6 @@
 //! What stages start from, and the images that must be resolved before a plan can be made.
 
+use crate::dockerfile::{Dockerfile, suggest_name};
 use registry_client::{ImageConfig, Platform};
 use std::collections::HashMap;
 
@@ -41,6 +42,23 @@ pub struct BaseImage {
 /// Returns what a plan for the platform `target` calls the image `name` for `platform`.
 pub fn image_key(name: &str, platform: &Platform, target: &Platform) -> String {
     if platform == target { name.to_owned() } else { format!("{name} for {platform}") }
+}
+
+/// Images that many files start from, for who mistypes one.
+const COMMON: [&str; 10] =
+    ["alpine", "busybox", "centos", "debian", "fedora", "golang", "nginx", "node", "python", "ubuntu"];
+
+/// Returns ` (did you mean …?)` for an image that cannot be had, if a stage or an image that many use has nearly its name.
+pub fn image_hint(file: &Dockerfile, name: &str) -> String {
+    let (base, tag) = match name.split_once([':', '@']) {
+        Some((base, _)) => (base, &name[base.len()..]),
+        None => (name, ""),
+    };
+    let stages = file.stages.iter().filter_map(|stage| stage.name.as_deref());
+    if let Some(stage) = suggest_name(name, stages) {
+        return format!(" (did you mean {stage}?)");
+    }
+    suggest_name(base, COMMON).map_or_else(String::new, |image| format!(" (did you mean {image}{tag}?)"))
 }
 
 /// The images that were resolved, by the plan's keys.

@@ -1,9 +1,11 @@
 //! `COPY` and `ADD` expanded; the heredocs of `COPY`, `ADD` and `RUN`.
 
+use super::config::absolute;
 use super::environment::Words;
+use super::stage::Planning;
 use super::{Copy, From, InlineFile, Mount, MountKind, Source};
 use crate::Error;
-use crate::dockerfile::{self, Command, Heredoc};
+use crate::dockerfile::{self, Command, Heredoc, Instruction, rules};
 
 /// Where the script of a `RUN` with a heredoc is seen by its shell.
 const PIPES: &str = "/dev/pipes";
@@ -46,6 +48,26 @@ pub fn plan(
     })
 }
 
+/// Returns the copy of all that there is to the root directory.
+pub fn everything(from: From) -> Copy {
+    Copy {
+        add: false,
+        from,
+        sources: vec![Source::Path("/".to_owned())],
+        files: Vec::new(),
+        destination: "/".to_owned(),
+        workdir: "/".to_owned(),
+        chown: None,
+        chmod: None,
+        parents: false,
+        excludes: Vec::new(),
+        link: false,
+        unpack: None,
+        checksum: None,
+        keep_git_dir: false,
+    }
+}
+
 /// Returns what a source word means: with `--from` every word is a path.
 fn source(word: String, from: bool) -> Source {
     match word {
@@ -81,6 +103,24 @@ fn inline(heredoc: &Heredoc, words: &Words<'_>) -> Result<InlineFile, Error> {
     let text = heredoc.chomped();
     let content = if heredoc.expand { words.heredoc(&text)? } else { text };
     Ok(InlineFile { name: heredoc.name.clone(), content: content.into_bytes() })
+}
+
+/// Reports sources that the ignore file hides; exceptions in it make that hard to say.
+pub fn report_ignored(planning: &Planning<'_>, copy: &Copy, instruction: &Instruction) {
+    let ignore = &planning.context.graph.settings.ignore;
+    if copy.from != From::Context || ignore.has_exceptions() {
+        return;
+    }
+    let verb = if copy.add { "Add" } else { "Copy" };
+    for source in &copy.sources {
+        let Source::Path(source) = source else { continue };
+        let clean = absolute("/", source);
+        let path = &clean[1..];
+        if !path.is_empty() && ignore.ignores(path.as_bytes()) {
+            let text = format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore");
+            planning.report(&rules::COPY_IGNORED_FILE, text, instruction);
+        }
+    }
 }
 
 /// Returns the history's text of a copy.

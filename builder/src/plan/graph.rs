@@ -3,6 +3,7 @@
 use super::bases::{BaseImages, Needed, image_key};
 use super::cycle;
 use super::environment::{Arguments, Notes, Variables, Words};
+use super::given::Given;
 use super::lint::Lint;
 use super::platform;
 use super::walk::{Scope, Walk};
@@ -28,6 +29,8 @@ pub struct Graph<'f> {
     pub globals: Variables,
     /// What each stage starts from.
     pub bases: Vec<FileBase>,
+    /// Which stages the requester put something else in the place of.
+    replaced: Vec<bool>,
     /// The stage to build.
     pub target: usize,
     /// Positions of the stages with a name, ascending.
@@ -41,6 +44,8 @@ pub enum FileBase {
     Scratch,
     /// An earlier stage.
     Stage(usize),
+    /// Files that the requester gave a name.
+    Files(String),
     /// An image.
     Image {
         /// As it stands in the file, expanded.
@@ -85,11 +90,13 @@ impl<'f> Graph<'f> {
         let arguments = Arguments::new(&settings.build_args, (&settings.platform, &host), name.unwrap_or("default"));
         platform::check_default_bases(file, &arguments, lint);
         let globals = globals(file, &arguments)?;
-        let mut graph = Graph { file, settings, arguments, globals, bases: Vec::new(), target: last, names };
+        let mut graph =
+            Graph { file, settings, arguments, globals, bases: Vec::new(), replaced: Vec::new(), target: last, names };
         let notes = RefCell::new(Notes::default());
         for (index, stage) in file.stages.iter().enumerate() {
-            let base = graph.base(index, (lint, &notes)).map_err(|error| at(error, stage))?;
+            let (base, replaced) = graph.base(index, (lint, &notes)).map_err(|error| at(error, stage))?;
             graph.bases.push(base);
+            graph.replaced.push(replaced);
             if notes.borrow().work > MAX_WORK {
                 let text = "the patterns of FROM lines have too much to look at";
                 return Err(at(Error::user("expansion", text), stage));
@@ -102,7 +109,8 @@ impl<'f> Graph<'f> {
         Ok(graph)
     }
 
-    fn base(&self, index: usize, (lint, notes): (&Lint, &RefCell<Notes>)) -> Result<FileBase, Error> {
+    /// Returns what stage `index` starts from, and whether that is all there is of it.
+    fn base(&self, index: usize, (lint, notes): (&Lint, &RefCell<Notes>)) -> Result<(FileBase, bool), Error> {
         let stage = &self.file.stages[index];
         let words = Words::new(self.file.escape, &self.globals).noting(notes);
         let expanded = words.expanded(&stage.base)?;
@@ -116,26 +124,33 @@ impl<'f> Graph<'f> {
             None => self.settings.platform.clone(),
             Some(word) => platform::of_stage(word, (self, stage), lint)?,
         };
-        if let Some(name) = self.named_image(&base) {
-            return Ok(FileBase::Image { name, platform });
+        let given = |name: &str| self.settings.given(name, &platform).map(|given| given_base(given, &platform));
+        if let Some(base) = stage.name.as_deref().and_then(given) {
+            return Ok((base, true));
         }
         if let Some(earlier) = self.last_named(&base, index) {
-            return Ok(FileBase::Stage(earlier));
+            return Ok((FileBase::Stage(earlier), false));
         }
         if base == "scratch" {
-            return Ok(FileBase::Scratch);
+            return Ok((FileBase::Scratch, false));
+        }
+        if let Some(base) = given(&base) {
+            return Ok((base, false));
         }
         Reference::parse(&base).map_err(|error| {
             Error::user("invalid_reference", format!("failed to parse stage name {base:?}: {error}"))
         })?;
-        Ok(FileBase::Image { name: base, platform })
+        Ok((FileBase::Image { name: base, platform }, false))
     }
 
-    /// Returns the name under which the requester gave an image for `name`.
-    fn named_image(&self, name: &str) -> Option<String> {
-        let bare = name.strip_suffix(":latest").unwrap_or(name).to_lowercase();
-        let named = self.settings.named_images.iter();
-        named.into_iter().find(|named| **named == bare || named.strip_suffix(":latest") == Some(&bare)).cloned()
+    /// Returns the instructions of stage `index`: none, if something else stands in its place.
+    pub fn instructions(&self, index: usize) -> &'f [Instruction] {
+        if self.is_replaced(index) { &[] } else { &self.file.stages[index].instructions }
+    }
+
+    /// Tells whether the requester put something else in the place of stage `index`.
+    pub fn is_replaced(&self, index: usize) -> bool {
+        self.replaced[index]
     }
 
     /// Returns the last stage called `name` before `before`.
@@ -161,13 +176,6 @@ impl<'f> Graph<'f> {
     /// Finds what a name means in stage `index`.
     pub fn find(&self, name: &str, (used, index): (Use, usize)) -> Result<Found, Error> {
         let lower = name.to_lowercase();
-        let named = |named: &&String| **named == lower || **named == *name;
-        if let Some(named) = self.settings.named_contexts.iter().find(named) {
-            return Ok(Found::Named(named.clone()));
-        }
-        if let Some(image) = self.named_image(name) {
-            return Ok(Found::Image(image));
-        }
         let stages = self.file.stages.len();
         if let Some(position) = self.last_named(&lower, index).or_else(|| self.last_named(&lower, stages)) {
             return Ok(Found::Stage(position));
@@ -178,7 +186,11 @@ impl<'f> Graph<'f> {
                 .filter(|position| *position < stages)
                 .map(Found::Stage)
                 .ok_or_else(|| Error::user("stage_not_found", format!("invalid stage index {number}"))),
-            _ => Ok(Found::Image(name.to_owned())),
+            _ => Ok(match self.settings.given(&lower, &self.settings.platform) {
+                Some(Given::Files(name)) => Found::Named(name),
+                Some(Given::Image(name)) => Found::Image(name),
+                None => Found::Image(name.to_owned()),
+            }),
         }
     }
 
@@ -201,9 +213,9 @@ impl<'f> Graph<'f> {
     /// Refuses stages that take files from each other, or from themselves, in a circle; also where nobody needs them.
     fn check_cycles(&self) -> Result<(), Error> {
         let mut edges = Vec::with_capacity(self.file.stages.len());
-        for (index, stage) in self.file.stages.iter().enumerate() {
+        for index in 0..self.file.stages.len() {
             let mut own = Vec::new();
-            for instruction in &stage.instructions {
+            for instruction in self.instructions(index) {
                 for (used, name) in sources(instruction) {
                     let found = self.find(&name, (used, index)).map_err(|error| locate(error, instruction))?;
                     if let Found::Stage(position) = found {
@@ -217,6 +229,13 @@ impl<'f> Graph<'f> {
         let text = format!("circular dependency detected on stage: {}", self.name(start));
         Err(Error::user("circular_dependency", text)
             .at_places(places.iter().map(|span| (span.first_line, span.last_line)).collect()))
+    }
+}
+
+fn given_base(given: Given, platform: &Platform) -> FileBase {
+    match given {
+        Given::Files(name) => FileBase::Files(name),
+        Given::Image(name) => FileBase::Image { name, platform: platform.clone() },
     }
 }
 
@@ -239,6 +258,15 @@ pub fn locate(error: Error, instruction: &Instruction) -> Error {
 /// Adds where in the file `stage` begins to an error.
 pub fn at(error: Error, stage: &Stage) -> Error {
     error.at_step(0, (stage.span.first_line, stage.span.last_line), &stage.original)
+}
+
+/// Returns the value that was given for `name`, or else that of an argument declared before the first `FROM`.
+pub fn global(file: &Dockerfile, settings: &Settings, name: &str) -> Option<String> {
+    let arguments = Arguments::new(&settings.build_args, (&settings.platform, &Platform::host()), "");
+    match arguments.given(name) {
+        Some(given) => Some(given.to_owned()),
+        None => globals(file, &arguments).ok()?.get(name).map(str::to_owned),
+    }
 }
 
 /// Returns the arguments declared before the first `FROM`, with their values, and the automatic ones.

@@ -9,17 +9,22 @@ mod configure;
 mod copies;
 mod cycle;
 mod environment;
+mod given;
 mod graph;
 mod history;
 mod lint;
 mod mounts;
+mod outline;
 mod platform;
 mod reads;
 mod stage;
 mod walk;
 
-pub use bases::{Base, BaseImage, BaseImages, Needed};
+pub use bases::{Base, BaseImage, BaseImages, Needed, image_hint};
+pub use given::Given;
+pub use graph::{at, global};
 pub use lint::Lint;
+pub use outline::{Argument, Lines, Outline, Wanted, description};
 pub use reads::Reads;
 pub use walk::Scope;
 
@@ -40,7 +45,7 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// The platform of the result.
     pub platform: Platform,
-    /// Names that `FROM` and `--from` find as directories or images given by the requester.
+    /// Names that stages, `FROM` and `--from` find as files given by the requester.
     pub named_contexts: Vec<String>,
     /// What `COPY` does not see of the context.
     pub ignore: Ignore,
@@ -203,7 +208,9 @@ pub enum MountKind {
     },
     /// A directory that is kept from build to build.
     Cache {
-        /// Its name.
+        /// What it is called in the Dockerfile.
+        name: String,
+        /// What keeps it apart from others: its name, its mode and owner.
         id: String,
         /// `shared`, `locked` or `private`.
         sharing: runtime::Sharing,
@@ -217,6 +224,8 @@ pub enum MountKind {
         writable: bool,
         /// What it holds at first.
         seed: Option<(From, String)>,
+        /// Whether a step that takes nothing from the cache begins it anew: it does where mode or owner are written.
+        anew: bool,
     },
     /// An empty directory in memory.
     Tmpfs {

@@ -48,18 +48,21 @@ fn one(
         dockerfile::MountKind::Cache { id: name, sharing } => {
             let ((mode, uid, gid), writable) = (id(0o755), mount.read_only != Some(true));
             let seed = (mount.from.is_some()).then_some((from, source));
+            let anew = mount.mode.is_some() || mount.uid.is_some() || mount.gid.is_some();
             // Directories that begin differently are different directories, whatever they are called.
             let name = name.unwrap_or_else(|| clean(written.unwrap_or_default()));
             (
                 place,
                 MountKind::Cache {
                     id: format!("{namespace}/{name} {mode:o} {uid}:{gid}"),
+                    name,
                     sharing,
                     mode,
                     uid,
                     gid,
                     writable,
                     seed,
+                    anew,
                 },
             )
         }

@@ -131,7 +131,7 @@ impl Planning<'_> {
     /// Plans the instructions of triggers, then those of the stage; `names` says what each `--from` means.
     pub fn finish(mut self, triggers: &[Instruction], names: &Names) -> Result<Finished, Error> {
         let context = self.context;
-        for instruction in triggers.iter().chain(&context.stage.instructions) {
+        for instruction in triggers.iter().chain(context.graph.instructions(context.index)) {
             let span = instruction.span;
             self.instruction(instruction, names)
                 .map_err(|error| error.at_step(0, (span.first_line, span.last_line), &shown(instruction)))?;
@@ -149,6 +149,20 @@ impl Planning<'_> {
             workdir_was_set: self.workdir_was_set,
             base_is_known: self.base_is_known,
         })
+    }
+
+    /// Begins the stage with all files that the requester gave as `name`.
+    pub fn fill(&mut self, name: &str) {
+        let stage = self.context.stage;
+        self.layers += 1;
+        self.steps.push(Step {
+            number: 0,
+            position: (0, 0),
+            lines: (stage.span.first_line, stage.span.last_line),
+            instruction: stage.original.clone(),
+            created_by: format!("local source for {name}"),
+            action: Action::Copy(Box::new(copies::everything(From::Named(name.to_owned())))),
+        });
     }
 
     fn instruction(&mut self, instruction: &Instruction, names: &Names) -> Result<(), Error> {
@@ -292,26 +306,8 @@ impl Planning<'_> {
                 .ok_or_else(|| Error::service("plan", format!("`{name}` was not looked up")))?,
         };
         let planned = copies::plan(copy, (add, from), (&self.words(), &self.workdir_now()))?;
-        self.report_ignored(&planned, instruction);
+        copies::report_ignored(self, &planned, instruction);
         Ok((copies::history(&planned), Action::Copy(Box::new(planned))))
-    }
-
-    /// Reports sources that the ignore file hides; exceptions in it make that hard to say.
-    fn report_ignored(&self, copy: &super::Copy, instruction: &Instruction) {
-        let ignore = &self.context.graph.settings.ignore;
-        if copy.from != From::Context || ignore.has_exceptions() {
-            return;
-        }
-        let verb = if copy.add { "Add" } else { "Copy" };
-        for source in &copy.sources {
-            let super::Source::Path(source) = source else { continue };
-            let clean = config::absolute("/", source);
-            let path = &clean[1..];
-            if !path.is_empty() && ignore.ignores(path.as_bytes()) {
-                let text = format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore");
-                self.report(&rules::COPY_IGNORED_FILE, text, instruction);
-            }
-        }
     }
 
     fn workdir(&mut self, path: &str, instruction: &Instruction) -> Result<(String, Action), Error> {

@@ -95,7 +95,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         let stage = &graph.file.stages[index];
         let triggers = self.triggers(index, waiting).map_err(|error| at(error, stage))?;
         let mut prepared = Prepared { triggers, ..Prepared::default() };
-        for instruction in prepared.triggers.iter().chain(&stage.instructions) {
+        for instruction in prepared.triggers.iter().chain(graph.instructions(index)) {
             for (used, name) in sources(instruction) {
                 let found = self.source(&name, (used, index), instruction);
                 let found = found.map_err(|error| locate(error, instruction))?;
@@ -113,10 +113,10 @@ impl<'w, 'f> Walk<'w, 'f> {
         let graph = self.graph;
         let stage = &graph.file.stages[index];
         let texts: Vec<&str> = match &graph.bases[index] {
-            FileBase::Scratch => Vec::new(),
+            FileBase::Scratch | FileBase::Files(_) => Vec::new(),
             FileBase::Stage(base) => {
                 waiting.push(*base);
-                let triggers = graph.file.stages[*base].instructions.iter();
+                let triggers = graph.instructions(*base).iter();
                 triggers
                     .filter_map(|instruction| match &instruction.kind {
                         InstructionKind::OnBuild(text) => Some(text.as_str()),
@@ -130,7 +130,8 @@ impl<'w, 'f> Walk<'w, 'f> {
                 let texts = known
                     .map_or_else(Vec::new, |image| image.config.config.on_build.iter().map(String::as_str).collect());
                 self.need(needed);
-                texts
+                // What stands in the place of a stage is as it is.
+                if graph.is_replaced(index) { Vec::new() } else { texts }
             }
         };
         let parse =
@@ -183,7 +184,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         let graph = self.graph;
         let stage = &graph.file.stages[index];
         let base = match &graph.bases[index] {
-            FileBase::Scratch => Base::Scratch,
+            FileBase::Scratch | FileBase::Files(_) => Base::Scratch,
             FileBase::Stage(earlier) => Base::Stage(self.done[earlier]),
             FileBase::Image { name, platform } => {
                 let key = graph.needed(name, platform, (stage.span, "")).key;
@@ -194,7 +195,10 @@ impl<'w, 'f> Walk<'w, 'f> {
             }
         };
         let context = StageContext { graph, stage, index, lint: self.lint };
-        let started = stage::start(&context, base, (self.images, &self.finished));
+        let mut started = stage::start(&context, base, (self.images, &self.finished));
+        if let FileBase::Files(name) = &graph.bases[index] {
+            started.fill(name);
+        }
         started.finish(&prepared.triggers, &self.names(prepared))
     }
 

@@ -95,6 +95,8 @@ impl Directory {
         let shared = matches!(kind, Kind::File { .. }) && known.nlink() > 1;
         let mode = if matches!(kind, Kind::Symlink { .. }) { 0o777 } else { known.mode() & 0o7777 };
         let hard_link = shared.then(|| known.ino());
+        // No extended attributes: layers hold none but capabilities, and those BuildKit loses on the way from a
+        // directory, because it sets them before the owner (moby/buildkit#2250). Archives and stages keep them.
         Ok(Node { kind, mode, uid: 0, gid: 0, mtime: known.mtime(), xattrs: Vec::new(), hard_link })
     }
 }

@@ -63,6 +63,8 @@ pub struct FetchSettings {
     pub cancel: Cancel,
     /// What may be connected to.
     pub reach: Reach,
+    /// What other servers may be connected to that it redirects to.
+    pub elsewhere: Reach,
     /// Whether a process of its own unpacks what comes: see [`super::enter_if_asked`], which the program must call.
     pub apart: bool,
 }
@@ -103,7 +105,8 @@ impl Mirror {
             .map_err(|error| SourceError::Mirror { url: self.shown(), cause: error.into() })
     }
 
-    pub(super) fn shown(&self) -> String {
+    /// Returns its URL as it may be shown.
+    pub fn shown(&self) -> String {
         without_credentials(&self.url)
     }
 

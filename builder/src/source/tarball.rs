@@ -63,6 +63,13 @@ impl Tarball {
         Ok(self)
     }
 
+    /// Returns the time of the file that was changed last.
+    pub fn latest_time(&self) -> Option<i64> {
+        let known = self.directories.values().flat_map(BTreeMap::values);
+        let files = known.filter(|known| matches!(known.node.kind, Kind::File { .. }));
+        files.map(|known| known.node.mtime).max()
+    }
+
     /// Returns the content of the file `path`.
     pub fn open_file(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, ViewError> {
         let known = self.known(path).ok_or_else(|| self.error(path, "it is not in the tar"))?;

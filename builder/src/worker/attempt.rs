@@ -7,7 +7,7 @@ use super::recorder::Recorder;
 use super::source::{Place, fetch, fetch_settings};
 use super::wanted::{Limits, Wanted};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, garbage, janitor, order, secrets, source_error};
+use super::{Settings, Stop, garbage, janitor, order, profile, secrets, source_error};
 use crate::event::{Event, Observer, Phase};
 use crate::mask::Masks;
 use crate::trace::{Trace, Work};
@@ -56,6 +56,7 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
     }
     let why = watch.end();
     recorder.stop(result.is_ok());
+    profile::store(services, &claim, (&trace, &masks));
     let Some(outcome) = outcome(result, why, &masks) else {
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;

@@ -7,7 +7,7 @@ use super::source::Place;
 use crate::ignore::Ignore;
 use crate::source::{Change, CommitId, CommitTree, FetchSettings, MAX_CHANGES, Mirror, Wanted};
 use crate::{Error, Platforms, Services};
-use database::{BuildFilter, BuildRequest, BuildState, PathFilter, Reason, Trigger};
+use database::{BuildFilter, BuildRequest, BuildState, PathFilter, Reason};
 use std::fmt::Write;
 
 /// Changed paths that a reason names.
@@ -87,7 +87,7 @@ impl Filter<'_> {
 
     /// Only pushes are filtered: whoever asks for a build by hand gets one.
     fn is_push(&self) -> bool {
-        matches!(self.request.trigger, Trigger::Push { .. })
+        self.request.trigger.is_push()
     }
 
     fn last(&self) -> Result<Option<Last>, Error> {

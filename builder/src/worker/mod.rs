@@ -6,22 +6,27 @@ mod garbage;
 mod identity;
 mod janitor;
 mod lease;
+mod look;
 mod lookup;
 mod order;
 mod outcome;
+mod profile;
 mod question;
 mod quota;
+mod reconcile;
 mod recorder;
 mod secrets;
 mod slots;
 mod source;
 mod stop;
+mod tag_check;
 mod wanted;
 mod watch;
 
 use crate::Services;
 pub use identity::name;
 use lease::Renewed;
+use runtime::Cancel;
 use slots::Slots;
 pub use source::source_error;
 use std::collections::BTreeMap;
@@ -66,8 +71,13 @@ pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
     garbage::recover(services);
     let (builds, lookups) = (Slots::new(settings.builds.max(1)), Slots::new(LOOKUPS));
     let worker = Worker { services, settings, stop, builds, lookups, questions: Slots::new(QUESTIONS) };
+    let ends = Cancel::new();
     std::thread::scope(|scope| {
-        scope.spawn(|| janitor::keep(services, settings, stop));
+        scope.spawn(|| {
+            janitor::keep(services, settings, stop);
+            ends.cancel();
+        });
+        scope.spawn(|| reconcile::keep(services, settings, &ends));
         worker.claim_all(scope);
     });
 }

@@ -53,6 +53,8 @@ pub fn fetch_settings(
         timeout: settings.fetch_timeout.min(limit),
         cancel: cancel.clone(),
         reach: Reach::Anywhere,
+        // Whoever wrote the URL chose its server; where that leads to is somebody else's choice.
+        elsewhere: Reach::PublicOnly,
         apart: true,
     }
 }
@@ -71,6 +73,7 @@ pub fn added(
         timeout: settings.fetch_timeout.min(limit),
         cancel: cancel.clone(),
         reach: Reach::PublicOnly,
+        elsewhere: Reach::PublicOnly,
         apart: true,
     };
     Fetching { mirrors: settings.git_dir.join("added").join(&repository[..32]), settings: fetch }

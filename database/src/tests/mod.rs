@@ -3,12 +3,14 @@
 mod accept;
 mod claims;
 mod faults;
+mod looks;
 mod numbers;
 mod order;
 mod postgres;
 mod progress;
 mod queue;
 mod records;
+mod tags;
 
 use super::*;
 use std::collections::BTreeMap;

@@ -137,6 +137,24 @@ both! {
     }
 }
 
+both! {
+    async fn a_trace_is_that_of_the_last_attempt(world) {
+        let database = &world.database;
+        let piece = |name: &str| PathPiece { work: "step".into(), name: name.into(), duration_us: 7 };
+        let id = world.trigger(&[request("acme/app", "c1")]).await.remove(0);
+        assert_eq!((database.trace(&id).await.unwrap(), database.critical_path(&id).await.unwrap()), (None, vec![]));
+        let first = world.claim("one").await;
+        database.put_trace(&first, "{}", &[piece("a")]).await.unwrap();
+        database.release("one").await.unwrap();
+        let second = world.claim("two").await;
+        database.put_trace(&second, "{\"b\":1}", &[piece("b")]).await.unwrap();
+        let late = database.put_trace(&first, "{}", &[]).await;
+        assert!(matches!(late, Err(Error::LeaseLost)), "{late:?}");
+        assert_eq!(database.trace(&id).await.unwrap().as_deref(), Some("{\"b\":1}"));
+        assert_eq!(database.critical_path(&id).await.unwrap(), [piece("b")]);
+    }
+}
+
 fn lookup() -> NewLookup {
     NewLookup {
         repository: "acme/app".into(),

@@ -81,6 +81,7 @@ fn become_command(
     let command = command(step)?;
     signals();
     resources(request.disk.bytes).map_err(errno("limiting its resources"))?;
+    step.ulimits.iter().try_for_each(crate::Ulimit::apply)?;
     confine(user, filters).map_err(doing("dropping privileges"))?;
     // SAFETY: only marks descriptors; whatever the sandbox had open, the command does not get it.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };

@@ -118,6 +118,7 @@ impl Place {
             hosts: Vec::new(),
             timeout: Some(Duration::from_secs(120)),
             shm_bytes: 64 << 20,
+            ulimits: Vec::new(),
         }
     }
 

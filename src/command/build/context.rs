@@ -3,6 +3,7 @@
 use super::Arguments;
 use crate::services::{DataDir, chain};
 use builder::context::{Context, NamedContext};
+use builder::ignore::Ignore;
 use builder::source::{self, Checkout, Directory, Fetching, GitContext, Tarball};
 use builder::{DockerfileText, NamedImage, Services};
 use registry_client::{Download, Reach};
@@ -73,8 +74,7 @@ impl Finder<'_> {
         read.map_err(|error| format!("reading the Dockerfile from standard input: {error}"))?;
         let dockerfile = DockerfileText { name: "Dockerfile".to_owned(), text };
         let (context, time) = self.files(place)?;
-        let ignore = source::find_ignore(&context, "", "").map_err(|error| error.report())?;
-        Ok(Found { context: NamedContext { context, ignore }, dockerfile, time })
+        Ok(Found { context: with_ignore(context)?, dockerfile, time })
     }
 
     /// Returns the files at `place`, and the commit's time if it is one.
@@ -137,8 +137,7 @@ impl Finder<'_> {
                 let read = Read::take(other, MAX_DOCKERFILE).read_to_end(&mut text);
                 read.map_err(|error| format!("reading `{name}`: {error}"))?;
                 let dockerfile = DockerfileText { name: "Dockerfile".to_owned(), text };
-                let context = NamedContext { context: Context::Empty, ignore: builder::ignore::Ignore::default() };
-                Ok(Found { context, dockerfile, time: None })
+                Ok(Found { context: with_ignore(Context::Empty)?, dockerfile, time: None })
             }
         }
     }
@@ -203,11 +202,11 @@ impl Finder<'_> {
                 .filter(|(name, place)| !name.is_empty() && !place.is_empty())
                 .ok_or_else(|| format!("--build-context `{pair}`: NAME=PATH is expected"))?;
             let context = match image(place) {
+                Some(NamedImage::Reference(nothing)) if nothing == "scratch" => Context::Empty,
                 Some(image) => Context::Image(image),
                 None => self.files(place).map_err(|error| format!("--build-context `{name}`: {error}"))?.0,
             };
-            let ignore = source::find_ignore(&context, "", "").map_err(|error| error.report())?;
-            named.insert(name.to_lowercase(), NamedContext { context, ignore });
+            named.insert(name.to_lowercase(), with_ignore(context)?);
         }
         Ok(named)
     }
@@ -233,12 +232,22 @@ fn image(place: &str) -> Option<NamedImage> {
     Some(NamedImage::Layout(PathBuf::from(path), selector))
 }
 
-/// Finds Dockerfile and ignore file in the context itself.
+/// Returns a context as `COPY` sees it: only a directory has an ignore file, as for BuildKit.
+///
+/// A repository or a tar was made to be shared; what is in it is what its author wants others to have.
+fn with_ignore(context: Context) -> Result<NamedContext, String> {
+    let ignore = match &context {
+        Context::Directory(_) => source::find_ignore(&context, "", "").map_err(|error| error.report())?,
+        _ => Ignore::default(),
+    };
+    Ok(NamedContext { context, ignore })
+}
+
+/// Finds the Dockerfile in a repository or a tar.
 fn found(context: Context, file: Option<&str>, time: Option<i64>) -> Result<Found, String> {
     let name = file.unwrap_or("Dockerfile");
     let dockerfile = source::find_dockerfile(&context, name).map_err(|error| error.report())?;
-    let ignore = source::find_ignore(&context, name, "").map_err(|error| error.report())?;
-    Ok(Found { context: NamedContext { context, ignore }, dockerfile, time })
+    Ok(Found { context: with_ignore(context)?, dockerfile, time })
 }
 
 fn local_dockerfile(file: &str) -> Result<DockerfileText, String> {

@@ -1,5 +1,6 @@
 //! Turns the arguments into a request to the builder.
 
+use super::agent::Agents;
 use super::context::Finder;
 use super::fields::{pairs, size};
 use super::outputs::Outputs;
@@ -10,7 +11,7 @@ use builder::execute::Options;
 use builder::layer::Compression;
 use builder::source::{FetchSettings, Fetching};
 use builder::trace::{Trace, Work};
-use builder::{Form, Request, Services, Unordered};
+use builder::{Form, Kept, Request, Services, Unordered};
 use registry_client::{Platform, Reach, Reference};
 use runtime::Cancel;
 use std::collections::BTreeMap;
@@ -30,13 +31,18 @@ pub struct Asked<'a> {
     pub data: &'a DataDir,
     /// Store, client, database.
     pub services: &'a Services,
+    /// Agents for ssh.
+    pub agents: &'a Agents,
 }
 
 impl Asked<'_> {
     /// Returns the request, and the platforms that it is for.
     pub fn request(&self, (cancel, trace): (&Cancel, &Trace)) -> Result<(Request, Vec<Platform>), String> {
         let arguments = self.arguments;
-        let build_args = pairs(&arguments.build_args, "--build-arg", true)?;
+        let mut build_args = pairs(&arguments.build_args, "--build-arg", true)?;
+        if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
+            build_args.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert(epoch);
+        }
         let tags = self.tags()?;
         let secrets = arguments.secrets.iter().map(|secret| secrets::secret(secret)).collect::<Result<_, _>>()?;
         let fetching = self.fetching(cancel);
@@ -45,9 +51,9 @@ impl Asked<'_> {
         let found = finder.find(arguments)?;
         let named = finder.named(&arguments.contexts)?;
         drop(span);
-        let latest = epoch(&build_args)?.or(found.time);
+        let latest = found.time;
         let platforms = self.platforms()?;
-        let request = Request {
+        let mut request = Request {
             context: found.context,
             named,
             dockerfile: found.dockerfile,
@@ -68,6 +74,7 @@ impl Asked<'_> {
             trace: trace.clone(),
             form: Form { annotations: self.annotations()?, by_digest: false },
         };
+        builder::settle_epoch(&mut request, self.services, cancel).map_err(|error| error.report())?;
         Ok((request, platforms))
     }
 
@@ -115,6 +122,7 @@ impl Asked<'_> {
             timeout: FETCH_TIMEOUT,
             cancel: cancel.clone(),
             reach: Reach::Anywhere,
+            elsewhere: Reach::Anywhere,
             apart: false,
         };
         Fetching { mirrors: self.data.join("git"), settings }
@@ -137,25 +145,17 @@ impl Asked<'_> {
         Ok(Options {
             use_cache: !arguments.no_cache,
             secrets,
-            ssh: arguments.ssh.iter().map(|agent| secrets::agent(agent)).collect::<Result<_, _>>()?,
+            ssh: self.agents.sockets.clone(),
             no_cache_stages: arguments.no_cache_filter.clone(),
             network,
             hosts: arguments.hosts.iter().map(|pair| host(pair)).collect::<Result<_, _>>()?,
             shm_bytes: shm_size.map(|text| size("--shm-size", text)).transpose()?,
+            ulimits: arguments.ulimits.iter().map(|ulimit| ulimit.parse()).collect::<Result<_, _>>()?,
             latest,
+            kept: if arguments.pull { Kept::Unused } else { Kept::First },
             compression: self.outputs.compression,
             ..Options::new(latest.unwrap_or_else(now), fetching)
         })
-    }
-}
-
-/// Returns the time that everything gets, if one is set.
-fn epoch(build_args: &BTreeMap<String, String>) -> Result<Option<i64>, String> {
-    let from_environment = std::env::var("SOURCE_DATE_EPOCH").ok();
-    let value = build_args.get("SOURCE_DATE_EPOCH").cloned().or(from_environment);
-    match value.filter(|value| !value.is_empty()) {
-        None => Ok(None),
-        Some(value) => value.parse().map(Some).map_err(|_| format!("invalid SOURCE_DATE_EPOCH: {value}")),
     }
 }
 

@@ -1,8 +1,7 @@
-//! `--secret` and `--ssh`: what steps may see and the image never holds.
+//! `--secret`: what steps may see and the image never holds.
 
 use super::fields::fields;
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Largest secret that is read.
 const MAX_SECRET: u64 = 500 * 1024;
@@ -54,27 +53,6 @@ fn from_file(id: &str, path: &str) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(failed)
 }
 
-/// Reads an agent given as `ID[=SOCKET]`; without a socket it is the one of `SSH_AUTH_SOCK`.
-pub fn agent(argument: &str) -> Result<(String, PathBuf), String> {
-    let (id, path) = argument.split_once('=').map_or((argument, None), |(id, path)| (id, Some(path)));
-    if id.is_empty() {
-        return Err(format!("--ssh `{argument}`: the id is empty; default[=SOCKET] is expected"));
-    }
-    let path = match path {
-        Some(path) => PathBuf::from(path),
-        None => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
-            format!("--ssh {id}: no ssh agent runs (SSH_AUTH_SOCK is not set); start one or give {id}=SOCKET")
-        })?,
-    };
-    let known = std::fs::metadata(&path).map_err(|error| format!("--ssh {id}: `{}`: {error}", path.display()))?;
-    if !known.file_type().is_socket() {
-        let text = "is no socket of an agent; keys are not read: ssh-add the key and give the agent's socket";
-        return Err(format!("--ssh {id}: `{}` {text}", path.display()));
-    }
-    let path = std::path::absolute(&path).map_err(|error| format!("--ssh {id}: {error}"))?;
-    Ok((id.to_owned(), path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +74,5 @@ mod tests {
         for bad in ["", "id=", "id=a,src=/nosuch", "id=a,env=NO_SUCH_VARIABLE", "id=a,bogus=1", "id=a,type=x,src=/"] {
             assert!(secret(bad).is_err(), "{bad}");
         }
-        assert!(agent("=x").is_err());
-        assert!(agent(&format!("default={path}")).unwrap_err().contains("no socket"));
     }
 }

@@ -13,7 +13,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{Build, BuildFilter, BuildId, BuildState, Cancel, Retried, RetryFrom, Step, Trigger, marks};
+use database::{Build, BuildFilter, BuildId, BuildState, Cancel, PathPiece, Retried, RetryFrom, Step, Trigger, marks};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -145,6 +145,23 @@ pub async fn show(
     }
 }
 
+/// Shows where the time of a build went, for Chrome's trace viewer.
+pub async fn trace(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let build = find(&service, &caller, &id).await?;
+    let missing = || {
+        let detail = "no attempt at the build has ended yet";
+        Problem::new(StatusCode::NOT_FOUND, "no_trace", detail)
+    };
+    let trace = service.database.trace(&build.id).await?.ok_or_else(missing)?.into_bytes();
+    let etag = answer::etag(&trace);
+    Ok(answer::tagged(&headers, (trace, "application/json"), &etag))
+}
+
 /// Shows the build of a repository that has this number.
 pub async fn numbered(
     State(service): State<Service>,
@@ -169,6 +186,9 @@ pub async fn numbered(
 async fn detailed(service: &Service, build: &Build) -> Result<Value, Problem> {
     let mut shown = summary(build, &service.settings);
     shown["steps"] = service.database.steps(&build.id).await?.iter().map(show_step).collect();
+    let path = service.database.critical_path(&build.id).await?;
+    let piece = |piece: &PathPiece| json!({ "work": piece.work, "name": piece.name, "duration_ms": piece.duration_us as f64 / 1000.0 });
+    shown["critical_path"] = path.iter().map(piece).collect();
     if let Some(found) = service.database.queue_place(&build.id).await? {
         shown["eta_seconds"] = place(&found)["eta_seconds"].clone();
         shown["queue"] = place(&found);
@@ -291,6 +311,7 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
         "finished_at": build.finished_ms.and_then(moment),
         "links": {
             "self": url(&format!("v1/builds/{id}")), "logs": url(&format!("v1/builds/{id}/logs")),
+            "trace": url(&format!("v1/builds/{id}/trace")),
             "html": url(&format!("builds/{id}")), "cancel": url(&format!("v1/builds/{id}/cancel")),
             "retry": url(&format!("v1/builds/{id}/retry")), "badge": url(&format!("badges/{}.svg", request.repository)),
         },
@@ -310,6 +331,7 @@ pub fn hub_state(state: BuildState) -> &'static str {
 fn trigger(build: &Build) -> Value {
     let mut shown = match &build.request.trigger {
         Trigger::Push { delivery, by } => json!({ "kind": "push", "by": by, "delivery": delivery }),
+        Trigger::Reconcile { delivery } => json!({ "kind": "reconcile", "delivery": delivery }),
         Trigger::Manual { by } => json!({ "kind": "manual", "by": by }),
         Trigger::Retry { of } => json!({ "kind": "retry", "of": of.as_str() }),
         Trigger::Schedule { due_ms } => json!({ "kind": "schedule", "due_at": moment(*due_ms) }),

@@ -6,6 +6,7 @@ pub mod deliveries;
 pub mod dockerhub;
 pub mod logs;
 pub mod queue;
+pub mod reconcile;
 pub mod repositories;
 pub mod rules;
 pub mod secrets;

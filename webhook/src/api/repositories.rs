@@ -274,7 +274,7 @@ fn show_entry(service: &Service, entry: &Entry) -> Value {
         "rules": entry.repository.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>(),
         "links": {
             "self": url(&format!("v1/repos/{name}")), "builds": url(&format!("v1/builds?repo={name}")),
-            "badge": url(&format!("badges/{name}.svg")), "hook": url("hooks/github"),
+            "reconcile": url(&format!("v1/repos/{name}/reconcile")), "badge": url(&format!("badges/{name}.svg")), "hook": url("hooks/github"),
         },
     });
     value

@@ -8,17 +8,21 @@ use crate::api::queue::waiting_for;
 use crate::problem::Problem;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use database::{Build, LogChunk, QueuePlace, Step, Trigger, marks};
+use database::{Build, LogChunk, PathPiece, QueuePlace, Step, Trigger, marks};
 use maud::{Markup, html};
 
 /// Bytes of a log that are shown; the rest is behind a link.
 const MAX_LOG: usize = 512 * 1024;
+
+/// Pieces of the critical path that are shown took at least so many microseconds.
+const NEGLIGIBLE_US: i64 = 500;
 
 /// Shows one build.
 pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
     let build = find(&service, &caller, &id).await?;
     let steps = service.database.steps(&build.id).await?;
+    let path = service.database.critical_path(&build.id).await?;
     let log = log(&service, &build).await?;
     let queued = service.database.queue_place(&build.id).await?;
     let title = format!("{} #{}", build.request.repository, build.number);
@@ -31,6 +35,10 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
         (facts(&build))
         h2 { "Steps" }
         (step_table(&steps))
+        @if !path.is_empty() {
+            h2 { "Critical path " a.aside href=(format!("/v1/builds/{}/trace", build.id.as_str())) download="trace.json" { "as a trace" } }
+            (path_table(&path))
+        }
         h2 { "Log " a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } }
         pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={from}", build.id.as_str()))] {
             (log_text(&log))
@@ -88,6 +96,7 @@ fn trigger(build: &Build) -> Markup {
     html! {
         @match &build.request.trigger {
             Trigger::Push { delivery, by } => { "a push by " (plain(by.as_bytes())) ", delivery " code { (plain(delivery.as_bytes())) } }
+            Trigger::Reconcile { delivery } => { "a push that no delivery told of, found as " code { (plain(delivery.as_bytes())) } }
             Trigger::Manual { by } => { "the token " code { (plain(by.as_bytes())) } }
             Trigger::Retry { of } => { "a repetition of " a href=(format!("/builds/{}", of.as_str())) { "an earlier build" } }
             Trigger::Schedule { due_ms } => { "its schedule, due " (time(*due_ms)) }
@@ -116,6 +125,24 @@ fn step_table(steps: &[Step]) -> Markup {
                             td.number { @if let Some(duration) = step.duration_ms { (seconds(duration)) } }
                             td.number { @if let Some(bytes) = step.layer_size { (size(bytes)) } }
                         }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Lists the work that the end of the build waited for, without what took next to nothing.
+fn path_table(path: &[PathPiece]) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Work" } th { "On" } th { "Took" } } }
+            tbody {
+                @for piece in path.iter().filter(|piece| piece.duration_us >= NEGLIGIBLE_US) {
+                    tr {
+                        td { (piece.work) }
+                        td.wide { (plain(piece.name.as_bytes())) }
+                        td.number { (format!("{:.3} s", piece.duration_us as f64 / 1e6)) }
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Repositories: what each is built from, its rules in words, its newest builds.
 
-use super::{Page, admit, builds, plain};
+use super::{Page, admit, builds, plain, time};
 use crate::Service;
 use crate::access::Caller;
 use crate::api::repositories::find;
@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::rules::{RefKind, Rule};
 use axum::extract::{Path, State};
 use axum::response::Response;
-use database::{Build, BuildFilter, PathFilter, Policy};
+use database::{Build, BuildFilter, LookState, PathFilter, Policy};
 use maud::{Markup, html};
 
 /// Builds on a repository's page.
@@ -55,12 +55,16 @@ pub async fn show(
     let filter = BuildFilter { repository: Some(repository.name.clone()), limit: LISTED, ..BuildFilter::default() };
     let newest = service.database.builds(&filter).await?;
     let newest: Vec<&Build> = newest.iter().collect();
+    let looks = service.database.look_state(&repository.name).await?;
+    let notes = service.database.tag_notes(&repository.name).await?;
     let content = html! {
         h1 { (repository.name) " " img.badge alt="state of the newest build" src=(format!("/badges/{}.svg", repository.name)); }
         dl {
             dt { "Source" } dd { (plain(repository.clone_url.as_bytes())) }
             dt { "Image" } dd { code { (repository.image) } }
             dt { "Deliveries" } dd { @if repository.keys.is_empty() { "not taken: no secret is set" } @else { "signed" } }
+            @if let Some(looks) = &looks { dt { "Missed pushes" } dd { (missed(looks)) } }
+            @for (tag, note) in &notes { dt { "Tag" } dd { code { (plain(tag.as_bytes())) } " " (plain(note.as_bytes())) } }
             @if let Some(own) = &repository.own_rules { dt { "Rules" } dd { "from " code { (plain(own.path.as_bytes())) } " in the repository; those below where it has none" } }
         }
         h2 { "Rules" }
@@ -73,6 +77,17 @@ pub async fn show(
     };
     let changes = newest.iter().any(|build| !build.state.has_ended());
     Ok(Page { title: &repository.name, part: "Repositories", changes }.around(&content))
+}
+
+/// Says how the looks for missed pushes go.
+fn missed(looks: &LookState) -> Markup {
+    html! {
+        @match (&looks.problem, looks.seen_ms) {
+            (Some(problem), _) => { "cannot be looked for: " (plain(problem.as_bytes())) "; next try " (time(looks.due_ms)) }
+            (None, Some(seen_ms)) => { "last looked for " (time(seen_ms)) }
+            (None, None) => { "not looked for yet" }
+        }
+    }
 }
 
 fn row(rule: &Rule) -> Markup {

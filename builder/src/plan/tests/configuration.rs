@@ -99,6 +99,13 @@ fn metadata() {
 fn odd_values_are_stored_exactly() {
     let config = config("FROM scratch\nENV a=\"\u{1b}[31m<script>\" \nLABEL b='<script>\u{7}' c=\"x\u{1b}]0;y\"\n");
     assert_eq!(config.env[1], "a=\u{1b}[31m<script>");
+    let given = with_args(&[("A", "one\ntwo\u{1b}]0;x")]);
+    let plan = plan_with("FROM scratch\nARG A\nENV A=$A\nLABEL l=\"$A\"\n", &given).unwrap();
+    let multiline = &plan.stages[0].config.config;
+    assert_eq!(
+        (multiline.env[1].as_str(), multiline.labels["l"].as_str()),
+        ("A=one\ntwo\u{1b}]0;x", "one\ntwo\u{1b}]0;x")
+    );
     assert_eq!((config.labels["b"].as_str(), config.labels["c"].as_str()), ("<script>\u{7}", "x\u{1b}]0;y"));
 }
 

@@ -239,7 +239,11 @@ fn long_file(lines: usize) -> String {
     text
 }
 
-/// The number is 5 ms, for a released program; the bound here is for one without optimisation on a busy machine.
+/// What a file of 1,000 lines may take in a released program.
+const INSTANT: Duration = Duration::from_millis(5);
+/// How much slower a program without optimisation may be: it was 5.4 times (13.7 ms and 2.5 ms) when this was written.
+const UNOPTIMISED: u32 = 10;
+
 #[test]
 fn a_thousand_lines_are_planned_in_an_instant() {
     let text = long_file(1000);
@@ -255,8 +259,8 @@ fn a_thousand_lines_are_planned_in_an_instant() {
     };
     let best = (0..10).map(|_| once()).min().unwrap();
     println!("1,000 lines are parsed and planned in {best:?}");
-    let limit = if cfg!(debug_assertions) { Duration::from_millis(250) } else { Duration::from_millis(5) };
-    assert!(best < limit, "{best:?}");
+    let limit = if cfg!(debug_assertions) { INSTANT * UNOPTIMISED } else { INSTANT };
+    assert!(best < limit, "{best:?}, {limit:?} are allowed");
 }
 
 // A file as long as can be must not take long, whatever is in it.
@@ -308,5 +312,89 @@ fn the_longest_files_are_planned_or_refused_in_time() {
         let limit = if cfg!(debug_assertions) { Duration::from_secs(60) } else { Duration::from_secs(1) };
         println!("{took:?} {}", &text[..60]);
         assert!(took < limit, "{took:?}: {}…", &text[..60]);
+    }
+}
+
+/// Settings with names for files and for images.
+fn with_names(files: &[&str], images: &[&str]) -> Settings {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Settings { named_contexts: owned(files), named_images: owned(images), ..settings() }
+}
+
+// DF-088, DF-089
+#[test]
+fn what_the_requester_names_takes_the_place_of_stages_and_images() {
+    let built = |text: &str, settings: &Settings| plan_with(text, settings).unwrap_or_else(|e| panic!("{text}: {e}"));
+    let steps = |plan: &Plan| {
+        let texts = plan.stages.iter().map(|stage| {
+            let texts: Vec<_> = stage.steps.iter().map(|step| step.created_by.clone()).collect();
+            (stage.name.clone(), stage.base.clone(), texts.join("; "))
+        });
+        texts.collect::<Vec<_>>()
+    };
+    let text = "FROM nowhere AS src\nRUN never\nFROM scratch\nCOPY --from=src /a /b\nCOPY --from=0 /a /b\n";
+    let replaced = steps(&built(text, &with_names(&["src"], &[])));
+    let files = ("src".to_owned(), Base::Scratch, "local source for src".to_owned());
+    assert_eq!(replaced[0], files, "its own base and steps are nothing");
+    assert_eq!(replaced.len(), 2, "by name and by number it is the same");
+    let image = steps(&built(&text.replace("src", "base"), &with_names(&[], &["base"])));
+    assert_eq!(image[0], ("base".to_owned(), Base::Image("base".into()), String::new()));
+    // FROM of files: they are the first layer, and the configuration is that of nothing.
+    let plan = built("FROM src\nENV a=1\n", &with_names(&["src"], &[]));
+    assert_eq!(steps(&plan)[0].2, "local source for src; ENV a=1");
+    assert_eq!(plan.stages[0].config.config.working_dir, "/");
+    // An earlier stage hides an image's other name; what stands in its place is found by that name.
+    let stage = "FROM scratch AS plain\nWORKDIR /w\nFROM plain\n";
+    assert_eq!(steps(&built(stage, &with_names(&["other"], &[])))[1].1, Base::Stage(0));
+    assert_eq!(steps(&built(stage, &with_names(&["plain"], &[])))[0].2, "local source for plain");
+    // Two stages of one name are both replaced.
+    let twice = "FROM scratch AS a\nWORKDIR /1\nFROM scratch AS a\nWORKDIR /2\nFROM scratch\nCOPY --from=0 /x /\nCOPY --from=a /x /\n";
+    let both = steps(&built(twice, &with_names(&["a"], &[])));
+    assert_eq!((both[0].2.as_str(), both[1].2.as_str()), ("local source for a", "local source for a"));
+    // Neither the target nor a circle in what is not built is in the way.
+    let circle = "FROM scratch AS a\nCOPY --from=b /x /\nFROM scratch AS b\nCOPY --from=a /x /\n";
+    assert!(plan_with(circle, &settings()).is_err());
+    let target = Settings { target: Some("b".into()), ..with_names(&["b"], &[]) };
+    assert_eq!(steps(&built(circle.replace("AS a", "AS c").as_str(), &target))[0].2, "local source for b");
+    // These two cannot be replaced.
+    assert_eq!(built("FROM scratch\n", &with_names(&["scratch", "context"], &[])).stages[0].steps.len(), 0);
+}
+
+// DF-089
+#[test]
+fn a_named_image_runs_its_triggers_where_a_stage_starts_from_it() {
+    let settings = with_names(&[], &["base"]);
+    let texts = |text: &str| {
+        let plan = plan_with(text, &settings).unwrap();
+        let steps = plan.stages.iter().flat_map(|stage| &stage.steps);
+        steps.map(|step| step.created_by.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts("FROM base\n"), ["ENV TRIGGERED=1"]);
+    assert_eq!(texts("FROM scratch AS base\nRUN never\n"), [""; 0]);
+}
+
+// DF-284, DF-075
+#[test]
+fn of_two_stages_of_one_name_the_last_before_counts() {
+    let text = "FROM scratch AS a\nWORKDIR /1\nFROM scratch AS a\nWORKDIR /2\nFROM a\nCOPY --from=a /x /y\n";
+    let plan = plan(text);
+    assert_eq!(plan.stages[0].config.config.working_dir, "/2");
+    assert_eq!(plan.stages.len(), 2, "the first one is not needed");
+    let target = Settings { target: Some("a".into()), ..settings() };
+    assert_eq!(plan_with(text, &target).unwrap().stages[0].config.config.working_dir, "/2");
+}
+
+// DF-305
+#[test]
+fn an_image_that_cannot_be_had_may_be_a_slip_of_the_pen() {
+    let file = Dockerfile::parse(b"FROM scratch AS build\nFROM biuld\n").unwrap();
+    for (name, hint) in [
+        ("biuld", " (did you mean build?)"),
+        ("debain", " (did you mean debian?)"),
+        ("alpin:3.20", " (did you mean alpine:3.20?)"),
+        ("registry.example.com/debain", ""),
+        ("debian", ""),
+    ] {
+        assert_eq!(image_hint(&file, name), hint, "{name}");
     }
 }

@@ -106,6 +106,7 @@ impl<'a> Remote<'a> {
         let request = WebRequest {
             url: format!("{}/{path}", self.url.trim_end_matches('/')),
             reach: self.settings.reach,
+            elsewhere: self.settings.elsewhere,
             headers,
             authorization: login
                 .map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))),

@@ -1,0 +1,26 @@
+//! Stores where the time of an attempt went.
+
+use crate::Services;
+use crate::mask::Masks;
+use crate::trace::{Span, Trace};
+use database::{Claim, PathPiece};
+
+/// Most spans that are stored: a build of 20,000 downloads is told by its longest ones.
+const MAX_SPANS: usize = 4000;
+/// Most pieces of the critical path that are stored.
+const MAX_PIECES: usize = 200;
+
+/// Stores the trace of the attempt of `claim`; a build does not fail because its profile cannot be stored.
+pub fn store(services: &Services, claim: &Claim, (trace, masks): (&Trace, &Masks)) {
+    let piece = |span: Span| PathPiece {
+        work: span.work.as_str().to_owned(),
+        name: masks.text(&span.name),
+        duration_us: i64::try_from((span.ended - span.began).as_micros()).unwrap_or(i64::MAX),
+    };
+    let path: Vec<_> = trace.critical_path().into_iter().take(MAX_PIECES).map(piece).collect();
+    let text = trace.to_chrome(MAX_SPANS, &|name| masks.text(name));
+    if let Err(error) = services.tokio.block_on(services.database.put_trace(claim, &text, &path)) {
+        let (id, error) = (&claim.build.id, &error as &dyn std::error::Error);
+        tracing::warn!(build.id = %id, error, "where the time of a build went cannot be stored");
+    }
+}

@@ -1,0 +1,201 @@
+//! Pushes that no delivery told of, found by comparing what a look saw with what is known.
+
+use crate::accept::insert_deliveries;
+use crate::batch::Delivered;
+use crate::clock::millis;
+use crate::look::{Compared, LastKnown, MovedHead, Seen, Waiting};
+use crate::push::Source;
+use crate::rows::{json, to_json};
+use crate::sql::{Row, Transaction, sql};
+use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
+use std::time::Duration;
+
+/// Most pushes that one look makes up for; the rest is left to the next.
+const MOST: usize = 50;
+/// How long a delivery may take: before, a push that a look saw is not taken for missed.
+const LATE: Duration = Duration::from_secs(30);
+
+/// A push that no delivery told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissedPush {
+    /// Full name of the ref.
+    pub git_ref: String,
+    /// What it named before; `None` if it is new.
+    pub before: Option<String>,
+    /// What it names now.
+    pub after: String,
+    /// The full hash of the commit.
+    pub commit: String,
+    /// The commit's message.
+    pub message: String,
+}
+
+/// A look that was answered and not compared yet.
+#[derive(Debug)]
+pub struct SeenLook {
+    /// The repository.
+    pub repository: String,
+    /// Number of the look.
+    pub attempt: i64,
+    /// What was missed.
+    pub missed: Vec<MissedPush>,
+    /// What is known from now on.
+    known: Compared,
+    /// When the refs were asked for.
+    asked_ms: i64,
+    /// When they are to be asked for again.
+    pause_ms: i64,
+}
+
+/// A missed push and what follows from it.
+#[derive(Debug)]
+pub struct FoundPush {
+    /// The delivery that stands for the one that did not come.
+    pub delivery: NewDelivery,
+    /// The builds.
+    pub requests: Vec<BuildRequest>,
+    /// The repository's own rules, if they are to be read first.
+    pub lookup: Option<NewLookup>,
+}
+
+impl Database {
+    /// Returns looks that were answered and are not compared yet.
+    pub async fn seen_looks(&self, limit: u32) -> Result<Vec<SeenLook>, Error> {
+        let rows = sql(
+            "reading looks",
+            "SELECT repository, attempt, asked_ms, answer_json, pause_ms FROM looks WHERE answer_json IS NOT NULL \
+             ORDER BY asked_ms, repository LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .all(self.read())
+        .await?;
+        let mut looks = Vec::with_capacity(rows.len());
+        for row in &rows {
+            looks.push(self.compare(row).await?);
+        }
+        Ok(looks)
+    }
+
+    /// Finds what was missed. The first look at a repository only takes note: what was pushed before is not built.
+    async fn compare(&self, row: &Row) -> Result<SeenLook, Error> {
+        let seen: Seen = json(&row.get::<String>(3)?)?;
+        let mut look = SeenLook {
+            repository: row.get(0)?,
+            attempt: row.get(1)?,
+            missed: Vec::new(),
+            known: Compared { heads: seen.heads.clone(), ..Compared::default() },
+            asked_ms: row.get(2)?,
+            pause_ms: row.get(4)?,
+        };
+        let Some(known) = self.last_known(&look.repository).await? else { return Ok(look) };
+        for (git_ref, after) in &seen.heads {
+            let before = known.compared.heads.get(git_ref);
+            if before == Some(after) {
+                continue;
+            }
+            let moved = seen.moved.iter().find(|moved| moved.git_ref == *git_ref);
+            match moved {
+                Some(moved) if self.was_delivered(&look.repository, moved, known.since_ms).await? => {}
+                _ => look.judge((git_ref, after), moved, &known),
+            }
+        }
+        Ok(look)
+    }
+
+    /// Tells whether a push built a commit though no row of its own tells of it: one of several in a delivery.
+    async fn was_delivered(&self, repository: &str, moved: &MovedHead, since_ms: i64) -> Result<bool, Error> {
+        let row = sql(
+            "looking for a build",
+            "SELECT id FROM builds WHERE commit_id = $1 AND repository = $2 AND git_ref = $3 AND created_ms >= $4 \
+             AND trigger_kind = 'push' LIMIT 1",
+        )
+        .bind(&moved.commit)
+        .bind(repository)
+        .bind(&moved.git_ref)
+        .bind(since_ms)
+        .optional(self.read())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Stores what was missed, and what is known from now on; `None` if another server did it before.
+    pub async fn settle_look(&self, look: &SeenLook, found: Vec<FoundPush>) -> Result<Option<Vec<BuildId>>, Error> {
+        let doing = "settling a look";
+        let mut transaction = self.begin_accepting().await?;
+        let settled = sql(
+            doing,
+            "UPDATE looks SET answer_json = NULL, known_json = $3, compared_ms = $4, due_ms = $5 \
+             WHERE repository = $1 AND attempt = $2 AND answer_json IS NOT NULL",
+        )
+        .bind(&look.repository)
+        .bind(look.attempt)
+        .bind(to_json(&look.known)?)
+        .bind(look.asked_ms)
+        .bind(transaction.now_ms + look.pause_ms)
+        .run(transaction.on())
+        .await?;
+        if settled == 0 {
+            return Ok(None);
+        }
+        let mut builds = Vec::new();
+        for FoundPush { delivery, requests, lookup } in found {
+            let one = Delivered { delivery, requests, lookup, source: Source::Found };
+            if let Accepted::New(ids) = self.store_found(&mut transaction, one, look.asked_ms).await? {
+                builds.extend(ids);
+            }
+        }
+        outbox::write_queued(&mut transaction, &builds).await?;
+        transaction.commit(doing).await?;
+        Ok(Some(builds))
+    }
+
+    /// Stores a push that was missed, unless a delivery told of a push to its ref meanwhile.
+    async fn store_found(
+        &self,
+        transaction: &mut Transaction,
+        one: Delivered,
+        asked_ms: i64,
+    ) -> Result<Accepted, Error> {
+        let git_ref = one.delivery.push.as_ref().map(|push| push.git_ref.clone());
+        let text = "SELECT id FROM pushes WHERE repository = $1 AND git_ref = $2 AND created_ms >= $3 LIMIT 1";
+        let told = sql("looking for a push", text)
+            .bind(&one.delivery.repository)
+            .bind(git_ref)
+            .bind(asked_ms)
+            .optional(transaction.on())
+            .await?;
+        if told.is_some() {
+            return Ok(Accepted::Duplicate(Vec::new()));
+        }
+        let rows = insert_deliveries(transaction, std::slice::from_ref(&one)).await?;
+        self.store_one(transaction, &one, rows.into_iter().next().flatten()).await
+    }
+}
+
+impl SeenLook {
+    /// Decides about a ref that names something else than is known.
+    fn judge(&mut self, (git_ref, after): (&str, &str), moved: Option<&MovedHead>, known: &LastKnown) {
+        let before = known.compared.heads.get(git_ref);
+        let seen_before = known.compared.waiting.get(git_ref).filter(|waiting| waiting.id == after);
+        let since_ms = seen_before.map_or(self.asked_ms, |waiting| waiting.since_ms);
+        let patience_ms = millis(LATE).min(self.pause_ms);
+        let is_late = self.asked_ms - since_ms >= patience_ms && seen_before.is_some();
+        let decided = is_late && known.is_older(git_ref, self.asked_ms) && self.missed.len() < MOST;
+        if let Some(moved) = moved.filter(|_| decided) {
+            self.missed.push(MissedPush {
+                git_ref: git_ref.to_owned(),
+                before: before.cloned(),
+                after: after.to_owned(),
+                commit: moved.commit.clone(),
+                message: moved.message.clone(),
+            });
+            return;
+        }
+        match before {
+            Some(before) => self.known.heads.insert(git_ref.to_owned(), before.clone()),
+            None => self.known.heads.remove(git_ref),
+        };
+        self.known.waiting.insert(git_ref.to_owned(), Waiting { id: after.to_owned(), since_ms });
+        self.pause_ms = patience_ms;
+    }
+}

@@ -1,0 +1,96 @@
+//! Checks of tags: what is put right, what is only noted, and that nobody overwrites a newer commit.
+
+use super::*;
+
+const TAG: &str = "127.0.0.1:5000/app:latest";
+
+/// Builds a commit and publishes it under the tag as `digest`.
+async fn publish(world: &World, commit: &str, digest: &str) {
+    world.trigger(&[request("acme/app", commit)]).await;
+    let claim = world.claim("one").await;
+    assert_eq!(world.database.begin_publish(&claim, TAG).await.unwrap(), Publish::Go);
+    world.database.end_publish(&claim, TAG, digest).await.unwrap();
+    let image = PushedImage { digest: digest.into(), ..image() };
+    world.database.finish(claim, Outcome::Succeeded(image)).await.unwrap();
+}
+
+async fn due(world: &World) -> TagCheck {
+    world.database.claim_tag_check().await.unwrap().expect("a check is due")
+}
+
+both! {
+    // R5.3
+    async fn a_tag_is_checked_three_times_and_put_right_when_it_went_back(world) {
+        let database = &world.database;
+        publish(&world, "a", "sha256:1").await;
+        publish(&world, "b", "sha256:2").await;
+        assert_eq!(database.claim_tag_check().await.unwrap(), None);
+        world.pass(6);
+        let check = due(&world).await;
+        assert_eq!((check.tag.as_str(), check.digest.as_str()), (TAG, "sha256:2"));
+        assert_eq!(database.claim_tag_check().await.unwrap(), None, "one worker checks it");
+        assert_eq!(database.judge_tag(&check, Some("sha256:1")).await.unwrap(), TagVerdict::Restore);
+        // Meanwhile it is held: a newer build waits.
+        world.trigger(&[request("acme/app", "c")]).await;
+        let newer = world.claim("two").await;
+        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), crate::publish::Turn::Wait);
+        database.end_tag_check(&check, "went back and was put right").await.unwrap();
+        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), crate::publish::Turn::Go);
+        let notes = database.tag_notes("acme/app").await.unwrap();
+        assert_eq!(notes, [(TAG.to_owned(), "went back and was put right".to_owned())]);
+        world.pass(60);
+        assert_eq!(database.claim_tag_check().await.unwrap(), None, "who moves it checks it later");
+        database.end_publish(&newer, TAG, "sha256:3").await.unwrap();
+        database.finish(newer, Outcome::Succeeded(PushedImage { digest: "sha256:3".into(), ..image() })).await.unwrap();
+        assert_eq!(database.tag_notes("acme/app").await.unwrap(), []);
+        for (seconds, shown, expected) in [
+            (6, None, TagVerdict::Restore),
+            (56, Some("sha256:3"), TagVerdict::Fine),
+            // So late no request of ours can arrive: somebody took the tag back on purpose.
+            (541, Some("sha256:2"), TagVerdict::Foreign),
+        ] {
+            world.pass(seconds);
+            let check = due(&world).await;
+            assert_eq!(database.judge_tag(&check, shown).await.unwrap(), expected);
+            if expected == TagVerdict::Restore {
+                database.end_tag_check(&check, "was gone").await.unwrap();
+            }
+        }
+        world.pass(10_000);
+        assert_eq!(database.claim_tag_check().await.unwrap(), None);
+    }
+}
+
+both! {
+    async fn what_somebody_else_pushed_is_noted_and_left_alone(world) {
+        publish(&world, "a", "sha256:1").await;
+        world.pass(6);
+        let check = due(&world).await;
+        assert_eq!(world.database.judge_tag(&check, Some("sha256:9")).await.unwrap(), TagVerdict::Foreign);
+        let notes = world.database.tag_notes("acme/app").await.unwrap();
+        assert!(notes[0].1.contains("sha256:9") && notes[0].1.contains("somebody else"), "{notes:?}");
+    }
+}
+
+both! {
+    // R5.3: killed between push and record.
+    async fn a_tag_of_a_build_that_did_not_end_well_goes_back(world) {
+        let database = &world.database;
+        publish(&world, "a", "sha256:1").await;
+        let id = world.trigger(&[request("acme/app", "b")]).await.remove(0);
+        let claim = world.claim("one").await;
+        assert_eq!(database.begin_publish(&claim, TAG).await.unwrap(), Publish::Go);
+        world.pass(61);
+        database.expire_leases().await.unwrap();
+        world.pass(16);
+        assert_eq!(database.claim_tag_check().await.unwrap(), None, "the next attempt will move it");
+        database.cancel(&id).await.unwrap();
+        let check = due(&world).await;
+        assert_eq!(database.judge_tag(&check, Some("sha256:2")).await.unwrap(), TagVerdict::Restore);
+        // A checker that is lost leaves the tag to others after a while.
+        world.pass(46);
+        let again = due(&world).await;
+        assert_eq!(database.judge_tag(&again, Some("sha256:1")).await.unwrap(), TagVerdict::Fine);
+        publish(&world, "c", "sha256:3").await;
+    }
+}

@@ -1,0 +1,102 @@
+//! Pushes that no delivery told of: forges lose some, tell of no branch where many are pushed at once, and try nothing
+//! twice while this server is away. Workers look from time to time at what the refs of each repository name, and what
+//! was missed becomes a delivery of its own kind.
+
+use crate::catalog::{Catalog, Entry};
+use crate::following;
+use crate::forges::Push;
+use crate::settings::Settings;
+use database::{Database, FoundPush, Looked, MissedPush, NewDelivery, SeenLook, Trigger};
+use serde_json::json;
+use std::time::Duration;
+use tokio::sync::watch::Receiver;
+
+/// Stands for a forge in deliveries that none sent.
+pub const NAME: &str = "reconcile";
+/// How often the database is asked what workers saw.
+const LOOK: Duration = Duration::from_secs(1);
+/// Answers that are compared at once.
+const BATCH: u32 = 20;
+
+/// Has the refs of all repositories looked at every `pause`, 0 for never, and builds what was missed, until `stopped`
+/// says so.
+pub async fn find_missed_pushes(
+    (database, settings): (Database, Settings),
+    pause: Duration,
+    mut stopped: Receiver<bool>,
+) {
+    let catalog = Catalog::new(&settings.repositories);
+    let mut begins = true;
+    while !*stopped.borrow() {
+        match look_and_build(&database, &catalog, (pause, begins)).await {
+            Ok(()) => begins = false,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "missed pushes cannot be looked for");
+            }
+        }
+        let _ = tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped)).await;
+    }
+}
+
+async fn look_and_build(
+    database: &Database,
+    catalog: &Catalog,
+    (pause, begins): (Duration, bool),
+) -> Result<(), database::Error> {
+    let entries = catalog.all(database).await?;
+    let looked = |entry: &std::sync::Arc<Entry>| Looked {
+        repository: entry.repository.name.clone(),
+        clone_url: entry.repository.clone_url.clone(),
+    };
+    let all: Vec<_> = entries.iter().filter(|_| !pause.is_zero()).map(looked).collect();
+    database.look_at(&all, pause, begins).await?;
+    for look in database.seen_looks(BATCH).await? {
+        // One that was removed meanwhile is not looked at any more when the catalog says so.
+        let Some(entry) = entries.iter().find(|entry| entry.repository.name == look.repository) else { continue };
+        let found = look.missed.iter().filter_map(|missed| found(entry, (&look, missed))).collect();
+        let settled = database.settle_look(&look, found).await?;
+        if let Some(builds) = settled.filter(|_| !look.missed.is_empty()) {
+            let (repo, missed) = (&look.repository, look.missed.len());
+            tracing::warn!(repo, missed, builds = builds.len(), "pushes were found that no delivery told of");
+        }
+    }
+    Ok(())
+}
+
+/// Returns the delivery that stands for the one that did not come; `None` if nothing would follow from it.
+fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<FoundPush> {
+    let id = format!("look-{}-{}", look.attempt, missed.git_ref);
+    let push = Push {
+        git_ref: missed.git_ref.clone(),
+        before: missed.before.clone(),
+        after: Some(missed.after.clone()),
+        commit: Some(missed.commit.clone()),
+        message: missed.message.clone(),
+        ..Push::default()
+    };
+    if following::marked(&push).is_some() {
+        return None;
+    }
+    let following = following::of(&entry.repository, &push, Trigger::Reconcile { delivery: id.clone() });
+    if following.builds.is_empty() && following.lookup.is_none() {
+        return None;
+    }
+    let none = "0".repeat(missed.after.len());
+    let body = json!({
+        "ref": missed.git_ref, "before": missed.before.as_ref().unwrap_or(&none), "after": missed.after,
+        "head_commit": { "id": missed.commit, "message": missed.message },
+        "repository": { "full_name": entry.repository.forge_name }, "pusher": { "name": "" }, "look": look.attempt,
+    });
+    let delivery = NewDelivery {
+        forge: NAME.to_owned(),
+        delivery: id,
+        event: "push".to_owned(),
+        repository: entry.repository.name.clone(),
+        body: body.to_string().into_bytes(),
+        ignored: None,
+        explain: following.explain,
+        push: following::pushed_ref(&push),
+        is_replay: false,
+    };
+    Some(FoundPush { delivery, requests: following.builds, lookup: following.lookup })
+}
