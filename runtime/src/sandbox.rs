@@ -387,14 +387,12 @@ impl Changes {
         let conversation = self.inner.ask(&Request::WriteTar(self.run, latest))?;
         let mut reader = FrameReader::new(conversation);
         let mut buffer = vec![0; MAX_FRAME];
+        let failed = |error: io::Error| Error::Inside(format!("reading the changes of a step: {error}"));
         loop {
-            let got = reader
-                .read(&mut buffer)
-                .map_err(|error| Error::Inside(format!("reading the changes of a step: {error}")))?;
-            if got == 0 {
-                return Ok(());
+            match reader.read(&mut buffer).map_err(failed)? {
+                0 => return Ok(()),
+                got => out.write_all(&buffer[..got]).map_err(Error::Output)?,
             }
-            out.write_all(&buffer[..got]).map_err(Error::Output)?;
         }
     }
 }
