@@ -22,9 +22,21 @@ pub const TESTS: &[Test] = &[
     ("a_failed_layer_leaves_nothing", nothing_left),
 ];
 
+/// Bytes of the end of a tar.
+const END: usize = 1024;
+
 fn unpack(place: &Place, number: u32, layer: &[u8]) -> Result<SnapshotId, Error> {
     let id = snapshot(number);
-    place.sandbox().unpack(&id, &mut &*layer).map(|_| id)
+    let implied = place.sandbox().unpack(&id, &mut &*layer)?;
+    if implied.is_empty() {
+        return Ok(id);
+    }
+    // Directories that the layer does not describe are described before it, as they are below.
+    let names: Vec<_> = implied.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    let mut whole = tar(&names.iter().map(|name| (directory(name), &b""[..])).collect::<Vec<_>>());
+    whole.truncate(whole.len() - END);
+    whole.extend_from_slice(layer);
+    place.sandbox().unpack(&id, &mut whole.as_slice()).map(|_| id)
 }
 
 fn refused(place: &Place, number: u32, layer: &[u8]) -> String {
