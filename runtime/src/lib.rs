@@ -21,6 +21,7 @@ mod step;
 mod sweep;
 pub mod tar;
 mod ulimit;
+mod usage;
 
 pub use cancel::Cancel;
 pub use child::limit_child;
@@ -34,6 +35,7 @@ pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;
 pub use ulimit::Ulimit;
+pub use usage::collect;
 
 /// Asks the process `id` to end, as `kill` does.
 pub fn terminate(id: u32) {

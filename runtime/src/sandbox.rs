@@ -8,6 +8,7 @@ use crate::protocol::{
     control_pair, kind, send_with,
 };
 use crate::self_test::Protection;
+use crate::usage::Usage;
 use crate::{Cancel, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -105,9 +106,11 @@ impl Sandbox {
         }
     }
 
-    /// Tells whether a snapshot is on disk.
+    /// Tells whether a snapshot is on disk; it is about to be used then.
     pub fn has_snapshot(&self, id: &SnapshotId) -> bool {
-        self.inner.settings.state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir())
+        let state = &self.inner.settings.state;
+        let exists = || state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir());
+        Usage::beside(state).mark(id, exists)
     }
 
     /// Unpacks the uncompressed tar of a layer as the snapshot `id`, which appears whole or not at all.
@@ -202,6 +205,14 @@ impl Sandbox {
     /// Returns the limits of the attempt, where there are any.
     pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
         self.inner.cgroup.as_ref()
+    }
+
+    /// Removes snapshots and old caches; calls `out_of_reach` when nobody can find the snapshots any more.
+    pub(crate) fn forget(&self, ids: &[SnapshotId], before: u64, out_of_reach: impl FnOnce()) -> Result<(), Error> {
+        let mut conversation = self.inner.ask(&Request::Forget(ids.to_vec(), before))?;
+        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)??;
+        out_of_reach();
+        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from)
     }
 
     /// Removes what attempts left behind whose helper is gone.

@@ -65,7 +65,7 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         // A sandbox that died could not clean up.
         janitor::sweep_files(services);
         if reason.code == DISK_FULL {
-            garbage::collect(services);
+            garbage::collect(services, settings, garbage::PRESSED);
         }
     }
     finish(services, (&claim, &renewed_at), &outcome, began);

@@ -7,6 +7,7 @@ mod diff;
 mod disk;
 mod files;
 mod follow;
+mod forget;
 mod house;
 mod lock;
 mod mount;
@@ -235,6 +236,9 @@ impl Helper {
                 .receive_value()
                 .map_err(Trouble::inside("reading a request"))
                 .and_then(|closed| ready::network(&closed)),
+            Request::Forget(snapshots, before) => {
+                return forget::serve(&mut conversation, &self.work, (&snapshots, before));
+            }
             Request::Sweep => sweep(),
             Request::SelfTest => {
                 return conversation.send_value(&trial::all(&format!("{}/trial", self.work), &self.filters));
