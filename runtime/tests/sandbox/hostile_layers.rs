@@ -2,7 +2,7 @@
 
 use crate::Test;
 use crate::place::{Place, directory, entry, file, link, place, place_with, snapshot, tar};
-use runtime::tar::{Entry, EntryKind};
+use runtime::tar::{Entry, EntryKind, Writer};
 use runtime::{Error, Exit, SnapshotId};
 use std::fs;
 use std::io::Read;
@@ -24,7 +24,16 @@ pub const TESTS: &[Test] = &[
 
 fn unpack(place: &Place, number: u32, layer: &[u8]) -> Result<SnapshotId, Error> {
     let id = snapshot(number);
-    place.sandbox().unpack(&id, &mut &*layer).map(|_| id)
+    let implied = place.sandbox().unpack(&id, &mut &*layer)?;
+    if !implied.is_empty() {
+        // Directories that the layer does not describe are described before it.
+        let mut described = Vec::new();
+        let mut writer = Writer::new(&mut described);
+        implied.iter().for_each(|path| writer.bare(&directory(std::str::from_utf8(path).unwrap())).unwrap());
+        let rest = place.sandbox().unpack(&id, &mut described.chain(layer))?;
+        assert_eq!(rest, Vec::<Vec<u8>>::new());
+    }
+    Ok(id)
 }
 
 fn refused(place: &Place, number: u32, layer: &[u8]) -> String {
