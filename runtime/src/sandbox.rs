@@ -4,13 +4,13 @@ use crate::cgroup::Cgroup;
 use crate::error::Trouble;
 use crate::network::{Network, closed};
 use crate::protocol::{
-    Answer, Closed, Conversation, DiskLimits, Ended, FrameReader, FrameWriter, MAX_FRAME, Request, RunRequest,
-    control_pair, kind, send_with,
+    Answer, Closed, Conversation, DiskLimits, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind,
+    send_with,
 };
 use crate::self_test::Protection;
 use crate::usage::Usage;
-use crate::{Cancel, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
-use std::io::{self, Read, Write};
+use crate::{Cancel, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -32,9 +32,10 @@ pub struct Sandbox {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+/// What the sandbox and the changes of its steps share: it ends with the last of them.
+pub(crate) struct Inner {
     settings: Settings,
-    attempt: String,
+    pub attempt: String,
     control: Mutex<Option<OwnedFd>>,
     helper: Mutex<Child>,
     helper_id: u32,
@@ -51,12 +52,6 @@ pub struct Ran {
     pub exit: Exit,
     /// What it changed.
     pub changes: Changes,
-}
-
-/// The files that a step changed; they are removed when this is dropped, unless they were adopted.
-pub struct Changes {
-    inner: Arc<Inner>,
-    run: u64,
 }
 
 impl Sandbox {
@@ -155,7 +150,7 @@ impl Sandbox {
         };
         let run = inner.runs.fetch_add(1, Ordering::Relaxed);
         let killed_before = inner.cgroup.as_ref().map_or(0, Cgroup::killed);
-        let changes = Changes { inner: inner.clone(), run };
+        let changes = Changes::new(inner.clone(), run);
         let agents = crate::agent::forward(step)?;
         let mut conversation = inner.ask_with(&Request::Run(run), agents.as_ref())?;
         drop(agents);
@@ -291,7 +286,8 @@ fn prepare(control: &OwnedFd, settings: &Settings, (id, cgroup): (u32, Option<&C
 }
 
 impl Inner {
-    fn ask(&self, request: &Request) -> Result<Conversation, Error> {
+    /// Starts a conversation.
+    pub fn ask(&self, request: &Request) -> Result<Conversation, Error> {
         self.ask_with(request, None)
     }
 
@@ -378,54 +374,6 @@ impl Drop for Inner {
             if let Err(error) = crate::sweep(&self.settings) {
                 tracing::warn!(error = %describe(&error), "what a sandbox left is not removed");
             }
-        }
-    }
-}
-
-impl Changes {
-    /// Returns the snapshot that the changes are while they live: the next step can see them at once.
-    pub fn snapshot(&self) -> SnapshotId {
-        SnapshotId::of_run(&self.inner.attempt, self.run)
-    }
-
-    /// Writes the changes as a layer's tar.
-    pub fn write_tar(&self, out: &mut dyn Write) -> Result<(), Error> {
-        self.write_tar_until(None, out)
-    }
-
-    /// Writes the changes as a layer; times after `latest` become it.
-    pub fn write_tar_until(&self, latest: Option<i64>, out: &mut dyn Write) -> Result<(), Error> {
-        let conversation = self.inner.ask(&Request::WriteTar(self.run, latest))?;
-        let mut reader = FrameReader::new(conversation);
-        let mut buffer = vec![0; MAX_FRAME];
-        let failed = |error: io::Error| Error::Inside(format!("reading the changes of a step: {error}"));
-        loop {
-            match reader.read(&mut buffer).map_err(failed)? {
-                0 => return Ok(()),
-                got => out.write_all(&buffer[..got]).map_err(Error::Output)?,
-            }
-        }
-    }
-}
-
-impl Drop for Changes {
-    fn drop(&mut self) {
-        // Nobody waits for it: what is left is removed with the attempt in any case.
-        let _ = self.inner.ask(&Request::Discard(self.run));
-    }
-}
-
-/// Streams a value and then bytes; used by the helper's side.
-pub(crate) fn stream(
-    conversation: &mut Conversation,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Trouble>,
-) -> io::Result<()> {
-    let mut writer = FrameWriter::new(conversation);
-    match write(&mut writer) {
-        Ok(()) => writer.finish(),
-        Err(trouble) => {
-            drop(writer);
-            conversation.send_value(&Answer::<()>::Err(trouble))
         }
     }
 }

@@ -26,11 +26,12 @@ mod unpack;
 mod user;
 mod walk;
 
+use crate::changes::stream;
 use crate::error::Trouble;
 use crate::network::{KEEPER, keep};
 use crate::owner::{OWNER, take_over};
 use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
-use crate::sandbox::{HELPER, stream};
+use crate::sandbox::HELPER;
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
