@@ -211,3 +211,25 @@ fn hosts_that_are_added_are_part_of_the_step_by_their_names() {
     assert!(ran(&["--add-host", "db2:10.0.0.1"]), "a name is");
     assert!(ran(&[]) && !ran(&[]));
 }
+
+#[test]
+fn a_linked_copy_is_the_same_layer_whatever_it_is_put_on() {
+    // DF-173
+    let directory = context("");
+    let place = directory.path().join("context");
+    std::fs::write(place.join("f"), "copied").unwrap();
+    let cached = |below: &str| {
+        let dockerfile = format!("{BASE}RUN echo {below} > /below\nCOPY --link f /f\nRUN cat /below /f\n");
+        std::fs::write(place.join("Dockerfile"), dockerfile).unwrap();
+        let output = build(&directory.path().join("data"), &[], &place);
+        assert!(output.status.success(), "{}", shown(&output));
+        let said = shown(&output);
+        let of = |step: usize, what: &str| said.contains(&format!("#{step} {what}"));
+        ((1..=4).map(|step| of(step, "CACHED")).collect::<Vec<_>>(), said)
+    };
+    assert_eq!(cached("one").0, [false; 4]);
+    let (steps, said) = cached("two");
+    assert_eq!(steps, [true, false, true, false], "what is above it sees another tree: {said}");
+    assert!(said.contains(" two\n") && said.contains("copied"), "{said}");
+    assert_eq!(cached("two").0, [true; 4]);
+}

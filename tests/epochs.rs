@@ -1,7 +1,7 @@
 //! `SOURCE_DATE_EPOCH`: a number, or a place that has a time.
 
 use crate::place::Place;
-use crate::support::run;
+use crate::support::{Site, run};
 use std::process::Command;
 
 const RESULT: &str = "FROM scratch\nARG SOURCE_DATE_EPOCH\nCOPY <<F /f\nat $SOURCE_DATE_EPOCH\nF\n";
@@ -69,4 +69,20 @@ fn a_time_that_cannot_be_found_is_an_error_that_says_what_is_right() {
         let said = said.unwrap_err();
         assert!(said.contains(expected), "{stage}: `{expected}` is missing: {said}");
     }
+}
+
+#[test]
+fn a_pushed_dockerfile_may_ask_for_another_time_than_the_commits() {
+    // DF-069
+    let site = Site::start("");
+    let created = |dockerfile: &str| {
+        let id = site.push(&site.commit(&[("Dockerfile", dockerfile)]));
+        site.succeeded(&id);
+        let image = format!("docker://{}/team/app:latest", site.registry);
+        let config = run(Command::new("skopeo").args(["inspect", "--config", "--tls-verify=false", &image]));
+        serde_json::from_str::<serde_json::Value>(&config).unwrap()["created"].as_str().unwrap().to_owned()
+    };
+    let dockerfile = "FROM scratch\nCOPY Dockerfile /d\n";
+    assert!(created(dockerfile).as_str() > "2024", "the commit's time");
+    assert_eq!(created(&format!("ARG SOURCE_DATE_EPOCH=981173106\n{dockerfile}")), "2001-02-03T04:05:06Z");
 }

@@ -226,3 +226,26 @@ fn a_registry_that_fails_for_a_while_gets_the_image_in_the_end() {
     assert!(shown.contains(&image.digest), "{shown}");
     yard.nothing_left();
 }
+
+#[test]
+fn a_worker_that_may_open_no_more_files_claims_nothing_until_it_may() {
+    // RL22
+    let (yard, worker) = Yard::with_worker("");
+    let dockerfile = "ARG BASE\nFROM ${BASE}\nRUN echo waiting; sleep 2; echo done > /done\n";
+    let running = yard.push(&[("Dockerfile", dockerfile)]);
+    yard.wait_for_log(&running, "\nwaiting\n");
+    let process = worker.0.id().to_string();
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+    let limit = |files: usize| run(Command::new("prlimit").args(["--pid", &process, &format!("--nofile={files}:")]));
+    limit(open + 60);
+    let waiting = yard.queue(&yard.request(&yard.commit(&[("new", "1")])));
+    yard.succeeded(&running);
+    wait_for("the reason", || {
+        std::fs::read_to_string(yard.path("worker.log")).unwrap().contains("no build is claimed").then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(yard.build(&waiting).state, BuildState::Queued);
+    limit(1024);
+    assert_eq!(yard.succeeded(&waiting).attempt, 1);
+    yard.nothing_left();
+}

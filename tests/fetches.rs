@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use builder::source::{CommitTree, FetchSettings, Mirror, SourceError, Wanted};
+use builder::source::{CommitId, CommitTree, FetchSettings, Mirror, SourceError, Wanted, remove_unused};
 use builder::view::View;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -246,6 +246,33 @@ fn a_repository_that_moved_is_followed_but_its_login_stays() {
     let mirror = Mirror::open(&forge.directory.path().join("inner"), &forge.url).unwrap();
     let error = mirror.fetch(&wanted, &inner).unwrap_err();
     assert!(error.code() == "invalid_clone_url" && error.to_string().contains("not public"), "{error}");
+}
+
+#[test]
+fn mirrors_are_made_anew_when_they_grew_and_go_when_nobody_reads_them() {
+    let forge = Forge::start(Manner::Current);
+    let mirrors = forge.directory.path().join("mirrors");
+    let first = forge.push(("f", "1"), "main");
+    forge.commit(&first, Some("refs/heads/main")).unwrap();
+    let packs = std::fs::read_dir(&mirrors).unwrap().flatten().map(|entry| entry.path().join("objects/pack"));
+    let packs = packs.into_iter().find(|path| path.is_dir()).unwrap();
+    for number in 0..100 {
+        std::fs::write(packs.join(format!("pack-{number}.pack")), "").unwrap();
+    }
+    let reading = CommitTree::open(&forge.mirror(), &CommitId::parse(&first).unwrap(), "").unwrap();
+    let second = forge.push(("f", "2"), "main");
+    forge.commit(&second, Some("refs/heads/main")).unwrap();
+    assert_eq!(forge.packs().len(), 102, "somebody reads it");
+    assert_eq!(remove_unused(&mirrors, Duration::ZERO).unwrap(), 0);
+    drop(reading);
+    let third = forge.push(("f", "3"), "main");
+    forge.commit(&third, Some("refs/heads/main")).unwrap();
+    assert_eq!(forge.packs().len(), 1);
+    assert!(forge.has(&third, "f"));
+    assert_eq!(remove_unused(&mirrors, Duration::from_secs(3600)).unwrap(), 0, "it was just used");
+    assert_eq!(remove_unused(&mirrors, Duration::ZERO).unwrap(), 1);
+    forge.commit(&second, Some("refs/heads/main")).unwrap();
+    assert!(forge.has(&second, "f"), "it is fetched again");
 }
 
 fn redirect(target: &str) -> Response {

@@ -76,6 +76,9 @@ fn an_image_for_another_platform_is_not_meant() {
     desk.built(&from, &["--platform", "linux/s390x"]);
     let (built, said) = desk.build(&desk.data(), &from, &["--platform", "linux/riscv64"]);
     assert!(!built && said.contains("not found"), "{said}");
+    desk.built("FROM scratch\nCOPY Dockerfile /d\n", &["-t", &name, "--platform", "linux/arm64"]);
+    let (built, said) = desk.build(&desk.data(), &from, &["--platform", "linux/riscv64"]);
+    assert!(!built && said.contains("that was built here is for linux/arm64, not for linux/riscv64"), "{said}");
 }
 
 #[test]

@@ -103,12 +103,17 @@ fn an_index_does_not_go_back_to_an_older_commit() {
     let slow = slow.replace("RUN ", "RUN --mount=type=cache,target=/c ");
     let older =
         yard.queue(&with_platforms(&yard, &yard.commit(&[("Dockerfile", &slow)]), &["linux/amd64", "linux/386"]));
-    let newer = "ARG BASE\nFROM ${BASE}\nRUN --mount=type=cache,target=/c touch /c/go\n";
     let _worker = yard.worker(&["--builds", "2"]);
     yard.wait_for_log(&older, "\nwaiting\n");
+    let quick = "ARG BASE\nFROM ${BASE}\nRUN echo quick\n";
     let newer =
-        yard.queue(&with_platforms(&yard, &yard.commit(&[("Dockerfile", newer)]), &["linux/amd64", "linux/386"]));
+        yard.queue(&with_platforms(&yard, &yard.commit(&[("Dockerfile", quick)]), &["linux/amd64", "linux/386"]));
     let newest = yard.succeeded(&newer).image.unwrap();
+    // Only now the older build goes on.
+    let go = "ARG BASE\nFROM ${BASE}\nRUN --mount=type=cache,target=/c touch /c/go\n";
+    let mut going = yard.request(&yard.commit(&[("Dockerfile", go)]));
+    going.spec.tags = vec![format!("{}/team/app:go", yard.registry)];
+    yard.succeeded(&yard.queue(&going));
     let build = yard.finished(&older);
     assert_eq!(build.state, BuildState::Superseded, "{}", yard.log(&older));
     let shown = curl(&["-I", &format!("http://{}/v2/team/app/manifests/latest", yard.registry)]).text;

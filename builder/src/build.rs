@@ -243,9 +243,14 @@ pub fn resolve(
         .iter()
         .map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()))
         .collect();
-    found.extend(
-        others.into_iter().zip(crate::resolve::images((services, request.options.cancel()), wanted.into_iter())),
-    );
+    let resolving = crate::resolve::images((services, request.options.cancel()), wanted.into_iter());
+    for (image, resolved) in others.into_iter().zip(resolving) {
+        let resolved = resolved.map_err(|error| match request.options.kept {
+            Kept::Unused => error,
+            Kept::First => error.with_hint(&crate::kept::hint(services, &image.name, &image.platform)),
+        });
+        found.push((image, resolved));
+    }
     found
 }
 

@@ -55,6 +55,18 @@ pub fn find(services: &Services, (name, platform): (&str, &Platform)) -> Result<
     }
 }
 
+/// Returns what to add to the error of an image that no registry has: that one of its name is for another platform.
+pub fn hint(services: &Services, name: &str, wanted: &Platform) -> String {
+    let platform = || {
+        let reference = Reference::parse(name).ok()?;
+        let descriptor = tagged(services, &reference).ok()??;
+        let image = read(services, &descriptor, (&reference, wanted)).ok()??;
+        image.platform_mismatch.then_some(format!("{}/{}", image.config.os, image.config.architecture))
+    };
+    let hint = |platform| format!(" (the image of this name that was built here is for {platform}, not for {wanted})");
+    platform().map_or_else(String::new, hint)
+}
+
 /// Returns where the store keeps images of this name.
 fn repository(name: &Reference) -> String {
     format!("{}/{}", name.registry(), name.repository())

@@ -6,6 +6,7 @@
 mod agent;
 mod cancel;
 mod cgroup;
+mod changes;
 mod child;
 mod clock;
 mod error;
@@ -21,19 +22,22 @@ mod step;
 mod sweep;
 pub mod tar;
 mod ulimit;
+mod usage;
 
 pub use cancel::Cancel;
+pub use changes::Changes;
 pub use child::limit_child;
 pub use clock::uptime;
 pub use error::Error;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
-pub use sandbox::{Changes, Ran, Sandbox};
+pub use sandbox::{Ran, Sandbox};
 pub use self_test::{Protection, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;
 pub use ulimit::Ulimit;
+pub use usage::collect;
 
 /// Asks the process `id` to end, as `kill` does.
 pub fn terminate(id: u32) {

@@ -4,12 +4,13 @@ use crate::cgroup::Cgroup;
 use crate::error::Trouble;
 use crate::network::{Network, closed};
 use crate::protocol::{
-    Answer, Closed, Conversation, DiskLimits, Ended, FrameReader, FrameWriter, MAX_FRAME, Request, RunRequest,
-    control_pair, kind, send_with,
+    Answer, Closed, Conversation, DiskLimits, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind,
+    send_with,
 };
 use crate::self_test::Protection;
-use crate::{Cancel, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
-use std::io::{self, Read, Write};
+use crate::usage::Usage;
+use crate::{Cancel, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -31,9 +32,10 @@ pub struct Sandbox {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+/// What the sandbox and the changes of its steps share: it ends with the last of them.
+pub(crate) struct Inner {
     settings: Settings,
-    attempt: String,
+    pub attempt: String,
     control: Mutex<Option<OwnedFd>>,
     helper: Mutex<Child>,
     helper_id: u32,
@@ -50,12 +52,6 @@ pub struct Ran {
     pub exit: Exit,
     /// What it changed.
     pub changes: Changes,
-}
-
-/// The files that a step changed; they are removed when this is dropped, unless they were adopted.
-pub struct Changes {
-    inner: Arc<Inner>,
-    run: u64,
 }
 
 impl Sandbox {
@@ -105,9 +101,11 @@ impl Sandbox {
         }
     }
 
-    /// Tells whether a snapshot is on disk.
+    /// Tells whether a snapshot is on disk; it is about to be used then.
     pub fn has_snapshot(&self, id: &SnapshotId) -> bool {
-        self.inner.settings.state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir())
+        let state = &self.inner.settings.state;
+        let exists = || state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir());
+        Usage::beside(state).mark(id, exists)
     }
 
     /// Unpacks the uncompressed tar of a layer as the snapshot `id`, which appears whole or not at all.
@@ -152,7 +150,7 @@ impl Sandbox {
         };
         let run = inner.runs.fetch_add(1, Ordering::Relaxed);
         let killed_before = inner.cgroup.as_ref().map_or(0, Cgroup::killed);
-        let changes = Changes { inner: inner.clone(), run };
+        let changes = Changes::new(inner.clone(), run);
         let agents = crate::agent::forward(step)?;
         let mut conversation = inner.ask_with(&Request::Run(run), agents.as_ref())?;
         drop(agents);
@@ -202,6 +200,14 @@ impl Sandbox {
     /// Returns the limits of the attempt, where there are any.
     pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
         self.inner.cgroup.as_ref()
+    }
+
+    /// Removes snapshots and old caches; calls `out_of_reach` when nobody can find the snapshots any more.
+    pub(crate) fn forget(&self, ids: &[SnapshotId], before: u64, out_of_reach: impl FnOnce()) -> Result<(), Error> {
+        let mut conversation = self.inner.ask(&Request::Forget(ids.to_vec(), before))?;
+        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)??;
+        out_of_reach();
+        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from)
     }
 
     /// Removes what attempts left behind whose helper is gone.
@@ -280,7 +286,8 @@ fn prepare(control: &OwnedFd, settings: &Settings, (id, cgroup): (u32, Option<&C
 }
 
 impl Inner {
-    fn ask(&self, request: &Request) -> Result<Conversation, Error> {
+    /// Starts a conversation.
+    pub fn ask(&self, request: &Request) -> Result<Conversation, Error> {
         self.ask_with(request, None)
     }
 
@@ -367,56 +374,6 @@ impl Drop for Inner {
             if let Err(error) = crate::sweep(&self.settings) {
                 tracing::warn!(error = %describe(&error), "what a sandbox left is not removed");
             }
-        }
-    }
-}
-
-impl Changes {
-    /// Returns the snapshot that the changes are while they live: the next step can see them at once.
-    pub fn snapshot(&self) -> SnapshotId {
-        SnapshotId::of_run(&self.inner.attempt, self.run)
-    }
-
-    /// Writes the changes as a layer's tar.
-    pub fn write_tar(&self, out: &mut dyn Write) -> Result<(), Error> {
-        self.write_tar_until(None, out)
-    }
-
-    /// Writes the changes as a layer; times after `latest` become it.
-    pub fn write_tar_until(&self, latest: Option<i64>, out: &mut dyn Write) -> Result<(), Error> {
-        let conversation = self.inner.ask(&Request::WriteTar(self.run, latest))?;
-        let mut reader = FrameReader::new(conversation);
-        let mut buffer = vec![0; MAX_FRAME];
-        loop {
-            let got = reader
-                .read(&mut buffer)
-                .map_err(|error| Error::Inside(format!("reading the changes of a step: {error}")))?;
-            if got == 0 {
-                return Ok(());
-            }
-            out.write_all(&buffer[..got]).map_err(Error::Output)?;
-        }
-    }
-}
-
-impl Drop for Changes {
-    fn drop(&mut self) {
-        // Nobody waits for it: what is left is removed with the attempt in any case.
-        let _ = self.inner.ask(&Request::Discard(self.run));
-    }
-}
-
-/// Streams a value and then bytes; used by the helper's side.
-pub(crate) fn stream(
-    conversation: &mut Conversation,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Trouble>,
-) -> io::Result<()> {
-    let mut writer = FrameWriter::new(conversation);
-    match write(&mut writer) {
-        Ok(()) => writer.finish(),
-        Err(trouble) => {
-            drop(writer);
-            conversation.send_value(&Answer::<()>::Err(trouble))
         }
     }
 }

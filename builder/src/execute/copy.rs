@@ -61,8 +61,11 @@ impl<'e> Prepared<'e> {
     pub fn key(&self, parent: &str) -> Result<String, Error> {
         let copy = self.copy;
         let mut key = KeyBuilder::new("copy.3");
-        // Names of owners are looked up in the files below, which the parent's key stands for.
-        key.text(parent).text(copy.chown.as_deref().unwrap_or("")).text(copy.chmod.as_deref().unwrap_or(""));
+        // Names of owners are looked up in the files below, which the parent's key stands for; a linked copy has none
+        // below it, and stays the same layer whatever it is put on.
+        key.text(if copy.link { "" } else { parent })
+            .text(copy.chown.as_deref().unwrap_or(""))
+            .text(copy.chmod.as_deref().unwrap_or(""));
         key.text(&format!("{} {} {} {:?}", copy.add, copy.link, copy.parents, copy.unpack));
         key.text(&copy.destination).text(&copy.workdir);
         key.text(&self.found.len().to_string());

@@ -18,6 +18,11 @@ pub fn workdir(parent: &str, path: &str, user: &str) -> String {
     KeyBuilder::new("workdir.1").text(parent).text(path).text(user).finish()
 }
 
+/// Returns the key of a layer that stands on its own together with those below it.
+pub fn linked(below: &str, layer: &str) -> String {
+    KeyBuilder::new("linked.1").text(below).text(layer).finish()
+}
+
 /// Returns the key below a command that sees further hosts, whose names count but not their addresses, or is limited.
 pub fn with_options(parent: &str, options: &Options) -> String {
     let (hosts, ulimits) = (&options.hosts, &options.ulimits);

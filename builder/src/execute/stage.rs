@@ -146,7 +146,8 @@ fn adopt(progress: &mut Progress<'_, '_>, known: &Known, step: &Step) -> Novelty
     let Descriptor { digest, size, .. } = &known.layer.descriptor;
     progress.execution.observer.observe(Event::Layer { step: step.number, digest, size: *size });
     let layer = Layer::existing(known.content_key.clone(), known.layer.clone());
-    progress.push(layer, known.content_key.clone());
+    let chained = chained(&step.action, &progress.key, known.content_key.clone());
+    progress.push(layer, chained);
     Novelty::Known
 }
 
@@ -162,9 +163,10 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
     let looking = trace.span(Work::Key, &step.instruction);
     let prepared = Prepared::new(progress, step).map_err(located)?;
     let key = prepared.key(progress).map_err(located)?;
+    let chained = chained(&step.action, &progress.key, key.clone());
     let layer = match execution.claim_defined(&key, definition) {
         Claimed::Theirs(layer) => {
-            progress.push(layer, key);
+            progress.push(layer, chained);
             return Ok(Novelty::Known);
         }
         Claimed::Ours(layer) => layer,
@@ -179,7 +181,7 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
         });
         execution.settle(&layer, &committed);
         layer.committed.keep(Ok(Arc::new(committed)));
-        progress.push(layer, key);
+        progress.push(layer, chained);
         return Ok(Novelty::Known);
     }
     drop(looking);
@@ -191,8 +193,16 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
         layer.committed.keep(Err(failure.error.clone()));
     }
     made.map_err(|failure| Failure { error: locate(failure.error, step), ..failure })?;
-    progress.push(layer, key);
+    progress.push(layer, chained);
     Ok(Novelty::Made)
+}
+
+/// Returns the key of all layers up to one with the key `key`, which tells of those below unless it stands on its own.
+fn chained(action: &Action, below: &str, key: String) -> String {
+    match action {
+        Action::Copy(copy) if copy.link => key::linked(below, &key),
+        _ => key,
+    }
 }
 
 /// A step with what it works on at hand.

@@ -7,6 +7,7 @@ use crate::view::{ContentId, Kind, Node, View, ViewError};
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 use runtime::tar::clean_path;
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +32,8 @@ struct Facts {
 pub(super) struct Objects {
     pub(super) repository: Repository,
     directories: HashMap<Oid, Arc<Vec<Listed>>>,
+    /// Keeps the mirror as it is.
+    _held: File,
 }
 
 /// An entry of a tree object.
@@ -47,6 +50,7 @@ struct Listed {
 impl CommitTree {
     /// Opens the directory `path` of a commit that is in `mirror`; an empty path is the whole tree.
     pub fn open(mirror: &Mirror, id: &CommitId, path: &str) -> Result<Self, SourceError> {
+        let held = mirror.hold().map_err(|error| SourceError::Mirror { url: mirror.shown(), cause: error.into() })?;
         let repository = mirror.repository()?;
         let failed = |cause: git2::Error| SourceError::Mirror { url: mirror.shown(), cause: cause.into() };
         let (facts, root) = {
@@ -56,7 +60,7 @@ impl CommitTree {
             let time = commit.time().seconds();
             (Facts { id: id.as_str().to_owned(), time, message: message.unwrap_or_default() }, commit.tree_id())
         };
-        let objects = Arc::new(Mutex::new(Objects { repository, directories: HashMap::new() }));
+        let objects = Arc::new(Mutex::new(Objects { repository, directories: HashMap::new(), _held: held }));
         CommitTree { objects, root, commit: Arc::new(facts) }.subtree(path)
     }
 

@@ -87,6 +87,7 @@ impl Mirror {
         let name = &blake3::hash(url.as_bytes()).to_hex()[..32];
         let path = directory.join(format!("{name}.git"));
         let mirror = Mirror { path, url: url.to_owned() };
+        let _used = mirror.hold().map_err(|error| failed(error.into()))?;
         if !mirror.path.join("HEAD").exists() {
             let _held = mirror.lock(&Cancel::new(), Duration::from_secs(60))?;
             Repository::init_bare(&mirror.path).map_err(|error| failed(error.into()))?;
@@ -120,6 +121,7 @@ impl Mirror {
         }
         let _held = self.lock(&settings.cancel, settings.timeout)?;
         super::leftovers::remove(&self.path);
+        self.renew().map_err(|error| SourceError::Mirror { url: self.shown(), cause: error.into() })?;
         self.bounded(settings, Fetch::new(self, settings).wanted(wanted))
     }
 

@@ -14,6 +14,7 @@ mod remote;
 mod tarball;
 mod unpack;
 mod url;
+mod usage;
 
 pub use changes::{Change, MAX_CHANGES};
 pub use checkout::{Checkout, Fetching};
@@ -26,6 +27,7 @@ pub use remote::{Announced, RemoteError};
 pub use tarball::Tarball;
 pub use unpack::enter_if_asked;
 pub use url::{GitContext, without_credentials};
+pub use usage::remove_unused;
 
 /// A source could not be had.
 #[derive(Debug, thiserror::Error)]

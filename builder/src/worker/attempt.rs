@@ -65,7 +65,7 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         // A sandbox that died could not clean up.
         janitor::sweep_files(services);
         if reason.code == DISK_FULL {
-            garbage::collect(services);
+            garbage::collect(services, settings, garbage::PRESSED);
         }
     }
     finish(services, (&claim, &renewed_at), &outcome, began);
@@ -140,7 +140,10 @@ impl Attempt<'_> {
         let prepared = Platforms::new(&requests, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
+        let looked = Instant::now();
         if let Some(reason) = filter.by_inputs((&prepared, &inputs_key), &tree)? {
+            self.recorder
+                .say(&format!("compared with the last image in {:.1} ms\n", looked.elapsed().as_secs_f64() * 1e3));
             return Ok(Ended::Skipped(reason));
         }
         let built = prepared.build((services, self.recorder), &self.cancel)?;

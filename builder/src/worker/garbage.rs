@@ -1,5 +1,6 @@
 //! The store of the worker's machine: whole after a start, and without what nobody needs any more.
 
+use super::Settings;
 use crate::Services;
 use registry_client::Digest;
 use std::collections::HashSet;
@@ -22,8 +23,39 @@ pub fn recover(services: &Services) {
     }
 }
 
+/// How long what can be made or fetched again is kept that nobody uses.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Unpacked layers, and what steps keep in caches.
+    snapshots: Duration,
+    /// Mirrors of repositories.
+    mirrors: Duration,
+}
+
+/// As long as the disk has room.
+pub const USUAL: Patience = Patience { snapshots: Duration::from_secs(7 * 24 * 3600), mirrors: KEPT };
+/// Once it has none.
+pub const PRESSED: Patience =
+    Patience { snapshots: Duration::from_secs(3600), mirrors: Duration::from_secs(24 * 3600) };
+
+/// Removes what nobody needs: blobs, unpacked layers, caches and mirrors.
+pub fn collect(services: &Services, settings: &Settings, patience: Patience) {
+    blobs(services);
+    match runtime::collect(&services.sandbox, patience.snapshots) {
+        Ok(0) => {}
+        Ok(snapshots) => tracing::info!(snapshots, "unpacked layers that nobody used were removed"),
+        Err(error) => tracing::warn!(error = &error as &dyn Error, "unpacked layers cannot be removed"),
+    }
+    match crate::source::remove_unused(&settings.git_dir, patience.mirrors) {
+        Ok(0) => {}
+        Ok(mirrors) => tracing::info!(mirrors, "mirrors of repositories that nobody used were removed"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(error = &error as &dyn Error, "mirrors of repositories cannot be removed"),
+    }
+}
+
 /// Removes blobs that no tag, no living build and no recent entry of the cache leads to.
-pub fn collect(services: &Services) {
+fn blobs(services: &Services) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let since = i64::try_from(now.saturating_sub(KEPT).as_millis()).unwrap_or(0);
     let kept = match services.tokio.block_on(services.database.cached_blobs(since)) {

@@ -39,7 +39,7 @@ pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
             registered = Instant::now();
         }
         if blobs.elapsed() >= GARBAGE {
-            garbage::collect(services);
+            garbage::collect(services, settings, garbage::USUAL);
             blobs = Instant::now();
         }
     }

@@ -15,6 +15,7 @@ mod question;
 mod quota;
 mod reconcile;
 mod recorder;
+mod room;
 mod secrets;
 mod slots;
 mod source;
@@ -26,6 +27,7 @@ mod watch;
 use crate::Services;
 pub use identity::name;
 use lease::Renewed;
+use room::Room;
 use runtime::Cancel;
 use slots::Slots;
 pub use source::source_error;
@@ -70,7 +72,8 @@ pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
     janitor::sweep(services);
     garbage::recover(services);
     let (builds, lookups) = (Slots::new(settings.builds.max(1)), Slots::new(LOOKUPS));
-    let worker = Worker { services, settings, stop, builds, lookups, questions: Slots::new(QUESTIONS) };
+    let worker =
+        Worker { services, settings, stop, builds, lookups, questions: Slots::new(QUESTIONS), room: Room::default() };
     let ends = Cancel::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -90,6 +93,7 @@ struct Worker<'a> {
     builds: Slots,
     lookups: Slots,
     questions: Slots,
+    room: Room,
 }
 
 impl<'a> Worker<'a> {
@@ -126,7 +130,7 @@ impl<'a> Worker<'a> {
     }
 
     fn claim_build<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
-        let Some(slot) = self.builds.take() else { return Ok(false) };
+        let Some(slot) = self.builds.take().filter(|_| self.room.is_left()) else { return Ok(false) };
         let asked = runtime::uptime();
         let claim = self.services.tokio.block_on(self.services.database.claim(&self.settings.name))?;
         let Some(claim) = claim else { return Ok(false) };

@@ -5,6 +5,7 @@ use crate::Services;
 use crate::event::{Event, Observer, Phase, StepSummary};
 use database::{BuildState, Claim, Step, StepState};
 use runtime::Cancel;
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -34,6 +35,8 @@ pub struct Recorder {
     notes: SyncSender<Note>,
     steps: Mutex<Vec<Step>>,
     quota: Mutex<Quota>,
+    /// What the database says of the build, as soon as it has written what is noted.
+    state: Mutex<BuildState>,
     thread: JoinHandle<()>,
 }
 
@@ -43,7 +46,8 @@ impl Recorder {
         let (notes, waiting) = sync_channel(WAITING);
         let services = services.clone();
         let thread = std::thread::spawn(move || write_all(&services, &claim, &waiting, &cancel));
-        Recorder { notes, steps: Mutex::default(), quota: Mutex::default(), thread }
+        let state = Mutex::new(BuildState::Preparing);
+        Recorder { notes, steps: Mutex::default(), quota: Mutex::default(), state, thread }
     }
 
     /// Adds a line of slipway's own to the log.
@@ -68,6 +72,13 @@ impl Recorder {
 
     fn note(&self, note: Note) {
         let _ = self.notes.send(note);
+    }
+
+    fn enter(&self, state: BuildState) {
+        let mut known = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *known, state) != state {
+            self.note(Note::State(state));
+        }
     }
 
     fn change_steps(&self, change: impl FnOnce(&mut Vec<Step>)) {
@@ -95,11 +106,11 @@ impl Observer for Recorder {
         match event {
             Event::Phase(phase, text) => {
                 self.say(&format!("{text}\n"));
-                self.note(Note::State(match phase {
+                self.enter(match phase {
                     Phase::Preparing => BuildState::Preparing,
                     Phase::Building => BuildState::Building,
                     Phase::Pushing => BuildState::Pushing,
-                }));
+                });
             }
             Event::Commit { id, message } => self.note(Note::Commit(id.to_owned(), message.to_owned())),
             Event::Warning(text) => self.say(&format!("WARNING: {text}\n")),
@@ -194,11 +205,11 @@ fn now_ms() -> i64 {
 /// Writes notes until the recorder is stopped: at once after a pause, otherwise in batches.
 fn write_all(services: &Services, claim: &Claim, waiting: &Receiver<Note>, cancel: &Cancel) {
     let mut written = None::<Instant>;
-    let (mut open, mut lost) = (true, false);
+    let (mut open, mut lost, mut heard) = (true, false, BTreeSet::new());
     while open {
         let Ok(first) = waiting.recv() else { return };
         let deadline = written.map_or_else(Instant::now, |written| written + BATCH_TIME);
-        let batch = gather(first, (waiting, deadline), &mut open);
+        let batch = gather(first, (waiting, deadline), (&mut heard, &mut open));
         // What another attempt would have to see is not written; whoever prints it still must not be held up.
         lost = lost || !write_patiently(services, claim, merge(batch), cancel);
         if lost {
@@ -208,17 +219,24 @@ fn write_all(services: &Services, claim: &Claim, waiting: &Receiver<Note>, cance
     }
 }
 
-/// Collects notes until `deadline`, or until there are enough.
-fn gather(first: Note, (waiting, deadline): (&Receiver<Note>, Instant), open: &mut bool) -> Vec<Note> {
+/// Collects notes until `deadline`, until there are enough, or until a step that was not `heard` says its first: people
+/// wait for that.
+fn gather(
+    first: Note,
+    (waiting, deadline): (&Receiver<Note>, Instant),
+    (heard, open): (&mut BTreeSet<i64>, &mut bool),
+) -> Vec<Note> {
     let mut batch = Vec::new();
     let mut bytes = 0;
     let mut next = Some(first);
     while let Some(note) = next.take() {
-        if let Note::Log(_, text) = &note {
+        let mut is_first = false;
+        if let Note::Log(step, text) = &note {
             bytes += text.len();
+            is_first = step.is_some_and(|step| heard.insert(step));
         }
         batch.push(note);
-        if bytes >= BATCH_BYTES {
+        if is_first || bytes >= BATCH_BYTES {
             break;
         }
         match waiting.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

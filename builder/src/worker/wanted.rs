@@ -70,6 +70,7 @@ impl Wanted<'_> {
         let request = |platform| {
             let mut request = self.request(root, secrets, platform)?;
             request.form.by_digest = several;
+            crate::settle_epoch(&mut request, self.services, self.cancel)?;
             if let Some(order) = order.take() {
                 request.order = order;
             }

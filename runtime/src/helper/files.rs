@@ -2,9 +2,9 @@
 
 use super::walk::{open_directory, open_exactly};
 use crate::FileInSnapshot;
+use crate::changes::stream;
 use crate::error::Trouble;
 use crate::protocol::Conversation;
-use crate::sandbox::stream;
 use rustix::fs::OFlags;
 use std::collections::HashMap;
 use std::fs::File;

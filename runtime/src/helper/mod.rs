@@ -7,6 +7,7 @@ mod diff;
 mod disk;
 mod files;
 mod follow;
+mod forget;
 mod house;
 mod lock;
 mod mount;
@@ -25,11 +26,12 @@ mod unpack;
 mod user;
 mod walk;
 
+use crate::changes::stream;
 use crate::error::Trouble;
 use crate::network::{KEEPER, keep};
 use crate::owner::{OWNER, take_over};
 use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
-use crate::sandbox::{HELPER, stream};
+use crate::sandbox::HELPER;
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
@@ -235,6 +237,9 @@ impl Helper {
                 .receive_value()
                 .map_err(Trouble::inside("reading a request"))
                 .and_then(|closed| ready::network(&closed)),
+            Request::Forget(snapshots, before) => {
+                return forget::serve(&mut conversation, &self.work, (&snapshots, before));
+            }
             Request::Sweep => sweep(),
             Request::SelfTest => {
                 return conversation.send_value(&trial::all(&format!("{}/trial", self.work), &self.filters));

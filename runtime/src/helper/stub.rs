@@ -1,13 +1,16 @@
 //! Mount points that a step's root does not have: made for it, removed after it, and no trace of them left.
 
-use super::walk::{open_in, split};
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+use super::walk::{open_exactly, open_in, split};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Seconds and nanoseconds of the last access and the last modification.
 pub type Times = [(i64, i64); 2];
+
+/// Links that a path may lead through, as for the kernel.
+const MAX_LINKS: usize = 40;
 
 /// What was made for a step.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -34,8 +37,10 @@ impl Stubs {
                 Err(error) => return Err(error),
                 Ok(_) => continue,
             }
-            let parent = open_in(root, above, OFlags::PATH | OFlags::DIRECTORY)?;
-            self.remember(above, &parent)?;
+            // The changes of the step hold no links of the layers below: what is removed there needs its own path.
+            let above = real(root, above)?;
+            let parent = open_in(root, &above, OFlags::PATH | OFlags::DIRECTORY)?;
+            self.remember(&above, &parent)?;
             let as_directory = directory || end < path.len();
             if as_directory {
                 rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
@@ -43,7 +48,7 @@ impl Stubs {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
                 rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
             }
-            self.made.push((path[..end].to_vec(), as_directory));
+            self.made.push((join(&above, name), as_directory));
         }
         open_in(root, &path, OFlags::PATH)
     }
@@ -86,6 +91,42 @@ impl Stubs {
         }
         left.iter().for_each(|(path, times)| set_times(changes, path, times));
     }
+}
+
+/// Returns `path` with all links followed, which stay below `root`.
+fn real(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Vec<u8>> {
+    let (mut real, mut links) = (Vec::new(), 0);
+    let mut waiting: Vec<Vec<u8>> = path.rsplit(|&byte| byte == b'/').map(<[u8]>::to_vec).collect();
+    while let Some(part) = waiting.pop() {
+        match part.as_slice() {
+            b"" | b"." => continue,
+            b".." => {
+                real.truncate(split(&real).0.len());
+                continue;
+            }
+            _ => {}
+        }
+        let next = join(&real, &part);
+        let found = open_exactly(root, &next, OFlags::PATH | OFlags::NOFOLLOW)?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode) != FileType::Symlink {
+            real = next;
+            continue;
+        }
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(rustix::io::Errno::LOOP.into());
+        }
+        let target = rustix::fs::readlinkat(&found, c"", Vec::new())?.into_bytes();
+        if target.starts_with(b"/") {
+            real.clear();
+        }
+        waiting.extend(target.rsplit(|&byte| byte == b'/').map(<[u8]>::to_vec));
+    }
+    Ok(real)
+}
+
+fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
 
 /// Returns when a directory was read and changed.

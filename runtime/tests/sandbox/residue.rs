@@ -1,8 +1,8 @@
 //! However a sandbox ends, nothing of it stays: no process, mount, control group, namespace or directory.
 
 use crate::Test;
-use crate::place::{Place, place};
-use runtime::{Cancel, Error, Exit, Sandbox, Step, StepNetwork};
+use crate::place::{Place, file, place, snapshot, tar};
+use runtime::{Cancel, Error, Exit, MountKind, Sandbox, Sharing, Step, StepNetwork};
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("a_killed_worker_leaves_nothing", worker_killed),
     ("two_hundred_steps_at_once_leave_nothing", many_steps),
     ("a_sweep_takes_away_what_a_dead_attempt_left", sweep),
+    ("what_nobody_uses_goes_and_what_is_used_stays", collect),
 ];
 
 /// Names the directory in which this program, started again, is a worker: see [`be_a_worker`].
@@ -258,6 +259,48 @@ fn many_steps() {
     place.sandbox = None;
     nothing_left(&place);
     assert!(namespaces("net").len() <= before + 20, "other tests may have some");
+}
+
+fn collect() {
+    let place = place();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let old = |path: &std::path::Path| {
+        let long_ago = std::time::SystemTime::now() - hours(48);
+        fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+    };
+    let (kept, unused) = (snapshot(0x51), snapshot(0x52));
+    for id in [&kept, &unused] {
+        place.sandbox().unpack(id, &mut tar(&[(file("f", b"x"), b"x")]).as_slice()).unwrap();
+    }
+    let cache = |script: &str, id: &str| {
+        let (id, sharing, mode) = (id.repeat(16), Sharing::Shared, 0o755);
+        let kind = MountKind::Cache { id, sharing, mode, uid: 0, gid: 0, writable: true, seed: None };
+        place.mounting(script, vec![("/c", kind)])
+    };
+    place.succeeds(&cache("echo x > /c/f", "a0"));
+    place.succeeds(&cache("echo x > /c/f", "b0"));
+    assert_eq!(runtime::collect(&place.settings, hours(1)).unwrap(), 0, "all are new");
+    let locks = place.settings.state.join("c");
+    old(&locks.join(format!("{}.lock", "a0".repeat(16))));
+    // Snapshots are as old as they say themselves: waiting is the only way to make them older.
+    std::thread::sleep(Duration::from_millis(2100));
+    assert!(place.sandbox().has_snapshot(&kept) && place.sandbox().has_snapshot(&place.base));
+    assert_eq!(runtime::collect(&place.settings, Duration::from_secs(1)).unwrap(), 1);
+    assert!(place.outside(&kept).exists() && !place.outside(&unused).exists());
+    assert_eq!(place.succeeds(&cache("ls /c", "a0")), "", "the old cache is empty");
+    let mut held = cache("echo x > /c/g; echo up; sleep 1; ls /c", "b0");
+    held.layers.push(kept);
+    std::thread::scope(|scope| {
+        let step = scope.spawn(|| place.succeeds(&held));
+        std::thread::sleep(Duration::from_millis(500));
+        old(&locks.join(format!("{}.lock", "b0".repeat(16))));
+        runtime::collect(&place.settings, hours(1)).unwrap();
+        assert_eq!(step.join().unwrap(), "up\ng\n", "a cache in use stays");
+    });
+    eventually("the collector", || {
+        let left: Vec<_> = fs::read_dir(place.settings.state.join("w")).unwrap().flatten().collect();
+        if left.len() <= 2 { Ok(()) } else { Err(format!("{left:?}")) }
+    });
 }
 
 fn sweep() {

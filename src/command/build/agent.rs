@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -84,7 +85,8 @@ impl Agent {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let agent = Agent { child: child.map_err(failed)?, directory };
         let deadline = Instant::now() + PATIENCE;
-        while !socket.exists() {
+        // A socket has its name before anybody listens there.
+        while UnixStream::connect(&socket).is_err() {
             if find("ssh-agent").is_none() || Instant::now() > deadline {
                 let text = "starting an ssh agent for the keys: ssh-agent and ssh-add of OpenSSH are needed";
                 return Err(text.to_owned());

@@ -1,0 +1,68 @@
+//! What a step changed, as long as somebody wants it.
+
+use crate::error::Trouble;
+use crate::protocol::{Answer, Conversation, FrameReader, FrameWriter, MAX_FRAME, Request};
+use crate::sandbox::Inner;
+use crate::{Error, SnapshotId};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+/// The files that a step changed; they are removed when this is dropped, unless they were adopted.
+pub struct Changes {
+    inner: Arc<Inner>,
+    run: u64,
+}
+
+impl Changes {
+    pub(crate) fn new(inner: Arc<Inner>, run: u64) -> Self {
+        Changes { inner, run }
+    }
+
+    /// Returns the snapshot that the changes are while they live: the next step can see them at once.
+    pub fn snapshot(&self) -> SnapshotId {
+        SnapshotId::of_run(&self.inner.attempt, self.run)
+    }
+
+    /// Writes the changes as a layer's tar.
+    pub fn write_tar(&self, out: &mut dyn Write) -> Result<(), Error> {
+        self.write_tar_until(None, out)
+    }
+
+    /// Writes the changes as a layer; times after `latest` become it.
+    pub fn write_tar_until(&self, latest: Option<i64>, out: &mut dyn Write) -> Result<(), Error> {
+        let conversation = self.inner.ask(&Request::WriteTar(self.run, latest))?;
+        let mut reader = FrameReader::new(conversation);
+        let mut buffer = vec![0; MAX_FRAME];
+        loop {
+            let got = reader
+                .read(&mut buffer)
+                .map_err(|error| Error::Inside(format!("reading the changes of a step: {error}")))?;
+            if got == 0 {
+                return Ok(());
+            }
+            out.write_all(&buffer[..got]).map_err(Error::Output)?;
+        }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        // Nobody waits for it: what is left is removed with the attempt in any case.
+        let _ = self.inner.ask(&Request::Discard(self.run));
+    }
+}
+
+/// Streams a value and then bytes; used by the helper's side.
+pub(crate) fn stream(
+    conversation: &mut Conversation,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Trouble>,
+) -> io::Result<()> {
+    let mut writer = FrameWriter::new(conversation);
+    match write(&mut writer) {
+        Ok(()) => writer.finish(),
+        Err(trouble) => {
+            drop(writer);
+            conversation.send_value(&Answer::<()>::Err(trouble))
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! When snapshots were used last, so that those can go which nobody has used for long.
+//!
+//! Only the sandbox's own ids may touch a snapshot, so the notes lie beside its state: one file each, whose time counts.
+
+use crate::sandbox::SWEEPER;
+use crate::{Error, Sandbox, Settings, SnapshotId};
+use std::fs::{self, File, FileTimes};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Snapshots that are removed at once; what is left is for the next time.
+const AT_ONCE: usize = 1000;
+/// Counts the collections of this process.
+static NUMBER: AtomicU32 = AtomicU32::new(1);
+
+/// The notes of a state directory.
+pub(crate) struct Usage {
+    directory: PathBuf,
+}
+
+impl Usage {
+    /// Returns the notes beside the state directory `state`.
+    pub fn beside(state: &Path) -> Self {
+        Usage { directory: state.with_file_name("used") }
+    }
+
+    /// Notes that `id` is used now, if `exists` says that it is there; nobody removes it meanwhile.
+    pub fn mark(&self, id: &SnapshotId, exists: impl FnOnce() -> bool) -> bool {
+        let held = self.lock().and_then(|lock| lock.lock_shared().map(|()| lock));
+        let known = exists();
+        if known && held.is_ok() {
+            let now = FileTimes::new().set_modified(SystemTime::now());
+            // Without a note the age of the snapshot counts.
+            let _ = File::create(self.note(id)).and_then(|note| note.set_times(now));
+        }
+        known
+    }
+
+    fn lock(&self) -> io::Result<File> {
+        fs::create_dir_all(&self.directory)?;
+        File::create(self.directory.join("lock"))
+    }
+
+    fn note(&self, id: &SnapshotId) -> PathBuf {
+        self.directory.join(id.to_string().replace('/', "-"))
+    }
+
+    /// Returns when a snapshot was made or used last, whichever is later.
+    fn last(&self, id: &SnapshotId, made: &fs::Metadata) -> SystemTime {
+        // Renaming a snapshot to its name changes this time of it, and nothing else does.
+        let made = UNIX_EPOCH + Duration::from_secs(u64::try_from(made.ctime()).unwrap_or(0));
+        let used = fs::metadata(self.note(id)).and_then(|note| note.modified()).unwrap_or(UNIX_EPOCH);
+        made.max(used)
+    }
+}
+
+/// Removes snapshots and the content of caches that no step has used for `min_age`; returns how many snapshots.
+pub fn collect(settings: &Settings, min_age: Duration) -> Result<usize, Error> {
+    let before = SystemTime::now().checked_sub(min_age).unwrap_or(UNIX_EPOCH);
+    let usage = Usage::beside(&settings.state);
+    let failed = Error::system("looking for snapshots that nobody uses");
+    let (lock, unused) = (usage.lock(), |usage: &Usage| unused(&settings.state, usage, before));
+    let lock = lock.and_then(|lock| lock.lock().map(|()| lock)).map_err(failed)?;
+    let snapshots = unused(&usage);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let sandbox = Sandbox::start(settings, &format!("{SWEEPER}{}-c{number}", std::process::id()))?;
+    let before = before.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    sandbox.forget(&snapshots, before, || drop(lock))?;
+    snapshots.iter().for_each(|id| drop(fs::remove_file(usage.note(id))));
+    Ok(snapshots.len())
+}
+
+fn unused(state: &Path, usage: &Usage, before: SystemTime) -> Vec<SnapshotId> {
+    let mut unused = Vec::new();
+    for entry in fs::read_dir(state.join("s")).into_iter().flatten().flatten() {
+        let Ok(id) = SnapshotId::new(&entry.file_name().to_string_lossy()) else { continue };
+        if entry.metadata().is_ok_and(|made| made.is_dir() && usage.last(&id, &made) < before) {
+            unused.push(id);
+        }
+    }
+    unused.truncate(AT_ONCE);
+    unused
+}
