@@ -1,4 +1,4 @@
-//! Where the time of a build went, as the API and the page show it.
+//! Where the time of a build went, as the API and the page show it; builds that are asked for once.
 
 use crate::support::{Site, curl};
 use serde_json::Value;
@@ -40,4 +40,21 @@ fn a_build_that_waits_has_no_trace_yet() {
     let answer = curl(&[&format!("{}/v1/builds/{id}/trace", site.url)]);
     assert_eq!((answer.status, &answer.json()["code"]), (404, &"no_trace".into()), "{}", answer.text);
     assert_eq!(site.get(&format!("/v1/builds/{id}"))["critical_path"], serde_json::json!([]));
+}
+
+#[test]
+fn a_trigger_may_take_what_waits_already() {
+    let admin = "[[tokens]]\nname = \"admin\"\ntoken = \"fedcba9876543210fedcba9876543210\"\nscopes = [\"admin\"]\n";
+    let site = Site::start(admin);
+    let bearer = "Authorization: Bearer fedcba9876543210fedcba9876543210";
+    let post =
+        |path: &str| curl(&["-X", "POST", "-H", bearer, "-d", r#"{"ref":"main"}"#, &format!("{}{path}", site.url)]);
+    assert_eq!(post("/v1/queue/pause").status, 200);
+    let once = || post("/v1/repos/team/app/builds?dedupe=1");
+    let (first, again) = (once(), once());
+    assert_eq!((first.status, again.status), (202, 200), "{}", again.text);
+    assert_eq!((&again.json()["deduplicated"], &first.json()["deduplicated"]), (&true.into(), &Value::Null));
+    assert_eq!(again.json()["builds"][0]["id"], first.json()["builds"][0]["id"]);
+    assert_eq!(post("/v1/repos/team/app/builds").status, 202);
+    assert_eq!(post("/v1/repos/team/app/builds?dedupe=maybe").json()["code"], "invalid_query");
 }

@@ -67,6 +67,22 @@ impl Database {
         Ok(Accepted::New(builds))
     }
 
+    /// Stores builds that somebody asked for by hand, or finds them if the same ones wait or run already, all of them.
+    pub async fn trigger_once(&self, requests: &[BuildRequest]) -> Result<Accepted, Error> {
+        let mut transaction = self.begin_accepting().await?;
+        let mut open = Vec::with_capacity(requests.len());
+        for request in requests {
+            open.extend(open_build(&mut transaction, request).await?);
+        }
+        if open.len() == requests.len() {
+            return Ok(Accepted::Duplicate(open));
+        }
+        let builds = self.insert_builds(&mut transaction, &Origin::default(), requests).await?;
+        outbox::write_queued(&mut transaction, &builds).await?;
+        transaction.commit("storing a trigger").await?;
+        Ok(Accepted::New(builds))
+    }
+
     /// Begins a transaction that gives out numbers; there is one of them at a time.
     pub(crate) async fn begin_accepting(&self) -> Result<Transaction, Error> {
         let mut transaction = self.begin().await?;
@@ -161,6 +177,22 @@ pub async fn insert_deliveries(
 fn body_hash(delivery: &NewDelivery) -> String {
     let hash = hash(&delivery.body);
     if delivery.is_replay { format!("{hash} {}", delivery.delivery) } else { hash }
+}
+
+/// Finds a build that was asked for in the same words and has not ended.
+async fn open_build(transaction: &mut Transaction, request: &BuildRequest) -> Result<Option<BuildId>, Error> {
+    let rows = sql(
+        "looking for a build",
+        "SELECT id FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND spec_json = $4 \
+         AND state IN ('queued', 'preparing', 'building', 'pushing') AND NOT cancel_requested ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(&request.repository)
+    .bind(&request.rule)
+    .bind(&request.spec.git_ref)
+    .bind(to_json(&request.spec)?)
+    .all(transaction.on())
+    .await?;
+    Ok(ids(&rows)?.pop())
 }
 
 /// Finds what an idempotency key was used for.

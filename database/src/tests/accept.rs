@@ -90,6 +90,30 @@ both! {
 }
 
 both! {
+    async fn what_waits_or_runs_is_not_asked_for_twice(world) {
+        let database = &world.database;
+        let asked = [request("acme/app", "c1")];
+        let (one, two) = (world.other().await, world.other().await);
+        let (one, two) = tokio::join!(one.trigger_once(&asked), two.trigger_once(&asked));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        let (first, found) = if matches!(one, Accepted::New(_)) { (one, two) } else { (two, one) };
+        let first = new_builds(first);
+        assert_eq!(found, Accepted::Duplicate(first.clone()));
+        let claim = world.claim("one").await;
+        assert_eq!(database.trigger_once(&asked).await.unwrap(), Accepted::Duplicate(first), "it runs");
+        let mut other = request("acme/app", "c1");
+        other.spec.use_cache = false;
+        new_builds(database.trigger_once(&[other]).await.unwrap());
+        new_builds(database.trigger_once(&[request("acme/app", "c1"), request("acme/app", "c2")]).await.unwrap());
+        database.finish(claim, Outcome::Succeeded(image())).await.unwrap();
+        while let Some(claim) = database.claim("one").await.unwrap() {
+            database.finish(claim, Outcome::Succeeded(image())).await.unwrap();
+        }
+        new_builds(database.trigger_once(&asked).await.unwrap());
+    }
+}
+
+both! {
     async fn a_list_is_filtered_and_goes_on_where_it_ended(world) {
         let mut tagged = request("acme/app", "c1");
         tagged.spec.git_ref = "refs/tags/v1".into();

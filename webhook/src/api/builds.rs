@@ -122,13 +122,6 @@ pub struct Waiting {
     wait: Option<String>,
 }
 
-impl Waiting {
-    /// Returns how long the client wants to wait.
-    pub fn wait(&self) -> Option<&str> {
-        self.wait.as_deref()
-    }
-}
-
 /// Shows one build with its steps; `304` if the client has it already, after a while if it wants to wait for a change.
 pub async fn show(
     State(service): State<Service>,

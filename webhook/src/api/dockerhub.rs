@@ -3,7 +3,7 @@
 
 use crate::Service;
 use crate::access::{Caller, find};
-use crate::api::triggers::{self, Asking, ask, every_rule, store};
+use crate::api::triggers::{self, Asking, Once, ask, every_rule, store};
 use crate::body;
 use crate::problem::Problem;
 use crate::requests::Requested;
@@ -50,7 +50,7 @@ pub async fn trigger(
         let problem = Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this");
         return Err(problem.explained(requested.explain));
     }
-    let stored = store(&service, None, &requested.builds, Instant::now()).await?;
+    let stored = store(&service, Once::No, &requested.builds, Instant::now()).await?;
     let location = stored.headers().get(header::LOCATION).cloned();
     let builds: Vec<_> = requested
         .builds

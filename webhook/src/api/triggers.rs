@@ -23,7 +23,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -32,20 +33,40 @@ const MAX_KEY: usize = 255;
 /// How often builds are looked at for who waits for their end.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Query of a trigger.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Waiting {
+    wait: Option<String>,
+    dedupe: Option<String>,
+}
+
+impl Waiting {
+    /// Tells whether builds that wait or run already are good enough.
+    fn takes_open_ones(&self) -> Result<bool, Problem> {
+        match self.dedupe.as_deref() {
+            None | Some("0") => Ok(false),
+            Some("1") => Ok(true),
+            Some(other) => Err(Problem::bad("invalid_query", format!("dedupe `{other}`: 0 or 1 is expected"))),
+        }
+    }
+}
+
 /// Queues builds for a ref or commit.
 pub async fn trigger(
     State(service): State<Service>,
     Path((namespace, name)): Path<(String, String)>,
     caller: Caller,
     headers: HeaderMap,
-    (waiting, body): (Result<Query<builds::Waiting>, QueryRejection>, Body),
+    (waiting, body): (Result<Query<Waiting>, QueryRejection>, Body),
 ) -> Result<Response, Problem> {
     let name = format!("{namespace}/{name}");
     let by = caller.require(Scope::Trigger, &name)?.name.clone();
     let entry =
         service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
     let (asking, bytes) = body::document::<Asking>(&headers, body).await?;
-    let until = Instant::now() + wait(query(waiting)?.wait())?;
+    let waiting = query(waiting)?;
+    let (until, takes_open_ones) = (Instant::now() + wait(waiting.wait.as_deref())?, waiting.takes_open_ones()?);
     let key = idempotency_key(&headers, &name, &bytes)?;
     let requested = match &entry.repository.own_rules {
         None => ask(&entry.repository, &asking, &by)?,
@@ -68,17 +89,38 @@ pub async fn trigger(
     if asking.dry_run() {
         return Ok(plan::plan(&service, &requested).await?.into_response());
     }
-    store(&service, key.as_ref(), &requested.builds, until).await
+    let once = match &key {
+        Some(key) => Once::Key(key),
+        None if takes_open_ones => Once::Open,
+        None => Once::No,
+    };
+    store(&service, once, &requested.builds, until).await
+}
+
+/// Whether builds that were asked for before are asked for again.
+#[derive(Clone, Copy)]
+pub enum Once<'k> {
+    /// They are.
+    No,
+    /// Not those that this key was used for.
+    Key(&'k IdempotencyKey),
+    /// Not those that wait or run.
+    Open,
 }
 
 /// Stores builds and says so, after their end if the client wants to wait for it.
 pub async fn store(
     service: &Service,
-    key: Option<&IdempotencyKey>,
+    once: Once<'_>,
     builds: &[BuildRequest],
     until: Instant,
 ) -> Result<Response, Problem> {
-    let (ids, replayed) = match service.database.trigger(key, builds).await? {
+    let stored = match once {
+        Once::No => service.database.trigger(None, builds).await?,
+        Once::Key(key) => service.database.trigger(Some(key), builds).await?,
+        Once::Open => service.database.trigger_once(builds).await?,
+    };
+    let (ids, known) = match stored {
         Accepted::New(ids) => (ids, false),
         Accepted::Duplicate(ids) => (ids, true),
         Accepted::KeyReused => {
@@ -88,9 +130,14 @@ pub async fn store(
     };
     service.counters.triggers.fetch_add(1, Ordering::Relaxed);
     let ended = ended(service, &ids, until).await?;
-    let status = if replayed || ended { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut response = answer(service, &ids, status).await?;
-    if replayed {
+    let mut shown = json!({ "builds": shown(service, &ids).await? });
+    if known && matches!(once, Once::Open) {
+        shown["deduplicated"] = true.into();
+    }
+    let status = if known || ended { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let location = ids.first().map(|id| format!("/v1/builds/{}", id.as_str())).unwrap_or_default();
+    let mut response = (status, [(header::LOCATION, location)], axum::Json(shown)).into_response();
+    if known && matches!(once, Once::Key(_)) {
         response.headers_mut().insert(HeaderName::from_static("idempotent-replay"), HeaderValue::from_static("true"));
     }
     Ok(response)
@@ -175,13 +222,12 @@ fn idempotency_key(headers: &HeaderMap, repository: &str, body: &[u8]) -> Result
     Ok(Some(IdempotencyKey { repository: repository.to_owned(), key: key.to_owned(), body: body.to_vec() }))
 }
 
-async fn answer(service: &Service, ids: &[BuildId], status: StatusCode) -> Result<Response, Problem> {
+async fn shown(service: &Service, ids: &[BuildId]) -> Result<Vec<Value>, Problem> {
     let mut shown = Vec::new();
     for id in ids {
         if let Some(build) = service.database.build(id).await? {
             shown.push(builds::summary(&build, &service.settings));
         }
     }
-    let location = ids.first().map(|id| format!("/v1/builds/{}", id.as_str())).unwrap_or_default();
-    Ok((status, [(header::LOCATION, location)], axum::Json(json!({ "builds": shown }))).into_response())
+    Ok(shown)
 }
