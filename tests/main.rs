@@ -48,6 +48,7 @@ mod postgres;
 mod profiles;
 mod prompt;
 mod push;
+mod random_builds;
 mod reconcile;
 mod refusals;
 mod registries;
