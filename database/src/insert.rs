@@ -5,7 +5,7 @@ use crate::chain::GAP;
 use crate::push::{Pushed, position_of};
 use crate::rows::{ids, to_json};
 use crate::sql::{Statement, Transaction, sql};
-use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, Reason, Trigger, outbox};
+use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, PullRequest, Reason, Trigger, outbox};
 use std::collections::{BTreeMap, HashMap};
 
 /// Where builds come from.
@@ -271,6 +271,11 @@ impl Trigger {
     /// Tells whether a push started it, and not somebody's wish.
     pub fn is_push(&self) -> bool {
         matches!(self, Trigger::Push { .. } | Trigger::Reconcile { .. })
+    }
+
+    /// Returns the pull request that started it, if one did.
+    pub fn pull_request(&self) -> Option<&PullRequest> {
+        if let Trigger::PullRequest { pull, .. } = self { Some(pull) } else { None }
     }
 
     /// Tells whether it follows from new commits, of which the forge may tell in another order than theirs.

@@ -19,11 +19,11 @@ pub enum Trigger {
     PullRequest {
         /// The forge's id of the delivery.
         delivery: String,
-        /// Whose pull request it is, as the forge says.
+        /// Who opened it or pushed to it, as the forge says.
         by: String,
         /// The pull request.
         #[serde(flatten)]
-        pull: PullRequest,
+        pull: Box<PullRequest>,
     },
     /// A push that no delivery told of: it was found by looking at what the refs of the repository name.
     Reconcile {
@@ -48,7 +48,7 @@ pub enum Trigger {
 }
 
 /// A pull request, as far as its builds follow from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullRequest {
     /// Its number in the repository that it wants to change.
     pub number: i64,

@@ -19,6 +19,7 @@ mod lookups;
 mod network;
 mod pages;
 mod problem;
+mod pulls;
 mod questions;
 mod reconcile;
 mod requests;

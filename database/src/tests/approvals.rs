@@ -6,13 +6,13 @@ use super::*;
 fn from_fork(commit: &str) -> BuildRequest {
     let mut request = with_policy(commit, "main", Policy::LatestOnly);
     request.spec.git_ref = "refs/pull/7/head".into();
-    let pull = PullRequest {
+    let pull = Box::new(PullRequest {
         number: 7,
         target: "main".into(),
         git_ref: request.spec.git_ref.clone(),
         commit: commit.into(),
         is_fork: true,
-    };
+    });
     request.trigger = Trigger::PullRequest { delivery: "d".into(), by: "stranger".into(), pull };
     (request.spec.options.trusted, request.spec.options.needs_approval) = (false, true);
     request
