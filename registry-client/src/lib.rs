@@ -71,4 +71,10 @@ impl Client {
     pub fn new(settings: Settings) -> Result<Self, Error> {
         Ok(Client { transport: transport::Transport::new(settings)? })
     }
+
+    /// Returns a client that logs in nowhere and knows nothing that this one was let in with.
+    #[must_use]
+    pub fn anonymous(&self) -> Self {
+        Client { transport: self.transport.anonymous() }
+    }
 }
