@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use std::process::Command;
 
 /// Key that deliveries to the repository of these tests are signed with.
-const KEY: &str = "key of the pull requests";
+pub const KEY: &str = "key of the pull requests";
 /// Must reach no build of a fork.
 const HUSH: &str = "hush-hush-hush";
 
 /// Adds a repository that builds pull requests as `settings` say.
-fn add(site: &Site, settings: &Value) {
+pub fn add(site: &Site, settings: &Value) {
     let clone_url = site.get("/v1/repos/team/app")["clone_url"].clone();
     let mut document = json!({
         "name": "pulls/app", "forge_name": "Codertocat/Pulls", "clone_url": clone_url, "secret": KEY,
@@ -98,6 +98,7 @@ fn a_pull_request_of_one_s_own_is_built_at_once_and_not_pushed() {
     assert_eq!(build["trigger"]["kind"], "pull_request");
     assert_eq!((&build["trusted"], &build["held"]), (&json!(true), &json!(false)));
     assert_eq!(pushed(&site), 404, "nothing is pushed");
+    assert_eq!(site.get("/badges/pulls/app.json")["message"], "unknown", "badges are about the repository");
     assert_eq!(approve(&site, Some(ADMIN_TOKEN), &id).json()["code"], "not_held");
     // The delivery again is no other build, and what else happens to a pull request is none at all.
     assert_eq!(deliver(&site, &payload("opened", (3, &commit), false))["duplicate"], true);
@@ -190,6 +191,8 @@ fn newer_commits_and_the_end_of_a_pull_request_end_its_waiting_builds() {
             slipway().args(arguments).env("SLIPWAY_URL", &site.url).env("SLIPWAY_TOKEN", ADMIN_TOKEN).output().unwrap();
         (output.status.success(), shown(&output))
     };
+    let (_, text) = command(&["status", &third]);
+    assert!(text.contains("queue   waits for approval\n") && text.contains("by pull_request"), "{text}");
     let (fine, text) = command(&["approve", "pulls/app#3"]);
     assert!(fine && text.contains(&format!("{third} is approved by admin")), "{text}");
     site.succeeded(&third);

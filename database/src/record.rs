@@ -192,6 +192,8 @@ pub struct BuildFilter {
     pub rule: Option<String>,
     /// Only this ref, full name.
     pub git_ref: Option<String>,
+    /// Only branches and tags: no pull requests.
+    pub is_of_repository: bool,
     /// Only this commit.
     pub commit: Option<String>,
     /// Only builds for this tag: a full reference, or its last part alone.

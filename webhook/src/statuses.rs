@@ -105,7 +105,7 @@ fn description(status: &PendingStatus) -> String {
     let what = match status.state {
         BuildState::Preparing | BuildState::Building | BuildState::Pushing => "building",
         BuildState::Succeeded => "built",
-        BuildState::Superseded => "a newer commit was pushed first",
+        BuildState::Superseded => "superseded",
         BuildState::Cancelled => "cancelled",
         BuildState::Skipped => "nothing to build",
         BuildState::TimedOut => "took too long",

@@ -59,6 +59,9 @@ both! {
         assert_eq!((place.waiting_for, place.eta_ms), (WaitingFor::Approval, None));
         assert!(queue.iter().all(|build| !build.place.ahead.contains(&held)));
         assert_eq!(database.queue(1).await.unwrap().len(), 1);
+        let filter = BuildFilter { is_of_repository: true, limit: 10, ..BuildFilter::default() };
+        let listed: Vec<_> = database.builds(&filter).await.unwrap().into_iter().map(|build| build.id).collect();
+        assert_eq!(listed, [others[1].clone(), others[0].clone()]);
         assert_eq!(world.claim("one").await.build.id, others[0]);
         assert_eq!(database.approve(&others[1], "ops").await.unwrap(), Approved::NotHeld);
         assert_eq!(database.approve(&BuildId::at(0), "ops").await.unwrap(), Approved::NotFound);

@@ -61,6 +61,7 @@ impl Wanted {
             repository: self.repo.or(only),
             rule: self.rule,
             git_ref,
+            is_of_repository: false,
             commit: self.commit,
             tag: self.tag.map(tag).transpose()?,
             state: state.transpose()?,
