@@ -96,9 +96,24 @@ fn what_strangers_wrote_is_built_without_the_service_s_logins() {
     // A build that may read it comes first: what is here then already helps no stranger.
     yard.succeeded(&yard.queue(&request));
     (request.spec.options.trusted, request.spec.push) = (false, false);
-    let (state, code, message) = yard.failed(&yard.queue(&request));
-    assert_eq!((state.as_str(), code.as_str()), ("failed", "registry"), "{message}");
-    assert!(message.contains("private/base:1"), "{message}");
+    let by_tag = format!("{address}/private/base:1");
+    let to = format!("docker://{by_tag}");
+    let digest = run(Command::new("skopeo").args([
+        "inspect",
+        "--tls-verify=false",
+        "--creds",
+        "me:hush",
+        "--format",
+        "{{.Digest}}",
+        &to,
+    ]));
+    for base in [by_tag, format!("{address}/private/base@{}", digest.trim())] {
+        let commit = yard.commit(&[("Dockerfile", &format!("FROM {base}\nRUN true\n"))]);
+        request.spec.commit = Some(commit);
+        let (state, code, message) = yard.failed(&yard.queue(&request));
+        assert_eq!((state.as_str(), code.as_str()), ("failed", "registry"), "{message}");
+        assert!(message.contains(&base), "{message}");
+    }
 }
 
 #[test]
