@@ -1,12 +1,18 @@
 //! Deliveries of the other forges, as they send them.
 
+use crate::api::ADMIN;
+use crate::pull_requests::{KEY, add};
 use crate::support::{SECRET, Site, curl};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
 
 fn signature(body: &str) -> String {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(SECRET.as_bytes()).unwrap();
+    signed_with(SECRET, body)
+}
+
+fn signed_with(key: &str, body: &str) -> String {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }
@@ -85,4 +91,41 @@ fn gitlab_shows_its_token_and_bitbucket_pushes_several_refs() {
     assert_eq!((status, answer["builds"].as_array().unwrap().len()), (202, 2), "{answer}");
     let (status, answer) = deliver(&site, "/hooks/sourceforge", &headers, &body);
     assert_eq!((status, &answer["code"]), (404, &json!("unknown_forge")));
+}
+
+#[test]
+fn pull_requests_of_gitea_and_gitlab_are_held_like_github_s() {
+    // WH-31
+    let site = Site::start(ADMIN);
+    add(&site, &json!({ "pull_requests": "all" }));
+    let commit = "1".repeat(40);
+    let side = |repo: u32| json!({ "ref": "main", "sha": commit, "repo": { "id": repo } });
+    let gitea = json!({
+        "action": "synchronized", "number": 4, "sender": { "login": "me" }, "repository": { "full_name": "Codertocat/Pulls" },
+        "pull_request": { "title": "A title", "head": side(2), "base": side(1) },
+    })
+    .to_string();
+    let gitlab = json!({
+        "object_kind": "merge_request", "user": { "username": "me" }, "project": { "path_with_namespace": "Codertocat/Pulls" },
+        "object_attributes": {
+            "iid": 4, "action": "open", "source_project_id": 2, "target_project_id": 1, "target_branch": "main",
+            "title": "A title", "last_commit": { "id": commit },
+        },
+    })
+    .to_string();
+    let signature = format!("X-Gitea-Signature: {}", signed_with(KEY, &gitea));
+    let gitea_headers = ["X-Gitea-Event: pull_request".to_owned(), "X-Gitea-Delivery: pull".to_owned(), signature];
+    let token = format!("X-Gitlab-Token: {KEY}");
+    let gitlab_headers = ["X-Gitlab-Event: Merge Request Hook".to_owned(), "Idempotency-Key: pull".to_owned(), token];
+    for (path, headers, body, git_ref) in [
+        ("/hooks/gitea", gitea_headers, &gitea, "refs/pull/4/head"),
+        ("/hooks/gitlab", gitlab_headers, &gitlab, "refs/merge-requests/4/head"),
+    ] {
+        let (status, answer) = deliver(&site, path, &headers, body);
+        assert_eq!(status, 202, "{answer}");
+        let build = site.get(&format!("/v1/builds/{}", answer["builds"][0]["id"].as_str().unwrap()));
+        assert_eq!((&build["ref"], &build["commit"]), (&json!(git_ref), &json!(commit)), "{build:#}");
+        assert_eq!((&build["held"], &build["trusted"], &build["push"]), (&json!(true), &json!(false), &json!(false)));
+        assert_eq!((&build["trigger"]["by"], &build["commit_message"]), (&json!("me"), &json!("A title")));
+    }
 }

@@ -47,6 +47,7 @@ mod platforms;
 mod postgres;
 mod profiles;
 mod prompt;
+mod pull_requests;
 mod push;
 mod random_builds;
 mod reconcile;

@@ -60,9 +60,9 @@ fn a_pull_request_builds_nothing() {
         "repository": { "full_name": "Codertocat/Hello-World" },
     });
     let answer = site.deliver(("pull_request", "fork"), &body.to_string(), SECRET);
-    assert_eq!((answer.status, &answer.json()["reason"]), (200, &"unknown_event".into()), "{}", answer.text);
+    assert_eq!((answer.status, &answer.json()["reason"]), (200, &"pull_requests_off".into()), "{}", answer.text);
     assert_eq!(site.get("/v1/builds")["builds"], json!([]));
-    assert_eq!(site.get("/v1/deliveries")["deliveries"][0]["reason"], "unknown_event");
+    assert_eq!(site.get("/v1/deliveries")["deliveries"][0]["reason"], "pull_requests_off");
 }
 
 #[test]

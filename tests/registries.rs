@@ -2,6 +2,7 @@
 
 use crate::push::commit_three_stages;
 use crate::support::{Process, Site, curl, free_port, pull_and_run, run, slipway, wait_for};
+use crate::yard::Yard;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -68,6 +69,50 @@ fn a_push_goes_to_debians_registry_with_and_without_a_password() {
             pull_and_run(credentials, &format!("{address}/team/app:latest"), &["/bin/cat", "/srv/both.txt"]),
             "one\ntwo\n"
         );
+    }
+}
+
+#[test]
+fn what_strangers_wrote_is_built_without_the_service_s_logins() {
+    // SEC-05
+    let directory = tempfile::tempdir().unwrap();
+    let (_registry, address) = docker_registry(directory.path(), Some("hush"));
+    let login = format!("[registries.\"{address}\"]\nusername = \"me\"\npassword = \"hush\"\n");
+    let (yard, _worker) = Yard::with_worker(&login);
+    let (from, to) =
+        (format!("docker://{}/base/busybox:latest", yard.registry), format!("docker://{address}/private/base:1"));
+    run(Command::new("skopeo").args([
+        "copy",
+        "-q",
+        "--src-tls-verify=false",
+        "--dest-tls-verify=false",
+        "--dest-creds",
+        "me:hush",
+        &from,
+        &to,
+    ]));
+    let commit = yard.commit(&[("Dockerfile", &format!("FROM {address}/private/base:1\nRUN true\n"))]);
+    let mut request = yard.request(&commit);
+    // A build that may read it comes first: what is here then already helps no stranger.
+    yard.succeeded(&yard.queue(&request));
+    (request.spec.options.trusted, request.spec.push) = (false, false);
+    let by_tag = format!("{address}/private/base:1");
+    let to = format!("docker://{by_tag}");
+    let digest = run(Command::new("skopeo").args([
+        "inspect",
+        "--tls-verify=false",
+        "--creds",
+        "me:hush",
+        "--format",
+        "{{.Digest}}",
+        &to,
+    ]));
+    for base in [by_tag, format!("{address}/private/base@{}", digest.trim())] {
+        let commit = yard.commit(&[("Dockerfile", &format!("FROM {base}\nRUN true\n"))]);
+        request.spec.commit = Some(commit);
+        let (state, code, message) = yard.failed(&yard.queue(&request));
+        assert_eq!((state.as_str(), code.as_str()), ("failed", "registry"), "{message}");
+        assert!(message.contains(&base), "{message}");
     }
 }
 

@@ -1,9 +1,9 @@
 //! The wish to end a build.
 
 use crate::finish::cancelled;
-use crate::rows::{state, to_json};
+use crate::rows::{ids, state, to_json};
 use crate::sql::{Transaction, sql};
-use crate::{BuildId, BuildState, Database, Error, outbox};
+use crate::{BuildId, BuildState, Database, Error, Reason, outbox};
 
 /// What became of the wish to cancel a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,33 @@ impl Database {
         let answer = cancel_one(&mut transaction, id).await?;
         transaction.commit("cancelling a build").await?;
         Ok(answer)
+    }
+}
+
+impl Database {
+    /// Ends the queued builds of a ref of which nobody wants one any more; those that run go on.
+    pub async fn supersede(&self, (repository, git_ref): (&str, &str), why: &str) -> Result<Vec<BuildId>, Error> {
+        let doing = "superseding builds";
+        let mut transaction = self.begin().await?;
+        let reason = Reason { code: "superseded".to_owned(), message: why.to_owned() };
+        let now = transaction.now_ms;
+        let rows = sql(
+            doing,
+            "UPDATE builds SET state = 'superseded', reason_json = $1, finished_ms = $2, version = version + 1 \
+             WHERE repository = $3 AND git_ref = $4 AND state = 'queued' RETURNING id",
+        )
+        .bind(to_json(&reason)?)
+        .bind(now)
+        .bind(repository)
+        .bind(git_ref)
+        .all(transaction.on())
+        .await?;
+        let ended = ids(&rows)?;
+        for id in &ended {
+            outbox::write(&mut transaction, id, (BuildState::Superseded, why), now).await?;
+        }
+        transaction.commit(doing).await?;
+        Ok(ended)
     }
 }
 

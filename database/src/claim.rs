@@ -25,7 +25,8 @@ const LOOKS: i64 = 8;
 
 /// The next build. The first builds of all lanes are compared, so the length of the queue does not matter: the greatest
 /// priority, then the repository with the fewest running builds, then the one that waited longest for its turn.
-/// `$1` is the time, `$2` how many builds of each lane are passed over; a serial lane gives its first or none.
+/// `$1` is the time, `$2` how many builds of each lane are passed over; a serial lane gives its first or none, and a lane of held builds
+/// nothing.
 const NEXT: &str = "WITH RECURSIVE lanes (lane) AS ( \
        SELECT MIN(lane) FROM builds WHERE state = 'queued' \
        UNION ALL \
@@ -36,7 +37,7 @@ const NEXT: &str = "WITH RECURSIVE lanes (lane) AS ( \
      ) \
      SELECT q.id FROM heads h JOIN builds q ON q.id = h.id LEFT JOIN turns t ON t.repository = q.repository \
      WHERE NOT EXISTS (SELECT 1 FROM switches WHERE name = 'queue_paused' AND is_on) \
-     AND q.state = 'queued' AND q.not_before_ms <= $1 AND (NOT q.is_serial OR $2 = 0 AND NOT EXISTS \
+     AND q.state = 'queued' AND NOT q.is_held AND q.not_before_ms <= $1 AND (NOT q.is_serial OR $2 = 0 AND NOT EXISTS \
        (SELECT 1 FROM builds r WHERE r.lane = q.lane AND r.worker IS NOT NULL AND r.is_serial)) \
      ORDER BY q.priority DESC, (SELECT COUNT(*) FROM builds r WHERE r.worker IS NOT NULL AND r.repository = q.repository), \
      COALESCE(t.served_ms, 0), q.id LIMIT 1";

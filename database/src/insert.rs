@@ -1,10 +1,11 @@
 //! New builds: their numbers, their place in the order, and the older builds that they make superfluous.
 
+use crate::approve::{is_held, lane};
 use crate::chain::GAP;
 use crate::push::{Pushed, position_of};
 use crate::rows::{ids, to_json};
 use crate::sql::{Statement, Transaction, sql};
-use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, Reason, Trigger, outbox};
+use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, PullRequest, Reason, Trigger, outbox};
 use std::collections::{BTreeMap, HashMap};
 
 /// Where builds come from.
@@ -170,7 +171,7 @@ async fn write_some(transaction: &mut Transaction, builds: &[NewBuild]) -> Resul
         .collect();
     let text = format!(
         "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
-         spec_json, git_ref, sequence, lane, is_serial, priority, commit_id, created_ms, state) VALUES {}",
+         spec_json, git_ref, sequence, lane, is_serial, is_held, priority, commit_id, created_ms, state) VALUES {}",
         rows.join(", ")
     );
     let mut statement = sql("storing builds", text);
@@ -182,16 +183,13 @@ async fn write_some(transaction: &mut Transaction, builds: &[NewBuild]) -> Resul
 }
 
 /// Values of a build that [`bind`] binds.
-const COLUMNS: usize = 16;
+const COLUMNS: usize = 17;
 
 fn bind(statement: Statement, build: &NewBuild, now_ms: i64) -> Result<Statement, Error> {
     // Its number is filled in whenever it is read, so that a repetition gets one of its own.
     let (request, spec) = (&build.request, &build.request.spec);
-    let is_serial = spec.options.policy == Policy::Serial;
-    let lane = match is_serial {
-        true => format!("serial {} {}", request.repository, request.rule),
-        false => format!("parallel {}", request.repository),
-    };
+    // A held build is in no serial lane before it is approved, and in none afterwards: nobody waits for it.
+    let is_serial = spec.options.policy == Policy::Serial && !is_held(request);
     Ok(statement
         .bind(build.id.as_str())
         .bind(build.delivery)
@@ -204,8 +202,9 @@ fn bind(statement: Statement, build: &NewBuild, now_ms: i64) -> Result<Statement
         .bind(to_json(spec)?)
         .bind(&spec.git_ref)
         .bind(build.sequence)
-        .bind(lane)
+        .bind(lane(request))
         .bind(is_serial)
+        .bind(is_held(request))
         // In a serial lane the order is that of acceptance.
         .bind(if is_serial { 0 } else { spec.options.priority })
         .bind(&spec.commit)
@@ -230,7 +229,7 @@ async fn supersede(
     .bind(sequence)
     .optional(transaction.on())
     .await?;
-    let is_late = newer.is_some() && request.trigger.is_push();
+    let is_late = newer.is_some() && request.trigger.is_delivered();
     let message = if is_late { "a newer commit was pushed before" } else { "a newer commit was pushed" };
     let reason = Reason { code: "superseded".to_owned(), message: message.to_owned() };
     let rows = sql(
@@ -261,6 +260,7 @@ impl Trigger {
     pub fn kind(&self) -> &'static str {
         match self {
             Trigger::Push { .. } => "push",
+            Trigger::PullRequest { .. } => "pull_request",
             Trigger::Reconcile { .. } => "reconcile",
             Trigger::Manual { .. } => "manual",
             Trigger::Retry { .. } => "retry",
@@ -271,5 +271,15 @@ impl Trigger {
     /// Tells whether a push started it, and not somebody's wish.
     pub fn is_push(&self) -> bool {
         matches!(self, Trigger::Push { .. } | Trigger::Reconcile { .. })
+    }
+
+    /// Returns the pull request that started it, if one did.
+    pub fn pull_request(&self) -> Option<&PullRequest> {
+        if let Trigger::PullRequest { pull, .. } = self { Some(pull) } else { None }
+    }
+
+    /// Tells whether it follows from new commits, of which the forge may tell in another order than theirs.
+    fn is_delivered(&self) -> bool {
+        self.is_push() || matches!(self, Trigger::PullRequest { .. })
     }
 }

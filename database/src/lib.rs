@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod approve;
 mod batch;
 mod cache;
 mod cancel;
@@ -41,6 +42,7 @@ mod trace;
 mod work;
 
 pub use accept::IdempotencyKey;
+pub use approve::Approved;
 pub use cancel::Cancel;
 pub use claim::Lease;
 pub use delivery::{Delivery, DeliveryFilter};

@@ -35,7 +35,8 @@ pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> 
     let places: Vec<_> = (2..builds.len() + 2).map(|place| format!("${place}")).collect();
     let text = format!(
         "INSERT INTO statuses (build_id, repository, commit_id, rule, state, description, due_ms) \
-         SELECT id, repository, commit_id, rule, 'queued', 'waiting for a worker', $1 FROM builds \
+         SELECT id, repository, commit_id, rule, 'queued', \
+         CASE WHEN is_held THEN 'waiting for approval' ELSE 'waiting for a worker' END, $1 FROM builds \
          WHERE commit_id IS NOT NULL AND state = 'queued' AND id IN ({}) ORDER BY id",
         places.join(", ")
     );

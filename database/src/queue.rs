@@ -26,14 +26,15 @@ impl Database {
         Ok(queued.into_iter().find(|build| build.id == *id).map(|build| build.place))
     }
 
-    /// Returns the first `limit` queued builds, in the order in which they are likely to be claimed.
+    /// Returns the first `limit` queued builds, in the order in which they are likely to be claimed, and after them those
+    /// that nobody has approved.
     pub async fn queue(&self, limit: u32) -> Result<Vec<QueuedBuild>, Error> {
         Ok(self.forecast().await?.queue(limit as usize))
     }
 
-    /// Returns how many builds are queued.
+    /// Returns how many builds wait for a worker; those that nobody has approved do not.
     pub async fn queue_length(&self) -> Result<i64, Error> {
-        let text = "SELECT COUNT(*) FROM builds WHERE state = 'queued'";
+        let text = "SELECT COUNT(*) FROM builds WHERE state = 'queued' AND NOT is_held";
         sql("reading the queue", text).one(self.read()).await?.get(0)
     }
 
@@ -42,7 +43,7 @@ impl Database {
         let now_ms = self.now_ms().await?;
         let waiting = sql(
             doing,
-            "SELECT id, repository, rule, lane, is_serial, priority, not_before_ms, git_ref, created_ms \
+            "SELECT id, repository, rule, lane, is_serial, priority, not_before_ms, git_ref, created_ms, is_held \
              FROM builds WHERE state = 'queued' ORDER BY id",
         );
         let running =
@@ -53,11 +54,16 @@ impl Database {
             "SELECT repository, rule, finished_ms - started_ms FROM builds WHERE state = 'succeeded' AND started_ms IS NOT NULL \
              ORDER BY finished_ms DESC LIMIT $1",
         );
+        let waiting = waiting.all(self.read()).await?;
+        let read = |row: &Row| Ok((read_waiting(row)?, row.get(9)?));
+        let waiting = waiting.iter().map(read).collect::<Result<Vec<(Waiting, bool)>, Error>>()?;
+        let (held, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, is_held)| *is_held);
         Ok(Forecast {
             now_ms,
             is_paused: self.is_queue_paused().await?,
             slots: self.workers().await?.iter().map(|worker| worker.slots).sum(),
-            waiting: waiting.all(self.read()).await?.iter().map(read_waiting).collect::<Result<_, _>>()?,
+            waiting: waiting.into_iter().map(|(build, _)| build).collect(),
+            held: held.into_iter().map(|(build, _)| build).collect(),
             running: running.all(self.read()).await?.iter().map(read_running).collect::<Result<_, _>>()?,
             served: turns
                 .all(self.read())

@@ -91,6 +91,10 @@ pub struct Build {
     pub version: i64,
     /// Whether somebody has asked for its end.
     pub cancel_requested: bool,
+    /// Whether it waits until somebody approves it.
+    pub is_held: bool,
+    /// Who approved it: the name of a token.
+    pub approved_by: Option<String>,
 }
 
 /// A worker's lease on a build. Every write of the worker carries it; a write under a lease that was lost is refused.
@@ -188,6 +192,8 @@ pub struct BuildFilter {
     pub rule: Option<String>,
     /// Only this ref, full name.
     pub git_ref: Option<String>,
+    /// Only branches and tags: no pull requests.
+    pub is_of_repository: bool,
     /// Only this commit.
     pub commit: Option<String>,
     /// Only builds for this tag: a full reference, or its last part alone.

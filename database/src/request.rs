@@ -15,6 +15,16 @@ pub enum Trigger {
         /// Who pushed, as the forge says.
         by: String,
     },
+    /// A pull request was opened, or its branch was pushed to.
+    PullRequest {
+        /// The forge's id of the delivery.
+        delivery: String,
+        /// Who opened it or pushed to it, as the forge says.
+        by: String,
+        /// The pull request.
+        #[serde(flatten)]
+        pull: Box<PullRequest>,
+    },
     /// A push that no delivery told of: it was found by looking at what the refs of the repository name.
     Reconcile {
         /// Id of the delivery that stands for the one that did not come.
@@ -35,6 +45,21 @@ pub enum Trigger {
         /// When, in milliseconds since 1970.
         due_ms: i64,
     },
+}
+
+/// A pull request, as far as its builds follow from it.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// Its number in the repository that it wants to change.
+    pub number: i64,
+    /// Short name of the branch that it wants to change.
+    pub target: String,
+    /// Full name of the ref under which that repository has its newest commit.
+    pub git_ref: String,
+    /// Full hash of its newest commit.
+    pub commit: String,
+    /// Whether that commit comes from another repository: then strangers wrote it.
+    pub is_fork: bool,
 }
 
 /// Everything a worker needs to build: nothing in it says *why*.
@@ -92,6 +117,8 @@ pub struct BuildOptions {
     /// Whether it builds what the repository's own people pushed: a build that strangers may start (a fork's pull
     /// request) gets no secrets and a cache of its own.
     pub trusted: bool,
+    /// Whether somebody must approve the build before a worker is given it.
+    pub needs_approval: bool,
     /// What was changed or left out when the request was made, a sentence each.
     pub warnings: Vec<String>,
     /// Why somebody wanted the build, in their words.
@@ -112,6 +139,7 @@ impl Default for BuildOptions {
             priority: 0,
             no_cache_stages: Vec::new(),
             trusted: true,
+            needs_approval: false,
             warnings: Vec::new(),
             reason: None,
         }

@@ -57,7 +57,7 @@ impl Database {
             .bind(id.as_str())
             .one(transaction.on())
             .await?;
-        let (original, push) = (stored_build(&row)?, row.get(18)?);
+        let (original, push) = (stored_build(&row)?, row.get(20)?);
         let git_ref = original.request.spec.git_ref.clone();
         let pushed = Pushed { id: push, git_ref, sequence: original.sequence };
         let mut request = original.request;

@@ -4,11 +4,12 @@ use crate::Error;
 use crate::sql::{Alone, On, Store, Transaction, sql};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 4] = [
+pub const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_start.sql"),
     include_str!("../migrations/0002_questions.sql"),
     include_str!("../migrations/0003_reconcile.sql"),
     include_str!("../migrations/0004_traces.sql"),
+    include_str!("../migrations/0005_approval.sql"),
 ];
 
 /// The version that this program works with.

@@ -67,6 +67,9 @@ impl Database {
             // Said in words: an index of the queued builds alone serves only who says that it is those.
             wanted.push_str(&format!(" AND state = '{}'", state.as_str()));
         }
+        if filter.is_of_repository {
+            wanted.push_str(" AND (git_ref LIKE 'refs/heads/%' OR git_ref LIKE 'refs/tags/%')");
+        }
         let order = format!(" ORDER BY id DESC LIMIT {limit}");
         let rows = filtered("listing builds", wanted, conditions).then(&order).all(self.read()).await?;
         rows.iter().map(build).collect()

@@ -64,11 +64,19 @@ impl Default for Settings {
 #[derive(Clone)]
 pub struct Client {
     transport: transport::Transport,
+    /// Whether it speaks for somebody who has to show that he may read what others have read before.
+    is_anonymous: bool,
 }
 
 impl Client {
     /// Returns a client; nothing is asked of any registry yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        Ok(Client { transport: transport::Transport::new(settings)? })
+        Ok(Client { transport: transport::Transport::new(settings)?, is_anonymous: false })
+    }
+
+    /// Returns a client that logs in nowhere, and asks registries for images that are known because this one was let in.
+    #[must_use]
+    pub fn anonymous(&self) -> Self {
+        Client { transport: self.transport.anonymous(), is_anonymous: true }
     }
 }

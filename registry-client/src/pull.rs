@@ -49,12 +49,14 @@ impl Client {
     /// Finds the image that `reference` names for `platform`, with its configuration; no layer is read.
     ///
     /// `known` returns documents that the caller has: a name is asked for each time, a digest only if nobody knows it.
+    /// An [anonymous](Client::anonymous) client asks for everything.
     pub async fn resolve(
         &self,
         reference: &Reference,
         platform: &Platform,
         known: &Known<'_>,
     ) -> Result<Resolved, Error> {
+        let known: &Known<'_> = if self.is_anonymous { &|_| None } else { known };
         let mut document = self.document(reference, known).await?;
         let mut index_digest = None;
         if media_type::is_index(&document.media_type) {

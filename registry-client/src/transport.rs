@@ -87,6 +87,11 @@ impl Transport {
         Ok(Transport { plain, secure, user_agent, patience, credentials, tokens })
     }
 
+    /// Returns one without credentials and without tokens that were got for them.
+    pub fn anonymous(&self) -> Self {
+        Transport { credentials: Credentials::None, tokens: Arc::default(), ..self.clone() }
+    }
+
     /// Returns what the client calls itself.
     pub fn user_agent(&self) -> &str {
         &self.user_agent

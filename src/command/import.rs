@@ -117,10 +117,20 @@ fn document(source: &Source, registry: &str) -> Result<Value, String> {
         let setting = Setting::deserialize(setting).map_err(|error| in_place(error.to_string()))?;
         rule(&setting).map_err(in_place)
     });
-    Ok(json!({
+    let mut document = json!({
         "name": source.image, "clone_url": format!("https://{host}/{place}.git"), "forge_name": place,
         "image": format!("{registry}/{}", source.image), "rules": rules.collect::<Result<Vec<_>, _>>()?,
-    }))
+    });
+    match source.autotests.as_deref() {
+        None | Some("OFF") => {}
+        Some("SOURCE_ONLY") => document["pull_requests"] = "own".into(),
+        Some("SOURCE_AND_FORKS") => document["pull_requests"] = "all".into(),
+        Some(other) => {
+            let expected = "OFF, SOURCE_ONLY or SOURCE_AND_FORKS is expected";
+            return Err(format!("{}: autotests `{other}`: {expected}", source.image));
+        }
+    }
+    Ok(document)
 }
 
 fn rule(setting: &Setting) -> Result<Value, String> {
@@ -156,7 +166,11 @@ fn notes(source: &Source) -> Vec<String> {
         notes.push(format!("variables for hooks, here `build_args` or secrets of its rules: {names}"));
     }
     if source.autotests.as_deref().is_some_and(|tests| tests != "OFF") {
-        notes.push("autotests: a stage of the Dockerfile that the image copies from does the same".to_owned());
+        notes.push(
+            "autotests: pull requests are built and not pushed; for the tests, a stage of the Dockerfile that the image \
+             copies from does what docker-compose.test.yml did"
+                .to_owned(),
+        );
     }
     if source.repo_links == Some(true) {
         notes.push("\"Enable for Base Image\": `schedules` of a rule build it from time to time".to_owned());
@@ -189,6 +203,13 @@ mod tests {
             (&one["clone_url"], &one["image"]),
             (&"https://github.com/Acme/app-source.git".into(), &"registry.example.com/acme/app".into())
         );
+        assert_eq!(one["pull_requests"], "own");
+        for (word, expected) in [("SOURCE_AND_FORKS", json!("all")), ("OFF", Value::Null)] {
+            let text = converted(&SOURCES.replace("SOURCE_ONLY", word), "r.example.com").unwrap();
+            Configuration::parse(&text, Path::new(".")).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let read: Value = toml::from_str(&text).unwrap();
+            assert_eq!(read["repositories"][0]["pull_requests"], expected);
+        }
         assert_eq!(
             one["rules"],
             json!([
@@ -209,6 +230,7 @@ mod tests {
             ("Github", "Gitlab", "provider `gitlab`"),
             ("\"Branch\"", "\"Commit\"", "build_settings[0]: source_type `commit`"),
             ("\"image\"", "\"imgae\"", "missing field `image`"),
+            ("SOURCE_ONLY", "FORKS", "autotests `FORKS`: OFF, SOURCE_ONLY or"),
             ("{ \"meta\"", "[ \"meta\"", "no JSON"),
         ] {
             let error = converted(&SOURCES.replacen(from, to, 1), "r").unwrap_err();

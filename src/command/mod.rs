@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod approve;
 mod build;
 mod cancel;
 mod check;
@@ -38,6 +39,8 @@ pub enum Command {
     Status(status::Arguments),
     /// Print a build's log
     Logs(logs::Arguments),
+    /// Let a fork's build go that waits for approval
+    Approve(approve::Arguments),
     /// End a build
     Cancel(cancel::Arguments),
     /// Build once more what has ended
@@ -61,6 +64,7 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Trigger(arguments) => trigger::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Logs(arguments) => logs::run(&arguments),
+        Command::Approve(arguments) => approve::run(&arguments),
         Command::Cancel(arguments) => cancel::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),

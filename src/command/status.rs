@@ -88,7 +88,8 @@ fn print(build: &Value) {
     if build["queue"].is_object() {
         let eta = build["queue"]["eta_seconds"].as_i64().map(|seconds| format!(", done in about {seconds} s"));
         let waits = shown(&build["queue"]["waiting_for"]);
-        println!("  queue   number {}, waits for {waits}{}", build["queue"]["position"], eta.unwrap_or_default());
+        let number = build["queue"]["position"].as_i64().map(|number| format!("number {number}, ")).unwrap_or_default();
+        println!("  queue   {number}waits for {waits}{}", eta.unwrap_or_default());
     }
     if build["reason"].is_object() {
         println!("  reason  {}", shown(&build["reason"]["message"]).replace('\n', "\n          "));

@@ -15,6 +15,8 @@ pub struct Following {
     pub lookup: Option<NewLookup>,
     /// What the push did to its ref.
     pub push: Option<PushedRef>,
+    /// Ref of a pull request that was closed: nobody wants its builds any more.
+    pub closed: Option<String>,
     /// Why nothing is built, if nothing is.
     pub ignored: Option<&'static str>,
     /// More about that, a line for each rule.
@@ -22,7 +24,8 @@ pub struct Following {
 }
 
 impl Following {
-    fn ignored(reason: &'static str, why: String) -> Following {
+    /// Returns that nothing is built, and why.
+    pub fn ignored(reason: &'static str, why: String) -> Following {
         Following { ignored: Some(reason), explain: vec![why], ..Following::default() }
     }
 }

@@ -4,6 +4,7 @@ use crate::catalog::Entry;
 use crate::following::{self, Following, pushed_ref};
 use crate::forges::{Event, Forge, Push, Signed};
 use crate::problem::Problem;
+use crate::pulls;
 use crate::reconcile;
 use crate::requests::{first_line, listed};
 use crate::{Service, body};
@@ -119,6 +120,11 @@ impl Accepting<'_> {
                 ..Following::default()
             },
             Event::Pushes(pushes) => self.follow(pushes),
+            Event::Pull(pull) => {
+                let (delivery, by) = (self.id.to_owned(), first_line(&pull.by));
+                let trigger = Trigger::PullRequest { delivery, by, pull: Box::new(pull.pull.clone()) };
+                pulls::of(&self.entry.repository, pull, trigger)
+            }
         };
         self.store(following).await
     }
@@ -154,7 +160,7 @@ impl Accepting<'_> {
 
     async fn store(&self, following: Following) -> Result<Response, Problem> {
         let repo = &self.entry.document.name;
-        let Following { builds, lookup, push, ignored, explain } = following;
+        let Following { builds, lookup, push, closed, ignored, explain } = following;
         let delivery = NewDelivery {
             forge: self.forge.as_str().to_owned(),
             delivery: self.id.to_owned(),
@@ -167,6 +173,9 @@ impl Accepting<'_> {
             is_replay: self.is_replay,
         };
         let accepted = self.service.database.accept(&delivery, &builds, lookup.as_ref()).await?;
+        if let (Accepted::New(_), Some(git_ref)) = (&accepted, &closed) {
+            self.service.database.supersede((repo, git_ref), "its pull request was closed").await?;
+        }
         let (id, settings) = (self.id, &self.service.settings);
         self.service.counters.deliveries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(match (accepted, ignored) {
@@ -205,7 +214,9 @@ impl Accepting<'_> {
         let Some(id) = build else { return Ok(false) };
         let build = self.service.database.build(id).await?;
         let trigger = build.map(|build| build.request.trigger);
-        Ok(matches!(trigger, Some(Trigger::Push { delivery, .. }) if delivery != self.id))
+        Ok(
+            matches!(trigger, Some(Trigger::Push { delivery, .. } | Trigger::PullRequest { delivery, .. }) if delivery != self.id),
+        )
     }
 }
 

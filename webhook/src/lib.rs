@@ -19,6 +19,7 @@ mod lookups;
 mod network;
 mod pages;
 mod problem;
+mod pulls;
 mod questions;
 mod reconcile;
 mod requests;
@@ -124,13 +125,14 @@ fn repository_routes() -> Router<Service> {
 }
 
 fn build_routes() -> Router<Service> {
-    use api::{builds, deliveries, logs, queue};
+    use api::{approvals, builds, deliveries, logs, queue};
     Router::new()
         .route("/hooks/{forge}", post(hooks::take))
         .route("/v1/builds", get(builds::list))
         .route("/v1/builds/{id}", get(builds::show))
         .route("/v1/builds/{id}/logs", get(logs::show))
         .route("/v1/builds/{id}/trace", get(builds::trace))
+        .route("/v1/builds/{id}/approve", post(approvals::approve))
         .route("/v1/builds/{id}/cancel", post(builds::cancel))
         .route("/v1/builds/{id}/retry", post(builds::retry))
         .route("/v1/queue", get(queue::show))

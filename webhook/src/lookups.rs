@@ -57,9 +57,11 @@ impl Expanded {
 /// Applies the file's rules, or the server's where there is no file; a file that cannot be read builds nothing.
 fn expand(repository: &Repository, answered: &AnsweredLookup) -> Expanded {
     let lookup = &answered.lookup;
+    let pull = lookup.trigger.pull_request();
     let asked = Asked {
         git_ref: &lookup.git_ref,
-        commit: lookup.commit.as_deref(),
+        // The commit of a lookup is where the rules stand, which for a pull request is not what is built.
+        commit: pull.map(|pull| pull.commit.as_str()).or(lookup.commit.as_deref()),
         message: &lookup.commit_message,
         default_branch: None,
         trigger: lookup.trigger.clone(),

@@ -1,5 +1,6 @@
 //! From a pushed ref to requests for builds: one for each rule that matches, and why others do not.
 
+use crate::pulls;
 use crate::rules::{Matched, Pushed, Rule};
 use crate::settings::{Repository, Settings};
 use database::{BuildId, BuildRequest, BuildSpec, PathFilter, Trigger, marks};
@@ -8,10 +9,10 @@ use serde_json::{Value, json};
 /// Longest first line of a message that is kept.
 const MAX_MESSAGE: usize = 200;
 
-/// What a push, trigger or schedule asks for.
+/// What a push, pull request, trigger or schedule asks for.
 #[derive(Clone)]
 pub struct Asked<'a> {
-    /// Full name of the ref.
+    /// Full name of the ref; for a pull request that of the branch that it wants to change.
     pub git_ref: &'a str,
     /// The commit's full hash, if it is known.
     pub commit: Option<&'a str>,
@@ -57,7 +58,10 @@ impl<'r> Rules<'r> {
                 Some(_) if !rule.autobuild && !asked.by_hand() => {
                     Err(format!("rule `{}` builds no pushes: autobuild is off", rule.name))
                 }
-                Some(pushed) => rule.matches(pushed),
+                Some(pushed) => match asked.trigger.pull_request() {
+                    Some(pull) => rule.matches_pull(pushed, pull),
+                    None => rule.matches(pushed),
+                },
             };
             Judged { rule, verdict }
         };
@@ -84,7 +88,7 @@ impl<'r> Rules<'r> {
             // Who asks for a build gets one.
             options.path_filter = PathFilter::Off;
         }
-        BuildRequest {
+        let mut request = BuildRequest {
             repository: self.repository.name.clone(),
             rule: rule.name.clone(),
             commit_message: first_line(asked.message),
@@ -102,7 +106,11 @@ impl<'r> Rules<'r> {
                 push: true,
                 options,
             },
+        };
+        if let Some(pull) = asked.trigger.pull_request() {
+            pulls::restrict(&mut request, pull, self.repository);
         }
+        request
     }
 }
 

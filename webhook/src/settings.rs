@@ -1,6 +1,6 @@
 //! The configuration as the service works with it: checked, secrets read, everything looked up.
 
-use crate::document::RepositoryDocument;
+use crate::document::{PullRequests, RepositoryDocument};
 use crate::network::Network;
 use crate::rules::Rule;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,10 @@ pub struct Repository {
     pub default_branch: Option<String>,
     /// What the repository's own file may do, if its rules come from there.
     pub own_rules: Option<OwnRules>,
+    /// Which pull requests are built.
+    pub pull_requests: PullRequests,
+    /// Whether builds of pull requests from forks wait for somebody's approval.
+    pub pull_requests_need_approval: bool,
     /// What is built when.
     pub rules: Vec<Rule>,
 }

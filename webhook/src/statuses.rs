@@ -103,14 +103,13 @@ fn state(state: BuildState) -> StatusState {
 
 fn description(status: &PendingStatus) -> String {
     let what = match status.state {
-        BuildState::Queued => "waiting for a worker",
         BuildState::Preparing | BuildState::Building | BuildState::Pushing => "building",
-        BuildState::Succeeded => "pushed",
-        BuildState::Superseded => "a newer commit was pushed first",
+        BuildState::Succeeded => "built",
+        BuildState::Superseded => "superseded",
         BuildState::Cancelled => "cancelled",
         BuildState::Skipped => "nothing to build",
         BuildState::TimedOut => "took too long",
-        BuildState::Failed | BuildState::Errored => "",
+        BuildState::Queued | BuildState::Failed | BuildState::Errored => "",
     };
     let text = match (what.is_empty(), status.description.is_empty()) {
         (true, _) => status.description.clone(),

@@ -12,8 +12,8 @@ const SAMPLES: usize = 20;
 /// Where a queued build is in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuePlace {
-    /// 1 for the next.
-    pub position: i64,
+    /// 1 for the next; `None` for a build that nobody has approved: it is not in the line yet.
+    pub position: Option<i64>,
     /// The first of those that are claimed before it.
     pub ahead: Vec<BuildId>,
     /// What it waits for.
@@ -35,6 +35,8 @@ pub enum WaitingFor {
     Backoff,
     /// Somebody to resume the queue.
     Resume,
+    /// Somebody to approve it.
+    Approval,
 }
 
 /// A queued build and its place.
@@ -86,10 +88,31 @@ pub struct Forecast {
     pub is_paused: bool,
     pub slots: i64,
     pub waiting: Vec<Waiting>,
+    /// Queued builds that nobody has approved: nothing waits for them.
+    pub held: Vec<Waiting>,
     pub running: Vec<Running>,
     pub served: HashMap<String, i64>,
     /// How long builds of repository and rule took, the latest first.
     pub durations: Vec<((String, String), i64)>,
+}
+
+impl Waiting {
+    fn at(&self, place: QueuePlace) -> QueuedBuild {
+        QueuedBuild {
+            id: self.id.clone(),
+            repository: self.repository.clone(),
+            rule: self.rule.clone(),
+            git_ref: self.git_ref.clone(),
+            priority: self.priority,
+            created_ms: self.created_ms,
+            place,
+        }
+    }
+
+    fn until_approved(&self) -> QueuedBuild {
+        let (ahead, waiting_for) = (Vec::new(), WaitingFor::Approval);
+        self.at(QueuePlace { position: None, ahead, waiting_for, starts_in_ms: None, eta_ms: None })
+    }
 }
 
 /// What decides between the first builds of two lanes: the least is next.
@@ -112,22 +135,16 @@ impl Forecast {
                 _ => WaitingFor::Slot,
             };
             let span = times.take(build);
-            queued.push(QueuedBuild {
-                id: build.id.clone(),
-                repository: build.repository.clone(),
-                rule: build.rule.clone(),
-                git_ref: build.git_ref.clone(),
-                priority: build.priority,
-                created_ms: build.created_ms,
-                place: QueuePlace {
-                    position: index as i64 + 1,
-                    ahead: order[..index.min(NAMED)].iter().map(|ahead| self.waiting[*ahead].id.clone()).collect(),
-                    waiting_for,
-                    starts_in_ms: span.map(|span| span.0),
-                    eta_ms: span.map(|span| span.1),
-                },
-            });
+            queued.push(build.at(QueuePlace {
+                position: Some(index as i64 + 1),
+                ahead: order[..index.min(NAMED)].iter().map(|ahead| self.waiting[*ahead].id.clone()).collect(),
+                waiting_for,
+                starts_in_ms: span.map(|span| span.0),
+                eta_ms: span.map(|span| span.1),
+            }));
         }
+        let left = limit.saturating_sub(queued.len());
+        queued.extend(self.held.iter().take(left).map(Waiting::until_approved));
         queued
     }
 

@@ -1,6 +1,7 @@
 //! The database on real files and servers: every test runs on both.
 
 mod accept;
+mod approvals;
 mod claims;
 mod faults;
 mod looks;

@@ -175,7 +175,7 @@ both! {
         assert_eq!(queue.iter().map(|build| &build.id).collect::<Vec<_>>(), [&main[1], &serial, &main[0]]);
         assert_eq!(database.queue_length().await.unwrap(), 3);
         let place = database.queue_place(&serial).await.unwrap().unwrap();
-        assert_eq!((place.position, place.waiting_for), (2, WaitingFor::SerialGroup));
+        assert_eq!((place.position, place.waiting_for), (Some(2), WaitingFor::SerialGroup));
         assert_eq!(place.ahead, [main[1].clone()]);
         let about = |found: Option<i64>, seconds: i64| (found.unwrap() - seconds * 1000).abs() < 20_000;
         // The one that runs has 60 s to go; of the other repository's rule nothing is known but what is usual.

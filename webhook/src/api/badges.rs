@@ -72,6 +72,8 @@ async fn newest(service: &Service, repository: &str, wanted: &Wanted) -> Result<
         repository: Some(repository.to_owned()),
         rule: wanted.rule.clone(),
         git_ref,
+        // A badge tells how the repository is, not what strangers propose.
+        is_of_repository: true,
         limit: LOOKED,
         ..BuildFilter::default()
     };

@@ -61,6 +61,7 @@ impl Wanted {
             repository: self.repo.or(only),
             rule: self.rule,
             git_ref,
+            is_of_repository: false,
             commit: self.commit,
             tag: self.tag.map(tag).transpose()?,
             state: state.transpose()?,
@@ -272,7 +273,7 @@ pub async fn retry(
 }
 
 /// Finds a build that a request may act on.
-async fn changeable(service: &Service, caller: &Caller, id: &str) -> Result<Build, Problem> {
+pub async fn changeable(service: &Service, caller: &Caller, id: &str) -> Result<Build, Problem> {
     if caller.token.is_none() {
         return Err(Problem::unauthorized());
     }
@@ -310,6 +311,10 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
             "digest": image.digest, "media_type": image.media_type, "size": image.size, "tags": image.tags,
         })),
         "cancel_requested": build.cancel_requested,
+        "trusted": options.trusted,
+        "push": request.spec.push,
+        "held": build.is_held,
+        "approved_by": build.approved_by,
         "created_at": moment(build.created_ms),
         "started_at": build.started_ms.and_then(moment),
         "finished_at": build.finished_ms.and_then(moment),
@@ -317,7 +322,8 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
             "self": url(&format!("v1/builds/{id}")), "logs": url(&format!("v1/builds/{id}/logs")),
             "trace": url(&format!("v1/builds/{id}/trace")),
             "html": url(&format!("builds/{id}")), "cancel": url(&format!("v1/builds/{id}/cancel")),
-            "retry": url(&format!("v1/builds/{id}/retry")), "badge": url(&format!("badges/{}.svg", request.repository)),
+            "retry": url(&format!("v1/builds/{id}/retry")), "approve": url(&format!("v1/builds/{id}/approve")),
+            "badge": url(&format!("badges/{}.svg", request.repository)),
         },
     })
 }
@@ -335,6 +341,10 @@ pub fn hub_state(state: BuildState) -> &'static str {
 fn trigger(build: &Build) -> Value {
     let mut shown = match &build.request.trigger {
         Trigger::Push { delivery, by } => json!({ "kind": "push", "by": by, "delivery": delivery }),
+        Trigger::PullRequest { delivery, by, pull } => json!({
+            "kind": "pull_request", "by": by, "delivery": delivery, "number": pull.number, "target": pull.target,
+            "fork": pull.is_fork,
+        }),
         Trigger::Reconcile { delivery } => json!({ "kind": "reconcile", "delivery": delivery }),
         Trigger::Manual { by } => json!({ "kind": "manual", "by": by }),
         Trigger::Retry { of } => json!({ "kind": "retry", "of": of.as_str() }),

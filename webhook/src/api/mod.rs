@@ -1,5 +1,6 @@
 //! The REST API, one file per resource. Every error is a problem with a stable code, every `GET` has an `ETag`.
 
+pub mod approvals;
 pub mod badges;
 pub mod builds;
 pub mod deliveries;

@@ -61,6 +61,7 @@ pub fn waiting_for(waiting_for: WaitingFor) -> &'static str {
         WaitingFor::SerialGroup => "serial_group",
         WaitingFor::Backoff => "backoff",
         WaitingFor::Resume => "resume",
+        WaitingFor::Approval => "approval",
     }
 }
 

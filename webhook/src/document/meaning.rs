@@ -32,6 +32,8 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
         keys,
         default_branch: document.default_branch.clone(),
         own_rules: own.transpose()?,
+        pull_requests: document.pull_requests.unwrap_or_default(),
+        pull_requests_need_approval: document.pull_requests_need_approval.unwrap_or(true),
         rules: rules(&document.rules, document.policy)?,
     })
 }

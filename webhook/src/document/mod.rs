@@ -44,6 +44,12 @@ pub struct RepositoryDocument {
     /// How the builds of a rule get on with one another, where the rule does not say.
     #[serde(default, alias = "run_policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyText>,
+    /// Which pull requests are built, without being pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_requests: Option<PullRequests>,
+    /// Whether builds of pull requests from forks wait for somebody's approval: they do, where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_requests_need_approval: Option<bool>,
     /// Whether the repository's own `slipway.toml` says what its rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_rules: Option<OwnRulesDocument>,
@@ -160,6 +166,22 @@ impl From<PolicyText> for Policy {
             PolicyText::LatestOnly => Policy::LatestOnly,
         }
     }
+}
+
+/// Which pull requests are built; Docker Hub's words are understood.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullRequests {
+    /// None.
+    #[default]
+    #[serde(alias = "OFF")]
+    Off,
+    /// Those whose commits are in the repository itself.
+    #[serde(alias = "SOURCE_ONLY")]
+    Own,
+    /// Those from forks as well.
+    #[serde(alias = "SOURCE_AND_FORKS")]
+    All,
 }
 
 /// Which pushes build nothing.

@@ -101,6 +101,9 @@ mod tests {
             ("image = \"r.example.com/team/app/../x\"\n".to_owned(), "no tag"),
             (format!("{rule}secrets = [\"deploy\"]\n"), "`deploy` is not granted"),
             ("clone_url = \"https://other\"\n".to_owned(), "unknown key `clone_url`"),
+            // Whether strangers' code runs here is the operator's to say.
+            ("pull_requests = \"all\"\n".to_owned(), "unknown key `pull_requests`"),
+            ("pull_requests_need_approval = false\n".to_owned(), "unknown key `pull_requests_need_approval`"),
             ("version = 2\n".to_owned(), "reads version 1"),
             ("x".repeat(MAX_FILE + 1), "at most"),
         ];

@@ -1,7 +1,7 @@
 //! Gitea, Forgejo and Gogs: GitHub's payloads, other headers, a bare signature.
 
 use super::github::PushText;
-use super::{Event, Headers, Message, Proof, text};
+use super::{Event, Headers, Message, Proof, pull, text};
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -25,6 +25,7 @@ pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     // A new tag comes as `push` and as `create`: the push is what counts.
     let event = match event {
         "push" => Event::Pushes(vec![serde_json::from_slice::<PushText>(json)?.push()]),
+        "pull_request" => pull::read(json)?,
         _ => Event::Other,
     };
     Ok(Message { repository: any.repository.map(|repository| repository.full_name), event })

@@ -1,6 +1,6 @@
 //! GitHub.
 
-use super::{Event, Headers, Message, Proof, Push, object, text};
+use super::{Event, Headers, Message, Proof, Push, object, pull, text};
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -20,6 +20,7 @@ pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     let event = match event {
         "ping" => Event::Ping,
         "push" => Event::Pushes(vec![serde_json::from_slice::<PushText>(json)?.push()]),
+        "pull_request" => pull::read(json)?,
         _ => Event::Other,
     };
     Ok(Message { repository: any.repository.map(|repository| repository.full_name), event })

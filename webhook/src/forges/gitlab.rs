@@ -1,7 +1,8 @@
 //! GitLab: the key itself in a header, `checkout_sha` for the commit.
 
-use super::{Event, Headers, Message, Proof, Push, object, text};
+use super::{Event, Headers, Message, Proof, Pull, Push, object, text};
 use axum::http::HeaderMap;
+use database::PullRequest;
 use serde::Deserialize;
 
 /// Reads the headers. The id that stays the same over retries is the idempotency key; older versions send an event's id.
@@ -20,6 +21,7 @@ pub fn read(_event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     let kind = any.object_kind.or(any.event_name).unwrap_or_default();
     let event = match kind.as_str() {
         "push" | "tag_push" => Event::Pushes(vec![serde_json::from_slice::<PushText>(json)?.push()]),
+        "merge_request" => serde_json::from_slice::<MergeText>(json)?.event(),
         _ => Event::Other,
     };
     Ok(Message { repository: any.project.map(|project| project.path_with_namespace), event })
@@ -76,6 +78,58 @@ impl PushText {
     }
 }
 
+/// A merge request.
+#[derive(Debug, Deserialize)]
+struct MergeText {
+    user: Option<User>,
+    project: Option<Project>,
+    object_attributes: Merge,
+}
+
+#[derive(Debug, Deserialize)]
+struct User {
+    username: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Merge {
+    iid: u32,
+    action: Option<String>,
+    /// The newest commit before; given when commits came, and not when somebody changed a label.
+    oldrev: Option<String>,
+    source_project_id: Option<u64>,
+    target_project_id: u64,
+    target_branch: String,
+    #[serde(default)]
+    title: String,
+    last_commit: Option<Commit>,
+}
+
+impl MergeText {
+    fn event(self) -> Event {
+        let merge = self.object_attributes;
+        let is_open = match merge.action.as_deref() {
+            Some("open" | "reopen") => true,
+            Some("update") if merge.oldrev.is_some() => true,
+            Some("close" | "merge") => false,
+            _ => return Event::Other,
+        };
+        let Some(commit) = merge.last_commit.and_then(|commit| object(&commit.id)) else { return Event::Other };
+        let git_ref = format!("refs/merge-requests/{}/head", merge.iid);
+        // A fork that was removed meanwhile is null.
+        let is_fork = merge.source_project_id != Some(merge.target_project_id);
+        Event::Pull(Box::new(Pull {
+            pull: PullRequest { number: merge.iid.into(), target: merge.target_branch, git_ref, commit, is_fork },
+            is_open,
+            before: merge.oldrev.as_deref().and_then(object),
+            target_commit: None,
+            title: merge.title,
+            by: self.user.map(|user| user.username).unwrap_or_default(),
+            default_branch: self.project.and_then(|project| project.default_branch),
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +154,29 @@ mod tests {
             ("g/s/p", Some(two.as_str()), "newest")
         );
         assert_eq!(read(text("push", &zero, "null")).1.commit, None);
+    }
+
+    #[test]
+    fn merge_requests_with_new_commits_are_read() {
+        // WH-31
+        let one = "1".repeat(40);
+        let merge = |attributes: &str| {
+            let text = format!(
+                r#"{{"object_kind":"merge_request","user":{{"username":"me"}},"project":{{"path_with_namespace":"g/p"}},
+                "object_attributes":{{"iid":4,"target_branch":"main","target_project_id":1,"last_commit":{{"id":"{one}"}},{attributes}}}}}"#
+            );
+            read("Merge Request Hook", text.as_bytes()).unwrap().event
+        };
+        for (attributes, is_fork, is_open) in [
+            (r#""action":"open","source_project_id":1"#.to_owned(), false, true),
+            (format!(r#""action":"update","oldrev":"{}","source_project_id":2"#, "2".repeat(40)), true, true),
+            (r#""action":"merge","source_project_id":null"#.to_owned(), true, false),
+        ] {
+            let Event::Pull(pull) = merge(&attributes) else { panic!("{attributes}") };
+            assert_eq!((pull.pull.is_fork, pull.is_open), (is_fork, is_open), "{attributes}");
+            assert_eq!((pull.pull.git_ref.as_str(), &pull.pull.commit), ("refs/merge-requests/4/head", &one));
+        }
+        assert_eq!(merge(r#""action":"update","source_project_id":1"#), Event::Other, "a label was changed");
+        assert_eq!(merge(r#""action":"approved","source_project_id":1"#), Event::Other);
     }
 }

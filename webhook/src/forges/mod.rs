@@ -4,11 +4,13 @@ mod bitbucket;
 mod gitea;
 mod github;
 mod gitlab;
+mod pull;
 mod signature;
 
 pub use signature::{Proof, Signed};
 
 use axum::http::HeaderMap;
+use database::PullRequest;
 
 /// A forge whose deliveries are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub enum Event {
     Ping,
     /// Refs were pushed.
     Pushes(Vec<Push>),
+    /// A pull request has new commits, or has ended.
+    Pull(Box<Pull>),
     /// Something that builds nothing.
     Other,
 }
@@ -67,6 +71,25 @@ pub struct Push {
     /// The commit's message.
     pub message: String,
     /// Who pushed.
+    pub by: String,
+    /// The repository's default branch.
+    pub default_branch: Option<String>,
+}
+
+/// A pull request that has new commits, or has ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Pull {
+    /// The pull request.
+    pub pull: PullRequest,
+    /// Whether it is open.
+    pub is_open: bool,
+    /// Its newest commit before; `None` if it is new.
+    pub before: Option<String>,
+    /// Newest commit of the branch that it wants to change, if the forge says.
+    pub target_commit: Option<String>,
+    /// Its title.
+    pub title: String,
+    /// Who opened it or pushed to it.
     pub by: String,
     /// The repository's default branch.
     pub default_branch: Option<String>,

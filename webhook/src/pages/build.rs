@@ -31,7 +31,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
         h1 { (title) " " (state(build.state)) }
         @if let Some(reason) = &build.reason { pre.reason { (plain(reason.message.as_bytes())) } }
         @for warning in &build.request.spec.options.warnings { p.notice { (plain(warning.as_bytes())) } }
-        @if let Some(queued) = &queued { (place(queued)) }
+        @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
         (facts(&build))
         h2 { "Steps" }
         (step_table(&steps))
@@ -63,13 +63,26 @@ fn place(place: &QueuePlace) -> Markup {
     let why = match waiting_for(place.waiting_for) {
         "slot" => "for a free worker",
         "serial_group" => "for the build before it: builds of this rule run one at a time",
+        "approval" => "until somebody approves it",
         "backoff" => "a moment, because its last attempt failed",
         _ => "until somebody resumes the queue",
     };
     html! {
         p.notice {
-            "Number " b { (place.position) } " in the queue; it waits " (why) "."
+            @if let Some(position) = place.position { "Number " b { (position) } " in the queue; it" } @else { "It" }
+            " waits " (why) "."
             @if let Some(eta) = place.eta_ms { " It will probably be done in " (seconds(eta)) "." }
+        }
+    }
+}
+
+/// Says how a build is approved: pages change nothing.
+fn approval(build: &Build) -> Markup {
+    let id = build.id.as_str();
+    html! {
+        p.notice {
+            "It waits for approval: it builds what somebody from outside the repository wrote. Who may trigger builds lets it go with "
+            code { "slipway approve " (id) } " or " code { "POST /v1/builds/" (id) "/approve" } "."
         }
     }
 }
@@ -83,7 +96,8 @@ fn facts(build: &Build) -> Markup {
             dt { "Commit" } dd { code { (build.commit.as_deref().unwrap_or("not known yet")) } " " (plain(request.commit_message.as_bytes())) }
             dt { "Rule" } dd { (plain(request.rule.as_bytes())) }
             dt { "Started by" } dd { (trigger(build)) }
-            dt { "Tags" } dd { @for tag in &spec.tags { code.tag { (plain(marks::shown(tag).as_bytes())) } " " } }
+            @if let Some(by) = &build.approved_by { dt { "Approved by" } dd { "the token " code { (plain(by.as_bytes())) } } }
+            dt { "Tags" } dd { @if !spec.push { "none: the image is not pushed" } @for tag in &spec.tags { code.tag { (plain(marks::shown(tag).as_bytes())) } " " } }
             @if let Some(image) = &build.image { dt { "Image" } dd { code { (image.digest) } " " (size(image.size)) } }
             dt { "Accepted" } dd { (time(build.created_ms)) " UTC" }
             @if !took(build).is_empty() { dt { "Took" } dd { (took(build)) @if build.attempt > 1 { ", attempt " (build.attempt) } } }
@@ -96,6 +110,10 @@ fn trigger(build: &Build) -> Markup {
     html! {
         @match &build.request.trigger {
             Trigger::Push { delivery, by } => { "a push by " (plain(by.as_bytes())) ", delivery " code { (plain(delivery.as_bytes())) } }
+            Trigger::PullRequest { delivery, by, pull } => {
+                "pull request " (pull.number) " to " (plain(pull.target.as_bytes())) " by " (plain(by.as_bytes()))
+                @if pull.is_fork { ", from a fork" } ", delivery " code { (plain(delivery.as_bytes())) }
+            }
             Trigger::Reconcile { delivery } => { "a push that no delivery told of, found as " code { (plain(delivery.as_bytes())) } }
             Trigger::Manual { by } => { "the token " code { (plain(by.as_bytes())) } }
             Trigger::Retry { of } => { "a repetition of " a href=(format!("/builds/{}", of.as_str())) { "an earlier build" } }

@@ -30,7 +30,7 @@ pub async fn show(State(service): State<Service>, caller: Caller) -> Result<Resp
                 tbody {
                     @for build in &seen {
                         tr {
-                            td { (build.place.position) }
+                            td { @if let Some(position) = build.place.position { (position) } }
                             td { a href=(format!("/builds/{}", build.id.as_str())) { (plain(build.repository.as_bytes())) } }
                             td { (plain(build.rule.as_bytes())) }
                             td { (shown_ref(&build.git_ref)) }

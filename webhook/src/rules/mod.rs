@@ -9,7 +9,7 @@ pub use pushed::{Pushed, RefKind, skip_marker};
 pub use tags::{check_image, legal};
 pub use template::Template;
 
-use database::{BuildOptions, PathFilter};
+use database::{BuildOptions, PathFilter, PullRequest};
 use regex::Regex;
 use std::collections::BTreeMap;
 use template::Values;
@@ -147,10 +147,7 @@ impl Rule {
             }
         }
         for (name, template) in &self.build_args {
-            let text = template
-                .expand(&values)
-                .map_err(|why| format!("rule `{}`: build argument `{name}`: {why}", self.name))?;
-            matched.build_args.insert(name.clone(), text.join(","));
+            matched.build_args.insert(name.clone(), self.argument((name, template), &values)?);
         }
         if matched.tags.is_empty() {
             let why =
@@ -158,6 +155,29 @@ impl Rule {
             return Err(format!("rule `{}` gives no tag for `{}`{why}", self.name, pushed.name));
         }
         Ok(matched)
+    }
+
+    /// Returns what the rule makes of a pull request to the branch `pushed`, or why nothing: it gets no tags, and one of a
+    /// fork nothing of the rule's `env`, in which secrets may be.
+    pub fn matches_pull(&self, pushed: &Pushed<'_>, pull: &PullRequest) -> Result<Matched, String> {
+        let groups = self.groups(pushed)?;
+        let env = if pull.is_fork { &BTreeMap::new() } else { &self.env };
+        let values = Values { pushed, groups: &groups, env };
+        let mut matched = Matched { tags: Vec::new(), build_args: env.clone(), warnings: Vec::new() };
+        for (name, template) in &self.build_args {
+            if pull.is_fork && template.names_env() {
+                let why = "it comes from `env`, which pull requests from forks do not get";
+                matched.warnings.push(format!("the build argument `{name}` is left out: {why}"));
+                continue;
+            }
+            matched.build_args.insert(name.clone(), self.argument((name, template), &values)?);
+        }
+        Ok(matched)
+    }
+
+    fn argument(&self, (name, template): (&str, &Template), values: &Values<'_>) -> Result<String, String> {
+        let text = template.expand(values);
+        text.map(|text| text.join(",")).map_err(|why| format!("rule `{}`: build argument `{name}`: {why}", self.name))
     }
 
     /// Returns what the groups of the expression matched, or why the rule is not for this push.

@@ -126,6 +126,11 @@ impl Template {
         })
     }
 
+    /// Tells whether it says what a variable of the rule's `env` is.
+    pub fn names_env(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Env(_), _)))
+    }
+
     /// Returns the texts that the template stands for: one, or several if it names `{semver.*}`.
     pub fn expand(&self, values: &Values<'_>) -> Result<Vec<String>, String> {
         let mut texts = vec![String::new()];

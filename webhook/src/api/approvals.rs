@@ -1,0 +1,36 @@
+//! `POST /v1/builds/{id}/approve`: lets a build go that waits for approval.
+
+use crate::Service;
+use crate::access::Caller;
+use crate::api::builds::{changeable, summary};
+use crate::problem::Problem;
+use crate::settings::Scope;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use database::Approved;
+
+/// Approves a build; once more changes nothing.
+pub async fn approve(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let build = changeable(&service, &caller, &id).await?;
+    let by = caller.require(Scope::Trigger, &build.request.repository)?.name.as_str();
+    let conflict = |code, detail: String| Err(Problem::new(StatusCode::CONFLICT, code, detail));
+    let status = match service.database.approve(&build.id, by).await? {
+        Approved::Queued => {
+            tracing::info!(build.id = build.id.as_str(), repo = build.request.repository, by, "a build was approved");
+            StatusCode::ACCEPTED
+        }
+        Approved::Before(_) => StatusCode::OK,
+        Approved::AlreadyFinished(state) => {
+            return conflict("already_finished", format!("the build has ended: {}", state.as_str()));
+        }
+        Approved::NotHeld => return conflict("not_held", "the build needs no approval".to_owned()),
+        Approved::NotFound => return Err(Problem::no_such_build()),
+    };
+    let approved = service.database.build(&build.id).await?.ok_or_else(Problem::no_such_build)?;
+    Ok((status, axum::Json(summary(&approved, &service.settings))).into_response())
+}
