@@ -44,6 +44,26 @@ fn tar(place: &Path, script: &str, names: &[&str]) -> Vec<u8> {
 }
 
 #[test]
+fn steps_that_change_nothing_are_the_same_layer_and_no_obstacle() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    std::fs::create_dir(place.join("context")).unwrap();
+    std::fs::copy("/bin/busybox", place.join("context/busybox")).unwrap();
+    let dockerfile = "FROM scratch\nCOPY busybox /bin/sh\nRUN :\nRUN exit 0\nARG N\nRUN echo $N > /n\n";
+    std::fs::write(place.join("context/Dockerfile"), dockerfile).unwrap();
+    for number in ["1", "2"] {
+        let output = slipway()
+            .current_dir(place)
+            .args(["build", "--data-dir", "data", "--progress", "plain", "--build-arg", &format!("N={number}")])
+            .args(["-o", "type=tar,dest=out.tar", "context"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", shown(&output));
+        assert_eq!(run(Command::new("tar").current_dir(place).args(["-xOf", "out.tar", "n"])).trim(), number);
+    }
+}
+
+#[test]
 fn directories_that_a_layer_does_not_describe_are_as_the_layers_below_say() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path();

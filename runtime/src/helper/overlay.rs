@@ -4,6 +4,7 @@ use super::{mount, walk};
 use crate::SnapshotId;
 use nix::libc;
 use rustix::mount::{MountAttrFlags, MountFlags};
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::io;
 
@@ -14,7 +15,11 @@ const OPTIONS: [(&str, &str); 4] = [("userxattr", ""), ("index", "off"), ("metac
 
 /// Mounts `layers`, bottom first, on `target`; writable if there is a directory for changes and one to work in.
 pub fn overlay(layers: &[SnapshotId], upper: Option<(&str, &str)>, target: &str) -> io::Result<()> {
-    let mut lower: Vec<String> = layers.iter().rev().map(SnapshotId::directory).collect();
+    // The same layer may come twice, as that of steps which change nothing does: the kernel refuses to stack a directory
+    // with itself, and the lower one shows nothing that the upper one does not say again.
+    let mut seen = HashSet::new();
+    let mut lower: Vec<String> =
+        layers.iter().rev().map(SnapshotId::directory).filter(|layer| seen.insert(layer.clone())).collect();
     // An overlay needs something below, and two of them if nothing can be written.
     if lower.is_empty() {
         lower.push("e".to_owned());

@@ -9,6 +9,7 @@ pub const TESTS: &[Test] = &[
     ("changes_are_a_layer", changes_are_a_layer),
     ("a_second_step_sees_the_first", second_step_sees_the_first),
     ("adopted_changes_are_what_their_layer_is", adopted),
+    ("a_layer_may_come_twice", twice),
     ("removed_and_replaced_directories_become_whiteouts", whiteouts),
     ("opaque_and_replaced_things_are_told_name_by_name", replaced),
     ("special_files_links_and_capabilities_are_kept", special_files),
@@ -70,6 +71,21 @@ fn adopted() {
     };
     assert_eq!(seen(9), seen(8));
     assert!(seen(9).contains("opaque/other") && !seen(9).contains("\nw "), "{}", seen(9));
+}
+
+fn twice() {
+    let place = place();
+    let layer = |number: u32, entries: &[(&str, &[u8])]| {
+        let entries: Vec<_> = entries.iter().map(|(path, content)| (file(path, content), *content)).collect();
+        place.sandbox().unpack(&snapshot(number), &mut tar(&entries).as_slice()).unwrap();
+        snapshot(number)
+    };
+    let one = layer(0x31, &[("f", b"one"), ("only", b"one"), (".wh.dir", b"")]);
+    let other = layer(0x32, &[("f", b"other"), (".wh.only", b""), ("new", b"n")]);
+    let mut step = place.step("cat /f /only /new; [ ! -e /dir ]; echo x > /x");
+    step.layers.extend([one.clone(), other, one]);
+    let (exit, output, changes) = place.run(&step);
+    assert_eq!((exit, output.as_str(), listing(&changes)), (Exit::Code(0), "oneonen", vec!["file x".to_owned()]));
 }
 
 fn whiteouts() {
