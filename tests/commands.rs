@@ -176,3 +176,18 @@ fn a_server_that_cannot_start_says_once_why_and_what_would_be_right() {
     assert_eq!(typo.matches("line 2, column 1: unknown key `listne`; did you mean `listen`?").count(), 1, "{typo}");
     assert!(!busy.contains('\x1b'), "no colours where there is no terminal: {busy:?}");
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_without_a_report() {
+    let site = Site::start(ADMIN);
+    let mut child = slipway()
+        .args(["repo", "list", "--server", &site.url])
+        .env("SLIPWAY_TOKEN", ADMIN_TOKEN)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), shown(&output).as_str()), (Some(141), ""));
+}
