@@ -49,7 +49,7 @@ fn end_quietly_when_nobody_reads() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
-        if message.starts_with("failed printing to stdout") && message.contains("os error 32") {
+        if message.starts_with("failed printing to std") && message.contains("os error 32") {
             std::process::exit(NOBODY_READS);
         }
         report(panic);

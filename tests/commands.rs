@@ -190,4 +190,12 @@ fn a_reader_that_goes_away_ends_a_command_without_a_report() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), shown(&output).as_str()), (Some(141), ""));
+    let context = site.path("context");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
+    let mut build = slipway();
+    build.args(["build", "--data-dir"]).arg(site.path("by-hand")).arg(&context);
+    let mut child = build.stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(141));
 }
