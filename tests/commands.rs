@@ -61,6 +61,9 @@ fn repositories_rules_and_secrets_are_managed_from_the_command_line() {
     let added =
         good(&site, &["repo", "add", "a/b", "--file", file, "--clone-url", &clone_url, "--image", "127.0.0.1:1/a/b"]);
     assert!(added.contains("a/b added\nwebhook: "), "{added}");
+    let twice =
+        command(&site, &["repo", "add", "a/b", "--file", file, "--clone-url", &clone_url, "--image", "x.test/a"]);
+    assert!(!twice.status.success() && shown(&twice).contains("`slipway repo add --replace`"), "{}", shown(&twice));
     assert!(good(&site, &["repo", "list"]).contains("a/b"));
     let written = good(&site, &["repo", "show", "a/b"]);
     assert!(written.contains("[[rules]]") && written.contains("releases"), "{written}");
