@@ -1,7 +1,7 @@
 //! The commands' end of the API: where the server is, which token speaks, and what it answers.
 
 use clap::Args;
-use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -31,8 +31,6 @@ pub struct Connection {
 pub struct Answer {
     /// Status code.
     pub status: StatusCode,
-    /// Tag of what was answered.
-    pub etag: Option<String>,
     /// Body; null if there is none.
     pub body: Value,
 }
@@ -92,10 +90,10 @@ impl Api {
     ) -> Result<Answer, String> {
         self.tokio.block_on(async {
             let response = self.request(method, path, (body, headers)).await?;
-            let (status, etag) = (response.status(), header(response.headers(), ETAG));
+            let status = response.status();
             let text = response.text().await.map_err(|error| self.unreachable(&error))?;
             let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-            if status.is_success() { Ok(Answer { status, etag, body }) } else { Err(refusal(status, &body)) }
+            if status.is_success() { Ok(Answer { status, body }) } else { Err(self.refusal(status, &body)) }
         })
     }
 
@@ -111,7 +109,7 @@ impl Api {
             if !response.status().is_success() {
                 let status = response.status();
                 let text = response.text().await.unwrap_or_default();
-                return Err(refusal(status, &serde_json::from_str(&text).unwrap_or(Value::Null)));
+                return Err(self.refusal(status, &serde_json::from_str(&text).unwrap_or(Value::Null)));
             }
             while let Some(part) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
                 if !take(&part)? {
@@ -150,10 +148,21 @@ impl Api {
         let why = crate::services::chain(error);
         format!("asking the server {}: {why}; is it there? --server or SLIPWAY_URL say where", self.base)
     }
-}
 
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
+    /// Returns what a problem says, and what to do about it where a token is at fault.
+    fn refusal(&self, status: StatusCode, body: &Value) -> String {
+        let message = refusal(status, body);
+        let hint = match (status, &self.token) {
+            (StatusCode::UNAUTHORIZED, None) => {
+                "--token, --token-file or SLIPWAY_TOKEN hold it; `slipway token create` makes one"
+            }
+            (StatusCode::UNAUTHORIZED, Some(_)) => {
+                "the one that was sent is not known there, revoked or too old: `slipway token list` shows them"
+            }
+            _ => return message,
+        };
+        format!("{message}\n  hint: {hint}")
+    }
 }
 
 /// Returns what a problem says, with its hint and what it has to say of each rule.
@@ -168,9 +177,6 @@ fn refusal(status: StatusCode, body: &Value) -> String {
     }
     if let Some(hint) = text("hint") {
         message.push_str(&format!("\n  hint: {hint}"));
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        message.push_str("\n  hint: --token, --token-file or SLIPWAY_TOKEN hold it; `slipway token create` makes one");
     }
     message
 }

@@ -15,6 +15,9 @@ use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Exit code of a program that was ended because nobody reads its output: 128 and the number of the signal.
+const NOBODY_READS: i32 = 141;
+
 /// Turns a git push into a pushed image, on your own machines.
 #[derive(Debug, Parser)]
 #[command(name = "slipway", version, about)]
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     // The sandbox is this program, started again inside its namespaces: nothing may happen before.
     runtime::enter_if_asked();
     builder::source::enter_if_asked();
+    end_quietly_when_nobody_reads();
     let arguments = Arguments::parse();
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,
@@ -38,4 +42,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends the program as other tools end when what reads their output goes away, as `head` does; no mistake is reported.
+fn end_quietly_when_nobody_reads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if message.starts_with("failed printing to std") && message.contains("os error 32") {
+            std::process::exit(NOBODY_READS);
+        }
+        report(panic);
+    }));
 }

@@ -5,6 +5,7 @@ use database::Database;
 use image_store::Store;
 use registry_client::{Client, Credentials};
 use std::error::Error;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// The data directory: where everything is that outlives a process.
@@ -104,5 +105,7 @@ pub fn cancel_on_signal(tokio: &tokio::runtime::Handle, cancel: runtime::Cancel)
 /// Writes the log to standard error; `SLIPWAY_LOG` says how much of it.
 pub fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Colours are for terminals: in a file or a journal they are noise.
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(coloured).init();
 }

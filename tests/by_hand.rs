@@ -233,3 +233,41 @@ fn a_linked_copy_is_the_same_layer_whatever_it_is_put_on() {
     assert!(said.contains(" two\n") && said.contains("copied"), "{said}");
     assert_eq!(cached("two").0, [true; 4]);
 }
+
+#[test]
+fn flags_of_docker_that_change_nothing_are_taken_with_a_note() {
+    let flags = [
+        "--rm",
+        "--force-rm=false",
+        "--compress",
+        "--provenance=false",
+        "--sbom",
+        "true",
+        "--cache-from",
+        "type=gha",
+        "--cache-to",
+        "type=inline",
+        "--builder",
+        "default",
+        "--isolation=default",
+    ];
+    let (built, said) = output(BASE, &flags);
+    assert!(built, "{said}");
+    let noted: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("NOTE: ")?.split(' ').next()).collect();
+    let expected = [
+        "--rm",
+        "--force-rm",
+        "--compress",
+        "--provenance",
+        "--sbom",
+        "--cache-from",
+        "--cache-to",
+        "--builder",
+        "--isolation",
+    ];
+    assert_eq!(noted, expected, "{said}");
+    let (built, said) = output(BASE, &[]);
+    assert!(built && !said.contains("NOTE"), "{said}");
+    let (built, said) = output(BASE, &["--isolation=hyperv"]);
+    assert!(!built && said.contains("'hyperv'") && said.contains("possible values: default"), "{said}");
+}

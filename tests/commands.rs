@@ -60,7 +60,10 @@ fn repositories_rules_and_secrets_are_managed_from_the_command_line() {
     let file = file.to_str().unwrap();
     let added =
         good(&site, &["repo", "add", "a/b", "--file", file, "--clone-url", &clone_url, "--image", "127.0.0.1:1/a/b"]);
-    assert!(added.contains("a/b added"), "{added}");
+    assert!(added.contains("a/b added\nwebhook: "), "{added}");
+    let twice =
+        command(&site, &["repo", "add", "a/b", "--file", file, "--clone-url", &clone_url, "--image", "x.test/a"]);
+    assert!(!twice.status.success() && shown(&twice).contains("`slipway repo add --replace`"), "{}", shown(&twice));
     assert!(good(&site, &["repo", "list"]).contains("a/b"));
     let written = good(&site, &["repo", "show", "a/b"]);
     assert!(written.contains("[[rules]]") && written.contains("releases"), "{written}");
@@ -127,4 +130,75 @@ fn help_says_what_there_is() {
     for name in ["repo", "trigger", "status", "logs", "cancel", "retry", "rules", "secret", "token"] {
         assert!(help.contains(&format!("\n  {name} ")), "{name}: {help}");
     }
+}
+
+#[test]
+fn a_token_that_is_missing_and_one_that_is_unknown_are_told_apart() {
+    let site = Site::start("");
+    let asked = |token: &str| {
+        let output =
+            slipway().args(["repo", "list", "--server", &site.url]).env("SLIPWAY_TOKEN", token).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+        shown(&output)
+    };
+    let without =
+        slipway().args(["repo", "add", "a/b", "--server", &site.url]).env_remove("SLIPWAY_TOKEN").output().unwrap();
+    assert!(shown(&without).contains("`slipway token create` makes one"), "{}", shown(&without));
+    let unknown = asked("slp_0123456789abcdef");
+    assert!(unknown.contains("HTTP 401") && unknown.contains("not known there, revoked or too old"), "{unknown}");
+}
+
+#[test]
+fn a_repository_with_rules_of_its_own_is_listed_as_such() {
+    let rules = "[[repositories]]\nname = \"team/own\"\nclone_url = \"https://git.example/own.git\"\nimage = \"registry.example/own\"\nown_rules = {}\n";
+    let site = Site::start(&format!("{rules}{ADMIN}"));
+    let listed = good(&site, &["repo", "list"]);
+    let own = listed.lines().find(|line| line.starts_with("team/own")).unwrap_or_default();
+    assert!(own.contains("its own"), "{listed}");
+}
+
+#[test]
+fn a_server_that_cannot_start_says_once_why_and_what_would_be_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = directory.path().join("slipway.toml");
+    let started = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let output = slipway().arg("serve").arg("--data-dir").arg(directory.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+        shown(&output)
+    };
+    let busy = started(&format!("[server]\nlisten = \"{}\"\n", taken.local_addr().unwrap()));
+    assert!(
+        busy.contains("another program listens there: end it, or choose another address in `server.listen`"),
+        "{busy}"
+    );
+    let wrong = started("[server]\nlisten = \"8080\"\n");
+    assert!(wrong.contains("listening on 8080") && wrong.contains("as in 127.0.0.1:8080"), "{wrong}");
+    let typo = started("[server]\nlistne = \"127.0.0.1:8080\"\n");
+    assert_eq!(typo.matches("line 2, column 1: unknown key `listne`; did you mean `listen`?").count(), 1, "{typo}");
+    assert!(!busy.contains('\x1b'), "no colours where there is no terminal: {busy:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_without_a_report() {
+    let site = Site::start(ADMIN);
+    let mut child = slipway()
+        .args(["repo", "list", "--server", &site.url])
+        .env("SLIPWAY_TOKEN", ADMIN_TOKEN)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), shown(&output).as_str()), (Some(141), ""));
+    let context = site.path("context");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
+    let mut build = slipway();
+    build.args(["build", "--data-dir"]).arg(site.path("by-hand")).arg(&context);
+    let mut child = build.stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(141));
 }

@@ -41,6 +41,7 @@ mod logs;
 mod lookups;
 mod outputs;
 mod own_rules;
+mod pages;
 mod path_filters;
 mod place;
 mod platforms;

@@ -44,4 +44,7 @@ fn a_server_that_fails_is_asked_three_times() {
     yard.succeeded(&other);
     let (state, code, message) = yard.failed(&id);
     assert_eq!((state.as_str(), code.as_str(), yard.build(&id).attempt), ("errored", "fetch_failed", 3), "{message}");
+    let log = yard.log(&id);
+    let attempts: Vec<_> = log.lines().filter(|line| line.starts_with("attempt ")).collect();
+    assert_eq!(attempts, ["attempt 2: the build begins once more", "attempt 3: the build begins once more"], "{log}");
 }

@@ -65,8 +65,11 @@ fn a_worker_that_is_asked_to_end_finishes_its_build_and_claims_nothing_more() {
     let first = yard.push(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN echo waiting; sleep 2; echo x > /x\n")]);
     yard.wait_for_log(&first, "\nwaiting\n");
     let second = yard.queue(&yard.request(&yard.commit(&[("f", "")])));
+    let known = || yard.tokio.block_on(yard.database.workers()).unwrap().len();
+    assert_eq!(known(), 1);
     signal(&worker, "-TERM");
     assert!(wait_for_end(&mut worker));
+    assert_eq!(known(), 0, "who has ended is not counted any more");
     assert_eq!(yard.build(&first).state, BuildState::Succeeded);
     assert_eq!(yard.build(&second).state, BuildState::Queued);
 }

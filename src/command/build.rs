@@ -4,6 +4,7 @@ mod agent;
 mod call;
 mod context;
 mod fields;
+mod ignored;
 mod outputs;
 mod report;
 mod request;
@@ -14,6 +15,7 @@ use crate::services::{self, DataDir};
 use builder::trace::Trace;
 use builder::{Checked, DockerfileText, Request, Services};
 use clap::Args;
+use ignored::Ignored;
 use outputs::Outputs;
 use registry_client::Credentials;
 use runtime::Cancel;
@@ -110,6 +112,8 @@ pub struct Arguments {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = Style::Auto)]
     progress: Style,
+    #[command(flatten)]
+    ignored: Ignored,
     /// A directory, a tar, a git URL with #ref:directory, the URL of a tar or Dockerfile, or - for one on standard input
     pub context: String,
 }
@@ -141,6 +145,10 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     if let Some(question) = call::question(arguments)? {
         return call::answer(question, arguments, data_dir);
     }
+    let style = if arguments.quiet { Style::Quiet } else { arguments.progress };
+    if !matches!(style, Style::Quiet | Style::Json) {
+        arguments.ignored.notes().iter().for_each(|note| eprintln!("{note}"));
+    }
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
@@ -157,7 +165,6 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let agents = agent::Agents::new(&arguments.ssh)?;
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let (mut request, platforms) = asked.request((&cancel, &trace))?;
-    let style = if arguments.quiet { Style::Quiet } else { arguments.progress };
     let observer = progress::observer(style);
     let built = builder::build_platforms(&mut request, &platforms, (&services, observer.as_ref()), &cancel);
     if let Some(path) = &arguments.profile {

@@ -100,6 +100,7 @@ fn list(arguments: &List) -> Result<ExitCode, String> {
     }
     let rows = all.iter().map(|one| {
         let rules = one["meta"]["rules"].as_array().map_or(0, Vec::len).to_string();
+        let rules = if one["own_rules"].is_object() { "its own".to_owned() } else { rules };
         [shown(&one["name"]), shown(&one["image"]), shown(&one["clone_url"]), rules, shown(&one["meta"]["defined_in"])]
     });
     table(["REPOSITORY", "IMAGE", "SOURCE", "RULES", "DEFINED IN"], rows.collect());
@@ -137,7 +138,7 @@ fn add(arguments: &Add) -> Result<ExitCode, String> {
         print_json(&answer.body);
     } else {
         let done = if answer.status == reqwest::StatusCode::CREATED { "added" } else { "replaced" };
-        println!("{} {done} ({})", arguments.name, answer.etag.unwrap_or_default());
+        println!("{} {done}", arguments.name);
         println!("webhook: {}", shown(&answer.body["meta"]["links"]["hook"]));
     }
     Ok(ExitCode::SUCCESS)

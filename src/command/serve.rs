@@ -4,6 +4,7 @@ use crate::configuration;
 use crate::listen::listen;
 use crate::services::{self, DataDir, chain};
 use clap::Args;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -82,7 +83,14 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| format!("listening on {address}: {error}"))
+    TcpListener::bind(address).await.map_err(|error| {
+        let remedy = match error.kind() {
+            ErrorKind::AddrInUse => "another program listens there: end it, or choose another address",
+            ErrorKind::InvalidInput => "an address and a port are expected, as in 127.0.0.1:8080",
+            _ => "choose another address",
+        };
+        format!("listening on {address}: {error}; {remedy} in `server.listen` and `server.registry_listen`")
+    })
 }
 
 /// Whether the workers are to end.

@@ -52,9 +52,9 @@ fn list(arguments: &Arguments) -> Result<ExitCode, String> {
     let rows = builds.iter().map(|build| {
         let name = format!("{}#{}", shown(&build["repo"]), build["number"]);
         let commit: String = shown(&build["commit"]).chars().take(7).collect();
-        [name, shown(&build["state"]), short_ref(build), commit, shown(&build["created_at"]), shown(&build["id"])]
+        [name, shown(&build["state"]), short_ref(build), commit, moment(&build["created_at"]), shown(&build["id"])]
     });
-    table(["BUILD", "STATE", "REF", "COMMIT", "ACCEPTED", "ID"], rows.collect());
+    table(["BUILD", "STATE", "REF", "COMMIT", "ACCEPTED (UTC)", "ID"], rows.collect());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -107,6 +107,12 @@ fn print(build: &Value) {
         println!();
         table(["STEP", "STATE", "TOOK", "INSTRUCTION"], rows.collect());
     }
+}
+
+/// Returns a moment to the second.
+fn moment(value: &Value) -> String {
+    let exact = shown(value);
+    exact.get(..19).map_or_else(|| exact.clone(), |seconds| seconds.replace('T', " "))
 }
 
 fn short_ref(build: &Value) -> String {

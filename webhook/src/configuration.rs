@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// It is no TOML, or a key is unknown or of another type.
-    #[error("{0}")]
+    #[error(transparent)]
     Syntax(#[from] ReadError),
     /// A value makes no sense.
     #[error("{place}: {problem}")]

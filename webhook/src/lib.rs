@@ -97,6 +97,7 @@ pub fn router(database: Database, settings: Settings) -> Router {
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn(guard))
+        .layer(from_fn(pages::problem::show))
         .layer(DefaultBodyLimit::disable());
     HEADERS
         .into_iter()
@@ -147,6 +148,7 @@ fn page_routes() -> Router<Service> {
     Router::new()
         .route("/", get(pages::builds::list))
         .route("/builds/{id}", get(pages::build::show))
+        .route("/builds/{id}/steps", get(pages::build::steps))
         .route("/repos", get(pages::repositories::list))
         .route("/repos/{namespace}/{name}", get(pages::repositories::show))
         .route("/queue", get(pages::queue::show))

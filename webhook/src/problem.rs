@@ -21,6 +21,17 @@ struct More {
     retry_after: Option<u64>,
 }
 
+/// What a problem says to people; a response that is one carries it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What its status is called.
+    pub title: &'static str,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
 /// A problem as it is sent.
 #[derive(Serialize)]
 struct Sent<'p> {
@@ -115,9 +126,10 @@ impl From<database::Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let more = self.more.unwrap_or_default();
+        let title = self.status.canonical_reason().unwrap_or("Error");
         let sent = Sent {
             kind: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
+            title,
             status: self.status.as_u16(),
             detail: &self.detail,
             code: self.code,
@@ -126,6 +138,7 @@ impl IntoResponse for Problem {
         };
         let body = serde_json::to_vec(&sent).unwrap_or_default();
         let mut response = (self.status, body).into_response();
+        response.extensions_mut().insert(Told { title, detail: self.detail, hint: more.hint });
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -34,6 +34,10 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
     let (cancel, claim) = (Cancel::new(), Arc::new(claim));
     let limits = Limits::of(settings, &claim.build.request.spec);
     let recorder = Recorder::start(services, claim.clone(), cancel.clone());
+    if claim.attempt > 1 {
+        // The log of the attempts before stands above; who follows it should not take its end for the build's.
+        recorder.say(&format!("attempt {}: the build begins once more\n", claim.attempt));
+    }
     let terms = Terms { cancel: cancel.clone(), limit: limits.build, renewed: renewed.clone(), stop: stop.clone() };
     let watch = Watch::start(services, claim.clone(), terms);
     let secrets = secrets::open(services, &claim.build.request);

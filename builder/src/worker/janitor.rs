@@ -14,6 +14,8 @@ const SOON: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(60);
 /// How often blobs are looked for that nobody needs.
 const GARBAGE: Duration = Duration::from_secs(60 * 60);
+/// How long a worker tries to say that it ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How often the janitor looks whether the worker ends.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -49,6 +51,15 @@ fn register(services: &Services, settings: &Settings) {
     let slots = i64::try_from(settings.builds).unwrap_or(i64::MAX);
     if let Err(error) = services.tokio.block_on(services.database.register_worker(&settings.name, slots)) {
         tracing::warn!(error = &error as &dyn std::error::Error, "the worker cannot say that it is there");
+    }
+}
+
+/// Takes this worker, which has no builds any more, off the list of those that are there. One that cannot say so, because
+/// the database is away, is off it after a minute.
+pub fn leave(services: &Services, settings: &Settings) {
+    let left = services.database.release(&settings.name);
+    if services.tokio.block_on(async { tokio::time::timeout(FAREWELL, left).await.ok()?.ok() }).is_none() {
+        tracing::debug!(worker = settings.name, "the worker could not say that it ends");
     }
 }
 

@@ -83,6 +83,7 @@ pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
         scope.spawn(|| reconcile::keep(services, settings, &ends));
         worker.claim_all(scope);
     });
+    janitor::leave(services, settings);
 }
 
 /// What claims and those who build share.

@@ -78,7 +78,7 @@ pub async fn add(
     let entry = store(&service, document, Some(0)).await.map_err(|problem| match problem.code() {
         "version_mismatch" => {
             Problem::new(StatusCode::CONFLICT, "repository_exists", format!("`{name}` exists already"))
-                .hint("change it with PATCH or PUT")
+                .hint("change it with PATCH or PUT, or with `slipway repo add --replace`")
         }
         _ => problem,
     })?;

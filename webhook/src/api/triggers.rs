@@ -84,7 +84,7 @@ pub async fn trigger(
             Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this ref");
         return Err(problem
             .explained(requested.explain)
-            .hint("see POST /v1/repos/{ns}/{name}/rules:test, or name the `rule`"));
+            .hint("name the `rule` that is to build it; `slipway rules test` and POST /v1/repos/{ns}/{name}/rules:test show what matches"));
     }
     if asking.dry_run() {
         return Ok(plan::plan(&service, &requested).await?.into_response());

@@ -1,13 +1,13 @@
 //! One build: what was asked for, where it is, its steps and its log.
 
-use super::{Page, admit, plain, seconds, shown_ref, size, state, time, took};
+use super::{Page, admit, awaited, plain, seconds, shown_ref, size, state, time, took};
 use crate::Service;
 use crate::access::Caller;
 use crate::api::builds::find;
-use crate::api::queue::waiting_for;
 use crate::problem::Problem;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use database::{Build, LogChunk, PathPiece, QueuePlace, Step, Trigger, marks};
 use maud::{Markup, html};
 
@@ -34,7 +34,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
         @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
         (facts(&build))
         h2 { "Steps" }
-        (step_table(&steps))
+        div #steps { (step_table(&steps)) }
         @if !path.is_empty() {
             h2 { "Critical path " a.aside href=(format!("/v1/builds/{}/trace", build.id.as_str())) download="trace.json" { "as a trace" } }
             (path_table(&path))
@@ -45,6 +45,19 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
         }
     };
     Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
+}
+
+/// Shows the steps of one build alone, for the script that follows it.
+pub async fn steps(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    admit(&caller)?;
+    let build = find(&service, &caller, &id).await?;
+    let table = step_table(&service.database.steps(&build.id).await?);
+    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, table.into_string()).into_response())
 }
 
 async fn log(service: &Service, build: &Build) -> Result<Vec<LogChunk>, Problem> {
@@ -60,17 +73,10 @@ async fn log(service: &Service, build: &Build) -> Result<Vec<LogChunk>, Problem>
 }
 
 fn place(place: &QueuePlace) -> Markup {
-    let why = match waiting_for(place.waiting_for) {
-        "slot" => "for a free worker",
-        "serial_group" => "for the build before it: builds of this rule run one at a time",
-        "approval" => "until somebody approves it",
-        "backoff" => "a moment, because its last attempt failed",
-        _ => "until somebody resumes the queue",
-    };
     html! {
         p.notice {
             @if let Some(position) = place.position { "Number " b { (position) } " in the queue; it" } @else { "It" }
-            " waits " (why) "."
+            " waits for " (awaited(place.waiting_for)) "."
             @if let Some(eta) = place.eta_ms { " It will probably be done in " (seconds(eta)) "." }
         }
     }
@@ -100,7 +106,7 @@ fn facts(build: &Build) -> Markup {
             dt { "Tags" } dd { @if !spec.push { "none: the image is not pushed" } @for tag in &spec.tags { code.tag { (plain(marks::shown(tag).as_bytes())) } " " } }
             @if let Some(image) = &build.image { dt { "Image" } dd { code { (image.digest) } " " (size(image.size)) } }
             dt { "Accepted" } dd { (time(build.created_ms)) " UTC" }
-            @if !took(build).is_empty() { dt { "Took" } dd { (took(build)) @if build.attempt > 1 { ", attempt " (build.attempt) } } }
+            @if let Some(took) = took(build) { dt { "Took" } dd { (took) @if build.attempt > 1 { ", attempt " (build.attempt) } } }
         }
     }
 }
@@ -109,10 +115,10 @@ fn trigger(build: &Build) -> Markup {
     let reason = build.request.spec.options.reason.as_deref().unwrap_or_default();
     html! {
         @match &build.request.trigger {
-            Trigger::Push { delivery, by } => { "a push by " (plain(by.as_bytes())) ", delivery " code { (plain(delivery.as_bytes())) } }
+            Trigger::Push { delivery, by } => { "a push by " (plain(by.as_bytes())) ", " a href="/deliveries" { "delivery" } " " code { (plain(delivery.as_bytes())) } }
             Trigger::PullRequest { delivery, by, pull } => {
                 "pull request " (pull.number) " to " (plain(pull.target.as_bytes())) " by " (plain(by.as_bytes()))
-                @if pull.is_fork { ", from a fork" } ", delivery " code { (plain(delivery.as_bytes())) }
+                @if pull.is_fork { ", from a fork" } ", " a href="/deliveries" { "delivery" } " " code { (plain(delivery.as_bytes())) }
             }
             Trigger::Reconcile { delivery } => { "a push that no delivery told of, found as " code { (plain(delivery.as_bytes())) } }
             Trigger::Manual { by } => { "the token " code { (plain(by.as_bytes())) } }
@@ -127,12 +133,12 @@ fn step_table(steps: &[Step]) -> Markup {
     html! {
         @if steps.is_empty() { p.empty { "No step has begun." } } @else {
             table {
-                thead { tr { th { "#" } th { "Stage" } th { "Instruction" } th { "State" } th { "Took" } th { "Layer" } } }
+                thead { tr { th { "#" } th.more { "Stage" } th { "Instruction" } th { "State" } th { "Took" } th { "Layer" } } }
                 tbody {
                     @for step in steps {
                         tr {
                             td { (step.number) }
-                            td { (plain(step.stage.as_bytes())) }
+                            td.more { (plain(step.stage.as_bytes())) }
                             td.wide { code { (plain(step.instruction.as_bytes())) } }
                             td {
                                 span class=(format!("state {}", format!("{:?}", step.state).to_lowercase())) {

@@ -36,17 +36,17 @@ pub fn table(builds: &[&Build]) -> Markup {
             p.empty { "Nothing has been built yet. Push to a repository, or start a build with " code { "slipway trigger" } "." }
         } @else {
             table {
-                thead { tr { th { "Build" } th { "State" } th { "Ref" } th { "Commit" } th { "Rule" } th { "Accepted (UTC)" } th { "Took" } } }
+                thead { tr { th { "Build" } th { "State" } th.more { "Ref" } th { "Commit" } th.more { "Rule" } th { "Accepted (UTC)" } th.more { "Took" } } }
                 tbody {
                     @for build in builds {
                         tr {
                             td { (build_link(build)) }
                             td { (state(build.state)) }
-                            td { (shown_ref(&build.request.spec.git_ref)) }
+                            td.more { (shown_ref(&build.request.spec.git_ref)) }
                             td.wide { code { (short(build.commit.as_deref())) } " " (plain(build.request.commit_message.as_bytes())) }
-                            td { (plain(build.request.rule.as_bytes())) }
+                            td.more { (plain(build.request.rule.as_bytes())) }
                             td { (time(build.created_ms)) }
-                            td.number { (took(build)) }
+                            td.number.more { @if let Some(took) = took(build) { (took) } }
                         }
                     }
                 }

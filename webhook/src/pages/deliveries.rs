@@ -23,7 +23,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
         h1 { "Deliveries" }
         @if seen.is_empty() { p.empty { "No forge has delivered anything yet." } } @else {
             table {
-                thead { tr { th { "Received (UTC)" } th { "Repository" } th { "Forge" } th { "Event" } th { "Became" } } }
+                thead { tr { th { "Received (UTC)" } th { "Repository" } th { "Forge" } th { "Event" } th.more { "Delivery" } th { "Became" } } }
                 tbody {
                     @for delivery in &seen {
                         tr {
@@ -31,6 +31,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
                             td { a href=(format!("/repos/{}", delivery.repository)) { (plain(delivery.repository.as_bytes())) } }
                             td { (plain(delivery.forge.as_bytes())) }
                             td { (plain(delivery.event.as_bytes())) }
+                            td.more { code { (plain(delivery.delivery.as_bytes())) } }
                             td.wide { (outcome(delivery)) }
                         }
                     }
@@ -45,12 +46,15 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
 fn outcome(delivery: &Delivery) -> Markup {
     html! {
         @for (number, build) in delivery.builds.iter().enumerate() {
-            @if number > 0 { ", " }
-            a href=(format!("/builds/{}", build.as_str())) { "build " (number + 1) }
+            a href=(format!("/builds/{}", build.as_str())) {
+                @if delivery.builds.len() == 1 { "its build" } @else { "build " (number + 1) " of " (delivery.builds.len()) }
+            }
+            " "
         }
         @if delivery.is_pending { span.state.queued { "reading the repository's rules" } }
         @if let Some(reason) = &delivery.ignored { span.state.skipped { (plain(reason.replace('_', " ").as_bytes())) } }
         @if !delivery.explain.is_empty() {
+            " "
             details { summary { "rules that built nothing" } ul { @for why in &delivery.explain { li { (plain(why.as_bytes())) } } } }
         }
     }

@@ -1,6 +1,13 @@
 // Follows a build's log as it grows, and fetches the page again when something ends. Pages work without it.
 (function () {
   "use strict";
+  // What still runs counts on from what the server said; the clocks of the two are not compared.
+  setInterval(function () {
+    document.querySelectorAll("[data-so-far]").forEach(function (shown) {
+      var seconds = Math.floor((Number(shown.getAttribute("data-so-far")) + performance.now()) / 1000);
+      shown.textContent = seconds < 60 ? seconds + " s" : Math.floor(seconds / 60) + " min " + seconds % 60 + " s";
+    });
+  }, 1000);
   var log = document.getElementById("log");
   var address = log && log.getAttribute("data-follow");
   if (!address) {
@@ -21,5 +28,11 @@
     if (known !== null && known !== state) { location.reload(); }
     known = state;
   });
+  var steps = document.getElementById("steps");
+  setInterval(function () {
+    fetch(location.pathname + "/steps").then(function (answer) { return answer.ok ? answer.text() : null; }).then(function (text) {
+      if (text !== null && text !== steps.innerHTML) { steps.innerHTML = text; }
+    }).catch(function () { /* The next one may come through. */ });
+  }, 2000);
   events.addEventListener("end", function () { events.close(); location.reload(); });
 }());

@@ -4,13 +4,14 @@
 pub mod build;
 pub mod builds;
 pub mod deliveries;
+pub mod problem;
 pub mod queue;
 pub mod repositories;
 
 use crate::access::Caller;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use database::{Build, BuildState};
+use database::{Build, BuildState, WaitingFor};
 use maud::{DOCTYPE, Markup, html};
 
 /// Seconds after which a page that changes is fetched again where there are no scripts.
@@ -99,12 +100,19 @@ fn time(milliseconds: i64) -> Markup {
     html! { time datetime=(exact) title=(exact) { (shown) } }
 }
 
-fn took(build: &Build) -> String {
-    match (build.started_ms, build.finished_ms) {
-        (Some(started), Some(finished)) => seconds(finished - started),
-        (Some(_), None) => "running".to_owned(),
-        _ => String::new(),
-    }
+/// Returns how long a build took; what still runs counts on where there are scripts.
+fn took(build: &Build) -> Option<Markup> {
+    let started = build.started_ms?;
+    let Some(finished) = build.finished_ms else {
+        let so_far = (now_ms() - started).max(0);
+        return Some(html! { span data-so-far=(so_far) { (seconds(so_far)) } " so far" });
+    };
+    Some(html! { (seconds(finished - started)) })
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn seconds(milliseconds: i64) -> String {
@@ -116,7 +124,27 @@ fn seconds(milliseconds: i64) -> String {
 }
 
 fn size(bytes: u64) -> String {
-    if bytes < 1_000_000 { format!("{:.1} kB", bytes as f64 / 1e3) } else { format!("{:.1} MB", bytes as f64 / 1e6) }
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+/// Returns a number of things: `1 worker`, `2 workers`.
+fn count(number: i64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// Returns what a queued build waits for, in words.
+fn awaited(waiting_for: WaitingFor) -> &'static str {
+    match waiting_for {
+        WaitingFor::Slot => "a free worker",
+        WaitingFor::SerialGroup => "the build before it: builds of this rule run one at a time",
+        WaitingFor::Backoff => "some time to pass, because its last attempt failed",
+        WaitingFor::Resume => "somebody to resume the queue",
+        WaitingFor::Approval => "somebody to approve it",
+    }
 }
 
 /// Returns a text without what could change how it is read: escape sequences, control and direction characters.
@@ -157,5 +185,12 @@ mod tests {
         assert_eq!(plain("a\u{202e}b".as_bytes()), "a\u{fffd}b");
         let page = html! { pre { (plain(b"<script>alert(1)</script>")) } }.into_string();
         assert!(!page.contains("<script>"));
+    }
+
+    #[test]
+    fn amounts_read_well() {
+        assert_eq!([size(44), size(1_500), size(2_500_000)], ["44 B", "1.5 kB", "2.5 MB"]);
+        assert_eq!([seconds(44), seconds(1_500), seconds(125_000)], ["44 ms", "1.5 s", "2 min 5 s"]);
+        assert_eq!([count(0, "worker"), count(1, "worker"), count(2, "slot")], ["0 workers", "1 worker", "2 slots"]);
     }
 }

@@ -1,9 +1,8 @@
 //! The queue: who is next, and what each waits for.
 
-use super::{Page, admit, plain, seconds, shown_ref, time};
+use super::{Page, admit, awaited, count, plain, seconds, shown_ref, time};
 use crate::Service;
 use crate::access::Caller;
-use crate::api::queue::waiting_for;
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::Response;
@@ -19,12 +18,13 @@ pub async fn show(State(service): State<Service>, caller: Caller) -> Result<Resp
     let (queued, length, paused) =
         (database.queue(LISTED).await?, database.queue_length().await?, database.is_queue_paused().await?);
     let workers = database.workers().await?;
+    let slots = workers.iter().map(|worker| worker.slots).sum();
     let seen: Vec<_> = queued.iter().filter(|build| caller.sees(&build.repository)).collect();
     let content = html! {
         h1 { "Queue" }
         @if paused { p.notice { "The queue is paused." } }
-        p { (length) " waiting; " (workers.len()) " workers with " (workers.iter().map(|worker| worker.slots).sum::<i64>()) " slots." }
-        @if seen.is_empty() { p.empty { "Nobody waits." } } @else {
+        p { (count(length, "build")) " waiting; " (count(workers.len() as i64, "worker")) " with " (count(slots, "slot")) "." }
+        @if seen.is_empty() { p.empty { "Nothing waits." } } @else {
             table {
                 thead { tr { th { "#" } th { "Repository" } th { "Rule" } th { "Ref" } th { "Waits for" } th { "Since (UTC)" } th { "Done in" } } }
                 tbody {
@@ -34,7 +34,7 @@ pub async fn show(State(service): State<Service>, caller: Caller) -> Result<Resp
                             td { a href=(format!("/builds/{}", build.id.as_str())) { (plain(build.repository.as_bytes())) } }
                             td { (plain(build.rule.as_bytes())) }
                             td { (shown_ref(&build.git_ref)) }
-                            td { (waiting_for(build.place.waiting_for).replace('_', " ")) }
+                            td.wide { (awaited(build.place.waiting_for)) }
                             td { (time(build.created_ms)) }
                             td.number { @if let Some(eta) = build.place.eta_ms { (seconds(eta)) } }
                         }

@@ -32,7 +32,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
                             td { a href=(format!("/repos/{}", entry.document.name)) { (entry.document.name) } }
                             td { code { (entry.document.image) } }
                             td.wide { (plain(entry.document.clone_url.as_bytes())) }
-                            td.number { (entry.repository.rules.len()) }
+                            td.number { @if entry.repository.own_rules.is_some() { "its own" } @else { (entry.repository.rules.len()) } }
                             td { @if entry.version.is_some() { "the API" } @else { "slipway.toml" } }
                         }
                     }
