@@ -1,36 +1,20 @@
 //! The parts of a build that no registry or container is needed for: `cargo bench -p builder`.
-//!
-//! Each line is the median of several runs, and what the slowest took.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use builder::dockerfile::Dockerfile;
 use builder::layer::{Compression, LayerWriter};
 use builder::tree::{Index, Tree};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use runtime::tar::{Entry, EntryKind, Writer};
-use std::hint::black_box;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-const RUNS: usize = 9;
-
-fn measure<T>(name: &str, bytes: Option<usize>, mut work: impl FnMut() -> T) {
-    black_box(work());
-    let mut times: Vec<Duration> = (0..RUNS)
-        .map(|_| {
-            let began = Instant::now();
-            black_box(work());
-            began.elapsed()
-        })
-        .collect();
-    times.sort();
-    let median = times[RUNS / 2];
-    let rate = bytes.map_or(String::new(), |bytes| format!("{:8.0} MB/s", bytes as f64 / 1e6 / median.as_secs_f64()));
-    println!("{name:44} {:10.3} ms   slowest {:10.3} ms {rate}", ms(median), ms(times[RUNS - 1]));
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+/// Measures `work`, and tells how many `bytes` a second that is.
+fn throughput<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, bytes: usize, work: impl FnMut() -> T) {
+    group.throughput(Throughput::Bytes(bytes as u64));
+    let mut work = work;
+    group.bench_function(name, |bencher| bencher.iter(&mut work));
 }
 
 /// Text of the kind that sources are: a small alphabet, repeated words, no two lines alike.
@@ -68,31 +52,51 @@ fn pack(tar: &[u8], compression: Compression) -> usize {
     writer.finish().unwrap().1.len()
 }
 
-fn main() {
+fn parser(criterion: &mut Criterion) {
     let lines: String = (0..1000).map(|line| format!("RUN echo {line} && test -n \"$HOME\"\n")).collect();
     let dockerfile = format!("FROM scratch\n{lines}");
-    measure("parse a Dockerfile of 1,000 lines", None, || Dockerfile::parse(dockerfile.as_bytes()).unwrap());
+    criterion.bench_function("parse a Dockerfile of 1,000 lines", |bencher| {
+        bencher.iter(|| Dockerfile::parse(dockerfile.as_bytes()).unwrap());
+    });
+}
 
+fn tar_writer(criterion: &mut Criterion) {
     let content = text(10_000);
-    measure("write a tar of 5,000 files of 10 kB", Some(50_000_000), || {
+    let mut group = criterion.benchmark_group("tar writer");
+    throughput(&mut group, "5,000 files of 10 kB", 50_000_000, || {
         let mut writer = Writer::new(std::io::sink());
         for number in 0..5000 {
             writer.entry(&file(format!("d/f{number}"), content.len()), &mut content.as_slice()).unwrap();
         }
         writer.finish().unwrap();
     });
+}
 
+fn index_resolution(criterion: &mut Criterion) {
     let many = tar(20_000, 100);
-    measure("index a layer of 20,000 files", Some(many.len()), || Index::from_tar(&mut many.as_slice()).unwrap());
     let index = Arc::new(Index::from_tar(&mut many.as_slice()).unwrap());
     let stored = index.to_bytes();
-    measure("read a stored index of 20,000 files", Some(stored.len()), || Index::from_bytes(&stored).unwrap());
     let tree = Tree::new((0..10).map(|layer| (layer, index.clone())).collect());
-    measure("resolve 10,000 paths in ten such layers", None, || {
-        (0..10_000).filter(|n| tree.resolve(format!("d{:05}/f{n:07}", n / 100).as_bytes()).is_ok()).count()
+    let mut group = criterion.benchmark_group("index of 20,000 files");
+    throughput(&mut group, "made from a tar", many.len(), || Index::from_tar(&mut many.as_slice()).unwrap());
+    throughput(&mut group, "read", stored.len(), || Index::from_bytes(&stored).unwrap());
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function("10,000 paths resolved in ten of them", |bencher| {
+        let resolves = |n: &usize| tree.resolve(format!("d{:05}/f{n:07}", n / 100).as_bytes()).is_ok();
+        bencher.iter(|| (0..10_000).filter(resolves).count());
     });
-
-    let large = tar(500, 100_000);
-    measure("pack a layer of 50 MB of text, gzip", Some(large.len()), || pack(&large, Compression::Gzip));
-    measure("pack a layer of 50 MB of text, zstd", Some(large.len()), || pack(&large, Compression::Zstd));
 }
+
+fn compression(criterion: &mut Criterion) {
+    let large = tar(500, 100_000);
+    let mut group = criterion.benchmark_group("a layer of 50 MB of text");
+    throughput(&mut group, "gzip", large.len(), || pack(&large, Compression::Gzip));
+    throughput(&mut group, "zstd", large.len(), || pack(&large, Compression::Zstd));
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10);
+    targets = parser, tar_writer, index_resolution, compression
+}
+criterion_main!(benches);

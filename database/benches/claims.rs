@@ -1,14 +1,13 @@
 //! The queue under load: `cargo bench -p database`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use criterion::{Criterion, criterion_group, criterion_main};
 use database::{BuildOptions, BuildRequest, BuildSpec, Database, Outcome, Trigger};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Builds that wait in the queue.
 const QUEUED: usize = 10_000;
-/// Claims that are measured.
-const CLAIMS: usize = 200;
 
 fn request(number: usize) -> BuildRequest {
     BuildRequest {
@@ -32,23 +31,36 @@ fn request(number: usize) -> BuildRequest {
     }
 }
 
-#[tokio::main]
-async fn main() {
+fn claims(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/slipway.db", directory.path().display());
-    let database = Database::open(&url).await.unwrap();
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let database = tokio.block_on(Database::open(&url)).unwrap();
     let requests: Vec<_> = (0..QUEUED).map(request).collect();
     for batch in requests.chunks(500) {
-        database.trigger(None, batch).await.unwrap();
+        tokio.block_on(database.trigger(None, batch)).unwrap();
     }
-    let mut times = Vec::with_capacity(CLAIMS);
-    for _ in 0..CLAIMS {
-        let began = Instant::now();
-        let claim = database.claim("bench").await.unwrap().unwrap();
-        times.push(began.elapsed());
-        database.finish(claim, Outcome::Cancelled).await.unwrap();
-    }
-    times.sort();
-    let ms = |share: usize| times[(CLAIMS - 1) * share / 100].as_secs_f64() * 1000.0;
-    println!("a claim with {QUEUED} builds queued: median {:.2} ms, of a hundred one over {:.2} ms", ms(50), ms(99));
+    // A claim takes a build away: another one takes its place, which is not measured.
+    let mut next = QUEUED;
+    criterion.bench_function("a claim with 10,000 builds queued", |bencher| {
+        bencher.iter_custom(|times| {
+            let mut taken = Duration::ZERO;
+            for _ in 0..times {
+                let began = Instant::now();
+                let claim = tokio.block_on(database.claim("bench")).unwrap().unwrap();
+                taken += began.elapsed();
+                tokio.block_on(database.finish(claim, Outcome::Cancelled)).unwrap();
+                tokio.block_on(database.trigger(None, &[request(next)])).unwrap();
+                next += 1;
+            }
+            taken
+        });
+    });
 }
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(1));
+    targets = claims
+}
+criterion_main!(benches);
