@@ -59,6 +59,10 @@ impl View for Context {
         self.view().map_or(Ok(Vec::new()), |view| view.children(path))
     }
 
+    fn tree_id(&self, path: &[u8]) -> Option<String> {
+        self.view()?.tree_id(path)
+    }
+
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
         self.view().map_or_else(|| Ok(ContentId(String::new())), |view| view.content(path))
     }

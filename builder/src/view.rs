@@ -78,6 +78,12 @@ pub trait View: Sync {
     /// Returns the names in the directory `path` and what they are, sorted by bytes; empty if it is no directory.
     fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError>;
 
+    /// Returns what stands for all that is in the directory `path`, names and modes included, if that is known without
+    /// looking; links are not followed.
+    fn tree_id(&self, _path: &[u8]) -> Option<String> {
+        None
+    }
+
     /// Returns the id of the content of the file `path`.
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError>;
 }

@@ -2,6 +2,7 @@
 
 use crate::{Error, Store, read_if_there};
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 impl Store {
     /// Keeps `bytes` as the note `name` of the kind `kind`; one that is there is replaced.
@@ -16,6 +17,20 @@ impl Store {
     /// Returns the note `name` of the kind `kind`.
     pub fn note(&self, kind: &str, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         read_if_there(&self.note_path(kind, name))
+    }
+
+    /// Removes the notes of a kind that were written so long ago; returns how many.
+    pub fn forget_notes(&self, kind: &str, min_age: Duration) -> Result<usize, Error> {
+        let directory = self.root().join("notes").join(kind);
+        let (mut forgotten, now) = (0, SystemTime::now());
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let written = entry.metadata().and_then(|known| known.modified()).unwrap_or(now);
+            if now.duration_since(written).is_ok_and(|age| age >= min_age) {
+                std::fs::remove_file(entry.path()).map_err(Error::file("removing", &entry.path()))?;
+                forgotten += 1;
+            }
+        }
+        Ok(forgotten)
     }
 
     /// Names are anything, so their hash is the file's name.
@@ -38,5 +53,8 @@ mod tests {
         store.put_note("downloads", b"../x", b"two").unwrap();
         assert_eq!(store.note("downloads", b"../x").unwrap().as_deref(), Some(&b"two"[..]));
         assert_eq!(store.note("others", b"../x").unwrap(), None);
+        assert_eq!(store.forget_notes("downloads", Duration::from_secs(60)).unwrap(), 0);
+        assert_eq!(store.forget_notes("downloads", Duration::ZERO).unwrap(), 1);
+        assert_eq!(store.note("downloads", b"../x").unwrap(), None);
     }
 }

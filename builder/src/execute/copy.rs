@@ -5,9 +5,7 @@ use super::places::Place;
 use super::stage::Progress;
 use super::{Claimed, Layer, pack};
 use crate::Error;
-use crate::context::NamedContext;
 use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
-use crate::ignore::Filtered;
 use crate::key::KeyBuilder;
 use crate::plan::{Copy, From, Source, Step};
 use crate::tree::Tree;
@@ -186,7 +184,7 @@ impl<'e> Prepared<'e> {
     }
 }
 
-fn request(copy: &Copy, chown: Option<(u32, u32)>, now: i64) -> Result<CopyRequest, Error> {
+pub(super) fn request(copy: &Copy, chown: Option<(u32, u32)>, now: i64) -> Result<CopyRequest, Error> {
     let chmod = copy.chmod.as_deref().map(Chmod::parse).transpose().map_err(copy_error)?;
     Ok(CopyRequest {
         inline: copy.files.iter().map(|file| (file.name.clone(), file.content.clone())).collect(),
@@ -219,38 +217,8 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
     copy::plan_workdir(&tree, path, owner, progress.execution.options.now).map_err(copy_error)
 }
 
-/// Returns the key of the files of a context that `copy` takes.
-pub fn definition(named: &NamedContext, copy: &Copy) -> Option<String> {
-    let view = Filtered::new(&named.context, &named.ignore);
-    let request = request(copy, None, 0).ok()?;
-    let mut key = KeyBuilder::new("files.1");
-    for source in &copy.sources {
-        // What an address gives is known when it has been asked.
-        let Source::Path(path) = source else { return None };
-        selected(&view, (path, &request), &mut key).ok()?;
-    }
-    Some(key.finish())
-}
-
-/// Returns the key of the files of a context that a mount of `path` shows.
-pub fn mount_definition(named: &NamedContext, path: &str) -> Option<String> {
-    let view = Filtered::new(&named.context, &named.ignore);
-    let mut key = KeyBuilder::new("files.1");
-    selected(&view, (&escaped(path), &mount_request(0)), &mut key).ok()?;
-    Some(key.finish())
-}
-
-fn selected(view: &dyn View, (path, request): (&str, &CopyRequest), key: &mut KeyBuilder) -> Result<(), CopyError> {
-    let selections = copy::select(view, path, request)?;
-    key.text(&selections.len().to_string());
-    for selection in &selections {
-        key.text(&copy::selection_key(view, selection)?);
-    }
-    Ok(())
-}
-
 /// Returns the request for one path, whose wildcards are names: a mount shows one path.
-fn mount_request(now: i64) -> CopyRequest {
+pub(super) fn mount_request(now: i64) -> CopyRequest {
     CopyRequest {
         inline: Vec::new(),
         destination: "/c".to_owned(),
@@ -316,7 +284,7 @@ fn pack_mounted(
 }
 
 /// Protects the characters of a path that have a meaning in patterns; a path without them is taken as it is.
-fn escaped(path: &str) -> String {
+pub(super) fn escaped(path: &str) -> String {
     if !crate::pattern::has_wildcard(path) {
         return path.to_owned();
     }

@@ -3,12 +3,13 @@
 //! Definitions are looked up in one question for the whole build. A step that is found needs nothing else: not the
 //! stages that it copies from, nor their files. One that is not found is looked for by its content.
 
-use super::{Committed, Options, copy};
+use super::{Committed, Options, selections};
 use crate::Error;
 use crate::cache::Cache;
 use crate::context::Sources;
 use crate::key::KeyBuilder;
 use crate::plan::{Action, Base, From, MountKind, Plan, Run, Stage};
+use image_store::Store;
 use std::collections::HashMap;
 
 /// The definitions of a build's steps, and which of them are known.
@@ -41,9 +42,9 @@ impl Definitions {
     pub fn look_up(
         plan: &Plan,
         sources: &Sources<'_>,
-        (cache, options): (&Cache<'_>, &Options),
+        (cache, options, store): (&Cache<'_>, &Options, &Store),
     ) -> Result<Self, Error> {
-        let mut making = Making { sources, options, ends: Vec::with_capacity(plan.stages.len()) };
+        let mut making = Making { sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
         let keys: Vec<_> = plan.stages.iter().map(|stage| making.stage(stage)).collect();
         let wanted = keys.iter().flatten().flatten().filter(|key| key.usable).map(|key| key.text.clone());
         let wanted: Vec<String> = wanted.collect();
@@ -98,6 +99,8 @@ impl Definitions {
 struct Making<'s> {
     sources: &'s Sources<'s>,
     options: &'s Options,
+    /// Keeps what was selected of contexts.
+    store: &'s Store,
     /// The keys that stages end with.
     ends: Vec<Option<Key>>,
 }
@@ -157,8 +160,8 @@ impl Making<'_> {
 
     fn copied(&self, copy: &crate::plan::Copy) -> Option<String> {
         match &copy.from {
-            From::Context => copy::definition(self.sources.context, copy),
-            From::Named(name) => copy::definition(self.sources.named.get(name)?, copy),
+            From::Context => selections::of_copy(self.sources.context, copy, self.store),
+            From::Named(name) => selections::of_copy(self.sources.named.get(name)?, copy, self.store),
             other => self.elsewhere(other),
         }
     }
@@ -166,8 +169,8 @@ impl Making<'_> {
     fn mounted(&self, kind: &MountKind) -> Option<String> {
         match kind {
             MountKind::Bind { from, source, .. } | MountKind::Cache { seed: Some((from, source)), .. } => match from {
-                From::Context => copy::mount_definition(self.sources.context, source),
-                From::Named(name) => copy::mount_definition(self.sources.named.get(name)?, source),
+                From::Context => selections::of_mount(self.sources.context, source, self.store),
+                From::Named(name) => selections::of_mount(self.sources.named.get(name)?, source, self.store),
                 other => self.elsewhere(other),
             },
             _ => Some(String::new()),

@@ -15,6 +15,7 @@ mod pack;
 mod places;
 mod promise;
 mod run;
+mod selections;
 mod slots;
 mod snapshot;
 mod stage;
@@ -25,6 +26,7 @@ pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};
 pub use materials::{BLOB_DAMAGED, Materials, Unanswered, ask, store_error};
+pub use selections::SELECTIONS;
 pub use web::fetch as download;
 
 use crate::Error;
@@ -178,7 +180,7 @@ impl<'a> Execution<'a> {
     ) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let looking = materials.trace.span(Work::Key, "the definitions of all steps");
-        let mut definitions = Definitions::look_up(plan, sources, (cache, options))?;
+        let mut definitions = Definitions::look_up(plan, sources, (cache, options, &materials.store))?;
         let needed = definitions.needed(plan, |layer| cache.available(layer, materials));
         drop(looking);
         Ok(Execution {

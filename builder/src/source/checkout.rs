@@ -143,6 +143,11 @@ impl View for Checkout {
         tree.view().children(rest)
     }
 
+    fn tree_id(&self, path: &[u8]) -> Option<String> {
+        // What is put into a commit does not show in its ids.
+        self.parts.is_empty().then(|| self.root.tree_id(&join(&self.prefix, path)))?
+    }
+
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
         let path = join(&self.prefix, path);
         match self.part(&path) {

@@ -154,6 +154,10 @@ impl View for CommitTree {
         Ok(entries.iter().map(|entry| (entry.name.clone(), self.node(entry.clone()))).collect())
     }
 
+    fn tree_id(&self, path: &[u8]) -> Option<String> {
+        Some(self.directory_id(path).ok()??.to_string())
+    }
+
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
         let listed = self.listed(path)?;
         if let Some(Listed { kind: Kind::File { size }, .. }) = listed

@@ -41,6 +41,10 @@ pub const PRESSED: Patience =
 /// Removes what nobody needs: blobs, unpacked layers, caches and mirrors.
 pub fn collect(services: &Services, settings: &Settings, patience: Patience) {
     blobs(services);
+    // What is still used of them is found out again.
+    if let Err(error) = services.store.forget_notes(crate::execute::SELECTIONS, KEPT) {
+        tracing::warn!(error = &error as &dyn Error, "old notes cannot be removed");
+    }
     match runtime::collect(&services.sandbox, patience.snapshots) {
         Ok(0) => {}
         Ok(snapshots) => tracing::info!(snapshots, "unpacked layers that nobody used were removed"),
