@@ -15,7 +15,7 @@ mod pack;
 mod places;
 mod promise;
 mod run;
-mod selections;
+pub(crate) mod selections;
 mod slots;
 mod snapshot;
 mod stage;

@@ -183,4 +183,6 @@ impl SourceError {
 }
 
 #[cfg(test)]
+mod remembered;
+#[cfg(test)]
 mod tests;
