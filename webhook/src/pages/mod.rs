@@ -143,7 +143,7 @@ fn awaited(waiting_for: WaitingFor) -> &'static str {
         WaitingFor::SerialGroup => "the build before it: builds of this rule run one at a time",
         WaitingFor::Backoff => "some time to pass, because its last attempt failed",
         WaitingFor::Resume => "somebody to resume the queue",
-        WaitingFor::Approval => "somebody to approve it",
+        WaitingFor::Approval => "somebody's approval",
     }
 }
 
