@@ -8,6 +8,7 @@ and configuration; nearly all must be the same to the letter. SLIPWAY_BIN names 
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -25,9 +26,12 @@ EXACT = 0.97
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port below those that the kernel hands out, which a connection of others could be given meanwhile."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def with_links(testdata, copy):

@@ -1,6 +1,6 @@
 //! Layers in another compression than the usual one, read back by another tool.
 
-use crate::support::{run, slipway};
+use crate::support::{busybox_context, run, slipway};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,12 +15,8 @@ fn build(place: &Path, output: &str) -> String {
 
 #[test]
 fn layers_are_zstd_where_that_is_asked_for() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = busybox_context("FROM scratch\nCOPY busybox /bin/sh\nRUN echo hello > /f\n");
     let place = directory.path();
-    std::fs::create_dir(place.join("context")).unwrap();
-    std::fs::copy("/bin/busybox", place.join("context/busybox")).unwrap();
-    let dockerfile = "FROM scratch\nCOPY busybox /bin/sh\nRUN echo hello > /f\n";
-    std::fs::write(place.join("context/Dockerfile"), dockerfile).unwrap();
     build(place, "type=oci,tar=false,dest=gzip");
     // A step that is known in one compression is not known in the other.
     let made = build(place, "type=oci,tar=false,dest=zstd,compression=zstd");

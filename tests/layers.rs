@@ -1,6 +1,6 @@
 //! Base images that other tools make: layers that do not describe all directories that they have files in.
 
-use crate::support::{run, shown, slipway};
+use crate::support::{busybox_context, run, shown, slipway};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::process::Command;
@@ -45,12 +45,8 @@ fn tar(place: &Path, script: &str, names: &[&str]) -> Vec<u8> {
 
 #[test]
 fn steps_that_change_nothing_are_the_same_layer_and_no_obstacle() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = busybox_context("FROM scratch\nCOPY busybox /bin/sh\nRUN :\nRUN exit 0\nARG N\nRUN echo $N > /n\n");
     let place = directory.path();
-    std::fs::create_dir(place.join("context")).unwrap();
-    std::fs::copy("/bin/busybox", place.join("context/busybox")).unwrap();
-    let dockerfile = "FROM scratch\nCOPY busybox /bin/sh\nRUN :\nRUN exit 0\nARG N\nRUN echo $N > /n\n";
-    std::fs::write(place.join("context/Dockerfile"), dockerfile).unwrap();
     for number in ["1", "2"] {
         let output = slipway()
             .current_dir(place)

@@ -9,6 +9,7 @@ use sha2::Sha256;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -16,6 +17,8 @@ use tempfile::TempDir;
 pub const SECRET: &str = "It's a Secret to Everybody";
 /// Token that may trigger builds.
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// Ports below it belong to well-known services.
+const FIRST_PORT: u16 = 10_000;
 /// How long a build of a test may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -28,9 +31,19 @@ pub fn slipway() -> Command {
     command
 }
 
-/// Returns a port that was free a moment ago.
+/// Returns a port that nothing listens at, for a program that is told where to listen.
+///
+/// It is none of those that the kernel hands out, else a connection of another test could be given it before the
+/// program takes it; and none is returned twice.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let handed_out = range.split_whitespace().next().and_then(|first| first.parse::<u16>().ok()).unwrap();
+    let own = handed_out.checked_sub(FIRST_PORT).filter(|ports| *ports > 0).expect("ports below the kernel's own");
+    // Test programs that run side by side begin at different places.
+    let start = u16::try_from(std::process::id() % u32::from(own)).unwrap();
+    let mut tried = (0..own).map(|_| FIRST_PORT + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % own);
+    tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port that nothing listens at")
 }
 
 /// Runs a command that must succeed and returns what it printed.
@@ -62,6 +75,9 @@ pub struct Process(pub Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            return;
+        }
         // Asked first, so that it can clean up; a server that hangs is the test's failure, not the machine's.
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         for _ in 0..300 {
@@ -290,6 +306,16 @@ pub fn push_base(data: &Path, registry: &str) {
         .args(["build", "--progress", "plain", "--push", "-t", &tag, "--data-dir"])
         .arg(data)
         .arg(context.path()));
+}
+
+/// Returns a directory whose `context` holds busybox and a Dockerfile.
+pub fn busybox_context(dockerfile: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let context = directory.path().join("context");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::copy("/bin/busybox", context.join("busybox")).expect("busybox-static is installed");
+    std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+    directory
 }
 
 /// Unpacks an image that `skopeo` can pull and runs a command in it; returns what it printed.

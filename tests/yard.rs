@@ -1,6 +1,6 @@
 //! Workers without a server: a queue, a git host and a registry of the test's own, and worker processes that come and go.
 
-use crate::support::{Process, free_port, git_server, push_base, run, slipway, wait_for};
+use crate::support::{Process, git_server, push_base, run, slipway, wait_for};
 use axum::serve::ListenerExt;
 use database::{Accepted, Build, BuildId, BuildRequest, BuildSpec, Database, SecretKey, Trigger};
 use std::path::{Path, PathBuf};
@@ -199,7 +199,7 @@ impl Drop for Yard {
 
 /// Serves `router` on a free port and returns the address.
 pub fn serve(tokio: &tokio::runtime::Runtime, router: axum::Router) -> String {
-    let listener = tokio.block_on(tokio::net::TcpListener::bind(format!("127.0.0.1:{}", free_port()))).unwrap();
+    let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     tokio.spawn(async move { axum::serve(listener, router).await });
