@@ -12,6 +12,9 @@ pub const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tt
 /// Directories of the state.
 const STATE: [&str; 5] = ["s", "c", "w", "e", "e2"];
 
+/// The one that attempts have their directories in.
+const WORK: &str = "w";
+
 /// Leaves the file system of this machine for one that holds only what steps are made of; the current directory, the
 /// state, comes along and stays the current one.
 pub fn enter() -> io::Result<()> {
@@ -22,6 +25,7 @@ pub fn enter() -> io::Result<()> {
             other => other?,
         }
     }
+    super::ground::spread(WORK);
     let state = mount::tree_again(".")?;
     let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let house = mount::new("tmpfs", &[("mode", "755"), ("size", "64k")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;

@@ -8,6 +8,7 @@ mod disk;
 mod files;
 mod follow;
 mod forget;
+mod ground;
 mod house;
 mod lock;
 mod mount;
@@ -178,10 +179,8 @@ fn prepare(attempt: &str) -> io::Result<Place> {
     let work = crate::step::work_directory(attempt);
     let lock = fs::File::create(format!("{work}.lock"))?;
     lock.try_lock().map_err(|_| io::Error::other(format!("attempt `{attempt}` is under way already")))?;
-    if fs::symlink_metadata(&work).is_ok() {
-        remove::tree(&work)?;
-    }
-    fs::create_dir(&work)?;
+    ground::clear(&work)?;
+    ground::settle(&work)?;
     Ok(Place { work, _lock: lock })
 }
 
@@ -288,7 +287,7 @@ fn sweep() -> Answer<()> {
         let Some(attempt) = name.strip_suffix(".lock") else { continue };
         let Ok(lock) = fs::File::open(entry.path()) else { continue };
         if lock.try_lock().is_ok() {
-            remove::tree(&format!("w/{attempt}")).map_err(Trouble::inside("removing an attempt"))?;
+            ground::clear(&format!("w/{attempt}")).map_err(Trouble::inside("removing an attempt"))?;
             let _ = fs::remove_file(entry.path());
         }
     }
