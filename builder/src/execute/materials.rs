@@ -213,6 +213,12 @@ impl Materials {
 
     /// Returns the files of `layers` seen as one tree.
     pub fn tree(&self, layers: &[Arc<Layer>]) -> Result<Tree, Error> {
+        // Those that are settled first, while the others are being packed.
+        for layer in layers {
+            if let Some(Ok(settled)) = layer.committed.peek() {
+                self.index(&settled)?;
+            }
+        }
         let mut stack = Vec::with_capacity(layers.len());
         for (position, layer) in layers.iter().enumerate() {
             stack.push((position, self.index(&*self.committed(layer)?)?));
