@@ -1,25 +1,18 @@
 //! `POST /v1/builds/{id}/approve`: lets a build go that waits for approval.
 
 use crate::Service;
-use crate::access::Caller;
-use crate::api::builds::{changeable, summary};
+use crate::api::builds::summary;
+use crate::api::named::Actable;
 use crate::problem::Problem;
-use crate::settings::Scope;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use database::Approved;
 
 /// Approves a build; once more changes nothing.
-pub async fn approve(
-    State(service): State<Service>,
-    Path(id): Path<String>,
-    caller: Caller,
-) -> Result<Response, Problem> {
-    let build = changeable(&service, &caller, &id).await?;
-    let by = caller.require(Scope::Trigger, &build.request.repository)?.name.as_str();
+pub async fn approve(State(service): State<Service>, Actable { build, by }: Actable) -> Result<Response, Problem> {
     let conflict = |code, detail: String| Err(Problem::new(StatusCode::CONFLICT, code, detail));
-    let status = match service.database.approve(&build.id, by).await? {
+    let status = match service.database.approve(&build.id, &by).await? {
         Approved::Queued => {
             tracing::info!(build.id = build.id.as_str(), repo = build.request.repository, by, "a build was approved");
             StatusCode::ACCEPTED

@@ -6,6 +6,7 @@ pub mod builds;
 pub mod deliveries;
 pub mod dockerhub;
 pub mod logs;
+pub mod named;
 pub mod queue;
 pub mod reconcile;
 pub mod repositories;

@@ -3,6 +3,7 @@
 use crate::Service;
 use crate::access::Caller;
 use crate::answer;
+use crate::api::named::{Changeable, Present, Visible};
 use crate::api::{limit, query};
 use crate::body;
 use crate::catalog::{Entry, KEY, PREVIOUS_KEY};
@@ -12,7 +13,7 @@ use crate::secret::Secret;
 use crate::settings::Scope;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use database::Put;
@@ -26,13 +27,6 @@ use std::sync::Arc;
 pub struct Wanted {
     limit: Option<u32>,
     cursor: Option<String>,
-}
-
-/// Finds a repository that a request may see.
-pub async fn find(service: &Service, caller: &Caller, name: &str) -> Result<Arc<Entry>, Problem> {
-    caller.may_read()?;
-    let entry = service.catalog.get(&service.database, name).await?.filter(|_| caller.sees(name));
-    entry.ok_or_else(|| Problem::no_such_repository(name))
 }
 
 /// Lists repositories by name.
@@ -57,11 +51,9 @@ pub async fn list(
 /// Shows one repository.
 pub async fn show(
     State(service): State<Service>,
-    Path((namespace, name)): Path<(String, String)>,
-    caller: Caller,
+    Visible { entry, .. }: Visible,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
     Ok(shown(&service, &headers, &entry))
 }
 
@@ -89,13 +81,10 @@ pub async fn add(
 /// Puts a document in the place of a repository, or adds it.
 pub async fn put(
     State(service): State<Service>,
-    Path((namespace, name)): Path<(String, String)>,
-    caller: Caller,
+    Changeable { name, present }: Changeable,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let name = format!("{namespace}/{name}");
-    let present = changeable(&service, &caller, &name).await?;
     let (mut value, _) = body::document::<Value>(&headers, body).await?;
     let document = named(&mut value, &name)?;
     let expected = expected(&headers, present.as_deref())?;
@@ -107,26 +96,22 @@ pub async fn put(
 /// Changes what a document names (RFC 7396: `null` takes a key away).
 pub async fn patch(
     State(service): State<Service>,
-    Path(path): Path<(String, String)>,
-    caller: Caller,
+    Present { entry, .. }: Present,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (_, present) = present(&service, &caller, path).await?;
     let (patch, _) = body::document::<Value>(&headers, body).await?;
-    let entry = change(&service, (&present, &headers), |document| merge(document, patch)).await?;
+    let entry = change(&service, (&entry, &headers), |document| merge(document, patch)).await?;
     Ok(shown(&service, &HeaderMap::new(), &entry))
 }
 
 /// Removes a repository: its queued builds are cancelled, its running ones asked to end.
 pub async fn remove(
     State(service): State<Service>,
-    Path(path): Path<(String, String)>,
-    caller: Caller,
+    Present { name, entry }: Present,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (name, present) = present(&service, &caller, path).await?;
-    expected(&headers, Some(&present))?;
+    expected(&headers, Some(&entry))?;
     service.database.delete_repository(&name).await?;
     service.catalog.changed();
     tracing::info!(repo = name, "a repository was removed");
@@ -144,30 +129,6 @@ pub async fn change(
     change(&mut value);
     let document = named(&mut value, &present.document.name)?;
     store(service, document, expected).await
-}
-
-/// Finds a repository that is there and may be changed, by its path.
-pub async fn present(
-    service: &Service,
-    caller: &Caller,
-    (namespace, name): (String, String),
-) -> Result<(String, Arc<Entry>), Problem> {
-    let name = format!("{namespace}/{name}");
-    let entry = changeable(service, caller, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
-    Ok((name, entry))
-}
-
-/// Finds a repository to be changed: one that the configuration defines is not changed here.
-async fn changeable(service: &Service, caller: &Caller, name: &str) -> Result<Option<Arc<Entry>>, Problem> {
-    caller.require(Scope::Admin, name)?;
-    service.catalog.changed();
-    let entry = service.catalog.get(&service.database, name).await?;
-    if service.catalog.is_fixed(name) {
-        let detail = format!("`{name}` is defined in the server's slipway.toml");
-        return Err(Problem::new(StatusCode::CONFLICT, "defined_in_file", detail)
-            .hint("change it there and start the server anew"));
-    }
-    Ok(entry)
 }
 
 /// Reads a document for the repository `name`, without what only answers hold.

@@ -1,8 +1,8 @@
 //! `/v1/repos/{namespace}/{name}/rules`, and what they make of a ref, without building anything.
 
-use super::repositories::{change, etag, find, present};
+use super::named::{Present, Visible};
+use super::repositories::{change, etag};
 use super::triggers::own;
-use crate::access::Caller;
 use crate::document::{RuleDocument, own_rules, rules};
 use crate::problem::Problem;
 use crate::requests::{Asked, Rules};
@@ -10,7 +10,7 @@ use crate::rules::skip_marker;
 use crate::settings::Scope;
 use crate::{Service, answer, body};
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use database::Trigger;
@@ -18,13 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Shows the rules as they are written.
-pub async fn show(
-    State(service): State<Service>,
-    Path((namespace, name)): Path<(String, String)>,
-    caller: Caller,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
+pub async fn show(Visible { entry, .. }: Visible, headers: HeaderMap) -> Result<Response, Problem> {
     let body = serde_json::to_vec(&json!({ "rules": entry.document.rules })).unwrap_or_default();
     Ok(answer::tagged(&headers, (body, "application/json"), &etag(&entry)))
 }
@@ -38,15 +32,13 @@ struct Replacing {
 /// Replaces the rules.
 pub async fn put(
     State(service): State<Service>,
-    Path(path): Path<(String, String)>,
-    caller: Caller,
+    Present { entry, .. }: Present,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (_, present) = present(&service, &caller, path).await?;
     let (replacing, _) = body::document::<Replacing>(&headers, body).await?;
     let rules = serde_json::to_value(&replacing.rules).unwrap_or_default();
-    let entry = change(&service, (&present, &headers), |document| document["rules"] = rules).await?;
+    let entry = change(&service, (&entry, &headers), |document| document["rules"] = rules).await?;
     let shown = axum::Json(json!({ "rules": entry.document.rules }));
     Ok((StatusCode::OK, [(axum::http::header::ETAG, etag(&entry))], shown).into_response())
 }
@@ -75,12 +67,10 @@ struct Trying {
 /// Says which rules match a ref, which tags result, and for each rule that does not match, why.
 pub async fn test(
     State(service): State<Service>,
-    Path((namespace, name)): Path<(String, String)>,
-    caller: Caller,
+    Visible { entry, caller }: Visible,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
     let (trying, _) = body::document::<Trying>(&headers, body).await?;
     let candidates = super::triggers::full_refs(&trying.git_ref)?;
     let commit = super::triggers::checked_commit(trying.commit.as_deref())?;

@@ -1,9 +1,8 @@
 //! `/v1/repos/{namespace}/{name}/secrets`: written, never read.
 
-use crate::access::Caller;
+use super::named::Administered;
 use crate::document::check_name;
 use crate::problem::Problem;
-use crate::settings::Scope;
 use crate::{Service, answer, body};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -21,17 +20,21 @@ const SHORT: usize = 4;
 /// Lists the names of a repository's secrets.
 pub async fn list(
     State(service): State<Service>,
-    Path((namespace, name)): Path<(String, String)>,
-    caller: Caller,
+    Administered { name }: Administered,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = repository(&service, &caller, (namespace, name)).await?;
     let names = service.database.secret_names(&name).await?;
     let names: Vec<_> = names.iter().filter(|name| !name.starts_with('@')).collect();
     Ok(answer::document(
         &headers,
         &json!({ "secrets": names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() }),
     ))
+}
+
+/// The secret that a path names.
+#[derive(Deserialize)]
+pub struct Named {
+    secret: String,
 }
 
 /// A secret as it comes: a text, or bytes.
@@ -45,12 +48,11 @@ struct Writing {
 /// Writes a secret.
 pub async fn put(
     State(service): State<Service>,
-    Path((namespace, name, secret)): Path<(String, String, String)>,
-    caller: Caller,
+    Administered { name }: Administered,
+    Path(Named { secret }): Path<Named>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let name = repository(&service, &caller, (namespace, name)).await?;
     let invalid = |problem: &str| Problem::bad("invalid_secret", problem);
     check_name("secret", &secret).map_err(|problem| Problem::bad("invalid_secret", problem))?;
     let (writing, _) = body::document::<Writing>(&headers, body).await?;
@@ -73,10 +75,9 @@ pub async fn put(
 /// Removes a secret.
 pub async fn remove(
     State(service): State<Service>,
-    Path((namespace, name, secret)): Path<(String, String, String)>,
-    caller: Caller,
+    Administered { name }: Administered,
+    Path(Named { secret }): Path<Named>,
 ) -> Result<Response, Problem> {
-    let name = repository(&service, &caller, (namespace, name)).await?;
     let known = check_name("secret", &secret).is_ok() && service.database.delete_secret(&name, &secret).await?;
     if !known {
         return Err(Problem::new(
@@ -87,16 +88,4 @@ pub async fn remove(
     }
     tracing::info!(repo = name, secret, "a secret was removed");
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// Returns the full name of a repository whose secrets a request may touch.
-async fn repository(
-    service: &Service,
-    caller: &Caller,
-    (namespace, name): (String, String),
-) -> Result<String, Problem> {
-    let name = format!("{namespace}/{name}");
-    caller.require(Scope::Admin, &name)?;
-    service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
-    Ok(name)
 }

@@ -3,7 +3,7 @@
 use super::{Page, admit, builds, plain, time};
 use crate::Service;
 use crate::access::Caller;
-use crate::api::repositories::find;
+use crate::api::named::find;
 use crate::problem::Problem;
 use crate::rules::{RefKind, Rule};
 use axum::extract::{Path, State};

@@ -1,0 +1,139 @@
+//! What a request's path names: a repository that the caller may see or administers, a build that it may act on.
+
+use crate::Service;
+use crate::access::Caller;
+use crate::api::builds;
+use crate::catalog::Entry;
+use crate::problem::Problem;
+use crate::settings::Scope;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use database::Build;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// A repository that the caller may see.
+pub struct Visible {
+    /// The repository.
+    pub entry: Arc<Entry>,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+/// A repository that the caller administers.
+pub struct Administered {
+    /// Its full name.
+    pub name: String,
+}
+
+/// What the path names, to be changed by the caller: nothing that the configuration defines.
+pub struct Changeable {
+    /// The full name.
+    pub name: String,
+    /// The repository, if it is there.
+    pub present: Option<Arc<Entry>>,
+}
+
+/// A repository to be changed by the caller.
+pub struct Present {
+    /// Its full name.
+    pub name: String,
+    /// The repository.
+    pub entry: Arc<Entry>,
+}
+
+/// A build that the caller may act on.
+pub struct Actable {
+    /// The build.
+    pub build: Build,
+    /// Name of the caller's token.
+    pub by: String,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    namespace: String,
+    name: String,
+}
+
+/// Finds a repository that a request may see.
+pub async fn find(service: &Service, caller: &Caller, name: &str) -> Result<Arc<Entry>, Problem> {
+    caller.may_read()?;
+    let entry = service.catalog.get(&service.database, name).await?.filter(|_| caller.sees(name));
+    entry.ok_or_else(|| Problem::no_such_repository(name))
+}
+
+async fn asked(parts: &mut Parts, service: &Service) -> Result<(String, Caller), Problem> {
+    let path = parts.uri.path().to_owned();
+    let Path(Named { namespace, name }) = Path::from_request_parts(parts, service)
+        .await
+        .map_err(|_| Problem::no_such_repository(path.trim_start_matches("/v1/repos/")))?;
+    Ok((format!("{namespace}/{name}"), Caller::from_request_parts(parts, service).await?))
+}
+
+impl FromRequestParts<Service> for Visible {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Visible, Problem> {
+        let (name, caller) = asked(parts, service).await?;
+        Ok(Visible { entry: find(service, &caller, &name).await?, caller })
+    }
+}
+
+impl FromRequestParts<Service> for Administered {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Administered, Problem> {
+        let (name, caller) = asked(parts, service).await?;
+        caller.require(Scope::Admin, &name)?;
+        service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+        Ok(Administered { name })
+    }
+}
+
+impl FromRequestParts<Service> for Changeable {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Changeable, Problem> {
+        let (name, caller) = asked(parts, service).await?;
+        caller.require(Scope::Admin, &name)?;
+        service.catalog.changed();
+        let present = service.catalog.get(&service.database, &name).await?;
+        if service.catalog.is_fixed(&name) {
+            let detail = format!("`{name}` is defined in the server's slipway.toml");
+            return Err(Problem::new(StatusCode::CONFLICT, "defined_in_file", detail)
+                .hint("change it there and start the server anew"));
+        }
+        Ok(Changeable { name, present })
+    }
+}
+
+impl FromRequestParts<Service> for Present {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Present, Problem> {
+        let Changeable { name, present } = Changeable::from_request_parts(parts, service).await?;
+        let entry = present.ok_or_else(|| Problem::no_such_repository(&name))?;
+        Ok(Present { name, entry })
+    }
+}
+
+impl FromRequestParts<Service> for Actable {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Actable, Problem> {
+        let caller = Caller::from_request_parts(parts, service).await?;
+        if caller.token.is_none() {
+            return Err(Problem::unauthorized());
+        }
+        let gone = || service.no_such_build(caller.address);
+        let Path(id) = Path::<String>::from_request_parts(parts, service).await.map_err(|_| gone())?;
+        let build = builds::find(service, &caller, &id).await?;
+        match caller.require(Scope::Trigger, &build.request.repository) {
+            Err(problem) if problem.code() == "repository_not_found" => Err(gone()),
+            Err(problem) => Err(problem),
+            Ok(token) => Ok(Actable { by: token.name.clone(), build }),
+        }
+    }
+}
