@@ -5,6 +5,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// How long an answer may take; who waits for a build is answered within a minute.
@@ -25,6 +26,30 @@ pub struct Connection {
     /// Print what the server answers, as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The build that something is to be done to.
+#[derive(Debug, Args)]
+pub struct OneBuild {
+    /// The build: its id, namespace/name#number, or namespace/name for the newest
+    build: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl OneBuild {
+    /// Asks for `what` to be done to the build and prints the answer: as it is, or as `told` puts it.
+    pub fn ask(&self, what: &str, told: impl FnOnce(&str, &Value) -> String) -> Result<ExitCode, String> {
+        let api = self.connection.open()?;
+        let id = build_id(&api, &self.build)?;
+        let answer = api.send(Method::POST, &format!("/v1/builds/{id}/{what}"), (None, &[]))?.body;
+        if self.connection.json {
+            print_json(&answer);
+        } else {
+            println!("{}", told(&id, &answer));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 /// An answer that was no refusal.

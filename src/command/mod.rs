@@ -16,6 +16,7 @@ mod token;
 mod trigger;
 mod worker;
 
+use crate::client::OneBuild;
 use clap::Subcommand;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,9 +41,9 @@ pub enum Command {
     /// Print a build's log
     Logs(logs::Arguments),
     /// Let a fork's build go that waits for approval
-    Approve(approve::Arguments),
+    Approve(OneBuild),
     /// End a build
-    Cancel(cancel::Arguments),
+    Cancel(OneBuild),
     /// Build once more what has ended
     Retry(retry::Arguments),
     /// Try the rules of a repository
