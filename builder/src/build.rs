@@ -10,10 +10,10 @@ use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Form, Image};
 use crate::trace::{Trace, Work};
 use crate::{Error, Kept, Services, dockerfile};
-use database::Fate;
+use database::{BaseImage, Fate};
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What shall be built, and what becomes of it.
 pub struct Request {
@@ -127,6 +127,18 @@ impl<'r> Prepared<'r> {
             key.text(name).text(&self.sources.image(name)?.reference.to_string());
         }
         Ok(key.finish())
+    }
+
+    /// Returns the images of registries that the result is made from.
+    pub fn base_images(&self) -> Result<BTreeSet<BaseImage>, Error> {
+        let found = self.plan.images().into_iter().map(|name| {
+            let image = self.sources.image(name)?;
+            let SourceImage { asked, reference, config, .. } = &*image;
+            let digest = reference.digest().map(ToString::to_string).unwrap_or_default();
+            let platform = config.platform().to_string();
+            Ok(BaseImage { reference: asked.to_string(), platform, digest })
+        });
+        found.collect()
     }
 
     /// Tells what would become of each step, in the order of the Dockerfile; executes none.

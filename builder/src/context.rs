@@ -79,6 +79,8 @@ pub struct NamedContext {
 /// An image that a stage starts from or copies from.
 #[derive(Debug, Clone)]
 pub struct SourceImage {
+    /// Its name as it was asked for.
+    pub asked: Reference,
     /// Its name with the digest it was resolved to.
     pub reference: Reference,
     /// What it says of itself.

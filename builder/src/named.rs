@@ -146,11 +146,10 @@ pub fn stored_image(
         Layer::existing(name, Committed { diff_id, descriptor, empty: false, origin: None })
     });
     let layers = layers.collect();
-    let found =
-        Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
+    let found = config.platform();
     let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
     let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
-    Ok(SourceImage { reference, config, layers, key, platform_mismatch })
+    Ok(SourceImage { asked: reference.clone(), reference, config, layers, key, platform_mismatch })
 }
 
 fn bounded(file: File) -> io::Result<Vec<u8>> {

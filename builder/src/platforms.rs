@@ -5,7 +5,7 @@ use crate::event::{Event, Observer, StepSummary};
 use crate::key::KeyBuilder;
 use crate::result::Image;
 use crate::{Built, Error, Prepared, Request, Services};
-use database::Fate;
+use database::{BaseImage, Fate};
 use registry_client::{Index, Platform, media_type};
 use runtime::Cancel;
 use std::collections::BTreeSet;
@@ -57,6 +57,12 @@ impl<'r> Platforms<'r> {
         }
         let keys = self.each().iter().map(Prepared::inputs_key).collect::<Result<Vec<_>, _>>()?;
         Ok(KeyBuilder::new("platforms.1").list(keys).finish())
+    }
+
+    /// Returns the images of registries that the results are made from, each once for every platform.
+    pub fn base_images(&self) -> Result<Vec<BaseImage>, Error> {
+        let each = self.each().iter().map(Prepared::base_images).collect::<Result<Vec<_>, _>>()?;
+        Ok(each.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     /// Tells what would become of each step, platform after platform; executes none.

@@ -71,6 +71,7 @@ fn source_image(reference: &Reference, resolved: Resolved) -> Result<SourceImage
         .collect::<Vec<Arc<Layer>>>();
     let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
     Ok(SourceImage {
+        asked: reference.clone(),
         reference: pinned,
         config: resolved.config,
         layers,

@@ -82,8 +82,7 @@ pub fn assemble(
     config.rootfs = RootFs::new(layers.iter().map(|layer| layer.diff_id.clone()).collect());
     config.history = history(plan, sources, now)?;
     config.created = config.history.iter().rev().find_map(|entry| entry.created.clone());
-    let platform =
-        Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
+    let platform = config.platform();
     let bytes = config_bytes(&config)?;
     let digest = put(materials, &bytes)?;
     let config = Descriptor::new(media_type::OCI_CONFIG, digest, bytes.len() as u64);

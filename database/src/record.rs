@@ -58,6 +58,20 @@ pub struct PushedImage {
     /// Key of everything that the image was made from in the repository, for [`crate::Database::last_published`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs_key: Option<String>,
+    /// The images of registries that it was made from.
+    #[serde(default)]
+    pub base_images: Vec<BaseImage>,
+}
+
+/// An image that a build started from or copied from, as the registry had it then.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BaseImage {
+    /// The reference in the Dockerfile, completed: with a digest only if it is pinned there.
+    pub reference: String,
+    /// The platform it was taken for: `linux/amd64`.
+    pub platform: String,
+    /// Digest of that platform's manifest.
+    pub digest: String,
 }
 
 /// A build as it is stored.

@@ -105,6 +105,13 @@ pub struct ImageConfig {
     pub variant: Option<String>,
 }
 
+impl ImageConfig {
+    /// Returns what the image runs on.
+    pub fn platform(&self) -> Platform {
+        Platform { os: self.os.clone(), architecture: self.architecture.clone(), variant: self.variant.clone() }
+    }
+}
+
 /// The layers of an image, by their diff ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFs {

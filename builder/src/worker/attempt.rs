@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::lease::Renewed;
-use super::outcome::{DISK_FULL, Ended, outcome};
+use super::outcome::{DISK_FULL, Ended, Inputs, outcome};
 use super::recorder::Recorder;
 use super::source::{Place, fetch, fetch_settings};
 use super::wanted::{Limits, Wanted};
@@ -154,7 +154,8 @@ impl Attempt<'_> {
                 .say(&format!("compared with the last image in {:.1} ms\n", looked.elapsed().as_secs_f64() * 1e3));
             return Ok(Ended::Skipped(reason));
         }
+        let inputs = Inputs { key: inputs_key, base_images: prepared.base_images()? };
         let built = prepared.build((services, self.recorder), &self.cancel)?;
-        Ok(Ended::Built(Box::new(built), inputs_key))
+        Ok(Ended::Built(Box::new(built), inputs))
     }
 }

@@ -3,7 +3,7 @@
 use super::watch::Why;
 use crate::mask::Masks;
 use crate::{Built, Error, limit};
-use database::{Outcome, PushedImage, Reason};
+use database::{BaseImage, Outcome, PushedImage, Reason};
 use registry_client::{Fault, Reference};
 use std::io::{self, ErrorKind};
 
@@ -12,10 +12,18 @@ pub const DISK_FULL: &str = "disk_full";
 
 /// What an attempt came to.
 pub enum Ended {
-    /// An image, and the key of what it was made from.
-    Built(Box<Built>, String),
+    /// An image, and what it was made from.
+    Built(Box<Built>, Inputs),
     /// Nothing was to be built.
     Skipped(Reason),
+}
+
+/// What an image was made from.
+pub struct Inputs {
+    /// The key of everything besides the context's files.
+    pub key: String,
+    /// The images of registries.
+    pub base_images: Vec<BaseImage>,
 }
 
 /// Returns how the attempt ends; `None` if that is not for this worker to say any more.
@@ -25,7 +33,7 @@ pub fn outcome(result: Result<Ended, Error>, why: Why, masks: &Masks) -> Option<
         false => Reason { code: error.code().into(), message: masks.text(&error.report()) },
     };
     Some(match (result, why) {
-        (Ok(Ended::Built(built, inputs_key)), _) => succeeded(&built, inputs_key),
+        (Ok(Ended::Built(built, inputs)), _) => succeeded(&built, inputs),
         (Ok(Ended::Skipped(reason)), _) => Outcome::Skipped(reason),
         (Err(_), Why::LeaseLost) => return None,
         (Err(_), Why::CancelRequested) => Outcome::Cancelled,
@@ -65,13 +73,14 @@ fn no_space(error: &Error) -> String {
     format!("{}; the worker's data directory needs more space", error.report().trim_end())
 }
 
-fn succeeded(built: &Built, inputs_key: String) -> Outcome {
+fn succeeded(built: &Built, inputs: Inputs) -> Outcome {
     let image = PushedImage {
         digest: built.image.digest.to_string(),
         media_type: built.image.media_type.to_owned(),
         size: built.image.size(),
         tags: built.pushed.iter().map(Reference::to_string).collect(),
-        inputs_key: Some(inputs_key),
+        inputs_key: Some(inputs.key),
+        base_images: inputs.base_images,
     };
     if built.superseded { Outcome::Superseded(image) } else { Outcome::Succeeded(image) }
 }

@@ -156,7 +156,14 @@ fn new_builds(accepted: Accepted) -> Vec<BuildId> {
 }
 
 fn image() -> PushedImage {
-    PushedImage { digest: "sha256:00".into(), media_type: "m".into(), size: 1, tags: vec![], inputs_key: None }
+    PushedImage {
+        digest: "sha256:00".into(),
+        media_type: "m".into(),
+        size: 1,
+        tags: vec![],
+        inputs_key: None,
+        base_images: vec![],
+    }
 }
 
 fn reason(code: &str) -> Reason {

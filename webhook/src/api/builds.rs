@@ -3,17 +3,20 @@
 use crate::Service;
 use crate::access::Caller;
 use crate::answer;
+use crate::api::named::Actable;
 use crate::api::queue::place;
 use crate::api::{limit, query, wait};
 use crate::body;
 use crate::problem::Problem;
-use crate::settings::{Scope, Settings};
+use crate::settings::Settings;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{Build, BuildFilter, BuildId, BuildState, Cancel, PathPiece, Retried, RetryFrom, Step, Trigger, marks};
+use database::{
+    BaseImage, Build, BuildFilter, BuildId, BuildState, Cancel, PathPiece, Retried, RetryFrom, Step, Trigger, marks,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -174,7 +177,7 @@ pub async fn numbered(
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = super::repositories::find(&service, &caller, &format!("{namespace}/{name}")).await?;
+    let entry = super::named::find(&service, &caller, &format!("{namespace}/{name}")).await?;
     let repository = &entry.document.name;
     let build = match number.parse() {
         Ok(number) => service.database.build_number(repository, number).await?,
@@ -211,15 +214,11 @@ fn show_step(step: &Step) -> Value {
 }
 
 /// Asks for the end of a build.
-pub async fn cancel(
-    State(service): State<Service>,
-    Path(id): Path<String>,
-    caller: Caller,
-) -> Result<Response, Problem> {
-    let build = changeable(&service, &caller, &id).await?;
+pub async fn cancel(State(service): State<Service>, Actable { build, .. }: Actable) -> Result<Response, Problem> {
     match service.database.cancel(&build.id).await? {
         Cancel::Cancelled | Cancel::Requested => {
-            Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "cancel_requested": true }))).into_response())
+            Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": build.id.as_str(), "cancel_requested": true })))
+                .into_response())
         }
         Cancel::AlreadyFinished(state) => Err(Problem::new(
             StatusCode::CONFLICT,
@@ -247,12 +246,10 @@ enum From {
 /// Queues a build that repeats one which has ended.
 pub async fn retry(
     State(service): State<Service>,
-    Path(id): Path<String>,
-    caller: Caller,
+    Actable { build, .. }: Actable,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let build = changeable(&service, &caller, &id).await?;
     let (retrying, _) = body::document::<Retrying>(&headers, body).await?;
     let from = match retrying.from {
         From::Start => RetryFrom::Start,
@@ -269,18 +266,6 @@ pub async fn retry(
             Err(Problem::new(StatusCode::CONFLICT, "not_finished", detail).hint("wait for its end, or cancel it first"))
         }
         Retried::NotFound => Err(Problem::no_such_build()),
-    }
-}
-
-/// Finds a build that a request may act on.
-pub async fn changeable(service: &Service, caller: &Caller, id: &str) -> Result<Build, Problem> {
-    if caller.token.is_none() {
-        return Err(Problem::unauthorized());
-    }
-    let build = find(service, caller, id).await?;
-    match caller.require(Scope::Trigger, &build.request.repository) {
-        Err(problem) if problem.code() == "repository_not_found" => Err(service.no_such_build(caller.address)),
-        other => other.map(|_| build),
     }
 }
 
@@ -310,6 +295,7 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
         "image": build.image.as_ref().map(|image| json!({
             "digest": image.digest, "media_type": image.media_type, "size": image.size, "tags": image.tags,
         })),
+        "base_images": build.image.as_ref().map(|image| image.base_images.iter().map(base_image).collect::<Vec<_>>()),
         "cancel_requested": build.cancel_requested,
         "trusted": options.trusted,
         "push": request.spec.push,
@@ -336,6 +322,10 @@ pub fn hub_state(state: BuildState) -> &'static str {
         BuildState::Succeeded | BuildState::Superseded | BuildState::Skipped => "Success",
         _ => "Error",
     }
+}
+
+fn base_image(image: &BaseImage) -> Value {
+    json!({ "ref": image.reference, "platform": image.platform, "digest": image.digest })
 }
 
 fn trigger(build: &Build) -> Value {
