@@ -122,7 +122,7 @@ impl Destination {
 
 fn copy(layer: &mut Layer<'_>, from: (usize, usize), selection: &Selection, to: &Destination) -> Result<(), CopyError> {
     let root = layer.resolve(&to.path)?;
-    if selection.excluded && selection.base.is_some() {
+    if selection.excluded {
         return layer.make_directory(&root);
     }
     if let Some(base) = &selection.base {
@@ -139,7 +139,7 @@ fn copy(layer: &mut Layer<'_>, from: (usize, usize), selection: &Selection, to: 
     }
     let path = if to.is_directory || layer.is_directory(&root) { join(&root, &selection.name) } else { root };
     layer.make_directory(parent(&path))?;
-    if selection.excluded { Ok(()) } else { copy_file(layer, from, selection, &path) }
+    copy_file(layer, from, selection, &path)
 }
 
 fn copy_file(

@@ -26,12 +26,12 @@ pub struct Selection {
     pub parents: Vec<(Vec<u8>, Node)>,
     /// What is in it, if it is a directory, parents first; paths are relative to it.
     pub items: Vec<Item>,
-    /// Whether nothing of it is copied: only the directory for it is made.
+    /// With `--parents`: whether nothing was found, so that only the destination is made.
     pub excluded: bool,
 }
 
 impl Selection {
-    /// Returns a source of which nothing is copied.
+    /// Returns what stands for a pattern that found nothing.
     fn nothing(node: Node) -> Selection {
         let (name, path, parents, items) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Selection { name, node, path, base: None, parents, items, excluded: true }
@@ -174,20 +174,17 @@ fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) ->
     let path = if found.pivot.is_some() { unfollowed(view, &found.path)? } else { resolve(view, &found.path)? };
     let Some(node) = node(view, &path, now)? else {
         // A link that a wildcard matched leads nowhere: BuildKit refuses it, too, instead of leaving it out.
-        let link = found.pivot.is_none() && !excludes.ignores(last_component(&found.path));
-        return match found.literal || link {
+        return match found.literal || found.pivot.is_none() {
             true => Err(CopyError::NotFound(format!("/{}", String::from_utf8_lossy(&found.path)))),
             false => Ok(None),
         };
     };
     let name = last_component(&found.path).to_vec();
-    // Patterns are relative to the source, or to what the kept path of --parents begins at.
+    // Patterns are relative to the source, which is never excluded itself, or to what the kept path of --parents begins at.
     let start = found.pivot.map_or(&b""[..], |pivot| &found.path[pivot.min(found.path.len())..]);
-    let known_as = if found.pivot.is_some() { start } else { &name };
-    let excluded = (node.kind != Kind::Directory || found.pivot.is_some()) && excludes.ignores(known_as);
+    let excluded = found.pivot.is_some() && excludes.ignores(start);
     if excluded && !(node.kind == Kind::Directory && excludes.has_exceptions()) {
-        // Only a source that stands for itself has a place of its own.
-        return Ok(found.pivot.is_none().then(|| Selection { name, ..Selection::nothing(node) }));
+        return Ok(None);
     }
     let (base, parents) = match found.pivot {
         Some(pivot) => {

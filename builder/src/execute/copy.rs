@@ -58,7 +58,7 @@ impl<'e> Prepared<'e> {
     /// Returns the cache key of the layer: what is copied, where to, and how.
     pub fn key(&self, parent: &str) -> Result<String, Error> {
         let copy = self.copy;
-        let mut key = KeyBuilder::new("copy.3");
+        let mut key = KeyBuilder::new("copy.4");
         // Names of owners are looked up in the files below, which the parent's key stands for; a linked copy has none
         // below it, and stays the same layer whatever it is put on.
         key.text(if copy.link { "" } else { parent })
