@@ -24,6 +24,8 @@ pub(crate) const HELPER: &str = "slipway-sandbox";
 pub(crate) const SWEEPER: &str = "sweep-";
 /// How often a running step is checked for cancellation.
 const LOOK: Duration = Duration::from_millis(100);
+/// Most bytes of a list of paths that the helper returns.
+const MAX_LIST: usize = 64 * 1024 * 1024;
 /// How long the helper may take to clean up before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -217,11 +219,16 @@ impl Sandbox {
 }
 
 fn receive_list(conversation: &mut Conversation) -> Result<Vec<Vec<u8>>, Error> {
-    let mut list = Vec::new();
+    let (mut list, mut bytes) = (Vec::new(), 0);
     loop {
         let paths: Vec<Vec<u8>> = conversation.receive_value::<Answer<_>>().map_err(|_| Error::Gone)??;
         if paths.is_empty() {
             return Ok(list);
+        }
+        // A helper that was taken over must not fill the memory of the service.
+        bytes += paths.iter().map(Vec::len).sum::<usize>();
+        if bytes > MAX_LIST {
+            return Err(Error::Gone);
         }
         list.extend(paths);
     }

@@ -45,8 +45,10 @@ impl Surplus {
         let changes = open_directory(&format!("{directory}/u"))?;
         for (path, removed) in &surplus.opaque {
             let hiding = open_in(&changes, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+            let times = super::stub::times(&hiding)?;
             fremovexattr(&hiding, unpack::OPAQUE)?;
             removed.iter().try_for_each(|name| unpack::whiteout(&hiding, name))?;
+            super::stub::set_times(changes.as_fd(), path, &times);
         }
         for path in &surplus.unsaid {
             let (above, name) = split(path);

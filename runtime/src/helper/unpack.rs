@@ -12,6 +12,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
+/// Bytes of the paths of directories that a layer may have files in without describing them: they are kept in memory.
+const MAX_IMPLIED: usize = 16 * 1024 * 1024;
+
 /// What a step writes to make a directory of a lower layer invisible.
 pub const OPAQUE: &str = "user.overlay.opaque";
 
@@ -37,7 +40,8 @@ pub fn layer(
 fn unpack(conversation: &mut Conversation, temporary: &str, (bytes, entries): (u64, u64)) -> Answer<BTreeSet<Vec<u8>>> {
     let root = walk::open_directory(temporary).map_err(Trouble::inside("opening the directory of a layer"))?;
     let mut reader = Reader::new(FrameReader::new(conversation));
-    let mut unpacker = Unpacker { root, parent: None, directories: Vec::new(), implied: BTreeSet::new() };
+    let mut unpacker =
+        Unpacker { root, parent: None, directories: Vec::new(), implied: BTreeSet::new(), implied_bytes: 0 };
     let (mut bytes_left, mut entries_left) = (bytes, entries);
     loop {
         let entry = match reader.next_entry() {
@@ -66,6 +70,7 @@ struct Unpacker {
     directories: Vec<(Vec<u8>, i64)>,
     /// Directories that no entry has described yet.
     implied: BTreeSet<Vec<u8>>,
+    implied_bytes: usize,
 }
 
 impl Unpacker {
@@ -133,7 +138,7 @@ impl Unpacker {
                     let (above, name) = split(&path[..end]);
                     let above = open_in(&self.root, above, flags)?;
                     match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)) {
-                        Ok(()) => drop(self.implied.insert(path[..end].to_vec())),
+                        Ok(()) => self.imply(&path[..end])?,
                         Err(rustix::io::Errno::EXIST) => {}
                         Err(error) => return Err(error.into()),
                     }
@@ -143,6 +148,15 @@ impl Unpacker {
             other => other?,
         };
         self.parent = Some((path.to_vec(), opened));
+        Ok(())
+    }
+
+    fn imply(&mut self, path: &[u8]) -> io::Result<()> {
+        self.implied_bytes += path.len();
+        if self.implied_bytes > MAX_IMPLIED {
+            return Err(io::Error::other("the layer has files in too many directories that it does not describe"));
+        }
+        self.implied.insert(path.to_vec());
         Ok(())
     }
 
