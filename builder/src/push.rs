@@ -208,7 +208,11 @@ fn manifest_as(materials: &Materials, image: &Image, tag: &Reference) -> Result<
     let doing = || format!("pushing `{tag}`");
     let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Push, tag.to_string());
-    let known = materials.ask(client.head_manifest(tag)).map_err(failed)?;
+    let known = match materials.ask(client.head_manifest(tag)) {
+        // A registry that does not say is given the manifest, whatever it has.
+        Err(Unanswered::Failed(registry_client::Error::InvalidDocument { .. })) => None,
+        known => known.map_err(failed)?,
+    };
     if known.is_some_and(|(digest, _)| digest == image.digest) {
         return Ok(());
     }

@@ -64,7 +64,8 @@ impl Client {
             304 if download.known.is_some() => return Ok(Downloaded::Unchanged),
             200 => {}
             status => {
-                return Err(Error::Status { registry: download.url.clone(), status, message: String::new() });
+                let registry = without_credentials(&download.url);
+                return Err(Error::Status { registry, status, message: String::new() });
             }
         }
         let too_large = || refused(&download.url, &format!("is larger than {} bytes", download.limit));
@@ -109,7 +110,19 @@ impl Client {
 
 /// Returns the error of an address that is not asked.
 pub fn refused(url: &str, problem: &str) -> Error {
-    Error::NotAllowed(format!("`{url}` {problem}"))
+    Error::NotAllowed(format!("`{}` {problem}", without_credentials(url)))
+}
+
+/// Returns `url` as it may be shown.
+pub fn without_credentials(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
+            let _ = parsed.set_username("");
+            let _ = parsed.set_password(None);
+            parsed.into()
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// Tells apart an address that is not connected to from one that does not answer.
@@ -121,7 +134,7 @@ pub fn failed(url: &str, cause: reqwest::Error) -> Error {
         }
         source = inner.source();
     }
-    Error::Transport { registry: url.to_owned(), cause }
+    Error::Transport { registry: without_credentials(url), cause }
 }
 
 /// What is said of an address that is not public.

@@ -22,7 +22,7 @@ pub use auth::Credentials;
 
 pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
-pub use download::{Download, Downloaded, Reach, is_public};
+pub use download::{Download, Downloaded, Reach, is_public, without_credentials};
 pub use error::Error;
 pub use patience::Patience;
 pub use platform::{Platform, PlatformError};

@@ -80,11 +80,7 @@ impl Client {
             None => self.small_blob(reference, &manifest.config).await?,
         };
         let config: ImageConfig = parse(reference, &config_bytes)?;
-        let found = Platform {
-            os: config.os.clone(),
-            architecture: config.architecture.clone(),
-            variant: config.variant.clone(),
-        };
+        let found = config.platform();
         let (digest, manifest_bytes) = (document.digest, document.bytes);
         let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
         Ok(Resolved { digest, index_digest, manifest, manifest_bytes, config, config_bytes, platform_mismatch })
@@ -96,7 +92,7 @@ impl Client {
         Ok((document.media_type, document.bytes))
     }
 
-    /// Returns digest and media type of the manifest that `reference` names, or `None`.
+    /// Returns digest and media type of the manifest that `reference` names; `None` if it names none.
     pub async fn head_manifest(&self, reference: &Reference) -> Result<Option<(Digest, String)>, Error> {
         let request = manifest_request(Method::HEAD, reference);
         let response = self.transport.send(reference, Access::Pull, &request).await?;
@@ -107,8 +103,8 @@ impl Client {
             return Err(failed(reference, response).await);
         }
         let digest = header(&response, "Docker-Content-Digest").and_then(|digest| digest.parse().ok());
-        let kind = header(&response, "Content-Type").unwrap_or_default();
-        Ok(digest.map(|digest| (digest, kind)))
+        let unnamed = || Error::document(reference.registry(), "the answer has no Docker-Content-Digest".to_owned());
+        Ok(Some((digest.ok_or_else(unnamed)?, header(&response, "Content-Type").unwrap_or_default())))
     }
 
     /// Tells whether the repository of `reference` has the blob.

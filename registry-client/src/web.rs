@@ -1,6 +1,6 @@
 //! Requests to web servers that are no registries: redirects are followed, but only to where the caller may reach.
 
-use crate::download::{failed, public_only, refused, verify};
+use crate::download::{failed, public_only, refused, verify, without_credentials};
 use crate::{Client, Error, Reach};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION};
@@ -60,7 +60,7 @@ impl Client {
             let redirected = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
             match target.filter(|_| redirected).map(|target| url.join(target)) {
-                None => return Ok(WebAnswer { response, asked: request.url.clone() }),
+                None => return Ok(WebAnswer { response, asked: without_credentials(&request.url) }),
                 Some(Ok(next)) => url = next,
                 Some(Err(_)) => return Err(refused(&request.url, "redirects to a malformed address")),
             }

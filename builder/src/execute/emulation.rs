@@ -9,9 +9,7 @@ const HANDLERS: &str = "/proc/sys/fs/binfmt_misc";
 
 /// Fails if commands of a stage with this configuration cannot run here.
 pub fn check(config: &ImageConfig) -> Result<(), Error> {
-    let (os, architecture) = (config.os.clone(), config.architecture.clone());
-    let platform = Platform { os, architecture, variant: config.variant.clone() };
-    check_with(&platform, &Platform::host(), Path::new(HANDLERS))
+    check_with(&config.platform(), &Platform::host(), Path::new(HANDLERS))
 }
 
 fn check_with(platform: &Platform, host: &Platform, handlers: &Path) -> Result<(), Error> {

@@ -22,11 +22,12 @@ pub use commit::CommitTree;
 pub use directory::Directory;
 pub use find::{find_dockerfile, find_ignore, parse_ignore};
 pub use mirror::{CommitId, FetchSettings, Mirror, Wanted};
+pub use registry_client::without_credentials;
 use remote::Remote;
 pub use remote::{Announced, RemoteError};
 pub use tarball::Tarball;
 pub use unpack::enter_if_asked;
-pub use url::{GitContext, without_credentials};
+pub use url::GitContext;
 pub use usage::remove_unused;
 
 /// A source could not be had.

@@ -1,6 +1,6 @@
 //! Git URLs as `docker build` and `ADD` take them: `https://host/repository.git#ref:directory`, or the same as a query.
 
-use super::SourceError;
+use super::{SourceError, without_credentials};
 use std::collections::BTreeMap;
 
 /// A repository, what of it, and which directory.
@@ -121,18 +121,6 @@ pub fn check(url: &str) -> Result<(), SourceError> {
         "http" | "https" => refused("has no host: https://host/path.git is expected"),
         "ssh" | "git" => refused("ssh and git:// are not supported: use the https URL with a token"),
         _ => refused("only http and https are fetched from: https://host/path.git is expected"),
-    }
-}
-
-/// Returns `url` as it may be shown.
-pub fn without_credentials(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-            let _ = parsed.set_username("");
-            let _ = parsed.set_password(None);
-            parsed.into()
-        }
-        _ => url.to_owned(),
     }
 }
 
