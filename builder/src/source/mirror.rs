@@ -1,13 +1,14 @@
 //! Bare mirrors: one per repository, one commit at a time, nothing checked out.
 
 use super::fetch::Fetch;
-use super::url::{check, without_credentials};
-use super::{Announced, Remote, RemoteError, SourceError};
+use super::url::check;
+use super::{Announced, Remote, RemoteError, SourceError, without_credentials};
 use git2::{Oid, Repository};
 use registry_client::Reach;
 use runtime::Cancel;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How often waiting looks whether the build was cancelled.
@@ -74,6 +75,8 @@ pub struct FetchSettings {
 pub struct Mirror {
     path: PathBuf,
     url: String,
+    /// Keeps it as it is once a commit was found in it.
+    held: Arc<OnceLock<File>>,
 }
 
 impl Mirror {
@@ -86,7 +89,7 @@ impl Mirror {
         fs::create_dir_all(directory).map_err(|error| failed(error.into()))?;
         let name = &blake3::hash(url.as_bytes()).to_hex()[..32];
         let path = directory.join(format!("{name}.git"));
-        let mirror = Mirror { path, url: url.to_owned() };
+        let mirror = Mirror { path, url: url.to_owned(), held: Arc::default() };
         let _used = mirror.hold().map_err(|error| failed(error.into()))?;
         if !mirror.path.join("HEAD").exists() {
             let _held = mirror.lock(&Cancel::new(), Duration::from_secs(60))?;
@@ -113,16 +116,22 @@ impl Mirror {
 
     /// Makes sure that the commit is here and returns its hash; asks nobody if it is here already.
     pub fn fetch(&self, wanted: &Wanted, settings: &FetchSettings) -> Result<CommitId, SourceError> {
+        let failed = |error: std::io::Error| SourceError::Mirror { url: self.shown(), cause: error.into() };
         if let Wanted::Commit { id, .. } = wanted
             && let Some(id) = CommitId::parse(id)
-            && has_commit(&self.repository()?, &id)
         {
-            return Ok(id);
+            let held = self.hold().map_err(failed)?;
+            if has_commit(&self.repository()?, &id) {
+                let _ = self.held.set(held);
+                return Ok(id);
+            }
         }
-        let _held = self.lock(&settings.cancel, settings.timeout)?;
+        let _locked = self.lock(&settings.cancel, settings.timeout)?;
         super::leftovers::remove(&self.path);
-        self.renew().map_err(|error| SourceError::Mirror { url: self.shown(), cause: error.into() })?;
-        self.bounded(settings, Fetch::new(self, settings).wanted(wanted))
+        self.renew().map_err(failed)?;
+        let found = self.bounded(settings, Fetch::new(self, settings).wanted(wanted))?;
+        let _ = self.held.set(self.hold().map_err(failed)?);
+        Ok(found)
     }
 
     /// Asks the server for the refs whose names begin with one of `prefixes`; nothing is fetched.
