@@ -1,7 +1,7 @@
 //! One image for several platforms: a build for each, joined by an index.
 
 use crate::annotation::{self, Level};
-use crate::event::{Event, Observer, StepSummary};
+use crate::event::{Event, Observer, Silent, StepSummary};
 use crate::key::KeyBuilder;
 use crate::result::Image;
 use crate::{Built, Error, Prepared, Request, Services};
@@ -22,6 +22,12 @@ pub fn build_platforms(
         request.platform.clone_from(only);
         refuse_index_annotations(request)?;
         return crate::build(request, services, observer, cancel);
+    }
+    // What cannot be run here is said before anything is.
+    for platform in platforms {
+        request.platform.clone_from(platform);
+        let foreseen = Prepared::new(request, services, &Silent).and_then(|prepared| prepared.foresee(services));
+        foreseen.map_err(|error| error.for_platform(platform))?;
     }
     let numbered = Numbered::new(observer);
     let mut images = Vec::with_capacity(platforms.len());
