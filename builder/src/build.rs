@@ -148,7 +148,8 @@ impl<'r> Prepared<'r> {
 
     fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
         let request = self.request;
-        let materials = Materials::new(services, &request.attempt, (Cancel::new(), request.trace.clone()))?;
+        let materials =
+            Materials::new(services, &request.attempt, (request.options.cancel().clone(), request.trace.clone()))?;
         let (cache, on_layer) = (cache(request, services), |_, _| ());
         let told = (&event::Silent as &dyn Observer, &on_layer as _);
         let execution = Execution::new(&self.plan, &self.sources, &materials, (&cache, &request.options), told)?;

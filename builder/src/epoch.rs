@@ -2,7 +2,7 @@
 
 use crate::context::{Context, NamedContext};
 use crate::dockerfile::Dockerfile;
-use crate::execute::{Materials, download, store_error};
+use crate::execute::{Cancellable, Materials, download, store_error};
 use crate::layer::tar_in;
 use crate::plan::{self, Action, Base, BaseImages, Copy, Given, Plan, Planned, Scope, Settings, Source};
 use crate::source::{Checkout, Fetching, GitContext};
@@ -125,14 +125,14 @@ impl Finder<'_> {
         let blob = self.services.store.open_blob(digest);
         let blob = blob.map_err(|error| store_error("reading a download".into(), error))?;
         let Ok(Some(tar)) = tar_in(Box::new(blob)) else { return Ok(None) };
-        let (mut reader, mut latest) = (Reader::new(tar), None);
+        let (mut reader, mut latest) = (Reader::new(Cancellable::new(tar, self.cancel)), None);
         // What is no archive has no time; whoever unpacks it says what is wrong with it.
         while let Ok(Some(entry)) = reader.next_entry() {
             if matches!(entry.kind, EntryKind::File { .. }) {
                 latest = latest.max(Some(entry.mtime));
             }
         }
-        Ok(latest)
+        if self.cancel.is_cancelled() { Err(Error::cancelled()) } else { Ok(latest) }
     }
 }
 

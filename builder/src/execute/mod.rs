@@ -21,7 +21,7 @@ mod snapshot;
 mod stage;
 mod web;
 
-pub use cancellable::until_cancelled;
+pub use cancellable::{Cancellable, until_cancelled};
 pub use definition::Known;
 pub use key::image as image_key;
 pub use layer::{Committed, Layer};

@@ -1,13 +1,14 @@
 //! One attempt at a build, from its claim to its end.
 
 use super::filter::Filter;
+use super::garbage::{self, Patience};
 use super::lease::Renewed;
 use super::outcome::{DISK_FULL, Ended, Inputs, outcome};
 use super::recorder::Recorder;
 use super::source::{Place, fetch, fetch_settings};
 use super::wanted::{Limits, Wanted};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, garbage, janitor, order, profile, secrets, source_error};
+use super::{Settings, Stop, janitor, order, profile, secrets, source_error};
 use crate::event::{Event, Observer, Phase};
 use crate::mask::Masks;
 use crate::trace::{Trace, Work};
@@ -69,14 +70,15 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
+    finish(services, (&claim, &renewed_at), &outcome, began);
+    // After the end was written: nobody renews the lease any more, and removing much takes longer than it lasts.
     if let Outcome::Retry(reason) = &outcome {
         // A sandbox that died could not clean up.
         janitor::sweep_files(services);
         if reason.code == DISK_FULL {
-            garbage::collect(services, settings, garbage::PRESSED);
+            garbage::collect(services, settings, Patience::pressed(settings));
         }
     }
-    finish(services, (&claim, &renewed_at), &outcome, began);
 }
 
 /// Writes the end of an attempt; again and again while the database is away and the lease holds.

@@ -34,9 +34,14 @@ pub struct Patience {
 
 /// As long as the disk has room.
 pub const USUAL: Patience = Patience { snapshots: Duration::from_secs(7 * 24 * 3600), mirrors: KEPT };
-/// Once it has none.
-pub const PRESSED: Patience =
-    Patience { snapshots: Duration::from_secs(3600), mirrors: Duration::from_secs(24 * 3600) };
+
+impl Patience {
+    /// Once it has none. What a build uses was looked up after the build began, so what is older than any may go.
+    pub fn pressed(settings: &Settings) -> Patience {
+        let longest = settings.build_timeout + Duration::from_secs(600);
+        Patience { snapshots: longest.max(Duration::from_secs(3600)), mirrors: Duration::from_secs(24 * 3600) }
+    }
+}
 
 /// Removes what nobody needs: blobs, unpacked layers, caches and mirrors.
 pub fn collect(services: &Services, settings: &Settings, patience: Patience) {

@@ -131,7 +131,8 @@ impl<'a> Worker<'a> {
     }
 
     fn claim_build<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
-        let Some(slot) = self.builds.take().filter(|_| self.room.is_left()) else { return Ok(false) };
+        let running = self.builds.taken();
+        let Some(slot) = self.builds.take().filter(|_| self.room.is_left(running)) else { return Ok(false) };
         let asked = runtime::uptime();
         let claim = self.services.tokio.block_on(self.services.database.claim(&self.settings.name))?;
         let Some(claim) = claim else { return Ok(false) };

@@ -54,15 +54,16 @@ fn look(
     (request, claim): (&BuildRequest, &QuestionClaim),
     (warnings, foreseen): (&Warnings, &mut Foreseen),
 ) -> Result<(), Error> {
-    let (cancel, trace) = (Cancel::new(), Trace::default());
+    let (expired, trace) = (Expiry::after(services, claim.patience), Trace::default());
+    let cancel = &expired.cancel;
     let place = Place::of(request);
-    let (_mirror, tree) = fetch((services, settings), &place, (&cancel, claim.patience)).map_err(source_error)?;
+    let (_mirror, tree) = fetch((services, settings), &place, (cancel, claim.patience)).map_err(source_error)?;
     foreseen.commit = Some(tree.id().to_owned());
     super::source::warn(&tree, warnings);
     let request = BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
     let limits = Limits::of(settings, &request.spec);
     let attempt = format!("question-{}", claim.id);
-    let (request, cancel, trace) = (&request, &cancel, &trace);
+    let (request, trace) = (&request, &trace);
     let wanted = Wanted { services, settings, request, limits, cancel, attempt: &attempt, trace };
     let requests = wanted.requests(&tree, &BTreeMap::new(), None)?;
     let steps = Platforms::new(&requests, services, warnings)?.foresee(services)?;
@@ -75,6 +76,30 @@ fn look(
     };
     foreseen.steps = steps.into_iter().map(step).collect();
     Ok(())
+}
+
+/// Ends the work on a question when nobody waits for the answer any more, whatever it waits for itself.
+struct Expiry {
+    cancel: Cancel,
+    waiting: tokio::task::JoinHandle<()>,
+}
+
+impl Expiry {
+    fn after(services: &Services, patience: Duration) -> Expiry {
+        let cancel = Cancel::new();
+        let ends = cancel.clone();
+        let waiting = services.tokio.spawn(async move {
+            tokio::time::sleep(patience).await;
+            ends.cancel();
+        });
+        Expiry { cancel, waiting }
+    }
+}
+
+impl Drop for Expiry {
+    fn drop(&mut self) {
+        self.waiting.abort();
+    }
 }
 
 fn reason(error: &Error) -> Reason {

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Files that one build may have open besides those of the worker: layers, sockets of its sandbox and of registries.
 const FILES: usize = 128;
+/// Files that the worker itself has open: its database, its log, the connections of lookups.
+const OWN_FILES: usize = 64;
 
 /// Looks whether there is room, and says so in the log when there is none any more.
 #[derive(Debug, Default)]
@@ -12,10 +14,10 @@ pub struct Room {
 }
 
 impl Room {
-    /// Tells whether a build may be claimed.
-    pub fn is_left(&self) -> bool {
+    /// Tells whether a build may be claimed beside `running` others, which may not have opened their files yet.
+    pub fn is_left(&self, running: usize) -> bool {
         let (Some(open), Some(limit)) = (open_files(), limit_of_files()) else { return true };
-        let is_full = open + FILES > limit;
+        let is_full = open.max(OWN_FILES + running * FILES) + FILES > limit;
         if is_full && !self.is_full.swap(is_full, Ordering::Relaxed) {
             tracing::warn!(open, limit, "no build is claimed: the worker may not open enough files (ulimit -n)");
         }

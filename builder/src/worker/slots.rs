@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// Places that can be taken.
 pub struct Slots {
+    all: usize,
     free: Mutex<usize>,
     freed: Condvar,
 }
@@ -15,7 +16,7 @@ pub struct Slot<'a>(&'a Slots);
 impl Slots {
     /// Returns `count` free places.
     pub fn new(count: usize) -> Self {
-        Slots { free: Mutex::new(count), freed: Condvar::new() }
+        Slots { all: count, free: Mutex::new(count), freed: Condvar::new() }
     }
 
     /// Takes a place, if one is free.
@@ -23,6 +24,11 @@ impl Slots {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         *free = free.checked_sub(1)?;
         Some(Slot(self))
+    }
+
+    /// Returns how many places are taken.
+    pub fn taken(&self) -> usize {
+        self.all - *self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a place becomes free, or for `limit`.
@@ -48,6 +54,7 @@ mod tests {
         let slots = Slots::new(1);
         let slot = slots.take().unwrap();
         assert!(slots.take().is_none());
+        assert_eq!(slots.taken(), 1);
         drop(slot);
         assert!(slots.take().is_some());
     }
