@@ -136,7 +136,20 @@ fn delivery(id: &str, body: &str) -> NewDelivery {
         ignored: None,
         explain: Vec::new(),
         push: None,
+        closed: None,
         is_replay: false,
+    }
+}
+
+fn lookup() -> NewLookup {
+    NewLookup {
+        repository: "acme/app".into(),
+        clone_url: "http://127.0.0.1/app.git".into(),
+        git_ref: "refs/heads/main".into(),
+        commit: Some("b".into()),
+        commit_message: "m".into(),
+        trigger: Trigger::Push { delivery: "d".into(), by: "me".into() },
+        path: "slipway.toml".into(),
     }
 }
 
