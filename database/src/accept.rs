@@ -68,6 +68,11 @@ impl Database {
         Ok(Accepted::New(builds))
     }
 
+    /// Returns what a key was used for before, if it was.
+    pub async fn triggered(&self, key: &IdempotencyKey) -> Result<Option<Accepted>, Error> {
+        known_key(&mut self.begin().await?, key).await
+    }
+
     /// Stores builds that somebody asked for by hand, or finds them if the same ones wait or run already, all of them.
     pub async fn trigger_once(&self, requests: &[BuildRequest]) -> Result<Accepted, Error> {
         let mut transaction = self.begin_accepting().await?;
