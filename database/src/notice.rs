@@ -7,7 +7,7 @@ use crate::{BuildId, Database, Error, Event};
 /// Pauses before a notice is offered again, in milliseconds; after the last it is given up.
 const PAUSES: [i64; 8] = [2_000, 10_000, 30_000, 120_000, 300_000, 900_000, 1_800_000, 3_600_000];
 /// How long a notice that is being sent is left alone by others; who sends it gives up earlier.
-const TAKEN_MS: i64 = 60_000;
+const TAKEN_MS: i64 = 30_000;
 /// Notices of a repository that are kept when they are over.
 const KEPT: i64 = 100;
 /// How long they are kept.
