@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST: usize = 64;
 /// Requests that are under way to one host: one that does not answer holds up only those who wait for it.
 const MOST_TO_HOST: usize = 4;
+/// What is said of a URL that leads inside.
+const NOT_PUBLIC: &str = "the URL leads to no public address; the operator allows addresses with `[network] allow`";
 
 /// A request to a webhook.
 #[derive(Debug, Clone)]
@@ -179,7 +181,11 @@ impl Teller {
     }
 
     async fn send(&self, entry: &Entry, webhook: &Webhook, notice: &Notice) -> Result<u16, (Sent, String)> {
-        let refused = |refused: Refused| (Sent::Refused, refused.detail);
+        // The URL is not repeated: it often is a secret, and the record is shown to more than those who know it.
+        let refused = |refused: Refused| match refused.code {
+            "address_not_allowed" => (Sent::Refused, NOT_PUBLIC.to_owned()),
+            code => (Sent::Refused, code.to_owned()),
+        };
         // What the configuration names is the operator's own, as its clone URLs are.
         let addresses = match entry.version {
             Some(_) => self.settings.network.check(("url", &webhook.url)).await.map_err(refused)?,
