@@ -22,6 +22,9 @@ pub enum CopyError {
     /// A source is not there, or ignored.
     #[error("failed to calculate checksum of \"{0}\": \"{0}\": not found")]
     NotFound(String),
+    /// The directory that a pattern begins with is not there.
+    #[error("lstat {0}: no such file or directory")]
+    NoDirectory(String),
     /// Links lead in a circle.
     #[error("`{0}`: too many levels of symbolic links")]
     LinkLoop(String),
@@ -71,7 +74,7 @@ impl CopyError {
     /// Returns the stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            CopyError::NotFound(_) => "file_not_found",
+            CopyError::NotFound(_) | CopyError::NoDirectory(_) => "file_not_found",
             CopyError::LinkLoop(_) => "link_loop",
             CopyError::FileOverDirectory(_) | CopyError::DirectoryOverFile(_) => "copy_conflict",
             CopyError::BadPattern(_) | CopyError::BadExclude(_) => "invalid_pattern",

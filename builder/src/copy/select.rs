@@ -107,6 +107,11 @@ fn expand(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
     let parts: Vec<&str> = text.split('/').collect();
     let first = parts.iter().position(|part| pattern::has_wildcard(part)).unwrap_or(0);
     let start = parts[..first].join("/").into_bytes();
+    // What a wildcard does not match may be missing; the directory that it is looked for in may not.
+    let directory = resolve(view, &start)?;
+    if !directory.is_empty() && view.lookup(&directory)?.is_none() {
+        return Err(CopyError::NoDirectory(format!("/{}", String::from_utf8_lossy(&start))));
+    }
     let mut found = Vec::new();
     walk_matches(view, (&start, &parts[first..]), source, &mut found)?;
     Ok(found)

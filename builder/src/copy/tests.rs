@@ -163,6 +163,15 @@ fn parents_keep_the_path_after_the_pivot() {
 }
 
 #[test]
+fn a_pattern_may_match_nothing_but_begins_in_a_directory_that_is_there() {
+    // DF-156
+    let copy = |pattern: &'static str| copied(&source(), &Tree::default(), &request(&[pattern], "/o/"));
+    assert_eq!(copy("d/none*").unwrap().len(), 0);
+    assert_eq!(copy("none*/x").unwrap().len(), 0);
+    assert!(matches!(copy("none/*"), Err(CopyError::NoDirectory(path)) if path == "/none"));
+}
+
+#[test]
 fn exclusions_are_relative_to_each_source() {
     // E13
     let mut asked = request(&["d"], "/o");

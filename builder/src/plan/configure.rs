@@ -122,6 +122,8 @@ impl Planning<'_> {
                 }
             }
         }
+        // BuildKit says nothing of variables in ports.
+        self.forget_unset();
         self.config.config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Empty {})));
         Ok(format!("EXPOSE {}", history::plain(&ports)))
     }

@@ -166,20 +166,23 @@ impl Planning<'_> {
     }
 
     fn instruction(&mut self, instruction: &Instruction, names: &Names) -> Result<(), Error> {
-        let (created_by, action) = match &instruction.kind {
+        let configured = |shown: Result<String, Error>| Ok((shown?, Action::Configure));
+        let planned = match &instruction.kind {
             InstructionKind::OnBuild(text) => {
                 self.config.config.on_build.push(text.clone());
                 return Ok(());
             }
-            InstructionKind::Run(run) => self.run(run, names)?,
-            InstructionKind::Copy(copy) => self.copy((copy, false), names, instruction)?,
-            InstructionKind::Add(copy) => self.copy((copy, true), names, instruction)?,
-            InstructionKind::Workdir(path) => self.workdir(path, instruction)?,
-            InstructionKind::Arg(args) => (self.arg(args, instruction)?, Action::Configure),
-            InstructionKind::Env(pairs) => (self.env(pairs, instruction)?, Action::Configure),
-            _ => (self.configure(instruction)?, Action::Configure),
+            InstructionKind::Run(run) => self.run(run, names),
+            InstructionKind::Copy(copy) => self.copy((copy, false), names, instruction),
+            InstructionKind::Add(copy) => self.copy((copy, true), names, instruction),
+            InstructionKind::Workdir(path) => self.workdir(path, instruction),
+            InstructionKind::Arg(args) => configured(self.arg(args, instruction)),
+            InstructionKind::Env(pairs) => configured(self.env(pairs, instruction)),
+            _ => configured(self.configure(instruction)),
         };
+        // Often the reason for what is wrong with an instruction is a variable that is not set.
         self.report_unset(instruction);
+        let (created_by, action) = planned?;
         self.size += created_by.len() + std::mem::take(&mut self.notes.borrow_mut().work);
         if self.size > MAX_STAGE {
             let text = format!("what the stage comes to has more than {MAX_STAGE} bytes of text");
@@ -228,6 +231,11 @@ impl Planning<'_> {
             let hint = hint.map_or_else(String::new, |near| format!(" (did you mean ${near}?)"));
             self.report(&rules::UNDEFINED_VAR, format!("Usage of undefined variable '${name}'{hint}"), instruction);
         }
+    }
+
+    /// Leaves the names unreported that the instruction used and nothing sets.
+    pub fn forget_unset(&self) {
+        self.notes.borrow_mut().unset.clear();
     }
 
     fn workdir_now(&self) -> String {
@@ -360,6 +368,8 @@ impl Planning<'_> {
 
     fn env(&mut self, pairs: &[Pair], instruction: &Instruction) -> Result<String, Error> {
         let shown = self.pairs(pairs, instruction)?;
+        // What is set here is no suggestion for what is used here.
+        self.report_unset(instruction);
         for (key, value) in &shown {
             self.report_secret("ENV", key, instruction);
             self.environment.set_last(key, value);

@@ -246,10 +246,8 @@ impl<'t> Scanner<'t> {
     /// `${name-word}`, `${name+word}`, `${name?word}`.
     fn default(&mut self, name: &str, modifier: char, null: NullIs) -> Result<String, ExpandError> {
         let word = self.word_until_brace(false)?;
-        let value = (self.lookup)(name);
-        if value.is_some() {
-            self.used.push(name.to_owned());
-        } else if self.mode.unset == Unset::Kept {
+        let value = self.value(name);
+        if value.is_none() && self.mode.unset == Unset::Kept {
             let colon = if null == NullIs::Unset { ":" } else { "" };
             return Ok(format!("${{{name}{colon}{modifier}{word}}}"));
         }

@@ -81,7 +81,10 @@ fn words_are_split_where_nothing_protects_the_space() {
 #[test]
 fn names_are_noted_as_set_and_not_set() {
     let expanded = Expander::new('\\').word("$A${B}${C:-d}${A+x}", &lookup).unwrap();
-    assert_eq!((expanded.used, expanded.unset), (vec!["A".to_owned(), "A".to_owned()], vec!["B".to_owned()]));
+    assert_eq!(
+        (expanded.used, expanded.unset),
+        (vec!["A".to_owned(), "A".to_owned()], vec!["B".to_owned(), "C".to_owned()])
+    );
 }
 
 #[test]

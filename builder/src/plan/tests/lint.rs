@@ -77,6 +77,8 @@ const WARNINGS: &[(&str, &str, &str)] = &[
     ),
     // DF-290
     ("FROM plain\nLABEL a=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
+    ("FROM plain\nLABEL a=${NONE:-x}\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
+    ("FROM plain\nENV NON=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
     ("FROM base\nLABEL a=$BASEE\n", "UndefinedVar 2", "Usage of undefined variable '$BASEE' (did you mean $BASE?)"),
     ("FROM plain\nCOPY <<E /\n$NONE\nE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
     ("FROM plain\nARG A=$NONE\n", "UndefinedVar 2", "Usage of undefined variable '$NONE'"),
@@ -156,7 +158,7 @@ fn what_is_right_is_left_alone() {
         "FROM plain\nSHELL [\"/bin/sh\", \"-c\"]\nCMD a\n",
         "FROM plain\nWORKDIR /app\nWORKDIR src\n",
         "FROM plain AS a\nWORKDIR /app\nFROM a\nWORKDIR src\n",
-        "FROM plain\nARG A\nLABEL a=$A b=${B:-x} c=${C+y}\nRUN echo $NONE\n",
+        "FROM plain\nARG A\nLABEL a=$A b=${A:-x} c=${A+y}\nEXPOSE $P\nRUN echo $NONE\n",
         "FROM plain\nENV PUBLIC_KEY=x KEY_FILE=y TOKEN_VERSION=z MONKEY=a\n",
         "FROM plain\nCMD [\"a\"]\nFROM plain\nCMD [\"b\"]\n",
         "# syntax=docker/dockerfile:1\nFROM plain\nEXPOSE 80/udp\n",
