@@ -45,12 +45,13 @@ impl Network {
     }
 
     /// Checks the URL under a key of a document: its scheme, its host, and every address that the host has. Returns those
-    /// that were looked up, so that whoever connects need not look again and find others; none where all are allowed.
-    pub async fn check(&self, (key, text): (&str, &str)) -> Result<Vec<SocketAddr>, Refused> {
+    /// that were looked up, so that whoever connects need not look again and find others; `None` where there is nothing to
+    /// look up, or all that could be found is allowed.
+    pub async fn check(&self, (key, text): (&str, &str)) -> Result<Option<Vec<SocketAddr>>, Refused> {
         let url = parse((key, text))?;
         let host = url.host().ok_or_else(|| refused("invalid_url", format!("`{text}` names no host")))?;
         if self.allows_host(&url) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let not_allowed = |what: String| {
             let remedy = "the operator allows addresses with `[network] allow`";
@@ -70,10 +71,10 @@ impl Network {
                 let found = look_up(&plain, url.port_or_known_default().unwrap_or(443)).await;
                 match found.iter().find(|address| !self.allows(address.ip())) {
                     Some(address) => not_allowed(format!("`{name}` ({})", address.ip())),
-                    None => Ok(found),
+                    None => Ok(Some(found)),
                 }
             }
-            _ => Ok(Vec::new()),
+            _ => Ok(None),
         }
     }
 
@@ -233,6 +234,15 @@ mod tests {
         for url in ["https://140.82.121.4/x.git", "https://[2606:50c0:8000::153]/x.git"] {
             assert_eq!(check(&none, url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn a_name_without_addresses_leads_nowhere_yet() {
+        // Whoever connects later must not look such a name up without this check.
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let check = |url: &str| tokio.block_on(Network::default().check(("url", url)));
+        assert_eq!(check("https://nowhere.invalid/x"), Ok(Some(Vec::new())));
+        assert_eq!(check("https://140.82.121.4/x"), Ok(None));
     }
 
     #[test]

@@ -189,8 +189,12 @@ impl Teller {
         // What the configuration names is the operator's own, as its clone URLs are.
         let addresses = match entry.version {
             Some(_) => self.settings.network.check(("url", &webhook.url)).await.map_err(refused)?,
-            None => Vec::new(),
+            None => None,
         };
+        if addresses.as_ref().is_some_and(Vec::is_empty) {
+            return Err((Sent::Again, "the host of the URL has no address".to_owned()));
+        }
+        let addresses = addresses.unwrap_or_default();
         let again = |error: database::Error| (Sent::Again, error.to_string());
         let build = self.database.build(&notice.build).await.map_err(again)?;
         let build = build.ok_or_else(|| (Sent::Refused, "the build is not on record any more".to_owned()))?;
