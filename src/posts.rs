@@ -61,3 +61,46 @@ fn said(error: reqwest::Error) -> String {
     }
     if std::ptr::addr_eq(cause, &error) { error.to_string() } else { format!("{error}: {cause}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Answers one request with a status line; returns where.
+    async fn answering(status: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).await.unwrap();
+            assert!(String::from_utf8_lossy(&head[..read]).to_lowercase().contains("user-agent: slipway/"));
+            let answer = format!("HTTP/1.1 {status}\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        address
+    }
+
+    fn request(url: String, addresses: Vec<SocketAddr>) -> Outgoing {
+        Outgoing { url, addresses, headers: vec![("x-slipway-event", "failed".to_owned())], body: b"{}".to_vec() }
+    }
+
+    #[tokio::test]
+    async fn only_the_addresses_that_were_checked_are_connected_to() {
+        let address = answering("204 No Content").await;
+        let url = format!("http://hooks.invalid:{}/x", address.port());
+        let posts = Posts::new().unwrap();
+        assert_eq!(posts.post(request(url.clone(), vec![address])).await, Ok(204));
+        let problem = posts.post(request(url, Vec::new())).await.unwrap_err();
+        assert!(!problem.contains("hooks.invalid") && !problem.is_empty(), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed() {
+        let address = answering("307 Temporary Redirect").await;
+        assert_eq!(Posts::new().unwrap().post(request(format!("http://{address}/x"), Vec::new())).await, Ok(307));
+    }
+}
