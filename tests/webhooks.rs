@@ -260,13 +260,24 @@ fn private_addresses_are_the_operators_to_allow() {
     );
     trigger(&site);
     assert_eq!(receiver.waits_for("/chat", 2)[1].status, 200);
+    // One that is added is told of the next build, however freshly the repository was read before.
+    let both = json!({ "webhooks": [
+        { "name": "chat", "url": url, "events": ["queued"] },
+        { "name": "late", "url": format!("{}/late", receiver.url), "secret": KEY, "events": ["queued"] },
+    ] });
+    trigger(&site);
+    receiver.waits_for("/chat", 3);
+    assert_eq!(ask(&site, "PATCH", "/v1/repos/other/app", &both).status, 200);
+    trigger(&site);
+    assert_eq!(receiver.waits_for("/late", 1)[0].status, 200);
+    receiver.waits_for("/chat", 4);
     // Another rule of the operator counts at once, also for webhooks that were accepted before.
     forbid(&mut site);
     trigger(&site);
     let refused =
         wait_for("a refusal", || deliveries(&site, "other/app").into_iter().find(|one| one["state"] == "failed"));
     assert!(refused["problem"].as_str().unwrap().contains("[network] allow"), "{refused}");
-    assert_eq!(receiver.all("/chat").len(), 2);
+    assert_eq!((receiver.all("/chat").len(), receiver.all("/late").len()), (4, 1));
     let wrong = |url: &str| {
         let body = json!({ "webhooks": [{ "name": "chat", "url": url }] });
         ask(&site, "PATCH", "/v1/repos/other/app", &body).json()["code"].clone()

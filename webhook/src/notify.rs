@@ -133,11 +133,14 @@ impl UnderWay {
 
 async fn start_due(teller: &Teller, catalog: &Catalog, under_way: &mut UnderWay) -> Result<(), database::Error> {
     for notice in teller.database.due_notices(4 * MOST as u32).await? {
-        let entry = catalog.get(&teller.database, &notice.repository).await?;
-        let found = entry.and_then(|entry| {
-            let webhook = entry.repository.webhooks.iter().find(|webhook| webhook.name == notice.webhook)?.clone();
-            Some((entry, webhook))
-        });
+        let found = match find(&teller.database, catalog, &notice).await? {
+            Some(found) => Some(found),
+            // It may be newer than what is known of the repository.
+            None => {
+                catalog.changed();
+                find(&teller.database, catalog, &notice).await?
+            }
+        };
         let Some((entry, webhook)) = found else {
             let gone = (None, Some("the webhook was removed"));
             teller.database.acknowledge_notice(&notice, Sent::Refused, gone).await?;
@@ -151,6 +154,17 @@ async fn start_due(teller: &Teller, catalog: &Catalog, under_way: &mut UnderWay)
         }
     }
     Ok(())
+}
+
+/// Returns the webhook that a notice is for, with its repository.
+async fn find(
+    database: &Database,
+    catalog: &Catalog,
+    notice: &Notice,
+) -> Result<Option<(Arc<Entry>, Webhook)>, database::Error> {
+    let Some(entry) = catalog.get(database, &notice.repository).await? else { return Ok(None) };
+    let webhook = entry.repository.webhooks.iter().find(|webhook| webhook.name == notice.webhook).cloned();
+    Ok(webhook.map(|webhook| (entry, webhook)))
 }
 
 impl Teller {
