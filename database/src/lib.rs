@@ -20,6 +20,7 @@ mod look;
 mod lookup;
 pub mod marks;
 mod missed;
+mod notice;
 mod outbox;
 mod progress;
 mod publish;
@@ -39,6 +40,7 @@ mod status;
 mod tag_check;
 mod token;
 mod trace;
+mod webhook;
 mod work;
 
 pub use accept::IdempotencyKey;
@@ -50,6 +52,7 @@ pub use error::Error;
 pub use look::{Heads, LookClaim, LookState, Looked, MovedHead, Seen};
 pub use lookup::{AnsweredLookup, LookupClaim, LookupResult};
 pub use missed::{FoundPush, MissedPush, SeenLook};
+pub use notice::{Notice, NoticeState, Sent};
 pub use publish::Publish;
 pub use question::{
     Answer, Fate, Foreseen, ForeseenStep, FoundRules, PATIENCE as QUESTION_PATIENCE, Question, QuestionClaim,
@@ -63,6 +66,7 @@ pub use secret::SecretKey;
 pub use tag_check::{TagCheck, TagVerdict};
 pub use token::{NewToken, TokenRecord};
 pub use trace::PathPiece;
+pub use webhook::{Event, WebhookRecord};
 pub use work::WorkerRecord;
 
 use clock::Clock;

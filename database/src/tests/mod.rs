@@ -12,6 +12,7 @@ mod progress;
 mod queue;
 mod records;
 mod tags;
+mod webhooks;
 
 use super::*;
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ pub mod deliveries;
 pub mod problem;
 pub mod queue;
 pub mod repositories;
+mod webhooks;
 
 use crate::access::Caller;
 use axum::http::header;
