@@ -176,7 +176,8 @@ async fn surroundings(
            AND created_ms > $5 ORDER BY sequence LIMIT 1) a ON TRUE \
          LEFT JOIN (SELECT p.delivery_id FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.after_id = $4 AND p.is_found \
            AND NOT EXISTS (SELECT 1 FROM pushes later WHERE later.repository = $1 AND later.git_ref = $2 \
-             AND later.sequence > p.sequence AND (p.created_ms <= $5 OR p.before_id <> $3 OR later.after_id = $3)) \
+             AND later.sequence > p.sequence AND (p.created_ms <= $5 OR later.after_id = $3 \
+               OR COALESCE(p.before_id, '') <> COALESCE(CAST($3 AS TEXT), ''))) \
            ORDER BY p.sequence DESC LIMIT 1) f ON TRUE \
          LEFT JOIN (SELECT p.sequence, p.segment FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.before_id = $3 \
            AND p.is_found AND p.created_ms > $5 AND NOT EXISTS (SELECT 1 FROM pushes later WHERE later.repository = $1 \
