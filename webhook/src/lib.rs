@@ -11,6 +11,7 @@ mod catalog;
 mod configuration;
 mod cron;
 mod document;
+mod explanations;
 mod following;
 mod forges;
 mod hooks;
@@ -126,13 +127,14 @@ fn repository_routes() -> Router<Service> {
 }
 
 fn build_routes() -> Router<Service> {
-    use api::{approvals, builds, deliveries, logs, queue};
+    use api::{approvals, builds, deliveries, explain, logs, queue};
     Router::new()
         .route("/hooks/{forge}", post(hooks::take))
         .route("/v1/builds", get(builds::list))
         .route("/v1/builds/{id}", get(builds::show))
         .route("/v1/builds/{id}/logs", get(logs::show))
         .route("/v1/builds/{id}/trace", get(builds::trace))
+        .route("/v1/builds/{id}/explain", get(explain::show))
         .route("/v1/builds/{id}/approve", post(approvals::approve))
         .route("/v1/builds/{id}/cancel", post(builds::cancel))
         .route("/v1/builds/{id}/retry", post(builds::retry))
@@ -149,6 +151,7 @@ fn page_routes() -> Router<Service> {
         .route("/", get(pages::builds::list))
         .route("/builds/{id}", get(pages::build::show))
         .route("/builds/{id}/steps", get(pages::build::steps))
+        .route("/builds/{id}/explain", get(pages::explain::show))
         .route("/repos", get(pages::repositories::list))
         .route("/repos/{namespace}/{name}", get(pages::repositories::show))
         .route("/queue", get(pages::queue::show))
