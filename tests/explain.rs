@@ -201,3 +201,30 @@ fn what_cannot_be_explained_is_refused() {
     assert_eq!(refused(&site, &format!("{second}/explain")), (503, "no_answer".to_owned()));
     assert!((Duration::from_secs(19)..Duration::from_secs(28)).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
+
+#[test]
+fn mounts_removed_steps_and_a_platform_are_told() {
+    let site = Site::start(ADMIN);
+    site.push_base();
+    let dockerfile = "ARG BASE\nFROM ${BASE}\nRUN --mount=type=bind,source=src,target=/s cat /s/a > /m\n\
+        RUN --mount=type=cache,id=one,target=/c true\nRUN echo gone\nRUN echo kept\nRUN <<EOF\necho first\necho 1\nEOF\n";
+    site.commit(&[("Dockerfile", dockerfile), ("src/a", "1"), ("src/b", "1")]);
+    build(&site, &json!({}));
+    let changed = dockerfile.replace("id=one", "id=two").replace("RUN echo gone\n", "").replace("echo 1", "echo 2");
+    site.commit(&[("Dockerfile", &changed), ("src/b", "2")]);
+    let second = build(&site, &json!({}));
+    let told = explain(&site, &second);
+    assert_eq!(why(&told, 1, "files_changed")["paths"][0]["path"], "src/b", "all that is mounted counts");
+    assert_eq!(why(&told, 2, "secret_or_mount_changed")["ids"], json!(["one", "two"]));
+    assert_eq!(why(&told, 3, "instruction_removed")["old"], "RUN echo gone");
+    assert!(why(&told, 4, "instruction_changed")["new"].as_str().unwrap().ends_with("… echo 2"), "{told:#}");
+
+    // The binary is static: what the platform is called is all that differs.
+    let other = if cfg!(target_arch = "x86_64") { "linux/amd64/v2" } else { "linux/arm64/v9" };
+    let third = ask(&site, "POST", "/v1/repos/team/app/builds", &json!({ "ref": "main", "platforms": [other] }));
+    let third = third.json()["builds"][0]["id"].as_str().unwrap().to_owned();
+    site.finished(&third);
+    let told = explain(&site, &third);
+    let found = why(&told, 1, "platform_changed");
+    assert_eq!(found["new"], other, "{told:#}");
+}

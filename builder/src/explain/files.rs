@@ -157,3 +157,99 @@ impl View for Narrowed<'_> {
         self.view.content(path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::committed::{FILE, LINK, PROGRAM, context};
+    use std::time::{Duration, Instant};
+
+    type Listed<'f> = &'f [(&'f str, &'f str, u32)];
+
+    /// Returns what `source` takes differently from the second commit, excluding what `excludes` says.
+    fn told((old, new): (Listed<'_>, Listed<'_>), source: &str, excludes: &[&str]) -> Vec<(String, PathChange)> {
+        let directory = tempfile::tempdir().unwrap();
+        let ignored = ["**/*.log"];
+        let (old, new) = (context(directory.path(), old, &ignored), context(directory.path(), new, &ignored));
+        listed(&Files::new(&new, &old), source, excludes)
+    }
+
+    fn listed(files: &Files<'_>, source: &str, excludes: &[&str]) -> Vec<(String, PathChange)> {
+        let excludes = excludes.iter().map(ToString::to_string).collect();
+        let request = CopyRequest { excludes, ..crate::execute::mount_request(0) };
+        match files.changed([source], &request) {
+            Some(Why::FilesChanged { paths, .. }) => paths.into_iter().map(|path| (path.path, path.change)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    const OLD: Listed<'static> = &[
+        ("a.txt", "1", FILE),
+        ("d/changed", "1", FILE),
+        ("d/gone", "1", FILE),
+        ("d/run", "1", FILE),
+        ("d/same", "1", FILE),
+        ("d/x.log", "1", FILE),
+        ("link", "d", LINK),
+        ("other/f", "1", FILE),
+    ];
+    const NEW: Listed<'static> = &[
+        ("a.txt", "2", FILE),
+        ("d/changed", "2", FILE),
+        ("d/deep/new", "1", FILE),
+        ("d/run", "1", PROGRAM),
+        ("d/same", "1", FILE),
+        ("d/x.log", "2", FILE),
+        ("link", "other", LINK),
+        ("other/f", "2", FILE),
+    ];
+
+    #[test]
+    fn only_what_a_step_takes_is_named_and_how_it_changed() {
+        let named = |source, excludes: &[&str]| {
+            let found = told((OLD, NEW), source, excludes);
+            found.into_iter().map(|(path, change)| format!("{path} {change:?}")).collect::<Vec<_>>()
+        };
+        let all = ["d/changed Changed", "d/deep/new Added", "d/gone Removed", "d/run Mode"];
+        assert_eq!(named("d", &[]), all, "what is ignored is not taken");
+        assert_eq!(named("d", &["deep", "run"]), [all[0], all[2]]);
+        assert_eq!(named("*.txt", &[]), ["a.txt Changed"]);
+        assert_eq!(named("d/c*", &[]), ["d/changed Changed"]);
+        assert_eq!(named("d/same", &[]), [""; 0]);
+        assert_eq!(named("link", &[]), ["link Changed"], "where a link leads is what changed");
+        assert_eq!(named("/", &[]).len(), 7);
+    }
+
+    #[test]
+    fn another_ignore_file_shows_what_did_not_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (context(directory.path(), OLD, &["**/*.log"]), context(directory.path(), OLD, &[]));
+        assert_eq!(listed(&Files::new(&new, &old), "d", &[]), [("d/x.log".to_owned(), PathChange::Added)]);
+    }
+
+    #[test]
+    fn long_lists_end_with_a_number() {
+        let names: Vec<String> = (0..70).map(|number| format!("d/{number:02}")).collect();
+        let files = |content| names.iter().map(|name| (name.as_str(), content, FILE)).collect::<Vec<_>>();
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (context(directory.path(), &files("1"), &[]), context(directory.path(), &files("2"), &[]));
+        let found = Files::new(&new, &old).changed(["d"], &crate::execute::mount_request(0));
+        let Some(Why::FilesChanged { paths, more }) = found else { panic!("{found:?}") };
+        assert_eq!((paths.len(), more), (50, 20));
+    }
+
+    #[test]
+    fn a_large_repository_costs_what_changed() {
+        let names: Vec<String> = (0..100_000).map(|number| format!("src/{:03}/{number:06}", number / 200)).collect();
+        let mut files: Vec<_> = names.iter().map(|name| (name.as_str(), "1", FILE)).collect();
+        let directory = tempfile::tempdir().unwrap();
+        let old = context(directory.path(), &files, &["**/*.log"]);
+        files[77_777].1 = "2";
+        let new = context(directory.path(), &files, &["**/*.log"]);
+        let began = Instant::now();
+        let found = listed(&Files::new(&new, &old), ".", &[]);
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert_eq!(found, [("src/388/077777".to_owned(), PathChange::Changed)]);
+        println!("100000 files were compared in {:?}", began.elapsed());
+    }
+}

@@ -31,10 +31,10 @@ struct Half<'s, 'r> {
 }
 
 impl Half<'_, '_> {
-    /// Returns what became of the step `number` of the plan, if that is the one that was executed.
-    fn recorded(&self, number: usize, instruction: &str) -> Option<&Step> {
-        let number = (number + self.before) as i64;
-        self.steps.iter().find(|step| step.number == number && step.instruction == instruction)
+    /// Returns what became of a step of the plan, if that is the one that was executed.
+    fn recorded(&self, step: &crate::plan::Step) -> Option<&Step> {
+        let (number, line) = ((step.number + self.before) as i64, step.lines.0 as i64);
+        self.steps.iter().find(|recorded| recorded.number == number && recorded.line == line)
     }
 
     /// Returns an image's name and the digest that it had in the build.

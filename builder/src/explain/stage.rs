@@ -65,7 +65,7 @@ impl<'s, 'r> Comparison<'s, 'r> {
         for (step, pair) in stage.steps.iter().zip(pairs) {
             let old_steps = before.map_or(&[][..], |before| &before.steps);
             let gone = pair.removed.iter().map(|at| &old_steps[*at]);
-            removed = gone.filter(|step| step.action.makes_layer()).last().or(removed);
+            removed = gone.filter(|step| step.action.makes_layer()).next_back().or(removed);
             let old = pair.old.map(|at| &old_steps[at]);
             let mut why = match old {
                 Some(old) => own::differences(old, step, setting),
@@ -139,9 +139,9 @@ impl<'s, 'r> Comparison<'s, 'r> {
         why.extend(taken.iter().cloned());
         let found = reason(&from);
         why.extend(found.clone());
-        let recorded = self.new.recorded(step.number, &step.instruction);
+        let recorded = self.new.recorded(step);
         let layer = |step: Option<&database::Step>| step.and_then(|step| step.layer_digest.clone());
-        let earlier = old.and_then(|old| self.old.recorded(old.number, &old.instruction));
+        let earlier = old.and_then(|old| self.old.recorded(old));
         let same_layer = layer(recorded).is_some() && layer(recorded) == layer(earlier);
         let was = was(recorded);
         if why.is_empty() && was == Was::Executed {
@@ -150,6 +150,8 @@ impl<'s, 'r> Comparison<'s, 'r> {
         let copies = matches!(step.action, Action::Copy(_));
         let changed = is_own || !taken.is_empty() || found.is_some();
         end.rest = match (&end.rest, from) {
+            // What is linked stands on its own.
+            (rest, _) if linked && !changed => rest.clone(),
             (Rest::Step(first), _) => Rest::Step(*first),
             (Rest::Base(_), _) => Rest::Step(number),
             // What is copied counts by its content: an equal layer changes nothing for what follows.

@@ -1,13 +1,14 @@
 //! Why the steps of a build were executed: the build and an earlier one are prepared once more and compared.
 
-use super::Settings;
 use super::source::{Place, fetch, source_error};
 use super::wanted::{Limits, Wanted};
+use super::{Settings, secrets};
 use crate::event::Silent;
 use crate::explain::{Side, compare};
+use crate::mask::Masks;
 use crate::trace::Trace;
 use crate::{Error, Platforms, Request, Services};
-use database::{BaseImage, Build, BuildId, BuildRequest, Explained, Step};
+use database::{BaseImage, Build, BuildId, BuildRequest, Explained, ExplainedStep, Step, Why};
 use runtime::Cancel;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub fn explain(
 ) -> Result<Explained, Error> {
     let (new, old) = (Ended::read(services, build)?, Ended::read(services, against)?);
     let mut notes = Vec::new();
+    let mut hidden = secrets::open(services, &new.build.request)?.into_values().collect::<Vec<_>>();
+    hidden.extend(secrets::open(services, &old.build.request)?.into_values());
+    let masks = Masks::new(hidden.iter().map(Vec::as_slice));
     let again = Again { services, settings, asked };
     // The earlier commit comes first: who opens the mirror after it sees both.
     let mut old_requests = again.requests(&old)?;
@@ -39,8 +43,26 @@ pub fn explain(
     let new_platforms = again.prepare(&new, &mut new_requests, &mut notes)?;
     let new = Side { platforms: &new_platforms, steps: &new.steps, base_images: &new.base_images };
     let old = Side { platforms: &old_platforms, steps: &old.steps, base_images: &old.base_images };
-    let steps = compare(&new, &old);
+    let mut steps = compare(&new, &old);
+    hide(&mut steps, &masks);
     Ok(Explained { steps, notes, failure: None })
+}
+
+/// Hides secrets, as in a log: a file or a script may be called or hold what should not have been committed.
+fn hide(steps: &mut [ExplainedStep], masks: &Masks) {
+    for why in steps.iter_mut().flat_map(|step| &mut step.why) {
+        let texts: Vec<&mut String> = match why {
+            Why::InstructionChanged { old, new } => vec![old, new],
+            Why::InstructionRemoved { old } => vec![old],
+            Why::FilesChanged { paths, .. } => paths.iter_mut().map(|changed| &mut changed.path).collect(),
+            Why::BaseImageChanged { reference, old_reference, .. } => {
+                std::iter::once(reference).chain(old_reference).collect()
+            }
+            Why::ArgumentChanged { names } | Why::SecretOrMountChanged { ids: names } => names.iter_mut().collect(),
+            _ => Vec::new(),
+        };
+        texts.into_iter().for_each(|text| *text = masks.text(text));
+    }
 }
 
 /// What is known of a build that ended.

@@ -34,14 +34,14 @@ pub struct Explanation {
 /// Says why each step of a build was executed or taken from the cache.
 pub async fn show(
     State(service): State<Service>,
-    Path(id): Path<String>,
     caller: Caller,
-    headers: HeaderMap,
+    Path(id): Path<String>,
     wanted: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wanted = query(wanted)?;
+    let against = query(wanted)?.against;
     let build = find(&service, &caller, &id).await?;
-    let found = explain(&service, &caller, (&build, wanted.against.as_deref())).await?;
+    let found = explain(&service, &caller, (&build, against.as_deref())).await?;
     let Explanation { explained, against } = &found;
     let document = json!({
         "build": build.id.as_str(),
