@@ -7,6 +7,7 @@ mod configuration;
 mod confine;
 mod key;
 mod listen;
+mod posts;
 mod progress;
 mod services;
 mod wire;

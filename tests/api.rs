@@ -14,7 +14,8 @@ pub fn ask(site: &Site, method: &str, path: &str, body: &Value) -> Answer {
     ask_as(site, ADMIN_TOKEN, (method, path, &[]), body)
 }
 
-fn ask_as(site: &Site, token: &str, (method, path, headers): (&str, &str, &[&str]), body: &Value) -> Answer {
+/// Asks as the holder of a token, with further headers.
+pub fn ask_as(site: &Site, token: &str, (method, path, headers): (&str, &str, &[&str]), body: &Value) -> Answer {
     let (url, bearer, body) =
         (format!("{}{path}", site.url), format!("Authorization: Bearer {token}"), body.to_string());
     let mut arguments = vec!["--path-as-is", "-X", method, "-H", &bearer, "-H", "Content-Type: application/json"];

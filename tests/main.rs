@@ -59,5 +59,6 @@ mod retries;
 mod secrets;
 mod statuses;
 mod support;
+mod webhooks;
 mod workers;
 mod yard;

@@ -1,6 +1,6 @@
 //! Rules in the repository's own `slipway.toml`: pushed, read by a worker at the commit, applied by the server.
 
-use crate::api::{ADMIN, ask};
+use crate::api::{ADMIN, ADMIN_TOKEN, ask};
 use crate::http::push;
 use crate::support::{Site, wait_for};
 use serde_json::{Value, json};
@@ -100,7 +100,26 @@ fn a_trigger_applies_the_rules_that_stand_at_what_it_asks_for() {
         assert_eq!((answer.status, &answer.json()["code"]), (409, &json!(code)), "{body}: {}", answer.text);
         assert!(answer.text.contains(part), "{body}: {}", answer.text);
     }
+    let keyed = || {
+        let headers = ["Idempotency-Key: own-1"];
+        crate::api::ask_as(
+            &site,
+            ADMIN_TOKEN,
+            ("POST", "/v1/repos/own/app/builds", &headers),
+            &json!({ "ref": "main" }),
+        )
+    };
+    let first = keyed();
+    assert_eq!(first.status, 202, "{}", first.text);
     site.commit(&[("slipway.toml", "[[rules]]\nbranhc = \"main\"\n")]);
+    // What is known needs no rules any more.
+    let again = keyed();
+    assert_eq!(
+        (again.status, &again.json()["builds"][0]["id"]),
+        (200, &first.json()["builds"][0]["id"]),
+        "{}",
+        again.text
+    );
     let wrong = trigger(json!({ "ref": "main" }));
     assert_eq!((wrong.status, &wrong.json()["code"]), (409, &json!("rules_invalid")), "{}", wrong.text);
     assert!(wrong.text.contains("did you mean `branch`?"), "{}", wrong.text);

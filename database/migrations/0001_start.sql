@@ -189,7 +189,6 @@ CREATE TABLE tags (
 );
 
 CREATE INDEX tags_by_holder ON tags (holder) WHERE holder IS NOT NULL;
-CREATE INDEX tags_by_move ON tags (moved_ms);
 
 CREATE TABLE repositories (
     name          TEXT PRIMARY KEY,

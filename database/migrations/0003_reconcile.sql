@@ -20,6 +20,7 @@ ALTER TABLE pushes ADD COLUMN is_found BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- How often it was checked since it moved that a tag shows what it must, when it is checked next, and what was found.
 ALTER TABLE tags ADD COLUMN checks BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE tags ADD COLUMN retries BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE tags ADD COLUMN check_ms BIGINT;
 ALTER TABLE tags ADD COLUMN note TEXT;
 

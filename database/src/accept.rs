@@ -1,6 +1,7 @@
 //! Acceptance: a delivery or trigger and its builds, in one transaction, once.
 
 use crate::batch::Delivered;
+use crate::cancel::close;
 use crate::insert::{NewBuilds, Origin};
 use crate::push::{Placed, Source};
 use crate::rows::{ids, json, to_json};
@@ -67,6 +68,11 @@ impl Database {
         Ok(Accepted::New(builds))
     }
 
+    /// Returns what a key was used for before, if it was.
+    pub async fn triggered(&self, key: &IdempotencyKey) -> Result<Option<Accepted>, Error> {
+        known_key(&mut self.begin().await?, key).await
+    }
+
     /// Stores builds that somebody asked for by hand, or finds them if the same ones wait or run already, all of them.
     pub async fn trigger_once(&self, requests: &[BuildRequest]) -> Result<Accepted, Error> {
         let mut transaction = self.begin_accepting().await?;
@@ -110,6 +116,11 @@ impl Database {
                 Placed::New(pushed) => origin.push = Some(pushed),
                 Placed::Found(found) => return take_over(transaction, id, found).await,
             }
+        }
+        if let Some(git_ref) = &delivery.closed {
+            // Some of its builds may have come with it.
+            builds.write(transaction).await?;
+            close(transaction, (&delivery.repository, git_ref)).await?;
         }
         if let Some(lookup) = &one.lookup {
             self.insert_lookup(transaction, Some(id), lookup).await?;

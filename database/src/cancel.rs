@@ -1,9 +1,9 @@
 //! The wish to end a build.
 
 use crate::finish::cancelled;
-use crate::rows::{ids, state, to_json};
+use crate::rows::{ids, json, state, to_json};
 use crate::sql::{Transaction, sql};
-use crate::{BuildId, BuildState, Database, Error, Reason, outbox};
+use crate::{BuildId, BuildState, Database, Error, NewLookup, Reason, outbox};
 
 /// What became of the wish to cancel a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,31 +28,38 @@ impl Database {
     }
 }
 
-impl Database {
-    /// Ends the queued builds of a ref of which nobody wants one any more; those that run go on.
-    pub async fn supersede(&self, (repository, git_ref): (&str, &str), why: &str) -> Result<Vec<BuildId>, Error> {
-        let doing = "superseding builds";
-        let mut transaction = self.begin().await?;
-        let reason = Reason { code: "superseded".to_owned(), message: why.to_owned() };
-        let now = transaction.now_ms;
-        let rows = sql(
-            doing,
-            "UPDATE builds SET state = 'superseded', reason_json = $1, finished_ms = $2, version = version + 1 \
-             WHERE repository = $3 AND git_ref = $4 AND state = 'queued' RETURNING id",
-        )
-        .bind(to_json(&reason)?)
-        .bind(now)
-        .bind(repository)
-        .bind(git_ref)
-        .all(transaction.on())
-        .await?;
-        let ended = ids(&rows)?;
-        for id in &ended {
-            outbox::write(&mut transaction, id, (BuildState::Superseded, why), now).await?;
+/// What is said of builds that a closed pull request does not need any more.
+const CLOSED: &str = "its pull request was closed";
+
+/// Ends the queued builds of a pull request that was closed, and the lookups that would become more; what runs goes on.
+pub async fn close(transaction: &mut Transaction, (repository, git_ref): (&str, &str)) -> Result<(), Error> {
+    let doing = "closing a pull request";
+    let text = "SELECT id, lookup_json FROM lookups WHERE state IN ('open', 'claimed', 'answered') \
+                AND delivery_id IN (SELECT id FROM deliveries WHERE repository = $1) ORDER BY id";
+    for row in sql(doing, text).bind(repository).all(transaction.on()).await? {
+        let lookup: NewLookup = json(&row.get::<String>(1)?)?;
+        if lookup.git_ref == git_ref {
+            let text = "UPDATE lookups SET state = 'expanded', worker = NULL, lease_until_ms = NULL WHERE id = $1";
+            sql(doing, text).bind(row.get::<i64>(0)?).run(transaction.on()).await?;
         }
-        transaction.commit(doing).await?;
-        Ok(ended)
     }
+    let reason = Reason { code: "superseded".to_owned(), message: CLOSED.to_owned() };
+    let now = transaction.now_ms;
+    let rows = sql(
+        doing,
+        "UPDATE builds SET state = 'superseded', reason_json = $1, finished_ms = $2, version = version + 1 \
+         WHERE repository = $3 AND git_ref = $4 AND state = 'queued' RETURNING id",
+    )
+    .bind(to_json(&reason)?)
+    .bind(now)
+    .bind(repository)
+    .bind(git_ref)
+    .all(transaction.on())
+    .await?;
+    for id in &ids(&rows)? {
+        outbox::write(transaction, id, (BuildState::Superseded, CLOSED), now).await?;
+    }
+    Ok(())
 }
 
 /// Ends a queued build, or asks the worker of a running one to end it.

@@ -21,6 +21,7 @@ mod look;
 mod lookup;
 pub mod marks;
 mod missed;
+mod notice;
 mod outbox;
 mod progress;
 mod publish;
@@ -40,6 +41,7 @@ mod status;
 mod tag_check;
 mod token;
 mod trace;
+mod webhook;
 mod work;
 
 pub use accept::IdempotencyKey;
@@ -52,6 +54,7 @@ pub use explain::{ChangedPath, Explained, ExplainedStep, PathChange, Was, Why};
 pub use look::{Heads, LookClaim, LookState, Looked, MovedHead, Seen};
 pub use lookup::{AnsweredLookup, LookupClaim, LookupResult};
 pub use missed::{FoundPush, MissedPush, SeenLook};
+pub use notice::{Notice, NoticeState, Sent};
 pub use publish::Publish;
 pub use question::{
     Answer, Fate, Foreseen, ForeseenStep, FoundRules, PATIENCE as QUESTION_PATIENCE, Question, QuestionClaim,
@@ -65,6 +68,7 @@ pub use secret::SecretKey;
 pub use tag_check::{TagCheck, TagVerdict};
 pub use token::{NewToken, TokenRecord};
 pub use trace::PathPiece;
+pub use webhook::{Event, WebhookRecord};
 pub use work::WorkerRecord;
 
 use clock::Clock;

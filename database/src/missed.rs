@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// Most pushes that one look makes up for; the rest is left to the next.
 const MOST: usize = 50;
+/// How long a ref is looked at that names something new which is no commit, or none that can be had.
+const GIVEN_UP: Duration = Duration::from_secs(60 * 60);
 /// How long a delivery may take: before, a push that a look saw is not taken for missed.
 const LATE: Duration = Duration::from_secs(30);
 
@@ -42,8 +44,8 @@ pub struct SeenLook {
     pub missed: Vec<MissedPush>,
     /// What is known from now on.
     known: Compared,
-    /// When the refs were asked for.
-    asked_ms: i64,
+    /// When the refs were asked for, in milliseconds since 1970.
+    pub asked_ms: i64,
     /// When they are to be asked for again.
     pause_ms: i64,
 }
@@ -192,6 +194,10 @@ impl SeenLook {
                 commit: moved.commit.clone(),
                 message: moved.message.clone(),
             });
+            return;
+        }
+        // What the ref names counts as known then: there is nothing in it to build.
+        if moved.is_none() && seen_before.is_some() && self.asked_ms - since_ms >= millis(GIVEN_UP) {
             return;
         }
         match before {

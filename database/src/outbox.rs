@@ -1,12 +1,12 @@
-//! The outbox: commit statuses to be told to forges, written with the change that they tell of.
+//! The outbox: commit statuses to be told to forges, and what webhooks are told, written with the change that they tell of.
 
 use crate::sql::{Row, Transaction, sql};
-use crate::{BuildId, BuildState, Database, Error, PendingStatus};
+use crate::{BuildId, BuildState, Database, Error, PendingStatus, webhook};
 
 /// How often a status is offered before it is given up.
 const MAX_TRIES: i64 = 10;
 
-/// Writes a status for a build whose commit is known.
+/// Writes a status for a build whose commit is known, and what webhooks are told of it.
 pub async fn write(
     transaction: &mut Transaction,
     build: &BuildId,
@@ -24,7 +24,7 @@ pub async fn write(
     .bind(now_ms)
     .run(transaction.on())
     .await?;
-    Ok(())
+    webhook::write(transaction, build, state).await
 }
 
 /// Writes for each new build that it waits, unless it was superseded at once.
@@ -42,6 +42,7 @@ pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> 
     );
     let statement = sql("writing statuses", text).bind(transaction.now_ms);
     builds.iter().fold(statement, |statement, build| statement.bind(build.as_str())).run(transaction.on()).await?;
+    webhook::write_queued(transaction, builds).await?;
     transaction.announce_work();
     Ok(())
 }

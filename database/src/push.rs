@@ -51,10 +51,12 @@ impl Database {
         (delivery, repository): (i64, &str),
         (push, source): (&PushedRef, Source),
     ) -> Result<Placed, Error> {
-        let Surroundings { last, begins, ends, found } = surroundings(transaction, repository, push).await?;
+        let Surroundings { last, begins, ends, found, covers } = surroundings(transaction, repository, push).await?;
         if let Some(found) = found.filter(|_| source == Source::Told) {
             return Ok(Placed::Found(found));
         }
+        // A look that saw the ref only later took this push and others for one: it comes before what was found.
+        let ends = ends.or(covers.filter(|_| source == Source::Told && begins.is_none()));
         let last = last + builds.counted((repository, &push.git_ref));
         // What a look saw is what the ref names now, whatever came before.
         let ends = ends.filter(|_| source != Source::Found);
@@ -149,8 +151,10 @@ struct Surroundings {
     begins: Option<End>,
     /// The push that began where the new one ends, if it follows none yet and came not long ago.
     ends: Option<End>,
-    /// The delivery of the same push, if a look found it before the forge told of it and it is still the ref's last.
+    /// The delivery of the same push, if a look found it before the forge told of it and the ref was not set back since.
     found: Option<i64>,
+    /// A push that a look found which begins where the new one does, if the ref was not set back to there since.
+    covers: Option<End>,
 }
 
 async fn surroundings(
@@ -162,7 +166,8 @@ async fn surroundings(
         "reading pushes",
         "SELECT COALESCE(s.last, 0), b.sequence, b.segment, b.sequence, a.sequence, a.segment, (SELECT MAX(m.sequence) \
            FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = a.segment), \
-           f.delivery_id \
+           f.delivery_id, c.sequence, c.segment, (SELECT MAX(m.sequence) \
+           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = c.segment) \
          FROM (SELECT 1 AS one) o \
          LEFT JOIN (SELECT last FROM sequences WHERE repository = $1 AND name = $2) s ON TRUE \
          LEFT JOIN (SELECT sequence, segment FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 AND is_tail \
@@ -171,7 +176,13 @@ async fn surroundings(
            AND created_ms > $5 ORDER BY sequence LIMIT 1) a ON TRUE \
          LEFT JOIN (SELECT p.delivery_id FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.after_id = $4 AND p.is_found \
            AND NOT EXISTS (SELECT 1 FROM pushes later WHERE later.repository = $1 AND later.git_ref = $2 \
-             AND later.sequence > p.sequence) LIMIT 1) f ON TRUE",
+             AND later.sequence > p.sequence AND (p.created_ms <= $5 OR later.after_id = $3 \
+               OR COALESCE(p.before_id, '') <> COALESCE(CAST($3 AS TEXT), ''))) \
+           ORDER BY p.sequence DESC LIMIT 1) f ON TRUE \
+         LEFT JOIN (SELECT p.sequence, p.segment FROM pushes p WHERE p.repository = $1 AND p.git_ref = $2 AND p.before_id = $3 \
+           AND p.is_found AND p.created_ms > $5 AND NOT EXISTS (SELECT 1 FROM pushes later WHERE later.repository = $1 \
+             AND later.git_ref = $2 AND later.sequence > p.sequence AND later.after_id = $3) \
+           ORDER BY p.sequence DESC LIMIT 1) c ON TRUE",
     )
     .bind(repository)
     .bind(&push.git_ref)
@@ -184,7 +195,7 @@ async fn surroundings(
         let Some(sequence) = row.get(first)? else { return Ok(None) };
         Ok(Some(End { sequence, segment: row.get(first + 1)?, last: row.get(first + 2)? }))
     };
-    Ok(Surroundings { last: row.get(0)?, begins: end(1)?, ends: end(4)?, found: row.get(7)? })
+    Ok(Surroundings { last: row.get(0)?, begins: end(1)?, ends: end(4)?, found: row.get(7)?, covers: end(8)? })
 }
 
 /// Takes note that a push is no more the first (`is_head`) or last (`is_tail`) of its segment.

@@ -108,6 +108,10 @@ impl Database {
     pub async fn ask(&self, question: &Question) -> Result<i64, Error> {
         let doing = "asking the workers";
         let mut transaction = self.begin().await?;
+        // Who hangs up forgets nothing: what nobody waits for any more goes with the next question.
+        let text = "DELETE FROM questions WHERE asked_ms <= $1";
+        let expired = transaction.now_ms - crate::clock::millis(PATIENCE);
+        sql(doing, text).bind(expired).run(transaction.on()).await?;
         let text = "INSERT INTO questions (question_json, state, asked_ms) VALUES ($1, 'open', $2) RETURNING id";
         let row = sql(doing, text).bind(to_json(question)?).bind(transaction.now_ms).one(transaction.on()).await?;
         transaction.announce_work();
@@ -116,7 +120,7 @@ impl Database {
         Ok(id)
     }
 
-    /// Gives a worker the oldest question that nobody has, and forgets those that nobody waits for any more.
+    /// Gives a worker the oldest question that nobody has and that somebody waits for.
     pub async fn claim_question(&self) -> Result<Option<QuestionClaim>, Error> {
         let doing = "taking a question";
         let text = "SELECT id FROM questions WHERE state = 'open' LIMIT 1";

@@ -214,7 +214,8 @@ pub struct BuildFilter {
     pub tag: Option<String>,
     /// Only this state.
     pub state: Option<BuildState>,
-    /// Only builds that this kind of trigger started: `push`, `reconcile`, `manual`, `retry`, `schedule`.
+    /// Only builds that this kind of trigger started: `push`, `pull_request`, `reconcile`, `manual`, `retry`,
+    /// `schedule`.
     pub trigger: Option<String>,
     /// Only builds accepted at this moment or later, in milliseconds since 1970.
     pub since_ms: Option<i64>,

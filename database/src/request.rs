@@ -206,6 +206,8 @@ pub struct NewDelivery {
     pub explain: Vec<String>,
     /// What the push did to its ref, if the event is one.
     pub push: Option<PushedRef>,
+    /// The ref of a pull request that it tells the end of: nobody wants its builds any more.
+    pub closed: Option<String>,
     /// Whether it is an earlier delivery once more, by somebody's wish: then an equal body is no duplicate.
     pub is_replay: bool,
 }

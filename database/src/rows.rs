@@ -14,13 +14,18 @@ pub const BUILD: &str = "id, number, repository, rule, commit_message, trigger_j
 /// Counts the ids of one millisecond.
 static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
+/// Returns a new id of a kind, later than those that this process made before for the same or an earlier moment.
+pub fn new_id(kind: &str, now_ms: i64) -> String {
+    let (seconds, rest) = (now_ms.div_euclid(1000), now_ms.rem_euclid(1000));
+    let context = IDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let time = Timestamp::from_unix(&*context, seconds as u64, rest as u32 * 1_000_000);
+    format!("{kind}_{}", Uuid::new_v7(time).simple())
+}
+
 impl BuildId {
     /// Returns a new id, later than those that this process made before for the same or an earlier moment.
     pub(crate) fn at(now_ms: i64) -> Self {
-        let (seconds, rest) = (now_ms.div_euclid(1000), now_ms.rem_euclid(1000));
-        let context = IDS.lock().unwrap_or_else(PoisonError::into_inner);
-        let time = Timestamp::from_unix(&*context, seconds as u64, rest as u32 * 1_000_000);
-        BuildId(format!("bld_{}", Uuid::new_v7(time).simple()))
+        BuildId(new_id("bld", now_ms))
     }
 
     /// Parses an id; `None` for anything that cannot be one.

@@ -6,6 +6,8 @@ use crate::{Build, BuildFilter, BuildId, Database, Error, LogChunk, Step};
 
 /// Most builds that a list holds.
 const MAX_LIST: u32 = 200;
+/// Pages of builds that are read for the list of a tag: it ends there, though older builds may have the tag, too.
+const MAX_PAGES: usize = 20;
 
 impl Database {
     /// Returns a build.
@@ -27,18 +29,23 @@ impl Database {
     /// Returns the builds that `filter` describes, newest first.
     pub async fn builds(&self, filter: &BuildFilter) -> Result<Vec<Build>, Error> {
         let limit = filter.limit.clamp(1, MAX_LIST) as usize;
+        if filter.tag.is_none() {
+            return self.some_builds(filter, (filter.before.as_ref(), limit)).await;
+        }
+        let page = MAX_LIST as usize;
         let (mut found, mut before) = (Vec::new(), filter.before.clone());
-        loop {
-            let some = self.some_builds(filter, (before.as_ref(), limit)).await?;
-            let more = some.len() == limit;
+        for read in 1.. {
+            let some = self.some_builds(filter, (before.as_ref(), page)).await?;
+            let more = some.len() == page && read < MAX_PAGES;
             before = some.last().map(|build| build.id.clone());
             found
                 .extend(some.into_iter().filter(|build| filter.tag.as_deref().is_none_or(|tag| is_tagged(build, tag))));
             if found.len() >= limit || !more {
                 found.truncate(limit);
-                return Ok(found);
+                break;
             }
         }
+        Ok(found)
     }
 
     /// Returns builds older than `before`; of those with a tag some that only may have it.

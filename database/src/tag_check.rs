@@ -13,8 +13,10 @@ const PAUSES_MS: [i64; 2] = [55_000, 540_000];
 /// In so many checks a tag that shows an older image of its own is put right. Later nothing of ours can still be on its
 /// way: then somebody wants it so.
 const RIGHTING_CHECKS: i64 = 2;
-/// How long after a registry did not answer it is asked again, and how often.
+/// How long after a registry did not answer it is asked again; each time so much longer.
 const RETRY_MS: i64 = 60_000;
+/// How often it is asked in vain before the tag is left alone.
+const MOST_RETRIES: i64 = 10;
 /// How long a check holds the tag that it puts right: longer than a registry may take to accept a manifest.
 const HOLD_MS: i64 = 45_000;
 /// Stands for a build among those that hold tags.
@@ -64,13 +66,17 @@ impl Database {
         // A reader that dies meanwhile has checked nothing: the check is due again.
         let row = sql(
             doing,
-            "UPDATE tags SET check_ms = CASE WHEN digest IS NULL THEN NULL ELSE CAST($4 AS BIGINT) END \
+            "UPDATE tags SET retries = retries + 1, \
+             check_ms = CASE WHEN digest IS NULL OR retries >= $6 THEN NULL ELSE $4 + $5 * (retries + 1) END, \
+             note = CASE WHEN digest IS NOT NULL AND retries >= $6 THEN 'is not checked any more: its registry does not answer' ELSE note END \
              WHERE tag = $1 AND repository = $2 AND git_ref = $3 RETURNING digest, checks + 1, holder IS NOT NULL",
         )
         .bind(&tag)
         .bind(&repository)
         .bind(&git_ref)
-        .bind(transaction.now_ms + RETRY_MS)
+        .bind(transaction.now_ms)
+        .bind(RETRY_MS)
+        .bind(MOST_RETRIES)
         .one(transaction.on())
         .await?;
         transaction.commit(doing).await?;
@@ -138,7 +144,8 @@ impl Database {
         )
         .bind(&check.repository)
         .bind(&check.git_ref)
-        .bind(format!("%\"{digest}\"%"))
+        // The first of what is stored of an image; its base images have digests, too.
+        .bind(format!("{{\"digest\":\"{digest}\",%"))
         .optional(self.read())
         .await?;
         Ok(row.is_some())
@@ -175,8 +182,8 @@ impl Database {
         let pause = usize::try_from(check.check - 1).ok().and_then(|done| PAUSES_MS.get(done));
         sql(
             "settling the check of a tag",
-            "UPDATE tags SET checks = $5, check_ms = $6, note = COALESCE($7, note), holder = NULL, holder_attempt = NULL \
-             WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND digest = $4 AND (holder IS NULL OR holder = $8 OR NOT EXISTS \
+            "UPDATE tags SET checks = $5, retries = 0, check_ms = $6, note = COALESCE($7, note), holder = NULL, holder_attempt = NULL \
+             WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND digest = $4 AND (holder IS NULL OR holder = $8 OR held_until_ms <= $9 AND NOT EXISTS \
              (SELECT 1 FROM builds b WHERE b.id = tags.holder AND b.state IN ('queued', 'preparing', 'building', 'pushing')))",
         )
         .bind(&check.tag)
@@ -187,6 +194,7 @@ impl Database {
         .bind(pause.map(|pause| now + pause))
         .bind(note.map(str::to_owned))
         .bind(CHECKER)
+        .bind(now)
         .run(self.write())
         .await?;
         Ok(())

@@ -40,7 +40,7 @@ impl Drop for Ear {
 }
 
 impl Database {
-    /// Waits until a build or lookup can be claimed, or `limit` is over; tells which.
+    /// Waits until a build, a lookup or a question can be claimed, or `limit` is over; tells which.
     pub async fn wait_for_work(&self, limit: Duration) -> Result<bool, Error> {
         let pause = match &self.store {
             Store::Sqlite { .. } => LOOK,

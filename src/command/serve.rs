@@ -2,11 +2,13 @@
 
 use crate::configuration;
 use crate::listen::listen;
+use crate::posts::Posts;
 use crate::services::{self, DataDir, chain};
 use clap::Args;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -45,6 +47,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let url = server.database.clone().unwrap_or_else(|| data.database_url());
     let database = database::Database::open(&url).await.map_err(|error| chain(&error))?;
     let database = database.with_key(crate::key::read(server.secret_key_file.as_deref(), data)?);
+    webhook::register_webhooks(&database, &settings).await.map_err(|error| chain(&error))?;
     let store = image_store::Store::open(&data.join("images")).map_err(|error| chain(&error))?;
     let (stop, stopped) = channel(false);
     let registry = registry::router(store, registry::Settings { access: registry::Access::Open });
@@ -58,7 +61,9 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
         stopped.clone(),
     );
     let finding = tokio::spawn(finding);
-    let telling = tokio::spawn(webhook::tell_statuses(database, settings, stopped.clone()));
+    let telling = tokio::spawn(webhook::tell_statuses(database.clone(), settings.clone(), stopped.clone()));
+    let posts = Arc::new(Posts::new()?);
+    let notifying = tokio::spawn(webhook::tell_webhooks((database, settings), posts, stopped.clone()));
     let (end_workers, ending) = channel(Ending::No);
     let drain = Duration::from_secs(configuration.limits.drain_seconds);
     let workers: Vec<_> = (0..server.workers)
@@ -78,7 +83,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
         let _ = worker.await;
     }
     let _ = stop.send(true);
-    let _ = tokio::join!(serving, registering, scheduling, expanding, finding, telling);
+    let _ = tokio::join!(serving, registering, scheduling, expanding, finding, telling, notifying);
     Ok(())
 }
 

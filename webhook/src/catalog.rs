@@ -14,6 +14,11 @@ pub const KEY: &str = "@deliveries";
 /// The key before.
 pub const PREVIOUS_KEY: &str = "@deliveries-before";
 
+/// Returns the name under which the key of a webhook's requests is kept among a repository's secrets.
+pub fn webhook_key(webhook: &str) -> String {
+    format!("@webhook/{webhook}")
+}
+
 /// A repository as it is written and as it is meant.
 #[derive(Debug)]
 pub struct Entry {
@@ -98,9 +103,14 @@ impl Catalog {
 /// Reads a repository of the database; one that this version cannot read is left out, and the log says so.
 async fn read(database: &Database, record: RepositoryRecord) -> Result<Option<Entry>, database::Error> {
     let keys = keys(database, &record.name).await?;
+    let webhook_keys = webhook_keys(database, &record).await?;
     let document: Result<RepositoryDocument, _> = from_json(record.document.as_bytes());
     let meant = document.map_err(|error| error.to_string()).and_then(|document| {
-        let repository = compile(&document, keys)?;
+        let mut repository = compile(&document, keys)?;
+        for webhook in &mut repository.webhooks {
+            webhook.key =
+                webhook_keys.iter().find(|(name, _)| *name == webhook_key(&webhook.name)).map(|(_, key)| key.clone());
+        }
         Ok(Entry { document, repository, version: Some(record.version) })
     });
     meant.map(Some).or_else(|problem| {
@@ -112,11 +122,30 @@ async fn read(database: &Database, record: RepositoryRecord) -> Result<Option<En
 /// Returns the keys of a repository's deliveries, the present one first.
 async fn keys(database: &Database, name: &str) -> Result<Vec<String>, database::Error> {
     let names = [KEY.to_owned(), PREVIOUS_KEY.to_owned()];
+    let mut found = opened(database, name, &names).await?;
+    found.sort_by_key(|(name, _)| name != KEY);
+    Ok(found.into_iter().map(|(_, value)| value).collect())
+}
+
+/// Returns the keys of the requests to a repository's webhooks, by the names under which they are kept.
+async fn webhook_keys(
+    database: &Database,
+    record: &RepositoryRecord,
+) -> Result<Vec<(String, String)>, database::Error> {
+    let names = database.secret_names(&record.name).await?;
+    let names: Vec<String> = names.into_iter().filter(|name| name.starts_with(&webhook_key(""))).collect();
+    opened(database, &record.name, &names).await
+}
+
+async fn opened(
+    database: &Database,
+    repository: &str,
+    names: &[String],
+) -> Result<Vec<(String, String)>, database::Error> {
     // A database that has no key holds no secrets either.
-    let mut found = match database.secrets(name, &names).await {
+    let found = match database.secrets(repository, names).await {
         Err(database::Error::NoKey) => Vec::new(),
         other => other?,
     };
-    found.sort_by_key(|(name, _)| name != KEY);
-    Ok(found.into_iter().filter_map(|(_, value)| String::from_utf8(value).ok()).collect())
+    Ok(found.into_iter().filter_map(|(name, value)| Some((name, String::from_utf8(value).ok()?))).collect())
 }

@@ -116,7 +116,8 @@ impl Default for Limits {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct NetworkText {
-    /// Hosts, `host:port` and networks of addresses that repositories of the API may be fetched from besides public ones.
+    /// Hosts, `host:port` and networks of addresses that repositories of the API may be fetched from besides public ones, and that
+    /// their webhooks may be at.
     allow: Vec<String>,
 }
 
@@ -234,7 +235,12 @@ impl Configuration {
         for secret in [&document.secret, &document.previous_secret].into_iter().flatten() {
             keys.push(secret.read(&self.directory).map_err(|problem| wrong(place(), problem))?);
         }
-        compile(document, keys).map_err(|problem| wrong(place(), problem))
+        let mut repository = compile(document, keys).map_err(|problem| wrong(place(), problem))?;
+        for (webhook, written) in repository.webhooks.iter_mut().zip(&document.webhooks) {
+            let key = written.secret.as_ref().map(|secret| secret.read(&self.directory)).transpose();
+            webhook.key = key.map_err(|problem| wrong(place(), format!("webhook `{}`: {problem}", webhook.name)))?;
+        }
+        Ok(repository)
     }
 }
 

@@ -170,12 +170,10 @@ impl Accepting<'_> {
             ignored: ignored.map(str::to_owned),
             explain: explain.clone(),
             push,
+            closed,
             is_replay: self.is_replay,
         };
         let accepted = self.service.database.accept(&delivery, &builds, lookup.as_ref()).await?;
-        if let (Accepted::New(_), Some(git_ref)) = (&accepted, &closed) {
-            self.service.database.supersede((repo, git_ref), "its pull request was closed").await?;
-        }
         let (id, settings) = (self.id, &self.service.settings);
         self.service.counters.deliveries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(match (accepted, ignored) {

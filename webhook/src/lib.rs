@@ -18,6 +18,7 @@ mod hooks;
 mod limiter;
 mod lookups;
 mod network;
+mod notify;
 mod pages;
 mod problem;
 mod pulls;
@@ -34,6 +35,7 @@ pub mod tokens;
 
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
 pub use lookups::expand_lookups;
+pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
 pub use reconcile::find_missed_pushes;
 pub use sandbox::Sandbox;
 pub use schedules::keep_schedules;
@@ -110,7 +112,7 @@ pub fn router(database: Database, settings: Settings) -> Router {
 }
 
 fn repository_routes() -> Router<Service> {
-    use api::{repositories, rules, secrets, triggers};
+    use api::{repositories, rules, secrets, triggers, webhooks};
     let one = get(repositories::show).put(repositories::put).patch(repositories::patch).delete(repositories::remove);
     Router::new()
         .route("/v1/repos", get(repositories::list).post(repositories::add))
@@ -120,6 +122,9 @@ fn repository_routes() -> Router<Service> {
         .route("/v1/repos/{namespace}/{name}/reconcile", get(api::reconcile::show))
         .route("/v1/repos/{namespace}/{name}/secrets", get(secrets::list))
         .route("/v1/repos/{namespace}/{name}/secrets/{secret}", put(secrets::put).delete(secrets::remove))
+        .route("/v1/repos/{namespace}/{name}/webhooks", get(webhooks::list))
+        .route("/v1/repos/{namespace}/{name}/webhooks/deliveries", get(webhooks::deliveries))
+        .route("/v1/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay", post(webhooks::replay))
         .route("/v1/repos/{namespace}/{name}/builds", post(triggers::trigger))
         .route("/v1/repos/{namespace}/{name}/builds/{number}", get(api::builds::numbered))
         .route("/u/{namespace}/{name}/trigger/{token}", post(api::dockerhub::trigger))

@@ -1,8 +1,9 @@
-//! Where repositories that the API defines may be fetched from: public addresses, and what the operator allows.
+//! Where repositories that the API defines may be fetched from, and where their webhooks may be: public addresses, and
+//! what the operator allows.
 //!
 //! Repositories of the configuration are the operator's own and are not asked about.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use url::{Host, Url};
 
@@ -43,16 +44,18 @@ impl Network {
         Ok(network)
     }
 
-    /// Checks a clone URL: its scheme, its host, and every address that the host has.
-    pub async fn check(&self, text: &str) -> Result<(), Refused> {
-        let url = self.check_scheme(text)?;
+    /// Checks the URL under a key of a document: its scheme, its host, and every address that the host has. Returns those
+    /// that were looked up, so that whoever connects need not look again and find others; `None` where there is nothing to
+    /// look up, or all that could be found is allowed.
+    pub async fn check(&self, (key, text): (&str, &str)) -> Result<Option<Vec<SocketAddr>>, Refused> {
+        let url = parse((key, text))?;
         let host = url.host().ok_or_else(|| refused("invalid_url", format!("`{text}` names no host")))?;
         if self.allows_host(&url) {
-            return Ok(());
+            return Ok(None);
         }
         let not_allowed = |what: String| {
             let remedy = "the operator allows addresses with `[network] allow`";
-            Err(refused("address_not_allowed", format!("clone_url `{text}`: {what} is no public address; {remedy}")))
+            Err(refused("address_not_allowed", format!("{key} `{text}`: {what} is no public address; {remedy}")))
         };
         match host {
             Host::Ipv4(address) if !self.allows(IpAddr::V4(address)) => not_allowed(address.to_string()),
@@ -65,34 +68,14 @@ impl Network {
                 if local || !plain.contains('.') {
                     return not_allowed(format!("`{name}`"));
                 }
-                match self.first_refused(&plain, url.port_or_known_default().unwrap_or(443)).await {
-                    Some(address) => not_allowed(format!("`{name}` ({address})")),
-                    None => Ok(()),
+                let found = look_up(&plain, url.port_or_known_default().unwrap_or(443)).await;
+                match found.iter().find(|address| !self.allows(address.ip())) {
+                    Some(address) => not_allowed(format!("`{name}` ({})", address.ip())),
+                    None => Ok(Some(found)),
                 }
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
-    }
-
-    fn check_scheme(&self, text: &str) -> Result<Url, Refused> {
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
-        if scheme != "http" && scheme != "https" {
-            return Err(refused(
-                "scheme_not_allowed",
-                format!("clone_url {text:?}: only https:// and http:// are fetched from"),
-            ));
-        }
-        if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
-            return Err(refused("invalid_url", format!("clone_url {text:?} holds spaces or control characters")));
-        }
-        let url = Url::parse(text).map_err(|error| refused("invalid_url", format!("clone_url {text:?}: {error}")))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(refused(
-                "invalid_url",
-                "clone_url holds credentials: the operator sets them by host under `[git]`",
-            ));
-        }
-        Ok(url)
     }
 
     fn allows_host(&self, url: &Url) -> bool {
@@ -104,13 +87,33 @@ impl Network {
     fn allows(&self, address: IpAddr) -> bool {
         is_public(address) || self.blocks.iter().any(|(network, length)| contains(*network, *length, address))
     }
+}
 
-    /// Looks a name up; one that has no address now is looked up again when it is fetched from.
-    async fn first_refused(&self, name: &str, port: u16) -> Option<IpAddr> {
-        let looking = tokio::net::lookup_host((name, port));
-        let found = tokio::time::timeout(PATIENCE, looking).await.ok()?.ok()?;
-        found.map(|address| address.ip()).find(|address| !self.allows(*address))
+/// Reads the URL under a key of a document.
+pub fn parse((key, text): (&str, &str)) -> Result<Url, Refused> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+    if scheme != "http" && scheme != "https" {
+        let detail = format!("{key} {text:?}: only https:// and http:// are connected to");
+        return Err(refused("scheme_not_allowed", detail));
     }
+    if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
+        return Err(refused("invalid_url", format!("{key} {text:?} holds spaces or control characters")));
+    }
+    let url = Url::parse(text).map_err(|error| refused("invalid_url", format!("{key} {text:?}: {error}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let remedy = match key {
+            "clone_url" => "the operator sets them by host under `[git]`",
+            _ => "a `secret` signs what is sent",
+        };
+        return Err(refused("invalid_url", format!("{key} holds credentials: {remedy}")));
+    }
+    Ok(url)
+}
+
+/// Looks a name up; one that has no address now is looked up again when it is connected to.
+async fn look_up(name: &str, port: u16) -> Vec<SocketAddr> {
+    let looking = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((name, port)));
+    looking.await.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
 }
 
 fn refused(code: &'static str, detail: impl Into<String>) -> Refused {
@@ -190,7 +193,7 @@ mod tests {
 
     fn check(network: &Network, url: &str) -> Option<&'static str> {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        tokio.block_on(network.check(url)).err().map(|refused| refused.code)
+        tokio.block_on(network.check(("clone_url", url))).err().map(|refused| refused.code)
     }
 
     #[test]
@@ -231,6 +234,15 @@ mod tests {
         for url in ["https://140.82.121.4/x.git", "https://[2606:50c0:8000::153]/x.git"] {
             assert_eq!(check(&none, url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn a_name_without_addresses_leads_nowhere_yet() {
+        // Whoever connects later must not look such a name up without this check.
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let check = |url: &str| tokio.block_on(Network::default().check(("url", url)));
+        assert_eq!(check("https://nowhere.invalid/x"), Ok(Some(Vec::new())));
+        assert_eq!(check("https://140.82.121.4/x"), Ok(None));
     }
 
     #[test]

@@ -8,13 +8,15 @@ use crate::forges::Push;
 use crate::settings::Settings;
 use database::{Database, FoundPush, Looked, MissedPush, NewDelivery, SeenLook, Trigger};
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
 /// Stands for a forge in deliveries that none sent.
 pub const NAME: &str = "reconcile";
 /// How often the database is asked what workers saw.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it is written again which repositories are looked at: other servers may say something else.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// Answers that are compared at once.
 const BATCH: u32 = 20;
 
@@ -26,10 +28,10 @@ pub async fn find_missed_pushes(
     mut stopped: Receiver<bool>,
 ) {
     let catalog = Catalog::new(&settings.repositories);
-    let mut begins = true;
+    let mut said = Said::default();
     while !*stopped.borrow() {
-        match look_and_build(&database, &catalog, (pause, begins)).await {
-            Ok(()) => begins = false,
+        match look_and_build(&database, &catalog, (pause, &mut said)).await {
+            Ok(()) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "missed pushes cannot be looked for");
             }
@@ -38,10 +40,28 @@ pub async fn find_missed_pushes(
     }
 }
 
+/// What this server wrote last of which repositories are looked at.
+#[derive(Default)]
+struct Said {
+    when: Option<Instant>,
+    all: Vec<Looked>,
+}
+
+impl Said {
+    /// Writes `all` if that is news, or was written long ago: others wait while it is written.
+    async fn say(&mut self, database: &Database, all: Vec<Looked>, pause: Duration) -> Result<(), database::Error> {
+        if self.all != all || self.when.is_none_or(|when| when.elapsed() >= SAID_AGAIN) {
+            database.look_at(&all, pause, self.when.is_none()).await?;
+            *self = Said { when: Some(Instant::now()), all };
+        }
+        Ok(())
+    }
+}
+
 async fn look_and_build(
     database: &Database,
     catalog: &Catalog,
-    (pause, begins): (Duration, bool),
+    (pause, said): (Duration, &mut Said),
 ) -> Result<(), database::Error> {
     let entries = catalog.all(database).await?;
     let looked = |entry: &std::sync::Arc<Entry>| Looked {
@@ -49,7 +69,7 @@ async fn look_and_build(
         clone_url: entry.repository.clone_url.clone(),
     };
     let all: Vec<_> = entries.iter().filter(|_| !pause.is_zero()).map(looked).collect();
-    database.look_at(&all, pause, begins).await?;
+    said.say(database, all, pause).await?;
     for look in database.seen_looks(BATCH).await? {
         // One that was removed meanwhile is not looked at any more when the catalog says so.
         let Some(entry) = entries.iter().find(|entry| entry.repository.name == look.repository) else { continue };
@@ -65,7 +85,8 @@ async fn look_and_build(
 
 /// Returns the delivery that stands for the one that did not come; `None` if nothing would follow from it.
 fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<FoundPush> {
-    let id = format!("look-{}-{}", look.attempt, missed.git_ref);
+    // The numbers of looks begin anew where a repository is added again; its deliveries stay.
+    let id = format!("look-{}-{}-{}", look.asked_ms, look.attempt, missed.git_ref);
     let push = Push {
         git_ref: missed.git_ref.clone(),
         before: missed.before.clone(),
@@ -85,7 +106,7 @@ fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<Foun
     let body = json!({
         "ref": missed.git_ref, "before": missed.before.as_ref().unwrap_or(&none), "after": missed.after,
         "head_commit": { "id": missed.commit, "message": missed.message },
-        "repository": { "full_name": entry.repository.forge_name }, "pusher": { "name": "" }, "look": look.attempt,
+        "repository": { "full_name": entry.repository.forge_name }, "pusher": { "name": "" }, "look": look.attempt, "asked_ms": look.asked_ms,
     });
     let delivery = NewDelivery {
         forge: NAME.to_owned(),
@@ -96,6 +117,7 @@ fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<Foun
         ignored: None,
         explain: following.explain,
         push: following::pushed_ref(&push),
+        closed: None,
         is_replay: false,
     };
     Some(FoundPush { delivery, requests: following.builds, lookup: following.lookup })

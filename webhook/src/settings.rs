@@ -1,6 +1,6 @@
 //! The configuration as the service works with it: checked, secrets read, everything looked up.
 
-use crate::document::{PullRequests, RepositoryDocument};
+use crate::document::{PullRequests, RepositoryDocument, Webhook};
 use crate::network::Network;
 use crate::rules::Rule;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub struct Repository {
     pub pull_requests: PullRequests,
     /// Whether builds of pull requests from forks wait for somebody's approval.
     pub pull_requests_need_approval: bool,
+    /// Whom slipway tells of its builds.
+    pub(crate) webhooks: Vec<Webhook>,
     /// What is built when.
     pub rules: Vec<Rule>,
 }

@@ -109,6 +109,7 @@ fn description(status: &PendingStatus) -> String {
         BuildState::Cancelled => "cancelled",
         BuildState::Skipped => "nothing to build",
         BuildState::TimedOut => "took too long",
+        BuildState::Queued if status.description.is_empty() => "waiting for a worker",
         BuildState::Queued | BuildState::Failed | BuildState::Errored => "",
     };
     let text = match (what.is_empty(), status.description.is_empty()) {

@@ -84,6 +84,67 @@ both! {
 }
 
 both! {
+    async fn deliveries_that_come_after_their_pushes_were_found_take_no_tag_back(world) {
+        let database = &world.database;
+        database.look_at(&looked("https://x/y.git"), PAUSE, true).await.unwrap();
+        assert_eq!(missed(&world, &[(MAIN, "a")]).await, []);
+        let see = async |id: &str| {
+            world.pass(300);
+            assert_eq!(missed(&world, &[(MAIN, id)]).await, []);
+            world.pass(31);
+            assert_eq!(missed(&world, &[(MAIN, id)]).await, named(MAIN, id));
+        };
+        see("b").await;
+        see("c").await;
+        let newest = async || {
+            let all = database.builds(&BuildFilter { limit: 20, ..Default::default() }).await.unwrap();
+            let newest = all.iter().max_by_key(|build| build.sequence).unwrap();
+            (all.len(), newest.commit.clone().unwrap())
+        };
+        assert_eq!(newest().await, (2, "c".to_owned()));
+        // What was found is that of the delivery, though it is not the last any more.
+        let late = database.accept(&push(Some("a"), "b"), &[request("acme/app", "b")], None).await.unwrap();
+        assert!(matches!(&late, Accepted::Duplicate(builds) if builds.len() == 1), "{late:?}");
+        assert_eq!(newest().await, (2, "c".to_owned()));
+        // Two pushes that a look took for one: the first comes before what was found.
+        see("e").await;
+        let late = database.accept(&push(Some("c"), "d"), &[request("acme/app", "d")], None).await.unwrap();
+        assert_eq!(new_builds(late).len(), 1);
+        assert_eq!(newest().await, (4, "e".to_owned()));
+        // Set back and pushed again, it is a push of its own.
+        database.accept(&push(Some("e"), "a"), &[request("acme/app", "a")], None).await.unwrap();
+        let again = NewDelivery { delivery: "again".into(), body: b"again".to_vec(), ..push(Some("a"), "b") };
+        let again = database.accept(&again, &[request("acme/app", "b")], None).await.unwrap();
+        assert_eq!(new_builds(again).len(), 1);
+        assert_eq!(newest().await, (6, "b".to_owned()));
+    }
+}
+
+both! {
+    async fn what_cannot_be_fetched_is_given_up(world) {
+        let database = &world.database;
+        database.look_at(&looked("https://x/y.git"), PAUSE, true).await.unwrap();
+        assert_eq!(missed(&world, &[(MAIN, "a")]).await, []);
+        let unseen = async || {
+            let claim = database.claim_look().await.unwrap().expect("a look is due");
+            let seen = Seen { heads: heads(&[(MAIN, "a"), ("refs/tags/tree", "t")]), moved: Vec::new() };
+            database.finish_look(&claim, &Ok(seen)).await.unwrap();
+            let look = database.seen_looks(10).await.unwrap().pop().unwrap();
+            assert_eq!(look.missed, []);
+            database.settle_look(&look, Vec::new()).await.unwrap().unwrap();
+            let state = database.look_state("acme/app").await.unwrap().unwrap();
+            state.due_ms - database.now_ms().await.unwrap()
+        };
+        for seconds in [300, 31, 31] {
+            world.pass(seconds);
+            assert!(unseen().await <= 30_000, "its commit may be there next time");
+        }
+        world.pass(3600);
+        assert!(unseen().await > 290_000);
+    }
+}
+
+both! {
     async fn what_deliveries_tell_of_is_not_missed(world) {
         let database = &world.database;
         database.look_at(&looked("https://x/y.git"), PAUSE, true).await.unwrap();

@@ -12,6 +12,7 @@ mod progress;
 mod queue;
 mod records;
 mod tags;
+mod webhooks;
 
 use super::*;
 use std::collections::BTreeMap;
@@ -63,7 +64,14 @@ impl World {
     }
 
     async fn claim(&self, worker: &str) -> Claim {
-        self.database.claim(worker).await.unwrap().unwrap()
+        // The clocks of two connections may differ by a millisecond.
+        for _ in 0..20 {
+            if let Some(claim) = self.database.claim(worker).await.unwrap() {
+                return claim;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("there is nothing to claim");
     }
 
     /// Moves the database's clock.
@@ -136,7 +144,20 @@ fn delivery(id: &str, body: &str) -> NewDelivery {
         ignored: None,
         explain: Vec::new(),
         push: None,
+        closed: None,
         is_replay: false,
+    }
+}
+
+fn lookup() -> NewLookup {
+    NewLookup {
+        repository: "acme/app".into(),
+        clone_url: "http://127.0.0.1/app.git".into(),
+        git_ref: "refs/heads/main".into(),
+        commit: Some("b".into()),
+        commit_message: "m".into(),
+        trigger: Trigger::Push { delivery: "d".into(), by: "me".into() },
+        path: "slipway.toml".into(),
     }
 }
 

@@ -155,18 +155,6 @@ both! {
     }
 }
 
-fn lookup() -> NewLookup {
-    NewLookup {
-        repository: "acme/app".into(),
-        clone_url: "http://127.0.0.1/app.git".into(),
-        git_ref: "refs/heads/main".into(),
-        commit: Some("b".into()),
-        commit_message: "m".into(),
-        trigger: Trigger::Push { delivery: "d".into(), by: "me".into() },
-        path: "slipway.toml".into(),
-    }
-}
-
 both! {
     async fn rules_are_looked_up_by_a_worker_and_expanded_once_at_the_place_of_the_push(world) {
         let database = &world.database;

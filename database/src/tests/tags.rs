@@ -10,7 +10,8 @@ async fn publish(world: &World, commit: &str, digest: &str) {
     let claim = world.claim("one").await;
     assert_eq!(world.database.begin_publish(&claim, TAG).await.unwrap(), Publish::Go);
     world.database.end_publish(&claim, TAG, digest).await.unwrap();
-    let image = PushedImage { digest: digest.into(), ..image() };
+    let base = BaseImage { reference: "base".into(), platform: "linux/amd64".into(), digest: "sha256:base".into() };
+    let image = PushedImage { digest: digest.into(), base_images: vec![base], ..image() };
     world.database.finish(claim, Outcome::Succeeded(image)).await.unwrap();
 }
 
@@ -29,6 +30,10 @@ both! {
         let check = due(&world).await;
         assert_eq!((check.tag.as_str(), check.digest.as_str()), (TAG, "sha256:2"));
         assert_eq!(database.claim_tag_check().await.unwrap(), None, "one worker checks it");
+        let base = database.judge_tag(&check, Some("sha256:base")).await.unwrap();
+        assert_eq!(base, TagVerdict::Foreign, "a base image is nothing that was built here");
+        world.pass(56);
+        let check = due(&world).await;
         assert_eq!(database.judge_tag(&check, Some("sha256:1")).await.unwrap(), TagVerdict::Restore);
         // Meanwhile it is held: a newer build waits.
         world.trigger(&[request("acme/app", "c")]).await;

@@ -15,7 +15,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use database::{
-    BaseImage, Build, BuildFilter, BuildId, BuildState, Cancel, PathPiece, Retried, RetryFrom, Step, Trigger, marks,
+    BaseImage, Build, BuildFilter, BuildId, BuildState, Cancel, Database, PathPiece, Retried, RetryFrom, Step, Trigger,
+    marks,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -141,12 +142,12 @@ pub async fn show(
         // What is shown changes with the version; the place in the queue of a build that waits changes by itself.
         if version != Some(build.version) || build.state == BuildState::Queued {
             version = Some(build.version);
-            let response = answer::document(&headers, &detailed(&service, &build).await?);
+            let response = answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?);
             if response.status() != StatusCode::NOT_MODIFIED || build.state.has_ended() || Instant::now() >= until {
                 return Ok(response);
             }
         } else if Instant::now() >= until {
-            return Ok(answer::document(&headers, &detailed(&service, &build).await?));
+            return Ok(answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?));
         }
         tokio::time::sleep(LOOK).await;
         build = find(&service, &caller, &id).await?;
@@ -188,16 +189,17 @@ pub async fn numbered(
         Err(_) => None,
     };
     let build = build.ok_or_else(|| service.no_such_build(caller.address))?;
-    Ok(answer::document(&headers, &detailed(&service, &build).await?))
+    Ok(answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?))
 }
 
-async fn detailed(service: &Service, build: &Build) -> Result<Value, Problem> {
-    let mut shown = summary(build, &service.settings);
-    shown["steps"] = service.database.steps(&build.id).await?.iter().map(show_step).collect();
-    let path = service.database.critical_path(&build.id).await?;
+/// Returns all that is shown of one build.
+pub async fn detailed(database: &Database, settings: &Settings, build: &Build) -> Result<Value, database::Error> {
+    let mut shown = summary(build, settings);
+    shown["steps"] = database.steps(&build.id).await?.iter().map(show_step).collect();
+    let path = database.critical_path(&build.id).await?;
     let piece = |piece: &PathPiece| json!({ "work": piece.work, "name": piece.name, "duration_ms": piece.duration_us as f64 / 1000.0 });
     shown["critical_path"] = path.iter().map(piece).collect();
-    if let Some(found) = service.database.queue_place(&build.id).await? {
+    if let Some(found) = database.queue_place(&build.id).await? {
         shown["eta_seconds"] = place(&found)["eta_seconds"].clone();
         shown["queue"] = place(&found);
     }

@@ -6,8 +6,8 @@ use crate::answer;
 use crate::api::named::{Changeable, Present, Visible};
 use crate::api::{limit, query};
 use crate::body;
-use crate::catalog::{Entry, KEY, PREVIOUS_KEY};
-use crate::document::{RepositoryDocument, compile};
+use crate::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
+use crate::document::{RepositoryDocument, Webhook, compile};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::settings::Scope;
@@ -16,7 +16,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::Put;
+use database::{Database, Put};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -42,7 +42,8 @@ pub async fn list(
     let all = service.catalog.all(&service.database).await?;
     let after = wanted.cursor.unwrap_or_default();
     let mut rest = all.iter().filter(|entry| entry.document.name > after && caller.sees(&entry.document.name));
-    let shown: Vec<Value> = rest.by_ref().take(limit as usize).map(|entry| show_entry(&service, entry)).collect();
+    let shown: Vec<Value> =
+        rest.by_ref().take(limit as usize).map(|entry| show_entry(&service, entry, &caller)).collect();
     let next = rest.next().and(shown.last()).and_then(|last| last["name"].as_str()).map(str::to_owned);
     let response = answer::document(&headers, &json!({ "repositories": shown, "next_cursor": next }));
     Ok(answer::linked(response, &format!("/v1/repos?limit={limit}"), next.as_deref()))
@@ -51,10 +52,10 @@ pub async fn list(
 /// Shows one repository.
 pub async fn show(
     State(service): State<Service>,
-    Visible { entry, .. }: Visible,
+    Visible { entry, caller }: Visible,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Ok(shown(&service, &headers, &entry))
+    Ok(answered(&headers, &entry, &show_entry(&service, &entry, &caller)))
 }
 
 /// Adds a repository.
@@ -179,9 +180,14 @@ async fn store(
 ) -> Result<Arc<Entry>, Problem> {
     let invalid = |problem: String| Problem::bad("invalid_repository", problem);
     let (secret, previous) = (plain(document.secret.take())?, plain(document.previous_secret.take())?);
+    let written: Vec<_> = document.webhooks.iter_mut().map(|webhook| webhook.secret.take()).collect();
     let refused = |refused: crate::network::Refused| Problem::bad(refused.code, refused.detail);
-    service.settings.network.check(&document.clone_url).await.map_err(refused)?;
-    compile(&document, Vec::new()).map_err(invalid)?;
+    service.settings.network.check(("clone_url", &document.clone_url)).await.map_err(refused)?;
+    let meant = compile(&document, Vec::new()).map_err(invalid)?;
+    for webhook in &meant.webhooks {
+        service.settings.network.check(("url", &webhook.url)).await.map_err(refused)?;
+    }
+    let webhook_secrets = named_secrets(&meant.webhooks, written)?;
     if service.catalog.is_fixed(&document.name) {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -201,11 +207,41 @@ async fn store(
     if let Some(previous) = previous {
         database.put_secret(name, PREVIOUS_KEY, previous.as_bytes()).await?;
     }
+    store_webhooks(database, name, (&meant.webhooks, webhook_secrets)).await?;
     // The version is given anew, so that every server reads the keys again.
     database.put_repository(name, &text, None).await?;
     service.catalog.changed();
     tracing::info!(repo = name, "a repository was stored");
     service.catalog.get(database, name).await?.ok_or_else(|| Problem::no_such_repository(name))
+}
+
+/// Returns the secrets that came with webhooks, by the names of those.
+fn named_secrets(webhooks: &[Webhook], written: Vec<Option<Secret>>) -> Result<Vec<(String, String)>, Problem> {
+    let mut named = Vec::new();
+    for (webhook, secret) in webhooks.iter().zip(written) {
+        named.extend(plain(secret)?.map(|secret| (webhook.name.clone(), secret)));
+    }
+    Ok(named)
+}
+
+/// Stores which webhooks a repository has, and their secrets. A secret stays while its webhook does.
+async fn store_webhooks(
+    database: &Database,
+    repository: &str,
+    (webhooks, secrets): (&[Webhook], Vec<(String, String)>),
+) -> Result<(), Problem> {
+    for (name, secret) in secrets {
+        database.put_secret(repository, &webhook_key(&name), secret.as_bytes()).await?;
+    }
+    for kept in database.secret_names(repository).await? {
+        let is_gone = !webhooks.iter().any(|webhook| webhook_key(&webhook.name) == kept);
+        if kept.starts_with(&webhook_key("")) && is_gone {
+            database.delete_secret(repository, &kept).await?;
+        }
+    }
+    let records: Vec<_> = webhooks.iter().map(Webhook::record).collect();
+    database.put_webhooks(repository, &records).await?;
+    Ok(())
 }
 
 /// Returns a secret that came with a document: a text, never a file of the server.
@@ -229,12 +265,25 @@ pub fn etag(entry: &Entry) -> String {
 }
 
 fn shown(service: &Service, headers: &HeaderMap, entry: &Entry) -> Response {
-    let body = serde_json::to_vec(&show_entry(service, entry)).unwrap_or_default();
-    answer::tagged(headers, (body, "application/json"), &etag(entry))
+    answered(headers, entry, &whole_entry(service, entry))
+}
+
+fn answered(headers: &HeaderMap, entry: &Entry, value: &Value) -> Response {
+    answer::tagged(headers, (serde_json::to_vec(value).unwrap_or_default(), "application/json"), &etag(entry))
+}
+
+/// Returns what a caller may see of a repository. URLs of webhooks often are a secret: only who could change them sees them.
+fn show_entry(service: &Service, entry: &Entry, caller: &Caller) -> Value {
+    let mut value = whole_entry(service, entry);
+    let token = caller.token.as_ref();
+    if !token.is_some_and(|token| token.allows(Scope::Admin, Some(&entry.document.name))) {
+        value.as_object_mut().map(|object| object.remove("webhooks"));
+    }
+    value
 }
 
 /// Returns a repository as it is written, and under `meta` what cannot be written.
-fn show_entry(service: &Service, entry: &Entry) -> Value {
+fn whole_entry(service: &Service, entry: &Entry) -> Value {
     let mut value = serde_json::to_value(&entry.document).unwrap_or_default();
     let name = &entry.document.name;
     let url = |rest: &str| format!("{}/{rest}", service.settings.public_url);

@@ -68,12 +68,23 @@ pub async fn trigger(
     let waiting = query(waiting)?;
     let (until, takes_open_ones) = (Instant::now() + wait(waiting.wait.as_deref())?, waiting.takes_open_ones()?);
     let key = idempotency_key(&headers, &name, &bytes)?;
+    // Nobody is asked for rules when the answer is known.
+    if let Some(key) = key.as_ref().filter(|_| entry.repository.own_rules.is_some())
+        && let Some(known) = service.database.triggered(key).await?
+    {
+        return tell(&service, Once::Key(key), known, until).await;
+    }
     let requested = match &entry.repository.own_rules {
         None => ask(&entry.repository, &asking, &by)?,
         Some(_) => match own::read(&service, &entry.repository, &asking).await? {
             Some(read) => ask(&read.repository, &asking.at(&read), &by)?,
-            // What needs nothing but the rules can be built when a worker comes.
-            None if !asking.has_overrides() && asking.names_no_rule() && !asking.dry_run() => {
+            // What needs nothing but the rules can be built when a worker comes; only then is known what it would repeat.
+            None if key.is_none()
+                && !takes_open_ones
+                && !asking.has_overrides()
+                && asking.names_no_rule()
+                && !asking.dry_run() =>
+            {
                 return look_up(&service, &entry, &asking, &by).await;
             }
             None => return Err(own::no_worker(&entry.repository)),
@@ -108,7 +119,7 @@ pub enum Once<'k> {
     Open,
 }
 
-/// Stores builds and says so, after their end if the client wants to wait for it.
+/// Stores builds and says so.
 pub async fn store(
     service: &Service,
     once: Once<'_>,
@@ -120,6 +131,11 @@ pub async fn store(
         Once::Key(key) => service.database.trigger(Some(key), builds).await?,
         Once::Open => service.database.trigger_once(builds).await?,
     };
+    tell(service, once, stored, until).await
+}
+
+/// Says what became of a trigger, after the end of its builds if the client wants to wait for it.
+async fn tell(service: &Service, once: Once<'_>, stored: Accepted, until: Instant) -> Result<Response, Problem> {
     let (ids, known) = match stored {
         Accepted::New(ids) => (ids, false),
         Accepted::Duplicate(ids) => (ids, true),

@@ -1,7 +1,7 @@
 //! From documents to what the service works with: every value checked.
 
 use super::span::milliseconds;
-use super::{FilterText, PolicyText, RepositoryDocument, RuleDocument};
+use super::{FilterText, PolicyText, RepositoryDocument, RuleDocument, webhooks};
 use crate::rules::{RefKind, Rule, Template, check_image, default_filter, inside};
 use crate::settings::{OwnRules, Repository};
 use database::PathFilter;
@@ -34,6 +34,7 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
         own_rules: own.transpose()?,
         pull_requests: document.pull_requests.unwrap_or_default(),
         pull_requests_need_approval: document.pull_requests_need_approval.unwrap_or(true),
+        webhooks: webhooks(&document.webhooks)?,
         rules: rules(&document.rules, document.policy)?,
     })
 }

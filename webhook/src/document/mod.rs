@@ -6,12 +6,14 @@ mod mistake;
 mod own;
 mod read;
 mod span;
+mod webhooks;
 
 pub use meaning::{check_name, check_platforms, check_values, compile, rules};
 pub use mistake::explain;
 pub use own::own_rules;
 pub use read::{ReadError, from_json, from_toml};
 pub use span::milliseconds;
+pub use webhooks::{Webhook, WebhookDocument, webhooks};
 
 use crate::secret::Secret;
 use database::Policy;
@@ -53,6 +55,9 @@ pub struct RepositoryDocument {
     /// Whether the repository's own `slipway.toml` says what its rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_rules: Option<OwnRulesDocument>,
+    /// Whom slipway tells of the repository's builds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookDocument>,
     /// The rules; without any, `main` and `master` become `latest`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleDocument>,

@@ -104,6 +104,8 @@ mod tests {
             // Whether strangers' code runs here is the operator's to say.
             ("pull_requests = \"all\"\n".to_owned(), "unknown key `pull_requests`"),
             ("pull_requests_need_approval = false\n".to_owned(), "unknown key `pull_requests_need_approval`"),
+            // Nor whom this server sends requests to.
+            ("[[webhooks]]\nurl = \"https://x\"\n".to_owned(), "unknown key `webhooks`"),
             ("version = 2\n".to_owned(), "reads version 1"),
             ("x".repeat(MAX_FILE + 1), "at most"),
         ];

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod problem;
 pub mod queue;
 pub mod repositories;
+mod webhooks;
 
 use crate::access::Caller;
 use axum::http::header;

@@ -1,6 +1,6 @@
-//! Repositories: what each is built from, its rules in words, its newest builds.
+//! Repositories: what each is built from, its rules in words, its newest builds, and whom it tells of them.
 
-use super::{Page, admit, builds, plain, time};
+use super::{Page, admit, builds, plain, time, webhooks};
 use crate::Service;
 use crate::access::Caller;
 use crate::api::named::find;
@@ -57,6 +57,7 @@ pub async fn show(
     let newest: Vec<&Build> = newest.iter().collect();
     let looks = service.database.look_state(&repository.name).await?;
     let notes = service.database.tag_notes(&repository.name).await?;
+    let notices = service.database.notices(&repository.name, webhooks::LISTED).await?;
     let content = html! {
         h1 { (repository.name) " " img.badge alt="state of the newest build" src=(format!("/badges/{}.svg", repository.name)); }
         dl {
@@ -74,6 +75,10 @@ pub async fn show(
         }
         h2 { "Builds" }
         (builds::table(&newest))
+        @if !repository.webhooks.is_empty() {
+            h2 { "Webhooks" }
+            (webhooks::told(&repository.webhooks, &notices))
+        }
     };
     let changes = newest.iter().any(|build| !build.state.has_ended());
     Ok(Page { title: &repository.name, part: "Repositories", changes }.around(&content))

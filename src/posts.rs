@@ -1,0 +1,106 @@
+//! Requests to webhooks: posted once, to the addresses that were checked, wherever the receiver would redirect to.
+
+use std::time::Duration;
+use webhook::{Outgoing, Post, Posted};
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The HTTP client for webhooks.
+pub struct Posts {
+    client: reqwest::Client,
+}
+
+impl Posts {
+    /// Sets the client up.
+    pub fn new() -> Result<Self, String> {
+        let client = builder().build().map_err(|error| format!("setting up the HTTP client: {error}"))?;
+        Ok(Posts { client })
+    }
+}
+
+impl Post for Posts {
+    fn post(&self, request: Outgoing) -> Posted {
+        let client = match request.addresses.as_slice() {
+            [] => Ok(self.client.clone()),
+            // The name is not looked up again: by now it could lead inside.
+            addresses => {
+                let host = host(&request.url);
+                builder().no_proxy().resolve_to_addrs(&host, addresses).build()
+            }
+        };
+        Box::pin(async move {
+            let mut builder = client.map_err(said)?.post(&request.url);
+            for (name, value) in &request.headers {
+                builder = builder.header(*name, value);
+            }
+            let answer = builder.body(request.body).send().await.map_err(said)?;
+            Ok(answer.status().as_u16())
+        })
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    // Another part of the program may have chosen the same provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let agent = concat!("slipway/", env!("CARGO_PKG_VERSION"));
+    let none = reqwest::redirect::Policy::none();
+    reqwest::Client::builder().user_agent(agent).connect_timeout(CONNECT).redirect(none)
+}
+
+fn host(url: &str) -> String {
+    reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Says why there is no answer, without the URL, which may be a secret, and with the cause that lies deepest.
+fn said(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if std::ptr::addr_eq(cause, &error) { error.to_string() } else { format!("{error}: {cause}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Answers one request with a status line; returns where.
+    async fn answering(status: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).await.unwrap();
+            assert!(String::from_utf8_lossy(&head[..read]).to_lowercase().contains("user-agent: slipway/"));
+            let answer = format!("HTTP/1.1 {status}\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        address
+    }
+
+    fn request(url: String, addresses: Vec<SocketAddr>) -> Outgoing {
+        Outgoing { url, addresses, headers: vec![("x-slipway-event", "failed".to_owned())], body: b"{}".to_vec() }
+    }
+
+    #[tokio::test]
+    async fn only_the_addresses_that_were_checked_are_connected_to() {
+        let address = answering("204 No Content").await;
+        let url = format!("http://hooks.invalid:{}/x", address.port());
+        let posts = Posts::new().unwrap();
+        assert_eq!(posts.post(request(url.clone(), vec![address])).await, Ok(204));
+        let problem = posts.post(request(url, Vec::new())).await.unwrap_err();
+        assert!(!problem.contains("hooks.invalid") && !problem.is_empty(), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed() {
+        let address = answering("307 Temporary Redirect").await;
+        assert_eq!(Posts::new().unwrap().post(request(format!("http://{address}/x"), Vec::new())).await, Ok(307));
+    }
+}

@@ -1,0 +1,75 @@
+//! `/v1/repos/{namespace}/{name}/webhooks`: whom slipway tells of builds, what they were told, and once more.
+
+use super::builds::moment;
+use super::named::Administered;
+use crate::document::Webhook;
+use crate::problem::Problem;
+use crate::{Service, answer};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use database::{Notice, NoticeState};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Notices that are shown.
+const LISTED: u32 = 200;
+
+/// Lists the webhooks of a repository, without their secrets. They are changed with its document.
+pub async fn list(
+    State(service): State<Service>,
+    Administered { name }: Administered,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = service.catalog.get(&service.database, &name).await?;
+    let entry = entry.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let webhooks: Vec<Value> = entry.repository.webhooks.iter().map(show).collect();
+    Ok(answer::document(&headers, &json!({ "webhooks": webhooks })))
+}
+
+/// Lists what a repository's webhooks were and will be told, newest first.
+pub async fn deliveries(
+    State(service): State<Service>,
+    Administered { name }: Administered,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let notices = service.database.notices(&name, LISTED).await?;
+    Ok(answer::document(&headers, &json!({ "deliveries": notices.iter().map(show_notice).collect::<Vec<_>>() })))
+}
+
+/// The notice that a path names.
+#[derive(Deserialize)]
+pub struct Named {
+    id: String,
+}
+
+/// Sends a notice again.
+pub async fn replay(
+    State(service): State<Service>,
+    Administered { name }: Administered,
+    Path(Named { id }): Path<Named>,
+) -> Result<Response, Problem> {
+    if !service.database.replay_notice(&name, &id).await? {
+        let detail = format!("no webhook of `{name}` was told anything under this id, or it is on record no more");
+        return Err(Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", detail));
+    }
+    tracing::info!(repo = name, delivery = id, "a webhook is told once more");
+    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": NoticeState::Pending.as_str() }))).into_response())
+}
+
+fn show(webhook: &Webhook) -> Value {
+    json!({
+        "name": webhook.name, "url": webhook.url, "has_secret": webhook.key.is_some(), "events": webhook.events,
+        "format": webhook.format,
+    })
+}
+
+fn show_notice(notice: &Notice) -> Value {
+    let is_pending = notice.state == NoticeState::Pending;
+    json!({
+        "id": notice.id, "webhook": notice.webhook, "event": notice.event, "build": notice.build.as_str(), "tag": notice.tag,
+        "state": notice.state.as_str(), "tries": notice.tries, "status": notice.status, "problem": notice.problem,
+        "at": moment(notice.created_ms), "tried_at": notice.tried_ms.and_then(moment),
+        "due_at": is_pending.then(|| moment(notice.due_ms)).flatten(),
+    })
+}

@@ -1,0 +1,48 @@
+//! Webhooks on the page of a repository: their names, never their URLs, and what they were told.
+
+use super::{plain, time};
+use crate::document::Webhook;
+use database::{Notice, NoticeState};
+use maud::{Markup, html};
+
+/// Notices on the page.
+pub const LISTED: u32 = 10;
+
+/// Returns which webhooks there are and what they were told last.
+pub fn told(webhooks: &[Webhook], notices: &[Notice]) -> Markup {
+    let names: Vec<String> = webhooks.iter().map(|webhook| plain(webhook.name.as_bytes())).collect();
+    html! {
+        p { "Told of builds: " (names.join(", ")) "." }
+        @if !notices.is_empty() {
+            table {
+                thead { tr { th { "When (UTC)" } th { "Webhook" } th { "Event" } th { "Build" } th { "Became" } } }
+                tbody { @for notice in notices { (row(notice)) } }
+            }
+        }
+    }
+}
+
+fn row(notice: &Notice) -> Markup {
+    html! {
+        tr {
+            td { (time(notice.created_ms)) }
+            td { (plain(notice.webhook.as_bytes())) }
+            td { (notice.event.as_str()) @if let Some(tag) = &notice.tag { " " code.tag { (plain(tag.as_bytes())) } } }
+            td { a href=(format!("/builds/{}", notice.build.as_str())) { "its build" } }
+            td.wide { (outcome(notice)) }
+        }
+    }
+}
+
+fn outcome(notice: &Notice) -> Markup {
+    let class = match notice.state {
+        NoticeState::Pending => "queued",
+        NoticeState::Delivered => "succeeded",
+        NoticeState::Failed => "failed",
+    };
+    html! {
+        span class=(format!("state {class}")) { (notice.state.as_str()) }
+        @if let Some(problem) = &notice.problem { " " (plain(problem.as_bytes())) }
+        @if notice.state == NoticeState::Pending && notice.tries > 0 { "; next try " (time(notice.due_ms)) }
+    }
+}
