@@ -104,6 +104,16 @@ fn changed_files_are_named_and_what_follows_says_so() {
     assert_eq!(codes(&told, USE), ["same"]);
     assert_eq!(why(&told, TAKEN, "earlier_step_changed")["step"], TOOL);
     assert_eq!(why(&told, LAST, "earlier_step_changed")["step"], TOOL);
+
+    // Another way to the same files changes nothing for whoever takes them.
+    site.commit(&[("Dockerfile", &DOCKERFILE.replace("date > /when", "date > /when; true"))]);
+    let told = explain(&site, &build(&site, &json!({})));
+    assert_eq!(codes(&told, MADE), ["instruction_changed"]);
+    assert_eq!(
+        (codes(&told, TAKEN), &told["steps"][TAKEN - 1]["was"]),
+        (vec!["earlier_step_changed"], &json!("cached"))
+    );
+    assert_eq!((codes(&told, LAST), &told["steps"][LAST - 1]["was"]), (vec!["same"], &json!("cached")));
 }
 
 /// The page and the command say the same.
@@ -116,6 +126,7 @@ fn told_to_people(site: &Site, id: &str) {
     let said = run(slipway().args(["explain", id, "--server", &site.url]));
     assert!(said.contains("2 files changed: src/a, src/c (added)"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    println!("{said}");
     let document = run(slipway().args(["explain", id, "--json", "--server", &site.url]));
     assert_eq!(serde_json::from_str::<Value>(&document).unwrap(), explain(site, id));
 }

@@ -54,6 +54,7 @@ use limiter::Limiter;
 use problem::Problem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use tokio::sync::Semaphore;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// What every request has at hand.
@@ -64,7 +65,11 @@ pub(crate) struct Service {
     pub catalog: Arc<Catalog>,
     pub limiter: Arc<Limiter>,
     pub counters: Arc<Counters>,
+    pub comparisons: Arc<Semaphore>,
 }
+
+/// Builds that are compared at once for whoever may read them; other questions, which triggers wait for, are not held up.
+const COMPARISONS: usize = 1;
 
 /// What this process has stored since it started.
 #[derive(Default)]
@@ -94,6 +99,7 @@ pub fn router(database: Database, settings: Settings) -> Router {
         settings: Arc::new(settings),
         limiter: Arc::default(),
         counters: Arc::default(),
+        comparisons: Arc::new(Semaphore::new(COMPARISONS)),
     };
     let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(service_routes());
     let routes = routes

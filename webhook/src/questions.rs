@@ -33,11 +33,13 @@ pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Opt
     Ok(steps.collect())
 }
 
-/// Returns how a build compares with another one, if a worker says so in time.
+/// Returns how a build compares with another one, if a worker says so in time: who reads builds waits for their turn.
 pub async fn explanation(
     service: &Service,
     (build, against): (&BuildId, &BuildId),
 ) -> Result<Option<Explained>, Problem> {
+    let turn = tokio::time::timeout(QUESTION_PATIENCE, service.comparisons.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return Ok(None) };
     let question = Question::Explain { build: build.clone(), against: against.clone() };
     let answers = Asked::new(service, vec![question]).await?.answers(QUESTION_PATIENCE).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {

@@ -64,8 +64,8 @@ impl<'s, 'r> Comparison<'s, 'r> {
         let (mut setting, mut removed) = (None, None);
         for (step, pair) in stage.steps.iter().zip(pairs) {
             let old_steps = before.map_or(&[][..], |before| &before.steps);
-            let gone = pair.removed.iter().map(|at| &old_steps[*at]);
-            removed = gone.filter(|step| step.action.makes_layer()).next_back().or(removed);
+            let mut gone = pair.removed.iter().map(|at| &old_steps[*at]);
+            removed = gone.rfind(|step| step.action.makes_layer()).or(removed);
             let old = pair.old.map(|at| &old_steps[at]);
             let mut why = match old {
                 Some(old) => own::differences(old, step, setting),
