@@ -26,6 +26,7 @@ mod contexts;
 mod crash;
 mod dry_run;
 mod epochs;
+mod explain;
 mod faults;
 mod fetches;
 mod forges;

@@ -114,6 +114,11 @@ impl<'r> Prepared<'r> {
         &self.plan
     }
 
+    /// Returns where its files come from.
+    pub(crate) fn sources(&self) -> &Sources<'r> {
+        &self.sources
+    }
+
     /// Returns the key of everything that the image is made from besides the context's files.
     pub fn inputs_key(&self) -> Result<String, Error> {
         let request = self.request;
@@ -253,7 +258,10 @@ pub fn resolve(
     }
     let wanted: Vec<_> = others
         .iter()
-        .map(|image| (crate::named::reference(&request.named, &image.name), image.platform.clone()))
+        .map(|image| {
+            let name = crate::named::reference(&request.named, &image.name);
+            (crate::resolve::pinned(&name, &image.platform, &request.options.pinned), image.platform.clone())
+        })
         .collect();
     let resolving = crate::resolve::images((services, request.options.cancel()), wanted.into_iter());
     for (image, resolved) in others.into_iter().zip(resolving) {

@@ -14,6 +14,7 @@ mod epoch;
 mod error;
 pub mod event;
 pub mod execute;
+mod explain;
 mod glob;
 pub mod ignore;
 mod kept;

@@ -3,6 +3,7 @@
 use crate::context::SourceImage;
 use crate::execute::{Committed, Layer, store_error, until_cancelled};
 use crate::{Error, Services};
+use database::BaseImage;
 use image_store::Store;
 use registry_client::{Client, Digest, Fault, Platform, Reference, Resolved};
 use runtime::Cancel;
@@ -30,6 +31,18 @@ pub fn images(
         };
         resolved.unwrap_or_else(|error| Err(Error::service("resolve", "resolving an image").with_cause(error)))
     })
+}
+
+/// Returns the reference of `name` with the digest that `pinned` has for it; `name` itself if there is none.
+pub fn pinned(name: &str, platform: &Platform, pinned: &[BaseImage]) -> String {
+    let Ok(reference) = Reference::parse(name) else { return name.to_owned() };
+    let asked = reference.to_string();
+    let known = pinned.iter().filter(|image| image.reference == asked);
+    let exact = known.clone().find(|image| image.platform == platform.to_string());
+    let Some(image) = exact.or_else(|| known.clone().next().filter(|_| known.count() == 1)) else {
+        return name.to_owned();
+    };
+    image.digest.parse().map_or_else(|_| name.to_owned(), |digest| reference.with_digest(digest).to_string())
 }
 
 /// Resolves the image `name`; documents that the store has are not asked for again, whatever tag leads to them.

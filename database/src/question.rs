@@ -5,7 +5,7 @@
 
 use crate::rows::{json, to_json};
 use crate::sql::sql;
-use crate::{BuildRequest, Database, Error, LookupResult, NewLookup, Reason, schema};
+use crate::{BuildId, BuildRequest, Database, Error, Explained, LookupResult, NewLookup, Reason, schema};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -20,6 +20,13 @@ pub enum Question {
     Rules(NewLookup),
     /// What the steps of a build would be, and which of them are known.
     Steps(Box<BuildRequest>),
+    /// Why the steps of a build that ended were executed or not.
+    Explain {
+        /// The build.
+        build: BuildId,
+        /// The build that it is compared with.
+        against: BuildId,
+    },
 }
 
 /// What a worker says.
@@ -30,6 +37,8 @@ pub enum Answer {
     Rules(FoundRules),
     /// The steps.
     Steps(Foreseen),
+    /// The comparison.
+    Explained(Explained),
 }
 
 /// A repository's own rules at a commit.

@@ -4,6 +4,7 @@ mod approve;
 mod build;
 mod cancel;
 mod check;
+mod explain;
 mod import;
 mod logs;
 mod repo;
@@ -40,6 +41,8 @@ pub enum Command {
     Status(status::Arguments),
     /// Print a build's log
     Logs(logs::Arguments),
+    /// Say why the steps of a build were executed or taken from the cache
+    Explain(explain::Arguments),
     /// Let a fork's build go that waits for approval
     Approve(OneBuild),
     /// End a build
@@ -65,6 +68,7 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Trigger(arguments) => trigger::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Logs(arguments) => logs::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Approve(arguments) => approve::run(&arguments),
         Command::Cancel(arguments) => cancel::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),

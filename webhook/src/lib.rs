@@ -12,6 +12,7 @@ mod catalog;
 mod configuration;
 mod cron;
 mod document;
+mod explanations;
 mod following;
 mod forges;
 mod hooks;
@@ -55,6 +56,7 @@ use limiter::Limiter;
 use problem::Problem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use tokio::sync::Semaphore;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// What every request has at hand.
@@ -65,7 +67,11 @@ pub(crate) struct Service {
     pub catalog: Arc<Catalog>,
     pub limiter: Arc<Limiter>,
     pub counters: Arc<Counters>,
+    pub comparisons: Arc<Semaphore>,
 }
+
+/// Builds that are compared at once for whoever may read them; other questions, which triggers wait for, are not held up.
+const COMPARISONS: usize = 1;
 
 /// What this process has stored since it started.
 #[derive(Default)]
@@ -95,6 +101,7 @@ pub fn router(database: Database, settings: Settings) -> Router {
         settings: Arc::new(settings),
         limiter: Arc::default(),
         counters: Arc::default(),
+        comparisons: Arc::new(Semaphore::new(COMPARISONS)),
     };
     let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(service_routes());
     let routes = routes
@@ -134,13 +141,14 @@ fn repository_routes() -> Router<Service> {
 }
 
 fn build_routes() -> Router<Service> {
-    use api::{approvals, builds, deliveries, logs, queue};
+    use api::{approvals, builds, deliveries, explain, logs, queue};
     Router::new()
         .route("/hooks/{forge}", post(hooks::take))
         .route("/v1/builds", get(builds::list))
         .route("/v1/builds/{id}", get(builds::show))
         .route("/v1/builds/{id}/logs", get(logs::show))
         .route("/v1/builds/{id}/trace", get(builds::trace))
+        .route("/v1/builds/{id}/explain", get(explain::show))
         .route("/v1/builds/{id}/approve", post(approvals::approve))
         .route("/v1/builds/{id}/cancel", post(builds::cancel))
         .route("/v1/builds/{id}/retry", post(builds::retry))
@@ -157,6 +165,7 @@ fn page_routes() -> Router<Service> {
         .route("/", get(pages::builds::list))
         .route("/builds/{id}", get(pages::build::show))
         .route("/builds/{id}/steps", get(pages::build::steps))
+        .route("/builds/{id}/explain", get(pages::explain::show))
         .route("/repos", get(pages::repositories::list))
         .route("/repos/{namespace}/{name}", get(pages::repositories::show))
         .route("/queue", get(pages::queue::show))

@@ -2,7 +2,9 @@
 
 use crate::Service;
 use crate::problem::Problem;
-use database::{Answer, BuildRequest, Foreseen, FoundRules, NewLookup, QUESTION_PATIENCE, Question};
+use database::{
+    Answer, BuildId, BuildRequest, Explained, Foreseen, FoundRules, NewLookup, QUESTION_PATIENCE, Question,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -15,7 +17,7 @@ pub async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<Found
     let answers = asked.answers(QUESTION_PATIENCE).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {
         Answer::Rules(found) => Some(found),
-        Answer::Steps(_) => None,
+        Answer::Steps(_) | Answer::Explained(_) => None,
     }))
 }
 
@@ -29,6 +31,21 @@ pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Opt
         _ => None,
     });
     Ok(steps.collect())
+}
+
+/// Returns how a build compares with another one, if a worker says so in time: who reads builds waits for their turn.
+pub async fn explanation(
+    service: &Service,
+    (build, against): (&BuildId, &BuildId),
+) -> Result<Option<Explained>, Problem> {
+    let turn = tokio::time::timeout(QUESTION_PATIENCE, service.comparisons.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return Ok(None) };
+    let question = Question::Explain { build: build.clone(), against: against.clone() };
+    let answers = Asked::new(service, vec![question]).await?.answers(QUESTION_PATIENCE).await?;
+    Ok(answers.into_iter().flatten().find_map(|answer| match answer {
+        Answer::Explained(explained) => Some(explained),
+        Answer::Rules(_) | Answer::Steps(_) => None,
+    }))
 }
 
 /// Questions that were asked together.

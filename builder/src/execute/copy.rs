@@ -184,7 +184,7 @@ impl<'e> Prepared<'e> {
     }
 }
 
-pub(super) fn request(copy: &Copy, chown: Option<(u32, u32)>, now: i64) -> Result<CopyRequest, Error> {
+pub(crate) fn request(copy: &Copy, chown: Option<(u32, u32)>, now: i64) -> Result<CopyRequest, Error> {
     let chmod = copy.chmod.as_deref().map(Chmod::parse).transpose().map_err(copy_error)?;
     Ok(CopyRequest {
         inline: copy.files.iter().map(|file| (file.name.clone(), file.content.clone())).collect(),
@@ -218,7 +218,7 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
 }
 
 /// Returns the request for one path, whose wildcards are names: a mount shows one path.
-pub(super) fn mount_request(now: i64) -> CopyRequest {
+pub(crate) fn mount_request(now: i64) -> CopyRequest {
     CopyRequest {
         inline: Vec::new(),
         destination: "/c".to_owned(),
@@ -284,7 +284,7 @@ fn pack_mounted(
 }
 
 /// Protects the characters of a path that have a meaning in patterns; a path without them is taken as it is.
-pub(super) fn escaped(path: &str) -> String {
+pub(crate) fn escaped(path: &str) -> String {
     if !crate::pattern::has_wildcard(path) {
         return path.to_owned();
     }

@@ -21,6 +21,9 @@ mod snapshot;
 mod stage;
 mod web;
 
+pub(crate) use copy::{escaped, mount_request, request as copy_request};
+pub(crate) use definition::stages_of;
+
 pub use cancellable::{Cancellable, until_cancelled};
 pub use definition::Known;
 pub use key::image as image_key;
@@ -79,6 +82,8 @@ pub struct Options {
     pub ulimits: Vec<runtime::Ulimit>,
     /// Whether images that were built here by hand stand for their names.
     pub kept: crate::Kept,
+    /// Digests that images are taken with, whatever their names lead to by now.
+    pub pinned: Vec<database::BaseImage>,
     /// What becomes of a step whose layer holds a secret.
     pub leak: Leak,
     /// How the layers of steps are compressed.
@@ -102,6 +107,7 @@ impl Options {
             shm_bytes: None,
             ulimits: Vec::new(),
             kept: crate::Kept::Unused,
+            pinned: Vec::new(),
             leak: Leak::default(),
             compression: Compression::default(),
         }
@@ -113,7 +119,7 @@ impl Options {
     }
 
     /// Tells whether the steps of the stage `name` may come from the cache.
-    fn uses_cache(&self, name: &str) -> bool {
+    pub(crate) fn uses_cache(&self, name: &str) -> bool {
         self.use_cache && !self.no_cache_stages.iter().any(|stage| stage.eq_ignore_ascii_case(name))
     }
 }

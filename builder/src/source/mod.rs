@@ -184,6 +184,8 @@ impl SourceError {
 }
 
 #[cfg(test)]
+pub(crate) mod committed;
+#[cfg(test)]
 mod remembered;
 #[cfg(test)]
 mod tests;

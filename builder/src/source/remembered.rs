@@ -1,31 +1,17 @@
 //! What was selected of a directory of a commit is remembered by the directory's id.
 
-use super::{CommitId, CommitTree, Mirror};
-use crate::context::{Context, NamedContext};
+use super::committed::{self, FILE};
+use crate::context::NamedContext;
 use crate::execute::SELECTIONS;
 use crate::execute::selections::of_mount;
-use crate::ignore::Ignore;
-use git2::{Repository, Signature, Time};
 use image_store::Store;
 use std::path::Path;
 
-/// Commits files of the directory `d` and returns the context that they are.
+/// Returns the context that files of the directory `d` are.
 fn context(directory: &Path, files: &[(&str, &str)], ignored: &[&str]) -> NamedContext {
-    let mirror = Mirror::open(directory, "https://host/a.git").unwrap();
-    let bare = std::fs::read_dir(directory).unwrap().flatten().map(|entry| entry.path());
-    let bare = bare.into_iter().find(|path| path.extension().is_some_and(|end| end == "git")).unwrap();
-    let repository = Repository::open_bare(bare).unwrap();
-    let mut inner = repository.treebuilder(None).unwrap();
-    for (name, content) in files {
-        inner.insert(name, repository.blob(content.as_bytes()).unwrap(), 0o100_644).unwrap();
-    }
-    let mut root = repository.treebuilder(None).unwrap();
-    root.insert("d", inner.write().unwrap(), 0o040_000).unwrap();
-    let tree = repository.find_tree(root.write().unwrap()).unwrap();
-    let who = Signature::new("a", "a@b", &Time::new(1_700_000_000, 0)).unwrap();
-    let id = repository.commit(None, &who, &who, "m", &tree, &[]).unwrap().to_string();
-    let tree = CommitTree::open(&mirror, &CommitId::parse(&id).unwrap(), "").unwrap();
-    NamedContext { context: Context::Commit(tree), ignore: Ignore::new(ignored).unwrap() }
+    let paths: Vec<_> = files.iter().map(|(name, content)| (format!("d/{name}"), *content)).collect();
+    let files: Vec<_> = paths.iter().map(|(path, content)| (path.as_str(), *content, FILE)).collect();
+    committed::context(directory, &files, ignored)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod base_image;
+mod explain;
 mod filter;
 mod garbage;
 mod identity;

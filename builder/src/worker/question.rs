@@ -1,14 +1,15 @@
-//! Answers what a request wants to know of a commit: the repository's own rules there, or what a build of it would do.
+//! Answers what a request wants to know of a commit: the repository's own rules there, what a build of it would do, or why
+//! one did what it did.
 //!
 //! A commit is fetched and base images are looked up, as for a build; nothing is executed, tagged or pushed.
 
 use super::source::{Place, fetch, source_error};
 use super::wanted::{Limits, Wanted};
-use super::{Settings, lookup};
+use super::{Settings, explain, lookup};
 use crate::event::{Event, Observer};
 use crate::trace::Trace;
 use crate::{Error, Platforms, Services};
-use database::{Answer, BuildRequest, Foreseen, ForeseenStep, FoundRules, LookupResult, NewLookup};
+use database::{Answer, BuildId, BuildRequest, Explained, Foreseen, ForeseenStep, FoundRules, LookupResult, NewLookup};
 use database::{Question, QuestionClaim, Reason};
 use runtime::Cancel;
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ pub fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
     let answer = match &claim.question {
         Question::Rules(lookup) => Answer::Rules(rules((services, settings), lookup, claim.patience)),
         Question::Steps(request) => Answer::Steps(foresee(services, settings, (request, claim))),
+        Question::Explain { build, against } => {
+            Answer::Explained(explained((services, settings), (build, against), claim))
+        }
     };
     let duration_ms = began.elapsed().as_millis();
     match services.tokio.block_on(services.database.answer_question(claim, &answer)) {
@@ -35,6 +39,20 @@ fn rules(services: (&Services, &Settings), lookup: &NewLookup, patience: Duratio
     lookup::find(services, lookup, patience).unwrap_or_else(|error| {
         let error = source_error(error);
         FoundRules { commit: None, result: LookupResult::Failed(reason(&error)) }
+    })
+}
+
+fn explained(
+    (services, settings): (&Services, &Settings),
+    builds: (&BuildId, &BuildId),
+    claim: &QuestionClaim,
+) -> Explained {
+    let expired = Expiry::after(services, claim.patience);
+    let name = format!("question-{}", claim.id);
+    let asked = explain::Asked { cancel: &expired.cancel, patience: claim.patience, name: &name };
+    explain::explain(services, settings, builds, &asked).unwrap_or_else(|error| {
+        let failure = Some(reason(&error));
+        Explained { failure, ..Explained::default() }
     })
 }
 

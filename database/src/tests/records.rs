@@ -245,3 +245,21 @@ both! {
         assert_eq!(database.answer_to(old).await.unwrap(), None);
     }
 }
+
+both! {
+    async fn a_comparison_is_read_as_it_was_answered(world) {
+        let database = &world.database;
+        let builds = world.trigger(&[request("acme/app", "a"), request("acme/app", "b")]).await;
+        let question = Question::Explain { build: builds[1].clone(), against: builds[0].clone() };
+        let id = database.ask(&question).await.unwrap();
+        let claim = database.claim_question().await.unwrap().unwrap();
+        assert_eq!(claim.question, question);
+        let path = ChangedPath { path: "a".into(), change: PathChange::Mode, old: None, new: Some("1".into()) };
+        let why = vec![Why::FilesChanged { paths: vec![path], more: 1 }, Why::EarlierStepChanged { step: 1 }];
+        let (stage, instruction) = ("stage-0".to_owned(), "COPY a /".to_owned());
+        let step = ExplainedStep { number: 2, stage, instruction, line: 3, was: Was::Executed, why };
+        let answer = Answer::Explained(Explained { steps: vec![step], ..Explained::default() });
+        database.answer_question(&claim, &answer).await.unwrap();
+        assert_eq!(database.answer_to(id).await.unwrap(), Some(answer));
+    }
+}

@@ -308,7 +308,7 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
         "finished_at": build.finished_ms.and_then(moment),
         "links": {
             "self": url(&format!("v1/builds/{id}")), "logs": url(&format!("v1/builds/{id}/logs")),
-            "trace": url(&format!("v1/builds/{id}/trace")),
+            "trace": url(&format!("v1/builds/{id}/trace")), "explain": url(&format!("v1/builds/{id}/explain")),
             "html": url(&format!("builds/{id}")), "cancel": url(&format!("v1/builds/{id}/cancel")),
             "retry": url(&format!("v1/builds/{id}/retry")), "approve": url(&format!("v1/builds/{id}/approve")),
             "badge": url(&format!("badges/{}.svg", request.repository)),

@@ -5,6 +5,7 @@ pub mod badges;
 pub mod builds;
 pub mod deliveries;
 pub mod dockerhub;
+pub mod explain;
 pub mod logs;
 pub mod named;
 pub mod queue;

@@ -33,7 +33,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
         @for warning in &build.request.spec.options.warnings { p.notice { (plain(warning.as_bytes())) } }
         @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
         (facts(&build))
-        h2 { "Steps" }
+        h2 { "Steps " @if build.state.has_ended() && !steps.is_empty() { a.aside href=(format!("/builds/{}/explain", build.id.as_str())) { "why?" } } }
         div #steps { (step_table(&steps)) }
         @if !path.is_empty() {
             h2 { "Critical path " a.aside href=(format!("/v1/builds/{}/trace", build.id.as_str())) download="trace.json" { "as a trace" } }

@@ -4,6 +4,7 @@
 pub mod build;
 pub mod builds;
 pub mod deliveries;
+pub mod explain;
 pub mod problem;
 pub mod queue;
 pub mod repositories;

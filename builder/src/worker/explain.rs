@@ -1,0 +1,140 @@
+//! Why the steps of a build were executed: the build and an earlier one are prepared once more and compared.
+
+use super::source::{Place, fetch, source_error};
+use super::wanted::{Limits, Wanted};
+use super::{Settings, secrets};
+use crate::event::Silent;
+use crate::explain::{Side, compare};
+use crate::mask::Masks;
+use crate::trace::Trace;
+use crate::{Error, Platforms, Request, Services};
+use database::{BaseImage, Build, BuildId, BuildRequest, Explained, ExplainedStep, Step, Why};
+use runtime::Cancel;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Until when, and for whom, a comparison is made.
+pub struct Asked<'a> {
+    /// Ends it.
+    pub cancel: &'a Cancel,
+    /// How long somebody waits.
+    pub patience: Duration,
+    /// Names what is made for it.
+    pub name: &'a str,
+}
+
+/// Compares `build` with `against`, as far as both can still be had.
+pub fn explain(
+    services: &Services,
+    settings: &Settings,
+    (build, against): (&BuildId, &BuildId),
+    asked: &Asked<'_>,
+) -> Result<Explained, Error> {
+    let (new, old) = (Ended::read(services, build)?, Ended::read(services, against)?);
+    let mut notes = Vec::new();
+    let mut hidden = secrets::open(services, &new.build.request)?.into_values().collect::<Vec<_>>();
+    hidden.extend(secrets::open(services, &old.build.request)?.into_values());
+    let masks = Masks::new(hidden.iter().map(Vec::as_slice));
+    let again = Again { services, settings, asked };
+    // The earlier commit comes first: who opens the mirror after it sees both.
+    let mut old_requests = again.requests(&old)?;
+    let mut new_requests = again.requests(&new)?;
+    let old_platforms = again.prepare(&old, &mut old_requests, &mut notes)?;
+    let new_platforms = again.prepare(&new, &mut new_requests, &mut notes)?;
+    let new = Side { platforms: &new_platforms, steps: &new.steps, base_images: &new.base_images };
+    let old = Side { platforms: &old_platforms, steps: &old.steps, base_images: &old.base_images };
+    let mut steps = compare(&new, &old);
+    hide(&mut steps, &masks);
+    Ok(Explained { steps, notes, failure: None })
+}
+
+/// Hides secrets, as in a log: a file or a script may be called or hold what should not have been committed.
+fn hide(steps: &mut [ExplainedStep], masks: &Masks) {
+    for why in steps.iter_mut().flat_map(|step| &mut step.why) {
+        let texts: Vec<&mut String> = match why {
+            Why::InstructionChanged { old, new } => vec![old, new],
+            Why::InstructionRemoved { old } => vec![old],
+            Why::FilesChanged { paths, .. } => paths.iter_mut().map(|changed| &mut changed.path).collect(),
+            Why::BaseImageChanged { reference, old_reference, .. } => {
+                std::iter::once(reference).chain(old_reference).collect()
+            }
+            Why::ArgumentChanged { names } | Why::SecretOrMountChanged { ids: names } => names.iter_mut().collect(),
+            _ => Vec::new(),
+        };
+        texts.into_iter().for_each(|text| *text = masks.text(text));
+    }
+}
+
+/// What is known of a build that ended.
+struct Ended {
+    build: Build,
+    steps: Vec<Step>,
+    base_images: Vec<BaseImage>,
+}
+
+impl Ended {
+    fn read(services: &Services, id: &BuildId) -> Result<Ended, Error> {
+        let doing = || format!("reading the build {id} that is to be explained");
+        let failed = |error| Error::service("database", doing()).with_cause(error);
+        let (database, tokio) = (&services.database, &services.tokio);
+        let build = tokio.block_on(database.build(id)).map_err(failed)?;
+        let build = build.ok_or_else(|| Error::user("build_not_found", doing()))?;
+        let steps = tokio.block_on(database.steps(id)).map_err(failed)?;
+        let base_images = build.image.as_ref().map(|image| image.base_images.clone()).unwrap_or_default();
+        Ok(Ended { build, steps, base_images })
+    }
+
+    fn shown(&self) -> String {
+        format!("{}#{}", self.build.request.repository, self.build.number)
+    }
+}
+
+/// Prepares builds once more.
+struct Again<'a> {
+    services: &'a Services,
+    settings: &'a Settings,
+    asked: &'a Asked<'a>,
+}
+
+impl Again<'_> {
+    fn requests(&self, ended: &Ended) -> Result<Vec<Request>, Error> {
+        let Again { services, settings, asked } = self;
+        let request = &ended.build.request;
+        let commit = ended.build.commit.as_deref().or(request.spec.commit.as_deref());
+        let place = Place { commit, ..Place::of(request) };
+        let (_mirror, tree) =
+            fetch((services, settings), &place, (asked.cancel, asked.patience)).map_err(source_error)?;
+        let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
+        let (limits, trace) = (Limits::of(settings, &request.spec), &Trace::default());
+        let (cancel, attempt) = (asked.cancel, asked.name);
+        let wanted = Wanted { services, settings, request, limits, cancel, attempt, trace };
+        let mut requests = wanted.requests(&tree, &BTreeMap::new(), None)?;
+        requests.iter_mut().for_each(|request| request.options.pinned.clone_from(&ended.base_images));
+        Ok(requests)
+    }
+
+    /// Plans a build with the base images it had; with those of today where they are gone or were not written down.
+    fn prepare<'r>(
+        &self,
+        ended: &Ended,
+        requests: &'r mut [Request],
+        notes: &mut Vec<String>,
+    ) -> Result<Platforms<'r>, Error> {
+        let is_known = !ended.base_images.is_empty();
+        if is_known && Platforms::new(requests, self.services, &Silent).is_err() {
+            requests.iter_mut().for_each(|request| request.options.pinned.clear());
+            notes.push(format!(
+                "the base images of {} are gone: what they say of themselves is as it is now",
+                ended.shown()
+            ));
+        }
+        let platforms = Platforms::new(requests, self.services, &Silent)?;
+        if !is_known && !platforms.base_images()?.is_empty() {
+            notes.push(format!(
+                "which base images {} had was not written down: they are taken as they are now",
+                ended.shown()
+            ));
+        }
+        Ok(platforms)
+    }
+}

@@ -1,0 +1,153 @@
+//! `/v1/builds/{id}/explain`: why each step of a build was executed, compared with an earlier build.
+
+use super::builds::find;
+use crate::access::Caller;
+use crate::api::query;
+use crate::explanations::{sentence, sentences, summary};
+use crate::problem::Problem;
+use crate::{Service, answer, questions};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use database::{
+    Build, BuildFilter, BuildState, Explained, ExplainedStep, QUESTION_PATIENCE, Step, StepState, Was, Why,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Query of an explanation.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    against: Option<String>,
+}
+
+/// An explanation, and the build that was compared with.
+pub struct Explanation {
+    /// What was found.
+    pub explained: Explained,
+    /// The earlier build, if there is one.
+    pub against: Option<Build>,
+}
+
+/// Says why each step of a build was executed or taken from the cache.
+pub async fn show(
+    State(service): State<Service>,
+    caller: Caller,
+    Path(id): Path<String>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let against = query(wanted)?.against;
+    let build = find(&service, &caller, &id).await?;
+    let found = explain(&service, &caller, (&build, against.as_deref())).await?;
+    let Explanation { explained, against } = &found;
+    let document = json!({
+        "build": build.id.as_str(),
+        "against": against.as_ref().map(|build| build.id.as_str()),
+        "steps": explained.steps.iter().map(shown).collect::<Vec<_>>(),
+        "notes": explained.notes,
+        "summary": summary(explained, build.state),
+    });
+    Ok(answer::document(&headers, &document))
+}
+
+/// Compares a build that ended with `against`, or with the newest earlier one of its rule that succeeded.
+pub async fn explain(
+    service: &Service,
+    caller: &Caller,
+    (build, against): (&Build, Option<&str>),
+) -> Result<Explanation, Problem> {
+    ended(build)?;
+    let against = match against {
+        Some(id) => Some(chosen(service, caller, (build, id)).await?),
+        None => earlier(service, build).await?,
+    };
+    let Some(against) = against else {
+        let steps = service.database.steps(&build.id).await?;
+        let explained = Explained { steps: steps.iter().map(first).collect(), ..Explained::default() };
+        return Ok(Explanation { explained, against: None });
+    };
+    let explained = questions::explanation(service, (&build.id, &against.id)).await?.ok_or_else(|| {
+        let seconds = QUESTION_PATIENCE.as_secs();
+        let detail = format!("no worker compared the builds within {seconds} s");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_answer", detail)
+            .hint("see whether a worker runs: GET /v1/queue")
+    })?;
+    if let Some(failure) = &explained.failure {
+        let detail = format!("the builds cannot be compared any more: {}", failure.message);
+        return Err(Problem::new(StatusCode::CONFLICT, "not_comparable", detail)
+            .hint("?against= names another build of the same repository"));
+    }
+    Ok(Explanation { explained, against: Some(against) })
+}
+
+fn ended(build: &Build) -> Result<(), Problem> {
+    if build.state.has_ended() {
+        return Ok(());
+    }
+    let detail = format!("the build has not ended: {}", build.state.as_str());
+    Err(Problem::new(StatusCode::CONFLICT, "not_finished", detail).hint("wait for its end"))
+}
+
+/// Returns the build that somebody wants to compare with.
+async fn chosen(service: &Service, caller: &Caller, (build, id): (&Build, &str)) -> Result<Build, Problem> {
+    let other = find(service, caller, id).await?;
+    if other.request.repository != build.request.repository || other.id == build.id {
+        let detail = format!("`against` is to be another build of {}", build.request.repository);
+        return Err(Problem::bad("invalid_against", detail));
+    }
+    ended(&other)?;
+    Ok(other)
+}
+
+/// Returns the newest earlier build of the same rule that succeeded: of the same ref, or of any branch or tag.
+async fn earlier(service: &Service, build: &Build) -> Result<Option<Build>, Problem> {
+    let any = BuildFilter {
+        repository: Some(build.request.repository.clone()),
+        rule: Some(build.request.rule.clone()),
+        state: Some(BuildState::Succeeded),
+        before: Some(build.id.clone()),
+        is_of_repository: true,
+        limit: 1,
+        ..BuildFilter::default()
+    };
+    let git_ref = Some(build.request.spec.git_ref.clone());
+    let same = BuildFilter { git_ref, is_of_repository: false, ..any.clone() };
+    match service.database.builds(&same).await?.pop() {
+        Some(found) => Ok(Some(found)),
+        None => Ok(service.database.builds(&any).await?.pop()),
+    }
+}
+
+/// Returns what is to be said of a step where nothing was built before.
+fn first(step: &Step) -> ExplainedStep {
+    let was = match step.state {
+        _ if step.cached => Was::Cached,
+        StepState::Succeeded if step.layer_digest.is_none() => Was::Setting,
+        StepState::Succeeded | StepState::Failed | StepState::Running => Was::Executed,
+        StepState::Pending | StepState::Cancelled => Was::NotReached,
+    };
+    ExplainedStep {
+        number: step.number,
+        stage: step.stage.clone(),
+        instruction: step.instruction.clone(),
+        line: step.line,
+        was,
+        why: vec![Why::FirstBuild],
+    }
+}
+
+fn shown(step: &ExplainedStep) -> Value {
+    let why = |why: &Why| {
+        let mut shown = serde_json::to_value(why).unwrap_or_default();
+        shown["message"] = sentence(why).into();
+        shown
+    };
+    json!({
+        "n": step.number, "stage": step.stage, "instruction": step.instruction, "line": step.line, "was": step.was,
+        "cached": step.was == Was::Cached, "why": step.why.iter().map(why).collect::<Vec<_>>(),
+        "message": sentences(step),
+    })
+}
