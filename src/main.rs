@@ -51,8 +51,13 @@ fn end_quietly_when_nobody_reads() {
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
         if message.starts_with("failed printing to std") && message.contains("os error 32") {
-            std::process::exit(NOBODY_READS);
+            end_as_nobody_reads();
         }
         report(panic);
     }));
+}
+
+/// Ends the program because nobody reads its output any more.
+fn end_as_nobody_reads() -> ! {
+    std::process::exit(NOBODY_READS)
 }

@@ -21,16 +21,10 @@ impl Posts {
 
 impl Post for Posts {
     fn post(&self, request: Outgoing) -> Posted {
-        let client = match request.addresses.as_slice() {
-            [] => Ok(self.client.clone()),
-            // The name is not looked up again: by now it could lead inside.
-            addresses => {
-                let host = host(&request.url);
-                builder().no_proxy().resolve_to_addrs(&host, addresses).build()
-            }
-        };
+        let usual = self.client.clone();
         Box::pin(async move {
-            let mut builder = client.map_err(said)?.post(&request.url);
+            let client = if request.addresses.is_empty() { usual } else { pinned(&request).await? };
+            let mut builder = client.post(&request.url);
             for (name, value) in &request.headers {
                 builder = builder.header(*name, value);
             }
@@ -38,6 +32,14 @@ impl Post for Posts {
             Ok(answer.status().as_u16())
         })
     }
+}
+
+/// Returns a client that does not look the name up again: by now it could lead inside.
+async fn pinned(request: &Outgoing) -> Result<reqwest::Client, String> {
+    let (host, addresses) = (host(&request.url), request.addresses.clone());
+    // Setting it up reads all certificates: not where deliveries wait to be accepted.
+    let made = tokio::task::spawn_blocking(move || builder().no_proxy().resolve_to_addrs(&host, &addresses).build());
+    made.await.map_err(|error| format!("setting up the HTTP client: {error}"))?.map_err(said)
 }
 
 fn builder() -> reqwest::ClientBuilder {

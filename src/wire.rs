@@ -93,6 +93,10 @@ struct Lines {
     skip: u64,
     length: u64,
     chunked: bool,
+    /// Whether the present line is longer than what is kept of it.
+    is_cut: bool,
+    /// Whether a length could not be read: the server must not read it in another way.
+    is_lost: bool,
 }
 
 /// What the present line belongs to.
@@ -121,7 +125,7 @@ impl Lines {
                 continue;
             }
             let byte = &mut bytes[at];
-            if *byte == b'\n' && self.last != b'\r' {
+            if *byte == b'\n' && self.last != b'\r' || self.is_lost {
                 *byte = 0;
             }
             self.last = *byte;
@@ -129,14 +133,18 @@ impl Lines {
                 b'\n' => self.end_line(),
                 b'\r' => {}
                 byte if self.line.len() < SHOWN => self.line.push(byte.to_ascii_lowercase()),
-                _ => {}
+                _ => self.is_cut = true,
+            }
+            if self.is_lost {
+                // Before the line's end is seen, so that the head it stands in is refused.
+                bytes[at] = 0;
             }
             at += 1;
         }
     }
 
     fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
+        let (line, is_cut) = (std::mem::take(&mut self.line), std::mem::take(&mut self.is_cut));
         let line = String::from_utf8_lossy(&line);
         self.part = match (self.part, line.as_ref()) {
             (Part::Start, "") => Part::Start,
@@ -150,12 +158,14 @@ impl Lines {
                 Part::Start
             }
             (Part::Head, header) => {
-                self.note(header);
+                self.note(header, is_cut);
                 Part::Head
             }
             (Part::Size, size) => {
                 let digits = size.split(';').next().unwrap_or_default().trim();
-                match u64::from_str_radix(digits, 16).unwrap_or(0) {
+                let size = u64::from_str_radix(digits, 16).ok().filter(|_| !is_cut || size.contains(';'));
+                self.is_lost = size.is_none();
+                match size.unwrap_or(0) {
                     0 => Part::Trailer,
                     size => {
                         // The chunk ends with a line end of its own.
@@ -170,9 +180,13 @@ impl Lines {
     }
 
     /// Takes note of how long the body is.
-    fn note(&mut self, header: &str) {
+    fn note(&mut self, header: &str, is_cut: bool) {
         match header.split_once(':') {
-            Some(("content-length", length)) => self.length = length.trim().parse().unwrap_or(0),
+            Some(("content-length", length)) => {
+                let length = length.trim().parse().ok().filter(|_| !is_cut);
+                self.is_lost = length.is_none();
+                self.length = length.unwrap_or(0);
+            }
             Some(("transfer-encoding", _)) => self.chunked = true,
             _ => {}
         }
@@ -204,5 +218,15 @@ mod tests {
             assert_eq!(seen(&hidden, size), hidden.replace("y\nGET", "y\0GET"));
         }
         assert_eq!(seen("GET / HTTP/1.1\n\n", 2), "GET / HTTP/1.1\0\0");
+        // A length that is not read here as the server reads it: nothing that follows is a head.
+        let zeros = "0".repeat(60);
+        let post = format!("POST / HTTP/1.1\r\nContent-Length: {zeros}9\r\n\r\n");
+        let chunked = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{zeros}00009\r\n");
+        for text in [post, chunked] {
+            for size in [1, 1000] {
+                let shown = seen(&format!("{text}POST / HTTP/1.1\r\n\r\n"), size);
+                assert!(shown.ends_with(&"\0".repeat(20)), "{shown:?}");
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ mod add;
 mod api;
 mod architecture;
 mod bad_dockerfiles;
+mod base_images;
 mod bombs;
 mod by_hand;
 mod cache;

@@ -138,10 +138,9 @@ impl<'r> Prepared<'r> {
     pub fn base_images(&self) -> Result<BTreeSet<BaseImage>, Error> {
         let found = self.plan.images().into_iter().map(|name| {
             let image = self.sources.image(name)?;
-            let SourceImage { asked, reference, config, .. } = &*image;
+            let SourceImage { asked, platform, reference, .. } = &*image;
             let digest = reference.digest().map(ToString::to_string).unwrap_or_default();
-            let platform = config.platform().to_string();
-            Ok(BaseImage { reference: asked.to_string(), platform, digest })
+            Ok(BaseImage { reference: asked.to_string(), platform: platform.to_string(), digest })
         });
         found.collect()
     }

@@ -6,7 +6,7 @@ use crate::ignore::Ignore;
 use crate::named::NamedImage;
 use crate::source::{Checkout, CommitTree, Directory, Tarball};
 use crate::view::{ContentId, Node, View, ViewError};
-use registry_client::{ImageConfig, Reference};
+use registry_client::{ImageConfig, Platform, Reference};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -81,6 +81,8 @@ pub struct NamedContext {
 pub struct SourceImage {
     /// Its name as it was asked for.
     pub asked: Reference,
+    /// The platform that it was asked for.
+    pub platform: Platform,
     /// Its name with the digest it was resolved to.
     pub reference: Reference,
     /// What it says of itself.

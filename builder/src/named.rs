@@ -149,7 +149,15 @@ pub fn stored_image(
     let found = config.platform();
     let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
     let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
-    Ok(SourceImage { asked: reference.clone(), reference, config, layers, key, platform_mismatch })
+    Ok(SourceImage {
+        asked: reference.clone(),
+        platform: platform.clone(),
+        reference,
+        config,
+        layers,
+        key,
+        platform_mismatch,
+    })
 }
 
 fn bounded(file: File) -> io::Result<Vec<u8>> {

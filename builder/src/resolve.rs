@@ -56,10 +56,10 @@ async fn image(client: &Client, store: &Store, (name, platform): (&str, &Platfor
     for bytes in [&resolved.manifest_bytes, &resolved.config_bytes] {
         store.put(bytes).map_err(|error| store_error(doing(), error))?;
     }
-    source_image(&reference, resolved)
+    source_image((&reference, platform), resolved)
 }
 
-fn source_image(reference: &Reference, resolved: Resolved) -> Result<SourceImage, Error> {
+fn source_image((reference, platform): (&Reference, &Platform), resolved: Resolved) -> Result<SourceImage, Error> {
     let diff_ids = &resolved.config.rootfs.diff_ids;
     let descriptors = &resolved.manifest.layers;
     if diff_ids.len() != descriptors.len() {
@@ -85,6 +85,7 @@ fn source_image(reference: &Reference, resolved: Resolved) -> Result<SourceImage
     let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
     Ok(SourceImage {
         asked: reference.clone(),
+        platform: platform.clone(),
         reference: pinned,
         config: resolved.config,
         layers,

@@ -264,6 +264,7 @@ impl Trigger {
             Trigger::Reconcile { .. } => "reconcile",
             Trigger::Manual { .. } => "manual",
             Trigger::Retry { .. } => "retry",
+            Trigger::BaseImage { .. } => "base_image",
             Trigger::Schedule { .. } => "schedule",
         }
     }

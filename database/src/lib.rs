@@ -6,6 +6,7 @@
 
 mod accept;
 mod approve;
+mod base_image;
 mod batch;
 mod cache;
 mod cancel;
@@ -46,6 +47,7 @@ mod work;
 
 pub use accept::IdempotencyKey;
 pub use approve::Approved;
+pub use base_image::{BaseImageClaim, Named, SeenImage, WatchedImage};
 pub use cancel::Cancel;
 pub use claim::Lease;
 pub use delivery::{Delivery, DeliveryFilter};

@@ -215,7 +215,7 @@ pub struct BuildFilter {
     /// Only this state.
     pub state: Option<BuildState>,
     /// Only builds that this kind of trigger started: `push`, `pull_request`, `reconcile`, `manual`, `retry`,
-    /// `schedule`.
+    /// `base_image`, `schedule`.
     pub trigger: Option<String>,
     /// Only builds accepted at this moment or later, in milliseconds since 1970.
     pub since_ms: Option<i64>,

@@ -40,6 +40,13 @@ pub enum Trigger {
         /// The build that is repeated.
         of: BuildId,
     },
+    /// An image that the newest build was made from is another one now.
+    BaseImage {
+        /// The newest build.
+        of: BuildId,
+        /// The references that name something else than then.
+        references: Vec<String>,
+    },
     /// It was due.
     Schedule {
         /// When, in milliseconds since 1970.

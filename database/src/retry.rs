@@ -4,7 +4,7 @@ use crate::insert::Origin;
 use crate::push::Pushed;
 use crate::rows::{BUILD, build, state, stored_build};
 use crate::sql::{Transaction, sql};
-use crate::{BuildId, BuildSpec, BuildState, Database, Error, Trigger, outbox};
+use crate::{BuildId, BuildRequest, BuildSpec, BuildState, Database, Error, Trigger, outbox};
 
 /// Where a build begins that is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,17 +40,17 @@ impl Database {
         }
         // That an earlier repetition used no cache was for itself only: what the rule says is in the first build.
         let use_cache = from == RetryFrom::FailedStep && first_spec(&mut transaction, id).await?.use_cache;
-        let repeated = self.repeat(&mut transaction, id, |spec| spec.use_cache = use_cache).await?;
+        let repeated = self.repeat(&mut transaction, id, |request| request.spec.use_cache = use_cache).await?;
         transaction.commit(doing).await?;
         Ok(Retried::Queued(repeated))
     }
 
-    /// Stores a build like `id`, with a changed specification, at the same place in the order of publication.
+    /// Stores a build like `id`, with a changed request, at the same place in the order of publication.
     pub(crate) async fn repeat(
         &self,
         transaction: &mut Transaction,
         id: &BuildId,
-        change: impl FnOnce(&mut BuildSpec),
+        change: impl FnOnce(&mut BuildRequest),
     ) -> Result<BuildId, Error> {
         let doing = "repeating a build";
         let row = sql(doing, format!("SELECT {BUILD}, push_id FROM builds WHERE id = $1"))
@@ -63,7 +63,7 @@ impl Database {
         let mut request = original.request;
         request.trigger = Trigger::Retry { of: id.clone() };
         request.spec.commit = original.commit;
-        change(&mut request.spec);
+        change(&mut request);
         let origin = Origin { delivery: None, push: Some(pushed) };
         let mut ids = self.insert_builds(transaction, &origin, &[request]).await?;
         outbox::write_queued(transaction, &ids).await?;
@@ -72,7 +72,7 @@ impl Database {
 }
 
 /// Returns the specification of the build that the first repetition repeated.
-async fn first_spec(transaction: &mut Transaction, id: &BuildId) -> Result<BuildSpec, Error> {
+pub async fn first_spec(transaction: &mut Transaction, id: &BuildId) -> Result<BuildSpec, Error> {
     let mut id = id.clone();
     loop {
         let row = sql("reading a build", format!("SELECT {BUILD} FROM builds WHERE id = $1"))

@@ -1,7 +1,8 @@
 //! `slipway repo import`: the settings of Docker Hub's Automated Builds, as its web page loads them, become repositories.
 //!
-//! The page asks for `/api/build/v1/source/?image=<namespace>/<repository>`; a browser's network tools show and save the
-//! answer. What Docker Hub had and slipway has not is named in comments.
+//! The page asks for `/api/build/v1/source/?image=<namespace>/<repository>` and for each of the `build_settings` that the
+//! answer links to; a browser's network tools save all of it as one HAR file, or each answer. What Docker Hub had and slipway
+//! has not is named in comments.
 
 use clap::Args;
 use serde::Deserialize;
@@ -13,9 +14,10 @@ use std::process::ExitCode;
 /// Arguments of `slipway repo import`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The answer of Docker Hub's /api/build/v1/source/?image=…, saved as JSON; `-` for standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// What Docker Hub's page loaded: a HAR file, or the answer of /api/build/v1/source/?image=… and those of the settings
+    /// that it links to, as JSON; `-` for standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// Registry that the images go to, in the same repositories
     #[arg(long, value_name = "HOST", default_value = "docker.io")]
     registry: String,
@@ -23,9 +25,12 @@ pub struct Arguments {
 
 /// Prints the repositories as they stand in slipway.toml.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let text = read(&arguments.file)?;
-    let failed = |problem: String| format!("reading `{}`: {problem}", arguments.file.display());
-    print!("{}", converted(&text, &arguments.registry).map_err(failed)?);
+    let mut found = Found::default();
+    for file in &arguments.files {
+        let value = serde_json::from_str(&read(file)?);
+        found.add(value.map_err(|error| format!("reading `{}`: it is no JSON: {error}", file.display()))?);
+    }
+    print!("{}", converted(&found, &arguments.registry)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,30 +84,65 @@ struct Setting {
     nocache: Option<bool>,
 }
 
+/// What the files hold.
+#[derive(Default)]
+struct Found {
+    sources: Vec<Value>,
+    settings: Vec<Value>,
+}
+
+impl Found {
+    /// Adds the answers in `value`: one, a list of them, or all that a HAR file recorded.
+    fn add(&mut self, value: Value) {
+        match value {
+            Value::Array(values) => values.into_iter().for_each(|value| self.add(value)),
+            Value::Object(mut object) => {
+                if let Some(Value::Array(objects)) = object.remove("objects") {
+                    objects.into_iter().for_each(|value| self.add(value));
+                } else if let Some(entries) = object.get("log").and_then(|log| log["entries"].as_array()) {
+                    let texts = entries.iter().filter_map(|entry| entry["response"]["content"]["text"].as_str());
+                    // A page loads much that is no JSON.
+                    texts.filter_map(|text| serde_json::from_str(text).ok()).for_each(|value| self.add(value));
+                } else if object.contains_key("source_type") {
+                    self.settings.push(Value::Object(object));
+                } else if object.contains_key("build_settings") || object.contains_key("provider") {
+                    self.sources.push(Value::Object(object));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the settings that a link of a source leads to.
+    fn linked(&self, link: &str) -> Option<&Value> {
+        let is_it = |setting: &&Value| {
+            let text = |key: &str| setting[key].as_str().filter(|text| !text.is_empty());
+            text("resource_uri").is_some_and(|uri| uri.trim_matches('/') == link.trim_matches('/'))
+                || text("uuid").is_some_and(|uuid| link.split('/').any(|part| part == uuid))
+        };
+        self.settings.iter().find(is_it)
+    }
+}
+
 /// Returns the repositories in TOML.
-fn converted(text: &str, registry: &str) -> Result<String, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
-    let objects = match &value {
-        Value::Array(objects) => objects.clone(),
-        Value::Object(object) => match object.get("objects").and_then(Value::as_array) {
-            Some(objects) => objects.clone(),
-            None => vec![value.clone()],
-        },
-        _ => return Err("the answer of /api/build/v1/source/ is expected".to_owned()),
-    };
+fn converted(found: &Found, registry: &str) -> Result<String, String> {
     let mut written = String::new();
-    for object in objects {
-        let source: Source = serde_json::from_value(object)
+    for object in &found.sources {
+        let source = Source::deserialize(object)
             .map_err(|error| format!("{error}: the answer of /api/build/v1/source/ is expected"))?;
-        let document = json!({ "repositories": [document(&source, registry)?] });
-        written.extend(notes(&source).iter().map(|note| format!("# {}: {note}\n", source.image)));
+        let document = json!({ "repositories": [document(found, &source, registry)?] });
+        // What comes from elsewhere stays within its comment.
+        let comment =
+            |note: String| format!("# {}: {note}\n", source.image).replace(|char: char| char.is_control(), " ");
+        written.extend(notes(&source).into_iter().map(|note| comment(note).trim_end().to_owned() + "\n"));
         written.push_str(&toml::to_string_pretty(&document).map_err(|error| format!("writing TOML: {error}"))?);
         written.push('\n');
     }
-    if written.is_empty() { Err("it holds no sources: `objects` is empty".to_owned()) } else { Ok(written) }
+    let expected = "no sources were found: the answer of /api/build/v1/source/?image=… is expected";
+    if written.is_empty() { Err(expected.to_owned()) } else { Ok(written) }
 }
 
-fn document(source: &Source, registry: &str) -> Result<Value, String> {
+fn document(found: &Found, source: &Source, registry: &str) -> Result<Value, String> {
     let host = match source.provider.to_ascii_lowercase().as_str() {
         "github" => "github.com",
         "bitbucket" => "bitbucket.org",
@@ -111,9 +151,12 @@ fn document(source: &Source, registry: &str) -> Result<Value, String> {
     let place = format!("{}/{}", source.owner, source.repository);
     let rules = source.build_settings.iter().enumerate().map(|(number, setting)| {
         let in_place = |problem: String| format!("{}: build_settings[{number}]: {problem}", source.image);
-        if setting.is_string() {
-            return Err(in_place(format!("{setting} is a link: put what Docker Hub answers there in its place")));
-        }
+        let setting = match setting.as_str() {
+            None => setting,
+            Some(link) => found.linked(link).ok_or_else(|| {
+                in_place(format!("{link} is a link: give the file of what Docker Hub answers there, too"))
+            })?,
+        };
         let setting = Setting::deserialize(setting).map_err(|error| in_place(error.to_string()))?;
         rule(&setting).map_err(in_place)
     });
@@ -121,6 +164,9 @@ fn document(source: &Source, registry: &str) -> Result<Value, String> {
         "name": source.image, "clone_url": format!("https://{host}/{place}.git"), "forge_name": place,
         "image": format!("{registry}/{}", source.image), "rules": rules.collect::<Result<Vec<_>, _>>()?,
     });
+    if source.repo_links == Some(true) {
+        document["base_image_rebuild"] = true.into();
+    }
     match source.autotests.as_deref() {
         None | Some("OFF") => {}
         Some("SOURCE_ONLY") => document["pull_requests"] = "own".into(),
@@ -172,9 +218,6 @@ fn notes(source: &Source) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if source.repo_links == Some(true) {
-        notes.push("\"Enable for Base Image\": `schedules` of a rule build it from time to time".to_owned());
-    }
     notes
 }
 
@@ -193,9 +236,41 @@ mod tests {
               "build_context": "", "autobuild": false, "nocache": true }
         ] } ] }"#;
 
+    fn found(texts: &[&str]) -> Found {
+        let mut found = Found::default();
+        texts.iter().for_each(|text| found.add(serde_json::from_str(text).unwrap()));
+        found
+    }
+
+    #[test]
+    fn settings_that_are_linked_come_from_other_answers() {
+        let source = r#"{ "objects": [{ "image": "a/b", "provider": "Github", "owner": "a", "repository": "b",
+            "build_settings": ["/api/build/v1/setting/u-1/", "/api/build/v1/setting/u-2/"] }] }"#;
+        let one = r#"{ "uuid": "u-1", "source_type": "Branch", "source_name": "main", "tag": "latest" }"#;
+        let two = r#"{ "resource_uri": "/api/build/v1/setting/u-2/", "source_type": "Tag", "source_name": "v1", "tag": "v1" }"#;
+        let error = converted(&found(&[source, one]), "r").unwrap_err();
+        assert!(error.contains("build_settings[1]: /api/build/v1/setting/u-2/ is a link"), "{error}");
+        let entry = |text: &str| json!({ "response": { "content": { "text": text } } });
+        let har = json!({ "log": { "entries": [entry("<html>"), entry(two), entry(source), entry(one)] } }).to_string();
+        for files in [vec![source, one, two], vec![har.as_str()]] {
+            let read: Value = toml::from_str(&converted(&found(&files), "r").unwrap()).unwrap();
+            let rules = &read["repositories"][0]["rules"];
+            assert_eq!((&rules[0]["branch"], &rules[1]["tag"]), (&json!("main"), &json!("v1")));
+        }
+    }
+
+    #[test]
+    fn names_stay_within_their_comments() {
+        let text = SOURCES.replace("NPM_TOKEN", "X\\n[[tokens]]\\nname = 1");
+        let written = converted(&found(&[&text]), "r").unwrap();
+        assert!(written.lines().all(|line| !line.starts_with("[[tokens]]")), "{written}");
+    }
+
     #[test]
     fn what_docker_hub_had_is_a_configuration() {
+        let converted = |text: &str, registry| converted(&found(&[text]), registry);
         let text = converted(SOURCES, "registry.example.com").unwrap();
+        assert!(text.contains("base_image_rebuild = true"), "{text}");
         Configuration::parse(&text, Path::new(".")).unwrap_or_else(|error| panic!("{error}: {text}"));
         let read: Value = toml::from_str(&text).unwrap();
         let one = &read["repositories"][0];
@@ -218,7 +293,7 @@ mod tests {
                   "autobuild": false, "cache": false },
             ])
         );
-        for note in ["NPM_TOKEN", "autotests", "Base Image", "key of its webhook"] {
+        for note in ["NPM_TOKEN", "autotests", "key of its webhook"] {
             assert!(text.lines().any(|line| line.starts_with("# acme/app") && line.contains(note)), "{note}: {text}");
         }
         assert!(!text.contains("\"x\""), "values of variables are not copied");
@@ -231,13 +306,10 @@ mod tests {
             ("\"Branch\"", "\"Commit\"", "build_settings[0]: source_type `commit`"),
             ("\"image\"", "\"imgae\"", "missing field `image`"),
             ("SOURCE_ONLY", "FORKS", "autotests `FORKS`: OFF, SOURCE_ONLY or"),
-            ("{ \"meta\"", "[ \"meta\"", "no JSON"),
         ] {
-            let error = converted(&SOURCES.replacen(from, to, 1), "r").unwrap_err();
+            let error = converted(&found(&[&SOURCES.replacen(from, to, 1)]), "r").unwrap_err();
             assert!(error.contains(expected), "{to}: {error}");
         }
-        let links = r#"[{ "image": "a/b", "provider": "Github", "owner": "a", "repository": "b", "build_settings": ["/api/x/"] }]"#;
-        assert!(converted(links, "r").unwrap_err().contains("is a link"));
-        assert!(converted(r#"{"objects":[]}"#, "r").unwrap_err().contains("no sources"));
+        assert!(converted(&found(&[r#"{"objects":[]}"#]), "r").unwrap_err().contains("no sources"));
     }
 }

@@ -88,7 +88,12 @@ pub fn is_good(state: &str) -> bool {
 
 fn print(text: &[u8]) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text).and_then(|()| out.flush()).map_err(|error| format!("writing to standard output: {error}"))
+    out.write_all(text).and_then(|()| out.flush()).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            crate::end_as_nobody_reads();
+        }
+        format!("writing to standard output: {error}")
+    })
 }
 
 /// A server-sent event.

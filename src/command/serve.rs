@@ -61,6 +61,12 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
         stopped.clone(),
     );
     let finding = tokio::spawn(finding);
+    let rebuilding = webhook::rebuild_on_new_bases(
+        (database.clone(), settings.clone()),
+        Duration::from_secs(server.base_image_seconds),
+        stopped.clone(),
+    );
+    let rebuilding = tokio::spawn(rebuilding);
     let telling = tokio::spawn(webhook::tell_statuses(database.clone(), settings.clone(), stopped.clone()));
     let posts = Arc::new(Posts::new()?);
     let notifying = tokio::spawn(webhook::tell_webhooks((database, settings), posts, stopped.clone()));
@@ -83,7 +89,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
         let _ = worker.await;
     }
     let _ = stop.send(true);
-    let _ = tokio::join!(serving, registering, scheduling, expanding, finding, telling, notifying);
+    let _ = tokio::join!(serving, registering, scheduling, expanding, finding, rebuilding, telling, notifying);
     Ok(())
 }
 

@@ -75,7 +75,7 @@ fn end_with_parent(parent: Option<u32>, stop: &Stop) {
         while std::os::unix::process::parent_id() == parent {
             std::thread::sleep(Duration::from_millis(200));
         }
-        tracing::warn!("the server is gone; running builds go back to the queue");
         stop.ask(Duration::ZERO);
+        tracing::warn!("the server is gone; running builds go back to the queue");
     });
 }

@@ -73,6 +73,9 @@ pub struct Server {
     pub anonymous_read: Option<bool>,
     /// Seconds between two looks at what the refs of a repository name, for pushes that no delivery told of; 0 for none.
     pub reconcile_seconds: u64,
+    /// Seconds between two looks at what the tag of a base image names, for repositories that are to be built again when it
+    /// names another one; 0 for none.
+    pub base_image_seconds: u64,
     /// File that holds the key of secrets at rest; `secret.key` in the data directory if it is not given.
     pub secret_key_file: Option<PathBuf>,
 }
@@ -87,6 +90,7 @@ impl Default for Server {
             database: None,
             anonymous_read: None,
             reconcile_seconds: 300,
+            base_image_seconds: 900,
             secret_key_file: None,
         }
     }

@@ -6,6 +6,7 @@
 mod access;
 mod answer;
 mod api;
+mod bases;
 mod body;
 mod catalog;
 mod configuration;
@@ -33,6 +34,7 @@ mod settings;
 mod statuses;
 pub mod tokens;
 
+pub use bases::rebuild_on_new_bases;
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
 pub use lookups::expand_lookups;
 pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
@@ -126,6 +128,7 @@ fn repository_routes() -> Router<Service> {
         .route("/v1/repos/{namespace}/{name}/rules", get(rules::show).put(rules::put))
         .route("/v1/repos/{namespace}/{name}/rules:test", post(rules::test))
         .route("/v1/repos/{namespace}/{name}/reconcile", get(api::reconcile::show))
+        .route("/v1/repos/{namespace}/{name}/base-images", get(api::reconcile::base_images))
         .route("/v1/repos/{namespace}/{name}/secrets", get(secrets::list))
         .route("/v1/repos/{namespace}/{name}/secrets/{secret}", put(secrets::put).delete(secrets::remove))
         .route("/v1/repos/{namespace}/{name}/webhooks", get(webhooks::list))

@@ -59,6 +59,8 @@ pub struct Repository {
     pub pull_requests: PullRequests,
     /// Whether builds of pull requests from forks wait for somebody's approval.
     pub pull_requests_need_approval: bool,
+    /// Whether it is built again when a base image is another one.
+    pub base_image_rebuild: bool,
     /// Whom slipway tells of its builds.
     pub(crate) webhooks: Vec<Webhook>,
     /// What is built when.

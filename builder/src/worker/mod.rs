@@ -1,6 +1,7 @@
 //! The worker: claims builds under a lease, builds them, and writes what happens to the database.
 
 mod attempt;
+mod base_image;
 mod explain;
 mod filter;
 mod garbage;

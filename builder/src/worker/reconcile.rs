@@ -1,7 +1,7 @@
-//! Compares what the service knows with what is: the refs of repositories, and what tags show. One thing at a time, so
+//! Compares what the service knows with what is: the refs of repositories, what tags show, and base images. One thing at a time, so
 //! that neither git servers nor registries notice.
 
-use super::{Settings, look, tag_check};
+use super::{Settings, base_image, look, tag_check};
 use crate::Services;
 use runtime::Cancel;
 use std::time::Duration;
@@ -14,7 +14,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Does what is due until the worker `ends`.
 pub fn keep(services: &Services, settings: &Settings, ends: &Cancel) {
     while !ends.is_cancelled() {
-        let done = look::next((services, settings), ends).and_then(|look| Ok(look | tag_check::next(services, ends)?));
+        let done = look::next((services, settings), ends)
+            .and_then(|look| Ok(look | tag_check::next(services, ends)? | base_image::next(services, ends)?));
         if let Err(error) = &done {
             tracing::warn!(error = error as &dyn std::error::Error, "what is to be compared cannot be read");
         }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod approvals;
+mod base_images;
 mod claims;
 mod faults;
 mod looks;

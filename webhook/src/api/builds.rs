@@ -340,6 +340,9 @@ fn trigger(build: &Build) -> Value {
         Trigger::Reconcile { delivery } => json!({ "kind": "reconcile", "delivery": delivery }),
         Trigger::Manual { by } => json!({ "kind": "manual", "by": by }),
         Trigger::Retry { of } => json!({ "kind": "retry", "of": of.as_str() }),
+        Trigger::BaseImage { of, references } => {
+            json!({ "kind": "base_image", "of": of.as_str(), "references": references })
+        }
         Trigger::Schedule { due_ms } => json!({ "kind": "schedule", "due_at": moment(*due_ms) }),
     };
     if let Some(reason) = &build.request.spec.options.reason {

@@ -1,4 +1,5 @@
-//! `/v1/repos/{ns}/{name}/reconcile`: how the looks for missed pushes go, and what checks of tags found.
+//! `/v1/repos/{ns}/{name}/reconcile` and `/base-images`: how the looks for missed pushes go, what checks of tags found, and
+//! what the tags of base images name.
 
 use super::builds::moment;
 use super::named::Visible;
@@ -24,4 +25,23 @@ pub async fn show(
     let notes = service.database.tag_notes(name).await?;
     let tags: Vec<Value> = notes.iter().map(|(tag, note)| json!({ "tag": tag, "note": note })).collect();
     Ok(answer::document(&headers, &json!({ "repository": name, "pushes": pushes, "tags": tags })))
+}
+
+/// Shows what is known of the images that the newest builds were made from.
+pub async fn base_images(
+    State(service): State<Service>,
+    Visible { entry, .. }: Visible,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = &entry.document.name;
+    let seen = crate::bases::of_repository(&service.database, name).await?;
+    let shown = seen.iter().map(|seen| {
+        json!({
+            "ref": seen.image.reference, "platform": seen.image.platform, "digest": seen.digest,
+            "seen_at": seen.seen_ms.and_then(moment), "problem": seen.problem,
+        })
+    });
+    let images: Vec<Value> = shown.collect();
+    let rebuild = entry.repository.base_image_rebuild;
+    Ok(answer::document(&headers, &json!({ "repository": name, "rebuild": rebuild, "base_images": images })))
 }

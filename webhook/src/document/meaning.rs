@@ -34,6 +34,7 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
         own_rules: own.transpose()?,
         pull_requests: document.pull_requests.unwrap_or_default(),
         pull_requests_need_approval: document.pull_requests_need_approval.unwrap_or(true),
+        base_image_rebuild: document.base_image_rebuild.unwrap_or(false),
         webhooks: webhooks(&document.webhooks)?,
         rules: rules(&document.rules, document.policy)?,
     })

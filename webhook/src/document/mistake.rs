@@ -1,9 +1,8 @@
 //! Says what was probably meant: the nearest key or value where there is none of the name that was written.
 
 /// Keys of other services' files that slipway does not have, and why.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 3] = [
     ("autotest", "slipway builds and pushes; tests are steps or a stage of the Dockerfile"),
-    ("base_image_rebuild", "slipway does not rebuild when a base image changes; `schedules = [\"@daily\"]` does"),
     ("build_context", "write `context`"),
     ("nocache", "write `cache = false`"),
 ];

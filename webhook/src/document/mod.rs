@@ -52,6 +52,10 @@ pub struct RepositoryDocument {
     /// Whether builds of pull requests from forks wait for somebody's approval: they do, where this is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_requests_need_approval: Option<bool>,
+    /// Whether the newest build of each branch is repeated when an image that it was made from is another one: it is not,
+    /// where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_image_rebuild: Option<bool>,
     /// Whether the repository's own `slipway.toml` says what its rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_rules: Option<OwnRulesDocument>,

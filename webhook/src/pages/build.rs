@@ -123,6 +123,10 @@ fn trigger(build: &Build) -> Markup {
             Trigger::Reconcile { delivery } => { "a push that no delivery told of, found as " code { (plain(delivery.as_bytes())) } }
             Trigger::Manual { by } => { "the token " code { (plain(by.as_bytes())) } }
             Trigger::Retry { of } => { "a repetition of " a href=(format!("/builds/{}", of.as_str())) { "an earlier build" } }
+            Trigger::BaseImage { of, references } => {
+                "other base images than " a href=(format!("/builds/{}", of.as_str())) { "the build before" } " had:"
+                @for reference in references { " " code { (plain(reference.as_bytes())) } }
+            }
             Trigger::Schedule { due_ms } => { "its schedule, due " (time(*due_ms)) }
         }
         @if !reason.is_empty() { ": " (plain(reason.as_bytes())) }

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::rules::{RefKind, Rule};
 use axum::extract::{Path, State};
 use axum::response::Response;
-use database::{Build, BuildFilter, LookState, PathFilter, Policy};
+use database::{Build, BuildFilter, LookState, PathFilter, Policy, SeenImage};
 use maud::{Markup, html};
 
 /// Builds on a repository's page.
@@ -58,6 +58,7 @@ pub async fn show(
     let looks = service.database.look_state(&repository.name).await?;
     let notes = service.database.tag_notes(&repository.name).await?;
     let notices = service.database.notices(&repository.name, webhooks::LISTED).await?;
+    let bases = crate::bases::of_repository(&service.database, &repository.name).await?;
     let content = html! {
         h1 { (repository.name) " " img.badge alt="state of the newest build" src=(format!("/badges/{}.svg", repository.name)); }
         dl {
@@ -65,6 +66,7 @@ pub async fn show(
             dt { "Image" } dd { code { (repository.image) } }
             dt { "Deliveries" } dd { @if repository.keys.is_empty() { "not taken: no secret is set" } @else { "signed" } }
             @if let Some(looks) = &looks { dt { "Missed pushes" } dd { (missed(looks)) } }
+            @for image in &bases { dt { "Base image" } dd { (base(image)) } }
             @for (tag, note) in &notes { dt { "Tag" } dd { code { (plain(tag.as_bytes())) } " " (plain(note.as_bytes())) } }
             @if let Some(own) = &repository.own_rules { dt { "Rules" } dd { "from " code { (plain(own.path.as_bytes())) } " in the repository; those below where it has none" } }
         }
@@ -91,6 +93,18 @@ fn missed(looks: &LookState) -> Markup {
             (Some(problem), _) => { "cannot be looked for: " (plain(problem.as_bytes())) "; next try " (time(looks.due_ms)) }
             (None, Some(seen_ms)) => { "last looked for " (time(seen_ms)) }
             (None, None) => { "not looked for yet" }
+        }
+    }
+}
+
+/// Says what is known of a base image.
+fn base(seen: &SeenImage) -> Markup {
+    html! {
+        code { (plain(seen.image.reference.as_bytes())) } " for " (seen.image.platform) ": "
+        @match (&seen.problem, seen.seen_ms) {
+            (Some(problem), _) => { "cannot be looked at: " (plain(problem.as_bytes())) }
+            (None, Some(seen_ms)) => { "last looked at " (time(seen_ms)) }
+            (None, None) => { "not looked at yet" }
         }
     }
 }
