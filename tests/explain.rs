@@ -125,8 +125,8 @@ fn told_to_people(site: &Site, id: &str) {
     assert!(shown.contains("it rests on step 3, which changed") && !shown.contains("<script"), "{shown}");
     let said = run(slipway().args(["explain", id, "--server", &site.url]));
     assert!(said.contains("2 files changed: src/a, src/c (added)"), "{said}");
+    assert!(said.contains("\n   3  executed    COPY src/ /src/\n      2 files"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
-    println!("{said}");
     let document = run(slipway().args(["explain", id, "--json", "--server", &site.url]));
     assert_eq!(serde_json::from_str::<Value>(&document).unwrap(), explain(site, id));
 }

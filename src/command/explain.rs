@@ -51,7 +51,7 @@ fn print(answer: &Value) {
     println!();
     for step in list("steps") {
         let was = shown(&step["was"]).replace('_', " ");
-        let head = format!("{:>4}  {was:<11} ", step["n"]);
+        let head = format!("{:>4}  {was:<11} ", step["n"].to_string());
         let room = WIDTH - head.chars().count();
         println!("{head}{}", shortened(&shown(&step["instruction"]), room));
         for why in step["why"].as_array().into_iter().flatten().filter(|why| why["code"] != "same") {
