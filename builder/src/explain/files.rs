@@ -52,21 +52,23 @@ impl<'c> Files<'c> {
     pub fn changed<'s>(&self, sources: impl IntoIterator<Item = &'s str>, request: &CopyRequest) -> Option<Why> {
         let mut paths = BTreeMap::new();
         for source in sources {
+            let mut own = BTreeMap::new();
             let (old, new) = (self.selected(self.old, source, request), self.selected(self.new, source, request));
             let (old_files, new_files) = (self.files(self.old, &old), self.files(self.new, &new));
             for path in old_files.keys().chain(new_files.keys()) {
                 if let Some(changed) = difference(path, old_files.get(path), new_files.get(path)) {
-                    paths.insert(path.clone(), changed);
+                    own.insert(path.clone(), changed);
                 }
             }
             let moved = |one: &[Selection]| one.first().map(|found| found.path.clone());
             if !pattern::has_wildcard(source) && moved(&old) != moved(&new) && !old.is_empty() && !new.is_empty() {
                 // A link on the way leads elsewhere: it is named, what it led to did not change.
                 let path = source.trim_start_matches('/').to_owned();
-                paths.clear();
+                own.clear();
                 let changed = ChangedPath { path: path.clone(), change: PathChange::Changed, old: None, new: None };
-                paths.insert(path.into_bytes(), changed);
+                own.insert(path.into_bytes(), changed);
             }
+            paths.extend(own);
         }
         if paths.is_empty() {
             return None;
@@ -218,6 +220,17 @@ mod tests {
         assert_eq!(named("d/same", &[]), [""; 0]);
         assert_eq!(named("link", &[]), ["link Changed"], "where a link leads is what changed");
         assert_eq!(named("/", &[]).len(), 7);
+    }
+
+    #[test]
+    fn each_of_several_sources_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (context(directory.path(), OLD, &[]), context(directory.path(), NEW, &[]));
+        for sources in [["a.txt", "link"], ["link", "a.txt"]] {
+            let found = Files::new(&new, &old).changed(sources, &crate::execute::mount_request(0));
+            let Some(Why::FilesChanged { paths, .. }) = found else { panic!("{found:?}") };
+            assert_eq!(paths.into_iter().map(|path| path.path).collect::<Vec<_>>(), ["a.txt", "link"]);
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl<'s, 'r> Comparison<'s, 'r> {
                 continue;
             }
             if !why.is_empty() {
-                setting = Some(step.number);
+                setting = Some(step.number + self.new.before);
             }
             self.keep((stage, step), Was::Setting, why);
         }
