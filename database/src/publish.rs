@@ -125,7 +125,7 @@ impl Database {
         let sequence = fenced_sequence(&mut transaction, claim).await?;
         let moved = sql(
             doing,
-            "UPDATE tags SET sequence = $6, digest = $7, moved_ms = $8, holder = NULL, holder_attempt = NULL, checks = 0, \
+            "UPDATE tags SET sequence = $6, digest = $7, moved_ms = $8, holder = NULL, holder_attempt = NULL, checks = 0, retries = 0, \
              check_ms = $9, note = NULL WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND holder = $4 AND holder_attempt = $5",
         )
         .bind(tag)

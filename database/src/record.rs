@@ -225,6 +225,15 @@ pub struct BuildFilter {
     pub limit: u32,
 }
 
+/// A part of a list of builds.
+#[derive(Debug, Clone, Default)]
+pub struct BuildPage {
+    /// Newest first.
+    pub builds: Vec<Build>,
+    /// What [`BuildFilter::before`] must be for the next part; nothing if this is the last one.
+    pub next: Option<BuildId>,
+}
+
 /// A layer that the cache knows: everything needed to use it without having it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CachedLayer {

@@ -2,11 +2,11 @@
 
 use crate::rows::{BUILD, build, json};
 use crate::sql::{Value, filtered, sql};
-use crate::{Build, BuildFilter, BuildId, Database, Error, LogChunk, Step};
+use crate::{Build, BuildFilter, BuildId, BuildPage, Database, Error, LogChunk, Step};
 
 /// Most builds that a list holds.
 const MAX_LIST: u32 = 200;
-/// Pages of builds that are read for the list of a tag: it ends there, though older builds may have the tag, too.
+/// Pages of builds that are read for one list of a tag: it stops there, with fewer builds than were asked for.
 const MAX_PAGES: usize = 20;
 
 impl Database {
@@ -28,24 +28,41 @@ impl Database {
 
     /// Returns the builds that `filter` describes, newest first.
     pub async fn builds(&self, filter: &BuildFilter) -> Result<Vec<Build>, Error> {
+        Ok(self.page_of_builds(filter).await?.builds)
+    }
+
+    /// Returns the builds that `filter` describes, newest first, and where the list goes on.
+    pub async fn page_of_builds(&self, filter: &BuildFilter) -> Result<BuildPage, Error> {
         let limit = filter.limit.clamp(1, MAX_LIST) as usize;
-        if filter.tag.is_none() {
-            return self.some_builds(filter, (filter.before.as_ref(), limit)).await;
-        }
-        let page = MAX_LIST as usize;
-        let (mut found, mut before) = (Vec::new(), filter.before.clone());
-        for read in 1.. {
-            let some = self.some_builds(filter, (before.as_ref(), page)).await?;
-            let more = some.len() == page && read < MAX_PAGES;
-            before = some.last().map(|build| build.id.clone());
-            found
-                .extend(some.into_iter().filter(|build| filter.tag.as_deref().is_none_or(|tag| is_tagged(build, tag))));
-            if found.len() >= limit || !more {
-                found.truncate(limit);
+        let Some(tag) = filter.tag.as_deref() else {
+            let builds = self.some_builds(filter, (filter.before.as_ref(), limit)).await?;
+            return Ok(BuildPage { next: last_of_full(&builds, limit), builds });
+        };
+        self.page_of_tag(filter, tag, (MAX_PAGES, MAX_LIST as usize)).await
+    }
+
+    /// Returns builds for `tag`: the first of what is found in so many pages of that size.
+    pub(crate) async fn page_of_tag(
+        &self,
+        filter: &BuildFilter,
+        tag: &str,
+        (pages, size): (usize, usize),
+    ) -> Result<BuildPage, Error> {
+        let limit = filter.limit.clamp(1, MAX_LIST) as usize;
+        let (mut builds, mut next) = (Vec::new(), filter.before.clone());
+        for _ in 0..pages {
+            let some = self.some_builds(filter, (next.as_ref(), size)).await?;
+            next = last_of_full(&some, size);
+            builds.extend(some.into_iter().filter(|build| is_tagged(build, tag)));
+            if builds.len() >= limit {
+                builds.truncate(limit);
+                next = last_of_full(&builds, limit);
+            }
+            if builds.len() == limit || next.is_none() {
                 break;
             }
         }
-        Ok(found)
+        Ok(BuildPage { builds, next })
     }
 
     /// Returns builds older than `before`; of those with a tag some that only may have it.
@@ -136,6 +153,11 @@ impl Database {
         }
         Ok(chunks)
     }
+}
+
+/// Returns after which build a list goes on; a page that is not full is the last one.
+fn last_of_full(page: &[Build], size: usize) -> Option<BuildId> {
+    page.last().filter(|_| page.len() == size).map(|build| build.id.clone())
 }
 
 /// Tells whether a build is for a tag: a full reference, or what stands behind its colon.

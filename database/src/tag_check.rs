@@ -182,7 +182,9 @@ impl Database {
         let pause = usize::try_from(check.check - 1).ok().and_then(|done| PAUSES_MS.get(done));
         sql(
             "settling the check of a tag",
-            "UPDATE tags SET checks = $5, retries = 0, check_ms = $6, note = COALESCE($7, note), holder = NULL, holder_attempt = NULL \
+            // Once the registry answers, a note that it does not is not true any more.
+            "UPDATE tags SET checks = $5, retries = 0, check_ms = $6, \
+             note = CASE WHEN retries > $10 THEN CAST($7 AS TEXT) ELSE COALESCE($7, note) END, holder = NULL, holder_attempt = NULL \
              WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND digest = $4 AND (holder IS NULL OR holder = $8 OR held_until_ms <= $9 AND NOT EXISTS \
              (SELECT 1 FROM builds b WHERE b.id = tags.holder AND b.state IN ('queued', 'preparing', 'building', 'pushing')))",
         )
@@ -195,6 +197,7 @@ impl Database {
         .bind(note.map(str::to_owned))
         .bind(CHECKER)
         .bind(now)
+        .bind(MOST_RETRIES)
         .run(self.write())
         .await?;
         Ok(())

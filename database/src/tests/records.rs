@@ -263,3 +263,34 @@ both! {
         assert_eq!(database.answer_to(id).await.unwrap(), Some(answer));
     }
 }
+
+both! {
+    async fn a_list_of_a_tag_says_where_it_goes_on(world) {
+        let tagged = |commit: &str, tag: &str| {
+            let mut wanted = request(&format!("acme/{commit}"), commit);
+            wanted.spec.tags = vec![format!("127.0.0.1:5000/app:{tag}")];
+            wanted
+        };
+        for commit in ["old", "1", "2", "3", "4", "5", "6"] {
+            let tag = if commit == "old" { "v1" } else { "dev1" };
+            world.trigger(&[tagged(commit, tag)]).await;
+        }
+        let commits = |page: &BuildPage| -> Vec<String> {
+            page.builds.iter().filter_map(|build| build.commit.clone()).collect()
+        };
+        let mut filter = BuildFilter { tag: Some("v1".into()), limit: 5, ..Default::default() };
+        // Two builds that may have the tag are read at a time, and four for one list.
+        let first = world.database.page_of_tag(&filter, "v1", (2, 2)).await.unwrap();
+        assert_eq!(commits(&first), Vec::<String>::new());
+        filter.before = first.next;
+        assert!(filter.before.is_some(), "older builds were not read");
+        let second = world.database.page_of_tag(&filter, "v1", (2, 2)).await.unwrap();
+        assert_eq!((commits(&second), second.next), (vec!["old".to_owned()], None));
+        let mut filter = BuildFilter { tag: Some("dev1".into()), limit: 4, ..Default::default() };
+        let first = world.database.page_of_builds(&filter).await.unwrap();
+        assert_eq!(commits(&first), ["6", "5", "4", "3"]);
+        filter.before = first.next;
+        let second = world.database.page_of_builds(&filter).await.unwrap();
+        assert_eq!((commits(&second), second.next), (vec!["2".to_owned(), "1".to_owned()], None));
+    }
+}

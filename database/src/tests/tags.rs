@@ -99,3 +99,60 @@ both! {
         publish(&world, "c", "sha256:3").await;
     }
 }
+
+/// A registry that never answers: the check is claimed and nothing comes of it.
+async fn not_answered(world: &World, times: usize) {
+    for _ in 0..times {
+        due(world).await;
+        world.pass(700);
+    }
+}
+
+both! {
+    async fn a_registry_that_does_not_answer_is_asked_again_once_the_tag_moves(world) {
+        let database = &world.database;
+        publish(&world, "a", "sha256:1").await;
+        world.pass(6);
+        not_answered(&world, 11).await;
+        assert_eq!(database.claim_tag_check().await.unwrap(), None, "it was asked often enough");
+        let notes = database.tag_notes("acme/app").await.unwrap();
+        assert!(notes[0].1.contains("does not answer"), "{notes:?}");
+        publish(&world, "b", "sha256:2").await;
+        assert_eq!(database.tag_notes("acme/app").await.unwrap(), []);
+        world.pass(6);
+        not_answered(&world, 1).await;
+        assert_eq!(due(&world).await.digest, "sha256:2", "the next push is checked as often as the first");
+    }
+}
+
+both! {
+    async fn a_registry_that_answers_the_last_question_leaves_no_note(world) {
+        let database = &world.database;
+        publish(&world, "a", "sha256:1").await;
+        world.pass(6);
+        not_answered(&world, 10).await;
+        let check = due(&world).await;
+        assert_eq!(database.judge_tag(&check, Some("sha256:1")).await.unwrap(), TagVerdict::Fine);
+        assert_eq!(database.tag_notes("acme/app").await.unwrap(), []);
+    }
+}
+
+both! {
+    async fn a_check_that_was_claimed_before_a_push_does_not_let_its_tag_go(world) {
+        let database = &world.database;
+        publish(&world, "a", "sha256:1").await;
+        let id = world.trigger(&[request("acme/app", "b")]).await.remove(0);
+        world.pass(6);
+        let check = due(&world).await;
+        let cut_off = world.claim("one").await;
+        assert_eq!(database.begin_publish(&cut_off, TAG).await.unwrap(), Publish::Go);
+        database.cancel(&id).await.unwrap();
+        world.pass(61);
+        database.expire_leases().await.unwrap();
+        assert_eq!(database.judge_tag(&check, Some("sha256:1")).await.unwrap(), TagVerdict::Fine);
+        world.trigger(&[request("acme/app", "c")]).await;
+        let newer = world.claim("two").await;
+        let turn = database.take_tag(&newer, TAG).await.unwrap();
+        assert_eq!(turn, crate::publish::Turn::Wait, "its last request may still be on its way");
+    }
+}

@@ -96,17 +96,16 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let filter = query(wanted)?.filter(&caller)?;
-    let builds = service.database.builds(&filter).await?;
-    let next =
-        builds.last().filter(|_| builds.len() == filter.limit as usize).map(|build| build.id.as_str().to_owned());
-    let seen = builds.iter().filter(|build| caller.sees(&build.request.repository));
+    let page = service.database.page_of_builds(&filter).await?;
+    let next = page.next.as_ref().map(BuildId::as_str);
+    let seen = page.builds.iter().filter(|build| caller.sees(&build.request.repository));
     let shown: Vec<Value> = seen.map(|build| summary(build, &service.settings)).collect();
     let response = answer::document(&headers, &json!({ "builds": shown, "next_cursor": next }));
     // The rest of the query stays as it was asked.
     let rest: Vec<&str> =
         uri.query().unwrap_or("").split('&').filter(|part| !part.is_empty() && !part.starts_with("cursor=")).collect();
     let path = if rest.is_empty() { "/v1/builds".to_owned() } else { format!("/v1/builds?{}", rest.join("&")) };
-    Ok(answer::linked(response, &path, next.as_deref()))
+    Ok(answer::linked(response, &path, next))
 }
 
 /// Finds a build that a request may see; one that it may not see is not there.
