@@ -309,6 +309,7 @@ fn cache<'r>(request: &'r Request, services: &'r Services) -> Cache<'r> {
     Cache {
         database: &services.database,
         namespace: &request.cache_namespace,
+        compression: request.options.compression,
         tokio: &services.tokio,
         pushed_to: request.tags.first().filter(|_| request.push),
     }

@@ -2,8 +2,10 @@
 
 use crate::Error;
 use crate::execute::{Committed, Known, Materials, store_error};
+use crate::layer::Compression;
 use database::{CachedLayer, Database};
 use registry_client::Reference;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +16,8 @@ pub struct Cache<'a> {
     pub database: &'a Database,
     /// Keeps repositories apart: a build reads and writes only this namespace.
     pub namespace: &'a str,
+    /// What layers are compressed with: that is not in the keys of steps, so each way has layers of its own.
+    pub compression: Compression,
     /// Runs the database's futures.
     pub tokio: &'a tokio::runtime::Handle,
     /// Where earlier builds pushed their layers; asked when the store has lost a blob.
@@ -31,9 +35,17 @@ pub struct Settled {
 }
 
 impl Cache<'_> {
+    /// Names where the layers of the namespace are kept.
+    fn shelf(&self) -> Cow<'_, str> {
+        match self.compression {
+            Compression::Gzip => self.namespace.into(),
+            Compression::Zstd => format!("{}-zstd", self.namespace).into(),
+        }
+    }
+
     /// Returns which of `keys`, those of definitions, are known, in one question.
     pub fn known(&self, keys: &[String]) -> Result<HashMap<String, Known>, Error> {
-        let found = self.tokio.block_on(self.database.cached_layers(self.namespace, keys));
+        let found = self.tokio.block_on(self.database.cached_layers(&self.shelf(), keys));
         let found = found.map_err(|error| Error::service("database", "looking up the cache").with_cause(error))?;
         let known = found.into_iter().filter_map(|(key, cached)| {
             let layer = Committed::from_cached(&cached, self.pushed_to.cloned())?;
@@ -45,7 +57,7 @@ impl Cache<'_> {
     /// Returns the layer that `key` became, if its blob can still be had.
     pub fn adopt(&self, key: &str, materials: &Materials) -> Result<Option<Committed>, Error> {
         let keys = [key.to_owned()];
-        let found = self.tokio.block_on(self.database.cached_layers(self.namespace, &keys));
+        let found = self.tokio.block_on(self.database.cached_layers(&self.shelf(), &keys));
         let found = found.map_err(|error| Error::service("database", "looking up the cache").with_cause(error))?;
         let cached = found.get(key).and_then(|cached| Committed::from_cached(cached, self.pushed_to.cloned()));
         Ok(cached.filter(|layer| self.available(layer, materials)))
@@ -90,7 +102,7 @@ impl Cache<'_> {
             rows.push((settled.key.clone(), row));
         }
         self.tokio
-            .block_on(self.database.put_cached_layers(self.namespace, &rows))
+            .block_on(self.database.put_cached_layers(&self.shelf(), &rows))
             .map_err(|error| Error::service("database", storing()).with_cause(error))
     }
 }

@@ -1,11 +1,12 @@
 //! `--ssh`: agents that steps may ask, the user's own or one that holds the keys of files as long as the build runs.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Runs an agent until its standard input ends: it does not outlive whoever holds the other end.
@@ -57,7 +58,7 @@ impl Agents {
         match (sockets, paths) {
             (1, [socket]) => std::path::absolute(socket).map_err(|error| format!("`{}`: {error}", socket.display())),
             (0, keys) => {
-                let agent = Agent::start()?;
+                let agent = Agent::start(&std::env::temp_dir())?;
                 keys.iter().try_for_each(|key| agent.add(key))?;
                 let socket = agent.socket();
                 self._own.push(agent);
@@ -75,23 +76,34 @@ struct Agent {
 }
 
 impl Agent {
-    fn start() -> Result<Agent, String> {
+    /// Starts an agent with a socket below `parent`.
+    fn start(parent: &Path) -> Result<Agent, String> {
         let failed = |error: std::io::Error| format!("starting an ssh agent for the keys: {error}");
         // The directory is this user's alone, so the socket is, too.
-        let directory = tempfile::Builder::new().prefix("slipway-agent-").tempdir().map_err(failed)?;
+        let directory = tempfile::Builder::new().prefix("slipway-agent-").tempdir_in(parent).map_err(failed)?;
         let socket = directory.path().join("socket");
+        if find("ssh-agent").is_none() || find("ssh-add").is_none() {
+            let text = "starting an ssh agent for the keys: ssh-agent and ssh-add of OpenSSH are needed";
+            return Err(text.to_owned());
+        }
         let mut command = Command::new("sh");
         command.args(["-c", SCRIPT, "sh"]).arg(&socket);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let agent = Agent { child: child.map_err(failed)?, directory };
-        let deadline = Instant::now() + PATIENCE;
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut agent = Agent { child: child.map_err(failed)?, directory };
+        let complaint = first_line(agent.child.stderr.take());
         // A socket has its name before anybody listens there.
+        let deadline = Instant::now() + PATIENCE;
         while UnixStream::connect(&socket).is_err() {
-            if find("ssh-agent").is_none() || Instant::now() > deadline {
-                let text = "starting an ssh agent for the keys: ssh-agent and ssh-add of OpenSSH are needed";
-                return Err(text.to_owned());
-            }
-            std::thread::sleep(Duration::from_millis(5));
+            let wait = if Instant::now() > deadline { Duration::ZERO } else { Duration::from_millis(5) };
+            let problem = match complaint.recv_timeout(wait) {
+                Ok(said) => format!("ssh-agent says: {}", said.trim()),
+                Err(RecvTimeoutError::Disconnected) => "it ended at once".to_owned(),
+                Err(RecvTimeoutError::Timeout) if wait.is_zero() => {
+                    format!("it did not listen within {} s", PATIENCE.as_secs())
+                }
+                Err(RecvTimeoutError::Timeout) => continue,
+            };
+            return Err(format!("starting an ssh agent for the keys: {problem}"));
         }
         Ok(agent)
     }
@@ -136,6 +148,18 @@ impl Drop for Agent {
     }
 }
 
+/// Returns what is said first, once it is; a thread waits for it as long as anybody may say something.
+fn first_line(output: Option<ChildStderr>) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        if output.is_some_and(|output| BufReader::new(output).read_line(&mut line).is_ok_and(|length| length > 0)) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
@@ -155,5 +179,17 @@ mod tests {
         assert!(refused("default=/nosuch".to_owned()).contains("`/nosuch`"));
         let text = refused(format!("default={}", file.display()));
         assert!(text.contains("only private keys without a passphrase are read"), "{text}");
+    }
+
+    #[test]
+    fn an_agent_that_does_not_start_says_why() {
+        let directory = tempfile::tempdir().unwrap();
+        // The name of a socket has at most 107 bytes.
+        let long = directory.path().join("x".repeat(120));
+        std::fs::create_dir(&long).unwrap();
+        let began = Instant::now();
+        let text = Agent::start(&long).err().unwrap();
+        assert!(text.contains("ssh-agent says: ") && text.contains("too long"), "{text}");
+        assert!(began.elapsed() < PATIENCE, "it is not waited for");
     }
 }

@@ -8,7 +8,6 @@ use super::{Arguments, secrets};
 use crate::services::{DataDir, chain};
 use builder::annotation::Annotation;
 use builder::execute::Options;
-use builder::layer::Compression;
 use builder::source::{FetchSettings, Fetching};
 use builder::trace::{Trace, Work};
 use builder::{Form, Kept, Request, Services, Unordered};
@@ -63,11 +62,7 @@ impl Asked<'_> {
             platform: Platform::host(),
             tags,
             push: arguments.push || self.outputs.push,
-            // What a layer is compressed with is not in the keys of steps: each way has a cache of its own.
-            cache_namespace: match self.outputs.compression {
-                Compression::Gzip => "local".to_owned(),
-                Compression::Zstd => "local-zstd".to_owned(),
-            },
+            cache_namespace: "local".to_owned(),
             attempt: format!("local-{}", std::process::id()),
             options: self.options(latest, secrets, fetching)?,
             order: Box::new(Unordered),
