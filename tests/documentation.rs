@@ -1,5 +1,7 @@
 //! `docs/` says what the program does: every route and every stable code is there, and none that does not exist.
 
+use crate::support::Site;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -94,4 +96,31 @@ fn every_code_is_documented_and_there_are_no_others() {
     let is_said = |word: &str| sources.iter().any(|text| text.contains(&format!("\"{word}\"")));
     let gone: Vec<_> = quoted(codes).into_iter().filter(|word| !is_said(word) && *word != "would_fail").collect();
     assert!(gone.is_empty(), "docs/api.md has {gone:?}, which nothing says");
+}
+
+/// Returns the keys of an object, and those of the objects in it as `outer.inner`.
+fn keys(value: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        found.insert(key.clone());
+        let inner = inner.get(0).unwrap_or(inner);
+        found.extend(keys(inner).into_iter().map(|below| format!("{key}.{below}")));
+    }
+    found
+}
+
+#[test]
+fn a_build_looks_as_it_is_documented() {
+    let site = Site::start("");
+    site.push_base();
+    let files = [("Dockerfile", "ARG BASE\nFROM ${BASE}\nCOPY a /a\nRUN cat /a > /b\n"), ("a", "1")];
+    let id = site.push(&site.commit(&files));
+    site.succeeded(&id);
+    let documented = read("docs/api.md");
+    let example = documented.split("### One build").nth(1).unwrap().split("```json").nth(1).unwrap();
+    let example: Value = serde_json::from_str(example.split("```").next().unwrap()).unwrap();
+    let mut expected = keys(&example);
+    // Only while it waits.
+    expected.retain(|key| !key.starts_with("queue") && key != "eta_seconds");
+    assert_eq!(keys(&site.get(&format!("/v1/builds/{id}"))), expected);
 }
