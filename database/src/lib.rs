@@ -68,6 +68,7 @@ pub use record::*;
 pub use repository::{Put, RepositoryRecord};
 pub use request::*;
 pub use retry::{Retried, RetryFrom};
+pub use schedule::OwnSchedule;
 pub use secret::SecretKey;
 pub use tag_check::{TagCheck, TagVerdict};
 pub use token::{NewToken, TokenRecord};
