@@ -25,6 +25,7 @@ mod conformance;
 mod contexts;
 mod crash;
 mod disk;
+mod documentation;
 mod dry_run;
 mod epochs;
 mod explain;
