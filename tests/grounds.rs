@@ -1,6 +1,6 @@
 //! Data directories that cannot be worked in: the start ends, and says what would be right.
 
-use crate::support::{free_port, run, shown, slipway};
+use crate::support::{busybox_context, free_port, run, shown, slipway};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -101,4 +101,22 @@ fn a_file_system_that_is_mounted_read_only_is_named() {
     let (_place, data) = open_place();
     let _mounted = Mounted::over(&data, "tmpfs", "ro,size=1m");
     refused(&data, false, &["mount its file system writable"]);
+}
+
+/// A program that becomes root, as `su` and `ping` do.
+const SETUID: &str = "FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\n\
+    RUN /bin/busybox --install /bin; mkdir /etc; echo root::0:0::/:/bin/sh > /etc/passwd; \
+    echo app:x:100:100::/:/bin/sh >> /etc/passwd; rm /bin/su; cp /bin/busybox /bin/su; chmod 4755 /bin/su\n\
+    USER app\nRUN test $(id -u) = 100 && test $(/bin/su root -c 'id -u') = 0 && echo became root\n";
+
+#[test]
+fn steps_run_as_elsewhere_where_no_program_may_be_run() {
+    // ST-10: layers are seen through mounts of slipway's own, so how the disk is mounted makes no difference
+    let (_place, data) = open_place();
+    let context = busybox_context(SETUID);
+    let _mounted = Mounted::over(&data, "tmpfs", "nosuid,noexec,nodev,size=200m,mode=755");
+    let mut build = slipway();
+    build.args(["build", "--progress", "plain", "--data-dir"]).arg(&data).arg(context.path().join("context"));
+    let output = build.output().unwrap();
+    assert!(output.status.success() && shown(&output).contains("became root\n"), "{}", shown(&output));
 }
