@@ -102,7 +102,8 @@ fn a_server_that_is_killed_with_a_large_journal_is_there_again_soon() {
         std::thread::sleep(Duration::from_millis(60));
         server.0.kill().unwrap();
         reader.kill().unwrap();
-        (server.0.wait().unwrap(), reader.wait().unwrap());
+        server.0.wait().unwrap();
+        reader.wait().unwrap();
         println!("the last delivery was answered {}", last.join().unwrap());
     });
     let size = std::fs::metadata(&journal).unwrap().len();

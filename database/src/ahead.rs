@@ -14,10 +14,13 @@ const NOW: &str = "CAST($1 AS BIGINT)";
 /// What waits: its table and column, which rows wait, and how long they may be put off, in milliseconds.
 const WAITING: [(&str, &str, &str, &str); 6] = [
     ("builds", "not_before_ms", "state = 'queued'", "0"),
+    // The last of the pauses between tries.
     ("statuses", "due_ms", "tries >= 0", "512000"),
     ("notices", "due_ms", "state = 'pending'", "3600000"),
+    // As often as the pause between looks is doubled.
     ("looks", "due_ms", "answer_json IS NULL", "pause_ms * 16"),
     ("base_images", "due_ms", "attempt >= 0", "pause_ms * 16"),
+    // The pause before the last try to ask a registry.
     ("tags", "check_ms", "check_ms IS NOT NULL", "660000"),
 ];
 
