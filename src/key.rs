@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<SecretKey, String> {
     let path = asked.map_or_else(|| data.join("secret.key"), Path::to_owned);
     if asked.is_none() && !path.exists() {
-        make(&path)?;
+        make(&path, data)?;
     }
     let failed = |problem: String| format!("reading the key of the secrets, `{}`: {problem}", path.display());
     let known = fs::metadata(&path).map_err(|error| failed(error.to_string()))?;
@@ -25,7 +25,7 @@ pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<SecretKey, String> {
 }
 
 /// Makes a key; another process may do the same at the same time: the first one counts.
-fn make(path: &Path) -> Result<(), String> {
+fn make(path: &Path, data: &DataDir) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("writing the key of the secrets, `{}`: {error}", path.display());
     let key = SecretKey::generate().ok_or("making a key for the secrets: the system gives no random numbers")?;
     let digits: String = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -35,6 +35,8 @@ fn make(path: &Path) -> Result<(), String> {
     file.write_all(digits.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary).map_err(failed)?;
+    // Secrets that were sealed with a key that is lost are lost.
+    fs::File::open(data.path()).and_then(|directory| directory.sync_all()).map_err(failed)?;
     match linked {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
         _ => Ok(()),

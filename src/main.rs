@@ -1,6 +1,7 @@
 //! slipway: turns a git push into a pushed image. Reads flags, wires the crates together, prints.
 #![forbid(unsafe_code)]
 
+mod boot;
 mod client;
 mod command;
 mod configuration;

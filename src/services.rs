@@ -1,12 +1,17 @@
 //! Opens what lies in the data directory and hands it to the crates that work with it.
 
+use crate::boot;
 use builder::Services;
 use database::Database;
 use image_store::Store;
 use registry_client::{Client, Credentials};
 use std::error::Error;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// What slipway itself makes in the data directory.
+const PARTS: [&str; 6] = ["slipway.db", "slipway.db-wal", "images", "git", "sandbox", "secret.key"];
 
 /// The data directory: where everything is that outlives a process.
 #[derive(Debug, Clone)]
@@ -21,6 +26,7 @@ impl DataDir {
         std::fs::create_dir_all(&path).map_err(|error| {
             format!("creating the data directory `{}`: {error}; choose another with --data-dir", path.display())
         })?;
+        check_access(&path)?;
         Ok(DataDir(path))
     }
 
@@ -53,8 +59,41 @@ fn default_data_dir() -> Option<PathBuf> {
 }
 
 fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+    own_uid() == Some(0)
+}
+
+fn own_uid() -> Option<u32> {
+    std::fs::metadata("/proc/self").ok().map(|process| process.uid())
+}
+
+/// Fails if this process cannot have files in the directory, and says what would be right.
+fn check_access(path: &Path) -> Result<(), String> {
+    let using = format!("using the data directory `{}`", path.display());
+    let tried = std::fs::read_dir(path).and_then(|_| tempfile::tempfile_in(path)).map(drop);
+    if let Err(error) = tried {
+        let remedy = match error.kind() {
+            ErrorKind::PermissionDenied => stranger(path)
+                .unwrap_or_else(|| "its owner may not read it or write to it: `chmod u+rwx` it".to_owned()),
+            ErrorKind::ReadOnlyFilesystem => "mount its file system writable".to_owned(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on its disk".to_owned(),
+            _ => "its file system does not work".to_owned(),
+        };
+        return Err(format!("{using}: {error}; {remedy}, or choose another with --data-dir"));
+    }
+    match PARTS.iter().find_map(|part| Some((part, stranger(&path.join(part))?))) {
+        Some((part, stranger)) => Err(format!("{using}: permission denied to `{part}`; {stranger}")),
+        None => Ok(()),
+    }
+}
+
+/// Says whose a file is if it is another account's; root has everybody's.
+fn stranger(path: &Path) -> Option<String> {
+    let (owner, own) = (std::fs::metadata(path).ok()?.uid(), own_uid()?);
+    (own != 0 && owner != own).then(|| {
+        format!(
+            "it belongs to the account {owner} and slipway runs as {own}: start it as {owner}, or give it all away with `chown -R {own}`"
+        )
+    })
 }
 
 /// Opens store, database and client; blocks on `tokio` where that is asynchronous.
@@ -69,6 +108,7 @@ pub fn open(
     let client = Client::new(registry_client::Settings { credentials, ..registry_client::Settings::default() })
         .map_err(|error| chain(&error))?;
     let sandbox = runtime::Settings::new(data.path()).map_err(|error| chain(&error))?;
+    boot::recover(data, &store, &sandbox)?;
     Ok(Services { store, client, database, tokio: tokio.clone(), sandbox })
 }
 

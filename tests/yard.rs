@@ -53,9 +53,14 @@ impl Yard {
 
     /// Starts a worker.
     pub fn worker(&self, arguments: &[&str]) -> Process {
+        self.worker_with(arguments, &[])
+    }
+
+    /// Starts a worker with variables in its environment.
+    pub fn worker_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("worker.log")).unwrap();
         let mut command = slipway();
-        command.env("SLIPWAY_TEST_CANARY", CANARY);
+        command.env("SLIPWAY_TEST_CANARY", CANARY).envs(environment.iter().copied());
         command.arg("worker").arg("--data-dir").arg(self.path("data")).arg("--config").arg(self.path("slipway.toml"));
         let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Process(child)
@@ -242,7 +247,7 @@ pub fn processes(wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
 }
 
 /// Returns the control groups of all builds of this machine.
-fn control_groups() -> Vec<String> {
+pub fn control_groups() -> Vec<String> {
     let mut found = Vec::new();
     let mut waiting = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(directory) = waiting.pop() {

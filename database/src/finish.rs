@@ -66,6 +66,7 @@ impl Database {
 
     /// Takes builds back whose worker has not been heard of for too long.
     pub async fn expire_leases(&self) -> Result<Vec<BuildId>, Error> {
+        self.bring_back().await?;
         let now = self.now_ms().await?;
         self.expire_lookups(now).await?;
         // What its worker sent last may still be on its way to the registry.

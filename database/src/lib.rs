@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod ahead;
 mod approve;
 mod base_image;
 mod batch;
@@ -126,7 +127,10 @@ impl Database {
         let (clock, work) = (Clock::default(), Arc::new(Notify::new()));
         let store = Store::connect(url).await?;
         schema::migrate(&store, store.begin(&clock, &work)).await?;
-        Ok(Database { store, clock, settings, key: None, batches: Arc::default(), work, ear: Arc::default() })
+        let database =
+            Database { store, clock, settings, key: None, batches: Arc::default(), work, ear: Arc::default() };
+        database.bring_back().await?;
+        Ok(database)
     }
 
     /// Returns the same database with the key for its secrets.

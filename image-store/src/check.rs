@@ -103,16 +103,23 @@ impl Store {
         }
     }
 
-    /// Checks the blobs that were written within `recent`, after a start: a crash may have cut them short.
+    /// Checks the blobs that were written within `recent` before now or before the last of them, after a start: a crash
+    /// may have cut them short, however long the machine was off afterwards.
     ///
     /// Returns how many were put aside.
     pub fn recover(&self, recent: Duration) -> Result<usize, Error> {
+        let blobs = self.blob_names()?.into_iter().filter_map(|name| {
+            let digest: Digest = format!("sha256:{name}").parse().ok()?;
+            let known = fs::metadata(self.path(&digest)).ok()?;
+            Some((digest, known.len(), known.modified().ok()?))
+        });
+        let blobs: Vec<_> = blobs.collect();
+        let last = blobs.iter().map(|(_, _, written)| *written).max();
         let mut damaged = 0;
-        for name in self.blob_names()? {
-            let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else { continue };
-            let Ok(known) = fs::metadata(self.path(&digest)) else { continue };
-            let recent = known.len() == 0 || known.modified().is_ok_and(|at| !is_older(at, recent));
-            damaged += usize::from(recent && !self.check_blob(&digest)?);
+        for (digest, size, written) in blobs {
+            let before_last = last.is_some_and(|last| last.duration_since(written).is_ok_and(|age| age <= recent));
+            let doubtful = size == 0 || before_last || !is_older(written, recent);
+            damaged += usize::from(doubtful && !self.check_blob(&digest)?);
         }
         Ok(damaged)
     }
@@ -136,7 +143,8 @@ impl Store {
         Ok(found)
     }
 
-    fn follow(&self, descriptor: &Descriptor, found: &mut HashSet<Digest>) {
+    /// Adds all that `descriptor` leads to, and itself, to `found`.
+    pub(crate) fn follow(&self, descriptor: &Descriptor, found: &mut HashSet<Digest>) {
         if !found.insert(descriptor.digest.clone()) {
             return;
         }

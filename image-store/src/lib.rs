@@ -155,7 +155,7 @@ impl Store {
         })
     }
 
-    /// Returns the whole blob, checked against its digest; at most `limit` bytes.
+    /// Returns the whole blob, checked against its digest; at most `limit` bytes. One that is damaged is put aside.
     pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let path = self.path(digest);
@@ -165,7 +165,10 @@ impl Store {
         }
         match Digest::of(&bytes) {
             found if found == *digest => Ok(bytes),
-            found => Err(Error::Mismatch { expected: digest.clone(), found }),
+            found => {
+                self.check_blob(digest)?;
+                Err(Error::Mismatch { expected: digest.clone(), found })
+            }
         }
     }
 
@@ -175,10 +178,17 @@ impl Store {
     }
 
     /// Makes blobs durable: called before something that survives a crash refers to them.
+    ///
+    /// One that cannot be is removed: the kernel may have dropped what it could not write, and a second try would find
+    /// nothing left to write and succeed.
     pub fn sync(&self, digests: &[Digest]) -> Result<(), Error> {
         for digest in digests {
             let path = self.path(digest);
-            self.open_blob(digest)?.sync_data().map_err(Error::file("syncing", &path))?;
+            if let Err(error) = self.open_blob(digest)?.sync_data() {
+                tracing::error!(blob = %digest, %error, "a blob cannot be made durable; it is removed");
+                fs::remove_file(&path).map_err(Error::file("removing", &path))?;
+                return Err(Error::file("syncing", &path)(error));
+            }
         }
         sync_directory(&self.root.join("blobs/sha256"))
     }
@@ -201,13 +211,27 @@ impl Store {
         &self.root
     }
 
-    /// Writes a small file so that others see it whole or not at all.
+    /// Writes a small file so that others see it whole or not at all; a power loss may leave it empty.
     pub(crate) fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        self.temporary_file(path, bytes)?
+            .persist(path)
+            .map_err(|error| Error::file("renaming to", path)(error.error))?;
+        Ok(())
+    }
+
+    /// Writes a small file so that it is whole or not there whatever happens; it stays once its directory is synced.
+    pub(crate) fn write_durable_file(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let file = self.temporary_file(path, bytes)?;
+        file.as_file().sync_data().map_err(Error::file("syncing", path))?;
+        file.persist(path).map_err(|error| Error::file("renaming to", path)(error.error))?;
+        Ok(())
+    }
+
+    fn temporary_file(&self, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
         let mut file = tempfile::NamedTempFile::new_in(self.temporary())
             .map_err(Error::file("creating a file in", &self.temporary()))?;
         io::Write::write_all(&mut file, bytes).map_err(Error::file("writing", path))?;
-        file.persist(path).map_err(|error| Error::file("renaming to", path)(error.error))?;
-        Ok(())
+        Ok(file)
     }
 }
 

@@ -1,8 +1,15 @@
 //! Notes: small texts that are kept beside the blobs they are about; whoever wrote one can do without it.
+//!
+//! Nobody waits until they are durable, so each begins with its digest: one that a power loss cut short is as if it were
+//! not there. An empty one that was taken at its word could make two things look the same.
 
 use crate::{Error, Store, read_if_there};
+use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
+
+/// Bytes of the digest that a note begins with.
+const DIGEST: usize = 32;
 
 impl Store {
     /// Keeps `bytes` as the note `name` of the kind `kind`; one that is there is replaced.
@@ -11,12 +18,16 @@ impl Store {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(Error::file("creating", directory))?;
         }
-        self.write_file(&path, bytes)
+        self.write_file(&path, &[Sha256::digest(bytes).as_slice(), bytes].concat())
     }
 
-    /// Returns the note `name` of the kind `kind`.
+    /// Returns the note `name` of the kind `kind`, if it is there as it was written.
     pub fn note(&self, kind: &str, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        read_if_there(&self.note_path(kind, name))
+        let stored = read_if_there(&self.note_path(kind, name))?;
+        Ok(stored.and_then(|stored| {
+            let (digest, bytes) = stored.split_at_checked(DIGEST)?;
+            (Sha256::digest(bytes).as_slice() == digest).then(|| bytes.to_vec())
+        }))
     }
 
     /// Removes the notes of a kind that were written so long ago; returns how many.
@@ -35,7 +46,6 @@ impl Store {
 
     /// Names are anything, so their hash is the file's name.
     fn note_path(&self, kind: &str, name: &[u8]) -> PathBuf {
-        use sha2::{Digest as _, Sha256};
         self.root().join("notes").join(kind).join(hex::encode(Sha256::digest(name)))
     }
 }
@@ -56,5 +66,21 @@ mod tests {
         assert_eq!(store.forget_notes("downloads", Duration::from_secs(60)).unwrap(), 0);
         assert_eq!(store.forget_notes("downloads", Duration::ZERO).unwrap(), 1);
         assert_eq!(store.note("downloads", b"../x").unwrap(), None);
+    }
+
+    #[test]
+    fn a_note_that_was_cut_short_is_none() {
+        // ST-04: a power loss leaves a file that was renamed, and nothing or a part of what was written to it.
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        store.put_note("selections", b"x", b"a key").unwrap();
+        let path = store.note_path("selections", b"x");
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(store.note("selections", b"x").unwrap(), None, "{length} bytes");
+        }
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(store.note("selections", b"x").unwrap().as_deref(), Some(&b"a key"[..]));
     }
 }

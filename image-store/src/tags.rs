@@ -3,6 +3,7 @@
 use crate::lease::{TURN, Turn};
 use crate::{Error, Store, read_if_there, sync_directory};
 use registry_client::Descriptor;
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 const MAX_NAME: usize = 240;
 
 impl Store {
-    /// Makes `tag` of `repository` name a manifest; durable when it returns.
+    /// Makes `tag` of `repository` name a manifest; durable with all that the manifest leads to when it returns.
     pub fn tag(&self, repository: &str, tag: &str, manifest: &Descriptor) -> Result<(), Error> {
         let directory = self.repository(repository)?;
         DirBuilder::new()
@@ -21,10 +22,15 @@ impl Store {
             .map_err(Error::file("creating", &directory))?;
         // Until the tag is there, nothing leads to the manifest.
         let _turn = Turn::shared(&self.root().join(TURN))?;
-        self.sync(std::slice::from_ref(&manifest.digest))?;
+        let mut led_to = HashSet::new();
+        self.follow(manifest, &mut led_to);
+        // Layers that have addresses of their own are elsewhere.
+        led_to.retain(|digest| *digest == manifest.digest || self.contains(digest));
+        self.sync(&led_to.into_iter().collect::<Vec<_>>())?;
         let bytes = serde_json::to_vec(manifest).map_err(|_| Error::Damaged(tag.to_owned()))?;
-        self.write_file(&directory.join(checked(tag)?), &bytes)?;
-        sync_directory(&directory)
+        self.write_durable_file(&directory.join(checked(tag)?), &bytes)?;
+        sync_directory(&directory)?;
+        sync_directory(&self.root().join("tags"))
     }
 
     /// Returns the manifest that `tag` of `repository` names.

@@ -40,6 +40,26 @@ fn a_blob_is_visible_when_it_is_committed_and_never_half() {
     assert_eq!(fs::read_dir(directory.path().join("tmp")).unwrap().count(), 0);
 }
 
+#[test]
+fn a_blob_that_is_there_is_not_replaced_by_one_that_is_not_durable() {
+    // ST-04
+    use std::os::unix::fs::MetadataExt;
+    let (_directory, store) = store();
+    let digest = store.put(b"hello").unwrap();
+    let number = fs::metadata(store.path(&digest)).unwrap().ino();
+    let again = |bytes: &[u8]| {
+        let mut writer = store.writer().unwrap();
+        writer.write_all(bytes).unwrap();
+        assert_eq!(writer.commit_expecting(&digest).unwrap(), Written { digest: digest.clone(), size: 5 });
+        fs::metadata(store.path(&digest)).unwrap().ino()
+    };
+    assert_eq!(again(b"hello"), number);
+    // But one that was cut short is.
+    fs::write(store.path(&digest), b"hel").unwrap();
+    assert_ne!(again(b"hello"), number);
+    assert_eq!(store.read(&digest, 5).unwrap(), b"hello");
+}
+
 // REG-25
 #[test]
 fn other_bytes_than_promised_are_not_kept() {
@@ -110,6 +130,18 @@ fn a_damaged_blob_is_put_aside_and_can_be_stored_again() {
 }
 
 #[test]
+fn a_damaged_document_is_put_aside_by_who_reads_it() {
+    // RL6, ST-08: else nobody would store it again, because one of the same size is there
+    let (_directory, store) = store();
+    let digest = store.put(b"{\"a\": 1}").unwrap();
+    fs::write(store.path(&digest), b"{\"a\": 2}").unwrap();
+    assert!(matches!(store.read(&digest, 100), Err(Error::Mismatch { .. })));
+    assert!(matches!(store.read(&digest, 100), Err(Error::Missing(_))));
+    assert_eq!(store.put(b"{\"a\": 1}").unwrap(), digest);
+    assert_eq!(store.read(&digest, 100).unwrap(), b"{\"a\": 1}");
+}
+
+#[test]
 fn what_is_leased_stays_until_the_lease_ends() {
     let (_directory, store) = store();
     let digest = store.put(b"old").unwrap();
@@ -170,4 +202,41 @@ fn a_blob_that_somebody_was_promised_is_young() {
     file.set_modified(std::time::SystemTime::now() - Duration::from_secs(7200)).unwrap();
     assert!(store.promise(&digest) && !store.promise(&Digest::of(b"never stored")));
     assert_eq!(store.collect(&HashSet::new(), Duration::from_secs(3600)).unwrap().blobs, 0);
+}
+
+#[test]
+fn what_was_written_before_the_machine_went_down_is_checked_however_long_it_was_off() {
+    // ST-04
+    let (_directory, store) = store();
+    let hours_ago = |hours: u64, seconds: u64| {
+        std::time::SystemTime::now() - Duration::from_secs(hours * 3600) + Duration::from_secs(seconds)
+    };
+    let damaged = |content: &[u8], written| {
+        let digest = store.put(content).unwrap();
+        fs::write(store.path(&digest), b"other").unwrap();
+        fs::File::options().write(true).open(store.path(&digest)).unwrap().set_modified(written).unwrap();
+        digest
+    };
+    let old = damaged(b"old", hours_ago(30, 0));
+    let last = [damaged(b"one", hours_ago(20, 0)), damaged(b"two", hours_ago(20, 500))];
+    assert_eq!(store.recover(Duration::from_secs(600)).unwrap(), 2);
+    assert!(store.contains(&old) && last.iter().all(|digest| !store.contains(digest)));
+}
+
+#[test]
+fn with_the_clock_a_day_back_nothing_is_old() {
+    // ST-16
+    let (_directory, store) = store();
+    let digest = store.put(b"nobody needs it").unwrap();
+    store.put_note("downloads", b"x", b"note").unwrap();
+    let ahead = |path: PathBuf| {
+        let tomorrow = std::time::SystemTime::now() + Duration::from_secs(24 * 3600);
+        fs::File::options().write(true).open(path).unwrap().set_modified(tomorrow).unwrap();
+    };
+    ahead(store.path(&digest));
+    fs::read_dir(store.root().join("notes/downloads")).unwrap().flatten().for_each(|note| ahead(note.path()));
+    assert_eq!(store.collect(&HashSet::new(), Duration::ZERO).unwrap(), Collected::default());
+    assert_eq!(store.forget_notes("downloads", Duration::ZERO).unwrap(), 0);
+    assert_eq!(store.recover(Duration::from_secs(60)).unwrap(), 0);
+    assert!(store.contains(&digest));
 }

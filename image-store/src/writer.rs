@@ -46,6 +46,10 @@ impl BlobWriter {
         let digest = Digest::from_sha256(self.hash.finalize().into());
         let path = self.store.path(&digest);
         self.store.hold(&digest)?;
+        // One that is there may be durable already, and this file is not: a power loss must not take what was promised.
+        if self.store.size(&digest) == Some(self.size) && self.store.promise(&digest) {
+            return Ok(Written { digest, size: self.size });
+        }
         // The same blob may come from two sides at once; both files hold the same bytes.
         self.file.persist(&path).map_err(|error| Error::file("renaming to", &path)(error.error))?;
         Ok(Written { digest, size: self.size })

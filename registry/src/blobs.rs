@@ -2,6 +2,7 @@
 
 use crate::Registry;
 use crate::error::Failure;
+use crate::sent::checked;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -35,7 +36,11 @@ pub async fn get(
     } else {
         let mut file = tokio::fs::File::open(registry.store.path(digest)).await?;
         file.seek(SeekFrom::Start(first)).await?;
-        Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK))
+        let bytes = ReaderStream::with_capacity(file.take(length), CHUNK);
+        match status {
+            StatusCode::OK => Body::from_stream(checked((registry.store.clone(), digest.clone()), size, bytes)),
+            _ => Body::from_stream(bytes),
+        }
     };
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),

@@ -9,6 +9,7 @@ mod blobs;
 mod error;
 mod manifests;
 mod names;
+mod sent;
 mod uploads;
 
 pub use access::Access;

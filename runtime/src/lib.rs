@@ -10,6 +10,7 @@ mod changes;
 mod child;
 mod clock;
 mod error;
+mod ground;
 mod helper;
 mod ids;
 mod network;
@@ -29,6 +30,7 @@ pub use changes::Changes;
 pub use child::limit_child;
 pub use clock::uptime;
 pub use error::Error;
+pub use ground::check_ground;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
 pub use sandbox::{Ran, Sandbox};
@@ -37,7 +39,7 @@ pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;
 pub use ulimit::Ulimit;
-pub use usage::collect;
+pub use usage::{collect, forget_last};
 
 /// Asks the process `id` to end, as `kill` does.
 pub fn terminate(id: u32) {

@@ -48,8 +48,8 @@ pub enum Request {
     ReadFiles,
     /// Waits for the network and closes the routes that follow.
     Network,
-    /// Removes snapshots, and the content of caches that were used last before a second since 1970.
-    Forget(Vec<SnapshotId>, u64),
+    /// Removes snapshots, and the content of caches that were used last within these seconds since 1970.
+    Forget(Vec<SnapshotId>, std::ops::Range<u64>),
     /// Removes what attempts left behind whose helper is gone.
     Sweep,
     /// Tries out what steps are confined by.

@@ -11,6 +11,7 @@ use crate::self_test::Protection;
 use crate::usage::Usage;
 use crate::{Cancel, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -204,9 +205,15 @@ impl Sandbox {
         self.inner.cgroup.as_ref()
     }
 
-    /// Removes snapshots and old caches; calls `out_of_reach` when nobody can find the snapshots any more.
-    pub(crate) fn forget(&self, ids: &[SnapshotId], before: u64, out_of_reach: impl FnOnce()) -> Result<(), Error> {
-        let mut conversation = self.inner.ask(&Request::Forget(ids.to_vec(), before))?;
+    /// Removes snapshots, and caches by the second of their last use; calls `out_of_reach` when nobody can find the
+    /// snapshots any more.
+    pub(crate) fn forget(
+        &self,
+        ids: &[SnapshotId],
+        used: Range<u64>,
+        out_of_reach: impl FnOnce(),
+    ) -> Result<(), Error> {
+        let mut conversation = self.inner.ask(&Request::Forget(ids.to_vec(), used))?;
         conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)??;
         out_of_reach();
         conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from)

@@ -68,8 +68,34 @@ pub fn collect(settings: &Settings, min_age: Duration) -> Result<usize, Error> {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let sandbox = Sandbox::start(settings, &format!("{SWEEPER}{}-c{number}", std::process::id()))?;
     let before = before.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    sandbox.forget(&snapshots, before, || drop(lock))?;
+    sandbox.forget(&snapshots, 0..before, || drop(lock))?;
     snapshots.iter().for_each(|id| drop(fs::remove_file(usage.note(id))));
+    Ok(snapshots.len())
+}
+
+/// Removes snapshots that were made, and the content of caches that were used, within `doubtful` before the last of them;
+/// returns how many snapshots.
+///
+/// For the time after the machine went down: nobody waits until what is in them is on disk, so files of the last ones may
+/// be empty. Nobody may be using them.
+pub fn forget_last(settings: &Settings, doubtful: Duration) -> Result<usize, Error> {
+    let state = &settings.state;
+    let seconds = |known: io::Result<fs::Metadata>| known.map_or(0, |known| u64::try_from(known.ctime()).unwrap_or(0));
+    let entries = |part: &str| fs::read_dir(state.join(part)).into_iter().flatten().flatten();
+    let made: Vec<_> = entries("s")
+        .filter_map(|entry| {
+            Some((SnapshotId::new(&entry.file_name().to_string_lossy()).ok()?, seconds(entry.metadata())))
+        })
+        .collect();
+    let caches = entries("c").map(|entry| seconds(entry.metadata()));
+    let Some(last) = made.iter().map(|(_, made)| *made).chain(caches).max() else { return Ok(0) };
+    let since = last.saturating_sub(doubtful.as_secs());
+    let snapshots: Vec<_> = made.into_iter().filter(|(_, made)| *made >= since).map(|(id, _)| id).collect();
+    let sandbox = Sandbox::start(settings, &format!("{SWEEPER}{}-boot", std::process::id()))?;
+    for some in snapshots.chunks(AT_ONCE) {
+        sandbox.forget(some, 0..0, || ())?;
+    }
+    sandbox.forget(&[], since..u64::MAX, || ())?;
     Ok(snapshots.len())
 }
 

@@ -40,6 +40,9 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 
 async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Path>) -> Result<(), String> {
     let server = configuration.server.clone();
+    if server.workers > 0 {
+        runtime::check_ground(data.path()).map_err(|error| chain(&error))?;
+    }
     let web = bind(&server.listen).await?;
     let hub = bind(&server.registry_listen).await?;
     let address = web.local_addr().map_err(|error| format!("reading the address: {error}"))?;
@@ -50,7 +53,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let database = database::Database::open(&url).await.map_err(|error| chain(&error))?;
     let database = database.with_key(crate::key::read(server.secret_key_file.as_deref(), data)?);
     webhook::register_webhooks(&database, &settings).await.map_err(|error| chain(&error))?;
-    let store = image_store::Store::open(&data.join("images")).map_err(|error| chain(&error))?;
+    let store = open_store(data)?;
     let (stop, stopped) = channel(false);
     let registry = registry::router(store, registry::Settings { access: registry_access(&configuration) });
     let serving = tokio::spawn(listen(web, webhook::router(database.clone(), settings.clone()), stopped.clone()));
@@ -93,6 +96,13 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let _ = stop.send(true);
     let _ = tokio::join!(serving, registering, scheduling, expanding, finding, rebuilding, telling, notifying);
     Ok(())
+}
+
+/// Opens the store of the registry; what a crash cut short is put aside before anybody is told that it is there.
+fn open_store(data: &DataDir) -> Result<image_store::Store, String> {
+    let store = image_store::Store::open(&data.join("images")).map_err(|error| chain(&error))?;
+    store.recover(builder::worker::RECENT).map_err(|error| chain(&error))?;
+    Ok(store)
 }
 
 fn registry_access(configuration: &Configuration) -> registry::Access {

@@ -24,6 +24,7 @@ mod pages;
 mod problem;
 mod pulls;
 mod questions;
+mod readiness;
 mod reconcile;
 mod requests;
 mod rules;
@@ -54,6 +55,7 @@ use catalog::Catalog;
 use database::Database;
 use limiter::Limiter;
 use problem::Problem;
+use readiness::Readiness;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use tokio::sync::Semaphore;
@@ -66,6 +68,7 @@ pub(crate) struct Service {
     pub settings: Arc<Settings>,
     pub catalog: Arc<Catalog>,
     pub limiter: Arc<Limiter>,
+    pub readiness: Arc<Readiness>,
     pub counters: Arc<Counters>,
     pub comparisons: Arc<Semaphore>,
 }
@@ -100,6 +103,7 @@ pub fn router(database: Database, settings: Settings) -> Router {
         catalog: Arc::new(Catalog::new(&settings.repositories)),
         settings: Arc::new(settings),
         limiter: Arc::default(),
+        readiness: Arc::default(),
         counters: Arc::default(),
         comparisons: Arc::new(Semaphore::new(COMPARISONS)),
     };

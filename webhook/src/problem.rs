@@ -91,6 +91,12 @@ impl Problem {
         problem
     }
 
+    /// Returns the answer while nothing can be read or stored.
+    pub fn database_unavailable() -> Self {
+        let detail = "the database cannot be used now; try again";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", detail)
+    }
+
     /// Returns the answer to a request for a repository that is not there.
     pub fn no_such_repository(name: &str) -> Self {
         Problem::new(StatusCode::NOT_FOUND, "repository_not_found", format!("`{name}` is not built here"))
@@ -115,11 +121,7 @@ impl From<database::Error> for Problem {
             return Problem::new(StatusCode::CONFLICT, "conflict", error.to_string());
         }
         tracing::error!(error = &error as &dyn std::error::Error, "the database cannot be used");
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "database_unavailable",
-            "the database cannot be used now; try again",
-        )
+        Problem::database_unavailable()
     }
 }
 

@@ -28,7 +28,7 @@ pub use remote::{Announced, RemoteError};
 pub use tarball::Tarball;
 pub use unpack::enter_if_asked;
 pub use url::GitContext;
-pub use usage::remove_unused;
+pub use usage::{remove_last, remove_unused};
 
 /// A source could not be had.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Blobs that were written this long before a start are read: a crash may have cut them short.
-const RECENT: Duration = Duration::from_secs(10 * 60);
+pub const RECENT: Duration = Duration::from_secs(10 * 60);
 /// Younger blobs stay: whoever stored them may be about to refer to them.
 const MIN_AGE: Duration = Duration::from_secs(60 * 60);
 /// Layers of the cache that nobody made or looked for by content for so long may go.

@@ -27,6 +27,7 @@ mod wanted;
 mod watch;
 
 use crate::Services;
+pub use garbage::RECENT;
 pub use identity::name;
 use lease::Renewed;
 use room::Room;

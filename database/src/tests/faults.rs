@@ -28,6 +28,7 @@ async fn all_are_refused(database: &Database, name: &str) {
     println!("{name}: refused after {:?}", began.elapsed());
     assert!(began.elapsed() < ANSWER, "{:?}", began.elapsed());
     assert!(database.trigger(None, &[request("acme/app", "c")]).await.is_err());
+    assert!(database.try_to_store().await.is_err());
 }
 
 async fn works(database: &Database, id: &str) {

@@ -4,6 +4,7 @@ mod accept;
 mod approvals;
 mod base_images;
 mod claims;
+mod clocks;
 mod faults;
 mod looks;
 mod numbers;

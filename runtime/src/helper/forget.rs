@@ -1,4 +1,4 @@
-//! Removes snapshots and caches that nobody has used for long.
+//! Removes snapshots, and caches that were used last within some time.
 
 use super::remove;
 use crate::SnapshotId;
@@ -6,12 +6,17 @@ use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation};
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 
-/// Removes `snapshots` and the content of caches that were used last before the second `before`.
+/// Removes `snapshots` and the content of caches that were used last within the seconds `used`.
 ///
 /// Answers twice: when nobody can find them any more, and when they are gone.
-pub fn serve(conversation: &mut Conversation, work: &str, (snapshots, before): (&[SnapshotId], u64)) -> io::Result<()> {
+pub fn serve(
+    conversation: &mut Conversation,
+    work: &str,
+    (snapshots, used): (&[SnapshotId], &Range<u64>),
+) -> io::Result<()> {
     let away = |number: usize| format!("{work}/gone-{number}");
     for (number, id) in snapshots.iter().enumerate() {
         // One that is not there any more is what was asked for.
@@ -20,19 +25,19 @@ pub fn serve(conversation: &mut Conversation, work: &str, (snapshots, before): (
     conversation.send_value(&Answer::Ok(()))?;
     let removed = (0..snapshots.len())
         .try_for_each(|number| remove::tree(&away(number)))
-        .and_then(|()| caches(before))
+        .and_then(|()| caches(used))
         .map_err(Trouble::inside("removing what nobody uses"));
     conversation.send_value(&removed)
 }
 
-fn caches(before: u64) -> io::Result<()> {
+fn caches(within: &Range<u64>) -> io::Result<()> {
     for entry in fs::read_dir("c")?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(cache) = name.strip_suffix(".lock") else { continue };
         let lock = fs::File::open(entry.path())?;
         // Whoever uses a cache opens its lock anew, which sets the lock's time; the lock itself stays for whoever waits.
         let used = |lock: &fs::File| lock.metadata().map_or(u64::MAX, |known| known.mtime().unsigned_abs());
-        if used(&lock) < before && lock.try_lock().is_ok() && used(&lock) < before {
+        if within.contains(&used(&lock)) && lock.try_lock().is_ok() && within.contains(&used(&lock)) {
             remove::tree(&format!("c/{cache}"))?;
         }
     }

@@ -236,8 +236,8 @@ impl Helper {
                 .receive_value()
                 .map_err(Trouble::inside("reading a request"))
                 .and_then(|closed| ready::network(&closed)),
-            Request::Forget(snapshots, before) => {
-                return forget::serve(&mut conversation, &self.work, (&snapshots, before));
+            Request::Forget(snapshots, used) => {
+                return forget::serve(&mut conversation, &self.work, (&snapshots, &used));
             }
             Request::Sweep => sweep(),
             Request::SelfTest => {

@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("two_hundred_steps_at_once_leave_nothing", many_steps),
     ("a_sweep_takes_away_what_a_dead_attempt_left", sweep),
     ("what_nobody_uses_goes_and_what_is_used_stays", collect),
+    ("what_was_made_last_goes_after_a_start_of_the_machine", forget_last),
 ];
 
 /// Names the directory in which this program, started again, is a worker: see [`be_a_worker`].
@@ -301,6 +302,29 @@ fn collect() {
         let left: Vec<_> = fs::read_dir(place.settings.state.join("w")).unwrap().flatten().collect();
         if left.len() <= 2 { Ok(()) } else { Err(format!("{left:?}")) }
     });
+}
+
+fn forget_last() {
+    // ST-04, RL4
+    let place = place();
+    let cache = |script: &str, id: &str| {
+        let (id, sharing, mode) = (id.repeat(16), Sharing::Shared, 0o755);
+        place.mounting(
+            script,
+            vec![("/c", MountKind::Cache { id, sharing, mode, uid: 0, gid: 0, writable: true, seed: None })],
+        )
+    };
+    let (before, last) = (snapshot(0x61), snapshot(0x62));
+    let unpack = |id| place.sandbox().unpack(id, &mut tar(&[(file("f", b"x"), b"x")]).as_slice()).unwrap();
+    unpack(&before);
+    place.succeeds(&cache("echo x > /c/f", "a0"));
+    std::thread::sleep(Duration::from_millis(3100));
+    unpack(&last);
+    place.succeeds(&cache("echo x > /c/f", "b0"));
+    assert_eq!(runtime::forget_last(&place.settings, Duration::from_secs(1)).unwrap(), 1);
+    assert!(place.outside(&before).exists() && place.outside(&place.base).exists() && !place.outside(&last).exists());
+    assert_eq!(place.succeeds(&cache("ls /c", "a0")), "f\n");
+    assert_eq!(place.succeeds(&cache("ls /c", "b0")), "");
 }
 
 fn sweep() {

@@ -37,7 +37,7 @@ pub async fn alive() -> Response {
 
 /// Says whether deliveries would be accepted now.
 pub async fn ready(State(service): State<Service>) -> Result<Response, Problem> {
-    service.database.is_queue_paused().await?;
+    service.readiness.check(&service.database).await?;
     Ok("ready\n".into_response())
 }
 
