@@ -34,6 +34,7 @@ mod git_inputs;
 mod hooks;
 mod hostile;
 mod hostile_git;
+mod hostile_images;
 mod http;
 mod kept_images;
 mod kills;
