@@ -61,6 +61,7 @@ mod retries;
 mod secrets;
 mod statuses;
 mod support;
+mod usage;
 mod webhooks;
 mod workers;
 mod yard;
