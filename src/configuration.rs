@@ -22,15 +22,19 @@ pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, Strin
         .map_err(|error| format!("`{}`: {}", path.display(), crate::services::chain(&error)))
 }
 
-/// Returns the credentials for registries: those of the configuration, or docker's where it names none.
+/// Returns the credentials for registries: those of the configuration, or docker's where it names none; for the embedded
+/// registry those of its first user.
 pub fn credentials(configuration: &Configuration) -> Credentials {
-    if configuration.registries.is_empty() {
-        return Credentials::docker();
+    let mut known = HashMap::new();
+    if let Some(login) = configuration.registry_users.first() {
+        let listen = &configuration.server.registry_listen;
+        let port = listen.rsplit_once(':').map_or("", |(_, port)| port);
+        for host in [listen.clone(), format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+            known.insert(host, (login.username.clone(), login.password.clone()));
+        }
     }
-    let fixed = configuration.registries.iter();
-    Credentials::Fixed(
-        fixed
-            .map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone())))
-            .collect::<HashMap<_, _>>(),
-    )
+    for (host, login) in &configuration.registries {
+        known.insert(host.clone(), (login.username.clone(), login.password.clone()));
+    }
+    if configuration.registries.is_empty() { Credentials::Docker(known) } else { Credentials::Fixed(known) }
 }

@@ -449,5 +449,9 @@ fn every_answer_has_its_headers_and_no_other_site_is_let_in() {
     let badge = site.get("/badges/team/app.json");
     assert_eq!((&badge["schemaVersion"], &badge["message"]), (&json!(1), &json!("unknown")));
     let output = Command::new("curl").args(["-s", &format!("{}/metrics", site.url)]).output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stdout).contains("slipway_queue_length 0"));
+    let metrics = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        metrics.contains("\nslipway_queue_length 0\n") && metrics.contains("# TYPE slipway_builds gauge"),
+        "{metrics}"
+    );
 }

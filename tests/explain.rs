@@ -239,3 +239,15 @@ fn mounts_removed_steps_and_a_platform_are_told() {
     let found = why(&told, 1, "platform_changed");
     assert_eq!(found["new"], other, "{told:#}");
 }
+
+#[test]
+fn steps_that_the_cache_forgot_are_told_apart_from_changed_ones() {
+    let site = site();
+    build(&site, &json!({}));
+    let forget = "import sqlite3, sys; base = sqlite3.connect(sys.argv[1]); base.execute('DELETE FROM cached_layers'); base.commit()";
+    run(std::process::Command::new("python3").args(["-c", forget]).arg(site.path("data/slipway.db")));
+    let told = explain(&site, &build(&site, &json!({})));
+    assert!([TOOL, MADE, SOURCES, USE, FLAVOURED].iter().all(|step| codes(&told, *step) == ["cache_lost"]), "{told:#}");
+    // What another stage made may be something else by now: only its content tells.
+    assert_eq!(codes(&told, TAKEN), ["content_unknown"]);
+}

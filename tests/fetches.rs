@@ -25,11 +25,11 @@ enum Manner {
 
 /// A repository, a server for it, and a mirror.
 struct Forge {
-    directory: TempDir,
     tokio: tokio::runtime::Runtime,
     /// Method and path of each request.
     asked: Arc<Mutex<Vec<String>>>,
     url: String,
+    directory: TempDir,
 }
 
 impl Forge {

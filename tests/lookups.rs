@@ -13,6 +13,7 @@ fn looked_up(yard: &Yard, commit: &str, path: &str) -> LookupResult {
         commit_message: String::new(),
         trigger: Trigger::Manual { by: "ci".to_owned() },
         path: path.to_owned(),
+        rule: None,
     };
     let id = yard.tokio.block_on(yard.database.add_lookup(&lookup)).unwrap();
     wait_for("an answer", || {

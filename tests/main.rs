@@ -24,6 +24,7 @@ mod compression;
 mod conformance;
 mod contexts;
 mod crash;
+mod documentation;
 mod dry_run;
 mod epochs;
 mod explain;

@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex};
 
 /// A web server, a git server and a data directory.
 pub struct Place {
-    pub directory: tempfile::TempDir,
     pub web: String,
     pub served: Arc<Served>,
     _tokio: tokio::runtime::Runtime,
+    pub directory: tempfile::TempDir,
 }
 
 #[derive(Default)]

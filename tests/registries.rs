@@ -1,7 +1,7 @@
 //! Pushing to registries: our own, Debian's, with a password and without.
 
 use crate::push::commit_three_stages;
-use crate::support::{Process, Site, curl, free_port, pull_and_run, run, slipway, wait_for};
+use crate::support::{Process, Site, curl, free_port, pull_and_run, run, shown, slipway, wait_for};
 use crate::yard::Yard;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -160,4 +160,28 @@ fn the_embedded_registry_serves_other_tools() {
         pull_and_run(&[], &format!("{registry}/copies/busybox:v1"), &["/bin/busybox", "echo", "hello"]),
         "hello\n"
     );
+}
+
+#[test]
+fn the_embedded_registry_asks_for_a_user_where_there_are_some() {
+    let site = Site::start_with("registry_users = { ci = \"hush-hush\" }", "");
+    let commit = site.commit(&[("Dockerfile", "FROM scratch\nCOPY a /a\n"), ("a", "1")]);
+    // The server's own workers log in by themselves.
+    let build = site.succeeded(&site.push(&commit));
+    let manifest = format!("http://{}/v2/team/app/manifests/latest", site.registry);
+    assert_eq!(curl(&[&manifest]).status, 401);
+    assert_eq!(curl(&["-u", "ci:hush", &manifest]).status, 401);
+    let image = format!("docker://{}/team/app:latest", site.registry);
+    let inspect = ["inspect", "--tls-verify=false", "--creds", "ci:hush-hush", "--format", "{{.Digest}}", &image];
+    assert_eq!(run(Command::new("skopeo").args(inspect)).trim(), build["image"]["digest"]);
+}
+
+#[test]
+fn a_registry_where_strangers_could_push_is_not_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("slipway.toml");
+    let text = format!("[server]\nlisten = \"127.0.0.1:0\"\nregistry_listen = \"0.0.0.0:{}\"\n", free_port());
+    std::fs::write(&file, text).unwrap();
+    let output = slipway().arg("serve").arg("--data-dir").arg(directory.path()).output().unwrap();
+    assert!(!output.status.success() && shown(&output).contains("[server.registry_users]"), "{}", shown(&output));
 }

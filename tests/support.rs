@@ -132,8 +132,6 @@ pub fn examples(event: &str) -> Vec<serde_json::Value> {
 
 /// A server with a repository, its git host, and the registry that it embeds.
 pub struct Site {
-    /// Everything of the test.
-    pub directory: TempDir,
     /// Where webhooks, API and pages are.
     pub url: String,
     /// Where the registry is.
@@ -143,6 +141,8 @@ pub struct Site {
     /// The server; `None` while a test has it stopped.
     pub server: Option<Process>,
     _tokio: tokio::runtime::Runtime,
+    /// Everything of the test; removed last, when nobody writes there any more.
+    pub directory: TempDir,
 }
 
 impl Site {

@@ -79,7 +79,7 @@ async fn take(State(log): State<Log>, uri: Uri, headers: HeaderMap, body: String
         && !text("x-slipway-event").is_empty();
     let status = if !headed || !parsed.is_object() || path == "/signed" && signature.is_empty() {
         400
-    } else if path != "/hub" && mac.verify_slice(&digits).is_err() {
+    } else if !["/hub", "/chat"].contains(&path.as_str()) && mac.verify_slice(&digits).is_err() {
         401
     } else {
         match path.as_str() {
@@ -220,6 +220,19 @@ fn only_administrators_see_urls(site: &Site, receiver: &Receiver) {
 }
 
 /// Returns a repository of the API with a webhook at `url`.
+#[test]
+fn a_chat_is_told_a_line() {
+    let receiver = Receiver::at(0);
+    let site = Site::start(&format!("{}{ADMIN}", hook(&receiver, "chat", "format = \"slack\"")));
+    let bad = site.push(&site.commit(&[("Dockerfile", BAD)]));
+    site.finished(&bad);
+    let told = receiver.waits_for("/chat", 1).remove(0);
+    let line = told.body["text"].as_str().unwrap();
+    let start = format!("<{}/builds/{bad}|team/app #1> 'main' of main at ", site.url).replace('\'', "`");
+    assert!(line.starts_with(&start) && line.contains(" *failed*\n> ") && line.ends_with("\n> A commit"), "{line}");
+    assert_eq!((told.status, told.event.as_str()), (200, "failed"));
+}
+
 fn document(site: &Site, url: &str) -> Value {
     json!({
         "name": "other/app", "clone_url": format!("http://{}/app.git", site.git), "image": format!("{}/other/app", site.registry),

@@ -13,8 +13,6 @@ pub const CANARY: &str = "canary-of-the-service";
 
 /// Everything that workers need, in a directory that is gone when the test ends.
 pub struct Yard {
-    /// Everything of the test.
-    pub directory: TempDir,
     /// The queue.
     pub database: Database,
     /// Address of the registry.
@@ -23,6 +21,8 @@ pub struct Yard {
     pub git: String,
     /// Runs what is asynchronous.
     pub tokio: tokio::runtime::Runtime,
+    /// Everything of the test; removed last, when nobody writes there any more.
+    pub directory: TempDir,
 }
 
 impl Yard {

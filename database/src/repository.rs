@@ -90,6 +90,7 @@ impl Database {
         }
         sql(doing, "DELETE FROM secrets WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM webhooks WHERE repository = $1").bind(name).run(transaction.on()).await?;
+        sql(doing, "DELETE FROM own_schedules WHERE repository = $1").bind(name).run(transaction.on()).await?;
         let open = sql(
             doing,
             "SELECT id FROM builds WHERE repository = $1 AND state IN ('queued', 'preparing', 'building', 'pushing') ORDER BY id",

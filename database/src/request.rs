@@ -258,4 +258,7 @@ pub struct NewLookup {
     pub trigger: Trigger,
     /// Path of the file from the root of the repository.
     pub path: String,
+    /// The one rule that is meant; all that match, if there is none.
+    #[serde(default)]
+    pub rule: Option<String>,
 }

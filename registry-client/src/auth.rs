@@ -17,8 +17,8 @@ const DOCKER_HUB: [&str; 3] = ["docker.io", "registry-1.docker.io", "auth.docker
 pub enum Credentials {
     /// Nobody logs in anywhere.
     None,
-    /// Docker's `config.json`, with its credential helpers.
-    Docker,
+    /// These by host, and for others docker's `config.json`, with its credential helpers.
+    Docker(HashMap<String, (String, String)>),
     /// User and password by host.
     Fixed(HashMap<String, (String, String)>),
 }
@@ -26,7 +26,7 @@ pub enum Credentials {
 impl Credentials {
     /// Returns docker's own credentials.
     pub fn docker() -> Self {
-        Credentials::Docker
+        Credentials::Docker(HashMap::new())
     }
 
     /// Returns user and password for `registry`.
@@ -34,7 +34,8 @@ impl Credentials {
         match self {
             Credentials::None => None,
             Credentials::Fixed(known) => known.get(registry).cloned(),
-            Credentials::Docker => {
+            Credentials::Docker(known) if known.contains_key(registry) => known.get(registry).cloned(),
+            Credentials::Docker(_) => {
                 let server = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
                 match docker_credential::get_credential(server) {
                     Ok(docker_credential::DockerCredential::UsernamePassword(user, password)) => Some((user, password)),

@@ -43,6 +43,8 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let web = bind(&server.listen).await?;
     let hub = bind(&server.registry_listen).await?;
     let address = web.local_addr().map_err(|error| format!("reading the address: {error}"))?;
+    let hub_address = hub.local_addr().map_err(|error| format!("reading the address: {error}"))?;
+    configuration.check_registry(hub_address).map_err(|error| chain(&error))?;
     let settings = configuration.settings(address).map_err(|error| chain(&error))?;
     let url = server.database.clone().unwrap_or_else(|| data.database_url());
     let database = database::Database::open(&url).await.map_err(|error| chain(&error))?;
@@ -50,7 +52,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     webhook::register_webhooks(&database, &settings).await.map_err(|error| chain(&error))?;
     let store = image_store::Store::open(&data.join("images")).map_err(|error| chain(&error))?;
     let (stop, stopped) = channel(false);
-    let registry = registry::router(store, registry::Settings { access: registry::Access::Open });
+    let registry = registry::router(store, registry::Settings { access: registry_access(&configuration) });
     let serving = tokio::spawn(listen(web, webhook::router(database.clone(), settings.clone()), stopped.clone()));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
     let scheduling = tokio::spawn(webhook::keep_schedules(database.clone(), settings.clone(), stopped.clone()));
@@ -91,6 +93,14 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let _ = stop.send(true);
     let _ = tokio::join!(serving, registering, scheduling, expanding, finding, rebuilding, telling, notifying);
     Ok(())
+}
+
+fn registry_access(configuration: &Configuration) -> registry::Access {
+    if configuration.registry_users.is_empty() {
+        return registry::Access::Open;
+    }
+    let users = configuration.registry_users.iter();
+    registry::Access::Basic(users.map(|login| (login.username.clone(), login.password.clone())).collect())
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {

@@ -49,6 +49,9 @@ pub struct Configuration {
     /// Registry logins, secrets read.
     #[serde(skip)]
     pub registries: BTreeMap<String, Login>,
+    /// Who may use the embedded registry, secrets read.
+    #[serde(skip)]
+    pub registry_users: Vec<Login>,
     #[serde(skip)]
     git_logins: BTreeMap<String, Login>,
     #[serde(skip)]
@@ -65,6 +68,10 @@ pub struct Server {
     pub public_url: Option<String>,
     /// Where the registry is served.
     pub registry_listen: String,
+    /// Passwords of those who may use the registry, by user; without any, everybody may who reaches it.
+    registry_users: BTreeMap<String, Secret>,
+    /// Whether everybody may use the registry though others than this machine reach it.
+    registry_open: bool,
     /// Worker processes that `serve` starts.
     pub workers: usize,
     /// URL of the database; a file in the data directory if it is not given.
@@ -86,6 +93,8 @@ impl Default for Server {
             listen: "127.0.0.1:8080".to_owned(),
             public_url: None,
             registry_listen: "127.0.0.1:5000".to_owned(),
+            registry_users: BTreeMap::new(),
+            registry_open: false,
             workers: 1,
             database: None,
             anonymous_read: None,
@@ -180,6 +189,7 @@ impl Configuration {
         let mut parsed: Configuration = from_toml(text)?;
         directory.clone_into(&mut parsed.directory);
         parsed.registries = logins(&parsed.registry_texts, ("registries", directory))?;
+        parsed.registry_users = users(&parsed.server.registry_users, directory)?;
         parsed.git_logins = logins(&parsed.git, ("git", directory))?;
         if parsed.limits.step_minutes == 0 || parsed.limits.build_minutes == 0 {
             return Err(wrong("limits", "a limit of 0 minutes lets nothing be built"));
@@ -193,6 +203,20 @@ impl Configuration {
     pub fn git_credentials(&self) -> BTreeMap<String, (String, String)> {
         let logins = self.git_logins.iter();
         logins.map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone()))).collect()
+    }
+
+    /// Refuses an embedded registry at `address` where strangers could push images.
+    pub fn check_registry(&self, address: SocketAddr) -> Result<(), ConfigurationError> {
+        if address.ip().is_loopback() || self.server.registry_open || !self.registry_users.is_empty() {
+            return Ok(());
+        }
+        Err(wrong(
+            "server.registry_listen",
+            format!(
+                "everybody who reaches {address} could push images there: name who may in `[server.registry_users]`, \
+                 listen on 127.0.0.1, or say `registry_open = true`"
+            ),
+        ))
     }
 
     /// Returns what the service works with when it listens on `address`.
@@ -261,6 +285,19 @@ fn logins(
     Ok(logins)
 }
 
+fn users(texts: &BTreeMap<String, Secret>, directory: &Path) -> Result<Vec<Login>, ConfigurationError> {
+    let mut users = Vec::new();
+    for (username, secret) in texts {
+        let place = || format!("server.registry_users `{username}`");
+        if username.is_empty() || username.contains(':') {
+            return Err(wrong(place(), "a user has a name without `:`"));
+        }
+        let password = secret.read(directory).map_err(|problem| wrong(place(), problem))?;
+        users.push(Login { username: username.clone(), password });
+    }
+    Ok(users)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,6 +333,23 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_that_others_reach_has_users_or_says_that_it_is_open() {
+        let of = |keys: &str| Configuration::parse(&format!("[server]\n{keys}"), Path::new(".")).unwrap();
+        let (local, anywhere) = (([127, 0, 0, 1], 5000).into(), ([0, 0, 0, 0], 5000).into());
+        assert!(of("").check_registry(local).is_ok());
+        let refused = of("").check_registry(anywhere).unwrap_err().to_string();
+        assert!(refused.contains("[server.registry_users]"), "{refused}");
+        assert!(of("registry_open = true").check_registry(anywhere).is_ok());
+        let known = of("registry_users = { ci = \"hush\" }");
+        assert!(known.check_registry(anywhere).is_ok());
+        assert_eq!(
+            (known.registry_users[0].username.as_str(), known.registry_users[0].password.as_str()),
+            ("ci", "hush")
+        );
+        assert!(!format!("{known:?}").contains("hush"));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let cases = [
             ("workers = 2", "worker = 2", "line 3, column 9: unknown key `worker`; did you mean `workers`?"),
@@ -306,6 +360,7 @@ mod tests {
             ("secret = \"s\"", "secret = \"\"", "a secret is empty"),
             ("0123456789abcdef", "short", "at least 16 characters"),
             ("5000/team/app", "5000/Team/app", "`127.0.0.1:5000/Team/app`"),
+            ("workers = 2", "registry_users = { \"a:b\" = \"x\" }", "without `:`"),
             ("tag = '", "branch = 'x'\n        tag = '", "either `branch` or `tag`"),
         ];
         for (from, to, expected) in cases {

@@ -52,6 +52,7 @@ pub fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Following {
             commit_message: first_line(&push.message),
             trigger,
             path: own.path.clone(),
+            rule: None,
         };
         return Following { lookup: Some(lookup), ..Following::default() };
     }

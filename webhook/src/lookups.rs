@@ -2,10 +2,12 @@
 //! becomes builds, by the same schema as everywhere.
 
 use crate::catalog::Catalog;
+use crate::cron::Schedule;
 use crate::document::own_rules;
 use crate::requests::{Asked, Rules};
+use crate::rules::Rule;
 use crate::settings::{Repository, Settings};
-use database::{AnsweredLookup, BuildRequest, Database, LookupResult};
+use database::{AnsweredLookup, BuildRequest, Database, LookupResult, OwnSchedule, Trigger};
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
 
@@ -25,13 +27,17 @@ pub async fn expand_lookups(database: Database, settings: Settings, mut stopped:
     }
 }
 
-async fn expand_answered(database: &Database, catalog: &Catalog) -> Result<(), database::Error> {
+/// Turns what was answered by now into builds.
+pub(crate) async fn expand_answered(database: &Database, catalog: &Catalog) -> Result<(), database::Error> {
     for answered in database.answered_lookups(BATCH).await? {
         let entry = catalog.get(database, &answered.lookup.repository).await?;
         let found = match &entry {
             Some(entry) => expand(&entry.repository, &answered),
             None => Expanded::nothing("repository_removed", "the repository was removed meanwhile".to_owned()),
         };
+        if let Some(schedules) = &found.schedules {
+            database.keep_own_schedules(&answered, schedules).await?;
+        }
         let begun = database.expand_lookup(answered.id, &found.builds, found.ignored, &found.explain).await?;
         if let Some(builds) = begun {
             let (repo, reason) = (&answered.lookup.repository, found.ignored);
@@ -46,11 +52,13 @@ struct Expanded {
     builds: Vec<BuildRequest>,
     ignored: Option<&'static str>,
     explain: Vec<String>,
+    /// The schedules of the file; `None` where it does not tell.
+    schedules: Option<Vec<OwnSchedule>>,
 }
 
 impl Expanded {
     fn nothing(reason: &'static str, why: String) -> Expanded {
-        Expanded { builds: Vec::new(), ignored: Some(reason), explain: vec![why] }
+        Expanded { builds: Vec::new(), ignored: Some(reason), explain: vec![why], schedules: None }
     }
 }
 
@@ -66,24 +74,48 @@ fn expand(repository: &Repository, answered: &AnsweredLookup) -> Expanded {
         default_branch: None,
         trigger: lookup.trigger.clone(),
     };
-    let requested = match &answered.result {
+    let mut schedules = tells_schedules(&lookup.trigger).then(Vec::new);
+    let mut requested = match &answered.result {
+        LookupResult::Failed(reason) if reason.code == "ref_not_found" => {
+            let why = format!("`{}`: {}", lookup.path, reason.message);
+            return Expanded { schedules, ..Expanded::nothing("rules_unreadable", why) };
+        }
         LookupResult::Failed(reason) => {
             return Expanded::nothing("rules_unreadable", format!("`{}`: {}", lookup.path, reason.message));
         }
         LookupResult::Missing => Rules::of(repository).requests(&asked),
         LookupResult::Text(text) => match own_rules(repository, text) {
             Err(problem) => return Expanded::nothing("rules_invalid", format!("`{}`: {problem}", lookup.path)),
-            Ok((image, rules)) => Rules { repository, image: &image, rules: &rules }.requests(&asked),
+            Ok((image, rules)) => {
+                schedules = schedules.map(|_| of_branch(&rules, &lookup.git_ref));
+                Rules { repository, image: &image, rules: &rules }.requests(&asked)
+            }
         },
     };
+    requested.builds.retain(|build| lookup.rule.as_ref().is_none_or(|rule| build.rule == *rule));
     let ignored = requested.builds.is_empty().then_some("no_rule_matched");
-    Expanded { builds: requested.builds, ignored, explain: requested.explain }
+    Expanded { builds: requested.builds, ignored, explain: requested.explain, schedules }
+}
+
+/// Tells whether a file is that of the newest commit of its branch, for all that is known.
+fn tells_schedules(trigger: &Trigger) -> bool {
+    matches!(trigger, Trigger::Push { .. } | Trigger::Reconcile { .. } | Trigger::Schedule { .. })
+}
+
+/// Returns the schedules of rules for the branch or tag that the file stands on: other branches have files of their own.
+fn of_branch(rules: &[Rule], git_ref: &str) -> Vec<OwnSchedule> {
+    let own = rules.iter().filter(|rule| rule.only_ref().as_deref() == Some(git_ref));
+    let one = |rule: &Rule, schedule: &Schedule| OwnSchedule {
+        rule: rule.name.clone(),
+        schedule: schedule.text().to_owned(),
+    };
+    own.flat_map(|rule| rule.schedules.iter().map(move |schedule| one(rule, schedule))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use database::{NewLookup, Reason, Trigger};
+    use database::{NewLookup, Reason};
 
     fn expanded(result: LookupResult) -> Expanded {
         let text =
@@ -98,6 +130,7 @@ mod tests {
             commit_message: String::new(),
             trigger: Trigger::Push { delivery: "d".to_owned(), by: "me".to_owned() },
             path: "slipway.toml".to_owned(),
+            rule: None,
         };
         expand(&repository, &AnsweredLookup { id: 1, lookup, result })
     }

@@ -4,7 +4,7 @@
 mod body;
 
 use crate::catalog::{Catalog, Entry};
-use crate::document::Webhook;
+use crate::document::{Format, Webhook};
 use crate::network::Refused;
 use crate::settings::Settings;
 use database::{Database, Notice, NoticeState, Sent, WebhookRecord};
@@ -213,9 +213,10 @@ impl Teller {
         let build = self.database.build(&notice.build).await.map_err(again)?;
         let build = build.ok_or_else(|| (Sent::Refused, "the build is not on record any more".to_owned()))?;
         let shown = crate::api::builds::detailed(&self.database, &self.settings, &build).await.map_err(again)?;
-        let body = match &notice.tag {
-            Some(tag) => body::dockerhub(tag, &build, &self.settings),
-            None => body::slipway(notice, (build.sequence, shown)),
+        let body = match (&notice.tag, webhook.format) {
+            (Some(tag), _) => body::dockerhub(tag, &build, &self.settings),
+            (None, Format::Slack) => body::slack(notice.event, &build, &self.settings),
+            (None, _) => body::slipway(notice, (build.sequence, shown)),
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut headers = vec![

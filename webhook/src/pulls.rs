@@ -39,6 +39,7 @@ pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Following {
             commit_message: first_line(&pull.title),
             trigger,
             path: own.path.clone(),
+            rule: None,
         };
         return Following { lookup: Some(lookup), push, ..Following::default() };
     }

@@ -38,10 +38,12 @@ pub async fn explanation(
     service: &Service,
     (build, against): (&BuildId, &BuildId),
 ) -> Result<Option<Explained>, Problem> {
-    let turn = tokio::time::timeout(QUESTION_PATIENCE, service.comparisons.acquire()).await;
+    let until = Instant::now() + QUESTION_PATIENCE;
+    let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Ok(None) };
     let question = Question::Explain { build: build.clone(), against: against.clone() };
-    let answers = Asked::new(service, vec![question]).await?.answers(QUESTION_PATIENCE).await?;
+    let asked = Asked::new(service, vec![question]).await?;
+    let answers = asked.answers(until.saturating_duration_since(Instant::now())).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {
         Answer::Explained(explained) => Some(explained),
         Answer::Rules(_) | Answer::Steps(_) => None,

@@ -335,13 +335,12 @@ impl Planning<'_> {
                 format!("WORKDIR {path} is not allowed: it lies in a file system of the kernel"),
             ));
         }
-        // BuildKit keeps the last slash of an absolute path, in the configuration and in the history.
-        let keeps_slash = written.starts_with('/') && written.ends_with('/') && path != "/";
-        let shown = if keeps_slash { format!("{path}/") } else { path.clone() };
+        // BuildKit keeps an absolute path as it is written, in the configuration and in the history.
+        let shown = if written.starts_with('/') { written } else { path.clone() };
         let created_by = format!("WORKDIR {shown}");
-        self.config.config.working_dir = shown;
         let user = self.config.config.user.clone();
-        let action = if path == "/" { Action::Configure } else { Action::Workdir { path, user } };
+        let action = if shown == "/" { Action::Configure } else { Action::Workdir { path, user } };
+        self.config.config.working_dir = shown;
         Ok((created_by, action))
     }
 

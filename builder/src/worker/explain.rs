@@ -45,6 +45,7 @@ pub fn explain(
     let old = Side { platforms: &old_platforms, steps: &old.steps, base_images: &old.base_images };
     let mut steps = compare(&new, &old);
     hide(&mut steps, &masks);
+    notes.iter_mut().for_each(|note| *note = masks.text(note));
     Ok(Explained { steps, notes, failure: None })
 }
 
@@ -121,10 +122,11 @@ impl Again<'_> {
         notes: &mut Vec<String>,
     ) -> Result<Platforms<'r>, Error> {
         let is_known = !ended.base_images.is_empty();
-        if is_known && Platforms::new(requests, self.services, &Silent).is_err() {
+        let failure = is_known.then(|| Platforms::new(requests, self.services, &Silent).err()).flatten();
+        if let Some(error) = failure {
             requests.iter_mut().for_each(|request| request.options.pinned.clear());
             notes.push(format!(
-                "the base images of {} are gone: what they say of themselves is as it is now",
+                "the base images of {} cannot be read as they were ({error}): what they say of themselves is as it is now",
                 ended.shown()
             ));
         }

@@ -8,10 +8,13 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Connections that a process has to PostgreSQL at most.
 const CONNECTIONS: u32 = 10;
+/// How often it is tried to open a file that others are opening.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The connections to a database.
 #[derive(Debug, Clone)]
@@ -46,9 +49,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
-        let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(Error::unavailable(doing))?;
-        let reader = pool(4).connect_with(options).await.map_err(Error::unavailable(doing))?;
+        let writer = sqlite_pool(1, &options).await.map_err(Error::unavailable(doing))?;
+        let reader = sqlite_pool(4, &options).await.map_err(Error::unavailable(doing))?;
         Ok(Store::Sqlite { reader, writer })
     }
 
@@ -120,4 +122,23 @@ impl Store {
             }
         }
     }
+}
+
+/// Opens connections to a file. While others open it for the first time, or the last of them closes it, SQLite refuses
+/// without waiting, whatever its timeout is.
+async fn sqlite_pool(connections: u32, options: &SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+        match pool.connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && Instant::now() < until => tokio::time::sleep(LOOK).await,
+            opened => return opened,
+        }
+    }
+}
+
+/// Tells whether somebody else has the file: SQLITE_BUSY, with whatever SQLite adds to it.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }

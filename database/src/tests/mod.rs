@@ -159,6 +159,7 @@ fn lookup() -> NewLookup {
         commit_message: "m".into(),
         trigger: Trigger::Push { delivery: "d".into(), by: "me".into() },
         path: "slipway.toml".into(),
+        rule: None,
     }
 }
 

@@ -277,3 +277,18 @@ both! {
         assert_eq!(world.build(&first).await.request.spec.tags, ["127.0.0.1:5000/app:n1"]);
     }
 }
+
+both! {
+    async fn builds_are_counted_by_state(world) {
+        world.trigger(&[request("acme/app", "a"), request("acme/other", "b"), request("acme/third", "c")]).await;
+        let claim = world.claim("one").await;
+        world.database.finish(claim, Outcome::Succeeded(image())).await.unwrap();
+        let running = world.claim("one").await;
+        world.database.set_state(&running, BuildState::Building).await.unwrap();
+        world.pass(7);
+        let counts = world.database.counts().await.unwrap();
+        assert_eq!(counts.open, [(BuildState::Queued, 1), (BuildState::Building, 1)]);
+        assert_eq!(counts.ended, [(BuildState::Succeeded, 1)]);
+        assert!((7000..9000).contains(&counts.longest_wait_ms), "{counts:?}");
+    }
+}

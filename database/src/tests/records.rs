@@ -320,3 +320,23 @@ both! {
         assert_eq!((commits(&second), second.next), (vec!["2".to_owned(), "1".to_owned()], None));
     }
 }
+
+both! {
+    async fn schedules_of_an_older_file_do_not_come_back(world) {
+        let database = &world.database;
+        let found = |id: i64| AnsweredLookup { id, lookup: lookup(), result: LookupResult::Missing };
+        let at = |schedule: &str| vec![OwnSchedule { rule: "main".into(), schedule: schedule.into() }];
+        database.keep_own_schedules(&found(1), &[]).await.unwrap();
+        assert_eq!(database.own_schedules("acme/app").await.unwrap(), []);
+        database.keep_own_schedules(&found(3), &at("0 3 * * *")).await.unwrap();
+        database.keep_own_schedules(&found(2), &at("0 2 * * *")).await.unwrap();
+        let kept = [("refs/heads/main".to_owned(), at("0 3 * * *"))];
+        assert_eq!(database.own_schedules("acme/app").await.unwrap(), kept);
+        database.keep_own_schedules(&found(4), &[]).await.unwrap();
+        assert_eq!(database.own_schedules("acme/app").await.unwrap(), [("refs/heads/main".to_owned(), vec![])]);
+        assert!(database.begin_own_schedule(&lookup(), "main", 5).await.unwrap());
+        assert!(!database.begin_own_schedule(&lookup(), "main", 5).await.unwrap());
+        assert!(database.claim_lookup("one").await.unwrap().is_some());
+        assert!(database.claim_lookup("one").await.unwrap().is_none());
+    }
+}

@@ -7,6 +7,7 @@ use crate::settings::Scope;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use database::BuildState;
 use serde_json::json;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -44,30 +45,33 @@ pub async fn ready(State(service): State<Service>) -> Result<Response, Problem> 
 pub async fn metrics(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     caller.may_read()?;
     let database = &service.database;
-    let workers = database.workers().await?;
-    let gauges = [
-        ("slipway_queue_length", "Builds that wait", "gauge", database.queue_length().await?),
-        ("slipway_queue_paused", "Whether the queue is paused", "gauge", i64::from(database.is_queue_paused().await?)),
-        ("slipway_workers", "Worker processes heard of lately", "gauge", workers.len() as i64),
-        (
-            "slipway_worker_slots",
-            "Builds that they run at once",
-            "gauge",
-            workers.iter().map(|worker| worker.slots).sum(),
-        ),
-        (
-            "slipway_deliveries_total",
-            "Deliveries stored by this process",
-            "counter",
-            load(&service.counters.deliveries),
-        ),
-        ("slipway_triggers_total", "Triggers stored by this process", "counter", load(&service.counters.triggers)),
-    ];
+    let (workers, counts) = (database.workers().await?, database.counts().await?);
     let mut text = String::new();
-    for (name, help, kind, value) in gauges {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
-    }
+    let mut one = |name, help, kind, value: i64| metric(&mut text, (name, help, kind), [(String::new(), value)]);
+    one("slipway_queue_length", "Builds that wait for a worker", "gauge", database.queue_length().await?);
+    one("slipway_queue_paused", "Whether the queue is paused", "gauge", database.is_queue_paused().await?.into());
+    let longest = counts.longest_wait_ms / 1000;
+    one("slipway_queue_longest_wait_seconds", "How long the first of them has waited", "gauge", longest);
+    one("slipway_workers", "Worker processes heard of lately", "gauge", workers.len() as i64);
+    let slots = workers.iter().map(|worker| worker.slots).sum();
+    one("slipway_worker_slots", "Builds that they run at once", "gauge", slots);
+    let (deliveries, triggers) = (load(&service.counters.deliveries), load(&service.counters.triggers));
+    one("slipway_deliveries_total", "Deliveries stored by this process", "counter", deliveries);
+    one("slipway_triggers_total", "Triggers stored by this process", "counter", triggers);
+    let by_state = |counts: &[(BuildState, i64)]| {
+        counts.iter().map(|(state, count)| (format!("{{state=\"{}\"}}", state.as_str()), *count)).collect::<Vec<_>>()
+    };
+    metric(&mut text, ("slipway_builds", "Builds that wait or run", "gauge"), by_state(&counts.open));
+    metric(&mut text, ("slipway_builds_ended_total", "Builds that ended", "counter"), by_state(&counts.ended));
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+/// Writes a metric with its values by their labels.
+fn metric(text: &mut String, (name, help, kind): (&str, &str, &str), values: impl IntoIterator<Item = (String, i64)>) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in values {
+        let _ = writeln!(text, "{name}{labels} {value}");
+    }
 }
 
 fn load(counter: &std::sync::atomic::AtomicI64) -> i64 {

@@ -186,6 +186,7 @@ async fn look_up(service: &Service, entry: &Entry, asking: &Asking, by: &str) ->
         commit_message: String::new(),
         trigger: Trigger::Manual { by: by.to_owned() },
         path: repository.own_rules.as_ref().map(|own| own.path.clone()).unwrap_or_default(),
+        rule: None,
     };
     let id = service.database.add_lookup(&lookup).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(json!({ "builds": [], "pending": "rules", "lookup": id }))).into_response())

@@ -13,7 +13,7 @@ pub use mistake::explain;
 pub use own::own_rules;
 pub use read::{ReadError, from_json, from_toml};
 pub use span::milliseconds;
-pub use webhooks::{Webhook, WebhookDocument, webhooks};
+pub use webhooks::{Format, Webhook, WebhookDocument, webhooks};
 
 use crate::secret::Secret;
 use database::Policy;

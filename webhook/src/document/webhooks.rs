@@ -40,6 +40,8 @@ pub enum Format {
     Slipway,
     /// What Docker Hub tells of a push.
     Dockerhub,
+    /// A line for people, as chats take it: Slack, Mattermost, Rocket.Chat, Discord under `/slack`.
+    Slack,
 }
 
 /// A webhook, checked.
@@ -96,11 +98,11 @@ impl WebhookDocument {
                 );
             }
             (None, Format::Dockerhub) => vec![Event::Succeeded],
-            (None, Format::Slipway) => USUAL.to_vec(),
-            (Some(events), Format::Slipway) if events.is_empty() => {
+            (None, _) => USUAL.to_vec(),
+            (Some(events), _) if events.is_empty() => {
                 return Err("`events` is empty, so it would be told nothing: name some, or leave it out".into());
             }
-            (Some(events), Format::Slipway) => events.clone(),
+            (Some(events), _) => events.clone(),
         };
         Ok(Webhook { name, url: self.url.clone(), events, format, key: None })
     }
@@ -127,6 +129,8 @@ mod tests {
         assert_eq!((plain.format, plain.record().is_per_tag), (Format::Slipway, false));
         let hub = read_one("url = \"https://chat.example.com/hook\"\nformat = \"dockerhub\"\nname = \"hub\"\n");
         assert_eq!((hub.name.as_str(), hub.record().is_per_tag), ("hub", true));
+        let chat = read_one("url = \"https://chat.example.com/hook\"\nformat = \"slack\"\nevents = [\"failed\"]\n");
+        assert_eq!((chat.format, chat.record().is_per_tag, chat.events), (Format::Slack, false, vec![Event::Failed]));
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use crate::api::builds::moment;
 use crate::settings::Settings;
-use database::{Build, Notice, Trigger};
+use database::{Build, Event, Notice, Trigger};
 use serde_json::{Value, json};
+
+/// Characters of a commit's message, or of a reason, that are told in a chat.
+const MAX_LINE: usize = 300;
 
 /// Returns what happened to a build, and the build as the API shows it.
 pub fn slipway(notice: &Notice, (sequence, build): (i64, Value)) -> Value {
@@ -41,6 +44,40 @@ pub fn dockerhub(tag: &str, build: &Build, settings: &Settings) -> Value {
     })
 }
 
+/// Returns a line for people, with a link to the build.
+pub fn slack(event: Event, build: &Build, settings: &Settings) -> Value {
+    let (request, id) = (&build.request, build.id.as_str());
+    let what = match event {
+        Event::Queued => "waits for a worker",
+        Event::Started => "has begun",
+        Event::Succeeded => "succeeded",
+        Event::Failed => "*failed*",
+        Event::Fixed => "succeeded again",
+        Event::Cancelled => "was cancelled",
+    };
+    let git_ref = request.spec.git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
+    let commit =
+        build.commit.as_deref().map_or(String::new(), |commit| format!(" at {}", &commit[..commit.len().min(7)]));
+    let link = format!("<{}/builds/{id}|{} #{}>", settings.public_url, plain(&request.repository), build.number);
+    let mut text = format!("{link} `{}` of {}{commit} {what}", plain(&request.rule), plain(git_ref));
+    let reason = build.reason.as_ref().map(|reason| first_line(&reason.message));
+    let said = [reason, Some(first_line(&request.commit_message))];
+    for said in said.into_iter().flatten().filter(|said| !said.is_empty()) {
+        text.push_str(&format!("\n> {}", plain(said)));
+    }
+    json!({ "text": text })
+}
+
+/// Returns a text of others so that a chat shows it as it is: no link, and nobody is called.
+fn plain(text: &str) -> String {
+    let short: String = text.chars().take(MAX_LINE).collect();
+    short.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('@', "@\u{200b}").replace('`', "'")
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 /// Returns the repository, without its registry, and the tag of a reference.
 fn split(reference: &str) -> (&str, &str) {
     let path = match reference.split_once('/') {
@@ -52,7 +89,7 @@ fn split(reference: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{plain, split};
 
     #[test]
     fn references_are_split() {
@@ -65,5 +102,14 @@ mod tests {
         ] {
             assert_eq!(split(reference), expected, "{reference}");
         }
+    }
+
+    #[test]
+    fn what_others_wrote_is_no_markup_of_a_chat() {
+        // SEC-30
+        let shown = plain("<!channel> <https://evil.example|ok> @here `x` a&b");
+        let expected = "&lt;!channel&gt; &lt;https://evil.example|ok&gt; @\u{200b}here 'x' a&amp;b";
+        assert_eq!(shown, expected);
+        assert_eq!(plain(&"x".repeat(1000)).len(), 300);
     }
 }

@@ -56,6 +56,7 @@ pub async fn read_first(
             commit_message: String::new(),
             trigger: Trigger::Manual { by: String::new() },
             path: own.path.clone(),
+            rule: None,
         };
         let Some(found) = questions::rules(service, &lookup).await? else { return Ok(None) };
         match found.result {
