@@ -1,5 +1,6 @@
 //! The commands' end of the API: where the server is, which token speaks, and what it answers.
 
+use crate::harmless::harmless;
 use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -217,11 +218,11 @@ pub fn print_json(value: &Value) {
     println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
-/// Returns a text from the server as a terminal may show it: nothing in it moves the cursor or sets a title.
+/// Returns a text from the server as a terminal may show it.
 pub fn shown(value: &Value) -> String {
     let text =
         value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned);
-    text.chars().map(|char| if char.is_control() && char != '\n' && char != '\t' { '\u{fffd}' } else { char }).collect()
+    harmless(&text)
 }
 
 /// Returns the id of a build: it is named by id, as `team/app#12`, or as `team/app` for the newest.

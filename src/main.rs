@@ -6,6 +6,7 @@ mod client;
 mod command;
 mod configuration;
 mod confine;
+mod harmless;
 mod key;
 mod listen;
 mod posts;

@@ -299,3 +299,41 @@ fn configuration_and_templates_of_git_run_nothing() {
     assert!(!marker.exists());
     assert_eq!(elsewhere.asked(), "", "another host was asked");
 }
+
+/// Commits `files` small files in directories of 300 to the branch `many` and returns the commit's hash.
+fn many_files(bare: &Path, files: usize) -> String {
+    let mut stream = "commit refs/heads/many\ncommitter t <t@example.com> 0 +0000\ndata 1\nx\n".to_owned();
+    let mut put = |path: String, text: String| {
+        stream.push_str(&format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len()));
+    };
+    put("Dockerfile".to_owned(), "ARG BASE\nFROM ${BASE}\nCOPY d7 /d7\nRUN ls /d7 | wc -l; cat /d7/f2107\n".to_owned());
+    (0..files).for_each(|number| put(format!("d{}/f{number}", number / 300), format!("file {number}")));
+    let file = bare.join("stream");
+    std::fs::write(&file, stream).unwrap();
+    run(Command::new("sh").args(["-c", "git fast-import --quiet < stream && rm stream"]).current_dir(bare));
+    git(bare, &["rev-parse", "many"]).trim().to_owned()
+}
+
+#[test]
+fn many_small_files_take_about_as_long_as_with_git() {
+    // GIT-11
+    let (yard, _worker) = Yard::with_worker("");
+    yard.commit(&[("f", "")]);
+    let commit = many_files(&yard.path("git/app.git"), 30_000);
+    let began = Instant::now();
+    let url = format!("http://{}/app.git", yard.git);
+    run(Command::new("git").args(["clone", "-q", "--depth", "1", "-b", "many", &url]).arg(yard.path("clone")));
+    let git_took = began.elapsed();
+    let mut request = yard.request(&commit);
+    request.spec.git_ref = "refs/heads/many".to_owned();
+    let id = yard.queue(&request);
+    yard.succeeded(&id);
+    let log = yard.log(&id);
+    assert!(log.contains("\n300\nfile 2107"), "{log}");
+    let path = yard.tokio.block_on(yard.database.critical_path(&id)).unwrap();
+    let micros = path.iter().filter(|piece| piece.work == "fetch").map(|piece| piece.duration_us).sum::<i64>();
+    let took = Duration::from_micros(micros.unsigned_abs());
+    println!("30,000 files: git clone {git_took:?}, slipway's fetch {took:?}");
+    // A program that is not optimised takes longer to unpack; what must not be is that it takes ever longer with each file.
+    assert!(took < git_took * 2 + Duration::from_secs(3), "{took:?}, git {git_took:?}");
+}

@@ -1,7 +1,9 @@
 //! Secrets reach the steps that ask for them, and nothing else.
 
+use crate::support::{Site, TOKEN, curl};
 use crate::yard::{CANARY, Yard};
 use database::{BuildRequest, BuildState};
+use serde_json::json;
 use std::path::Path;
 
 const VALUE: &str = "p@ss w0rd/\"42\"";
@@ -134,4 +136,29 @@ fn caches_of_strangers_and_of_other_repositories_are_not_used() {
     let neighbour = |request: &mut BuildRequest| request.repository = "team/other".to_owned();
     assert!(!cached(&stranger) && !cached(&|_| ()) && !cached(&neighbour));
     assert!(cached(&stranger) && cached(&|_| ()) && cached(&neighbour), "each has its own");
+}
+
+#[test]
+fn a_build_argument_that_sounds_like_a_secret_is_warned_of() {
+    // SEC-04
+    let site = Site::start("[repositories.rules.env]\nDEPLOY_PASSWORD = \"x\"\n");
+    site.push_base();
+    site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nARG NPM_TOKEN\nRUN true\n")]);
+    let asked = json!({ "ref": "main", "rule": "main", "build_args": { "NPM_TOKEN": "x", "MONKEY": "y" } });
+    let bearer = format!("Authorization: Bearer {TOKEN}");
+    let url = format!("{}/v1/repos/team/app/builds", site.url);
+    let answer = curl(&["-X", "POST", "-H", &bearer, "-d", &asked.to_string(), &url]).json();
+    let warned = answer["builds"][0]["warnings"].to_string();
+    assert!(warned.contains("`NPM_TOKEN` sounds like a secret") && !warned.contains("MONKEY"), "{answer:#}");
+    let id = answer["builds"][0]["id"].as_str().unwrap();
+    site.succeeded(id);
+    assert!(site.log(id).contains("SecretsUsedInArgOrEnv"), "{}", site.log(id));
+    let page = curl(&[&format!("{}/builds/{id}", site.url)]).text;
+    assert!(page.contains("NPM_TOKEN` sounds like a secret"), "{page}");
+    // What a rule has in its `env` is a build argument of each of its builds, whoever pushes.
+    let body = json!({ "ref": "refs/tags/v1" }).to_string();
+    let tried =
+        curl(&["-X", "POST", "-H", &bearer, "-d", &body, &format!("{}/v1/repos/team/app/rules:test", site.url)]);
+    let warned = tried.json()["rules"][1]["warnings"].to_string();
+    assert!(warned.contains("`DEPLOY_PASSWORD` sounds like a secret"), "{}", tried.text);
 }

@@ -350,3 +350,21 @@ fn a_server_that_is_killed_tells_it_afterwards() {
     events.sort();
     assert_eq!(events, ["cancelled", "queued"]);
 }
+
+#[test]
+fn what_a_commit_says_reaches_a_receiver_as_data() {
+    // SEC-30
+    let receiver = Receiver::at(0);
+    let site = Site::start(&hook(&receiver, "all", &format!("secret = \"{KEY}\"\nevents = [\"failed\"]")));
+    site.commit(&[("Dockerfile", BAD)]);
+    let said = "@channel **x** <!here> \"}, \u{1b}[31m \u{202e} X-Slipway-Event: succeeded";
+    let work = site.path("work");
+    crate::yard::git(&work, &["commit", "-q", "--amend", "-m", &format!("{said}\n\nX-Evil: 1")]);
+    let bare = site.path("git/app.git");
+    crate::yard::git(&work, &["push", "-q", "--force", bare.to_str().unwrap(), "HEAD:main"]);
+    let commit = crate::yard::git(&work, &["rev-parse", "HEAD"]).trim().to_owned();
+    let id = site.push(&commit);
+    let told = receiver.waits_for("/all", 1).remove(0);
+    assert_eq!((told.status, told.event.as_str()), (200, "failed"), "{:#}", told.body);
+    assert_eq!((&told.body["build"]["id"], &told.body["build"]["commit_message"]), (&json!(id), &json!(said)));
+}

@@ -146,3 +146,23 @@ fn a_worker_that_lost_its_lease_ends_the_container_and_writes_nothing() {
     yard.tokio.block_on(yard.database.cancel(&id)).unwrap();
     assert_eq!(yard.finished(&id).state, BuildState::Cancelled);
 }
+
+#[test]
+fn of_two_branches_with_one_tag_the_one_that_was_pushed_last_has_it() {
+    // MW-08
+    let yard = Yard::start("");
+    crate::support::push_base(&yard.path("data"), &yard.registry);
+    let file = |text: &str| format!("ARG BASE\nFROM ${{BASE}}\nRUN {text}\n");
+    let commit = yard.commit(&[("Dockerfile", &file("sleep 2; echo dev > /which"))]);
+    crate::yard::git(&yard.path("git/app.git"), &["branch", "dev", &commit]);
+    let mut slow = yard.request(&commit);
+    slow.spec.git_ref = "refs/heads/dev".to_owned();
+    let quick = yard.request(&yard.commit(&[("Dockerfile", &file("echo main > /which"))]));
+    let (dev, main) = (yard.queue(&slow), yard.queue(&quick));
+    let _worker = yard.worker(&["--builds", "2"]);
+    let pushed = yard.succeeded(&main).image.unwrap();
+    assert!(!yard.build(&dev).state.has_ended(), "the older build is slower");
+    assert_eq!(yard.finished(&dev).state, BuildState::Superseded, "{}", yard.log(&dev));
+    let tag = crate::support::curl(&["-I", &format!("http://{}/v2/team/app/manifests/latest", yard.registry)]).text;
+    assert!(tag.contains(&pushed.digest), "{tag}");
+}

@@ -17,6 +17,7 @@ pub mod execute;
 mod explain;
 mod glob;
 pub mod ignore;
+mod inherited;
 mod kept;
 mod key;
 pub mod layer;

@@ -135,6 +135,8 @@ pub fn stored_image(
     config: ImageConfig,
     (reference, platform): (Reference, &Platform),
 ) -> Result<SourceImage, Trouble> {
+    crate::inherited::check(&config)
+        .map_err(|problem| Trouble::User(format!("its configuration cannot be used: {problem}")))?;
     let diff_ids = &config.rootfs.diff_ids;
     if diff_ids.len() != manifest.layers.len() {
         let text = format!("the image has {} layers but {} diff ids", manifest.layers.len(), diff_ids.len());

@@ -60,6 +60,9 @@ async fn image(client: &Client, store: &Store, (name, platform): (&str, &Platfor
 }
 
 fn source_image((reference, platform): (&Reference, &Platform), resolved: Resolved) -> Result<SourceImage, Error> {
+    crate::inherited::check(&resolved.config).map_err(|problem| {
+        Error::user("invalid_image", format!("the configuration of image `{reference}` cannot be used: {problem}"))
+    })?;
     let diff_ids = &resolved.config.rootfs.diff_ids;
     let descriptors = &resolved.manifest.layers;
     if diff_ids.len() != descriptors.len() {

@@ -84,6 +84,7 @@ pub struct Trace {
 struct Collected {
     spans: Vec<Span>,
     lanes: HashMap<ThreadId, usize>,
+    cpu: Option<Duration>,
 }
 
 /// A span that lasts until this is dropped.
@@ -106,6 +107,16 @@ impl Trace {
     /// Begins a span.
     pub fn span(&self, work: Work, name: impl Into<String>) -> Open<'_> {
         Open { trace: self, work, name: name.into(), began: Instant::now() }
+    }
+
+    /// Adds the processor time of a sandbox.
+    pub fn add_cpu(&self, time: Duration) {
+        *self.collected().cpu.get_or_insert_default() += time;
+    }
+
+    /// Returns the processor time of all sandboxes; `None` where no sandbox was needed or none counts it.
+    pub fn cpu(&self) -> Option<Duration> {
+        self.collected().cpu
     }
 
     /// Returns what was collected, in the order of beginning.

@@ -73,7 +73,7 @@ pub use schedule::OwnSchedule;
 pub use secret::SecretKey;
 pub use tag_check::{TagCheck, TagVerdict};
 pub use token::{NewToken, TokenRecord};
-pub use trace::PathPiece;
+pub use trace::{PathPiece, Usage};
 pub use webhook::{Event, WebhookRecord};
 pub use work::WorkerRecord;
 

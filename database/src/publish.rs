@@ -1,4 +1,5 @@
-//! The order of publication: a tag moves forward only, in the order of the pushes to a ref.
+//! The order of publication: a tag moves forward only, in the order of the pushes to a ref. Where several refs of a
+//! repository have the same tag, the build that was asked for last has it.
 //!
 //! A registry has no "replace if still the same", so one attempt at a time moves a tag: it holds the tag from
 //! [`Database::begin_publish`] to [`Database::end_publish`]. An attempt that ends in between leaves it held for a while,
@@ -19,15 +20,17 @@ const LOOK: Duration = Duration::from_millis(20);
 pub enum Publish {
     /// It may, until the attempt ends or says that it is done.
     Go,
-    /// It shows a later commit already.
+    /// It shows a later commit of the ref already, or what another ref's build made that was asked for later.
     Superseded,
 }
 
 /// What is known of a tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tag {
-    /// Sequence of the push that it shows; 0 for none.
+    /// Sequence of the push of the ref that it shows; 0 for none.
     pub sequence: i64,
+    /// The build of the ref that moved it last.
+    pub moved_by: Option<String>,
     /// The build and attempt that is or was about to move it.
     pub holder: Option<(String, i64)>,
     /// Whether that attempt is still at work.
@@ -36,28 +39,32 @@ pub struct Tag {
     pub held_until_ms: i64,
 }
 
-/// What an attempt is told that wants to move a tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an attempt is told that wants to move a tag; of several answers the last counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Turn {
     /// It may.
     Go,
-    /// It must not.
-    Superseded,
     /// Another has it now.
     Wait,
+    /// It must not.
+    Superseded,
 }
 
 impl Tag {
     /// Decides whether the attempt `who`, for a push with `sequence`, may move the tag.
     pub fn turn(&self, who: (&str, i64), sequence: i64, now_ms: i64) -> Turn {
+        if self.sequence > sequence { Turn::Superseded } else { self.wait_for_holder(who, now_ms) }
+    }
+
+    /// Decides the same where this is what is known of the tag for another ref: ids of builds grow as they are asked for.
+    pub fn turn_of_other_ref(&self, who: (&str, i64), now_ms: i64) -> Turn {
+        let is_newer = self.moved_by.as_deref().is_some_and(|build| build > who.0);
+        if is_newer { Turn::Superseded } else { self.wait_for_holder(who, now_ms) }
+    }
+
+    fn wait_for_holder(&self, who: (&str, i64), now_ms: i64) -> Turn {
         let other = self.holder.as_ref().filter(|(build, attempt)| (build.as_str(), *attempt) != who);
-        if self.sequence > sequence {
-            Turn::Superseded
-        } else if other.is_some() && (self.holder_works || now_ms < self.held_until_ms) {
-            Turn::Wait
-        } else {
-            Turn::Go
-        }
+        if other.is_some() && (self.holder_works || now_ms < self.held_until_ms) { Turn::Wait } else { Turn::Go }
     }
 }
 
@@ -78,27 +85,35 @@ impl Database {
     /// Takes the tag if it is free.
     pub(crate) async fn take_tag(&self, claim: &Claim, tag: &str) -> Result<Turn, Error> {
         let doing = "publishing a tag";
-        let mut transaction = self.begin().await?;
-        let sequence = fenced_sequence(&mut transaction, claim).await?;
         let (repository, git_ref) = (&claim.build.request.repository, &claim.build.request.spec.git_ref);
+        // By itself: whoever looks at the tag for another ref in this moment sees this one, or is seen by it.
         sql(doing, "INSERT INTO tags (tag, repository, git_ref) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(tag)
             .bind(repository)
             .bind(git_ref)
-            .run(transaction.on())
+            .run(self.write())
             .await?;
-        let row = sql(
+        let mut transaction = self.begin().await?;
+        let sequence = fenced_sequence(&mut transaction, claim).await?;
+        let rows = sql(
             doing,
-            "SELECT sequence, holder, holder_attempt, held_until_ms, EXISTS (SELECT 1 FROM builds b WHERE b.id = t.holder \
-             AND b.attempt = t.holder_attempt AND b.worker IS NOT NULL) FROM tags t WHERE tag = $1 AND repository = $2 \
-             AND git_ref = $3 /*+FOR UPDATE OF t*/",
+            "SELECT git_ref, sequence, moved_by, holder, holder_attempt, held_until_ms, EXISTS (SELECT 1 FROM builds b \
+             WHERE b.id = t.holder AND b.attempt = t.holder_attempt AND b.worker IS NOT NULL) FROM tags t \
+             WHERE tag = $1 AND repository = $2 ORDER BY git_ref /*+FOR UPDATE OF t*/",
         )
         .bind(tag)
         .bind(repository)
-        .bind(git_ref)
-        .one(transaction.on())
+        .all(transaction.on())
         .await?;
-        let turn = read_tag(&row)?.turn((claim.build.id.as_str(), claim.attempt), sequence, transaction.now_ms);
+        let (who, now_ms) = ((claim.build.id.as_str(), claim.attempt), transaction.now_ms);
+        let mut turn = Turn::Go;
+        for row in &rows {
+            let (of, known) = (row.get::<String>(0)?, read_tag(row)?);
+            turn = turn.max(match of == *git_ref {
+                true => known.turn(who, sequence, now_ms),
+                false => known.turn_of_other_ref(who, now_ms),
+            });
+        }
         if turn == Turn::Go {
             sql(
                 doing,
@@ -110,7 +125,7 @@ impl Database {
             .bind(git_ref)
             .bind(claim.build.id.as_str())
             .bind(claim.attempt)
-            .bind(transaction.now_ms)
+            .bind(now_ms)
             .run(transaction.on())
             .await?;
         }
@@ -125,7 +140,7 @@ impl Database {
         let sequence = fenced_sequence(&mut transaction, claim).await?;
         let moved = sql(
             doing,
-            "UPDATE tags SET sequence = $6, digest = $7, moved_ms = $8, holder = NULL, holder_attempt = NULL, checks = 0, retries = 0, \
+            "UPDATE tags SET sequence = $6, digest = $7, moved_ms = $8, moved_by = holder, holder = NULL, holder_attempt = NULL, checks = 0, retries = 0, \
              check_ms = $9, note = NULL WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND holder = $4 AND holder_attempt = $5",
         )
         .bind(tag)
@@ -173,6 +188,7 @@ async fn fenced_sequence(transaction: &mut Transaction, claim: &Claim) -> Result
 }
 
 fn read_tag(row: &Row) -> Result<Tag, Error> {
-    let (build, attempt): (Option<String>, Option<i64>) = (row.get(1)?, row.get(2)?);
-    Ok(Tag { sequence: row.get(0)?, holder: build.zip(attempt), held_until_ms: row.get(3)?, holder_works: row.get(4)? })
+    let (build, attempt): (Option<String>, Option<i64>) = (row.get(3)?, row.get(4)?);
+    let (sequence, moved_by) = (row.get(1)?, row.get(2)?);
+    Ok(Tag { sequence, moved_by, holder: build.zip(attempt), held_until_ms: row.get(5)?, holder_works: row.get(6)? })
 }

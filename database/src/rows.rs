@@ -28,6 +28,11 @@ impl BuildId {
         BuildId(new_id("bld", now_ms))
     }
 
+    /// Returns what comes before the ids of all builds that were asked for at a moment or later.
+    pub(crate) fn first_since(moment_ms: i64) -> String {
+        format!("bld_{:012x}", moment_ms.max(0))
+    }
+
     /// Parses an id; `None` for anything that cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("bld_")?;

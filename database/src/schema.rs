@@ -4,7 +4,7 @@ use crate::Error;
 use crate::sql::{Alone, On, Store, Transaction, sql};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 9] = [
+pub const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0001_start.sql"),
     include_str!("../migrations/0002_questions.sql"),
     include_str!("../migrations/0003_reconcile.sql"),
@@ -14,6 +14,8 @@ pub const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/0007_base_images.sql"),
     include_str!("../migrations/0008_builds_ended.sql"),
     include_str!("../migrations/0009_own_schedules.sql"),
+    include_str!("../migrations/0010_usage.sql"),
+    include_str!("../migrations/0011_tag_owners.sql"),
 ];
 
 /// The version that this program works with.

@@ -151,7 +151,7 @@ impl Database {
         Ok(row.is_some())
     }
 
-    /// Holds the tag; fails if it moved on or an attempt has it.
+    /// Holds the tag; fails if it moved on, or an attempt has it, be it for another ref.
     async fn hold(&self, check: &TagCheck) -> Result<bool, Error> {
         let doing = "holding a tag";
         let transaction = self.begin().await?;
@@ -161,7 +161,10 @@ impl Database {
             doing,
             "UPDATE tags SET holder = $5, holder_attempt = 0, held_until_ms = $6, check_ms = $6 WHERE tag = $1 AND repository = $2 \
              AND git_ref = $3 AND digest = $4 AND (holder IS NULL OR held_until_ms <= $7 AND NOT EXISTS (SELECT 1 FROM builds b \
-             WHERE b.id = tags.holder AND b.state IN ('queued', 'preparing', 'building', 'pushing')))",
+             WHERE b.id = tags.holder AND b.state IN ('queued', 'preparing', 'building', 'pushing'))) \
+             AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.tag = $1 AND o.repository = $2 AND o.git_ref <> $3 \
+             AND (o.moved_by > tags.moved_by OR EXISTS (SELECT 1 FROM builds b WHERE b.id = o.holder \
+             AND b.attempt = o.holder_attempt AND b.worker IS NOT NULL)))",
         )
         .bind(&check.tag)
         .bind(&check.repository)

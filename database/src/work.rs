@@ -143,6 +143,11 @@ impl Database {
         rows.iter().map(worker).collect()
     }
 
+    /// Tells whether all who use this database are on one machine, because it is a file.
+    pub fn is_of_one_machine(&self) -> bool {
+        self.store.has_one_writer()
+    }
+
     pub(crate) async fn forget_worker(&self, name: &str) -> Result<(), Error> {
         sql("forgetting a worker", "DELETE FROM workers WHERE name = $1").bind(name).run(self.write()).await?;
         Ok(())

@@ -66,6 +66,7 @@ const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":
 
 #[tokio::test]
 async fn reg_07_documents_have_limits() {
+    // REG-07
     let huge = Server::start(|_| Answer::new(200).body(vec![b' '; 5 * 1024 * 1024]));
     assert!(
         matches!(resolve(&huge).await, Err(Error::InvalidDocument { problem, .. }) if problem.contains("larger than"))
@@ -93,15 +94,17 @@ async fn reg_07_documents_have_limits() {
 
 #[tokio::test]
 async fn reg_09_urls_of_foreign_layers_are_never_fetched() {
+    // REG-09
     let elsewhere = Server::start(|_| Answer::new(200).body("x"));
     let url = format!("http://{}/layer", elsewhere.address);
-    let layer =
-        json!({"mediaType": media_type::OCI_LAYER_GZIP, "digest": Digest::of(b"x").as_str(), "size": 1, "urls": [url]});
-    let registry = Server::start(image(manifest(CONFIG, json!([layer])), vec![CONFIG.to_vec()]));
-    let resolved = resolve(&registry).await.unwrap();
-    let layer = &resolved.manifest.layers[0];
-    let pulled = client(Credentials::None).pull_blob(&reference(&registry), layer, &mut Vec::new()).await;
-    assert!(matches!(pulled, Err(Error::NotFound(_))));
+    for kind in [media_type::OCI_LAYER_GZIP, "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"] {
+        let layer = json!({"mediaType": kind, "digest": Digest::of(b"x").as_str(), "size": 1, "urls": [url]});
+        let registry = Server::start(image(manifest(CONFIG, json!([layer])), vec![CONFIG.to_vec()]));
+        let resolved = resolve(&registry).await.unwrap();
+        let layer = &resolved.manifest.layers[0];
+        let pulled = client(Credentials::None).pull_blob(&reference(&registry), layer, &mut Vec::new()).await;
+        assert!(matches!(pulled, Err(Error::NotFound(_))), "{kind}");
+    }
     assert_eq!(elsewhere.count(), 0);
 }
 
@@ -119,6 +122,7 @@ async fn reg_10_documents_that_can_be_read_as_two_things_are_refused() {
 
 #[tokio::test]
 async fn reg_20_and_21_redirects_leave_the_login_behind_and_lead_nowhere_near_metadata() {
+    // REG-20, REG-21
     let store = Server::start(|_| Answer::new(200).body("x"));
     let target = format!("http://{}/stored", store.address);
     let registry = Server::start(move |asked| match asked.headers.get("authorization") {
@@ -133,6 +137,21 @@ async fn reg_20_and_21_redirects_leave_the_login_behind_and_lead_nowhere_near_me
     let metadata = Server::start(|_| Answer::new(302).header("Location", "http://169.254.169.254/latest/meta-data"));
     let refused = client(Credentials::None).pull_blob(&reference(&metadata), &blob(b"x"), &mut Vec::new()).await;
     assert!(refused.unwrap_err().to_string().contains("not allowed"));
+}
+
+#[tokio::test]
+async fn reg_21_an_upload_that_goes_elsewhere_leaves_the_login_behind() {
+    // REG-21
+    let store = Server::start(|_| Answer::new(201));
+    let target = format!("http://{}/uploads/1", store.address);
+    let registry = Server::start(move |asked| match asked.headers.get("authorization") {
+        None => Answer::new(401).header("WWW-Authenticate", "Basic realm=\"r\""),
+        Some(_) => Answer::new(202).header("Location", target.clone()),
+    });
+    let client = client(login(&registry));
+    client.push_blob(&reference(&registry), &blob(b"x"), BlobSource::Bytes("x".into())).await.unwrap();
+    let sent = store.asked("PUT", "/uploads/1");
+    assert!(sent.len() == 1 && sent[0].body == b"x" && !sent[0].headers.contains_key("authorization"), "{sent:?}");
 }
 
 #[tokio::test]
@@ -151,6 +170,7 @@ async fn reg_22_a_login_is_not_sent_to_a_token_server_elsewhere() {
 
 #[tokio::test]
 async fn reg_24_tokens_and_redirects_have_limits() {
+    // REG-24: lists, whose pages a `Link` could go on with for ever, are not asked for.
     let token = Server::start(|_| Answer::new(200).body(format!(r#"{{"token":"{}"}}"#, "t".repeat(10_000_000))));
     let realm = format!("http://{}/token", token.address);
     let registry =
@@ -237,6 +257,7 @@ async fn reg_32_a_mount_that_is_refused_is_an_upload() {
 
 #[tokio::test]
 async fn reg_33_a_token_that_expires_is_refreshed_once() {
+    // REG-33
     let tokens = std::sync::Arc::new(AtomicUsize::new(0));
     let given = tokens.clone();
     let server = Server::start(move |_| {

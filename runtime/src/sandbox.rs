@@ -173,6 +173,11 @@ impl Sandbox {
         Ok(Ran { exit, changes })
     }
 
+    /// Returns how much processor time everything in it used so far, where this machine counts that.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        self.inner.cgroup.as_ref()?.cpu_time()
+    }
+
     /// Makes what a step changed the snapshot `id`, for other builds; nothing may use it meanwhile.
     pub fn adopt(&self, changes: &Changes, id: &SnapshotId) -> Result<(), Error> {
         self.inner.simple(&Request::Rename(changes.snapshot(), id.clone()))

@@ -85,6 +85,9 @@ fn print(build: &Value) {
     if let Some(digest) = build["image"]["digest"].as_str() {
         println!("  image   {digest}");
     }
+    if let Some(used) = build["cpu_ms"].as_i64() {
+        println!("  used    {:.1} s of processor time", used as f64 / 1000.0);
+    }
     if build["queue"].is_object() {
         let eta = build["queue"]["eta_seconds"].as_i64().map(|seconds| format!(", done in about {seconds} s"));
         let waits = shown(&build["queue"]["waiting_for"]);

@@ -1,6 +1,7 @@
 //! Plain lines: `#3 [build 2/4] RUN make`, then `#3 0.512 output`, then `#3 DONE 1.2s`.
 
 use super::{Display, place, result_lines, seconds};
+use crate::harmless::harmless;
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
 use std::collections::HashMap;
@@ -48,7 +49,7 @@ impl State {
     fn show(&mut self, event: &Event<'_>, to: &mut impl Write) -> std::io::Result<()> {
         match event {
             Event::Planned(steps) => self.steps = steps.to_vec(),
-            Event::Commit { id, message } => writeln!(to, "commit {id} {message}")?,
+            Event::Commit { id, message } => writeln!(to, "commit {id} {}", harmless(message))?,
             Event::Warning(text) => writeln!(to, "WARN: {text}")?,
             Event::Started { step } => {
                 self.began.insert(*step, Instant::now());

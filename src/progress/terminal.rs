@@ -2,6 +2,7 @@
 
 use super::plain::failure_text;
 use super::{Display, place, result_lines, seconds};
+use crate::harmless::harmless;
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -60,7 +61,7 @@ impl Observer for Terminal {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Planned(steps) => state.steps = steps.to_vec(),
-            Event::Commit { id, message } => self.line(&format!("commit {id} {message}")),
+            Event::Commit { id, message } => self.line(&format!("commit {id} {}", harmless(message))),
             Event::Warning(text) => self.line(&format!("WARN: {text}")),
             Event::Started { step } => {
                 let bar = self.bars.add(ProgressBar::new_spinner());

@@ -133,6 +133,7 @@ fn repository_routes() -> Router<Service> {
         .route("/v1/repos/{namespace}/{name}/rules:test", post(rules::test))
         .route("/v1/repos/{namespace}/{name}/reconcile", get(api::reconcile::show))
         .route("/v1/repos/{namespace}/{name}/base-images", get(api::reconcile::base_images))
+        .route("/v1/repos/{namespace}/{name}/usage", get(api::usage::show))
         .route("/v1/repos/{namespace}/{name}/secrets", get(secrets::list))
         .route("/v1/repos/{namespace}/{name}/secrets/{secret}", put(secrets::put).delete(secrets::remove))
         .route("/v1/repos/{namespace}/{name}/webhooks", get(webhooks::list))

@@ -1,6 +1,7 @@
 //! Tells the forge what became of its commits: from an outbox that was written together with each change of state.
 
 use crate::catalog::Catalog;
+use crate::pages::plain;
 use crate::settings::Settings;
 use database::{BuildState, Database, PendingStatus};
 use octocrab::Octocrab;
@@ -117,5 +118,33 @@ fn description(status: &PendingStatus) -> String {
         (false, true) => what.to_owned(),
         (false, false) => format!("{what}: {}", status.description),
     };
-    text.lines().next().unwrap_or_default().chars().take(MAX_DESCRIPTION).collect()
+    // Forges show it as text, without links and mentions; what could change how it is read is taken out here.
+    plain(text.as_bytes()).lines().next().unwrap_or_default().chars().take(MAX_DESCRIPTION).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use database::BuildId;
+
+    fn described(text: &str) -> String {
+        let build = BuildId::parse("bld_00000000000000000000000000000000").unwrap();
+        description(&PendingStatus {
+            id: 1,
+            build,
+            repository: "team/app".to_owned(),
+            commit: "1".repeat(40),
+            rule: "main".to_owned(),
+            state: BuildState::Failed,
+            description: text.to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_description_is_one_line_of_text_whatever_others_wrote() {
+        // SEC-30
+        let text = "\x1b[31m\x1b]0;title\x07RUN **x** @everyone <b>\u{202e}\rnext\nthird";
+        assert_eq!(described(text), "RUN **x** @everyone <b>\u{fffd}");
+        assert_eq!(described(&"ä".repeat(1_000)).chars().count(), MAX_DESCRIPTION);
+    }
 }

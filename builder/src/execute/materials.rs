@@ -287,6 +287,9 @@ impl Drop for Materials {
                 tracing::debug!(%error, "a snapshot was not kept");
             }
         }
+        if let Some(time) = sandbox.cpu_time() {
+            self.trace.add_cpu(time);
+        }
     }
 }
 

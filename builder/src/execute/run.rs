@@ -19,6 +19,8 @@ use std::thread::Scope;
 const TAIL_LINES: usize = 20;
 /// Longest line that is repeated.
 const TAIL_WIDTH: usize = 400;
+/// Bytes of a command that its error repeats: the shell before it may be an image's.
+const MAX_COMMAND: usize = 2000;
 /// Name of the machine that a command sees; the same everywhere, so that it is no reason for another result.
 const HOSTNAME: &str = "buildkitsandbox";
 /// Size of `/dev/shm`.
@@ -72,7 +74,7 @@ impl<'e> Prepared<'e> {
         };
         let ran = sandbox
             .run(&prepared, &mut |bytes| masker.push(bytes, &mut show), execution.cancel())
-            .map_err(|error| sandbox_error(format!("running `{}`", self.run.argv.join(" ")), error))?;
+            .map_err(|error| sandbox_error(format!("running `{}`", shown(self.run)), error))?;
         masker.finish(&mut show);
         if let Some(failure) = failure(&ran.exit, self.run, (step, &tail), execution) {
             return Err(failure);
@@ -181,7 +183,7 @@ fn mount_fields(key: &mut KeyBuilder, kind: &MountKind) {
 }
 
 fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Execution<'_>) -> Option<Failure> {
-    let command = run.argv.join(" ");
+    let command = shown(run);
     let failed = |code: &'static str, what: String| Error::user(code, what).with_detail(tail.text());
     let (error, exit_code) = match exit {
         Exit::Code(0) => return None,
@@ -207,6 +209,15 @@ fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Exe
         Exit::Cancelled => (Error::cancelled(), None),
     };
     Some(Failure { error: error.at_step(step.number, step.lines, &step.instruction), exit_code })
+}
+
+/// Returns a command as errors name it.
+fn shown(run: &Run) -> String {
+    let command = run.argv.join(" ");
+    match command.floor_char_boundary(MAX_COMMAND) {
+        end if end < command.len() => format!("{}…", &command[..end]),
+        _ => command,
+    }
 }
 
 /// The last lines of a command's output.

@@ -70,7 +70,11 @@ pub fn sweep(services: &Services) -> bool {
     let database = &services.database;
     let holders = services.tokio.block_on(database.lease_holders()).unwrap_or_default();
     let mut lost = false;
-    for worker in holders.iter().filter(|worker| identity::is_gone(worker)) {
+    // What is in a file has only workers of this machine; on a server a machine of the same name may be another one.
+    let gone = |worker: &str| {
+        identity::is_gone(worker) || database.is_of_one_machine() && identity::is_of_earlier_boot(worker)
+    };
+    for worker in holders.iter().filter(|worker| gone(worker)) {
         if let Ok(builds) = services.tokio.block_on(database.release(worker)) {
             let builds = builds.len();
             tracing::warn!(worker, builds, "a worker of this machine is gone; its builds are queued again");

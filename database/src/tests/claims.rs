@@ -204,3 +204,23 @@ both! {
         assert_eq!(refused.to_string(), expected);
     }
 }
+
+both! {
+    async fn two_workers_of_one_name_get_builds_of_their_own_and_write_nothing_for_each_other(world) {
+        // MW-13: names are unique by what they are made of; should two be the same, it costs a repetition at most.
+        let other = world.other().await;
+        world.trigger(&[request("acme/app", "c1"), request("acme/app", "c2")]).await;
+        let (one, two) = (world.claim("same").await, other.claim("same").await.unwrap().unwrap());
+        assert_ne!(one.build.id, two.build.id);
+        assert_eq!(other.finish(two, Outcome::Succeeded(image())).await.unwrap(), BuildState::Succeeded);
+        assert!(matches!(world.database.heartbeat(&one).await.unwrap(), Lease::Held { .. }));
+        // The other leaves, and takes the name with it: the attempt is over, not the build.
+        assert_eq!(other.release("same").await.unwrap(), std::slice::from_ref(&one.build.id));
+        assert!(matches!(world.database.heartbeat(&one).await.unwrap(), Lease::Lost));
+        let again = world.claim("same").await;
+        assert_eq!((&again.build.id, again.attempt), (&one.build.id, 2));
+        let late = world.database.finish(one, Outcome::Failed(reason("step_failed"))).await;
+        assert!(matches!(late, Err(Error::LeaseLost)), "{late:?}");
+        assert_eq!(world.database.finish(again, Outcome::Succeeded(image())).await.unwrap(), BuildState::Succeeded);
+    }
+}

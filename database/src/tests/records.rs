@@ -144,14 +144,40 @@ both! {
         let id = world.trigger(&[request("acme/app", "c1")]).await.remove(0);
         assert_eq!((database.trace(&id).await.unwrap(), database.critical_path(&id).await.unwrap()), (None, vec![]));
         let first = world.claim("one").await;
-        database.put_trace(&first, "{}", &[piece("a")]).await.unwrap();
+        assert_eq!(database.cpu_ms(&id).await.unwrap(), None);
+        database.put_trace(&first, ("{}", &[piece("a")]), Some(100)).await.unwrap();
         database.release("one").await.unwrap();
         let second = world.claim("two").await;
-        database.put_trace(&second, "{\"b\":1}", &[piece("b")]).await.unwrap();
-        let late = database.put_trace(&first, "{}", &[]).await;
+        database.put_trace(&second, ("{\"b\":1}", &[piece("b")]), Some(23)).await.unwrap();
+        let late = database.put_trace(&first, ("{}", &[]), Some(1_000)).await;
         assert!(matches!(late, Err(Error::LeaseLost)), "{late:?}");
         assert_eq!(database.trace(&id).await.unwrap().as_deref(), Some("{\"b\":1}"));
         assert_eq!(database.critical_path(&id).await.unwrap(), [piece("b")]);
+        assert_eq!(database.cpu_ms(&id).await.unwrap(), Some(123), "what all attempts used");
+    }
+}
+
+both! {
+    async fn what_a_repository_uses_is_counted_from_a_moment_on(world) {
+        // RT-30
+        let database = &world.database;
+        let used = async |seconds| database.usage("acme/app", Duration::from_secs(seconds)).await.unwrap();
+        let nothing = used(60).await;
+        assert_eq!((nothing.builds, nothing.cpu_ms, nothing.duration_ms), (0, 0, 0));
+        for (repository, cpu_ms) in [("acme/app", Some(1_000)), ("acme/app", None), ("acme/other", Some(50))] {
+            world.trigger(&[request(repository, "c1")]).await;
+            let claim = world.claim("one").await;
+            database.put_trace(&claim, ("{}", &[]), cpu_ms).await.unwrap();
+            world.pass(2);
+            database.finish(claim, Outcome::Failed(reason("step_failed"))).await.unwrap();
+        }
+        world.trigger(&[request("acme/app", "c1")]).await;
+        let all = used(3_600).await;
+        assert_eq!((all.builds, all.cpu_ms), (3, 1_000), "{all:?}");
+        assert!(all.duration_ms >= 4_000, "{all:?}");
+        world.pass(7_200);
+        assert_eq!(used(3_600).await.builds, 0);
+        assert_eq!(used(100_000).await.builds, 3);
     }
 }
 

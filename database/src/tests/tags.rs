@@ -156,3 +156,70 @@ both! {
         assert_eq!(turn, crate::publish::Turn::Wait, "its last request may still be on its way");
     }
 }
+
+/// A request for a build of another ref with the same tag.
+fn of_ref(name: &str, commit: &str) -> BuildRequest {
+    let mut asked = request("acme/app", commit);
+    asked.spec.git_ref = format!("refs/heads/{name}");
+    asked
+}
+
+both! {
+    async fn of_two_refs_with_one_tag_the_build_that_was_asked_for_last_has_it(world) {
+        // MW-08
+        use crate::publish::Turn;
+        let database = &world.database;
+        world.trigger(&[of_ref("dev", "d1"), of_ref("main", "m1")]).await;
+        let (older, newer) = (world.claim("one").await, world.claim("two").await);
+        assert_eq!(database.take_tag(&older, TAG).await.unwrap(), Turn::Go);
+        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), Turn::Wait, "one attempt at a time, of whatever ref");
+        database.end_publish(&older, TAG, "sha256:d1").await.unwrap();
+        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), Turn::Go);
+        database.end_publish(&newer, TAG, "sha256:m1").await.unwrap();
+        // Slower than the newer one, the older leaves the tag alone, and other tags are its own.
+        assert_eq!(database.take_tag(&older, TAG).await.unwrap(), Turn::Superseded);
+        assert_eq!(database.take_tag(&older, "127.0.0.1:5000/app:dev").await.unwrap(), Turn::Go);
+        database.finish(older, Outcome::Superseded(image())).await.unwrap();
+        // Who asks for the older commit once more wants it there.
+        world.trigger(&[of_ref("dev", "d1")]).await;
+        let again = world.claim("one").await;
+        assert_eq!(database.take_tag(&again, TAG).await.unwrap(), Turn::Go);
+        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), Turn::Wait);
+        // What is checked for one ref is not put right while another has the tag.
+        world.pass(6);
+        let check = due(&world).await;
+        assert_eq!(database.judge_tag(&check, Some("sha256:d1")).await.unwrap(), TagVerdict::Fine);
+        database.end_publish(&again, TAG, "sha256:d1").await.unwrap();
+        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), Turn::Superseded);
+    }
+}
+
+both! {
+    async fn of_two_refs_that_begin_at_once_one_waits(world) {
+        // MW-08
+        use std::sync::Mutex;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let other = world.other().await;
+        for round in 0..20 {
+            let tag = format!("127.0.0.1:5000/app:{round}");
+            world.trigger(&[of_ref("dev", "d"), of_ref("main", "m")]).await;
+            let (first, second) = (world.claim("one").await, world.claim("two").await);
+            let (at_once, shown) = (AtomicUsize::new(0), Mutex::new(String::new()));
+            let publish = async |database: &Database, claim: &Claim| {
+                if database.begin_publish(claim, &tag).await.unwrap() == Publish::Go {
+                    assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "round {round}");
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    *shown.lock().unwrap() = claim.build.request.spec.git_ref.clone();
+                    at_once.fetch_sub(1, Ordering::SeqCst);
+                    database.end_publish(claim, &tag, "sha256:1").await.unwrap();
+                }
+            };
+            tokio::join!(publish(&world.database, &first), publish(&other, &second));
+            let newest = if first.build.id > second.build.id { &first } else { &second };
+            assert_eq!(*shown.lock().unwrap(), newest.build.request.spec.git_ref, "round {round}");
+            for claim in [first, second] {
+                world.database.finish(claim, Outcome::Superseded(image())).await.unwrap();
+            }
+        }
+    }
+}

@@ -24,6 +24,7 @@ pub fn group(path: &Path, controller: Controller, limits: &Limits) -> io::Result
         Controller::Memory => memory(path, limits),
         Controller::Pids => pids(path, limits),
         Controller::Cpu => cpu(path, limits),
+        Controller::Accounting => Ok(()),
         Controller::Unified => unified(path, limits),
     }
 }

@@ -38,6 +38,8 @@ enum Controller {
     Memory,
     Pids,
     Cpu,
+    /// Counts processor time where that is not done together with [`Controller::Cpu`].
+    Accounting,
     Unified,
 }
 
@@ -102,6 +104,11 @@ impl Cgroup {
         self.groups.iter().map(killed).max().unwrap_or(0)
     }
 
+    /// Returns how much processor time was used, where that is counted.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        self.groups.iter().find_map(|group| cpu_time(&group.path))
+    }
+
     /// Returns how much memory there is for all processes together.
     pub fn memory_bytes(&self) -> u64 {
         self.limits.memory_bytes.unwrap_or(u64::MAX)
@@ -124,10 +131,19 @@ fn killed(group: &Group) -> u64 {
     let file = match group.controller {
         Controller::Memory => "memory.oom_control",
         Controller::Unified => "memory.events",
-        Controller::Pids | Controller::Cpu => return 0,
+        Controller::Pids | Controller::Cpu | Controller::Accounting => return 0,
     };
     let text = fs::read_to_string(group.path.join(file)).unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Reads the processor time of a group: version 1 has a file for it, version 2 a line.
+fn cpu_time(group: &Path) -> Option<Duration> {
+    if let Ok(text) = fs::read_to_string(group.join("cpuacct.usage")) {
+        return text.trim().parse().ok().map(Duration::from_nanos);
+    }
+    let text = fs::read_to_string(group.join("cpu.stat")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok()).map(Duration::from_micros)
 }
 
 impl Drop for Cgroup {

@@ -35,6 +35,7 @@ fn of_line(root: &Path, line: &str) -> Vec<Parent> {
             "memory" => Controller::Memory,
             "pids" => Controller::Pids,
             "cpu" => Controller::Cpu,
+            "cpuacct" if !names.split(',').any(|beside| beside == "cpu") => Controller::Accounting,
             _ => continue,
         };
         let mounted = [names, name].map(|mounted| root.join(mounted)).into_iter().find(|mounted| mounted.is_dir());

@@ -19,6 +19,7 @@ fn version_2_is_limited_below_the_services_own_group() {
         write(group.join(file), "").unwrap();
     }
     write(group.join("memory.events"), "low 0\noom 2\noom_kill 3\n").unwrap();
+    write(group.join("cpu.stat"), "usage_usec 1500000\nuser_usec 1000000\n").unwrap();
     let cgroup = Cgroup::create_in((root.path(), "0::/system.slice/slipway.service\n"), "a", &limits());
     let text = |file: &str| read_to_string(group.join(file)).unwrap();
     assert_eq!(read_to_string(service.join("cgroup.subtree_control")).unwrap(), "+memory +pids +cpu");
@@ -27,6 +28,7 @@ fn version_2_is_limited_below_the_services_own_group() {
     assert_eq!(cgroup.limited(), Limited { memory: true, pids: true, cpu: true });
     cgroup.add(42).unwrap();
     assert_eq!((text("cgroup.procs"), cgroup.killed()), ("42".into(), 3));
+    assert_eq!(cgroup.cpu_time(), Some(Duration::from_millis(1500)));
 }
 
 #[test]
@@ -44,6 +46,21 @@ fn version_1_stays_within_the_quota_of_the_groups_above() {
     assert_eq!(text("pids/slipway-a/pids.max"), "7");
     assert_eq!(text("cpu,cpuacct/box/slipway-a/cpu.cfs_quota_us"), "50000", "a sibling, as much as there is");
     assert_eq!(cgroup.limited(), Limited { memory: true, pids: true, cpu: true });
+    assert_eq!(cgroup.cpu_time(), None, "nothing is counted");
+    write(root.path().join("cpu,cpuacct/box/slipway-a/cpuacct.usage"), "2000000000\n").unwrap();
+    assert_eq!(cgroup.cpu_time(), Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn version_1_counts_processor_time_wherever_that_is_mounted() {
+    let root = tempfile::tempdir().unwrap();
+    for directory in ["cpu", "cpuacct"] {
+        create_dir_all(root.path().join(directory)).unwrap();
+    }
+    let cgroup = Cgroup::create_in((root.path(), "2:cpuacct:/\n1:cpu:/\n"), "a", &limits());
+    write(root.path().join("cpuacct/slipway-a/cpuacct.usage"), "7000000\n").unwrap();
+    write(root.path().join("cpu/slipway-a/cpu.stat"), "nr_periods 0\nthrottled_time 0\n").unwrap();
+    assert_eq!(cgroup.cpu_time(), Some(Duration::from_millis(7)));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocma
 use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
 use rustix::fs::OFlags;
 use rustix::mount::{MountAttrFlags, UnmountFlags};
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -41,6 +42,11 @@ const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 /// Where commands are looked for when the environment does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Bytes of a complaint that are written: it waits in a pipe, which nobody reads before the process has ended.
+const MAX_COMPLAINT: usize = 4096;
+/// Bytes of a path that a complaint names: the reason stands behind it.
+const MAX_NAMED: usize = 500;
+
 /// Files that a command may have open: at first, and at most.
 const OPEN_FILES: (u64, u64) = (1024, 1_048_576);
 
@@ -52,7 +58,7 @@ pub fn run(
 ) -> ! {
     let (output, mut complaint) = streams;
     if let Err(text) = become_command(root, (request, user), (filters, &output)) {
-        let _ = complaint.write_all(text.as_bytes());
+        let _ = complaint.write_all(&text.as_bytes()[..text.floor_char_boundary(MAX_COMPLAINT)]);
     }
     // SAFETY: ends the process without running anything of the one it was forked from.
     unsafe { libc::_exit(127) }
@@ -190,16 +196,17 @@ fn environment(step: &Step, user: &User) -> Result<Vec<CString>, String> {
         variables.push(format!("HOME={}", user.home));
     }
     // Of two that set the same variable the later one counts; C libraries take the first.
-    let mut known: Vec<String> = Vec::with_capacity(variables.len());
-    for variable in variables {
-        let name = variable.split('=').next().unwrap_or_default();
-        known.retain(|other| other.split('=').next() != Some(name));
-        known.push(variable);
-    }
+    let mut names = HashSet::new();
+    let mut known: Vec<&String> = variables.iter().rev().filter(|variable| names.insert(name_of(variable))).collect();
+    known.reverse();
     known
         .into_iter()
-        .map(|variable| CString::new(variable).map_err(|_| "the environment holds a NUL".to_owned()))
+        .map(|variable| CString::new(variable.as_str()).map_err(|_| "the environment holds a NUL".to_owned()))
         .collect()
+}
+
+fn name_of(variable: &str) -> &str {
+    variable.split('=').next().unwrap_or_default()
 }
 
 fn command(step: &Step) -> Result<Vec<CString>, String> {
@@ -211,11 +218,11 @@ fn command(step: &Step) -> Result<Vec<CString>, String> {
 
 /// Executes the command; returns why that was not possible.
 fn execute(command: &[CString], environment: &[CString], step: &Step) -> String {
-    let name = &step.argv[0];
+    let (name, shown) = (&step.argv[0], named(&step.argv[0]));
     if name.contains('/') {
         return match execve(&command[0], command, environment) {
-            Err(nix::Error::ENOENT) => format!("exec: \"{name}\": stat {name}: no such file or directory"),
-            Err(error) => format!("exec {name}: {}", error.desc().to_lowercase()),
+            Err(nix::Error::ENOENT) => format!("exec: \"{shown}\": stat {shown}: no such file or directory"),
+            Err(error) => format!("exec {shown}: {}", error.desc().to_lowercase()),
             Ok(never) => match never {},
         };
     }
@@ -227,13 +234,18 @@ fn execute(command: &[CString], environment: &[CString], step: &Step) -> String 
         match execve(&candidate, command, environment) {
             Err(nix::Error::ENOENT | nix::Error::ENOTDIR) => {}
             Err(nix::Error::EACCES) => denied = true,
-            Err(error) => return format!("exec {directory}/{name}: {}", error.desc().to_lowercase()),
+            Err(error) => return format!("exec {}/{shown}: {}", named(directory), error.desc().to_lowercase()),
             Ok(never) => match never {},
         }
     }
     if denied {
-        format!("exec: \"{name}\": permission denied")
+        format!("exec: \"{shown}\": permission denied")
     } else {
-        format!("exec: \"{name}\": executable file not found in $PATH")
+        format!("exec: \"{shown}\": executable file not found in $PATH")
     }
+}
+
+/// Returns as much of a path as a complaint has room for.
+fn named(path: &str) -> &str {
+    &path[..path.floor_char_boundary(MAX_NAMED)]
 }

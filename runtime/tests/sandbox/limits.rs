@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("the_reserve_of_the_disk_stays_free", reserve),
     ("what_was_deleted_comes_back", deleted),
     ("processor_time_is_limited", processor),
+    ("what_is_burnt_until_the_time_is_over_is_counted", counted),
     ("any_amount_of_output_passes", flood),
 ];
 
@@ -159,6 +160,21 @@ fn processor() {
     let minutes_seconds = used.split_whitespace().next().unwrap().trim_end_matches('s').split_once('m').unwrap();
     let seconds: f64 = minutes_seconds.0.parse::<f64>().unwrap() * 60.0 + minutes_seconds.1.parse::<f64>().unwrap();
     assert!(seconds < 1.5, "{used}");
+}
+
+fn counted() {
+    // RT-30
+    let place = place();
+    let mut step = place.step("(while :; do :; done) & (while :; do :; done) & while :; do :; done");
+    step.timeout = Some(Duration::from_secs(1));
+    let used = || place.sandbox().cpu_time().expect("this test needs a control group that counts processor time");
+    let before = used();
+    assert_eq!(place.run(&step).0, Exit::TimedOut);
+    let burnt = used() - before;
+    assert!(burnt > Duration::from_millis(200), "{burnt:?}");
+    std::thread::sleep(Duration::from_millis(300));
+    let after = used() - before - burnt;
+    assert!(after < Duration::from_millis(100), "something goes on: {after:?}");
 }
 
 fn flood() {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = &[
     ("commands_are_found_and_their_ends_told_apart", exits),
+    ("texts_that_no_command_can_be_started_with_end_a_step_at_once", impossible_texts),
     ("a_step_ends_when_it_takes_too_long_or_is_cancelled", time_and_cancellation),
     ("nothing_that_a_step_does_keeps_it_alive", stubborn),
     ("users_are_looked_up_in_the_image", users),
@@ -47,6 +48,43 @@ fn exits() {
     assert!(fails(&place, &step).contains("arguments are required"));
     step.argv = vec!["a\0b".into()];
     assert!(fails(&place, &step).contains("NUL"));
+}
+
+fn impossible_texts() {
+    // REG-18: what an image says of user, directory, variables and shell reaches the sandbox as it is.
+    let place = place();
+    let long = "x".repeat(1_000_000);
+    let with = |change: &dyn Fn(&mut Step)| {
+        let mut step = place.step("true");
+        change(&mut step);
+        step
+    };
+    for (step, expected) in [
+        (with(&|step| step.env.push("A=\0B=1".into())), "the environment holds a NUL"),
+        (with(&|step| step.env = vec![format!("PATH=/{long}")]), "too long"),
+        (with(&|step| step.env.push(format!("A={long}"))), "argument list too long"),
+        (with(&|step| step.argv = vec![long.clone()]), "too long"),
+        (with(&|step| step.argv = vec![format!("/{long}")]), "too long"),
+        (with(&|step| step.user = "root\napp".into()), "unable to find user"),
+        (with(&|step| step.user = "0\n0".into()), "unable to find user"),
+        (with(&|step| step.user = "app\0".into()), "unable to find user"),
+        (with(&|step| step.user = long.clone()), "unable to find user"),
+        (with(&|step| step.user = "0:web\nx".into()), "unable to find group"),
+        (with(&|step| step.cwd = "/a\0b".into()), "changing to the working directory"),
+        (with(&|step| step.cwd = format!("/{long}")), "changing to the working directory"),
+    ] {
+        let began = Instant::now();
+        let said = fails(&place, &step);
+        assert!(said.contains(expected), "{expected}: {:.200}", said);
+        assert!(began.elapsed() < Duration::from_secs(3), "{expected}: {:?}", began.elapsed());
+    }
+    let mut many = place.step("env | wc -l; echo \"$TWO\"; pwd; cat /etc/hosts | wc -l");
+    many.env = (0..60_000).map(|number| format!("A{number}=")).chain(["TWO=1\n2".into()]).collect();
+    many.cwd = "/new\nline".into();
+    let began = Instant::now();
+    let said = place.succeeds(&many);
+    assert!(said.ends_with("\n1\n2\n/new\nline\n2\n"), "{:.200}", said);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 fn time_and_cancellation() {

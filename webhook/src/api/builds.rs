@@ -198,6 +198,7 @@ pub async fn detailed(database: &Database, settings: &Settings, build: &Build) -
     let path = database.critical_path(&build.id).await?;
     let piece = |piece: &PathPiece| json!({ "work": piece.work, "name": piece.name, "duration_ms": piece.duration_us as f64 / 1000.0 });
     shown["critical_path"] = path.iter().map(piece).collect();
+    shown["cpu_ms"] = database.cpu_ms(&build.id).await?.into();
     if let Some(found) = database.queue_place(&build.id).await? {
         shown["eta_seconds"] = place(&found)["eta_seconds"].clone();
         shown["queue"] = place(&found);

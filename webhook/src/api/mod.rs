@@ -15,6 +15,7 @@ pub mod rules;
 pub mod secrets;
 pub mod service;
 pub mod triggers;
+pub mod usage;
 pub mod webhooks;
 
 use crate::problem::Problem;

@@ -23,6 +23,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
     let build = find(&service, &caller, &id).await?;
     let steps = service.database.steps(&build.id).await?;
     let path = service.database.critical_path(&build.id).await?;
+    let cpu_ms = service.database.cpu_ms(&build.id).await?;
     let log = log(&service, &build).await?;
     let queued = service.database.queue_place(&build.id).await?;
     let title = format!("{} #{}", build.request.repository, build.number);
@@ -32,7 +33,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
         @if let Some(reason) = &build.reason { pre.reason { (plain(reason.message.as_bytes())) } }
         @for warning in &build.request.spec.options.warnings { p.notice { (plain(warning.as_bytes())) } }
         @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
-        (facts(&build))
+        (facts(&build, cpu_ms))
         h2 { "Steps " @if build.state.has_ended() && !steps.is_empty() { a.aside href=(format!("/builds/{}/explain", build.id.as_str())) { "why?" } } }
         div #steps { (step_table(&steps)) }
         @if !path.is_empty() {
@@ -93,7 +94,7 @@ fn approval(build: &Build) -> Markup {
     }
 }
 
-fn facts(build: &Build) -> Markup {
+fn facts(build: &Build, cpu_ms: Option<i64>) -> Markup {
     let (request, spec) = (&build.request, &build.request.spec);
     html! {
         dl {
@@ -107,6 +108,7 @@ fn facts(build: &Build) -> Markup {
             @if let Some(image) = &build.image { dt { "Image" } dd { code { (image.digest) } " " (size(image.size)) } }
             dt { "Accepted" } dd { (time(build.created_ms)) " UTC" }
             @if let Some(took) = took(build) { dt { "Took" } dd { (took) @if build.attempt > 1 { ", attempt " (build.attempt) } } }
+            @if let Some(used) = cpu_ms { dt { "Processor time" } dd { (seconds(used)) } }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Repositories: what each is built from, its rules in words, its newest builds, and whom it tells of them.
 
-use super::{Page, admit, builds, plain, time, webhooks};
+use super::{Page, admit, builds, count, plain, seconds, time, webhooks};
 use crate::Service;
 use crate::access::Caller;
 use crate::api::named::find;
+use crate::api::usage;
 use crate::problem::Problem;
 use crate::rules::{RefKind, Rule};
 use axum::extract::{Path, State};
 use axum::response::Response;
-use database::{Build, BuildFilter, LookState, PathFilter, Policy, SeenImage};
+use database::{Build, BuildFilter, LookState, PathFilter, Policy, SeenImage, Usage};
 use maud::{Markup, html};
 
 /// Builds on a repository's page.
@@ -58,6 +59,7 @@ pub async fn show(
     let looks = service.database.look_state(&repository.name).await?;
     let notes = service.database.tag_notes(&repository.name).await?;
     let notices = service.database.notices(&repository.name, webhooks::LISTED).await?;
+    let used = service.database.usage(&repository.name, usage::DAY).await?;
     let bases = crate::bases::of_repository(&service.database, &repository.name).await?;
     let content = html! {
         h1 { (repository.name) " " img.badge alt="state of the newest build" src=(format!("/badges/{}.svg", repository.name)); }
@@ -68,6 +70,7 @@ pub async fn show(
             @if let Some(looks) = &looks { dt { "Missed pushes" } dd { (missed(looks)) } }
             @for image in &bases { dt { "Base image" } dd { (base(image)) } }
             @for (tag, note) in &notes { dt { "Tag" } dd { code { (plain(tag.as_bytes())) } " " (plain(note.as_bytes())) } }
+            dt { "Last day" } dd { (last_day(&used)) }
             @if let Some(own) = &repository.own_rules { dt { "Rules" } dd { "from " code { (plain(own.path.as_bytes())) } " in the repository; those below where it has none" } }
         }
         h2 { "Rules" }
@@ -84,6 +87,12 @@ pub async fn show(
     };
     let changes = newest.iter().any(|build| !build.state.has_ended());
     Ok(Page { title: &repository.name, part: "Repositories", changes }.around(&content))
+}
+
+/// Says what the builds of the last day used.
+fn last_day(used: &Usage) -> String {
+    let (took, cpu) = (seconds(used.duration_ms), seconds(used.cpu_ms));
+    format!("{} that took {took} and used {cpu} of processor time", count(used.builds, "build"))
 }
 
 /// Says how the looks for missed pushes go.

@@ -1,6 +1,7 @@
 //! Rules: which pushes build what, into which tags. Docker Hub's grammar and more; pure.
 
 mod pushed;
+pub mod sensitive;
 mod tags;
 mod template;
 mod version;
@@ -154,6 +155,7 @@ impl Rule {
                 if matched.warnings.is_empty() { String::new() } else { format!(": {}", matched.warnings.join("; ")) };
             return Err(format!("rule `{}` gives no tag for `{}`{why}", self.name, pushed.name));
         }
+        sensitive::warn(matched.build_args.keys(), &mut matched.warnings);
         Ok(matched)
     }
 
@@ -172,6 +174,7 @@ impl Rule {
             }
             matched.build_args.insert(name.clone(), self.argument((name, template), &values)?);
         }
+        sensitive::warn(matched.build_args.keys(), &mut matched.warnings);
         Ok(matched)
     }
 

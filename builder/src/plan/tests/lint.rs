@@ -110,7 +110,7 @@ const WARNINGS: &[(&str, &str, &str)] = &[
         "RedundantTargetPlatform 1",
         "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
     ),
-    // DF-295
+    // DF-295, SEC-04
     (
         "FROM plain\nARG API_TOKEN\n",
         "SecretsUsedInArgOrEnv 2",

@@ -3,7 +3,7 @@
 use super::asking::{Asking, Cache, checked_reason, checked_target};
 use crate::document::{check_name, check_platforms, check_values, milliseconds};
 use crate::problem::Problem;
-use crate::rules::{inside, legal};
+use crate::rules::{inside, legal, sensitive};
 use crate::settings::Repository;
 use database::{BuildRequest, marks};
 
@@ -39,6 +39,7 @@ impl Asking {
         for (name, value) in self.env.iter().chain(&self.build_args) {
             spec.build_args.insert(name.clone(), marks::without(value));
         }
+        sensitive::warn(self.env.keys().chain(self.build_args.keys()), &mut spec.options.warnings);
         match self.cache {
             Some(Cache::Use) => spec.use_cache = true,
             Some(Cache::NoRead | Cache::Off) => spec.use_cache = false,

@@ -1,0 +1,29 @@
+//! `/v1/repos/{ns}/{name}/usage`: what the builds of a repository used in the last day.
+
+use super::builds::moment;
+use super::named::Visible;
+use crate::Service;
+use crate::answer;
+use crate::problem::Problem;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::json;
+use std::time::Duration;
+
+/// How far back it is looked.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Shows what the builds used that were asked for in the last day.
+pub async fn show(
+    State(service): State<Service>,
+    Visible { entry, .. }: Visible,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let used = service.database.usage(&entry.document.name, DAY).await?;
+    let shown = json!({
+        "repository": entry.document.name, "since": moment(used.since_ms), "builds": used.builds, "cpu_ms": used.cpu_ms,
+        "duration_ms": used.duration_ms,
+    });
+    Ok(answer::document(&headers, &shown))
+}
