@@ -26,13 +26,16 @@ fn push_with(yard: &Yard, change: &dyn Fn(&mut Value)) -> String {
     name
 }
 
+/// What is done to an image's configuration.
+type Change<'c> = &'c dyn Fn(&mut Value);
+
 #[test]
 fn what_an_image_says_of_its_containers_breaks_nothing() {
     // REG-18
     let (yard, _worker) = Yard::with_worker("");
     let long = "x".repeat(1_000_000);
     let mut request = yard.request(&yard.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN true\n")]));
-    let cases: [(&dyn Fn(&mut Value), &str, &str); 8] = [
+    let cases: [(Change<'_>, &str, &str); 8] = [
         (&|config| config["User"] = json!("root\nx"), "invalid_image", "User holds a control character"),
         (&|config| config["User"] = json!("root\0"), "invalid_image", "User holds a control character"),
         (&|config| config["User"] = json!(long), "invalid_image", "User has 1000000 bytes"),

@@ -77,6 +77,7 @@ fn answers(yard: &Yard, request: &BuildRequest) {
         commit_message: String::new(),
         trigger: request.trigger.clone(),
         path: "slipway.toml".to_owned(),
+        rule: None,
     };
     on.block_on(database.add_lookup(&lookup)).unwrap();
     wait_for("the answer of a lookup", || on.block_on(database.answered_lookups(1)).unwrap().pop());
