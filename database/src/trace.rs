@@ -79,11 +79,13 @@ impl Database {
             "reading what builds used",
             "SELECT COUNT(*), CAST(COALESCE(SUM(t.cpu_ms), 0) AS BIGINT), \
              CAST(COALESCE(SUM(COALESCE(b.finished_ms, $3) - b.started_ms), 0) AS BIGINT) \
-             FROM builds b LEFT JOIN traces t ON t.build_id = b.id WHERE b.repository = $1 AND b.id >= $2",
+             FROM builds b LEFT JOIN traces t ON t.build_id = b.id WHERE b.repository = $1 AND b.id >= $2 AND b.created_ms >= $4",
         )
         .bind(repository)
+        // An index has the ids. Those made after a clock was set back are ahead of their moment.
         .bind(BuildId::first_since(since_ms))
         .bind(now)
+        .bind(since_ms)
         .one(self.read())
         .await?;
         Ok(Usage { since_ms, builds: row.get(0)?, cpu_ms: row.get(1)?, duration_ms: row.get(2)? })
