@@ -1,9 +1,9 @@
 //! Where an attempt has its directory: a region of the file system in which files are made quickly.
 //!
-//! ext4 passes over the numbers of files that were removed within the last minutes, one by one and anew for each file that
-//! it makes. Where much was just removed, unpacking a base image takes ten times as long; elsewhere on the same disk it
-//! does not. A directory below one that is marked as the top of a hierarchy is put into a region of its own, chosen by its
-//! name, and what is made in it stays near: so a few names are tried.
+//! Without a journal, ext4 passes over the numbers of files that were removed within the last minutes, one by one and anew
+//! for each file that it makes. Where much was just removed, unpacking a base image takes ten times as long; elsewhere on
+//! the same disk it does not. A directory below one that is marked as the top of a hierarchy is put into a region of its
+//! own, chosen by its name, and what is made in it stays near: so a few names are tried.
 
 use super::remove;
 use rustix::fs::IFlags;

@@ -225,7 +225,8 @@ pub fn be_a_worker(directory: &std::path::Path) -> ! {
         sandbox: Some(sandbox),
         settings,
         attempt,
-        directory: tempfile::tempdir().unwrap(),
+        // The worker is killed: what it made goes with the directory of the test.
+        directory: tempfile::tempdir_in(directory).unwrap(),
     };
     let step = Step { network: StepNetwork::Default, ..place.step("trap '' TERM; setsid sleep 1000 & sleep 1000") };
     let _ = place.run(&step);
