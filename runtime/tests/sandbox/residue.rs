@@ -3,7 +3,6 @@
 use crate::Test;
 use crate::place::{Place, file, place, snapshot, tar};
 use runtime::{Cancel, Error, Exit, MountKind, Sandbox, Sharing, Step, StepNetwork};
-use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,12 +33,14 @@ fn processes(attempt: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns the namespaces of a kind that processes of this machine are in.
-fn namespaces(kind: &str) -> BTreeSet<String> {
-    let ids = fs::read_dir("/proc").unwrap().flatten();
-    ids.filter_map(|entry| fs::read_link(entry.path().join("ns").join(kind)).ok())
-        .map(|link| link.to_string_lossy().into_owned())
-        .collect()
+/// Returns how many namespaces this process keeps alive, with descriptors or mounts.
+fn kept_namespaces() -> usize {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let kinds = ["cgroup:[", "ipc:[", "mnt:[", "net:[", "pid:[", "user:[", "uts:["];
+    let held = links.filter(|link| kinds.iter().any(|kind| link.to_string_lossy().starts_with(kind)));
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    held.count() + mounts.lines().filter(|line| line.contains(" - nsfs ")).count()
 }
 
 fn groups(attempt: &str) -> Vec<String> {
@@ -74,7 +75,6 @@ fn nothing_left(place: &Place) {
 
 fn ends() {
     let mut place = place();
-    let before = namespaces("mnt").len();
     let (exit, _, changes) = place.run(&place.step("echo x > /f; (sleep 1000 &) ; exit 0"));
     assert_eq!(exit, Exit::Code(0));
     let networked = Step { network: StepNetwork::Default, ..place.step("exit 3") };
@@ -91,7 +91,6 @@ fn ends() {
     drop((changes, ran));
     place.sandbox = None;
     nothing_left(&place);
-    assert!(before > 0);
 }
 
 /// Runs a step that never ends, does something to the sandbox, and returns how the step ended.
@@ -115,23 +114,22 @@ fn kill(id: &str) {
     assert!(Command::new("kill").args(["-9", id]).status().unwrap().success());
 }
 
-/// Returns the children of a process.
+/// Returns the children of a process. The kernel's own list of them leaves some out while others end.
 fn children(id: &str) -> Vec<String> {
-    let text = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    text.split_whitespace().map(str::to_owned).collect()
+    let ids = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    ids.filter(|child| parent(child).as_deref() == Some(id)).collect()
+}
+
+/// Returns the parent of a process, if there is such a process.
+fn parent(id: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    status.lines().find_map(|line| Some(line.strip_prefix("PPid:")?.trim().to_owned()))
 }
 
 /// Returns the helper of an attempt: the process of its name that is a child of this program.
 fn helper(place: &Place) -> String {
     let own = std::process::id().to_string();
-    let threads = fs::read_dir(format!("/proc/{own}/task")).unwrap().flatten();
-    let mine: Vec<String> = threads
-        .flat_map(|thread| {
-            let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-        })
-        .collect();
-    processes(&place.attempt).into_iter().find(|id| mine.contains(id)).unwrap()
+    processes(&place.attempt).into_iter().find(|id| parent(id).as_ref() == Some(&own)).unwrap()
 }
 
 fn helper_killed() {
@@ -165,11 +163,7 @@ fn network_killed() {
     let ended = place.sandbox().run(
         &step,
         &mut |_| {
-            let keepers = fs::read_dir(format!("/proc/{own}/task")).unwrap().flatten().flat_map(|thread| {
-                let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-                text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-            });
-            for id in keepers.collect::<Vec<_>>() {
+            for id in children(&own) {
                 let command = fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
                 if command.starts_with("slipway-network\0") && command.contains(&helper(&place)) {
                     children(&id).iter().for_each(|pasta| kill(pasta));
@@ -236,7 +230,6 @@ pub fn be_a_worker(directory: &std::path::Path) -> ! {
 fn many_steps() {
     // RT-28
     let mut place = place();
-    let before = namespaces("net").len();
     std::thread::scope(|scope| {
         for number in 0..200 {
             let place = &place;
@@ -255,12 +248,16 @@ fn many_steps() {
     });
     let work = place.settings.state.join("w");
     let own = fs::read_dir(&work).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap();
-    assert_eq!(fs::read_dir(own.path()).unwrap().count(), 0, "changes that nobody wants are gone");
+    eventually("changes that nobody wants", || {
+        let left = fs::read_dir(own.path()).unwrap().count();
+        if left == 0 { Ok(()) } else { Err(format!("{left} are left")) }
+    });
     let descriptors = fs::read_dir("/proc/self/fd").unwrap().count();
     assert!(descriptors < 200, "{descriptors} descriptors are open");
     place.sandbox = None;
     nothing_left(&place);
-    assert!(namespaces("net").len() <= before + 20, "other tests may have some");
+    let kept = kept_namespaces();
+    assert!(kept < 40, "{kept} namespaces are kept, of 200 steps; other tests may have some");
 }
 
 fn collect() {
