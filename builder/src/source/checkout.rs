@@ -183,15 +183,17 @@ fn add_submodules(
         if depth == 0 || parts.len() >= MAX_SUBMODULES {
             return Err(refused("one too many: 8 levels and 256 submodules are followed"));
         }
-        // Credentials are for the repository that was asked for; a submodule chooses its own host.
+        // Credentials are for the host of the repository that was asked for: a submodule chooses its own, for its own, too.
         let same_host = host(url).is_some() && host(url) == host(&own_url);
-        let credentials = fetching.settings.credentials.clone().filter(|_| same_host);
-        let settings = FetchSettings { credentials, ..fetching.settings.clone() };
+        let mut fetching = fetching.clone();
+        if !same_host {
+            fetching.settings.credentials = None;
+        }
         let mirror = Mirror::open(&fetching.mirrors, &own_url)?;
-        let id = mirror.fetch(&Wanted::Commit { id: commit, git_ref: None }, &settings)?;
+        let id = mirror.fetch(&Wanted::Commit { id: commit, git_ref: None }, &fetching.settings)?;
         let inner = CommitTree::open(&mirror, &id, "")?;
         let path = join(at, &path);
-        add_submodules(parts, (&inner, &path), &own_url, (fetching, depth - 1))?;
+        add_submodules(parts, (&inner, &path), &own_url, (&fetching, depth - 1))?;
         parts.push(Part { path, tree: Tree::Submodule(inner) });
     }
     Ok(())
