@@ -3,6 +3,7 @@
 use crate::Test;
 use crate::place::{Place, file, place, snapshot, tar};
 use runtime::{Cancel, Error, Exit, MountKind, Sandbox, Sharing, Step, StepNetwork};
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +31,14 @@ fn processes(attempt: &str) -> Vec<String> {
             let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&command).contains(&format!("slipway-sandbox\0{attempt}\0"))
         })
+        .collect()
+}
+
+/// Returns the namespaces of a kind that processes of this machine are in.
+fn namespaces(kind: &str) -> BTreeSet<String> {
+    let ids = fs::read_dir("/proc").unwrap().flatten();
+    ids.filter_map(|entry| fs::read_link(entry.path().join("ns").join(kind)).ok())
+        .map(|link| link.to_string_lossy().into_owned())
         .collect()
 }
 
@@ -230,6 +239,7 @@ pub fn be_a_worker(directory: &std::path::Path) -> ! {
 fn many_steps() {
     // RT-28
     let mut place = place();
+    let before = namespaces("net").len();
     std::thread::scope(|scope| {
         for number in 0..200 {
             let place = &place;
@@ -256,6 +266,10 @@ fn many_steps() {
     assert!(descriptors < 200, "{descriptors} descriptors are open");
     place.sandbox = None;
     nothing_left(&place);
+    eventually("other tests may have some", || {
+        let now = namespaces("net").len();
+        if now <= before + 20 { Ok(()) } else { Err(format!("{now} namespaces, {before} before")) }
+    });
     let kept = kept_namespaces();
     assert!(kept < 40, "{kept} namespaces are kept, of 200 steps; other tests may have some");
 }
