@@ -1,11 +1,9 @@
 //! The caller's side: starts the helper, asks it to do things, cleans up when it is dropped.
 
 use crate::cgroup::Cgroup;
-use crate::error::Trouble;
-use crate::network::{Network, closed};
+use crate::network::Network;
 use crate::protocol::{
-    Answer, Closed, Conversation, DiskLimits, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind,
-    send_with,
+    Answer, Conversation, DiskLimits, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind, send_with,
 };
 use crate::self_test::Protection;
 use crate::usage::Usage;
@@ -335,26 +333,13 @@ impl Inner {
     /// Returns the network of the attempt, started on first use.
     fn network(&self) -> Result<Result<&Network, &'static str>, Error> {
         let _starting = self.network_starting.lock().unwrap_or_else(PoisonError::into_inner);
-        let started = self.network.get_or_init(|| self.start_network().map_err(|error| describe(&error)));
+        let started = self
+            .network
+            .get_or_init(|| Network::start(self.helper_id, &self.settings.network).map_err(|error| describe(&error)));
         match started {
             Ok(network) => Ok(network.as_ref().map_err(|reason| *reason)),
             Err(text) => Err(Error::Unsupported(text.clone())),
         }
-    }
-
-    fn start_network(&self) -> Result<Result<Network, &'static str>, Error> {
-        let network = match Network::start(self.helper_id)? {
-            Ok(network) => network,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let mut conversation = self.ask(&Request::Network)?;
-        let closed = Closed { networks: closed(&self.settings.network) };
-        conversation.send_value(&closed).map_err(|_| Error::Gone)?;
-        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(|trouble| match trouble {
-            Trouble::Inside(text) => Error::Unsupported(format!("{text}; {}", network.said())),
-            other => Error::from(other),
-        })?;
-        Ok(Ok(network))
     }
 }
 

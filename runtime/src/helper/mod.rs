@@ -11,9 +11,9 @@ mod forget;
 mod ground;
 mod house;
 mod lock;
+mod loopback;
 mod mount;
 mod overlay;
-mod ready;
 mod remove;
 mod rootfs;
 mod run;
@@ -174,7 +174,7 @@ fn prepare(attempt: &str) -> io::Result<Place> {
         return Err(io::Error::other("an attempt is named by letters, digits, `-` and `_`"));
     }
     house::enter()?;
-    ready::loopback_up()?;
+    loopback::up()?;
     // Mount options hold at most a page: short paths leave room for many layers.
     let work = crate::step::work_directory(attempt);
     let lock = fs::File::create(format!("{work}.lock"))?;
@@ -232,10 +232,6 @@ impl Helper {
                 remove::tree(&run(number)).map_err(Trouble::inside("removing what a step left"))
             }
             Request::ReadFiles => return files::serve(conversation),
-            Request::Network => conversation
-                .receive_value()
-                .map_err(Trouble::inside("reading a request"))
-                .and_then(|closed| ready::network(&closed)),
             Request::Forget(snapshots, used) => {
                 return forget::serve(&mut conversation, &self.work, (&snapshots, &used));
             }

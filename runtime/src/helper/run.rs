@@ -6,7 +6,7 @@ use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
 use super::walk::{open_directory, open_in, split};
-use super::{child, ready, rootfs, seccomp, user};
+use super::{child, loopback, rootfs, seccomp, user};
 use crate::StepNetwork;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, RunRequest};
@@ -96,7 +96,7 @@ fn namespaces(request: &RunRequest) -> Answer<()> {
     }
     unshare(flags).map_err(|error| Trouble::Inside(format!("making namespaces: {error}")))?;
     if request.step.network == StepNetwork::None {
-        ready::loopback_up().map_err(Trouble::inside("starting the loopback interface"))?;
+        loopback::up().map_err(Trouble::inside("starting the loopback interface"))?;
     }
     nix::unistd::sethostname(&request.step.hostname)
         .map_err(|error| Trouble::Inside(format!("setting the host name: {error}")))
