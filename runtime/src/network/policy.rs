@@ -37,6 +37,9 @@ const FRA_IP_PROTO: u16 = 22;
 const FRA_DPORT_RANGE: u16 = 24;
 const RTNH_F_ONLINK: u32 = 4;
 
+/// Metric of routes that open, above that of those that close.
+const OPEN_METRIC: u32 = 65_536;
+
 /// The addresses of one version of the protocol.
 pub struct Family {
     /// Number of the family.
@@ -163,7 +166,9 @@ pub fn open(outer: &Netlink, family: &Family, outside: u32) -> io::Result<()> {
     let (everything, hop) = ((unspecified(family), 0), address(family.next_hop).1);
     let resolver = family.step.0.is_ipv4().then_some((everything, ANYWHERE));
     for (to, table) in resolver.into_iter().chain(family.open.iter().map(|net| (*net, PUBLIC))) {
-        outer.change(routed(to, table, RTNH_F_ONLINK).with(libc::RTA_GATEWAY, &hop).number(libc::RTA_OIF, outside))?;
+        // Of two routes to the same network, the one that closes it counts.
+        let route = routed(to, table, RTNH_F_ONLINK).number(libc::RTA_PRIORITY, OPEN_METRIC);
+        outer.change(route.with(libc::RTA_GATEWAY, &hop).number(libc::RTA_OIF, outside))?;
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ const VETH_INFO_PEER: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 
 /// Settings of the outer namespace: it forwards by destination and believes nothing that a packet says otherwise.
-const OUTER_SETTINGS: [(&str, &str); 19] = [
+const OUTER_SETTINGS: [(&str, &str); 22] = [
     ("ipv4/conf/*/accept_redirects", "0"),
     ("ipv4/conf/*/secure_redirects", "0"),
     ("ipv4/conf/*/send_redirects", "0"),
@@ -40,6 +40,7 @@ const OUTER_SETTINGS: [(&str, &str); 19] = [
     // The rules name the one sender that there may be; a look at the way back would know less.
     ("ipv4/conf/*/rp_filter", "0"),
     ("ipv4/icmp_ratelimit", "0"),
+    ("ipv4/icmp_echo_ignore_all", "1"),
     ("ipv6/conf/*/accept_ra", "0"),
     ("ipv6/conf/*/accept_redirects", "0"),
     ("ipv6/conf/*/accept_source_route", "-1"),
@@ -49,6 +50,8 @@ const OUTER_SETTINGS: [(&str, &str); 19] = [
     ("ipv6/conf/*/router_solicitations", "0"),
     ("ipv6/conf/default/addr_gen_mode", "1"),
     ("ipv6/icmp/ratelimit", "0"),
+    ("ipv6/icmp/echo_ignore_all", "1"),
+    ("ipv6/icmp/echo_ignore_multicast", "1"),
 ];
 /// Settings of interfaces that the step's own namespace is going to have.
 const INNER_SETTINGS: [(&str, &str); 4] = [

@@ -9,9 +9,11 @@ mod debian;
 mod hostile_layers;
 mod layers;
 mod limits;
+mod machine;
 mod mounts;
 mod network;
 mod place;
+mod reach;
 mod residue;
 mod roots;
 mod steps;
@@ -26,8 +28,14 @@ fn main() {
     if let Some(directory) = std::env::var_os(residue::WORKER) {
         residue::be_a_worker(directory.as_ref());
     }
+    if std::env::var_os(machine::ELSEWHERE).is_some() {
+        machine::be_elsewhere();
+    }
+    if let Ok(test) = std::env::var(machine::MACHINE) {
+        return reach::run(&test);
+    }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 11] = [
+    let groups: [(&str, &[Test]); 12] = [
         ("account", account::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
@@ -36,6 +44,7 @@ fn main() {
         ("limits", limits::TESTS),
         ("mounts", mounts::TESTS),
         ("network", network::TESTS),
+        ("reach", reach::TESTS),
         ("residue", residue::TESTS),
         ("roots", roots::TESTS),
         ("steps", steps::TESTS),
