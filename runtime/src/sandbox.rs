@@ -137,18 +137,16 @@ impl Sandbox {
     /// Runs a step; what it prints goes to `output` as it comes.
     pub fn run(&self, step: &Step, output: &mut dyn FnMut(&[u8]), cancel: &Cancel) -> Result<Ran, Error> {
         let inner = &self.inner;
-        let resolv_conf = match step.network {
+        let (resolv_conf, missing) = match step.network {
             StepNetwork::Default => match inner.network()? {
-                Ok(network) => network.resolv_conf.clone(),
-                Err(reason) => {
-                    if !inner.told_of_network.swap(true, Ordering::Relaxed) {
-                        output(format!("slipway: steps have no network: {reason}\n").as_bytes());
-                    }
-                    String::new()
-                }
+                Ok(network) => (network.resolv_conf.clone(), None),
+                Err(reason) => (String::new(), Some(format!("slipway: steps have no network: {reason}\n"))),
             },
-            StepNetwork::None => String::new(),
+            StepNetwork::None => (String::new(), None),
         };
+        if let Some(missing) = missing.as_ref().filter(|_| !inner.told_of_network.swap(true, Ordering::Relaxed)) {
+            output(missing.as_bytes());
+        }
         let run = inner.runs.fetch_add(1, Ordering::Relaxed);
         let killed_before = inner.cgroup.as_ref().map_or(0, Cgroup::killed);
         let changes = Changes::new(inner.clone(), run);
@@ -168,6 +166,10 @@ impl Sandbox {
                 None => exit(ended),
             },
         };
+        // What failed may have wanted one, and the end of its output is what people read.
+        if let Some(missing) = missing.filter(|_| exit != Exit::Code(0)) {
+            output(missing.as_bytes());
+        }
         Ok(Ran { exit, changes })
     }
 
@@ -201,6 +203,14 @@ impl Sandbox {
     /// Tries out inside what steps are confined by.
     pub(crate) fn self_test(&self) -> Result<Vec<Protection>, Error> {
         self.inner.ask(&Request::SelfTest)?.receive_value().map_err(|_| Error::Gone)
+    }
+
+    /// Tries the network out; returns why steps have none, if they have none.
+    pub(crate) fn missing_network(&self) -> Option<String> {
+        match self.inner.network() {
+            Ok(network) => network.err().map(str::to_owned),
+            Err(error) => Some(describe(&error)),
+        }
     }
 
     /// Returns the limits of the attempt, where there are any.

@@ -4,7 +4,7 @@ use crate::Test;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 pub const TESTS: &[Test] = &[("an_ordinary_account_has_the_same_sandbox", ordinary_account)];
 
@@ -12,13 +12,24 @@ pub const TESTS: &[Test] = &[("an_ordinary_account_has_the_same_sandbox", ordina
 const ACCOUNT: u32 = 54_321;
 const SUBORDINATE: u32 = 700_000_000;
 /// Tests that run as the account: those that need nothing that only root may have.
-const TOGETHER: [&str; 6] = ["layers::", "steps::", "mounts::", "confinement::", "hostile_layers::", "roots::"];
+const TOGETHER: [&str; 7] =
+    ["layers::", "steps::", "mounts::", "confinement::", "hostile_layers::", "roots::", "network::"];
 
 fn ordinary_account() {
     if !nix::unistd::geteuid().is_root() {
         println!("these tests run as an ordinary account already");
         return;
     }
+    for tests in TOGETHER {
+        let output = run_as_account(&["--test-threads", "2", tests], &[]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{tests}\n{said}");
+        assert!(!said.contains("running 0 tests"), "{tests}\n{said}");
+    }
+}
+
+/// Runs this program with these arguments and variables as an ordinary account that may open the device for networks.
+pub fn run_as_account(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -30,24 +41,22 @@ fn ordinary_account() {
     accounts.push_str(&format!("slipway-test:x:{ACCOUNT}:{ACCOUNT}::{}:/bin/sh\n", path("tmp").display()));
     fs::write(path("passwd"), accounts).unwrap();
     fs::write(path("subid"), format!("slipway-test:{SUBORDINATE}:65536\n")).unwrap();
-    // In a mount namespace of its own the machine has an account that it does not have.
+    // In a mount namespace of its own the machine has an account that it does not have, and lets it open the device.
     let script = format!(
         "set -e; mount --bind {0}/passwd /etc/passwd; mount --bind {0}/subid /etc/subuid; mount --bind {0}/subid /etc/subgid; \
+         mount -t tmpfs none /dev/net; mknod -m 666 /dev/net/tun c 10 200; \
          exec setpriv --reuid {ACCOUNT} --regid {ACCOUNT} --clear-groups --inh-caps=-all env HOME={0}/tmp TMPDIR={0}/tmp \"$@\"",
         directory.path().display()
     );
     let missing: Vec<_> = ["/etc/subuid", "/etc/subgid"].into_iter().filter(|file| !Path::new(file).exists()).collect();
     missing.iter().for_each(|file| fs::write(file, "").unwrap());
-    for tests in TOGETHER {
-        let output = Command::new("unshare")
-            .args(["--mount", "sh", "-c", &script, "sh"])
-            .arg(&program)
-            .args(["--test-threads", "2", tests])
-            .output()
-            .expect("unshare is installed");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{tests}\n{said}");
-        assert!(!said.contains("running 0 tests"), "{tests}\n{said}");
-    }
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script, "sh"])
+        .arg(&program)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("unshare is installed");
     missing.iter().for_each(|file| fs::remove_file(file).unwrap());
+    output
 }

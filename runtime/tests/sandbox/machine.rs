@@ -161,7 +161,9 @@ pub fn be_elsewhere() -> ! {
     });
     println!("listening");
     let _ = std::io::stdin().read_line(&mut line);
-    found.lock().unwrap().iter().for_each(|line| println!("{line}"));
+    // A test that asks nothing is gone by now.
+    let mut output = std::io::stdout();
+    found.lock().unwrap().iter().for_each(|line| drop(writeln!(output, "{line}")));
     std::process::exit(0)
 }
 
