@@ -1,6 +1,7 @@
 //! The process that keeps a network: it starts the router and `pasta`, and ends both when whoever wants the network is
 //! gone, however that happens.
 
+use super::limits::MAX_CONNECTIONS;
 use super::pasta::{Target, accounts, find};
 use super::router::{self, Setup};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -9,6 +10,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr};
 use std::time::{Duration, Instant};
 
@@ -18,9 +20,6 @@ pub(crate) const KEEPER: &str = "slipway-network";
 pub(super) const READY: &str = "ready";
 /// How long `pasta` may take to connect; it usually takes 10 ms.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Files that `pasta` may have open, which is one for each connection and each socket that sends datagrams: no build
-/// takes more of this machine than that.
-const MAX_CONNECTIONS: u64 = 4096;
 /// Bytes of what `pasta` said that are passed on.
 const MAX_SAID: u64 = 2000;
 
@@ -52,6 +51,9 @@ struct Keeper {
     /// The namespaces that pasta connects: of users, and the outer one of the network.
     namespaces: [String; 2],
     handles: [io::Result<File>; 2],
+    program: PathBuf,
+    /// Whom pasta may run as, the best first.
+    accounts: Vec<Option<u32>>,
     version_6: bool,
     pasta: Option<Child>,
     router: Pid,
@@ -73,6 +75,7 @@ impl Keeper {
         let failed = |error: io::Error| format!("starting the network of the sandbox: {error}");
         let open = |kind| File::open(format!("/proc/{id}/ns/{kind}")).map_err(failed);
         let version_6 = public_version_6(&fs::read_to_string("/proc/net/if_inet6").unwrap_or_default());
+        let program = find().ok_or("`pasta` is missing: install the package `passt`")?;
         let setup = Setup { user: open("user")?, inner: open("net")?, version_6 };
         let (reports, report) = io::pipe().map_err(failed)?;
         // SAFETY: the process has one thread.
@@ -86,8 +89,10 @@ impl Keeper {
         drop(report);
         let namespaces = [format!("/proc/{id}/ns/user"), format!("/proc/{router}/ns/net")];
         let handles = [Err(io::ErrorKind::NotFound.into()), Err(io::ErrorKind::NotFound.into())];
-        let mut keeper =
-            Keeper { reports: BufReader::new(reports), namespaces, handles, version_6, pasta: None, router };
+        // The router is at work meanwhile.
+        let accounts = accounts(&setup.user);
+        let reports = BufReader::new(reports);
+        let mut keeper = Keeper { reports, namespaces, handles, program, accounts, version_6, pasta: None, router };
         keeper.wait_for("namespace")?;
         keeper.handles = keeper.namespaces.each_ref().map(|path| inherited(path));
         Ok(keeper)
@@ -95,30 +100,30 @@ impl Keeper {
 
     /// Starts `pasta` and waits until it has connected the outer namespace.
     fn connect(&mut self) -> Result<(), String> {
-        let program = find().ok_or("`pasta` is missing: install the package `passt`")?;
-        // Connections that are too many are refused then, and the builds of others have theirs.
+        // A file for each connection: those that are too many are refused, and the builds of others have theirs.
         if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, MAX_CONNECTIONS.min(most), MAX_CONNECTIONS.min(most));
+            let files = u64::from(MAX_CONNECTIONS).min(most);
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, files, files);
         }
-        let user = File::open(&self.namespaces[0]).map_err(|error| format!("opening the sandbox: {error}"))?;
+        let program = self.program.display().to_string();
         let by_handle = self.handles.each_ref().map(|handle| match handle {
             Ok(handle) => format!("/proc/self/fd/{}", handle.as_raw_fd()),
             Err(_) => String::new(),
         });
         let mut said = String::new();
-        for runas in accounts(&user) {
+        for runas in self.accounts.clone() {
             // Old versions may not look at the namespaces of other ids, new ones close what they inherit.
             for [user, net] in [by_handle.clone(), self.namespaces.clone()] {
                 let target = Target { user, net, runas, version_6: self.version_6 };
-                let started = target.command(&program).spawn();
-                let pasta = started.map_err(|error| format!("`{}` cannot be started: {error}", program.display()))?;
+                let started = target.command(&self.program).spawn();
+                let pasta = started.map_err(|error| format!("`{program}` cannot be started: {error}"))?;
                 match self.wait_for_interface(pasta)? {
                     None => return Ok(()),
                     Some(ended) => said = ended,
                 }
             }
         }
-        Err(format!("`{}`, which connects steps to the network, ends at once: {said}", program.display()))
+        Err(format!("`{program}`, which connects steps to the network, ends at once: {said}"))
     }
 
     /// Returns what a `pasta` said that ended; nothing if it has connected.

@@ -6,6 +6,7 @@
 
 mod closed;
 mod keeper;
+mod limits;
 mod mirrors;
 mod netlink;
 mod pasta;

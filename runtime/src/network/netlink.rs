@@ -31,15 +31,16 @@ pub struct Message {
 impl Message {
     /// Starts a request of this kind to make something; `head` is what the kind begins with.
     pub fn make(kind: u16, head: &[u8]) -> Self {
-        Message::new(kind, libc::NLM_F_ACK | libc::NLM_F_CREATE, head)
+        Message::flagged(kind, libc::NLM_F_ACK | libc::NLM_F_CREATE, head)
     }
 
     /// Starts a request of this kind to remove something.
     pub fn remove(kind: u16, head: &[u8]) -> Self {
-        Message::new(kind, libc::NLM_F_ACK, head)
+        Message::flagged(kind, libc::NLM_F_ACK, head)
     }
 
-    fn new(kind: u16, flags: i32, head: &[u8]) -> Self {
+    /// Starts a request with these flags of `NLM_F_…`.
+    pub fn flagged(kind: u16, flags: i32, head: &[u8]) -> Self {
         // Length, which is known at the end, then kind, flags, sequence and process.
         let mut bytes = vec![0; 4];
         bytes.extend_from_slice(&kind.to_ne_bytes());
@@ -107,6 +108,13 @@ impl Netlink {
         Ok(Netlink { socket })
     }
 
+    /// Opens a socket that changes the packet filter of this process' network namespace.
+    pub fn open_netfilter() -> io::Result<Self> {
+        let protocol = SockProtocol::NetlinkNetFilter;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+        Ok(Netlink { socket })
+    }
+
     /// Opens a socket that is told of changes; `groups` are those of `RTMGRP_…`.
     pub fn listen(groups: i32) -> io::Result<Self> {
         let netlink = Netlink::open()?;
@@ -134,6 +142,24 @@ impl Netlink {
         verdict(body)
     }
 
+    /// Asks for changes that are made together or not at all; `mark` starts the messages around them.
+    pub fn change_all(&self, changes: Vec<Message>, mark: impl Fn(u16) -> Message) -> io::Result<()> {
+        let (begin, end) = (libc::NFNL_MSG_BATCH_BEGIN as u16, libc::NFNL_MSG_BATCH_END as u16);
+        let mut left = changes.len();
+        let all = std::iter::once(mark(begin)).chain(changes).chain([mark(end)]);
+        let batch: Vec<u8> = all.flat_map(Message::finish).collect();
+        send(self.socket.as_raw_fd(), &batch, MsgFlags::empty())?;
+        let mut answer = vec![0; MAX_ANSWER];
+        while left > 0 {
+            let got = recv(self.socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+            for (_, body) in messages(&answer[..got]) {
+                verdict(body)?;
+                left = left.saturating_sub(1);
+            }
+        }
+        Ok(())
+    }
+
     /// As `change`, but what is there already is as good as made.
     pub fn ensure(&self, message: Message) -> io::Result<()> {
         match self.change(message) {
@@ -159,7 +185,7 @@ impl Netlink {
         let mut found = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
             let head = [family as u8, 0, 0, 0, libc::RT_TABLE_LOCAL, 0, 0, 0, 0, 0, 0, 0];
-            let request = Message::new(libc::RTM_GETROUTE, libc::NLM_F_DUMP, &head);
+            let request = Message::flagged(libc::RTM_GETROUTE, libc::NLM_F_DUMP, &head);
             send(self.socket.as_raw_fd(), &request.finish(), MsgFlags::empty())?;
             while self.part(&mut found)? {}
         }

@@ -1,6 +1,7 @@
 //! The process that makes the outer network namespace of a sandbox, connects it with the step's, and closes in it what
 //! steps must not reach. It belongs to the sandbox's user namespace; nothing that steps run sees it.
 
+use super::limits;
 use super::netlink::{Message, Net, Netlink, address};
 use super::policy::{self, FOUR, Family, OUTSIDE, PAIR_INDEX, SIX, STEPS};
 use nix::libc;
@@ -90,6 +91,8 @@ pub fn run(setup: &Setup, report: &mut File) -> Result<(), String> {
     router.close_added(&changes, &machine)?;
     router.forward()?;
     say(report, "ready")?;
+    // Nobody waits for these. A kernel without nf_tables has none; `pasta` has no more files than it may all the same.
+    let _ = limits::make();
     router.watch(&changes, &machine)
 }
 

@@ -2,6 +2,7 @@
 // knock table PORT ADDRESS…: each option alone with each address and protocol.
 // knock fuzz PORT SEED TRIES ADDRESS…: options, addresses and protocols at random.
 // knock handles 0 0: whether a socket gives a handle of its network namespace.
+// knock flood tcp|udp ADDRESS NUMBER: many connections at once.
 // An address with `+` is one that may be reached. Prints a line for each that was reached, and the number of tries.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -168,12 +169,34 @@ static void knock(const char *address, unsigned mask, int protocol) {
     if (waiting == BATCH) finish();
 }
 
+// Begins many connections or exchanges of datagrams, each from a socket of its own, or from one to many ports.
+static int flood(const char *address, int number, int datagrams) {
+    struct rlimit files = { 20000, 20000 };
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(80) };
+    int connected = 0, *all = calloc(number, sizeof *all), one = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    setrlimit(RLIMIT_NOFILE, &files);
+    inet_pton(AF_INET, address, &to.sin_addr);
+    for (int i = 0; i < number; i++) {
+        if (datagrams) { to.sin_port = htons(1000 + i); sendto(one, "x", 1, 0, (void *)&to, sizeof to); continue; }
+        all[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(all[i], (void *)&to, sizeof to);
+    }
+    sleep(2);
+    for (int i = 0; !datagrams && i < number; i++) {
+        struct sockaddr_storage peer;
+        socklen_t length = sizeof peer;
+        connected += !getpeername(all[i], (void *)&peer, &length);
+    }
+    return printf("connected %d\n", connected) < 0;
+}
+
 int main(int count, char **words) {
     if (count < 4) return 2;
     if (!strcmp(words[1], "handles")) {
         int fd = socket(AF_INET, SOCK_DGRAM, 0);
         return printf("SIOCGSKNS %s\n", ioctl(fd, SIOCGSKNS, 0) < 0 ? "refused" : "given") < 0;
     }
+    if (!strcmp(words[1], "flood")) return flood(words[3], count > 4 ? atoi(words[4]) : 0, !strcmp(words[2], "udp"));
     struct rlimit files = { 2048, 2048 };
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max < 2048 ? files.rlim_max : 2048;

@@ -5,10 +5,9 @@ use crate::account::run_as_account;
 use crate::machine::{MACHINE, OWN, PUBLIC, World, as_machine, sh};
 use crate::place::{Place, entry, place, place_with, snapshot, tar};
 use runtime::tar::EntryKind;
-use runtime::{Exit, NetworkPolicy, SnapshotId, Step, StepNetwork};
+use runtime::{NetworkPolicy, SnapshotId, Step, StepNetwork};
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = &[
     ("no_option_of_a_socket_reaches_what_is_closed", || as_machine("options", RESOLVER)),
@@ -18,55 +17,25 @@ pub const TESTS: &[Test] = &[
     ("mail_is_not_delivered_and_is_sent_by_submission", || as_machine("mail", RESOLVER)),
     ("addresses_that_the_machine_gets_later_are_closed", || as_machine("later", RESOLVER)),
     ("what_the_operator_allows_is_reached_and_no_more", || as_machine("allowed", RESOLVER)),
-    ("without_pasta_steps_have_no_network_and_say_so_at_once", || as_machine("missing", &without_pasta("/dev/null"))),
-    ("a_pasta_that_is_not_executable_is_missing", || as_machine("missing", &pasta_is("exit 0", "644"))),
-    ("a_pasta_that_ends_at_once_is_named", || as_machine("broken", &pasta_is("echo no such luck >&2; exit 1", "755"))),
-    ("a_pasta_that_ends_without_a_word_is_named", || as_machine("broken", &pasta_is("exit 3", "755"))),
-    ("a_pasta_of_a_version_without_an_option_is_named", || as_machine("broken", &pasta_is(OLD, "755"))),
-    ("without_the_device_steps_have_no_network_and_say_so", || as_machine("device", "mount -t tmpfs none /dev/net")),
-    ("pasta_is_not_root_and_opens_no_more_files_than_it_may", || as_machine("account", RESOLVER)),
     ("a_step_has_no_way_into_the_outer_namespace", || as_machine("handles", RESOLVER)),
 ];
 
-/// Runs one of them as the machine.
-pub fn run(name: &str) {
-    match name {
-        "options" => options(),
-        "rootless" => rootless(),
-        "room" => rootless_room(),
-        "fuzz" => fuzz(),
-        "resolver" => resolver(),
-        "mail" => mail(),
-        "later" => later(),
-        "allowed" => allowed(),
-        "handles" => handles(),
-        "missing" => without("`pasta`, which connects steps to the network, is missing"),
-        "device" => without("this account may not open /dev/net/tun"),
-        "broken" => broken(),
-        "account" => account(),
-        other => panic!("there is no test `{other}`"),
-    }
-}
+/// What the machine runs for them.
+pub const PARTS: &[Test] = &[
+    ("options", options),
+    ("rootless", rootless),
+    ("room", rootless_room),
+    ("fuzz", fuzz),
+    ("resolver", resolver),
+    ("mail", mail),
+    ("later", later),
+    ("allowed", allowed),
+    ("handles", handles),
+];
 
 /// The machine's resolver is elsewhere.
-const RESOLVER: &str = "echo nameserver 203.0.113.1 > \"${TMPDIR:-/tmp}\"/reach-resolver-$$; \
+pub const RESOLVER: &str = "echo nameserver 203.0.113.1 > \"${TMPDIR:-/tmp}\"/reach-resolver-$$; \
      mount --bind \"${TMPDIR:-/tmp}\"/reach-resolver-$$ /etc/resolv.conf; rm \"${TMPDIR:-/tmp}\"/reach-resolver-$$";
-
-/// What a version without an option says.
-const OLD: &str =
-    "case \"$*\" in *--no-ra*) echo \"$0: unrecognized option '--no-ra'\" >&2; exit 1;; esac; exec sleep 9";
-
-/// Puts `file` in the place of `pasta`, for the machine alone.
-fn without_pasta(file: &str) -> String {
-    format!("mount --bind {file} $(readlink -f $(command -v pasta))")
-}
-
-/// Puts a script in the place of `pasta`.
-fn pasta_is(script: &str, mode: &str) -> String {
-    let quoted = script.replace('\'', "'\\''");
-    let hidden = without_pasta("$f");
-    format!("f=$(mktemp); printf '#!/bin/sh\\n%s\\n' '{quoted}' > $f; chmod {mode} $f; {hidden}; rm $f")
-}
 
 /// What no step may reach: one of each kind, beside the machine's own addresses.
 const CLOSED: [&str; 50] = [
@@ -123,13 +92,13 @@ const CLOSED: [&str; 50] = [
 ];
 
 /// A sandbox of this machine with the program that knocks.
-struct Room {
+pub struct Room {
     place: Place,
     knock: SnapshotId,
 }
 
 impl Room {
-    fn new(place: Place) -> Room {
+    pub fn new(place: Place) -> Room {
         let directory = tempfile::tempdir().unwrap();
         let (source, program) = (directory.path().join("knock.c"), directory.path().join("knock"));
         std::fs::write(&source, include_str!("knock.c")).unwrap();
@@ -148,7 +117,7 @@ impl Room {
     }
 
     /// Runs a script as a user, and returns what it printed.
-    fn run(&self, user: &str, script: &str) -> String {
+    pub fn run(&self, user: &str, script: &str) -> String {
         let layers = vec![self.place.base.clone(), self.knock.clone()];
         let step = Step { network: StepNetwork::Default, layers, user: user.to_owned(), ..self.place.step(script) };
         self.place.succeeds(&step)
@@ -174,7 +143,7 @@ fn of(said: &str, address: &str) -> String {
 }
 
 /// Asserts that nothing arrived but what may be reached.
-fn nothing_else_arrived(world: World, more: &[&str]) {
+pub fn nothing_else_arrived(world: World, more: &[&str]) {
     let (here, elsewhere) = world.arrived();
     assert!(here.is_empty(), "the machine itself was reached: {here:?}");
     let strange: BTreeSet<_> = elsewhere
@@ -302,67 +271,6 @@ fn allowed() {
         assert!(said.contains(line), "{line}: {said}");
     }
     nothing_else_arrived(world, &["10.1.2.3", "fd00:8::9"]);
-}
-
-/// Returns what the self-test says of the network.
-fn self_test(place: &Place) -> Option<String> {
-    let table = runtime::self_test(&place.settings).unwrap();
-    table.into_iter().find(|known| known.name == "network").expect("it is in the table").missing
-}
-
-fn without(reason: &str) {
-    // US-12
-    let _world = World::new();
-    let place = place();
-    let begin = Instant::now();
-    let missing = self_test(&place).expect("the self-test sees it");
-    assert!(missing.contains(reason), "{missing}");
-    let step = |script: &str| Step { network: StepNetwork::Default, ..place.step(script) };
-    let output = place.succeeds(&step("ip -o link | wc -l; echo it runs"));
-    assert!(output.starts_with(&format!("slipway: steps have no network: {missing}")), "{output}");
-    assert!(output.ends_with("1\nit runs\n"), "{output}");
-    let (exit, output, _) = place.run(&step("echo before; wget -q http://198.51.100.1/"));
-    assert_ne!(exit, Exit::Code(0));
-    assert!(output.trim_end().lines().last().is_some_and(|last| last.contains(&missing)), "{output}");
-    assert!(begin.elapsed() < Duration::from_secs(4), "it took {:?}", begin.elapsed());
-}
-
-fn broken() {
-    // US-12
-    let _world = World::new();
-    let place = place();
-    let begin = Instant::now();
-    let missing = self_test(&place).expect("the self-test sees it");
-    let error = place.try_run(&Step { network: StepNetwork::Default, ..place.step("true") }).err().unwrap().to_string();
-    assert!(begin.elapsed() < Duration::from_secs(4), "it took {:?}", begin.elapsed());
-    for said in [&missing, &error] {
-        let why = ["no such luck", "exit status: 3", "unrecognized option '--no-ra'"];
-        assert!(said.contains("pasta`, which connects") && why.iter().any(|why| said.contains(why)), "{said}");
-    }
-    assert_eq!(place.sh("echo a step without network runs"), "a step without network runs\n");
-}
-
-fn account() {
-    let world = World::new();
-    let room = Room::new(place());
-    // As many sockets as it may have and more: what comes afterwards is served again.
-    let said = room.run("0", "knock table 80 +198.51.100.1; cat /proc/net/sockstat | head -n 1");
-    let output = Command::new("sh")
-        .args([
-            "-c",
-            "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q ns-ifname.[p]asta0 || continue
-        [ $(readlink $p/ns/net) = $(readlink /proc/self/ns/net) ] || continue
-        awk '/^Uid/ {print $2, $3}' $p/status; awk '/open files/ {print $4, $5}' $p/limits; done",
-        ])
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let lines: Vec<&str> = told.lines().collect();
-    assert_eq!(lines.len(), 2, "one pasta on this machine: {told}");
-    assert!(lines[0].split(' ').all(|id| id != "0"), "it is root: {told}");
-    assert_eq!(lines[1], "4096 4096");
-    assert!(said.contains("allowed 198.51.100.1 tcp plain"), "{said}");
-    nothing_else_arrived(world, &[]);
 }
 
 fn handles() {
