@@ -111,15 +111,15 @@ pub fn router(database: Database, settings: Settings) -> Router {
     let routes = routes
         .fallback(problem::no_such_page)
         .layer(from_fn(guard))
-        .layer(from_fn(pages::problem::show))
-        .layer(DefaultBodyLimit::disable());
-    HEADERS
-        .into_iter()
-        .fold(routes, |routes, (name, value)| {
-            let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
-            routes.layer(SetResponseHeaderLayer::if_not_present(name, value))
-        })
-        .with_state(service)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(service);
+    // Around all routes: only there it is known which methods a path takes.
+    let whole =
+        Router::new().fallback_service(routes).layer(from_fn(name_methods)).layer(from_fn(pages::problem::show));
+    HEADERS.into_iter().fold(whole, |whole, (name, value)| {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        whole.layer(SetResponseHeaderLayer::if_not_present(name, value))
+    })
 }
 
 fn repository_routes() -> Router<Service> {
@@ -204,6 +204,11 @@ async fn guard(request: Request, next: Next) -> Response {
         let detail = "another site's page may not change anything here";
         return Problem::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response();
     }
+    next.run(request).await
+}
+
+/// Says which methods a path takes, where a request has another one.
+async fn name_methods(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let response = next.run(request).await;
     let allowed = response.headers().get(header::ALLOW).cloned();
