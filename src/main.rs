@@ -6,11 +6,11 @@ mod client;
 mod command;
 mod configuration;
 mod confine;
-mod harmless;
 mod key;
 mod listen;
 mod posts;
 mod progress;
+mod sanitize;
 mod services;
 mod wire;
 
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ERROR: {error}");
+            eprintln!("ERROR: {}", sanitize::sanitize(&error));
             ExitCode::FAILURE
         }
     }

@@ -52,10 +52,14 @@ fn default_data_dir() -> Option<PathBuf> {
     if root {
         return Some(PathBuf::from("/var/lib/slipway"));
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let base =
-        std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/share")));
-    base.map(|base| base.join("slipway"))
+    xdg_directory("XDG_DATA_HOME", ".local/share").map(|base| base.join("slipway"))
+}
+
+/// Returns the directory that a variable of the XDG specification names, or its default below the home directory. A path
+/// that is not absolute counts as none, as the specification says.
+pub fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(default)))
 }
 
 fn is_root() -> bool {

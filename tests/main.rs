@@ -10,6 +10,7 @@
 mod cluster;
 
 mod add;
+mod answers;
 mod api;
 mod architecture;
 mod bad_dockerfiles;
@@ -68,6 +69,7 @@ mod rot;
 mod secrets;
 mod slow_disk;
 mod statuses;
+mod step_states;
 mod support;
 mod usage;
 mod webhooks;

@@ -131,7 +131,7 @@ pub struct Step {
     pub stage: String,
     /// First line in the Dockerfile, from 1.
     pub line: i64,
-    /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
+    /// Where it is.
     pub state: StepState,
     /// Whether the layer came from the cache.
     pub cached: bool,
@@ -141,9 +141,9 @@ pub struct Step {
     pub layer_digest: Option<String>,
     /// Bytes of the compressed layer.
     pub layer_size: Option<u64>,
-    /// When it started, in milliseconds since 1970.
+    /// When what it needs was there and it started, in milliseconds since 1970.
     pub started_ms: Option<i64>,
-    /// How long it took.
+    /// How long it took from then on.
     pub duration_ms: Option<i64>,
 }
 
@@ -153,14 +153,33 @@ pub struct Step {
 pub enum StepState {
     /// Not yet begun.
     Pending,
+    /// Needs the files of another stage, which is not done.
+    Waiting,
     /// Under way.
     Running,
     /// Done, or taken from the cache.
     Succeeded,
     /// Ended with an error.
     Failed,
-    /// Given up because another step failed or the build was cancelled.
+    /// Given up while it ran, because another step failed or the build was cancelled.
     Cancelled,
+    /// Not begun when the build ended.
+    NotReached,
+}
+
+impl StepState {
+    /// Returns the state's name, as it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepState::Pending => "pending",
+            StepState::Waiting => "waiting",
+            StepState::Running => "running",
+            StepState::Succeeded => "succeeded",
+            StepState::Failed => "failed",
+            StepState::Cancelled => "cancelled",
+            StepState::NotReached => "not_reached",
+        }
+    }
 }
 
 /// A piece of a build's log. The log of a build is the concatenation of its chunks in the order of `offset`.
@@ -202,13 +221,15 @@ pub enum Outcome {
 pub struct BuildFilter {
     /// Only this repository.
     pub repository: Option<String>,
+    /// Only these repositories: those that the caller may see.
+    pub among: Option<Vec<String>>,
     /// Only this rule.
     pub rule: Option<String>,
     /// Only this ref, full name.
     pub git_ref: Option<String>,
     /// Only branches and tags: no pull requests.
     pub is_of_repository: bool,
-    /// Only this commit.
+    /// Only commits that begin with these hexadecimal digits.
     pub commit: Option<String>,
     /// Only builds for this tag: a full reference, or its last part alone.
     pub tag: Option<String>,

@@ -77,6 +77,11 @@ impl BuildState {
         STATES.iter().find(|(_, known)| *known == name).map(|(state, _)| *state)
     }
 
+    /// Returns all states, in the order of a build's life.
+    pub fn all() -> impl Iterator<Item = Self> {
+        STATES.iter().map(|(state, _)| *state)
+    }
+
     /// Tells whether a build in this state will not change any more.
     pub fn has_ended(self) -> bool {
         !matches!(self, BuildState::Queued | BuildState::Preparing | BuildState::Building | BuildState::Pushing)

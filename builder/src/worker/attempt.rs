@@ -64,12 +64,18 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         recorder.say(&format!("skipped: {}\n", reason.message));
     }
     let why = watch.end();
+    let unfinished = recorder.unfinished();
     recorder.stop(result.is_ok());
     profile::store(services, &claim, (&trace, &masks));
-    let Some(outcome) = outcome(result, why, &masks) else {
+    let Some(mut outcome) = outcome(result, why, &masks) else {
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
+    if let Outcome::TimedOut(reason) = &mut outcome
+        && reason.code == "build_timeout"
+    {
+        reason.message.push_str(&masks.text(&unfinished));
+    }
     finish(services, (&claim, &renewed_at), &outcome, began);
     // After the end was written: nobody renews the lease any more, and removing much takes longer than it lasts.
     if let Outcome::Retry(reason) = &outcome {

@@ -55,14 +55,28 @@ impl Recorder {
         self.note(Note::Log(None, text.as_bytes().to_vec()));
     }
 
+    /// Returns which steps run, as a clause for the reason of a build that is ended; nothing if none does.
+    pub fn unfinished(&self) -> String {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = steps.iter().filter(|step| step.state == StepState::Running);
+        let named: Vec<_> = running.map(|step| format!("step {} `{}`", step.number, step.instruction)).collect();
+        match named.len() {
+            0 => String::new(),
+            1 => format!("; {} was running", named[0]),
+            _ => format!("; {} were running", named.join(", ")),
+        }
+    }
+
     /// Writes what is left; steps that did not run are marked so.
     pub fn stop(self, succeeded: bool) {
         if !succeeded {
             self.change_steps(|steps| {
-                for step in
-                    steps.iter_mut().filter(|step| matches!(step.state, StepState::Pending | StepState::Running))
-                {
-                    step.state = StepState::Cancelled;
+                for step in steps.iter_mut() {
+                    step.state = match step.state {
+                        StepState::Pending | StepState::Waiting => StepState::NotReached,
+                        StepState::Running => StepState::Cancelled,
+                        ended => ended,
+                    };
                 }
             });
         }
@@ -119,6 +133,7 @@ impl Observer for Recorder {
                 let planned = summaries.iter().map(pending).enumerate();
                 *steps = planned.map(|(index, step)| known(steps.get(index), step)).collect();
             }),
+            Event::Waiting { step } => self.change_step(step, |step| step.state = StepState::Waiting),
             Event::Started { step } => {
                 self.change_step(step, |step| {
                     step.state = StepState::Running;
@@ -140,6 +155,10 @@ impl Observer for Recorder {
             Event::Layer { step, digest, size } => self.change_step(step, |step| {
                 step.layer_digest = Some(digest.to_string());
                 step.layer_size = Some(size);
+            }),
+            Event::Cancelled { step, duration } => self.change_step(step, |step| {
+                step.state = StepState::Cancelled;
+                step.duration_ms = Some(duration.as_millis() as i64);
             }),
             Event::Failed { step, exit_code, duration } => self.change_step(step, |step| {
                 step.state = StepState::Failed;

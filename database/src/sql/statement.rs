@@ -81,6 +81,18 @@ impl Statement {
         self
     }
 
+    /// Adds the condition that a column has one of `values`, if any are given; no value is one of an empty list.
+    pub fn among(self, column: &str, values: Option<&[String]>) -> Self {
+        let Some(values) = values else { return self };
+        if values.is_empty() {
+            return self.then(" AND FALSE");
+        }
+        let first = self.values.len() + 1;
+        let places: Vec<String> = (first..first + values.len()).map(|place| format!("${place}")).collect();
+        let condition = format!(" AND {column} IN ({})", places.join(", "));
+        values.iter().fold(self, Statement::bind).then(&condition)
+    }
+
     /// Adds text at the end.
     pub fn then(mut self, text: &str) -> Self {
         self.text.to_mut().push_str(text);

@@ -9,7 +9,7 @@ mod span;
 mod webhooks;
 
 pub use meaning::{check_name, check_platforms, check_values, compile, rules};
-pub use mistake::explain;
+pub use mistake::{explain, meant};
 pub use own::own_rules;
 pub use read::{ReadError, from_json, from_toml};
 pub use span::milliseconds;

@@ -8,11 +8,12 @@ use crate::problem::Problem;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use database::{Build, LogChunk, PathPiece, QueuePlace, Step, Trigger, marks};
+use database::{Build, PathPiece, QueuePlace, Step, Trigger, marks};
 use maud::{Markup, html};
+use std::ops::Range;
 
-/// Bytes of a log that are shown; the rest is behind a link.
-const MAX_LOG: usize = 512 * 1024;
+/// Bytes at the beginning and at the end of a log that are shown; what is between them is behind a link.
+const MAX_PART: i64 = 256 * 1024;
 
 /// Pieces of the critical path that are shown took at least so many microseconds.
 const NEGLIGIBLE_US: i64 = 500;
@@ -27,7 +28,6 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
     let log = log(&service, &build).await?;
     let queued = service.database.queue_place(&build.id).await?;
     let title = format!("{} #{}", build.request.repository, build.number);
-    let from = log.last().map_or(0, |chunk| chunk.offset + chunk.text.len() as i64);
     let content = html! {
         h1 { (title) " " (state(build.state)) }
         @if let Some(reason) = &build.reason { pre.reason { (plain(reason.message.as_bytes())) } }
@@ -41,8 +41,12 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
             (path_table(&path))
         }
         h2 { "Log " a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } }
-        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={from}", build.id.as_str()))] {
-            (log_text(&log))
+        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={}", build.id.as_str(), log.end))] {
+            (plain(&log.head))
+            @if log.left_out > 0 {
+                "\n… " (size(log.left_out.unsigned_abs())) " left out: " a href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "the whole log" } "\n\n"
+                (plain(&log.tail))
+            }
         }
     };
     Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
@@ -61,16 +65,46 @@ pub async fn steps(
     Ok((headers, table.into_string()).into_response())
 }
 
-async fn log(service: &Service, build: &Build) -> Result<Vec<LogChunk>, Problem> {
-    let (mut chunks, mut from, mut bytes) = (Vec::new(), 0, 0);
-    while bytes < MAX_LOG {
-        let part = service.database.logs(&build.id, from, MAX_LOG).await?;
-        let Some(last) = part.last() else { break };
-        from = last.offset + last.text.len() as i64;
-        bytes += part.iter().map(|chunk| chunk.text.len()).sum::<usize>();
-        chunks.extend(part);
+/// The parts of a log that are shown.
+struct ShownLog {
+    head: Vec<u8>,
+    /// Bytes between head and tail.
+    left_out: i64,
+    tail: Vec<u8>,
+    /// The byte after the last one that is shown.
+    end: i64,
+}
+
+async fn log(service: &Service, build: &Build) -> Result<ShownLog, Problem> {
+    let length = service.database.log_length(&build.id).await?;
+    if length <= 2 * MAX_PART {
+        let head = part_of_log(service, build, 0..length).await?;
+        return Ok(ShownLog { head, left_out: 0, tail: Vec::new(), end: length });
     }
-    Ok(chunks)
+    let mut head = part_of_log(service, build, 0..MAX_PART).await?;
+    let mut tail = part_of_log(service, build, length - MAX_PART..length).await?;
+    // Whole lines, unless there is but one.
+    if let Some(end) = head.iter().rposition(|byte| *byte == b'\n') {
+        head.truncate(end + 1);
+    }
+    if let Some(end) = tail.iter().position(|byte| *byte == b'\n') {
+        tail.drain(..=end);
+    }
+    let left_out = length - (head.len() + tail.len()) as i64;
+    Ok(ShownLog { head, left_out, tail, end: length })
+}
+
+async fn part_of_log(service: &Service, build: &Build, range: Range<i64>) -> Result<Vec<u8>, Problem> {
+    let (mut bytes, mut from) = (Vec::new(), range.start);
+    while from < range.end {
+        let missing = usize::try_from(range.end - from).unwrap_or(usize::MAX);
+        let chunks = service.database.logs(&build.id, from, missing).await?;
+        let Some(last) = chunks.last() else { break };
+        from = last.offset + last.text.len() as i64;
+        chunks.iter().for_each(|chunk| bytes.extend_from_slice(&chunk.text));
+    }
+    bytes.truncate(usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
+    Ok(bytes)
 }
 
 fn place(place: &QueuePlace) -> Markup {
@@ -147,8 +181,8 @@ fn step_table(steps: &[Step]) -> Markup {
                             td.more { (plain(step.stage.as_bytes())) }
                             td.wide { code { (plain(step.instruction.as_bytes())) } }
                             td {
-                                span class=(format!("state {}", format!("{:?}", step.state).to_lowercase())) {
-                                    @if step.cached { "cached" } @else { (format!("{:?}", step.state).to_lowercase()) }
+                                span class=(format!("state {}", step.state.as_str())) {
+                                    @if step.cached { "cached" } @else { (step.state.as_str().replace('_', " ")) }
                                 }
                                 @if let Some(code) = step.exit_code.filter(|code| *code != 0) { " exit " (code) }
                             }
@@ -178,9 +212,4 @@ fn path_table(path: &[PathPiece]) -> Markup {
             }
         }
     }
-}
-
-fn log_text(chunks: &[LogChunk]) -> String {
-    let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text.iter().copied()).collect();
-    plain(&bytes)
 }
