@@ -12,7 +12,17 @@ pub const TESTS: &[Test] = &[("an_ordinary_account_has_the_same_sandbox", ordina
 const ACCOUNT: u32 = 54_321;
 const SUBORDINATE: u32 = 700_000_000;
 /// Tests that run as the account: those that need nothing that only root may have.
-const TOGETHER: [&str; 6] = ["layers::", "steps::", "mounts::", "confinement::", "hostile_layers::", "roots::"];
+const TOGETHER: [&str; 9] = [
+    "calls::",
+    "refusals::",
+    "streams::",
+    "layers::",
+    "steps::",
+    "mounts::",
+    "confinement::",
+    "hostile_layers::",
+    "roots::",
+];
 
 fn ordinary_account() {
     if !nix::unistd::geteuid().is_root() {

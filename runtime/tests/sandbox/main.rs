@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "without the standard harness clippy does not know that these are tests")]
 
 mod account;
+mod calls;
 mod confinement;
 mod debian;
 mod hostile_layers;
@@ -12,9 +13,11 @@ mod limits;
 mod mounts;
 mod network;
 mod place;
+mod refusals;
 mod residue;
 mod roots;
 mod steps;
+mod streams;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -27,8 +30,9 @@ fn main() {
         residue::be_a_worker(directory.as_ref());
     }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 11] = [
+    let groups: [(&str, &[Test]); 14] = [
         ("account", account::TESTS),
+        ("calls", calls::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
         ("hostile_layers", hostile_layers::TESTS),
@@ -36,9 +40,11 @@ fn main() {
         ("limits", limits::TESTS),
         ("mounts", mounts::TESTS),
         ("network", network::TESTS),
+        ("refusals", refusals::TESTS),
         ("residue", residue::TESTS),
         ("roots", roots::TESTS),
         ("steps", steps::TESTS),
+        ("streams", streams::TESTS),
     ];
     let trials = groups.into_iter().flat_map(|(group, tests)| {
         tests.iter().map(move |(name, test)| {
