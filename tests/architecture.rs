@@ -28,7 +28,6 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("reqwest", &["registry-client", "."]),
     ("nix", &["runtime"]),
     ("rustix", &["runtime"]),
-    ("seccompiler", &["runtime"]),
     ("clap", &["."]),
     ("toml", &["webhook", "."]),
 ];

@@ -4,6 +4,7 @@
 //! [`enter_if_asked`]). Everything that touches hostile files happens in it; the caller sees byte streams.
 
 mod agent;
+mod calls;
 mod cancel;
 mod cgroup;
 mod changes;
@@ -25,6 +26,7 @@ pub mod tar;
 mod ulimit;
 mod usage;
 
+pub use calls::Calls;
 pub use cancel::Cancel;
 pub use changes::Changes;
 pub use child::limit_child;

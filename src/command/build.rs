@@ -82,6 +82,9 @@ pub struct Arguments {
     /// Size of /dev/shm for RUN
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
+    /// Let RUN execute 32-bit x86 programs, also outside of stages for linux/386
+    #[arg(long = "allow-32bit")]
+    allow_32bit: bool,
     /// Limit each process of RUN
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     ulimits: Vec<String>,
@@ -155,6 +158,9 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let mut services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
+    }
+    if arguments.allow_32bit {
+        services.sandbox.calls = runtime::Calls::With32Bit;
     }
     // Who builds by hand is at home in the networks of this machine.
     services.sandbox.network.private = true;

@@ -44,7 +44,7 @@ impl Definitions {
         sources: &Sources<'_>,
         (cache, options, store): (&Cache<'_>, &Options, &Store),
     ) -> Result<Self, Error> {
-        let mut making = Making { sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
+        let mut making = Making { plan, sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
         let keys: Vec<_> = plan.stages.iter().map(|stage| making.stage(stage)).collect();
         let wanted = keys.iter().flatten().flatten().filter(|key| key.usable).map(|key| key.text.clone());
         let wanted: Vec<String> = wanted.collect();
@@ -97,6 +97,7 @@ impl Definitions {
 
 /// Makes keys, stage after stage.
 struct Making<'s> {
+    plan: &'s Plan,
     sources: &'s Sources<'s>,
     options: &'s Options,
     /// Keeps what was selected of contexts.
@@ -130,7 +131,7 @@ impl Making<'_> {
     fn step(&self, parent: &Key, action: &Action) -> Option<Key> {
         let mut key = KeyBuilder::new("definition.1");
         match action {
-            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options)),
+            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options, self.plan)),
             _ => key.text(&parent.text),
         };
         match action {

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::event::Event;
 use crate::plan::{Action, Base, Stage, Step};
 use crate::trace::Work;
-use registry_client::Descriptor;
+use registry_client::{Descriptor, ImageConfig};
 use std::sync::Arc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -24,6 +24,11 @@ pub struct Progress<'e, 'a> {
 }
 
 impl Progress<'_, '_> {
+    /// Returns the configuration of the stage's image.
+    pub fn config(&self) -> &ImageConfig {
+        &self.execution.plan.stages[self.stage].config
+    }
+
     /// Tells whether the steps are executed whatever is known.
     pub fn is_fresh(&self) -> bool {
         let execution = self.execution;
@@ -244,7 +249,9 @@ impl<'e> Prepared<'e> {
     fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         match self {
             Prepared::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
-            Prepared::Run(run) => Ok(run.key(&key::with_options(&progress.key, progress.execution.options))),
+            Prepared::Run(run) => {
+                Ok(run.key(&key::with_options(&progress.key, progress.execution.options, progress.execution.plan)))
+            }
             Prepared::Copy(copy) => copy.key(&progress.key),
         }
     }
@@ -264,7 +271,7 @@ impl<'e> Prepared<'e> {
                 pack::entries(progress, (layer, step), &entries).map_err(Failure::from)
             }
             Prepared::Run(run) => {
-                super::emulation::check(&progress.execution.plan.stages[progress.stage].config)?;
+                super::emulation::check(progress.config())?;
                 run.execute(progress, (layer, step), scope)
             }
             Prepared::Copy(copy) => copy.execute(progress, (layer, step)).map_err(Failure::from),
