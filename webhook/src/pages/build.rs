@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use database::{Build, LogChunk, PathPiece, QueuePlace, Step, Trigger, marks};
+use database::{Build, LogChunk, PathPiece, QueuePlace, Reason, Step, Trigger};
 use maud::{Markup, html};
 
 /// Bytes of a log that are shown; the rest is behind a link.
@@ -30,7 +30,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
     let from = log.last().map_or(0, |chunk| chunk.offset + chunk.text.len() as i64);
     let content = html! {
         h1 { (title) " " (state(build.state)) }
-        @if let Some(reason) = &build.reason { pre.reason { (plain(reason.message.as_bytes())) } }
+        @if let Some(reason) = &build.reason { pre.reason { (plain(headline(&reason.message, &log).as_bytes())) } }
         @for warning in &build.request.spec.options.warnings { p.notice { (plain(warning.as_bytes())) } }
         @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
         (facts(&build, cpu_ms))
@@ -42,7 +42,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
         }
         h2 { "Log " a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } }
         pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={from}", build.id.as_str()))] {
-            (log_text(&log))
+            (log_text(&log, build.reason.as_ref()))
         }
     };
     Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
@@ -71,6 +71,13 @@ async fn log(service: &Service, build: &Build) -> Result<Vec<LogChunk>, Problem>
         chunks.extend(part);
     }
     Ok(chunks)
+}
+
+/// Returns the sentence of a reason; what is below it stands in the log, unless that says nothing of it.
+fn headline<'r>(message: &'r str, log: &[LogChunk]) -> &'r str {
+    let first = message.lines().next().unwrap_or_default();
+    let told = log.iter().rev().any(|chunk| String::from_utf8_lossy(&chunk.text).contains(first));
+    if told { first } else { message }
 }
 
 fn place(place: &QueuePlace) -> Markup {
@@ -104,7 +111,7 @@ fn facts(build: &Build, cpu_ms: Option<i64>) -> Markup {
             dt { "Rule" } dd { (plain(request.rule.as_bytes())) }
             dt { "Started by" } dd { (trigger(build)) }
             @if let Some(by) = &build.approved_by { dt { "Approved by" } dd { "the token " code { (plain(by.as_bytes())) } } }
-            dt { "Tags" } dd { @if !spec.push { "none: the image is not pushed" } @for tag in &spec.tags { code.tag { (plain(marks::shown(tag).as_bytes())) } " " } }
+            dt { "Tags" } dd { @if !spec.push { "none: the image is not pushed" } @for tag in build.shown_tags() { code.tag { (plain(tag.as_bytes())) } " " } }
             @if let Some(image) = &build.image { dt { "Image" } dd { code { (image.digest) } " " (size(image.size)) } }
             dt { "Accepted" } dd { (time(build.created_ms)) " UTC" }
             @if let Some(took) = took(build) { dt { "Took" } dd { (took) @if build.attempt > 1 { ", attempt " (build.attempt) } } }
@@ -180,7 +187,14 @@ fn path_table(path: &[PathPiece]) -> Markup {
     }
 }
 
-fn log_text(chunks: &[LogChunk]) -> String {
+/// Returns the log without the sentence of the reason, which stands above.
+fn log_text(chunks: &[LogChunk], reason: Option<&Reason>) -> String {
     let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text.iter().copied()).collect();
-    plain(&bytes)
+    let mut text = plain(&bytes);
+    let sentence = reason.and_then(|reason| reason.message.lines().next()).unwrap_or_default();
+    let line = format!("ERROR: {}\n", plain(sentence.as_bytes()));
+    if let Some(at) = text.rfind(&line) {
+        text.replace_range(at..at + line.len(), "");
+    }
+    text
 }
