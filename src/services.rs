@@ -138,14 +138,6 @@ pub async fn wait_for_signal() {
     }
 }
 
-/// Ends the build when the process is asked to end.
-pub fn cancel_on_signal(tokio: &tokio::runtime::Handle, cancel: runtime::Cancel) {
-    tokio.spawn(async move {
-        wait_for_signal().await;
-        cancel.cancel();
-    });
-}
-
 /// Writes the log to standard error; `SLIPWAY_LOG` says how much of it.
 pub fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| "info".into());

@@ -64,6 +64,7 @@ mod random_builds;
 mod reconcile;
 mod refusals;
 mod registries;
+mod results;
 mod retries;
 mod rot;
 mod secrets;

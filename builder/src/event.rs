@@ -111,3 +111,11 @@ pub struct StepSummary {
     /// First line in the Dockerfile, from 1.
     pub line: usize,
 }
+
+impl StepSummary {
+    /// Returns the step's stage and place among all steps of it as BuildKit shows it: `[stage 2/5]`.
+    pub fn place(&self) -> String {
+        let (at, of) = self.position;
+        if at == 0 { format!("[{}]", self.stage) } else { format!("[{} {at}/{of}]", self.stage) }
+    }
+}

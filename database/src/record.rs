@@ -273,6 +273,9 @@ pub struct CachedLayer {
     /// For a layer that is known by its definition, the key of its content.
     #[serde(default)]
     pub content_key: Option<String>,
+    /// The time of the build that made it, in seconds since 1970; rows of earlier versions have none.
+    #[serde(default)]
+    pub made: Option<i64>,
 }
 
 /// What commit status is to be told to a forge: the outbox, written together with the change of state.

@@ -1,6 +1,6 @@
 //! Plain lines: `#3 [build 2/4] RUN make`, then `#3 0.512 output`, then `#3 DONE 1.2s`.
 
-use super::{Display, place, result_lines, seconds};
+use super::{Display, result_lines, seconds};
 use crate::sanitize::{OutputWriter, sanitize, sanitize_output};
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
@@ -54,7 +54,7 @@ impl State {
             Event::Started { step } => {
                 self.began.insert(*step, Instant::now());
                 if let Some(summary) = step.checked_sub(1).and_then(|index| self.steps.get(index)) {
-                    writeln!(to, "#{step} {} {}", place(summary), sanitize(&summary.instruction))?;
+                    writeln!(to, "#{step} {} {}", summary.place(), sanitize(&summary.instruction))?;
                 }
             }
             Event::Output { step, bytes } => self.output(*step, bytes, to)?,
@@ -102,6 +102,9 @@ pub fn failure_text(error: &builder::Error) -> String {
     let report = error.report();
     let sentence = report.strip_suffix(error.detail()).unwrap_or(&report).trim_end();
     let sentence = sanitize(sentence);
+    if error.code() == "cancelled" {
+        return format!("CANCELLED: {sentence}");
+    }
     if error.detail().is_empty() {
         return format!("ERROR: failed to solve: {sentence}");
     }

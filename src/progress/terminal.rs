@@ -1,7 +1,7 @@
 //! The display on a terminal: finished steps as lines, running ones below them with their last line of output.
 
 use super::plain::failure_text;
-use super::{Display, place, result_lines, seconds};
+use super::{Display, result_lines, seconds};
 use crate::sanitize::sanitize;
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
@@ -45,7 +45,7 @@ impl Terminal {
 
 fn title(state: &State, step: usize) -> String {
     let summary = step.checked_sub(1).and_then(|index| state.steps.get(index));
-    let text = summary.map_or_else(String::new, |summary| format!("{} {}", place(summary), summary.instruction));
+    let text = summary.map_or_else(String::new, |summary| format!("{} {}", summary.place(), summary.instruction));
     sanitize(&text).chars().take(WIDTH).collect()
 }
 

@@ -111,8 +111,8 @@ impl Making<'_> {
         let usable = self.options.uses_cache(&stage.name);
         let first = |text| Key { text, usable };
         let mut parent = match &stage.base {
-            Base::Scratch => Some(first(super::key::scratch())),
-            Base::Image(name) => self.sources.image(name).ok().map(|image| first(image.key.clone())),
+            Base::Scratch => Some(first(self.with_times(super::key::scratch()))),
+            Base::Image(name) => self.sources.image(name).ok().map(|image| first(self.with_times(image.key.clone()))),
             Base::Stage(index) => self.ends[*index].clone().map(|end| Key { usable: usable && end.usable, ..end }),
         };
         let mut keys = Vec::with_capacity(stage.steps.len());
@@ -126,6 +126,10 @@ impl Making<'_> {
         }
         self.ends.push(parent);
         keys
+    }
+
+    fn with_times(&self, base: String) -> String {
+        super::key::with_times(base, self.options.latest)
     }
 
     fn step(&self, parent: &Key, action: &Action) -> Option<Key> {

@@ -14,6 +14,14 @@ pub fn image<'d>(diff_ids: impl IntoIterator<Item = &'d str, IntoIter: ExactSize
     KeyBuilder::new("image.1").list(diff_ids).finish()
 }
 
+/// Returns the key of what a stage starts from, for layers whose times end at `latest`: they are others with another time.
+pub fn with_times(base: String, latest: Option<i64>) -> String {
+    match latest {
+        None => base,
+        Some(time) => KeyBuilder::new("times.1").text(&base).text(&time.to_string()).finish(),
+    }
+}
+
 /// Returns the key of a `WORKDIR`.
 pub fn workdir(parent: &str, path: &str, user: &str) -> String {
     KeyBuilder::new("workdir.1").text(parent).text(path).text(user).finish()

@@ -191,7 +191,7 @@ fn mount_fields(key: &mut KeyBuilder, kind: &MountKind) {
 
 fn failure(ran: &Ran, run: &Run, (step, tail): (&Step, &Tail), execution: &Execution<'_>) -> Option<Failure> {
     let command = shown(run);
-    let failed = |code: &'static str, what: String| Error::user(code, what).with_detail(tail.text());
+    let failed = |code: &'static str, what: String| Error::user(code, what).with_output(tail.text());
     let (error, exit_code) = match &ran.exit {
         Exit::Code(0) => return None,
         Exit::Code(code) => (

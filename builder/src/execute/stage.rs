@@ -79,10 +79,10 @@ fn in_result(execution: &Execution<'_>, index: usize) -> bool {
 
 fn begin<'e, 'a>(execution: &'e Execution<'a>, (index, base): (usize, &Base)) -> Result<Progress<'e, 'a>, Error> {
     let (layers, key) = match base {
-        Base::Scratch => (Vec::new(), key::scratch()),
+        Base::Scratch => (Vec::new(), key::with_times(key::scratch(), execution.options.latest)),
         Base::Image(name) => {
             let image = execution.sources.image(name)?;
-            (image.layers.clone(), image.key.clone())
+            (image.layers.clone(), key::with_times(image.key.clone(), execution.options.latest))
         }
         Base::Stage(stage) => {
             let stage = execution.stage(*stage)?;
@@ -252,7 +252,7 @@ impl<'e> Prepared<'e> {
             Prepared::Run(run) => {
                 Ok(run.key(&key::with_options(&progress.key, progress.execution.options, progress.execution.plan)))
             }
-            Prepared::Copy(copy) => copy.key(&progress.key),
+            Prepared::Copy(copy) => copy.key(progress),
         }
     }
 

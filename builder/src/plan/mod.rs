@@ -44,6 +44,8 @@ pub struct Settings {
     pub target: Option<String>,
     /// Labels that are put on the result, after those of the Dockerfile.
     pub labels: BTreeMap<String, String>,
+    /// Labels that stages start with: their instructions change them.
+    pub default_labels: BTreeMap<String, String>,
     /// The platform of the result.
     pub platform: Platform,
     /// Names that stages, `FROM` and `--from` find as files given by the requester.
@@ -61,6 +63,7 @@ impl Settings {
             build_args: BTreeMap::new(),
             target: None,
             labels: BTreeMap::new(),
+            default_labels: BTreeMap::new(),
             platform,
             named_contexts: Vec::new(),
             named_images: Vec::new(),

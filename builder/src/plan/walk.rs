@@ -195,9 +195,13 @@ impl<'w, 'f> Walk<'w, 'f> {
             }
         };
         let context = StageContext { graph, stage, index, lint: self.lint };
+        let is_first = !matches!(base, Base::Stage(_));
         let mut started = stage::start(&context, base, (self.images, &self.finished));
         if let FileBase::Files(name) = &graph.bases[index] {
             started.fill(name);
+        }
+        if is_first {
+            started.label();
         }
         started.finish(&prepared.triggers, &self.names(prepared))
     }

@@ -54,11 +54,11 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         catch_unwind(AssertUnwindSafe(|| attempt.run(secrets)))
             .unwrap_or_else(|_| Err(Error::service("panicked", "slipway made a mistake; its log says more")))
     });
-    recorder.say(&format!("{}\n", trace.summary()));
     if let Err(error) = &result
         && error.code() != "cancelled"
     {
-        recorder.say(&masks.text(&format!("ERROR: {}\n", error.report())));
+        // What the step printed last stands right above.
+        recorder.say(&masks.text(&format!("ERROR: {}\n", error.report_without_output())));
     }
     if let Ok(Ended::Skipped(reason)) = &result {
         recorder.say(&format!("skipped: {}\n", reason.message));

@@ -34,6 +34,8 @@ enum Note {
 pub struct Recorder {
     notes: SyncSender<Note>,
     steps: Mutex<Vec<Step>>,
+    /// Where each step is among those of its stage, as `slipway build` shows it.
+    places: Mutex<Vec<String>>,
     quota: Mutex<Quota>,
     /// What the database says of the build, as soon as it has written what is noted.
     state: Mutex<BuildState>,
@@ -47,7 +49,7 @@ impl Recorder {
         let services = services.clone();
         let thread = std::thread::spawn(move || write_all(&services, &claim, &waiting, &cancel));
         let state = Mutex::new(BuildState::Preparing);
-        Recorder { notes, steps: Mutex::default(), quota: Mutex::default(), state, thread }
+        Recorder { notes, steps: Mutex::default(), places: Mutex::default(), quota: Mutex::default(), state, thread }
     }
 
     /// Adds a line of slipway's own to the log.
@@ -129,10 +131,14 @@ impl Observer for Recorder {
             Event::Commit { id, message } => self.note(Note::Commit(id.to_owned(), message.to_owned())),
             Event::Warning(text) => self.say(&format!("WARNING: {text}\n")),
             // The steps of a further platform come after those that are known.
-            Event::Planned(summaries) => self.change_steps(|steps| {
-                let planned = summaries.iter().map(pending).enumerate();
-                *steps = planned.map(|(index, step)| known(steps.get(index), step)).collect();
-            }),
+            Event::Planned(summaries) => {
+                *self.places.lock().unwrap_or_else(PoisonError::into_inner) =
+                    summaries.iter().map(StepSummary::place).collect();
+                self.change_steps(|steps| {
+                    let planned = summaries.iter().map(pending).enumerate();
+                    *steps = planned.map(|(index, step)| known(steps.get(index), step)).collect();
+                });
+            }
             Event::Waiting { step } => self.change_step(step, |step| step.state = StepState::Waiting),
             Event::Started { step } => {
                 self.change_step(step, |step| {
@@ -183,13 +189,11 @@ impl Recorder {
     }
 
     fn say_step(&self, number: usize, what: Option<&str>) {
+        let Some(index) = number.checked_sub(1) else { return };
+        let place = self.places.lock().unwrap_or_else(PoisonError::into_inner).get(index).cloned();
         let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(step) = number.checked_sub(1).and_then(|index| steps.get(index)) else { return };
-        let total = steps.len();
-        let line = match what {
-            None => format!("[{} {number}/{total}] {}\n", step.stage, step.instruction),
-            Some(what) => format!("[{} {number}/{total}] {what}\n", step.stage),
-        };
+        let (Some(step), Some(place)) = (steps.get(index), place) else { return };
+        let line = format!("{place} {}\n", what.unwrap_or(&step.instruction));
         drop(steps);
         self.say(&line);
     }

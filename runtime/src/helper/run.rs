@@ -7,7 +7,7 @@ use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
 use super::walk::{open_directory, open_in, split};
-use super::{child, loopback, rootfs, seccomp, sockets, user};
+use super::{loopback, rootfs, seccomp, sockets, user};
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, RunRequest, control_pair};
 use crate::{Calls, StepNetwork};

@@ -17,7 +17,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use database::{
     BaseImage, Build, BuildFilter, BuildId, BuildState, Cancel, Database, PathPiece, Retried, RetryFrom, Step, Trigger,
-    marks,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -303,7 +302,7 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
         "commit": build.commit,
         "commit_message": request.commit_message,
         "trigger": trigger(build),
-        "tags": request.spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
+        "tags": build.shown_tags(),
         "warnings": options.warnings,
         "policy": options.policy,
         "priority": options.priority,

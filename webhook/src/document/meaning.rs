@@ -84,6 +84,10 @@ impl RuleDocument {
             let template = Template::parse(text).map_err(|problem| format!("build_args.{name}: {problem}"))?;
             rule.build_args.insert(name.clone(), template);
         }
+        for (name, text) in &self.labels {
+            let template = Template::parse(text).map_err(|problem| format!("labels.{name}: {problem}"))?;
+            rule.labels.insert(name.clone(), template);
+        }
         (rule.cache, rule.autobuild) = (self.cache.unwrap_or(true), self.autobuild.unwrap_or(true));
         rule.schedules = self.schedules.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         if !rule.schedules.is_empty() && rule.only_ref().is_none() {
@@ -118,7 +122,6 @@ impl RuleDocument {
         options.paths.clone_from(&self.paths);
         options.secrets.clone_from(&self.secrets);
         options.platforms.clone_from(&self.platforms);
-        options.labels.clone_from(&self.labels);
         options.policy = self.policy.or(policy).map(Into::into).unwrap_or_default();
         options.timeout_ms = span("timeout", &self.timeout)?;
         options.step_timeout_ms = span("step_timeout", &self.step_timeout)?;

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use database::{Build, PathPiece, QueuePlace, Step, Trigger, marks};
+use database::{Build, PathPiece, QueuePlace, Reason, Step, Trigger};
 use maud::{Markup, html};
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
     let title = format!("{} #{}", build.request.repository, build.number);
     let content = html! {
         h1 { (title) " " (state(build.state)) }
-        @if let Some(reason) = &build.reason { pre.reason { (plain(reason.message.as_bytes())) } }
+        @if let Some(reason) = &build.reason { pre.reason { (plain(headline(&reason.message, &log).as_bytes())) } }
         @for warning in &build.request.spec.options.warnings { p.notice { (plain(warning.as_bytes())) } }
         @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
         (facts(&build, cpu_ms))
@@ -41,12 +41,12 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
             (path_table(&path))
         }
         h2 { "Log " a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } }
-        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={}", build.id.as_str(), log.end))] {
-            (plain(&log.head))
+        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={}", build.id.as_str(), log.next))] {
             @if log.left_out > 0 {
+                (plain(&log.head))
                 "\n… " (size(log.left_out.unsigned_abs())) " left out: " a href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "the whole log" } "\n\n"
-                (plain(&log.tail))
             }
+            (end_of_log(&log, build.reason.as_ref()))
         }
     };
     Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
@@ -72,14 +72,21 @@ struct ShownLog {
     left_out: i64,
     tail: Vec<u8>,
     /// The byte after the last one that is shown.
-    end: i64,
+    next: i64,
+}
+
+impl ShownLog {
+    /// Returns the part with which the log ends.
+    fn end(&self) -> &[u8] {
+        if self.left_out > 0 { &self.tail } else { &self.head }
+    }
 }
 
 async fn log(service: &Service, build: &Build) -> Result<ShownLog, Problem> {
     let length = service.database.log_length(&build.id).await?;
     if length <= 2 * MAX_PART {
         let head = part_of_log(service, build, 0..length).await?;
-        return Ok(ShownLog { head, left_out: 0, tail: Vec::new(), end: length });
+        return Ok(ShownLog { head, left_out: 0, tail: Vec::new(), next: length });
     }
     let mut head = part_of_log(service, build, 0..MAX_PART).await?;
     let mut tail = part_of_log(service, build, length - MAX_PART..length).await?;
@@ -91,7 +98,7 @@ async fn log(service: &Service, build: &Build) -> Result<ShownLog, Problem> {
         tail.drain(..=end);
     }
     let left_out = length - (head.len() + tail.len()) as i64;
-    Ok(ShownLog { head, left_out, tail, end: length })
+    Ok(ShownLog { head, left_out, tail, next: length })
 }
 
 async fn part_of_log(service: &Service, build: &Build, range: Range<i64>) -> Result<Vec<u8>, Problem> {
@@ -105,6 +112,12 @@ async fn part_of_log(service: &Service, build: &Build, range: Range<i64>) -> Res
     }
     bytes.truncate(usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
     Ok(bytes)
+}
+
+/// Returns the sentence of a reason; what is below it stands in the log, unless that says nothing of it.
+fn headline<'r>(message: &'r str, log: &ShownLog) -> &'r str {
+    let first = message.lines().next().unwrap_or_default();
+    if String::from_utf8_lossy(log.end()).contains(first) { first } else { message }
 }
 
 fn place(place: &QueuePlace) -> Markup {
@@ -138,7 +151,7 @@ fn facts(build: &Build, cpu_ms: Option<i64>) -> Markup {
             dt { "Rule" } dd { (plain(request.rule.as_bytes())) }
             dt { "Started by" } dd { (trigger(build)) }
             @if let Some(by) = &build.approved_by { dt { "Approved by" } dd { "the token " code { (plain(by.as_bytes())) } } }
-            dt { "Tags" } dd { @if !spec.push { "none: the image is not pushed" } @for tag in &spec.tags { code.tag { (plain(marks::shown(tag).as_bytes())) } " " } }
+            dt { "Tags" } dd { @if !spec.push { "none: the image is not pushed" } @for tag in build.shown_tags() { code.tag { (plain(tag.as_bytes())) } " " } }
             @if let Some(image) = &build.image { dt { "Image" } dd { code { (image.digest) } " " (size(image.size)) } }
             dt { "Accepted" } dd { (time(build.created_ms)) " UTC" }
             @if let Some(took) = took(build) { dt { "Took" } dd { (took) @if build.attempt > 1 { ", attempt " (build.attempt) } } }
@@ -212,4 +225,15 @@ fn path_table(path: &[PathPiece]) -> Markup {
             }
         }
     }
+}
+
+/// Returns the end of the log without the sentence of the reason, which stands above.
+fn end_of_log(log: &ShownLog, reason: Option<&Reason>) -> String {
+    let mut text = plain(log.end());
+    let sentence = reason.and_then(|reason| reason.message.lines().next()).unwrap_or_default();
+    let line = format!("ERROR: {}\n", plain(sentence.as_bytes()));
+    if let Some(at) = text.rfind(&line) {
+        text.replace_range(at..at + line.len(), "");
+    }
+    text
 }
