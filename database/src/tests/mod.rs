@@ -13,6 +13,7 @@ mod postgres;
 mod progress;
 mod queue;
 mod records;
+mod statement_faults;
 mod tags;
 mod webhooks;
 
