@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub enum Store {
         reader: SqlitePool,
         /// The one that writes.
         writer: SqlitePool,
+        /// Where it is.
+        file: PathBuf,
         /// What a test lets go wrong.
         faults: Faults,
     },
@@ -57,10 +60,12 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // Nothing that a statement puts aside goes to a disk that may be full.
+            .pragma("temp_store", "MEMORY")
             .busy_timeout(PATIENCE);
         let writer = sqlite_pool(1, &options).await.map_err(Error::unavailable(doing))?;
         let reader = sqlite_pool(4, &options).await.map_err(Error::unavailable(doing))?;
-        Ok(Store::Sqlite { reader, writer, faults: Faults::default() })
+        Ok(Store::Sqlite { reader, writer, file: options.get_filename().to_owned(), faults: Faults::default() })
     }
 
     async fn postgres(url: &str) -> Result<Self, Error> {

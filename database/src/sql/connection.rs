@@ -33,12 +33,12 @@ impl Connection {
             Connection::Sqlite(_) => "BEGIN IMMEDIATE",
             Connection::Postgres(_) => "BEGIN",
         };
-        InDoubt(Some(self)).change(doing, (begin, faults)).await
+        InDoubt(Some(self)).change(doing, begin, faults).await
     }
 
     /// Makes what was written last; on disk when it returns.
     pub async fn commit(self, doing: &'static str, faults: &Faults) -> Result<(), Error> {
-        InDoubt(Some(self)).change(doing, ("COMMIT", faults)).await.map(drop)
+        InDoubt(Some(self)).change(doing, "COMMIT", faults).await.map(drop)
     }
 
     /// Undoes what was written, without anybody waiting for it.
@@ -47,7 +47,7 @@ impl Connection {
         // Without a runtime nobody can wait for the answer, and the connection is closed.
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
-            if let Err(error) = connection.change("rolling a transaction back", ("ROLLBACK", &faults)).await {
+            if let Err(error) = connection.change("rolling a transaction back", "ROLLBACK", &faults).await {
                 tracing::debug!(error = &error as &dyn std::error::Error, "the connection is closed");
             }
         });
@@ -68,7 +68,8 @@ impl InDoubt {
     async fn change(
         mut self,
         doing: &'static str,
-        (statement, faults): (&'static str, &Faults),
+        statement: &'static str,
+        faults: &Faults,
     ) -> Result<Connection, Error> {
         let closed = || Error::unavailable(doing)(sqlx::Error::WorkerCrashed);
         let connection = self.0.as_mut().ok_or_else(closed)?;

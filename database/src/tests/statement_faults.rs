@@ -14,7 +14,8 @@ const MAX_STATEMENTS: usize = 60;
 /// it returned.
 async fn with_fault<T>(
     database: &Database,
-    (number, fault): (usize, Fault),
+    number: usize,
+    fault: Fault,
     work: impl Future<Output = Result<T, Error>>,
 ) -> (bool, Option<Result<T, Error>>) {
     database.faults().plan(number, fault);
@@ -51,7 +52,7 @@ both! {
                 assert!(number < MAX_STATEMENTS);
                 let id = format!("{fault:?}-{number}");
                 let one = [delivered(&id)];
-                let (happened, result) = with_fault(database, (number, fault), database.store_all(&one)).await;
+                let (happened, result) = with_fault(database, number, fault, database.store_all(&one)).await;
                 if !happened {
                     assert!(result.unwrap().is_ok());
                     break;
@@ -77,7 +78,7 @@ both! {
                 assert!(number < MAX_STATEMENTS);
                 let worker = format!("{fault:?}-{number}");
                 let build = world.trigger(&[request("acme/app", &worker)]).await.remove(0);
-                let (happened, result) = with_fault(database, (number, fault), database.claim(&worker)).await;
+                let (happened, result) = with_fault(database, number, fault, database.claim(&worker)).await;
                 if happened {
                     is_ready(database).await;
                     // What was claimed although the worker does not know of it comes back with the worker.
@@ -110,7 +111,7 @@ both! {
                 let claim = world.claim("one").await;
                 let again = Claim { build: claim.build.clone(), attempt: claim.attempt };
                 let finish = database.finish(again, Outcome::Succeeded(image()));
-                let (happened, result) = with_fault(database, (number, fault), finish).await;
+                let (happened, result) = with_fault(database, number, fault, finish).await;
                 if happened {
                     is_ready(database).await;
                     match database.finish(claim, Outcome::Succeeded(image())).await {
@@ -147,7 +148,7 @@ both! {
                 let tag = format!("127.0.0.1:5000/app:{fault:?}-{number}").to_lowercase();
                 let build = world.trigger(&[request("acme/app", &tag)]).await.remove(0);
                 let claim = world.claim("one").await;
-                let (happened, result) = with_fault(database, (number, fault), publish(&claim, &tag)).await;
+                let (happened, result) = with_fault(database, number, fault, publish(&claim, &tag)).await;
                 if happened {
                     is_ready(database).await;
                     publish(&claim, &tag).await.expect("the tag can be moved");
