@@ -7,12 +7,16 @@ mod command;
 mod configuration;
 mod confine;
 mod harmless;
+mod instance;
 mod key;
 mod listen;
 mod posts;
 mod progress;
+mod reserve;
 mod services;
+mod signals;
 mod wire;
+mod workers;
 
 use clap::Parser;
 use std::path::PathBuf;

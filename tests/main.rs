@@ -66,6 +66,7 @@ mod registries;
 mod retries;
 mod rot;
 mod secrets;
+mod serving;
 mod slow_disk;
 mod statuses;
 mod support;

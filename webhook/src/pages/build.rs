@@ -40,10 +40,11 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
             h2 { "Critical path " a.aside href=(format!("/v1/builds/{}/trace", build.id.as_str())) download="trace.json" { "as a trace" } }
             (path_table(&path))
         }
-        h2 { "Log " a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } }
-        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={from}", build.id.as_str()))] {
+        h2 { "Log " @if build.log_removed_ms.is_none() { a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } } }
+        @if let Some(removed_ms) = build.log_removed_ms { p.notice { "The log was removed by retention, " (time(removed_ms)) " UTC." } }
+        @else { pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={from}", build.id.as_str()))] {
             (log_text(&log))
-        }
+        } }
     };
     Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
 }
@@ -62,6 +63,9 @@ pub async fn steps(
 }
 
 async fn log(service: &Service, build: &Build) -> Result<Vec<LogChunk>, Problem> {
+    if build.log_removed_ms.is_some() {
+        return Ok(Vec::new());
+    }
     let (mut chunks, mut from, mut bytes) = (Vec::new(), 0, 0);
     while bytes < MAX_LOG {
         let part = service.database.logs(&build.id, from, MAX_LOG).await?;
