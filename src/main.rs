@@ -6,13 +6,17 @@ mod client;
 mod command;
 mod configuration;
 mod confine;
+mod instance;
 mod key;
 mod listen;
 mod posts;
 mod progress;
+mod reserve;
 mod sanitize;
 mod services;
+mod signals;
 mod wire;
+mod workers;
 
 use clap::Parser;
 use std::path::PathBuf;

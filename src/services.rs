@@ -1,6 +1,6 @@
 //! Opens what lies in the data directory and hands it to the crates that work with it.
 
-use crate::boot;
+use crate::{boot, signals};
 use builder::Services;
 use database::Database;
 use image_store::Store;
@@ -128,14 +128,12 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Waits until the process is asked to end: Ctrl-C or a request to terminate.
-pub async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+/// Ends the build when the process is asked to end.
+pub fn cancel_on_signal(tokio: &tokio::runtime::Handle, cancel: runtime::Cancel) {
+    tokio.spawn(async move {
+        signals::wait_for_signal().await;
+        cancel.cancel();
+    });
 }
 
 /// Writes the log to standard error; `SLIPWAY_LOG` says how much of it.

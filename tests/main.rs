@@ -68,6 +68,7 @@ mod results;
 mod retries;
 mod rot;
 mod secrets;
+mod serving;
 mod slow_disk;
 mod statuses;
 mod step_states;

@@ -109,6 +109,8 @@ pub struct Build {
     pub is_held: bool,
     /// Who approved it: the name of a token.
     pub approved_by: Option<String>,
+    /// When its log was removed because it was too old or there was too much, in milliseconds since 1970.
+    pub log_removed_ms: Option<i64>,
 }
 
 /// A worker's lease on a build. Every write of the worker carries it; a write under a lease that was lost is refused.

@@ -26,6 +26,13 @@ impl Database {
         row.as_ref().map(build).transpose()
     }
 
+    /// Tells whether a repository had a build with this number that is not there any more.
+    pub async fn was_build_removed(&self, repository: &str, number: i64) -> Result<bool, Error> {
+        let text = "SELECT 1 FROM builds WHERE repository = $1 AND number > $2 LIMIT 1";
+        let later = sql("reading a build", text).bind(repository).bind(number).optional(self.read()).await?;
+        Ok(number > 0 && later.is_some() && self.build_number(repository, number).await?.is_none())
+    }
+
     /// Returns the builds that `filter` describes, newest first.
     pub async fn builds(&self, filter: &BuildFilter) -> Result<Vec<Build>, Error> {
         Ok(self.page_of_builds(filter).await?.builds)

@@ -27,6 +27,7 @@ mod questions;
 mod readiness;
 mod reconcile;
 mod requests;
+mod retention;
 mod rules;
 mod sandbox;
 mod schedules;
@@ -39,7 +40,9 @@ pub use bases::rebuild_on_new_bases;
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
 pub use lookups::expand_lookups;
 pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
+pub use readiness::Readiness;
 pub use reconcile::find_missed_pushes;
+pub use retention::{Retention, keep_retention};
 pub use sandbox::Sandbox;
 pub use schedules::keep_schedules;
 pub use settings::{Scope, Settings, Token};
@@ -55,7 +58,6 @@ use catalog::Catalog;
 use database::Database;
 use limiter::Limiter;
 use problem::Problem;
-use readiness::Readiness;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use tokio::sync::Semaphore;
@@ -97,13 +99,13 @@ const HEADERS: [(&str, &str); 5] = [
 ];
 
 /// Returns all routes.
-pub fn router(database: Database, settings: Settings) -> Router {
+pub fn router(database: Database, settings: Settings, readiness: Arc<Readiness>) -> Router {
     let service = Service {
         database,
         catalog: Arc::new(Catalog::new(&settings.repositories)),
         settings: Arc::new(settings),
         limiter: Arc::default(),
-        readiness: Arc::default(),
+        readiness,
         counters: Arc::default(),
         comparisons: Arc::new(Semaphore::new(COMPARISONS)),
     };

@@ -105,6 +105,12 @@ impl Problem {
     /// Returns the answer to a request for a build that is not there.
     pub fn no_such_build() -> Self {
         Problem::new(StatusCode::NOT_FOUND, "build_not_found", "there is no build with this id")
+            .hint("old builds are removed: `[retention]` says when")
+    }
+
+    /// Says that retention removed something.
+    pub fn removed(what: &str) -> String {
+        format!("{what} was removed by retention: `[retention]` says how much is kept, and for how long")
     }
 }
 

@@ -204,7 +204,17 @@ pub async fn numbered(
         }
         Err(_) => None,
     };
-    let build = build.ok_or_else(|| service.no_such_build(caller.address))?;
+    let Some(build) = build else {
+        let is_removed = match number.parse() {
+            Ok(number) => service.database.was_build_removed(repository, number).await?,
+            Err(_) => false,
+        };
+        if !is_removed {
+            return Err(service.no_such_build(caller.address));
+        }
+        let detail = Problem::removed(&format!("build {number} of `{repository}`"));
+        return Err(Problem::new(StatusCode::GONE, "build_removed", detail));
+    };
     Ok(answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?))
 }
 
@@ -320,6 +330,7 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
         "push": request.spec.push,
         "held": build.is_held,
         "approved_by": build.approved_by,
+        "log_removed_at": build.log_removed_ms.and_then(moment),
         "created_at": moment(build.created_ms),
         "started_at": build.started_ms.and_then(moment),
         "finished_at": build.finished_ms.and_then(moment),

@@ -74,6 +74,10 @@ pub async fn replay(
     let delivery = find(&service, &caller, &id).await?;
     caller.require(Scope::Trigger, &delivery.repository)?;
     let body = service.database.delivery_body(delivery.id).await?.ok_or_else(no_such_delivery)?;
+    if body.is_empty() {
+        let detail = Problem::removed("the body of this delivery");
+        return Err(Problem::new(StatusCode::GONE, "body_removed", detail));
+    }
     let new =
         format!("{}-replay-{}", delivery.delivery.chars().take(60).collect::<String>(), uuid::Uuid::now_v7().simple());
     hooks::replay(&service, &delivery, &new, &Bytes::from(body)).await

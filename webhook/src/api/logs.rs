@@ -58,6 +58,9 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let wanted = query(wanted)?;
     let build = find(&service, &caller, &id).await?;
+    if build.log_removed_ms.is_some() {
+        return Err(Problem::new(StatusCode::GONE, "log_removed", Problem::removed("the log of this build")));
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut response = if text("accept").is_some_and(|accept| accept.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).or(wanted.since_offset).unwrap_or(0).max(0);

@@ -19,6 +19,8 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
         return Err(format!("clone_url `{}` must start with https:// or http://", document.clone_url));
     }
     check_image(&document.image)?;
+    let retention = document.retention.as_ref().map_or(Ok(()), crate::retention::RetentionDocument::check);
+    retention.map_err(|problem| format!("retention: {problem}"))?;
     let own = document.own_rules.as_ref().map(|own| {
         own.secrets.iter().try_for_each(|name| check_name("secret", name))?;
         let path = inside(&own.path).map_err(|problem| format!("own_rules.path: {problem}"))?;

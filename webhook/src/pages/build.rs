@@ -40,14 +40,9 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
             h2 { "Critical path " a.aside href=(format!("/v1/builds/{}/trace", build.id.as_str())) download="trace.json" { "as a trace" } }
             (path_table(&path))
         }
-        h2 { "Log " a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } }
-        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={}", build.id.as_str(), log.next))] {
-            @if log.left_out > 0 {
-                (plain(&log.head))
-                "\n… " (size(log.left_out.unsigned_abs())) " left out: " a href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "the whole log" } "\n\n"
-            }
-            (end_of_log(&log, build.reason.as_ref()))
-        }
+        h2 { "Log " @if build.log_removed_ms.is_none() { a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } } }
+        @if let Some(removed_ms) = build.log_removed_ms { p.notice { "The log was removed by retention, " (time(removed_ms)) " UTC." } }
+        @else { (shown_log(&build, &log)) }
     };
     Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
 }
@@ -99,6 +94,19 @@ async fn log(service: &Service, build: &Build) -> Result<ShownLog, Problem> {
     }
     let left_out = length - (head.len() + tail.len()) as i64;
     Ok(ShownLog { head, left_out, tail, next: length })
+}
+
+fn shown_log(build: &Build, log: &ShownLog) -> Markup {
+    let address = format!("/v1/builds/{}/logs", build.id.as_str());
+    html! {
+        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("{address}?since_offset={}", log.next))] {
+            @if log.left_out > 0 {
+                (plain(&log.head))
+                "\n… " (size(log.left_out.unsigned_abs())) " left out: " a href=(address) { "the whole log" } "\n\n"
+            }
+            (end_of_log(log, build.reason.as_ref()))
+        }
+    }
 }
 
 async fn part_of_log(service: &Service, build: &Build, range: Range<i64>) -> Result<Vec<u8>, Problem> {
