@@ -27,7 +27,7 @@ mod usage;
 
 pub use cancel::Cancel;
 pub use changes::Changes;
-pub use child::limit_child;
+pub use child::{limit_child, limit_memory};
 pub use clock::uptime;
 pub use error::Error;
 pub use ground::check_ground;

@@ -12,6 +12,8 @@ use std::io::Read;
 
 /// Entries that an archive may have.
 const MAX_ENTRIES: usize = 400_000;
+/// Bytes that the names in it may have together, those of attributes and of what links lead to, too.
+const MAX_NAMES: usize = 256 * 1024 * 1024;
 /// Bytes that an archive's files may have together.
 const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 
@@ -32,9 +34,17 @@ impl Archive {
     pub fn read(name: &str, tar: &mut dyn Read) -> Result<Archive, CopyError> {
         let failed = |problem: String| CopyError::Archive { name: name.to_owned(), problem };
         let mut reader = tar::Reader::new(tar);
-        let (mut entries, mut bytes) = (Vec::new(), 0u64);
+        let (mut entries, mut bytes, mut names) = (Vec::new(), 0u64, 0usize);
         while let Some(entry) = reader.next_entry().map_err(|error| failed(error.to_string()))? {
             bytes = bytes.saturating_add(entry.size());
+            names +=
+                entry.path.len() + entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+            if let EntryKind::Symlink { target } | EntryKind::HardLink { target } = &entry.kind {
+                names += target.len();
+            }
+            if names > MAX_NAMES {
+                return Err(failed(format!("its names have more than {MAX_NAMES} bytes together")));
+            }
             entries.push(entry);
             if entries.len() > MAX_ENTRIES || bytes > MAX_BYTES {
                 return Err(failed(format!("it has more than {MAX_ENTRIES} entries or {MAX_BYTES} bytes")));
@@ -89,8 +99,7 @@ impl Archive {
         };
         let node = laying.layer.changed(&node(entry, kind));
         let is_file = matches!(node.kind, Kind::File { .. });
-        laying.put(&path, node, is_file.then_some(member));
-        Ok(())
+        laying.put(&path, node, is_file.then_some(member))
     }
 
     /// Adds another name for a file of the archive; the mode of the link is the file's from then on.
@@ -107,9 +116,8 @@ impl Archive {
             return Err(CopyError::Archive { name: self.name.clone(), problem });
         };
         let node = laying.layer.changed(&node(entry, known.kind));
-        laying.put(&target, node.clone(), Some(member));
-        laying.put(path, node, Some(member));
-        Ok(())
+        laying.put(&target, node.clone(), Some(member))?;
+        laying.put(path, node, Some(member))
     }
 
     /// Refuses a path through an absolute link of the archive itself, as BuildKit does.
@@ -142,7 +150,7 @@ impl Laying<'_, '_> {
     }
 
     /// Puts a node in place; `member` is the entry that holds its content.
-    fn put(&mut self, path: &[u8], node: Node, member: Option<usize>) {
+    fn put(&mut self, path: &[u8], node: Node, member: Option<usize>) -> Result<(), CopyError> {
         let (content, group) = match member {
             Some(member) => (Content::Archived { archive: self.number, member }, Some((self.number, member as u64))),
             None => (Content::None, None),
@@ -151,7 +159,7 @@ impl Laying<'_, '_> {
             Some(member) => self.groups.insert(path.to_vec(), member),
             None => self.groups.remove(path),
         };
-        self.layer.put_archived(path, node, content, group);
+        self.layer.put_archived(path, node, (content, group))
     }
 }
 

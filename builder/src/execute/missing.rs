@@ -7,11 +7,13 @@ use crate::copy::{self, CopyError};
 use crate::event::Event;
 use crate::ignore::Filtered;
 use crate::plan::{Action, Copy, From, Source, Step};
+use crate::walk::{Walk, Walked};
 use std::time::Duration;
 
 /// Checks the sources of all steps that copy from contexts, the last step first, as BuildKit does.
 pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
     let steps = execution.plan.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
+    let walk = Walk::of(&execution.options.fetching);
     for step in steps {
         let Action::Copy(copy) = &step.action else { continue };
         let context = match &copy.from {
@@ -19,15 +21,16 @@ pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
             From::Named(name) => execution.sources.named.get(name),
             From::Stage(_) | From::Image(_) => None,
         };
-        if let Some(error) = context.and_then(|context| missing(context, copy)) {
+        if let Some(error) = context.and_then(|context| missing(context, copy, &walk)) {
             return Err(failed(execution, step, &error));
         }
     }
     Ok(())
 }
 
-fn missing(named: &NamedContext, copy: &Copy) -> Option<CopyError> {
-    let view = Filtered::new(&named.context, &named.ignore);
+fn missing(named: &NamedContext, copy: &Copy, walk: &Walk) -> Option<CopyError> {
+    let walked = Walked::new(&named.context, walk);
+    let view = Filtered::new(&walked, &named.ignore);
     let paths = copy.sources.iter().filter_map(|source| match source {
         Source::Path(path) => Some(path),
         Source::Url(_) | Source::Git(_) => None,

@@ -12,6 +12,7 @@ use crate::plan::{Copy, From};
 use crate::source::{Checkout, Fetching, GitContext};
 use crate::tree::Tree;
 use crate::view::View;
+use crate::walk::{Walk, Walked};
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -84,23 +85,24 @@ impl<'e> Place<'e> {
     }
 
     /// Looks at the files; a download is no tree, it is selected as it is.
-    pub fn view<T>(&self, look: impl FnOnce(&dyn View) -> T) -> T {
+    pub fn view<T>(&self, walk: &Walk, look: impl FnOnce(&dyn View) -> T) -> T {
         match self {
-            Place::Context(named) => look(&Filtered::new(&named.context, &named.ignore)),
-            Place::Layers { tree, .. } => look(tree),
-            Place::Git { checkout, .. } => look(checkout),
+            Place::Context(named) => look(&Filtered::new(&Walked::new(&named.context, walk), &named.ignore)),
+            Place::Layers { tree, .. } => look(&Walked::new(tree, walk)),
+            Place::Git { checkout, .. } => look(&Walked::new(checkout, walk)),
             Place::Web(_) => look(&Tree::default()),
         }
     }
 
     /// Returns what identifies the content of `selection`, or of the place where that says more.
-    pub fn key(&self, selection: &Selection) -> Result<String, crate::copy::CopyError> {
+    pub fn key(&self, selection: &Selection, walk: &Walk) -> Result<String, crate::copy::CopyError> {
+        let key = |view: &dyn View| crate::copy::selection_key(view, selection);
         match self {
-            Place::Context(_) | Place::Layers { .. } => self.view(|view| crate::copy::selection_key(view, selection)),
+            Place::Context(_) | Place::Layers { .. } => self.view(walk, key),
             Place::Git { checkout, git_dir: true } => {
                 Ok(KeyBuilder::new("git.1").text(checkout.id()).field(&selection.path).finish())
             }
-            Place::Git { .. } => self.view(|view| crate::copy::selection_key(view, selection)),
+            Place::Git { .. } => self.view(walk, key),
             Place::Web(file) => {
                 let mut key = KeyBuilder::new("web.1");
                 key.text(file.digest.as_str()).field(&selection.name).text(&selection.node.mtime.to_string());

@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Bound::{Excluded, Unbounded};
 
-/// Entries that a layer may have.
-const MAX_ENTRIES: usize = 2_000_000;
+/// Entries that a layer may have, directories that only their files imply among them.
+pub const MAX_ENTRIES: usize = 2_000_000;
+/// Bytes that the names of a layer may have together, those of attributes and of what links lead to, too.
+const MAX_NAMES: usize = 256 * MAX_ENTRIES;
 /// Longest path that is taken.
 const MAX_PATH: usize = 4096;
 /// Version of the stored form; another one is made anew.
@@ -93,6 +96,11 @@ impl Index {
         Ok(building.finish())
     }
 
+    /// Returns how many entries it has.
+    pub fn len(&self) -> usize {
+        self.entries.len() + self.opaque.len()
+    }
+
     /// Tells whether the layer says nothing at all.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.opaque.is_empty()
@@ -108,7 +116,12 @@ impl Index {
     /// Reads the stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, IndexError> {
         match bytes.split_first() {
-            Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|_| IndexError::Stored),
+            Some((&FORMAT, rest)) => {
+                let mut index: Index = postcard::from_bytes(rest).map_err(|_| IndexError::Stored)?;
+                // Those of earlier versions are in the order of their layer.
+                index.opaque.sort();
+                Ok(index)
+            }
             _ => Err(IndexError::Stored),
         }
     }
@@ -127,7 +140,7 @@ impl Index {
 
     /// Tells whether the layer hides what the layers below have in the directory `path`.
     pub fn hides_below(&self, path: &[u8]) -> bool {
-        if self.opaque.iter().any(|opaque| opaque == path) {
+        if self.opaque.binary_search_by(|opaque| opaque.as_slice().cmp(path)).is_ok() {
             return true;
         }
         match self.get(path) {
@@ -171,14 +184,24 @@ struct Building {
     entries: BTreeMap<WalkPath, IndexEntry>,
     opaque: Vec<Vec<u8>>,
     groups: u64,
+    /// Bytes of all names.
+    names: usize,
 }
 
 impl Building {
     fn add(&mut self, entry: Entry, content: Option<[u8; 32]>) -> Result<(), IndexError> {
         let name = entry.path.clone();
         let refused = |problem| IndexError::Refused { name: String::from_utf8_lossy(&name).into_owned(), problem };
-        if self.entries.len() >= MAX_ENTRIES {
+        self.names +=
+            entry.path.len() + entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        if let EntryKind::Symlink { target } | EntryKind::HardLink { target } = &entry.kind {
+            self.names += target.len();
+        }
+        if self.entries.len() + self.opaque.len() >= MAX_ENTRIES {
             return Err(refused("the layer has more than 2,000,000 entries"));
+        }
+        if self.names > MAX_NAMES {
+            return Err(refused("the names of the layer have more than 512,000,000 bytes together"));
         }
         if entry.path.len() > MAX_PATH {
             return Err(refused("its name is longer than 4096 bytes"));
@@ -254,6 +277,7 @@ impl Building {
             {
                 return;
             }
+            self.names += directory.len();
             self.entries.insert(WalkPath(directory.to_vec()), IndexEntry::Implied);
             directory = &directory[..directory.iter().rposition(|&byte| byte == b'/').unwrap_or(0)];
         }
@@ -267,12 +291,17 @@ impl Building {
             IndexEntry::Whiteout => false,
         };
         if self.entries.get(&WalkPath(path.to_vec())).is_some_and(is_directory) {
-            self.entries.retain(|known, _| !is_below(&known.0, path));
+            // In the order of a walk, what is below a directory follows it.
+            let below = self.entries.range((Excluded(WalkPath(path.to_vec())), Unbounded)).map(|(known, _)| known);
+            let below: Vec<_> = below.take_while(|known| is_below(&known.0, path)).cloned().collect();
+            below.iter().for_each(|known| drop(self.entries.remove(known)));
         }
     }
 
     fn finish(self) -> Index {
         let entries = self.entries.into_iter().map(|(path, entry)| (path.0, entry)).collect();
-        Index { entries, opaque: self.opaque }
+        let mut opaque = self.opaque;
+        opaque.sort();
+        Index { entries, opaque }
     }
 }

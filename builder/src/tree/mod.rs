@@ -2,7 +2,7 @@
 
 mod index;
 
-pub use index::{Index, IndexEntry, IndexError, WalkPath};
+pub use index::{Index, IndexEntry, IndexError, MAX_ENTRIES, WalkPath};
 
 use crate::view::{ContentId, Kind, Node, View, ViewError};
 use runtime::tar::clean_path;
