@@ -30,7 +30,7 @@ mod usage;
 pub use calls::Calls;
 pub use cancel::Cancel;
 pub use changes::Changes;
-pub use child::limit_child;
+pub use child::{limit_child, limit_memory};
 pub use clock::uptime;
 pub use disk_space::{DiskSpace, disk_space};
 pub use error::Error;

@@ -18,6 +18,8 @@ pub use owner::{is_numeric, lookup_owner};
 pub use place::{Content, Ground, Piece, Planned, plan_copy, plan_workdir};
 pub use select::{Item, Selection, missing, select, selection_key};
 
+use crate::walk::WalkError;
+
 /// Why files cannot be copied; the user's Dockerfile or files are the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
@@ -54,6 +56,9 @@ pub enum CopyError {
     /// The source could not be read.
     #[error("reading the files to copy: {0}")]
     View(String),
+    /// There are more paths than may be walked through, or nobody waits for them any more.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
     /// More is copied than a layer may hold.
     #[error("`{name}` has {bytes} bytes that are copied at once; {} are allowed", select::MAX_BYTES)]
     TooLarge {
@@ -91,6 +96,7 @@ impl CopyError {
             CopyError::BadChmod(_) => "invalid_chmod",
             CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => "unknown_user",
             CopyError::View(_) => "source_unreadable",
+            CopyError::Walk(ended) => ended.code(),
             CopyError::TooLarge { .. } => "layer_too_large",
             CopyError::Archive { .. } => "archive_invalid",
         }
@@ -99,7 +105,10 @@ impl CopyError {
 
 impl From<crate::view::ViewError> for CopyError {
     fn from(error: crate::view::ViewError) -> Self {
-        CopyError::View(format!("{error}: {}", error.cause))
+        match WalkError::of(&error) {
+            Some(ended) => CopyError::Walk(ended.clone()),
+            None => CopyError::View(format!("{error}: {}", error.cause)),
+        }
     }
 }
 

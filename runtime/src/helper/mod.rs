@@ -53,7 +53,11 @@ use std::os::unix::fs::MetadataExt;
 /// Must be the first thing that the program does: it must have one thread.
 pub fn enter_if_asked() {
     match std::env::args_os().next() {
-        Some(name) if name == HELPER => outer(),
+        Some(name) if name == HELPER => {
+            // What the worker may allocate itself is no limit of its steps.
+            crate::child::unlimit_memory();
+            outer()
+        }
         Some(name) if name == KEEPER => keep(),
         Some(name) if name == OWNER => take_over(),
         _ => {}
