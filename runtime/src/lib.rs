@@ -12,6 +12,7 @@ mod clock;
 mod error;
 mod ground;
 mod helper;
+mod id_map;
 mod ids;
 mod network;
 mod owner;

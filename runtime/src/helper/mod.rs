@@ -13,6 +13,7 @@ mod house;
 mod lock;
 mod mount;
 mod overlay;
+mod owner;
 mod ready;
 mod remove;
 mod rootfs;

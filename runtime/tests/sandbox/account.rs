@@ -6,7 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-pub const TESTS: &[Test] = &[("an_ordinary_account_has_the_same_sandbox", ordinary_account)];
+pub const TESTS: &[Test] = &[
+    ("an_ordinary_account_has_the_same_sandbox", ordinary_account),
+    ("an_account_has_all_ids_that_it_is_given", given_ids),
+];
 
 /// The account's own id, and where its subordinate ones begin.
 const ACCOUNT: u32 = 54_321;
@@ -15,6 +18,18 @@ const SUBORDINATE: u32 = 700_000_000;
 const TOGETHER: [&str; 6] = ["layers::", "steps::", "mounts::", "confinement::", "hostile_layers::", "roots::"];
 
 fn ordinary_account() {
+    as_account(&TOGETHER.map(|tests| (tests, format!("slipway-test:{SUBORDINATE}:65536\n"))));
+}
+
+fn given_ids() {
+    // EN-44: all lines, and what is right where they are not enough.
+    let one = format!("slipway-test:{SUBORDINATE}:65536\n");
+    let more = format!("{one}other:900000000:65536\n{ACCOUNT}:800000000:200000\n");
+    as_account(&[("owners::", more), ("few_ids::", one)]);
+}
+
+/// Runs groups of tests as an account with these lines of `/etc/subuid`.
+fn as_account(groups: &[(&str, String)]) {
     if !nix::unistd::geteuid().is_root() {
         println!("these tests run as an ordinary account already");
         return;
@@ -29,7 +44,6 @@ fn ordinary_account() {
     let mut accounts = fs::read_to_string("/etc/passwd").unwrap();
     accounts.push_str(&format!("slipway-test:x:{ACCOUNT}:{ACCOUNT}::{}:/bin/sh\n", path("tmp").display()));
     fs::write(path("passwd"), accounts).unwrap();
-    fs::write(path("subid"), format!("slipway-test:{SUBORDINATE}:65536\n")).unwrap();
     // In a mount namespace of its own the machine has an account that it does not have.
     let script = format!(
         "set -e; mount --bind {0}/passwd /etc/passwd; mount --bind {0}/subid /etc/subuid; mount --bind {0}/subid /etc/subgid; \
@@ -38,11 +52,12 @@ fn ordinary_account() {
     );
     let missing: Vec<_> = ["/etc/subuid", "/etc/subgid"].into_iter().filter(|file| !Path::new(file).exists()).collect();
     missing.iter().for_each(|file| fs::write(file, "").unwrap());
-    for tests in TOGETHER {
+    for (tests, ranges) in groups {
+        fs::write(path("subid"), ranges).unwrap();
         let output = Command::new("unshare")
             .args(["--mount", "sh", "-c", &script, "sh"])
             .arg(&program)
-            .args(["--test-threads", "2", tests])
+            .args(["--test-threads", "2", *tests])
             .output()
             .expect("unshare is installed");
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

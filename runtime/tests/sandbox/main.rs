@@ -7,6 +7,7 @@ mod account;
 mod confinement;
 mod debian;
 mod hostile_layers;
+mod ids;
 mod layers;
 mod limits;
 mod mounts;
@@ -27,11 +28,13 @@ fn main() {
         residue::be_a_worker(directory.as_ref());
     }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 11] = [
+    let groups: [(&str, &[Test]); 13] = [
         ("account", account::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
         ("hostile_layers", hostile_layers::TESTS),
+        ("few_ids", ids::FEW),
+        ("owners", ids::TESTS),
         ("layers", layers::TESTS),
         ("limits", limits::TESTS),
         ("mounts", mounts::TESTS),
