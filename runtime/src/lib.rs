@@ -14,6 +14,7 @@ mod disk_space;
 mod error;
 mod ground;
 mod helper;
+mod id_map;
 mod ids;
 mod network;
 mod owner;

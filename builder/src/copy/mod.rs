@@ -50,6 +50,9 @@ pub enum CopyError {
     /// `--chown` names nobody that can be found.
     #[error("unable to find user {0}: no matching entries in passwd file")]
     UnknownUser(String),
+    /// `--chown` has a number that is not an id.
+    #[error("invalid chown parameter: `{0}` is not an id of a user or group: one between 0 and 4294967294 is expected")]
+    BadId(String),
     /// `--exclude` cannot be read.
     #[error("--exclude: {0}")]
     BadExclude(#[from] crate::ignore::IgnoreError),
@@ -93,6 +96,7 @@ impl CopyError {
             CopyError::LinkLoop(_) => "link_loop",
             CopyError::FileOverDirectory(_) | CopyError::DirectoryOverFile(_) => "copy_conflict",
             CopyError::BadPattern(_) | CopyError::BadExclude(_) => "invalid_pattern",
+            CopyError::BadId(_) => "invalid_chown",
             CopyError::BadChmod(_) => "invalid_chmod",
             CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => "unknown_user",
             CopyError::View(_) => "source_unreadable",

@@ -16,6 +16,7 @@ mod lock;
 mod loopback;
 mod mount;
 mod overlay;
+mod owner;
 mod program;
 mod remove;
 mod rootfs;
