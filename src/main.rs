@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ERROR: {error}");
+            eprintln!("ERROR: {}", database::redact(&error));
             ExitCode::FAILURE
         }
     }

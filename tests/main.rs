@@ -40,6 +40,7 @@ mod hostile;
 mod hostile_git;
 mod hostile_images;
 mod http;
+mod intake;
 mod kept_images;
 mod kills;
 mod layers;

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::sql::{Alone, On, Store, Transaction, sql};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 11] = [
+pub const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/0001_start.sql"),
     include_str!("../migrations/0002_questions.sql"),
     include_str!("../migrations/0003_reconcile.sql"),
@@ -16,6 +16,9 @@ pub const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0009_own_schedules.sql"),
     include_str!("../migrations/0010_usage.sql"),
     include_str!("../migrations/0011_tag_owners.sql"),
+    include_str!("../migrations/0015_told_refs.sql"),
+    include_str!("../migrations/0016_told_to_forges.sql"),
+    include_str!("../migrations/0017_build_warnings.sql"),
 ];
 
 /// The version that this program works with.

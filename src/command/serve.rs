@@ -56,7 +56,11 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
     let registry = registry::router(store, registry::Settings { access: registry_access(&configuration) });
-    let serving = tokio::spawn(listen(web, webhook::router(database.clone(), settings.clone()), stopped.clone()));
+    let serving = tokio::spawn(listen(
+        web,
+        webhook::router(database.clone(), settings.clone(), data.path().to_owned()),
+        stopped.clone(),
+    ));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
     let scheduling = tokio::spawn(webhook::keep_schedules(database.clone(), settings.clone(), stopped.clone()));
     let expanding = tokio::spawn(webhook::expand_lookups(database.clone(), settings.clone(), stopped.clone()));
