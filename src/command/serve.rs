@@ -58,7 +58,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let (stop, stopped) = channel(false);
     let registry = registry::router(store, registry::Settings { access: registry_access(&configuration) });
     let readiness = Arc::new(Readiness::new(server.workers));
-    let router = webhook::router(database.clone(), settings.clone(), readiness.clone());
+    let router = webhook::router(database.clone(), settings.clone(), readiness.clone(), data.path().to_owned());
     let serving = tokio::spawn(listen(web, router, stopped.clone()));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
     let background = Background { database, settings, readiness: readiness.clone(), stopped: stopped.clone() };

@@ -2,6 +2,7 @@
 
 use crate::document::{ReadError, RepositoryDocument, compile, from_toml};
 use crate::network::Network;
+use crate::proxies::Proxies;
 use crate::retention::Retention;
 use crate::sandbox::Sandbox;
 use crate::secret::Secret;
@@ -86,6 +87,8 @@ pub struct Server {
     /// Seconds between two looks at what the tag of a base image names, for repositories that are to be built again when it
     /// names another one; 0 for none.
     pub base_image_seconds: u64,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed.
+    trusted_proxies: Vec<String>,
     /// File that holds the key of secrets at rest; `secret.key` in the data directory if it is not given.
     pub secret_key_file: Option<PathBuf>,
 }
@@ -103,6 +106,7 @@ impl Default for Server {
             anonymous_read: None,
             reconcile_seconds: 300,
             base_image_seconds: 900,
+            trusted_proxies: Vec::new(),
             secret_key_file: None,
         }
     }
@@ -270,7 +274,9 @@ impl Configuration {
             token: token.map_err(|problem| wrong("github.token", problem))?,
         };
         let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
-        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read })
+        let proxies = Proxies::new(&self.server.trusted_proxies);
+        let proxies = proxies.map_err(|problem| wrong("server.trusted_proxies", problem))?;
+        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read, proxies })
     }
 
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {
@@ -382,7 +388,10 @@ mod tests {
         let cases = [
             ("workers = 2", "worker = 2", "line 3, column 9: unknown key `worker`; did you mean `workers`?"),
             ("team/app\"\n        clone", "app\"\n        clone", "namespace/name"),
-            ("https://example.com", "ssh://example.com", "must start with https://"),
+            ("https://example.com", "ssh://example.com", "only https:// and http://"),
+            // SV-37
+            ("https://example.com", "https://bot:pw@example.com", "clone_url holds credentials"),
+            ("app.git", "app.git?private_token=x", "query"),
             ("v([0-9.]+)", "v([0-9.]+", "regular expression"),
             // WH-09
             ("secret = \"s\"", "secret = \"\"", "a secret is empty"),

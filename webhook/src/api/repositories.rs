@@ -56,7 +56,22 @@ pub async fn show(
     Visible { entry, caller }: Visible,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Ok(answered(&headers, &entry, &show_entry(&service, &entry, &caller)))
+    let mut shown = show_entry(&service, &entry, &caller);
+    let name = &entry.document.name;
+    let refusal = service.database.newest_refusal(name).await?;
+    let refused = refusal.map(|refusal| {
+        json!({ "problem": refusal.problem, "build": refusal.build.as_str(), "at": super::builds::moment(refusal.at_ms) })
+    });
+    shown["meta"]["status_problem"] = refused.into();
+    shown["meta"]["own_rules_problem"] = service.database.own_rules_problem(name).await?.into();
+    let body = serde_json::to_vec(&shown).unwrap_or_default();
+    let has_problem = !(shown["meta"]["status_problem"].is_null() && shown["meta"]["own_rules_problem"].is_null());
+    // What stands under `meta` changes without the document, which the first part names.
+    let tag = match has_problem {
+        true => format!("{}-{}", etag(&entry).trim_end_matches('"'), answer::etag(&body).trim_start_matches('"')),
+        false => etag(&entry),
+    };
+    Ok(answer::tagged(&headers, (body, "application/json"), &tag))
 }
 
 /// Adds a repository.
@@ -157,7 +172,7 @@ fn named(value: &mut Value, name: &str) -> Result<RepositoryDocument, Problem> {
 fn expected(headers: &HeaderMap, present: Option<&Entry>) -> Result<Option<i64>, Problem> {
     let tag = present.map(etag).unwrap_or_default();
     let version = present.map_or(Some(0), |entry| entry.version);
-    match answer::names(headers, header::IF_MATCH, &tag) {
+    match answer::names_part(headers, header::IF_MATCH, &tag) {
         Some(false) => Err(mismatch()),
         Some(true) => Ok(version),
         None if answer::names(headers, header::IF_NONE_MATCH, &tag) == Some(true) && present.is_some() => {

@@ -2,6 +2,7 @@
 
 use super::span::milliseconds;
 use super::{FilterText, PolicyText, RepositoryDocument, RuleDocument, webhooks};
+use crate::network;
 use crate::rules::{RefKind, Rule, Template, check_image, default_filter, inside};
 use crate::settings::{OwnRules, Repository};
 use database::PathFilter;
@@ -15,9 +16,7 @@ const MAX_VALUE: usize = 32 * 1024;
 /// Checks a repository; `keys` are those that its deliveries are signed with.
 pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repository, String> {
     check_repository_name(&document.name)?;
-    if !["http://", "https://"].iter().any(|scheme| document.clone_url.starts_with(scheme)) {
-        return Err(format!("clone_url `{}` must start with https:// or http://", document.clone_url));
-    }
+    check_clone_url(&document.clone_url)?;
     check_image(&document.image)?;
     let retention = document.retention.as_ref().map_or(Ok(()), crate::retention::RetentionDocument::check);
     retention.map_err(|problem| format!("retention: {problem}"))?;
@@ -130,6 +129,16 @@ impl RuleDocument {
         options.priority = self.priority.map_or(0, super::Priority::number);
         Ok(())
     }
+}
+
+/// Checks where commits are fetched from. A login in it would be shown wherever the URL is.
+fn check_clone_url(url: &str) -> Result<(), String> {
+    let parsed = network::parse(("clone_url", url)).map_err(|refused| refused.detail)?;
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        let shown = database::redact(url);
+        return Err(format!("clone_url `{shown}` has a query or a fragment: git servers are asked below its path"));
+    }
+    Ok(())
 }
 
 /// Checks `namespace/name`.

@@ -6,7 +6,7 @@ mod tags;
 mod template;
 mod version;
 
-pub use pushed::{Pushed, RefKind, skip_marker};
+pub use pushed::{Pushed, RefKind, is_ref, skip_marker};
 pub use tags::{check_image, legal};
 pub use template::Template;
 
