@@ -68,6 +68,8 @@ pub struct Setup {
     pub user: File,
     /// See above.
     pub inner: File,
+    /// The owner of the user namespace, if this process is root.
+    pub owner: Option<u32>,
     /// Whether there is version 6.
     pub version_6: bool,
 }
@@ -82,11 +84,10 @@ pub fn run(setup: &Setup, report: &mut File) -> Result<(), String> {
     let router = Router::make(setup)?;
     say(report, "namespace")?;
     router.connect(setup)?;
-    let outside = router.wait_for_pasta()?;
-    router.open(outside)?;
-    say(report, "interface")?;
     let list = closed_list().map_err(doing("reading what is closed"))?;
     list.into_iter().chain(own).try_for_each(|net| router.close(net))?;
+    let outside = router.wait_for_pasta()?;
+    router.open(outside)?;
     // What came since the list was made.
     router.close_added(&changes, &machine)?;
     router.forward()?;
@@ -125,11 +126,14 @@ struct Router {
 }
 
 impl Router {
-    /// Enters the sandbox's user namespace, and becomes its root; then makes the outer network namespace and enters it.
+    /// Enters the sandbox's user namespace as its owner; then makes the outer network namespace and enters it.
     fn make(setup: &Setup) -> Result<Router, String> {
         let enter = doing("entering the namespaces of the sandbox");
+        become_owner(setup).map_err(&enter)?;
         setns(&setup.user, CloneFlags::CLONE_NEWUSER).map_err(|error| enter(error.into()))?;
-        become_root().map_err(|error| enter(error.into()))?;
+        // Changing ids took these back, and hid the namespaces from `pasta`.
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).map_err(|error| enter(error.into()))?;
+        nix::sys::prctl::set_dumpable(true).map_err(|error| enter(error.into()))?;
         setns(&setup.inner, CloneFlags::CLONE_NEWNET).map_err(|error| enter(error.into()))?;
         for (name, value) in INNER_SETTINGS {
             set(name, value).map_err(doing("preparing the network of steps"))?;
@@ -207,9 +211,9 @@ impl Router {
     /// Begins to forward: all that is closed is closed now.
     fn forward(&self) -> Result<(), String> {
         let failed = doing("forwarding what the sandbox sends");
-        let forwarding = |family: &&&Family| if family.step.0.is_ipv4() { "ipv4" } else { "ipv6" };
-        for family in self.families.iter().map(|family| forwarding(&family)) {
-            fs::write(format!("/proc/sys/net/{family}/conf/all/forwarding"), "1").map_err(&failed)?;
+        for family in &self.families {
+            let version = if family.step.0.is_ipv4() { "ipv4" } else { "ipv6" };
+            fs::write(format!("/proc/sys/net/{version}/conf/all/forwarding"), "1").map_err(&failed)?;
         }
         Ok(())
     }
@@ -239,15 +243,13 @@ impl Router {
     }
 }
 
-/// Becomes the root of the user namespace that was entered, who has no rights outside; dies with its parent.
-fn become_root() -> nix::Result<()> {
-    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+/// Becomes the owner of the sandbox's user namespace, who rules it without having rights outside, if this is root.
+fn become_owner(setup: &Setup) -> io::Result<()> {
+    let Some(owner) = setup.owner else { return Ok(()) };
+    let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
     setgroups(&[])?;
     setresgid(gid, gid, gid)?;
-    setresuid(uid, uid, uid)?;
-    // Changing ids took these back, and hid the namespaces from the process that starts `pasta`.
-    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
-    nix::sys::prctl::set_dumpable(true)
+    Ok(setresuid(uid, uid, uid)?)
 }
 
 /// Writes a setting of this process' network namespace for all interfaces, present and future.

@@ -224,8 +224,9 @@ fn resolver() {
     let (here, elsewhere) = world.arrived();
     assert!(said.contains("allowed 192.0.0.8 udp plain"), "{said} {control} {elsewhere:?}");
     assert!(here.is_empty(), "{here:?}");
+    // Old versions of `pasta` translate datagrams only.
     let asked: Vec<_> = elsewhere.iter().filter(|line| line.contains(" 203.0.113.1 ")).collect();
-    assert_eq!(asked, ["udp 203.0.113.1 53"], "{elsewhere:?}");
+    assert!(asked.iter().all(|line| line.ends_with(" 203.0.113.1 53")), "{asked:?}");
 }
 
 fn mail() {
