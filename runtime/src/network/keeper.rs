@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// Name by which the program knows that it keeps a network.
 pub(crate) const KEEPER: &str = "slipway-network";
-/// What the keeper says when steps can use the network.
+/// The keeper's word when steps can use the network.
 pub(super) const READY: &str = "ready";
 /// How long `pasta` may take to connect; it usually takes 10 ms.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,13 +45,13 @@ pub(crate) fn keep() -> ! {
 
 /// The processes of a network; they end with it.
 struct Keeper {
-    /// What the router tells.
+    /// Words of the router.
     reports: BufReader<PipeReader>,
     /// The namespaces that pasta connects: of users, and the outer one of the network.
     namespaces: [String; 2],
     handles: [io::Result<File>; 2],
     program: PathBuf,
-    /// Whom pasta may run as, the best first.
+    /// Accounts that pasta may run as, the best first.
     accounts: Vec<Option<u32>>,
     version_6: bool,
     pasta: Option<Child>,

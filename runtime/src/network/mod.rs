@@ -12,6 +12,7 @@ mod netlink;
 mod pasta;
 mod policy;
 mod router;
+mod sysctl;
 
 pub(crate) use keeper::{KEEPER, keep};
 

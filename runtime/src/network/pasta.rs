@@ -31,13 +31,13 @@ pub fn find() -> Option<PathBuf> {
     })
 }
 
-/// What `pasta` connects.
+/// The namespaces that `pasta` connects, and its account.
 pub struct Target {
     /// The user namespace of the sandbox, as a path.
     pub user: String,
     /// The outer network namespace, as a path.
     pub net: String,
-    /// Who it becomes if it is started as root.
+    /// The account that it changes to, if it is started as root.
     pub runas: Option<u32>,
     /// Whether there is version 6.
     pub version_6: bool,

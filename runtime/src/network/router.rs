@@ -4,11 +4,12 @@
 use super::limits;
 use super::netlink::{Message, Net, Netlink, address};
 use super::policy::{self, FOUR, Family, OUTSIDE, PAIR_INDEX, SIX, STEPS};
+use super::sysctl;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -28,41 +29,7 @@ const UP: u32 = (libc::IFF_UP | libc::IFF_NOARP) as u32;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 
-/// Settings of the outer namespace: it forwards by destination and believes nothing that a packet says otherwise.
-const OUTER_SETTINGS: [(&str, &str); 22] = [
-    ("ipv4/conf/*/accept_redirects", "0"),
-    ("ipv4/conf/*/secure_redirects", "0"),
-    ("ipv4/conf/*/send_redirects", "0"),
-    ("ipv4/conf/*/accept_source_route", "0"),
-    ("ipv4/conf/*/route_localnet", "0"),
-    ("ipv4/conf/*/accept_local", "0"),
-    ("ipv4/conf/*/proxy_arp", "0"),
-    ("ipv4/conf/*/bootp_relay", "0"),
-    // The rules name the one sender that there may be; a look at the way back would know less.
-    ("ipv4/conf/*/rp_filter", "0"),
-    ("ipv4/icmp_ratelimit", "0"),
-    ("ipv4/icmp_echo_ignore_all", "1"),
-    ("ipv6/conf/*/accept_ra", "0"),
-    ("ipv6/conf/*/accept_redirects", "0"),
-    ("ipv6/conf/*/accept_source_route", "-1"),
-    ("ipv6/conf/*/autoconf", "0"),
-    ("ipv6/conf/*/proxy_ndp", "0"),
-    ("ipv6/conf/*/seg6_enabled", "0"),
-    ("ipv6/conf/*/router_solicitations", "0"),
-    ("ipv6/conf/default/addr_gen_mode", "1"),
-    ("ipv6/icmp/ratelimit", "0"),
-    ("ipv6/icmp/echo_ignore_all", "1"),
-    ("ipv6/icmp/echo_ignore_multicast", "1"),
-];
-/// Settings of interfaces that the step's own namespace is going to have.
-const INNER_SETTINGS: [(&str, &str); 4] = [
-    ("ipv6/conf/default/accept_ra", "0"),
-    ("ipv6/conf/default/accept_redirects", "0"),
-    ("ipv6/conf/default/addr_gen_mode", "1"),
-    ("ipv6/conf/default/router_solicitations", "0"),
-];
-
-/// What the router is made from.
+/// The namespaces that the router connects, and for whom.
 pub struct Setup {
     /// The sandbox's user namespace, and the network namespace of its steps.
     pub user: File,
@@ -85,6 +52,8 @@ pub fn run(setup: &Setup, report: &mut File) -> Result<(), String> {
     say(report, "namespace")?;
     router.connect(setup)?;
     let list = closed_list().map_err(doing("reading what is closed"))?;
+    // The hints name nothing of this machine: whoever reads routes in a step does not learn its addresses.
+    list.iter().try_for_each(|net| router.hint(*net))?;
     list.into_iter().chain(own).try_for_each(|net| router.close(net))?;
     let outside = router.wait_for_pasta()?;
     router.open(outside)?;
@@ -135,9 +104,7 @@ impl Router {
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).map_err(|error| enter(error.into()))?;
         nix::sys::prctl::set_dumpable(true).map_err(|error| enter(error.into()))?;
         setns(&setup.inner, CloneFlags::CLONE_NEWNET).map_err(|error| enter(error.into()))?;
-        for (name, value) in INNER_SETTINGS {
-            set(name, value).map_err(doing("preparing the network of steps"))?;
-        }
+        sysctl::prepare_inner().map_err(doing("preparing the network of steps"))?;
         let inner = Netlink::open().map_err(&enter)?;
         unshare(CloneFlags::CLONE_NEWNET)
             .map_err(|error| doing("making a network namespace around the sandbox")(error.into()))?;
@@ -149,12 +116,7 @@ impl Router {
 
     /// Makes the pair of interfaces, and everything that needs no other one.
     fn connect(&self, setup: &Setup) -> Result<(), String> {
-        for (name, value) in OUTER_SETTINGS {
-            set_all(name, value).map_err(doing("preparing the namespace around the sandbox"))?;
-        }
-        if !setup.version_6 {
-            set_all("ipv6/conf/*/disable_ipv6", "1").map_err(doing("preparing the namespace around the sandbox"))?;
-        }
+        sysctl::prepare_outer(setup.version_6).map_err(doing("preparing the namespace around the sandbox"))?;
         let pair =
             doing("connecting the sandbox with the namespace around it (a `veth` pair, which the kernel must know)");
         self.outer.change(pair_of_interfaces(setup)).map_err(&pair)?;
@@ -200,22 +162,27 @@ impl Router {
     }
 
     fn close(&self, net: Net) -> Result<(), String> {
-        if net.0.is_ipv6() && self.families.len() == 1 {
+        if !self.has(net) {
             return Ok(());
         }
-        let failed = |error: io::Error| format!("closing {}/{}: {error}", net.0, net.1);
-        policy::close(&self.outer, net).map_err(failed)?;
-        policy::hint(&self.inner, net).map_err(failed)
+        policy::close(&self.outer, net).map_err(|error| format!("closing {}/{}: {error}", net.0, net.1))
+    }
+
+    fn hint(&self, net: Net) -> Result<(), String> {
+        if !self.has(net) {
+            return Ok(());
+        }
+        policy::hint(&self.inner, net).map_err(|error| format!("closing {}/{}: {error}", net.0, net.1))
+    }
+
+    fn has(&self, net: Net) -> bool {
+        net.0.is_ipv4() || self.families.len() == 2
     }
 
     /// Begins to forward: all that is closed is closed now.
     fn forward(&self) -> Result<(), String> {
         let failed = doing("forwarding what the sandbox sends");
-        for family in &self.families {
-            let version = if family.step.0.is_ipv4() { "ipv4" } else { "ipv6" };
-            fs::write(format!("/proc/sys/net/{version}/conf/all/forwarding"), "1").map_err(&failed)?;
-        }
-        Ok(())
+        self.families.iter().try_for_each(|family| sysctl::forward(family).map_err(&failed))
     }
 
     /// Closes addresses that this machine gets, for as long as the network is wanted.
@@ -250,22 +217,6 @@ fn become_owner(setup: &Setup) -> io::Result<()> {
     setgroups(&[])?;
     setresgid(gid, gid, gid)?;
     Ok(setresuid(uid, uid, uid)?)
-}
-
-/// Writes a setting of this process' network namespace for all interfaces, present and future.
-fn set_all(name: &str, value: &str) -> io::Result<()> {
-    if !name.contains('*') {
-        return set(name, value);
-    }
-    ["all", "default"].iter().try_for_each(|which| set(&name.replace('*', which), value))
-}
-
-/// Writes a setting; one that this kernel does not have cannot be on either.
-fn set(name: &str, value: &str) -> io::Result<()> {
-    match fs::write(format!("/proc/sys/net/{name}"), value) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 /// Starts the message of an interface: its number, its flags, and which of them are set.

@@ -19,7 +19,7 @@ pub const TESTS: &[Test] = &[
     ("a_build_begins_only_so_many_connections", || as_machine("flood", RESOLVER)),
 ];
 
-/// What the machine runs for them.
+/// Parts of these tests that run as the machine.
 pub const PARTS: &[Test] = &[
     ("missing", || without("`pasta`, which connects steps to the network, is missing")),
     ("device", || without("this account may not open /dev/net/tun")),
@@ -28,7 +28,7 @@ pub const PARTS: &[Test] = &[
     ("flood", flood),
 ];
 
-/// What a version without an option says.
+/// A script that speaks like a version without an option.
 const OLD: &str =
     "case \"$*\" in *--no-ra*) echo \"$0: unrecognized option '--no-ra'\" >&2; exit 1;; esac; exec sleep 9";
 

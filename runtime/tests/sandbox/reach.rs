@@ -1,4 +1,4 @@
-//! What a step reaches whatever its sockets say: nothing that is closed, on a machine that the test makes.
+//! A step reaches nothing that is closed, whatever its sockets say, on a machine that the test makes.
 
 use crate::Test;
 use crate::account::run_as_account;
@@ -20,7 +20,7 @@ pub const TESTS: &[Test] = &[
     ("a_step_has_no_way_into_the_outer_namespace", || as_machine("handles", RESOLVER)),
 ];
 
-/// What the machine runs for them.
+/// Parts of these tests that run as the machine.
 pub const PARTS: &[Test] = &[
     ("options", options),
     ("rootless", rootless),
@@ -37,7 +37,7 @@ pub const PARTS: &[Test] = &[
 pub const RESOLVER: &str = "echo nameserver 203.0.113.1 > \"${TMPDIR:-/tmp}\"/reach-resolver-$$; \
      mount --bind \"${TMPDIR:-/tmp}\"/reach-resolver-$$ /etc/resolv.conf; rm \"${TMPDIR:-/tmp}\"/reach-resolver-$$";
 
-/// What no step may reach: one of each kind, beside the machine's own addresses.
+/// Addresses that no step may reach: one of each kind, beside the machine's own addresses.
 const CLOSED: [&str; 50] = [
     "169.254.169.254",
     "169.254.170.2",
@@ -186,7 +186,7 @@ fn rootless() {
     nothing_else_arrived(world, &[]);
 }
 
-/// What the account does on that machine.
+/// The account's part of the test, on that machine.
 fn rootless_room() {
     assert!(!nix::unistd::geteuid().is_root());
     let room = Room::new(place());
