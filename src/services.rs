@@ -1,6 +1,6 @@
 //! Opens what lies in the data directory and hands it to the crates that work with it.
 
-use crate::boot;
+use crate::{boot, signals};
 use builder::Services;
 use database::Database;
 use image_store::Store;
@@ -52,10 +52,14 @@ fn default_data_dir() -> Option<PathBuf> {
     if root {
         return Some(PathBuf::from("/var/lib/slipway"));
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let base =
-        std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/share")));
-    base.map(|base| base.join("slipway"))
+    xdg_directory("XDG_DATA_HOME", ".local/share").map(|base| base.join("slipway"))
+}
+
+/// Returns the directory that a variable of the XDG specification names, or its default below the home directory. A path
+/// that is not absolute counts as none, as the specification says.
+pub fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(default)))
 }
 
 fn is_root() -> bool {
@@ -124,20 +128,10 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Waits until the process is asked to end: Ctrl-C or a request to terminate.
-pub async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
 /// Ends the build when the process is asked to end.
 pub fn cancel_on_signal(tokio: &tokio::runtime::Handle, cancel: runtime::Cancel) {
     tokio.spawn(async move {
-        wait_for_signal().await;
+        signals::wait_for_signal().await;
         cancel.cancel();
     });
 }

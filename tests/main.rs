@@ -10,6 +10,7 @@
 mod cluster;
 
 mod add;
+mod answers;
 mod api;
 mod architecture;
 mod bad_dockerfiles;
@@ -63,11 +64,14 @@ mod random_builds;
 mod reconcile;
 mod refusals;
 mod registries;
+mod results;
 mod retries;
 mod rot;
 mod secrets;
+mod serving;
 mod slow_disk;
 mod statuses;
+mod step_states;
 mod support;
 mod usage;
 mod webhooks;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// How long an idempotency key is remembered.
-const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+pub const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A key that makes a trigger safe to send again.
 #[derive(Debug, Clone)]

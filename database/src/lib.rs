@@ -34,6 +34,8 @@ mod queue;
 mod record;
 mod repository;
 mod request;
+mod reserve;
+mod retention;
 mod retry;
 mod rows;
 mod schedule;
@@ -68,9 +70,10 @@ pub use queue::{QueuePlace, QueuedBuild, WaitingFor};
 pub use record::*;
 pub use repository::{Put, RepositoryRecord};
 pub use request::*;
+pub use retention::{Limit, Limits, Removed, RetentionPolicy};
 pub use retry::{Retried, RetryFrom};
 pub use schedule::OwnSchedule;
-pub use secret::SecretKey;
+pub use secret::{KeyFit, SecretKey};
 pub use tag_check::{TagCheck, TagVerdict};
 pub use token::{NewToken, TokenRecord};
 pub use trace::{PathPiece, Usage};
@@ -138,6 +141,14 @@ impl Database {
     pub fn with_key(mut self, key: SecretKey) -> Self {
         self.key = Some(Arc::new(key));
         self
+    }
+
+    /// Returns the faults that a test plans.
+    #[cfg(test)]
+    fn faults(&self) -> &sql::Faults {
+        match &self.store {
+            Store::Sqlite { faults, .. } | Store::Postgres { faults, .. } => faults,
+        }
     }
 
     /// Begins a transaction that writes.

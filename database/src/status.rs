@@ -26,6 +26,13 @@ impl Database {
         row.as_ref().map(build).transpose()
     }
 
+    /// Tells whether a repository had a build with this number that is not there any more.
+    pub async fn was_build_removed(&self, repository: &str, number: i64) -> Result<bool, Error> {
+        let text = "SELECT 1 FROM builds WHERE repository = $1 AND number > $2 LIMIT 1";
+        let later = sql("reading a build", text).bind(repository).bind(number).optional(self.read()).await?;
+        Ok(number > 0 && later.is_some() && self.build_number(repository, number).await?.is_none())
+    }
+
     /// Returns the builds that `filter` describes, newest first.
     pub async fn builds(&self, filter: &BuildFilter) -> Result<Vec<Build>, Error> {
         Ok(self.page_of_builds(filter).await?.builds)
@@ -76,7 +83,9 @@ impl Database {
             ("repository = ?", text(&filter.repository)),
             ("rule = ?", text(&filter.rule)),
             ("git_ref = ?", text(&filter.git_ref)),
-            ("commit_id = ?", text(&filter.commit)),
+            ("commit_id >= ?", text(&filter.commit)),
+            // The letter behind the last hexadecimal digit.
+            ("commit_id < ?", filter.commit.as_ref().map(|digits| Value::from(format!("{digits}g")))),
             ("trigger_kind = ?", text(&filter.trigger)),
             // A tag with a mark is not known before it is read.
             (
@@ -95,8 +104,8 @@ impl Database {
             wanted.push_str(" AND (git_ref LIKE 'refs/heads/%' OR git_ref LIKE 'refs/tags/%')");
         }
         let order = format!(" ORDER BY id DESC LIMIT {limit}");
-        let rows = filtered("listing builds", wanted, conditions).then(&order).all(self.read()).await?;
-        rows.iter().map(build).collect()
+        let statement = filtered("listing builds", wanted, conditions).among("repository", filter.among.as_deref());
+        statement.then(&order).all(self.read()).await?.iter().map(build).collect()
     }
 
     /// Returns the commit and the key of the inputs of the newest build of a rule and ref that succeeded.
@@ -126,6 +135,12 @@ impl Database {
         let text = "SELECT step_json FROM steps WHERE build_id = $1 ORDER BY number";
         let rows = sql("reading steps", text).bind(id.as_str()).all(self.read()).await?;
         rows.iter().map(|row| json(&row.get::<String>(0)?)).collect()
+    }
+
+    /// Returns how many bytes the log of a build has so far.
+    pub async fn log_length(&self, id: &BuildId) -> Result<i64, Error> {
+        let text = "SELECT COALESCE(MAX(start + length), 0) FROM logs WHERE build_id = $1";
+        sql("reading a log", text).bind(id.as_str()).one(self.read()).await?.get(0)
     }
 
     /// Returns the log of a build from byte `from` on, about `max_bytes` of it.

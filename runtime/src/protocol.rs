@@ -298,7 +298,12 @@ impl<C: AsMut<Conversation>> Read for FrameReader<C> {
                     let trouble: Answer<()> = serde_json::from_slice(&self.frame)?;
                     self.frame.clear();
                     return Err(io::Error::other(match trouble {
-                        Err(Trouble::Step(text) | Trouble::Layer(text) | Trouble::Inside(text)) => text,
+                        Err(
+                            Trouble::Step(text)
+                            | Trouble::NotExecuted(text, _)
+                            | Trouble::Layer(text)
+                            | Trouble::Inside(text),
+                        ) => text,
                         Ok(()) => "a result stands where a stream is expected".to_owned(),
                     }));
                 }

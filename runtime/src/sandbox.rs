@@ -7,7 +7,7 @@ use crate::protocol::{
 };
 use crate::self_test::Protection;
 use crate::usage::Usage;
-use crate::{Cancel, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
+use crate::{Calls, Cancel, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
@@ -53,6 +53,8 @@ pub struct Ran {
     pub exit: Exit,
     /// What it changed.
     pub changes: Changes,
+    /// How its programs could call the kernel.
+    pub calls: Calls,
 }
 
 impl Sandbox {
@@ -153,7 +155,8 @@ impl Sandbox {
         let agents = crate::agent::forward(step)?;
         let mut conversation = inner.ask_with(&Request::Run(run), agents.as_ref())?;
         drop(agents);
-        let request = RunRequest { step: step.clone(), resolv_conf, disk: inner.disk_limits() };
+        let calls = step.calls.or(inner.settings.calls);
+        let request = RunRequest { step: Step { calls, ..step.clone() }, resolv_conf, disk: inner.disk_limits() };
         conversation.send_value(&request).map_err(|_| Error::Gone)?;
         let exit = match follow(&mut conversation, output, cancel)? {
             None => Exit::Cancelled,
@@ -170,7 +173,7 @@ impl Sandbox {
         if let Some(missing) = missing.filter(|_| exit != Exit::Code(0)) {
             output(missing.as_bytes());
         }
-        Ok(Ran { exit, changes })
+        Ok(Ran { exit, changes, calls })
     }
 
     /// Returns how much processor time everything in it used so far, where this machine counts that.

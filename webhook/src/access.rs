@@ -69,9 +69,9 @@ impl Caller {
     }
 
     /// Returns the repositories that a list may hold; `None` for all.
-    pub fn only(&self) -> Option<&[String]> {
+    pub fn only(&self) -> Option<Vec<String>> {
         let token = self.token.as_ref().filter(|_| !self.anonymous_read)?;
-        (!token.repositories.is_empty()).then_some(token.repositories.as_slice())
+        (!token.repositories.is_empty()).then(|| token.repositories.clone())
     }
 }
 

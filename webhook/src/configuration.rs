@@ -2,6 +2,7 @@
 
 use crate::document::{ReadError, RepositoryDocument, compile, from_toml};
 use crate::network::Network;
+use crate::retention::Retention;
 use crate::sandbox::Sandbox;
 use crate::secret::Secret;
 use crate::settings::{Forge, Repository, Scope, Settings, Token};
@@ -36,6 +37,8 @@ pub struct Configuration {
     pub limits: Limits,
     /// What steps may use and reach.
     pub sandbox: Sandbox,
+    /// What is kept of builds, logs and deliveries.
+    pub retention: Retention,
     /// How GitHub is told about builds.
     github: Github,
     /// User and password by the host of a clone URL.
@@ -194,6 +197,7 @@ impl Configuration {
         if parsed.limits.step_minutes == 0 || parsed.limits.build_minutes == 0 {
             return Err(wrong("limits", "a limit of 0 minutes lets nothing be built"));
         }
+        parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.
         parsed.settings(([127, 0, 0, 1], 0).into())?;
         Ok(parsed)

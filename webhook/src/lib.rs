@@ -27,6 +27,7 @@ mod questions;
 mod readiness;
 mod reconcile;
 mod requests;
+mod retention;
 mod rules;
 mod sandbox;
 mod schedules;
@@ -39,7 +40,9 @@ pub use bases::rebuild_on_new_bases;
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
 pub use lookups::expand_lookups;
 pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
+pub use readiness::Readiness;
 pub use reconcile::find_missed_pushes;
+pub use retention::{Retention, keep_retention};
 pub use sandbox::Sandbox;
 pub use schedules::keep_schedules;
 pub use settings::{Scope, Settings, Token};
@@ -55,7 +58,6 @@ use catalog::Catalog;
 use database::Database;
 use limiter::Limiter;
 use problem::Problem;
-use readiness::Readiness;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use tokio::sync::Semaphore;
@@ -97,30 +99,29 @@ const HEADERS: [(&str, &str); 5] = [
 ];
 
 /// Returns all routes.
-pub fn router(database: Database, settings: Settings) -> Router {
+pub fn router(database: Database, settings: Settings, readiness: Arc<Readiness>) -> Router {
     let service = Service {
         database,
         catalog: Arc::new(Catalog::new(&settings.repositories)),
         settings: Arc::new(settings),
         limiter: Arc::default(),
-        readiness: Arc::default(),
+        readiness,
         counters: Arc::default(),
         comparisons: Arc::new(Semaphore::new(COMPARISONS)),
     };
     let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(service_routes());
     let routes = routes
         .fallback(problem::no_such_page)
-        .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn(guard))
-        .layer(from_fn(pages::problem::show))
-        .layer(DefaultBodyLimit::disable());
-    HEADERS
-        .into_iter()
-        .fold(routes, |routes, (name, value)| {
-            let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
-            routes.layer(SetResponseHeaderLayer::if_not_present(name, value))
-        })
-        .with_state(service)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(service);
+    // Around all routes: only there it is known which methods a path takes.
+    let whole =
+        Router::new().fallback_service(routes).layer(from_fn(name_methods)).layer(from_fn(pages::problem::show));
+    HEADERS.into_iter().fold(whole, |whole, (name, value)| {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        whole.layer(SetResponseHeaderLayer::if_not_present(name, value))
+    })
 }
 
 fn repository_routes() -> Router<Service> {
@@ -175,8 +176,8 @@ fn page_routes() -> Router<Service> {
         .route("/repos/{namespace}/{name}", get(pages::repositories::show))
         .route("/queue", get(pages::queue::show))
         .route("/deliveries", get(pages::deliveries::list))
-        .route("/style.css", get(pages::style))
-        .route("/follow.js", get(pages::script))
+        .route("/assets/{file}", get(pages::asset::show))
+        .route("/favicon.ico", get(pages::asset::icon))
         .route("/badges/{namespace}/{file}", get(api::badges::show))
 }
 
@@ -206,6 +207,21 @@ async fn guard(request: Request, next: Next) -> Response {
         return Problem::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response();
     }
     next.run(request).await
+}
+
+/// Says which methods a path takes, where a request has another one.
+async fn name_methods(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let allowed = response.headers().get(header::ALLOW).cloned();
+    match allowed.filter(|_| response.status() == StatusCode::METHOD_NOT_ALLOWED) {
+        Some(allowed) => {
+            let taken = allowed.to_str().unwrap_or_default().replace(',', ", ");
+            let problem = problem::method_not_allowed(&method, &taken);
+            ([(header::ALLOW, allowed)], problem).into_response()
+        }
+        None => response,
+    }
 }
 
 /// Tells whether a browser says that a request comes from another site's page. Forges and tools say nothing.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a file system, so there is no path to escape through: links are followed inside the view or tree.
 
+mod absent;
 mod archive;
 mod chmod;
 mod layer;
@@ -9,6 +10,7 @@ mod owner;
 mod place;
 mod select;
 
+pub(crate) use absent::{Searched, absent};
 pub use archive::Archive;
 pub use chmod::Chmod;
 pub(crate) use layer::entry_kind;
@@ -20,10 +22,10 @@ pub use select::{Item, Selection, missing, select, selection_key};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// A source is not there, or ignored.
-    #[error("failed to calculate checksum of \"{0}\": \"{0}\": not found")]
+    #[error("`{0}` is not there")]
     NotFound(String),
     /// The directory that a pattern begins with is not there.
-    #[error("lstat {0}: no such file or directory")]
+    #[error("the directory `{0}` is not there")]
     NoDirectory(String),
     /// Links lead in a circle.
     #[error("`{0}`: too many levels of symbolic links")]
@@ -71,6 +73,14 @@ pub enum CopyError {
 }
 
 impl CopyError {
+    /// Returns the path that is missing, if that is the error.
+    pub(crate) fn missing_path(&self) -> Option<&str> {
+        match self {
+            CopyError::NotFound(path) | CopyError::NoDirectory(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Returns the stable code.
     pub fn code(&self) -> &'static str {
         match self {

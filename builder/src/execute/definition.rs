@@ -44,7 +44,7 @@ impl Definitions {
         sources: &Sources<'_>,
         (cache, options, store): (&Cache<'_>, &Options, &Store),
     ) -> Result<Self, Error> {
-        let mut making = Making { sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
+        let mut making = Making { plan, sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
         let keys: Vec<_> = plan.stages.iter().map(|stage| making.stage(stage)).collect();
         let wanted = keys.iter().flatten().flatten().filter(|key| key.usable).map(|key| key.text.clone());
         let wanted: Vec<String> = wanted.collect();
@@ -97,6 +97,7 @@ impl Definitions {
 
 /// Makes keys, stage after stage.
 struct Making<'s> {
+    plan: &'s Plan,
     sources: &'s Sources<'s>,
     options: &'s Options,
     /// Keeps what was selected of contexts.
@@ -110,8 +111,8 @@ impl Making<'_> {
         let usable = self.options.uses_cache(&stage.name);
         let first = |text| Key { text, usable };
         let mut parent = match &stage.base {
-            Base::Scratch => Some(first(super::key::scratch())),
-            Base::Image(name) => self.sources.image(name).ok().map(|image| first(image.key.clone())),
+            Base::Scratch => Some(first(self.with_times(super::key::scratch()))),
+            Base::Image(name) => self.sources.image(name).ok().map(|image| first(self.with_times(image.key.clone()))),
             Base::Stage(index) => self.ends[*index].clone().map(|end| Key { usable: usable && end.usable, ..end }),
         };
         let mut keys = Vec::with_capacity(stage.steps.len());
@@ -127,10 +128,14 @@ impl Making<'_> {
         keys
     }
 
+    fn with_times(&self, base: String) -> String {
+        super::key::with_times(base, self.options.latest)
+    }
+
     fn step(&self, parent: &Key, action: &Action) -> Option<Key> {
         let mut key = KeyBuilder::new("definition.1");
         match action {
-            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options)),
+            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options, self.plan)),
             _ => key.text(&parent.text),
         };
         match action {

@@ -3,7 +3,7 @@
 use super::Execution;
 use crate::Error;
 use crate::context::NamedContext;
-use crate::copy::{self, CopyError};
+use crate::copy::{self, Searched};
 use crate::event::Event;
 use crate::ignore::Filtered;
 use crate::plan::{Action, Copy, From, Source, Step};
@@ -14,29 +14,33 @@ pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
     let steps = execution.plan.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
     for step in steps {
         let Action::Copy(copy) = &step.action else { continue };
-        let context = match &copy.from {
-            From::Context => Some(execution.sources.context),
-            From::Named(name) => execution.sources.named.get(name),
-            From::Stage(_) | From::Image(_) => None,
+        let (context, name) = match &copy.from {
+            From::Context => (Some(execution.sources.context), "the context".to_owned()),
+            From::Named(name) => (execution.sources.named.get(name), format!("the context `{name}`")),
+            From::Stage(_) | From::Image(_) => continue,
         };
-        if let Some(error) = context.and_then(|context| missing(context, copy)) {
-            return Err(failed(execution, step, &error));
+        if let Some(error) = context.and_then(|context| missing((context, &name), copy)) {
+            return Err(failed(execution, step, error));
         }
     }
     Ok(())
 }
 
-fn missing(named: &NamedContext, copy: &Copy) -> Option<CopyError> {
+fn missing((named, name): (&NamedContext, &str), copy: &Copy) -> Option<Error> {
     let view = Filtered::new(&named.context, &named.ignore);
     let paths = copy.sources.iter().filter_map(|source| match source {
         Source::Path(path) => Some(path),
         Source::Url(_) | Source::Git(_) => None,
     });
-    paths.into_iter().find_map(|path| copy::missing(&view, path, copy.parents))
+    let searched = Searched { view: &named.context, ignore: Some(&named.ignore), name };
+    paths.into_iter().find_map(|path| {
+        let error = copy::missing(&view, path, copy.parents)?;
+        Some(Error::user(error.code(), copy::absent(&searched, path)))
+    })
 }
 
-fn failed(execution: &Execution<'_>, step: &Step, error: &CopyError) -> Error {
+fn failed(execution: &Execution<'_>, step: &Step, error: Error) -> Error {
     execution.observer.observe(Event::Started { step: step.number });
     execution.observer.observe(Event::Failed { step: step.number, exit_code: None, duration: Duration::ZERO });
-    Error::user(error.code(), error.to_string()).at_step(step.number, step.lines, &step.instruction)
+    error.at_step(step.number, step.lines, &step.instruction)
 }

@@ -2,6 +2,7 @@
 
 use super::directory::followed;
 use crate::context::Context;
+use crate::copy::{self, Searched};
 use crate::dockerfile::MAX_SIZE;
 use crate::ignore::Ignore;
 use crate::view::{Kind, View, ViewError};
@@ -20,7 +21,10 @@ pub fn find_dockerfile(context: &Context, name: &str) -> Result<DockerfileText, 
     }
     Err(Error::user(
         "dockerfile_not_found",
-        format!("failed to read dockerfile: open {name}: no such file in the context"),
+        format!(
+            "failed to read dockerfile: {}",
+            copy::absent(&Searched { view: context, ignore: None, name: "the context" }, name)
+        ),
     ))
 }
 
@@ -38,7 +42,8 @@ pub fn find_ignore(root: &Context, dockerfile: &str, context: &str) -> Result<Ig
 
 /// Reads the text of the ignore file `name`.
 pub fn parse_ignore(text: &[u8], name: &str) -> Result<Ignore, Error> {
-    Ignore::parse(text).map_err(|error| Error::user("invalid_pattern", format!("reading `{name}`")).with_cause(error))
+    let parsed = Ignore::parse(text).map(|ignore| ignore.named(name));
+    parsed.map_err(|error| Error::user("invalid_pattern", format!("reading `{name}`")).with_cause(error))
 }
 
 /// Returns the content of a small regular file, links followed within the context.

@@ -1,5 +1,6 @@
 //! A stack of layers seen as one file system, without a file system: only their indexes are looked at.
 
+mod building;
 mod index;
 
 pub use index::{Index, IndexEntry, IndexError, WalkPath};

@@ -7,6 +7,7 @@ mod filter;
 mod garbage;
 mod identity;
 mod janitor;
+mod labels;
 mod lease;
 mod look;
 mod lookup;

@@ -4,10 +4,15 @@
 //! comment, and needs no row locks because it has one writer.
 
 mod connect;
+mod connection;
+mod faults;
 mod statement;
 mod transaction;
 
 pub use connect::Store;
+#[cfg(test)]
+pub use faults::Fault;
+pub use faults::Faults;
 pub use statement::{On, Row, Statement, Value, filtered, sql};
 pub use transaction::{Alone, Transaction};
 
@@ -23,7 +28,8 @@ const LIMIT: Duration = PATIENCE.saturating_mul(2);
 
 /// Waits for what a database does, but not for ever.
 async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
-    let done = timeout(LIMIT, work).await.map_err(|_| sqlx::Error::PoolTimedOut);
+    let no_answer = || std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {LIMIT:?}"));
+    let done = timeout(LIMIT, work).await.map_err(|_| sqlx::Error::Io(no_answer()));
     done.flatten().map_err(Error::unavailable(doing))
 }
 

@@ -6,6 +6,7 @@ mod base_images;
 mod claims;
 mod clocks;
 mod faults;
+mod kept;
 mod looks;
 mod numbers;
 mod order;
@@ -13,6 +14,8 @@ mod postgres;
 mod progress;
 mod queue;
 mod records;
+mod retention;
+mod statement_faults;
 mod tags;
 mod webhooks;
 

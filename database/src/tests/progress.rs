@@ -85,7 +85,7 @@ both! {
             size: 3,
             media_type: "m".into(),
             empty: false,
-            created_ms: 4, content_key: None,
+            created_ms: 4, content_key: None, made: Some(5),
         };
         database.put_cached_layers("one", &[("key".to_owned(), layer.clone())]).await.unwrap();
         let keys = ["key".to_owned(), "other".to_owned()];

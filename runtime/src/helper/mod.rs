@@ -2,9 +2,11 @@
 //!
 //! It is single-threaded and forks for each request, so that a hostile file can at worst end the handling of one request.
 
+mod bpf;
 mod child;
 mod diff;
 mod disk;
+mod execute;
 mod files;
 mod follow;
 mod forget;
@@ -14,14 +16,17 @@ mod lock;
 mod loopback;
 mod mount;
 mod overlay;
+mod program;
 mod remove;
 mod rootfs;
 mod run;
 mod seccomp;
 mod seed;
+mod sockets;
 mod stub;
 mod surplus;
 mod syscalls;
+mod syscalls32;
 mod trial;
 mod unpack;
 mod user;
@@ -139,7 +144,7 @@ fn inner(control: &OwnedFd, attempt: &str) -> ! {
         Ok(place) => place,
         Err(error) => die("preparing the sandbox", error),
     };
-    let filters = seccomp::compile().unwrap_or_else(|error| die("compiling the system call filter", error));
+    let filters = seccomp::compile();
     let _ = nix::unistd::write(control, b"r");
     let helper = Helper { work: place.work.clone(), filters };
     // Nobody asks how the handling of a request ended: the kernel need not keep that.

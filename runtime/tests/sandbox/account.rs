@@ -12,8 +12,18 @@ pub const TESTS: &[Test] = &[("an_ordinary_account_has_the_same_sandbox", ordina
 const ACCOUNT: u32 = 54_321;
 const SUBORDINATE: u32 = 700_000_000;
 /// Tests that run as the account: those that need nothing that only root may have.
-const TOGETHER: [&str; 7] =
-    ["layers::", "steps::", "mounts::", "confinement::", "hostile_layers::", "roots::", "network::"];
+const TOGETHER: [&str; 10] = [
+    "calls::",
+    "refusals::",
+    "streams::",
+    "layers::",
+    "steps::",
+    "mounts::",
+    "confinement::",
+    "hostile_layers::",
+    "roots::",
+    "network::",
+];
 
 fn ordinary_account() {
     if !nix::unistd::geteuid().is_root() {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "without the standard harness clippy does not know that these are tests")]
 
 mod account;
+mod calls;
 mod confinement;
 mod debian;
 mod hostile_layers;
@@ -15,9 +16,11 @@ mod network;
 mod pasta;
 mod place;
 mod reach;
+mod refusals;
 mod residue;
 mod roots;
 mod steps;
+mod streams;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -37,8 +40,9 @@ fn main() {
         return part.expect("it is in one of the lists").1();
     }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 13] = [
+    let groups: [(&str, &[Test]); 16] = [
         ("account", account::TESTS),
+        ("calls", calls::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
         ("hostile_layers", hostile_layers::TESTS),
@@ -48,9 +52,11 @@ fn main() {
         ("network", network::TESTS),
         ("pasta", pasta::TESTS),
         ("reach", reach::TESTS),
+        ("refusals", refusals::TESTS),
         ("residue", residue::TESTS),
         ("roots", roots::TESTS),
         ("steps", steps::TESTS),
+        ("streams", streams::TESTS),
     ];
     let trials = groups.into_iter().flat_map(|(group, tests)| {
         tests.iter().map(move |(name, test)| {

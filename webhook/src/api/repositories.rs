@@ -14,7 +14,7 @@ use crate::settings::Scope;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use database::{Database, Put};
 use serde::Deserialize;
@@ -34,6 +34,7 @@ pub async fn list(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
+    uri: Uri,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
@@ -46,7 +47,7 @@ pub async fn list(
         rest.by_ref().take(limit as usize).map(|entry| show_entry(&service, entry, &caller)).collect();
     let next = rest.next().and(shown.last()).and_then(|last| last["name"].as_str()).map(str::to_owned);
     let response = answer::document(&headers, &json!({ "repositories": shown, "next_cursor": next }));
-    Ok(answer::linked(response, &format!("/v1/repos?limit={limit}"), next.as_deref()))
+    Ok(answer::linked(response, &uri, next.as_deref()))
 }
 
 /// Shows one repository.

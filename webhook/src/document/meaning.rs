@@ -19,6 +19,8 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
         return Err(format!("clone_url `{}` must start with https:// or http://", document.clone_url));
     }
     check_image(&document.image)?;
+    let retention = document.retention.as_ref().map_or(Ok(()), crate::retention::RetentionDocument::check);
+    retention.map_err(|problem| format!("retention: {problem}"))?;
     let own = document.own_rules.as_ref().map(|own| {
         own.secrets.iter().try_for_each(|name| check_name("secret", name))?;
         let path = inside(&own.path).map_err(|problem| format!("own_rules.path: {problem}"))?;
@@ -84,6 +86,10 @@ impl RuleDocument {
             let template = Template::parse(text).map_err(|problem| format!("build_args.{name}: {problem}"))?;
             rule.build_args.insert(name.clone(), template);
         }
+        for (name, text) in &self.labels {
+            let template = Template::parse(text).map_err(|problem| format!("labels.{name}: {problem}"))?;
+            rule.labels.insert(name.clone(), template);
+        }
         (rule.cache, rule.autobuild) = (self.cache.unwrap_or(true), self.autobuild.unwrap_or(true));
         rule.schedules = self.schedules.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         if !rule.schedules.is_empty() && rule.only_ref().is_none() {
@@ -118,7 +124,6 @@ impl RuleDocument {
         options.paths.clone_from(&self.paths);
         options.secrets.clone_from(&self.secrets);
         options.platforms.clone_from(&self.platforms);
-        options.labels.clone_from(&self.labels);
         options.policy = self.policy.or(policy).map(Into::into).unwrap_or_default();
         options.timeout_ms = span("timeout", &self.timeout)?;
         options.step_timeout_ms = span("step_timeout", &self.step_timeout)?;
