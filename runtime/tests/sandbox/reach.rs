@@ -256,7 +256,12 @@ fn later() {
     room.run("0", &format!("{knock} +198.51.100.1"));
     sh("ip addr add 192.168.44.4/24 dev wan0; ip addr add 203.0.113.44/32 dev lo; ip route add local 203.0.114.0/24 dev lo
         ip addr add 2001:db8:7::44/64 dev wan0 nodad; sleep 0.2");
-    let said = room.run("0", &format!("{knock} {new} 203.0.114.9 10.9.8.7 127.0.0.1 169.254.169.254"));
+    let said = room.run(
+        "0",
+        &format!(
+            "{knock} {new} 203.0.114.9 10.9.8.7 127.0.0.1 169.254.169.254 fd00:7::7 64:ff9b::a9fe:a9fe 64:ff9b::7f00:1"
+        ),
+    );
     assert_eq!(wrong(&said), Vec::<&str>::new());
     nothing_else_arrived(world, &[]);
 }
