@@ -41,6 +41,7 @@ mod hostile;
 mod hostile_git;
 mod hostile_images;
 mod http;
+mod huge_trees;
 mod kept_images;
 mod kills;
 mod layers;

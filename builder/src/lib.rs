@@ -37,6 +37,7 @@ pub mod source;
 pub mod trace;
 pub mod tree;
 pub mod view;
+pub mod walk;
 pub mod worker;
 
 pub use build::{Built, DockerfileText, Prepared, Request, build};

@@ -70,7 +70,8 @@ pub struct NetworkPolicy {
 impl Settings {
     /// Returns the default settings for the state in `directory`, which is created.
     pub fn new(directory: &Path) -> Result<Self, Error> {
-        let (ids, place) = (Ids::detect()?, directory.join("sandbox"));
+        let place = directory.join("sandbox");
+        let ids = Ids::detect(&place)?;
         let state = ids.prepare_state(&place)?;
         crate::check_ground(&place)?;
         Ok(Settings { state, ids, limits: Limits::default(), network: NetworkPolicy::default(), calls: Calls::Native })

@@ -94,6 +94,9 @@ pub struct Arguments {
     /// Memory that all steps together may use
     #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,
+    /// Paths that one COPY, ADD or mount may take
+    #[arg(long, value_name = "N", default_value_t = builder::walk::MAX_PATHS, value_parser = max_paths)]
+    pub max_paths: usize,
     /// Write the digest of the image to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
@@ -122,6 +125,12 @@ pub struct Arguments {
     ignored: Ignored,
     /// A directory, a tar, a git URL with #ref:directory, the URL of a tar or Dockerfile, or - for one on standard input
     pub context: String,
+}
+
+/// Reads a number of paths: none would let nothing be built, and a layer holds no more than so many.
+fn max_paths(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=builder::tree::MAX_ENTRIES).contains(number));
+    number.ok_or_else(|| format!("a number from 1 to {} is expected", builder::tree::MAX_ENTRIES))
 }
 
 /// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.

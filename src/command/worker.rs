@@ -40,10 +40,16 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         tracing::warn!(error = services::chain(&error), "leftovers of ended builds cannot be removed");
     }
     let limits = &configuration.limits;
+    let memory = limits.worker_memory_mib.map(|mebibytes| mebibytes * 1024 * 1024);
+    match runtime::limit_memory(memory) {
+        Ok(bytes) => tracing::debug!(bytes, "the memory of this process is limited"),
+        Err(error) => tracing::warn!(%error, "the memory of this process cannot be limited"),
+    }
     let settings = Settings {
         name: worker::name(),
         builds: usize::from(arguments.builds),
         git_dir: data.join("git"),
+        max_paths: limits.paths,
         git_credentials: configuration.git_credentials(),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),

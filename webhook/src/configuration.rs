@@ -108,6 +108,11 @@ impl Default for Server {
     }
 }
 
+/// Largest `limits.paths`: a layer holds no more entries.
+const MAX_PATHS: usize = 2_000_000;
+/// Smallest `limits.worker_memory_mib`.
+const MIN_WORKER_MEMORY: u64 = 512;
+
 /// `[limits]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -118,13 +123,24 @@ pub struct Limits {
     pub build_minutes: u64,
     /// Minutes that fetching a commit may take.
     pub fetch_minutes: u64,
+    /// Paths that one instruction of a Dockerfile may take.
+    pub paths: usize,
+    /// Mebibytes that a worker process may allocate itself, besides what steps use; `None` for half of the machine's.
+    pub worker_memory_mib: Option<u64>,
     /// Seconds that running builds have to end when slipway is asked to; then they go back to the queue.
     pub drain_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { step_minutes: 30, build_minutes: 60, fetch_minutes: 10, drain_seconds: 600 }
+        Limits {
+            step_minutes: 30,
+            build_minutes: 60,
+            fetch_minutes: 10,
+            paths: 1_000_000,
+            worker_memory_mib: None,
+            drain_seconds: 600,
+        }
     }
 }
 
@@ -198,6 +214,14 @@ impl Configuration {
             return Err(wrong("limits", "a limit of 0 minutes lets nothing be built"));
         }
         parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
+        if !(1..=MAX_PATHS).contains(&parsed.limits.paths) {
+            let problem = format!("`{}`: a number from 1 to {MAX_PATHS} is expected", parsed.limits.paths);
+            return Err(wrong("limits.paths", problem));
+        }
+        if parsed.limits.worker_memory_mib.is_some_and(|mebibytes| mebibytes < MIN_WORKER_MEMORY) {
+            let problem = format!("a worker needs {MIN_WORKER_MEMORY} MiB: give it that or more");
+            return Err(wrong("limits.worker_memory_mib", problem));
+        }
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.
         parsed.settings(([127, 0, 0, 1], 0).into())?;
         Ok(parsed)

@@ -6,6 +6,7 @@ use crate::copy::{self, Searched};
 use crate::dockerfile::MAX_SIZE;
 use crate::ignore::Ignore;
 use crate::view::{Kind, View, ViewError};
+use crate::walk::view_error;
 use crate::{DockerfileText, Error};
 use runtime::tar::clean_path;
 use std::io::Read;
@@ -50,10 +51,7 @@ pub fn parse_ignore(text: &[u8], name: &str) -> Result<Ignore, Error> {
 fn read(context: &Context, name: &str) -> Result<Option<Vec<u8>>, Error> {
     let Some(path) = followed(context, &clean_path(name.as_bytes())) else { return Ok(None) };
     let reading = || format!("reading `{name}`");
-    let unreadable = |error: ViewError| match super::commit::is_refused(&error) {
-        true => Error::user("source_unsafe", reading()).with_cause(error),
-        false => Error::service("source", reading()).with_cause(error),
-    };
+    let unreadable = |error: ViewError| view_error(reading(), error);
     let node = context.lookup(&path).map_err(unreadable)?;
     match node.map(|node| node.kind) {
         None => Ok(None),

@@ -63,6 +63,8 @@ pub struct Settings {
     pub git_dir: PathBuf,
     /// User and password by the host of a clone URL.
     pub git_credentials: BTreeMap<String, (String, String)>,
+    /// Paths that one instruction may take.
+    pub max_paths: usize,
     /// How long a fetch may take.
     pub fetch_timeout: Duration,
     /// How long one step may take; a rule may want less.

@@ -16,6 +16,7 @@ mod lock;
 mod loopback;
 mod mount;
 mod overlay;
+mod owner;
 mod program;
 mod remove;
 mod rootfs;
@@ -53,7 +54,11 @@ use std::os::unix::fs::MetadataExt;
 /// Must be the first thing that the program does: it must have one thread.
 pub fn enter_if_asked() {
     match std::env::args_os().next() {
-        Some(name) if name == HELPER => outer(),
+        Some(name) if name == HELPER => {
+            // What the worker may allocate itself is no limit of its steps.
+            crate::child::unlimit_memory();
+            outer()
+        }
         Some(name) if name == KEEPER => keep(),
         Some(name) if name == OWNER => take_over(),
         _ => {}

@@ -3,6 +3,7 @@
 use super::child::{self, Streams};
 use super::disk::Watch;
 use super::follow::{Started, follow};
+use super::owner::Owner;
 use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
@@ -16,7 +17,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -128,11 +129,10 @@ fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
         }
         let (above, name) = split(&path[..end]);
         let parent = open_in(root, above, OFlags::PATH | OFlags::DIRECTORY).map_err(failed)?;
-        let made = rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).and_then(|()| {
-            let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-            rustix::fs::chownat(&parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-        });
-        made.map_err(|error| failed(error.into()))?;
+        rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).map_err(|error| failed(error.into()))?;
+        Owner { uid: user.uid, gid: user.gid }
+            .give(|uid, gid| rustix::fs::chownat(&parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW))
+            .map_err(failed)?;
     }
     Ok(())
 }

@@ -6,7 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-pub const TESTS: &[Test] = &[("an_ordinary_account_has_the_same_sandbox", ordinary_account)];
+pub const TESTS: &[Test] = &[
+    ("an_ordinary_account_has_the_same_sandbox", ordinary_account),
+    ("an_account_has_all_ids_that_it_is_given", given_ids),
+];
 
 /// The account's own id, and where its subordinate ones begin.
 const ACCOUNT: u32 = 54_321;
@@ -26,20 +29,40 @@ const TOGETHER: [&str; 10] = [
 ];
 
 fn ordinary_account() {
+    for tests in TOGETHER {
+        passes_as_account(tests, &usual_ranges());
+    }
+}
+
+fn given_ids() {
+    // EN-44: all lines, and what is right where they are not enough.
+    let more = format!("{}other:900000000:65536\n{ACCOUNT}:800000000:200000\n", usual_ranges());
+    passes_as_account("owners::", &more);
+    passes_as_account("few_ids::", &usual_ranges());
+}
+
+fn usual_ranges() -> String {
+    format!("slipway-test:{SUBORDINATE}:65536\n")
+}
+
+fn passes_as_account(tests: &str, ranges: &str) {
     if !nix::unistd::geteuid().is_root() {
         println!("these tests run as an ordinary account already");
         return;
     }
-    for tests in TOGETHER {
-        let output = run_as_account(&["--test-threads", "2", tests], &[]);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{tests}\n{said}");
-        assert!(!said.contains("running 0 tests"), "{tests}\n{said}");
-    }
+    let output = run_in_account(&["--test-threads", "2", tests], &[], ranges);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{tests}\n{said}");
+    assert!(!said.contains("running 0 tests"), "{tests}\n{said}");
 }
 
 /// Runs this program with these arguments and variables as an ordinary account that may open the device for networks.
 pub fn run_as_account(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    run_in_account(arguments, variables, &usual_ranges())
+}
+
+/// Does the same with these lines of `/etc/subuid`.
+fn run_in_account(arguments: &[&str], variables: &[(&str, &str)], ranges: &str) -> Output {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -50,7 +73,7 @@ pub fn run_as_account(arguments: &[&str], variables: &[(&str, &str)]) -> Output 
     let mut accounts = fs::read_to_string("/etc/passwd").unwrap();
     accounts.push_str(&format!("slipway-test:x:{ACCOUNT}:{ACCOUNT}::{}:/bin/sh\n", path("tmp").display()));
     fs::write(path("passwd"), accounts).unwrap();
-    fs::write(path("subid"), format!("slipway-test:{SUBORDINATE}:65536\n")).unwrap();
+    fs::write(path("subid"), ranges).unwrap();
     // In a mount namespace of its own the machine has an account that it does not have, and lets it open the device.
     let script = format!(
         "set -e; mount --bind {0}/passwd /etc/passwd; mount --bind {0}/subid /etc/subuid; mount --bind {0}/subid /etc/subgid; \

@@ -8,6 +8,7 @@ mod calls;
 mod confinement;
 mod debian;
 mod hostile_layers;
+mod ids;
 mod layers;
 mod limits;
 mod machine;
@@ -40,12 +41,14 @@ fn main() {
         return part.expect("it is in one of the lists").1();
     }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 16] = [
+    let groups: [(&str, &[Test]); 18] = [
         ("account", account::TESTS),
         ("calls", calls::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
         ("hostile_layers", hostile_layers::TESTS),
+        ("few_ids", ids::FEW),
+        ("owners", ids::TESTS),
         ("layers", layers::TESTS),
         ("limits", limits::TESTS),
         ("mounts", mounts::TESTS),
