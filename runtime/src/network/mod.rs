@@ -54,6 +54,7 @@ impl Network {
         }
         let mut keeper = Command::new("/proc/self/exe")
             .arg0(KEEPER)
+            .process_group(0)
             .arg(id.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
