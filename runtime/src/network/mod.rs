@@ -73,6 +73,7 @@ impl Network {
         let doing = "starting the network of the sandbox";
         let mut keeper = Command::new("/proc/self/exe")
             .arg0(KEEPER)
+            .process_group(0)
             .arg(id.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
