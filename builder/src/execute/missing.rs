@@ -35,7 +35,7 @@ fn missing((named, name): (&NamedContext, &str), copy: &Copy) -> Option<Error> {
     let searched = Searched { view: &named.context, ignore: Some(&named.ignore), name };
     paths.into_iter().find_map(|path| {
         let error = copy::missing(&view, path, copy.parents)?;
-        Some(Error::user(error.code(), copy::absent(&searched, path)))
+        Some(Error::user(error.code(), copy::not_found(&searched, path)))
     })
 }
 

@@ -109,7 +109,7 @@ impl<'e> Place<'e> {
             Place::Git { checkout, .. } => Searched { view: checkout, ignore: None, name: "the repository" },
             Place::Web(_) => return Error::user(error.code(), error.to_string()),
         };
-        Error::user(error.code(), path.map_or_else(|| error.to_string(), |path| copy::absent(&searched, path)))
+        Error::user(error.code(), path.map_or_else(|| error.to_string(), |path| copy::not_found(&searched, path)))
     }
 
     /// Returns what identifies the content of `selection`, or of the place where that says more.
