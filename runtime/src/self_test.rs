@@ -22,6 +22,10 @@ impl Protection {
     }
 }
 
+/// Names of all protections.
+pub const PROTECTIONS: [&str; 8] =
+    ["namespaces", "seccomp", "overlay", "proc", "cgroup.memory", "cgroup.pids", "cgroup.cpu", "network"];
+
 /// Starts a sandbox and tries what it can do; fails where there can be no sandbox at all.
 pub fn self_test(settings: &Settings) -> Result<Vec<Protection>, Error> {
     let sandbox = Sandbox::start(settings, &format!("self-test-{}", std::process::id()))?;

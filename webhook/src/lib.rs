@@ -8,6 +8,7 @@ mod access;
 mod answer;
 mod api;
 mod bases;
+mod below;
 mod body;
 mod catalog;
 mod configuration;
@@ -40,6 +41,7 @@ pub mod tokens;
 
 pub use bases::rebuild_on_new_bases;
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
+pub use document::nearest;
 pub use lookups::expand_lookups;
 pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
 pub use reconcile::find_missed_pushes;
@@ -51,7 +53,7 @@ pub use statuses::tell_statuses;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use catalog::Catalog;
@@ -108,6 +110,7 @@ const ONCE: [&str; 7] =
 
 /// Returns all routes. Long bodies lie in `spool` while they arrive.
 pub fn router(database: Database, settings: Settings, spool: PathBuf) -> Router {
+    let path: Arc<str> = below::path_of(&settings.public_url).into();
     let service = Service {
         database,
         catalog: Arc::new(Catalog::new(&settings.repositories)),
@@ -124,6 +127,7 @@ pub fn router(database: Database, settings: Settings, spool: PathBuf) -> Router 
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn(guard))
         .layer(from_fn(pages::problem::show))
+        .layer(from_fn_with_state(path, below::link))
         .layer(DefaultBodyLimit::disable());
     HEADERS
         .into_iter()
