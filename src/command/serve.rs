@@ -34,6 +34,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let configuration = configuration::read(arguments.config.as_deref(), &data)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
+    configuration.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     tokio.block_on(serve(configuration, &data, arguments.config.as_deref()))?;
     tokio.shutdown_timeout(Duration::from_secs(2));
     Ok(ExitCode::SUCCESS)

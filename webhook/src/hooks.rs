@@ -3,6 +3,7 @@
 use crate::Service;
 use crate::accepting::Accepting;
 use crate::access::Address;
+use crate::body;
 use crate::catalog::Entry;
 use crate::forges::{Event, Forge, Headers, Identity, Message, Proof, Signed, json_of};
 use crate::intake::{self, Kept, Names};
@@ -30,7 +31,7 @@ pub async fn take(
     Path(forge): Path<String>,
     Address(from): Address,
     headers: HeaderMap,
-    body: Body,
+    content: Body,
 ) -> Result<Response, Problem> {
     let forge = Forge::parse(&forge).ok_or_else(|| {
         Problem::new(
@@ -42,6 +43,7 @@ pub async fn take(
     })?;
     let forge = forge.of(&headers);
     let form = is_form(&headers)?;
+    body::check_length(&headers, body::MAX_BODY)?;
     forge.check(&headers).map_err(|name| {
         Problem::bad("duplicate_header", format!("the header {name} came twice: it says who sent what, once"))
     })?;
@@ -57,7 +59,7 @@ pub async fn take(
     let entries = service.catalog.all(&service.database).await?;
     let refused = || refused(&service, (forge, from));
     let proving = Proving { service: &service, from, proof: said.proof, form, entries: &entries };
-    let (bytes, signed, _kept) = proving.prove(&headers, body).await?.ok_or_else(refused)?;
+    let (bytes, signed, _kept) = proving.prove(&headers, content).await?.ok_or_else(refused)?;
     let message = read(forge, (said.event, form), &bytes).await?;
     let named = named(&entries, (&message, &signed), said.id);
     if named.is_empty() {

@@ -8,6 +8,7 @@ mod access;
 mod answer;
 mod api;
 mod bases;
+mod below;
 mod body;
 mod catalog;
 mod configuration;
@@ -41,6 +42,7 @@ pub mod tokens;
 
 pub use bases::rebuild_on_new_bases;
 pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
+pub use document::nearest;
 pub use lookups::expand_lookups;
 pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
 pub use readiness::Readiness;
@@ -54,7 +56,7 @@ pub use statuses::tell_statuses;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use catalog::Catalog;
@@ -110,6 +112,7 @@ const ONCE: [&str; 7] =
 
 /// Returns all routes. Long bodies lie in `spool` while they arrive.
 pub fn router(database: Database, settings: Settings, readiness: Arc<Readiness>, spool: PathBuf) -> Router {
+    let path: Arc<str> = below::path_of(&settings.public_url).into();
     let service = Service {
         database,
         catalog: Arc::new(Catalog::new(&settings.repositories)),
@@ -127,8 +130,11 @@ pub fn router(database: Database, settings: Settings, readiness: Arc<Readiness>,
         .layer(DefaultBodyLimit::disable())
         .with_state(service);
     // Around all routes: only there it is known which methods a path takes.
-    let whole =
-        Router::new().fallback_service(routes).layer(from_fn(name_methods)).layer(from_fn(pages::problem::show));
+    let whole = Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(name_methods))
+        .layer(from_fn(pages::problem::show))
+        .layer(from_fn_with_state(path, below::link));
     HEADERS.into_iter().fold(whole, |whole, (name, value)| {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         whole.layer(SetResponseHeaderLayer::if_not_present(name, value))

@@ -102,6 +102,10 @@ impl Wanted {
     /// Returns the ref that is named; `None` for all rules, or those of a tag.
     fn git_ref(&self) -> Result<Option<String>, Problem> {
         match (&self.docker_tag, &self.source_type, &self.source_name) {
+            _ if self.build.as_ref().is_some_and(|build| *build != true && *build != "true") => {
+                let detail = "`build` is true, or is left out";
+                Err(Problem::bad("bad_trigger", detail).hint("an empty body asks for all rules"))
+            }
             (Some(_), None, None) | (None, None, None) => Ok(None),
             (None, Some(kind), Some(name)) if kind.eq_ignore_ascii_case("branch") => {
                 Ok(Some(format!("refs/heads/{name}")))

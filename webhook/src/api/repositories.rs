@@ -7,7 +7,7 @@ use crate::api::named::{Changeable, Present, Visible};
 use crate::api::{limit, query};
 use crate::body;
 use crate::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
-use crate::document::{RepositoryDocument, Webhook, compile};
+use crate::document::{RepositoryDocument, Webhook, check_key, compile};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::settings::Scope;
@@ -196,6 +196,9 @@ async fn store(
 ) -> Result<Arc<Entry>, Problem> {
     let invalid = |problem: String| Problem::bad("invalid_repository", problem);
     let (secret, previous) = (plain(document.secret.take())?, plain(document.previous_secret.take())?);
+    for key in [&secret, &previous].into_iter().flatten() {
+        check_key(key).map_err(|problem| invalid(format!("secret: {problem}")))?;
+    }
     let written: Vec<_> = document.webhooks.iter_mut().map(|webhook| webhook.secret.take()).collect();
     let refused = |refused: crate::network::Refused| Problem::bad(refused.code, refused.detail);
     service.settings.network.check(("clone_url", &document.clone_url)).await.map_err(refused)?;

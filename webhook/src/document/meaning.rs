@@ -1,6 +1,7 @@
 //! From documents to what the service works with: every value checked.
 
 use super::span::milliseconds;
+use super::values::{check_key, check_pattern, check_platforms};
 use super::{FilterText, PolicyText, RepositoryDocument, RuleDocument, webhooks};
 use crate::network;
 use crate::rules::{RefKind, Rule, Template, check_image, default_filter, inside};
@@ -17,6 +18,7 @@ const MAX_VALUE: usize = 32 * 1024;
 pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repository, String> {
     check_repository_name(&document.name)?;
     check_clone_url(&document.clone_url)?;
+    keys.iter().try_for_each(|key| check_key(key)).map_err(|problem| format!("secret: {problem}"))?;
     check_image(&document.image)?;
     let retention = document.retention.as_ref().map_or(Ok(()), crate::retention::RetentionDocument::check);
     retention.map_err(|problem| format!("retention: {problem}"))?;
@@ -89,6 +91,7 @@ impl RuleDocument {
             let template = Template::parse(text).map_err(|problem| format!("labels.{name}: {problem}"))?;
             rule.labels.insert(name.clone(), template);
         }
+        rule.check_groups()?;
         (rule.cache, rule.autobuild) = (self.cache.unwrap_or(true), self.autobuild.unwrap_or(true));
         rule.schedules = self.schedules.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         if !rule.schedules.is_empty() && rule.only_ref().is_none() {
@@ -102,7 +105,7 @@ impl RuleDocument {
 
     fn set_options(&self, rule: &mut Rule, policy: Option<PolicyText>) -> Result<(), String> {
         self.secrets.iter().try_for_each(|name| check_name("secret", name))?;
-        check_platforms(&self.platforms)?;
+        check_platforms(&self.platforms).map_err(|problem| format!("platforms: {problem}"))?;
         let filter = match (self.path_filter, self.paths.is_empty()) {
             (Some(FilterText::Off), false) => {
                 return Err("`paths` and `path_filter = \"off\"` contradict each other: leave one out".to_owned());
@@ -114,6 +117,7 @@ impl RuleDocument {
         };
         for path in &self.paths {
             inside(path.trim_start_matches('!')).map_err(|problem| format!("paths: {problem}"))?;
+            check_pattern(path).map_err(|problem| format!("paths: {problem}"))?;
         }
         let span = |key: &str, text: &Option<String>| {
             text.as_deref().map(milliseconds).transpose().map_err(|problem| format!("{key}: {problem}"))
@@ -179,21 +183,6 @@ pub fn check_values(what: &str, values: &BTreeMap<String, String>) -> Result<(),
         }
         if value.len() > MAX_VALUE || value.contains('\0') {
             return Err(format!("{what}.{name}: a value has at most {MAX_VALUE} bytes and no NUL"));
-        }
-    }
-    Ok(())
-}
-
-/// Checks platforms.
-pub fn check_platforms(platforms: &[String]) -> Result<(), String> {
-    for platform in platforms {
-        let parts: Vec<&str> = platform.split('/').collect();
-        let valid = matches!(parts.len(), 2 | 3)
-            && parts
-                .iter()
-                .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
-        if !valid {
-            return Err(format!("{platform:?} is no platform: write `linux/amd64` or `linux/arm/v7`"));
         }
     }
     Ok(())

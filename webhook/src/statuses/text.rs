@@ -102,7 +102,11 @@ fn failure(known: &Known<'_>) -> Option<String> {
     let last = shown.lines().map(str::trim).rfind(|line| !line.is_empty());
     Some(match (step.exit_code, reason.code.as_str(), last) {
         (Some(code), "step_failed", Some(last)) => format!("{place} exit {code}: {last}"),
-        (Some(code), "step_failed", None) => format!("{place} exit {code}"),
+        (Some(code), "step_failed", None) => {
+            // It said nothing: what it was has to do.
+            let rest = step.instruction.split_once(char::is_whitespace).map_or("", |(_, rest)| rest);
+            format!("{place} exit {code}: {rest}")
+        }
         (Some(_), "out_of_memory", _) => format!("{place} ran out of memory"),
         (_, "step_timeout", _) => {
             format!("{place} took too long: {}", sentence.rsplit("took").next().unwrap_or(sentence).trim())
@@ -217,7 +221,7 @@ mod tests {
         };
         let output = b"cc -c x.c\n\x1b[31mmake: *** [build] Error 2\x1b[0m\n\n";
         assert_eq!(told(&failed, &steps, output), "RUN (Dockerfile:10) exit 2: make: *** [build] Error 2");
-        assert_eq!(told(&failed, &steps, b""), "RUN (Dockerfile:10) exit 2");
+        assert_eq!(told(&failed, &steps, b""), "RUN (Dockerfile:10) exit 2: make");
         failed.reason = reason("dockerfile_invalid", "Dockerfile:3: unknown instruction `RUNN`\nhere");
         assert_eq!(told(&failed, &[], b""), "Dockerfile:3: unknown instruction `RUNN`");
         failed.reason = reason("source_auth", "fetching https://bot:hush@git.example.com/x.git: 401");
