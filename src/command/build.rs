@@ -6,6 +6,7 @@ mod context;
 mod fields;
 mod ignored;
 mod outputs;
+mod registries;
 mod report;
 mod request;
 mod secrets;
@@ -17,7 +18,6 @@ use builder::{Checked, DockerfileText, Request, Services};
 use clap::Args;
 use ignored::Ignored;
 use outputs::Outputs;
-use registry_client::Credentials;
 use runtime::Cancel;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,6 +82,9 @@ pub struct Arguments {
     /// Size of /dev/shm for RUN
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
+    /// Speak to a registry otherwise than docker does by default
+    #[arg(long = "registry", value_name = "HOST=plain-http|tls|insecure|ca=FILE")]
+    registries: Vec<String>,
     /// Limit each process of RUN
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     ulimits: Vec<String>,
@@ -132,7 +135,7 @@ fn ask<T>(
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
+    let services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
@@ -152,7 +155,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let mut services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
+    let mut services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
     }

@@ -84,6 +84,8 @@ impl<'r> Rules<'r> {
     pub fn request(&self, (rule, matched): (&Rule, Matched), asked: &Asked<'_>) -> BuildRequest {
         let mut options = rule.options.clone();
         options.warnings = matched.warnings;
+        let own = own_images(&self.repository.image);
+        options.images = Some(own.into_iter().chain(self.repository.may_read.iter().cloned()).collect());
         if asked.by_hand() {
             // Who asks for a build gets one.
             options.path_filter = PathFilter::Off;
@@ -112,6 +114,11 @@ impl<'r> Rules<'r> {
         }
         request
     }
+}
+
+/// Returns the patterns of a repository's own images: a file of its own may put some below.
+pub fn own_images(image: &str) -> Vec<String> {
+    vec![image.to_owned(), format!("{image}/**")]
 }
 
 /// What a rule makes of what is asked.

@@ -31,6 +31,8 @@ pub struct Committed {
     pub empty: bool,
     /// An image that has it, for a layer whose blob may have to be pulled.
     pub origin: Option<Reference>,
+    /// Whether it is the layer of an image that somebody else made: then `origin` must have it, whatever the store has.
+    pub is_foreign: bool,
 }
 
 impl Layer {
@@ -82,6 +84,7 @@ impl Committed {
             descriptor: Descriptor::new(&cached.media_type, digest, cached.size),
             empty: cached.empty,
             origin,
+            is_foreign: false,
         })
     }
 

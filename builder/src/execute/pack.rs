@@ -35,6 +35,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
         descriptor: Descriptor::new(execution.options.compression.media_type(), written.digest, written.size),
         empty: packed.index.is_empty(),
         origin: None,
+        is_foreign: false,
     };
     execution.materials.put_index(&committed, packed.index)?;
     Ok(committed)

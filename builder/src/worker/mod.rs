@@ -17,6 +17,7 @@ mod question;
 mod quota;
 mod reconcile;
 mod recorder;
+mod rights;
 mod room;
 mod secrets;
 mod slots;
@@ -30,6 +31,7 @@ use crate::Services;
 pub use garbage::RECENT;
 pub use identity::name;
 use lease::Renewed;
+pub use rights::Reading;
 use room::Room;
 use runtime::Cancel;
 use slots::Slots;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub git_dir: PathBuf,
     /// User and password by the host of a clone URL.
     pub git_credentials: BTreeMap<String, (String, String)>,
+    /// What the operator allows all builds to read.
+    pub reading: Reading,
     /// How long a fetch may take.
     pub fetch_timeout: Duration,
     /// How long one step may take; a rule may want less.

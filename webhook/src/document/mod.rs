@@ -56,6 +56,9 @@ pub struct RepositoryDocument {
     /// where this is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_image_rebuild: Option<bool>,
+    /// Images that its builds may read besides public ones and their own: `host/path`, with `*` and `**`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_read: Vec<String>,
     /// Whether the repository's own `slipway.toml` says what its rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_rules: Option<OwnRulesDocument>,
