@@ -1,10 +1,11 @@
 //! Finds and reads `slipway.toml`; its meaning lives with the crates that use it.
 
-use crate::services::{DataDir, xdg_directory};
-use registry_client::Credentials;
+use crate::services::{DataDir, Registries, xdg_directory};
+use builder::worker::Reading;
+use registry_client::{Credentials, HostSettings, ImagePattern, TlsSettings};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use webhook::Configuration;
+use webhook::{Configuration, Registry};
 
 /// Where the configuration is looked for when `--config` does not say.
 const SYSTEM: &str = "/etc/slipway/slipway.toml";
@@ -40,19 +41,46 @@ fn check_protections(waived: &[String]) -> Result<(), String> {
     }
 }
 
+/// Returns how registries are spoken to.
+pub fn registries(configuration: &Configuration) -> Registries {
+    let host = |registry: &Registry| HostSettings {
+        plain_http: registry.plain_http,
+        tls: TlsSettings { insecure: registry.insecure, ca: registry.ca.clone(), identity: registry.identity.clone() },
+    };
+    let hosts = configuration.registries.iter().map(|(name, registry)| (name.clone(), host(registry)));
+    let hosts = hosts.filter(|(_, settings)| *settings != HostSettings::default()).collect();
+    Registries { credentials: credentials(configuration), hosts, own_port: own_port(configuration) }
+}
+
+/// Returns what the operator allows all builds to read.
+pub fn reading(configuration: &Configuration) -> Reading {
+    let with_login = configuration.registries.iter().flat_map(|(host, registry)| {
+        registry.read.iter().filter_map(move |path| ImagePattern::parse(&format!("{host}/{path}")).ok())
+    });
+    Reading { with_login: with_login.collect(), shared: configuration.server.shared_images.clone() }
+}
+
+fn own_port(configuration: &Configuration) -> Option<u16> {
+    configuration.server.registry_listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
+}
+
 /// Returns the credentials for registries: those of the configuration, or docker's where it names none; for the embedded
 /// registry those of its first user.
-pub fn credentials(configuration: &Configuration) -> Credentials {
+fn credentials(configuration: &Configuration) -> Credentials {
     let mut known = HashMap::new();
     if let Some(login) = configuration.registry_users.first() {
         let listen = &configuration.server.registry_listen;
-        let port = listen.rsplit_once(':').map_or("", |(_, port)| port);
-        for host in [listen.clone(), format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+        let port = own_port(configuration).unwrap_or_default();
+        for host in [listen.clone(), format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")]
+        {
             known.insert(host, (login.username.clone(), login.password.clone()));
         }
     }
-    for (host, login) in &configuration.registries {
+    let logins = configuration.registries.iter().filter_map(|(host, registry)| Some((host, registry.login.as_ref()?)));
+    let mut has_logins = false;
+    for (host, login) in logins {
         known.insert(host.clone(), (login.username.clone(), login.password.clone()));
+        has_logins = true;
     }
-    if configuration.registries.is_empty() { Credentials::Docker(known) } else { Credentials::Fixed(known) }
+    if has_logins { Credentials::Fixed(known) } else { Credentials::Docker(known) }
 }

@@ -4,11 +4,13 @@ use crate::boot;
 use builder::Services;
 use database::Database;
 use image_store::Store;
-use registry_client::{Client, Credentials};
+use registry_client::{Client, Credentials, Digest, Home, HostSettings};
+use std::collections::HashMap;
 use std::error::Error;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What slipway itself makes in the data directory.
 const PARTS: [&str; 6] = ["slipway.db", "slipway.db-wal", "images", "git", "sandbox", "secret.key"];
@@ -100,17 +102,30 @@ fn stranger(path: &Path) -> Option<String> {
     })
 }
 
+/// How registries are spoken to.
+pub struct Registries {
+    /// Who slipway is there.
+    pub credentials: Credentials,
+    /// Registries that are not spoken to as usual, by host.
+    pub hosts: HashMap<String, HostSettings>,
+    /// Port of the embedded registry on this machine, if it is known.
+    pub own_port: Option<u16>,
+}
+
 /// Opens store, database and client; blocks on `tokio` where that is asynchronous.
 pub fn open(
     data: &DataDir,
     database_url: &str,
-    credentials: Credentials,
+    registries: Registries,
     tokio: &tokio::runtime::Handle,
 ) -> Result<Services, String> {
     let store = Store::open(&data.join("images")).map_err(|error| chain(&error))?;
     let database = tokio.block_on(Database::open(database_url)).map_err(|error| chain(&error))?;
-    let client = Client::new(registry_client::Settings { credentials, ..registry_client::Settings::default() })
-        .map_err(|error| chain(&error))?;
+    let (proving, Registries { credentials, hosts, own_port }) = (store.clone(), registries);
+    let proof = Arc::new(move |repository: &str, digest: &Digest| proving.proof(repository, digest));
+    let home = Some(Home { id: store.id(), port: own_port, proof });
+    let settings = registry_client::Settings { credentials, hosts, home, ..registry_client::Settings::default() };
+    let client = Client::new(settings).map_err(|error| chain(&error))?;
     let sandbox = runtime::Settings::new(data.path()).map_err(|error| chain(&error))?;
     boot::recover(data, &store, &sandbox)?;
     Ok(Services { store, client, database, tokio: tokio.clone(), sandbox })

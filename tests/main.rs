@@ -63,6 +63,7 @@ mod prompt;
 mod pull_requests;
 mod push;
 mod random_builds;
+mod reading;
 mod reconcile;
 mod refusals;
 mod registries;

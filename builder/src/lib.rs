@@ -33,6 +33,7 @@ mod platforms;
 mod push;
 mod resolve;
 mod result;
+mod served;
 pub mod source;
 pub mod trace;
 pub mod tree;

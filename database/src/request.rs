@@ -130,6 +130,9 @@ pub struct BuildOptions {
     pub warnings: Vec<String>,
     /// Why somebody wanted the build, in their words.
     pub reason: Option<String>,
+    /// Images that it may read besides public ones, as `host/path` with `*`; `None` in rows of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<Vec<String>>,
 }
 
 impl Default for BuildOptions {
@@ -149,6 +152,7 @@ impl Default for BuildOptions {
             needs_approval: false,
             warnings: Vec::new(),
             reason: None,
+            images: None,
         }
     }
 }

@@ -167,9 +167,15 @@ pub fn is_public(address: IpAddr) -> bool {
             }
             let first = address.segments()[0];
             // Only 2000::/3 is given out; documentation and benchmarking lie in it.
-            first & 0xe000 == 0x2000 && !(first == 0x2001 && matches!(address.segments()[1], 0x0db8 | 0x0002))
+            first & 0xe000 == 0x2000 && !is_special(first, address.segments()[1])
         }
     }
+}
+
+/// Tells whether addresses that begin like this are given out for protocols, not for networks: Teredo and its relatives,
+/// and documentation.
+fn is_special(first: u16, second: u16) -> bool {
+    (first == 0x2001 && (second < 0x0200 || second == 0x0db8)) || (first == 0x3fff && second < 0x1000)
 }
 
 /// Returns the IPv4 address that 6to4 and NAT64 addresses carry.
@@ -218,8 +224,7 @@ pub fn public_only(user_agent: &str) -> Result<&'static reqwest::Client, Error> 
     if let Some(client) = CLIENT.get() {
         return Ok(client);
     }
-    let client =
-        crate::transport::client(user_agent).dns_resolver(Arc::new(PublicNames)).build().map_err(Error::Setup)?;
+    let client = crate::http::client(user_agent).dns_resolver(Arc::new(PublicNames)).build().map_err(Error::Setup)?;
     Ok(CLIENT.get_or_init(|| client))
 }
 
@@ -250,6 +255,8 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "ff02::1",
             "2001:db8::1",
+            "2001::1",
+            "3fff::1",
         ] {
             assert!(!is_public(inner.parse().unwrap()), "{inner}");
         }

@@ -42,8 +42,8 @@ impl Client {
             let reach = if is_same_server(&url, &origin) { request.reach } else { request.elsewhere };
             verify(&url, reach)?;
             let http = match reach {
-                Reach::Anywhere => self.transport.http(url.scheme())?,
-                Reach::PublicOnly => public_only(self.transport.user_agent())?,
+                Reach::Anywhere => self.transport.http.get(url.scheme(), crate::address::Ground::Any, None)?,
+                Reach::PublicOnly => public_only(self.transport.http.user_agent())?.clone(),
             };
             let method = if request.body.is_some() { Method::POST } else { Method::GET };
             let mut builder = http.request(method, url.clone());

@@ -7,6 +7,7 @@ mod fields;
 mod ignored;
 mod interrupt;
 mod outputs;
+mod registries;
 mod report;
 mod request;
 mod secrets;
@@ -20,7 +21,6 @@ use clap::Args;
 use ignored::Ignored;
 use interrupt::Interrupt;
 use outputs::Outputs;
-use registry_client::Credentials;
 use runtime::Cancel;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -88,6 +88,9 @@ pub struct Arguments {
     /// Let RUN execute 32-bit x86 programs, also outside of stages for linux/386
     #[arg(long = "allow-32bit")]
     allow_32bit: bool,
+    /// Speak to a registry otherwise than docker does by default
+    #[arg(long = "registry", value_name = "HOST=plain-http|tls|insecure|ca=FILE")]
+    registries: Vec<String>,
     /// Limit each process of RUN
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     ulimits: Vec<String>,
@@ -147,7 +150,7 @@ fn ask<T>(
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
+    let services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
@@ -170,7 +173,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let mut services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
+    let mut services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
     }

@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
-    let mut services = services::open(&data, &url, configuration::credentials(&configuration), tokio.handle())?;
+    let mut services = services::open(&data, &url, configuration::registries(&configuration), tokio.handle())?;
     let key_file = configuration.server.secret_key_file.as_deref();
     services.database = tokio.block_on(key::give(services.database, key_file, &data))?;
     crate::confine::configure(&mut services.sandbox, &configuration.sandbox);
@@ -51,6 +51,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         git_dir: data.join("git"),
         max_paths: limits.paths,
         git_credentials: configuration.git_credentials(),
+        reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),
         build_timeout: Duration::from_secs(limits.build_minutes * 60),

@@ -3,6 +3,8 @@
 use crate::document::{ReadError, RepositoryDocument, check_host, check_repository_name, compile, from_toml, nearest};
 use crate::network::Network;
 use crate::proxies::Proxies;
+pub use crate::registries::Registry;
+use crate::registries::{RegistryText, check_path_pattern, registries};
 use crate::retention::Retention;
 use crate::sandbox::Sandbox;
 use crate::secret::Secret;
@@ -44,15 +46,15 @@ pub struct Configuration {
     github: Github,
     /// User and password by the host of a clone URL.
     git: BTreeMap<String, LoginText>,
-    /// User and password by the host of a registry.
+    /// Logins, and how registries are spoken to, by host.
     #[serde(rename = "registries")]
-    registry_texts: BTreeMap<String, LoginText>,
+    registry_texts: BTreeMap<String, RegistryText>,
     tokens: Vec<TokenText>,
     repositories: Vec<RepositoryDocument>,
     network: NetworkText,
-    /// Registry logins, secrets read.
+    /// Registries, secrets and files read.
     #[serde(skip)]
-    pub registries: BTreeMap<String, Login>,
+    pub registries: BTreeMap<String, Registry>,
     /// Who may use the embedded registry, secrets read.
     #[serde(skip)]
     pub registry_users: Vec<Login>,
@@ -76,6 +78,8 @@ pub struct Server {
     registry_users: BTreeMap<String, Secret>,
     /// Whether everybody may use the registry though others than this machine reach it.
     registry_open: bool,
+    /// Paths of the embedded registry whose images every build may read, with `*` and `**`.
+    pub shared_images: Vec<String>,
     /// Worker processes that `serve` starts.
     pub workers: usize,
     /// URL of the database; a file in the data directory if it is not given.
@@ -101,6 +105,7 @@ impl Default for Server {
             registry_listen: "127.0.0.1:5000".to_owned(),
             registry_users: BTreeMap::new(),
             registry_open: false,
+            shared_images: vec!["base/*".to_owned()],
             workers: 1,
             database: None,
             anonymous_read: None,
@@ -202,7 +207,7 @@ struct TokenText {
     repositories: Vec<String>,
 }
 
-fn wrong(place: impl Into<String>, problem: impl Into<String>) -> ConfigurationError {
+pub(crate) fn wrong(place: impl Into<String>, problem: impl Into<String>) -> ConfigurationError {
     ConfigurationError::Value { place: place.into(), problem: problem.into() }
 }
 
@@ -211,7 +216,9 @@ impl Configuration {
     pub fn parse(text: &str, directory: &Path) -> Result<Self, ConfigurationError> {
         let mut parsed: Configuration = from_toml(text)?;
         directory.clone_into(&mut parsed.directory);
-        parsed.registries = logins(&parsed.registry_texts, ("registries", directory))?;
+        parsed.registries = registries(&parsed.registry_texts, directory)?;
+        let shared = parsed.server.shared_images.iter().try_for_each(|path| check_path_pattern(path));
+        shared.map_err(|problem| wrong("server.shared_images", problem))?;
         parsed.registry_users = users(&parsed.server.registry_users, directory)?;
         parsed.git_logins = logins(&parsed.git, ("git", directory))?;
         if parsed.limits.step_minutes == 0 || parsed.limits.build_minutes == 0 {
@@ -418,7 +425,7 @@ mod tests {
     fn a_configuration_is_read() {
         let parsed = Configuration::parse(GOOD, Path::new(".")).unwrap();
         assert_eq!(parsed.server.workers, 2);
-        assert_eq!(parsed.registries["registry.example.com"].password, "hush");
+        assert_eq!(parsed.registries["registry.example.com"].login.as_ref().unwrap().password, "hush");
         let settings = parsed.settings(([127, 0, 0, 1], 80).into()).unwrap();
         assert!(settings.anonymous_read && settings.repositories[0].1.rules.len() == 1);
         assert!(!format!("{parsed:?}").contains("hush"));

@@ -30,6 +30,7 @@ mod pulls;
 mod questions;
 mod readiness;
 mod reconcile;
+mod registries;
 mod requests;
 mod retention;
 mod rules;
@@ -41,7 +42,7 @@ mod statuses;
 pub mod tokens;
 
 pub use bases::rebuild_on_new_bases;
-pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
+pub use configuration::{Configuration, ConfigurationError, Limits, Login, Registry, Server};
 pub use document::nearest;
 pub use lookups::expand_lookups;
 pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};

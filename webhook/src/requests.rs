@@ -86,6 +86,8 @@ impl<'r> Rules<'r> {
         let mut options = rule.options.clone();
         options.warnings = matched.warnings;
         options.labels = matched.labels;
+        let own = own_images(&self.repository.image);
+        options.images = Some(own.into_iter().chain(self.repository.may_read.iter().cloned()).collect());
         if asked.by_hand() {
             // Who asks for a build gets one.
             options.path_filter = PathFilter::Off;
@@ -114,6 +116,11 @@ impl<'r> Rules<'r> {
         }
         request
     }
+}
+
+/// Returns the patterns of a repository's own images: a file of its own may put some below.
+pub fn own_images(image: &str) -> Vec<String> {
+    vec![image.to_owned(), format!("{image}/**")]
 }
 
 /// What a rule makes of what is asked.

@@ -64,6 +64,8 @@ pub struct Repository {
     pub pull_requests_need_approval: bool,
     /// Whether it is built again when a base image is another one.
     pub base_image_rebuild: bool,
+    /// Images that its builds may read besides public ones and their own.
+    pub may_read: Vec<String>,
     /// Whom slipway tells of its builds.
     pub(crate) webhooks: Vec<Webhook>,
     /// What is built when.

@@ -131,7 +131,7 @@ impl Materials {
         let digest = &layer.descriptor.digest;
         let lock = self.lock(digest.hex());
         let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.store.size(digest) == Some(layer.descriptor.size) {
+        if self.store.size(digest) == Some(layer.descriptor.size) && self.is_served(layer) {
             return Ok(());
         }
         let Some(origin) = &layer.origin else {
@@ -143,6 +143,7 @@ impl Materials {
         let mut sink = super::blocking::BlockingSink::new(writer);
         self.ask(self.client.pull_blob(origin, &layer.descriptor, &mut sink)).map_err(|error| error.at(pulling()))?;
         sink.into_inner().commit_expecting(digest).map_err(|error| store_error(pulling(), error))?;
+        self.served().note(origin, digest);
         Ok(())
     }
 
@@ -152,8 +153,12 @@ impl Materials {
         if let Some(index) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(index.clone());
         }
-        let stored =
-            self.store.index(&layer.diff_id).map_err(|error| store_error("reading a layer index".into(), error))?;
+        let stored = match self.is_vouched(layer) {
+            true => {
+                self.store.index(&layer.diff_id).map_err(|error| store_error("reading a layer index".into(), error))?
+            }
+            false => None,
+        };
         let index = match stored.and_then(|bytes| Index::from_bytes(&bytes).ok()) {
             Some(index) => index,
             None => self.make_index(layer)?,
@@ -186,7 +191,7 @@ impl Materials {
         Err(Error::user("too_many_paths", text))
     }
 
-    fn make_index(&self, layer: &Committed) -> Result<Index, Error> {
+    pub(super) fn make_index(&self, layer: &Committed) -> Result<Index, Error> {
         self.read_index(layer).map_err(|error| self.or_damaged(error, layer))
     }
 
@@ -211,6 +216,7 @@ impl Materials {
         self.store
             .put_index(&layer.diff_id, &index.to_bytes())
             .map_err(|error| store_error("storing a layer index".into(), error))?;
+        self.note_tar(layer);
         Ok(index)
     }
 

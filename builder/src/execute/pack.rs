@@ -36,6 +36,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
         empty: packed.index.is_empty(),
         made: Some(execution.options.now),
         origin: None,
+        is_foreign: false,
     };
     execution.materials.put_index(&committed, packed.index)?;
     Ok(committed)

@@ -8,7 +8,7 @@ use super::recorder::Recorder;
 use super::source::{Place, fetch, fetch_settings};
 use super::wanted::{Limits, Wanted};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, janitor, order, profile, secrets, source_error};
+use super::{Settings, Stop, janitor, order, profile, rights, secrets, source_error};
 use crate::event::{Event, Observer, Phase};
 use crate::mask::Masks;
 use crate::trace::{Trace, Work};
@@ -27,10 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, Renewed), stop: &Stop) {
     let began = Instant::now();
     let id = claim.build.id.clone();
-    // Strangers do not read with the service's logins what they could not read themselves.
-    let strangers = (!claim.build.request.spec.options.trusted)
-        .then(|| Services { client: services.client.anonymous(), ..services.clone() });
-    let services = strangers.as_ref().unwrap_or(services);
+    let services = &rights::services(services, settings, &claim.build.request);
     tracing::info!(build.id = %id, repo = claim.build.request.repository, attempt = claim.attempt, "a build begins");
     let (cancel, claim) = (Cancel::new(), Arc::new(claim));
     let limits = Limits::of(settings, &claim.build.request.spec);

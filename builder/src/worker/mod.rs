@@ -19,6 +19,7 @@ mod question;
 mod quota;
 mod reconcile;
 mod recorder;
+mod rights;
 mod room;
 mod secrets;
 mod slots;
@@ -32,6 +33,7 @@ use crate::Services;
 pub use garbage::RECENT;
 pub use identity::name;
 use lease::Renewed;
+pub use rights::Reading;
 use room::Room;
 use runtime::Cancel;
 use slots::Slots;
@@ -66,6 +68,8 @@ pub struct Settings {
     pub git_credentials: BTreeMap<String, (String, String)>,
     /// Paths that one instruction may take.
     pub max_paths: usize,
+    /// What the operator allows all builds to read.
+    pub reading: Reading,
     /// How long a fetch may take.
     pub fetch_timeout: Duration,
     /// How long one step may take; a rule may want less.

@@ -4,6 +4,7 @@ use super::span::milliseconds;
 use super::values::{check_key, check_pattern, check_platforms};
 use super::{FilterText, PolicyText, RepositoryDocument, RuleDocument, webhooks};
 use crate::network;
+use crate::registries::check_image_pattern;
 use crate::rules::{RefKind, Rule, Template, check_image, default_filter, inside};
 use crate::settings::{OwnRules, Repository};
 use database::PathFilter;
@@ -22,6 +23,7 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
     check_image(&document.image)?;
     let retention = document.retention.as_ref().map_or(Ok(()), crate::retention::RetentionDocument::check);
     retention.map_err(|problem| format!("retention: {problem}"))?;
+    document.may_read.iter().try_for_each(|text| check_image_pattern(text))?;
     let own = document.own_rules.as_ref().map(|own| {
         own.secrets.iter().try_for_each(|name| check_name("secret", name))?;
         let path = inside(&own.path).map_err(|problem| format!("own_rules.path: {problem}"))?;
@@ -38,6 +40,7 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
         pull_requests: document.pull_requests.unwrap_or_default(),
         pull_requests_need_approval: document.pull_requests_need_approval.unwrap_or(true),
         base_image_rebuild: document.base_image_rebuild.unwrap_or(false),
+        may_read: document.may_read.clone(),
         webhooks: webhooks(&document.webhooks)?,
         rules: rules(&document.rules, document.policy)?,
     })

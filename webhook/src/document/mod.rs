@@ -63,6 +63,9 @@ pub struct RepositoryDocument {
     /// What is kept of its builds, logs and deliveries, where that is not as `[retention]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionDocument>,
+    /// Images that its builds may read besides public ones and their own: `host/path`, with `*` and `**`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_read: Vec<String>,
     /// Whether the repository's own `slipway.toml` says what its rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_rules: Option<OwnRulesDocument>,
