@@ -14,6 +14,7 @@ mod patience;
 mod platform;
 mod pull;
 mod push;
+mod reach;
 mod reference;
 mod transport;
 mod web;
@@ -22,14 +23,17 @@ pub use auth::Credentials;
 
 pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
-pub use download::{Download, Downloaded, Reach, is_public, without_credentials};
+pub use download::{Download, Downloaded, is_public, without_credentials};
 pub use error::Error;
 pub use patience::Patience;
 pub use platform::{Platform, PlatformError};
 pub use pull::{Known, Resolved};
 pub use push::BlobSource;
+pub use reach::{Allowed, Reach};
 pub use reference::{Reference, ReferenceError};
-pub use web::{WebAnswer, WebRequest};
+pub use web::{WebAnswer, WebRequest, is_same_server, may_be_told};
+
+use std::sync::Arc;
 
 /// Who is to blame for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,8 @@ impl Default for Settings {
 #[derive(Clone)]
 pub struct Client {
     transport: transport::Transport,
+    /// Connects to where URLs of users lead.
+    checked: Arc<reach::Checked>,
     /// Whether it speaks for somebody who has to show that he may read what others have read before.
     is_anonymous: bool,
 }
@@ -71,12 +77,18 @@ pub struct Client {
 impl Client {
     /// Returns a client; nothing is asked of any registry yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        Ok(Client { transport: transport::Transport::new(settings)?, is_anonymous: false })
+        Ok(Client { transport: transport::Transport::new(settings)?, checked: Arc::default(), is_anonymous: false })
     }
 
     /// Returns a client that logs in nowhere, and asks registries for images that are known because this one was let in.
     #[must_use]
     pub fn anonymous(&self) -> Self {
-        Client { transport: self.transport.anonymous(), is_anonymous: true }
+        Client { transport: self.transport.anonymous(), checked: self.checked.clone(), is_anonymous: true }
+    }
+
+    /// Returns a client that connects to what the operator allows besides public addresses, where that counts.
+    #[must_use]
+    pub fn allowing(self, allowed: Allowed) -> Self {
+        Client { checked: Arc::new(reach::Checked::new(allowed)), ..self }
     }
 }

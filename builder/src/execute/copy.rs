@@ -3,13 +3,14 @@
 use super::cancellable::Cancellable;
 use super::places::Place;
 use super::stage::Progress;
-use super::{Claimed, Layer, pack};
+use super::{Claimed, Layer, pack, unfetched};
 use crate::Error;
 use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
 use crate::key::KeyBuilder;
 use crate::plan::{Copy, From, Source, Step};
+use crate::source::Pointer;
 use crate::tree::Tree;
-use crate::view::{Kind, View};
+use crate::view::{Kind, View, ViewError};
 use crate::walk::{Walk, WalkError};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -53,7 +54,8 @@ impl<'e> Prepared<'e> {
 
     fn find(&mut self, place: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
         let found = self.places[place].view(&self.walk, |view| copy::select(view, path, request));
-        let found = found.map_err(copy_error)?;
+        let found = found.map_err(|error| unfound(&self.places[place], error))?;
+        unfetched::check(&self.places[place], &found)?;
         self.found.extend(found.into_iter().map(|selection| (place, selection)));
         Ok(())
     }
@@ -250,7 +252,9 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
     let place = Place::of(progress, from)?;
     let request = mount_request(progress.execution.options.now);
     let walk = walk(progress);
-    let selections = place.view(&walk, |view| copy::select(view, &escaped(path), &request)).map_err(copy_error)?;
+    let selections = place.view(&walk, |view| copy::select(view, &escaped(path), &request));
+    let selections = selections.map_err(|error| unfound(&place, error))?;
+    unfetched::check(&place, &selections)?;
     let Some(selection) = selections.first() else {
         return Err(copy_error(CopyError::NotFound(format!("/{}", path.trim_start_matches('/')))));
     };
@@ -300,7 +304,23 @@ pub(crate) fn escaped(path: &str) -> String {
 }
 
 fn packing(error: io::Error) -> Error {
+    let view = error.get_ref().and_then(|inner| inner.downcast_ref::<ViewError>());
+    if let Some(ViewError { path, cause, .. }) = view
+        && let Some(pointer) = cause.downcast_ref::<Pointer>()
+    {
+        let path = crate::dockerfile::printable(path);
+        let text = format!("`{path}`: {pointer}: exclude it in .dockerignore, or get it with ADD");
+        return Error::user("lfs_not_fetched", text);
+    }
     Error::service("store", "packing a layer").with_cause(error)
+}
+
+/// Turns the error of files that are not found into the build's: those of a submodule were not fetched.
+fn unfound(place: &Place<'_>, error: CopyError) -> Error {
+    match place {
+        Place::Context(named) => unfetched::or_submodule(named, error).map_or_else(|error| error, copy_error),
+        _ => copy_error(error),
+    }
 }
 
 /// Returns the walk of one instruction.

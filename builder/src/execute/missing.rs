@@ -1,6 +1,7 @@
 //! Finds out before any step runs that a file of a context is missing: nobody waits for a build that cannot succeed.
 
-use super::Execution;
+use super::copy::copy_error;
+use super::{Execution, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
 use crate::copy::{self, CopyError};
@@ -21,8 +22,10 @@ pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
             From::Named(name) => execution.sources.named.get(name),
             From::Stage(_) | From::Image(_) => None,
         };
-        if let Some(error) = context.and_then(|context| missing(context, copy, &walk)) {
-            return Err(failed(execution, step, &error));
+        let Some(context) = context else { continue };
+        if let Some(error) = missing(context, copy, &walk) {
+            let error = unfetched::or_submodule(context, error).map_or_else(|error| error, copy_error);
+            return Err(failed(execution, step, error));
         }
     }
     Ok(())
@@ -38,8 +41,8 @@ fn missing(named: &NamedContext, copy: &Copy, walk: &Walk) -> Option<CopyError> 
     paths.into_iter().find_map(|path| copy::missing(&view, path, copy.parents))
 }
 
-fn failed(execution: &Execution<'_>, step: &Step, error: &CopyError) -> Error {
+fn failed(execution: &Execution<'_>, step: &Step, error: Error) -> Error {
     execution.observer.observe(Event::Started { step: step.number });
     execution.observer.observe(Event::Failed { step: step.number, exit_code: None, duration: Duration::ZERO });
-    Error::user(error.code(), error.to_string()).at_step(step.number, step.lines, &step.instruction)
+    error.at_step(step.number, step.lines, &step.instruction)
 }

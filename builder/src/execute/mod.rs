@@ -19,6 +19,7 @@ pub(crate) mod selections;
 mod slots;
 mod snapshot;
 mod stage;
+mod unfetched;
 mod web;
 
 pub(crate) use copy::{escaped, mount_request, request as copy_request};
