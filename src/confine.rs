@@ -19,7 +19,12 @@ pub fn configure(settings: &mut Settings, configuration: &Sandbox) {
     settings.calls = if configuration.allow_32bit { Calls::With32Bit } else { Calls::Native };
     settings.network.private = configuration.private_networks;
     settings.network.allowed = configuration.allow.clone();
-    settings.network.allowed.extend(PROXIES.iter().filter_map(|name| proxy_host(&std::env::var(name).ok()?)));
+    settings.network.allowed.extend(proxy_hosts());
+}
+
+/// Returns the hosts of the proxies that the environment names.
+pub fn proxy_hosts() -> Vec<String> {
+    PROXIES.iter().filter_map(|name| proxy_host(&std::env::var(name).ok()?)).collect()
 }
 
 /// Returns the host of a proxy's address.

@@ -48,6 +48,12 @@ impl Database {
         sql("reading a repository", text).bind(name).optional(self.read()).await?.as_ref().map(record).transpose()
     }
 
+    /// Tells whether there is a repository `name`; a worker may ask that, too.
+    pub async fn has_repository(&self, name: &str) -> Result<bool, Error> {
+        let text = "SELECT name FROM repositories WHERE name = $1";
+        Ok(sql("looking for a repository", text).bind(name).optional(self.read()).await?.is_some())
+    }
+
     /// Stores a repository's document. `expected` is the version that it replaces, 0 for none; without one it replaces
     /// whatever is there.
     pub async fn put_repository(&self, name: &str, document: &str, expected: Option<i64>) -> Result<Put, Error> {

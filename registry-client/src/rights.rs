@@ -1,7 +1,7 @@
 //! What a build may read: which images with the operator's logins, and which of the registry that shares the store.
 
 use crate::address::{Ground, is_own};
-use crate::download::Reach;
+use crate::Reach;
 use crate::{Digest, Reference};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -141,7 +141,7 @@ impl Rights {
     /// Tells whether the operator's login may be used to read the image.
     pub fn may_log_in(&self, homes: &Homes, reference: &Reference) -> bool {
         match self.reach {
-            Reach::Anywhere => self.names(homes, reference) || any_matches(&self.with_login, homes, reference),
+            Reach::Anywhere | Reach::Allowed => self.names(homes, reference) || any_matches(&self.with_login, homes, reference),
             // Strangers read their repository's images here, but no others with a login of the operator.
             Reach::PublicOnly => self.names(homes, reference) && homes.contains(reference.registry()),
         }
@@ -161,7 +161,7 @@ impl Rights {
                 && self.shared.iter().any(|path| path_matches(path, reference.repository()))
         };
         match self.reach {
-            Reach::Anywhere => Ground::Any,
+            Reach::Anywhere | Reach::Allowed => Ground::Any,
             Reach::PublicOnly if self.names(homes, reference) || shared() => Ground::Any,
             Reach::PublicOnly => Ground::Public,
         }

@@ -4,6 +4,7 @@ use crate::services::{self, DataDir};
 use crate::{configuration, key, signals};
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
+use registry_client::Allowed;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
     let mut services = services::open(&data, &url, configuration::registries(&configuration), tokio.handle())?;
+    let own = configuration.settings(([127, 0, 0, 1], 0).into()).map_err(|error| services::chain(&error))?;
+    let (hosts, networks) = own.allowed_addresses();
+    services.client = services.client.allowing(Allowed { hosts, networks, proxies: crate::confine::proxy_hosts() });
     let key_file = configuration.server.secret_key_file.as_deref();
     services.database = tokio.block_on(key::give(services.database, key_file, &data))?;
     crate::confine::configure(&mut services.sandbox, &configuration.sandbox);
@@ -50,6 +54,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         builds: usize::from(arguments.builds),
         git_dir: data.join("git"),
         max_paths: limits.paths,
+        own_repositories: own.repository_names().map(str::to_owned).collect(),
         git_credentials: configuration.git_credentials(),
         reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),

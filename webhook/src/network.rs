@@ -78,6 +78,11 @@ impl Network {
         }
     }
 
+    /// Returns what is allowed besides public addresses: hosts, with or without a port, and networks.
+    pub fn allowed(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
+        (self.hosts.clone(), self.blocks.clone())
+    }
+
     fn allows_host(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         let with_port = with_port(url).unwrap_or_default();

@@ -3,15 +3,16 @@
 use super::cancellable::Cancellable;
 use super::places::Place;
 use super::stage::Progress;
-use super::{Claimed, Layer, key, pack};
+use super::{Claimed, Layer, key, pack, unfetched};
 use crate::Error;
 use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::pattern;
 use crate::plan::{Copy, From, Source, Step};
+use crate::source::Pointer;
 use crate::tree::Tree;
-use crate::view::{Kind, View};
+use crate::view::{Kind, View, ViewError};
 use crate::walk::{Walk, WalkError};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -62,7 +63,8 @@ impl<'e> Prepared<'e> {
 
     fn find(&mut self, place: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
         let found = self.places[place].view(&self.walk, |view| copy::select(view, path, request));
-        let found = found.map_err(|error| self.places[place].error(path, error))?;
+        let found = found.map_err(|error| unfound(&self.places[place], path, error))?;
+        unfetched::check(&self.places[place], &found)?;
         if found.is_empty() && pattern::has_wildcard(path) {
             self.empty.push(path.to_owned());
         }
@@ -263,7 +265,8 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
     let request = mount_request(progress.execution.options.now);
     let walk = walk(progress);
     let selections = place.view(&walk, |view| copy::select(view, &escaped(path), &request));
-    let selections = selections.map_err(|error| place.error(path, error))?;
+    let selections = selections.map_err(|error| unfound(&place, path, error))?;
+    unfetched::check(&place, &selections)?;
     let Some(selection) = selections.first() else {
         return Err(place.error(path, CopyError::NotFound(path.to_owned())));
     };
@@ -313,7 +316,25 @@ pub(crate) fn escaped(path: &str) -> String {
 }
 
 fn packing(error: io::Error) -> Error {
+    let view = error.get_ref().and_then(|inner| inner.downcast_ref::<ViewError>());
+    if let Some(ViewError { path, cause, .. }) = view
+        && let Some(pointer) = cause.downcast_ref::<Pointer>()
+    {
+        let path = crate::dockerfile::printable(path);
+        let text = format!("`{path}`: {pointer}: exclude it in .dockerignore, or get it with ADD");
+        return Error::user("lfs_not_fetched", text);
+    }
     Error::service("store", "packing a layer").with_cause(error)
+}
+
+/// Turns the error of files that are not found into the build's: those of a submodule were not fetched.
+fn unfound(place: &Place<'_>, path: &str, error: CopyError) -> Error {
+    match place {
+        Place::Context(named, _) => {
+            unfetched::or_submodule(named, error).map_or_else(|error| error, |error| place.error(path, error))
+        }
+        _ => place.error(path, error),
+    }
 }
 
 /// Returns the walk of one instruction.

@@ -19,6 +19,7 @@ pub(crate) mod selections;
 mod slots;
 mod snapshot;
 mod stage;
+mod unfetched;
 mod vouch;
 mod web;
 

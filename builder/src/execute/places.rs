@@ -136,7 +136,7 @@ impl<'e> Place<'e> {
     /// Opens a file; those of layers come from a stream of their own.
     pub fn open(&self, store: &image_store::Store, path: &[u8]) -> io::Result<Box<dyn Read + Send>> {
         match self {
-            Place::Context(named, _) => named.context.open(path).map_err(io::Error::other),
+            Place::Context(named, _) => named.context.open_whole(path).map_err(io::Error::other),
             Place::Git { checkout, .. } => checkout.open_file(path).map_err(io::Error::other),
             Place::Web(file) => Ok(Box::new(store.open_blob(&file.digest).map_err(io::Error::other)?)),
             Place::Layers { .. } => {

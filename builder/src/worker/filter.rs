@@ -157,6 +157,7 @@ impl<'a> Place<'a> {
     /// Returns where the commit of `request` is.
     pub fn of(request: &'a BuildRequest) -> Self {
         let spec = &request.spec;
-        Place { clone_url: &spec.clone_url, git_ref: &spec.git_ref, commit: spec.commit.as_deref() }
+        let repository = request.repository.as_str();
+        Place { repository, clone_url: &spec.clone_url, git_ref: &spec.git_ref, commit: spec.commit.as_deref() }
     }
 }
