@@ -213,9 +213,9 @@ pub enum Exit {
 /// How a step filled the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskFull {
-    /// It left more than these bytes.
+    /// It used more than these bytes.
     Bytes(u64),
-    /// It left more than these files.
+    /// It made more than these files.
     Files(u64),
     /// This machine would have had less than these bytes free.
     Reserve(u64),
@@ -224,8 +224,8 @@ pub enum DiskFull {
 impl fmt::Display for DiskFull {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DiskFull::Bytes(bytes) => write!(formatter, "left more than {} on disk", Size(*bytes)),
-            DiskFull::Files(files) => write!(formatter, "left more than {files} files on disk"),
+            DiskFull::Bytes(bytes) => write!(formatter, "used more than {} of the disk", Size(*bytes)),
+            DiskFull::Files(files) => write!(formatter, "made more than {files} files on the disk"),
             DiskFull::Reserve(bytes) => {
                 write!(formatter, "was about to fill this machine's disk, of which {} stay free", Size(*bytes))
             }

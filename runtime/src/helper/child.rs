@@ -50,14 +50,20 @@ const MAX_NAMED: usize = 500;
 /// Files that a command may have open: at first, and at most.
 const OPEN_FILES: (u64, u64) = (1024, 1_048_576);
 
+/// What the process is connected to.
+pub struct Streams {
+    /// Takes what the command prints.
+    pub output: OwnedFd,
+    /// Takes why it could not be started.
+    pub complaint: OwnedFd,
+    /// Takes the calls that set blocks of the disk aside.
+    pub allocations: OwnedFd,
+}
+
 /// Becomes the command of the step; what goes wrong is written to the second stream.
-pub fn run(
-    root: &Root,
-    (request, user): (&RunRequest, &User),
-    (filters, streams): (&seccomp::Filters, (OwnedFd, File)),
-) -> ! {
-    let (output, mut complaint) = streams;
-    if let Err(text) = become_command(root, (request, user), (filters, &output)) {
+pub fn run(root: &Root, (request, user): (&RunRequest, &User), (filters, streams): (&seccomp::Filters, Streams)) -> ! {
+    if let Err(text) = become_command(root, (request, user), (filters, &streams)) {
+        let mut complaint = File::from(streams.complaint);
         let _ = complaint.write_all(&text.as_bytes()[..text.floor_char_boundary(MAX_COMPLAINT)]);
     }
     // SAFETY: ends the process without running anything of the one it was forked from.
@@ -67,7 +73,7 @@ pub fn run(
 fn become_command(
     root: &Root,
     (request, user): (&RunRequest, &User),
-    (filters, output): (&seccomp::Filters, &OwnedFd),
+    (filters, streams): (&seccomp::Filters, &Streams),
 ) -> Result<(), String> {
     let step = &request.step;
     let doing = |what: &'static str| move |error: io::Error| format!("starting a command: {what}: {error}");
@@ -79,7 +85,7 @@ fn become_command(
     let _ =
         open_in(&root.root, b"proc/self/oom_score_adj", OFlags::WRONLY).map(|file| File::from(file).write_all(b"500"));
     enter(root).map_err(doing("changing the root"))?;
-    streams(output).map_err(doing("connecting its streams"))?;
+    connect(&streams.output).map_err(doing("connecting its streams"))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     nix::unistd::chdir(step.cwd.as_str())
         .map_err(|error| format!("changing to the working directory `{}`: {error}", step.cwd))?;
@@ -88,7 +94,7 @@ fn become_command(
     signals();
     resources(request.disk.bytes).map_err(errno("limiting its resources"))?;
     step.ulimits.iter().try_for_each(crate::Ulimit::apply)?;
-    confine(user, filters).map_err(doing("dropping privileges"))?;
+    confine(user, (filters, &streams.allocations)).map_err(doing("dropping privileges"))?;
     // SAFETY: only marks descriptors; whatever the sandbox had open, the command does not get it.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     Err(execute(&command, &environment, step))
@@ -126,7 +132,7 @@ fn enter(root: &Root) -> io::Result<()> {
     Ok(rustix::process::chdir("/")?)
 }
 
-fn streams(output: &OwnedFd) -> io::Result<()> {
+fn connect(output: &OwnedFd) -> io::Result<()> {
     let null = File::open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(output)?;
@@ -168,12 +174,13 @@ struct CapabilityData {
     inheritable: u32,
 }
 
-fn confine(user: &User, filters: &seccomp::Filters) -> io::Result<()> {
+fn confine(user: &User, (filters, allocations): (&seccomp::Filters, &OwnedFd)) -> io::Result<()> {
     for number in (0..CAPABILITY_LIMIT).filter(|number| !CAPABILITIES.contains(number)) {
         // SAFETY: plain numbers; a capability that this kernel does not know is refused.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
     }
     filters.install()?;
+    super::allocate::hand_over(allocations)?;
     let groups: Vec<Gid> = user.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
     setgroups(&groups)?;
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));

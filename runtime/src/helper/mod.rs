@@ -2,6 +2,7 @@
 //!
 //! It is single-threaded and forks for each request, so that a hostile file can at worst end the handling of one request.
 
+mod allocate;
 mod child;
 mod diff;
 mod disk;
@@ -11,6 +12,7 @@ mod forget;
 mod ground;
 mod house;
 mod lock;
+mod measure;
 mod mount;
 mod overlay;
 mod owner;

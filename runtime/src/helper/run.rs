@@ -1,5 +1,7 @@
 //! Runs one step: assembles its root, starts its command, passes its output on, tidies up.
 
+use super::allocate::Allocations;
+use super::child::{self, Streams};
 use super::disk::Watch;
 use super::follow::{Started, follow};
 use super::owner::Owner;
@@ -7,10 +9,10 @@ use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
 use super::walk::{open_directory, open_in, split};
-use super::{child, ready, rootfs, seccomp, user};
+use super::{ready, rootfs, seccomp, user};
 use crate::StepNetwork;
 use crate::error::Trouble;
-use crate::protocol::{Answer, Conversation, Ended, RunRequest};
+use crate::protocol::{Answer, Conversation, Ended, RunRequest, control_pair};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
@@ -77,10 +79,11 @@ fn pipe_of(work: impl FnOnce(&mut dyn FnMut(&Report))) -> io::Result<Report> {
 fn runner(directory: &str, filters: &seccomp::Filters, asked: &mut Asked<'_>) -> Report {
     let request = asked.request;
     namespaces(request)?;
-    let root = rootfs::build(directory, request, asked.agents)?;
+    let mut root = rootfs::build(directory, request, asked.agents)?;
     let user = user::look_up(&root.root, &request.step.user)?;
     working_directory(&root.root, &request.step.cwd, &user)?;
-    let watch = Watch::new(&format!("{directory}/u"), request.disk);
+    let written = std::mem::take(&mut root.written);
+    let watch = Watch::new(written, request.disk);
     let started = start(&root, (request, &user), filters)?;
     let ended = follow(started, asked.conversation, (request.step.timeout, watch))?;
     Ok((ended, root.stubs))
@@ -131,10 +134,12 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
     let failed = |error: io::Error| Trouble::Inside(format!("starting a command: {error}"));
     let (output, printed) = io::pipe().map_err(failed)?;
     let (error, complaint) = io::pipe().map_err(failed)?;
+    let (asking, asked) = control_pair().map_err(|error| failed(error.into()))?;
+    let allocations = Allocations::new(asking);
     // SAFETY: the process has one thread.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Child => {
-            let streams = (OwnedFd::from(printed), File::from(OwnedFd::from(complaint)));
+            let streams = Streams { output: printed.into(), complaint: complaint.into(), allocations: asked };
             child::run(root, (request, user), (filters, streams))
         }
         ForkResult::Parent { child } => {
@@ -145,7 +150,8 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
             }
             // SAFETY: see above.
             let handle = unsafe { OwnedFd::from_raw_fd(handle as i32) };
-            Ok(Started { process: child, handle, output: output.into(), error: File::from(OwnedFd::from(error)) })
+            let error = File::from(OwnedFd::from(error));
+            Ok(Started { process: child, handle, output: output.into(), error, allocations })
         }
     }
 }

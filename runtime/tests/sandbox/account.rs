@@ -1,6 +1,7 @@
 //! The sandbox of an ordinary account: the same confinement, with the account's subordinate ids.
 
 use crate::Test;
+use crate::disk::Disk;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::Command;
 pub const TESTS: &[Test] = &[
     ("an_ordinary_account_has_the_same_sandbox", ordinary_account),
     ("an_account_has_all_ids_that_it_is_given", given_ids),
+    ("an_account_leaves_what_must_stay_free", disk),
 ];
 
 /// The account's own id, and where its subordinate ones begin.
@@ -18,18 +20,26 @@ const SUBORDINATE: u32 = 700_000_000;
 const TOGETHER: [&str; 6] = ["layers::", "steps::", "mounts::", "confinement::", "hostile_layers::", "roots::"];
 
 fn ordinary_account() {
-    as_account(&TOGETHER.map(|tests| (tests, format!("slipway-test:{SUBORDINATE}:65536\n"))));
+    as_account(None, &TOGETHER.map(|tests| (tests, format!("slipway-test:{SUBORDINATE}:65536\n"))));
 }
 
 fn given_ids() {
     // EN-44: all lines, and what is right where they are not enough.
     let one = format!("slipway-test:{SUBORDINATE}:65536\n");
     let more = format!("{one}other:900000000:65536\n{ACCOUNT}:800000000:200000\n");
-    as_account(&[("owners::", more), ("few_ids::", one)]);
+    as_account(None, &[("owners::", more), ("few_ids::", one)]);
 }
 
-/// Runs groups of tests as an account with these lines of `/etc/subuid`.
-fn as_account(groups: &[(&str, String)]) {
+fn disk() {
+    // SEC-B2b
+    if nix::unistd::geteuid().is_root() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        as_account(Some(file.path()), &[("disk::what", format!("slipway-test:{SUBORDINATE}:65536\n"))]);
+    }
+}
+
+/// Runs groups of tests as an account with these lines of `/etc/subuid`; its files may be on a disk in a file.
+fn as_account(disk: Option<&Path>, groups: &[(&str, String)]) {
     if !nix::unistd::geteuid().is_root() {
         println!("these tests run as an ordinary account already");
         return;
@@ -40,6 +50,7 @@ fn as_account(groups: &[(&str, String)]) {
     let program = path("tests");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     fs::create_dir(path("tmp")).unwrap();
+    let _disk = disk.map(|file| Disk::over(&path("tmp"), file));
     std::os::unix::fs::chown(path("tmp"), Some(ACCOUNT), Some(ACCOUNT)).unwrap();
     let mut accounts = fs::read_to_string("/etc/passwd").unwrap();
     accounts.push_str(&format!("slipway-test:x:{ACCOUNT}:{ACCOUNT}::{}:/bin/sh\n", path("tmp").display()));
@@ -57,7 +68,7 @@ fn as_account(groups: &[(&str, String)]) {
         let output = Command::new("unshare")
             .args(["--mount", "sh", "-c", &script, "sh"])
             .arg(&program)
-            .args(["--test-threads", "2", *tests])
+            .args(["--test-threads", if disk.is_some() { "1" } else { "2" }, *tests])
             .output()
             .expect("unshare is installed");
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

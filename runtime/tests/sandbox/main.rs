@@ -6,6 +6,7 @@
 mod account;
 mod confinement;
 mod debian;
+mod disk;
 mod hostile_layers;
 mod ids;
 mod layers;
@@ -28,11 +29,12 @@ fn main() {
         residue::be_a_worker(directory.as_ref());
     }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 13] = [
+    let groups: [(&str, &[Test]); 14] = [
         ("account", account::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
         ("hostile_layers", hostile_layers::TESTS),
+        ("disk", disk::TESTS),
         ("few_ids", ids::FEW),
         ("owners", ids::TESTS),
         ("layers", layers::TESTS),
