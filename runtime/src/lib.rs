@@ -24,6 +24,7 @@ mod step;
 mod sweep;
 pub mod tar;
 mod ulimit;
+mod unique;
 mod usage;
 
 pub use cancel::Cancel;

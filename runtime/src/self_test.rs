@@ -2,6 +2,7 @@
 
 use crate::cgroup::{Cgroup, Limited};
 use crate::network::Network;
+use crate::unique::unique;
 use crate::{Error, Sandbox, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ impl Protection {
 
 /// Starts a sandbox and tries what it can do; fails where there can be no sandbox at all.
 pub fn self_test(settings: &Settings) -> Result<Vec<Protection>, Error> {
-    let sandbox = Sandbox::start(settings, &format!("self-test-{}", std::process::id()))?;
+    let sandbox = Sandbox::start(settings, &format!("self-test-{}", unique()))?;
     let mut table = vec![Protection::new("namespaces", None)];
     table.extend(sandbox.self_test()?);
     table.extend(groups(sandbox.cgroup(), settings));

@@ -19,8 +19,8 @@ enum Place {
     Stored(String),
     /// What a step of this attempt changed.
     Run { attempt: String, run: u64 },
-    /// A layer of the self-test of this process.
-    Trial(u32),
+    /// A layer of a self-test, in the directory of its attempt.
+    Trial(String),
 }
 
 impl SnapshotId {
@@ -37,8 +37,8 @@ impl SnapshotId {
         SnapshotId(Place::Run { attempt: short_name(attempt), run })
     }
 
-    pub(crate) fn trial() -> Self {
-        SnapshotId(Place::Trial(std::process::id()))
+    pub(crate) fn trial(directory: &str) -> Self {
+        SnapshotId(Place::Trial(directory.to_owned()))
     }
 
     /// Returns its directory below the state directory; short, because mount options hold 127 of them.
@@ -46,7 +46,7 @@ impl SnapshotId {
         match &self.0 {
             Place::Stored(digits) => format!("s/{digits}"),
             Place::Run { attempt, run } => format!("w/{attempt}/{run}/u"),
-            Place::Trial(number) => format!("e2/trial-{number}"),
+            Place::Trial(directory) => directory.clone(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod network;
 mod place;
 mod residue;
 mod roots;
+mod starts;
 mod steps;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -28,8 +29,11 @@ fn main() {
     if let Some(directory) = std::env::var_os(residue::WORKER) {
         residue::be_a_worker(directory.as_ref());
     }
+    if let Some(directory) = std::env::var_os(starts::STARTER) {
+        starts::start(directory.as_ref());
+    }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 14] = [
+    let groups: [(&str, &[Test]); 15] = [
         ("account", account::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
@@ -43,6 +47,7 @@ fn main() {
         ("network", network::TESTS),
         ("residue", residue::TESTS),
         ("roots", roots::TESTS),
+        ("starts", starts::TESTS),
         ("steps", steps::TESTS),
     ];
     let trials = groups.into_iter().flat_map(|(group, tests)| {
