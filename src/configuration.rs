@@ -1,6 +1,6 @@
 //! Finds and reads `slipway.toml`; its meaning lives with the crates that use it.
 
-use crate::services::DataDir;
+use crate::services::{DataDir, xdg_directory};
 use registry_client::Credentials;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,11 @@ use webhook::Configuration;
 /// Where the configuration is looked for when `--config` does not say.
 const SYSTEM: &str = "/etc/slipway/slipway.toml";
 
-/// Reads the configuration from `asked`, the data directory or the system's place.
+/// Reads the configuration from `asked`, the data directory, the account's configuration directory or the system's place.
 pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, String> {
-    let candidates = [data.join("slipway.toml"), PathBuf::from(SYSTEM)];
+    let own = xdg_directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("slipway/slipway.toml"));
+    let candidates: Vec<PathBuf> =
+        [data.join("slipway.toml")].into_iter().chain(own).chain([PathBuf::from(SYSTEM)]).collect();
     let found = asked.or_else(|| candidates.iter().map(PathBuf::as_path).find(|path| path.exists()));
     let Some(path) = found else {
         return Ok(Configuration::default());

@@ -32,7 +32,7 @@ fn of_commit(yard: &Yard, commit: &str, url: &str) -> BuildRequest {
 }
 
 /// Makes a tree object of raw entries (mode, name, id) and returns its id.
-fn tree(bare: &Path, entries: &[(&str, &[u8], &str)]) -> String {
+pub fn tree(bare: &Path, entries: &[(&str, &[u8], &str)]) -> String {
     let mut bytes = Vec::new();
     for (mode, name, id) in entries {
         bytes.extend_from_slice(format!("{mode} ").as_bytes());
@@ -43,7 +43,7 @@ fn tree(bare: &Path, entries: &[(&str, &[u8], &str)]) -> String {
     object(bare, "tree", &bytes)
 }
 
-fn object(bare: &Path, kind: &str, bytes: &[u8]) -> String {
+pub fn object(bare: &Path, kind: &str, bytes: &[u8]) -> String {
     let mut child = Command::new("git")
         .arg("-C")
         .arg(bare)
@@ -58,7 +58,7 @@ fn object(bare: &Path, kind: &str, bytes: &[u8]) -> String {
 }
 
 /// Commits a tree to the main branch of `app.git` and returns the commit's hash.
-fn commit_tree(bare: &Path, tree: &str) -> String {
+pub fn commit_tree(bare: &Path, tree: &str) -> String {
     let commit = git(bare, &["commit-tree", "-m", "made by hand", tree]).trim().to_owned();
     git(bare, &["update-ref", "refs/heads/main", &commit]);
     commit

@@ -4,11 +4,13 @@
 //! [`enter_if_asked`]). Everything that touches hostile files happens in it; the caller sees byte streams.
 
 mod agent;
+mod calls;
 mod cancel;
 mod cgroup;
 mod changes;
 mod child;
 mod clock;
+mod disk_space;
 mod error;
 mod ground;
 mod helper;
@@ -27,10 +29,12 @@ mod ulimit;
 mod unique;
 mod usage;
 
+pub use calls::Calls;
 pub use cancel::Cancel;
 pub use changes::Changes;
-pub use child::limit_child;
+pub use child::{limit_child, limit_memory};
 pub use clock::uptime;
+pub use disk_space::{DiskSpace, disk_space};
 pub use error::Error;
 pub use ground::check_ground;
 pub use helper::enter_if_asked;

@@ -1,7 +1,7 @@
 //! `slipway worker`: claims builds from the queue and builds them, until it is asked to end.
 
 use crate::services::{self, DataDir};
-use crate::{configuration, key};
+use crate::{configuration, key, signals};
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
 use std::path::PathBuf;
@@ -31,8 +31,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
     let mut services = services::open(&data, &url, configuration::credentials(&configuration), tokio.handle())?;
-    let key = key::read(configuration.server.secret_key_file.as_deref(), &data)?;
-    services.database = services.database.with_key(key);
+    let key_file = configuration.server.secret_key_file.as_deref();
+    services.database = tokio.block_on(key::give(services.database, key_file, &data))?;
     crate::confine::configure(&mut services.sandbox, &configuration.sandbox);
     crate::confine::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
     if let Err(error) = runtime::sweep(&services.sandbox) {
@@ -40,10 +40,16 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         tracing::warn!(error = services::chain(&error), "leftovers of ended builds cannot be removed");
     }
     let limits = &configuration.limits;
+    let memory = limits.worker_memory_mib.map(|mebibytes| mebibytes * 1024 * 1024);
+    match runtime::limit_memory(memory) {
+        Ok(bytes) => tracing::debug!(bytes, "the memory of this process is limited"),
+        Err(error) => tracing::warn!(%error, "the memory of this process cannot be limited"),
+    }
     let settings = Settings {
         name: worker::name(),
         builds: usize::from(arguments.builds),
         git_dir: data.join("git"),
+        max_paths: limits.paths,
         git_credentials: configuration.git_credentials(),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),
@@ -59,10 +65,10 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 
 /// Ends the worker when it is asked to: after its builds, or at once when it is asked again.
 async fn end_when_asked(stop: Stop, patience: Duration) {
-    services::wait_for_signal().await;
+    signals::wait_for_signal().await;
     tracing::info!(seconds = patience.as_secs(), "asked to end; running builds have so long");
     stop.ask(patience);
-    services::wait_for_signal().await;
+    signals::wait_for_repeated_signal().await;
     tracing::info!("asked again; running builds go back to the queue");
     stop.ask(Duration::ZERO);
 }

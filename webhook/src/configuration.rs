@@ -2,6 +2,8 @@
 
 use crate::document::{ReadError, RepositoryDocument, compile, from_toml};
 use crate::network::Network;
+use crate::proxies::Proxies;
+use crate::retention::Retention;
 use crate::sandbox::Sandbox;
 use crate::secret::Secret;
 use crate::settings::{Forge, Repository, Scope, Settings, Token};
@@ -36,6 +38,8 @@ pub struct Configuration {
     pub limits: Limits,
     /// What steps may use and reach.
     pub sandbox: Sandbox,
+    /// What is kept of builds, logs and deliveries.
+    pub retention: Retention,
     /// How GitHub is told about builds.
     github: Github,
     /// User and password by the host of a clone URL.
@@ -83,6 +87,8 @@ pub struct Server {
     /// Seconds between two looks at what the tag of a base image names, for repositories that are to be built again when it
     /// names another one; 0 for none.
     pub base_image_seconds: u64,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed.
+    trusted_proxies: Vec<String>,
     /// File that holds the key of secrets at rest; `secret.key` in the data directory if it is not given.
     pub secret_key_file: Option<PathBuf>,
 }
@@ -100,10 +106,16 @@ impl Default for Server {
             anonymous_read: None,
             reconcile_seconds: 300,
             base_image_seconds: 900,
+            trusted_proxies: Vec::new(),
             secret_key_file: None,
         }
     }
 }
+
+/// Largest `limits.paths`: a layer holds no more entries.
+const MAX_PATHS: usize = 2_000_000;
+/// Smallest `limits.worker_memory_mib`.
+const MIN_WORKER_MEMORY: u64 = 512;
 
 /// `[limits]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -115,13 +127,24 @@ pub struct Limits {
     pub build_minutes: u64,
     /// Minutes that fetching a commit may take.
     pub fetch_minutes: u64,
+    /// Paths that one instruction of a Dockerfile may take.
+    pub paths: usize,
+    /// Mebibytes that a worker process may allocate itself, besides what steps use; `None` for half of the machine's.
+    pub worker_memory_mib: Option<u64>,
     /// Seconds that running builds have to end when slipway is asked to; then they go back to the queue.
     pub drain_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { step_minutes: 30, build_minutes: 60, fetch_minutes: 10, drain_seconds: 600 }
+        Limits {
+            step_minutes: 30,
+            build_minutes: 60,
+            fetch_minutes: 10,
+            paths: 1_000_000,
+            worker_memory_mib: None,
+            drain_seconds: 600,
+        }
     }
 }
 
@@ -194,6 +217,15 @@ impl Configuration {
         if parsed.limits.step_minutes == 0 || parsed.limits.build_minutes == 0 {
             return Err(wrong("limits", "a limit of 0 minutes lets nothing be built"));
         }
+        parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
+        if !(1..=MAX_PATHS).contains(&parsed.limits.paths) {
+            let problem = format!("`{}`: a number from 1 to {MAX_PATHS} is expected", parsed.limits.paths);
+            return Err(wrong("limits.paths", problem));
+        }
+        if parsed.limits.worker_memory_mib.is_some_and(|mebibytes| mebibytes < MIN_WORKER_MEMORY) {
+            let problem = format!("a worker needs {MIN_WORKER_MEMORY} MiB: give it that or more");
+            return Err(wrong("limits.worker_memory_mib", problem));
+        }
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.
         parsed.settings(([127, 0, 0, 1], 0).into())?;
         Ok(parsed)
@@ -242,7 +274,9 @@ impl Configuration {
             token: token.map_err(|problem| wrong("github.token", problem))?,
         };
         let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
-        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read })
+        let proxies = Proxies::new(&self.server.trusted_proxies);
+        let proxies = proxies.map_err(|problem| wrong("server.trusted_proxies", problem))?;
+        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read, proxies })
     }
 
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {
@@ -354,7 +388,10 @@ mod tests {
         let cases = [
             ("workers = 2", "worker = 2", "line 3, column 9: unknown key `worker`; did you mean `workers`?"),
             ("team/app\"\n        clone", "app\"\n        clone", "namespace/name"),
-            ("https://example.com", "ssh://example.com", "must start with https://"),
+            ("https://example.com", "ssh://example.com", "only https:// and http://"),
+            // SV-37
+            ("https://example.com", "https://bot:pw@example.com", "clone_url holds credentials"),
+            ("app.git", "app.git?private_token=x", "query"),
             ("v([0-9.]+)", "v([0-9.]+", "regular expression"),
             // WH-09
             ("secret = \"s\"", "secret = \"\"", "a secret is empty"),

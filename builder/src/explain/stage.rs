@@ -1,7 +1,7 @@
 //! Compares the stages of two plans, each after those it rests on: what changed first is what the steps after it name.
 
 use super::Half;
-use super::files::Files;
+use super::files::{Files, Walking};
 use super::own;
 use super::pair::{Pair, pairs};
 use crate::execute::{copy_request, escaped, mount_request};
@@ -40,7 +40,9 @@ pub struct Comparison<'s, 'r> {
 impl<'s, 'r> Comparison<'s, 'r> {
     /// Prepares a comparison; `platform` says that they are of two platforms.
     pub fn new(new: Half<'s, 'r>, old: Half<'s, 'r>, platform: Option<Why>) -> Self {
-        let files = Files::new(&new.prepared.request().context, &old.prepared.request().context);
+        let options = &new.prepared.request().options;
+        let walking = Walking { max_paths: options.fetching.max_paths, cancel: options.cancel().clone() };
+        let files = Files::new(&new.prepared.request().context, &old.prepared.request().context, walking);
         Comparison { new, old, platform, files, ends: Vec::new(), steps: Vec::new() }
     }
 

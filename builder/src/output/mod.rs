@@ -46,13 +46,13 @@ pub struct Output {
     pub destination: Destination,
 }
 
-/// Writes an image that is in the store.
+/// Writes an image that is in the store; returns what is to be said of it.
 pub fn write(
     services: &Services,
     built: &Built,
     (output, names): (&Output, &[Reference]),
     cancel: &Cancel,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     let materials =
         Materials::new(services, &format!("output-{}", std::process::id()), (cancel.clone(), Trace::default()))?;
     let images = built.image.parts();
@@ -64,7 +64,7 @@ pub fn write(
     };
     let source = Source { materials: &materials, image: &built.image, names };
     match (&output.destination, output.format) {
-        (Destination::Directory(path), Format::Files) => local::write(&source, path),
+        (Destination::Directory(path), Format::Files) => return local::write(&source, path).map_err(failed),
         (Destination::Directory(path), Format::Oci) => layout::write(&source, &mut layout::Directory::new(path)),
         (Destination::Directory(_), Format::Docker) => {
             Err(io::Error::new(io::ErrorKind::InvalidInput, "type=docker is one file: dest=FILE is expected"))
@@ -72,6 +72,7 @@ pub fn write(
         (Destination::Stdout, format) => tar(&source, format, io::stdout().lock()),
         (Destination::File(path), format) => to_file(path, |file| tar(&source, format, file)),
     }
+    .map(|()| None)
     .map_err(failed)
 }
 

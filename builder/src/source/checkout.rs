@@ -24,6 +24,8 @@ pub struct Fetching {
     pub mirrors: PathBuf,
     /// How to fetch.
     pub settings: FetchSettings,
+    /// Paths that one instruction may take of what is fetched, or of any other place.
+    pub max_paths: usize,
 }
 
 /// A commit, or a directory of it, with what other repositories put into it.
@@ -65,7 +67,7 @@ impl Checkout {
         }
         let mut kept = None;
         if keep_git_dir && git.subdir.is_empty() {
-            let directory = gitdir::create(&mirror, &commit, &git.url)?;
+            let directory = gitdir::create(&mirror, &commit, (&git.url, fetching.max_paths))?;
             parts.push(Part { path: b".git".to_vec(), tree: Tree::GitDir(Directory::open(directory.path(), None)?) });
             kept = Some(directory);
         }

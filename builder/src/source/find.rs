@@ -2,9 +2,11 @@
 
 use super::directory::followed;
 use crate::context::Context;
+use crate::copy::{self, Searched};
 use crate::dockerfile::MAX_SIZE;
 use crate::ignore::Ignore;
 use crate::view::{Kind, View, ViewError};
+use crate::walk::view_error;
 use crate::{DockerfileText, Error};
 use runtime::tar::clean_path;
 use std::io::Read;
@@ -20,7 +22,10 @@ pub fn find_dockerfile(context: &Context, name: &str) -> Result<DockerfileText, 
     }
     Err(Error::user(
         "dockerfile_not_found",
-        format!("failed to read dockerfile: open {name}: no such file in the context"),
+        format!(
+            "failed to read dockerfile: {}",
+            copy::absent(&Searched { view: context, ignore: None, name: "the context" }, name)
+        ),
     ))
 }
 
@@ -38,17 +43,15 @@ pub fn find_ignore(root: &Context, dockerfile: &str, context: &str) -> Result<Ig
 
 /// Reads the text of the ignore file `name`.
 pub fn parse_ignore(text: &[u8], name: &str) -> Result<Ignore, Error> {
-    Ignore::parse(text).map_err(|error| Error::user("invalid_pattern", format!("reading `{name}`")).with_cause(error))
+    let parsed = Ignore::parse(text).map(|ignore| ignore.named(name));
+    parsed.map_err(|error| Error::user("invalid_pattern", format!("reading `{name}`")).with_cause(error))
 }
 
 /// Returns the content of a small regular file, links followed within the context.
 fn read(context: &Context, name: &str) -> Result<Option<Vec<u8>>, Error> {
     let Some(path) = followed(context, &clean_path(name.as_bytes())) else { return Ok(None) };
     let reading = || format!("reading `{name}`");
-    let unreadable = |error: ViewError| match super::commit::is_refused(&error) {
-        true => Error::user("source_unsafe", reading()).with_cause(error),
-        false => Error::service("source", reading()).with_cause(error),
-    };
+    let unreadable = |error: ViewError| view_error(reading(), error);
     let node = context.lookup(&path).map_err(unreadable)?;
     match node.map(|node| node.kind) {
         None => Ok(None),

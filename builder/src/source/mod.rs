@@ -19,6 +19,7 @@ mod usage;
 pub use changes::{Change, MAX_CHANGES};
 pub use checkout::{Checkout, Fetching};
 pub use commit::CommitTree;
+pub(crate) use commit::is_refused;
 pub use directory::Directory;
 pub use find::{find_dockerfile, find_ignore, parse_ignore};
 pub use mirror::{CommitId, FetchSettings, Mirror, Wanted};
@@ -99,6 +100,14 @@ pub enum SourceError {
         /// The repository.
         url: String,
     },
+    /// The commit has more paths than one instruction may take.
+    #[error("`{url}` has more than {limit} paths: leave out `.git`, or raise `limits.paths`")]
+    TooManyPaths {
+        /// The repository.
+        url: String,
+        /// How many there may be.
+        limit: usize,
+    },
     /// The URL leads to where this fetch may not reach.
     #[error("{0}")]
     NotAllowed(String),
@@ -162,6 +171,7 @@ impl SourceError {
             SourceError::Stopped { .. } => "fetch_stopped",
             SourceError::TooSlow { .. } => "source_timeout",
             SourceError::TooLarge { .. } => "source_too_large",
+            SourceError::TooManyPaths { .. } => "too_many_paths",
             SourceError::Fetch { .. } | SourceError::Unpack { .. } => "fetch_failed",
             SourceError::Mirror { .. } => "mirror_failed",
             SourceError::ContextNotFound(_) => "context_not_found",

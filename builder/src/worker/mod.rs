@@ -5,8 +5,10 @@ mod base_image;
 mod explain;
 mod filter;
 mod garbage;
+mod hub;
 mod identity;
 mod janitor;
+mod labels;
 mod lease;
 mod look;
 mod lookup;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub git_dir: PathBuf,
     /// User and password by the host of a clone URL.
     pub git_credentials: BTreeMap<String, (String, String)>,
+    /// Paths that one instruction may take.
+    pub max_paths: usize,
     /// How long a fetch may take.
     pub fetch_timeout: Duration,
     /// How long one step may take; a rule may want less.

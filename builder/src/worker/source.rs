@@ -76,7 +76,11 @@ pub fn added(
         elsewhere: Reach::PublicOnly,
         apart: true,
     };
-    Fetching { mirrors: settings.git_dir.join("added").join(&repository[..32]), settings: fetch }
+    Fetching {
+        mirrors: settings.git_dir.join("added").join(&repository[..32]),
+        settings: fetch,
+        max_paths: settings.max_paths,
+    }
 }
 
 /// Says what of the commit is not fetched: submodules, and files that Git LFS keeps elsewhere.

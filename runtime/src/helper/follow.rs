@@ -1,7 +1,8 @@
 //! Follows a command that runs: passes its output on, watches time and disk, and finds out how it ended.
 
-use super::allocate::Allocations;
+use super::answers::Answers;
 use super::disk::{Count, Watch};
+use super::execute::Refusal;
 use crate::DiskFull;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, MAX_FRAME, kind};
@@ -24,8 +25,8 @@ pub struct Started {
     pub output: OwnedFd,
     /// Why it could not be started.
     pub error: File,
-    /// Its calls that set blocks of the disk aside.
-    pub allocations: Allocations,
+    /// Its calls that wait for an answer.
+    pub answers: Answers,
 }
 
 /// Why a command is ended.
@@ -51,7 +52,10 @@ pub fn follow(
     let mut complaint = String::new();
     let _ = started.error.read_to_string(&mut complaint);
     if !complaint.is_empty() {
-        return Err(Trouble::Step(complaint));
+        return Err(match status {
+            WaitStatus::Exited(_, code) if Refusal::is_meant_by(code) => Trouble::NotExecuted(complaint, code),
+            _ => Trouble::Step(complaint),
+        });
     }
     let stop = stop.or_else(|| watch.last_look().map(Stop::Full));
     Ok(match (stop, status) {
@@ -73,7 +77,7 @@ fn pass_output(
     loop {
         let until = deadline.map_or(next_look, |deadline| deadline.min(next_look));
         let Ready { ended, left, printed, asked } = wait(started, conversation, (open, until))?;
-        if asked && let Some(full) = started.allocations.answer(started.process, watch) {
+        if asked && let Some(full) = started.answers.answer(started.process, watch) {
             return Ok(Some(Stop::Full(full)));
         }
         let now = Instant::now();
@@ -120,7 +124,7 @@ struct Ready {
 fn wait(started: &Started, conversation: &Conversation, (open, until): (bool, Instant)) -> io::Result<Ready> {
     let waits_for = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let mut fds = vec![waits_for(started.handle.as_fd()), waits_for(conversation.stream().as_fd())];
-    let (printed, asking) = (open.then(|| started.output.as_fd()), started.allocations.waits());
+    let (printed, asking) = (open.then(|| started.output.as_fd()), started.answers.waits());
     fds.extend(printed.into_iter().chain(asking).map(waits_for));
     // Half a millisecond is as good as none where nobody may look later, and a timeout has whole ones.
     let patience = until.saturating_duration_since(Instant::now()) + Duration::from_micros(500);

@@ -3,28 +3,34 @@
 //! It is single-threaded and forks for each request, so that a hostile file can at worst end the handling of one request.
 
 mod allocate;
+mod answers;
+mod bpf;
 mod child;
 mod diff;
 mod disk;
+mod execute;
 mod files;
 mod follow;
 mod forget;
 mod ground;
 mod house;
 mod lock;
+mod loopback;
 mod measure;
 mod mount;
 mod overlay;
 mod owner;
-mod ready;
+mod program;
 mod remove;
 mod rootfs;
 mod run;
 mod seccomp;
 mod seed;
+mod sockets;
 mod stub;
 mod surplus;
 mod syscalls;
+mod syscalls32;
 mod trial;
 mod unpack;
 mod user;
@@ -55,7 +61,11 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Must be the first thing that the program does: it must have one thread.
 pub fn enter_if_asked() {
     match std::env::args_os().next() {
-        Some(name) if name == HELPER => outer(),
+        Some(name) if name == HELPER => {
+            // What the worker may allocate itself is no limit of its steps.
+            crate::child::unlimit_memory();
+            outer()
+        }
         Some(name) if name == KEEPER => keep(),
         Some(name) if name == OWNER => take_over(),
         _ => {}
@@ -146,7 +156,7 @@ fn inner(control: &OwnedFd, attempt: &str) -> ! {
         Ok(place) => place,
         Err(error) => die("preparing the sandbox", error),
     };
-    let filters = seccomp::compile().unwrap_or_else(|error| die("compiling the system call filter", error));
+    let filters = seccomp::compile();
     let _ = nix::unistd::write(control, b"r");
     let helper = Helper { work: place.work.clone(), filters };
     // Nobody asks how the handling of a request ended: the kernel need not keep that.
@@ -181,7 +191,7 @@ fn prepare(attempt: &str) -> io::Result<Place> {
         return Err(io::Error::other("an attempt is named by letters, digits, `-` and `_`"));
     }
     house::enter()?;
-    ready::loopback_up()?;
+    loopback::up()?;
     // Mount options hold at most a page: short paths leave room for many layers.
     let work = crate::step::work_directory(attempt);
     let lock = lock(&format!("{work}.lock"))?
@@ -259,10 +269,6 @@ impl Helper {
                 remove::tree(&run(number)).map_err(Trouble::inside("removing what a step left"))
             }
             Request::ReadFiles => return files::serve(conversation),
-            Request::Network => conversation
-                .receive_value()
-                .map_err(Trouble::inside("reading a request"))
-                .and_then(|closed| ready::network(&closed)),
             Request::Forget(snapshots, used) => {
                 return forget::serve(&mut conversation, &self.work, (&snapshots, &used));
             }

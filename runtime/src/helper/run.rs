@@ -1,6 +1,6 @@
 //! Runs one step: assembles its root, starts its command, passes its output on, tidies up.
 
-use super::allocate::Allocations;
+use super::answers::Answers;
 use super::child::{self, Streams};
 use super::disk::Watch;
 use super::follow::{Started, follow};
@@ -9,7 +9,7 @@ use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
 use super::walk::{open_directory, open_in, split};
-use super::{ready, rootfs, seccomp, user};
+use super::{loopback, rootfs, seccomp, user};
 use crate::StepNetwork;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, RunRequest, control_pair};
@@ -82,8 +82,7 @@ fn runner(directory: &str, filters: &seccomp::Filters, asked: &mut Asked<'_>) ->
     let mut root = rootfs::build(directory, request, asked.agents)?;
     let user = user::look_up(&root.root, &request.step.user)?;
     working_directory(&root.root, &request.step.cwd, &user)?;
-    let written = std::mem::take(&mut root.written);
-    let watch = Watch::new(written, request.disk);
+    let watch = Watch::new(std::mem::take(&mut root.written), request.disk);
     let started = start(&root, (request, &user), filters)?;
     let ended = follow(started, asked.conversation, (request.step.timeout, watch))?;
     Ok((ended, root.stubs))
@@ -100,7 +99,7 @@ fn namespaces(request: &RunRequest) -> Answer<()> {
     }
     unshare(flags).map_err(|error| Trouble::Inside(format!("making namespaces: {error}")))?;
     if request.step.network == StepNetwork::None {
-        ready::loopback_up().map_err(Trouble::inside("starting the loopback interface"))?;
+        loopback::up().map_err(Trouble::inside("starting the loopback interface"))?;
     }
     nix::unistd::sethostname(&request.step.hostname)
         .map_err(|error| Trouble::Inside(format!("setting the host name: {error}")))
@@ -134,12 +133,12 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
     let failed = |error: io::Error| Trouble::Inside(format!("starting a command: {error}"));
     let (output, printed) = io::pipe().map_err(failed)?;
     let (error, complaint) = io::pipe().map_err(failed)?;
-    let (asking, asked) = control_pair().map_err(|error| failed(error.into()))?;
-    let allocations = Allocations::new(asking);
+    let (asked, answering) = control_pair().map_err(|error| failed(error.into()))?;
+    let answers = Answers::new(asked);
     // SAFETY: the process has one thread.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Child => {
-            let streams = Streams { output: printed.into(), complaint: complaint.into(), allocations: asked };
+            let streams = Streams { output: printed.into(), complaint: complaint.into(), answering };
             child::run(root, (request, user), (filters, streams))
         }
         ForkResult::Parent { child } => {
@@ -151,7 +150,7 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
             // SAFETY: see above.
             let handle = unsafe { OwnedFd::from_raw_fd(handle as i32) };
             let error = File::from(OwnedFd::from(error));
-            Ok(Started { process: child, handle, output: output.into(), error, allocations })
+            Ok(Started { process: child, handle, output: output.into(), error, answers })
         }
     }
 }

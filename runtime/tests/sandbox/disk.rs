@@ -45,7 +45,10 @@ impl Drop for Disk {
     }
 }
 
-/// A place on a disk of its own; an ordinary account finds one where temporary files are.
+/// Names the disk of an ordinary account, which cannot make one.
+pub const DISK: &str = "SLIPWAY_TEST_DISK";
+
+/// A place on a disk of its own.
 struct Ground {
     place: Place,
     _disk: Option<(Disk, tempfile::TempDir)>,
@@ -60,7 +63,7 @@ impl Ground {
         });
         let directory = match &disk {
             Some((disk, _)) => tempfile::tempdir_in(&disk.0).unwrap(),
-            None => tempfile::tempdir().unwrap(),
+            None => tempfile::tempdir_in(std::env::var_os(DISK).expect("an account's disk")).unwrap(),
         };
         let mut settings = Settings::new(directory.path()).unwrap();
         settings.limits.reserve_bytes = RESERVE;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "without the standard harness clippy does not know that these are tests")]
 
 mod account;
+mod calls;
 mod confinement;
 mod debian;
 mod disk;
@@ -11,13 +12,18 @@ mod hostile_layers;
 mod ids;
 mod layers;
 mod limits;
+mod machine;
 mod mounts;
 mod network;
+mod pasta;
 mod place;
+mod reach;
+mod refusals;
 mod residue;
 mod roots;
 mod starts;
 mod steps;
+mod streams;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -32,9 +38,17 @@ fn main() {
     if let Some(directory) = std::env::var_os(starts::STARTER) {
         starts::start(directory.as_ref());
     }
+    if std::env::var_os(machine::ELSEWHERE).is_some() {
+        machine::be_elsewhere();
+    }
+    if let Ok(test) = std::env::var(machine::MACHINE) {
+        let part = reach::PARTS.iter().chain(pasta::PARTS).find(|(name, _)| *name == test);
+        return part.expect("it is in one of the lists").1();
+    }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 15] = [
+    let groups: [(&str, &[Test]); 20] = [
         ("account", account::TESTS),
+        ("calls", calls::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
         ("hostile_layers", hostile_layers::TESTS),
@@ -45,10 +59,14 @@ fn main() {
         ("limits", limits::TESTS),
         ("mounts", mounts::TESTS),
         ("network", network::TESTS),
+        ("pasta", pasta::TESTS),
+        ("reach", reach::TESTS),
+        ("refusals", refusals::TESTS),
         ("residue", residue::TESTS),
         ("roots", roots::TESTS),
         ("starts", starts::TESTS),
         ("steps", steps::TESTS),
+        ("streams", streams::TESTS),
     ];
     let trials = groups.into_iter().flat_map(|(group, tests)| {
         tests.iter().map(move |(name, test)| {

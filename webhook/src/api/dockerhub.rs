@@ -120,9 +120,9 @@ impl Wanted {
 async fn read(headers: &HeaderMap, body: Body) -> Result<Wanted, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     if !kind.starts_with("application/x-www-form-urlencoded") {
-        return Ok(body::document(headers, body).await?.0);
+        return Ok(body::small_document(headers, body).await?.0);
     }
-    let bytes = body::delivery(headers, body).await?;
+    let bytes = body::form(headers, body).await?;
     // curl says that a body is a form unless it is told otherwise.
     if bytes.first() == Some(&b'{') {
         return Ok(crate::document::from_json(&bytes)?);

@@ -21,16 +21,21 @@ pub fn explain(message: &str) -> String {
         return format!("unknown key `{written}`: {why}");
     }
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    let nearest = known.iter().map(|name| (distance(written, name), *name)).min();
-    let meant = match nearest {
+    let meant = meant(written, known.iter().copied());
+    let all = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let there_are = if all.is_empty() { "there are none here".to_owned() } else { format!("there are {all}") };
+    format!("unknown {what} `{written}`{meant} ({there_are})")
+}
+
+/// Returns `; did you mean …?` with the name of `known` that is nearest to what was written, or nothing if none is near.
+pub fn meant<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    let nearest = known.into_iter().map(|name| (distance(written, name), name)).min();
+    match nearest {
         Some((distance, name)) if distance <= 1 + name.len().max(written.len()) / 3 => {
             format!("; did you mean `{name}`?")
         }
         _ => String::new(),
-    };
-    let all = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let there_are = if all.is_empty() { "there are none here".to_owned() } else { format!("there are {all}") };
-    format!("unknown {what} `{written}`{meant} ({there_are})")
+    }
 }
 
 /// Counts the letters that have to be put in, taken out, exchanged or swapped.
