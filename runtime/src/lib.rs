@@ -26,6 +26,7 @@ mod step;
 mod sweep;
 pub mod tar;
 mod ulimit;
+mod unique;
 mod usage;
 
 pub use calls::Calls;

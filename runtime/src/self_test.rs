@@ -1,6 +1,7 @@
 //! Tries out, at start-up, that this machine gives the protections that builds are confined by.
 
 use crate::cgroup::{Cgroup, Limited};
+use crate::unique::unique;
 use crate::{Error, NetworkPolicy, Sandbox, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ pub fn self_test(settings: &Settings) -> Result<Vec<Protection>, Error> {
     // Which private networks are open makes no difference here: their names need not be looked up.
     let policy = NetworkPolicy { private: true, allowed: Vec::new() };
     let settings = &Settings { network: policy, ..settings.clone() };
-    let sandbox = Sandbox::start(settings, &format!("self-test-{}", std::process::id()))?;
+    let sandbox = Sandbox::start(settings, &format!("self-test-{}", unique()))?;
     let mut table = vec![Protection::new("namespaces", None)];
     table.extend(sandbox.self_test()?);
     table.extend(groups(sandbox.cgroup(), settings));

@@ -2,17 +2,28 @@
 
 use nix::libc::{self, sock_filter};
 
-/// Where the kernel's description of a call has its number, its architecture, and the low half of its first argument.
+/// Where the kernel's description of a call has its number, its architecture, and the low halves of its arguments.
 const NUMBER_AT: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
-const ARGUMENT_AT: u32 = 16;
+const ARGUMENTS_AT: u32 = 16;
+/// Bytes from one argument to the next.
+const ARGUMENT: u32 = 8;
 /// Statements that a conditional jump can pass over.
 const MAX_JUMP: usize = 255;
 
 /// A program.
 pub type Program = Vec<sock_filter>;
 
-/// A decision that one argument takes part in: all are numbers of 32 bits for the kernel, too.
+/// The argument that decides: numbers of 32 bits for the kernel, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// The first one.
+    First = 0,
+    /// The second one.
+    Second = 1,
+}
+
+/// A decision that one argument takes part in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Test {
     /// None of these.
@@ -21,6 +32,17 @@ pub enum Test {
     OneOf(&'static [u32]),
     /// None of these bits.
     Without(u32),
+    /// One of these bits at least.
+    With(u32),
+}
+
+/// Whether somebody answers calls that are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// Somebody does.
+    Some,
+    /// Nobody does.
+    None,
 }
 
 /// What becomes of a call.
@@ -32,31 +54,38 @@ pub enum Verdict {
     Fail(i32),
     /// It ends the process.
     Kill,
-    /// The first argument decides: it is made, or the error.
-    If(Test, i32),
-    /// The first argument decides: it is made, or who listens answers it.
-    Ask(Test),
+    /// An argument decides: it is made, or the error.
+    If(Argument, Test, i32),
+    /// An argument decides: it is made, or who listens answers it; the error where nobody does.
+    Ask(Argument, Test, i32),
 }
 
 impl Verdict {
-    fn code(self) -> Program {
+    fn code(self, listener: Listener) -> Program {
         match self {
             Verdict::Allow => vec![give(libc::SECCOMP_RET_ALLOW)],
             Verdict::Fail(error) => vec![fail(error)],
             Verdict::Kill => vec![give(libc::SECCOMP_RET_KILL_PROCESS)],
-            Verdict::If(test, error) => test.code(fail(error)),
-            Verdict::Ask(test) => test.code(give(libc::SECCOMP_RET_USER_NOTIF)),
+            Verdict::If(argument, test, error) => test.code(argument, fail(error)),
+            Verdict::Ask(argument, test, error) => test.code(
+                argument,
+                match listener {
+                    Listener::Some => give(libc::SECCOMP_RET_USER_NOTIF),
+                    Listener::None => fail(error),
+                },
+            ),
         }
     }
 }
 
 impl Test {
     /// Returns statements that allow what passes, and otherwise give `refusal`.
-    fn code(self, refusal: sock_filter) -> Program {
+    fn code(self, argument: Argument, refusal: sock_filter) -> Program {
         let allow = give(libc::SECCOMP_RET_ALLOW);
-        let mut code = vec![load(ARGUMENT_AT)];
+        let mut code = vec![load(ARGUMENTS_AT + argument as u32 * ARGUMENT)];
         match self {
             Test::Without(bits) => code.extend([jump(libc::BPF_JSET, bits, 1, 0), allow, refusal]),
+            Test::With(bits) => code.extend([jump(libc::BPF_JSET, bits, 1, 0), refusal, allow]),
             Test::Not(values) | Test::OneOf(values) => {
                 for (position, value) in values.iter().enumerate() {
                     // To the last of the two verdicts behind the comparisons.
@@ -73,10 +102,10 @@ impl Test {
 /// Returns the program that looks calls of each architecture up in a table of its own, and ends the process for others.
 ///
 /// A table holds the first number of each range with one verdict, ascending from 0.
-pub fn program(tables: &[(u32, Vec<(u32, Verdict)>)]) -> Program {
+pub fn program(tables: &[(u32, Vec<(u32, Verdict)>)], listener: Listener) -> Program {
     let mut code = vec![load(ARCHITECTURE_AT)];
     for (architecture, table) in tables {
-        let own = [vec![load(NUMBER_AT)], tree(table)].concat();
+        let own = [vec![load(NUMBER_AT)], tree(table, listener)].concat();
         code.extend([jump(libc::BPF_JEQ, *architecture, 1, 0), pass_over(own.len())]);
         code.extend(own);
     }
@@ -84,12 +113,12 @@ pub fn program(tables: &[(u32, Vec<(u32, Verdict)>)]) -> Program {
     code
 }
 
-fn tree(ranges: &[(u32, Verdict)]) -> Program {
+fn tree(ranges: &[(u32, Verdict)], listener: Listener) -> Program {
     if let [(_, verdict)] = ranges {
-        return verdict.code();
+        return verdict.code(listener);
     }
     let (low, high) = ranges.split_at(ranges.len() / 2);
-    let (from, low, high) = (high[0].0, tree(low), tree(high));
+    let (from, low, high) = (high[0].0, tree(low, listener), tree(high, listener));
     let choice = match low.len() {
         length if length <= MAX_JUMP => vec![jump(libc::BPF_JGE, from, length as u8, 0)],
         length => vec![jump(libc::BPF_JGE, from, 0, 1), pass_over(length)],

@@ -52,8 +52,8 @@ pub struct Streams {
     pub output: OwnedFd,
     /// Takes why it could not be started.
     pub complaint: OwnedFd,
-    /// Takes the filter's listener, where somebody answers.
-    pub answering: Option<OwnedFd>,
+    /// Takes the filter's listener.
+    pub answering: OwnedFd,
 }
 
 /// Becomes the command of the step; what goes wrong is written to the second stream.
@@ -91,8 +91,8 @@ fn become_command(
     step.ulimits.iter().try_for_each(crate::Ulimit::apply)?;
     limit_capabilities();
     let listener = filters.install(step.calls).map_err(doing("installing the system call filter"))?;
-    if let (Some(listener), Some(answering)) = (listener, &streams.answering) {
-        send_with(answering, &[0], &[listener.as_fd()]).map_err(doing("passing on the system call filter"))?;
+    if let Some(listener) = listener {
+        send_with(&streams.answering, &[0], &[listener.as_fd()]).map_err(doing("passing on the system call filter"))?;
     }
     become_user(user).map_err(doing("dropping privileges"))?;
     // SAFETY: only marks descriptors; whatever the sandbox had open, the command does not get it.

@@ -2,6 +2,8 @@
 //!
 //! It is single-threaded and forks for each request, so that a hostile file can at worst end the handling of one request.
 
+mod allocate;
+mod answers;
 mod bpf;
 mod child;
 mod diff;
@@ -14,6 +16,7 @@ mod ground;
 mod house;
 mod lock;
 mod loopback;
+mod measure;
 mod mount;
 mod overlay;
 mod owner;
@@ -48,6 +51,10 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+/// How long somebody else may hold the lock of an attempt that begins.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Becomes the sandbox or its network if the program was started as that; returns otherwise.
 ///
@@ -187,11 +194,31 @@ fn prepare(attempt: &str) -> io::Result<Place> {
     loopback::up()?;
     // Mount options hold at most a page: short paths leave room for many layers.
     let work = crate::step::work_directory(attempt);
-    let lock = fs::File::create(format!("{work}.lock"))?;
-    lock.try_lock().map_err(|_| io::Error::other(format!("attempt `{attempt}` is under way already")))?;
+    let lock = lock(&format!("{work}.lock"))?
+        .ok_or_else(|| io::Error::other(format!("attempt `{attempt}` is under way already")))?;
     ground::clear(&work)?;
     ground::settle(&work)?;
     Ok(Place { work, _lock: lock })
+}
+
+/// Makes and locks a file; `None` if somebody holds it.
+///
+/// Until it is locked it looks like a leftover to whoever sweeps up, who holds it for a moment and removes it.
+fn lock(path: &str) -> io::Result<Option<fs::File>> {
+    let until = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        let file = fs::File::create(path)?;
+        let held = file.try_lock().is_ok();
+        if held && file.metadata()?.nlink() > 0 {
+            return Ok(Some(file));
+        }
+        if !held {
+            if Instant::now() > until {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 /// What requests are served with.

@@ -2,6 +2,7 @@
 
 use super::house::DEVICES;
 use super::lock::Locks;
+use super::measure::Written;
 use super::mount::{self, attach, path_again};
 use super::overlay::overlay;
 use super::owner::Owner;
@@ -28,6 +29,8 @@ pub struct Root {
     pub proc: OwnedFd,
     /// What was made in it.
     pub stubs: Stubs,
+    /// Where the step writes.
+    pub written: Vec<Written>,
     /// Locks of cache directories, held while the step runs.
     _locks: Locks,
 }
@@ -39,6 +42,7 @@ struct Building<'r> {
     agent: u8,
     root: OwnedFd,
     stubs: Stubs,
+    written: Vec<Written>,
     locks: Locks,
     /// Files in memory that are mounted one by one.
     scratch: OwnedFd,
@@ -65,8 +69,10 @@ pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) ->
         .map_err(inside(format!("mounting {} layers", step.layers.len())))?;
     let root = super::walk::open_directory(&target).map_err(inside("opening the root of a step"))?;
     let scratch = memory(format!("{directory}/x").as_str()).map_err(inside("mounting memory for files"))?;
-    let mut building =
-        Building { directory, agents, agent: 0, root, stubs: Stubs::default(), locks, scratch, files: 0 };
+    let changes =
+        super::walk::open_directory(&format!("{directory}/u")).map_err(inside("opening the root of a step"))?;
+    let (stubs, written) = (Stubs::default(), vec![Written::Own(changes)]);
+    let mut building = Building { directory, agents, agent: 0, root, stubs, written, locks, scratch, files: 0 };
     let place = |name: &str| {
         kept(&building.root, name.as_bytes())
             .map_err(|error| Trouble::Step(format!("mounting /{name}: the image's own cannot be mounted on: {error}")))
@@ -77,7 +83,8 @@ pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) ->
     building.names(request)?;
     building.user_mounts(&step.mounts)?;
     building.stubs.settle(&building.root);
-    Ok(Root { root: building.root, proc, stubs: building.stubs, _locks: building.locks })
+    let Building { root, stubs, written, locks, .. } = building;
+    Ok(Root { root, proc, stubs, written, _locks: locks })
 }
 
 /// Mounts an empty file system in memory.
@@ -197,7 +204,14 @@ impl Building<'_> {
     fn source(&mut self, number: usize, kind: &MountKind) -> Answer<OwnedFd> {
         let failed = |error: io::Error| Trouble::Inside(error.to_string());
         match kind {
-            MountKind::Bind { layers, source, writable } => self.bind(number, layers, (source, *writable)),
+            MountKind::Bind { layers, source, writable } => {
+                let mounted = self.bind(number, layers, (source, *writable))?;
+                if *writable {
+                    let changes = super::walk::open_directory(&format!("{}/bu{number}", self.directory));
+                    self.written.push(Written::Own(changes.map_err(failed)?));
+                }
+                Ok(mounted)
+            }
             MountKind::Tmpfs { size } => {
                 let size = size.map(|size| size.to_string());
                 let mut options = vec![("mode", "1777")];
@@ -217,8 +231,11 @@ impl Building<'_> {
             MountKind::Cache { id, mode, uid, gid, writable, seed, .. } => {
                 let directory = self.locks.directory(id).map_err(failed)?;
                 self.seed(number, &directory, (*mode, *uid, *gid), seed.as_ref())?;
-                let mounted = path_again(&format!("{directory}/d")).map_err(failed)?;
-                if !writable {
+                let content = format!("{directory}/d");
+                let mounted = path_again(&content).map_err(failed)?;
+                if *writable {
+                    self.written.push(Written::Shared(super::walk::open_directory(&content).map_err(failed)?));
+                } else {
                     mount::make_read_only(&mounted).map_err(failed)?;
                 }
                 Ok(mounted)

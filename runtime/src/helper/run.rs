@@ -1,5 +1,6 @@
 //! Runs one step: assembles its root, starts its command, passes its output on, tidies up.
 
+use super::answers::Answers;
 use super::child::{self, Streams};
 use super::disk::Watch;
 use super::follow::{Started, follow};
@@ -8,10 +9,10 @@ use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
 use super::walk::{open_directory, open_in, split};
-use super::{loopback, rootfs, seccomp, sockets, user};
+use super::{loopback, rootfs, seccomp, user};
+use crate::StepNetwork;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, RunRequest, control_pair};
-use crate::{Calls, StepNetwork};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
@@ -77,40 +78,31 @@ fn pipe_of(work: impl FnOnce(&mut dyn FnMut(&Report))) -> io::Result<Report> {
 
 fn runner(directory: &str, filters: &seccomp::Filters, asked: &mut Asked<'_>) -> Report {
     let request = asked.request;
-    let answering = namespaces(request)?;
-    let root = rootfs::build(directory, request, asked.agents)?;
+    namespaces(request)?;
+    let mut root = rootfs::build(directory, request, asked.agents)?;
     let user = user::look_up(&root.root, &request.step.user)?;
     working_directory(&root.root, &request.step.cwd, &user)?;
-    let watch = Watch::new(&format!("{directory}/u"), request.disk);
-    let started = start(&root, (request, &user), (filters, answering))?;
+    let watch = Watch::new(std::mem::take(&mut root.written), request.disk);
+    let started = start(&root, (request, &user), filters)?;
     let ended = follow(started, asked.conversation, (request.step.timeout, watch))?;
     Ok((ended, root.stubs))
 }
 
-/// Makes the namespaces; returns whom the step's process must send the listener of its filter, if there is one.
-fn namespaces(request: &RunRequest) -> Answer<Option<OwnedFd>> {
-    let mut flags =
-        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWCGROUP;
+fn namespaces(request: &RunRequest) -> Answer<()> {
+    let mut flags = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWCGROUP
+        | CloneFlags::CLONE_NEWPID;
     if request.step.network == StepNetwork::None {
         flags |= CloneFlags::CLONE_NEWNET;
     }
-    let failed = |error: nix::Error| Trouble::Inside(format!("making namespaces: {error}"));
-    unshare(flags).map_err(failed)?;
-    let answering = match request.step.calls {
-        Calls::Native => None,
-        Calls::With32Bit => {
-            let (here, there) = control_pair().map_err(failed)?;
-            sockets::answer_beside(&there).map_err(Trouble::inside("starting a process"))?;
-            Some(here)
-        }
-    };
-    unshare(CloneFlags::CLONE_NEWPID).map_err(failed)?;
+    unshare(flags).map_err(|error| Trouble::Inside(format!("making namespaces: {error}")))?;
     if request.step.network == StepNetwork::None {
         loopback::up().map_err(Trouble::inside("starting the loopback interface"))?;
     }
     nix::unistd::sethostname(&request.step.hostname)
-        .map_err(|error| Trouble::Inside(format!("setting the host name: {error}")))?;
-    Ok(answering)
+        .map_err(|error| Trouble::Inside(format!("setting the host name: {error}")))
 }
 
 /// Makes the working directory if it is missing: it is part of what the step changes, and its user's.
@@ -137,14 +129,12 @@ fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
     Ok(())
 }
 
-fn start(
-    root: &Root,
-    (request, user): (&RunRequest, &User),
-    (filters, answering): (&seccomp::Filters, Option<OwnedFd>),
-) -> Answer<Started> {
+fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::Filters) -> Answer<Started> {
     let failed = |error: io::Error| Trouble::Inside(format!("starting a command: {error}"));
     let (output, printed) = io::pipe().map_err(failed)?;
     let (error, complaint) = io::pipe().map_err(failed)?;
+    let (asked, answering) = control_pair().map_err(|error| failed(error.into()))?;
+    let answers = Answers::new(asked);
     // SAFETY: the process has one thread.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Child => {
@@ -159,7 +149,8 @@ fn start(
             }
             // SAFETY: see above.
             let handle = unsafe { OwnedFd::from_raw_fd(handle as i32) };
-            Ok(Started { process: child, handle, output: output.into(), error: File::from(OwnedFd::from(error)) })
+            let error = File::from(OwnedFd::from(error));
+            Ok(Started { process: child, handle, output: output.into(), error, answers })
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The system call filter of steps: allow-lists for 64-bit and, where it is asked for, 32-bit programs.
 
-use super::bpf::{self, Program, Test, Verdict};
+use super::bpf::{self, Argument, Listener, Program, Test, Verdict};
 use super::{syscalls, syscalls32};
 use crate::Calls;
 use nix::libc;
@@ -23,11 +23,21 @@ const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// Calls behind `socketcall` that make sockets: their families are in memory, where a filter cannot look.
 const MAKE_SOCKETS: &[u32] = &[1, 8];
 
-const FAMILY: Verdict = Verdict::If(Test::Not(REFUSED_FAMILIES), libc::EPERM);
-const CLONE: Verdict = Verdict::If(Test::Without(NAMESPACES), libc::EPERM);
-const PERSONALITY: Verdict = Verdict::If(Test::OneOf(PERSONALITIES), libc::EPERM);
+const FAMILY: Verdict = Verdict::If(Argument::First, Test::Not(REFUSED_FAMILIES), libc::EPERM);
+const CLONE: Verdict = Verdict::If(Argument::First, Test::Without(NAMESPACES), libc::EPERM);
+const PERSONALITY: Verdict = Verdict::If(Argument::First, Test::OneOf(PERSONALITIES), libc::EPERM);
 /// The flags of `clone3` are in memory, too: C libraries fall back to `clone` without it.
 const CLONE3: Verdict = Verdict::Fail(libc::ENOSYS);
+
+/// Modes of `fallocate` that set no blocks of the disk aside: a hole, a range cut out, a range moved.
+const FREEING: u32 = 0x02 | 0x08 | 0x20;
+/// Requests of `ioctl` that do what `fallocate` does, in both widths: programs use it only where they must.
+const ALLOCATING: &[u32] = &[0x4030_5828, 0x4030_582a, 0x4030_5839, 0x402c_5828, 0x402c_582a, 0x402c_5839];
+/// Half a terabyte within a second: nobody who only looks can stop that. See `super::allocate`.
+const FALLOCATE: Verdict = Verdict::Ask(Argument::Second, Test::With(FREEING), libc::EOPNOTSUPP);
+const IOCTL: Verdict = Verdict::If(Argument::Second, Test::Not(ALLOCATING), libc::ENOTTY);
+/// Lets only what ends a process interrupt a call that is being answered; kernels before 5.19 do not know it.
+const WAIT_KILLABLE: libc::c_ulong = 1 << 5;
 
 /// Numbers of calls.
 #[derive(Debug, Clone, Copy)]
@@ -38,16 +48,17 @@ pub struct Range {
     pub last: u32,
 }
 
-/// A program for each kind of step.
+/// Programs for each kind of step: where somebody answers calls, and where nobody can.
 pub struct Filters {
-    native: Program,
-    with_32_bit: Program,
+    native: [Program; 2],
+    with_32_bit: [Program; 2],
 }
 
 /// Builds the filters; done once, because every step has one of them.
 pub fn compile() -> Filters {
     let (native, other) = ((X86_64, table(native)), (I386, table(x86_32)));
-    Filters { native: bpf::program(std::slice::from_ref(&native)), with_32_bit: bpf::program(&[native, other]) }
+    let both = |tables: &[_]| [Listener::Some, Listener::None].map(|listener| bpf::program(tables, listener));
+    Filters { native: both(std::slice::from_ref(&native)), with_32_bit: both(&[native, other]) }
 }
 
 /// Lists the first number of each range with one verdict.
@@ -68,6 +79,8 @@ fn native(number: u32) -> Verdict {
         libc::SYS_clone3 => CLONE3,
         libc::SYS_personality => PERSONALITY,
         libc::SYS_socket | libc::SYS_socketpair => FAMILY,
+        libc::SYS_fallocate => FALLOCATE,
+        libc::SYS_ioctl => IOCTL,
         long if syscalls::ALLOWED.contains(&long) => Verdict::Allow,
         _ if (X32.0..X32.1).contains(&number) => Verdict::Kill,
         _ => unlisted(syscalls::KNOWN, number),
@@ -80,7 +93,9 @@ fn x86_32(number: u32) -> Verdict {
         syscalls32::CLONE3 => CLONE3,
         syscalls32::PERSONALITY => PERSONALITY,
         syscalls32::SOCKET | syscalls32::SOCKETPAIR => FAMILY,
-        syscalls32::SOCKETCALL => Verdict::Ask(Test::Not(MAKE_SOCKETS)),
+        syscalls32::SOCKETCALL => Verdict::Ask(Argument::First, Test::Not(MAKE_SOCKETS), libc::ENOSYS),
+        syscalls32::FALLOCATE => FALLOCATE,
+        syscalls32::IOCTL => IOCTL,
         _ if holds(syscalls32::ALLOWED, number) => Verdict::Allow,
         _ => unlisted(syscalls32::KNOWN, number),
     }
@@ -98,23 +113,29 @@ fn holds(ranges: &[Range], number: u32) -> bool {
 impl Filters {
     /// Confines this process; needs privilege in its namespace, because setuid programs keep working.
     ///
-    /// Where calls of 32-bit programs are allowed, somebody must answer those that make sockets: see `super::sockets`.
+    /// Somebody must answer what comes from the listener: see `super::answers`. There is none where somebody else listens
+    /// already, as some containers' managers do; calls that are asked about fail then.
     pub fn install(&self, calls: Calls) -> io::Result<Option<OwnedFd>> {
-        let (filter, flags) = match calls {
-            Calls::Native => (&self.native, 0),
-            Calls::With32Bit => (&self.with_32_bit, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER),
+        let [answered, alone] = match calls {
+            Calls::Native => &self.native,
+            Calls::With32Bit => &self.with_32_bit,
         };
-        let program = libc::sock_fprog { len: filter.len() as libc::c_ushort, filter: filter.as_ptr().cast_mut() };
-        // SAFETY: the program points to memory that outlives the call; the kernel only reads it.
-        let result =
-            unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
-        match (result, calls) {
-            (..0, _) => Err(io::Error::last_os_error()),
-            (_, Calls::Native) => Ok(None),
-            // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
-            (listener, Calls::With32Bit) => Ok(Some(unsafe { OwnedFd::from_raw_fd(listener as i32) })),
+        for flags in [libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | WAIT_KILLABLE, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER] {
+            if let Ok(listener) = install(answered, flags) {
+                // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+                return Ok(Some(unsafe { OwnedFd::from_raw_fd(listener) }));
+            }
         }
+        install(alone, 0)?;
+        Ok(None)
     }
+}
+
+fn install(program: &Program, flags: libc::c_ulong) -> io::Result<i32> {
+    let program = libc::sock_fprog { len: program.len() as libc::c_ushort, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the program points to memory that outlives the call; the kernel only reads it.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
 }
 
 #[cfg(test)]
@@ -169,7 +190,7 @@ mod tests {
         for (name, number) in names("unistd_32.h") {
             let found = x86_32(number);
             let expected = match (wide.get(&name), name.as_str()) {
-                (_, "socketcall") => Verdict::Ask(Test::Not(MAKE_SOCKETS)),
+                (_, "socketcall") => Verdict::Ask(Argument::First, Test::Not(MAKE_SOCKETS), libc::ENOSYS),
                 (Some(number), _) => native(*number),
                 (None, name) if REFUSED_32.contains(&name) => Verdict::Fail(libc::EPERM),
                 (None, _) => Verdict::Allow,

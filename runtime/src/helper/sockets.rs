@@ -1,18 +1,13 @@
 //! Makes the sockets that 32-bit programs ask for through `socketcall`, whose arguments no filter can look at.
 //!
-//! Programs of Debian and of Go for 386 know no other way. The process that answers reads the arguments once and makes
-//! the socket itself: a program that changes them meanwhile gains nothing.
+//! Programs of Debian and of Go for 386 know no other way. Who follows the step reads the arguments once and makes
+//! the socket: a program that changes them meanwhile gains nothing.
 
-use super::close_from;
+use super::answers::{self, Answer, control};
 use super::seccomp::REFUSED_FAMILIES;
-use crate::protocol::receive_with;
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
-use nix::unistd::{ForkResult, fork};
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// The call behind `socketcall` that makes two sockets; the other one that is asked about makes one.
 const SOCKETPAIR: u64 = 8;
@@ -30,51 +25,8 @@ struct Asked {
     places: u32,
 }
 
-/// Starts the process that answers; it gets the filter's listener through the other end of `channel`.
-///
-/// It must start before the step's process namespace is made, or the step would see it.
-pub fn answer_beside(channel: &OwnedFd) -> io::Result<()> {
-    // SAFETY: the process has one thread.
-    if let ForkResult::Child = unsafe { fork() }? {
-        let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-        let _ = nix::unistd::dup2_stdin(channel).map_err(io::Error::from).and_then(|()| close_from(1)).and_then(|()| {
-            // SAFETY: the descriptor was made a moment ago, and nothing else of this process uses it.
-            answer(&unsafe { OwnedFd::from_raw_fd(0) })
-        });
-        // SAFETY: ends the process without running anything of the one it was forked from.
-        unsafe { libc::_exit(0) }
-    }
-    Ok(())
-}
-
-/// Answers until the last confined process is gone.
-fn answer(channel: &OwnedFd) -> io::Result<()> {
-    let Some(listener) = receive_with(channel, &mut [0])?.1.pop() else { return Ok(()) };
-    loop {
-        let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Err(Errno::EINTR) => continue,
-            other => other?,
-        };
-        if !fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)) {
-            return Ok(());
-        }
-        // SAFETY: a notification is plain data, for which zeros are valid.
-        let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
-        match control(&listener, libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) {
-            Ok(_) => {}
-            // The program was ended, or interrupted before anybody looked.
-            Err(Errno::ENOENT | Errno::EINTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        if let Err(error) = serve(&listener, &call) {
-            respond(&listener, call.id, error as i32);
-        }
-    }
-}
-
 /// Makes what is asked for and gives it to the program, which goes on then.
-fn serve(listener: &OwnedFd, call: &libc::seccomp_notif) -> Result<(), Errno> {
+pub fn serve(listener: &OwnedFd, call: &libc::seccomp_notif) -> Result<(), Errno> {
     let asked = arguments(call)?;
     // Nobody else has the number of a process whose call still waits, so those were its arguments.
     let mut id = call.id;
@@ -98,7 +50,7 @@ fn serve(listener: &OwnedFd, call: &libc::seccomp_notif) -> Result<(), Errno> {
         *given = give(listener, call, made, (asked.kind, 0))?;
     }
     copy(call.pid, (asked.places, &mut given), libc::process_vm_writev)?;
-    respond(listener, call.id, 0);
+    answers::respond(listener, call.id, Answer::Done);
     Ok(())
 }
 
@@ -163,14 +115,4 @@ fn give(
         newfd_flags: kind & libc::SOCK_CLOEXEC as u32,
     };
     control(listener, libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut added).map(|number| number as u32)
-}
-
-fn respond(listener: &OwnedFd, id: u64, error: i32) {
-    let mut response = libc::seccomp_notif_resp { id, val: 0, error: -error, flags: 0 };
-    let _ = control(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response);
-}
-
-fn control<T>(listener: &OwnedFd, request: libc::Ioctl, about: *mut T) -> Result<i32, Errno> {
-    // SAFETY: each request is given the structure that belongs to it, which outlives the call.
-    Errno::result(unsafe { libc::ioctl(listener.as_raw_fd(), request, about) })
 }

@@ -9,6 +9,8 @@ pub const KNOWN: &[Range] = &[range(0, 386), range(393, 467)];
 
 /// Numbers of the calls whose arguments decide.
 pub const SOCKETCALL: u32 = 102;
+pub const IOCTL: u32 = 54;
+pub const FALLOCATE: u32 = 324;
 pub const CLONE: u32 = 120;
 pub const PERSONALITY: u32 = 136;
 pub const SOCKET: u32 = 359;

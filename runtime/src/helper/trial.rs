@@ -47,7 +47,7 @@ fn whiteouts(directory: &str) -> io::Result<()> {
     for name in ["", "/u", "/w", "/m"] {
         fs::create_dir(format!("{directory}{name}"))?;
     }
-    let lower = SnapshotId::trial();
+    let lower = SnapshotId::trial(&format!("{directory}-lower"));
     fs::create_dir_all(format!("{}/d/inner", lower.directory()))?;
     let tried = (|| {
         overlay::overlay(std::slice::from_ref(&lower), Some((&part("u"), &part("w"))), &part("m"))?;

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::id_map::{Range, keeping};
+use crate::unique::unique;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -30,7 +31,7 @@ pub fn keep(note: &Path, granted: Both) -> Result<Both, Error> {
     };
     let kept = [users, groups];
     if kept != before {
-        let temporary = note.with_extension(std::process::id().to_string());
+        let temporary = note.with_extension(unique());
         note.parent()
             .map_or(Ok(()), |place| DirBuilder::new().recursive(true).mode(0o700).create(place))
             .and_then(|()| fs::write(&temporary, written(&kept)))

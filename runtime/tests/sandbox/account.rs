@@ -1,6 +1,7 @@
 //! The sandbox of an ordinary account: the same confinement, with the account's subordinate ids.
 
 use crate::Test;
+use crate::disk::{DISK, Disk};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::{Command, Output};
 pub const TESTS: &[Test] = &[
     ("an_ordinary_account_has_the_same_sandbox", ordinary_account),
     ("an_account_has_all_ids_that_it_is_given", given_ids),
+    ("an_account_leaves_what_must_stay_free", disk),
 ];
 
 /// The account's own id, and where its subordinate ones begin.
@@ -39,6 +41,22 @@ fn given_ids() {
     let more = format!("{}other:900000000:65536\n{ACCOUNT}:800000000:200000\n", usual_ranges());
     passes_as_account("owners::", &more);
     passes_as_account("few_ids::", &usual_ranges());
+}
+
+fn disk() {
+    // SEC-B2b
+    if nix::unistd::geteuid().is_root() {
+        let own = tempfile::tempdir().unwrap();
+        fs::set_permissions(own.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let disk = own.path().join("disk");
+        fs::create_dir(&disk).unwrap();
+        let _disk = Disk::over(&disk, &own.path().join("file"));
+        std::os::unix::fs::chown(&disk, Some(ACCOUNT), Some(ACCOUNT)).unwrap();
+        let place = [(DISK, disk.to_str().unwrap())];
+        let output = run_in_account(&["--test-threads", "1", "disk::what"], &place, &usual_ranges());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("running 3 tests"), "{said}");
+    }
 }
 
 fn usual_ranges() -> String {

@@ -235,11 +235,9 @@ fn ids() {
     let map = place.sh("cat /proc/self/uid_map /proc/self/gid_map");
     for line in map.lines() {
         let fields: Vec<u64> = line.split_whitespace().map(|field| field.parse().unwrap()).collect();
-        assert!(
-            fields[0] == 0 && fields[1] > 65_535 && fields[2] > 1000,
-            "{line}: ids far from those of people and services"
-        );
+        assert!(fields[1] > 1_000_000 && fields[2] > 1000, "{line}: ids far from those of people and services");
     }
+    assert!(map.trim_start().starts_with("0 "), "{map}");
     let (_, _, changes) = place.run(&place.step("echo > /f; chown 7:8 /f; echo > /r"));
     let known = |name: &str| std::fs::symlink_metadata(place.outside(&changes.snapshot()).join(name)).unwrap();
     use std::os::unix::fs::MetadataExt;

@@ -7,6 +7,7 @@ mod account;
 mod calls;
 mod confinement;
 mod debian;
+mod disk;
 mod hostile_layers;
 mod ids;
 mod layers;
@@ -20,6 +21,7 @@ mod reach;
 mod refusals;
 mod residue;
 mod roots;
+mod starts;
 mod steps;
 mod streams;
 
@@ -33,6 +35,9 @@ fn main() {
     if let Some(directory) = std::env::var_os(residue::WORKER) {
         residue::be_a_worker(directory.as_ref());
     }
+    if let Some(directory) = std::env::var_os(starts::STARTER) {
+        starts::start(directory.as_ref());
+    }
     if std::env::var_os(machine::ELSEWHERE).is_some() {
         machine::be_elsewhere();
     }
@@ -41,12 +46,13 @@ fn main() {
         return part.expect("it is in one of the lists").1();
     }
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Test]); 18] = [
+    let groups: [(&str, &[Test]); 20] = [
         ("account", account::TESTS),
         ("calls", calls::TESTS),
         ("confinement", confinement::TESTS),
         ("debian", debian::TESTS),
         ("hostile_layers", hostile_layers::TESTS),
+        ("disk", disk::TESTS),
         ("few_ids", ids::FEW),
         ("owners", ids::TESTS),
         ("layers", layers::TESTS),
@@ -58,6 +64,7 @@ fn main() {
         ("refusals", refusals::TESTS),
         ("residue", residue::TESTS),
         ("roots", roots::TESTS),
+        ("starts", starts::TESTS),
         ("steps", steps::TESTS),
         ("streams", streams::TESTS),
     ];
