@@ -20,8 +20,24 @@ pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, Strin
     };
     let text = std::fs::read_to_string(path).map_err(|error| format!("reading `{}`: {error}", path.display()))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    Configuration::parse(&text, directory)
-        .map_err(|error| format!("`{}`: {}", path.display(), crate::services::chain(&error)))
+    let wrong = |problem: String| format!("`{}`: {problem}", path.display());
+    let configuration =
+        Configuration::parse(&text, directory).map_err(|error| wrong(crate::services::chain(&error)))?;
+    check_protections(&configuration.sandbox.allow_unprotected).map_err(wrong)?;
+    Ok(configuration)
+}
+
+/// Refuses names of protections that no sandbox has: whoever waives one must mean it.
+fn check_protections(waived: &[String]) -> Result<(), String> {
+    match waived.iter().find(|name| !runtime::PROTECTIONS.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let meant = webhook::nearest(name, &runtime::PROTECTIONS);
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            let known = runtime::PROTECTIONS.join(", ");
+            Err(format!("sandbox.allow_unprotected: there is no protection `{name}`{meant} (there are {known})"))
+        }
+    }
 }
 
 /// Returns the credentials for registries: those of the configuration, or docker's where it names none; for the embedded

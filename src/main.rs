@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ERROR: {}", sanitize::sanitize(&error));
+            eprintln!("ERROR: {}", sanitize::sanitize(&database::redact(&error)));
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@ use crate::services::chain;
 use database::Database;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 use webhook::Readiness;
 
@@ -12,6 +12,8 @@ use webhook::Readiness;
 const FIRST_CHECK: Duration = Duration::from_secs(1);
 /// How often to look how much room there is.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long to wait before room is set aside once more: others may write so much that the log does not become larger.
+const FILL_INTERVAL: Duration = Duration::from_secs(300);
 /// The room set aside on a large disk, in the file and again in its log.
 const MAX_RESERVE: u64 = 8 * 1024 * 1024;
 /// Less is of no use: nothing is set aside on a disk that would give no more.
@@ -22,7 +24,7 @@ const SHARE: u64 = 64;
 /// Keeps the room until `stopped` says so. A database that is no file of this machine has room of its own.
 pub async fn keep(database: Database, readiness: Arc<Readiness>, mut stopped: Receiver<bool>) {
     let Some(directory) = database.file().and_then(Path::parent).map(Path::to_owned) else { return };
-    let (mut pause, mut was_low) = (FIRST_CHECK, false);
+    let (mut pause, mut was_low, mut filled) = (FIRST_CHECK, false, None::<Instant>);
     while tokio::time::timeout(pause, stopped.wait_for(|stopped| *stopped)).await.is_err() {
         pause = CHECK_INTERVAL;
         let Ok(space) = runtime::disk_space(&directory) else { continue };
@@ -41,11 +43,15 @@ pub async fn keep(database: Database, readiness: Arc<Readiness>, mut stopped: Re
         was_low = is_low;
         readiness.disk_is_low(is_low);
         // Not the last room of a disk: that is for whoever cleans up.
-        if space.available < bytes * 4 {
+        let is_early = filled.is_some_and(|at| at.elapsed() < FILL_INTERVAL);
+        if space.available < bytes * 4 || is_early {
             continue;
         }
         match database.keep_reserve(bytes).await {
-            Ok(true) => tracing::debug!(bytes, "room was set aside for the database"),
+            Ok(true) => {
+                filled = Some(Instant::now());
+                tracing::debug!(bytes, "room was set aside for the database");
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!(error = chain(&error), "no room can be set aside for the database"),
         }

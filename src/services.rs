@@ -1,12 +1,12 @@
 //! Opens what lies in the data directory and hands it to the crates that work with it.
 
-use crate::{boot, signals};
+use crate::boot;
 use builder::Services;
 use database::Database;
 use image_store::Store;
 use registry_client::{Client, Credentials};
 use std::error::Error;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -128,12 +128,21 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Ends the build when the process is asked to end.
-pub fn cancel_on_signal(tokio: &tokio::runtime::Handle, cancel: runtime::Cancel) {
-    tokio.spawn(async move {
-        signals::wait_for_signal().await;
-        cancel.cancel();
-    });
+/// Writes lines of the log without the logins that URLs in them hold.
+struct Redacting(std::io::Stderr);
+
+impl Write for Redacting {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        match std::str::from_utf8(line) {
+            Ok(text) => self.0.write_all(database::redact(text).as_bytes())?,
+            Err(_) => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Writes the log to standard error; `SLIPWAY_LOG` says how much of it.
@@ -144,7 +153,7 @@ pub fn log_to_stderr() {
     // A line that nobody reads any more is no reason to end.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Redacting(std::io::stderr()))
         .with_ansi(coloured)
         .log_internal_errors(false)
         .init();

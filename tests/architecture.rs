@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Which crates may use a heavy library.
-const OWNERS: [(&str, &[&str]); 13] = [
+const OWNERS: [(&str, &[&str]); 12] = [
     ("axum", &["webhook", "registry", "."]),
     ("sqlx", &["database"]),
     ("git2", &["builder"]),

@@ -42,6 +42,7 @@ mod hostile_git;
 mod hostile_images;
 mod http;
 mod huge_trees;
+mod intake;
 mod kept_images;
 mod kills;
 mod layers;

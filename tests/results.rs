@@ -86,6 +86,24 @@ fn of_a_path_that_a_layer_holds_twice_outputs_have_what_steps_see() {
 }
 
 #[test]
+fn outputs_go_where_links_lead() {
+    // EN-98: a link that dangles is followed, one that leads in a circle is an error.
+    let place = Place::new();
+    std::fs::write(place.path("context/Dockerfile"), "FROM scratch\nCOPY Dockerfile /d\n").unwrap();
+    for (link, target) in [("dangling.tar", "there.tar"), ("one", "two"), ("two", "one")] {
+        std::os::unix::fs::symlink(target, place.path(link)).unwrap();
+    }
+    let built = |output: &str| place.command().args(["-o", output, "context"]).output().unwrap();
+    assert!(built("type=tar,dest=dangling.tar").status.success());
+    assert!(crate::place::listed(&place.path("there.tar")).ends_with(" d\n"));
+    assert!(place.path("dangling.tar").symlink_metadata().unwrap().is_symlink());
+    for (output, expected) in [("type=oci,dest=one", "symbolic links"), ("two", "writing `two`")] {
+        let output = built(output);
+        assert!(!output.status.success() && shown(&output).contains(expected), "{}", shown(&output));
+    }
+}
+
+#[test]
 fn a_layer_of_zeros_ends_the_build_soon() {
     // SEC-m6: 24 MB of gzip that become 24 GB.
     let place = Place::new();
@@ -98,12 +116,14 @@ fn a_layer_of_zeros_ends_the_build_soon() {
     let blob = std::fs::read(place.path("bomb.gz")).unwrap();
     layout(&place.path("image"), ("layer.v1.tar+gzip", &blob), &diff_id(b"other"));
     std::fs::write(place.path("context/Dockerfile"), "FROM bomb\nCOPY Dockerfile /\n").unwrap();
-    let began = Instant::now();
-    let output =
-        place.command().args(["--build-context", "bomb=oci-layout://image", "-o", "out", "context"]).output().unwrap();
+    // Seconds of the processor, which others on the machine do not make longer.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -t 10; exec \"$@\"", "sh"]).arg(place.command().get_program());
+    limited.args(["build", "--progress", "plain", "--data-dir", "data", "-o", "out"]);
+    limited.args(["--build-context", "bomb=oci-layout://image", "context"]).current_dir(place.directory.path());
+    let output = limited.output().unwrap();
     let said = shown(&output);
     assert!(!output.status.success() && said.contains("compressed bytes allow"), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -219,7 +219,7 @@ fn what_retention_removed_is_told_of_and_counted() {
             database.finish(claim, Outcome::Failed(reason)).await.unwrap();
         }
         while let Some(status) = database.pending_statuses(1).await.unwrap().pop() {
-            database.acknowledge_status(status.id, true).await.unwrap();
+            database.acknowledge_status(status.id, &database::StatusAnswer::Taken).await.unwrap();
         }
         assert!(database.build(&BuildId::parse(&ids[0]).unwrap()).await.unwrap().is_some());
     });

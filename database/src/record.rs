@@ -111,6 +111,8 @@ pub struct Build {
     pub approved_by: Option<String>,
     /// When its log was removed because it was too old or there was too much, in milliseconds since 1970.
     pub log_removed_ms: Option<i64>,
+    /// What its worker found odd about the commit, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// A worker's lease on a build. Every write of the worker carries it; a write under a lease that was lost is refused.
@@ -297,4 +299,21 @@ pub struct PendingStatus {
     pub state: BuildState,
     /// Short text: the reason's first line, or the image's digest.
     pub description: String,
+    /// The forge that told of the commit, or else the one that told of the repository last.
+    pub forge: Option<String>,
+}
+
+/// A commit status that no build stands behind: the commit's own rules are wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// Row to acknowledge.
+    pub id: i64,
+    /// Repository of the commit.
+    pub repository: String,
+    /// Full commit hash.
+    pub commit: String,
+    /// What is wrong.
+    pub description: String,
+    /// The forge that told of the repository last.
+    pub forge: Option<String>,
 }

@@ -10,7 +10,7 @@ use uuid::{ContextV7, Timestamp, Uuid};
 /// The columns of a build, in the order in which [`build`] reads them.
 pub const BUILD: &str = "id, number, repository, rule, commit_message, trigger_json, spec_json, sequence, state, attempt, \
      commit_id, reason_json, image_json, created_ms, started_ms, finished_ms, version, cancel_requested, is_held, approved_by, \
-     log_removed_ms";
+     log_removed_ms, warnings_json";
 
 /// Counts the ids of one millisecond.
 static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
@@ -124,6 +124,7 @@ pub fn stored_build(row: &Row) -> Result<Build, Error> {
         is_held: row.get(18)?,
         approved_by: row.get(19)?,
         log_removed_ms: row.get(20)?,
+        warnings: optional_json(row, 21)?.unwrap_or_default(),
     })
 }
 

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::sql::{Alone, On, Store, Transaction, sql};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 13] = [
+pub const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/0001_start.sql"),
     include_str!("../migrations/0002_questions.sql"),
     include_str!("../migrations/0003_reconcile.sql"),
@@ -18,6 +18,9 @@ pub const MIGRATIONS: [&str; 13] = [
     include_str!("../migrations/0011_tag_owners.sql"),
     include_str!("../migrations/0012_retention.sql"),
     include_str!("../migrations/0013_reserve.sql"),
+    include_str!("../migrations/0014_told_refs.sql"),
+    include_str!("../migrations/0015_told_to_forges.sql"),
+    include_str!("../migrations/0016_build_warnings.sql"),
 ];
 
 /// The version that this program works with.

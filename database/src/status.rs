@@ -9,6 +9,9 @@ const MAX_LIST: u32 = 200;
 /// Pages of builds that are read for one list of a tag: it stops there, with fewer builds than were asked for.
 const MAX_PAGES: usize = 20;
 
+/// Bytes of the end of what a step printed.
+const MAX_LAST_OUTPUT: usize = 4096;
+
 impl Database {
     /// Returns a build.
     pub async fn build(&self, id: &BuildId) -> Result<Option<Build>, Error> {
@@ -167,6 +170,23 @@ impl Database {
             chunks.push(LogChunk { offset: start + seen as i64, step: row.get(1)?, text, at_ms: row.get(3)? });
         }
         Ok(chunks)
+    }
+}
+
+impl Database {
+    /// Returns the end of what a step of a build printed, a few kilobytes at most.
+    pub async fn last_output(&self, id: &BuildId, step: i64) -> Result<Vec<u8>, Error> {
+        let text = "SELECT content FROM logs WHERE build_id = $1 AND step = $2 ORDER BY start DESC LIMIT 4";
+        let rows = sql("reading a log", text).bind(id.as_str()).bind(step).all(self.read()).await?;
+        let mut end: Vec<u8> = Vec::new();
+        for row in &rows {
+            let content: Vec<u8> = row.get(0)?;
+            end.splice(0..0, content.into_iter());
+            if end.len() >= MAX_LAST_OUTPUT {
+                break;
+            }
+        }
+        Ok(end.split_off(end.len().saturating_sub(MAX_LAST_OUTPUT)))
     }
 }
 

@@ -39,7 +39,7 @@ pub use ground::check_ground;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
 pub use sandbox::{Ran, Sandbox};
-pub use self_test::{Protection, self_test};
+pub use self_test::{PROTECTIONS, Protection, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;

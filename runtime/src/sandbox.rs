@@ -64,6 +64,8 @@ impl Sandbox {
         let cgroup = Cgroup::create(attempt, &settings.limits);
         let mut helper = Command::new("/proc/self/exe")
             .arg0(HELPER)
+            // What a terminal sends to the group of this process is not for the sandbox: its build may go on.
+            .process_group(0)
             .arg(attempt)
             .current_dir(&settings.state)
             .env_clear()

@@ -21,6 +21,10 @@ impl Protection {
     }
 }
 
+/// Names of all protections.
+pub const PROTECTIONS: [&str; 8] =
+    ["namespaces", "seccomp", "overlay", "proc", "cgroup.memory", "cgroup.pids", "cgroup.cpu", "network"];
+
 /// Starts a sandbox and tries what it can do; fails where there can be no sandbox at all.
 pub fn self_test(settings: &Settings) -> Result<Vec<Protection>, Error> {
     // Which private networks are open makes no difference here: their names need not be looked up.

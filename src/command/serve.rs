@@ -34,6 +34,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let configuration = configuration::read(arguments.config.as_deref(), &data)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
+    configuration.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     tokio.block_on(serve(configuration, &data, arguments.config.as_deref()))?;
     tokio.shutdown_timeout(Duration::from_secs(2));
     Ok(ExitCode::SUCCESS)
@@ -58,7 +59,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let (stop, stopped) = channel(false);
     let registry = registry::router(store, registry::Settings { access: registry_access(&configuration) });
     let readiness = Arc::new(Readiness::new(server.workers));
-    let router = webhook::router(database.clone(), settings.clone(), readiness.clone());
+    let router = webhook::router(database.clone(), settings.clone(), readiness.clone(), data.path().to_owned());
     let serving = tokio::spawn(listen(web, router, stopped.clone()));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
     let background = Background { database, settings, readiness: readiness.clone(), stopped: stopped.clone() };

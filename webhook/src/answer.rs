@@ -17,6 +17,17 @@ pub fn names(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Optio
     Some(known.any(|one| one == "*" || one.trim_start_matches("W/") == etag))
 }
 
+/// Tells the same of a tag that may be followed by `-` and what is not part of the document itself.
+pub fn names_part(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Option<bool> {
+    let value = headers.get(name)?.to_str().unwrap_or_default();
+    let wanted = etag.trim_matches('"');
+    let part = |one: &str| {
+        let one = one.trim().trim_start_matches("W/").trim_matches('"');
+        one == "*" || one == wanted || one.split_once('-').is_some_and(|(start, _)| start == wanted)
+    };
+    Some(value.split(',').any(part))
+}
+
 /// Returns a document, or `304` if the client has it already.
 pub fn document(headers: &HeaderMap, value: &Value) -> Response {
     let body = serde_json::to_vec(value).unwrap_or_default();

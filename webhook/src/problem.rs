@@ -50,7 +50,9 @@ struct Sent<'p> {
 impl Problem {
     /// Returns a problem; `detail` says what would be right.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, code, detail: detail.into(), more: None }
+        let detail = detail.into();
+        // What was asked is repeated, and a URL in it may hold a login.
+        Problem { status, code, detail: database::redact(&detail).into_owned(), more: None }
     }
 
     /// Returns a problem with what was sent.

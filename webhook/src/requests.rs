@@ -151,9 +151,10 @@ pub struct Requested {
     pub explain: Vec<String>,
 }
 
-/// Returns the first line of a commit's message.
+/// Returns the first line of a commit's message. PostgreSQL keeps no NUL in a text.
 pub fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(MAX_MESSAGE).collect()
+    let line = message.lines().next().unwrap_or_default();
+    line.chars().take(MAX_MESSAGE).map(|char| if char == '\0' { '\u{fffd}' } else { char }).collect()
 }
 
 /// Returns stored builds as an answer lists them.

@@ -55,6 +55,12 @@ pub fn absent(searched: &Searched<'_>, source: &str) -> String {
     format!("{missing}{outside} (did you mean `{}`?)", String::from_utf8_lossy(&meant))
 }
 
+/// Returns the sentence for a source with BuildKit's words at the end: people look for them.
+pub fn not_found(searched: &Searched<'_>, source: &str) -> String {
+    let path = clean_path(source.as_bytes());
+    format!("{}: \"/{}\": not found", absent(searched, source), String::from_utf8_lossy(&path))
+}
+
 /// Returns the line that hides a path which is there.
 fn hidden_by(searched: &Searched<'_>, path: &[u8], resolved: &[u8]) -> Option<String> {
     searched.view.lookup(resolved).ok().flatten()?;

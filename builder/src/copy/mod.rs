@@ -10,7 +10,7 @@ mod owner;
 mod place;
 mod select;
 
-pub(crate) use absent::{Searched, absent};
+pub(crate) use absent::{Searched, absent, not_found};
 pub use archive::Archive;
 pub use chmod::Chmod;
 pub(crate) use layer::entry_kind;
@@ -24,10 +24,10 @@ use crate::walk::WalkError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// A source is not there, or ignored.
-    #[error("`{0}` is not there")]
+    #[error("\"{0}\": not found")]
     NotFound(String),
     /// The directory that a pattern begins with is not there.
-    #[error("the directory `{0}` is not there")]
+    #[error("`{0}`: no such file or directory")]
     NoDirectory(String),
     /// Links lead in a circle.
     #[error("`{0}`: too many levels of symbolic links")]

@@ -39,7 +39,7 @@ fn missing((named, name): (&NamedContext, &str), copy: &Copy, walk: &Walk) -> Op
     paths.into_iter().find_map(|path| {
         let error = copy::missing(&view, path, copy.parents)?;
         Some(match error.missing_path() {
-            Some(_) => Error::user(error.code(), copy::absent(&searched, path)),
+            Some(_) => Error::user(error.code(), copy::not_found(&searched, path)),
             None => super::copy::copy_error(error),
         })
     })

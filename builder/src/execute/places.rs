@@ -111,7 +111,7 @@ impl<'e> Place<'e> {
             Place::Web(_) => return super::copy::copy_error(error),
         };
         match path {
-            Some(path) => Error::user(error.code(), copy::absent(&searched, path)),
+            Some(path) => Error::user(error.code(), copy::not_found(&searched, path)),
             None => super::copy::copy_error(error),
         }
     }

@@ -8,7 +8,7 @@ const GIB: u64 = 1024 * 1024 * 1024;
 /// Bytes that one compressed byte may become without being counted as sparse: real files stay far below.
 const MAX_RATIO: u64 = 200;
 /// Sparse bytes of deflate, which makes a gigabyte of zeros in a second: it needs a megabyte for them.
-const SPARSE_GZIP: u64 = 2 * GIB;
+const SPARSE_GZIP: u64 = GIB;
 /// Sparse bytes of zstd, which needs some kilobytes for a gigabyte of zeros, and is several times as fast.
 const SPARSE_ZSTD: u64 = 4 * GIB;
 /// Sparse bytes of bzip2 and xz, which are the slowest.

@@ -140,6 +140,10 @@ impl Attempt<'_> {
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         super::source::warn(&tree, self.recorder);
+        let unused = super::hub::unused(&tree, &request.spec.dockerfile);
+        if !unused.is_empty() {
+            self.recorder.warn(unused);
+        }
         // What the rules say of the commit of a bare ref could not be said before it was known.
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let fetch = fetch_settings((services, self.settings), &place, (&self.cancel, limit));

@@ -5,6 +5,7 @@ mod base_image;
 mod explain;
 mod filter;
 mod garbage;
+mod hub;
 mod identity;
 mod janitor;
 mod labels;

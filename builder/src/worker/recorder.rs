@@ -28,6 +28,7 @@ enum Note {
     State(BuildState),
     Commit(String, String),
     Steps(Vec<Step>),
+    Warnings(Vec<String>),
 }
 
 /// Takes a build's events and writes them.
@@ -54,7 +55,16 @@ impl Recorder {
 
     /// Adds a line of slipway's own to the log.
     pub fn say(&self, text: &str) {
-        self.note(Note::Log(None, text.as_bytes().to_vec()));
+        // It tells of other services' errors, which repeat URLs.
+        self.note(Note::Log(None, database::redact(text).as_bytes().to_vec()));
+    }
+
+    /// Writes to the build, beside the log, what is odd about its commit.
+    pub fn warn(&self, warnings: Vec<String>) {
+        for text in &warnings {
+            self.say(&format!("WARNING: {text}\n"));
+        }
+        self.note(Note::Warnings(warnings));
     }
 
     /// Returns which steps run, as a clause for the reason of a build that is ended; nothing if none does.
@@ -316,5 +326,6 @@ async fn write(services: &Services, claim: &Claim, note: &Note) -> Result<(), da
         Note::State(state) => database.set_state(claim, *state).await,
         Note::Commit(id, message) => database.set_commit(claim, id, message).await,
         Note::Steps(steps) => database.put_steps(claim, steps).await,
+        Note::Warnings(warnings) => database.set_warnings(claim, warnings).await,
     }
 }

@@ -1,4 +1,4 @@
-//! What steps must not reach: this machine, link-local and metadata addresses, and private networks but for those allowed.
+//! Networks that steps must not reach: this machine, link-local and metadata addresses, and private networks but for those allowed.
 
 use super::mirrors;
 use super::netlink::Net;
@@ -50,6 +50,10 @@ const PRIVATE: [(Ipv4Addr, u8); 4] = [
 const PRIVATE_6: [(Ipv6Addr, u8); 2] =
     [(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7), (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 32)];
 
+/// Prefixes of translators, which put an address of version 4 behind them.
+const TRANSLATORS: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0)];
+
 /// Where packets may go if `closed` does not say otherwise: of version 6 what is in use, and what is private.
 pub const OPEN: [Net; 1] = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)];
 /// The same for version 6.
@@ -63,6 +67,8 @@ pub const OPEN_6: [Net; 3] = [
 pub fn closed(policy: &NetworkPolicy) -> Vec<Net> {
     let mut closed: Vec<Net> = ALWAYS.map(|(address, prefix)| (address.into(), prefix)).to_vec();
     closed.extend(ALWAYS_6.map(|(address, prefix)| (IpAddr::from(address), prefix)));
+    // The same behind a translator, which private networks may have.
+    closed.extend(TRANSLATORS.iter().flat_map(|translator| ALWAYS.map(|net| translated(*translator, net))));
     if !policy.private {
         let allowed = allowed(policy);
         let four = PRIVATE.map(|(address, prefix)| (IpAddr::from(address), prefix));
@@ -74,6 +80,12 @@ pub fn closed(policy: &NetworkPolicy) -> Vec<Net> {
 
 fn whole(address: IpAddr) -> Net {
     (address, if address.is_ipv4() { 32 } else { 128 })
+}
+
+/// Returns a network of version 4 as a translator between the versions knows it.
+fn translated(translator: Ipv6Addr, net: (Ipv4Addr, u8)) -> Net {
+    let address = translator.to_bits() | u128::from(net.0.to_bits());
+    (Ipv6Addr::from_bits(address).into(), 96 + net.1)
 }
 
 /// Returns what the policy allows and what this machine's package manager uses; names are looked up now.
@@ -171,7 +183,7 @@ mod tests {
     }
 
     /// Forms of loopback, link-local and metadata addresses, and some more that lead to no public host.
-    const EVERYWHERE: [&str; 24] = [
+    const EVERYWHERE: [&str; 26] = [
         "0.0.0.0",
         "0.1.2.3",
         "127.0.0.1",
@@ -196,6 +208,8 @@ mod tests {
         "fe80::1",
         "fec0::1",
         "ff02::1",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::127.0.0.1",
     ];
 
     #[test]

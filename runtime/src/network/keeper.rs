@@ -2,7 +2,7 @@
 //! gone, however that happens.
 
 use super::limits::MAX_CONNECTIONS;
-use super::pasta::{Target, accounts, find};
+use super::pasta::{Target, accounts, find, owner};
 use super::router::{self, Setup};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// Name by which the program knows that it keeps a network.
 pub(crate) const KEEPER: &str = "slipway-network";
-/// What the keeper says when steps can use the network.
+/// The keeper's word when steps can use the network.
 pub(super) const READY: &str = "ready";
 /// How long `pasta` may take to connect; it usually takes 10 ms.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,7 +30,6 @@ pub(crate) fn keep() -> ! {
     let _ = crate::helper::close_from(3);
     let outcome = Keeper::start(&id).and_then(|mut keeper| {
         keeper.connect()?;
-        keeper.wait_for(READY)?;
         Ok(keeper)
     });
     let said = outcome.as_ref().map_or_else(String::as_str, |_| READY);
@@ -46,13 +45,13 @@ pub(crate) fn keep() -> ! {
 
 /// The processes of a network; they end with it.
 struct Keeper {
-    /// What the router tells.
+    /// Words of the router.
     reports: BufReader<PipeReader>,
     /// The namespaces that pasta connects: of users, and the outer one of the network.
     namespaces: [String; 2],
     handles: [io::Result<File>; 2],
     program: PathBuf,
-    /// Whom pasta may run as, the best first.
+    /// Accounts that pasta may run as, the best first.
     accounts: Vec<Option<u32>>,
     version_6: bool,
     pasta: Option<Child>,
@@ -76,7 +75,8 @@ impl Keeper {
         let open = |kind| File::open(format!("/proc/{id}/ns/{kind}")).map_err(failed);
         let version_6 = public_version_6(&fs::read_to_string("/proc/net/if_inet6").unwrap_or_default());
         let program = find().ok_or("`pasta` is missing: install the package `passt`")?;
-        let setup = Setup { user: open("user")?, inner: open("net")?, version_6 };
+        let (user, inner) = (open("user")?, open("net")?);
+        let setup = Setup { owner: owner(&user), user, inner, version_6 };
         let (reports, report) = io::pipe().map_err(failed)?;
         // SAFETY: the process has one thread.
         let router = match unsafe { fork() }.map_err(|error| failed(error.into()))? {
@@ -87,10 +87,10 @@ impl Keeper {
             ForkResult::Parent { child } => child,
         };
         drop(report);
-        let namespaces = [format!("/proc/{id}/ns/user"), format!("/proc/{router}/ns/net")];
+        let namespaces = ["user", "net"].map(|kind| format!("/proc/{router}/ns/{kind}"));
         let handles = [Err(io::ErrorKind::NotFound.into()), Err(io::ErrorKind::NotFound.into())];
         // The router is at work meanwhile.
-        let accounts = accounts(&setup.user);
+        let accounts = accounts(setup.owner);
         let reports = BufReader::new(reports);
         let mut keeper = Keeper { reports, namespaces, handles, program, accounts, version_6, pasta: None, router };
         keeper.wait_for("namespace")?;
@@ -112,12 +112,12 @@ impl Keeper {
         });
         let mut said = String::new();
         for runas in self.accounts.clone() {
-            // Old versions may not look at the namespaces of other ids, new ones close what they inherit.
-            for [user, net] in [by_handle.clone(), self.namespaces.clone()] {
+            // New versions close what they inherit; old ones as root may not look at the namespaces of other ids.
+            for [user, net] in [self.namespaces.clone(), by_handle.clone()] {
                 let target = Target { user, net, runas, version_6: self.version_6 };
                 let started = target.command(&self.program).spawn();
                 let pasta = started.map_err(|error| format!("`{program}` cannot be started: {error}"))?;
-                match self.wait_for_interface(pasta)? {
+                match self.wait_for_pasta(pasta)? {
                     None => return Ok(()),
                     Some(ended) => said = ended,
                 }
@@ -127,7 +127,7 @@ impl Keeper {
     }
 
     /// Returns what a `pasta` said that ended; nothing if it has connected.
-    fn wait_for_interface(&mut self, mut pasta: Child) -> Result<Option<String>, String> {
+    fn wait_for_pasta(&mut self, mut pasta: Child) -> Result<Option<String>, String> {
         let failed = |error: io::Error| format!("waiting for `pasta`: {error}");
         let mut complaints = pasta.stderr.take();
         let process = rustix::process::Pid::from_child(&pasta);
@@ -144,7 +144,7 @@ impl Keeper {
             let ready = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
             let [told, ended] = fds.map(|fd| fd.any() == Some(true));
             if told {
-                self.wait_for("interface")?;
+                self.wait_for(READY)?;
                 std::thread::spawn(move || complaints.map(|mut text| io::copy(&mut text, &mut io::sink())));
                 return Ok(None);
             }

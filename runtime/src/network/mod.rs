@@ -12,6 +12,7 @@ mod netlink;
 mod pasta;
 mod policy;
 mod router;
+mod sysctl;
 
 pub(crate) use keeper::{KEEPER, keep};
 
@@ -43,7 +44,7 @@ pub struct Network {
     keeper: Child,
     /// Closing it ends the keeper.
     pipe: Mutex<Option<ChildStdin>>,
-    /// What steps find in `/etc/resolv.conf`.
+    /// Content of a step's `/etc/resolv.conf`.
     pub resolv_conf: String,
 }
 
@@ -72,6 +73,7 @@ impl Network {
         let doing = "starting the network of the sandbox";
         let mut keeper = Command::new("/proc/self/exe")
             .arg0(KEEPER)
+            .process_group(0)
             .arg(id.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

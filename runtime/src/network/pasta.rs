@@ -31,13 +31,13 @@ pub fn find() -> Option<PathBuf> {
     })
 }
 
-/// What `pasta` connects.
+/// The namespaces that `pasta` connects, and its account.
 pub struct Target {
     /// The user namespace of the sandbox, as a path.
     pub user: String,
     /// The outer network namespace, as a path.
     pub net: String,
-    /// Who it becomes if it is started as root.
+    /// The account that it changes to, if it is started as root.
     pub runas: Option<u32>,
     /// Whether there is version 6.
     pub version_6: bool,
@@ -72,22 +72,27 @@ impl Target {
     }
 }
 
-/// Returns whom `pasta` may run as, the best first, if this process is root.
+/// Returns the owner of a sandbox's user namespace, if this process is root and the owner is not.
+pub fn owner(user: &File) -> Option<u32> {
+    let mut owner: libc::uid_t = 0;
+    // SAFETY: the handle is one of a user namespace, and the call writes one id to the place that it is given.
+    let known = unsafe { libc::ioctl(user.as_raw_fd(), libc::NS_GET_OWNER_UID, &raw mut owner) } == 0;
+    (known && owner != 0 && nix::unistd::geteuid().is_root()).then_some(owner)
+}
+
+/// Returns whom `pasta` may run as, the best first; nobody where it stays who starts it.
 ///
 /// The owner of the sandbox's user namespace rules it without being anybody outside, so `pasta` can do as that id all that
 /// it does. It must be able to open the device, too: where only root may, it gets one of its own, in a mount namespace of
 /// its own. A service that may not make devices has `pasta` as root, which then gives its privileges up by itself.
-pub fn accounts(user: &File) -> Vec<Option<u32>> {
+pub fn accounts(owner: Option<u32>) -> Vec<Option<u32>> {
     if !nix::unistd::geteuid().is_root() {
         return vec![None];
     }
-    let mut owner: libc::uid_t = 0;
-    // SAFETY: the handle is one of a user namespace, and the call writes one id to the place that it is given.
-    let known = unsafe { libc::ioctl(user.as_raw_fd(), libc::NS_GET_OWNER_UID, &raw mut owner) } == 0;
-    if known && owner != 0 && (is_everybodys() || own_device(owner).is_ok()) {
-        return vec![Some(owner), Some(0)];
+    match owner {
+        Some(owner) if is_everybodys() || own_device(owner).is_ok() => vec![Some(owner), Some(0)],
+        _ => vec![Some(0)],
     }
-    vec![Some(0)]
 }
 
 fn is_everybodys() -> bool {

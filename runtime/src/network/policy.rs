@@ -1,4 +1,4 @@
-//! What the outer namespace forwards, as routes and rules: by destination, source and port, never by what a socket says.
+//! The policy of the outer namespace, as routes and rules: it forwards by destination, source and port, never by what a socket says.
 
 use super::closed::{OPEN, OPEN_6};
 use super::netlink::{Message, Net, Netlink, address};
@@ -22,7 +22,7 @@ const TCP_AND_UDP: [u8; 2] = [libc::IPPROTO_TCP as u8, libc::IPPROTO_UDP as u8];
 
 /// Table with a route to the outside and nothing else, for the resolver.
 const ANYWHERE: u8 = 100;
-/// Table of what steps may reach.
+/// Table of the networks that steps may reach.
 const PUBLIC: u8 = 101;
 
 // Of the kernel's `fib_rules.h`.
@@ -44,13 +44,13 @@ const OPEN_METRIC: u32 = 65_536;
 pub struct Family {
     /// Number of the family.
     pub number: u8,
-    /// What steps have.
+    /// Address of steps.
     pub step: Net,
     /// Where steps send what is not for themselves.
     pub gateway: IpAddr,
     /// Where the outer namespace sends what it forwards; only the neighbour's entry knows it.
     pub next_hop: IpAddr,
-    /// What is open but for what is closed.
+    /// Networks that are open but for those that are closed.
     open: &'static [Net],
 }
 
@@ -71,7 +71,7 @@ pub const SIX: Family = Family {
     open: &OPEN_6,
 };
 
-/// What a rule does with what it matches.
+/// The fate of packets that a rule matches.
 #[derive(Clone, Copy)]
 enum Verdict {
     /// Looks for a route in a table; goes on with the next rule if there is none.

@@ -4,11 +4,12 @@
 use super::limits;
 use super::netlink::{Message, Net, Netlink, address};
 use super::policy::{self, FOUR, Family, OUTSIDE, PAIR_INDEX, SIX, STEPS};
+use super::sysctl;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -28,46 +29,14 @@ const UP: u32 = (libc::IFF_UP | libc::IFF_NOARP) as u32;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 
-/// Settings of the outer namespace: it forwards by destination and believes nothing that a packet says otherwise.
-const OUTER_SETTINGS: [(&str, &str); 22] = [
-    ("ipv4/conf/*/accept_redirects", "0"),
-    ("ipv4/conf/*/secure_redirects", "0"),
-    ("ipv4/conf/*/send_redirects", "0"),
-    ("ipv4/conf/*/accept_source_route", "0"),
-    ("ipv4/conf/*/route_localnet", "0"),
-    ("ipv4/conf/*/accept_local", "0"),
-    ("ipv4/conf/*/proxy_arp", "0"),
-    ("ipv4/conf/*/bootp_relay", "0"),
-    // The rules name the one sender that there may be; a look at the way back would know less.
-    ("ipv4/conf/*/rp_filter", "0"),
-    ("ipv4/icmp_ratelimit", "0"),
-    ("ipv4/icmp_echo_ignore_all", "1"),
-    ("ipv6/conf/*/accept_ra", "0"),
-    ("ipv6/conf/*/accept_redirects", "0"),
-    ("ipv6/conf/*/accept_source_route", "-1"),
-    ("ipv6/conf/*/autoconf", "0"),
-    ("ipv6/conf/*/proxy_ndp", "0"),
-    ("ipv6/conf/*/seg6_enabled", "0"),
-    ("ipv6/conf/*/router_solicitations", "0"),
-    ("ipv6/conf/default/addr_gen_mode", "1"),
-    ("ipv6/icmp/ratelimit", "0"),
-    ("ipv6/icmp/echo_ignore_all", "1"),
-    ("ipv6/icmp/echo_ignore_multicast", "1"),
-];
-/// Settings of interfaces that the step's own namespace is going to have.
-const INNER_SETTINGS: [(&str, &str); 4] = [
-    ("ipv6/conf/default/accept_ra", "0"),
-    ("ipv6/conf/default/accept_redirects", "0"),
-    ("ipv6/conf/default/addr_gen_mode", "1"),
-    ("ipv6/conf/default/router_solicitations", "0"),
-];
-
-/// What the router is made from.
+/// The namespaces that the router connects, and for whom.
 pub struct Setup {
     /// The sandbox's user namespace, and the network namespace of its steps.
     pub user: File,
     /// See above.
     pub inner: File,
+    /// The owner of the user namespace, if this process is root.
+    pub owner: Option<u32>,
     /// Whether there is version 6.
     pub version_6: bool,
 }
@@ -82,11 +51,12 @@ pub fn run(setup: &Setup, report: &mut File) -> Result<(), String> {
     let router = Router::make(setup)?;
     say(report, "namespace")?;
     router.connect(setup)?;
+    let list = closed_list().map_err(doing("reading what is closed"))?;
+    // The hints name nothing of this machine: whoever reads routes in a step does not learn its addresses.
+    list.iter().try_for_each(|net| router.hint(*net))?;
+    list.into_iter().chain(own).try_for_each(|net| router.close(net))?;
     let outside = router.wait_for_pasta()?;
     router.open(outside)?;
-    say(report, "interface")?;
-    let list = closed_list().map_err(doing("reading what is closed"))?;
-    list.into_iter().chain(own).try_for_each(|net| router.close(net))?;
     // What came since the list was made.
     router.close_added(&changes, &machine)?;
     router.forward()?;
@@ -125,15 +95,16 @@ struct Router {
 }
 
 impl Router {
-    /// Enters the sandbox's user namespace, and becomes its root; then makes the outer network namespace and enters it.
+    /// Enters the sandbox's user namespace as its owner; then makes the outer network namespace and enters it.
     fn make(setup: &Setup) -> Result<Router, String> {
         let enter = doing("entering the namespaces of the sandbox");
+        become_owner(setup).map_err(&enter)?;
         setns(&setup.user, CloneFlags::CLONE_NEWUSER).map_err(|error| enter(error.into()))?;
-        become_root().map_err(|error| enter(error.into()))?;
+        // Changing ids took these back, and hid the namespaces from `pasta`.
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).map_err(|error| enter(error.into()))?;
+        nix::sys::prctl::set_dumpable(true).map_err(|error| enter(error.into()))?;
         setns(&setup.inner, CloneFlags::CLONE_NEWNET).map_err(|error| enter(error.into()))?;
-        for (name, value) in INNER_SETTINGS {
-            set(name, value).map_err(doing("preparing the network of steps"))?;
-        }
+        sysctl::prepare_inner().map_err(doing("preparing the network of steps"))?;
         let inner = Netlink::open().map_err(&enter)?;
         unshare(CloneFlags::CLONE_NEWNET)
             .map_err(|error| doing("making a network namespace around the sandbox")(error.into()))?;
@@ -145,12 +116,7 @@ impl Router {
 
     /// Makes the pair of interfaces, and everything that needs no other one.
     fn connect(&self, setup: &Setup) -> Result<(), String> {
-        for (name, value) in OUTER_SETTINGS {
-            set_all(name, value).map_err(doing("preparing the namespace around the sandbox"))?;
-        }
-        if !setup.version_6 {
-            set_all("ipv6/conf/*/disable_ipv6", "1").map_err(doing("preparing the namespace around the sandbox"))?;
-        }
+        sysctl::prepare_outer(setup.version_6).map_err(doing("preparing the namespace around the sandbox"))?;
         let pair =
             doing("connecting the sandbox with the namespace around it (a `veth` pair, which the kernel must know)");
         self.outer.change(pair_of_interfaces(setup)).map_err(&pair)?;
@@ -196,22 +162,27 @@ impl Router {
     }
 
     fn close(&self, net: Net) -> Result<(), String> {
-        if net.0.is_ipv6() && self.families.len() == 1 {
+        if !self.has(net) {
             return Ok(());
         }
-        let failed = |error: io::Error| format!("closing {}/{}: {error}", net.0, net.1);
-        policy::close(&self.outer, net).map_err(failed)?;
-        policy::hint(&self.inner, net).map_err(failed)
+        policy::close(&self.outer, net).map_err(|error| format!("closing {}/{}: {error}", net.0, net.1))
+    }
+
+    fn hint(&self, net: Net) -> Result<(), String> {
+        if !self.has(net) {
+            return Ok(());
+        }
+        policy::hint(&self.inner, net).map_err(|error| format!("closing {}/{}: {error}", net.0, net.1))
+    }
+
+    fn has(&self, net: Net) -> bool {
+        net.0.is_ipv4() || self.families.len() == 2
     }
 
     /// Begins to forward: all that is closed is closed now.
     fn forward(&self) -> Result<(), String> {
         let failed = doing("forwarding what the sandbox sends");
-        let forwarding = |family: &&&Family| if family.step.0.is_ipv4() { "ipv4" } else { "ipv6" };
-        for family in self.families.iter().map(|family| forwarding(&family)) {
-            fs::write(format!("/proc/sys/net/{family}/conf/all/forwarding"), "1").map_err(&failed)?;
-        }
-        Ok(())
+        self.families.iter().try_for_each(|family| sysctl::forward(family).map_err(&failed))
     }
 
     /// Closes addresses that this machine gets, for as long as the network is wanted.
@@ -239,31 +210,13 @@ impl Router {
     }
 }
 
-/// Becomes the root of the user namespace that was entered, who has no rights outside; dies with its parent.
-fn become_root() -> nix::Result<()> {
-    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+/// Becomes the owner of the sandbox's user namespace, who rules it without having rights outside, if this is root.
+fn become_owner(setup: &Setup) -> io::Result<()> {
+    let Some(owner) = setup.owner else { return Ok(()) };
+    let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
     setgroups(&[])?;
     setresgid(gid, gid, gid)?;
-    setresuid(uid, uid, uid)?;
-    // Changing ids took these back, and hid the namespaces from the process that starts `pasta`.
-    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
-    nix::sys::prctl::set_dumpable(true)
-}
-
-/// Writes a setting of this process' network namespace for all interfaces, present and future.
-fn set_all(name: &str, value: &str) -> io::Result<()> {
-    if !name.contains('*') {
-        return set(name, value);
-    }
-    ["all", "default"].iter().try_for_each(|which| set(&name.replace('*', which), value))
-}
-
-/// Writes a setting; one that this kernel does not have cannot be on either.
-fn set(name: &str, value: &str) -> io::Result<()> {
-    match fs::write(format!("/proc/sys/net/{name}"), value) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+    Ok(setresuid(uid, uid, uid)?)
 }
 
 /// Starts the message of an interface: its number, its flags, and which of them are set.

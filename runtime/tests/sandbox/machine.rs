@@ -55,7 +55,7 @@ pub fn sh(script: &str) {
     assert!(status.success(), "{script}");
 }
 
-/// What is beyond the machine, and what arrived at the machine itself.
+/// The namespace beyond the machine, and a list of what arrived at the machine itself.
 pub struct World {
     elsewhere: Child,
     answers: BufReader<std::process::ChildStdout>,
@@ -134,7 +134,7 @@ fn listen() -> Arc<Mutex<BTreeSet<String>>> {
     seen
 }
 
-/// Is everything else: has every address, answers on it, and notes every packet that arrives.
+/// Becomes everything else, which has every address, answers on it, and notes every packet that arrives.
 pub fn be_elsewhere() -> ! {
     println!("here");
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! What a step reaches whatever its sockets say: nothing that is closed, on a machine that the test makes.
+//! A step reaches nothing that is closed, whatever its sockets say, on a machine that the test makes.
 
 use crate::Test;
 use crate::account::run_as_account;
@@ -20,7 +20,7 @@ pub const TESTS: &[Test] = &[
     ("a_step_has_no_way_into_the_outer_namespace", || as_machine("handles", RESOLVER)),
 ];
 
-/// What the machine runs for them.
+/// Parts of these tests that run as the machine.
 pub const PARTS: &[Test] = &[
     ("options", options),
     ("rootless", rootless),
@@ -37,7 +37,7 @@ pub const PARTS: &[Test] = &[
 pub const RESOLVER: &str = "echo nameserver 203.0.113.1 > \"${TMPDIR:-/tmp}\"/reach-resolver-$$; \
      mount --bind \"${TMPDIR:-/tmp}\"/reach-resolver-$$ /etc/resolv.conf; rm \"${TMPDIR:-/tmp}\"/reach-resolver-$$";
 
-/// What no step may reach: one of each kind, beside the machine's own addresses.
+/// Addresses that no step may reach: one of each kind, beside the machine's own addresses.
 const CLOSED: [&str; 50] = [
     "169.254.169.254",
     "169.254.170.2",
@@ -186,7 +186,7 @@ fn rootless() {
     nothing_else_arrived(world, &[]);
 }
 
-/// What the account does on that machine.
+/// The account's part of the test, on that machine.
 fn rootless_room() {
     assert!(!nix::unistd::geteuid().is_root());
     let room = Room::new(place());
@@ -224,8 +224,9 @@ fn resolver() {
     let (here, elsewhere) = world.arrived();
     assert!(said.contains("allowed 192.0.0.8 udp plain"), "{said} {control} {elsewhere:?}");
     assert!(here.is_empty(), "{here:?}");
+    // Old versions of `pasta` translate datagrams only.
     let asked: Vec<_> = elsewhere.iter().filter(|line| line.contains(" 203.0.113.1 ")).collect();
-    assert_eq!(asked, ["udp 203.0.113.1 53"], "{elsewhere:?}");
+    assert!(asked.iter().all(|line| line.ends_with(" 203.0.113.1 53")), "{asked:?}");
 }
 
 fn mail() {
@@ -255,7 +256,12 @@ fn later() {
     room.run("0", &format!("{knock} +198.51.100.1"));
     sh("ip addr add 192.168.44.4/24 dev wan0; ip addr add 203.0.113.44/32 dev lo; ip route add local 203.0.114.0/24 dev lo
         ip addr add 2001:db8:7::44/64 dev wan0 nodad; sleep 0.2");
-    let said = room.run("0", &format!("{knock} {new} 203.0.114.9 10.9.8.7 127.0.0.1 169.254.169.254"));
+    let said = room.run(
+        "0",
+        &format!(
+            "{knock} {new} 203.0.114.9 10.9.8.7 127.0.0.1 169.254.169.254 fd00:7::7 64:ff9b::a9fe:a9fe 64:ff9b::7f00:1"
+        ),
+    );
     assert_eq!(wrong(&said), Vec::<&str>::new());
     nothing_else_arrived(world, &[]);
 }

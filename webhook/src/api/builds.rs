@@ -226,6 +226,9 @@ pub async fn detailed(database: &Database, settings: &Settings, build: &Build) -
     let piece = |piece: &PathPiece| json!({ "work": piece.work, "name": piece.name, "duration_ms": piece.duration_us as f64 / 1000.0 });
     shown["critical_path"] = path.iter().map(piece).collect();
     shown["cpu_ms"] = database.cpu_ms(&build.id).await?.into();
+    let refusal = database.refusal(&build.id).await?;
+    shown["status_problem"] =
+        refusal.map(|refusal| json!({ "problem": refusal.problem, "at": moment(refusal.at_ms) })).into();
     if let Some(found) = database.queue_place(&build.id).await? {
         shown["eta_seconds"] = place(&found)["eta_seconds"].clone();
         shown["queue"] = place(&found);
@@ -313,7 +316,7 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
         "commit_message": request.commit_message,
         "trigger": trigger(build),
         "tags": build.shown_tags(),
-        "warnings": options.warnings,
+        "warnings": options.warnings.iter().chain(&build.warnings).collect::<Vec<_>>(),
         "policy": options.policy,
         "priority": options.priority,
         "platforms": options.platforms,

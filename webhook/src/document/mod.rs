@@ -6,13 +6,16 @@ mod mistake;
 mod own;
 mod read;
 mod span;
+mod strict;
+mod values;
 mod webhooks;
 
-pub use meaning::{check_name, check_platforms, check_values, compile, rules};
-pub use mistake::{explain, meant};
+pub use meaning::{check_name, check_repository_name, check_values, compile, rules};
+pub use mistake::{explain, meant, nearest};
 pub use own::own_rules;
 pub use read::{ReadError, from_json, from_toml};
 pub use span::milliseconds;
+pub use values::{check_host, check_key, check_platforms};
 pub use webhooks::{Format, Webhook, WebhookDocument, webhooks};
 
 use crate::retention::RetentionDocument;

@@ -27,11 +27,13 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
     let cpu_ms = service.database.cpu_ms(&build.id).await?;
     let log = log(&service, &build).await?;
     let queued = service.database.queue_place(&build.id).await?;
+    let refusal = service.database.refusal(&build.id).await?;
     let title = format!("{} #{}", build.request.repository, build.number);
     let content = html! {
         h1 { (title) " " (state(build.state)) }
         @if let Some(reason) = &build.reason { pre.reason { (plain(headline(&reason.message, &log).as_bytes())) } }
-        @for warning in &build.request.spec.options.warnings { p.notice { (plain(warning.as_bytes())) } }
+        @if let Some(refusal) = &refusal { p.notice { "The forge refused its status: " (plain(refusal.problem.as_bytes())) } }
+        @for warning in build.request.spec.options.warnings.iter().chain(&build.warnings) { p.notice { (plain(warning.as_bytes())) } }
         @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
         (facts(&build, cpu_ms))
         h2 { "Steps " @if build.state.has_ended() && !steps.is_empty() { a.aside href=(format!("/builds/{}/explain", build.id.as_str())) { "why?" } } }
