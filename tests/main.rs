@@ -76,6 +76,7 @@ mod serving;
 mod slow_disk;
 mod statuses;
 mod step_states;
+mod steps;
 mod support;
 mod usage;
 mod webhooks;

@@ -5,7 +5,7 @@ use super::files::{Files, Walking};
 use super::own;
 use super::pair::{Pair, pairs};
 use crate::execute::{copy_request, escaped, mount_request};
-use crate::plan::{Action, Base, From, MountKind, Plan, Source, Stage, Step};
+use crate::plan::{Action, Base, From, HOSTNAME, MountKind, Plan, Source, Stage, Step};
 use database::{ExplainedStep, StepState, Was, Why};
 
 /// How the files that a step rests on compare with those that its predecessor rested on.
@@ -57,6 +57,12 @@ impl<'s, 'r> Comparison<'s, 'r> {
         self.steps
     }
 
+    /// Tells whether a command sees another host name.
+    fn hostname(&self, action: &Action) -> Option<Why> {
+        let same = self.new.prepared.plan().hostname == self.old.prepared.plan().hostname;
+        (matches!(action, Action::Run(_)) && !same).then(|| Why::ArgumentChanged { names: vec![HOSTNAME.to_owned()] })
+    }
+
     fn stage(&mut self, stage: &'s Stage, before: Option<&'s Stage>) -> End {
         let uses_cache = self.new.prepared.request().options.uses_cache(&stage.name);
         let mut end = self.begin(stage, before);
@@ -70,7 +76,9 @@ impl<'s, 'r> Comparison<'s, 'r> {
             removed = gone.rfind(|step| step.action.makes_layer()).or(removed);
             let old = pair.old.map(|at| &old_steps[at]);
             let mut why = match old {
-                Some(old) => own::differences(old, step, setting),
+                Some(old) => {
+                    own::differences(old, step, setting).into_iter().chain(self.hostname(&step.action)).collect()
+                }
                 None => vec![Why::InstructionAdded],
             };
             if step.action.makes_layer() {

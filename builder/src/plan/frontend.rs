@@ -5,7 +5,7 @@ use crate::dockerfile::{Dockerfile, InstructionKind};
 use std::collections::BTreeMap;
 
 /// Sets the host name that commands see.
-const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
+pub const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 /// Longest host name that the kernel takes.
 const MAX_HOSTNAME: usize = 64;
 /// How the names of all such arguments begin.

@@ -22,6 +22,7 @@ mod stage;
 mod walk;
 
 pub use bases::{Base, BaseImage, BaseImages, Needed, image_hint};
+pub use frontend::HOSTNAME;
 pub use given::Given;
 pub use graph::{at, global};
 pub use lint::Lint;

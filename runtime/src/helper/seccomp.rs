@@ -23,6 +23,16 @@ const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// Calls behind `socketcall` that make sockets: their families are in memory, where a filter cannot look.
 const MAKE_SOCKETS: &[u32] = &[1, 8];
 
+/// Whether 64-bit programs may make a call, by its number.
+const ALLOWED: [bool; LISTED as usize] = {
+    let (mut table, mut at) = ([false; LISTED as usize], 0);
+    while at < syscalls::ALLOWED.len() {
+        table[syscalls::ALLOWED[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 const FAMILY: Verdict = Verdict::If(Argument::First, Test::Not(REFUSED_FAMILIES), libc::EPERM);
 const CLONE: Verdict = Verdict::If(Argument::First, Test::Without(NAMESPACES), libc::EPERM);
 const PERSONALITY: Verdict = Verdict::If(Argument::First, Test::OneOf(PERSONALITIES), libc::EPERM);
@@ -81,7 +91,7 @@ fn native(number: u32) -> Verdict {
         libc::SYS_socket | libc::SYS_socketpair => FAMILY,
         libc::SYS_fallocate => FALLOCATE,
         libc::SYS_ioctl => IOCTL,
-        long if syscalls::ALLOWED.contains(&long) => Verdict::Allow,
+        _ if ALLOWED.get(number as usize) == Some(&true) => Verdict::Allow,
         _ if (X32.0..X32.1).contains(&number) => Verdict::Kill,
         _ => unlisted(syscalls::KNOWN, number),
     }
