@@ -18,14 +18,14 @@ const PAGE: i64 = 2_000;
 /// Tables whose rows belong to a build.
 const PARTS: [&str; 5] = ["logs", "steps", "statuses", "traces", "notices"];
 
-/// Whether a build is named by a tag, about to be, or waits to be told of. Tags that were moved before it was noted by which
-/// build are known by their digest.
+/// Whether a build is named by a tag, about to be, or waits to be told of.
 const IS_REFERRED_TO: &str = "EXISTS (SELECT 1 FROM tags t WHERE t.repository = b.repository AND t.moved_by = b.id) \
      OR EXISTS (SELECT 1 FROM tags t WHERE t.holder = b.id) \
-     OR EXISTS (SELECT 1 FROM tags t WHERE t.repository = b.repository AND t.moved_by IS NULL AND t.digest IS NOT NULL \
-       AND b.image_json LIKE '{\"digest\":\"' || t.digest || '\"%') \
      OR EXISTS (SELECT 1 FROM statuses s WHERE s.build_id = b.id) \
      OR EXISTS (SELECT 1 FROM notices n WHERE n.build_id = b.id AND n.state = 'pending')";
+
+/// The digest of a build's image, as far as it stands at the start of its document.
+const DIGEST: &str = "SUBSTR(b.image_json, 1, 200)";
 
 /// A build as retention sees it.
 struct Read {
@@ -37,9 +37,12 @@ struct Read {
 
 /// Reads all builds of a repository.
 pub async fn read_builds(database: &Database, repository: &str) -> Result<Vec<Item<String>>, Error> {
+    let named = named_digests(database, repository).await?;
+    // Documents are long: they are read only where somebody asks for their digests.
+    let digest = if named.is_empty() { "NULL" } else { DIGEST };
     let text = format!(
         "SELECT b.id, b.finished_ms, b.log_bytes, b.log_removed_ms IS NOT NULL, {IS_REFERRED_TO}, b.state, b.rule, b.git_ref, \
-         b.sequence, b.number FROM builds b WHERE b.repository = $1 AND b.id > $2 ORDER BY b.id LIMIT {PAGE}"
+         b.sequence, b.number, CAST({digest} AS TEXT) FROM builds b WHERE b.repository = $1 AND b.id > $2 ORDER BY b.id LIMIT {PAGE}"
     );
     let mut all: Vec<Read> = Vec::new();
     loop {
@@ -48,7 +51,7 @@ pub async fn read_builds(database: &Database, repository: &str) -> Result<Vec<It
         let rows = statement.all(database.read()).await?;
         let is_last = rows.len() < PAGE as usize;
         for row in &rows {
-            all.push(read(row)?);
+            all.push(read(row, &named)?);
         }
         if is_last {
             break;
@@ -67,13 +70,23 @@ pub async fn read_builds(database: &Database, repository: &str) -> Result<Vec<It
     Ok(items)
 }
 
-fn read(row: &Row) -> Result<Read, Error> {
+/// Returns the digests of tags that were moved before it was noted by which build.
+async fn named_digests(database: &Database, repository: &str) -> Result<HashSet<String>, Error> {
+    let text = "SELECT digest FROM tags WHERE repository = $1 AND moved_by IS NULL AND digest IS NOT NULL";
+    let rows = sql("reading tags for retention", text).bind(repository).all(database.read()).await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+fn read(row: &Row, named: &HashSet<String>) -> Result<Read, Error> {
     let id: String = row.get(0)?;
     let (rule, git_ref): (String, String) = (row.get(6)?, row.get(7)?);
     // Those of pull requests precede nothing once these are closed, and there may be any number of them.
     let stays = ["refs/heads/", "refs/tags/"].iter().any(|kind| git_ref.starts_with(kind));
     let is_success = row.get::<String>(5)? == "succeeded";
     let order = (row.get(8)?, id.clone());
+    let image: Option<String> = row.get(10)?;
+    let digest = image.as_deref().and_then(|image| image.strip_prefix("{\"digest\":\"")?.split('"').next());
+    let is_named = digest.is_some_and(|digest| named.contains(digest));
     Ok(Read {
         number: row.get(9)?,
         success: (stays && is_success).then_some(((rule, git_ref), order)),
@@ -82,7 +95,7 @@ fn read(row: &Row) -> Result<Read, Error> {
             since_ms: row.get(1)?,
             bytes: row.get(2)?,
             is_half_removed: row.get(3)?,
-            is_needed: row.get(4)?,
+            is_needed: is_named || row.get(4)?,
         },
     })
 }

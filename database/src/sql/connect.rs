@@ -65,7 +65,7 @@ impl Store {
             .busy_timeout(PATIENCE);
         let writer = sqlite_pool(1, &options).await.map_err(Error::unavailable(doing))?;
         let reader = sqlite_pool(4, &options).await.map_err(Error::unavailable(doing))?;
-        Ok(Store::Sqlite { reader, writer, file: options.get_filename().to_owned(), faults: Faults::default() })
+        Ok(Store::Sqlite { reader, writer, file: options.get_filename().to_owned(), faults: Faults::none() })
     }
 
     async fn postgres(url: &str) -> Result<Self, Error> {
@@ -96,7 +96,7 @@ impl Store {
                 return Err(Error::NoServer { server: server(&options), cause: reason(&options, error).await });
             }
         };
-        Ok(Store::Postgres { pool, faults: Faults::default() })
+        Ok(Store::Postgres { pool, faults: Faults::none() })
     }
 
     /// Tells whether those who write wait for one another, so that it is worth to look first whether there is anything to do.

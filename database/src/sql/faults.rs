@@ -7,11 +7,16 @@ use super::On;
 
 /// The faults that a database is to have; in the program there are none.
 #[cfg(not(test))]
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Faults;
 
 #[cfg(not(test))]
 impl Faults {
+    /// Returns that there are none.
+    pub fn none() -> Self {
+        Faults
+    }
+
     #[expect(clippy::unused_async, reason = "tests wait here")]
     pub(super) async fn before(&self, _on: &mut On<'_>) -> Result<(), sqlx::Error> {
         Ok(())
@@ -62,6 +67,11 @@ mod injected {
     }
 
     impl Faults {
+        /// Returns that there are none, until one is planned.
+        pub fn none() -> Self {
+            Faults::default()
+        }
+
         /// Lets `fault` happen to one statement, after `number` others.
         pub fn plan(&self, number: usize, fault: Fault) {
             self.locked().next = Some((number, fault));

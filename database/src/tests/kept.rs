@@ -143,7 +143,7 @@ async fn databases_of_every_earlier_schema_are_opened_and_read() {
             let build = database.build_number("acme/app", 3).await.unwrap().unwrap();
             assert_eq!((build.state, build.commit.as_deref()), (BuildState::Failed, Some("c")), "{kind:?} {version}");
             assert_eq!(database.logs(&build.id, 0, 100).await.unwrap()[0].text, b"hello");
-            assert_eq!(database.delivery(7).await.unwrap().unwrap().builds, [build.id.clone()]);
+            assert_eq!(database.delivery(7).await.unwrap().unwrap().builds, std::slice::from_ref(&build.id));
             let next =
                 new_builds(database.accept(&push(Some("c"), "d"), &[request("acme/app", "d")], None).await.unwrap());
             assert_eq!(database.build(&next[0]).await.unwrap().unwrap().number, 4, "{kind:?} {version}");
