@@ -12,11 +12,11 @@ mod report;
 mod request;
 mod secrets;
 
-use crate::progress::{self, Style};
+use crate::progress::{self, Display, Style};
 use crate::services::{self, DataDir};
 use builder::event::Event;
 use builder::trace::Trace;
-use builder::{Checked, DockerfileText, Request, Services};
+use builder::{Built, Checked, DockerfileText, Request, Services};
 use clap::Args;
 use ignored::Ignored;
 use interrupt::Interrupt;
@@ -203,17 +203,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     if let Some(path) = &arguments.profile {
         write_profile(path, &trace)?;
     }
-    let finished = built.and_then(|built| {
-        for output in &outputs.written {
-            if let Some(text) = builder::output::write(&services, &built, (output, &request.tags), &cancel)? {
-                observer.observe(Event::Warning(&text));
-            }
-        }
-        if outputs.keep && !request.push || arguments.load {
-            builder::keep(&services, &built, &request.tags, &cancel)?;
-        }
-        Ok(built)
-    });
+    let finished = built.and_then(|built| deliver(&asked, &request, observer.as_ref(), built));
     match finished {
         Ok(built) => {
             observer.done(&built, began.elapsed());
@@ -233,6 +223,25 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             }
         },
     }
+}
+
+/// Writes the outputs of an image, and keeps it under its names where that is asked for.
+fn deliver(
+    asked: &request::Asked<'_>,
+    request: &Request,
+    observer: &dyn Display,
+    built: Built,
+) -> Result<Built, builder::Error> {
+    let (services, cancel) = (asked.services, request.options.cancel());
+    for output in &asked.outputs.written {
+        if let Some(text) = builder::output::write(services, &built, (output, &request.tags), cancel)? {
+            observer.observe(Event::Warning(&text));
+        }
+    }
+    if asked.outputs.keep && !request.push || asked.arguments.load {
+        builder::keep(services, &built, &request.tags, cancel)?;
+    }
+    Ok(built)
 }
 
 /// Says what becomes of an image that docker would have got.
