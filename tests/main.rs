@@ -66,6 +66,7 @@ mod refusals;
 mod registries;
 mod retries;
 mod rot;
+mod safety;
 mod secrets;
 mod slow_disk;
 mod statuses;

@@ -4,6 +4,7 @@
 use crate::cancel::cancel_one;
 use crate::insert::count;
 use crate::rows::ids;
+use crate::sealed::{open_document, seal_document};
 use crate::sql::{Row, sql};
 use crate::{Database, Error};
 
@@ -70,7 +71,7 @@ impl Database {
              changed_ms = excluded.changed_ms",
         )
         .bind(name)
-        .bind(document)
+        .bind(seal_document(self.key.as_ref(), name, document)?)
         .bind(version)
         .bind(transaction.now_ms)
         .run(transaction.on())
@@ -108,5 +109,7 @@ impl Database {
 }
 
 fn record(row: &Row) -> Result<RepositoryRecord, Error> {
-    Ok(RepositoryRecord { name: row.get(0)?, document: row.get(1)?, version: row.get(2)?, changed_ms: row.get(3)? })
+    let name: String = row.get(0)?;
+    let document = open_document(&name, row.get(1)?)?;
+    Ok(RepositoryRecord { name, document, version: row.get(2)?, changed_ms: row.get(3)? })
 }

@@ -29,6 +29,7 @@ pub struct Arguments {
 /// Runs the command until it is asked to end.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     services::log_to_stderr();
+    runtime::keep_files_private();
     let data = DataDir::open(data_dir)?;
     let configuration = configuration::read(arguments.config.as_deref(), &data)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -53,6 +54,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let url = server.database.clone().unwrap_or_else(|| data.database_url());
     let database = database::Database::open(&url).await.map_err(|error| chain(&error))?;
     let database = database.with_key(crate::key::read(server.secret_key_file.as_deref(), data)?);
+    database.seal_stored().await.map_err(|error| chain(&error))?;
     webhook::register_webhooks(&database, &settings).await.map_err(|error| chain(&error))?;
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
