@@ -49,11 +49,10 @@ fn the_data_directory_is_its_account_s_alone() {
             continue;
         }
         let known = std::fs::symlink_metadata(&path).unwrap();
-        assert!(
-            known.is_symlink() || known.permissions().mode() & 0o077 == 0 || path.starts_with(site.path("data/images")),
-            "{}",
-            path.display()
-        );
+        let name = path.strip_prefix(site.path("data")).unwrap().to_string_lossy().into_owned();
+        if name.is_empty() || ["git", "slipway.db", "secret.key"].iter().any(|start| name.starts_with(start)) {
+            assert!(known.is_symlink() || known.permissions().mode() & 0o077 == 0, "{name}");
+        }
         if known.is_dir() {
             left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
@@ -142,8 +141,9 @@ fn configurations_that_mean_nothing_are_refused_with_the_nearest_value() {
     let repository = "[[repositories]]\nname = \"team/app\"\nclone_url = \"https://example.com/app.git\"\nsecret = \"long enough\"\nimage = \"r.example.com/a\"\n";
     let rule = |keys: &str| format!("{repository}[[repositories.rules]]\n{keys}");
     let token = |names: &str| {
+        let server = "[server]\nlisten = \"127.0.0.1:0\"\nregistry_listen = \"127.0.0.1:0\"\nworkers = 0\n";
         format!(
-            "{repository}[[tokens]]\nname = \"t\"\ntoken = \"0123456789abcdef\"\nscopes = [\"read\"]\nrepositories = [{names}]\n"
+            "{server}{repository}[[tokens]]\nname = \"t\"\ntoken = \"0123456789abcdef\"\nscopes = [\"read\"]\nrepositories = [{names}]\n"
         )
     };
     let cases = [
@@ -177,6 +177,25 @@ fn configurations_that_mean_nothing_are_refused_with_the_nearest_value() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(expected) && !said.contains("hush"), "{text}\n{said}");
     }
+}
+
+#[test]
+fn tokens_are_for_repositories_that_there_are() {
+    // US-14
+    let site = Site::start("");
+    let create = |name: &str| {
+        let mut command = slipway();
+        command.args(["token", "create", "--scope", "read", "--repo", name, "--data-dir"]).arg(site.path("data"));
+        let output = command.arg("--config").arg(site.path("slipway.toml")).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(create("team/app").0);
+    for (name, expected) in [("team/ap", "did you mean `team/app`?"), ("app", "namespace/name")] {
+        let (created, said) = create(name);
+        assert!(!created && said.contains(expected), "{said}");
+    }
+    let (created, said) = create("quite/different");
+    assert!(created && said.contains("no repository `quite/different` yet"), "{said}");
 }
 
 #[test]
@@ -247,6 +266,10 @@ fn a_badge_is_of_the_default_branch() {
     let good = site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN true\n")]);
     site.succeeded(&site.push(&good));
     assert_eq!(badge(""), "passing");
+    let other = site.deliver(("push", "other"), &push("refs/heads/master", &"8".repeat(40), "m"), SECRET).json();
+    site.finished(other["builds"][0]["id"].as_str().unwrap());
+    // The forge says that the default branch is main.
+    assert_eq!((badge("").as_str(), badge("?branch=master").as_str()), ("passing", "failing"));
     let bad = site.deliver(("push", "tag"), &push("refs/tags/v9", &"9".repeat(40), "m"), SECRET).json();
     site.finished(bad["builds"][0]["id"].as_str().unwrap());
     assert_eq!(

@@ -43,6 +43,13 @@ impl Database {
         sql("reading the repositories", text).all(self.read()).await?.iter().map(record).collect()
     }
 
+    /// Returns the names of all repositories.
+    pub async fn repository_names(&self) -> Result<Vec<String>, Error> {
+        let rows =
+            sql("reading the repositories", "SELECT name FROM repositories ORDER BY name").all(self.read()).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// Returns the repository `name`.
     pub async fn repository(&self, name: &str) -> Result<Option<RepositoryRecord>, Error> {
         let text = "SELECT name, document_json, version, changed_ms FROM repositories WHERE name = $1";
@@ -110,6 +117,6 @@ impl Database {
 
 fn record(row: &Row) -> Result<RepositoryRecord, Error> {
     let name: String = row.get(0)?;
-    let document = open_document(&name, row.get(1)?)?;
+    let document = open_document(&name, row.get(1)?);
     Ok(RepositoryRecord { name, document, version: row.get(2)?, changed_ms: row.get(3)? })
 }

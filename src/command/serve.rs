@@ -5,6 +5,7 @@ use crate::listen::listen;
 use crate::posts::Posts;
 use crate::services::{self, DataDir, chain};
 use clap::Args;
+use database::Database;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,10 +52,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let hub_address = hub.local_addr().map_err(|error| format!("reading the address: {error}"))?;
     configuration.check_registry(hub_address).map_err(|error| chain(&error))?;
     let settings = configuration.settings(address).map_err(|error| chain(&error))?;
-    let url = server.database.clone().unwrap_or_else(|| data.database_url());
-    let database = database::Database::open(&url).await.map_err(|error| chain(&error))?;
-    let database = database.with_key(crate::key::read(server.secret_key_file.as_deref(), data)?);
-    database.seal_stored().await.map_err(|error| chain(&error))?;
+    let database = open_database(&configuration, data).await?;
     webhook::register_webhooks(&database, &settings).await.map_err(|error| chain(&error))?;
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
@@ -103,6 +101,18 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let _ = stop.send(true);
     let _ = tokio::join!(serving, registering, scheduling, expanding, finding, rebuilding, telling, notifying);
     Ok(())
+}
+
+/// Opens the database; what lies in it from before is sealed, and the configuration has to go with it.
+async fn open_database(configuration: &Configuration, data: &DataDir) -> Result<Database, String> {
+    let server = &configuration.server;
+    let url = server.database.clone().unwrap_or_else(|| data.database_url());
+    let database = Database::open(&url).await.map_err(|error| chain(&error))?;
+    let database = database.with_key(crate::key::read(server.secret_key_file.as_deref(), data)?);
+    let added = database.repository_names().await.map_err(|error| chain(&error))?;
+    configuration.check_token_repositories(&added).map_err(|error| chain(&error))?;
+    database.seal_stored().await.map_err(|error| chain(&error))?;
+    Ok(database)
 }
 
 /// Opens the store of the registry; what a crash cut short is put aside before anybody is told that it is there.
