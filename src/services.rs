@@ -7,13 +7,19 @@ use image_store::Store;
 use registry_client::{Client, Credentials, Digest, Home, HostSettings};
 use std::collections::HashMap;
 use std::error::Error;
+use std::fs::{DirBuilder, Permissions};
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What slipway itself makes in the data directory.
 const PARTS: [&str; 6] = ["slipway.db", "slipway.db-wal", "images", "git", "sandbox", "secret.key"];
+
+/// Mode of a directory that only its owner uses; the bits of everybody else; and the one of a directory that all share.
+const OWNERS_DIRECTORY: u32 = 0o700;
+const OTHERS: u32 = 0o077;
+const STICKY: u32 = 0o1000;
 
 /// The data directory: where everything is that outlives a process.
 #[derive(Debug, Clone)]
@@ -25,10 +31,12 @@ impl DataDir {
         let path =
             asked.or_else(default_data_dir).ok_or("no data directory: set --data-dir, SLIPWAY_DATA_DIR or HOME")?;
         let path = std::path::absolute(&path).map_err(|error| format!("finding `{}`: {error}", path.display()))?;
-        std::fs::create_dir_all(&path).map_err(|error| {
+        // Who else has an account here reads neither sources nor logs.
+        DirBuilder::new().recursive(true).mode(OWNERS_DIRECTORY).create(&path).map_err(|error| {
             format!("creating the data directory `{}`: {error}; choose another with --data-dir", path.display())
         })?;
         check_access(&path)?;
+        tighten(&path);
         Ok(DataDir(path))
     }
 
@@ -45,6 +53,28 @@ impl DataDir {
     /// Returns the URL of the database when no other is configured.
     pub fn database_url(&self) -> String {
         format!("sqlite://{}", self.join("slipway.db").display())
+    }
+}
+
+/// Takes away what others may do with the data directory and what lies in it: it may have been made before slipway did so, or
+/// by somebody else. What lies deeper is behind directories that nobody else enters.
+fn tighten(path: &Path) {
+    let parts = PARTS.iter().chain(&["slipway.db-shm"]).map(|part| path.join(part));
+    for path in std::iter::once(path.to_owned()).chain(parts) {
+        let Ok(known) = std::fs::symlink_metadata(&path) else { continue };
+        let mode = known.permissions().mode();
+        // A directory such as /tmp is everybody's by intent.
+        let is_shared = mode & STICKY != 0;
+        if known.is_symlink() || is_shared || mode & OTHERS == 0 {
+            continue;
+        }
+        let path_shown = path.display();
+        match std::fs::set_permissions(&path, Permissions::from_mode(mode & !OTHERS & 0o7777)) {
+            Ok(()) => tracing::warn!(path = %path_shown, "other accounts could read this; now they cannot"),
+            Err(error) => {
+                tracing::warn!(path = %path_shown, %error, "other accounts can read this, and it cannot be changed")
+            }
+        }
     }
 }
 

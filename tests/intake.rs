@@ -41,7 +41,9 @@ fn long_bodies_of_strangers_take_neither_memory_nor_time_of_others() {
             .map(|number| {
                 let (url, body) = (&site.url, if number % 2 == 0 { &known } else { &unknown });
                 scope.spawn(move || {
-                    Connection::open(url).ask(&delivery(("push", &format!("{number}")), body, "guess")).0
+                    let mut connection = Connection::open(url);
+                    let sent = connection.send(&delivery(("push", &format!("{number}")), body, "guess"));
+                    connection.reply().unwrap_or_else(|| panic!("no answer, and sending ended with {sent:?}"))
                 })
             })
             .collect();

@@ -71,6 +71,7 @@ mod registries;
 mod results;
 mod retries;
 mod rot;
+mod safety;
 mod secrets;
 mod serving;
 mod slow_disk;

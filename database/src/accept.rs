@@ -5,6 +5,7 @@ use crate::cancel::close;
 use crate::insert::{NewBuilds, Origin};
 use crate::push::{Placed, Source};
 use crate::rows::{ids, json, to_json};
+use crate::sealed::seal_spec;
 use crate::sql::{Alone, Transaction, sql};
 use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox, told};
 use sha2::{Digest, Sha256};
@@ -78,7 +79,8 @@ impl Database {
         let mut transaction = self.begin_accepting().await?;
         let mut open = Vec::with_capacity(requests.len());
         for request in requests {
-            open.extend(open_build(&mut transaction, request).await?);
+            let spec = seal_spec(self.key.as_ref(), &request.repository, &request.spec)?;
+            open.extend(open_build(&mut transaction, (request, &spec)).await?);
         }
         if open.len() == requests.len() {
             return Ok(Accepted::Duplicate(open));
@@ -241,7 +243,10 @@ async fn known(transaction: &mut Transaction, delivery: &NewDelivery) -> Result<
 }
 
 /// Finds a build that was asked for in the same words and has not ended.
-async fn open_build(transaction: &mut Transaction, request: &BuildRequest) -> Result<Option<BuildId>, Error> {
+async fn open_build(
+    transaction: &mut Transaction,
+    (request, spec): (&BuildRequest, &str),
+) -> Result<Option<BuildId>, Error> {
     let rows = sql(
         "looking for a build",
         "SELECT id FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND spec_json = $4 \
@@ -250,7 +255,7 @@ async fn open_build(transaction: &mut Transaction, request: &BuildRequest) -> Re
     .bind(&request.repository)
     .bind(&request.rule)
     .bind(&request.spec.git_ref)
-    .bind(to_json(&request.spec)?)
+    .bind(spec)
     .all(transaction.on())
     .await?;
     Ok(ids(&rows)?.pop())

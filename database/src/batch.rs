@@ -70,7 +70,7 @@ impl Database {
         let mut transaction = self.begin_accepting().await?;
         let mut accepted = Vec::with_capacity(delivered.len());
         let rows = insert_deliveries(&mut transaction, delivered).await?;
-        let (mut queued, mut builds) = (Vec::new(), NewBuilds::default());
+        let (mut queued, mut builds) = (Vec::new(), NewBuilds::new(self));
         for (one, row) in delivered.iter().zip(rows) {
             let stored = self.store_one((&mut transaction, &mut builds), one, row).await?;
             if let Accepted::New(builds) = &stored {

@@ -42,6 +42,7 @@ mod retry;
 mod rows;
 mod schedule;
 mod schema;
+mod sealed;
 mod secret;
 mod sql;
 mod status;
@@ -144,7 +145,9 @@ impl Database {
     /// Returns the same database with the key for its secrets.
     #[must_use]
     pub fn with_key(mut self, key: SecretKey) -> Self {
-        self.key = Some(Arc::new(key));
+        let key = Arc::new(key);
+        sealed::remember(&key);
+        self.key = Some(key);
         self
     }
 

@@ -7,6 +7,7 @@ use crate::insert::NewBuilds;
 use crate::look::{Compared, LastKnown, MovedHead, Seen, Waiting};
 use crate::push::Source;
 use crate::rows::{json, to_json};
+use crate::sealed::open_spec;
 use crate::sql::{Row, Transaction, sql};
 use crate::{Accepted, BuildId, BuildRequest, BuildSpec, Database, Error, NewDelivery, NewLookup, outbox};
 use std::time::Duration;
@@ -140,7 +141,7 @@ impl Database {
         if settled == 0 {
             return Ok(None);
         }
-        let (mut stored, mut builds) = (Vec::new(), NewBuilds::default());
+        let (mut stored, mut builds) = (Vec::new(), NewBuilds::new(self));
         for FoundPush { mut delivery, requests, lookup } in found {
             let asked = requests.len();
             let requests = not_built_yet(&mut transaction, requests).await?;
@@ -206,7 +207,7 @@ pub async fn not_built_yet(
         .await?;
         let is_same = match (row, &request.spec.commit) {
             (Some(row), Some(commit)) if row.get::<Option<String>>(0)?.as_ref() == Some(commit) => {
-                let built: BuildSpec = json(&row.get::<String>(1)?)?;
+                let built = open_spec(&request.repository, &row.get::<String>(1)?)?;
                 makes_same(&built.with_commit(commit), &request.spec.with_commit(commit))
             }
             _ => false,

@@ -1,5 +1,6 @@
 //! Rows of builds and what they become.
 
+use crate::sealed::open_spec;
 use crate::sql::Row;
 use crate::{Build, BuildId, BuildRequest, BuildState, Error};
 use serde::de::DeserializeOwned;
@@ -108,7 +109,7 @@ pub fn stored_build(row: &Row) -> Result<Build, Error> {
             rule: row.get(3)?,
             commit_message: row.get(4)?,
             trigger: json(&row.get::<String>(5)?)?,
-            spec: json(&row.get::<String>(6)?)?,
+            spec: open_spec(&row.get::<String>(2)?, &row.get::<String>(6)?)?,
         },
         sequence: row.get(7)?,
         state: state(row, 8)?,

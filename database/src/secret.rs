@@ -3,6 +3,7 @@
 use crate::sql::sql;
 use crate::{Database, Error};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt;
 
@@ -41,6 +42,10 @@ impl SecretKey {
     fn seal(&self, place: &Place<'_>, value: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
+        self.seal_with(nonce, place, value)
+    }
+
+    fn seal_with(&self, nonce: [u8; NONCE_LEN], place: &Place<'_>, value: &[u8]) -> Option<Vec<u8>> {
         let mut sealed = value.to_vec();
         let tag = self.cipher()?.seal_in_place_separate_tag(
             Nonce::assume_unique_for_key(nonce),
@@ -50,8 +55,20 @@ impl SecretKey {
         Some([nonce.as_slice(), &sealed, tag.ok()?.as_ref()].concat())
     }
 
+    /// Seals `value` so that equal values of one place are sealed alike: the nonce is made of them.
+    pub(crate) fn seal_alike(&self, place: &Place<'_>, value: &[u8]) -> Option<Vec<u8>> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let mut made = hmac::Context::with_key(&key);
+        [b"slipway nonce".as_slice(), &place.bound(), &value.len().to_le_bytes(), value]
+            .iter()
+            .for_each(|part| made.update(part));
+        let mut nonce = [0; NONCE_LEN];
+        nonce.copy_from_slice(&made.sign().as_ref()[..NONCE_LEN]);
+        self.seal_with(nonce, place, value)
+    }
+
     /// Opens what was sealed for `place`; `None` if it was sealed with another key or for another place.
-    fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut value = rest.to_vec();
@@ -80,9 +97,9 @@ pub enum KeyFit {
 }
 
 /// Whose secret it is: sealed with it, so that a row copied to another name does not open.
-struct Place<'a> {
-    repository: &'a str,
-    name: &'a str,
+pub(crate) struct Place<'a> {
+    pub repository: &'a str,
+    pub name: &'a str,
 }
 
 impl Place<'_> {

@@ -88,8 +88,7 @@ impl Checked {
             proxies: self.allowed.proxies.clone(),
             problem: if reach == Reach::Allowed { NOT_ALLOWED } else { NOT_PUBLIC },
         };
-        let client =
-            crate::http::client(user_agent).dns_resolver(Arc::new(names)).build().map_err(Error::Setup)?;
+        let client = crate::http::client(user_agent).dns_resolver(Arc::new(names)).build().map_err(Error::Setup)?;
         Ok(kept.get_or_init(|| client))
     }
 

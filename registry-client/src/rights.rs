@@ -1,7 +1,7 @@
 //! What a build may read: which images with the operator's logins, and which of the registry that shares the store.
 
-use crate::address::{Ground, is_own};
 use crate::Reach;
+use crate::address::{Ground, is_own};
 use crate::{Digest, Reference};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -141,7 +141,9 @@ impl Rights {
     /// Tells whether the operator's login may be used to read the image.
     pub fn may_log_in(&self, homes: &Homes, reference: &Reference) -> bool {
         match self.reach {
-            Reach::Anywhere | Reach::Allowed => self.names(homes, reference) || any_matches(&self.with_login, homes, reference),
+            Reach::Anywhere | Reach::Allowed => {
+                self.names(homes, reference) || any_matches(&self.with_login, homes, reference)
+            }
             // Strangers read their repository's images here, but no others with a login of the operator.
             Reach::PublicOnly => self.names(homes, reference) && homes.contains(reference.registry()),
         }

@@ -29,6 +29,7 @@ pub struct Arguments {
 /// Runs the command until it is asked to end.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     services::log_to_stderr();
+    runtime::keep_files_private();
     let data = DataDir::open(data_dir)?;
     let _instance = Instance::lock(&data)?;
     let configuration = configuration::read(arguments.config.as_deref(), &data)?;
@@ -51,9 +52,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let hub_address = hub.local_addr().map_err(|error| format!("reading the address: {error}"))?;
     configuration.check_registry(hub_address).map_err(|error| chain(&error))?;
     let settings = configuration.settings(address).map_err(|error| chain(&error))?;
-    let url = server.database.clone().unwrap_or_else(|| data.database_url());
-    let database = Database::open(&url).await.map_err(|error| chain(&error))?;
-    let database = key::give(database, server.secret_key_file.as_deref(), data).await?;
+    let database = open_database(&configuration, data).await?;
     webhook::register_webhooks(&database, &settings).await.map_err(|error| chain(&error))?;
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
@@ -122,6 +121,18 @@ impl Background {
             tokio::spawn(crate::reserve::keep(database.clone(), readiness, stopped)),
         ])
     }
+}
+
+/// Opens the database; what lies in it from before is sealed, and the configuration has to go with it.
+async fn open_database(configuration: &Configuration, data: &DataDir) -> Result<Database, String> {
+    let server = &configuration.server;
+    let url = server.database.clone().unwrap_or_else(|| data.database_url());
+    let database = Database::open(&url).await.map_err(|error| chain(&error))?;
+    let database = key::give(database, server.secret_key_file.as_deref(), data).await?;
+    let added = database.repository_names().await.map_err(|error| chain(&error))?;
+    configuration.check_token_repositories(&added).map_err(|error| chain(&error))?;
+    database.seal_stored().await.map_err(|error| chain(&error))?;
+    Ok(database)
 }
 
 /// Opens the store of the registry; what a crash cut short is put aside before anybody is told that it is there.

@@ -26,6 +26,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     services::log_to_stderr();
+    runtime::keep_files_private();
     let data = DataDir::open(data_dir)?;
     let configuration = configuration::read(arguments.config.as_deref(), &data)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

@@ -21,7 +21,7 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Takes the parts of a body.
 pub trait Sink {
-    /// Waits until there is room for so many bytes: that is not counted as the sender's time.
+    /// Waits until there is room for so many bytes.
     async fn ready(&mut self, coming: usize) -> Result<(), Problem>;
 
     /// Takes a part.
@@ -99,20 +99,22 @@ pub fn check_length(headers: &HeaderMap, max: usize) -> Result<(), Problem> {
 
 /// Reads a body of at most `max` bytes part by part, within the time that it may take.
 pub async fn each_chunk(body: Body, max: usize, sink: &mut impl Sink) -> Result<(), Problem> {
-    let (mut length, mut until) = (0, Instant::now() + BODY_TIMEOUT);
+    let (mut length, mut left) = (0, BODY_TIMEOUT);
     let mut stream = body.into_data_stream();
-    while let Some(chunk) = tokio::time::timeout_at(until, stream.next()).await.map_err(|_| too_slow())? {
+    loop {
+        // Only the sender's time counts: what is done with the parts is this server's.
+        let waiting = Instant::now();
+        let chunk = tokio::time::timeout(left, stream.next()).await.map_err(|_| too_slow())?;
+        left = left.saturating_sub(waiting.elapsed());
+        let Some(chunk) = chunk else { return Ok(()) };
         let chunk = chunk.map_err(|_| Problem::bad("body_incomplete", "the body ended too early"))?;
         length += chunk.len();
         if length > max {
             return Err(too_large(max));
         }
-        let waiting = Instant::now();
         sink.ready(chunk.len()).await?;
-        until += waiting.elapsed();
         sink.take(chunk).await?;
     }
-    Ok(())
 }
 
 fn too_slow() -> Problem {

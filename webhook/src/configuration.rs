@@ -1,6 +1,8 @@
 //! `slipway.toml` as it is written: every key, its default, and what is wrong with it.
 
-use crate::document::{ReadError, RepositoryDocument, check_host, check_repository_name, compile, from_toml, nearest};
+mod checks;
+
+use crate::document::{ReadError, RepositoryDocument, check_host, compile, from_toml};
 use crate::network::Network;
 use crate::proxies::Proxies;
 pub use crate::registries::Registry;
@@ -9,6 +11,7 @@ use crate::retention::Retention;
 use crate::sandbox::Sandbox;
 use crate::secret::Secret;
 use crate::settings::{Forge, Repository, Scope, Settings, Token};
+use checks::check_public_url;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -238,6 +241,11 @@ impl Configuration {
         Ok(parsed)
     }
 
+    /// Returns the names of the repositories that this file defines.
+    pub fn repository_names(&self) -> Vec<String> {
+        self.repositories.iter().map(|document| document.name.clone()).collect()
+    }
+
     /// Returns user and password by the host of a clone URL.
     pub fn git_credentials(&self) -> BTreeMap<String, (String, String)> {
         let logins = self.git_logins.iter();
@@ -285,45 +293,6 @@ impl Configuration {
         Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read, proxies })
     }
 
-    /// Refuses tokens of one name, and those for repositories that only a slip of the pen can mean.
-    fn check_tokens(&self) -> Result<(), ConfigurationError> {
-        let known: Vec<&str> = self.repositories.iter().map(|document| document.name.as_str()).collect();
-        for (number, text) in self.tokens.iter().enumerate() {
-            let place = || format!("tokens `{}`", text.name);
-            if text.name.is_empty() || self.tokens[..number].iter().any(|other| other.name == text.name) {
-                return Err(wrong(place(), "every token has a name of its own"));
-            }
-            if text.scopes.is_empty() {
-                return Err(wrong(place(), "`scopes` is empty, so it is good for nothing: read, trigger or admin"));
-            }
-            for name in text.repositories.iter().filter(|name| !known.contains(&name.as_str())) {
-                check_repository_name(name).map_err(|problem| wrong(place(), problem))?;
-                if let Some(meant) = nearest(name, &known) {
-                    let why = "one that the API adds gets its tokens from `slipway token create`";
-                    let problem =
-                        format!("there is no repository `{name}` in this file; did you mean `{meant}`? ({why})");
-                    return Err(wrong(place(), problem));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns what is odd about the configuration and may be meant, a sentence each.
-    pub fn warnings(&self) -> Vec<String> {
-        let unsigned = self.repositories.iter().filter(|document| document.secret.is_none());
-        let unsigned = unsigned.map(|document| {
-            let what = "deliveries of forges are not taken; pushes are found when it is next looked for them";
-            format!("the repository `{}` has no `secret`: {what}", document.name)
-        });
-        let unknown = self.tokens.iter().flat_map(|token| token.repositories.iter().map(move |name| (token, name)));
-        let is_unknown = |name: &String| self.repositories.iter().all(|document| document.name != *name);
-        let unknown = unknown.filter(|(_, name)| is_unknown(name)).map(|(token, name)| {
-            format!("the token `{}` is for `{name}`, which this file does not define: the API has to", token.name)
-        });
-        unsigned.chain(unknown).collect()
-    }
-
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {
         let place = || format!("tokens `{}`", text.name);
         let token = text.token.read(&self.directory).map_err(|problem| wrong(place(), problem))?;
@@ -349,22 +318,6 @@ impl Configuration {
         }
         Ok(repository)
     }
-}
-
-/// Checks the URL that links begin with: what is added to it must be a path.
-fn check_public_url(text: &str) -> Result<(), String> {
-    let shown = database::redact(text);
-    let url = url::Url::parse(text).map_err(|error| format!("`{shown}` is not a URL: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("`{shown}` is not an http or https URL"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("`{shown}` holds a login, which every link would show"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("`{shown}` has a query or a fragment: only a host and a path can begin links"));
-    }
-    Ok(())
 }
 
 fn logins(
@@ -463,11 +416,6 @@ mod tests {
             // US-14
             ("secret = \"a secret\"", "secret = \"abc\"", "guessed too easily"),
             ("[registries.\"registry", "[registries.\"https://registry", "write `registry.example.com`"),
-            (
-                "scopes = [\"trigger\"]",
-                "scopes = [\"trigger\"]\nrepositories = [\"team/ap\"]",
-                "did you mean `team/app`?",
-            ),
             ("scopes = [\"trigger\"]", "scopes = [\"trigger\"]\nrepositories = [\"app\"]", "namespace/name"),
             ("tags = ['{\\1}'", "tags = ['{\\2}'", "has one group"),
             ("tag = '/^v([0-9.]+)$/'", "branch = 'main'", "is a name and no expression"),

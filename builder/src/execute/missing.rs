@@ -42,9 +42,7 @@ fn missing((named, name): (&NamedContext, &str), copy: &Copy, walk: &Walk) -> Op
         let error = copy::missing(&view, path, copy.parents)?;
         Some(match unfetched::or_submodule(named, error) {
             Err(unfetched) => unfetched,
-            Ok(error) if error.missing_path().is_some() => {
-                Error::user(error.code(), copy::not_found(&searched, path))
-            }
+            Ok(error) if error.missing_path().is_some() => Error::user(error.code(), copy::not_found(&searched, path)),
             Ok(error) => copy_error(error),
         })
     })

@@ -128,6 +128,11 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn run(&self, secrets: BTreeMap<String, Vec<u8>>) -> Result<Ended, Error> {
         let (services, request) = (self.services, &self.claim.build.request);
+        if request.spec.is_sealed() {
+            let why =
+                "a build argument was sealed with another key than this worker's: is `secret.key` the one of then?";
+            return Err(Error::user("secret_not_available", why));
+        }
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
         let (began, id) = (Instant::now(), &self.claim.build.id);
         let (place, limit) = (Place::of(request), self.limits.build);

@@ -98,14 +98,13 @@ async fn refs(service: &Service, repository: &str, wanted: &Wanted) -> Result<Ve
         return Ok(vec![None]);
     }
     let written = entry.and_then(|entry| entry.repository.default_branch.clone());
-    let known = match written {
-        Some(name) => Some(name),
-        None => service.database.told_default_branch(repository).await?,
-    };
-    Ok(match known {
-        Some(name) => vec![branch(&name)],
-        None => ["main", "master"].iter().map(|name| branch(&(*name).to_owned())).collect(),
-    })
+    if let Some(name) = written {
+        return Ok(vec![branch(&name)]);
+    }
+    // What a forge said last may be a branch that is never built here.
+    let told = service.database.told_default_branch(repository).await?;
+    let usual = ["main", "master"].map(str::to_owned);
+    Ok(told.into_iter().chain(usual).map(|name| branch(&name)).collect())
 }
 
 /// Tells whether a state says how the repository is: what was skipped or ended on the way says nothing.
