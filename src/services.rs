@@ -6,7 +6,7 @@ use database::Database;
 use image_store::Store;
 use registry_client::{Client, Credentials};
 use std::error::Error;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -52,10 +52,14 @@ fn default_data_dir() -> Option<PathBuf> {
     if root {
         return Some(PathBuf::from("/var/lib/slipway"));
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let base =
-        std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/share")));
-    base.map(|base| base.join("slipway"))
+    xdg_directory("XDG_DATA_HOME", ".local/share").map(|base| base.join("slipway"))
+}
+
+/// Returns the directory that a variable of the XDG specification names, or its default below the home directory. A path
+/// that is not absolute counts as none, as the specification says.
+pub fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(default)))
 }
 
 fn is_root() -> bool {
@@ -124,22 +128,21 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Waits until the process is asked to end: Ctrl-C or a request to terminate.
-pub async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
+/// Writes lines of the log without the logins that URLs in them hold.
+struct Redacting(std::io::Stderr);
 
-/// Ends the build when the process is asked to end.
-pub fn cancel_on_signal(tokio: &tokio::runtime::Handle, cancel: runtime::Cancel) {
-    tokio.spawn(async move {
-        wait_for_signal().await;
-        cancel.cancel();
-    });
+impl Write for Redacting {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        match std::str::from_utf8(line) {
+            Ok(text) => self.0.write_all(database::redact(text).as_bytes())?,
+            Err(_) => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Writes the log to standard error; `SLIPWAY_LOG` says how much of it.
@@ -150,7 +153,7 @@ pub fn log_to_stderr() {
     // A line that nobody reads any more is no reason to end.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Redacting(std::io::stderr()))
         .with_ansi(coloured)
         .log_internal_errors(false)
         .init();

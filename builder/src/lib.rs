@@ -42,7 +42,7 @@ pub mod worker;
 
 pub use build::{Built, DockerfileText, Prepared, Request, build};
 pub use check::{Checked, check};
-pub use epoch::settle_epoch;
+pub use epoch::{COMMIT_FILES, settle_epoch};
 pub use error::{Error, FailedStep};
 pub use kept::{Kept, keep};
 pub use named::NamedImage;

@@ -145,7 +145,7 @@ pub fn stored_image(
     let layers = manifest.layers.iter().zip(diff_ids).map(|(descriptor, diff_id)| {
         let (descriptor, diff_id) = (descriptor.clone(), diff_id.clone());
         let name = diff_id.hex().to_owned();
-        Layer::existing(name, Committed { diff_id, descriptor, empty: false, origin: None })
+        Layer::existing(name, Committed { diff_id, descriptor, empty: false, made: None, origin: None })
     });
     let layers = layers.collect();
     let found = config.platform();

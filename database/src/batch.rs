@@ -66,7 +66,7 @@ impl Database {
         }
     }
 
-    async fn store_all(&self, delivered: &[Delivered]) -> Result<Vec<Accepted>, Error> {
+    pub(crate) async fn store_all(&self, delivered: &[Delivered]) -> Result<Vec<Accepted>, Error> {
         let mut transaction = self.begin_accepting().await?;
         let mut accepted = Vec::with_capacity(delivered.len());
         let rows = insert_deliveries(&mut transaction, delivered).await?;

@@ -5,6 +5,7 @@ use crate::chain::GAP;
 use crate::push::{Pushed, position_of};
 use crate::rows::{ids, to_json};
 use crate::sql::{Statement, Transaction, sql};
+use crate::told::{self, Heads};
 use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, PullRequest, Reason, Trigger, outbox};
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,6 +25,8 @@ pub struct NewBuilds {
     builds: Vec<NewBuild>,
     /// By how much refs of repositories count up.
     counts: BTreeMap<(String, String), i64>,
+    /// What refs of repositories name.
+    pub heads: Heads,
 }
 
 #[derive(Debug)]
@@ -101,6 +104,7 @@ impl NewBuilds {
     /// Stores what was added and is not stored yet.
     pub async fn write(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
         write_counts(transaction, &std::mem::take(&mut self.counts)).await?;
+        told::write(transaction, std::mem::take(&mut self.heads)).await?;
         let builds = std::mem::take(&mut self.builds);
         for some in builds.chunks(MOST) {
             write_some(transaction, some).await?;

@@ -96,6 +96,7 @@ impl Database {
         }
         sql(doing, "DELETE FROM secrets WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM webhooks WHERE repository = $1").bind(name).run(transaction.on()).await?;
+        sql(doing, "DELETE FROM told_refs WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM own_schedules WHERE repository = $1").bind(name).run(transaction.on()).await?;
         let open = sql(
             doing,

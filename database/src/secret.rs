@@ -65,6 +65,20 @@ impl SecretKey {
     }
 }
 
+/// Which of the stored secrets a key opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyFit {
+    /// All of them, or there are none.
+    All,
+    /// Some were sealed with another key.
+    Some {
+        /// Those, as `repository:name`.
+        foreign: Vec<String>,
+    },
+    /// There are secrets, and it opens none of them.
+    None,
+}
+
 /// Whose secret it is: sealed with it, so that a row copied to another name does not open.
 struct Place<'a> {
     repository: &'a str,
@@ -96,6 +110,30 @@ impl Database {
         .run(self.write())
         .await?;
         Ok(())
+    }
+
+    /// Tells whether anything was sealed.
+    pub async fn has_secrets(&self) -> Result<bool, Error> {
+        Ok(sql("looking for secrets", "SELECT 1 FROM secrets LIMIT 1").optional(self.read()).await?.is_some())
+    }
+
+    /// Finds out which of the secrets the key opens.
+    pub async fn key_fit(&self) -> Result<KeyFit, Error> {
+        let text = "SELECT repository, name, sealed FROM secrets ORDER BY repository, name";
+        let rows = sql("trying the key of the secrets", text).all(self.read()).await?;
+        let mut foreign = Vec::new();
+        for row in &rows {
+            let (repository, name): (String, String) = (row.get(0)?, row.get(1)?);
+            let place = Place { repository: &repository, name: &name };
+            if self.key()?.open(&place, &row.get::<Vec<u8>>(2)?).is_none() {
+                foreign.push(format!("{repository}:{name}"));
+            }
+        }
+        Ok(match foreign.len() {
+            0 => KeyFit::All,
+            count if count == rows.len() => KeyFit::None,
+            _ => KeyFit::Some { foreign },
+        })
     }
 
     /// Returns the names of a repository's secrets.

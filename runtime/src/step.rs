@@ -1,6 +1,6 @@
 //! What a sandbox is asked to run: plain data, as it crosses the border.
 
-use crate::Error;
+use crate::{Calls, Error};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -87,6 +87,8 @@ pub struct Step {
     pub mounts: Vec<Mount>,
     /// Its network.
     pub network: StepNetwork,
+    /// How its programs may call the kernel, if this machine's settings do not allow more.
+    pub calls: Calls,
     /// Its host name.
     pub hostname: String,
     /// Lines of `/etc/hosts`: name and address.

@@ -5,6 +5,7 @@ mod call;
 mod context;
 mod fields;
 mod ignored;
+mod interrupt;
 mod outputs;
 mod report;
 mod request;
@@ -12,10 +13,12 @@ mod secrets;
 
 use crate::progress::{self, Style};
 use crate::services::{self, DataDir};
+use builder::event::Event;
 use builder::trace::Trace;
 use builder::{Checked, DockerfileText, Request, Services};
 use clap::Args;
 use ignored::Ignored;
+use interrupt::Interrupt;
 use outputs::Outputs;
 use registry_client::Credentials;
 use runtime::Cancel;
@@ -82,6 +85,9 @@ pub struct Arguments {
     /// Size of /dev/shm for RUN
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
+    /// Let RUN execute 32-bit x86 programs, also outside of stages for linux/386
+    #[arg(long = "allow-32bit")]
+    allow_32bit: bool,
     /// Limit each process of RUN
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     ulimits: Vec<String>,
@@ -146,7 +152,10 @@ fn ask<T>(
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let (request, _) = asked.request((&Cancel::new(), &Trace::default()))?;
-    Ok(question(&request, &services))
+    let answer = question(&request, &services);
+    // A look-up of a name that nobody waits for any more may take its time.
+    tokio.shutdown_background();
+    Ok(answer)
 }
 
 /// Runs the command.
@@ -165,25 +174,38 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
     }
+    if arguments.allow_32bit {
+        services.sandbox.calls = runtime::Calls::With32Bit;
+    }
     // Who builds by hand is at home in the networks of this machine.
     services.sandbox.network.private = true;
     let cancel = Cancel::new();
-    crate::services::cancel_on_signal(tokio.handle(), cancel.clone());
+    let interrupt = Interrupt::listen(tokio.handle(), &cancel);
     let outputs = Outputs::parse(&arguments.outputs)?;
+    let style_shows = !matches!(style, Style::Quiet | Style::Json);
+    if style_shows && let Some(note) = docker_note(arguments, &outputs) {
+        eprintln!("{note}");
+    }
     let (trace, began) = (Trace::default(), std::time::Instant::now());
     let agents = agent::Agents::new(&arguments.ssh)?;
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
-    let (mut request, platforms) = asked.request((&cancel, &trace))?;
     let observer = progress::observer(style);
+    let found = asked.request((&cancel, &trace));
+    if let (Err(_), Some(code)) = (&found, interrupt.code()) {
+        observer.failed(&builder::Error::cancelled());
+        return Ok(code);
+    }
+    let (mut request, platforms) = found?;
     let built = builder::build_platforms(&mut request, &platforms, (&services, observer.as_ref()), &cancel);
     if let Some(path) = &arguments.profile {
         write_profile(path, &trace)?;
     }
     let finished = built.and_then(|built| {
-        let written = outputs.written.iter();
-        let mut written =
-            written.map(|output| builder::output::write(&services, &built, (output, &request.tags), &cancel));
-        written.try_for_each(|written| written)?;
+        for output in &outputs.written {
+            if let Some(text) = builder::output::write(&services, &built, (output, &request.tags), &cancel)? {
+                observer.observe(Event::Warning(&text));
+            }
+        }
         if outputs.keep && !request.push || arguments.load {
             builder::keep(&services, &built, &request.tags, &cancel)?;
         }
@@ -197,11 +219,34 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             metadata.map_or(Ok(()), |path| report::metadata(path, &built, &request.tags))?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => {
-            observer.failed(&error);
-            Ok(ExitCode::FAILURE)
-        }
+        Err(error) => match interrupt.behind(&error) {
+            Some(code) => {
+                observer.failed(&builder::Error::cancelled());
+                Ok(code)
+            }
+            None => {
+                observer.failed(&error);
+                Ok(ExitCode::FAILURE)
+            }
+        },
     }
+}
+
+/// Says what becomes of an image that docker would have got.
+fn docker_note(arguments: &Arguments, outputs: &Outputs) -> Option<String> {
+    let flag = match (arguments.load, outputs.for_docker) {
+        (true, _) => "--load",
+        (false, true) => "--output type=docker without dest",
+        (false, false) => return None,
+    };
+    let named = if arguments.tags.is_empty() && outputs.names.is_empty() {
+        "needs a name to keep the image under (-t NAME:TAG), and keeps it in slipway's own store"
+    } else {
+        "keeps the image in slipway's own store"
+    };
+    Some(format!(
+        "NOTE: {flag} {named}, not in docker's: --output type=docker,dest=FILE writes what `docker load` takes"
+    ))
 }
 
 /// Writes the trace for Chrome's viewer and prints what the end of the build waited for.

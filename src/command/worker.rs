@@ -1,7 +1,7 @@
 //! `slipway worker`: claims builds from the queue and builds them, until it is asked to end.
 
 use crate::services::{self, DataDir};
-use crate::{configuration, key};
+use crate::{configuration, key, signals};
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
 use registry_client::Allowed;
@@ -35,8 +35,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let own = configuration.settings(([127, 0, 0, 1], 0).into()).map_err(|error| services::chain(&error))?;
     let (hosts, networks) = own.allowed_addresses();
     services.client = services.client.allowing(Allowed { hosts, networks, proxies: crate::confine::proxy_hosts() });
-    let key = key::read(configuration.server.secret_key_file.as_deref(), &data)?;
-    services.database = services.database.with_key(key);
+    let key_file = configuration.server.secret_key_file.as_deref();
+    services.database = tokio.block_on(key::give(services.database, key_file, &data))?;
     crate::confine::configure(&mut services.sandbox, &configuration.sandbox);
     crate::confine::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
     if let Err(error) = runtime::sweep(&services.sandbox) {
@@ -70,10 +70,10 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 
 /// Ends the worker when it is asked to: after its builds, or at once when it is asked again.
 async fn end_when_asked(stop: Stop, patience: Duration) {
-    services::wait_for_signal().await;
+    signals::wait_for_signal().await;
     tracing::info!(seconds = patience.as_secs(), "asked to end; running builds have so long");
     stop.ask(patience);
-    services::wait_for_signal().await;
+    signals::wait_for_repeated_signal().await;
     tracing::info!("asked again; running builds go back to the queue");
     stop.ask(Duration::ZERO);
 }

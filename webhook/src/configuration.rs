@@ -1,7 +1,9 @@
 //! `slipway.toml` as it is written: every key, its default, and what is wrong with it.
 
-use crate::document::{ReadError, RepositoryDocument, compile, from_toml};
+use crate::document::{ReadError, RepositoryDocument, check_host, check_repository_name, compile, from_toml, nearest};
 use crate::network::Network;
+use crate::proxies::Proxies;
+use crate::retention::Retention;
 use crate::sandbox::Sandbox;
 use crate::secret::Secret;
 use crate::settings::{Forge, Repository, Scope, Settings, Token};
@@ -36,6 +38,8 @@ pub struct Configuration {
     pub limits: Limits,
     /// What steps may use and reach.
     pub sandbox: Sandbox,
+    /// What is kept of builds, logs and deliveries.
+    pub retention: Retention,
     /// How GitHub is told about builds.
     github: Github,
     /// User and password by the host of a clone URL.
@@ -83,6 +87,8 @@ pub struct Server {
     /// Seconds between two looks at what the tag of a base image names, for repositories that are to be built again when it
     /// names another one; 0 for none.
     pub base_image_seconds: u64,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed.
+    trusted_proxies: Vec<String>,
     /// File that holds the key of secrets at rest; `secret.key` in the data directory if it is not given.
     pub secret_key_file: Option<PathBuf>,
 }
@@ -100,6 +106,7 @@ impl Default for Server {
             anonymous_read: None,
             reconcile_seconds: 300,
             base_image_seconds: 900,
+            trusted_proxies: Vec::new(),
             secret_key_file: None,
         }
     }
@@ -210,6 +217,7 @@ impl Configuration {
         if parsed.limits.step_minutes == 0 || parsed.limits.build_minutes == 0 {
             return Err(wrong("limits", "a limit of 0 minutes lets nothing be built"));
         }
+        parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
         if !(1..=MAX_PATHS).contains(&parsed.limits.paths) {
             let problem = format!("`{}`: a number from 1 to {MAX_PATHS} is expected", parsed.limits.paths);
             return Err(wrong("limits.paths", problem));
@@ -247,9 +255,7 @@ impl Configuration {
     pub fn settings(&self, address: SocketAddr) -> Result<Settings, ConfigurationError> {
         let public_url = self.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let public_url = public_url.trim_end_matches('/').to_owned();
-        if !public_url.starts_with("http://") && !public_url.starts_with("https://") {
-            return Err(wrong("server.public_url", format!("`{public_url}` is no http or https URL")));
-        }
+        check_public_url(&public_url).map_err(|problem| wrong("server.public_url", problem))?;
         let mut repositories: Vec<(RepositoryDocument, Repository)> = Vec::new();
         for document in &self.repositories {
             if repositories.iter().any(|(other, _)| other.name == document.name) {
@@ -259,6 +265,7 @@ impl Configuration {
         }
         let urls = repositories.iter().map(|(document, _)| document.clone_url.as_str());
         let network = Network::new(&self.network.allow, urls).map_err(|problem| wrong("network.allow", problem))?;
+        self.check_tokens()?;
         let tokens = self.tokens.iter().map(|text| self.token(text)).collect::<Result<_, _>>()?;
         let token = self.github.token.as_ref().map(|secret| secret.read(&self.directory)).transpose();
         let forge = Forge {
@@ -266,7 +273,48 @@ impl Configuration {
             token: token.map_err(|problem| wrong("github.token", problem))?,
         };
         let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
-        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read })
+        let proxies = Proxies::new(&self.server.trusted_proxies);
+        let proxies = proxies.map_err(|problem| wrong("server.trusted_proxies", problem))?;
+        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read, proxies })
+    }
+
+    /// Refuses tokens of one name, and those for repositories that only a slip of the pen can mean.
+    fn check_tokens(&self) -> Result<(), ConfigurationError> {
+        let known: Vec<&str> = self.repositories.iter().map(|document| document.name.as_str()).collect();
+        for (number, text) in self.tokens.iter().enumerate() {
+            let place = || format!("tokens `{}`", text.name);
+            if text.name.is_empty() || self.tokens[..number].iter().any(|other| other.name == text.name) {
+                return Err(wrong(place(), "every token has a name of its own"));
+            }
+            if text.scopes.is_empty() {
+                return Err(wrong(place(), "`scopes` is empty, so it is good for nothing: read, trigger or admin"));
+            }
+            for name in text.repositories.iter().filter(|name| !known.contains(&name.as_str())) {
+                check_repository_name(name).map_err(|problem| wrong(place(), problem))?;
+                if let Some(meant) = nearest(name, &known) {
+                    let why = "one that the API adds gets its tokens from `slipway token create`";
+                    let problem =
+                        format!("there is no repository `{name}` in this file; did you mean `{meant}`? ({why})");
+                    return Err(wrong(place(), problem));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what is odd about the configuration and may be meant, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let unsigned = self.repositories.iter().filter(|document| document.secret.is_none());
+        let unsigned = unsigned.map(|document| {
+            let what = "deliveries of forges are not taken; pushes are found when it is next looked for them";
+            format!("the repository `{}` has no `secret`: {what}", document.name)
+        });
+        let unknown = self.tokens.iter().flat_map(|token| token.repositories.iter().map(move |name| (token, name)));
+        let is_unknown = |name: &String| self.repositories.iter().all(|document| document.name != *name);
+        let unknown = unknown.filter(|(_, name)| is_unknown(name)).map(|(token, name)| {
+            format!("the token `{}` is for `{name}`, which this file does not define: the API has to", token.name)
+        });
+        unsigned.chain(unknown).collect()
     }
 
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {
@@ -296,12 +344,32 @@ impl Configuration {
     }
 }
 
+/// Checks the URL that links begin with: what is added to it must be a path.
+fn check_public_url(text: &str) -> Result<(), String> {
+    let shown = database::redact(text);
+    let url = url::Url::parse(text).map_err(|error| format!("`{shown}` is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("`{shown}` is not an http or https URL"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("`{shown}` holds a login, which every link would show"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("`{shown}` has a query or a fragment: only a host and a path can begin links"));
+    }
+    Ok(())
+}
+
 fn logins(
     texts: &BTreeMap<String, LoginText>,
     (section, directory): (&str, &Path),
 ) -> Result<BTreeMap<String, Login>, ConfigurationError> {
     let mut logins = BTreeMap::new();
     for (host, text) in texts {
+        check_host(host).map_err(|problem| wrong(section, problem))?;
+        if text.username.is_empty() || text.username.contains(|char: char| char.is_control()) {
+            return Err(wrong(format!("{section} `{host}`"), "the username is empty or holds control characters"));
+        }
         let password =
             text.password.read(directory).map_err(|problem| wrong(format!("{section} `{host}`"), problem))?;
         logins.insert(host.clone(), Login { username: text.username.clone(), password });
@@ -339,7 +407,7 @@ mod tests {
         [[repositories]]
         name = "team/app"
         clone_url = "https://example.com/team/app.git"
-        secret = "s"
+        secret = "a secret"
         image = "127.0.0.1:5000/team/app"
         [[repositories.rules]]
         tag = '/^v([0-9.]+)$/'
@@ -378,10 +446,26 @@ mod tests {
         let cases = [
             ("workers = 2", "worker = 2", "line 3, column 9: unknown key `worker`; did you mean `workers`?"),
             ("team/app\"\n        clone", "app\"\n        clone", "namespace/name"),
-            ("https://example.com", "ssh://example.com", "must start with https://"),
+            ("https://example.com", "ssh://example.com", "only https:// and http://"),
+            // SV-37
+            ("https://example.com", "https://bot:pw@example.com", "clone_url holds credentials"),
+            ("app.git", "app.git?private_token=x", "query"),
             ("v([0-9.]+)", "v([0-9.]+", "regular expression"),
             // WH-09
-            ("secret = \"s\"", "secret = \"\"", "a secret is empty"),
+            ("secret = \"a secret\"", "secret = \"\"", "a secret is empty"),
+            // US-14
+            ("secret = \"a secret\"", "secret = \"abc\"", "guessed too easily"),
+            ("[registries.\"registry", "[registries.\"https://registry", "write `registry.example.com`"),
+            (
+                "scopes = [\"trigger\"]",
+                "scopes = [\"trigger\"]\nrepositories = [\"team/ap\"]",
+                "did you mean `team/app`?",
+            ),
+            ("scopes = [\"trigger\"]", "scopes = [\"trigger\"]\nrepositories = [\"app\"]", "namespace/name"),
+            ("tags = ['{\\1}'", "tags = ['{\\2}'", "has one group"),
+            ("tag = '/^v([0-9.]+)$/'", "branch = 'main'", "is a name and no expression"),
+            ("tag = '", "paths = [\"[a\"]\n        tag = '", "is not closed"),
+            ("tag = '", "platforms = [\"linux/amd46\"]\n        tag = '", "did you mean `linux/amd64`?"),
             ("0123456789abcdef", "short", "at least 16 characters"),
             ("5000/team/app", "5000/Team/app", "`127.0.0.1:5000/Team/app`"),
             ("workers = 2", "registry_users = { \"a:b\" = \"x\" }", "without `:`"),

@@ -2,6 +2,7 @@
 
 use crate::document::{PullRequests, RepositoryDocument, Webhook};
 use crate::network::Network;
+use crate::proxies::Proxies;
 use crate::rules::Rule;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,6 +25,8 @@ pub struct Settings {
     pub(crate) forge: Forge,
     /// Whether everybody may see builds and logs.
     pub anonymous_read: bool,
+    /// The proxies that say whom they forward.
+    pub(crate) proxies: Proxies,
 }
 
 impl Settings {

@@ -12,10 +12,10 @@ use std::io::Read;
 
 /// Entries that an archive may have.
 const MAX_ENTRIES: usize = 400_000;
-/// Bytes that the names in it may have together, those of attributes and of what links lead to, too.
-const MAX_NAMES: usize = 256 * 1024 * 1024;
 /// Bytes that an archive's files may have together.
 const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Bytes that the names, targets and attributes of an archive may have together: they are kept in memory.
+const MAX_NAMES: usize = 128 * 1024 * 1024;
 
 /// Files of the archive by path: which entry has the content.
 type Groups = HashMap<Vec<u8>, usize>;
@@ -34,20 +34,16 @@ impl Archive {
     pub fn read(name: &str, tar: &mut dyn Read) -> Result<Archive, CopyError> {
         let failed = |problem: String| CopyError::Archive { name: name.to_owned(), problem };
         let mut reader = tar::Reader::new(tar);
-        let (mut entries, mut bytes, mut names) = (Vec::new(), 0u64, 0usize);
+        let (mut entries, mut bytes, mut names) = (Vec::new(), 0u64, 0);
         while let Some(entry) = reader.next_entry().map_err(|error| failed(error.to_string()))? {
             bytes = bytes.saturating_add(entry.size());
-            names +=
-                entry.path.len() + entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-            if let EntryKind::Symlink { target } | EntryKind::HardLink { target } = &entry.kind {
-                names += target.len();
-            }
-            if names > MAX_NAMES {
-                return Err(failed(format!("its names have more than {MAX_NAMES} bytes together")));
-            }
+            names += text_bytes(&entry);
             entries.push(entry);
             if entries.len() > MAX_ENTRIES || bytes > MAX_BYTES {
                 return Err(failed(format!("it has more than {MAX_ENTRIES} entries or {MAX_BYTES} bytes")));
+            }
+            if names > MAX_NAMES {
+                return Err(failed(format!("its names have more than {MAX_NAMES} bytes")));
             }
         }
         Ok(Archive { name: name.to_owned(), entries })
@@ -161,6 +157,15 @@ impl Laying<'_, '_> {
         };
         self.layer.put_archived(path, node, (content, group))
     }
+}
+
+/// Returns how many bytes of an entry are kept in memory.
+fn text_bytes(entry: &Entry) -> usize {
+    let target = match &entry.kind {
+        EntryKind::Symlink { target } | EntryKind::HardLink { target } => target.len(),
+        _ => 0,
+    };
+    entry.path.len() + target + entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }
 
 fn node(entry: &Entry, kind: Kind) -> Node {

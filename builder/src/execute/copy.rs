@@ -3,10 +3,12 @@
 use super::cancellable::Cancellable;
 use super::places::Place;
 use super::stage::Progress;
-use super::{Claimed, Layer, pack, unfetched};
+use super::{Claimed, Layer, key, pack, unfetched};
 use crate::Error;
 use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
+use crate::event::Event;
 use crate::key::KeyBuilder;
+use crate::pattern;
 use crate::plan::{Copy, From, Source, Step};
 use crate::source::Pointer;
 use crate::tree::Tree;
@@ -22,6 +24,8 @@ pub struct Prepared<'e> {
     places: Vec<Place<'e>>,
     /// What is copied, in order: the place's number and the files.
     found: Vec<(usize, Selection)>,
+    /// Patterns that match nothing, which is not a mistake for docker.
+    empty: Vec<String>,
     walk: Walk,
 }
 
@@ -29,7 +33,8 @@ impl<'e> Prepared<'e> {
     /// Finds the files that `copy` copies; waits for the stage they are in, fetches what is elsewhere.
     pub fn new(progress: &Progress<'e, '_>, copy: &'e Copy) -> Result<Self, Error> {
         let request = request(copy, None, progress.execution.options.now)?;
-        let mut prepared = Prepared { copy, places: Vec::new(), found: Vec::new(), walk: walk(progress) };
+        let mut prepared =
+            Prepared { copy, places: Vec::new(), found: Vec::new(), empty: Vec::new(), walk: walk(progress) };
         if copy.sources.iter().any(|source| matches!(source, Source::Path(_))) {
             prepared.places.push(Place::of(progress, &copy.from)?);
         }
@@ -49,26 +54,33 @@ impl<'e> Prepared<'e> {
                 }
             }
         }
+        for pattern in &prepared.empty {
+            let text = format!("`{pattern}` matches no file: nothing is copied for it");
+            progress.execution.observer.observe(Event::Warning(&text));
+        }
         Ok(prepared)
     }
 
     fn find(&mut self, place: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
         let found = self.places[place].view(&self.walk, |view| copy::select(view, path, request));
-        let found = found.map_err(|error| unfound(&self.places[place], error))?;
+        let found = found.map_err(|error| self.places[place].error(path, error))?;
         unfetched::check(&self.places[place], &found)?;
+        if found.is_empty() && pattern::has_wildcard(path) {
+            self.empty.push(path.to_owned());
+        }
         self.found.extend(found.into_iter().map(|selection| (place, selection)));
         Ok(())
     }
 
     /// Returns the cache key of the layer: what is copied, where to, and how.
-    pub fn key(&self, parent: &str) -> Result<String, Error> {
-        let copy = self.copy;
+    pub fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
+        let (copy, parent) = (self.copy, &progress.key);
+        let latest = progress.execution.options.latest;
+        let below = if copy.link { key::with_times(String::new(), latest) } else { parent.clone() };
         let mut key = KeyBuilder::new("copy.4");
         // Names of owners are looked up in the files below, which the parent's key stands for; a linked copy has none
         // below it, and stays the same layer whatever it is put on.
-        key.text(if copy.link { "" } else { parent })
-            .text(copy.chown.as_deref().unwrap_or(""))
-            .text(copy.chmod.as_deref().unwrap_or(""));
+        key.text(&below).text(copy.chown.as_deref().unwrap_or("")).text(copy.chmod.as_deref().unwrap_or(""));
         key.text(&format!("{} {} {} {:?}", copy.add, copy.link, copy.parents, copy.unpack));
         key.text(&copy.destination).text(&copy.workdir);
         key.text(&self.found.len().to_string());
@@ -125,7 +137,7 @@ impl<'e> Prepared<'e> {
         }
         for (number, (place, selection)) in self.found.iter().enumerate() {
             let unpacks = match &self.places[*place] {
-                Place::Context(_) => self.copy.unpack != Some(false),
+                Place::Context(..) => self.copy.unpack != Some(false),
                 Place::Web(_) => self.copy.unpack == Some(true),
                 Place::Layers { .. } | Place::Git { .. } => false,
             };
@@ -159,7 +171,7 @@ impl<'e> Prepared<'e> {
         writer: &mut pack::StoreLayer,
     ) -> Result<(), Error> {
         let materials = progress.execution.materials;
-        if let Some(Place::Layers { layers, tree }) = self.places.first() {
+        if let Some(Place::Layers { layers, tree, .. }) = self.places.first() {
             // One stream holds all files, in the order in which they are packed.
             let sources = planned.iter().filter_map(|planned| match &planned.content {
                 Content::Source { path, .. } => Some(path.clone()),
@@ -253,10 +265,10 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
     let request = mount_request(progress.execution.options.now);
     let walk = walk(progress);
     let selections = place.view(&walk, |view| copy::select(view, &escaped(path), &request));
-    let selections = selections.map_err(|error| unfound(&place, error))?;
+    let selections = selections.map_err(|error| place.error(path, error))?;
     unfetched::check(&place, &selections)?;
     let Some(selection) = selections.first() else {
-        return Err(copy_error(CopyError::NotFound(format!("/{}", path.trim_start_matches('/')))));
+        return Err(place.error(path, CopyError::NotFound(path.to_owned())));
     };
     let key = place.key(selection, &walk).map_err(copy_error)?;
     if let Place::Layers { layers, .. } = &place {
@@ -313,14 +325,6 @@ fn packing(error: io::Error) -> Error {
         return Error::user("lfs_not_fetched", text);
     }
     Error::service("store", "packing a layer").with_cause(error)
-}
-
-/// Turns the error of files that are not found into the build's: those of a submodule were not fetched.
-fn unfound(place: &Place<'_>, error: CopyError) -> Error {
-    match place {
-        Place::Context(named) => unfetched::or_submodule(named, error).map_or_else(|error| error, copy_error),
-        _ => copy_error(error),
-    }
 }
 
 /// Returns the walk of one instruction.

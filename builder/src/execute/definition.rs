@@ -47,7 +47,7 @@ impl Definitions {
         sources: &Sources<'_>,
         (cache, options, store): (&Cache<'_>, &Options, &Store),
     ) -> Result<Self, Error> {
-        let mut making = Making { sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
+        let mut making = Making { plan, sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
         let keys = plan.stages.iter().map(|stage| making.stage(stage)).collect::<Result<Vec<_>, _>>()?;
         let wanted = keys.iter().flatten().flatten().filter(|key| key.usable).map(|key| key.text.clone());
         let wanted: Vec<String> = wanted.collect();
@@ -100,6 +100,7 @@ impl Definitions {
 
 /// Makes keys, stage after stage.
 struct Making<'s> {
+    plan: &'s Plan,
     sources: &'s Sources<'s>,
     options: &'s Options,
     /// Keeps what was selected of contexts.
@@ -113,8 +114,8 @@ impl Making<'_> {
         let usable = self.options.uses_cache(&stage.name);
         let first = |text| Key { text, usable };
         let mut parent = match &stage.base {
-            Base::Scratch => Some(first(super::key::scratch())),
-            Base::Image(name) => self.sources.image(name).ok().map(|image| first(image.key.clone())),
+            Base::Scratch => Some(first(self.with_times(super::key::scratch()))),
+            Base::Image(name) => self.sources.image(name).ok().map(|image| first(self.with_times(image.key.clone()))),
             Base::Stage(index) => self.ends[*index].clone().map(|end| Key { usable: usable && end.usable, ..end }),
         };
         let mut keys = Vec::with_capacity(stage.steps.len());
@@ -137,10 +138,14 @@ impl Making<'_> {
         Ok(keys)
     }
 
+    fn with_times(&self, base: String) -> String {
+        super::key::with_times(base, self.options.latest)
+    }
+
     fn step(&self, parent: &Key, action: &Action) -> Result<Key, Unselected> {
         let mut key = KeyBuilder::new("definition.1");
         match action {
-            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options)),
+            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options, self.plan)),
             _ => key.text(&parent.text),
         };
         match action {

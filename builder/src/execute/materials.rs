@@ -3,7 +3,7 @@
 use super::cancellable::{Cancellable, until_cancelled};
 use super::layer::{Committed, Layer};
 use crate::Error;
-use crate::layer::{Verified, decompress};
+use crate::layer::{Growth, Verified, decompress_within};
 use crate::trace::{Trace, Work};
 use crate::tree::{Index, Tree};
 use crate::walk::MAX_PATHS;
@@ -14,6 +14,8 @@ use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// Bytes that the headers of a layer's tar may have besides its files.
+const MAX_HEADERS: u64 = 2 * 1024 * 1024 * 1024;
 /// Paths that all layers of a build may have together, for each one that an instruction may take.
 const ENTRIES_PER_PATH: usize = 4;
 /// Largest `/etc/passwd` or `/etc/group` that is read.
@@ -202,8 +204,8 @@ impl Materials {
     fn read_index(&self, layer: &Committed) -> Result<Index, Error> {
         let reading = || format!("reading layer {}", layer.descriptor.digest);
         let mut tar = self.tar(layer)?;
-        let index =
-            Index::from_tar(&mut tar).map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
+        let index = Index::bounded(&mut tar, self.max_layer(layer))
+            .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
         std::io::copy(&mut tar, &mut std::io::sink())
             .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
         self.store
@@ -217,9 +219,17 @@ impl Materials {
         self.blob(layer)?;
         let reading = || format!("reading layer {}", layer.descriptor.digest);
         let file = self.store.open_blob(&layer.descriptor.digest).map_err(|error| store_error(reading(), error))?;
-        let tar = decompress(BufReader::with_capacity(256 * 1024, file), &layer.descriptor.media_type)
+        let max_bytes = self.max_layer(layer).saturating_add(MAX_HEADERS);
+        let growth = if layer.made.is_some() { Growth::own(max_bytes) } else { Growth::foreign(max_bytes) };
+        let tar = decompress_within(BufReader::with_capacity(256 * 1024, file), &layer.descriptor.media_type, growth)
             .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
         Ok(Cancellable::new(Verified::new(tar, layer.diff_id.clone()), &self.cancel))
+    }
+
+    /// Returns the bytes that the files of `layer` may have: those of a step had the limit of steps.
+    fn max_layer(&self, layer: &Committed) -> u64 {
+        let limits = &self.sandbox_settings.limits;
+        if layer.made.is_some() { limits.layer_bytes.max(limits.disk_bytes) } else { limits.layer_bytes }
     }
 
     /// Waits until the bytes of `layer` are settled.

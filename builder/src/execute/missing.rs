@@ -1,10 +1,9 @@
 //! Finds out before any step runs that a file of a context is missing: nobody waits for a build that cannot succeed.
 
-use super::copy::copy_error;
 use super::{Execution, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
-use crate::copy::{self, CopyError};
+use crate::copy::{self, Searched};
 use crate::event::Event;
 use crate::ignore::Filtered;
 use crate::plan::{Action, Copy, From, Source, Step};
@@ -17,28 +16,34 @@ pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
     let walk = Walk::of(&execution.options.fetching);
     for step in steps {
         let Action::Copy(copy) = &step.action else { continue };
-        let context = match &copy.from {
-            From::Context => Some(execution.sources.context),
-            From::Named(name) => execution.sources.named.get(name),
-            From::Stage(_) | From::Image(_) => None,
+        let (context, name) = match &copy.from {
+            From::Context => (Some(execution.sources.context), "the context".to_owned()),
+            From::Named(name) => (execution.sources.named.get(name), format!("the context `{name}`")),
+            From::Stage(_) | From::Image(_) => continue,
         };
-        let Some(context) = context else { continue };
-        if let Some(error) = missing(context, copy, &walk) {
-            let error = unfetched::or_submodule(context, error).map_or_else(|error| error, copy_error);
+        if let Some(error) = context.and_then(|context| missing((context, &name), copy, &walk)) {
             return Err(failed(execution, step, error));
         }
     }
     Ok(())
 }
 
-fn missing(named: &NamedContext, copy: &Copy, walk: &Walk) -> Option<CopyError> {
+fn missing((named, name): (&NamedContext, &str), copy: &Copy, walk: &Walk) -> Option<Error> {
     let walked = Walked::new(&named.context, walk);
     let view = Filtered::new(&walked, &named.ignore);
     let paths = copy.sources.iter().filter_map(|source| match source {
         Source::Path(path) => Some(path),
         Source::Url(_) | Source::Git(_) => None,
     });
-    paths.into_iter().find_map(|path| copy::missing(&view, path, copy.parents))
+    let searched = Searched { view: &walked, ignore: Some(&named.ignore), name };
+    paths.into_iter().find_map(|path| {
+        let error = copy::missing(&view, path, copy.parents)?;
+        Some(match error.missing_path() {
+            Some(_) => unfetched::missing(named, path)
+                .unwrap_or_else(|| Error::user(error.code(), copy::not_found(&searched, path))),
+            None => super::copy::copy_error(error),
+        })
+    })
 }
 
 fn failed(execution: &Execution<'_>, step: &Step, error: Error) -> Error {

@@ -60,8 +60,10 @@ const STEPS_PER_CORE: usize = 4;
 pub struct Options {
     /// Whether cached layers are used; results are stored either way.
     pub use_cache: bool,
-    /// The time that made files and history entries carry, in seconds since 1970.
+    /// The time that made files carry, in seconds since 1970.
     pub now: i64,
+    /// The time that the image and its history carry; without it, that of its newest layer.
+    pub created: Option<i64>,
     /// Times after this one that files of layers get become it, so that a build tells nothing of when it ran.
     pub latest: Option<i64>,
     /// How long one step may take.
@@ -98,6 +100,7 @@ impl Options {
         Options {
             use_cache: true,
             now,
+            created: None,
             latest: None,
             step_timeout: Duration::from_secs(24 * 60 * 60),
             secrets: BTreeMap::new(),

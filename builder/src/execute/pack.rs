@@ -34,6 +34,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
         diff_id: packed.diff_id,
         descriptor: Descriptor::new(execution.options.compression.media_type(), written.digest, written.size),
         empty: packed.index.is_empty(),
+        made: Some(execution.options.now),
         origin: None,
     };
     execution.materials.put_index(&committed, packed.index)?;

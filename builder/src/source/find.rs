@@ -2,6 +2,7 @@
 
 use super::directory::followed;
 use crate::context::Context;
+use crate::copy::{self, Searched};
 use crate::dockerfile::MAX_SIZE;
 use crate::ignore::{Ignore, join};
 use crate::view::{Kind, View, ViewError};
@@ -24,7 +25,10 @@ pub fn find_dockerfile(context: &Context, name: &str) -> Result<DockerfileText, 
     }
     Err(Error::user(
         "dockerfile_not_found",
-        format!("failed to read dockerfile: open {name}: no such file in the context"),
+        format!(
+            "failed to read dockerfile: {}",
+            copy::absent(&Searched { view: context, ignore: None, name: "the context" }, name)
+        ),
     ))
 }
 
@@ -119,7 +123,8 @@ pub fn parse_ignore(text: &[u8], name: &str) -> Result<Ignore, Error> {
             "it is not text in UTF-8, so that its patterns would match other names than it means",
         ));
     }
-    Ignore::parse(text).map_err(|error| Error::user("invalid_pattern", format!("reading `{name}`")).with_cause(error))
+    let parsed = Ignore::parse(text).map(|ignore| ignore.named(name));
+    parsed.map_err(|error| Error::user("invalid_pattern", format!("reading `{name}`")).with_cause(error))
 }
 
 /// Returns the content of a small regular file, links followed within the context.

@@ -1,8 +1,10 @@
 //! A stack of layers seen as one file system, without a file system: only their indexes are looked at.
 
+mod building;
 mod index;
 
-pub use index::{Index, IndexEntry, IndexError, MAX_ENTRIES, WalkPath};
+pub use building::MAX_ENTRIES;
+pub use index::{Index, IndexEntry, IndexError, WalkPath};
 
 use crate::view::{ContentId, Kind, Node, View, ViewError};
 use runtime::tar::clean_path;

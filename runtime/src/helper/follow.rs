@@ -1,6 +1,7 @@
 //! Follows a command that runs: passes its output on, watches time and disk, and finds out how it ended.
 
 use super::disk::Watch;
+use super::execute::Refusal;
 use crate::DiskFull;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, MAX_FRAME, kind};
@@ -51,7 +52,10 @@ pub fn follow(
     let mut complaint = String::new();
     let _ = started.error.read_to_string(&mut complaint);
     if !complaint.is_empty() {
-        return Err(Trouble::Step(complaint));
+        return Err(match status {
+            WaitStatus::Exited(_, code) if Refusal::is_meant_by(code) => Trouble::NotExecuted(complaint, code),
+            _ => Trouble::Step(complaint),
+        });
     }
     Ok(match (stop, status) {
         (Some(Stop::Late), _) => Ended::TimedOut,

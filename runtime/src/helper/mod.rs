@@ -2,26 +2,32 @@
 //!
 //! It is single-threaded and forks for each request, so that a hostile file can at worst end the handling of one request.
 
+mod bpf;
 mod child;
 mod diff;
 mod disk;
+mod execute;
 mod files;
 mod follow;
 mod forget;
 mod ground;
 mod house;
 mod lock;
+mod loopback;
 mod mount;
 mod overlay;
-mod ready;
+mod owner;
+mod program;
 mod remove;
 mod rootfs;
 mod run;
 mod seccomp;
 mod seed;
+mod sockets;
 mod stub;
 mod surplus;
 mod syscalls;
+mod syscalls32;
 mod trial;
 mod unpack;
 mod user;
@@ -143,7 +149,7 @@ fn inner(control: &OwnedFd, attempt: &str) -> ! {
         Ok(place) => place,
         Err(error) => die("preparing the sandbox", error),
     };
-    let filters = seccomp::compile().unwrap_or_else(|error| die("compiling the system call filter", error));
+    let filters = seccomp::compile();
     let _ = nix::unistd::write(control, b"r");
     let helper = Helper { work: place.work.clone(), filters };
     // Nobody asks how the handling of a request ended: the kernel need not keep that.
@@ -178,7 +184,7 @@ fn prepare(attempt: &str) -> io::Result<Place> {
         return Err(io::Error::other("an attempt is named by letters, digits, `-` and `_`"));
     }
     house::enter()?;
-    ready::loopback_up()?;
+    loopback::up()?;
     // Mount options hold at most a page: short paths leave room for many layers.
     let work = crate::step::work_directory(attempt);
     let lock = fs::File::create(format!("{work}.lock"))?;
@@ -236,10 +242,6 @@ impl Helper {
                 remove::tree(&run(number)).map_err(Trouble::inside("removing what a step left"))
             }
             Request::ReadFiles => return files::serve(conversation),
-            Request::Network => conversation
-                .receive_value()
-                .map_err(Trouble::inside("reading a request"))
-                .and_then(|closed| ready::network(&closed)),
             Request::Forget(snapshots, used) => {
                 return forget::serve(&mut conversation, &self.work, (&snapshots, &used));
             }
