@@ -63,7 +63,7 @@ impl<'e> Prepared<'e> {
 
     fn find(&mut self, place: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
         let found = self.places[place].view(&self.walk, |view| copy::select(view, path, request));
-        let found = found.map_err(|error| unfound(&self.places[place], path, error))?;
+        let found = found.map_err(|error| self.places[place].error(path, error))?;
         unfetched::check(&self.places[place], &found)?;
         if found.is_empty() && pattern::has_wildcard(path) {
             self.empty.push(path.to_owned());
@@ -265,7 +265,7 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
     let request = mount_request(progress.execution.options.now);
     let walk = walk(progress);
     let selections = place.view(&walk, |view| copy::select(view, &escaped(path), &request));
-    let selections = selections.map_err(|error| unfound(&place, path, error))?;
+    let selections = selections.map_err(|error| place.error(path, error))?;
     unfetched::check(&place, &selections)?;
     let Some(selection) = selections.first() else {
         return Err(place.error(path, CopyError::NotFound(path.to_owned())));
@@ -325,16 +325,6 @@ fn packing(error: io::Error) -> Error {
         return Error::user("lfs_not_fetched", text);
     }
     Error::service("store", "packing a layer").with_cause(error)
-}
-
-/// Turns the error of files that are not found into the build's: those of a submodule were not fetched.
-fn unfound(place: &Place<'_>, path: &str, error: CopyError) -> Error {
-    match place {
-        Place::Context(named, _) => {
-            unfetched::or_submodule(named, error).map_or_else(|error| error, |error| place.error(path, error))
-        }
-        _ => place.error(path, error),
-    }
 }
 
 /// Returns the walk of one instruction.

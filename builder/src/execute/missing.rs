@@ -1,6 +1,5 @@
 //! Finds out before any step runs that a file of a context is missing: nobody waits for a build that cannot succeed.
 
-use super::copy::copy_error;
 use super::{Execution, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
@@ -22,8 +21,7 @@ pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
             From::Named(name) => (execution.sources.named.get(name), format!("the context `{name}`")),
             From::Stage(_) | From::Image(_) => continue,
         };
-        let Some(context) = context else { continue };
-        if let Some(error) = missing((context, &name), copy, &walk) {
+        if let Some(error) = context.and_then(|context| missing((context, &name), copy, &walk)) {
             return Err(failed(execution, step, error));
         }
     }
@@ -40,10 +38,10 @@ fn missing((named, name): (&NamedContext, &str), copy: &Copy, walk: &Walk) -> Op
     let searched = Searched { view: &walked, ignore: Some(&named.ignore), name };
     paths.into_iter().find_map(|path| {
         let error = copy::missing(&view, path, copy.parents)?;
-        Some(match unfetched::or_submodule(named, error) {
-            Err(unfetched) => unfetched,
-            Ok(error) if error.missing_path().is_some() => Error::user(error.code(), copy::not_found(&searched, path)),
-            Ok(error) => copy_error(error),
+        Some(match error.missing_path() {
+            Some(_) => unfetched::missing(named, path)
+                .unwrap_or_else(|| Error::user(error.code(), copy::not_found(&searched, path))),
+            None => super::copy::copy_error(error),
         })
     })
 }

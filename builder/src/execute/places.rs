@@ -2,7 +2,7 @@
 
 use super::stage::Progress;
 use super::web::{self, WebFile};
-use super::{Layer, StageLayers};
+use super::{Layer, StageLayers, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
 use crate::copy::{self, CopyError, Searched, Selection};
@@ -110,6 +110,11 @@ impl<'e> Place<'e> {
             Place::Git { checkout, .. } => Searched { view: checkout, ignore: None, name: "the repository" },
             Place::Web(_) => return super::copy::copy_error(error),
         };
+        if let (Place::Context(named, _), Some(path)) = (self, path)
+            && let Some(error) = unfetched::missing(named, path)
+        {
+            return error;
+        }
         match path {
             Some(path) => Error::user(error.code(), copy::not_found(&searched, path)),
             None => super::copy::copy_error(error),

@@ -3,9 +3,10 @@
 use super::places::Place;
 use crate::Error;
 use crate::context::NamedContext;
-use crate::copy::{CopyError, Item, Selection};
+use crate::copy::{Item, Selection};
 use crate::ignore::join;
 use crate::view::Kind;
+use runtime::tar::clean_path;
 
 /// Refuses a selection that takes the directory of a submodule which was not fetched.
 pub fn check(place: &Place<'_>, selections: &[Selection]) -> Result<(), Error> {
@@ -28,15 +29,11 @@ pub fn check(place: &Place<'_>, selections: &[Selection]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the error of a path that is missing because it is in a submodule, or the one that it is otherwise.
-pub fn or_submodule(named: &NamedContext, error: CopyError) -> Result<CopyError, Error> {
-    let (CopyError::NotFound(path) | CopyError::NoDirectory(path)) = &error else { return Ok(error) };
-    let path = path.trim_start_matches('/').as_bytes();
-    let ends = (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
-    for end in ends {
-        refuse(named, &path[..end])?;
-    }
-    Ok(error)
+/// Returns the error of a path that is missing because it is in a submodule, if it is.
+pub fn missing(named: &NamedContext, path: &str) -> Option<Error> {
+    let path = clean_path(path.as_bytes());
+    let mut ends = (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
+    ends.find_map(|end| refuse(named, &path[..end]).err())
 }
 
 fn refuse(named: &NamedContext, path: &[u8]) -> Result<(), Error> {
