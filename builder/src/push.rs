@@ -130,7 +130,7 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
     let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Upload, digest.as_str());
     let client = &materials.client;
-    if materials.ask(client.has_blob(to, digest)).map_err(failed)? {
+    if has_blob(materials, to, digest).map_err(failed)? {
         return Ok(());
     }
     if let Some(origin) = &layer.origin
@@ -143,6 +143,14 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
     materials.blob(layer)?;
     let source = BlobSource::File(materials.store.path(digest));
     materials.ask(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
+}
+
+/// Tells whether the repository has a blob. Who may not look may be allowed to write, so that is tried (SV-15).
+fn has_blob(materials: &Materials, to: &Reference, digest: &Digest) -> Result<bool, Unanswered> {
+    match materials.ask(materials.client.has_blob(to, digest)) {
+        Err(Unanswered::Failed(error)) if !error.is_transient() => Ok(false),
+        answered => answered,
+    }
 }
 
 /// Decides whether a name may move: a newer commit may have been published under it meanwhile.
@@ -209,15 +217,15 @@ fn manifest_as(materials: &Materials, image: &Image, tag: &Reference) -> Result<
     let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Push, tag.to_string());
     let known = match materials.ask(client.head_manifest(tag)) {
-        // A registry that does not say is given the manifest, whatever it has.
-        Err(Unanswered::Failed(registry_client::Error::InvalidDocument { .. })) => None,
+        // A registry that does not say is given the manifest, whatever it has; if it may not be, that is said then.
+        Err(Unanswered::Failed(error)) if !error.is_transient() => None,
         known => known.map_err(failed)?,
     };
     if known.is_some_and(|(digest, _)| digest == image.digest) {
         return Ok(());
     }
     let config = &image.config;
-    if !materials.ask(client.has_blob(tag, &config.digest)).map_err(failed)? {
+    if !has_blob(materials, tag, &config.digest).map_err(failed)? {
         let bytes = materials
             .store
             .read(&config.digest, config.size)

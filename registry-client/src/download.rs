@@ -134,7 +134,7 @@ pub fn failed(url: &str, cause: reqwest::Error) -> Error {
         }
         source = inner.source();
     }
-    Error::Transport { registry: without_credentials(url), cause }
+    Error::Transport { registry: without_credentials(url), cause: cause.without_url() }
 }
 
 /// What is said of an address that is not public.
