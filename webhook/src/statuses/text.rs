@@ -175,6 +175,7 @@ mod tests {
             cancel_requested: false,
             is_held: false,
             approved_by: None,
+            log_removed_ms: None,
             warnings: Vec::new(),
         }
     }
