@@ -75,7 +75,7 @@ fn sec_m1_a_build_reads_its_own_images_and_those_that_are_named() {
         // The same question without a build.
         site.commit(&[("Dockerfile", &format!("FROM {registry}/other/app\n"))]);
         let asked =
-            ask(&site, "POST", "/v1/repos/team/app/builds?dry_run=1", &json!({ "ref": "main", "rule": "main" }));
+            ask(&site, "POST", "/v1/repos/team/app/builds", &json!({ "ref": "main", "rule": "main", "dry_run": true }));
         assert!(asked.text.contains("image_not_allowed"), "{}", asked.text);
     }
 }
@@ -166,4 +166,34 @@ fn sec_m2_strangers_builds_learn_nothing_of_ports() {
     // Whoever asks: metadata services are for nobody.
     let id = yard.push(&[("Dockerfile", "FROM 169.254.169.254/x:1\n")]);
     assert_eq!(yard.failed(&id).1, "image_not_allowed");
+}
+
+#[test]
+fn us_25_a_base_image_that_is_missing_is_the_author_s_fault_at_once() {
+    let (yard, _worker) = Yard::with_worker("");
+    for image in ["base/busybox:none", "base/none:1"] {
+        let id = yard.push(&[("Dockerfile", &format!("FROM {}/{image}\n", yard.registry))]);
+        let (state, code, message) = yard.failed(&id);
+        assert_eq!((state.as_str(), code.as_str()), ("failed", "image_not_found"), "{message}");
+        assert!(message.contains(image) && yard.build(&id).attempt == 1, "{message}");
+    }
+}
+
+#[test]
+fn sv_17_the_reason_of_a_build_has_the_registry_s_words() {
+    let (yard, _worker) = Yard::with_worker("");
+    let said = r#"{"errors":[{"code":"DENIED","message":"will exceed the configured upper limit of 1 GiB"}]}"#;
+    let server = Server::start(move |asked| match asked.method.as_str() {
+        "POST" => Answer::new(403).body(said),
+        _ => Answer::new(404),
+    });
+    let mut request = yard.request(&yard.commit(&[("Dockerfile", "FROM scratch\nCOPY Dockerfile /x\n")]));
+    request.spec.tags = vec![format!("{}/team/app:1", server.address)];
+    let (state, code, message) = yard.failed(&yard.queue(&request));
+    assert_eq!((state.as_str(), code.as_str()), ("failed", "registry_denied"), "{message}");
+    for part in
+        ["will exceed the configured upper limit of 1 GiB", "team/app", "beginning an upload", "no login was sent"]
+    {
+        assert!(message.contains(part), "{part}: {message}");
+    }
 }

@@ -4,13 +4,14 @@ use crate::Error;
 use crate::execute::{Committed, Layer, Materials, Novelty, Unanswered, ask, until_cancelled};
 use crate::result::Image;
 use crate::trace::Work;
-use registry_client::{BlobSource, Digest, Reference};
+use registry_client::{BlobSource, Client, Digest, Reference};
 use runtime::Cancel;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How long the answer to a manifest that is on its way is waited for when the build is cancelled, and then the answer to
 /// whether it arrived.
@@ -136,7 +137,7 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
     let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Upload, digest.as_str());
     let client = &materials.client;
-    if materials.ask(client.has_blob(to, digest)).map_err(failed)? {
+    if has_blob((&materials.tokio, &materials.cancel), &materials.client, (to, digest)).map_err(failed)? {
         return Ok(());
     }
     if let Some(origin) = &layer.origin
@@ -149,6 +150,18 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
     materials.blob(layer)?;
     let source = BlobSource::File(materials.store.path(digest));
     materials.ask(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
+}
+
+/// Tells whether the repository has a blob. Who may not look may be allowed to write, so that is tried (SV-15).
+fn has_blob(
+    waiting: (&Handle, &Cancel),
+    client: &Client,
+    (to, digest): (&Reference, &Digest),
+) -> Result<bool, Unanswered> {
+    match ask(waiting, client.has_blob(to, digest)) {
+        Err(Unanswered::Failed(error)) if !error.is_transient() => Ok(false),
+        answered => answered,
+    }
 }
 
 /// Decides whether a name may move: a newer commit may have been published under it meanwhile.
@@ -217,15 +230,15 @@ fn manifest_as(materials: &Materials, image: &Image, (tag, cancel): (&Reference,
     let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Push, tag.to_string());
     let known = match ask(waiting, client.head_manifest(tag)) {
-        // A registry that does not say is given the manifest, whatever it has.
-        Err(Unanswered::Failed(registry_client::Error::InvalidDocument { .. })) => None,
+        // A registry that does not say is given the manifest, whatever it has; if it may not be, that is said then.
+        Err(Unanswered::Failed(error)) if !error.is_transient() => None,
         known => known.map_err(failed)?,
     };
     if known.is_some_and(|(digest, _)| digest == image.digest) {
         return Ok(());
     }
     let config = &image.config;
-    if !ask(waiting, client.has_blob(tag, &config.digest)).map_err(failed)? {
+    if !has_blob(waiting, client, (tag, &config.digest)).map_err(failed)? {
         let bytes = materials
             .store
             .read(&config.digest, config.size)

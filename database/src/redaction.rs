@@ -68,6 +68,9 @@ fn push_url(url: &str, shown: &mut String) {
     }
     let Some((path, query)) = path.split_once('?') else { return shown.push_str(path) };
     shown.push_str(path);
+    if query.is_empty() {
+        shown.push('?');
+    }
     let mut joint = '?';
     for parameter in query.split_inclusive(['&', ';', '#']) {
         let (parameter, next) = match parameter.char_indices().next_back() {

@@ -117,7 +117,7 @@ pub fn without_credentials(url: &str) -> String {
 pub fn failed(url: &str, cause: reqwest::Error) -> Error {
     match crate::reach::refusal(&cause) {
         Some(problem) => refused(url, problem),
-        None => Error::Transport { registry: without_credentials(url), cause },
+        None => Error::Transport { registry: without_credentials(url), cause: cause.without_url() },
     }
 }
 

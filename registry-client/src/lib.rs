@@ -12,6 +12,7 @@ mod error;
 mod http;
 pub mod media_type;
 mod patience;
+mod permit;
 mod platform;
 mod pull;
 mod push;

@@ -140,12 +140,16 @@ impl Rights {
 
     /// Tells whether the operator's login may be used to read the image.
     pub fn may_log_in(&self, homes: &Homes, reference: &Reference) -> bool {
+        if homes.contains(reference.registry()) {
+            // It is slipway's own login to its own registry.
+            return self.may_read_home(homes, reference);
+        }
         match self.reach {
             Reach::Anywhere | Reach::Allowed => {
                 self.names(homes, reference) || any_matches(&self.with_login, homes, reference)
             }
-            // Strangers read their repository's images here, but no others with a login of the operator.
-            Reach::PublicOnly => self.names(homes, reference) && homes.contains(reference.registry()),
+            // Strangers read with no login of the operator.
+            Reach::PublicOnly => false,
         }
     }
 
@@ -219,6 +223,37 @@ mod tests {
         for bad in ["", "*", "ghcr.io/team/x:1", "ghcr.io/Team/x", "*.example.com/x", "a b/c", "https://ghcr.io/x"] {
             let parsed = ImagePattern::parse(bad);
             assert!(bad == "*" && parsed.is_ok() || parsed.is_err(), "{bad} {parsed:?}");
+        }
+    }
+
+    // SEC-M1
+    #[test]
+    fn logins_are_for_what_is_named() {
+        let homes = Homes::new(Some(Home { id: "x".into(), port: Some(5000), proof: Arc::new(|_, _| String::new()) }));
+        let patterns = |texts: &[&str]| texts.iter().map(|text| ImagePattern::parse(text).unwrap()).collect::<Vec<_>>();
+        let rights = |reach| Rights {
+            reach,
+            images: patterns(&["127.0.0.1:5000/team/app", "ghcr.io/team/app"]),
+            with_login: patterns(&["docker.io/library/*"]),
+            shared: vec!["base/*".to_owned()],
+        };
+        let (trusted, strangers) = (rights(Reach::Anywhere), rights(Reach::PublicOnly));
+        for (image, of_trusted, of_strangers, ground) in [
+            ("127.0.0.1:5000/team/app", true, true, Ground::Any),
+            ("localhost:5000/base/x", true, true, Ground::Any),
+            ("127.0.0.1:5000/other/app", false, false, Ground::Public),
+            ("127.0.0.1:6000/base/x", false, false, Ground::Public),
+            ("ghcr.io/team/app", true, false, Ground::Any),
+            ("ghcr.io/other/app", false, false, Ground::Public),
+            // Its answer tells whether it is the registry whose images are shared.
+            ("ghcr.io/base/x", false, false, Ground::Any),
+            ("debian", true, false, Ground::Public),
+        ] {
+            let image = Reference::parse(image).unwrap();
+            assert_eq!(trusted.may_log_in(&homes, &image), of_trusted, "{image}");
+            assert_eq!(strangers.may_log_in(&homes, &image), of_strangers, "{image}");
+            assert_eq!(strangers.ground(&homes, &image), ground, "{image}");
+            assert_eq!(trusted.ground(&homes, &image), Ground::Any, "{image}");
         }
     }
 }

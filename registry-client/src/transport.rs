@@ -6,15 +6,14 @@ use crate::error::{Login, report};
 use crate::http::Clients;
 use crate::patience::{Pace, Patience, Tries, is_passing, retry_after};
 use crate::rights::{Homes, Rights};
-use crate::token::{Authorization, TokenRequest, elsewhere, host_of};
-use crate::{Error, Reach, Reference, Settings};
+use crate::token::{Authorization, TokenRequest, host_of};
+use crate::{Error, Reference, Settings};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use url::Url;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -30,18 +29,18 @@ pub struct Transport {
     pub http: Arc<Clients>,
     /// How long it waits.
     pub patience: Arc<Patience>,
-    credentials: Arc<Logins>,
+    pub credentials: Arc<Logins>,
     /// What a build may read; everything, where that is not said.
-    rights: Option<Arc<Rights>>,
+    pub rights: Option<Arc<Rights>>,
     /// Registries that serve from this process's store.
     pub homes: Arc<Homes>,
     /// `Authorization` values by registry, scope, and whether a login was used.
-    tokens: Arc<Mutex<HashMap<TokenKey, Authorization>>>,
+    pub tokens: Arc<Mutex<HashMap<TokenKey, Authorization>>>,
     /// What `/v2/` of a registry asks for.
     challenges: Arc<Mutex<HashMap<String, Vec<Challenge>>>>,
 }
 
-type TokenKey = (String, String, bool);
+pub type TokenKey = (String, String, bool);
 
 /// What a request needs to be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,25 +109,6 @@ impl Transport {
         Transport { rights: Some(Arc::new(rights)), ..self.clone() }
     }
 
-    /// Returns what the build may read; `None` for everything.
-    pub fn rights(&self) -> Option<&Rights> {
-        self.rights.as_deref()
-    }
-
-    /// Returns the login that may be sent for an image.
-    pub fn login(&self, reference: &Reference) -> Option<(String, String)> {
-        let granted = self.rights.as_ref().is_none_or(|rights| rights.may_log_in(&self.homes, reference));
-        self.credentials.find(reference.registry()).filter(|_| granted)
-    }
-
-    /// Says why no login is sent.
-    pub fn withheld(&self, reference: &Reference) -> Login {
-        match self.credentials.find(reference.registry()) {
-            Some(_) => Login::NotGranted,
-            None => Login::NotConfigured,
-        }
-    }
-
     /// Sends `request` for `reference`; passing faults are tried again, a 401 is answered once.
     pub async fn send(&self, reference: &Reference, access: Access, request: &Request) -> Result<Response, Error> {
         let mut tries = Tries::new(&self.patience);
@@ -150,10 +130,9 @@ impl Transport {
         if self.homes.contains(reference.registry()) {
             self.check_right(reference, access)?;
         }
-        let login = self.login(reference);
         let scope = scope(reference, access, request.mounted_from.as_deref());
-        let key = (reference.registry().to_owned(), scope, login.is_some());
-        let known = self.known_token(&key);
+        let key = |login: &Option<_>| (reference.registry().to_owned(), scope.clone(), login.is_some());
+        let known = self.known_token(&key(&self.login(reference)));
         let response = self.send_following(reference, (access, request), known.as_deref()).await?;
         let (status, is_anonymous) = (response.status().as_u16(), known.is_none());
         let challenges = match status {
@@ -167,7 +146,9 @@ impl Transport {
         if challenges.is_empty() {
             return Ok(response);
         }
-        match self.answer(reference, (access, request), (&key, challenges), login.as_ref()).await {
+        // The answer may have told whose registry it is, and that the login may be used.
+        let login = self.login(reference);
+        match self.answer(reference, (access, request), (&key(&login), challenges), login.as_ref()).await {
             // Who cannot log in is told what was said to everybody.
             Ok(None) => Ok(response),
             Err(Error::Denied(_)) if status != 401 && login.is_none() => Ok(response),
@@ -285,84 +266,6 @@ impl Transport {
         }
         Err(Error::document(registry, "it redirects too often"))
     }
-
-    /// Returns what may be connected to at `url`, to which the registry of `reference` may have led.
-    pub fn ground_of(&self, reference: &Reference, url: &Url) -> Result<Ground, Error> {
-        let own = self.rights.as_ref().map_or(Ground::Any, |rights| rights.ground(&self.homes, reference));
-        let is_own = self.base_url(reference)?.origin() == url.origin();
-        Ok(if is_own { own } else { elsewhere(own, reference.is_loopback()) })
-    }
-
-    /// Refuses the answer of the registry that shares this store where the build may not read there, by whatever name or
-    /// way it was reached (SEC-M1).
-    fn check_home(
-        &self,
-        reference: &Reference,
-        access: Access,
-        (origin, response): (&Url, &Response),
-    ) -> Result<(), Error> {
-        let Some(rights) = &self.rights else {
-            self.recognise(reference.registry(), (origin, response));
-            return Ok(());
-        };
-        let is_own = response.url().origin() == origin.origin();
-        if !self.recognise(reference.registry(), (origin, response)) {
-            // What every build may read is in the registry of this store alone, wherever strangers name it.
-            let ground = rights.ground(&self.homes, reference);
-            let for_home = rights.reach == Reach::PublicOnly && ground == Ground::Any && is_own;
-            let allowed = !for_home || rights.names(&self.homes, reference);
-            return if allowed { Ok(()) } else { Err(refused(reference.registry(), Ground::Public)) };
-        }
-        let (path, repository) = (response.url().path(), reference.repository());
-        let is_named = path == "/v2/" || path.strip_prefix("/v2/").is_some_and(|rest| is_below(rest, repository));
-        if !is_own || !is_named {
-            return Err(Error::NotReadable(reference.to_string()));
-        }
-        self.check_right(reference, access)
-    }
-
-    /// Tells whether an answer is that of the registry that shares this store, and takes note of its name.
-    fn recognise(&self, registry: &str, (origin, response): (&Url, &Response)) -> bool {
-        let Some(id) = response.headers().get(STORE_HEADER).and_then(|id| id.to_str().ok()) else { return false };
-        let is_own = response.url().origin() == origin.origin();
-        self.homes.recognise(&if is_own { registry.to_owned() } else { host_of(response.url()) }, id)
-    }
-
-    /// Refuses what a build may not do in the registry that shares this store.
-    pub fn check_right(&self, reference: &Reference, access: Access) -> Result<(), Error> {
-        let Some(rights) = &self.rights else { return Ok(()) };
-        let allowed = match access {
-            Access::Pull => rights.may_read_home(&self.homes, reference),
-            Access::Push => rights.names(&self.homes, reference),
-        };
-        if allowed { Ok(()) } else { Err(Error::NotReadable(reference.to_string())) }
-    }
-
-    /// Tells whether the registry is spoken to in plain HTTP: as somebody said, or as docker does, on this machine.
-    pub fn is_plain(&self, reference: &Reference) -> bool {
-        self.http.plain_http(reference.registry()).unwrap_or_else(|| reference.is_loopback())
-    }
-
-    fn base_url(&self, reference: &Reference) -> Result<Url, Error> {
-        let scheme = if self.is_plain(reference) { "http" } else { "https" };
-        let host = if reference.registry() == "docker.io" { "registry-1.docker.io" } else { reference.registry() };
-        Url::parse(&format!("{scheme}://{host}/"))
-            .map_err(|_| Error::document(reference.registry(), "its name is no host"))
-    }
-
-    /// Tells what became of the login in a request that was answered.
-    pub fn login_state(&self, reference: &Reference) -> Login {
-        if self.login(reference).is_none() {
-            return self.withheld(reference);
-        }
-        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = tokens.keys().any(|(registry, _, with_login)| registry == reference.registry() && *with_login);
-        if sent { Login::Sent } else { Login::NotAsked }
-    }
-}
-
-fn is_below(rest: &str, repository: &str) -> bool {
-    rest.strip_prefix(repository).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn challenges(response: &Response) -> Vec<Challenge> {

@@ -49,6 +49,12 @@ pub fn registries(
 ) -> Result<BTreeMap<String, Registry>, ConfigurationError> {
     let mut known = BTreeMap::new();
     for (host, text) in texts {
+        if host.contains('@') {
+            return Err(wrong(
+                "registries",
+                "a key holds a login: it is a host; write `username` and `password` below it",
+            ));
+        }
         let place = || format!("registries `{host}`");
         let name = if DOCKER_HUB.contains(&host.as_str()) { DOCKER_HUB[0] } else { host };
         check_host(name).map_err(|problem| wrong(place(), problem))?;
@@ -170,6 +176,9 @@ mod tests {
             let error = parse(&format!("[registries.\"{host}\"]\n{keys}\n")).unwrap_err();
             assert!(error.contains(expected), "{keys}: {error}");
         }
+        // SEC-m8
+        let error = parse("[registries.\"me:hush@x.example.com\"]\ninsecure = true\n").unwrap_err();
+        assert!(error.contains("a key holds a login") && !error.contains("hush"), "{error}");
         let repository = |images: &str| {
             let text = format!(
                 "[[repositories]]\nname = \"a/b\"\nclone_url = \"https://x/y\"\nsecret = \"s\"\nimage = \"x.example.com/a/b\"\nmay_read = [{images}]\n"

@@ -29,7 +29,7 @@ const MAX_ALL_IN_MEMORY: usize = 16 * 1024 * 1024;
 const MAX_LONG: usize = 32;
 const MAX_LONG_OF_ADDRESS: usize = 4;
 /// How long a long body waits for its turn.
-const TURN_TIMEOUT: Duration = Duration::from_secs(60);
+const TURN_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bodies that are hashed at once on threads of their own.
 const MAX_HASHING: usize = 2;
 /// Bytes that are hashed without asking for a thread: that takes longer than the hash.
