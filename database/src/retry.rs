@@ -57,7 +57,8 @@ impl Database {
             .bind(id.as_str())
             .one(transaction.on())
             .await?;
-        let (original, push) = (stored_build(&row)?, row.get(21)?);
+        // The column after those of the build.
+        let (original, push) = (stored_build(&row)?, row.get(BUILD.split(',').count())?);
         let git_ref = original.request.spec.git_ref.clone();
         let pushed = Pushed { id: push, git_ref, sequence: original.sequence };
         let mut request = original.request;

@@ -195,7 +195,7 @@ mod tests {
     use std::path::Path;
 
     const REPOSITORY: &str =
-        "[[repositories]]\nname = \"a/b\"\nclone_url = \"https://x/y.git\"\nimage = \"r/a\"\nsecret = \"s\"\n";
+        "[[repositories]]\nname = \"a/b\"\nclone_url = \"https://x/y.git\"\nimage = \"r/a\"\nsecret = \"a secret\"\n";
 
     #[test]
     fn limits_are_read_and_mistakes_are_named() {

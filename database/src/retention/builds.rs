@@ -16,7 +16,7 @@ const PIECES: i64 = 64;
 const PAGE: i64 = 2_000;
 
 /// Tables whose rows belong to a build.
-const PARTS: [&str; 5] = ["logs", "steps", "statuses", "traces", "notices"];
+pub const PARTS: [&str; 6] = ["logs", "steps", "statuses", "status_refusals", "traces", "notices"];
 
 /// Whether a build is named by a tag, about to be, or waits to be told of.
 const IS_REFERRED_TO: &str = "EXISTS (SELECT 1 FROM tags t WHERE t.repository = b.repository AND t.moved_by = b.id) \

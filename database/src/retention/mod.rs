@@ -10,6 +10,8 @@ mod deliveries;
 mod plan;
 mod removals;
 
+#[cfg(test)]
+pub use builds::PARTS;
 pub use plan::{Limit, Limits, RetentionPolicy};
 pub use removals::Removed;
 

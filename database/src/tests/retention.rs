@@ -57,7 +57,7 @@ async fn end(world: &World, outcome: Outcome, bytes: usize) {
 async fn tell_all_but(world: &World, build: Option<&BuildId>) {
     let is_other = |status: &PendingStatus| Some(&status.build) != build;
     while let Some(next) = world.database.pending_statuses(100).await.unwrap().into_iter().find(is_other) {
-        world.database.acknowledge_status(next.id, &crate::StatusAnswer::Taken).await.unwrap();
+        world.database.acknowledge_status(next.id, &StatusAnswer::Taken).await.unwrap();
     }
 }
 
@@ -72,6 +72,35 @@ async fn there(world: &World, ids: &[BuildId]) -> Vec<bool> {
         there.push(world.database.build(id).await.unwrap().is_some());
     }
     there
+}
+
+/// Returns the tables of a file whose rows refer to `table`.
+async fn referring_to(world: &World, table: &str) -> Vec<String> {
+    let text = "SELECT DISTINCT m.name FROM sqlite_master m, pragma_foreign_key_list(m.name) f \
+         WHERE m.type = 'table' AND f.\"table\" = $1 ORDER BY m.name";
+    let rows = sql("test", text).bind(table).all(world.database.read()).await.unwrap();
+    rows.iter().map(|row| row.get(0).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_knows_every_table_that_refers_to_what_it_removes() {
+    let world = World::open(Kind::Sqlite).await;
+    let mut parts = crate::retention::PARTS.to_vec();
+    parts.sort_unstable();
+    assert_eq!(referring_to(&world, "builds").await, parts, "a build with a row there could not be removed");
+    assert_eq!(referring_to(&world, "deliveries").await, ["builds", "lookups", "pushes"]);
+    assert_eq!(referring_to(&world, "pushes").await, ["builds"]);
+}
+
+both! {
+    async fn a_build_whose_status_a_forge_refused_goes_with_what_it_said(world) {
+        let id = run_build(&world, &request("acme/app", "a"), Outcome::Failed(reason("x")), 0).await;
+        let text = "INSERT INTO status_refusals (build_id, repository, problem, at_ms, is_current) VALUES ($1, 'acme/app', 'no', 1, TRUE)";
+        sql("test", text).bind(id.as_str()).run(world.database.write()).await.unwrap();
+        run_build(&world, &request("acme/app", "b"), Outcome::Failed(reason("x")), 0).await;
+        assert_eq!(world.database.sweep(&builds(number(1))).await.unwrap().builds(), 1);
+        assert_eq!(count(&world, "status_refusals").await, 0);
+    }
 }
 
 both! {
@@ -302,5 +331,15 @@ both! {
         database.sweep(&builds(number(1))).await.unwrap();
         assert_eq!(there(&world, &[first, second.clone()]).await, [false, true]);
         assert!(matches!(database.retry(&second, RetryFrom::FailedStep).await.unwrap(), Retried::Queued(_)));
+    }
+}
+
+both! {
+    async fn a_repeated_build_belongs_to_the_same_push(world) {
+        let database = &world.database;
+        let first = new_builds(database.accept(&push(None, "a"), &[request("acme/app", "a")], None).await.unwrap()).remove(0);
+        end(&world, Outcome::Failed(reason("x")), 0).await;
+        database.retry(&first, RetryFrom::FailedStep).await.unwrap();
+        assert_eq!(count(&world, "builds b JOIN pushes p ON p.id = b.push_id").await, 2);
     }
 }
