@@ -1,6 +1,6 @@
 //! Finds and reads `slipway.toml`; its meaning lives with the crates that use it.
 
-use crate::services::{DataDir, Registries};
+use crate::services::{DataDir, Registries, xdg_directory};
 use builder::worker::Reading;
 use registry_client::{Credentials, HostSettings, ImagePattern, TlsSettings};
 use std::collections::HashMap;
@@ -10,17 +10,35 @@ use webhook::{Configuration, Registry};
 /// Where the configuration is looked for when `--config` does not say.
 const SYSTEM: &str = "/etc/slipway/slipway.toml";
 
-/// Reads the configuration from `asked`, the data directory or the system's place.
+/// Reads the configuration from `asked`, the data directory, the account's configuration directory or the system's place.
 pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, String> {
-    let candidates = [data.join("slipway.toml"), PathBuf::from(SYSTEM)];
+    let own = xdg_directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("slipway/slipway.toml"));
+    let candidates: Vec<PathBuf> =
+        [data.join("slipway.toml")].into_iter().chain(own).chain([PathBuf::from(SYSTEM)]).collect();
     let found = asked.or_else(|| candidates.iter().map(PathBuf::as_path).find(|path| path.exists()));
     let Some(path) = found else {
         return Ok(Configuration::default());
     };
     let text = std::fs::read_to_string(path).map_err(|error| format!("reading `{}`: {error}", path.display()))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    Configuration::parse(&text, directory)
-        .map_err(|error| format!("`{}`: {}", path.display(), crate::services::chain(&error)))
+    let wrong = |problem: String| format!("`{}`: {problem}", path.display());
+    let configuration =
+        Configuration::parse(&text, directory).map_err(|error| wrong(crate::services::chain(&error)))?;
+    check_protections(&configuration.sandbox.allow_unprotected).map_err(wrong)?;
+    Ok(configuration)
+}
+
+/// Refuses names of protections that no sandbox has: whoever waives one must mean it.
+fn check_protections(waived: &[String]) -> Result<(), String> {
+    match waived.iter().find(|name| !runtime::PROTECTIONS.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let meant = webhook::nearest(name, &runtime::PROTECTIONS);
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            let known = runtime::PROTECTIONS.join(", ");
+            Err(format!("sandbox.allow_unprotected: there is no protection `{name}`{meant} (there are {known})"))
+        }
+    }
 }
 
 /// Returns how registries are spoken to.

@@ -7,13 +7,19 @@ use image_store::Store;
 use registry_client::{Client, Credentials, Digest, Home, HostSettings};
 use std::collections::HashMap;
 use std::error::Error;
-use std::io::{ErrorKind, IsTerminal};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{DirBuilder, Permissions};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What slipway itself makes in the data directory.
 const PARTS: [&str; 6] = ["slipway.db", "slipway.db-wal", "images", "git", "sandbox", "secret.key"];
+
+/// Mode of a directory that only its owner uses; the bits of everybody else; and the one of a directory that all share.
+const OWNERS_DIRECTORY: u32 = 0o700;
+const OTHERS: u32 = 0o077;
+const STICKY: u32 = 0o1000;
 
 /// The data directory: where everything is that outlives a process.
 #[derive(Debug, Clone)]
@@ -25,10 +31,12 @@ impl DataDir {
         let path =
             asked.or_else(default_data_dir).ok_or("no data directory: set --data-dir, SLIPWAY_DATA_DIR or HOME")?;
         let path = std::path::absolute(&path).map_err(|error| format!("finding `{}`: {error}", path.display()))?;
-        std::fs::create_dir_all(&path).map_err(|error| {
+        // Who else has an account here reads neither sources nor logs.
+        DirBuilder::new().recursive(true).mode(OWNERS_DIRECTORY).create(&path).map_err(|error| {
             format!("creating the data directory `{}`: {error}; choose another with --data-dir", path.display())
         })?;
         check_access(&path)?;
+        tighten(&path);
         Ok(DataDir(path))
     }
 
@@ -48,16 +56,42 @@ impl DataDir {
     }
 }
 
+/// Takes away what others may do with the data directory and what lies in it: it may have been made before slipway did so, or
+/// by somebody else. What lies deeper is behind directories that nobody else enters.
+fn tighten(path: &Path) {
+    let parts = PARTS.iter().chain(&["slipway.db-shm"]).map(|part| path.join(part));
+    for path in std::iter::once(path.to_owned()).chain(parts) {
+        let Ok(known) = std::fs::symlink_metadata(&path) else { continue };
+        let mode = known.permissions().mode();
+        // A directory such as /tmp is everybody's by intent.
+        let is_shared = mode & STICKY != 0;
+        if known.is_symlink() || is_shared || mode & OTHERS == 0 {
+            continue;
+        }
+        let path_shown = path.display();
+        match std::fs::set_permissions(&path, Permissions::from_mode(mode & !OTHERS & 0o7777)) {
+            Ok(()) => tracing::warn!(path = %path_shown, "other accounts could read this; now they cannot"),
+            Err(error) => {
+                tracing::warn!(path = %path_shown, %error, "other accounts can read this, and it cannot be changed")
+            }
+        }
+    }
+}
+
 fn default_data_dir() -> Option<PathBuf> {
     // Root is recognised by being able to own the system's directory, without asking for ids.
     let root = std::env::var_os("HOME").is_some_and(|home| home == "/root") || is_root();
     if root {
         return Some(PathBuf::from("/var/lib/slipway"));
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let base =
-        std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/share")));
-    base.map(|base| base.join("slipway"))
+    xdg_directory("XDG_DATA_HOME", ".local/share").map(|base| base.join("slipway"))
+}
+
+/// Returns the directory that a variable of the XDG specification names, or its default below the home directory. A path
+/// that is not absolute counts as none, as the specification says.
+pub fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(default)))
 }
 
 fn is_root() -> bool {
@@ -139,22 +173,21 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Waits until the process is asked to end: Ctrl-C or a request to terminate.
-pub async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
+/// Writes lines of the log without the logins that URLs in them hold.
+struct Redacting(std::io::Stderr);
 
-/// Ends the build when the process is asked to end.
-pub fn cancel_on_signal(tokio: &tokio::runtime::Handle, cancel: runtime::Cancel) {
-    tokio.spawn(async move {
-        wait_for_signal().await;
-        cancel.cancel();
-    });
+impl Write for Redacting {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        match std::str::from_utf8(line) {
+            Ok(text) => self.0.write_all(database::redact(text).as_bytes())?,
+            Err(_) => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Writes the log to standard error; `SLIPWAY_LOG` says how much of it.
@@ -165,7 +198,7 @@ pub fn log_to_stderr() {
     // A line that nobody reads any more is no reason to end.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Redacting(std::io::stderr()))
         .with_ansi(coloured)
         .log_internal_errors(false)
         .init();

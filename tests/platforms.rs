@@ -63,7 +63,8 @@ fn copies_make_an_index_of_all_platforms() {
     assert_eq!(stages.len(), 9, "{steps:#?}");
     assert!(stages[0].starts_with("linux/amd64 ") && stages[8].starts_with("linux/s390x "), "{stages:?}");
     assert!(steps.iter().all(|step| step.state == database::StepState::Succeeded), "{steps:#?}");
-    assert!(yard.log(&id).contains("[linux/arm64 stage-0 5/6] COPY file-${TARGETARCH} /file"), "{}", yard.log(&id));
+    let log = yard.log(&id);
+    assert!(log.contains("[linux/arm64 stage-0 ") && log.contains("] COPY file-${TARGETARCH} /file"), "{log}");
     // A second time nothing is made.
     let again = yard.queue(&with_platforms(&yard, &commit, &["linux/amd64", "linux/arm64", "linux/s390x"]));
     assert_eq!(yard.succeeded(&again).image.unwrap().digest, image.digest);

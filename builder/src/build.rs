@@ -27,6 +27,8 @@ pub struct Request {
     pub build_args: BTreeMap<String, String>,
     /// Labels for the result.
     pub labels: BTreeMap<String, String>,
+    /// Labels that the image has unless its Dockerfile says otherwise.
+    pub default_labels: BTreeMap<String, String>,
     /// The stage to build.
     pub target: Option<String>,
     /// The platform of the result.
@@ -56,6 +58,7 @@ impl Request {
             build_args: self.build_args.clone(),
             target: self.target.clone(),
             labels: self.labels.clone(),
+            default_labels: self.default_labels.clone(),
             platform: self.platform.clone(),
             named_contexts: names(self, |context| !matches!(context, Context::Image(_))),
             named_images: names(self, |context| matches!(context, Context::Image(_))),
@@ -153,7 +156,8 @@ impl<'r> Prepared<'r> {
     fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
         let request = self.request;
         let materials =
-            Materials::new(services, &request.attempt, (request.options.cancel().clone(), request.trace.clone()))?;
+            Materials::new(services, &request.attempt, (request.options.cancel().clone(), request.trace.clone()))?
+                .within(request.options.fetching.max_paths);
         let (cache, on_layer) = (cache(request, services), |_, _| ());
         let told = (&event::Silent as &dyn Observer, &on_layer as _);
         let execution = Execution::new(&self.plan, &self.sources, &materials, (&cache, &request.options), told)?;
@@ -174,7 +178,8 @@ impl<'r> Prepared<'r> {
 
     fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
-        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?;
+        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?
+            .within(request.options.fetching.max_paths);
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
         let image = execute(request, services, (plan, &self.sources, &materials), observer)?;
@@ -231,7 +236,7 @@ fn resolve_and_plan<'r>(
             plan::Planned::Ready(plan) => return Ok((with_network(*plan, &request.options), sources)),
             plan::Planned::Needs(needed) => needed,
         };
-        for (image, resolved) in resolve(request, services, needed) {
+        for (image, resolved) in resolve(request, services, (needed, request.options.cancel())) {
             let resolved = resolved.map_err(|error| {
                 error.with_hint(&plan::image_hint(parsed, &image.name)).at_step(0, image.lines, &image.instruction)
             })?;
@@ -245,7 +250,7 @@ fn resolve_and_plan<'r>(
 pub fn resolve(
     request: &Request,
     services: &Services,
-    needed: Vec<plan::Needed>,
+    (needed, cancel): (Vec<plan::Needed>, &Cancel),
 ) -> Vec<(plan::Needed, Result<SourceImage, Error>)> {
     let _span = request.trace.span(Work::Resolve, "base images");
     let (mut found, mut others) = (Vec::new(), Vec::new());
@@ -263,7 +268,7 @@ pub fn resolve(
             (crate::resolve::pinned(&name, &image.platform, &request.options.pinned), image.platform.clone())
         })
         .collect();
-    let resolving = crate::resolve::images((services, request.options.cancel()), wanted.into_iter());
+    let resolving = crate::resolve::images((services, cancel), wanted.into_iter());
     for (image, resolved) in others.into_iter().zip(resolving) {
         let resolved = resolved.map_err(|error| match request.options.kept {
             Kept::Unused => error,
@@ -332,7 +337,7 @@ fn execute(
         let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer))?;
         let layers = execution.run()?;
         materials.steps_are_done();
-        let image = result::assemble(plan, (sources, materials), &layers, (request.options.now, &request.form))?;
+        let image = result::assemble(plan, (sources, materials), &layers, (request.options.created, &request.form))?;
         if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {
             uploads.start_known();
         }

@@ -3,6 +3,11 @@
 use crate::dockerfile::{Dockerfile, Warning, snippet, snippet_of_error};
 use crate::plan::{self, Scope};
 use crate::{DockerfileText, Error, Request, Services, build};
+use runtime::Cancel;
+use std::time::Duration;
+
+/// How long registries are waited for altogether: a file can be checked without them, save for what its images say.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is found.
 #[derive(Debug)]
@@ -109,15 +114,22 @@ pub fn plan_as_known(
 ) -> (Result<plan::Plan, Error>, Vec<String>) {
     let Readable { parsed, settings, lint } = readable;
     let (mut images, mut unknown) = (plan::BaseImages::new(), Vec::new());
+    let cancel = request.options.cancel();
+    let asking = ends_soon(services, cancel);
     loop {
         let needed = match plan::Plan::for_file(parsed, settings, &images, (scope, lint)) {
             Ok(plan::Planned::Ready(plan)) => return (Ok(*plan), unknown),
             Ok(plan::Planned::Needs(needed)) => needed,
             Err(error) => return (Err(error), unknown),
         };
-        for (image, resolved) in build::resolve(request, services, needed) {
+        for (image, resolved) in build::resolve(request, services, (needed, &asking)) {
             match resolved {
                 Ok(resolved) => images.insert(image.key, resolved.config),
+                Err(error) if error.code() == "cancelled" && !cancel.is_cancelled() => {
+                    let seconds = LOOKUP_TIMEOUT.as_secs();
+                    unknown.push(format!("resolving image `{}`: no answer within {seconds} s", image.name));
+                    images.insert_unknown(image.key);
+                }
                 Err(error) => {
                     unknown.push(error.with_hint(&plan::image_hint(parsed, &image.name)).report());
                     images.insert_unknown(image.key);
@@ -125,4 +137,15 @@ pub fn plan_as_known(
             }
         }
     }
+}
+
+/// Returns what is cancelled with `cancel`, or when registries were waited for long enough.
+fn ends_soon(services: &Services, cancel: &Cancel) -> Cancel {
+    let asking = cancel.part();
+    let late = asking.clone();
+    services.tokio.spawn(async move {
+        tokio::time::sleep(LOOKUP_TIMEOUT).await;
+        late.cancel();
+    });
+    asking
 }

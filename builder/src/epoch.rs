@@ -10,6 +10,12 @@ use crate::{Error, Request, Services};
 use runtime::Cancel;
 use runtime::tar::{EntryKind, Reader};
 
+/// The time of files that come from a commit or are made for it: the second day of 1980.
+///
+/// It is the same for all commits, so that a layer is the same whichever commit it was made for first: layers are shared
+/// by commits, and one commit must become one image whatever the cache holds. Archives know no time before 1980.
+pub const COMMIT_FILES: i64 = 315_619_200;
+
 /// The argument.
 const NAME: &str = "SOURCE_DATE_EPOCH";
 
@@ -27,6 +33,7 @@ pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &Cancel)
     if let Some(time) = time {
         request.options.now = time;
         request.options.latest = Some(time);
+        request.options.created = Some(time);
     }
     request.build_args.insert(NAME.to_owned(), time.map_or_else(String::new, |time| time.to_string()));
     Ok(())

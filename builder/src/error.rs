@@ -17,6 +17,8 @@ struct Failure {
     fault: Fault,
     message: String,
     detail: String,
+    /// How much of the detail is what a step printed.
+    output: usize,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
     step: Option<FailedStep>,
     places: Vec<(usize, usize)>,
@@ -60,6 +62,7 @@ impl Error {
             fault,
             message,
             detail: String::new(),
+            output: 0,
             cause: None,
             step: None,
             places: Vec::new(),
@@ -75,6 +78,14 @@ impl Error {
         }
         self.0.detail.push_str(&detail);
         self
+    }
+
+    /// Adds the last lines of what a step printed, which who follows the build has seen already.
+    #[must_use]
+    pub fn with_output(self, output: impl Into<String>) -> Self {
+        let mut error = self.with_detail(output);
+        error.0.output = error.0.detail.len();
+        error
     }
 
     /// Adds the error that caused this one.
@@ -145,6 +156,15 @@ impl Error {
 
     /// Returns the sentence with its causes, then the detail: what a person is shown.
     pub fn report(&self) -> String {
+        self.report_with(&self.0.detail)
+    }
+
+    /// Returns the report without the lines that a step printed.
+    pub fn report_without_output(&self) -> String {
+        self.report_with(self.0.detail[self.0.output..].trim_start_matches('\n'))
+    }
+
+    fn report_with(&self, detail: &str) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
@@ -155,9 +175,9 @@ impl Error {
             }
             cause = error.source();
         }
-        if !self.0.detail.is_empty() {
+        if !detail.is_empty() {
             text.push('\n');
-            text.push_str(&self.0.detail);
+            text.push_str(detail);
         }
         text
     }

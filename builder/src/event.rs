@@ -33,7 +33,12 @@ pub enum Event<'a> {
     Planned(&'a [StepSummary]),
     /// Something the user should know that does not end the build.
     Warning(&'a str),
-    /// A step begins.
+    /// A step waits for the end of another stage.
+    Waiting {
+        /// Its number.
+        step: usize,
+    },
+    /// A step begins: what it needs is there.
     Started {
         /// Its number.
         step: usize,
@@ -62,6 +67,13 @@ pub enum Event<'a> {
         digest: &'a Digest,
         /// Its bytes.
         size: u64,
+    },
+    /// A step was given up because another failed or the build was ended.
+    Cancelled {
+        /// Its number.
+        step: usize,
+        /// How long it ran.
+        duration: Duration,
     },
     /// A step failed.
     Failed {
@@ -98,4 +110,12 @@ pub struct StepSummary {
     pub instruction: String,
     /// First line in the Dockerfile, from 1.
     pub line: usize,
+}
+
+impl StepSummary {
+    /// Returns the step's stage and place among all steps of it as BuildKit shows it: `[stage 2/5]`.
+    pub fn place(&self) -> String {
+        let (at, of) = self.position;
+        if at == 0 { format!("[{}]", self.stage) } else { format!("[{} {at}/{of}]", self.stage) }
+    }
 }

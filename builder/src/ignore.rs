@@ -5,8 +5,11 @@
 use crate::glob::Glob;
 use crate::view::{ContentId, Node, View, ViewError};
 use crate::{pattern, view::Kind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Matches of patterns with directories that are remembered, a byte each.
+const MAX_REMEMBERED: usize = 64 * 1024 * 1024;
 
 /// An ignore file that cannot be used.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -20,15 +23,34 @@ pub enum IgnoreError {
 }
 
 /// The patterns of an ignore file, in order.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub struct Ignore {
     patterns: Vec<Pattern>,
+    /// What the file is called in messages.
+    name: String,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Pattern {
     exception: bool,
     form: Form,
+    /// Line of the file, from 1, and its text, for messages.
+    line: usize,
+    text: String,
+}
+
+/// Keys are made of this text: what is only said in messages is not part of it.
+impl std::fmt::Debug for Ignore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Ignore").field("patterns", &self.patterns).finish()
+    }
+}
+
+impl std::fmt::Debug for Pattern {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("Pattern");
+        shown.field("exception", &self.exception).field("form", &self.form).finish()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -42,14 +64,29 @@ impl Ignore {
     pub fn parse(text: &[u8]) -> Result<Self, IgnoreError> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let text = String::from_utf8_lossy(text);
-        Ignore::new(text.lines().filter(|line| !line.starts_with('#')).map(cleaned))
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
+        Ignore::numbered(lines.map(|(number, line)| (number + 1, line.trim().to_owned(), cleaned(line))))
+    }
+
+    /// Says what the file is called in messages.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Ignore { name: name.trim_start_matches('/').to_owned(), ..self }
     }
 
     /// Takes patterns as they stand in an ignore file or in `--exclude`.
     pub fn new<T: AsRef<str>>(patterns: impl IntoIterator<Item = T>) -> Result<Self, IgnoreError> {
+        let patterns = patterns.into_iter().enumerate();
+        Ignore::numbered(
+            patterns.map(|(number, text)| (number + 1, text.as_ref().to_owned(), text.as_ref().to_owned())),
+        )
+    }
+
+    /// Takes patterns with their lines: number, text as it was written, text as it counts.
+    fn numbered(lines: impl IntoIterator<Item = (usize, String, String)>) -> Result<Self, IgnoreError> {
         let mut parsed = Vec::new();
-        for text in patterns {
-            let text = text.as_ref().trim();
+        for (line, written, text) in lines {
+            let text = text.trim();
             if text.is_empty() {
                 continue;
             }
@@ -58,9 +95,9 @@ impl Ignore {
                 Some(body) => (true, body),
                 None => (false, text),
             };
-            parsed.push(Pattern { exception, form: form(&clean(body))? });
+            parsed.push(Pattern { exception, form: form(&clean(body))?, line, text: written });
         }
-        Ok(Ignore { patterns: parsed })
+        Ok(Ignore { patterns: parsed, name: String::new() })
     }
 
     /// Tells whether there are no patterns.
@@ -76,6 +113,14 @@ impl Ignore {
     /// Tells whether `path` is ignored.
     pub fn ignores(&self, path: &[u8]) -> bool {
         self.decide(&self.matched(path))
+    }
+
+    /// Returns the line that hides `path`, in words.
+    pub fn hiding(&self, path: &[u8]) -> Option<String> {
+        let matched = self.matched(path);
+        let last = self.patterns.iter().zip(matched).rev().find(|(_, matched)| *matched)?.0;
+        let name = if self.name.is_empty() { ".dockerignore" } else { &self.name };
+        (!last.exception).then(|| format!("{name} line {} (`{}`)", last.line, last.text))
     }
 
     /// Returns for each pattern whether it matches `path` or one of its parents.
@@ -156,19 +201,29 @@ pub struct Filtered<'v> {
     view: &'v dyn View,
     ignore: &'v Ignore,
     directories: Mutex<HashMap<Vec<u8>, Arc<Vec<bool>>>>,
+    /// Directories in which nothing is seen: whoever asks again need not look again.
+    hidden: Mutex<HashSet<Vec<u8>>>,
 }
 
 impl<'v> Filtered<'v> {
     /// Hides what `ignore` says of `view`.
     pub fn new(view: &'v dyn View, ignore: &'v Ignore) -> Self {
-        Filtered { view, ignore, directories: Mutex::default() }
+        Filtered { view, ignore, directories: Mutex::default(), hidden: Mutex::default() }
     }
 
     fn shows(&self, path: &[u8], node: &Node) -> Result<bool, ViewError> {
-        if path.is_empty() || self.ignore.is_empty() || !self.ignores(path) {
+        if path.is_empty() || self.ignore.is_empty() {
+            return Ok(true);
+        }
+        // With thousands of patterns one path takes as long as a thousand others.
+        self.view.check()?;
+        if !self.ignores(path) {
             return Ok(true);
         }
         if node.kind != Kind::Directory || !self.ignore.has_exceptions() {
+            return Ok(false);
+        }
+        if self.hidden.lock().unwrap_or_else(PoisonError::into_inner).contains(path) {
             return Ok(false);
         }
         for (name, child) in self.view.children(path)? {
@@ -176,6 +231,7 @@ impl<'v> Filtered<'v> {
                 return Ok(true);
             }
         }
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec());
         Ok(false)
     }
 
@@ -191,6 +247,9 @@ impl<'v> Filtered<'v> {
 
     fn directory(&self, path: &[u8]) -> Arc<Vec<bool>> {
         let mut known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() * self.ignore.patterns.len().max(1) > MAX_REMEMBERED {
+            known.clear();
+        }
         known.entry(path.to_vec()).or_insert_with(|| Arc::new(self.ignore.matched(path))).clone()
     }
 }
@@ -215,6 +274,14 @@ impl View for Filtered<'_> {
 
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
         self.view.content(path)
+    }
+
+    fn check(&self) -> Result<(), ViewError> {
+        self.view.check()
+    }
+
+    fn take(&self, path: &[u8], node: &Node) -> Result<(), ViewError> {
+        self.view.take(path, node)
     }
 }
 

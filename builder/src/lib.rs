@@ -38,11 +38,12 @@ pub mod source;
 pub mod trace;
 pub mod tree;
 pub mod view;
+pub mod walk;
 pub mod worker;
 
 pub use build::{Built, DockerfileText, Prepared, Request, build};
 pub use check::{Checked, check};
-pub use epoch::settle_epoch;
+pub use epoch::{COMMIT_FILES, settle_epoch};
 pub use error::{Error, FailedStep};
 pub use kept::{Kept, keep};
 pub use named::NamedImage;

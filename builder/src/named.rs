@@ -149,7 +149,8 @@ pub fn stored_image(
     let layers = manifest.layers.iter().zip(diff_ids).map(|(descriptor, diff_id)| {
         let (descriptor, diff_id) = (descriptor.clone(), diff_id.clone());
         let name = diff_id.hex().to_owned();
-        Layer::existing(name, Committed { diff_id, descriptor, empty: false, origin: None, is_foreign: false })
+        let committed = Committed { diff_id, descriptor, empty: false, made: None, origin: None, is_foreign: false };
+        Layer::existing(name, committed)
     });
     let layers = layers.collect();
     let found = config.platform();

@@ -83,6 +83,7 @@ fn source_image((reference, platform): (&Reference, &Platform), resolved: Resolv
                 diff_id: diff_id.clone(),
                 descriptor: descriptor.clone(),
                 empty: false,
+                made: None,
                 origin: Some(pinned.clone()),
                 is_foreign: true,
             };

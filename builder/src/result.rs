@@ -75,12 +75,14 @@ pub fn assemble(
     plan: &Plan,
     (sources, materials): (&Sources<'_>, &Materials),
     result: &StageLayers,
-    (now, form): (i64, &Form),
+    (created, form): (Option<i64>, &Form),
 ) -> Result<Image, Error> {
     let layers = result.layers.iter().map(|layer| materials.committed(layer)).collect::<Result<Vec<_>, _>>()?;
     let mut config = plan.stages[plan.target].config.clone();
     config.rootfs = RootFs::new(layers.iter().map(|layer| layer.diff_id.clone()).collect());
-    config.history = history(plan, sources, now)?;
+    let newest = layers.iter().filter_map(|layer| layer.made).max();
+    let created = created.or(newest).map_or_else(|| base_created(plan, sources), |time| Ok(Some(written(time))))?;
+    config.history = history(plan, sources, &created)?;
     config.created = config.history.iter().rev().find_map(|entry| entry.created.clone());
     let platform = config.platform();
     let bytes = config_bytes(&config)?;
@@ -111,8 +113,27 @@ fn put(materials: &Materials, bytes: &[u8]) -> Result<Digest, Error> {
     materials.store.put(bytes).map_err(|error| store_error(storing(), error))
 }
 
+/// Returns the time of an image to which no layer was added: that of its base, or 1970, so that it is always the same.
+fn base_created(plan: &Plan, sources: &Sources<'_>) -> Result<Option<String>, Error> {
+    let mut base = &plan.stages[plan.target].base;
+    while let Base::Stage(stage) = base {
+        base = &plan.stages[*stage].base;
+    }
+    let known = match base {
+        Base::Image(name) => sources.image(name)?.config.created.clone(),
+        Base::Scratch | Base::Stage(_) => None,
+    };
+    Ok(known.or_else(|| Some(written(0))))
+}
+
+/// Returns a time as configurations have it; one that no calendar has becomes 1970.
+fn written(time: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(time).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).unwrap_or_default()
+}
+
 /// Returns the base image's history and an entry for each instruction of the target's chain of stages.
-fn history(plan: &Plan, sources: &Sources<'_>, now: i64) -> Result<Vec<History>, Error> {
+fn history(plan: &Plan, sources: &Sources<'_>, created: &Option<String>) -> Result<Vec<History>, Error> {
     let mut chain = vec![plan.target];
     let mut entries = loop {
         match &plan.stages[chain[chain.len() - 1]].base {
@@ -124,7 +145,6 @@ fn history(plan: &Plan, sources: &Sources<'_>, now: i64) -> Result<Vec<History>,
             }
         }
     };
-    let created = OffsetDateTime::from_unix_timestamp(now).ok().and_then(|time| time.format(&Rfc3339).ok());
     let steps = chain.iter().rev().flat_map(|&stage| &plan.stages[stage].steps);
     entries.extend(steps.map(|step| entry(step, created.clone())));
     Ok(entries)

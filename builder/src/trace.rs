@@ -182,23 +182,69 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Walks back from the end: to the work that ended last, through it, and from its beginning on in the same way.
+/// A time in which a thread did nothing but the work of one span: not what is within it, nor waiting.
+struct Own<'s> {
+    span: &'s Span,
+    began: Duration,
+    ended: Duration,
+}
+
+/// Returns the own times of all spans: what a span waits for, or does in spans within it, is not its own.
+fn own_times(spans: &[Span]) -> Vec<Own<'_>> {
+    let mut lanes: HashMap<usize, Vec<&Span>> = HashMap::new();
+    for span in spans {
+        lanes.entry(span.lane).or_default().push(span);
+    }
+    let mut own = Vec::with_capacity(spans.len());
+    for lane in lanes.values_mut() {
+        lane.sort_by_key(|span| (span.began, std::cmp::Reverse(span.ended)));
+        // The spans that are open at a time, outermost first, and until when each was told of.
+        let mut open: Vec<(&Span, Duration)> = Vec::new();
+        for &span in lane.iter() {
+            close(&mut open, span.began, &mut own);
+            if let Some(&(outer, from)) = open.last() {
+                own.extend(Own::of(outer, from, span.began));
+            }
+            open.push((span, span.began));
+        }
+        close(&mut open, Duration::MAX, &mut own);
+    }
+    own
+}
+
+/// Ends the spans that are over at `until`; what is outside of them goes on where they ended.
+fn close<'s>(open: &mut Vec<(&'s Span, Duration)>, until: Duration, own: &mut Vec<Own<'s>>) {
+    while let Some(&(last, from)) = open.last().filter(|(last, _)| last.ended <= until) {
+        own.extend(Own::of(last, from, last.ended));
+        open.pop();
+        if let Some((_, told)) = open.last_mut() {
+            *told = last.ended.max(*told);
+        }
+    }
+}
+
+impl<'s> Own<'s> {
+    fn of(span: &'s Span, began: Duration, ended: Duration) -> Option<Self> {
+        (span.work != Work::Wait && began < ended).then_some(Own { span, began, ended })
+    }
+}
+
+/// Walks back from the end: to the work that ended last, through its own time, and from its beginning on in the same way.
 fn critical_path(spans: &[Span]) -> Vec<Span> {
+    let own = own_times(spans);
     let mut path: Vec<Span> = Vec::new();
     let mut at = spans.iter().map(|span| span.ended).max().unwrap_or_default();
     loop {
-        let work = spans.iter().filter(|span| span.work != Work::Wait && span.began < at);
-        // Of work within work, the innermost: it began last.
-        let Some(last) = work.max_by_key(|span| (span.ended.min(at), span.began)) else { break };
+        let work = own.iter().filter(|own| own.began < at);
+        // Of work at the same time, what began last.
+        let Some(last) = work.max_by_key(|own| (own.ended.min(at), own.began)) else { break };
         let end = last.ended.min(at);
-        // What the same thread did or waited for meanwhile is a piece of its own.
-        let inner = spans.iter().filter(|span| span.lane == last.lane && *span != last && span.began >= last.began);
-        let from = inner.map(|span| span.ended).filter(|&ended| ended < end).max().unwrap_or(last.began);
-        match path.last_mut().filter(|later| later.lane == last.lane && later.name == last.name) {
-            Some(later) => later.began = from,
-            None => path.push(Span { began: from, ended: end, ..last.clone() }),
+        let same = |later: &&mut Span| later.lane == last.span.lane && later.name == last.span.name;
+        match path.last_mut().filter(|later| same(later) && later.began.saturating_sub(end) < NEGLIGIBLE) {
+            Some(later) => later.began = last.began,
+            None => path.push(Span { began: last.began, ended: end, ..last.span.clone() }),
         }
-        at = from;
+        at = last.began;
     }
     path.reverse();
     path
@@ -241,6 +287,30 @@ mod tests {
         ];
         let path: Vec<_> = critical_path(&spans).into_iter().map(|span| (span.name, span.began.as_secs())).collect();
         assert_eq!(path, [("outer".to_owned(), 0), ("blob".to_owned(), 2), ("outer".to_owned(), 8)]);
+    }
+
+    #[test]
+    fn a_copy_is_not_blamed_for_the_stage_that_it_waits_for() {
+        // US-02: the wait ends a moment after the work that was waited for.
+        let at = Duration::from_millis;
+        let span = |work, name: &str, lane, began, ended| Span {
+            work,
+            name: name.to_owned(),
+            lane,
+            began: at(began),
+            ended: at(ended),
+        };
+        let spans = [
+            span(Work::Key, "COPY --from=build", 1, 0, 1740),
+            span(Work::Wait, "stage build", 1, 2, 1735),
+            span(Work::Step, "RUN one", 2, 3, 1063),
+            span(Work::Step, "RUN two", 2, 1064, 1734),
+            span(Work::Step, "COPY --from=build", 1, 1740, 1750),
+        ];
+        let path = critical_path(&spans);
+        let of = |name: &str| path.iter().filter(|span| span.name == name).map(|span| span.ended - span.began).sum();
+        let own: [Duration; 3] = ["RUN one", "RUN two", "COPY --from=build"].map(of);
+        assert_eq!(own, [at(1060), at(670), at(17)]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Marks in a request's tags and build arguments, for what is known only later: the build's number, which is filled in
+//! Marks in a request's tags, build arguments and labels, for what is known only later: the build's number, which is filled in
 //! whenever a build is read, and the commit of a ref, which a worker resolves.
 //!
 //! They are private-use characters: no tag may hold them, and texts from outside have them removed.
 
-use crate::BuildSpec;
+use crate::{Build, BuildSpec};
 
 /// Stands for the build's number.
 pub const NUMBER: char = '\u{e000}';
@@ -30,10 +30,20 @@ pub fn shown(text: &str) -> String {
     text.replace(NUMBER, "{number}").replace(COMMIT, "{sha}").replace(COMMIT7, "{sha7}")
 }
 
+impl Build {
+    /// Returns the tags for people, with the commit as soon as it is known: another attempt may still find another one.
+    pub fn shown_tags(&self) -> Vec<String> {
+        let spec = &self.request.spec;
+        let known = self.commit.as_ref().map_or_else(|| spec.tags.clone(), |commit| spec.with_commit(commit).tags);
+        known.iter().map(|tag| shown(tag)).collect()
+    }
+}
+
 impl BuildSpec {
     /// Tells whether the build's number is to be filled in.
     pub fn names_number(&self) -> bool {
-        self.tags.iter().chain(self.build_args.values()).any(|text| text.contains(NUMBER))
+        let texts = self.tags.iter().chain(self.build_args.values()).chain(self.options.labels.values());
+        texts.into_iter().any(|text| text.contains(NUMBER))
     }
 
     /// Fills in the build's number.
@@ -49,7 +59,8 @@ impl BuildSpec {
 
     fn filled(&self, fill: impl Fn(&str) -> String) -> BuildSpec {
         let mut spec = self.clone();
-        for text in spec.tags.iter_mut().chain(spec.build_args.values_mut()) {
+        let texts = spec.tags.iter_mut().chain(spec.build_args.values_mut()).chain(spec.options.labels.values_mut());
+        for text in texts {
             if text.contains(is_mark) {
                 *text = fill(text);
             }

@@ -17,6 +17,7 @@ mod permit;
 mod platform;
 mod pull;
 mod push;
+mod reach;
 mod reference;
 mod refusal;
 mod rights;
@@ -30,17 +31,20 @@ pub use certificate::CertificateError;
 
 pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
-pub use download::{Download, Downloaded, Reach, is_public, without_credentials};
+pub use download::{Download, Downloaded, is_public, without_credentials};
 pub use error::{Error, Login, Refusal};
 pub use http::{HostSettings, TlsSettings};
 pub use patience::Patience;
 pub use platform::{Platform, PlatformError};
 pub use pull::{Known, Resolved};
 pub use push::{BlobSource, PROOF_HEADER};
+pub use reach::{Allowed, Reach};
 pub use reference::{Reference, ReferenceError};
 pub use rights::{Home, ImagePattern, Rights};
 pub use transport::STORE_HEADER;
-pub use web::{WebAnswer, WebRequest};
+pub use web::{WebAnswer, WebRequest, is_same_server, may_be_told};
+
+use std::sync::Arc;
 
 use std::collections::HashMap;
 
@@ -82,18 +86,20 @@ impl Default for Settings {
 #[derive(Clone)]
 pub struct Client {
     transport: transport::Transport,
+    /// Connects to where URLs of users lead.
+    checked: Arc<reach::Checked>,
 }
 
 impl Client {
     /// Returns a client; nothing is asked of any registry yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        Ok(Client { transport: transport::Transport::new(settings)? })
+        Ok(Client { transport: transport::Transport::new(settings)?, checked: Arc::default() })
     }
 
     /// Returns a client for a build that may read only what `rights` say.
     #[must_use]
     pub fn with_rights(&self, rights: Rights) -> Self {
-        Client { transport: self.transport.with_rights(rights) }
+        Client { transport: self.transport.with_rights(rights), checked: self.checked.clone() }
     }
 
     /// Names whose eyes an image is read with: what was read with a login says nothing to those who have none.
@@ -114,5 +120,11 @@ impl Client {
     /// Tells whether it speaks for strangers, who have to show each time that they may read an image.
     fn is_for_strangers(&self) -> bool {
         self.transport.rights().is_some_and(|rights| rights.reach == Reach::PublicOnly)
+    }
+
+    /// Returns a client that connects to what the operator allows besides public addresses, where that counts.
+    #[must_use]
+    pub fn allowing(self, allowed: Allowed) -> Self {
+        Client { checked: Arc::new(reach::Checked::new(allowed)), ..self }
     }
 }

@@ -1,7 +1,7 @@
 //! What a build may read: which images with the operator's logins, and which of the registry that shares the store.
 
+use crate::Reach;
 use crate::address::{Ground, is_own};
-use crate::download::Reach;
 use crate::{Digest, Reference};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -145,7 +145,9 @@ impl Rights {
             return self.may_read_home(homes, reference);
         }
         match self.reach {
-            Reach::Anywhere => self.names(homes, reference) || any_matches(&self.with_login, homes, reference),
+            Reach::Anywhere | Reach::Allowed => {
+                self.names(homes, reference) || any_matches(&self.with_login, homes, reference)
+            }
             // Strangers read with no login of the operator.
             Reach::PublicOnly => false,
         }
@@ -165,7 +167,7 @@ impl Rights {
                 && self.shared.iter().any(|path| path_matches(path, reference.repository()))
         };
         match self.reach {
-            Reach::Anywhere => Ground::Any,
+            Reach::Anywhere | Reach::Allowed => Ground::Any,
             Reach::PublicOnly if self.names(homes, reference) || shared() => Ground::Any,
             Reach::PublicOnly => Ground::Public,
         }

@@ -5,18 +5,21 @@ mod call;
 mod context;
 mod fields;
 mod ignored;
+mod interrupt;
 mod outputs;
 mod registries;
 mod report;
 mod request;
 mod secrets;
 
-use crate::progress::{self, Style};
+use crate::progress::{self, Display, Style};
 use crate::services::{self, DataDir};
+use builder::event::Event;
 use builder::trace::Trace;
-use builder::{Checked, DockerfileText, Request, Services};
+use builder::{Built, Checked, DockerfileText, Request, Services};
 use clap::Args;
 use ignored::Ignored;
+use interrupt::Interrupt;
 use outputs::Outputs;
 use runtime::Cancel;
 use std::path::{Path, PathBuf};
@@ -82,6 +85,9 @@ pub struct Arguments {
     /// Size of /dev/shm for RUN
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
+    /// Let RUN execute 32-bit x86 programs, also outside of stages for linux/386
+    #[arg(long = "allow-32bit")]
+    allow_32bit: bool,
     /// Speak to a registry otherwise than docker does by default
     #[arg(long = "registry", value_name = "HOST=plain-http|tls|insecure|ca=FILE")]
     registries: Vec<String>,
@@ -91,6 +97,9 @@ pub struct Arguments {
     /// Memory that all steps together may use
     #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,
+    /// Paths that one COPY, ADD or mount may take
+    #[arg(long, value_name = "N", default_value_t = builder::walk::MAX_PATHS, value_parser = max_paths)]
+    pub max_paths: usize,
     /// Write the digest of the image to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
@@ -121,6 +130,12 @@ pub struct Arguments {
     pub context: String,
 }
 
+/// Reads a number of paths: none would let nothing be built, and a layer holds no more than so many.
+fn max_paths(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=builder::tree::MAX_ENTRIES).contains(number));
+    number.ok_or_else(|| format!("a number from 1 to {} is expected", builder::tree::MAX_ENTRIES))
+}
+
 /// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.
 pub fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checked, DockerfileText), String> {
     ask(arguments, data_dir, |request, services| (builder::check(request, services), request.dockerfile.clone()))
@@ -140,7 +155,10 @@ fn ask<T>(
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let (request, _) = asked.request((&Cancel::new(), &Trace::default()))?;
-    Ok(question(&request, &services))
+    let answer = question(&request, &services);
+    // A look-up of a name that nobody waits for any more may take its time.
+    tokio.shutdown_background();
+    Ok(answer)
 }
 
 /// Runs the command.
@@ -159,30 +177,33 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
     }
+    if arguments.allow_32bit {
+        services.sandbox.calls = runtime::Calls::With32Bit;
+    }
     // Who builds by hand is at home in the networks of this machine.
     services.sandbox.network.private = true;
     let cancel = Cancel::new();
-    crate::services::cancel_on_signal(tokio.handle(), cancel.clone());
+    let interrupt = Interrupt::listen(tokio.handle(), &cancel);
     let outputs = Outputs::parse(&arguments.outputs)?;
+    let style_shows = !matches!(style, Style::Quiet | Style::Json);
+    if style_shows && let Some(note) = docker_note(arguments, &outputs) {
+        eprintln!("{note}");
+    }
     let (trace, began) = (Trace::default(), std::time::Instant::now());
     let agents = agent::Agents::new(&arguments.ssh)?;
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
-    let (mut request, platforms) = asked.request((&cancel, &trace))?;
     let observer = progress::observer(style);
+    let found = asked.request((&cancel, &trace));
+    if let (Err(_), Some(code)) = (&found, interrupt.code()) {
+        observer.failed(&builder::Error::cancelled());
+        return Ok(code);
+    }
+    let (mut request, platforms) = found?;
     let built = builder::build_platforms(&mut request, &platforms, (&services, observer.as_ref()), &cancel);
     if let Some(path) = &arguments.profile {
         write_profile(path, &trace)?;
     }
-    let finished = built.and_then(|built| {
-        let written = outputs.written.iter();
-        let mut written =
-            written.map(|output| builder::output::write(&services, &built, (output, &request.tags), &cancel));
-        written.try_for_each(|written| written)?;
-        if outputs.keep && !request.push || arguments.load {
-            builder::keep(&services, &built, &request.tags, &cancel)?;
-        }
-        Ok(built)
-    });
+    let finished = built.and_then(|built| deliver(&asked, &request, observer.as_ref(), built));
     match finished {
         Ok(built) => {
             observer.done(&built, began.elapsed());
@@ -191,11 +212,53 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             metadata.map_or(Ok(()), |path| report::metadata(path, &built, &request.tags))?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => {
-            observer.failed(&error);
-            Ok(ExitCode::FAILURE)
+        Err(error) => match interrupt.behind(&error) {
+            Some(code) => {
+                observer.failed(&builder::Error::cancelled());
+                Ok(code)
+            }
+            None => {
+                observer.failed(&error);
+                Ok(ExitCode::FAILURE)
+            }
+        },
+    }
+}
+
+/// Writes the outputs of an image, and keeps it under its names where that is asked for.
+fn deliver(
+    asked: &request::Asked<'_>,
+    request: &Request,
+    observer: &dyn Display,
+    built: Built,
+) -> Result<Built, builder::Error> {
+    let (services, cancel) = (asked.services, request.options.cancel());
+    for output in &asked.outputs.written {
+        if let Some(text) = builder::output::write(services, &built, (output, &request.tags), cancel)? {
+            observer.observe(Event::Warning(&text));
         }
     }
+    if asked.outputs.keep && !request.push || asked.arguments.load {
+        builder::keep(services, &built, &request.tags, cancel)?;
+    }
+    Ok(built)
+}
+
+/// Says what becomes of an image that docker would have got.
+fn docker_note(arguments: &Arguments, outputs: &Outputs) -> Option<String> {
+    let flag = match (arguments.load, outputs.for_docker) {
+        (true, _) => "--load",
+        (false, true) => "--output type=docker without dest",
+        (false, false) => return None,
+    };
+    let named = if arguments.tags.is_empty() && outputs.names.is_empty() {
+        "needs a name to keep the image under (-t NAME:TAG), and keeps it in slipway's own store"
+    } else {
+        "keeps the image in slipway's own store"
+    };
+    Some(format!(
+        "NOTE: {flag} {named}, not in docker's: --output type=docker,dest=FILE writes what `docker load` takes"
+    ))
 }
 
 /// Writes the trace for Chrome's viewer and prints what the end of the build waited for.

@@ -52,12 +52,6 @@ fn seconds(duration: Duration) -> String {
     format!("{:.1}s", duration.as_secs_f64())
 }
 
-/// Returns the step's number and place among all steps as BuildKit shows it: `[stage 2/5]`.
-fn place(step: &builder::event::StepSummary) -> String {
-    let (at, of) = step.position;
-    if at == 0 { format!("[{}]", step.stage) } else { format!("[{} {at}/{of}]", step.stage) }
-}
-
 /// Returns what is shown of a finished image.
 fn result_lines(built: &Built, took: Duration) -> Vec<String> {
     let mut lines = vec![format!("image {} ({} bytes) in {}", built.image.digest, built.image.size(), seconds(took))];

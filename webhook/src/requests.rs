@@ -5,6 +5,7 @@ use crate::rules::{Matched, Pushed, Rule};
 use crate::settings::{Repository, Settings};
 use database::{BuildId, BuildRequest, BuildSpec, PathFilter, Trigger, marks};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Longest first line of a message that is kept.
 const MAX_MESSAGE: usize = 200;
@@ -84,6 +85,7 @@ impl<'r> Rules<'r> {
     pub fn request(&self, (rule, matched): (&Rule, Matched), asked: &Asked<'_>) -> BuildRequest {
         let mut options = rule.options.clone();
         options.warnings = matched.warnings;
+        options.labels = matched.labels;
         let own = own_images(&self.repository.image);
         options.images = Some(own.into_iter().chain(self.repository.may_read.iter().cloned()).collect());
         if asked.by_hand() {
@@ -136,11 +138,16 @@ impl Judged<'_> {
             Ok(matched) => json!({
                 "rule": self.rule.name, "matches": true, "tags": matched.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
                 "dockerfile": self.rule.dockerfile, "context": format!("/{}", self.rule.context), "warnings": matched.warnings,
-                "build_args": matched.build_args.iter().map(|(name, text)| (name.clone(), marks::shown(text).into())).collect::<serde_json::Map<_, _>>(),
+                "build_args": shown_values(&matched.build_args), "labels": shown_values(&matched.labels),
             }),
             Err(why) => json!({ "rule": self.rule.name, "matches": false, "why": why }),
         }
     }
+}
+
+/// Returns values by their names, with what is not known yet as the variable that it comes from.
+pub fn shown_values(values: &BTreeMap<String, String>) -> serde_json::Map<String, Value> {
+    values.iter().map(|(name, text)| (name.clone(), marks::shown(text).into())).collect()
 }
 
 /// Builds to store, and why other rules build nothing.
@@ -151,9 +158,10 @@ pub struct Requested {
     pub explain: Vec<String>,
 }
 
-/// Returns the first line of a commit's message.
+/// Returns the first line of a commit's message. PostgreSQL keeps no NUL in a text.
 pub fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(MAX_MESSAGE).collect()
+    let line = message.lines().next().unwrap_or_default();
+    line.chars().take(MAX_MESSAGE).map(|char| if char == '\0' { '\u{fffd}' } else { char }).collect()
 }
 
 /// Returns stored builds as an answer lists them.

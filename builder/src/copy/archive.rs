@@ -14,6 +14,8 @@ use std::io::Read;
 const MAX_ENTRIES: usize = 400_000;
 /// Bytes that an archive's files may have together.
 const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Bytes that the names, targets and attributes of an archive may have together: they are kept in memory.
+const MAX_NAMES: usize = 128 * 1024 * 1024;
 
 /// Files of the archive by path: which entry has the content.
 type Groups = HashMap<Vec<u8>, usize>;
@@ -32,12 +34,16 @@ impl Archive {
     pub fn read(name: &str, tar: &mut dyn Read) -> Result<Archive, CopyError> {
         let failed = |problem: String| CopyError::Archive { name: name.to_owned(), problem };
         let mut reader = tar::Reader::new(tar);
-        let (mut entries, mut bytes) = (Vec::new(), 0u64);
+        let (mut entries, mut bytes, mut names) = (Vec::new(), 0u64, 0);
         while let Some(entry) = reader.next_entry().map_err(|error| failed(error.to_string()))? {
             bytes = bytes.saturating_add(entry.size());
+            names += text_bytes(&entry);
             entries.push(entry);
             if entries.len() > MAX_ENTRIES || bytes > MAX_BYTES {
                 return Err(failed(format!("it has more than {MAX_ENTRIES} entries or {MAX_BYTES} bytes")));
+            }
+            if names > MAX_NAMES {
+                return Err(failed(format!("its names have more than {MAX_NAMES} bytes")));
             }
         }
         Ok(Archive { name: name.to_owned(), entries })
@@ -89,8 +95,7 @@ impl Archive {
         };
         let node = laying.layer.changed(&node(entry, kind));
         let is_file = matches!(node.kind, Kind::File { .. });
-        laying.put(&path, node, is_file.then_some(member));
-        Ok(())
+        laying.put(&path, node, is_file.then_some(member))
     }
 
     /// Adds another name for a file of the archive; the mode of the link is the file's from then on.
@@ -107,9 +112,8 @@ impl Archive {
             return Err(CopyError::Archive { name: self.name.clone(), problem });
         };
         let node = laying.layer.changed(&node(entry, known.kind));
-        laying.put(&target, node.clone(), Some(member));
-        laying.put(path, node, Some(member));
-        Ok(())
+        laying.put(&target, node.clone(), Some(member))?;
+        laying.put(path, node, Some(member))
     }
 
     /// Refuses a path through an absolute link of the archive itself, as BuildKit does.
@@ -142,7 +146,7 @@ impl Laying<'_, '_> {
     }
 
     /// Puts a node in place; `member` is the entry that holds its content.
-    fn put(&mut self, path: &[u8], node: Node, member: Option<usize>) {
+    fn put(&mut self, path: &[u8], node: Node, member: Option<usize>) -> Result<(), CopyError> {
         let (content, group) = match member {
             Some(member) => (Content::Archived { archive: self.number, member }, Some((self.number, member as u64))),
             None => (Content::None, None),
@@ -151,8 +155,17 @@ impl Laying<'_, '_> {
             Some(member) => self.groups.insert(path.to_vec(), member),
             None => self.groups.remove(path),
         };
-        self.layer.put_archived(path, node, content, group);
+        self.layer.put_archived(path, node, (content, group))
     }
+}
+
+/// Returns how many bytes of an entry are kept in memory.
+fn text_bytes(entry: &Entry) -> usize {
+    let target = match &entry.kind {
+        EntryKind::Symlink { target } | EntryKind::HardLink { target } => target.len(),
+        _ => 0,
+    };
+    entry.path.len() + target + entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }
 
 fn node(entry: &Entry, kind: Kind) -> Node {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a file system, so there is no path to escape through: links are followed inside the view or tree.
 
+mod absent;
 mod archive;
 mod chmod;
 mod layer;
@@ -9,6 +10,7 @@ mod owner;
 mod place;
 mod select;
 
+pub(crate) use absent::{Searched, absent, not_found};
 pub use archive::Archive;
 pub use chmod::Chmod;
 pub(crate) use layer::entry_kind;
@@ -16,14 +18,16 @@ pub use owner::{is_numeric, lookup_owner};
 pub use place::{Content, Ground, Piece, Planned, plan_copy, plan_workdir};
 pub use select::{Item, Selection, missing, select, selection_key};
 
+use crate::walk::WalkError;
+
 /// Why files cannot be copied; the user's Dockerfile or files are the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// A source is not there, or ignored.
-    #[error("failed to calculate checksum of \"{0}\": \"{0}\": not found")]
+    #[error("\"{0}\": not found")]
     NotFound(String),
     /// The directory that a pattern begins with is not there.
-    #[error("lstat {0}: no such file or directory")]
+    #[error("`{0}`: no such file or directory")]
     NoDirectory(String),
     /// Links lead in a circle.
     #[error("`{0}`: too many levels of symbolic links")]
@@ -46,12 +50,18 @@ pub enum CopyError {
     /// `--chown` names nobody that can be found.
     #[error("unable to find user {0}: no matching entries in passwd file")]
     UnknownUser(String),
+    /// `--chown` has a number that is not an id.
+    #[error("invalid chown parameter: `{0}` is not an id of a user or group: one between 0 and 4294967294 is expected")]
+    BadId(String),
     /// `--exclude` cannot be read.
     #[error("--exclude: {0}")]
     BadExclude(#[from] crate::ignore::IgnoreError),
     /// The source could not be read.
     #[error("reading the files to copy: {0}")]
     View(String),
+    /// There are more paths than may be walked through, or nobody waits for them any more.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
     /// More is copied than a layer may hold.
     #[error("`{name}` has {bytes} bytes that are copied at once; {} are allowed", select::MAX_BYTES)]
     TooLarge {
@@ -71,6 +81,14 @@ pub enum CopyError {
 }
 
 impl CopyError {
+    /// Returns the path that is missing, if that is the error.
+    pub(crate) fn missing_path(&self) -> Option<&str> {
+        match self {
+            CopyError::NotFound(path) | CopyError::NoDirectory(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Returns the stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -78,9 +96,11 @@ impl CopyError {
             CopyError::LinkLoop(_) => "link_loop",
             CopyError::FileOverDirectory(_) | CopyError::DirectoryOverFile(_) => "copy_conflict",
             CopyError::BadPattern(_) | CopyError::BadExclude(_) => "invalid_pattern",
+            CopyError::BadId(_) => "invalid_chown",
             CopyError::BadChmod(_) => "invalid_chmod",
             CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => "unknown_user",
             CopyError::View(_) => "source_unreadable",
+            CopyError::Walk(ended) => ended.code(),
             CopyError::TooLarge { .. } => "layer_too_large",
             CopyError::Archive { .. } => "archive_invalid",
         }
@@ -89,7 +109,10 @@ impl CopyError {
 
 impl From<crate::view::ViewError> for CopyError {
     fn from(error: crate::view::ViewError) -> Self {
-        CopyError::View(format!("{error}: {}", error.cause))
+        match WalkError::of(&error) {
+            Some(ended) => CopyError::Walk(ended.clone()),
+            None => CopyError::View(format!("{error}: {}", error.cause)),
+        }
     }
 }
 

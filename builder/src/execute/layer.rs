@@ -29,6 +29,8 @@ pub struct Committed {
     pub descriptor: Descriptor,
     /// Whether it has no entries.
     pub empty: bool,
+    /// The time of the build that made it, in seconds since 1970; `None` for layers of base images.
+    pub made: Option<i64>,
     /// An image that has it, for a layer whose blob may have to be pulled.
     pub origin: Option<Reference>,
     /// Whether it is the layer of an image that somebody else made: then `origin` must have it, whatever the store has.
@@ -73,6 +75,7 @@ impl Committed {
             empty: self.empty,
             created_ms,
             content_key: None,
+            made: self.made,
         }
     }
 
@@ -83,6 +86,7 @@ impl Committed {
             diff_id: cached.diff_id.parse().ok()?,
             descriptor: Descriptor::new(&cached.media_type, digest, cached.size),
             empty: cached.empty,
+            made: Some(cached.made.unwrap_or(cached.created_ms / 1000)),
             origin,
             is_foreign: false,
         })

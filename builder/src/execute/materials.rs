@@ -3,9 +3,10 @@
 use super::cancellable::{Cancellable, until_cancelled};
 use super::layer::{Committed, Layer};
 use crate::Error;
-use crate::layer::{Verified, decompress};
+use crate::layer::{Growth, Verified, decompress_within};
 use crate::trace::{Trace, Work};
 use crate::tree::{Index, Tree};
+use crate::walk::MAX_PATHS;
 use image_store::Store;
 use registry_client::Client;
 use runtime::{Cancel, Changes, FileInSnapshot, Sandbox};
@@ -13,6 +14,10 @@ use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// Bytes that the headers of a layer's tar may have besides its files.
+const MAX_HEADERS: u64 = 2 * 1024 * 1024 * 1024;
+/// Paths that all layers of a build may have together, for each one that an instruction may take.
+const ENTRIES_PER_PATH: usize = 4;
 /// Largest `/etc/passwd` or `/etc/group` that is read.
 const MAX_ACCOUNT_FILE: u64 = 10 * 1024 * 1024;
 
@@ -56,6 +61,7 @@ pub struct Materials {
     indexes: Mutex<HashMap<String, Arc<Index>>>,
     locks: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     changes: Mutex<Vec<(Arc<Layer>, Arc<Changes>)>>,
+    max_entries: usize,
 }
 
 impl Materials {
@@ -75,7 +81,15 @@ impl Materials {
             indexes: Mutex::new(HashMap::new()),
             locks: Mutex::new(HashMap::new()),
             changes: Mutex::default(),
+            max_entries: ENTRIES_PER_PATH * MAX_PATHS,
         })
+    }
+
+    /// Sets how many paths one instruction may take; the layers of the build hold a multiple of that in memory.
+    #[must_use]
+    pub fn within(mut self, max_paths: usize) -> Self {
+        self.max_entries = max_paths.saturating_mul(ENTRIES_PER_PATH);
+        self
     }
 
     /// Starts the sandbox, and its network if that is wanted, before a step asks for it; what goes wrong is that step's
@@ -150,7 +164,7 @@ impl Materials {
             None => self.make_index(layer)?,
         };
         let index = Arc::new(index);
-        self.remember_index(&name, index.clone());
+        self.remember_index(&name, index.clone())?;
         Ok(index)
     }
 
@@ -159,12 +173,22 @@ impl Materials {
         self.store
             .put_index(&layer.diff_id, &index.to_bytes())
             .map_err(|error| store_error("storing a layer index".into(), error))?;
-        self.remember_index(&layer.diff_id.to_string(), Arc::new(index));
-        Ok(())
+        self.remember_index(&layer.diff_id.to_string(), Arc::new(index))
     }
 
-    fn remember_index(&self, name: &str, index: Arc<Index>) {
-        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), index);
+    fn remember_index(&self, name: &str, index: Arc<Index>) -> Result<(), Error> {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.insert(name.to_owned(), index);
+        let entries: usize = indexes.values().map(|index| index.len()).sum();
+        if entries <= self.max_entries {
+            return Ok(());
+        }
+        let limit = self.max_entries;
+        let text = format!(
+            "the layers that the build works on have more than {limit} paths together, {ENTRIES_PER_PATH} times what \
+             `limits.paths` allows for one instruction: copy less, or raise it"
+        );
+        Err(Error::user("too_many_paths", text))
     }
 
     pub(super) fn make_index(&self, layer: &Committed) -> Result<Index, Error> {
@@ -185,8 +209,8 @@ impl Materials {
     fn read_index(&self, layer: &Committed) -> Result<Index, Error> {
         let reading = || format!("reading layer {}", layer.descriptor.digest);
         let mut tar = self.tar(layer)?;
-        let index =
-            Index::from_tar(&mut tar).map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
+        let index = Index::bounded(&mut tar, self.max_layer(layer))
+            .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
         std::io::copy(&mut tar, &mut std::io::sink())
             .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
         self.store
@@ -201,9 +225,17 @@ impl Materials {
         self.blob(layer)?;
         let reading = || format!("reading layer {}", layer.descriptor.digest);
         let file = self.store.open_blob(&layer.descriptor.digest).map_err(|error| store_error(reading(), error))?;
-        let tar = decompress(BufReader::with_capacity(256 * 1024, file), &layer.descriptor.media_type)
+        let max_bytes = self.max_layer(layer).saturating_add(MAX_HEADERS);
+        let growth = if layer.made.is_some() { Growth::own(max_bytes) } else { Growth::foreign(max_bytes) };
+        let tar = decompress_within(BufReader::with_capacity(256 * 1024, file), &layer.descriptor.media_type, growth)
             .map_err(|error| Error::user("layer_unsafe", reading()).with_cause(error))?;
         Ok(Cancellable::new(Verified::new(tar, layer.diff_id.clone()), &self.cancel))
+    }
+
+    /// Returns the bytes that the files of `layer` may have: those of a step had the limit of steps.
+    fn max_layer(&self, layer: &Committed) -> u64 {
+        let limits = &self.sandbox_settings.limits;
+        if layer.made.is_some() { limits.layer_bytes.max(limits.disk_bytes) } else { limits.layer_bytes }
     }
 
     /// Waits until the bytes of `layer` are settled.

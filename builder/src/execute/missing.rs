@@ -1,42 +1,53 @@
 //! Finds out before any step runs that a file of a context is missing: nobody waits for a build that cannot succeed.
 
-use super::Execution;
+use super::{Execution, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
-use crate::copy::{self, CopyError};
+use crate::copy::{self, Searched};
 use crate::event::Event;
 use crate::ignore::Filtered;
 use crate::plan::{Action, Copy, From, Source, Step};
+use crate::walk::{Walk, Walked};
 use std::time::Duration;
 
 /// Checks the sources of all steps that copy from contexts, the last step first, as BuildKit does.
 pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
     let steps = execution.plan.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
+    let walk = Walk::of(&execution.options.fetching);
     for step in steps {
         let Action::Copy(copy) = &step.action else { continue };
-        let context = match &copy.from {
-            From::Context => Some(execution.sources.context),
-            From::Named(name) => execution.sources.named.get(name),
-            From::Stage(_) | From::Image(_) => None,
+        let (context, name) = match &copy.from {
+            From::Context => (Some(execution.sources.context), "the context".to_owned()),
+            From::Named(name) => (execution.sources.named.get(name), format!("the context `{name}`")),
+            From::Stage(_) | From::Image(_) => continue,
         };
-        if let Some(error) = context.and_then(|context| missing(context, copy)) {
-            return Err(failed(execution, step, &error));
+        if let Some(error) = context.and_then(|context| missing((context, &name), copy, &walk)) {
+            return Err(failed(execution, step, error));
         }
     }
     Ok(())
 }
 
-fn missing(named: &NamedContext, copy: &Copy) -> Option<CopyError> {
-    let view = Filtered::new(&named.context, &named.ignore);
+fn missing((named, name): (&NamedContext, &str), copy: &Copy, walk: &Walk) -> Option<Error> {
+    let walked = Walked::new(&named.context, walk);
+    let view = Filtered::new(&walked, &named.ignore);
     let paths = copy.sources.iter().filter_map(|source| match source {
         Source::Path(path) => Some(path),
         Source::Url(_) | Source::Git(_) => None,
     });
-    paths.into_iter().find_map(|path| copy::missing(&view, path, copy.parents))
+    let searched = Searched { view: &walked, ignore: Some(&named.ignore), name };
+    paths.into_iter().find_map(|path| {
+        let error = copy::missing(&view, path, copy.parents)?;
+        Some(match error.missing_path() {
+            Some(_) => unfetched::missing(named, path)
+                .unwrap_or_else(|| Error::user(error.code(), copy::not_found(&searched, path))),
+            None => super::copy::copy_error(error),
+        })
+    })
 }
 
-fn failed(execution: &Execution<'_>, step: &Step, error: &CopyError) -> Error {
+fn failed(execution: &Execution<'_>, step: &Step, error: Error) -> Error {
     execution.observer.observe(Event::Started { step: step.number });
     execution.observer.observe(Event::Failed { step: step.number, exit_code: None, duration: Duration::ZERO });
-    Error::user(error.code(), error.to_string()).at_step(step.number, step.lines, &step.instruction)
+    error.at_step(step.number, step.lines, &step.instruction)
 }

@@ -19,6 +19,7 @@ pub(crate) mod selections;
 mod slots;
 mod snapshot;
 mod stage;
+mod unfetched;
 mod vouch;
 mod web;
 
@@ -31,6 +32,8 @@ pub use key::image as image_key;
 pub use layer::{Committed, Layer};
 pub use materials::{BLOB_DAMAGED, Materials, Unanswered, ask, store_error};
 pub use selections::SELECTIONS;
+use slots::Slot;
+pub(crate) use slots::{OwnedSlot, Slots};
 pub use web::fetch as download;
 
 use crate::Error;
@@ -45,7 +48,6 @@ use crate::trace::Work;
 use definition::Definitions;
 use promise::Promise;
 use runtime::Cancel;
-use slots::{Slot, Slots};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,8 +61,10 @@ const STEPS_PER_CORE: usize = 4;
 pub struct Options {
     /// Whether cached layers are used; results are stored either way.
     pub use_cache: bool,
-    /// The time that made files and history entries carry, in seconds since 1970.
+    /// The time that made files carry, in seconds since 1970.
     pub now: i64,
+    /// The time that the image and its history carry; without it, that of its newest layer.
+    pub created: Option<i64>,
     /// Times after this one that files of layers get become it, so that a build tells nothing of when it ran.
     pub latest: Option<i64>,
     /// How long one step may take.
@@ -97,6 +101,7 @@ impl Options {
         Options {
             use_cache: true,
             now,
+            created: None,
             latest: None,
             step_timeout: Duration::from_secs(24 * 60 * 60),
             secrets: BTreeMap::new(),
@@ -166,6 +171,8 @@ pub struct Execution<'a> {
     needed: Vec<bool>,
     steps: Slots,
     packs: Slots,
+    /// Instructions that take very many paths: one at a time.
+    large: Arc<Slots>,
     settling: Mutex<Option<Sender<Settled>>>,
     /// Hides the build's secrets in what its steps print.
     pub masks: Masks,
@@ -203,6 +210,7 @@ impl<'a> Execution<'a> {
             masks: Masks::new(options.secrets.values().map(Vec::as_slice)),
             steps: Slots::new(cores * STEPS_PER_CORE),
             packs: Slots::new(cores),
+            large: Arc::new(Slots::new(1)),
             settling: Mutex::default(),
             results: plan.stages.iter().map(|_| Promise::new()).collect(),
             in_flight: Mutex::default(),

@@ -2,13 +2,15 @@
 
 mod archive;
 mod compression;
+mod growth;
 mod gzip;
 mod read;
 mod write;
 
 pub use archive::tar_in;
 pub use compression::Compression;
-pub use read::{Verified, decompress};
+pub use growth::Growth;
+pub use read::{Verified, decompress, decompress_within};
 pub use write::{LayerWriter, Packed};
 
 #[cfg(test)]

@@ -64,14 +64,19 @@ pub fn each(materials: &Materials, layers: &[Arc<Committed>], sink: &mut dyn Sin
     for (position, layer) in layers.iter().enumerate() {
         let mut tar = materials.tar(layer).map_err(io::Error::other)?;
         let mut reader = tar::Reader::new(&mut tar);
+        let index = &indexes[position];
+        let mut number = 0;
         while let Some(entry) = reader.next_entry().map_err(io::Error::other)? {
             let path = clean_path(&entry.path);
-            let wanted = match (&entry.kind, indexes[position].get(&path)) {
+            // Of a path that the layer holds twice the last entry counts, as it does for steps.
+            let path = index.path_of_content(number, &path).map(<[u8]>::to_vec);
+            number += 1;
+            let wanted = path.and_then(|path| match (&entry.kind, index.get(&path)) {
                 (EntryKind::File { .. }, Some(IndexEntry::Node { node, .. })) => {
                     files.name((position, node.hard_link), &tree, path)
                 }
                 _ => None,
-            };
+            });
             if let Some((path, node)) = wanted {
                 sink.entry(&self::entry(path, node), &mut reader)?;
             }

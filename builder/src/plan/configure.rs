@@ -73,6 +73,12 @@ impl Planning<'_> {
         })
     }
 
+    /// Gives the image the labels that every image has; those of its base tell of the base.
+    pub fn label(&mut self) {
+        let defaults = &self.context.graph.settings.default_labels;
+        self.config.config.labels.extend(defaults.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+
     /// Notes an instruction of which only the last of a stage counts; reports the one before it.
     fn only_the_last_counts(&mut self, name: &'static str, instruction: &Instruction) {
         if let Some(earlier) = self.once.insert(name, instruction.span) {

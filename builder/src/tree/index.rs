@@ -1,18 +1,15 @@
 //! The index of a layer: its paths and what is known of them, made while the layer's tar passes by.
 
+use super::building::Building;
 use crate::view::{Kind, Node};
-use runtime::tar::{self, Entry, EntryKind, TarError};
+use runtime::tar::{self, EntryKind, TarError};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-/// Entries that a layer may have.
-const MAX_ENTRIES: usize = 2_000_000;
-/// Longest path that is taken.
-const MAX_PATH: usize = 4096;
-/// Version of the stored form; another one is made anew.
-const FORMAT: u8 = 1;
+/// Version of the stored form; another one is made again from the layer.
+const FORMAT: u8 = 2;
 
 /// The tar of a layer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +23,7 @@ pub enum IndexError {
         /// Its name.
         name: String,
         /// Why.
-        problem: &'static str,
+        problem: String,
     },
     /// The stored form cannot be read.
     #[error("the stored index is damaged or of another version")]
@@ -52,9 +49,12 @@ pub enum IndexEntry {
 /// The paths of a layer, in the order of a walk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
-    entries: Vec<(Vec<u8>, IndexEntry)>,
-    /// Directories whose content in the layers below is hidden.
-    opaque: Vec<Vec<u8>>,
+    pub(super) entries: Vec<(Vec<u8>, IndexEntry)>,
+    /// Directories whose content in the layers below is hidden, sorted.
+    pub(super) opaque: Vec<Vec<u8>>,
+    /// Entries of regular files, counted from 0, whose content is not at the path that they name, and the path that has it:
+    /// a later entry replaced them, or they were written through a link.
+    pub(super) moved: BTreeMap<u64, Option<Vec<u8>>>,
 }
 
 /// Orders paths as a walk meets them: a directory, then all below it, then its next sibling.
@@ -81,9 +81,15 @@ impl Ord for WalkPath {
 impl Index {
     /// Reads a layer's tar, contents included; what follows the tar's end is left unread.
     pub fn from_tar(input: &mut dyn Read) -> Result<Self, IndexError> {
+        Index::bounded(input, u64::MAX)
+    }
+
+    /// Does the same for a layer whose files may have `max_bytes` together: one that announces more is not read further.
+    pub fn bounded(input: &mut dyn Read, max_bytes: u64) -> Result<Self, IndexError> {
         let mut reader = tar::Reader::new(input);
-        let mut building = Building::default();
+        let mut building = Building::new(max_bytes);
         while let Some(entry) = reader.next_entry()? {
+            building.check(&entry)?;
             let content = match entry.kind {
                 EntryKind::File { .. } => Some(hash(&mut reader)?),
                 _ => None,
@@ -91,6 +97,11 @@ impl Index {
             building.add(entry, content)?;
         }
         Ok(building.finish())
+    }
+
+    /// Returns how many entries it has.
+    pub fn len(&self) -> usize {
+        self.entries.len() + self.opaque.len()
     }
 
     /// Tells whether the layer says nothing at all.
@@ -108,7 +119,12 @@ impl Index {
     /// Reads the stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, IndexError> {
         match bytes.split_first() {
-            Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|_| IndexError::Stored),
+            Some((&FORMAT, rest)) => {
+                let mut index: Index = postcard::from_bytes(rest).map_err(|_| IndexError::Stored)?;
+                // Those of earlier versions are in the order of their layer.
+                index.opaque.sort();
+                Ok(index)
+            }
             _ => Err(IndexError::Stored),
         }
     }
@@ -119,6 +135,15 @@ impl Index {
         Some(&self.entries[at].1)
     }
 
+    /// Returns the path that has the content of entry `number`, which names the regular file `path`: another one, or none,
+    /// if a later entry of the layer replaced it.
+    pub fn path_of_content<'p>(&'p self, number: u64, path: &'p [u8]) -> Option<&'p [u8]> {
+        match self.moved.get(&number) {
+            None => Some(path),
+            Some(other) => other.as_deref(),
+        }
+    }
+
     /// Tells whether the layer hides what the layers below say of `path`, by what it says of a parent.
     pub fn hides(&self, path: &[u8]) -> bool {
         let parents = (0..path.len()).filter(|&at| path[at] == b'/').map(|at| &path[..at]);
@@ -127,7 +152,7 @@ impl Index {
 
     /// Tells whether the layer hides what the layers below have in the directory `path`.
     pub fn hides_below(&self, path: &[u8]) -> bool {
-        if self.opaque.iter().any(|opaque| opaque == path) {
+        if self.opaque.binary_search_by(|opaque| opaque.as_slice().cmp(path)).is_ok() {
             return true;
         }
         match self.get(path) {
@@ -155,7 +180,8 @@ impl Index {
     }
 }
 
-fn is_below(path: &[u8], directory: &[u8]) -> bool {
+/// Tells whether `path` is in `directory` or below it.
+pub(super) fn is_below(path: &[u8], directory: &[u8]) -> bool {
     directory.is_empty() && !path.is_empty()
         || path.strip_prefix(directory).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
@@ -164,115 +190,4 @@ fn hash(content: &mut dyn Read) -> Result<[u8; 32], TarError> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(content)?;
     Ok(*hasher.finalize().as_bytes())
-}
-
-#[derive(Default)]
-struct Building {
-    entries: BTreeMap<WalkPath, IndexEntry>,
-    opaque: Vec<Vec<u8>>,
-    groups: u64,
-}
-
-impl Building {
-    fn add(&mut self, entry: Entry, content: Option<[u8; 32]>) -> Result<(), IndexError> {
-        let name = entry.path.clone();
-        let refused = |problem| IndexError::Refused { name: String::from_utf8_lossy(&name).into_owned(), problem };
-        if self.entries.len() >= MAX_ENTRIES {
-            return Err(refused("the layer has more than 2,000,000 entries"));
-        }
-        if entry.path.len() > MAX_PATH {
-            return Err(refused("its name is longer than 4096 bytes"));
-        }
-        if entry.path.split(|&byte| byte == b'/').any(|part| part == b"..") {
-            return Err(refused("its name leads out of the layer"));
-        }
-        let path = tar::clean_path(&entry.path);
-        let (directory, base) = match path.iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => (path[..slash].to_vec(), &path[slash + 1..]),
-            None => (Vec::new(), &path[..]),
-        };
-        if base == b".wh..wh..opq" {
-            self.imply(&directory);
-            self.opaque.push(directory);
-            return Ok(());
-        }
-        // Other marks of that kind (`.wh..wh.plnk`, `.wh..wh.aufs`) are another file system's own business.
-        if base.starts_with(b".wh..wh.") {
-            return Ok(());
-        }
-        if let Some(removed) = base.strip_prefix(b".wh.") {
-            self.imply(&directory);
-            if !removed.is_empty() {
-                let path = WalkPath(crate::ignore::join(&directory, removed));
-                // An entry of the same layer wins over a whiteout of the same name, wherever it stands.
-                self.entries.entry(path).or_insert(IndexEntry::Whiteout);
-            }
-            return Ok(());
-        }
-        self.imply(&directory);
-        let entry =
-            self.node(entry, content).ok_or_else(|| refused("it is a hard link to a file that is not in the layer"))?;
-        if !matches!(&entry, IndexEntry::Node { node, .. } if node.kind == Kind::Directory) {
-            self.remove_below(&path);
-        }
-        self.entries.insert(WalkPath(path), entry);
-        Ok(())
-    }
-
-    fn node(&mut self, entry: Entry, content: Option<[u8; 32]>) -> Option<IndexEntry> {
-        let kind = match entry.kind {
-            EntryKind::File { size } => Kind::File { size },
-            EntryKind::Directory => Kind::Directory,
-            EntryKind::Symlink { target } => Kind::Symlink { target },
-            EntryKind::Character { major, minor } => Kind::Character { major, minor },
-            EntryKind::Block { major, minor } => Kind::Block { major, minor },
-            EntryKind::Fifo => Kind::Fifo,
-            EntryKind::HardLink { target } => return self.link(&tar::clean_path(&target)),
-        };
-        let mut xattrs: Vec<_> = entry.xattrs.into_iter().filter(|(name, _)| name == b"security.capability").collect();
-        xattrs.sort();
-        let (mode, uid, gid, mtime) = (entry.mode, entry.uid, entry.gid, entry.mtime);
-        Some(IndexEntry::Node { node: Node { kind, mode, uid, gid, mtime, xattrs, hard_link: None }, content })
-    }
-
-    /// Returns another name of the file `target`, both marked as one file.
-    fn link(&mut self, target: &[u8]) -> Option<IndexEntry> {
-        let groups = self.groups + 1;
-        let entry = self.entries.get_mut(&WalkPath(target.to_vec()))?;
-        let IndexEntry::Node { node, .. } = entry else { return None };
-        if node.hard_link.is_none() {
-            node.hard_link = Some(groups);
-            self.groups = groups;
-        }
-        Some(entry.clone())
-    }
-
-    fn imply(&mut self, directory: &[u8]) {
-        let mut directory = directory;
-        while !directory.is_empty() {
-            if let Some(IndexEntry::Node { .. } | IndexEntry::Implied) = self.entries.get(&WalkPath(directory.to_vec()))
-            {
-                return;
-            }
-            self.entries.insert(WalkPath(directory.to_vec()), IndexEntry::Implied);
-            directory = &directory[..directory.iter().rposition(|&byte| byte == b'/').unwrap_or(0)];
-        }
-    }
-
-    /// Forgets what an earlier entry put below a path that turns out to be no directory.
-    fn remove_below(&mut self, path: &[u8]) {
-        let is_directory = |entry: &IndexEntry| match entry {
-            IndexEntry::Node { node, .. } => node.kind == Kind::Directory,
-            IndexEntry::Implied => true,
-            IndexEntry::Whiteout => false,
-        };
-        if self.entries.get(&WalkPath(path.to_vec())).is_some_and(is_directory) {
-            self.entries.retain(|known, _| !is_below(&known.0, path));
-        }
-    }
-
-    fn finish(self) -> Index {
-        let entries = self.entries.into_iter().map(|(path, entry)| (path.0, entry)).collect();
-        Index { entries, opaque: self.opaque }
-    }
 }

@@ -1,7 +1,9 @@
 //! A stack of layers seen as one file system, without a file system: only their indexes are looked at.
 
+mod building;
 mod index;
 
+pub use building::MAX_ENTRIES;
 pub use index::{Index, IndexEntry, IndexError, WalkPath};
 
 use crate::view::{ContentId, Kind, Node, View, ViewError};

@@ -97,3 +97,76 @@ fn entries_that_lead_out_are_refused() {
     writer.entry(&entry, &mut &b"12345"[..]).unwrap();
     assert!(Index::from_tar(&mut writer.finish().unwrap().as_slice()).is_err());
 }
+
+#[test]
+fn of_a_path_that_a_layer_holds_twice_the_last_entry_counts() {
+    // EN-43
+    let hard = |target: &str| EntryKind::HardLink { target: target.as_bytes().to_vec() };
+    let layer = index(&[
+        ("dup", file()),
+        ("name", hard("dup")),
+        ("./dup", EntryKind::File { size: 7 }),
+        ("d/x", file()),
+        ("d", file()),
+        ("f", file()),
+        ("f", link("dup")),
+        (".wh.gone", file()),
+        ("gone", file()),
+        ("lib", link("usr/lib")),
+        ("usr/lib", EntryKind::Directory),
+        ("lib/so", file()),
+    ]);
+    let of = |number, path: &'static str| layer.path_of_content(number, path.as_bytes());
+    assert_eq!(of(0, "dup"), Some(&b"name"[..]), "another name has the content of the first entry");
+    assert_eq!(of(2, "dup"), Some(&b"dup"[..]));
+    assert_eq!((of(3, "d/x"), of(4, "d")), (None, Some(&b"d"[..])));
+    assert_eq!(of(5, "f"), None);
+    assert_eq!(of(11, "lib/so"), Some(&b"usr/lib/so"[..]), "links of the layer are followed, as unpacking does");
+    let tree = tree(&[layer]);
+    assert_eq!(tree.location(b"dup"), Some((0, b"dup".to_vec(), 7)));
+    assert_eq!(tree.location(b"name"), Some((0, b"name".to_vec(), 5)));
+    assert!(tree.lookup(b"d/x").unwrap().is_none());
+    assert_eq!(names(&tree, ""), ["d", "dup", "f", "gone", "lib", "name", "usr"]);
+}
+
+#[test]
+fn layers_that_lead_too_far_are_refused() {
+    // SEC-m6
+    let tar = |entries: &[(&str, EntryKind)]| {
+        let mut writer = Writer::new(Vec::new());
+        for (path, kind) in entries {
+            let (path, kind) = (path.as_bytes().to_vec(), kind.clone());
+            let entry = Entry { path, kind, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new() };
+            writer.entry(&entry, &mut vec![b'x'; entry.size() as usize].as_slice()).unwrap();
+        }
+        writer.finish().unwrap()
+    };
+    let said = |tar: &[u8], max: u64| Index::bounded(&mut &*tar, max).unwrap_err().to_string();
+    let hard = |target: &str| EntryKind::HardLink { target: target.as_bytes().to_vec() };
+    // What an entry announces is enough: none of its bytes are read.
+    let announced = &tar(&[("a", EntryKind::File { size: 3000 })])[..512];
+    assert!(said(announced, 2048).contains("more than 2 KiB"), "{}", said(announced, 2048));
+    assert!(said(&tar(&[("a", file()), ("a/b", file())]), 99).contains("a file is in the place of its directory"));
+    assert!(said(&tar(&[("a", hard("a"))]), 99).contains("a hard link to itself"));
+    assert!(said(&tar(&[("a", EntryKind::Directory), ("b", hard("a"))]), 99).contains("a hard link to a directory"));
+    // The same path again and again: the number of entries counts, not that of paths.
+    let header = tar(&[("a", EntryKind::File { size: 0 })])[..512].to_vec();
+    let many = std::io::Read::take(Again { block: header, at: 0 }, 512 * 2_100_000);
+    let error = Index::from_tar(&mut { many }).unwrap_err().to_string();
+    assert!(error.contains("more than 2000000 entries"), "{error}");
+}
+
+/// One block without end.
+struct Again {
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl std::io::Read for Again {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let got = buffer.len().min(self.block.len() - self.at);
+        buffer[..got].copy_from_slice(&self.block[self.at..self.at + got]);
+        self.at = (self.at + got) % self.block.len();
+        Ok(got)
+    }
+}

@@ -51,22 +51,28 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         catch_unwind(AssertUnwindSafe(|| attempt.run(secrets)))
             .unwrap_or_else(|_| Err(Error::service("panicked", "slipway made a mistake; its log says more")))
     });
-    recorder.say(&format!("{}\n", trace.summary()));
     if let Err(error) = &result
         && error.code() != "cancelled"
     {
-        recorder.say(&masks.text(&format!("ERROR: {}\n", error.report())));
+        // What the step printed last stands right above.
+        recorder.say(&masks.text(&format!("ERROR: {}\n", error.report_without_output())));
     }
     if let Ok(Ended::Skipped(reason)) = &result {
         recorder.say(&format!("skipped: {}\n", reason.message));
     }
     let why = watch.end();
+    let unfinished = recorder.unfinished();
     recorder.stop(result.is_ok());
     profile::store(services, &claim, (&trace, &masks));
-    let Some(outcome) = outcome(result, why, &masks) else {
+    let Some(mut outcome) = outcome(result, why, &masks) else {
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
+    if let Outcome::TimedOut(reason) = &mut outcome
+        && reason.code == "build_timeout"
+    {
+        reason.message.push_str(&masks.text(&unfinished));
+    }
     finish(services, (&claim, &renewed_at), &outcome, began);
     // After the end was written: nobody renews the lease any more, and removing much takes longer than it lasts.
     if let Outcome::Retry(reason) = &outcome {
@@ -122,6 +128,11 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn run(&self, secrets: BTreeMap<String, Vec<u8>>) -> Result<Ended, Error> {
         let (services, request) = (self.services, &self.claim.build.request);
+        if request.spec.is_sealed() {
+            let why =
+                "a build argument was sealed with another key than this worker's: is `secret.key` the one of then?";
+            return Err(Error::user("secret_not_available", why));
+        }
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
         let (began, id) = (Instant::now(), &self.claim.build.id);
         let (place, limit) = (Place::of(request), self.limits.build);
@@ -131,6 +142,10 @@ impl Attempt<'_> {
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         super::source::warn(&tree, self.recorder);
+        let unused = super::hub::unused(&tree, &request.spec.dockerfile);
+        if !unused.is_empty() {
+            self.recorder.warn(unused);
+        }
         // What the rules say of the commit of a bare ref could not be said before it was known.
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let fetch = fetch_settings((services, self.settings), &place, (&self.cancel, limit));

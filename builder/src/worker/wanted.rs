@@ -98,7 +98,8 @@ impl Wanted<'_> {
             named: HashMap::new(),
             dockerfile,
             build_args: spec.build_args.clone(),
-            labels: spec.options.labels.clone(),
+            labels: super::labels::asked(&spec.options.labels),
+            default_labels: super::labels::defaults(spec, root),
             target: spec.target.clone(),
             platform,
             tags: tags
@@ -111,9 +112,10 @@ impl Wanted<'_> {
                 no_cache_stages: spec.options.no_cache_stages.clone(),
                 step_timeout: self.limits.step,
                 secrets: secrets.clone(),
-                latest: Some(root.commit_time()),
+                latest: Some(crate::COMMIT_FILES),
+                created: Some(root.commit_time()),
                 leak: Leak::Refused,
-                ..Options::new(root.commit_time(), fetching)
+                ..Options::new(crate::COMMIT_FILES, fetching)
             },
             order: Box::new(Unordered),
             trace: self.trace.clone(),

@@ -23,6 +23,12 @@ pub struct Ignored {
     /// No attestations are made
     #[arg(long, help_heading = HEADING, value_name = "WHAT")]
     sbom: Option<String>,
+    /// No attestations are made
+    #[arg(long, help_heading = HEADING, value_name = "WHAT")]
+    attest: Vec<String>,
+    /// Steps get no further rights
+    #[arg(long, help_heading = HEADING, value_name = "WHAT", value_parser = ["network.host", "security.insecure", "device"])]
+    allow: Vec<String>,
     /// The cache lies in the data directory and needs no import
     #[arg(long, help_heading = HEADING, value_name = "WHAT")]
     cache_from: Vec<String>,
@@ -49,6 +55,12 @@ impl Ignored {
             ("--compress", self.compress.is_some(), "the context is read where it lies"),
             ("--provenance", self.provenance.is_some(), attestations),
             ("--sbom", self.sbom.is_some(), attestations),
+            ("--attest", !self.attest.is_empty(), attestations),
+            (
+                "--allow",
+                !self.allow.is_empty(),
+                "steps never share the machine's network or devices, nor get more rights than the sandbox gives",
+            ),
             ("--cache-from", !self.cache_from.is_empty(), cache),
             ("--cache-to", !self.cache_to.is_empty(), cache),
             ("--builder", self.builder.is_some(), "slipway builds by itself"),

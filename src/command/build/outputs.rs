@@ -23,6 +23,8 @@ pub struct Outputs {
     pub push: bool,
     /// Whether it stays in the store under its names.
     pub keep: bool,
+    /// Whether docker's own store was asked for, which slipway does not write to.
+    pub for_docker: bool,
     /// How its layers are compressed.
     pub compression: Compression,
     /// Notes on it.
@@ -85,7 +87,7 @@ impl Outputs {
             }
             Some("registry") => self.push = true,
             Some("cacheonly") => {}
-            Some("docker") if fields.get("dest").is_none() => self.keep = true,
+            Some("docker") if fields.get("dest").is_none() => (self.keep, self.for_docker) = (true, true),
             Some("docker") => self.written.push(to(Format::Docker)?),
             Some("oci") => self.written.push(fields.layout()?),
             Some("tar") => self.written.push(to(Format::Files)?),

@@ -50,7 +50,7 @@ impl Asked<'_> {
         let found = finder.find(arguments)?;
         let named = finder.named(&arguments.contexts)?;
         drop(span);
-        let latest = found.time;
+        let committed = found.time;
         let platforms = self.platforms()?;
         let mut request = Request {
             context: found.context,
@@ -58,13 +58,14 @@ impl Asked<'_> {
             dockerfile: found.dockerfile,
             build_args,
             labels: pairs(&arguments.labels, "--label", false)?,
+            default_labels: BTreeMap::new(),
             target: arguments.target.clone(),
             platform: Platform::host(),
             tags,
             push: arguments.push || self.outputs.push,
             cache_namespace: "local".to_owned(),
             attempt: format!("local-{}", std::process::id()),
-            options: self.options(latest, secrets, fetching)?,
+            options: self.options(committed, secrets, fetching)?,
             order: Box::new(Unordered),
             trace: trace.clone(),
             form: Form { annotations: self.annotations()?, by_digest: false },
@@ -120,12 +121,12 @@ impl Asked<'_> {
             elsewhere: Reach::Anywhere,
             apart: false,
         };
-        Fetching { mirrors: self.data.join("git"), settings }
+        Fetching { mirrors: self.data.join("git"), settings, max_paths: self.arguments.max_paths }
     }
 
     fn options(
         &self,
-        latest: Option<i64>,
+        committed: Option<i64>,
         secrets: BTreeMap<String, Vec<u8>>,
         fetching: Fetching,
     ) -> Result<Options, String> {
@@ -146,10 +147,11 @@ impl Asked<'_> {
             hosts: arguments.hosts.iter().map(|pair| host(pair)).collect::<Result<_, _>>()?,
             shm_bytes: shm_size.map(|text| size("--shm-size", text)).transpose()?,
             ulimits: arguments.ulimits.iter().map(|ulimit| ulimit.parse()).collect::<Result<_, _>>()?,
-            latest,
+            latest: committed.map(|_| builder::COMMIT_FILES),
+            created: committed,
             kept: if arguments.pull { Kept::Unused } else { Kept::First },
             compression: self.outputs.compression,
-            ..Options::new(latest.unwrap_or_else(now), fetching)
+            ..Options::new(committed.map_or_else(now, |_| builder::COMMIT_FILES), fetching)
         })
     }
 }

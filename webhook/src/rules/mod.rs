@@ -6,7 +6,7 @@ mod tags;
 mod template;
 mod version;
 
-pub use pushed::{Pushed, RefKind, skip_marker};
+pub use pushed::{Pushed, RefKind, is_ref, skip_marker};
 pub use tags::{check_image, legal};
 pub use template::Template;
 
@@ -33,6 +33,8 @@ pub struct Rule {
     pub target: Option<String>,
     /// Build arguments.
     pub build_args: BTreeMap<String, Template>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, Template>,
     /// What `{env.NAME}` stands for, and build arguments that give way to those of `build_args`.
     pub env: BTreeMap<String, String>,
     /// Whether cached steps may be used.
@@ -41,17 +43,19 @@ pub struct Rule {
     pub autobuild: bool,
     /// Moments, in UTC, at which the rule builds without a push.
     pub schedules: Vec<crate::cron::Schedule>,
-    /// Platforms, labels, secrets, path filter, policy, limits, priority.
+    /// Platforms, secrets, path filter, policy, limits, priority.
     pub options: BuildOptions,
 }
 
 /// What a rule makes of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Matched {
     /// Tags of the image, the primary one first.
     pub tags: Vec<String>,
     /// Build arguments.
     pub build_args: BTreeMap<String, String>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
     /// What was changed or left out on the way, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -82,6 +86,7 @@ impl Rule {
             context: String::new(),
             target: None,
             build_args: BTreeMap::new(),
+            labels: BTreeMap::new(),
             env: BTreeMap::new(),
             cache: true,
             autobuild: true,
@@ -115,6 +120,29 @@ impl Rule {
         Ok(())
     }
 
+    /// Checks that every group which a template names is one of the rule's expression: another would always be empty.
+    pub fn check_groups(&self) -> Result<(), String> {
+        let groups = self.expression.as_ref().map_or(0, |expression| expression.captures_len() - 1);
+        let named = self.tags.iter().chain(self.build_args.values());
+        match named
+            .flat_map(|template| template.groups().map(move |group| (template, group)))
+            .find(|(_, group)| *group > groups)
+        {
+            None => Ok(()),
+            Some((template, group)) => {
+                let has = match (&self.expression, groups) {
+                    (None, _) => format!("`{}` is a name and no expression: write `/…/` around it", self.source),
+                    (Some(_), 0) => format!("`{}` has no group: parentheses make one", self.source),
+                    (Some(_), 1) => format!("`{}` has one group, `{{\\1}}`", self.source),
+                    (Some(_), groups) => {
+                        format!("`{}` has {groups} groups, `{{\\1}}` to `{{\\{groups}}}`", self.source)
+                    }
+                };
+                Err(format!("`{}` names the group {group}, and {has}", template.text()))
+            }
+        }
+    }
+
     /// Returns the name or expression that the rule looks for.
     pub fn source(&self) -> &str {
         &self.source
@@ -140,7 +168,7 @@ impl Rule {
     pub fn matches(&self, pushed: &Pushed<'_>) -> Result<Matched, String> {
         let groups = self.groups(pushed)?;
         let values = Values { pushed, groups: &groups, env: &self.env };
-        let mut matched = Matched { tags: Vec::new(), build_args: self.env.clone(), warnings: Vec::new() };
+        let mut matched = Matched { build_args: self.env.clone(), ..Matched::default() };
         for template in &self.tags {
             match template.expand(&values) {
                 Ok(texts) => texts.iter().for_each(|text| tags::add(text, &mut matched.tags, &mut matched.warnings)),
@@ -150,6 +178,7 @@ impl Rule {
         for (name, template) in &self.build_args {
             matched.build_args.insert(name.clone(), self.argument((name, template), &values)?);
         }
+        label(self.labels.iter(), &mut matched, &values);
         if matched.tags.is_empty() {
             let why =
                 if matched.warnings.is_empty() { String::new() } else { format!(": {}", matched.warnings.join("; ")) };
@@ -165,7 +194,7 @@ impl Rule {
         let groups = self.groups(pushed)?;
         let env = if pull.is_fork { &BTreeMap::new() } else { &self.env };
         let values = Values { pushed, groups: &groups, env };
-        let mut matched = Matched { tags: Vec::new(), build_args: env.clone(), warnings: Vec::new() };
+        let mut matched = Matched { build_args: env.clone(), ..Matched::default() };
         for (name, template) in &self.build_args {
             if pull.is_fork && template.names_env() {
                 let why = "it comes from `env`, which pull requests from forks do not get";
@@ -174,6 +203,8 @@ impl Rule {
             }
             matched.build_args.insert(name.clone(), self.argument((name, template), &values)?);
         }
+        let known = self.labels.iter().filter(|(_, template)| !(pull.is_fork && template.names_env()));
+        label(known, &mut matched, &values);
         sensitive::warn(matched.build_args.keys(), &mut matched.warnings);
         Ok(matched)
     }
@@ -215,6 +246,16 @@ impl Rule {
             (true, false) => format!("; if it is an expression, write `/{}/`", self.source),
             (false, _) if self.source.eq_ignore_ascii_case(pushed.name) => "; upper and lower case differ".to_owned(),
             (false, _) => String::new(),
+        }
+    }
+}
+
+/// Adds labels; one that a push has no value for, as `{semver}` on a branch, is left out like a tag.
+fn label<'l>(labels: impl Iterator<Item = (&'l String, &'l Template)>, matched: &mut Matched, values: &Values<'_>) {
+    for (name, template) in labels {
+        match template.expand(values) {
+            Ok(texts) => drop(matched.labels.insert(name.clone(), texts.join(","))),
+            Err(why) => matched.warnings.push(format!("the label `{name}` is left out: {why}")),
         }
     }
 }

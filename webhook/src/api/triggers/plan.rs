@@ -3,7 +3,7 @@
 use crate::Service;
 use crate::problem::Problem;
 use crate::questions;
-use crate::requests::Requested;
+use crate::requests::{Requested, shown_values};
 use database::{BuildRequest, Fate, Foreseen, QUESTION_PATIENCE, marks};
 use serde_json::{Value, json};
 
@@ -30,11 +30,11 @@ fn shown(build: &BuildRequest, foreseen: Option<Foreseen>) -> Value {
     let commit = foreseen.as_ref().and_then(|foreseen| foreseen.commit.clone()).or(build.spec.commit.clone());
     let spec = commit.as_ref().map_or_else(|| build.spec.clone(), |commit| build.spec.with_commit(commit));
     let options = &spec.options;
-    let build_args = spec.build_args.iter().map(|(name, text)| (name.clone(), marks::shown(text).into()));
     let mut shown = json!({
         "rule": build.rule, "ref": spec.git_ref, "commit": commit, "dockerfile": spec.dockerfile, "context": spec.context,
         "target": spec.target, "tags": spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
-        "build_args": build_args.collect::<serde_json::Map<_, _>>(), "platforms": options.platforms,
+        "build_args": shown_values(&spec.build_args), "labels": shown_values(&options.labels),
+        "platforms": options.platforms,
         "secrets": options.secrets, "policy": options.policy, "warnings": options.warnings,
         "cache": spec.use_cache, "push": spec.push, "steps": null, "would_fail": null,
     });
