@@ -156,7 +156,7 @@ pub enum Error {
         registry: String,
         /// Why not.
         #[source]
-        cause: reqwest::Error,
+        cause: crate::certificate::CertificateError,
     },
 }
 

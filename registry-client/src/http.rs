@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::address::{Ground, Resolver};
+use crate::certificate::CertificateError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub struct HostSettings {
 pub struct TlsSettings {
     /// Whether any certificate will do.
     pub insecure: bool,
-    /// Certificates, in PEM, that vouch for it besides the machine's.
+    /// Certificates, in PEM, that vouch for it in place of the machine's; its own may be one of them.
     pub ca: Option<Vec<u8>>,
     /// A certificate and its key, in PEM, that this client shows.
     pub identity: Option<Vec<u8>>,
@@ -54,8 +55,8 @@ impl Clients {
         for (host, settings) in &clients.hosts {
             if settings.tls != TlsSettings::default() {
                 let checked = with_tls(client(&clients.user_agent), &settings.tls);
-                let usable = checked.and_then(reqwest::ClientBuilder::build);
-                usable.map_err(|cause| Error::Certificate { registry: host.clone(), cause })?;
+                let failed = |cause| Error::Certificate { registry: host.clone(), cause };
+                checked.map(drop).map_err(failed)?;
             }
         }
         clients.get("http", Ground::Any, None)?;
@@ -97,7 +98,8 @@ impl Clients {
             // Reading the machine's certificates takes longer than a build may, and plain HTTP needs none.
             builder = builder.tls_certs_only(std::iter::empty());
         } else if let Some(settings) = kind.host.as_ref().and_then(|host| self.hosts.get(host)) {
-            builder = with_tls(builder, &settings.tls).map_err(Error::Setup)?;
+            let failed = |cause| Error::Certificate { registry: kind.host.clone().unwrap_or_default(), cause };
+            builder = with_tls(builder, &settings.tls).map_err(failed)?;
         }
         builder.build().map_err(Error::Setup)
     }
@@ -114,12 +116,16 @@ pub fn client(user_agent: &str) -> reqwest::ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
 }
 
-fn with_tls(mut builder: reqwest::ClientBuilder, tls: &TlsSettings) -> Result<reqwest::ClientBuilder, reqwest::Error> {
-    if let Some(pem) = &tls.ca {
-        builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+fn with_tls(builder: reqwest::ClientBuilder, tls: &TlsSettings) -> Result<reqwest::ClientBuilder, CertificateError> {
+    if let Some(pem) = &tls.ca
+        && !tls.insecure
+    {
+        return Ok(builder.tls_backend_preconfigured(crate::certificate::config(pem, tls.identity.as_deref())?));
     }
-    if let Some(pem) = &tls.identity {
-        builder = builder.identity(reqwest::Identity::from_pem(pem)?);
-    }
+    let identity = tls.identity.as_ref().map(|pem| reqwest::Identity::from_pem(pem)).transpose();
+    let builder = match identity.map_err(|_| CertificateError::NotPem)? {
+        Some(identity) => builder.identity(identity),
+        None => builder,
+    };
     Ok(builder.tls_danger_accept_invalid_certs(tls.insecure))
 }

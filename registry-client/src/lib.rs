@@ -5,6 +5,7 @@
 
 mod address;
 mod auth;
+mod certificate;
 mod digest;
 mod document;
 mod download;
@@ -26,6 +27,7 @@ mod transport;
 mod web;
 
 pub use auth::Credentials;
+pub use certificate::CertificateError;
 
 pub use digest::{DiffId, Digest, DigestError};
 pub use document::{ContainerConfig, Descriptor, Empty, Healthcheck, History, ImageConfig, Index, Manifest, RootFs};
