@@ -1,6 +1,7 @@
 //! `[registries."host"]` of `slipway.toml`: logins, what they may be used for, and how a registry is spoken to.
 
 use crate::configuration::{ConfigurationError, Login, wrong};
+use crate::document::check_host;
 use crate::rules::check_image;
 use crate::secret::Secret;
 use serde::Deserialize;
@@ -109,16 +110,6 @@ impl RegistryText {
     }
 }
 
-fn check_host(host: &str) -> Result<(), String> {
-    let problem = "is not a registry's host: write it as image names do, with its port if it has one, and nothing else";
-    // Addresses of IPv6 stand in brackets.
-    let inner = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let is_six = |address: &str| address.parse::<std::net::Ipv6Addr>().is_ok();
-    let host_like =
-        inner.filter(|(address, _)| is_six(address)).map_or(host.to_owned(), |(_, port)| format!("x{port}"));
-    check_image(&format!("{host_like}/x")).map_err(|_| format!("`{host}` {problem}"))
-}
-
 /// Checks a pattern of images, `host/path` with `*` and `**`.
 pub fn check_image_pattern(text: &str) -> Result<(), String> {
     let wrong = |problem: &str| Err(format!("may_read: `{text}` {problem}: registry.example.com/team/*"));
@@ -170,8 +161,8 @@ mod tests {
             ("x.example.com", "ca_file = \"Cargo.toml\"", "holds no PEM"),
             ("x.example.com", "plain_http = true\ninsecure = true", "has no certificates"),
             ("x.example.com", "plain_htp = true", "did you mean `plain_http`?"),
-            ("https://x.example.com", "insecure = true", "is not a registry's host"),
-            ("x.example.com/team", "insecure = true", "is not a registry's host"),
+            ("https://x.example.com", "insecure = true", "is not a host"),
+            ("x.example.com/team", "insecure = true", "is not a host"),
         ] {
             let error = parse(&format!("[registries.\"{host}\"]\n{keys}\n")).unwrap_err();
             assert!(error.contains(expected), "{keys}: {error}");
@@ -181,7 +172,7 @@ mod tests {
         assert!(error.contains("a key holds a login") && !error.contains("hush"), "{error}");
         let repository = |images: &str| {
             let text = format!(
-                "[[repositories]]\nname = \"a/b\"\nclone_url = \"https://x/y\"\nsecret = \"s\"\nimage = \"x.example.com/a/b\"\nmay_read = [{images}]\n"
+                "[[repositories]]\nname = \"a/b\"\nclone_url = \"https://x/y\"\nsecret = \"a secret\"\nimage = \"x.example.com/a/b\"\nmay_read = [{images}]\n"
             );
             parse(&text).map(drop)
         };

@@ -185,6 +185,8 @@ impl Database {
         }
         // Whole logs are counted where they are removed; nothing is left of them here.
         amounts.remove("logs");
+        // What a forge said of a build is not a record of its own, and is not counted.
+        of_builds(doing, "DELETE FROM status_refusals WHERE build_id IN ({})", &ids).run(transaction.on()).await?;
         of_builds(doing, "DELETE FROM builds WHERE id IN ({})", &ids).run(transaction.on()).await?;
         let amounts: Vec<_> = amounts.iter().map(|(what, amount)| (what.as_str(), *amount)).collect();
         removed.add(&mut transaction, &amounts).await?;
