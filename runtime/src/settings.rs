@@ -74,6 +74,14 @@ impl Settings {
         let ids = Ids::detect(&place)?;
         let state = ids.prepare_state(&place)?;
         crate::check_ground(&place)?;
-        Ok(Settings { state, ids, limits: Limits::default(), network: NetworkPolicy::default(), calls: Calls::Native })
+        let mut limits = Limits::default();
+        limits.reserve_bytes = limits.reserve_bytes.min(tenth_of_disk(&place));
+        Ok(Settings { state, ids, limits, network: NetworkPolicy::default(), calls: Calls::Native })
     }
+}
+
+/// Returns a tenth of the size of a file system: on a small one, more than that need not stay free.
+fn tenth_of_disk(directory: &Path) -> u64 {
+    let known = rustix::fs::statvfs(directory);
+    known.map_or(u64::MAX, |known| known.f_blocks.saturating_mul(known.f_frsize) / 10)
 }

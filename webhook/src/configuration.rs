@@ -2,7 +2,10 @@
 
 mod checks;
 
-use crate::document::{ReadError, RepositoryDocument, check_host, compile, from_toml};
+use crate::document::{ReadError, RepositoryDocument, compile, from_toml};
+pub use crate::limits::Limits;
+pub use crate::logins::Login;
+use crate::logins::{LoginText, logins, users};
 use crate::network::Network;
 use crate::proxies::Proxies;
 pub use crate::registries::Registry;
@@ -120,42 +123,6 @@ impl Default for Server {
     }
 }
 
-/// Largest `limits.paths`: a layer holds no more entries.
-const MAX_PATHS: usize = 2_000_000;
-/// Smallest `limits.worker_memory_mib`.
-const MIN_WORKER_MEMORY: u64 = 512;
-
-/// `[limits]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Minutes that one step may take.
-    pub step_minutes: u64,
-    /// Minutes that one build may take.
-    pub build_minutes: u64,
-    /// Minutes that fetching a commit may take.
-    pub fetch_minutes: u64,
-    /// Paths that one instruction of a Dockerfile may take.
-    pub paths: usize,
-    /// Mebibytes that a worker process may allocate itself, besides what steps use; `None` for half of the machine's.
-    pub worker_memory_mib: Option<u64>,
-    /// Seconds that running builds have to end when slipway is asked to; then they go back to the queue.
-    pub drain_seconds: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            step_minutes: 30,
-            build_minutes: 60,
-            fetch_minutes: 10,
-            paths: 1_000_000,
-            worker_memory_mib: None,
-            drain_seconds: 600,
-        }
-    }
-}
-
 /// `[network]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -175,28 +142,6 @@ struct Github {
 impl Default for Github {
     fn default() -> Self {
         Github { api_url: "https://api.github.com".to_owned(), token: None }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LoginText {
-    username: String,
-    password: Secret,
-}
-
-/// A user and a password.
-#[derive(Clone)]
-pub struct Login {
-    /// The user.
-    pub username: String,
-    /// The password or token.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Login({})", self.username)
     }
 }
 
@@ -224,18 +169,8 @@ impl Configuration {
         shared.map_err(|problem| wrong("server.shared_images", problem))?;
         parsed.registry_users = users(&parsed.server.registry_users, directory)?;
         parsed.git_logins = logins(&parsed.git, ("git", directory))?;
-        if parsed.limits.step_minutes == 0 || parsed.limits.build_minutes == 0 {
-            return Err(wrong("limits", "a limit of 0 minutes lets nothing be built"));
-        }
+        parsed.limits.check().map_err(|(place, problem)| wrong(place, problem))?;
         parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
-        if !(1..=MAX_PATHS).contains(&parsed.limits.paths) {
-            let problem = format!("`{}`: a number from 1 to {MAX_PATHS} is expected", parsed.limits.paths);
-            return Err(wrong("limits.paths", problem));
-        }
-        if parsed.limits.worker_memory_mib.is_some_and(|mebibytes| mebibytes < MIN_WORKER_MEMORY) {
-            let problem = format!("a worker needs {MIN_WORKER_MEMORY} MiB: give it that or more");
-            return Err(wrong("limits.worker_memory_mib", problem));
-        }
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.
         parsed.settings(([127, 0, 0, 1], 0).into())?;
         Ok(parsed)
@@ -318,36 +253,6 @@ impl Configuration {
         }
         Ok(repository)
     }
-}
-
-fn logins(
-    texts: &BTreeMap<String, LoginText>,
-    (section, directory): (&str, &Path),
-) -> Result<BTreeMap<String, Login>, ConfigurationError> {
-    let mut logins = BTreeMap::new();
-    for (host, text) in texts {
-        check_host(host).map_err(|problem| wrong(section, problem))?;
-        if text.username.is_empty() || text.username.contains(|char: char| char.is_control()) {
-            return Err(wrong(format!("{section} `{host}`"), "the username is empty or holds control characters"));
-        }
-        let password =
-            text.password.read(directory).map_err(|problem| wrong(format!("{section} `{host}`"), problem))?;
-        logins.insert(host.clone(), Login { username: text.username.clone(), password });
-    }
-    Ok(logins)
-}
-
-fn users(texts: &BTreeMap<String, Secret>, directory: &Path) -> Result<Vec<Login>, ConfigurationError> {
-    let mut users = Vec::new();
-    for (username, secret) in texts {
-        let place = || format!("server.registry_users `{username}`");
-        if username.is_empty() || username.contains(':') {
-            return Err(wrong(place(), "a user has a name without `:`"));
-        }
-        let password = secret.read(directory).map_err(|problem| wrong(place(), problem))?;
-        users.push(Login { username: username.clone(), password });
-    }
-    Ok(users)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ mod forges;
 mod hooks;
 mod intake;
 mod limiter;
+mod limits;
+mod logins;
 mod lookups;
 mod network;
 mod notify;
