@@ -16,8 +16,9 @@ END $$;
 
 GRANT SELECT ON schema_version, switches, builds, pushes, webhooks, secrets, lookups, questions, looks, base_images
     TO slipway_worker;
+GRANT SELECT (name) ON repositories TO slipway_worker;
 GRANT UPDATE (state, attempt, forgiven, worker, lease_until_ms, not_before_ms, commit_id, commit_message, sequence, push_id,
-    reason_json, image_json, started_ms, finished_ms, version, log_bytes) ON builds TO slipway_worker;
+    reason_json, image_json, started_ms, finished_ms, version, log_bytes, warnings_json) ON builds TO slipway_worker;
 GRANT UPDATE (state, attempt, worker, lease_until_ms, answer_json) ON lookups TO slipway_worker;
 GRANT UPDATE (state, answer_json) ON questions TO slipway_worker;
 GRANT DELETE ON questions TO slipway_worker;

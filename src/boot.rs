@@ -31,6 +31,7 @@ pub fn recover(data: &DataDir, store: &Store, sandbox: &runtime::Settings) -> Re
         return Ok(());
     }
     let blobs = store.recover(DOUBTFUL).map_err(|error| chain(&error))?;
+    store.readmit().map_err(|error| chain(&error))?;
     let layers = runtime::forget_last(sandbox, DOUBTFUL).map_err(|error| chain(&error))?;
     let mirrors = forget_mirrors(&data.join("git"))?;
     if blobs + layers + mirrors > 0 {

@@ -1,6 +1,6 @@
 //! The commands' end of the API: where the server is, which token speaks, and what it answers.
 
-use crate::harmless::harmless;
+use crate::sanitize::sanitize;
 use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -73,7 +73,8 @@ impl Connection {
     /// Prepares to ask; nothing is asked yet.
     pub fn open(&self) -> Result<Api, String> {
         let token = match (&self.token, &self.token_file) {
-            (Some(token), _) => Some(token.trim().to_owned()),
+            // A variable that is set to nothing is how scripts say that there is no token.
+            (Some(token), _) => Some(token.trim().to_owned()).filter(|token| !token.is_empty()),
             (None, Some(file)) => {
                 let text = std::fs::read_to_string(file);
                 Some(
@@ -222,7 +223,16 @@ pub fn print_json(value: &Value) {
 pub fn shown(value: &Value) -> String {
     let text =
         value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned);
-    harmless(&text)
+    sanitize(&text)
+}
+
+/// Reads the name of a repository from the command line.
+pub fn repository_name(text: &str) -> Result<String, String> {
+    let is_whole = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+    match text.split_once('/') {
+        Some((namespace, name)) if is_whole(namespace) && is_whole(name) => Ok(text.to_owned()),
+        _ => Err("a repository is named namespace/name; `slipway repo list` shows those that the server builds".into()),
+    }
 }
 
 /// Returns the id of a build: it is named by id, as `team/app#12`, or as `team/app` for the newest.

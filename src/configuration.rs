@@ -1,40 +1,86 @@
 //! Finds and reads `slipway.toml`; its meaning lives with the crates that use it.
 
-use crate::services::DataDir;
-use registry_client::Credentials;
+use crate::services::{DataDir, Registries, xdg_directory};
+use builder::worker::Reading;
+use registry_client::{Credentials, HostSettings, ImagePattern, TlsSettings};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use webhook::Configuration;
+use webhook::{Configuration, Registry};
 
 /// Where the configuration is looked for when `--config` does not say.
 const SYSTEM: &str = "/etc/slipway/slipway.toml";
 
-/// Reads the configuration from `asked`, the data directory or the system's place.
+/// Reads the configuration from `asked`, the data directory, the account's configuration directory or the system's place.
 pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, String> {
-    let candidates = [data.join("slipway.toml"), PathBuf::from(SYSTEM)];
+    let own = xdg_directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("slipway/slipway.toml"));
+    let candidates: Vec<PathBuf> =
+        [data.join("slipway.toml")].into_iter().chain(own).chain([PathBuf::from(SYSTEM)]).collect();
     let found = asked.or_else(|| candidates.iter().map(PathBuf::as_path).find(|path| path.exists()));
     let Some(path) = found else {
         return Ok(Configuration::default());
     };
     let text = std::fs::read_to_string(path).map_err(|error| format!("reading `{}`: {error}", path.display()))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    Configuration::parse(&text, directory)
-        .map_err(|error| format!("`{}`: {}", path.display(), crate::services::chain(&error)))
+    let wrong = |problem: String| format!("`{}`: {problem}", path.display());
+    let configuration =
+        Configuration::parse(&text, directory).map_err(|error| wrong(crate::services::chain(&error)))?;
+    check_protections(&configuration.sandbox.allow_unprotected).map_err(wrong)?;
+    Ok(configuration)
+}
+
+/// Refuses names of protections that no sandbox has: whoever waives one must mean it.
+fn check_protections(waived: &[String]) -> Result<(), String> {
+    match waived.iter().find(|name| !runtime::PROTECTIONS.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let meant = webhook::nearest(name, &runtime::PROTECTIONS);
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            let known = runtime::PROTECTIONS.join(", ");
+            Err(format!("sandbox.allow_unprotected: there is no protection `{name}`{meant} (there are {known})"))
+        }
+    }
+}
+
+/// Returns how registries are spoken to.
+pub fn registries(configuration: &Configuration) -> Registries {
+    let host = |registry: &Registry| HostSettings {
+        plain_http: registry.plain_http,
+        tls: TlsSettings { insecure: registry.insecure, ca: registry.ca.clone(), identity: registry.identity.clone() },
+    };
+    let hosts = configuration.registries.iter().map(|(name, registry)| (name.clone(), host(registry)));
+    let hosts = hosts.filter(|(_, settings)| *settings != HostSettings::default()).collect();
+    Registries { credentials: credentials(configuration), hosts, own_port: own_port(configuration) }
+}
+
+/// Returns what the operator allows all builds to read.
+pub fn reading(configuration: &Configuration) -> Reading {
+    let with_login = configuration.registries.iter().flat_map(|(host, registry)| {
+        registry.read.iter().filter_map(move |path| ImagePattern::parse(&format!("{host}/{path}")).ok())
+    });
+    Reading { with_login: with_login.collect(), shared: configuration.server.shared_images.clone() }
+}
+
+fn own_port(configuration: &Configuration) -> Option<u16> {
+    configuration.server.registry_listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
 }
 
 /// Returns the credentials for registries: those of the configuration, or docker's where it names none; for the embedded
 /// registry those of its first user.
-pub fn credentials(configuration: &Configuration) -> Credentials {
+fn credentials(configuration: &Configuration) -> Credentials {
     let mut known = HashMap::new();
     if let Some(login) = configuration.registry_users.first() {
         let listen = &configuration.server.registry_listen;
-        let port = listen.rsplit_once(':').map_or("", |(_, port)| port);
-        for host in [listen.clone(), format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+        let port = own_port(configuration).unwrap_or_default();
+        for host in [listen.clone(), format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")]
+        {
             known.insert(host, (login.username.clone(), login.password.clone()));
         }
     }
-    for (host, login) in &configuration.registries {
+    let logins = configuration.registries.iter().filter_map(|(host, registry)| Some((host, registry.login.as_ref()?)));
+    let mut has_logins = false;
+    for (host, login) in logins {
         known.insert(host.clone(), (login.username.clone(), login.password.clone()));
+        has_logins = true;
     }
-    if configuration.registries.is_empty() { Credentials::Docker(known) } else { Credentials::Fixed(known) }
+    if has_logins { Credentials::Fixed(known) } else { Credentials::Docker(known) }
 }

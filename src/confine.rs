@@ -1,6 +1,6 @@
 //! Sets the sandbox up as the configuration says, and refuses to work without a protection that nobody waived.
 
-use runtime::Settings;
+use runtime::{Calls, Settings};
 use url::Url;
 use webhook::Sandbox;
 
@@ -16,9 +16,15 @@ pub fn configure(settings: &mut Settings, configuration: &Sandbox) {
     limits.cpus = configuration.cpus.or(limits.cpus);
     limits.disk_bytes = configuration.disk_mib.map_or(limits.disk_bytes, |mebibytes| mebibytes * MIB);
     limits.reserve_bytes = configuration.reserve_mib.map_or(limits.reserve_bytes, |mebibytes| mebibytes * MIB);
+    settings.calls = if configuration.allow_32bit { Calls::With32Bit } else { Calls::Native };
     settings.network.private = configuration.private_networks;
     settings.network.allowed = configuration.allow.clone();
-    settings.network.allowed.extend(PROXIES.iter().filter_map(|name| proxy_host(&std::env::var(name).ok()?)));
+    settings.network.allowed.extend(proxy_hosts());
+}
+
+/// Returns the hosts of the proxies that the environment names.
+pub fn proxy_hosts() -> Vec<String> {
+    PROXIES.iter().filter_map(|name| proxy_host(&std::env::var(name).ok()?)).collect()
 }
 
 /// Returns the host of a proxy's address.
@@ -31,6 +37,7 @@ fn proxy_host(address: &str) -> Option<String> {
 /// Tries the protections out and logs them; fails if one is missing that is not in `waived`.
 pub fn check(settings: &Settings, waived: &[String]) -> Result<(), String> {
     let table = runtime::self_test(settings).map_err(|error| crate::services::chain(&error))?;
+    debug_assert!(table.iter().all(|known| runtime::PROTECTIONS.contains(&known.name.as_str())), "{table:?}");
     let there: Vec<_> = table.iter().filter(|known| known.missing.is_none()).map(|known| known.name.as_str()).collect();
     tracing::info!(protections = there.join(" "), "builds are confined");
     let mut refused = Vec::new();
@@ -57,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_configuration_takes_the_place_of_defaults() {
-        let text = "[sandbox]\nmemory_mib = 512\ndisk_mib = 1\nallow = [\"10.1.0.0/16\"]\n";
+        let text = "[sandbox]\nmemory_mib = 512\nallow_32bit = true\ndisk_mib = 1\nallow = [\"10.1.0.0/16\"]\n";
         let configuration = webhook::Configuration::parse(text, std::path::Path::new(".")).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let mut settings = Settings::new(directory.path()).unwrap();
@@ -65,6 +72,7 @@ mod tests {
         configure(&mut settings, &configuration.sandbox);
         assert_eq!((settings.limits.memory_bytes, settings.limits.disk_bytes), (Some(512 * MIB), MIB));
         assert_eq!(settings.limits.pids, processes, "what is not given stays");
+        assert_eq!(settings.calls, Calls::With32Bit, "EN-90");
         assert!(settings.network.allowed.contains(&"10.1.0.0/16".to_owned()) && !settings.network.private);
         let unknown = webhook::Configuration::parse("[sandbox]\nmemory = 1\n", std::path::Path::new("."));
         assert!(unknown.unwrap_err().to_string().contains("memory"));

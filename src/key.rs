@@ -1,27 +1,61 @@
 //! The key that seals the secrets in the database: made once, kept in a file that only slipway's user can read.
 
-use crate::services::DataDir;
-use database::SecretKey;
+use crate::services::{DataDir, chain};
+use database::{Database, KeyFit, SecretKey};
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Reads the key from `asked`, or from `secret.key` in the data directory, where it is made if it is missing.
-pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<SecretKey, String> {
+/// Says how to go on without the key that the secrets were sealed with.
+const RESTORE: &str = "restore the file from a backup. If it is lost, so are the values: remove them from the database \
+     (`DELETE FROM secrets`), start slipway and set them again";
+
+/// Gives a database the key that seals its secrets: from `asked`, or from `secret.key` in the data directory, where it is
+/// made if it is missing and nothing was sealed yet. A key that opens nothing of what is sealed is refused.
+pub async fn give(database: Database, asked: Option<&Path>, data: &DataDir) -> Result<Database, String> {
     let path = asked.map_or_else(|| data.join("secret.key"), Path::to_owned);
-    if asked.is_none() && !path.exists() {
+    if asked.is_none() && fs::symlink_metadata(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        if database.has_secrets().await.map_err(|error| chain(&error))? {
+            return Err(format!("the key of the secrets, `{}`, is missing; {RESTORE}", path.display()));
+        }
         make(&path, data)?;
     }
+    let database = database.with_key(read(&path)?);
+    match database.key_fit().await.map_err(|error| chain(&error))? {
+        KeyFit::All => {}
+        KeyFit::Some { foreign } => {
+            tracing::warn!(secrets = foreign.join(" "), key = %path.display(), "secrets were sealed with another key: set them again");
+        }
+        KeyFit::None => {
+            let path = path.display();
+            return Err(format!(
+                "`{path}` is not the key that the secrets in the database were sealed with; {RESTORE}"
+            ));
+        }
+    }
+    Ok(database)
+}
+
+/// Reads the key from a file that nobody else can read.
+fn read(path: &Path) -> Result<SecretKey, String> {
     let failed = |problem: String| format!("reading the key of the secrets, `{}`: {problem}", path.display());
-    let known = fs::metadata(&path).map_err(|error| failed(error.to_string()))?;
+    let known = fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    if !known.is_file() {
+        return Err(failed("a file is expected".to_owned()));
+    }
     if known.permissions().mode() & 0o077 != 0 {
         return Err(failed("others can read it too; `chmod 600` it, and think about who read it so far".to_owned()));
     }
-    let text = fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
-    parse(text.trim())
-        .map(SecretKey::new)
-        .ok_or_else(|| failed("64 hexadecimal digits are expected: `openssl rand -hex 32` makes good ones".to_owned()))
+    let text = fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let text = text.trim_ascii();
+    std::str::from_utf8(text).ok().and_then(parse).map(SecretKey::new).ok_or_else(|| {
+        failed(format!(
+            "it holds {} bytes where 64 hexadecimal digits are expected: restore the file from a backup, or, while no secret \
+             is stored, let `openssl rand -hex 32` make another",
+            text.len()
+        ))
+    })
 }
 
 /// Makes a key; another process may do the same at the same time: the first one counts.
@@ -58,26 +92,58 @@ fn parse(digits: &str) -> Option<[u8; 32]> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_key_is_made_once_and_kept_private() {
-        // SEC-08
-        let directory = tempfile::tempdir().unwrap();
-        let data = DataDir::open(Some(directory.path().to_owned())).unwrap();
-        let first = read(None, &data).unwrap();
-        assert_eq!(read(None, &data).unwrap().as_bytes(), first.as_bytes());
-        let path = directory.path().join("secret.key");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(read(None, &data).unwrap_err().contains("chmod 600"));
+    async fn opened(directory: &Path) -> (DataDir, Database) {
+        let data = DataDir::open(Some(directory.to_owned())).unwrap();
+        let database = Database::open(&data.database_url()).await.unwrap();
+        (data, database)
     }
 
-    #[test]
-    fn a_key_that_is_none_is_refused() {
+    #[tokio::test]
+    async fn a_key_is_made_once_and_kept_private() {
+        // SEC-08
         let directory = tempfile::tempdir().unwrap();
-        let data = DataDir::open(Some(directory.path().to_owned())).unwrap();
-        let path = directory.path().join("k");
-        fs::write(&path, "short").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(read(Some(&path), &data).unwrap_err().contains("64 hexadecimal digits"));
+        let (data, database) = opened(directory.path()).await;
+        let path = directory.path().join("secret.key");
+        give(database.clone(), None, &data).await.unwrap();
+        let first = fs::read(&path).unwrap();
+        give(database.clone(), None, &data).await.unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(give(database, None, &data).await.unwrap_err().contains("chmod 600"));
+    }
+
+    #[tokio::test]
+    async fn a_database_with_secrets_is_not_opened_without_their_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let (data, database) = opened(directory.path()).await;
+        let path = directory.path().join("secret.key");
+        let keyed = give(database.clone(), None, &data).await.unwrap();
+        keyed.put_secret("team/app", "npm", b"value").await.unwrap();
+        let good = fs::read(&path).unwrap();
+        let cases: [(&str, Option<&[u8]>, &str); 5] = [
+            ("missing", None, "is missing; restore the file from a backup"),
+            ("empty", Some(b""), "it holds 0 bytes"),
+            ("too short", Some(&good[..63]), "it holds 63 bytes"),
+            ("no text", Some(&[0xff; 64]), "64 hexadecimal digits are expected"),
+            ("wrong", Some(&[b'0'; 64]), "is not the key that the secrets in the database were sealed with"),
+        ];
+        for (name, content, expected) in cases {
+            match content {
+                Some(content) => fs::write(&path, content).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            if content.is_some() {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            }
+            for asked in [None, Some(path.as_path())] {
+                let refused = give(database.clone(), asked, &data).await.unwrap_err();
+                let missing = name == "missing" && asked.is_some() && refused.contains("No such file");
+                assert!(missing || refused.contains(expected), "{name}: {refused}");
+                assert_eq!(fs::read(&path).ok().as_deref(), content, "{name}: nothing is made in its place");
+            }
+        }
+        fs::write(&path, &good).unwrap();
+        give(database, None, &data).await.unwrap();
     }
 }

@@ -6,13 +6,17 @@ mod client;
 mod command;
 mod configuration;
 mod confine;
-mod harmless;
+mod instance;
 mod key;
 mod listen;
 mod posts;
 mod progress;
+mod reserve;
+mod sanitize;
 mod services;
+mod signals;
 mod wire;
+mod workers;
 
 use clap::Parser;
 use std::path::PathBuf;
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ERROR: {error}");
+            eprintln!("ERROR: {}", sanitize::sanitize(&database::redact(&error)));
             ExitCode::FAILURE
         }
     }

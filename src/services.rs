@@ -4,14 +4,22 @@ use crate::boot;
 use builder::Services;
 use database::Database;
 use image_store::Store;
-use registry_client::{Client, Credentials};
+use registry_client::{Client, Credentials, Digest, Home, HostSettings};
+use std::collections::HashMap;
 use std::error::Error;
-use std::io::{ErrorKind, IsTerminal};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{DirBuilder, Permissions};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What slipway itself makes in the data directory.
 const PARTS: [&str; 6] = ["slipway.db", "slipway.db-wal", "images", "git", "sandbox", "secret.key"];
+
+/// Mode of a directory that only its owner uses; the bits of everybody else; and the one of a directory that all share.
+const OWNERS_DIRECTORY: u32 = 0o700;
+const OTHERS: u32 = 0o077;
+const STICKY: u32 = 0o1000;
 
 /// The data directory: where everything is that outlives a process.
 #[derive(Debug, Clone)]
@@ -23,10 +31,12 @@ impl DataDir {
         let path =
             asked.or_else(default_data_dir).ok_or("no data directory: set --data-dir, SLIPWAY_DATA_DIR or HOME")?;
         let path = std::path::absolute(&path).map_err(|error| format!("finding `{}`: {error}", path.display()))?;
-        std::fs::create_dir_all(&path).map_err(|error| {
+        // Who else has an account here reads neither sources nor logs.
+        DirBuilder::new().recursive(true).mode(OWNERS_DIRECTORY).create(&path).map_err(|error| {
             format!("creating the data directory `{}`: {error}; choose another with --data-dir", path.display())
         })?;
         check_access(&path)?;
+        tighten(&path);
         Ok(DataDir(path))
     }
 
@@ -46,16 +56,42 @@ impl DataDir {
     }
 }
 
+/// Takes away what others may do with the data directory and what lies in it: it may have been made before slipway did so, or
+/// by somebody else. What lies deeper is behind directories that nobody else enters.
+fn tighten(path: &Path) {
+    let parts = PARTS.iter().chain(&["slipway.db-shm"]).map(|part| path.join(part));
+    for path in std::iter::once(path.to_owned()).chain(parts) {
+        let Ok(known) = std::fs::symlink_metadata(&path) else { continue };
+        let mode = known.permissions().mode();
+        // A directory such as /tmp is everybody's by intent.
+        let is_shared = mode & STICKY != 0;
+        if known.is_symlink() || is_shared || mode & OTHERS == 0 {
+            continue;
+        }
+        let path_shown = path.display();
+        match std::fs::set_permissions(&path, Permissions::from_mode(mode & !OTHERS & 0o7777)) {
+            Ok(()) => tracing::warn!(path = %path_shown, "other accounts could read this; now they cannot"),
+            Err(error) => {
+                tracing::warn!(path = %path_shown, %error, "other accounts can read this, and it cannot be changed")
+            }
+        }
+    }
+}
+
 fn default_data_dir() -> Option<PathBuf> {
     // Root is recognised by being able to own the system's directory, without asking for ids.
     let root = std::env::var_os("HOME").is_some_and(|home| home == "/root") || is_root();
     if root {
         return Some(PathBuf::from("/var/lib/slipway"));
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let base =
-        std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/share")));
-    base.map(|base| base.join("slipway"))
+    xdg_directory("XDG_DATA_HOME", ".local/share").map(|base| base.join("slipway"))
+}
+
+/// Returns the directory that a variable of the XDG specification names, or its default below the home directory. A path
+/// that is not absolute counts as none, as the specification says.
+pub fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(default)))
 }
 
 fn is_root() -> bool {
@@ -96,17 +132,30 @@ fn stranger(path: &Path) -> Option<String> {
     })
 }
 
+/// How registries are spoken to.
+pub struct Registries {
+    /// Who slipway is there.
+    pub credentials: Credentials,
+    /// Registries that are not spoken to as usual, by host.
+    pub hosts: HashMap<String, HostSettings>,
+    /// Port of the embedded registry on this machine, if it is known.
+    pub own_port: Option<u16>,
+}
+
 /// Opens store, database and client; blocks on `tokio` where that is asynchronous.
 pub fn open(
     data: &DataDir,
     database_url: &str,
-    credentials: Credentials,
+    registries: Registries,
     tokio: &tokio::runtime::Handle,
 ) -> Result<Services, String> {
     let store = Store::open(&data.join("images")).map_err(|error| chain(&error))?;
     let database = tokio.block_on(Database::open(database_url)).map_err(|error| chain(&error))?;
-    let client = Client::new(registry_client::Settings { credentials, ..registry_client::Settings::default() })
-        .map_err(|error| chain(&error))?;
+    let (proving, Registries { credentials, hosts, own_port }) = (store.clone(), registries);
+    let proof = Arc::new(move |repository: &str, digest: &Digest| proving.proof(repository, digest));
+    let home = Some(Home { id: store.id(), port: own_port, proof });
+    let settings = registry_client::Settings { credentials, hosts, home, ..registry_client::Settings::default() };
+    let client = Client::new(settings).map_err(|error| chain(&error))?;
     let sandbox = runtime::Settings::new(data.path()).map_err(|error| chain(&error))?;
     boot::recover(data, &store, &sandbox)?;
     Ok(Services { store, client, database, tokio: tokio.clone(), sandbox })
@@ -124,13 +173,20 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Waits until the process is asked to end: Ctrl-C or a request to terminate.
-pub async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Writes lines of the log without the logins that URLs in them hold.
+struct Redacting(std::io::Stderr);
+
+impl Write for Redacting {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        match std::str::from_utf8(line) {
+            Ok(text) => self.0.write_all(database::redact(text).as_bytes())?,
+            Err(_) => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -142,7 +198,7 @@ pub fn log_to_stderr() {
     // A line that nobody reads any more is no reason to end.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Redacting(std::io::stderr()))
         .with_ansi(coloured)
         .log_internal_errors(false)
         .init();

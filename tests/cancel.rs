@@ -32,6 +32,11 @@ impl Stalling {
         let stalled = move |request: Request, next: Next| {
             let (method, path, seen) = (request.method().to_string(), request.uri().path().to_owned(), seen.clone());
             async move {
+                // A manifest that is put does not arrive: had it, the tag would have moved.
+                if method == "PUT" && stall(&method, &path, 0) {
+                    seen.store(true, Ordering::Relaxed);
+                    std::future::pending::<()>().await;
+                }
                 let response = next.run(request).await;
                 let length =
                     response.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
@@ -160,4 +165,42 @@ fn a_build_that_waits_for_a_tag_is_cancelled_within_two_seconds() {
         yard.tokio.block_on(yard.database.builds(&filter)).unwrap()[0].state == BuildState::Pushing
     };
     ends_in_time(&yard, ("waiting for a tag", &request), &|| pushing());
+}
+
+#[test]
+fn a_build_whose_tag_moved_is_not_called_cancelled() {
+    let (yard, _worker) = Yard::with_worker("");
+    push_base(&yard.path("data"), &yard.registry);
+    let commit = yard.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN echo moved > /moved\n")]);
+    for (number, answer_ms) in [300_u64, 600_000].into_iter().enumerate() {
+        let store = yard.path(&format!("late-{number}/images"));
+        std::fs::create_dir_all(&store).unwrap();
+        let store = image_store::Store::open(&store).unwrap();
+        let put = Arc::new(AtomicBool::new(false));
+        let seen = put.clone();
+        let late = move |request: Request, next: Next| {
+            let is_manifest = request.method() == "PUT" && request.uri().path().contains("/manifests/first");
+            let seen = seen.clone();
+            async move {
+                // The manifest arrives and the tag moves; the answer comes later, or never.
+                let response = next.run(request).await;
+                if is_manifest {
+                    seen.store(true, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(answer_ms)).await;
+                }
+                response
+            }
+        };
+        let settings = registry::Settings { access: registry::Access::Open };
+        let address = serve(&yard.tokio, registry::router(store, settings).layer(from_fn(late)));
+        let mut request = yard.request(&commit);
+        request.spec.tags = vec![format!("{address}/team/app:first"), format!("{address}/team/app:second")];
+        request.spec.use_cache = false;
+        let id = yard.queue(&request);
+        wait_for("the manifest", || put.load(Ordering::Relaxed).then_some(()));
+        yard.tokio.block_on(yard.database.cancel(&id)).unwrap();
+        let build = yard.finished(&id);
+        assert_eq!(build.state, BuildState::Succeeded, "{build:#?}\n{}", yard.log(&id));
+        assert_eq!(build.image.unwrap().tags, request.spec.tags, "the other tag follows");
+    }
 }

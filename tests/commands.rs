@@ -29,7 +29,7 @@ fn the_commands_carry_a_build_through_its_life() {
     let followed = command(&site, &["trigger", "team/app", "--ref", "main", "--reason", "by hand", "--follow"]);
     let text = shown(&followed);
     assert!(followed.status.success() && text.contains("hello from the step"), "{text}");
-    let build: Value = serde_json::from_str(&good(&site, &["status", "team/app", "--json"])).unwrap();
+    let build: Value = serde_json::from_str(&good(&site, &["status", "team/app#latest", "--json"])).unwrap();
     assert_eq!(build["image"]["tags"][1], format!("{}/team/app:{}", site.registry, &commit[..7]), "{build:#}");
     let status = good(&site, &["status", "team/app#1"]);
     assert!(status.contains("succeeded") && status.contains("RUN echo hello"), "{status}");

@@ -114,7 +114,7 @@ fn images_of_layouts_stand_for_names_and_several_platforms_are_an_index() {
 
 #[test]
 fn an_ignore_file_is_that_of_a_directory() {
-    // DF-199: a repository or a tar is copied as it is; a directory with a name has its own ignore file
+    // DF-199, EN-60: a repository is built as its directory is; a tar, and a repository with a name, are copied as they are
     let place = Place::new();
     let files = [("f", "1"), ("hidden", "2"), (".dockerignore", "hid*"), ("Dockerfile", "FROM scratch\nCOPY . /\n")];
     for (name, content) in files {
@@ -139,7 +139,7 @@ fn an_ignore_file_is_that_of_a_directory() {
     let dir = "n=context";
     assert!(hides(b"", &["context"]) && hides(all, &["-f", "-", "context"]));
     assert!(hides(named, &["--build-context", dir, "-f", "-", "context"]));
-    assert!(!hides(b"", &[&git]) && !hides(all, &["-f", "-", &git]));
+    assert!(hides(b"", &[&git]) && hides(all, &["-f", "-", &git]));
     assert!(!hides(&tar, &["-"]) && !hides(b"", &["c.tar"]));
     assert!(!hides(named, &["--build-context", &format!("n={git}"), "-f", "-", "context"]));
 }

@@ -19,6 +19,9 @@ fn push_with(yard: &Yard, change: &dyn Fn(&mut Value)) -> String {
         let config = Descriptor::new(media_type::OCI_CONFIG, Digest::of(&bytes), bytes.len() as u64);
         client.push_blob(&to, &config, BlobSource::Bytes(bytes.into())).await.unwrap();
         let mut manifest = image.manifest;
+        for layer in &manifest.layers {
+            assert!(client.mount_blob(&to, base.repository(), &layer.digest).await.unwrap());
+        }
         manifest.config = config;
         manifest.media_type = Some(media_type::OCI_MANIFEST.to_owned());
         client.put_manifest(&to, media_type::OCI_MANIFEST, serde_json::to_vec(&manifest).unwrap()).await.unwrap();

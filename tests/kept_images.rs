@@ -104,7 +104,7 @@ fn what_others_push_and_what_the_service_builds_has_nothing_to_do_with_it() {
     let (built, said) = desk.build(&data, "FROM example.invalid/spoof\nRUN echo spoofed\n", &[]);
     assert!(!built && said.contains("example.invalid cannot be reached"), "{said}");
     // A build by hand in the service's own data directory.
-    let name = format!("{}/team/kept", site.registry);
+    let name = format!("{}/team/app/kept", site.registry);
     let (built, said) = desk.build(&data, BASE, &["-t", &name]);
     assert!(built, "{said}");
     let id = site.push(&site.commit(&[("Dockerfile", &format!("FROM {name}\nRUN echo reached\n"))]));

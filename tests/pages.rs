@@ -65,3 +65,30 @@ fn a_page_shows_how_far_a_build_is() {
     let place = browse(&site, &format!("/builds/{waiting}")).text;
     assert!(place.contains("it waits for a free worker."), "{place}");
 }
+
+#[test]
+fn a_long_log_shows_its_head_and_its_tail() {
+    // US-03
+    let site = Site::start(ADMIN);
+    site.push_base();
+    let flood = "echo THE-BEGINNING; yes 'one line of many' | head -n 150000; echo THE-END";
+    site.commit(&[("Dockerfile", &format!("ARG BASE\nFROM ${{BASE}}\nRUN {flood}\n"))]);
+    let id = trigger(&site);
+    site.succeeded(&id);
+    let page = browse(&site, &format!("/builds/{id}")).text;
+    let log = page.split("id=\"log\"").nth(1).unwrap();
+    assert!(log.contains("\nTHE-BEGINNING\n") && log.contains("\nTHE-END\n"), "{} bytes", log.len());
+    let (_, left_out) = log.split_once("\n… ").expect("a mark where something is left out");
+    assert!(
+        left_out.starts_with("2.") && left_out[..80].contains(" MB left out: <a href=\"/v1/builds/"),
+        "{:.80}",
+        left_out
+    );
+    assert!(page.len() < 700_000, "{}", page.len());
+    let icon = curl(&["-i", &format!("{}/favicon.ico", site.url)]).text;
+    assert!(icon.contains("image/svg+xml") && icon.contains("<svg "), "{icon}");
+    let style = page.split("rel=\"stylesheet\" href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let sent = curl(&["-i", &format!("{}{style}", site.url)]).text;
+    assert!(sent.contains("immutable") && sent.contains("text/css"), "{style}: {sent:.400}");
+    assert_eq!(curl(&[&format!("{}/assets/style-000000000000.css", site.url)]).status, 404);
+}

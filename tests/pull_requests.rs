@@ -233,3 +233,39 @@ fn a_pull_request_does_not_say_by_which_rules_it_is_built() {
     assert_eq!((&build["rule"], &build["commit"]), (&json!("own"), &json!(commit)), "{build:#}");
     assert_eq!((&build["trusted"], &build["held"], &build["push"]), (&json!(false), &json!(false), &json!(false)));
 }
+
+#[test]
+fn sec_m1_a_fork_s_build_reads_public_images_and_its_repository_s_own() {
+    for server in ["", "registry_users = { ci = \"hush-hush\" }"] {
+        let site = Site::start_with(server, ADMIN);
+        site.commit(&[("Dockerfile", "FROM scratch\nCOPY Dockerfile /own\n")]);
+        add(
+            &site,
+            &json!({ "pull_requests": "all", "pull_requests_need_approval": false,
+            "may_read": [format!("{}/team/app", site.registry)] }),
+        );
+        let registry = &site.registry;
+        let commit = site.commit(&[("a", "1")]);
+        // team/app is another repository's image, pulls/app its own.
+        site.succeeded(&site.push(&commit));
+        let body =
+            crate::http::push("refs/heads/main", &commit, "x").replace("Codertocat/Hello-World", "Codertocat/Pulls");
+        site.succeeded(&only(&site.deliver(("push", "own"), &body, KEY).json()));
+        for (number, (base, expected)) in [
+            (format!("FROM {registry}/pulls/app\n"), "succeeded"),
+            (format!("FROM {registry}/team/app\n"), "failed"),
+            (format!("FROM scratch\nCOPY --from={registry}/team/app /own /x\n"), "failed"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let number = 20 + number as u32;
+            let commit = propose(&site, number, &[("Dockerfile", &base)]);
+            let build = site.finished(&only(&deliver(&site, &payload("opened", (number, &commit), true))));
+            assert_eq!(build["state"], expected, "{server} {base} {build:#}");
+            if expected == "failed" {
+                assert_eq!(build["reason"]["code"], "image_not_allowed", "{build:#}");
+            }
+        }
+    }
+}

@@ -111,7 +111,7 @@ fn what_strangers_wrote_is_built_without_the_service_s_logins() {
         let commit = yard.commit(&[("Dockerfile", &format!("FROM {base}\nRUN true\n"))]);
         request.spec.commit = Some(commit);
         let (state, code, message) = yard.failed(&yard.queue(&request));
-        assert_eq!((state.as_str(), code.as_str()), ("failed", "registry"), "{message}");
+        assert_eq!((state.as_str(), code.as_str()), ("failed", "image_not_allowed"), "{message}");
         assert!(message.contains(&base), "{message}");
     }
 }

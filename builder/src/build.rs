@@ -156,7 +156,8 @@ impl<'r> Prepared<'r> {
     fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
         let request = self.request;
         let materials =
-            Materials::new(services, &request.attempt, (request.options.cancel().clone(), request.trace.clone()))?;
+            Materials::new(services, &request.attempt, (request.options.cancel().clone(), request.trace.clone()))?
+                .within(request.options.fetching.max_paths);
         let (cache, on_layer) = (cache(request, services), |_, _| ());
         let told = (&event::Silent as &dyn Observer, &on_layer as _);
         let execution = Execution::new(&self.plan, &self.sources, &materials, (&cache, &request.options), told)?;
@@ -177,7 +178,8 @@ impl<'r> Prepared<'r> {
 
     fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
-        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?;
+        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?
+            .within(request.options.fetching.max_paths);
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
         let image = execute(request, services, (plan, &self.sources, &materials), observer)?;

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::execute::Layer;
 use crate::ignore::Ignore;
 use crate::named::NamedImage;
-use crate::source::{Checkout, CommitTree, Directory, Tarball};
+use crate::source::{Checkout, CommitTree, Directory, Tarball, refuse_pointer};
 use crate::view::{ContentId, Node, View, ViewError};
 use registry_client::{ImageConfig, Platform, Reference};
 use std::collections::HashMap;
@@ -46,6 +46,32 @@ impl Context {
             Context::Directory(directory) => directory.open_file(path),
             Context::Tarball(tarball) => tarball.open_file(path),
             Context::Image(_) | Context::Empty => Ok(Box::new(std::io::empty())),
+        }
+    }
+}
+
+impl Context {
+    /// Returns the content of the file `path` for a layer; what a commit only points to is not there.
+    pub fn open_whole(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, ViewError> {
+        let content = self.open(path)?;
+        if !matches!(self, Context::Commit(_) | Context::Checkout(_)) {
+            return Ok(content);
+        }
+        let failed = |cause: Box<dyn std::error::Error + Send + Sync>| ViewError {
+            what: "the commit".to_owned(),
+            path: String::from_utf8_lossy(path).into_owned(),
+            cause,
+        };
+        let content = refuse_pointer(content).map_err(|error| failed(error.into()))?;
+        content.map_err(|pointer| failed(pointer.into()))
+    }
+
+    /// Returns the commit that stands at `path` for the files of a submodule which were not fetched.
+    pub fn unfetched_submodule(&self, path: &[u8]) -> Option<String> {
+        match self {
+            Context::Commit(tree) => tree.submodule(path),
+            Context::Checkout(checkout) => checkout.unfetched_submodule(path),
+            Context::Directory(_) | Context::Tarball(_) | Context::Image(_) | Context::Empty => None,
         }
     }
 }

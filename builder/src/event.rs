@@ -33,7 +33,12 @@ pub enum Event<'a> {
     Planned(&'a [StepSummary]),
     /// Something the user should know that does not end the build.
     Warning(&'a str),
-    /// A step begins.
+    /// A step waits for the end of another stage.
+    Waiting {
+        /// Its number.
+        step: usize,
+    },
+    /// A step begins: what it needs is there.
     Started {
         /// Its number.
         step: usize,
@@ -62,6 +67,13 @@ pub enum Event<'a> {
         digest: &'a Digest,
         /// Its bytes.
         size: u64,
+    },
+    /// A step was given up because another failed or the build was ended.
+    Cancelled {
+        /// Its number.
+        step: usize,
+        /// How long it ran.
+        duration: Duration,
     },
     /// A step failed.
     Failed {

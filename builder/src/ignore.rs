@@ -5,8 +5,11 @@
 use crate::glob::Glob;
 use crate::view::{ContentId, Node, View, ViewError};
 use crate::{pattern, view::Kind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Matches of patterns with directories that are remembered, a byte each.
+const MAX_REMEMBERED: usize = 64 * 1024 * 1024;
 
 /// An ignore file that cannot be used.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -198,19 +201,29 @@ pub struct Filtered<'v> {
     view: &'v dyn View,
     ignore: &'v Ignore,
     directories: Mutex<HashMap<Vec<u8>, Arc<Vec<bool>>>>,
+    /// Directories in which nothing is seen: whoever asks again need not look again.
+    hidden: Mutex<HashSet<Vec<u8>>>,
 }
 
 impl<'v> Filtered<'v> {
     /// Hides what `ignore` says of `view`.
     pub fn new(view: &'v dyn View, ignore: &'v Ignore) -> Self {
-        Filtered { view, ignore, directories: Mutex::default() }
+        Filtered { view, ignore, directories: Mutex::default(), hidden: Mutex::default() }
     }
 
     fn shows(&self, path: &[u8], node: &Node) -> Result<bool, ViewError> {
-        if path.is_empty() || self.ignore.is_empty() || !self.ignores(path) {
+        if path.is_empty() || self.ignore.is_empty() {
+            return Ok(true);
+        }
+        // With thousands of patterns one path takes as long as a thousand others.
+        self.view.check()?;
+        if !self.ignores(path) {
             return Ok(true);
         }
         if node.kind != Kind::Directory || !self.ignore.has_exceptions() {
+            return Ok(false);
+        }
+        if self.hidden.lock().unwrap_or_else(PoisonError::into_inner).contains(path) {
             return Ok(false);
         }
         for (name, child) in self.view.children(path)? {
@@ -218,6 +231,7 @@ impl<'v> Filtered<'v> {
                 return Ok(true);
             }
         }
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec());
         Ok(false)
     }
 
@@ -233,6 +247,9 @@ impl<'v> Filtered<'v> {
 
     fn directory(&self, path: &[u8]) -> Arc<Vec<bool>> {
         let mut known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() * self.ignore.patterns.len().max(1) > MAX_REMEMBERED {
+            known.clear();
+        }
         known.entry(path.to_vec()).or_insert_with(|| Arc::new(self.ignore.matched(path))).clone()
     }
 }
@@ -257,6 +274,14 @@ impl View for Filtered<'_> {
 
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
         self.view.content(path)
+    }
+
+    fn check(&self) -> Result<(), ViewError> {
+        self.view.check()
+    }
+
+    fn take(&self, path: &[u8], node: &Node) -> Result<(), ViewError> {
+        self.view.take(path, node)
     }
 }
 

@@ -10,8 +10,6 @@ use runtime::Cancel;
 
 /// Largest document of an image that is read.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
-/// Marks the tags of such images: whoever pushes to a registry with the same store sets none that look like it.
-const MARK: &str = "slipway.kept";
 
 /// Whether names in a Dockerfile may mean images that were kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,10 +32,9 @@ pub fn keep(services: &Services, built: &Built, names: &[Reference], cancel: &Ca
     let mut layers = parts.iter().flat_map(|image| &image.layers);
     layers.try_for_each(|layer| materials.blob(layer))?;
     let image = &built.image;
-    let mut descriptor = Descriptor::new(image.media_type, image.digest.clone(), image.manifest.len() as u64);
-    descriptor.annotations.insert(MARK.to_owned(), "by hand".to_owned());
+    let descriptor = Descriptor::new(image.media_type, image.digest.clone(), image.manifest.len() as u64);
     for name in names {
-        let tagged = services.store.tag(&repository(name), name.tag().unwrap_or("latest"), &descriptor);
+        let tagged = services.store.keep(&repository(name), name.tag().unwrap_or("latest"), &descriptor);
         tagged.map_err(|error| store_error(format!("keeping the image as `{name}`"), error))?;
     }
     Ok(())
@@ -77,12 +74,11 @@ fn tagged(services: &Services, reference: &Reference) -> Result<Option<Descripto
     let repository = repository(reference);
     let failed = |error| store_error(format!("looking for `{reference}` in the store"), error);
     let tags = match (reference.digest(), reference.tag()) {
-        (Some(_), _) => services.store.tags(&repository).map_err(failed)?,
+        (Some(_), _) => services.store.kept_tags(&repository).map_err(failed)?,
         (None, tag) => vec![tag.unwrap_or("latest").to_owned()],
     };
     for tag in tags {
-        let found = services.store.resolve(&repository, &tag).map_err(failed)?;
-        let kept = found.filter(|found| found.annotations.contains_key(MARK));
+        let kept = services.store.kept(&repository, &tag).map_err(failed)?;
         if let Some(kept) = kept
             && reference.digest().is_none_or(|wanted| *wanted == kept.digest)
         {

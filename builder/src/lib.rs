@@ -33,10 +33,12 @@ mod platforms;
 mod push;
 mod resolve;
 mod result;
+mod served;
 pub mod source;
 pub mod trace;
 pub mod tree;
 pub mod view;
+pub mod walk;
 pub mod worker;
 
 pub use build::{Built, DockerfileText, Prepared, Request, build};

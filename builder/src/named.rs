@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Largest document of a layout that is read.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
+/// How deep indexes may lie in one another.
+const MAX_DEPTH: usize = 4;
 /// Where docker writes the tag of an image of a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
@@ -91,9 +93,11 @@ impl Layout<'_> {
     fn resolve(&self, selector: Option<&str>, platform: &Platform) -> Result<SourceImage, Trouble> {
         let index: Index = serde_json::from_slice(&bounded(File::open(self.path.join("index.json"))?)?)?;
         let mut chosen = choose(&index, selector, platform)?.clone();
-        if media_type::is_index(&chosen.media_type) {
-            let inner: Index = serde_json::from_slice(&self.document(&chosen)?)?;
-            chosen = choose(&inner, None, platform)?.clone();
+        for _ in 0..MAX_DEPTH {
+            if media_type::is_index(&chosen.media_type) {
+                let inner: Index = serde_json::from_slice(&self.document(&chosen)?)?;
+                chosen = choose(&inner, None, platform)?.clone();
+            }
         }
         let manifest: Manifest = serde_json::from_slice(&self.document(&chosen)?)?;
         let config: ImageConfig = serde_json::from_slice(&self.document(&manifest.config)?)?;
@@ -145,7 +149,8 @@ pub fn stored_image(
     let layers = manifest.layers.iter().zip(diff_ids).map(|(descriptor, diff_id)| {
         let (descriptor, diff_id) = (descriptor.clone(), diff_id.clone());
         let name = diff_id.hex().to_owned();
-        Layer::existing(name, Committed { diff_id, descriptor, empty: false, made: None, origin: None })
+        let committed = Committed { diff_id, descriptor, empty: false, made: None, origin: None, is_foreign: false };
+        Layer::existing(name, committed)
     });
     let layers = layers.collect();
     let found = config.platform();

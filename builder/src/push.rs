@@ -1,15 +1,22 @@
 //! Pushes an image: each layer as soon as it is settled, the manifest last, then the tags in order.
 
 use crate::Error;
-use crate::execute::{Committed, Layer, Materials, Novelty, Unanswered};
+use crate::execute::{Committed, Layer, Materials, Novelty, Unanswered, ask, until_cancelled};
 use crate::result::Image;
 use crate::trace::Work;
-use registry_client::{BlobSource, Digest, Reference};
+use registry_client::{BlobSource, Client, Digest, Reference};
+use runtime::Cancel;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
+use std::time::Duration;
+use tokio::runtime::Handle;
 
+/// How long the answer to a manifest that is on its way is waited for when the build is cancelled, and then the answer to
+/// whether it arrived.
+const PUT_GRACE: Duration = Duration::from_secs(1);
+const HEAD_GRACE: Duration = Duration::from_millis(400);
 /// Layers that are uploaded, or asked for, at once.
 const UPLOADS: usize = 4;
 
@@ -130,7 +137,7 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
     let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Upload, digest.as_str());
     let client = &materials.client;
-    if materials.ask(client.has_blob(to, digest)).map_err(failed)? {
+    if has_blob((&materials.tokio, &materials.cancel), &materials.client, (to, digest)).map_err(failed)? {
         return Ok(());
     }
     if let Some(origin) = &layer.origin
@@ -143,6 +150,18 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
     materials.blob(layer)?;
     let source = BlobSource::File(materials.store.path(digest));
     materials.ask(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
+}
+
+/// Tells whether the repository has a blob. Who may not look may be allowed to write, so that is tried (SV-15).
+fn has_blob(
+    waiting: (&Handle, &Cancel),
+    client: &Client,
+    (to, digest): (&Reference, &Digest),
+) -> Result<bool, Unanswered> {
+    match ask(waiting, client.has_blob(to, digest)) {
+        Err(Unanswered::Failed(error)) if !error.is_transient() => Ok(false),
+        answered => answered,
+    }
 }
 
 /// Decides whether a name may move: a newer commit may have been published under it meanwhile.
@@ -195,7 +214,9 @@ pub fn manifest(
     let mut pushed = Vec::new();
     for tag in tags {
         if order.begin(tag)? {
-            manifest_as(materials, image, tag)?;
+            // A build that has moved one tag is not undone by a wish to end it: the other tags follow.
+            let cancel = if pushed.is_empty() { materials.cancel.clone() } else { Cancel::new() };
+            manifest_as(materials, image, (tag, &cancel))?;
             order.end(tag, &image.digest)?;
             pushed.push(tag.clone());
         }
@@ -203,27 +224,48 @@ pub fn manifest(
     Ok(pushed)
 }
 
-fn manifest_as(materials: &Materials, image: &Image, tag: &Reference) -> Result<(), Error> {
-    let client = &materials.client;
+fn manifest_as(materials: &Materials, image: &Image, (tag, cancel): (&Reference, &Cancel)) -> Result<(), Error> {
+    let (client, waiting) = (&materials.client, (&materials.tokio, cancel));
     let doing = || format!("pushing `{tag}`");
     let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Push, tag.to_string());
-    let known = match materials.ask(client.head_manifest(tag)) {
-        // A registry that does not say is given the manifest, whatever it has.
-        Err(Unanswered::Failed(registry_client::Error::InvalidDocument { .. })) => None,
+    let known = match ask(waiting, client.head_manifest(tag)) {
+        // A registry that does not say is given the manifest, whatever it has; if it may not be, that is said then.
+        Err(Unanswered::Failed(error)) if !error.is_transient() => None,
         known => known.map_err(failed)?,
     };
     if known.is_some_and(|(digest, _)| digest == image.digest) {
         return Ok(());
     }
     let config = &image.config;
-    if !materials.ask(client.has_blob(tag, &config.digest)).map_err(failed)? {
+    if !has_blob(waiting, client, (tag, &config.digest)).map_err(failed)? {
         let bytes = materials
             .store
             .read(&config.digest, config.size)
             .map_err(|error| crate::execute::store_error(doing(), error))?;
-        materials.ask(client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
+        ask(waiting, client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
     }
-    materials.ask(client.put_manifest(tag, image.media_type, image.manifest.clone())).map_err(failed)?;
-    Ok(())
+    put(materials, image, (tag, cancel)).map_err(failed)
+}
+
+/// Puts the manifest under a tag. A wish to end the build that comes meanwhile cannot call the request back: what became of
+/// it is waited for a moment, and then asked for, so that no build is called cancelled whose tag moved.
+fn put(materials: &Materials, image: &Image, (tag, cancel): (&Reference, &Cancel)) -> Result<(), Unanswered> {
+    if cancel.is_cancelled() {
+        return Err(Unanswered::Cancelled);
+    }
+    let client = &materials.client;
+    let mut putting = Box::pin(client.put_manifest(tag, image.media_type, image.manifest.clone()));
+    if let Some(answer) = until_cancelled((&materials.tokio, cancel), &mut putting) {
+        return answer.map(drop).map_err(Unanswered::Failed);
+    }
+    let late = materials.tokio.block_on(async { tokio::time::timeout(PUT_GRACE, putting).await });
+    if let Ok(answer) = late {
+        return answer.map(drop).map_err(Unanswered::Failed);
+    }
+    let asking = async { tokio::time::timeout(HEAD_GRACE, client.head_manifest(tag)).await };
+    match materials.tokio.block_on(asking) {
+        Ok(Ok(Some((digest, _)))) if digest == image.digest => Ok(()),
+        _ => Err(Unanswered::Cancelled),
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::SourceImage;
 use crate::execute::{Committed, Layer, store_error, until_cancelled};
+use crate::served::Served;
 use crate::{Error, Services};
 use database::BaseImage;
 use image_store::Store;
@@ -50,11 +51,13 @@ async fn image(client: &Client, store: &Store, (name, platform): (&str, &Platfor
     let doing = || format!("resolving image `{name}`");
     let reference =
         Reference::parse(name).map_err(|error| Error::user("invalid_reference", doing()).with_cause(error))?;
-    let known = |digest: &Digest| store.read(digest, MAX_DOCUMENT).ok();
+    let served = Served { store, client };
+    let known = |digest: &Digest| store.read(digest, MAX_DOCUMENT).ok().filter(|_| served.has(&reference, digest));
     let resolved =
         client.resolve(&reference, platform, &known).await.map_err(|error| registry_error(doing(), error))?;
     for bytes in [&resolved.manifest_bytes, &resolved.config_bytes] {
-        store.put(bytes).map_err(|error| store_error(doing(), error))?;
+        let digest = store.put(bytes).map_err(|error| store_error(doing(), error))?;
+        served.note(&reference, &digest);
     }
     source_image((&reference, platform), resolved)
 }
@@ -82,6 +85,7 @@ fn source_image((reference, platform): (&Reference, &Platform), resolved: Resolv
                 empty: false,
                 made: None,
                 origin: Some(pinned.clone()),
+                is_foreign: true,
             };
             Layer::existing(diff_id.hex().to_owned(), committed)
         })
@@ -100,10 +104,14 @@ fn source_image((reference, platform): (&Reference, &Platform), resolved: Resolv
 
 /// Turns an error of the registry client into one that says who is to blame.
 pub fn registry_error(doing: String, error: registry_client::Error) -> Error {
-    let made = match error.fault() {
-        Fault::User => Error::user("registry", doing),
-        Fault::Upstream => Error::upstream("registry", doing),
-        Fault::Service => Error::service("registry", doing),
+    use registry_client::Error as Cause;
+    let made = match (&error, error.fault()) {
+        (_, Fault::Upstream) => Error::upstream("registry", doing),
+        (_, Fault::Service) => Error::service("registry", doing),
+        (Cause::NotFound(_) | Cause::NoPlatform(_), _) => Error::user("image_not_found", doing),
+        (Cause::NotReadable(_) | Cause::NotAllowed(_), _) => Error::user("image_not_allowed", doing),
+        (Cause::InvalidDocument { .. }, _) => Error::user("invalid_image", doing),
+        (_, Fault::User) => Error::user("registry_denied", doing),
     };
     made.with_cause(error)
 }

@@ -236,8 +236,10 @@ fn critical_path(spans: &[Span]) -> Vec<Span> {
     let mut at = spans.iter().map(|span| span.ended).max().unwrap_or_default();
     loop {
         let work = own.iter().filter(|own| own.began < at);
-        // Of work at the same time, what began last.
-        let Some(last) = work.max_by_key(|own| (own.ended.min(at), own.began)) else { break };
+        // Of work at the same time, what began last; of two that began together, what the same thread went on from.
+        let lane = path.last().map(|later| later.lane);
+        let key = |own: &&Own<'_>| (own.ended.min(at), own.began, Some(own.span.lane) == lane, own.span.lane);
+        let Some(last) = work.max_by_key(key) else { break };
         let end = last.ended.min(at);
         let same = |later: &&mut Span| later.lane == last.span.lane && later.name == last.span.name;
         match path.last_mut().filter(|later| same(later) && later.began.saturating_sub(end) < NEGLIGIBLE) {

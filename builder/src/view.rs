@@ -86,6 +86,16 @@ pub trait View: Sync {
 
     /// Returns the id of the content of the file `path`.
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError>;
+
+    /// Fails when nobody wants to know any more; asked between two paths wherever there may be many.
+    fn check(&self) -> Result<(), ViewError> {
+        Ok(())
+    }
+
+    /// Says that `path` is taken; fails if it is one too many.
+    fn take(&self, _path: &[u8], _node: &Node) -> Result<(), ViewError> {
+        Ok(())
+    }
 }
 
 /// A view could not be read.

@@ -5,13 +5,14 @@ use crate::cancel::close;
 use crate::insert::{NewBuilds, Origin};
 use crate::push::{Placed, Source};
 use crate::rows::{ids, json, to_json};
+use crate::sealed::seal_spec;
 use crate::sql::{Alone, Transaction, sql};
-use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
+use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox, told};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// How long an idempotency key is remembered.
-const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+pub const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A key that makes a trigger safe to send again.
 #[derive(Debug, Clone)]
@@ -78,7 +79,8 @@ impl Database {
         let mut transaction = self.begin_accepting().await?;
         let mut open = Vec::with_capacity(requests.len());
         for request in requests {
-            open.extend(open_build(&mut transaction, request).await?);
+            let spec = seal_spec(self.key.as_ref(), &request.repository, &request.spec)?;
+            open.extend(open_build(&mut transaction, (request, &spec)).await?);
         }
         if open.len() == requests.len() {
             return Ok(Accepted::Duplicate(open));
@@ -104,19 +106,32 @@ impl Database {
         row: Option<i64>,
     ) -> Result<Accepted, Error> {
         let delivery = &one.delivery;
-        let Some(id) = row else {
-            // The first of two that are alike may have come with this one.
-            builds.write(transaction).await?;
-            return Ok(Accepted::Duplicate(builds_of(transaction, delivery).await?));
+        let id = match row {
+            Some(id) => id,
+            None => {
+                // The first of two that are alike may have come with this one.
+                builds.write(transaction).await?;
+                match known(transaction, delivery).await? {
+                    Known::News(id) => id,
+                    Known::Before(accepted) => return Ok(accepted),
+                }
+            }
         };
         let mut origin = Origin { delivery: Some(id), push: None };
+        // What somebody wants once more says nothing of what a ref names now.
+        let mut is_last = one.source != Source::Replayed;
         if let Some(push) = &delivery.push {
             let place = (id, delivery.repository.as_str());
             match self.insert_push((&mut *transaction, &mut *builds), place, (push, one.source)).await? {
                 Placed::New(pushed) => origin.push = Some(pushed),
+                Placed::Late(pushed) => {
+                    is_last = false;
+                    origin.push = Some(pushed);
+                }
                 Placed::Found(found) => return take_over(transaction, id, found).await,
             }
         }
+        told::note(&mut builds.heads, delivery, is_last);
         if let Some(git_ref) = &delivery.closed {
             // Some of its builds may have come with it.
             builds.write(transaction).await?;
@@ -185,13 +200,53 @@ pub async fn insert_deliveries(
     Ok(delivered.iter().map(|one| stored.remove(&key(&one.delivery))).collect())
 }
 
+/// Returns what makes a body equal to another: of one that is stored though it is equal, its id too.
 fn body_hash(delivery: &NewDelivery) -> String {
     let hash = hash(&delivery.body);
     if delivery.is_replay { format!("{hash} {}", delivery.delivery) } else { hash }
 }
 
+/// What a delivery is whose id or body came before.
+enum Known {
+    /// Another push all the same; it is stored in this row.
+    News(i64),
+    /// It is known, or its id was used for something else.
+    Before(Accepted),
+}
+
+/// Decides about a delivery whose id or body came before.
+async fn known(transaction: &mut Transaction, delivery: &NewDelivery) -> Result<Known, Error> {
+    let doing = "reading a delivery";
+    let text = "SELECT body_hash FROM deliveries WHERE forge = $1 AND repository = $2 AND delivery = $3";
+    let row = sql(doing, text).bind(&delivery.forge).bind(&delivery.repository).bind(&delivery.delivery);
+    let same_id: Option<String> = row.optional(transaction.on()).await?.map(|row| row.get(0)).transpose()?;
+    let is_same = |stored: &str| stored.split(' ').next() == Some(hash(&delivery.body).as_str());
+    match &same_id {
+        Some(stored) if !is_same(stored) => return Ok(Known::Before(Accepted::KeyReused)),
+        Some(_) if delivery.has_own_id || delivery.is_replay => {}
+        _ if told::goes_on(transaction, delivery).await? => {
+            let mut again = delivery.clone();
+            // Stored as a replay is: equal bodies are kept apart by their ids.
+            again.is_replay = true;
+            if same_id.is_some() {
+                again.delivery = format!("{}-{}", delivery.delivery, crate::BuildId::at(transaction.now_ms).as_str());
+            }
+            let one = Delivered { delivery: again, requests: Vec::new(), lookup: None, source: Source::Told };
+            let rows = insert_deliveries(transaction, std::slice::from_ref(&one)).await?;
+            if let Some(id) = rows.into_iter().next().flatten() {
+                return Ok(Known::News(id));
+            }
+        }
+        _ => {}
+    }
+    Ok(Known::Before(Accepted::Duplicate(builds_of(transaction, delivery).await?)))
+}
+
 /// Finds a build that was asked for in the same words and has not ended.
-async fn open_build(transaction: &mut Transaction, request: &BuildRequest) -> Result<Option<BuildId>, Error> {
+async fn open_build(
+    transaction: &mut Transaction,
+    (request, spec): (&BuildRequest, &str),
+) -> Result<Option<BuildId>, Error> {
     let rows = sql(
         "looking for a build",
         "SELECT id FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND spec_json = $4 \
@@ -200,7 +255,7 @@ async fn open_build(transaction: &mut Transaction, request: &BuildRequest) -> Re
     .bind(&request.repository)
     .bind(&request.rule)
     .bind(&request.spec.git_ref)
-    .bind(to_json(&request.spec)?)
+    .bind(spec)
     .all(transaction.on())
     .await?;
     Ok(ids(&rows)?.pop())
@@ -227,7 +282,7 @@ async fn builds_of(transaction: &mut Transaction, delivery: &NewDelivery) -> Res
     let rows = sql(
         "reading a delivery",
         "SELECT id FROM builds WHERE delivery_id = (SELECT id FROM deliveries WHERE forge = $1 AND repository = $2 \
-         AND (delivery = $3 OR (event = $4 AND body_hash = $5)) ORDER BY id LIMIT 1) ORDER BY id",
+         AND (delivery = $3 OR (event = $4 AND body_hash IN ($5, $5 || ' ' || delivery))) ORDER BY CASE WHEN delivery = $3 THEN 0 ELSE 1 END, id DESC LIMIT 1) ORDER BY id",
     )
     .bind(&delivery.forge)
     .bind(&delivery.repository)

@@ -7,7 +7,7 @@ use crate::clock::millis;
 use crate::retry::first_spec;
 use crate::rows::{BUILD, build};
 use crate::sql::{Row, sql};
-use crate::{Build, BuildId, Database, Error, Trigger, schema};
+use crate::{Build, BuildId, Database, Error, Trigger, redact, schema};
 use std::time::Duration;
 
 /// Most times that the pause is doubled after looks that failed.
@@ -150,7 +150,7 @@ impl Database {
             .bind(&claim.image.platform)
             .bind(claim.attempt)
             .bind(now)
-            .bind(problem),
+            .bind(redact(problem).into_owned()),
         };
         if statement.run(self.write()).await? == 0 { Err(Error::LeaseLost) } else { Ok(()) }
     }

@@ -66,11 +66,11 @@ impl Database {
         }
     }
 
-    async fn store_all(&self, delivered: &[Delivered]) -> Result<Vec<Accepted>, Error> {
+    pub(crate) async fn store_all(&self, delivered: &[Delivered]) -> Result<Vec<Accepted>, Error> {
         let mut transaction = self.begin_accepting().await?;
         let mut accepted = Vec::with_capacity(delivered.len());
         let rows = insert_deliveries(&mut transaction, delivered).await?;
-        let (mut queued, mut builds) = (Vec::new(), NewBuilds::default());
+        let (mut queued, mut builds) = (Vec::new(), NewBuilds::new(self));
         for (one, row) in delivered.iter().zip(rows) {
             let stored = self.store_one((&mut transaction, &mut builds), one, row).await?;
             if let Accepted::New(builds) = &stored {

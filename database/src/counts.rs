@@ -3,13 +3,14 @@
 use crate::rows::state;
 use crate::sql::sql;
 use crate::{BuildState, Database, Error};
+use std::collections::BTreeMap;
 
 /// What is to be known of all builds at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Builds that wait or are worked on, by state.
     pub open: Vec<(BuildState, i64)>,
-    /// Builds that have ended, by how.
+    /// Builds that have ended, by how, those included that retention removed.
     pub ended: Vec<(BuildState, i64)>,
     /// How long the first of those that wait for a worker has waited, in milliseconds; 0 if none does.
     pub longest_wait_ms: i64,
@@ -31,7 +32,13 @@ impl Database {
         };
         let mut open = self.count(QUEUED).await?;
         open.extend(self.count(RUNNING).await?);
-        Ok(Counts { open, ended: self.count(ENDED).await?, longest_wait_ms })
+        let (removed, there) = (self.removals().await?, self.count(ENDED).await?);
+        let mut ended: BTreeMap<&str, (BuildState, i64)> =
+            removed.ended().map(|(state, count)| (state.as_str(), (state, count))).collect();
+        for (state, count) in there {
+            ended.entry(state.as_str()).or_insert((state, 0)).1 += count;
+        }
+        Ok(Counts { open, ended: ended.into_values().collect(), longest_wait_ms })
     }
 
     async fn count(&self, text: &'static str) -> Result<Vec<(BuildState, i64)>, Error> {

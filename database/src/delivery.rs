@@ -40,6 +40,8 @@ pub struct Delivery {
 pub struct DeliveryFilter {
     /// Only for this repository.
     pub repository: Option<String>,
+    /// Only for these repositories: those that the caller may see.
+    pub among: Option<Vec<String>>,
     /// Only those that build nothing, or only the others.
     pub ignored: Option<bool>,
     /// Only those older than this row.
@@ -58,7 +60,8 @@ impl Database {
         ];
         let text = format!("SELECT {DELIVERY} FROM deliveries d WHERE TRUE");
         let order = format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST));
-        let rows = filtered("listing deliveries", text, conditions).then(&order).all(self.read()).await?;
+        let statement = filtered("listing deliveries", text, conditions).among("repository", filter.among.as_deref());
+        let rows = statement.then(&order).all(self.read()).await?;
         let mut deliveries = Vec::with_capacity(rows.len());
         for row in &rows {
             deliveries.push(self.read_delivery(row).await?);

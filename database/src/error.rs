@@ -14,6 +14,17 @@ pub enum Error {
         #[source]
         cause: sqlx::Error,
     },
+    /// The server of the database does not take a connection.
+    #[error(
+        "connecting to the PostgreSQL server at {server}: check that it runs there and what `server.database` says"
+    )]
+    NoServer {
+        /// Host and port.
+        server: String,
+        /// What came back.
+        #[source]
+        cause: sqlx::Error,
+    },
     /// What was stored together failed together.
     #[error(transparent)]
     Together(Arc<Error>),

@@ -4,7 +4,7 @@ use crate::claim::FENCE;
 use crate::clock::millis;
 use crate::rows::{id, to_json};
 use crate::sql::{Transaction, sql};
-use crate::{BuildId, BuildState, Claim, Database, Error, Outcome, PushedImage, Reason, outbox};
+use crate::{BuildId, BuildState, Claim, Database, Error, Outcome, PushedImage, Reason, outbox, redact};
 
 /// What is written of an attempt that ends.
 struct End {
@@ -50,16 +50,18 @@ impl Database {
     }
 
     fn end(&self, outcome: Outcome, tries: i64) -> End {
+        // Errors of git servers and registries repeat URLs, and whoever may see the build sees the reason.
+        let shown = |reason: Reason| Reason { message: redact(&reason.message).into_owned(), ..reason };
         let (state, reason, image) = match outcome {
             Outcome::Succeeded(image) => (BuildState::Succeeded, None, Some(image)),
             Outcome::Superseded(image) => (BuildState::Superseded, None, Some(image)),
-            Outcome::Failed(reason) => (BuildState::Failed, Some(reason), None),
-            Outcome::TimedOut(reason) => (BuildState::TimedOut, Some(reason), None),
-            Outcome::Skipped(reason) => (BuildState::Skipped, Some(reason), None),
+            Outcome::Failed(reason) => (BuildState::Failed, Some(shown(reason)), None),
+            Outcome::TimedOut(reason) => (BuildState::TimedOut, Some(shown(reason)), None),
+            Outcome::Skipped(reason) => (BuildState::Skipped, Some(shown(reason)), None),
             Outcome::Cancelled => (BuildState::Cancelled, Some(cancelled()), None),
             Outcome::GivenBack => (BuildState::Queued, None, None),
-            Outcome::Retry(reason) if tries < self.settings.attempts => (BuildState::Queued, Some(reason), None),
-            Outcome::Retry(reason) => (BuildState::Errored, Some(reason), None),
+            Outcome::Retry(reason) if tries < self.settings.attempts => (BuildState::Queued, Some(shown(reason)), None),
+            Outcome::Retry(reason) => (BuildState::Errored, Some(shown(reason)), None),
         };
         End { state, reason, image }
     }

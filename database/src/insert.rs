@@ -4,9 +4,14 @@ use crate::approve::{is_held, lane};
 use crate::chain::GAP;
 use crate::push::{Pushed, position_of};
 use crate::rows::{ids, to_json};
+use crate::sealed::seal_spec;
 use crate::sql::{Statement, Transaction, sql};
-use crate::{BuildId, BuildRequest, BuildState, Database, Error, Policy, PullRequest, Reason, Trigger, outbox};
+use crate::told::{self, Heads};
+use crate::{
+    BuildId, BuildRequest, BuildState, Database, Error, Policy, PullRequest, Reason, SecretKey, Trigger, outbox,
+};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Where builds come from.
 #[derive(Debug, Default)]
@@ -24,6 +29,10 @@ pub struct NewBuilds {
     builds: Vec<NewBuild>,
     /// By how much refs of repositories count up.
     counts: BTreeMap<(String, String), i64>,
+    /// What refs of repositories name.
+    pub heads: Heads,
+    /// What values of build arguments are sealed with.
+    key: Option<Arc<SecretKey>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +55,7 @@ impl Database {
         origin: &Origin,
         requests: &[BuildRequest],
     ) -> Result<Vec<BuildId>, Error> {
-        let mut builds = NewBuilds::default();
+        let mut builds = NewBuilds::new(self);
         let ids = builds.add(transaction, origin, requests).await?;
         builds.write(transaction).await?;
         Ok(ids)
@@ -54,6 +63,11 @@ impl Database {
 }
 
 impl NewBuilds {
+    /// Returns none, to be stored in `database`.
+    pub fn new(database: &Database) -> Self {
+        NewBuilds { key: database.key.clone(), ..NewBuilds::default() }
+    }
+
     /// Takes builds that [`NewBuilds::write`] stores, if nothing wants them to be stored at once.
     pub async fn add(
         &mut self,
@@ -101,9 +115,10 @@ impl NewBuilds {
     /// Stores what was added and is not stored yet.
     pub async fn write(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
         write_counts(transaction, &std::mem::take(&mut self.counts)).await?;
+        told::write(transaction, std::mem::take(&mut self.heads)).await?;
         let builds = std::mem::take(&mut self.builds);
         for some in builds.chunks(MOST) {
-            write_some(transaction, some).await?;
+            write_some(transaction, some, self.key.as_ref()).await?;
         }
         Ok(())
     }
@@ -153,7 +168,11 @@ async fn position(transaction: &mut Transaction, request: &BuildRequest) -> Resu
     Ok((None, count(transaction, (&request.repository, git_ref), GAP).await?))
 }
 
-async fn write_some(transaction: &mut Transaction, builds: &[NewBuild]) -> Result<(), Error> {
+async fn write_some(
+    transaction: &mut Transaction,
+    builds: &[NewBuild],
+    key: Option<&Arc<SecretKey>>,
+) -> Result<(), Error> {
     let mut before: HashMap<&str, usize> = HashMap::new();
     let rows: Vec<_> = builds
         .iter()
@@ -176,7 +195,7 @@ async fn write_some(transaction: &mut Transaction, builds: &[NewBuild]) -> Resul
     );
     let mut statement = sql("storing builds", text);
     for build in builds {
-        statement = bind(statement, build, transaction.now_ms)?;
+        statement = bind(statement, (build, key), transaction.now_ms)?;
     }
     statement.run(transaction.on()).await?;
     Ok(())
@@ -185,7 +204,11 @@ async fn write_some(transaction: &mut Transaction, builds: &[NewBuild]) -> Resul
 /// Values of a build that [`bind`] binds.
 const COLUMNS: usize = 17;
 
-fn bind(statement: Statement, build: &NewBuild, now_ms: i64) -> Result<Statement, Error> {
+fn bind(
+    statement: Statement,
+    (build, key): (&NewBuild, Option<&Arc<SecretKey>>),
+    now_ms: i64,
+) -> Result<Statement, Error> {
     // Its number is filled in whenever it is read, so that a repetition gets one of its own.
     let (request, spec) = (&build.request, &build.request.spec);
     // A held build is in no serial lane before it is approved, and in none afterwards: nobody waits for it.
@@ -199,7 +222,7 @@ fn bind(statement: Statement, build: &NewBuild, now_ms: i64) -> Result<Statement
         .bind(&request.commit_message)
         .bind(request.trigger.kind())
         .bind(to_json(&request.trigger)?)
-        .bind(to_json(spec)?)
+        .bind(seal_spec(key, &request.repository, spec)?)
         .bind(&spec.git_ref)
         .bind(build.sequence)
         .bind(lane(request))

@@ -32,17 +32,23 @@ mod push;
 mod question;
 mod queue;
 mod record;
+mod redaction;
+mod refusal;
 mod repository;
 mod request;
+mod reserve;
+mod retention;
 mod retry;
 mod rows;
 mod schedule;
 mod schema;
+mod sealed;
 mod secret;
 mod sql;
 mod status;
 mod tag_check;
 mod token;
+mod told;
 mod trace;
 mod webhook;
 mod work;
@@ -66,11 +72,14 @@ pub use question::{
 };
 pub use queue::{QueuePlace, QueuedBuild, WaitingFor};
 pub use record::*;
+pub use redaction::redact;
+pub use refusal::{Refusal, StatusAnswer};
 pub use repository::{Put, RepositoryRecord};
 pub use request::*;
+pub use retention::{Limit, Limits, Removed, RetentionPolicy};
 pub use retry::{Retried, RetryFrom};
 pub use schedule::OwnSchedule;
-pub use secret::SecretKey;
+pub use secret::{KeyFit, SecretKey};
 pub use tag_check::{TagCheck, TagVerdict};
 pub use token::{NewToken, TokenRecord};
 pub use trace::{PathPiece, Usage};
@@ -136,8 +145,18 @@ impl Database {
     /// Returns the same database with the key for its secrets.
     #[must_use]
     pub fn with_key(mut self, key: SecretKey) -> Self {
-        self.key = Some(Arc::new(key));
+        let key = Arc::new(key);
+        sealed::remember(&key);
+        self.key = Some(key);
         self
+    }
+
+    /// Returns the faults that a test plans.
+    #[cfg(test)]
+    fn faults(&self) -> &sql::Faults {
+        match &self.store {
+            Store::Sqlite { faults, .. } | Store::Postgres { faults, .. } => faults,
+        }
     }
 
     /// Begins a transaction that writes.

@@ -6,7 +6,7 @@
 use crate::clock::millis;
 use crate::rows::{json, to_json};
 use crate::sql::{Row, sql};
-use crate::{Database, Error, Reason, schema};
+use crate::{Database, Error, Reason, redact, schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -153,7 +153,7 @@ impl Database {
                      WHERE repository = $1 AND attempt = $2 AND answer_json IS NULL"
                 );
                 let statement = sql(doing, text).bind(&claim.looked.repository).bind(claim.attempt);
-                statement.bind(&reason.message).bind(now).run(self.write()).await?
+                statement.bind(redact(&reason.message).into_owned()).bind(now).run(self.write()).await?
             }
         };
         if written == 0 { Err(Error::LeaseLost) } else { Ok(()) }

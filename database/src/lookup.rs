@@ -5,10 +5,11 @@
 
 use crate::clock::millis;
 use crate::insert::Origin;
+use crate::missed::not_built_yet;
 use crate::push::Pushed;
 use crate::rows::{json, to_json};
 use crate::sql::{Row, Transaction, sql};
-use crate::{BuildId, BuildRequest, Database, Error, NewLookup, Reason, outbox, schema};
+use crate::{BuildId, BuildRequest, Database, Error, NewLookup, Reason, Trigger, outbox, redact, refusal, schema};
 use serde::{Deserialize, Serialize};
 
 /// A worker's lease on a lookup.
@@ -97,6 +98,13 @@ impl Database {
 
     /// Writes what the worker found.
     pub async fn finish_lookup(&self, claim: LookupClaim, result: &LookupResult) -> Result<(), Error> {
+        let shown = match result {
+            LookupResult::Failed(reason) => {
+                let message = redact(&reason.message).into_owned();
+                &LookupResult::Failed(Reason { message, ..reason.clone() })
+            }
+            other => other,
+        };
         let written = sql(
             "answering a lookup",
             "UPDATE lookups SET state = 'answered', worker = NULL, lease_until_ms = NULL, answer_json = $3 \
@@ -104,7 +112,7 @@ impl Database {
         )
         .bind(claim.id)
         .bind(claim.attempt)
-        .bind(to_json(result)?)
+        .bind(to_json(shown)?)
         .run(self.write())
         .await?;
         if written == 0 { Err(Error::LeaseLost) } else { Ok(()) }
@@ -140,7 +148,7 @@ impl Database {
         let mut transaction = self.begin_accepting().await?;
         let row = sql(
             doing,
-            "UPDATE lookups SET state = 'expanded' WHERE id = $1 AND state = 'answered' RETURNING delivery_id",
+            "UPDATE lookups SET state = 'expanded' WHERE id = $1 AND state = 'answered' RETURNING delivery_id, lookup_json",
         )
         .bind(id)
         .optional(transaction.on())
@@ -153,8 +161,21 @@ impl Database {
             .bind(to_json(&explain)?)
             .run(transaction.on())
             .await?;
+        if ignored == Some("rules_invalid") {
+            let lookup: NewLookup = json(&row.get::<String>(1)?)?;
+            // A pull request is about its own commit, though the rules are those of another branch.
+            let pull = lookup.trigger.pull_request().map(|pull| pull.commit.clone());
+            if let Some(commit) = pull.or(lookup.commit) {
+                let what = explain.first().map_or("its own rules cannot be used", String::as_str);
+                refusal::write_commit_status(&mut transaction, (&lookup.repository, &commit), what).await?;
+            }
+        }
         let origin = Origin { delivery, push: push_of(&mut transaction, delivery).await? };
-        let builds = self.insert_builds(&mut transaction, &origin, requests).await?;
+        let requests = match requests.first().map(|request| &request.trigger) {
+            Some(Trigger::Reconcile { .. }) => not_built_yet(&mut transaction, requests.to_vec()).await?,
+            _ => requests.to_vec(),
+        };
+        let builds = self.insert_builds(&mut transaction, &origin, &requests).await?;
         outbox::write_queued(&mut transaction, &builds).await?;
         transaction.commit(doing).await?;
         Ok(Some(builds))

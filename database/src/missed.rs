@@ -7,8 +7,9 @@ use crate::insert::NewBuilds;
 use crate::look::{Compared, LastKnown, MovedHead, Seen, Waiting};
 use crate::push::Source;
 use crate::rows::{json, to_json};
+use crate::sealed::open_spec;
 use crate::sql::{Row, Transaction, sql};
-use crate::{Accepted, BuildId, BuildRequest, Database, Error, NewDelivery, NewLookup, outbox};
+use crate::{Accepted, BuildId, BuildRequest, BuildSpec, Database, Error, NewDelivery, NewLookup, outbox};
 use std::time::Duration;
 
 /// Most pushes that one look makes up for; the rest is left to the next.
@@ -140,8 +141,14 @@ impl Database {
         if settled == 0 {
             return Ok(None);
         }
-        let (mut stored, mut builds) = (Vec::new(), NewBuilds::default());
-        for FoundPush { delivery, requests, lookup } in found {
+        let (mut stored, mut builds) = (Vec::new(), NewBuilds::new(self));
+        for FoundPush { mut delivery, requests, lookup } in found {
+            let asked = requests.len();
+            let requests = not_built_yet(&mut transaction, requests).await?;
+            if requests.is_empty() && asked > 0 && lookup.is_none() {
+                delivery.ignored = Some(BUILT_BEFORE.to_owned());
+                delivery.explain.push("the commit was built for this ref before, by hand".to_owned());
+            }
             let one = Delivered { delivery, requests, lookup, source: Source::Found };
             let together = (&mut transaction, &mut builds);
             if let Accepted::New(ids) = self.store_found(together, one, look.asked_ms).await? {
@@ -175,6 +182,50 @@ impl Database {
         let rows = insert_deliveries(transaction, std::slice::from_ref(&one)).await?;
         self.store_one((transaction, builds), &one, rows.into_iter().next().flatten()).await
     }
+}
+
+/// Why nothing is built for a push that was found: somebody was faster.
+const BUILT_BEFORE: &str = "built_before";
+
+/// Leaves out what the newest build of a rule and ref has built already: somebody asked for it by hand, because no delivery
+/// came.
+pub async fn not_built_yet(
+    transaction: &mut Transaction,
+    requests: Vec<BuildRequest>,
+) -> Result<Vec<BuildRequest>, Error> {
+    let mut wanted = Vec::new();
+    for request in requests {
+        let row = sql(
+            "looking for a build",
+            "SELECT commit_id, spec_json FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 \
+             AND state NOT IN ('cancelled', 'errored', 'skipped') ORDER BY id DESC LIMIT 1",
+        )
+        .bind(&request.repository)
+        .bind(&request.rule)
+        .bind(&request.spec.git_ref)
+        .optional(transaction.on())
+        .await?;
+        let is_same = match (row, &request.spec.commit) {
+            (Some(row), Some(commit)) if row.get::<Option<String>>(0)?.as_ref() == Some(commit) => {
+                let built = open_spec(&request.repository, &row.get::<String>(1)?)?;
+                makes_same(&built.with_commit(commit), &request.spec.with_commit(commit))
+            }
+            _ => false,
+        };
+        if !is_same {
+            wanted.push(request);
+        }
+    }
+    Ok(wanted)
+}
+
+/// Tells whether two builds of a commit make the same image under the same names.
+fn makes_same(one: &BuildSpec, other: &BuildSpec) -> bool {
+    let places = |spec: &BuildSpec| (spec.dockerfile.clone(), spec.context.clone(), spec.target.clone());
+    let options = |spec: &BuildSpec| (spec.options.platforms.clone(), spec.options.labels.clone());
+    (one.push, &one.tags, &one.build_args) == (other.push, &other.tags, &other.build_args)
+        && places(one) == places(other)
+        && options(one) == options(other)
 }
 
 impl SeenLook {

@@ -1,10 +1,13 @@
 //! The outbox: commit statuses to be told to forges, and what webhooks are told, written with the change that they tell of.
 
 use crate::sql::{Row, Transaction, sql};
-use crate::{BuildId, BuildState, Database, Error, PendingStatus, webhook};
+use crate::{BuildId, BuildState, Database, Error, PendingStatus, StatusAnswer, refusal, webhook};
 
 /// How often a status is offered before it is given up.
 const MAX_TRIES: i64 = 10;
+/// The forge that delivered last for the repository of a row `s`.
+pub const LAST_FORGE: &str = "(SELECT d.forge FROM deliveries d WHERE d.repository = s.repository AND d.forge <> 'reconcile' \
+     ORDER BY d.id DESC LIMIT 1)";
 
 /// Writes a status for a build whose commit is known, and what webhooks are told of it.
 pub async fn write(
@@ -52,9 +55,13 @@ impl Database {
     pub async fn pending_statuses(&self, limit: u32) -> Result<Vec<PendingStatus>, Error> {
         let rows = sql(
             "reading the outbox",
-            "SELECT id, build_id, repository, commit_id, rule, state, description FROM statuses s WHERE due_ms <= $1 \
-             AND NOT EXISTS (SELECT 1 FROM statuses earlier WHERE earlier.build_id = s.build_id AND earlier.id < s.id) \
-             ORDER BY id LIMIT $2",
+            format!(
+                "SELECT id, build_id, repository, commit_id, rule, state, description, COALESCE((SELECT d.forge FROM builds b \
+                 JOIN deliveries d ON d.id = b.delivery_id WHERE b.id = s.build_id AND d.forge <> 'reconcile'), {LAST_FORGE}) \
+                 FROM statuses s WHERE due_ms <= $1 \
+                 AND NOT EXISTS (SELECT 1 FROM statuses earlier WHERE earlier.build_id = s.build_id AND earlier.id < s.id) \
+                 ORDER BY id LIMIT $2"
+            ),
         )
         .bind(self.now_ms().await?)
         .bind(i64::from(limit))
@@ -63,29 +70,37 @@ impl Database {
         rows.iter().map(status).collect()
     }
 
-    /// Removes a status that was told; one that was not is due again later, until it has been tried often enough.
-    pub async fn acknowledge_status(&self, id: i64, delivered: bool) -> Result<(), Error> {
+    /// Removes a status that was told; one that was not is due again later, until it has been tried often enough. A refusal
+    /// is kept with the build.
+    pub async fn acknowledge_status(&self, id: i64, answer: &StatusAnswer) -> Result<(), Error> {
         let doing = "acknowledging a status";
         let mut transaction = self.begin().await?;
-        if !delivered {
-            sql(
-                doing,
-                "UPDATE statuses SET tries = tries + 1, due_ms = $2 + CASE WHEN tries < 9 THEN 1000 * (1 << CAST(tries AS INTEGER)) \
-                 ELSE 512000 END WHERE id = $1",
-            )
-            .bind(id)
-            .bind(transaction.now_ms)
-            .run(transaction.on())
-            .await?;
+        let row = sql(doing, "SELECT build_id FROM statuses WHERE id = $1").bind(id).optional(transaction.on()).await?;
+        if let Some(row) = row {
+            refusal::note(&mut transaction, &row.get::<String>(0)?, answer).await?;
         }
-        sql(doing, "DELETE FROM statuses WHERE id = $1 AND ($2 OR tries >= $3)")
-            .bind(id)
-            .bind(delivered)
-            .bind(MAX_TRIES)
-            .run(transaction.on())
-            .await?;
+        put_off(&mut transaction, ("statuses", id), answer.is_final()).await?;
         transaction.commit(doing).await
     }
+}
+
+/// Removes a row of an outbox that `is_done`; another is due later, until it has been tried often enough.
+pub async fn put_off(
+    transaction: &mut Transaction,
+    (table, id): (&'static str, i64),
+    is_done: bool,
+) -> Result<(), Error> {
+    let doing = "acknowledging a status";
+    if !is_done {
+        let text = format!(
+            "UPDATE {table} SET tries = tries + 1, due_ms = $2 + CASE WHEN tries < 9 THEN 1000 * (1 << CAST(tries AS INTEGER)) \
+             ELSE 512000 END WHERE id = $1"
+        );
+        sql(doing, text).bind(id).bind(transaction.now_ms).run(transaction.on()).await?;
+    }
+    let text = format!("DELETE FROM {table} WHERE id = $1 AND ($2 OR tries >= $3)");
+    sql(doing, text).bind(id).bind(is_done).bind(MAX_TRIES).run(transaction.on()).await?;
+    Ok(())
 }
 
 fn status(row: &Row) -> Result<PendingStatus, Error> {
@@ -98,5 +113,6 @@ fn status(row: &Row) -> Result<PendingStatus, Error> {
         rule: row.get(4)?,
         state: BuildState::parse(&row.get::<String>(5)?).ok_or_else(damaged)?,
         description: row.get(6)?,
+        forge: row.get(7)?,
     })
 }

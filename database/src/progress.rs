@@ -36,6 +36,13 @@ impl Database {
         transaction.commit(doing).await
     }
 
+    /// Writes what is odd about the commit, in place of what an earlier attempt wrote.
+    pub async fn set_warnings(&self, claim: &Claim, warnings: &[String]) -> Result<(), Error> {
+        let mut transaction = self.begin().await?;
+        fenced(&mut transaction, claim, ("warnings_json = $3", &[&to_json(&warnings)?])).await?;
+        transaction.commit("writing warnings").await
+    }
+
     /// Writes steps, each in place of an earlier one with its number.
     pub async fn put_steps(&self, claim: &Claim, steps: &[Step]) -> Result<(), Error> {
         let mut transaction = self.begin().await?;

@@ -26,8 +26,10 @@ pub enum Source {
 /// What became of a push.
 #[derive(Debug)]
 pub enum Placed {
-    /// It is stored.
+    /// It is stored, as the last of its ref.
     New(Pushed),
+    /// It is stored, and the ref went on before it arrived.
+    Late(Pushed),
     /// A look found it before, and it is the last of its ref: it is that of this delivery.
     Found(i64),
 }
@@ -95,7 +97,7 @@ impl Database {
                 self.repeat_moved(transaction, (repository, &push.git_ref), place.sequence).await?;
             }
         }
-        Ok(Placed::New(pushed))
+        Ok(if place.sequence == place.last { Placed::New(pushed) } else { Placed::Late(pushed) })
     }
 
     /// Asks once more for the builds of pushes that turned out to be newer: another may have moved their tags meanwhile.

@@ -109,6 +109,10 @@ pub struct Build {
     pub is_held: bool,
     /// Who approved it: the name of a token.
     pub approved_by: Option<String>,
+    /// When its log was removed because it was too old or there was too much, in milliseconds since 1970.
+    pub log_removed_ms: Option<i64>,
+    /// What its worker found odd about the commit, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// A worker's lease on a build. Every write of the worker carries it; a write under a lease that was lost is refused.
@@ -131,7 +135,7 @@ pub struct Step {
     pub stage: String,
     /// First line in the Dockerfile, from 1.
     pub line: i64,
-    /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
+    /// Where it is.
     pub state: StepState,
     /// Whether the layer came from the cache.
     pub cached: bool,
@@ -141,9 +145,9 @@ pub struct Step {
     pub layer_digest: Option<String>,
     /// Bytes of the compressed layer.
     pub layer_size: Option<u64>,
-    /// When it started, in milliseconds since 1970.
+    /// When what it needs was there and it started, in milliseconds since 1970.
     pub started_ms: Option<i64>,
-    /// How long it took.
+    /// How long it took from then on.
     pub duration_ms: Option<i64>,
 }
 
@@ -153,14 +157,33 @@ pub struct Step {
 pub enum StepState {
     /// Not yet begun.
     Pending,
+    /// Needs the files of another stage, which is not done.
+    Waiting,
     /// Under way.
     Running,
     /// Done, or taken from the cache.
     Succeeded,
     /// Ended with an error.
     Failed,
-    /// Given up because another step failed or the build was cancelled.
+    /// Given up while it ran, because another step failed or the build was cancelled.
     Cancelled,
+    /// Not begun when the build ended.
+    NotReached,
+}
+
+impl StepState {
+    /// Returns the state's name, as it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepState::Pending => "pending",
+            StepState::Waiting => "waiting",
+            StepState::Running => "running",
+            StepState::Succeeded => "succeeded",
+            StepState::Failed => "failed",
+            StepState::Cancelled => "cancelled",
+            StepState::NotReached => "not_reached",
+        }
+    }
 }
 
 /// A piece of a build's log. The log of a build is the concatenation of its chunks in the order of `offset`.
@@ -202,13 +225,15 @@ pub enum Outcome {
 pub struct BuildFilter {
     /// Only this repository.
     pub repository: Option<String>,
+    /// Only these repositories: those that the caller may see.
+    pub among: Option<Vec<String>>,
     /// Only this rule.
     pub rule: Option<String>,
     /// Only this ref, full name.
     pub git_ref: Option<String>,
     /// Only branches and tags: no pull requests.
     pub is_of_repository: bool,
-    /// Only this commit.
+    /// Only commits that begin with these hexadecimal digits.
     pub commit: Option<String>,
     /// Only builds for this tag: a full reference, or its last part alone.
     pub tag: Option<String>,
@@ -274,4 +299,21 @@ pub struct PendingStatus {
     pub state: BuildState,
     /// Short text: the reason's first line, or the image's digest.
     pub description: String,
+    /// The forge that told of the commit, or else the one that told of the repository last.
+    pub forge: Option<String>,
+}
+
+/// A commit status that no build stands behind: the commit's own rules are wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// Row to acknowledge.
+    pub id: i64,
+    /// Repository of the commit.
+    pub repository: String,
+    /// Full commit hash.
+    pub commit: String,
+    /// What is wrong.
+    pub description: String,
+    /// The forge that told of the repository last.
+    pub forge: Option<String>,
 }

@@ -4,6 +4,7 @@
 use crate::cancel::cancel_one;
 use crate::insert::count;
 use crate::rows::ids;
+use crate::sealed::{open_document, seal_document};
 use crate::sql::{Row, sql};
 use crate::{Database, Error};
 
@@ -42,10 +43,23 @@ impl Database {
         sql("reading the repositories", text).all(self.read()).await?.iter().map(record).collect()
     }
 
+    /// Returns the names of all repositories.
+    pub async fn repository_names(&self) -> Result<Vec<String>, Error> {
+        let rows =
+            sql("reading the repositories", "SELECT name FROM repositories ORDER BY name").all(self.read()).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// Returns the repository `name`.
     pub async fn repository(&self, name: &str) -> Result<Option<RepositoryRecord>, Error> {
         let text = "SELECT name, document_json, version, changed_ms FROM repositories WHERE name = $1";
         sql("reading a repository", text).bind(name).optional(self.read()).await?.as_ref().map(record).transpose()
+    }
+
+    /// Tells whether there is a repository `name`; a worker may ask that, too.
+    pub async fn has_repository(&self, name: &str) -> Result<bool, Error> {
+        let text = "SELECT name FROM repositories WHERE name = $1";
+        Ok(sql("looking for a repository", text).bind(name).optional(self.read()).await?.is_some())
     }
 
     /// Stores a repository's document. `expected` is the version that it replaces, 0 for none; without one it replaces
@@ -70,7 +84,7 @@ impl Database {
              changed_ms = excluded.changed_ms",
         )
         .bind(name)
-        .bind(document)
+        .bind(seal_document(self.key.as_ref(), name, document)?)
         .bind(version)
         .bind(transaction.now_ms)
         .run(transaction.on())
@@ -90,6 +104,7 @@ impl Database {
         }
         sql(doing, "DELETE FROM secrets WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM webhooks WHERE repository = $1").bind(name).run(transaction.on()).await?;
+        sql(doing, "DELETE FROM told_refs WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM own_schedules WHERE repository = $1").bind(name).run(transaction.on()).await?;
         let open = sql(
             doing,
@@ -107,5 +122,7 @@ impl Database {
 }
 
 fn record(row: &Row) -> Result<RepositoryRecord, Error> {
-    Ok(RepositoryRecord { name: row.get(0)?, document: row.get(1)?, version: row.get(2)?, changed_ms: row.get(3)? })
+    let name: String = row.get(0)?;
+    let document = open_document(&name, row.get(1)?);
+    Ok(RepositoryRecord { name, document, version: row.get(2)?, changed_ms: row.get(3)? })
 }

@@ -130,6 +130,9 @@ pub struct BuildOptions {
     pub warnings: Vec<String>,
     /// Why somebody wanted the build, in their words.
     pub reason: Option<String>,
+    /// Images that it may read besides public ones, as `host/path` with `*`; `None` in rows of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<Vec<String>>,
 }
 
 impl Default for BuildOptions {
@@ -149,6 +152,7 @@ impl Default for BuildOptions {
             needs_approval: false,
             warnings: Vec::new(),
             reason: None,
+            images: None,
         }
     }
 }
@@ -217,6 +221,24 @@ pub struct NewDelivery {
     pub closed: Option<String>,
     /// Whether it is an earlier delivery once more, by somebody's wish: then an equal body is no duplicate.
     pub is_replay: bool,
+    /// Whether the forge gave this delivery an id of its own; one that was made of the body says nothing that the body does
+    /// not.
+    pub has_own_id: bool,
+    /// What it tells of refs.
+    pub moves: Vec<RefMove>,
+    /// Short name of the default branch, if it says.
+    pub default_branch: Option<String>,
+}
+
+/// What became of a ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefMove {
+    /// Its full name.
+    pub git_ref: String,
+    /// What it named before; `None` if it is new.
+    pub before: Option<String>,
+    /// What it names now; `None` if it was deleted.
+    pub after: Option<String>,
 }
 
 /// A push, as far as it orders the builds of a ref. Forges deliver out of order; the commits tell.

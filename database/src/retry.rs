@@ -57,7 +57,8 @@ impl Database {
             .bind(id.as_str())
             .one(transaction.on())
             .await?;
-        let (original, push) = (stored_build(&row)?, row.get(20)?);
+        // The column after those of the build.
+        let (original, push) = (stored_build(&row)?, row.get(BUILD.split(',').count())?);
         let git_ref = original.request.spec.git_ref.clone();
         let pushed = Pushed { id: push, git_ref, sequence: original.sequence };
         let mut request = original.request;
@@ -71,18 +72,21 @@ impl Database {
     }
 }
 
-/// Returns the specification of the build that the first repetition repeated.
+/// Returns the specification of the build that the first repetition repeated, or of the first that is still there.
 pub async fn first_spec(transaction: &mut Transaction, id: &BuildId) -> Result<BuildSpec, Error> {
-    let mut id = id.clone();
+    let (mut id, mut known) = (id.clone(), None);
     loop {
         let row = sql("reading a build", format!("SELECT {BUILD} FROM builds WHERE id = $1"))
             .bind(id.as_str())
-            .one(transaction.on())
+            .optional(transaction.on())
             .await?;
+        // Retention may have removed what was repeated.
+        let Some(row) = row else { return known.ok_or(Error::Damaged("a repeated build")) };
         let request = build(&row)?.request;
+        known = Some(request.spec);
         match request.trigger {
             Trigger::Retry { of } => id = of,
-            _ => return Ok(request.spec),
+            _ => return known.ok_or(Error::Damaged("a repeated build")),
         }
     }
 }

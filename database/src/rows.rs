@@ -1,5 +1,6 @@
 //! Rows of builds and what they become.
 
+use crate::sealed::open_spec;
 use crate::sql::Row;
 use crate::{Build, BuildId, BuildRequest, BuildState, Error};
 use serde::de::DeserializeOwned;
@@ -9,7 +10,8 @@ use uuid::{ContextV7, Timestamp, Uuid};
 
 /// The columns of a build, in the order in which [`build`] reads them.
 pub const BUILD: &str = "id, number, repository, rule, commit_message, trigger_json, spec_json, sequence, state, attempt, \
-     commit_id, reason_json, image_json, created_ms, started_ms, finished_ms, version, cancel_requested, is_held, approved_by";
+     commit_id, reason_json, image_json, created_ms, started_ms, finished_ms, version, cancel_requested, is_held, approved_by, \
+     log_removed_ms, warnings_json";
 
 /// Counts the ids of one millisecond.
 static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
@@ -77,6 +79,11 @@ impl BuildState {
         STATES.iter().find(|(_, known)| *known == name).map(|(state, _)| *state)
     }
 
+    /// Returns all states, in the order of a build's life.
+    pub fn all() -> impl Iterator<Item = Self> {
+        STATES.iter().map(|(state, _)| *state)
+    }
+
     /// Tells whether a build in this state will not change any more.
     pub fn has_ended(self) -> bool {
         !matches!(self, BuildState::Queued | BuildState::Preparing | BuildState::Building | BuildState::Pushing)
@@ -102,7 +109,7 @@ pub fn stored_build(row: &Row) -> Result<Build, Error> {
             rule: row.get(3)?,
             commit_message: row.get(4)?,
             trigger: json(&row.get::<String>(5)?)?,
-            spec: json(&row.get::<String>(6)?)?,
+            spec: open_spec(&row.get::<String>(2)?, &row.get::<String>(6)?)?,
         },
         sequence: row.get(7)?,
         state: state(row, 8)?,
@@ -117,6 +124,8 @@ pub fn stored_build(row: &Row) -> Result<Build, Error> {
         cancel_requested: row.get(17)?,
         is_held: row.get(18)?,
         approved_by: row.get(19)?,
+        log_removed_ms: row.get(20)?,
+        warnings: optional_json(row, 21)?.unwrap_or_default(),
     })
 }
 

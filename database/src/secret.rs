@@ -3,6 +3,7 @@
 use crate::sql::sql;
 use crate::{Database, Error};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt;
 
@@ -41,6 +42,10 @@ impl SecretKey {
     fn seal(&self, place: &Place<'_>, value: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
+        self.seal_with(nonce, place, value)
+    }
+
+    fn seal_with(&self, nonce: [u8; NONCE_LEN], place: &Place<'_>, value: &[u8]) -> Option<Vec<u8>> {
         let mut sealed = value.to_vec();
         let tag = self.cipher()?.seal_in_place_separate_tag(
             Nonce::assume_unique_for_key(nonce),
@@ -50,8 +55,20 @@ impl SecretKey {
         Some([nonce.as_slice(), &sealed, tag.ok()?.as_ref()].concat())
     }
 
+    /// Seals `value` so that equal values of one place are sealed alike: the nonce is made of them.
+    pub(crate) fn seal_alike(&self, place: &Place<'_>, value: &[u8]) -> Option<Vec<u8>> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let mut made = hmac::Context::with_key(&key);
+        [b"slipway nonce".as_slice(), &place.bound(), &value.len().to_le_bytes(), value]
+            .iter()
+            .for_each(|part| made.update(part));
+        let mut nonce = [0; NONCE_LEN];
+        nonce.copy_from_slice(&made.sign().as_ref()[..NONCE_LEN]);
+        self.seal_with(nonce, place, value)
+    }
+
     /// Opens what was sealed for `place`; `None` if it was sealed with another key or for another place.
-    fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut value = rest.to_vec();
@@ -65,10 +82,24 @@ impl SecretKey {
     }
 }
 
+/// Which of the stored secrets a key opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyFit {
+    /// All of them, or there are none.
+    All,
+    /// Some were sealed with another key.
+    Some {
+        /// Those, as `repository:name`.
+        foreign: Vec<String>,
+    },
+    /// There are secrets, and it opens none of them.
+    None,
+}
+
 /// Whose secret it is: sealed with it, so that a row copied to another name does not open.
-struct Place<'a> {
-    repository: &'a str,
-    name: &'a str,
+pub(crate) struct Place<'a> {
+    pub repository: &'a str,
+    pub name: &'a str,
 }
 
 impl Place<'_> {
@@ -96,6 +127,30 @@ impl Database {
         .run(self.write())
         .await?;
         Ok(())
+    }
+
+    /// Tells whether anything was sealed.
+    pub async fn has_secrets(&self) -> Result<bool, Error> {
+        Ok(sql("looking for secrets", "SELECT 1 FROM secrets LIMIT 1").optional(self.read()).await?.is_some())
+    }
+
+    /// Finds out which of the secrets the key opens.
+    pub async fn key_fit(&self) -> Result<KeyFit, Error> {
+        let text = "SELECT repository, name, sealed FROM secrets ORDER BY repository, name";
+        let rows = sql("trying the key of the secrets", text).all(self.read()).await?;
+        let mut foreign = Vec::new();
+        for row in &rows {
+            let (repository, name): (String, String) = (row.get(0)?, row.get(1)?);
+            let place = Place { repository: &repository, name: &name };
+            if self.key()?.open(&place, &row.get::<Vec<u8>>(2)?).is_none() {
+                foreign.push(format!("{repository}:{name}"));
+            }
+        }
+        Ok(match foreign.len() {
+            0 => KeyFit::All,
+            count if count == rows.len() => KeyFit::None,
+            _ => KeyFit::Some { foreign },
+        })
     }
 
     /// Returns the names of a repository's secrets.

@@ -9,6 +9,9 @@ const MAX_LIST: u32 = 200;
 /// Pages of builds that are read for one list of a tag: it stops there, with fewer builds than were asked for.
 const MAX_PAGES: usize = 20;
 
+/// Bytes of the end of what a step printed.
+const MAX_LAST_OUTPUT: usize = 4096;
+
 impl Database {
     /// Returns a build.
     pub async fn build(&self, id: &BuildId) -> Result<Option<Build>, Error> {
@@ -24,6 +27,13 @@ impl Database {
         let text = format!("SELECT {BUILD} FROM builds WHERE repository = $1 AND number = $2");
         let row = sql("reading a build", text).bind(repository).bind(number).optional(self.read()).await?;
         row.as_ref().map(build).transpose()
+    }
+
+    /// Tells whether a repository had a build with this number that is not there any more.
+    pub async fn was_build_removed(&self, repository: &str, number: i64) -> Result<bool, Error> {
+        let text = "SELECT 1 FROM builds WHERE repository = $1 AND number > $2 LIMIT 1";
+        let later = sql("reading a build", text).bind(repository).bind(number).optional(self.read()).await?;
+        Ok(number > 0 && later.is_some() && self.build_number(repository, number).await?.is_none())
     }
 
     /// Returns the builds that `filter` describes, newest first.
@@ -76,7 +86,9 @@ impl Database {
             ("repository = ?", text(&filter.repository)),
             ("rule = ?", text(&filter.rule)),
             ("git_ref = ?", text(&filter.git_ref)),
-            ("commit_id = ?", text(&filter.commit)),
+            ("commit_id >= ?", text(&filter.commit)),
+            // The letter behind the last hexadecimal digit.
+            ("commit_id < ?", filter.commit.as_ref().map(|digits| Value::from(format!("{digits}g")))),
             ("trigger_kind = ?", text(&filter.trigger)),
             // A tag with a mark is not known before it is read.
             (
@@ -95,8 +107,8 @@ impl Database {
             wanted.push_str(" AND (git_ref LIKE 'refs/heads/%' OR git_ref LIKE 'refs/tags/%')");
         }
         let order = format!(" ORDER BY id DESC LIMIT {limit}");
-        let rows = filtered("listing builds", wanted, conditions).then(&order).all(self.read()).await?;
-        rows.iter().map(build).collect()
+        let statement = filtered("listing builds", wanted, conditions).among("repository", filter.among.as_deref());
+        statement.then(&order).all(self.read()).await?.iter().map(build).collect()
     }
 
     /// Returns the commit and the key of the inputs of the newest build of a rule and ref that succeeded.
@@ -128,6 +140,12 @@ impl Database {
         rows.iter().map(|row| json(&row.get::<String>(0)?)).collect()
     }
 
+    /// Returns how many bytes the log of a build has so far.
+    pub async fn log_length(&self, id: &BuildId) -> Result<i64, Error> {
+        let text = "SELECT COALESCE(MAX(start + length), 0) FROM logs WHERE build_id = $1";
+        sql("reading a log", text).bind(id.as_str()).one(self.read()).await?.get(0)
+    }
+
     /// Returns the log of a build from byte `from` on, about `max_bytes` of it.
     pub async fn logs(&self, id: &BuildId, from: i64, max_bytes: usize) -> Result<Vec<LogChunk>, Error> {
         let rows = sql(
@@ -152,6 +170,23 @@ impl Database {
             chunks.push(LogChunk { offset: start + seen as i64, step: row.get(1)?, text, at_ms: row.get(3)? });
         }
         Ok(chunks)
+    }
+}
+
+impl Database {
+    /// Returns the end of what a step of a build printed, a few kilobytes at most.
+    pub async fn last_output(&self, id: &BuildId, step: i64) -> Result<Vec<u8>, Error> {
+        let text = "SELECT content FROM logs WHERE build_id = $1 AND step = $2 ORDER BY start DESC LIMIT 4";
+        let rows = sql("reading a log", text).bind(id.as_str()).bind(step).all(self.read()).await?;
+        let mut end: Vec<u8> = Vec::new();
+        for row in &rows {
+            let content: Vec<u8> = row.get(0)?;
+            end.splice(0..0, content.into_iter());
+            if end.len() >= MAX_LAST_OUTPUT {
+                break;
+            }
+        }
+        Ok(end.split_off(end.len().saturating_sub(MAX_LAST_OUTPUT)))
     }
 }
 

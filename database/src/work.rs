@@ -44,7 +44,7 @@ impl Database {
     pub async fn wait_for_work(&self, limit: Duration) -> Result<bool, Error> {
         let pause = match &self.store {
             Store::Sqlite { .. } => LOOK,
-            Store::Postgres(pool) => {
+            Store::Postgres { pool, .. } => {
                 self.ear.0.get_or_init(|| tokio::spawn(hear(pool.clone(), self.work.clone())));
                 ASK
             }
@@ -109,12 +109,15 @@ impl Database {
         transaction.commit(doing).await
     }
 
-    /// Stores something, to find out whether anything can be stored now: what can be read says nothing of that.
+    /// Stores something as a delivery is stored, to find out whether one could be now: by the same connection, in the same
+    /// kind of transaction. What can be read, and a statement of its own, say nothing of that.
     pub async fn try_to_store(&self) -> Result<(), Error> {
+        let doing = "trying to store";
         let text = "INSERT INTO switches (name, is_on) VALUES ('stored', $1) \
              ON CONFLICT (name) DO UPDATE SET is_on = NOT switches.is_on";
-        sql("trying to store", text).bind(true).run(self.write()).await?;
-        Ok(())
+        let mut transaction = self.begin_accepting().await?;
+        sql(doing, text).bind(true).run(transaction.on()).await?;
+        transaction.commit(doing).await
     }
 
     /// Says that a worker is there and how many builds it runs at once; to be said again within a minute.

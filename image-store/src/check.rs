@@ -1,6 +1,7 @@
 //! Whether the store is whole, and what in it nobody needs.
 
 use crate::lease::{TURN, Turn, leased};
+use crate::tags::Shelf;
 use crate::{Error, Store, is_older};
 use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
 use sha2::{Digest as _, Sha256};
@@ -79,6 +80,9 @@ impl Store {
             collected.blobs += 1;
             collected.bytes += known.len();
         }
+        if collected.blobs > 0 {
+            self.forget_gone()?;
+        }
         Ok(collected)
     }
 
@@ -140,18 +144,36 @@ impl Store {
                 }
             }
         }
+        for name in self.repositories_on(Shelf::Kept)? {
+            for tag in self.kept_tags(&name)? {
+                if let Some(manifest) = self.kept(&name, &tag)? {
+                    self.follow(&manifest, &mut found);
+                }
+            }
+        }
         Ok(found)
     }
 
     /// Adds all that `descriptor` leads to, and itself, to `found`.
     pub(crate) fn follow(&self, descriptor: &Descriptor, found: &mut HashSet<Digest>) {
+        self.follow_into(descriptor, found, &mut HashSet::new());
+    }
+
+    /// Does the same, and adds those that are manifests to `documents` as well.
+    pub(crate) fn follow_into(
+        &self,
+        descriptor: &Descriptor,
+        found: &mut HashSet<Digest>,
+        documents: &mut HashSet<Digest>,
+    ) {
         if !found.insert(descriptor.digest.clone()) {
             return;
         }
+        documents.insert(descriptor.digest.clone());
         let Ok(bytes) = self.read(&descriptor.digest, MAX_DOCUMENT) else { return };
         if media_type::is_index(&descriptor.media_type) {
             let Ok(index) = serde_json::from_slice::<Index>(&bytes) else { return };
-            index.manifests.iter().for_each(|manifest| self.follow(manifest, found));
+            index.manifests.iter().for_each(|manifest| self.follow_into(manifest, found, documents));
         } else if let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) {
             found.insert(manifest.config.digest);
             found.extend(manifest.layers.into_iter().map(|layer| layer.digest));

@@ -4,12 +4,15 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod contents;
 mod lease;
 mod notes;
+mod proof;
 mod tags;
 mod writer;
 
 pub use check::{Collected, Report};
+pub use contents::Part;
 pub use writer::{BlobWriter, Written};
 
 use lease::{LEASES, Lease, TURN, Turn};
@@ -71,17 +74,19 @@ impl Error {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<PathBuf>,
+    key: Arc<proof::Key>,
     lease: Option<Arc<Lease>>,
 }
 
 impl Store {
     /// Opens the store in `root`, which is created if it is missing, readable by its owner only.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        let store = Store { root: Arc::new(root.to_owned()), lease: None };
-        for part in ["blobs/sha256", "indexes", "tags", "tmp", LEASES, "quarantine"] {
+        for part in ["blobs/sha256", "indexes", "tags", "kept", "tmp", LEASES, "quarantine"] {
             let path = root.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::file("creating", &path))?;
         }
+        let store = Store { root: Arc::new(root.to_owned()), key: Arc::new(proof::Key::open(root)?), lease: None };
+        store.take_over()?;
         store.sweep();
         Ok(store)
     }
@@ -89,7 +94,7 @@ impl Store {
     /// Returns the same store for somebody whose blobs must stay: whatever is looked for, read or written through the
     /// returned value is not collected while it or a clone of it lives.
     pub fn leased(&self) -> Result<Store, Error> {
-        Ok(Store { root: self.root.clone(), lease: Some(Arc::new(Lease::new(self)?)) })
+        Ok(Store { root: self.root.clone(), key: self.key.clone(), lease: Some(Arc::new(Lease::new(self)?)) })
     }
 
     /// Makes sure that a blob stays, if whoever asks has a lease.

@@ -1,20 +1,48 @@
 //! Tags: one small file each, in a directory per repository whose name is escaped so that it can be no path.
 
 use crate::lease::{TURN, Turn};
-use crate::{Error, Store, read_if_there, sync_directory};
+use crate::{Error, Part, Store, read_if_there, sync_directory};
 use registry_client::Descriptor;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Longest name of a repository or tag; escaped it still fits a file name.
 const MAX_NAME: usize = 240;
 
+/// Where names of images stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shelf {
+    /// In the registry.
+    Tags,
+    /// With those who build by hand.
+    Kept,
+}
+
+impl Shelf {
+    pub(crate) fn directory(self) -> &'static str {
+        match self {
+            Shelf::Tags => "tags",
+            Shelf::Kept => "kept",
+        }
+    }
+}
+
 impl Store {
-    /// Makes `tag` of `repository` name a manifest; durable with all that the manifest leads to when it returns.
+    /// Makes `tag` of `repository` in the registry name a manifest; durable with all that the manifest leads to when it
+    /// returns.
     pub fn tag(&self, repository: &str, tag: &str, manifest: &Descriptor) -> Result<(), Error> {
-        let directory = self.repository(repository)?;
+        self.set((Shelf::Tags, repository, tag), manifest)
+    }
+
+    /// Keeps an image under a name that the registry does not serve, as durably.
+    pub fn keep(&self, repository: &str, tag: &str, manifest: &Descriptor) -> Result<(), Error> {
+        self.set((Shelf::Kept, repository, tag), manifest)
+    }
+
+    fn set(&self, (shelf, repository, tag): (Shelf, &str, &str), manifest: &Descriptor) -> Result<(), Error> {
+        let directory = self.shelf(shelf, repository)?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -27,22 +55,34 @@ impl Store {
         // Layers that have addresses of their own are elsewhere.
         led_to.retain(|digest| *digest == manifest.digest || self.contains(digest));
         self.sync(&led_to.into_iter().collect::<Vec<_>>())?;
+        if shelf == Shelf::Tags {
+            self.admit(repository, Part::Manifest, &manifest.digest)?;
+        }
         let bytes = serde_json::to_vec(manifest).map_err(|_| Error::Damaged(tag.to_owned()))?;
         self.write_durable_file(&directory.join(checked(tag)?), &bytes)?;
         sync_directory(&directory)?;
-        sync_directory(&self.root().join("tags"))
+        sync_directory(&self.root().join(shelf.directory()))
     }
 
     /// Returns the manifest that `tag` of `repository` names.
     pub fn resolve(&self, repository: &str, tag: &str) -> Result<Option<Descriptor>, Error> {
-        let path = self.repository(repository)?.join(checked(tag)?);
+        self.named_by((Shelf::Tags, repository, tag))
+    }
+
+    /// Returns the manifest of the image that was kept under a name.
+    pub fn kept(&self, repository: &str, tag: &str) -> Result<Option<Descriptor>, Error> {
+        self.named_by((Shelf::Kept, repository, tag))
+    }
+
+    fn named_by(&self, (shelf, repository, tag): (Shelf, &str, &str)) -> Result<Option<Descriptor>, Error> {
+        let path = self.shelf(shelf, repository)?.join(checked(tag)?);
         let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|_| Error::Damaged(path.display().to_string()))
     }
 
     /// Removes a tag; tells whether it was there.
     pub fn untag(&self, repository: &str, tag: &str) -> Result<bool, Error> {
-        let directory = self.repository(repository)?;
+        let directory = self.shelf(Shelf::Tags, repository)?;
         let path = directory.join(checked(tag)?);
         match fs::remove_file(&path) {
             Ok(()) => {
@@ -55,25 +95,49 @@ impl Store {
         }
     }
 
+    /// Moves a name from one shelf to another.
+    pub(crate) fn move_tag(&self, repository: &str, tag: &str, (from, to): (Shelf, Shelf)) -> Result<(), Error> {
+        let (from, to) = (self.shelf(from, repository)?, self.shelf(to, repository)?);
+        DirBuilder::new().recursive(true).mode(0o700).create(&to).map_err(Error::file("creating", &to))?;
+        let target = to.join(checked(tag)?);
+        fs::rename(from.join(checked(tag)?), &target).map_err(Error::file("renaming to", &target))?;
+        let _ = fs::remove_dir(&from);
+        Ok(())
+    }
+
     /// Returns the tags of `repository`, sorted.
     pub fn tags(&self, repository: &str) -> Result<Vec<String>, Error> {
-        names(&self.repository(repository)?)
+        names(&self.shelf(Shelf::Tags, repository)?)
+    }
+
+    /// Returns the tags under which images of a name were kept, sorted.
+    pub fn kept_tags(&self, repository: &str) -> Result<Vec<String>, Error> {
+        names(&self.shelf(Shelf::Kept, repository)?)
     }
 
     /// Returns the repositories that have tags, sorted.
     pub fn repositories(&self) -> Result<Vec<String>, Error> {
-        let escaped = names(&self.root().join("tags"))?;
+        self.repositories_on(Shelf::Tags)
+    }
+
+    pub(crate) fn repositories_on(&self, shelf: Shelf) -> Result<Vec<String>, Error> {
+        let escaped = names(&self.root().join(shelf.directory()))?;
         Ok(escaped.into_iter().map(|name| name.replace("%2F", "/").replace("%25", "%")).collect())
     }
 
-    fn repository(&self, name: &str) -> Result<PathBuf, Error> {
+    fn shelf(&self, shelf: Shelf, name: &str) -> Result<PathBuf, Error> {
+        self.named(&self.root().join(shelf.directory()), name)
+    }
+
+    /// Returns the directory of a repository in another one.
+    pub(crate) fn named(&self, directory: &Path, name: &str) -> Result<PathBuf, Error> {
         let fine =
             !name.is_empty() && name.len() <= MAX_NAME && name.split('/').all(|part| !matches!(part, "" | "." | ".."));
         if !fine || name.contains('\0') {
             return Err(Error::Name(name.to_owned()));
         }
         let escaped = name.replace('%', "%25").replace('/', "%2F");
-        Ok(self.root().join("tags").join(checked(&escaped)?))
+        Ok(directory.join(checked(&escaped)?))
     }
 }
 
@@ -82,7 +146,7 @@ fn checked(name: &str) -> Result<&str, Error> {
     if fine { Ok(name) } else { Err(Error::Name(name.to_owned())) }
 }
 
-fn names(directory: &std::path::Path) -> Result<Vec<String>, Error> {
+pub(crate) fn names(directory: &Path) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,58 +1,118 @@
-//! Which addresses a registry may lead to: never this machine's own services, unless it is one of them (REG-20).
+//! Which addresses a request for a registry may connect to, checked on the address that is connected to (REG-20, SEC-M2).
 
-use crate::{Error, Reference};
+use crate::Error;
+use crate::download::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-/// Refuses to be sent from a remote registry to this machine, and from any to link-local addresses.
-pub fn check(reference: &Reference, origin: &url::Url, url: &url::Url) -> Result<(), Error> {
-    if url.origin() == origin.origin() {
-        return Ok(());
-    }
-    let address = match url.host() {
-        Some(url::Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-        Some(url::Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-        Some(url::Host::Domain(name)) if name.trim_end_matches('.') == "localhost" => {
-            Some(IpAddr::V6(Ipv6Addr::LOCALHOST))
+/// What a request may connect to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ground {
+    /// Everything but what is never a registry: link-local addresses and the metadata services of clouds.
+    Any,
+    /// The same without this machine: for where a registry elsewhere leads.
+    Elsewhere,
+    /// Public addresses that are not this machine's own.
+    Public,
+}
+
+/// Says that an address was refused, in every error alike: the text must not tell what is behind it.
+pub const NOT_ALLOWED: &str = "its address is not allowed";
+
+/// Metadata services of clouds that are not at link-local addresses.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+impl Ground {
+    /// Tells whether an address may be connected to.
+    pub fn allows(self, address: IpAddr) -> bool {
+        let address = embedded(address);
+        if is_forbidden(address) {
+            return false;
         }
-        Some(url::Host::Domain(_)) => None,
-        None => return Err(refused(reference)),
-    };
-    let encrypted = url.scheme() == "https";
-    let plain = url.scheme() == "http" && reference.is_loopback();
-    let own = address.is_some_and(|address| canonical(address).is_loopback());
-    if !(encrypted || plain) || (own && !reference.is_loopback()) || address.is_some_and(is_forbidden) {
-        return Err(refused(reference));
+        match self {
+            Ground::Any => true,
+            Ground::Elsewhere => !address.is_loopback(),
+            Ground::Public => is_public(address) && !is_own(address),
+        }
     }
-    Ok(())
+
+    /// Checks the host of a URL as far as it can be done before its name is looked up; the resolver does the rest.
+    pub fn check(self, registry: &str, url: &url::Url) -> Result<(), Error> {
+        let allowed = match url.host() {
+            Some(url::Host::Ipv4(address)) => self.allows(address.into()),
+            Some(url::Host::Ipv6(address)) => self.allows(address.into()),
+            Some(url::Host::Domain(name)) => self == Ground::Any || !is_localhost(name),
+            None => false,
+        };
+        if allowed { Ok(()) } else { Err(refused(registry, self)) }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Ground::Any => "link-local addresses and metadata services are never connected to",
+            Ground::Elsewhere => "a registry does not lead to this machine",
+            Ground::Public => "a build that is not trusted reads from public addresses only",
+        }
+    }
 }
 
-fn refused(reference: &Reference) -> Error {
-    Error::document(reference.registry(), "it redirects to an address that is not allowed")
+/// Returns the error of an address that is not connected to.
+pub fn refused(registry: &str, ground: Ground) -> Error {
+    Error::NotAllowed(format!("registry `{registry}`: {NOT_ALLOWED}: {}", ground.reason()))
 }
 
-/// Tells whether an address is never a registry's: metadata services of clouds are at link-local ones.
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
+}
+
+/// Tells whether an address is never a registry's.
 fn is_forbidden(address: IpAddr) -> bool {
-    match canonical(address) {
-        IpAddr::V4(address) => address.is_link_local() || address.is_unspecified() || address.is_broadcast(),
-        IpAddr::V6(address) => address.is_unicast_link_local() || address.is_unspecified(),
+    match address {
+        IpAddr::V4(address) => {
+            let never = address.is_link_local() || address.is_multicast() || address.is_broadcast();
+            never || address.octets()[0] == 0 || METADATA_V4.contains(&address)
+        }
+        IpAddr::V6(address) => {
+            let never = address.is_unicast_link_local() || address.is_multicast() || address.is_unspecified();
+            never || address == METADATA_V6
+        }
     }
 }
 
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
+/// Returns the IPv4 address that a mapped, compatible, 6to4 or NAT64 address carries, or the address itself.
+fn embedded(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(six) = address else { return address };
+    let of = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
+    match six.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => of(high, low),
+        // `::` and `::1` are themselves.
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => of(high, low),
+        [0x2002, high, low, ..] => of(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => of(high, low),
+        _ => address,
+    }
 }
 
-/// Looks names up as the system does, but finds no address that is forbidden: a name could lead there, too.
-pub struct Resolver;
+/// Tells whether an address is one of this machine's own: those, and no others, can be bound to.
+pub fn is_own(address: IpAddr) -> bool {
+    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
+}
+
+/// Looks names up as the system does and drops what may not be connected to: the address that was checked is the one
+/// that is used.
+pub struct Resolver(pub Ground);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
+        let ground = self.0;
         Box::pin(async move {
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<_> = found.into_iter().filter(|address| !is_forbidden(address.ip())).collect();
+            let allowed: Vec<_> = found.into_iter().filter(|address| ground.allows(address.ip())).collect();
             if allowed.is_empty() {
-                return Err("the name has no address that is allowed".into());
+                return Err(NOT_ALLOWED.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
@@ -63,32 +123,85 @@ impl Resolve for Resolver {
 mod tests {
     use super::*;
 
-    fn goes(registry: &str, to: &str) -> bool {
-        let reference = Reference::parse(&format!("{registry}/app:1")).unwrap();
-        let scheme = if reference.is_loopback() { "http" } else { "https" };
-        let origin = url::Url::parse(&format!("{scheme}://{registry}/")).unwrap();
-        check(&reference, &origin, &url::Url::parse(to).unwrap()).is_ok()
+    fn goes(ground: Ground, to: &str) -> bool {
+        url::Url::parse(to).is_ok_and(|url| ground.check("registry.example.com", &url).is_ok())
     }
 
-    // REG-20
+    // REG-20, SEC-M2
     #[test]
-    fn redirects_lead_nowhere_near_this_machine() {
-        assert!(goes("registry.example.com", "https://cdn.example.com/blob"));
-        assert!(goes("127.0.0.1:5000", "http://127.0.0.1:6000/blob"));
+    fn link_local_addresses_and_metadata_services_are_for_nobody() {
         for to in [
             "http://169.254.169.254/latest",
-            "https://169.254.169.254/latest",
-            "https://127.0.0.1/blob",
-            "https://localhost/blob",
-            "https://[::1]/blob",
-            "https://[::ffff:127.0.0.1]/blob",
-            "https://0.0.0.0/blob",
-            "http://cdn.example.com/blob",
-            "ftp://cdn.example.com/blob",
+            "http://[fe80::1]/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[2002:a9fe:a9fe::]/",
+            "http://[::169.254.169.254]/",
+            "http://2852039166/",
+            "http://0xa9fea9fe/",
+            "http://0251.0376.0251.0376/",
+            "http://169.254.169.254./",
+            "http://[fd00:ec2::254]/",
+            "http://100.100.100.200/",
+            "http://168.63.129.16/",
+            "http://0.0.0.0:5000/",
+            "http://[::]:5000/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://[fe80::1%25eth0]/",
         ] {
-            assert!(!goes("registry.example.com", to), "{to}");
+            for ground in [Ground::Any, Ground::Elsewhere, Ground::Public] {
+                assert!(!goes(ground, to), "{ground:?} {to}");
+            }
         }
-        assert!(!goes("127.0.0.1:5000", "http://169.254.169.254/latest"));
-        assert!(!goes("127.0.0.1:5000", "http://[::ffff:169.254.169.254]/latest"));
+        for to in ["http://127.0.0.1:5000/", "http://10.0.0.9/", "http://localhost:1/", "https://registry.example.com/"]
+        {
+            assert!(goes(Ground::Any, to), "{to}");
+        }
+    }
+
+    // SEC-M2
+    #[test]
+    fn strangers_builds_reach_public_addresses_only() {
+        for to in [
+            "http://127.0.0.1:9999/",
+            "http://127.1/",
+            "http://0x7f.1/",
+            "http://2130706433/",
+            "http://017700000001/",
+            "http://localhost/",
+            "http://LOCALHOST./",
+            "http://x.localhost/",
+            "http://[::1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://10.0.0.9:80/",
+            "http://172.16.0.1/",
+            "http://192.168.1.1/",
+            "http://100.64.0.1/",
+            "http://[fc00::1]/",
+            "http://[64:ff9b::a00:1]/",
+            "http://[64:ff9b:1::a00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[2001::1]/",
+        ] {
+            assert!(!goes(Ground::Public, to), "{to}");
+        }
+        assert!(goes(Ground::Public, "https://1.1.1.1/") && goes(Ground::Public, "https://[2606:4700::1111]/"));
+        assert!(!goes(Ground::Elsewhere, "https://127.0.0.1/") && goes(Ground::Elsewhere, "https://10.0.0.9/"));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_as_good_as_its_addresses() {
+        // SEC-M2: the resolver is what the connector asks, so no second lookup can answer otherwise.
+        for ground in [Ground::Elsewhere, Ground::Public] {
+            let found = Resolver(ground).resolve("localhost".parse().unwrap()).await;
+            assert!(found.err().is_some_and(|error| error.to_string() == NOT_ALLOWED));
+        }
+        assert!(Resolver(Ground::Any).resolve("localhost".parse().unwrap()).await.is_ok());
+    }
+
+    #[test]
+    fn this_machine_s_own_addresses_are_known() {
+        assert!(is_own("127.0.0.1".parse().unwrap()) && !is_own("192.0.2.1".parse().unwrap()));
     }
 }

@@ -1,18 +1,13 @@
-//! Credentials, and what a registry's 401 asks for: Basic, or a token from its token server.
+//! Credentials, and what a registry's 401 asks for.
 
-use crate::Error;
-use crate::patience::Patience;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Largest answer of a token server that is read.
-const MAX_TOKEN: usize = 1024 * 1024;
-/// Hosts that may be each other's token server.
-const DOCKER_HUB: [&str; 3] = ["docker.io", "registry-1.docker.io", "auth.docker.io"];
-
-/// Where user names and passwords come from. A credential is sent to its own host only.
+/// Where user names and passwords come from. A credential is for one registry, and for the token server it names.
 #[derive(Debug, Clone)]
 pub enum Credentials {
     /// Nobody logs in anywhere.
@@ -51,6 +46,38 @@ impl Credentials {
     }
 }
 
+/// How long a login is remembered: finding it may read a file and start a credential helper.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// User and password, and when they were looked up.
+type Remembered = (Option<(String, String)>, Instant);
+
+/// Credentials that are not looked up for each request.
+pub struct Logins {
+    credentials: Credentials,
+    known: Mutex<HashMap<String, Remembered>>,
+}
+
+impl Logins {
+    /// Returns the logins of `credentials`.
+    pub fn new(credentials: Credentials) -> Self {
+        Logins { credentials, known: Mutex::default() }
+    }
+
+    /// Returns user and password for `registry`.
+    pub fn find(&self, registry: &str) -> Option<(String, String)> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(registry) {
+            Some((login, at)) if at.elapsed() < REMEMBERED => login.clone(),
+            _ => {
+                let login = self.credentials.find(registry);
+                known.insert(registry.to_owned(), (login.clone(), Instant::now()));
+                login
+            }
+        }
+    }
+}
+
 /// What a `WWW-Authenticate` header asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
@@ -66,88 +93,72 @@ pub enum Challenge {
 }
 
 impl Challenge {
-    /// Parses the header; unknown schemes are `None`.
-    pub fn parse(header: &str) -> Option<Challenge> {
-        let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
-        if scheme.eq_ignore_ascii_case("basic") {
-            return Some(Challenge::Basic);
+    /// Parses all challenges of one header; those of unknown schemes are left out (SV-04).
+    pub fn parse_all(header: &str) -> Vec<Challenge> {
+        let mut found: Vec<(String, HashMap<String, String>)> = Vec::new();
+        let mut rest = header;
+        loop {
+            rest = rest.trim_start_matches([',', ' ', '\t']);
+            let (word, after) = rest.split_at(rest.find([' ', '\t', ',', '=']).unwrap_or(rest.len()));
+            if word.is_empty() {
+                match rest.chars().next() {
+                    // A lone `=` belongs to nothing.
+                    Some(_) => rest = &rest[1..],
+                    None => break,
+                }
+                continue;
+            }
+            match (after.trim_start().strip_prefix('='), found.last_mut()) {
+                (Some(value), Some((_, parameters))) => {
+                    let (value, next) = value_of(value.trim_start());
+                    parameters.entry(word.to_lowercase()).or_insert(value);
+                    rest = next;
+                }
+                _ => {
+                    found.push((word.to_lowercase(), HashMap::new()));
+                    rest = after;
+                }
+            }
         }
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
+        found.into_iter().filter_map(|(scheme, parameters)| Challenge::of(&scheme, parameters)).collect()
+    }
+
+    fn of(scheme: &str, mut parameters: HashMap<String, String>) -> Option<Challenge> {
+        match scheme {
+            "basic" => Some(Challenge::Basic),
+            "bearer" => {
+                let realm = parameters.remove("realm").filter(|realm| !realm.is_empty())?;
+                Some(Challenge::Bearer { realm, service: parameters.remove("service").filter(|name| !name.is_empty()) })
+            }
+            _ => None,
         }
-        let parameters = parameters(rest);
-        let realm = parameters.get("realm")?.clone();
-        Some(Challenge::Bearer { realm, service: parameters.get("service").cloned() })
     }
 }
 
-/// Parses `key="value", key=value`.
-fn parameters(text: &str) -> HashMap<String, String> {
-    let mut parameters = HashMap::new();
-    let mut rest = text.trim();
-    while let Some((key, after)) = rest.split_once('=') {
-        let (value, next) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => after.split_once(',').unwrap_or((after, "")),
-        };
-        parameters.insert(key.trim().to_lowercase(), value.to_owned());
-        rest = next.trim_start_matches([',', ' ']);
+/// Takes a value, quoted or not, off the front of a text.
+fn value_of(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, rest) = text.split_at(text.find([',', ' ', '\t']).unwrap_or(text.len()));
+        return (value.to_owned(), rest);
+    };
+    let (mut value, mut is_escaped) = (String::new(), false);
+    for (at, char) in quoted.char_indices() {
+        match char {
+            _ if is_escaped => {
+                value.push(char);
+                is_escaped = false;
+            }
+            '\\' => is_escaped = true,
+            '"' => return (value, &quoted[at + 1..]),
+            _ => value.push(char),
+        }
     }
-    parameters
+    (value, "")
 }
 
 /// Returns the header that logs in with user and password.
 pub fn basic((user, password): &(String, String)) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-}
-
-/// Gets a token for `scope` from the token server of a challenge.
-///
-/// The login goes along only if the token server belongs to the registry: another host could collect it.
-pub async fn token(
-    (http, patience): (&reqwest::Client, &Patience),
-    (registry, plain_http): (&str, bool),
-    (realm, service, scope): (&str, Option<&str>, &str),
-    login: Option<(String, String)>,
-) -> Result<String, Error> {
-    let denied = || Error::Denied(registry.to_owned());
-    let mut url =
-        url::Url::parse(realm).map_err(|_| Error::document(registry, "its token server's address is malformed"))?;
-    if url.scheme() != "https" && !(url.scheme() == "http" && plain_http) {
-        return Err(Error::document(registry, "its token server does not use https"));
-    }
-    let trusted = same_owner(registry, url.host_str().unwrap_or_default());
-    for scope in scope.split(' ') {
-        url.query_pairs_mut().append_pair("scope", scope);
-    }
-    if let Some(service) = service {
-        url.query_pairs_mut().append_pair("service", service);
-    }
-    let mut request = http.get(url);
-    if let Some(login) = login.filter(|_| trusted) {
-        request = request.header("Authorization", basic(&login));
-    }
-    let response = request.send().await.map_err(|cause| Error::Transport { registry: registry.to_owned(), cause })?;
-    if !response.status().is_success() {
-        return Err(denied());
-    }
-    let body = crate::transport::bounded(response, MAX_TOKEN, (registry, patience)).await?;
-    let answer: serde_json::Value = serde_json::from_slice(&body)
-        .map_err(|_| Error::document(registry, "its token server did not answer with JSON"))?;
-    let token = answer.get("token").or_else(|| answer.get("access_token")).and_then(|token| token.as_str());
-    token.map(|token| format!("Bearer {token}")).ok_or_else(denied)
-}
-
-/// Tells whether a token server on `host` may see the registry's login.
-fn same_owner(registry: &str, host: &str) -> bool {
-    let registry_host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
-    registry_host == host
-        || (DOCKER_HUB.contains(&registry_host) && DOCKER_HUB.contains(&host))
-        || parent_of(host).is_some_and(|parent| parent == registry_host || Some(parent) == parent_of(registry_host))
-}
-
-fn parent_of(name: &str) -> Option<String> {
-    name.split_once('.').map(|(_, rest)| rest.to_owned()).filter(|rest| rest.contains('.'))
 }
 
 #[cfg(test)]
@@ -156,23 +167,36 @@ mod tests {
 
     #[test]
     fn challenges_are_parsed() {
-        let header = r#"Bearer realm="https://auth.example.com/token",service="registry.example.com",scope="a,b""#;
-        let expected = Challenge::Bearer {
-            realm: "https://auth.example.com/token".into(),
-            service: Some("registry.example.com".into()),
+        // SV-04
+        let bearer = |realm: &str, service: Option<&str>| Challenge::Bearer {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
         };
-        assert_eq!(Challenge::parse(header), Some(expected));
-        assert_eq!(Challenge::parse("Basic realm=x"), Some(Challenge::Basic));
-        assert_eq!(Challenge::parse("Negotiate"), None);
-    }
-
-    // REG-22
-    #[test]
-    fn a_login_is_not_for_other_hosts() {
-        assert!(same_owner("docker.io", "auth.docker.io"));
-        assert!(same_owner("registry.example.com:5000", "registry.example.com"));
-        assert!(same_owner("registry.example.com", "auth.example.com"));
-        assert!(!same_owner("registry.example.com", "evil.com"));
-        assert!(!same_owner("registry.example.com", "example.com.evil.org"));
+        let full = r#"Bearer realm="https://auth.example.com/token",service="registry.example.com",scope="a,b""#;
+        let own = bearer("https://auth.example.com/token", Some("registry.example.com"));
+        for (header, expected) in [
+            (full, vec![own.clone()]),
+            ("Basic realm=x", vec![Challenge::Basic]),
+            ("Basic", vec![Challenge::Basic]),
+            ("bAsIc", vec![Challenge::Basic]),
+            ("Negotiate", vec![]),
+            ("", vec![]),
+            (r#"BEARER Realm="https://a/t""#, vec![bearer("https://a/t", None)]),
+            (r#"Bearer realm = "https://a/t" , service = s"#, vec![bearer("https://a/t", Some("s"))]),
+            (
+                r#"Basic realm="x", Bearer realm="https://a/t",service="s""#,
+                vec![Challenge::Basic, bearer("https://a/t", Some("s"))],
+            ),
+            (
+                r#"Negotiate, Bearer realm="https://a/t", Basic realm="a \"b, c\"""#,
+                vec![bearer("https://a/t", None), Challenge::Basic],
+            ),
+            (r#"Bearer service="s""#, vec![]),
+            (r#"Bearer realm="https://a/t"#, vec![bearer("https://a/t", None)]),
+            ("=,=", vec![]),
+        ] {
+            assert_eq!(Challenge::parse_all(header), expected, "{header}");
+        }
+        assert_eq!(Challenge::parse_all(full), [own]);
     }
 }

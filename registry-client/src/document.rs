@@ -14,16 +14,18 @@ pub struct Empty {}
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// What the blob is.
+    #[serde(default, deserialize_with = "or_default")]
     pub media_type: String,
     /// Its digest.
     pub digest: Digest,
     /// Its bytes.
+    #[serde(default, deserialize_with = "or_default")]
     pub size: u64,
     /// The platform it is for, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Notes on it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "map_or_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -39,6 +41,7 @@ impl Descriptor {
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// Always 2.
+    #[serde(default, deserialize_with = "or_default")]
     pub schema_version: u32,
     /// What kind of manifest it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,10 +49,10 @@ pub struct Manifest {
     /// The configuration.
     pub config: Descriptor,
     /// The layers, bottom first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub layers: Vec<Descriptor>,
     /// Notes on the image.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "map_or_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -58,15 +61,16 @@ pub struct Manifest {
 #[serde(rename_all = "camelCase")]
 pub struct Index {
     /// Always 2.
+    #[serde(default, deserialize_with = "or_default")]
     pub schema_version: u32,
     /// What kind of list it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The manifests.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub manifests: Vec<Descriptor>,
     /// Notes on the list.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "map_or_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -74,7 +78,7 @@ pub struct Index {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageConfig {
     /// Architecture, as Go calls it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub architecture: String,
     /// Who made it.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
@@ -86,19 +90,24 @@ pub struct ImageConfig {
     #[serde(default)]
     pub created: Option<String>,
     /// How it was made.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list_or_default")]
     pub history: Vec<History>,
     /// Operating system.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub os: String,
     /// Features of the operating system it needs.
-    #[serde(default, rename = "os.features", skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        default,
+        rename = "os.features",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list_or_default"
+    )]
     pub os_features: Vec<String>,
     /// Version of the operating system it needs.
     #[serde(default, rename = "os.version", skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub os_version: String,
     /// Its layers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub rootfs: RootFs,
     /// Variant of the architecture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,7 +125,7 @@ impl ImageConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFs {
     /// Always `layers`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
     pub kind: String,
     /// Bottom first.
     #[serde(default, deserialize_with = "or_default")]
@@ -152,7 +161,7 @@ pub struct History {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Whether it made no layer.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "or_default")]
     pub empty_layer: bool,
 }
 
@@ -164,25 +173,25 @@ pub struct ContainerConfig {
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub user: String,
     /// Ports that are listened on: `80/tcp`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "map_or_default")]
     pub exposed_ports: BTreeMap<String, Empty>,
     /// `NAME=value`, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list_or_default")]
     pub env: Vec<String>,
     /// The command's beginning.
-    #[serde(default, skip_serializing_if = "is_none_or_empty")]
+    #[serde(default, skip_serializing_if = "is_none_or_empty", deserialize_with = "words")]
     pub entrypoint: Option<Vec<String>>,
     /// The command, or the entrypoint's arguments.
-    #[serde(default, skip_serializing_if = "is_none_or_empty")]
+    #[serde(default, skip_serializing_if = "is_none_or_empty", deserialize_with = "words")]
     pub cmd: Option<Vec<String>>,
     /// Paths of volumes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "map_or_default")]
     pub volumes: BTreeMap<String, Empty>,
     /// Where the command starts.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub working_dir: String,
     /// Labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "map_or_default")]
     pub labels: BTreeMap<String, String>,
     /// The signal that ends the container.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
@@ -194,10 +203,10 @@ pub struct ContainerConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
     /// Instructions for images built on this one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list_or_default")]
     pub on_build: Vec<String>,
     /// The shell of shell-form commands.
-    #[serde(default, skip_serializing_if = "is_none_or_empty")]
+    #[serde(default, skip_serializing_if = "is_none_or_empty", deserialize_with = "words")]
     pub shell: Option<Vec<String>>,
 }
 
@@ -206,22 +215,22 @@ pub struct ContainerConfig {
 #[serde(rename_all = "PascalCase")]
 pub struct Healthcheck {
     /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list_or_default")]
     pub test: Vec<String>,
     /// Time between checks.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero", deserialize_with = "or_default")]
     pub interval: i64,
     /// Time a check may take.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero", deserialize_with = "or_default")]
     pub timeout: i64,
     /// Time in which failures do not count.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero", deserialize_with = "or_default")]
     pub start_period: i64,
     /// Time between checks in the start period.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero", deserialize_with = "or_default")]
     pub start_interval: i64,
     /// Failures in a row that make the container unwell.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero", deserialize_with = "or_default")]
     pub retries: i64,
 }
 
@@ -233,9 +242,33 @@ fn is_none_or_empty(words: &Option<Vec<String>>) -> bool {
     words.as_ref().is_none_or(Vec::is_empty)
 }
 
-/// Reads `null` as the default: Go writes it for empty lists and maps.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+/// Reads `null` as the default: Go writes it for empty lists and maps, and reads it so wherever it stands.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a list or `null`, whose elements may be `null`.
+fn list_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let list: Option<Vec<Option<T>>> = Option::deserialize(deserializer)?;
+    Ok(list.unwrap_or_default().into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// Reads a map or `null`, whose values may be `null`.
+fn map_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let map: Option<BTreeMap<String, Option<T>>> = Option::deserialize(deserializer)?;
+    Ok(map.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect())
+}
+
+/// Reads a command, whose words may be `null`.
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let words: Option<Vec<Option<String>>> = Option::deserialize(deserializer)?;
+    Ok(words.map(|words| words.into_iter().map(Option::unwrap_or_default).collect()))
 }
 
 #[cfg(test)]
@@ -253,5 +286,60 @@ mod tests {
             r#"{"architecture":"amd64","config":{"User":"u","Cmd":["a"],"Healthcheck":{"Test":["NONE"]}},"created":null,"history":[],"os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#
         );
         assert_eq!(serde_json::from_str::<ImageConfig>(&written).unwrap(), config);
+    }
+
+    #[test]
+    fn null_is_nothing_wherever_it_stands() {
+        // SV-08
+        let digest = Digest::of(b"x");
+        let config = format!(
+            r#"{{"mediaType":null,"digest":"{digest}","size":null,"annotations":null,"platform":null,"urls":null}}"#
+        );
+        let manifest: Manifest = serde_json::from_str(&format!(
+            r#"{{"schemaVersion":null,"mediaType":null,"config":{config},"layers":null,"annotations":null,"subject":null}}"#
+        ))
+        .unwrap();
+        assert_eq!(manifest.config, Descriptor::new("", digest.clone(), 0));
+        let platform = r#"{"os":null,"architecture":null,"variant":null,"os.version":null,"os.features":null}"#;
+        let entry = format!(
+            r#"{{"mediaType":"m","digest":"{digest}","size":1,"platform":{platform},"annotations":{{"a":null}}}}"#
+        );
+        let index: Index = serde_json::from_str(&format!(r#"{{"manifests":[{entry}],"annotations":null}}"#)).unwrap();
+        assert_eq!((index.manifests[0].annotations["a"].as_str(), index.schema_version), ("", 0));
+        assert!(serde_json::from_str::<Index>(r#"{"schemaVersion":2,"manifests":null}"#).unwrap().manifests.is_empty());
+
+        let every = |value: &str| {
+            let fields = [
+                "User",
+                "ExposedPorts",
+                "Env",
+                "Entrypoint",
+                "Cmd",
+                "Volumes",
+                "WorkingDir",
+                "Labels",
+                "StopSignal",
+                "ArgsEscaped",
+                "Healthcheck",
+                "OnBuild",
+                "Shell",
+            ];
+            fields.map(|field| format!("\"{field}\":{value}")).join(",")
+        };
+        let health =
+            r#"{"Test":null,"Interval":null,"Timeout":null,"StartPeriod":null,"StartInterval":null,"Retries":null}"#;
+        for text in [
+            r#"{"architecture":null,"author":null,"config":null,"created":null,"history":null,"os":null,"os.features":null,"os.version":null,"rootfs":null,"variant":null}"#.to_owned(),
+            format!(r#"{{"config":{{{}}},"rootfs":{{"type":null,"diff_ids":null}}}}"#, every("null")),
+            format!(r#"{{"config":{{"Healthcheck":{health}}}}}"#),
+            r#"{"history":[null,{"created":null,"created_by":null,"author":null,"comment":null,"empty_layer":null}]}"#.to_owned(),
+        ] {
+            serde_json::from_str::<ImageConfig>(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+        let inner = r#"{"config":{"Env":[null,"A=1"],"Cmd":["a",null],"Labels":{"a":null},"ExposedPorts":{"80/tcp":null},"Volumes":{"/v":null}}}"#;
+        let config = serde_json::from_str::<ImageConfig>(inner).unwrap().config;
+        assert_eq!((config.env, config.labels["a"].as_str()), (vec![String::new(), "A=1".to_owned()], ""));
+        assert!(config.exposed_ports.contains_key("80/tcp") && config.volumes.contains_key("/v"));
+        assert_eq!(config.cmd.unwrap(), ["a", ""]);
     }
 }

@@ -1,26 +1,14 @@
 //! Files from the web, for `ADD` and for contexts: bounded, revalidated, and only from where the caller may reach.
 
 use crate::web::{WebAnswer, WebRequest};
-use crate::{Client, Error};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use crate::{Client, Error, Reach};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use url::{Host, Url};
+use url::Url;
 
 /// How often a request is tried before a passing fault is an error.
 const TRIES: u32 = 3;
-
-/// Which addresses a download may connect to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reach {
-    /// All: whoever asks could connect to them anyway.
-    Anywhere,
-    /// Only those of the public internet: loopback, link-local and private ones are the operator's, not the user's.
-    #[default]
-    PublicOnly,
-}
 
 /// A file to be downloaded.
 #[derive(Debug, Clone)]
@@ -127,34 +115,10 @@ pub fn without_credentials(url: &str) -> String {
 
 /// Tells apart an address that is not connected to from one that does not answer.
 pub fn failed(url: &str, cause: reqwest::Error) -> Error {
-    let mut source = std::error::Error::source(&cause);
-    while let Some(inner) = source {
-        if inner.to_string().contains(NOT_PUBLIC) {
-            return refused(url, NOT_PUBLIC);
-        }
-        source = inner.source();
+    match crate::reach::refusal(&cause) {
+        Some(problem) => refused(url, problem),
+        None => Error::Transport { registry: without_credentials(url), cause: cause.without_url() },
     }
-    Error::Transport { registry: without_credentials(url), cause }
-}
-
-/// What is said of an address that is not public.
-const NOT_PUBLIC: &str = "leads to an address that is not public: only `slipway build` by hand downloads from those";
-
-/// Checks a URL before anything is connected to.
-pub fn verify(url: &Url, reach: Reach) -> Result<(), Error> {
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(refused(url.as_str(), "is neither http nor https"));
-    }
-    let public = match url.host() {
-        Some(Host::Ipv4(address)) => is_public(IpAddr::V4(address)),
-        Some(Host::Ipv6(address)) => is_public(IpAddr::V6(address)),
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name != "localhost" && !name.ends_with(".localhost")
-        }
-        None => return Err(refused(url.as_str(), "has no host")),
-    };
-    if public || reach == Reach::Anywhere { Ok(()) } else { Err(refused(url.as_str(), NOT_PUBLIC)) }
 }
 
 /// Tells whether an address belongs to the public internet.
@@ -167,9 +131,15 @@ pub fn is_public(address: IpAddr) -> bool {
             }
             let first = address.segments()[0];
             // Only 2000::/3 is given out; documentation and benchmarking lie in it.
-            first & 0xe000 == 0x2000 && !(first == 0x2001 && matches!(address.segments()[1], 0x0db8 | 0x0002))
+            first & 0xe000 == 0x2000 && !is_special(first, address.segments()[1])
         }
     }
+}
+
+/// Tells whether addresses that begin like this are given out for protocols, not for networks: Teredo and its relatives,
+/// and documentation.
+fn is_special(first: u16, second: u16) -> bool {
+    (first == 0x2001 && (second < 0x0200 || second == 0x0db8)) || (first == 0x3fff && second < 0x1000)
 }
 
 /// Returns the IPv4 address that 6to4 and NAT64 addresses carry.
@@ -194,33 +164,6 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || shared
         || benchmarking
         || reserved)
-}
-
-/// Looks names up and drops what is not public, so that no name leads inside, whatever it resolves to next time.
-struct PublicNames;
-
-impl Resolve for PublicNames {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
-            if public.is_empty() {
-                return Err(format!("`{}` {NOT_PUBLIC}", name.as_str()).into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// Returns the client that connects to public addresses only.
-pub fn public_only(user_agent: &str) -> Result<&'static reqwest::Client, Error> {
-    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
-    if let Some(client) = CLIENT.get() {
-        return Ok(client);
-    }
-    let client =
-        crate::transport::client(user_agent).dns_resolver(Arc::new(PublicNames)).build().map_err(Error::Setup)?;
-    Ok(CLIENT.get_or_init(|| client))
 }
 
 #[cfg(test)]
@@ -250,37 +193,13 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "ff02::1",
             "2001:db8::1",
+            "2001::1",
+            "3fff::1",
         ] {
             assert!(!is_public(inner.parse().unwrap()), "{inner}");
         }
         for public in ["1.1.1.1", "151.101.0.204", "2606:4700::1111", "2a04:4e42::644"] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
-    }
-
-    #[test]
-    fn urls_are_checked_before_anything_is_connected_to() {
-        let public = |url: &str| verify(&Url::parse(url).unwrap(), Reach::PublicOnly);
-        for refused in [
-            "http://127.0.0.1/",
-            "http://localhost/",
-            "http://x.localhost./",
-            "http://[::1]/",
-            "http://0x7f.1/",
-            "http://2130706433/",
-            "ftp://example.com/x",
-            "file:///etc/passwd",
-        ] {
-            assert!(public(refused).is_err(), "{refused}");
-        }
-        assert!(public("https://example.com/x").is_ok());
-        assert!(verify(&Url::parse("http://127.0.0.1/").unwrap(), Reach::Anywhere).is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_name_that_resolves_to_an_inner_address_is_refused() {
-        // DF-23: the name is fine, its address is not; `localhost.` names vary, so the resolver itself is asked.
-        let found = PublicNames.resolve("localhost".parse().unwrap()).await;
-        assert!(found.err().is_some_and(|error| error.to_string().contains(NOT_PUBLIC)));
     }
 }

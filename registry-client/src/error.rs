@@ -1,25 +1,105 @@
 //! What can go wrong between slipway and a registry, in words that users of docker know.
 
+use crate::said::said;
 use crate::{DigestError, Fault};
+use std::fmt;
+
+/// What became of the login that is configured for a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// It was sent.
+    Sent,
+    /// There is none.
+    NotConfigured,
+    /// The registry asked for none.
+    NotAsked,
+    /// The build may not use it for this image.
+    NotGranted,
+    /// The token server is another host that does not use https.
+    OtherHost,
+}
+
+/// A registry said no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The registry.
+    pub registry: String,
+    /// The repository.
+    pub repository: String,
+    /// What was being done.
+    pub operation: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// What became of the login.
+    pub login: Login,
+    /// The registry's own words.
+    pub said: String,
+}
+
+impl Refusal {
+    pub(crate) fn remedy(&self) -> String {
+        let Refusal { registry, repository, .. } = self;
+        match self.login {
+            Login::Sent => format!("the login for {registry} was sent: check it, and what it is allowed"),
+            Login::NotConfigured => format!(
+                "no login was sent, because none is configured: `[registries.\"{registry}\"]` of the server, or `docker login {registry}`"
+            ),
+            Login::NotAsked => format!("no login was sent, because {registry} asked for none"),
+            Login::NotGranted => format!(
+                "no login was sent, because this build may not use it: the operator names `{registry}/{repository}` in `may_read` of the repository or in `registries.\"{registry}\".read`"
+            ),
+            Login::OtherHost => {
+                format!("no login was sent, because the token server of {registry} is another host without https")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refusal { registry, repository, operation, status, said: words, .. } = self;
+        if words.is_empty() {
+            let usual = "denied, repository does not exist or may require a login";
+            write!(formatter, "access to `{registry}/{repository}` {usual} ({operation}: {status}); {}", self.remedy())
+        } else {
+            write!(formatter, "{registry} denied {operation} in `{repository}` ({status}): {words}; {}", self.remedy())
+        }
+    }
+}
 
 /// A registry could not be asked, or answered something else than hoped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The registry wants other credentials.
-    #[error("access to `{0}` denied, repository does not exist or may require a login")]
-    Denied(String),
+    #[error("{0}")]
+    Denied(Box<Refusal>),
+    /// The build may not read the image, whatever the registry would say.
+    #[error(
+        "`{0}` is not an image that this build may read: it reads its own, and those that the operator names in `may_read` of the repository or in `server.shared_images`"
+    )]
+    NotReadable(String),
     /// The manifest or blob is not there.
-    #[error("`{0}` not found")]
+    #[error("{0}")]
     NotFound(String),
     /// The registry answered with an error.
-    #[error("{registry} answered {status}{}", if message.is_empty() { String::new() } else { format!(": {message}") })]
+    #[error("{registry} answered {status}{}", said(.message))]
     Status {
         /// The registry.
         registry: String,
         /// HTTP status.
         status: u16,
-        /// What it said.
+        /// What was being done, and what it said.
         message: String,
+    },
+    /// The token server of a registry could not be asked, or is busy.
+    #[error("the token server `{host}` of {registry} {problem}")]
+    TokenServer {
+        /// The registry.
+        registry: String,
+        /// The token server.
+        host: String,
+        /// What it did.
+        problem: String,
     },
     /// The registry could not be reached, or the connection broke.
     #[error("{registry} cannot be reached")]
@@ -29,6 +109,14 @@ pub enum Error {
         /// Why.
         #[source]
         cause: reqwest::Error,
+    },
+    /// The registry does not speak as it is spoken to.
+    #[error("{registry} {problem}")]
+    Speech {
+        /// The registry.
+        registry: String,
+        /// What was spoken, what came, and which setting is about it.
+        problem: String,
     },
     /// The registry did not do what the protocol says; another try may go better.
     #[error("{registry} broke off: {problem}")]
@@ -61,6 +149,15 @@ pub enum Error {
     /// The client could not be set up.
     #[error("setting up the HTTP client")]
     Setup(#[source] reqwest::Error),
+    /// The certificates for a registry cannot be used.
+    #[error("registry `{registry}`: its certificate or key is not PEM that can be used")]
+    Certificate {
+        /// The registry.
+        registry: String,
+        /// Why not.
+        #[source]
+        cause: crate::certificate::CertificateError,
+    },
 }
 
 impl Error {
@@ -68,7 +165,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Transport { .. } | Error::Broken { .. } => true,
-            Error::Status { status, .. } => *status == 429 || *status >= 500,
+            Error::Status { status, .. } => *status == 408 || *status == 429 || *status >= 500,
             _ => false,
         }
     }
@@ -77,15 +174,19 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Error::Denied(_)
+            | Error::NotReadable(_)
             | Error::NotFound(_)
             | Error::NoPlatform(_)
             | Error::NotAllowed(_)
+            | Error::Speech { .. }
             | Error::InvalidDocument { .. } => Fault::User,
-            Error::Status { status, .. } if *status < 500 && *status != 429 => Fault::User,
-            Error::Status { .. } | Error::Transport { .. } | Error::Broken { .. } | Error::DigestMismatch(_) => {
-                Fault::Upstream
-            }
-            Error::Local(_) | Error::Setup(_) => Fault::Service,
+            Error::Status { status, .. } if *status < 500 && *status != 429 && *status != 408 => Fault::User,
+            Error::Status { .. }
+            | Error::TokenServer { .. }
+            | Error::Transport { .. }
+            | Error::Broken { .. }
+            | Error::DigestMismatch(_) => Fault::Upstream,
+            Error::Local(_) | Error::Setup(_) | Error::Certificate { .. } => Fault::Service,
         }
     }
 
@@ -96,6 +197,18 @@ impl Error {
     pub(crate) fn document(registry: &str, problem: impl Into<String>) -> Self {
         Error::InvalidDocument { registry: registry.to_owned(), problem: problem.into() }
     }
+}
+
+/// Returns an error with its causes in one line.
+pub fn report(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 impl From<DigestError> for Error {

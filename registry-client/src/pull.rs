@@ -1,7 +1,8 @@
 //! Reading from a registry: manifests with their configurations, and blobs.
 
+use crate::address::Ground;
 use crate::patience::Pace;
-use crate::transport::{Access, Request, bounded, failed};
+use crate::transport::{Access, Request, bounded, unreachable};
 use crate::{Client, Descriptor, Digest, Error, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use reqwest::{Method, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -13,6 +14,10 @@ const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 const MAX_CONFIG: u64 = 8 * 1024 * 1024;
 /// Most layers an image may have.
 const MAX_LAYERS: usize = 500;
+/// How deep indexes may lie in one another.
+const MAX_DEPTH: usize = 4;
+/// Most documents that are read to find one image.
+const MAX_DOCUMENTS: usize = 16;
 /// How often a broken download is taken up again.
 const RESUMES: u32 = 5;
 
@@ -48,27 +53,25 @@ struct Document {
 impl Client {
     /// Finds the image that `reference` names for `platform`, with its configuration; no layer is read.
     ///
-    /// `known` returns documents that the caller has: a name is asked for each time, a digest only if nobody knows it.
-    /// An [anonymous](Client::anonymous) client asks for everything.
+    /// `known` returns documents that the caller has from this image: a name is asked for each time, a digest only if
+    /// nobody knows it. A client for strangers asks for everything.
     pub async fn resolve(
         &self,
         reference: &Reference,
         platform: &Platform,
         known: &Known<'_>,
     ) -> Result<Resolved, Error> {
-        let known: &Known<'_> = if self.is_anonymous { &|_| None } else { known };
+        let known: &Known<'_> = if self.is_for_strangers() { &|_| None } else { known };
         let mut document = self.document(reference, known).await?;
         let mut index_digest = None;
         if media_type::is_index(&document.media_type) {
-            let index: Index = parse(reference, &document.bytes)?;
-            index_digest = Some(document.digest);
-            let chosen = choose(&index, platform).ok_or_else(|| Error::NoPlatform(platform.to_string()))?;
-            document = self.document(&reference.with_digest(chosen.digest.clone()), known).await?;
+            index_digest = Some(document.digest.clone());
+            document = self.find_in(reference, document, (platform, known)).await?;
         }
         if !media_type::is_manifest(&document.media_type) {
             return Err(Error::document(
                 reference.registry(),
-                format!("media type `{}` is no manifest", document.media_type),
+                format!("media type `{}` is not that of a manifest", document.media_type),
             ));
         }
         let manifest: Manifest = parse(reference, &document.bytes)?;
@@ -86,6 +89,38 @@ impl Client {
         Ok(Resolved { digest, index_digest, manifest, manifest_bytes, config, config_bytes, platform_mismatch })
     }
 
+    /// Finds the manifest for `platform` in an index, and in indexes that it names (EN-47).
+    async fn find_in(
+        &self,
+        reference: &Reference,
+        index: Document,
+        (platform, known): (&Platform, &Known<'_>),
+    ) -> Result<Document, Error> {
+        let mut left = vec![(index, 1)];
+        let mut read = 1;
+        while let Some((document, depth)) = left.pop() {
+            let index: Index = parse(reference, &document.bytes)?;
+            let choices = choices(&index, platform);
+            let mut inner = Vec::new();
+            for chosen in choices {
+                let is_index = media_type::is_index(&chosen.media_type);
+                if is_index && depth >= MAX_DEPTH || read >= MAX_DOCUMENTS {
+                    let problem =
+                        format!("its indexes lie more than {MAX_DEPTH} deep, or are more than {MAX_DOCUMENTS}");
+                    return Err(Error::document(reference.registry(), problem));
+                }
+                read += 1;
+                let found = self.document(&reference.with_digest(chosen.digest.clone()), known).await?;
+                if !media_type::is_index(&found.media_type) {
+                    return Ok(found);
+                }
+                inner.push((found, depth + 1));
+            }
+            left.extend(inner.into_iter().rev());
+        }
+        Err(Error::NoPlatform(platform.to_string()))
+    }
+
     /// Returns media type and bytes of the manifest or index that `reference` names.
     pub async fn get_manifest(&self, reference: &Reference) -> Result<(String, Vec<u8>), Error> {
         let document = self.document(reference, &|_| None).await?;
@@ -100,22 +135,40 @@ impl Client {
             return Ok(None);
         }
         if !response.status().is_success() {
-            return Err(failed(reference, response).await);
+            return Err(self.transport.failed(reference, request.operation, response).await);
         }
         let digest = header(&response, "Docker-Content-Digest").and_then(|digest| digest.parse().ok());
         let unnamed = || Error::document(reference.registry(), "the answer has no Docker-Content-Digest".to_owned());
         Ok(Some((digest.ok_or_else(unnamed)?, header(&response, "Content-Type").unwrap_or_default())))
     }
 
+    /// Asks once for the digest of the manifest that `reference` names; what cannot be found out is `None`.
+    pub(crate) async fn named_digest(&self, reference: &Reference) -> Option<Digest> {
+        let request = manifest_request(Method::HEAD, reference);
+        let response = self.transport.send_once(reference, Access::Push, &request).await.ok()?;
+        let said = header(&response, "Docker-Content-Digest").and_then(|digest| digest.parse().ok());
+        // A registry that does not name it was asked for it by its digest, or cannot say.
+        said.or_else(|| reference.digest().cloned()).filter(|_| response.status().is_success())
+    }
+
     /// Tells whether the repository of `reference` has the blob.
     pub async fn has_blob(&self, reference: &Reference, digest: &Digest) -> Result<bool, Error> {
-        let request = Request::new(Method::HEAD, format!("v2/{}/blobs/{digest}", reference.repository()));
+        let url = format!("v2/{}/blobs/{digest}", reference.repository());
+        let request = Request::new(Method::HEAD, url.clone(), "looking for a blob");
         let response = self.transport.send(reference, Access::Pull, &request).await?;
-        match response.status() {
-            StatusCode::NOT_FOUND => Ok(false),
-            status if status.is_success() => Ok(true),
-            _ => Err(failed(reference, response).await),
+        let (status, path) = (response.status(), response.url().path().trim_start_matches('/').to_owned());
+        if status.is_success() || status == StatusCode::NOT_FOUND {
+            return Ok(status.is_success());
         }
+        // Storage that the registry leads to may refuse `HEAD`, because addresses are signed for `GET`, and so may a
+        // registry (SV-15).
+        if path != url || matches!(status.as_u16(), 405 | 501) {
+            let mut request = Request::new(Method::GET, url, "looking for a blob");
+            request.headers.push(("Range", "bytes=0-0".to_owned()));
+            let response = self.transport.send(reference, Access::Pull, &request).await?;
+            return Ok(response.status().is_success());
+        }
+        Err(self.transport.failed(reference, request.operation, response).await)
     }
 
     /// Streams a blob into `sink`, which gets each byte once; fails at the end if the bytes are not those of its digest.
@@ -150,23 +203,24 @@ impl Client {
         (done, hash): (&mut u64, &mut Sha256),
         sink: &mut (impl AsyncWrite + Unpin + Send),
     ) -> Result<(), Error> {
-        let mut request =
-            Request::new(Method::GET, format!("v2/{}/blobs/{}", reference.repository(), descriptor.digest));
+        let mut request = Request::new(
+            Method::GET,
+            format!("v2/{}/blobs/{}", reference.repository(), descriptor.digest),
+            "reading a blob",
+        );
         if *done > 0 {
             request.headers.push(("Range", format!("bytes={done}-")));
         }
         let mut response = self.transport.send(reference, Access::Pull, &request).await?;
         if !response.status().is_success() {
-            return Err(failed(reference, response).await);
+            return Err(self.transport.failed(reference, request.operation, response).await);
         }
         // A registry without ranges starts anew: what is there already is passed over.
         let mut pace = Pace::new(&self.transport.patience, reference.registry());
         let mut skip = if response.status() == StatusCode::PARTIAL_CONTENT { 0 } else { *done };
         loop {
-            let chunk = response
-                .chunk()
-                .await
-                .map_err(|cause| Error::Transport { registry: reference.registry().to_owned(), cause })?;
+            let chunk = response.chunk().await;
+            let chunk = chunk.map_err(|cause| unreachable(reference.registry(), Ground::Any, cause))?;
             let Some(chunk) = chunk else { return Ok(()) };
             pace.passed(chunk.len())?;
             let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
@@ -204,7 +258,7 @@ impl Client {
         let request = manifest_request(Method::GET, reference);
         let response = self.transport.send(reference, Access::Pull, &request).await?;
         if !response.status().is_success() {
-            return Err(failed(reference, response).await);
+            return Err(self.transport.failed(reference, request.operation, response).await);
         }
         let sent_type = header(&response, "Content-Type");
         let bytes = bounded(response, MAX_MANIFEST, (reference.registry(), &self.transport.patience)).await?;
@@ -222,7 +276,8 @@ impl Client {
 fn manifest_request(method: Method, reference: &Reference) -> Request {
     let accept =
         [media_type::OCI_INDEX, media_type::OCI_MANIFEST, media_type::DOCKER_LIST, media_type::DOCKER_MANIFEST];
-    let mut request = Request::new(method, format!("v2/{}/manifests/{}", reference.repository(), reference.selector()));
+    let url = format!("v2/{}/manifests/{}", reference.repository(), reference.selector());
+    let mut request = Request::new(method, url, "reading a manifest");
     request.headers.push(("Accept", accept.join(", ")));
     request
 }
@@ -234,13 +289,24 @@ fn header(response: &Response, name: &str) -> Option<String> {
 /// Returns what a document is; one that could be read as two things is refused (REG-10).
 fn document_type(reference: &Reference, bytes: &[u8], sent: Option<String>) -> Result<String, Error> {
     let document: serde_json::Value = parse(reference, bytes)?;
-    let (index, manifest) = (document.get("manifests").is_some(), document.get("layers").is_some());
+    // `null` is as good as nothing (SV-08).
+    let has = |key: &str| document.get(key).is_some_and(|value| !value.is_null());
+    let (index, manifest) = (has("manifests"), has("layers"));
     if index && manifest {
         return Err(Error::document(reference.registry(), "it has both manifests and layers"));
     }
     let sent = sent.map(|sent| sent.split(';').next().unwrap_or_default().trim().to_owned());
-    let own = document.get("mediaType").and_then(|kind| kind.as_str()).map(str::to_owned);
-    let kind = own.or(sent).unwrap_or_default();
+    let own =
+        document.get("mediaType").and_then(|kind| kind.as_str()).map(str::to_owned).filter(|kind| !kind.is_empty());
+    let mut kind = own.or(sent).unwrap_or_default();
+    // Where nobody says what it is, its fields do.
+    if matches!(kind.as_str(), "" | "application/json" | "application/octet-stream" | "text/plain") {
+        kind = match (index, has("config")) {
+            (true, _) => media_type::OCI_INDEX.to_owned(),
+            (false, true) => media_type::OCI_MANIFEST.to_owned(),
+            (false, false) => kind,
+        };
+    }
     if (index && !media_type::is_index(&kind)) || (manifest && !media_type::is_manifest(&kind)) {
         return Err(Error::document(reference.registry(), format!("media type `{kind}` does not fit the document")));
     }
@@ -251,9 +317,17 @@ fn parse<T: serde::de::DeserializeOwned>(reference: &Reference, bytes: &[u8]) ->
     serde_json::from_slice(bytes).map_err(|error| Error::document(reference.registry(), error.to_string()))
 }
 
-/// Returns the manifest for `platform`, or the only one there is.
-fn choose<'i>(index: &'i Index, platform: &Platform) -> Option<&'i Descriptor> {
+/// Returns what of an index may lead to the image for `platform`, in the order in which it is tried: the manifest that is
+/// for it, then indexes that are or that do not say, then the only manifest there is.
+fn choices<'i>(index: &'i Index, platform: &Platform) -> Vec<&'i Descriptor> {
     let images = || index.manifests.iter().filter(|entry| media_type::is_manifest(&entry.media_type));
+    let indexes = || index.manifests.iter().filter(|entry| media_type::is_index(&entry.media_type));
+    let says = |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|found| !found.os.is_empty());
     let fits = |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|found| found.satisfies(platform));
-    images().find(fits).or_else(|| images().next().filter(|entry| entry.platform.is_none() && images().count() == 1))
+    if let Some(fitting) = images().find(fits) {
+        return vec![fitting];
+    }
+    let inner: Vec<_> = indexes().filter(fits).chain(indexes().filter(|entry| !says(entry))).collect();
+    let only = images().next().filter(|entry| !says(entry) && images().count() == 1 && inner.is_empty());
+    inner.into_iter().chain(only).collect()
 }

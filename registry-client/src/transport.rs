@@ -1,41 +1,49 @@
 //! Requests to one registry: scheme, authentication, redirects, retries, limits.
 
-use crate::auth::{self, Challenge, Credentials};
+use crate::address::{Ground, NOT_ALLOWED, refused};
+use crate::auth::{self, Challenge, Logins};
+use crate::error::{Login, report};
+use crate::http::Clients;
 use crate::patience::{Pace, Patience, Tries, is_passing, retry_after};
+use crate::rights::{Homes, Rights};
+use crate::token::{Authorization, TokenRequest, host_of};
 use crate::{Error, Reference, Settings};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
-/// How long a registry may take to be reached.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a registry may be silent.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest error body that is read.
-const MAX_ERROR: usize = 64 * 1024;
+pub const MAX_ERROR: usize = 64 * 1024;
+/// Names the store that a registry serves from.
+pub const STORE_HEADER: &str = "Slipway-Store";
 
 /// Sends requests.
 #[derive(Clone)]
 pub struct Transport {
-    /// Speaks plain HTTP only: it is there at once.
-    plain: reqwest::Client,
-    /// Speaks https; made on first use, because reading the machine's certificates takes longer than a build may.
-    secure: Arc<OnceLock<reqwest::Client>>,
-    user_agent: String,
+    /// The HTTP clients.
+    pub http: Arc<Clients>,
     /// How long it waits.
     pub patience: Arc<Patience>,
-    credentials: Credentials,
-    /// `Authorization` values by registry and scope.
-    tokens: Arc<Mutex<HashMap<(String, String), String>>>,
+    pub credentials: Arc<Logins>,
+    /// What a build may read; everything, where that is not said.
+    pub rights: Option<Arc<Rights>>,
+    /// Registries that serve from this process's store.
+    pub homes: Arc<Homes>,
+    /// `Authorization` values by registry, scope, and whether a login was used.
+    pub tokens: Arc<Mutex<HashMap<TokenKey, Authorization>>>,
+    /// What `/v2/` of a registry asks for.
+    challenges: Arc<Mutex<HashMap<String, Vec<Challenge>>>>,
 }
 
+pub type TokenKey = (String, String, bool);
+
 /// What a request needs to be allowed to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Read.
     Pull,
@@ -59,8 +67,10 @@ pub enum Body {
 pub struct Request {
     /// HTTP method.
     pub method: Method,
-    /// Path below the registry, or a whole URL.
+    /// Path below the registry's address, or a whole address that the registry sent.
     pub url: String,
+    /// What it is for, in errors.
+    pub operation: &'static str,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
     /// What is sent.
@@ -71,41 +81,32 @@ pub struct Request {
 
 impl Request {
     /// Returns a request without headers and body.
-    pub fn new(method: Method, url: impl Into<String>) -> Self {
-        Request { method, url: url.into(), headers: Vec::new(), body: Body::Empty, mounted_from: None }
+    pub fn new(method: Method, url: impl Into<String>, operation: &'static str) -> Self {
+        let (headers, body, mounted_from) = (Vec::new(), Body::Empty, None);
+        Request { method, url: url.into(), operation, headers, body, mounted_from }
     }
 }
 
 impl Transport {
-    /// Sets up the HTTP client.
+    /// Sets up the HTTP clients.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         // A second installation only says that the first one is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let Settings { credentials, user_agent, patience } = settings;
-        let plain = client(&user_agent).tls_certs_only(std::iter::empty()).build().map_err(Error::Setup)?;
-        let (secure, tokens, patience) = (Arc::default(), Arc::default(), Arc::new(patience));
-        Ok(Transport { plain, secure, user_agent, patience, credentials, tokens })
+        let Settings { credentials, user_agent, patience, hosts, home } = settings;
+        Ok(Transport {
+            http: Arc::new(Clients::new(user_agent, hosts)?),
+            patience: Arc::new(patience),
+            credentials: Arc::new(Logins::new(credentials)),
+            rights: None,
+            homes: Arc::new(Homes::new(home)),
+            tokens: Arc::default(),
+            challenges: Arc::default(),
+        })
     }
 
-    /// Returns one without credentials and without tokens that were got for them.
-    pub fn anonymous(&self) -> Self {
-        Transport { credentials: Credentials::None, tokens: Arc::default(), ..self.clone() }
-    }
-
-    /// Returns what the client calls itself.
-    pub fn user_agent(&self) -> &str {
-        &self.user_agent
-    }
-
-    /// Returns the client for addresses with `scheme`.
-    pub fn http(&self, scheme: &str) -> Result<&reqwest::Client, Error> {
-        if scheme == "http" {
-            return Ok(&self.plain);
-        }
-        if self.secure.get().is_none() {
-            let _ = self.secure.set(client(&self.user_agent).build().map_err(Error::Setup)?);
-        }
-        Ok(self.secure.get().expect("it was set above"))
+    /// Returns one for a build with these rights.
+    pub fn with_rights(&self, rights: Rights) -> Self {
+        Transport { rights: Some(Arc::new(rights)), ..self.clone() }
     }
 
     /// Sends `request` for `reference`; passing faults are tried again, a 401 is answered once.
@@ -124,92 +125,185 @@ impl Transport {
         }
     }
 
-    /// Sends `request` for `reference`; only a 401 is answered, once.
+    /// Sends `request` for `reference`; only what asks for a login is answered, once.
     pub async fn send_once(&self, reference: &Reference, access: Access, request: &Request) -> Result<Response, Error> {
+        if self.homes.contains(reference.registry()) {
+            self.check_right(reference, access)?;
+        }
         let scope = scope(reference, access, request.mounted_from.as_deref());
-        let key = (reference.registry().to_owned(), scope.clone());
-        let known = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let response = self.send_following(reference, request, known.as_deref()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        let key = |login: &Option<_>| (reference.registry().to_owned(), scope.clone(), login.is_some());
+        let known = self.known_token(&key(&self.login(reference)));
+        let response = self.send_following(reference, (access, request), known.as_deref()).await?;
+        let (status, is_anonymous) = (response.status().as_u16(), known.is_none());
+        let challenges = match status {
+            401 => challenges(&response),
+            // Some hide what is private from those who did not log in, and say how only at `/v2/` (SV-04).
+            403 | 404 if is_anonymous && !self.homes.contains(reference.registry()) => {
+                self.asked_at_root(reference, access).await
+            }
+            _ => return Ok(response),
+        };
+        if challenges.is_empty() {
             return Ok(response);
         }
-        let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
-        let challenge = challenges.filter_map(|value| Challenge::parse(value.to_str().ok()?)).next();
-        let denied = || Error::Denied(format!("{}/{}", reference.registry(), reference.repository()));
-        let login = self.credentials.find(reference.registry());
-        let authorization = match challenge.ok_or_else(denied)? {
-            Challenge::Basic => auth::basic(&login.ok_or_else(denied)?),
-            Challenge::Bearer { realm, service } => {
-                let registry = (reference.registry(), reference.is_loopback());
-                auth::token(
-                    (self.http(scheme_of(&realm))?, &self.patience),
-                    registry,
-                    (&realm, service.as_deref(), &scope),
-                    login,
-                )
-                .await?
-            }
-        };
-        let response = self.send_following(reference, request, Some(&authorization)).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            return Err(denied());
+        // The answer may have told whose registry it is, and that the login may be used.
+        let login = self.login(reference);
+        match self.answer(reference, (access, request), (&key(&login), challenges), login.as_ref()).await {
+            // Who cannot log in is told what was said to everybody.
+            Ok(None) => Ok(response),
+            Err(Error::Denied(_)) if status != 401 && login.is_none() => Ok(response),
+            Ok(Some(answered)) => Ok(answered),
+            Err(error) => Err(error),
         }
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(key, authorization);
-        Ok(response)
     }
 
-    /// Sends once and follows redirects of reads; the login stays behind when the host changes.
+    fn known_token(&self, key: &TokenKey) -> Option<String> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let living = tokens.get(key).filter(|token| token.until.is_none_or(|until| until > Instant::now()));
+        living.map(|token| token.value.clone())
+    }
+
+    /// Sends the request with what each challenge asks for until one is content; `None` if none can be met.
+    async fn answer(
+        &self,
+        reference: &Reference,
+        (access, request): (Access, &Request),
+        (key, mut challenges): (&TokenKey, Vec<Challenge>),
+        login: Option<&(String, String)>,
+    ) -> Result<Option<Response>, Error> {
+        challenges.sort_by_key(|challenge| *challenge == Challenge::Basic);
+        challenges.dedup();
+        let mut last = None;
+        for challenge in challenges {
+            let authorization = match (&challenge, login) {
+                (Challenge::Basic, None) => continue,
+                (Challenge::Basic, Some(login)) => Ok(Authorization { value: auth::basic(login), until: None }),
+                (Challenge::Bearer { realm, service }, login) => {
+                    let (scope, plain_http) = (key.1.as_str(), self.is_plain(reference));
+                    let asked = TokenRequest { reference, realm, service: service.as_deref(), scope, plain_http };
+                    self.token(&asked, login).await
+                }
+            };
+            let authorization = match authorization {
+                Ok(authorization) => authorization,
+                Err(error) => {
+                    last = Some(error);
+                    continue;
+                }
+            };
+            let response = self.send_following(reference, (access, request), Some(&authorization.value)).await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), authorization);
+                return Ok(Some(response));
+            }
+            let state = if login.is_some() { Login::Sent } else { self.withheld(reference) };
+            last = Some(self.refusal(reference, request.operation, (response, state)).await);
+        }
+        last.map_or(Ok(None), Err)
+    }
+
+    /// Returns what `/v2/` of the registry asks for; nothing, if it does not say.
+    async fn asked_at_root(&self, reference: &Reference, access: Access) -> Vec<Challenge> {
+        let registry = reference.registry();
+        let known = self.challenges.lock().unwrap_or_else(PoisonError::into_inner).get(registry).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let request = Request::new(Method::GET, "v2/", "asking for the version");
+        let Ok(response) = self.send_following(reference, (access, &request), None).await else { return Vec::new() };
+        let found = if response.status() == StatusCode::UNAUTHORIZED { challenges(&response) } else { Vec::new() };
+        if found.is_empty() && !response.status().is_success() {
+            return found;
+        }
+        self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(registry.to_owned(), found.clone());
+        found
+    }
+
+    /// Sends once and follows redirects; the login stays behind when the host changes.
+    ///
+    /// Writes are sent on as they are where the status says so, as docker does; where it does not, what becomes of method
+    /// and body is anybody's guess.
     async fn send_following(
         &self,
         reference: &Reference,
-        request: &Request,
+        (access, request): (Access, &Request),
         authorization: Option<&str>,
     ) -> Result<Response, Error> {
-        let origin = base_url(reference)?;
-        let mut url = origin
-            .join(&request.url)
-            .map_err(|_| Error::document(reference.registry(), "it sent a malformed address"))?;
+        let registry = reference.registry();
+        let origin = self.base_url(reference)?;
+        let malformed = |what| Error::document(registry, format!("it {what} a malformed address"));
+        let mut url = origin.join(&request.url).map_err(|_| malformed("sent"))?;
+        let is_read = matches!(request.method, Method::GET | Method::HEAD);
         for _ in 0..=MAX_REDIRECTS {
-            crate::address::check(reference, &origin, &url)?;
-            let mut builder = self.http(url.scheme())?.request(request.method.clone(), url.clone());
+            if url.scheme() != "https" && !(url.scheme() == "http" && origin.scheme() == "http") {
+                return Err(Error::document(registry, "it redirects to an address that is not allowed: without https"));
+            }
+            let ground = self.ground_of(reference, &url)?;
+            ground.check(registry, &url)?;
+            let host = if url.origin() == origin.origin() { registry.to_owned() } else { host_of(&url) };
+            let mut builder =
+                self.http.get(url.scheme(), ground, Some(&host))?.request(request.method.clone(), url.clone());
             for (name, value) in &request.headers {
                 builder = builder.header(*name, value);
             }
             if let Some(authorization) = authorization.filter(|_| url.origin() == origin.origin()) {
                 builder = builder.header(AUTHORIZATION, authorization);
             }
-            let response = with_body(builder, &request.body)
-                .await?
-                .send()
-                .await
-                .map_err(|cause| Error::Transport { registry: reference.registry().to_owned(), cause })?;
-            let redirected = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308)
-                && matches!(request.method, Method::GET | Method::HEAD);
+            let sent = with_body(builder, &request.body).await?.send().await;
+            let response = sent.map_err(|cause| unreachable(registry, ground, cause))?;
+            self.check_home(reference, access, (&origin, &response))?;
+            let redirects = match response.status().as_u16() {
+                301..=303 => is_read,
+                307 | 308 => true,
+                _ => false,
+            };
             let target = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-            match target.filter(|_| redirected).map(|target| url.join(target)) {
+            match target.filter(|_| redirects).map(|target| url.join(target)) {
                 None => return Ok(response),
                 Some(Ok(next)) => url = next,
-                Some(Err(_)) => {
-                    return Err(Error::document(reference.registry(), "it redirects to a malformed address"));
-                }
+                Some(Err(_)) => return Err(malformed("redirects to")),
             }
         }
-        Err(Error::document(reference.registry(), "it redirects too often"))
+        Err(Error::document(registry, "it redirects too often"))
     }
 }
 
-pub fn client(user_agent: &str) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(user_agent)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .tcp_nodelay(true)
-        .dns_resolver(Arc::new(crate::address::Resolver))
-        .redirect(reqwest::redirect::Policy::none())
+fn challenges(response: &Response) -> Vec<Challenge> {
+    let headers = response.headers().get_all(WWW_AUTHENTICATE).iter();
+    headers.filter_map(|value| value.to_str().ok()).flat_map(Challenge::parse_all).collect()
 }
 
-fn scheme_of(address: &str) -> &str {
-    address.split_once(':').map_or("https", |(scheme, _)| scheme)
+/// Returns the error of a request that got no answer, and says so where both speak differently (US-26).
+///
+/// Addresses stay out of it: they may hold a login or a signature (SEC-m8).
+pub fn unreachable(registry: &str, ground: Ground, cause: reqwest::Error) -> Error {
+    let told = report(&cause);
+    if told.contains(NOT_ALLOWED) {
+        return refused(registry, ground);
+    }
+    let is_plain = cause.url().is_some_and(|url| url.scheme() == "http");
+    let speech = |problem: String| Error::Speech { registry: registry.to_owned(), problem };
+    let setting = format!("`registries.\"{registry}\"");
+    if told.contains("InvalidContentType") || told.contains("record overflow") {
+        return speech(format!(
+            "was spoken to with TLS and does not answer with it: {setting}.plain_http = true` if it speaks plain HTTP"
+        ));
+    }
+    if is_plain && told.contains("invalid HTTP version") {
+        return speech(not_plain(registry));
+    }
+    if told.contains("invalid peer certificate") {
+        let why = told.rsplit("invalid peer certificate: ").next().unwrap_or_default();
+        return speech(format!(
+            "shows a certificate that is not trusted ({why}): {setting}.ca_file` names the one that vouches for it"
+        ));
+    }
+    Error::Transport { registry: registry.to_owned(), cause: cause.without_url() }
+}
+
+/// Says that a registry does not speak plain HTTP.
+pub fn not_plain(registry: &str) -> String {
+    format!("was spoken to in plain HTTP and speaks TLS: `registries.\"{registry}\".plain_http = false`")
 }
 
 async fn with_body(builder: RequestBuilder, body: &Body) -> Result<RequestBuilder, Error> {
@@ -222,14 +316,6 @@ async fn with_body(builder: RequestBuilder, body: &Body) -> Result<RequestBuilde
             builder.header("Content-Length", size.to_string()).body(reqwest::Body::wrap_stream(stream))
         }
     })
-}
-
-/// Returns the registry's address: plain HTTP on this machine, as docker does, https elsewhere.
-fn base_url(reference: &Reference) -> Result<url::Url, Error> {
-    let scheme = if reference.is_loopback() { "http" } else { "https" };
-    let host = if reference.registry() == "docker.io" { "registry-1.docker.io" } else { reference.registry() };
-    url::Url::parse(&format!("{scheme}://{host}/"))
-        .map_err(|_| Error::document(reference.registry(), "its name is no host"))
 }
 
 fn scope(reference: &Reference, access: Access, mounted_from: Option<&str>) -> String {
@@ -247,33 +333,12 @@ pub async fn bounded(
     let mut pace = Pace::new(patience, registry);
     let mut body = Vec::new();
     loop {
-        let chunk =
-            response.chunk().await.map_err(|cause| Error::Transport { registry: registry.to_owned(), cause })?;
+        let chunk = response.chunk().await.map_err(|cause| unreachable(registry, Ground::Any, cause))?;
         let Some(chunk) = chunk else { return Ok(body) };
         pace.passed(chunk.len())?;
         if body.len() + chunk.len() > limit {
             return Err(Error::document(registry, format!("it is larger than {limit} bytes")));
         }
         body.extend_from_slice(&chunk);
-    }
-}
-
-/// Turns an answer that is no success into an error with the registry's own words.
-pub async fn failed(reference: &Reference, response: Response) -> Error {
-    let status = response.status().as_u16();
-    let registry = reference.registry().to_owned();
-    let body = bounded(response, MAX_ERROR, (&registry, &Patience::default())).await.unwrap_or_default();
-    let message = serde_json::from_slice::<serde_json::Value>(&body)
-        .ok()
-        .and_then(|answer| {
-            let error = answer.get("errors")?.get(0)?;
-            let code = error.get("code")?.as_str().unwrap_or_default().to_lowercase().replace('_', " ");
-            Some(format!("{code}: {}", error.get("message").and_then(|text| text.as_str()).unwrap_or_default()))
-        })
-        .unwrap_or_default();
-    match status {
-        401 | 403 => Error::Denied(format!("{registry}/{}", reference.repository())),
-        404 => Error::NotFound(reference.to_string()),
-        _ => Error::Status { registry, status, message },
     }
 }

@@ -1,10 +1,10 @@
 //! Requests to web servers that are no registries: redirects are followed, but only to where the caller may reach.
 
-use crate::download::{failed, public_only, refused, verify, without_credentials};
+use crate::download::{failed, refused, without_credentials};
 use crate::{Client, Error, Reach};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION};
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 /// Redirects that are followed.
@@ -31,6 +31,7 @@ pub struct WebRequest {
 pub struct WebAnswer {
     response: Response,
     asked: String,
+    url: Url,
 }
 
 impl Client {
@@ -38,30 +39,35 @@ impl Client {
     pub async fn ask(&self, request: &WebRequest) -> Result<WebAnswer, Error> {
         let origin = Url::parse(&request.url).map_err(|_| refused(&request.url, "is no URL"))?;
         let mut url = origin.clone();
+        // What is posted is not wanted where this status leads to.
+        let mut see_other = false;
         for _ in 0..=MAX_REDIRECTS {
             let reach = if is_same_server(&url, &origin) { request.reach } else { request.elsewhere };
-            verify(&url, reach)?;
-            let http = match reach {
-                Reach::Anywhere => self.transport.http(url.scheme())?,
-                Reach::PublicOnly => public_only(self.transport.user_agent())?,
+            let http = match self.checked.verify(&url, reach)? {
+                true => self.transport.http.get(url.scheme(), crate::address::Ground::Any, None)?,
+                false => self.checked.client(self.transport.http.user_agent(), reach)?.clone(),
             };
-            let method = if request.body.is_some() { Method::POST } else { Method::GET };
+            let body = request.body.as_ref().filter(|_| !see_other);
+            let method = if body.is_some() { Method::POST } else { Method::GET };
             let mut builder = http.request(method, url.clone());
             for (name, value) in &request.headers {
                 builder = builder.header(*name, value);
             }
-            if let Some(authorization) = request.authorization.as_ref().filter(|_| url.origin() == origin.origin()) {
+            if let Some(authorization) = request.authorization.as_ref().filter(|_| may_be_told(&url, &origin)) {
                 builder = builder.header(AUTHORIZATION, authorization);
             }
-            if let Some(body) = &request.body {
+            if let Some(body) = body {
                 builder = builder.body(body.clone());
             }
             let response = builder.send().await.map_err(|cause| failed(&request.url, cause))?;
             let redirected = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
             match target.filter(|_| redirected).map(|target| url.join(target)) {
-                None => return Ok(WebAnswer { response, asked: without_credentials(&request.url) }),
-                Some(Ok(next)) => url = next,
+                None => return Ok(WebAnswer { response, asked: without_credentials(&request.url), url }),
+                Some(Ok(next)) => {
+                    see_other |= response.status() == StatusCode::SEE_OTHER;
+                    url = next;
+                }
                 Some(Err(_)) => return Err(refused(&request.url, "redirects to a malformed address")),
             }
         }
@@ -70,12 +76,22 @@ impl Client {
 }
 
 /// Tells whether a redirect stays on a server: with the same name, and the same port or that of https.
-fn is_same_server(url: &Url, origin: &Url) -> bool {
+pub fn is_same_server(url: &Url, origin: &Url) -> bool {
     let same_port = url.port_or_known_default() == origin.port_or_known_default();
     url.host() == origin.host() && (same_port || url.scheme() == "https" && url.port().is_none())
 }
 
+/// Tells whether a login for `origin` is sent to `url`: to the same server, and never without encryption that was there.
+pub fn may_be_told(url: &Url, origin: &Url) -> bool {
+    is_same_server(url, origin) && (url.scheme() == "https" || origin.scheme() == "http")
+}
+
 impl WebAnswer {
+    /// Returns the address that answered, after all redirects.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         self.response.status().as_u16()

@@ -2,10 +2,12 @@
 
 use crate::Registry;
 use crate::error::Failure;
+use crate::names::blocking;
 use crate::sent::checked;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use image_store::Part;
 use registry_client::Digest;
 use std::io::SeekFrom;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -14,13 +16,14 @@ use tokio_util::io::ReaderStream;
 /// Bytes that are read from a file at once.
 const CHUNK: usize = 256 * 1024;
 
-/// Serves a blob.
+/// Serves a blob that the repository has.
 pub async fn get(
     registry: &Registry,
-    digest: &Digest,
+    (name, digest): (&str, &Digest),
     (method, headers): (&Method, &HeaderMap),
 ) -> Result<Response, Failure> {
-    let size = registry.store.size(digest).ok_or_else(|| Failure::blob_unknown(digest.as_str()))?;
+    let size = registry.store.size(digest).filter(|_| has(registry, name, digest));
+    let size = size.ok_or_else(|| Failure::blob_unknown(digest.as_str()))?;
     let (first, length, status) = match range(headers, size) {
         None => (0, size, StatusCode::OK),
         Some(Ok((first, last))) => (first, last - first + 1, StatusCode::PARTIAL_CONTENT),
@@ -55,6 +58,20 @@ pub async fn get(
         response.headers_mut().insert(header::CONTENT_RANGE, range);
     }
     Ok(response)
+}
+
+/// Takes a blob away from a repository; others keep theirs.
+pub async fn delete(registry: &Registry, name: &str, digest: &Digest) -> Result<Response, Failure> {
+    let (store, repository, blob) = (registry.store.clone(), name.to_owned(), digest.clone());
+    match blocking(move || store.expel(&repository, Part::Blob, &blob)).await? {
+        true => Ok(StatusCode::ACCEPTED.into_response()),
+        false => Err(Failure::blob_unknown(digest.as_str())),
+    }
+}
+
+/// Tells whether the repository has the blob; a store that cannot be asked has nothing.
+pub fn has(registry: &Registry, name: &str, digest: &Digest) -> bool {
+    registry.store.has(name, Part::Blob, digest).unwrap_or(false)
 }
 
 /// Returns the first and last byte that one range asks for; `None` without a range or with one that is not understood.

@@ -1,7 +1,6 @@
 //! The embedded OCI registry: the distribution API over the image store.
 //!
-//! One store serves all repositories: a blob that one repository has, every repository has. Who may push to one may
-//! therefore name blobs of another by digest; put repositories that must not see each other on servers of their own.
+//! One store keeps the bytes of all repositories; each serves, mounts, lists and deletes only what it was given.
 #![forbid(unsafe_code)]
 
 mod access;
@@ -22,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use error::Failure;
 use image_store::Store;
 use names::Route;
+use registry_client::STORE_HEADER;
 use std::sync::Arc;
 use uploads::Uploads;
 
@@ -38,11 +38,14 @@ pub(crate) struct Registry {
     store: Store,
     access: Arc<Access>,
     uploads: Uploads,
+    /// What the store calls itself, for clients that share it.
+    id: HeaderValue,
 }
 
 /// Returns the registry's routes, all below `/v2/`.
 pub fn router(store: Store, settings: Settings) -> Router {
-    let registry = Registry { uploads: Uploads::default(), access: Arc::new(settings.access), store };
+    let id = HeaderValue::from_str(&store.id()).unwrap_or(HeaderValue::from_static("unknown"));
+    let registry = Registry { uploads: Uploads::default(), access: Arc::new(settings.access), store, id };
     Router::new().fallback(serve).with_state(registry)
 }
 
@@ -53,6 +56,7 @@ async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Resp
         Err(failure) => failure.into_response(),
     };
     response.headers_mut().insert("Docker-Distribution-Api-Version", HeaderValue::from_static("registry/2.0"));
+    response.headers_mut().insert(STORE_HEADER, registry.id);
     response.headers_mut().insert("X-Content-Type-Options", HeaderValue::from_static("nosniff"));
     response
 }
@@ -64,20 +68,21 @@ async fn dispatch(registry: &Registry, request: Request<Body>) -> Result<Respons
         (Route::Version, Method::GET | Method::HEAD) => Ok(axum::Json(serde_json::json!({})).into_response()),
         (Route::Catalog, Method::GET) => names::catalog(registry, request.uri()).await,
         (Route::Tags(name), Method::GET) => names::tags(registry, &name, request.uri()).await,
-        (Route::Blob(_, digest), Method::GET | Method::HEAD) => {
-            blobs::get(registry, &digest, (request.method(), request.headers())).await
+        (Route::Blob(name, digest), Method::GET | Method::HEAD) => {
+            blobs::get(registry, (&name, &digest), (request.method(), request.headers())).await
         }
+        (Route::Blob(name, digest), Method::DELETE) => blobs::delete(registry, &name, &digest).await,
         (Route::Manifest(name, reference), Method::GET | Method::HEAD) => {
             manifests::get(registry, (&name, &reference), request.method()).await
         }
         (Route::Manifest(name, reference), Method::PUT) => manifests::put(registry, (&name, &reference), request).await,
         (Route::Manifest(name, reference), Method::DELETE) => manifests::delete(registry, (&name, &reference)).await,
-        (Route::Referrers(_, digest), Method::GET) => manifests::referrers(registry, &digest).await,
+        (Route::Referrers(name, digest), Method::GET) => manifests::referrers(registry, &name, &digest).await,
         (Route::Uploads(name), Method::POST) => uploads::begin(registry, &name, request).await,
         (Route::Upload(name, id), Method::PATCH) => uploads::append(registry, (&name, &id), request).await,
         (Route::Upload(name, id), Method::PUT) => uploads::finish(registry, (&name, &id), request).await,
         (Route::Upload(name, id), Method::GET) => uploads::status(registry, (&name, &id)).await,
-        (Route::Upload(_, id), Method::DELETE) => uploads::abandon(registry, &id),
+        (Route::Upload(name, id), Method::DELETE) => uploads::abandon(registry, (&name, &id)),
         _ => Err(Failure::unsupported()),
     }
 }

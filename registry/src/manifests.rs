@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use image_store::Store;
+use image_store::{Part, Store};
 use registry_client::{Descriptor, Digest, media_type};
 use serde_json::{Value, json};
 
@@ -28,14 +28,26 @@ pub async fn get(registry: &Registry, (name, reference): (&str, &str), method: &
     Ok((headers, [("Docker-Content-Digest", descriptor.digest.to_string())], body).into_response())
 }
 
+/// Finds a manifest that the repository has.
 fn find(store: &Store, name: &str, reference: &str) -> Result<Option<(Descriptor, Vec<u8>)>, image_store::Error> {
     let digest = match reference.parse::<Digest>() {
-        Ok(digest) => digest,
+        Ok(digest) if store.has(name, Part::Manifest, &digest)? => digest,
+        Ok(_) => return Ok(None),
         Err(_) => match store.resolve(name, reference)? {
-            Some(descriptor) => descriptor.digest,
+            Some(descriptor) => {
+                // A tag leads to what its repository has, even if a note of that was lost.
+                if !store.has(name, Part::Manifest, &descriptor.digest)? {
+                    store.admit_all(name, &descriptor)?;
+                }
+                descriptor.digest
+            }
             None => return Ok(None),
         },
     };
+    read(store, digest)
+}
+
+fn read(store: &Store, digest: Digest) -> Result<Option<(Descriptor, Vec<u8>)>, image_store::Error> {
     if !store.contains(&digest) {
         return Ok(None);
     }
@@ -53,7 +65,8 @@ fn kind_of(document: &Value) -> Option<String> {
         .get("mediaType")
         .and_then(Value::as_str)
         .filter(|kind| media_type::is_index(kind) || media_type::is_manifest(kind));
-    let shown = match (document.get("manifests"), document.get("config")) {
+    let field = |key: &str| document.get(key).filter(|value| !value.is_null());
+    let shown = match (field("manifests"), field("config")) {
         (Some(_), None) => media_type::OCI_INDEX,
         (None, Some(_)) => media_type::OCI_MANIFEST,
         _ => return None,
@@ -76,7 +89,7 @@ pub async fn put(
     if sent_type.is_some_and(|sent| sent.split(';').next() != Some(kind.as_str())) {
         return Err(Failure::manifest_invalid(format!("Content-Type does not say `{kind}`")));
     }
-    check_references(&registry.store, &document)?;
+    check_references((&registry.store, name), &document)?;
     let digest = Digest::of(&bytes);
     if let Ok(wanted) = reference.parse::<Digest>()
         && wanted != digest
@@ -96,8 +109,8 @@ pub async fn put(
     Ok((StatusCode::CREATED, headers).into_response())
 }
 
-/// Refuses a document that names blobs or manifests which are not here.
-fn check_references(store: &Store, document: &Value) -> Result<(), Failure> {
+/// Refuses a document that names blobs or manifests which the repository does not have: naming is not having.
+fn check_references((store, name): (&Store, &str), document: &Value) -> Result<(), Failure> {
     let list = |key: &str| document.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let config = document.get("config").cloned();
     for descriptor in config.into_iter().chain(list("layers")).chain(list("manifests")) {
@@ -105,19 +118,20 @@ fn check_references(store: &Store, document: &Value) -> Result<(), Failure> {
             .map_err(|error| Failure::manifest_invalid(format!("a descriptor is malformed: {error}")))?;
         // Layers with addresses of their own stay where they are (and are never fetched).
         let foreign = descriptor.media_type.contains("foreign") || descriptor.media_type.contains("nondistributable");
-        if !foreign && !store.contains(&descriptor.digest) {
+        let has = |part| store.has(name, part, &descriptor.digest);
+        if !foreign && !has(Part::Blob)? && !has(Part::Manifest)? {
             let digest = descriptor.digest;
             return Err(Failure::new(
                 StatusCode::NOT_FOUND,
                 "MANIFEST_BLOB_UNKNOWN",
-                format!("blob {digest} is not here"),
+                format!("`{name}` does not have {digest}"),
             ));
         }
     }
     Ok(())
 }
 
-/// Removes a tag, or all tags that lead to a digest.
+/// Removes a tag, or a manifest with all tags that lead to it.
 pub async fn delete(registry: &Registry, (name, reference): (&str, &str)) -> Result<Response, Failure> {
     let (store, name, wanted) = (registry.store.clone(), name.to_owned(), reference.to_owned());
     let removed = blocking(move || {
@@ -128,25 +142,22 @@ pub async fn delete(registry: &Registry, (name, reference): (&str, &str)) -> Res
                 removed |= store.untag(&name, &tag)?;
             }
         }
-        Ok(removed)
+        Ok(store.expel(&name, Part::Manifest, &digest)? || removed)
     })
     .await?;
     if removed { Ok(StatusCode::ACCEPTED.into_response()) } else { Err(Failure::manifest_unknown(reference)) }
 }
 
-/// Lists the manifests that refer to `subject`.
-pub async fn referrers(registry: &Registry, subject: &Digest) -> Result<Response, Failure> {
-    let (store, subject) = (registry.store.clone(), subject.clone());
+/// Lists the manifests of a repository that refer to `subject`.
+pub async fn referrers(registry: &Registry, name: &str, subject: &Digest) -> Result<Response, Failure> {
+    let (store, name, subject) = (registry.store.clone(), name.to_owned(), subject.clone());
     let found = blocking(move || {
         let mut found = Vec::new();
-        for repository in store.repositories()? {
-            for tag in store.tags(&repository)? {
-                let Some((descriptor, bytes)) = find(&store, &repository, &tag)? else { continue };
-                let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                let refers = document.pointer("/subject/digest").and_then(Value::as_str) == Some(subject.as_str());
-                if refers && !found.contains(&descriptor) {
-                    found.push(descriptor);
-                }
+        for digest in store.parts(&name, Part::Manifest)? {
+            let Some((descriptor, bytes)) = read(&store, digest)? else { continue };
+            let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            if document.pointer("/subject/digest").and_then(Value::as_str) == Some(subject.as_str()) {
+                found.push(descriptor);
             }
         }
         Ok(found)

@@ -1,19 +1,20 @@
 //! Uploads: a blob in one piece or in several, streamed to disk and hashed on the way.
 
-use crate::Registry;
 use crate::error::Failure;
 use crate::names::{blocking, query};
+use crate::{Registry, blobs};
 use axum::body::{Body, BodyDataStream};
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use image_store::BlobWriter;
-use registry_client::Digest;
+use image_store::{BlobWriter, Part};
+use registry_client::{Digest, PROOF_HEADER};
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 /// Uploads that nobody continued for so long are given up.
@@ -26,44 +27,69 @@ const CHUNK: usize = 1024 * 1024;
 pub struct Uploads(Arc<Mutex<HashMap<String, Upload>>>);
 
 struct Upload {
+    /// The repository that it is for: another one cannot go on with it.
+    name: String,
     writer: BlobWriter,
     touched: Instant,
 }
 
 impl Uploads {
-    fn insert(&self, id: String, writer: BlobWriter) {
+    fn insert(&self, (name, id): (&str, &str), writer: BlobWriter) {
         let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         uploads.retain(|_, upload| upload.touched.elapsed() < STALE);
-        uploads.insert(id, Upload { writer, touched: Instant::now() });
+        uploads.insert(id.to_owned(), Upload { name: name.to_owned(), writer, touched: Instant::now() });
     }
 
     /// Takes an upload out: nobody else can write to it meanwhile.
-    fn take(&self, id: &str) -> Option<BlobWriter> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id).map(|upload| upload.writer)
+    fn take(&self, (name, id): (&str, &str)) -> Option<BlobWriter> {
+        let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.get(id).filter(|upload| upload.name == name)?;
+        uploads.remove(id).map(|upload| upload.writer)
     }
 
-    fn size(&self, id: &str) -> Option<u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).map(|upload| upload.writer.size())
+    fn size(&self, (name, id): (&str, &str)) -> Option<u64> {
+        let uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.get(id).filter(|upload| upload.name == name).map(|upload| upload.writer.size())
     }
 }
 
-/// Begins an upload; mounts the blob or takes it whole if the request says so.
+/// Begins an upload; gives the repository the blob at once if the request shows that it may have it, or sends it whole.
 pub async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> Result<Response, Failure> {
     let uri = request.uri().clone();
-    if let Some(mount) = query(&uri, "mount").and_then(|digest| digest.parse::<Digest>().ok())
-        && registry.store.contains(&mount)
-    {
-        return Ok(created(name, &mount));
+    if let Some(blob) = mounted(registry, name, &uri).or_else(|| proven(registry, name, request.headers())) {
+        admit(registry, name, &blob).await?;
+        return Ok(created(name, &blob));
     }
     let store = registry.store.clone();
     let writer = blocking(move || store.writer()).await?;
     if let Some(digest) = query(&uri, "digest") {
         let writer = write_body(writer, request.into_body().into_data_stream()).await?;
-        return commit(name, &digest, writer).await;
+        return commit(registry, (name, &digest), writer).await;
     }
     let id = Uuid::now_v7().to_string();
-    registry.uploads.insert(id.clone(), writer);
+    registry.uploads.insert((name, &id), writer);
     Ok(progress(StatusCode::ACCEPTED, name, &id, 0))
+}
+
+/// Returns the blob that the request wants to be mounted, if this repository or the one that it names has it.
+fn mounted(registry: &Registry, name: &str, uri: &Uri) -> Option<Digest> {
+    let digest = query(uri, "mount")?.parse().ok()?;
+    let from = query(uri, "from");
+    let has = blobs::has(registry, name, &digest) || from.is_some_and(|from| blobs::has(registry, &from, &digest));
+    (has && registry.store.promise(&digest)).then_some(digest)
+}
+
+/// Returns the blob that the request shows to have at hand: it comes from who shares the store.
+fn proven(registry: &Registry, name: &str, headers: &HeaderMap) -> Option<Digest> {
+    let (digest, proof) = headers.get(PROOF_HEADER)?.to_str().ok()?.split_once(' ')?;
+    let digest = digest.parse().ok()?;
+    let is_right = bool::from(registry.store.proof(name, &digest).as_bytes().ct_eq(proof.as_bytes()));
+    (is_right && registry.store.contains(&digest) && registry.store.promise(&digest)).then_some(digest)
+}
+
+async fn admit(registry: &Registry, name: &str, digest: &Digest) -> Result<(), Failure> {
+    let (store, name, digest) = (registry.store.clone(), name.to_owned(), digest.clone());
+    blocking(move || store.admit(&name, Part::Blob, &digest)).await
 }
 
 /// Adds a chunk.
@@ -72,7 +98,7 @@ pub async fn append(
     (name, id): (&str, &str),
     request: Request<Body>,
 ) -> Result<Response, Failure> {
-    let size = registry.uploads.size(id).ok_or_else(Failure::upload_unknown)?;
+    let size = registry.uploads.size((name, id)).ok_or_else(Failure::upload_unknown)?;
     if let Some(range) = request.headers().get(header::CONTENT_RANGE) {
         let first = range
             .to_str()
@@ -83,10 +109,10 @@ pub async fn append(
             return Ok(progress(StatusCode::RANGE_NOT_SATISFIABLE, name, id, size));
         }
     }
-    let writer = registry.uploads.take(id).ok_or_else(Failure::upload_unknown)?;
+    let writer = registry.uploads.take((name, id)).ok_or_else(Failure::upload_unknown)?;
     let writer = write_body(writer, request.into_body().into_data_stream()).await?;
     let size = writer.size();
-    registry.uploads.insert(id.to_owned(), writer);
+    registry.uploads.insert((name, id), writer);
     Ok(progress(StatusCode::ACCEPTED, name, id, size))
 }
 
@@ -97,28 +123,29 @@ pub async fn finish(
     request: Request<Body>,
 ) -> Result<Response, Failure> {
     let digest = query(request.uri(), "digest").ok_or_else(|| Failure::digest_invalid("the digest is missing"))?;
-    let writer = registry.uploads.take(id).ok_or_else(Failure::upload_unknown)?;
+    let writer = registry.uploads.take((name, id)).ok_or_else(Failure::upload_unknown)?;
     let writer = write_body(writer, request.into_body().into_data_stream()).await?;
-    commit(name, &digest, writer).await
+    commit(registry, (name, &digest), writer).await
 }
 
 /// Tells how much of an upload is here.
 pub async fn status(registry: &Registry, (name, id): (&str, &str)) -> Result<Response, Failure> {
-    let size = registry.uploads.size(id).ok_or_else(Failure::upload_unknown)?;
+    let size = registry.uploads.size((name, id)).ok_or_else(Failure::upload_unknown)?;
     Ok(progress(StatusCode::NO_CONTENT, name, id, size))
 }
 
 /// Gives an upload up.
-pub fn abandon(registry: &Registry, id: &str) -> Result<Response, Failure> {
-    registry.uploads.take(id).ok_or_else(Failure::upload_unknown)?;
+pub fn abandon(registry: &Registry, (name, id): (&str, &str)) -> Result<Response, Failure> {
+    registry.uploads.take((name, id)).ok_or_else(Failure::upload_unknown)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn commit(name: &str, digest: &str, writer: BlobWriter) -> Result<Response, Failure> {
+async fn commit(registry: &Registry, (name, digest): (&str, &str), writer: BlobWriter) -> Result<Response, Failure> {
     let digest: Digest =
         digest.parse().map_err(|error: registry_client::DigestError| Failure::digest_invalid(error.to_string()))?;
     let expected = digest.clone();
     blocking(move || writer.commit_expecting(&expected)).await?;
+    admit(registry, name, &digest).await?;
     Ok(created(name, &digest))
 }
 

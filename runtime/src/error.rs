@@ -21,6 +21,14 @@ pub enum Error {
     /// The step cannot run as it is written.
     #[error("{0}")]
     Step(String),
+    /// The command of the step cannot be executed.
+    #[error("{text}")]
+    NotExecuted {
+        /// The reason.
+        text: String,
+        /// The exit code by which shells and docker tell of it.
+        code: i32,
+    },
     /// A layer's tar cannot be unpacked.
     #[error("{0}")]
     Layer(String),
@@ -41,7 +49,7 @@ pub enum Error {
 impl Error {
     /// Tells whether whoever wrote the build can mend it.
     pub fn is_users_fault(&self) -> bool {
-        matches!(self, Error::Step(_) | Error::Layer(_) | Error::Input(_))
+        matches!(self, Error::Step(_) | Error::NotExecuted { .. } | Error::Layer(_) | Error::Input(_))
     }
 
     pub(crate) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
@@ -55,6 +63,8 @@ impl Error {
 pub(crate) enum Trouble {
     /// The user's.
     Step(String),
+    /// The command's, with an exit code.
+    NotExecuted(String, i32),
     /// The layer's.
     Layer(String),
     /// Nobody's outside.
@@ -73,6 +83,7 @@ impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Step(text) => Error::Step(text),
+            Trouble::NotExecuted(text, code) => Error::NotExecuted { text, code },
             Trouble::Layer(text) => Error::Layer(text),
             Trouble::Inside(text) => Error::Inside(text),
         }

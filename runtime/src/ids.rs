@@ -1,49 +1,73 @@
 //! Which user and group ids the sandbox uses: uid 0 in there is never uid 0 of this machine.
 
+mod note;
+
 use crate::Error;
+use crate::id_map::{self, Extent};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Ids that a sandbox has.
-const COUNT: u32 = 65_536;
-/// First id that is used when slipway runs as root: far above people, services and most ranges of `/etc/subuid`.
-const ROOT_BASE: u32 = 1_879_048_192;
+/// Where the ranges that an account's sandboxes use are noted, beside the state.
+const NOTE: &str = "ids";
+/// What the kernel lets this process know of its own ids.
+const OWN_MAPS: [&str; 2] = ["/proc/self/uid_map", "/proc/self/gid_map"];
 
 /// How ids inside the sandbox become ids of this machine.
 #[derive(Debug, Clone)]
 pub struct Ids {
     kind: Kind,
+    users: Vec<Extent>,
+    groups: Vec<Extent>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Started as root: a range of its own.
-    Range { base: u32 },
-    /// Started by somebody else: their own id and what `/etc/subuid` gives them.
-    Account { uid: u32, gid: u32, subuid: (u32, u32), subgid: (u32, u32) },
+    /// Started as root.
+    Root,
+    /// Started by somebody else: their own ids.
+    Account { uid: u32, gid: u32 },
 }
 
 impl Ids {
-    /// Finds out which ids can be used.
-    pub fn detect() -> Result<Self, Error> {
+    /// Finds out which ids can be used by sandboxes whose state is in `place`.
+    pub fn detect(place: &Path) -> Result<Self, Error> {
         let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
         if uid.is_root() {
-            return Ok(Ids { kind: Kind::Range { base: ROOT_BASE } });
+            let map = |file: &str| {
+                let machine = id_map::read(file).map_err(Error::system(format!("reading `{file}`")))?;
+                let map = id_map::of_root(&machine);
+                match map.first() {
+                    Some(_) => Ok(map),
+                    None => Err(Error::Unsupported(format!("`{file}` shows no ids to build with but root's"))),
+                }
+            };
+            return Ok(Ids { kind: Kind::Root, users: map(OWN_MAPS[0])?, groups: map(OWN_MAPS[1])? });
         }
         let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name).unwrap_or_default();
-        let find = |file: &str| {
-            let text = fs::read_to_string(file).unwrap_or_default();
-            subordinate(&text, &name, uid.as_raw()).ok_or_else(|| {
-                Error::Unsupported(format!(
-                    "`{file}` gives `{name}` no ids to build with: add the line `{name}:100000:65536` to /etc/subuid and /etc/subgid"
-                ))
-            })
+        let find = |file: &str, own: u32| {
+            let account = (name.as_str(), uid.as_raw());
+            let granted = id_map::granted(&fs::read_to_string(file).unwrap_or_default(), account, own);
+            // An image's own accounts alone need more than a few.
+            if granted.iter().any(|range| range.count >= 500) {
+                return Ok(granted);
+            }
+            Err(Error::Unsupported(format!(
+                "`{file}` gives `{name}` no ids to build with: add the line `{name}:100000:65536` to /etc/subuid and /etc/subgid"
+            )))
         };
-        let (subuid, subgid) = (find("/etc/subuid")?, find("/etc/subgid")?);
-        Ok(Ids { kind: Kind::Account { uid: uid.as_raw(), gid: gid.as_raw(), subuid, subgid } })
+        let granted = [find("/etc/subuid", uid.as_raw())?, find("/etc/subgid", gid.as_raw())?];
+        let [users, groups] =
+            note::keep(&place.join(NOTE), granted)?.map(|ranges| id_map::one_after_the_other(&ranges));
+        Ok(Ids { kind: Kind::Account { uid: uid.as_raw(), gid: gid.as_raw() }, users, groups })
+    }
+
+    /// Returns the ids of this machine that are the first ones inside.
+    fn first(&self) -> (u32, u32) {
+        let first = |map: &[Extent]| map.first().map_or(id_map::NO_ID, |extent| extent.outside);
+        (first(&self.users), first(&self.groups))
     }
 
     /// Makes the state directory in `place` and returns its path.
@@ -55,13 +79,10 @@ impl Ids {
         let doing = || format!("creating `{}`", state.display());
         DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(Error::system(doing()))?;
         DirBuilder::new().recursive(true).mode(0o711).create(&state).map_err(Error::system(doing()))?;
-        let (uid, gid) = match &self.kind {
-            Kind::Range { base } => (*base, *base),
-            Kind::Account { subuid, subgid, .. } => (subuid.0, subgid.0),
-        };
+        let (uid, gid) = self.first();
         if fs::metadata(&state).map_err(Error::system(doing()))?.uid() != uid {
             match self.kind {
-                Kind::Range { .. } => chown(&state, Some(uid), Some(gid)).map_err(Error::system(doing()))?,
+                Kind::Root => chown(&state, Some(uid), Some(gid)).map_err(Error::system(doing()))?,
                 Kind::Account { .. } => crate::owner::give_away(&state, self)?,
             }
         }
@@ -70,43 +91,46 @@ impl Ids {
 
     /// Gives the process `id`, which just made a user namespace, its ids.
     pub(crate) fn map(&self, id: u32) -> Result<(), Error> {
-        match &self.kind {
-            Kind::Range { base } => {
-                for file in ["uid_map", "gid_map"] {
+        match self.kind {
+            Kind::Root => {
+                for (file, map) in [("uid_map", &self.users), ("gid_map", &self.groups)] {
                     let path = format!("/proc/{id}/{file}");
-                    fs::write(&path, format!("0 {base} {COUNT}\n"))
-                        .map_err(Error::system(format!("writing `{path}`")))?;
+                    fs::write(&path, id_map::lines(map)).map_err(Error::system(format!("writing `{path}`")))?;
                 }
                 Ok(())
             }
-            Kind::Account { subuid, subgid, .. } => {
-                let whole = |(base, count): (u32, u32)| [0, base, count.min(COUNT)];
-                map_with("newuidmap", id, &whole(*subuid))?;
-                map_with("newgidmap", id, &whole(*subgid))
+            Kind::Account { .. } => {
+                map_with("newuidmap", id, &self.users)?;
+                map_with("newgidmap", id, &self.groups)
             }
         }
     }
 
     /// Gives the process `id` the account's own ids as 0 and the sandbox's first ids as 1: it can pass things on.
     pub(crate) fn map_to_give_away(&self, id: u32) -> Result<(), Error> {
-        match &self.kind {
-            Kind::Range { .. } => Ok(()),
-            Kind::Account { uid, gid, subuid, subgid } => {
-                map_with("newuidmap", id, &[0, *uid, 1, 1, subuid.0, 1])?;
-                map_with("newgidmap", id, &[0, *gid, 1, 1, subgid.0, 1])
-            }
-        }
+        let Kind::Account { uid, gid } = self.kind else { return Ok(()) };
+        let (first_user, first_group) = self.first();
+        let both = |own: u32, first: u32| {
+            [Extent { inside: 0, outside: own, count: 1 }, Extent { inside: 1, outside: first, count: 1 }]
+        };
+        map_with("newuidmap", id, &both(uid, first_user))?;
+        map_with("newgidmap", id, &both(gid, first_group))
     }
 }
 
-/// Maps ids with the setuid program that is allowed to: triples of first id inside, first id outside, and count.
-fn map_with(program: &str, id: u32, map: &[u32]) -> Result<(), Error> {
+/// Maps ids with the setuid program that is allowed to.
+fn map_with(program: &str, id: u32, map: &[Extent]) -> Result<(), Error> {
     let missing = |cause: io::Error| match cause.kind() {
         io::ErrorKind::NotFound => Error::Unsupported(format!("`{program}` is missing: install the package `uidmap`")),
         _ => Error::System { doing: format!("running `{program}`"), cause },
     };
     let output = Command::new(program)
-        .args([id].iter().chain(map).map(u32::to_string))
+        .arg(id.to_string())
+        .args(
+            map.iter()
+                .flat_map(|extent| [extent.inside, extent.outside, extent.count])
+                .map(|number| number.to_string()),
+        )
         .stdin(Stdio::null())
         .output()
         .map_err(missing)?;
@@ -115,27 +139,4 @@ fn map_with(program: &str, id: u32, map: &[u32]) -> Result<(), Error> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Error::Unsupported(format!("`{program}` refuses to map ids: {}", said.trim())))
-}
-
-/// Returns the first range that `/etc/subuid` or `/etc/subgid` gives an account.
-fn subordinate(text: &str, name: &str, uid: u32) -> Option<(u32, u32)> {
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let owner = fields.next()?;
-        let (base, count): (u32, u32) = (fields.next()?.trim().parse().ok()?, fields.next()?.trim().parse().ok()?);
-        ((owner == name || owner == uid.to_string()) && count >= 1000).then_some((base, count))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_found_by_name_or_number() {
-        let text = "other:1:65536\nme:100000:65536\n1007:300000:65536\n";
-        assert_eq!(subordinate(text, "me", 5), Some((100_000, 65_536)));
-        assert_eq!(subordinate(text, "x", 1007), Some((300_000, 65_536)));
-        assert_eq!(subordinate(text, "x", 5), None);
-    }
 }

@@ -4,17 +4,21 @@
 //! [`enter_if_asked`]). Everything that touches hostile files happens in it; the caller sees byte streams.
 
 mod agent;
+mod calls;
 mod cancel;
 mod cgroup;
 mod changes;
 mod child;
 mod clock;
+mod disk_space;
 mod error;
 mod ground;
 mod helper;
+mod id_map;
 mod ids;
 mod network;
 mod owner;
+mod private;
 mod protocol;
 mod sandbox;
 mod self_test;
@@ -23,18 +27,22 @@ mod step;
 mod sweep;
 pub mod tar;
 mod ulimit;
+mod unique;
 mod usage;
 
+pub use calls::Calls;
 pub use cancel::Cancel;
 pub use changes::Changes;
-pub use child::limit_child;
+pub use child::{limit_child, limit_memory};
 pub use clock::uptime;
+pub use disk_space::{DiskSpace, disk_space};
 pub use error::Error;
 pub use ground::check_ground;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
+pub use private::keep_files_private;
 pub use sandbox::{Ran, Sandbox};
-pub use self_test::{Protection, self_test};
+pub use self_test::{PROTECTIONS, Protection, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;

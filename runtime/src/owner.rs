@@ -18,6 +18,7 @@ pub fn give_away(directory: &Path, ids: &Ids) -> Result<(), Error> {
     let doing = || format!("giving `{}` to the ids of the sandbox", directory.display());
     let mut helper = Command::new("/proc/self/exe")
         .arg0(OWNER)
+        .process_group(0)
         .current_dir(directory)
         .env_clear()
         .stdin(Stdio::piped())

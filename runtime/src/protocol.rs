@@ -11,7 +11,6 @@ use nix::sys::socket::{
 };
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -46,21 +45,12 @@ pub enum Request {
     Discard(u64),
     /// Sends the contents of the files that follow.
     ReadFiles,
-    /// Waits for the network and closes the routes that follow.
-    Network,
     /// Removes snapshots, and the content of caches that were used last within these seconds since 1970.
     Forget(Vec<SnapshotId>, std::ops::Range<u64>),
     /// Removes what attempts left behind whose helper is gone.
     Sweep,
     /// Tries out what steps are confined by.
     SelfTest,
-}
-
-/// Routes that lead nowhere.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Closed {
-    /// Networks: address and length of the prefix.
-    pub networks: Vec<(IpAddr, u8)>,
 }
 
 /// The step and what was found out about it outside.
@@ -308,7 +298,12 @@ impl<C: AsMut<Conversation>> Read for FrameReader<C> {
                     let trouble: Answer<()> = serde_json::from_slice(&self.frame)?;
                     self.frame.clear();
                     return Err(io::Error::other(match trouble {
-                        Err(Trouble::Step(text) | Trouble::Layer(text) | Trouble::Inside(text)) => text,
+                        Err(
+                            Trouble::Step(text)
+                            | Trouble::NotExecuted(text, _)
+                            | Trouble::Layer(text)
+                            | Trouble::Inside(text),
+                        ) => text,
                         Ok(()) => "a result stands where a stream is expected".to_owned(),
                     }));
                 }

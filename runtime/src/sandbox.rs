@@ -1,15 +1,13 @@
 //! The caller's side: starts the helper, asks it to do things, cleans up when it is dropped.
 
 use crate::cgroup::Cgroup;
-use crate::error::Trouble;
-use crate::network::{Network, closed};
+use crate::network::Network;
 use crate::protocol::{
-    Answer, Closed, Conversation, DiskLimits, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind,
-    send_with,
+    Answer, Conversation, DiskLimits, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind, send_with,
 };
 use crate::self_test::Protection;
 use crate::usage::Usage;
-use crate::{Cancel, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
+use crate::{Calls, Cancel, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
@@ -55,6 +53,8 @@ pub struct Ran {
     pub exit: Exit,
     /// What it changed.
     pub changes: Changes,
+    /// How its programs could call the kernel.
+    pub calls: Calls,
 }
 
 impl Sandbox {
@@ -64,6 +64,8 @@ impl Sandbox {
         let cgroup = Cgroup::create(attempt, &settings.limits);
         let mut helper = Command::new("/proc/self/exe")
             .arg0(HELPER)
+            // What a terminal sends to the group of this process is not for the sandbox: its build may go on.
+            .process_group(0)
             .arg(attempt)
             .current_dir(&settings.state)
             .env_clear()
@@ -139,25 +141,24 @@ impl Sandbox {
     /// Runs a step; what it prints goes to `output` as it comes.
     pub fn run(&self, step: &Step, output: &mut dyn FnMut(&[u8]), cancel: &Cancel) -> Result<Ran, Error> {
         let inner = &self.inner;
-        let resolv_conf = match step.network {
+        let (resolv_conf, missing) = match step.network {
             StepNetwork::Default => match inner.network()? {
-                Ok(network) => network.resolv_conf.clone(),
-                Err(reason) => {
-                    if !inner.told_of_network.swap(true, Ordering::Relaxed) {
-                        output(format!("slipway: steps have no network: {reason}\n").as_bytes());
-                    }
-                    String::new()
-                }
+                Ok(network) => (network.resolv_conf.clone(), None),
+                Err(reason) => (String::new(), Some(format!("slipway: steps have no network: {reason}\n"))),
             },
-            StepNetwork::None => String::new(),
+            StepNetwork::None => (String::new(), None),
         };
+        if let Some(missing) = missing.as_ref().filter(|_| !inner.told_of_network.swap(true, Ordering::Relaxed)) {
+            output(missing.as_bytes());
+        }
         let run = inner.runs.fetch_add(1, Ordering::Relaxed);
         let killed_before = inner.cgroup.as_ref().map_or(0, Cgroup::killed);
         let changes = Changes::new(inner.clone(), run);
         let agents = crate::agent::forward(step)?;
         let mut conversation = inner.ask_with(&Request::Run(run), agents.as_ref())?;
         drop(agents);
-        let request = RunRequest { step: step.clone(), resolv_conf, disk: inner.disk_limits() };
+        let calls = step.calls.or(inner.settings.calls);
+        let request = RunRequest { step: Step { calls, ..step.clone() }, resolv_conf, disk: inner.disk_limits() };
         conversation.send_value(&request).map_err(|_| Error::Gone)?;
         let exit = match follow(&mut conversation, output, cancel)? {
             None => Exit::Cancelled,
@@ -170,7 +171,11 @@ impl Sandbox {
                 None => exit(ended),
             },
         };
-        Ok(Ran { exit, changes })
+        // What failed may have wanted one, and the end of its output is what people read.
+        if let Some(missing) = missing.filter(|_| exit != Exit::Code(0)) {
+            output(missing.as_bytes());
+        }
+        Ok(Ran { exit, changes, calls })
     }
 
     /// Returns how much processor time everything in it used so far, where this machine counts that.
@@ -203,6 +208,14 @@ impl Sandbox {
     /// Tries out inside what steps are confined by.
     pub(crate) fn self_test(&self) -> Result<Vec<Protection>, Error> {
         self.inner.ask(&Request::SelfTest)?.receive_value().map_err(|_| Error::Gone)
+    }
+
+    /// Tries the network out; returns why steps have none, if they have none.
+    pub(crate) fn missing_network(&self) -> Option<String> {
+        match self.inner.network() {
+            Ok(network) => network.err().map(str::to_owned),
+            Err(error) => Some(describe(&error)),
+        }
     }
 
     /// Returns the limits of the attempt, where there are any.
@@ -335,26 +348,13 @@ impl Inner {
     /// Returns the network of the attempt, started on first use.
     fn network(&self) -> Result<Result<&Network, &'static str>, Error> {
         let _starting = self.network_starting.lock().unwrap_or_else(PoisonError::into_inner);
-        let started = self.network.get_or_init(|| self.start_network().map_err(|error| describe(&error)));
+        let started = self
+            .network
+            .get_or_init(|| Network::start(self.helper_id, &self.settings.network).map_err(|error| describe(&error)));
         match started {
             Ok(network) => Ok(network.as_ref().map_err(|reason| *reason)),
             Err(text) => Err(Error::Unsupported(text.clone())),
         }
-    }
-
-    fn start_network(&self) -> Result<Result<Network, &'static str>, Error> {
-        let network = match Network::start(self.helper_id)? {
-            Ok(network) => network,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let mut conversation = self.ask(&Request::Network)?;
-        let closed = Closed { networks: closed(&self.settings.network) };
-        conversation.send_value(&closed).map_err(|_| Error::Gone)?;
-        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(|trouble| match trouble {
-            Trouble::Inside(text) => Error::Unsupported(format!("{text}; {}", network.said())),
-            other => Error::from(other),
-        })?;
-        Ok(Ok(network))
     }
 }
 

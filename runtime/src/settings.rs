@@ -1,6 +1,6 @@
 //! How steps are confined, on this machine.
 
-use crate::{Error, Ids};
+use crate::{Calls, Error, Ids};
 use std::path::{Path, PathBuf};
 
 const GIB: u64 = 1024 * 1024 * 1024;
@@ -16,6 +16,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What a step may reach.
     pub network: NetworkPolicy,
+    /// How programs of all steps may call the kernel.
+    pub calls: Calls,
 }
 
 /// Limits for all steps of one attempt together.
@@ -68,9 +70,10 @@ pub struct NetworkPolicy {
 impl Settings {
     /// Returns the default settings for the state in `directory`, which is created.
     pub fn new(directory: &Path) -> Result<Self, Error> {
-        let (ids, place) = (Ids::detect()?, directory.join("sandbox"));
+        let place = directory.join("sandbox");
+        let ids = Ids::detect(&place)?;
         let state = ids.prepare_state(&place)?;
         crate::check_ground(&place)?;
-        Ok(Settings { state, ids, limits: Limits::default(), network: NetworkPolicy::default() })
+        Ok(Settings { state, ids, limits: Limits::default(), network: NetworkPolicy::default(), calls: Calls::Native })
     }
 }

@@ -1,6 +1,6 @@
 //! What a sandbox is asked to run: plain data, as it crosses the border.
 
-use crate::Error;
+use crate::{Calls, Error};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -19,8 +19,8 @@ enum Place {
     Stored(String),
     /// What a step of this attempt changed.
     Run { attempt: String, run: u64 },
-    /// A layer of the self-test of this process.
-    Trial(u32),
+    /// A layer of a self-test, in the directory of its attempt.
+    Trial(String),
 }
 
 impl SnapshotId {
@@ -37,8 +37,8 @@ impl SnapshotId {
         SnapshotId(Place::Run { attempt: short_name(attempt), run })
     }
 
-    pub(crate) fn trial() -> Self {
-        SnapshotId(Place::Trial(std::process::id()))
+    pub(crate) fn trial(directory: &str) -> Self {
+        SnapshotId(Place::Trial(directory.to_owned()))
     }
 
     /// Returns its directory below the state directory; short, because mount options hold 127 of them.
@@ -46,7 +46,7 @@ impl SnapshotId {
         match &self.0 {
             Place::Stored(digits) => format!("s/{digits}"),
             Place::Run { attempt, run } => format!("w/{attempt}/{run}/u"),
-            Place::Trial(number) => format!("e2/trial-{number}"),
+            Place::Trial(directory) => directory.clone(),
         }
     }
 }
@@ -87,6 +87,8 @@ pub struct Step {
     pub mounts: Vec<Mount>,
     /// Its network.
     pub network: StepNetwork,
+    /// How its programs may call the kernel, if this machine's settings do not allow more.
+    pub calls: Calls,
     /// Its host name.
     pub hostname: String,
     /// Lines of `/etc/hosts`: name and address.
@@ -213,9 +215,9 @@ pub enum Exit {
 /// How a step filled the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskFull {
-    /// It left more than these bytes.
+    /// It used more than these bytes.
     Bytes(u64),
-    /// It left more than these files.
+    /// It made more than these files.
     Files(u64),
     /// This machine would have had less than these bytes free.
     Reserve(u64),
@@ -224,8 +226,8 @@ pub enum DiskFull {
 impl fmt::Display for DiskFull {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DiskFull::Bytes(bytes) => write!(formatter, "left more than {} on disk", Size(*bytes)),
-            DiskFull::Files(files) => write!(formatter, "left more than {files} files on disk"),
+            DiskFull::Bytes(bytes) => write!(formatter, "used more than {} of the disk", Size(*bytes)),
+            DiskFull::Files(files) => write!(formatter, "made more than {files} files on the disk"),
             DiskFull::Reserve(bytes) => {
                 write!(formatter, "was about to fill this machine's disk, of which {} stay free", Size(*bytes))
             }

@@ -1,11 +1,8 @@
 //! Removes what builds left behind that did not end by themselves.
 
 use crate::sandbox::SWEEPER;
+use crate::unique::unique;
 use crate::{Error, Sandbox, Settings, cgroup};
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Counts the sweeps of this process, which may go on at the same time.
-static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// Removes directories and control groups of attempts whose processes are gone; those in use are left alone.
 pub fn sweep(settings: &Settings) -> Result<(), Error> {
@@ -16,6 +13,5 @@ pub fn sweep(settings: &Settings) -> Result<(), Error> {
         return Ok(());
     }
     // Only the sandbox's own ids may touch what steps left there.
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    Sandbox::start(settings, &format!("{SWEEPER}{}-{number}", std::process::id()))?.sweep()
+    Sandbox::start(settings, &format!("{SWEEPER}{}", unique()))?.sweep()
 }

@@ -3,18 +3,16 @@
 //! Only the sandbox's own ids may touch a snapshot, so the notes lie beside its state: one file each, whose time counts.
 
 use crate::sandbox::SWEEPER;
+use crate::unique::unique;
 use crate::{Error, Sandbox, Settings, SnapshotId};
 use std::fs::{self, File, FileTimes};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Snapshots that are removed at once; what is left is for the next time.
 const AT_ONCE: usize = 1000;
-/// Counts the collections of this process.
-static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// The notes of a state directory.
 pub(crate) struct Usage {
@@ -65,8 +63,7 @@ pub fn collect(settings: &Settings, min_age: Duration) -> Result<usize, Error> {
     let (lock, unused) = (usage.lock(), |usage: &Usage| unused(&settings.state, usage, before));
     let lock = lock.and_then(|lock| lock.lock().map(|()| lock)).map_err(failed)?;
     let snapshots = unused(&usage);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let sandbox = Sandbox::start(settings, &format!("{SWEEPER}{}-c{number}", std::process::id()))?;
+    let sandbox = Sandbox::start(settings, &format!("{SWEEPER}{}", unique()))?;
     let before = before.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     sandbox.forget(&snapshots, 0..before, || drop(lock))?;
     snapshots.iter().for_each(|id| drop(fs::remove_file(usage.note(id))));
@@ -91,7 +88,7 @@ pub fn forget_last(settings: &Settings, doubtful: Duration) -> Result<usize, Err
     let Some(last) = made.iter().map(|(_, made)| *made).chain(caches).max() else { return Ok(0) };
     let since = last.saturating_sub(doubtful.as_secs());
     let snapshots: Vec<_> = made.into_iter().filter(|(_, made)| *made >= since).map(|(id, _)| id).collect();
-    let sandbox = Sandbox::start(settings, &format!("{SWEEPER}{}-boot", std::process::id()))?;
+    let sandbox = Sandbox::start(settings, &format!("{SWEEPER}{}", unique()))?;
     for some in snapshots.chunks(AT_ONCE) {
         sandbox.forget(some, 0..0, || ())?;
     }

@@ -7,6 +7,7 @@ mod fields;
 mod ignored;
 mod interrupt;
 mod outputs;
+mod registries;
 mod report;
 mod request;
 mod secrets;
@@ -20,7 +21,6 @@ use clap::Args;
 use ignored::Ignored;
 use interrupt::Interrupt;
 use outputs::Outputs;
-use registry_client::Credentials;
 use runtime::Cancel;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,12 +85,21 @@ pub struct Arguments {
     /// Size of /dev/shm for RUN
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
+    /// Let RUN execute 32-bit x86 programs, also outside of stages for linux/386
+    #[arg(long = "allow-32bit")]
+    allow_32bit: bool,
+    /// Speak to a registry otherwise than docker does by default
+    #[arg(long = "registry", value_name = "HOST=plain-http|tls|insecure|ca=FILE")]
+    registries: Vec<String>,
     /// Limit each process of RUN
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     ulimits: Vec<String>,
     /// Memory that all steps together may use
     #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,
+    /// Paths that one COPY, ADD or mount may take
+    #[arg(long, value_name = "N", default_value_t = builder::walk::MAX_PATHS, value_parser = max_paths)]
+    pub max_paths: usize,
     /// Write the digest of the image to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
@@ -121,6 +130,12 @@ pub struct Arguments {
     pub context: String,
 }
 
+/// Reads a number of paths: none would let nothing be built, and a layer holds no more than so many.
+fn max_paths(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=builder::tree::MAX_ENTRIES).contains(number));
+    number.ok_or_else(|| format!("a number from 1 to {} is expected", builder::tree::MAX_ENTRIES))
+}
+
 /// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.
 pub fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checked, DockerfileText), String> {
     ask(arguments, data_dir, |request, services| (builder::check(request, services), request.dockerfile.clone()))
@@ -135,7 +150,7 @@ fn ask<T>(
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
+    let services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
@@ -158,9 +173,12 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let mut services = services::open(&data, &data.database_url(), Credentials::docker(), tokio.handle())?;
+    let mut services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
+    }
+    if arguments.allow_32bit {
+        services.sandbox.calls = runtime::Calls::With32Bit;
     }
     // Who builds by hand is at home in the networks of this machine.
     services.sandbox.network.private = true;

@@ -42,6 +42,7 @@ pub enum Format {
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     let mut like_a_build = build::Arguments::default();
+    like_a_build.max_paths = builder::walk::MAX_PATHS;
     like_a_build.file.clone_from(&arguments.file);
     like_a_build.build_args.clone_from(&arguments.build_args);
     like_a_build.target.clone_from(&arguments.target);

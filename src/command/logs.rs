@@ -1,9 +1,10 @@
 //! `slipway logs`: what a build printed, and with `-f` what it prints.
 
 use crate::client::{Api, Connection, build_id};
+use crate::sanitize::OutputWriter;
 use clap::Args;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{IsTerminal, Stdout, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -40,7 +41,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mut query: Vec<String> = arguments.step.iter().map(|step| format!("step={step}")).collect();
     query.extend(arguments.tail.iter().map(|lines| format!("tail={lines}")));
     query.extend(arguments.connection.json.then(|| "format=ndjson".to_owned()));
-    api.stream(&format!("/v1/builds/{id}/logs?{}", query.join("&")), &[], |part| print(part).map(|()| true))?;
+    let mut output = output();
+    let path = format!("/v1/builds/{id}/logs?{}", query.join("&"));
+    api.stream(&path, &[], |part| told(output.write_all(part).and_then(|()| output.flush())).map(|()| true))?;
+    told(output.finish())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -49,6 +53,7 @@ pub fn follow(api: &Api, (id, step): (&str, Option<i64>)) -> Result<ExitCode, St
     let query = step.map(|step| format!("?step={step}")).unwrap_or_default();
     let path = format!("/v1/builds/{id}/logs{query}");
     let (mut last, mut tries) = ("0".to_owned(), 0);
+    let mut output = output();
     loop {
         let mut events = Events::default();
         let mut ended = None;
@@ -58,7 +63,10 @@ pub fn follow(api: &Api, (id, step): (&str, Option<i64>)) -> Result<ExitCode, St
             for event in events.read(part) {
                 let data: Value = serde_json::from_str(&event.data).unwrap_or(Value::Null);
                 match event.name.as_str() {
-                    "log" => print(data["text"].as_str().unwrap_or_default().as_bytes())?,
+                    "log" => {
+                        let text = data["text"].as_str().unwrap_or_default();
+                        told(output.write_all(text.as_bytes()).and_then(|()| output.flush()))?;
+                    }
                     "end" => ended = Some(data["state"].as_str().unwrap_or_default().to_owned()),
                     _ => {}
                 }
@@ -69,6 +77,7 @@ pub fn follow(api: &Api, (id, step): (&str, Option<i64>)) -> Result<ExitCode, St
             Ok(ended.is_none())
         });
         if let Some(state) = ended {
+            told(output.finish())?;
             return Ok(if is_good(&state) { ExitCode::SUCCESS } else { ExitCode::from(BUILD_FAILED) });
         }
         tries = if last == before { tries + 1 } else { 0 };
@@ -86,9 +95,15 @@ pub fn is_good(state: &str) -> bool {
     matches!(state, "succeeded" | "superseded" | "skipped")
 }
 
-fn print(text: &[u8]) -> Result<(), String> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text).and_then(|()| out.flush()).map_err(|error| {
+/// Returns where a log is printed: a terminal gets its text and colours, a file or another program the log as it is.
+fn output() -> OutputWriter<Stdout> {
+    let stdout = std::io::stdout();
+    let is_terminal = stdout.is_terminal();
+    OutputWriter::new(stdout, is_terminal)
+}
+
+fn told(written: std::io::Result<()>) -> Result<(), String> {
+    written.map_err(|error| {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             crate::end_as_nobody_reads();
         }

@@ -4,9 +4,11 @@ mod approve;
 mod build;
 mod cancel;
 mod check;
+mod deliveries;
 mod explain;
 mod import;
 mod logs;
+mod queue;
 mod repo;
 mod retry;
 mod rules;
@@ -15,7 +17,9 @@ mod serve;
 mod status;
 mod token;
 mod trigger;
+mod version;
 mod worker;
+mod workers;
 
 use crate::client::OneBuild;
 use clap::Subcommand;
@@ -39,6 +43,12 @@ pub enum Command {
     Trigger(Box<trigger::Arguments>),
     /// List builds, or show one
     Status(status::Arguments),
+    /// List what forges delivered, and what became of it
+    Deliveries(deliveries::Arguments),
+    /// Show what waits and for what; pause and resume it
+    Queue(queue::Arguments),
+    /// List who builds
+    Workers(workers::Arguments),
     /// Print a build's log
     Logs(logs::Arguments),
     /// Say why the steps of a build were executed or taken from the cache
@@ -55,6 +65,8 @@ pub enum Command {
     Secret(secret::Arguments),
     /// Make, list and revoke tokens of the API
     Token(token::Arguments),
+    /// Print the versions of this program and of the server
+    Version(version::Arguments),
 }
 
 /// Runs `command`.
@@ -67,6 +79,10 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Repo(arguments) => repo::run(&arguments),
         Command::Trigger(arguments) => trigger::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Deliveries(arguments) => deliveries::run(&arguments),
+        Command::Queue(arguments) => queue::run(&arguments),
+        Command::Workers(arguments) => workers::run(&arguments),
+        Command::Version(arguments) => version::run(&arguments),
         Command::Logs(arguments) => logs::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Approve(arguments) => approve::run(&arguments),

@@ -2,7 +2,7 @@
 
 use super::import;
 use super::status::table;
-use crate::client::{Connection, encoded, print_json, shown};
+use crate::client::{Connection, encoded, print_json, repository_name, shown};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ struct List {
 #[derive(Debug, Args)]
 struct Named {
     /// namespace/name
+    #[arg(value_parser = repository_name)]
     name: String,
     #[command(flatten)]
     connection: Connection,
@@ -48,6 +49,7 @@ struct Named {
 #[derive(Debug, Args)]
 struct Add {
     /// namespace/name
+    #[arg(value_parser = repository_name)]
     name: String,
     /// A document in TOML: the keys of a repository in slipway.toml
     #[arg(long, value_name = "FILE")]

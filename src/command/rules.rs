@@ -1,6 +1,6 @@
 //! `slipway rules test`: which rules match a ref, which tags result, and why others do not.
 
-use crate::client::{Connection, encoded, print_json, shown};
+use crate::client::{Connection, encoded, print_json, repository_name, shown};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,12 +23,12 @@ enum Command {
 /// Arguments of `slipway rules test`.
 #[derive(Debug, Args)]
 struct Test {
-    /// Branch or tag: main, v1.2.3, refs/tags/v1.2.3
-    #[arg(value_name = "REF")]
-    git_ref: String,
-    /// The repository: namespace/name
-    #[arg(long, value_name = "REPOSITORY")]
-    repo: String,
+    /// The repository, namespace/name, and a branch or tag: main, v1.2.3, refs/tags/v1.2.3
+    #[arg(value_names = ["REPOSITORY", "REF"], num_args = 1..=2, required = true)]
+    names: Vec<String>,
+    /// The repository, as earlier versions took it
+    #[arg(long, value_name = "REPOSITORY", hide = true)]
+    repo: Option<String>,
     /// Rules of this file instead of the server's: a repository's own slipway.toml
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -45,18 +45,19 @@ struct Test {
 /// Runs the command; the exit code is 3 when nothing would be built.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let Command::Test(test) = &arguments.command;
+    let (repository, git_ref) = test.names()?;
     let api = test.connection.open()?;
     let file = test.file.as_ref().map(|path| {
         std::fs::read_to_string(path).map_err(|error| format!("reading the rules `{}`: {error}", path.display()))
     });
-    let mut body = json!({ "ref": test.git_ref, "message": test.message });
+    let mut body = json!({ "ref": git_ref, "message": test.message });
     if let Some(text) = file.transpose()? {
         body["file"] = text.into();
     }
     if let Some(commit) = &test.commit {
         body["commit"] = commit.as_str().into();
     }
-    let path = format!("/v1/repos/{}/rules:test", encoded(&test.repo));
+    let path = format!("/v1/repos/{}/rules:test", encoded(&repository));
     let answer = api.send(Method::POST, &path, (Some(&body), &[]))?.body;
     if test.connection.json {
         print_json(&answer);
@@ -64,6 +65,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         print(&answer);
     }
     Ok(if answer["would_build"] == true { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+impl Test {
+    /// Returns the repository and the ref.
+    fn names(&self) -> Result<(String, &str), String> {
+        let (repository, git_ref) = match (&self.repo, self.names.as_slice()) {
+            (Some(repository), [git_ref]) => (repository, git_ref),
+            (None, [repository, git_ref]) => (repository, git_ref),
+            (None, _) => return Err("say which repository and which ref: `slipway rules test REPOSITORY REF`".into()),
+            (Some(_), _) => return Err("the repository is named twice: leave `--repo` out".into()),
+        };
+        Ok((repository_name(repository)?, git_ref))
+    }
 }
 
 fn print(answer: &Value) {

@@ -1,6 +1,6 @@
 //! `slipway secret`: secrets of a repository; written, never read.
 
-use crate::client::{Connection, encoded, print_json, shown};
+use crate::client::{Connection, encoded, print_json, repository_name, shown};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
@@ -27,6 +27,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Of {
     /// The repository: namespace/name
+    #[arg(value_parser = repository_name)]
     repository: String,
     #[command(flatten)]
     connection: Connection,
@@ -35,6 +36,7 @@ struct Of {
 #[derive(Debug, Args)]
 struct Named {
     /// The repository: namespace/name
+    #[arg(value_parser = repository_name)]
     repository: String,
     /// The secret
     name: String,

@@ -1,7 +1,7 @@
 //! `slipway status`: the newest builds, or one build with its steps.
 
 use super::trigger::warnings;
-use crate::client::{Connection, build_id, encoded, print_json, shown};
+use crate::client::{Connection, build_id, encoded, print_json, repository_name, shown};
 use clap::Args;
 use serde_json::Value;
 use std::process::ExitCode;
@@ -9,10 +9,11 @@ use std::process::ExitCode;
 /// Arguments of `slipway status`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The build: its id, or namespace/name#number; without it the newest builds are listed
+    /// A build, by its id or as namespace/name#number, or a repository whose builds are listed; all builds without it
+    #[arg(value_name = "BUILD or REPOSITORY")]
     build: Option<String>,
-    /// Only builds of this repository
-    #[arg(long, value_name = "REPOSITORY")]
+    /// Only builds of this repository, as earlier versions took it
+    #[arg(long, value_name = "REPOSITORY", hide = true, value_parser = repository_name)]
     repo: Option<String>,
     /// Only builds in this state
     #[arg(long, value_name = "STATE")]
@@ -30,20 +31,26 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match &arguments.build {
+        // The newest build of a repository is what somebody waits for.
+        Some(name) if name.contains('/') && !name.contains('#') && !arguments.wait => list(arguments, Some(name)),
         Some(build) => show(arguments, build),
-        None => list(arguments),
+        None => list(arguments, arguments.repo.as_ref()),
     }
 }
 
-fn list(arguments: &Arguments) -> Result<ExitCode, String> {
+fn list(arguments: &Arguments, repository: Option<&String>) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let mut path = format!("/v1/builds?limit={}", arguments.limit);
-    for (key, value) in [("repo", &arguments.repo), ("state", &arguments.state)] {
+    for (key, value) in [("repo", repository), ("state", arguments.state.as_ref())] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", encoded(value)));
         }
     }
     let answer = api.get(&path)?;
+    if let Some(name) = repository.filter(|_| answer["builds"].as_array().is_none_or(Vec::is_empty)) {
+        // No builds, or no such repository?
+        api.get(&format!("/v1/repos/{}", encoded(name)))?;
+    }
     if arguments.connection.json {
         print_json(&answer);
         return Ok(ExitCode::SUCCESS);
@@ -112,13 +119,14 @@ fn print(build: &Value) {
     }
 }
 
-/// Returns a moment to the second.
-fn moment(value: &Value) -> String {
+/// Returns a moment to the second, in UTC.
+pub fn moment(value: &Value) -> String {
     let exact = shown(value);
     exact.get(..19).map_or_else(|| exact.clone(), |seconds| seconds.replace('T', " "))
 }
 
-fn short_ref(build: &Value) -> String {
+/// Returns the short name of a build's branch or tag.
+pub fn short_ref(build: &Value) -> String {
     let name = shown(&build["ref"]);
     name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/")).unwrap_or(&name).to_owned()
 }

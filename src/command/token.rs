@@ -82,11 +82,31 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     tokio.block_on(async {
         let database = Database::open(&url).await.map_err(|error| chain(&error))?;
         match &arguments.command {
-            Command::Create(create) => self::create(&database, create, arguments.json).await,
+            Command::Create(create) => {
+                let mut known = configuration.repository_names();
+                known.extend(database.repository_names().await.map_err(|error| chain(&error))?);
+                check_repositories(&create.repositories, &known)?;
+                self::create(&database, create, arguments.json).await
+            }
             Command::List => list(&database, arguments.json).await,
             Command::Revoke { name } => revoke(&database, name).await,
         }
     })
+}
+
+/// Refuses repositories that only a slip of the pen can mean; one that is not there yet is said.
+fn check_repositories(asked: &[String], known: &[String]) -> Result<(), String> {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    for name in asked.iter().filter(|name| !known.contains(&name.as_str())) {
+        if name.split('/').count() != 2 || name.split('/').any(str::is_empty) {
+            return Err(format!("`{name}` does not name a repository: write `namespace/name`"));
+        }
+        match webhook::nearest(name, &known) {
+            Some(meant) => return Err(format!("there is no repository `{name}`; did you mean `{meant}`?")),
+            None => eprintln!("there is no repository `{name}` yet: the token is good for it when there is"),
+        }
+    }
+    Ok(())
 }
 
 async fn create(database: &Database, create: &Create, json: bool) -> Result<ExitCode, String> {

@@ -2,7 +2,7 @@
 
 use super::logs;
 use super::status::table;
-use crate::client::{Connection, encoded, print_json, shown};
+use crate::client::{Connection, encoded, print_json, repository_name, shown};
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The repository: namespace/name
+    #[arg(value_parser = repository_name)]
     repository: String,
     /// Branch or tag [default: the default branch]
     #[arg(long = "ref", value_name = "REF")]

@@ -1,9 +1,10 @@
 //! `slipway worker`: claims builds from the queue and builds them, until it is asked to end.
 
 use crate::services::{self, DataDir};
-use crate::{configuration, key};
+use crate::{configuration, key, signals};
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
+use registry_client::Allowed;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,14 +26,18 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     services::log_to_stderr();
+    runtime::keep_files_private();
     let data = DataDir::open(data_dir)?;
     let configuration = configuration::read(arguments.config.as_deref(), &data)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
-    let mut services = services::open(&data, &url, configuration::credentials(&configuration), tokio.handle())?;
-    let key = key::read(configuration.server.secret_key_file.as_deref(), &data)?;
-    services.database = services.database.with_key(key);
+    let mut services = services::open(&data, &url, configuration::registries(&configuration), tokio.handle())?;
+    let own = configuration.settings(([127, 0, 0, 1], 0).into()).map_err(|error| services::chain(&error))?;
+    let (hosts, networks) = own.allowed_addresses();
+    services.client = services.client.allowing(Allowed { hosts, networks, proxies: crate::confine::proxy_hosts() });
+    let key_file = configuration.server.secret_key_file.as_deref();
+    services.database = tokio.block_on(key::give(services.database, key_file, &data))?;
     crate::confine::configure(&mut services.sandbox, &configuration.sandbox);
     crate::confine::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
     if let Err(error) = runtime::sweep(&services.sandbox) {
@@ -40,11 +45,19 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         tracing::warn!(error = services::chain(&error), "leftovers of ended builds cannot be removed");
     }
     let limits = &configuration.limits;
+    let memory = limits.worker_memory_mib.map(|mebibytes| mebibytes * 1024 * 1024);
+    match runtime::limit_memory(memory) {
+        Ok(bytes) => tracing::debug!(bytes, "the memory of this process is limited"),
+        Err(error) => tracing::warn!(%error, "the memory of this process cannot be limited"),
+    }
     let settings = Settings {
         name: worker::name(),
         builds: usize::from(arguments.builds),
         git_dir: data.join("git"),
+        max_paths: limits.paths,
+        own_repositories: own.repository_names().map(str::to_owned).collect(),
         git_credentials: configuration.git_credentials(),
+        reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),
         build_timeout: Duration::from_secs(limits.build_minutes * 60),
@@ -59,10 +72,10 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 
 /// Ends the worker when it is asked to: after its builds, or at once when it is asked again.
 async fn end_when_asked(stop: Stop, patience: Duration) {
-    services::wait_for_signal().await;
+    signals::wait_for_signal().await;
     tracing::info!(seconds = patience.as_secs(), "asked to end; running builds have so long");
     stop.ask(patience);
-    services::wait_for_signal().await;
+    signals::wait_for_repeated_signal().await;
     tracing::info!("asked again; running builds go back to the queue");
     stop.ask(Duration::ZERO);
 }

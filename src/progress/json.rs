@@ -28,6 +28,10 @@ impl Observer for Json {
                     .collect();
                 json!({"event": "planned", "steps": steps})
             }
+            Event::Waiting { step } => json!({"event": "waiting", "step": step}),
+            Event::Cancelled { step, duration } => {
+                json!({"event": "cancelled", "step": step, "duration_ms": duration.as_millis()})
+            }
             Event::Started { step } => json!({"event": "started", "step": step}),
             Event::Output { step, bytes } => {
                 json!({"event": "output", "step": step, "text": String::from_utf8_lossy(bytes)})

@@ -1,11 +1,11 @@
 //! Plain lines: `#3 [build 2/4] RUN make`, then `#3 0.512 output`, then `#3 DONE 1.2s`.
 
 use super::{Display, result_lines, seconds};
-use crate::harmless::harmless;
+use crate::sanitize::{OutputWriter, sanitize, sanitize_output};
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,12 +49,12 @@ impl State {
     fn show(&mut self, event: &Event<'_>, to: &mut impl Write) -> std::io::Result<()> {
         match event {
             Event::Planned(steps) => self.steps = steps.to_vec(),
-            Event::Commit { id, message } => writeln!(to, "commit {id} {}", harmless(message))?,
-            Event::Warning(text) => writeln!(to, "WARN: {text}")?,
+            Event::Commit { id, message } => writeln!(to, "commit {id} {}", sanitize(message))?,
+            Event::Warning(text) => writeln!(to, "WARN: {}", sanitize(text))?,
             Event::Started { step } => {
                 self.began.insert(*step, Instant::now());
                 if let Some(summary) = step.checked_sub(1).and_then(|index| self.steps.get(index)) {
-                    writeln!(to, "#{step} {} {}", summary.place(), summary.instruction)?;
+                    writeln!(to, "#{step} {} {}", summary.place(), sanitize(&summary.instruction))?;
                 }
             }
             Event::Output { step, bytes } => self.output(*step, bytes, to)?,
@@ -67,7 +67,11 @@ impl State {
                 self.flush(*step, to)?;
                 writeln!(to, "#{step} ERROR after {}", seconds(*duration))?;
             }
-            Event::Phase(..) | Event::Layer { .. } => {}
+            Event::Cancelled { step, .. } => {
+                self.flush(*step, to)?;
+                writeln!(to, "#{step} CANCELED")?;
+            }
+            Event::Phase(..) | Event::Layer { .. } | Event::Waiting { .. } => {}
         }
         Ok(())
     }
@@ -77,7 +81,9 @@ impl Observer for Plain {
     fn observe(&self, event: Event<'_>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A closed standard error is no reason to end a build.
-        let _ = state.show(&event, &mut std::io::stderr().lock());
+        let stderr = std::io::stderr();
+        let mut to = OutputWriter::new(stderr.lock(), stderr.is_terminal());
+        let _ = state.show(&event, &mut to).and_then(|()| to.finish());
     }
 }
 
@@ -95,11 +101,13 @@ impl Display for Plain {
 pub fn failure_text(error: &builder::Error) -> String {
     let report = error.report();
     let sentence = report.strip_suffix(error.detail()).unwrap_or(&report).trim_end();
+    let sentence = sanitize(sentence);
     if error.code() == "cancelled" {
         return format!("CANCELLED: {sentence}");
     }
     if error.detail().is_empty() {
         return format!("ERROR: failed to solve: {sentence}");
     }
-    format!("------\n{}\n------\nERROR: failed to solve: {sentence}", error.detail().trim_end())
+    let detail = sanitize_output(error.detail().trim_end().as_bytes());
+    format!("------\n{detail}\n------\nERROR: failed to solve: {sentence}")
 }

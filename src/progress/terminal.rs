@@ -2,7 +2,7 @@
 
 use super::plain::failure_text;
 use super::{Display, result_lines, seconds};
-use crate::harmless::harmless;
+use crate::sanitize::sanitize;
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -46,14 +46,13 @@ impl Terminal {
 fn title(state: &State, step: usize) -> String {
     let summary = step.checked_sub(1).and_then(|index| state.steps.get(index));
     let text = summary.map_or_else(String::new, |summary| format!("{} {}", summary.place(), summary.instruction));
-    text.chars().take(WIDTH).collect()
+    sanitize(&text).chars().take(WIDTH).collect()
 }
 
-/// Returns the last line of output without control characters, which could draw anywhere.
+/// Returns the last line of output.
 fn last_line(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let line = text.trim_end().rsplit(['\n', '\r']).next().unwrap_or_default();
-    line.chars().filter(|character| !character.is_control()).take(WIDTH).collect()
+    let text = sanitize(&String::from_utf8_lossy(bytes));
+    text.trim_end().rsplit('\n').next().unwrap_or_default().chars().take(WIDTH).collect()
 }
 
 impl Observer for Terminal {
@@ -61,8 +60,8 @@ impl Observer for Terminal {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Planned(steps) => state.steps = steps.to_vec(),
-            Event::Commit { id, message } => self.line(&format!("commit {id} {}", harmless(message))),
-            Event::Warning(text) => self.line(&format!("WARN: {text}")),
+            Event::Commit { id, message } => self.line(&format!("commit {id} {}", sanitize(message))),
+            Event::Warning(text) => self.line(&format!("WARN: {}", sanitize(text))),
             Event::Started { step } => {
                 let bar = self.bars.add(ProgressBar::new_spinner());
                 if let Ok(style) =
@@ -82,7 +81,8 @@ impl Observer for Terminal {
             Event::Finished { step, cached: true, .. } => self.end(&mut state, step, "CACHED"),
             Event::Finished { step, duration, .. } => self.end(&mut state, step, &seconds(duration)),
             Event::Failed { step, .. } => self.end(&mut state, step, "ERROR"),
-            Event::Phase(..) | Event::Layer { .. } => {}
+            Event::Cancelled { step, .. } => self.end(&mut state, step, "CANCELED"),
+            Event::Phase(..) | Event::Layer { .. } | Event::Waiting { .. } => {}
         }
     }
 }

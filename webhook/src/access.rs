@@ -11,6 +11,19 @@ use base64::Engine;
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+/// Where a request comes from.
+pub struct Address(pub IpAddr);
+
+impl FromRequestParts<Service> for Address {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Address, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Ok(Address(service.settings.proxies.client(peer, &parts.headers)))
+    }
+}
+
 /// Who sent a request.
 pub struct Caller {
     /// Their token, if they have one.
@@ -25,8 +38,7 @@ impl FromRequestParts<Service> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Caller, Problem> {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let Ok(Address(address)) = Address::from_request_parts(parts, service).await;
         let anonymous_read = service.settings.anonymous_read;
         if !parts.headers.contains_key(header::AUTHORIZATION) {
             return Ok(Caller { token: None, address, anonymous_read });
@@ -69,9 +81,9 @@ impl Caller {
     }
 
     /// Returns the repositories that a list may hold; `None` for all.
-    pub fn only(&self) -> Option<&[String]> {
+    pub fn only(&self) -> Option<Vec<String>> {
         let token = self.token.as_ref().filter(|_| !self.anonymous_read)?;
-        (!token.repositories.is_empty()).then_some(token.repositories.as_slice())
+        (!token.repositories.is_empty()).then(|| token.repositories.clone())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Answers to `GET`: JSON with a strong `ETag`, `304` for who has it, lists with a link to what follows.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -15,6 +15,17 @@ pub fn names(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Optio
     let value = headers.get(name)?.to_str().unwrap_or_default();
     let mut known = value.split(',').map(|one| one.trim());
     Some(known.any(|one| one == "*" || one.trim_start_matches("W/") == etag))
+}
+
+/// Tells the same of a tag that may be followed by `-` and what is not part of the document itself.
+pub fn names_part(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Option<bool> {
+    let value = headers.get(name)?.to_str().unwrap_or_default();
+    let wanted = etag.trim_matches('"');
+    let part = |one: &str| {
+        let one = one.trim().trim_start_matches("W/").trim_matches('"');
+        one == "*" || one == wanted || one.split_once('-').is_some_and(|(start, _)| start == wanted)
+    };
+    Some(value.split(',').any(part))
 }
 
 /// Returns a document, or `304` if the client has it already.
@@ -33,11 +44,13 @@ pub fn tagged(headers: &HeaderMap, (body, kind): (Vec<u8>, &'static str), etag: 
     (fresh, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
-/// Adds the link to the next part of a list: `path` has its query but for the cursor.
-pub fn linked(mut response: Response, path: &str, cursor: Option<&str>) -> Response {
-    let joint = if path.contains('?') { '&' } else { '?' };
+/// Adds the link to the next part of a list: the request's address with another cursor.
+pub fn linked(mut response: Response, uri: &Uri, cursor: Option<&str>) -> Response {
+    let kept = uri.query().unwrap_or("").split('&').filter(|part| !part.is_empty() && !part.starts_with("cursor="));
+    let query: String = kept.map(|part| format!("{part}&")).collect();
+    let path = uri.path();
     let link =
-        cursor.and_then(|cursor| HeaderValue::from_str(&format!("<{path}{joint}cursor={cursor}>; rel=\"next\"")).ok());
+        cursor.and_then(|cursor| HeaderValue::from_str(&format!("<{path}?{query}cursor={cursor}>; rel=\"next\"")).ok());
     if let Some(link) = link {
         response.headers_mut().insert(header::LINK, link);
     }
@@ -57,7 +70,7 @@ mod tests {
         headers.insert(header::IF_NONE_MATCH, etag);
         assert_eq!(document(&headers, &value).status(), StatusCode::NOT_MODIFIED);
         assert_eq!(document(&headers, &serde_json::json!({ "a": 2 })).status(), StatusCode::OK);
-        let link = linked(().into_response(), "/v1/builds?limit=1", Some("x"));
-        assert_eq!(link.headers()[header::LINK], "</v1/builds?limit=1&cursor=x>; rel=\"next\"");
+        let link = linked(().into_response(), &Uri::from_static("/v1/builds?limit=1&cursor=w&tag=a"), Some("x"));
+        assert_eq!(link.headers()[header::LINK], "</v1/builds?limit=1&tag=a&cursor=x>; rel=\"next\"");
     }
 }

@@ -90,5 +90,11 @@ fn changed(build: &Build, seen: &[SeenImage]) -> Vec<String> {
 pub async fn of_repository(database: &Database, repository: &str) -> Result<Vec<SeenImage>, database::Error> {
     let builds = database.based_builds(repository).await?;
     let used: BTreeSet<WatchedImage> = builds.iter().flat_map(watched).map(|(image, _)| image).collect();
-    Ok(database.seen_base_images().await?.into_iter().filter(|seen| used.contains(&seen.image)).collect())
+    let mut seen = database.seen_base_images().await?;
+    seen.retain(|seen| used.contains(&seen.image));
+    // Tags are only looked up for repositories whose builds are repeated; the others' images are known all the same.
+    let unseen = used.into_iter().filter(|image| !seen.iter().any(|seen| seen.image == *image));
+    let unseen: Vec<_> = unseen.map(|image| SeenImage { image, digest: None, seen_ms: None, problem: None }).collect();
+    seen.extend(unseen);
+    Ok(seen)
 }

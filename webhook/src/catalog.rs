@@ -106,7 +106,9 @@ async fn read(database: &Database, record: RepositoryRecord) -> Result<Option<En
     let webhook_keys = webhook_keys(database, &record).await?;
     let document: Result<RepositoryDocument, _> = from_json(record.document.as_bytes());
     let meant = document.map_err(|error| error.to_string()).and_then(|document| {
-        let mut repository = compile(&document, keys)?;
+        // Keys of before they were checked stay good until they are changed.
+        let mut repository = compile(&document, Vec::new())?;
+        repository.keys = keys;
         for webhook in &mut repository.webhooks {
             webhook.key =
                 webhook_keys.iter().find(|(name, _)| *name == webhook_key(&webhook.name)).map(|(_, key)| key.clone());

@@ -1,10 +1,17 @@
 //! `slipway.toml` as it is written: every key, its default, and what is wrong with it.
 
-use crate::document::{ReadError, RepositoryDocument, compile, from_toml};
+mod checks;
+
+use crate::document::{ReadError, RepositoryDocument, check_host, compile, from_toml};
 use crate::network::Network;
+use crate::proxies::Proxies;
+pub use crate::registries::Registry;
+use crate::registries::{RegistryText, check_path_pattern, registries};
+use crate::retention::Retention;
 use crate::sandbox::Sandbox;
 use crate::secret::Secret;
 use crate::settings::{Forge, Repository, Scope, Settings, Token};
+use checks::check_public_url;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,19 +43,21 @@ pub struct Configuration {
     pub limits: Limits,
     /// What steps may use and reach.
     pub sandbox: Sandbox,
+    /// What is kept of builds, logs and deliveries.
+    pub retention: Retention,
     /// How GitHub is told about builds.
     github: Github,
     /// User and password by the host of a clone URL.
     git: BTreeMap<String, LoginText>,
-    /// User and password by the host of a registry.
+    /// Logins, and how registries are spoken to, by host.
     #[serde(rename = "registries")]
-    registry_texts: BTreeMap<String, LoginText>,
+    registry_texts: BTreeMap<String, RegistryText>,
     tokens: Vec<TokenText>,
     repositories: Vec<RepositoryDocument>,
     network: NetworkText,
-    /// Registry logins, secrets read.
+    /// Registries, secrets and files read.
     #[serde(skip)]
-    pub registries: BTreeMap<String, Login>,
+    pub registries: BTreeMap<String, Registry>,
     /// Who may use the embedded registry, secrets read.
     #[serde(skip)]
     pub registry_users: Vec<Login>,
@@ -72,6 +81,8 @@ pub struct Server {
     registry_users: BTreeMap<String, Secret>,
     /// Whether everybody may use the registry though others than this machine reach it.
     registry_open: bool,
+    /// Paths of the embedded registry whose images every build may read, with `*` and `**`.
+    pub shared_images: Vec<String>,
     /// Worker processes that `serve` starts.
     pub workers: usize,
     /// URL of the database; a file in the data directory if it is not given.
@@ -83,6 +94,8 @@ pub struct Server {
     /// Seconds between two looks at what the tag of a base image names, for repositories that are to be built again when it
     /// names another one; 0 for none.
     pub base_image_seconds: u64,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed.
+    trusted_proxies: Vec<String>,
     /// File that holds the key of secrets at rest; `secret.key` in the data directory if it is not given.
     pub secret_key_file: Option<PathBuf>,
 }
@@ -95,15 +108,22 @@ impl Default for Server {
             registry_listen: "127.0.0.1:5000".to_owned(),
             registry_users: BTreeMap::new(),
             registry_open: false,
+            shared_images: vec!["base/*".to_owned()],
             workers: 1,
             database: None,
             anonymous_read: None,
             reconcile_seconds: 300,
             base_image_seconds: 900,
+            trusted_proxies: Vec::new(),
             secret_key_file: None,
         }
     }
 }
+
+/// Largest `limits.paths`: a layer holds no more entries.
+const MAX_PATHS: usize = 2_000_000;
+/// Smallest `limits.worker_memory_mib`.
+const MIN_WORKER_MEMORY: u64 = 512;
 
 /// `[limits]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -115,13 +135,24 @@ pub struct Limits {
     pub build_minutes: u64,
     /// Minutes that fetching a commit may take.
     pub fetch_minutes: u64,
+    /// Paths that one instruction of a Dockerfile may take.
+    pub paths: usize,
+    /// Mebibytes that a worker process may allocate itself, besides what steps use; `None` for half of the machine's.
+    pub worker_memory_mib: Option<u64>,
     /// Seconds that running builds have to end when slipway is asked to; then they go back to the queue.
     pub drain_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { step_minutes: 30, build_minutes: 60, fetch_minutes: 10, drain_seconds: 600 }
+        Limits {
+            step_minutes: 30,
+            build_minutes: 60,
+            fetch_minutes: 10,
+            paths: 1_000_000,
+            worker_memory_mib: None,
+            drain_seconds: 600,
+        }
     }
 }
 
@@ -179,7 +210,7 @@ struct TokenText {
     repositories: Vec<String>,
 }
 
-fn wrong(place: impl Into<String>, problem: impl Into<String>) -> ConfigurationError {
+pub(crate) fn wrong(place: impl Into<String>, problem: impl Into<String>) -> ConfigurationError {
     ConfigurationError::Value { place: place.into(), problem: problem.into() }
 }
 
@@ -188,15 +219,31 @@ impl Configuration {
     pub fn parse(text: &str, directory: &Path) -> Result<Self, ConfigurationError> {
         let mut parsed: Configuration = from_toml(text)?;
         directory.clone_into(&mut parsed.directory);
-        parsed.registries = logins(&parsed.registry_texts, ("registries", directory))?;
+        parsed.registries = registries(&parsed.registry_texts, directory)?;
+        let shared = parsed.server.shared_images.iter().try_for_each(|path| check_path_pattern(path));
+        shared.map_err(|problem| wrong("server.shared_images", problem))?;
         parsed.registry_users = users(&parsed.server.registry_users, directory)?;
         parsed.git_logins = logins(&parsed.git, ("git", directory))?;
         if parsed.limits.step_minutes == 0 || parsed.limits.build_minutes == 0 {
             return Err(wrong("limits", "a limit of 0 minutes lets nothing be built"));
         }
+        parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
+        if !(1..=MAX_PATHS).contains(&parsed.limits.paths) {
+            let problem = format!("`{}`: a number from 1 to {MAX_PATHS} is expected", parsed.limits.paths);
+            return Err(wrong("limits.paths", problem));
+        }
+        if parsed.limits.worker_memory_mib.is_some_and(|mebibytes| mebibytes < MIN_WORKER_MEMORY) {
+            let problem = format!("a worker needs {MIN_WORKER_MEMORY} MiB: give it that or more");
+            return Err(wrong("limits.worker_memory_mib", problem));
+        }
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.
         parsed.settings(([127, 0, 0, 1], 0).into())?;
         Ok(parsed)
+    }
+
+    /// Returns the names of the repositories that this file defines.
+    pub fn repository_names(&self) -> Vec<String> {
+        self.repositories.iter().map(|document| document.name.clone()).collect()
     }
 
     /// Returns user and password by the host of a clone URL.
@@ -223,9 +270,7 @@ impl Configuration {
     pub fn settings(&self, address: SocketAddr) -> Result<Settings, ConfigurationError> {
         let public_url = self.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let public_url = public_url.trim_end_matches('/').to_owned();
-        if !public_url.starts_with("http://") && !public_url.starts_with("https://") {
-            return Err(wrong("server.public_url", format!("`{public_url}` is no http or https URL")));
-        }
+        check_public_url(&public_url).map_err(|problem| wrong("server.public_url", problem))?;
         let mut repositories: Vec<(RepositoryDocument, Repository)> = Vec::new();
         for document in &self.repositories {
             if repositories.iter().any(|(other, _)| other.name == document.name) {
@@ -235,6 +280,7 @@ impl Configuration {
         }
         let urls = repositories.iter().map(|(document, _)| document.clone_url.as_str());
         let network = Network::new(&self.network.allow, urls).map_err(|problem| wrong("network.allow", problem))?;
+        self.check_tokens()?;
         let tokens = self.tokens.iter().map(|text| self.token(text)).collect::<Result<_, _>>()?;
         let token = self.github.token.as_ref().map(|secret| secret.read(&self.directory)).transpose();
         let forge = Forge {
@@ -242,7 +288,9 @@ impl Configuration {
             token: token.map_err(|problem| wrong("github.token", problem))?,
         };
         let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
-        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read })
+        let proxies = Proxies::new(&self.server.trusted_proxies);
+        let proxies = proxies.map_err(|problem| wrong("server.trusted_proxies", problem))?;
+        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read, proxies })
     }
 
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {
@@ -278,6 +326,10 @@ fn logins(
 ) -> Result<BTreeMap<String, Login>, ConfigurationError> {
     let mut logins = BTreeMap::new();
     for (host, text) in texts {
+        check_host(host).map_err(|problem| wrong(section, problem))?;
+        if text.username.is_empty() || text.username.contains(|char: char| char.is_control()) {
+            return Err(wrong(format!("{section} `{host}`"), "the username is empty or holds control characters"));
+        }
         let password =
             text.password.read(directory).map_err(|problem| wrong(format!("{section} `{host}`"), problem))?;
         logins.insert(host.clone(), Login { username: text.username.clone(), password });
@@ -315,7 +367,7 @@ mod tests {
         [[repositories]]
         name = "team/app"
         clone_url = "https://example.com/team/app.git"
-        secret = "s"
+        secret = "a secret"
         image = "127.0.0.1:5000/team/app"
         [[repositories.rules]]
         tag = '/^v([0-9.]+)$/'
@@ -326,7 +378,7 @@ mod tests {
     fn a_configuration_is_read() {
         let parsed = Configuration::parse(GOOD, Path::new(".")).unwrap();
         assert_eq!(parsed.server.workers, 2);
-        assert_eq!(parsed.registries["registry.example.com"].password, "hush");
+        assert_eq!(parsed.registries["registry.example.com"].login.as_ref().unwrap().password, "hush");
         let settings = parsed.settings(([127, 0, 0, 1], 80).into()).unwrap();
         assert!(settings.anonymous_read && settings.repositories[0].1.rules.len() == 1);
         assert!(!format!("{parsed:?}").contains("hush"));
@@ -354,10 +406,21 @@ mod tests {
         let cases = [
             ("workers = 2", "worker = 2", "line 3, column 9: unknown key `worker`; did you mean `workers`?"),
             ("team/app\"\n        clone", "app\"\n        clone", "namespace/name"),
-            ("https://example.com", "ssh://example.com", "must start with https://"),
+            ("https://example.com", "ssh://example.com", "only https:// and http://"),
+            // SV-37
+            ("https://example.com", "https://bot:pw@example.com", "clone_url holds credentials"),
+            ("app.git", "app.git?private_token=x", "query"),
             ("v([0-9.]+)", "v([0-9.]+", "regular expression"),
             // WH-09
-            ("secret = \"s\"", "secret = \"\"", "a secret is empty"),
+            ("secret = \"a secret\"", "secret = \"\"", "a secret is empty"),
+            // US-14
+            ("secret = \"a secret\"", "secret = \"abc\"", "guessed too easily"),
+            ("[registries.\"registry", "[registries.\"https://registry", "write `registry.example.com`"),
+            ("scopes = [\"trigger\"]", "scopes = [\"trigger\"]\nrepositories = [\"app\"]", "namespace/name"),
+            ("tags = ['{\\1}'", "tags = ['{\\2}'", "has one group"),
+            ("tag = '/^v([0-9.]+)$/'", "branch = 'main'", "is a name and no expression"),
+            ("tag = '", "paths = [\"[a\"]\n        tag = '", "is not closed"),
+            ("tag = '", "platforms = [\"linux/amd46\"]\n        tag = '", "did you mean `linux/amd64`?"),
             ("0123456789abcdef", "short", "at least 16 characters"),
             ("5000/team/app", "5000/Team/app", "`127.0.0.1:5000/Team/app`"),
             ("workers = 2", "registry_users = { \"a:b\" = \"x\" }", "without `:`"),

@@ -30,8 +30,12 @@ impl Following {
     }
 }
 
-/// Returns what follows from a push whose commit's message asks that nothing be built.
+/// Returns what follows from a push whose commit's message asks that nothing be built. A tag is wanted, whatever its commit
+/// says: release tools write the marker into the commit that they tag.
 pub fn marked(push: &Push) -> Option<Following> {
+    if push.git_ref.starts_with("refs/tags/") {
+        return None;
+    }
     let commit = push.commit.as_deref().filter(|_| push.after.is_some())?;
     let marker = skip_marker(&push.message)?;
     let short = commit.get(..7).unwrap_or(commit);

@@ -1,42 +1,52 @@
 //! `POST /hooks/{forge}`: verified, matched, stored in one transaction, and only then accepted.
 
+use crate::Service;
+use crate::accepting::Accepting;
+use crate::access::Address;
+use crate::body;
 use crate::catalog::Entry;
-use crate::following::{self, Following, pushed_ref};
-use crate::forges::{Event, Forge, Push, Signed};
+use crate::forges::{Event, Forge, Headers, Identity, Message, Proof, Signed, json_of};
+use crate::intake::{self, Kept, Names};
+use crate::limiter::Failure;
 use crate::problem::Problem;
-use crate::pulls;
 use crate::reconcile;
-use crate::requests::{first_line, listed};
-use crate::{Service, body};
+use crate::rules::is_ref;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
-use database::{Accepted, BuildId, NewDelivery, Trigger};
-use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Longest id of a delivery.
 const MAX_ID: usize = 100;
+/// Longest payload that is read where it arrived; others are read on a thread of their own.
+const MAX_INLINE: usize = 256 * 1024;
 
 /// Takes a delivery.
 pub async fn take(
     State(service): State<Service>,
     Path(forge): Path<String>,
+    Address(from): Address,
     headers: HeaderMap,
-    body: Body,
+    content: Body,
 ) -> Result<Response, Problem> {
     let forge = Forge::parse(&forge).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
             "unknown_forge",
-            format!("`{forge}` is no forge that deliveries are taken from"),
+            format!("`{forge}` is not a forge that deliveries are taken from"),
         )
         .hint("there are github, gitea, forgejo, gogs, gitlab and bitbucket")
     })?;
     let forge = forge.of(&headers);
     let form = is_form(&headers)?;
-    let body = body::delivery(&headers, body).await?;
+    body::check_length(&headers, body::MAX_BODY)?;
+    forge.check(&headers).map_err(|name| {
+        Problem::bad("duplicate_header", format!("the header {name} came twice: it says who sent what, once"))
+    })?;
     let said = forge
         .headers(&headers)
         .map_err(|name| Problem::bad("missing_header", format!("the header {name} is missing")))?;
@@ -47,31 +57,26 @@ pub async fn take(
         ));
     }
     let entries = service.catalog.all(&service.database).await?;
-    let keys = entries.iter().flat_map(|entry| &entry.repository.keys).map(String::as_str);
-    let refused = || refused(forge);
-    let signed = Signed::verify(&body, said.proof, keys).ok_or_else(refused)?;
-    let json = signed.json(form).ok_or_else(|| Problem::bad("bad_json", "the form has no field `payload`"))?;
-    let message = forge.read(said.event, &json).map_err(|error| {
-        Problem::bad("bad_json", format!("the payload is not what the event `{}` carries: {error}", said.event))
-    })?;
-    // A repository that is not built here and a signature by another one's key get the answer of a wrong signature.
-    let is_named = |entry: &&std::sync::Arc<Entry>| match &message.repository {
-        Some(name) => entry.repository.forge_name.eq_ignore_ascii_case(name),
-        None => signed.signed_with(&entry.repository.keys).is_some(),
-    };
-    let named =
-        entries.iter().filter(is_named).find_map(|entry| Some((entry, signed.signed_with(&entry.repository.keys)?)));
-    let (entry, key) = named.ok_or_else(refused)?;
-    if key > 0 {
-        tracing::info!(
-            repo = entry.document.name,
-            delivery = said.id,
-            "a delivery was signed with the previous secret"
-        );
+    let refused = || refused(&service, (forge, from));
+    let proving = Proving { service: &service, from, proof: said.proof, form, entries: &entries };
+    let (bytes, signed, _kept) = proving.prove(&headers, content).await?.ok_or_else(refused)?;
+    let message = read(forge, (said.event, form), &bytes).await?;
+    let named = named(&entries, (&message, &signed), said.id);
+    if named.is_empty() {
+        return Err(refused());
     }
-    let accepting =
-        Accepting { service: &service, entry, forge, id: said.id, event: said.event, body: &body, is_replay: false };
-    accepting.accept(&message.event).await
+    check_refs(&message.event)?;
+    let id = identity(&said, &bytes);
+    let accepting = Accepting {
+        service: &service,
+        forge,
+        id: &id,
+        has_own_id: said.identity == Identity::Own,
+        event: said.event,
+        body: &bytes,
+        is_replay: false,
+    };
+    accepting.accept(&named, &message.event).await
 }
 
 /// Accepts the body of an earlier delivery once more, under a new id.
@@ -87,140 +92,126 @@ pub async fn replay(
     let forge = if delivery.forge == reconcile::NAME { "github" } else { &delivery.forge };
     let forge = Forge::parse(forge).ok_or_else(gone)?;
     // What was stored was verified then; a form is told from JSON by its first letter.
-    let json = match body.first() {
-        Some(b'{') => body.to_vec(),
-        _ => url::form_urlencoded::parse(body)
-            .find(|(name, _)| name == "payload")
-            .map(|(_, value)| value.into_owned().into_bytes())
-            .unwrap_or_default(),
-    };
-    let message = forge.read(&delivery.event, &json).map_err(|error| Problem::bad("bad_json", error.to_string()))?;
-    let accepting = Accepting { service, entry: &entry, forge, id, event: &delivery.event, body, is_replay: true };
-    accepting.accept(&message.event).await
+    let message = read(forge, (&delivery.event, body.first() != Some(&b'{')), body).await?;
+    let accepting = Accepting { service, forge, id, has_own_id: true, event: &delivery.event, body, is_replay: true };
+    accepting.accept(&[&entry], &message.event).await
 }
 
-/// A verified delivery about to be stored.
-struct Accepting<'a> {
+/// A delivery whose sender is to be proven.
+struct Proving<'a> {
     service: &'a Service,
-    entry: &'a Entry,
-    forge: Forge,
-    id: &'a str,
-    event: &'a str,
-    body: &'a Bytes,
-    is_replay: bool,
+    from: IpAddr,
+    proof: Proof<'a>,
+    form: bool,
+    entries: &'a [Arc<Entry>],
 }
 
-impl Accepting<'_> {
-    async fn accept(&self, event: &Event) -> Result<Response, Problem> {
-        let following = match event {
-            Event::Ping => Following { ignored: Some("ping"), ..Following::default() },
-            Event::Other => Following {
-                ignored: Some("unknown_event"),
-                explain: vec![format!("nothing is built for the event `{}`", self.event)],
-                ..Following::default()
-            },
-            Event::Pushes(pushes) => self.follow(pushes),
-            Event::Pull(pull) => {
-                let (delivery, by) = (self.id.to_owned(), first_line(&pull.by));
-                let trigger = Trigger::PullRequest { delivery, by, pull: Box::new(pull.pull.clone()) };
-                pulls::of(&self.entry.repository, pull, trigger)
-            }
+impl Proving<'_> {
+    /// Receives the body and checks the proof; `None` if it is wrong. What proves nothing by itself is not kept.
+    async fn prove(&self, headers: &HeaderMap, body: Body) -> Result<Option<(Bytes, Signed, Kept)>, Problem> {
+        let keys = |entry: &'_ Arc<Entry>| entry.repository.keys.clone();
+        let inbox = &self.service.inbox;
+        if let Proof::Signature(_) = self.proof
+            && self.proof.signature().is_some()
+        {
+            let mut arrived = inbox.receive(self.from, headers, body).await?;
+            let of = |names: &Names| {
+                let meant = self.entries.iter().filter(|entry| names.may_mean(&entry.repository.forge_name));
+                meant.flat_map(keys).collect()
+            };
+            let Some(signed) = inbox.verify(&mut arrived, (self.proof, self.form), of).await? else { return Ok(None) };
+            let (bytes, kept) = arrived.bytes().await?;
+            return Ok(Some((bytes, signed, kept)));
+        }
+        let all = self.entries.iter().flat_map(|entry| &entry.repository.keys).map(String::as_str);
+        let Some(signed) = self.proof.presented(all) else {
+            intake::drain(headers, body).await?;
+            return Ok(None);
         };
-        self.store(following).await
+        let (bytes, kept) = inbox.receive(self.from, headers, body).await?.bytes().await?;
+        Ok(Some((bytes, signed, kept)))
     }
+}
 
-    /// Applies the rules to each push; only if none of them builds anything the delivery counts as ignored.
-    fn follow(&self, pushes: &[Push]) -> Following {
-        let mut all = Following::default();
-        for push in pushes {
-            let mut one = self.follow_one(push);
-            all.builds.append(&mut one.builds);
-            all.explain.append(&mut one.explain);
-            all.lookup = all.lookup.or(one.lookup);
-            all.ignored = all.ignored.or(one.ignored);
-        }
-        if let [push] = pushes {
-            all.push = pushed_ref(push);
-        }
-        if pushes.is_empty() {
-            all.ignored = Some("no_change");
-        } else if !all.builds.is_empty() || all.lookup.is_some() {
-            all.ignored = None;
-        }
-        all
-    }
-
-    fn follow_one(&self, push: &Push) -> Following {
-        if let Some(marked) = following::marked(push).filter(|_| !self.is_replay) {
-            return marked;
-        }
-        let trigger = Trigger::Push { delivery: self.id.to_owned(), by: first_line(&push.by) };
-        following::of(&self.entry.repository, push, trigger)
-    }
-
-    async fn store(&self, following: Following) -> Result<Response, Problem> {
-        let repo = &self.entry.document.name;
-        let Following { builds, lookup, push, closed, ignored, explain } = following;
-        let delivery = NewDelivery {
-            forge: self.forge.as_str().to_owned(),
-            delivery: self.id.to_owned(),
-            event: self.event.to_owned(),
-            repository: repo.clone(),
-            body: self.body.to_vec(),
-            ignored: ignored.map(str::to_owned),
-            explain: explain.clone(),
-            push,
-            closed,
-            is_replay: self.is_replay,
-        };
-        let accepted = self.service.database.accept(&delivery, &builds, lookup.as_ref()).await?;
-        let (id, settings) = (self.id, &self.service.settings);
-        self.service.counters.deliveries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Ok(match (accepted, ignored) {
-            (Accepted::New(_), Some("ping")) => axum::Json(json!({ "pong": true, "repository": repo })).into_response(),
-            (Accepted::New(_), Some(reason)) => {
-                tracing::info!(repo, delivery = id, reason, "a delivery builds nothing");
-                axum::Json(json!({ "delivery": id, "ignored": true, "reason": reason, "explain": explain }))
-                    .into_response()
-            }
-            (Accepted::New(ids), None) => {
-                tracing::info!(repo, delivery = id, builds = ids.len(), "a delivery was accepted");
-                let mut answer = json!({
-                    "delivery": id, "received": true, "builds": listed(&ids, &builds, settings), "explain": explain,
-                });
-                if lookup.is_some() {
-                    answer["pending"] = "rules".into();
-                }
-                (StatusCode::ACCEPTED, axum::Json(answer)).into_response()
-            }
-            (Accepted::Duplicate(ids), _) => {
-                let replay = self.is_of_another_delivery(ids.first()).await?;
-                let builds = listed(&ids, &[], settings);
-                axum::Json(json!({ "delivery": id, "duplicate": true, "replay": replay, "builds": builds }))
-                    .into_response()
-            }
-            (Accepted::KeyReused, _) => {
-                Problem::bad("delivery_reused", "this delivery id came before with another body").into_response()
-            }
+/// Reads a payload, after its sender is proven.
+async fn read(forge: Forge, (event, form): (&str, bool), body: &Bytes) -> Result<Message, Problem> {
+    let (event, body) = (event.to_owned(), body.clone());
+    let length = body.len();
+    let reading = move || {
+        let json =
+            json_of(&body, form).ok_or_else(|| Problem::bad("bad_json", "the form does not have a field `payload`"))?;
+        forge.read(&event, &json).map_err(|error| {
+            Problem::bad("bad_json", format!("the payload is not what the event `{event}` carries: {error}"))
         })
+    };
+    if length <= MAX_INLINE {
+        return reading();
+    }
+    let read = tokio::task::spawn_blocking(reading).await;
+    read.unwrap_or_else(|_| Err(Problem::bad("bad_json", "the payload cannot be read")))
+}
+
+/// Returns the repositories that a delivery is for: all that the forge calls so and whose key made the proof.
+///
+/// A repository that is not built here and a signature by another one's key get the answer of a wrong signature.
+fn named<'e>(entries: &'e [Arc<Entry>], (message, signed): (&Message, &Signed), id: &str) -> Vec<&'e Entry> {
+    let is_named = |entry: &&'e Arc<Entry>| {
+        message.repository.as_ref().is_none_or(|name| entry.repository.forge_name.eq_ignore_ascii_case(name))
+    };
+    let mut named = Vec::new();
+    for entry in entries.iter().filter(is_named) {
+        let Some(key) = signed.signed_with(&entry.repository.keys) else { continue };
+        if key > 0 {
+            let repo = &entry.document.name;
+            tracing::info!(repo, delivery = id, "a delivery was signed with the previous secret");
+        }
+        named.push(entry.as_ref());
+        if message.repository.is_none() {
+            // What names nobody, a ping, is answered once.
+            break;
+        }
+    }
+    named
+}
+
+/// Refuses refs that git has not: what is stored and shown of them is not to hold more than a name.
+fn check_refs(event: &Event) -> Result<(), Problem> {
+    let refs: Vec<&str> = match event {
+        Event::Pushes(pushes) => pushes.iter().map(|push| push.git_ref.as_str()).collect(),
+        Event::Pull(pull) => vec![&pull.pull.git_ref],
+        Event::Ping | Event::Other => Vec::new(),
+    };
+    let target = match event {
+        Event::Pull(pull) => Some(format!("refs/heads/{}", pull.pull.target)),
+        _ => None,
+    };
+    match refs.into_iter().chain(target.as_deref()).find(|git_ref| !is_ref(git_ref)) {
+        Some(git_ref) => Err(Problem::bad("invalid_ref", format!("{git_ref:?} is not the full name of a ref"))),
+        None => Ok(()),
     }
 }
 
-impl Accepting<'_> {
-    /// Tells whether a build came from a delivery with another id: then the same body was sent again under a new one.
-    async fn is_of_another_delivery(&self, build: Option<&BuildId>) -> Result<bool, Problem> {
-        let Some(id) = build else { return Ok(false) };
-        let build = self.service.database.build(id).await?;
-        let trigger = build.map(|build| build.request.trigger);
-        Ok(
-            matches!(trigger, Some(Trigger::Push { delivery, .. } | Trigger::PullRequest { delivery, .. }) if delivery != self.id),
-        )
+/// Returns what a delivery is known by: the forge's id where it is of this delivery alone, else what the body says as well.
+fn identity(said: &Headers<'_>, body: &Bytes) -> String {
+    let hash = || hex::encode(&Sha256::digest(body)[..16]);
+    match said.identity {
+        Identity::Own => said.id.to_owned(),
+        Identity::Shared => format!("{}-{}", said.id, hash()),
+        Identity::None => format!("body-{}", hash()),
     }
 }
 
-fn refused(forge: Forge) -> Problem {
-    let detail = format!("{} is missing or wrong, or the repository is not built here", forge.proof_header());
-    Problem::new(StatusCode::UNAUTHORIZED, "bad_signature", detail)
+/// Counts a wrong proof, and returns the answer to it.
+fn refused(service: &Service, (forge, from): (Forge, IpAddr)) -> Problem {
+    match service.limiter.failed(from, Failure::Signature) {
+        None => {
+            let detail = format!("{} is missing or wrong, or the repository is not built here", forge.proof_header());
+            Problem::new(StatusCode::UNAUTHORIZED, "bad_signature", detail)
+        }
+        Some(seconds) => {
+            Problem::too_many(seconds, "too many deliveries with a wrong signature came from this address")
+        }
+    }
 }
 
 /// Tells whether the body is a form; anything but a form and JSON is refused.
@@ -231,7 +222,7 @@ fn is_form(headers: &HeaderMap) -> Result<bool, Problem> {
         return unsupported("the body must not be compressed");
     }
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    match kind.split(';').next().unwrap_or("").trim() {
+    match kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(false),
         "application/x-www-form-urlencoded" => Ok(true),
         _ => unsupported("set the webhook's content type to application/json"),

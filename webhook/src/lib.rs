@@ -3,10 +3,12 @@
 //! Runs no command, unpacks no file, reads no Dockerfile: whatever is accepted is stored, and workers take it from there.
 #![forbid(unsafe_code)]
 
+mod accepting;
 mod access;
 mod answer;
 mod api;
 mod bases;
+mod below;
 mod body;
 mod catalog;
 mod configuration;
@@ -16,17 +18,21 @@ mod explanations;
 mod following;
 mod forges;
 mod hooks;
+mod intake;
 mod limiter;
 mod lookups;
 mod network;
 mod notify;
 mod pages;
 mod problem;
+mod proxies;
 mod pulls;
 mod questions;
 mod readiness;
 mod reconcile;
+mod registries;
 mod requests;
+mod retention;
 mod rules;
 mod sandbox;
 mod schedules;
@@ -36,10 +42,13 @@ mod statuses;
 pub mod tokens;
 
 pub use bases::rebuild_on_new_bases;
-pub use configuration::{Configuration, ConfigurationError, Limits, Login, Server};
+pub use configuration::{Configuration, ConfigurationError, Limits, Login, Registry, Server};
+pub use document::nearest;
 pub use lookups::expand_lookups;
 pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
+pub use readiness::Readiness;
 pub use reconcile::find_missed_pushes;
+pub use retention::{Retention, keep_retention};
 pub use sandbox::Sandbox;
 pub use schedules::keep_schedules;
 pub use settings::{Scope, Settings, Token};
@@ -48,14 +57,15 @@ pub use statuses::tell_statuses;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use catalog::Catalog;
 use database::Database;
+use intake::Inbox;
 use limiter::Limiter;
 use problem::Problem;
-use readiness::Readiness;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use tokio::sync::Semaphore;
@@ -70,6 +80,7 @@ pub(crate) struct Service {
     pub limiter: Arc<Limiter>,
     pub readiness: Arc<Readiness>,
     pub counters: Arc<Counters>,
+    pub inbox: Arc<Inbox>,
     pub comparisons: Arc<Semaphore>,
 }
 
@@ -96,31 +107,39 @@ const HEADERS: [(&str, &str); 5] = [
     ),
 ];
 
-/// Returns all routes.
-pub fn router(database: Database, settings: Settings) -> Router {
+/// Headers that come once or not at all: of two, each server on the way could read another one.
+const ONCE: [&str; 7] =
+    ["host", "content-length", "content-type", "authorization", "idempotency-key", "origin", "sec-fetch-site"];
+
+/// Returns all routes. Long bodies lie in `spool` while they arrive.
+pub fn router(database: Database, settings: Settings, readiness: Arc<Readiness>, spool: PathBuf) -> Router {
+    let path: Arc<str> = below::path_of(&settings.public_url).into();
     let service = Service {
         database,
         catalog: Arc::new(Catalog::new(&settings.repositories)),
         settings: Arc::new(settings),
         limiter: Arc::default(),
-        readiness: Arc::default(),
+        readiness,
         counters: Arc::default(),
+        inbox: Arc::new(Inbox::new(spool)),
         comparisons: Arc::new(Semaphore::new(COMPARISONS)),
     };
     let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(service_routes());
     let routes = routes
         .fallback(problem::no_such_page)
-        .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn(guard))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(service);
+    // Around all routes: only there it is known which methods a path takes.
+    let whole = Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(name_methods))
         .layer(from_fn(pages::problem::show))
-        .layer(DefaultBodyLimit::disable());
-    HEADERS
-        .into_iter()
-        .fold(routes, |routes, (name, value)| {
-            let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
-            routes.layer(SetResponseHeaderLayer::if_not_present(name, value))
-        })
-        .with_state(service)
+        .layer(from_fn_with_state(path, below::link));
+    HEADERS.into_iter().fold(whole, |whole, (name, value)| {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        whole.layer(SetResponseHeaderLayer::if_not_present(name, value))
+    })
 }
 
 fn repository_routes() -> Router<Service> {
@@ -175,8 +194,8 @@ fn page_routes() -> Router<Service> {
         .route("/repos/{namespace}/{name}", get(pages::repositories::show))
         .route("/queue", get(pages::queue::show))
         .route("/deliveries", get(pages::deliveries::list))
-        .route("/style.css", get(pages::style))
-        .route("/follow.js", get(pages::script))
+        .route("/assets/{file}", get(pages::asset::show))
+        .route("/favicon.ico", get(pages::asset::icon))
         .route("/badges/{namespace}/{file}", get(api::badges::show))
 }
 
@@ -194,18 +213,36 @@ fn service_routes() -> Router<Service> {
 /// send: a browser adds the password that it was given, wherever a request comes from.
 async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let ambiguous = headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH)
-        || headers.get_all(header::HOST).iter().count() > 1;
-    if ambiguous {
-        let detail = "Transfer-Encoding and Content-Length, or two Host headers, came together";
-        let problem = Problem::bad("ambiguous_request", detail);
-        return ([(header::CONNECTION, "close")], problem).into_response();
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        return ambiguous("Transfer-Encoding and Content-Length came together".to_owned());
+    }
+    if let Some(name) = ONCE.into_iter().find(|name| headers.get_all(*name).iter().count() > 1) {
+        return ambiguous(format!("the header {name} came twice: another server could read the other one"));
     }
     if !request.method().is_safe() && is_cross_site(headers) {
         let detail = "another site's page may not change anything here";
         return Problem::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response();
     }
     next.run(request).await
+}
+
+fn ambiguous(detail: String) -> Response {
+    ([(header::CONNECTION, "close")], Problem::bad("ambiguous_request", detail)).into_response()
+}
+
+/// Says which methods a path takes, where a request has another one.
+async fn name_methods(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let allowed = response.headers().get(header::ALLOW).cloned();
+    match allowed.filter(|_| response.status() == StatusCode::METHOD_NOT_ALLOWED) {
+        Some(allowed) => {
+            let taken = allowed.to_str().unwrap_or_default().replace(',', ", ");
+            let problem = problem::method_not_allowed(&method, &taken);
+            ([(header::ALLOW, allowed)], problem).into_response()
+        }
+        None => response,
+    }
 }
 
 /// Tells whether a browser says that a request comes from another site's page. Forges and tools say nothing.

@@ -19,13 +19,15 @@ pub enum Failure {
     Token,
     /// A build that is not there.
     Build,
+    /// A delivery with a wrong signature.
+    Signature,
 }
 
 impl Failure {
     /// Failures within the window that are answered as such.
     fn limit(self) -> u32 {
         match self {
-            Failure::Token => 30,
+            Failure::Token | Failure::Signature => 30,
             Failure::Build => 300,
         }
     }

@@ -78,6 +78,11 @@ impl Network {
         }
     }
 
+    /// Returns what is allowed besides public addresses: hosts, with or without a port, and networks.
+    pub fn allowed(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
+        (self.hosts.clone(), self.blocks.clone())
+    }
+
     fn allows_host(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         let with_port = with_port(url).unwrap_or_default();
@@ -117,7 +122,7 @@ async fn look_up(name: &str, port: u16) -> Vec<SocketAddr> {
 }
 
 fn refused(code: &'static str, detail: impl Into<String>) -> Refused {
-    Refused { code, detail: detail.into() }
+    Refused { code, detail: database::redact(&detail.into()).into_owned() }
 }
 
 fn with_port(url: &Url) -> Option<String> {
@@ -125,7 +130,8 @@ fn with_port(url: &Url) -> Option<String> {
     Some(format!("{host}:{}", url.port_or_known_default()?))
 }
 
-fn block(text: &str) -> Option<(IpAddr, u8)> {
+/// Reads an address or a network of addresses.
+pub fn block(text: &str) -> Option<(IpAddr, u8)> {
     let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
     let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
     let longest = if address.is_ipv4() { 32 } else { 128 };
@@ -133,7 +139,8 @@ fn block(text: &str) -> Option<(IpAddr, u8)> {
     (length <= longest).then_some((address, length))
 }
 
-fn contains(network: IpAddr, length: u8, address: IpAddr) -> bool {
+/// Tells whether an address lies in a network.
+pub fn contains(network: IpAddr, length: u8, address: IpAddr) -> bool {
     let bits = |address: IpAddr| match address {
         IpAddr::V4(address) => (u128::from(u32::from(address)) << 96, true),
         IpAddr::V6(address) => (u128::from(address), false),

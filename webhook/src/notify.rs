@@ -7,6 +7,8 @@ use crate::catalog::{Catalog, Entry};
 use crate::document::{Format, Webhook};
 use crate::network::Refused;
 use crate::settings::Settings;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use database::{Database, Notice, NoticeState, Sent, WebhookRecord};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -224,7 +226,13 @@ impl Teller {
             ("x-slipway-event", notice.event.as_str().to_owned()),
             ("x-slipway-delivery", notice.id.clone()),
         ];
-        headers.extend(webhook.key.as_ref().map(|key| ("x-hub-signature-256", signature(key, &body))));
+        let sent_at = time::OffsetDateTime::now_utc().unix_timestamp();
+        headers.push(("webhook-id", notice.id.clone()));
+        headers.push(("webhook-timestamp", sent_at.to_string()));
+        if let Some(key) = &webhook.key {
+            headers.push(("x-hub-signature-256", signature(key, &body)));
+            headers.push(("webhook-signature", timed_signature(key, &format!("{}.{sent_at}.", notice.id), &body)));
+        }
         let request = Outgoing { url: webhook.url.clone(), addresses, headers, body };
         let answer = tokio::time::timeout(PATIENCE, self.post.post(request)).await;
         let late = || (Sent::Again, format!("no answer within {} seconds", PATIENCE.as_secs()));
@@ -257,6 +265,18 @@ fn signature(key: &str, body: &[u8]) -> String {
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
+/// Signs a body with its id and time as Standard Webhooks does: what was recorded is not good for ever.
+///
+/// A key that is written as that standard's libraries make them (`whsec_` and base64) stands for the bytes in it.
+fn timed_signature(key: &str, head: &str, body: &[u8]) -> String {
+    let written = key.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+    let key = written.unwrap_or_else(|| key.as_bytes().to_vec());
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key).expect("HMAC takes keys of any length");
+    mac.update(head.as_bytes());
+    mac.update(body);
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +289,16 @@ mod tests {
         // RFC 4231, test case 2.
         let expected = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(signature("Jefe", b"what do ya want for nothing?"), expected);
+    }
+
+    #[test]
+    fn bodies_are_signed_with_their_time_as_standard_webhooks_documents_it() {
+        // The example of the specification's libraries.
+        let body = br#"{"test": 2432232314}"#;
+        let signed =
+            timed_signature("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.", body);
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_ne!(timed_signature("plain text", "a.1.", body), timed_signature("plain text", "a.2.", body));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457), each with a stable code.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -50,7 +50,9 @@ struct Sent<'p> {
 impl Problem {
     /// Returns a problem; `detail` says what would be right.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, code, detail: detail.into(), more: None }
+        let detail = detail.into();
+        // What was asked is repeated, and a URL in it may hold a login.
+        Problem { status, code, detail: database::redact(&detail).into_owned(), more: None }
     }
 
     /// Returns a problem with what was sent.
@@ -105,6 +107,12 @@ impl Problem {
     /// Returns the answer to a request for a build that is not there.
     pub fn no_such_build() -> Self {
         Problem::new(StatusCode::NOT_FOUND, "build_not_found", "there is no build with this id")
+            .hint("old builds are removed: `[retention]` says when")
+    }
+
+    /// Says that retention removed something.
+    pub fn removed(what: &str) -> String {
+        format!("{what} was removed by retention: `[retention]` says how much is kept, and for how long")
     }
 }
 
@@ -167,7 +175,8 @@ pub async fn no_such_page() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing under this path")
 }
 
-/// Answers requests with a method that a path does not take.
-pub async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes other methods")
+/// Returns the answer to a request with a method that its path does not take; `taken` lists those that it does.
+pub fn method_not_allowed(method: &Method, taken: &str) -> Problem {
+    let detail = format!("this path does not take {method}: it takes {taken}");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }

@@ -4,7 +4,7 @@
 use crate::document::PullRequests;
 use crate::following::Following;
 use crate::forges::Pull;
-use crate::requests::{Asked, Rules, first_line};
+use crate::requests::{Asked, Rules, first_line, own_images};
 use crate::settings::Repository;
 use database::{BuildRequest, NewLookup, Policy, PullRequest, PushedRef, Trigger};
 
@@ -65,6 +65,7 @@ pub fn restrict(request: &mut BuildRequest, pull: &PullRequest, repository: &Rep
     spec.options.policy = Policy::LatestOnly;
     if pull.is_fork {
         spec.options.secrets.clear();
+        spec.options.images = Some(own_images(&repository.image));
         spec.options.trusted = false;
         spec.options.needs_approval = repository.pull_requests_need_approval;
     }
@@ -117,11 +118,14 @@ mod tests {
     #[test]
     fn a_fork_gets_neither_secrets_nor_variables_and_waits() {
         // WH-31, SEC-05
-        let following = follow(r#""pull_requests":"all","#, true);
+        let following = follow(r#""may_read":["r.example.com/other/**"],"pull_requests":"all","#, true);
         let spec = &following.builds[0].spec;
         assert_eq!(spec.build_args.iter().collect::<Vec<_>>(), [(&"A".to_owned(), &"main 1111111".to_owned())]);
         assert!(!serde_json::to_string(&following.builds[0]).unwrap().contains("hush"));
         assert!(spec.options.warnings[0].contains("`B` is left out"), "{:?}", spec.options.warnings);
+        // SEC-M1
+        let own = ["r.example.com/team/app", "r.example.com/team/app/**"].map(str::to_owned);
+        assert_eq!(spec.options.images.as_deref(), Some(own.as_slice()));
         assert!(spec.options.secrets.is_empty() && !spec.options.trusted && spec.options.needs_approval && !spec.push);
         let following = follow(r#""pull_requests":"all","pull_requests_need_approval":false,"#, true);
         let options = &following.builds[0].spec.options;

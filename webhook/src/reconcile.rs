@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Entry};
 use crate::following;
 use crate::forges::Push;
 use crate::settings::Settings;
-use database::{Database, FoundPush, Looked, MissedPush, NewDelivery, SeenLook, Trigger};
+use database::{Database, FoundPush, Looked, MissedPush, NewDelivery, RefMove, SeenLook, Trigger};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
@@ -108,6 +108,8 @@ fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<Foun
         "head_commit": { "id": missed.commit, "message": missed.message },
         "repository": { "full_name": entry.repository.forge_name }, "pusher": { "name": "" }, "look": look.attempt, "asked_ms": look.asked_ms,
     });
+    let moved =
+        RefMove { git_ref: missed.git_ref.clone(), before: missed.before.clone(), after: Some(missed.after.clone()) };
     let delivery = NewDelivery {
         forge: NAME.to_owned(),
         delivery: id,
@@ -119,6 +121,9 @@ fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<Foun
         push: following::pushed_ref(&push),
         closed: None,
         is_replay: false,
+        has_own_id: true,
+        moves: vec![moved],
+        default_branch: None,
     };
     Some(FoundPush { delivery, requests: following.builds, lookup: following.lookup })
 }

@@ -86,6 +86,8 @@ impl<'r> Rules<'r> {
         let mut options = rule.options.clone();
         options.warnings = matched.warnings;
         options.labels = matched.labels;
+        let own = own_images(&self.repository.image);
+        options.images = Some(own.into_iter().chain(self.repository.may_read.iter().cloned()).collect());
         if asked.by_hand() {
             // Who asks for a build gets one.
             options.path_filter = PathFilter::Off;
@@ -114,6 +116,11 @@ impl<'r> Rules<'r> {
         }
         request
     }
+}
+
+/// Returns the patterns of a repository's own images: a file of its own may put some below.
+pub fn own_images(image: &str) -> Vec<String> {
+    vec![image.to_owned(), format!("{image}/**")]
 }
 
 /// What a rule makes of what is asked.
@@ -151,9 +158,10 @@ pub struct Requested {
     pub explain: Vec<String>,
 }
 
-/// Returns the first line of a commit's message.
+/// Returns the first line of a commit's message. PostgreSQL keeps no NUL in a text.
 pub fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(MAX_MESSAGE).collect()
+    let line = message.lines().next().unwrap_or_default();
+    line.chars().take(MAX_MESSAGE).map(|char| if char == '\0' { '\u{fffd}' } else { char }).collect()
 }
 
 /// Returns stored builds as an answer lists them.

@@ -16,6 +16,8 @@ pub struct Sandbox {
     pub disk_mib: Option<u64>,
     /// Mebibytes of the disk that stay free whatever steps write.
     pub reserve_mib: Option<u64>,
+    /// Whether 32-bit x86 programs run in all stages, not only in those for linux/386.
+    pub allow_32bit: bool,
     /// Whether steps may reach all private networks.
     pub private_networks: bool,
     /// Private networks, addresses and hosts that steps may reach: `10.1.0.0/16`, `mirror.example`.

@@ -2,10 +2,12 @@
 
 use crate::document::{PullRequests, RepositoryDocument, Webhook};
 use crate::network::Network;
+use crate::proxies::Proxies;
 use crate::rules::Rule;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
 /// What the service knows of the world.
@@ -23,6 +25,20 @@ pub struct Settings {
     pub(crate) forge: Forge,
     /// Whether everybody may see builds and logs.
     pub anonymous_read: bool,
+    /// The proxies that say whom they forward.
+    pub(crate) proxies: Proxies,
+}
+
+impl Settings {
+    /// Returns the names of the repositories of the configuration.
+    pub fn repository_names(&self) -> impl Iterator<Item = &str> {
+        self.repositories.iter().map(|(document, _)| document.name.as_str())
+    }
+
+    /// Returns what may be fetched from besides public addresses: hosts, with or without a port, and networks.
+    pub fn allowed_addresses(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
+        self.network.allowed()
+    }
 }
 
 /// The forge's API.
@@ -61,6 +77,8 @@ pub struct Repository {
     pub pull_requests_need_approval: bool,
     /// Whether it is built again when a base image is another one.
     pub base_image_rebuild: bool,
+    /// Images that its builds may read besides public ones and their own.
+    pub may_read: Vec<String>,
     /// Whom slipway tells of its builds.
     pub(crate) webhooks: Vec<Webhook>,
     /// What is built when.

@@ -95,8 +95,7 @@ impl Archive {
         };
         let node = laying.layer.changed(&node(entry, kind));
         let is_file = matches!(node.kind, Kind::File { .. });
-        laying.put(&path, node, is_file.then_some(member));
-        Ok(())
+        laying.put(&path, node, is_file.then_some(member))
     }
 
     /// Adds another name for a file of the archive; the mode of the link is the file's from then on.
@@ -113,9 +112,8 @@ impl Archive {
             return Err(CopyError::Archive { name: self.name.clone(), problem });
         };
         let node = laying.layer.changed(&node(entry, known.kind));
-        laying.put(&target, node.clone(), Some(member));
-        laying.put(path, node, Some(member));
-        Ok(())
+        laying.put(&target, node.clone(), Some(member))?;
+        laying.put(path, node, Some(member))
     }
 
     /// Refuses a path through an absolute link of the archive itself, as BuildKit does.
@@ -148,7 +146,7 @@ impl Laying<'_, '_> {
     }
 
     /// Puts a node in place; `member` is the entry that holds its content.
-    fn put(&mut self, path: &[u8], node: Node, member: Option<usize>) {
+    fn put(&mut self, path: &[u8], node: Node, member: Option<usize>) -> Result<(), CopyError> {
         let (content, group) = match member {
             Some(member) => (Content::Archived { archive: self.number, member }, Some((self.number, member as u64))),
             None => (Content::None, None),
@@ -157,7 +155,7 @@ impl Laying<'_, '_> {
             Some(member) => self.groups.insert(path.to_vec(), member),
             None => self.groups.remove(path),
         };
-        self.layer.put_archived(path, node, content, group);
+        self.layer.put_archived(path, node, (content, group))
     }
 }
 

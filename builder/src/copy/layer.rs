@@ -2,7 +2,6 @@
 
 use super::place::{Content, Ground, Planned, parent, shown};
 use super::{Chmod, CopyError, CopyRequest};
-use crate::ignore::join;
 use crate::tree::{WalkPath, resolve_in};
 use crate::view::{Kind, Node, View};
 use runtime::tar::{Entry, EntryKind};
@@ -70,7 +69,7 @@ impl<'t> Layer<'t> {
                 Some(node) if node.kind == Kind::Directory => {}
                 Some(_) => return Err(CopyError::DirectoryOverFile(shown(directory))),
                 None => {
-                    self.put(directory, self.new_directory(), Content::None, None);
+                    self.put(directory, self.new_directory(), Content::None, None)?;
                     self.touch(parent(directory));
                 }
             }
@@ -85,8 +84,15 @@ impl<'t> Layer<'t> {
         Node { kind, mode, uid, gid, mtime, xattrs: Vec::new(), hard_link: None }
     }
 
-    fn put(&mut self, path: &[u8], node: Node, content: Content, group: Option<(usize, u64)>) {
+    fn put(&mut self, path: &[u8], node: Node, content: Content, group: Option<(usize, u64)>) -> Result<(), CopyError> {
+        self.ground.walk.place(path, &node)?;
         self.made.insert(WalkPath(path.to_vec()), Made { node, content, group, only_time: false });
+        Ok(())
+    }
+
+    /// Fails once the build is cancelled.
+    pub(super) fn check(&self) -> Result<(), CopyError> {
+        Ok(self.ground.walk.check()?)
     }
 
     /// Gives a directory the time that a change of its names gives it.
@@ -114,7 +120,7 @@ impl<'t> Layer<'t> {
         let node = self.changed(node);
         match self.node(path) {
             Some(known) if same_but_time(&known, &node) => self.set_time(path, node.mtime),
-            _ => self.put(path, node, Content::None, None),
+            _ => self.put(path, node, Content::None, None)?,
         }
         Ok(())
     }
@@ -124,9 +130,9 @@ impl<'t> Layer<'t> {
         self.refuse_other_than_directory(path)?;
         match self.node(path) {
             Some(known) if known.mode == node.mode => {}
-            Some(known) => self.put(path, Node { mode: node.mode, ..known }, Content::None, None),
+            Some(known) => self.put(path, Node { mode: node.mode, ..known }, Content::None, None)?,
             None => {
-                self.put(path, self.changed(node), Content::None, None);
+                self.put(path, self.changed(node), Content::None, None)?;
                 self.touch(parent(path));
             }
         }
@@ -149,7 +155,7 @@ impl<'t> Layer<'t> {
         let node = self.changed(node);
         let unchanged = known.is_some_and(|known| group.is_none() && self.is_same((&known, &node), path, &content));
         if !unchanged {
-            self.put(path, node, content, group);
+            self.put(path, node, content, group)?;
         }
         Ok(())
     }
@@ -168,14 +174,22 @@ impl<'t> Layer<'t> {
     }
 
     /// Puts an entry of an archive in place of whatever is there; a directory keeps what is in it.
-    pub(super) fn put_archived(&mut self, path: &[u8], node: Node, content: Content, group: Option<(usize, u64)>) {
+    pub(super) fn put_archived(
+        &mut self,
+        path: &[u8],
+        node: Node,
+        (content, group): (Content, Option<(usize, u64)>),
+    ) -> Result<(), CopyError> {
         if self.is_directory(path) && node.kind != Kind::Directory {
-            let below = join(path, b"x");
-            let below = &below[..below.len() - 1];
-            self.made.retain(|made, _| !made.0.starts_with(below));
+            let start = [path, b"/"].concat();
+            // In the order of a walk, what is below a directory follows it.
+            let below = self.made.range(WalkPath(start.clone())..).map(|(path, _)| path);
+            let below: Vec<_> = below.take_while(|path| path.0.starts_with(&start)).cloned().collect();
+            below.iter().for_each(|path| drop(self.made.remove(path)));
         }
-        self.put(path, node, content, group);
+        self.put(path, node, content, group)?;
         self.touch(parent(path));
+        Ok(())
     }
 
     /// Does something without `--chmod`.

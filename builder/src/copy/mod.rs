@@ -18,6 +18,8 @@ pub use owner::{is_numeric, lookup_owner};
 pub use place::{Content, Ground, Piece, Planned, plan_copy, plan_workdir};
 pub use select::{Item, Selection, missing, select, selection_key};
 
+use crate::walk::WalkError;
+
 /// Why files cannot be copied; the user's Dockerfile or files are the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
@@ -48,12 +50,18 @@ pub enum CopyError {
     /// `--chown` names nobody that can be found.
     #[error("unable to find user {0}: no matching entries in passwd file")]
     UnknownUser(String),
+    /// `--chown` has a number that is not an id.
+    #[error("invalid chown parameter: `{0}` is not an id of a user or group: one between 0 and 4294967294 is expected")]
+    BadId(String),
     /// `--exclude` cannot be read.
     #[error("--exclude: {0}")]
     BadExclude(#[from] crate::ignore::IgnoreError),
     /// The source could not be read.
     #[error("reading the files to copy: {0}")]
     View(String),
+    /// There are more paths than may be walked through, or nobody waits for them any more.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
     /// More is copied than a layer may hold.
     #[error("`{name}` has {bytes} bytes that are copied at once; {} are allowed", select::MAX_BYTES)]
     TooLarge {
@@ -88,9 +96,11 @@ impl CopyError {
             CopyError::LinkLoop(_) => "link_loop",
             CopyError::FileOverDirectory(_) | CopyError::DirectoryOverFile(_) => "copy_conflict",
             CopyError::BadPattern(_) | CopyError::BadExclude(_) => "invalid_pattern",
+            CopyError::BadId(_) => "invalid_chown",
             CopyError::BadChmod(_) => "invalid_chmod",
             CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => "unknown_user",
             CopyError::View(_) => "source_unreadable",
+            CopyError::Walk(ended) => ended.code(),
             CopyError::TooLarge { .. } => "layer_too_large",
             CopyError::Archive { .. } => "archive_invalid",
         }
@@ -99,7 +109,10 @@ impl CopyError {
 
 impl From<crate::view::ViewError> for CopyError {
     fn from(error: crate::view::ViewError) -> Self {
-        CopyError::View(format!("{error}: {}", error.cause))
+        match WalkError::of(&error) {
+            Some(ended) => CopyError::Walk(ended.clone()),
+            None => CopyError::View(format!("{error}: {}", error.cause)),
+        }
     }
 }
 

@@ -2,18 +2,21 @@
 
 use super::CopyError;
 
+/// Largest id that a file can have: the number after it means none.
+const MAX_ID: u32 = u32::MAX - 1;
+
 /// Tells whether `spec` (`user[:group]`) needs no account files.
 pub fn is_numeric(spec: &str) -> bool {
-    spec.split(':').all(|part| number(part).is_some())
+    spec.split(':').all(is_number)
 }
 
 /// Returns owner and group that `spec` names, given the content of `/etc/passwd` and `/etc/group`.
 ///
-/// A number alone is its own group; a name alone has the group of its account. An unknown name is 0, as in BuildKit, but
-/// an image without `/etc/passwd` cannot have names looked up.
+/// A number alone is its own group; a name alone has the group of its account, and so has one whose group is unknown. An
+/// unknown name is 0, as in BuildKit, but an image without `/etc/passwd` cannot have names looked up.
 pub fn lookup_owner(spec: &str, passwd: Option<&[u8]>, group: Option<&[u8]>) -> Result<(u32, u32), CopyError> {
     let (user, group_name) = spec.split_once(':').map_or((spec, None), |(user, group)| (user, Some(group)));
-    let (uid, own_gid) = match number(user) {
+    let (uid, own_gid) = match number(user)? {
         Some(uid) => (uid, uid),
         None => {
             let passwd = passwd.ok_or_else(|| CopyError::NoAccounts(spec.to_owned()))?;
@@ -22,16 +25,31 @@ pub fn lookup_owner(spec: &str, passwd: Option<&[u8]>, group: Option<&[u8]>) -> 
     };
     let gid = match group_name {
         None | Some("") => own_gid,
-        Some(name) => match number(name) {
+        Some(name) => match number(name)? {
             Some(gid) => gid,
-            None => group.and_then(|group| field(group, name, 2)).unwrap_or(0),
+            None => group.and_then(|group| field(group, name, 2)).unwrap_or(own_gid),
         },
     };
-    Ok((uid, gid))
+    match [uid, gid].into_iter().find(|&id| id > MAX_ID) {
+        Some(id) => Err(CopyError::BadId(id.to_string())),
+        None => Ok((uid, gid)),
+    }
 }
 
-fn number(text: &str) -> Option<u32> {
-    if text == "root" { Some(0) } else { text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())) }
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    text == "root" || (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Returns the id that `text` is, if it is a number.
+fn number(text: &str) -> Result<Option<u32>, CopyError> {
+    match text {
+        "root" => Ok(Some(0)),
+        text if is_number(text) => {
+            text.parse().ok().filter(|&id| id <= MAX_ID).map(Some).ok_or_else(|| CopyError::BadId(text.to_owned()))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn account(passwd: &[u8], name: &str) -> Option<(u32, u32)> {
@@ -61,5 +79,28 @@ mod tests {
         assert_eq!(owner("nosuch"), (0, 0));
         assert!(matches!(lookup_owner("app", None, None), Err(CopyError::NoAccounts(_))));
         assert_eq!(lookup_owner("root:0", None, None), Ok((0, 0)));
+    }
+
+    #[test]
+    fn an_unknown_group_is_that_of_the_user() {
+        // EN-13
+        let passwd = b"mail:x:8:12::/var/mail:/bin/sh\n";
+        let owner = |spec, group| lookup_owner(spec, Some(passwd), group).unwrap();
+        assert_eq!(owner("mail:nosuch", Some(b"mail:x:8:\n".as_slice())), (8, 12));
+        assert_eq!(owner("mail:nosuch", None), (8, 12));
+        assert_eq!(owner("5:nosuch", None), (5, 5));
+        assert_eq!(owner("nosuch:nosuch", None), (0, 0));
+        assert_eq!(owner("nosuch:mail", Some(b"mail:x:8:\n".as_slice())), (0, 8));
+    }
+
+    #[test]
+    fn ids_end_before_the_number_that_means_none() {
+        // EN-44
+        let passwd = b"none:x:4294967295:4::/:\n";
+        let owner = |spec| lookup_owner(spec, Some(passwd), None);
+        assert_eq!(owner("4294967294:1000640000"), Ok((4_294_967_294, 1_000_640_000)));
+        for bad in ["4294967295", "1:4294967295", "99999999999", "-1", "0:-1", "none"] {
+            assert!(matches!(owner(bad), Err(CopyError::BadId(_))), "{bad}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::{Archive, CopyError, CopyRequest};
 use crate::ignore::join;
 use crate::tree::Tree;
 use crate::view::{Kind, Node};
+use crate::walk::Walk;
 use runtime::tar::{Entry, clean_path};
 
 /// Where the content of a planned entry comes from.
@@ -59,12 +60,14 @@ pub struct Ground<'g> {
     pub tree: &'g Tree,
     /// Compares contents where everything else is equal.
     pub same: &'g SameContent<'g>,
+    /// How many paths may be placed on it.
+    pub walk: &'g Walk,
 }
 
 impl<'g> Ground<'g> {
     /// Returns a ground on which no two contents are known to be the same.
-    pub fn new(tree: &'g Tree) -> Self {
-        Ground { tree, same: &|_, _, _| false }
+    pub fn new(tree: &'g Tree, walk: &'g Walk) -> Self {
+        Ground { tree, same: &|_, _, _| false, walk }
     }
 }
 
@@ -85,7 +88,11 @@ pub fn plan_copy(ground: Ground<'_>, pieces: &[Piece<'_>], request: &CopyRequest
 }
 
 /// Returns the directories that `WORKDIR` has to make.
-pub fn plan_workdir(tree: &Tree, path: &str, owner: (u32, u32), now: i64) -> Result<Vec<Entry>, CopyError> {
+pub fn plan_workdir(
+    (tree, walk): (&Tree, &Walk),
+    path: &str,
+    (owner, now): ((u32, u32), i64),
+) -> Result<Vec<Entry>, CopyError> {
     let request = CopyRequest {
         inline: Vec::new(),
         destination: path.to_owned(),
@@ -96,7 +103,7 @@ pub fn plan_workdir(tree: &Tree, path: &str, owner: (u32, u32), now: i64) -> Res
         excludes: Vec::new(),
         now,
     };
-    let mut layer = Layer::new(Ground::new(tree), &request);
+    let mut layer = Layer::new(Ground::new(tree, walk), &request);
     let path = layer.resolve(&clean_path(path.as_bytes()))?;
     layer.make_directory(&path)?;
     Ok(layer.finish().into_iter().map(|planned| planned.entry).collect())
@@ -188,6 +195,7 @@ fn copy_items(
     to: &[u8],
 ) -> Result<(), CopyError> {
     for item in &selection.items {
+        layer.check()?;
         let path = join(to, &item.path);
         if item.node.kind == Kind::Directory {
             layer.put_directory(&path, &item.node)?;

@@ -11,6 +11,10 @@ use runtime::tar::clean_path;
 /// Bytes that one source may have.
 pub(super) const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
+/// Stands for what a pattern matched, until it is looked at.
+const DIRECTORY: Node =
+    Node { kind: Kind::Directory, mode: 0, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None };
+
 /// One source that was found.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -125,11 +129,13 @@ fn walk_matches(
     found: &mut Vec<Found>,
 ) -> Result<(), CopyError> {
     let Some((part, rest)) = parts.split_first() else {
+        view.take(at, &DIRECTORY)?;
         found.push(Found { path: at.to_vec(), pivot: None, literal: false });
         return Ok(());
     };
     let directory = resolve(view, at)?;
     for (name, _) in view.children(&directory)? {
+        view.check()?;
         let text = String::from_utf8_lossy(&name);
         if pattern::matches(part, &text).map_err(|_| CopyError::BadPattern(source.to_owned()))? {
             walk_matches(view, (&join(at, &name), rest), source, found)?;
@@ -163,7 +169,9 @@ fn below(view: &dyn View, root: &[u8], matcher: &Ignore) -> Result<Vec<Vec<u8>>,
     while let Some(directory) = waiting.pop() {
         for (name, node) in view.children(&join(root, &directory))? {
             let path = join(&directory, &name);
+            view.check()?;
             if matcher.ignores(&path) {
+                view.take(&path, &node)?;
                 found.push(path);
             } else if node.kind == Kind::Directory {
                 waiting.push(path);
@@ -215,6 +223,7 @@ fn parents(view: &dyn View, path: &[u8], pivot: usize) -> Result<Vec<(Vec<u8>, N
     for end in (0..kept.len()).filter(|&at| kept[at] == b'/') {
         let resolved = resolve(view, &path[..pivot + end])?;
         if let Some(node) = view.lookup(&resolved)? {
+            view.take(&resolved, &node)?;
             parents.push((kept[..end].to_vec(), node));
         }
     }
@@ -230,6 +239,7 @@ fn collect(
 ) -> Result<bool, CopyError> {
     let mut any = false;
     for (name, node) in view.children(&join(root, at))? {
+        view.check()?;
         let path = join(at, &name);
         let excluded = excludes.ignores(&join(start, &path));
         let directory = node.kind == Kind::Directory;
@@ -237,6 +247,7 @@ fn collect(
             continue;
         }
         let position = items.len();
+        view.take(&path, &node)?;
         items.push(Item { path: path.clone(), node });
         let inside = directory && collect(view, (root, &path), (excludes, start), items)?;
         if excluded && !inside {

@@ -177,7 +177,12 @@ fn what_does_not_change_is_not_in_the_layer() {
     let same = |_: usize, _: &[u8], _: &[u8]| true;
     let asked = request(&["d"], "/d");
     let selected = select(&from, "d", &asked.1).unwrap();
-    let planned = plan_copy(Ground { tree: &to, same: &same }, &[Piece::Files(0, &selected[0])], &asked.1).unwrap();
+    let planned = plan_copy(
+        Ground { tree: &to, same: &same, walk: &super::tests::walk() },
+        &[Piece::Files(0, &selected[0])],
+        &asked.1,
+    )
+    .unwrap();
     assert!(planned.is_empty(), "{planned:?}");
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::tree::{Index, Tree};
+use crate::walk::Walk;
 use runtime::tar::{Entry, EntryKind, Writer};
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ pub(super) fn copied(from: &Tree, to: &Tree, (sources, request): &Asked<'_>) -> 
         selected.extend(select(from, source, request)?);
     }
     let pieces: Vec<_> = selected.iter().map(|selection| Piece::Files(0, selection)).collect();
-    plan_copy(Ground::new(to), &pieces, request)
+    plan_copy(Ground::new(to, &walk()), &pieces, request)
 }
 
 /// What a copy comes to.
@@ -84,6 +85,11 @@ impl Expected {
 pub(super) fn paths(from: &Tree, to: &Tree, request: &Asked<'_>) -> Vec<String> {
     let planned = copied(from, to, request).unwrap();
     planned.iter().map(|planned| String::from_utf8_lossy(&planned.entry.path).into_owned()).collect()
+}
+
+/// Returns a walk that nothing ends.
+pub fn walk() -> Walk {
+    Walk::new(crate::walk::MAX_PATHS, &runtime::Cancel::new())
 }
 
 fn source() -> Tree {
@@ -233,7 +239,7 @@ fn archives_replace_what_is_in_their_way() {
     let tar = writer.finish().unwrap();
     let archive = Archive::read("a.tar", &mut tar.as_slice()).unwrap();
     let to = tree(&[("o", "dir"), ("o/was-dir/x", "y")]);
-    let planned = plan_copy(Ground::new(&to), &[Piece::Archive(&archive)], &request(&[], "/o").1).unwrap();
+    let planned = plan_copy(Ground::new(&to, &walk()), &[Piece::Archive(&archive)], &request(&[], "/o").1).unwrap();
     let shown: Vec<_> =
         planned.iter().map(|planned| String::from_utf8_lossy(&planned.entry.path).into_owned()).collect();
     assert_eq!(shown, ["o", "o/h", "o/up", "o/up/f", "o/was-dir"]);

@@ -98,7 +98,11 @@ impl Options {
     }
 
     fn set_value(&mut self, key: &str, value: String) -> Result<(), String> {
-        let number = |value: &str| value.parse::<u32>().map_err(|_| format!("invalid value {value} for {key}"));
+        let number = |value: &str| match value.parse::<u32>() {
+            Ok(u32::MAX) => Err(format!("invalid value {value} for {key}: the largest id is {}", u32::MAX - 1)),
+            Ok(id) => Ok(id),
+            Err(_) => Err(format!("invalid value {value} for {key}")),
+        };
         match key {
             "type" => {
                 let kind = value.to_lowercase();

@@ -45,7 +45,7 @@ impl Rule {
 
     /// Tells whether it tells of something slipway leaves aside, which is not the Dockerfile's fault.
     pub fn is_note(&self) -> bool {
-        *self == SYNTAX_NOT_FOLLOWED
+        [SYNTAX_NOT_FOLLOWED, ARGUMENT_NOT_FOLLOWED].contains(self)
     }
 }
 
@@ -163,3 +163,6 @@ pub const EXPOSE_INVALID_FORMAT: Rule = Rule::new(
 /// DF-016: slipway's own; a frontend that the file names is never run.
 pub const SYNTAX_NOT_FOLLOWED: Rule =
     Rule::new("SyntaxNotFollowed", "", "A frontend named by the Dockerfile is never run: slipway reads it itself");
+/// A note, too.
+pub const ARGUMENT_NOT_FOLLOWED: Rule =
+    Rule::new("ArgumentNotFollowed", "", "A build argument that only BuildKit's frontend follows has no effect");

@@ -3,15 +3,17 @@
 use super::cancellable::Cancellable;
 use super::places::Place;
 use super::stage::Progress;
-use super::{Claimed, Layer, key, pack};
+use super::{Claimed, Layer, key, pack, unfetched};
 use crate::Error;
 use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::pattern;
 use crate::plan::{Copy, From, Source, Step};
+use crate::source::Pointer;
 use crate::tree::Tree;
-use crate::view::{Kind, View};
+use crate::view::{Kind, View, ViewError};
+use crate::walk::{Walk, WalkError};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -24,13 +26,15 @@ pub struct Prepared<'e> {
     found: Vec<(usize, Selection)>,
     /// Patterns that match nothing, which is not a mistake for docker.
     empty: Vec<String>,
+    walk: Walk,
 }
 
 impl<'e> Prepared<'e> {
     /// Finds the files that `copy` copies; waits for the stage they are in, fetches what is elsewhere.
     pub fn new(progress: &Progress<'e, '_>, copy: &'e Copy) -> Result<Self, Error> {
         let request = request(copy, None, progress.execution.options.now)?;
-        let mut prepared = Prepared { copy, places: Vec::new(), found: Vec::new(), empty: Vec::new() };
+        let mut prepared =
+            Prepared { copy, places: Vec::new(), found: Vec::new(), empty: Vec::new(), walk: walk(progress) };
         if copy.sources.iter().any(|source| matches!(source, Source::Path(_))) {
             prepared.places.push(Place::of(progress, &copy.from)?);
         }
@@ -58,8 +62,9 @@ impl<'e> Prepared<'e> {
     }
 
     fn find(&mut self, place: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
-        let found = self.places[place].view(|view| copy::select(view, path, request));
-        let found = found.map_err(|error| self.places[place].error(path, &error))?;
+        let found = self.places[place].view(&self.walk, |view| copy::select(view, path, request));
+        let found = found.map_err(|error| self.places[place].error(path, error))?;
+        unfetched::check(&self.places[place], &found)?;
         if found.is_empty() && pattern::has_wildcard(path) {
             self.empty.push(path.to_owned());
         }
@@ -80,7 +85,7 @@ impl<'e> Prepared<'e> {
         key.text(&copy.destination).text(&copy.workdir);
         key.text(&self.found.len().to_string());
         for (place, selection) in &self.found {
-            key.text(&self.places[*place].key(selection).map_err(copy_error)?);
+            key.text(&self.places[*place].key(selection, &self.walk).map_err(copy_error)?);
         }
         for file in &copy.files {
             key.text(&file.name).field(&file.content);
@@ -103,7 +108,8 @@ impl<'e> Prepared<'e> {
         });
         let pieces: Vec<_> = pieces.collect();
         let same = |place: usize, there: &[u8], here: &[u8]| self.is_same(progress, place, (there, &tree, here));
-        let planned = copy::plan_copy(Ground { tree: &tree, same: &same }, &pieces, &request).map_err(copy_error)?;
+        let planned = copy::plan_copy(Ground { tree: &tree, same: &same, walk: &self.walk }, &pieces, &request);
+        let planned = planned.map_err(copy_error)?;
         let mut writer = pack::begin(execution)?;
         self.write(progress, (&planned, &archives), &mut writer)?;
         pack::commit(execution, (made.0, made.1), writer)
@@ -226,7 +232,7 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
     let resolved = tree.resolve(path.as_bytes()).ok();
     let exists = resolved.is_some_and(|path| matches!(tree.lookup(&path), Ok(Some(_))));
     let owner = if user.is_empty() || exists { (0, 0) } else { owner(progress, &tree, user)? };
-    copy::plan_workdir(&tree, path, owner, progress.execution.options.now).map_err(copy_error)
+    copy::plan_workdir((&tree, &walk(progress)), path, (owner, progress.execution.options.now)).map_err(copy_error)
 }
 
 /// Returns the request for one path, whose wildcards are names: a mount shows one path.
@@ -257,12 +263,14 @@ pub struct Mounted {
 pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &Step) -> Result<Mounted, Error> {
     let place = Place::of(progress, from)?;
     let request = mount_request(progress.execution.options.now);
-    let selections = place.view(|view| copy::select(view, &escaped(path), &request));
-    let selections = selections.map_err(|error| place.error(path, &error))?;
+    let walk = walk(progress);
+    let selections = place.view(&walk, |view| copy::select(view, &escaped(path), &request));
+    let selections = selections.map_err(|error| place.error(path, error))?;
+    unfetched::check(&place, &selections)?;
     let Some(selection) = selections.first() else {
-        return Err(place.error(path, &CopyError::NotFound(path.to_owned())));
+        return Err(place.error(path, CopyError::NotFound(path.to_owned())));
     };
-    let key = place.key(selection).map_err(copy_error)?;
+    let key = place.key(selection, &walk).map_err(copy_error)?;
     if let Place::Layers { layers, .. } = &place {
         return Ok(Mounted { layers: layers.clone(), path: selection.path.clone(), key });
     }
@@ -271,7 +279,7 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
     let layer = match execution.claim_layer(&layer_key) {
         Claimed::Theirs(layer) => layer,
         Claimed::Ours(layer) => {
-            let packed = pack_mounted(progress, (&place, selection), &request);
+            let packed = pack_mounted(progress, (&place, selection), (&request, &walk));
             let packed = packed.map_err(|error: Error| error.at_step(step.number, step.lines, &step.instruction));
             layer.committed.keep(packed.map(Arc::new));
             layer
@@ -284,10 +292,11 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
 fn pack_mounted(
     progress: &Progress<'_, '_>,
     (place, selection): (&Place<'_>, &Selection),
-    request: &CopyRequest,
+    (request, walk): (&CopyRequest, &Walk),
 ) -> Result<super::Committed, Error> {
     let (execution, empty) = (progress.execution, Tree::default());
-    let planned = copy::plan_copy(Ground::new(&empty), &[Piece::Files(0, selection)], request).map_err(copy_error)?;
+    let ground = Ground::new(&empty, walk);
+    let planned = copy::plan_copy(ground, &[Piece::Files(0, selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(execution)?;
     let mut tar =
         runtime::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);
@@ -307,10 +316,27 @@ pub(crate) fn escaped(path: &str) -> String {
 }
 
 fn packing(error: io::Error) -> Error {
+    let view = error.get_ref().and_then(|inner| inner.downcast_ref::<ViewError>());
+    if let Some(ViewError { path, cause, .. }) = view
+        && let Some(pointer) = cause.downcast_ref::<Pointer>()
+    {
+        let path = crate::dockerfile::printable(path);
+        let text = format!("`{path}`: {pointer}: exclude it in .dockerignore, or get it with ADD");
+        return Error::user("lfs_not_fetched", text);
+    }
     Error::service("store", "packing a layer").with_cause(error)
 }
 
+/// Returns the walk of one instruction.
+fn walk(progress: &Progress<'_, '_>) -> Walk {
+    let execution = progress.execution;
+    Walk::new(execution.options.fetching.max_paths, execution.cancel()).one_at_a_time(&execution.large)
+}
+
 /// Turns an error of planning into the build's.
-fn copy_error(error: CopyError) -> Error {
+pub(crate) fn copy_error(error: CopyError) -> Error {
+    if error == CopyError::Walk(WalkError::Cancelled) {
+        return Error::cancelled();
+    }
     Error::user(error.code(), error.to_string())
 }

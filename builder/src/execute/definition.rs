@@ -3,12 +3,15 @@
 //! Definitions are looked up in one question for the whole build. A step that is found needs nothing else: not the
 //! stages that it copies from, nor their files. One that is not found is looked for by its content.
 
-use super::{Committed, Options, selections};
+use super::selections::{self, Unselected};
+use super::{Committed, Options};
 use crate::Error;
 use crate::cache::Cache;
-use crate::context::Sources;
+use crate::context::{NamedContext, Sources};
+use crate::copy::CopyError;
 use crate::key::KeyBuilder;
 use crate::plan::{Action, Base, From, MountKind, Plan, Run, Stage};
+use crate::walk::Walk;
 use image_store::Store;
 use std::collections::HashMap;
 
@@ -44,8 +47,8 @@ impl Definitions {
         sources: &Sources<'_>,
         (cache, options, store): (&Cache<'_>, &Options, &Store),
     ) -> Result<Self, Error> {
-        let mut making = Making { sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
-        let keys: Vec<_> = plan.stages.iter().map(|stage| making.stage(stage)).collect();
+        let mut making = Making { plan, sources, options, store, ends: Vec::with_capacity(plan.stages.len()) };
+        let keys = plan.stages.iter().map(|stage| making.stage(stage)).collect::<Result<Vec<_>, _>>()?;
         let wanted = keys.iter().flatten().flatten().filter(|key| key.usable).map(|key| key.text.clone());
         let wanted: Vec<String> = wanted.collect();
         let known = if wanted.is_empty() { HashMap::new() } else { cache.known(&wanted)? };
@@ -97,6 +100,7 @@ impl Definitions {
 
 /// Makes keys, stage after stage.
 struct Making<'s> {
+    plan: &'s Plan,
     sources: &'s Sources<'s>,
     options: &'s Options,
     /// Keeps what was selected of contexts.
@@ -106,7 +110,7 @@ struct Making<'s> {
 }
 
 impl Making<'_> {
-    fn stage(&mut self, stage: &Stage) -> Vec<Option<Key>> {
+    fn stage(&mut self, stage: &Stage) -> Result<Vec<Option<Key>>, Error> {
         let usable = self.options.uses_cache(&stage.name);
         let first = |text| Key { text, usable };
         let mut parent = match &stage.base {
@@ -120,25 +124,32 @@ impl Making<'_> {
                 keys.push(None);
                 continue;
             }
-            parent = parent.and_then(|parent| self.step(&parent, &step.action));
+            parent = match parent.map_or(Err(Unselected::Unknown), |parent| self.step(&parent, &step.action)) {
+                Ok(key) => Some(key),
+                Err(Unselected::Unknown) => None,
+                Err(Unselected::Ended(ended)) => {
+                    let error = super::copy::copy_error(CopyError::Walk(ended));
+                    return Err(error.at_step(step.number, step.lines, &step.instruction));
+                }
+            };
             keys.push(parent.clone());
         }
         self.ends.push(parent);
-        keys
+        Ok(keys)
     }
 
     fn with_times(&self, base: String) -> String {
         super::key::with_times(base, self.options.latest)
     }
 
-    fn step(&self, parent: &Key, action: &Action) -> Option<Key> {
+    fn step(&self, parent: &Key, action: &Action) -> Result<Key, Unselected> {
         let mut key = KeyBuilder::new("definition.1");
         match action {
-            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options)),
+            Action::Run(_) => key.text(&super::key::with_options(&parent.text, self.options, self.plan)),
             _ => key.text(&parent.text),
         };
         match action {
-            Action::Configure => return None,
+            Action::Configure => return Err(Unselected::Unknown),
             Action::Workdir { .. } => key.text(&format!("{action:?}")),
             // Proxies are how a build reaches others, not what it is.
             Action::Run(run) => key.text(&format!("{:?}", Run { proxies: Vec::new(), ..(**run).clone() })),
@@ -159,25 +170,34 @@ impl Making<'_> {
         };
         let fresh = |&stage: &usize| self.ends.get(stage).is_none_or(|end| end.as_ref().is_none_or(|end| !end.usable));
         let usable = parent.usable && !stages_of(action).iter().any(fresh);
-        Some(Key { text: key.finish(), usable })
+        Ok(Key { text: key.finish(), usable })
     }
 
-    fn copied(&self, copy: &crate::plan::Copy) -> Option<String> {
-        match &copy.from {
-            From::Context => selections::of_copy(self.sources.context, copy, self.store),
-            From::Named(name) => selections::of_copy(self.sources.named.get(name)?, copy, self.store),
-            other => self.elsewhere(other),
+    fn copied(&self, copy: &crate::plan::Copy) -> Result<String, Unselected> {
+        let walk = Walk::of(&self.options.fetching);
+        match self.context(&copy.from)? {
+            Some(context) => selections::of_copy(context, copy, (self.store, &walk)),
+            None => self.elsewhere(&copy.from).ok_or(Unselected::Unknown),
         }
     }
 
-    fn mounted(&self, kind: &MountKind) -> Option<String> {
-        match kind {
-            MountKind::Bind { from, source, .. } | MountKind::Cache { seed: Some((from, source)), .. } => match from {
-                From::Context => selections::of_mount(self.sources.context, source, self.store),
-                From::Named(name) => selections::of_mount(self.sources.named.get(name)?, source, self.store),
-                other => self.elsewhere(other),
-            },
-            _ => Some(String::new()),
+    fn mounted(&self, kind: &MountKind) -> Result<String, Unselected> {
+        let (MountKind::Bind { from, source, .. } | MountKind::Cache { seed: Some((from, source)), .. }) = kind else {
+            return Ok(String::new());
+        };
+        let walk = Walk::of(&self.options.fetching);
+        match self.context(from)? {
+            Some(context) => selections::of_mount(context, source, (self.store, &walk)),
+            None => self.elsewhere(from).ok_or(Unselected::Unknown),
+        }
+    }
+
+    /// Returns the context that `from` names, if it names one.
+    fn context(&self, from: &From) -> Result<Option<&NamedContext>, Unselected> {
+        match from {
+            From::Context => Ok(Some(self.sources.context)),
+            From::Named(name) => self.sources.named.get(name).map(Some).ok_or(Unselected::Unknown),
+            From::Stage(_) | From::Image(_) => Ok(None),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Options;
 use crate::key::KeyBuilder;
+use crate::plan::Plan;
 
 /// Returns the key of an empty file system.
 pub fn scratch() -> String {
@@ -31,9 +32,18 @@ pub fn linked(below: &str, layer: &str) -> String {
     KeyBuilder::new("linked.1").text(below).text(layer).finish()
 }
 
-/// Returns the key below a command that sees further hosts, whose names count but not their addresses, or is limited.
-pub fn with_options(parent: &str, options: &Options) -> String {
+/// Returns the key below a command that sees further hosts, whose names count but not their addresses, or another host
+/// name than the usual one, or is limited.
+pub fn with_options(parent: &str, options: &Options, plan: &Plan) -> String {
     let (hosts, ulimits) = (&options.hosts, &options.ulimits);
+    if let Some(name) = &plan.hostname {
+        let below = KeyBuilder::new("hostname.1").text(parent).text(name).finish();
+        return with_hosts(&below, (hosts, ulimits));
+    }
+    with_hosts(parent, (hosts, ulimits))
+}
+
+fn with_hosts(parent: &str, (hosts, ulimits): (&[(String, String)], &[runtime::Ulimit])) -> String {
     if hosts.is_empty() && ulimits.is_empty() {
         return parent.to_owned();
     }

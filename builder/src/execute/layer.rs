@@ -33,6 +33,8 @@ pub struct Committed {
     pub made: Option<i64>,
     /// An image that has it, for a layer whose blob may have to be pulled.
     pub origin: Option<Reference>,
+    /// Whether it is the layer of an image that somebody else made: then `origin` must have it, whatever the store has.
+    pub is_foreign: bool,
 }
 
 impl Layer {
@@ -86,6 +88,7 @@ impl Committed {
             empty: cached.empty,
             made: Some(cached.made.unwrap_or(cached.created_ms / 1000)),
             origin,
+            is_foreign: false,
         })
     }
 

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::layer::{Growth, Verified, decompress_within};
 use crate::trace::{Trace, Work};
 use crate::tree::{Index, Tree};
+use crate::walk::MAX_PATHS;
 use image_store::Store;
 use registry_client::Client;
 use runtime::{Cancel, Changes, FileInSnapshot, Sandbox};
@@ -15,6 +16,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Bytes that the headers of a layer's tar may have besides its files.
 const MAX_HEADERS: u64 = 2 * 1024 * 1024 * 1024;
+/// Paths that all layers of a build may have together, for each one that an instruction may take.
+const ENTRIES_PER_PATH: usize = 4;
 /// Largest `/etc/passwd` or `/etc/group` that is read.
 const MAX_ACCOUNT_FILE: u64 = 10 * 1024 * 1024;
 
@@ -58,6 +61,7 @@ pub struct Materials {
     indexes: Mutex<HashMap<String, Arc<Index>>>,
     locks: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     changes: Mutex<Vec<(Arc<Layer>, Arc<Changes>)>>,
+    max_entries: usize,
 }
 
 impl Materials {
@@ -77,7 +81,15 @@ impl Materials {
             indexes: Mutex::new(HashMap::new()),
             locks: Mutex::new(HashMap::new()),
             changes: Mutex::default(),
+            max_entries: ENTRIES_PER_PATH * MAX_PATHS,
         })
+    }
+
+    /// Sets how many paths one instruction may take; the layers of the build hold a multiple of that in memory.
+    #[must_use]
+    pub fn within(mut self, max_paths: usize) -> Self {
+        self.max_entries = max_paths.saturating_mul(ENTRIES_PER_PATH);
+        self
     }
 
     /// Starts the sandbox, and its network if that is wanted, before a step asks for it; what goes wrong is that step's
@@ -119,7 +131,7 @@ impl Materials {
         let digest = &layer.descriptor.digest;
         let lock = self.lock(digest.hex());
         let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.store.size(digest) == Some(layer.descriptor.size) {
+        if self.store.size(digest) == Some(layer.descriptor.size) && self.is_served(layer) {
             return Ok(());
         }
         let Some(origin) = &layer.origin else {
@@ -131,6 +143,7 @@ impl Materials {
         let mut sink = super::blocking::BlockingSink::new(writer);
         self.ask(self.client.pull_blob(origin, &layer.descriptor, &mut sink)).map_err(|error| error.at(pulling()))?;
         sink.into_inner().commit_expecting(digest).map_err(|error| store_error(pulling(), error))?;
+        self.served().note(origin, digest);
         Ok(())
     }
 
@@ -140,14 +153,18 @@ impl Materials {
         if let Some(index) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(index.clone());
         }
-        let stored =
-            self.store.index(&layer.diff_id).map_err(|error| store_error("reading a layer index".into(), error))?;
+        let stored = match self.is_vouched(layer) {
+            true => {
+                self.store.index(&layer.diff_id).map_err(|error| store_error("reading a layer index".into(), error))?
+            }
+            false => None,
+        };
         let index = match stored.and_then(|bytes| Index::from_bytes(&bytes).ok()) {
             Some(index) => index,
             None => self.make_index(layer)?,
         };
         let index = Arc::new(index);
-        self.remember_index(&name, index.clone());
+        self.remember_index(&name, index.clone())?;
         Ok(index)
     }
 
@@ -156,15 +173,25 @@ impl Materials {
         self.store
             .put_index(&layer.diff_id, &index.to_bytes())
             .map_err(|error| store_error("storing a layer index".into(), error))?;
-        self.remember_index(&layer.diff_id.to_string(), Arc::new(index));
-        Ok(())
+        self.remember_index(&layer.diff_id.to_string(), Arc::new(index))
     }
 
-    fn remember_index(&self, name: &str, index: Arc<Index>) {
-        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), index);
+    fn remember_index(&self, name: &str, index: Arc<Index>) -> Result<(), Error> {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.insert(name.to_owned(), index);
+        let entries: usize = indexes.values().map(|index| index.len()).sum();
+        if entries <= self.max_entries {
+            return Ok(());
+        }
+        let limit = self.max_entries;
+        let text = format!(
+            "the layers that the build works on have more than {limit} paths together, {ENTRIES_PER_PATH} times what \
+             `limits.paths` allows for one instruction: copy less, or raise it"
+        );
+        Err(Error::user("too_many_paths", text))
     }
 
-    fn make_index(&self, layer: &Committed) -> Result<Index, Error> {
+    pub(super) fn make_index(&self, layer: &Committed) -> Result<Index, Error> {
         self.read_index(layer).map_err(|error| self.or_damaged(error, layer))
     }
 
@@ -189,6 +216,7 @@ impl Materials {
         self.store
             .put_index(&layer.diff_id, &index.to_bytes())
             .map_err(|error| store_error("storing a layer index".into(), error))?;
+        self.note_tar(layer);
         Ok(index)
     }
 

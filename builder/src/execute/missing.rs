@@ -1,17 +1,19 @@
 //! Finds out before any step runs that a file of a context is missing: nobody waits for a build that cannot succeed.
 
-use super::Execution;
+use super::{Execution, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
 use crate::copy::{self, Searched};
 use crate::event::Event;
 use crate::ignore::Filtered;
 use crate::plan::{Action, Copy, From, Source, Step};
+use crate::walk::{Walk, Walked};
 use std::time::Duration;
 
 /// Checks the sources of all steps that copy from contexts, the last step first, as BuildKit does.
 pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
     let steps = execution.plan.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
+    let walk = Walk::of(&execution.options.fetching);
     for step in steps {
         let Action::Copy(copy) = &step.action else { continue };
         let (context, name) = match &copy.from {
@@ -19,23 +21,28 @@ pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
             From::Named(name) => (execution.sources.named.get(name), format!("the context `{name}`")),
             From::Stage(_) | From::Image(_) => continue,
         };
-        if let Some(error) = context.and_then(|context| missing((context, &name), copy)) {
+        if let Some(error) = context.and_then(|context| missing((context, &name), copy, &walk)) {
             return Err(failed(execution, step, error));
         }
     }
     Ok(())
 }
 
-fn missing((named, name): (&NamedContext, &str), copy: &Copy) -> Option<Error> {
-    let view = Filtered::new(&named.context, &named.ignore);
+fn missing((named, name): (&NamedContext, &str), copy: &Copy, walk: &Walk) -> Option<Error> {
+    let walked = Walked::new(&named.context, walk);
+    let view = Filtered::new(&walked, &named.ignore);
     let paths = copy.sources.iter().filter_map(|source| match source {
         Source::Path(path) => Some(path),
         Source::Url(_) | Source::Git(_) => None,
     });
-    let searched = Searched { view: &named.context, ignore: Some(&named.ignore), name };
+    let searched = Searched { view: &walked, ignore: Some(&named.ignore), name };
     paths.into_iter().find_map(|path| {
         let error = copy::missing(&view, path, copy.parents)?;
-        Some(Error::user(error.code(), copy::not_found(&searched, path)))
+        Some(match error.missing_path() {
+            Some(_) => unfetched::missing(named, path)
+                .unwrap_or_else(|| Error::user(error.code(), copy::not_found(&searched, path))),
+            None => super::copy::copy_error(error),
+        })
     })
 }
 

@@ -19,6 +19,8 @@ pub(crate) mod selections;
 mod slots;
 mod snapshot;
 mod stage;
+mod unfetched;
+mod vouch;
 mod web;
 
 pub(crate) use copy::{escaped, mount_request, request as copy_request};
@@ -30,6 +32,8 @@ pub use key::image as image_key;
 pub use layer::{Committed, Layer};
 pub use materials::{BLOB_DAMAGED, Materials, Unanswered, ask, store_error};
 pub use selections::SELECTIONS;
+use slots::Slot;
+pub(crate) use slots::{OwnedSlot, Slots};
 pub use web::fetch as download;
 
 use crate::Error;
@@ -44,7 +48,6 @@ use crate::trace::Work;
 use definition::Definitions;
 use promise::Promise;
 use runtime::Cancel;
-use slots::{Slot, Slots};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -168,6 +171,8 @@ pub struct Execution<'a> {
     needed: Vec<bool>,
     steps: Slots,
     packs: Slots,
+    /// Instructions that take very many paths: one at a time.
+    large: Arc<Slots>,
     settling: Mutex<Option<Sender<Settled>>>,
     /// Hides the build's secrets in what its steps print.
     pub masks: Masks,
@@ -205,6 +210,7 @@ impl<'a> Execution<'a> {
             masks: Masks::new(options.secrets.values().map(Vec::as_slice)),
             steps: Slots::new(cores * STEPS_PER_CORE),
             packs: Slots::new(cores),
+            large: Arc::new(Slots::new(1)),
             settling: Mutex::default(),
             results: plan.stages.iter().map(|_| Promise::new()).collect(),
             in_flight: Mutex::default(),

@@ -6,6 +6,7 @@ use crate::copy::{Content, Planned};
 use crate::event::Event;
 use crate::layer::{LayerWriter, Packed};
 use crate::plan::Step;
+use crate::tree::IndexError;
 use image_store::BlobWriter;
 use registry_client::Descriptor;
 use runtime::tar::{self, EntryKind};
@@ -27,8 +28,7 @@ pub fn begin(execution: &Execution<'_>) -> Result<StoreLayer, Error> {
 
 /// Settles a layer whose tar has been written: blob and index.
 pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed, Error> {
-    let (packed, blob): (Packed, BlobWriter) =
-        writer.finish().map_err(|error| Error::service("store", "packing a layer").with_cause(error))?;
+    let (packed, blob): (Packed, BlobWriter) = writer.finish().map_err(packing)?;
     let written = blob.commit().map_err(|error| store_error("storing a layer".into(), error))?;
     let committed = Committed {
         diff_id: packed.diff_id,
@@ -36,9 +36,19 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
         empty: packed.index.is_empty(),
         made: Some(execution.options.now),
         origin: None,
+        is_foreign: false,
     };
     execution.materials.put_index(&committed, packed.index)?;
     Ok(committed)
+}
+
+/// Turns an error of packing into the build's: the disk's, unless the layer holds what no layer may.
+fn packing(error: io::Error) -> Error {
+    let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<IndexError>());
+    match refused {
+        Some(IndexError::Refused { .. }) => Error::user("too_many_paths", "packing a layer").with_cause(error),
+        _ => Error::service("store", "packing a layer").with_cause(error),
+    }
 }
 
 /// Settles the layer of a step; keeps it for later builds and tells the observer.

@@ -2,7 +2,7 @@
 
 use super::stage::Progress;
 use super::web::{self, WebFile};
-use super::{Layer, StageLayers};
+use super::{Layer, StageLayers, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
 use crate::copy::{self, CopyError, Searched, Selection};
@@ -13,6 +13,7 @@ use crate::plan::{Copy, From};
 use crate::source::{Checkout, Fetching, GitContext};
 use crate::tree::Tree;
 use crate::view::View;
+use crate::walk::{Walk, Walked};
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -91,35 +92,44 @@ impl<'e> Place<'e> {
     }
 
     /// Looks at the files; a download is no tree, it is selected as it is.
-    pub fn view<T>(&self, look: impl FnOnce(&dyn View) -> T) -> T {
+    pub fn view<T>(&self, walk: &Walk, look: impl FnOnce(&dyn View) -> T) -> T {
         match self {
-            Place::Context(named, _) => look(&Filtered::new(&named.context, &named.ignore)),
-            Place::Layers { tree, .. } => look(tree),
-            Place::Git { checkout, .. } => look(checkout),
+            Place::Context(named, _) => look(&Filtered::new(&Walked::new(&named.context, walk), &named.ignore)),
+            Place::Layers { tree, .. } => look(&Walked::new(tree, walk)),
+            Place::Git { checkout, .. } => look(&Walked::new(checkout, walk)),
             Place::Web(_) => look(&Tree::default()),
         }
     }
 
     /// Returns the error of `source`, which could not be selected: for a path that is missing with the reason.
-    pub fn error(&self, source: &str, error: &CopyError) -> Error {
+    pub fn error(&self, source: &str, error: CopyError) -> Error {
         let path = error.missing_path().map(|path| if pattern::has_wildcard(source) { path } else { source });
         let searched = match self {
             Place::Context(named, name) => Searched { view: &named.context, ignore: Some(&named.ignore), name },
             Place::Layers { tree, name, .. } => Searched { view: tree, ignore: None, name },
             Place::Git { checkout, .. } => Searched { view: checkout, ignore: None, name: "the repository" },
-            Place::Web(_) => return Error::user(error.code(), error.to_string()),
+            Place::Web(_) => return super::copy::copy_error(error),
         };
-        Error::user(error.code(), path.map_or_else(|| error.to_string(), |path| copy::not_found(&searched, path)))
+        if let (Place::Context(named, _), Some(path)) = (self, path)
+            && let Some(error) = unfetched::missing(named, path)
+        {
+            return error;
+        }
+        match path {
+            Some(path) => Error::user(error.code(), copy::not_found(&searched, path)),
+            None => super::copy::copy_error(error),
+        }
     }
 
     /// Returns what identifies the content of `selection`, or of the place where that says more.
-    pub fn key(&self, selection: &Selection) -> Result<String, crate::copy::CopyError> {
+    pub fn key(&self, selection: &Selection, walk: &Walk) -> Result<String, crate::copy::CopyError> {
+        let key = |view: &dyn View| crate::copy::selection_key(view, selection);
         match self {
-            Place::Context(..) | Place::Layers { .. } => self.view(|view| crate::copy::selection_key(view, selection)),
+            Place::Context(..) | Place::Layers { .. } => self.view(walk, key),
             Place::Git { checkout, git_dir: true } => {
                 Ok(KeyBuilder::new("git.1").text(checkout.id()).field(&selection.path).finish())
             }
-            Place::Git { .. } => self.view(|view| crate::copy::selection_key(view, selection)),
+            Place::Git { .. } => self.view(walk, key),
             Place::Web(file) => {
                 let mut key = KeyBuilder::new("web.1");
                 key.text(file.digest.as_str()).field(&selection.name).text(&selection.node.mtime.to_string());
@@ -131,7 +141,7 @@ impl<'e> Place<'e> {
     /// Opens a file; those of layers come from a stream of their own.
     pub fn open(&self, store: &image_store::Store, path: &[u8]) -> io::Result<Box<dyn Read + Send>> {
         match self {
-            Place::Context(named, _) => named.context.open(path).map_err(io::Error::other),
+            Place::Context(named, _) => named.context.open_whole(path).map_err(io::Error::other),
             Place::Git { checkout, .. } => checkout.open_file(path).map_err(io::Error::other),
             Place::Web(file) => Ok(Box::new(store.open_blob(&file.digest).map_err(io::Error::other)?)),
             Place::Layers { .. } => {

@@ -10,7 +10,8 @@ use crate::key::KeyBuilder;
 use crate::leak::{Detector, Leak};
 use crate::plan::{Mount, MountKind, Run, Step};
 use crate::trace::Work;
-use runtime::{Changes, Exit, StepNetwork};
+use registry_client::Platform;
+use runtime::{Calls, Changes, Exit, Ran, StepNetwork};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::Scope;
@@ -23,6 +24,11 @@ const TAIL_WIDTH: usize = 400;
 const MAX_COMMAND: usize = 2000;
 /// Name of the machine that a command sees; the same everywhere, so that it is no reason for another result.
 const HOSTNAME: &str = "buildkitsandbox";
+/// The signal that ends a program whose system calls are made by a convention that is not allowed.
+const SIGSYS: i32 = 31;
+/// Why that is, and what helps.
+const THIRTY_TWO_BIT: &str = "a program made system calls as 32-bit x86 programs do, which are allowed in stages for \
+     linux/386 and where `sandbox.allow_32bit = true` in slipway.toml or `slipway build --allow-32bit` says so";
 /// Size of `/dev/shm`.
 const SHM_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -74,9 +80,9 @@ impl<'e> Prepared<'e> {
         };
         let ran = sandbox
             .run(&prepared, &mut |bytes| masker.push(bytes, &mut show), execution.cancel())
-            .map_err(|error| sandbox_error(format!("running `{}`", shown(self.run)), error))?;
+            .map_err(|error| not_run(error, self.run))?;
         masker.finish(&mut show);
-        if let Some(failure) = failure(&ran.exit, self.run, (step, &tail), execution) {
+        if let Some(failure) = failure(&ran, self.run, (step, &tail), execution) {
             return Err(failure);
         }
         let changes = Arc::new(ran.changes);
@@ -116,7 +122,8 @@ impl<'e> Prepared<'e> {
             user: self.run.user.clone(),
             mounts,
             network: if self.run.network { StepNetwork::Default } else { StepNetwork::None },
-            hostname: HOSTNAME.to_owned(),
+            calls: calls(&progress.config().platform()),
+            hostname: progress.execution.plan.hostname.as_deref().unwrap_or(HOSTNAME).to_owned(),
             hosts: progress.execution.options.hosts.clone(),
             timeout: Some(progress.execution.options.step_timeout),
             shm_bytes: progress.execution.options.shm_bytes.unwrap_or(SHM_BYTES),
@@ -182,17 +189,21 @@ fn mount_fields(key: &mut KeyBuilder, kind: &MountKind) {
     };
 }
 
-fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Execution<'_>) -> Option<Failure> {
+fn failure(ran: &Ran, run: &Run, (step, tail): (&Step, &Tail), execution: &Execution<'_>) -> Option<Failure> {
     let command = shown(run);
     let failed = |code: &'static str, what: String| Error::user(code, what).with_output(tail.text());
-    let (error, exit_code) = match exit {
+    let (error, exit_code) = match &ran.exit {
         Exit::Code(0) => return None,
         Exit::Code(code) => (
-            failed("step_failed", format!("process \"{command}\" did not complete successfully: exit code: {code}")),
+            failed(
+                "step_failed",
+                format!("process \"{command}\" did not complete successfully: exit code: {code}{}", hint(ran, tail)),
+            ),
             Some(*code),
         ),
         Exit::Signal(signal) => {
-            (failed("step_failed", format!("process \"{command}\" was ended by signal {signal}")), Some(128 + signal))
+            let text = format!("process \"{command}\" was ended by signal {signal}{}", hint(ran, tail));
+            (failed("step_failed", text), Some(128 + signal))
         }
         Exit::OutOfMemory(limit) => (
             failed(
@@ -209,6 +220,37 @@ fn failure(exit: &Exit, run: &Run, (step, tail): (&Step, &Tail), execution: &Exe
         Exit::Cancelled => (Error::cancelled(), None),
     };
     Some(Failure { error: error.at_step(step.number, step.lines, &step.instruction), exit_code })
+}
+
+/// Says what it means if a program was ended because of its system calls: in most cases that it is a 32-bit one.
+fn hint(ran: &Ran, tail: &Tail) -> String {
+    let ended = match ran.exit {
+        Exit::Signal(signal) => signal == SIGSYS,
+        // Shells tell of a signal by a code of their own, and print its name.
+        Exit::Code(code) => code == 128 + SIGSYS || tail.text().contains("Bad system call"),
+        _ => false,
+    };
+    if !ended {
+        return String::new();
+    }
+    match ran.calls {
+        Calls::Native => format!(" (SIGSYS): {THIRTY_TWO_BIT}"),
+        Calls::With32Bit => " (SIGSYS): a program made system calls by a convention that is not allowed".to_owned(),
+    }
+}
+
+/// Turns an error of the sandbox that kept a command from running into the step's.
+fn not_run(error: runtime::Error, run: &Run) -> Failure {
+    let exit_code = match error {
+        runtime::Error::NotExecuted { code, .. } => Some(code),
+        _ => None,
+    };
+    Failure { error: sandbox_error(format!("running `{}`", shown(run)), error), exit_code }
+}
+
+/// Returns how the programs of a stage may call the kernel.
+fn calls(platform: &Platform) -> Calls {
+    if platform.architecture == "386" && platform.os == "linux" { Calls::With32Bit } else { Calls::Native }
 }
 
 /// Returns a command as errors name it.

@@ -12,6 +12,7 @@ use crate::pattern;
 use crate::plan::{Copy, Source};
 use crate::tree::resolve_in;
 use crate::view::View;
+use crate::walk::{Walk, WalkError, Walked};
 use image_store::Store;
 use runtime::tar::clean_path;
 
@@ -19,24 +20,43 @@ use runtime::tar::clean_path;
 pub const SELECTIONS: &str = "selections";
 
 /// Returns the key of the files of a context that `copy` takes.
-pub fn of_copy(named: &NamedContext, copy: &Copy, store: &Store) -> Option<String> {
-    let request = request(copy, None, 0).ok()?;
-    let selecting = Selecting { named, view: Filtered::new(&named.context, &named.ignore), store };
+pub fn of_copy(named: &NamedContext, copy: &Copy, (store, walk): (&Store, &Walk)) -> Result<String, Unselected> {
+    let request = request(copy, None, 0).map_err(|_| Unselected::Unknown)?;
+    let walked = Walked::new(&named.context, walk);
+    let selecting = Selecting { named, view: Filtered::new(&walked, &named.ignore), store };
     let mut key = KeyBuilder::new("files.1");
     for source in &copy.sources {
         // What an address gives is known when it has been asked.
-        let Source::Path(path) = source else { return None };
-        selecting.add(&mut key, path, &request).ok()?;
+        let Source::Path(path) = source else { return Err(Unselected::Unknown) };
+        selecting.add(&mut key, path, &request)?;
     }
-    Some(key.finish())
+    Ok(key.finish())
 }
 
 /// Returns the key of the files of a context that a mount of `path` shows.
-pub fn of_mount(named: &NamedContext, path: &str, store: &Store) -> Option<String> {
-    let selecting = Selecting { named, view: Filtered::new(&named.context, &named.ignore), store };
+pub fn of_mount(named: &NamedContext, path: &str, (store, walk): (&Store, &Walk)) -> Result<String, Unselected> {
+    let walked = Walked::new(&named.context, walk);
+    let selecting = Selecting { named, view: Filtered::new(&walked, &named.ignore), store };
     let mut key = KeyBuilder::new("files.1");
-    selecting.add(&mut key, &escaped(path), &mount_request(0)).ok()?;
-    Some(key.finish())
+    selecting.add(&mut key, &escaped(path), &mount_request(0))?;
+    Ok(key.finish())
+}
+
+/// Why there is no key.
+pub enum Unselected {
+    /// Whoever executes the step finds out more.
+    Unknown,
+    /// A walk was ended: the step would end in the same way, and nobody should wait for that twice.
+    Ended(WalkError),
+}
+
+impl From<CopyError> for Unselected {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Walk(ended) => Unselected::Ended(ended),
+            _ => Unselected::Unknown,
+        }
+    }
 }
 
 /// Selects files of a context.

@@ -1,7 +1,7 @@
 //! How much is done at once: a number of slots, each held while something runs.
 
 use runtime::Cancel;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often somebody who waits looks whether the build was cancelled.
@@ -18,6 +18,10 @@ pub struct Slots {
 #[derive(Debug)]
 pub struct Slot<'s>(&'s Slots);
 
+/// A slot that is held wherever this goes, until it is dropped.
+#[derive(Debug)]
+pub struct OwnedSlot(Arc<Slots>);
+
 impl Slots {
     /// Returns `count` free slots.
     pub fn new(count: usize) -> Self {
@@ -26,22 +30,42 @@ impl Slots {
 
     /// Waits for a slot; `None` if the build is cancelled first.
     pub fn take(&self, cancel: &Cancel) -> Option<Slot<'_>> {
+        self.wait(cancel).then_some(Slot(self))
+    }
+
+    /// Waits for a slot that may be held longer than this is borrowed; `None` if the build is cancelled first.
+    pub fn take_owned(self: &Arc<Self>, cancel: &Cancel) -> Option<OwnedSlot> {
+        self.wait(cancel).then(|| OwnedSlot(self.clone()))
+    }
+
+    /// Waits until one more is taken; tells whether it is.
+    fn wait(&self, cancel: &Cancel) -> bool {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free == 0 {
             if cancel.is_cancelled() {
-                return None;
+                return false;
             }
             free = self.freed.wait_timeout(free, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
         }
         *free -= 1;
-        Some(Slot(self))
+        true
+    }
+
+    fn give_back(&self) {
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.freed.notify_one();
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        self.0.give_back();
+    }
+}
+
+impl Drop for OwnedSlot {
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }
 

@@ -28,8 +28,13 @@ impl Materials {
         let mut id = snapshot_of(&committed);
         let lock = self.lock(&format!("snapshot {id}"));
         let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.sandbox()?.has_snapshot(&id) {
-            let mut implied = self.implied(&committed)?;
+        let is_here = self.sandbox()?.has_snapshot(&id);
+        let mut implied = if is_here { None } else { self.implied(&committed)? };
+        if (is_here || implied.is_some()) && !self.is_vouched(&committed) {
+            // Whoever unpacked a layer of this name had another blob, for all that is known.
+            self.make_index(&committed)?;
+        }
+        if !is_here {
             if implied.is_none() {
                 let found = self.unpack(&id, &committed, &[])?;
                 implied = (!found.is_empty()).then_some(found);
@@ -51,6 +56,11 @@ impl Materials {
             let doing = format!("unpacking layer {}", layer.descriptor.digest);
             self.or_damaged(super::sandbox_error(doing, error), layer)
         })?;
+        std::io::copy(&mut tar, &mut std::io::sink()).map_err(|error| {
+            let reading = format!("reading layer {}", layer.descriptor.digest);
+            self.or_damaged(Error::user("layer_unsafe", reading).with_cause(error), layer)
+        })?;
+        self.note_tar(layer);
         if !implied.is_empty() {
             let noting = || format!("noting the directories of layer {}", layer.descriptor.digest);
             let bytes =

@@ -1,11 +1,12 @@
 //! One stage: its steps in order, each adopted from the cache or executed.
 
+use super::definition::stages_of;
 use super::{Claimed, Execution, Known, Layer, Novelty, StageLayers, copy, key, pack, run};
 use crate::Error;
 use crate::event::Event;
 use crate::plan::{Action, Base, Stage, Step};
 use crate::trace::Work;
-use registry_client::Descriptor;
+use registry_client::{Descriptor, ImageConfig};
 use std::sync::Arc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -23,6 +24,11 @@ pub struct Progress<'e, 'a> {
 }
 
 impl Progress<'_, '_> {
+    /// Returns the configuration of the stage's image.
+    pub fn config(&self) -> &ImageConfig {
+        &self.execution.plan.stages[self.stage].config
+    }
+
     /// Tells whether the steps are executed whatever is known.
     pub fn is_fresh(&self) -> bool {
         let execution = self.execution;
@@ -92,11 +98,15 @@ fn step_once<'scope, 'e: 'scope, 'a>(
     scope: &'scope Scope<'scope, 'e>,
 ) -> Result<Novelty, Error> {
     let execution = progress.execution;
+    let known = execution.definitions.known(stage, position);
+    if known.is_none() {
+        await_stages(execution, step)?;
+    }
     let began = Instant::now();
     execution.observer.observe(Event::Started { step: step.number });
     let outcome = match &step.action {
         Action::Configure => Ok(Novelty::Made),
-        _ => match execution.definitions.known(stage, position) {
+        _ => match known {
             Some(known) => Ok(adopt(progress, known, step)),
             None => {
                 let definition = execution.definitions.key(stage, position);
@@ -112,10 +122,24 @@ fn step_once<'scope, 'e: 'scope, 'a>(
         }
         Err(failure) => {
             let (step, duration) = (step.number, began.elapsed());
-            execution.observer.observe(Event::Failed { step, exit_code: failure.exit_code, duration });
+            execution.observer.observe(match failure.exit_code {
+                // What fails after the build was ended fails because of that.
+                None if execution.cancel().is_cancelled() => Event::Cancelled { step, duration },
+                exit_code => Event::Failed { step, exit_code, duration },
+            });
             Err(failure.error)
         }
     }
+}
+
+/// Waits for the stages that a step reads from: its time begins when they are there.
+fn await_stages(execution: &Execution<'_>, step: &Step) -> Result<(), Error> {
+    let is_open = |stage: &usize| execution.results[*stage].peek().is_none();
+    let mut open = stages_of(&step.action).into_iter().filter(is_open).peekable();
+    if open.peek().is_some() {
+        execution.observer.observe(Event::Waiting { step: step.number });
+    }
+    open.try_for_each(|stage| execution.stage(stage).map(drop))
 }
 
 /// Why a step failed, and with which exit code if it is a command that ran.
@@ -225,7 +249,9 @@ impl<'e> Prepared<'e> {
     fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         match self {
             Prepared::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
-            Prepared::Run(run) => Ok(run.key(&key::with_options(&progress.key, progress.execution.options))),
+            Prepared::Run(run) => {
+                Ok(run.key(&key::with_options(&progress.key, progress.execution.options, progress.execution.plan)))
+            }
             Prepared::Copy(copy) => copy.key(progress),
         }
     }
@@ -245,7 +271,7 @@ impl<'e> Prepared<'e> {
                 pack::entries(progress, (layer, step), &entries).map_err(Failure::from)
             }
             Prepared::Run(run) => {
-                super::emulation::check(&progress.execution.plan.stages[progress.stage].config)?;
+                super::emulation::check(progress.config())?;
                 run.execute(progress, (layer, step), scope)
             }
             Prepared::Copy(copy) => copy.execute(progress, (layer, step)).map_err(Failure::from),

@@ -7,9 +7,10 @@ use crate::context::{Context, NamedContext};
 use crate::copy::{self, CopyRequest, Selection};
 use crate::ignore::{Filtered, join};
 use crate::pattern;
-use crate::source::MAX_CHANGES;
 use crate::view::{ContentId, Kind, Node, View, ViewError};
+use crate::walk::{Walk, Walked};
 use database::{ChangedPath, PathChange, Why};
+use runtime::Cancel;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Paths that are named; of the others only the number is told.
@@ -24,6 +25,15 @@ pub struct Files<'c> {
     old: &'c NamedContext,
     /// `None` where everything has to be looked at.
     ways: Option<Ways>,
+    walking: Walking,
+}
+
+/// How far each of the contexts is walked through.
+pub struct Walking {
+    /// Paths that one source may take.
+    pub max_paths: usize,
+    /// Ends it.
+    pub cancel: Cancel,
 }
 
 /// What counts of a file.
@@ -36,16 +46,15 @@ struct Entry {
 
 impl<'c> Files<'c> {
     /// Finds what differs between two contexts.
-    pub fn new(new: &'c NamedContext, old: &'c NamedContext) -> Self {
+    pub fn new(new: &'c NamedContext, old: &'c NamedContext, walking: Walking) -> Self {
         // Another ignore file shows and hides what did not change.
         let same = format!("{:?}", new.ignore) == format!("{:?}", old.ignore);
         let ways = match (&new.context, &old.context) {
             (Context::Commit(newer), Context::Commit(older)) if same => newer.changes_since(older).ok(),
             _ => None,
         };
-        let ways = ways.filter(|changes| changes.len() <= MAX_CHANGES);
         let ways = ways.map(|changes| ways_to(changes.iter().map(|change| change.path.as_slice())));
-        Files { new, old, ways }
+        Files { new, old, ways, walking }
     }
 
     /// Returns what differs of what `sources`, paths or patterns, take; `None` if it is the same.
@@ -79,7 +88,9 @@ impl<'c> Files<'c> {
 
     /// Selects as a build does; what cannot be selected fails a build, so that there is nothing to compare.
     fn selected(&self, named: &NamedContext, source: &str, request: &CopyRequest) -> Vec<Selection> {
-        let narrowed = Narrowed { view: &named.context, ways: self.ways.as_ref() };
+        let walk = Walk::new(self.walking.max_paths, &self.walking.cancel);
+        let walked = Walked::new(&named.context, &walk);
+        let narrowed = Narrowed { view: &walked, ways: self.ways.as_ref() };
         let view = Filtered::new(&narrowed, &named.ignore);
         copy::select(&view, source, request).unwrap_or_default()
     }
@@ -158,13 +169,26 @@ impl View for Narrowed<'_> {
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
         self.view.content(path)
     }
+
+    fn check(&self) -> Result<(), ViewError> {
+        self.view.check()
+    }
+
+    fn take(&self, path: &[u8], node: &Node) -> Result<(), ViewError> {
+        self.view.take(path, node)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::source::committed::{FILE, LINK, PROGRAM, context};
+    use crate::walk::MAX_PATHS;
     use std::time::{Duration, Instant};
+
+    fn walking() -> Walking {
+        Walking { max_paths: MAX_PATHS, cancel: Cancel::new() }
+    }
 
     type Listed<'f> = &'f [(&'f str, &'f str, u32)];
 
@@ -173,7 +197,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ignored = ["**/*.log"];
         let (old, new) = (context(directory.path(), old, &ignored), context(directory.path(), new, &ignored));
-        listed(&Files::new(&new, &old), source, excludes)
+        listed(&Files::new(&new, &old, walking()), source, excludes)
     }
 
     fn listed(files: &Files<'_>, source: &str, excludes: &[&str]) -> Vec<(String, PathChange)> {
@@ -227,7 +251,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (old, new) = (context(directory.path(), OLD, &[]), context(directory.path(), NEW, &[]));
         for sources in [["a.txt", "link"], ["link", "a.txt"]] {
-            let found = Files::new(&new, &old).changed(sources, &crate::execute::mount_request(0));
+            let found = Files::new(&new, &old, walking()).changed(sources, &crate::execute::mount_request(0));
             let Some(Why::FilesChanged { paths, .. }) = found else { panic!("{found:?}") };
             assert_eq!(paths.into_iter().map(|path| path.path).collect::<Vec<_>>(), ["a.txt", "link"]);
         }
@@ -237,7 +261,7 @@ mod tests {
     fn another_ignore_file_shows_what_did_not_change() {
         let directory = tempfile::tempdir().unwrap();
         let (old, new) = (context(directory.path(), OLD, &["**/*.log"]), context(directory.path(), OLD, &[]));
-        assert_eq!(listed(&Files::new(&new, &old), "d", &[]), [("d/x.log".to_owned(), PathChange::Added)]);
+        assert_eq!(listed(&Files::new(&new, &old, walking()), "d", &[]), [("d/x.log".to_owned(), PathChange::Added)]);
     }
 
     #[test]
@@ -246,7 +270,7 @@ mod tests {
         let files = |content| names.iter().map(|name| (name.as_str(), content, FILE)).collect::<Vec<_>>();
         let directory = tempfile::tempdir().unwrap();
         let (old, new) = (context(directory.path(), &files("1"), &[]), context(directory.path(), &files("2"), &[]));
-        let found = Files::new(&new, &old).changed(["d"], &crate::execute::mount_request(0));
+        let found = Files::new(&new, &old, walking()).changed(["d"], &crate::execute::mount_request(0));
         let Some(Why::FilesChanged { paths, more }) = found else { panic!("{found:?}") };
         assert_eq!((paths.len(), more), (50, 20));
     }
@@ -260,7 +284,7 @@ mod tests {
         files[77_777].1 = "2";
         let new = context(directory.path(), &files, &["**/*.log"]);
         let began = Instant::now();
-        let found = listed(&Files::new(&new, &old), ".", &[]);
+        let found = listed(&Files::new(&new, &old, walking()), ".", &[]);
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         assert_eq!(found, [("src/388/077777".to_owned(), PathChange::Changed)]);
         println!("100000 files were compared in {:?}", began.elapsed());

@@ -1,11 +1,11 @@
 //! Compares the stages of two plans, each after those it rests on: what changed first is what the steps after it name.
 
 use super::Half;
-use super::files::Files;
+use super::files::{Files, Walking};
 use super::own;
 use super::pair::{Pair, pairs};
 use crate::execute::{copy_request, escaped, mount_request};
-use crate::plan::{Action, Base, From, MountKind, Plan, Source, Stage, Step};
+use crate::plan::{Action, Base, From, HOSTNAME, MountKind, Plan, Source, Stage, Step};
 use database::{ExplainedStep, StepState, Was, Why};
 
 /// How the files that a step rests on compare with those that its predecessor rested on.
@@ -40,7 +40,9 @@ pub struct Comparison<'s, 'r> {
 impl<'s, 'r> Comparison<'s, 'r> {
     /// Prepares a comparison; `platform` says that they are of two platforms.
     pub fn new(new: Half<'s, 'r>, old: Half<'s, 'r>, platform: Option<Why>) -> Self {
-        let files = Files::new(&new.prepared.request().context, &old.prepared.request().context);
+        let options = &new.prepared.request().options;
+        let walking = Walking { max_paths: options.fetching.max_paths, cancel: options.cancel().clone() };
+        let files = Files::new(&new.prepared.request().context, &old.prepared.request().context, walking);
         Comparison { new, old, platform, files, ends: Vec::new(), steps: Vec::new() }
     }
 
@@ -53,6 +55,12 @@ impl<'s, 'r> Comparison<'s, 'r> {
             self.ends.push(end);
         }
         self.steps
+    }
+
+    /// Tells whether a command sees another host name.
+    fn hostname(&self, action: &Action) -> Option<Why> {
+        let same = self.new.prepared.plan().hostname == self.old.prepared.plan().hostname;
+        (matches!(action, Action::Run(_)) && !same).then(|| Why::ArgumentChanged { names: vec![HOSTNAME.to_owned()] })
     }
 
     fn stage(&mut self, stage: &'s Stage, before: Option<&'s Stage>) -> End {
@@ -68,7 +76,9 @@ impl<'s, 'r> Comparison<'s, 'r> {
             removed = gone.rfind(|step| step.action.makes_layer()).or(removed);
             let old = pair.old.map(|at| &old_steps[at]);
             let mut why = match old {
-                Some(old) => own::differences(old, step, setting),
+                Some(old) => {
+                    own::differences(old, step, setting).into_iter().chain(self.hostname(&step.action)).collect()
+                }
                 None => vec![Why::InstructionAdded],
             };
             if step.action.makes_layer() {

@@ -1,6 +1,6 @@
 //! Collects what the rules object to while a plan is made.
 
-use super::Settings;
+use super::{Settings, frontend};
 use crate::Error;
 use crate::dockerfile::{self, Check, Comments, Dockerfile, Rule, Span, Warning, rules};
 use std::cell::RefCell;
@@ -33,6 +33,10 @@ impl Lint {
         if let Some(syntax) = dockerfile::foreign_syntax(file, &settings.build_args) {
             let text = format!("the frontend `{syntax}` is not run: slipway reads the Dockerfile itself");
             self.report(&rules::SYNTAX_NOT_FOLLOWED, text, (Span { first_line: 1, last_line: 1, column: 1 }, &[]));
+        }
+        for text in frontend::not_followed(file, &settings.build_args) {
+            let place = (Span { first_line: 1, last_line: 1, column: 1 }, &[][..]);
+            self.report(&rules::ARGUMENT_NOT_FOLLOWED, text, place);
         }
         dockerfile::check_style(file, &mut |rule: &'static Rule, text: String, span: Span, comments: &Comments| {
             self.report(rule, text, (span, &comments.lines));

@@ -9,6 +9,7 @@ mod configure;
 mod copies;
 mod cycle;
 mod environment;
+mod frontend;
 mod given;
 mod graph;
 mod history;
@@ -21,6 +22,7 @@ mod stage;
 mod walk;
 
 pub use bases::{Base, BaseImage, BaseImages, Needed, image_hint};
+pub use frontend::HOSTNAME;
 pub use given::Given;
 pub use graph::{at, global};
 pub use lint::Lint;
@@ -78,6 +80,8 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// Index of the target in `stages`.
     pub target: usize,
+    /// The host name that commands see, if it is not the usual one.
+    pub hostname: Option<String>,
     /// Things the user should know, in the order of the file.
     pub warnings: Vec<Warning>,
     /// The error that the warnings are, where the file says so.
@@ -104,6 +108,7 @@ impl Plan {
         (scope, lint): (Scope, &Lint),
     ) -> Result<Planned, Error> {
         lint.start(file, settings);
+        frontend::hostname(&settings.build_args)?;
         graph::Graph::new(file, settings, lint)?.plan(images, (scope, lint))
     }
 }

@@ -4,7 +4,7 @@ use super::bases::{Base, BaseImages, Needed};
 use super::graph::{FileBase, Found, Graph, Use, at, locate, sources};
 use super::lint::Lint;
 use super::stage::{self, Finished, Names, StageContext};
-use super::{From, Plan, Planned, Step, platform};
+use super::{From, Plan, Planned, Step, frontend, platform};
 use crate::Error;
 use crate::dockerfile::{self, Instruction, InstructionKind};
 use registry_client::Reference;
@@ -232,7 +232,9 @@ impl<'w, 'f> Walk<'w, 'f> {
         }
         platform::settle(config, self.graph.settings);
         number(&mut stages);
-        Plan { stages, target, warnings: self.lint.warnings(), violation: self.lint.violation() }
+        // The plan was not begun with a name that is none.
+        let hostname = frontend::hostname(&self.graph.settings.build_args).ok().flatten();
+        Plan { stages, target, hostname, warnings: self.lint.warnings(), violation: self.lint.violation() }
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Fetching {
     pub mirrors: PathBuf,
     /// How to fetch.
     pub settings: FetchSettings,
+    /// Paths that one instruction may take of what is fetched, or of any other place.
+    pub max_paths: usize,
 }
 
 /// A commit, or a directory of it, with what other repositories put into it.
@@ -32,6 +34,8 @@ pub struct Checkout {
     parts: Vec<Part>,
     /// The directory that is seen.
     prefix: Vec<u8>,
+    /// Whether nobody wants the submodules.
+    without_submodules: bool,
     /// Keeps a `.git` on disk until it was read.
     _git_dir: Option<tempfile::TempDir>,
 }
@@ -65,11 +69,12 @@ impl Checkout {
         }
         let mut kept = None;
         if keep_git_dir && git.subdir.is_empty() {
-            let directory = gitdir::create(&mirror, &commit, &git.url)?;
+            let directory = gitdir::create(&mirror, &commit, (&git.url, fetching.max_paths))?;
             parts.push(Part { path: b".git".to_vec(), tree: Tree::GitDir(Directory::open(directory.path(), None)?) });
             kept = Some(directory);
         }
-        Checkout { root, parts, prefix: Vec::new(), _git_dir: kept }.below(&git.subdir)
+        let (prefix, without_submodules) = (Vec::new(), git.without_submodules);
+        Checkout { root, parts, prefix, without_submodules, _git_dir: kept }.below(&git.subdir)
     }
 
     /// Narrows the view to the directory `path`; links are followed within the commit.
@@ -104,6 +109,17 @@ impl Checkout {
             None => self.root.open_file(&path),
             Some((Tree::Submodule(tree), rest)) => tree.open_file(rest),
             Some((Tree::GitDir(directory), rest)) => directory.open_file(rest),
+        }
+    }
+
+    /// Returns the commit that stands at `path` for a submodule that was not fetched, unless that was asked for.
+    pub fn unfetched_submodule(&self, path: &[u8]) -> Option<String> {
+        let path = join(&self.prefix, path);
+        match self.part(&path) {
+            _ if self.without_submodules => None,
+            None => self.root.submodule(&path),
+            Some((Tree::Submodule(tree), rest)) => tree.submodule(rest),
+            Some((Tree::GitDir(_), _)) => None,
         }
     }
 

@@ -4,6 +4,7 @@ use super::SourceError;
 use super::mirror::{CommitId, Mirror};
 use crate::tree::resolve_in;
 use crate::view::{ContentId, Kind, Node, View, ViewError};
+use crate::walk::is_too_deep;
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 use runtime::tar::clean_path;
 use std::collections::HashMap;
@@ -11,6 +12,16 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Largest tree object that is read: more than a million names.
+const MAX_TREE: usize = 64 * 1024 * 1024;
+/// Longest name that file systems take.
+const MAX_NAME: usize = 255;
+/// Longest target of a symbolic link: the kernel's own limit.
+const MAX_TARGET: usize = 4096;
+/// Bytes that the links of one directory may lead to, all together.
+const MAX_TARGETS: usize = 64 * 1024 * 1024;
+/// Entries of directories that are remembered.
+const MAX_REMEMBERED: usize = 1_000_000;
 /// Largest file that is taken from a commit: git's objects are read as a whole.
 const MAX_FILE: u64 = 1024 * 1024 * 1024;
 
@@ -32,6 +43,8 @@ struct Facts {
 pub(super) struct Objects {
     pub(super) repository: Repository,
     directories: HashMap<Oid, Arc<Vec<Listed>>>,
+    /// Entries of all these, a link's target counting as many as would take its space.
+    remembered: usize,
     /// Keeps the mirror as it is.
     _held: File,
 }
@@ -60,7 +73,8 @@ impl CommitTree {
             let time = commit.time().seconds();
             (Facts { id: id.as_str().to_owned(), time, message: message.unwrap_or_default() }, commit.tree_id())
         };
-        let objects = Arc::new(Mutex::new(Objects { repository, directories: HashMap::new(), _held: held }));
+        let objects =
+            Arc::new(Mutex::new(Objects { repository, directories: HashMap::new(), remembered: 0, _held: held }));
         CommitTree { objects, root, commit: Arc::new(facts) }.subtree(path)
     }
 
@@ -124,6 +138,10 @@ impl CommitTree {
     }
 
     fn listed(&self, path: &[u8]) -> Result<Option<Listed>, ViewError> {
+        // Nothing is taken from so deep, and a long way down would be a long way up again.
+        if is_too_deep(path) {
+            return Ok(None);
+        }
         let (directory, name) = match path.iter().rposition(|&byte| byte == b'/') {
             Some(slash) => (&path[..slash], &path[slash + 1..]),
             None => (&b""[..], path),
@@ -175,23 +193,50 @@ impl Objects {
         if let Some(known) = self.directories.get(&id) {
             return Ok(known.clone());
         }
-        let mut entries = Vec::new();
+        let (entries, targets) = self.read(id)?;
+        self.remembered += entries.len() + targets / size_of::<Listed>();
+        if self.remembered > MAX_REMEMBERED {
+            self.directories.clear();
+            self.remembered = entries.len();
+        }
+        let entries = Arc::new(entries);
+        self.directories.insert(id, entries.clone());
+        Ok(entries)
+    }
+
+    /// Reads the entries of a tree object, and how many bytes its links' targets have.
+    fn read(&self, id: Oid) -> Result<(Vec<Listed>, usize), git2::Error> {
+        let odb = self.repository.odb()?;
+        let (mut entries, mut targets) = (Vec::new(), 0);
+        match odb.read_header(id) {
+            Ok((size, _)) if size > MAX_TREE => {
+                return Err(refused(format!("a directory of {size} bytes: up to {MAX_TREE} are read")));
+            }
+            Ok(_) => {}
+            // A submodule's commit is in another repository.
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok((entries, targets)),
+            Err(error) => return Err(error),
+        }
         let tree = match self.repository.find_tree(id) {
             Ok(tree) => Some(tree),
             Err(error) if error.code() == ErrorCode::NotFound => None,
             Err(error) => return Err(error),
         };
-        let odb = self.repository.odb()?;
         for entry in tree.iter().flatten() {
             let name = entry.name_bytes().to_vec();
             if !is_safe(&name) {
                 let shown = String::from_utf8_lossy(&name).into_owned();
-                let text = format!("`{shown}` is no name that a file of a commit may have");
-                return Err(git2::Error::new(ErrorCode::Invalid, ErrorClass::Tree, text));
+                return Err(refused(format!("`{shown}` is no name that a file of a commit may have")));
             }
             let (kind, mode) = match (entry.kind(), entry.filemode() & 0o170_000) {
                 (Some(ObjectType::Tree), _) => (Kind::Directory, 0o755),
                 (Some(ObjectType::Blob), 0o120_000) => {
+                    let length = odb.read_header(entry.id())?.0;
+                    targets += length;
+                    if length > MAX_TARGET || targets > MAX_TARGETS {
+                        let shown = String::from_utf8_lossy(&name).into_owned();
+                        return Err(refused(format!("the link `{shown}` leads to a path of {length} bytes")));
+                    }
                     (Kind::Symlink { target: self.repository.find_blob(entry.id())?.content().to_vec() }, 0o777)
                 }
                 (Some(ObjectType::Blob), _) => {
@@ -205,9 +250,7 @@ impl Objects {
             entries.push(Listed { name, id: entry.id(), kind, mode, submodule });
         }
         entries.sort_by(|one, other| one.name.cmp(&other.name));
-        let entries = Arc::new(entries);
-        self.directories.insert(id, entries.clone());
-        Ok(entries)
+        Ok((entries, targets))
     }
 
     fn blob(&self, id: Oid) -> Result<Vec<u8>, git2::Error> {
@@ -215,15 +258,20 @@ impl Objects {
     }
 }
 
-/// Tells whether a view could not be read because of a name that no file may have: that is whoever made it to blame for.
-pub(super) fn is_refused(error: &ViewError) -> bool {
+fn refused(problem: String) -> git2::Error {
+    git2::Error::new(ErrorCode::Invalid, ErrorClass::Tree, problem)
+}
+
+/// Tells whether a view could not be read because of what no tree may hold: whoever made it is to blame for that.
+pub(crate) fn is_refused(error: &ViewError) -> bool {
     let cause = error.cause.downcast_ref::<git2::Error>();
     cause.is_some_and(|cause| cause.code() == ErrorCode::Invalid && cause.class() == ErrorClass::Tree)
 }
 
 /// Tells whether a tree may hold this name: objects are not checked by whoever pushed them.
 fn is_safe(name: &[u8]) -> bool {
-    !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && !is_git_directory(name)
+    let fits = !name.is_empty() && name.len() <= MAX_NAME;
+    fits && !matches!(name, b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && !is_git_directory(name)
 }
 
 /// Tells whether some file system takes `name` for `.git`: letters of either case, characters that HFS+ leaves out, the

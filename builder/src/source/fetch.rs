@@ -1,7 +1,7 @@
 //! A fetch into a mirror: which requests it takes until the commit is here.
 
 use super::mirror::{CommitId, FetchSettings, Mirror, Wanted, has_commit};
-use super::remote::{Remote, RemoteError, Want};
+use super::remote::{Remote, RemoteError, SHA256, Want};
 use super::unpack::{UnpackError, Unpacking};
 use super::{Announced, SourceError};
 use git2::{ObjectType, Oid, Reference, Repository};
@@ -29,6 +29,9 @@ impl<'a> Fetch<'a> {
     pub async fn wanted(mut self, wanted: &Wanted) -> Result<CommitId, SourceError> {
         match wanted {
             Wanted::Commit { id, git_ref } => {
+                if id.len() == 64 {
+                    return Err(self.mirror.failed(RemoteError::Unsupported(SHA256)));
+                }
                 let id = CommitId::parse(id).ok_or_else(|| self.not_found(id))?;
                 self.commit(&id, git_ref.as_deref()).await?;
                 Ok(id)

@@ -177,7 +177,8 @@ impl Mirror {
     pub(super) fn failed(&self, cause: RemoteError) -> SourceError {
         let url = self.shown();
         match cause {
-            RemoteError::Denied => SourceError::Denied { url },
+            RemoteError::Denied { shown } => SourceError::Denied { host: host_of(&self.url), url, shown },
+            RemoteError::Unsupported(problem) => SourceError::Unsupported { url, problem },
             RemoteError::NotFound => SourceError::RepositoryNotFound { url },
             RemoteError::TooTalkative => self.stopped("the server said too much instead of sending"),
             RemoteError::Web(registry_client::Error::NotAllowed(problem)) => SourceError::NotAllowed(problem),
@@ -205,6 +206,13 @@ impl Mirror {
             }
         }
     }
+}
+
+/// Returns the host of a URL, with its port if it has one.
+fn host_of(url: &str) -> String {
+    let url = url::Url::parse(url).ok();
+    let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));
+    host.map_or_else(String::new, |(host, port)| port.map_or(host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// Tells whether the commit and its tree are here: a commit without its tree was left by a fetch that was killed.

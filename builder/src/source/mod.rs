@@ -8,6 +8,7 @@ mod fetch;
 mod find;
 mod gitdir;
 mod leftovers;
+mod lfs;
 mod mirror;
 mod modules;
 mod remote;
@@ -19,8 +20,11 @@ mod usage;
 pub use changes::{Change, MAX_CHANGES};
 pub use checkout::{Checkout, Fetching};
 pub use commit::CommitTree;
+pub(crate) use commit::is_refused;
 pub use directory::Directory;
-pub use find::{find_dockerfile, find_ignore, parse_ignore};
+pub use find::{find_dockerfile, find_ignore, parse_ignore, unusable};
+pub use lfs::Pointer;
+pub(crate) use lfs::refuse_pointer;
 pub use mirror::{CommitId, FetchSettings, Mirror, Wanted};
 pub use registry_client::without_credentials;
 use remote::Remote;
@@ -65,11 +69,23 @@ pub enum SourceError {
         /// What was asked for.
         commit: String,
     },
-    /// The server wants other credentials.
-    #[error("`{url}` refuses the credentials: set a token for its host in slipway.toml")]
+    /// The server wants a login, or another one than it was shown.
+    #[error("`{url}`: {}", denied(host, *shown))]
     Denied {
         /// The repository.
         url: String,
+        /// Its host, with the port.
+        host: String,
+        /// Whether it was shown a login.
+        shown: bool,
+    },
+    /// The repository is of a kind that is not read.
+    #[error("`{url}` cannot be read: {problem}")]
+    Unsupported {
+        /// The repository.
+        url: String,
+        /// Why not.
+        problem: &'static str,
     },
     /// The server does not know the repository.
     #[error("`{url}` is no git repository, or one that is only shown to who may see it")]
@@ -98,6 +114,14 @@ pub enum SourceError {
     TooLarge {
         /// The repository.
         url: String,
+    },
+    /// The commit has more paths than one instruction may take.
+    #[error("`{url}` has more than {limit} paths: leave out `.git`, or raise `limits.paths`")]
+    TooManyPaths {
+        /// The repository.
+        url: String,
+        /// How many there may be.
+        limit: usize,
     },
     /// The URL leads to where this fetch may not reach.
     #[error("{0}")]
@@ -150,6 +174,18 @@ pub enum SourceError {
     },
 }
 
+fn denied(host: &str, shown: bool) -> String {
+    match shown {
+        true => {
+            format!("the login for {host} was refused: its token may have expired, or may not read this repository")
+        }
+        false => format!(
+            "no login is configured for {host}: set `[git.\"{host}\"]` in slipway.toml, or give `slipway build` the secret \
+             GIT_AUTH_TOKEN"
+        ),
+    }
+}
+
 impl SourceError {
     /// Returns the stable code.
     pub fn code(&self) -> &'static str {
@@ -158,10 +194,12 @@ impl SourceError {
             SourceError::RefNotFound { .. } => "ref_not_found",
             SourceError::CommitNotFound { .. } => "commit_not_found",
             SourceError::Denied { .. } => "source_auth",
+            SourceError::Unsupported { .. } => "repository_unsupported",
             SourceError::RepositoryNotFound { .. } => "repository_not_found",
             SourceError::Stopped { .. } => "fetch_stopped",
             SourceError::TooSlow { .. } => "source_timeout",
             SourceError::TooLarge { .. } => "source_too_large",
+            SourceError::TooManyPaths { .. } => "too_many_paths",
             SourceError::Fetch { .. } | SourceError::Unpack { .. } => "fetch_failed",
             SourceError::Mirror { .. } => "mirror_failed",
             SourceError::ContextNotFound(_) => "context_not_found",

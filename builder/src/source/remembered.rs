@@ -4,6 +4,7 @@ use super::committed::{self, FILE};
 use crate::context::NamedContext;
 use crate::execute::SELECTIONS;
 use crate::execute::selections::of_mount;
+use crate::walk::{MAX_PATHS, Walk};
 use image_store::Store;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -20,7 +21,8 @@ fn a_directory_that_is_the_same_is_not_looked_at_again() {
     let directory = tempfile::tempdir().unwrap();
     let (mirrors, store) = (directory.path().join("git"), Store::open(&directory.path().join("images")).unwrap());
     let key = |files: &[(&str, &str)], ignored: &[&str], store: &Store| {
-        of_mount(&context(&mirrors, files, ignored), "d", store).unwrap()
+        let walk = Walk::new(MAX_PATHS, &runtime::Cancel::new());
+        of_mount(&context(&mirrors, files, ignored), "d", (store, &walk)).ok().unwrap()
     };
     let files = [("a", "1"), ("b.log", "2")];
     let first = key(&files, &[], &store);

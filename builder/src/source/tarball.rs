@@ -5,8 +5,10 @@
 use super::SourceError;
 use crate::tree::resolve_in;
 use crate::view::{ContentId, Kind, Node, View, ViewError};
-use runtime::tar::{self, Entry, EntryKind, clean_path};
+use crate::walk::is_too_deep;
+use runtime::tar::{self, EntryKind, clean_path};
 use sha1::{Digest as _, Sha1};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -18,6 +20,8 @@ use std::sync::Arc;
 const MAX_ENTRIES: usize = 400_000;
 /// Bytes that its files may have together.
 const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Bytes that its names may have together, those of attributes and of what links lead to, too.
+const MAX_NAMES: usize = 256 * 1024 * 1024;
 /// Longest path that is taken.
 const MAX_PATH: usize = 4096;
 
@@ -46,7 +50,7 @@ impl Tarball {
         let failed = |problem: String| SourceError::Tarball { name: name.to_owned(), problem };
         std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
         let file = tempfile::tempfile_in(directory).map_err(|error| failed(error.to_string()))?;
-        let mut reading = Reading { file, end: 0, entries: 0, groups: 0, directories: HashMap::new() };
+        let mut reading = Reading { file, end: 0, entries: 0, names: 0, groups: 0, directories: HashMap::new() };
         let mut reader = tar::Reader::new(tar);
         while let Some(entry) = reader.next_entry().map_err(|error| failed(error.to_string()))? {
             reading.add(entry, &mut reader).map_err(failed)?;
@@ -115,18 +119,24 @@ impl View for Tarball {
 struct Reading {
     file: File,
     end: u64,
+    /// Entries, and directories that only their files imply.
     entries: usize,
+    /// Bytes of all names.
+    names: usize,
     groups: u64,
     directories: HashMap<Vec<u8>, BTreeMap<Vec<u8>, Known>>,
 }
 
 impl Reading {
-    fn add(&mut self, entry: Entry, content: &mut dyn Read) -> Result<(), String> {
+    fn add(&mut self, entry: tar::Entry, content: &mut dyn Read) -> Result<(), String> {
         let shown = String::from_utf8_lossy(&entry.path).into_owned();
         self.entries += 1;
-        if self.entries > MAX_ENTRIES {
-            return Err(format!("it has more than {MAX_ENTRIES} entries"));
+        self.names +=
+            entry.path.len() + entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        if let EntryKind::Symlink { target } | EntryKind::HardLink { target } = &entry.kind {
+            self.names += target.len();
         }
+        self.check()?;
         if self.end.saturating_add(entry.size()) > MAX_BYTES {
             return Err(format!("its files have more than {MAX_BYTES} bytes together"));
         }
@@ -138,11 +148,25 @@ impl Reading {
         if path.is_empty() {
             return Ok(());
         }
+        if is_too_deep(&path) {
+            return Err(format!("`{shown}` is in too many directories"));
+        }
         let known = self.known(entry, content).map_err(|problem| format!("`{shown}`: {problem}"))?;
-        self.put(&path, known).map_err(|problem| format!("`{shown}` {problem}"))
+        self.put(&path, known).map_err(|problem| format!("`{shown}` {problem}"))?;
+        self.check()
     }
 
-    fn known(&mut self, entry: Entry, content: &mut dyn Read) -> Result<Known, String> {
+    fn check(&self) -> Result<(), String> {
+        if self.entries > MAX_ENTRIES {
+            return Err(format!("it has more than {MAX_ENTRIES} entries"));
+        }
+        if self.names > MAX_NAMES {
+            return Err(format!("its names have more than {MAX_NAMES} bytes together"));
+        }
+        Ok(())
+    }
+
+    fn known(&mut self, entry: tar::Entry, content: &mut dyn Read) -> Result<Known, String> {
         let (offset, mut id) = (self.end, [0; 20]);
         let kind = match entry.kind {
             EntryKind::File { size } => {
@@ -201,7 +225,11 @@ impl Reading {
             if names.entry(name.to_vec()).or_insert_with(implied).node.kind != Kind::Directory {
                 return Err("leads through something that is no directory");
             }
-            self.directories.entry(path[..end].to_vec()).or_default();
+            if let Entry::Vacant(new) = self.directories.entry(path[..end].to_vec()) {
+                new.insert(BTreeMap::new());
+                self.entries += 1;
+                self.names += end;
+            }
         }
         let is_directory = known.node.kind == Kind::Directory;
         if is_directory {
@@ -254,7 +282,8 @@ mod tests {
         let mut writer = Writer::new(Vec::new());
         for (path, kind, content) in entries {
             let path = path.as_bytes().to_vec();
-            let entry = Entry { path, kind: kind.clone(), mode: 0o640, uid: 5, gid: 6, mtime: 7, xattrs: Vec::new() };
+            let entry =
+                tar::Entry { path, kind: kind.clone(), mode: 0o640, uid: 5, gid: 6, mtime: 7, xattrs: Vec::new() };
             writer.entry(&entry, &mut content.as_bytes()).unwrap();
         }
         let tar = writer.finish().unwrap();

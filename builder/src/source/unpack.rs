@@ -105,7 +105,8 @@ impl Unpacking {
 
 fn process(path: &Path, pack: PipeReader) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0(UNPACKER).arg(path).kill_on_drop(true);
+    // What a terminal sends to the group of this process ends no fetch that may go on.
+    command.arg0(UNPACKER).arg(path).process_group(0).kill_on_drop(true);
     command.stdin(Stdio::from(pack)).stdout(Stdio::piped()).spawn()
 }
 

@@ -69,8 +69,11 @@ impl GitContext {
 
     /// Returns the login that secrets have for the repository, by the names that BuildKit gave them.
     pub fn token(&self, secrets: &BTreeMap<String, Vec<u8>>) -> Option<(String, String)> {
-        let host = url::Url::parse(&self.url).ok()?.host_str()?.to_owned();
-        let secret = secrets.get(&format!("GIT_AUTH_TOKEN.{host}")).or_else(|| secrets.get("GIT_AUTH_TOKEN"))?;
+        let url = url::Url::parse(&self.url).ok()?;
+        let (host, port) = (url.host_str()?, url.port_or_known_default()?);
+        let names =
+            [format!("GIT_AUTH_TOKEN.{host}:{port}"), format!("GIT_AUTH_TOKEN.{host}"), "GIT_AUTH_TOKEN".to_owned()];
+        let secret = names.iter().find_map(|name| secrets.get(name))?;
         Some(("x-access-token".to_owned(), String::from_utf8_lossy(secret).trim().to_owned()))
     }
 

@@ -9,8 +9,8 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-/// Entries that a layer may have, those that others replace included.
-const MAX_ENTRIES: u64 = 2_000_000;
+/// Entries that a layer may have, those that others replace and directories that only their files imply among them.
+pub const MAX_ENTRIES: usize = 2_000_000;
 /// Bytes that the names, targets and attributes of a layer may have together: they are kept in memory.
 const MAX_NAMES: u64 = 256 * 1024 * 1024;
 /// Longest path that is taken.
@@ -61,7 +61,8 @@ impl Building {
 
     /// Refuses an entry that leads too far, before its content is read.
     pub fn check(&mut self, entry: &Entry) -> Result<(), IndexError> {
-        if self.read >= MAX_ENTRIES {
+        let known = self.entries.len() + self.opaque.len();
+        if self.read >= MAX_ENTRIES as u64 || known >= MAX_ENTRIES {
             return Err(refused(entry, format!("the layer has more than {MAX_ENTRIES} entries")));
         }
         if entry.path.len() > MAX_PATH {
@@ -78,7 +79,11 @@ impl Building {
             _ => 0,
         };
         let attributes = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        let left = self.names_left.checked_sub((entry.path.len() + target + attributes) as u64);
+        self.take_names(entry, entry.path.len() + target + attributes)
+    }
+
+    fn take_names(&mut self, entry: &Entry, bytes: usize) -> Result<(), IndexError> {
+        let left = self.names_left.checked_sub(bytes as u64);
         self.names_left =
             left.ok_or_else(|| refused(entry, format!("the layer's names have more than {}", Size(MAX_NAMES))))?;
         Ok(())
@@ -138,7 +143,10 @@ impl Building {
             match self.kind(&path[..end]) {
                 Some(Kind::Directory) => {}
                 Some(_) => return Err(refused(entry, "a file is in the place of its directory".to_owned())),
-                None => self.put(path[..end].to_vec(), Known { entry: IndexEntry::Implied, number: self.read }),
+                None => {
+                    self.take_names(entry, end)?;
+                    self.put(path[..end].to_vec(), Known { entry: IndexEntry::Implied, number: self.read });
+                }
             }
         }
         Ok(path)

@@ -99,6 +99,11 @@ impl Index {
         Ok(building.finish())
     }
 
+    /// Returns how many entries it has.
+    pub fn len(&self) -> usize {
+        self.entries.len() + self.opaque.len()
+    }
+
     /// Tells whether the layer says nothing at all.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.opaque.is_empty()
@@ -114,7 +119,12 @@ impl Index {
     /// Reads the stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, IndexError> {
         match bytes.split_first() {
-            Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|_| IndexError::Stored),
+            Some((&FORMAT, rest)) => {
+                let mut index: Index = postcard::from_bytes(rest).map_err(|_| IndexError::Stored)?;
+                // Those of earlier versions are in the order of their layer.
+                index.opaque.sort();
+                Ok(index)
+            }
             _ => Err(IndexError::Stored),
         }
     }

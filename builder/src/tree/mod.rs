@@ -3,6 +3,7 @@
 mod building;
 mod index;
 
+pub use building::MAX_ENTRIES;
 pub use index::{Index, IndexEntry, IndexError, WalkPath};
 
 use crate::view::{ContentId, Kind, Node, View, ViewError};

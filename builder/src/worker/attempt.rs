@@ -8,7 +8,7 @@ use super::recorder::Recorder;
 use super::source::{Place, fetch, fetch_settings};
 use super::wanted::{Limits, Wanted};
 use super::watch::{Terms, Watch};
-use super::{Settings, Stop, janitor, order, profile, secrets, source_error};
+use super::{Settings, Stop, janitor, order, profile, rights, secrets, source_error};
 use crate::event::{Event, Observer, Phase};
 use crate::mask::Masks;
 use crate::trace::{Trace, Work};
@@ -27,10 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, Renewed), stop: &Stop) {
     let began = Instant::now();
     let id = claim.build.id.clone();
-    // Strangers do not read with the service's logins what they could not read themselves.
-    let strangers = (!claim.build.request.spec.options.trusted)
-        .then(|| Services { client: services.client.anonymous(), ..services.clone() });
-    let services = strangers.as_ref().unwrap_or(services);
+    let services = &rights::services(services, settings, &claim.build.request);
     tracing::info!(build.id = %id, repo = claim.build.request.repository, attempt = claim.attempt, "a build begins");
     let (cancel, claim) = (Cancel::new(), Arc::new(claim));
     let limits = Limits::of(settings, &claim.build.request.spec);
@@ -64,12 +61,18 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         recorder.say(&format!("skipped: {}\n", reason.message));
     }
     let why = watch.end();
+    let unfinished = recorder.unfinished();
     recorder.stop(result.is_ok());
     profile::store(services, &claim, (&trace, &masks));
-    let Some(outcome) = outcome(result, why, &masks) else {
+    let Some(mut outcome) = outcome(result, why, &masks) else {
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
+    if let Outcome::TimedOut(reason) = &mut outcome
+        && reason.code == "build_timeout"
+    {
+        reason.message.push_str(&masks.text(&unfinished));
+    }
     finish(services, (&claim, &renewed_at), &outcome, began);
     // After the end was written: nobody renews the lease any more, and removing much takes longer than it lasts.
     if let Outcome::Retry(reason) = &outcome {
@@ -125,6 +128,11 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn run(&self, secrets: BTreeMap<String, Vec<u8>>) -> Result<Ended, Error> {
         let (services, request) = (self.services, &self.claim.build.request);
+        if request.spec.is_sealed() {
+            let why =
+                "a build argument was sealed with another key than this worker's: is `secret.key` the one of then?";
+            return Err(Error::user("secret_not_available", why));
+        }
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
         let (began, id) = (Instant::now(), &self.claim.build.id);
         let (place, limit) = (Place::of(request), self.limits.build);
@@ -134,6 +142,10 @@ impl Attempt<'_> {
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         super::source::warn(&tree, self.recorder);
+        let unused = super::hub::unused(&tree, &request.spec.dockerfile);
+        if !unused.is_empty() {
+            self.recorder.warn(unused);
+        }
         // What the rules say of the commit of a bare ref could not be said before it was known.
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let fetch = fetch_settings((services, self.settings), &place, (&self.cancel, limit));

@@ -2,6 +2,7 @@
 
 use crate::Services;
 use crate::execute::until_cancelled;
+use crate::served::Served;
 use database::{BaseImageClaim, Named};
 use registry_client::{Digest, Platform, Reference};
 use runtime::Cancel;
@@ -39,7 +40,9 @@ async fn named(services: &Services, claim: &BaseImageClaim) -> Result<Named, Str
     if let Some(known) = claim.known.as_ref().filter(|known| tag.as_ref() == Some(&known.tag)) {
         return Ok(known.clone());
     }
-    let known = |digest: &Digest| services.store.read(digest, MAX_DOCUMENT).ok();
+    let served = Served { store: &services.store, client: &services.client };
+    let known =
+        |digest: &Digest| services.store.read(digest, MAX_DOCUMENT).ok().filter(|_| served.has(&reference, digest));
     let resolved = services.client.resolve(&reference, &platform, &known).await.map_err(|error| error.to_string())?;
     let tag = resolved.index_digest.unwrap_or_else(|| resolved.digest.clone());
     Ok(Named { tag: tag.to_string(), manifest: resolved.digest.to_string() })

@@ -2,7 +2,7 @@
 
 use super::source::{Place, fetch, source_error};
 use super::wanted::{Limits, Wanted};
-use super::{Settings, secrets};
+use super::{Settings, rights, secrets};
 use crate::event::Silent;
 use crate::explain::{Side, compare};
 use crate::mask::Masks;
@@ -30,12 +30,12 @@ pub fn explain(
     (build, against): (&BuildId, &BuildId),
     asked: &Asked<'_>,
 ) -> Result<Explained, Error> {
-    let (new, old) = (Ended::read(services, build)?, Ended::read(services, against)?);
+    let (new, old) = (Ended::read((services, settings), build)?, Ended::read((services, settings), against)?);
     let mut notes = Vec::new();
     let mut hidden = secrets::open(services, &new.build.request)?.into_values().collect::<Vec<_>>();
     hidden.extend(secrets::open(services, &old.build.request)?.into_values());
     let masks = Masks::new(hidden.iter().map(Vec::as_slice));
-    let again = Again { services, settings, asked };
+    let again = Again { settings, asked };
     // The earlier commit comes first: who opens the mirror after it sees both.
     let mut old_requests = again.requests(&old)?;
     let mut new_requests = again.requests(&new)?;
@@ -69,12 +69,14 @@ fn hide(steps: &mut [ExplainedStep], masks: &Masks) {
 /// What is known of a build that ended.
 struct Ended {
     build: Build,
+    /// Services that read what the build may.
+    services: Services,
     steps: Vec<Step>,
     base_images: Vec<BaseImage>,
 }
 
 impl Ended {
-    fn read(services: &Services, id: &BuildId) -> Result<Ended, Error> {
+    fn read((services, settings): (&Services, &Settings), id: &BuildId) -> Result<Ended, Error> {
         let doing = || format!("reading the build {id} that is to be explained");
         let failed = |error| Error::service("database", doing()).with_cause(error);
         let (database, tokio) = (&services.database, &services.tokio);
@@ -82,7 +84,8 @@ impl Ended {
         let build = build.ok_or_else(|| Error::user("build_not_found", doing()))?;
         let steps = tokio.block_on(database.steps(id)).map_err(failed)?;
         let base_images = build.image.as_ref().map(|image| image.base_images.clone()).unwrap_or_default();
-        Ok(Ended { build, steps, base_images })
+        let services = rights::services(services, settings, &build.request);
+        Ok(Ended { build, services, steps, base_images })
     }
 
     fn shown(&self) -> String {
@@ -92,14 +95,13 @@ impl Ended {
 
 /// Prepares builds once more.
 struct Again<'a> {
-    services: &'a Services,
     settings: &'a Settings,
     asked: &'a Asked<'a>,
 }
 
 impl Again<'_> {
     fn requests(&self, ended: &Ended) -> Result<Vec<Request>, Error> {
-        let Again { services, settings, asked } = self;
+        let (Again { settings, asked }, services) = (self, &ended.services);
         let request = &ended.build.request;
         let commit = ended.build.commit.as_deref().or(request.spec.commit.as_deref());
         let place = Place { commit, ..Place::of(request) };
@@ -122,7 +124,7 @@ impl Again<'_> {
         notes: &mut Vec<String>,
     ) -> Result<Platforms<'r>, Error> {
         let is_known = !ended.base_images.is_empty();
-        let failure = is_known.then(|| Platforms::new(requests, self.services, &Silent).err()).flatten();
+        let failure = is_known.then(|| Platforms::new(requests, &ended.services, &Silent).err()).flatten();
         if let Some(error) = failure {
             requests.iter_mut().for_each(|request| request.options.pinned.clear());
             notes.push(format!(
@@ -130,7 +132,7 @@ impl Again<'_> {
                 ended.shown()
             ));
         }
-        let platforms = Platforms::new(requests, self.services, &Silent)?;
+        let platforms = Platforms::new(requests, &ended.services, &Silent)?;
         if !is_known && !platforms.base_images()?.is_empty() {
             notes.push(format!(
                 "which base images {} had was not written down: they are taken as they are now",

@@ -5,7 +5,9 @@
 
 use super::source::Place;
 use crate::ignore::Ignore;
-use crate::source::{Change, CommitId, CommitTree, FetchSettings, MAX_CHANGES, Mirror, Wanted};
+use crate::source::{Change, CommitId, CommitTree, FetchSettings, Mirror, Wanted};
+use crate::view::ViewError;
+use crate::walk::{Walk, WalkError, Walked, view_error};
 use crate::{Error, Platforms, Services};
 use database::{BuildFilter, BuildRequest, BuildState, PathFilter, Reason};
 use std::fmt::Write;
@@ -73,10 +75,10 @@ impl Filter<'_> {
         let subtree = |tree: &CommitTree| tree.subtree(&spec.context).map_err(super::source_error);
         let (older, newer) = (subtree(&older)?, subtree(root)?);
         let Some(changes) = changes(&newer, &older)? else { return Ok(None) };
-        let unreadable = |error| Error::service("source", "comparing two commits").with_cause(error);
         for prepared in platforms.each() {
-            let mut reads = prepared.plan().reads(&newer).map_err(unreadable)?;
-            reads.extend(prepared.plan().reads(&older).map_err(unreadable)?);
+            let walk = Walk::of(&prepared.request().options.fetching);
+            let mut reads = prepared.plan().reads(&Walked::new(&newer, &walk)).map_err(unreadable)?;
+            reads.extend(prepared.plan().reads(&Walked::new(&older, &walk)).map_err(unreadable)?);
             let ignore = &prepared.request().context.ignore;
             if changes.iter().any(|change| reads.touch(&change.path, ignore)) {
                 return Ok(None);
@@ -125,9 +127,14 @@ impl Filter<'_> {
 
 /// Returns what differs; `None` if it is more than anybody wants to look at.
 fn changes(newer: &CommitTree, older: &CommitTree) -> Result<Option<Vec<Change>>, Error> {
-    let changes = newer.changes_since(older);
-    let changes = changes.map_err(|error| Error::service("source", "comparing two commits").with_cause(error))?;
-    Ok((changes.len() <= MAX_CHANGES).then_some(changes))
+    match newer.changes_since(older) {
+        Err(error) if WalkError::of(&error).is_some() => Ok(None),
+        changes => changes.map(Some).map_err(unreadable),
+    }
+}
+
+fn unreadable(error: ViewError) -> Error {
+    view_error("comparing two commits".to_owned(), error)
 }
 
 /// Says what was compared.
@@ -150,6 +157,7 @@ impl<'a> Place<'a> {
     /// Returns where the commit of `request` is.
     pub fn of(request: &'a BuildRequest) -> Self {
         let spec = &request.spec;
-        Place { clone_url: &spec.clone_url, git_ref: &spec.git_ref, commit: spec.commit.as_deref() }
+        let repository = request.repository.as_str();
+        Place { repository, clone_url: &spec.clone_url, git_ref: &spec.git_ref, commit: spec.commit.as_deref() }
     }
 }

@@ -47,8 +47,10 @@ impl Patience {
 pub fn collect(services: &Services, settings: &Settings, patience: Patience) {
     blobs(services);
     // What is still used of them is found out again.
-    if let Err(error) = services.store.forget_notes(crate::execute::SELECTIONS, KEPT) {
-        tracing::warn!(error = &error as &dyn Error, "old notes cannot be removed");
+    for kind in [crate::execute::SELECTIONS, crate::served::SERVED, crate::served::UNPACKED] {
+        if let Err(error) = services.store.forget_notes(kind, KEPT) {
+            tracing::warn!(error = &error as &dyn Error, "old notes cannot be removed");
+        }
     }
     match runtime::collect(&services.sandbox, patience.snapshots) {
         Ok(0) => {}

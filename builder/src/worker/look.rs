@@ -42,7 +42,12 @@ fn look((services, settings): (&Services, &Settings), claim: &LookClaim, ends: &
         let error = source_error(error);
         Reason { code: error.code().to_owned(), message: error.report() }
     };
-    let place = Place { clone_url: &claim.looked.clone_url, git_ref: "HEAD", commit: None };
+    let place = Place {
+        repository: &claim.looked.repository,
+        clone_url: &claim.looked.clone_url,
+        git_ref: "HEAD",
+        commit: None,
+    };
     let fetch = |limit| fetch_settings((services, settings), &place, (ends, limit));
     let mirror = Mirror::open(&settings.git_dir, place.clone_url).map_err(told)?;
     let refs = mirror.refs(&PREFIXES.map(str::to_owned), &fetch(LIMIT)).map_err(told)?;

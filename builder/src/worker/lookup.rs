@@ -54,7 +54,9 @@ fn read(services: (&Services, &Settings), lookup: &NewLookup, limit: Duration) -
 
 /// Reads the rules, and tells at which commit they stand.
 pub fn find(services: (&Services, &Settings), lookup: &NewLookup, limit: Duration) -> Result<FoundRules, SourceError> {
-    let place = Place { clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
+    let repository = lookup.repository.as_str();
+    let place =
+        Place { repository, clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
     let (_, tree) = fetch(services, &place, (&Cancel::new(), limit))?;
     let result = file(&tree, &lookup.path).unwrap_or_else(|error| {
         LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() })

@@ -5,6 +5,7 @@ mod base_image;
 mod explain;
 mod filter;
 mod garbage;
+mod hub;
 mod identity;
 mod janitor;
 mod labels;
@@ -18,6 +19,7 @@ mod question;
 mod quota;
 mod reconcile;
 mod recorder;
+mod rights;
 mod room;
 mod secrets;
 mod slots;
@@ -31,11 +33,12 @@ use crate::Services;
 pub use garbage::RECENT;
 pub use identity::name;
 use lease::Renewed;
+pub use rights::Reading;
 use room::Room;
 use runtime::Cancel;
 use slots::Slots;
 pub use source::source_error;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::thread::Scope;
 use std::time::Duration;
@@ -61,8 +64,14 @@ pub struct Settings {
     pub builds: usize,
     /// Where mirrors of repositories are kept.
     pub git_dir: PathBuf,
-    /// User and password by the host of a clone URL.
+    /// Repositories that the operator's configuration names.
+    pub own_repositories: BTreeSet<String>,
+    /// User and password by the host of a clone URL, or by host and port.
     pub git_credentials: BTreeMap<String, (String, String)>,
+    /// Paths that one instruction may take.
+    pub max_paths: usize,
+    /// What the operator allows all builds to read.
+    pub reading: Reading,
     /// How long a fetch may take.
     pub fetch_timeout: Duration,
     /// How long one step may take; a rule may want less.

@@ -7,6 +7,7 @@ use database::{Claim, Lease, Publish};
 use registry_client::{Digest, Reference};
 use runtime::Cancel;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long a registry may take to accept a manifest.
@@ -18,12 +19,14 @@ pub struct InDatabase {
     claim: Arc<Claim>,
     renewed: Renewed,
     cancel: Cancel,
+    /// Whether a tag has moved: then the build has an image that people see, and a wish to end it comes too late.
+    has_moved: AtomicBool,
 }
 
 impl InDatabase {
     /// Returns the order for the build that `claim` is for, whose lease was renewed as `renewed` says, until `cancel`.
     pub fn new(services: &Services, claim: Arc<Claim>, renewed: Renewed, cancel: Cancel) -> Self {
-        InDatabase { services: services.clone(), claim, renewed, cancel }
+        InDatabase { services: services.clone(), claim, renewed, cancel, has_moved: AtomicBool::new(false) }
     }
 
     /// Makes sure that the lease outlives the request that moves the tag: another attempt must not come between.
@@ -47,7 +50,8 @@ impl InDatabase {
 impl TagOrder for InDatabase {
     fn begin(&self, tag: &Reference) -> Result<bool, Error> {
         // Another attempt may have the tag, and take its time.
-        let (name, waiting) = (tag.to_string(), (&self.services.tokio, &self.cancel));
+        let cancel = if self.has_moved.load(Ordering::Relaxed) { Cancel::new() } else { self.cancel.clone() };
+        let (name, waiting) = (tag.to_string(), (&self.services.tokio, &cancel));
         let asked = until_cancelled(waiting, self.services.database.begin_publish(&self.claim, &name));
         let publish = asked
             .ok_or_else(Error::cancelled)?
@@ -59,6 +63,7 @@ impl TagOrder for InDatabase {
 
     fn end(&self, tag: &Reference, digest: &Digest) -> Result<(), Error> {
         let name = (tag.to_string(), digest.to_string());
+        self.has_moved.store(true, Ordering::Relaxed);
         self.services
             .tokio
             .block_on(self.services.database.end_publish(&self.claim, &name.0, &name.1))

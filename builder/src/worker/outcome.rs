@@ -40,7 +40,10 @@ pub fn outcome(result: Result<Ended, Error>, why: Why, masks: &Masks) -> Option<
         (Err(_), Why::WorkerEnds) => Outcome::GivenBack,
         (Err(_), Why::TimedOut(limit)) => Outcome::TimedOut(Reason {
             code: "build_timeout".into(),
-            message: format!("the build took longer than {}", limit::shown(limit)),
+            message: format!(
+                "the build took longer than {}: the rule's `timeout` or the server's `limits.build_minutes` allow no more",
+                limit::shown(limit)
+            ),
         }),
         // Nobody asked for an end, so the log could not be written because another attempt has the build.
         (Err(error), Why::Nothing) if error.code() == "cancelled" => return None,
@@ -133,10 +136,8 @@ mod tests {
         let Some(Outcome::TimedOut(reason)) = of(Error::cancelled(), Why::TimedOut(Duration::from_secs(90))) else {
             panic!("no timeout")
         };
-        assert_eq!(
-            (reason.code.as_str(), reason.message.as_str()),
-            ("build_timeout", "the build took longer than 90 s")
-        );
+        let begins = "the build took longer than 90 s: the rule's `timeout` or";
+        assert_eq!((reason.code.as_str(), reason.message.starts_with(begins)), ("build_timeout", true));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::source::{Place, fetch, source_error};
 use super::wanted::{Limits, Wanted};
-use super::{Settings, explain, lookup};
+use super::{Settings, explain, lookup, rights};
 use crate::event::{Event, Observer};
 use crate::trace::Trace;
 use crate::{Error, Platforms, Services};
@@ -72,6 +72,7 @@ fn look(
     (request, claim): (&BuildRequest, &QuestionClaim),
     (warnings, foreseen): (&Warnings, &mut Foreseen),
 ) -> Result<(), Error> {
+    let services = &rights::services(services, settings, request);
     let (expired, trace) = (Expiry::after(services, claim.patience), Trace::default());
     let cancel = &expired.cancel;
     let place = Place::of(request);

@@ -28,6 +28,7 @@ enum Note {
     State(BuildState),
     Commit(String, String),
     Steps(Vec<Step>),
+    Warnings(Vec<String>),
 }
 
 /// Takes a build's events and writes them.
@@ -54,17 +55,40 @@ impl Recorder {
 
     /// Adds a line of slipway's own to the log.
     pub fn say(&self, text: &str) {
-        self.note(Note::Log(None, text.as_bytes().to_vec()));
+        // It tells of other services' errors, which repeat URLs.
+        self.note(Note::Log(None, database::redact(text).as_bytes().to_vec()));
+    }
+
+    /// Writes to the build, beside the log, what is odd about its commit.
+    pub fn warn(&self, warnings: Vec<String>) {
+        for text in &warnings {
+            self.say(&format!("WARNING: {text}\n"));
+        }
+        self.note(Note::Warnings(warnings));
+    }
+
+    /// Returns which steps run, as a clause for the reason of a build that is ended; nothing if none does.
+    pub fn unfinished(&self) -> String {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = steps.iter().filter(|step| step.state == StepState::Running);
+        let named: Vec<_> = running.map(|step| format!("step {} `{}`", step.number, step.instruction)).collect();
+        match named.len() {
+            0 => String::new(),
+            1 => format!("; {} was running", named[0]),
+            _ => format!("; {} were running", named.join(", ")),
+        }
     }
 
     /// Writes what is left; steps that did not run are marked so.
     pub fn stop(self, succeeded: bool) {
         if !succeeded {
             self.change_steps(|steps| {
-                for step in
-                    steps.iter_mut().filter(|step| matches!(step.state, StepState::Pending | StepState::Running))
-                {
-                    step.state = StepState::Cancelled;
+                for step in steps.iter_mut() {
+                    step.state = match step.state {
+                        StepState::Pending | StepState::Waiting => StepState::NotReached,
+                        StepState::Running => StepState::Cancelled,
+                        ended => ended,
+                    };
                 }
             });
         }
@@ -125,6 +149,7 @@ impl Observer for Recorder {
                     *steps = planned.map(|(index, step)| known(steps.get(index), step)).collect();
                 });
             }
+            Event::Waiting { step } => self.change_step(step, |step| step.state = StepState::Waiting),
             Event::Started { step } => {
                 self.change_step(step, |step| {
                     step.state = StepState::Running;
@@ -146,6 +171,10 @@ impl Observer for Recorder {
             Event::Layer { step, digest, size } => self.change_step(step, |step| {
                 step.layer_digest = Some(digest.to_string());
                 step.layer_size = Some(size);
+            }),
+            Event::Cancelled { step, duration } => self.change_step(step, |step| {
+                step.state = StepState::Cancelled;
+                step.duration_ms = Some(duration.as_millis() as i64);
             }),
             Event::Failed { step, exit_code, duration } => self.change_step(step, |step| {
                 step.state = StepState::Failed;
@@ -297,5 +326,6 @@ async fn write(services: &Services, claim: &Claim, note: &Note) -> Result<(), da
         Note::State(state) => database.set_state(claim, *state).await,
         Note::Commit(id, message) => database.set_commit(claim, id, message).await,
         Note::Steps(steps) => database.put_steps(claim, steps).await,
+        Note::Warnings(warnings) => database.set_warnings(claim, warnings).await,
     }
 }

@@ -7,6 +7,7 @@ use crate::view::{Kind, View};
 use crate::{Error, Services};
 use registry_client::Reach;
 use runtime::Cancel;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ const MAX_ATTRIBUTES: u64 = 1024 * 1024;
 
 /// Where a commit is.
 pub struct Place<'a> {
+    /// `namespace/name` of the repository.
+    pub repository: &'a str,
     /// URL to fetch from.
     pub clone_url: &'a str,
     /// Full name of the ref.
@@ -45,18 +48,36 @@ pub fn fetch_settings(
     place: &Place<'_>,
     (cancel, limit): (&Cancel, Duration),
 ) -> FetchSettings {
-    let host = url::Url::parse(place.clone_url).ok().and_then(|url| url.host_str().map(str::to_owned));
     FetchSettings {
         client: services.client.clone(),
         tokio: services.tokio.clone(),
-        credentials: host.and_then(|host| settings.git_credentials.get(&host).cloned()),
+        credentials: login(&settings.git_credentials, place.clone_url),
         timeout: settings.fetch_timeout.min(limit),
         cancel: cancel.clone(),
-        reach: Reach::Anywhere,
+        reach: reach((services, settings), place.repository),
         // Whoever wrote the URL chose its server; where that leads to is somebody else's choice.
         elsewhere: Reach::PublicOnly,
         apart: true,
     }
+}
+
+/// Returns the login for the host of a URL: one with its port wins over one without.
+fn login(logins: &BTreeMap<String, (String, String)>, url: &str) -> Option<(String, String)> {
+    let url = url::Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    let with_port = format!("{host}:{}", url.port_or_known_default()?);
+    let find = |wanted: &str| logins.iter().find(|(known, _)| known.eq_ignore_ascii_case(wanted));
+    find(&with_port).or_else(|| find(host)).map(|(_, login)| login.clone())
+}
+
+/// Returns what may be connected to for a repository: the operator's own may be anywhere, one that was made through the API
+/// is where its URL was allowed to be, whatever its name leads to by now.
+fn reach((services, settings): (&Services, &Settings), repository: &str) -> Reach {
+    if settings.own_repositories.contains(repository) {
+        return Reach::Anywhere;
+    }
+    let known = services.tokio.block_on(services.database.has_repository(repository));
+    if known.unwrap_or(true) { Reach::Allowed } else { Reach::Anywhere }
 }
 
 /// Returns how `ADD` fetches: public addresses only, into mirrors that no other repository reads.
@@ -76,13 +97,17 @@ pub fn added(
         elsewhere: Reach::PublicOnly,
         apart: true,
     };
-    Fetching { mirrors: settings.git_dir.join("added").join(&repository[..32]), settings: fetch }
+    Fetching {
+        mirrors: settings.git_dir.join("added").join(&repository[..32]),
+        settings: fetch,
+        max_paths: settings.max_paths,
+    }
 }
 
 /// Says what of the commit is not fetched: submodules, and files that Git LFS keeps elsewhere.
 pub fn warn(tree: &CommitTree, observer: &dyn Observer) {
     if matches!(tree.lookup(b".gitmodules"), Ok(Some(_))) {
-        observer.observe(Event::Warning("submodules are not fetched: their directories are empty"));
+        observer.observe(Event::Warning("submodules are not fetched: a step that takes the directory of one fails"));
     }
     let mut attributes = Vec::new();
     let known = matches!(tree.lookup(b".gitattributes"), Ok(Some(node)) if matches!(node.kind, Kind::File { size } if size <= MAX_ATTRIBUTES));
@@ -90,7 +115,7 @@ pub fn warn(tree: &CommitTree, observer: &dyn Observer) {
         let _ = file.read_to_end(&mut attributes);
     }
     if String::from_utf8_lossy(&attributes).contains("filter=lfs") {
-        observer.observe(Event::Warning("files that Git LFS keeps are not fetched: their pointers are in their place"));
+        observer.observe(Event::Warning("files that Git LFS keeps are not fetched: a step that takes one fails"));
     }
 }
 
@@ -98,4 +123,30 @@ pub fn warn(tree: &CommitTree, observer: &dyn Observer) {
 pub fn source_error(error: SourceError) -> Error {
     let (code, doing) = (error.code(), error.to_string());
     if error.is_transient() { Error::upstream(code, doing) } else { Error::user(code, doing) }.with_cause(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_login_with_the_port_wins() {
+        // US-09
+        let login = |user: &str| (user.to_owned(), "x".to_owned());
+        let logins: BTreeMap<_, _> =
+            [("host", "plain"), ("Host:3000", "port"), ("[::1]:80", "six"), ("other:443", "https")]
+                .map(|(host, user)| (host.to_owned(), login(user)))
+                .into();
+        for (url, user) in [
+            ("http://host:3000/a.git", Some("port")),
+            ("http://host/a.git", Some("plain")),
+            ("https://HOST:8443/a.git", Some("plain")),
+            ("http://[::1]/a.git", Some("six")),
+            ("https://other/a.git", Some("https")),
+            ("http://other/a.git", None),
+            ("https://unknown/a.git", None),
+        ] {
+            assert_eq!(super::login(&logins, url).map(|(user, _)| user).as_deref(), user, "{url}");
+        }
+    }
 }

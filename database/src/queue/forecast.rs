@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
 /// Builds that are named as being ahead of another.
 const NAMED: usize = 10;
-/// Durations of a rule's builds that its median is taken from.
+/// Durations of a rule's newest builds from which the next one's is foretold, and how many there must be.
 const SAMPLES: usize = 20;
+const MIN_SAMPLES: usize = 3;
 
 /// Where a queued build is in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +19,9 @@ pub struct QueuePlace {
     pub ahead: Vec<BuildId>,
     /// What it waits for.
     pub waiting_for: WaitingFor,
-    /// When it is likely to begin, in milliseconds from now; `None` before any build has succeeded.
+    /// When it is likely to begin, in milliseconds from now; `None` where what runs before it gives no measure.
     pub starts_in_ms: Option<i64>,
-    /// When it is likely to have ended, in milliseconds from now.
+    /// When it is likely to have ended at the latest, in milliseconds from now.
     pub eta_ms: Option<i64>,
 }
 
@@ -134,13 +135,15 @@ impl Forecast {
                 build if build.is_serial && is_behind => WaitingFor::SerialGroup,
                 _ => WaitingFor::Slot,
             };
-            let span = times.take(build);
+            // A failed attempt waits for its time, a paused queue for somebody.
+            let is_ready = !self.is_paused && build.not_before_ms <= self.now_ms;
+            let (begin, end) = times.take(build);
             queued.push(build.at(QueuePlace {
                 position: Some(index as i64 + 1),
                 ahead: order[..index.min(NAMED)].iter().map(|ahead| self.waiting[*ahead].id.clone()).collect(),
                 waiting_for,
-                starts_in_ms: span.map(|span| span.0),
-                eta_ms: span.map(|span| span.1),
+                starts_in_ms: begin.known().filter(|_| is_ready),
+                eta_ms: end.known().filter(|_| is_ready),
             }));
         }
         let left = limit.saturating_sub(queued.len());
@@ -191,12 +194,34 @@ impl Forecast {
     }
 }
 
+/// A moment in milliseconds from now; what nobody can tell comes after all that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Moment {
+    In(i64),
+    Unknown,
+}
+
+impl Moment {
+    fn known(self) -> Option<i64> {
+        match self {
+            Moment::In(moment) => Some(moment),
+            Moment::Unknown => None,
+        }
+    }
+
+    fn after(self, duration: Option<i64>) -> Moment {
+        match (self, duration) {
+            (Moment::In(begin), Some(takes)) => Moment::In(begin + takes),
+            _ => Moment::Unknown,
+        }
+    }
+}
+
 /// When slots and serial lanes are free.
 struct Times {
     durations: HashMap<(String, String), i64>,
-    usual: Option<i64>,
-    slots: BinaryHeap<Reverse<i64>>,
-    lanes: HashMap<String, i64>,
+    slots: BinaryHeap<Reverse<Moment>>,
+    lanes: HashMap<String, Moment>,
 }
 
 impl Times {
@@ -208,37 +233,80 @@ impl Times {
                 known.push(*duration);
             }
         }
-        let usual = median(forecast.durations.iter().map(|(_, duration)| *duration).collect());
-        let durations = samples.into_iter().filter_map(|(rule, known)| Some((rule, median(known)?))).collect();
-        let mut times = Times { durations, usual, slots: BinaryHeap::new(), lanes: HashMap::new() };
+        let durations = samples.into_iter().filter_map(|(rule, known)| Some((rule, expected(known)?))).collect();
+        let mut times = Times { durations, slots: BinaryHeap::new(), lanes: HashMap::new() };
         for build in &forecast.running {
-            let takes = times.duration(&build.repository, &build.rule).unwrap_or(0);
-            let left = (takes - (forecast.now_ms - build.started_ms)).max(0);
-            times.slots.push(Reverse(left));
-            times.lanes.insert(build.lane.clone(), left);
+            let ran = forecast.now_ms - build.started_ms;
+            // One that took longer than any before it has no end that could be foretold.
+            let left = times.duration(&build.repository, &build.rule).map(|takes| takes - ran).filter(|left| *left > 0);
+            let end = left.map_or(Moment::Unknown, Moment::In);
+            times.slots.push(Reverse(end));
+            times.lanes.insert(build.lane.clone(), end);
         }
         let idle = forecast.slots.max(1) - forecast.running.len() as i64;
-        times.slots.extend((0..idle).map(|_| Reverse(0)));
+        times.slots.extend((0..idle).map(|_| Reverse(Moment::In(0))));
         times
     }
 
     fn duration(&self, repository: &str, rule: &str) -> Option<i64> {
-        self.durations.get(&(repository.to_owned(), rule.to_owned())).copied().or(self.usual)
+        self.durations.get(&(repository.to_owned(), rule.to_owned())).copied()
     }
 
     /// Gives the next free slot to a build; returns when it begins and ends there.
-    fn take(&mut self, build: &Waiting) -> Option<(i64, i64)> {
-        let takes = self.duration(&build.repository, &build.rule)?;
-        let Reverse(free) = self.slots.pop()?;
-        let lane = if build.is_serial { self.lanes.get(&build.lane).copied().unwrap_or(0) } else { 0 };
-        let (begin, end) = (free.max(lane), free.max(lane) + takes);
+    fn take(&mut self, build: &Waiting) -> (Moment, Moment) {
+        let Reverse(free) = self.slots.pop().unwrap_or(Reverse(Moment::Unknown));
+        let lane = self.lanes.get(&build.lane).copied().filter(|_| build.is_serial).unwrap_or(Moment::In(0));
+        let begin = free.max(lane);
+        let end = begin.after(self.duration(&build.repository, &build.rule));
         self.slots.push(Reverse(end));
         self.lanes.insert(build.lane.clone(), end);
-        Some((begin, end))
+        (begin, end)
     }
 }
 
-fn median(mut values: Vec<i64>) -> Option<i64> {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied()
+/// Returns how long a build of a rule takes at most, as far as those before it tell: nothing before there are a few, nor
+/// where they took very different times.
+fn expected(mut durations: Vec<i64>) -> Option<i64> {
+    durations.sort_unstable();
+    let (longest, median) = (*durations.last()?, durations[durations.len() / 2]);
+    (durations.len() >= MIN_SAMPLES && longest <= 4 * median + 10_000).then_some(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forecast(durations: &[i64], ran_ms: i64) -> Vec<QueuedBuild> {
+        let rule = || ("acme/app".to_owned(), "main".to_owned());
+        let waiting = Waiting {
+            id: BuildId::at(1),
+            repository: "acme/app".into(),
+            rule: "main".into(),
+            lane: "2".into(),
+            is_serial: false,
+            priority: 0,
+            not_before_ms: 0,
+            git_ref: "refs/heads/main".into(),
+            created_ms: 0,
+        };
+        let (repository, rule_name) = rule();
+        let running = Running { repository, rule: rule_name, lane: "1".into(), started_ms: 100_000 - ran_ms };
+        let durations = durations.iter().map(|duration| (rule(), *duration)).collect();
+        let (slots, waiting, running) = (1, vec![waiting], vec![running]);
+        Forecast { now_ms: 100_000, slots, waiting, running, durations, ..Forecast::default() }.queue(10)
+    }
+
+    #[test]
+    fn an_estimate_is_right_or_not_given() {
+        // US-05
+        let times = |durations: &[i64], ran| {
+            let place = forecast(durations, ran).remove(0).place;
+            (place.starts_in_ms, place.eta_ms)
+        };
+        assert_eq!(times(&[45_000, 44_000, 45_000], 5_000), (Some(40_000), Some(85_000)));
+        assert_eq!(times(&[], 5_000), (None, None), "a length that nobody knows");
+        assert_eq!(times(&[752], 0), (None, None), "one build is no measure");
+        assert_eq!(times(&[700, 752, 720], 5_000), (None, None), "longer than any before it");
+        assert_eq!(times(&[700, 752, 45_000], 100), (None, None), "sometimes cached, sometimes not");
+    }
 }

@@ -1,11 +1,14 @@
 //! Connections: one writer and some readers for SQLite, a pool for PostgreSQL.
 
-use super::transaction::Kind;
-use super::{On, PATIENCE, Transaction, limited, sql};
+use super::connection::Connection;
+use super::statement::Target;
+use super::{Faults, On, PATIENCE, Transaction, limited, sql};
 use crate::Error;
 use crate::clock::Clock;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,9 +28,18 @@ pub enum Store {
         reader: SqlitePool,
         /// The one that writes.
         writer: SqlitePool,
+        /// Where it is.
+        file: PathBuf,
+        /// What a test lets go wrong.
+        faults: Faults,
     },
     /// A server.
-    Postgres(PgPool),
+    Postgres {
+        /// Its connections.
+        pool: PgPool,
+        /// What a test lets go wrong.
+        faults: Faults,
+    },
 }
 
 impl Store {
@@ -48,10 +60,12 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // Nothing that a statement puts aside goes to a disk that may be full.
+            .pragma("temp_store", "MEMORY")
             .busy_timeout(PATIENCE);
         let writer = sqlite_pool(1, &options).await.map_err(Error::unavailable(doing))?;
         let reader = sqlite_pool(4, &options).await.map_err(Error::unavailable(doing))?;
-        Ok(Store::Sqlite { reader, writer })
+        Ok(Store::Sqlite { reader, writer, file: options.get_filename().to_owned(), faults: Faults::none() })
     }
 
     async fn postgres(url: &str) -> Result<Self, Error> {
@@ -76,7 +90,13 @@ impl Store {
                 ("idle_in_transaction_session_timeout", milliseconds(2)),
             ]);
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
-        Ok(Store::Postgres(pool.connect_with(options).await.map_err(Error::unavailable(doing))?))
+        let pool = match pool.connect_with(options.clone()).await {
+            Ok(pool) => pool,
+            Err(error) => {
+                return Err(Error::NoServer { server: server(&options), cause: reason(&options, error).await });
+            }
+        };
+        Ok(Store::Postgres { pool, faults: Faults::none() })
     }
 
     /// Tells whether those who write wait for one another, so that it is worth to look first whether there is anything to do.
@@ -87,27 +107,29 @@ impl Store {
     /// Returns what statements that only read are executed on.
     pub fn read(&self) -> On<'_> {
         match self {
-            Store::Sqlite { reader, .. } => On::SqlitePool(reader),
-            Store::Postgres(pool) => On::PostgresPool(pool),
+            Store::Sqlite { reader, faults, .. } => On { target: Target::SqlitePool(reader), faults },
+            Store::Postgres { pool, faults } => On { target: Target::PostgresPool(pool), faults },
         }
     }
 
     /// Returns what single statements that write are executed on.
     pub fn write(&self) -> On<'_> {
         match self {
-            Store::Sqlite { writer, .. } => On::SqlitePool(writer),
-            Store::Postgres(pool) => On::PostgresPool(pool),
+            Store::Sqlite { writer, faults, .. } => On { target: Target::SqlitePool(writer), faults },
+            Store::Postgres { pool, faults } => On { target: Target::PostgresPool(pool), faults },
         }
     }
 
-    /// Begins a transaction that writes. On SQLite it takes the write lock at once, so it cannot fail half-way for want of it.
+    /// Begins a transaction that writes.
     pub async fn begin(&self, clock: &Clock, work: &Arc<Notify>) -> Result<Transaction, Error> {
         let doing = "beginning a transaction";
-        let kind = match self {
-            Store::Sqlite { writer, .. } => Kind::Sqlite(limited(doing, writer.begin_with("BEGIN IMMEDIATE")).await?),
-            Store::Postgres(pool) => Kind::Postgres(limited(doing, pool.begin()).await?),
+        let (connection, faults) = match self {
+            Store::Sqlite { writer, faults, .. } => {
+                (Connection::Sqlite(limited(doing, writer.acquire()).await?), faults)
+            }
+            Store::Postgres { pool, faults } => (Connection::Postgres(limited(doing, pool.acquire()).await?), faults),
         };
-        let mut transaction = Transaction::new(kind, 0, work.clone());
+        let mut transaction = Transaction::begin(connection, faults, work).await?;
         transaction.now_ms = self.now_ms(clock, transaction.on()).await?;
         Ok(transaction)
     }
@@ -116,7 +138,7 @@ impl Store {
     pub async fn now_ms(&self, clock: &Clock, on: On<'_>) -> Result<i64, Error> {
         match self {
             Store::Sqlite { .. } => Ok(clock.here_ms()),
-            Store::Postgres(_) => {
+            Store::Postgres { .. } => {
                 let time = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
                 Ok(sql("reading the database's clock", time).one(on).await?.get::<i64>(0)? + clock.ahead_ms())
             }
@@ -141,4 +163,20 @@ async fn sqlite_pool(connections: u32, options: &SqliteConnectOptions) -> Result
 fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
     code.is_some_and(|code| code & 0xff == 5)
+}
+
+/// Returns how messages name a server.
+fn server(options: &PgConnectOptions) -> String {
+    format!("{}:{}", options.get_host(), options.get_port())
+}
+
+/// Returns why no connection can be had: a pool that tried for long enough only says that it did.
+async fn reason(options: &PgConnectOptions, error: sqlx::Error) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    match tokio::time::timeout(PATIENCE, PgConnection::connect_with(options)).await {
+        Ok(Err(reason)) => reason,
+        _ => error,
+    }
 }

@@ -4,10 +4,15 @@
 //! comment, and needs no row locks because it has one writer.
 
 mod connect;
+mod connection;
+mod faults;
 mod statement;
 mod transaction;
 
 pub use connect::Store;
+#[cfg(test)]
+pub use faults::Fault;
+pub use faults::Faults;
 pub use statement::{On, Row, Statement, Value, filtered, sql};
 pub use transaction::{Alone, Transaction};
 
@@ -23,8 +28,15 @@ const LIMIT: Duration = PATIENCE.saturating_mul(2);
 
 /// Waits for what a database does, but not for ever.
 async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
-    let done = timeout(LIMIT, work).await.map_err(|_| sqlx::Error::PoolTimedOut);
-    done.flatten().map_err(Error::unavailable(doing))
+    let timed_out = |text: String| sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text));
+    let done = timeout(LIMIT, work).await.unwrap_or_else(|_| Err(timed_out(format!("no answer within {LIMIT:?}"))));
+    let done = done.map_err(|error| match error {
+        sqlx::Error::PoolTimedOut => timed_out(format!(
+            "within {PATIENCE:?} no connection was free, and none could be made: check that the database runs, and its log"
+        )),
+        error => error,
+    });
+    done.map_err(Error::unavailable(doing))
 }
 
 /// The channel on which PostgreSQL says that there is work.

@@ -1,6 +1,6 @@
 //! A statement with its values, and the rows that it returns, on either database.
 
-use super::limited;
+use super::{Faults, limited};
 use crate::Error;
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
@@ -23,11 +23,19 @@ pub enum Value {
 }
 
 /// What a statement is executed on.
-pub enum On<'a> {
+pub struct On<'a> {
+    pub(super) target: Target<'a>,
+    pub(super) faults: &'a Faults,
+}
+
+/// A connection, or a pool that has one.
+pub enum Target<'a> {
     SqlitePool(&'a SqlitePool),
     Sqlite(&'a mut SqliteConnection),
     PostgresPool(&'a PgPool),
     Postgres(&'a mut PgConnection),
+    /// The transaction has ended, and nothing can be executed in it.
+    Ended,
 }
 
 /// A row of an answer.
@@ -81,6 +89,18 @@ impl Statement {
         self
     }
 
+    /// Adds the condition that a column has one of `values`, if any are given; no value is one of an empty list.
+    pub fn among(self, column: &str, values: Option<&[String]>) -> Self {
+        let Some(values) = values else { return self };
+        if values.is_empty() {
+            return self.then(" AND FALSE");
+        }
+        let first = self.values.len() + 1;
+        let places: Vec<String> = (first..first + values.len()).map(|place| format!("${place}")).collect();
+        let condition = format!(" AND {column} IN ({})", places.join(", "));
+        values.iter().fold(self, Statement::bind).then(&condition)
+    }
+
     /// Adds text at the end.
     pub fn then(mut self, text: &str) -> Self {
         self.text.to_mut().push_str(text);
@@ -88,41 +108,51 @@ impl Statement {
     }
 
     /// Executes the statement; returns how many rows it changed.
-    pub async fn run(self, on: On<'_>) -> Result<u64, Error> {
+    pub async fn run(self, mut on: On<'_>) -> Result<u64, Error> {
         let doing = self.doing;
-        let text = self.text_for(&on);
+        let text = self.text_for(&on.target);
+        let faults = on.faults;
         let changed = async {
-            Ok(match on {
-                On::SqlitePool(pool) => query!(self, Sqlite, text).execute(pool).await?.rows_affected(),
-                On::Sqlite(connection) => query!(self, Sqlite, text).execute(connection).await?.rows_affected(),
-                On::PostgresPool(pool) => query!(self, Postgres, text).execute(pool).await?.rows_affected(),
-                On::Postgres(connection) => query!(self, Postgres, text).execute(connection).await?.rows_affected(),
-            })
+            faults.before(&mut on).await?;
+            let changed = match on.target {
+                Target::SqlitePool(pool) => query!(self, Sqlite, text).execute(pool).await?.rows_affected(),
+                Target::Sqlite(connection) => query!(self, Sqlite, text).execute(connection).await?.rows_affected(),
+                Target::PostgresPool(pool) => query!(self, Postgres, text).execute(pool).await?.rows_affected(),
+                Target::Postgres(connection) => query!(self, Postgres, text).execute(connection).await?.rows_affected(),
+                Target::Ended => return Err(sqlx::Error::WorkerCrashed),
+            };
+            faults.after().await?;
+            Ok(changed)
         };
         limited(doing, changed).await
     }
 
     /// Executes the statement; returns its rows.
-    pub async fn all(self, on: On<'_>) -> Result<Vec<Row>, Error> {
+    pub async fn all(self, mut on: On<'_>) -> Result<Vec<Row>, Error> {
         let doing = self.doing;
-        let text = self.text_for(&on);
+        let text = self.text_for(&on.target);
+        let faults = on.faults;
         let sqlite = |row| Row { doing, columns: Columns::Sqlite(row) };
         let postgres = |row| Row { doing, columns: Columns::Postgres(row) };
         let rows = async {
-            Ok(match on {
-                On::SqlitePool(pool) => {
+            faults.before(&mut on).await?;
+            let rows = match on.target {
+                Target::SqlitePool(pool) => {
                     query!(self, Sqlite, text).fetch_all(pool).await?.into_iter().map(sqlite).collect()
                 }
-                On::Sqlite(connection) => {
+                Target::Sqlite(connection) => {
                     query!(self, Sqlite, text).fetch_all(connection).await?.into_iter().map(sqlite).collect()
                 }
-                On::PostgresPool(pool) => {
+                Target::PostgresPool(pool) => {
                     query!(self, Postgres, text).fetch_all(pool).await?.into_iter().map(postgres).collect()
                 }
-                On::Postgres(connection) => {
+                Target::Postgres(connection) => {
                     query!(self, Postgres, text).fetch_all(connection).await?.into_iter().map(postgres).collect()
                 }
-            })
+                Target::Ended => return Err(sqlx::Error::WorkerCrashed),
+            };
+            faults.after().await?;
+            Ok(rows)
         };
         limited(doing, rows).await
     }
@@ -138,10 +168,10 @@ impl Statement {
         self.optional(on).await?.ok_or_else(|| Error::unavailable(doing)(sqlx::Error::RowNotFound))
     }
 
-    fn text_for(&self, on: &On<'_>) -> String {
-        match on {
-            On::SqlitePool(_) | On::Sqlite(_) => self.text.to_string(),
-            On::PostgresPool(_) | On::Postgres(_) => self.text.replace("/*+", "").replace("*/", ""),
+    fn text_for(&self, target: &Target<'_>) -> String {
+        match target {
+            Target::SqlitePool(_) | Target::Sqlite(_) | Target::Ended => self.text.to_string(),
+            Target::PostgresPool(_) | Target::Postgres(_) => self.text.replace("/*+", "").replace("*/", ""),
         }
     }
 }

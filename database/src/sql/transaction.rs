@@ -1,8 +1,9 @@
 //! A transaction that writes, with the database's own time.
 
-use super::{On, WORK, limited, sql};
+use super::connection::Connection;
+use super::statement::Target;
+use super::{Faults, On, WORK, sql};
 use crate::Error;
-use sqlx::{Postgres, Sqlite};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -12,43 +13,44 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// A transaction that writes. Dropped, it leaves nothing.
 pub struct Transaction {
-    kind: Kind,
+    /// There until the transaction ends.
+    connection: Option<Connection>,
+    faults: Faults,
     /// The database's time, in milliseconds since 1970.
     pub now_ms: i64,
     work: Arc<Notify>,
     announces: bool,
 }
 
-/// The transaction of either database.
-pub enum Kind {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
-}
-
 impl Transaction {
-    /// Wraps a transaction that has begun; `work` wakes those in this process who wait for work.
-    pub fn new(kind: Kind, now_ms: i64, work: Arc<Notify>) -> Self {
-        Transaction { kind, now_ms, work, announces: false }
+    /// Begins a transaction on `connection`; `work` wakes those in this process who wait for work.
+    pub async fn begin(connection: Connection, faults: &Faults, work: &Arc<Notify>) -> Result<Self, Error> {
+        let connection = Some(connection.begin("beginning a transaction", faults).await?);
+        Ok(Transaction { connection, faults: faults.clone(), now_ms: 0, work: work.clone(), announces: false })
     }
 
     /// Returns what statements of this transaction are executed on.
     pub fn on(&mut self) -> On<'_> {
-        match &mut self.kind {
-            Kind::Sqlite(transaction) => On::Sqlite(transaction),
-            Kind::Postgres(transaction) => On::Postgres(transaction),
+        match &mut self.connection {
+            Some(connection) => connection.on(&self.faults),
+            None => On { target: Target::Ended, faults: &self.faults },
         }
+    }
+
+    fn is_on_server(&self) -> bool {
+        matches!(self.connection, Some(Connection::Postgres(_)))
     }
 
     /// Lets others who do the same wait until this transaction ends. SQLite has one writer anyway.
     pub async fn alone(&mut self, what: Alone) -> Result<(), Error> {
         let doing = "waiting for another transaction";
-        match (&self.kind, what) {
-            (Kind::Sqlite(_), _) => {}
-            (Kind::Postgres(_), Alone::Accept) => {
+        match what {
+            _ if !self.is_on_server() => {}
+            Alone::Accept => {
                 sql(doing, "SELECT pg_advisory_xact_lock($1)").bind(what as i64).all(self.on()).await?;
             }
             // A migration may take longer than a statement may wait.
-            (Kind::Postgres(_), Alone::Migrate) => loop {
+            Alone::Migrate => loop {
                 let row = sql(doing, "SELECT pg_try_advisory_xact_lock($1)").bind(what as i64).one(self.on()).await?;
                 if row.get(0)? {
                     break;
@@ -66,17 +68,24 @@ impl Transaction {
 
     /// Makes what was written last; on disk when it returns.
     pub async fn commit(mut self, doing: &'static str) -> Result<(), Error> {
-        if self.announces && matches!(self.kind, Kind::Postgres(_)) {
+        if self.announces && self.is_on_server() {
             sql(doing, "SELECT pg_notify($1, '')").bind(WORK).all(self.on()).await?;
         }
-        match self.kind {
-            Kind::Sqlite(transaction) => limited(doing, transaction.commit()).await?,
-            Kind::Postgres(transaction) => limited(doing, transaction.commit()).await?,
+        if let Some(connection) = self.connection.take() {
+            connection.commit(doing, &self.faults).await?;
         }
         if self.announces {
             self.work.notify_waiters();
         }
         Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.roll_back(self.faults.clone());
+        }
     }
 }
 

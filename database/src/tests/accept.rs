@@ -159,3 +159,69 @@ both! {
 async fn database_list(world: &World, filter: &BuildFilter) -> Vec<BuildId> {
     world.database.builds(filter).await.unwrap().into_iter().map(|build| build.id).collect()
 }
+
+/// Returns what became of a push whose body says nothing but what it did, under an id of its own.
+async fn pushed(world: &World, id: &str, (before, after): (Option<&str>, Option<&str>)) -> Accepted {
+    let moved =
+        RefMove { git_ref: "refs/tags/v1".into(), before: before.map(Into::into), after: after.map(Into::into) };
+    let push = after.map(|after| PushedRef {
+        git_ref: moved.git_ref.clone(),
+        before: moved.before.clone(),
+        after: after.into(),
+    });
+    let ignored = after.is_none().then(|| "ref_deleted".to_owned());
+    let body = format!("{before:?} {after:?}");
+    let delivery = NewDelivery { push, ignored, moves: vec![moved], ..delivery(id, &body) };
+    let mut request = request("acme/app", after.unwrap_or("none"));
+    request.spec.git_ref = "refs/tags/v1".into();
+    let requests = if after.is_some() { vec![request] } else { Vec::new() };
+    world.database.accept(&delivery, &requests, None).await.unwrap()
+}
+
+both! {
+    // SV-20
+    async fn a_push_that_goes_on_is_built_though_its_bytes_came_before(world) {
+        let mut all = Vec::new();
+        let moves = [(None, Some("a")), (Some("a"), Some("b")), (Some("b"), Some("a")), (Some("a"), Some("b")), (Some("b"), Some("a"))];
+        for (number, moved) in moves.into_iter().enumerate() {
+            all.extend(new_builds(pushed(&world, &format!("id-{number}"), moved).await));
+        }
+        assert_eq!(all.len(), 5);
+        let mut sequences = Vec::new();
+        for id in &all {
+            sequences.push(world.build(id).await.sequence);
+        }
+        assert!(sequences.is_sorted() && sequences[3] < sequences[4], "{sequences:?}");
+        // Told once more, by another hook or under the same id, it is the same push.
+        assert_eq!(pushed(&world, "other-hook", moves[4]).await, Accepted::Duplicate(vec![all[4].clone()]));
+        assert_eq!(pushed(&world, "id-3", moves[3]).await, Accepted::Duplicate(vec![all[3].clone()]));
+        assert_eq!(pushed(&world, "id-1", moves[1]).await, Accepted::Duplicate(vec![all[1].clone()]));
+        // Played back out of place it is no news.
+        assert!(matches!(pushed(&world, "played-back", moves[0]).await, Accepted::Duplicate(_)));
+    }
+}
+
+both! {
+    // SV-20
+    async fn a_tag_that_is_deleted_and_made_again_is_built_each_time(world) {
+        for round in 0..3 {
+            assert_eq!(new_builds(pushed(&world, &format!("made-{round}"), (None, Some("t"))).await).len(), 1);
+            assert!(new_builds(pushed(&world, &format!("gone-{round}"), (Some("t"), None)).await).is_empty());
+        }
+    }
+}
+
+both! {
+    // SEC-m4
+    async fn an_id_that_comes_again_with_another_body_is_refused(world) {
+        let accept = |id: &str, body: &str, has_own_id: bool| {
+            let delivery = NewDelivery { has_own_id, ..delivery(id, body) };
+            let database = world.database.clone();
+            async move { database.accept(&delivery, &[request("acme/app", "c1")], None).await.unwrap() }
+        };
+        let first = new_builds(accept("one", "body", true).await);
+        assert_eq!(accept("one", "other", true).await, Accepted::KeyReused);
+        assert_eq!(accept("one", "body", true).await, Accepted::Duplicate(first));
+        assert!(matches!(accept("two", "other", true).await, Accepted::New(_)), "what was refused left nothing behind");
+    }
+}

@@ -177,7 +177,7 @@ both! {
         world.trigger(&[request("acme/app", "c1")]).await;
         let mut worker = world.other().await;
         worker.clock = Clock::default();
-        if let Store::Postgres(_) = worker.store {
+        if let Store::Postgres { .. } = worker.store {
             // A file's clock is that of the machine, which the workers on it share; a server's is its own.
             let claim = worker.claim("one").await.unwrap().unwrap();
             let until = "SELECT lease_until_ms - CAST(EXTRACT(EPOCH FROM now()) * 1000 AS BIGINT) FROM builds";

@@ -14,7 +14,7 @@ both! {
         let lost = world.claim("two").await;
         assert_eq!(lost.id(), &ids[1]);
         for status in world.database.pending_statuses(100).await.unwrap() {
-            world.database.acknowledge_status(status.id, false).await.unwrap();
+            world.database.acknowledge_status(status.id, &StatusAnswer::Again("no".into())).await.unwrap();
         }
         assert!(world.database.pending_statuses(100).await.unwrap().is_empty());
 

@@ -24,6 +24,9 @@ async fn all_are_refused(database: &Database, name: &str) {
         let error = answer.await.unwrap().unwrap_err();
         assert!(matches!(&error, Error::Unavailable { .. } | Error::Together(_)), "{error}");
         assert!(error.to_string().ends_with("the database is unavailable"), "{error}");
+        // US-23
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(!cause.contains("pool timed out"), "{cause}");
     }
     println!("{name}: refused after {:?}", began.elapsed());
     assert!(began.elapsed() < ANSWER, "{:?}", began.elapsed());

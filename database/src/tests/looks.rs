@@ -234,3 +234,40 @@ both! {
         assert!(database.claim_look().await.unwrap().is_none(), "nobody asks for it any more");
     }
 }
+
+both! {
+    async fn what_somebody_built_by_hand_is_not_built_again(world) {
+        let database = &world.database;
+        database.look_at(&looked("https://x/y.git"), PAUSE, true).await.unwrap();
+        assert_eq!(missed(&world, &[(MAIN, "a")]).await, []);
+        world.pass(300);
+        // No delivery comes; somebody asks for the build.
+        let mut by_hand = request("acme/app", "b");
+        by_hand.trigger = Trigger::Manual { by: "me".into() };
+        by_hand.spec.git_ref = MAIN.into();
+        world.trigger(std::slice::from_ref(&by_hand)).await;
+        look(&world, &[(MAIN, "b")]).await;
+        let first = database.seen_looks(10).await.unwrap().pop().unwrap();
+        database.settle_look(&first, found(&first)).await.unwrap();
+        world.pass(31);
+        let second = look(&world, &[(MAIN, "b")]).await;
+        assert_eq!(second.missed.len(), 1);
+        assert_eq!(database.settle_look(&second, found(&second)).await.unwrap(), Some(Vec::new()));
+        let stored = database.deliveries(&DeliveryFilter { limit: 1, ..Default::default() }).await.unwrap();
+        assert_eq!(stored[0].ignored.as_deref(), Some("built_before"));
+        // Another commit is, and so is one that was built under other tags.
+        let see = async |id: &str| {
+            world.pass(300);
+            let first = look(&world, &[(MAIN, id)]).await;
+            database.settle_look(&first, found(&first)).await.unwrap();
+            world.pass(31);
+            let second = look(&world, &[(MAIN, id)]).await;
+            database.settle_look(&second, found(&second)).await.unwrap().unwrap().len()
+        };
+        assert_eq!(see("c").await, 1);
+        let mut other = by_hand.clone();
+        (other.spec.commit, other.spec.tags) = (Some("d".into()), vec!["r.example.com/other:x".into()]);
+        world.trigger(&[other]).await;
+        assert_eq!(see("d").await, 1);
+    }
+}

@@ -6,6 +6,7 @@ mod base_images;
 mod claims;
 mod clocks;
 mod faults;
+mod kept;
 mod looks;
 mod numbers;
 mod order;
@@ -13,6 +14,8 @@ mod postgres;
 mod progress;
 mod queue;
 mod records;
+mod retention;
+mod statement_faults;
 mod tags;
 mod webhooks;
 
@@ -148,6 +151,9 @@ fn delivery(id: &str, body: &str) -> NewDelivery {
         push: None,
         closed: None,
         is_replay: false,
+        has_own_id: true,
+        moves: Vec::new(),
+        default_branch: None,
     }
 }
 
@@ -169,7 +175,8 @@ fn push(before: Option<&str>, after: &str) -> NewDelivery {
     let id = format!("{}-{after}", before.unwrap_or("new"));
     let pushed =
         PushedRef { git_ref: "refs/heads/main".into(), before: before.map(str::to_owned), after: after.into() };
-    NewDelivery { push: Some(pushed), ..delivery(&id, &id) }
+    let moved = RefMove { git_ref: pushed.git_ref.clone(), before: pushed.before.clone(), after: Some(after.into()) };
+    NewDelivery { push: Some(pushed), moves: vec![moved], ..delivery(&id, &id) }
 }
 
 fn new_builds(accepted: Accepted) -> Vec<BuildId> {

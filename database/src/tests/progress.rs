@@ -48,10 +48,10 @@ both! {
         database.finish(claim, Outcome::Failed(reason("step_failed"))).await.unwrap();
         let mut seen = Vec::new();
         while let Some(status) = database.pending_statuses(10).await.unwrap().pop() {
-            database.acknowledge_status(status.id, false).await.unwrap();
+            database.acknowledge_status(status.id, &StatusAnswer::Again("no".into())).await.unwrap();
             assert!(database.pending_statuses(10).await.unwrap().is_empty());
             world.pass(2);
-            database.acknowledge_status(database.pending_statuses(10).await.unwrap()[0].id, true).await.unwrap();
+            database.acknowledge_status(database.pending_statuses(10).await.unwrap()[0].id, &StatusAnswer::Taken).await.unwrap();
             seen.push((status.state, status.description));
         }
         let expected = [
@@ -68,7 +68,7 @@ both! {
         world.trigger(&[request("acme/app", "c1")]).await;
         let mut tries = 0;
         while let Some(status) = world.database.pending_statuses(10).await.unwrap().pop() {
-            world.database.acknowledge_status(status.id, false).await.unwrap();
+            world.database.acknowledge_status(status.id, &StatusAnswer::Again("no".into())).await.unwrap();
             world.pass(600);
             tries += 1;
         }

@@ -340,3 +340,38 @@ both! {
         assert!(database.claim_lookup("one").await.unwrap().is_none());
     }
 }
+
+both! {
+    // SEC-M4
+    async fn values_of_variables_and_urls_of_webhooks_are_sealed_at_rest(world) {
+        let canary = "a-value-that-nobody-is-to-read";
+        let mut asked = request("acme/app", "c1");
+        asked.spec.build_args.insert("TOKEN".into(), canary.into());
+        // Stored before there was a key.
+        let before = world.trigger(std::slice::from_ref(&asked)).await.remove(0);
+        world.database.put_repository("acme/app", &format!("{{\"url\":\"{canary}\"}}"), None).await.unwrap();
+        let database = world.database.clone().with_key(SecretKey::new([7; 32]));
+        database.seal_stored().await.unwrap();
+        let Accepted::Duplicate(known) = database.trigger_once(std::slice::from_ref(&asked)).await.unwrap() else { panic!() };
+        assert_eq!(known, [before.clone()], "equal requests are found though they are sealed");
+        asked.spec.build_args.insert("TOKEN".into(), format!("{canary}2"));
+        let after = new_builds(database.trigger_once(std::slice::from_ref(&asked)).await.unwrap()).remove(0);
+        for text in ["SELECT spec_json FROM builds", "SELECT document_json FROM repositories"] {
+            for row in crate::sql::sql("reading", text).all(database.read()).await.unwrap() {
+                let stored: String = row.get(0).unwrap();
+                assert!(!stored.contains(canary) && stored.contains("sealed:"), "{stored}");
+            }
+        }
+        assert_eq!(database.build(&before).await.unwrap().unwrap().request.spec.build_args["TOKEN"], canary);
+        let read = database.build(&after).await.unwrap().unwrap().request.spec;
+        assert!(!read.is_sealed() && read.build_args["TOKEN"].ends_with('2'));
+        assert!(database.repository("acme/app").await.unwrap().unwrap().document.contains(canary));
+        if let Some(path) = world.url.strip_prefix("sqlite://") {
+            for file in [path.to_owned(), format!("{path}-wal")] {
+                let bytes = std::fs::read(&file).unwrap_or_default();
+                let found = bytes.windows(canary.len()).any(|part| part == canary.as_bytes());
+                assert!(!found, "{file} still holds what was sealed");
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! A scripted server on a free port of this machine: each request is answered by a function, and kept.
 
+pub mod help;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,22 +1,24 @@
 //! The last moments before a step's command: its own `/proc`, its root, its ids, its filter. Never returns.
 
+use super::execute::{Refusal, execute};
 use super::rootfs::Root;
 use super::user::User;
 use super::walk::open_in;
 use super::{mount, seccomp};
 use crate::Step;
-use crate::protocol::RunRequest;
+use crate::protocol::{RunRequest, send_with};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
-use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use rustix::fs::OFlags;
 use rustix::mount::{MountAttrFlags, UnmountFlags};
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP.
 const CAPABILITIES: [u8; 11] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31];
@@ -39,36 +41,35 @@ const MASKED: [&str; 12] = [
 ];
 /// Cannot be written.
 const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
-/// Where commands are looked for when the environment does not say.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// Bytes of a complaint that are written: it waits in a pipe, which nobody reads before the process has ended.
 const MAX_COMPLAINT: usize = 4096;
-/// Bytes of a path that a complaint names: the reason stands behind it.
-const MAX_NAMED: usize = 500;
-
 /// Files that a command may have open: at first, and at most.
 const OPEN_FILES: (u64, u64) = (1024, 1_048_576);
 
+/// What the process is connected to.
+pub struct Streams {
+    /// Takes what the command prints.
+    pub output: OwnedFd,
+    /// Takes why it could not be started.
+    pub complaint: OwnedFd,
+    /// Takes the filter's listener.
+    pub answering: OwnedFd,
+}
+
 /// Becomes the command of the step; what goes wrong is written to the second stream.
-pub fn run(
-    root: &Root,
-    (request, user): (&RunRequest, &User),
-    (filters, streams): (&seccomp::Filters, (OwnedFd, File)),
-) -> ! {
-    let (output, mut complaint) = streams;
-    if let Err(text) = become_command(root, (request, user), (filters, &output)) {
-        let _ = complaint.write_all(&text.as_bytes()[..text.floor_char_boundary(MAX_COMPLAINT)]);
-    }
+pub fn run(root: &Root, (request, user): (&RunRequest, &User), (filters, streams): (&seccomp::Filters, Streams)) -> ! {
+    let Err(Refusal { text, code }) = become_command(root, (request, user), (filters, &streams));
+    let mut complaint = File::from(streams.complaint);
+    let _ = complaint.write_all(&text.as_bytes()[..text.floor_char_boundary(MAX_COMPLAINT)]);
     // SAFETY: ends the process without running anything of the one it was forked from.
-    unsafe { libc::_exit(127) }
+    unsafe { libc::_exit(code) }
 }
 
 fn become_command(
     root: &Root,
     (request, user): (&RunRequest, &User),
-    (filters, output): (&seccomp::Filters, &OwnedFd),
-) -> Result<(), String> {
+    (filters, streams): (&seccomp::Filters, &Streams),
+) -> Result<Infallible, Refusal> {
     let step = &request.step;
     let doing = |what: &'static str| move |error: io::Error| format!("starting a command: {what}: {error}");
     let errno = |what: &'static str| move |error: nix::Error| format!("starting a command: {what}: {error}");
@@ -79,7 +80,7 @@ fn become_command(
     let _ =
         open_in(&root.root, b"proc/self/oom_score_adj", OFlags::WRONLY).map(|file| File::from(file).write_all(b"500"));
     enter(root).map_err(doing("changing the root"))?;
-    streams(output).map_err(doing("connecting its streams"))?;
+    connect(&streams.output, user).map_err(doing("connecting its streams"))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     nix::unistd::chdir(step.cwd.as_str())
         .map_err(|error| format!("changing to the working directory `{}`: {error}", step.cwd))?;
@@ -88,7 +89,12 @@ fn become_command(
     signals();
     resources(request.disk.bytes).map_err(errno("limiting its resources"))?;
     step.ulimits.iter().try_for_each(crate::Ulimit::apply)?;
-    confine(user, filters).map_err(doing("dropping privileges"))?;
+    limit_capabilities();
+    let listener = filters.install(step.calls).map_err(doing("installing the system call filter"))?;
+    if let Some(listener) = listener {
+        send_with(&streams.answering, &[0], &[listener.as_fd()]).map_err(doing("passing on the system call filter"))?;
+    }
+    become_user(user).map_err(doing("dropping privileges"))?;
     // SAFETY: only marks descriptors; whatever the sandbox had open, the command does not get it.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     Err(execute(&command, &environment, step))
@@ -126,7 +132,9 @@ fn enter(root: &Root) -> io::Result<()> {
     Ok(rustix::process::chdir("/")?)
 }
 
-fn streams(output: &OwnedFd) -> io::Result<()> {
+/// Connects the streams; the output belongs to the step's user, who may open it again by `/dev/stdout`, as in docker.
+fn connect(output: &OwnedFd, user: &User) -> io::Result<()> {
+    rustix::fs::fchown(output, Some(rustix::fs::Uid::from_raw(user.uid)), None)?;
     let null = File::open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(output)?;
@@ -168,12 +176,14 @@ struct CapabilityData {
     inheritable: u32,
 }
 
-fn confine(user: &User, filters: &seccomp::Filters) -> io::Result<()> {
+fn limit_capabilities() {
     for number in (0..CAPABILITY_LIMIT).filter(|number| !CAPABILITIES.contains(number)) {
         // SAFETY: plain numbers; a capability that this kernel does not know is refused.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
     }
-    filters.install()?;
+}
+
+fn become_user(user: &User) -> io::Result<()> {
     let groups: Vec<Gid> = user.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
     setgroups(&groups)?;
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
@@ -214,38 +224,4 @@ fn command(step: &Step) -> Result<Vec<CString>, String> {
         return Err("arguments are required".to_owned());
     }
     step.argv.iter().map(|word| CString::new(word.as_str()).map_err(|_| "the command holds a NUL".to_owned())).collect()
-}
-
-/// Executes the command; returns why that was not possible.
-fn execute(command: &[CString], environment: &[CString], step: &Step) -> String {
-    let (name, shown) = (&step.argv[0], named(&step.argv[0]));
-    if name.contains('/') {
-        return match execve(&command[0], command, environment) {
-            Err(nix::Error::ENOENT) => format!("exec: \"{shown}\": stat {shown}: no such file or directory"),
-            Err(error) => format!("exec {shown}: {}", error.desc().to_lowercase()),
-            Ok(never) => match never {},
-        };
-    }
-    let path = step.env.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or(PATH);
-    let mut denied = false;
-    for directory in path.split(':') {
-        let directory = if directory.is_empty() { "." } else { directory };
-        let Ok(candidate) = CString::new(format!("{directory}/{name}")) else { continue };
-        match execve(&candidate, command, environment) {
-            Err(nix::Error::ENOENT | nix::Error::ENOTDIR) => {}
-            Err(nix::Error::EACCES) => denied = true,
-            Err(error) => return format!("exec {}/{shown}: {}", named(directory), error.desc().to_lowercase()),
-            Ok(never) => match never {},
-        }
-    }
-    if denied {
-        format!("exec: \"{shown}\": permission denied")
-    } else {
-        format!("exec: \"{shown}\": executable file not found in $PATH")
-    }
-}
-
-/// Returns as much of a path as a complaint has room for.
-fn named(path: &str) -> &str {
-    &path[..path.floor_char_boundary(MAX_NAMED)]
 }

@@ -1,6 +1,6 @@
 //! The changes of a step as a layer: read from the overlay's upper directory alone, compared with what was below.
 
-use super::surplus::Surplus;
+use super::surplus::{self, Surplus};
 use super::walk::open_directory;
 use crate::error::Trouble;
 use crate::tar::{Entry, EntryKind, Writer};
@@ -99,7 +99,7 @@ impl Diff<'_> {
         }
         if kind == FileType::Directory {
             let opened = open(directory, name)?;
-            let entry = entry(path, EntryKind::Directory, &stat, capability(&opened));
+            let entry = entry(path, EntryKind::Directory, &stat, self.attributes(&opened, path));
             let same = known.is_some_and(|known| same_directory(&stat, &known.stat));
             self.pending.push(Some(entry));
             if !same {
@@ -137,7 +137,8 @@ impl Diff<'_> {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
                 let file = open_file(directory, name)?;
-                let entry = entry(path, EntryKind::File { size: stat.st_size as u64 }, stat, capability(&file));
+                let attributes = self.attributes(&file, path);
+                let entry = entry(path, EntryKind::File { size: stat.st_size as u64 }, stat, attributes);
                 self.write_pending()?;
                 return self.writer.entry(&entry, &mut File::from(file));
             }
@@ -152,6 +153,18 @@ impl Diff<'_> {
         };
         self.write_pending()?;
         self.writer.bare(&entry(path, kind, stat, None))
+    }
+
+    /// Returns the capability of a file or directory; notes other attributes, which layers do not hold.
+    fn attributes(&mut self, file: &OwnedFd, path: &[u8]) -> Option<Vec<u8>> {
+        // Most files have none at all.
+        if rustix::fs::flistxattr(file, &mut [0u8; 64]).is_ok_and(|length| length == 0) {
+            return None;
+        }
+        if !surplus::attributes(file).unwrap_or_default().is_empty() {
+            self.surplus.attributes(path);
+        }
+        capability(file)
     }
 
     fn whiteout(&mut self, path: &[u8]) -> io::Result<()> {
@@ -192,8 +205,8 @@ impl Diff<'_> {
                 if capability(&new) != capability(&old) {
                     return Ok(false);
                 }
-                // Times of whole seconds come from archives and may hide a change.
-                Ok(stat.st_mtime_nsec != 0 || same_content(File::from(new), File::from(old))?)
+                // Size and time may hide a change: programs set them back, and archives have times of whole seconds.
+                same_content(File::from(new), File::from(old))
             }
             _ => Ok(true),
         }

@@ -1,108 +1,164 @@
-//! Watches what a step leaves on disk: a look costs one system call, and only a suspicion costs a walk.
+//! Watches what a step leaves on disk: a look costs one system call, and only a suspicion costs a count.
 //!
 //! A limit of the file system itself would need quotas, which few have. What others write at the same time raises a
-//! suspicion, too, but only what the step's own directory holds counts against its limits.
+//! suspicion, too, but only what the step itself holds counts against its limits. What must stay free is looked at the more
+//! often the sooner it could be gone, and `super::allocate` answers for the one call that is faster than any look.
 
-use super::walk::{open_directory, open_exactly};
+use super::measure::{Measure, Used, Written};
 use crate::DiskFull;
 use crate::protocol::DiskLimits;
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, StatVfs, statat};
-use std::os::fd::OwnedFd;
+use nix::unistd::Pid;
+use rustix::fs::StatVfs;
 use std::time::{Duration, Instant};
 
-/// Bytes of the blocks that files are counted in.
-const BLOCK: u64 = 512;
-/// A walk is followed by a rest of this many times its duration.
+/// A count is followed by a rest of this many times its duration.
 const REST: u32 = 10;
+/// How long nobody looks at most.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long nobody looks at least: where what must stay free is near, and where the step's own limit is.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+const MIN_LIMIT_INTERVAL: Duration = Duration::from_millis(10);
+/// Bytes in a second that steps write at most, as far as is expected: to memory, from several processors.
+const MAX_RATE: u64 = 8 << 30;
+/// How long a step may go on writing when it is to end: until the next look, and until the kernel has ended it.
+const REACTION: Duration = Duration::from_millis(25);
+/// Bytes above what must stay free that no step gets.
+const MARGIN: u64 = 16 << 20;
 
-/// Looks after the directory that holds a step's changes.
+/// Looks after the directories in which a step writes.
 pub struct Watch {
-    directory: Option<OwnedFd>,
+    measure: Measure,
     limits: DiskLimits,
+    /// What was used before the step.
+    before: Used,
     /// What was used when the step had nothing, as far as is known.
     start: Used,
-    next_walk: Instant,
+    next_count: Instant,
+    last: Look,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Used {
-    bytes: u64,
-    files: u64,
+/// What a look showed.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: Instant,
+    available: u64,
+    grown: u64,
+    /// Bytes in a second that the file system lost since the look before.
+    rate: u64,
+}
+
+/// When a suspicion is followed by a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// When the last one is long enough ago: the step goes on meanwhile.
+    Rested,
+    /// Now: the step waits.
+    Now,
 }
 
 impl Watch {
-    /// Starts to watch `directory`, which is empty or nearly so.
-    pub fn new(directory: &str, limits: DiskLimits) -> Watch {
-        let directory = open_directory(directory).ok();
-        let mut watch = Watch { directory, limits, start: Used::default(), next_walk: Instant::now() };
+    /// Starts to watch what a step writes, which has not begun.
+    pub fn new(written: Vec<Written>, limits: DiskLimits) -> Watch {
+        let now = Instant::now();
+        let last = Look { at: now, available: u64::MAX, grown: 0, rate: 0 };
+        let measure = Measure::new(written, limits);
+        let mut watch =
+            Watch { measure, limits, before: Used::default(), start: Used::default(), next_count: now, last };
         if let Some(known) = watch.statistics() {
-            watch.start = used(&known);
+            watch.before = used(&known);
+            watch.start = watch.before;
+            watch.last.available = available(&known);
         }
         watch
     }
 
-    /// Tells what the step has too much of.
-    pub fn look(&mut self) -> Option<DiskFull> {
+    /// Tells what the step, whose first process is `step`, has too much of.
+    pub fn look(&mut self, step: Pid, count: Count) -> Option<DiskFull> {
         let known = self.statistics()?;
-        if known.f_bavail.saturating_mul(known.f_frsize) < self.limits.reserve {
+        self.remember(&known, count);
+        if self.limits.reserve > 0 && self.last.available < self.threshold() {
             return Some(DiskFull::Reserve(self.limits.reserve));
         }
         // Where files are numbered in advance, a hundredth of the numbers stays free.
         if known.f_files > 0 && known.f_favail < known.f_files / 100 {
             return Some(DiskFull::Files(self.limits.files));
         }
-        let now = used(&known);
-        let suspected = now.bytes.saturating_sub(self.start.bytes) > self.limits.bytes
-            || now.files.saturating_sub(self.start.files) > self.limits.files;
-        if !suspected || Instant::now() < self.next_walk {
+        self.count(&known, (Some(step), count))
+    }
+
+    /// Tells what a step that has ended has left too much of.
+    pub fn last_look(&mut self) -> Option<DiskFull> {
+        let known = self.statistics()?;
+        self.count(&known, (None, Count::Now))
+    }
+
+    /// Returns how long nobody need look.
+    pub fn pause(&self) -> Duration {
+        let time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / MAX_RATE);
+        let reserve = match self.limits.reserve {
+            0 => POLL_INTERVAL,
+            _ => time(self.last.available.saturating_sub(self.threshold())).max(MIN_INTERVAL),
+        };
+        let limit = time(self.limits.bytes.saturating_sub(self.last.grown)).max(MIN_LIMIT_INTERVAL);
+        reserve.min(limit).min(POLL_INTERVAL)
+    }
+
+    /// Returns the bytes that can be used at this moment before what must stay free is touched.
+    pub fn room(&self) -> u64 {
+        let reserve = if self.limits.reserve > 0 { self.limits.reserve.saturating_add(MARGIN) } else { 0 };
+        self.statistics().map_or(0, |known| available(&known).saturating_sub(reserve))
+    }
+
+    /// Returns the limits of the step.
+    pub fn limits(&self) -> DiskLimits {
+        self.limits
+    }
+
+    /// Returns the available bytes below which a step ends: the faster they go, the more are left.
+    fn threshold(&self) -> u64 {
+        let meanwhile = u128::from(self.last.rate) * REACTION.as_micros() / 1_000_000;
+        self.limits.reserve.saturating_add(MARGIN).saturating_add(u64::try_from(meanwhile).unwrap_or(u64::MAX))
+    }
+
+    fn remember(&mut self, known: &StatVfs, count: Count) {
+        let (now, available) = (Instant::now(), available(known));
+        let since = now.duration_since(self.last.at).max(MIN_INTERVAL);
+        let lost = u128::from(self.last.available.saturating_sub(available));
+        let rate = match count {
+            Count::Rested => u64::try_from(lost * 1_000_000 / since.as_micros()).unwrap_or(u64::MAX).min(MAX_RATE),
+            // What was just set aside goes on only when it is allowed to.
+            Count::Now => self.last.rate,
+        };
+        self.last = Look { at: now, available, grown: used(known).bytes.saturating_sub(self.start.bytes), rate };
+    }
+
+    fn count(&mut self, known: &StatVfs, (step, count): (Option<Pid>, Count)) -> Option<DiskFull> {
+        let now = used(known);
+        let since = |start: &Used| Used {
+            bytes: now.bytes.saturating_sub(start.bytes),
+            files: now.files.saturating_sub(start.files),
+        };
+        if !since(&self.start).exceeds(&self.limits) || (count == Count::Rested && Instant::now() < self.next_count) {
             return None;
         }
         let began = Instant::now();
-        let measured = self.walk();
-        self.next_walk = Instant::now() + began.elapsed() * REST + Duration::from_millis(200);
-        self.start.bytes = now.bytes.saturating_sub(measured.bytes);
-        self.start.files = now.files.saturating_sub(measured.files);
-        if measured.bytes > self.limits.bytes {
+        let counted = self.measure.count(step, since(&self.before));
+        self.next_count = Instant::now() + began.elapsed() * REST + 2 * POLL_INTERVAL;
+        self.start.bytes = now.bytes.saturating_sub(counted.bytes);
+        self.start.files = now.files.saturating_sub(counted.files);
+        if counted.exceeds_bytes(&self.limits) {
             return Some(DiskFull::Bytes(self.limits.bytes));
         }
-        (measured.files > self.limits.files).then_some(DiskFull::Files(self.limits.files))
+        (counted.files > self.limits.files).then_some(DiskFull::Files(self.limits.files))
     }
 
     fn statistics(&self) -> Option<StatVfs> {
-        rustix::fs::fstatvfs(self.directory.as_ref()?).ok()
+        rustix::fs::fstatvfs(self.measure.place()?).ok()
     }
+}
 
-    /// Counts what is in the directory, at most until it is too much. What vanishes meanwhile does not count.
-    fn walk(&self) -> Used {
-        let mut total = Used::default();
-        let Some(root) = &self.directory else { return total };
-        // Names, not descriptors, are kept for later: there may be any number of directories side by side.
-        let mut left: Vec<Vec<u8>> = vec![Vec::new()];
-        while let Some(path) = left.pop() {
-            let Ok(directory) = open_exactly(root, &path, OFlags::RDONLY | OFlags::DIRECTORY) else { continue };
-            let Ok(entries) = Dir::read_from(&directory) else { continue };
-            for entry in entries.flatten() {
-                let name = entry.file_name();
-                if matches!(name.to_bytes(), b"." | b"..") {
-                    continue;
-                }
-                let Ok(known) = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-                total.files += 1;
-                total.bytes += known.st_blocks as u64 * BLOCK / known.st_nlink.max(1);
-                if total.bytes > self.limits.bytes || total.files > self.limits.files {
-                    return total;
-                }
-                if FileType::from_raw_mode(known.st_mode) == FileType::Directory {
-                    left.push(if path.is_empty() {
-                        name.to_bytes().to_vec()
-                    } else {
-                        [&path, &b"/"[..], name.to_bytes()].concat()
-                    });
-                }
-            }
-        }
-        total
-    }
+fn available(known: &StatVfs) -> u64 {
+    known.f_bavail.saturating_mul(known.f_frsize)
 }
 
 fn used(known: &StatVfs) -> Used {

@@ -1,6 +1,8 @@
 //! Follows a command that runs: passes its output on, watches time and disk, and finds out how it ended.
 
-use super::disk::Watch;
+use super::answers::Answers;
+use super::disk::{Count, Watch};
+use super::execute::Refusal;
 use crate::DiskFull;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, MAX_FRAME, kind};
@@ -13,9 +15,6 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How often the disk is looked at while a command runs.
-const LOOK: Duration = Duration::from_millis(100);
-
 /// A command that runs.
 pub struct Started {
     /// The first process of its namespace: with it go all others.
@@ -26,6 +25,8 @@ pub struct Started {
     pub output: OwnedFd,
     /// Why it could not be started.
     pub error: File,
+    /// Its calls that wait for an answer.
+    pub answers: Answers,
 }
 
 /// Why a command is ended.
@@ -39,11 +40,11 @@ enum Stop {
 pub fn follow(
     mut started: Started,
     conversation: &mut Conversation,
-    (timeout, watch): (Option<Duration>, Watch),
+    (timeout, mut watch): (Option<Duration>, Watch),
 ) -> Answer<Ended> {
     let failed = |error: io::Error| Trouble::Inside(format!("following a command: {error}"));
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let stop = pass_output(&started, conversation, (deadline, watch)).map_err(failed)?;
+    let stop = pass_output(&mut started, conversation, (deadline, &mut watch)).map_err(failed)?;
     if stop.is_some() {
         let _ = kill(started.process, Signal::SIGKILL);
     }
@@ -51,8 +52,12 @@ pub fn follow(
     let mut complaint = String::new();
     let _ = started.error.read_to_string(&mut complaint);
     if !complaint.is_empty() {
-        return Err(Trouble::Step(complaint));
+        return Err(match status {
+            WaitStatus::Exited(_, code) if Refusal::is_meant_by(code) => Trouble::NotExecuted(complaint, code),
+            _ => Trouble::Step(complaint),
+        });
     }
+    let stop = stop.or_else(|| watch.last_look().map(Stop::Full));
     Ok(match (stop, status) {
         (Some(Stop::Late), _) => Ended::TimedOut,
         (Some(Stop::Full(full)), _) => Ended::DiskFull(full),
@@ -63,26 +68,18 @@ pub fn follow(
 }
 
 fn pass_output(
-    started: &Started,
+    started: &mut Started,
     conversation: &mut Conversation,
-    (deadline, mut watch): (Option<Instant>, Watch),
+    (deadline, watch): (Option<Instant>, &mut Watch),
 ) -> io::Result<Option<Stop>> {
     let mut buffer = vec![0; MAX_FRAME / 4];
-    let (mut open, mut next_look) = (true, Instant::now() + LOOK);
+    let (mut open, mut next_look) = (true, Instant::now() + watch.pause());
     loop {
         let until = deadline.map_or(next_look, |deadline| deadline.min(next_look));
-        let patience = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        let mut fds = [
-            PollFd::new(started.handle.as_fd(), PollFlags::POLLIN),
-            PollFd::new(conversation.stream().as_fd(), PollFlags::POLLIN),
-            PollFd::new(started.output.as_fd(), PollFlags::POLLIN),
-        ];
-        let count = if open { 3 } else { 2 };
-        match poll(&mut fds[..count], PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX)) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+        let Ready { ended, left, printed, asked } = wait(started, conversation, (open, until))?;
+        if asked && let Some(full) = started.answers.answer(started.process, watch) {
+            return Ok(Some(Stop::Full(full)));
         }
-        let [ended, left, printed] = fds.map(|fd| fd.any().unwrap_or(false));
         let now = Instant::now();
         if left {
             return Ok(Some(Stop::NobodyListens));
@@ -91,10 +88,10 @@ fn pass_output(
             return Ok(Some(Stop::Late));
         }
         if now >= next_look {
-            if let Some(full) = watch.look() {
+            if let Some(full) = watch.look(started.process, Count::Rested) {
                 return Ok(Some(Stop::Full(full)));
             }
-            next_look = Instant::now() + LOOK;
+            next_look = Instant::now() + watch.pause();
         }
         if printed && open {
             let got = nix::unistd::read(&started.output, &mut buffer)?;
@@ -109,4 +106,33 @@ fn pass_output(
             return Ok(None);
         }
     }
+}
+
+/// What a wait came to.
+struct Ready {
+    /// The command has ended.
+    ended: bool,
+    /// Nobody listens any more.
+    left: bool,
+    /// Something was printed.
+    printed: bool,
+    /// Something is asked.
+    asked: bool,
+}
+
+/// Waits until something happens or it is `until`; for what is printed only while the output is `open`.
+fn wait(started: &Started, conversation: &Conversation, (open, until): (bool, Instant)) -> io::Result<Ready> {
+    let waits_for = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut fds = vec![waits_for(started.handle.as_fd()), waits_for(conversation.stream().as_fd())];
+    let (printed, asking) = (open.then(|| started.output.as_fd()), started.answers.waits());
+    fds.extend(printed.into_iter().chain(asking).map(waits_for));
+    // Half a millisecond is as good as none where nobody may look later, and a timeout has whole ones.
+    let patience = until.saturating_duration_since(Instant::now()) + Duration::from_micros(500);
+    match poll(&mut fds, PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX)) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut ready = fds.iter().map(|fd| fd.any().unwrap_or(false));
+    let mut next = |there: bool| there && ready.next().unwrap_or(false);
+    Ok(Ready { ended: next(true), left: next(true), printed: next(open), asked: next(asking.is_some()) })
 }

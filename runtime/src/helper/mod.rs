@@ -2,26 +2,35 @@
 //!
 //! It is single-threaded and forks for each request, so that a hostile file can at worst end the handling of one request.
 
+mod allocate;
+mod answers;
+mod bpf;
 mod child;
 mod diff;
 mod disk;
+mod execute;
 mod files;
 mod follow;
 mod forget;
 mod ground;
 mod house;
 mod lock;
+mod loopback;
+mod measure;
 mod mount;
 mod overlay;
-mod ready;
+mod owner;
+mod program;
 mod remove;
 mod rootfs;
 mod run;
 mod seccomp;
 mod seed;
+mod sockets;
 mod stub;
 mod surplus;
 mod syscalls;
+mod syscalls32;
 mod trial;
 mod unpack;
 mod user;
@@ -42,13 +51,21 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+/// How long somebody else may hold the lock of an attempt that begins.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Becomes the sandbox or its network if the program was started as that; returns otherwise.
 ///
 /// Must be the first thing that the program does: it must have one thread.
 pub fn enter_if_asked() {
     match std::env::args_os().next() {
-        Some(name) if name == HELPER => outer(),
+        Some(name) if name == HELPER => {
+            // What the worker may allocate itself is no limit of its steps.
+            crate::child::unlimit_memory();
+            outer()
+        }
         Some(name) if name == KEEPER => keep(),
         Some(name) if name == OWNER => take_over(),
         _ => {}
@@ -139,7 +156,7 @@ fn inner(control: &OwnedFd, attempt: &str) -> ! {
         Ok(place) => place,
         Err(error) => die("preparing the sandbox", error),
     };
-    let filters = seccomp::compile().unwrap_or_else(|error| die("compiling the system call filter", error));
+    let filters = seccomp::compile();
     let _ = nix::unistd::write(control, b"r");
     let helper = Helper { work: place.work.clone(), filters };
     // Nobody asks how the handling of a request ended: the kernel need not keep that.
@@ -174,14 +191,34 @@ fn prepare(attempt: &str) -> io::Result<Place> {
         return Err(io::Error::other("an attempt is named by letters, digits, `-` and `_`"));
     }
     house::enter()?;
-    ready::loopback_up()?;
+    loopback::up()?;
     // Mount options hold at most a page: short paths leave room for many layers.
     let work = crate::step::work_directory(attempt);
-    let lock = fs::File::create(format!("{work}.lock"))?;
-    lock.try_lock().map_err(|_| io::Error::other(format!("attempt `{attempt}` is under way already")))?;
+    let lock = lock(&format!("{work}.lock"))?
+        .ok_or_else(|| io::Error::other(format!("attempt `{attempt}` is under way already")))?;
     ground::clear(&work)?;
     ground::settle(&work)?;
     Ok(Place { work, _lock: lock })
+}
+
+/// Makes and locks a file; `None` if somebody holds it.
+///
+/// Until it is locked it looks like a leftover to whoever sweeps up, who holds it for a moment and removes it.
+fn lock(path: &str) -> io::Result<Option<fs::File>> {
+    let until = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        let file = fs::File::create(path)?;
+        let held = file.try_lock().is_ok();
+        if held && file.metadata()?.nlink() > 0 {
+            return Ok(Some(file));
+        }
+        if !held {
+            if Instant::now() > until {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 /// What requests are served with.
@@ -232,10 +269,6 @@ impl Helper {
                 remove::tree(&run(number)).map_err(Trouble::inside("removing what a step left"))
             }
             Request::ReadFiles => return files::serve(conversation),
-            Request::Network => conversation
-                .receive_value()
-                .map_err(Trouble::inside("reading a request"))
-                .and_then(|closed| ready::network(&closed)),
             Request::Forget(snapshots, used) => {
                 return forget::serve(&mut conversation, &self.work, (&snapshots, &used));
             }

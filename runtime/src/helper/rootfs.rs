@@ -2,14 +2,16 @@
 
 use super::house::DEVICES;
 use super::lock::Locks;
+use super::measure::Written;
 use super::mount::{self, attach, path_again};
 use super::overlay::overlay;
+use super::owner::Owner;
 use super::stub::Stubs;
 use super::walk::open_in;
 use crate::error::Trouble;
 use crate::protocol::{Answer, RunRequest, send_with};
 use crate::{Mount, MountKind, SnapshotId};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::mount::MountAttrFlags;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -27,6 +29,8 @@ pub struct Root {
     pub proc: OwnedFd,
     /// What was made in it.
     pub stubs: Stubs,
+    /// Where the step writes.
+    pub written: Vec<Written>,
     /// Locks of cache directories, held while the step runs.
     _locks: Locks,
 }
@@ -38,6 +42,7 @@ struct Building<'r> {
     agent: u8,
     root: OwnedFd,
     stubs: Stubs,
+    written: Vec<Written>,
     locks: Locks,
     /// Files in memory that are mounted one by one.
     scratch: OwnedFd,
@@ -64,8 +69,10 @@ pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) ->
         .map_err(inside(format!("mounting {} layers", step.layers.len())))?;
     let root = super::walk::open_directory(&target).map_err(inside("opening the root of a step"))?;
     let scratch = memory(format!("{directory}/x").as_str()).map_err(inside("mounting memory for files"))?;
-    let mut building =
-        Building { directory, agents, agent: 0, root, stubs: Stubs::default(), locks, scratch, files: 0 };
+    let changes =
+        super::walk::open_directory(&format!("{directory}/u")).map_err(inside("opening the root of a step"))?;
+    let (stubs, written) = (Stubs::default(), vec![Written::Own(changes)]);
+    let mut building = Building { directory, agents, agent: 0, root, stubs, written, locks, scratch, files: 0 };
     let place = |name: &str| {
         kept(&building.root, name.as_bytes())
             .map_err(|error| Trouble::Step(format!("mounting /{name}: the image's own cannot be mounted on: {error}")))
@@ -76,7 +83,8 @@ pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) ->
     building.names(request)?;
     building.user_mounts(&step.mounts)?;
     building.stubs.settle(&building.root);
-    Ok(Root { root: building.root, proc, stubs: building.stubs, _locks: building.locks })
+    let Building { root, stubs, written, locks, .. } = building;
+    Ok(Root { root, proc, stubs, written, _locks: locks })
 }
 
 /// Mounts an empty file system in memory.
@@ -167,7 +175,7 @@ impl Building<'_> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.scratch, name.as_str(), flags, Mode::from_raw_mode(0o600))?);
         file.write_all(content)?;
-        rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        Owner { uid, gid }.give(|uid, gid| rustix::fs::fchown(&file, uid, gid))?;
         rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
         mount::again(rustix::fs::openat(&self.scratch, name.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     }
@@ -179,6 +187,9 @@ impl Building<'_> {
         for (number, mount) in sorted {
             let target = crate::tar::clean_path(mount.target.as_bytes());
             let failed = |error: io::Error| Trouble::Step(format!("mounting on `{}`: {error}", mount.target));
+            if let Some(problem) = owner(&mount.kind).and_then(Owner::refused) {
+                return Err(failed(problem));
+            }
             let source = self.source(number, &mount.kind).map_err(|trouble| match trouble {
                 Trouble::Inside(text) => Trouble::Inside(format!("mounting on `{}`: {text}", mount.target)),
                 other => other,
@@ -193,7 +204,14 @@ impl Building<'_> {
     fn source(&mut self, number: usize, kind: &MountKind) -> Answer<OwnedFd> {
         let failed = |error: io::Error| Trouble::Inside(error.to_string());
         match kind {
-            MountKind::Bind { layers, source, writable } => self.bind(number, layers, (source, *writable)),
+            MountKind::Bind { layers, source, writable } => {
+                let mounted = self.bind(number, layers, (source, *writable))?;
+                if *writable {
+                    let changes = super::walk::open_directory(&format!("{}/bu{number}", self.directory));
+                    self.written.push(Written::Own(changes.map_err(failed)?));
+                }
+                Ok(mounted)
+            }
             MountKind::Tmpfs { size } => {
                 let size = size.map(|size| size.to_string());
                 let mut options = vec![("mode", "1777")];
@@ -213,8 +231,11 @@ impl Building<'_> {
             MountKind::Cache { id, mode, uid, gid, writable, seed, .. } => {
                 let directory = self.locks.directory(id).map_err(failed)?;
                 self.seed(number, &directory, (*mode, *uid, *gid), seed.as_ref())?;
-                let mounted = path_again(&format!("{directory}/d")).map_err(failed)?;
-                if !writable {
+                let content = format!("{directory}/d");
+                let mounted = path_again(&content).map_err(failed)?;
+                if *writable {
+                    self.written.push(Written::Shared(super::walk::open_directory(&content).map_err(failed)?));
+                } else {
                     mount::make_read_only(&mounted).map_err(failed)?;
                 }
                 Ok(mounted)
@@ -231,7 +252,7 @@ impl Building<'_> {
         send_with(outside, &[self.agent], &[listener.as_fd()])?;
         self.agent += 1;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::chownat(&self.scratch, &*name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags)?;
+        Owner { uid, gid }.give(|uid, gid| rustix::fs::chownat(&self.scratch, &*name, uid, gid, flags))?;
         rustix::fs::chmodat(&self.scratch, &*name, Mode::from_raw_mode(mode), AtFlags::empty())?;
         mount::again(rustix::fs::openat(&self.scratch, &*name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     }
@@ -273,27 +294,38 @@ impl Building<'_> {
             return Ok(());
         }
         let failed = |error: io::Error| Trouble::Inside(format!("making a cache: {error}"));
-        let temporary = format!("{directory}/{}", std::process::id());
-        fs::create_dir_all(&temporary).map_err(failed)?;
+        // In the step's own directory: processes of other sandboxes have the same ids.
+        let temporary = format!("{}/c{number}", self.directory);
+        fs::create_dir(&temporary).map_err(failed)?;
         if let Some((layers, source)) = seed {
             let from = self.bind(number, layers, (source, false))?;
             super::seed::copy(&from, &temporary).map_err(failed)?;
         }
-        let owned = rustix::fs::chownat(
-            rustix::fs::CWD,
-            temporary.as_str(),
-            Some(Uid::from_raw(uid)),
-            Some(Gid::from_raw(gid)),
-            AtFlags::empty(),
-        );
-        owned.map_err(|error| failed(error.into()))?;
+        let path = temporary.as_str();
+        Owner { uid, gid }
+            .give(|uid, gid| rustix::fs::chownat(rustix::fs::CWD, path, uid, gid, AtFlags::empty()))
+            .map_err(failed)?;
         set_mode(&temporary, mode).map_err(failed)?;
-        match fs::rename(&temporary, &content) {
+        fs::create_dir_all(directory).map_err(failed)?;
+        // Without the flag the kernel puts a directory in the place of an empty one, which others may have mounted.
+        let renamed =
+            rustix::fs::renameat_with(rustix::fs::CWD, path, rustix::fs::CWD, &content, RenameFlags::NOREPLACE);
+        match renamed {
             Ok(()) => Ok(()),
             // Somebody else was faster.
-            Err(_) if fs::symlink_metadata(&content).is_ok() => super::remove::tree(&temporary).map_err(failed),
-            Err(error) => Err(failed(error)),
+            Err(rustix::io::Errno::EXIST) => super::remove::tree(&temporary).map_err(failed),
+            Err(error) => Err(failed(error.into())),
         }
+    }
+}
+
+/// Returns whom a mount says that it belongs to.
+fn owner(kind: &MountKind) -> Option<Owner> {
+    match *kind {
+        MountKind::Cache { uid, gid, .. } | MountKind::Secret { uid, gid, .. } | MountKind::Ssh { uid, gid, .. } => {
+            Some(Owner { uid, gid })
+        }
+        MountKind::Bind { .. } | MountKind::Tmpfs { .. } | MountKind::File { .. } => None,
     }
 }
 

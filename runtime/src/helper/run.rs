@@ -1,21 +1,24 @@
 //! Runs one step: assembles its root, starts its command, passes its output on, tidies up.
 
+use super::answers::Answers;
+use super::child::{self, Streams};
 use super::disk::Watch;
 use super::follow::{Started, follow};
+use super::owner::Owner;
 use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
 use super::walk::{open_directory, open_in, split};
-use super::{child, ready, rootfs, seccomp, user};
+use super::{loopback, rootfs, seccomp, user};
 use crate::StepNetwork;
 use crate::error::Trouble;
-use crate::protocol::{Answer, Conversation, Ended, RunRequest};
+use crate::protocol::{Answer, Conversation, Ended, RunRequest, control_pair};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -76,10 +79,10 @@ fn pipe_of(work: impl FnOnce(&mut dyn FnMut(&Report))) -> io::Result<Report> {
 fn runner(directory: &str, filters: &seccomp::Filters, asked: &mut Asked<'_>) -> Report {
     let request = asked.request;
     namespaces(request)?;
-    let root = rootfs::build(directory, request, asked.agents)?;
+    let mut root = rootfs::build(directory, request, asked.agents)?;
     let user = user::look_up(&root.root, &request.step.user)?;
     working_directory(&root.root, &request.step.cwd, &user)?;
-    let watch = Watch::new(&format!("{directory}/u"), request.disk);
+    let watch = Watch::new(std::mem::take(&mut root.written), request.disk);
     let started = start(&root, (request, &user), filters)?;
     let ended = follow(started, asked.conversation, (request.step.timeout, watch))?;
     Ok((ended, root.stubs))
@@ -96,7 +99,7 @@ fn namespaces(request: &RunRequest) -> Answer<()> {
     }
     unshare(flags).map_err(|error| Trouble::Inside(format!("making namespaces: {error}")))?;
     if request.step.network == StepNetwork::None {
-        ready::loopback_up().map_err(Trouble::inside("starting the loopback interface"))?;
+        loopback::up().map_err(Trouble::inside("starting the loopback interface"))?;
     }
     nix::unistd::sethostname(&request.step.hostname)
         .map_err(|error| Trouble::Inside(format!("setting the host name: {error}")))
@@ -118,11 +121,10 @@ fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
         }
         let (above, name) = split(&path[..end]);
         let parent = open_in(root, above, OFlags::PATH | OFlags::DIRECTORY).map_err(failed)?;
-        let made = rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).and_then(|()| {
-            let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-            rustix::fs::chownat(&parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-        });
-        made.map_err(|error| failed(error.into()))?;
+        rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).map_err(|error| failed(error.into()))?;
+        Owner { uid: user.uid, gid: user.gid }
+            .give(|uid, gid| rustix::fs::chownat(&parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW))
+            .map_err(failed)?;
     }
     Ok(())
 }
@@ -131,10 +133,12 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
     let failed = |error: io::Error| Trouble::Inside(format!("starting a command: {error}"));
     let (output, printed) = io::pipe().map_err(failed)?;
     let (error, complaint) = io::pipe().map_err(failed)?;
+    let (asked, answering) = control_pair().map_err(|error| failed(error.into()))?;
+    let answers = Answers::new(asked);
     // SAFETY: the process has one thread.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Child => {
-            let streams = (OwnedFd::from(printed), File::from(OwnedFd::from(complaint)));
+            let streams = Streams { output: printed.into(), complaint: complaint.into(), answering };
             child::run(root, (request, user), (filters, streams))
         }
         ForkResult::Parent { child } => {
@@ -145,7 +149,8 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
             }
             // SAFETY: see above.
             let handle = unsafe { OwnedFd::from_raw_fd(handle as i32) };
-            Ok(Started { process: child, handle, output: output.into(), error: File::from(OwnedFd::from(error)) })
+            let error = File::from(OwnedFd::from(error));
+            Ok(Started { process: child, handle, output: output.into(), error, answers })
         }
     }
 }

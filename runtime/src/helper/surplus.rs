@@ -3,9 +3,9 @@
 //! Overlay copies directories and files up that then stay as they were, and hides a directory's whole content where the
 //! layer names what is gone. Above the layers that the step saw that makes no difference; above others it would.
 
-use super::walk::{open_directory, open_in, split};
+use super::walk::{open_directory, open_exactly, open_in, split};
 use super::{remove, unpack};
-use rustix::fs::{OFlags, fremovexattr};
+use rustix::fs::{OFlags, flistxattr, fremovexattr};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -14,6 +14,9 @@ use std::os::fd::AsFd;
 /// Where it is noted, beside the changes.
 const NOTE: &str = "surplus";
 
+/// Bytes that the names of a file's attributes can have.
+const MAX_NAMES: usize = 64 * 1024;
+
 /// What is found while the layer is written.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Surplus {
@@ -21,6 +24,8 @@ pub struct Surplus {
     unsaid: Vec<Vec<u8>>,
     /// Directories that hide what is below them, and the names that the layer says are removed from them.
     opaque: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+    /// Files and directories with attributes that layers do not hold: access lists and those of users.
+    attributes: Vec<Vec<u8>>,
 }
 
 impl Surplus {
@@ -34,6 +39,11 @@ impl Surplus {
         self.opaque.push((path.to_vec(), removed.to_vec()));
     }
 
+    /// Adds a file or directory with attributes of which its layer says nothing.
+    pub fn attributes(&mut self, path: &[u8]) {
+        self.attributes.push(path.to_vec());
+    }
+
     /// Notes it for the run in `directory`.
     pub fn keep(&self, directory: &str) -> io::Result<()> {
         fs::write(format!("{directory}/{NOTE}"), serde_json::to_vec(self)?)
@@ -43,6 +53,10 @@ impl Surplus {
     pub fn remove(directory: &str) -> io::Result<()> {
         let surplus: Surplus = serde_json::from_slice(&fs::read(format!("{directory}/{NOTE}"))?)?;
         let changes = open_directory(&format!("{directory}/u"))?;
+        for path in &surplus.attributes {
+            let file = open_exactly(&changes, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+            attributes(&file)?.iter().try_for_each(|name| fremovexattr(&file, name.as_slice()))?;
+        }
         for (path, removed) in &surplus.opaque {
             let hiding = open_in(&changes, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
             let times = super::stub::times(&hiding)?;
@@ -59,4 +73,15 @@ impl Surplus {
         }
         Ok(())
     }
+}
+
+/// Returns the names of the attributes of a file that layers do not hold and steps can set.
+pub fn attributes(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = vec![0u8; MAX_NAMES];
+    let length = flistxattr(file, &mut names)?;
+    let names = names[..length].split(|byte| *byte == 0).filter(|name| {
+        let of_users = name.starts_with(b"user.") && !name.starts_with(b"user.overlay.");
+        of_users || name.starts_with(b"system.posix_acl_")
+    });
+    Ok(names.map(<[u8]>::to_vec).collect())
 }

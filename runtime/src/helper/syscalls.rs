@@ -1,6 +1,32 @@
 //! The system calls that a step may make: those that Docker's default profile allows for the capabilities steps have.
+//!
+//! The list follows `seccomp/default.json` of moby/profiles as of 2026-06-30 (release `seccomp/v0.2.3`, last changed
+//! 2026-05-06). Socket families, `clone`, `clone3` and `personality` depend on arguments: see `super::seccomp`.
 
+#![allow(non_upper_case_globals, reason = "these are the names that the C library gives to others of their kind")]
+
+use super::seccomp::Range;
 use nix::libc::*;
+
+/// Numbers that the list speaks about: what is among them and not allowed is refused with `EPERM`. All others answer
+/// `ENOSYS`, as on a kernel that does not have them, so that programs fall back to older calls. `file_getattr` and
+/// `file_setattr` (468, 469) are left to that: programs then use the `ioctl` that every kernel has.
+pub const KNOWN: &[Range] = &[Range { first: 0, last: 335 }, Range { first: 424, last: 467 }];
+
+// Calls that the C library's headers do not name yet.
+const SYS_io_pgetevents: c_long = 333;
+const SYS_uretprobe: c_long = 335;
+const SYS_cachestat: c_long = 451;
+const SYS_map_shadow_stack: c_long = 453;
+const SYS_futex_wake: c_long = 454;
+const SYS_futex_wait: c_long = 455;
+const SYS_futex_requeue: c_long = 456;
+const SYS_statmount: c_long = 457;
+const SYS_listmount: c_long = 458;
+const SYS_setxattrat: c_long = 463;
+const SYS_getxattrat: c_long = 464;
+const SYS_listxattrat: c_long = 465;
+const SYS_removexattrat: c_long = 466;
 
 /// Allowed whatever their arguments are.
 pub const ALLOWED: &[c_long] = &[
@@ -12,6 +38,7 @@ pub const ALLOWED: &[c_long] = &[
     SYS_arch_prctl,
     SYS_bind,
     SYS_brk,
+    SYS_cachestat,
     SYS_capget,
     SYS_capset,
     SYS_chdir,
@@ -68,7 +95,10 @@ pub const ALLOWED: &[c_long] = &[
     SYS_fsync,
     SYS_ftruncate,
     SYS_futex,
+    SYS_futex_requeue,
+    SYS_futex_wait,
     SYS_futex_waitv,
+    SYS_futex_wake,
     SYS_futimesat,
     SYS_getcpu,
     SYS_getcwd,
@@ -99,6 +129,7 @@ pub const ALLOWED: &[c_long] = &[
     SYS_gettimeofday,
     SYS_getuid,
     SYS_getxattr,
+    SYS_getxattrat,
     SYS_inotify_add_watch,
     SYS_inotify_init,
     SYS_inotify_init1,
@@ -107,6 +138,7 @@ pub const ALLOWED: &[c_long] = &[
     SYS_ioctl,
     SYS_io_destroy,
     SYS_io_getevents,
+    SYS_io_pgetevents,
     SYS_ioprio_get,
     SYS_ioprio_set,
     SYS_io_setup,
@@ -120,13 +152,16 @@ pub const ALLOWED: &[c_long] = &[
     SYS_link,
     SYS_linkat,
     SYS_listen,
+    SYS_listmount,
     SYS_listxattr,
+    SYS_listxattrat,
     SYS_llistxattr,
     SYS_lremovexattr,
     SYS_lseek,
     SYS_lsetxattr,
     SYS_lstat,
     SYS_madvise,
+    SYS_map_shadow_stack,
     SYS_membarrier,
     SYS_memfd_create,
     SYS_memfd_secret,
@@ -148,6 +183,7 @@ pub const ALLOWED: &[c_long] = &[
     SYS_mq_timedsend,
     SYS_mq_unlink,
     SYS_mremap,
+    SYS_mseal,
     SYS_msgctl,
     SYS_msgget,
     SYS_msgrcv,
@@ -196,6 +232,7 @@ pub const ALLOWED: &[c_long] = &[
     SYS_recvmsg,
     SYS_remap_file_pages,
     SYS_removexattr,
+    SYS_removexattrat,
     SYS_rename,
     SYS_renameat,
     SYS_renameat2,
@@ -251,6 +288,7 @@ pub const ALLOWED: &[c_long] = &[
     SYS_set_tid_address,
     SYS_setuid,
     SYS_setxattr,
+    SYS_setxattrat,
     SYS_shmat,
     SYS_shmctl,
     SYS_shmdt,
@@ -259,10 +297,10 @@ pub const ALLOWED: &[c_long] = &[
     SYS_sigaltstack,
     SYS_signalfd,
     SYS_signalfd4,
-    SYS_socketpair,
     SYS_splice,
     SYS_stat,
     SYS_statfs,
+    SYS_statmount,
     SYS_statx,
     SYS_symlink,
     SYS_symlinkat,
@@ -275,12 +313,12 @@ pub const ALLOWED: &[c_long] = &[
     SYS_time,
     SYS_timer_create,
     SYS_timer_delete,
-    SYS_timer_getoverrun,
-    SYS_timer_gettime,
-    SYS_timer_settime,
     SYS_timerfd_create,
     SYS_timerfd_gettime,
     SYS_timerfd_settime,
+    SYS_timer_getoverrun,
+    SYS_timer_gettime,
+    SYS_timer_settime,
     SYS_times,
     SYS_tkill,
     SYS_truncate,
@@ -288,6 +326,7 @@ pub const ALLOWED: &[c_long] = &[
     SYS_uname,
     SYS_unlink,
     SYS_unlinkat,
+    SYS_uretprobe,
     SYS_utime,
     SYS_utimensat,
     SYS_utimes,
@@ -297,5 +336,4 @@ pub const ALLOWED: &[c_long] = &[
     SYS_waitid,
     SYS_write,
     SYS_writev,
-    SYS_clone3,
 ];

@@ -2,8 +2,8 @@
 
 use super::walk::open_directory;
 use super::{mount, overlay, remove, seccomp};
-use crate::SnapshotId;
 use crate::self_test::Protection;
+use crate::{Calls, SnapshotId};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -26,7 +26,7 @@ fn filter(filters: &seccomp::Filters) -> io::Result<()> {
     // SAFETY: the handler of a request has one thread.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            let installed = filters.install().is_ok();
+            let installed = filters.install(Calls::Native).is_ok();
             // SAFETY: a call without effect, if it is allowed at all.
             let refused = unsafe { libc::syscall(libc::SYS_keyctl, 0, 0) } == -1;
             let refused = refused && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
@@ -47,7 +47,7 @@ fn whiteouts(directory: &str) -> io::Result<()> {
     for name in ["", "/u", "/w", "/m"] {
         fs::create_dir(format!("{directory}{name}"))?;
     }
-    let lower = SnapshotId::trial();
+    let lower = SnapshotId::trial(&format!("{directory}-lower"));
     fs::create_dir_all(format!("{}/d/inner", lower.directory()))?;
     let tried = (|| {
         overlay::overlay(std::slice::from_ref(&lower), Some((&part("u"), &part("w"))), &part("m"))?;

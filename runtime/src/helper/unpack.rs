@@ -1,12 +1,13 @@
 //! Unpacks a layer: every path is opened below the snapshot's root, whiteouts become overlay's.
 
+use super::owner::Owner;
 use super::walk::{open_in, split};
 use super::{remove, walk};
 use crate::Size;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, FrameReader};
 use crate::tar::{Entry, EntryKind, Reader, clean_path};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -123,7 +124,7 @@ impl Unpacker {
 
     fn root_metadata(&self, entry: &Entry) -> io::Result<()> {
         let root = open_in(&self.root, b"", OFlags::RDONLY | OFlags::DIRECTORY)?;
-        rustix::fs::fchown(&root, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?;
+        owner(entry).give(|uid, gid| rustix::fs::fchown(&root, uid, gid))?;
         Ok(rustix::fs::fchmod(&root, Mode::from_raw_mode(entry.mode & 0o7777))?)
     }
 
@@ -208,7 +209,7 @@ fn file(parent: &OwnedFd, (name, entry): (&[u8], &Entry), size: u64, content: &m
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     // Owner first: changing it takes away setuid bits and capabilities.
-    rustix::fs::fchown(&file, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?;
+    owner(entry).give(|uid, gid| rustix::fs::fchown(&file, uid, gid))?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(entry.mode & 0o7777))?;
     for (name, value) in entry.xattrs.iter().filter(|(name, _)| name == b"security.capability") {
         rustix::fs::fsetxattr(&file, name.as_slice(), value, XattrFlags::empty())?;
@@ -218,11 +219,15 @@ fn file(parent: &OwnedFd, (name, entry): (&[u8], &Entry), size: u64, content: &m
 
 fn metadata(parent: &OwnedFd, name: &[u8], entry: &Entry) -> io::Result<()> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::chownat(parent, name, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)), flags)?;
+    owner(entry).give(|uid, gid| rustix::fs::chownat(parent, name, uid, gid, flags))?;
     if !matches!(entry.kind, EntryKind::Symlink { .. }) {
         rustix::fs::chmodat(parent, name, Mode::from_raw_mode(entry.mode & 0o7777), AtFlags::empty())?;
     }
     Ok(rustix::fs::utimensat(parent, name, &times(entry.mtime), flags)?)
+}
+
+fn owner(entry: &Entry) -> Owner {
+    Owner { uid: entry.uid, gid: entry.gid }
 }
 
 fn times(mtime: i64) -> Timestamps {

@@ -1,5 +1,6 @@
 //! Who a step runs as: `USER` looked up in the account files of its root, as Docker does.
 
+use super::owner::{Owner, refused_group};
 use super::walk::open_in;
 use crate::error::Trouble;
 use rustix::fs::OFlags;
@@ -27,7 +28,19 @@ pub struct User {
 
 /// Looks `spec` (`user[:group]`) up in the files of `root`.
 pub fn look_up(root: &OwnedFd, spec: &str) -> Result<User, Trouble> {
-    find(spec, &read(root, b"etc/passwd")?, &read(root, b"etc/group")?)
+    let user = find(spec, &read(root, b"etc/passwd")?, &read(root, b"etc/group")?)?;
+    match user.refused() {
+        Some(problem) => Err(Trouble::Step(format!("starting a command as `{spec}`: {problem}"))),
+        None => Ok(user),
+    }
+}
+
+impl User {
+    /// Says which of the ids has no place in the sandbox, if one has none.
+    fn refused(&self) -> Option<std::io::Error> {
+        let owner = Owner { uid: self.uid, gid: self.gid };
+        owner.refused().or_else(|| self.groups.iter().find_map(|&gid| refused_group(gid)))
+    }
 }
 
 fn read(root: &OwnedFd, path: &[u8]) -> Result<String, Trouble> {

@@ -1,31 +1,43 @@
-//! What steps must not reach: this machine, link-local and metadata addresses, and private networks but for those allowed.
+//! Networks that steps must not reach: this machine, link-local and metadata addresses, and private networks but for those allowed.
 
 use super::mirrors;
+use super::netlink::Net;
 use crate::NetworkPolicy;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 /// How long names may take to be looked up.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A network: an address in it and the length of its prefix.
-pub type Net = (IpAddr, u8);
-
-/// Closed whatever the policy says: link-local, metadata services of large clouds, multicast, reserved.
-const ALWAYS: [(Ipv4Addr, u8); 5] = [
+/// Closed whatever the policy says: this host's own forms, link-local, metadata services of large clouds, what the
+/// sandbox itself uses, relays of 6to4, multicast, reserved.
+const ALWAYS: [(Ipv4Addr, u8); 9] = [
+    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     (Ipv4Addr::new(168, 63, 129, 16), 32),
     (Ipv4Addr::new(100, 100, 100, 200), 32),
+    (Ipv4Addr::new(192, 0, 0, 0), 24),
+    (Ipv4Addr::new(192, 88, 99, 0), 24),
     (Ipv4Addr::new(224, 0, 0, 0), 4),
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
-/// The same for version 6; the halves of the link-local network come before the route that every interface has.
-const ALWAYS_6: [(Ipv6Addr, u8); 4] = [
+/// The same for version 6: loopback and addresses of version 4 in other clothes (compatible, mapped, Teredo, 6to4), what
+/// the sandbox itself uses, metadata services, link-local and site-local, multicast. The halves of the link-local network
+/// are for interfaces that have a route to the whole of it.
+const ALWAYS_6: [(Ipv6Addr, u8); 11] = [
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 16),
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
+    (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64),
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128),
+    (Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42), 128),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 65),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0x8000, 0, 0, 0), 65),
-    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
-    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 128),
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 9),
+    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
 ];
 /// Private networks, and that of carriers' address translation.
 const PRIVATE: [(Ipv4Addr, u8); 4] = [
@@ -35,17 +47,28 @@ const PRIVATE: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(100, 64, 0, 0), 10),
 ];
 /// Private networks, and those that hold addresses of version 4 which a translator on the way may reach.
-const PRIVATE_6: [(Ipv6Addr, u8); 3] = [
-    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
-    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 32),
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
+const PRIVATE_6: [(Ipv6Addr, u8); 2] =
+    [(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7), (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 32)];
+
+/// Prefixes of translators, which put an address of version 4 behind them.
+const TRANSLATORS: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0)];
+
+/// Where packets may go if `closed` does not say otherwise: of version 6 what is in use, and what is private.
+pub const OPEN: [Net; 1] = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)];
+/// The same for version 6.
+pub const OPEN_6: [Net; 3] = [
+    (IpAddr::V6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0)), 3),
+    (IpAddr::V6(PRIVATE_6[0].0), PRIVATE_6[0].1),
+    (IpAddr::V6(PRIVATE_6[1].0), PRIVATE_6[1].1),
 ];
 
-/// Returns the networks that steps must not reach.
+/// Returns the networks that steps must not reach; this machine's own addresses come on top.
 pub fn closed(policy: &NetworkPolicy) -> Vec<Net> {
     let mut closed: Vec<Net> = ALWAYS.map(|(address, prefix)| (address.into(), prefix)).to_vec();
     closed.extend(ALWAYS_6.map(|(address, prefix)| (IpAddr::from(address), prefix)));
-    closed.extend(own_addresses().into_iter().map(whole));
+    // The same behind a translator, which private networks may have.
+    closed.extend(TRANSLATORS.iter().flat_map(|translator| ALWAYS.map(|net| translated(*translator, net))));
     if !policy.private {
         let allowed = allowed(policy);
         let four = PRIVATE.map(|(address, prefix)| (IpAddr::from(address), prefix));
@@ -59,6 +82,12 @@ fn whole(address: IpAddr) -> Net {
     (address, if address.is_ipv4() { 32 } else { 128 })
 }
 
+/// Returns a network of version 4 as a translator between the versions knows it.
+fn translated(translator: Ipv6Addr, net: (Ipv4Addr, u8)) -> Net {
+    let address = translator.to_bits() | u128::from(net.0.to_bits());
+    (Ipv6Addr::from_bits(address).into(), 96 + net.1)
+}
+
 /// Returns what the policy allows and what this machine's package manager uses; names are looked up now.
 fn allowed(policy: &NetworkPolicy) -> Vec<Net> {
     let hosts = policy.allowed.iter().cloned().chain(mirrors::hosts(&mirrors::texts()));
@@ -69,7 +98,7 @@ fn allowed(policy: &NetworkPolicy) -> Vec<Net> {
         std::thread::spawn(move || found.send(networks(&host)));
     }
     drop(found);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LOOKUP_TIMEOUT;
     let next = || networks_found.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
     std::iter::from_fn(next).flatten().collect()
 }
@@ -130,16 +159,6 @@ fn range((address, prefix): Net) -> (u128, u128) {
     (bits & mask, (bits & mask) | !mask & (u128::MAX >> (128 - width)))
 }
 
-fn own_addresses() -> Vec<IpAddr> {
-    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let addresses = interfaces.filter_map(|interface| {
-        let address = interface.address?;
-        let four = address.as_sockaddr_in().map(|four| IpAddr::from(four.ip()));
-        four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::from(six.ip())))
-    });
-    addresses.filter(|address| !address.is_loopback()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,14 +182,42 @@ mod tests {
         assert_eq!(without(net("fc00::/7"), &[net("fd00::2")]).len(), 121);
     }
 
+    /// Forms of loopback, link-local and metadata addresses, and some more that lead to no public host.
+    const EVERYWHERE: [&str; 26] = [
+        "0.0.0.0",
+        "0.1.2.3",
+        "127.0.0.1",
+        "127.255.255.254",
+        "169.254.169.254",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.1",
+        "192.0.0.192",
+        "192.88.99.1",
+        "239.1.1.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::169.254.169.254",
+        "::ffff:169.254.169.254",
+        "2001:0:a9fe:a9fe::",
+        "2002:a9fe:a9fe::1",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::127.0.0.1",
+    ];
+
     #[test]
     fn what_no_build_may_reach_is_closed_under_every_policy() {
         // RT-34, RT-35
         for policy in [NetworkPolicy { private: true, allowed: Vec::new() }, NetworkPolicy::default()] {
             let closed = closed(&policy);
-            for address in
-                ["169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254", "239.1.1.1", "255.255.255.255"]
-            {
+            for address in EVERYWHERE {
                 let number = range(net(address)).0;
                 let covered = |part: &Net| {
                     part.0.is_ipv4() == net(address).0.is_ipv4() && range(*part).0 <= number && range(*part).1 >= number

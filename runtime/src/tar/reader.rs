@@ -8,6 +8,10 @@ const MAX_PAX: u64 = 1024 * 1024;
 /// Largest GNU long name that is read.
 const MAX_LONG_NAME: u64 = 64 * 1024;
 
+/// What is wrong with an owner or a group that is not one.
+const BAD_OWNER: &str = "its owner is no number between 0 and 4294967294";
+const BAD_GROUP: &str = "its group is no number between 0 and 4294967294";
+
 /// A tar could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TarError {
@@ -80,7 +84,8 @@ impl<R: Read> Reader<R> {
         let name = overrides.path.clone().unwrap_or_else(|| header_name(block));
         let bad = |problem| malformed(&name, problem);
         let field = |range: std::ops::Range<usize>, problem| number(&block[range]).ok_or_else(|| bad(problem));
-        let owner = |range, problem| field(range, problem).and_then(|id| u32::try_from(id).map_err(|_| bad(problem)));
+        let device = |range, problem| field(range, problem).and_then(|id| u32::try_from(id).map_err(|_| bad(problem)));
+        let owner = |range, problem| number(&block[range]).and_then(id).ok_or_else(|| bad(problem));
         let target = overrides.target.clone().unwrap_or_else(|| until_nul(&block[157..257]).to_vec());
         // The size in a pax header is the one that counts: taking the other one would let an entry hide further ones.
         let size = overrides.size.unwrap_or(size);
@@ -90,8 +95,8 @@ impl<R: Read> Reader<R> {
             b'1' => EntryKind::HardLink { target },
             b'2' => EntryKind::Symlink { target },
             b'3' | b'4' => {
-                let major = owner(329..337, "its device number is no number")?;
-                let minor = owner(337..345, "its device number is no number")?;
+                let major = device(329..337, "its device number is no number")?;
+                let minor = device(337..345, "its device number is no number")?;
                 if block[156] == b'3' {
                     EntryKind::Character { major, minor }
                 } else {
@@ -112,8 +117,8 @@ impl<R: Read> Reader<R> {
         Ok(Entry {
             kind,
             mode: (field(100..108, "its mode is no number")? & 0o7777) as u32,
-            uid: overrides.uid.map_or_else(|| owner(108..116, "its owner is no number"), Ok)?,
-            gid: overrides.gid.map_or_else(|| owner(116..124, "its group is no number"), Ok)?,
+            uid: overrides.uid.map_or_else(|| owner(108..116, BAD_OWNER), Ok)?,
+            gid: overrides.gid.map_or_else(|| owner(116..124, BAD_GROUP), Ok)?,
             mtime: match overrides.mtime {
                 Some(seconds) => seconds,
                 None => signed(&block[136..148]).ok_or_else(|| bad("its time is no number"))?,
@@ -215,6 +220,11 @@ fn header_name(block: &[u8; BLOCK]) -> Vec<u8> {
     if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
 }
 
+/// Returns the number as an id of a user or group: the largest of 32 bits means none.
+fn id(number: u64) -> Option<u32> {
+    u32::try_from(number).ok().filter(|&id| id != u32::MAX)
+}
+
 /// Reads an octal number, or a positive base-256 one as GNU tar writes it.
 fn number(field: &[u8]) -> Option<u64> {
     signed(field).and_then(|value| u64::try_from(value).ok())
@@ -261,13 +271,13 @@ fn parse_records(mut records: &[u8], overrides: &mut Overrides) -> Result<(), &'
 }
 
 fn apply_record(key: &[u8], value: &[u8], overrides: &mut Overrides) -> Result<(), &'static str> {
-    let owner = |problem| decimal(value).and_then(|id| u32::try_from(id).ok()).ok_or(problem);
+    let owner = |problem| decimal(value).and_then(id).ok_or(problem);
     match key {
         b"path" => overrides.path = Some(name_value(value)?),
         b"linkpath" => overrides.target = Some(name_value(value)?),
         b"size" => overrides.size = Some(decimal(value).ok_or("its pax size is no number")?),
-        b"uid" => overrides.uid = Some(owner("its pax owner is no number")?),
-        b"gid" => overrides.gid = Some(owner("its pax group is no number")?),
+        b"uid" => overrides.uid = Some(owner(BAD_OWNER)?),
+        b"gid" => overrides.gid = Some(owner(BAD_GROUP)?),
         b"mtime" => overrides.mtime = Some(seconds(value).ok_or("its pax time is no number")?),
         key if key.starts_with(b"GNU.sparse.") => return Err("sparse files are not supported"),
         key => {

@@ -15,6 +15,9 @@ pub const TESTS: &[Test] = &[
     ("special_files_links_and_capabilities_are_kept", special_files),
     ("files_of_snapshots_can_be_read", read_files),
     ("many_layers_are_one_tree", many_layers),
+    ("a_change_that_keeps_size_and_time_is_in_the_layer", hidden_changes),
+    ("attributes_that_no_layer_holds_are_not_kept", attributes),
+    ("nodes_of_devices_are_refused_and_fifos_kept", special_nodes),
 ];
 
 fn changes_are_a_layer() {
@@ -149,4 +152,73 @@ fn many_layers() {
     }
     step.argv[2] = "wc -l < /count".into();
     assert_eq!(place.succeeds(&step), "200\n");
+}
+
+/// Size and time of a file say nothing about its content where somebody sets them back.
+fn hidden_changes() {
+    // The lines below the table of EN: a step that changes a file but keeps its size and modification time.
+    let place = place();
+    let first = place.run(&place.step("echo old > /f; echo old > /g; echo old > /whole; touch -d '2001-02-03 04:05:06' /whole; mkdir /d; echo old > /d/h; ln -s a /l; echo x > /mode; echo x > /own")).2;
+    let script = "for f in f g whole d/h; do touch -r /$f /tmp/t; echo new > /$f; touch -r /tmp/t /$f; done; rm /tmp/t;
+        touch -r /g /tmp/t; rm /g; echo NEW > /g; touch -r /tmp/t /g; rm /tmp/t;
+        touch -hr /l /tmp/t; rm /l; ln -s b /l; touch -hr /tmp/t /l; rm /tmp/t; chmod 600 /mode; chown 7 /own; chmod u=rw /dir/a";
+    let mut second = place.step(script);
+    second.layers.push(first.snapshot());
+    let (exit, output, changes) = place.run(&second);
+    assert_eq!(exit, Exit::Code(0), "{output}");
+    assert_eq!(
+        listing(&changes),
+        ["dir d", "file d/h", "file f", "file g", "link l", "file mode", "file own", "file whole"]
+    );
+    let mut layer = Vec::new();
+    changes.write_tar(&mut layer).unwrap();
+    place.sandbox().unpack(&snapshot(0x51), &mut layer.as_slice()).unwrap();
+    place.sandbox().adopt(&changes, &snapshot(0x52)).unwrap();
+    drop(changes);
+    let seen = |top: u32| {
+        let mut step = place.step("cat /f /g /whole /d/h; readlink /l; stat -c '%n %a %u' /mode /own /dir/a");
+        step.layers.extend([first.snapshot(), snapshot(top)]);
+        place.succeeds(&step)
+    };
+    assert_eq!(seen(0x51), "new\nNEW\nnew\nnew\nb\n/mode 600 0\n/own 644 7\n/dir/a 644 0\n");
+    assert_eq!(seen(0x51), seen(0x52));
+}
+
+/// What no layer holds is not in the snapshot that stands for it either.
+fn attributes() {
+    let place = place();
+    let probe = crate::confinement::probe().unpacked(&place);
+    let script = "echo x > /f; mkdir /d; echo y > /kept; probe attribute /f user.mine && probe attribute /d user.mine && probe attribute /dir/a user.mine";
+    let mut first = place.step(script);
+    first.layers.push(probe.clone());
+    let (exit, output, changes) = place.run(&first);
+    assert_eq!((exit, output.as_str()), (Exit::Code(0), "result 0\nresult 0\nresult 0\n"));
+    let listed = |id: &SnapshotId| {
+        let mut step = place.step("for f in /f /d /dir/a; do probe attribute-of $f user.mine; done");
+        step.layers.extend([probe.clone(), id.clone()]);
+        place.succeeds(&step)
+    };
+    assert_eq!(listing(&changes), ["dir d", "file f", "file kept"]);
+    assert_eq!(
+        listed(&changes.snapshot()),
+        "result 5\n".repeat(3),
+        "the next steps of the same build see them, as in BuildKit"
+    );
+    place.sandbox().adopt(&changes, &snapshot(0x61)).unwrap();
+    drop(changes);
+    assert_eq!(listed(&snapshot(0x61)), format!("errno {}\n", nix::libc::ENODATA).repeat(3));
+}
+
+fn special_nodes() {
+    // RT-06: `mknod` in steps, see docs/dockerfile.md
+    let place = place();
+    for device in ["c 1 3", "b 8 0", "c 0 0"] {
+        let (exit, output, changes) = place.run(&place.step(&format!("mknod /node {device}")));
+        assert!(exit == Exit::Code(1) && output.contains("Operation not permitted"), "{device}: {exit:?} {output}");
+        assert!(listing(&changes).is_empty(), "{device}");
+    }
+    let step = place.step("mknod -m 640 /pipe p; mkfifo /other; stat -c '%F %a' /pipe");
+    let (exit, output, changes) = place.run(&step);
+    assert_eq!((exit, output.as_str()), (Exit::Code(0), "fifo 640\n"));
+    assert_eq!(listing(&changes), ["other other", "other pipe"]);
 }

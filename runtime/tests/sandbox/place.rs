@@ -1,7 +1,9 @@
 //! A sandbox with a snapshot that holds busybox, in a directory of its own.
 
 use runtime::tar::{Entry, EntryKind, Reader, Writer};
-use runtime::{Cancel, Changes, Error, Exit, Mount, MountKind, Sandbox, Settings, SnapshotId, Step, StepNetwork};
+use runtime::{
+    Calls, Cancel, Changes, Error, Exit, Mount, MountKind, Sandbox, Settings, SnapshotId, Step, StepNetwork,
+};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -114,6 +116,7 @@ impl Place {
             user: String::new(),
             mounts: Vec::new(),
             network: StepNetwork::None,
+            calls: Calls::Native,
             hostname: "box".into(),
             hosts: Vec::new(),
             timeout: Some(Duration::from_secs(120)),

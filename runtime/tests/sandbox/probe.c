@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static int tell(long result) {
@@ -80,6 +81,8 @@ int main(int count, char **words) {
     if (!strcmp(words[1], "unix")) return unix_socket(words[2], words[3]);
     if (!strcmp(words[1], "int80")) return foreign(0);
     if (!strcmp(words[1], "x32")) return foreign(1);
+    if (!strcmp(words[1], "attribute")) return tell(setxattr(words[2], words[3], "value", 5, 0));
+    if (!strcmp(words[1], "attribute-of")) return tell(getxattr(words[2], words[3], 0, 0));
     if (!strcmp(words[1], "hog")) return hog(strtoul(words[2], 0, 0));
     for (int at = 2; at < count && at < 8; at++) numbers[at - 2] = strtol(words[at], 0, 0);
     return tell(syscall(strtol(words[1], 0, 0), numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]));

@@ -17,6 +17,9 @@ const MAX_STREAM: u64 = 16 * 1024 * 1024 * 1024;
 /// Bytes of a Dockerfile that are read; the builder says what is too large.
 const MAX_DOCKERFILE: u64 = 16 * 1024 * 1024;
 
+/// Bytes of an ignore file beside a Dockerfile that are read.
+const MAX_IGNORE: u64 = 1024 * 1024;
+
 /// A context, the Dockerfile found for it, and the commit's time if it is one.
 pub struct Found {
     /// The files.
@@ -74,7 +77,7 @@ impl Finder<'_> {
         read.map_err(|error| format!("reading the Dockerfile from standard input: {error}"))?;
         let dockerfile = DockerfileText { name: "Dockerfile".to_owned(), text };
         let (context, time) = self.files(place)?;
-        Ok(Found { context: with_ignore(context)?, dockerfile, time })
+        Ok(Found { context: main_context(context, "")?, dockerfile, time })
     }
 
     /// Returns the files at `place`, and the commit's time if it is one.
@@ -109,16 +112,15 @@ impl Finder<'_> {
     fn in_directory(&self, place: &str, file: Option<&str>) -> Result<Found, String> {
         let root = Path::new(place);
         let context = Context::Directory(self.directory(root)?);
-        let (dockerfile, beside) = match file {
-            None => (
-                source::find_dockerfile(&context, "Dockerfile").map_err(|error| error.report())?,
-                root.join("Dockerfile.dockerignore"),
-            ),
-            Some(file) => (local_dockerfile(file)?, PathBuf::from(format!("{file}.dockerignore"))),
-        };
-        let ignore = match std::fs::read(&beside) {
-            Ok(text) => source::parse_ignore(&text, &beside.display().to_string()),
-            Err(_) => source::find_ignore(&context, "", ""),
+        let (dockerfile, ignore) = match file {
+            None => {
+                let dockerfile = source::find_dockerfile(&context, "Dockerfile").map_err(|error| error.report())?;
+                (dockerfile, source::find_ignore(&context, "Dockerfile", ""))
+            }
+            Some(file) => {
+                let beside = local_ignore(Path::new(&format!("{file}.dockerignore")))?;
+                (local_dockerfile(file)?, beside.map_or_else(|| source::find_ignore(&context, "", ""), Ok))
+            }
         };
         let ignore = ignore.map_err(|error| error.report())?;
         Ok(Found { context: NamedContext { context, ignore }, dockerfile, time: None })
@@ -137,7 +139,7 @@ impl Finder<'_> {
                 let read = Read::take(other, MAX_DOCKERFILE).read_to_end(&mut text);
                 read.map_err(|error| format!("reading `{name}`: {error}"))?;
                 let dockerfile = DockerfileText { name: "Dockerfile".to_owned(), text };
-                Ok(Found { context: with_ignore(Context::Empty)?, dockerfile, time: None })
+                Ok(Found { context: main_context(Context::Empty, "")?, dockerfile, time: None })
             }
         }
     }
@@ -206,7 +208,7 @@ impl Finder<'_> {
                 Some(image) => Context::Image(image),
                 None => self.files(place).map_err(|error| format!("--build-context `{name}`: {error}"))?.0,
             };
-            named.insert(name.to_lowercase(), with_ignore(context)?);
+            named.insert(name.to_lowercase(), named_context(context)?);
         }
         Ok(named)
     }
@@ -232,22 +234,56 @@ fn image(place: &str) -> Option<NamedImage> {
     Some(NamedImage::Layout(PathBuf::from(path), selector))
 }
 
-/// Returns a context as `COPY` sees it: only a directory has an ignore file, as for BuildKit.
+/// Returns the context of a build as `COPY` sees it, with the ignore file of the Dockerfile `dockerfile`, if it is in it.
 ///
-/// A repository or a tar was made to be shared; what is in it is what its author wants others to have.
-fn with_ignore(context: Context) -> Result<NamedContext, String> {
+/// One commit is one image, whether its directory, a push or its URL is built. A tar was made to be a context: what is in
+/// it is what its author wants to be there.
+fn main_context(context: Context, dockerfile: &str) -> Result<NamedContext, String> {
     let ignore = match &context {
-        Context::Directory(_) => source::find_ignore(&context, "", "").map_err(|error| error.report())?,
-        _ => Ignore::default(),
+        Context::Directory(_) | Context::Checkout(_) => source::find_ignore(&context, dockerfile, ""),
+        _ => Ok(Ignore::default()),
     };
-    Ok(NamedContext { context, ignore })
+    Ok(NamedContext { ignore: ignore.map_err(|error| error.report())?, context })
+}
+
+/// Returns a context with a name as `COPY` sees it: only a directory has an ignore file, as for BuildKit.
+fn named_context(context: Context) -> Result<NamedContext, String> {
+    match context {
+        Context::Directory(_) => main_context(context, ""),
+        _ => Ok(NamedContext { context, ignore: Ignore::default() }),
+    }
 }
 
 /// Finds the Dockerfile in a repository or a tar.
 fn found(context: Context, file: Option<&str>, time: Option<i64>) -> Result<Found, String> {
     let name = file.unwrap_or("Dockerfile");
     let dockerfile = source::find_dockerfile(&context, name).map_err(|error| error.report())?;
-    Ok(Found { context: with_ignore(context)?, dockerfile, time })
+    Ok(Found { context: main_context(context, name)?, dockerfile, time })
+}
+
+/// Reads the ignore file beside a local Dockerfile, if it is there.
+fn local_ignore(path: &Path) -> Result<Option<Ignore>, String> {
+    let name = path.display().to_string();
+    let unusable = |problem: &dyn std::fmt::Display| source::unusable(&name, problem).report();
+    match std::fs::symlink_metadata(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        other => drop(other.map_err(|error| unusable(&format!("it cannot be read: {error}")))?),
+    }
+    // Whoever builds by hand may have a link that leads anywhere, but to a file.
+    let known =
+        std::fs::metadata(path).map_err(|error| unusable(&format!("where it leads cannot be read: {error}")))?;
+    if !known.is_file() {
+        return Err(unusable(&if known.is_dir() { "it is a directory" } else { "it is not a regular file" }));
+    }
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_IGNORE + 1).read_to_end(&mut text));
+    read.map_err(|error| unusable(&format!("it cannot be read: {error}")))?;
+    if text.len() as u64 > MAX_IGNORE {
+        return Err(unusable(&format!("it has {} bytes, {MAX_IGNORE} are read", known.len())));
+    }
+    source::parse_ignore(&text, &name).map(Some).map_err(|error| error.report())
 }
 
 fn local_dockerfile(file: &str) -> Result<DockerfileText, String> {

@@ -56,6 +56,7 @@ pub fn pairs(arguments: &[String], flag: &str, from_environment: bool) -> Result
         match argument.split_once('=') {
             Some(("", _)) => return Err(format!("{flag} `{argument}`: the key is empty")),
             Some((key, value)) => drop(pairs.insert(key.to_owned(), value.to_owned())),
+            None if argument.is_empty() => return Err(format!("{flag} ``: the key is empty")),
             None if from_environment => {
                 if let Ok(value) = std::env::var(argument) {
                     pairs.insert(argument.clone(), value);
@@ -100,6 +101,17 @@ mod tests {
         let known = ["id", "annotation.*"];
         assert_eq!(fields("--x", "ID=a,annotation.b=c", &known).unwrap()["annotation.b"], "c");
         assert!(fields("--x", "bogus=1", &known).unwrap_err().contains("unexpected key `bogus`"));
+    }
+
+    #[test]
+    fn a_pair_has_a_key() {
+        // EN-08
+        for empty in ["", "=X", "="] {
+            for (flag, from_environment) in [("--build-arg", true), ("--label", false)] {
+                let error = pairs(&["A=1".to_owned(), empty.to_owned()], flag, from_environment).unwrap_err();
+                assert!(error.contains("the key is empty") && error.contains(flag), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Asked<'_> {
             elsewhere: Reach::Anywhere,
             apart: false,
         };
-        Fetching { mirrors: self.data.join("git"), settings }
+        Fetching { mirrors: self.data.join("git"), settings, max_paths: self.arguments.max_paths }
     }
 
     fn options(

@@ -3,13 +3,14 @@
 use crate::access::{Caller, find};
 use crate::api::query;
 use crate::problem::Problem;
+use crate::rules::RefKind;
 use crate::settings::Scope;
 use crate::{Service, answer};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use database::{BuildFilter, BuildState};
+use database::{Build, BuildFilter, BuildState};
 use maud::{PreEscaped, html};
 use serde::Deserialize;
 use serde_json::json;
@@ -66,8 +67,56 @@ pub async fn show(
 
 /// Returns the state of the newest build that was not made pointless by another.
 async fn newest(service: &Service, repository: &str, wanted: &Wanted) -> Result<Option<BuildState>, Problem> {
-    let branch = wanted.branch.as_ref().map(|name| format!("refs/heads/{name}"));
-    let git_ref = branch.or_else(|| wanted.tag.as_ref().map(|name| format!("refs/tags/{name}")));
+    let mut newest_of_all: Option<BuildState> = None;
+    for git_ref in refs(service, repository, wanted).await? {
+        let builds = builds(service, repository, (wanted, git_ref)).await?;
+        if let Some(build) = builds.iter().find(|build| tells(build.state)) {
+            return Ok(Some(build.state));
+        }
+        newest_of_all = newest_of_all.or(builds.first().map(|build| build.state));
+    }
+    Ok(newest_of_all)
+}
+
+/// Returns the refs that a badge is about: that which is named, else the default branch. Where nobody said which one that is,
+/// `main` and `master` are it.
+async fn refs(service: &Service, repository: &str, wanted: &Wanted) -> Result<Vec<Option<String>>, Problem> {
+    let branch = |name: &String| Some(format!("refs/heads/{name}"));
+    if let Some(name) = &wanted.branch {
+        return Ok(vec![branch(name)]);
+    }
+    if let Some(name) = &wanted.tag {
+        return Ok(vec![Some(format!("refs/tags/{name}"))]);
+    }
+    let entry = service.catalog.get(&service.database, repository).await?;
+    let rule = entry.as_ref().and_then(|entry| {
+        let name = wanted.rule.as_ref()?;
+        entry.repository.rules.iter().find(|rule| rule.name == *name)
+    });
+    if rule.is_some_and(|rule| rule.kind == RefKind::Tag) {
+        // A rule for tags is about no branch.
+        return Ok(vec![None]);
+    }
+    let written = entry.and_then(|entry| entry.repository.default_branch.clone());
+    if let Some(name) = written {
+        return Ok(vec![branch(&name)]);
+    }
+    // What a forge said last may be a branch that is never built here.
+    let told = service.database.told_default_branch(repository).await?;
+    let usual = ["main", "master"].map(str::to_owned);
+    Ok(told.into_iter().chain(usual).map(|name| branch(&name)).collect())
+}
+
+/// Tells whether a state says how the repository is: what was skipped or ended on the way says nothing.
+fn tells(state: BuildState) -> bool {
+    !matches!(state, BuildState::Skipped | BuildState::Superseded | BuildState::Cancelled)
+}
+
+async fn builds(
+    service: &Service,
+    repository: &str,
+    (wanted, git_ref): (&Wanted, Option<String>),
+) -> Result<Vec<Build>, Problem> {
     let filter = BuildFilter {
         repository: Some(repository.to_owned()),
         rule: wanted.rule.clone(),
@@ -77,16 +126,15 @@ async fn newest(service: &Service, repository: &str, wanted: &Wanted) -> Result<
         limit: LOOKED,
         ..BuildFilter::default()
     };
-    let builds = service.database.builds(&filter).await?;
-    let telling =
-        |state: &BuildState| !matches!(state, BuildState::Skipped | BuildState::Superseded | BuildState::Cancelled);
-    Ok(builds.into_iter().map(|build| build.state).find(telling))
+    Ok(service.database.builds(&filter).await?)
 }
 
 fn looks(state: Option<BuildState>) -> (&'static str, &'static str) {
     match state {
         None => ("unknown", "lightgrey"),
-        Some(BuildState::Succeeded | BuildState::Superseded | BuildState::Skipped) => ("passing", "brightgreen"),
+        Some(BuildState::Succeeded) => ("passing", "brightgreen"),
+        Some(BuildState::Skipped) => ("skipped", "lightgrey"),
+        Some(BuildState::Superseded) => ("superseded", "lightgrey"),
         Some(BuildState::Failed) => ("failing", "red"),
         Some(BuildState::TimedOut) => ("timed out", "red"),
         Some(BuildState::Errored) => ("error", "orange"),
@@ -124,6 +172,16 @@ fn picture(label: &str, message: &str, color: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_says_nothing_is_neutral() {
+        // US-13
+        for state in [BuildState::Skipped, BuildState::Superseded, BuildState::Cancelled] {
+            assert_eq!(looks(Some(state)), (state.as_str(), "lightgrey"));
+            assert!(!tells(state));
+        }
+        assert!(tells(BuildState::Succeeded) && tells(BuildState::Failed));
+    }
 
     #[test]
     fn pictures_escape_what_they_are_given() {

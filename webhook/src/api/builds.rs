@@ -7,6 +7,7 @@ use crate::api::named::Actable;
 use crate::api::queue::place;
 use crate::api::{limit, query, wait};
 use crate::body;
+use crate::document::meant;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use axum::body::Body;
@@ -45,10 +46,9 @@ pub struct Wanted {
 
 impl Wanted {
     fn filter(self, caller: &Caller) -> Result<BuildFilter, Problem> {
-        let state = self.state.map(|name| {
-            BuildState::parse(&name)
-                .ok_or_else(|| Problem::bad("invalid_state", format!("`{name}` is no state of a build")))
-        });
+        let state = self
+            .state
+            .map(|name| BuildState::parse(&name).ok_or_else(|| Problem::bad("invalid_state", not_a_state(&name))));
         let before = self.cursor.map(|text| {
             BuildId::parse(&text).ok_or_else(|| Problem::bad("invalid_cursor", "the cursor is not one of a list"))
         });
@@ -59,13 +59,13 @@ impl Wanted {
         });
         let git_ref =
             self.git_ref.map(|name| if name.starts_with("refs/") { name } else { format!("refs/heads/{name}") });
-        let only = caller.only().and_then(|names| names.first()).cloned();
         Ok(BuildFilter {
-            repository: self.repo.or(only),
+            repository: self.repo,
+            among: caller.only(),
             rule: self.rule,
             git_ref,
             is_of_repository: false,
-            commit: self.commit,
+            commit: self.commit.map(digits).transpose()?,
             tag: self.tag.map(tag).transpose()?,
             state: state.transpose()?,
             trigger: self.trigger,
@@ -85,6 +85,28 @@ fn tag(text: String) -> Result<String, Problem> {
     Ok(text)
 }
 
+/// Says which states a build may have.
+fn not_a_state(name: &str) -> String {
+    let states: Vec<&str> = BuildState::all().map(BuildState::as_str).collect();
+    format!(
+        "`{name}` is not a state of a build{} (there are {})",
+        meant(name, states.iter().copied()),
+        states.join(", ")
+    )
+}
+
+/// Returns the beginning of a commit's hash that somebody looks for.
+fn digits(text: String) -> Result<String, Problem> {
+    let digits = text.to_ascii_lowercase();
+    if !(4..=64).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Problem::bad(
+            "invalid_commit",
+            format!("commit {text:?}: 4 to 64 hexadecimal digits are expected"),
+        ));
+    }
+    Ok(digits)
+}
+
 /// Lists builds, newest first.
 pub async fn list(
     State(service): State<Service>,
@@ -100,11 +122,7 @@ pub async fn list(
     let seen = page.builds.iter().filter(|build| caller.sees(&build.request.repository));
     let shown: Vec<Value> = seen.map(|build| summary(build, &service.settings)).collect();
     let response = answer::document(&headers, &json!({ "builds": shown, "next_cursor": next }));
-    // The rest of the query stays as it was asked.
-    let rest: Vec<&str> =
-        uri.query().unwrap_or("").split('&').filter(|part| !part.is_empty() && !part.starts_with("cursor=")).collect();
-    let path = if rest.is_empty() { "/v1/builds".to_owned() } else { format!("/v1/builds?{}", rest.join("&")) };
-    Ok(answer::linked(response, &path, next))
+    Ok(answer::linked(response, &uri, next))
 }
 
 /// Finds a build that a request may see; one that it may not see is not there.
@@ -186,7 +204,17 @@ pub async fn numbered(
         }
         Err(_) => None,
     };
-    let build = build.ok_or_else(|| service.no_such_build(caller.address))?;
+    let Some(build) = build else {
+        let is_removed = match number.parse() {
+            Ok(number) => service.database.was_build_removed(repository, number).await?,
+            Err(_) => false,
+        };
+        if !is_removed {
+            return Err(service.no_such_build(caller.address));
+        }
+        let detail = Problem::removed(&format!("build {number} of `{repository}`"));
+        return Err(Problem::new(StatusCode::GONE, "build_removed", detail));
+    };
     Ok(answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?))
 }
 
@@ -198,6 +226,9 @@ pub async fn detailed(database: &Database, settings: &Settings, build: &Build) -
     let piece = |piece: &PathPiece| json!({ "work": piece.work, "name": piece.name, "duration_ms": piece.duration_us as f64 / 1000.0 });
     shown["critical_path"] = path.iter().map(piece).collect();
     shown["cpu_ms"] = database.cpu_ms(&build.id).await?.into();
+    let refusal = database.refusal(&build.id).await?;
+    shown["status_problem"] =
+        refusal.map(|refusal| json!({ "problem": refusal.problem, "at": moment(refusal.at_ms) })).into();
     if let Some(found) = database.queue_place(&build.id).await? {
         shown["eta_seconds"] = place(&found)["eta_seconds"].clone();
         shown["queue"] = place(&found);
@@ -285,7 +316,7 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
         "commit_message": request.commit_message,
         "trigger": trigger(build),
         "tags": build.shown_tags(),
-        "warnings": options.warnings,
+        "warnings": options.warnings.iter().chain(&build.warnings).collect::<Vec<_>>(),
         "policy": options.policy,
         "priority": options.priority,
         "platforms": options.platforms,
@@ -302,6 +333,7 @@ pub fn summary(build: &Build, settings: &Settings) -> Value {
         "push": request.spec.push,
         "held": build.is_held,
         "approved_by": build.approved_by,
+        "log_removed_at": build.log_removed_ms.and_then(moment),
         "created_at": moment(build.created_ms),
         "started_at": build.started_ms.and_then(moment),
         "finished_at": build.finished_ms.and_then(moment),

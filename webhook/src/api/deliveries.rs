@@ -8,7 +8,7 @@ use crate::settings::Scope;
 use crate::{Service, answer, hooks};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use database::{BuildId, Delivery, DeliveryFilter};
@@ -30,6 +30,7 @@ pub async fn list(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
+    uri: Uri,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
@@ -43,13 +44,13 @@ pub async fn list(
             return Err(Problem::bad("invalid_status", format!("`{other}` is neither `accepted` nor `ignored`")));
         }
     };
-    let only = caller.only().and_then(|names| names.first()).cloned();
-    let filter = DeliveryFilter { repository: wanted.repo.or(only), ignored, before: wanted.cursor, limit };
+    let filter =
+        DeliveryFilter { repository: wanted.repo, among: caller.only(), ignored, before: wanted.cursor, limit };
     let deliveries = service.database.deliveries(&filter).await?;
     let next = deliveries.last().filter(|_| deliveries.len() == limit as usize).map(|last| last.id.to_string());
     let shown: Vec<Value> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).map(shown).collect();
     let response = answer::document(&headers, &json!({ "deliveries": shown, "next_cursor": next }));
-    Ok(answer::linked(response, &format!("/v1/deliveries?limit={limit}"), next.as_deref()))
+    Ok(answer::linked(response, &uri, next.as_deref()))
 }
 
 /// Shows one delivery.
@@ -73,6 +74,10 @@ pub async fn replay(
     let delivery = find(&service, &caller, &id).await?;
     caller.require(Scope::Trigger, &delivery.repository)?;
     let body = service.database.delivery_body(delivery.id).await?.ok_or_else(no_such_delivery)?;
+    if body.is_empty() {
+        let detail = Problem::removed("the body of this delivery");
+        return Err(Problem::new(StatusCode::GONE, "body_removed", detail));
+    }
     let new =
         format!("{}-replay-{}", delivery.delivery.chars().take(60).collect::<String>(), uuid::Uuid::now_v7().simple());
     hooks::replay(&service, &delivery, &new, &Bytes::from(body)).await

@@ -102,6 +102,10 @@ impl Wanted {
     /// Returns the ref that is named; `None` for all rules, or those of a tag.
     fn git_ref(&self) -> Result<Option<String>, Problem> {
         match (&self.docker_tag, &self.source_type, &self.source_name) {
+            _ if self.build.as_ref().is_some_and(|build| *build != true && *build != "true") => {
+                let detail = "`build` is true, or is left out";
+                Err(Problem::bad("bad_trigger", detail).hint("an empty body asks for all rules"))
+            }
             (Some(_), None, None) | (None, None, None) => Ok(None),
             (None, Some(kind), Some(name)) if kind.eq_ignore_ascii_case("branch") => {
                 Ok(Some(format!("refs/heads/{name}")))
@@ -120,9 +124,9 @@ impl Wanted {
 async fn read(headers: &HeaderMap, body: Body) -> Result<Wanted, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     if !kind.starts_with("application/x-www-form-urlencoded") {
-        return Ok(body::document(headers, body).await?.0);
+        return Ok(body::small_document(headers, body).await?.0);
     }
-    let bytes = body::delivery(headers, body).await?;
+    let bytes = body::form(headers, body).await?;
     // curl says that a body is a form unless it is told otherwise.
     if bytes.first() == Some(&b'{') {
         return Ok(crate::document::from_json(&bytes)?);

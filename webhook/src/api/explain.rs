@@ -127,7 +127,7 @@ fn first(step: &Step) -> ExplainedStep {
         _ if step.cached => Was::Cached,
         StepState::Succeeded if step.layer_digest.is_none() => Was::Setting,
         StepState::Succeeded | StepState::Failed | StepState::Running => Was::Executed,
-        StepState::Pending | StepState::Cancelled => Was::NotReached,
+        StepState::Pending | StepState::Waiting | StepState::Cancelled | StepState::NotReached => Was::NotReached,
     };
     ExplainedStep {
         number: step.number,

@@ -22,6 +22,8 @@ use std::io;
 
 /// Bytes that are read from the database at once.
 const CHUNK: usize = 64 * 1024;
+/// Bytes of a tail that are kept before its beginning is cut off.
+const MAX_KEPT: usize = 4 * 1024 * 1024;
 /// Most lines of a tail.
 const MAX_TAIL: usize = 10_000;
 
@@ -56,22 +58,26 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let wanted = query(wanted)?;
     let build = find(&service, &caller, &id).await?;
+    if build.log_removed_ms.is_some() {
+        return Err(Problem::new(StatusCode::GONE, "log_removed", Problem::removed("the log of this build")));
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut response = if text("accept").is_some_and(|accept| accept.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).or(wanted.since_offset).unwrap_or(0).max(0);
         events::follow(service.database, build.id, from, wanted.step)
     } else if let Some(lines) = wanted.tail {
         let log = Log { database: service.database, id: build.id, step: wanted.step };
-        plain(Body::from(log.tail(wanted.since_offset.unwrap_or(0), lines.min(MAX_TAIL)).await?))
-    } else if let Some(range) = text("range").filter(|_| wanted.step.is_none()).and_then(range::parse) {
+        let chunks = log.tail(wanted.since_offset.unwrap_or(0), lines.min(MAX_TAIL)).await?;
+        let format = wanted.format.unwrap_or(Format::Text);
+        ([(header::CONTENT_TYPE, format.media_type())], Body::from(written(&chunks, format))).into_response()
+    } else if let Some(range) = text("range").filter(|_| wanted.is_whole_text()).and_then(range::parse) {
         let log = Log { database: service.database, id: build.id, step: None };
         range::answer(&log, range).await?
     } else {
         let log = Log { database: service.database, id: build.id, step: wanted.step };
         let format = wanted.format.unwrap_or(Format::Text);
         let body = Body::from_stream(log.stream(wanted.since_offset.unwrap_or(0).max(0), format));
-        let kind = if format == Format::Text { "text/plain; charset=utf-8" } else { "application/x-ndjson" };
-        ([(header::CONTENT_TYPE, kind), (header::ACCEPT_RANGES, "bytes")], body).into_response()
+        ([(header::CONTENT_TYPE, format.media_type()), (header::ACCEPT_RANGES, "bytes")], body).into_response()
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -79,8 +85,20 @@ pub async fn show(
     Ok(response)
 }
 
-fn plain(body: Body) -> Response {
-    (StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+impl Wanted {
+    /// Tells whether the bytes that are asked for are those of the log: only of these can a range be told.
+    fn is_whole_text(&self) -> bool {
+        self.step.is_none() && self.since_offset.is_none() && self.format.is_none_or(|format| format == Format::Text)
+    }
+}
+
+impl Format {
+    fn media_type(self) -> &'static str {
+        match self {
+            Format::Text => "text/plain; charset=utf-8",
+            Format::Ndjson => "application/x-ndjson",
+        }
+    }
 }
 
 /// The log of a build, or of one of its steps.
@@ -113,16 +131,19 @@ impl Log {
     }
 
     /// Returns the last lines; a log is read from its start, but only so much of it is kept.
-    async fn tail(&self, from: i64, lines: usize) -> Result<Vec<u8>, Problem> {
+    async fn tail(&self, from: i64, lines: usize) -> Result<Vec<LogChunk>, Problem> {
         let (mut from, mut kept) = (from.max(0), Vec::new());
+        let mut bytes = 0;
         while let Some((chunks, next)) = self.part(from).await? {
-            chunks.iter().for_each(|chunk| kept.extend_from_slice(&chunk.text));
-            if kept.len() > 4 * 1024 * 1024 {
-                kept = last_lines(&kept, lines).to_vec();
+            bytes += chunks.iter().map(|chunk| chunk.text.len()).sum::<usize>();
+            kept.extend(chunks);
+            if bytes > MAX_KEPT {
+                kept = last_lines(kept, lines);
+                bytes = kept.iter().map(|chunk| chunk.text.len()).sum();
             }
             from = next;
         }
-        Ok(last_lines(&kept, lines).to_vec())
+        Ok(last_lines(kept, lines))
     }
 }
 
@@ -143,26 +164,63 @@ fn written(chunks: &[LogChunk], format: Format) -> Bytes {
     Bytes::from(bytes)
 }
 
-fn last_lines(text: &[u8], lines: usize) -> &[u8] {
-    let body = text.strip_suffix(b"\n").unwrap_or(text);
-    let breaks = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(position, _)| position);
-    match breaks.take(lines).nth(lines.saturating_sub(1)) {
-        _ if lines == 0 => &[],
-        Some(position) => &text[position + 1..],
-        None => text,
+/// Returns the chunks that hold the last lines, the first of them cut to where these begin.
+fn last_lines(chunks: Vec<LogChunk>, lines: usize) -> Vec<LogChunk> {
+    if lines == 0 {
+        return Vec::new();
     }
+    let ends_line = chunks.last().is_some_and(|chunk| chunk.text.ends_with(b"\n"));
+    // The break at the very end closes the last line rather than beginning another.
+    let mut breaks = lines + usize::from(ends_line);
+    let mut kept = Vec::new();
+    for mut chunk in chunks.into_iter().rev() {
+        let found = chunk.text.iter().rposition(|byte| {
+            breaks -= usize::from(*byte == b'\n');
+            breaks == 0
+        });
+        if let Some(position) = found {
+            chunk.text.drain(..=position);
+            chunk.offset += position as i64 + 1;
+        }
+        if !chunk.text.is_empty() {
+            kept.push(chunk);
+        }
+        if found.is_some() {
+            break;
+        }
+    }
+    kept.reverse();
+    kept
 }
 
 #[cfg(test)]
 mod tests {
-    use super::last_lines;
+    use super::{LogChunk, last_lines};
+
+    fn tail(texts: &[&str], lines: usize) -> Vec<(i64, String)> {
+        let mut offset = 0;
+        let chunks = texts.iter().map(|text| {
+            let chunk = LogChunk { offset, step: None, text: text.as_bytes().to_vec(), at_ms: 0 };
+            offset += text.len() as i64;
+            chunk
+        });
+        let kept = last_lines(chunks.collect(), lines);
+        kept.into_iter().map(|chunk| (chunk.offset, String::from_utf8(chunk.text).unwrap())).collect()
+    }
 
     #[test]
     fn the_last_lines_are_found() {
-        let text = b"a\nb\nc\n";
-        assert_eq!(last_lines(text, 1), b"c\n");
-        assert_eq!(last_lines(text, 2), b"b\nc\n");
-        assert_eq!((last_lines(text, 9), last_lines(text, 0), last_lines(b"", 3)), (&text[..], &b""[..], &b""[..]));
-        assert_eq!(last_lines(b"a\nb", 1), b"b");
+        let one = |offset, text: &str| vec![(offset, text.to_owned())];
+        assert_eq!(tail(&["a\nb\nc\n"], 1), one(4, "c\n"));
+        assert_eq!(tail(&["a\nb\nc\n"], 2), one(2, "b\nc\n"));
+        assert_eq!(tail(&["a\nb\nc\n"], 9), one(0, "a\nb\nc\n"));
+        assert_eq!((tail(&["a\n"], 0), tail(&[], 3), tail(&[""], 3)), (vec![], vec![], vec![]));
+        assert_eq!(tail(&["a\nb"], 1), one(2, "b"));
+        // US-11: lines may end in other chunks than they begin in.
+        assert_eq!(
+            tail(&["a\nb", "c", "\nd\n"], 2),
+            [(2, "b".to_owned()), (3, "c".to_owned()), (4, "\nd\n".to_owned())]
+        );
+        assert_eq!(tail(&["a\n", "b\n"], 1), one(2, "b\n"));
     }
 }

@@ -4,6 +4,7 @@ use crate::Service;
 use crate::access::Caller;
 use crate::api::builds;
 use crate::catalog::Entry;
+use crate::document::meant;
 use crate::problem::Problem;
 use crate::settings::Scope;
 use axum::extract::{FromRequestParts, Path};
@@ -61,7 +62,21 @@ struct Named {
 pub async fn find(service: &Service, caller: &Caller, name: &str) -> Result<Arc<Entry>, Problem> {
     caller.may_read()?;
     let entry = service.catalog.get(&service.database, name).await?.filter(|_| caller.sees(name));
-    entry.ok_or_else(|| Problem::no_such_repository(name))
+    match entry {
+        Some(entry) => Ok(entry),
+        None => Err(unknown(service, caller, name).await?),
+    }
+}
+
+/// Returns the answer to a name that no repository has: it names the nearest of those that the caller sees.
+async fn unknown(service: &Service, caller: &Caller, name: &str) -> Result<Problem, Problem> {
+    let all = service.catalog.all(&service.database).await?;
+    let seen = all.iter().map(|entry| entry.document.name.as_str()).filter(|known| caller.sees(known));
+    Ok(Problem::new(
+        StatusCode::NOT_FOUND,
+        "repository_not_found",
+        format!("`{name}` is not built here{}", meant(name, seen)),
+    ))
 }
 
 async fn asked(parts: &mut Parts, service: &Service) -> Result<(String, Caller), Problem> {

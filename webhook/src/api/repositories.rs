@@ -7,14 +7,14 @@ use crate::api::named::{Changeable, Present, Visible};
 use crate::api::{limit, query};
 use crate::body;
 use crate::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
-use crate::document::{RepositoryDocument, Webhook, compile};
+use crate::document::{RepositoryDocument, Webhook, check_key, compile};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::settings::Scope;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use database::{Database, Put};
 use serde::Deserialize;
@@ -34,6 +34,7 @@ pub async fn list(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
+    uri: Uri,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
@@ -46,7 +47,7 @@ pub async fn list(
         rest.by_ref().take(limit as usize).map(|entry| show_entry(&service, entry, &caller)).collect();
     let next = rest.next().and(shown.last()).and_then(|last| last["name"].as_str()).map(str::to_owned);
     let response = answer::document(&headers, &json!({ "repositories": shown, "next_cursor": next }));
-    Ok(answer::linked(response, &format!("/v1/repos?limit={limit}"), next.as_deref()))
+    Ok(answer::linked(response, &uri, next.as_deref()))
 }
 
 /// Shows one repository.
@@ -55,7 +56,22 @@ pub async fn show(
     Visible { entry, caller }: Visible,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Ok(answered(&headers, &entry, &show_entry(&service, &entry, &caller)))
+    let mut shown = show_entry(&service, &entry, &caller);
+    let name = &entry.document.name;
+    let refusal = service.database.newest_refusal(name).await?;
+    let refused = refusal.map(|refusal| {
+        json!({ "problem": refusal.problem, "build": refusal.build.as_str(), "at": super::builds::moment(refusal.at_ms) })
+    });
+    shown["meta"]["status_problem"] = refused.into();
+    shown["meta"]["own_rules_problem"] = service.database.own_rules_problem(name).await?.into();
+    let body = serde_json::to_vec(&shown).unwrap_or_default();
+    let has_problem = !(shown["meta"]["status_problem"].is_null() && shown["meta"]["own_rules_problem"].is_null());
+    // What stands under `meta` changes without the document, which the first part names.
+    let tag = match has_problem {
+        true => format!("{}-{}", etag(&entry).trim_end_matches('"'), answer::etag(&body).trim_start_matches('"')),
+        false => etag(&entry),
+    };
+    Ok(answer::tagged(&headers, (body, "application/json"), &tag))
 }
 
 /// Adds a repository.
@@ -156,7 +172,7 @@ fn named(value: &mut Value, name: &str) -> Result<RepositoryDocument, Problem> {
 fn expected(headers: &HeaderMap, present: Option<&Entry>) -> Result<Option<i64>, Problem> {
     let tag = present.map(etag).unwrap_or_default();
     let version = present.map_or(Some(0), |entry| entry.version);
-    match answer::names(headers, header::IF_MATCH, &tag) {
+    match answer::names_part(headers, header::IF_MATCH, &tag) {
         Some(false) => Err(mismatch()),
         Some(true) => Ok(version),
         None if answer::names(headers, header::IF_NONE_MATCH, &tag) == Some(true) && present.is_some() => {
@@ -180,6 +196,9 @@ async fn store(
 ) -> Result<Arc<Entry>, Problem> {
     let invalid = |problem: String| Problem::bad("invalid_repository", problem);
     let (secret, previous) = (plain(document.secret.take())?, plain(document.previous_secret.take())?);
+    for key in [&secret, &previous].into_iter().flatten() {
+        check_key(key).map_err(|problem| invalid(format!("secret: {problem}")))?;
+    }
     let written: Vec<_> = document.webhooks.iter_mut().map(|webhook| webhook.secret.take()).collect();
     let refused = |refused: crate::network::Refused| Problem::bad(refused.code, refused.detail);
     service.settings.network.check(("clone_url", &document.clone_url)).await.map_err(refused)?;

@@ -71,7 +71,10 @@ pub async fn test(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (trying, _) = body::document::<Trying>(&headers, body).await?;
+    let trying: Trying = match caller.token {
+        Some(_) => body::document(&headers, body).await?.0,
+        None => body::small_document(&headers, body).await?.0,
+    };
     let candidates = super::triggers::full_refs(&trying.git_ref)?;
     let commit = super::triggers::checked_commit(trying.commit.as_deref())?;
     // Only who may trigger builds makes workers fetch.
@@ -107,7 +110,7 @@ pub async fn test(
         .find(|(_, (matches, _))| *matches)
         .or(tried.first())
         .ok_or_else(|| Problem::bad("invalid_ref", "no ref"))?;
-    let marker = skip_marker(&trying.message);
+    let marker = skip_marker(&trying.message).filter(|_| !git_ref.starts_with("refs/tags/"));
     Ok(axum::Json(json!({
         "ref": git_ref, "image": image, "rules": shown, "would_build": *matches && marker.is_none(), "skip_marker": marker,
         "rules_from": match (&own, &repository.own_rules) {

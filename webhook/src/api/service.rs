@@ -37,8 +37,7 @@ pub async fn alive() -> Response {
 
 /// Says whether deliveries would be accepted now.
 pub async fn ready(State(service): State<Service>) -> Result<Response, Problem> {
-    service.readiness.check(&service.database).await?;
-    Ok("ready\n".into_response())
+    Ok(service.readiness.check(&service.database).await?.into_response())
 }
 
 /// Returns counts for Prometheus.
@@ -63,6 +62,20 @@ pub async fn metrics(State(service): State<Service>, caller: Caller) -> Result<R
     };
     metric(&mut text, ("slipway_builds", "Builds that wait or run", "gauge"), by_state(&counts.open));
     metric(&mut text, ("slipway_builds_ended_total", "Builds that ended", "counter"), by_state(&counts.ended));
+    let removed = database.removals().await?;
+    let by_what = [
+        ("builds", removed.builds()),
+        ("logs", removed.of("logs")),
+        ("deliveries", removed.of("deliveries")),
+        ("delivery_bodies", removed.of("delivery_bodies")),
+        ("notices", removed.of("notices")),
+        ("traces", removed.of("traces")),
+    ];
+    let labelled = by_what.map(|(what, amount)| (format!("{{what=\"{what}\"}}"), amount));
+    metric(&mut text, ("slipway_removed_total", "Records that retention removed", "counter"), labelled);
+    let by_what = [("logs", removed.of("log_bytes")), ("delivery_bodies", removed.of("delivery_bytes"))];
+    let labelled = by_what.map(|(what, amount)| (format!("{{what=\"{what}\"}}"), amount));
+    metric(&mut text, ("slipway_removed_bytes_total", "Bytes that retention removed", "counter"), labelled);
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 

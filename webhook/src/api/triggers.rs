@@ -12,6 +12,7 @@ use crate::access::Caller;
 use crate::api::{builds, query, wait};
 use crate::body;
 use crate::catalog::Entry;
+use crate::document::meant;
 use crate::problem::Problem;
 use crate::requests::{Asked, Requested, Rules};
 use crate::settings::{Repository, Scope};
@@ -65,6 +66,7 @@ pub async fn trigger(
     let entry =
         service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
     let (asking, bytes) = body::document::<Asking>(&headers, body).await?;
+    check_secrets(&service, &name, asking.secrets.as_deref()).await?;
     let waiting = query(waiting)?;
     let (until, takes_open_ones) = (Instant::now() + wait(waiting.wait.as_deref())?, waiting.takes_open_ones()?);
     let key = idempotency_key(&headers, &name, &bytes)?;
@@ -230,6 +232,21 @@ pub fn every_rule(repository: &Repository, asking: &Asking, trigger: &Trigger) -
         all.builds.append(&mut requested.builds);
     }
     Ok(all)
+}
+
+/// Refuses secrets that the repository does not have: the build would fail for want of them.
+async fn check_secrets(service: &Service, repository: &str, names: Option<&[String]>) -> Result<(), Problem> {
+    let Some(names) = names.filter(|names| !names.is_empty()) else { return Ok(()) };
+    let known = service.database.secret_names(repository).await?;
+    let known: Vec<&str> = known.iter().map(String::as_str).filter(|name| !name.starts_with('@')).collect();
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let detail = format!("secrets: `{repository}` has no secret `{name}`{}", meant(name, known));
+            Err(Problem::bad("invalid_secrets", detail)
+                .hint("`slipway secret set` and PUT …/secrets/{secret} write one"))
+        }
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap, repository: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {

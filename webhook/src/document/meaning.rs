@@ -1,7 +1,10 @@
 //! From documents to what the service works with: every value checked.
 
 use super::span::milliseconds;
+use super::values::{check_key, check_pattern, check_platforms};
 use super::{FilterText, PolicyText, RepositoryDocument, RuleDocument, webhooks};
+use crate::network;
+use crate::registries::check_image_pattern;
 use crate::rules::{RefKind, Rule, Template, check_image, default_filter, inside};
 use crate::settings::{OwnRules, Repository};
 use database::PathFilter;
@@ -15,10 +18,12 @@ const MAX_VALUE: usize = 32 * 1024;
 /// Checks a repository; `keys` are those that its deliveries are signed with.
 pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repository, String> {
     check_repository_name(&document.name)?;
-    if !["http://", "https://"].iter().any(|scheme| document.clone_url.starts_with(scheme)) {
-        return Err(format!("clone_url `{}` must start with https:// or http://", document.clone_url));
-    }
+    check_clone_url(&document.clone_url)?;
+    keys.iter().try_for_each(|key| check_key(key)).map_err(|problem| format!("secret: {problem}"))?;
     check_image(&document.image)?;
+    let retention = document.retention.as_ref().map_or(Ok(()), crate::retention::RetentionDocument::check);
+    retention.map_err(|problem| format!("retention: {problem}"))?;
+    document.may_read.iter().try_for_each(|text| check_image_pattern(text))?;
     let own = document.own_rules.as_ref().map(|own| {
         own.secrets.iter().try_for_each(|name| check_name("secret", name))?;
         let path = inside(&own.path).map_err(|problem| format!("own_rules.path: {problem}"))?;
@@ -35,6 +40,7 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
         pull_requests: document.pull_requests.unwrap_or_default(),
         pull_requests_need_approval: document.pull_requests_need_approval.unwrap_or(true),
         base_image_rebuild: document.base_image_rebuild.unwrap_or(false),
+        may_read: document.may_read.clone(),
         webhooks: webhooks(&document.webhooks)?,
         rules: rules(&document.rules, document.policy)?,
     })
@@ -88,6 +94,7 @@ impl RuleDocument {
             let template = Template::parse(text).map_err(|problem| format!("labels.{name}: {problem}"))?;
             rule.labels.insert(name.clone(), template);
         }
+        rule.check_groups()?;
         (rule.cache, rule.autobuild) = (self.cache.unwrap_or(true), self.autobuild.unwrap_or(true));
         rule.schedules = self.schedules.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         if !rule.schedules.is_empty() && rule.only_ref().is_none() {
@@ -101,7 +108,7 @@ impl RuleDocument {
 
     fn set_options(&self, rule: &mut Rule, policy: Option<PolicyText>) -> Result<(), String> {
         self.secrets.iter().try_for_each(|name| check_name("secret", name))?;
-        check_platforms(&self.platforms)?;
+        check_platforms(&self.platforms).map_err(|problem| format!("platforms: {problem}"))?;
         let filter = match (self.path_filter, self.paths.is_empty()) {
             (Some(FilterText::Off), false) => {
                 return Err("`paths` and `path_filter = \"off\"` contradict each other: leave one out".to_owned());
@@ -113,6 +120,7 @@ impl RuleDocument {
         };
         for path in &self.paths {
             inside(path.trim_start_matches('!')).map_err(|problem| format!("paths: {problem}"))?;
+            check_pattern(path).map_err(|problem| format!("paths: {problem}"))?;
         }
         let span = |key: &str, text: &Option<String>| {
             text.as_deref().map(milliseconds).transpose().map_err(|problem| format!("{key}: {problem}"))
@@ -128,6 +136,16 @@ impl RuleDocument {
         options.priority = self.priority.map_or(0, super::Priority::number);
         Ok(())
     }
+}
+
+/// Checks where commits are fetched from. A login in it would be shown wherever the URL is.
+fn check_clone_url(url: &str) -> Result<(), String> {
+    let parsed = network::parse(("clone_url", url)).map_err(|refused| refused.detail)?;
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        let shown = database::redact(url);
+        return Err(format!("clone_url `{shown}` has a query or a fragment: git servers are asked below its path"));
+    }
+    Ok(())
 }
 
 /// Checks `namespace/name`.
@@ -168,21 +186,6 @@ pub fn check_values(what: &str, values: &BTreeMap<String, String>) -> Result<(),
         }
         if value.len() > MAX_VALUE || value.contains('\0') {
             return Err(format!("{what}.{name}: a value has at most {MAX_VALUE} bytes and no NUL"));
-        }
-    }
-    Ok(())
-}
-
-/// Checks platforms.
-pub fn check_platforms(platforms: &[String]) -> Result<(), String> {
-    for platform in platforms {
-        let parts: Vec<&str> = platform.split('/').collect();
-        let valid = matches!(parts.len(), 2 | 3)
-            && parts
-                .iter()
-                .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
-        if !valid {
-            return Err(format!("{platform:?} is no platform: write `linux/amd64` or `linux/arm/v7`"));
         }
     }
     Ok(())

@@ -9,7 +9,8 @@ const ELSEWHERE: [(&str, &str); 3] = [
 
 /// Returns a reader's message with what was probably meant.
 pub fn explain(message: &str) -> String {
-    let message = message.trim_end();
+    let plain = in_words(message.trim_end());
+    let message = plain.as_str();
     let unknown = [("unknown field `", "key"), ("unknown variant `", "value")];
     let Some((rest, what)) =
         unknown.iter().find_map(|(start, what)| message.strip_prefix(start).map(|rest| (rest, what)))
@@ -21,16 +22,29 @@ pub fn explain(message: &str) -> String {
         return format!("unknown key `{written}`: {why}");
     }
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    let nearest = known.iter().map(|name| (distance(written, name), *name)).min();
-    let meant = match nearest {
-        Some((distance, name)) if distance <= 1 + name.len().max(written.len()) / 3 => {
-            format!("; did you mean `{name}`?")
-        }
-        _ => String::new(),
-    };
+    let meant = meant(written, known.iter().copied());
     let all = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let there_are = if all.is_empty() { "there are none here".to_owned() } else { format!("there are {all}") };
     format!("unknown {what} `{written}`{meant} ({there_are})")
+}
+
+/// Returns `; did you mean …?` with the name of `known` that is nearest to what was written, or nothing if none is near.
+pub fn meant<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    nearest(written, &known).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// Returns the name that was probably meant, if one is near enough.
+pub fn nearest<'n>(written: &str, known: &[&'n str]) -> Option<&'n str> {
+    let (distance, name) = known.iter().map(|name| (distance(written, name), *name)).min()?;
+    (distance <= 1 + name.len().max(written.len()) / 3).then_some(name)
+}
+
+/// Says what is expected without the names of types that only the program's authors know.
+fn in_words(message: &str) -> String {
+    let Some((start, rest)) = message.split_once("struct ") else { return message.to_owned() };
+    let end = rest.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(rest.len());
+    format!("{start}an object{}", &rest[end..])
 }
 
 /// Counts the letters that have to be put in, taken out, exchanged or swapped.

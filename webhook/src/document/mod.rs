@@ -6,15 +6,19 @@ mod mistake;
 mod own;
 mod read;
 mod span;
+mod strict;
+mod values;
 mod webhooks;
 
-pub use meaning::{check_name, check_platforms, check_values, compile, rules};
-pub use mistake::explain;
+pub use meaning::{check_name, check_repository_name, check_values, compile, rules};
+pub use mistake::{explain, meant, nearest};
 pub use own::own_rules;
 pub use read::{ReadError, from_json, from_toml};
 pub use span::milliseconds;
+pub use values::{check_host, check_key, check_platforms};
 pub use webhooks::{Format, Webhook, WebhookDocument, webhooks};
 
+use crate::retention::RetentionDocument;
 use crate::secret::Secret;
 use database::Policy;
 use serde::{Deserialize, Serialize};
@@ -56,6 +60,12 @@ pub struct RepositoryDocument {
     /// where this is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_image_rebuild: Option<bool>,
+    /// What is kept of its builds, logs and deliveries, where that is not as `[retention]` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionDocument>,
+    /// Images that its builds may read besides public ones and their own: `host/path`, with `*` and `**`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_read: Vec<String>,
     /// Whether the repository's own `slipway.toml` says what its rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_rules: Option<OwnRulesDocument>,

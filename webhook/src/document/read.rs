@@ -1,6 +1,7 @@
 //! From text to documents: where a mistake stands, and what would be right.
 
 use super::mistake::explain;
+use super::strict::{Keys, Strict};
 use serde::de::DeserializeOwned;
 
 /// A text that is no document of the kind that was expected.
@@ -24,7 +25,8 @@ impl ReadError {
 
 /// Reads TOML.
 pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
-    toml::from_str(text).map_err(|error| {
+    let read = toml::Deserializer::parse(text).and_then(|toml| T::deserialize(Strict(toml)));
+    read.map_err(|error| {
         let start = error.span().map_or(0, |span| span.start).min(text.len());
         let before = text.get(..start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
@@ -35,7 +37,12 @@ pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
 
 /// Reads JSON.
 pub fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ReadError> {
-    serde_json::from_slice(text).map_err(|error| {
+    let read = serde_json::from_slice::<Keys>(text).and_then(|_| {
+        let mut reader = serde_json::Deserializer::from_slice(text);
+        let read = T::deserialize(Strict(&mut reader))?;
+        reader.end().map(|()| read)
+    });
+    read.map_err(|error| {
         let message = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
         let problem = explain(message.strip_suffix(&place).unwrap_or(&message));
@@ -47,6 +54,26 @@ pub fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ReadError> {
 mod tests {
     use super::super::RepositoryDocument;
     use super::*;
+
+    #[test]
+    fn an_object_is_written_as_one_and_its_keys_once() {
+        // SEC-m7
+        let read = |text: &str| from_json::<RepositoryDocument>(text.as_bytes()).unwrap_err().to_string();
+        for text in ["[]", "null", "\"x\"", "1", "true", "[[]]", "1.5"] {
+            assert!(read(text).contains("an object"), "{text}: {}", read(text));
+        }
+        let start = r#"{"clone_url":"x","image":"y""#;
+        assert!(read(&format!("{start},\"image\":\"z\"}}")).contains("`image` comes twice"));
+        assert!(read(&format!("{start},\"rules\":[[\"main\"]]}}")).contains("an object"));
+        assert!(
+            read(&format!("{start},\"rules\":[{{\"branch\":\"a\",\"env\":{{\"A\":\"1\",\"A\":\"2\"}}}}]}}"))
+                .contains("`A` comes twice")
+        );
+        assert!(read(&format!("{start}}} x")).contains("trailing"));
+        let deep = format!("{start},\"rules\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(read(&deep).contains("recursion limit"));
+        assert!(from_toml::<crate::Configuration>("server = []").unwrap_err().problem.contains("an object"));
+    }
 
     #[test]
     fn mistakes_have_a_place_and_a_remedy() {

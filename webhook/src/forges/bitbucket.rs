@@ -1,6 +1,6 @@
 //! Bitbucket: several changes in one delivery; the cloud's form and the server's.
 
-use super::{Event, Headers, Message, Proof, Push, object, text};
+use super::{Event, Headers, Identity, Message, Proof, Push, object, text};
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -11,6 +11,7 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     Ok(Headers {
         event: text(headers, "x-event-key").ok_or("X-Event-Key")?,
         id: id.ok_or("X-Request-UUID")?,
+        identity: Identity::Own,
         proof: signature.map_or(Proof::None, Proof::Signature),
     })
 }

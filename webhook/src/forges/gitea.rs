@@ -1,7 +1,7 @@
 //! Gitea, Forgejo and Gogs: GitHub's payloads, other headers, a bare signature.
 
 use super::github::PushText;
-use super::{Event, Headers, Message, Proof, pull, text};
+use super::{Event, Headers, Identity, Message, Proof, pull, text};
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -15,6 +15,7 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     Ok(Headers {
         event: first(HEADERS).ok_or("X-Gitea-Event")?,
         id: first(["x-forgejo-delivery", "x-gitea-delivery", "x-gogs-delivery"]).ok_or("X-Gitea-Delivery")?,
+        identity: Identity::Own,
         proof: signature.map_or(Proof::None, Proof::Signature),
     })
 }

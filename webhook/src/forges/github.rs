@@ -1,6 +1,6 @@
 //! GitHub.
 
-use super::{Event, Headers, Message, Proof, Push, object, pull, text};
+use super::{Event, Headers, Identity, Message, Proof, Push, object, pull, text};
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -10,6 +10,7 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     Ok(Headers {
         event: text(headers, "x-github-event").ok_or("X-GitHub-Event")?,
         id: text(headers, "x-github-delivery").ok_or("X-GitHub-Delivery")?,
+        identity: Identity::Own,
         proof: signature.map_or(Proof::None, Proof::Signature),
     })
 }

@@ -1,16 +1,24 @@
 //! GitLab: the key itself in a header, `checkout_sha` for the commit.
 
-use super::{Event, Headers, Message, Proof, Pull, Push, object, text};
+use super::{Event, Headers, Identity, Message, Proof, Pull, Push, object, text};
 use axum::http::HeaderMap;
 use database::PullRequest;
 use serde::Deserialize;
 
-/// Reads the headers. The id that stays the same over retries is the idempotency key; older versions send an event's id.
+/// Reads the headers. The id that stays the same over retries is the idempotency key. Older versions send an event's id,
+/// which all that follows from an event shares: what a hook did to another ref, and system hooks. The oldest send none.
 pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
-    let ids = ["idempotency-key", "webhook-id", "x-gitlab-event-uuid"];
+    let own = ["idempotency-key", "webhook-id"].into_iter().find_map(|name| text(headers, name));
+    let shared = text(headers, "x-gitlab-event-uuid");
+    let (id, identity) = match (own, shared) {
+        (Some(id), _) => (id, Identity::Own),
+        (None, Some(id)) => (id, Identity::Shared),
+        (None, None) => ("", Identity::None),
+    };
     Ok(Headers {
         event: text(headers, "x-gitlab-event").ok_or("X-Gitlab-Event")?,
-        id: ids.into_iter().find_map(|name| text(headers, name)).ok_or("X-Gitlab-Event-UUID")?,
+        id,
+        identity,
         proof: text(headers, "x-gitlab-token").map_or(Proof::None, Proof::Key),
     })
 }

@@ -7,7 +7,7 @@ mod gitlab;
 mod pull;
 mod signature;
 
-pub use signature::{Proof, Signed};
+pub use signature::{Proof, Signed, json_of};
 
 use axum::http::HeaderMap;
 use database::PullRequest;
@@ -31,9 +31,27 @@ pub struct Headers<'h> {
     pub event: &'h str,
     /// The forge's id of the delivery.
     pub id: &'h str,
+    /// What that id is an id of.
+    pub identity: Identity,
     /// What proves who sent it.
     pub proof: Proof<'h>,
 }
+
+/// What the id in a delivery's headers is an id of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// Of this delivery, and of every attempt at it.
+    Own,
+    /// Of something that several deliveries may be about.
+    Shared,
+    /// There is none.
+    None,
+}
+
+/// Beginnings of the names of headers that say who sent what, and names that do.
+const SAYING: [&str; 6] = ["x-github-", "x-hub-", "x-gitlab-", "x-gitea-", "x-forgejo-", "x-gogs-"];
+const SAYING_ALONE: [&str; 6] =
+    ["x-event-key", "x-hook-uuid", "x-request-uuid", "idempotency-key", "webhook-id", "content-type"];
 
 /// What a delivery is about.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,6 +139,21 @@ impl Forge {
     pub fn of(self, headers: &HeaderMap) -> Forge {
         let is_gitea = gitea::HEADERS.iter().any(|name| headers.contains_key(*name));
         if self == Forge::Github && is_gitea { Forge::Gitea } else { self }
+    }
+
+    /// Refuses headers that say who sent what and came twice: proxies and this server might read different ones. The error
+    /// names the header.
+    pub fn check(self, headers: &HeaderMap) -> Result<(), String> {
+        let says = |name: &str| {
+            SAYING.iter().any(|start| name.starts_with(start))
+                || SAYING_ALONE.contains(&name)
+                || self == Forge::Bitbucket && name == "x-request-id"
+        };
+        let twice = |name: &&axum::http::HeaderName| says(name.as_str()) && headers.get_all(*name).iter().count() > 1;
+        match headers.keys().find(twice) {
+            Some(name) => Err(name.to_string()),
+            None => Ok(()),
+        }
     }
 
     /// Reads the headers of a delivery; the error names the one that is missing.

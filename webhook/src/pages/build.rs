@@ -8,11 +8,12 @@ use crate::problem::Problem;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use database::{Build, LogChunk, PathPiece, QueuePlace, Reason, Step, Trigger};
+use database::{Build, PathPiece, QueuePlace, Reason, Step, Trigger};
 use maud::{Markup, html};
+use std::ops::Range;
 
-/// Bytes of a log that are shown; the rest is behind a link.
-const MAX_LOG: usize = 512 * 1024;
+/// Bytes at the beginning and at the end of a log that are shown; what is between them is behind a link.
+const MAX_PART: i64 = 256 * 1024;
 
 /// Pieces of the critical path that are shown took at least so many microseconds.
 const NEGLIGIBLE_US: i64 = 500;
@@ -26,12 +27,13 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
     let cpu_ms = service.database.cpu_ms(&build.id).await?;
     let log = log(&service, &build).await?;
     let queued = service.database.queue_place(&build.id).await?;
+    let refusal = service.database.refusal(&build.id).await?;
     let title = format!("{} #{}", build.request.repository, build.number);
-    let from = log.last().map_or(0, |chunk| chunk.offset + chunk.text.len() as i64);
     let content = html! {
         h1 { (title) " " (state(build.state)) }
         @if let Some(reason) = &build.reason { pre.reason { (plain(headline(&reason.message, &log).as_bytes())) } }
-        @for warning in &build.request.spec.options.warnings { p.notice { (plain(warning.as_bytes())) } }
+        @if let Some(refusal) = &refusal { p.notice { "The forge refused its status: " (plain(refusal.problem.as_bytes())) } }
+        @for warning in build.request.spec.options.warnings.iter().chain(&build.warnings) { p.notice { (plain(warning.as_bytes())) } }
         @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
         (facts(&build, cpu_ms))
         h2 { "Steps " @if build.state.has_ended() && !steps.is_empty() { a.aside href=(format!("/builds/{}/explain", build.id.as_str())) { "why?" } } }
@@ -40,10 +42,9 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
             h2 { "Critical path " a.aside href=(format!("/v1/builds/{}/trace", build.id.as_str())) download="trace.json" { "as a trace" } }
             (path_table(&path))
         }
-        h2 { "Log " a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } }
-        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("/v1/builds/{}/logs?since_offset={from}", build.id.as_str()))] {
-            (log_text(&log, build.reason.as_ref()))
-        }
+        h2 { "Log " @if build.log_removed_ms.is_none() { a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } } }
+        @if let Some(removed_ms) = build.log_removed_ms { p.notice { "The log was removed by retention, " (time(removed_ms)) " UTC." } }
+        @else { (shown_log(&build, &log)) }
     };
     Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
 }
@@ -61,23 +62,72 @@ pub async fn steps(
     Ok((headers, table.into_string()).into_response())
 }
 
-async fn log(service: &Service, build: &Build) -> Result<Vec<LogChunk>, Problem> {
-    let (mut chunks, mut from, mut bytes) = (Vec::new(), 0, 0);
-    while bytes < MAX_LOG {
-        let part = service.database.logs(&build.id, from, MAX_LOG).await?;
-        let Some(last) = part.last() else { break };
-        from = last.offset + last.text.len() as i64;
-        bytes += part.iter().map(|chunk| chunk.text.len()).sum::<usize>();
-        chunks.extend(part);
+/// The parts of a log that are shown.
+struct ShownLog {
+    head: Vec<u8>,
+    /// Bytes between head and tail.
+    left_out: i64,
+    tail: Vec<u8>,
+    /// The byte after the last one that is shown.
+    next: i64,
+}
+
+impl ShownLog {
+    /// Returns the part with which the log ends.
+    fn end(&self) -> &[u8] {
+        if self.left_out > 0 { &self.tail } else { &self.head }
     }
-    Ok(chunks)
+}
+
+async fn log(service: &Service, build: &Build) -> Result<ShownLog, Problem> {
+    let length = service.database.log_length(&build.id).await?;
+    if length <= 2 * MAX_PART {
+        let head = part_of_log(service, build, 0..length).await?;
+        return Ok(ShownLog { head, left_out: 0, tail: Vec::new(), next: length });
+    }
+    let mut head = part_of_log(service, build, 0..MAX_PART).await?;
+    let mut tail = part_of_log(service, build, length - MAX_PART..length).await?;
+    // Whole lines, unless there is but one.
+    if let Some(end) = head.iter().rposition(|byte| *byte == b'\n') {
+        head.truncate(end + 1);
+    }
+    if let Some(end) = tail.iter().position(|byte| *byte == b'\n') {
+        tail.drain(..=end);
+    }
+    let left_out = length - (head.len() + tail.len()) as i64;
+    Ok(ShownLog { head, left_out, tail, next: length })
+}
+
+fn shown_log(build: &Build, log: &ShownLog) -> Markup {
+    let address = format!("/v1/builds/{}/logs", build.id.as_str());
+    html! {
+        pre #log .log data-follow=[(!build.state.has_ended()).then(|| format!("{address}?since_offset={}", log.next))] {
+            @if log.left_out > 0 {
+                (plain(&log.head))
+                "\n… " (size(log.left_out.unsigned_abs())) " left out: " a href=(address) { "the whole log" } "\n\n"
+            }
+            (end_of_log(log, build.reason.as_ref()))
+        }
+    }
+}
+
+async fn part_of_log(service: &Service, build: &Build, range: Range<i64>) -> Result<Vec<u8>, Problem> {
+    let (mut bytes, mut from) = (Vec::new(), range.start);
+    while from < range.end {
+        let missing = usize::try_from(range.end - from).unwrap_or(usize::MAX);
+        let chunks = service.database.logs(&build.id, from, missing).await?;
+        let Some(last) = chunks.last() else { break };
+        from = last.offset + last.text.len() as i64;
+        chunks.iter().for_each(|chunk| bytes.extend_from_slice(&chunk.text));
+    }
+    bytes.truncate(usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
+    Ok(bytes)
 }
 
 /// Returns the sentence of a reason; what is below it stands in the log, unless that says nothing of it.
-fn headline<'r>(message: &'r str, log: &[LogChunk]) -> &'r str {
+fn headline<'r>(message: &'r str, log: &ShownLog) -> &'r str {
     let first = message.lines().next().unwrap_or_default();
-    let told = log.iter().rev().any(|chunk| String::from_utf8_lossy(&chunk.text).contains(first));
-    if told { first } else { message }
+    if String::from_utf8_lossy(log.end()).contains(first) { first } else { message }
 }
 
 fn place(place: &QueuePlace) -> Markup {
@@ -154,8 +204,8 @@ fn step_table(steps: &[Step]) -> Markup {
                             td.more { (plain(step.stage.as_bytes())) }
                             td.wide { code { (plain(step.instruction.as_bytes())) } }
                             td {
-                                span class=(format!("state {}", format!("{:?}", step.state).to_lowercase())) {
-                                    @if step.cached { "cached" } @else { (format!("{:?}", step.state).to_lowercase()) }
+                                span class=(format!("state {}", step.state.as_str())) {
+                                    @if step.cached { "cached" } @else { (step.state.as_str().replace('_', " ")) }
                                 }
                                 @if let Some(code) = step.exit_code.filter(|code| *code != 0) { " exit " (code) }
                             }
@@ -187,10 +237,9 @@ fn path_table(path: &[PathPiece]) -> Markup {
     }
 }
 
-/// Returns the log without the sentence of the reason, which stands above.
-fn log_text(chunks: &[LogChunk], reason: Option<&Reason>) -> String {
-    let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text.iter().copied()).collect();
-    let mut text = plain(&bytes);
+/// Returns the end of the log without the sentence of the reason, which stands above.
+fn end_of_log(log: &ShownLog, reason: Option<&Reason>) -> String {
+    let mut text = plain(log.end());
     let sentence = reason.and_then(|reason| reason.message.lines().next()).unwrap_or_default();
     let line = format!("ERROR: {}\n", plain(sentence.as_bytes()));
     if let Some(at) = text.rfind(&line) {

@@ -15,8 +15,7 @@ const LISTED: u32 = 50;
 /// Shows the newest builds.
 pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
-    let only = caller.only().and_then(|names| names.first()).cloned();
-    let filter = BuildFilter { repository: only, limit: LISTED, ..BuildFilter::default() };
+    let filter = BuildFilter { among: caller.only(), limit: LISTED, ..BuildFilter::default() };
     let builds = service.database.builds(&filter).await?;
     let seen: Vec<&Build> = builds.iter().filter(|build| caller.sees(&build.request.repository)).collect();
     let changes = seen.iter().any(|build| !build.state.has_ended());

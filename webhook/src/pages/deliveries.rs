@@ -15,8 +15,7 @@ const LISTED: u32 = 50;
 /// Shows the newest deliveries.
 pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
-    let only = caller.only().and_then(|names| names.first()).cloned();
-    let filter = DeliveryFilter { repository: only, limit: LISTED, ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { among: caller.only(), limit: LISTED, ..DeliveryFilter::default() };
     let deliveries = service.database.deliveries(&filter).await?;
     let seen: Vec<&Delivery> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).collect();
     let content = html! {

@@ -1,6 +1,7 @@
 //! Pages for people: builds, one build, repositories, the queue, deliveries. They work without scripts; with them a log is
 //! followed live.
 
+pub mod asset;
 pub mod build;
 pub mod builds;
 pub mod deliveries;
@@ -39,8 +40,9 @@ impl Page<'_> {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     @if self.changes { noscript { meta http-equiv="refresh" content=(REFRESH); } }
                     title { (self.title) " · slipway" }
-                    link rel="stylesheet" href="/style.css";
-                    @if self.changes { script src="/follow.js" defer {} }
+                    link rel="icon" href=(asset::ICON.path()) type="image/svg+xml";
+                    link rel="stylesheet" href=(asset::STYLE.path());
+                    @if self.changes { script src=(asset::FOLLOW.path()) defer {} }
                 }
                 body data-changes[self.changes] {
                     header {
@@ -54,18 +56,6 @@ impl Page<'_> {
         let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
         (headers, document.into_string()).into_response()
     }
-}
-
-/// Sends the style of the pages.
-pub async fn style() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=600")];
-    (headers, include_str!("style.css")).into_response()
-}
-
-/// Sends the script that follows a log.
-pub async fn script() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "max-age=600")];
-    (headers, include_str!("follow.js")).into_response()
 }
 
 /// Refuses who may see nothing; a browser then asks for a password, which is a token.

@@ -52,6 +52,7 @@ fn page(problem: Response, told: &Told) -> Response {
     };
     let (_, body) = Page { title: told.title, part: "", changes: false }.around(&content).into_parts();
     let (mut parts, _) = problem.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html; charset=utf-8"));
     Response::from_parts(parts, body)
 }

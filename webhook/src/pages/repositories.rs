@@ -61,8 +61,17 @@ pub async fn show(
     let notices = service.database.notices(&repository.name, webhooks::LISTED).await?;
     let used = service.database.usage(&repository.name, usage::DAY).await?;
     let bases = crate::bases::of_repository(&service.database, &repository.name).await?;
+    let refusal = service.database.newest_refusal(&repository.name).await?;
+    let own_rules = service.database.own_rules_problem(&repository.name).await?;
     let content = html! {
         h1 { (repository.name) " " img.badge alt="state of the newest build" src=(format!("/badges/{}.svg", repository.name)); }
+        @if let Some(refusal) = &refusal {
+            p.notice {
+                "The forge refuses statuses: " (plain(refusal.problem.as_bytes())) ", last of "
+                a href=(format!("/builds/{}", refusal.build.as_str())) { "this build" } " at " (time(refusal.at_ms)) "."
+            }
+        }
+        @if let Some(problem) = &own_rules { p.notice { "Its own rules cannot be used: " (plain(problem.as_bytes())) } }
         dl {
             dt { "Source" } dd { (plain(repository.clone_url.as_bytes())) }
             dt { "Image" } dd { code { (repository.image) } }

@@ -6,7 +6,7 @@ mod tags;
 mod template;
 mod version;
 
-pub use pushed::{Pushed, RefKind, skip_marker};
+pub use pushed::{Pushed, RefKind, is_ref, skip_marker};
 pub use tags::{check_image, legal};
 pub use template::Template;
 
@@ -118,6 +118,29 @@ impl Rule {
             }
         }
         Ok(())
+    }
+
+    /// Checks that every group which a template names is one of the rule's expression: another would always be empty.
+    pub fn check_groups(&self) -> Result<(), String> {
+        let groups = self.expression.as_ref().map_or(0, |expression| expression.captures_len() - 1);
+        let named = self.tags.iter().chain(self.build_args.values());
+        match named
+            .flat_map(|template| template.groups().map(move |group| (template, group)))
+            .find(|(_, group)| *group > groups)
+        {
+            None => Ok(()),
+            Some((template, group)) => {
+                let has = match (&self.expression, groups) {
+                    (None, _) => format!("`{}` is a name and no expression: write `/…/` around it", self.source),
+                    (Some(_), 0) => format!("`{}` has no group: parentheses make one", self.source),
+                    (Some(_), 1) => format!("`{}` has one group, `{{\\1}}`", self.source),
+                    (Some(_), groups) => {
+                        format!("`{}` has {groups} groups, `{{\\1}}` to `{{\\{groups}}}`", self.source)
+                    }
+                };
+                Err(format!("`{}` names the group {group}, and {has}", template.text()))
+            }
+        }
     }
 
     /// Returns the name or expression that the rule looks for.

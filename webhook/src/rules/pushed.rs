@@ -67,6 +67,22 @@ impl<'p> Pushed<'p> {
     }
 }
 
+/// Longest full name of a ref.
+const MAX_REF: usize = 1024;
+
+/// Tells whether a text is the full name of a ref, by the rules of `git check-ref-format`.
+pub fn is_ref(name: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    name.starts_with("refs/")
+        && name.len() <= MAX_REF
+        && name.split('/').count() > 2
+        && name.split('/').all(is_part)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.ends_with('.')
+        && !name.chars().any(|char| char.is_control() || " ~^:?*[\\".contains(char))
+}
+
 /// What authors write into a commit's message so that nothing is built.
 const SKIP_MARKERS: [&str; 8] = [
     "[skip ci]",
@@ -79,10 +95,20 @@ const SKIP_MARKERS: [&str; 8] = [
     "[skip docker]",
 ];
 
-/// Returns the marker in a commit's message that asks for no build.
+/// Returns the marker in a commit's message that asks for no build: anywhere in its title, or alone in its last line before
+/// the trailers. What stands elsewhere is quoted, as in a squash commit that lists the titles of others.
 pub fn skip_marker(message: &str) -> Option<&'static str> {
     let message = message.to_lowercase();
-    SKIP_MARKERS.into_iter().find(|marker| message.contains(marker))
+    let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let title = lines.next().unwrap_or_default();
+    let last = lines.rfind(|line| !is_trailer(line)).unwrap_or_default();
+    SKIP_MARKERS.into_iter().find(|marker| title.contains(marker) || last == *marker)
+}
+
+/// Tells whether a line is one such as `Signed-off-by: me`.
+fn is_trailer(line: &str) -> bool {
+    let key = line.split_once(": ").map_or("", |(key, _)| key);
+    !key.is_empty() && key.contains('-') && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -90,10 +116,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markers_are_found_anywhere_in_any_case() {
+    fn markers_count_in_the_title_and_alone_at_the_end() {
+        // SV-23
+        assert_eq!(skip_marker("x\n\n[skip ci]\n\nCo-authored-by: a <b@c>\nSigned-off-by: d\n"), Some("[skip ci]"));
+        assert_eq!(skip_marker("Merge (#7)\n\n* fix: x [skip ci]\n\n* fix: y\n\nCo-authored-by: a"), None);
+        assert_eq!(skip_marker("Merge (#7)\n\n* fix: x [skip ci]"), None);
+        assert_eq!(skip_marker("Explain the marker\n\n> [skip ci]\nis quoted"), None);
+        assert_eq!(skip_marker(""), None);
         assert_eq!(skip_marker("Fix typo\n\n[Skip CI]"), Some("[skip ci]"));
         assert_eq!(skip_marker("[build skip] docs"), Some("[build skip]"));
         assert_eq!(skip_marker("skip ci, [skip-ci], [skip  ci]"), None);
+    }
+
+    #[test]
+    fn refs_are_named_as_git_names_them() {
+        for good in ["refs/heads/main", "refs/tags/v1.2", "refs/heads/feature/ä-雪", "refs/pull/7/head", "refs/heads/@"]
+        {
+            assert!(is_ref(good), "{good}");
+        }
+        for bad in [
+            "main",
+            "refs/heads",
+            "refs/heads/",
+            "refs/heads/a\nb",
+            "refs/heads/a\u{1b}[31m",
+            "refs/heads/a b",
+            "refs/heads/a..b",
+            "refs/heads/.a",
+            "refs/heads/a.lock",
+            "refs/heads/a//b",
+            "refs/heads/a:b",
+            "refs/heads/a\0",
+            "refs/heads/a.",
+            "-x",
+            "",
+        ] {
+            assert!(!is_ref(bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -126,6 +126,14 @@ impl Template {
         })
     }
 
+    /// Returns the numbers of the groups that it names.
+    pub fn groups(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Variable(Variable::Group(number), _) => Some(*number),
+            _ => None,
+        })
+    }
+
     /// Tells whether it says what a variable of the rule's `env` is.
     pub fn names_env(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Env(_), _)))

@@ -15,7 +15,8 @@ use super::FetchSettings;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use packet::Packets;
-use registry_client::{WebAnswer, WebRequest};
+use refs::Advertised;
+use registry_client::{WebAnswer, WebRequest, is_same_server, may_be_told};
 
 /// What the client calls itself; some forges give repositories to whoever is called git only.
 const USER_AGENT: &str = concat!("git/2.0 (slipway ", env!("CARGO_PKG_VERSION"), ")");
@@ -26,9 +27,15 @@ pub enum RemoteError {
     /// It could not be reached, or may not be.
     #[error(transparent)]
     Web(registry_client::Error),
-    /// It wants other credentials.
-    #[error("the credentials are refused")]
-    Denied,
+    /// It wants a login, or another one than it was shown.
+    #[error("{}", if *shown { "the login is refused" } else { "a login is asked for" })]
+    Denied {
+        /// Whether it was shown one.
+        shown: bool,
+    },
+    /// The repository is of a kind that is not read.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// It does not know the repository.
     #[error("there is no such repository")]
     NotFound,
@@ -57,17 +64,26 @@ impl RemoteError {
     }
 }
 
+/// What is said of repositories whose objects have other names.
+pub const SHA256: &str = "its objects are named by SHA-256, and only repositories with SHA-1 are read";
+
 /// What a server speaks.
 enum Dialect {
     /// Version 2, or it was not asked yet.
-    Two,
+    Two {
+        /// Whether it sends a part of the history.
+        shallow: bool,
+    },
     /// Version 0: with what else it can do, and all its refs.
     Zero { capabilities: Vec<String>, refs: Vec<Announced> },
 }
 
 /// A repository on a server.
 pub struct Remote<'a> {
+    /// Where it was asked for; the login is for there.
     url: &'a str,
+    /// Where it is, after what the server redirected.
+    base: String,
     settings: &'a FetchSettings,
     dialect: Dialect,
 }
@@ -75,37 +91,54 @@ pub struct Remote<'a> {
 impl<'a> Remote<'a> {
     /// Returns the repository at `url`; nothing is asked of it yet.
     pub fn new(url: &'a str, settings: &'a FetchSettings) -> Self {
-        Remote { url, settings, dialect: Dialect::Two }
+        let base = url.trim_end_matches('/').to_owned();
+        Remote { url, base, settings, dialect: Dialect::Two { shallow: true } }
     }
 
-    /// Finds out what the server speaks that did not understand version 2; returns `error` if it does speak that.
+    /// Finds out where the repository is and what the server speaks, which did not understand what it was asked; returns
+    /// `error` if that is nothing new.
     async fn discover(&mut self, error: RemoteError) -> Result<(), RemoteError> {
-        let answer = self.send("info/refs?service=git-upload-pack", "advertisement", None).await?;
+        let before = self.base.clone();
+        let answer = match self.send("info/refs?service=git-upload-pack", "advertisement", None).await {
+            Ok(answer) => answer,
+            // What moved may be asked where it is now, even if it lost the question on its way there.
+            Err(RemoteError::Malformed(_)) if self.base != before => return Ok(()),
+            Err(error) => return Err(error),
+        };
         match refs::advertised(Packets::new(answer)).await? {
-            Some((capabilities, refs)) => self.dialect = Dialect::Zero { capabilities, refs },
-            None => return Err(error),
+            Advertised::Zero { capabilities, refs } => self.dialect = Dialect::Zero { capabilities, refs },
+            Advertised::Two { capabilities } => {
+                let fetch = capabilities.iter().find_map(|known| known.strip_prefix("fetch="));
+                let shallow = fetch.is_some_and(|features| features.split(' ').any(|known| known == "shallow"));
+                if self.base == before && shallow {
+                    return Err(error);
+                }
+                self.dialect = Dialect::Two { shallow };
+            }
         }
         Ok(())
     }
 
     /// Asks the server's `git-upload-pack`.
-    async fn post(&self, body: Vec<u8>) -> Result<Packets, RemoteError> {
+    async fn post(&mut self, body: Vec<u8>) -> Result<Packets, RemoteError> {
         Ok(Packets::new(self.send("git-upload-pack", "result", Some(body)).await?))
     }
 
-    async fn send(&self, path: &str, answers: &str, body: Option<Vec<u8>>) -> Result<WebAnswer, RemoteError> {
+    /// Sends a request; where it is redirected to, all that follow are sent, as git does it.
+    async fn send(&mut self, path: &str, answers: &str, body: Option<Vec<u8>>) -> Result<WebAnswer, RemoteError> {
         let mut headers =
             vec![("user-agent", USER_AGENT.to_owned()), ("accept", format!("application/x-git-upload-pack-{answers}"))];
         if body.is_some() {
             headers.push(("content-type", "application/x-git-upload-pack-request".to_owned()));
         }
-        if matches!(self.dialect, Dialect::Two) {
+        if matches!(self.dialect, Dialect::Two { .. }) {
             headers.push(("git-protocol", "version=2".to_owned()));
         }
-        let login = self.settings.credentials.as_ref();
+        let (same, told) = self.trusted();
+        let login = self.settings.credentials.as_ref().filter(|_| told);
         let request = WebRequest {
-            url: format!("{}/{path}", self.url.trim_end_matches('/')),
-            reach: self.settings.reach,
+            url: format!("{}/{path}", self.base),
+            reach: if same { self.settings.reach } else { self.settings.elsewhere },
             elsewhere: self.settings.elsewhere,
             headers,
             authorization: login
@@ -113,9 +146,10 @@ impl<'a> Remote<'a> {
             body: body.map(Into::into),
         };
         let answer = self.settings.client.ask(&request).await.map_err(RemoteError::Web)?;
+        self.follow(answer.url(), (path, &request.url))?;
         match answer.status() {
             200 => {}
-            401 | 403 => return Err(RemoteError::Denied),
+            401 | 403 => return Err(RemoteError::Denied { shown: login.is_some() || has_login(&self.base) }),
             404 => return Err(RemoteError::NotFound),
             status => return Err(RemoteError::Status(status)),
         }
@@ -125,6 +159,37 @@ impl<'a> Remote<'a> {
         }
         Ok(answer)
     }
+
+    /// Tells whether the repository is on the server that it was asked for at, and whether that may be shown the login.
+    fn trusted(&self) -> (bool, bool) {
+        match (url::Url::parse(&self.base), url::Url::parse(self.url)) {
+            (Ok(base), Ok(asked)) => (is_same_server(&base, &asked), may_be_told(&base, &asked)),
+            _ => (false, false),
+        }
+    }
+
+    /// Takes note of where a request for `path` was redirected to.
+    fn follow(&mut self, answered: &url::Url, (path, asked): (&str, &str)) -> Result<(), RemoteError> {
+        if url::Url::parse(asked).is_ok_and(|asked| asked == *answered) {
+            return Ok(());
+        }
+        let path = path.split('?').next().unwrap_or(path);
+        let mut plain = answered.clone();
+        plain.set_query(None);
+        plain.set_fragment(None);
+        let base = plain.as_str().strip_suffix(path).and_then(|base| base.strip_suffix('/'));
+        match base {
+            Some(base) => base.clone_into(&mut self.base),
+            // A page where one logs in, or that says that nothing is there.
+            None => return Err(RemoteError::Malformed("it redirects to an address that is not one of a repository")),
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether a URL holds a login itself.
+fn has_login(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| !url.username().is_empty())
 }
 
 /// Returns what a server said, so that it can be shown.

@@ -7,8 +7,10 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Bytes of progress messages after which a server is not listened to any longer.
 const MAX_CHATTER: usize = 1024 * 1024;
-/// What a server of version 0 is asked for if it can do it.
+/// What a server of version 0 is asked for if it can do it. Some take no request without `multi_ack`.
 const CAPABILITIES: [&str; 5] = ["side-band-64k", "thin-pack", "ofs-delta", "shallow", "no-progress"];
+/// How a server answers what is known, the best first; one of them is asked for.
+const ACKNOWLEDGEMENTS: [&str; 2] = ["multi_ack_detailed", "multi_ack"];
 
 /// What is wanted.
 pub struct Want<'a> {
@@ -27,28 +29,31 @@ impl Remote<'_> {
         want: &Want<'_>,
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Vec<String>, RemoteError> {
-        if matches!(self.dialect, Dialect::Two) {
-            let result = match self.post(want.in_two()).await {
-                Ok(packets) => receive(packets, sink).await,
-                Err(error) => Err(error),
-            };
-            match result {
+        if matches!(self.dialect, Dialect::Two { .. }) {
+            match self.pack_in_two(want, sink).await {
                 Err(error) if error.may_be_dialect() => self.discover(error).await?,
                 result => return result,
             }
         }
-        let Dialect::Zero { capabilities, .. } = &self.dialect else {
-            return Err(RemoteError::Malformed("it speaks no version of the protocol"));
-        };
-        if !capabilities.iter().any(|known| known == "side-band-64k") {
-            return Err(RemoteError::Malformed("it cannot send packs in packets"));
-        }
-        receive(self.post(want.in_zero(capabilities)).await?, sink).await
+        let Dialect::Zero { capabilities, .. } = &self.dialect else { return self.pack_in_two(want, sink).await };
+        let banded = capabilities.iter().any(|known| known.starts_with("side-band"));
+        let request = want.in_zero(capabilities);
+        let packets = self.post(request).await?;
+        if banded { receive(packets, sink).await } else { receive_bare(packets, sink).await }
+    }
+
+    async fn pack_in_two(
+        &mut self,
+        want: &Want<'_>,
+        sink: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<Vec<String>, RemoteError> {
+        let shallow = !matches!(self.dialect, Dialect::Two { shallow: false });
+        receive(self.post(want.in_two(shallow)).await?, sink).await
     }
 }
 
 impl Want<'_> {
-    fn in_two(&self) -> Vec<u8> {
+    fn in_two(&self, shallow: bool) -> Vec<u8> {
         let mut request = Vec::new();
         line(&mut request, "command=fetch");
         delimiter(&mut request);
@@ -56,12 +61,14 @@ impl Want<'_> {
         line(&mut request, "thin-pack");
         line(&mut request, "ofs-delta");
         line(&mut request, "no-progress");
-        self.known.iter().for_each(|id| line(&mut request, &format!("shallow {id}")));
-        if !self.history {
+        // Whoever cannot send a part of the history sends all of it.
+        let known = if shallow { self.known } else { &[] };
+        known.iter().for_each(|id| line(&mut request, &format!("shallow {id}")));
+        if shallow && !self.history {
             line(&mut request, "deepen 1");
         }
         self.ids.iter().for_each(|id| line(&mut request, &format!("want {id}")));
-        self.known.iter().for_each(|id| line(&mut request, &format!("have {id}")));
+        known.iter().for_each(|id| line(&mut request, &format!("have {id}")));
         line(&mut request, "done");
         flush(&mut request);
         request
@@ -70,7 +77,12 @@ impl Want<'_> {
     fn in_zero(&self, capabilities: &[String]) -> Vec<u8> {
         let mut request = Vec::new();
         let known = |name: &&&str| capabilities.iter().any(|known| known == **name);
-        let chosen: Vec<_> = CAPABILITIES.iter().filter(known).copied().collect();
+        let acknowledgement = ACKNOWLEDGEMENTS.iter().find(|name| known(&name)).copied();
+        let mut chosen: Vec<_> =
+            acknowledgement.into_iter().chain(CAPABILITIES.iter().filter(known).copied()).collect();
+        if !chosen.contains(&"side-band-64k") && known(&&"side-band") {
+            chosen.push("side-band");
+        }
         for (number, id) in self.ids.iter().enumerate() {
             let chosen = if number == 0 { format!(" {}", chosen.join(" ")) } else { String::new() };
             line(&mut request, &format!("want {id}{chosen}"));
@@ -90,6 +102,28 @@ impl Want<'_> {
         line(&mut request, "done");
         request
     }
+}
+
+/// Passes on a pack that comes as it is, after lines that say what is known; of a server without `side-band`.
+async fn receive_bare(mut packets: Packets, sink: &mut (impl AsyncWrite + Unpin)) -> Result<Vec<String>, RemoteError> {
+    let mut shallow = Vec::new();
+    while !packets.begins_with(b"PACK").await? {
+        match packets.next().await? {
+            Some(Packet::Data(data)) => {
+                let line = text(&data);
+                if let Some(message) = line.strip_prefix("ERR ") {
+                    return Err(said(message.as_bytes()));
+                }
+                shallow.extend(line.strip_prefix("shallow ").map(str::to_owned));
+            }
+            Some(_) => {}
+            None => return Err(RemoteError::Malformed("its answer ends before the pack")),
+        }
+    }
+    while let Some(bytes) = packets.rest().await? {
+        sink.write_all(&bytes).await.map_err(RemoteError::Sink)?;
+    }
+    Ok(shallow)
 }
 
 /// Passes the pack on; the same for both versions, whose lines before the pack differ in what need not be known.
@@ -133,7 +167,7 @@ mod tests {
     fn a_request_says_what_is_here_and_what_is_wanted() {
         let (wanted, known) = (Oid::from_str(&"1".repeat(40)).unwrap(), Oid::from_str(&"2".repeat(40)).unwrap());
         let mut want = Want { ids: &[wanted], known: &[known], history: false };
-        let two = String::from_utf8(want.in_two()).unwrap();
+        let two = String::from_utf8(want.in_two(true)).unwrap();
         let lines = ["command=fetch\n0001", &format!("shallow {known}\n"), "deepen 1\n", &format!("want {wanted}\n")];
         for line in lines.iter().chain(&[format!("have {known}\n").as_str(), "0009done\n0000"]) {
             assert!(two.contains(line), "{line}: {two}");
@@ -144,7 +178,24 @@ mod tests {
         assert!(zero.contains("deepen 1\n0000") && zero.ends_with("0009done\n"), "{zero}");
         want.history = true;
         want.known = &[];
-        assert!(!String::from_utf8(want.in_two()).unwrap().contains("deepen"));
+        assert!(!String::from_utf8(want.in_two(true)).unwrap().contains("deepen"));
+        // SV-31
+        let first = |known: &[&str]| {
+            let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+            String::from_utf8(want.in_zero(&known))
+                .unwrap()
+                .lines()
+                .next()
+                .unwrap()
+                .split_once(' ')
+                .unwrap()
+                .1
+                .to_owned()
+        };
+        assert_eq!(first(&["multi_ack", "multi_ack_detailed"]), format!("{wanted} multi_ack_detailed"));
+        assert_eq!(first(&["multi_ack", "side-band"]), format!("{wanted} multi_ack side-band"));
+        assert_eq!(first(&["side-band", "side-band-64k"]), format!("{wanted} side-band-64k"));
+        assert!(!String::from_utf8(want.in_two(false)).unwrap().contains("deepen"));
         let old = String::from_utf8(want.in_zero(&["side-band-64k".to_owned()])).unwrap();
         assert!(!old.contains("shallow") && old.contains("\n00000009done\n"), "{old}");
     }

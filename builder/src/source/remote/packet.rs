@@ -70,6 +70,25 @@ impl Packets {
         }
     }
 
+    /// Tells whether the next bytes are these, which begin no packet.
+    pub async fn begins_with(&mut self, start: &[u8]) -> Result<bool, RemoteError> {
+        while self.buffer.len() < start.len() {
+            match self.answer.chunk().await.map_err(RemoteError::Web)? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                None => return Ok(false),
+            }
+        }
+        Ok(self.buffer.starts_with(start))
+    }
+
+    /// Returns the next bytes as they are; `None` at the end of the answer.
+    pub async fn rest(&mut self) -> Result<Option<Bytes>, RemoteError> {
+        if !self.buffer.is_empty() {
+            return Ok(Some(self.buffer.split().freeze()));
+        }
+        self.answer.chunk().await.map_err(RemoteError::Web)
+    }
+
     fn count(&mut self, packet: &Packet) -> Result<(), RemoteError> {
         let Packet::Data(data) = packet else { return Ok(()) };
         if data.first() != Some(&PACK) {

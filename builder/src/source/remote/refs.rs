@@ -1,7 +1,7 @@
 //! What the refs of a repository name.
 
 use super::packet::{Packet, Packets, delimiter, flush, line, text};
-use super::{Dialect, Remote, RemoteError, said};
+use super::{Dialect, Remote, RemoteError, SHA256, said};
 use git2::Oid;
 
 /// A ref and what it names.
@@ -16,19 +16,22 @@ pub struct Announced {
 impl Remote<'_> {
     /// Returns the refs whose names begin with one of `prefixes`.
     pub async fn refs(&mut self, prefixes: &[String]) -> Result<Vec<Announced>, RemoteError> {
-        if matches!(self.dialect, Dialect::Two) {
+        if matches!(self.dialect, Dialect::Two { .. }) {
             match self.listed(prefixes).await {
                 Err(error) if error.may_be_dialect() => self.discover(error).await?,
                 result => return result,
             }
         }
-        let Dialect::Zero { refs, .. } = &self.dialect else { return self.listed(prefixes).await };
+        if matches!(self.dialect, Dialect::Two { .. }) {
+            return self.listed(prefixes).await;
+        }
+        let Dialect::Zero { refs, .. } = &self.dialect else { return Ok(Vec::new()) };
         let wanted = |known: &&Announced| prefixes.iter().any(|prefix| known.name.starts_with(prefix.as_str()));
         Ok(refs.iter().filter(wanted).cloned().collect())
     }
 
     /// Asks in version 2 of the protocol.
-    async fn listed(&self, prefixes: &[String]) -> Result<Vec<Announced>, RemoteError> {
+    async fn listed(&mut self, prefixes: &[String]) -> Result<Vec<Announced>, RemoteError> {
         let mut request = Vec::new();
         line(&mut request, "command=ls-refs");
         delimiter(&mut request);
@@ -61,35 +64,59 @@ fn announced(line: &str) -> Result<Option<Announced>, RemoteError> {
     match Oid::from_str(id) {
         Ok(id) if line.len() > 40 && line.as_bytes()[40] == b' ' => Ok(Some(Announced { name: name.to_owned(), id })),
         _ if id == "unborn" => Ok(None),
+        _ if id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => Err(RemoteError::Unsupported(SHA256)),
         _ => Err(RemoteError::Malformed("a line of its list of refs has no SHA-1")),
     }
 }
 
-/// Reads what a server announces in version 0: what it can do, and all its refs; `None` if it speaks version 2.
-pub async fn advertised(mut packets: Packets) -> Result<Option<(Vec<String>, Vec<Announced>)>, RemoteError> {
+/// What a server announces.
+pub enum Advertised {
+    /// In version 0: what it can do, and all its refs.
+    Zero { capabilities: Vec<String>, refs: Vec<Announced> },
+    /// In version 2: what it can do.
+    Two { capabilities: Vec<String> },
+}
+
+/// Reads what a server announces.
+pub async fn advertised(mut packets: Packets) -> Result<Advertised, RemoteError> {
     let (mut capabilities, mut refs) = (Vec::new(), Vec::new());
     let mut begun = false;
     loop {
         let data = match packets.next().await? {
             Some(Packet::Data(data)) => data,
             Some(Packet::Flush) if !begun => continue,
-            Some(_) | None => return Ok(Some((capabilities, refs))),
+            Some(_) | None => return Ok(Advertised::Zero { capabilities, refs }),
         };
         if data.starts_with(b"# service=") {
             continue;
         }
         if data.starts_with(b"version 2") {
-            return Ok(None);
+            return of_two(packets).await;
         }
         begun = true;
         let mut parts = data.splitn(2, |&byte| byte == 0);
         let known = parts.next().unwrap_or_default();
         if let Some(list) = parts.next() {
             capabilities = text(list).split(' ').map(str::to_owned).collect();
+            refuse_sha256(&capabilities)?;
         }
         // A repository without refs has a line for its capabilities alone.
         refs.extend(announced(&text(known))?.filter(|known| !known.id.is_zero()));
     }
+}
+
+async fn of_two(mut packets: Packets) -> Result<Advertised, RemoteError> {
+    let mut capabilities = Vec::new();
+    while let Some(Packet::Data(data)) = packets.next().await? {
+        capabilities.push(text(&data));
+    }
+    refuse_sha256(&capabilities)?;
+    Ok(Advertised::Two { capabilities })
+}
+
+fn refuse_sha256(capabilities: &[String]) -> Result<(), RemoteError> {
+    let other = |known: &String| known.strip_prefix("object-format=").is_some_and(|format| format != "sha1");
+    if capabilities.iter().any(other) { Err(RemoteError::Unsupported(SHA256)) } else { Ok(()) }
 }
 
 #[cfg(test)]

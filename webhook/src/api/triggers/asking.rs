@@ -1,6 +1,6 @@
 //! What a trigger may ask for, and which refs and rules it means.
 
-use crate::document::{Priority, check_name};
+use crate::document::{Priority, check_name, meant};
 use crate::problem::Problem;
 use crate::settings::Repository;
 use serde::Deserialize;
@@ -128,7 +128,7 @@ impl Asking {
                 let problem = Problem::new(
                     axum::http::StatusCode::CONFLICT,
                     "no_rule_matched",
-                    format!("there is no rule `{name}`"),
+                    format!("there is no rule `{name}`{}", meant(name, known.iter().copied())),
                 );
                 return Err(problem.hint(format!("there are {}", known.join(", "))));
             }
@@ -138,24 +138,28 @@ impl Asking {
 
     /// Returns the full names of the refs that may be meant, the likeliest first.
     pub fn refs(&self, repository: &Repository) -> Result<Vec<String>, Problem> {
-        match (&self.git_ref, &self.commit) {
+        match (&self.git_ref, self.only_ref(repository)) {
             (Some(name), _) => full_refs(name),
-            (None, Some(_)) => {
-                Err(Problem::bad("missing_ref", "say with `ref` which branch or tag the commit is built for"))
-            }
-            (None, None) => Ok(match self.only_ref(repository) {
-                Some(git_ref) => vec![git_ref],
-                None => match &repository.default_branch {
-                    Some(branch) => vec![format!("refs/heads/{branch}")],
-                    None => vec!["refs/heads/main".to_owned(), "refs/heads/master".to_owned()],
-                },
+            (None, Some(git_ref)) => Ok(vec![git_ref]),
+            // The default branch's tags must not move to a commit that may be another branch's.
+            (None, None) if self.commit.is_some() => Err(Problem::bad(
+                "missing_ref",
+                "say with `ref` which branch or tag the commit is built for, or name a `rule` that is for one ref",
+            )),
+            (None, None) => Ok(match &repository.default_branch {
+                Some(branch) => vec![format!("refs/heads/{branch}")],
+                None => vec!["refs/heads/main".to_owned(), "refs/heads/master".to_owned()],
             }),
         }
     }
 
     /// Returns the ref of the one rule that is named, if it is for one ref alone.
     fn only_ref(&self, repository: &Repository) -> Option<String> {
-        let Some(OneOrMany::One(name)) = &self.rule else { return None };
+        let name = match &self.rule {
+            Some(OneOrMany::One(name)) => name,
+            Some(OneOrMany::Many(names)) if names.len() == 1 => &names[0],
+            _ => return None,
+        };
         repository.rules.iter().find(|rule| rule.name == *name)?.only_ref()
     }
 }

@@ -1,0 +1,47 @@
+//! What a commit names but does not hold: directories of submodules, which a step must not take for empty ones.
+
+use super::places::Place;
+use crate::Error;
+use crate::context::NamedContext;
+use crate::copy::{Item, Selection};
+use crate::ignore::join;
+use crate::view::Kind;
+use runtime::tar::clean_path;
+
+/// Refuses a selection that takes the directory of a submodule which was not fetched.
+pub fn check(place: &Place<'_>, selections: &[Selection]) -> Result<(), Error> {
+    let Place::Context(named, _) = place else { return Ok(()) };
+    for selection in selections.iter().filter(|selection| !selection.excluded) {
+        if selection.node.kind == Kind::Directory && selection.items.is_empty() {
+            refuse(named, &selection.path)?;
+        }
+        let nexts = selection.items.iter().skip(1).map(Some).chain([None]);
+        for (item, next) in selection.items.iter().zip(nexts) {
+            // What is below a directory follows it: one of a submodule has nothing below.
+            let below =
+                |next: &Item| next.path.strip_prefix(item.path.as_slice()).is_some_and(|rest| rest.starts_with(b"/"));
+            let is_empty = !next.is_some_and(below);
+            if item.node.kind == Kind::Directory && is_empty {
+                refuse(named, &join(&selection.path, &item.path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the error of a path that is missing because it is in a submodule, if it is.
+pub fn missing(named: &NamedContext, path: &str) -> Option<Error> {
+    let path = clean_path(path.as_bytes());
+    let mut ends = (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
+    ends.find_map(|end| refuse(named, &path[..end]).err())
+}
+
+fn refuse(named: &NamedContext, path: &[u8]) -> Result<(), Error> {
+    let Some(commit) = named.context.unfetched_submodule(path) else { return Ok(()) };
+    let path = crate::dockerfile::printable(&String::from_utf8_lossy(path));
+    let text = format!(
+        "`{path}` is a submodule (commit {commit}) whose files are not fetched: take other directories, exclude it in \
+         .dockerignore, or add its repository with ADD"
+    );
+    Err(Error::user("submodule_not_fetched", text))
+}

@@ -1,0 +1,46 @@
+//! What registries served: a blob of the store stands for one of an image only if that image's repository sent its bytes
+//! once, to somebody who may read no more than who asks now. A manifest can name any digest; to name is not to have.
+
+use image_store::{Part, Store};
+use registry_client::{Client, Digest, Reference};
+
+/// Kind of the notes on what was served.
+pub const SERVED: &str = "served";
+/// Kind of the notes on which blob holds which tar.
+pub const UNPACKED: &str = "unpacked";
+
+/// What the builds of one client may take from the store in place of a registry.
+#[derive(Clone, Copy)]
+pub struct Served<'s> {
+    /// The store.
+    pub store: &'s Store,
+    /// Who reads.
+    pub client: &'s Client,
+}
+
+impl Served<'_> {
+    /// Tells whether the repository of `image` has sent the blob or document to such a reader.
+    pub fn has(self, image: &Reference, digest: &Digest) -> bool {
+        if self.client.is_home(image) {
+            let has = |part| self.store.has(image.repository(), part, digest).unwrap_or(false);
+            return self.client.may_read_home(image) && (has(Part::Blob) || has(Part::Manifest));
+        }
+        // What everybody may read, those with a login may, too.
+        let reader = self.client.reader(image);
+        ["anonymous", reader]
+            .iter()
+            .any(|reader| matches!(self.store.note(SERVED, &name(reader, image, digest)), Ok(Some(_))))
+    }
+
+    /// Takes note that the repository of `image` has sent it; what cannot be noted is fetched again.
+    pub fn note(self, image: &Reference, digest: &Digest) {
+        // The registry of this store says itself what its repositories have.
+        if !self.client.is_home(image) && !self.has(image, digest) {
+            let _ = self.store.put_note(SERVED, &name(self.client.reader(image), image, digest), b"");
+        }
+    }
+}
+
+fn name(reader: &str, image: &Reference, digest: &Digest) -> Vec<u8> {
+    format!("{reader} {}/{} {digest}", image.registry(), image.repository()).into_bytes()
+}

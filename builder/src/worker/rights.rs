@@ -1,0 +1,39 @@
+//! What a build may read, and with whose login: strangers' commits read public images and their repository's own.
+
+use super::Settings;
+use crate::Services;
+use database::BuildRequest;
+use registry_client::{ImagePattern, Reach, Reference, Rights};
+
+/// What the operator allows all builds to read.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Images that trusted builds may read with the operator's logins.
+    pub with_login: Vec<ImagePattern>,
+    /// Paths of the embedded registry that every build may read.
+    pub shared: Vec<String>,
+}
+
+/// Returns the services for a build: its client reads no more than the build may.
+pub fn services(services: &Services, settings: &Settings, request: &BuildRequest) -> Services {
+    match rights(&settings.reading, request) {
+        Some(rights) => Services { client: services.client.with_rights(rights), ..services.clone() },
+        None => services.clone(),
+    }
+}
+
+/// Returns what the build may read; `None` if it is trusted and of a version that did not limit that.
+fn rights(reading: &Reading, request: &BuildRequest) -> Option<Rights> {
+    let options = &request.spec.options;
+    if options.trusted && options.images.is_none() {
+        return None;
+    }
+    let named = options.images.iter().flatten().filter_map(|text| ImagePattern::parse(text).ok());
+    let tags = request.spec.tags.iter().filter_map(|tag| Reference::parse(tag).ok());
+    let images = named.chain(tags.map(|tag| ImagePattern::of(&tag))).collect();
+    let (reach, with_login) = match options.trusted {
+        true => (Reach::Anywhere, reading.with_login.clone()),
+        false => (Reach::PublicOnly, Vec::new()),
+    };
+    Some(Rights { reach, images, with_login, shared: reading.shared.clone() })
+}

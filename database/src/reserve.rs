@@ -1,0 +1,71 @@
+//! Room that a database file keeps for itself on a disk that others fill.
+//!
+//! A commit is written to the log of SQLite first, and later to the file. Both keep the blocks that they once had: the log is
+//! written from its start again after each checkpoint, and the file uses its free pages first. So both are made larger than
+//! they need to be while the disk has room, and what is stored while it is full finds blocks that nobody else could take.
+
+use crate::sql::{Store, sql};
+use crate::{Database, Error};
+use std::path::{Path, PathBuf};
+
+/// Bytes that one transaction writes: nobody waits for it for long.
+const PIECE: u64 = 512 * 1024;
+/// Pages after which SQLite makes a checkpoint by itself.
+const CHECKPOINT: &str = "PRAGMA wal_autocheckpoint = 1000";
+
+impl Database {
+    /// Returns the file that this database is, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.store {
+            Store::Sqlite { file, .. } => Some(file),
+            Store::Postgres { .. } => None,
+        }
+    }
+
+    /// Keeps `bytes` in the file and as many in its log, unless at least half of that is there; tells whether anything had to
+    /// be done.
+    pub async fn keep_reserve(&self, bytes: u64) -> Result<bool, Error> {
+        let Some(file) = self.file() else { return Ok(false) };
+        let log = std::fs::metadata(log_of(file)).map_or(0, |known| known.len());
+        if log >= bytes / 2 && self.free_bytes().await? >= bytes / 2 {
+            return Ok(false);
+        }
+        let doing = "setting room aside";
+        // The log grows for as long as nothing of it is written to the file.
+        sql(doing, "PRAGMA wal_autocheckpoint = 0").all(self.write()).await?;
+        let filled = self.fill(bytes).await;
+        sql(doing, CHECKPOINT).all(self.write()).await?;
+        filled?;
+        let mut transaction = self.begin().await?;
+        sql(doing, "DELETE FROM reserve").run(transaction.on()).await?;
+        transaction.commit(doing).await?;
+        sql(doing, "PRAGMA wal_checkpoint(PASSIVE)").all(self.write()).await?;
+        Ok(true)
+    }
+
+    async fn fill(&self, bytes: u64) -> Result<(), Error> {
+        for _ in 0..bytes.div_ceil(PIECE) {
+            let mut transaction = self.begin().await?;
+            let text = "INSERT INTO reserve (content) VALUES (zeroblob($1))";
+            sql("setting room aside", text).bind(PIECE as i64).run(transaction.on()).await?;
+            transaction.commit("setting room aside").await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the bytes of the file's free pages.
+    async fn free_bytes(&self) -> Result<u64, Error> {
+        let mut bytes = 1;
+        for pragma in ["PRAGMA freelist_count", "PRAGMA page_size"] {
+            let row = sql("looking for free pages", pragma).one(self.read()).await?;
+            bytes *= u64::try_from(row.get::<i64>(0)?).unwrap_or(0);
+        }
+        Ok(bytes)
+    }
+}
+
+fn log_of(file: &Path) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push("-wal");
+    path.into()
+}

@@ -1,0 +1,231 @@
+//! What each repository of the registry has: the store keeps a blob once, and only the repositories that were given it
+//! serve it.
+//!
+//! A note is an empty file named by the digest. Tags are the truth: what a tag leads to is noted again after a start of the
+//! machine, so nobody waits until a note is durable.
+
+use crate::lease::{TURN, Turn};
+use crate::tags::{Shelf, names};
+use crate::{Error, Store};
+use registry_client::{Descriptor, Digest};
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Directory of the notes.
+const CONTENTS: &str = "contents";
+/// Marks tags of images that were kept by hand, where versions before this one put them.
+const OLD_MARK: &str = "slipway.kept";
+
+/// What a digest is in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Bytes that were uploaded or mounted.
+    Blob,
+    /// A manifest or index that was checked when it was put.
+    Manifest,
+}
+
+impl Part {
+    fn directory(self) -> &'static str {
+        match self {
+            Part::Blob => "blobs",
+            Part::Manifest => "manifests",
+        }
+    }
+}
+
+impl Store {
+    /// Takes note that a repository has a blob or manifest.
+    pub fn admit(&self, repository: &str, part: Part, digest: &Digest) -> Result<(), Error> {
+        self.admit_in(&self.root().join(CONTENTS), repository, (part, digest))
+    }
+
+    /// Tells whether a repository has a blob or manifest, and it is here.
+    pub fn has(&self, repository: &str, part: Part, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.note_of(repository, part)?.join(digest.hex()).exists() && self.contains(digest))
+    }
+
+    /// Returns the blobs or manifests that a repository has.
+    pub fn parts(&self, repository: &str, part: Part) -> Result<Vec<Digest>, Error> {
+        let noted = names(&self.note_of(repository, part)?)?;
+        Ok(noted.iter().filter_map(|hex| format!("sha256:{hex}").parse().ok()).collect())
+    }
+
+    /// Takes a blob or manifest away from a repository; tells whether it had it.
+    pub fn expel(&self, repository: &str, part: Part, digest: &Digest) -> Result<bool, Error> {
+        let note = self.note_of(repository, part)?.join(digest.hex());
+        match fs::remove_file(&note) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::file("removing", &note)(error)),
+        }
+    }
+
+    /// Takes note of all that a manifest of a repository leads to.
+    pub fn admit_all(&self, repository: &str, manifest: &Descriptor) -> Result<(), Error> {
+        self.admit_all_in(&self.root().join(CONTENTS), repository, manifest)
+    }
+
+    /// Takes note of all that tags lead to: whatever notes a power loss took are there again.
+    pub fn readmit(&self) -> Result<(), Error> {
+        self.admit_tagged(&self.root().join(CONTENTS))
+    }
+
+    fn admit_tagged(&self, contents: &Path) -> Result<(), Error> {
+        for repository in self.repositories()? {
+            for tag in self.tags(&repository)? {
+                if let Some(manifest) = self.resolve(&repository, &tag)? {
+                    self.admit_all_in(contents, &repository, &manifest)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn admit_all_in(&self, contents: &Path, repository: &str, manifest: &Descriptor) -> Result<(), Error> {
+        let (mut found, mut documents) = (HashSet::new(), HashSet::new());
+        self.follow_into(manifest, &mut found, &mut documents);
+        for digest in &found {
+            let part = if documents.contains(digest) { Part::Manifest } else { Part::Blob };
+            self.admit_in(contents, repository, (part, digest))?;
+        }
+        Ok(())
+    }
+
+    fn admit_in(&self, contents: &Path, repository: &str, (part, digest): (Part, &Digest)) -> Result<(), Error> {
+        let directory = self.named(contents, repository)?.join(part.directory());
+        let note = directory.join(digest.hex());
+        if note.exists() {
+            return Ok(());
+        }
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(Error::file("creating", &directory))?;
+        File::create(&note).map(drop).map_err(Error::file("creating", &note))
+    }
+
+    fn note_of(&self, repository: &str, part: Part) -> Result<PathBuf, Error> {
+        Ok(self.named(&self.root().join(CONTENTS), repository)?.join(part.directory()))
+    }
+
+    /// Takes over a store of a version that had no notes: what tags lead to is their repository's, and what was kept by
+    /// hand is not the registry's.
+    pub(crate) fn take_over(&self) -> Result<(), Error> {
+        let contents = self.root().join(CONTENTS);
+        if contents.exists() {
+            return Ok(());
+        }
+        let _turn = Turn::alone(&self.root().join(TURN))?;
+        if contents.exists() {
+            return Ok(());
+        }
+        for repository in self.repositories()? {
+            for tag in self.tags(&repository)? {
+                let tagged = self.resolve(&repository, &tag)?;
+                if tagged.is_some_and(|found| found.annotations.contains_key(OLD_MARK)) {
+                    self.move_tag(&repository, &tag, (Shelf::Tags, Shelf::Kept))?;
+                }
+            }
+        }
+        let part = self.root().join("contents.part");
+        let _ = fs::remove_dir_all(&part);
+        DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(Error::file("creating", &part))?;
+        self.admit_tagged(&part)?;
+        fs::rename(&part, &contents).map_err(Error::file("renaming to", &contents))
+    }
+
+    /// Forgets the notes of what is gone; called by a collection, which is alone.
+    pub(crate) fn forget_gone(&self) -> Result<(), Error> {
+        let contents = self.root().join(CONTENTS);
+        for repository in names(&contents)? {
+            let repository = contents.join(repository);
+            for part in [Part::Blob, Part::Manifest] {
+                let directory = repository.join(part.directory());
+                for hex in names(&directory)? {
+                    if !self.root().join("blobs/sha256").join(&hex).exists() {
+                        let note = directory.join(&hex);
+                        fs::remove_file(&note).map_err(Error::file("removing", &note))?;
+                    }
+                }
+                // Fails while others are there, which is what is wanted.
+                let _ = fs::remove_dir(&directory);
+            }
+            let _ = fs::remove_dir(&repository);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use registry_client::{Manifest, media_type};
+    use std::time::Duration;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        (directory, store)
+    }
+
+    fn image(store: &Store, text: &str) -> Descriptor {
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(media_type::OCI_MANIFEST.into()),
+            config: Descriptor::new(media_type::OCI_CONFIG, store.put(b"{}").unwrap(), 2),
+            layers: vec![Descriptor::new(
+                media_type::OCI_LAYER,
+                store.put(text.as_bytes()).unwrap(),
+                text.len() as u64,
+            )],
+            annotations: Default::default(),
+        };
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        Descriptor::new(media_type::OCI_MANIFEST, store.put(&bytes).unwrap(), bytes.len() as u64)
+    }
+
+    // SEC-M1, scoped content
+    #[test]
+    fn a_repository_has_what_it_was_given_until_it_is_gone() {
+        let (_directory, store) = store();
+        let digest = store.put(b"blob").unwrap();
+        assert!(!store.has("a/b", Part::Blob, &digest).unwrap());
+        store.admit("a/b", Part::Blob, &digest).unwrap();
+        assert!(store.has("a/b", Part::Blob, &digest).unwrap());
+        assert!(!store.has("a/b", Part::Manifest, &digest).unwrap() && !store.has("a", Part::Blob, &digest).unwrap());
+        assert_eq!(store.parts("a/b", Part::Blob).unwrap(), [digest.clone()]);
+        assert_eq!(store.collect(&HashSet::new(), Duration::ZERO).unwrap().blobs, 1);
+        store.put(b"blob").unwrap();
+        assert!(!store.has("a/b", Part::Blob, &digest).unwrap(), "somebody else's later blob is not its own");
+    }
+
+    #[test]
+    fn a_store_of_an_earlier_version_is_taken_over() {
+        let (directory, store) = store();
+        let (pushed, mut kept) = (image(&store, "pushed"), image(&store, "kept"));
+        store.tag("team/app", "1", &pushed).unwrap();
+        kept.annotations.insert(OLD_MARK.to_owned(), "by hand".to_owned());
+        store.tag("docker.io/library/mine", "1", &kept).unwrap();
+        fs::remove_dir_all(directory.path().join(CONTENTS)).unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        assert!(store.has("team/app", Part::Manifest, &pushed.digest).unwrap());
+        assert!(store.has("team/app", Part::Blob, &Digest::of(b"pushed")).unwrap());
+        assert!(!store.has("team/app", Part::Blob, &Digest::of(b"kept")).unwrap());
+        assert_eq!(store.repositories().unwrap(), ["team/app"]);
+        assert_eq!(store.kept("docker.io/library/mine", "1").unwrap(), Some(kept));
+        store.collect(&HashSet::new(), Duration::ZERO).unwrap();
+        assert!(store.contains(&Digest::of(b"kept")), "what was kept is kept");
+    }
+
+    #[test]
+    fn what_a_power_loss_took_of_the_notes_is_noted_again() {
+        let (directory, store) = store();
+        let pushed = image(&store, "pushed");
+        store.tag("team/app", "1", &pushed).unwrap();
+        fs::remove_dir_all(directory.path().join(CONTENTS).join("team%2Fapp")).unwrap();
+        store.readmit().unwrap();
+        assert!(store.has("team/app", Part::Blob, &Digest::of(b"pushed")).unwrap());
+    }
+}

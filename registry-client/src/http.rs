@@ -1,0 +1,131 @@
+//! The HTTP clients: one for each ground and way of speaking, and for registries with settings of their own.
+
+use crate::Error;
+use crate::address::{Ground, Resolver};
+use crate::certificate::CertificateError;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a registry may take to be reached.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a registry may be silent.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How one registry is spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostSettings {
+    /// Whether it speaks plain HTTP; if that is not said, those on loopback do, as for docker.
+    pub plain_http: Option<bool>,
+    /// How its certificate is looked at.
+    pub tls: TlsSettings,
+}
+
+/// How the certificate of a registry is looked at, and what it is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// Certificates, in PEM, that vouch for it in place of the machine's; its own may be one of them.
+    pub ca: Option<Vec<u8>>,
+    /// A certificate and its key, in PEM, that this client shows.
+    pub identity: Option<Vec<u8>>,
+}
+
+/// Which client is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    ground: Ground,
+    is_secure: bool,
+    /// The registry whose TLS settings count.
+    host: Option<String>,
+}
+
+/// The clients, each made when it is asked for.
+pub struct Clients {
+    user_agent: String,
+    hosts: HashMap<String, HostSettings>,
+    made: Mutex<HashMap<Kind, reqwest::Client>>,
+}
+
+impl Clients {
+    /// Checks the settings of registries and sets up what every build needs.
+    pub fn new(user_agent: String, hosts: HashMap<String, HostSettings>) -> Result<Self, Error> {
+        let clients = Clients { user_agent, hosts, made: Mutex::default() };
+        for (host, settings) in &clients.hosts {
+            if settings.tls != TlsSettings::default() {
+                let checked = with_tls(client(&clients.user_agent), &settings.tls);
+                let failed = |cause| Error::Certificate { registry: host.clone(), cause };
+                checked.map(drop).map_err(failed)?;
+            }
+        }
+        clients.get("http", Ground::Any, None)?;
+        Ok(clients)
+    }
+
+    /// Returns what the clients call themselves.
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
+    /// Tells whether a registry speaks plain HTTP, if somebody said so.
+    pub fn plain_http(&self, registry: &str) -> Option<bool> {
+        self.hosts.get(registry)?.plain_http
+    }
+
+    /// Returns the client for addresses with `scheme` on `ground`; `registry` is given where its own TLS settings count.
+    pub fn get(&self, scheme: &str, ground: Ground, registry: Option<&str>) -> Result<reqwest::Client, Error> {
+        let is_secure = scheme != "http";
+        let tls = |host: &&str| self.hosts.get(*host).is_some_and(|known| known.tls != TlsSettings::default());
+        let host = registry.filter(|_| is_secure).filter(tls).map(str::to_owned);
+        let kind = Kind { ground, is_secure, host };
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = made.get(&kind) {
+            return Ok(client.clone());
+        }
+        let client = self.make(&kind)?;
+        made.insert(kind, client.clone());
+        Ok(client)
+    }
+
+    fn make(&self, kind: &Kind) -> Result<reqwest::Client, Error> {
+        let mut builder = client(&self.user_agent).dns_resolver(Arc::new(Resolver(kind.ground)));
+        if kind.ground == Ground::Public {
+            // A proxy would look names up itself, and connect to what it finds.
+            builder = builder.no_proxy();
+        }
+        if !kind.is_secure {
+            // Reading the machine's certificates takes longer than a build may, and plain HTTP needs none.
+            builder = builder.tls_certs_only(std::iter::empty());
+        } else if let Some(settings) = kind.host.as_ref().and_then(|host| self.hosts.get(host)) {
+            let failed = |cause| Error::Certificate { registry: kind.host.clone().unwrap_or_default(), cause };
+            builder = with_tls(builder, &settings.tls).map_err(failed)?;
+        }
+        builder.build().map_err(Error::Setup)
+    }
+}
+
+/// Returns what every client has in common.
+pub fn client(user_agent: &str) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(user_agent)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .tcp_nodelay(true)
+        .dns_resolver(Arc::new(Resolver(Ground::Any)))
+        .redirect(reqwest::redirect::Policy::none())
+}
+
+fn with_tls(builder: reqwest::ClientBuilder, tls: &TlsSettings) -> Result<reqwest::ClientBuilder, CertificateError> {
+    if let Some(pem) = &tls.ca
+        && !tls.insecure
+    {
+        return Ok(builder.tls_backend_preconfigured(crate::certificate::config(pem, tls.identity.as_deref())?));
+    }
+    let identity = tls.identity.as_ref().map(|pem| reqwest::Identity::from_pem(pem)).transpose();
+    let builder = match identity.map_err(|_| CertificateError::NotPem)? {
+        Some(identity) => builder.identity(identity),
+        None => builder,
+    };
+    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure))
+}

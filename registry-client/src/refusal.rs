@@ -1,0 +1,64 @@
+//! From an answer that is no success to an error: which registry, repository and operation, what was said, and what to do.
+
+use crate::error::{Login, Refusal};
+use crate::said::said;
+use crate::transport::{Transport, not_plain};
+use crate::{Error, Reference};
+use reqwest::Response;
+
+impl Transport {
+    /// Turns an answer that is no success into an error with the registry's own words.
+    pub async fn failed(&self, reference: &Reference, operation: &'static str, response: Response) -> Error {
+        let login = self.login_state(reference);
+        self.refusal(reference, operation, (response, login)).await
+    }
+
+    /// Does the same where it is known what became of the login.
+    pub async fn refusal(
+        &self,
+        reference: &Reference,
+        operation: &'static str,
+        (response, login): (Response, Login),
+    ) -> Error {
+        let (status, is_plain) = (response.status().as_u16(), response.url().scheme() == "http");
+        let words = self.said(reference, response).await;
+        let (registry, repository) = (reference.registry().to_owned(), reference.repository().to_owned());
+        if status == 400 && is_plain && speaks_tls(&words) {
+            return Error::Speech { problem: not_plain(&registry), registry };
+        }
+        let refusal = Refusal { registry, repository, operation, status, login, said: words };
+        match status {
+            401 | 403 => Error::Denied(Box::new(refusal)),
+            404 => {
+                let login = if login == Login::Sent { "with the configured login" } else { "without a login" };
+                Error::NotFound(format!("`{reference}` not found ({operation}, {login}){}", said(&refusal.said)))
+            }
+            _ => {
+                let mut message = format!("{operation} in `{}`{}", refusal.repository, said(&refusal.said));
+                if matches!(status, 301..=303) {
+                    message.push_str(": only 307 and 308 say that a request is sent on as it is");
+                }
+                Error::Status { registry: refusal.registry, status, message }
+            }
+        }
+    }
+}
+
+/// Recognises what servers that speak TLS say to plain HTTP.
+fn speaks_tls(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    words.contains("http request") && (words.contains("https") || words.contains("tls"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tls_servers_say_to_plain_http_is_known() {
+        // US-26
+        assert!(speaks_tls("Client sent an HTTP request to an HTTPS server."));
+        assert!(speaks_tls("400 The plain HTTP request was sent to HTTPS port"));
+        assert!(!speaks_tls("bad request"));
+    }
+}

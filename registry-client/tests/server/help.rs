@@ -1,0 +1,41 @@
+//! What tests with a scripted registry have in common.
+#![allow(dead_code)]
+
+use super::Server;
+use registry_client::{
+    BlobSource, Client, Credentials, Descriptor, Digest, Error, Patience, Reference, Settings, media_type,
+};
+use std::collections::HashMap;
+use std::time::Duration;
+
+pub fn settings(credentials: Credentials) -> Settings {
+    let patience = Patience {
+        first_wait: Duration::from_millis(5),
+        longest_wait: Duration::from_millis(60),
+        tries: 4,
+        altogether: Duration::from_millis(400),
+        pace_bytes: 100,
+        pace_window: Duration::from_millis(200),
+    };
+    Settings { credentials, patience, ..Settings::default() }
+}
+
+pub fn client(credentials: Credentials) -> Client {
+    Client::new(settings(credentials)).unwrap()
+}
+
+pub fn login(server: &Server) -> Credentials {
+    Credentials::Fixed(HashMap::from([(server.address.to_string(), ("user".to_owned(), "s3cret-pass".to_owned()))]))
+}
+
+pub fn reference(server: &Server) -> Reference {
+    Reference::parse(&format!("{}/team/app:1", server.address)).unwrap()
+}
+
+pub fn blob(bytes: &[u8]) -> Descriptor {
+    Descriptor::new(media_type::OCI_LAYER_GZIP, Digest::of(bytes), bytes.len() as u64)
+}
+
+pub async fn push(client: &Client, server: &Server) -> Result<(), Error> {
+    client.push_blob(&reference(server), &blob(b"x"), BlobSource::Bytes("x".into())).await
+}

@@ -1,0 +1,120 @@
+//! Answers calls of a step that its filter hands over to who follows it.
+
+use super::disk::Watch;
+use super::{allocate, sockets, syscalls32};
+use crate::DiskFull;
+use crate::protocol::receive_with;
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Calls of a step that wait for an answer.
+pub struct Answers {
+    state: State,
+    processes: Option<OwnedFd>,
+}
+
+enum State {
+    /// The listener will come through this.
+    Announced(OwnedFd),
+    Listening(OwnedFd),
+    Over,
+}
+
+/// What becomes of a call.
+pub enum Answer {
+    /// It was made.
+    Done,
+    /// It fails.
+    Fail(Errno),
+    /// The process makes it itself.
+    Continue,
+    /// The step ends.
+    End(DiskFull),
+}
+
+impl From<Errno> for Answer {
+    fn from(error: Errno) -> Self {
+        Answer::Fail(error)
+    }
+}
+
+impl Answers {
+    /// Prepares to answer the step that sends its filter's listener through the other end of `channel`.
+    ///
+    /// Must happen before the root is the step's: what processes there are is looked up in the sandbox's own `/proc`.
+    pub fn new(channel: OwnedFd) -> Answers {
+        Answers { state: State::Announced(channel), processes: super::walk::open_directory("/proc").ok() }
+    }
+
+    /// Returns what becomes readable when there is something to answer.
+    pub fn waits(&self) -> Option<BorrowedFd<'_>> {
+        match &self.state {
+            State::Announced(socket) | State::Listening(socket) => Some(socket.as_fd()),
+            State::Over => None,
+        }
+    }
+
+    /// Answers what waits; tells what the step would have too much of.
+    pub fn answer(&mut self, step: Pid, watch: &mut Watch) -> Option<DiskFull> {
+        let listener = match &self.state {
+            State::Over => return None,
+            State::Announced(channel) => {
+                let listener = receive_with(channel, &mut [0]).ok().and_then(|(_, mut sent)| sent.pop());
+                self.state = listener.map_or(State::Over, State::Listening);
+                return None;
+            }
+            State::Listening(listener) => listener,
+        };
+        match events(listener) {
+            events if events.contains(PollFlags::POLLIN) => {}
+            events if events.is_empty() => return None,
+            _ => {
+                self.state = State::Over;
+                return None;
+            }
+        }
+        // SAFETY: a notification is plain data, for which zeros are valid.
+        let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+        // Where it fails the process was ended or interrupted before anybody looked.
+        control(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call).ok()?;
+        if (call.data.arch, call.data.nr) == (allocate::I386, syscalls32::SOCKETCALL as i32) {
+            if let Err(error) = sockets::serve(listener, &call) {
+                respond(listener, call.id, error.into());
+            }
+            return None;
+        }
+        match allocate::decide((listener, self.processes.as_ref()), &call, (step, watch)) {
+            Answer::End(full) => return Some(full),
+            answer => respond(listener, call.id, answer),
+        }
+        None
+    }
+}
+
+/// Tells whether a call waits, or whether the last process that could call is gone.
+fn events(listener: &OwnedFd) -> PollFlags {
+    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    let _ = poll(&mut fds, PollTimeout::ZERO);
+    fds[0].revents().unwrap_or(PollFlags::empty())
+}
+
+/// Lets the process go on whose call waits; one that ends is left waiting.
+pub fn respond(listener: &OwnedFd, id: u64, answer: Answer) {
+    let (error, flags) = match answer {
+        Answer::Done => (0, 0),
+        Answer::Fail(error) => (-(error as i32), 0),
+        Answer::Continue => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+        Answer::End(_) => return,
+    };
+    let mut response = libc::seccomp_notif_resp { id, val: 0, error, flags };
+    let _ = control(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response);
+}
+
+/// Makes a request of a listener; returns what the kernel answers.
+pub fn control<T>(listener: &OwnedFd, request: libc::Ioctl, about: *mut T) -> Result<i32, Errno> {
+    // SAFETY: each request is given the structure that belongs to it, which outlives the call.
+    Errno::result(unsafe { libc::ioctl(listener.as_raw_fd(), request, about) })
+}

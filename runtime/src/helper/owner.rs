@@ -1,0 +1,87 @@
+//! Owners of files and processes: ids that have no place in the sandbox are named, with what would give them one.
+
+use crate::id_map::{self, NO_ID};
+use rustix::fs::{Gid, Uid};
+use std::io;
+
+/// Ids of a file or a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// Ids below this one have a place in every sandbox.
+const SYSTEM_IDS: u32 = 500;
+
+/// What ids are ids of, and where an account gets more of them.
+const KINDS: [(&str, &str, &str); 2] =
+    [("user", "/proc/self/uid_map", "/etc/subuid"), ("group", "/proc/self/gid_map", "/etc/subgid")];
+
+impl Owner {
+    /// Gives something to the owner; `change` is the system call that does.
+    ///
+    /// For the kernel the largest number means that nothing is changed: that must not pass for an id.
+    pub fn give(self, change: impl FnOnce(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>) -> io::Result<()> {
+        if self.uid == NO_ID || self.gid == NO_ID {
+            return Err(self.refused().unwrap_or_else(|| io::ErrorKind::InvalidInput.into()));
+        }
+        match change(Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid))) {
+            Err(rustix::io::Errno::INVAL) => Err(self.refused().unwrap_or_else(|| rustix::io::Errno::INVAL.into())),
+            other => Ok(other?),
+        }
+    }
+
+    /// Says which of the two ids has no place, if one has none.
+    pub fn refused(self) -> Option<io::Error> {
+        let ids = [self.uid, self.gid];
+        ids.into_iter().zip(KINDS).find_map(|(id, kind)| problem(id, kind)).map(io::Error::other)
+    }
+}
+
+/// Says why a group of a process has no place, if it has none.
+pub fn refused_group(gid: u32) -> Option<io::Error> {
+    problem(gid, KINDS[1]).map(io::Error::other)
+}
+
+fn problem(id: u32, (kind, map, file): (&str, &str, &str)) -> Option<String> {
+    if id < SYSTEM_IDS {
+        return None;
+    }
+    if id == NO_ID {
+        return Some(format!("{id} is not a {kind} id: the largest one is {}", NO_ID - 1));
+    }
+    let map = id_map::read(map).ok()?;
+    if map.iter().any(|extent| extent.has(id)) {
+        return None;
+    }
+    let count: u64 = map.iter().map(|extent| u64::from(extent.count)).sum();
+    let here = format!("the {kind} id {id} has no place here");
+    if count > u64::from(NO_ID / 2) {
+        return Some(format!("{here}: this machine keeps some ids for itself; choose another"));
+    }
+    let more = u64::from(id) + 1 - count.min(u64::from(id));
+    Some(format!(
+        "{here}: builds of this account have the ids 0 to {}; a line `ACCOUNT:FIRST:{more}` in {file} gives it {more} more, and a service that runs as root has all",
+        count.saturating_sub(1)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_number_is_not_an_id() {
+        // EN-44
+        let mut changed = false;
+        let given = Owner { uid: 0, gid: NO_ID }.give(|_, _| {
+            changed = true;
+            Ok(())
+        });
+        assert!(given.unwrap_err().to_string().contains("4294967295 is not a group id") && !changed);
+        assert!(Owner { uid: 0, gid: 0 }.refused().is_none());
+    }
+}

@@ -1,0 +1,62 @@
+//! `slipway deliveries`: what forges delivered, and what became of it.
+
+use super::status::{moment, table};
+use crate::client::{Connection, encoded, print_json, repository_name, shown};
+use clap::Args;
+use std::process::ExitCode;
+
+/// Arguments of `slipway deliveries`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Only those for this repository: namespace/name
+    #[arg(value_parser = repository_name)]
+    repository: Option<String>,
+    /// Only those that build something, or only those that build nothing
+    #[arg(long, value_name = "accepted|ignored")]
+    status: Option<String>,
+    /// So many deliveries
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    limit: u32,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    let mut path = format!("/v1/deliveries?limit={}", arguments.limit);
+    for (key, value) in [("repo", &arguments.repository), ("status", &arguments.status)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{key}={}", encoded(value)));
+        }
+    }
+    let answer = api.get(&path)?;
+    let deliveries = answer["deliveries"].as_array().cloned().unwrap_or_default();
+    if let Some(name) = arguments.repository.as_ref().filter(|_| deliveries.is_empty()) {
+        // None for it, or no such repository?
+        api.get(&format!("/v1/repos/{}", encoded(name)))?;
+    }
+    if arguments.connection.json {
+        print_json(&answer);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = deliveries.iter().map(|delivery| {
+        let builds = delivery["builds"].as_array().map_or(0, Vec::len);
+        let became = match (delivery["reason"].as_str(), builds) {
+            (Some(_), _) => shown(&delivery["reason"]).replace('_', " "),
+            (None, 0) => shown(&delivery["status"]),
+            (None, 1) => "1 build".to_owned(),
+            (None, builds) => format!("{builds} builds"),
+        };
+        [
+            delivery["id"].to_string(),
+            moment(&delivery["received_at"]),
+            shown(&delivery["repo"]),
+            shown(&delivery["forge"]),
+            shown(&delivery["event"]),
+            became,
+        ]
+    });
+    table(["DELIVERY", "RECEIVED (UTC)", "REPOSITORY", "FORGE", "EVENT", "BECAME"], rows.collect());
+    Ok(ExitCode::SUCCESS)
+}

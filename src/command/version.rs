@@ -1,0 +1,27 @@
+//! `slipway version`: which slipway this is, and which one the server is.
+
+use crate::client::{Connection, print_json, shown};
+use clap::Args;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Arguments of `slipway version`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs the command; a server that is not there is not an error.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let client = env!("CARGO_PKG_VERSION");
+    let server = arguments.connection.open()?.get("/v1/version").ok();
+    if arguments.connection.json {
+        print_json(&json!({ "client": client, "server": server.map(|server| server["version"].clone()) }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("client  {client}");
+    let server = server.map_or_else(|| "not reached".to_owned(), |server| shown(&server["version"]));
+    println!("server  {server}");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,66 @@
+//! What of a configuration is looked at as a whole: tokens and the repositories that they name, and where links begin.
+
+use super::{Configuration, ConfigurationError, wrong};
+use crate::document::{check_repository_name, nearest};
+
+impl Configuration {
+    /// Refuses tokens for repositories that are not there and are spelt almost like one that is; `added` are those of the API.
+    pub fn check_token_repositories(&self, added: &[String]) -> Result<(), ConfigurationError> {
+        let names = self.repository_names();
+        let known: Vec<&str> = names.iter().chain(added).map(String::as_str).collect();
+        for token in &self.tokens {
+            for name in token.repositories.iter().filter(|name| !known.contains(&name.as_str())) {
+                if let Some(meant) = nearest(name, &known) {
+                    let problem = format!("there is no repository `{name}`; did you mean `{meant}`?");
+                    return Err(wrong(format!("tokens `{}`", token.name), problem));
+                }
+                tracing::warn!(token = token.name, repo = name, "a token is for a repository that is not there yet");
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses tokens that nothing could be done with or that cannot be told apart.
+    pub(super) fn check_tokens(&self) -> Result<(), ConfigurationError> {
+        for (number, text) in self.tokens.iter().enumerate() {
+            let place = || format!("tokens `{}`", text.name);
+            if text.name.is_empty() || self.tokens[..number].iter().any(|other| other.name == text.name) {
+                return Err(wrong(place(), "every token has a name of its own"));
+            }
+            if text.scopes.is_empty() {
+                return Err(wrong(place(), "`scopes` is empty, so it is good for nothing: read, trigger or admin"));
+            }
+            text.repositories
+                .iter()
+                .try_for_each(|name| check_repository_name(name))
+                .map_err(|why| wrong(place(), why))?;
+        }
+        Ok(())
+    }
+
+    /// Returns what is odd about the configuration and may be meant, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let unsigned = self.repositories.iter().filter(|document| document.secret.is_none());
+        let unsigned = unsigned.map(|document| {
+            let what = "deliveries of forges are not taken; pushes are found when it is next looked for them";
+            format!("the repository `{}` has no `secret`: {what}", document.name)
+        });
+        unsigned.collect()
+    }
+}
+
+/// Checks the URL that links begin with: what is added to it must be a path.
+pub fn check_public_url(text: &str) -> Result<(), String> {
+    let shown = database::redact(text);
+    let url = url::Url::parse(text).map_err(|error| format!("`{shown}` is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("`{shown}` is not an http or https URL"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("`{shown}` holds a login, which every link would show"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("`{shown}` has a query or a fragment: only a host and a path can begin links"));
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Names of repositories in a body that nobody has proven yet: they are looked for, not parsed, and only say which keys are
+//! worth a try.
+
+use super::Received;
+use regex::bytes::Regex;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+/// Longest text of a name that is looked at, with what stands before it.
+const MAX_NAMED: usize = 1024;
+
+/// What forges call a repository: `full_name`, GitLab's path, and of Bitbucket's server a slug and a project's key.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#""(full_name|path_with_namespace|slug|key)"\s{0,8}:\s{0,8}"((?:[^"\\]|\\.){1,400})""#)
+        .expect("the expression is well formed")
+});
+
+/// Names that stand in a body, in lower case.
+#[derive(Debug, Default)]
+pub struct Names {
+    whole: BTreeSet<String>,
+    slugs: BTreeSet<String>,
+    keys: BTreeSet<String>,
+    max: usize,
+}
+
+impl Names {
+    /// Looks for at most `max` names of each kind; `form` says that the body is one.
+    pub fn of(received: &mut Received, form: bool, max: usize) -> std::io::Result<Names> {
+        let mut names = Names { max, ..Names::default() };
+        let mut text: Vec<u8> = Vec::new();
+        let mut decoder = Decoder::default();
+        received.each_part(|part| {
+            if form {
+                decoder.decode(part, &mut text)
+            } else {
+                text.extend_from_slice(part)
+            }
+            names.note(&text);
+            // A name may lie across the border of two parts.
+            let keep = text.len().min(MAX_NAMED);
+            text.drain(..text.len() - keep);
+        })?;
+        Ok(names)
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_empty() && (self.slugs.is_empty() || self.keys.is_empty())
+    }
+
+    /// Tells whether the body may be about the repository that the forge calls `name`.
+    pub fn may_mean(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let in_parts =
+            || name.split_once('/').is_some_and(|(key, slug)| self.keys.contains(key) && self.slugs.contains(slug));
+        self.is_empty() || self.whole.contains(&name) || in_parts()
+    }
+
+    fn note(&mut self, text: &[u8]) {
+        for found in NAMED.captures_iter(text) {
+            let set = match &found[1] {
+                b"slug" => &mut self.slugs,
+                b"key" => &mut self.keys,
+                _ => &mut self.whole,
+            };
+            let quoted = [b"\"", &found[2], b"\""].concat();
+            if set.len() < self.max
+                && let Ok(name) = serde_json::from_slice::<String>(&quoted)
+            {
+                set.insert(name.to_lowercase());
+            }
+        }
+    }
+}
+
+/// Decodes a form that comes in parts.
+#[derive(Debug, Default)]
+struct Decoder {
+    /// What was read of `%2F`, without the percent sign.
+    digits: Option<Vec<u8>>,
+}
+
+impl Decoder {
+    fn decode(&mut self, part: &[u8], text: &mut Vec<u8>) {
+        for byte in part {
+            match (&mut self.digits, byte) {
+                (Some(digits), byte) => {
+                    digits.push(*byte);
+                    if digits.len() == 2 {
+                        let digits = self.digits.take().unwrap_or_default();
+                        let decoded =
+                            std::str::from_utf8(&digits).ok().and_then(|text| u8::from_str_radix(text, 16).ok());
+                        text.push(decoded.unwrap_or(b'?'));
+                    }
+                }
+                (None, b'%') => self.digits = Some(Vec::with_capacity(2)),
+                (None, b'+') => text.push(b' '),
+                (None, byte) => text.push(*byte),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn names(text: &str, form: bool) -> Names {
+        Names::of(&mut Received::Memory(Bytes::from(text.to_owned())), form, 4).unwrap()
+    }
+
+    #[test]
+    fn names_are_found_as_forges_write_them() {
+        // SEC-M3
+        let github =
+            names(r#"{"ref":"x \"full_name\":\"no/no\"","repository":{"id":1,"full_name":"Owner/App"}}"#, false);
+        assert!(github.may_mean("owner/app") && github.may_mean("Owner/App"));
+        assert!(!github.may_mean("no/no"), "a text that quotes a name is not one");
+        let spaced = names(r#"{ "project" : { "path_with_namespace" : "g\/s\/p" } }"#, false);
+        assert!(spaced.may_mean("g/s/p") && !spaced.may_mean("g/s"));
+        let server = names(r#"{"repository":{"slug":"r","project":{"key":"P"}}}"#, false);
+        assert!(server.may_mean("P/r") && !server.may_mean("r/P"));
+        assert!(names("{\"test\":true}", false).is_empty());
+    }
+
+    #[test]
+    fn forms_are_decoded_and_names_across_parts_found() {
+        let json = r#"{"repository":{"full_name":"a/b"}}"#;
+        let encoded: String = json.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert!(names(&format!("payload={encoded}"), true).may_mean("a/b"));
+        let mut decoder = Decoder::default();
+        let mut text = Vec::new();
+        for part in encoded.as_bytes().chunks(2) {
+            decoder.decode(part, &mut text);
+        }
+        assert_eq!(text, json.as_bytes());
+        let mut file = tempfile::tempfile().unwrap();
+        let long = format!("{}{json}{}", " ".repeat(256 * 1024 - 20), " ".repeat(300_000));
+        std::io::Write::write_all(&mut file, long.as_bytes()).unwrap();
+        let names = Names::of(&mut Received::File(file, long.len() as u64), false, 4).unwrap();
+        assert!(names.may_mean("a/b") && !names.is_empty());
+    }
+
+    #[test]
+    fn many_names_are_not_followed() {
+        let many: String = (0..100).map(|number| format!(r#""full_name":"a/{number}","#)).collect();
+        let names = names(&many, false);
+        assert!(names.may_mean("a/0") && !names.may_mean("a/50"));
+    }
+}
