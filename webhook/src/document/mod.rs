@@ -124,7 +124,7 @@ pub struct RuleDocument {
     /// Build arguments that give way to those, and `{env.NAME}` in templates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Labels of the image.
+    /// Labels of the image: templates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Names of the repository's secrets that steps may mount.

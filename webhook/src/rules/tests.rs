@@ -105,3 +105,19 @@ fn build_arguments_are_templates_and_go_before_env() {
         rule.matches(&Pushed::new("refs/tags/vx", None).unwrap()).unwrap_err().contains("build argument `VERSION`")
     );
 }
+
+#[test]
+fn labels_are_templates_like_tags() {
+    // US-07
+    let mut rule = Rule::new("r", (RefKind::Branch, "main"), &[]).unwrap();
+    for (name, text) in [("at", "{branch}@{sha7}"), ("version", "{semver}")] {
+        rule.labels.insert(name.to_owned(), Template::parse(text).unwrap());
+    }
+    let matched = rule.matches(&Pushed::new("refs/heads/main", Some(COMMIT)).unwrap()).unwrap();
+    assert_eq!(matched.labels.into_iter().collect::<Vec<_>>(), [("at".to_owned(), format!("main@{}", &COMMIT[..7]))]);
+    assert!(matched.warnings[0].contains("the label `version` is left out"), "{:?}", matched.warnings);
+    let document = serde_json::json!([{ "branch": "main", "labels": { "a": "{nosuch}" } }]);
+    let rules: Vec<crate::document::RuleDocument> = serde_json::from_value(document).unwrap();
+    let problem = crate::document::rules(&rules, None).unwrap_err();
+    assert!(format!("{problem:?}").contains("labels.a: `{nosuch}`"), "{problem:?}");
+}
