@@ -67,10 +67,10 @@ impl Recorder {
         self.note(Note::Warnings(warnings));
     }
 
-    /// Returns which steps run, as a clause for the reason of a build that is ended; nothing if none does.
+    /// Returns which steps ran when the build was ended, as a clause for its reason; nothing if none did.
     pub fn unfinished(&self) -> String {
         let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = steps.iter().filter(|step| step.state == StepState::Running);
+        let running = steps.iter().filter(|step| matches!(step.state, StepState::Running | StepState::Cancelled));
         let named: Vec<_> = running.map(|step| format!("step {} `{}`", step.number, step.instruction)).collect();
         match named.len() {
             0 => String::new(),
