@@ -62,6 +62,8 @@ pub struct RunRequest {
     pub resolv_conf: String,
     /// What it may leave on disk.
     pub disk: DiskLimits,
+    /// How many processes each of its users may have, where no control group counts them.
+    pub processes: Option<u32>,
 }
 
 /// What a step may leave on disk.
@@ -82,6 +84,8 @@ pub enum Ended {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// By somebody who is not in its namespace of processes.
+    Killed,
     /// Too late.
     TimedOut,
     /// With too much on disk.

@@ -25,6 +25,8 @@ pub(crate) const SWEEPER: &str = "sweep-";
 const LOOK: Duration = Duration::from_millis(100);
 /// Most bytes of a list of paths that the helper returns.
 const MAX_LIST: usize = 64 * 1024 * 1024;
+/// Attempts whose processes there is room for where only those of an account are counted, not those of an attempt.
+const ATTEMPTS: u32 = 4;
 /// How long the helper may take to clean up before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -55,6 +57,8 @@ pub struct Ran {
     pub changes: Changes,
     /// How its programs could call the kernel.
     pub calls: Calls,
+    /// Whether the network that it could use ended before it did.
+    pub network_lost: bool,
 }
 
 impl Sandbox {
@@ -67,6 +71,7 @@ impl Sandbox {
             // What a terminal sends to the group of this process is not for the sandbox: its build may go on.
             .process_group(0)
             .arg(attempt)
+            .args(processes(cgroup.as_ref(), settings).map(|most| most.saturating_mul(ATTEMPTS).to_string()))
             .current_dir(&settings.state)
             .env_clear()
             .stdin(Stdio::from(there))
@@ -152,13 +157,18 @@ impl Sandbox {
             output(missing.as_bytes());
         }
         let run = inner.runs.fetch_add(1, Ordering::Relaxed);
-        let killed_before = inner.cgroup.as_ref().map_or(0, Cgroup::killed);
+        let before = inner.cgroup.as_ref().map(Cgroup::deaths).unwrap_or_default();
         let changes = Changes::new(inner.clone(), run);
         let agents = crate::agent::forward(step)?;
         let mut conversation = inner.ask_with(&Request::Run(run), agents.as_ref())?;
         drop(agents);
         let calls = step.calls.or(inner.settings.calls);
-        let request = RunRequest { step: Step { calls, ..step.clone() }, resolv_conf, disk: inner.disk_limits() };
+        let request = RunRequest {
+            step: Step { calls, ..step.clone() },
+            resolv_conf,
+            disk: inner.disk_limits(),
+            processes: processes(inner.cgroup.as_ref(), &inner.settings),
+        };
         conversation.send_value(&request).map_err(|_| Error::Gone)?;
         let exit = match follow(&mut conversation, output, cancel)? {
             None => Exit::Cancelled,
@@ -166,16 +176,21 @@ impl Sandbox {
             Some(Ended::DiskFull(full)) => Exit::DiskFull(full),
             Some(Ended::Code(0)) => Exit::Code(0),
             // What was killed may have been a child of the command: only the count of kills tells.
-            Some(ended) => match inner.cgroup.as_ref().filter(|cgroup| cgroup.killed() > killed_before) {
-                Some(cgroup) => Exit::OutOfMemory(cgroup.memory_bytes()),
+            Some(ended) => match inner.cgroup.as_ref().map(|cgroup| (cgroup, cgroup.deaths())) {
+                Some((_, now)) if now.killed == before.killed => exit(ended),
+                Some((cgroup, now)) if now.at_limit > before.at_limit => Exit::OutOfMemory(cgroup.memory_bytes()),
+                // The build was within its own limit: the machine's memory, or that of a group around, was at an end.
+                Some(_) => Exit::Killed,
                 None => exit(ended),
             },
         };
+        let network_lost =
+            step.network == StepNetwork::Default && matches!(inner.network(), Ok(Ok(network)) if network.has_ended());
         // What failed may have wanted one, and the end of its output is what people read.
         if let Some(missing) = missing.filter(|_| exit != Exit::Code(0)) {
             output(missing.as_bytes());
         }
-        Ok(Ran { exit, changes, calls })
+        Ok(Ran { exit, changes, calls, network_lost })
     }
 
     /// Returns how much processor time everything in it used so far, where this machine counts that.
@@ -259,10 +274,17 @@ fn receive_list(conversation: &mut Conversation) -> Result<Vec<Vec<u8>>, Error> 
     }
 }
 
+/// Returns how many processes a user of the sandbox may have, where no control group counts them.
+fn processes(cgroup: Option<&Cgroup>, settings: &Settings) -> Option<u32> {
+    let counted = cgroup.is_some_and(|cgroup| cgroup.limited().pids);
+    settings.limits.pids.filter(|_| !counted)
+}
+
 fn exit(ended: Ended) -> Exit {
     match ended {
         Ended::Code(code) => Exit::Code(code),
         Ended::Signal(signal) => Exit::Signal(signal),
+        Ended::Killed => Exit::Killed,
         Ended::TimedOut => Exit::TimedOut,
         Ended::DiskFull(full) => Exit::DiskFull(full),
     }

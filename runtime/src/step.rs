@@ -202,6 +202,8 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// By somebody outside: the kernel, when the machine has no memory left, or an operator.
+    Killed,
     /// Not well, and the kernel ended something because the build used more memory than these bytes.
     OutOfMemory(u64),
     /// Because it filled the disk.

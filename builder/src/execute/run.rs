@@ -194,6 +194,16 @@ fn failure(ran: &Ran, run: &Run, (step, tail): (&Step, &Tail), execution: &Execu
     let failed = |code: &'static str, what: String| Error::user(code, what).with_output(tail.text());
     let (error, exit_code) = match &ran.exit {
         Exit::Code(0) => return None,
+        Exit::Code(_) | Exit::Signal(_) if ran.network_lost => {
+            let what = format!("process \"{command}\" failed after its network had ended");
+            (Error::service("network_lost", what).with_output(tail.text()), None)
+        }
+        Exit::Killed => {
+            let what = format!(
+                "process \"{command}\" was killed from outside the build (SIGKILL): this machine may have had no memory left"
+            );
+            (Error::service("step_killed", what).with_output(tail.text()), Some(137))
+        }
         Exit::Code(code) => (
             failed(
                 "step_failed",

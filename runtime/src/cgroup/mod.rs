@@ -15,6 +15,8 @@ const ROOT: &str = "/sys/fs/cgroup";
 /// Start of the names of slipway's groups, by which leftovers are found.
 const PREFIX: &str = "slipway-";
 
+/// Memory is at its limit when less than this part of it is left: the kernel counts many pages at once.
+const NEAR: u64 = 16;
 /// How often a group is made again that somebody swept away.
 const RETRIES: u32 = 5;
 /// Age below which an empty group may be one that is just being made.
@@ -41,6 +43,15 @@ enum Controller {
     /// Counts processor time where that is not done together with [`Controller::Cpu`].
     Accounting,
     Unified,
+}
+
+/// How processes of an attempt died for want of memory, since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Deaths {
+    /// How many were killed, whoever had no memory left.
+    pub killed: u64,
+    /// How often the attempt's own limit was in the way, at most.
+    pub at_limit: u64,
 }
 
 /// What the groups of an attempt limit.
@@ -100,8 +111,9 @@ impl Cgroup {
     }
 
     /// Returns how often the kernel killed something for want of memory.
-    pub fn killed(&self) -> u64 {
-        self.groups.iter().map(killed).max().unwrap_or(0)
+    pub fn deaths(&self) -> Deaths {
+        let deaths = self.groups.iter().map(|group| deaths(group, self.limits.memory_bytes));
+        deaths.max_by_key(|deaths| deaths.killed).unwrap_or_default()
     }
 
     /// Returns how much processor time was used, where that is counted.
@@ -127,14 +139,29 @@ impl Cgroup {
     }
 }
 
-fn killed(group: &Group) -> u64 {
-    let file = match group.controller {
-        Controller::Memory => "memory.oom_control",
-        Controller::Unified => "memory.events",
-        Controller::Pids | Controller::Cpu | Controller::Accounting => return 0,
+/// Reads how processes of a group died.
+///
+/// Version 1 only tells how much memory there ever was: where that was always far from the limit, nobody can have died of it.
+fn deaths(group: &Group, limit: Option<u64>) -> Deaths {
+    let read = |file: &str| fs::read_to_string(group.path.join(file)).unwrap_or_default();
+    let of = |text: &str, name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
+        value.unwrap_or(0)
     };
-    let text = fs::read_to_string(group.path.join(file)).unwrap_or_default();
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+    match group.controller {
+        Controller::Memory => {
+            let killed = of(&read("memory.oom_control"), "oom_kill");
+            let peaks = ["memory.max_usage_in_bytes", "memory.memsw.max_usage_in_bytes"];
+            let peak: u64 = peaks.iter().filter_map(|file| read(file).trim().parse().ok()).max().unwrap_or(0);
+            let reached = limit.is_some_and(|limit| peak >= limit - limit / NEAR);
+            Deaths { killed, at_limit: if reached { killed } else { 0 } }
+        }
+        Controller::Unified => {
+            let events = read("memory.events");
+            Deaths { killed: of(&events, "oom_kill"), at_limit: of(&events, "oom") }
+        }
+        Controller::Pids | Controller::Cpu | Controller::Accounting => Deaths::default(),
+    }
 }
 
 /// Reads the processor time of a group: version 1 has a file for it, version 2 a line.

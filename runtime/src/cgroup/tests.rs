@@ -27,7 +27,8 @@ fn version_2_is_limited_below_the_services_own_group() {
     assert_eq!((text("pids.max"), text("cpu.max")), ("7".into(), "150000 100000".into()));
     assert_eq!(cgroup.limited(), Limited { memory: true, pids: true, cpu: true });
     cgroup.add(42).unwrap();
-    assert_eq!((text("cgroup.procs"), cgroup.killed()), ("42".into(), 3));
+    // SEC-m1: a kill without an event of the group's own is somebody else's want of memory.
+    assert_eq!((text("cgroup.procs"), cgroup.deaths()), ("42".into(), Deaths { killed: 3, at_limit: 2 }));
     assert_eq!(cgroup.cpu_time(), Some(Duration::from_millis(1500)));
 }
 
@@ -49,6 +50,21 @@ fn version_1_stays_within_the_quota_of_the_groups_above() {
     assert_eq!(cgroup.cpu_time(), None, "nothing is counted");
     write(root.path().join("cpu,cpuacct/box/slipway-a/cpuacct.usage"), "2000000000\n").unwrap();
     assert_eq!(cgroup.cpu_time(), Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn version_1_tells_whether_the_limit_was_in_the_way() {
+    // SEC-m1
+    let root = tempfile::tempdir().unwrap();
+    create_dir_all(root.path().join("memory")).unwrap();
+    let cgroup = Cgroup::create_in((root.path(), "4:memory:/\n"), "a", &limits());
+    assert_eq!(cgroup.deaths(), Deaths::default());
+    let set = |file: &str, text: &str| write(root.path().join("memory/slipway-a").join(file), text).unwrap();
+    set("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
+    set("memory.max_usage_in_bytes", "500000\n");
+    assert_eq!(cgroup.deaths(), Deaths { killed: 1, at_limit: 0 }, "half of the limit was never used");
+    set("memory.memsw.max_usage_in_bytes", "1048000\n");
+    assert_eq!(cgroup.deaths(), Deaths { killed: 1, at_limit: 1 });
 }
 
 #[test]

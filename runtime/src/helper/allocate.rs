@@ -5,6 +5,7 @@
 
 use super::answers::{Answer, control};
 use super::disk::{Count, Watch};
+use super::limit::{self, Limited};
 use super::measure::is_in_memory;
 use crate::DiskFull;
 use nix::errno::Errno;
@@ -65,13 +66,14 @@ pub fn decide(
         // The process pays with its own memory. It might exchange the descriptor, so there must be room on disk, too.
         return if asked.length <= watch.room() { Answer::Continue } else { Answer::Fail(Errno::ENOSPC) };
     }
+    let process = Pid::from_raw(call.pid as i32);
     let longer = fstat(&file).is_ok_and(|known| end > known.st_size as u64);
     if asked.mode & KEEP_SIZE != 0 {
         if end > watch.limits().bytes {
             return Answer::End(DiskFull::Bytes(watch.limits().bytes));
         }
-    } else if longer && end > largest_file(call.pid) {
-        let _ = kill(Pid::from_raw(call.pid as i32), Signal::SIGXFSZ);
+    } else if longer && limit::of(process, Limited::FileSize).is_some_and(|limit| end > limit.soft) {
+        let _ = kill(process, Signal::SIGXFSZ);
         return Answer::Fail(Errno::EFBIG);
     }
     asked.make(&file, (step, watch))
@@ -128,15 +130,6 @@ impl Asked {
         }
         Answer::Done
     }
-}
-
-/// Returns the largest size that a process may give a file.
-fn largest_file(process: u32) -> u64 {
-    // SAFETY: a limit is plain data, for which zeros are valid.
-    let mut known: libc::rlimit = unsafe { std::mem::zeroed() };
-    // SAFETY: the limit outlives the call, and nothing is changed.
-    let result = unsafe { libc::prlimit(process as i32, libc::RLIMIT_FSIZE, std::ptr::null(), &raw mut known) };
-    if result == 0 { known.rlim_cur } else { u64::MAX }
 }
 
 fn pidfd(id: u32, flags: libc::c_uint) -> Result<OwnedFd, Errno> {

@@ -87,7 +87,7 @@ fn become_command(
     let environment = environment(step, user)?;
     let command = command(step)?;
     signals();
-    resources(request.disk.bytes).map_err(errno("limiting its resources"))?;
+    resources(request).map_err(errno("limiting its resources"))?;
     step.ulimits.iter().try_for_each(crate::Ulimit::apply)?;
     limit_capabilities();
     let listener = filters.install(step.calls).map_err(doing("installing the system call filter"))?;
@@ -153,13 +153,24 @@ fn signals() {
 }
 
 /// Limits single processes: no core dumps, no file larger than what a step may leave.
-fn resources(file_bytes: u64) -> nix::Result<()> {
+fn resources(request: &RunRequest) -> nix::Result<()> {
+    let file_bytes = request.disk.bytes;
+    if let Some(processes) = request.processes {
+        limit_processes(processes)?;
+    }
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let most = most.min(OPEN_FILES.1);
     setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.0.min(most), most)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     let (_, most) = getrlimit(Resource::RLIMIT_FSIZE)?;
     setrlimit(Resource::RLIMIT_FSIZE, file_bytes.min(most), file_bytes.min(most))
+}
+
+/// Limits the processes of each user of this namespace.
+pub fn limit_processes(processes: u32) -> nix::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NPROC)?;
+    let processes = u64::from(processes).min(most);
+    setrlimit(Resource::RLIMIT_NPROC, processes, processes)
 }
 
 #[repr(C)]

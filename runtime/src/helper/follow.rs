@@ -3,10 +3,12 @@
 use super::answers::Answers;
 use super::disk::{Count, Watch};
 use super::execute::Refusal;
+use super::limit::{self, Limited};
 use crate::DiskFull;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, MAX_FRAME, kind};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::RLIM_INFINITY;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -48,6 +50,8 @@ pub fn follow(
     if stop.is_some() {
         let _ = kill(started.process, Signal::SIGKILL);
     }
+    // Whoever set such a limit is killed by it.
+    let timed = limit::of(started.process, Limited::ProcessorTime).is_some_and(|limit| limit.hard != RLIM_INFINITY);
     let status = waitpid(started.process, None).map_err(|error| failed(error.into()))?;
     let mut complaint = String::new();
     let _ = started.error.read_to_string(&mut complaint);
@@ -62,6 +66,8 @@ pub fn follow(
         (Some(Stop::Late), _) => Ended::TimedOut,
         (Some(Stop::Full(full)), _) => Ended::DiskFull(full),
         (_, WaitStatus::Exited(_, code)) => Ended::Code(code),
+        // Nobody in its own namespace can kill the first process.
+        (_, WaitStatus::Signaled(_, Signal::SIGKILL, _)) if !timed => Ended::Killed,
         (_, WaitStatus::Signaled(_, signal, _)) => Ended::Signal(signal as i32),
         _ => Ended::Code(255),
     })

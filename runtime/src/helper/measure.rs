@@ -16,7 +16,7 @@ const NOTES: u64 = 1 << 20;
 /// Open files and mappings that are looked at.
 const MAX_OPEN: usize = 100_000;
 /// Kinds of file systems that are memory, not disk.
-const MEMORY: [i64; 3] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6];
+const MEMORY: [rustix::fs::FsWord; 3] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6];
 /// Starts of what the kernel calls mapped memory without a file on disk.
 const UNNAMED: [&str; 3] = ["/memfd:", "/dev/", "/SYSV"];
 
@@ -173,7 +173,7 @@ fn bytes(known: &Stat) -> u64 {
 
 /// Tells whether a file lies in memory.
 pub fn is_in_memory(file: &OwnedFd) -> bool {
-    fstatfs(file).is_ok_and(|known| MEMORY.contains(&(known.f_type as i64)))
+    fstatfs(file).is_ok_and(|known| MEMORY.contains(&known.f_type))
 }
 
 fn held(processes: &OwnedFd, id: &str, seen: &mut HashSet<(u64, u64)>) -> u64 {

@@ -14,6 +14,7 @@ mod follow;
 mod forget;
 mod ground;
 mod house;
+mod limit;
 mod lock;
 mod loopback;
 mod measure;
@@ -97,6 +98,12 @@ fn outer() -> ! {
     // Whoever makes a user namespace rules it: that shall not be root.
     if let Err(error) = become_owner_of_state() {
         die("becoming the owner of the state directory", error);
+    }
+    // The limit of who makes a namespace counts for all users in it together.
+    if let Some(processes) = std::env::args().nth(2).and_then(|most| most.parse().ok())
+        && let Err(error) = child::limit_processes(processes)
+    {
+        die("limiting processes", error);
     }
     if let Err(error) = unshare(CloneFlags::CLONE_NEWUSER) {
         die("making a user namespace", error);

@@ -190,12 +190,16 @@ impl Keeper {
     /// Keeps the network until nobody wants it, or the router, which closes addresses that this machine gets, is gone.
     fn hold(&mut self) {
         let input = io::stdin();
+        // Without pasta there is no network: the end of this process tells so.
+        let pasta = self.pasta.as_ref().map(rustix::process::Pid::from_child);
+        let pasta = pasta.and_then(|id| rustix::process::pidfd_open(id, rustix::process::PidfdFlags::empty()).ok());
         loop {
             // Nothing is read: what is on the pipe is the router's. Its end is told in any case.
-            let mut fds = [
+            let mut fds = vec![
                 PollFd::new(input.as_fd(), PollFlags::empty()),
                 PollFd::new(self.reports.get_ref().as_fd(), PollFlags::empty()),
             ];
+            fds.extend(pasta.iter().map(|pasta| PollFd::new(pasta.as_fd(), PollFlags::POLLIN)));
             let _ = poll(&mut fds, PollTimeout::NONE);
             if fds.iter().any(|fd| fd.any() == Some(true)) {
                 return;

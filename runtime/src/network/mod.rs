@@ -17,6 +17,8 @@ mod sysctl;
 pub(crate) use keeper::{KEEPER, keep};
 
 use crate::{Error, NetworkPolicy};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -101,6 +103,13 @@ impl Network {
             Some(pipe) => pipe.write_all(&[&(text.len() as u32).to_le_bytes()[..], &text].concat()),
             None => Ok(()),
         }
+    }
+
+    /// Tells whether the network has ended although nobody asked it to.
+    pub fn has_ended(&self) -> bool {
+        let keeper = Id::Pid(Pid::from_raw(self.keeper.id() as i32));
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        !matches!(waitid(keeper, flags), Ok(WaitStatus::StillAlive))
     }
 
     /// Asks the network to end, and does not wait for it.

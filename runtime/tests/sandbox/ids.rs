@@ -17,7 +17,8 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// For an account with one range of 65,536 ids.
-pub const FEW: &[Test] = &[("an_id_without_a_place_is_named", without_a_place)];
+pub const FEW: &[Test] =
+    &[("an_id_without_a_place_is_named", without_a_place), ("processes_are_limited_without_control_groups", processes)];
 
 /// Returns ids from 65,536 on that sandboxes of whoever runs this have.
 fn ids() -> &'static [u32] {
@@ -238,4 +239,22 @@ fn without_a_place() {
         named(&error.to_string(), 100_001);
     }
     assert_eq!(place.sh("touch /f; chown 65535:65535 /f; stat -c %u /f"), "65535\n");
+}
+
+fn processes() {
+    if nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let place = crate::place::place_with(|settings| settings.limits.pids = Some(64));
+    let table = runtime::self_test(&place.settings).unwrap();
+    let known = table.iter().find(|protection| protection.name == "cgroup.pids").unwrap();
+    assert!(known.missing.is_some(), "an account has no control groups: {known:?}");
+    for user in ["", "app"] {
+        let mut step = place.step("b() { b | b & }; b; sleep 1; for i in $(seq 100); do sleep 5 & done; wait");
+        step.timeout = Some(std::time::Duration::from_secs(3));
+        step.user = user.into();
+        let (exit, output, _) = place.run(&step);
+        assert!(exit != Exit::Code(0) && output.contains("can't fork"), "`{user}`: {exit:?} {output}");
+        assert_eq!(place.sh("echo fine"), "fine\n", "the sandbox goes on");
+    }
 }

@@ -14,6 +14,7 @@ pub const TESTS: &[Test] = &[
     ("a_killed_first_process_fails_the_step_and_leaves_nothing", first_process_killed),
     ("a_killed_network_leaves_nothing", network_killed),
     ("a_killed_worker_leaves_nothing", worker_killed),
+    ("a_command_that_is_killed_from_outside_is_told_apart", command_killed),
     ("two_hundred_steps_at_once_leave_nothing", many_steps),
     ("a_sweep_takes_away_what_a_dead_attempt_left", sweep),
     ("what_nobody_uses_goes_and_what_is_used_stays", collect),
@@ -181,9 +182,53 @@ fn network_killed() {
         },
         &cancel,
     );
-    assert_eq!(ended.unwrap().exit, Exit::Code(5));
+    // SEC-m1: whoever looks at the end of the step is told.
+    let ended = ended.unwrap();
+    assert_eq!((ended.exit, ended.network_lost), (Exit::Code(5), true));
+    drop(ended);
+    let lost = |step: &Step| place.sandbox().run(step, &mut |_| (), &cancel).unwrap().network_lost;
+    assert!(lost(&Step { network: StepNetwork::Default, ..place.step("true") }), "later steps have none either");
+    assert!(!lost(&place.step("exit 1")), "and this one wants none");
     place.sandbox = None;
     nothing_left(&place);
+}
+
+fn command_killed() {
+    // SEC-m1
+    let place = place();
+    let killed = |step: &Step, sought: &str| {
+        let (exit, output) = std::thread::scope(|scope| {
+            let ran = scope.spawn(|| place.try_run(step).map(|(exit, output, _)| (exit, output)));
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while !ran.is_finished() {
+                assert!(Instant::now() < deadline, "`{sought}` is not found");
+                for entry in fs::read_dir("/proc").unwrap().flatten() {
+                    let command = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+                    if command.starts_with(sought) {
+                        kill(&entry.file_name().to_string_lossy());
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            ran.join().unwrap().unwrap()
+        });
+        println!("{output}");
+        exit
+    };
+    let as_user = |user: &str| Step { user: user.into(), ..place.step("exec sleep 7654") };
+    assert_eq!(killed(&as_user(""), "sleep\x007654"), Exit::Killed);
+    assert_eq!(killed(&as_user("app"), "sleep\x007654"), Exit::Killed);
+    // What a step does to itself is its own affair: for its first process the signal does not even exist.
+    for (script, expected) in [
+        ("kill -9 $$; exit 3", Exit::Code(3)),
+        ("sh -c 'kill -9 $$'; exit $?", Exit::Code(137)),
+        ("sleep 60 & kill -9 $!; wait $!; exit $?", Exit::Code(137)),
+        ("kill -9 -1; exit 4", Exit::Code(4)),
+        ("ulimit -t 1; while :; do :; done", Exit::Signal(9)),
+    ] {
+        let (exit, output, _) = place.run(&place.step(script));
+        assert_eq!(exit, expected, "{script}: {output}");
+    }
 }
 
 fn worker_killed() {
