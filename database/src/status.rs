@@ -181,7 +181,7 @@ impl Database {
         let mut end: Vec<u8> = Vec::new();
         for row in &rows {
             let content: Vec<u8> = row.get(0)?;
-            end.splice(0..0, content.into_iter());
+            end.splice(0..0, content);
             if end.len() >= MAX_LAST_OUTPUT {
                 break;
             }

@@ -195,7 +195,7 @@ mod tests {
         store.admit("a/b", Part::Blob, &digest).unwrap();
         assert!(store.has("a/b", Part::Blob, &digest).unwrap());
         assert!(!store.has("a/b", Part::Manifest, &digest).unwrap() && !store.has("a", Part::Blob, &digest).unwrap());
-        assert_eq!(store.parts("a/b", Part::Blob).unwrap(), [digest.clone()]);
+        assert_eq!(store.parts("a/b", Part::Blob).unwrap(), std::slice::from_ref(&digest));
         assert_eq!(store.collect(&HashSet::new(), Duration::ZERO).unwrap().blobs, 1);
         store.put(b"blob").unwrap();
         assert!(!store.has("a/b", Part::Blob, &digest).unwrap(), "somebody else's later blob is not its own");

@@ -74,6 +74,9 @@ pub struct Rights {
     pub shared: Vec<String>,
 }
 
+/// Shows, for a repository and a blob, that the client has the store of the registry at hand.
+pub type Proof = dyn Fn(&str, &Digest) -> String + Send + Sync;
+
 /// The registry that serves from the store of this process, under whatever name it is reached.
 #[derive(Clone)]
 pub struct Home {
@@ -82,7 +85,7 @@ pub struct Home {
     /// Port at which it is known to listen on this machine.
     pub port: Option<u16>,
     /// Returns what shows it that the client has the store at hand and may have a blob in a repository without sending it.
-    pub proof: Arc<dyn Fn(&str, &Digest) -> String + Send + Sync>,
+    pub proof: Arc<Proof>,
 }
 
 /// What is known of [`Home`] by now.

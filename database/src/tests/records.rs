@@ -353,7 +353,7 @@ both! {
         let database = world.database.clone().with_key(SecretKey::new([7; 32]));
         database.seal_stored().await.unwrap();
         let Accepted::Duplicate(known) = database.trigger_once(std::slice::from_ref(&asked)).await.unwrap() else { panic!() };
-        assert_eq!(known, [before.clone()], "equal requests are found though they are sealed");
+        assert_eq!(known, std::slice::from_ref(&before), "equal requests are found though they are sealed");
         asked.spec.build_args.insert("TOKEN".into(), format!("{canary}2"));
         let after = new_builds(database.trigger_once(std::slice::from_ref(&asked)).await.unwrap()).remove(0);
         for text in ["SELECT spec_json FROM builds", "SELECT document_json FROM repositories"] {

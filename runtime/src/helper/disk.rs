@@ -21,9 +21,9 @@ const MIN_LIMIT_INTERVAL: Duration = Duration::from_millis(10);
 /// Bytes in a second that steps write at most, as far as is expected: to memory, from several processors.
 const MAX_RATE: u64 = 8 << 30;
 /// How long a step may go on writing when it is to end: until the next look, and until the kernel has ended it.
-const REACTION: Duration = Duration::from_millis(25);
+const REACTION: Duration = Duration::from_millis(50);
 /// Bytes above what must stay free that no step gets.
-const MARGIN: u64 = 16 << 20;
+const MARGIN: u64 = 32 << 20;
 
 /// Looks after the directories in which a step writes.
 pub struct Watch {

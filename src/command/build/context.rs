@@ -269,7 +269,8 @@ fn local_ignore(path: &Path) -> Result<Option<Ignore>, String> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        other => drop(other.map_err(|error| unusable(&format!("it cannot be read: {error}")))?),
+        Err(error) => return Err(unusable(&format!("it cannot be read: {error}"))),
+        Ok(_) => {}
     }
     // Whoever builds by hand may have a link that leads anywhere, but to a file.
     let known =

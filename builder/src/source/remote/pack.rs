@@ -77,7 +77,7 @@ impl Want<'_> {
     fn in_zero(&self, capabilities: &[String]) -> Vec<u8> {
         let mut request = Vec::new();
         let known = |name: &&&str| capabilities.iter().any(|known| known == **name);
-        let acknowledgement = ACKNOWLEDGEMENTS.iter().find(|name| known(&name)).copied();
+        let acknowledgement = ACKNOWLEDGEMENTS.iter().find(|name| known(name)).copied();
         let mut chosen: Vec<_> =
             acknowledgement.into_iter().chain(CAPABILITIES.iter().filter(known).copied()).collect();
         if !chosen.contains(&"side-band-64k") && known(&&"side-band") {
