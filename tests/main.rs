@@ -53,6 +53,7 @@ mod lookups;
 mod out_of_memory;
 mod outputs;
 mod own_rules;
+mod owners;
 mod pages;
 mod path_filters;
 mod place;
