@@ -2,6 +2,7 @@
 
 use super::walk::{open_exactly, open_in, split};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -42,13 +43,18 @@ impl Stubs {
             let parent = open_in(root, &above, OFlags::PATH | OFlags::DIRECTORY)?;
             self.remember(&above, &parent)?;
             let as_directory = directory || end < path.len();
-            if as_directory {
-                rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
+            let made = if as_directory {
+                rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))
             } else {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+                rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+            };
+            match made {
+                Ok(()) => self.made.push((join(&above, name), as_directory)),
+                // In a cache that others use at the same time somebody was faster.
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
             }
-            self.made.push((join(&above, name), as_directory));
         }
         open_in(root, &path, OFlags::PATH)
     }
@@ -114,7 +120,7 @@ fn real(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Vec<u8>> {
         }
         links += 1;
         if links > MAX_LINKS {
-            return Err(rustix::io::Errno::LOOP.into());
+            return Err(Errno::LOOP.into());
         }
         let target = rustix::fs::readlinkat(&found, c"", Vec::new())?.into_bytes();
         if target.starts_with(b"/") {

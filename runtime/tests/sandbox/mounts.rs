@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = &[
     ("caches_are_kept_with_owner_mode_and_seed", caches),
     ("locked_caches_wait_private_ones_are_copies", sharing),
     ("caches_in_any_order_do_not_wait_for_each_other", lock_order),
+    ("mounts_in_mounts_are_there_for_steps_that_begin_together", nested),
     ("an_agent_answers_through_its_socket", agents),
 ];
 
@@ -268,4 +269,56 @@ fn agents() {
         ..place.step("probe unix /a hello")
     };
     assert_eq!(place.run(&step).1, "\n");
+}
+
+fn nested() {
+    // EN-11: nobody has used the caches before, and all of them are made at the same moment, in two sandboxes.
+    let place = place();
+    let beside = crate::place::beside(&place);
+    for turn in 0..8u32 {
+        for sharing in [Sharing::Shared, Sharing::Locked, Sharing::Private] {
+            let own = |number: u32| MountKind::Cache {
+                id: format!("{turn:016x}{number:08x}{:08x}", sharing as u32),
+                sharing,
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+                writable: true,
+                seed: None,
+            };
+            let secret = || MountKind::Secret { content: b"s".to_vec(), mode: 0o444, uid: 0, gid: 0 };
+            std::thread::scope(|scope| {
+                for number in 0..4 {
+                    let sandbox = [place.sandbox(), &beside][number % 2];
+                    let mounts = vec![
+                        ("/foo/bar/baz", own(2)),
+                        ("/foo/bar", own(1)),
+                        ("/foo/bar/key", secret()),
+                        ("/foo/bar/t", MountKind::Tmpfs { size: None }),
+                        ("/foo/bar/baz/ro", bind(&place, "dir", false)),
+                    ];
+                    let script = format!(
+                        "echo {number} > /foo/bar/{number} && echo x > /foo/bar/baz/{number} && cat /foo/bar/key /foo/bar/baz/ro/a && ls -d /foo/bar/t"
+                    );
+                    let step = place.mounting(&script, mounts);
+                    scope.spawn(move || {
+                        let mut output = Vec::new();
+                        let ran =
+                            sandbox.run(&step, &mut |bytes| output.extend_from_slice(bytes), &runtime::Cancel::new());
+                        let output = String::from_utf8_lossy(&output).into_owned();
+                        assert_eq!(
+                            (ran.unwrap().exit, output.as_str()),
+                            (Exit::Code(0), "sa/foo/bar/t\n"),
+                            "{sharing:?}"
+                        );
+                    });
+                }
+            });
+            if sharing != Sharing::Private {
+                let kept = place.mounting("ls /c /d", vec![("/c", own(1)), ("/d", own(2))]);
+                let kept = place.succeeds(&kept);
+                assert_eq!(kept, "/c:\n0\n1\n2\n3\nbaz\nkey\nt\n\n/d:\n0\n1\n2\n3\nro\n", "nothing is lost");
+            }
+        }
+    }
 }

@@ -102,6 +102,12 @@ pub fn place_in(directory: tempfile::TempDir, settings: Settings) -> Place {
     Place { sandbox: Some(sandbox), settings, base, attempt, directory }
 }
 
+/// Starts another sandbox with the state of a place.
+pub fn beside(place: &Place) -> Sandbox {
+    let attempt = format!("test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    Sandbox::start(&place.settings, &attempt).unwrap()
+}
+
 impl Place {
     pub fn sandbox(&self) -> &Sandbox {
         self.sandbox.as_ref().unwrap()
