@@ -9,7 +9,7 @@ use std::io::{self, Write};
 const MAX_PARAMETERS: usize = 64;
 /// Turns all colours off.
 const RESET: &str = "\x1b[0m";
-/// What stands in the place of a character that is not passed on.
+/// Replaces a character that is not passed on.
 const REPLACEMENT: char = '\u{fffd}';
 
 /// Returns a text without colours, in which nothing steers a terminal.

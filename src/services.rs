@@ -134,7 +134,7 @@ fn stranger(path: &Path) -> Option<String> {
 
 /// How registries are spoken to.
 pub struct Registries {
-    /// Who slipway is there.
+    /// The logins to send.
     pub credentials: Credentials,
     /// Registries that are not spoken to as usual, by host.
     pub hosts: HashMap<String, HostSettings>,

@@ -84,7 +84,7 @@ fn an_unknown_repository_takes_as_long_as_a_wrong_signature() {
     assert!(one.abs_diff(other) < Duration::from_millis(1), "{one:?} {other:?}");
 }
 
-/// What says whose delivery it is: only then a body is read.
+/// Headers that name a delivery: without them no body is read.
 const PROOF: &str = "X-GitHub-Event: push\r\nX-GitHub-Delivery: 1\r\n\
     X-Hub-Signature-256: sha256=0000000000000000000000000000000000000000000000000000000000000000\r\n";
 

@@ -1,4 +1,4 @@
-//! What strangers can do with the door for deliveries, and what tells one delivery from another.
+//! Attacks on the endpoint of deliveries, and the identity of deliveries.
 
 use crate::http::{Connection, Reply, delivery, peak, push, resident};
 use crate::support::{SECRET, Site, TOKEN, curl};

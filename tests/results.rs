@@ -1,4 +1,4 @@
-//! What builds come to: the same image again, the files that steps saw, and messages that say what is wrong.
+//! Results of builds: the same image again, the files that steps saw, and messages that say what is wrong.
 
 use crate::place::Place;
 use crate::support::{Site, TOKEN, run, shown};
@@ -269,7 +269,7 @@ fn flags_that_mean_docker_say_what_becomes_of_them() {
     }
 }
 
-/// What the rules of a test say besides.
+/// A further rule for a test's repository.
 const RULE: &str = "[[repositories.rules]]\nname = \"labelled\"\nbranch = \"labelled\"\ntags = [\"n{number}-{sha7}\"]\n\
     labels = { \"of.commit\" = \"{branch}@{sha}\", \"org.opencontainers.image.version\" = \"\" }\n";
 

@@ -1,4 +1,4 @@
-//! What a configuration may say, what a service shows and keeps to itself, and whom it tells.
+//! Safety of configurations, of stored secrets, and of what forges are told.
 
 use crate::http::push;
 use crate::support::{SECRET, Site, TOKEN, curl, slipway, wait_for};

@@ -1,4 +1,4 @@
-//! What is said of steps while they wait, after another failed, and after the build was ended.
+//! States of steps while they wait, after another failed, and after the build was ended.
 
 use crate::yard::Yard;
 use database::{Step, StepState};

@@ -1,4 +1,4 @@
-//! What `RUN` is given and what is said of commands that cannot run: see `docs/dockerfile.md`.
+//! The environment of `RUN`, and the errors of commands that cannot run: see `docs/dockerfile.md`.
 
 use crate::place::Place;
 use crate::support::{run, shown};

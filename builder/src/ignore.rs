@@ -26,7 +26,7 @@ pub enum IgnoreError {
 #[derive(Default, Clone)]
 pub struct Ignore {
     patterns: Vec<Pattern>,
-    /// What the file is called in messages.
+    /// The file's name in messages.
     name: String,
 }
 

@@ -1,5 +1,6 @@
-//! What registries served: a blob of the store stands for one of an image only if that image's repository sent its bytes
-//! once, to somebody who may read no more than who asks now. A manifest can name any digest; to name is not to have.
+//! Records which blobs registries served: a blob of the store stands for one of an image only if that image's repository
+//! sent its bytes once, to somebody who may read no more than the present reader. A manifest can name any digest: naming
+//! one is not having it.
 
 use image_store::{Part, Store};
 use registry_client::{Client, Digest, Reference};
@@ -9,12 +10,12 @@ pub const SERVED: &str = "served";
 /// Kind of the notes on which blob holds which tar.
 pub const UNPACKED: &str = "unpacked";
 
-/// What the builds of one client may take from the store in place of a registry.
+/// The part of the store that the builds of one client may use in place of a registry.
 #[derive(Clone, Copy)]
 pub struct Served<'s> {
     /// The store.
     pub store: &'s Store,
-    /// Who reads.
+    /// The client on whose behalf blobs are read.
     pub client: &'s Client,
 }
 

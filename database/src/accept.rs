@@ -206,7 +206,7 @@ fn body_hash(delivery: &NewDelivery) -> String {
     if delivery.is_replay { format!("{hash} {}", delivery.delivery) } else { hash }
 }
 
-/// What a delivery is whose id or body came before.
+/// How a delivery relates to an earlier one with the same id or body.
 enum Known {
     /// Another push all the same; it is stored in this row.
     News(i64),

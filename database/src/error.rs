@@ -21,7 +21,7 @@ pub enum Error {
     NoServer {
         /// Host and port.
         server: String,
-        /// What came back.
+        /// The cause.
         #[source]
         cause: sqlx::Error,
     },

@@ -29,9 +29,9 @@ pub struct NewBuilds {
     builds: Vec<NewBuild>,
     /// By how much refs of repositories count up.
     counts: BTreeMap<(String, String), i64>,
-    /// What refs of repositories name.
+    /// The commits that the repositories' refs point to.
     pub heads: Heads,
-    /// What values of build arguments are sealed with.
+    /// The key with which values of build arguments are sealed.
     key: Option<Arc<SecretKey>>,
 }
 

@@ -111,7 +111,7 @@ pub struct Build {
     pub approved_by: Option<String>,
     /// When its log was removed because it was too old or there was too much, in milliseconds since 1970.
     pub log_removed_ms: Option<i64>,
-    /// What its worker found odd about the commit, a sentence each.
+    /// Warnings of its worker about the commit, a sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -312,7 +312,7 @@ pub struct CommitStatus {
     pub repository: String,
     /// Full commit hash.
     pub commit: String,
-    /// What is wrong.
+    /// The problem.
     pub description: String,
     /// The forge that told of the repository last.
     pub forge: Option<String>,

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// What stands in the place of what is left out.
+/// Replaces a secret that is left out.
 const GONE: &str = "***";
 /// Parameters of queries that are secrets by their names.
 const SECRETS: [&str; 22] = [

@@ -1,10 +1,10 @@
-//! What forges answered to statuses: refusals are kept with their build, for those who wonder why a commit shows nothing.
+//! Statuses that forges refused: kept with their build, for those who wonder why a commit shows nothing.
 
 use crate::outbox;
 use crate::sql::{Row, Transaction, sql};
 use crate::{BuildId, CommitStatus, Database, Error};
 
-/// What became of a status.
+/// A forge's answer to a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatusAnswer {
     /// The forge took it.

@@ -224,20 +224,20 @@ pub struct NewDelivery {
     /// Whether the forge gave this delivery an id of its own; one that was made of the body says nothing that the body does
     /// not.
     pub has_own_id: bool,
-    /// What it tells of refs.
+    /// The changes of refs that it reports.
     pub moves: Vec<RefMove>,
     /// Short name of the default branch, if it says.
     pub default_branch: Option<String>,
 }
 
-/// What became of a ref.
+/// A change of a ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefMove {
     /// Its full name.
     pub git_ref: String,
-    /// What it named before; `None` if it is new.
+    /// The commit before; `None` if the ref is new.
     pub before: Option<String>,
-    /// What it names now; `None` if it was deleted.
+    /// The commit now; `None` if the ref was deleted.
     pub after: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What of repositories and builds is sealed as secrets are: documents, in which values of `env` and URLs of webhooks stand,
+//! Seals parts of repositories and builds as secrets are: documents, in which values of `env` and URLs of webhooks stand,
 //! and the values of build arguments, which those of `env` become.
 //!
 //! Equal values of one place are sealed alike, so that requests for builds can be compared. Rows of before, and those of a
@@ -10,7 +10,7 @@ use crate::sql::sql;
 use crate::{BuildSpec, Database, Error};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a sealed text begins with.
+/// Prefix of a sealed text.
 const MARK: &str = "sealed:";
 /// The name under which a document is sealed; no secret of a user is called so.
 const DOCUMENT: &str = "@document";

@@ -1,4 +1,4 @@
-//! What deliveries last told of each ref.
+//! Remembers the state of each ref that deliveries reported last.
 //!
 //! Two deliveries can have the same bytes and still be two pushes: a branch that is forced from A to B, back to A and to B
 //! once more. The second of them goes on from what was told last; the same push told twice, by two hooks or to whoever
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// The ref that names the default branch.
 const HEAD: &str = "HEAD";
 
-/// What refs of repositories name, to be written.
+/// Commits of refs by repository and ref, to be written.
 pub type Heads = BTreeMap<(String, String), Option<String>>;
 
 /// Takes note of what a delivery tells of refs. Of a push that arrived late, `is_last` is not so: the ref has gone on.

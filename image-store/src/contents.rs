@@ -1,4 +1,4 @@
-//! What each repository of the registry has: the store keeps a blob once, and only the repositories that were given it
+//! Contents of each repository of the registry: the store keeps a blob once, and only the repositories that were given it
 //! serve it.
 //!
 //! A note is an empty file named by the digest. Tags are the truth: what a tag leads to is noted again after a start of the
@@ -19,7 +19,7 @@ const CONTENTS: &str = "contents";
 /// Marks tags of images that were kept by hand, where versions before this one put them.
 const OLD_MARK: &str = "slipway.kept";
 
-/// What a digest is in a repository.
+/// The role of a digest in a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Bytes that were uploaded or mounted.

@@ -5,7 +5,7 @@ use crate::download::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-/// What a request may connect to.
+/// The addresses that a request may connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ground {
     /// Everything but what is never a registry: link-local addresses and the metadata services of clouds.

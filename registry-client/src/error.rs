@@ -4,7 +4,7 @@ use crate::said::said;
 use crate::{DigestError, Fault};
 use std::fmt;
 
-/// What became of the login that is configured for a registry.
+/// Whether the login that is configured for a registry was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login {
     /// It was sent.
@@ -26,11 +26,11 @@ pub struct Refusal {
     pub registry: String,
     /// The repository.
     pub repository: String,
-    /// What was being done.
+    /// The operation that failed.
     pub operation: &'static str,
     /// HTTP status.
     pub status: u16,
-    /// What became of the login.
+    /// Whether a login was sent.
     pub login: Login,
     /// The registry's own words.
     pub said: String,
@@ -88,7 +88,7 @@ pub enum Error {
         registry: String,
         /// HTTP status.
         status: u16,
-        /// What was being done, and what it said.
+        /// The operation, and the registry's message.
         message: String,
     },
     /// The token server of a registry could not be asked, or is busy.
@@ -98,7 +98,7 @@ pub enum Error {
         registry: String,
         /// The token server.
         host: String,
-        /// What it did.
+        /// The problem.
         problem: String,
     },
     /// The registry could not be reached, or the connection broke.
@@ -115,7 +115,7 @@ pub enum Error {
     Speech {
         /// The registry.
         registry: String,
-        /// What was spoken, what came, and which setting is about it.
+        /// The protocol that was spoken, the answer, and the setting that changes it.
         problem: String,
     },
     /// The registry did not do what the protocol says; another try may go better.

@@ -91,7 +91,7 @@ impl Transport {
         let scheme = if self.is_plain(reference) { "http" } else { "https" };
         let host = if reference.registry() == "docker.io" { "registry-1.docker.io" } else { reference.registry() };
         Url::parse(&format!("{scheme}://{host}/"))
-            .map_err(|_| Error::document(reference.registry(), "its name is no host"))
+            .map_err(|_| Error::document(reference.registry(), "its name is not a host"))
     }
 
     /// Tells what became of the login in a request that was answered.

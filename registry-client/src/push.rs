@@ -8,7 +8,7 @@ use reqwest::header::LOCATION;
 use reqwest::{Method, Response, StatusCode};
 use std::path::PathBuf;
 
-/// What shows the registry that serves from the client's own store that it may have a blob without it being sent.
+/// Header that shows the registry which serves from the client's own store that it may have a blob without an upload.
 pub const PROOF_HEADER: &str = "Slipway-Proof";
 
 /// Where a blob's bytes are.

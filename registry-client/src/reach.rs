@@ -21,7 +21,7 @@ pub enum Reach {
     PublicOnly,
 }
 
-/// What the operator allows besides public addresses.
+/// Addresses that the operator allows besides public ones.
 #[derive(Debug, Clone, Default)]
 pub struct Allowed {
     /// Hosts by name, or by name and port (`host:port`), in lower case.
@@ -40,10 +40,10 @@ pub struct Checked {
     with_allowed: OnceLock<reqwest::Client>,
 }
 
-/// What is said of an address that is not connected to.
+/// The error of an address that is never connected to.
 pub const NOT_PUBLIC: &str =
     "leads to an address that is not public: only `slipway build` by hand downloads from those";
-/// What is said of one that the operator could allow.
+/// The error of an address that the operator could allow.
 pub const NOT_ALLOWED: &str =
     "leads to an address that is not public: the operator allows addresses with `[network] allow`";
 

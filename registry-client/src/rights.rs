@@ -1,4 +1,4 @@
-//! What a build may read: which images with the operator's logins, and which of the registry that shares the store.
+//! Read rights of a build: which images with the operator's logins, and which of the registry that shares the store.
 
 use crate::Reach;
 use crate::address::{Ground, is_own};
@@ -61,10 +61,10 @@ pub fn path_matches(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// What one build may read.
+/// The images that one build may read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
-    /// What may be connected to, besides the registries of `images`.
+    /// The addresses that may be connected to, besides the registries of `images`.
     pub reach: Reach,
     /// Its own images and those that the operator named for it.
     pub images: Vec<ImagePattern>,
@@ -80,7 +80,7 @@ pub type Proof = dyn Fn(&str, &Digest) -> String + Send + Sync;
 /// The registry that serves from the store of this process, under whatever name it is reached.
 #[derive(Clone)]
 pub struct Home {
-    /// What it calls itself in its answers; no secret.
+    /// Its identity, as it stands in its answers; not a secret.
     pub id: String,
     /// Port at which it is known to listen on this machine.
     pub port: Option<u16>,
@@ -88,7 +88,7 @@ pub struct Home {
     pub proof: Arc<Proof>,
 }
 
-/// What is known of [`Home`] by now.
+/// The names under which [`Home`] is known by now.
 #[derive(Default)]
 pub struct Homes {
     home: Option<Home>,

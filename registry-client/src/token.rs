@@ -32,15 +32,15 @@ pub struct Authorization {
     pub until: Option<Instant>,
 }
 
-/// What a token is asked for.
+/// A request for a token.
 pub struct TokenRequest<'a> {
     /// The image that it is about.
     pub reference: &'a Reference,
     /// URL of the token server.
     pub realm: &'a str,
-    /// What it calls the registry.
+    /// The token server's name for the registry.
     pub service: Option<&'a str>,
-    /// What the token is to allow.
+    /// The access that the token grants.
     pub scope: &'a str,
     /// Whether the registry speaks plain HTTP.
     pub plain_http: bool,

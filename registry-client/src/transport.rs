@@ -30,13 +30,13 @@ pub struct Transport {
     /// How long it waits.
     pub patience: Arc<Patience>,
     pub credentials: Arc<Logins>,
-    /// What a build may read; everything, where that is not said.
+    /// Images that a build may read; all, where this is `None`.
     pub rights: Option<Arc<Rights>>,
     /// Registries that serve from this process's store.
     pub homes: Arc<Homes>,
     /// `Authorization` values by registry, scope, and whether a login was used.
     pub tokens: Arc<Mutex<HashMap<TokenKey, Authorization>>>,
-    /// What `/v2/` of a registry asks for.
+    /// The challenges of `/v2/`, by registry.
     challenges: Arc<Mutex<HashMap<String, Vec<Challenge>>>>,
 }
 
@@ -69,7 +69,7 @@ pub struct Request {
     pub method: Method,
     /// Path below the registry's address, or a whole address that the registry sent.
     pub url: String,
-    /// What it is for, in errors.
+    /// The operation, as errors name it.
     pub operation: &'static str,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,

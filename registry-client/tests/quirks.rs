@@ -1,4 +1,4 @@
-//! What registries of the real world do and the client has to get along with: each case by its id.
+//! Quirks of registries in the real world, each by its id.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod server;

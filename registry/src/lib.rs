@@ -38,7 +38,7 @@ pub(crate) struct Registry {
     store: Store,
     access: Arc<Access>,
     uploads: Uploads,
-    /// What the store calls itself, for clients that share it.
+    /// The store's identity, for clients that share it.
     id: HeaderValue,
 }
 

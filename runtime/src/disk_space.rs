@@ -3,12 +3,12 @@
 use std::io;
 use std::path::Path;
 
-/// What a file system has, in bytes.
+/// The space of a file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskSpace {
     /// All of it.
     pub total: u64,
-    /// What files of this process may still take.
+    /// Bytes that files of this process may still take.
     pub available: u64,
 }
 

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 /// Where the ranges that an account's sandboxes use are noted, beside the state.
 const NOTE: &str = "ids";
-/// What the kernel lets this process know of its own ids.
+/// Files in which the kernel shows this process its own ids.
 const OWN_MAPS: [&str; 2] = ["/proc/self/uid_map", "/proc/self/gid_map"];
 
 /// How ids inside the sandbox become ids of this machine.

@@ -94,7 +94,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     Ok(())
 }
 
-/// What goes on beside the requests, until the server stops.
+/// Tasks that run beside the requests until the server stops.
 struct Background {
     database: Database,
     settings: Settings,

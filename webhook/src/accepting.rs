@@ -26,7 +26,7 @@ pub struct Accepting<'a> {
     pub is_replay: bool,
 }
 
-/// What became of a delivery for one repository.
+/// The outcome of a delivery for one repository.
 struct Outcome {
     repository: String,
     accepted: Accepted,

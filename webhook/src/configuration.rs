@@ -46,7 +46,7 @@ pub struct Configuration {
     pub limits: Limits,
     /// What steps may use and reach.
     pub sandbox: Sandbox,
-    /// What is kept of builds, logs and deliveries.
+    /// How long builds, logs and deliveries are kept.
     pub retention: Retention,
     /// How GitHub is told about builds.
     github: Github,

@@ -29,7 +29,7 @@ pub struct RegistryText {
 /// A registry, files read.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    /// Who slipway is there.
+    /// The login to send.
     pub login: Option<Login>,
     /// Patterns of paths whose images every trusted build may read with the login.
     pub read: Vec<String>,

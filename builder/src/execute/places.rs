@@ -23,7 +23,7 @@ pub enum Place<'e> {
     Context(&'e NamedContext, String),
     /// A stage or an image.
     Layers {
-        /// What it is called in messages.
+        /// The image's name in messages.
         name: String,
         /// Its layers.
         layers: Vec<Arc<Layer>>,

@@ -44,7 +44,7 @@ pub fn of_mount(named: &NamedContext, path: &str, (store, walk): (&Store, &Walk)
 
 /// Why there is no key.
 pub enum Unselected {
-    /// Whoever executes the step finds out more.
+    /// Not known yet: executing the step finds out more.
     Unknown,
     /// A walk was ended: the step would end in the same way, and nobody should wait for that twice.
     Ended(WalkError),

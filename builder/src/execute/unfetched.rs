@@ -1,4 +1,4 @@
-//! What a commit names but does not hold: directories of submodules, which a step must not take for empty ones.
+//! Submodules that were not fetched: a step must not take their directories for empty ones.
 
 use super::places::Place;
 use crate::Error;

@@ -14,7 +14,7 @@ const SPARSE_ZSTD: u64 = 4 * GIB;
 /// Sparse bytes of bzip2 and xz, which are the slowest.
 const SPARSE_SLOW: u64 = GIB / 2;
 
-/// What compressed bytes may become.
+/// Limits on the decompressed size of a stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Growth {
     /// Bytes at most.

@@ -226,7 +226,7 @@ impl Objects {
             let name = entry.name_bytes().to_vec();
             if !is_safe(&name) {
                 let shown = String::from_utf8_lossy(&name).into_owned();
-                return Err(refused(format!("`{shown}` is no name that a file of a commit may have")));
+                return Err(refused(format!("`{shown}` is not a name that a file of a commit may have")));
             }
             let (kind, mode) = match (entry.kind(), entry.filemode() & 0o170_000) {
                 (Some(ObjectType::Tree), _) => (Kind::Directory, 0o755),

@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 
 /// How a pointer begins.
 const START: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
-/// What a pointer names after that.
+/// The line that follows the version in a pointer.
 const OBJECT: &[u8] = b"oid sha256:";
 /// Longest pointer.
 const MAX_POINTER: u64 = 1024;

@@ -1,4 +1,4 @@
-//! What Docker Hub's builder would have executed of a repository and slipway does not: said, because an image may be another
+//! Finds what Docker Hub's builder would have executed of a repository and slipway does not: the image may be another
 //! one without it.
 
 use crate::view::View;

@@ -70,7 +70,7 @@ pub struct Settings {
     pub git_credentials: BTreeMap<String, (String, String)>,
     /// Paths that one instruction may take.
     pub max_paths: usize,
-    /// What the operator allows all builds to read.
+    /// Images that the operator allows all builds to read.
     pub reading: Reading,
     /// How long a fetch may take.
     pub fetch_timeout: Duration,

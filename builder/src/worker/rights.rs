@@ -1,11 +1,12 @@
-//! What a build may read, and with whose login: strangers' commits read public images and their repository's own.
+//! Decides which images a build may read, and with whose login: strangers' commits read public images and those of their
+//! repository.
 
 use super::Settings;
 use crate::Services;
 use database::BuildRequest;
 use registry_client::{ImagePattern, Reach, Reference, Rights};
 
-/// What the operator allows all builds to read.
+/// Images that the operator allows all builds to read.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
     /// Images that trusted builds may read with the operator's logins.

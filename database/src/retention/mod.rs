@@ -1,7 +1,7 @@
 //! Retention: what is kept of builds, logs and deliveries, and for how long. The rest is removed in small transactions, so
 //! that nobody who writes waits for it.
 //!
-//! What is kept whatever the limits say: builds that have not ended, the newest success of each rule on a branch or tag, a
+//! Whatever the limits say, these stay: builds that have not ended, the newest success of each rule on a branch or tag, a
 //! build that a tag names, the last build of a repository, after which the next is numbered, what is still to be told of a
 //! build, and the newest push to each ref, which tells the next one its place.
 

@@ -62,7 +62,7 @@ pub struct Item<Id> {
     pub is_needed: bool,
 }
 
-/// What is to be removed.
+/// Rows to be removed.
 #[derive(Debug)]
 pub struct Doomed<Id> {
     /// Items that go.
@@ -73,7 +73,7 @@ pub struct Doomed<Id> {
     pub stripped: Vec<Id>,
 }
 
-/// What is left, for the limits of all repositories together.
+/// Rows that remain, for the limits of all repositories together.
 #[derive(Debug)]
 pub struct Kept<Id>(Vec<Item<Id>>);
 

@@ -1,4 +1,4 @@
-//! What was removed: counted in the transaction that removes it, so the counts last as long as the database; and small things
+//! Counts removals in the transaction that removes, so the counts last as long as the database; and removes small things
 //! that nobody asks for any more.
 
 use crate::accept::KEY_LIFE_MS;

@@ -30,14 +30,14 @@ pub enum Store {
         writer: SqlitePool,
         /// Where it is.
         file: PathBuf,
-        /// What a test lets go wrong.
+        /// Faults that a test injects.
         faults: Faults,
     },
     /// A server.
     Postgres {
         /// Its connections.
         pool: PgPool,
-        /// What a test lets go wrong.
+        /// Faults that a test injects.
         faults: Faults,
     },
 }

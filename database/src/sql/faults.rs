@@ -61,7 +61,7 @@ mod injected {
     struct Plan {
         /// Statements to go, and what then happens to one.
         next: Option<(usize, Fault)>,
-        /// What is to happen to the statement that runs.
+        /// The fault of the statement that runs.
         now: Option<Fault>,
         hung: Arc<tokio::sync::Notify>,
     }

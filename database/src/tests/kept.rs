@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 /// A file that the program with schema 11 wrote, with rows in every table.
 const SQLITE_11: &str = include_str!("kept/sqlite_0011.sql");
-/// What the same program wrote to PostgreSQL.
+/// A dump that the same program made of PostgreSQL.
 const POSTGRES_11: &str = include_str!("kept/postgres_0011.sql");
 /// The keys that their secrets were sealed with.
 const SQLITE_KEY: &str = "554c090ec76b5a81dddafbe24841af77c473a07bc96dffbdc9b6cd3d6cad743b";

@@ -1,4 +1,4 @@
-//! What is removed by age, number and size, what stays whatever the limits say, and that nothing is left half.
+//! Retention removes by age, number and size, keeps what must stay, and leaves nothing half removed.
 
 use super::*;
 use crate::sql::{Fault, sql};

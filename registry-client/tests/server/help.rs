@@ -1,4 +1,4 @@
-//! What tests with a scripted registry have in common.
+//! Helpers that tests with a scripted registry share.
 #![allow(dead_code)]
 
 use super::Server;

@@ -110,7 +110,7 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Returns how often the kernel killed something for want of memory.
+    /// Returns how many processes died for want of memory, and how many of them at the attempt's own limit.
     pub fn deaths(&self) -> Deaths {
         let deaths = self.groups.iter().map(|group| deaths(group, self.limits.memory_bytes));
         deaths.max_by_key(|deaths| deaths.killed).unwrap_or_default()

@@ -29,7 +29,7 @@ const MIN_PIECE: u64 = 1 << 20;
 /// Steps that may see the same room at the same moment.
 const SHARERS: u64 = 8;
 
-/// What is asked for.
+/// The arguments of the call.
 struct Asked {
     descriptor: i32,
     mode: u32,

@@ -23,7 +23,7 @@ enum State {
     Over,
 }
 
-/// What becomes of a call.
+/// The result of a call that is answered here.
 pub enum Answer {
     /// It was made.
     Done,

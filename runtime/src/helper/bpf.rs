@@ -45,7 +45,7 @@ pub enum Listener {
     None,
 }
 
-/// What becomes of a call.
+/// The filter's decision about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It is made.

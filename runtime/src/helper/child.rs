@@ -46,7 +46,7 @@ const MAX_COMPLAINT: usize = 4096;
 /// Files that a command may have open: at first, and at most.
 const OPEN_FILES: (u64, u64) = (1024, 1_048_576);
 
-/// What the process is connected to.
+/// The standard streams of the process.
 pub struct Streams {
     /// Takes what the command prints.
     pub output: OwnedFd,

@@ -29,7 +29,7 @@ const MARGIN: u64 = 32 << 20;
 pub struct Watch {
     measure: Measure,
     limits: DiskLimits,
-    /// What was used before the step.
+    /// The space in use before the step.
     before: Used,
     /// What was used when the step had nothing, as far as is known.
     start: Used,
@@ -37,7 +37,7 @@ pub struct Watch {
     last: Look,
 }
 
-/// What a look showed.
+/// The result of one poll.
 #[derive(Debug, Clone, Copy)]
 struct Look {
     at: Instant,

@@ -114,7 +114,7 @@ fn pass_output(
     }
 }
 
-/// What a wait came to.
+/// The events that ended a wait.
 struct Ready {
     /// The command has ended.
     ended: bool,

@@ -3,7 +3,7 @@
 use nix::libc;
 use nix::unistd::Pid;
 
-/// What is limited.
+/// A resource with a limit.
 #[derive(Debug, Clone, Copy)]
 pub enum Limited {
     /// The size of a file that it writes.
@@ -15,9 +15,9 @@ pub enum Limited {
 /// Limits of one process.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// What counts now.
+    /// The limit in force.
     pub soft: u64,
-    /// What it may be raised to.
+    /// The value to which it may be raised.
     pub hard: u64,
 }
 

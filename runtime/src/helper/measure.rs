@@ -55,7 +55,7 @@ impl Used {
     }
 }
 
-/// What is measured.
+/// Measures the space that a step uses.
 pub struct Measure {
     written: Vec<Written>,
     /// The processes of the whole sandbox.
@@ -83,7 +83,7 @@ impl Measure {
 
     /// Counts, at most until it is too much; `grown` is what the file system has more than before the step.
     ///
-    /// What caches and mappings hold is not known exactly: it counts only as far as the file system has grown.
+    /// The size of caches and mappings is not known exactly: it counts only as far as the file system has grown.
     pub fn count(&self, step: Option<Pid>, grown: Used) -> Used {
         let (mut own, mut others) = (Used::default(), Used::default());
         for place in &self.written {

@@ -16,7 +16,7 @@ pub struct Owner {
 /// Ids below this one have a place in every sandbox.
 const SYSTEM_IDS: u32 = 500;
 
-/// What ids are ids of, and where an account gets more of them.
+/// Kinds of ids, and where an account gets more of them.
 const KINDS: [(&str, &str, &str); 2] =
     [("user", "/proc/self/uid_map", "/etc/subuid"), ("group", "/proc/self/gid_map", "/etc/subgid")];
 

@@ -28,7 +28,7 @@ const MACHINES: [(u64, &str); 12] = [
 ];
 const UNKNOWN_MACHINE: &str = "another machine";
 
-/// What a file is, as far as executing it goes.
+/// Kind of a file, as far as executing it goes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Head {
     /// A file without content.

@@ -16,7 +16,7 @@ const TYPE: u32 = 0xf;
 /// Families that are served: those for which no privilege is looked at when a socket is made.
 const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
-/// What a program asks for.
+/// The arguments of a program's call.
 struct Asked {
     family: u32,
     kind: u32,

@@ -8,9 +8,9 @@ const MAX_PAX: u64 = 1024 * 1024;
 /// Largest GNU long name that is read.
 const MAX_LONG_NAME: u64 = 64 * 1024;
 
-/// What is wrong with an owner or a group that is not one.
-const BAD_OWNER: &str = "its owner is no number between 0 and 4294967294";
-const BAD_GROUP: &str = "its group is no number between 0 and 4294967294";
+/// Errors of an owner or a group out of range.
+const BAD_OWNER: &str = "its owner is not a number between 0 and 4294967294";
+const BAD_GROUP: &str = "its group is not a number between 0 and 4294967294";
 
 /// A tar could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +95,8 @@ impl<R: Read> Reader<R> {
             b'1' => EntryKind::HardLink { target },
             b'2' => EntryKind::Symlink { target },
             b'3' | b'4' => {
-                let major = device(329..337, "its device number is no number")?;
-                let minor = device(337..345, "its device number is no number")?;
+                let major = device(329..337, "its device number is not a number")?;
+                let minor = device(337..345, "its device number is not a number")?;
                 if block[156] == b'3' {
                     EntryKind::Character { major, minor }
                 } else {

@@ -20,7 +20,7 @@ pub const TESTS: &[Test] = &[
 
 const MIB: u64 = 1024 * 1024;
 const RESERVE: u64 = 300 * MIB;
-/// What gets through where this machine is so busy that nobody looks in time.
+/// Bytes that get through where this machine is too busy to poll in time.
 const OVERSHOOT: u64 = 64 * MIB;
 const LIMIT: u64 = 200 * MIB;
 

@@ -184,7 +184,7 @@ fn hidden_changes() {
     assert_eq!(seen(0x51), seen(0x52));
 }
 
-/// What no layer holds is not in the snapshot that stands for it either.
+/// The snapshot that stands for a layer holds nothing but what the layer holds.
 fn attributes() {
     let place = place();
     let probe = crate::confinement::probe().unpacked(&place);

@@ -1,4 +1,4 @@
-//! What of a configuration is looked at as a whole: tokens and the repositories that they name, and where links begin.
+//! Checks a configuration as a whole: tokens and the repositories that they name, and where links begin.
 
 use super::{Configuration, ConfigurationError, wrong};
 use crate::document::{check_repository_name, nearest};

@@ -60,7 +60,7 @@ pub struct RepositoryDocument {
     /// where this is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_image_rebuild: Option<bool>,
-    /// What is kept of its builds, logs and deliveries, where that is not as `[retention]` says.
+    /// How long its builds, logs and deliveries are kept, where that differs from `[retention]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionDocument>,
     /// Images that its builds may read besides public ones and their own: `host/path`, with `*` and `**`.

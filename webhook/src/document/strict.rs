@@ -152,7 +152,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     }
 }
 
-/// What reads a value, and whether that is an object.
+/// A visitor that reads a value, and whether that is an object.
 struct Wrapped<V> {
     visitor: V,
     is_object: bool,
@@ -214,7 +214,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Wrapped<V> {
     }
 }
 
-/// What stands inside a list or an object.
+/// Access to the contents of a list or an object.
 struct Inside<A>(A);
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Inside<A> {

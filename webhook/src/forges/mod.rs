@@ -31,13 +31,13 @@ pub struct Headers<'h> {
     pub event: &'h str,
     /// The forge's id of the delivery.
     pub id: &'h str,
-    /// What that id is an id of.
+    /// The scope of that id.
     pub identity: Identity,
     /// What proves who sent it.
     pub proof: Proof<'h>,
 }
 
-/// What the id in a delivery's headers is an id of.
+/// The scope in which the id in a delivery's headers is unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
     /// Of this delivery, and of every attempt at it.

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 /// Longest text of a name that is looked at, with what stands before it.
 const MAX_NAMED: usize = 1024;
 
-/// What forges call a repository: `full_name`, GitLab's path, and of Bitbucket's server a slug and a project's key.
+/// Keys and values that name a repository: `full_name`, GitLab's path, and of Bitbucket's server a slug and a project's key.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#""(full_name|path_with_namespace|slug|key)"\s{0,8}:\s{0,8}"((?:[^"\\]|\\.){1,400})""#)
         .expect("the expression is well formed")
@@ -77,7 +77,7 @@ impl Names {
 /// Decodes a form that comes in parts.
 #[derive(Debug, Default)]
 struct Decoder {
-    /// What was read of `%2F`, without the percent sign.
+    /// The digits of `%2F` that were read so far.
     digits: Option<Vec<u8>>,
 }
 

@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest answer of a forge that is kept.
 const MAX_PROBLEM: usize = 500;
 
-/// What statuses are told with.
+/// Sends statuses to forges.
 struct Teller {
     database: Database,
     settings: Settings,

@@ -1,4 +1,4 @@
-//! What a status says: the cause first, in the few characters that a forge shows.
+//! The text of a status: the cause first, in the few characters that a forge shows.
 
 use crate::pages::plain;
 use database::{Build, BuildState, PendingStatus, PushedImage, Step, StepState};
@@ -6,7 +6,7 @@ use database::{Build, BuildState, PendingStatus, PushedImage, Step, StepState};
 /// GitHub refuses longer descriptions.
 const MAX_DESCRIPTION: usize = 140;
 
-/// What is known of a build when its status is told.
+/// The facts about a build from which its status is written.
 pub struct Known<'k> {
     /// The status.
     pub status: &'k PendingStatus,

@@ -64,7 +64,7 @@ impl RemoteError {
     }
 }
 
-/// What is said of repositories whose objects have other names.
+/// The error of a repository whose objects are named by SHA-256.
 pub const SHA256: &str = "its objects are named by SHA-256, and only repositories with SHA-1 are read";
 
 /// What a server speaks.

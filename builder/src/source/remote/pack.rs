@@ -7,7 +7,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Bytes of progress messages after which a server is not listened to any longer.
 const MAX_CHATTER: usize = 1024 * 1024;
-/// What a server of version 0 is asked for if it can do it. Some take no request without `multi_ack`.
+/// Capabilities requested of a server of version 0 that has them. Some take no request without `multi_ack`.
 const CAPABILITIES: [&str; 5] = ["side-band-64k", "thin-pack", "ofs-delta", "shallow", "no-progress"];
 /// How a server answers what is known, the best first; one of them is asked for.
 const ACKNOWLEDGEMENTS: [&str; 2] = ["multi_ack_detailed", "multi_ack"];

@@ -69,7 +69,7 @@ fn announced(line: &str) -> Result<Option<Announced>, RemoteError> {
     }
 }
 
-/// What a server announces.
+/// A server's advertisement.
 pub enum Advertised {
     /// In version 0: what it can do, and all its refs.
     Zero { capabilities: Vec<String>, refs: Vec<Announced> },
