@@ -1,7 +1,7 @@
 //! Attacks on the endpoint of deliveries, and the identity of deliveries.
 
 use crate::http::{Connection, Reply, delivery, peak, push, resident};
-use crate::support::{SECRET, Site, TOKEN, curl};
+use crate::support::{SECRET, Site, TOKEN, curl, wait_for};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,17 @@ fn long_body(name: &str) -> Vec<u8> {
     let start = format!(r#"{{"ref":"refs/heads/main","after":"{}","x":""#, "1".repeat(40));
     let end = format!(r#"","repository":{{"full_name":"{name}"}}}}"#);
     [start.as_bytes(), &vec![b'a'; LONG - start.len() - end.len()], end.as_bytes()].concat()
+}
+
+/// Returns the memory of a server that has read its repositories and has nothing more to do, in kB.
+fn settled(site: &Site, server: u32) -> u64 {
+    assert_eq!(site.deliver(("ping", "first"), "{}", SECRET).status, 200);
+    let mut before = resident(server);
+    wait_for("the server to be idle", || {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = resident(server);
+        (now.abs_diff(std::mem::replace(&mut before, now)) < 512).then_some(now)
+    })
 }
 
 /// Returns the configuration of many repositories with keys of their own.
@@ -34,7 +45,7 @@ fn long_bodies_of_strangers_take_neither_memory_nor_time_of_others() {
     // Nothing else is to take memory meanwhile.
     let site = Site::start_with("reconcile_seconds = 0", &many_repositories(1000));
     let server = site.server.as_ref().unwrap().0.id();
-    let idle = resident(server);
+    let idle = settled(&site, server);
     let (known, unknown) = (long_body("Codertocat/Hello-World"), long_body("no/such"));
     let (mut slowest, began) = (Duration::ZERO, Instant::now());
     std::thread::scope(|scope| {
