@@ -8,7 +8,13 @@ use registry_client::Reference;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::Receiver;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long the index is written again that the database does not take: its disk may only be slow. Writing the same
+/// rows twice does no harm.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait in between.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// The cache as one build sees it.
 pub struct Cache<'a> {
@@ -101,8 +107,16 @@ impl Cache<'_> {
             }
             rows.push((settled.key.clone(), row));
         }
-        self.tokio
-            .block_on(self.database.put_cached_layers(&self.shelf(), &rows))
-            .map_err(|error| Error::service("database", storing()).with_cause(error))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.tokio.block_on(self.database.put_cached_layers(&self.shelf(), &rows)) {
+                Err(database::Error::Unavailable { .. })
+                    if Instant::now() < deadline && !materials.cancel.is_cancelled() =>
+                {
+                    std::thread::sleep(PAUSE);
+                }
+                done => return done.map_err(|error| Error::service("database", storing()).with_cause(error)),
+            }
+        }
     }
 }
