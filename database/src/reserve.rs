@@ -4,7 +4,7 @@
 //! written from its start again after each checkpoint, and the file uses its free pages first. So both are made larger than
 //! they need to be while the disk has room, and what is stored while it is full finds blocks that nobody else could take.
 
-use crate::sql::{Store, sql};
+use crate::sql::{Statement, Store, sql};
 use crate::{Database, Error};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 const PIECE: u64 = 512 * 1024;
 /// Pages after which SQLite makes a checkpoint by itself.
 const CHECKPOINT: &str = "PRAGMA wal_autocheckpoint = 1000";
+/// What errors say is being done.
+const DOING: &str = "setting room aside";
 
 impl Database {
     /// Returns the file that this database is, if it is one.
@@ -30,27 +32,45 @@ impl Database {
         if log >= bytes / 2 && self.free_bytes().await? >= bytes / 2 {
             return Ok(false);
         }
-        let doing = "setting room aside";
-        // The log grows for as long as nothing of it is written to the file.
-        sql(doing, "PRAGMA wal_autocheckpoint = 0").all(self.write()).await?;
-        let filled = self.fill(bytes).await;
-        sql(doing, CHECKPOINT).all(self.write()).await?;
-        filled?;
-        let mut transaction = self.begin().await?;
-        sql(doing, "DELETE FROM reserve").run(transaction.on()).await?;
-        transaction.commit(doing).await?;
-        sql(doing, "PRAGMA wal_checkpoint(PASSIVE)").all(self.write()).await?;
-        Ok(true)
+        let filled = self.grow(bytes).await;
+        self.write_reserve(sql(DOING, "DELETE FROM reserve")).await?;
+        self.checkpoint().await?;
+        filled.map(|()| true)
     }
 
-    async fn fill(&self, bytes: u64) -> Result<(), Error> {
+    /// Makes the file larger, then its log. Neither leaves much for one checkpoint to copy: on a slow disk, everything that
+    /// is stored meanwhile would wait for it.
+    async fn grow(&self, bytes: u64) -> Result<(), Error> {
         for _ in 0..bytes.div_ceil(PIECE) {
-            let mut transaction = self.begin().await?;
             let text = "INSERT INTO reserve (content) VALUES (zeroblob($1))";
-            sql("setting room aside", text).bind(PIECE as i64).run(transaction.on()).await?;
-            transaction.commit("setting room aside").await?;
+            self.write_reserve(sql(DOING, text).bind(PIECE as i64)).await?;
+            self.checkpoint().await?;
+        }
+        // The log grows for as long as nothing of it is written to the file.
+        sql(DOING, "PRAGMA wal_autocheckpoint = 0").all(self.write()).await?;
+        let grown = self.grow_log(bytes).await;
+        sql(DOING, CHECKPOINT).all(self.write()).await?;
+        grown
+    }
+
+    /// Overwrites the same pages again and again: each time the log holds them once more, and a checkpoint copies only the
+    /// last of them.
+    async fn grow_log(&self, bytes: u64) -> Result<(), Error> {
+        for _ in 0..bytes.div_ceil(PIECE) {
+            let text = "UPDATE reserve SET content = randomblob($1) WHERE id = (SELECT min(id) FROM reserve)";
+            self.write_reserve(sql(DOING, text).bind(PIECE as i64)).await?;
         }
         Ok(())
+    }
+
+    async fn write_reserve(&self, statement: Statement) -> Result<(), Error> {
+        let mut transaction = self.begin().await?;
+        statement.run(transaction.on()).await?;
+        transaction.commit(DOING).await
+    }
+
+    async fn checkpoint(&self) -> Result<(), Error> {
+        sql(DOING, "PRAGMA wal_checkpoint(PASSIVE)").all(self.write()).await.map(drop)
     }
 
     /// Returns the bytes of the file's free pages.
