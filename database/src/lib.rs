@@ -91,6 +91,10 @@ use sql::{On, Store, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How long to wait before a database that was unavailable is asked again.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Limits that tests shorten.
 #[derive(Debug, Clone)]
@@ -162,6 +166,18 @@ impl Database {
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Transaction, Error> {
         self.store.begin(&self.clock, &self.work).await
+    }
+
+    /// Begins a transaction that writes, however busy the database is, unless it stays so for `limit`: what an attempt has
+    /// done is not thrown away because a disk is slow.
+    async fn begin_patiently(&self, limit: Duration) -> Result<Transaction, Error> {
+        let until = Instant::now() + limit;
+        loop {
+            match self.begin().await {
+                Err(Error::Unavailable { .. }) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+                begun => return begun,
+            }
+        }
     }
 
     /// Returns what statements that only read are executed on.

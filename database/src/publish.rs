@@ -8,7 +8,7 @@
 use crate::claim::FENCE;
 use crate::sql::{Row, Transaction, sql};
 use crate::tag_check::FIRST_CHECK_MS;
-use crate::{BuildId, Claim, Database, Error};
+use crate::{BuildId, Claim, Database, Error, PAUSE};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -73,11 +73,15 @@ impl Database {
     pub async fn begin_publish(&self, claim: &Claim, tag: &str) -> Result<Publish, Error> {
         let until = Instant::now() + 2 * (self.settings.lease + self.settings.grace);
         loop {
-            match self.take_tag(claim, tag).await? {
-                Turn::Go => return Ok(Publish::Go),
-                Turn::Superseded => return Ok(Publish::Superseded),
-                Turn::Wait if Instant::now() > until => return Err(Error::TagHeld(tag.to_owned())),
-                Turn::Wait => tokio::time::sleep(LOOK).await,
+            match self.take_tag(claim, tag).await {
+                Ok(Turn::Go) => return Ok(Publish::Go),
+                Ok(Turn::Superseded) => return Ok(Publish::Superseded),
+                Ok(Turn::Wait) if Instant::now() > until => return Err(Error::TagHeld(tag.to_owned())),
+                // Its disk may only be slow: asking again for a tag that is held already does no harm.
+                Err(error @ Error::Unavailable { .. }) if Instant::now() > until => return Err(error),
+                Err(Error::Unavailable { .. }) => tokio::time::sleep(PAUSE).await,
+                Ok(Turn::Wait) => tokio::time::sleep(LOOK).await,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -136,7 +140,7 @@ impl Database {
     /// Takes note that `tag` shows this build now, and lets others have it.
     pub async fn end_publish(&self, claim: &Claim, tag: &str, digest: &str) -> Result<(), Error> {
         let doing = "publishing a tag";
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_patiently(self.settings.lease).await?;
         let sequence = fenced_sequence(&mut transaction, claim).await?;
         let moved = sql(
             doing,
