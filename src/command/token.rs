@@ -110,7 +110,7 @@ fn check_repositories(asked: &[String], known: &[String]) -> Result<(), String> 
 }
 
 async fn create(database: &Database, create: &Create, json: bool) -> Result<ExitCode, String> {
-    let token = webhook::tokens::generate().ok_or("making a token: the system gives no random numbers")?;
+    let token = webhook::token::generate().ok_or("making a token: the system gives no random numbers")?;
     let scope = create.scope.as_str();
     let digits: String = token.hash[..3].iter().map(|byte| format!("{byte:02x}")).collect();
     let place = create.repositories.first().map_or("all", String::as_str);

@@ -1,258 +1,30 @@
-//! HTTP for people and forges: deliveries, rules, triggers, status, logs, pages.
+//! The service: HTTP for people and forges, from a delivery to its builds, and the API and pages that show them.
 //!
-//! Runs no command, unpacks no file, reads no Dockerfile: whatever is accepted is stored, and workers take it from there.
+//! It runs no command, unpacks no file and reads no Dockerfile: it stores what it accepts, and workers take it from there.
 #![forbid(unsafe_code)]
 
-mod accepting;
-mod access;
-mod answer;
 mod api;
-mod bases;
-mod below;
-mod body;
-mod catalog;
+mod background;
 mod configuration;
-mod cron;
-mod document;
-mod explanations;
-mod following;
 mod forges;
-mod hooks;
+mod http;
 mod intake;
-mod limiter;
-mod limits;
-mod logins;
-mod lookups;
-mod network;
-mod notify;
 mod pages;
-mod problem;
-mod proxies;
-mod pulls;
-mod questions;
-mod readiness;
-mod reconcile;
-mod registries;
-mod requests;
-mod retention;
+mod router;
 mod rules;
-mod sandbox;
-mod schedules;
-mod secret;
-mod settings;
-mod statuses;
-pub mod tokens;
+mod view;
 
-pub use bases::rebuild_on_new_bases;
-pub use configuration::{Configuration, ConfigurationError, Limits, Login, Registry, Server};
-pub use document::nearest;
-pub use lookups::expand_lookups;
-pub use notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
-pub use readiness::Readiness;
-pub use reconcile::find_missed_pushes;
-pub use retention::{Retention, keep_retention};
-pub use sandbox::Sandbox;
-pub use schedules::keep_schedules;
-pub use settings::{Scope, Settings, Token};
-pub use statuses::tell_statuses;
-
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use catalog::Catalog;
-use database::Database;
-use intake::Inbox;
-use limiter::Limiter;
-use problem::Problem;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
-use tokio::sync::Semaphore;
-use tower_http::set_header::SetResponseHeaderLayer;
-
-/// What every request has at hand.
-#[derive(Clone)]
-pub(crate) struct Service {
-    pub database: Database,
-    pub settings: Arc<Settings>,
-    pub catalog: Arc<Catalog>,
-    pub limiter: Arc<Limiter>,
-    pub readiness: Arc<Readiness>,
-    pub counters: Arc<Counters>,
-    pub inbox: Arc<Inbox>,
-    pub comparisons: Arc<Semaphore>,
-}
-
-/// Builds that are compared at once for whoever may read them; other questions, which triggers wait for, are not held up.
-const COMPARISONS: usize = 1;
-
-/// What this process has stored since it started.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub deliveries: AtomicI64,
-    pub triggers: AtomicI64,
-}
-
-/// Headers of every answer: nothing is loaded from elsewhere, nothing is framed, nothing is guessed.
-const HEADERS: [(&str, &str); 5] = [
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
-    ("x-frame-options", "DENY"),
-    ("cross-origin-resource-policy", "same-origin"),
-    (
-        "content-security-policy",
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; frame-ancestors 'none'; \
-         base-uri 'none'; form-action 'self'",
-    ),
-];
-
-/// Headers that come once or not at all: of two, each server on the way could read another one.
-const ONCE: [&str; 7] =
-    ["host", "content-length", "content-type", "authorization", "idempotency-key", "origin", "sec-fetch-site"];
-
-/// Returns all routes. Long bodies lie in `spool` while they arrive.
-pub fn router(database: Database, settings: Settings, readiness: Arc<Readiness>, spool: PathBuf) -> Router {
-    let path: Arc<str> = below::path_of(&settings.public_url).into();
-    let service = Service {
-        database,
-        catalog: Arc::new(Catalog::new(&settings.repositories)),
-        settings: Arc::new(settings),
-        limiter: Arc::default(),
-        readiness,
-        counters: Arc::default(),
-        inbox: Arc::new(Inbox::new(spool)),
-        comparisons: Arc::new(Semaphore::new(COMPARISONS)),
-    };
-    let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(service_routes());
-    let routes = routes
-        .fallback(problem::no_such_page)
-        .layer(from_fn(guard))
-        .layer(DefaultBodyLimit::disable())
-        .with_state(service);
-    // Around all routes: only there it is known which methods a path takes.
-    let whole = Router::new()
-        .fallback_service(routes)
-        .layer(from_fn(name_methods))
-        .layer(from_fn(pages::problem::show))
-        .layer(from_fn_with_state(path, below::link));
-    HEADERS.into_iter().fold(whole, |whole, (name, value)| {
-        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
-        whole.layer(SetResponseHeaderLayer::if_not_present(name, value))
-    })
-}
-
-fn repository_routes() -> Router<Service> {
-    use api::{repositories, rules, secrets, triggers, webhooks};
-    let one = get(repositories::show).put(repositories::put).patch(repositories::patch).delete(repositories::remove);
-    Router::new()
-        .route("/v1/repos", get(repositories::list).post(repositories::add))
-        .route("/v1/repos/{namespace}/{name}", one)
-        .route("/v1/repos/{namespace}/{name}/rules", get(rules::show).put(rules::put))
-        .route("/v1/repos/{namespace}/{name}/rules:test", post(rules::test))
-        .route("/v1/repos/{namespace}/{name}/reconcile", get(api::reconcile::show))
-        .route("/v1/repos/{namespace}/{name}/base-images", get(api::reconcile::base_images))
-        .route("/v1/repos/{namespace}/{name}/usage", get(api::usage::show))
-        .route("/v1/repos/{namespace}/{name}/secrets", get(secrets::list))
-        .route("/v1/repos/{namespace}/{name}/secrets/{secret}", put(secrets::put).delete(secrets::remove))
-        .route("/v1/repos/{namespace}/{name}/webhooks", get(webhooks::list))
-        .route("/v1/repos/{namespace}/{name}/webhooks/deliveries", get(webhooks::deliveries))
-        .route("/v1/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay", post(webhooks::replay))
-        .route("/v1/repos/{namespace}/{name}/builds", post(triggers::trigger))
-        .route("/v1/repos/{namespace}/{name}/builds/{number}", get(api::builds::numbered))
-        .route("/u/{namespace}/{name}/trigger/{token}", post(api::dockerhub::trigger))
-        .route("/u/{namespace}/{name}/trigger/{token}/", post(api::dockerhub::trigger))
-}
-
-fn build_routes() -> Router<Service> {
-    use api::{approvals, builds, deliveries, explain, logs, queue};
-    Router::new()
-        .route("/hooks/{forge}", post(hooks::take))
-        .route("/v1/builds", get(builds::list))
-        .route("/v1/builds/{id}", get(builds::show))
-        .route("/v1/builds/{id}/logs", get(logs::show))
-        .route("/v1/builds/{id}/trace", get(builds::trace))
-        .route("/v1/builds/{id}/explain", get(explain::show))
-        .route("/v1/builds/{id}/approve", post(approvals::approve))
-        .route("/v1/builds/{id}/cancel", post(builds::cancel))
-        .route("/v1/builds/{id}/retry", post(builds::retry))
-        .route("/v1/queue", get(queue::show))
-        .route("/v1/queue/pause", post(queue::pause))
-        .route("/v1/queue/resume", post(queue::resume))
-        .route("/v1/deliveries", get(deliveries::list))
-        .route("/v1/deliveries/{id}", get(deliveries::show))
-        .route("/v1/deliveries/{id}/replay", post(deliveries::replay))
-}
-
-fn page_routes() -> Router<Service> {
-    Router::new()
-        .route("/", get(pages::builds::list))
-        .route("/builds/{id}", get(pages::build::show))
-        .route("/builds/{id}/steps", get(pages::build::steps))
-        .route("/builds/{id}/explain", get(pages::explain::show))
-        .route("/repos", get(pages::repositories::list))
-        .route("/repos/{namespace}/{name}", get(pages::repositories::show))
-        .route("/queue", get(pages::queue::show))
-        .route("/deliveries", get(pages::deliveries::list))
-        .route("/assets/{file}", get(pages::asset::show))
-        .route("/favicon.ico", get(pages::asset::icon))
-        .route("/badges/{namespace}/{file}", get(api::badges::show))
-}
-
-fn service_routes() -> Router<Service> {
-    use api::service;
-    Router::new()
-        .route("/v1/version", get(service::version))
-        .route("/v1/whoami", get(service::whoami))
-        .route("/healthz", get(service::alive))
-        .route("/readyz", get(service::ready))
-        .route("/metrics", get(service::metrics))
-}
-
-/// Refuses requests whose end two servers could see in different places, and those that another site makes a browser
-/// send: a browser adds the password that it was given, wherever a request comes from.
-async fn guard(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
-        return ambiguous("Transfer-Encoding and Content-Length came together".to_owned());
-    }
-    if let Some(name) = ONCE.into_iter().find(|name| headers.get_all(*name).iter().count() > 1) {
-        return ambiguous(format!("the header {name} came twice: another server could read the other one"));
-    }
-    if !request.method().is_safe() && is_cross_site(headers) {
-        let detail = "another site's page may not change anything here";
-        return Problem::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response();
-    }
-    next.run(request).await
-}
-
-fn ambiguous(detail: String) -> Response {
-    ([(header::CONNECTION, "close")], Problem::bad("ambiguous_request", detail)).into_response()
-}
-
-/// Says which methods a path takes, where a request has another one.
-async fn name_methods(request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let response = next.run(request).await;
-    let allowed = response.headers().get(header::ALLOW).cloned();
-    match allowed.filter(|_| response.status() == StatusCode::METHOD_NOT_ALLOWED) {
-        Some(allowed) => {
-            let taken = allowed.to_str().unwrap_or_default().replace(',', ", ");
-            let problem = problem::method_not_allowed(&method, &taken);
-            ([(header::ALLOW, allowed)], problem).into_response()
-        }
-        None => response,
-    }
-}
-
-/// Tells whether a browser says that a request comes from another site's page. Forges and tools say nothing.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) => !matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != text("host"),
-        (None, None) => false,
-    }
-}
+pub use background::base_images::rebuild_on_new_bases;
+pub use background::commit_statuses::tell_statuses;
+pub use background::missed_pushes::find_missed_pushes;
+pub use background::notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
+pub use background::retention::keep_retention;
+pub use background::rules_fetch::expand_lookups;
+pub use background::schedules::keep_schedules;
+pub use configuration::document::nearest;
+pub use configuration::{
+    Configuration, ConfigurationError, Limits, Login, Registry, Retention, Sandbox, Scope, Server, Settings, Token,
+};
+pub use http::readiness::Readiness;
+pub use http::token;
+pub use router::router;

@@ -1,9 +1,9 @@
 //! `POST /v1/builds/{id}/approve`: lets a build go that waits for approval.
 
-use crate::Service;
 use crate::api::builds::summary;
 use crate::api::named::Actable;
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

@@ -1,11 +1,12 @@
 //! `/badges/{namespace}/{name}.svg` and `.json`: how the newest build of a branch, tag or rule went.
 
-use crate::access::{Caller, find};
-use crate::api::query;
-use crate::problem::Problem;
+use crate::api::query::query;
+use crate::configuration::settings::Scope;
+use crate::http::answer;
+use crate::http::auth::{Caller, find};
+use crate::http::problem::Problem;
+use crate::http::state::Service;
 use crate::rules::RefKind;
-use crate::settings::Scope;
-use crate::{Service, answer};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};

@@ -1,15 +1,16 @@
 //! `/v1/builds`: lists, one with its steps, cancellation and repetition.
 
-use crate::Service;
-use crate::access::Caller;
-use crate::answer;
 use crate::api::named::Actable;
+use crate::api::query::{limit, query, wait};
 use crate::api::queue::place;
-use crate::api::{limit, query, wait};
-use crate::body;
-use crate::document::meant;
-use crate::problem::Problem;
-use crate::settings::Settings;
+use crate::configuration::document::meant;
+use crate::configuration::settings::Settings;
+use crate::http::answer;
+use crate::http::auth::Caller;
+use crate::http::body;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::time::moment;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -380,10 +381,4 @@ fn trigger(build: &Build) -> Value {
         shown["reason"] = reason.as_str().into();
     }
     shown
-}
-
-/// Returns milliseconds since 1970 as RFC 3339.
-pub fn moment(milliseconds: i64) -> Option<String> {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()?;
-    time.format(&Rfc3339).ok()
 }

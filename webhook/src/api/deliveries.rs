@@ -1,11 +1,13 @@
 //! `/v1/deliveries`: what forges delivered, what became of it and why, and once more from the start.
 
-use crate::access::Caller;
-use crate::api::builds::moment;
-use crate::api::{limit, query};
-use crate::problem::Problem;
-use crate::settings::Scope;
-use crate::{Service, answer, hooks};
+use crate::api::query::{limit, query};
+use crate::configuration::settings::Scope;
+use crate::http::answer;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::intake::hooks;
+use crate::view::time::moment;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};

@@ -1,13 +1,13 @@
 //! Docker Hub's trigger URLs: the token stands in the path, the body says which rules. Only the host changes for those who
 //! come from there; other than there, the answer says what was queued and why nothing was.
 
-use crate::Service;
-use crate::access::{Caller, find};
 use crate::api::triggers::{self, Asking, Once, ask, every_rule, store};
-use crate::body;
-use crate::problem::Problem;
-use crate::requests::Requested;
-use crate::settings::{Repository, Scope};
+use crate::configuration::settings::{Repository, Scope};
+use crate::http::auth::{Caller, find};
+use crate::http::body;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::intake::build_requests::Requested;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -129,10 +129,10 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Wanted, Problem> {
     let bytes = body::form(headers, body).await?;
     // curl says that a body is a form unless it is told otherwise.
     if bytes.first() == Some(&b'{') {
-        return Ok(crate::document::from_json(&bytes)?);
+        return Ok(crate::configuration::document::from_json(&bytes)?);
     }
     let fields =
         url::form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned().into()));
     let object = serde_json::Value::Object(fields.collect());
-    Ok(crate::document::from_json(object.to_string().as_bytes())?)
+    Ok(crate::configuration::document::from_json(object.to_string().as_bytes())?)
 }

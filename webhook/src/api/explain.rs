@@ -1,11 +1,13 @@
 //! `/v1/builds/{id}/explain`: why each step of a build was executed, compared with an earlier build.
 
 use super::builds::find;
-use crate::access::Caller;
-use crate::api::query;
-use crate::explanations::{sentence, sentences, summary};
-use crate::problem::Problem;
-use crate::{Service, answer, questions};
+use crate::api::query::query;
+use crate::api::worker_queries;
+use crate::http::answer;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::explanation::{sentence, sentences, summary};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -69,7 +71,7 @@ pub async fn explain(
         let explained = Explained { steps: steps.iter().map(first).collect(), ..Explained::default() };
         return Ok(Explanation { explained, against: None });
     };
-    let explained = questions::explanation(service, (&build.id, &against.id)).await?.ok_or_else(|| {
+    let explained = worker_queries::explanation(service, (&build.id, &against.id)).await?.ok_or_else(|| {
         let seconds = QUESTION_PATIENCE.as_secs();
         let detail = format!("no worker compared the builds within {seconds} s");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_answer", detail)

@@ -1,12 +1,12 @@
 //! What a request's path names: a repository that the caller may see or administers, a build that it may act on.
 
-use crate::Service;
-use crate::access::Caller;
 use crate::api::builds;
-use crate::catalog::Entry;
-use crate::document::meant;
-use crate::problem::Problem;
-use crate::settings::Scope;
+use crate::configuration::document::meant;
+use crate::configuration::settings::Scope;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::intake::catalog::Entry;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;

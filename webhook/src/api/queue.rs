@@ -1,10 +1,11 @@
 //! `/v1/queue`: who is next, what each waits for, and pausing it.
 
-use crate::access::Caller;
-use crate::api::builds::moment;
-use crate::problem::Problem;
-use crate::settings::Scope;
-use crate::{Service, answer};
+use crate::configuration::settings::Scope;
+use crate::http::answer;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::time::moment;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};

@@ -1,11 +1,11 @@
 //! `/v1/repos/{ns}/{name}/reconcile` and `/base-images`: how the looks for missed pushes go, what checks of tags found, and
 //! what the tags of base images name.
 
-use super::builds::moment;
 use super::named::Visible;
-use crate::Service;
-use crate::answer;
-use crate::problem::Problem;
+use crate::http::answer;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::time::moment;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -34,7 +34,7 @@ pub async fn base_images(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = &entry.document.name;
-    let seen = crate::bases::of_repository(&service.database, name).await?;
+    let seen = crate::background::base_images::of_repository(&service.database, name).await?;
     let shown = seen.iter().map(|seen| {
         json!({
             "ref": seen.image.reference, "platform": seen.image.platform, "digest": seen.digest,

@@ -1,16 +1,16 @@
 //! `/v1/repos`: repositories as data, in the schema of `slipway.toml`.
 
-use crate::Service;
-use crate::access::Caller;
-use crate::answer;
 use crate::api::named::{Changeable, Present, Visible};
-use crate::api::{limit, query};
-use crate::body;
-use crate::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
-use crate::document::{RepositoryDocument, Webhook, check_key, compile};
-use crate::problem::Problem;
-use crate::secret::Secret;
-use crate::settings::Scope;
+use crate::api::query::{limit, query};
+use crate::configuration::document::{RepositoryDocument, Webhook, check_key, compile};
+use crate::configuration::secret::Secret;
+use crate::configuration::settings::Scope;
+use crate::http::answer;
+use crate::http::auth::Caller;
+use crate::http::body;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::intake::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -60,7 +60,7 @@ pub async fn show(
     let name = &entry.document.name;
     let refusal = service.database.newest_refusal(name).await?;
     let refused = refusal.map(|refusal| {
-        json!({ "problem": refusal.problem, "build": refusal.build.as_str(), "at": super::builds::moment(refusal.at_ms) })
+        json!({ "problem": refusal.problem, "build": refusal.build.as_str(), "at": crate::view::time::moment(refusal.at_ms) })
     });
     shown["meta"]["status_problem"] = refused.into();
     shown["meta"]["own_rules_problem"] = service.database.own_rules_problem(name).await?.into();
@@ -157,7 +157,7 @@ fn named(value: &mut Value, name: &str) -> Result<RepositoryDocument, Problem> {
         return Err(Problem::bad("invalid_repository", format!("the document is for {said}, the path for `{name}`")));
     }
     let bytes = serde_json::to_vec(value).unwrap_or_default();
-    let mut problem: Result<RepositoryDocument, _> = crate::document::from_json(&bytes);
+    let mut problem: Result<RepositoryDocument, _> = crate::configuration::document::from_json(&bytes);
     if let Err(error) = &mut problem {
         // The place is one in the merged text, which nobody has seen.
         return Err(Problem::bad(
@@ -200,7 +200,7 @@ async fn store(
         check_key(key).map_err(|problem| invalid(format!("secret: {problem}")))?;
     }
     let written: Vec<_> = document.webhooks.iter_mut().map(|webhook| webhook.secret.take()).collect();
-    let refused = |refused: crate::network::Refused| Problem::bad(refused.code, refused.detail);
+    let refused = |refused: crate::configuration::network::Refused| Problem::bad(refused.code, refused.detail);
     service.settings.network.check(("clone_url", &document.clone_url)).await.map_err(refused)?;
     let meant = compile(&document, Vec::new()).map_err(invalid)?;
     for webhook in &meant.webhooks {

@@ -1,9 +1,11 @@
 //! `/v1/repos/{namespace}/{name}/secrets`: written, never read.
 
 use super::named::Administered;
-use crate::document::check_name;
-use crate::problem::Problem;
-use crate::{Service, answer, body};
+use crate::configuration::document::check_name;
+use crate::http::answer;
+use crate::http::body;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};

@@ -1,9 +1,9 @@
 //! What is to be known of the service itself: version, health, metrics, and who one is to it.
 
-use crate::Service;
-use crate::access::Caller;
-use crate::problem::Problem;
-use crate::settings::Scope;
+use crate::configuration::settings::Scope;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

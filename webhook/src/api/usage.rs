@@ -1,10 +1,10 @@
 //! `/v1/repos/{ns}/{name}/usage`: what the builds of a repository used in the last day.
 
-use super::builds::moment;
 use super::named::Visible;
-use crate::Service;
-use crate::answer;
-use crate::problem::Problem;
+use crate::http::answer;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::time::moment;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;

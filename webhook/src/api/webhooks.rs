@@ -1,10 +1,11 @@
 //! `/v1/repos/{namespace}/{name}/webhooks`: whom slipway tells of builds, what they were told, and once more.
 
-use super::builds::moment;
 use super::named::Administered;
-use crate::document::Webhook;
-use crate::problem::Problem;
-use crate::{Service, answer};
+use crate::configuration::document::Webhook;
+use crate::http::answer;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::time::moment;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};

@@ -1,7 +1,7 @@
 //! Checks a configuration as a whole: tokens and the repositories that they name, and where links begin.
 
-use super::{Configuration, ConfigurationError, wrong};
-use crate::document::{check_repository_name, nearest};
+use super::file::{Configuration, ConfigurationError, wrong};
+use crate::configuration::document::{check_repository_name, nearest};
 
 impl Configuration {
     /// Refuses tokens for repositories that are not there and are spelt almost like one that is; `added` are those of the API.

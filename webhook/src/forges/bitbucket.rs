@@ -1,6 +1,7 @@
 //! Bitbucket: several changes in one delivery; the cloud's form and the server's.
 
-use super::{Event, Headers, Identity, Message, Proof, Push, object, text};
+use super::forge::{Event, Headers, Identity, Message, Push, object, text};
+use super::signature::Proof;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 

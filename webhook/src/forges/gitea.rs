@@ -1,7 +1,9 @@
 //! Gitea, Forgejo and Gogs: GitHub's payloads, other headers, a bare signature.
 
+use super::forge::{Event, Headers, Identity, Message, text};
 use super::github::PushText;
-use super::{Event, Headers, Identity, Message, Proof, pull, text};
+use super::pull_request;
+use super::signature::Proof;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -26,7 +28,7 @@ pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     // A new tag comes as `push` and as `create`: the push is what counts.
     let event = match event {
         "push" => Event::Pushes(vec![serde_json::from_slice::<PushText>(json)?.push()]),
-        "pull_request" => pull::read(json)?,
+        "pull_request" => pull_request::read(json)?,
         _ => Event::Other,
     };
     Ok(Message { repository: any.repository.map(|repository| repository.full_name), event })
@@ -44,7 +46,7 @@ struct RepositoryName {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Forge;
+    use super::super::forge::Forge;
     use super::*;
 
     #[test]

@@ -1,6 +1,8 @@
 //! GitHub.
 
-use super::{Event, Headers, Identity, Message, Proof, Push, object, pull, text};
+use super::forge::{Event, Headers, Identity, Message, Push, object, text};
+use super::pull_request;
+use super::signature::Proof;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -21,7 +23,7 @@ pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     let event = match event {
         "ping" => Event::Ping,
         "push" => Event::Pushes(vec![serde_json::from_slice::<PushText>(json)?.push()]),
-        "pull_request" => pull::read(json)?,
+        "pull_request" => pull_request::read(json)?,
         _ => Event::Other,
     };
     Ok(Message { repository: any.repository.map(|repository| repository.full_name), event })

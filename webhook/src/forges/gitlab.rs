@@ -1,6 +1,7 @@
 //! GitLab: the key itself in a header, `checkout_sha` for the commit.
 
-use super::{Event, Headers, Identity, Message, Proof, Pull, Push, object, text};
+use super::forge::{Event, Headers, Identity, Message, Pull, Push, object, text};
+use super::signature::Proof;
 use axum::http::HeaderMap;
 use database::PullRequest;
 use serde::Deserialize;

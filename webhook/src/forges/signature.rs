@@ -1,6 +1,6 @@
 //! Who sent a delivery: checked over the raw bytes, in constant time, before anything is parsed.
 
-use crate::intake::Received;
+use crate::intake::spool::Received;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::borrow::Cow;

@@ -1,7 +1,7 @@
 //! Names of repositories in a body that nobody has proven yet: they are looked for, not parsed, and only say which keys are
 //! worth a try.
 
-use super::Received;
+use super::spool::Received;
 use regex::bytes::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -1,8 +1,8 @@
 //! Files that pages load. Their addresses name their content, so browsers keep them for ever and never show an old one
 //! after an upgrade.
 
-use crate::answer;
-use crate::problem::{Problem, no_such_page};
+use crate::http::answer;
+use crate::http::problem::{Problem, no_such_page};
 use axum::extract::Path;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};

@@ -1,10 +1,11 @@
 //! One build: what was asked for, where it is, its steps and its log.
 
-use super::{Page, admit, awaited, plain, seconds, shown_ref, size, state, time, took};
-use crate::Service;
-use crate::access::Caller;
+use super::page::{Page, admit, awaited, seconds, shown_ref, size, state, time, took};
 use crate::api::builds::find;
-use crate::problem::Problem;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::text::plain;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

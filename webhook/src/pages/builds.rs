@@ -1,9 +1,10 @@
 //! The first page: the newest builds, of all repositories or one.
 
-use super::{Page, admit, build_link, plain, short, shown_ref, state, time, took};
-use crate::Service;
-use crate::access::Caller;
-use crate::problem::Problem;
+use super::page::{Page, admit, build_link, short, shown_ref, state, time, took};
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::text::plain;
 use axum::extract::State;
 use axum::response::Response;
 use database::{Build, BuildFilter};

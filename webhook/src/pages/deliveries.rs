@@ -1,9 +1,10 @@
 //! Deliveries: what came, what became of it, and why nothing was built.
 
-use super::{Page, admit, plain, time};
-use crate::Service;
-use crate::access::Caller;
-use crate::problem::Problem;
+use super::page::{Page, admit, time};
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::text::plain;
 use axum::extract::State;
 use axum::response::Response;
 use database::{Delivery, DeliveryFilter};

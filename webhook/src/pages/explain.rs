@@ -1,12 +1,13 @@
 //! Why the steps of a build were executed, a line for each.
 
-use super::{Page, admit, build_link, count, plain};
-use crate::Service;
-use crate::access::Caller;
+use super::page::{Page, admit, build_link, count};
 use crate::api::builds::find;
 use crate::api::explain::{Explanation, explain};
-use crate::explanations::{sentences, summary};
-use crate::problem::Problem;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::explanation::{sentences, summary};
+use crate::view::text::plain;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use database::{ExplainedStep, Was};

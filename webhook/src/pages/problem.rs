@@ -1,7 +1,8 @@
 //! Problems as people's browsers show them: a page instead of JSON. Programs, and the paths for them, get the JSON.
 
-use super::{Page, plain};
-use crate::problem::Told;
+use super::page::Page;
+use crate::http::problem::Told;
+use crate::view::text::plain;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;

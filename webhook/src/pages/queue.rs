@@ -1,9 +1,10 @@
 //! The queue: who is next, and what each waits for.
 
-use super::{Page, admit, awaited, count, plain, seconds, shown_ref, time};
-use crate::Service;
-use crate::access::Caller;
-use crate::problem::Problem;
+use super::page::{Page, admit, awaited, count, seconds, shown_ref, time};
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::view::text::plain;
 use axum::extract::State;
 use axum::response::Response;
 use maud::html;

@@ -1,12 +1,14 @@
 //! Repositories: what each is built from, its rules in words, its newest builds, and whom it tells of them.
 
-use super::{Page, admit, builds, count, plain, seconds, time, webhooks};
-use crate::Service;
-use crate::access::Caller;
+use super::page::{Page, admit, count, seconds, time};
+use super::{builds, webhooks};
 use crate::api::named::find;
 use crate::api::usage;
-use crate::problem::Problem;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
 use crate::rules::{RefKind, Rule};
+use crate::view::text::plain;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use database::{Build, BuildFilter, LookState, PathFilter, Policy, SeenImage, Usage};
@@ -60,7 +62,7 @@ pub async fn show(
     let notes = service.database.tag_notes(&repository.name).await?;
     let notices = service.database.notices(&repository.name, webhooks::LISTED).await?;
     let used = service.database.usage(&repository.name, usage::DAY).await?;
-    let bases = crate::bases::of_repository(&service.database, &repository.name).await?;
+    let bases = crate::background::base_images::of_repository(&service.database, &repository.name).await?;
     let refusal = service.database.newest_refusal(&repository.name).await?;
     let own_rules = service.database.own_rules_problem(&repository.name).await?;
     let content = html! {

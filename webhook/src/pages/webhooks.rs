@@ -1,7 +1,8 @@
 //! Webhooks on the page of a repository: their names, never their URLs, and what they were told.
 
-use super::{plain, time};
-use crate::document::Webhook;
+use super::page::time;
+use crate::configuration::document::Webhook;
+use crate::view::text::plain;
 use database::{Notice, NoticeState};
 use maud::{Markup, html};
 

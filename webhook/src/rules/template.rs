@@ -3,8 +3,8 @@
 //! Read once, where the rule is read; what is known only later (a build's number, the commit of a bare ref) leaves a mark
 //! that `database::marks` fills in.
 
+use super::pushed::{Pushed, RefKind};
 use super::version::Version;
-use super::{Pushed, RefKind};
 use database::marks;
 use std::collections::BTreeMap;
 use time::OffsetDateTime;

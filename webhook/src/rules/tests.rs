@@ -1,6 +1,7 @@
 //! Docker Hub's examples, and what they leave open.
 
 use super::*;
+use std::collections::BTreeMap;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -117,7 +118,7 @@ fn labels_are_templates_like_tags() {
     assert_eq!(matched.labels.into_iter().collect::<Vec<_>>(), [("at".to_owned(), format!("main@{}", &COMMIT[..7]))]);
     assert!(matched.warnings[0].contains("the label `version` is left out"), "{:?}", matched.warnings);
     let document = serde_json::json!([{ "branch": "main", "labels": { "a": "{nosuch}" } }]);
-    let rules: Vec<crate::document::RuleDocument> = serde_json::from_value(document).unwrap();
-    let problem = crate::document::rules(&rules, None).unwrap_err();
+    let rules: Vec<crate::configuration::document::RuleDocument> = serde_json::from_value(document).unwrap();
+    let problem = crate::configuration::document::rules(&rules, None).unwrap_err();
     assert!(format!("{problem:?}").contains("labels.a: `{nosuch}`"), "{problem:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! A reader that does not read is dropped after a while and resumes by `Last-Event-ID`; until then it costs a few events.
 
-use super::CHUNK;
+use super::log::CHUNK;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use database::{BuildId, BuildState, Database};

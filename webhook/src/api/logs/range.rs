@@ -1,7 +1,7 @@
 //! Ranges of bytes of a log (RFC 9110, one range).
 
-use super::Log;
-use crate::problem::Problem;
+use super::log::Log;
+use crate::http::problem::Problem;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 

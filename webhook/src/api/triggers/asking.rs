@@ -1,8 +1,8 @@
 //! What a trigger may ask for, and which refs and rules it means.
 
-use crate::document::{Priority, check_name, meant};
-use crate::problem::Problem;
-use crate::settings::Repository;
+use crate::configuration::document::{Priority, check_name, meant};
+use crate::configuration::settings::Repository;
+use crate::http::problem::Problem;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -1,10 +1,10 @@
 //! What a trigger changes of a rule for its own builds.
 
 use super::asking::{Asking, Cache, checked_reason, checked_target};
-use crate::document::{check_name, check_platforms, check_values, milliseconds};
-use crate::problem::Problem;
+use crate::configuration::document::{check_name, check_platforms, check_values, milliseconds};
+use crate::configuration::settings::Repository;
+use crate::http::problem::Problem;
 use crate::rules::{inside, legal, sensitive};
-use crate::settings::Repository;
 use database::{BuildRequest, marks};
 
 impl Asking {

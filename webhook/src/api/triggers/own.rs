@@ -1,11 +1,11 @@
 //! Repositories whose rules are their own: a worker reads them at what is asked for, and then they are as the server's are.
 
 use super::asking::Asking;
-use crate::Service;
-use crate::document::own_rules;
-use crate::problem::Problem;
-use crate::questions;
-use crate::settings::Repository;
+use crate::api::worker_queries;
+use crate::configuration::document::own_rules;
+use crate::configuration::settings::Repository;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
 use axum::http::StatusCode;
 use database::{FoundRules, LookupResult, NewLookup, Trigger};
 
@@ -58,7 +58,7 @@ pub async fn read_first(
             path: own.path.clone(),
             rule: None,
         };
-        let Some(found) = questions::rules(service, &lookup).await? else { return Ok(None) };
+        let Some(found) = worker_queries::rules(service, &lookup).await? else { return Ok(None) };
         match found.result {
             LookupResult::Failed(reason) if reason.code == "ref_not_found" => {
                 missing.get_or_insert(reason);

@@ -1,15 +1,15 @@
 //! A dry run: what a trigger would build, and which steps would come from the cache. Nothing is stored or built.
 
-use crate::Service;
-use crate::problem::Problem;
-use crate::questions;
-use crate::requests::{Requested, shown_values};
+use crate::api::worker_queries;
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::intake::build_requests::{Requested, shown_values};
 use database::{BuildRequest, Fate, Foreseen, QUESTION_PATIENCE, marks};
 use serde_json::{Value, json};
 
 /// Shows what would be built.
 pub async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json<Value>, Problem> {
-    let foreseen = questions::steps(service, &requested.builds).await?;
+    let foreseen = worker_queries::steps(service, &requested.builds).await?;
     let unanswered = foreseen.iter().filter(|foreseen| foreseen.is_none()).count();
     let builds: Vec<_> =
         requested.builds.iter().zip(foreseen).map(|(build, foreseen)| shown(build, foreseen)).collect();

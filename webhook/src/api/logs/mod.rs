@@ -1,0 +1,7 @@
+//! `GET /v1/builds/{id}/logs`: text, lines of JSON, parts of it, or server-sent events that resume where they stopped.
+
+mod events;
+mod log;
+mod range;
+
+pub use log::show;

@@ -1,0 +1,7 @@
+//! Commit statuses: what forges are told of builds.
+
+mod forge;
+mod publish;
+mod text;
+
+pub use publish::tell_statuses;

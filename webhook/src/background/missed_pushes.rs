@@ -1,0 +1,129 @@
+//! Pushes that no delivery told of: forges lose some, tell of no branch where many are pushed at once, and try nothing
+//! twice while this server is away. Workers look from time to time at what the refs of each repository name, and what
+//! was missed becomes a delivery of its own kind.
+
+use crate::configuration::settings::Settings;
+use crate::forges::Push;
+use crate::intake::catalog::{Catalog, Entry};
+use crate::intake::decision;
+use database::{Database, FoundPush, Looked, MissedPush, NewDelivery, RefMove, SeenLook, Trigger};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tokio::sync::watch::Receiver;
+
+/// Stands for a forge in deliveries that none sent.
+pub const NAME: &str = "reconcile";
+/// How often the database is asked what workers saw.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often it is written again which repositories are looked at: other servers may say something else.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
+/// Answers that are compared at once.
+const BATCH: u32 = 20;
+
+/// Has the refs of all repositories looked at every `pause`, 0 for never, and builds what was missed, until `stopped`
+/// says so.
+pub async fn find_missed_pushes(
+    (database, settings): (Database, Settings),
+    pause: Duration,
+    mut stopped: Receiver<bool>,
+) {
+    let catalog = Catalog::new(&settings.repositories);
+    let mut said = Said::default();
+    while !*stopped.borrow() {
+        match look_and_build(&database, &catalog, (pause, &mut said)).await {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "missed pushes cannot be looked for");
+            }
+        }
+        let _ = tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped)).await;
+    }
+}
+
+/// What this server wrote last of which repositories are looked at.
+#[derive(Default)]
+struct Said {
+    when: Option<Instant>,
+    all: Vec<Looked>,
+}
+
+impl Said {
+    /// Writes `all` if that is news, or was written long ago: others wait while it is written.
+    async fn say(&mut self, database: &Database, all: Vec<Looked>, pause: Duration) -> Result<(), database::Error> {
+        if self.all != all || self.when.is_none_or(|when| when.elapsed() >= SAID_AGAIN) {
+            database.look_at(&all, pause, self.when.is_none()).await?;
+            *self = Said { when: Some(Instant::now()), all };
+        }
+        Ok(())
+    }
+}
+
+async fn look_and_build(
+    database: &Database,
+    catalog: &Catalog,
+    (pause, said): (Duration, &mut Said),
+) -> Result<(), database::Error> {
+    let entries = catalog.all(database).await?;
+    let looked = |entry: &std::sync::Arc<Entry>| Looked {
+        repository: entry.repository.name.clone(),
+        clone_url: entry.repository.clone_url.clone(),
+    };
+    let all: Vec<_> = entries.iter().filter(|_| !pause.is_zero()).map(looked).collect();
+    said.say(database, all, pause).await?;
+    for look in database.seen_looks(BATCH).await? {
+        // One that was removed meanwhile is not looked at any more when the catalog says so.
+        let Some(entry) = entries.iter().find(|entry| entry.repository.name == look.repository) else { continue };
+        let found = look.missed.iter().filter_map(|missed| found(entry, (&look, missed))).collect();
+        let settled = database.settle_look(&look, found).await?;
+        if let Some(builds) = settled.filter(|_| !look.missed.is_empty()) {
+            let (repo, missed) = (&look.repository, look.missed.len());
+            tracing::warn!(repo, missed, builds = builds.len(), "pushes were found that no delivery told of");
+        }
+    }
+    Ok(())
+}
+
+/// Returns the delivery that stands for the one that did not come; `None` if nothing would follow from it.
+fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<FoundPush> {
+    // The numbers of looks begin anew where a repository is added again; its deliveries stay.
+    let id = format!("look-{}-{}-{}", look.asked_ms, look.attempt, missed.git_ref);
+    let push = Push {
+        git_ref: missed.git_ref.clone(),
+        before: missed.before.clone(),
+        after: Some(missed.after.clone()),
+        commit: Some(missed.commit.clone()),
+        message: missed.message.clone(),
+        ..Push::default()
+    };
+    if decision::marked(&push).is_some() {
+        return None;
+    }
+    let following = decision::of(&entry.repository, &push, Trigger::Reconcile { delivery: id.clone() });
+    if following.builds.is_empty() && following.lookup.is_none() {
+        return None;
+    }
+    let none = "0".repeat(missed.after.len());
+    let body = json!({
+        "ref": missed.git_ref, "before": missed.before.as_ref().unwrap_or(&none), "after": missed.after,
+        "head_commit": { "id": missed.commit, "message": missed.message },
+        "repository": { "full_name": entry.repository.forge_name }, "pusher": { "name": "" }, "look": look.attempt, "asked_ms": look.asked_ms,
+    });
+    let moved =
+        RefMove { git_ref: missed.git_ref.clone(), before: missed.before.clone(), after: Some(missed.after.clone()) };
+    let delivery = NewDelivery {
+        forge: NAME.to_owned(),
+        delivery: id,
+        event: "push".to_owned(),
+        repository: entry.repository.name.clone(),
+        body: body.to_string().into_bytes(),
+        ignored: None,
+        explain: following.explain,
+        push: decision::pushed_ref(&push),
+        closed: None,
+        is_replay: false,
+        has_own_id: true,
+        moves: vec![moved],
+        default_branch: None,
+    };
+    Some(FoundPush { delivery, requests: following.builds, lookup: following.lookup })
+}

@@ -1,0 +1,331 @@
+//! Tells webhooks of builds: from notices that were written together with each change of state. A body is made when it is
+//! sent, so `build` is the build as it is then; what happened when is said beside it.
+
+use super::body;
+use crate::configuration::document::{Format, Webhook};
+use crate::configuration::network::Refused;
+use crate::configuration::settings::Settings;
+use crate::intake::catalog::{Catalog, Entry};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use database::{Database, Notice, NoticeState, Sent, WebhookRecord};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch::Receiver;
+use tokio::task::JoinSet;
+
+/// How often it is looked for notices.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long a receiver has to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests that are under way at once.
+const MOST: usize = 64;
+/// Requests that are under way to one host: one that does not answer holds up only those who wait for it.
+const MOST_TO_HOST: usize = 4;
+/// What is said of a URL that leads inside.
+const NOT_PUBLIC: &str = "the URL leads to no public address; the operator allows addresses with `[network] allow`";
+
+/// A request to a webhook.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub url: String,
+    /// The addresses that may be connected to; any, if there are none.
+    pub addresses: Vec<SocketAddr>,
+    /// Its headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// The HTTP status of an answer, or why there is none.
+pub type Posted = Pin<Box<dyn Future<Output = Result<u16, String>> + Send>>;
+
+/// What sends requests: the program has an HTTP client. It follows no redirects.
+pub trait Post: Send + Sync + 'static {
+    /// Posts a request once.
+    fn post(&self, request: Outgoing) -> Posted;
+}
+
+/// What a request is made with.
+#[derive(Clone)]
+struct Teller {
+    database: Database,
+    settings: Arc<Settings>,
+    post: Arc<dyn Post>,
+}
+
+/// Says to the database which webhooks there are, so that changes of builds are noted for them from now on.
+pub async fn register_webhooks(database: &Database, settings: &Settings) -> Result<(), database::Error> {
+    let catalog = Catalog::new(&settings.repositories);
+    let all = catalog.all(database).await?;
+    let of = |entry: &Arc<Entry>| {
+        let records: Vec<WebhookRecord> = entry.repository.webhooks.iter().map(Webhook::record).collect();
+        (entry.document.name.clone(), records)
+    };
+    database.register_webhooks(&all.iter().map(of).collect::<Vec<_>>()).await
+}
+
+/// Tells webhooks of builds until `stopped` says so.
+pub async fn tell_webhooks(
+    (database, settings): (Database, Settings),
+    post: Arc<dyn Post>,
+    mut stopped: Receiver<bool>,
+) {
+    let catalog = Catalog::new(&settings.repositories);
+    let teller = Teller { database, settings: Arc::new(settings), post };
+    let mut under_way = UnderWay::default();
+    while !*stopped.borrow() {
+        if let Err(error) = start_due(&teller, &catalog, &mut under_way).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "notices cannot be read");
+        }
+        tokio::select! {
+            Some(ended) = under_way.tasks.join_next(), if !under_way.tasks.is_empty() => under_way.ended(ended.ok()),
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    }
+    // What is under way is sent again by the next server, should its answer come too late.
+}
+
+/// Requests that are under way, by whom they go to.
+#[derive(Default)]
+struct UnderWay {
+    tasks: JoinSet<(String, String)>,
+    webhooks: HashMap<String, usize>,
+    hosts: HashMap<String, usize>,
+}
+
+impl UnderWay {
+    fn takes(&self, (webhook, host): (&str, &str)) -> bool {
+        let at = |counts: &HashMap<String, usize>, key: &str| counts.get(key).copied().unwrap_or(0);
+        self.tasks.len() < MOST && at(&self.webhooks, webhook) == 0 && at(&self.hosts, host) < MOST_TO_HOST
+    }
+
+    fn begin(&mut self, (webhook, host): (String, String), work: impl Future<Output = ()> + Send + 'static) {
+        *self.webhooks.entry(webhook.clone()).or_default() += 1;
+        *self.hosts.entry(host.clone()).or_default() += 1;
+        self.tasks.spawn(async move {
+            work.await;
+            (webhook, host)
+        });
+    }
+
+    fn ended(&mut self, ended: Option<(String, String)>) {
+        match ended {
+            Some((webhook, host)) => {
+                self.webhooks.remove(&webhook);
+                if let Some(count) = self.hosts.get_mut(&host) {
+                    *count -= 1;
+                }
+                self.hosts.retain(|_, count| *count > 0);
+            }
+            // A task that panicked does not say which it was.
+            None if self.tasks.is_empty() => *self = UnderWay::default(),
+            None => {}
+        }
+    }
+}
+
+async fn start_due(teller: &Teller, catalog: &Catalog, under_way: &mut UnderWay) -> Result<(), database::Error> {
+    for notice in teller.database.due_notices(4 * MOST as u32).await? {
+        let found = match find(&teller.database, catalog, &notice).await? {
+            Some(found) => Some(found),
+            // It may be newer than what is known of the repository.
+            None => {
+                catalog.changed();
+                find(&teller.database, catalog, &notice).await?
+            }
+        };
+        let Some((entry, webhook)) = found else {
+            let gone = (None, Some("the webhook was removed"));
+            teller.database.acknowledge_notice(&notice, Sent::Refused, gone).await?;
+            continue;
+        };
+        let host = url::Url::parse(&webhook.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let key = (format!("{} {}", notice.repository, notice.webhook), host.unwrap_or_default());
+        if under_way.takes((&key.0, &key.1)) && teller.database.take_notice(&notice).await? {
+            let teller = teller.clone();
+            under_way.begin(key, async move { teller.tell(&entry, &webhook, notice).await });
+        }
+    }
+    Ok(())
+}
+
+/// Returns the webhook that a notice is for, with its repository.
+async fn find(
+    database: &Database,
+    catalog: &Catalog,
+    notice: &Notice,
+) -> Result<Option<(Arc<Entry>, Webhook)>, database::Error> {
+    let Some(entry) = catalog.get(database, &notice.repository).await? else { return Ok(None) };
+    let webhook = entry.repository.webhooks.iter().find(|webhook| webhook.name == notice.webhook).cloned();
+    Ok(webhook.map(|webhook| (entry, webhook)))
+}
+
+impl Teller {
+    async fn tell(&self, entry: &Entry, webhook: &Webhook, notice: Notice) {
+        let (sent, status, problem) = match self.send(entry, webhook, &notice).await {
+            Ok(status) => {
+                let sent = judged(status);
+                (sent, Some(i64::from(status)), explained(status))
+            }
+            Err((sent, problem)) => (sent, None, Some(problem)),
+        };
+        let said = (status, problem.as_deref());
+        match self.database.acknowledge_notice(&notice, sent, said).await {
+            Ok(NoticeState::Failed) => {
+                let (repo, webhook) = (&notice.repository, &notice.webhook);
+                tracing::warn!(
+                    repo,
+                    webhook,
+                    delivery = notice.id,
+                    status,
+                    problem,
+                    "a webhook was not told of a build"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a notice cannot be acknowledged"),
+        }
+    }
+
+    async fn send(&self, entry: &Entry, webhook: &Webhook, notice: &Notice) -> Result<u16, (Sent, String)> {
+        // The URL is not repeated: it often is a secret, and the record is shown to more than those who know it.
+        let refused = |refused: Refused| match refused.code {
+            "address_not_allowed" => (Sent::Refused, NOT_PUBLIC.to_owned()),
+            code => (Sent::Refused, code.to_owned()),
+        };
+        // What the configuration names is the operator's own, as its clone URLs are.
+        let addresses = match entry.version {
+            Some(_) => self.settings.network.check(("url", &webhook.url)).await.map_err(refused)?,
+            None => None,
+        };
+        if addresses.as_ref().is_some_and(Vec::is_empty) {
+            return Err((Sent::Again, "the host of the URL has no address".to_owned()));
+        }
+        let addresses = addresses.unwrap_or_default();
+        let again = |error: database::Error| (Sent::Again, error.to_string());
+        let build = self.database.build(&notice.build).await.map_err(again)?;
+        let build = build.ok_or_else(|| (Sent::Refused, "the build is not on record any more".to_owned()))?;
+        let shown = crate::api::builds::detailed(&self.database, &self.settings, &build).await.map_err(again)?;
+        let body = match (&notice.tag, webhook.format) {
+            (Some(tag), _) => body::dockerhub(tag, &build, &self.settings),
+            (None, Format::Slack) => body::slack(notice.event, &build, &self.settings),
+            (None, _) => body::slipway(notice, (build.sequence, shown)),
+        };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("x-slipway-event", notice.event.as_str().to_owned()),
+            ("x-slipway-delivery", notice.id.clone()),
+        ];
+        let sent_at = time::OffsetDateTime::now_utc().unix_timestamp();
+        headers.push(("webhook-id", notice.id.clone()));
+        headers.push(("webhook-timestamp", sent_at.to_string()));
+        if let Some(key) = &webhook.key {
+            headers.push(("x-hub-signature-256", signature(key, &body)));
+            headers.push(("webhook-signature", timed_signature(key, &format!("{}.{sent_at}.", notice.id), &body)));
+        }
+        let request = Outgoing { url: webhook.url.clone(), addresses, headers, body };
+        let answer = tokio::time::timeout(PATIENCE, self.post.post(request)).await;
+        let late = || (Sent::Again, format!("no answer within {} seconds", PATIENCE.as_secs()));
+        answer.map_err(|_| late())?.map_err(|problem| (Sent::Again, problem))
+    }
+}
+
+/// Returns what an answer means: whoever says that a request is wrong will say so again.
+fn judged(status: u16) -> Sent {
+    match status {
+        200..=299 => Sent::Delivered,
+        408 | 429 => Sent::Again,
+        400..=499 => Sent::Refused,
+        _ => Sent::Again,
+    }
+}
+
+fn explained(status: u16) -> Option<String> {
+    match status {
+        200..=299 => None,
+        300..=399 => Some(format!("HTTP {status}: redirects are not followed, name the final URL")),
+        _ => Some(format!("HTTP {status}")),
+    }
+}
+
+/// Signs a body as GitHub does.
+fn signature(key: &str, body: &[u8]) -> String {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(body);
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// Signs a body with its id and time as Standard Webhooks does: what was recorded is not good for ever.
+///
+/// A key that is written as that standard's libraries make them (`whsec_` and base64) stands for the bytes in it.
+fn timed_signature(key: &str, head: &str, body: &[u8]) -> String {
+    let written = key.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+    let key = written.unwrap_or_else(|| key.as_bytes().to_vec());
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key).expect("HMAC takes keys of any length");
+    mac.update(head.as_bytes());
+    mac.update(body);
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_signed_as_github_documents_it() {
+        let expected = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+        assert_eq!(signature("It's a Secret to Everybody", b"Hello, World!"), expected);
+        assert_ne!(signature("It's a Secret to Everybody", b"Hello, World?"), expected);
+        // RFC 4231, test case 2.
+        let expected = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(signature("Jefe", b"what do ya want for nothing?"), expected);
+    }
+
+    #[test]
+    fn bodies_are_signed_with_their_time_as_standard_webhooks_documents_it() {
+        // The example of the specification's libraries.
+        let body = br#"{"test": 2432232314}"#;
+        let signed =
+            timed_signature("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.", body);
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_ne!(timed_signature("plain text", "a.1.", body), timed_signature("plain text", "a.2.", body));
+    }
+
+    #[test]
+    fn answers_are_final_or_not() {
+        for status in [200, 202, 204] {
+            assert_eq!((judged(status), explained(status)), (Sent::Delivered, None));
+        }
+        for status in [400, 401, 404, 410, 422] {
+            assert_eq!(judged(status), Sent::Refused, "{status}");
+        }
+        for status in [302, 307, 408, 429, 500, 503] {
+            assert_eq!(judged(status), Sent::Again, "{status}");
+        }
+        assert!(explained(302).is_some_and(|text| text.contains("not followed")));
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_answer_holds_up_nobody_else() {
+        let mut under_way = UnderWay::default();
+        for number in 0..MOST_TO_HOST {
+            assert!(under_way.takes((&format!("hook {number}"), "slow")));
+            under_way.begin((format!("hook {number}"), "slow".to_owned()), std::future::pending());
+        }
+        assert!(!under_way.takes(("another", "slow")) && !under_way.takes(("hook 0", "fast")));
+        assert!(under_way.takes(("another", "fast")));
+        under_way.begin(("another".to_owned(), "fast".to_owned()), async {});
+        let ended = under_way.tasks.join_next().await.unwrap().unwrap();
+        under_way.ended(Some(ended));
+        assert!(under_way.takes(("another", "fast")) && !under_way.takes(("more", "slow")));
+    }
+}

@@ -1,0 +1,194 @@
+//! From documents to what the service works with: every value checked.
+
+use super::duration::milliseconds;
+use super::model::{FilterText, PolicyText, Priority, RepositoryDocument, RuleDocument};
+use super::values::{check_key, check_pattern, check_platforms};
+use super::webhooks::webhooks;
+use crate::configuration::network;
+use crate::configuration::registries::check_image_pattern;
+use crate::configuration::settings::{OwnRules, Repository};
+use crate::rules::{RefKind, Rule, Template, check_image, default_filter, inside};
+use database::PathFilter;
+use std::collections::BTreeMap;
+
+/// Most rules of a repository.
+const MAX_RULES: usize = 200;
+/// Longest value of a build argument, variable or label.
+const MAX_VALUE: usize = 32 * 1024;
+
+/// Checks a repository; `keys` are those that its deliveries are signed with.
+pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repository, String> {
+    check_repository_name(&document.name)?;
+    check_clone_url(&document.clone_url)?;
+    keys.iter().try_for_each(|key| check_key(key)).map_err(|problem| format!("secret: {problem}"))?;
+    check_image(&document.image)?;
+    let retention =
+        document.retention.as_ref().map_or(Ok(()), crate::configuration::retention::RetentionDocument::check);
+    retention.map_err(|problem| format!("retention: {problem}"))?;
+    document.may_read.iter().try_for_each(|text| check_image_pattern(text))?;
+    let own = document.own_rules.as_ref().map(|own| {
+        own.secrets.iter().try_for_each(|name| check_name("secret", name))?;
+        let path = inside(&own.path).map_err(|problem| format!("own_rules.path: {problem}"))?;
+        Ok::<_, String>(OwnRules { path, secrets: own.secrets.clone() })
+    });
+    Ok(Repository {
+        name: document.name.clone(),
+        forge_name: document.forge_name.clone().unwrap_or_else(|| document.name.clone()),
+        clone_url: document.clone_url.clone(),
+        image: document.image.clone(),
+        keys,
+        default_branch: document.default_branch.clone(),
+        own_rules: own.transpose()?,
+        pull_requests: document.pull_requests.unwrap_or_default(),
+        pull_requests_need_approval: document.pull_requests_need_approval.unwrap_or(true),
+        base_image_rebuild: document.base_image_rebuild.unwrap_or(false),
+        may_read: document.may_read.clone(),
+        webhooks: webhooks(&document.webhooks)?,
+        rules: rules(&document.rules, document.policy)?,
+    })
+}
+
+/// Checks rules; where there are none, the usual ones.
+pub fn rules(documents: &[RuleDocument], policy: Option<PolicyText>) -> Result<Vec<Rule>, String> {
+    if documents.len() > MAX_RULES {
+        return Err(format!("there are {} rules, at most {MAX_RULES} are taken", documents.len()));
+    }
+    let mut rules: Vec<Rule> = Vec::new();
+    for (number, document) in documents.iter().enumerate() {
+        let place = |problem| format!("rules[{number}]: {problem}");
+        let rule = document.compile(number + 1, policy).map_err(place)?;
+        if rules.iter().any(|other| other.name == rule.name) {
+            return Err(place(format!("there are two rules called `{}`: give them a `name` each", rule.name)));
+        }
+        rules.push(rule);
+    }
+    if rules.is_empty() {
+        rules = Rule::defaults();
+        rules.iter_mut().for_each(|rule| {
+            rule.options.policy = policy.map(Into::into).unwrap_or_default();
+            rule.options.path_filter = default_filter(rule);
+        });
+    }
+    Ok(rules)
+}
+
+impl RuleDocument {
+    fn compile(&self, number: usize, policy: Option<PolicyText>) -> Result<Rule, String> {
+        let source = match (&self.branch, &self.tag) {
+            (Some(branch), None) => (RefKind::Branch, branch),
+            (None, Some(tag)) => (RefKind::Tag, tag),
+            _ => return Err("a rule has either `branch` or `tag`".to_owned()),
+        };
+        let name = self.name.clone().unwrap_or_else(|| format!("rule-{number}"));
+        check_name("rule", &name)?;
+        let mut rule = Rule::new(&name, (source.0, source.1), &self.tags)?;
+        rule.place(self.dockerfile.as_deref(), self.context.as_deref())?;
+        rule.target = self.target.clone().map(|target| check_name("target", &target).map(|()| target)).transpose()?;
+        check_values("env", &self.env)?;
+        check_values("build_args", &self.build_args)?;
+        check_values("labels", &self.labels)?;
+        rule.env.clone_from(&self.env);
+        for (name, text) in &self.build_args {
+            let template = Template::parse(text).map_err(|problem| format!("build_args.{name}: {problem}"))?;
+            rule.build_args.insert(name.clone(), template);
+        }
+        for (name, text) in &self.labels {
+            let template = Template::parse(text).map_err(|problem| format!("labels.{name}: {problem}"))?;
+            rule.labels.insert(name.clone(), template);
+        }
+        rule.check_groups()?;
+        (rule.cache, rule.autobuild) = (self.cache.unwrap_or(true), self.autobuild.unwrap_or(true));
+        rule.schedules = self.schedules.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+        if !rule.schedules.is_empty() && rule.only_ref().is_none() {
+            return Err(
+                "`schedules` need a rule for one branch or tag: an expression does not say which to build".to_owned()
+            );
+        }
+        self.set_options(&mut rule, policy)?;
+        Ok(rule)
+    }
+
+    fn set_options(&self, rule: &mut Rule, policy: Option<PolicyText>) -> Result<(), String> {
+        self.secrets.iter().try_for_each(|name| check_name("secret", name))?;
+        check_platforms(&self.platforms).map_err(|problem| format!("platforms: {problem}"))?;
+        let filter = match (self.path_filter, self.paths.is_empty()) {
+            (Some(FilterText::Off), false) => {
+                return Err("`paths` and `path_filter = \"off\"` contradict each other: leave one out".to_owned());
+            }
+            (_, false) => PathFilter::Paths,
+            (Some(FilterText::Automatic), true) => PathFilter::Automatic,
+            (Some(FilterText::Off), true) => PathFilter::Off,
+            (None, true) => default_filter(rule),
+        };
+        for path in &self.paths {
+            inside(path.trim_start_matches('!')).map_err(|problem| format!("paths: {problem}"))?;
+            check_pattern(path).map_err(|problem| format!("paths: {problem}"))?;
+        }
+        let span = |key: &str, text: &Option<String>| {
+            text.as_deref().map(milliseconds).transpose().map_err(|problem| format!("{key}: {problem}"))
+        };
+        let options = &mut rule.options;
+        options.path_filter = filter;
+        options.paths.clone_from(&self.paths);
+        options.secrets.clone_from(&self.secrets);
+        options.platforms.clone_from(&self.platforms);
+        options.policy = self.policy.or(policy).map(Into::into).unwrap_or_default();
+        options.timeout_ms = span("timeout", &self.timeout)?;
+        options.step_timeout_ms = span("step_timeout", &self.step_timeout)?;
+        options.priority = self.priority.map_or(0, Priority::number);
+        Ok(())
+    }
+}
+
+/// Checks where commits are fetched from. A login in it would be shown wherever the URL is.
+fn check_clone_url(url: &str) -> Result<(), String> {
+    let parsed = network::parse(("clone_url", url)).map_err(|refused| refused.detail)?;
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        let shown = database::redact(url);
+        return Err(format!("clone_url `{shown}` has a query or a fragment: git servers are asked below its path"));
+    }
+    Ok(())
+}
+
+/// Checks `namespace/name`.
+pub fn check_repository_name(name: &str) -> Result<(), String> {
+    let parts: Vec<&str> = name.split('/').collect();
+    let valid = parts.len() == 2 && name.len() <= 200 && parts.iter().all(|part| is_name(part));
+    if valid {
+        return Ok(());
+    }
+    Err(format!(
+        "`{name}` is no name of a repository: it is named `namespace/name`, of letters, digits, `.`, `_` and `-`"
+    ))
+}
+
+/// Checks the name of a rule, secret or stage.
+pub fn check_name(what: &str, name: &str) -> Result<(), String> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} {name:?}: a name has 1 to 100 letters, digits, `.`, `_`, `/` and `-` and begins with a letter or digit"
+    ))
+}
+
+fn is_name(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    first && name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+}
+
+/// Checks names and values of build arguments, variables or labels.
+pub fn check_values(what: &str, values: &BTreeMap<String, String>) -> Result<(), String> {
+    for (name, value) in values {
+        let is_label = what == "labels";
+        let named =
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || is_label && b".-/".contains(&byte));
+        if name.is_empty() || name.len() > 200 || !named || !is_label && name.as_bytes()[0].is_ascii_digit() {
+            return Err(format!("{what}: {name:?} is no name: letters, digits and `_`, no digit in front"));
+        }
+        if value.len() > MAX_VALUE || value.contains('\0') {
+            return Err(format!("{what}.{name}: a value has at most {MAX_VALUE} bytes and no NUL"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! The one schema: repositories and rules as they are written in the server's `slipway.toml`, in documents of the API and
+//! in a repository's own `slipway.toml`.
+
+use super::webhooks::WebhookDocument;
+use crate::configuration::retention::RetentionDocument;
+use crate::configuration::secret::Secret;
+use database::Policy;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A repository.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepositoryDocument {
+    /// `namespace/name`.
+    #[serde(default)]
+    pub name: String,
+    /// Where commits are fetched from.
+    pub clone_url: String,
+    /// Where images go, without a tag.
+    pub image: String,
+    /// Key that deliveries are signed with; written, never shown.
+    #[serde(default, skip_serializing)]
+    pub secret: Option<Secret>,
+    /// The key before, during a change.
+    #[serde(default, skip_serializing)]
+    pub previous_secret: Option<Secret>,
+    /// What the forge calls the repository: `owner/name`, if that is not its name here.
+    #[serde(default, alias = "github", skip_serializing_if = "Option::is_none")]
+    pub forge_name: Option<String>,
+    /// The default branch, if deliveries do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<String>,
+    /// How the builds of a rule get on with one another, where the rule does not say.
+    #[serde(default, alias = "run_policy", skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyText>,
+    /// Which pull requests are built, without being pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_requests: Option<PullRequests>,
+    /// Whether builds of pull requests from forks wait for somebody's approval: they do, where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_requests_need_approval: Option<bool>,
+    /// Whether the newest build of each branch is repeated when an image that it was made from is another one: it is not,
+    /// where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_image_rebuild: Option<bool>,
+    /// How long its builds, logs and deliveries are kept, where that differs from `[retention]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionDocument>,
+    /// Images that its builds may read besides public ones and their own: `host/path`, with `*` and `**`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_read: Vec<String>,
+    /// Whether the repository's own `slipway.toml` says what its rules are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_rules: Option<OwnRulesDocument>,
+    /// Whom slipway tells of the repository's builds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookDocument>,
+    /// The rules; without any, `main` and `master` become `latest`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleDocument>,
+}
+
+/// What the repository's own file may do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnRulesDocument {
+    /// The file, from the root of the repository.
+    #[serde(default = "own_path")]
+    pub path: String,
+    /// Secrets of the repository that its file may name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+}
+
+fn own_path() -> String {
+    "slipway.toml".to_owned()
+}
+
+/// A rule.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuleDocument {
+    /// Shown with builds and statuses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A branch, or `/expression/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// A tag, or `/expression/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Templates of the image's tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The Dockerfile, from the context or, without one, from the root of the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dockerfile: Option<String>,
+    /// The context, from the root of the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// Stage to build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Build arguments: templates.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub build_args: BTreeMap<String, String>,
+    /// Build arguments that give way to those, and `{env.NAME}` in templates.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Labels of the image: templates.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Names of the repository's secrets that steps may mount.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Platforms such as `linux/amd64`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
+    /// Patterns of paths: pushes that change none of them build nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Which pushes build nothing when there are no `paths`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_filter: Option<FilterText>,
+    /// Whether cached steps may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<bool>,
+    /// Whether pushes build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autobuild: Option<bool>,
+    /// How the builds of the rule get on with one another.
+    #[serde(alias = "run_policy", skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyText>,
+    /// How long a build may take: `30m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    /// How long a step may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_timeout: Option<String>,
+    /// Which builds go first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Moments, as cron writes them, in UTC.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<String>,
+}
+
+/// How builds of a rule get on with one another, as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyText {
+    /// Side by side.
+    #[serde(alias = "Parallel")]
+    Parallel,
+    /// One at a time.
+    #[serde(alias = "Serial")]
+    Serial,
+    /// Newer ones end queued older ones.
+    #[serde(alias = "SerialLatestOnly", alias = "serial-latest-only", alias = "latest_only")]
+    LatestOnly,
+}
+
+impl From<PolicyText> for Policy {
+    fn from(text: PolicyText) -> Policy {
+        match text {
+            PolicyText::Parallel => Policy::Parallel,
+            PolicyText::Serial => Policy::Serial,
+            PolicyText::LatestOnly => Policy::LatestOnly,
+        }
+    }
+}
+
+/// Which pull requests are built; Docker Hub's words are understood.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullRequests {
+    /// None.
+    #[default]
+    #[serde(alias = "OFF")]
+    Off,
+    /// Those whose commits are in the repository itself.
+    #[serde(alias = "SOURCE_ONLY")]
+    Own,
+    /// Those from forks as well.
+    #[serde(alias = "SOURCE_AND_FORKS")]
+    All,
+}
+
+/// Which pushes build nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilterText {
+    /// None.
+    Off,
+    /// Those that cannot change the image.
+    Automatic,
+}
+
+/// Which builds go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// After all others.
+    Low,
+    /// In their turn.
+    Normal,
+    /// Before all others.
+    High,
+}
+
+impl Priority {
+    /// Returns what the queue sorts by.
+    pub fn number(self) -> i64 {
+        match self {
+            Priority::Low => -1,
+            Priority::Normal => 0,
+            Priority::High => 1,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `slipway.toml`: every key as it is written, and the settings that the service works with.
+
+mod checks;
+pub mod document;
+mod file;
+mod limits;
+mod logins;
+pub mod network;
+pub mod proxies;
+pub mod registries;
+pub mod retention;
+mod sandbox;
+pub mod secret;
+pub mod settings;
+
+pub use file::{Configuration, ConfigurationError, Server};
+pub use limits::Limits;
+pub use logins::Login;
+pub use registries::Registry;
+pub use retention::Retention;
+pub use sandbox::Sandbox;
+pub use settings::{Scope, Settings, Token};

@@ -1,0 +1,168 @@
+//! The configuration as the service works with it: checked, secrets read, everything looked up.
+
+use crate::configuration::document::{PullRequests, RepositoryDocument, Webhook};
+use crate::configuration::network::Network;
+use crate::configuration::proxies::Proxies;
+use crate::rules::Rule;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::net::IpAddr;
+use subtle::ConstantTimeEq;
+
+/// What the service knows of the world.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Start of links to this service, without a slash at the end.
+    pub public_url: String,
+    /// The repositories of the configuration, as they are written and as they are meant.
+    pub(crate) repositories: Vec<(RepositoryDocument, Repository)>,
+    /// Where repositories that the API defines may be fetched from.
+    pub(crate) network: Network,
+    /// The API's tokens.
+    pub tokens: Vec<Token>,
+    /// How the forge is told about builds.
+    pub(crate) forge: Forge,
+    /// Whether everybody may see builds and logs.
+    pub anonymous_read: bool,
+    /// The proxies that say whom they forward.
+    pub(crate) proxies: Proxies,
+}
+
+impl Settings {
+    /// Returns the names of the repositories of the configuration.
+    pub fn repository_names(&self) -> impl Iterator<Item = &str> {
+        self.repositories.iter().map(|(document, _)| document.name.as_str())
+    }
+
+    /// Returns what may be fetched from besides public addresses: hosts, with or without a port, and networks.
+    pub fn allowed_addresses(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
+        self.network.allowed()
+    }
+}
+
+/// The forge's API.
+#[derive(Clone)]
+pub(crate) struct Forge {
+    pub api_url: String,
+    pub token: Option<String>,
+}
+
+impl fmt::Debug for Forge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Forge({})", self.api_url)
+    }
+}
+
+/// A repository that is built.
+#[derive(Clone)]
+pub struct Repository {
+    /// `namespace/name`.
+    pub name: String,
+    /// What the forge calls it: `owner/name`.
+    pub forge_name: String,
+    /// Where commits are fetched from.
+    pub clone_url: String,
+    /// Where images go, without a tag.
+    pub image: String,
+    /// Keys that deliveries are signed with: the present one and, during a change, the one before.
+    pub(crate) keys: Vec<String>,
+    /// The default branch, if deliveries do not say.
+    pub default_branch: Option<String>,
+    /// What the repository's own file may do, if its rules come from there.
+    pub own_rules: Option<OwnRules>,
+    /// Which pull requests are built.
+    pub pull_requests: PullRequests,
+    /// Whether builds of pull requests from forks wait for somebody's approval.
+    pub pull_requests_need_approval: bool,
+    /// Whether it is built again when a base image is another one.
+    pub base_image_rebuild: bool,
+    /// Images that its builds may read besides public ones and their own.
+    pub may_read: Vec<String>,
+    /// Whom slipway tells of its builds.
+    pub(crate) webhooks: Vec<Webhook>,
+    /// What is built when.
+    pub rules: Vec<Rule>,
+}
+
+/// What a repository's own file may do.
+#[derive(Debug, Clone)]
+pub struct OwnRules {
+    /// The file, from the root of the repository.
+    pub path: String,
+    /// Secrets that it may name.
+    pub secrets: Vec<String>,
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Repository({})", self.name)
+    }
+}
+
+/// What a token may be used for; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Seeing builds and logs.
+    Read,
+    /// Starting, cancelling and repeating builds.
+    Trigger,
+    /// Changing repositories, rules, secrets and the queue.
+    Admin,
+}
+
+impl Scope {
+    /// Returns the scope of this name.
+    pub fn parse(name: &str) -> Option<Scope> {
+        [Scope::Read, Scope::Trigger, Scope::Admin].into_iter().find(|scope| scope.as_str() == name)
+    }
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Trigger => "trigger",
+            Scope::Admin => "admin",
+        }
+    }
+}
+
+/// A token of the API; only its hash is kept.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Shows who triggered a build.
+    pub name: String,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// Repositories that it is good for; all, if there are none.
+    pub repositories: Vec<String>,
+    hash: [u8; 32],
+}
+
+impl Token {
+    /// Returns a token of the configuration.
+    pub fn new(name: &str, token: &str, (scopes, repositories): (Vec<Scope>, Vec<String>)) -> Self {
+        Token { name: name.to_owned(), hash: Sha256::digest(token).into(), scopes, repositories }
+    }
+
+    /// Tells whether the token may be used for `scope`, and for `repository` if one is meant.
+    pub fn allows(&self, scope: Scope, repository: Option<&str>) -> bool {
+        let scoped = self.scopes.iter().any(|granted| *granted >= scope);
+        let here = match repository {
+            Some(repository) => {
+                self.repositories.is_empty() || self.repositories.iter().any(|known| known == repository)
+            }
+            None => self.repositories.is_empty(),
+        };
+        scoped && here
+    }
+}
+
+impl Settings {
+    /// Returns the token of the configuration that somebody presented; takes as long for one that is unknown.
+    pub fn token(&self, presented: &str) -> Option<&Token> {
+        let hash: [u8; 32] = Sha256::digest(presented).into();
+        self.tokens.iter().fold(None, |found, token| if token.hash.ct_eq(&hash).into() { Some(token) } else { found })
+    }
+}

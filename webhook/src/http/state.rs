@@ -1,0 +1,51 @@
+//! The state that every request handler shares.
+
+use crate::configuration::Settings;
+use crate::http::rate_limit::Limiter;
+use crate::http::readiness::Readiness;
+use crate::intake::catalog::Catalog;
+use crate::intake::inbox::Inbox;
+use database::Database;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use tokio::sync::Semaphore;
+
+/// Maximum concurrent build comparisons, kept apart so that dry runs are not delayed.
+const MAX_COMPARISONS: usize = 1;
+
+/// State shared by all request handlers.
+#[derive(Clone)]
+pub struct Service {
+    pub database: Database,
+    pub settings: Arc<Settings>,
+    pub catalog: Arc<Catalog>,
+    pub limiter: Arc<Limiter>,
+    pub readiness: Arc<Readiness>,
+    pub counters: Arc<Counters>,
+    pub inbox: Arc<Inbox>,
+    pub comparisons: Arc<Semaphore>,
+}
+
+/// Counts of what this process has stored since it started.
+#[derive(Default)]
+pub struct Counters {
+    pub deliveries: AtomicI64,
+    pub triggers: AtomicI64,
+}
+
+impl Service {
+    /// Returns the state of a new server. Long bodies are spooled to `spool` while they arrive.
+    pub fn new(database: Database, settings: Settings, readiness: Arc<Readiness>, spool: PathBuf) -> Service {
+        Service {
+            database,
+            catalog: Arc::new(Catalog::new(&settings.repositories)),
+            settings: Arc::new(settings),
+            limiter: Arc::default(),
+            readiness,
+            counters: Arc::default(),
+            inbox: Arc::new(Inbox::new(spool)),
+            comparisons: Arc::new(Semaphore::new(MAX_COMPARISONS)),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A verified delivery becomes rows and an answer: one for each repository that it is for.
+
+use crate::forges::{Event, Forge, Pull, Push};
+use crate::http::problem::Problem;
+use crate::http::state::Service;
+use crate::intake::build_requests::{first_line, listed};
+use crate::intake::catalog::Entry;
+use crate::intake::decision::{self, Following, pushed_ref};
+use crate::intake::pull_requests;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use database::{Accepted, BuildId, BuildRequest, NewDelivery, RefMove, Trigger};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+
+/// A verified delivery, about to be stored.
+pub struct Accepting<'a> {
+    pub service: &'a Service,
+    pub forge: Forge,
+    pub id: &'a str,
+    /// Whether the forge gave it that id.
+    pub has_own_id: bool,
+    pub event: &'a str,
+    pub body: &'a Bytes,
+    pub is_replay: bool,
+}
+
+/// The outcome of a delivery for one repository.
+struct Outcome {
+    repository: String,
+    accepted: Accepted,
+    builds: Vec<BuildRequest>,
+    is_pending: bool,
+    ignored: Option<&'static str>,
+    explain: Vec<String>,
+}
+
+impl Accepting<'_> {
+    /// Stores the delivery for each of `entries`, together, and says what became of it.
+    pub async fn accept(&self, entries: &[&Entry], event: &Event) -> Result<Response, Problem> {
+        let storing = entries.iter().map(|entry| self.store(entry, event));
+        let mut outcomes = futures::future::try_join_all(storing).await?;
+        self.service.counters.deliveries.fetch_add(1, Ordering::Relaxed);
+        if outcomes.iter().any(|outcome| outcome.accepted == Accepted::KeyReused) {
+            tracing::warn!(
+                delivery = self.id,
+                forge = self.forge.as_str(),
+                "a delivery's id came again with another body"
+            );
+            let detail = "this delivery id came before with another body, signed by the same key";
+            return Err(Problem::new(StatusCode::CONFLICT, "delivery_reused", detail)
+                .hint("a forge never does this: send the new body under an id of its own"));
+        }
+        let is_new = |outcome: &Outcome| matches!(outcome.accepted, Accepted::New(_));
+        let Some(first) = outcomes.iter().find(|outcome| is_new(outcome)) else { return self.known(&outcomes).await };
+        if first.ignored == Some("ping") {
+            return Ok(axum::Json(json!({ "pong": true, "repository": first.repository })).into_response());
+        }
+        let several = outcomes.len() > 1;
+        let explain: Vec<String> = outcomes.iter_mut().flat_map(|outcome| outcome.explained(several)).collect();
+        let reason = outcomes.iter().map(|outcome| outcome.ignored).reduce(|one, other| one.and(other)).flatten();
+        if let Some(reason) = reason {
+            return Ok(axum::Json(
+                json!({ "delivery": self.id, "ignored": true, "reason": reason, "explain": explain }),
+            )
+            .into_response());
+        }
+        let mut answer =
+            json!({ "delivery": self.id, "received": true, "builds": self.listed(&outcomes), "explain": explain });
+        if outcomes.iter().any(|outcome| outcome.is_pending) {
+            answer["pending"] = "rules".into();
+        }
+        Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
+    }
+
+    /// Answers a delivery that is known for all of its repositories.
+    async fn known(&self, outcomes: &[Outcome]) -> Result<Response, Problem> {
+        let first = outcomes.iter().find_map(|outcome| outcome.ids().first());
+        let replay = self.is_of_another_delivery(first).await?;
+        let builds = self.listed(outcomes);
+        let answer = json!({ "delivery": self.id, "duplicate": true, "replay": replay, "builds": builds });
+        Ok(axum::Json(answer).into_response())
+    }
+
+    fn listed(&self, outcomes: &[Outcome]) -> Vec<Value> {
+        let list = |outcome: &Outcome| {
+            let builds = if matches!(outcome.accepted, Accepted::New(_)) { outcome.builds.as_slice() } else { &[] };
+            let mut list = listed(outcome.ids(), builds, &self.service.settings);
+            let shown = list.as_array_mut().map(std::mem::take).unwrap_or_default();
+            shown
+                .into_iter()
+                .map(|mut build| {
+                    build["repo"] = outcome.repository.as_str().into();
+                    build
+                })
+                .collect::<Vec<_>>()
+        };
+        outcomes.iter().flat_map(list).collect()
+    }
+
+    async fn store(&self, entry: &Entry, event: &Event) -> Result<Outcome, Problem> {
+        let repository = entry.document.name.clone();
+        let Following { builds, lookup, push, closed, ignored, explain } = self.following(entry, event);
+        let delivery = NewDelivery {
+            forge: self.forge.as_str().to_owned(),
+            delivery: self.id.to_owned(),
+            event: self.event.to_owned(),
+            repository: repository.clone(),
+            body: self.body.to_vec(),
+            ignored: ignored.map(str::to_owned),
+            explain: explain.clone(),
+            push,
+            closed,
+            is_replay: self.is_replay,
+            has_own_id: self.has_own_id,
+            moves: moves(event),
+            default_branch: default_branch(event).map(str::to_owned),
+        };
+        let accepted = self.service.database.accept(&delivery, &builds, lookup.as_ref()).await?;
+        let (repo, id) = (repository.as_str(), self.id);
+        match (&accepted, ignored) {
+            (Accepted::New(_), Some(reason)) => {
+                tracing::info!(repo, delivery = id, reason, "a delivery builds nothing")
+            }
+            (Accepted::New(ids), None) => {
+                tracing::info!(repo, delivery = id, builds = ids.len(), "a delivery was accepted")
+            }
+            _ => {}
+        }
+        Ok(Outcome { repository, accepted, builds, is_pending: lookup.is_some(), ignored, explain })
+    }
+
+    fn following(&self, entry: &Entry, event: &Event) -> Following {
+        match event {
+            Event::Ping => Following { ignored: Some("ping"), ..Following::default() },
+            Event::Other => Following {
+                ignored: Some("unknown_event"),
+                explain: vec![format!("nothing is built for the event `{}`", self.event)],
+                ..Following::default()
+            },
+            Event::Pushes(pushes) => self.follow(entry, pushes),
+            Event::Pull(pull) => {
+                let (delivery, by) = (self.id.to_owned(), first_line(&pull.by));
+                let trigger = Trigger::PullRequest { delivery, by, pull: Box::new(pull.pull.clone()) };
+                pull_requests::of(&entry.repository, pull, trigger)
+            }
+        }
+    }
+
+    /// Applies the rules to each push; only if none of them builds anything the delivery counts as ignored.
+    fn follow(&self, entry: &Entry, pushes: &[Push]) -> Following {
+        let mut all = Following::default();
+        for push in pushes {
+            let mut one = self.follow_one(entry, push);
+            all.builds.append(&mut one.builds);
+            all.explain.append(&mut one.explain);
+            all.lookup = all.lookup.or(one.lookup);
+            all.ignored = all.ignored.or(one.ignored);
+        }
+        if let [push] = pushes {
+            all.push = pushed_ref(push);
+        }
+        if pushes.is_empty() {
+            all.ignored = Some("no_change");
+        } else if !all.builds.is_empty() || all.lookup.is_some() {
+            all.ignored = None;
+        }
+        all
+    }
+
+    fn follow_one(&self, entry: &Entry, push: &Push) -> Following {
+        if let Some(marked) = decision::marked(push).filter(|_| !self.is_replay) {
+            return marked;
+        }
+        let trigger = Trigger::Push { delivery: self.id.to_owned(), by: first_line(&push.by) };
+        decision::of(&entry.repository, push, trigger)
+    }
+
+    /// Tells whether a build came from a delivery with another id: then the same body was sent again under a new one.
+    async fn is_of_another_delivery(&self, build: Option<&BuildId>) -> Result<bool, Problem> {
+        let Some(id) = build else { return Ok(false) };
+        let build = self.service.database.build(id).await?;
+        let trigger = build.map(|build| build.request.trigger);
+        Ok(
+            matches!(trigger, Some(Trigger::Push { delivery, .. } | Trigger::PullRequest { delivery, .. }) if delivery != self.id),
+        )
+    }
+}
+
+impl Outcome {
+    fn ids(&self) -> &[BuildId] {
+        match &self.accepted {
+            Accepted::New(ids) | Accepted::Duplicate(ids) => ids,
+            Accepted::KeyReused => &[],
+        }
+    }
+
+    /// Takes the lines out that say why nothing is built; of several repositories each says whose it is.
+    fn explained(&mut self, several: bool) -> Vec<String> {
+        let lines = std::mem::take(&mut self.explain);
+        if !several {
+            return lines;
+        }
+        lines.into_iter().map(|line| format!("{}: {line}", self.repository)).collect()
+    }
+}
+
+/// Returns what an event tells of refs.
+fn moves(event: &Event) -> Vec<RefMove> {
+    let of_push =
+        |push: &Push| RefMove { git_ref: push.git_ref.clone(), before: push.before.clone(), after: push.after.clone() };
+    let of_pull = |pull: &Pull| RefMove {
+        git_ref: pull.pull.git_ref.clone(),
+        before: pull.before.clone(),
+        after: pull.is_open.then(|| pull.pull.commit.clone()),
+    };
+    match event {
+        Event::Pushes(pushes) => pushes.iter().map(of_push).collect(),
+        Event::Pull(pull) => vec![of_pull(pull)],
+        Event::Ping | Event::Other => Vec::new(),
+    }
+}
+
+fn default_branch(event: &Event) -> Option<&str> {
+    let named = match event {
+        Event::Pushes(pushes) => pushes.first()?.default_branch.as_deref(),
+        Event::Pull(pull) => pull.default_branch.as_deref(),
+        Event::Ping | Event::Other => None,
+    };
+    named.filter(|name| crate::rules::is_ref(&format!("refs/heads/{name}")))
+}

@@ -1,0 +1,79 @@
+//! What follows from a push: builds, a lookup of the repository's own rules, or nothing and why.
+
+use crate::configuration::settings::Repository;
+use crate::forges::Push;
+use crate::intake::build_requests::{Asked, Rules, first_line};
+use crate::rules::skip_marker;
+use database::{BuildRequest, NewLookup, PushedRef, Trigger};
+
+/// What follows from a delivery.
+#[derive(Default)]
+pub struct Following {
+    /// The builds.
+    pub builds: Vec<BuildRequest>,
+    /// The repository's own rules, if they are to be read first.
+    pub lookup: Option<NewLookup>,
+    /// What the push did to its ref.
+    pub push: Option<PushedRef>,
+    /// Ref of a pull request that was closed: nobody wants its builds any more.
+    pub closed: Option<String>,
+    /// Why nothing is built, if nothing is.
+    pub ignored: Option<&'static str>,
+    /// More about that, a line for each rule.
+    pub explain: Vec<String>,
+}
+
+impl Following {
+    /// Returns that nothing is built, and why.
+    pub fn ignored(reason: &'static str, why: String) -> Following {
+        Following { ignored: Some(reason), explain: vec![why], ..Following::default() }
+    }
+}
+
+/// Returns what follows from a push whose commit's message asks that nothing be built. A tag is wanted, whatever its commit
+/// says: release tools write the marker into the commit that they tag.
+pub fn marked(push: &Push) -> Option<Following> {
+    if push.git_ref.starts_with("refs/tags/") {
+        return None;
+    }
+    let commit = push.commit.as_deref().filter(|_| push.after.is_some())?;
+    let marker = skip_marker(&push.message)?;
+    let short = commit.get(..7).unwrap_or(commit);
+    Some(Following::ignored("skip_marker", format!("the message of commit {short} says `{marker}`")))
+}
+
+/// Applies the rules to a push, whatever its commit's message says.
+pub fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Following {
+    let Some(commit) = push.commit.as_deref().filter(|_| push.after.is_some()) else {
+        return Following::ignored("ref_deleted", format!("`{}` was deleted", push.git_ref));
+    };
+    if let Some(own) = &repository.own_rules {
+        let lookup = NewLookup {
+            repository: repository.name.clone(),
+            clone_url: repository.clone_url.clone(),
+            git_ref: push.git_ref.clone(),
+            commit: Some(commit.to_owned()),
+            commit_message: first_line(&push.message),
+            trigger,
+            path: own.path.clone(),
+            rule: None,
+        };
+        return Following { lookup: Some(lookup), ..Following::default() };
+    }
+    let asked = Asked {
+        git_ref: &push.git_ref,
+        commit: Some(commit),
+        message: &push.message,
+        default_branch: push.default_branch.as_deref(),
+        trigger,
+    };
+    let requested = Rules::of(repository).requests(&asked);
+    let ignored = requested.builds.is_empty().then_some("no_rule_matched");
+    Following { builds: requested.builds, explain: requested.explain, ignored, ..Following::default() }
+}
+
+/// Returns what a push did to its ref; `None` for one that removed it.
+pub fn pushed_ref(push: &Push) -> Option<PushedRef> {
+    let after = push.after.clone()?;
+    Some(PushedRef { git_ref: push.git_ref.clone(), before: push.before.clone(), after })
+}

@@ -1,0 +1,162 @@
+//! What follows from a pull request: builds of its newest commit that are never pushed, by the rules of the branch that it
+//! wants to change.
+
+use crate::configuration::document::PullRequests;
+use crate::configuration::settings::Repository;
+use crate::forges::Pull;
+use crate::intake::build_requests::{Asked, Rules, first_line, own_images};
+use crate::intake::decision::Following;
+use database::{BuildRequest, NewLookup, Policy, PullRequest, PushedRef, Trigger};
+
+/// Applies the rules to a pull request.
+pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Following {
+    let (number, git_ref) = (pull.pull.number, &pull.pull.git_ref);
+    if !pull.is_open {
+        let ignored = Following::ignored("pull_request_closed", format!("pull request {number} was closed"));
+        return Following { closed: Some(git_ref.clone()), ..ignored };
+    }
+    match (repository.pull_requests, pull.pull.is_fork) {
+        (PullRequests::Off, _) => {
+            let why = "nothing is built for pull requests: `pull_requests` of the repository is \"off\"";
+            return Following::ignored("pull_requests_off", why.to_owned());
+        }
+        (PullRequests::Own, true) => {
+            let why = format!("pull request {number} is from a fork: `pull_requests` of the repository is \"own\"");
+            return Following::ignored("pull_request_of_fork", why);
+        }
+        (PullRequests::Own, false) | (PullRequests::All, _) => {}
+    }
+    let (before, after) = (pull.before.clone(), pull.pull.commit.clone());
+    let push = Some(PushedRef { git_ref: git_ref.clone(), before, after });
+    let target = format!("refs/heads/{}", pull.pull.target);
+    if let Some(own) = &repository.own_rules {
+        // The rules are those of the branch: what a pull request says of itself counts once somebody has merged it.
+        let lookup = NewLookup {
+            repository: repository.name.clone(),
+            clone_url: repository.clone_url.clone(),
+            git_ref: target,
+            commit: pull.target_commit.clone(),
+            commit_message: first_line(&pull.title),
+            trigger,
+            path: own.path.clone(),
+            rule: None,
+        };
+        return Following { lookup: Some(lookup), push, ..Following::default() };
+    }
+    let asked = Asked {
+        git_ref: &target,
+        commit: Some(&pull.pull.commit),
+        message: &pull.title,
+        default_branch: pull.default_branch.as_deref(),
+        trigger,
+    };
+    let requested = Rules::of(repository).requests(&asked);
+    let ignored = requested.builds.is_empty().then_some("no_rule_matched");
+    Following { builds: requested.builds, explain: requested.explain, push, ignored, ..Following::default() }
+}
+
+/// Makes of a build of the target branch one of the pull request: never pushed, and from a fork without secrets, with a
+/// cache of its own, and only if somebody approves it.
+pub fn restrict(request: &mut BuildRequest, pull: &PullRequest, repository: &Repository) {
+    let spec = &mut request.spec;
+    spec.git_ref.clone_from(&pull.git_ref);
+    spec.commit = Some(pull.commit.clone());
+    (spec.push, spec.tags) = (false, Vec::new());
+    spec.options.policy = Policy::LatestOnly;
+    if pull.is_fork {
+        spec.options.secrets.clear();
+        spec.options.images = Some(own_images(&repository.image));
+        spec.options.trusted = false;
+        spec.options.needs_approval = repository.pull_requests_need_approval;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository(settings: &str) -> Repository {
+        let text = format!(
+            r#"{{"name":"team/app","clone_url":"https://x/y.git","image":"r.example.com/team/app",{settings}"rules":[
+            {{"branch":"main","autobuild":false,"policy":"serial","secrets":["npm"],"paths":["src/**"],"env":{{"KEY":"hush"}},
+              "build_args":{{"A":"{{branch}} {{sha7}}","B":"{{env.KEY}}"}}}},{{"tag":"/.*/"}}]}}"#
+        );
+        let document = crate::configuration::document::from_json(text.as_bytes()).unwrap();
+        crate::configuration::document::compile(&document, Vec::new()).unwrap()
+    }
+
+    fn follow(settings: &str, is_fork: bool) -> Following {
+        let pull = PullRequest {
+            number: 7,
+            target: "main".to_owned(),
+            git_ref: "refs/pull/7/head".to_owned(),
+            commit: "1".repeat(40),
+            is_fork,
+        };
+        let trigger =
+            Trigger::PullRequest { delivery: "d".to_owned(), by: "me".to_owned(), pull: Box::new(pull.clone()) };
+        let (title, target_commit) = ("A title".to_owned(), Some("2".repeat(40)));
+        let pull = Pull { pull, is_open: true, title, target_commit, ..Pull::default() };
+        of(&repository(settings), &pull, trigger)
+    }
+
+    #[test]
+    fn a_pull_request_is_built_by_the_rules_of_its_target_and_never_pushed() {
+        let following = follow(r#""pull_requests":"own","#, false);
+        let spec = &following.builds[0].spec;
+        assert_eq!(following.builds.len(), 1, "autobuild is about pushes; a rule for tags is for no branch");
+        assert_eq!((spec.git_ref.as_str(), spec.commit.clone()), ("refs/pull/7/head", Some("1".repeat(40))));
+        assert!(!spec.push && spec.tags.is_empty());
+        assert_eq!((&*spec.build_args["A"], &*spec.build_args["B"]), ("main 1111111", "hush"));
+        let options = &spec.options;
+        assert_eq!((options.policy, options.secrets.as_slice()), (Policy::LatestOnly, ["npm".to_owned()].as_slice()));
+        assert!(options.trusted && !options.needs_approval);
+        assert_eq!(options.path_filter, database::PathFilter::Off);
+        assert_eq!(following.push.unwrap().after, "1".repeat(40));
+    }
+
+    #[test]
+    fn a_fork_gets_neither_secrets_nor_variables_and_waits() {
+        // WH-31, SEC-05
+        let following = follow(r#""may_read":["r.example.com/other/**"],"pull_requests":"all","#, true);
+        let spec = &following.builds[0].spec;
+        assert_eq!(spec.build_args.iter().collect::<Vec<_>>(), [(&"A".to_owned(), &"main 1111111".to_owned())]);
+        assert!(!serde_json::to_string(&following.builds[0]).unwrap().contains("hush"));
+        assert!(spec.options.warnings[0].contains("`B` is left out"), "{:?}", spec.options.warnings);
+        // SEC-M1
+        let own = ["r.example.com/team/app", "r.example.com/team/app/**"].map(str::to_owned);
+        assert_eq!(spec.options.images.as_deref(), Some(own.as_slice()));
+        assert!(spec.options.secrets.is_empty() && !spec.options.trusted && spec.options.needs_approval && !spec.push);
+        let following = follow(r#""pull_requests":"all","pull_requests_need_approval":false,"#, true);
+        let options = &following.builds[0].spec.options;
+        assert!(!options.trusted && !options.needs_approval, "what needs no approval is no more trusted");
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_told() {
+        for (settings, is_fork, expected) in [
+            ("", false, "pull_requests_off"),
+            (r#""pull_requests":"off","#, true, "pull_requests_off"),
+            (r#""pull_requests":"own","#, true, "pull_request_of_fork"),
+            (r#""pull_requests":"SOURCE_ONLY","#, true, "pull_request_of_fork"),
+        ] {
+            let following = follow(settings, is_fork);
+            assert_eq!((following.ignored, following.builds.len()), (Some(expected), 0), "{settings}");
+            assert!(following.push.is_none() && following.explain.len() == 1);
+        }
+        let text =
+            r#"{"name":"a/b","clone_url":"https://x/y.git","image":"r.example.com/a/b","pull_requests":"forks"}"#;
+        let error = crate::configuration::document::from_json::<crate::configuration::document::RepositoryDocument>(
+            text.as_bytes(),
+        )
+        .unwrap_err();
+        assert!(error.problem.contains("`own`") && error.problem.contains("`all`"), "{error}");
+    }
+
+    #[test]
+    fn a_repository_s_own_rules_are_those_of_the_target() {
+        let following = follow(r#""pull_requests":"all","own_rules":{},"#, true);
+        let lookup = following.lookup.unwrap();
+        assert_eq!((lookup.git_ref.as_str(), lookup.commit), ("refs/heads/main", Some("2".repeat(40))));
+    }
+}

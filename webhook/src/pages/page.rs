@@ -1,0 +1,150 @@
+//! The frame around every page, and the words and figures that several pages show.
+
+use super::asset;
+use crate::http::auth::Caller;
+use crate::view::text::plain;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use database::{Build, BuildState, WaitingFor};
+use maud::{DOCTYPE, Markup, html};
+
+/// Seconds after which a page that changes is fetched again where there are no scripts.
+const REFRESH: u32 = 3;
+
+/// A page around its content.
+pub(super) struct Page<'p> {
+    pub(super) title: &'p str,
+    /// Which part of the navigation it belongs to.
+    pub(super) part: &'p str,
+    /// Whether it is likely to change soon.
+    pub(super) changes: bool,
+}
+
+impl Page<'_> {
+    pub(super) fn around(&self, content: &Markup) -> Response {
+        let parts = [("/", "Builds"), ("/queue", "Queue"), ("/repos", "Repositories"), ("/deliveries", "Deliveries")];
+        let document = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    @if self.changes { noscript { meta http-equiv="refresh" content=(REFRESH); } }
+                    title { (self.title) " · slipway" }
+                    link rel="icon" href=(asset::ICON.path()) type="image/svg+xml";
+                    link rel="stylesheet" href=(asset::STYLE.path());
+                    @if self.changes { script src=(asset::FOLLOW.path()) defer {} }
+                }
+                body data-changes[self.changes] {
+                    header {
+                        a.brand href="/" { "slipway" }
+                        nav { @for (path, name) in parts { a.here[name == self.part] href=(path) { (name) } } }
+                    }
+                    main { (content) }
+                }
+            }
+        };
+        let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+        (headers, document.into_string()).into_response()
+    }
+}
+
+/// Refuses who may see nothing; a browser then asks for a password, which is a token.
+pub(super) fn admit(caller: &Caller) -> Result<(), crate::http::problem::Problem> {
+    caller.may_read()
+}
+
+pub(super) fn state(state: BuildState) -> Markup {
+    let name = state.as_str();
+    html! { span class=(format!("state {name}")) { (name.replace('_', " ")) } }
+}
+
+pub(super) fn build_link(build: &Build) -> Markup {
+    html! { a href=(format!("/builds/{}", build.id.as_str())) { (plain(build.request.repository.as_bytes())) " #" (build.number) } }
+}
+
+pub(super) fn shown_ref(git_ref: &str) -> Markup {
+    let (kind, short) = match (git_ref.strip_prefix("refs/heads/"), git_ref.strip_prefix("refs/tags/")) {
+        (Some(name), _) => ("branch", name),
+        (_, Some(name)) => ("tag", name),
+        _ => ("ref", git_ref),
+    };
+    html! { span.ref title=(kind) { (plain(short.as_bytes())) } }
+}
+
+pub(super) fn short(commit: Option<&str>) -> String {
+    commit.unwrap_or("").chars().take(7).collect()
+}
+
+/// Returns a moment as people read it, with the exact one behind it.
+pub(super) fn time(milliseconds: i64) -> Markup {
+    let exact = crate::view::time::moment(milliseconds).unwrap_or_default();
+    let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
+    html! { time datetime=(exact) title=(exact) { (shown) } }
+}
+
+/// Returns how long a build took; what still runs counts on where there are scripts.
+pub(super) fn took(build: &Build) -> Option<Markup> {
+    let started = build.started_ms?;
+    let Some(finished) = build.finished_ms else {
+        let so_far = (now_ms() - started).max(0);
+        return Some(html! { span data-so-far=(so_far) { (seconds(so_far)) } " so far" });
+    };
+    Some(html! { (seconds(finished - started)) })
+}
+
+pub(super) fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn seconds(milliseconds: i64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
+        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds % 60_000 / 1000),
+    }
+}
+
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+/// Returns a number of things: `1 worker`, `2 workers`.
+pub(super) fn count(number: i64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// Returns what a queued build waits for, in words.
+pub(super) fn awaited(waiting_for: WaitingFor) -> &'static str {
+    match waiting_for {
+        WaitingFor::Slot => "a free worker",
+        WaitingFor::SerialGroup => "the build before it: builds of this rule run one at a time",
+        WaitingFor::Backoff => "some time to pass, because its last attempt failed",
+        WaitingFor::Resume => "somebody to resume the queue",
+        WaitingFor::Approval => "somebody's approval",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_others_are_not_html() {
+        // SEC-25, SEC-26
+        let page = html! { pre { (plain(b"<script>alert(1)</script>")) } }.into_string();
+        assert!(!page.contains("<script>"));
+    }
+
+    #[test]
+    fn amounts_read_well() {
+        assert_eq!([size(44), size(1_500), size(2_500_000)], ["44 B", "1.5 kB", "2.5 MB"]);
+        assert_eq!([seconds(44), seconds(1_500), seconds(125_000)], ["44 ms", "1.5 s", "2 min 5 s"]);
+        assert_eq!([count(0, "worker"), count(1, "worker"), count(2, "slot")], ["0 workers", "1 worker", "2 slots"]);
+    }
+}
