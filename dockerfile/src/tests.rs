@@ -1,6 +1,8 @@
 //! Whole files: what they come to, and what is said of those that come to nothing.
 
 use super::*;
+use crate::ast::{Arg, Command, InstructionKind};
+use crate::parse::parse_trigger;
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Dockerfile {

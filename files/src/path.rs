@@ -33,3 +33,17 @@ pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
         None => (b"", path),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_clamped_to_the_root() {
+        for (path, clean) in
+            [("../../etc/x", "etc/x"), ("/a//b/./c/", "a/b/c"), ("a/../..", ""), ("./", ""), ("a/../b", "b")]
+        {
+            assert_eq!(clean_path(path.as_bytes()), clean.as_bytes(), "{path}");
+        }
+    }
+}

@@ -38,7 +38,7 @@ pub fn instructions(file: &Dockerfile) -> Vec<(String, usize)> {
 }
 
 fn heredocs(file: &Dockerfile) -> usize {
-    use dockerfile::InstructionKind::{Add, Copy, OnBuild, Run};
+    use dockerfile::ast::InstructionKind::{Add, Copy, OnBuild, Run};
     let instructions = file.stages.iter().flat_map(|stage| &stage.instructions);
     instructions
         .map(|instruction| match &instruction.kind {

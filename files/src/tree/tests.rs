@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::tar::{Entry, EntryKind, Writer};
+use crate::view::View;
+use std::sync::Arc;
 
 fn index(entries: &[(&str, EntryKind)]) -> Arc<Index> {
     let mut writer = Writer::new(Vec::new());

@@ -8,7 +8,9 @@ mod variables;
 
 use super::*;
 use crate::ast::Dockerfile;
+use files::ignore::Ignore;
 use registry_client::{ImageConfig, Platform};
+use std::collections::BTreeMap;
 
 fn settings() -> Settings {
     Settings::new(Platform::host())
