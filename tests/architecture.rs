@@ -4,15 +4,30 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which of our crates each crate may use.
-const ARROWS: [(&str, &[&str]); 8] = [
-    (".", &["webhook", "registry", "builder", "database", "image-store", "registry-client", "runtime"]),
+const ARROWS: [(&str, &[&str]); 10] = [
+    (
+        ".",
+        &[
+            "webhook",
+            "registry",
+            "builder",
+            "dockerfile",
+            "files",
+            "database",
+            "image-store",
+            "registry-client",
+            "runtime",
+        ],
+    ),
     ("webhook", &["database"]),
     ("registry", &["image-store", "registry-client"]),
-    ("builder", &["database", "image-store", "registry-client", "runtime"]),
+    ("builder", &["dockerfile", "files", "database", "image-store", "registry-client", "runtime"]),
+    ("dockerfile", &["files", "registry-client"]),
     ("image-store", &["registry-client"]),
     ("database", &[]),
     ("registry-client", &[]),
-    ("runtime", &[]),
+    ("runtime", &["files"]),
+    ("files", &[]),
 ];
 
 /// Which crates may use a heavy library.

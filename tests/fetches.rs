@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use builder::source::{CommitId, CommitTree, FetchSettings, Mirror, SourceError, Wanted, remove_unused};
-use builder::view::View;
+use files::view::View;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

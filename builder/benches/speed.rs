@@ -1,12 +1,12 @@
 //! The parts of a build that no registry or container is needed for: `cargo bench -p builder`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use builder::dockerfile::Dockerfile;
 use builder::layer::{Compression, LayerWriter};
-use builder::tree::{Index, Tree};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use runtime::tar::{Entry, EntryKind, Writer};
+use dockerfile::Dockerfile;
+use files::tar::{Entry, EntryKind, Writer};
+use files::tree::{Index, Tree};
 use std::io::Write;
 use std::sync::Arc;
 

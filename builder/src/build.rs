@@ -5,12 +5,13 @@ use crate::context::{Context, NamedContext, SourceImage, Sources};
 use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
 use crate::key::KeyBuilder;
-use crate::plan::{self, Plan};
 use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::result::{self, Form, Image};
 use crate::trace::{Trace, Work};
-use crate::{Error, Kept, Services, dockerfile};
+use crate::{Error, Kept, Services};
 use database::{BaseImage, Fate};
+use dockerfile::DockerfileText;
+use dockerfile::plan::{self, Plan};
 use registry_client::{Platform, Reference};
 use runtime::Cancel;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -76,15 +77,6 @@ pub struct Built {
     pub pushed: Vec<Reference>,
     /// Whether a name was left alone because a newer commit has it.
     pub superseded: bool,
-}
-
-/// A Dockerfile as it was found.
-#[derive(Debug, Clone)]
-pub struct DockerfileText {
-    /// What it is called in messages.
-    pub name: String,
-    /// Its bytes.
-    pub text: Vec<u8>,
 }
 
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
@@ -211,14 +203,14 @@ fn prepare<'r>(
     services: &Services,
     observer: &dyn Observer,
 ) -> Result<(Plan, Sources<'r>), Error> {
-    let parsed = dockerfile::Dockerfile::parse(&request.dockerfile.text).map_err(|error| plan::parse_error(&error))?;
+    let parsed = dockerfile::Dockerfile::parse(&request.dockerfile.text).map_err(plan::Error::from)?;
     let settings = request.settings();
     let lint = plan::Lint::new(&parsed, &settings)?;
     let prepared = resolve_and_plan(request, services, (&parsed, &settings, &lint));
     lint.warnings().iter().for_each(|warning| observer.observe(Event::Warning(&warning.to_string())));
     let (mut plan, sources) = prepared?;
     match plan.violation.take() {
-        Some(violation) => Err(violation),
+        Some(violation) => Err(violation.into()),
         None => Ok((plan, sources)),
     }
 }
@@ -328,7 +320,7 @@ fn execute(
 ) -> Result<Image, Error> {
     let cache = cache(request, services);
     let (uploads, receiver) = Uploads::new();
-    let image = std::thread::scope(|scope| {
+    let image = std::thread::scope(|scope| -> Result<Image, Error> {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
             uploads.start((&receiver, materials), &request.tags, scope);

@@ -1,8 +1,9 @@
 //! Checks a Dockerfile without building it: what the rules object to, and whether it could be planned.
 
-use crate::dockerfile::{Dockerfile, Warning, snippet, snippet_of_error};
-use crate::plan::{self, Scope};
-use crate::{DockerfileText, Error, Request, Services, build};
+use crate::{Error, Request, Services, build};
+use dockerfile::DockerfileText;
+use dockerfile::plan::{self, Scope};
+use dockerfile::{Dockerfile, Warning, snippet, snippet_of_error};
 use runtime::Cancel;
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ pub struct Readable {
 impl Readable {
     /// Reads the Dockerfile of `request`.
     pub fn new(request: &Request) -> Result<Self, Error> {
-        let parsed = Dockerfile::parse(&request.dockerfile.text).map_err(|error| plan::parse_error(&error))?;
+        let parsed = Dockerfile::parse(&request.dockerfile.text).map_err(plan::Error::from)?;
         let settings = request.settings();
         let lint = plan::Lint::new(&parsed, &settings)?;
         Ok(Readable { parsed, settings, lint })
@@ -120,7 +121,7 @@ pub fn plan_as_known(
         let needed = match plan::Plan::for_file(parsed, settings, &images, (scope, lint)) {
             Ok(plan::Planned::Ready(plan)) => return (Ok(*plan), unknown),
             Ok(plan::Planned::Needs(needed)) => needed,
-            Err(error) => return (Err(error), unknown),
+            Err(error) => return (Err(error.into()), unknown),
         };
         for (image, resolved) in build::resolve(request, services, (needed, &asking)) {
             match resolved {

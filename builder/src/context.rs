@@ -2,10 +2,10 @@
 
 use crate::Error;
 use crate::execute::Layer;
-use crate::ignore::Ignore;
 use crate::named::NamedImage;
 use crate::source::{Checkout, CommitTree, Directory, Tarball, refuse_pointer};
-use crate::view::{ContentId, Node, View, ViewError};
+use files::ignore::Ignore;
+use files::view::{ContentId, Node, View, ViewError};
 use registry_client::{ImageConfig, Platform, Reference};
 use std::collections::HashMap;
 use std::io::Read;

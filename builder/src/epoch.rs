@@ -1,14 +1,14 @@
 //! `SOURCE_DATE_EPOCH`: the time that what is made gets, as a number, or as the place to take it from.
 
 use crate::context::{Context, NamedContext};
-use crate::dockerfile::Dockerfile;
 use crate::execute::{Cancellable, Materials, download, store_error};
 use crate::layer::tar_in;
-use crate::plan::{self, Action, Base, BaseImages, Copy, Given, Plan, Planned, Scope, Settings, Source};
 use crate::source::{Checkout, Fetching, GitContext};
 use crate::{Error, Request, Services};
+use dockerfile::Dockerfile;
+use dockerfile::plan::{self, Action, Base, BaseImages, Copy, Given, Plan, Planned, Scope, Settings, Source};
+use files::tar::{EntryKind, Reader};
 use runtime::Cancel;
-use runtime::tar::{EntryKind, Reader};
 
 /// The time of files that come from a commit or are made for it: the second day of 1980.
 ///
@@ -64,8 +64,9 @@ impl Finder<'_> {
                 "invalid {NAME}: {place}: a number of seconds, `context`, the name of a context or of a stage is expected"
             )));
         };
-        let source = self.source(file, place).map_err(|error| plan::at(error, stage))?;
-        self.time_of_source(&source).map_err(|error| plan::at(error, stage))
+        let lines = (stage.span.first_line, stage.span.last_line);
+        let source = self.source(file, place);
+        source.and_then(|copy| self.time_of_source(&copy)).map_err(|error| error.at_step(0, lines, &stage.original))
     }
 
     /// Returns the one `ADD` of the stage `name`.

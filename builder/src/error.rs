@@ -183,6 +183,21 @@ impl Error {
     }
 }
 
+impl From<dockerfile::plan::Error> for Error {
+    fn from(error: dockerfile::plan::Error) -> Self {
+        let fault = match error.code() {
+            dockerfile::plan::Code::Internal => Fault::Service,
+            _ => Fault::User,
+        };
+        let failure = Error::new(fault, error.code().code(), error.to_string());
+        let places = error.places().iter().map(|span| (span.first_line, span.last_line)).collect();
+        match error.location() {
+            Some(at) => failure.at_step(0, (at.span.first_line, at.span.last_line), &at.instruction),
+            None => failure.at_places(places),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0.message)

@@ -1,4 +1,4 @@
-//! Builds images from commits: source, Dockerfile, plan, cache, execution, layers, and the worker that claims builds.
+//! Builds images from commits: source, cache, execution, layers, and the worker that claims builds.
 //!
 //! Knows no forge and no HTTP server, and never learns why it builds.
 #![forbid(unsafe_code)]
@@ -9,14 +9,11 @@ mod cache;
 mod check;
 pub mod context;
 pub mod copy;
-pub mod dockerfile;
 mod epoch;
 mod error;
 pub mod event;
 pub mod execute;
 mod explain;
-mod glob;
-pub mod ignore;
 mod inherited;
 mod kept;
 mod key;
@@ -27,8 +24,6 @@ pub mod mask;
 mod named;
 mod outline;
 pub mod output;
-mod pattern;
-pub mod plan;
 mod platforms;
 mod push;
 mod resolve;
@@ -36,12 +31,10 @@ mod result;
 mod served;
 pub mod source;
 pub mod trace;
-pub mod tree;
-pub mod view;
 pub mod walk;
 pub mod worker;
 
-pub use build::{Built, DockerfileText, Prepared, Request, build};
+pub use build::{Built, Prepared, Request, build};
 pub use check::{Checked, check};
 pub use epoch::{COMMIT_FILES, settle_epoch};
 pub use error::{Error, FailedStep};

@@ -1,10 +1,11 @@
 //! `--call=outline` and `--call=targets`: what a Dockerfile offers, in BuildKit's words, for people and for programs.
 
 use crate::check::{self, Readable};
-use crate::dockerfile::Dockerfile;
-use crate::plan::{self, Lines, Outline, Scope, Wanted};
-use crate::{DockerfileText, Error, Request, Services};
+use crate::{Error, Request, Services};
 use base64::Engine;
+use dockerfile::Dockerfile;
+use dockerfile::DockerfileText;
+use dockerfile::plan::{self, Lines, Outline, Scope, Wanted};
 use serde_json::{Map, Value, json};
 
 /// An answer in both forms.
@@ -18,7 +19,7 @@ pub struct Answer {
 
 /// Lists the stages of a Dockerfile.
 pub fn targets(file: &DockerfileText) -> Result<Answer, Error> {
-    let parsed = Dockerfile::parse(&file.text).map_err(|error| plan::parse_error(&error))?;
+    let parsed = Dockerfile::parse(&file.text).map_err(plan::Error::from)?;
     let last = parsed.stages.len() - 1;
     let (mut rows, mut list) = (vec![vec!["TARGET".to_owned(), "DESCRIPTION".to_owned()]], Vec::new());
     for (index, stage) in parsed.stages.iter().enumerate() {

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::annotation::{self, Annotation, Level};
 use crate::context::Sources;
 use crate::execute::{Committed, Materials, StageLayers, store_error};
-use crate::plan::{Base, Plan, Step};
+use dockerfile::plan::{Base, Plan, Step};
 use registry_client::{Descriptor, Digest, History, ImageConfig, Manifest, Platform, RootFs, media_type};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 use crate::Error;
 use crate::execute::{OwnedSlot, Slots};
 use crate::source::Fetching;
-use crate::view::{ContentId, Kind, Node, View, ViewError};
+use files::view::{ContentId, Kind, Node, View, ViewError};
 use runtime::Cancel;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -228,25 +228,15 @@ pub enum DiskFull {
 impl fmt::Display for DiskFull {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DiskFull::Bytes(bytes) => write!(formatter, "used more than {} of the disk", Size(*bytes)),
+            DiskFull::Bytes(bytes) => write!(formatter, "used more than {} of the disk", files::size::Size(*bytes)),
             DiskFull::Files(files) => write!(formatter, "made more than {files} files on the disk"),
             DiskFull::Reserve(bytes) => {
-                write!(formatter, "was about to fill this machine's disk, of which {} stay free", Size(*bytes))
+                write!(
+                    formatter,
+                    "was about to fill this machine's disk, of which {} stay free",
+                    files::size::Size(*bytes)
+                )
             }
-        }
-    }
-}
-
-/// A number of bytes, in the largest unit that tells it exactly.
-#[derive(Debug, Clone, Copy)]
-pub struct Size(pub u64);
-
-impl fmt::Display for Size {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-        match unit.into_iter().find(|(shift, _)| self.0 >= 1 << shift && self.0.is_multiple_of(1 << shift)) {
-            Some((shift, name)) => write!(formatter, "{} {name}", self.0 >> shift),
-            None => write!(formatter, "{} bytes", self.0),
         }
     }
 }

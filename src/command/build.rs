@@ -16,8 +16,9 @@ use crate::progress::{self, Display, Style};
 use crate::services::{self, DataDir};
 use builder::event::Event;
 use builder::trace::Trace;
-use builder::{Built, Checked, DockerfileText, Request, Services};
+use builder::{Built, Checked, Request, Services};
 use clap::Args;
+use dockerfile::DockerfileText;
 use ignored::Ignored;
 use interrupt::Interrupt;
 use outputs::Outputs;
@@ -132,8 +133,8 @@ pub struct Arguments {
 
 /// Reads a number of paths: none would let nothing be built, and a layer holds no more than so many.
 fn max_paths(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (1..=builder::tree::MAX_ENTRIES).contains(number));
-    number.ok_or_else(|| format!("a number from 1 to {} is expected", builder::tree::MAX_ENTRIES))
+    let number = text.parse().ok().filter(|number| (1..=files::tree::MAX_ENTRIES).contains(number));
+    number.ok_or_else(|| format!("a number from 1 to {} is expected", files::tree::MAX_ENTRIES))
 }
 
 /// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.

@@ -1,8 +1,9 @@
 //! `slipway check`: what a Dockerfile does that it had better not, by BuildKit's rules, without building it.
 
 use super::build;
-use builder::{Checked, DockerfileText};
+use builder::Checked;
 use clap::{Args, ValueEnum};
+use dockerfile::DockerfileText;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

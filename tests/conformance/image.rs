@@ -1,7 +1,7 @@
 //! What is in an OCI layout: layers on top of a base, flattened to lines of text.
 
 use builder::layer::decompress;
-use runtime::tar::{Entry, EntryKind, Reader};
+use files::tar::{Entry, EntryKind, Reader};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,10 +1,10 @@
 //! Says why a path to copy is not there: what it is called instead, what hides it, what stands in its way.
 
-use crate::dockerfile::suggest_name;
-use crate::ignore::{Ignore, join};
-use crate::tree::resolve_in;
-use crate::view::{Kind, View};
-use runtime::tar::clean_path;
+use dockerfile::suggest_name;
+use files::ignore::Ignore;
+use files::path::{clean_path, join};
+use files::tree::resolve_in;
+use files::view::{Kind, View};
 
 /// Names of a directory that are compared with one that is missing.
 const MAX_NAMES: usize = 10_000;

@@ -3,10 +3,10 @@
 use super::CopyError;
 use super::layer::Layer;
 use super::place::{Content, parent, shown};
-use crate::ignore::join;
-use crate::tree::resolve_in;
-use crate::view::{Kind, Node};
-use runtime::tar::{self, Entry, EntryKind, clean_path};
+use files::path::{clean_path, join};
+use files::tar::{self, Entry, EntryKind};
+use files::tree::resolve_in;
+use files::view::{Kind, Node};
 use std::collections::HashMap;
 use std::io::Read;
 

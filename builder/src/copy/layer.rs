@@ -2,9 +2,9 @@
 
 use super::place::{Content, Ground, Planned, parent, shown};
 use super::{Chmod, CopyError, CopyRequest};
-use crate::tree::{WalkPath, resolve_in};
-use crate::view::{Kind, Node, View};
-use runtime::tar::{Entry, EntryKind};
+use files::tar::{Entry, EntryKind};
+use files::tree::{WalkPath, resolve_in};
+use files::view::{Kind, Node, View};
 use std::collections::{BTreeMap, HashMap};
 
 /// A path of the layer that is being made.

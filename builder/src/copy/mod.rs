@@ -55,7 +55,7 @@ pub enum CopyError {
     BadId(String),
     /// `--exclude` cannot be read.
     #[error("--exclude: {0}")]
-    BadExclude(#[from] crate::ignore::IgnoreError),
+    BadExclude(#[from] files::ignore::IgnoreError),
     /// The source could not be read.
     #[error("reading the files to copy: {0}")]
     View(String),
@@ -107,8 +107,8 @@ impl CopyError {
     }
 }
 
-impl From<crate::view::ViewError> for CopyError {
-    fn from(error: crate::view::ViewError) -> Self {
+impl From<files::view::ViewError> for CopyError {
+    fn from(error: files::view::ViewError) -> Self {
         match WalkError::of(&error) {
             Some(ended) => CopyError::Walk(ended.clone()),
             None => CopyError::View(format!("{error}: {}", error.cause)),
@@ -116,8 +116,8 @@ impl From<crate::view::ViewError> for CopyError {
     }
 }
 
-impl From<crate::tree::LinkLoop> for CopyError {
-    fn from(error: crate::tree::LinkLoop) -> Self {
+impl From<files::tree::LinkLoop> for CopyError {
+    fn from(error: files::tree::LinkLoop) -> Self {
         CopyError::LinkLoop(error.0)
     }
 }

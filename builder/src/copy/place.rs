@@ -3,11 +3,11 @@
 use super::layer::Layer;
 use super::select::Selection;
 use super::{Archive, CopyError, CopyRequest};
-use crate::ignore::join;
-use crate::tree::Tree;
-use crate::view::{Kind, Node};
 use crate::walk::Walk;
-use runtime::tar::{Entry, clean_path};
+use files::path::{clean_path, join};
+use files::tar::Entry;
+use files::tree::Tree;
+use files::view::{Kind, Node};
 
 /// Where the content of a planned entry comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Which files a `COPY` takes: patterns, links, exclusions; and the key of their content.
 
 use super::{CopyError, CopyRequest};
-use crate::ignore::{Ignore, join};
 use crate::key::KeyBuilder;
-use crate::pattern;
-use crate::tree::resolve_in;
-use crate::view::{Kind, Node, View};
-use runtime::tar::clean_path;
+use files::ignore::Ignore;
+use files::path::{clean_path, join};
+use files::pattern;
+use files::tree::resolve_in;
+use files::view::{Kind, Node, View};
 
 /// Bytes that one source may have.
 pub(super) const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;

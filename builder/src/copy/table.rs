@@ -2,7 +2,7 @@
 
 use super::tests::{Asked, Expected, copied, paths, request, tree};
 use super::*;
-use crate::tree::Tree;
+use files::tree::Tree;
 
 /// Rule, files of the source, files of the destination, sources, destination, what the layer names.
 type Row = (
@@ -199,13 +199,13 @@ fn an_archive_of_millions_of_entries_is_refused_early() {
             Ok(got)
         }
     }
-    let mut writer = runtime::tar::Writer::new(Vec::new());
-    writer.bare(&super::tests::entry("f", runtime::tar::EntryKind::File { size: 0 })).unwrap();
+    let mut writer = files::tar::Writer::new(Vec::new());
+    writer.bare(&super::tests::entry("f", files::tar::EntryKind::File { size: 0 })).unwrap();
     let header = writer.finish().unwrap()[..512].to_vec();
     let error = Archive::read("bomb", &mut Endless(header, 0)).unwrap_err();
     assert!(error.to_string().contains("more than 400000 entries"), "{error}");
     // One file that claims more than all may have needs no reading at all.
-    let mut writer = runtime::tar::Writer::new(Vec::new());
-    let huge = super::tests::entry("f", runtime::tar::EntryKind::File { size: 1 << 40 });
+    let mut writer = files::tar::Writer::new(Vec::new());
+    let huge = super::tests::entry("f", files::tar::EntryKind::File { size: 1 << 40 });
     assert!(writer.entry(&huge, &mut std::io::empty()).is_err());
 }

@@ -1,9 +1,9 @@
 //! Copies, planned on indexes.
 
 use super::*;
-use crate::tree::{Index, Tree};
 use crate::walk::Walk;
-use runtime::tar::{Entry, EntryKind, Writer};
+use files::tar::{Entry, EntryKind, Writer};
+use files::tree::{Index, Tree};
 use std::sync::Arc;
 
 pub(super) fn entry(path: &str, kind: EntryKind) -> Entry {

@@ -8,12 +8,12 @@ use crate::Error;
 use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
 use crate::event::Event;
 use crate::key::KeyBuilder;
-use crate::pattern;
-use crate::plan::{Copy, From, Source, Step};
 use crate::source::Pointer;
-use crate::tree::Tree;
-use crate::view::{Kind, View, ViewError};
 use crate::walk::{Walk, WalkError};
+use dockerfile::plan::{Copy, From, Source, Step};
+use files::pattern;
+use files::tree::Tree;
+use files::view::{Kind, View, ViewError};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -182,11 +182,11 @@ impl<'e> Prepared<'e> {
                 true => Box::new(io::empty()),
                 false => materials.read_files(layers, tree, &sources)?,
             };
-            let tar = runtime::tar::Writer::new(Cancellable::new(writer, &materials.cancel))
+            let tar = files::tar::Writer::new(Cancellable::new(writer, &materials.cancel))
                 .until(progress.execution.options.latest);
             return pack::streamed(tar, planned, contents).map_err(packing);
         }
-        let mut tar = runtime::tar::Writer::new(Cancellable::new(writer, &materials.cancel))
+        let mut tar = files::tar::Writer::new(Cancellable::new(writer, &materials.cancel))
             .until(progress.execution.options.latest);
         let mut open = |place: usize, path: &[u8]| self.places[place].open(&materials.store, path);
         pack::planned(&mut tar, planned, &mut open).map_err(packing)?;
@@ -227,7 +227,7 @@ fn owner(progress: &Progress<'_, '_>, tree: &Tree, spec: &str) -> Result<(u32, u
 }
 
 /// Returns the entries that a `WORKDIR` adds.
-pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Vec<runtime::tar::Entry>, Error> {
+pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Vec<files::tar::Entry>, Error> {
     let tree = progress.execution.materials.tree(&progress.layers)?;
     let resolved = tree.resolve(path.as_bytes()).ok();
     let exists = resolved.is_some_and(|path| matches!(tree.lookup(&path), Ok(Some(_))));
@@ -299,7 +299,7 @@ fn pack_mounted(
     let planned = copy::plan_copy(ground, &[Piece::Files(0, selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(execution)?;
     let mut tar =
-        runtime::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);
+        files::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);
     let mut open = |_: usize, path: &[u8]| place.open(&execution.materials.store, path);
     pack::planned(&mut tar, &planned, &mut open).and_then(|()| tar.finish().map(drop)).map_err(packing)?;
     pack::settle(execution, writer)
@@ -307,7 +307,7 @@ fn pack_mounted(
 
 /// Protects the characters of a path that have a meaning in patterns; a path without them is taken as it is.
 pub(crate) fn escaped(path: &str) -> String {
-    if !crate::pattern::has_wildcard(path) {
+    if !files::pattern::has_wildcard(path) {
         return path.to_owned();
     }
     path.chars()
@@ -320,7 +320,7 @@ fn packing(error: io::Error) -> Error {
     if let Some(ViewError { path, cause, .. }) = view
         && let Some(pointer) = cause.downcast_ref::<Pointer>()
     {
-        let path = crate::dockerfile::printable(path);
+        let path = dockerfile::printable(path);
         let text = format!("`{path}`: {pointer}: exclude it in .dockerignore, or get it with ADD");
         return Error::user("lfs_not_fetched", text);
     }

@@ -10,8 +10,8 @@ use crate::cache::Cache;
 use crate::context::{NamedContext, Sources};
 use crate::copy::CopyError;
 use crate::key::KeyBuilder;
-use crate::plan::{Action, Base, From, MountKind, Plan, Run, Stage};
 use crate::walk::Walk;
+use dockerfile::plan::{Action, Base, From, MountKind, Plan, Run, Stage};
 use image_store::Store;
 use std::collections::HashMap;
 
@@ -155,7 +155,7 @@ impl Making<'_> {
             Action::Run(run) => key.text(&format!("{:?}", Run { proxies: Vec::new(), ..(**run).clone() })),
             // The number that a stage has says nothing: what it holds does, below.
             Action::Copy(copy) => {
-                key.text(&format!("{:?}", crate::plan::Copy { from: From::Context, ..(**copy).clone() }))
+                key.text(&format!("{:?}", dockerfile::plan::Copy { from: From::Context, ..(**copy).clone() }))
             }
         };
         match action {
@@ -173,7 +173,7 @@ impl Making<'_> {
         Ok(Key { text: key.finish(), usable })
     }
 
-    fn copied(&self, copy: &crate::plan::Copy) -> Result<String, Unselected> {
+    fn copied(&self, copy: &dockerfile::plan::Copy) -> Result<String, Unselected> {
         let walk = Walk::of(&self.options.fetching);
         match self.context(&copy.from)? {
             Some(context) => selections::of_copy(context, copy, (self.store, &walk)),

@@ -2,8 +2,8 @@
 
 use super::{Execution, definition, missing};
 use crate::Error;
-use crate::plan::{Action, Base};
 use database::Fate;
+use dockerfile::plan::{Action, Base};
 
 impl Execution<'_> {
     /// Returns the fate of each step by its number; fails as the build would, as far as that is known.

@@ -2,7 +2,7 @@
 
 use super::Options;
 use crate::key::KeyBuilder;
-use crate::plan::Plan;
+use dockerfile::plan::Plan;
 
 /// Returns the key of an empty file system.
 pub fn scratch() -> String {

@@ -5,9 +5,9 @@ use crate::Error;
 use crate::context::NamedContext;
 use crate::copy::{self, Searched};
 use crate::event::Event;
-use crate::ignore::Filtered;
-use crate::plan::{Action, Copy, From, Source, Step};
 use crate::walk::{Walk, Walked};
+use dockerfile::plan::{Action, Copy, From, Source, Step};
+use files::ignore::Filtered;
 use std::time::Duration;
 
 /// Checks the sources of all steps that copy from contexts, the last step first, as BuildKit does.

@@ -5,7 +5,7 @@ use super::materials::store_error;
 use super::stage::Progress;
 use crate::Error;
 use crate::key::KeyBuilder;
-use crate::plan::{Mount, MountKind};
+use dockerfile::plan::{Mount, MountKind};
 use runtime::SnapshotId;
 
 /// Notes of the store that say which of several directories a cache is by now.
@@ -25,7 +25,7 @@ pub fn sandbox_mount(
         }
         MountKind::Cache { sharing, mode, uid, gid, writable, .. } => runtime::MountKind::Cache {
             id: cache_name(progress, mount)?,
-            sharing: *sharing,
+            sharing: sandbox_sharing(*sharing),
             mode: *mode,
             uid: *uid,
             gid: *gid,
@@ -47,6 +47,14 @@ pub fn sandbox_mount(
         },
     };
     Ok(Some(runtime::Mount { target: mount.target.clone(), kind }))
+}
+
+fn sandbox_sharing(sharing: dockerfile::ast::Sharing) -> runtime::Sharing {
+    match sharing {
+        dockerfile::ast::Sharing::Shared => runtime::Sharing::Shared,
+        dockerfile::ast::Sharing::Locked => runtime::Sharing::Locked,
+        dockerfile::ast::Sharing::Private => runtime::Sharing::Private,
+    }
 }
 
 /// Names a cache directory: repositories do not share any, nor do mounts that would fill it differently.

@@ -8,8 +8,8 @@ use crate::Error;
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::leak::{Detector, Leak};
-use crate::plan::{Mount, MountKind, Run, Step};
 use crate::trace::Work;
+use dockerfile::plan::{Mount, MountKind, Run, Step};
 use registry_client::Platform;
 use runtime::{Calls, Changes, Exit, Ran, StepNetwork};
 use std::collections::VecDeque;
@@ -218,7 +218,7 @@ fn failure(ran: &Ran, run: &Run, (step, tail): (&Step, &Tail), execution: &Execu
         Exit::OutOfMemory(limit) => (
             failed(
                 "out_of_memory",
-                format!("process \"{command}\" ran out of memory: a build may use {}", runtime::Size(*limit)),
+                format!("process \"{command}\" ran out of memory: a build may use {}", files::size::Size(*limit)),
             ),
             Some(137),
         ),

@@ -6,15 +6,15 @@
 use super::copy::{escaped, mount_request, request};
 use crate::context::NamedContext;
 use crate::copy::{self, CopyError, CopyRequest};
-use crate::ignore::Filtered;
 use crate::key::KeyBuilder;
-use crate::pattern;
-use crate::plan::{Copy, Source};
-use crate::tree::resolve_in;
-use crate::view::View;
 use crate::walk::{Walk, WalkError, Walked};
+use dockerfile::plan::{Copy, Source};
+use files::ignore::Filtered;
+use files::path::clean_path;
+use files::pattern;
+use files::tree::resolve_in;
+use files::view::View;
 use image_store::Store;
-use runtime::tar::clean_path;
 
 /// What the notes of selections are called.
 pub const SELECTIONS: &str = "selections";

@@ -3,10 +3,10 @@
 use super::{Committed, Layer, Materials, store_error};
 use crate::Error;
 use crate::trace::Work;
-use crate::tree::Tree;
-use crate::view::{Kind, Node, View};
+use files::tar::{Entry, EntryKind, Writer};
+use files::tree::Tree;
+use files::view::{Kind, Node, View};
 use runtime::SnapshotId;
-use runtime::tar::{Entry, EntryKind, Writer};
 use std::io::Read;
 use std::sync::{Arc, PoisonError};
 
@@ -101,7 +101,7 @@ impl Materials {
 /// Describes the directory `path` as the layers below know it.
 fn directory(tree: &Tree, path: &[u8]) -> Entry {
     let known = tree.lookup(path).ok().flatten().filter(|node| node.kind == Kind::Directory);
-    let Node { mode, uid, gid, mtime, .. } = known.unwrap_or_else(crate::tree::implied_directory);
+    let Node { mode, uid, gid, mtime, .. } = known.unwrap_or_else(files::tree::implied_directory);
     Entry { path: path.to_vec(), kind: EntryKind::Directory, mode, uid, gid, mtime, xattrs: Vec::new() }
 }
 

@@ -4,9 +4,8 @@ use super::places::Place;
 use crate::Error;
 use crate::context::NamedContext;
 use crate::copy::{Item, Selection};
-use crate::ignore::join;
-use crate::view::Kind;
-use runtime::tar::clean_path;
+use files::path::{clean_path, join};
+use files::view::Kind;
 
 /// Refuses a selection that takes the directory of a submodule which was not fetched.
 pub fn check(place: &Place<'_>, selections: &[Selection]) -> Result<(), Error> {
@@ -38,7 +37,7 @@ pub fn missing(named: &NamedContext, path: &str) -> Option<Error> {
 
 fn refuse(named: &NamedContext, path: &[u8]) -> Result<(), Error> {
     let Some(commit) = named.context.unfetched_submodule(path) else { return Ok(()) };
-    let path = crate::dockerfile::printable(&String::from_utf8_lossy(path));
+    let path = dockerfile::printable(&String::from_utf8_lossy(path));
     let text = format!(
         "`{path}` is a submodule (commit {commit}) whose files are not fetched: take other directories, exclude it in \
          .dockerignore, or add its repository with ADD"

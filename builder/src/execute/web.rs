@@ -4,7 +4,7 @@ use super::blocking::BlockingSink;
 use super::{Materials, store_error};
 use crate::Error;
 use crate::copy::Selection;
-use crate::view::{Kind, Node};
+use files::view::{Kind, Node};
 use registry_client::{Digest, Download, Downloaded, Reach};
 use serde::{Deserialize, Serialize};
 use sha2::{Sha384, Sha512};

@@ -5,11 +5,12 @@
 
 use crate::context::{Context, NamedContext};
 use crate::copy::{self, CopyRequest, Selection};
-use crate::ignore::{Filtered, join};
-use crate::pattern;
-use crate::view::{ContentId, Kind, Node, View, ViewError};
 use crate::walk::{Walk, Walked};
 use database::{ChangedPath, PathChange, Why};
+use files::ignore::Filtered;
+use files::path::join;
+use files::pattern;
+use files::view::{ContentId, Kind, Node, View, ViewError};
 use runtime::Cancel;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,7 +32,7 @@ struct Half<'s, 'r> {
 
 impl Half<'_, '_> {
     /// Returns what became of a step of the plan, if that is the one that was executed.
-    fn recorded(&self, step: &crate::plan::Step) -> Option<&Step> {
+    fn recorded(&self, step: &dockerfile::plan::Step) -> Option<&Step> {
         let (number, line) = ((step.number + self.before) as i64, step.lines.0 as i64);
         self.steps.iter().find(|recorded| recorded.number == number && recorded.line == line)
     }

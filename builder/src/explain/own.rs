@@ -1,7 +1,7 @@
 //! What about a step itself differs from the step that it succeeds: its text, its variables, what it mounts.
 
-use crate::plan::{Action, Copy, From, MountKind, Run, Step};
 use database::Why;
+use dockerfile::plan::{Action, Copy, From, MountKind, Run, Step};
 use std::collections::BTreeSet;
 
 /// Returns what of the settings in force differs; `setting` is the step that changed them last.
@@ -64,7 +64,7 @@ fn of_text((old, before): (&Step, &str), (new, after): (&Step, &str), setting: O
         if one != other || one.is_none() {
             let shown = |step: &Step, line: Option<&str>| {
                 let line = line.map_or_else(|| " …".to_owned(), |line| format!(" … {line}"));
-                crate::dockerfile::printable(&format!("{}{line}", step.instruction))
+                dockerfile::printable(&format!("{}{line}", step.instruction))
             };
             return Some(Why::InstructionChanged { old: shown(old, one), new: shown(new, other) });
         }

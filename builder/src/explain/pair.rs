@@ -1,6 +1,6 @@
 //! Which step of an earlier stage a step is the successor of: equal texts first, then the same instruction in between.
 
-use crate::plan::Step;
+use dockerfile::plan::Step;
 
 /// Texts of two stages are aligned exactly up to so many pairs; longer ones by what they begin and end with.
 const MAX_PAIRS: usize = 1_000_000;

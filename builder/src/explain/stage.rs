@@ -5,8 +5,8 @@ use super::files::{Files, Walking};
 use super::own;
 use super::pair::{Pair, pairs};
 use crate::execute::{copy_request, escaped, mount_request};
-use crate::plan::{Action, Base, From, HOSTNAME, MountKind, Plan, Source, Stage, Step};
 use database::{ExplainedStep, StepState, Was, Why};
+use dockerfile::plan::{Action, Base, From, HOSTNAME, MountKind, Plan, Source, Stage, Step};
 
 /// How the files that a step rests on compare with those that its predecessor rested on.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! Recognises archives by content: an optional compression, then a tar header.
 
 use super::growth::{Bounded, Counted, Growth};
-use runtime::tar::{self, BLOCK, TarError};
+use files::tar::{self, BLOCK, TarError};
 use std::io::{self, BufRead, BufReader, Read};
 
 /// Memory that decompressing xz may take: its strongest level needs half of it, a file may ask for 4 GiB.

@@ -1,8 +1,8 @@
 //! Layers there and back.
 
 use super::*;
+use files::tar::{Entry, EntryKind, Writer};
 use registry_client::{DiffId, media_type};
-use runtime::tar::{Entry, EntryKind, Writer};
 use std::io::{Cursor, Read};
 
 const GIB: u64 = 1 << 30;

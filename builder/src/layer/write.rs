@@ -1,7 +1,7 @@
 //! Packs a layer: hash, index and compression run beside the writing, on all cores, with back-pressure.
 
 use super::compression::{Codec, Compression};
-use crate::tree::{Index, IndexError};
+use files::tree::{Index, IndexError};
 use registry_client::DiffId;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;

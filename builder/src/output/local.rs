@@ -2,7 +2,7 @@
 
 use super::Source;
 use super::rootfs::{self, Sink};
-use runtime::tar::{Entry, EntryKind};
+use files::tar::{Entry, EntryKind};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};

@@ -2,9 +2,10 @@
 
 use super::Source;
 use crate::execute::{Committed, Materials};
-use crate::tree::{IndexEntry, Tree};
-use crate::view::{Kind, Node, View};
-use runtime::tar::{self, Entry, EntryKind, clean_path};
+use files::path::clean_path;
+use files::tar::{self, Entry, EntryKind};
+use files::tree::{IndexEntry, Tree};
+use files::view::{Kind, Node, View};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -44,9 +45,9 @@ struct TarSink<'w, W: Write> {
 impl<W: Write> Sink for TarSink<'_, W> {
     fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {
         let mut entry = entry.clone();
-        entry.path = crate::ignore::join(&self.prefix, &entry.path);
+        entry.path = files::path::join(&self.prefix, &entry.path);
         if let EntryKind::HardLink { target } = &mut entry.kind {
-            *target = crate::ignore::join(&self.prefix, target);
+            *target = files::path::join(&self.prefix, target);
         }
         self.writer.entry(&entry, content)
     }
@@ -123,7 +124,7 @@ impl Files {
 /// Gives everything without content to the sink and collects the files.
 fn walk(tree: &Tree, at: &[u8], files: &mut Files, sink: &mut dyn Sink) -> io::Result<()> {
     for (name, node) in tree.children(at).map_err(io::Error::other)? {
-        let path = crate::ignore::join(at, &name);
+        let path = files::path::join(at, &name);
         match (&node.kind, node.hard_link) {
             (Kind::File { .. }, Some(group)) => files.groups.entry(group).or_default().push((path, node)),
             (Kind::File { .. }, None) => drop(files.single.insert(path, node)),

@@ -1,7 +1,7 @@
 //! Files of an image layout as a tar, with the same bytes for the same image.
 
 use super::layout::Sink;
-use runtime::tar::{Entry, EntryKind, Writer};
+use files::tar::{Entry, EntryKind, Writer};
 use std::io::{self, Read, Write};
 
 /// Writes files into a tar; directories come before what is in them.

@@ -1,9 +1,9 @@
 //! What changed between two commits: found by the ids of their trees, so that equal directories are never opened.
 
 use super::CommitTree;
-use crate::ignore::join;
-use crate::view::ViewError;
 use crate::walk::{WalkError, is_too_deep};
+use files::path::join;
+use files::view::ViewError;
 use git2::{ObjectType, Oid, Repository};
 use std::collections::BTreeMap;
 

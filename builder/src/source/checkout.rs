@@ -3,10 +3,9 @@
 use super::{
     CommitTree, Directory, FetchSettings, GitContext, Mirror, SourceError, Wanted, gitdir, without_credentials,
 };
-use crate::ignore::join;
-use crate::tree::resolve_in;
-use crate::view::{ContentId, Kind, Node, View, ViewError};
-use runtime::tar::clean_path;
+use files::path::{clean_path, join};
+use files::tree::resolve_in;
+use files::view::{ContentId, Kind, Node, View, ViewError};
 use std::io::Read;
 use std::path::PathBuf;
 

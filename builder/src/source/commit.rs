@@ -2,11 +2,11 @@
 
 use super::SourceError;
 use super::mirror::{CommitId, Mirror};
-use crate::tree::resolve_in;
-use crate::view::{ContentId, Kind, Node, View, ViewError};
 use crate::walk::is_too_deep;
+use files::path::clean_path;
+use files::tree::resolve_in;
+use files::view::{ContentId, Kind, Node, View, ViewError};
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
-use runtime::tar::clean_path;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Cursor, Read};

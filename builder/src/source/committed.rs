@@ -2,7 +2,7 @@
 
 use super::{CommitId, CommitTree, Mirror};
 use crate::context::{Context, NamedContext};
-use crate::ignore::Ignore;
+use files::ignore::Ignore;
 use git2::{Index, IndexEntry, IndexTime, Repository, Signature, Time};
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! A local directory as a view, with the content ids that git would give its files.
 
 use super::SourceError;
-use crate::tree::resolve_in;
-use crate::view::{ContentId, Kind, Node, View, ViewError};
+use files::tree::resolve_in;
+use files::view::{ContentId, Kind, Node, View, ViewError};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 use std::collections::HashMap;
@@ -127,7 +127,7 @@ impl View for Directory {
             for entry in fs::read_dir(&full)? {
                 let entry = entry?;
                 let name = entry.file_name().into_vec();
-                let node = self.node(&crate::ignore::join(path, &name), &entry.metadata()?)?;
+                let node = self.node(&files::path::join(path, &name), &entry.metadata()?)?;
                 children.push((name, node));
             }
             children.sort_by(|one, other| one.0.cmp(&other.0));

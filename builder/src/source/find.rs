@@ -1,14 +1,15 @@
 //! Finds the Dockerfile and the ignore file of a context.
 
 use super::directory::followed;
+use crate::Error;
 use crate::context::Context;
 use crate::copy::{self, Searched};
-use crate::dockerfile::MAX_SIZE;
-use crate::ignore::{Ignore, join};
-use crate::view::{Kind, View, ViewError};
 use crate::walk::{WalkError, view_error};
-use crate::{DockerfileText, Error};
-use runtime::tar::clean_path;
+use dockerfile::DockerfileText;
+use dockerfile::MAX_SIZE;
+use files::ignore::Ignore;
+use files::path::{clean_path, join};
+use files::view::{Kind, View, ViewError};
 use std::io::Read;
 
 /// Links that are followed before they are taken to lead in a circle.
@@ -109,7 +110,7 @@ fn leads_to(
 
 /// Returns the error of an ignore file that is there and cannot be used.
 pub fn unusable(name: &str, problem: impl std::fmt::Display) -> Error {
-    let name = crate::dockerfile::printable(name);
+    let name = dockerfile::printable(name);
     let text =
         format!("the ignore file `{name}` cannot be used: {problem}; repair or remove it: nothing is built without it");
     Error::user("invalid_ignore_file", text)

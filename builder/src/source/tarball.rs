@@ -3,10 +3,11 @@
 //! Nothing of it is unpacked under a name of its own, so nothing in it can lead anywhere.
 
 use super::SourceError;
-use crate::tree::resolve_in;
-use crate::view::{ContentId, Kind, Node, View, ViewError};
 use crate::walk::is_too_deep;
-use runtime::tar::{self, EntryKind, clean_path};
+use files::path::clean_path;
+use files::tar::{self, EntryKind};
+use files::tree::resolve_in;
+use files::view::{ContentId, Kind, Node, View, ViewError};
 use sha1::{Digest as _, Sha1};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -84,7 +85,7 @@ impl Tarball {
     }
 
     fn known(&self, path: &[u8]) -> Option<&Known> {
-        let path = crate::ignore::join(&self.prefix, path);
+        let path = files::path::join(&self.prefix, path);
         let (directory, name) = split(&path);
         self.directories.get(directory)?.get(name)
     }
@@ -104,7 +105,7 @@ impl View for Tarball {
     }
 
     fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError> {
-        let path = crate::ignore::join(&self.prefix, path);
+        let path = files::path::join(&self.prefix, path);
         let children = self.directories.get(&path).into_iter().flatten();
         Ok(children.map(|(name, known)| (name.clone(), known.node.clone())).collect())
     }
@@ -276,7 +277,7 @@ impl Read for Section {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runtime::tar::Writer;
+    use files::tar::Writer;
 
     fn read(entries: &[(&str, EntryKind, &str)]) -> Result<Tarball, SourceError> {
         let mut writer = Writer::new(Vec::new());

@@ -1,7 +1,7 @@
 //! Commits without a checkout, and directories that look the same.
 
 use super::*;
-use crate::view::{Kind, View};
+use files::view::{Kind, View};
 use git2::{Repository, Signature, Time};
 use std::io::Read;
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::copy::{self, CopyError, CopyRequest};
-use crate::ignore::{Filtered, Ignore};
+use files::ignore::{Filtered, Ignore};
 use std::time::{Duration, Instant};
 
 /// A tree in which every directory has ten more in it.

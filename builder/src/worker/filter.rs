@@ -4,12 +4,12 @@
 //! compared as exactly as any other.
 
 use super::source::Place;
-use crate::ignore::Ignore;
 use crate::source::{Change, CommitId, CommitTree, FetchSettings, Mirror, Wanted};
-use crate::view::ViewError;
 use crate::walk::{Walk, WalkError, Walked, view_error};
 use crate::{Error, Platforms, Services};
 use database::{BuildFilter, BuildRequest, BuildState, PathFilter, Reason};
+use files::ignore::Ignore;
+use files::view::ViewError;
 use std::fmt::Write;
 
 /// Changed paths that a reason names.

@@ -1,7 +1,7 @@
 //! Finds what Docker Hub's builder would have executed of a repository and slipway does not: the image may be another
 //! one without it.
 
-use crate::view::View;
+use files::view::View;
 
 /// Docker Hub's hooks, in the order of their phases.
 const HOOKS: [&str; 10] = [

@@ -3,11 +3,11 @@
 use super::source::{Place, fetch};
 use super::{Settings, Stop};
 use crate::source::{CommitTree, SourceError};
-use crate::view::{Kind, View};
 use crate::{Error, Services};
 use database::{FoundRules, LookupClaim, LookupResult, NewLookup, Reason};
+use files::path::clean_path;
+use files::view::{Kind, View};
 use runtime::Cancel;
-use runtime::tar::clean_path;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ fn file(tree: &CommitTree, name: &str) -> Result<LookupResult, Error> {
     let path = clean_path(name.as_bytes());
     let reading = || format!("reading `{name}` of commit {}", tree.id());
     let invalid = |problem: String| Error::user("rules_invalid", format!("{}: {problem}", reading()));
-    let unreadable = |error: crate::view::ViewError| Error::service("source", reading()).with_cause(error);
+    let unreadable = |error: files::view::ViewError| Error::service("source", reading()).with_cause(error);
     match tree.lookup(&path).map_err(unreadable)?.map(|node| node.kind) {
         None => return Ok(LookupResult::Missing),
         Some(Kind::File { size }) if size <= MAX_SIZE => {}

@@ -3,8 +3,8 @@
 use super::Settings;
 use crate::event::{Event, Observer};
 use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
-use crate::view::{Kind, View};
 use crate::{Error, Services};
+use files::view::{Kind, View};
 use registry_client::Reach;
 use runtime::Cancel;
 use std::collections::BTreeMap;

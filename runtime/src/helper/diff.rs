@@ -3,7 +3,7 @@
 use super::surplus::{self, Surplus};
 use super::walk::open_directory;
 use crate::error::Trouble;
-use crate::tar::{Entry, EntryKind, Writer};
+use files::tar::{Entry, EntryKind, Writer};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -13,7 +13,6 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Set on a directory that hides what is below it.
-const OPAQUE: &CStr = c"user.overlay.opaque";
 const CAPABILITY: &CStr = c"security.capability";
 
 /// Writes the changes of the run in `directory`; times after `latest` become it.
@@ -168,11 +167,17 @@ impl Diff<'_> {
     }
 
     fn whiteout(&mut self, path: &[u8]) -> io::Result<()> {
-        let (above, name) = super::walk::split(path);
-        let marked = if above.is_empty() { [b".wh.", name].concat() } else { [above, b"/.wh.", name].concat() };
         self.write_pending()?;
         let kind = EntryKind::File { size: 0 };
-        self.writer.bare(&Entry { path: marked, kind, mode: 0, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new() })
+        self.writer.bare(&Entry {
+            path: files::whiteout::of(path),
+            kind,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            xattrs: Vec::new(),
+        })
     }
 
     fn write_pending(&mut self) -> io::Result<()> {
@@ -239,7 +244,7 @@ fn capability(file: impl AsFd) -> Option<Vec<u8>> {
 
 fn is_opaque(directory: impl AsFd) -> bool {
     let mut buffer = [0u8; 8];
-    rustix::fs::fgetxattr(directory, OPAQUE, &mut buffer).is_ok_and(|length| buffer[..length] == *b"y")
+    rustix::fs::fgetxattr(directory, super::unpack::OPAQUE, &mut buffer).is_ok_and(|length| buffer[..length] == *b"y")
 }
 
 /// Finds `name` in a stack of directories.

@@ -183,9 +183,9 @@ impl Building<'_> {
     fn user_mounts(&mut self, mounts: &[Mount]) -> Answer<()> {
         let mut sorted: Vec<_> = mounts.iter().enumerate().collect();
         // Parents first: what is mounted later would hide what is below it.
-        sorted.sort_by_key(|(_, mount)| crate::tar::clean_path(mount.target.as_bytes()));
+        sorted.sort_by_key(|(_, mount)| files::path::clean_path(mount.target.as_bytes()));
         for (number, mount) in sorted {
-            let target = crate::tar::clean_path(mount.target.as_bytes());
+            let target = files::path::clean_path(mount.target.as_bytes());
             let failed = |error: io::Error| Trouble::Step(format!("mounting on `{}`: {error}", mount.target));
             if let Some(problem) = owner(&mount.kind).and_then(Owner::refused) {
                 return Err(failed(problem));

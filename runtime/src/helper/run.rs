@@ -8,11 +8,12 @@ use super::owner::Owner;
 use super::rootfs::Root;
 use super::stub::Stubs;
 use super::user::User;
-use super::walk::{open_directory, open_in, split};
+use super::walk::{open_directory, open_in};
 use super::{loopback, rootfs, seccomp, user};
 use crate::StepNetwork;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, Ended, RunRequest, control_pair};
+use files::path::split;
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
@@ -107,7 +108,7 @@ fn namespaces(request: &RunRequest) -> Answer<()> {
 
 /// Makes the working directory if it is missing: it is part of what the step changes, and its user's.
 fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
-    let path = crate::tar::clean_path(cwd.as_bytes());
+    let path = files::path::clean_path(cwd.as_bytes());
     let failed = |error: io::Error| Trouble::Step(format!("changing to the working directory `{cwd}`: {error}"));
     let first = path.split(|&byte| byte == b'/').next().unwrap_or_default();
     if [&b"proc"[..], b"sys"].contains(&first) {

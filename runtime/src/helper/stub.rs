@@ -1,6 +1,7 @@
 //! Mount points that a step's root does not have: made for it, removed after it, and no trace of them left.
 
-use super::walk::{open_exactly, open_in, split};
+use super::walk::{open_exactly, open_in};
+use files::path::split;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ impl Stubs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
-        let path = crate::tar::clean_path(path);
+        let path = files::path::clean_path(path);
         for end in (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]) {
             let (above, name) = split(&path[..end]);
             match open_in(root, &path[..end], OFlags::PATH) {

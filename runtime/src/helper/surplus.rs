@@ -3,8 +3,9 @@
 //! Overlay copies directories and files up that then stay as they were, and hides a directory's whole content where the
 //! layer names what is gone. Above the layers that the step saw that makes no difference; above others it would.
 
-use super::walk::{open_directory, open_exactly, open_in, split};
+use super::walk::{open_directory, open_exactly, open_in};
 use super::{remove, unpack};
+use files::path::split;
 use rustix::fs::{OFlags, flistxattr, fremovexattr};
 use serde::{Deserialize, Serialize};
 use std::fs;

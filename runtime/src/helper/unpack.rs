@@ -1,12 +1,14 @@
 //! Unpacks a layer: every path is opened below the snapshot's root, whiteouts become overlay's.
 
 use super::owner::Owner;
-use super::walk::{open_in, split};
+use super::walk::open_in;
 use super::{remove, walk};
-use crate::Size;
 use crate::error::Trouble;
 use crate::protocol::{Answer, Conversation, FrameReader};
-use crate::tar::{Entry, EntryKind, Reader, clean_path};
+use files::path::{clean_path, split};
+use files::size::Size;
+use files::tar::{Entry, EntryKind, Reader};
+use files::whiteout::Marker;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -81,17 +83,18 @@ impl Unpacker {
         if name.is_empty() {
             return if entry.kind == EntryKind::Directory { self.root_metadata(entry) } else { Ok(()) };
         }
-        if name == b".wh..wh..opq" {
-            self.open_parent(directory)?;
-            let directory = open_in(&self.root, directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
-            return Ok(rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())?);
-        }
-        if name.starts_with(b".wh..wh.") {
-            return Ok(());
+        match Marker::parse(name) {
+            Marker::Reserved => return Ok(()),
+            Marker::Opaque => {
+                self.open_parent(directory)?;
+                let directory = open_in(&self.root, directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
+                return Ok(rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())?);
+            }
+            Marker::Whiteout(_) | Marker::Other => {}
         }
         self.open_parent(directory)?;
         let (_, parent) = self.parent.as_ref().expect("it was opened above");
-        if let Some(removed) = name.strip_prefix(b".wh.") {
+        if let Marker::Whiteout(removed) = Marker::parse(name) {
             return match removed {
                 b"" | b"." | b".." => Err(io::Error::other("it removes nothing that has a name")),
                 _ => whiteout(parent, removed),

@@ -38,11 +38,3 @@ fn open(root: impl AsFd, path: &[u8], (flags, resolve): (OFlags, ResolveFlags)) 
 pub fn open_directory(path: &str) -> io::Result<OwnedFd> {
     Ok(openat(rustix::fs::CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
-
-/// Splits a path into what is before the last slash and what is after it.
-pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|&byte| byte == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    }
-}

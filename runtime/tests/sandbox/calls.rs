@@ -3,8 +3,8 @@
 use crate::Test;
 use crate::confinement::{compiled, probe};
 use crate::place::{Place, entry, place, place_with, snapshot, tar};
+use files::tar::EntryKind;
 use nix::libc;
-use runtime::tar::EntryKind;
 use runtime::{Calls, Exit, SnapshotId, Step};
 use std::sync::OnceLock;
 

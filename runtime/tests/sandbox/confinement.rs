@@ -2,8 +2,8 @@
 
 use crate::Test;
 use crate::place::{Place, entry, place, snapshot, tar};
+use files::tar::EntryKind;
 use nix::libc;
-use runtime::tar::EntryKind;
 use runtime::{Exit, SnapshotId, Step};
 use std::process::Command;
 use std::sync::OnceLock;

@@ -2,7 +2,7 @@
 
 use crate::Test;
 use crate::place::{Place, directory, entries, entry, place_in, snapshot, tar};
-use runtime::tar::EntryKind;
+use files::tar::EntryKind;
 use runtime::{DiskFull, Exit, Limits, MountKind, Settings, Sharing, SnapshotId, Step};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -2,7 +2,7 @@
 
 use crate::Test;
 use crate::place::{Place, directory, entry, file, link, place, place_with, snapshot, tar};
-use runtime::tar::{Entry, EntryKind, Writer};
+use files::tar::{Entry, EntryKind, Writer};
 use runtime::{Error, Exit, SnapshotId};
 use std::fs;
 use std::io::Read;

@@ -2,7 +2,7 @@
 
 use crate::Test;
 use crate::place::{Place, directory, entries, entry, file, place, snapshot, tar};
-use runtime::tar::EntryKind;
+use files::tar::EntryKind;
 use runtime::{Exit, MountKind, Sharing, SnapshotId, Step};
 use std::os::unix::fs::MetadataExt;
 

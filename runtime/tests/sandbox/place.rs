@@ -1,6 +1,6 @@
 //! A sandbox with a snapshot that holds busybox, in a directory of its own.
 
-use runtime::tar::{Entry, EntryKind, Reader, Writer};
+use files::tar::{Entry, EntryKind, Reader, Writer};
 use runtime::{
     Calls, Cancel, Changes, Error, Exit, Mount, MountKind, Sandbox, Settings, SnapshotId, Step, StepNetwork,
 };

@@ -4,7 +4,7 @@ use crate::Test;
 use crate::account::run_as_account;
 use crate::machine::{MACHINE, OWN, PUBLIC, World, as_machine, sh};
 use crate::place::{Place, entry, place, place_with, snapshot, tar};
-use runtime::tar::EntryKind;
+use files::tar::EntryKind;
 use runtime::{NetworkPolicy, SnapshotId, Step, StepNetwork};
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -2,7 +2,7 @@
 
 use crate::Test;
 use crate::place::{Place, directory, entry, link, place, snapshot, tar};
-use runtime::tar::EntryKind;
+use files::tar::EntryKind;
 use runtime::{Error, Step};
 
 pub const TESTS: &[Test] = &[

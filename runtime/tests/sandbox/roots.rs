@@ -2,7 +2,7 @@
 
 use crate::Test;
 use crate::place::{directory, file, link, place, snapshot, tar};
-use runtime::tar::Entry;
+use files::tar::Entry;
 use runtime::{Error, Exit};
 
 pub const TESTS: &[Test] = &[

@@ -3,9 +3,10 @@
 use super::Arguments;
 use crate::services::{DataDir, chain};
 use builder::context::{Context, NamedContext};
-use builder::ignore::Ignore;
 use builder::source::{self, Checkout, Directory, Fetching, GitContext, Tarball};
-use builder::{DockerfileText, NamedImage, Services};
+use builder::{NamedImage, Services};
+use dockerfile::DockerfileText;
+use files::ignore::Ignore;
 use registry_client::{Download, Reach};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

@@ -197,5 +197,5 @@ fn said(text: &[u8]) -> RemoteError {
     /// Characters that are shown.
     const SHOWN: usize = 300;
     let text: String = String::from_utf8_lossy(text).trim().chars().take(SHOWN).collect();
-    RemoteError::Refused(crate::dockerfile::printable(&text))
+    RemoteError::Refused(dockerfile::printable(&text))
 }

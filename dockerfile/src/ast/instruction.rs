@@ -1,0 +1,240 @@
+//! The instructions, typed; values stand as they do in the file, not expanded.
+
+use crate::error::Span;
+use crate::heredoc::Heredoc;
+use crate::lexer::Comments;
+
+/// An instruction and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instruction {
+    /// Where it is.
+    pub span: Span,
+    /// Its keyword as it is written.
+    pub keyword: String,
+    /// Its text on one line.
+    pub original: String,
+    /// The comments above it.
+    pub comments: Comments,
+    /// Whether it stands in an `ONBUILD` of what the stage starts from.
+    pub is_trigger: bool,
+    /// What it says.
+    pub kind: InstructionKind,
+}
+
+/// What an instruction says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstructionKind {
+    /// `ADD`.
+    Add(Box<Copy>),
+    /// `ARG`.
+    Arg(Vec<Arg>),
+    /// `CMD`.
+    Cmd(Command),
+    /// `COPY`.
+    Copy(Box<Copy>),
+    /// `ENTRYPOINT`.
+    Entrypoint(Command),
+    /// `ENV`.
+    Env(Vec<Pair>),
+    /// `EXPOSE`.
+    Expose(Vec<String>),
+    /// `HEALTHCHECK`.
+    Healthcheck(HealthcheckFlags),
+    /// `LABEL`.
+    Label(Vec<Pair>),
+    /// `MAINTAINER`.
+    Maintainer(String),
+    /// `ONBUILD`: the instruction, to be parsed when it is triggered.
+    OnBuild(String),
+    /// `RUN`.
+    Run(Box<Run>),
+    /// `SHELL`.
+    Shell(Vec<String>),
+    /// `STOPSIGNAL`.
+    StopSignal(String),
+    /// `USER`.
+    User(String),
+    /// `VOLUME`.
+    Volume(Vec<String>),
+    /// `WORKDIR`.
+    Workdir(String),
+}
+
+/// A command in one of its two forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// A line for the shell.
+    Shell(String),
+    /// The words themselves.
+    Exec(Vec<String>),
+}
+
+/// A declared argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arg {
+    /// Its name.
+    pub name: String,
+    /// Its default.
+    pub value: Option<String>,
+}
+
+/// A key and a value of `ENV` or `LABEL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: String,
+    /// Whether white space stands between them and not `=`, as was once the only way.
+    pub legacy: bool,
+}
+
+/// What a `COPY` or `ADD` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copy {
+    /// Paths, patterns and, for `ADD`, URLs.
+    pub sources: Vec<String>,
+    /// Files that stand in the Dockerfile.
+    pub heredocs: Vec<Heredoc>,
+    /// Where they go.
+    pub destination: String,
+    /// `--from`.
+    pub from: Option<String>,
+    /// `--chown`.
+    pub chown: Option<String>,
+    /// `--chmod`.
+    pub chmod: Option<String>,
+    /// `--link`.
+    pub link: bool,
+    /// `--parents`.
+    pub parents: bool,
+    /// `--exclude`.
+    pub excludes: Vec<String>,
+    /// `--checksum`.
+    pub checksum: Option<String>,
+    /// `--keep-git-dir`.
+    pub keep_git_dir: bool,
+    /// `--unpack`.
+    pub unpack: Option<bool>,
+}
+
+/// What a `RUN` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The command.
+    pub command: Command,
+    /// Heredocs on its line.
+    pub heredocs: Vec<Heredoc>,
+    /// `--mount`, values not expanded.
+    pub mounts: Vec<String>,
+    /// `--network`.
+    pub network: RunNetwork,
+    /// `--security`.
+    pub security: RunSecurity,
+}
+
+/// The network of a `RUN`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunNetwork {
+    /// The usual one.
+    #[default]
+    Default,
+    /// None but loopback.
+    None,
+    /// The host's.
+    Host,
+}
+
+/// The confinement of a `RUN`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunSecurity {
+    /// The usual one.
+    #[default]
+    Sandbox,
+    /// None.
+    Insecure,
+}
+
+/// What a `HEALTHCHECK` says; times in nanoseconds, 0 for the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HealthcheckFlags {
+    /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
+    pub test: Vec<String>,
+    /// `--interval`.
+    pub interval: i64,
+    /// `--timeout`.
+    pub timeout: i64,
+    /// `--start-period`.
+    pub start_period: i64,
+    /// `--start-interval`.
+    pub start_interval: i64,
+    /// `--retries`.
+    pub retries: i64,
+}
+
+/// A mount of a `RUN`, expanded and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it appears; `None` where the kind has a default.
+    pub target: Option<String>,
+    /// `from=`.
+    pub from: Option<String>,
+    /// `source=`.
+    pub source: Option<String>,
+    /// Whether it cannot be written, if that was said.
+    pub read_only: Option<bool>,
+    /// What it is.
+    pub kind: MountKind,
+    /// `mode=`.
+    pub mode: Option<u32>,
+    /// `uid=`.
+    pub uid: Option<u32>,
+    /// `gid=`.
+    pub gid: Option<u32>,
+}
+
+/// The kind of a mount, with what only it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountKind {
+    /// Files of the context, a stage or an image.
+    Bind,
+    /// A directory that is kept.
+    Cache {
+        /// `id=`.
+        id: Option<String>,
+        /// `sharing=`: `shared`, `locked` or `private`.
+        sharing: Sharing,
+    },
+    /// A directory in memory.
+    Tmpfs {
+        /// `size=` in bytes.
+        size: Option<u64>,
+    },
+    /// A secret.
+    Secret {
+        /// `id=`.
+        id: Option<String>,
+        /// `required`.
+        required: bool,
+        /// `env=`.
+        env: Option<String>,
+    },
+    /// An ssh agent.
+    Ssh {
+        /// `id=`.
+        id: Option<String>,
+        /// `required`.
+        required: bool,
+    },
+}
+
+/// How steps that run at the same time share a cache directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// They use it at once.
+    Shared,
+    /// They wait for each other.
+    Locked,
+    /// Each has its own while another is in use.
+    Private,
+}

@@ -1,0 +1,167 @@
+//! `COPY` and `ADD` expanded; the heredocs of `COPY`, `ADD` and `RUN`.
+
+use super::config::absolute;
+use super::environment::Words;
+use super::error::Error;
+use super::model::{Copy, From, InlineFile, Mount, MountKind, Source};
+use super::stage::Planning;
+use crate::ast::{self, Command, Instruction};
+use crate::heredoc::Heredoc;
+use crate::rules;
+
+/// Where the script of a `RUN` with a heredoc is seen by its shell.
+const PIPES: &str = "/dev/pipes";
+
+/// Expands a `COPY` or `ADD`.
+pub fn plan(copy: &ast::Copy, (add, from): (bool, From), (words, workdir): (&Words<'_>, &str)) -> Result<Copy, Error> {
+    let keyword = if add { "ADD" } else { "COPY" };
+    let words_as_sources = words.each(&copy.sources)?;
+    let sources: Vec<_> = words_as_sources.into_iter().map(|word| source(word, copy.from.is_some())).collect();
+    let refused = sources.iter().find_map(|source| match source {
+        _ if add => None,
+        Source::Path(_) => None,
+        Source::Url(_) => Some("URL"),
+        Source::Git(_) => Some("git ref"),
+    });
+    if let Some(what) = refused {
+        return Err(Error::invalid(format!("source can't be a {what} for {keyword}")));
+    }
+    check_checksum(copy, &sources)?;
+    let one = |word: &Option<String>| word.as_deref().map(|word| words.one(word)).transpose();
+    Ok(Copy {
+        add,
+        from,
+        sources,
+        files: copy.heredocs.iter().map(|heredoc| inline(heredoc, words)).collect::<Result<_, _>>()?,
+        destination: words.one(&copy.destination)?,
+        workdir: workdir.to_owned(),
+        chown: one(&copy.chown)?.filter(|chown| !chown.is_empty()),
+        chmod: one(&copy.chmod)?.filter(|chmod| !chmod.is_empty()),
+        parents: copy.parents,
+        excludes: copy.excludes.clone(),
+        link: copy.link && copy.chmod.is_none(),
+        unpack: copy.unpack,
+        checksum: one(&copy.checksum)?,
+        keep_git_dir: copy.keep_git_dir,
+    })
+}
+
+/// Returns the copy of all that there is to the root directory.
+pub fn everything(from: From) -> Copy {
+    Copy {
+        add: false,
+        from,
+        sources: vec![Source::Path("/".to_owned())],
+        files: Vec::new(),
+        destination: "/".to_owned(),
+        workdir: "/".to_owned(),
+        chown: None,
+        chmod: None,
+        parents: false,
+        excludes: Vec::new(),
+        link: false,
+        unpack: None,
+        checksum: None,
+        keep_git_dir: false,
+    }
+}
+
+/// Returns what a source word means: with `--from` every word is a path.
+fn source(word: String, from: bool) -> Source {
+    match word {
+        path if from => Source::Path(path),
+        git if is_git(&git) => Source::Git(git),
+        url if is_url(&url) => Source::Url(url),
+        path => Source::Path(path),
+    }
+}
+
+fn check_checksum(copy: &ast::Copy, sources: &[Source]) -> Result<(), Error> {
+    let problem = match (&copy.checksum, sources) {
+        (None, _) | (Some(_), [Source::Url(_) | Source::Git(_)]) => return Ok(()),
+        (Some(_), [Source::Path(_)]) => "checksum requires HTTP(S) or Git sources",
+        _ => "checksum can't be specified for multiple sources",
+    };
+    Err(Error::invalid(problem))
+}
+
+fn is_url(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+fn is_git(source: &str) -> bool {
+    let path = source.split(['#', '?']).next().unwrap_or(source);
+    source.starts_with("git@")
+        || source.starts_with("git://")
+        || source.starts_with("ssh://")
+        || (is_url(source) && path.ends_with(".git"))
+}
+
+fn inline(heredoc: &Heredoc, words: &Words<'_>) -> Result<InlineFile, Error> {
+    let text = heredoc.chomped();
+    let content = if heredoc.expand { words.heredoc(&text)? } else { text };
+    Ok(InlineFile { name: heredoc.name.clone(), content: content.into_bytes() })
+}
+
+/// Reports sources that the ignore file hides; exceptions in it make that hard to say.
+pub fn report_ignored(planning: &Planning<'_>, copy: &Copy, instruction: &Instruction) {
+    let ignore = &planning.context.graph.settings.ignore;
+    if copy.from != From::Context || ignore.has_exceptions() {
+        return;
+    }
+    let verb = if copy.add { "Add" } else { "Copy" };
+    for source in &copy.sources {
+        let Source::Path(source) = source else { continue };
+        let clean = absolute("/", source);
+        let path = &clean[1..];
+        if !path.is_empty() && ignore.ignores(path.as_bytes()) {
+            let text = format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore");
+            planning.report(&rules::COPY_IGNORED_FILE, text, instruction);
+        }
+    }
+}
+
+/// Returns the history's text of a copy.
+pub fn history(copy: &Copy) -> String {
+    let mut parts = vec![if copy.add { "ADD" } else { "COPY" }.to_owned()];
+    if copy.parents {
+        parts.push("--parents".to_owned());
+    }
+    parts.extend(copy.chown.iter().map(|chown| format!("--chown={chown}")));
+    parts.extend(copy.chmod.iter().map(|chmod| format!("--chmod={chmod}")));
+    parts.extend(copy.sources.iter().map(|source| source.text().to_owned()));
+    parts.extend(copy.files.iter().map(|file| format!("<<{}", file.name)));
+    parts.push(copy.destination.clone());
+    parts.push("# buildkit".to_owned());
+    parts.join(" ")
+}
+
+/// Returns the command of a `RUN` with its heredocs put in, and the script to be mounted if there is one.
+pub fn run_command(run: &ast::Run) -> (Command, Option<Mount>) {
+    let Command::Shell(line) = &run.command else { return (run.command.clone(), None) };
+    let [only] = run.heredocs.as_slice() else {
+        return (Command::Shell(joined(line, &run.heredocs)), None);
+    };
+    let alone = crate::heredoc::is_alone(line);
+    if !alone {
+        return (Command::Shell(joined(line, &run.heredocs)), None);
+    }
+    let content = only.chomped();
+    if !content.starts_with("#!") {
+        return (Command::Shell(content), None);
+    }
+    let target = format!("{PIPES}/{}", only.name);
+    let script = Mount { target: target.clone(), kind: MountKind::Script { content: content.into_bytes() } };
+    (Command::Shell(target), Some(script))
+}
+
+/// Returns the line with the bodies after it, for the shell to read.
+fn joined(line: &str, heredocs: &[Heredoc]) -> String {
+    let mut text = line.to_owned();
+    for heredoc in heredocs {
+        text.push('\n');
+        text.push_str(&heredoc.content);
+        text.push_str(&heredoc.name);
+    }
+    text
+}
