@@ -119,7 +119,7 @@ fn settings(tokio: &tokio::runtime::Handle) -> FetchSettings {
         tokio: tokio.clone(),
         credentials: None,
         timeout: Duration::from_secs(60),
-        cancel: runtime::Cancel::new(),
+        cancel: runtime::CancellationToken::new(),
         reach: registry_client::Reach::Anywhere,
         elsewhere: registry_client::Reach::Anywhere,
         apart: false,

@@ -17,7 +17,7 @@ pub fn fetch(directory: &Path, url: &str, wanted: &Wanted, timeout: Duration) ->
         tokio: tokio.handle().clone(),
         credentials: None,
         timeout,
-        cancel: runtime::Cancel::new(),
+        cancel: runtime::CancellationToken::new(),
         reach: registry_client::Reach::Anywhere,
         elsewhere: registry_client::Reach::Anywhere,
         apart: false,

@@ -212,7 +212,7 @@ fn no_login_goes_to_what_a_submodule_of_another_host_names() {
         tokio: tokio.handle().clone(),
         credentials: Some(("me".to_owned(), "secret".to_owned())),
         timeout: TIMEOUT,
-        cancel: runtime::Cancel::new(),
+        cancel: runtime::CancellationToken::new(),
         reach: registry_client::Reach::Anywhere,
         elsewhere: registry_client::Reach::Anywhere,
         apart: false,

@@ -224,7 +224,7 @@ fn a_hundred_thousand_files_are_compared_within_50_ms() {
         reach: registry_client::Reach::Anywhere,
         elsewhere: registry_client::Reach::Anywhere,
         apart: false,
-        cancel: runtime::Cancel::new(),
+        cancel: runtime::CancellationToken::new(),
     };
     let fetch = |name: &str| mirror.fetch(&builder::source::Wanted::Ref(name.to_owned()), &settings).unwrap();
     let (older, newer) = (fetch("main"), fetch("next"));

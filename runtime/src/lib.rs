@@ -5,7 +5,7 @@
 
 mod agent;
 mod calls;
-mod cancel;
+mod cancellation;
 mod cgroup;
 mod changes;
 mod child;
@@ -16,6 +16,7 @@ mod ground;
 mod helper;
 mod id_map;
 mod ids;
+mod monitor;
 mod network;
 mod owner;
 mod private;
@@ -31,7 +32,7 @@ mod unique;
 mod usage;
 
 pub use calls::Calls;
-pub use cancel::Cancel;
+pub use cancellation::{CancellationToken, Cancelled, Registration};
 pub use changes::Changes;
 pub use child::{limit_child, limit_memory};
 pub use clock::uptime;
@@ -40,6 +41,7 @@ pub use error::Error;
 pub use ground::check_ground;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
+pub use monitor::Monitor;
 pub use private::keep_files_private;
 pub use sandbox::{Ran, Sandbox};
 pub use self_test::{PROTECTIONS, Protection, self_test};

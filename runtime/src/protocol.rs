@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 /// Largest request.
 const MAX_REQUEST: usize = 64 * 1024;
@@ -173,12 +172,11 @@ impl Conversation {
         Ok(Conversation { stream: self.stream.try_clone()? })
     }
 
-    /// Waits until something can be received, at most for `patience`.
-    pub fn is_ready(&self, patience: Duration) -> io::Result<bool> {
-        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
-        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
-        match poll(&mut fds, patience) {
-            Ok(ready) => Ok(ready > 0),
+    /// Waits until something can be received, which it returns, or `wake` is readable.
+    pub fn is_ready_before(&self, wake: BorrowedFd<'_>) -> io::Result<bool> {
+        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN), PollFd::new(wake, PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => Ok(fds[0].any().unwrap_or(true)),
             Err(nix::errno::Errno::EINTR) => Ok(false),
             Err(error) => Err(error.into()),
         }

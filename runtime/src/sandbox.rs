@@ -7,7 +7,8 @@ use crate::protocol::{
 };
 use crate::self_test::Protection;
 use crate::usage::Usage;
-use crate::{Calls, Cancel, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
+use crate::{Calls, CancellationToken, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
+use rustix::event::{EventfdFlags, eventfd};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,8 +22,6 @@ use std::time::{Duration, Instant};
 pub(crate) const HELPER: &str = "slipway-sandbox";
 /// Start of the names of attempts that only clean up.
 pub(crate) const SWEEPER: &str = "sweep-";
-/// How often a running step is checked for cancellation.
-const LOOK: Duration = Duration::from_millis(100);
 /// Most bytes of a list of paths that the helper returns.
 const MAX_LIST: usize = 64 * 1024 * 1024;
 /// Attempts whose processes there is room for where only those of an account are counted, not those of an attempt.
@@ -144,7 +143,7 @@ impl Sandbox {
     }
 
     /// Runs a step; what it prints goes to `output` as it comes.
-    pub fn run(&self, step: &Step, output: &mut dyn FnMut(&[u8]), cancel: &Cancel) -> Result<Ran, Error> {
+    pub fn run(&self, step: &Step, output: &mut dyn FnMut(&[u8]), cancel: &CancellationToken) -> Result<Ran, Error> {
         let inner = &self.inner;
         let (resolv_conf, missing) = match step.network {
             StepNetwork::Default => match inner.network()? {
@@ -294,14 +293,21 @@ fn exit(ended: Ended) -> Exit {
 fn follow(
     conversation: &mut Conversation,
     output: &mut dyn FnMut(&[u8]),
-    cancel: &Cancel,
+    cancel: &CancellationToken,
 ) -> Result<Option<Ended>, Error> {
+    let waiting = |error: rustix::io::Errno| Error::system("waiting for a step")(error.into());
+    let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(waiting)?;
+    let waker = wake.try_clone().map_err(Error::system("waiting for a step"))?;
+    // The counter of an eventfd stays readable, so one write is enough whenever it comes.
+    let _registration = cancel.on_cancel(move || {
+        let _ = rustix::io::write(&waker, &1_u64.to_ne_bytes());
+    });
     let mut buffer = Vec::new();
     loop {
         if cancel.is_cancelled() {
             return Ok(None);
         }
-        if !conversation.is_ready(LOOK).map_err(Error::system("waiting for a step"))? {
+        if !conversation.is_ready_before(wake.as_fd()).map_err(Error::system("waiting for a step"))? {
             continue;
         }
         match conversation.receive(&mut buffer).map_err(|_| Error::Gone)? {

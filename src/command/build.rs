@@ -21,7 +21,7 @@ use clap::Args;
 use ignored::Ignored;
 use interrupt::Interrupt;
 use outputs::Outputs;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -154,7 +154,7 @@ fn ask<T>(
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
-    let (request, _) = asked.request((&Cancel::new(), &Trace::default()))?;
+    let (request, _) = asked.request((&CancellationToken::new(), &Trace::default()))?;
     let answer = question(&request, &services);
     // A look-up of a name that nobody waits for any more may take its time.
     tokio.shutdown_background();
@@ -182,7 +182,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     }
     // Who builds by hand is at home in the networks of this machine.
     services.sandbox.network.private = true;
-    let cancel = Cancel::new();
+    let cancel = CancellationToken::new();
     let interrupt = Interrupt::listen(tokio.handle(), &cancel);
     let outputs = Outputs::parse(&arguments.outputs)?;
     let style_shows = !matches!(style, Style::Quiet | Style::Json);

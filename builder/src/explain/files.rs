@@ -10,7 +10,7 @@ use crate::pattern;
 use crate::view::{ContentId, Kind, Node, View, ViewError};
 use crate::walk::{Walk, Walked};
 use database::{ChangedPath, PathChange, Why};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Paths that are named; of the others only the number is told.
@@ -33,7 +33,7 @@ pub struct Walking {
     /// Paths that one source may take.
     pub max_paths: usize,
     /// Ends it.
-    pub cancel: Cancel,
+    pub cancel: CancellationToken,
 }
 
 /// What counts of a file.
@@ -187,7 +187,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     fn walking() -> Walking {
-        Walking { max_paths: MAX_PATHS, cancel: Cancel::new() }
+        Walking { max_paths: MAX_PATHS, cancel: CancellationToken::new() }
     }
 
     type Listed<'f> = &'f [(&'f str, &'f str, u32)];

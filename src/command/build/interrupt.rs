@@ -2,7 +2,7 @@
 
 use builder::Error;
 use registry_client::Fault;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,7 +17,7 @@ pub struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     /// Cancels `cancel` when the process is asked to end; asked once more, it ends at once.
-    pub fn listen(tokio: &tokio::runtime::Handle, cancel: &Cancel) -> Self {
+    pub fn listen(tokio: &tokio::runtime::Handle, cancel: &CancellationToken) -> Self {
         let (code, cancel) = (Arc::new(AtomicU8::new(0)), cancel.clone());
         let noted = code.clone();
         let _entered = tokio.enter();

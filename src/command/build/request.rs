@@ -12,7 +12,7 @@ use builder::source::{FetchSettings, Fetching};
 use builder::trace::{Trace, Work};
 use builder::{Form, Kept, Request, Services, Unordered};
 use registry_client::{Platform, Reach, Reference};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -36,7 +36,7 @@ pub struct Asked<'a> {
 
 impl Asked<'_> {
     /// Returns the request, and the platforms that it is for.
-    pub fn request(&self, (cancel, trace): (&Cancel, &Trace)) -> Result<(Request, Vec<Platform>), String> {
+    pub fn request(&self, (cancel, trace): (&CancellationToken, &Trace)) -> Result<(Request, Vec<Platform>), String> {
         let arguments = self.arguments;
         let mut build_args = pairs(&arguments.build_args, "--build-arg", true)?;
         if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
@@ -110,7 +110,7 @@ impl Asked<'_> {
     }
 
     /// Whoever builds by hand could connect to any address anyway.
-    fn fetching(&self, cancel: &Cancel) -> Fetching {
+    fn fetching(&self, cancel: &CancellationToken) -> Fetching {
         let settings = FetchSettings {
             client: self.services.client.clone(),
             tokio: self.services.tokio.clone(),
