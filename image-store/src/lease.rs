@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tempfile::TempPath;
 
-/// The blobs that somebody uses; they may go when this is dropped.
+/// Blobs in use; they may be collected when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Held locked: a lease whose lock is free belongs to nobody.
+    /// Held locked: a lease whose lock is free has no owner.
     file: File,
     _path: TempPath,
     turn: PathBuf,
@@ -68,7 +68,7 @@ impl Turn {
         Ok(Turn(file))
     }
 
-    /// Waits until nobody else has a turn.
+    /// Waits until no other process has a turn.
     pub fn alone(path: &Path) -> Result<Turn, Error> {
         let file = Turn::open(path)?;
         file.lock().map_err(Error::file("locking", path))?;

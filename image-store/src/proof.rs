@@ -1,4 +1,4 @@
-//! Proofs: who can read the store's key has the store at hand, and need not send it what it already has.
+//! Proofs: a client that can read the store's key shares the store, and need not send blobs that are in it.
 
 use crate::{Error, Store};
 use hmac::{Hmac, KeyInit, Mac};

@@ -13,7 +13,7 @@ pub struct Empty {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the blob is.
+    /// Media type of the blob.
     #[serde(default, deserialize_with = "or_default")]
     pub media_type: String,
     /// Its digest.
@@ -43,7 +43,7 @@ pub struct Manifest {
     /// Always 2.
     #[serde(default, deserialize_with = "or_default")]
     pub schema_version: u32,
-    /// What kind of manifest it is.
+    /// Media type of the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The configuration.
@@ -63,7 +63,7 @@ pub struct Index {
     /// Always 2.
     #[serde(default, deserialize_with = "or_default")]
     pub schema_version: u32,
-    /// What kind of list it is.
+    /// Media type of the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The manifests.
@@ -80,10 +80,10 @@ pub struct ImageConfig {
     /// Architecture, as Go calls it.
     #[serde(default, deserialize_with = "or_default")]
     pub architecture: String,
-    /// Who made it.
+    /// Its author.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub author: String,
-    /// What containers of it start with.
+    /// Configuration of its containers.
     #[serde(default, deserialize_with = "or_default")]
     pub config: ContainerConfig,
     /// When it was made, RFC 3339.
@@ -165,11 +165,11 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-/// What containers of an image start with. Fields stand in the order in which docker writes them.
+/// Configuration of the containers of an image. Fields stand in the order in which docker writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerConfig {
-    /// Who runs the command.
+    /// User of the command.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub user: String,
     /// Ports that are listened on: `80/tcp`.
@@ -187,7 +187,7 @@ pub struct ContainerConfig {
     /// Paths of volumes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "map_or_default")]
     pub volumes: BTreeMap<String, Empty>,
-    /// Where the command starts.
+    /// Working directory of the command.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub working_dir: String,
     /// Labels.

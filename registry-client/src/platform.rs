@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What an image runs on.
+/// The operating system and architecture that an image runs on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// Operating system, as Go calls it: `linux`.
@@ -18,7 +18,7 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-/// A text that is no platform.
+/// A text that is not a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "\"{0}\": unknown operating system or architecture: `os/architecture[/variant]` is expected, as in `linux/amd64`"
@@ -35,7 +35,7 @@ impl Platform {
         }
     }
 
-    /// Tells whether an image for `self` is what is wanted by somebody who asks for `wanted`.
+    /// Returns whether an image for `self` is acceptable where `wanted` is asked for.
     pub fn satisfies(&self, wanted: &Platform) -> bool {
         self.os == wanted.os
             && self.architecture == wanted.architecture

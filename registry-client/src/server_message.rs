@@ -8,7 +8,7 @@ const MAX_SAID: usize = 600;
 const MAX_ERRORS: usize = 3;
 
 /// Returns a text as the end of a sentence; nothing, if nothing was said.
-pub fn said(text: &str) -> String {
+pub fn as_suffix(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
@@ -83,7 +83,7 @@ fn clean(text: &str) -> String {
 }
 
 /// Replaces secrets that a registry repeats (SEC-m8).
-pub fn hide(text: &str, secrets: &[&str]) -> String {
+pub fn redact(text: &str, secrets: &[&str]) -> String {
     let long = secrets.iter().filter(|secret| secret.len() > 3);
     long.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
 }
