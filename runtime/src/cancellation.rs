@@ -45,7 +45,7 @@ impl CancellationToken {
         CancellationToken { state: Arc::default(), parent: Some(Arc::new(self.clone())) }
     }
 
-    /// Cancels the token and wakes everybody who waits for that, here and in its children.
+    /// Cancels the token and wakes all waiters, its own and those of its children.
     pub fn cancel(&self) {
         // The flag is set under the lock: a callback either is in the list by now or sees the flag when it registers.
         let waiting = {

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where the ranges that an account's sandboxes use are noted, beside the state.
+/// File beside the state that records the ranges used by an account's sandboxes.
 const NOTE: &str = "ids";
 /// Files in which the kernel shows this process its own ids.
 const OWN_MAPS: [&str; 2] = ["/proc/self/uid_map", "/proc/self/gid_map"];
@@ -48,8 +48,8 @@ impl Ids {
         }
         let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name).unwrap_or_default();
         let find = |file: &str, own: u32| {
-            let account = (name.as_str(), uid.as_raw());
-            let granted = id_map::granted(&fs::read_to_string(file).unwrap_or_default(), account, own);
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let granted = id_map::granted(&text, &name, uid.as_raw(), own);
             // An image's own accounts alone need more than a few.
             if granted.iter().any(|range| range.count >= 500) {
                 return Ok(granted);

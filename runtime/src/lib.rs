@@ -10,50 +10,44 @@ mod cgroup;
 mod changes;
 mod child;
 mod clock;
+mod collect;
 mod disk_space;
 mod error;
-mod ground;
+mod filesystem_check;
 mod helper;
 mod id_map;
 mod ids;
+mod last_used;
 mod monitor;
 mod network;
 mod owner;
 mod private;
+mod process;
 mod protocol;
 mod sandbox;
 mod self_test;
 mod settings;
 mod step;
-mod sweep;
 pub mod tar;
 mod ulimit;
 mod unique;
-mod usage;
 
 pub use calls::Calls;
 pub use cancellation::{CancellationToken, Cancelled, Registration};
 pub use changes::Changes;
-pub use child::{limit_child, limit_memory};
+pub use child::{limit_child, limit_memory, terminate};
 pub use clock::uptime;
+pub use collect::{collect, evict_unsynced};
 pub use disk_space::{DiskSpace, disk_space};
 pub use error::Error;
-pub use ground::check_ground;
+pub use filesystem_check::check_filesystem;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
 pub use monitor::Monitor;
 pub use private::keep_files_private;
+pub use process::sweep;
 pub use sandbox::{Ran, Sandbox};
 pub use self_test::{PROTECTIONS, Protection, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
-pub use sweep::sweep;
 pub use ulimit::Ulimit;
-pub use usage::{collect, forget_last};
-
-/// Asks the process `id` to end, as `kill` does.
-pub fn terminate(id: u32) {
-    if let Ok(id) = i32::try_from(id) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM);
-    }
-}

@@ -33,7 +33,7 @@ impl<T> Monitor<T> {
         read(&self.shared.lock())
     }
 
-    /// Changes the value and wakes everybody who waits for it.
+    /// Changes the value and wakes all waiters.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let result = change(&mut self.shared.lock());
         self.shared.changed.notify_all();

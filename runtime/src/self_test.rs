@@ -1,4 +1,4 @@
-//! Tries out, at start-up, that this machine gives the protections that builds are confined by.
+//! Self-test at start-up: whether this machine provides the protections that confine builds.
 
 use crate::cgroup::{Cgroup, Limited};
 use crate::unique::unique;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Protection {
     /// Its name, by which the operator may do without it.
     pub name: String,
-    /// Why it is missing; `None` if it is there.
+    /// The reason why it is missing; `None` if it is there.
     pub missing: Option<String>,
     /// Whether builds should not be run without it unless the operator says so.
     pub needed: bool,

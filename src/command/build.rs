@@ -13,7 +13,7 @@ mod request;
 mod secrets;
 
 use crate::progress::{self, Display, Style};
-use crate::services::{self, DataDir};
+use crate::state::{self, DataDir};
 use builder::event::Event;
 use builder::trace::Trace;
 use builder::{Built, Checked, DockerfileText, Request, Services};
@@ -150,11 +150,11 @@ fn ask<T>(
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
+    let services = state::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
-    let (request, _) = asked.request((&CancellationToken::new(), &Trace::default()))?;
+    let (request, _) = asked.request(&CancellationToken::new(), &Trace::default())?;
     let answer = question(&request, &services);
     // A look-up of a name that nobody waits for any more may take its time.
     tokio.shutdown_background();
@@ -173,7 +173,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let mut services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
+    let mut services = state::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
     }
@@ -193,7 +193,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let agents = agent::Agents::new(&arguments.ssh)?;
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let observer = progress::observer(style);
-    let found = asked.request((&cancel, &trace));
+    let found = asked.request(&cancel, &trace);
     if let (Err(_), Some(code)) = (&found, interrupt.code()) {
         observer.failed(&builder::Error::cancelled());
         return Ok(code);

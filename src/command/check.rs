@@ -49,11 +49,12 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     like_a_build.contexts.clone_from(&arguments.contexts);
     like_a_build.context.clone_from(&arguments.context);
     "default".clone_into(&mut like_a_build.network);
-    show(&build::check(&like_a_build, data_dir)?, arguments.format)
+    let (checked, file) = build::check(&like_a_build, data_dir)?;
+    show(&checked, &file, arguments.format)
 }
 
 /// Prints what was found; the exit code tells whether that is anything.
-pub fn show((checked, file): &(Checked, DockerfileText), format: Format) -> Result<ExitCode, String> {
+pub fn show(checked: &Checked, file: &DockerfileText, format: Format) -> Result<ExitCode, String> {
     for reason in &checked.unknown {
         eprintln!("what depends on it is left out: {reason}");
     }

@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let path = format!("/v1/repos/{}/builds", encoded(&arguments.repository));
     let headers: Vec<_> = arguments.idempotency_key.iter().map(|key| ("idempotency-key", key.as_str())).collect();
-    let answer = api.send(Method::POST, &path, (Some(&body(arguments)?), &headers))?.body;
+    let answer = api.send(Method::POST, &path, Some(&body(arguments)?), &headers)?.body;
     if arguments.connection.json {
         print_json(&answer);
     } else if arguments.dry_run {
@@ -92,7 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         }
     }
     match answer["builds"][0]["id"].as_str() {
-        Some(id) if arguments.follow => logs::follow(&api, (id, None)),
+        Some(id) if arguments.follow => logs::follow(&api, id, None),
         _ => Ok(ExitCode::SUCCESS),
     }
 }

@@ -86,7 +86,7 @@ impl Answers {
             }
             return None;
         }
-        match allocate::decide((listener, self.processes.as_ref()), &call, (step, watch)) {
+        match allocate::decide(listener, self.processes.as_ref(), &call, step, watch) {
             Answer::End(full) => return Some(full),
             answer => respond(listener, call.id, answer),
         }
@@ -94,7 +94,7 @@ impl Answers {
     }
 }
 
-/// Tells whether a call waits, or whether the last process that could call is gone.
+/// Returns whether a call waits, or whether the last process that could call is gone.
 fn events(listener: &OwnedFd) -> PollFlags {
     let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     let _ = poll(&mut fds, PollTimeout::ZERO);

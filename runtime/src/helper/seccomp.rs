@@ -18,7 +18,7 @@ const LISTED: u32 = 1024;
 const NAMESPACES: u32 = 0x7e02_0000;
 /// Socket families into the kernel's crypto code and the hypervisor: `AF_ALG`, `AF_VSOCK`.
 pub const REFUSED_FAMILIES: &[u32] = &[38, 40];
-/// What `personality` may be set to: Linux, no randomisation, and the question.
+/// Allowed arguments of `personality`: Linux, no randomisation, and the query.
 const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// Calls behind `socketcall` that make sockets: their families are in memory, where a filter cannot look.
 const MAKE_SOCKETS: &[u32] = &[1, 8];

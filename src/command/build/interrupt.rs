@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// How long a failure waits for the signal that may be behind it: on a terminal all processes get it at once.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// Whether the process was asked to end.
+/// Records whether the process was asked to end.
 pub struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
@@ -37,7 +37,7 @@ impl Interrupt {
         (code > 0).then(|| ExitCode::from(code))
     }
 
-    /// Returns the exit code if `error` is what an end that was asked for comes to.
+    /// Returns the exit code if `error` is the result of an interrupt.
     pub fn behind(&self, error: &Error) -> Option<ExitCode> {
         if self.code().is_none() && error.fault() == Fault::Service {
             std::thread::sleep(MOMENT);

@@ -1,8 +1,8 @@
-//! Removes snapshots, and caches that were used last within some time.
+//! Evicts snapshots, and the content of caches that were last used within a range of time.
 
 use super::remove;
 use crate::SnapshotId;
-use crate::error::Trouble;
+use crate::error::HelperError;
 use crate::protocol::{Answer, Conversation};
 use std::fs;
 use std::io;
@@ -11,22 +11,23 @@ use std::os::unix::fs::MetadataExt;
 
 /// Removes `snapshots` and the content of caches that were used last within the seconds `used`.
 ///
-/// Answers twice: when nobody can find them any more, and when they are gone.
+/// Answers twice: when they are out of reach, and when they are removed.
 pub fn serve(
     conversation: &mut Conversation,
     work: &str,
-    (snapshots, used): (&[SnapshotId], &Range<u64>),
+    snapshots: &[SnapshotId],
+    used: &Range<u64>,
 ) -> io::Result<()> {
     let away = |number: usize| format!("{work}/gone-{number}");
     for (number, id) in snapshots.iter().enumerate() {
-        // One that is not there any more is what was asked for.
+        // One that is already gone is fine.
         let _ = fs::rename(id.directory(), away(number));
     }
     conversation.send_value(&Answer::Ok(()))?;
     let removed = (0..snapshots.len())
         .try_for_each(|number| remove::tree(&away(number)))
         .and_then(|()| caches(used))
-        .map_err(Trouble::inside("removing what nobody uses"));
+        .map_err(HelperError::inside("evicting unused data"));
     conversation.send_value(&removed)
 }
 
@@ -35,7 +36,7 @@ fn caches(within: &Range<u64>) -> io::Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(cache) = name.strip_suffix(".lock") else { continue };
         let lock = fs::File::open(entry.path())?;
-        // Whoever uses a cache opens its lock anew, which sets the lock's time; the lock itself stays for whoever waits.
+        // Every use of a cache creates its lock again, which sets the lock's time; the lock itself stays for those that wait.
         let used = |lock: &fs::File| lock.metadata().map_or(u64::MAX, |known| known.mtime().unsigned_abs());
         if within.contains(&used(&lock)) && lock.try_lock().is_ok() && within.contains(&used(&lock)) {
             remove::tree(&format!("c/{cache}"))?;

@@ -1,4 +1,4 @@
-//! Sets the sandbox up as the configuration says, and refuses to work without a protection that nobody waived.
+//! Sandbox setup: applies the configuration and refuses to start when a protection is missing that was not waived.
 
 use runtime::{Calls, Settings};
 use url::Url;
@@ -36,7 +36,7 @@ fn proxy_host(address: &str) -> Option<String> {
 
 /// Tries the protections out and logs them; fails if one is missing that is not in `waived`.
 pub fn check(settings: &Settings, waived: &[String]) -> Result<(), String> {
-    let table = runtime::self_test(settings).map_err(|error| crate::services::chain(&error))?;
+    let table = runtime::self_test(settings).map_err(|error| registry_client::report(&error))?;
     debug_assert!(table.iter().all(|known| runtime::PROTECTIONS.contains(&known.name.as_str())), "{table:?}");
     let there: Vec<_> = table.iter().filter(|known| known.missing.is_none()).map(|known| known.name.as_str()).collect();
     tracing::info!(protections = there.join(" "), "builds are confined");

@@ -1,4 +1,4 @@
-//! Networks that steps must not reach: this machine, link-local and metadata addresses, and private networks but for those allowed.
+//! Denied networks: this machine, link-local and metadata addresses, and private networks except those that are allowed.
 
 use super::mirrors;
 use super::netlink::Net;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long names may take to be looked up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Closed whatever the policy says: this host's own forms, link-local, metadata services of large clouds, what the
+/// Denied whatever the policy says: this host's own forms, link-local, metadata services of large clouds, what the
 /// sandbox itself uses, relays of 6to4, multicast, reserved.
 const ALWAYS: [(Ipv4Addr, u8); 9] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
@@ -54,7 +54,7 @@ const PRIVATE_6: [(Ipv6Addr, u8); 2] =
 const TRANSLATORS: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0)];
 
-/// Where packets may go if `closed` does not say otherwise: of version 6 what is in use, and what is private.
+/// Networks that are open unless they are denied: of version 6 those in use, and private ones.
 pub const OPEN: [Net; 1] = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)];
 /// The same for version 6.
 pub const OPEN_6: [Net; 3] = [
@@ -64,18 +64,18 @@ pub const OPEN_6: [Net; 3] = [
 ];
 
 /// Returns the networks that steps must not reach; this machine's own addresses come on top.
-pub fn closed(policy: &NetworkPolicy) -> Vec<Net> {
-    let mut closed: Vec<Net> = ALWAYS.map(|(address, prefix)| (address.into(), prefix)).to_vec();
-    closed.extend(ALWAYS_6.map(|(address, prefix)| (IpAddr::from(address), prefix)));
+pub fn denied(policy: &NetworkPolicy) -> Vec<Net> {
+    let mut denied: Vec<Net> = ALWAYS.map(|(address, prefix)| (address.into(), prefix)).to_vec();
+    denied.extend(ALWAYS_6.map(|(address, prefix)| (IpAddr::from(address), prefix)));
     // The same behind a translator, which private networks may have.
-    closed.extend(TRANSLATORS.iter().flat_map(|translator| ALWAYS.map(|net| translated(*translator, net))));
+    denied.extend(TRANSLATORS.iter().flat_map(|translator| ALWAYS.map(|net| translated(*translator, net))));
     if !policy.private {
         let allowed = allowed(policy);
         let four = PRIVATE.map(|(address, prefix)| (IpAddr::from(address), prefix));
         let six = PRIVATE_6.map(|(address, prefix)| (IpAddr::from(address), prefix));
-        closed.extend(four.into_iter().chain(six).flat_map(|net| without(net, &allowed)));
+        denied.extend(four.into_iter().chain(six).flat_map(|net| without(net, &allowed)));
     }
-    closed
+    denied
 }
 
 fn whole(address: IpAddr) -> Net {
@@ -149,7 +149,8 @@ fn without(net: Net, holes: &[Net]) -> Vec<Net> {
 }
 
 /// Returns the first and the last address of a network as numbers.
-fn range((address, prefix): Net) -> (u128, u128) {
+fn range(net: Net) -> (u128, u128) {
+    let (address, prefix) = net;
     let (bits, width) = match address {
         IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
         IpAddr::V6(address) => (address.to_bits(), 128),
@@ -216,15 +217,15 @@ mod tests {
     fn what_no_build_may_reach_is_closed_under_every_policy() {
         // RT-34, RT-35
         for policy in [NetworkPolicy { private: true, allowed: Vec::new() }, NetworkPolicy::default()] {
-            let closed = closed(&policy);
+            let denied = denied(&policy);
             for address in EVERYWHERE {
                 let number = range(net(address)).0;
                 let covered = |part: &Net| {
                     part.0.is_ipv4() == net(address).0.is_ipv4() && range(*part).0 <= number && range(*part).1 >= number
                 };
-                assert!(closed.iter().any(covered), "{address}");
+                assert!(denied.iter().any(covered), "{address}");
             }
         }
-        assert!(closed(&NetworkPolicy::default()).contains(&net("192.168.0.0/16")));
+        assert!(denied(&NetworkPolicy::default()).contains(&net("192.168.0.0/16")));
     }
 }

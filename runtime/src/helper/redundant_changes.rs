@@ -1,4 +1,4 @@
-//! What the changes of a step hold beyond what its layer says, and which must go before they are the layer's snapshot.
+//! Overlay copy-ups that the layer of a step does not record; removed before the upper directory becomes its snapshot.
 //!
 //! Overlay copies directories and files up that then stay as they were, and hides a directory's whole content where the
 //! layer names what is gone. Above the layers that the step saw that makes no difference; above others it would.
@@ -11,27 +11,27 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 
-/// Where it is noted, beside the changes.
-const NOTE: &str = "surplus";
+/// File beside the upper directory that lists them.
+const NOTE: &str = "redundant-changes";
 
 /// Bytes that the names of a file's attributes can have.
 const MAX_NAMES: usize = 64 * 1024;
 
-/// What is found while the layer is written.
+/// Redundant changes, found while the layer is written.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Surplus {
-    /// What is not in the layer because it is the same below, or nothing that a layer holds.
-    unsaid: Vec<Vec<u8>>,
+pub struct RedundantChanges {
+    /// Paths that are not in the layer: the same as below, or of a kind that no layer holds.
+    not_in_layer: Vec<Vec<u8>>,
     /// Directories that hide what is below them, and the names that the layer says are removed from them.
     opaque: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
     /// Files and directories with attributes that layers do not hold: access lists and those of users.
     attributes: Vec<Vec<u8>>,
 }
 
-impl Surplus {
+impl RedundantChanges {
     /// Adds a path that the layer does not hold, with all below it.
-    pub fn unsaid(&mut self, path: &[u8]) {
-        self.unsaid.push(path.to_vec());
+    pub fn not_in_layer(&mut self, path: &[u8]) {
+        self.not_in_layer.push(path.to_vec());
     }
 
     /// Adds a directory that hides what is below it.
@@ -44,32 +44,32 @@ impl Surplus {
         self.attributes.push(path.to_vec());
     }
 
-    /// Notes it for the run in `directory`.
+    /// Writes the list for the run in `directory`.
     pub fn keep(&self, directory: &str) -> io::Result<()> {
         fs::write(format!("{directory}/{NOTE}"), serde_json::to_vec(self)?)
     }
 
-    /// Makes the changes of the run in `directory` what the layer says, which must have been written.
+    /// Removes them from the upper directory of the run in `directory`, whose layer must have been written.
     pub fn remove(directory: &str) -> io::Result<()> {
-        let surplus: Surplus = serde_json::from_slice(&fs::read(format!("{directory}/{NOTE}"))?)?;
+        let redundant: RedundantChanges = serde_json::from_slice(&fs::read(format!("{directory}/{NOTE}"))?)?;
         let changes = open_directory(&format!("{directory}/u"))?;
-        for path in &surplus.attributes {
+        for path in &redundant.attributes {
             let file = open_exactly(&changes, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
             attributes(&file)?.iter().try_for_each(|name| fremovexattr(&file, name.as_slice()))?;
         }
-        for (path, removed) in &surplus.opaque {
+        for (path, removed) in &redundant.opaque {
             let hiding = open_in(&changes, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
-            let times = super::stub::times(&hiding)?;
+            let times = super::placeholder::times(&hiding)?;
             fremovexattr(&hiding, unpack::OPAQUE)?;
             removed.iter().try_for_each(|name| unpack::whiteout(&hiding, name))?;
-            super::stub::set_times(changes.as_fd(), path, &times);
+            super::placeholder::set_times(changes.as_fd(), path, &times);
         }
-        for path in &surplus.unsaid {
+        for path in &redundant.not_in_layer {
             let (above, name) = split(path);
             let parent = open_in(&changes, above, OFlags::RDONLY | OFlags::DIRECTORY)?;
-            let times = super::stub::times(&parent)?;
+            let times = super::placeholder::times(&parent)?;
             remove::entry(parent.as_fd(), name)?;
-            super::stub::set_times(changes.as_fd(), above, &times);
+            super::placeholder::set_times(changes.as_fd(), above, &times);
         }
         Ok(())
     }

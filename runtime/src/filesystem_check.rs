@@ -1,4 +1,4 @@
-//! Whether a directory is on a file system that sandboxes can have their layers on.
+//! Checks that a directory is on a file system that can hold the layers of sandboxes.
 
 use crate::Error;
 use rustix::fs::{XattrFlags, removexattr, setxattr};
@@ -8,8 +8,8 @@ use std::path::Path;
 /// Attribute that is tried; overlay keeps what a layer removes in others of the kind.
 const ATTRIBUTE: &str = "user.slipway";
 
-/// Tries what layers need of the file system of `directory`; fails with what would be right where it is missing.
-pub fn check_ground(directory: &Path) -> Result<(), Error> {
+/// Checks that files in `directory` can have the attributes that layers need; the error says what would be right.
+pub fn check_filesystem(directory: &Path) -> Result<(), Error> {
     match setxattr(directory, ATTRIBUTE, b"", XattrFlags::empty()) {
         Ok(()) => drop(removexattr(directory, ATTRIBUTE)),
         Err(Errno::OPNOTSUPP) => {

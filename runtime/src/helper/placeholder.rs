@@ -1,4 +1,4 @@
-//! Mount points that a step's root does not have: made for it, removed after it, and no trace of them left.
+//! Placeholders: mount points that the root of a step lacks, created before it and removed after it without a trace.
 
 use super::walk::{open_exactly, open_in, split};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
@@ -13,16 +13,16 @@ pub type Times = [(i64, i64); 2];
 /// Links that a path may lead through, as for the kernel.
 const MAX_LINKS: usize = 40;
 
-/// What was made for a step.
+/// Mount points that were created for a step.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Stubs {
+pub struct Placeholders {
     /// Paths, parents first, and whether they are directories.
     made: Vec<(Vec<u8>, bool)>,
     /// Directories in which something was made, with their access and modification times before.
     touched: Vec<(Vec<u8>, Times)>,
 }
 
-impl Stubs {
+impl Placeholders {
     /// Opens `path` below `root` as a place to mount on, made if it is missing.
     pub fn place(&mut self, root: impl AsFd, path: &[u8], directory: bool) -> io::Result<OwnedFd> {
         let root = root.as_fd();
@@ -51,7 +51,7 @@ impl Stubs {
             };
             match made {
                 Ok(()) => self.made.push((join(&above, name), as_directory)),
-                // In a cache that others use at the same time somebody was faster.
+                // In a shared cache another step was faster.
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -69,7 +69,7 @@ impl Stubs {
     }
 
     /// Gives directories back the times that they had before something was made in them.
-    pub fn settle(&self, root: impl AsFd) {
+    pub fn restore_times(&self, root: impl AsFd) {
         self.touched.iter().for_each(|(path, times)| set_times(root.as_fd(), path, times));
     }
 

@@ -1,25 +1,25 @@
-//! Requests to webhooks: posted once, to the addresses that were checked, wherever the receiver would redirect to.
+//! The HTTP client for webhooks: posts once, to addresses that were checked, and follows no redirect.
 
 use std::time::Duration;
 use webhook::{Outgoing, Post, Posted};
 
 /// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The HTTP client for webhooks.
-pub struct Posts {
+pub struct WebhookClient {
     client: reqwest::Client,
 }
 
-impl Posts {
+impl WebhookClient {
     /// Sets the client up.
     pub fn new() -> Result<Self, String> {
         let client = builder().build().map_err(|error| format!("setting up the HTTP client: {error}"))?;
-        Ok(Posts { client })
+        Ok(WebhookClient { client })
     }
 }
 
-impl Post for Posts {
+impl Post for WebhookClient {
     fn post(&self, request: Outgoing) -> Posted {
         let usual = self.client.clone();
         Box::pin(async move {
@@ -28,7 +28,7 @@ impl Post for Posts {
             for (name, value) in &request.headers {
                 builder = builder.header(*name, value);
             }
-            let answer = builder.body(request.body).send().await.map_err(said)?;
+            let answer = builder.body(request.body).send().await.map_err(describe)?;
             Ok(answer.status().as_u16())
         })
     }
@@ -39,7 +39,7 @@ async fn pinned(request: &Outgoing) -> Result<reqwest::Client, String> {
     let (host, addresses) = (host(&request.url), request.addresses.clone());
     // Setting it up reads all certificates: not where deliveries wait to be accepted.
     let made = tokio::task::spawn_blocking(move || builder().no_proxy().resolve_to_addrs(&host, &addresses).build());
-    made.await.map_err(|error| format!("setting up the HTTP client: {error}"))?.map_err(said)
+    made.await.map_err(|error| format!("setting up the HTTP client: {error}"))?.map_err(describe)
 }
 
 fn builder() -> reqwest::ClientBuilder {
@@ -47,15 +47,15 @@ fn builder() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let agent = concat!("slipway/", env!("CARGO_PKG_VERSION"));
     let none = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().user_agent(agent).connect_timeout(CONNECT).redirect(none)
+    reqwest::Client::builder().user_agent(agent).connect_timeout(CONNECT_TIMEOUT).redirect(none)
 }
 
 fn host(url: &str) -> String {
     reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Says why there is no answer, without the URL, which may be a secret, and with the cause that lies deepest.
-fn said(error: reqwest::Error) -> String {
+/// Describes a failed request with its root cause, and without the URL, which may be a secret.
+fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {
@@ -94,7 +94,7 @@ mod tests {
     async fn only_the_addresses_that_were_checked_are_connected_to() {
         let address = answering("204 No Content").await;
         let url = format!("http://hooks.invalid:{}/x", address.port());
-        let posts = Posts::new().unwrap();
+        let posts = WebhookClient::new().unwrap();
         assert_eq!(posts.post(request(url.clone(), vec![address])).await, Ok(204));
         let problem = posts.post(request(url, Vec::new())).await.unwrap_err();
         assert!(!problem.contains("hooks.invalid") && !problem.is_empty(), "{problem}");
@@ -103,6 +103,9 @@ mod tests {
     #[tokio::test]
     async fn redirects_are_not_followed() {
         let address = answering("307 Temporary Redirect").await;
-        assert_eq!(Posts::new().unwrap().post(request(format!("http://{address}/x"), Vec::new())).await, Ok(307));
+        assert_eq!(
+            WebhookClient::new().unwrap().post(request(format!("http://{address}/x"), Vec::new())).await,
+            Ok(307)
+        );
     }
 }

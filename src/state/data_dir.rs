@@ -1,19 +1,11 @@
-//! Opens what lies in the data directory and hands it to the crates that work with it.
+//! The data directory: found, created, and closed to other accounts.
 
-use crate::boot;
-use builder::Services;
-use database::Database;
-use image_store::Store;
-use registry_client::{Client, Credentials, Digest, Home, HostSettings};
-use std::collections::HashMap;
-use std::error::Error;
 use std::fs::{DirBuilder, Permissions};
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-/// What slipway itself makes in the data directory.
+/// Files and directories that slipway creates in the data directory.
 const PARTS: [&str; 6] = ["slipway.db", "slipway.db-wal", "images", "git", "sandbox", "secret.key"];
 
 /// Mode of a directory that only its owner uses; the bits of everybody else; and the one of a directory that all share.
@@ -63,14 +55,14 @@ fn tighten(path: &Path) {
     for path in std::iter::once(path.to_owned()).chain(parts) {
         let Ok(known) = std::fs::symlink_metadata(&path) else { continue };
         let mode = known.permissions().mode();
-        // A directory such as /tmp is everybody's by intent.
+        // A directory such as /tmp is shared by intent.
         let is_shared = mode & STICKY != 0;
         if known.is_symlink() || is_shared || mode & OTHERS == 0 {
             continue;
         }
         let path_shown = path.display();
         match std::fs::set_permissions(&path, Permissions::from_mode(mode & !OTHERS & 0o7777)) {
-            Ok(()) => tracing::warn!(path = %path_shown, "other accounts could read this; now they cannot"),
+            Ok(()) => tracing::warn!(path = %path_shown, "other accounts could read this; permissions were tightened"),
             Err(error) => {
                 tracing::warn!(path = %path_shown, %error, "other accounts can read this, and it cannot be changed")
             }
@@ -108,7 +100,7 @@ fn check_access(path: &Path) -> Result<(), String> {
     let tried = std::fs::read_dir(path).and_then(|_| tempfile::tempfile_in(path)).map(drop);
     if let Err(error) = tried {
         let remedy = match error.kind() {
-            ErrorKind::PermissionDenied => stranger(path)
+            ErrorKind::PermissionDenied => foreign_owner(path)
                 .unwrap_or_else(|| "its owner may not read it or write to it: `chmod u+rwx` it".to_owned()),
             ErrorKind::ReadOnlyFilesystem => "mount its file system writable".to_owned(),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on its disk".to_owned(),
@@ -116,90 +108,18 @@ fn check_access(path: &Path) -> Result<(), String> {
         };
         return Err(format!("{using}: {error}; {remedy}, or choose another with --data-dir"));
     }
-    match PARTS.iter().find_map(|part| Some((part, stranger(&path.join(part))?))) {
-        Some((part, stranger)) => Err(format!("{using}: permission denied to `{part}`; {stranger}")),
+    match PARTS.iter().find_map(|part| Some((part, foreign_owner(&path.join(part))?))) {
+        Some((part, owner)) => Err(format!("{using}: permission denied to `{part}`; {owner}")),
         None => Ok(()),
     }
 }
 
-/// Says whose a file is if it is another account's; root has everybody's.
-fn stranger(path: &Path) -> Option<String> {
+/// Describes the owner of a file if it is another account; root may use every file.
+fn foreign_owner(path: &Path) -> Option<String> {
     let (owner, own) = (std::fs::metadata(path).ok()?.uid(), own_uid()?);
     (own != 0 && owner != own).then(|| {
         format!(
             "it belongs to the account {owner} and slipway runs as {own}: start it as {owner}, or give it all away with `chown -R {own}`"
         )
     })
-}
-
-/// How registries are spoken to.
-pub struct Registries {
-    /// The logins to send.
-    pub credentials: Credentials,
-    /// Registries that are not spoken to as usual, by host.
-    pub hosts: HashMap<String, HostSettings>,
-    /// Port of the embedded registry on this machine, if it is known.
-    pub own_port: Option<u16>,
-}
-
-/// Opens store, database and client; blocks on `tokio` where that is asynchronous.
-pub fn open(
-    data: &DataDir,
-    database_url: &str,
-    registries: Registries,
-    tokio: &tokio::runtime::Handle,
-) -> Result<Services, String> {
-    let store = Store::open(&data.join("images")).map_err(|error| chain(&error))?;
-    let database = tokio.block_on(Database::open(database_url)).map_err(|error| chain(&error))?;
-    let (proving, Registries { credentials, hosts, own_port }) = (store.clone(), registries);
-    let proof = Arc::new(move |repository: &str, digest: &Digest| proving.proof(repository, digest));
-    let home = Some(Home { id: store.id(), port: own_port, proof });
-    let settings = registry_client::Settings { credentials, hosts, home, ..registry_client::Settings::default() };
-    let client = Client::new(settings).map_err(|error| chain(&error))?;
-    let sandbox = runtime::Settings::new(data.path()).map_err(|error| chain(&error))?;
-    boot::recover(data, &store, &sandbox)?;
-    Ok(Services { store, client, database, tokio: tokio.clone(), sandbox })
-}
-
-/// Returns an error with all its causes on one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// Writes lines of the log without the logins that URLs in them hold.
-struct Redacting(std::io::Stderr);
-
-impl Write for Redacting {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        match std::str::from_utf8(line) {
-            Ok(text) => self.0.write_all(database::redact(text).as_bytes())?,
-            Err(_) => self.0.write_all(line)?,
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
-    }
-}
-
-/// Writes the log to standard error; `SLIPWAY_LOG` says how much of it.
-pub fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| "info".into());
-    // Colours are for terminals: in a file or a journal they are noise.
-    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    // A line that nobody reads any more is no reason to end.
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Redacting(std::io::stderr()))
-        .with_ansi(coloured)
-        .log_internal_errors(false)
-        .init();
 }

@@ -1,7 +1,8 @@
-//! The key that seals the secrets in the database: made once, kept in a file that only slipway's user can read.
+//! The key that encrypts secrets at rest: created once, in a file that only slipway's account can read.
 
-use crate::services::{DataDir, chain};
+use super::data_dir::DataDir;
 use database::{Database, KeyFit, SecretKey};
+use registry_client::report;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -16,13 +17,13 @@ const RESTORE: &str = "restore the file from a backup. If it is lost, so are the
 pub async fn give(database: Database, asked: Option<&Path>, data: &DataDir) -> Result<Database, String> {
     let path = asked.map_or_else(|| data.join("secret.key"), Path::to_owned);
     if asked.is_none() && fs::symlink_metadata(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-        if database.has_secrets().await.map_err(|error| chain(&error))? {
+        if database.has_secrets().await.map_err(|error| report(&error))? {
             return Err(format!("the key of the secrets, `{}`, is missing; {RESTORE}", path.display()));
         }
         make(&path, data)?;
     }
     let database = database.with_key(read(&path)?);
-    match database.key_fit().await.map_err(|error| chain(&error))? {
+    match database.key_fit().await.map_err(|error| report(&error))? {
         KeyFit::All => {}
         KeyFit::Some { foreign } => {
             tracing::warn!(secrets = foreign.join(" "), key = %path.display(), "secrets were sealed with another key: set them again");

@@ -1,5 +1,5 @@
-//! The process that keeps a network: it starts the router and `pasta`, and ends both when whoever wants the network is
-//! gone, however that happens.
+//! The supervisor of `pasta`: a process that starts it and the router, and ends both when the process that uses the
+//! network is gone, however that happens.
 
 use super::limits::MAX_CONNECTIONS;
 use super::pasta::{Target, accounts, find, owner};
@@ -14,37 +14,37 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr};
 use std::time::{Duration, Instant};
 
-/// Name by which the program knows that it keeps a network.
-pub(crate) const KEEPER: &str = "slipway-network";
-/// The keeper's word when steps can use the network.
+/// Name of the program when it supervises a network.
+pub(crate) const PASTA_SUPERVISOR: &str = "slipway-network";
+/// Message of the supervisor when steps can use the network.
 pub(super) const READY: &str = "ready";
 /// How long `pasta` may take to connect; it usually takes 10 ms.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of what `pasta` said that are passed on.
 const MAX_SAID: u64 = 2000;
 
-/// Keeps a network until the pipe from the process that wants it closes, however that process ends.
-pub(crate) fn keep() -> ! {
+/// Supervises a network until the pipe from the process that wants it closes, however that process ends.
+pub(crate) fn supervise() -> ! {
     let id = std::env::args().nth(1).unwrap_or_default();
-    // Whatever the caller left open, neither the keeper nor pasta should hold it.
+    // Whatever the caller left open, neither the supervisor nor pasta should hold it.
     let _ = crate::helper::close_from(3);
-    let outcome = Keeper::start(&id).and_then(|mut keeper| {
-        keeper.connect()?;
-        Ok(keeper)
+    let outcome = Supervisor::start(&id).and_then(|mut supervisor| {
+        supervisor.connect()?;
+        Ok(supervisor)
     });
     let said = outcome.as_ref().map_or_else(String::as_str, |_| READY);
     let _ = io::stdout().write_all(said.as_bytes()).and_then(|()| io::stdout().flush());
     if let Ok(null) = File::open("/dev/null") {
         let _ = nix::unistd::dup2_stdout(&null);
     }
-    if let Ok(mut keeper) = outcome {
-        keeper.hold();
+    if let Ok(mut supervisor) = outcome {
+        supervisor.hold();
     }
     std::process::exit(0)
 }
 
 /// The processes of a network; they end with it.
-struct Keeper {
+struct Supervisor {
     /// Words of the router.
     reports: BufReader<PipeReader>,
     /// The namespaces that pasta connects: of users, and the outer one of the network.
@@ -58,7 +58,7 @@ struct Keeper {
     router: Pid,
 }
 
-impl Drop for Keeper {
+impl Drop for Supervisor {
     fn drop(&mut self) {
         if let Some(pasta) = &mut self.pasta {
             let _ = pasta.kill();
@@ -68,9 +68,9 @@ impl Drop for Keeper {
     }
 }
 
-impl Keeper {
+impl Supervisor {
     /// Starts the router for the sandbox of the process `id`.
-    fn start(id: &str) -> Result<Keeper, String> {
+    fn start(id: &str) -> Result<Supervisor, String> {
         let failed = |error: io::Error| format!("starting the network of the sandbox: {error}");
         let open = |kind| File::open(format!("/proc/{id}/ns/{kind}")).map_err(failed);
         let version_6 = public_version_6(&fs::read_to_string("/proc/net/if_inet6").unwrap_or_default());
@@ -92,10 +92,11 @@ impl Keeper {
         // The router is at work meanwhile.
         let accounts = accounts(setup.owner);
         let reports = BufReader::new(reports);
-        let mut keeper = Keeper { reports, namespaces, handles, program, accounts, version_6, pasta: None, router };
-        keeper.wait_for("namespace")?;
-        keeper.handles = keeper.namespaces.each_ref().map(|path| inherited(path));
-        Ok(keeper)
+        let mut supervisor =
+            Supervisor { reports, namespaces, handles, program, accounts, version_6, pasta: None, router };
+        supervisor.wait_for("namespace")?;
+        supervisor.handles = supervisor.namespaces.each_ref().map(|path| inherited(path));
+        Ok(supervisor)
     }
 
     /// Starts `pasta` and waits until it has connected the outer namespace.
@@ -187,10 +188,10 @@ impl Keeper {
         }
     }
 
-    /// Keeps the network until nobody wants it, or the router, which closes addresses that this machine gets, is gone.
+    /// Keeps the network until its user is gone, or the router, which denies addresses that this machine gets later.
     fn hold(&mut self) {
         let input = io::stdin();
-        // Without pasta there is no network: the end of this process tells so.
+        // Without pasta there is no network: the exit of this process signals that.
         let pasta = self.pasta.as_ref().map(rustix::process::Pid::from_child);
         let pasta = pasta.and_then(|id| rustix::process::pidfd_open(id, rustix::process::PidfdFlags::empty()).ok());
         loop {
@@ -226,12 +227,12 @@ fn inherited(path: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// Tells whether a line of `pasta` is about what went wrong.
+/// Returns whether a line of `pasta` is about what went wrong.
 fn is_complaint(line: &str) -> bool {
     !line.is_empty() && !line.starts_with("Failed to send")
 }
 
-/// Tells whether `if_inet6`, the kernel's list of interfaces, has a public address.
+/// Returns whether `if_inet6`, the kernel's list of interfaces, has a public address.
 fn public_version_6(if_inet6: &str) -> bool {
     if_inet6.lines().any(|line| line.starts_with(['2', '3']))
 }

@@ -1,6 +1,6 @@
-//! One server for each data directory: a second one is refused with the id of the first.
+//! The instance lock: allows one server per data directory, and names the process that holds it.
 
-use crate::services::DataDir;
+use super::data_dir::DataDir;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,11 +13,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The lock of a server, until it is dropped or the process ends, however that happens.
 #[derive(Debug)]
-pub struct Instance(#[expect(dead_code, reason = "the lock ends with the file")] Option<File>);
+pub struct InstanceLock(#[expect(dead_code, reason = "the lock ends with the file")] Option<File>);
 
-impl Instance {
+impl InstanceLock {
     /// Locks the data directory for this process.
-    pub fn lock(data: &DataDir) -> Result<Instance, String> {
+    pub fn lock(data: &DataDir) -> Result<InstanceLock, String> {
         let path = data.join(FILE);
         let failed = |error: std::io::Error| format!("writing `{}`: {error}", path.display());
         let mut options = OpenOptions::new();
@@ -27,16 +27,16 @@ impl Instance {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(refusal(data, holder(&mut file).as_deref())),
             Err(TryLockError::Error(error)) => {
-                // Some network file systems have no locks. That is no reason not to serve.
+                // Some network file systems have no locks; the server starts all the same.
                 tracing::warn!(%error, file = %path.display(), "the file system has no locks: a second server would not be noticed");
-                return Ok(Instance(None));
+                return Ok(InstanceLock(None));
             }
         }
         let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         if let Err(error) = written {
             tracing::warn!(%error, file = %path.display(), "the process id cannot be written: a second server would not be told it");
         }
-        Ok(Instance(Some(file)))
+        Ok(InstanceLock(Some(file)))
     }
 }
 
@@ -70,10 +70,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::open(Some(directory.path().to_owned())).unwrap();
         std::fs::write(directory.path().join(FILE), "123456789012").unwrap();
-        let first = Instance::lock(&data).unwrap();
-        let refused = Instance::lock(&data).unwrap_err();
+        let first = InstanceLock::lock(&data).unwrap();
+        let refused = InstanceLock::lock(&data).unwrap_err();
         assert!(refused.contains(&format!("process {},", std::process::id())), "{refused}");
         drop(first);
-        Instance::lock(&data).unwrap();
+        InstanceLock::lock(&data).unwrap();
     }
 }

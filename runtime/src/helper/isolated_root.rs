@@ -1,4 +1,4 @@
-//! What the helper sees of this machine: the state directory, six devices, `/proc` and `/sys`. Nothing else is there.
+//! The isolated root of the helper: the state directory, six devices, `/proc` and `/sys`, and nothing else of this machine.
 
 use super::mount::{self, attach, path_again};
 use rustix::fs::{Mode, OFlags};
@@ -25,12 +25,12 @@ pub fn enter() -> io::Result<()> {
             other => other?,
         }
     }
-    super::ground::spread(WORK);
+    super::fast_directory::set_topdir(WORK);
     let state = mount::tree_again(".")?;
     let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let house = mount::new("tmpfs", &[("mode", "755"), ("size", "64k")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
-    attach(&house, super::walk::open_directory("e")?)?;
-    let dev = directory(&house, "dev")?;
+    let root = mount::new("tmpfs", &[("mode", "755"), ("size", "64k")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+    attach(&root, super::walk::open_directory("e")?)?;
+    let dev = directory(&root, "dev")?;
     for name in DEVICES {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         rustix::fs::openat(&dev, name, flags, Mode::from_raw_mode(0o666))?;
@@ -40,10 +40,10 @@ pub fn enter() -> io::Result<()> {
     // Where this machine itself sees only a part of these, nobody in it may see more.
     for (kind, name) in [("proc", "proc"), ("sysfs", "sys")] {
         let own = mount::new(kind, &[], quiet | MountAttrFlags::MOUNT_ATTR_NOEXEC);
-        attach(own.or_else(|_| mount::tree_again(&format!("/{name}")))?, directory(&house, name)?)?;
+        attach(own.or_else(|_| mount::tree_again(&format!("/{name}")))?, directory(&root, name)?)?;
     }
-    attach(state, directory(&house, "state")?)?;
-    rustix::process::fchdir(&house)?;
+    attach(state, directory(&root, "state")?)?;
+    rustix::process::fchdir(&root)?;
     rustix::process::pivot_root(".", ".")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH)?;
     Ok(rustix::process::chdir("/state")?)

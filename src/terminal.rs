@@ -158,7 +158,7 @@ impl Sanitizer {
     }
 }
 
-/// Tells whether the parameters of a sequence for colours hold nothing but colours: concealed text is not shown as such.
+/// Returns whether the parameters of a sequence for colours hold nothing but colours: concealed text is not shown as such.
 fn is_colour(parameters: &str) -> bool {
     if parameters.len() >= MAX_PARAMETERS || !parameters.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')) {
         return false;
@@ -184,7 +184,7 @@ fn turns_direction(char: char) -> bool {
         || matches!(char, '\u{2028}' | '\u{2029}')
 }
 
-/// Tells whether bytes at the end of a part may become a character with those of the next.
+/// Returns whether bytes at the end of a part may become a character with those of the next.
 fn is_incomplete(bytes: &[u8]) -> bool {
     let length = match bytes.first() {
         Some(0xc2..=0xdf) => 2,

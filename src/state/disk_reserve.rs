@@ -1,7 +1,7 @@
-//! Keeps room for the database on its disk, and tells when nothing else is left.
+//! Disk reserve: keeps space for the database on its disk, and reports when only that is left.
 
-use crate::services::chain;
 use database::Database;
+use registry_client::report;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const MIN_RESERVE: u64 = 1024 * 1024;
 /// The share of a disk that is set aside at most.
 const SHARE: u64 = 64;
 
-/// Keeps the room until `stopped` says so. A database that is no file of this machine has room of its own.
+/// Keeps the room until `stopped` says so. A database on another machine needs none.
 pub async fn keep(database: Database, readiness: Arc<Readiness>, mut stopped: Receiver<bool>) {
     let Some(directory) = database.file().and_then(Path::parent).map(Path::to_owned) else { return };
     let (mut pause, mut was_low, mut filled) = (FIRST_CHECK, false, None::<Instant>);
@@ -35,14 +35,14 @@ pub async fn keep(database: Database, readiness: Arc<Readiness>, mut stopped: Re
             tracing::warn!(
                 available,
                 reserve = bytes,
-                "the disk of the database is full: deliveries are stored in the room set aside for them"
+                "the disk of the database is full; deliveries are stored in the reserve"
             );
         } else if was_low && !is_low {
             tracing::info!(available = space.available, "the disk of the database has room again");
         }
         was_low = is_low;
         readiness.disk_is_low(is_low);
-        // Not the last room of a disk: that is for whoever cleans up.
+        // The last free space is left to the operator who cleans up.
         let is_early = filled.is_some_and(|at| at.elapsed() < FILL_INTERVAL);
         if space.available < bytes * 4 || is_early {
             continue;
@@ -50,10 +50,10 @@ pub async fn keep(database: Database, readiness: Arc<Readiness>, mut stopped: Re
         match database.keep_reserve(bytes).await {
             Ok(true) => {
                 filled = Some(Instant::now());
-                tracing::debug!(bytes, "room was set aside for the database");
+                tracing::debug!(bytes, "disk reserve of the database was filled");
             }
             Ok(false) => {}
-            Err(error) => tracing::warn!(error = chain(&error), "no room can be set aside for the database"),
+            Err(error) => tracing::warn!(error = report(&error), "cannot fill the disk reserve of the database"),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Where an attempt has its directory: a region of the file system in which files are made quickly.
+//! Fast directory: places an attempt in a region of an ext4 file system in which files are created quickly.
 //!
-//! Without a journal, ext4 passes over the numbers of files that were removed within the last minutes, one by one and anew
-//! for each file that it makes. Where much was just removed, unpacking a base image takes ten times as long; elsewhere on
+//! Without a journal, ext4 passes over the numbers of files that were removed within the last minutes, one by one
+//! and again for each file that it creates. Where much was just removed, unpacking a base image takes ten times as long; elsewhere on
 //! the same disk it does not. A directory below one that is marked as the top of a hierarchy is put into a region of its
 //! own, chosen by its name, and what is made in it stays near: so a few names are tried.
 
@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 /// How many regions are tried.
 const TRIES: usize = 8;
-/// Files that are made for a trial.
+/// Files that are made for a measurement.
 const FILES: u32 = 8;
 /// A file takes less where nothing is in the way: a tenth of it, mostly.
-const QUICK: Duration = Duration::from_micros(60);
+const FAST: Duration = Duration::from_micros(60);
 
-/// Asks the file system to put what is made in `directory` apart; one that knows no regions refuses, and need not be asked.
-pub fn spread(directory: &str) {
+/// Sets the flag `TOPDIR` on `directory`, so that ext4 spreads its subdirectories; other file systems refuse and need none.
+pub fn set_topdir(directory: &str) {
     let Ok(directory) = File::open(directory) else { return };
     if let Ok(flags) = rustix::fs::ioctl_getflags(&directory)
         && !flags.contains(IFlags::TOPDIR)
@@ -28,14 +28,14 @@ pub fn spread(directory: &str) {
     }
 }
 
-/// Makes the directory `work`, in the first region that is quick, else in the quickest of those tried.
-pub fn settle(work: &str) -> io::Result<()> {
+/// Creates the directory `work` in the first region that is fast, else in the fastest of those tried.
+pub fn create(work: &str) -> io::Result<()> {
     let mut tried = Vec::new();
     for candidate in candidates(work) {
         fs::create_dir(&candidate)?;
-        let took = trial(&candidate)?;
+        let took = time_files(&candidate)?;
         tried.push((took, candidate));
-        if took <= QUICK * FILES {
+        if took <= FAST * FILES {
             break;
         }
     }
@@ -48,7 +48,7 @@ pub fn settle(work: &str) -> io::Result<()> {
     tried.try_for_each(fs::remove_dir)
 }
 
-/// Removes the directory `work`, and what is left if its making was cut short.
+/// Removes the directory `work`, and the candidates that an interrupted [`create`] left.
 pub fn clear(work: &str) -> io::Result<()> {
     std::iter::once(work.to_owned()).chain(candidates(work)).try_for_each(|directory| remove::tree(&directory))
 }
@@ -59,7 +59,7 @@ fn candidates(work: &str) -> impl Iterator<Item = String> + use<> {
 }
 
 /// Returns how long it takes to make a few files in `directory`, which are gone afterwards.
-fn trial(directory: &str) -> io::Result<Duration> {
+fn time_files(directory: &str) -> io::Result<Duration> {
     let names = || (0..FILES).map(|number| format!("{directory}/{number}"));
     let began = Instant::now();
     names().try_for_each(|name| File::create(name).map(drop))?;
@@ -77,12 +77,12 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let work = place.path().join("attempt");
         let work = work.to_str().unwrap();
-        spread(place.path().to_str().unwrap());
-        settle(work).unwrap();
+        set_topdir(place.path().to_str().unwrap());
+        create(work).unwrap();
         let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["attempt"]);
         assert_eq!(fs::read_dir(work).unwrap().count(), 0);
-        // Cut short: a candidate with a file of its trial.
+        // Cut short: a candidate with a file of its measurement.
         fs::create_dir(format!("{work}.3")).unwrap();
         File::create(format!("{work}.3/1")).unwrap();
         clear(work).unwrap();

@@ -1,5 +1,5 @@
-//! A connection as the HTTP server sees it: whoever does not read what is sent is hung up on, and a line feed alone ends
-//! no line of a head, so that a proxy before the server cannot see other requests than the server does.
+//! Hardens HTTP/1 connections: times out stalled readers, and rejects bare line feeds in request heads so that a proxy
+//! in front sees the same requests as the server.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,30 +10,30 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// How long a client may leave what was sent unread.
-const WRITE_TIME: Duration = Duration::from_secs(30);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a line that are looked at.
-const SHOWN: usize = 64;
+const MAX_LINE: usize = 64;
 
 /// A connection.
-pub struct Wire {
+pub struct Connection {
     stream: TcpStream,
     lines: Lines,
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
-impl Wire {
+impl Connection {
     /// Takes a connection over.
     pub fn new(stream: TcpStream) -> Self {
-        Wire { stream, lines: Lines::default(), stuck: None }
+        Connection { stream, lines: Lines::default(), stuck: None }
     }
 
     /// Ends a connection on which nothing could be written for too long.
-    fn patient(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn with_timeout(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.stuck = None;
             return written;
         }
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(WRITE_TIME)));
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
         match stuck.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -41,7 +41,7 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -54,10 +54,10 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.patient(written, context)
+        self.with_timeout(written, context)
     }
 
     fn poll_write_vectored(
@@ -66,7 +66,7 @@ impl AsyncWrite for Wire {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.patient(written, context)
+        self.with_timeout(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -89,7 +89,7 @@ struct Lines {
     /// The beginning of the present line.
     line: Vec<u8>,
     last: u8,
-    /// Bytes of a body that are no lines.
+    /// Bytes of the body that are still to be skipped.
     skip: u64,
     length: u64,
     chunked: bool,
@@ -99,7 +99,7 @@ struct Lines {
     is_lost: bool,
 }
 
-/// What the present line belongs to.
+/// The part of a request that the current line belongs to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// The line that begins a request.
@@ -109,7 +109,7 @@ enum Part {
     Head,
     /// The size of a chunk of its body.
     Size,
-    /// What follows the last chunk.
+    /// The lines after the last chunk.
     Trailer,
 }
 
@@ -132,7 +132,7 @@ impl Lines {
             match *byte {
                 b'\n' => self.end_line(),
                 b'\r' => {}
-                byte if self.line.len() < SHOWN => self.line.push(byte.to_ascii_lowercase()),
+                byte if self.line.len() < MAX_LINE => self.line.push(byte.to_ascii_lowercase()),
                 _ => self.is_cut = true,
             }
             if self.is_lost {

@@ -1,4 +1,4 @@
-//! Tries inside the sandbox what builds are confined by: the filter of system calls, the overlay, the masks' mounts.
+//! Self-test inside the sandbox of what confines builds: the system call filter, overlay mounts, the masks of `/proc`.
 
 use super::walk::open_directory;
 use super::{mount, overlay, remove, seccomp};
@@ -47,7 +47,7 @@ fn whiteouts(directory: &str) -> io::Result<()> {
     for name in ["", "/u", "/w", "/m"] {
         fs::create_dir(format!("{directory}{name}"))?;
     }
-    let lower = SnapshotId::trial(&format!("{directory}-lower"));
+    let lower = SnapshotId::of_self_test(&format!("{directory}-lower"));
     fs::create_dir_all(format!("{}/d/inner", lower.directory()))?;
     let tried = (|| {
         overlay::overlay(std::slice::from_ref(&lower), Some((&part("u"), &part("w"))), &part("m"))?;
