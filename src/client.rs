@@ -228,6 +228,11 @@ pub fn shown(value: &Value) -> String {
     sanitize(&text)
 }
 
+/// Prints the warnings of a build: values that were changed or ignored.
+pub fn warnings(build: &Value) {
+    build["warnings"].as_array().into_iter().flatten().for_each(|warning| eprintln!("warning: {}", shown(warning)));
+}
+
 /// Reads the name of a repository from the command line.
 pub fn repository_name(text: &str) -> Result<String, String> {
     let is_whole = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);

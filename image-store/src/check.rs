@@ -2,7 +2,7 @@
 
 use crate::files::is_older;
 use crate::lease::{TURN, Turn, leased};
-use crate::tags::Shelf;
+use crate::shelf::Shelf;
 use crate::{Error, Store};
 use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
 use sha2::{Digest as _, Sha256};
@@ -67,7 +67,7 @@ impl Store {
     /// Readers wait meanwhile: a blob does not disappear while it is looked up.
     pub fn collect(&self, keep: &HashSet<Digest>, min_age: Duration) -> Result<Collected, Error> {
         let _turn = Turn::alone(&self.root().join(TURN))?;
-        let (referenced, leased) = (self.referenced()?, leased(self)?);
+        let (referenced, leased) = (self.referenced()?, leased(self.root())?);
         let mut collected = Collected::default();
         for name in self.blob_names()? {
             let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else { continue };

@@ -4,8 +4,9 @@
 //! A note is an empty file named by the digest. Tags are the truth: what a tag leads to is noted again after a start of the
 //! machine, so nobody waits until a note is durable.
 
+use crate::files::names;
 use crate::lease::{TURN, Turn};
-use crate::tags::{Shelf, names};
+use crate::shelf::Shelf;
 use crate::{Error, Store};
 use registry_client::{Descriptor, Digest};
 use std::collections::HashSet;

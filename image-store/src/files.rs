@@ -24,3 +24,15 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 pub(crate) fn is_older(at: SystemTime, age: Duration) -> bool {
     at.elapsed().is_ok_and(|elapsed| elapsed > age)
 }
+
+/// Returns the names in a directory, sorted; none if there is no such directory.
+pub(crate) fn names(directory: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file("reading", directory)(error)),
+    };
+    let mut names: Vec<_> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}

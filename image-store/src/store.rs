@@ -2,9 +2,8 @@
 
 use crate::error::Error;
 use crate::files::{is_older, read_if_there, sync_directory};
+use crate::key::Key;
 use crate::lease::{LEASES, Lease, TURN, Turn};
-use crate::proof;
-use crate::writer::BlobWriter;
 use registry_client::{DiffId, Digest};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -20,7 +19,7 @@ const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<PathBuf>,
-    pub(crate) key: Arc<proof::Key>,
+    pub(crate) key: Arc<Key>,
     lease: Option<Arc<Lease>>,
 }
 
@@ -31,7 +30,7 @@ impl Store {
             let path = root.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::file("creating", &path))?;
         }
-        let store = Store { root: Arc::new(root.to_owned()), key: Arc::new(proof::Key::open(root)?), lease: None };
+        let store = Store { root: Arc::new(root.to_owned()), key: Arc::new(Key::open(root)?), lease: None };
         store.take_over()?;
         store.sweep();
         Ok(store)
@@ -40,7 +39,7 @@ impl Store {
     /// Returns the same store with a lease: whatever is looked up, read or written through the
     /// returned value is not collected while it or a clone of it lives.
     pub fn leased(&self) -> Result<Store, Error> {
-        Ok(Store { root: self.root.clone(), key: self.key.clone(), lease: Some(Arc::new(Lease::new(self)?)) })
+        Ok(Store { root: self.root.clone(), key: self.key.clone(), lease: Some(Arc::new(Lease::new(self.root())?)) })
     }
 
     /// Keeps a blob from being collected, if this handle has a lease.
@@ -57,25 +56,6 @@ impl Store {
                 let _ = fs::remove_file(entry.path());
             }
         }
-    }
-
-    /// Starts a blob; it becomes visible when it is committed, and never if it is dropped before.
-    pub fn writer(&self) -> Result<BlobWriter, Error> {
-        BlobWriter::new(self.clone())
-    }
-
-    /// Stores `bytes`, a document, as a blob; it is durable when this returns.
-    pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
-        let digest = Digest::of(bytes);
-        // A document is never visible before it is durable, so one that is there needs nothing more.
-        if self.size(&digest) != Some(bytes.len() as u64) {
-            let mut writer = self.writer()?;
-            io::Write::write_all(&mut writer, bytes).map_err(Error::file("writing", &self.temporary()))?;
-            writer.sync()?;
-            writer.commit_expecting(&digest)?;
-            sync_directory(&self.root.join("blobs/sha256"))?;
-        }
-        Ok(digest)
     }
 
     /// Returns whether the blob is here.

@@ -1,7 +1,8 @@
 //! Tags: one small file each, in a directory per repository whose name is escaped so that it cannot be a path.
 
-use crate::files::{read_if_there, sync_directory};
+use crate::files::{names, read_if_there, sync_directory};
 use crate::lease::{TURN, Turn};
+use crate::shelf::Shelf;
 use crate::{Error, Part, Store};
 use registry_client::Descriptor;
 use std::collections::HashSet;
@@ -11,24 +12,6 @@ use std::path::{Path, PathBuf};
 
 /// Longest name of a repository or tag; escaped it still fits a file name.
 const MAX_NAME: usize = 240;
-
-/// The set that a name belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shelf {
-    /// In the registry.
-    Tags,
-    /// With those who build by hand.
-    Kept,
-}
-
-impl Shelf {
-    pub(crate) fn directory(self) -> &'static str {
-        match self {
-            Shelf::Tags => "tags",
-            Shelf::Kept => "kept",
-        }
-    }
-}
 
 impl Store {
     /// Makes `tag` of `repository` in the registry name a manifest; durable with all that the manifest leads to when it
@@ -145,15 +128,4 @@ impl Store {
 fn checked(name: &str) -> Result<&str, Error> {
     let fine = !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(['/', '\0']);
     if fine { Ok(name) } else { Err(Error::Name(name.to_owned())) }
-}
-
-pub(crate) fn names(directory: &Path) -> Result<Vec<String>, Error> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::file("reading", directory)(error)),
-    };
-    let mut names: Vec<_> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    Ok(names)
 }

@@ -1,6 +1,7 @@
 //! The documents an image consists of: descriptors, manifests, indexes, configurations.
 
 use crate::digest::{DiffId, Digest};
+use crate::go_json::or_default;
 use crate::platform::Platform;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -240,13 +241,6 @@ fn is_zero(number: &i64) -> bool {
 
 fn is_none_or_empty(words: &Option<Vec<String>>) -> bool {
     words.as_ref().is_none_or(Vec::is_empty)
-}
-
-/// Reads `null` as the default: Go writes it for empty lists and maps, and reads it so wherever it stands.
-pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads a list or `null`, whose elements may be `null`.

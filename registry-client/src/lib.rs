@@ -12,6 +12,7 @@ mod document;
 mod download;
 mod error;
 mod fault;
+mod go_json;
 mod http;
 pub mod media_type;
 mod pace;

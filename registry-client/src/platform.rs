@@ -8,10 +8,10 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// Operating system, as Go calls it: `linux`.
-    #[serde(default, deserialize_with = "crate::document::or_default")]
+    #[serde(default, deserialize_with = "crate::go_json::or_default")]
     pub os: String,
     /// Architecture, as Go calls it: `amd64`, `arm64`.
-    #[serde(default, deserialize_with = "crate::document::or_default")]
+    #[serde(default, deserialize_with = "crate::go_json::or_default")]
     pub architecture: String,
     /// Variant of the architecture: `v7` of `arm`; none for `amd64` and for `v8` of `arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,9 +1,8 @@
 //! Cancellation that wakes: a token shared by the threads and futures of one piece of work.
 
-use crate::Monitor;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -87,7 +86,14 @@ impl CancellationToken {
 
     /// Blocks for `duration`, or until the token is cancelled; returns whether it is.
     pub fn wait_timeout(&self, duration: Duration) -> bool {
-        let _ = Monitor::new(()).wait_timeout(self, duration, |()| None::<()>);
+        let signal = Arc::new((Mutex::new(()), Condvar::new()));
+        let woken = signal.clone();
+        let _registration = self.on_cancel(move || {
+            drop(woken.0.lock());
+            woken.1.notify_all();
+        });
+        let waiting = signal.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = signal.1.wait_timeout_while(waiting, duration, |()| !self.is_cancelled());
         self.is_cancelled()
     }
 }

@@ -1,10 +1,9 @@
 //! The changes of a step, kept until they are dropped or adopted.
 
-use crate::error::HelperError;
 use crate::process::Process;
-use crate::protocol::{Answer, Conversation, FrameReader, FrameWriter, MAX_FRAME, Request};
+use crate::protocol::{FrameReader, MAX_FRAME, Request};
 use crate::{Error, SnapshotId};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 /// The files that a step changed; they are removed when this is dropped, unless they were adopted.
@@ -49,20 +48,5 @@ impl Drop for Changes {
     fn drop(&mut self) {
         // Not awaited: leftovers are removed with the attempt in any case.
         let _ = self.process.ask(&Request::Discard(self.run));
-    }
-}
-
-/// Streams a value and then bytes; used by the helper's side.
-pub(crate) fn stream(
-    conversation: &mut Conversation,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), HelperError>,
-) -> io::Result<()> {
-    let mut writer = FrameWriter::new(conversation);
-    match write(&mut writer) {
-        Ok(()) => writer.finish(),
-        Err(error) => {
-            drop(writer);
-            conversation.send_value(&Answer::<()>::Err(error))
-        }
     }
 }

@@ -27,7 +27,7 @@ pub struct Ids {
 enum Kind {
     /// Started as root.
     Root,
-    /// Started by somebody else: their own ids.
+    /// Started by another account: its own ids.
     Account { uid: u32, gid: u32 },
 }
 
@@ -83,7 +83,7 @@ impl Ids {
         if fs::metadata(&state).map_err(Error::system(doing()))?.uid() != uid {
             match self.kind {
                 Kind::Root => chown(&state, Some(uid), Some(gid)).map_err(Error::system(doing()))?,
-                Kind::Account { .. } => crate::owner::give_away(&state, self)?,
+                Kind::Account { .. } => crate::owner::give_away(&state, |id| self.map_to_give_away(id))?,
             }
         }
         Ok(state)
@@ -107,7 +107,7 @@ impl Ids {
     }
 
     /// Gives the process `id` the account's own ids as 0 and the sandbox's first ids as 1: it can pass things on.
-    pub(crate) fn map_to_give_away(&self, id: u32) -> Result<(), Error> {
+    fn map_to_give_away(&self, id: u32) -> Result<(), Error> {
         let Kind::Account { uid, gid } = self.kind else { return Ok(()) };
         let (first_user, first_group) = self.first();
         let both = |own: u32, first: u32| {

@@ -2,7 +2,7 @@
 
 use crate::cgroup::{self, Cgroup};
 use crate::network::Network;
-use crate::protocol::{Answer, Conversation, DiskLimits, Request, control_pair, send_with};
+use crate::protocol::{Answer, Conversation, DiskLimits, HELPER, Request, control_pair, send_with};
 use crate::unique::unique;
 use crate::{Error, Settings};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,8 +12,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Name of the program when it is the helper of a sandbox.
-pub(crate) const HELPER: &str = "slipway-sandbox";
 /// Start of the names of attempts that only clean up.
 pub(crate) const SWEEPER: &str = "sweep-";
 /// Attempts whose processes there is room for where only those of an account are counted, not those of an attempt.

@@ -14,6 +14,8 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+/// Name of the program when it is the helper of a sandbox.
+pub const HELPER: &str = "slipway-sandbox";
 /// Largest request.
 const MAX_REQUEST: usize = 64 * 1024;
 /// Bytes that a frame may carry.

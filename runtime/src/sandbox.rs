@@ -3,8 +3,8 @@
 use crate::cgroup::Cgroup;
 use crate::last_used::LastUsed;
 use crate::process::{Process, describe, processes};
+use crate::protection::Protection;
 use crate::protocol::{Answer, Conversation, Ended, FrameReader, MAX_FRAME, Request, RunRequest, kind};
-use crate::self_test::Protection;
 use crate::{Calls, CancellationToken, Changes, Error, Exit, FileInSnapshot, Settings, SnapshotId, Step, StepNetwork};
 use rustix::event::{EventfdFlags, eventfd};
 use std::io::{self, Read};

@@ -117,7 +117,7 @@ pub struct Arguments {
     call: String,
     /// How the answer to --call or --check is shown
     #[arg(long, value_enum, default_value_t)]
-    format: super::check::Format,
+    format: super::findings::Format,
     /// Print nothing but the digest of the image
     #[arg(short, long)]
     quiet: bool,

@@ -7,6 +7,7 @@ mod cancel;
 mod check;
 mod deliveries;
 mod explain;
+mod findings;
 mod import;
 mod logs;
 mod queue;

@@ -2,7 +2,7 @@
 
 use super::logs;
 use super::status::table;
-use crate::client::{Connection, encoded, print_json, repository_name, shown};
+use crate::client::{Connection, encoded, print_json, repository_name, shown, warnings};
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -120,11 +120,6 @@ fn print_plan(answer: &Value) {
 
 fn tags(build: &Value) -> String {
     build["tags"].as_array().into_iter().flatten().map(shown).collect::<Vec<_>>().join(" ")
-}
-
-/// Prints what was changed or left out.
-pub fn warnings(build: &Value) {
-    build["warnings"].as_array().into_iter().flatten().for_each(|warning| eprintln!("warning: {}", shown(warning)));
 }
 
 /// Returns what is asked for; what was not given is left out, so that the rule's values stay.

@@ -3,10 +3,10 @@
 //! The call is made here, piece by piece, as long as there is room. Its arguments are numbers, and the descriptor is taken
 //! from the process that waits: nothing of it can change meanwhile.
 
-use super::answers::{Answer, control};
 use super::disk::{Count, Watch};
 use super::limit::{self, Limited};
 use super::measure::is_in_memory;
+use super::notification::{Answer, control};
 use crate::DiskFull;
 use nix::errno::Errno;
 use nix::libc;

@@ -1,8 +1,8 @@
 //! Sends the contents of files of snapshots, one after the other.
 
+use super::stream::stream;
 use super::walk::{open_directory, open_exactly};
 use crate::FileInSnapshot;
-use crate::changes::stream;
 use crate::error::HelperError;
 use crate::protocol::Conversation;
 use rustix::fs::OFlags;

@@ -1,6 +1,7 @@
 //! The system call filter of steps: allow-lists for 64-bit and, where it is asked for, 32-bit programs.
 
 use super::bpf::{self, Argument, Listener, Program, Test, Verdict};
+use super::syscall_range::Range;
 use super::{syscalls, syscalls32};
 use crate::Calls;
 use nix::libc;
@@ -48,15 +49,6 @@ const FALLOCATE: Verdict = Verdict::Ask(Argument::Second, Test::With(FREEING), l
 const IOCTL: Verdict = Verdict::If(Argument::Second, Test::Not(ALLOCATING), libc::ENOTTY);
 /// Lets only what ends a process interrupt a call that is being answered; kernels before 5.19 do not know it.
 const WAIT_KILLABLE: libc::c_ulong = 1 << 5;
-
-/// Numbers of calls.
-#[derive(Debug, Clone, Copy)]
-pub struct Range {
-    /// The first.
-    pub first: u32,
-    /// The last.
-    pub last: u32,
-}
 
 /// Programs for each kind of step: where somebody answers calls, and where nobody can.
 pub struct Filters {

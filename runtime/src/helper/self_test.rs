@@ -2,7 +2,7 @@
 
 use super::walk::open_directory;
 use super::{mount, overlay, remove, seccomp};
-use crate::self_test::Protection;
+use crate::protection::Protection;
 use crate::{Calls, SnapshotId};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};

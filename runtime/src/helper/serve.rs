@@ -1,11 +1,11 @@
 //! The first process of the sandbox: takes requests, serves each in a process of its own, cleans up at the end.
 
+use super::fatal::die;
 use super::redundant_changes::RedundantChanges;
-use super::start::die;
+use super::stream::stream;
 use super::{
     diff, evict, fast_directory, files, isolated_root, loopback, remove, rename, run, seccomp, self_test, unpack,
 };
-use crate::changes::stream;
 use crate::error::HelperError;
 use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};

@@ -3,7 +3,7 @@
 //! Programs of Debian and of Go for 386 know no other way. Who follows the step reads the arguments once and makes
 //! the socket: a program that changes them meanwhile gains nothing.
 
-use super::answers::{self, Answer, control};
+use super::notification::{Answer, control, respond};
 use super::seccomp::REFUSED_FAMILIES;
 use nix::errno::Errno;
 use nix::libc;
@@ -50,7 +50,7 @@ pub fn serve(listener: &OwnedFd, call: &libc::seccomp_notif) -> Result<(), Errno
         *given = give(listener, call, made, asked.kind, 0)?;
     }
     copy(call.pid, asked.places, &mut given, libc::process_vm_writev)?;
-    answers::respond(listener, call.id, Answer::Done);
+    respond(listener, call.id, Answer::Done);
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! Starts the helper: the program gives up its privileges, makes its namespaces and forks their first process.
 
+use super::fatal::die;
 use super::{child, serve};
+use crate::descriptors::close_from;
 use crate::network::{PASTA_SUPERVISOR, supervise};
 use crate::owner::{OWNER, take_over};
-use crate::process::HELPER;
+use crate::protocol::HELPER;
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::waitpid;
@@ -27,21 +29,6 @@ pub fn enter_if_asked() {
         Some(name) if name == OWNER => take_over(),
         _ => {}
     }
-}
-
-/// Closes all descriptors from `first` on.
-pub fn close_from(first: u32) -> io::Result<()> {
-    // SAFETY: closing descriptors that no Rust value of this process owns: it has just been started.
-    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Says on standard error what failed, and ends the process.
-pub fn die(doing: &str, error: impl std::fmt::Display) -> ! {
-    eprintln!("slipway sandbox: {doing}: {error}");
-    std::process::exit(1)
 }
 
 /// Makes the namespaces, gets its ids, and starts the first process of its own process namespace.

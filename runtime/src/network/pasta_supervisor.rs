@@ -27,7 +27,7 @@ const MAX_SAID: u64 = 2000;
 pub(crate) fn supervise() -> ! {
     let id = std::env::args().nth(1).unwrap_or_default();
     // Whatever the caller left open, neither the supervisor nor pasta should hold it.
-    let _ = crate::helper::close_from(3);
+    let _ = crate::descriptors::close_from(3);
     let outcome = Supervisor::start(&id).and_then(|mut supervisor| {
         supervisor.connect()?;
         Ok(supervisor)

@@ -1,6 +1,6 @@
 //! `--call`: a question about the Dockerfile that is answered in place of a build.
 
-use super::super::check::{self, Format};
+use super::super::findings::{self, Format};
 use super::Arguments;
 use super::fields::csv;
 use builder::Answer;
@@ -51,7 +51,7 @@ pub fn answer(
     let answer = match question {
         Question::Check => {
             let (checked, file) = super::check(arguments, data_dir)?;
-            return check::show(&checked, &file, format);
+            return findings::show(&checked, &file, format);
         }
         Question::Outline => super::ask(arguments, data_dir, builder::outline)?,
         Question::Targets => super::ask(arguments, data_dir, |request, _| builder::targets(&request.dockerfile))?,
