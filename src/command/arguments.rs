@@ -1,8 +1,8 @@
 //! The commands of the command line, and which function runs each.
 
 use super::{
-    approve, build, cancel, check, deliveries, explain, import, logs, queue, repo, retry, rules, secret, serve, status,
-    token, trigger, version, worker, workers,
+    approve, build, cancel, check, deliveries, explain, logs, queue, repo, retry, rules, secret, serve, status, token,
+    trigger, version, worker, workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;

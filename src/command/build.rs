@@ -163,8 +163,8 @@ fn ask<T>(
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    if let Some(question) = call::question(arguments)? {
-        return call::answer(question, arguments, data_dir);
+    if let Some((question, format)) = call::question(arguments)? {
+        return call::answer(question, format, arguments, data_dir);
     }
     let style = if arguments.quiet { Style::Quiet } else { arguments.progress };
     if !matches!(style, Style::Quiet | Style::Json) {

@@ -1,7 +1,7 @@
 //! `slipway serve`: webhooks, API and pages on one address, the registry on another, and workers as processes of their own.
 
 use crate::http::{WebhookClient, listen};
-use crate::state::{self, DataDir, InstanceLock, secret_key};
+use crate::state::{DataDir, InstanceLock, secret_key};
 use crate::workers::{Ending, WorkerSupervisor};
 use crate::{configuration, logging, signals};
 use clap::Args;
