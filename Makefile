@@ -43,13 +43,13 @@ test-one: payloads
 
 # The workloads of BENCH where that folder is, else a small comparison; then the parts alone.
 bench: build
-	sh examples/bench.sh $(BENCH)
+	sh tools/bench.sh $(BENCH)
 	cargo bench --locked -p builder --bench speed
 	cargo bench --locked -p database --bench claims
 
 # Compares builds with those that BuildKit made: same verdict, same files.
 conformance: build
-	python3 examples/conformance.py $(CONFORMANCE)
+	python3 tools/conformance.py $(CONFORMANCE)
 
 # Licences, advisories and sources of the dependencies.
 deny:

@@ -1,6 +1,6 @@
-//! The commands' end of the API: where the server is, which token speaks, and what it answers.
+//! The API client of the commands: address of the server, token, requests and refusals.
 
-use crate::sanitize::sanitize;
+use crate::terminal::sanitize;
 use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long an answer may take; who waits for a build is answered within a minute.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long an answer may take; requests that wait for a build are answered within a minute.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Where the server is and who asks.
+/// Address of the server, and the token.
 #[derive(Debug, Args)]
 pub struct Connection {
     /// URL of the server
@@ -43,7 +43,7 @@ impl OneBuild {
     pub fn ask(&self, what: &str, told: impl FnOnce(&str, &Value) -> String) -> Result<ExitCode, String> {
         let api = self.connection.open()?;
         let id = build_id(&api, &self.build)?;
-        let answer = api.send(Method::POST, &format!("/v1/builds/{id}/{what}"), (None, &[]))?.body;
+        let answer = api.send(Method::POST, &format!("/v1/builds/{id}/{what}"), None, &[])?.body;
         if self.connection.json {
             print_json(&answer);
         } else {
@@ -73,7 +73,7 @@ impl Connection {
     /// Prepares to ask; nothing is asked yet.
     pub fn open(&self) -> Result<Api, String> {
         let token = match (&self.token, &self.token_file) {
-            // A variable that is set to nothing is how scripts say that there is no token.
+            // Scripts set the variable to nothing when there is no token.
             (Some(token), _) => Some(token.trim().to_owned()).filter(|token| !token.is_empty()),
             (None, Some(file)) => {
                 let text = std::fs::read_to_string(file);
@@ -84,7 +84,7 @@ impl Connection {
             (None, None) => None,
         };
         if !self.server.starts_with("http://") && !self.server.starts_with("https://") {
-            return Err(format!("`{}` is no URL of a server: it starts with http:// or https://", self.server));
+            return Err(format!("`{}` is not the URL of a server: it starts with http:// or https://", self.server));
         }
         // Another part of the program may have chosen the same provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -105,7 +105,7 @@ impl Connection {
 impl Api {
     /// Asks for a document.
     pub fn get(&self, path: &str) -> Result<Value, String> {
-        self.send(Method::GET, path, (None, &[])).map(|answer| answer.body)
+        self.send(Method::GET, path, None, &[]).map(|answer| answer.body)
     }
 
     /// Asks for something to be done; headers come as names and values.
@@ -113,10 +113,11 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        (body, headers): (Option<&Value>, &[(&'static str, &str)]),
+        body: Option<&Value>,
+        headers: &[(&'static str, &str)],
     ) -> Result<Answer, String> {
         self.tokio.block_on(async {
-            let response = self.request(method, path, (body, headers)).await?;
+            let response = self.request(method, path, body, headers).await?;
             let status = response.status();
             let text = response.text().await.map_err(|error| self.unreachable(&error))?;
             let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -132,7 +133,7 @@ impl Api {
         mut take: impl FnMut(&[u8]) -> Result<bool, String>,
     ) -> Result<(), String> {
         self.tokio.block_on(async {
-            let mut response = self.request(Method::GET, path, (None, headers)).await?;
+            let mut response = self.request(Method::GET, path, None, headers).await?;
             if !response.status().is_success() {
                 let status = response.status();
                 let text = response.text().await.unwrap_or_default();
@@ -151,12 +152,13 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        (body, headers): (Option<&Value>, &[(&'static str, &str)]),
+        body: Option<&Value>,
+        headers: &[(&'static str, &str)],
     ) -> Result<Response, String> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         let is_stream = headers.iter().any(|(name, value)| *name == "accept" && *value == "text/event-stream");
         if !is_stream {
-            request = request.timeout(PATIENCE);
+            request = request.timeout(REQUEST_TIMEOUT);
         }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -172,7 +174,7 @@ impl Api {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> String {
-        let why = crate::services::chain(error);
+        let why = registry_client::report(error);
         format!("asking the server {}: {why}; is it there? --server or SLIPWAY_URL say where", self.base)
     }
 
@@ -224,6 +226,11 @@ pub fn shown(value: &Value) -> String {
     let text =
         value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned);
     sanitize(&text)
+}
+
+/// Prints the warnings of a build: values that were changed or ignored.
+pub fn warnings(build: &Value) {
+    build["warnings"].as_array().into_iter().flatten().for_each(|warning| eprintln!("warning: {}", shown(warning)));
 }
 
 /// Reads the name of a repository from the command line.

@@ -1,13 +1,13 @@
 //! Finds and reads `slipway.toml`; its meaning lives with the crates that use it.
 
-use crate::services::{DataDir, Registries, xdg_directory};
+use crate::state::{DataDir, Registries, xdg_directory};
 use builder::worker::Reading;
 use registry_client::{Credentials, HostSettings, ImagePattern, TlsSettings};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use webhook::{Configuration, Registry};
 
-/// Where the configuration is looked for when `--config` does not say.
+/// The last place in which the configuration is looked for without `--config`.
 const SYSTEM: &str = "/etc/slipway/slipway.toml";
 
 /// Reads the configuration from `asked`, the data directory, the account's configuration directory or the system's place.
@@ -23,12 +23,12 @@ pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, Strin
     let directory = path.parent().unwrap_or(Path::new("."));
     let wrong = |problem: String| format!("`{}`: {problem}", path.display());
     let configuration =
-        Configuration::parse(&text, directory).map_err(|error| wrong(crate::services::chain(&error)))?;
+        Configuration::parse(&text, directory).map_err(|error| wrong(registry_client::report(&error)))?;
     check_protections(&configuration.sandbox.allow_unprotected).map_err(wrong)?;
     Ok(configuration)
 }
 
-/// Refuses names of protections that no sandbox has: whoever waives one must mean it.
+/// Refuses names of unknown protections, so that a typo waives nothing.
 fn check_protections(waived: &[String]) -> Result<(), String> {
     match waived.iter().find(|name| !runtime::PROTECTIONS.contains(&name.as_str())) {
         None => Ok(()),
@@ -41,7 +41,7 @@ fn check_protections(waived: &[String]) -> Result<(), String> {
     }
 }
 
-/// Returns how registries are spoken to.
+/// Returns the settings of registries.
 pub fn registries(configuration: &Configuration) -> Registries {
     let host = |registry: &Registry| HostSettings {
         plain_http: registry.plain_http,

@@ -1,29 +1,25 @@
 //! slipway: turns a git push into a pushed image. Reads flags, wires the crates together, prints.
 #![forbid(unsafe_code)]
 
-mod boot;
 mod client;
+mod clock;
 mod command;
 mod configuration;
-mod confine;
-mod instance;
-mod key;
-mod listen;
-mod posts;
+mod http;
+mod logging;
 mod progress;
-mod reserve;
-mod sanitize;
-mod services;
+mod sandbox;
 mod signals;
-mod wire;
+mod state;
+mod terminal;
 mod workers;
 
 use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Exit code of a program that was ended because nobody reads its output: 128 and the number of the signal.
-const NOBODY_READS: i32 = 141;
+/// Exit code of a program whose output pipe was closed: 128 and the number of SIGPIPE.
+const BROKEN_PIPE: i32 = 141;
 
 /// Turns a git push into a pushed image, on your own machines.
 #[derive(Debug, Parser)]
@@ -40,30 +36,30 @@ fn main() -> ExitCode {
     // The sandbox is this program, started again inside its namespaces: nothing may happen before.
     runtime::enter_if_asked();
     builder::source::enter_if_asked();
-    end_quietly_when_nobody_reads();
+    exit_quietly_on_broken_pipe();
     let arguments = Arguments::parse();
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ERROR: {}", sanitize::sanitize(&database::redact(&error)));
+            eprintln!("ERROR: {}", terminal::sanitize(&database::redact(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Ends the program as other tools end when what reads their output goes away, as `head` does; no mistake is reported.
-fn end_quietly_when_nobody_reads() {
+/// Makes the program exit as other tools do when the reader of their output goes away, as `head` does: without an error.
+fn exit_quietly_on_broken_pipe() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
         if message.starts_with("failed printing to std") && message.contains("os error 32") {
-            end_as_nobody_reads();
+            exit_on_broken_pipe();
         }
         report(panic);
     }));
 }
 
-/// Ends the program because nobody reads its output any more.
-fn end_as_nobody_reads() -> ! {
-    std::process::exit(NOBODY_READS)
+/// Exits because the reader of the output is gone.
+fn exit_on_broken_pipe() -> ! {
+    std::process::exit(BROKEN_PIPE)
 }

@@ -12,7 +12,7 @@ pub async fn wait_for_signal() {
 }
 
 /// Waits until the process is asked once more. That its terminal is gone is told twice, by the shell and by the kernel, and
-/// is no wish of anybody that it hurry.
+/// is not a request to hurry.
 pub async fn wait_for_repeated_signal() {
     tokio::select! {
         () = received(SignalKind::interrupt()) => {}
@@ -39,7 +39,7 @@ async fn received(kind: SignalKind) {
     }
 }
 
-/// Tells whether a process whose `/proc/…/status` this is ignores a signal.
+/// Returns whether a process whose `/proc/…/status` this is ignores a signal.
 fn ignores(status: &str, kind: SignalKind) -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = ignored.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or(0);

@@ -1,6 +1,6 @@
-//! The worker processes of a server: started, started again when they end, and asked to end with it.
+//! Supervises the worker processes of a server: starts, restarts and stops them.
 
-use crate::services::DataDir;
+use crate::state::DataDir;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tokio::sync::watch::Receiver;
 use webhook::Readiness;
 
 /// How long a worker may take to give its builds back to the queue.
-const GIVE_BACK: Duration = Duration::from_secs(30);
+const REQUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A worker that ran for so long had started; one that ended before could not.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before a worker is started again.
@@ -17,7 +17,7 @@ const RESTART_DELAY: Duration = Duration::from_millis(500);
 /// How long to wait at most when it could not start time and again.
 const MAX_RESTART_DELAY: Duration = Duration::from_secs(60);
 
-/// Whether the workers are to end.
+/// The stage of the shutdown of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// They are not.
@@ -28,8 +28,8 @@ pub enum Ending {
     Now,
 }
 
-/// Keeps worker processes running.
-pub struct Keeper {
+/// Starts worker processes, and restarts those that exit.
+pub struct WorkerSupervisor {
     /// Their data directory.
     pub data: DataDir,
     /// The configuration that the server was started with.
@@ -40,7 +40,7 @@ pub struct Keeper {
     pub readiness: Arc<Readiness>,
 }
 
-impl Keeper {
+impl WorkerSupervisor {
     /// Keeps one worker running until slipway ends; a worker that cannot start is tried less and less often.
     pub async fn keep(&self, number: usize, mut ending: Receiver<Ending>) {
         let mut failures = 0;
@@ -56,7 +56,7 @@ impl Keeper {
             failures = if began.elapsed() < START_TIMEOUT { failures + 1 } else { 1 };
             let delay = restart_delay(failures);
             self.readiness.worker_ended(number, failures, &problem);
-            tracing::warn!(problem, delay_ms = delay.as_millis(), failures, "a worker ended; another is started");
+            tracing::warn!(problem, delay_ms = delay.as_millis(), failures, "worker exited; restarting");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = reaches(&mut ending, Ending::WhenDone) => {}
@@ -120,7 +120,7 @@ impl Keeper {
         };
         if !ended {
             ask(worker);
-            if tokio::time::timeout(GIVE_BACK, worker.wait()).await.is_err() {
+            if tokio::time::timeout(REQUEUE_TIMEOUT, worker.wait()).await.is_err() {
                 worker.kill().await?;
             }
         }

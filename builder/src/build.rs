@@ -13,7 +13,7 @@ use database::{BaseImage, Fate};
 use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Plan};
 use registry_client::{Platform, Reference};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What shall be built, and what becomes of it.
@@ -80,7 +80,12 @@ pub struct Built {
 }
 
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
-pub fn build(request: &Request, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+pub fn build(
+    request: &Request,
+    services: &Services,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Built, Error> {
     Prepared::new(request, services, observer)?.build(services, observer, cancel)
 }
 
@@ -159,16 +164,26 @@ impl<'r> Prepared<'r> {
     }
 
     /// Executes the steps, puts the image together and pushes it if that is asked for.
-    pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
-        let mut built = self.execute(services, observer, &cancel.part());
+    pub fn build(
+        self,
+        services: &Services,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<Built, Error> {
+        let mut built = self.execute(services, observer, &cancel.child_token());
         if built.as_ref().is_err_and(|error| error.code() == BLOB_DAMAGED) {
             // The damaged blob was put aside: now it is missing, and what is missing is got or made again.
-            built = self.execute(services, observer, &cancel.part());
+            built = self.execute(services, observer, &cancel.child_token());
         }
         built.map_err(|error| with_snippet(error, &self.request.dockerfile))
     }
 
-    fn execute(&self, services: &Services, observer: &dyn Observer, cancel: &Cancel) -> Result<Built, Error> {
+    fn execute(
+        &self,
+        services: &Services,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
         let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?
             .within(request.options.fetching.max_paths);
@@ -242,7 +257,7 @@ fn resolve_and_plan<'r>(
 pub fn resolve(
     request: &Request,
     services: &Services,
-    (needed, cancel): (Vec<plan::Needed>, &Cancel),
+    (needed, cancel): (Vec<plan::Needed>, &CancellationToken),
 ) -> Vec<(plan::Needed, Result<SourceImage, Error>)> {
     let _span = request.trace.span(Work::Resolve, "base images");
     let (mut found, mut others) = (Vec::new(), Vec::new());

@@ -113,7 +113,7 @@ impl Cache<'_> {
                 Err(database::Error::Unavailable { .. })
                     if Instant::now() < deadline && !materials.cancel.is_cancelled() =>
                 {
-                    std::thread::sleep(PAUSE);
+                    materials.cancel.wait_timeout(PAUSE);
                 }
                 done => return done.map_err(|error| Error::service("database", storing()).with_cause(error)),
             }

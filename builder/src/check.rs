@@ -4,7 +4,7 @@ use crate::{Error, Request, Services, build};
 use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Scope};
 use dockerfile::{Dockerfile, Warning, snippet, snippet_of_error};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::time::Duration;
 
 /// How long registries are waited for altogether: a file can be checked without them, save for what its images say.
@@ -141,8 +141,8 @@ pub fn plan_as_known(
 }
 
 /// Returns what is cancelled with `cancel`, or when registries were waited for long enough.
-fn ends_soon(services: &Services, cancel: &Cancel) -> Cancel {
-    let asking = cancel.part();
+fn ends_soon(services: &Services, cancel: &CancellationToken) -> CancellationToken {
+    let asking = cancel.child_token();
     let late = asking.clone();
     services.tokio.spawn(async move {
         tokio::time::sleep(LOOKUP_TIMEOUT).await;

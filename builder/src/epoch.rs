@@ -8,7 +8,7 @@ use crate::{Error, Request, Services};
 use dockerfile::Dockerfile;
 use dockerfile::plan::{self, Action, Base, BaseImages, Copy, Given, Plan, Planned, Scope, Settings, Source};
 use files::tar::{EntryKind, Reader};
-use runtime::Cancel;
+use runtime::CancellationToken;
 
 /// The time of files that come from a commit or are made for it: the second day of 1980.
 ///
@@ -22,7 +22,7 @@ const NAME: &str = "SOURCE_DATE_EPOCH";
 /// Gives what is made the time that the build arguments or the Dockerfile ask for; steps see it as a number.
 ///
 /// A Dockerfile that cannot be read asks for nothing: the build says what is wrong with it.
-pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &Cancel) -> Result<(), Error> {
+pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &CancellationToken) -> Result<(), Error> {
     let Ok(file) = Dockerfile::parse(&request.dockerfile.text) else { return Ok(()) };
     let settings = request.settings();
     let Some(value) = plan::global(&file, &settings, NAME).filter(|value| !value.is_empty()) else { return Ok(()) };
@@ -43,7 +43,7 @@ pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &Cancel)
 struct Finder<'f> {
     request: &'f Request,
     services: &'f Services,
-    cancel: &'f Cancel,
+    cancel: &'f CancellationToken,
     settings: &'f Settings,
 }
 

@@ -6,7 +6,7 @@ use crate::named::{self, Trouble};
 use crate::trace::Trace;
 use crate::{Built, Error, Services};
 use registry_client::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_type};
-use runtime::Cancel;
+use runtime::CancellationToken;
 
 /// Largest document of an image that is read.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
@@ -22,7 +22,7 @@ pub enum Kept {
 }
 
 /// Names an image in the store, with all its layers: those of its bases may never have been needed until now.
-pub fn keep(services: &Services, built: &Built, names: &[Reference], cancel: &Cancel) -> Result<(), Error> {
+pub fn keep(services: &Services, built: &Built, names: &[Reference], cancel: &CancellationToken) -> Result<(), Error> {
     if names.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use crate::result::Image;
 use crate::{Built, Error, Prepared, Request, Services};
 use database::{BaseImage, Fate};
 use registry_client::{Index, Platform, media_type};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ pub fn build_platforms(
     request: &mut Request,
     platforms: &[Platform],
     (services, observer): (&Services, &dyn Observer),
-    cancel: &Cancel,
+    cancel: &CancellationToken,
 ) -> Result<Built, Error> {
     if let [only] = platforms {
         request.platform.clone_from(only);
@@ -87,7 +87,11 @@ impl<'r> Platforms<'r> {
     }
 
     /// Builds all; several become one index, which is named only when all are there.
-    pub fn build(self, (services, observer): (&Services, &dyn Observer), cancel: &Cancel) -> Result<Built, Error> {
+    pub fn build(
+        self,
+        (services, observer): (&Services, &dyn Observer),
+        cancel: &CancellationToken,
+    ) -> Result<Built, Error> {
         let several = match <[Prepared<'r>; 1]>::try_from(self.0) {
             Ok([only]) => return only.build(services, observer, cancel),
             Err(several) => Platforms(several),
@@ -110,7 +114,12 @@ impl<'r> Platforms<'r> {
 }
 
 /// Joins the images of all platforms and moves the tags of `request` to the index.
-fn publish(request: &Request, images: Vec<Image>, services: &Services, cancel: &Cancel) -> Result<Built, Error> {
+fn publish(
+    request: &Request,
+    images: Vec<Image>,
+    services: &Services,
+    cancel: &CancellationToken,
+) -> Result<Built, Error> {
     let image = join(services, images, &request.form.annotations)?;
     let mut pushed = Vec::new();
     for tag in request.tags.iter().filter(|_| request.push) {

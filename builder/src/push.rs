@@ -5,7 +5,7 @@ use crate::execute::{Committed, Layer, Materials, Novelty, Unanswered, ask, unti
 use crate::result::Image;
 use crate::trace::Work;
 use registry_client::{BlobSource, Client, Digest, Reference};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -154,7 +154,7 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
 
 /// Tells whether the repository has a blob. Who may not look may be allowed to write, so that is tried (SV-15).
 fn has_blob(
-    waiting: (&Handle, &Cancel),
+    waiting: (&Handle, &CancellationToken),
     client: &Client,
     (to, digest): (&Reference, &Digest),
 ) -> Result<bool, Unanswered> {
@@ -215,7 +215,7 @@ pub fn manifest(
     for tag in tags {
         if order.begin(tag)? {
             // A build that has moved one tag is not undone by a wish to end it: the other tags follow.
-            let cancel = if pushed.is_empty() { materials.cancel.clone() } else { Cancel::new() };
+            let cancel = if pushed.is_empty() { materials.cancel.clone() } else { CancellationToken::new() };
             manifest_as(materials, image, (tag, &cancel))?;
             order.end(tag, &image.digest)?;
             pushed.push(tag.clone());
@@ -224,7 +224,11 @@ pub fn manifest(
     Ok(pushed)
 }
 
-fn manifest_as(materials: &Materials, image: &Image, (tag, cancel): (&Reference, &Cancel)) -> Result<(), Error> {
+fn manifest_as(
+    materials: &Materials,
+    image: &Image,
+    (tag, cancel): (&Reference, &CancellationToken),
+) -> Result<(), Error> {
     let (client, waiting) = (&materials.client, (&materials.tokio, cancel));
     let doing = || format!("pushing `{tag}`");
     let failed = |error: Unanswered| error.at(doing());
@@ -250,7 +254,11 @@ fn manifest_as(materials: &Materials, image: &Image, (tag, cancel): (&Reference,
 
 /// Puts the manifest under a tag. A wish to end the build that comes meanwhile cannot call the request back: what became of
 /// it is waited for a moment, and then asked for, so that no build is called cancelled whose tag moved.
-fn put(materials: &Materials, image: &Image, (tag, cancel): (&Reference, &Cancel)) -> Result<(), Unanswered> {
+fn put(
+    materials: &Materials,
+    image: &Image,
+    (tag, cancel): (&Reference, &CancellationToken),
+) -> Result<(), Unanswered> {
     if cancel.is_cancelled() {
         return Err(Unanswered::Cancelled);
     }

@@ -7,7 +7,7 @@ use crate::{Error, Services};
 use database::BaseImage;
 use image_store::Store;
 use registry_client::{Client, Digest, Fault, Platform, Reference, Resolved};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::sync::Arc;
 
 /// Largest manifest or configuration that is read from the store.
@@ -15,7 +15,7 @@ const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
 /// Resolves images side by side; the results are in the order of `wanted`.
 pub fn images(
-    (services, cancel): (&Services, &Cancel),
+    (services, cancel): (&Services, &CancellationToken),
     wanted: impl Iterator<Item = (String, Platform)>,
 ) -> impl Iterator<Item = Result<SourceImage, Error>> {
     let resolving = wanted.map(|(name, platform)| {

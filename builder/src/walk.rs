@@ -7,7 +7,7 @@ use crate::Error;
 use crate::execute::{OwnedSlot, Slots};
 use crate::source::Fetching;
 use files::view::{ContentId, Kind, Node, View, ViewError};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -94,7 +94,7 @@ impl Count {
 /// The walk of one instruction, through however many trees.
 pub struct Walk {
     max_paths: usize,
-    cancel: Cancel,
+    cancel: CancellationToken,
     listed: Count,
     taken: Count,
     placed: Count,
@@ -105,7 +105,7 @@ pub struct Walk {
 
 impl Walk {
     /// Returns a walk that may take so many paths, and that ends with the build.
-    pub fn new(max_paths: usize, cancel: &Cancel) -> Self {
+    pub fn new(max_paths: usize, cancel: &CancellationToken) -> Self {
         let (cancel, slot) = (cancel.clone(), Mutex::default());
         let (listed, taken, placed) = (Count::default(), Count::default(), Count::default());
         Walk { max_paths, cancel, listed, taken, placed, large: None, slot }

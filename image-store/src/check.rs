@@ -1,8 +1,9 @@
-//! Whether the store is whole, and what in it nobody needs.
+//! Checks the integrity of the store and collects garbage.
 
+use crate::files::is_older;
 use crate::lease::{TURN, Turn, leased};
-use crate::tags::Shelf;
-use crate::{Error, Store, is_older};
+use crate::shelf::Shelf;
+use crate::{Error, Store};
 use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
@@ -13,7 +14,7 @@ use std::time::Duration;
 /// Largest document that is read when references are followed.
 const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
 
-/// What a check of the store found.
+/// The result of a check of the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Blobs that were read.
@@ -24,7 +25,7 @@ pub struct Report {
     pub missing: Vec<Digest>,
 }
 
-/// What a collection removed.
+/// The result of a garbage collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Blobs.
@@ -63,10 +64,10 @@ impl Store {
 
     /// Removes blobs that no tag leads to, that no lease names, that are not in `keep` and that are older than `min_age`.
     ///
-    /// Whoever looks for a blob meanwhile waits, and then finds it or not: it does not go while it is looked at.
+    /// Readers wait meanwhile: a blob does not disappear while it is looked up.
     pub fn collect(&self, keep: &HashSet<Digest>, min_age: Duration) -> Result<Collected, Error> {
         let _turn = Turn::alone(&self.root().join(TURN))?;
-        let (referenced, leased) = (self.referenced()?, leased(self)?);
+        let (referenced, leased) = (self.referenced()?, leased(self.root())?);
         let mut collected = Collected::default();
         for name in self.blob_names()? {
             let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else { continue };
@@ -86,9 +87,9 @@ impl Store {
         Ok(collected)
     }
 
-    /// Tells whether the bytes of a blob are those of its digest; a blob that is damaged is put aside (ST-08).
+    /// Returns whether the bytes of a blob are those of its digest; a blob that is damaged is put aside (ST-08).
     ///
-    /// Whoever needs it finds it missing then, and gets or makes it again.
+    /// Its readers then find it missing, and fetch or make it again.
     pub fn check_blob(&self, digest: &Digest) -> Result<bool, Error> {
         let path = self.path(digest);
         let hash = match File::open(&path).and_then(hash_of) {

@@ -4,8 +4,9 @@
 //! A note is an empty file named by the digest. Tags are the truth: what a tag leads to is noted again after a start of the
 //! machine, so nobody waits until a note is durable.
 
+use crate::files::names;
 use crate::lease::{TURN, Turn};
-use crate::tags::{Shelf, names};
+use crate::shelf::Shelf;
 use crate::{Error, Store};
 use registry_client::{Descriptor, Digest};
 use std::collections::HashSet;
@@ -40,10 +41,10 @@ impl Part {
 impl Store {
     /// Takes note that a repository has a blob or manifest.
     pub fn admit(&self, repository: &str, part: Part, digest: &Digest) -> Result<(), Error> {
-        self.admit_in(&self.root().join(CONTENTS), repository, (part, digest))
+        self.admit_in(&self.root().join(CONTENTS), repository, part, digest)
     }
 
-    /// Tells whether a repository has a blob or manifest, and it is here.
+    /// Returns whether a repository has a blob or manifest, and it is here.
     pub fn has(&self, repository: &str, part: Part, digest: &Digest) -> Result<bool, Error> {
         Ok(self.note_of(repository, part)?.join(digest.hex()).exists() && self.contains(digest))
     }
@@ -90,12 +91,12 @@ impl Store {
         self.follow_into(manifest, &mut found, &mut documents);
         for digest in &found {
             let part = if documents.contains(digest) { Part::Manifest } else { Part::Blob };
-            self.admit_in(contents, repository, (part, digest))?;
+            self.admit_in(contents, repository, part, digest)?;
         }
         Ok(())
     }
 
-    fn admit_in(&self, contents: &Path, repository: &str, (part, digest): (Part, &Digest)) -> Result<(), Error> {
+    fn admit_in(&self, contents: &Path, repository: &str, part: Part, digest: &Digest) -> Result<(), Error> {
         let directory = self.named(contents, repository)?.join(part.directory());
         let note = directory.join(digest.hex());
         if note.exists() {
@@ -125,7 +126,7 @@ impl Store {
             for tag in self.tags(&repository)? {
                 let tagged = self.resolve(&repository, &tag)?;
                 if tagged.is_some_and(|found| found.annotations.contains_key(OLD_MARK)) {
-                    self.move_tag(&repository, &tag, (Shelf::Tags, Shelf::Kept))?;
+                    self.move_tag(&repository, &tag, Shelf::Tags, Shelf::Kept)?;
                 }
             }
         }

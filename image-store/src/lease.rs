@@ -3,7 +3,7 @@
 //! A lease is a file that its process holds locked and to which it appends a digest *before* it looks whether the blob is
 //! there. A collection has the store to itself while it decides and removes; it spares what any living lease names.
 
-use crate::{Error, Store};
+use crate::Error;
 use registry_client::Digest;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tempfile::TempPath;
 
-/// The blobs that somebody uses; they may go when this is dropped.
+/// Blobs in use; they may be collected when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Held locked: a lease whose lock is free belongs to nobody.
+    /// Held locked: a lease whose lock is free has no owner.
     file: File,
     _path: TempPath,
     turn: PathBuf,
@@ -24,15 +24,15 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Starts a lease on nothing.
-    pub fn new(store: &Store) -> Result<Lease, Error> {
-        let directory = store.root().join(LEASES);
-        let turn = Turn::shared(&store.root().join(TURN))?;
+    pub fn new(root: &Path) -> Result<Lease, Error> {
+        let directory = root.join(LEASES);
+        let turn = Turn::shared(&root.join(TURN))?;
         let file =
             tempfile::NamedTempFile::new_in(&directory).map_err(Error::file("creating a file in", &directory))?;
         file.as_file().lock().map_err(Error::file("locking", file.path()))?;
         drop(turn);
         let (file, path) = file.into_parts();
-        Ok(Lease { file, _path: path, turn: store.root().join(TURN), held: Mutex::default() })
+        Ok(Lease { file, _path: path, turn: root.join(TURN), held: Mutex::default() })
     }
 
     /// Makes sure that the blob stays, if it is there; to be called before looking.
@@ -68,7 +68,7 @@ impl Turn {
         Ok(Turn(file))
     }
 
-    /// Waits until nobody else has a turn.
+    /// Waits until no other process has a turn.
     pub fn alone(path: &Path) -> Result<Turn, Error> {
         let file = Turn::open(path)?;
         file.lock().map_err(Error::file("locking", path))?;
@@ -77,8 +77,8 @@ impl Turn {
 }
 
 /// Returns what living leases name; the files of dead ones are removed.
-pub(crate) fn leased(store: &Store) -> Result<HashSet<Digest>, Error> {
-    let directory = store.root().join(LEASES);
+pub(crate) fn leased(root: &Path) -> Result<HashSet<Digest>, Error> {
+    let directory = root.join(LEASES);
     let entries = fs::read_dir(&directory).map_err(Error::file("reading", &directory))?;
     let mut leased = HashSet::new();
     for entry in entries.flatten() {

@@ -1,9 +1,10 @@
-//! Notes: small texts that are kept beside the blobs they are about; whoever wrote one can do without it.
+//! Notes: small texts beside the blobs that they are about; their writers can do without them.
 //!
-//! Nobody waits until they are durable, so each begins with its digest: one that a power loss cut short is as if it were
+//! They are not synced, so each begins with its digest: one that a power loss cut short is as if it were
 //! not there. An empty one that was taken at its word could make two things look the same.
 
-use crate::{Error, Store, read_if_there};
+use crate::files::read_if_there;
+use crate::{Error, Store};
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};

@@ -1,7 +1,9 @@
-//! Tags: one small file each, in a directory per repository whose name is escaped so that it can be no path.
+//! Tags: one small file each, in a directory per repository whose name is escaped so that it cannot be a path.
 
+use crate::files::{names, read_if_there, sync_directory};
 use crate::lease::{TURN, Turn};
-use crate::{Error, Part, Store, read_if_there, sync_directory};
+use crate::shelf::Shelf;
+use crate::{Error, Part, Store};
 use registry_client::Descriptor;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
@@ -11,37 +13,19 @@ use std::path::{Path, PathBuf};
 /// Longest name of a repository or tag; escaped it still fits a file name.
 const MAX_NAME: usize = 240;
 
-/// Where names of images stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shelf {
-    /// In the registry.
-    Tags,
-    /// With those who build by hand.
-    Kept,
-}
-
-impl Shelf {
-    pub(crate) fn directory(self) -> &'static str {
-        match self {
-            Shelf::Tags => "tags",
-            Shelf::Kept => "kept",
-        }
-    }
-}
-
 impl Store {
     /// Makes `tag` of `repository` in the registry name a manifest; durable with all that the manifest leads to when it
     /// returns.
     pub fn tag(&self, repository: &str, tag: &str, manifest: &Descriptor) -> Result<(), Error> {
-        self.set((Shelf::Tags, repository, tag), manifest)
+        self.set(Shelf::Tags, repository, tag, manifest)
     }
 
     /// Keeps an image under a name that the registry does not serve, as durably.
     pub fn keep(&self, repository: &str, tag: &str, manifest: &Descriptor) -> Result<(), Error> {
-        self.set((Shelf::Kept, repository, tag), manifest)
+        self.set(Shelf::Kept, repository, tag, manifest)
     }
 
-    fn set(&self, (shelf, repository, tag): (Shelf, &str, &str), manifest: &Descriptor) -> Result<(), Error> {
+    fn set(&self, shelf: Shelf, repository: &str, tag: &str, manifest: &Descriptor) -> Result<(), Error> {
         let directory = self.shelf(shelf, repository)?;
         DirBuilder::new()
             .recursive(true)
@@ -66,15 +50,15 @@ impl Store {
 
     /// Returns the manifest that `tag` of `repository` names.
     pub fn resolve(&self, repository: &str, tag: &str) -> Result<Option<Descriptor>, Error> {
-        self.named_by((Shelf::Tags, repository, tag))
+        self.named_by(Shelf::Tags, repository, tag)
     }
 
     /// Returns the manifest of the image that was kept under a name.
     pub fn kept(&self, repository: &str, tag: &str) -> Result<Option<Descriptor>, Error> {
-        self.named_by((Shelf::Kept, repository, tag))
+        self.named_by(Shelf::Kept, repository, tag)
     }
 
-    fn named_by(&self, (shelf, repository, tag): (Shelf, &str, &str)) -> Result<Option<Descriptor>, Error> {
+    fn named_by(&self, shelf: Shelf, repository: &str, tag: &str) -> Result<Option<Descriptor>, Error> {
         let path = self.shelf(shelf, repository)?.join(checked(tag)?);
         let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|_| Error::Damaged(path.display().to_string()))
@@ -96,7 +80,7 @@ impl Store {
     }
 
     /// Moves a name from one shelf to another.
-    pub(crate) fn move_tag(&self, repository: &str, tag: &str, (from, to): (Shelf, Shelf)) -> Result<(), Error> {
+    pub(crate) fn move_tag(&self, repository: &str, tag: &str, from: Shelf, to: Shelf) -> Result<(), Error> {
         let (from, to) = (self.shelf(from, repository)?, self.shelf(to, repository)?);
         DirBuilder::new().recursive(true).mode(0o700).create(&to).map_err(Error::file("creating", &to))?;
         let target = to.join(checked(tag)?);
@@ -144,15 +128,4 @@ impl Store {
 fn checked(name: &str) -> Result<&str, Error> {
     let fine = !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(['/', '\0']);
     if fine { Ok(name) } else { Err(Error::Name(name.to_owned())) }
-}
-
-pub(crate) fn names(directory: &Path) -> Result<Vec<String>, Error> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::file("reading", directory)(error)),
-    };
-    let mut names: Vec<_> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    Ok(names)
 }

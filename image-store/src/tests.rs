@@ -1,6 +1,7 @@
 //! The store on a real file system.
 
 use super::*;
+use crate::{Collected, Report, Written};
 use registry_client::{Descriptor, Manifest, media_type};
 use std::collections::HashSet;
 use std::io::Write;

@@ -1,5 +1,6 @@
 //! Blobs on their way into the store: hashed as they are written, visible by a rename.
 
+use crate::files::sync_directory;
 use crate::{Error, Store};
 use registry_client::Digest;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +23,27 @@ pub struct Written {
     pub digest: Digest,
     /// Its bytes.
     pub size: u64,
+}
+
+impl Store {
+    /// Starts a blob; it becomes visible when it is committed, and never if it is dropped before.
+    pub fn writer(&self) -> Result<BlobWriter, Error> {
+        BlobWriter::new(self.clone())
+    }
+
+    /// Stores `bytes`, a document, as a blob; it is durable when this returns.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
+        let digest = Digest::of(bytes);
+        // A document is never visible before it is durable, so one that is there needs nothing more.
+        if self.size(&digest) != Some(bytes.len() as u64) {
+            let mut writer = self.writer()?;
+            io::Write::write_all(&mut writer, bytes).map_err(Error::file("writing", &self.temporary()))?;
+            writer.sync()?;
+            writer.commit_expecting(&digest)?;
+            sync_directory(&self.root().join("blobs/sha256"))?;
+        }
+        Ok(digest)
+    }
 }
 
 impl BlobWriter {

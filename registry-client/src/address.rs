@@ -1,13 +1,13 @@
 //! Which addresses a request for a registry may connect to, checked on the address that is connected to (REG-20, SEC-M2).
 
 use crate::Error;
-use crate::download::is_public;
+use crate::public_address::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// The addresses that a request may connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ground {
+pub enum AddressPolicy {
     /// Everything but what is never a registry: link-local addresses and the metadata services of clouds.
     Any,
     /// The same without this machine: for where a registry elsewhere leads.
@@ -24,17 +24,17 @@ const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
-impl Ground {
-    /// Tells whether an address may be connected to.
+impl AddressPolicy {
+    /// Returns whether an address may be connected to.
     pub fn allows(self, address: IpAddr) -> bool {
         let address = embedded(address);
         if is_forbidden(address) {
             return false;
         }
         match self {
-            Ground::Any => true,
-            Ground::Elsewhere => !address.is_loopback(),
-            Ground::Public => is_public(address) && !is_own(address),
+            AddressPolicy::Any => true,
+            AddressPolicy::Elsewhere => !address.is_loopback(),
+            AddressPolicy::Public => is_public(address) && !is_own(address),
         }
     }
 
@@ -43,7 +43,7 @@ impl Ground {
         let allowed = match url.host() {
             Some(url::Host::Ipv4(address)) => self.allows(address.into()),
             Some(url::Host::Ipv6(address)) => self.allows(address.into()),
-            Some(url::Host::Domain(name)) => self == Ground::Any || !is_localhost(name),
+            Some(url::Host::Domain(name)) => self == AddressPolicy::Any || !is_localhost(name),
             None => false,
         };
         if allowed { Ok(()) } else { Err(refused(registry, self)) }
@@ -51,16 +51,25 @@ impl Ground {
 
     fn reason(self) -> &'static str {
         match self {
-            Ground::Any => "link-local addresses and metadata services are never connected to",
-            Ground::Elsewhere => "a registry does not lead to this machine",
-            Ground::Public => "a build that is not trusted reads from public addresses only",
+            AddressPolicy::Any => "link-local addresses and metadata services are never connected to",
+            AddressPolicy::Elsewhere => "a registry does not lead to this machine",
+            AddressPolicy::Public => "a build that is not trusted reads from public addresses only",
         }
     }
 }
 
 /// Returns the error of an address that is not connected to.
-pub fn refused(registry: &str, ground: Ground) -> Error {
-    Error::NotAllowed(format!("registry `{registry}`: {NOT_ALLOWED}: {}", ground.reason()))
+pub fn refused(registry: &str, policy: AddressPolicy) -> Error {
+    Error::NotAllowed(format!("registry `{registry}`: {NOT_ALLOWED}: {}", policy.reason()))
+}
+
+/// Returns the policy for what a registry leads to.
+pub fn elsewhere(own: AddressPolicy, is_loopback: bool) -> AddressPolicy {
+    match own {
+        AddressPolicy::Public => AddressPolicy::Public,
+        _ if is_loopback => AddressPolicy::Any,
+        _ => AddressPolicy::Elsewhere,
+    }
 }
 
 fn is_localhost(name: &str) -> bool {
@@ -68,7 +77,7 @@ fn is_localhost(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
-/// Tells whether an address is never a registry's.
+/// Returns whether an address is never a registry's.
 fn is_forbidden(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -96,21 +105,21 @@ fn embedded(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Tells whether an address is one of this machine's own: those, and no others, can be bound to.
+/// Returns whether an address is one of this machine's own: those, and no others, can be bound to.
 pub fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
 }
 
 /// Looks names up as the system does and drops what may not be connected to: the address that was checked is the one
 /// that is used.
-pub struct Resolver(pub Ground);
+pub struct Resolver(pub AddressPolicy);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let ground = self.0;
+        let policy = self.0;
         Box::pin(async move {
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<_> = found.into_iter().filter(|address| ground.allows(address.ip())).collect();
+            let allowed: Vec<_> = found.into_iter().filter(|address| policy.allows(address.ip())).collect();
             if allowed.is_empty() {
                 return Err(NOT_ALLOWED.into());
             }
@@ -123,8 +132,8 @@ impl Resolve for Resolver {
 mod tests {
     use super::*;
 
-    fn goes(ground: Ground, to: &str) -> bool {
-        url::Url::parse(to).is_ok_and(|url| ground.check("registry.example.com", &url).is_ok())
+    fn goes(policy: AddressPolicy, to: &str) -> bool {
+        url::Url::parse(to).is_ok_and(|url| policy.check("registry.example.com", &url).is_ok())
     }
 
     // REG-20, SEC-M2
@@ -150,13 +159,13 @@ mod tests {
             "http://255.255.255.255/",
             "http://[fe80::1%25eth0]/",
         ] {
-            for ground in [Ground::Any, Ground::Elsewhere, Ground::Public] {
-                assert!(!goes(ground, to), "{ground:?} {to}");
+            for policy in [AddressPolicy::Any, AddressPolicy::Elsewhere, AddressPolicy::Public] {
+                assert!(!goes(policy, to), "{policy:?} {to}");
             }
         }
         for to in ["http://127.0.0.1:5000/", "http://10.0.0.9/", "http://localhost:1/", "https://registry.example.com/"]
         {
-            assert!(goes(Ground::Any, to), "{to}");
+            assert!(goes(AddressPolicy::Any, to), "{to}");
         }
     }
 
@@ -184,20 +193,26 @@ mod tests {
             "http://[2002:7f00:1::]/",
             "http://[2001::1]/",
         ] {
-            assert!(!goes(Ground::Public, to), "{to}");
+            assert!(!goes(AddressPolicy::Public, to), "{to}");
         }
-        assert!(goes(Ground::Public, "https://1.1.1.1/") && goes(Ground::Public, "https://[2606:4700::1111]/"));
-        assert!(!goes(Ground::Elsewhere, "https://127.0.0.1/") && goes(Ground::Elsewhere, "https://10.0.0.9/"));
+        assert!(
+            goes(AddressPolicy::Public, "https://1.1.1.1/")
+                && goes(AddressPolicy::Public, "https://[2606:4700::1111]/")
+        );
+        assert!(
+            !goes(AddressPolicy::Elsewhere, "https://127.0.0.1/")
+                && goes(AddressPolicy::Elsewhere, "https://10.0.0.9/")
+        );
     }
 
     #[tokio::test]
     async fn a_name_is_as_good_as_its_addresses() {
         // SEC-M2: the resolver is what the connector asks, so no second lookup can answer otherwise.
-        for ground in [Ground::Elsewhere, Ground::Public] {
-            let found = Resolver(ground).resolve("localhost".parse().unwrap()).await;
+        for policy in [AddressPolicy::Elsewhere, AddressPolicy::Public] {
+            let found = Resolver(policy).resolve("localhost".parse().unwrap()).await;
             assert!(found.err().is_some_and(|error| error.to_string() == NOT_ALLOWED));
         }
-        assert!(Resolver(Ground::Any).resolve("localhost".parse().unwrap()).await.is_ok());
+        assert!(Resolver(AddressPolicy::Any).resolve("localhost".parse().unwrap()).await.is_ok());
     }
 
     #[test]

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Where user names and passwords come from. A credential is for one registry, and for the token server it names.
+/// The source of user names and passwords. A credential is for one registry, and for the token server it names.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// Nobody logs in anywhere.
+    /// No credentials.
     None,
     /// These by host, and for others docker's `config.json`, with its credential helpers.
     Docker(HashMap<String, (String, String)>),
@@ -78,7 +78,7 @@ impl Logins {
     }
 }
 
-/// What a `WWW-Authenticate` header asks for.
+/// The authentication that a `WWW-Authenticate` header asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
     /// User and password with each request.
@@ -87,7 +87,7 @@ pub enum Challenge {
     Bearer {
         /// URL of the token server.
         realm: String,
-        /// What it calls the registry.
+        /// Its name for the registry.
         service: Option<String>,
     },
 }
@@ -157,7 +157,8 @@ fn value_of(text: &str) -> (String, &str) {
 }
 
 /// Returns the header that logs in with user and password.
-pub fn basic((user, password): &(String, String)) -> String {
+pub fn basic(login: &(String, String)) -> String {
+    let (user, password) = login;
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 

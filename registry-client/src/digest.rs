@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// A digest that is not `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no digest: `sha256:` and 64 lower-case hexadecimal digits are expected")]
+#[error("`{0}` is not a digest: `sha256:` and 64 lower-case hexadecimal digits are expected")]
 pub struct DigestError(String);
 
 macro_rules! digest_type {

@@ -1,6 +1,7 @@
 //! The documents an image consists of: descriptors, manifests, indexes, configurations.
 
 use crate::digest::{DiffId, Digest};
+use crate::go_json::or_default;
 use crate::platform::Platform;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ pub struct Empty {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the blob is.
+    /// Media type of the blob.
     #[serde(default, deserialize_with = "or_default")]
     pub media_type: String,
     /// Its digest.
@@ -43,7 +44,7 @@ pub struct Manifest {
     /// Always 2.
     #[serde(default, deserialize_with = "or_default")]
     pub schema_version: u32,
-    /// What kind of manifest it is.
+    /// Media type of the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The configuration.
@@ -63,7 +64,7 @@ pub struct Index {
     /// Always 2.
     #[serde(default, deserialize_with = "or_default")]
     pub schema_version: u32,
-    /// What kind of list it is.
+    /// Media type of the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The manifests.
@@ -80,10 +81,10 @@ pub struct ImageConfig {
     /// Architecture, as Go calls it.
     #[serde(default, deserialize_with = "or_default")]
     pub architecture: String,
-    /// Who made it.
+    /// Its author.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub author: String,
-    /// What containers of it start with.
+    /// Configuration of its containers.
     #[serde(default, deserialize_with = "or_default")]
     pub config: ContainerConfig,
     /// When it was made, RFC 3339.
@@ -165,11 +166,11 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-/// What containers of an image start with. Fields stand in the order in which docker writes them.
+/// Configuration of the containers of an image. Fields stand in the order in which docker writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerConfig {
-    /// Who runs the command.
+    /// User of the command.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub user: String,
     /// Ports that are listened on: `80/tcp`.
@@ -187,7 +188,7 @@ pub struct ContainerConfig {
     /// Paths of volumes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "map_or_default")]
     pub volumes: BTreeMap<String, Empty>,
-    /// Where the command starts.
+    /// Working directory of the command.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub working_dir: String,
     /// Labels.
@@ -240,13 +241,6 @@ fn is_zero(number: &i64) -> bool {
 
 fn is_none_or_empty(words: &Option<Vec<String>>) -> bool {
     words.as_ref().is_none_or(Vec::is_empty)
-}
-
-/// Reads `null` as the default: Go writes it for empty lists and maps, and reads it so wherever it stands.
-pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads a list or `null`, whose elements may be `null`.

@@ -1,6 +1,6 @@
-//! What can go wrong between slipway and a registry, in words that users of docker know.
+//! Errors between slipway and a registry, in words that users of docker know.
 
-use crate::said::said;
+use crate::server_message::as_suffix;
 use crate::{DigestError, Fault};
 use std::fmt;
 
@@ -67,7 +67,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A registry could not be asked, or answered something else than hoped.
+/// Errors of requests to registries.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The registry wants other credentials.
@@ -82,7 +82,7 @@ pub enum Error {
     #[error("{0}")]
     NotFound(String),
     /// The registry answered with an error.
-    #[error("{registry} answered {status}{}", said(.message))]
+    #[error("{registry} answered {status}{}", as_suffix(.message))]
     Status {
         /// The registry.
         registry: String,
@@ -106,7 +106,7 @@ pub enum Error {
     Transport {
         /// The registry.
         registry: String,
-        /// Why.
+        /// The error of the connection.
         #[source]
         cause: reqwest::Error,
     },
@@ -123,7 +123,7 @@ pub enum Error {
     Broken {
         /// The registry.
         registry: String,
-        /// What it did.
+        /// The violation.
         problem: &'static str,
     },
     /// The bytes are not those that the digest promises.
@@ -137,7 +137,7 @@ pub enum Error {
     InvalidDocument {
         /// The registry.
         registry: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The index has nothing for the platform.
@@ -154,14 +154,14 @@ pub enum Error {
     Certificate {
         /// The registry.
         registry: String,
-        /// Why not.
+        /// The problem with it.
         #[source]
         cause: crate::certificate::CertificateError,
     },
 }
 
 impl Error {
-    /// Tells whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Transport { .. } | Error::Broken { .. } => true,

@@ -1,7 +1,7 @@
-//! The HTTP clients: one for each ground and way of speaking, and for registries with settings of their own.
+//! The HTTP clients: one for each policy and way of speaking, and for registries with settings of their own.
 
 use crate::Error;
-use crate::address::{Ground, Resolver};
+use crate::address::{AddressPolicy, Resolver};
 use crate::certificate::CertificateError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ pub struct TlsSettings {
 /// Which client is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
-    ground: Ground,
+    policy: AddressPolicy,
     is_secure: bool,
     /// The registry whose TLS settings count.
     host: Option<String>,
@@ -59,7 +59,7 @@ impl Clients {
                 checked.map(drop).map_err(failed)?;
             }
         }
-        clients.get("http", Ground::Any, None)?;
+        clients.get("http", AddressPolicy::Any, None)?;
         Ok(clients)
     }
 
@@ -68,17 +68,17 @@ impl Clients {
         &self.user_agent
     }
 
-    /// Tells whether a registry speaks plain HTTP, if somebody said so.
+    /// Returns whether a registry speaks plain HTTP, if that is configured.
     pub fn plain_http(&self, registry: &str) -> Option<bool> {
         self.hosts.get(registry)?.plain_http
     }
 
-    /// Returns the client for addresses with `scheme` on `ground`; `registry` is given where its own TLS settings count.
-    pub fn get(&self, scheme: &str, ground: Ground, registry: Option<&str>) -> Result<reqwest::Client, Error> {
+    /// Returns the client for addresses with `scheme` on `policy`; `registry` is given where its own TLS settings count.
+    pub fn get(&self, scheme: &str, policy: AddressPolicy, registry: Option<&str>) -> Result<reqwest::Client, Error> {
         let is_secure = scheme != "http";
         let tls = |host: &&str| self.hosts.get(*host).is_some_and(|known| known.tls != TlsSettings::default());
         let host = registry.filter(|_| is_secure).filter(tls).map(str::to_owned);
-        let kind = Kind { ground, is_secure, host };
+        let kind = Kind { policy, is_secure, host };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = made.get(&kind) {
             return Ok(client.clone());
@@ -89,8 +89,8 @@ impl Clients {
     }
 
     fn make(&self, kind: &Kind) -> Result<reqwest::Client, Error> {
-        let mut builder = client(&self.user_agent).dns_resolver(Arc::new(Resolver(kind.ground)));
-        if kind.ground == Ground::Public {
+        let mut builder = client(&self.user_agent).dns_resolver(Arc::new(Resolver(kind.policy)));
+        if kind.policy == AddressPolicy::Public {
             // A proxy would look names up itself, and connect to what it finds.
             builder = builder.no_proxy();
         }
@@ -112,7 +112,7 @@ pub fn client(user_agent: &str) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .tcp_nodelay(true)
-        .dns_resolver(Arc::new(Resolver(Ground::Any)))
+        .dns_resolver(Arc::new(Resolver(AddressPolicy::Any)))
         .redirect(reqwest::redirect::Policy::none())
 }
 

@@ -1,9 +1,9 @@
-//! Where a request may go, and whose login goes along: what is known of a registry and of the build that asks.
+//! Permissions of requests: the addresses that they may connect to, and the login that they may carry.
 
-use crate::address::{Ground, refused};
+use crate::address::{AddressPolicy, elsewhere, refused};
 use crate::error::Login;
 use crate::rights::Rights;
-use crate::token::{elsewhere, host_of};
+use crate::shown_url::host_of;
 use crate::transport::{Access, STORE_HEADER, Transport};
 use crate::{Error, Reach, Reference};
 use reqwest::Response;
@@ -31,8 +31,9 @@ impl Transport {
     }
 
     /// Returns what may be connected to at `url`, to which the registry of `reference` may have led.
-    pub fn ground_of(&self, reference: &Reference, url: &Url) -> Result<Ground, Error> {
-        let own = self.rights.as_ref().map_or(Ground::Any, |rights| rights.ground(&self.homes, reference));
+    pub fn address_policy_of(&self, reference: &Reference, url: &Url) -> Result<AddressPolicy, Error> {
+        let own =
+            self.rights.as_ref().map_or(AddressPolicy::Any, |rights| rights.address_policy(&self.homes, reference));
         let is_own = self.base_url(reference)?.origin() == url.origin();
         Ok(if is_own { own } else { elsewhere(own, reference.is_loopback()) })
     }
@@ -43,19 +44,20 @@ impl Transport {
         &self,
         reference: &Reference,
         access: Access,
-        (origin, response): (&Url, &Response),
+        origin: &Url,
+        response: &Response,
     ) -> Result<(), Error> {
         let Some(rights) = &self.rights else {
-            self.recognise(reference.registry(), (origin, response));
+            self.recognise(reference.registry(), origin, response);
             return Ok(());
         };
         let is_own = response.url().origin() == origin.origin();
-        if !self.recognise(reference.registry(), (origin, response)) {
+        if !self.recognise(reference.registry(), origin, response) {
             // What every build may read is in the registry of this store alone, wherever strangers name it.
-            let ground = rights.ground(&self.homes, reference);
-            let for_home = rights.reach == Reach::PublicOnly && ground == Ground::Any && is_own;
+            let policy = rights.address_policy(&self.homes, reference);
+            let for_home = rights.reach == Reach::PublicOnly && policy == AddressPolicy::Any && is_own;
             let allowed = !for_home || rights.names(&self.homes, reference);
-            return if allowed { Ok(()) } else { Err(refused(reference.registry(), Ground::Public)) };
+            return if allowed { Ok(()) } else { Err(refused(reference.registry(), AddressPolicy::Public)) };
         }
         let (path, repository) = (response.url().path(), reference.repository());
         let is_named = path == "/v2/" || path.strip_prefix("/v2/").is_some_and(|rest| is_below(rest, repository));
@@ -65,8 +67,8 @@ impl Transport {
         self.check_right(reference, access)
     }
 
-    /// Tells whether an answer is that of the registry that shares this store, and takes note of its name.
-    fn recognise(&self, registry: &str, (origin, response): (&Url, &Response)) -> bool {
+    /// Returns whether an answer is that of the registry that shares this store, and takes note of its name.
+    fn recognise(&self, registry: &str, origin: &Url, response: &Response) -> bool {
         let Some(id) = response.headers().get(STORE_HEADER).and_then(|id| id.to_str().ok()) else { return false };
         let is_own = response.url().origin() == origin.origin();
         self.homes.recognise(&if is_own { registry.to_owned() } else { host_of(response.url()) }, id)
@@ -82,7 +84,7 @@ impl Transport {
         if allowed { Ok(()) } else { Err(Error::NotReadable(reference.to_string())) }
     }
 
-    /// Tells whether the registry is spoken to in plain HTTP: as somebody said, or as docker does, on this machine.
+    /// Returns whether the registry is spoken to in plain HTTP: as configured, or, as docker does, on this machine.
     pub fn is_plain(&self, reference: &Reference) -> bool {
         self.http.plain_http(reference.registry()).unwrap_or_else(|| reference.is_loopback())
     }

@@ -4,21 +4,21 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What an image runs on.
+/// The operating system and architecture that an image runs on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// Operating system, as Go calls it: `linux`.
-    #[serde(default, deserialize_with = "crate::document::or_default")]
+    #[serde(default, deserialize_with = "crate::go_json::or_default")]
     pub os: String,
     /// Architecture, as Go calls it: `amd64`, `arm64`.
-    #[serde(default, deserialize_with = "crate::document::or_default")]
+    #[serde(default, deserialize_with = "crate::go_json::or_default")]
     pub architecture: String,
     /// Variant of the architecture: `v7` of `arm`; none for `amd64` and for `v8` of `arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
 
-/// A text that is no platform.
+/// A text that is not a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "\"{0}\": unknown operating system or architecture: `os/architecture[/variant]` is expected, as in `linux/amd64`"
@@ -35,7 +35,7 @@ impl Platform {
         }
     }
 
-    /// Tells whether an image for `self` is what is wanted by somebody who asks for `wanted`.
+    /// Returns whether an image for `self` is acceptable where `wanted` is asked for.
     pub fn satisfies(&self, wanted: &Platform) -> bool {
         self.os == wanted.os
             && self.architecture == wanted.architecture

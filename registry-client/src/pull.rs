@@ -1,8 +1,9 @@
 //! Reading from a registry: manifests with their configurations, and blobs.
 
-use crate::address::Ground;
-use crate::patience::Pace;
-use crate::transport::{Access, Request, bounded, unreachable};
+use crate::address::AddressPolicy;
+use crate::pace::Pace;
+use crate::response::{bounded, unreachable};
+use crate::transport::{Access, Request};
 use crate::{Client, Descriptor, Digest, Error, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use reqwest::{Method, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -54,19 +55,19 @@ impl Client {
     /// Finds the image that `reference` names for `platform`, with its configuration; no layer is read.
     ///
     /// `known` returns documents that the caller has from this image: a name is asked for each time, a digest only if
-    /// nobody knows it. A client for strangers asks for everything.
+    /// it is unknown. A client for untrusted builds asks for everything.
     pub async fn resolve(
         &self,
         reference: &Reference,
         platform: &Platform,
         known: &Known<'_>,
     ) -> Result<Resolved, Error> {
-        let known: &Known<'_> = if self.is_for_strangers() { &|_| None } else { known };
+        let known: &Known<'_> = if self.is_untrusted() { &|_| None } else { known };
         let mut document = self.document(reference, known).await?;
         let mut index_digest = None;
         if media_type::is_index(&document.media_type) {
             index_digest = Some(document.digest.clone());
-            document = self.find_in(reference, document, (platform, known)).await?;
+            document = self.find_in(reference, document, platform, known).await?;
         }
         if !media_type::is_manifest(&document.media_type) {
             return Err(Error::document(
@@ -94,7 +95,8 @@ impl Client {
         &self,
         reference: &Reference,
         index: Document,
-        (platform, known): (&Platform, &Known<'_>),
+        platform: &Platform,
+        known: &Known<'_>,
     ) -> Result<Document, Error> {
         let mut left = vec![(index, 1)];
         let mut read = 1;
@@ -151,7 +153,7 @@ impl Client {
         said.or_else(|| reference.digest().cloned()).filter(|_| response.status().is_success())
     }
 
-    /// Tells whether the repository of `reference` has the blob.
+    /// Returns whether the repository of `reference` has the blob.
     pub async fn has_blob(&self, reference: &Reference, digest: &Digest) -> Result<bool, Error> {
         let url = format!("v2/{}/blobs/{digest}", reference.repository());
         let request = Request::new(Method::HEAD, url.clone(), "looking for a blob");
@@ -182,7 +184,7 @@ impl Client {
         let mut done = 0;
         let mut resumes = 0;
         while done < descriptor.size || resumes == 0 {
-            match self.pull_part(reference, descriptor, (&mut done, &mut hash), sink).await {
+            match self.pull_part(reference, descriptor, &mut done, &mut hash, sink).await {
                 Ok(()) => break,
                 Err(error) if error.is_transient() && resumes < RESUMES => resumes += 1,
                 Err(error) => return Err(error),
@@ -200,7 +202,8 @@ impl Client {
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-        (done, hash): (&mut u64, &mut Sha256),
+        done: &mut u64,
+        hash: &mut Sha256,
         sink: &mut (impl AsyncWrite + Unpin + Send),
     ) -> Result<(), Error> {
         let mut request = Request::new(
@@ -215,12 +218,12 @@ impl Client {
         if !response.status().is_success() {
             return Err(self.transport.failed(reference, request.operation, response).await);
         }
-        // A registry without ranges starts anew: what is there already is passed over.
-        let mut pace = Pace::new(&self.transport.patience, reference.registry());
+        // A registry without ranges starts from the beginning: skip what was received already.
+        let mut pace = Pace::new(self.transport.minimum_rate, reference.registry());
         let mut skip = if response.status() == StatusCode::PARTIAL_CONTENT { 0 } else { *done };
         loop {
             let chunk = response.chunk().await;
-            let chunk = chunk.map_err(|cause| unreachable(reference.registry(), Ground::Any, cause))?;
+            let chunk = chunk.map_err(|cause| unreachable(reference.registry(), AddressPolicy::Any, cause))?;
             let Some(chunk) = chunk else { return Ok(()) };
             pace.passed(chunk.len())?;
             let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
@@ -261,7 +264,7 @@ impl Client {
             return Err(self.transport.failed(reference, request.operation, response).await);
         }
         let sent_type = header(&response, "Content-Type");
-        let bytes = bounded(response, MAX_MANIFEST, (reference.registry(), &self.transport.patience)).await?;
+        let bytes = bounded(response, MAX_MANIFEST, reference.registry(), self.transport.minimum_rate).await?;
         let digest = Digest::of(&bytes);
         if let Some(wanted) = reference.digest()
             && *wanted != digest
@@ -299,7 +302,7 @@ fn document_type(reference: &Reference, bytes: &[u8], sent: Option<String>) -> R
     let own =
         document.get("mediaType").and_then(|kind| kind.as_str()).map(str::to_owned).filter(|kind| !kind.is_empty());
     let mut kind = own.or(sent).unwrap_or_default();
-    // Where nobody says what it is, its fields do.
+    // Without a media type, its fields decide.
     if matches!(kind.as_str(), "" | "application/json" | "application/octet-stream" | "text/plain") {
         kind = match (index, has("config")) {
             (true, _) => media_type::OCI_INDEX.to_owned(),

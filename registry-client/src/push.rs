@@ -1,6 +1,6 @@
 //! Writing to a registry: blobs, mounts from other repositories, manifests.
 
-use crate::patience::{Tries, is_passing, retry_after};
+use crate::retry::{Backoff, is_transient, retry_after};
 use crate::transport::{Access, Body, Request};
 use crate::{Client, Descriptor, Digest, Error, Reference};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Header that shows the registry which serves from the client's own store that it may have a blob without an upload.
 pub const PROOF_HEADER: &str = "Slipway-Proof";
 
-/// Where a blob's bytes are.
+/// The source of a blob's bytes.
 #[derive(Debug, Clone)]
 pub enum BlobSource {
     /// In memory.
@@ -20,7 +20,7 @@ pub enum BlobSource {
     File(PathBuf),
 }
 
-/// Where an upload goes on.
+/// The address at which an upload continues.
 enum Begun {
     /// The registry has the blob already.
     There,
@@ -44,7 +44,7 @@ impl Client {
         if response.status() == StatusCode::CREATED {
             return Ok(true);
         }
-        if is_passing(response.status()) {
+        if is_transient(response.status()) {
             return Ok(self.is_stored(to, digest).await);
         }
         // The registry opened an upload instead; it is given up, so that nothing is left behind.
@@ -62,11 +62,11 @@ impl Client {
         descriptor: &Descriptor,
         source: BlobSource,
     ) -> Result<(), Error> {
-        let mut tries = Tries::new(&self.transport.patience);
+        let mut backoff = Backoff::new(&self.transport.retry);
         loop {
             let sent = match self.begin_upload(reference, &descriptor.digest).await? {
                 Some(Begun::There) => return Ok(()),
-                Some(Begun::At(location)) => self.upload(reference, descriptor, (&location, source.clone())).await,
+                Some(Begun::At(location)) => self.upload(reference, descriptor, &location, source.clone()).await,
                 None => Err((Error::broken(reference.registry(), "it did not say where to upload to"), None)),
             };
             let Err((error, wait)) = sent else { return Ok(()) };
@@ -77,7 +77,7 @@ impl Client {
             if self.is_stored(reference, &descriptor.digest).await {
                 return Ok(());
             }
-            if !tries.next(reference.registry(), wait).await {
+            if !backoff.next(reference.registry(), wait).await {
                 return Err(error);
             }
         }
@@ -112,7 +112,8 @@ impl Client {
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-        (location, source): (&str, BlobSource),
+        location: &str,
+        source: BlobSource,
     ) -> Result<(), (Error, Option<std::time::Duration>)> {
         let separator = if location.contains('?') { '&' } else { '?' };
         let url = format!("{location}{separator}digest={}", descriptor.digest);
@@ -141,7 +142,7 @@ impl Client {
         let mut request = Request::new(Method::PUT, url, "storing a manifest");
         request.headers.push(("Content-Type", media_type.to_owned()));
         request.body = Body::Bytes(bytes.into());
-        let mut tries = Tries::new(&self.transport.patience);
+        let mut backoff = Backoff::new(&self.transport.retry);
         loop {
             let sent = self.transport.send_once(reference, Access::Push, &request).await;
             let (error, wait) = match sent {
@@ -159,7 +160,7 @@ impl Client {
             if self.named_digest(reference).await.as_ref() == Some(&digest) {
                 return Ok(digest);
             }
-            if !tries.next(reference.registry(), wait).await {
+            if !backoff.next(reference.registry(), wait).await {
                 return Err(error);
             }
         }

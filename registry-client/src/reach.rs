@@ -1,9 +1,10 @@
-//! Where requests that a user's URL asks for may connect to, checked on the address that is connected to.
+//! Addresses that requests to a user's URL may connect to, checked on the address of the actual connection.
 //!
 //! A name is looked up once, by the connection itself: what a name leads to may change between a check and a connection.
 
 use crate::Error;
-use crate::download::is_public;
+use crate::public_address::is_public;
+use crate::shown_url::refused;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,7 @@ use url::{Host, Url};
 /// Which addresses a download may connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reach {
-    /// All: whoever asks could connect to them anyway.
+    /// All: the user could connect to them anyway.
     Anywhere,
     /// Public ones, and those that the operator allows besides: see [`Allowed`].
     Allowed,
@@ -56,9 +57,9 @@ impl Checked {
     /// Checks a URL before anything is connected to; tells whether the addresses of its host need no check.
     pub fn verify(&self, url: &Url, reach: Reach) -> Result<bool, Error> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(crate::download::refused(url.as_str(), "is neither http nor https"));
+            return Err(refused(url.as_str(), "is neither http nor https"));
         }
-        let Some(host) = url.host() else { return Err(crate::download::refused(url.as_str(), "has no host")) };
+        let Some(host) = url.host() else { return Err(refused(url.as_str(), "has no host")) };
         let problem = match reach {
             Reach::Anywhere => return Ok(true),
             Reach::Allowed if self.allows_host(url) => return Ok(true),
@@ -74,7 +75,7 @@ impl Checked {
                 name != "localhost" && !name.ends_with(".localhost") || networks_hold_loopback(networks)
             }
         };
-        if fits { Ok(false) } else { Err(crate::download::refused(url.as_str(), problem)) }
+        if fits { Ok(false) } else { Err(refused(url.as_str(), problem)) }
     }
 
     /// Returns the client that connects only to what `reach` allows.

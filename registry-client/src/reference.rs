@@ -20,7 +20,7 @@ pub struct Reference {
     digest: Option<Digest>,
 }
 
-/// A text that is no reference.
+/// A text that is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// Something is wrong with its form.
@@ -109,7 +109,7 @@ impl Reference {
         self.digest.as_ref().map(Digest::as_str).or(self.tag.as_deref()).unwrap_or("latest")
     }
 
-    /// Tells whether the registry is on this machine, where docker speaks plain HTTP.
+    /// Returns whether the registry is on this machine, where docker speaks plain HTTP.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.registry)
     }
@@ -171,7 +171,7 @@ fn check_repository(repository: &str, format: impl Fn() -> ReferenceError) -> Re
     })
 }
 
-/// Tells whether `text` is lower-case letters and digits with single separators (`.`, `_`, `__`, dashes) between them.
+/// Returns whether `text` is lower-case letters and digits with single separators (`.`, `_`, `__`, dashes) between them.
 fn is_component(text: &str) -> bool {
     let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let (Some(first), Some(last)) = (text.bytes().next(), text.bytes().last()) else { return false };

@@ -1,16 +1,17 @@
-//! From an answer that is no success to an error: which registry, repository and operation, what was said, and what to do.
+//! Turns unsuccessful answers into errors: registry, repository, operation, the registry's message, and the remedy.
 
 use crate::error::{Login, Refusal};
-use crate::said::said;
-use crate::transport::{Transport, not_plain};
+use crate::response::not_plain;
+use crate::server_message::as_suffix;
+use crate::transport::Transport;
 use crate::{Error, Reference};
 use reqwest::Response;
 
 impl Transport {
-    /// Turns an answer that is no success into an error with the registry's own words.
+    /// Turns an unsuccessful answer into an error with the registry's own message.
     pub async fn failed(&self, reference: &Reference, operation: &'static str, response: Response) -> Error {
         let login = self.login_state(reference);
-        self.refusal(reference, operation, (response, login)).await
+        self.refusal(reference, operation, response, login).await
     }
 
     /// Does the same where it is known what became of the login.
@@ -18,7 +19,8 @@ impl Transport {
         &self,
         reference: &Reference,
         operation: &'static str,
-        (response, login): (Response, Login),
+        response: Response,
+        login: Login,
     ) -> Error {
         let (status, is_plain) = (response.status().as_u16(), response.url().scheme() == "http");
         let words = self.said(reference, response).await;
@@ -31,10 +33,10 @@ impl Transport {
             401 | 403 => Error::Denied(Box::new(refusal)),
             404 => {
                 let login = if login == Login::Sent { "with the configured login" } else { "without a login" };
-                Error::NotFound(format!("`{reference}` not found ({operation}, {login}){}", said(&refusal.said)))
+                Error::NotFound(format!("`{reference}` not found ({operation}, {login}){}", as_suffix(&refusal.said)))
             }
             _ => {
-                let mut message = format!("{operation} in `{}`{}", refusal.repository, said(&refusal.said));
+                let mut message = format!("{operation} in `{}`{}", refusal.repository, as_suffix(&refusal.said));
                 if matches!(status, 301..=303) {
                     message.push_str(": only 307 and 308 say that a request is sent on as it is");
                 }

@@ -1,7 +1,7 @@
 //! Read rights of a build: which images with the operator's logins, and which of the registry that shares the store.
 
 use crate::Reach;
-use crate::address::{Ground, is_own};
+use crate::address::{AddressPolicy, is_own};
 use crate::{Digest, Reference};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -48,7 +48,7 @@ impl ImagePattern {
     }
 }
 
-/// Tells whether a path with `*` and `**` stands for `path`.
+/// Returns whether a path with `*` and `**` stands for `path`.
 pub fn path_matches(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
@@ -116,12 +116,12 @@ impl Homes {
         is_home
     }
 
-    /// Tells whether `host` is known to lead to that registry.
+    /// Returns whether `host` is known to lead to that registry.
     pub fn contains(&self, host: &str) -> bool {
         self.is_configured(host) || self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(host)
     }
 
-    /// Tells whether `host` is an address of this machine with the port of that registry.
+    /// Returns whether `host` is an address of this machine with the port of that registry.
     pub fn is_configured(&self, host: &str) -> bool {
         let Some(port) = self.home.as_ref().and_then(|home| home.port) else { return false };
         let Some((name, at)) = host.rsplit_once(':') else { return false };
@@ -136,12 +136,12 @@ fn is_this_machine(address: IpAddr) -> bool {
 }
 
 impl Rights {
-    /// Tells whether the image is the build's own or was named for it, by this or another name of the same registry.
+    /// Returns whether the image is the build's own or was named for it, by this or another name of the same registry.
     pub fn names(&self, homes: &Homes, reference: &Reference) -> bool {
         any_matches(&self.images, homes, reference)
     }
 
-    /// Tells whether the operator's login may be used to read the image.
+    /// Returns whether the operator's login may be used to read the image.
     pub fn may_log_in(&self, homes: &Homes, reference: &Reference) -> bool {
         if homes.contains(reference.registry()) {
             // It is slipway's own login to its own registry.
@@ -156,13 +156,13 @@ impl Rights {
         }
     }
 
-    /// Tells whether the image may be read from the registry that shares the store.
+    /// Returns whether the image may be read from the registry that shares the store.
     pub fn may_read_home(&self, homes: &Homes, reference: &Reference) -> bool {
         self.names(homes, reference) || self.shared.iter().any(|path| path_matches(path, reference.repository()))
     }
 
     /// Returns what may be connected to for the image's own registry.
-    pub fn ground(&self, homes: &Homes, reference: &Reference) -> Ground {
+    pub fn address_policy(&self, homes: &Homes, reference: &Reference) -> AddressPolicy {
         // Where the build's own images are is the operator's choice; whether it is this registry, its answer tells.
         let has_own = || self.images.iter().any(|pattern| pattern.host.eq_ignore_ascii_case(reference.registry()));
         let shared = || {
@@ -170,9 +170,9 @@ impl Rights {
                 && self.shared.iter().any(|path| path_matches(path, reference.repository()))
         };
         match self.reach {
-            Reach::Anywhere | Reach::Allowed => Ground::Any,
-            Reach::PublicOnly if self.names(homes, reference) || shared() => Ground::Any,
-            Reach::PublicOnly => Ground::Public,
+            Reach::Anywhere | Reach::Allowed => AddressPolicy::Any,
+            Reach::PublicOnly if self.names(homes, reference) || shared() => AddressPolicy::Any,
+            Reach::PublicOnly => AddressPolicy::Public,
         }
     }
 }
@@ -241,22 +241,22 @@ mod tests {
             shared: vec!["base/*".to_owned()],
         };
         let (trusted, strangers) = (rights(Reach::Anywhere), rights(Reach::PublicOnly));
-        for (image, of_trusted, of_strangers, ground) in [
-            ("127.0.0.1:5000/team/app", true, true, Ground::Any),
-            ("localhost:5000/base/x", true, true, Ground::Any),
-            ("127.0.0.1:5000/other/app", false, false, Ground::Public),
-            ("127.0.0.1:6000/base/x", false, false, Ground::Public),
-            ("ghcr.io/team/app", true, false, Ground::Any),
-            ("ghcr.io/other/app", false, false, Ground::Public),
+        for (image, of_trusted, of_strangers, policy) in [
+            ("127.0.0.1:5000/team/app", true, true, AddressPolicy::Any),
+            ("localhost:5000/base/x", true, true, AddressPolicy::Any),
+            ("127.0.0.1:5000/other/app", false, false, AddressPolicy::Public),
+            ("127.0.0.1:6000/base/x", false, false, AddressPolicy::Public),
+            ("ghcr.io/team/app", true, false, AddressPolicy::Any),
+            ("ghcr.io/other/app", false, false, AddressPolicy::Public),
             // Its answer tells whether it is the registry whose images are shared.
-            ("ghcr.io/base/x", false, false, Ground::Any),
-            ("debian", true, false, Ground::Public),
+            ("ghcr.io/base/x", false, false, AddressPolicy::Any),
+            ("debian", true, false, AddressPolicy::Public),
         ] {
             let image = Reference::parse(image).unwrap();
             assert_eq!(trusted.may_log_in(&homes, &image), of_trusted, "{image}");
             assert_eq!(strangers.may_log_in(&homes, &image), of_strangers, "{image}");
-            assert_eq!(strangers.ground(&homes, &image), ground, "{image}");
-            assert_eq!(trusted.ground(&homes, &image), Ground::Any, "{image}");
+            assert_eq!(strangers.address_policy(&homes, &image), policy, "{image}");
+            assert_eq!(trusted.address_policy(&homes, &image), AddressPolicy::Any, "{image}");
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Tokens: what a registry's token server is asked for, and what it answers.
 
-use crate::address::Ground;
 use crate::auth::basic;
 use crate::error::{Login, Refusal};
-use crate::patience::{Tries, is_passing, retry_after};
-use crate::said::{hide, said};
-use crate::transport::{Transport, bounded, unreachable};
+use crate::response::{MAX_ERROR, bounded, unreachable};
+use crate::retry::{Backoff, is_transient, retry_after};
+use crate::server_message::{as_suffix, redact};
+use crate::shown_url::host_of;
+use crate::transport::{Authorization, Transport};
 use crate::{Error, Reference};
 use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, LOCATION};
@@ -20,17 +21,8 @@ const MAX_REDIRECTS: usize = 5;
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 /// Longest life that is believed.
 const MAX_LIFE: u64 = 24 * 60 * 60;
-/// A token is not used any more so long before its end.
+/// A token is no longer used this long before it expires.
 const MARGIN: Duration = Duration::from_secs(5);
-
-/// A header that a registry takes, until it ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authorization {
-    /// The value.
-    pub value: String,
-    /// When a token ends.
-    pub until: Option<Instant>,
-}
 
 /// A request for a token.
 pub struct TokenRequest<'a> {
@@ -63,7 +55,7 @@ impl Transport {
             Some(_) => (None, Login::OtherHost),
             None => (None, self.withheld(asked.reference)),
         };
-        let mut tries = Tries::new(&self.patience);
+        let mut backoff = Backoff::new(&self.retry);
         loop {
             let sent = self.ask_for_token(asked, &url, login).await;
             let (failure, wait) = match sent {
@@ -72,10 +64,10 @@ impl Transport {
                     let (status, wait) = (response.status(), retry_after(&response));
                     let message = self.said(asked.reference, response).await;
                     let host = host_of(&url);
-                    if !is_passing(status) {
-                        return Err(refused(asked, (status.as_u16(), state), format!("{host}: {message}")));
+                    if !is_transient(status) {
+                        return Err(refused(asked, status.as_u16(), state, format!("{host}: {message}")));
                     }
-                    let problem = format!("answered {status}{}", said(&message));
+                    let problem = format!("answered {status}{}", as_suffix(&message));
                     (Error::TokenServer { registry: registry.to_owned(), host, problem }, wait)
                 }
                 // It is the token server that was asked: nothing was sent to the registry that could be sent again.
@@ -85,7 +77,7 @@ impl Transport {
                 }
                 Err(error) => return Err(error),
             };
-            if !tries.next(registry, wait).await {
+            if !backoff.next(registry, wait).await {
                 return Err(failure);
             }
         }
@@ -104,13 +96,13 @@ impl Transport {
             if url.scheme() != "https" && !(url.scheme() == "http" && asked.plain_http) {
                 return Err(Error::document(registry, "its token server leads to an address without https"));
             }
-            let ground = self.ground_of(asked.reference, &url)?;
-            ground.check(registry, &url)?;
-            let mut request = self.http.get(url.scheme(), ground, Some(&host_of(&url)))?.get(url.clone());
+            let policy = self.address_policy_of(asked.reference, &url)?;
+            policy.check(registry, &url)?;
+            let mut request = self.http.get(url.scheme(), policy, Some(&host_of(&url)))?.get(url.clone());
             if let Some(login) = login.filter(|_| url.origin() == origin.origin()) {
                 request = request.header(AUTHORIZATION, basic(login));
             }
-            let response = request.send().await.map_err(|cause| unreachable(registry, ground, cause))?;
+            let response = request.send().await.map_err(|cause| unreachable(registry, policy, cause))?;
             let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
             match target.filter(|_| is_redirect).map(|target| url.join(target)) {
@@ -126,7 +118,7 @@ impl Transport {
 
     async fn read_token(&self, asked: &TokenRequest<'_>, response: Response) -> Result<Authorization, Error> {
         let registry = asked.reference.registry();
-        let body = bounded(response, MAX_TOKEN, (registry, &self.patience)).await?;
+        let body = bounded(response, MAX_TOKEN, registry, self.minimum_rate).await?;
         let answer: serde_json::Value = serde_json::from_slice(&body)
             .map_err(|_| Error::document(registry, "its token server did not answer with JSON"))?;
         // Each may be there, null or empty beside the other (SV-01).
@@ -140,24 +132,18 @@ impl Transport {
         Ok(Authorization { value: format!("Bearer {token}"), until: Some(until) })
     }
 
-    /// Returns the words of an answer that is no success, without what this client knows to be secret.
+    /// Returns the message of an unsuccessful answer, without the secrets that this client knows.
     pub async fn said(&self, reference: &Reference, response: Response) -> String {
-        let body = bounded(response, crate::transport::MAX_ERROR, (reference.registry(), &self.patience)).await;
-        let text = crate::said::of_body(&body.unwrap_or_default());
+        let body = bounded(response, MAX_ERROR, reference.registry(), self.minimum_rate).await;
+        let text = crate::server_message::of_body(&body.unwrap_or_default());
         match self.login(reference) {
-            Some(login) => hide(&text, &[&login.1, &basic(&login)["Basic ".len()..]]),
+            Some(login) => redact(&text, &[&login.1, &basic(&login)["Basic ".len()..]]),
             None => text,
         }
     }
 }
 
-/// Returns the host of a URL, with its port if that is not the usual one.
-pub fn host_of(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn refused(asked: &TokenRequest<'_>, (status, login): (u16, Login), said: String) -> Error {
+fn refused(asked: &TokenRequest<'_>, status: u16, login: Login, said: String) -> Error {
     Error::Denied(Box::new(Refusal {
         registry: asked.reference.registry().to_owned(),
         repository: asked.reference.repository().to_owned(),
@@ -205,7 +191,7 @@ fn life(answer: &serde_json::Value) -> Duration {
     }
 }
 
-/// Tells whether a token server on `host` that speaks plain HTTP belongs to the registry.
+/// Returns whether a token server on `host` that speaks plain HTTP belongs to the registry.
 fn is_same_owner(registry: &str, host: &str) -> bool {
     let own = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     own == host || parent_of(host).is_some_and(|parent| parent == own || Some(parent) == parent_of(own))
@@ -214,15 +200,6 @@ fn is_same_owner(registry: &str, host: &str) -> bool {
 fn parent_of(name: &str) -> Option<String> {
     let is_number = name.parse::<std::net::IpAddr>().is_ok();
     name.split_once('.').map(|(_, rest)| rest.to_owned()).filter(|rest| rest.contains('.') && !is_number)
-}
-
-/// Returns the ground for what a registry leads to.
-pub fn elsewhere(own: Ground, is_loopback: bool) -> Ground {
-    match own {
-        Ground::Public => Ground::Public,
-        _ if is_loopback => Ground::Any,
-        _ => Ground::Elsewhere,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Requests to web servers that are no registries: redirects are followed, but only to where the caller may reach.
+//! Requests to web servers other than registries; redirects are followed, but only to where the caller may reach.
 
-use crate::download::{failed, refused, without_credentials};
+use crate::shown_url::{refused, without_credentials};
 use crate::{Client, Error, Reach};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION};
@@ -10,24 +10,24 @@ use url::Url;
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 10;
 
-/// What is asked of a web server.
+/// A request to a web server.
 #[derive(Debug, Clone)]
 pub struct WebRequest {
     /// Its address, http or https.
     pub url: String,
-    /// What may be connected to.
+    /// Addresses that may be connected to.
     pub reach: Reach,
-    /// What other servers may be connected to that it redirects to.
+    /// Addresses of other servers that it may redirect to.
     pub elsewhere: Reach,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
     /// The value of the `Authorization` header, sent to the URL's own host only.
     pub authorization: Option<String>,
-    /// What is posted; without it the address is read.
+    /// Body of a POST; without it the request is a GET.
     pub body: Option<Bytes>,
 }
 
-/// What a web server answers.
+/// The answer of a web server.
 pub struct WebAnswer {
     response: Response,
     asked: String,
@@ -37,14 +37,14 @@ pub struct WebAnswer {
 impl Client {
     /// Sends a request once; it is sent again as it is to where the server redirects.
     pub async fn ask(&self, request: &WebRequest) -> Result<WebAnswer, Error> {
-        let origin = Url::parse(&request.url).map_err(|_| refused(&request.url, "is no URL"))?;
+        let origin = Url::parse(&request.url).map_err(|_| refused(&request.url, "is not a URL"))?;
         let mut url = origin.clone();
         // What is posted is not wanted where this status leads to.
         let mut see_other = false;
         for _ in 0..=MAX_REDIRECTS {
             let reach = if is_same_server(&url, &origin) { request.reach } else { request.elsewhere };
             let http = match self.checked.verify(&url, reach)? {
-                true => self.transport.http.get(url.scheme(), crate::address::Ground::Any, None)?,
+                true => self.transport.http.get(url.scheme(), crate::address::AddressPolicy::Any, None)?,
                 false => self.checked.client(self.transport.http.user_agent(), reach)?.clone(),
             };
             let body = request.body.as_ref().filter(|_| !see_other);
@@ -75,13 +75,21 @@ impl Client {
     }
 }
 
-/// Tells whether a redirect stays on a server: with the same name, and the same port or that of https.
+/// Tells apart an address that is not connected to from one that does not answer.
+fn failed(url: &str, cause: reqwest::Error) -> Error {
+    match crate::reach::refusal(&cause) {
+        Some(problem) => refused(url, problem),
+        None => Error::Transport { registry: without_credentials(url), cause: cause.without_url() },
+    }
+}
+
+/// Returns whether a redirect stays on a server: with the same name, and the same port or that of https.
 pub fn is_same_server(url: &Url, origin: &Url) -> bool {
     let same_port = url.port_or_known_default() == origin.port_or_known_default();
     url.host() == origin.host() && (same_port || url.scheme() == "https" && url.port().is_none())
 }
 
-/// Tells whether a login for `origin` is sent to `url`: to the same server, and never without encryption that was there.
+/// Returns whether a login for `origin` is sent to `url`: to the same server, and never without encryption that was there.
 pub fn may_be_told(url: &Url, origin: &Url) -> bool {
     is_same_server(url, origin) && (url.scheme() == "https" || origin.scheme() == "http")
 }

@@ -4,7 +4,8 @@
 mod server;
 
 use registry_client::{
-    BlobSource, Client, Credentials, Descriptor, Digest, Error, Patience, Platform, Reference, Settings, media_type,
+    BlobSource, Client, Credentials, Descriptor, Digest, Error, MinimumRate, Platform, Reference, RetryPolicy,
+    Settings, media_type,
 };
 use serde_json::{Value, json};
 use server::{Answer, Asked, Server};
@@ -12,19 +13,20 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-fn patience() -> Patience {
-    Patience {
-        first_wait: Duration::from_millis(5),
-        longest_wait: Duration::from_millis(60),
-        tries: 4,
-        altogether: Duration::from_millis(400),
-        pace_bytes: 100,
-        pace_window: Duration::from_millis(200),
+/// Less than this is too slow.
+const MINIMUM_RATE: MinimumRate = MinimumRate { bytes: 100, window: Duration::from_millis(200) };
+
+fn retry() -> RetryPolicy {
+    RetryPolicy {
+        initial_backoff: Duration::from_millis(5),
+        max_backoff: Duration::from_millis(60),
+        max_attempts: 4,
+        max_elapsed: Duration::from_millis(400),
     }
 }
 
 fn client(credentials: Credentials) -> Client {
-    Client::new(Settings { credentials, patience: patience(), ..Settings::default() }).unwrap()
+    Client::new(Settings { credentials, retry: retry(), minimum_rate: MINIMUM_RATE, ..Settings::default() }).unwrap()
 }
 
 fn login(server: &Server) -> Credentials {
@@ -227,7 +229,7 @@ async fn reg_31_retry_after_is_honoured_and_capped() {
         let there = client(Credentials::None).has_blob(&reference(&registry), &Digest::of(b"x")).await.unwrap();
         assert!(there && began.elapsed() < Duration::from_secs(5), "{asked}");
         if asked == "3600" {
-            assert!(began.elapsed() >= patience().longest_wait, "it was asked again at once");
+            assert!(began.elapsed() >= retry().max_backoff, "it was asked again at once");
         }
     }
     let never = Server::start(|_| Answer::new(429).header("Retry-After", "3600"));
@@ -331,5 +333,5 @@ async fn rl7_a_registry_that_stays_broken_is_an_error_of_the_registry() {
         .await
         .unwrap_err();
     assert_eq!(error.fault(), registry_client::Fault::Upstream);
-    assert_eq!(registry.asked("PUT", "/").len(), patience().tries as usize);
+    assert_eq!(registry.asked("PUT", "/").len(), retry().max_attempts as usize);
 }

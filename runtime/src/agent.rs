@@ -1,4 +1,4 @@
-//! Forwards the sockets of ssh agents: a step connects to a socket in its sandbox, somebody out here connects it to the agent.
+//! Forwards the sockets of ssh agents: a step connects to a socket in its sandbox, and this thread connects it to the agent outside.
 //!
 //! The sandbox cannot reach the agent's socket, and need not: it makes a socket of its own and sends it out, listening.
 
@@ -31,7 +31,7 @@ pub fn forward(step: &Step) -> Result<Option<OwnedFd>, Error> {
     let (here, there) = control_pair().map_err(|error| Error::system("creating a socket")(error.into()))?;
     std::thread::spawn(move || {
         if let Err(error) = serve(&here, &agents) {
-            tracing::warn!(%error, "an ssh agent is not forwarded any more");
+            tracing::warn!(%error, "forwarding an ssh agent ended");
         }
     });
     Ok(Some(there))

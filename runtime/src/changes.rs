@@ -1,26 +1,25 @@
-//! What a step changed, as long as somebody wants it.
+//! The changes of a step, kept until they are dropped or adopted.
 
-use crate::error::Trouble;
-use crate::protocol::{Answer, Conversation, FrameReader, FrameWriter, MAX_FRAME, Request};
-use crate::sandbox::Inner;
+use crate::process::Process;
+use crate::protocol::{FrameReader, MAX_FRAME, Request};
 use crate::{Error, SnapshotId};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 /// The files that a step changed; they are removed when this is dropped, unless they were adopted.
 pub struct Changes {
-    inner: Arc<Inner>,
+    process: Arc<Process>,
     run: u64,
 }
 
 impl Changes {
-    pub(crate) fn new(inner: Arc<Inner>, run: u64) -> Self {
-        Changes { inner, run }
+    pub(crate) fn new(process: Arc<Process>, run: u64) -> Self {
+        Changes { process, run }
     }
 
     /// Returns the snapshot that the changes are while they live: the next step can see them at once.
     pub fn snapshot(&self) -> SnapshotId {
-        SnapshotId::of_run(&self.inner.attempt, self.run)
+        SnapshotId::of_run(&self.process.attempt, self.run)
     }
 
     /// Writes the changes as a layer's tar.
@@ -30,7 +29,7 @@ impl Changes {
 
     /// Writes the changes as a layer; times after `latest` become it.
     pub fn write_tar_until(&self, latest: Option<i64>, out: &mut dyn Write) -> Result<(), Error> {
-        let conversation = self.inner.ask(&Request::WriteTar(self.run, latest))?;
+        let conversation = self.process.ask(&Request::WriteTar(self.run, latest))?;
         let mut reader = FrameReader::new(conversation);
         let mut buffer = vec![0; MAX_FRAME];
         loop {
@@ -47,22 +46,7 @@ impl Changes {
 
 impl Drop for Changes {
     fn drop(&mut self) {
-        // Nobody waits for it: what is left is removed with the attempt in any case.
-        let _ = self.inner.ask(&Request::Discard(self.run));
-    }
-}
-
-/// Streams a value and then bytes; used by the helper's side.
-pub(crate) fn stream(
-    conversation: &mut Conversation,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Trouble>,
-) -> io::Result<()> {
-    let mut writer = FrameWriter::new(conversation);
-    match write(&mut writer) {
-        Ok(()) => writer.finish(),
-        Err(trouble) => {
-            drop(writer);
-            conversation.send_value(&Answer::<()>::Err(trouble))
-        }
+        // Not awaited: leftovers are removed with the attempt in any case.
+        let _ = self.process.ask(&Request::Discard(self.run));
     }
 }

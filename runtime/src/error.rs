@@ -1,4 +1,4 @@
-//! What can go wrong, and whose fault it is.
+//! Errors of sandboxes, and whose fault they are.
 
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -12,9 +12,9 @@ pub enum Error {
     /// A system call of the service failed.
     #[error("{doing}")]
     System {
-        /// What was being done to what.
+        /// The operation and its object.
         doing: String,
-        /// Why not.
+        /// The error of the system.
         #[source]
         cause: io::Error,
     },
@@ -32,7 +32,7 @@ pub enum Error {
     /// A layer's tar cannot be unpacked.
     #[error("{0}")]
     Layer(String),
-    /// Something inside the sandbox failed that is nobody's fault outside.
+    /// The sandbox itself failed; neither the build nor its author is at fault.
     #[error("the sandbox failed {0}")]
     Inside(String),
     /// The helper is gone.
@@ -47,7 +47,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Tells whether whoever wrote the build can mend it.
+    /// Returns whether the author of the build can fix it.
     pub fn is_users_fault(&self) -> bool {
         matches!(self, Error::Step(_) | Error::NotExecuted { .. } | Error::Layer(_) | Error::Input(_))
     }
@@ -60,32 +60,32 @@ impl Error {
 
 /// An error on its way out of the helper.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Trouble {
+pub(crate) enum HelperError {
     /// The user's.
     Step(String),
     /// The command's, with an exit code.
     NotExecuted(String, i32),
     /// The layer's.
     Layer(String),
-    /// Nobody's outside.
+    /// The sandbox's own.
     Inside(String),
 }
 
-impl Trouble {
+impl HelperError {
     /// Says what was being done when a system call failed.
     pub fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
-        move |cause| Trouble::Inside(format!("{doing}: {cause}"))
+        move |cause| HelperError::Inside(format!("{doing}: {cause}"))
     }
 }
 
-impl From<Trouble> for Error {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Step(text) => Error::Step(text),
-            Trouble::NotExecuted(text, code) => Error::NotExecuted { text, code },
-            Trouble::Layer(text) => Error::Layer(text),
-            Trouble::Inside(text) => Error::Inside(text),
+impl From<HelperError> for Error {
+    fn from(error: HelperError) -> Self {
+        match error {
+            HelperError::Step(text) => Error::Step(text),
+            HelperError::NotExecuted(text, code) => Error::NotExecuted { text, code },
+            HelperError::Layer(text) => Error::Layer(text),
+            HelperError::Inside(text) => Error::Inside(text),
         }
     }
 }

@@ -105,7 +105,7 @@ pub fn one_after_the_other(ranges: &[Range]) -> Vec<Extent> {
 ///
 /// None overlaps another, and neither root's id nor `own`, the account's, is among them. The first one that is large enough
 /// for an image's accounts comes first.
-pub fn granted(text: &str, (name, uid): (&str, u32), own: u32) -> Vec<Range> {
+pub fn granted(text: &str, name: &str, uid: u32, own: u32) -> Vec<Range> {
     let number = uid.to_string();
     let mut lines: Vec<Range> = text
         .lines()
@@ -171,7 +171,7 @@ impl Extent {
         Range { first: self.outside, count: self.count }
     }
 
-    /// Tells whether an id inside belongs to it.
+    /// Returns whether an id inside belongs to it.
     pub fn has(self, id: u32) -> bool {
         id.checked_sub(self.inside).is_some_and(|distance| distance < self.count)
     }
@@ -220,15 +220,15 @@ mod tests {
     fn all_ranges_of_an_account_are_used_and_none_twice() {
         // EN-44
         let text = "other:1:65536\nme:100:5\nme:100000:65536\n1007:300000:65536\nme:150000:100000\nme:x:1\n";
-        assert_eq!(granted(text, ("me", 5), 5), [range(100_000, 65_536), range(100, 5), range(165_536, 84_464)]);
-        assert_eq!(granted(text, ("x", 1007), 8), [range(300_000, 65_536)]);
-        assert_eq!(granted(text, ("x", 5), 5), []);
+        assert_eq!(granted(text, "me", 5, 5), [range(100_000, 65_536), range(100, 5), range(165_536, 84_464)]);
+        assert_eq!(granted(text, "x", 1007, 8), [range(300_000, 65_536)]);
+        assert_eq!(granted(text, "x", 5, 5), []);
         assert_eq!(
-            granted("me:0:10\n", ("me", 7), 4),
+            granted("me:0:10\n", "me", 7, 4),
             [range(1, 3), range(5, 5)],
             "neither root's nor the account's own"
         );
-        let map = one_after_the_other(&granted(text, ("me", 5), 5));
+        let map = one_after_the_other(&granted(text, "me", 5, 5));
         assert_eq!(map[2], Extent { inside: 65_541, outside: 165_536, count: 84_464 });
         assert_eq!(lines(&map[..2]), "0 100000 65536\n65536 100 5\n");
         let huge = one_after_the_other(&[range(1, NO_ID - 1), range(0, NO_ID)]);

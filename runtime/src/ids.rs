@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where the ranges that an account's sandboxes use are noted, beside the state.
+/// File beside the state that records the ranges used by an account's sandboxes.
 const NOTE: &str = "ids";
 /// Files in which the kernel shows this process its own ids.
 const OWN_MAPS: [&str; 2] = ["/proc/self/uid_map", "/proc/self/gid_map"];
@@ -27,7 +27,7 @@ pub struct Ids {
 enum Kind {
     /// Started as root.
     Root,
-    /// Started by somebody else: their own ids.
+    /// Started by another account: its own ids.
     Account { uid: u32, gid: u32 },
 }
 
@@ -48,8 +48,8 @@ impl Ids {
         }
         let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name).unwrap_or_default();
         let find = |file: &str, own: u32| {
-            let account = (name.as_str(), uid.as_raw());
-            let granted = id_map::granted(&fs::read_to_string(file).unwrap_or_default(), account, own);
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let granted = id_map::granted(&text, &name, uid.as_raw(), own);
             // An image's own accounts alone need more than a few.
             if granted.iter().any(|range| range.count >= 500) {
                 return Ok(granted);
@@ -83,7 +83,7 @@ impl Ids {
         if fs::metadata(&state).map_err(Error::system(doing()))?.uid() != uid {
             match self.kind {
                 Kind::Root => chown(&state, Some(uid), Some(gid)).map_err(Error::system(doing()))?,
-                Kind::Account { .. } => crate::owner::give_away(&state, self)?,
+                Kind::Account { .. } => crate::owner::give_away(&state, |id| self.map_to_give_away(id))?,
             }
         }
         Ok(state)
@@ -107,7 +107,7 @@ impl Ids {
     }
 
     /// Gives the process `id` the account's own ids as 0 and the sandbox's first ids as 1: it can pass things on.
-    pub(crate) fn map_to_give_away(&self, id: u32) -> Result<(), Error> {
+    fn map_to_give_away(&self, id: u32) -> Result<(), Error> {
         let Kind::Account { uid, gid } = self.kind else { return Ok(()) };
         let (first_user, first_group) = self.first();
         let both = |own: u32, first: u32| {

@@ -5,52 +5,51 @@
 
 mod agent;
 mod calls;
-mod cancel;
+mod cancellation;
 mod cgroup;
 mod changes;
 mod child;
 mod clock;
+mod collect;
+mod descriptors;
 mod disk_space;
 mod error;
-mod ground;
+mod filesystem_check;
 mod helper;
 mod id_map;
 mod ids;
+mod last_used;
+mod monitor;
 mod network;
 mod owner;
 mod private;
+mod process;
+mod protection;
 mod protocol;
 mod sandbox;
 mod self_test;
 mod settings;
 mod step;
-mod sweep;
 mod ulimit;
 mod unique;
-mod usage;
 
 pub use calls::Calls;
-pub use cancel::Cancel;
+pub use cancellation::{CancellationToken, Cancelled, Registration};
 pub use changes::Changes;
-pub use child::{limit_child, limit_memory};
+pub use child::{limit_child, limit_memory, terminate};
 pub use clock::uptime;
+pub use collect::{collect, evict_unsynced};
 pub use disk_space::{DiskSpace, disk_space};
 pub use error::Error;
-pub use ground::check_ground;
+pub use filesystem_check::check_filesystem;
 pub use helper::enter_if_asked;
 pub use ids::Ids;
+pub use monitor::Monitor;
 pub use private::keep_files_private;
+pub use process::sweep;
+pub use protection::Protection;
 pub use sandbox::{Ran, Sandbox};
-pub use self_test::{PROTECTIONS, Protection, self_test};
+pub use self_test::{PROTECTIONS, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, SnapshotId, Step, StepNetwork};
-pub use sweep::sweep;
 pub use ulimit::Ulimit;
-pub use usage::{collect, forget_last};
-
-/// Asks the process `id` to end, as `kill` does.
-pub fn terminate(id: u32) {
-    if let Ok(id) = i32::try_from(id) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM);
-    }
-}

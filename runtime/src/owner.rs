@@ -2,7 +2,7 @@
 //!
 //! In a user namespace that has both, the one may pass it on to the other.
 
-use crate::{Error, Ids};
+use crate::Error;
 use nix::sched::{CloneFlags, unshare};
 use std::io::{Read, Write};
 use std::os::unix::fs::chown;
@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 /// Name by which the program knows that it passes a directory on.
 pub(crate) const OWNER: &str = "slipway-owner";
 
-/// Gives `directory` to the first ids of the sandbox.
-pub fn give_away(directory: &Path, ids: &Ids) -> Result<(), Error> {
+/// Gives `directory` to the first ids of the sandbox; `map_ids` gives the process that does it both kinds of ids.
+pub fn give_away(directory: &Path, map_ids: impl FnOnce(u32) -> Result<(), Error>) -> Result<(), Error> {
     let doing = || format!("giving `{}` to the ids of the sandbox", directory.display());
     let mut helper = Command::new("/proc/self/exe")
         .arg0(OWNER)
@@ -31,7 +31,7 @@ pub fn give_away(directory: &Path, ids: &Ids) -> Result<(), Error> {
         if !matches!(ready, Some(Ok(1))) {
             return Err(Error::Unsupported("this machine lets slipway make no user namespaces".to_owned()));
         }
-        ids.map_to_give_away(helper.id())?;
+        map_ids(helper.id())?;
         input.map_or(Ok(()), |mut input| input.write_all(b"g")).map_err(Error::system(doing()))
     })();
     let status = helper.wait().map_err(Error::system(doing()))?;

@@ -3,7 +3,7 @@
 //! A request is a message with the conversation's socket attached. A conversation is a sequence of frames: a kind, a
 //! length, bytes. Neither side trusts a length: the caller because hostile work happens in the helper.
 
-use crate::error::Trouble;
+use crate::error::HelperError;
 use crate::{DiskFull, SnapshotId, Step};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
+/// Name of the program when it is the helper of a sandbox.
+pub const HELPER: &str = "slipway-sandbox";
 /// Largest request.
 const MAX_REQUEST: usize = 64 * 1024;
 /// Bytes that a frame may carry.
@@ -23,7 +24,7 @@ pub const MAX_FRAME: usize = 256 * 1024;
 /// Paths that are sent in one frame, at most 4 KiB each and four times as long when they are written out.
 pub const PATHS: usize = 15;
 
-/// What the helper is asked to do; details that may be long follow as the conversation's first frame.
+/// A request to the helper; details that may be long follow as the first frame of the conversation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
     /// Unpacks the tar that follows as a snapshot; answers which directories the tar does not describe.
@@ -46,7 +47,7 @@ pub enum Request {
     /// Sends the contents of the files that follow.
     ReadFiles,
     /// Removes snapshots, and the content of caches that were used last within these seconds since 1970.
-    Forget(Vec<SnapshotId>, std::ops::Range<u64>),
+    Evict(Vec<SnapshotId>, std::ops::Range<u64>),
     /// Removes what attempts left behind whose helper is gone.
     Sweep,
     /// Tries out what steps are confined by.
@@ -60,13 +61,13 @@ pub struct RunRequest {
     pub step: Step,
     /// Content of `/etc/resolv.conf`.
     pub resolv_conf: String,
-    /// What it may leave on disk.
+    /// Limits of the disk space that it uses.
     pub disk: DiskLimits,
     /// How many processes each of its users may have, where no control group counts them.
     pub processes: Option<u32>,
 }
 
-/// What a step may leave on disk.
+/// Limits of the disk space that a step uses.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct DiskLimits {
     /// Bytes.
@@ -84,7 +85,7 @@ pub enum Ended {
     Code(i32),
     /// By this signal.
     Signal(i32),
-    /// By somebody who is not in its namespace of processes.
+    /// By a process outside its PID namespace.
     Killed,
     /// Too late.
     TimedOut,
@@ -136,7 +137,7 @@ pub struct Asked {
     pub request: Request,
     /// The conversation.
     pub conversation: Conversation,
-    /// Where listening sockets for agents are sent.
+    /// Socket to which listening sockets for agents are sent.
     pub agents: Option<OwnedFd>,
 }
 
@@ -173,12 +174,11 @@ impl Conversation {
         Ok(Conversation { stream: self.stream.try_clone()? })
     }
 
-    /// Waits until something can be received, at most for `patience`.
-    pub fn is_ready(&self, patience: Duration) -> io::Result<bool> {
-        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
-        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
-        match poll(&mut fds, patience) {
-            Ok(ready) => Ok(ready > 0),
+    /// Waits until something can be received, which it returns, or `wake` is readable.
+    pub fn is_ready_before(&self, wake: BorrowedFd<'_>) -> io::Result<bool> {
+        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN), PollFd::new(wake, PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => Ok(fds[0].any().unwrap_or(true)),
             Err(nix::errno::Errno::EINTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -227,7 +227,7 @@ impl Conversation {
 }
 
 /// Result of a conversation.
-pub type Answer<T> = Result<T, Trouble>;
+pub type Answer<T> = Result<T, HelperError>;
 
 /// Writes a stream as frames.
 pub struct FrameWriter<'c> {
@@ -299,14 +299,14 @@ impl<C: AsMut<Conversation>> Read for FrameReader<C> {
                 kind::DATA => {}
                 kind::END => self.ended = true,
                 _ => {
-                    let trouble: Answer<()> = serde_json::from_slice(&self.frame)?;
+                    let error: Answer<()> = serde_json::from_slice(&self.frame)?;
                     self.frame.clear();
-                    return Err(io::Error::other(match trouble {
+                    return Err(io::Error::other(match error {
                         Err(
-                            Trouble::Step(text)
-                            | Trouble::NotExecuted(text, _)
-                            | Trouble::Layer(text)
-                            | Trouble::Inside(text),
+                            HelperError::Step(text)
+                            | HelperError::NotExecuted(text, _)
+                            | HelperError::Layer(text)
+                            | HelperError::Inside(text),
                         ) => text,
                         Ok(()) => "a result stands where a stream is expected".to_owned(),
                     }));

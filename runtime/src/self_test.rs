@@ -1,26 +1,9 @@
-//! Tries out, at start-up, that this machine gives the protections that builds are confined by.
+//! Self-test at start-up: whether this machine provides the protections that confine builds.
 
 use crate::cgroup::{Cgroup, Limited};
+use crate::protection::Protection;
 use crate::unique::unique;
 use crate::{Error, NetworkPolicy, Sandbox, Settings};
-use serde::{Deserialize, Serialize};
-
-/// One protection of builds, and what it lacks here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Protection {
-    /// Its name, by which the operator may do without it.
-    pub name: String,
-    /// Why it is missing; `None` if it is there.
-    pub missing: Option<String>,
-    /// Whether builds should not be run without it unless the operator says so.
-    pub needed: bool,
-}
-
-impl Protection {
-    pub(crate) fn new(name: &str, missing: Option<String>) -> Self {
-        Protection { name: name.to_owned(), missing, needed: true }
-    }
-}
 
 /// Names of all protections.
 pub const PROTECTIONS: [&str; 8] =

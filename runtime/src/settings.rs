@@ -8,13 +8,13 @@ const GIB: u64 = 1024 * 1024 * 1024;
 /// Settings of all sandboxes of a process.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where snapshots, cache mounts and running attempts are kept; owned by the ids of the sandbox.
+    /// Directory of snapshots, cache mounts and running attempts; owned by the ids of the sandbox.
     pub state: PathBuf,
     /// Which ids of this machine the sandbox uses.
     pub ids: Ids,
-    /// What a build may use.
+    /// Limits of a build.
     pub limits: Limits,
-    /// What a step may reach.
+    /// Networks that a step may reach.
     pub network: NetworkPolicy,
     /// How programs of all steps may call the kernel.
     pub calls: Calls,
@@ -56,7 +56,7 @@ impl Default for Limits {
     }
 }
 
-/// What a step with network may reach besides public addresses; never the machine itself, nor link-local addresses.
+/// Networks that a step may reach besides public addresses; never the machine itself, nor link-local addresses.
 ///
 /// The package mirrors and proxies that this machine's own `apt` uses can always be reached, wherever they are.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +73,7 @@ impl Settings {
         let place = directory.join("sandbox");
         let ids = Ids::detect(&place)?;
         let state = ids.prepare_state(&place)?;
-        crate::check_ground(&place)?;
+        crate::check_filesystem(&place)?;
         let mut limits = Limits::default();
         limits.reserve_bytes = limits.reserve_bytes.min(tenth_of_disk(&place));
         Ok(Settings { state, ids, limits, network: NetworkPolicy::default(), calls: Calls::Native })

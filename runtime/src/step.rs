@@ -1,4 +1,4 @@
-//! What a sandbox is asked to run: plain data, as it crosses the border.
+//! Steps: the commands that a sandbox runs, as plain data that crosses the process boundary.
 
 use crate::{Calls, Error};
 use serde::{Deserialize, Serialize};
@@ -17,10 +17,10 @@ pub struct SnapshotId(Place);
 enum Place {
     /// Under the digits of its diff id, for every build.
     Stored(String),
-    /// What a step of this attempt changed.
+    /// The changes of a step of this attempt.
     Run { attempt: String, run: u64 },
     /// A layer of a self-test, in the directory of its attempt.
-    Trial(String),
+    SelfTest(String),
 }
 
 impl SnapshotId {
@@ -37,8 +37,8 @@ impl SnapshotId {
         SnapshotId(Place::Run { attempt: short_name(attempt), run })
     }
 
-    pub(crate) fn trial(directory: &str) -> Self {
-        SnapshotId(Place::Trial(directory.to_owned()))
+    pub(crate) fn of_self_test(directory: &str) -> Self {
+        SnapshotId(Place::SelfTest(directory.to_owned()))
     }
 
     /// Returns its directory below the state directory; short, because mount options hold 127 of them.
@@ -46,7 +46,7 @@ impl SnapshotId {
         match &self.0 {
             Place::Stored(digits) => format!("s/{digits}"),
             Place::Run { attempt, run } => format!("w/{attempt}/{run}/u"),
-            Place::Trial(directory) => directory.clone(),
+            Place::SelfTest(directory) => directory.clone(),
         }
     }
 }
@@ -56,7 +56,7 @@ pub(crate) fn work_directory(attempt: &str) -> String {
     format!("w/{}", short_name(attempt))
 }
 
-/// Returns a short name for an attempt: FNV-1a, because nobody gains by finding two that are equal.
+/// Returns a short name for an attempt: FNV-1a, because a collision gains an attacker nothing.
 pub(crate) fn short_name(attempt: &str) -> String {
     let hash = attempt
         .bytes()
@@ -83,7 +83,7 @@ pub struct Step {
     pub cwd: String,
     /// `user[:group]`, names or numbers; empty for root.
     pub user: String,
-    /// What is mounted, besides what every step has.
+    /// Mounts besides those that every step has.
     pub mounts: Vec<Mount>,
     /// Its network.
     pub network: StepNetwork,
@@ -113,13 +113,13 @@ pub enum StepNetwork {
 /// Something mounted into a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Mount {
-    /// Where, absolute; made for the step if it is missing, and removed after it.
+    /// Absolute path; made for the step if it is missing, and removed after it.
     pub target: String,
-    /// What.
+    /// The kind of mount.
     pub kind: MountKind,
 }
 
-/// What is mounted.
+/// Kinds of mounts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum MountKind {
     /// A file or directory of a stack of layers.
@@ -202,7 +202,7 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
-    /// By somebody outside: the kernel, when the machine has no memory left, or an operator.
+    /// From outside: by the kernel, when the machine has no memory left, or an operator.
     Killed,
     /// Not well, and the kernel ended something because the build used more memory than these bytes.
     OutOfMemory(u64),

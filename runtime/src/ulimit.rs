@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What can be limited, by docker's names.
+/// Resources that can be limited, by docker's names.
 const RESOURCES: [(&str, Resource); 15] = [
     ("core", Resource::RLIMIT_CORE),
     ("cpu", Resource::RLIMIT_CPU),
@@ -39,7 +39,7 @@ impl Ulimit {
         RESOURCES[self.resource].0
     }
 
-    /// Limits this process and those it starts; nobody gets more than the sandbox has.
+    /// Limits this process and those it starts; never above the limits of the sandbox.
     pub(crate) fn apply(&self) -> Result<(), String> {
         let resource = RESOURCES[self.resource].1;
         let failed = |error: nix::Error| format!("limiting a command with `{self}`: {error}");
@@ -54,7 +54,7 @@ impl Ulimit {
 impl FromStr for Ulimit {
     type Err = String;
 
-    /// Parses `NAME=SOFT[:HARD]`; -1 is no limit.
+    /// Parses `NAME=SOFT[:HARD]`; -1 means unlimited.
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("invalid ulimit argument `{text}`: NAME=SOFT[:HARD] is expected, as in nofile=1024:2048");
         let (name, limits) = text.split_once('=').ok_or_else(bad)?;

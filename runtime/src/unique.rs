@@ -1,4 +1,4 @@
-//! Names that nobody else uses: processes of other namespaces, which may share a directory, have the same ids.
+//! Unique names: process ids do not serve, since processes of other namespaces that share a directory have the same ids.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

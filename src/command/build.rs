@@ -13,7 +13,7 @@ mod request;
 mod secrets;
 
 use crate::progress::{self, Display, Style};
-use crate::services::{self, DataDir};
+use crate::state::{self, DataDir};
 use builder::event::Event;
 use builder::trace::Trace;
 use builder::{Built, Checked, Request, Services};
@@ -22,7 +22,7 @@ use dockerfile::DockerfileText;
 use ignored::Ignored;
 use interrupt::Interrupt;
 use outputs::Outputs;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -118,7 +118,7 @@ pub struct Arguments {
     call: String,
     /// How the answer to --call or --check is shown
     #[arg(long, value_enum, default_value_t)]
-    format: super::check::Format,
+    format: super::findings::Format,
     /// Print nothing but the digest of the image
     #[arg(short, long)]
     quiet: bool,
@@ -151,11 +151,11 @@ fn ask<T>(
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
+    let services = state::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
-    let (request, _) = asked.request((&Cancel::new(), &Trace::default()))?;
+    let (request, _) = asked.request(&CancellationToken::new(), &Trace::default())?;
     let answer = question(&request, &services);
     // A look-up of a name that nobody waits for any more may take its time.
     tokio.shutdown_background();
@@ -164,8 +164,8 @@ fn ask<T>(
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    if let Some(question) = call::question(arguments)? {
-        return call::answer(question, arguments, data_dir);
+    if let Some((question, format)) = call::question(arguments)? {
+        return call::answer(question, format, arguments, data_dir);
     }
     let style = if arguments.quiet { Style::Quiet } else { arguments.progress };
     if !matches!(style, Style::Quiet | Style::Json) {
@@ -174,7 +174,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let mut services = services::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
+    let mut services = state::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     if let Some(memory) = &arguments.memory {
         services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
     }
@@ -183,7 +183,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     }
     // Who builds by hand is at home in the networks of this machine.
     services.sandbox.network.private = true;
-    let cancel = Cancel::new();
+    let cancel = CancellationToken::new();
     let interrupt = Interrupt::listen(tokio.handle(), &cancel);
     let outputs = Outputs::parse(&arguments.outputs)?;
     let style_shows = !matches!(style, Style::Quiet | Style::Json);
@@ -194,7 +194,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let agents = agent::Agents::new(&arguments.ssh)?;
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
     let observer = progress::observer(style);
-    let found = asked.request((&cancel, &trace));
+    let found = asked.request(&cancel, &trace);
     if let (Err(_), Some(code)) = (&found, interrupt.code()) {
         observer.failed(&builder::Error::cancelled());
         return Ok(code);

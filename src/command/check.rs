@@ -1,8 +1,8 @@
 //! `slipway check`: what a Dockerfile does that it had better not, by BuildKit's rules, without building it.
 
 use super::build;
-use builder::Checked;
-use clap::{Args, ValueEnum};
+use super::findings::{Format, show};
+use clap::Args;
 use dockerfile::DockerfileText;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,16 +30,6 @@ pub struct Arguments {
     context: String,
 }
 
-/// How findings are shown.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people, with the lines of the file.
-    #[default]
-    Text,
-    /// As BuildKit answers `frontend.lint`.
-    Json,
-}
-
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     let mut like_a_build = build::Arguments::default();
@@ -50,29 +40,6 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     like_a_build.contexts.clone_from(&arguments.contexts);
     like_a_build.context.clone_from(&arguments.context);
     "default".clone_into(&mut like_a_build.network);
-    show(&build::check(&like_a_build, data_dir)?, arguments.format)
-}
-
-/// Prints what was found; the exit code tells whether that is anything.
-pub fn show((checked, file): &(Checked, DockerfileText), format: Format) -> Result<ExitCode, String> {
-    for reason in &checked.unknown {
-        eprintln!("what depends on it is left out: {reason}");
-    }
-    match format {
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&checked.json(file));
-            println!("{}", json.map_err(|error| format!("writing the findings: {error}"))?);
-        }
-        Format::Text => println!("{}\n{}", summary(checked), checked.report(file).trim_end()),
-    }
-    Ok(if checked.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn summary(checked: &Checked) -> String {
-    match (&checked.error, checked.warnings.len()) {
-        (Some(_), _) => "Check failed: the Dockerfile cannot be built.".to_owned(),
-        (None, 0) => "Check complete, no warnings found.".to_owned(),
-        (None, 1) => "Check complete, 1 warning has been found!".to_owned(),
-        (None, count) => format!("Check complete, {count} warnings have been found!"),
-    }
+    let (checked, file) = build::check(&like_a_build, data_dir)?;
+    show(&checked, &file, arguments.format)
 }

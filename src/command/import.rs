@@ -28,7 +28,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mut found = Found::default();
     for file in &arguments.files {
         let value = serde_json::from_str(&read(file)?);
-        found.add(value.map_err(|error| format!("reading `{}`: it is no JSON: {error}", file.display()))?);
+        found.add(value.map_err(|error| format!("reading `{}`: it is not JSON: {error}", file.display()))?);
     }
     print!("{}", converted(&found, &arguments.registry)?);
     Ok(ExitCode::SUCCESS)
@@ -84,7 +84,7 @@ struct Setting {
     nocache: Option<bool>,
 }
 
-/// What the files hold.
+/// The content of the files.
 #[derive(Default)]
 struct Found {
     sources: Vec<Value>,
@@ -101,7 +101,7 @@ impl Found {
                     objects.into_iter().for_each(|value| self.add(value));
                 } else if let Some(entries) = object.get("log").and_then(|log| log["entries"].as_array()) {
                     let texts = entries.iter().filter_map(|entry| entry["response"]["content"]["text"].as_str());
-                    // A page loads much that is no JSON.
+                    // A page also loads resources other than JSON.
                     texts.filter_map(|text| serde_json::from_str(text).ok()).for_each(|value| self.add(value));
                 } else if object.contains_key("source_type") {
                     self.settings.push(Value::Object(object));

@@ -1,7 +1,7 @@
 //! `slipway logs`: what a build printed, and with `-f` what it prints.
 
 use crate::client::{Api, Connection, build_id};
-use crate::sanitize::OutputWriter;
+use crate::terminal::OutputWriter;
 use clap::Args;
 use serde_json::Value;
 use std::io::{IsTerminal, Stdout, Write};
@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let id = build_id(&api, &arguments.build)?;
     if arguments.follow {
-        return follow(&api, (&id, arguments.step));
+        return follow(&api, &id, arguments.step);
     }
     let mut query: Vec<String> = arguments.step.iter().map(|step| format!("step={step}")).collect();
     query.extend(arguments.tail.iter().map(|lines| format!("tail={lines}")));
@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
 }
 
 /// Prints a build's log as it grows, until the build has ended.
-pub fn follow(api: &Api, (id, step): (&str, Option<i64>)) -> Result<ExitCode, String> {
+pub fn follow(api: &Api, id: &str, step: Option<i64>) -> Result<ExitCode, String> {
     let query = step.map(|step| format!("?step={step}")).unwrap_or_default();
     let path = format!("/v1/builds/{id}/logs{query}");
     let (mut last, mut tries) = ("0".to_owned(), 0);
@@ -90,7 +90,7 @@ pub fn follow(api: &Api, (id, step): (&str, Option<i64>)) -> Result<ExitCode, St
     }
 }
 
-/// Tells whether a state is an end that nobody has to look into.
+/// Returns whether a final state needs no attention.
 pub fn is_good(state: &str) -> bool {
     matches!(state, "succeeded" | "superseded" | "skipped")
 }
@@ -105,7 +105,7 @@ fn output() -> OutputWriter<Stdout> {
 fn told(written: std::io::Result<()>) -> Result<(), String> {
     written.map_err(|error| {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
-            crate::end_as_nobody_reads();
+            crate::exit_on_broken_pipe();
         }
         format!("writing to standard output: {error}")
     })

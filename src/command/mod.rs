@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
 mod approve;
+mod arguments;
 mod build;
 mod cancel;
 mod check;
 mod deliveries;
 mod explain;
+mod findings;
 mod import;
 mod logs;
 mod queue;
@@ -21,75 +23,4 @@ mod version;
 mod worker;
 mod workers;
 
-use crate::client::OneBuild;
-use clap::Subcommand;
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-/// What slipway is asked to do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Build an image from a directory or a git URL
-    Build(Box<build::Arguments>),
-    /// Check a Dockerfile without building it
-    Check(check::Arguments),
-    /// Receive webhooks, serve the API, the pages and the registry, and build
-    Serve(serve::Arguments),
-    /// Build what a server has queued
-    Worker(worker::Arguments),
-    /// Manage the repositories of a server
-    Repo(repo::Arguments),
-    /// Start builds without a push
-    Trigger(Box<trigger::Arguments>),
-    /// List builds, or show one
-    Status(status::Arguments),
-    /// List what forges delivered, and what became of it
-    Deliveries(deliveries::Arguments),
-    /// Show what waits and for what; pause and resume it
-    Queue(queue::Arguments),
-    /// List who builds
-    Workers(workers::Arguments),
-    /// Print a build's log
-    Logs(logs::Arguments),
-    /// Say why the steps of a build were executed or taken from the cache
-    Explain(explain::Arguments),
-    /// Let a fork's build go that waits for approval
-    Approve(OneBuild),
-    /// End a build
-    Cancel(OneBuild),
-    /// Build once more what has ended
-    Retry(retry::Arguments),
-    /// Try the rules of a repository
-    Rules(rules::Arguments),
-    /// Manage a repository's secrets
-    Secret(secret::Arguments),
-    /// Make, list and revoke tokens of the API
-    Token(token::Arguments),
-    /// Print the versions of this program and of the server
-    Version(version::Arguments),
-}
-
-/// Runs `command`.
-pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    match command {
-        Command::Build(arguments) => build::run(&arguments, data_dir),
-        Command::Check(arguments) => check::run(&arguments, data_dir),
-        Command::Serve(arguments) => serve::run(&arguments, data_dir),
-        Command::Worker(arguments) => worker::run(&arguments, data_dir),
-        Command::Repo(arguments) => repo::run(&arguments),
-        Command::Trigger(arguments) => trigger::run(&arguments),
-        Command::Status(arguments) => status::run(&arguments),
-        Command::Deliveries(arguments) => deliveries::run(&arguments),
-        Command::Queue(arguments) => queue::run(&arguments),
-        Command::Workers(arguments) => workers::run(&arguments),
-        Command::Version(arguments) => version::run(&arguments),
-        Command::Logs(arguments) => logs::run(&arguments),
-        Command::Explain(arguments) => explain::run(&arguments),
-        Command::Approve(arguments) => approve::run(&arguments),
-        Command::Cancel(arguments) => cancel::run(&arguments),
-        Command::Retry(arguments) => retry::run(&arguments),
-        Command::Rules(arguments) => rules::run(&arguments),
-        Command::Secret(arguments) => secret::run(&arguments),
-        Command::Token(arguments) => token::run(&arguments, data_dir),
-    }
-}
+pub use arguments::{Command, run};

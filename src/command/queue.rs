@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
 }
 
 fn turn(connection: &Connection, what: &str) -> Result<ExitCode, String> {
-    let answer = connection.open()?.send(Method::POST, &format!("/v1/queue/{what}"), (None, &[]))?.body;
+    let answer = connection.open()?.send(Method::POST, &format!("/v1/queue/{what}"), None, &[])?.body;
     if connection.json {
         print_json(&answer);
     } else {

@@ -132,9 +132,9 @@ fn add(arguments: &Add) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let document = document(arguments)?;
     let answer = if arguments.replace {
-        api.send(Method::PUT, &format!("/v1/repos/{}", encoded(&arguments.name)), (Some(&document), &[]))?
+        api.send(Method::PUT, &format!("/v1/repos/{}", encoded(&arguments.name)), Some(&document), &[])?
     } else {
-        api.send(Method::POST, "/v1/repos", (Some(&document), &[]))?
+        api.send(Method::POST, "/v1/repos", Some(&document), &[])?
     };
     if arguments.connection.json {
         print_json(&answer.body);
@@ -183,7 +183,7 @@ fn read_secret(path: &std::path::Path) -> Result<String, String> {
 
 fn remove(arguments: &Named) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
-    api.send(Method::DELETE, &format!("/v1/repos/{}", encoded(&arguments.name)), (None, &[]))?;
+    api.send(Method::DELETE, &format!("/v1/repos/{}", encoded(&arguments.name)), None, &[])?;
     if arguments.connection.json {
         print_json(&json!({ "removed": arguments.name }));
     } else {

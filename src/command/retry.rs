@@ -36,14 +36,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         From::Start => "start",
         From::FailedStep => "failed_step",
     };
-    let answer = api.send(Method::POST, &format!("/v1/builds/{id}/retry"), (Some(&json!({ "from": from })), &[]))?.body;
+    let answer = api.send(Method::POST, &format!("/v1/builds/{id}/retry"), Some(&json!({ "from": from })), &[])?.body;
     if arguments.connection.json {
         print_json(&answer);
     } else {
         println!("{} {}#{} repeats {id}", shown(&answer["id"]), shown(&answer["repo"]), answer["number"]);
     }
     match answer["id"].as_str() {
-        Some(new) if arguments.follow => logs::follow(&api, (new, None)),
+        Some(new) if arguments.follow => logs::follow(&api, new, None),
         _ => Ok(ExitCode::SUCCESS),
     }
 }

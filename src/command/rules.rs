@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         body["commit"] = commit.as_str().into();
     }
     let path = format!("/v1/repos/{}/rules:test", encoded(&repository));
-    let answer = api.send(Method::POST, &path, (Some(&body), &[]))?.body;
+    let answer = api.send(Method::POST, &path, Some(&body), &[])?.body;
     if test.connection.json {
         print_json(&answer);
     } else {

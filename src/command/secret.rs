@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
             read.map_err(|error| format!("reading the secret from standard input: {error}"))?;
             let value = value.strip_suffix('\n').unwrap_or(&value);
             let answer =
-                named.connection.open()?.send(Method::PUT, &named.path(), (Some(&json!({ "value": value })), &[]))?;
+                named.connection.open()?.send(Method::PUT, &named.path(), Some(&json!({ "value": value })), &[])?;
             if let Some(warning) = answer.body["warning"].as_str() {
                 eprintln!("warning: {warning}");
             }
@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
                     .for_each(|secret| println!("{}", shown(&secret["name"])));
             }
         }
-        Command::Rm(named) => drop(named.connection.open()?.send(Method::DELETE, &named.path(), (None, &[]))?),
+        Command::Rm(named) => drop(named.connection.open()?.send(Method::DELETE, &named.path(), None, &[])?),
     }
     Ok(ExitCode::SUCCESS)
 }

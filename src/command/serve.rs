@@ -1,13 +1,12 @@
 //! `slipway serve`: webhooks, API and pages on one address, the registry on another, and workers as processes of their own.
 
-use crate::instance::Instance;
-use crate::listen::listen;
-use crate::posts::Posts;
-use crate::services::{self, DataDir, chain};
-use crate::workers::{Ending, Keeper};
-use crate::{configuration, key, signals};
+use crate::http::{WebhookClient, listen};
+use crate::state::{DataDir, InstanceLock, secret_key};
+use crate::workers::{Ending, WorkerSupervisor};
+use crate::{configuration, logging, signals};
 use clap::Args;
 use database::Database;
+use registry_client::report;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,10 +27,10 @@ pub struct Arguments {
 
 /// Runs the command until it is asked to end.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    services::log_to_stderr();
+    logging::log_to_stderr();
     runtime::keep_files_private();
     let data = DataDir::open(data_dir)?;
-    let _instance = Instance::lock(&data)?;
+    let _instance = InstanceLock::lock(&data)?;
     let configuration = configuration::read(arguments.config.as_deref(), &data)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
@@ -44,16 +43,16 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Path>) -> Result<(), String> {
     let server = configuration.server.clone();
     if server.workers > 0 {
-        runtime::check_ground(data.path()).map_err(|error| chain(&error))?;
+        runtime::check_filesystem(data.path()).map_err(|error| report(&error))?;
     }
     let web = bind(&server.listen).await?;
     let hub = bind(&server.registry_listen).await?;
     let address = web.local_addr().map_err(|error| format!("reading the address: {error}"))?;
     let hub_address = hub.local_addr().map_err(|error| format!("reading the address: {error}"))?;
-    configuration.check_registry(hub_address).map_err(|error| chain(&error))?;
-    let settings = configuration.settings(address).map_err(|error| chain(&error))?;
+    configuration.check_registry(hub_address).map_err(|error| report(&error))?;
+    let settings = configuration.settings(address).map_err(|error| report(&error))?;
     let database = open_database(&configuration, data).await?;
-    webhook::register_webhooks(&database, &settings).await.map_err(|error| chain(&error))?;
+    webhook::register_webhooks(&database, &settings).await.map_err(|error| report(&error))?;
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
     let registry = registry::router(store, registry::Settings { access: registry_access(&configuration) });
@@ -65,7 +64,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let background = background.start(&configuration)?;
     let (end_workers, ending) = channel(Ending::No);
     let drain = Duration::from_secs(configuration.limits.drain_seconds);
-    let keeper = Keeper { data: data.clone(), config: config.map(Path::to_owned), drain, readiness };
+    let keeper = WorkerSupervisor { data: data.clone(), config: config.map(Path::to_owned), drain, readiness };
     let keeper = Arc::new(keeper);
     let workers: Vec<_> = (0..server.workers)
         .map(|number| {
@@ -109,7 +108,7 @@ impl Background {
         let reconcile_pause = Duration::from_secs(configuration.server.reconcile_seconds);
         let base_image_pause = Duration::from_secs(configuration.server.base_image_seconds);
         let retention = configuration.retention.clone();
-        let posts = Arc::new(Posts::new()?);
+        let posts = Arc::new(WebhookClient::new()?);
         Ok(vec![
             tokio::spawn(webhook::keep_schedules(database.clone(), settings.clone(), stopped.clone())),
             tokio::spawn(webhook::expand_lookups(database.clone(), settings.clone(), stopped.clone())),
@@ -118,7 +117,7 @@ impl Background {
             tokio::spawn(webhook::tell_statuses(database.clone(), settings.clone(), stopped.clone())),
             tokio::spawn(webhook::tell_webhooks(known(), posts, stopped.clone())),
             tokio::spawn(webhook::keep_retention(database.clone(), settings.clone(), retention, stopped.clone())),
-            tokio::spawn(crate::reserve::keep(database.clone(), readiness, stopped)),
+            tokio::spawn(crate::state::disk_reserve::keep(database.clone(), readiness, stopped)),
         ])
     }
 }
@@ -127,18 +126,18 @@ impl Background {
 async fn open_database(configuration: &Configuration, data: &DataDir) -> Result<Database, String> {
     let server = &configuration.server;
     let url = server.database.clone().unwrap_or_else(|| data.database_url());
-    let database = Database::open(&url).await.map_err(|error| chain(&error))?;
-    let database = key::give(database, server.secret_key_file.as_deref(), data).await?;
-    let added = database.repository_names().await.map_err(|error| chain(&error))?;
-    configuration.check_token_repositories(&added).map_err(|error| chain(&error))?;
-    database.seal_stored().await.map_err(|error| chain(&error))?;
+    let database = Database::open(&url).await.map_err(|error| report(&error))?;
+    let database = secret_key::give(database, server.secret_key_file.as_deref(), data).await?;
+    let added = database.repository_names().await.map_err(|error| report(&error))?;
+    configuration.check_token_repositories(&added).map_err(|error| report(&error))?;
+    database.seal_stored().await.map_err(|error| report(&error))?;
     Ok(database)
 }
 
 /// Opens the store of the registry; what a crash cut short is put aside before anybody is told that it is there.
 fn open_store(data: &DataDir) -> Result<image_store::Store, String> {
-    let store = image_store::Store::open(&data.join("images")).map_err(|error| chain(&error))?;
-    store.recover(builder::worker::RECENT).map_err(|error| chain(&error))?;
+    let store = image_store::Store::open(&data.join("images")).map_err(|error| report(&error))?;
+    store.recover(builder::worker::RECENT).map_err(|error| report(&error))?;
     Ok(store)
 }
 

@@ -1,7 +1,6 @@
 //! `slipway status`: the newest builds, or one build with its steps.
 
-use super::trigger::warnings;
-use crate::client::{Connection, build_id, encoded, print_json, repository_name, shown};
+use crate::client::{Connection, build_id, encoded, print_json, repository_name, shown, warnings};
 use clap::Args;
 use serde_json::Value;
 use std::process::ExitCode;

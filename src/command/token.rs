@@ -2,14 +2,15 @@
 
 use super::status::table;
 use crate::client::print_json;
+use crate::clock::unix_ms;
 use crate::configuration;
-use crate::services::{DataDir, chain};
+use crate::state::DataDir;
 use clap::{Args, Subcommand};
 use database::{Database, NewToken, TokenRecord};
+use registry_client::report;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 use webhook::Scope;
 
 /// Arguments of `slipway token`.
@@ -60,7 +61,7 @@ fn scope(text: &str) -> Result<Scope, String> {
 
 /// Returns milliseconds.
 fn span(text: &str) -> Result<i64, String> {
-    let wrong = || format!("`{text}` is no span of time: write 30d, 12h or 90m");
+    let wrong = || format!("`{text}` is not a duration: write 30d, 12h or 90m");
     let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let minutes = match unit {
         "m" => 1,
@@ -80,11 +81,11 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     tokio.block_on(async {
-        let database = Database::open(&url).await.map_err(|error| chain(&error))?;
+        let database = Database::open(&url).await.map_err(|error| report(&error))?;
         match &arguments.command {
             Command::Create(create) => {
                 let mut known = configuration.repository_names();
-                known.extend(database.repository_names().await.map_err(|error| chain(&error))?);
+                known.extend(database.repository_names().await.map_err(|error| report(&error))?);
                 check_repositories(&create.repositories, &known)?;
                 self::create(&database, create, arguments.json).await
             }
@@ -120,9 +121,9 @@ async fn create(database: &Database, create: &Create, json: bool) -> Result<Exit
         hash: token.hash,
         scopes: vec![scope.to_owned()],
         repositories: create.repositories.clone(),
-        expires_ms: create.expires.map(|span| now_ms() + span),
+        expires_ms: create.expires.map(|span| unix_ms() + span),
     };
-    if !database.create_token(&new).await.map_err(|error| chain(&error))? {
+    if !database.create_token(&new).await.map_err(|error| report(&error))? {
         return Err(format!("there is a token called `{name}` already: give this one another --name"));
     }
     if json {
@@ -135,7 +136,7 @@ async fn create(database: &Database, create: &Create, json: bool) -> Result<Exit
 }
 
 async fn list(database: &Database, json: bool) -> Result<ExitCode, String> {
-    let tokens = database.tokens().await.map_err(|error| chain(&error))?;
+    let tokens = database.tokens().await.map_err(|error| report(&error))?;
     if json {
         print_json(&tokens.iter().map(shown).collect::<Value>());
         return Ok(ExitCode::SUCCESS);
@@ -154,7 +155,7 @@ async fn list(database: &Database, json: bool) -> Result<ExitCode, String> {
 }
 
 async fn revoke(database: &Database, name: &str) -> Result<ExitCode, String> {
-    if !database.revoke_token(name).await.map_err(|error| chain(&error))? {
+    if !database.revoke_token(name).await.map_err(|error| report(&error))? {
         return Err(format!("there is no token `{name}` that could be revoked: `slipway token list` shows them"));
     }
     println!("{name} revoked");
@@ -171,7 +172,7 @@ fn shown(token: &TokenRecord) -> Value {
 fn state(token: &TokenRecord) -> &'static str {
     match (token.revoked_ms, token.expires_ms) {
         (Some(_), _) => "revoked",
-        (None, Some(at)) if at <= now_ms() => "expired",
+        (None, Some(at)) if at <= unix_ms() => "expired",
         _ => "good",
     }
 }
@@ -179,14 +180,10 @@ fn state(token: &TokenRecord) -> &'static str {
 fn used(token: &TokenRecord) -> String {
     match token.last_used_ms {
         None => "never".to_owned(),
-        Some(at) => format!("{} min ago", (now_ms() - at).max(0) / 60_000),
+        Some(at) => format!("{} min ago", (unix_ms() - at).max(0) / 60_000),
     }
 }
 
 fn repositories(names: &[String]) -> String {
     if names.is_empty() { "all repositories".to_owned() } else { names.join(" ") }
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -2,7 +2,7 @@
 
 use super::logs;
 use super::status::table;
-use crate::client::{Connection, encoded, print_json, repository_name, shown};
+use crate::client::{Connection, encoded, print_json, repository_name, shown, warnings};
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let path = format!("/v1/repos/{}/builds", encoded(&arguments.repository));
     let headers: Vec<_> = arguments.idempotency_key.iter().map(|key| ("idempotency-key", key.as_str())).collect();
-    let answer = api.send(Method::POST, &path, (Some(&body(arguments)?), &headers))?.body;
+    let answer = api.send(Method::POST, &path, Some(&body(arguments)?), &headers)?.body;
     if arguments.connection.json {
         print_json(&answer);
     } else if arguments.dry_run {
@@ -92,7 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         }
     }
     match answer["builds"][0]["id"].as_str() {
-        Some(id) if arguments.follow => logs::follow(&api, (id, None)),
+        Some(id) if arguments.follow => logs::follow(&api, id, None),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
@@ -120,11 +120,6 @@ fn print_plan(answer: &Value) {
 
 fn tags(build: &Value) -> String {
     build["tags"].as_array().into_iter().flatten().map(shown).collect::<Vec<_>>().join(" ")
-}
-
-/// Prints what was changed or left out.
-pub fn warnings(build: &Value) {
-    build["warnings"].as_array().into_iter().flatten().for_each(|warning| eprintln!("warning: {}", shown(warning)));
 }
 
 /// Returns what is asked for; what was not given is left out, so that the rule's values stay.

@@ -1,7 +1,7 @@
 //! `slipway worker`: claims builds from the queue and builds them, until it is asked to end.
 
-use crate::services::{self, DataDir};
-use crate::{configuration, key, signals};
+use crate::state::{self, DataDir, secret_key};
+use crate::{configuration, logging, signals};
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
 use registry_client::Allowed;
@@ -25,24 +25,24 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    services::log_to_stderr();
+    logging::log_to_stderr();
     runtime::keep_files_private();
     let data = DataDir::open(data_dir)?;
     let configuration = configuration::read(arguments.config.as_deref(), &data)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
     let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
-    let mut services = services::open(&data, &url, configuration::registries(&configuration), tokio.handle())?;
-    let own = configuration.settings(([127, 0, 0, 1], 0).into()).map_err(|error| services::chain(&error))?;
+    let mut services = state::open(&data, &url, configuration::registries(&configuration), tokio.handle())?;
+    let own = configuration.settings(([127, 0, 0, 1], 0).into()).map_err(|error| registry_client::report(&error))?;
     let (hosts, networks) = own.allowed_addresses();
-    services.client = services.client.allowing(Allowed { hosts, networks, proxies: crate::confine::proxy_hosts() });
+    services.client = services.client.allowing(Allowed { hosts, networks, proxies: crate::sandbox::proxy_hosts() });
     let key_file = configuration.server.secret_key_file.as_deref();
-    services.database = tokio.block_on(key::give(services.database, key_file, &data))?;
-    crate::confine::configure(&mut services.sandbox, &configuration.sandbox);
-    crate::confine::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
+    services.database = tokio.block_on(secret_key::give(services.database, key_file, &data))?;
+    crate::sandbox::configure(&mut services.sandbox, &configuration.sandbox);
+    crate::sandbox::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
     if let Err(error) = runtime::sweep(&services.sandbox) {
-        // The janitor tries again; what is left behind is no reason not to build.
-        tracing::warn!(error = services::chain(&error), "leftovers of ended builds cannot be removed");
+        // The janitor tries again; leftovers must not keep it from building.
+        tracing::warn!(error = registry_client::report(&error), "leftovers of ended builds cannot be removed");
     }
     let limits = &configuration.limits;
     let memory = limits.worker_memory_mib.map(|mebibytes| mebibytes * 1024 * 1024);
@@ -71,10 +71,10 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Ends the worker when it is asked to: after its builds, or at once when it is asked again.
-async fn end_when_asked(stop: Stop, patience: Duration) {
+async fn end_when_asked(stop: Stop, grace: Duration) {
     signals::wait_for_signal().await;
-    tracing::info!(seconds = patience.as_secs(), "asked to end; running builds have so long");
-    stop.ask(patience);
+    tracing::info!(seconds = grace.as_secs(), "asked to end; running builds have so long");
+    stop.ask(grace);
     signals::wait_for_repeated_signal().await;
     tracing::info!("asked again; running builds go back to the queue");
     stop.ask(Duration::ZERO);

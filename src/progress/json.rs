@@ -1,6 +1,6 @@
 //! One JSON object a line on standard output, for tools.
 
-use super::Display;
+use super::display::Display;
 use builder::Built;
 use builder::event::{Event, Observer};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Plain lines: `#3 [build 2/4] RUN make`, then `#3 0.512 output`, then `#3 DONE 1.2s`.
 
-use super::{Display, result_lines, seconds};
-use crate::sanitize::{OutputWriter, sanitize, sanitize_output};
+use super::display::{Display, result_lines, seconds};
+use crate::terminal::{OutputWriter, sanitize, sanitize_output};
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Nothing but the digest of the image, for scripts.
 
-use super::Display;
+use super::display::Display;
 use super::plain::failure_text;
 use builder::Built;
 use builder::event::{Event, Observer};

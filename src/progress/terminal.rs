@@ -1,8 +1,8 @@
 //! The display on a terminal: finished steps as lines, running ones below them with their last line of output.
 
+use super::display::{Display, result_lines, seconds};
 use super::plain::failure_text;
-use super::{Display, result_lines, seconds};
-use crate::sanitize::sanitize;
+use crate::terminal::sanitize;
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};

@@ -89,7 +89,7 @@ pub(super) fn paths(from: &Tree, to: &Tree, request: &Asked<'_>) -> Vec<String> 
 
 /// Returns a walk that nothing ends.
 pub fn walk() -> Walk {
-    Walk::new(crate::walk::MAX_PATHS, &runtime::Cancel::new())
+    Walk::new(crate::walk::MAX_PATHS, &runtime::CancellationToken::new())
 }
 
 fn source() -> Tree {

@@ -1,22 +1,18 @@
 //! Reading and writing that ends when the build does, however much is left.
 
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::io::{self, Read, Write};
-use std::time::Duration;
 use tokio::runtime::Handle;
-
-/// How often somebody who waits looks whether the build was cancelled.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A stream that fails once the build is cancelled.
 pub struct Cancellable<S> {
     inner: S,
-    cancel: Cancel,
+    cancel: CancellationToken,
 }
 
 impl<S> Cancellable<S> {
     /// Wraps a stream of the build that `cancel` ends.
-    pub fn new(inner: S, cancel: &Cancel) -> Self {
+    pub fn new(inner: S, cancel: &CancellationToken) -> Self {
         Cancellable { inner, cancel: cancel.clone() }
     }
 
@@ -44,16 +40,14 @@ impl<W: Write> Write for Cancellable<W> {
 }
 
 /// Waits for `future` on `tokio`; `None` if the build is cancelled before.
-pub fn until_cancelled<T>((tokio, cancel): (&Handle, &Cancel), future: impl Future<Output = T>) -> Option<T> {
-    let cancelled = async {
-        while !cancel.is_cancelled() {
-            tokio::time::sleep(PATIENCE).await;
-        }
-    };
+pub fn until_cancelled<T>(
+    (tokio, cancel): (&Handle, &CancellationToken),
+    future: impl Future<Output = T>,
+) -> Option<T> {
     tokio.block_on(async {
         tokio::select! {
             value = future => Some(value),
-            () = cancelled => None,
+            () = cancel.cancelled() => None,
         }
     })
 }
@@ -64,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_stream_ends_with_the_build() {
-        let cancel = Cancel::new();
+        let cancel = CancellationToken::new();
         let mut endless = Cancellable::new(io::repeat(0), &cancel);
         let mut sink = Cancellable::new(io::sink(), &cancel);
         let mut buffer = [0; 16];
@@ -78,11 +72,11 @@ mod tests {
     #[test]
     fn waiting_ends_with_the_build() {
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let cancel = Cancel::new();
+        let cancel = CancellationToken::new();
         assert_eq!(until_cancelled((tokio.handle(), &cancel), async { 1 }), Some(1));
         let other = cancel.clone();
         let ending = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(std::time::Duration::from_millis(20));
             other.cancel();
         });
         assert_eq!(until_cancelled((tokio.handle(), &cancel), std::future::pending::<()>()), None);

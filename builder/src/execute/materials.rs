@@ -9,7 +9,7 @@ use crate::walk::MAX_PATHS;
 use files::tree::{Index, Tree};
 use image_store::Store;
 use registry_client::Client;
-use runtime::{Cancel, Changes, FileInSnapshot, Sandbox};
+use runtime::{CancellationToken, Changes, FileInSnapshot, Sandbox};
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -51,7 +51,7 @@ pub struct Materials {
     /// Runs the client's futures.
     pub tokio: tokio::runtime::Handle,
     /// Ends waiting.
-    pub cancel: Cancel,
+    pub cancel: CancellationToken,
     /// Where the time goes.
     pub trace: Trace,
     sandbox_settings: runtime::Settings,
@@ -66,7 +66,11 @@ pub struct Materials {
 
 impl Materials {
     /// Returns materials for one attempt at a build; `attempt` names its directories.
-    pub fn new(services: &crate::Services, attempt: &str, (cancel, trace): (Cancel, Trace)) -> Result<Self, Error> {
+    pub fn new(
+        services: &crate::Services,
+        attempt: &str,
+        (cancel, trace): (CancellationToken, Trace),
+    ) -> Result<Self, Error> {
         let store = services.store.leased().map_err(|error| store_error("beginning a build".into(), error))?;
         Ok(Materials {
             trace,
@@ -333,7 +337,7 @@ impl Drop for Materials {
 
 /// Asks a registry on `tokio`; ends when the build is cancelled, however long the registry makes the client wait.
 pub fn ask<T>(
-    (tokio, cancel): (&tokio::runtime::Handle, &Cancel),
+    (tokio, cancel): (&tokio::runtime::Handle, &CancellationToken),
     asking: impl Future<Output = Result<T, registry_client::Error>>,
 ) -> Result<T, Unanswered> {
     match until_cancelled((tokio, cancel), asking) {

@@ -47,7 +47,7 @@ use crate::trace::Work;
 use definition::Definitions;
 use dockerfile::plan::{Action, Plan, Run};
 use promise::Promise;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -120,7 +120,7 @@ impl Options {
     }
 
     /// Returns what ends the build, also while nothing is executed yet.
-    pub fn cancel(&self) -> &Cancel {
+    pub fn cancel(&self) -> &CancellationToken {
         &self.fetching.settings.cancel
     }
 
@@ -301,7 +301,7 @@ impl<'a> Execution<'a> {
         self.results[index].wait(self.cancel()).unwrap_or_else(|| Err(Error::cancelled()))
     }
 
-    fn cancel(&self) -> &Cancel {
+    fn cancel(&self) -> &CancellationToken {
         &self.materials.cancel
     }
 

@@ -1,17 +1,12 @@
 //! How much is done at once: a number of slots, each held while something runs.
 
-use runtime::Cancel;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
-
-/// How often somebody who waits looks whether the build was cancelled.
-const PATIENCE: Duration = Duration::from_millis(100);
+use runtime::{CancellationToken, Monitor};
+use std::sync::Arc;
 
 /// A fixed number of slots.
 #[derive(Debug)]
 pub struct Slots {
-    free: Mutex<usize>,
-    freed: Condvar,
+    free: Monitor<usize>,
 }
 
 /// A slot that is held until this is dropped.
@@ -25,35 +20,30 @@ pub struct OwnedSlot(Arc<Slots>);
 impl Slots {
     /// Returns `count` free slots.
     pub fn new(count: usize) -> Self {
-        Slots { free: Mutex::new(count), freed: Condvar::new() }
+        Slots { free: Monitor::new(count) }
     }
 
     /// Waits for a slot; `None` if the build is cancelled first.
-    pub fn take(&self, cancel: &Cancel) -> Option<Slot<'_>> {
+    pub fn take(&self, cancel: &CancellationToken) -> Option<Slot<'_>> {
         self.wait(cancel).then_some(Slot(self))
     }
 
     /// Waits for a slot that may be held longer than this is borrowed; `None` if the build is cancelled first.
-    pub fn take_owned(self: &Arc<Self>, cancel: &Cancel) -> Option<OwnedSlot> {
+    pub fn take_owned(self: &Arc<Self>, cancel: &CancellationToken) -> Option<OwnedSlot> {
         self.wait(cancel).then(|| OwnedSlot(self.clone()))
     }
 
-    /// Waits until one more is taken; tells whether it is.
-    fn wait(&self, cancel: &Cancel) -> bool {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            if cancel.is_cancelled() {
-                return false;
-            }
-            free = self.freed.wait_timeout(free, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        *free -= 1;
-        true
+    /// Waits until one more is taken; returns whether it is.
+    fn wait(&self, cancel: &CancellationToken) -> bool {
+        let take = |free: &mut usize| {
+            *free = free.checked_sub(1)?;
+            Some(())
+        };
+        self.free.wait(cancel, take).is_some()
     }
 
     fn give_back(&self) {
-        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.freed.notify_one();
+        self.free.update(|free| *free += 1);
     }
 }
 
@@ -73,10 +63,11 @@ impl Drop for OwnedSlot {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     #[test]
     fn no_more_hold_a_slot_than_there_are() {
-        let (slots, cancel) = (Slots::new(3), Cancel::new());
+        let (slots, cancel) = (Slots::new(3), CancellationToken::new());
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..20 {
@@ -93,7 +84,7 @@ mod tests {
 
     #[test]
     fn who_waits_is_told_of_the_end() {
-        let (slots, cancel) = (Slots::new(1), Cancel::new());
+        let (slots, cancel) = (Slots::new(1), CancellationToken::new());
         let _held = slots.take(&cancel).unwrap();
         cancel.cancel();
         assert!(slots.take(&cancel).is_none());

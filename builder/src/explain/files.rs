@@ -11,7 +11,7 @@ use files::ignore::Filtered;
 use files::path::join;
 use files::pattern;
 use files::view::{ContentId, Kind, Node, View, ViewError};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Paths that are named; of the others only the number is told.
@@ -34,7 +34,7 @@ pub struct Walking {
     /// Paths that one source may take.
     pub max_paths: usize,
     /// Ends it.
-    pub cancel: Cancel,
+    pub cancel: CancellationToken,
 }
 
 /// What counts of a file.
@@ -188,7 +188,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     fn walking() -> Walking {
-        Walking { max_paths: MAX_PATHS, cancel: Cancel::new() }
+        Walking { max_paths: MAX_PATHS, cancel: CancellationToken::new() }
     }
 
     type Listed<'f> = &'f [(&'f str, &'f str, u32)];

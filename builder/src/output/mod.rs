@@ -10,7 +10,7 @@ use crate::execute::Materials;
 use crate::trace::Trace;
 use crate::{Built, Error, Services};
 use registry_client::Reference;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub fn write(
     services: &Services,
     built: &Built,
     (output, names): (&Output, &[Reference]),
-    cancel: &Cancel,
+    cancel: &CancellationToken,
 ) -> Result<Option<String>, Error> {
     let materials =
         Materials::new(services, &format!("output-{}", std::process::id()), (cancel.clone(), Trace::default()))?;

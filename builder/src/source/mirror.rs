@@ -5,14 +5,14 @@ use super::url::check;
 use super::{Announced, Remote, RemoteError, SourceError, without_credentials};
 use git2::{Oid, Repository};
 use registry_client::Reach;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// How often waiting looks whether the build was cancelled.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How often the lock of a mirror is tried while another process has it: nothing tells when it is free.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The full hash of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct FetchSettings {
     /// How long it may take.
     pub timeout: Duration,
     /// Ends it before.
-    pub cancel: Cancel,
+    pub cancel: CancellationToken,
     /// What may be connected to.
     pub reach: Reach,
     /// What other servers may be connected to that it redirects to.
@@ -92,7 +92,7 @@ impl Mirror {
         let mirror = Mirror { path, url: url.to_owned(), held: Arc::default() };
         let _used = mirror.hold().map_err(|error| failed(error.into()))?;
         if !mirror.path.join("HEAD").exists() {
-            let _held = mirror.lock(&Cancel::new(), Duration::from_secs(60))?;
+            let _held = mirror.lock(&CancellationToken::new(), Duration::from_secs(60))?;
             Repository::init_bare(&mirror.path).map_err(|error| failed(error.into()))?;
         }
         Ok(mirror)
@@ -147,14 +147,9 @@ impl Mirror {
         work: impl Future<Output = Result<T, SourceError>>,
     ) -> Result<T, SourceError> {
         settings.tokio.block_on(async {
-            let cancelled = async {
-                while !settings.cancel.is_cancelled() {
-                    tokio::time::sleep(PATIENCE).await;
-                }
-            };
             tokio::select! {
                 result = work => result,
-                () = cancelled => Err(self.stopped("the build was cancelled")),
+                () = settings.cancel.cancelled() => Err(self.stopped("the build was cancelled")),
                 () = tokio::time::sleep(settings.timeout) => Err(self.too_slow(settings.timeout)),
             }
         })
@@ -187,7 +182,7 @@ impl Mirror {
     }
 
     /// Waits until no other process fetches into the mirror.
-    fn lock(&self, cancel: &Cancel, patience: Duration) -> Result<File, SourceError> {
+    fn lock(&self, cancel: &CancellationToken, patience: Duration) -> Result<File, SourceError> {
         let path = self.path.with_extension("lock");
         let failed = |cause: std::io::Error| SourceError::Mirror { url: self.shown(), cause: cause.into() };
         let file = File::create(&path).map_err(failed)?;
@@ -202,7 +197,9 @@ impl Mirror {
                 Err(fs::TryLockError::WouldBlock) if Instant::now() > deadline => {
                     return Err(self.stopped("another fetch into the same mirror does not end"));
                 }
-                Err(fs::TryLockError::WouldBlock) => std::thread::sleep(PATIENCE),
+                Err(fs::TryLockError::WouldBlock) => {
+                    cancel.wait_timeout(LOCK_POLL_INTERVAL);
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ fn a_directory_that_is_the_same_is_not_looked_at_again() {
     let directory = tempfile::tempdir().unwrap();
     let (mirrors, store) = (directory.path().join("git"), Store::open(&directory.path().join("images")).unwrap());
     let key = |files: &[(&str, &str)], ignored: &[&str], store: &Store| {
-        let walk = Walk::new(MAX_PATHS, &runtime::Cancel::new());
+        let walk = Walk::new(MAX_PATHS, &runtime::CancellationToken::new());
         of_mount(&context(&mirrors, files, ignored), "d", (store, &walk)).ok().unwrap()
     };
     let files = [("a", "1"), ("b.log", "2")];

@@ -51,7 +51,7 @@ fn request(parents: bool, excludes: &[&str]) -> CopyRequest {
 }
 
 fn taken(view: &dyn View, source: &str, request: &CopyRequest, ignored: &[&str]) -> Result<usize, CopyError> {
-    let (walk, ignore) = (Walk::new(20_000, &Cancel::new()), Ignore::new(ignored).unwrap());
+    let (walk, ignore) = (Walk::new(20_000, &CancellationToken::new()), Ignore::new(ignored).unwrap());
     let walked = Walked::new(view, &walk);
     let selected = copy::select(&Filtered::new(&walked, &ignore), source, request)?;
     Ok(selected.iter().map(|selection| selection.items.len() + 1).sum())
@@ -93,7 +93,7 @@ fn what_is_ignored_whole_is_not_counted() {
 #[test]
 fn a_walk_ends_with_the_build() {
     // SEC-B3
-    let cancel = Cancel::new();
+    let cancel = CancellationToken::new();
     let (walk, ignore) = (Walk::new(usize::MAX, &cancel), Ignore::default());
     let ending = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(100));
@@ -110,7 +110,7 @@ fn a_walk_ends_with_the_build() {
 #[test]
 fn who_takes_many_paths_waits_for_others_who_do() {
     // SEC-B3
-    let (large, cancel) = (Arc::new(Slots::new(1)), Cancel::new());
+    let (large, cancel) = (Arc::new(Slots::new(1)), CancellationToken::new());
     let small = Walk::new(1000, &cancel).one_at_a_time(&large);
     let take = |walk: &Walk, count: usize| (0..count).try_for_each(|_| walk.take(b"x", &node(Kind::Directory)));
     take(&small, 100).unwrap();

@@ -14,7 +14,7 @@ use crate::mask::Masks;
 use crate::trace::{Trace, Work};
 use crate::{Error, Platforms, Services};
 use database::{BuildRequest, Claim, Outcome};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
     let id = claim.build.id.clone();
     let services = &rights::services(services, settings, &claim.build.request);
     tracing::info!(build.id = %id, repo = claim.build.request.repository, attempt = claim.attempt, "a build begins");
-    let (cancel, claim) = (Cancel::new(), Arc::new(claim));
+    let (cancel, claim) = (CancellationToken::new(), Arc::new(claim));
     let limits = Limits::of(settings, &claim.build.request.spec);
     let recorder = Recorder::start(services, claim.clone(), cancel.clone());
     if claim.attempt > 1 {
@@ -119,7 +119,7 @@ struct Attempt<'a> {
     settings: &'a Settings,
     claim: &'a Arc<Claim>,
     recorder: &'a Recorder,
-    cancel: Cancel,
+    cancel: CancellationToken,
     limits: Limits,
     renewed: Renewed,
     trace: Trace,

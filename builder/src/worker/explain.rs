@@ -9,14 +9,14 @@ use crate::mask::Masks;
 use crate::trace::Trace;
 use crate::{Error, Platforms, Request, Services};
 use database::{BaseImage, Build, BuildId, BuildRequest, Explained, ExplainedStep, Step, Why};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Until when, and for whom, a comparison is made.
 pub struct Asked<'a> {
     /// Ends it.
-    pub cancel: &'a Cancel,
+    pub cancel: &'a CancellationToken,
     /// How long somebody waits.
     pub patience: Duration,
     /// Names what is made for it.

@@ -5,7 +5,7 @@ use super::source::{Place, fetch_settings, source_error};
 use crate::Services;
 use crate::source::{CommitTree, Mirror, SourceError, Wanted};
 use database::{Heads, LookClaim, MovedHead, Reason, Seen};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::time::{Duration, Instant};
 
 /// How long a look may take: its lease is not renewed.
@@ -18,7 +18,7 @@ const MAX_MOVED: usize = 50;
 const PREFIXES: [&str; 2] = ["refs/heads/", "refs/tags/"];
 
 /// Looks at the repository whose turn it is; tells whether there was one. `ends` ends it early.
-pub fn next((services, settings): (&Services, &Settings), ends: &Cancel) -> Result<bool, database::Error> {
+pub fn next((services, settings): (&Services, &Settings), ends: &CancellationToken) -> Result<bool, database::Error> {
     let Some(claim) = services.tokio.block_on(services.database.claim_look())? else { return Ok(false) };
     let repo = &claim.looked.repository;
     let result = look((services, settings), &claim, ends);
@@ -36,7 +36,11 @@ pub fn next((services, settings): (&Services, &Settings), ends: &Cancel) -> Resu
     Ok(true)
 }
 
-fn look((services, settings): (&Services, &Settings), claim: &LookClaim, ends: &Cancel) -> Result<Seen, Reason> {
+fn look(
+    (services, settings): (&Services, &Settings),
+    claim: &LookClaim,
+    ends: &CancellationToken,
+) -> Result<Seen, Reason> {
     let until = Instant::now() + LIMIT;
     let told = |error: SourceError| {
         let error = source_error(error);

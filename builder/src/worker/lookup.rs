@@ -7,7 +7,7 @@ use crate::{Error, Services};
 use database::{FoundRules, LookupClaim, LookupResult, NewLookup, Reason};
 use files::path::clean_path;
 use files::view::{Kind, View};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ pub fn find(services: (&Services, &Settings), lookup: &NewLookup, limit: Duratio
     let repository = lookup.repository.as_str();
     let place =
         Place { repository, clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
-    let (_, tree) = fetch(services, &place, (&Cancel::new(), limit))?;
+    let (_, tree) = fetch(services, &place, (&CancellationToken::new(), limit))?;
     let result = file(&tree, &lookup.path).unwrap_or_else(|error| {
         LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() })
     });

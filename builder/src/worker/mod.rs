@@ -35,7 +35,7 @@ pub use identity::name;
 use lease::Renewed;
 pub use rights::Reading;
 use room::Room;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use slots::Slots;
 pub use source::source_error;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,7 +87,7 @@ pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
     let (builds, lookups) = (Slots::new(settings.builds.max(1)), Slots::new(LOOKUPS));
     let worker =
         Worker { services, settings, stop, builds, lookups, questions: Slots::new(QUESTIONS), room: Room::default() };
-    let ends = Cancel::new();
+    let ends = CancellationToken::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             janitor::keep(services, settings, stop);

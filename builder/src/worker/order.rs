@@ -5,7 +5,7 @@ use crate::execute::until_cancelled;
 use crate::{Error, Services, TagOrder};
 use database::{Claim, Lease, Publish};
 use registry_client::{Digest, Reference};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,14 +18,14 @@ pub struct InDatabase {
     services: Services,
     claim: Arc<Claim>,
     renewed: Renewed,
-    cancel: Cancel,
+    cancel: CancellationToken,
     /// Whether a tag has moved: then the build has an image that people see, and a wish to end it comes too late.
     has_moved: AtomicBool,
 }
 
 impl InDatabase {
     /// Returns the order for the build that `claim` is for, whose lease was renewed as `renewed` says, until `cancel`.
-    pub fn new(services: &Services, claim: Arc<Claim>, renewed: Renewed, cancel: Cancel) -> Self {
+    pub fn new(services: &Services, claim: Arc<Claim>, renewed: Renewed, cancel: CancellationToken) -> Self {
         InDatabase { services: services.clone(), claim, renewed, cancel, has_moved: AtomicBool::new(false) }
     }
 
@@ -50,7 +50,8 @@ impl InDatabase {
 impl TagOrder for InDatabase {
     fn begin(&self, tag: &Reference) -> Result<bool, Error> {
         // Another attempt may have the tag, and take its time.
-        let cancel = if self.has_moved.load(Ordering::Relaxed) { Cancel::new() } else { self.cancel.clone() };
+        let cancel =
+            if self.has_moved.load(Ordering::Relaxed) { CancellationToken::new() } else { self.cancel.clone() };
         let (name, waiting) = (tag.to_string(), (&self.services.tokio, &cancel));
         let asked = until_cancelled(waiting, self.services.database.begin_publish(&self.claim, &name));
         let publish = asked

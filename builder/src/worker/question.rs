@@ -11,7 +11,7 @@ use crate::trace::Trace;
 use crate::{Error, Platforms, Services};
 use database::{Answer, BuildId, BuildRequest, Explained, Foreseen, ForeseenStep, FoundRules, LookupResult, NewLookup};
 use database::{Question, QuestionClaim, Reason};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -99,13 +99,13 @@ fn look(
 
 /// Ends the work on a question when nobody waits for the answer any more, whatever it waits for itself.
 struct Expiry {
-    cancel: Cancel,
+    cancel: CancellationToken,
     waiting: tokio::task::JoinHandle<()>,
 }
 
 impl Expiry {
     fn after(services: &Services, patience: Duration) -> Expiry {
-        let cancel = Cancel::new();
+        let cancel = CancellationToken::new();
         let ends = cancel.clone();
         let waiting = services.tokio.spawn(async move {
             tokio::time::sleep(patience).await;

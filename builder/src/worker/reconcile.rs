@@ -3,7 +3,7 @@
 
 use super::{Settings, base_image, look, tag_check};
 use crate::Services;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::time::Duration;
 
 /// How long to wait when nothing is due.
@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Does what is due until the worker `ends`.
-pub fn keep(services: &Services, settings: &Settings, ends: &Cancel) {
+pub fn keep(services: &Services, settings: &Settings, ends: &CancellationToken) {
     while !ends.is_cancelled() {
         let done = look::next((services, settings), ends)
             .and_then(|look| Ok(look | tag_check::next(services, ends)? | base_image::next(services, ends)?));

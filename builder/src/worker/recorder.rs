@@ -4,7 +4,7 @@ use super::quota::Quota;
 use crate::Services;
 use crate::event::{Event, Observer, Phase, StepSummary};
 use database::{BuildState, Claim, Step, StepState};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +45,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts to write for the build of `claim`; `cancel` is used when the lease turns out to be lost.
-    pub fn start(services: &Services, claim: Arc<Claim>, cancel: Cancel) -> Self {
+    pub fn start(services: &Services, claim: Arc<Claim>, cancel: CancellationToken) -> Self {
         let (notes, waiting) = sync_channel(WAITING);
         let services = services.clone();
         let thread = std::thread::spawn(move || write_all(&services, &claim, &waiting, &cancel));
@@ -236,7 +236,7 @@ fn now_ms() -> i64 {
 }
 
 /// Writes notes until the recorder is stopped: at once after a pause, otherwise in batches.
-fn write_all(services: &Services, claim: &Claim, waiting: &Receiver<Note>, cancel: &Cancel) {
+fn write_all(services: &Services, claim: &Claim, waiting: &Receiver<Note>, cancel: &CancellationToken) {
     let mut written = None::<Instant>;
     let (mut open, mut lost, mut heard) = (true, false, BTreeSet::new());
     while open {
@@ -282,7 +282,7 @@ fn gather(
 }
 
 /// Writes notes, again and again while the database is away; false if the build is another attempt's.
-fn write_patiently(services: &Services, claim: &Claim, notes: Vec<Note>, cancel: &Cancel) -> bool {
+fn write_patiently(services: &Services, claim: &Claim, notes: Vec<Note>, cancel: &CancellationToken) -> bool {
     for note in notes {
         loop {
             let writing = async { tokio::time::timeout(ANSWER, write(services, claim, &note)).await };
@@ -290,7 +290,9 @@ fn write_patiently(services: &Services, claim: &Claim, notes: Vec<Note>, cancel:
                 Ok(Ok(())) => break,
                 Ok(Err(database::Error::LeaseLost)) => return false,
                 _ if cancel.is_cancelled() => break,
-                _ => std::thread::sleep(PAUSE),
+                _ => {
+                    cancel.wait_timeout(PAUSE);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wa
 use crate::{Error, Services};
 use files::view::{Kind, View};
 use registry_client::Reach;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Place<'a> {
 pub fn fetch(
     (services, settings): (&Services, &Settings),
     place: &Place<'_>,
-    (cancel, limit): (&Cancel, Duration),
+    (cancel, limit): (&CancellationToken, Duration),
 ) -> Result<(Mirror, CommitTree), SourceError> {
     let mirror = Mirror::open(&settings.git_dir, place.clone_url)?;
     let wanted = match place.commit {
@@ -46,7 +46,7 @@ pub fn fetch(
 pub fn fetch_settings(
     (services, settings): (&Services, &Settings),
     place: &Place<'_>,
-    (cancel, limit): (&Cancel, Duration),
+    (cancel, limit): (&CancellationToken, Duration),
 ) -> FetchSettings {
     FetchSettings {
         client: services.client.clone(),
@@ -84,7 +84,7 @@ fn reach((services, settings): (&Services, &Settings), repository: &str) -> Reac
 pub fn added(
     (services, settings): (&Services, &Settings),
     repository: &str,
-    (cancel, limit): (&Cancel, Duration),
+    (cancel, limit): (&CancellationToken, Duration),
 ) -> Fetching {
     let repository = blake3::hash(repository.as_bytes()).to_hex();
     let fetch = FetchSettings {

@@ -3,7 +3,7 @@
 use crate::Services;
 use database::{TagCheck, TagVerdict};
 use registry_client::Reference;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::time::Duration;
 
 /// How long a registry may take: a tag is held that long at most.
@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Checks the tag whose turn it is; tells whether there was one. `ends` ends it early.
-pub fn next(services: &Services, ends: &Cancel) -> Result<bool, database::Error> {
+pub fn next(services: &Services, ends: &CancellationToken) -> Result<bool, database::Error> {
     services.tokio.block_on(async {
         let database = &services.database;
         let Some(check) = database.claim_tag_check().await? else { return Ok(false) };
@@ -32,7 +32,7 @@ pub fn next(services: &Services, ends: &Cancel) -> Result<bool, database::Error>
 }
 
 /// Returns the digest of the manifest that a tag names, or that it names none; `None` if its registry does not say.
-async fn shown((services, ends): (&Services, &Cancel), check: &TagCheck) -> Option<Option<String>> {
+async fn shown((services, ends): (&Services, &CancellationToken), check: &TagCheck) -> Option<Option<String>> {
     let reference = Reference::parse(&check.tag).ok()?;
     let ended = async {
         while !ends.is_cancelled() {

@@ -10,7 +10,7 @@ use crate::trace::Trace;
 use crate::{Error, Form, Request, Services, TagOrder, Unordered};
 use database::{BuildRequest, BuildSpec};
 use registry_client::{Platform, Reference};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub struct Wanted<'a> {
     /// How long things may take.
     pub limits: Limits,
     /// Ends everything.
-    pub cancel: &'a Cancel,
+    pub cancel: &'a CancellationToken,
     /// Names the directories.
     pub attempt: &'a str,
     /// Takes note of where the time goes.

@@ -4,7 +4,7 @@ use super::Stop;
 use super::lease::{LEASE, MARGIN, Renewed};
 use crate::Services;
 use database::{BuildState, Claim, Lease};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -35,7 +35,7 @@ pub enum Why {
 /// What a watch goes by.
 pub struct Terms {
     /// Set when the build is to end.
-    pub cancel: Cancel,
+    pub cancel: CancellationToken,
     /// How long the build may take.
     pub limit: Duration,
     /// When the lease was renewed.

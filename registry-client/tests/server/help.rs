@@ -3,21 +3,21 @@
 
 use super::Server;
 use registry_client::{
-    BlobSource, Client, Credentials, Descriptor, Digest, Error, Patience, Reference, Settings, media_type,
+    BlobSource, Client, Credentials, Descriptor, Digest, Error, MinimumRate, Reference, RetryPolicy, Settings,
+    media_type,
 };
 use std::collections::HashMap;
 use std::time::Duration;
 
 pub fn settings(credentials: Credentials) -> Settings {
-    let patience = Patience {
-        first_wait: Duration::from_millis(5),
-        longest_wait: Duration::from_millis(60),
-        tries: 4,
-        altogether: Duration::from_millis(400),
-        pace_bytes: 100,
-        pace_window: Duration::from_millis(200),
+    let retry = RetryPolicy {
+        initial_backoff: Duration::from_millis(5),
+        max_backoff: Duration::from_millis(60),
+        max_attempts: 4,
+        max_elapsed: Duration::from_millis(400),
     };
-    Settings { credentials, patience, ..Settings::default() }
+    let minimum_rate = MinimumRate { bytes: 100, window: Duration::from_millis(200) };
+    Settings { credentials, retry, minimum_rate, ..Settings::default() }
 }
 
 pub fn client(credentials: Credentials) -> Client {

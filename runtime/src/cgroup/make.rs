@@ -1,6 +1,6 @@
 //! Makes a group and sets its limits, within those of the group that it is in.
 
-use super::{Controller, PREFIX};
+use super::controller::{Controller, PREFIX};
 use crate::Limits;
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Length of a scheduling period in microseconds.
 const PERIOD: u64 = 100_000;
-/// What the unified hierarchy may limit.
+/// Controllers of the unified hierarchy that are enabled.
 const WANTED: [&str; 3] = ["memory", "pids", "cpu"];
 
 /// Makes the group `path`, or takes it as it is left over, and limits it.

@@ -1,14 +1,14 @@
 //! Finds the groups that this process is in, below which groups can be made.
 
-use super::{Controller, PREFIX};
+use super::controller::{Controller, PREFIX};
 use std::path::{Path, PathBuf};
 
 /// A group to make groups in.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Parent {
-    /// Where it is.
+    /// Its directory.
     pub path: PathBuf,
-    /// What it limits.
+    /// Its controller.
     pub controller: Controller,
 }
 

@@ -3,10 +3,10 @@
 //! The call is made here, piece by piece, as long as there is room. Its arguments are numbers, and the descriptor is taken
 //! from the process that waits: nothing of it can change meanwhile.
 
-use super::answers::{Answer, control};
 use super::disk::{Count, Watch};
 use super::limit::{self, Limited};
 use super::measure::is_in_memory;
+use super::notification::{Answer, control};
 use crate::DiskFull;
 use nix::errno::Errno;
 use nix::libc;
@@ -39,9 +39,11 @@ struct Asked {
 
 /// Decides on a call that waits, and makes it where it can.
 pub fn decide(
-    (listener, processes): (&OwnedFd, Option<&OwnedFd>),
+    listener: &OwnedFd,
+    processes: Option<&OwnedFd>,
     call: &libc::seccomp_notif,
-    (step, watch): (Pid, &mut Watch),
+    step: Pid,
+    watch: &mut Watch,
 ) -> Answer {
     let asked = Asked::of(&call.data);
     let Some(end) = asked.offset.checked_add(asked.length).filter(|end| *end <= i64::MAX as u64) else {
@@ -50,7 +52,7 @@ pub fn decide(
     if asked.length == 0 || asked.offset > i64::MAX as u64 {
         return Answer::Continue;
     }
-    let file = match file_of(processes, (call.pid, asked.descriptor)) {
+    let file = match file_of(processes, call.pid, asked.descriptor) {
         Ok(file) => file,
         Err(Errno::EBADF) => return Answer::Fail(Errno::EBADF),
         // Somebody forbids to take it: the numbers alone decide.
@@ -76,11 +78,11 @@ pub fn decide(
         let _ = kill(process, Signal::SIGXFSZ);
         return Answer::Fail(Errno::EFBIG);
     }
-    asked.make(&file, (step, watch))
+    asked.make(&file, step, watch)
 }
 
 /// Takes a descriptor of a process that waits.
-fn file_of(processes: Option<&OwnedFd>, (thread, descriptor): (u32, i32)) -> Result<OwnedFd, Errno> {
+fn file_of(processes: Option<&OwnedFd>, thread: u32, descriptor: i32) -> Result<OwnedFd, Errno> {
     let handle = pidfd(thread, PIDFD_THREAD).or_else(|_| pidfd(thread, 0)).or_else(|error| {
         // Older kernels know only the process that the thread belongs to.
         pidfd(process_of(processes, thread).ok_or(error)?, 0)
@@ -111,7 +113,7 @@ impl Asked {
     }
 
     /// Makes the call in pieces, each of them only as long as there is room.
-    fn make(&self, file: &OwnedFd, (step, watch): (Pid, &mut Watch)) -> Answer {
+    fn make(&self, file: &OwnedFd, step: Pid, watch: &mut Watch) -> Answer {
         let (mut at, end) = (self.offset, self.offset + self.length);
         while at < end {
             let room = watch.room();

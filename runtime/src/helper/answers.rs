@@ -1,14 +1,14 @@
-//! Answers calls of a step that its filter hands over to who follows it.
+//! Answers the system calls of a step that its filter passes on to its supervisor.
 
 use super::disk::Watch;
+use super::notification::{Answer, control, respond};
 use super::{allocate, sockets, syscalls32};
 use crate::DiskFull;
 use crate::protocol::receive_with;
-use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Calls of a step that wait for an answer.
 pub struct Answers {
@@ -21,24 +21,6 @@ enum State {
     Announced(OwnedFd),
     Listening(OwnedFd),
     Over,
-}
-
-/// The result of a call that is answered here.
-pub enum Answer {
-    /// It was made.
-    Done,
-    /// It fails.
-    Fail(Errno),
-    /// The process makes it itself.
-    Continue,
-    /// The step ends.
-    End(DiskFull),
-}
-
-impl From<Errno> for Answer {
-    fn from(error: Errno) -> Self {
-        Answer::Fail(error)
-    }
 }
 
 impl Answers {
@@ -86,7 +68,7 @@ impl Answers {
             }
             return None;
         }
-        match allocate::decide((listener, self.processes.as_ref()), &call, (step, watch)) {
+        match allocate::decide(listener, self.processes.as_ref(), &call, step, watch) {
             Answer::End(full) => return Some(full),
             answer => respond(listener, call.id, answer),
         }
@@ -94,27 +76,9 @@ impl Answers {
     }
 }
 
-/// Tells whether a call waits, or whether the last process that could call is gone.
+/// Returns whether a call waits, or whether the last process that could call is gone.
 fn events(listener: &OwnedFd) -> PollFlags {
     let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     let _ = poll(&mut fds, PollTimeout::ZERO);
     fds[0].revents().unwrap_or(PollFlags::empty())
-}
-
-/// Lets the process go on whose call waits; one that ends is left waiting.
-pub fn respond(listener: &OwnedFd, id: u64, answer: Answer) {
-    let (error, flags) = match answer {
-        Answer::Done => (0, 0),
-        Answer::Fail(error) => (-(error as i32), 0),
-        Answer::Continue => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
-        Answer::End(_) => return,
-    };
-    let mut response = libc::seccomp_notif_resp { id, val: 0, error, flags };
-    let _ = control(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response);
-}
-
-/// Makes a request of a listener; returns what the kernel answers.
-pub fn control<T>(listener: &OwnedFd, request: libc::Ioctl, about: *mut T) -> Result<i32, Errno> {
-    // SAFETY: each request is given the structure that belongs to it, which outlives the call.
-    Errno::result(unsafe { libc::ioctl(listener.as_raw_fd(), request, about) })
 }

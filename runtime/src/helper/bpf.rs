@@ -2,7 +2,7 @@
 
 use nix::libc::{self, sock_filter};
 
-/// Where the kernel's description of a call has its number, its architecture, and the low halves of its arguments.
+/// Offsets in the kernel's description of a call: number, architecture, and the low halves of the arguments.
 const NUMBER_AT: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
 const ARGUMENTS_AT: u32 = 16;
@@ -36,12 +36,12 @@ pub enum Test {
     With(u32),
 }
 
-/// Whether somebody answers calls that are asked about.
+/// Whether a listener answers calls that are passed to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listener {
-    /// Somebody does.
+    /// One does.
     Some,
-    /// Nobody does.
+    /// None does.
     None,
 }
 

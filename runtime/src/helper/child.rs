@@ -57,8 +57,8 @@ pub struct Streams {
 }
 
 /// Becomes the command of the step; what goes wrong is written to the second stream.
-pub fn run(root: &Root, (request, user): (&RunRequest, &User), (filters, streams): (&seccomp::Filters, Streams)) -> ! {
-    let Err(Refusal { text, code }) = become_command(root, (request, user), (filters, &streams));
+pub fn run(root: &Root, request: &RunRequest, user: &User, filters: &seccomp::Filters, streams: Streams) -> ! {
+    let Err(Refusal { text, code }) = become_command(root, request, user, filters, &streams);
     let mut complaint = File::from(streams.complaint);
     let _ = complaint.write_all(&text.as_bytes()[..text.floor_char_boundary(MAX_COMPLAINT)]);
     // SAFETY: ends the process without running anything of the one it was forked from.
@@ -67,8 +67,10 @@ pub fn run(root: &Root, (request, user): (&RunRequest, &User), (filters, streams
 
 fn become_command(
     root: &Root,
-    (request, user): (&RunRequest, &User),
-    (filters, streams): (&seccomp::Filters, &Streams),
+    request: &RunRequest,
+    user: &User,
+    filters: &seccomp::Filters,
+    streams: &Streams,
 ) -> Result<Infallible, Refusal> {
     let step = &request.step;
     let doing = |what: &'static str| move |error: io::Error| format!("starting a command: {what}: {error}");

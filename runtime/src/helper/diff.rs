@@ -1,8 +1,8 @@
 //! The changes of a step as a layer: read from the overlay's upper directory alone, compared with what was below.
 
-use super::surplus::{self, Surplus};
+use super::redundant_changes::{self, RedundantChanges};
 use super::walk::open_directory;
-use crate::error::Trouble;
+use crate::error::HelperError;
 use files::tar::{Entry, EntryKind, Writer};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
@@ -16,18 +16,18 @@ use std::os::fd::{AsFd, OwnedFd};
 const CAPABILITY: &CStr = c"security.capability";
 
 /// Writes the changes of the run in `directory`; times after `latest` become it.
-pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Result<(), Trouble> {
-    let failed = |error: io::Error| Trouble::Inside(format!("reading the changes of a step: {error}"));
+pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Result<(), HelperError> {
+    let failed = |error: io::Error| HelperError::Inside(format!("reading the changes of a step: {error}"));
     let layers = std::fs::read_to_string(format!("{directory}/layers")).map_err(failed)?;
     let mut below = Vec::new();
     for layer in layers.lines() {
         below.push(open_directory(layer).map_err(failed)?);
     }
     let root = open_directory(&format!("{directory}/u")).map_err(failed)?;
-    let (writer, surplus) = (Writer::new(out).until(latest), Surplus::default());
-    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), surplus };
+    let (writer, redundant) = (Writer::new(out).until(latest), RedundantChanges::default());
+    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant };
     diff.directory(&open(&root, c".").map_err(failed)?, &below, b"").map_err(failed)?;
-    diff.surplus.keep(directory).map_err(failed)?;
+    diff.redundant.keep(directory).map_err(failed)?;
     diff.writer.finish().map_err(failed)?;
     Ok(())
 }
@@ -38,13 +38,13 @@ struct Diff<'o> {
     pending: Vec<Option<Entry>>,
     /// First names of files with several.
     names: HashMap<(u64, u64), Vec<u8>>,
-    surplus: Surplus,
+    redundant: RedundantChanges,
 }
 
-/// What the layers below have under one name.
+/// An entry of the layers below.
 struct Below {
     stat: Stat,
-    /// Where it was found.
+    /// The layer that has it.
     parent: usize,
     /// The directories that it is made of, topmost first.
     directories: Vec<OwnedFd>,
@@ -64,7 +64,7 @@ impl Diff<'_> {
         let opaque = is_opaque(directory);
         let hidden = if opaque { missing_names(below, &names)? } else { Vec::new() };
         if opaque {
-            self.surplus.opaque(path, &hidden);
+            self.redundant.opaque(path, &hidden);
         }
         names.extend(hidden.iter().cloned());
         names.sort();
@@ -75,7 +75,7 @@ impl Diff<'_> {
                 self.whiteout(&path)?;
                 continue;
             }
-            self.name(directory, (&name, &path), known.as_ref(), below)?;
+            self.name(directory, &name, &path, known.as_ref(), below)?;
         }
         Ok(())
     }
@@ -83,7 +83,8 @@ impl Diff<'_> {
     fn name(
         &mut self,
         directory: &OwnedFd,
-        (name, path): (&[u8], &[u8]),
+        name: &[u8],
+        path: &[u8],
         known: Option<&Below>,
         below: &[OwnedFd],
     ) -> io::Result<()> {
@@ -93,7 +94,7 @@ impl Diff<'_> {
             if known.is_some() {
                 return self.whiteout(path);
             }
-            self.surplus.unsaid(path);
+            self.redundant.not_in_layer(path);
             return Ok(());
         }
         if kind == FileType::Directory {
@@ -107,22 +108,22 @@ impl Diff<'_> {
             let inner: &[OwnedFd] = known.map_or(&[], |known| &known.directories);
             self.directory(&opened, inner, path)?;
             if self.pending.pop().flatten().is_some() {
-                self.surplus.unsaid(path);
+                self.redundant.not_in_layer(path);
             }
             return Ok(());
         }
         // A file that has another name now is written under both, so that they stay one file.
         if let Some(known) = known
             && stat.st_nlink == 1
-            && self.is_same((directory, name, &stat), known, below)?
+            && self.is_same(directory, name, &stat, known, below)?
         {
-            self.surplus.unsaid(path);
+            self.redundant.not_in_layer(path);
             return Ok(());
         }
-        self.file((directory, name, &stat), path)
+        self.file(directory, name, &stat, path)
     }
 
-    fn file(&mut self, (directory, name, stat): (&OwnedFd, &[u8], &Stat), path: &[u8]) -> io::Result<()> {
+    fn file(&mut self, directory: &OwnedFd, name: &[u8], stat: &Stat, path: &[u8]) -> io::Result<()> {
         let identity = (stat.st_dev, stat.st_ino);
         if stat.st_nlink > 1 {
             if let Some(first) = self.names.get(&identity) {
@@ -146,7 +147,7 @@ impl Diff<'_> {
             FileType::CharacterDevice => EntryKind::Character { major, minor },
             FileType::BlockDevice => EntryKind::Block { major, minor },
             _ => {
-                self.surplus.unsaid(path);
+                self.redundant.not_in_layer(path);
                 return Ok(());
             }
         };
@@ -160,8 +161,8 @@ impl Diff<'_> {
         if rustix::fs::flistxattr(file, &mut [0u8; 64]).is_ok_and(|length| length == 0) {
             return None;
         }
-        if !surplus::attributes(file).unwrap_or_default().is_empty() {
-            self.surplus.attributes(path);
+        if !redundant_changes::attributes(file).unwrap_or_default().is_empty() {
+            self.redundant.attributes(path);
         }
         capability(file)
     }
@@ -189,10 +190,12 @@ impl Diff<'_> {
         Ok(())
     }
 
-    /// Tells whether a file is what it was: overlay copies whole files up for changes that change nothing.
+    /// Returns whether a file is what it was: overlay copies whole files up for changes that change nothing.
     fn is_same(
         &self,
-        (directory, name, stat): (&OwnedFd, &[u8], &Stat),
+        directory: &OwnedFd,
+        name: &[u8],
+        stat: &Stat,
         known: &Below,
         below: &[OwnedFd],
     ) -> io::Result<bool> {

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 /// A count is followed by a rest of this many times its duration.
 const REST: u32 = 10;
-/// How long nobody looks at most.
+/// Longest interval between two checks.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// How long nobody looks at least: where what must stay free is near, and where the step's own limit is.
+/// Shortest interval between two checks: near the reserve that must stay free, and near the limit of the step.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MIN_LIMIT_INTERVAL: Duration = Duration::from_millis(10);
 /// Bytes in a second that steps write at most, as far as is expected: to memory, from several processors.
@@ -31,7 +31,7 @@ pub struct Watch {
     limits: DiskLimits,
     /// The space in use before the step.
     before: Used,
-    /// What was used when the step had nothing, as far as is known.
+    /// Space in use before the step started, as far as is known.
     start: Used,
     next_count: Instant,
     last: Look,
@@ -83,16 +83,16 @@ impl Watch {
         if known.f_files > 0 && known.f_favail < known.f_files / 100 {
             return Some(DiskFull::Files(self.limits.files));
         }
-        self.count(&known, (Some(step), count))
+        self.count(&known, Some(step), count)
     }
 
     /// Tells what a step that has ended has left too much of.
     pub fn last_look(&mut self) -> Option<DiskFull> {
         let known = self.statistics()?;
-        self.count(&known, (None, Count::Now))
+        self.count(&known, None, Count::Now)
     }
 
-    /// Returns how long nobody need look.
+    /// Returns the time until the next check.
     pub fn pause(&self) -> Duration {
         let time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / MAX_RATE);
         let reserve = match self.limits.reserve {
@@ -132,7 +132,7 @@ impl Watch {
         self.last = Look { at: now, available, grown: used(known).bytes.saturating_sub(self.start.bytes), rate };
     }
 
-    fn count(&mut self, known: &StatVfs, (step, count): (Option<Pid>, Count)) -> Option<DiskFull> {
+    fn count(&mut self, known: &StatVfs, step: Option<Pid>, count: Count) -> Option<DiskFull> {
         let now = used(known);
         let since = |start: &Used| Used {
             bytes: now.bytes.saturating_sub(start.bytes),

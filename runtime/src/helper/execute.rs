@@ -9,7 +9,7 @@ use nix::unistd::{AccessFlags, access, execve};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
-/// Where commands are looked for when the environment does not say.
+/// The search path of commands when the environment has none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Bytes of a path that a complaint names: the reason stands behind it.
 const MAX_NAMED: usize = 500;
@@ -21,7 +21,7 @@ const NOT_FOUND: i32 = 127;
 /// Exit code of a process that had something to complain about before it looked at the command.
 const FAILED: i32 = 1;
 
-/// Why a command was not executed.
+/// The reason why a command was not executed.
 #[derive(Debug)]
 pub struct Refusal {
     /// The reason, for people.
@@ -31,7 +31,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Tells whether a process with this exit code wrote why its command was not executed.
+    /// Returns whether a process with this exit code wrote why its command was not executed.
     pub fn is_meant_by(code: i32) -> bool {
         [CANNOT_EXECUTE, NOT_FOUND].contains(&code)
     }

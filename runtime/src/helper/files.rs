@@ -1,9 +1,9 @@
 //! Sends the contents of files of snapshots, one after the other.
 
+use super::stream::stream;
 use super::walk::{open_directory, open_exactly};
 use crate::FileInSnapshot;
-use crate::changes::stream;
-use crate::error::Trouble;
+use crate::error::HelperError;
 use crate::protocol::Conversation;
 use rustix::fs::OFlags;
 use std::collections::HashMap;
@@ -24,12 +24,12 @@ pub fn serve(mut conversation: Conversation) -> io::Result<()> {
     stream(&mut conversation, |out| write(&files, out))
 }
 
-fn write(files: &[FileInSnapshot], out: &mut dyn Write) -> Result<(), Trouble> {
+fn write(files: &[FileInSnapshot], out: &mut dyn Write) -> Result<(), HelperError> {
     let mut roots: HashMap<String, OwnedFd> = HashMap::new();
     for file in files {
         let directory = file.snapshot.directory();
         let failed = |error: io::Error| {
-            Trouble::Inside(format!(
+            HelperError::Inside(format!(
                 "reading `{}` of snapshot {}: {error}",
                 String::from_utf8_lossy(&file.path),
                 file.snapshot
@@ -42,7 +42,7 @@ fn write(files: &[FileInSnapshot], out: &mut dyn Write) -> Result<(), Trouble> {
         let opened = open_exactly(&roots[&directory], &file.path, flags).map_err(failed)?;
         let opened = File::from(opened);
         if !opened.metadata().map_err(failed)?.is_file() {
-            return Err(failed(io::Error::other("it is no regular file")));
+            return Err(failed(io::Error::other("it is not a regular file")));
         }
         let copied = io::copy(&mut opened.take(file.size), out).map_err(failed)?;
         if copied != file.size {

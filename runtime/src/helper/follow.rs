@@ -5,7 +5,7 @@ use super::disk::{Count, Watch};
 use super::execute::Refusal;
 use super::limit::{self, Limited};
 use crate::DiskFull;
-use crate::error::Trouble;
+use crate::error::HelperError;
 use crate::protocol::{Answer, Conversation, Ended, MAX_FRAME, kind};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::RLIM_INFINITY;
@@ -23,42 +23,43 @@ pub struct Started {
     pub process: Pid,
     /// Its descriptor, which says when it ends.
     pub handle: OwnedFd,
-    /// What it prints.
+    /// Its output.
     pub output: OwnedFd,
-    /// Why it could not be started.
+    /// The reason why it could not be started.
     pub error: File,
     /// Its calls that wait for an answer.
     pub answers: Answers,
 }
 
-/// Why a command is ended.
+/// The reason to end a command.
 enum Stop {
     Late,
     Full(DiskFull),
-    NobodyListens,
+    ReaderGone,
 }
 
-/// Passes output on until the command ends, takes too long or too much, or nobody listens any more.
+/// Passes output on until the command ends, exceeds its time or disk space, or the reader is gone.
 pub fn follow(
     mut started: Started,
     conversation: &mut Conversation,
-    (timeout, mut watch): (Option<Duration>, Watch),
+    timeout: Option<Duration>,
+    mut watch: Watch,
 ) -> Answer<Ended> {
-    let failed = |error: io::Error| Trouble::Inside(format!("following a command: {error}"));
+    let failed = |error: io::Error| HelperError::Inside(format!("following a command: {error}"));
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let stop = pass_output(&mut started, conversation, (deadline, &mut watch)).map_err(failed)?;
+    let stop = pass_output(&mut started, conversation, deadline, &mut watch).map_err(failed)?;
     if stop.is_some() {
         let _ = kill(started.process, Signal::SIGKILL);
     }
-    // Whoever set such a limit is killed by it.
+    // A step that sets such a limit is killed by it.
     let timed = limit::of(started.process, Limited::ProcessorTime).is_some_and(|limit| limit.hard != RLIM_INFINITY);
     let status = waitpid(started.process, None).map_err(|error| failed(error.into()))?;
     let mut complaint = String::new();
     let _ = started.error.read_to_string(&mut complaint);
     if !complaint.is_empty() {
         return Err(match status {
-            WaitStatus::Exited(_, code) if Refusal::is_meant_by(code) => Trouble::NotExecuted(complaint, code),
-            _ => Trouble::Step(complaint),
+            WaitStatus::Exited(_, code) if Refusal::is_meant_by(code) => HelperError::NotExecuted(complaint, code),
+            _ => HelperError::Step(complaint),
         });
     }
     let stop = stop.or_else(|| watch.last_look().map(Stop::Full));
@@ -66,7 +67,7 @@ pub fn follow(
         (Some(Stop::Late), _) => Ended::TimedOut,
         (Some(Stop::Full(full)), _) => Ended::DiskFull(full),
         (_, WaitStatus::Exited(_, code)) => Ended::Code(code),
-        // Nobody in its own namespace can kill the first process.
+        // No process of its own namespace can kill the first one.
         (_, WaitStatus::Signaled(_, Signal::SIGKILL, _)) if !timed => Ended::Killed,
         (_, WaitStatus::Signaled(_, signal, _)) => Ended::Signal(signal as i32),
         _ => Ended::Code(255),
@@ -76,19 +77,20 @@ pub fn follow(
 fn pass_output(
     started: &mut Started,
     conversation: &mut Conversation,
-    (deadline, watch): (Option<Instant>, &mut Watch),
+    deadline: Option<Instant>,
+    watch: &mut Watch,
 ) -> io::Result<Option<Stop>> {
     let mut buffer = vec![0; MAX_FRAME / 4];
     let (mut open, mut next_look) = (true, Instant::now() + watch.pause());
     loop {
         let until = deadline.map_or(next_look, |deadline| deadline.min(next_look));
-        let Ready { ended, left, printed, asked } = wait(started, conversation, (open, until))?;
+        let Ready { ended, left, printed, asked } = wait(started, conversation, open, until)?;
         if asked && let Some(full) = started.answers.answer(started.process, watch) {
             return Ok(Some(Stop::Full(full)));
         }
         let now = Instant::now();
         if left {
-            return Ok(Some(Stop::NobodyListens));
+            return Ok(Some(Stop::ReaderGone));
         }
         if deadline.is_some_and(|deadline| now >= deadline) {
             return Ok(Some(Stop::Late));
@@ -118,7 +120,7 @@ fn pass_output(
 struct Ready {
     /// The command has ended.
     ended: bool,
-    /// Nobody listens any more.
+    /// The reader of the output is gone.
     left: bool,
     /// Something was printed.
     printed: bool,
@@ -127,14 +129,14 @@ struct Ready {
 }
 
 /// Waits until something happens or it is `until`; for what is printed only while the output is `open`.
-fn wait(started: &Started, conversation: &Conversation, (open, until): (bool, Instant)) -> io::Result<Ready> {
+fn wait(started: &Started, conversation: &Conversation, open: bool, until: Instant) -> io::Result<Ready> {
     let waits_for = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let mut fds = vec![waits_for(started.handle.as_fd()), waits_for(conversation.stream().as_fd())];
     let (printed, asking) = (open.then(|| started.output.as_fd()), started.answers.waits());
     fds.extend(printed.into_iter().chain(asking).map(waits_for));
     // Half a millisecond is as good as none where nobody may look later, and a timeout has whole ones.
-    let patience = until.saturating_duration_since(Instant::now()) + Duration::from_micros(500);
-    match poll(&mut fds, PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX)) {
+    let timeout = until.saturating_duration_since(Instant::now()) + Duration::from_micros(500);
+    match poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
         Ok(_) | Err(nix::errno::Errno::EINTR) => {}
         Err(error) => return Err(error.into()),
     }

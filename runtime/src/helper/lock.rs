@@ -12,7 +12,7 @@ const MAX_COPIES: u32 = 1000;
 pub struct Locks(BTreeMap<String, (String, File)>);
 
 impl Locks {
-    /// Locks what `mounts` share with nobody, in the same order for all steps, so that none wait for each other.
+    /// Locks the exclusive caches of `mounts`, in the same order for all steps, so that none wait for each other.
     pub fn of(mounts: &[Mount]) -> io::Result<Locks> {
         let mut wanted: BTreeMap<&str, Sharing> = BTreeMap::new();
         for mount in mounts {

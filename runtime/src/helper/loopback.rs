@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// Starts the loopback interface of this network namespace, and lets everybody use `ping`.
+/// Starts the loopback interface of this network namespace, and allows `ping` without privileges.
 pub fn up() -> io::Result<()> {
     let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     // SAFETY: an interface request is plain data, for which zeros are valid.

@@ -38,12 +38,12 @@ pub struct Used {
 }
 
 impl Used {
-    /// Tells whether it is more than a step may use.
+    /// Returns whether it is more than a step may use.
     pub fn exceeds(&self, limits: &DiskLimits) -> bool {
         self.exceeds_bytes(limits) || self.files > limits.files
     }
 
-    /// Tells whether it is more bytes than a step may use; blocks in which the file system notes where others are do not
+    /// Returns whether it is more bytes than a step may use; blocks in which the file system notes where others are do not
     /// count, or the largest file that is allowed would be too large.
     pub fn exceeds_bytes(&self, limits: &DiskLimits) -> bool {
         self.bytes > limits.bytes.saturating_add(limits.bytes / 128).saturating_add(NOTES)
@@ -171,7 +171,7 @@ fn bytes(known: &Stat) -> u64 {
     known.st_blocks as u64 * BLOCK
 }
 
-/// Tells whether a file lies in memory.
+/// Returns whether a file lies in memory.
 pub fn is_in_memory(file: &OwnedFd) -> bool {
     fstatfs(file).is_ok_and(|known| MEMORY.contains(&known.f_type))
 }

@@ -10,7 +10,7 @@ use std::io;
 
 /// Bytes of options that fit into the old call.
 const PAGE: usize = 4096;
-/// What every overlay has: `userxattr` because the sandbox may write no others, the rest because layers travel.
+/// Options of every overlay: `userxattr` because the sandbox may write no other attributes, the rest because layers travel.
 const OPTIONS: [(&str, &str); 4] = [("userxattr", ""), ("index", "off"), ("metacopy", "off"), ("xino", "off")];
 
 /// Mounts `layers`, bottom first, on `target`; writable if there is a directory for changes and one to work in.

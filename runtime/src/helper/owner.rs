@@ -17,8 +17,19 @@ pub struct Owner {
 const SYSTEM_IDS: u32 = 500;
 
 /// Kinds of ids, and where an account gets more of them.
-const KINDS: [(&str, &str, &str); 2] =
-    [("user", "/proc/self/uid_map", "/etc/subuid"), ("group", "/proc/self/gid_map", "/etc/subgid")];
+const KINDS: [Kind; 2] = [
+    Kind { name: "user", map: "/proc/self/uid_map", file: "/etc/subuid" },
+    Kind { name: "group", map: "/proc/self/gid_map", file: "/etc/subgid" },
+];
+
+/// A kind of ids.
+struct Kind {
+    name: &'static str,
+    /// The kernel's file with the ids of this process.
+    map: &'static str,
+    /// The file of the machine that grants ids.
+    file: &'static str,
+}
 
 impl Owner {
     /// Gives something to the owner; `change` is the system call that does.
@@ -37,16 +48,17 @@ impl Owner {
     /// Says which of the two ids has no place, if one has none.
     pub fn refused(self) -> Option<io::Error> {
         let ids = [self.uid, self.gid];
-        ids.into_iter().zip(KINDS).find_map(|(id, kind)| problem(id, kind)).map(io::Error::other)
+        ids.into_iter().zip(&KINDS).find_map(|(id, kind)| problem(id, kind)).map(io::Error::other)
     }
 }
 
 /// Says why a group of a process has no place, if it has none.
 pub fn refused_group(gid: u32) -> Option<io::Error> {
-    problem(gid, KINDS[1]).map(io::Error::other)
+    problem(gid, &KINDS[1]).map(io::Error::other)
 }
 
-fn problem(id: u32, (kind, map, file): (&str, &str, &str)) -> Option<String> {
+fn problem(id: u32, kind: &Kind) -> Option<String> {
+    let Kind { name: kind, map, file } = kind;
     if id < SYSTEM_IDS {
         return None;
     }

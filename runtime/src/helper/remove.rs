@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Removes `path` and all below it; it is no error if it is not there.
+/// Removes `path` and all below it; a path that does not exist is not an error.
 pub fn tree(path: &str) -> io::Result<()> {
     match unlinkat(rustix::fs::CWD, path, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),

@@ -1,14 +1,14 @@
 //! The root of a step: its layers under an overlay, and everything that is mounted into it.
 
-use super::house::DEVICES;
+use super::isolated_root::DEVICES;
 use super::lock::Locks;
 use super::measure::Written;
 use super::mount::{self, attach, path_again};
 use super::overlay::overlay;
 use super::owner::Owner;
-use super::stub::Stubs;
+use super::placeholder::Placeholders;
 use super::walk::open_in;
-use crate::error::Trouble;
+use crate::error::HelperError;
 use crate::protocol::{Answer, RunRequest, send_with};
 use crate::{Mount, MountKind, SnapshotId};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
@@ -25,11 +25,11 @@ const DEV_SIZE: &str = "65536k";
 pub struct Root {
     /// The overlay.
     pub root: OwnedFd,
-    /// Where `/proc` goes.
+    /// Mount point of `/proc`.
     pub proc: OwnedFd,
-    /// What was made in it.
-    pub stubs: Stubs,
-    /// Where the step writes.
+    /// Mount points that were created in it.
+    pub placeholders: Placeholders,
+    /// Directories that the step writes to.
     pub written: Vec<Written>,
     /// Locks of cache directories, held while the step runs.
     _locks: Locks,
@@ -37,11 +37,11 @@ pub struct Root {
 
 struct Building<'r> {
     directory: &'r str,
-    /// Where listening sockets for agents go.
+    /// Socket to which listening sockets for agents are sent.
     agents: Option<&'r OwnedFd>,
     agent: u8,
     root: OwnedFd,
-    stubs: Stubs,
+    placeholders: Placeholders,
     written: Vec<Written>,
     locks: Locks,
     /// Files in memory that are mounted one by one.
@@ -49,8 +49,8 @@ struct Building<'r> {
     files: usize,
 }
 
-fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Trouble {
-    Trouble::inside(doing)
+fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> HelperError {
+    HelperError::inside(doing)
 }
 
 /// Mounts the root of a step in `directory`.
@@ -71,20 +71,21 @@ pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) ->
     let scratch = memory(format!("{directory}/x").as_str()).map_err(inside("mounting memory for files"))?;
     let changes =
         super::walk::open_directory(&format!("{directory}/u")).map_err(inside("opening the root of a step"))?;
-    let (stubs, written) = (Stubs::default(), vec![Written::Own(changes)]);
-    let mut building = Building { directory, agents, agent: 0, root, stubs, written, locks, scratch, files: 0 };
+    let (placeholders, written) = (Placeholders::default(), vec![Written::Own(changes)]);
+    let mut building = Building { directory, agents, agent: 0, root, placeholders, written, locks, scratch, files: 0 };
     let place = |name: &str| {
-        kept(&building.root, name.as_bytes())
-            .map_err(|error| Trouble::Step(format!("mounting /{name}: the image's own cannot be mounted on: {error}")))
+        kept(&building.root, name.as_bytes()).map_err(|error| {
+            HelperError::Step(format!("mounting /{name}: the image's own cannot be mounted on: {error}"))
+        })
     };
     let (proc, dev, sys) = (place("proc")?, place("dev")?, place("sys")?);
     building.devices(dev, step.shm_bytes).map_err(inside("mounting /dev"))?;
     building.system(sys).map_err(inside("mounting /sys"))?;
     building.names(request)?;
     building.user_mounts(&step.mounts)?;
-    building.stubs.settle(&building.root);
-    let Building { root, stubs, written, locks, .. } = building;
-    Ok(Root { root, proc, stubs, written, _locks: locks })
+    building.placeholders.restore_times(&building.root);
+    let Building { root, placeholders, written, locks, .. } = building;
+    Ok(Root { root, proc, placeholders, written, _locks: locks })
 }
 
 /// Mounts an empty file system in memory.
@@ -158,10 +159,10 @@ impl Building<'_> {
             hosts.push_str(&format!("{address}\t{name}\n"));
         }
         for (path, content) in [("etc/hosts", &hosts), ("etc/resolv.conf", &request.resolv_conf)] {
-            let failed = |error: io::Error| Trouble::Inside(format!("mounting /{path}: {error}"));
+            let failed = |error: io::Error| HelperError::Inside(format!("mounting /{path}: {error}"));
             // An image may have a link there that leads nowhere; it keeps it.
-            let Ok(place) = self.stubs.place(&self.root, path.as_bytes(), false) else { continue };
-            let file = self.file(content.as_bytes(), 0o644, (0, 0)).map_err(failed)?;
+            let Ok(place) = self.placeholders.place(&self.root, path.as_bytes(), false) else { continue };
+            let file = self.file(content.as_bytes(), &Access::new(0o644, 0, 0)).map_err(failed)?;
             mount::make_read_only(&file).map_err(failed)?;
             attach(file, place).map_err(failed)?;
         }
@@ -169,14 +170,14 @@ impl Building<'_> {
     }
 
     /// Returns a mount of a file in memory.
-    fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> io::Result<OwnedFd> {
+    fn file(&mut self, content: &[u8], access: &Access) -> io::Result<OwnedFd> {
         self.files += 1;
         let name = self.files.to_string();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.scratch, name.as_str(), flags, Mode::from_raw_mode(0o600))?);
         file.write_all(content)?;
-        Owner { uid, gid }.give(|uid, gid| rustix::fs::fchown(&file, uid, gid))?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+        access.owner.give(|uid, gid| rustix::fs::fchown(&file, uid, gid))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(access.mode))?;
         mount::again(rustix::fs::openat(&self.scratch, name.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     }
 
@@ -186,26 +187,26 @@ impl Building<'_> {
         sorted.sort_by_key(|(_, mount)| files::path::clean_path(mount.target.as_bytes()));
         for (number, mount) in sorted {
             let target = files::path::clean_path(mount.target.as_bytes());
-            let failed = |error: io::Error| Trouble::Step(format!("mounting on `{}`: {error}", mount.target));
+            let failed = |error: io::Error| HelperError::Step(format!("mounting on `{}`: {error}", mount.target));
             if let Some(problem) = owner(&mount.kind).and_then(Owner::refused) {
                 return Err(failed(problem));
             }
-            let source = self.source(number, &mount.kind).map_err(|trouble| match trouble {
-                Trouble::Inside(text) => Trouble::Inside(format!("mounting on `{}`: {text}", mount.target)),
+            let source = self.source(number, &mount.kind).map_err(|error| match error {
+                HelperError::Inside(text) => HelperError::Inside(format!("mounting on `{}`: {text}", mount.target)),
                 other => other,
             })?;
             let directory = is_directory(&source).map_err(failed)?;
-            let place = self.stubs.place(&self.root, &target, directory).map_err(failed)?;
+            let place = self.placeholders.place(&self.root, &target, directory).map_err(failed)?;
             attach(source, place).map_err(failed)?;
         }
         Ok(())
     }
 
     fn source(&mut self, number: usize, kind: &MountKind) -> Answer<OwnedFd> {
-        let failed = |error: io::Error| Trouble::Inside(error.to_string());
+        let failed = |error: io::Error| HelperError::Inside(error.to_string());
         match kind {
             MountKind::Bind { layers, source, writable } => {
-                let mounted = self.bind(number, layers, (source, *writable))?;
+                let mounted = self.bind(number, layers, source, *writable)?;
                 if *writable {
                     let changes = super::walk::open_directory(&format!("{}/bu{number}", self.directory));
                     self.written.push(Written::Own(changes.map_err(failed)?));
@@ -219,18 +220,18 @@ impl Building<'_> {
                 mount::new("tmpfs", &options, MountAttrFlags::MOUNT_ATTR_NOSUID).map_err(failed)
             }
             MountKind::Secret { content, mode, uid, gid } => {
-                let file = self.file(content, *mode, (*uid, *gid)).map_err(failed)?;
+                let file = self.file(content, &Access::new(*mode, *uid, *gid)).map_err(failed)?;
                 mount::make_read_only(&file).map_err(failed)?;
                 Ok(file)
             }
             MountKind::File { content, mode } => {
-                let file = self.file(content, *mode, (0, 0)).map_err(failed)?;
+                let file = self.file(content, &Access::new(*mode, 0, 0)).map_err(failed)?;
                 mount::make_read_only(&file).map_err(failed)?;
                 Ok(file)
             }
             MountKind::Cache { id, mode, uid, gid, writable, seed, .. } => {
                 let directory = self.locks.directory(id).map_err(failed)?;
-                self.seed(number, &directory, (*mode, *uid, *gid), seed.as_ref())?;
+                self.seed(number, &directory, &Access::new(*mode, *uid, *gid), seed.as_ref())?;
                 let content = format!("{directory}/d");
                 let mounted = path_again(&content).map_err(failed)?;
                 if *writable {
@@ -240,26 +241,26 @@ impl Building<'_> {
                 }
                 Ok(mounted)
             }
-            MountKind::Ssh { mode, uid, gid, .. } => self.agent((*mode, *uid, *gid)).map_err(failed),
+            MountKind::Ssh { mode, uid, gid, .. } => self.agent(&Access::new(*mode, *uid, *gid)).map_err(failed),
         }
     }
 
     /// Makes the socket of the next agent, and sends it, listening, to whoever connects it to the agent.
-    fn agent(&mut self, (mode, uid, gid): (u32, u32, u32)) -> io::Result<OwnedFd> {
-        let outside = self.agents.ok_or_else(|| io::Error::other("nobody forwards an agent"))?;
+    fn agent(&mut self, access: &Access) -> io::Result<OwnedFd> {
+        let outside = self.agents.ok_or_else(|| io::Error::other("no agent is forwarded"))?;
         let name = format!("agent{}", self.agent);
         let listener = UnixListener::bind(format!("{}/x/{name}", self.directory))?;
         send_with(outside, &[self.agent], &[listener.as_fd()])?;
         self.agent += 1;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        Owner { uid, gid }.give(|uid, gid| rustix::fs::chownat(&self.scratch, &*name, uid, gid, flags))?;
-        rustix::fs::chmodat(&self.scratch, &*name, Mode::from_raw_mode(mode), AtFlags::empty())?;
+        access.owner.give(|uid, gid| rustix::fs::chownat(&self.scratch, &*name, uid, gid, flags))?;
+        rustix::fs::chmodat(&self.scratch, &*name, Mode::from_raw_mode(access.mode), AtFlags::empty())?;
         mount::again(rustix::fs::openat(&self.scratch, &*name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     }
 
     /// Mounts a part of another stack of layers.
-    fn bind(&self, number: usize, layers: &[SnapshotId], (source, writable): (&[u8], bool)) -> Answer<OwnedFd> {
-        let failed = |error: io::Error| Trouble::Inside(format!("mounting {} layers: {error}", layers.len()));
+    fn bind(&self, number: usize, layers: &[SnapshotId], source: &[u8], writable: bool) -> Answer<OwnedFd> {
+        let failed = |error: io::Error| HelperError::Inside(format!("mounting {} layers: {error}", layers.len()));
         let part = |name: &str| format!("{}/{name}{number}", self.directory);
         let (target, upper, work) = (part("b"), part("bu"), part("bw"));
         fs::create_dir(&target).map_err(failed)?;
@@ -273,7 +274,7 @@ impl Building<'_> {
         overlay(layers, upper, &target).map_err(failed)?;
         let root = super::walk::open_directory(&target).map_err(failed)?;
         let found = open_in(&root, source, OFlags::PATH)
-            .map_err(|error| Trouble::Step(format!("\"/{}\": {error}", String::from_utf8_lossy(source))))?;
+            .map_err(|error| HelperError::Step(format!("\"/{}\": {error}", String::from_utf8_lossy(source))))?;
         let mounted = mount::again(found).map_err(failed)?;
         if !writable {
             mount::make_read_only(&mounted).map_err(failed)?;
@@ -286,40 +287,53 @@ impl Building<'_> {
         &self,
         number: usize,
         directory: &str,
-        (mode, uid, gid): (u32, u32, u32),
+        access: &Access,
         seed: Option<&(Vec<SnapshotId>, Vec<u8>)>,
     ) -> Answer<()> {
         let content = format!("{directory}/d");
         if fs::symlink_metadata(&content).is_ok() {
             return Ok(());
         }
-        let failed = |error: io::Error| Trouble::Inside(format!("making a cache: {error}"));
+        let failed = |error: io::Error| HelperError::Inside(format!("making a cache: {error}"));
         // In the step's own directory: processes of other sandboxes have the same ids.
         let temporary = format!("{}/c{number}", self.directory);
         fs::create_dir(&temporary).map_err(failed)?;
         if let Some((layers, source)) = seed {
-            let from = self.bind(number, layers, (source, false))?;
+            let from = self.bind(number, layers, source, false)?;
             super::seed::copy(&from, &temporary).map_err(failed)?;
         }
         let path = temporary.as_str();
-        Owner { uid, gid }
+        access
+            .owner
             .give(|uid, gid| rustix::fs::chownat(rustix::fs::CWD, path, uid, gid, AtFlags::empty()))
             .map_err(failed)?;
-        set_mode(&temporary, mode).map_err(failed)?;
+        set_mode(&temporary, access.mode).map_err(failed)?;
         fs::create_dir_all(directory).map_err(failed)?;
         // Without the flag the kernel puts a directory in the place of an empty one, which others may have mounted.
         let renamed =
             rustix::fs::renameat_with(rustix::fs::CWD, path, rustix::fs::CWD, &content, RenameFlags::NOREPLACE);
         match renamed {
             Ok(()) => Ok(()),
-            // Somebody else was faster.
+            // Another step was faster.
             Err(rustix::io::Errno::EXIST) => super::remove::tree(&temporary).map_err(failed),
             Err(error) => Err(failed(error.into())),
         }
     }
 }
 
-/// Returns whom a mount says that it belongs to.
+/// Mode and owner of what a mount shows.
+struct Access {
+    mode: u32,
+    owner: Owner,
+}
+
+impl Access {
+    fn new(mode: u32, uid: u32, gid: u32) -> Self {
+        Access { mode, owner: Owner { uid, gid } }
+    }
+}
+
+/// Returns the owner that a mount asks for.
 fn owner(kind: &MountKind) -> Option<Owner> {
     match *kind {
         MountKind::Cache { uid, gid, .. } | MountKind::Secret { uid, gid, .. } | MountKind::Ssh { uid, gid, .. } => {

@@ -5,13 +5,13 @@ use super::child::{self, Streams};
 use super::disk::Watch;
 use super::follow::{Started, follow};
 use super::owner::Owner;
+use super::placeholder::Placeholders;
 use super::rootfs::Root;
-use super::stub::Stubs;
 use super::user::User;
 use super::walk::{open_directory, open_in};
 use super::{loopback, rootfs, seccomp, user};
 use crate::StepNetwork;
-use crate::error::Trouble;
+use crate::error::HelperError;
 use crate::protocol::{Answer, Conversation, Ended, RunRequest, control_pair};
 use files::path::split;
 use nix::libc;
@@ -28,25 +28,27 @@ use std::os::fd::{FromRawFd, OwnedFd};
 pub fn serve(
     directory: &str,
     filters: &seccomp::Filters,
-    (mut conversation, agents): (Conversation, Option<OwnedFd>),
+    mut conversation: Conversation,
+    agents: Option<OwnedFd>,
 ) -> io::Result<()> {
     let request: RunRequest = conversation.receive_value()?;
-    // The mounts belong to a process of their own: when it is gone, nobody uses the changes any more.
+    // The mounts belong to a process of their own: when it is gone, the changes are no longer in use.
     let mut asked = Asked { request: &request, conversation: &mut conversation, agents: agents.as_ref() };
-    let (mut stubs, answer) = (Stubs::default(), pipe_of(|report| report(&runner(directory, filters, &mut asked)))?);
+    let (mut placeholders, answer) =
+        (Placeholders::default(), pipe_of(|report| report(&runner(directory, filters, &mut asked)))?);
     let answer = answer.map(|(ended, made)| {
-        stubs = made;
+        placeholders = made;
         ended
     });
     if let Ok(changes) = open_directory(&format!("{directory}/u")) {
-        stubs.remove(&changes);
+        placeholders.remove(&changes);
     }
     conversation.send_value(&answer)
 }
 
-type Report = Answer<(Ended, Stubs)>;
+type Report = Answer<(Ended, Placeholders)>;
 
-/// What was asked for, and whom to tell.
+/// The request, and who receives its output.
 struct Asked<'a> {
     request: &'a RunRequest,
     conversation: &'a mut Conversation,
@@ -71,7 +73,7 @@ fn pipe_of(work: impl FnOnce(&mut dyn FnMut(&Report))) -> io::Result<Report> {
             let mut text = Vec::new();
             reader.read_to_end(&mut text)?;
             waitpid(child, None)?;
-            let gone = || Trouble::Inside("running a step: its process is gone".to_owned());
+            let gone = || HelperError::Inside("running a step: its process is gone".to_owned());
             Ok(serde_json::from_slice(&text).unwrap_or_else(|_| Err(gone())))
         }
     }
@@ -84,9 +86,9 @@ fn runner(directory: &str, filters: &seccomp::Filters, asked: &mut Asked<'_>) ->
     let user = user::look_up(&root.root, &request.step.user)?;
     working_directory(&root.root, &request.step.cwd, &user)?;
     let watch = Watch::new(std::mem::take(&mut root.written), request.disk);
-    let started = start(&root, (request, &user), filters)?;
-    let ended = follow(started, asked.conversation, (request.step.timeout, watch))?;
-    Ok((ended, root.stubs))
+    let started = start(&root, request, &user, filters)?;
+    let ended = follow(started, asked.conversation, request.step.timeout, watch)?;
+    Ok((ended, root.placeholders))
 }
 
 fn namespaces(request: &RunRequest) -> Answer<()> {
@@ -98,18 +100,18 @@ fn namespaces(request: &RunRequest) -> Answer<()> {
     if request.step.network == StepNetwork::None {
         flags |= CloneFlags::CLONE_NEWNET;
     }
-    unshare(flags).map_err(|error| Trouble::Inside(format!("making namespaces: {error}")))?;
+    unshare(flags).map_err(|error| HelperError::Inside(format!("making namespaces: {error}")))?;
     if request.step.network == StepNetwork::None {
-        loopback::up().map_err(Trouble::inside("starting the loopback interface"))?;
+        loopback::up().map_err(HelperError::inside("starting the loopback interface"))?;
     }
     nix::unistd::sethostname(&request.step.hostname)
-        .map_err(|error| Trouble::Inside(format!("setting the host name: {error}")))
+        .map_err(|error| HelperError::Inside(format!("setting the host name: {error}")))
 }
 
 /// Makes the working directory if it is missing: it is part of what the step changes, and its user's.
 fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
     let path = files::path::clean_path(cwd.as_bytes());
-    let failed = |error: io::Error| Trouble::Step(format!("changing to the working directory `{cwd}`: {error}"));
+    let failed = |error: io::Error| HelperError::Step(format!("changing to the working directory `{cwd}`: {error}"));
     let first = path.split(|&byte| byte == b'/').next().unwrap_or_default();
     if [&b"proc"[..], b"sys"].contains(&first) {
         return Err(failed(io::Error::other("it is the kernel's, not the image's")));
@@ -130,8 +132,8 @@ fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
     Ok(())
 }
 
-fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::Filters) -> Answer<Started> {
-    let failed = |error: io::Error| Trouble::Inside(format!("starting a command: {error}"));
+fn start(root: &Root, request: &RunRequest, user: &User, filters: &seccomp::Filters) -> Answer<Started> {
+    let failed = |error: io::Error| HelperError::Inside(format!("starting a command: {error}"));
     let (output, printed) = io::pipe().map_err(failed)?;
     let (error, complaint) = io::pipe().map_err(failed)?;
     let (asked, answering) = control_pair().map_err(|error| failed(error.into()))?;
@@ -140,7 +142,7 @@ fn start(root: &Root, (request, user): (&RunRequest, &User), filters: &seccomp::
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Child => {
             let streams = Streams { output: printed.into(), complaint: complaint.into(), answering };
-            child::run(root, (request, user), (filters, streams))
+            child::run(root, request, user, filters, streams)
         }
         ForkResult::Parent { child } => {
             // SAFETY: the call makes a descriptor that nobody else owns.

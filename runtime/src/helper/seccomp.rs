@@ -1,6 +1,7 @@
 //! The system call filter of steps: allow-lists for 64-bit and, where it is asked for, 32-bit programs.
 
 use super::bpf::{self, Argument, Listener, Program, Test, Verdict};
+use super::syscall_range::Range;
 use super::{syscalls, syscalls32};
 use crate::Calls;
 use nix::libc;
@@ -18,7 +19,7 @@ const LISTED: u32 = 1024;
 const NAMESPACES: u32 = 0x7e02_0000;
 /// Socket families into the kernel's crypto code and the hypervisor: `AF_ALG`, `AF_VSOCK`.
 pub const REFUSED_FAMILIES: &[u32] = &[38, 40];
-/// What `personality` may be set to: Linux, no randomisation, and the question.
+/// Allowed arguments of `personality`: Linux, no randomisation, and the query.
 const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// Calls behind `socketcall` that make sockets: their families are in memory, where a filter cannot look.
 const MAKE_SOCKETS: &[u32] = &[1, 8];
@@ -48,15 +49,6 @@ const FALLOCATE: Verdict = Verdict::Ask(Argument::Second, Test::With(FREEING), l
 const IOCTL: Verdict = Verdict::If(Argument::Second, Test::Not(ALLOCATING), libc::ENOTTY);
 /// Lets only what ends a process interrupt a call that is being answered; kernels before 5.19 do not know it.
 const WAIT_KILLABLE: libc::c_ulong = 1 << 5;
-
-/// Numbers of calls.
-#[derive(Debug, Clone, Copy)]
-pub struct Range {
-    /// The first.
-    pub first: u32,
-    /// The last.
-    pub last: u32,
-}
 
 /// Programs for each kind of step: where somebody answers calls, and where nobody can.
 pub struct Filters {

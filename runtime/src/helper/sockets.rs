@@ -3,7 +3,7 @@
 //! Programs of Debian and of Go for 386 know no other way. Who follows the step reads the arguments once and makes
 //! the socket: a program that changes them meanwhile gains nothing.
 
-use super::answers::{self, Answer, control};
+use super::notification::{Answer, control, respond};
 use super::seccomp::REFUSED_FAMILIES;
 use nix::errno::Errno;
 use nix::libc;
@@ -21,7 +21,7 @@ struct Asked {
     family: u32,
     kind: u32,
     protocol: u32,
-    /// Where the descriptors of a pair go.
+    /// Address that receives the descriptors of a pair.
     places: u32,
 }
 
@@ -38,7 +38,7 @@ pub fn serve(listener: &OwnedFd, call: &libc::seccomp_notif) -> Result<(), Errno
         let made = Errno::result(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) })?;
         // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
         let made = unsafe { OwnedFd::from_raw_fd(made) };
-        return give(listener, call, &made, (asked.kind, libc::SECCOMP_ADDFD_FLAG_SEND)).map(drop);
+        return give(listener, call, &made, asked.kind, libc::SECCOMP_ADDFD_FLAG_SEND).map(drop);
     }
     let mut pair = [0; 2];
     // SAFETY: there is room for two descriptors.
@@ -47,10 +47,10 @@ pub fn serve(listener: &OwnedFd, call: &libc::seccomp_notif) -> Result<(), Errno
     let pair = pair.map(|made| unsafe { OwnedFd::from_raw_fd(made) });
     let mut given = [0; 2];
     for (given, made) in given.iter_mut().zip(&pair) {
-        *given = give(listener, call, made, (asked.kind, 0))?;
+        *given = give(listener, call, made, asked.kind, 0)?;
     }
-    copy(call.pid, (asked.places, &mut given), libc::process_vm_writev)?;
-    answers::respond(listener, call.id, Answer::Done);
+    copy(call.pid, asked.places, &mut given, libc::process_vm_writev)?;
+    respond(listener, call.id, Answer::Done);
     Ok(())
 }
 
@@ -76,7 +76,7 @@ fn arguments(call: &libc::seccomp_notif) -> Result<Asked, Errno> {
     let place = u32::try_from(call.data.args[1]).map_err(|_| Errno::EFAULT)?;
     let mut words = [0u32; 4];
     let length = if call.data.args[0] == SOCKETPAIR { 4 } else { 3 };
-    copy(call.pid, (place, &mut words[..length]), libc::process_vm_readv)?;
+    copy(call.pid, place, &mut words[..length], libc::process_vm_readv)?;
     let [family, kind, protocol, places] = words;
     Ok(Asked { family, kind, protocol, places })
 }
@@ -91,7 +91,7 @@ type Copy = unsafe extern "C" fn(
     libc::c_ulong,
 ) -> isize;
 
-fn copy(process: u32, (place, words): (u32, &mut [u32]), call: Copy) -> Result<(), Errno> {
+fn copy(process: u32, place: u32, words: &mut [u32], call: Copy) -> Result<(), Errno> {
     let length = size_of_val(words);
     let here = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: length };
     let there = libc::iovec { iov_base: place as *mut libc::c_void, iov_len: length };
@@ -105,7 +105,8 @@ fn give(
     listener: &OwnedFd,
     call: &libc::seccomp_notif,
     made: &OwnedFd,
-    (kind, flags): (u32, libc::c_ulong),
+    kind: u32,
+    flags: libc::c_ulong,
 ) -> Result<u32, Errno> {
     let mut added = libc::seccomp_notif_addfd {
         id: call.id,

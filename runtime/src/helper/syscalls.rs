@@ -5,7 +5,7 @@
 
 #![allow(non_upper_case_globals, reason = "these are the names that the C library gives to others of their kind")]
 
-use super::seccomp::Range;
+use super::syscall_range::Range;
 use nix::libc::*;
 
 /// Numbers that the list speaks about: what is among them and not allowed is refused with `EPERM`. All others answer

@@ -2,7 +2,7 @@
 //!
 //! A test compares the two by the names in the kernel's headers.
 
-use super::seccomp::Range;
+use super::syscall_range::Range;
 
 /// Numbers that the list speaks about, as `super::syscalls::KNOWN` says for 64-bit calls.
 pub const KNOWN: &[Range] = &[range(0, 386), range(393, 467)];

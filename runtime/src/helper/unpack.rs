@@ -3,7 +3,7 @@
 use super::owner::Owner;
 use super::walk::open_in;
 use super::{remove, walk};
-use crate::error::Trouble;
+use crate::error::HelperError;
 use crate::protocol::{Answer, Conversation, FrameReader};
 use files::path::{clean_path, split};
 use files::size::Size;
@@ -21,49 +21,60 @@ const MAX_IMPLIED: usize = 16 * 1024 * 1024;
 /// What a step writes to make a directory of a lower layer invisible.
 pub const OPAQUE: &str = "user.overlay.opaque";
 
-/// Unpacks the tar that comes in frames to `temporary` and renames it to `snapshot`; `limits` are bytes and entries.
+/// The size that a layer may have when it is unpacked.
+pub struct Limits {
+    /// Bytes of all files together.
+    pub bytes: u64,
+    /// Number of entries.
+    pub entries: u64,
+}
+
+/// Unpacks the tar that comes in frames to `temporary` and renames it to `snapshot`; at most `limits`.
 ///
 /// Keeps nothing of a layer that does not describe all its directories, and returns those.
 pub fn layer(
     conversation: &mut Conversation,
-    (temporary, snapshot): (&str, &str),
-    limits: (u64, u64),
+    temporary: &str,
+    snapshot: &str,
+    limits: &Limits,
 ) -> Answer<Vec<Vec<u8>>> {
-    let inside = |doing: &str| Trouble::inside(format!("{doing} a layer"));
+    let inside = |doing: &str| HelperError::inside(format!("{doing} a layer"));
     std::fs::create_dir(temporary).map_err(inside("making the directory of"))?;
     let implied = unpack(conversation, temporary, limits);
     if !matches!(&implied, Ok(implied) if implied.is_empty()) {
         let _ = remove::tree(temporary);
         return implied.map(|implied| implied.into_iter().collect());
     }
-    super::rename(temporary, snapshot).map(|()| Vec::new())
+    super::rename::snapshot(temporary, snapshot).map(|()| Vec::new())
 }
 
 /// Returns the directories that the layer has something in and does not describe.
-fn unpack(conversation: &mut Conversation, temporary: &str, (bytes, entries): (u64, u64)) -> Answer<BTreeSet<Vec<u8>>> {
-    let root = walk::open_directory(temporary).map_err(Trouble::inside("opening the directory of a layer"))?;
+fn unpack(conversation: &mut Conversation, temporary: &str, limits: &Limits) -> Answer<BTreeSet<Vec<u8>>> {
+    let root = walk::open_directory(temporary).map_err(HelperError::inside("opening the directory of a layer"))?;
     let mut reader = Reader::new(FrameReader::new(conversation));
     let mut unpacker =
         Unpacker { root, parent: None, directories: Vec::new(), implied: BTreeSet::new(), implied_bytes: 0 };
-    let (mut bytes_left, mut entries_left) = (bytes, entries);
+    let (mut bytes_left, mut entries_left) = (limits.bytes, limits.entries);
     loop {
         let entry = match reader.next_entry() {
             Ok(Some(entry)) => entry,
             Ok(None) => break,
-            Err(error) => return Err(Trouble::Layer(format!("{error}"))),
+            Err(error) => return Err(HelperError::Layer(format!("{error}"))),
         };
         let name = String::from_utf8_lossy(&entry.path).into_owned();
         entries_left = entries_left
             .checked_sub(1)
-            .ok_or_else(|| Trouble::Layer(format!("the layer has more than {entries} entries")))?;
+            .ok_or_else(|| HelperError::Layer(format!("the layer has more than {} entries", limits.entries)))?;
         bytes_left = bytes_left
             .checked_sub(entry.size())
-            .ok_or_else(|| Trouble::Layer(format!("the layer has more than {}", Size(bytes))))?;
-        unpacker.entry(&entry, &mut reader).map_err(|error| Trouble::Layer(format!("unpacking `{name}`: {error}")))?;
+            .ok_or_else(|| HelperError::Layer(format!("the layer has more than {}", Size(limits.bytes))))?;
+        unpacker
+            .entry(&entry, &mut reader)
+            .map_err(|error| HelperError::Layer(format!("unpacking `{name}`: {error}")))?;
     }
     // What follows the end of the tar belongs to the stream; its end says that nothing is missing.
-    io::copy(&mut reader.into_inner(), &mut io::sink()).map_err(|error| Trouble::Layer(error.to_string()))?;
-    unpacker.finish().map_err(Trouble::inside("setting the times of directories"))
+    io::copy(&mut reader.into_inner(), &mut io::sink()).map_err(|error| HelperError::Layer(error.to_string()))?;
+    unpacker.finish().map_err(HelperError::inside("setting the times of directories"))
 }
 
 struct Unpacker {
@@ -103,7 +114,7 @@ impl Unpacker {
         clear(parent, name, entry.kind == EntryKind::Directory)?;
         let mode = Mode::from_raw_mode(entry.mode & 0o7777);
         match &entry.kind {
-            EntryKind::File { size } => return file(parent, (name, entry), *size, content),
+            EntryKind::File { size } => return file(parent, name, entry, *size, content),
             EntryKind::HardLink { target } => return self.hard_link(parent, name, target),
             EntryKind::Symlink { target } => rustix::fs::symlinkat(target.as_slice(), parent, name)?,
             EntryKind::Directory => match rustix::fs::mkdirat(parent, name, mode) {
@@ -203,7 +214,7 @@ pub fn whiteout(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
     }
 }
 
-fn file(parent: &OwnedFd, (name, entry): (&[u8], &Entry), size: u64, content: &mut dyn Read) -> io::Result<()> {
+fn file(parent: &OwnedFd, name: &[u8], entry: &Entry, size: u64, content: &mut dyn Read) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o600))?;
     let mut file = File::from(file);

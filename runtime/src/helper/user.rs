@@ -1,8 +1,8 @@
-//! Who a step runs as: `USER` looked up in the account files of its root, as Docker does.
+//! The user of a step: `USER` looked up in the account files of its root, as Docker does.
 
 use super::owner::{Owner, refused_group};
 use super::walk::open_in;
-use crate::error::Trouble;
+use crate::error::HelperError;
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::Read;
@@ -27,10 +27,10 @@ pub struct User {
 }
 
 /// Looks `spec` (`user[:group]`) up in the files of `root`.
-pub fn look_up(root: &OwnedFd, spec: &str) -> Result<User, Trouble> {
+pub fn look_up(root: &OwnedFd, spec: &str) -> Result<User, HelperError> {
     let user = find(spec, &read(root, b"etc/passwd")?, &read(root, b"etc/group")?)?;
     match user.refused() {
-        Some(problem) => Err(Trouble::Step(format!("starting a command as `{spec}`: {problem}"))),
+        Some(problem) => Err(HelperError::Step(format!("starting a command as `{spec}`: {problem}"))),
         None => Ok(user),
     }
 }
@@ -43,14 +43,15 @@ impl User {
     }
 }
 
-fn read(root: &OwnedFd, path: &[u8]) -> Result<String, Trouble> {
+fn read(root: &OwnedFd, path: &[u8]) -> Result<String, HelperError> {
     let Ok(opened) = open_in(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) else {
         return Ok(String::new());
     };
     let file = File::from(opened);
-    let refused = |problem| Trouble::Step(format!("looking up the user: /{} {problem}", String::from_utf8_lossy(path)));
+    let refused =
+        |problem| HelperError::Step(format!("looking up the user: /{} {problem}", String::from_utf8_lossy(path)));
     match file.metadata() {
-        Ok(known) if !known.is_file() => return Err(refused("is no regular file")),
+        Ok(known) if !known.is_file() => return Err(refused("is not a regular file")),
         Ok(known) if known.len() > MAX_FILE => return Err(refused("is larger than 10 MiB")),
         _ => {}
     }
@@ -75,7 +76,7 @@ fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
     })
 }
 
-fn find(spec: &str, passwd: &str, group: &str) -> Result<User, Trouble> {
+fn find(spec: &str, passwd: &str, group: &str) -> Result<User, HelperError> {
     let (user, group_name) = spec.split_once(':').map_or((spec, None), |(user, group)| (user, Some(group)));
     let user = if user.is_empty() { "0" } else { user };
     let number = number(user)?;
@@ -85,7 +86,7 @@ fn find(spec: &str, passwd: &str, group: &str) -> Result<User, Trouble> {
         (None, Some(uid)) => (uid, 0),
         (None, None) if user == "root" => (0, 0),
         (None, None) => {
-            return Err(Trouble::Step(format!("unable to find user {user}: no matching entries in passwd file")));
+            return Err(HelperError::Step(format!("unable to find user {user}: no matching entries in passwd file")));
         }
     };
     let home = account.as_ref().map(|account| account.home).filter(|home| !home.is_empty()).unwrap_or("/").to_owned();
@@ -99,20 +100,20 @@ fn find(spec: &str, passwd: &str, group: &str) -> Result<User, Trouble> {
     let gid = match self::number(group_name)? {
         Some(gid) => gid,
         None => named_group(group, group_name).ok_or_else(|| {
-            Trouble::Step(format!("unable to find group {group_name}: no matching entries in group file"))
+            HelperError::Step(format!("unable to find group {group_name}: no matching entries in group file"))
         })?,
     };
     Ok(User { uid, gid, groups: vec![gid], home })
 }
 
 /// Returns the number that `text` is; ids beyond what tools can hold are refused.
-fn number(text: &str) -> Result<Option<u32>, Trouble> {
+fn number(text: &str) -> Result<Option<u32>, HelperError> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(None);
     }
     match text.parse::<u32>() {
         Ok(id) if id <= MAX_ID => Ok(Some(id)),
-        _ => Err(Trouble::Step(format!("uids and gids must be in range 0-{MAX_ID}: {text}"))),
+        _ => Err(HelperError::Step(format!("uids and gids must be in range 0-{MAX_ID}: {text}"))),
     }
 }
 
@@ -157,7 +158,7 @@ mod tests {
     #[test]
     fn unknown_names_and_large_ids_are_refused() {
         for spec in ["nosuch", "app:nosuch", "4294967295", "2147483648", "0:99999999999"] {
-            assert!(matches!(find(spec, PASSWD, GROUP), Err(Trouble::Step(_))), "{spec}");
+            assert!(matches!(find(spec, PASSWD, GROUP), Err(HelperError::Step(_))), "{spec}");
         }
     }
 }

@@ -12,18 +12,18 @@ const TRIES: u32 = 1000;
 pub fn open_in(root: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let path: &[u8] = if path.is_empty() { b"." } else { path };
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    open(root, path, (flags, resolve))
+    open(root, path, flags, resolve)
 }
 
 /// Opens `path` below `root` without following any link.
 pub fn open_exactly(root: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let path: &[u8] = if path.is_empty() { b"." } else { path };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    open(root, path, (flags, resolve))
+    open(root, path, flags, resolve)
 }
 
 /// Opens `path`, again where the kernel cannot tell whether `..` led out: a rename anywhere meanwhile is enough for that.
-fn open(root: impl AsFd, path: &[u8], (flags, resolve): (OFlags, ResolveFlags)) -> io::Result<OwnedFd> {
+fn open(root: impl AsFd, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
     let root = root.as_fd();
     let mut tries = 0;
     loop {

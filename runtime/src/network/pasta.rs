@@ -1,7 +1,7 @@
 //! `pasta`: where it is, as whom it runs, and with what.
 
+use super::addresses::{GATEWAY, GATEWAY_6, PASTA_MAC, RESOLVER, STEP, STEP_6};
 use super::policy::OUTSIDE;
-use super::{GATEWAY, GATEWAY_6, PASTA_MAC, RESOLVER, STEP, STEP_6};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 const NAME: &str = "pasta";
 /// The device through which it gets packets.
 pub const TUN: &str = "/dev/net/tun";
-/// Where it may be installed.
+/// Directories in which it may be installed.
 const DIRECTORIES: [&str; 5] = ["/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/usr/local/sbin"];
 
 /// Returns where the program is, if this account may execute it.
@@ -36,14 +36,14 @@ pub struct Target {
     pub net: String,
     /// The account that it changes to, if it is started as root.
     pub runas: Option<u32>,
-    /// Whether there is version 6.
+    /// Whether IPv6 is available.
     pub version_6: bool,
 }
 
 impl Target {
     /// Returns the command that connects it.
     ///
-    /// It only translates: interfaces, addresses and routes are the router's, and nobody asks it for an address.
+    /// It only translates: interfaces, addresses and routes are the router's, and no client asks it for an address.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -77,7 +77,7 @@ pub fn owner(user: &File) -> Option<u32> {
     (known && owner != 0 && nix::unistd::geteuid().is_root()).then_some(owner)
 }
 
-/// Returns whom `pasta` may run as, the best first; nobody where it stays who starts it.
+/// Returns the accounts that `pasta` may run as, the best first; `None` keeps the account of its parent.
 ///
 /// The owner of the sandbox's user namespace rules it without being anybody outside, so `pasta` can do as that id all that
 /// it does. It must be able to open the device, too: where only root may, it gets one of its own, in a mount namespace of
@@ -87,12 +87,12 @@ pub fn accounts(owner: Option<u32>) -> Vec<Option<u32>> {
         return vec![None];
     }
     match owner {
-        Some(owner) if is_everybodys() || own_device(owner).is_ok() => vec![Some(owner), Some(0)],
+        Some(owner) if is_open_to_all() || own_device(owner).is_ok() => vec![Some(owner), Some(0)],
         _ => vec![Some(0)],
     }
 }
 
-fn is_everybodys() -> bool {
+fn is_open_to_all() -> bool {
     fs::metadata(TUN).is_ok_and(|known| known.mode() & 0o006 == 0o006)
 }
 

@@ -1,8 +1,8 @@
 //! The policy of the outer namespace, as routes and rules: it forwards by destination, source and port, never by what a socket says.
 
-use super::closed::{OPEN, OPEN_6};
+use super::addresses::{GATEWAY, GATEWAY_6, RESOLVER, STEP, STEP_6};
+use super::denied_networks::{OPEN, OPEN_6};
 use super::netlink::{Message, Net, Netlink, address};
-use super::{RESOLVER, STEP, STEP_6};
 use nix::libc;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -46,9 +46,9 @@ pub struct Family {
     pub number: u8,
     /// Address of steps.
     pub step: Net,
-    /// Where steps send what is not for themselves.
+    /// The gateway of steps.
     pub gateway: IpAddr,
-    /// Where the outer namespace sends what it forwards; only the neighbour's entry knows it.
+    /// The next hop of the outer namespace; only the neighbour's entry knows it.
     pub next_hop: IpAddr,
     /// Networks that are open but for those that are closed.
     open: &'static [Net],
@@ -58,7 +58,7 @@ pub struct Family {
 pub const FOUR: Family = Family {
     number: libc::AF_INET as u8,
     step: (IpAddr::V4(STEP), 29),
-    gateway: IpAddr::V4(super::GATEWAY),
+    gateway: IpAddr::V4(GATEWAY),
     next_hop: IpAddr::V4(Ipv4Addr::new(192, 0, 0, 3)),
     open: &OPEN,
 };
@@ -66,7 +66,7 @@ pub const FOUR: Family = Family {
 pub const SIX: Family = Family {
     number: libc::AF_INET6 as u8,
     step: (IpAddr::V6(STEP_6), 128),
-    gateway: IpAddr::V6(super::GATEWAY_6),
+    gateway: IpAddr::V6(GATEWAY_6),
     next_hop: IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 3)),
     open: &OPEN_6,
 };
@@ -76,7 +76,7 @@ pub const SIX: Family = Family {
 enum Verdict {
     /// Looks for a route in a table; goes on with the next rule if there is none.
     Table(u8),
-    /// Tells the sender that there is no way.
+    /// Rejects the packet with an ICMP error.
     Refuse,
     /// Drops it.
     Drop,

@@ -37,7 +37,7 @@ pub struct Setup {
     pub inner: File,
     /// The owner of the user namespace, if this process is root.
     pub owner: Option<u32>,
-    /// Whether there is version 6.
+    /// Whether IPv6 is available.
     pub version_6: bool,
 }
 
@@ -154,7 +154,7 @@ impl Router {
             let head = [&[number, 0, 0, 0][..], &outside.to_ne_bytes(), &libc::NUD_PERMANENT.to_ne_bytes(), &[0; 2]];
             let neighbour = Message::make(libc::RTM_NEWNEIGH, &head.concat());
             self.outer
-                .change(neighbour.with(libc::NDA_DST, &hop).with(libc::NDA_LLADDR, &super::PASTA_MAC))
+                .change(neighbour.with(libc::NDA_DST, &hop).with(libc::NDA_LLADDR, &super::addresses::PASTA_MAC))
                 .map_err(&failed)?;
             policy::open(&self.outer, family, outside).map_err(&failed)?;
         }

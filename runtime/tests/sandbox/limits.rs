@@ -189,7 +189,7 @@ fn flood() {
             passed += bytes.len();
             largest = largest.max(bytes.len());
         },
-        &runtime::Cancel::new(),
+        &runtime::CancellationToken::new(),
     );
     assert_eq!((ran.unwrap().exit, passed), (Exit::Code(0), 301_000_000));
     assert!(largest <= 256 * 1024);

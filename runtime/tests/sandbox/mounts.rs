@@ -303,8 +303,11 @@ fn nested() {
                     let step = place.mounting(&script, mounts);
                     scope.spawn(move || {
                         let mut output = Vec::new();
-                        let ran =
-                            sandbox.run(&step, &mut |bytes| output.extend_from_slice(bytes), &runtime::Cancel::new());
+                        let ran = sandbox.run(
+                            &step,
+                            &mut |bytes| output.extend_from_slice(bytes),
+                            &runtime::CancellationToken::new(),
+                        );
                         let output = String::from_utf8_lossy(&output).into_owned();
                         assert_eq!(
                             (ran.unwrap().exit, output.as_str()),

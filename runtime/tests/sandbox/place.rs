@@ -2,7 +2,7 @@
 
 use files::tar::{Entry, EntryKind, Reader, Writer};
 use runtime::{
-    Calls, Cancel, Changes, Error, Exit, Mount, MountKind, Sandbox, Settings, SnapshotId, Step, StepNetwork,
+    Calls, CancellationToken, Changes, Error, Exit, Mount, MountKind, Sandbox, Settings, SnapshotId, Step, StepNetwork,
 };
 use std::path::PathBuf;
 use std::process::Command;
@@ -139,7 +139,7 @@ impl Place {
 
     pub fn try_run(&self, step: &Step) -> Result<(Exit, String, Changes), Error> {
         let mut output = Vec::new();
-        let ran = self.sandbox().run(step, &mut |bytes| output.extend_from_slice(bytes), &Cancel::new())?;
+        let ran = self.sandbox().run(step, &mut |bytes| output.extend_from_slice(bytes), &CancellationToken::new())?;
         Ok((ran.exit, String::from_utf8_lossy(&output).into_owned(), ran.changes))
     }
 

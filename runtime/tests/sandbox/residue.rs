@@ -2,7 +2,7 @@
 
 use crate::Test;
 use crate::place::{Place, file, place, snapshot, tar};
-use runtime::{Cancel, Error, Exit, MountKind, Sandbox, Sharing, Step, StepNetwork};
+use runtime::{CancellationToken, Error, Exit, MountKind, Sandbox, Sharing, Step, StepNetwork};
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -89,7 +89,7 @@ fn ends() {
     assert_eq!(exit, Exit::Code(0));
     let networked = Step { network: StepNetwork::Default, ..place.step("exit 3") };
     assert_eq!(place.run(&networked).0, Exit::Code(3));
-    let cancel = Cancel::new();
+    let cancel = CancellationToken::new();
     cancel.cancel();
     let ran = place.sandbox().run(&place.step("sleep 1000"), &mut |_| {}, &cancel).unwrap();
     assert_eq!(ran.exit, Exit::Cancelled);
@@ -112,7 +112,7 @@ fn broken(place: &Place, network: StepNetwork, breaking: impl FnOnce()) -> Resul
             let mut tell = |_: &[u8]| {
                 let _ = started.send(());
             };
-            place.sandbox().run(&step, &mut tell, &Cancel::new()).map(|ran| ran.exit)
+            place.sandbox().run(&step, &mut tell, &CancellationToken::new()).map(|ran| ran.exit)
         });
         wait.recv().unwrap();
         breaking();
@@ -167,7 +167,7 @@ fn first_process_killed() {
 fn network_killed() {
     // RL3: the step goes on without network, and ends as it would; nothing of the network stays.
     let mut place = place();
-    let cancel = Cancel::new();
+    let cancel = CancellationToken::new();
     let step = Step { network: StepNetwork::Default, ..place.step("echo started; sleep 1; exit 5") };
     let own = std::process::id().to_string();
     let ended = place.sandbox().run(

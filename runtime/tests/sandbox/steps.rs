@@ -2,7 +2,7 @@
 
 use crate::Test;
 use crate::place::{Place, directory, entries, file, listing, place, snapshot, tar};
-use runtime::{Cancel, Exit, Step};
+use runtime::{CancellationToken, Exit, Step};
 use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = &[
@@ -99,7 +99,7 @@ fn time_and_cancellation() {
 }
 
 fn cancelled(place: &Place, script: &str) -> Exit {
-    let cancel = Cancel::new();
+    let cancel = CancellationToken::new();
     let from_outside = cancel.clone();
     let began = Instant::now();
     let thread = std::thread::spawn(move || {

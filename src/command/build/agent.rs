@@ -9,10 +9,10 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// Runs an agent until its standard input ends: it does not outlive whoever holds the other end.
+/// Runs an agent until its standard input ends: it does not outlive the process at the other end.
 const SCRIPT: &str = "ssh-agent -D -a \"$1\" >/dev/null & agent=$!; cat; kill $agent; wait $agent";
 /// How long an agent may take to listen.
-const PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest file that is read as a key.
 const MAX_KEY: u64 = 100 * 1024;
 
@@ -92,14 +92,14 @@ impl Agent {
         let mut agent = Agent { child: child.map_err(failed)?, directory };
         let complaint = first_line(agent.child.stderr.take());
         // A socket has its name before anybody listens there.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while UnixStream::connect(&socket).is_err() {
             let wait = if Instant::now() > deadline { Duration::ZERO } else { Duration::from_millis(5) };
             let problem = match complaint.recv_timeout(wait) {
                 Ok(said) => format!("ssh-agent says: {}", said.trim()),
                 Err(RecvTimeoutError::Disconnected) => "it ended at once".to_owned(),
                 Err(RecvTimeoutError::Timeout) if wait.is_zero() => {
-                    format!("it did not listen within {} s", PATIENCE.as_secs())
+                    format!("it did not listen within {} s", START_TIMEOUT.as_secs())
                 }
                 Err(RecvTimeoutError::Timeout) => continue,
             };
@@ -117,11 +117,11 @@ impl Agent {
         let failed = |problem: String| format!("reading the key `{}`: {problem}", path.display());
         let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
         if size > MAX_KEY {
-            return Err(failed(format!("it has {size} bytes, which is no key")));
+            return Err(failed(format!("it has {size} bytes, which is not a key")));
         }
         let key = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
         let mut command = Command::new("ssh-add");
-        // Nobody is asked for a passphrase, whatever terminal there is.
+        // There is no prompt for a passphrase, whatever the terminal.
         command.args(["-q", "-"]).env("SSH_AUTH_SOCK", self.socket());
         command.env("SSH_ASKPASS_REQUIRE", "force").env("SSH_ASKPASS", "false").env("LC_ALL", "C");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -190,6 +190,6 @@ mod tests {
         let began = Instant::now();
         let text = Agent::start(&long).err().unwrap();
         assert!(text.contains("ssh-agent says: ") && text.contains("too long"), "{text}");
-        assert!(began.elapsed() < PATIENCE, "it is not waited for");
+        assert!(began.elapsed() < START_TIMEOUT, "it is not waited for");
     }
 }

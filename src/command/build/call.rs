@@ -1,18 +1,18 @@
 //! `--call`: a question about the Dockerfile that is answered in place of a build.
 
-use super::super::check::{self, Format};
+use super::super::findings::{self, Format};
 use super::Arguments;
 use super::fields::csv;
 use builder::Answer;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What is asked.
+/// The question of `--call`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// What it does that it had better not.
+    /// The findings of the checks.
     Check,
-    /// What its target takes.
+    /// The arguments of its target.
     Outline,
     /// Which stages it has.
     Targets,
@@ -43,12 +43,16 @@ pub fn question(arguments: &Arguments) -> Result<Option<(Question, Format)>, Str
 
 /// Answers a question.
 pub fn answer(
-    (question, format): (Question, Format),
+    question: Question,
+    format: Format,
     arguments: &Arguments,
     data_dir: Option<PathBuf>,
 ) -> Result<ExitCode, String> {
     let answer = match question {
-        Question::Check => return check::show(&super::check(arguments, data_dir)?, format),
+        Question::Check => {
+            let (checked, file) = super::check(arguments, data_dir)?;
+            return findings::show(&checked, &file, format);
+        }
         Question::Outline => super::ask(arguments, data_dir, builder::outline)?,
         Question::Targets => super::ask(arguments, data_dir, |request, _| builder::targets(&request.dockerfile))?,
     };

@@ -1,12 +1,13 @@
 //! Finds the build context and the Dockerfile: a directory, a repository, a tar from wherever it comes.
 
 use super::Arguments;
-use crate::services::{DataDir, chain};
+use crate::state::DataDir;
 use builder::context::{Context, NamedContext};
 use builder::source::{self, Checkout, Directory, Fetching, GitContext, Tarball};
 use builder::{NamedImage, Services};
 use dockerfile::DockerfileText;
 use files::ignore::Ignore;
+use registry_client::report;
 use registry_client::{Download, Reach};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -31,9 +32,9 @@ pub struct Found {
     pub time: Option<i64>,
 }
 
-/// What contexts are found with.
+/// The inputs to find contexts.
 pub struct Finder<'f> {
-    /// Where mirrors and other files are kept.
+    /// Directory of mirrors and other files.
     pub data: &'f DataDir,
     /// Downloads.
     pub services: &'f Services,
@@ -53,7 +54,7 @@ impl Finder<'_> {
         if place == "-" {
             return self.streamed("standard input", io::stdin().lock(), file);
         }
-        if let Some(git) = GitContext::parse(place).map_err(|error| chain(&error))? {
+        if let Some(git) = GitContext::parse(place).map_err(|error| report(&error))? {
             let checkout = self.checkout(&git)?;
             let time = Some(checkout.commit_time());
             return found(Context::Checkout(checkout), file, time);
@@ -83,7 +84,7 @@ impl Finder<'_> {
 
     /// Returns the files at `place`, and the commit's time if it is one.
     fn files(&self, place: &str) -> Result<(Context, Option<i64>), String> {
-        if let Some(git) = GitContext::parse(place).map_err(|error| chain(&error))? {
+        if let Some(git) = GitContext::parse(place).map_err(|error| report(&error))? {
             let checkout = self.checkout(&git)?;
             let time = checkout.commit_time();
             return Ok((Context::Checkout(checkout), Some(time)));
@@ -95,18 +96,18 @@ impl Finder<'_> {
         };
         match self.tarball(place, file)? {
             Ok(tarball) => Ok((Context::Tarball(tarball), None)),
-            Err(_) => Err(format!("`{place}` is no tar: a context is a directory, a repository or a tar")),
+            Err(_) => Err(format!("`{place}` is not a tar archive: a context is a directory, a repository or a tar")),
         }
     }
 
     fn checkout(&self, git: &GitContext) -> Result<Checkout, String> {
         let mut fetching = self.fetching.clone();
         fetching.settings.credentials = git.token(self.secrets);
-        Checkout::fetch(git, &fetching, git.keep_git_dir == Some(true)).map_err(|error| chain(&error))
+        Checkout::fetch(git, &fetching, git.keep_git_dir == Some(true)).map_err(|error| report(&error))
     }
 
     fn directory(&self, path: &Path) -> Result<Directory, String> {
-        Directory::open(path, Some(&self.data.join("stat-cache"))).map_err(|error| chain(&error))
+        Directory::open(path, Some(&self.data.join("stat-cache"))).map_err(|error| report(&error))
     }
 
     /// A local Dockerfile may lie outside the context; its own ignore file lies beside it.
@@ -134,7 +135,7 @@ impl Finder<'_> {
             Ok(tarball) => found(Context::Tarball(tarball), file, None),
             Err(other) => {
                 if let Some(file) = file {
-                    return Err(format!("`{name}` is no tar, so `{file}` cannot be in it"));
+                    return Err(format!("`{name}` is not a tar archive, so `{file}` cannot be in it"));
                 }
                 let mut text = Vec::new();
                 let read = Read::take(other, MAX_DOCKERFILE).read_to_end(&mut text);
@@ -152,7 +153,7 @@ impl Finder<'_> {
         match builder::layer::tar_in(Box::new(copy)).map_err(failed)? {
             Some(mut tar) => {
                 let tarball = Tarball::read(name, &mut tar, &self.data.join("tmp"));
-                tarball.map(Ok).map_err(|error| chain(&error))
+                tarball.map(Ok).map_err(|error| report(&error))
             }
             None => {
                 file.rewind().map_err(failed)?;
@@ -190,7 +191,7 @@ impl Finder<'_> {
         };
         let mut file = tokio::fs::File::from_std(self.temporary()?);
         let downloaded = self.services.tokio.block_on(self.services.client.download(&download, &mut file));
-        downloaded.map_err(|error| format!("downloading `{url}`: {}", chain(&error)))?;
+        downloaded.map_err(|error| format!("downloading `{url}`: {}", report(&error)))?;
         let mut file = self.services.tokio.block_on(file.into_std());
         file.flush().and_then(|()| file.rewind()).map_err(|error| format!("reading `{url}`: {error}"))?;
         Ok(file)
@@ -273,7 +274,7 @@ fn local_ignore(path: &Path) -> Result<Option<Ignore>, String> {
         Err(error) => return Err(unusable(&format!("it cannot be read: {error}"))),
         Ok(_) => {}
     }
-    // Whoever builds by hand may have a link that leads anywhere, but to a file.
+    // In a local build a link may lead anywhere, but only to a file.
     let known =
         std::fs::metadata(path).map_err(|error| unusable(&format!("where it leads cannot be read: {error}")))?;
     if !known.is_file() {

@@ -2,7 +2,7 @@
 
 use builder::Error;
 use registry_client::Fault;
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,12 +12,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// How long a failure waits for the signal that may be behind it: on a terminal all processes get it at once.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// Whether the process was asked to end.
+/// Records whether the process was asked to end.
 pub struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     /// Cancels `cancel` when the process is asked to end; asked once more, it ends at once.
-    pub fn listen(tokio: &tokio::runtime::Handle, cancel: &Cancel) -> Self {
+    pub fn listen(tokio: &tokio::runtime::Handle, cancel: &CancellationToken) -> Self {
         let (code, cancel) = (Arc::new(AtomicU8::new(0)), cancel.clone());
         let noted = code.clone();
         let _entered = tokio.enter();
@@ -37,7 +37,7 @@ impl Interrupt {
         (code > 0).then(|| ExitCode::from(code))
     }
 
-    /// Returns the exit code if `error` is what an end that was asked for comes to.
+    /// Returns the exit code if `error` is the result of an interrupt.
     pub fn behind(&self, error: &Error) -> Option<ExitCode> {
         if self.code().is_none() && error.fault() == Fault::Service {
             std::thread::sleep(MOMENT);

@@ -1,7 +1,7 @@
 //! `--registry`: how a registry is spoken to that is not spoken to as docker does by default.
 
 use super::Arguments;
-use crate::services::Registries;
+use crate::state::Registries;
 use registry_client::{Credentials, HostSettings};
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What is told of a finished image to other programs: `--iidfile` and `--metadata-file`.
+//! Reports of a finished image for other programs: `--iidfile` and `--metadata-file`.
 
 use builder::Built;
 use registry_client::Reference;

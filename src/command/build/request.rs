@@ -5,22 +5,24 @@ use super::context::Finder;
 use super::fields::{pairs, size};
 use super::outputs::Outputs;
 use super::{Arguments, secrets};
-use crate::services::{DataDir, chain};
+use crate::clock::unix_seconds;
+use crate::state::DataDir;
 use builder::annotation::Annotation;
 use builder::execute::Options;
 use builder::source::{FetchSettings, Fetching};
 use builder::trace::{Trace, Work};
 use builder::{Form, Kept, Request, Services, Unordered};
+use registry_client::report;
 use registry_client::{Platform, Reach, Reference};
-use runtime::Cancel;
+use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// How long a fetch may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// What was asked for, and what it is found with.
+/// The arguments of a build, and the services to resolve them.
 pub struct Asked<'a> {
     /// The command line.
     pub arguments: &'a Arguments,
@@ -36,7 +38,7 @@ pub struct Asked<'a> {
 
 impl Asked<'_> {
     /// Returns the request, and the platforms that it is for.
-    pub fn request(&self, (cancel, trace): (&Cancel, &Trace)) -> Result<(Request, Vec<Platform>), String> {
+    pub fn request(&self, cancel: &CancellationToken, trace: &Trace) -> Result<(Request, Vec<Platform>), String> {
         let arguments = self.arguments;
         let mut build_args = pairs(&arguments.build_args, "--build-arg", true)?;
         if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
@@ -77,7 +79,7 @@ impl Asked<'_> {
     fn tags(&self) -> Result<Vec<Reference>, String> {
         let names = self.arguments.tags.iter().chain(&self.outputs.names);
         let tags = names.map(|name| Reference::parse(name)).collect::<Result<Vec<_>, _>>();
-        let tags = tags.map_err(|error| chain(&error))?;
+        let tags = tags.map_err(|error| report(&error))?;
         if (self.arguments.push || self.outputs.push) && tags.is_empty() {
             return Err("--push needs a name: add -t REGISTRY/NAME:TAG".to_owned());
         }
@@ -109,8 +111,8 @@ impl Asked<'_> {
         Ok(annotations)
     }
 
-    /// Whoever builds by hand could connect to any address anyway.
-    fn fetching(&self, cancel: &Cancel) -> Fetching {
+    /// A local user could connect to any address anyway.
+    fn fetching(&self, cancel: &CancellationToken) -> Fetching {
         let settings = FetchSettings {
             client: self.services.client.clone(),
             tokio: self.services.tokio.clone(),
@@ -151,13 +153,9 @@ impl Asked<'_> {
             created: committed,
             kept: if arguments.pull { Kept::Unused } else { Kept::First },
             compression: self.outputs.compression,
-            ..Options::new(committed.map_or_else(now, |_| builder::COMMIT_FILES), fetching)
+            ..Options::new(committed.map_or_else(unix_seconds, |_| builder::COMMIT_FILES), fetching)
         })
     }
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
 /// Reads `NAME:ADDRESS` or `NAME=ADDRESS`; an IPv6 address may stand in brackets.

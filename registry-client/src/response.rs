@@ -1,0 +1,63 @@
+//! Answers of registries: bodies of bounded size, and errors of requests without an answer.
+
+use crate::Error;
+use crate::address::{AddressPolicy, NOT_ALLOWED, refused};
+use crate::error::report;
+use crate::pace::{MinimumRate, Pace};
+use reqwest::Response;
+
+/// Largest error body that is read.
+pub const MAX_ERROR: usize = 64 * 1024;
+
+/// Reads a body of at most `limit` bytes.
+pub async fn bounded(
+    mut response: Response,
+    limit: usize,
+    registry: &str,
+    minimum: MinimumRate,
+) -> Result<Vec<u8>, Error> {
+    let mut pace = Pace::new(minimum, registry);
+    let mut body = Vec::new();
+    loop {
+        let chunk = response.chunk().await.map_err(|cause| unreachable(registry, AddressPolicy::Any, cause))?;
+        let Some(chunk) = chunk else { return Ok(body) };
+        pace.passed(chunk.len())?;
+        if body.len() + chunk.len() > limit {
+            return Err(Error::document(registry, format!("it is larger than {limit} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+}
+
+/// Returns the error of a request that got no answer, and says so where both speak differently (US-26).
+///
+/// Addresses stay out of it: they may hold a login or a signature (SEC-m8).
+pub fn unreachable(registry: &str, policy: AddressPolicy, cause: reqwest::Error) -> Error {
+    let told = report(&cause);
+    if told.contains(NOT_ALLOWED) {
+        return refused(registry, policy);
+    }
+    let is_plain = cause.url().is_some_and(|url| url.scheme() == "http");
+    let speech = |problem: String| Error::Speech { registry: registry.to_owned(), problem };
+    let setting = format!("`registries.\"{registry}\"");
+    if told.contains("InvalidContentType") || told.contains("record overflow") {
+        return speech(format!(
+            "was spoken to with TLS and does not answer with it: {setting}.plain_http = true` if it speaks plain HTTP"
+        ));
+    }
+    if is_plain && told.contains("invalid HTTP version") {
+        return speech(not_plain(registry));
+    }
+    if told.contains("invalid peer certificate") {
+        let why = told.rsplit("invalid peer certificate: ").next().unwrap_or_default();
+        return speech(format!(
+            "shows a certificate that is not trusted ({why}): {setting}.ca_file` names the one that vouches for it"
+        ));
+    }
+    Error::Transport { registry: registry.to_owned(), cause: cause.without_url() }
+}
+
+/// Says that a registry does not speak plain HTTP.
+pub fn not_plain(registry: &str) -> String {
+    format!("was spoken to in plain HTTP and speaks TLS: `registries.\"{registry}\".plain_http = false`")
+}

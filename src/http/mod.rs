@@ -1,0 +1,8 @@
+//! HTTP as this program speaks it: connections of its servers, and the client that calls webhooks.
+
+mod connection;
+mod listen;
+mod webhook_client;
+
+pub use listen::listen;
+pub use webhook_client::WebhookClient;

@@ -1,0 +1,3 @@
+//! The cache: what later builds reuse.
+
+pub mod reuse;

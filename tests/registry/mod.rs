@@ -1,0 +1,4 @@
+//! Registries: pushing, pulling, and who may read what.
+
+pub mod read_rights;
+pub mod registries;

@@ -1,0 +1,90 @@
+//! Base images that change: the newest build of a branch is repeated, once, and only where the repository wants it.
+
+use crate::service::api::{ADMIN, ADMIN_TOKEN, ask, ask_as};
+use crate::support::{Site, push_base, slipway, wait_for};
+use serde_json::{Value, json};
+
+/// Pushes an image that holds `text` as the base of the test.
+fn push_text(site: &Site, text: &str) {
+    let context = tempfile::tempdir().unwrap();
+    let dockerfile = format!("FROM {}/base/busybox\nRUN echo {text} > /base\n", site.registry);
+    std::fs::write(context.path().join("Dockerfile"), dockerfile).unwrap();
+    let tag = format!("{}/base/text:1", site.registry);
+    crate::support::run(
+        slipway().args(["build", "--push", "-t", &tag, "--data-dir"]).arg(site.path("by-hand")).arg(context.path()),
+    );
+}
+
+/// Adds a repository; `more` is what it has besides.
+fn add(site: &Site, name: &str, more: Value) {
+    let clone_url = site.get("/v1/repos/team/app")["clone_url"].clone();
+    let mut document = json!({
+        "name": name, "clone_url": clone_url, "image": format!("{}/{name}", site.registry),
+        "rules": [{ "name": "main", "branch": "main", "tags": ["latest"] }],
+    });
+    more.as_object().unwrap().iter().for_each(|(key, value)| document[key] = value.clone());
+    let added = ask(site, "POST", "/v1/repos", &document);
+    assert_eq!(added.status, 201, "{}", added.text);
+}
+
+fn build(site: &Site, name: &str) -> Value {
+    let asked = ask(site, "POST", &format!("/v1/repos/{name}/builds"), &json!({ "ref": "main" }));
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    site.succeeded(asked.json()["builds"][0]["id"].as_str().unwrap())
+}
+
+fn builds(site: &Site, name: &str) -> Vec<Value> {
+    site.get(&format!("/v1/builds?repo={name}"))["builds"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_build_is_repeated_when_its_base_changes() {
+    let site = Site::start_with("base_image_seconds = 1", ADMIN);
+    push_base(&site.path("by-hand"), &site.registry);
+    push_text(&site, "one");
+    let base = format!("{}/base/text:1", site.registry);
+    // The base is used in a stage of which only a file is copied.
+    let dockerfile = format!("FROM {0}/base/busybox\nCOPY --from={base} /base /base\nRUN cat /base\n", site.registry);
+    let commit = site.commit(&[("Dockerfile", &dockerfile)]);
+    add(
+        &site,
+        "based/app",
+        json!({ "base_image_rebuild": true, "rules": [
+        { "name": "main", "branch": "main", "tags": ["latest"], "path_filter": "automatic" },
+    ] }),
+    );
+    add(&site, "still/app", json!({}));
+    let first = build(&site, "based/app");
+    build(&site, "still/app");
+    let bases = first["base_images"].as_array().unwrap();
+    assert_eq!(bases.len(), 2, "{first:#}");
+    assert!(bases.iter().any(|image| image["ref"] == base && image["platform"] == "linux/amd64"), "{first:#}");
+    assert!(site.log(first["id"].as_str().unwrap()).contains("one"));
+    let known = |path: &str| ask_as(&site, ADMIN_TOKEN, ("GET", path, &[]), &Value::Null).json();
+    wait_for("a look at the base images", || {
+        let seen = known("/v1/repos/based/app/base-images");
+        assert_eq!(seen["rebuild"], true);
+        let seen = seen["base_images"].as_array().unwrap().clone();
+        (seen.len() == 2 && seen.iter().all(|image| image["digest"].is_string())).then_some(())
+    });
+    assert_eq!(builds(&site, "based/app").len(), 1, "nothing changed");
+
+    push_text(&site, "two");
+    let repeated = wait_for("a build on the new base", || {
+        builds(&site, "based/app").into_iter().find(|build| build["trigger"]["kind"] == "base_image")
+    });
+    assert_eq!(repeated["trigger"]["of"], first["id"]);
+    assert_eq!(repeated["trigger"]["references"], json!([base]));
+    let repeated = site.succeeded(repeated["id"].as_str().unwrap());
+    assert_eq!((&repeated["commit"], &repeated["image"]["tags"]), (&json!(commit), &first["image"]["tags"]));
+    assert_ne!(repeated["image"]["digest"], first["image"]["digest"]);
+    assert!(site.log(repeated["id"].as_str().unwrap()).contains("two"));
+    let page = crate::support::curl(&[&format!("{}/builds/{}", site.url, repeated["id"].as_str().unwrap())]).text;
+    assert!(page.contains("other base images than"), "{page}");
+    let before = site.get("/v1/repos/based/app/base-images")["base_images"][0]["seen_at"].clone();
+    wait_for("another look", || {
+        (site.get("/v1/repos/based/app/base-images")["base_images"][0]["seen_at"] != before).then_some(())
+    });
+    assert_eq!(builds(&site, "based/app").len(), 2, "once");
+    assert_eq!(builds(&site, "still/app").len(), 1, "only where the repository wants it");
+}
