@@ -1,6 +1,6 @@
 //! What is likely to happen to the queue: the rules of claiming, played forward. Pure.
 
-use crate::BuildId;
+use crate::model::build_id::BuildId;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 

@@ -1,9 +1,11 @@
 //! Builds that are beyond the limits: their logs first, then what belongs to them, then their records.
 
-use super::plan::Item;
-use super::{PAUSE, Removed};
-use crate::sql::{Row, Statement, sql};
-use crate::{Database, Error};
+use crate::database::Database;
+use crate::error::Error;
+use crate::retention::plan::Item;
+use crate::retention::removals::{PAUSE, Removed};
+use crate::sql::statement::Statement;
+use crate::sql::statement::{Row, sql};
 use std::collections::{BTreeMap, HashSet};
 
 /// Builds that one transaction removes.

@@ -1,10 +1,11 @@
 //! Deliveries that are beyond the limits: their bodies first, then their records with the pushes and lookups they led to.
 
-use super::plan::Item;
-use super::{PAUSE, Removed};
-use crate::sql::{Row, Statement, sql};
-use crate::{Database, Error};
-
+use crate::database::Database;
+use crate::error::Error;
+use crate::retention::plan::Item;
+use crate::retention::removals::PAUSE;
+use crate::retention::removals::Removed;
+use crate::sql::statement::{Row, Statement, sql};
 /// Deliveries that one transaction removes.
 pub const BATCH: usize = 50;
 /// Deliveries that one query reads.

@@ -1,10 +1,14 @@
 //! Counts removals in the transaction that removes, so the counts last as long as the database; and removes small things
 //! that nobody asks for any more.
 
-use crate::accept::KEY_LIFE_MS;
-use crate::sql::{Transaction, sql};
-use crate::{BuildState, Database, Error};
+use crate::database::Database;
+use crate::deliveries::accept::KEY_LIFE_MS;
+use crate::error::Error;
+use crate::model::build_state::BuildState;
+use crate::sql::statement::sql;
+use crate::sql::transaction::Transaction;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -12,6 +16,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const SCHEDULES_MS: i64 = 30 * DAY_MS;
 /// Lookups that no delivery led to are kept so many, from the last one on.
 const LOOKUPS: i64 = 200;
+
+/// How long to pause between two transactions: those who wait for the database go first.
+pub const PAUSE: Duration = Duration::from_millis(5);
 
 /// How much was removed, by what it was: `builds:succeeded`, `logs`, `log_bytes`, …
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

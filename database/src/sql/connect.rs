@@ -1,10 +1,13 @@
 //! Connections: one writer and some readers for SQLite, a pool for PostgreSQL.
 
-use super::connection::Connection;
-use super::statement::Target;
-use super::{Faults, On, PATIENCE, Transaction, limited, sql};
-use crate::Error;
-use crate::clock::Clock;
+use crate::error::Error;
+use crate::sql::clock::Clock;
+use crate::sql::connection::Connection;
+use crate::sql::faults::Faults;
+use crate::sql::limits::{PATIENCE, limited};
+use crate::sql::statement::{On, sql};
+use crate::sql::target::Target;
+use crate::sql::transaction::Transaction;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};

@@ -4,9 +4,11 @@
 //! still is one. So the state of a connection is believed only after a BEGIN, COMMIT or ROLLBACK that succeeded; after one
 //! that failed, or was not waited for, the connection is closed and the pool opens another.
 
-use super::statement::Target;
-use super::{Faults, On, limited};
-use crate::Error;
+use crate::error::Error;
+use crate::sql::faults::Faults;
+use crate::sql::limits::limited;
+use crate::sql::statement::On;
+use crate::sql::target::Target;
 use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Sqlite};
 use tokio::runtime::Handle;
@@ -75,7 +77,7 @@ impl InDoubt {
         let connection = self.0.as_mut().ok_or_else(closed)?;
         let changed = async {
             let mut on = connection.on(faults);
-            faults.before(&mut on).await?;
+            faults.before(&mut on.target).await?;
             match on.target {
                 Target::Sqlite(connection) => sqlx::raw_sql(statement).execute(connection).await.map(drop)?,
                 Target::Postgres(connection) => sqlx::raw_sql(statement).execute(connection).await.map(drop)?,

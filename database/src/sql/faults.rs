@@ -3,8 +3,7 @@
 //! Every statement, BEGIN, COMMIT and ROLLBACK asks before and after it is executed. Outside tests the answer is known
 //! when the program is compiled.
 
-use super::On;
-
+use crate::sql::target::Target;
 /// The faults that a database is to have; in the program there are none.
 #[cfg(not(test))]
 #[derive(Debug, Clone)]
@@ -18,7 +17,7 @@ impl Faults {
     }
 
     #[expect(clippy::unused_async, reason = "tests wait here")]
-    pub(super) async fn before(&self, _on: &mut On<'_>) -> Result<(), sqlx::Error> {
+    pub(super) async fn before(&self, _target: &mut Target<'_>) -> Result<(), sqlx::Error> {
         Ok(())
     }
 
@@ -33,8 +32,7 @@ pub use injected::{Fault, Faults};
 
 #[cfg(test)]
 mod injected {
-    use super::On;
-    use crate::sql::statement::Target;
+    use super::Target;
     use std::sync::{Arc, Mutex, PoisonError};
 
     /// One kind of fault.
@@ -103,10 +101,10 @@ mod injected {
             Some(fault)
         }
 
-        pub(in crate::sql) async fn before(&self, on: &mut On<'_>) -> Result<(), sqlx::Error> {
+        pub(in crate::sql) async fn before(&self, target: &mut Target<'_>) -> Result<(), sqlx::Error> {
             match self.take() {
                 Some(Fault::Before) => Err(lost()),
-                Some(Fault::Broken) => break_connection(&mut on.target).await,
+                Some(Fault::Broken) => break_connection(target).await,
                 Some(Fault::HangBefore) => self.hang().await,
                 _ => Ok(()),
             }

@@ -3,41 +3,15 @@
 //! Statements are written once. What stands between `/*+` and `*/` in one is for PostgreSQL alone: SQLite takes it for a
 //! comment, and needs no row locks because it has one writer.
 
-mod connect;
-mod connection;
-mod faults;
-mod statement;
-mod transaction;
-
-pub use connect::Store;
-#[cfg(test)]
-pub use faults::Fault;
-pub use faults::Faults;
-pub use statement::{On, Row, Statement, Value, filtered, sql};
-pub use transaction::{Alone, Transaction};
-
-use crate::Error;
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// How long a statement waits for a connection or for another's transaction.
-pub const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long one statement may take, waiting included. A server that hangs must not hang whoever asks it.
-const LIMIT: Duration = PATIENCE.saturating_mul(2);
-
-/// Waits for what a database does, but not for ever.
-async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
-    let timed_out = |text: String| sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text));
-    let done = timeout(LIMIT, work).await.unwrap_or_else(|_| Err(timed_out(format!("no answer within {LIMIT:?}"))));
-    let done = done.map_err(|error| match error {
-        sqlx::Error::PoolTimedOut => timed_out(format!(
-            "within {PATIENCE:?} no connection was free, and none could be made: check that the database runs, and its log"
-        )),
-        error => error,
-    });
-    done.map_err(Error::unavailable(doing))
-}
-
-/// The channel on which PostgreSQL says that there is work.
-pub const WORK: &str = "slipway_work";
+pub(crate) mod clock;
+pub(crate) mod clock_skew;
+pub(crate) mod connect;
+pub(crate) mod connection;
+pub(crate) mod faults;
+pub(crate) mod limits;
+pub(crate) mod listener;
+pub(crate) mod reserve;
+pub(crate) mod schema;
+pub(crate) mod statement;
+pub(crate) mod target;
+pub(crate) mod transaction;

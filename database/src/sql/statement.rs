@@ -1,10 +1,17 @@
 //! A statement with its values, and the rows that it returns, on either database.
 
-use super::{Faults, limited};
-use crate::Error;
-use sqlx::postgres::{PgConnection, PgPool, PgRow};
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, Decode, Postgres, Row as _, Sqlite, Type};
+use crate::error::Error;
+use crate::sql::faults::Faults;
+use crate::sql::limits::limited;
+use crate::sql::target::Target;
+use sqlx::AssertSqlSafe;
+use sqlx::Decode;
+use sqlx::Postgres;
+use sqlx::Row as _;
+use sqlx::Sqlite;
+use sqlx::Type;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
 use std::borrow::Cow;
 
 /// A statement and the values for its places.
@@ -26,16 +33,6 @@ pub enum Value {
 pub struct On<'a> {
     pub(super) target: Target<'a>,
     pub(super) faults: &'a Faults,
-}
-
-/// A connection, or a pool that has one.
-pub enum Target<'a> {
-    SqlitePool(&'a SqlitePool),
-    Sqlite(&'a mut SqliteConnection),
-    PostgresPool(&'a PgPool),
-    Postgres(&'a mut PgConnection),
-    /// The transaction has ended, and nothing can be executed in it.
-    Ended,
 }
 
 /// A row of an answer.
@@ -113,7 +110,7 @@ impl Statement {
         let text = self.text_for(&on.target);
         let faults = on.faults;
         let changed = async {
-            faults.before(&mut on).await?;
+            faults.before(&mut on.target).await?;
             let changed = match on.target {
                 Target::SqlitePool(pool) => query!(self, Sqlite, text).execute(pool).await?.rows_affected(),
                 Target::Sqlite(connection) => query!(self, Sqlite, text).execute(connection).await?.rows_affected(),
@@ -135,7 +132,7 @@ impl Statement {
         let sqlite = |row| Row { doing, columns: Columns::Sqlite(row) };
         let postgres = |row| Row { doing, columns: Columns::Postgres(row) };
         let rows = async {
-            faults.before(&mut on).await?;
+            faults.before(&mut on.target).await?;
             let rows = match on.target {
                 Target::SqlitePool(pool) => {
                     query!(self, Sqlite, text).fetch_all(pool).await?.into_iter().map(sqlite).collect()

@@ -1,9 +1,11 @@
 //! A transaction that writes, with the database's own time.
 
-use super::connection::Connection;
-use super::statement::Target;
-use super::{Faults, On, WORK, sql};
-use crate::Error;
+use crate::error::Error;
+use crate::sql::connection::Connection;
+use crate::sql::faults::Faults;
+use crate::sql::limits::WORK;
+use crate::sql::statement::{On, sql};
+use crate::sql::target::Target;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;

@@ -74,7 +74,7 @@ both! {
         let id = world.trigger(&[request("acme/app", "c1")]).await.remove(0);
         let old = r#"{"clone_url":"u","git_ref":"r","commit":null,"dockerfile":"D","context":"","target":null,
                       "build_args":{},"tags":[],"use_cache":true,"push":true,"an_option_of_tomorrow":1}"#;
-        sql::sql("test", "UPDATE builds SET spec_json = $1").bind(old).run(world.database.write()).await.unwrap();
+        crate::sql::statement::sql("test", "UPDATE builds SET spec_json = $1").bind(old).run(world.database.write()).await.unwrap();
         assert_eq!(world.build(&id).await.request.spec.options, BuildOptions::default());
     }
 }

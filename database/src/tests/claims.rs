@@ -181,7 +181,7 @@ both! {
             // A file's clock is that of the machine, which the workers on it share; a server's is its own.
             let claim = worker.claim("one").await.unwrap().unwrap();
             let until = "SELECT lease_until_ms - CAST(EXTRACT(EPOCH FROM now()) * 1000 AS BIGINT) FROM builds";
-            let left: i64 = sql::sql("test", until).one(worker.read()).await.unwrap().get(0).unwrap();
+            let left: i64 = crate::sql::statement::sql("test", until).one(worker.read()).await.unwrap().get(0).unwrap();
             assert!((55_000..=60_000).contains(&left), "{left}");
             assert!(matches!(worker.heartbeat(&claim).await.unwrap(), Lease::Held { .. }));
         } else {
@@ -196,7 +196,7 @@ both! {
     // MW-11, RL19
     async fn a_worker_that_is_older_than_the_schema_claims_nothing(world) {
         world.trigger(&[request("acme/app", "c1")]).await;
-        sql::sql("test", "UPDATE schema_version SET version = 99").run(world.database.write()).await.unwrap();
+        crate::sql::statement::sql("test", "UPDATE schema_version SET version = 99").run(world.database.write()).await.unwrap();
         assert!(matches!(world.database.claim("old").await, Err(Error::NewerSchema { found: 99, known: schema::KNOWN })));
         let refused = Database::open(&world.url).await.unwrap_err();
         let known = schema::KNOWN;

@@ -90,7 +90,7 @@ async fn a_server_that_hangs_refuses_and_works_again() {
     let database = Database::open(&cluster.create()).await.unwrap();
     works(&database, "before").await;
     let text = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'";
-    let rows = sql::sql("test", text).all(database.read()).await.unwrap();
+    let rows = crate::sql::statement::sql("test", text).all(database.read()).await.unwrap();
     let mut processes: Vec<String> = rows.iter().map(|row| row.get::<i32>(0).unwrap().to_string()).collect();
     processes.push(cluster.process());
     let all = |signal: &str| {
@@ -150,10 +150,10 @@ async fn half_migrated(store: &Store) -> Transaction {
     let (clock, work) = (Clock::default(), Arc::default());
     let mut transaction = store.begin(&clock, &work).await.unwrap();
     let create = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)";
-    sql::sql("test", create).run(transaction.on()).await.unwrap();
+    crate::sql::statement::sql("test", create).run(transaction.on()).await.unwrap();
     let statements = schema::statements(store, schema::MIGRATIONS[0]);
     for statement in &statements[..statements.len() / 2] {
-        sql::sql("test", statement.clone()).run(transaction.on()).await.unwrap();
+        crate::sql::statement::sql("test", statement.clone()).run(transaction.on()).await.unwrap();
     }
     transaction
 }
@@ -178,9 +178,10 @@ async fn a_migration_that_is_killed_leaves_nothing_on_a_server() {
     let url = postgres::new_database();
     let store = Store::connect(&url).await.unwrap();
     let mut half = half_migrated(&store).await;
-    let pid: i32 = sql::sql("test", "SELECT pg_backend_pid()").one(half.on()).await.unwrap().get(0).unwrap();
+    let pid: i32 =
+        crate::sql::statement::sql("test", "SELECT pg_backend_pid()").one(half.on()).await.unwrap().get(0).unwrap();
     let kill = "SELECT pg_terminate_backend(CAST($1 AS INTEGER))";
-    sql::sql("test", kill).bind(i64::from(pid)).all(store.read()).await.unwrap();
+    crate::sql::statement::sql("test", kill).bind(i64::from(pid)).all(store.read()).await.unwrap();
     works(&Database::open(&url).await.unwrap(), "after").await;
     assert!(half.commit("test").await.is_err());
 }
@@ -200,7 +201,10 @@ async fn many_that_migrate_at_once_find_one_schema() {
             opened.await.unwrap().unwrap();
         }
         let database = Database::open(&url).await.unwrap();
-        let rows = sql::sql("test", "SELECT version FROM schema_version").all(database.read()).await.unwrap();
+        let rows = crate::sql::statement::sql("test", "SELECT version FROM schema_version")
+            .all(database.read())
+            .await
+            .unwrap();
         assert_eq!(rows.iter().map(|row| row.get::<i64>(0).unwrap()).collect::<Vec<_>>(), [schema::KNOWN]);
         works(&database, "after").await;
     }

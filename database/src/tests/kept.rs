@@ -1,7 +1,7 @@
 //! Databases of earlier states: what an earlier program wrote is opened by this one and read.
 
 use super::*;
-use crate::sql::sql;
+use crate::sql::statement::sql;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;

@@ -20,7 +20,13 @@ mod tags;
 mod webhooks;
 
 use super::*;
+use crate::sql::clock::Clock;
+use crate::sql::connect::Store;
+use crate::sql::schema;
+use crate::sql::transaction::Transaction;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A database of its own for one test.
 struct World {

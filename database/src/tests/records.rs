@@ -101,7 +101,7 @@ both! {
         assert_eq!(database.secret_names("acme/app").await.unwrap(), ["npm", "other"]);
         assert!(database.secrets("acme/b", &wanted).await.unwrap().is_empty());
 
-        let read = || async { sql::sql("test", "SELECT sealed FROM secrets WHERE name = 'npm'").one(database.read()).await.unwrap() };
+        let read = || async { crate::sql::statement::sql("test", "SELECT sealed FROM secrets WHERE name = 'npm'").one(database.read()).await.unwrap() };
         let sealed: Vec<u8> = read().await.get(0).unwrap();
         assert!(!sealed.windows(6).any(|part| part == &value[..6]), "stored in the open");
         database.put_secret("acme/app", "npm", value).await.unwrap();
@@ -109,7 +109,7 @@ both! {
 
         let other_key = world.database.clone().with_key(SecretKey::generate().unwrap());
         assert!(matches!(other_key.secrets("acme/app", &wanted[..1]).await, Err(Error::WrongKey(name)) if name == "npm"));
-        sql::sql("test", "UPDATE secrets SET name = 'moved' WHERE name = 'npm'").run(database.write()).await.unwrap();
+        crate::sql::statement::sql("test", "UPDATE secrets SET name = 'moved' WHERE name = 'npm'").run(database.write()).await.unwrap();
         assert!(matches!(database.secrets("acme/app", &["moved".to_owned()]).await, Err(Error::WrongKey(_))));
         assert!(database.delete_secret("acme/app", "moved").await.unwrap());
         assert!(!database.delete_secret("acme/app", "moved").await.unwrap());
@@ -357,7 +357,7 @@ both! {
         asked.spec.build_args.insert("TOKEN".into(), format!("{canary}2"));
         let after = new_builds(database.trigger_once(std::slice::from_ref(&asked)).await.unwrap()).remove(0);
         for text in ["SELECT spec_json FROM builds", "SELECT document_json FROM repositories"] {
-            for row in crate::sql::sql("reading", text).all(database.read()).await.unwrap() {
+            for row in crate::sql::statement::sql("reading", text).all(database.read()).await.unwrap() {
                 let stored: String = row.get(0).unwrap();
                 assert!(!stored.contains(canary) && stored.contains("sealed:"), "{stored}");
             }

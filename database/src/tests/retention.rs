@@ -1,7 +1,8 @@
 //! Retention removes by age, number and size, keeps what must stay, and leaves nothing half removed.
 
 use super::*;
-use crate::sql::{Fault, sql};
+use crate::sql::faults::Fault;
+use crate::sql::statement::sql;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -85,7 +86,7 @@ async fn referring_to(world: &World, table: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retention_knows_every_table_that_refers_to_what_it_removes() {
     let world = World::open(Kind::Sqlite).await;
-    let mut parts = crate::retention::PARTS.to_vec();
+    let mut parts = crate::retention::builds::PARTS.to_vec();
     parts.sort_unstable();
     assert_eq!(referring_to(&world, "builds").await, parts, "a build with a row there could not be removed");
     assert_eq!(referring_to(&world, "deliveries").await, ["builds", "lookups", "pushes"]);

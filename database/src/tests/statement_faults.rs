@@ -2,9 +2,10 @@
 //! is lost, double or half.
 
 use super::*;
-use crate::batch::Delivered;
-use crate::push::Source;
-use crate::sql::{Fault, sql};
+use crate::deliveries::batches::Delivered;
+use crate::deliveries::batches::Source;
+use crate::sql::faults::Fault;
+use crate::sql::statement::sql;
 
 const FAULTS: [Fault; 5] = [Fault::Before, Fault::After, Fault::Broken, Fault::HangBefore, Fault::HangAfter];
 /// No operation here has so many statements: one that never passes clean is a mistake of the test.

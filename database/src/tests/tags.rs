@@ -38,9 +38,9 @@ both! {
         // Meanwhile it is held: a newer build waits.
         world.trigger(&[request("acme/app", "c")]).await;
         let newer = world.claim("two").await;
-        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), crate::publish::Turn::Wait);
+        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), crate::tags::publish::Turn::Wait);
         database.end_tag_check(&check, "went back and was put right").await.unwrap();
-        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), crate::publish::Turn::Go);
+        assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), crate::tags::publish::Turn::Go);
         let notes = database.tag_notes("acme/app").await.unwrap();
         assert_eq!(notes, [(TAG.to_owned(), "went back and was put right".to_owned())]);
         world.pass(60);
@@ -153,7 +153,7 @@ both! {
         world.trigger(&[request("acme/app", "c")]).await;
         let newer = world.claim("two").await;
         let turn = database.take_tag(&newer, TAG).await.unwrap();
-        assert_eq!(turn, crate::publish::Turn::Wait, "its last request may still be on its way");
+        assert_eq!(turn, crate::tags::publish::Turn::Wait, "its last request may still be on its way");
     }
 }
 
@@ -167,7 +167,7 @@ fn of_ref(name: &str, commit: &str) -> BuildRequest {
 both! {
     async fn of_two_refs_with_one_tag_the_build_that_was_asked_for_last_has_it(world) {
         // MW-08
-        use crate::publish::Turn;
+        use crate::tags::publish::Turn;
         let database = &world.database;
         world.trigger(&[of_ref("dev", "d1"), of_ref("main", "m1")]).await;
         let (older, newer) = (world.claim("one").await, world.claim("two").await);

@@ -2,7 +2,7 @@
 
 use super::GRACE_MS;
 use super::rules::{Held, Rules};
-use crate::publish::Turn;
+use crate::tags::publish::Turn;
 use std::collections::HashMap;
 
 /// A worker at one point of its work.

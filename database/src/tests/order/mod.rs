@@ -7,7 +7,7 @@ mod game;
 mod rules;
 
 use super::*;
-use crate::publish::Turn;
+use crate::tags::publish::Turn;
 use game::play;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

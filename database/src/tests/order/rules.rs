@@ -1,8 +1,8 @@
 //! What the player plays against: the rules alone, or a database.
 
 use super::{GRACE_MS, TAG};
-use crate::chain::{End, place};
-use crate::publish::{Tag, Turn};
+use crate::deliveries::push_order::{End, place};
+use crate::tags::publish::{Tag, Turn};
 use crate::tests::*;
 
 /// A claimed build, as the player sees it.
@@ -202,7 +202,11 @@ impl Rules {
             (Rules::Pure(pure), Claimed::Pure { build, attempt }) => pure.end_of(build, attempt >= 3),
             (Rules::Real(world, _), Claimed::Real(claim)) => {
                 let lost = "UPDATE builds SET lease_until_ms = 0 WHERE id = $1";
-                sql::sql("test", lost).bind(claim.build.id.as_str()).run(world.database.write()).await.unwrap();
+                crate::sql::statement::sql("test", lost)
+                    .bind(claim.build.id.as_str())
+                    .run(world.database.write())
+                    .await
+                    .unwrap();
                 assert_eq!(world.database.expire_leases().await.unwrap(), [claim.build.id]);
             }
             _ => unreachable!(),

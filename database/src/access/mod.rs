@@ -1,0 +1,9 @@
+//! Repositories, tokens and secrets, and how values are sealed at rest.
+
+pub(crate) mod redaction;
+pub(crate) mod repository;
+pub(crate) mod seal_stored;
+pub(crate) mod sealing;
+pub(crate) mod secret;
+pub(crate) mod secret_key;
+pub(crate) mod token;

@@ -1,0 +1,56 @@
+//! Deliveries that wait to be stored together.
+
+use crate::error::Error;
+use crate::model::build_request::BuildRequest;
+use crate::model::delivery::{Accepted, NewDelivery};
+use crate::model::rules_fetch::NewLookup;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// Most deliveries that one transaction stores.
+const MOST: usize = 128;
+
+/// A delivery and what follows from it.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    pub delivery: NewDelivery,
+    pub requests: Vec<BuildRequest>,
+    pub lookup: Option<NewLookup>,
+    pub source: Source,
+}
+
+/// Who waits, and whose turn it is to store what waits.
+#[derive(Debug, Default)]
+pub struct Batches {
+    waiting: Mutex<Vec<Waiting>>,
+    pub turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+pub struct Waiting {
+    pub delivered: Delivered,
+    pub answer: oneshot::Sender<Result<Accepted, Error>>,
+}
+
+/// How a push is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A delivery told of it.
+    Told,
+    /// Somebody wants an earlier delivery once more.
+    Replayed,
+    /// A look saw it, and no delivery told of it.
+    Found,
+}
+
+impl Batches {
+    pub fn push(&self, waiting: Waiting) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
+    }
+
+    pub fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = waiting.len().min(MOST);
+        waiting.drain(..rest).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! Deliveries as they were stored, for people who look for one and for those who want one replayed.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build::ids;
+use crate::model::build_id::BuildId;
+use crate::model::json::json;
+use crate::sql::statement::{Row, Value, filtered, sql};
+/// Most deliveries that a list holds.
+const MAX_LIST: u32 = 200;
+
+const DELIVERY: &str = "id, forge, delivery, event, repository, ignored, explain_json, created_ms, EXISTS \
+     (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state <> 'expanded')";
+
+/// A delivery as it is stored, without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its row.
+    pub id: i64,
+    /// The forge that sent it.
+    pub forge: String,
+    /// The forge's id.
+    pub delivery: String,
+    /// Name of the event.
+    pub event: String,
+    /// Repository in the configuration.
+    pub repository: String,
+    /// Why nothing is built, when nothing is.
+    pub ignored: Option<String>,
+    /// More about that.
+    pub explain: Vec<String>,
+    /// When it was accepted, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// Whether its builds are not known yet, because a worker reads the repository's own rules first.
+    pub is_pending: bool,
+    /// Its builds.
+    pub builds: Vec<BuildId>,
+}
+
+/// Which deliveries a list shall hold; newest first.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Only for this repository.
+    pub repository: Option<String>,
+    /// Only for these repositories: those that the caller may see.
+    pub among: Option<Vec<String>>,
+    /// Only those that build nothing, or only the others.
+    pub ignored: Option<bool>,
+    /// Only those older than this row.
+    pub before: Option<i64>,
+    /// At most so many (1 to 200).
+    pub limit: u32,
+}
+
+impl Database {
+    /// Returns the deliveries that `filter` describes, newest first.
+    pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Error> {
+        let conditions = [
+            ("repository = ?", filter.repository.clone().map(Value::from)),
+            ("(ignored IS NOT NULL) = ?", filter.ignored.map(Value::from)),
+            ("id < ?", filter.before.map(Value::from)),
+        ];
+        let text = format!("SELECT {DELIVERY} FROM deliveries d WHERE TRUE");
+        let order = format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST));
+        let statement = filtered("listing deliveries", text, conditions).among("repository", filter.among.as_deref());
+        let rows = statement.then(&order).all(self.read()).await?;
+        let mut deliveries = Vec::with_capacity(rows.len());
+        for row in &rows {
+            deliveries.push(self.read_delivery(row).await?);
+        }
+        Ok(deliveries)
+    }
+
+    /// Returns a delivery by its row.
+    pub async fn delivery(&self, id: i64) -> Result<Option<Delivery>, Error> {
+        let text = format!("SELECT {DELIVERY} FROM deliveries d WHERE id = $1");
+        match sql("reading a delivery", text).bind(id).optional(self.read()).await? {
+            Some(row) => Ok(Some(self.read_delivery(&row).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the body of a delivery as it was signed.
+    pub async fn delivery_body(&self, id: i64) -> Result<Option<Vec<u8>>, Error> {
+        let row = sql("reading a delivery", "SELECT body FROM deliveries WHERE id = $1").bind(id);
+        row.optional(self.read()).await?.map(|row| row.get(0)).transpose()
+    }
+
+    async fn read_delivery(&self, row: &Row) -> Result<Delivery, Error> {
+        let id: i64 = row.get(0)?;
+        let text = "SELECT id FROM builds WHERE delivery_id = $1 ORDER BY id";
+        let builds = sql("reading a delivery", text).bind(id).all(self.read()).await?;
+        Ok(Delivery {
+            id,
+            forge: row.get(1)?,
+            delivery: row.get(2)?,
+            event: row.get(3)?,
+            repository: row.get(4)?,
+            ignored: row.get(5)?,
+            explain: json(&row.get::<String>(6)?)?,
+            created_ms: row.get(7)?,
+            is_pending: row.get(8)?,
+            builds: ids(&builds)?,
+        })
+    }
+}

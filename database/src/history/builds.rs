@@ -1,0 +1,189 @@
+//! What people and tools ask: builds, steps, logs.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build::BUILD;
+use crate::model::build::{Build, build};
+use crate::model::build_id::BuildId;
+use crate::model::build_state::BuildState;
+use crate::sql::statement::{Value, filtered, sql};
+/// Most builds that a list holds.
+const MAX_LIST: u32 = 200;
+/// Pages of builds that are read for one list of a tag: it stops there, with fewer builds than were asked for.
+const MAX_PAGES: usize = 20;
+
+/// Which builds a list shall hold; newest first.
+#[derive(Debug, Clone, Default)]
+pub struct BuildFilter {
+    /// Only this repository.
+    pub repository: Option<String>,
+    /// Only these repositories: those that the caller may see.
+    pub among: Option<Vec<String>>,
+    /// Only this rule.
+    pub rule: Option<String>,
+    /// Only this ref, full name.
+    pub git_ref: Option<String>,
+    /// Only branches and tags: no pull requests.
+    pub is_of_repository: bool,
+    /// Only commits that begin with these hexadecimal digits.
+    pub commit: Option<String>,
+    /// Only builds for this tag: a full reference, or its last part alone.
+    pub tag: Option<String>,
+    /// Only this state.
+    pub state: Option<BuildState>,
+    /// Only builds that this kind of trigger started: `push`, `pull_request`, `reconcile`, `manual`, `retry`,
+    /// `base_image`, `schedule`.
+    pub trigger: Option<String>,
+    /// Only builds accepted at this moment or later, in milliseconds since 1970.
+    pub since_ms: Option<i64>,
+    /// Only builds older than this id.
+    pub before: Option<BuildId>,
+    /// At most so many (1 to 200).
+    pub limit: u32,
+}
+
+/// A part of a list of builds.
+#[derive(Debug, Clone, Default)]
+pub struct BuildPage {
+    /// Newest first.
+    pub builds: Vec<Build>,
+    /// What [`BuildFilter::before`] must be for the next part; nothing if this is the last one.
+    pub next: Option<BuildId>,
+}
+
+impl Database {
+    /// Returns a build.
+    pub async fn build(&self, id: &BuildId) -> Result<Option<Build>, Error> {
+        let row = sql("reading a build", format!("SELECT {BUILD} FROM builds WHERE id = $1"))
+            .bind(id.as_str())
+            .optional(self.read())
+            .await?;
+        row.as_ref().map(build).transpose()
+    }
+
+    /// Returns the build of a repository with this number.
+    pub async fn build_number(&self, repository: &str, number: i64) -> Result<Option<Build>, Error> {
+        let text = format!("SELECT {BUILD} FROM builds WHERE repository = $1 AND number = $2");
+        let row = sql("reading a build", text).bind(repository).bind(number).optional(self.read()).await?;
+        row.as_ref().map(build).transpose()
+    }
+
+    /// Tells whether a repository had a build with this number that is not there any more.
+    pub async fn was_build_removed(&self, repository: &str, number: i64) -> Result<bool, Error> {
+        let text = "SELECT 1 FROM builds WHERE repository = $1 AND number > $2 LIMIT 1";
+        let later = sql("reading a build", text).bind(repository).bind(number).optional(self.read()).await?;
+        Ok(number > 0 && later.is_some() && self.build_number(repository, number).await?.is_none())
+    }
+
+    /// Returns the builds that `filter` describes, newest first.
+    pub async fn builds(&self, filter: &BuildFilter) -> Result<Vec<Build>, Error> {
+        Ok(self.page_of_builds(filter).await?.builds)
+    }
+
+    /// Returns the builds that `filter` describes, newest first, and where the list goes on.
+    pub async fn page_of_builds(&self, filter: &BuildFilter) -> Result<BuildPage, Error> {
+        let limit = filter.limit.clamp(1, MAX_LIST) as usize;
+        let Some(tag) = filter.tag.as_deref() else {
+            let builds = self.some_builds(filter, (filter.before.as_ref(), limit)).await?;
+            return Ok(BuildPage { next: last_of_full(&builds, limit), builds });
+        };
+        self.page_of_tag(filter, tag, (MAX_PAGES, MAX_LIST as usize)).await
+    }
+
+    /// Returns builds for `tag`: the first of what is found in so many pages of that size.
+    pub(crate) async fn page_of_tag(
+        &self,
+        filter: &BuildFilter,
+        tag: &str,
+        (pages, size): (usize, usize),
+    ) -> Result<BuildPage, Error> {
+        let limit = filter.limit.clamp(1, MAX_LIST) as usize;
+        let (mut builds, mut next) = (Vec::new(), filter.before.clone());
+        for _ in 0..pages {
+            let some = self.some_builds(filter, (next.as_ref(), size)).await?;
+            next = last_of_full(&some, size);
+            builds.extend(some.into_iter().filter(|build| is_tagged(build, tag)));
+            if builds.len() >= limit {
+                builds.truncate(limit);
+                next = last_of_full(&builds, limit);
+            }
+            if builds.len() == limit || next.is_none() {
+                break;
+            }
+        }
+        Ok(BuildPage { builds, next })
+    }
+
+    /// Returns builds older than `before`; of those with a tag some that only may have it.
+    async fn some_builds(
+        &self,
+        filter: &BuildFilter,
+        (before, limit): (Option<&BuildId>, usize),
+    ) -> Result<Vec<Build>, Error> {
+        let text = |value: &Option<String>| value.clone().map(Value::from);
+        let conditions = [
+            ("repository = ?", text(&filter.repository)),
+            ("rule = ?", text(&filter.rule)),
+            ("git_ref = ?", text(&filter.git_ref)),
+            ("commit_id >= ?", text(&filter.commit)),
+            // The letter behind the last hexadecimal digit.
+            ("commit_id < ?", filter.commit.as_ref().map(|digits| Value::from(format!("{digits}g")))),
+            ("trigger_kind = ?", text(&filter.trigger)),
+            // A tag with a mark is not known before it is read.
+            (
+                "(spec_json LIKE ? OR spec_json LIKE '%\u{e000}%' OR spec_json LIKE '%\u{e001}%' OR spec_json LIKE '%\u{e002}%')",
+                filter.tag.as_ref().map(|tag| Value::from(format!("%{tag}\"%"))),
+            ),
+            ("created_ms >= ?", filter.since_ms.map(Value::from)),
+            ("id < ?", before.map(|id| Value::from(id.as_str()))),
+        ];
+        let mut wanted = format!("SELECT {BUILD} FROM builds WHERE TRUE");
+        if let Some(state) = filter.state {
+            // Said in words: an index of the queued builds alone serves only who says that it is those.
+            wanted.push_str(&format!(" AND state = '{}'", state.as_str()));
+        }
+        if filter.is_of_repository {
+            wanted.push_str(" AND (git_ref LIKE 'refs/heads/%' OR git_ref LIKE 'refs/tags/%')");
+        }
+        let order = format!(" ORDER BY id DESC LIMIT {limit}");
+        let statement = filtered("listing builds", wanted, conditions).among("repository", filter.among.as_deref());
+        statement.then(&order).all(self.read()).await?.iter().map(build).collect()
+    }
+
+    /// Returns the commit and the key of the inputs of the newest build of a rule and ref that succeeded.
+    pub async fn last_published(
+        &self,
+        repository: &str,
+        rule: &str,
+        git_ref: &str,
+    ) -> Result<Option<(String, Option<String>)>, Error> {
+        let text = format!(
+            "SELECT {BUILD} FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND state = 'succeeded' \
+             ORDER BY sequence DESC, id DESC LIMIT 1"
+        );
+        let row = sql("reading the last image of a rule", text)
+            .bind(repository)
+            .bind(rule)
+            .bind(git_ref)
+            .optional(self.read())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let build = build(&row)?;
+        Ok(build.commit.map(|commit| (commit, build.image.and_then(|image| image.inputs_key))))
+    }
+}
+
+/// Returns after which build a list goes on; a page that is not full is the last one.
+fn last_of_full(page: &[Build], size: usize) -> Option<BuildId> {
+    page.last().filter(|_| page.len() == size).map(|build| build.id.clone())
+}
+
+/// Tells whether a build is for a tag: a full reference, or what stands behind its colon.
+fn is_tagged(build: &Build, tag: &str) -> bool {
+    let is_it =
+        |reference: &String| reference == tag || reference.rsplit_once(':').is_some_and(|(_, name)| name == tag);
+    match &build.commit {
+        Some(commit) => build.request.spec.with_commit(commit).tags.iter().any(is_it),
+        None => build.request.spec.tags.iter().any(is_it),
+    }
+}

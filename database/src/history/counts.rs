@@ -1,0 +1,50 @@
+//! How many builds there are, by state: what monitoring asks every few seconds, so only indexes are read.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build::state;
+use crate::model::build_state::BuildState;
+use crate::sql::statement::sql;
+use std::collections::BTreeMap;
+
+/// What is to be known of all builds at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Builds that wait or are worked on, by state.
+    pub open: Vec<(BuildState, i64)>,
+    /// Builds that have ended, by how, those included that retention removed.
+    pub ended: Vec<(BuildState, i64)>,
+    /// How long the first of those that wait for a worker has waited, in milliseconds; 0 if none does.
+    pub longest_wait_ms: i64,
+}
+
+impl Database {
+    /// Counts builds.
+    pub async fn counts(&self) -> Result<Counts, Error> {
+        const QUEUED: &str = "SELECT state, COUNT(*) FROM builds WHERE state = 'queued' GROUP BY state";
+        const RUNNING: &str = "SELECT state, COUNT(*) FROM builds WHERE worker IS NOT NULL GROUP BY state";
+        const ENDED: &str =
+            "SELECT state, COUNT(*) FROM builds WHERE finished_ms IS NOT NULL GROUP BY state ORDER BY state";
+        let oldest =
+            sql("counting builds", "SELECT MIN(created_ms) FROM builds WHERE state = 'queued' AND NOT is_held");
+        let oldest: Option<i64> = oldest.one(self.read()).await?.get(0)?;
+        let longest_wait_ms = match oldest {
+            Some(created_ms) => (self.now_ms().await? - created_ms).max(0),
+            None => 0,
+        };
+        let mut open = self.count(QUEUED).await?;
+        open.extend(self.count(RUNNING).await?);
+        let (removed, there) = (self.removals().await?, self.count(ENDED).await?);
+        let mut ended: BTreeMap<&str, (BuildState, i64)> =
+            removed.ended().map(|(state, count)| (state.as_str(), (state, count))).collect();
+        for (state, count) in there {
+            ended.entry(state.as_str()).or_insert((state, 0)).1 += count;
+        }
+        Ok(Counts { open, ended: ended.into_values().collect(), longest_wait_ms })
+    }
+
+    async fn count(&self, text: &'static str) -> Result<Vec<(BuildState, i64)>, Error> {
+        let rows = sql("counting builds", text).all(self.read()).await?;
+        rows.iter().map(|row| Ok((state(row, 0)?, row.get(1)?))).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! Steps and logs of builds, for those who read them.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build_id::BuildId;
+use crate::model::json::json;
+use crate::model::step::{LogChunk, Step};
+use crate::sql::statement::sql;
+/// Bytes of the end of what a step printed.
+const MAX_LAST_OUTPUT: usize = 4096;
+
+impl Database {
+    /// Returns the steps of a build, in order.
+    pub async fn steps(&self, id: &BuildId) -> Result<Vec<Step>, Error> {
+        let text = "SELECT step_json FROM steps WHERE build_id = $1 ORDER BY number";
+        let rows = sql("reading steps", text).bind(id.as_str()).all(self.read()).await?;
+        rows.iter().map(|row| json(&row.get::<String>(0)?)).collect()
+    }
+
+    /// Returns how many bytes the log of a build has so far.
+    pub async fn log_length(&self, id: &BuildId) -> Result<i64, Error> {
+        let text = "SELECT COALESCE(MAX(start + length), 0) FROM logs WHERE build_id = $1";
+        sql("reading a log", text).bind(id.as_str()).one(self.read()).await?.get(0)
+    }
+
+    /// Returns the log of a build from byte `from` on, about `max_bytes` of it.
+    pub async fn logs(&self, id: &BuildId, from: i64, max_bytes: usize) -> Result<Vec<LogChunk>, Error> {
+        let rows = sql(
+            "reading a log",
+            "SELECT start, step, content, at_ms FROM logs WHERE build_id = $1 AND start + length > $2 ORDER BY start LIMIT 256",
+        )
+        .bind(id.as_str())
+        .bind(from)
+        .all(self.read())
+        .await?;
+        let mut chunks = Vec::new();
+        let mut bytes = 0;
+        for row in rows {
+            if bytes >= max_bytes {
+                break;
+            }
+            let start: i64 = row.get(0)?;
+            let content: Vec<u8> = row.get(2)?;
+            let seen = usize::try_from(from - start).unwrap_or(0).min(content.len());
+            let text = content[seen..].to_vec();
+            bytes += text.len();
+            chunks.push(LogChunk { offset: start + seen as i64, step: row.get(1)?, text, at_ms: row.get(3)? });
+        }
+        Ok(chunks)
+    }
+
+    /// Returns the end of what a step of a build printed, a few kilobytes at most.
+    pub async fn last_output(&self, id: &BuildId, step: i64) -> Result<Vec<u8>, Error> {
+        let text = "SELECT content FROM logs WHERE build_id = $1 AND step = $2 ORDER BY start DESC LIMIT 4";
+        let rows = sql("reading a log", text).bind(id.as_str()).bind(step).all(self.read()).await?;
+        let mut end: Vec<u8> = Vec::new();
+        for row in &rows {
+            let content: Vec<u8> = row.get(0)?;
+            end.splice(0..0, content);
+            if end.len() >= MAX_LAST_OUTPUT {
+                break;
+            }
+        }
+        Ok(end.split_off(end.len().saturating_sub(MAX_LAST_OUTPUT)))
+    }
+}

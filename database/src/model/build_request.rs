@@ -1,0 +1,134 @@
+//! Requests for builds: what is to be built, from what, and how. Plain data, no SQL.
+
+use crate::model::trigger::Trigger;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything a worker needs to build: nothing in it says *why*.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildSpec {
+    /// URL the commit is fetched from (http, https or ssh), from the server's configuration, never from a payload.
+    pub clone_url: String,
+    /// Name of the branch or tag with its prefix: `refs/heads/main`.
+    pub git_ref: String,
+    /// Full hexadecimal hash of the commit; `None` when a trigger named only a ref, which the worker then resolves.
+    pub commit: Option<String>,
+    /// Path of the Dockerfile from the root of the repository.
+    pub dockerfile: String,
+    /// Path of the context from the root of the repository; empty for the root.
+    pub context: String,
+    /// Stage to build; `None` for the last.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub build_args: BTreeMap<String, String>,
+    /// Full image references to push, tags included; the first is the primary one.
+    pub tags: Vec<String>,
+    /// Whether cached steps may be used.
+    pub use_cache: bool,
+    /// Whether the image is pushed.
+    pub push: bool,
+    /// Settings that have a default.
+    #[serde(flatten)]
+    pub options: BuildOptions,
+}
+
+/// Settings of a build that have a default, so that rows of earlier versions still read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildOptions {
+    /// Platforms (`linux/amd64`); empty for the worker's own.
+    pub platforms: Vec<String>,
+    /// Labels put on the image.
+    pub labels: BTreeMap<String, String>,
+    /// Names of the repository's secrets that steps may mount.
+    pub secrets: Vec<String>,
+    /// Which pushes need not be built.
+    pub path_filter: PathFilter,
+    /// Patterns of paths for [`PathFilter::Paths`].
+    pub paths: Vec<String>,
+    /// How the builds of the rule get on with one another.
+    pub policy: Policy,
+    /// How long the build may take, if less than the worker allows.
+    pub timeout_ms: Option<i64>,
+    /// How long one step may take, if less than the worker allows.
+    pub step_timeout_ms: Option<i64>,
+    /// Builds with a greater one are claimed first; 0 is normal.
+    pub priority: i64,
+    /// Stages whose cached steps are not used.
+    pub no_cache_stages: Vec<String>,
+    /// Whether it builds what the repository's own people pushed: a build that strangers may start (a fork's pull
+    /// request) gets no secrets and a cache of its own.
+    pub trusted: bool,
+    /// Whether somebody must approve the build before a worker is given it.
+    pub needs_approval: bool,
+    /// What was changed or left out when the request was made, a sentence each.
+    pub warnings: Vec<String>,
+    /// Why somebody wanted the build, in their words.
+    pub reason: Option<String>,
+    /// Images that it may read besides public ones, as `host/path` with `*`; `None` in rows of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<Vec<String>>,
+}
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        BuildOptions {
+            platforms: Vec::new(),
+            labels: BTreeMap::new(),
+            secrets: Vec::new(),
+            path_filter: PathFilter::default(),
+            paths: Vec::new(),
+            policy: Policy::default(),
+            timeout_ms: None,
+            step_timeout_ms: None,
+            priority: 0,
+            no_cache_stages: Vec::new(),
+            trusted: true,
+            needs_approval: false,
+            warnings: Vec::new(),
+            reason: None,
+            images: None,
+        }
+    }
+}
+
+/// Which pushes need not be built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathFilter {
+    /// Every push is built.
+    #[default]
+    Off,
+    /// A push is built if it changes something that the image is made from.
+    Automatic,
+    /// A push is built if it changes a path that a pattern names.
+    Paths,
+}
+
+/// How the builds of a rule get on with one another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// They run side by side.
+    #[default]
+    Parallel,
+    /// They run one at a time, in the order in which they were accepted.
+    Serial,
+    /// A newer one of the same ref ends the queued older ones.
+    LatestOnly,
+}
+
+/// One accepted request for one commit and one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildRequest {
+    /// `namespace/name` of the repository in the configuration.
+    pub repository: String,
+    /// Name of the rule that asked for the build.
+    pub rule: String,
+    /// First line of the commit's message, if it is known.
+    pub commit_message: String,
+    /// What started the build.
+    pub trigger: Trigger,
+    /// What to build.
+    pub spec: BuildSpec,
+}

@@ -1,0 +1,13 @@
+//! What the database holds, as the rest of slipway sees it: plain data, and how builds are read from their rows.
+
+pub(crate) mod build;
+pub(crate) mod build_id;
+pub(crate) mod build_request;
+pub(crate) mod build_state;
+pub(crate) mod claim;
+pub(crate) mod delivery;
+pub(crate) mod json;
+pub mod placeholders;
+pub(crate) mod rules_fetch;
+pub(crate) mod step;
+pub(crate) mod trigger;

@@ -1,0 +1,26 @@
+//! Requests to read a repository's own rules. Plain data, no SQL.
+
+use crate::model::trigger::Trigger;
+use serde::{Deserialize, Serialize};
+
+/// A repository's own rules, to be read by a worker from the pushed commit before its builds are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewLookup {
+    /// `namespace/name` of the repository in the configuration.
+    pub repository: String,
+    /// URL the commit is fetched from.
+    pub clone_url: String,
+    /// Full name of the ref.
+    pub git_ref: String,
+    /// Full hash of the commit; `None` for the newest of the ref.
+    pub commit: Option<String>,
+    /// First line of the commit's message, if it is known.
+    pub commit_message: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Path of the file from the root of the repository.
+    pub path: String,
+    /// The one rule that is meant; all that match, if there is none.
+    #[serde(default)]
+    pub rule: Option<String>,
+}

@@ -1,0 +1,99 @@
+//! What starts a build. Plain data, no SQL.
+
+use crate::model::build_id::BuildId;
+use serde::{Deserialize, Serialize};
+
+/// What started a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Trigger {
+    /// A push delivered by a forge.
+    Push {
+        /// The forge's id of the delivery.
+        delivery: String,
+        /// Who pushed, as the forge says.
+        by: String,
+    },
+    /// A pull request was opened, or its branch was pushed to.
+    PullRequest {
+        /// The forge's id of the delivery.
+        delivery: String,
+        /// Who opened it or pushed to it, as the forge says.
+        by: String,
+        /// The pull request.
+        #[serde(flatten)]
+        pull: Box<PullRequest>,
+    },
+    /// A push that no delivery told of: it was found by looking at what the refs of the repository name.
+    Reconcile {
+        /// Id of the delivery that stands for the one that did not come.
+        delivery: String,
+    },
+    /// Somebody used the trigger endpoint.
+    Manual {
+        /// The name of the token that was used.
+        by: String,
+    },
+    /// An earlier build was asked for again.
+    Retry {
+        /// The build that is repeated.
+        of: BuildId,
+    },
+    /// An image that the newest build was made from is another one now.
+    BaseImage {
+        /// The newest build.
+        of: BuildId,
+        /// The references that name something else than then.
+        references: Vec<String>,
+    },
+    /// It was due.
+    Schedule {
+        /// When, in milliseconds since 1970.
+        due_ms: i64,
+    },
+}
+
+/// A pull request, as far as its builds follow from it.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// Its number in the repository that it wants to change.
+    pub number: i64,
+    /// Short name of the branch that it wants to change.
+    pub target: String,
+    /// Full name of the ref under which that repository has its newest commit.
+    pub git_ref: String,
+    /// Full hash of its newest commit.
+    pub commit: String,
+    /// Whether that commit comes from another repository: then strangers wrote it.
+    pub is_fork: bool,
+}
+
+impl Trigger {
+    /// Returns the kind of the trigger, as it is stored and shown.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Trigger::Push { .. } => "push",
+            Trigger::PullRequest { .. } => "pull_request",
+            Trigger::Reconcile { .. } => "reconcile",
+            Trigger::Manual { .. } => "manual",
+            Trigger::Retry { .. } => "retry",
+            Trigger::BaseImage { .. } => "base_image",
+            Trigger::Schedule { .. } => "schedule",
+        }
+    }
+
+    /// Tells whether a push started it, and not somebody's wish.
+    pub fn is_push(&self) -> bool {
+        matches!(self, Trigger::Push { .. } | Trigger::Reconcile { .. })
+    }
+
+    /// Returns the pull request that started it, if one did.
+    pub fn pull_request(&self) -> Option<&PullRequest> {
+        if let Trigger::PullRequest { pull, .. } = self { Some(pull) } else { None }
+    }
+
+    /// Tells whether it follows from new commits, of which the forge may tell in another order than theirs.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.is_push() || matches!(self, Trigger::PullRequest { .. })
+    }
+}

@@ -1,0 +1,121 @@
+//! The outbox: commit statuses to be told to forges, and what webhooks are told, written with the change that they tell of.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build_id::BuildId;
+use crate::model::build_state::BuildState;
+use crate::outbox::retry::LAST_FORGE;
+use crate::outbox::retry::put_off;
+use crate::outbox::status_refusal::StatusAnswer;
+use crate::outbox::{status_refusal, webhook};
+use crate::sql::statement::{Row, sql};
+use crate::sql::transaction::Transaction;
+/// What commit status is to be told to a forge: the outbox, written together with the change of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingStatus {
+    /// Row to acknowledge.
+    pub id: i64,
+    /// The build it is about, as it was then: `state` may be older than the build's present one.
+    pub build: BuildId,
+    /// Repository of the build.
+    pub repository: String,
+    /// Full commit hash.
+    pub commit: String,
+    /// Rule of the build.
+    pub rule: String,
+    /// The state to report.
+    pub state: BuildState,
+    /// Short text: the reason's first line, or the image's digest.
+    pub description: String,
+    /// The forge that told of the commit, or else the one that told of the repository last.
+    pub forge: Option<String>,
+}
+
+/// Writes a status for a build whose commit is known, and what webhooks are told of it.
+pub async fn write(
+    transaction: &mut Transaction,
+    build: &BuildId,
+    (state, description): (BuildState, &str),
+    now_ms: i64,
+) -> Result<(), Error> {
+    sql(
+        "writing a status",
+        "INSERT INTO statuses (build_id, repository, commit_id, rule, state, description, due_ms) \
+         SELECT id, repository, commit_id, rule, $2, $3, $4 FROM builds WHERE id = $1 AND commit_id IS NOT NULL",
+    )
+    .bind(build.as_str())
+    .bind(state.as_str())
+    .bind(description)
+    .bind(now_ms)
+    .run(transaction.on())
+    .await?;
+    webhook::write(transaction, build, state).await
+}
+
+/// Writes for each new build that it waits, unless it was superseded at once.
+pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> Result<(), Error> {
+    if builds.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<_> = (2..builds.len() + 2).map(|place| format!("${place}")).collect();
+    let text = format!(
+        "INSERT INTO statuses (build_id, repository, commit_id, rule, state, description, due_ms) \
+         SELECT id, repository, commit_id, rule, 'queued', \
+         CASE WHEN is_held THEN 'waiting for approval' ELSE 'waiting for a worker' END, $1 FROM builds \
+         WHERE commit_id IS NOT NULL AND state = 'queued' AND id IN ({}) ORDER BY id",
+        places.join(", ")
+    );
+    let statement = sql("writing statuses", text).bind(transaction.now_ms);
+    builds.iter().fold(statement, |statement, build| statement.bind(build.as_str())).run(transaction.on()).await?;
+    webhook::write_queued(transaction, builds).await?;
+    transaction.announce_work();
+    Ok(())
+}
+
+impl Database {
+    /// Returns statuses that are due, oldest first; of a build only the first that is not told yet.
+    pub async fn pending_statuses(&self, limit: u32) -> Result<Vec<PendingStatus>, Error> {
+        let rows = sql(
+            "reading the outbox",
+            format!(
+                "SELECT id, build_id, repository, commit_id, rule, state, description, COALESCE((SELECT d.forge FROM builds b \
+                 JOIN deliveries d ON d.id = b.delivery_id WHERE b.id = s.build_id AND d.forge <> 'reconcile'), {LAST_FORGE}) \
+                 FROM statuses s WHERE due_ms <= $1 \
+                 AND NOT EXISTS (SELECT 1 FROM statuses earlier WHERE earlier.build_id = s.build_id AND earlier.id < s.id) \
+                 ORDER BY id LIMIT $2"
+            ),
+        )
+        .bind(self.now_ms().await?)
+        .bind(i64::from(limit))
+        .all(self.read())
+        .await?;
+        rows.iter().map(status).collect()
+    }
+
+    /// Removes a status that was told; one that was not is due again later, until it has been tried often enough. A refusal
+    /// is kept with the build.
+    pub async fn acknowledge_status(&self, id: i64, answer: &StatusAnswer) -> Result<(), Error> {
+        let doing = "acknowledging a status";
+        let mut transaction = self.begin().await?;
+        let row = sql(doing, "SELECT build_id FROM statuses WHERE id = $1").bind(id).optional(transaction.on()).await?;
+        if let Some(row) = row {
+            status_refusal::note(&mut transaction, &row.get::<String>(0)?, answer).await?;
+        }
+        put_off(&mut transaction, ("statuses", id), answer.is_final()).await?;
+        transaction.commit(doing).await
+    }
+}
+
+fn status(row: &Row) -> Result<PendingStatus, Error> {
+    let damaged = || Error::Damaged("a status");
+    Ok(PendingStatus {
+        id: row.get(0)?,
+        build: BuildId::parse(&row.get::<String>(1)?).ok_or_else(damaged)?,
+        repository: row.get(2)?,
+        commit: row.get(3)?,
+        rule: row.get(4)?,
+        state: BuildState::parse(&row.get::<String>(5)?).ok_or_else(damaged)?,
+        description: row.get(6)?,
+        forge: row.get(7)?,
+    })
+}

@@ -1,0 +1,84 @@
+//! Statuses of commits that got no build, because the repository's own rules are wrong there.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::json::json;
+use crate::outbox::retry::{LAST_FORGE, put_off};
+use crate::outbox::status_refusal::StatusAnswer;
+use crate::sql::statement::{Row, sql};
+use crate::sql::transaction::Transaction;
+/// A commit status that no build stands behind: the commit's own rules are wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// Row to acknowledge.
+    pub id: i64,
+    /// Repository of the commit.
+    pub repository: String,
+    /// Full commit hash.
+    pub commit: String,
+    /// The problem.
+    pub description: String,
+    /// The forge that told of the repository last.
+    pub forge: Option<String>,
+}
+
+impl Database {
+    /// Returns statuses of commits without a build that are due, oldest first.
+    pub async fn pending_commit_statuses(&self, limit: u32) -> Result<Vec<CommitStatus>, Error> {
+        let text = format!(
+            "SELECT id, repository, commit_id, description, {} FROM commit_statuses s WHERE due_ms <= $1 ORDER BY id LIMIT $2",
+            LAST_FORGE
+        );
+        let rows =
+            sql("reading the outbox", text).bind(self.now_ms().await?).bind(i64::from(limit)).all(self.read()).await?;
+        let read = |row: &Row| {
+            Ok(CommitStatus {
+                id: row.get(0)?,
+                repository: row.get(1)?,
+                commit: row.get(2)?,
+                description: row.get(3)?,
+                forge: row.get(4)?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Removes a status of a commit that was told; one that was not is due again later.
+    pub async fn acknowledge_commit_status(&self, id: i64, answer: &StatusAnswer) -> Result<(), Error> {
+        let doing = "acknowledging a status";
+        let mut transaction = self.begin().await?;
+        put_off(&mut transaction, ("commit_statuses", id), answer.is_final()).await?;
+        transaction.commit(doing).await
+    }
+
+    /// Returns why the newest rules of a repository's own that were read cannot be used.
+    pub async fn own_rules_problem(&self, repository: &str) -> Result<Option<String>, Error> {
+        let text = "SELECT ignored, explain_json FROM deliveries d WHERE repository = $1 AND EXISTS \
+                    (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state = 'expanded') ORDER BY id DESC LIMIT 1";
+        let row = sql("reading the newest own rules", text).bind(repository).optional(self.read()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let ignored: Option<String> = row.get(0)?;
+        let explain: Vec<String> = json(&row.get::<String>(1)?)?;
+        let is_wrong = matches!(ignored.as_deref(), Some("rules_invalid" | "rules_unreadable"));
+        Ok(explain.into_iter().next().filter(|_| is_wrong))
+    }
+}
+
+/// Writes that a commit got no build because its own rules are wrong.
+pub async fn write_commit_status(
+    transaction: &mut Transaction,
+    (repository, commit): (&str, &str),
+    description: &str,
+) -> Result<(), Error> {
+    sql(
+        "writing a status",
+        "INSERT INTO commit_statuses (repository, commit_id, description, due_ms) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(repository)
+    .bind(commit)
+    .bind(description)
+    .bind(transaction.now_ms)
+    .run(transaction.on())
+    .await?;
+    Ok(())
+}

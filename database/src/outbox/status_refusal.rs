@@ -1,0 +1,91 @@
+//! Statuses that forges refused: kept with their build, for those who wonder why a commit shows nothing.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build_id::BuildId;
+use crate::sql::statement::{Row, sql};
+use crate::sql::transaction::Transaction;
+/// A forge's answer to a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusAnswer {
+    /// The forge took it.
+    Taken,
+    /// Nobody was told: there is no forge that wants to know.
+    NotSent,
+    /// It was not taken this time, and why.
+    Again(String),
+    /// The forge will not take it, and why.
+    Refused(String),
+}
+
+impl StatusAnswer {
+    /// Tells whether there is nothing more to do.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, StatusAnswer::Again(_))
+    }
+}
+
+/// A status that a forge refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The build that it is about.
+    pub build: BuildId,
+    /// Why, in the forge's own words.
+    pub problem: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// Takes note of what a forge answered about a build.
+pub async fn note(transaction: &mut Transaction, build: &str, answer: &StatusAnswer) -> Result<(), Error> {
+    let doing = "noting what a forge answered";
+    match answer {
+        StatusAnswer::NotSent => {}
+        StatusAnswer::Taken => {
+            sql(doing, "DELETE FROM status_refusals WHERE build_id = $1").bind(build).run(transaction.on()).await?;
+            // What was wrong before is right now: the repository is not shown as one whose statuses are refused.
+            let text = "UPDATE status_refusals SET is_current = FALSE WHERE is_current AND repository = \
+                        (SELECT repository FROM builds WHERE id = $1)";
+            sql(doing, text).bind(build).run(transaction.on()).await?;
+        }
+        StatusAnswer::Again(problem) | StatusAnswer::Refused(problem) => {
+            sql(
+                doing,
+                "INSERT INTO status_refusals (build_id, repository, problem, at_ms, is_current) \
+                 SELECT id, repository, $2, $3, TRUE FROM builds WHERE id = $1 \
+                 ON CONFLICT (build_id) DO UPDATE SET problem = excluded.problem, at_ms = excluded.at_ms, is_current = TRUE",
+            )
+            .bind(build)
+            .bind(problem)
+            .bind(transaction.now_ms)
+            .run(transaction.on())
+            .await?;
+        }
+    }
+    let text = "UPDATE builds SET version = version + 1 WHERE id = $1 AND $2";
+    let changes = matches!(answer, StatusAnswer::Again(_) | StatusAnswer::Refused(_));
+    sql(doing, text).bind(build).bind(changes).run(transaction.on()).await?;
+    Ok(())
+}
+
+impl Database {
+    /// Returns what a forge answered last to a status of a build, if it refused it.
+    pub async fn refusal(&self, build: &BuildId) -> Result<Option<Refusal>, Error> {
+        let text = "SELECT build_id, problem, at_ms FROM status_refusals WHERE build_id = $1";
+        let row = sql("reading a refusal", text).bind(build.as_str()).optional(self.read()).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Returns the newest refusal of a repository's statuses, if none was taken since.
+    pub async fn newest_refusal(&self, repository: &str) -> Result<Option<Refusal>, Error> {
+        let text = "SELECT build_id, problem, at_ms FROM status_refusals WHERE is_current AND repository = $1 \
+                    ORDER BY at_ms DESC LIMIT 1";
+        let row = sql("reading a refusal", text).bind(repository).optional(self.read()).await?;
+        row.as_ref().map(read).transpose()
+    }
+}
+
+fn read(row: &Row) -> Result<Refusal, Error> {
+    let build = BuildId::parse(&row.get::<String>(0)?).ok_or(Error::Damaged("a refusal"))?;
+    Ok(Refusal { build, problem: row.get(1)?, at_ms: row.get(2)? })
+}

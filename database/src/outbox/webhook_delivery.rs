@@ -1,0 +1,191 @@
+//! Notices on their way to webhooks: which are due, what became of them, and a bounded record of those that are over.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build::id;
+use crate::model::build_id::BuildId;
+use crate::outbox::webhook::Event;
+use crate::sql::statement::{Row, sql};
+/// Pauses before a notice is offered again, in milliseconds; after the last it is given up.
+const PAUSES: [i64; 8] = [2_000, 10_000, 30_000, 120_000, 300_000, 900_000, 1_800_000, 3_600_000];
+/// How long a notice that is being sent is left alone by others; who sends it gives up earlier.
+const TAKEN_MS: i64 = 30_000;
+/// Notices of a repository that are kept when they are over.
+const KEPT: i64 = 100;
+/// How long they are kept.
+const KEPT_MS: i64 = 30 * 86_400_000;
+/// Most notices that a list holds.
+const MAX_LIST: u32 = 200;
+
+const NOTICE: &str =
+    "id, repository, webhook, build_id, event, tag, state, tries, status, problem, created_ms, due_ms, tried_ms";
+
+/// Where a notice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeState {
+    /// It is to be sent, perhaps again.
+    Pending,
+    /// It was taken.
+    Delivered,
+    /// It was refused, or given up.
+    Failed,
+}
+
+const STATES: [(NoticeState, &str); 3] =
+    [(NoticeState::Pending, "pending"), (NoticeState::Delivered, "delivered"), (NoticeState::Failed, "failed")];
+
+impl NoticeState {
+    /// Returns the state's name, as it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        STATES.iter().find(|(state, _)| *state == self).map_or("pending", |(_, name)| name)
+    }
+}
+
+/// Something that a webhook is told of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its id, the same however often it is sent.
+    pub id: String,
+    /// The repository.
+    pub repository: String,
+    /// Name of the webhook.
+    pub webhook: String,
+    /// The build.
+    pub build: BuildId,
+    /// What happened to it.
+    pub event: Event,
+    /// The tag that was pushed, where each is told of.
+    pub tag: Option<String>,
+    /// Where it is.
+    pub state: NoticeState,
+    /// How often it was sent.
+    pub tries: i64,
+    /// The HTTP status of the last answer, if one came.
+    pub status: Option<i64>,
+    /// What was wrong with it.
+    pub problem: Option<String>,
+    /// When it happened, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it is sent next, while it is pending.
+    pub due_ms: i64,
+    /// When it was sent last.
+    pub tried_ms: Option<i64>,
+}
+
+/// What became of a notice that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It was taken.
+    Delivered,
+    /// Another try would end like this one.
+    Refused,
+    /// Another try may end better.
+    Again,
+}
+
+impl Database {
+    /// Returns notices that are due: of each webhook the oldest.
+    pub async fn due_notices(&self, limit: u32) -> Result<Vec<Notice>, Error> {
+        let text = format!(
+            "SELECT {NOTICE} FROM notices n WHERE state = 'pending' AND due_ms <= $1 AND NOT EXISTS \
+             (SELECT 1 FROM notices o WHERE o.repository = n.repository AND o.webhook = n.webhook AND o.state = 'pending' \
+              AND o.due_ms <= $1 AND o.id < n.id) ORDER BY due_ms, id LIMIT $2"
+        );
+        let statement = sql("reading notices", text).bind(self.now_ms().await?).bind(i64::from(limit));
+        statement.all(self.read()).await?.iter().map(notice).collect()
+    }
+
+    /// Takes a notice that was due, so that nobody else sends it meanwhile; tells whether it still was there to be taken.
+    pub async fn take_notice(&self, notice: &Notice) -> Result<bool, Error> {
+        let now = self.now_ms().await?;
+        let taken = sql(
+            "taking a notice",
+            "UPDATE notices SET due_ms = $3 WHERE id = $1 AND due_ms = $2 AND state = 'pending'",
+        )
+        .bind(&notice.id)
+        .bind(notice.due_ms)
+        .bind(now + TAKEN_MS)
+        .run(self.write())
+        .await?;
+        Ok(taken == 1)
+    }
+
+    /// Writes what became of a notice and removes records that are too many or too old. Returns its state.
+    pub async fn acknowledge_notice(
+        &self,
+        notice: &Notice,
+        sent: Sent,
+        (status, problem): (Option<i64>, Option<&str>),
+    ) -> Result<NoticeState, Error> {
+        let doing = "acknowledging a notice";
+        let pause = usize::try_from(notice.tries).ok().and_then(|tries| PAUSES.get(tries));
+        let state = match (sent, pause) {
+            (Sent::Delivered, _) => NoticeState::Delivered,
+            (Sent::Again, Some(_)) => NoticeState::Pending,
+            (Sent::Again, None) | (Sent::Refused, _) => NoticeState::Failed,
+        };
+        let mut transaction = self.begin().await?;
+        let now = transaction.now_ms;
+        sql(
+            doing,
+            "UPDATE notices SET state = $2, tries = tries + 1, status = $3, problem = $4, tried_ms = $5, due_ms = $6 WHERE id = $1",
+        )
+        .bind(&notice.id)
+        .bind(state.as_str())
+        .bind(status)
+        .bind(problem.map(str::to_owned))
+        .bind(now)
+        .bind(now + pause.copied().unwrap_or(0))
+        .run(transaction.on())
+        .await?;
+        if state != NoticeState::Pending {
+            sql(
+                doing,
+                "DELETE FROM notices WHERE repository = $1 AND state <> 'pending' AND (created_ms < $2 OR id <= \
+                 (SELECT id FROM notices WHERE repository = $1 AND state <> 'pending' ORDER BY id DESC LIMIT 1 OFFSET $3))",
+            )
+            .bind(&notice.repository)
+            .bind(now - KEPT_MS)
+            .bind(KEPT)
+            .run(transaction.on())
+            .await?;
+        }
+        transaction.commit(doing).await?;
+        Ok(state)
+    }
+
+    /// Returns what a repository's webhooks were and will be told, newest first.
+    pub async fn notices(&self, repository: &str, limit: u32) -> Result<Vec<Notice>, Error> {
+        let text = format!("SELECT {NOTICE} FROM notices WHERE repository = $1 ORDER BY id DESC LIMIT $2");
+        let statement = sql("listing notices", text).bind(repository).bind(i64::from(limit.clamp(1, MAX_LIST)));
+        statement.all(self.read()).await?.iter().map(notice).collect()
+    }
+
+    /// Has a notice of a repository sent again, with as many tries as a new one; tells whether there is such a one.
+    pub async fn replay_notice(&self, repository: &str, id: &str) -> Result<bool, Error> {
+        let text = "UPDATE notices SET state = 'pending', tries = 0, due_ms = $3 WHERE repository = $1 AND id = $2";
+        let now = self.now_ms().await?;
+        let changed = sql("replaying a notice", text).bind(repository).bind(id).bind(now).run(self.write()).await?;
+        Ok(changed == 1)
+    }
+}
+
+fn notice(row: &Row) -> Result<Notice, Error> {
+    let damaged = || Error::Damaged("a notice");
+    let state: String = row.get(6)?;
+    Ok(Notice {
+        id: row.get(0)?,
+        repository: row.get(1)?,
+        webhook: row.get(2)?,
+        build: id(row, 3)?,
+        event: Event::parse(&row.get::<String>(4)?).ok_or_else(damaged)?,
+        tag: Some(row.get::<String>(5)?).filter(|tag| !tag.is_empty()),
+        state: STATES.iter().find(|(_, name)| *name == state).map(|(state, _)| *state).ok_or_else(damaged)?,
+        tries: row.get(7)?,
+        status: row.get(8)?,
+        problem: row.get(9)?,
+        created_ms: row.get(10)?,
+        due_ms: row.get(11)?,
+        tried_ms: row.get(12)?,
+    })
+}

@@ -1,0 +1,77 @@
+//! Builds that are held: queued, but given to no worker before somebody has approved them.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build::state;
+use crate::model::build_id::BuildId;
+use crate::model::build_request::{BuildRequest, Policy};
+use crate::model::build_state::BuildState;
+use crate::model::trigger::Trigger;
+use crate::outbox::commit_status;
+use crate::sql::statement::sql;
+/// What became of the wish to approve a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    /// It waits for a worker now.
+    Queued,
+    /// It was approved before, by whoever has this name.
+    Before(String),
+    /// It ended before anybody approved it, like this.
+    AlreadyFinished(BuildState),
+    /// It is one that needs no approval.
+    NotHeld,
+    /// There is no such build.
+    NotFound,
+}
+
+impl Database {
+    /// Lets a held build go to the workers, in the turn of its acceptance.
+    pub async fn approve(&self, id: &BuildId, by: &str) -> Result<Approved, Error> {
+        let doing = "approving a build";
+        let mut transaction = self.begin().await?;
+        let text = "SELECT state, is_held, approved_by, repository FROM builds WHERE id = $1 /*+FOR UPDATE*/";
+        let row = sql(doing, text).bind(id.as_str()).optional(transaction.on()).await?;
+        let Some(row) = row else { return Ok(Approved::NotFound) };
+        if let Some(by) = row.get(2)? {
+            return Ok(Approved::Before(by));
+        }
+        match (row.get(1)?, state(&row, 0)?) {
+            (false, _) => return Ok(Approved::NotHeld),
+            (true, state) if state.has_ended() => return Ok(Approved::AlreadyFinished(state)),
+            (true, _) => {}
+        }
+        sql(
+            doing,
+            "UPDATE builds SET is_held = FALSE, approved_by = $2, lane = $3, version = version + 1 WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .bind(by)
+        .bind(parallel_lane(&row.get::<String>(3)?))
+        .run(transaction.on())
+        .await?;
+        let now = transaction.now_ms;
+        commit_status::write(&mut transaction, id, (BuildState::Queued, "waiting for a worker"), now).await?;
+        transaction.announce_work();
+        transaction.commit(doing).await?;
+        Ok(Approved::Queued)
+    }
+}
+
+/// Tells whether a new build waits for approval. A repetition does not: whoever may ask for it may approve it.
+pub fn is_held(request: &BuildRequest) -> bool {
+    request.spec.options.needs_approval && !matches!(request.trigger, Trigger::Retry { .. })
+}
+
+/// Returns the lane of a new build. Held builds are in one of their own, so that however many there are, a claim looks at
+/// one of them.
+pub fn lane(request: &BuildRequest) -> String {
+    match request.spec.options.policy {
+        _ if is_held(request) => format!("held {}", request.repository),
+        Policy::Serial => format!("serial {} {}", request.repository, request.rule),
+        Policy::Parallel | Policy::LatestOnly => parallel_lane(&request.repository),
+    }
+}
+
+fn parallel_lane(repository: &str) -> String {
+    format!("parallel {repository}")
+}

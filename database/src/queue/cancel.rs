@@ -1,0 +1,104 @@
+//! The wish to end a build.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build::{Reason, ids, state};
+use crate::model::build_id::BuildId;
+use crate::model::build_state::BuildState;
+use crate::model::json::{json, to_json};
+use crate::model::rules_fetch::NewLookup;
+use crate::outbox::commit_status;
+use crate::queue::finish::cancelled;
+use crate::sql::statement::sql;
+use crate::sql::transaction::Transaction;
+/// What became of the wish to cancel a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// It was queued and has ended now.
+    Cancelled,
+    /// Its worker will end it.
+    Requested,
+    /// It had ended already, like this.
+    AlreadyFinished(BuildState),
+    /// There is no such build.
+    NotFound,
+}
+
+impl Database {
+    /// Ends a queued build, or asks the worker of a running one to end it.
+    pub async fn cancel(&self, id: &BuildId) -> Result<Cancel, Error> {
+        let mut transaction = self.begin().await?;
+        let answer = cancel_one(&mut transaction, id).await?;
+        transaction.commit("cancelling a build").await?;
+        Ok(answer)
+    }
+}
+
+/// What is said of builds that a closed pull request does not need any more.
+const CLOSED: &str = "its pull request was closed";
+
+/// Ends the queued builds of a pull request that was closed, and the lookups that would become more; what runs goes on.
+pub async fn close(transaction: &mut Transaction, (repository, git_ref): (&str, &str)) -> Result<(), Error> {
+    let doing = "closing a pull request";
+    let text = "SELECT id, lookup_json FROM lookups WHERE state IN ('open', 'claimed', 'answered') \
+                AND delivery_id IN (SELECT id FROM deliveries WHERE repository = $1) ORDER BY id";
+    for row in sql(doing, text).bind(repository).all(transaction.on()).await? {
+        let lookup: NewLookup = json(&row.get::<String>(1)?)?;
+        if lookup.git_ref == git_ref {
+            let text = "UPDATE lookups SET state = 'expanded', worker = NULL, lease_until_ms = NULL WHERE id = $1";
+            sql(doing, text).bind(row.get::<i64>(0)?).run(transaction.on()).await?;
+        }
+    }
+    let reason = Reason { code: "superseded".to_owned(), message: CLOSED.to_owned() };
+    let now = transaction.now_ms;
+    let rows = sql(
+        doing,
+        "UPDATE builds SET state = 'superseded', reason_json = $1, finished_ms = $2, version = version + 1 \
+         WHERE repository = $3 AND git_ref = $4 AND state = 'queued' RETURNING id",
+    )
+    .bind(to_json(&reason)?)
+    .bind(now)
+    .bind(repository)
+    .bind(git_ref)
+    .all(transaction.on())
+    .await?;
+    for id in &ids(&rows)? {
+        commit_status::write(transaction, id, (BuildState::Superseded, CLOSED), now).await?;
+    }
+    Ok(())
+}
+
+/// Ends a queued build, or asks the worker of a running one to end it.
+pub async fn cancel_one(transaction: &mut Transaction, id: &BuildId) -> Result<Cancel, Error> {
+    let doing = "cancelling a build";
+    let row = sql(doing, "SELECT state FROM builds WHERE id = $1 /*+FOR UPDATE*/")
+        .bind(id.as_str())
+        .optional(transaction.on())
+        .await?;
+    let Some(row) = row else { return Ok(Cancel::NotFound) };
+    let now = transaction.now_ms;
+    match state(&row, 0)? {
+        BuildState::Queued => {
+            sql(
+                doing,
+                "UPDATE builds SET state = 'cancelled', reason_json = $2, finished_ms = $3, cancel_requested = TRUE, \
+                 version = version + 1 WHERE id = $1",
+            )
+            .bind(id.as_str())
+            .bind(to_json(&cancelled())?)
+            .bind(now)
+            .run(transaction.on())
+            .await?;
+            commit_status::write(transaction, id, (BuildState::Cancelled, "cancelled"), now).await?;
+            Ok(Cancel::Cancelled)
+        }
+        state if state.has_ended() => Ok(Cancel::AlreadyFinished(state)),
+        _ => {
+            sql(doing, "UPDATE builds SET cancel_requested = TRUE, version = version + 1 WHERE id = $1")
+                .bind(id.as_str())
+                .run(transaction.on())
+                .await?;
+            Ok(Cancel::Requested)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Claims: which build a worker gets, under which lease.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build::BUILD;
+use crate::model::build::{build, id};
+use crate::model::build_state::BuildState;
+use crate::model::claim::Claim;
+use crate::outbox::commit_status;
+use crate::sql::clock::millis;
+use crate::sql::schema;
+use crate::sql::statement::sql;
+use crate::sql::transaction::Transaction;
+/// What a heartbeat found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// The build is still this worker's.
+    Held {
+        /// Whether somebody wants it to end.
+        cancel_requested: bool,
+    },
+    /// It is not.
+    Lost,
+}
+
+/// Restricts a write to the attempt that holds the build.
+pub const FENCE: &str = "id = $1 AND attempt = $2 AND worker IS NOT NULL";
+
+/// How often a claim looks again after others took what it saw: each time one build further down the lanes.
+const LOOKS: i64 = 8;
+
+/// The next build. The first builds of all lanes are compared, so the length of the queue does not matter: the greatest
+/// priority, then the repository with the fewest running builds, then the one that waited longest for its turn.
+/// `$1` is the time, `$2` how many builds of each lane are passed over; a serial lane gives its first or none, and a lane of held builds
+/// nothing.
+const NEXT: &str = "WITH RECURSIVE lanes (lane) AS ( \
+       SELECT MIN(lane) FROM builds WHERE state = 'queued' \
+       UNION ALL \
+       SELECT (SELECT MIN(b.lane) FROM builds b WHERE b.state = 'queued' AND b.lane > l.lane) FROM lanes l WHERE l.lane IS NOT NULL \
+     ), heads (id) AS ( \
+       SELECT (SELECT b.id FROM builds b WHERE b.state = 'queued' AND b.lane = l.lane AND (b.is_serial OR b.not_before_ms <= $1) \
+               ORDER BY b.priority DESC, b.id LIMIT 1 OFFSET $2) FROM lanes l WHERE l.lane IS NOT NULL \
+     ) \
+     SELECT q.id FROM heads h JOIN builds q ON q.id = h.id LEFT JOIN turns t ON t.repository = q.repository \
+     WHERE NOT EXISTS (SELECT 1 FROM switches WHERE name = 'queue_paused' AND is_on) \
+     AND q.state = 'queued' AND NOT q.is_held AND q.not_before_ms <= $1 AND (NOT q.is_serial OR $2 = 0 AND NOT EXISTS \
+       (SELECT 1 FROM builds r WHERE r.lane = q.lane AND r.worker IS NOT NULL AND r.is_serial)) \
+     ORDER BY q.priority DESC, (SELECT COUNT(*) FROM builds r WHERE r.worker IS NOT NULL AND r.repository = q.repository), \
+     COALESCE(t.served_ms, 0), q.id LIMIT 1";
+
+impl Database {
+    /// Gives `worker` the next build; `None` if there is none or the queue is paused.
+    pub async fn claim(&self, worker: &str) -> Result<Option<Claim>, Error> {
+        for look in 0..LOOKS {
+            if (look > 0 || self.store.has_one_writer()) && !self.has_ready_build().await? {
+                return Ok(None);
+            }
+            match self.claim_at(worker, look).await {
+                // Another worker began a build of the same serial lane in this moment.
+                Err(Error::Conflict) | Ok(None) => {}
+                claimed => return claimed,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tells whether a build could be claimed. An empty queue is found without the write lock, so idle workers disturb nobody.
+    pub(crate) async fn has_ready_build(&self) -> Result<bool, Error> {
+        let now = self.now_ms().await?;
+        Ok(sql("looking for a build", NEXT).bind(now).bind(0).optional(self.read()).await?.is_some())
+    }
+
+    async fn claim_at(&self, worker: &str, look: i64) -> Result<Option<Claim>, Error> {
+        let mut transaction = self.begin().await?;
+        schema::confirm(transaction.on()).await?;
+        let next = format!("{NEXT} /*+FOR UPDATE OF q SKIP LOCKED*/");
+        let row = sql("claiming a build", next).bind(transaction.now_ms).bind(look).optional(transaction.on()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let id = id(&row, 0)?;
+        let text = format!(
+            "UPDATE builds SET state = 'preparing', attempt = attempt + 1, worker = $2, lease_until_ms = $3, \
+             started_ms = COALESCE(started_ms, $4), version = version + 1 WHERE id = $1 AND state = 'queued' RETURNING {BUILD}"
+        );
+        let row = sql("claiming a build", text)
+            .bind(id.as_str())
+            .bind(worker)
+            .bind(transaction.now_ms + millis(self.settings.lease))
+            .bind(transaction.now_ms)
+            .one(transaction.on())
+            .await
+            .map_err(Error::or_conflict)?;
+        let build = build(&row)?;
+        take_turn(&mut transaction, &build.request.repository).await?;
+        let now = transaction.now_ms;
+        commit_status::write(&mut transaction, &build.id, (BuildState::Preparing, "building"), now).await?;
+        transaction.commit("claiming a build").await?;
+        let attempt = build.attempt;
+        Ok(Some(Claim { build, attempt }))
+    }
+
+    /// Renews the lease.
+    pub async fn heartbeat(&self, claim: &Claim) -> Result<Lease, Error> {
+        let now = self.now_ms().await?;
+        let text = format!(
+            "UPDATE builds SET lease_until_ms = $3 WHERE {FENCE} AND lease_until_ms > $4 RETURNING cancel_requested"
+        );
+        let row = sql("renewing a lease", text)
+            .bind(claim.build.id.as_str())
+            .bind(claim.attempt)
+            .bind(now + millis(self.settings.lease))
+            .bind(now)
+            .optional(self.write())
+            .await?;
+        Ok(match row {
+            Some(row) => Lease::Held { cancel_requested: row.get(0)? },
+            None => Lease::Lost,
+        })
+    }
+
+    /// Returns the workers that have builds.
+    pub async fn lease_holders(&self) -> Result<Vec<String>, Error> {
+        let text = "SELECT DISTINCT worker FROM builds WHERE worker IS NOT NULL ORDER BY worker";
+        sql("reading the workers", text).all(self.read()).await?.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+async fn take_turn(transaction: &mut Transaction, repository: &str) -> Result<(), Error> {
+    sql(
+        "claiming a build",
+        "INSERT INTO turns (repository, served_ms) VALUES ($1, $2) \
+         ON CONFLICT (repository) DO UPDATE SET served_ms = excluded.served_ms",
+    )
+    .bind(repository)
+    .bind(transaction.now_ms)
+    .run(transaction.on())
+    .await?;
+    Ok(())
+}

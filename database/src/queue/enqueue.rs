@@ -1,0 +1,285 @@
+//! New builds: their numbers, their place in the order, and the older builds that they make superfluous.
+
+use crate::access::sealing::seal_spec;
+use crate::access::secret_key::SecretKey;
+use crate::database::Database;
+use crate::deliveries::push_order::{GAP, Pushed, position_of};
+use crate::deliveries::reported_refs;
+use crate::deliveries::reported_refs::Heads;
+use crate::error::Error;
+use crate::model::build::{Reason, ids};
+use crate::model::build_id::BuildId;
+use crate::model::build_request::{BuildRequest, Policy};
+use crate::model::build_state::BuildState;
+use crate::model::json::to_json;
+use crate::outbox::commit_status;
+use crate::queue::approve::{is_held, lane};
+use crate::sql::statement::{Statement, sql};
+use crate::sql::transaction::Transaction;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Where builds come from.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// The delivery.
+    pub delivery: Option<i64>,
+    /// The push in it.
+    pub push: Option<Pushed>,
+}
+
+/// Builds, and how far their refs count, that are stored together, so that many deliveries at once need few statements.
+/// What reads builds or counts in the same transaction writes these first.
+#[derive(Debug, Default)]
+pub struct NewBuilds {
+    builds: Vec<NewBuild>,
+    /// By how much refs of repositories count up.
+    counts: BTreeMap<(String, String), i64>,
+    /// The commits that the repositories' refs point to.
+    pub heads: Heads,
+    /// The key with which values of build arguments are sealed.
+    key: Option<Arc<SecretKey>>,
+}
+
+#[derive(Debug)]
+struct NewBuild {
+    id: BuildId,
+    delivery: Option<i64>,
+    push: Option<i64>,
+    sequence: i64,
+    request: BuildRequest,
+}
+
+/// Builds that one statement stores, at most: SQLite takes 32,766 values.
+const MOST: usize = 500;
+
+impl Database {
+    /// Stores builds as queued, in a transaction of [`Database::begin_accepting`]. [`commit_status::write_queued`] tells of them.
+    pub(crate) async fn insert_builds(
+        &self,
+        transaction: &mut Transaction,
+        origin: &Origin,
+        requests: &[BuildRequest],
+    ) -> Result<Vec<BuildId>, Error> {
+        let mut builds = NewBuilds::new(self);
+        let ids = builds.add(transaction, origin, requests).await?;
+        builds.write(transaction).await?;
+        Ok(ids)
+    }
+}
+
+impl NewBuilds {
+    /// Returns none, to be stored in `database`.
+    pub fn new(database: &Database) -> Self {
+        NewBuilds { key: database.key.clone(), ..NewBuilds::default() }
+    }
+
+    /// Takes builds that [`NewBuilds::write`] stores, if nothing wants them to be stored at once.
+    pub async fn add(
+        &mut self,
+        transaction: &mut Transaction,
+        origin: &Origin,
+        requests: &[BuildRequest],
+    ) -> Result<Vec<BuildId>, Error> {
+        let mut ids = Vec::with_capacity(requests.len());
+        for request in requests {
+            let (push, sequence) = match origin.push.as_ref().filter(|push| push.git_ref == request.spec.git_ref) {
+                Some(push) => (push.id, push.sequence),
+                None => {
+                    self.write(transaction).await?;
+                    position(transaction, request).await?
+                }
+            };
+            let id = BuildId::at(transaction.now_ms);
+            let is_latest_only = request.spec.options.policy == Policy::LatestOnly;
+            self.builds.push(NewBuild {
+                id: id.clone(),
+                delivery: origin.delivery,
+                push,
+                sequence,
+                request: request.clone(),
+            });
+            if is_latest_only {
+                self.write(transaction).await?;
+                supersede(transaction, &id, request, sequence).await?;
+            }
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    /// Counts up within a ref when this is written.
+    pub fn count(&mut self, (repository, git_ref): (&str, &str), by: i64) {
+        *self.counts.entry((repository.to_owned(), git_ref.to_owned())).or_default() += by;
+    }
+
+    /// Returns how far a ref has counted that is not written yet.
+    pub fn counted(&self, (repository, git_ref): (&str, &str)) -> i64 {
+        self.counts.get(&(repository.to_owned(), git_ref.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// Stores what was added and is not stored yet.
+    pub async fn write(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
+        write_counts(transaction, &std::mem::take(&mut self.counts)).await?;
+        reported_refs::write(transaction, std::mem::take(&mut self.heads)).await?;
+        let builds = std::mem::take(&mut self.builds);
+        for some in builds.chunks(MOST) {
+            write_some(transaction, some, self.key.as_ref()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts up within a repository and returns the count: by 0 to only read it.
+pub async fn count(transaction: &mut Transaction, (repository, name): (&str, &str), by: i64) -> Result<i64, Error> {
+    let row = sql(
+        "counting",
+        "INSERT INTO sequences (repository, name, last) VALUES ($1, $2, $3) \
+         ON CONFLICT (repository, name) DO UPDATE SET last = sequences.last + excluded.last RETURNING last",
+    )
+    .bind(repository)
+    .bind(name)
+    .bind(by)
+    .one(transaction.on())
+    .await?;
+    row.get(0)
+}
+
+async fn write_counts(transaction: &mut Transaction, counts: &BTreeMap<(String, String), i64>) -> Result<(), Error> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> =
+        (0..counts.len()).map(|row| row * 3).map(|row| format!("(${}, ${}, ${})", row + 1, row + 2, row + 3)).collect();
+    let text = format!(
+        "INSERT INTO sequences (repository, name, last) VALUES {} \
+         ON CONFLICT (repository, name) DO UPDATE SET last = sequences.last + excluded.last",
+        rows.join(", ")
+    );
+    let bind = |statement: Statement, ((repository, git_ref), by): (&(String, String), &i64)| {
+        statement.bind(repository).bind(git_ref).bind(*by)
+    };
+    counts.iter().fold(sql("counting", text), bind).run(transaction.on()).await?;
+    Ok(())
+}
+
+/// Returns the push and the sequence of a build that no push asks for: those of its commit, or the newest of all.
+async fn position(transaction: &mut Transaction, request: &BuildRequest) -> Result<(Option<i64>, i64), Error> {
+    let git_ref = request.spec.git_ref.as_str();
+    if let Some(commit) = &request.spec.commit
+        && let Some(known) = position_of(transaction, (&request.repository, git_ref), commit).await?
+    {
+        return Ok((known.id, known.sequence));
+    }
+    Ok((None, count(transaction, (&request.repository, git_ref), GAP).await?))
+}
+
+async fn write_some(
+    transaction: &mut Transaction,
+    builds: &[NewBuild],
+    key: Option<&Arc<SecretKey>>,
+) -> Result<(), Error> {
+    let mut before: HashMap<&str, usize> = HashMap::new();
+    let rows: Vec<_> = builds
+        .iter()
+        .enumerate()
+        .map(|(row, build)| {
+            // The greatest number is that before this statement, for all of its rows.
+            let rank = before.entry(&build.request.repository).or_default();
+            *rank += 1;
+            let place = |column: usize| format!("${}", row * COLUMNS + column);
+            let others: Vec<_> = (2..=COLUMNS).map(place).collect();
+            let number =
+                format!("(SELECT COALESCE(MAX(number), 0) FROM builds WHERE repository = {}) + {rank}", place(4));
+            format!("({}, {number}, {}, 'queued')", place(1), others.join(", "))
+        })
+        .collect();
+    let text = format!(
+        "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
+         spec_json, git_ref, sequence, lane, is_serial, is_held, priority, commit_id, created_ms, state) VALUES {}",
+        rows.join(", ")
+    );
+    let mut statement = sql("storing builds", text);
+    for build in builds {
+        statement = bind(statement, (build, key), transaction.now_ms)?;
+    }
+    statement.run(transaction.on()).await?;
+    Ok(())
+}
+
+/// Values of a build that [`bind`] binds.
+const COLUMNS: usize = 17;
+
+fn bind(
+    statement: Statement,
+    (build, key): (&NewBuild, Option<&Arc<SecretKey>>),
+    now_ms: i64,
+) -> Result<Statement, Error> {
+    // Its number is filled in whenever it is read, so that a repetition gets one of its own.
+    let (request, spec) = (&build.request, &build.request.spec);
+    // A held build is in no serial lane before it is approved, and in none afterwards: nobody waits for it.
+    let is_serial = spec.options.policy == Policy::Serial && !is_held(request);
+    Ok(statement
+        .bind(build.id.as_str())
+        .bind(build.delivery)
+        .bind(build.push)
+        .bind(&request.repository)
+        .bind(&request.rule)
+        .bind(&request.commit_message)
+        .bind(request.trigger.kind())
+        .bind(to_json(&request.trigger)?)
+        .bind(seal_spec(key, &request.repository, spec)?)
+        .bind(&spec.git_ref)
+        .bind(build.sequence)
+        .bind(lane(request))
+        .bind(is_serial)
+        .bind(is_held(request))
+        // In a serial lane the order is that of acceptance.
+        .bind(if is_serial { 0 } else { spec.options.priority })
+        .bind(&spec.commit)
+        .bind(now_ms))
+}
+
+/// Ends the queued builds of older pushes, or the new one if its push turns out to be the older.
+async fn supersede(
+    transaction: &mut Transaction,
+    id: &BuildId,
+    request: &BuildRequest,
+    sequence: i64,
+) -> Result<(), Error> {
+    let newer = sql(
+        "reading newer builds",
+        "SELECT id FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND sequence > $4 \
+         AND state IN ('queued', 'preparing', 'building', 'pushing', 'succeeded') LIMIT 1",
+    )
+    .bind(&request.repository)
+    .bind(&request.rule)
+    .bind(&request.spec.git_ref)
+    .bind(sequence)
+    .optional(transaction.on())
+    .await?;
+    let is_late = newer.is_some() && request.trigger.is_delivered();
+    let message = if is_late { "a newer commit was pushed before" } else { "a newer commit was pushed" };
+    let reason = Reason { code: "superseded".to_owned(), message: message.to_owned() };
+    let rows = sql(
+        "superseding builds",
+        "UPDATE builds SET state = 'superseded', reason_json = $1, finished_ms = $2, version = version + 1 \
+         WHERE repository = $3 AND rule = $4 AND git_ref = $5 AND state = 'queued' AND (sequence < $6 OR $7 AND id = $8) \
+         RETURNING id",
+    )
+    .bind(to_json(&reason)?)
+    .bind(transaction.now_ms)
+    .bind(&request.repository)
+    .bind(&request.rule)
+    .bind(&request.spec.git_ref)
+    .bind(sequence)
+    .bind(is_late)
+    .bind(id.as_str())
+    .all(transaction.on())
+    .await?;
+    let now = transaction.now_ms;
+    for superseded in ids(&rows)? {
+        commit_status::write(transaction, &superseded, (BuildState::Superseded, message), now).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The queue as people see it: who is next, what each waits for, and how long that is likely to take.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::model::build::id;
+use crate::model::build_id::BuildId;
+use crate::queue::forecast::{Forecast, QueuePlace, QueuedBuild, Running, Waiting};
+use crate::sql::statement::{Row, sql};
+
+/// Builds whose durations tell how long the next will take.
+const RECENT: i64 = 500;
+
+impl Database {
+    /// Returns the place of a queued build in the queue; `None` if it is not queued.
+    pub async fn queue_place(&self, id: &BuildId) -> Result<Option<QueuePlace>, Error> {
+        let row = sql("reading the queue", "SELECT state FROM builds WHERE id = $1 AND state = 'queued'")
+            .bind(id.as_str())
+            .optional(self.read())
+            .await?;
+        if row.is_none() {
+            return Ok(None);
+        }
+        let queued = self.forecast().await?.queue(usize::MAX);
+        Ok(queued.into_iter().find(|build| build.id == *id).map(|build| build.place))
+    }
+
+    /// Returns the first `limit` queued builds, in the order in which they are likely to be claimed, and after them those
+    /// that nobody has approved.
+    pub async fn queue(&self, limit: u32) -> Result<Vec<QueuedBuild>, Error> {
+        Ok(self.forecast().await?.queue(limit as usize))
+    }
+
+    /// Returns how many builds wait for a worker; those that nobody has approved do not.
+    pub async fn queue_length(&self) -> Result<i64, Error> {
+        let text = "SELECT COUNT(*) FROM builds WHERE state = 'queued' AND NOT is_held";
+        sql("reading the queue", text).one(self.read()).await?.get(0)
+    }
+
+    async fn forecast(&self) -> Result<Forecast, Error> {
+        let doing = "reading the queue";
+        let now_ms = self.now_ms().await?;
+        let waiting = sql(
+            doing,
+            "SELECT id, repository, rule, lane, is_serial, priority, not_before_ms, git_ref, created_ms, is_held \
+             FROM builds WHERE state = 'queued' ORDER BY id",
+        );
+        let running =
+            sql(doing, "SELECT repository, rule, lane, COALESCE(started_ms, 0) FROM builds WHERE worker IS NOT NULL");
+        let turns = sql(doing, "SELECT repository, served_ms FROM turns");
+        let recent = sql(
+            doing,
+            "SELECT repository, rule, finished_ms - started_ms FROM builds WHERE state = 'succeeded' AND started_ms IS NOT NULL \
+             ORDER BY finished_ms DESC LIMIT $1",
+        );
+        let waiting = waiting.all(self.read()).await?;
+        let read = |row: &Row| Ok((read_waiting(row)?, row.get(9)?));
+        let waiting = waiting.iter().map(read).collect::<Result<Vec<(Waiting, bool)>, Error>>()?;
+        let (held, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, is_held)| *is_held);
+        Ok(Forecast {
+            now_ms,
+            is_paused: self.is_queue_paused().await?,
+            slots: self.workers().await?.iter().map(|worker| worker.slots).sum(),
+            waiting: waiting.into_iter().map(|(build, _)| build).collect(),
+            held: held.into_iter().map(|(build, _)| build).collect(),
+            running: running.all(self.read()).await?.iter().map(read_running).collect::<Result<_, _>>()?,
+            served: turns
+                .all(self.read())
+                .await?
+                .iter()
+                .map(|row| Ok((row.get(0)?, row.get(1)?)))
+                .collect::<Result<_, Error>>()?,
+            durations: recent
+                .bind(RECENT)
+                .all(self.read())
+                .await?
+                .iter()
+                .map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))
+                .collect::<Result<_, Error>>()?,
+        })
+    }
+}
+
+fn read_waiting(row: &Row) -> Result<Waiting, Error> {
+    Ok(Waiting {
+        id: id(row, 0)?,
+        repository: row.get(1)?,
+        rule: row.get(2)?,
+        lane: row.get(3)?,
+        is_serial: row.get(4)?,
+        priority: row.get(5)?,
+        not_before_ms: row.get(6)?,
+        git_ref: row.get(7)?,
+        created_ms: row.get(8)?,
+    })
+}
+
+fn read_running(row: &Row) -> Result<Running, Error> {
+    Ok(Running { repository: row.get(0)?, rule: row.get(1)?, lane: row.get(2)?, started_ms: row.get(3)? })
+}

@@ -1,0 +1,55 @@
+//! Workers: which are there, and how many builds each runs at once.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::sql::statement::{Row, sql};
+/// A worker that was not seen for so long is gone.
+const GONE_MS: i64 = 60_000;
+
+/// A worker process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerRecord {
+    /// Its name.
+    pub name: String,
+    /// How many builds it runs at once.
+    pub slots: i64,
+    /// When it was last heard of, in milliseconds since 1970.
+    pub seen_ms: i64,
+}
+
+impl Database {
+    /// Says that a worker is there and how many builds it runs at once; to be said again within a minute.
+    pub async fn register_worker(&self, name: &str, slots: i64) -> Result<(), Error> {
+        let now = self.now_ms().await?;
+        sql(
+            "registering a worker",
+            "INSERT INTO workers (name, slots, seen_ms) VALUES ($1, $2, $3) \
+             ON CONFLICT (name) DO UPDATE SET slots = excluded.slots, seen_ms = excluded.seen_ms",
+        )
+        .bind(name)
+        .bind(slots)
+        .bind(now)
+        .run(self.write())
+        .await?;
+        Ok(())
+    }
+
+    /// Returns the workers that are there.
+    pub async fn workers(&self) -> Result<Vec<WorkerRecord>, Error> {
+        let since = self.now_ms().await? - GONE_MS;
+        let text = "SELECT name, slots, seen_ms FROM workers WHERE seen_ms > $1 ORDER BY name";
+        let rows = sql("reading the workers", text).bind(since).all(self.read()).await?;
+        let worker = |row: &Row| Ok(WorkerRecord { name: row.get(0)?, slots: row.get(1)?, seen_ms: row.get(2)? });
+        rows.iter().map(worker).collect()
+    }
+
+    /// Tells whether all who use this database are on one machine, because it is a file.
+    pub fn is_of_one_machine(&self) -> bool {
+        self.store.has_one_writer()
+    }
+
+    pub(crate) async fn forget_worker(&self, name: &str) -> Result<(), Error> {
+        sql("forgetting a worker", "DELETE FROM workers WHERE name = $1").bind(name).run(self.write()).await?;
+        Ok(())
+    }
+}

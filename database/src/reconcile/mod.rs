@@ -1,0 +1,6 @@
+//! Builds that no delivery asked for: missed pushes, changed base images, schedules.
+
+pub(crate) mod base_image;
+pub(crate) mod missed_push;
+pub(crate) mod ref_poll;
+pub(crate) mod schedule;

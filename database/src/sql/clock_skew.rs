@@ -1,0 +1,67 @@
+//! Times that lie further ahead than anything is put off: the clock was set back, and nobody shall wait until it is there
+//! again.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::sql::clock::millis;
+use crate::sql::statement::sql;
+/// What two clocks that agree may differ by, and what a transaction may take.
+const SLACK_MS: i64 = 60_000;
+
+/// The time, of a type that PostgreSQL does not have to guess.
+const NOW: &str = "CAST($1 AS BIGINT)";
+
+/// What waits: its table and column, which rows wait, and how long they may be put off, in milliseconds.
+const WAITING: [(&str, &str, &str, &str); 6] = [
+    ("builds", "not_before_ms", "state = 'queued'", "0"),
+    // The last of the pauses between tries.
+    ("statuses", "due_ms", "tries >= 0", "512000"),
+    ("notices", "due_ms", "state = 'pending'", "3600000"),
+    // As often as the pause between looks is doubled.
+    ("looks", "due_ms", "answer_json IS NULL", "pause_ms * 16"),
+    ("base_images", "due_ms", "attempt >= 0", "pause_ms * 16"),
+    // The pause before the last try to ask a registry.
+    ("tags", "check_ms", "check_ms IS NOT NULL", "660000"),
+];
+
+/// What is held, and until when: its table and column, and which rows are.
+const HELD: [(&str, &str, &str); 4] = [
+    ("builds", "lease_until_ms", "worker IS NOT NULL"),
+    ("lookups", "lease_until_ms", "state = 'claimed'"),
+    ("looks", "lease_until_ms", "answer_json IS NULL"),
+    ("tags", "held_until_ms", "holder IS NOT NULL"),
+];
+
+impl Database {
+    /// Makes due at once what is put off for longer than ever is, and lets leases last no longer than they would if they
+    /// were given now: whoever is alive renews them.
+    pub(crate) async fn bring_back(&self) -> Result<(), Error> {
+        let doing = "looking for times that are too far ahead";
+        let lease = millis(self.settings.lease);
+        let waiting = WAITING.map(|(table, column, which, longest)| {
+            (table, format!("{column} = {NOW}"), format!("{which} AND {column} > {NOW} + {SLACK_MS} + {longest}"))
+        });
+        let held = HELD.map(|(table, column, which)| {
+            (
+                table,
+                format!("{column} = {NOW} + {lease}"),
+                format!("{which} AND {column} > {NOW} + {SLACK_MS} + {lease}"),
+            )
+        });
+        let all: Vec<_> = waiting.into_iter().chain(held).collect();
+        let exists = all.iter().map(|(table, _, which)| format!("EXISTS (SELECT 1 FROM {table} WHERE {which})"));
+        let exists = format!("SELECT {}", exists.collect::<Vec<_>>().join(" OR "));
+        // Mostly there is nothing, and whoever only looks waits for nobody who writes.
+        if !sql(doing, exists).bind(self.now_ms().await?).one(self.read()).await?.get::<bool>(0)? {
+            return Ok(());
+        }
+        tracing::warn!("the clock was set back: what waits for a time that is far ahead now does not");
+        let mut transaction = self.begin().await?;
+        let now = transaction.now_ms;
+        for (table, set, which) in all {
+            sql(doing, format!("UPDATE {table} SET {set} WHERE {which}")).bind(now).run(transaction.on()).await?;
+        }
+        transaction.announce_work();
+        transaction.commit(doing).await
+    }
+}

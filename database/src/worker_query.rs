@@ -1,0 +1,181 @@
+//! Questions: what a request wants to know of a commit, answered by a worker while the request waits.
+//!
+//! The service runs no git and reads no Dockerfile: it stores a question and looks for the answer. Nothing follows from a
+//! question: one that nobody answers in time is forgotten.
+
+use crate::database::Database;
+use crate::deliveries::rules_fetch::LookupResult;
+use crate::error::Error;
+use crate::history::explain::Explained;
+use crate::model::build::Reason;
+use crate::model::build_id::BuildId;
+use crate::model::build_request::BuildRequest;
+use crate::model::json::{json, to_json};
+use crate::model::rules_fetch::NewLookup;
+use crate::sql::clock::millis;
+use crate::sql::schema;
+use crate::sql::statement::sql;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long anybody waits for an answer; an older question is not worth a worker's time.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// Which rules a repository keeps itself at a commit.
+    Rules(NewLookup),
+    /// What the steps of a build would be, and which of them are known.
+    Steps(Box<BuildRequest>),
+    /// Why the steps of a build that ended were executed or not.
+    Explain {
+        /// The build.
+        build: BuildId,
+        /// The build that it is compared with.
+        against: BuildId,
+    },
+}
+
+/// What a worker says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The rules.
+    Rules(FoundRules),
+    /// The steps.
+    Steps(Foreseen),
+    /// The comparison.
+    Explained(Explained),
+}
+
+/// A repository's own rules at a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundRules {
+    /// Full hash of the commit; `None` if there is none.
+    pub commit: Option<String>,
+    /// What was found there.
+    pub result: LookupResult,
+}
+
+/// What a build would do, as far as it is known without doing it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreseen {
+    /// Full hash of the commit, if it is there.
+    pub commit: Option<String>,
+    /// The steps, in the order of the Dockerfile; platform after platform.
+    pub steps: Vec<ForeseenStep>,
+    /// What the build would warn of.
+    pub warnings: Vec<String>,
+    /// Why it would fail, as far as that is known.
+    pub failure: Option<Reason>,
+}
+
+/// A step that was not executed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeseenStep {
+    /// Counts the steps of the build from 1.
+    pub number: i64,
+    /// The stage's name, with the platform where there are several.
+    pub stage: String,
+    /// The instruction on one line.
+    pub instruction: String,
+    /// First line in the Dockerfile, from 1.
+    pub line: i64,
+    /// What would become of it.
+    pub fate: Fate,
+}
+
+/// What would become of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Its layer is known, or nothing of the result needs it.
+    Cached,
+    /// It would be executed.
+    Executed,
+    /// That depends on files which are not known before: those of an executed step, or of another server.
+    Open,
+    /// It makes no layer, only settings of the image.
+    Setting,
+}
+
+/// A question that a worker has taken.
+#[derive(Debug)]
+pub struct QuestionClaim {
+    /// Its row.
+    pub id: i64,
+    /// What is asked.
+    pub question: Question,
+    /// How long somebody waits for the answer.
+    pub patience: Duration,
+}
+
+impl Database {
+    /// Asks the workers something; returns its row.
+    pub async fn ask(&self, question: &Question) -> Result<i64, Error> {
+        let doing = "asking the workers";
+        let mut transaction = self.begin().await?;
+        // Who hangs up forgets nothing: what nobody waits for any more goes with the next question.
+        let text = "DELETE FROM questions WHERE asked_ms <= $1";
+        let expired = transaction.now_ms - millis(PATIENCE);
+        sql(doing, text).bind(expired).run(transaction.on()).await?;
+        let text = "INSERT INTO questions (question_json, state, asked_ms) VALUES ($1, 'open', $2) RETURNING id";
+        let row = sql(doing, text).bind(to_json(question)?).bind(transaction.now_ms).one(transaction.on()).await?;
+        transaction.announce_work();
+        let id = row.get(0)?;
+        transaction.commit(doing).await?;
+        Ok(id)
+    }
+
+    /// Gives a worker the oldest question that nobody has and that somebody waits for.
+    pub async fn claim_question(&self) -> Result<Option<QuestionClaim>, Error> {
+        let doing = "taking a question";
+        let text = "SELECT id FROM questions WHERE state = 'open' LIMIT 1";
+        if sql(doing, text).optional(self.read()).await?.is_none() {
+            return Ok(None);
+        }
+        let mut transaction = self.begin().await?;
+        schema::confirm(transaction.on()).await?;
+        let patience = millis(PATIENCE);
+        let text = "DELETE FROM questions WHERE asked_ms <= $1";
+        sql(doing, text).bind(transaction.now_ms - patience).run(transaction.on()).await?;
+        let row = sql(
+            doing,
+            "UPDATE questions SET state = 'taken' WHERE id = (SELECT id FROM questions WHERE state = 'open' \
+             ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) RETURNING id, question_json, asked_ms",
+        )
+        .optional(transaction.on())
+        .await?;
+        let now = transaction.now_ms;
+        transaction.commit(doing).await?;
+        let Some(row) = row else { return Ok(None) };
+        let left = (row.get::<i64>(2)? + patience - now).clamp(0, patience);
+        let patience = Duration::from_millis(left.unsigned_abs());
+        Ok(Some(QuestionClaim { id: row.get(0)?, question: json(&row.get::<String>(1)?)?, patience }))
+    }
+
+    /// Writes an answer; nothing happens if nobody waits for it any more.
+    pub async fn answer_question(&self, claim: &QuestionClaim, answer: &Answer) -> Result<(), Error> {
+        sql("answering a question", "UPDATE questions SET state = 'answered', answer_json = $2 WHERE id = $1")
+            .bind(claim.id)
+            .bind(to_json(answer)?)
+            .run(self.write())
+            .await?;
+        Ok(())
+    }
+
+    /// Returns the answer to a question, if there is one yet.
+    pub async fn answer_to(&self, question: i64) -> Result<Option<Answer>, Error> {
+        let text = "SELECT answer_json FROM questions WHERE id = $1 AND state = 'answered'";
+        let row = sql("looking for an answer", text).bind(question).optional(self.read()).await?;
+        row.map(|row| json(&row.get::<String>(0)?)).transpose()
+    }
+
+    /// Forgets a question: nobody waits for its answer any more.
+    pub async fn forget_question(&self, question: i64) -> Result<(), Error> {
+        sql("forgetting a question", "DELETE FROM questions WHERE id = $1").bind(question).run(self.write()).await?;
+        Ok(())
+    }
+}
