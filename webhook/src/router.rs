@@ -1,5 +1,6 @@
 //! All routes of the service, and what is around them: headers of every answer, and requests that are refused at once.
 
+use crate::view::code::Code;
 use crate::api;
 use crate::configuration::Settings;
 use crate::http::problem::{self, Problem};
@@ -137,13 +138,13 @@ async fn guard(request: Request, next: Next) -> Response {
     }
     if !request.method().is_safe() && is_cross_site(headers) {
         let detail = "another site's page may not change anything here";
-        return Problem::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response();
+        return Problem::new(Code::CrossSite, detail).into_response();
     }
     next.run(request).await
 }
 
 fn ambiguous(detail: String) -> Response {
-    ([(header::CONNECTION, "close")], Problem::bad("ambiguous_request", detail)).into_response()
+    ([(header::CONNECTION, "close")], Problem::new(Code::AmbiguousRequest, detail)).into_response()
 }
 
 /// Says which methods a path takes, where a request has another one.

@@ -1,5 +1,6 @@
 //! `/badges/{namespace}/{name}.svg` and `.json`: how the newest build of a branch, tag or rule went.
 
+use crate::view::code::Code;
 use crate::api::query::query;
 use crate::configuration::settings::Scope;
 use crate::http::answer;
@@ -9,7 +10,7 @@ use crate::http::state::Service;
 use crate::rules::RefKind;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use database::{Build, BuildFilter, BuildState};
 use maud::{PreEscaped, html};
@@ -17,12 +18,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 /// Builds that are looked through for one that says something.
-const LOOKED: u32 = 20;
+const MAX_SEARCHED: u32 = 20;
 
 /// Query of a badge.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct BadgeQuery {
     branch: Option<String>,
     tag: Option<String>,
     rule: Option<String>,
@@ -37,13 +38,13 @@ pub async fn show(
     Path((namespace, file)): Path<(String, String)>,
     caller: Caller,
     headers: HeaderMap,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<BadgeQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let wanted = query(wanted)?;
     let svg = file.strip_suffix(".svg");
     let name = svg
         .or_else(|| file.strip_suffix(".json"))
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", "a badge ends in .svg or .json"))?;
+        .ok_or_else(|| Problem::new(Code::NotFound, "a badge ends in .svg or .json"))?;
     let repository = format!("{namespace}/{name}");
     let by_query = match &wanted.token {
         Some(token) => find(&service, token).await?.is_some_and(|token| token.allows(Scope::Read, Some(&repository))),
@@ -57,20 +58,20 @@ pub async fn show(
     let (message, color) = looks(state);
     let label = wanted.label.as_deref().unwrap_or("image").chars().take(40).collect::<String>();
     let etag = answer::etag(format!("{label} {message} {} {:?}", svg.is_some(), wanted.style).as_bytes());
-    let body = if svg.is_some() {
+    let (body, kind) = if svg.is_some() {
         (picture(&label, message, color).into_bytes(), "image/svg+xml; charset=utf-8")
     } else {
         let shields = json!({ "schemaVersion": 1, "label": label, "message": message, "color": color });
         (serde_json::to_vec(&shields).unwrap_or_default(), "application/json")
     };
-    Ok(answer::tagged(&headers, body, &etag))
+    Ok(answer::tagged(&headers, body, kind, &etag))
 }
 
 /// Returns the state of the newest build that was not made pointless by another.
-async fn newest(service: &Service, repository: &str, wanted: &Wanted) -> Result<Option<BuildState>, Problem> {
+async fn newest(service: &Service, repository: &str, wanted: &BadgeQuery) -> Result<Option<BuildState>, Problem> {
     let mut newest_of_all: Option<BuildState> = None;
     for git_ref in refs(service, repository, wanted).await? {
-        let builds = builds(service, repository, (wanted, git_ref)).await?;
+        let builds = builds(service, repository, wanted, git_ref).await?;
         if let Some(build) = builds.iter().find(|build| tells(build.state)) {
             return Ok(Some(build.state));
         }
@@ -81,7 +82,7 @@ async fn newest(service: &Service, repository: &str, wanted: &Wanted) -> Result<
 
 /// Returns the refs that a badge is about: that which is named, else the default branch. Where nobody said which one that is,
 /// `main` and `master` are it.
-async fn refs(service: &Service, repository: &str, wanted: &Wanted) -> Result<Vec<Option<String>>, Problem> {
+async fn refs(service: &Service, repository: &str, wanted: &BadgeQuery) -> Result<Vec<Option<String>>, Problem> {
     let branch = |name: &String| Some(format!("refs/heads/{name}"));
     if let Some(name) = &wanted.branch {
         return Ok(vec![branch(name)]);
@@ -116,7 +117,8 @@ fn tells(state: BuildState) -> bool {
 async fn builds(
     service: &Service,
     repository: &str,
-    (wanted, git_ref): (&Wanted, Option<String>),
+    wanted: &BadgeQuery,
+    git_ref: Option<String>,
 ) -> Result<Vec<Build>, Problem> {
     let filter = BuildFilter {
         repository: Some(repository.to_owned()),
@@ -124,7 +126,7 @@ async fn builds(
         git_ref,
         // A badge tells how the repository is, not what strangers propose.
         is_of_repository: true,
-        limit: LOOKED,
+        limit: MAX_SEARCHED,
         ..BuildFilter::default()
     };
     Ok(service.database.builds(&filter).await?)

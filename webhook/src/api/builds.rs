@@ -1,9 +1,10 @@
 //! `/v1/builds`: lists, one with its steps, cancellation and repetition.
 
+use crate::view::code::Code;
 use crate::api::named::Actable;
 use crate::api::query::{limit, query, wait};
 use crate::api::queue::place;
-use crate::configuration::document::meant;
+use crate::configuration::document::did_you_mean;
 use crate::configuration::settings::Settings;
 use crate::http::answer;
 use crate::http::auth::Caller;
@@ -26,12 +27,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// How often a build is looked at for who waits for its next change.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct BuildsQuery {
     repo: Option<String>,
     rule: Option<String>,
     #[serde(rename = "ref")]
@@ -45,18 +46,18 @@ pub struct Wanted {
     cursor: Option<String>,
 }
 
-impl Wanted {
+impl BuildsQuery {
     fn filter(self, caller: &Caller) -> Result<BuildFilter, Problem> {
         let state = self
             .state
-            .map(|name| BuildState::parse(&name).ok_or_else(|| Problem::bad("invalid_state", not_a_state(&name))));
+            .map(|name| BuildState::parse(&name).ok_or_else(|| Problem::new(Code::InvalidState, not_a_state(&name))));
         let before = self.cursor.map(|text| {
-            BuildId::parse(&text).ok_or_else(|| Problem::bad("invalid_cursor", "the cursor is not one of a list"))
+            BuildId::parse(&text).ok_or_else(|| Problem::new(Code::InvalidCursor, "the cursor is not one of a list"))
         });
         let since = self.since.map(|text| {
             let time = OffsetDateTime::parse(&text, &Rfc3339);
             time.map(|time| time.unix_timestamp() * 1000)
-                .map_err(|_| Problem::bad("invalid_since", format!("`{text}` is no time such as 2026-11-25T13:00:00Z")))
+                .map_err(|_| Problem::new(Code::InvalidSince, format!("`{text}` is not a time such as 2026-11-25T13:00:00Z")))
         });
         let git_ref =
             self.git_ref.map(|name| if name.starts_with("refs/") { name } else { format!("refs/heads/{name}") });
@@ -81,7 +82,7 @@ impl Wanted {
 fn tag(text: String) -> Result<String, Problem> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@[]".contains(&byte);
     if text.is_empty() || !text.bytes().all(fine) {
-        return Err(Problem::bad("invalid_tag", format!("`{text}` is no tag such as latest or registry/name:latest")));
+        return Err(Problem::new(Code::InvalidTag, format!("`{text}` is not a tag such as latest or registry/name:latest")));
     }
     Ok(text)
 }
@@ -91,7 +92,7 @@ fn not_a_state(name: &str) -> String {
     let states: Vec<&str> = BuildState::all().map(BuildState::as_str).collect();
     format!(
         "`{name}` is not a state of a build{} (there are {})",
-        meant(name, states.iter().copied()),
+        did_you_mean(name, states.iter().copied()),
         states.join(", ")
     )
 }
@@ -100,8 +101,7 @@ fn not_a_state(name: &str) -> String {
 fn digits(text: String) -> Result<String, Problem> {
     let digits = text.to_ascii_lowercase();
     if !(4..=64).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Problem::bad(
-            "invalid_commit",
+        return Err(Problem::new(Code::InvalidCommit,
             format!("commit {text:?}: 4 to 64 hexadecimal digits are expected"),
         ));
     }
@@ -114,7 +114,7 @@ pub async fn list(
     caller: Caller,
     headers: HeaderMap,
     uri: axum::http::Uri,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<BuildsQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let filter = query(wanted)?.filter(&caller)?;
@@ -140,7 +140,7 @@ pub async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Build,
 /// Query of one build.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Waiting {
+pub struct WaitQuery {
     wait: Option<String>,
 }
 
@@ -150,7 +150,7 @@ pub async fn show(
     Path(id): Path<String>,
     caller: Caller,
     headers: HeaderMap,
-    waiting: Result<Query<Waiting>, QueryRejection>,
+    waiting: Result<Query<WaitQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let until = Instant::now() + wait(query(waiting)?.wait.as_deref())?;
     let mut build = find(&service, &caller, &id).await?;
@@ -166,7 +166,7 @@ pub async fn show(
         } else if Instant::now() >= until {
             return Ok(answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?));
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         build = find(&service, &caller, &id).await?;
     }
 }
@@ -181,11 +181,11 @@ pub async fn trace(
     let build = find(&service, &caller, &id).await?;
     let missing = || {
         let detail = "no attempt at the build has ended yet";
-        Problem::new(StatusCode::NOT_FOUND, "no_trace", detail)
+        Problem::new(Code::NoTrace, detail)
     };
     let trace = service.database.trace(&build.id).await?.ok_or_else(missing)?.into_bytes();
     let etag = answer::etag(&trace);
-    Ok(answer::tagged(&headers, (trace, "application/json"), &etag))
+    Ok(answer::tagged(&headers, trace, "application/json", &etag))
 }
 
 /// Shows the build of a repository that has this number.
@@ -214,7 +214,7 @@ pub async fn numbered(
             return Err(service.no_such_build(caller.address));
         }
         let detail = Problem::removed(&format!("build {number} of `{repository}`"));
-        return Err(Problem::new(StatusCode::GONE, "build_removed", detail));
+        return Err(Problem::new(Code::BuildRemoved, detail));
     };
     Ok(answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?))
 }
@@ -253,9 +253,7 @@ pub async fn cancel(State(service): State<Service>, Actable { build, .. }: Actab
             Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": build.id.as_str(), "cancel_requested": true })))
                 .into_response())
         }
-        Cancel::AlreadyFinished(state) => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "already_finished",
+        Cancel::AlreadyFinished(state) => Err(Problem::new(Code::AlreadyFinished,
             format!("the build has ended: {}", state.as_str()),
         )),
         Cancel::NotFound => Err(Problem::no_such_build()),
@@ -296,7 +294,7 @@ pub async fn retry(
         }
         Retried::NotFinished(state) => {
             let detail = format!("the build has not ended: {}", state.as_str());
-            Err(Problem::new(StatusCode::CONFLICT, "not_finished", detail).hint("wait for its end, or cancel it first"))
+            Err(Problem::new(Code::NotFinished, detail).hint("wait for its end, or cancel it first"))
         }
         Retried::NotFound => Err(Problem::no_such_build()),
     }

@@ -1,5 +1,6 @@
 //! `/v1/deliveries`: what forges delivered, what became of it and why, and once more from the start.
 
+use crate::view::code::Code;
 use crate::api::query::{limit, query};
 use crate::configuration::settings::Scope;
 use crate::http::answer;
@@ -10,7 +11,7 @@ use crate::intake::hooks;
 use crate::view::time::moment;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use database::{BuildId, Delivery, DeliveryFilter};
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct DeliveriesQuery {
     repo: Option<String>,
     status: Option<String>,
     limit: Option<u32>,
@@ -33,7 +34,7 @@ pub async fn list(
     caller: Caller,
     headers: HeaderMap,
     uri: Uri,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<DeliveriesQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let wanted = query(wanted)?;
@@ -43,7 +44,7 @@ pub async fn list(
         Some("ignored") => Some(true),
         Some("accepted") => Some(false),
         Some(other) => {
-            return Err(Problem::bad("invalid_status", format!("`{other}` is neither `accepted` nor `ignored`")));
+            return Err(Problem::new(Code::InvalidStatus, format!("`{other}` is neither `accepted` nor `ignored`")));
         }
     };
     let filter =
@@ -78,7 +79,7 @@ pub async fn replay(
     let body = service.database.delivery_body(delivery.id).await?.ok_or_else(no_such_delivery)?;
     if body.is_empty() {
         let detail = Problem::removed("the body of this delivery");
-        return Err(Problem::new(StatusCode::GONE, "body_removed", detail));
+        return Err(Problem::new(Code::BodyRemoved, detail));
     }
     let new =
         format!("{}-replay-{}", delivery.delivery.chars().take(60).collect::<String>(), uuid::Uuid::now_v7().simple());
@@ -93,7 +94,7 @@ async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Delivery, 
 }
 
 fn no_such_delivery() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", "there is no delivery with this id")
+    Problem::new(Code::DeliveryNotFound, "there is no delivery with this id")
 }
 
 fn shown(delivery: &Delivery) -> Value {

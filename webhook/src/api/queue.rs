@@ -13,13 +13,13 @@ use database::{BuildId, QueuePlace, WaitingFor};
 use serde_json::{Value, json};
 
 /// Builds that are shown.
-const SHOWN: u32 = 200;
+const MAX_SHOWN: u32 = 200;
 
 /// Shows the queue in the order in which it is likely to be worked off.
 pub async fn show(State(service): State<Service>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
     caller.may_read()?;
     let database = &service.database;
-    let (queued, length) = (database.queue(SHOWN).await?, database.queue_length().await?);
+    let (queued, length) = (database.queue(MAX_SHOWN).await?, database.queue_length().await?);
     let builds: Vec<Value> = queued
         .iter()
         .filter(|build| caller.sees(&build.repository))

@@ -1,5 +1,6 @@
 //! `/v1/repos`: repositories as data, in the schema of `slipway.toml`.
 
+use crate::view::code::Code;
 use crate::api::named::{Changeable, Present, Visible};
 use crate::api::query::{limit, query};
 use crate::configuration::document::{RepositoryDocument, Webhook, check_key, compile};
@@ -24,7 +25,7 @@ use std::sync::Arc;
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct RepositoriesQuery {
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -35,7 +36,7 @@ pub async fn list(
     caller: Caller,
     headers: HeaderMap,
     uri: Uri,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<RepositoriesQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let wanted = query(wanted)?;
@@ -71,7 +72,7 @@ pub async fn show(
         true => format!("{}-{}", etag(&entry).trim_end_matches('"'), answer::etag(&body).trim_start_matches('"')),
         false => etag(&entry),
     };
-    Ok(answer::tagged(&headers, (body, "application/json"), &tag))
+    Ok(answer::tagged(&headers, body, "application/json", &tag))
 }
 
 /// Adds a repository.
@@ -85,8 +86,8 @@ pub async fn add(
     let (document, _) = body::document::<RepositoryDocument>(&headers, body).await?;
     let name = document.name.clone();
     let entry = store(&service, document, Some(0)).await.map_err(|problem| match problem.code() {
-        "version_mismatch" => {
-            Problem::new(StatusCode::CONFLICT, "repository_exists", format!("`{name}` exists already"))
+        Code::VersionMismatch => {
+            Problem::new(Code::RepositoryExists, format!("`{name}` exists already"))
                 .hint("change it with PATCH or PUT, or with `slipway repo add --replace`")
         }
         _ => problem,
@@ -118,7 +119,7 @@ pub async fn patch(
     body: Body,
 ) -> Result<Response, Problem> {
     let (patch, _) = body::document::<Value>(&headers, body).await?;
-    let entry = change(&service, (&entry, &headers), |document| merge(document, patch)).await?;
+    let entry = change(&service, &entry, &headers, |document| merge(document, patch)).await?;
     Ok(shown(&service, &HeaderMap::new(), &entry))
 }
 
@@ -138,7 +139,8 @@ pub async fn remove(
 /// Changes the document of a repository and stores it.
 pub async fn change(
     service: &Service,
-    (present, headers): (&Entry, &HeaderMap),
+    present: &Entry,
+    headers: &HeaderMap,
     change: impl FnOnce(&mut Value),
 ) -> Result<Arc<Entry>, Problem> {
     let expected = expected(headers, Some(present))?.or(present.version);
@@ -150,18 +152,18 @@ pub async fn change(
 
 /// Reads a document for the repository `name`, without what only answers hold.
 fn named(value: &mut Value, name: &str) -> Result<RepositoryDocument, Problem> {
-    let object = value.as_object_mut().ok_or_else(|| Problem::bad("bad_json", "a repository is an object"))?;
+    let object = value.as_object_mut().ok_or_else(|| Problem::new(Code::BadJson, "a repository is an object"))?;
     object.remove("meta");
     let said = object.entry("name").or_insert_with(|| name.into());
     if said != name {
-        return Err(Problem::bad("invalid_repository", format!("the document is for {said}, the path for `{name}`")));
+        return Err(Problem::new(Code::InvalidRepository, format!("the document is for {said}, the path for `{name}`")));
     }
     let bytes = serde_json::to_vec(value).unwrap_or_default();
     let mut problem: Result<RepositoryDocument, _> = crate::configuration::document::from_json(&bytes);
     if let Err(error) = &mut problem {
         // The place is one in the merged text, which nobody has seen.
-        return Err(Problem::bad(
-            if error.is_unknown_key() { "unknown_field" } else { "bad_json" },
+        return Err(Problem::new(
+            if error.is_unknown_key() { Code::UnknownField } else { Code::BadJson },
             error.problem.clone(),
         ));
     }
@@ -184,7 +186,7 @@ fn expected(headers: &HeaderMap, present: Option<&Entry>) -> Result<Option<i64>,
 
 fn mismatch() -> Problem {
     let detail = "the repository was changed since this version of it was read";
-    Problem::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
+    Problem::new(Code::VersionMismatch, detail)
         .hint("read it again and repeat the change")
 }
 
@@ -194,23 +196,21 @@ async fn store(
     mut document: RepositoryDocument,
     expected: Option<i64>,
 ) -> Result<Arc<Entry>, Problem> {
-    let invalid = |problem: String| Problem::bad("invalid_repository", problem);
+    let invalid = |problem: String| Problem::new(Code::InvalidRepository, problem);
     let (secret, previous) = (plain(document.secret.take())?, plain(document.previous_secret.take())?);
     for key in [&secret, &previous].into_iter().flatten() {
         check_key(key).map_err(|problem| invalid(format!("secret: {problem}")))?;
     }
     let written: Vec<_> = document.webhooks.iter_mut().map(|webhook| webhook.secret.take()).collect();
-    let refused = |refused: crate::configuration::network::Refused| Problem::bad(refused.code, refused.detail);
-    service.settings.network.check(("clone_url", &document.clone_url)).await.map_err(refused)?;
+    let refused = |refused: crate::configuration::network::Refused| Problem::new(refused.code, refused.detail);
+    service.settings.network.check("clone_url", &document.clone_url).await.map_err(refused)?;
     let meant = compile(&document, Vec::new()).map_err(invalid)?;
     for webhook in &meant.webhooks {
-        service.settings.network.check(("url", &webhook.url)).await.map_err(refused)?;
+        service.settings.network.check("url", &webhook.url).await.map_err(refused)?;
     }
     let webhook_secrets = named_secrets(&meant.webhooks, written)?;
     if service.catalog.is_fixed(&document.name) {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "defined_in_file",
+        return Err(Problem::new(Code::DefinedInFile,
             format!("`{}` is defined in slipway.toml", document.name),
         ));
     }
@@ -226,8 +226,8 @@ async fn store(
     if let Some(previous) = previous {
         database.put_secret(name, PREVIOUS_KEY, previous.as_bytes()).await?;
     }
-    store_webhooks(database, name, (&meant.webhooks, webhook_secrets)).await?;
-    // The version is given anew, so that every server reads the keys again.
+    store_webhooks(database, name, &meant.webhooks, webhook_secrets).await?;
+    // Storing it again gives it a new version, so that every server reads the keys again.
     database.put_repository(name, &text, None).await?;
     service.catalog.changed();
     tracing::info!(repo = name, "a repository was stored");
@@ -247,7 +247,8 @@ fn named_secrets(webhooks: &[Webhook], written: Vec<Option<Secret>>) -> Result<V
 async fn store_webhooks(
     database: &Database,
     repository: &str,
-    (webhooks, secrets): (&[Webhook], Vec<(String, String)>),
+    webhooks: &[Webhook],
+    secrets: Vec<(String, String)>,
 ) -> Result<(), Problem> {
     for (name, secret) in secrets {
         database.put_secret(repository, &webhook_key(&name), secret.as_bytes()).await?;
@@ -268,9 +269,9 @@ fn plain(secret: Option<Secret>) -> Result<Option<String>, Problem> {
     match secret {
         None => Ok(None),
         Some(Secret::Text(text)) if !text.is_empty() => Ok(Some(text)),
-        Some(Secret::Text(_)) => Err(Problem::bad("invalid_repository", "secret: a secret is empty")),
+        Some(Secret::Text(_)) => Err(Problem::new(Code::InvalidRepository, "secret: a secret is empty")),
         Some(Secret::File { .. }) => {
-            Err(Problem::bad("invalid_repository", "secret: the API takes the secret itself, no file of the server"))
+            Err(Problem::new(Code::InvalidRepository, "secret: the API takes the secret itself, no file of the server"))
         }
     }
 }
@@ -288,7 +289,7 @@ fn shown(service: &Service, headers: &HeaderMap, entry: &Entry) -> Response {
 }
 
 fn answered(headers: &HeaderMap, entry: &Entry, value: &Value) -> Response {
-    answer::tagged(headers, (serde_json::to_vec(value).unwrap_or_default(), "application/json"), &etag(entry))
+    answer::tagged(headers, serde_json::to_vec(value).unwrap_or_default(), "application/json", &etag(entry))
 }
 
 /// Returns what a caller may see of a repository. URLs of webhooks often are a secret: only who could change them sees them.

@@ -1,5 +1,6 @@
 //! `/v1/repos/{namespace}/{name}/secrets`: written, never read.
 
+use crate::view::code::Code;
 use super::named::Administered;
 use crate::configuration::document::check_name;
 use crate::http::answer;
@@ -35,7 +36,7 @@ pub async fn list(
 
 /// The secret that a path names.
 #[derive(Deserialize)]
-pub struct Named {
+pub struct SecretPath {
     secret: String,
 }
 
@@ -51,17 +52,17 @@ struct Writing {
 pub async fn put(
     State(service): State<Service>,
     Administered { name }: Administered,
-    Path(Named { secret }): Path<Named>,
+    Path(SecretPath { secret }): Path<SecretPath>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let invalid = |problem: &str| Problem::bad("invalid_secret", problem);
-    check_name("secret", &secret).map_err(|problem| Problem::bad("invalid_secret", problem))?;
+    let invalid = |problem: &str| Problem::new(Code::InvalidSecret, problem);
+    check_name("secret", &secret).map_err(|problem| Problem::new(Code::InvalidSecret, problem))?;
     let (writing, _) = body::document::<Writing>(&headers, body).await?;
     let value = match (writing.value, writing.value_base64) {
         (Some(text), None) => text.into_bytes(),
         (None, Some(text)) => {
-            base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| invalid("value_base64 is no base64"))?
+            base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| invalid("value_base64 is not base64"))?
         }
         _ => return Err(invalid("a secret has either `value` or `value_base64`")),
     };
@@ -78,13 +79,11 @@ pub async fn put(
 pub async fn remove(
     State(service): State<Service>,
     Administered { name }: Administered,
-    Path(Named { secret }): Path<Named>,
+    Path(SecretPath { secret }): Path<SecretPath>,
 ) -> Result<Response, Problem> {
     let known = check_name("secret", &secret).is_ok() && service.database.delete_secret(&name, &secret).await?;
     if !known {
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "secret_not_found",
+        return Err(Problem::new(Code::SecretNotFound,
             format!("`{name}` has no secret `{secret}`"),
         ));
     }

@@ -1,4 +1,4 @@
-//! What is to be known of the service itself: version, health, metrics, and who one is to it.
+//! The service itself: version, health, metrics, and the identity of the caller.
 
 use crate::configuration::settings::Scope;
 use crate::http::auth::Caller;

@@ -28,5 +28,5 @@ pub async fn show(
     // The beginning of the day moves on by itself: only what was used is news.
     let figures = format!("{} {} {}", used.builds, used.cpu_ms, used.duration_ms);
     let etag = answer::etag(figures.as_bytes());
-    Ok(answer::tagged(&headers, (shown.to_string().into_bytes(), "application/json"), &etag))
+    Ok(answer::tagged(&headers, shown.to_string().into_bytes(), "application/json", &etag))
 }

@@ -1,5 +1,6 @@
 //! `/v1/repos/{namespace}/{name}/webhooks`: whom slipway tells of builds, what they were told, and once more.
 
+use crate::view::code::Code;
 use super::named::Administered;
 use crate::configuration::document::Webhook;
 use crate::http::answer;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Notices that are shown.
-const LISTED: u32 = 200;
+const MAX_LISTED: u32 = 200;
 
 /// Lists the webhooks of a repository, without their secrets. They are changed with its document.
 pub async fn list(
@@ -34,13 +35,13 @@ pub async fn deliveries(
     Administered { name }: Administered,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let notices = service.database.notices(&name, LISTED).await?;
+    let notices = service.database.notices(&name, MAX_LISTED).await?;
     Ok(answer::document(&headers, &json!({ "deliveries": notices.iter().map(show_notice).collect::<Vec<_>>() })))
 }
 
 /// The notice that a path names.
 #[derive(Deserialize)]
-pub struct Named {
+pub struct DeliveryPath {
     id: String,
 }
 
@@ -48,11 +49,11 @@ pub struct Named {
 pub async fn replay(
     State(service): State<Service>,
     Administered { name }: Administered,
-    Path(Named { id }): Path<Named>,
+    Path(DeliveryPath { id }): Path<DeliveryPath>,
 ) -> Result<Response, Problem> {
     if !service.database.replay_notice(&name, &id).await? {
-        let detail = format!("no webhook of `{name}` was told anything under this id, or it is on record no more");
-        return Err(Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", detail));
+        let detail = format!("no webhook delivery of `{name}` has this id, or retention removed it");
+        return Err(Problem::new(Code::DeliveryNotFound, detail));
     }
     tracing::info!(repo = name, delivery = id, "a webhook is told once more");
     Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": NoticeState::Pending.as_str() }))).into_response())

@@ -9,21 +9,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
 /// How often it is looked which builds there are and what workers saw.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is written again which images are looked at: other servers may say something else.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
+const REANNOUNCE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Has base images looked at every `pause`, 0 for never, and repeats builds, until `stopped` says so.
 pub async fn rebuild_on_new_bases(
-    (database, settings): (Database, Settings),
+    database: Database,
+    settings: Settings,
     pause: Duration,
     mut stopped: Receiver<bool>,
 ) {
     let catalog = Catalog::new(&settings.repositories);
-    let mut said: Option<(Instant, Vec<WatchedImage>)> = None;
-    let pace = LOOK.min(pause);
+    let mut announced: Option<(Instant, Vec<WatchedImage>)> = None;
+    let pace = POLL_INTERVAL.min(pause);
     while !pause.is_zero() && !*stopped.borrow() {
-        if let Err(error) = look_and_rebuild(&database, &catalog, (pause, &mut said)).await {
+        if let Err(error) = look_and_rebuild(&database, &catalog, pause, &mut announced).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "base images cannot be compared");
         }
         let _ = tokio::time::timeout(pace, stopped.wait_for(|stopped| *stopped)).await;
@@ -33,7 +34,8 @@ pub async fn rebuild_on_new_bases(
 async fn look_and_rebuild(
     database: &Database,
     catalog: &Catalog,
-    (pause, said): (Duration, &mut Option<(Instant, Vec<WatchedImage>)>),
+    pause: Duration,
+    announced: &mut Option<(Instant, Vec<WatchedImage>)>,
 ) -> Result<(), database::Error> {
     let mut builds = Vec::new();
     for entry in catalog.all(database).await?.iter().filter(|entry| entry.repository.base_image_rebuild) {
@@ -42,9 +44,9 @@ async fn look_and_rebuild(
     }
     let all: BTreeSet<WatchedImage> = builds.iter().flat_map(watched).map(|(image, _)| image).collect();
     let all: Vec<WatchedImage> = all.into_iter().collect();
-    if said.as_ref().is_none_or(|(when, said)| *said != all || when.elapsed() >= SAID_AGAIN) {
+    if announced.as_ref().is_none_or(|(when, announced)| *announced != all || when.elapsed() >= REANNOUNCE_INTERVAL) {
         database.watch_base_images(&all, pause).await?;
-        *said = Some((Instant::now(), all));
+        *announced = Some((Instant::now(), all));
     }
     let seen = database.seen_base_images().await?;
     for build in &builds {

@@ -13,7 +13,7 @@ const FIRST_SWEEP: Duration = Duration::from_secs(2);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Removes what is beyond the limits from time to time, until `stopped` says so.
-pub async fn keep_retention(database: Database, settings: Settings, retention: Retention, mut stopped: Receiver<bool>) {
+pub async fn run_retention(database: Database, settings: Settings, retention: Retention, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
     let mut pause = FIRST_SWEEP;
     loop {

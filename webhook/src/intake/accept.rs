@@ -1,11 +1,12 @@
 //! A verified delivery becomes rows and an answer: one for each repository that it is for.
 
+use crate::view::code::Code;
 use crate::forges::{Event, Forge, Pull, Push};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::build_requests::{first_line, listed};
 use crate::intake::catalog::Entry;
-use crate::intake::decision::{self, Following, pushed_ref};
+use crate::intake::decision::{self, Decision, pushed_ref};
 use crate::intake::pull_requests;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -49,7 +50,7 @@ impl Accepting<'_> {
                 "a delivery's id came again with another body"
             );
             let detail = "this delivery id came before with another body, signed by the same key";
-            return Err(Problem::new(StatusCode::CONFLICT, "delivery_reused", detail)
+            return Err(Problem::new(Code::DeliveryReused, detail)
                 .hint("a forge never does this: send the new body under an id of its own"));
         }
         let is_new = |outcome: &Outcome| matches!(outcome.accepted, Accepted::New(_));
@@ -101,7 +102,7 @@ impl Accepting<'_> {
 
     async fn store(&self, entry: &Entry, event: &Event) -> Result<Outcome, Problem> {
         let repository = entry.document.name.clone();
-        let Following { builds, lookup, push, closed, ignored, explain } = self.following(entry, event);
+        let Decision { builds, lookup, push, closed, ignored, explain } = self.decide(entry, event);
         let delivery = NewDelivery {
             forge: self.forge.as_str().to_owned(),
             delivery: self.id.to_owned(),
@@ -131,15 +132,15 @@ impl Accepting<'_> {
         Ok(Outcome { repository, accepted, builds, is_pending: lookup.is_some(), ignored, explain })
     }
 
-    fn following(&self, entry: &Entry, event: &Event) -> Following {
+    fn decide(&self, entry: &Entry, event: &Event) -> Decision {
         match event {
-            Event::Ping => Following { ignored: Some("ping"), ..Following::default() },
-            Event::Other => Following {
+            Event::Ping => Decision { ignored: Some("ping"), ..Decision::default() },
+            Event::Other => Decision {
                 ignored: Some("unknown_event"),
                 explain: vec![format!("nothing is built for the event `{}`", self.event)],
-                ..Following::default()
+                ..Decision::default()
             },
-            Event::Pushes(pushes) => self.follow(entry, pushes),
+            Event::Pushes(pushes) => self.decide_pushes(entry, pushes),
             Event::Pull(pull) => {
                 let (delivery, by) = (self.id.to_owned(), first_line(&pull.by));
                 let trigger = Trigger::PullRequest { delivery, by, pull: Box::new(pull.pull.clone()) };
@@ -149,10 +150,10 @@ impl Accepting<'_> {
     }
 
     /// Applies the rules to each push; only if none of them builds anything the delivery counts as ignored.
-    fn follow(&self, entry: &Entry, pushes: &[Push]) -> Following {
-        let mut all = Following::default();
+    fn decide_pushes(&self, entry: &Entry, pushes: &[Push]) -> Decision {
+        let mut all = Decision::default();
         for push in pushes {
-            let mut one = self.follow_one(entry, push);
+            let mut one = self.decide_push(entry, push);
             all.builds.append(&mut one.builds);
             all.explain.append(&mut one.explain);
             all.lookup = all.lookup.or(one.lookup);
@@ -169,7 +170,7 @@ impl Accepting<'_> {
         all
     }
 
-    fn follow_one(&self, entry: &Entry, push: &Push) -> Following {
+    fn decide_push(&self, entry: &Entry, push: &Push) -> Decision {
         if let Some(marked) = decision::marked(push).filter(|_| !self.is_replay) {
             return marked;
         }

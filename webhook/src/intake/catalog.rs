@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long what was read is taken for true: another server may have changed it.
-const FRESH: Duration = Duration::from_secs(1);
+const CACHE_TTL: Duration = Duration::from_secs(1);
 /// Name under which the key of deliveries is kept among a repository's secrets; no secret of a user is called so.
 pub const KEY: &str = "@deliveries";
 /// The key before.
@@ -55,7 +55,7 @@ impl Catalog {
     pub async fn all(&self, database: &Database) -> Result<Arc<Vec<Arc<Entry>>>, database::Error> {
         let known = {
             let kept = self.kept();
-            if kept.read_at.is_some_and(|at| at.elapsed() < FRESH) {
+            if kept.read_at.is_some_and(|at| at.elapsed() < CACHE_TTL) {
                 return Ok(kept.entries.clone());
             }
             kept.entries.clone()

@@ -1,13 +1,14 @@
 //! Bodies of deliveries, until it is known who sent them: short ones in memory, long ones in files without a name, few at a
 //! time, so that many strangers at once take neither the memory nor the time of those who are known.
 
+use crate::view::code::Code;
 use super::names::Names;
 use super::spool::{Received, Spool};
 use crate::forges::{Proof, Signed};
 use crate::http::body::{self, BODY_TIMEOUT, MAX_BODY};
 use crate::http::problem::Problem;
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -122,7 +123,7 @@ impl Inbox {
         };
         let busy = "too many long deliveries arrive at once; send it again";
         let taken = tokio::time::timeout(TURN_TIMEOUT, taking).await.ok().flatten();
-        taken.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy", busy))
+        taken.ok_or_else(|| Problem::new(Code::TooBusy, busy))
     }
 
     /// Checks a proof with the keys that `keys` finds for the names in the body; `None` if none of them made it.
@@ -131,7 +132,8 @@ impl Inbox {
     pub async fn verify(
         &self,
         arrived: &mut Arrived,
-        (proof, form): (Proof<'_>, bool),
+        proof: Proof<'_>,
+        form: bool,
         keys: impl FnOnce(&Names) -> Vec<String>,
     ) -> Result<Option<Signed>, Problem> {
         let length = arrived.received.len();
@@ -232,5 +234,5 @@ pub async fn drain(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
 fn cannot_store(error: std::io::Error) -> Problem {
     tracing::error!(%error, "a delivery cannot be put aside while it arrives");
     let detail = "the delivery cannot be put aside now; send it again";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "cannot_store", detail)
+    Problem::new(Code::CannotStore, detail)
 }

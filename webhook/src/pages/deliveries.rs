@@ -11,12 +11,12 @@ use database::{Delivery, DeliveryFilter};
 use maud::{Markup, html};
 
 /// Deliveries on the page.
-const LISTED: u32 = 50;
+const MAX_LISTED: u32 = 50;
 
 /// Shows the newest deliveries.
 pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
-    let filter = DeliveryFilter { among: caller.only(), limit: LISTED, ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { among: caller.only(), limit: MAX_LISTED, ..DeliveryFilter::default() };
     let deliveries = service.database.deliveries(&filter).await?;
     let seen: Vec<&Delivery> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).collect();
     let content = html! {

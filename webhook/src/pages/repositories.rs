@@ -15,7 +15,7 @@ use database::{Build, BuildFilter, LookState, PathFilter, Policy, SeenImage, Usa
 use maud::{Markup, html};
 
 /// Builds on a repository's page.
-const LISTED: u32 = 20;
+const MAX_LISTED: u32 = 20;
 
 /// Lists repositories.
 pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -55,12 +55,12 @@ pub async fn show(
     admit(&caller)?;
     let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
     let repository = &entry.repository;
-    let filter = BuildFilter { repository: Some(repository.name.clone()), limit: LISTED, ..BuildFilter::default() };
+    let filter = BuildFilter { repository: Some(repository.name.clone()), limit: MAX_LISTED, ..BuildFilter::default() };
     let newest = service.database.builds(&filter).await?;
     let newest: Vec<&Build> = newest.iter().collect();
     let looks = service.database.look_state(&repository.name).await?;
     let notes = service.database.tag_notes(&repository.name).await?;
-    let notices = service.database.notices(&repository.name, webhooks::LISTED).await?;
+    let notices = service.database.notices(&repository.name, webhooks::MAX_LISTED).await?;
     let used = service.database.usage(&repository.name, usage::DAY).await?;
     let bases = crate::background::base_images::of_repository(&service.database, &repository.name).await?;
     let refusal = service.database.newest_refusal(&repository.name).await?;

@@ -7,13 +7,13 @@ use database::{Notice, NoticeState};
 use maud::{Markup, html};
 
 /// Notices on the page.
-pub const LISTED: u32 = 10;
+pub const MAX_LISTED: u32 = 10;
 
 /// Returns which webhooks there are and what they were told last.
 pub fn told(webhooks: &[Webhook], notices: &[Notice]) -> Markup {
     let names: Vec<String> = webhooks.iter().map(|webhook| plain(webhook.name.as_bytes())).collect();
     html! {
-        p { "Told of builds: " (names.join(", ")) "." }
+        p { "ProblemText of builds: " (names.join(", ")) "." }
         @if !notices.is_empty() {
             table {
                 thead { tr { th { "When (UTC)" } th { "Webhook" } th { "Event" } th { "Build" } th { "Became" } } }

@@ -1,5 +1,6 @@
-//! What the service shows, in the API, in requests to webhooks and on pages.
+//! Views: the objects of the API as types, shared by the server, webhook deliveries, pages and the command line.
 
+pub mod code;
 pub mod explanation;
 pub mod text;
 pub mod time;

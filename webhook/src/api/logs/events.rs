@@ -13,24 +13,24 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// How often a running build's log is looked at while it grows, and when it has been silent.
-const LOOK: Duration = Duration::from_millis(100);
-const SILENT_LOOK: Duration = Duration::from_millis(800);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(800);
 /// How often a silent stream shows that it lives.
 const PING: Duration = Duration::from_secs(15);
 /// Events that wait for a reader.
 const WAITING: usize = 4;
 /// How long a reader may take for them.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Follows a build from byte `from` of its log on.
 pub fn follow(database: Database, id: BuildId, from: i64, step: Option<i64>) -> Response {
     let (sender, receiver) = channel(WAITING);
-    let following = Following { database, id, from, step, state: None, sender };
-    tokio::spawn(following.run());
+    let follower = Follower { database, id, from, step, state: None, sender };
+    tokio::spawn(follower.run());
     Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(PING).text("ping")).into_response()
 }
 
-struct Following {
+struct Follower {
     database: Database,
     id: BuildId,
     from: i64,
@@ -39,15 +39,15 @@ struct Following {
     sender: Sender<Result<Event, Infallible>>,
 }
 
-impl Following {
+impl Follower {
     async fn run(mut self) {
-        let mut pause = LOOK;
+        let mut pause = POLL_INTERVAL;
         loop {
             match self.advance().await {
-                Some(Progress::Some) => pause = LOOK,
+                Some(Progress::Some) => pause = POLL_INTERVAL,
                 Some(Progress::None) => {
                     tokio::select! {
-                        () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(SILENT_LOOK),
+                        () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(IDLE_POLL_INTERVAL),
                         () = self.sender.closed() => return,
                     }
                 }
@@ -83,7 +83,7 @@ impl Following {
     }
 
     async fn send(&self, event: Event) -> Option<()> {
-        self.sender.send_timeout(Ok(event), PATIENCE).await.ok()
+        self.sender.send_timeout(Ok(event), TIMEOUT).await.ok()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `GET /v1/builds/{id}/logs`: text, lines of JSON, parts of it, or server-sent events that resume where they stopped.
 
+use crate::view::code::Code;
 use super::{events, range};
 use crate::api::builds::find;
 use crate::api::query::query;
@@ -10,7 +11,7 @@ use crate::view::time::moment;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use database::{BuildId, Database, LogChunk};
@@ -29,7 +30,7 @@ const MAX_TAIL: usize = 10_000;
 /// Which part of a log, and how.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct LogQuery {
     /// Only what this step printed.
     step: Option<i64>,
     /// Only the last lines.
@@ -53,12 +54,12 @@ pub async fn show(
     Path(id): Path<String>,
     caller: Caller,
     headers: HeaderMap,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let wanted = query(wanted)?;
     let build = find(&service, &caller, &id).await?;
     if build.log_removed_ms.is_some() {
-        return Err(Problem::new(StatusCode::GONE, "log_removed", Problem::removed("the log of this build")));
+        return Err(Problem::new(Code::LogRemoved, Problem::removed("the log of this build")));
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut response = if text("accept").is_some_and(|accept| accept.contains("text/event-stream")) {
@@ -84,7 +85,7 @@ pub async fn show(
     Ok(response)
 }
 
-impl Wanted {
+impl LogQuery {
     /// Tells whether the bytes that are asked for are those of the log: only of these can a range be told.
     fn is_whole_text(&self) -> bool {
         self.step.is_none() && self.since_offset.is_none() && self.format.is_none_or(|format| format == Format::Text)

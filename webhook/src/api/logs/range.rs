@@ -1,5 +1,6 @@
 //! Ranges of bytes of a log (RFC 9110, one range).
 
+use crate::view::code::Code;
 use super::log::Log;
 use crate::http::problem::Problem;
 use axum::http::{StatusCode, header};
@@ -50,7 +51,7 @@ pub async fn answer(log: &Log, range: Range) -> Result<Response, Problem> {
     if bytes.is_empty() {
         let range = [(header::CONTENT_RANGE, format!("bytes */{}", length(log).await?))];
         let problem =
-            Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", "the log does not reach so far");
+            Problem::new(Code::RangeNotSatisfiable, "the log does not reach so far");
         return Ok((range, problem).into_response());
     }
     // A log may still grow: its length is not said.

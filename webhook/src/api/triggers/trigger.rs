@@ -1,16 +1,17 @@
 //! `POST /v1/repos/{namespace}/{name}/builds`: a build without a push.
 
-use super::asking::{Asking, Only};
+use crate::view::code::Code;
+use super::request::{TriggerRequest, Only};
 use super::{own, plan};
 use crate::api::builds;
 use crate::api::query::{query, wait};
-use crate::configuration::document::meant;
+use crate::configuration::document::did_you_mean;
 use crate::configuration::settings::{Repository, Scope};
 use crate::http::auth::Caller;
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::intake::build_requests::{Asked, Requested, Rules};
+use crate::intake::build_requests::{BuildTrigger, Requested, Rules};
 use crate::intake::catalog::Entry;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -26,23 +27,23 @@ use std::time::{Duration, Instant};
 /// Longest key.
 const MAX_KEY: usize = 255;
 /// How often builds are looked at for who waits for their end.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Query of a trigger.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Waiting {
+pub struct TriggerQuery {
     wait: Option<String>,
     dedupe: Option<String>,
 }
 
-impl Waiting {
+impl TriggerQuery {
     /// Tells whether builds that wait or run already are good enough.
     fn takes_open_ones(&self) -> Result<bool, Problem> {
         match self.dedupe.as_deref() {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
-            Some(other) => Err(Problem::bad("invalid_query", format!("dedupe `{other}`: 0 or 1 is expected"))),
+            Some(other) => Err(Problem::new(Code::InvalidQuery, format!("dedupe `{other}`: 0 or 1 is expected"))),
         }
     }
 }
@@ -53,47 +54,48 @@ pub async fn trigger(
     Path((namespace, name)): Path<(String, String)>,
     caller: Caller,
     headers: HeaderMap,
-    (waiting, body): (Result<Query<Waiting>, QueryRejection>, Body),
+    waiting: Result<Query<TriggerQuery>, QueryRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let name = format!("{namespace}/{name}");
     let by = caller.require(Scope::Trigger, &name)?.name.clone();
     let entry =
         service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
-    let (asking, bytes) = body::document::<Asking>(&headers, body).await?;
-    check_secrets(&service, &name, asking.secrets.as_deref()).await?;
+    let (request, bytes) = body::document::<TriggerRequest>(&headers, body).await?;
+    check_secrets(&service, &name, request.secrets.as_deref()).await?;
     let waiting = query(waiting)?;
     let (until, takes_open_ones) = (Instant::now() + wait(waiting.wait.as_deref())?, waiting.takes_open_ones()?);
     let key = idempotency_key(&headers, &name, &bytes)?;
-    // Nobody is asked for rules when the answer is known.
+    // A known idempotency key is answered without fetching rules.
     if let Some(key) = key.as_ref().filter(|_| entry.repository.own_rules.is_some())
         && let Some(known) = service.database.triggered(key).await?
     {
-        return tell(&service, Once::Key(key), known, until).await;
+        return respond(&service, Once::Key(key), known, until).await;
     }
     let requested = match &entry.repository.own_rules {
-        None => ask(&entry.repository, &asking, &by)?,
-        Some(_) => match own::read(&service, &entry.repository, &asking).await? {
-            Some(read) => ask(&read.repository, &asking.at(&read), &by)?,
+        None => ask(&entry.repository, &request, &by)?,
+        Some(_) => match own::read(&service, &entry.repository, &request).await? {
+            Some(read) => ask(&read.repository, &request.at(&read), &by)?,
             // What needs nothing but the rules can be built when a worker comes; only then is known what it would repeat.
             None if key.is_none()
                 && !takes_open_ones
-                && !asking.has_overrides()
-                && asking.names_no_rule()
-                && !asking.dry_run() =>
+                && !request.has_overrides()
+                && request.names_no_rule()
+                && !request.dry_run() =>
             {
-                return look_up(&service, &entry, &asking, &by).await;
+                return look_up(&service, &entry, &request, &by).await;
             }
             None => return Err(own::no_worker(&entry.repository)),
         },
     };
     if requested.builds.is_empty() {
         let problem =
-            Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this ref");
+            Problem::new(Code::NoRuleMatched, "no rule of the repository builds this ref");
         return Err(problem
             .explained(requested.explain)
             .hint("name the `rule` that is to build it; `slipway rules test` and POST /v1/repos/{ns}/{name}/rules:test show what matches"));
     }
-    if asking.dry_run() {
+    if request.dry_run() {
         return Ok(plan::plan(&service, &requested).await?.into_response());
     }
     let once = match &key {
@@ -127,17 +129,17 @@ pub async fn store(
         Once::Key(key) => service.database.trigger(Some(key), builds).await?,
         Once::Open => service.database.trigger_once(builds).await?,
     };
-    tell(service, once, stored, until).await
+    respond(service, once, stored, until).await
 }
 
 /// Says what became of a trigger, after the end of its builds if the client wants to wait for it.
-async fn tell(service: &Service, once: Once<'_>, stored: Accepted, until: Instant) -> Result<Response, Problem> {
+async fn respond(service: &Service, once: Once<'_>, stored: Accepted, until: Instant) -> Result<Response, Problem> {
     let (ids, known) = match stored {
         Accepted::New(ids) => (ids, false),
         Accepted::Duplicate(ids) => (ids, true),
         Accepted::KeyReused => {
             let detail = "this Idempotency-Key came before with another body";
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
+            return Err(Problem::new(Code::IdempotencyKeyReused, detail));
         }
     };
     service.counters.triggers.fetch_add(1, Ordering::Relaxed);
@@ -165,20 +167,20 @@ async fn ended(service: &Service, ids: &[BuildId], until: Instant) -> Result<boo
         if !running {
             return Ok(true);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(false)
 }
 
 /// Lets a worker read the repository's own rules at what is asked for.
-async fn look_up(service: &Service, entry: &Entry, asking: &Asking, by: &str) -> Result<Response, Problem> {
+async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by: &str) -> Result<Response, Problem> {
     let repository = &entry.repository;
-    let git_ref = asking.refs(repository)?.into_iter().next().unwrap_or_default();
+    let git_ref = request.refs(repository)?.into_iter().next().unwrap_or_default();
     let lookup = NewLookup {
         repository: repository.name.clone(),
         clone_url: repository.clone_url.clone(),
         git_ref,
-        commit: asking.commit()?.map(str::to_owned),
+        commit: request.commit()?.map(str::to_owned),
         commit_message: String::new(),
         trigger: Trigger::Manual { by: by.to_owned() },
         path: repository.own_rules.as_ref().map(|own| own.path.clone()).unwrap_or_default(),
@@ -189,20 +191,20 @@ async fn look_up(service: &Service, entry: &Entry, asking: &Asking, by: &str) ->
 }
 
 /// Applies the rules to what was asked for; a short name is a branch first and a tag second.
-pub fn ask(repository: &Repository, asking: &Asking, by: &str) -> Result<Requested, Problem> {
-    let commit = asking.commit()?;
-    let only = asking.only(repository)?;
+pub fn ask(repository: &Repository, request: &TriggerRequest, by: &str) -> Result<Requested, Problem> {
+    let commit = request.commit()?;
+    let only = request.only(repository)?;
     let trigger = Trigger::Manual { by: by.to_owned() };
     let mut explain = Vec::new();
-    if matches!(only, Only::Everything) && asking.names_no_ref() {
-        return every_rule(repository, asking, &trigger);
+    if matches!(only, Only::Everything) && request.names_no_ref() {
+        return every_rule(repository, request, &trigger);
     }
-    for git_ref in asking.refs(repository)? {
-        let asked = Asked { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
+    for git_ref in request.refs(repository)? {
+        let asked = BuildTrigger { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
         let mut requested = Rules::of(repository).requests(&asked);
         requested.builds.retain(|build| only.takes(&build.rule));
         if !requested.builds.is_empty() {
-            requested.builds.iter_mut().try_for_each(|build| asking.change(repository, build))?;
+            requested.builds.iter_mut().try_for_each(|build| request.change(repository, build))?;
             return Ok(requested);
         }
         explain.extend(requested.explain);
@@ -211,7 +213,7 @@ pub fn ask(repository: &Repository, asking: &Asking, by: &str) -> Result<Request
 }
 
 /// Asks each rule that is for one ref for that ref, as Docker Hub's `build=true` does.
-pub fn every_rule(repository: &Repository, asking: &Asking, trigger: &Trigger) -> Result<Requested, Problem> {
+pub fn every_rule(repository: &Repository, request: &TriggerRequest, trigger: &Trigger) -> Result<Requested, Problem> {
     let mut all = Requested { builds: Vec::new(), explain: Vec::new() };
     for rule in &repository.rules {
         let Some(git_ref) = rule.only_ref() else {
@@ -219,10 +221,10 @@ pub fn every_rule(repository: &Repository, asking: &Asking, trigger: &Trigger) -
             continue;
         };
         let asked =
-            Asked { git_ref: &git_ref, commit: None, message: "", default_branch: None, trigger: trigger.clone() };
+            BuildTrigger { git_ref: &git_ref, commit: None, message: "", default_branch: None, trigger: trigger.clone() };
         let mut requested = Rules::of(repository).requests(&asked);
         requested.builds.retain(|build| build.rule == rule.name);
-        requested.builds.iter_mut().try_for_each(|build| asking.change(repository, build))?;
+        requested.builds.iter_mut().try_for_each(|build| request.change(repository, build))?;
         all.builds.append(&mut requested.builds);
     }
     Ok(all)
@@ -236,8 +238,8 @@ async fn check_secrets(service: &Service, repository: &str, names: Option<&[Stri
     match names.iter().find(|name| !known.contains(&name.as_str())) {
         None => Ok(()),
         Some(name) => {
-            let detail = format!("secrets: `{repository}` has no secret `{name}`{}", meant(name, known));
-            Err(Problem::bad("invalid_secrets", detail)
+            let detail = format!("secrets: `{repository}` has no secret `{name}`{}", did_you_mean(name, known));
+            Err(Problem::new(Code::InvalidSecrets, detail)
                 .hint("`slipway secret set` and PUT …/secrets/{secret} write one"))
         }
     }
@@ -246,7 +248,7 @@ async fn check_secrets(service: &Service, repository: &str, names: Option<&[Stri
 fn idempotency_key(headers: &HeaderMap, repository: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_KEY);
-    let key = key.ok_or_else(|| Problem::bad("invalid_idempotency_key", "a key has 1 to 255 visible characters"))?;
+    let key = key.ok_or_else(|| Problem::new(Code::InvalidIdempotencyKey, "a key has 1 to 255 visible characters"))?;
     Ok(Some(IdempotencyKey { repository: repository.to_owned(), key: key.to_owned(), body: body.to_vec() }))
 }
 

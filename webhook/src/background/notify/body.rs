@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const MAX_LINE: usize = 300;
 
 /// Returns what happened to a build, and the build as the API shows it.
-pub fn slipway(notice: &Notice, (sequence, build): (i64, Value)) -> Value {
+pub fn slipway(notice: &Notice, sequence: i64, build: Value) -> Value {
     json!({
         "event": notice.event.as_str(),
         "delivery": notice.id,

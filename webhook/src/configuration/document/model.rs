@@ -25,7 +25,7 @@ pub struct RepositoryDocument {
     /// The key before, during a change.
     #[serde(default, skip_serializing)]
     pub previous_secret: Option<Secret>,
-    /// What the forge calls the repository: `owner/name`, if that is not its name here.
+    /// The forge's name of the repository, `owner/name`, if it differs from its name here.
     #[serde(default, alias = "github", skip_serializing_if = "Option::is_none")]
     pub forge_name: Option<String>,
     /// The default branch, if deliveries do not say.
@@ -53,7 +53,7 @@ pub struct RepositoryDocument {
     /// Whether the repository's own `slipway.toml` says what its rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_rules: Option<OwnRulesDocument>,
-    /// Whom slipway tells of the repository's builds.
+    /// Webhooks that are notified of the repository's builds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<WebhookDocument>,
     /// The rules; without any, `main` and `master` become `latest`.
@@ -61,7 +61,7 @@ pub struct RepositoryDocument {
     pub rules: Vec<RuleDocument>,
 }
 
-/// What the repository's own file may do.
+/// The permissions of the repository's own file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnRulesDocument {
