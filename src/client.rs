@@ -1,16 +1,18 @@
 //! The commands' end of the API: where the server is, which token speaks, and what it answers.
 
-use crate::sanitize::sanitize;
 use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use webhook::view::build::BuildView;
+use webhook::view::service::ProblemView;
 
-/// How long an answer may take; who waits for a build is answered within a minute.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long an answer may take; the server answers waiting requests within a minute.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Where the server is and who asks.
 #[derive(Debug, Args)]
@@ -40,14 +42,18 @@ pub struct OneBuild {
 
 impl OneBuild {
     /// Asks for `what` to be done to the build and prints the answer: as it is, or as `told` puts it.
-    pub fn ask(&self, what: &str, told: impl FnOnce(&str, &Value) -> String) -> Result<ExitCode, String> {
+    pub fn ask(
+        &self,
+        what: &str,
+        told: impl FnOnce(&str, &Value) -> Result<String, String>,
+    ) -> Result<ExitCode, String> {
         let api = self.connection.open()?;
         let id = build_id(&api, &self.build)?;
-        let answer = api.send(Method::POST, &format!("/v1/builds/{id}/{what}"), (None, &[]))?.body;
+        let answer = api.send(Method::POST, &format!("/v1/builds/{id}/{what}"), None, &[])?.body;
         if self.connection.json {
             print_json(&answer);
         } else {
-            println!("{}", told(&id, &answer));
+            println!("{}", told(&id, &answer)?);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -84,7 +90,7 @@ impl Connection {
             (None, None) => None,
         };
         if !self.server.starts_with("http://") && !self.server.starts_with("https://") {
-            return Err(format!("`{}` is no URL of a server: it starts with http:// or https://", self.server));
+            return Err(format!("`{}` is not a URL of a server: it starts with http:// or https://", self.server));
         }
         // Another part of the program may have chosen the same provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -105,7 +111,7 @@ impl Connection {
 impl Api {
     /// Asks for a document.
     pub fn get(&self, path: &str) -> Result<Value, String> {
-        self.send(Method::GET, path, (None, &[])).map(|answer| answer.body)
+        self.send(Method::GET, path, None, &[]).map(|answer| answer.body)
     }
 
     /// Asks for something to be done; headers come as names and values.
@@ -113,10 +119,11 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        (body, headers): (Option<&Value>, &[(&'static str, &str)]),
+        body: Option<&Value>,
+        headers: &[(&'static str, &str)],
     ) -> Result<Answer, String> {
         self.tokio.block_on(async {
-            let response = self.request(method, path, (body, headers)).await?;
+            let response = self.request(method, path, body, headers).await?;
             let status = response.status();
             let text = response.text().await.map_err(|error| self.unreachable(&error))?;
             let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -132,7 +139,7 @@ impl Api {
         mut take: impl FnMut(&[u8]) -> Result<bool, String>,
     ) -> Result<(), String> {
         self.tokio.block_on(async {
-            let mut response = self.request(Method::GET, path, (None, headers)).await?;
+            let mut response = self.request(Method::GET, path, None, headers).await?;
             if !response.status().is_success() {
                 let status = response.status();
                 let text = response.text().await.unwrap_or_default();
@@ -151,12 +158,13 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        (body, headers): (Option<&Value>, &[(&'static str, &str)]),
+        body: Option<&Value>,
+        headers: &[(&'static str, &str)],
     ) -> Result<Response, String> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         let is_stream = headers.iter().any(|(name, value)| *name == "accept" && *value == "text/event-stream");
         if !is_stream {
-            request = request.timeout(PATIENCE);
+            request = request.timeout(TIMEOUT);
         }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -192,20 +200,26 @@ impl Api {
     }
 }
 
-/// Returns what a problem says, with its hint and what it has to say of each rule.
+/// Returns the text of a problem, with its hint and its line for each rule.
 fn refusal(status: StatusCode, body: &Value) -> String {
-    let text = |key: &str| body[key].as_str().map(str::to_owned);
-    let mut message = match (text("detail"), text("code")) {
-        (Some(detail), Some(code)) => format!("{detail} ({code}, HTTP {})", status.as_u16()),
-        _ => format!("the server answered HTTP {status}"),
+    let Ok(problem) = serde_json::from_value::<ProblemView>(body.clone()) else {
+        return format!("the server answered HTTP {status}");
     };
-    for line in body["explain"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    let mut message = format!("{} ({}, HTTP {})", problem.detail, problem.code, status.as_u16());
+    for line in &problem.explain {
         message.push_str(&format!("\n  {line}"));
     }
-    if let Some(hint) = text("hint") {
+    if let Some(hint) = &problem.hint {
         message.push_str(&format!("\n  hint: {hint}"));
     }
     message
+}
+
+/// Reads an answer as one of the API's views.
+pub fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, String> {
+    T::deserialize(answer).map_err(|error| {
+        format!("the server's answer does not have the expected form ({error}): is it a slipway of another version?")
+    })
 }
 
 /// Returns a text for a query.
@@ -217,13 +231,6 @@ pub fn encoded(text: &str) -> String {
 /// Prints a document for tools.
 pub fn print_json(value: &Value) {
     println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
-}
-
-/// Returns a text from the server as a terminal may show it.
-pub fn shown(value: &Value) -> String {
-    let text =
-        value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned);
-    sanitize(&text)
 }
 
 /// Reads the name of a repository from the command line.
@@ -246,5 +253,5 @@ pub fn build_id(api: &Api, name: &str) -> Result<String, String> {
         }
     };
     let build = api.get(&format!("/v1/repos/{}/builds/{}", encoded(repository), encoded(number)))?;
-    build["id"].as_str().map(str::to_owned).ok_or_else(|| format!("`{name}` has no build"))
+    read::<BuildView>(&build).map(|build| build.id)
 }

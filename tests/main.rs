@@ -50,6 +50,7 @@ mod layers;
 mod leaks;
 mod logs;
 mod lookups;
+mod openapi;
 mod out_of_memory;
 mod outputs;
 mod own_rules;

@@ -112,8 +112,18 @@ impl Background {
         Ok(vec![
             tokio::spawn(webhook::run_schedules(database.clone(), settings.clone(), stopped.clone())),
             tokio::spawn(webhook::expand_fetched_rules(database.clone(), settings.clone(), stopped.clone())),
-            tokio::spawn(webhook::find_missed_pushes(database.clone(), settings.clone(), reconcile_pause, stopped.clone())),
-            tokio::spawn(webhook::rebuild_on_new_bases(database.clone(), settings.clone(), base_image_pause, stopped.clone())),
+            tokio::spawn(webhook::find_missed_pushes(
+                database.clone(),
+                settings.clone(),
+                reconcile_pause,
+                stopped.clone(),
+            )),
+            tokio::spawn(webhook::rebuild_on_new_bases(
+                database.clone(),
+                settings.clone(),
+                base_image_pause,
+                stopped.clone(),
+            )),
             tokio::spawn(webhook::publish_statuses(database.clone(), settings.clone(), stopped.clone())),
             tokio::spawn(webhook::notify_webhooks(database.clone(), settings.clone(), posts, stopped.clone())),
             tokio::spawn(webhook::run_retention(database.clone(), settings.clone(), retention, stopped.clone())),

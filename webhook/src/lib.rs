@@ -17,7 +17,7 @@ pub mod view;
 pub use background::base_images::rebuild_on_new_bases;
 pub use background::commit_statuses::publish_statuses;
 pub use background::missed_pushes::find_missed_pushes;
-pub use background::notify::{Outgoing, Post, Posted, register_webhooks, notify_webhooks};
+pub use background::notify::{Outgoing, Post, Posted, notify_webhooks, register_webhooks};
 pub use background::retention::run_retention;
 pub use background::rules_fetch::expand_fetched_rules;
 pub use background::schedules::run_schedules;

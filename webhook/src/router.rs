@@ -1,6 +1,5 @@
 //! All routes of the service, and what is around them: headers of every answer, and requests that are refused at once.
 
-use crate::view::code::Code;
 use crate::api;
 use crate::configuration::Settings;
 use crate::http::problem::{self, Problem};
@@ -9,6 +8,7 @@ use crate::http::readiness::Readiness;
 use crate::http::state::Service;
 use crate::intake::hooks;
 use crate::pages;
+use crate::view::code::Code;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -119,11 +119,12 @@ fn page_routes() -> Router<Service> {
 fn service_routes() -> Router<Service> {
     use api::service;
     Router::new()
+        .route("/v1/openapi.json", get(api::openapi::show))
         .route("/v1/version", get(service::version))
         .route("/v1/whoami", get(service::whoami))
         .route("/healthz", get(service::alive))
         .route("/readyz", get(service::ready))
-        .route("/metrics", get(service::metrics))
+        .route("/metrics", get(api::metrics::show))
 }
 
 /// Refuses requests whose end two servers could see in different places, and those that another site makes a browser

@@ -1,10 +1,10 @@
 //! `POST /v1/builds/{id}/approve`: lets a build go that waits for approval.
 
-use crate::api::builds::summary;
 use crate::api::named::Actable;
 use crate::http::problem::Problem;
-use crate::view::code::Code;
 use crate::http::state::Service;
+use crate::view::build::BuildView;
+use crate::view::code::Code;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -25,5 +25,5 @@ pub async fn approve(State(service): State<Service>, Actable { build, by }: Acta
         Approved::NotFound => return Err(Problem::no_such_build()),
     };
     let approved = service.database.build(&build.id).await?.ok_or_else(Problem::no_such_build)?;
-    Ok((status, axum::Json(summary(&approved, &service.settings))).into_response())
+    Ok((status, axum::Json(BuildView::new(&approved, &service.settings))).into_response())
 }

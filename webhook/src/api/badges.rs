@@ -1,6 +1,5 @@
 //! `/badges/{namespace}/{name}.svg` and `.json`: how the newest build of a branch, tag or rule went.
 
-use crate::view::code::Code;
 use crate::api::query::query;
 use crate::configuration::settings::Scope;
 use crate::http::answer;
@@ -8,6 +7,8 @@ use crate::http::auth::{Caller, find};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::rules::RefKind;
+use crate::view::code::Code;
+use crate::view::service::BadgeView;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
@@ -15,7 +16,6 @@ use axum::response::Response;
 use database::{Build, BuildFilter, BuildState};
 use maud::{PreEscaped, html};
 use serde::Deserialize;
-use serde_json::json;
 
 /// Builds that are looked through for one that says something.
 const MAX_SEARCHED: u32 = 20;
@@ -61,7 +61,8 @@ pub async fn show(
     let (body, kind) = if svg.is_some() {
         (picture(&label, message, color).into_bytes(), "image/svg+xml; charset=utf-8")
     } else {
-        let shields = json!({ "schemaVersion": 1, "label": label, "message": message, "color": color });
+        let (message, color) = (message.to_owned(), color.to_owned());
+        let shields = BadgeView { schema_version: 1, label: label.clone(), message, color };
         (serde_json::to_vec(&shields).unwrap_or_default(), "application/json")
     };
     Ok(answer::tagged(&headers, body, kind, &etag))
@@ -103,7 +104,7 @@ async fn refs(service: &Service, repository: &str, wanted: &BadgeQuery) -> Resul
     if let Some(name) = written {
         return Ok(vec![branch(&name)]);
     }
-    // What a forge said last may be a branch that is never built here.
+    // The branch that a forge named last may never be built here.
     let told = service.database.told_default_branch(repository).await?;
     let usual = ["main", "master"].map(str::to_owned);
     Ok(told.into_iter().chain(usual).map(|name| branch(&name)).collect())

@@ -1,21 +1,21 @@
 //! Docker Hub's trigger URLs: the token stands in the path, the body says which rules. Only the host changes for those who
 //! come from there; other than there, the answer says what was queued and why nothing was.
 
-use crate::view::code::Code;
-use crate::api::triggers::{self, TriggerRequest, Once, ask, every_rule, store};
+use crate::api::triggers::{self, Once, TriggerRequest, ask, every_rule, store};
 use crate::configuration::settings::{Repository, Scope};
 use crate::http::auth::{Caller, find};
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::build_requests::Requested;
+use crate::view::code::Code;
+use crate::view::trigger::{HubBuildView, HubTriggerView};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use database::{Trigger, marks};
 use serde::Deserialize;
-use serde_json::json;
 use std::time::Instant;
 
 /// The body, as JSON or as a form.
@@ -53,16 +53,14 @@ pub async fn trigger(
     }
     let stored = store(&service, Once::No, &requested.builds, Instant::now()).await?;
     let location = stored.headers().get(header::LOCATION).cloned();
-    let builds: Vec<_> = requested
-        .builds
-        .iter()
-        .map(|build| json!({ "rule": build.rule, "ref": build.spec.git_ref, "tags": build.spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>() }))
-        .collect();
-    let mut response = (
-        StatusCode::ACCEPTED,
-        axum::Json(json!({ "state": "Queued", "builds": builds, "explain": requested.explain })),
-    )
-        .into_response();
+    let builds = requested.builds.iter().map(|build| HubBuildView {
+        rule: build.rule.clone(),
+        git_ref: build.spec.git_ref.clone(),
+        tags: build.spec.tags.iter().map(|tag| marks::shown(tag)).collect(),
+    });
+    let queued =
+        HubTriggerView { state: "Queued".to_owned(), builds: builds.collect(), explain: requested.explain.clone() };
+    let mut response = (StatusCode::ACCEPTED, axum::Json(queued)).into_response();
     if let Some(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }

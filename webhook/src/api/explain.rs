@@ -1,6 +1,5 @@
 //! `/v1/builds/{id}/explain`: why each step of a build was executed, compared with an earlier build.
 
-use crate::view::code::Code;
 use super::builds::find;
 use crate::api::query::query;
 use crate::api::worker_queries;
@@ -8,7 +7,8 @@ use crate::http::answer;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::view::explanation::{sentence, sentences, summary};
+use crate::view::code::Code;
+use crate::view::comparison::ExplanationView;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
@@ -17,7 +17,6 @@ use database::{
     Build, BuildFilter, BuildState, Explained, ExplainedStep, QUESTION_PATIENCE, Step, StepState, Was, Why,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// Query of an explanation.
 #[derive(Debug, Default, Deserialize)]
@@ -46,14 +45,8 @@ pub async fn show(
     let build = find(&service, &caller, &id).await?;
     let found = explain(&service, &caller, &build, against.as_deref()).await?;
     let Explanation { explained, against } = &found;
-    let document = json!({
-        "build": build.id.as_str(),
-        "against": against.as_ref().map(|build| build.id.as_str()),
-        "steps": explained.steps.iter().map(shown).collect::<Vec<_>>(),
-        "notes": explained.notes,
-        "summary": summary(explained, build.state),
-    });
-    Ok(answer::document(&headers, &document))
+    let view = ExplanationView::new(&build, against.as_ref(), explained);
+    Ok(answer::document(&headers, &view))
 }
 
 /// Compares a build that ended with `against`, or with the newest earlier one of its rule that succeeded.
@@ -76,13 +69,13 @@ pub async fn explain(
     let explained = worker_queries::explanation(service, &build.id, &against.id).await?.ok_or_else(|| {
         let seconds = QUESTION_PATIENCE.as_secs();
         let detail = format!("no worker compared the builds within {seconds} s");
-        Problem::new(Code::NoAnswer, detail)
-            .hint("see whether a worker runs: GET /v1/queue")
+        Problem::new(Code::NoAnswer, detail).hint("see whether a worker runs: GET /v1/queue")
     })?;
     if let Some(failure) = &explained.failure {
         let detail = format!("the builds can no longer be compared: {}", failure.message);
-        return Err(Problem::new(Code::NotComparable, detail)
-            .hint("?against= names another build of the same repository"));
+        return Err(
+            Problem::new(Code::NotComparable, detail).hint("?against= names another build of the same repository")
+        );
     }
     Ok(Explanation { explained, against: Some(against) })
 }
@@ -141,17 +134,4 @@ fn first(step: &Step) -> ExplainedStep {
         was,
         why: vec![Why::FirstBuild],
     }
-}
-
-fn shown(step: &ExplainedStep) -> Value {
-    let why = |why: &Why| {
-        let mut shown = serde_json::to_value(why).unwrap_or_default();
-        shown["message"] = sentence(why).into();
-        shown
-    };
-    json!({
-        "n": step.number, "stage": step.stage, "instruction": step.instruction, "line": step.line, "was": step.was,
-        "cached": step.was == Was::Cached, "why": step.why.iter().map(why).collect::<Vec<_>>(),
-        "message": sentences(step),
-    })
 }

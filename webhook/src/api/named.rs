@@ -1,6 +1,5 @@
 //! Extractors for the resource in a request's path: a repository that the caller may see or administers, a build that it may act on.
 
-use crate::view::code::Code;
 use crate::api::builds;
 use crate::configuration::document::did_you_mean;
 use crate::configuration::settings::Scope;
@@ -8,6 +7,7 @@ use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::catalog::Entry;
+use crate::view::code::Code;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use database::Build;
@@ -72,9 +72,7 @@ pub async fn find(service: &Service, caller: &Caller, name: &str) -> Result<Arc<
 async fn unknown(service: &Service, caller: &Caller, name: &str) -> Result<Problem, Problem> {
     let all = service.catalog.all(&service.database).await?;
     let seen = all.iter().map(|entry| entry.document.name.as_str()).filter(|known| caller.sees(known));
-    Ok(Problem::new(Code::RepositoryNotFound,
-        format!("`{name}` is not built here{}", did_you_mean(name, seen)),
-    ))
+    Ok(Problem::new(Code::RepositoryNotFound, format!("`{name}` is not built here{}", did_you_mean(name, seen))))
 }
 
 async fn asked(parts: &mut Parts, service: &Service) -> Result<(String, Caller), Problem> {
@@ -115,8 +113,7 @@ impl FromRequestParts<Service> for Changeable {
         let present = service.catalog.get(&service.database, &name).await?;
         if service.catalog.is_fixed(&name) {
             let detail = format!("`{name}` is defined in the server's slipway.toml");
-            return Err(Problem::new(Code::DefinedInFile, detail)
-                .hint("change it there and restart the server"));
+            return Err(Problem::new(Code::DefinedInFile, detail).hint("change it there and restart the server"));
         }
         Ok(Changeable { name, present })
     }

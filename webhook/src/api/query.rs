@@ -1,7 +1,7 @@
 //! Queries of the API: which keys they have, how many items a list holds, how long a request waits.
 
-use crate::view::code::Code;
 use crate::http::problem::Problem;
+use crate::view::code::Code;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 
@@ -33,7 +33,8 @@ pub fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
 pub fn wait(wanted: Option<&str>) -> Result<std::time::Duration, Problem> {
     let Some(text) = wanted else { return Ok(std::time::Duration::ZERO) };
     let seconds = text.trim_end_matches('s').parse::<u64>();
-    let seconds = seconds
-        .map_err(|_| Problem::new(Code::InvalidWait, format!("`{text}` is not a number of seconds, such as `wait=30`")))?;
+    let seconds = seconds.map_err(|_| {
+        Problem::new(Code::InvalidWait, format!("`{text}` is not a number of seconds, such as `wait=30`"))
+    })?;
     Ok(std::time::Duration::from_secs(seconds.min(60)))
 }

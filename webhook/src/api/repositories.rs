@@ -1,6 +1,5 @@
 //! `/v1/repos`: repositories as data, in the schema of `slipway.toml`.
 
-use crate::view::code::Code;
 use crate::api::named::{Changeable, Present, Visible};
 use crate::api::query::{limit, query};
 use crate::configuration::document::{RepositoryDocument, Webhook, check_key, compile};
@@ -12,6 +11,8 @@ use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
+use crate::view::code::Code;
+use crate::view::repository::{RepositoryList, RepositoryProblems, RepositoryStatusProblem, RepositoryView};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -44,10 +45,11 @@ pub async fn list(
     let all = service.catalog.all(&service.database).await?;
     let after = wanted.cursor.unwrap_or_default();
     let mut rest = all.iter().filter(|entry| entry.document.name > after && caller.sees(&entry.document.name));
-    let shown: Vec<Value> =
+    let shown: Vec<RepositoryView> =
         rest.by_ref().take(limit as usize).map(|entry| show_entry(&service, entry, &caller)).collect();
-    let next = rest.next().and(shown.last()).and_then(|last| last["name"].as_str()).map(str::to_owned);
-    let response = answer::document(&headers, &json!({ "repositories": shown, "next_cursor": next }));
+    let next = rest.next().and(shown.last()).map(|last| last.document.name.clone());
+    let list = RepositoryList { repositories: shown, next_cursor: next.clone() };
+    let response = answer::document(&headers, &list);
     Ok(answer::linked(response, &uri, next.as_deref()))
 }
 
@@ -60,14 +62,14 @@ pub async fn show(
     let mut shown = show_entry(&service, &entry, &caller);
     let name = &entry.document.name;
     let refusal = service.database.newest_refusal(name).await?;
-    let refused = refusal.map(|refusal| {
-        json!({ "problem": refusal.problem, "build": refusal.build.as_str(), "at": crate::view::time::moment(refusal.at_ms) })
-    });
-    shown["meta"]["status_problem"] = refused.into();
-    shown["meta"]["own_rules_problem"] = service.database.own_rules_problem(name).await?.into();
+    let problems = RepositoryProblems {
+        status_problem: refusal.as_ref().map(RepositoryStatusProblem::from),
+        own_rules_problem: service.database.own_rules_problem(name).await?,
+    };
+    let has_problem = problems.status_problem.is_some() || problems.own_rules_problem.is_some();
+    shown.meta.problems = Some(problems);
     let body = serde_json::to_vec(&shown).unwrap_or_default();
-    let has_problem = !(shown["meta"]["status_problem"].is_null() && shown["meta"]["own_rules_problem"].is_null());
-    // What stands under `meta` changes without the document, which the first part names.
+    // `meta` changes without the document, which the first part of the tag stands for.
     let tag = match has_problem {
         true => format!("{}-{}", etag(&entry).trim_end_matches('"'), answer::etag(&body).trim_start_matches('"')),
         false => etag(&entry),
@@ -86,10 +88,8 @@ pub async fn add(
     let (document, _) = body::document::<RepositoryDocument>(&headers, body).await?;
     let name = document.name.clone();
     let entry = store(&service, document, Some(0)).await.map_err(|problem| match problem.code() {
-        Code::VersionMismatch => {
-            Problem::new(Code::RepositoryExists, format!("`{name}` exists already"))
-                .hint("change it with PATCH or PUT, or with `slipway repo add --replace`")
-        }
+        Code::VersionMismatch => Problem::new(Code::RepositoryExists, format!("`{name}` exists already"))
+            .hint("change it with PATCH or PUT, or with `slipway repo add --replace`"),
         _ => problem,
     })?;
     let location = [(header::LOCATION, format!("/v1/repos/{name}"))];
@@ -156,7 +156,10 @@ fn named(value: &mut Value, name: &str) -> Result<RepositoryDocument, Problem> {
     object.remove("meta");
     let said = object.entry("name").or_insert_with(|| name.into());
     if said != name {
-        return Err(Problem::new(Code::InvalidRepository, format!("the document is for {said}, the path for `{name}`")));
+        return Err(Problem::new(
+            Code::InvalidRepository,
+            format!("the document is for {said}, the path for `{name}`"),
+        ));
     }
     let bytes = serde_json::to_vec(value).unwrap_or_default();
     let mut problem: Result<RepositoryDocument, _> = crate::configuration::document::from_json(&bytes);
@@ -186,8 +189,7 @@ fn expected(headers: &HeaderMap, present: Option<&Entry>) -> Result<Option<i64>,
 
 fn mismatch() -> Problem {
     let detail = "the repository was changed since this version of it was read";
-    Problem::new(Code::VersionMismatch, detail)
-        .hint("read it again and repeat the change")
+    Problem::new(Code::VersionMismatch, detail).hint("read it again and repeat the change")
 }
 
 /// Checks a document and stores it with its keys.
@@ -210,9 +212,7 @@ async fn store(
     }
     let webhook_secrets = named_secrets(&meant.webhooks, written)?;
     if service.catalog.is_fixed(&document.name) {
-        return Err(Problem::new(Code::DefinedInFile,
-            format!("`{}` is defined in slipway.toml", document.name),
-        ));
+        return Err(Problem::new(Code::DefinedInFile, format!("`{}` is defined in slipway.toml", document.name)));
     }
     let text = serde_json::to_string(&document).map_err(|error| invalid(error.to_string()))?;
     let (name, database) = (document.name.as_str(), &service.database);
@@ -285,38 +285,19 @@ pub fn etag(entry: &Entry) -> String {
 }
 
 fn shown(service: &Service, headers: &HeaderMap, entry: &Entry) -> Response {
-    answered(headers, entry, &whole_entry(service, entry))
+    let body = serde_json::to_vec(&RepositoryView::new(entry, &service.settings)).unwrap_or_default();
+    answer::tagged(headers, body, "application/json", &etag(entry))
 }
 
-fn answered(headers: &HeaderMap, entry: &Entry, value: &Value) -> Response {
-    answer::tagged(headers, serde_json::to_vec(value).unwrap_or_default(), "application/json", &etag(entry))
-}
-
-/// Returns what a caller may see of a repository. URLs of webhooks often are a secret: only who could change them sees them.
-fn show_entry(service: &Service, entry: &Entry, caller: &Caller) -> Value {
-    let mut value = whole_entry(service, entry);
+/// Returns the parts of a repository that a caller may see. URLs of webhooks often are a secret: only callers that could
+/// change them see them.
+fn show_entry(service: &Service, entry: &Entry, caller: &Caller) -> RepositoryView {
+    let mut shown = RepositoryView::new(entry, &service.settings);
     let token = caller.token.as_ref();
     if !token.is_some_and(|token| token.allows(Scope::Admin, Some(&entry.document.name))) {
-        value.as_object_mut().map(|object| object.remove("webhooks"));
+        shown.document.webhooks.clear();
     }
-    value
-}
-
-/// Returns a repository as it is written, and under `meta` what cannot be written.
-fn whole_entry(service: &Service, entry: &Entry) -> Value {
-    let mut value = serde_json::to_value(&entry.document).unwrap_or_default();
-    let name = &entry.document.name;
-    let url = |rest: &str| format!("{}/{rest}", service.settings.public_url);
-    value["meta"] = json!({
-        "defined_in": if entry.version.is_some() { "api" } else { "file" },
-        "has_secret": !entry.repository.keys.is_empty(),
-        "rules": entry.repository.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>(),
-        "links": {
-            "self": url(&format!("v1/repos/{name}")), "builds": url(&format!("v1/builds?repo={name}")),
-            "reconcile": url(&format!("v1/repos/{name}/reconcile")), "badge": url(&format!("badges/{name}.svg")), "hook": url("hooks/github"),
-        },
-    });
-    value
+    shown
 }
 
 fn merge(target: &mut Value, patch: Value) {

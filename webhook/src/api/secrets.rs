@@ -1,19 +1,19 @@
 //! `/v1/repos/{namespace}/{name}/secrets`: written, never read.
 
-use crate::view::code::Code;
 use super::named::Administered;
 use crate::configuration::document::check_name;
 use crate::http::answer;
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
+use crate::view::code::Code;
+use crate::view::repository::{SecretList, SecretName, SecretWritten};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use serde::Deserialize;
-use serde_json::json;
 
 /// Largest secret.
 const MAX_SECRET: usize = 64 * 1024;
@@ -27,11 +27,8 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let names = service.database.secret_names(&name).await?;
-    let names: Vec<_> = names.iter().filter(|name| !name.starts_with('@')).collect();
-    Ok(answer::document(
-        &headers,
-        &json!({ "secrets": names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() }),
-    ))
+    let secrets = names.into_iter().filter(|name| !name.starts_with('@')).map(|name| SecretName { name }).collect();
+    Ok(answer::document(&headers, &SecretList { secrets }))
 }
 
 /// The secret that a path names.
@@ -72,7 +69,7 @@ pub async fn put(
     service.database.put_secret(&name, &secret, &value).await?;
     tracing::info!(repo = name, secret, "a secret was written");
     let warning = (value.len() < SHORT).then_some("the secret is too short to be masked in logs");
-    Ok(axum::Json(json!({ "name": secret, "warning": warning })).into_response())
+    Ok(axum::Json(SecretWritten { name: secret, warning: warning.map(str::to_owned) }).into_response())
 }
 
 /// Removes a secret.
@@ -83,9 +80,7 @@ pub async fn remove(
 ) -> Result<Response, Problem> {
     let known = check_name("secret", &secret).is_ok() && service.database.delete_secret(&name, &secret).await?;
     if !known {
-        return Err(Problem::new(Code::SecretNotFound,
-            format!("`{name}` has no secret `{secret}`"),
-        ));
+        return Err(Problem::new(Code::SecretNotFound, format!("`{name}` has no secret `{secret}`")));
     }
     tracing::info!(repo = name, secret, "a secret was removed");
     Ok(StatusCode::NO_CONTENT.into_response())

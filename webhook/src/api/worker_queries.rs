@@ -1,4 +1,4 @@
-//! Asks workers what only they can know, git and Dockerfiles, and waits for their answers.
+//! Queries of workers, which alone read git and Dockerfiles: rules, forecasts of steps, comparisons.
 
 use crate::http::problem::Problem;
 use crate::http::state::Service;
@@ -8,7 +8,7 @@ use database::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often an answer is looked for.
+/// How often an answer is read from the database.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Returns the rules that a repository keeps itself, if a worker says so in time.
@@ -34,11 +34,7 @@ pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Opt
 }
 
 /// Returns how a build compares with another one, if a worker says so in time: who reads builds waits for their turn.
-pub async fn explanation(
-    service: &Service,
-    build: &BuildId,
-    against: &BuildId,
-) -> Result<Option<Explained>, Problem> {
+pub async fn explanation(service: &Service, build: &BuildId, against: &BuildId) -> Result<Option<Explained>, Problem> {
     let until = Instant::now() + QUESTION_PATIENCE;
     let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Ok(None) };

@@ -1,5 +1,4 @@
-//! Builds that are repeated because an image that they were made from is another one now: wherever a repository wants it,
-//! the newest build of each branch.
+//! Repeats the newest build of each branch when a base image changes, for repositories that ask for it.
 
 use crate::configuration::settings::Settings;
 use crate::intake::catalog::{Catalog, Entry};
@@ -8,12 +7,12 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
-/// How often it is looked which builds there are and what workers saw.
+/// How often builds are compared with the polls of workers.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How often it is written again which images are looked at: other servers may say something else.
+/// How often the images to poll are written again: another server may have written others.
 const REANNOUNCE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Has base images looked at every `pause`, 0 for never, and repeats builds, until `stopped` says so.
+/// Has workers poll base images every `pause`, 0 for never, and repeats builds, until `stopped`.
 pub async fn rebuild_on_new_bases(
     database: Database,
     settings: Settings,
@@ -62,7 +61,7 @@ async fn look_and_rebuild(
     Ok(())
 }
 
-/// Tells whether the rule of a build still builds by itself.
+/// Tells whether the rule of a build still builds pushes.
 fn is_wanted(entry: &Entry, build: &Build) -> bool {
     let repository = &entry.repository;
     let rule = repository.rules.iter().find(|rule| rule.name == build.request.rule);

@@ -1,6 +1,6 @@
-//! Pushes that no delivery told of: forges lose some, tell of no branch where many are pushed at once, and try nothing
-//! twice while this server is away. Workers look from time to time at what the refs of each repository name, and what
-//! was missed becomes a delivery of its own kind.
+//! Finds pushes that no delivery announced: forges lose deliveries, send none when many branches are pushed at once, and do
+//! not repeat them while this server is down. Workers poll the refs of each repository, and a missed push becomes a delivery
+//! of its own kind.
 
 use crate::configuration::settings::Settings;
 use crate::forges::Push;
@@ -11,30 +11,24 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
-/// Stands for a forge in deliveries that none sent.
+/// The forge of deliveries that no forge sent.
 pub const NAME: &str = "reconcile";
-/// How often the database is asked what workers saw.
+/// How often polls of workers are read from the database.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How often it is written again which repositories are looked at: other servers may say something else.
+/// How often the repositories to poll are written again: another server may have written others.
 const REANNOUNCE_INTERVAL: Duration = Duration::from_secs(60);
-/// Answers that are compared at once.
+/// Polls that are compared at once.
 const MAX_BATCH: u32 = 20;
 
-/// Has the refs of all repositories looked at every `pause`, 0 for never, and builds what was missed, until `stopped`
-/// says so.
-pub async fn find_missed_pushes(
-    database: Database,
-    settings: Settings,
-    pause: Duration,
-    mut stopped: Receiver<bool>,
-) {
+/// Has workers poll the refs of all repositories every `pause`, 0 for never, and builds missed pushes, until `stopped`.
+pub async fn find_missed_pushes(database: Database, settings: Settings, pause: Duration, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
     let mut announced = Announced::default();
     while !*stopped.borrow() {
         match look_and_build(&database, &catalog, pause, &mut announced).await {
             Ok(()) => {}
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "missed pushes cannot be looked for");
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot look for missed pushes");
             }
         }
         let _ = tokio::time::timeout(POLL_INTERVAL, stopped.wait_for(|stopped| *stopped)).await;
@@ -49,8 +43,13 @@ struct Announced {
 }
 
 impl Announced {
-    /// Writes `all` if that is news, or was written long ago: others wait while it is written.
-    async fn announce(&mut self, database: &Database, all: Vec<Looked>, pause: Duration) -> Result<(), database::Error> {
+    /// Writes `all` if it differs from the last time, or if that was long ago, because a write delays others.
+    async fn announce(
+        &mut self,
+        database: &Database,
+        all: Vec<Looked>,
+        pause: Duration,
+    ) -> Result<(), database::Error> {
         if self.all != all || self.when.is_none_or(|when| when.elapsed() >= REANNOUNCE_INTERVAL) {
             database.look_at(&all, pause, self.when.is_none()).await?;
             *self = Announced { when: Some(Instant::now()), all };
@@ -79,13 +78,13 @@ async fn look_and_build(
         let settled = database.settle_look(&look, found).await?;
         if let Some(builds) = settled.filter(|_| !look.missed.is_empty()) {
             let (repo, missed) = (&look.repository, look.missed.len());
-            tracing::warn!(repo, missed, builds = builds.len(), "pushes were found that no delivery told of");
+            tracing::warn!(repo, missed, builds = builds.len(), "found pushes that no delivery announced");
         }
     }
     Ok(())
 }
 
-/// Returns the delivery that stands for the one that did not come; `None` if nothing would follow from it.
+/// Returns a delivery for a missed push; `None` if it would build nothing.
 fn found(entry: &Entry, look: &SeenLook, missed: &MissedPush) -> Option<FoundPush> {
     // Poll numbers restart when a repository is added again, but its deliveries stay.
     let id = format!("look-{}-{}-{}", look.asked_ms, look.attempt, missed.git_ref);

@@ -1,5 +1,4 @@
-//! Rules that stand in a repository's own `slipway.toml`: a worker read the file at the pushed commit, and here its text
-//! becomes builds, by the same schema as everywhere.
+//! Turns fetched rules into builds: a worker has read the repository's own `slipway.toml` at the pushed commit.
 
 use crate::configuration::document::own_rules;
 use crate::configuration::settings::{Repository, Settings};
@@ -11,12 +10,12 @@ use database::{AnsweredLookup, BuildRequest, Database, LookupResult, OwnSchedule
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
 
-/// How often answers are looked for.
+/// How often fetched rules are read from the database.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Answers that are read at once.
+/// Fetches that are read at once.
 const MAX_BATCH: u32 = 20;
 
-/// Turns answers into builds until `stopped` says so.
+/// Turns fetched rules into builds until `stopped`.
 pub async fn expand_fetched_rules(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
     while !*stopped.borrow() {
@@ -27,7 +26,7 @@ pub async fn expand_fetched_rules(database: Database, settings: Settings, mut st
     }
 }
 
-/// Turns what was answered by now into builds.
+/// Turns rules that were fetched by now into builds.
 pub(crate) async fn expand_answered(database: &Database, catalog: &Catalog) -> Result<(), database::Error> {
     for answered in database.answered_lookups(MAX_BATCH).await? {
         let entry = catalog.get(database, &answered.lookup.repository).await?;

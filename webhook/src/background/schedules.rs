@@ -1,4 +1,4 @@
-//! Builds that are due: what rules say, once a moment however many servers look at the clock.
+//! Queues scheduled builds, each once however many servers run.
 
 use crate::configuration::settings::{OwnRules, Repository, Settings};
 use crate::intake::build_requests::{BuildTrigger, Rules};
@@ -33,18 +33,14 @@ pub async fn run_schedules(database: Database, settings: Settings, mut stopped: 
         match begin_due(&database, &catalog, Window { after: from, until: now }).await {
             // A clock that was set back begins nothing twice: the database remembers.
             Ok(()) => from = now,
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "scheduled builds cannot be begun"),
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot queue scheduled builds"),
         }
         let _ = tokio::time::timeout(POLL_INTERVAL, stopped.wait_for(|stopped| *stopped)).await;
     }
 }
 
 /// Begins what was due in `window`.
-async fn begin_due(
-    database: &Database,
-    catalog: &Catalog,
-    window: Window,
-) -> Result<(), database::Error> {
+async fn begin_due(database: &Database, catalog: &Catalog, window: Window) -> Result<(), database::Error> {
     for entry in catalog.all(database).await?.iter() {
         let repository = &entry.repository;
         for rule in &repository.rules {
@@ -70,7 +66,7 @@ async fn begin_own_file(
 ) -> Result<(), database::Error> {
     for (git_ref, schedules) in database.own_schedules(&repository.name).await? {
         for OwnSchedule { rule, schedule } in &schedules {
-            // What was read once may not be understood by another version of slipway.
+            // Another version of slipway may not understand a schedule that an earlier one stored.
             let Ok(schedule) = schedule.parse::<Schedule>() else { continue };
             if let Some(due) = last_due(&schedule, window) {
                 begin_own(database, repository, own, &git_ref, rule, due).await?;

@@ -4,6 +4,7 @@
 //! Repositories of the configuration are the operator's own and are not asked about.
 
 use crate::view::code::Code;
+use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use url::{Host, Url};
@@ -15,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default)]
 pub struct Network {
     hosts: Vec<String>,
-    blocks: Vec<(IpAddr, u8)>,
+    blocks: Vec<IpNet>,
 }
 
 /// A URL that is not fetched from.
@@ -81,7 +82,7 @@ impl Network {
 
     /// Returns what is allowed besides public addresses: hosts, with or without a port, and networks.
     pub fn allowed(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
-        (self.hosts.clone(), self.blocks.clone())
+        (self.hosts.clone(), self.blocks.iter().map(|network| (network.addr(), network.prefix_len())).collect())
     }
 
     fn allows_host(&self, url: &Url) -> bool {
@@ -91,7 +92,7 @@ impl Network {
     }
 
     fn allows(&self, address: IpAddr) -> bool {
-        is_public(address) || self.blocks.iter().any(|(network, length)| contains(*network, *length, address))
+        is_public(address) || self.blocks.iter().any(|network| contains(network, address))
     }
 }
 
@@ -131,23 +132,15 @@ fn with_port(url: &Url) -> Option<String> {
     Some(format!("{host}:{}", url.port_or_known_default()?))
 }
 
-/// Reads an address or a network of addresses.
-pub fn block(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
-    let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
-    let longest = if address.is_ipv4() { 32 } else { 128 };
-    let length = length.map_or(Some(longest), |length| length.parse().ok())?;
-    (length <= longest).then_some((address, length))
+/// Reads an address or a network of addresses; an IPv6 address may stand in brackets.
+pub fn block(text: &str) -> Option<IpNet> {
+    let plain = text.replace(['[', ']'], "");
+    plain.parse().ok().or_else(|| plain.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// Tells whether an address lies in a network.
-pub fn contains(network: IpAddr, length: u8, address: IpAddr) -> bool {
-    let bits = |address: IpAddr| match address {
-        IpAddr::V4(address) => (u128::from(u32::from(address)) << 96, true),
-        IpAddr::V6(address) => (u128::from(address), false),
-    };
-    let ((network, is_v4), (address, other)) = (bits(network), bits(plain(address)));
-    is_v4 == other && (length == 0 || (network ^ address) >> (128 - u32::from(length)) == 0)
+/// Tells whether an address lies in a network, also as an IPv6 address that carries an IPv4 one.
+pub fn contains(network: &IpNet, address: IpAddr) -> bool {
+    network.contains(&plain(address))
 }
 
 /// Returns the IPv4 address that an IPv6 address carries.
@@ -246,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_name_without_addresses_leads_nowhere_yet() {
-        // Whoever connects later must not look such a name up without this check.
+        // A later connection must not look such a name up without this check.
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let check = |url: &str| tokio.block_on(Network::default().check("url", url));
         assert_eq!(check("https://nowhere.invalid/x"), Ok(Some(Vec::new())));

@@ -1,10 +1,10 @@
 //! Authentication: tokens in the `Authorization` header, as a bearer or, for browsers, as the password of any user.
 
-use crate::view::code::Code;
 use crate::configuration::settings::{Scope, Token};
 use crate::http::problem::Problem;
 use crate::http::rate_limit::Failure;
 use crate::http::state::Service;
+use crate::view::code::Code;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};

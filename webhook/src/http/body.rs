@@ -1,8 +1,8 @@
 //! Bodies of requests: read within limits of size and time.
 
-use crate::view::code::Code;
 use crate::configuration::document::from_json;
 use crate::http::problem::Problem;
+use crate::view::code::Code;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
@@ -74,9 +74,7 @@ async fn read_document<T: DeserializeOwned>(
     max: usize,
 ) -> Result<(T, Bytes), Problem> {
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Problem::new(Code::UnsupportedMediaType,
-            "the body must not be compressed",
-        ));
+        return Err(Problem::new(Code::UnsupportedMediaType, "the body must not be compressed"));
     }
     let bytes = whole(headers, body, max).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };

@@ -1,9 +1,9 @@
 //! Errors as `application/problem+json` (RFC 9457), each with a stable code.
 
 use crate::view::code::Code;
+use crate::view::service::ProblemView;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 
 /// Something that a client is told instead of what it asked for.
 #[derive(Debug)]
@@ -32,26 +32,11 @@ pub struct ProblemText {
     pub hint: Option<String>,
 }
 
-/// A problem as it is sent.
-#[derive(Serialize)]
-struct Sent<'p> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'p str,
-    code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'p str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    explain: &'p [String],
-}
-
 impl Problem {
     /// Returns a problem; `detail` says what would be right.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        // What was asked is repeated, and a URL in it may hold a login.
+        // The detail repeats the request, and a URL in it may hold a login.
         Problem { code, detail: database::redact(&detail).into_owned(), more: None }
     }
 
@@ -133,14 +118,14 @@ impl IntoResponse for Problem {
         let more = self.more.unwrap_or_default();
         let status = self.code.status();
         let title = status.canonical_reason().unwrap_or("Error");
-        let sent = Sent {
-            kind: "about:blank",
-            title,
+        let sent = ProblemView {
+            kind: "about:blank".to_owned(),
+            title: title.to_owned(),
             status: status.as_u16(),
-            detail: &self.detail,
-            code: self.code.as_str(),
-            hint: more.hint.as_deref(),
-            explain: &more.explain,
+            detail: self.detail.clone(),
+            code: self.code.as_str().to_owned(),
+            hint: more.hint.clone(),
+            explain: more.explain,
         };
         let body = serde_json::to_vec(&sent).unwrap_or_default();
         let mut response = (status, body).into_response();
@@ -159,7 +144,7 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::REQUEST_TIMEOUT || status == StatusCode::PAYLOAD_TOO_LARGE {
-            // What is left of the body is not read.
+            // The rest of the body is not read.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -1,8 +1,8 @@
 //! Whether deliveries would be accepted now, found out by storing something, and whether there is anybody to build them; for all
 //! who ask within a second together.
 
-use crate::view::code::Code;
 use crate::http::problem::Problem;
+use crate::view::code::Code;
 use database::Database;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};

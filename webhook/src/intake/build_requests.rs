@@ -1,11 +1,9 @@
 //! From a pushed ref to requests for builds: one for each rule that matches, and why others do not.
 
-use crate::configuration::settings::{Repository, Settings};
+use crate::configuration::settings::Repository;
 use crate::intake::pull_requests;
 use crate::rules::{Matched, Pushed, Rule};
-use database::{BuildId, BuildRequest, BuildSpec, PathFilter, Trigger, marks};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use database::{BuildRequest, BuildSpec, PathFilter, Trigger};
 
 /// Longest first line of a message that is kept.
 const MAX_MESSAGE: usize = 200;
@@ -131,25 +129,6 @@ pub struct RuleMatch<'r> {
     pub verdict: Result<Matched, String>,
 }
 
-impl RuleMatch<'_> {
-    /// Returns it as the API shows it.
-    pub fn shown(&self) -> Value {
-        match &self.verdict {
-            Ok(matched) => json!({
-                "rule": self.rule.name, "matches": true, "tags": matched.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
-                "dockerfile": self.rule.dockerfile, "context": format!("/{}", self.rule.context), "warnings": matched.warnings,
-                "build_args": shown_values(&matched.build_args), "labels": shown_values(&matched.labels),
-            }),
-            Err(why) => json!({ "rule": self.rule.name, "matches": false, "why": why }),
-        }
-    }
-}
-
-/// Returns values by their names, with what is not known yet as the variable that it comes from.
-pub fn shown_values(values: &BTreeMap<String, String>) -> serde_json::Map<String, Value> {
-    values.iter().map(|(name, text)| (name.clone(), marks::shown(text).into())).collect()
-}
-
 /// Builds to store, and why other rules build nothing.
 pub struct Requested {
     /// The builds.
@@ -162,19 +141,4 @@ pub struct Requested {
 pub fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     line.chars().take(MAX_MESSAGE).map(|char| if char == '\0' { '\u{fffd}' } else { char }).collect()
-}
-
-/// Returns stored builds as an answer lists them.
-pub fn listed(ids: &[BuildId], builds: &[BuildRequest], settings: &Settings) -> Value {
-    let list = ids.iter().enumerate().map(|(number, id)| {
-        let status_url = format!("{}/v1/builds/{}", settings.public_url, id.as_str());
-        match builds.get(number) {
-            Some(build) => json!({
-                "id": id.as_str(), "rule": build.rule, "status_url": status_url, "warnings": build.spec.options.warnings,
-                "tags": build.spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
-            }),
-            None => json!({ "id": id.as_str(), "status_url": status_url }),
-        }
-    });
-    list.collect()
 }

@@ -1,6 +1,5 @@
 //! `POST /hooks/{forge}`: verified, matched, stored in one transaction, and only then accepted.
 
-use crate::view::code::Code;
 use crate::background::missed_pushes;
 use crate::forges::{Event, Forge, Headers, Identity, Message, Proof, Signed, json_of};
 use crate::http::auth::Address;
@@ -10,9 +9,10 @@ use crate::http::rate_limit::Failure;
 use crate::http::state::Service;
 use crate::intake::accept::Accepting;
 use crate::intake::catalog::Entry;
-use crate::intake::inbox::{self, Kept};
+use crate::intake::inbox::{self, Reservation};
 use crate::intake::names::Names;
 use crate::rules::is_ref;
+use crate::view::code::Code;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
@@ -36,10 +36,8 @@ pub async fn take(
     content: Body,
 ) -> Result<Response, Problem> {
     let forge = Forge::parse(&forge).ok_or_else(|| {
-        Problem::new(Code::UnknownForge,
-            format!("`{forge}` is not a forge that deliveries are taken from"),
-        )
-        .hint("there are github, gitea, forgejo, gogs, gitlab and bitbucket")
+        Problem::new(Code::UnknownForge, format!("`{forge}` is not a forge that deliveries are taken from"))
+            .hint("there are github, gitea, forgejo, gogs, gitlab and bitbucket")
     })?;
     let forge = forge.of(&headers);
     let form = is_form(&headers)?;
@@ -51,14 +49,15 @@ pub async fn take(
         .headers(&headers)
         .map_err(|name| Problem::new(Code::MissingHeader, format!("the header {name} is missing")))?;
     if said.id.len() > MAX_ID || said.event.len() > MAX_ID {
-        return Err(Problem::new(Code::InvalidHeader,
+        return Err(Problem::new(
+            Code::InvalidHeader,
             format!("a delivery's id and event have at most {MAX_ID} characters"),
         ));
     }
     let entries = service.catalog.all(&service.database).await?;
     let refused = || refused(&service, forge, from);
     let proving = Proving { service: &service, from, proof: said.proof, form, entries: &entries };
-    let (bytes, signed, _kept) = proving.prove(&headers, content).await?.ok_or_else(refused)?;
+    let (bytes, signed, _reservation) = proving.prove(&headers, content).await?.ok_or_else(refused)?;
     let message = read(forge, said.event, form, &bytes).await?;
     let named = named(&entries, &message, &signed, said.id);
     if named.is_empty() {
@@ -90,7 +89,7 @@ pub async fn replay(
     // A push that was found is written as GitHub would have told of it.
     let forge = if delivery.forge == missed_pushes::NAME { "github" } else { &delivery.forge };
     let forge = Forge::parse(forge).ok_or_else(gone)?;
-    // What was stored was verified then; a form is told from JSON by its first letter.
+    // A stored delivery was verified when it came; its first letter tells a form from JSON.
     let message = read(forge, &delivery.event, body.first() != Some(&b'{'), body).await?;
     let accepting = Accepting { service, forge, id, has_own_id: true, event: &delivery.event, body, is_replay: true };
     accepting.accept(&[&entry], &message.event).await
@@ -107,7 +106,7 @@ struct Proving<'a> {
 
 impl Proving<'_> {
     /// Receives the body and checks the proof; `None` if it is wrong. What proves nothing by itself is not kept.
-    async fn prove(&self, headers: &HeaderMap, body: Body) -> Result<Option<(Bytes, Signed, Kept)>, Problem> {
+    async fn prove(&self, headers: &HeaderMap, body: Body) -> Result<Option<(Bytes, Signed, Reservation)>, Problem> {
         let keys = |entry: &'_ Arc<Entry>| entry.repository.keys.clone();
         let inbox = &self.service.inbox;
         if let Proof::Signature(_) = self.proof
@@ -119,16 +118,16 @@ impl Proving<'_> {
                 meant.flat_map(keys).collect()
             };
             let Some(signed) = inbox.verify(&mut arrived, self.proof, self.form, of).await? else { return Ok(None) };
-            let (bytes, kept) = arrived.bytes().await?;
-            return Ok(Some((bytes, signed, kept)));
+            let (bytes, reservation) = arrived.bytes().await?;
+            return Ok(Some((bytes, signed, reservation)));
         }
         let all = self.entries.iter().flat_map(|entry| &entry.repository.keys).map(String::as_str);
         let Some(signed) = self.proof.presented(all) else {
             inbox::drain(headers, body).await?;
             return Ok(None);
         };
-        let (bytes, kept) = inbox.receive(self.from, headers, body).await?.bytes().await?;
-        Ok(Some((bytes, signed, kept)))
+        let (bytes, reservation) = inbox.receive(self.from, headers, body).await?.bytes().await?;
+        Ok(Some((bytes, signed, reservation)))
     }
 }
 
@@ -137,8 +136,8 @@ async fn read(forge: Forge, event: &str, form: bool, body: &Bytes) -> Result<Mes
     let (event, body) = (event.to_owned(), body.clone());
     let length = body.len();
     let reading = move || {
-        let json =
-            json_of(&body, form).ok_or_else(|| Problem::new(Code::BadJson, "the form does not have a field `payload`"))?;
+        let json = json_of(&body, form)
+            .ok_or_else(|| Problem::new(Code::BadJson, "the form does not have a field `payload`"))?;
         forge.read(&event, &json).map_err(|error| {
             Problem::new(Code::BadJson, format!("the payload is not what the event `{event}` carries: {error}"))
         })
@@ -166,7 +165,7 @@ fn named<'e>(entries: &'e [Arc<Entry>], message: &Message, signed: &Signed, id: 
         }
         named.push(entry.as_ref());
         if message.repository.is_none() {
-            // What names nobody, a ping, is answered once.
+            // A ping names no repository and is answered once.
             break;
         }
     }
@@ -215,8 +214,7 @@ fn refused(service: &Service, forge: Forge, from: IpAddr) -> Problem {
 
 /// Tells whether the body is a form; anything but a form and JSON is refused.
 fn is_form(headers: &HeaderMap) -> Result<bool, Problem> {
-    let unsupported =
-        |detail: &str| Err(Problem::new(Code::UnsupportedMediaType, detail));
+    let unsupported = |detail: &str| Err(Problem::new(Code::UnsupportedMediaType, detail));
     if headers.contains_key(header::CONTENT_ENCODING) {
         return unsupported("the body must not be compressed");
     }

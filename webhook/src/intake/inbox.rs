@@ -1,12 +1,12 @@
 //! Bodies of deliveries, until it is known who sent them: short ones in memory, long ones in files without a name, few at a
 //! time, so that many strangers at once take neither the memory nor the time of those who are known.
 
-use crate::view::code::Code;
 use super::names::Names;
 use super::spool::{Received, Spool};
 use crate::forges::{Proof, Signed};
 use crate::http::body::{self, BODY_TIMEOUT, MAX_BODY};
 use crate::http::problem::Problem;
+use crate::view::code::Code;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use std::collections::HashMap;
@@ -182,15 +182,15 @@ async fn work<T: Send + 'static>(
 
 impl Arrived {
     /// Returns the bytes; those of a long body are read now that it is known who sent it.
-    pub async fn bytes(mut self) -> Result<(bytes::Bytes, Kept), Problem> {
+    pub async fn bytes(mut self) -> Result<(bytes::Bytes, Reservation), Problem> {
         let inline = matches!(self.received, Received::Memory(_));
         let bytes = work(&mut self, inline, Received::read).await?;
-        Ok((bytes, Kept { _in_memory: self.in_memory.take(), _turn: self.turn.take() }))
+        Ok((bytes, Reservation { _in_memory: self.in_memory.take(), _turn: self.turn.take() }))
     }
 }
 
 /// Keeps the place of a body until it was stored.
-pub struct Kept {
+pub struct Reservation {
     _in_memory: Option<InMemory>,
     _turn: Option<Turn>,
 }
@@ -208,7 +208,7 @@ impl body::Sink for Arriving<'_> {
     async fn ready(&mut self, coming: usize) -> Result<(), Problem> {
         let fits = self.memory.as_mut().is_some_and(|memory| memory.take(coming));
         if !fits && self.turn.is_none() {
-            // Whoever waits here reads nothing: the sender is held up by its own connection.
+            // Nothing is read while waiting here, so the connection holds the sender up.
             self.turn = Some(self.inbox.turn(self.from).await?);
             self.spool.open(&self.inbox.directory).await.map_err(cannot_store)?;
             self.memory = None;

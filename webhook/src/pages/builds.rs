@@ -23,7 +23,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
     let paused = service.database.is_queue_paused().await?;
     let content = html! {
         h1 { "Builds" }
-        @if paused { p.notice { "The queue is paused: builds that come now wait until somebody resumes it." } }
+        @if paused { p.notice { "The queue is paused: new builds wait until somebody resumes it." } }
         (table(&seen))
     };
     Ok(Page { title: "Builds", part: "Builds", changes }.around(&content))

@@ -1,4 +1,4 @@
-//! Deliveries: what came, what became of it, and why nothing was built.
+//! The page of deliveries: their outcomes, and the reasons why nothing was built.
 
 use super::page::{Page, admit, time};
 use crate::http::auth::Caller;
@@ -23,7 +23,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
         h1 { "Deliveries" }
         @if seen.is_empty() { p.empty { "No forge has delivered anything yet." } } @else {
             table {
-                thead { tr { th { "Received (UTC)" } th { "Repository" } th { "Forge" } th { "Event" } th.more { "Delivery" } th { "Became" } } }
+                thead { tr { th { "Received (UTC)" } th { "Repository" } th { "Forge" } th { "Event" } th.more { "Delivery" } th { "Outcome" } } }
                 tbody {
                     @for delivery in &seen {
                         tr {

@@ -1,4 +1,4 @@
-//! Why the steps of a build were executed, a line for each.
+//! The page of a comparison: the reasons why steps of a build were executed.
 
 use super::page::{Page, admit, build_link, count};
 use crate::api::builds::find;

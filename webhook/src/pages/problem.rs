@@ -43,8 +43,8 @@ fn page(problem: Response, told: &ProblemText) -> Response {
     let content = html! {
         h1 { (told.title) }
         @if status == StatusCode::UNAUTHORIZED {
-            p { "Only who has a token may see this. Give it as the password, with any name; "
-                code { "slipway token create --scope read" } ", on the server's machine, makes one." }
+            p { "This page needs a token. Give it as the password, with any user name; "
+                code { "slipway token create --scope read" } ", on the server's machine, creates one." }
         } @else {
             p { (sentence(&plain(told.detail.as_bytes()))) }
         }

@@ -1,4 +1,4 @@
-//! The queue: who is next, and what each waits for.
+//! The page of the queue: the order of queued builds, and the reason why each waits.
 
 use super::page::{Page, admit, awaited, count, seconds, shown_ref, time};
 use crate::http::auth::Caller;

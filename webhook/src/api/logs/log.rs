@@ -1,12 +1,13 @@
 //! `GET /v1/builds/{id}/logs`: text, lines of JSON, parts of it, or server-sent events that resume where they stopped.
 
-use crate::view::code::Code;
 use super::{events, range};
 use crate::api::builds::find;
 use crate::api::query::query;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
+use crate::view::code::Code;
+use crate::view::service::LogLine;
 use crate::view::time::moment;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -17,7 +18,6 @@ use bytes::Bytes;
 use database::{BuildId, Database, LogChunk};
 use futures::stream::{Stream, unfold};
 use serde::Deserialize;
-use serde_json::json;
 use std::io;
 
 /// Bytes that are read from the database at once.
@@ -153,10 +153,13 @@ fn written(chunks: &[LogChunk], format: Format) -> Bytes {
         match format {
             Format::Text => bytes.extend_from_slice(&chunk.text),
             Format::Ndjson => {
-                let line = json!({
-                    "offset": chunk.offset, "step": chunk.step, "at": moment(chunk.at_ms), "text": String::from_utf8_lossy(&chunk.text),
-                });
-                bytes.extend_from_slice(line.to_string().as_bytes());
+                let line = LogLine {
+                    offset: chunk.offset,
+                    step: chunk.step,
+                    at: moment(chunk.at_ms),
+                    text: String::from_utf8_lossy(&chunk.text).into_owned(),
+                };
+                bytes.extend(serde_json::to_vec(&line).unwrap_or_default());
                 bytes.push(b'\n');
             }
         }

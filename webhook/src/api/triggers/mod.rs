@@ -1,9 +1,9 @@
 //! Builds without a push: `POST /v1/repos/{namespace}/{name}/builds`, and Docker Hub's trigger URLs by the same means.
 
-mod request;
 mod overrides;
 pub mod own;
 mod plan;
+mod request;
 mod trigger;
 
 pub use request::{TriggerRequest, checked_commit, full_refs};

@@ -1,11 +1,11 @@
 //! Overrides: the parts of a rule that a trigger changes for its own builds.
 
-use crate::view::code::Code;
-use super::request::{TriggerRequest, Cache, checked_reason, checked_target};
+use super::request::{Cache, TriggerRequest, checked_reason, checked_target};
 use crate::configuration::document::{check_name, check_platforms, check_values, milliseconds};
 use crate::configuration::settings::Repository;
 use crate::http::problem::Problem;
 use crate::rules::{inside, legal, sensitive};
+use crate::view::code::Code;
 use database::{BuildRequest, marks};
 
 impl TriggerRequest {
@@ -29,7 +29,10 @@ impl TriggerRequest {
             spec.tags.clear();
             for tag in &self.tags {
                 if tag.is_empty() || legal(tag) != *tag || tag.contains(marks::is_mark) {
-                    return Err(Problem::new(Code::InvalidTag, format!("tags: {tag:?} is not a tag that registries accept")));
+                    return Err(Problem::new(
+                        Code::InvalidTag,
+                        format!("tags: {tag:?} is not a tag that registries accept"),
+                    ));
                 }
                 spec.tags.push(format!("{}:{tag}", repository.image));
             }
@@ -100,8 +103,8 @@ impl TriggerRequest {
             options.priority = priority.number();
         }
         if let Some(text) = &self.timeout {
-            let span =
-                milliseconds(text).map_err(|problem| Problem::new(Code::InvalidTimeout, format!("timeout: {problem}")))?;
+            let span = milliseconds(text)
+                .map_err(|problem| Problem::new(Code::InvalidTimeout, format!("timeout: {problem}")))?;
             options.timeout_ms = Some(span);
         }
         options.reason = self.reason.as_deref().map(checked_reason).transpose()?;

@@ -1,12 +1,12 @@
 //! Repositories whose rules are their own: a worker reads them at what is asked for, and then they are as the server's are.
 
-use crate::view::code::Code;
 use super::request::TriggerRequest;
 use crate::api::worker_queries;
 use crate::configuration::document::own_rules;
 use crate::configuration::settings::Repository;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
+use crate::view::code::Code;
 use database::{FoundRules, LookupResult, NewLookup, Trigger};
 
 /// A repository with the rules that stand at a commit.
@@ -22,7 +22,11 @@ pub struct AtCommit {
 }
 
 /// Reads the rules for what is asked; `None` if no worker did in time.
-pub async fn read(service: &Service, repository: &Repository, request: &TriggerRequest) -> Result<Option<AtCommit>, Problem> {
+pub async fn read(
+    service: &Service,
+    repository: &Repository,
+    request: &TriggerRequest,
+) -> Result<Option<AtCommit>, Problem> {
     let commit = request.commit()?;
     let mut refs = request.refs(repository)?;
     // The rules say which ref a rule is for, and another ref may have other rules.

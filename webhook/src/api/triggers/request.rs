@@ -1,14 +1,15 @@
 //! The body of a trigger, and the refs and rules that it selects.
 
-use crate::view::code::Code;
 use crate::configuration::document::{Priority, check_name, did_you_mean};
 use crate::configuration::settings::Repository;
 use crate::http::problem::Problem;
+use crate::view::code::Code;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The body of a trigger.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TriggerRequest {
     /// Branch or tag, short or full name.
@@ -36,7 +37,7 @@ pub struct TriggerRequest {
 }
 
 /// One name or several.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// One.
@@ -46,7 +47,7 @@ pub enum OneOrMany {
 }
 
 /// How a build uses the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cache {
     /// Every step that is there.
@@ -126,7 +127,8 @@ impl TriggerRequest {
         for name in &names {
             if !repository.rules.iter().any(|rule| rule.name == *name) {
                 let known: Vec<&str> = repository.rules.iter().map(|rule| rule.name.as_str()).collect();
-                let problem = Problem::new(Code::NoRuleMatched,
+                let problem = Problem::new(
+                    Code::NoRuleMatched,
                     format!("there is no rule `{name}`{}", did_you_mean(name, known.iter().copied())),
                 );
                 return Err(problem.hint(format!("there are {}", known.join(", "))));
@@ -141,7 +143,8 @@ impl TriggerRequest {
             (Some(name), _) => full_refs(name),
             (None, Some(git_ref)) => Ok(vec![git_ref]),
             // The default branch's tags must not move to a commit that may be another branch's.
-            (None, None) if self.commit.is_some() => Err(Problem::new(Code::MissingRef,
+            (None, None) if self.commit.is_some() => Err(Problem::new(
+                Code::MissingRef,
                 "say with `ref` which branch or tag the commit is built for, or name a `rule` that is for one ref",
             )),
             (None, None) => Ok(match &repository.default_branch {

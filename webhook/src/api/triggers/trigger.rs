@@ -1,9 +1,7 @@
 //! `POST /v1/repos/{namespace}/{name}/builds`: a build without a push.
 
-use crate::view::code::Code;
-use super::request::{TriggerRequest, Only};
+use super::request::{Only, TriggerRequest};
 use super::{own, plan};
-use crate::api::builds;
 use crate::api::query::{query, wait};
 use crate::configuration::document::did_you_mean;
 use crate::configuration::settings::{Repository, Scope};
@@ -13,6 +11,9 @@ use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::build_requests::{BuildTrigger, Requested, Rules};
 use crate::intake::catalog::Entry;
+use crate::view::build::BuildView;
+use crate::view::code::Code;
+use crate::view::trigger::TriggeredView;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -20,13 +21,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Longest key.
 const MAX_KEY: usize = 255;
-/// How often builds are looked at for who waits for their end.
+/// How often builds are read while a request waits for their end.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Query of a trigger.
@@ -76,7 +76,7 @@ pub async fn trigger(
         None => ask(&entry.repository, &request, &by)?,
         Some(_) => match own::read(&service, &entry.repository, &request).await? {
             Some(read) => ask(&read.repository, &request.at(&read), &by)?,
-            // What needs nothing but the rules can be built when a worker comes; only then is known what it would repeat.
+            // A request that needs nothing but the rules can be built when a worker comes.
             None if key.is_none()
                 && !takes_open_ones
                 && !request.has_overrides()
@@ -89,8 +89,7 @@ pub async fn trigger(
         },
     };
     if requested.builds.is_empty() {
-        let problem =
-            Problem::new(Code::NoRuleMatched, "no rule of the repository builds this ref");
+        let problem = Problem::new(Code::NoRuleMatched, "no rule of the repository builds this ref");
         return Err(problem
             .explained(requested.explain)
             .hint("name the `rule` that is to build it; `slipway rules test` and POST /v1/repos/{ns}/{name}/rules:test show what matches"));
@@ -106,18 +105,18 @@ pub async fn trigger(
     store(&service, once, &requested.builds, until).await
 }
 
-/// Whether builds that were asked for before are asked for again.
+/// How builds that were asked for before are treated.
 #[derive(Clone, Copy)]
 pub enum Once<'k> {
-    /// They are.
+    /// They are queued again.
     No,
-    /// Not those that this key was used for.
+    /// Those of this key are returned.
     Key(&'k IdempotencyKey),
-    /// Not those that wait or run.
+    /// Those that are queued or run are returned.
     Open,
 }
 
-/// Stores builds and says so.
+/// Stores builds and answers.
 pub async fn store(
     service: &Service,
     once: Once<'_>,
@@ -132,7 +131,7 @@ pub async fn store(
     respond(service, once, stored, until).await
 }
 
-/// Says what became of a trigger, after the end of its builds if the client wants to wait for it.
+/// Answers a trigger, after the end of its builds if the client waits for it.
 async fn respond(service: &Service, once: Once<'_>, stored: Accepted, until: Instant) -> Result<Response, Problem> {
     let (ids, known) = match stored {
         Accepted::New(ids) => (ids, false),
@@ -144,9 +143,9 @@ async fn respond(service: &Service, once: Once<'_>, stored: Accepted, until: Ins
     };
     service.counters.triggers.fetch_add(1, Ordering::Relaxed);
     let ended = ended(service, &ids, until).await?;
-    let mut shown = json!({ "builds": shown(service, &ids).await? });
+    let mut shown = TriggeredView { builds: shown(service, &ids).await?, ..TriggeredView::default() };
     if known && matches!(once, Once::Open) {
-        shown["deduplicated"] = true.into();
+        shown.deduplicated = Some(true);
     }
     let status = if known || ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let location = ids.first().map(|id| format!("/v1/builds/{}", id.as_str())).unwrap_or_default();
@@ -187,7 +186,8 @@ async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by:
         rule: None,
     };
     let id = service.database.add_lookup(&lookup).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "builds": [], "pending": "rules", "lookup": id }))).into_response())
+    let pending = TriggeredView { pending: Some("rules".to_owned()), lookup: Some(id), ..TriggeredView::default() };
+    Ok((StatusCode::ACCEPTED, axum::Json(pending)).into_response())
 }
 
 /// Applies the rules to what was asked for; a short name is a branch first and a tag second.
@@ -200,7 +200,8 @@ pub fn ask(repository: &Repository, request: &TriggerRequest, by: &str) -> Resul
         return every_rule(repository, request, &trigger);
     }
     for git_ref in request.refs(repository)? {
-        let asked = BuildTrigger { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
+        let asked =
+            BuildTrigger { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
         let mut requested = Rules::of(repository).requests(&asked);
         requested.builds.retain(|build| only.takes(&build.rule));
         if !requested.builds.is_empty() {
@@ -220,8 +221,13 @@ pub fn every_rule(repository: &Repository, request: &TriggerRequest, trigger: &T
             all.explain.push(format!("rule `{}` is an expression: say which ref to build", rule.name));
             continue;
         };
-        let asked =
-            BuildTrigger { git_ref: &git_ref, commit: None, message: "", default_branch: None, trigger: trigger.clone() };
+        let asked = BuildTrigger {
+            git_ref: &git_ref,
+            commit: None,
+            message: "",
+            default_branch: None,
+            trigger: trigger.clone(),
+        };
         let mut requested = Rules::of(repository).requests(&asked);
         requested.builds.retain(|build| build.rule == rule.name);
         requested.builds.iter_mut().try_for_each(|build| request.change(repository, build))?;
@@ -252,11 +258,11 @@ fn idempotency_key(headers: &HeaderMap, repository: &str, body: &[u8]) -> Result
     Ok(Some(IdempotencyKey { repository: repository.to_owned(), key: key.to_owned(), body: body.to_vec() }))
 }
 
-async fn shown(service: &Service, ids: &[BuildId]) -> Result<Vec<Value>, Problem> {
+async fn shown(service: &Service, ids: &[BuildId]) -> Result<Vec<BuildView>, Problem> {
     let mut shown = Vec::new();
     for id in ids {
         if let Some(build) = service.database.build(id).await? {
-            shown.push(builds::summary(&build, &service.settings));
+            shown.push(BuildView::new(&build, &service.settings));
         }
     }
     Ok(shown)

@@ -80,8 +80,12 @@ fn tags(image: &PushedImage) -> String {
     const MAX_SHOWN: usize = 3;
     let names: Vec<&str> =
         image.tags.iter().map(|tag| tag.rsplit_once(':').map_or(tag.as_str(), |(_, name)| name)).collect();
-    let shown =
-        names.iter().take(MAX_SHOWN).map(|name| name.chars().take(24).collect::<String>()).collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(MAX_SHOWN)
+        .map(|name| name.chars().take(24).collect::<String>())
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len() {
         0 => "built, not pushed".to_owned(),
         all if all > MAX_SHOWN => format!("{shown} and {} more", all - MAX_SHOWN),
@@ -156,7 +160,8 @@ mod tests {
         let text = r#"{"name":"team/app","clone_url":"https://x/y.git","image":"r.example.com/team/app"}"#;
         let repository = compile(&from_json(text.as_bytes()).unwrap(), Vec::new()).unwrap();
         let trigger = Trigger::Manual { by: "me".to_owned() };
-        let asked = BuildTrigger { git_ref: "refs/heads/main", commit: None, message: "", default_branch: None, trigger };
+        let asked =
+            BuildTrigger { git_ref: "refs/heads/main", commit: None, message: "", default_branch: None, trigger };
         let request = Rules::of(&repository).requests(&asked).builds.remove(0);
         Build {
             id: status(state, "").build,

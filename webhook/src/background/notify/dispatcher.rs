@@ -4,9 +4,10 @@
 use super::body;
 use crate::configuration::document::{Format, Webhook};
 use crate::configuration::network::Refused;
-use crate::view::code::Code;
 use crate::configuration::settings::Settings;
 use crate::intake::catalog::{Catalog, Entry};
+use crate::view::build::BuildDetails;
+use crate::view::code::Code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use database::{Database, Notice, NoticeState, Sent, WebhookRecord};
@@ -73,12 +74,7 @@ pub async fn register_webhooks(database: &Database, settings: &Settings) -> Resu
 }
 
 /// Sends webhook deliveries until `stopped`.
-pub async fn notify_webhooks(
-    database: Database,
-    settings: Settings,
-    post: Arc<dyn Post>,
-    mut stopped: Receiver<bool>,
-) {
+pub async fn notify_webhooks(database: Database, settings: Settings, post: Arc<dyn Post>, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
     let dispatcher = Dispatcher { database, settings: Arc::new(settings), post };
     let mut in_flight = InFlight::default();
@@ -92,7 +88,7 @@ pub async fn notify_webhooks(
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
-    // What is under way is sent again by the next server, should its answer come too late.
+    // The next server sends requests in flight again if their answers come too late.
 }
 
 /// The receiver of a request.
@@ -143,7 +139,11 @@ impl InFlight {
     }
 }
 
-async fn start_due(dispatcher: &Dispatcher, catalog: &Catalog, in_flight: &mut InFlight) -> Result<(), database::Error> {
+async fn start_due(
+    dispatcher: &Dispatcher,
+    catalog: &Catalog,
+    in_flight: &mut InFlight,
+) -> Result<(), database::Error> {
     for notice in dispatcher.database.due_notices(4 * MAX_IN_FLIGHT as u32).await? {
         let found = match find(&dispatcher.database, catalog, &notice).await? {
             Some(found) => Some(found),
@@ -193,17 +193,12 @@ impl Dispatcher {
         match self.database.acknowledge_notice(&notice, sent, said).await {
             Ok(NoticeState::Failed) => {
                 let (repo, webhook) = (&notice.repository, &notice.webhook);
-                tracing::warn!(
-                    repo,
-                    webhook,
-                    delivery = notice.id,
-                    status,
-                    problem,
-                    "a webhook delivery failed"
-                );
+                tracing::warn!(repo, webhook, delivery = notice.id, status, problem, "a webhook delivery failed");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a webhook delivery cannot be acknowledged"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a webhook delivery cannot be acknowledged")
+            }
         }
     }
 
@@ -213,7 +208,7 @@ impl Dispatcher {
             Code::AddressNotAllowed => (Sent::Refused, NOT_PUBLIC.to_owned()),
             code => (Sent::Refused, code.as_str().to_owned()),
         };
-        // What the configuration names is the operator's own, as its clone URLs are.
+        // URLs of the configuration are the operator's own, as its clone URLs are.
         let addresses = match entry.version {
             Some(_) => self.settings.network.check("url", &webhook.url).await.map_err(refused)?,
             None => None,
@@ -225,7 +220,7 @@ impl Dispatcher {
         let again = |error: database::Error| (Sent::Again, error.to_string());
         let build = self.database.build(&notice.build).await.map_err(again)?;
         let build = build.ok_or_else(|| (Sent::Refused, "the build was removed".to_owned()))?;
-        let shown = crate::api::builds::detailed(&self.database, &self.settings, &build).await.map_err(again)?;
+        let shown = BuildDetails::read(&self.database, &self.settings, &build).await.map_err(again)?;
         let body = match (&notice.tag, webhook.format) {
             (Some(tag), _) => body::dockerhub(tag, &build, &self.settings),
             (None, Format::Slack) => body::slack(notice.event, &build, &self.settings),

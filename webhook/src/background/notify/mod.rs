@@ -3,4 +3,4 @@
 mod body;
 mod dispatcher;
 
-pub use dispatcher::{Outgoing, Post, Posted, register_webhooks, notify_webhooks};
+pub use dispatcher::{Outgoing, Post, Posted, notify_webhooks, register_webhooks};

@@ -184,7 +184,9 @@ pub fn check_values(what: &str, values: &BTreeMap<String, String>) -> Result<(),
         let named =
             name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || is_label && b".-/".contains(&byte));
         if name.is_empty() || name.len() > 200 || !named || !is_label && name.as_bytes()[0].is_ascii_digit() {
-            return Err(format!("{what}: {name:?} is not a valid name: it has letters, digits and `_`, and does not begin with a digit"));
+            return Err(format!(
+                "{what}: {name:?} is not a valid name: it has letters, digits and `_`, and does not begin with a digit"
+            ));
         }
         if value.len() > MAX_VALUE || value.contains('\0') {
             return Err(format!("{what}.{name}: a value has at most {MAX_VALUE} bytes and no NUL"));

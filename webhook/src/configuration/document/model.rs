@@ -5,11 +5,12 @@ use super::webhooks::WebhookDocument;
 use crate::configuration::retention::RetentionDocument;
 use crate::configuration::secret::Secret;
 use database::Policy;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A repository.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryDocument {
     /// `namespace/name`.
@@ -62,7 +63,7 @@ pub struct RepositoryDocument {
 }
 
 /// The permissions of the repository's own file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnRulesDocument {
     /// The file, from the root of the repository.
@@ -78,7 +79,7 @@ fn own_path() -> String {
 }
 
 /// A rule.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleDocument {
     /// Shown with builds and statuses.
@@ -147,7 +148,7 @@ pub struct RuleDocument {
 }
 
 /// How builds of a rule get on with one another, as it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PolicyText {
     /// Side by side.
@@ -172,7 +173,7 @@ impl From<PolicyText> for Policy {
 }
 
 /// Which pull requests are built; Docker Hub's words are understood.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PullRequests {
     /// None.
@@ -188,7 +189,7 @@ pub enum PullRequests {
 }
 
 /// Which pushes build nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FilterText {
     /// None.
@@ -198,7 +199,7 @@ pub enum FilterText {
 }
 
 /// Which builds go first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Priority {
     /// After all others.

@@ -4,6 +4,7 @@ use super::compile::check_name;
 use crate::configuration::network;
 use crate::configuration::secret::Secret;
 use database::{Event, WebhookRecord};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most webhooks of a repository.
@@ -12,7 +13,7 @@ const MAX_WEBHOOKS: usize = 20;
 const DEFAULT_EVENTS: [Event; 3] = [Event::Succeeded, Event::Failed, Event::Fixed];
 
 /// A webhook as it is written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookDocument {
     /// Unique in the repository; the host of the URL, if it is not given.
@@ -25,6 +26,7 @@ pub struct WebhookDocument {
     pub secret: Option<Secret>,
     /// Events that it is notified of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub events: Option<Vec<Event>>,
     /// Format of the body of a webhook delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,7 +34,7 @@ pub struct WebhookDocument {
 }
 
 /// Format of the body of a webhook delivery.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// The build as the API shows it.
