@@ -4,13 +4,16 @@ use crate::terminal::sanitize;
 use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use webhook::view::build::BuildView;
+use webhook::view::service::ProblemView;
 
-/// How long an answer may take; requests that wait for a build are answered within a minute.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long an answer may take; the server answers waiting requests within a minute.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Address of the server, and the token.
 #[derive(Debug, Args)]
@@ -40,14 +43,18 @@ pub struct OneBuild {
 
 impl OneBuild {
     /// Asks for `what` to be done to the build and prints the answer: as it is, or as `told` puts it.
-    pub fn ask(&self, what: &str, told: impl FnOnce(&str, &Value) -> String) -> Result<ExitCode, String> {
+    pub fn ask(
+        &self,
+        what: &str,
+        told: impl FnOnce(&str, &Value) -> Result<String, String>,
+    ) -> Result<ExitCode, String> {
         let api = self.connection.open()?;
         let id = build_id(&api, &self.build)?;
         let answer = api.send(Method::POST, &format!("/v1/builds/{id}/{what}"), None, &[])?.body;
         if self.connection.json {
             print_json(&answer);
         } else {
-            println!("{}", told(&id, &answer));
+            println!("{}", told(&id, &answer)?);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -84,7 +91,7 @@ impl Connection {
             (None, None) => None,
         };
         if !self.server.starts_with("http://") && !self.server.starts_with("https://") {
-            return Err(format!("`{}` is not the URL of a server: it starts with http:// or https://", self.server));
+            return Err(format!("`{}` is not a URL of a server: it starts with http:// or https://", self.server));
         }
         // Another part of the program may have chosen the same provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -158,7 +165,7 @@ impl Api {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         let is_stream = headers.iter().any(|(name, value)| *name == "accept" && *value == "text/event-stream");
         if !is_stream {
-            request = request.timeout(REQUEST_TIMEOUT);
+            request = request.timeout(TIMEOUT);
         }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -194,20 +201,26 @@ impl Api {
     }
 }
 
-/// Returns what a problem says, with its hint and what it has to say of each rule.
+/// Returns the text of a problem, with its hint and its line for each rule.
 fn refusal(status: StatusCode, body: &Value) -> String {
-    let text = |key: &str| body[key].as_str().map(str::to_owned);
-    let mut message = match (text("detail"), text("code")) {
-        (Some(detail), Some(code)) => format!("{detail} ({code}, HTTP {})", status.as_u16()),
-        _ => format!("the server answered HTTP {status}"),
+    let Ok(problem) = serde_json::from_value::<ProblemView>(body.clone()) else {
+        return format!("the server answered HTTP {status}");
     };
-    for line in body["explain"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    let mut message = format!("{} ({}, HTTP {})", problem.detail, problem.code, status.as_u16());
+    for line in &problem.explain {
         message.push_str(&format!("\n  {line}"));
     }
-    if let Some(hint) = text("hint") {
+    if let Some(hint) = &problem.hint {
         message.push_str(&format!("\n  hint: {hint}"));
     }
     message
+}
+
+/// Reads an answer as one of the API's views.
+pub fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, String> {
+    T::deserialize(answer).map_err(|error| {
+        format!("the server's answer does not have the expected form ({error}): is it a slipway of another version?")
+    })
 }
 
 /// Returns a text for a query.
@@ -221,16 +234,9 @@ pub fn print_json(value: &Value) {
     println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
-/// Returns a text from the server as a terminal may show it.
-pub fn shown(value: &Value) -> String {
-    let text =
-        value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned);
-    sanitize(&text)
-}
-
-/// Prints the warnings of a build: values that were changed or ignored.
-pub fn warnings(build: &Value) {
-    build["warnings"].as_array().into_iter().flatten().for_each(|warning| eprintln!("warning: {}", shown(warning)));
+/// Prints the parts that were changed or left out.
+pub fn warnings(warnings: &[String]) {
+    warnings.iter().for_each(|warning| eprintln!("warning: {}", sanitize(warning)));
 }
 
 /// Reads the name of a repository from the command line.
@@ -253,5 +259,5 @@ pub fn build_id(api: &Api, name: &str) -> Result<String, String> {
         }
     };
     let build = api.get(&format!("/v1/repos/{}/builds/{}", encoded(repository), encoded(number)))?;
-    build["id"].as_str().map(str::to_owned).ok_or_else(|| format!("`{name}` has no build"))
+    read::<BuildView>(&build).map(|build| build.id)
 }

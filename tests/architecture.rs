@@ -109,8 +109,8 @@ fn heavy_libraries_have_one_owner() {
     }
     for (path, text) in sources_of("webhook") {
         assert!(
-            !text.contains("octocrab::") || path.components().any(|part| part.as_os_str() == "commit_statuses"),
-            "{path:?}: octocrab belongs to webhook::background::commit_statuses"
+            !text.contains("octocrab::") || path.components().any(|part| part.as_os_str() == "forges"),
+            "{path:?}: octocrab belongs to webhook::forges"
         );
     }
 }

@@ -1,9 +1,14 @@
 //! `slipway approve`: lets a build go that waits for approval.
 
-use crate::client::{OneBuild, shown};
+use super::status::shown;
+use crate::client::{OneBuild, read};
 use std::process::ExitCode;
+use webhook::view::build::BuildView;
 
 /// Runs the command.
 pub fn run(arguments: &OneBuild) -> Result<ExitCode, String> {
-    arguments.ask("approve", |id, answer| format!("{id} is approved by {}", shown(&answer["approved_by"])))
+    arguments.ask("approve", |id, answer| {
+        let build: BuildView = read(answer)?;
+        Ok(format!("{id} is approved by {}", shown(build.approved_by.as_deref())))
+    })
 }

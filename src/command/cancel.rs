@@ -5,5 +5,5 @@ use std::process::ExitCode;
 
 /// Runs the command.
 pub fn run(arguments: &OneBuild) -> Result<ExitCode, String> {
-    arguments.ask("cancel", |id, _| format!("{id} is asked to end"))
+    arguments.ask("cancel", |id, _| Ok(format!("{id} is asked to end")))
 }

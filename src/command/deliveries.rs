@@ -1,9 +1,11 @@
-//! `slipway deliveries`: what forges delivered, and what became of it.
+//! `slipway deliveries`: deliveries of forges and their outcomes.
 
 use super::status::{moment, table};
-use crate::client::{Connection, encoded, print_json, repository_name, shown};
+use crate::client::{Connection, encoded, print_json, read, repository_name};
+use crate::terminal::sanitize;
 use clap::Args;
 use std::process::ExitCode;
+use webhook::view::delivery::DeliveryList;
 
 /// Arguments of `slipway deliveries`.
 #[derive(Debug, Args)]
@@ -31,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         }
     }
     let answer = api.get(&path)?;
-    let deliveries = answer["deliveries"].as_array().cloned().unwrap_or_default();
+    let deliveries = read::<DeliveryList>(&answer)?.deliveries;
     if let Some(name) = arguments.repository.as_ref().filter(|_| deliveries.is_empty()) {
         // None for it, or no such repository?
         api.get(&format!("/v1/repos/{}", encoded(name)))?;
@@ -41,22 +43,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     let rows = deliveries.iter().map(|delivery| {
-        let builds = delivery["builds"].as_array().map_or(0, Vec::len);
-        let became = match (delivery["reason"].as_str(), builds) {
-            (Some(_), _) => shown(&delivery["reason"]).replace('_', " "),
-            (None, 0) => shown(&delivery["status"]),
+        let outcome = match (&delivery.reason, delivery.builds.len()) {
+            (Some(reason), _) => sanitize(reason).replace('_', " "),
+            (None, 0) => sanitize(&delivery.status),
             (None, 1) => "1 build".to_owned(),
             (None, builds) => format!("{builds} builds"),
         };
         [
-            delivery["id"].to_string(),
-            moment(&delivery["received_at"]),
-            shown(&delivery["repo"]),
-            shown(&delivery["forge"]),
-            shown(&delivery["event"]),
-            became,
+            delivery.id.to_string(),
+            moment(delivery.received_at.as_deref()),
+            sanitize(&delivery.repo),
+            sanitize(&delivery.forge),
+            sanitize(&delivery.event),
+            outcome,
         ]
     });
-    table(["DELIVERY", "RECEIVED (UTC)", "REPOSITORY", "FORGE", "EVENT", "BECAME"], rows.collect());
+    table(["DELIVERY", "RECEIVED (UTC)", "REPOSITORY", "FORGE", "EVENT", "OUTCOME"], rows.collect());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,10 @@
 //! `slipway explain`: why the steps of a build were executed or taken from the cache.
 
-use crate::client::{Connection, build_id, encoded, print_json, shown};
+use crate::client::{Connection, build_id, encoded, print_json, read};
+use crate::terminal::sanitize;
 use clap::Args;
-use serde_json::Value;
 use std::process::ExitCode;
+use webhook::view::comparison::ExplanationView;
 
 /// Columns that the output keeps to.
 const WIDTH: usize = 80;
@@ -34,31 +35,31 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     if arguments.connection.json {
         print_json(&answer);
     } else {
-        print(&answer);
+        print(&read(&answer)?);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(answer: &Value) {
-    match answer["against"].as_str() {
-        Some(against) => println!("{}\n  compared with {against}", shown(&answer["build"])),
-        None => println!("{}", shown(&answer["build"])),
+fn print(explanation: &ExplanationView) {
+    let build = sanitize(&explanation.build);
+    match &explanation.against {
+        Some(against) => println!("{build}\n  compared with {}", sanitize(against)),
+        None => println!("{build}"),
     }
-    let list = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
-    for note in list("notes") {
-        println!("{}", wrapped(&format!("note: {}", shown(&note)), 2).join("\n"));
+    for note in &explanation.notes {
+        println!("{}", wrapped(&format!("note: {}", sanitize(note)), 2).join("\n"));
     }
     println!();
-    for step in list("steps") {
-        let was = shown(&step["was"]).replace('_', " ");
-        let head = format!("{:>4}  {was:<11} ", step["n"].to_string());
+    for step in &explanation.steps {
+        let was = sanitize(&step.was).replace('_', " ");
+        let head = format!("{:>4}  {was:<11} ", step.n);
         let room = WIDTH - head.chars().count();
-        println!("{head}{}", shortened(&shown(&step["instruction"]), room));
-        for why in step["why"].as_array().into_iter().flatten().filter(|why| why["code"] != "same") {
-            println!("{}", wrapped(&shown(&why["message"]), INDENT).join("\n"));
+        println!("{head}{}", shortened(&sanitize(&step.instruction), room));
+        for why in step.why.iter().filter(|why| why.code() != "same") {
+            println!("{}", wrapped(&sanitize(&why.message), INDENT).join("\n"));
         }
     }
-    println!("\n{}", wrapped(&shown(&answer["summary"]), 0).join("\n"));
+    println!("\n{}", wrapped(&sanitize(&explanation.summary), 0).join("\n"));
 }
 
 fn shortened(text: &str, room: usize) -> String {

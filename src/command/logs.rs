@@ -3,10 +3,10 @@
 use crate::client::{Api, Connection, build_id};
 use crate::terminal::OutputWriter;
 use clap::Args;
-use serde_json::Value;
 use std::io::{IsTerminal, Stdout, Write};
 use std::process::ExitCode;
 use std::time::Duration;
+use webhook::view::service::{LogEvent, StateEvent};
 
 /// Exit code when the build itself ended badly, to tell it from a command that could not be carried out.
 const BUILD_FAILED: u8 = 3;
@@ -61,13 +61,15 @@ pub fn follow(api: &Api, id: &str, step: Option<i64>) -> Result<ExitCode, String
         let headers = [("accept", "text/event-stream"), ("last-event-id", before.as_str())];
         let streamed = api.stream(&path, &headers, |part| {
             for event in events.read(part) {
-                let data: Value = serde_json::from_str(&event.data).unwrap_or(Value::Null);
                 match event.name.as_str() {
                     "log" => {
-                        let text = data["text"].as_str().unwrap_or_default();
-                        told(output.write_all(text.as_bytes()).and_then(|()| output.flush()))?;
+                        let log: LogEvent = serde_json::from_str(&event.data).unwrap_or_default();
+                        told(output.write_all(log.text.as_bytes()).and_then(|()| output.flush()))?;
                     }
-                    "end" => ended = Some(data["state"].as_str().unwrap_or_default().to_owned()),
+                    "end" => {
+                        let end: StateEvent = serde_json::from_str(&event.data).unwrap_or_default();
+                        ended = Some(end.state.unwrap_or_default());
+                    }
                     _ => {}
                 }
                 if let Some(id) = event.id {

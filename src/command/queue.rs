@@ -1,11 +1,12 @@
 //! `slipway queue`: what waits, for what, and how long; pausing and resuming it.
 
 use super::status::{short_ref, table};
-use crate::client::{Connection, print_json, shown};
+use crate::client::{Connection, print_json, read};
+use crate::terminal::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::Value;
 use std::process::ExitCode;
+use webhook::view::queue::{PausedView, QueueView};
 
 /// Arguments of `slipway queue`.
 #[derive(Debug, Args)]
@@ -45,7 +46,8 @@ fn turn(connection: &Connection, what: &str) -> Result<ExitCode, String> {
     if connection.json {
         print_json(&answer);
     } else {
-        println!("the queue is {}", if answer["paused"] == true { "paused" } else { "not paused" });
+        let queue: PausedView = read(&answer)?;
+        println!("the queue is {}", if queue.paused { "paused" } else { "not paused" });
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -56,19 +58,21 @@ fn show(connection: &Connection) -> Result<ExitCode, String> {
         print_json(&answer);
         return Ok(ExitCode::SUCCESS);
     }
-    if answer["paused"] == true {
+    let queue: QueueView = read(&answer)?;
+    if queue.paused {
         println!("the queue is paused: `slipway queue resume` goes on");
     }
-    let rows = answer["builds"].as_array().into_iter().flatten().map(|build| {
-        let position = build["position"].as_i64().map(|position| position.to_string()).unwrap_or_default();
+    let rows = queue.builds.iter().map(|build| {
+        let place = &build.place;
+        let position = place.position.map(|position| position.to_string()).unwrap_or_default();
         [
             position,
-            shown(&build["repo"]),
-            short_ref(build),
-            shown(&build["waiting_for"]).replace('_', " "),
-            seconds(&build["starts_in_seconds"]),
-            seconds(&build["eta_seconds"]),
-            shown(&build["id"]),
+            sanitize(&build.repo),
+            short_ref(&build.git_ref),
+            sanitize(&place.waiting_for).replace('_', " "),
+            seconds(place.starts_in_seconds),
+            seconds(place.eta_seconds),
+            sanitize(&build.id),
         ]
     });
     table(["PLACE", "REPOSITORY", "REF", "WAITS FOR", "STARTS IN", "DONE IN", "ID"], rows.collect());
@@ -76,6 +80,6 @@ fn show(connection: &Connection) -> Result<ExitCode, String> {
 }
 
 /// Returns an estimate, or nothing where there is none.
-fn seconds(value: &Value) -> String {
-    value.as_i64().map(|seconds| format!("{seconds} s")).unwrap_or_default()
+fn seconds(estimate: Option<i64>) -> String {
+    estimate.map(|seconds| format!("{seconds} s")).unwrap_or_default()
 }

@@ -2,13 +2,15 @@
 
 use super::import;
 use super::status::table;
-use crate::client::{Connection, encoded, print_json, repository_name, shown};
+use crate::client::{Connection, encoded, print_json, read, repository_name};
+use crate::terminal::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use webhook::view::repository::{RepositoryList, RepositoryMeta, RepositoryView};
 
 /// Arguments of `slipway repo`.
 #[derive(Debug, Args)]
@@ -60,7 +62,7 @@ struct Add {
     /// Where images go, without a tag
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// What the forge calls the repository, if that is not its name here
+    /// The forge's name of the repository, if it differs from its name here
     #[arg(long, value_name = "OWNER/NAME")]
     forge_name: Option<String>,
     /// File that holds the webhook's secret; `-` for standard input
@@ -90,8 +92,9 @@ fn list(arguments: &List) -> Result<ExitCode, String> {
     loop {
         let next = cursor.map(|cursor| format!("&cursor={}", encoded(&cursor))).unwrap_or_default();
         let answer = api.get(&format!("/v1/repos?limit=200{next}"))?;
-        all.extend(answer["repositories"].as_array().cloned().unwrap_or_default());
-        cursor = answer["next_cursor"].as_str().map(str::to_owned);
+        let mut list: RepositoryList = read(&answer)?;
+        all.append(&mut list.repositories);
+        cursor = list.next_cursor;
         if cursor.is_none() {
             break;
         }
@@ -101,9 +104,10 @@ fn list(arguments: &List) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     let rows = all.iter().map(|one| {
-        let rules = one["meta"]["rules"].as_array().map_or(0, Vec::len).to_string();
-        let rules = if one["own_rules"].is_object() { "its own".to_owned() } else { rules };
-        [shown(&one["name"]), shown(&one["image"]), shown(&one["clone_url"]), rules, shown(&one["meta"]["defined_in"])]
+        let (document, meta) = (&one.document, &one.meta);
+        let rules = if document.own_rules.is_some() { "its own".to_owned() } else { meta.rules.len().to_string() };
+        let [name, image] = [&document.name, &document.image].map(|text| sanitize(text));
+        [name, image, sanitize(&document.clone_url), rules, sanitize(&meta.defined_in)]
     });
     table(["REPOSITORY", "IMAGE", "SOURCE", "RULES", "DEFINED IN"], rows.collect());
     Ok(ExitCode::SUCCESS)
@@ -117,13 +121,10 @@ fn show(arguments: &Named) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     // As it would stand in slipway.toml.
-    let meta = repository.as_object_mut().and_then(|object| object.remove("meta")).unwrap_or_default();
+    let meta: RepositoryMeta =
+        read(&repository.as_object_mut().and_then(|object| object.remove("meta")).unwrap_or_default())?;
     let text = toml::to_string_pretty(&repository).map_err(|error| format!("writing the repository: {error}"))?;
-    println!(
-        "# defined in: {}; secret: {}",
-        shown(&meta["defined_in"]),
-        if meta["has_secret"] == true { "set" } else { "none" }
-    );
+    println!("# defined in: {}; secret: {}", sanitize(&meta.defined_in), if meta.has_secret { "set" } else { "none" });
     print!("{text}");
     Ok(ExitCode::SUCCESS)
 }
@@ -141,7 +142,8 @@ fn add(arguments: &Add) -> Result<ExitCode, String> {
     } else {
         let done = if answer.status == reqwest::StatusCode::CREATED { "added" } else { "replaced" };
         println!("{} {done}", arguments.name);
-        println!("webhook: {}", shown(&answer.body["meta"]["links"]["hook"]));
+        let stored: RepositoryView = read(&answer.body)?;
+        println!("webhook: {}", sanitize(&stored.meta.links.hook));
     }
     Ok(ExitCode::SUCCESS)
 }

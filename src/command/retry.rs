@@ -1,11 +1,13 @@
 //! `slipway retry`: builds once more what has ended.
 
 use super::logs;
-use crate::client::{Connection, build_id, print_json, shown};
+use crate::client::{Connection, build_id, print_json, read};
+use crate::terminal::sanitize;
 use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::json;
 use std::process::ExitCode;
+use webhook::view::build::BuildView;
 
 /// Arguments of `slipway retry`.
 #[derive(Debug, Args)]
@@ -37,13 +39,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         From::FailedStep => "failed_step",
     };
     let answer = api.send(Method::POST, &format!("/v1/builds/{id}/retry"), Some(&json!({ "from": from })), &[])?.body;
+    let build: BuildView = read(&answer)?;
     if arguments.connection.json {
         print_json(&answer);
     } else {
-        println!("{} {}#{} repeats {id}", shown(&answer["id"]), shown(&answer["repo"]), answer["number"]);
+        println!("{} {}#{} repeats {id}", sanitize(&build.id), sanitize(&build.repo), build.number);
     }
-    match answer["id"].as_str() {
-        Some(new) if arguments.follow => logs::follow(&api, new, None),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    if arguments.follow { logs::follow(&api, &build.id, None) } else { Ok(ExitCode::SUCCESS) }
 }

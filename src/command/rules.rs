@@ -1,11 +1,14 @@
 //! `slipway rules test`: which rules match a ref, which tags result, and why others do not.
 
-use crate::client::{Connection, encoded, print_json, repository_name, shown};
+use super::status::shown;
+use crate::client::{Connection, encoded, print_json, read, repository_name};
+use crate::terminal::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use webhook::view::rules::RulesTestView;
 
 /// Arguments of `slipway rules`.
 #[derive(Debug, Args)]
@@ -59,12 +62,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     }
     let path = format!("/v1/repos/{}/rules:test", encoded(&repository));
     let answer = api.send(Method::POST, &path, Some(&body), &[])?.body;
+    let tested: RulesTestView = read(&answer)?;
     if test.connection.json {
         print_json(&answer);
     } else {
-        print(&answer);
+        print(&tested);
     }
-    Ok(if answer["would_build"] == true { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    Ok(if tested.would_build { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
 impl Test {
@@ -80,22 +84,22 @@ impl Test {
     }
 }
 
-fn print(answer: &Value) {
-    println!("{}", shown(&answer["ref"]));
-    for rule in answer["rules"].as_array().into_iter().flatten() {
-        if rule["matches"] == true {
-            println!("  + {} builds {} as", shown(&rule["rule"]), shown(&rule["dockerfile"]));
-            for tag in rule["tags"].as_array().into_iter().flatten() {
-                println!("      {}:{}", shown(&answer["image"]), shown(tag));
+fn print(tested: &RulesTestView) {
+    println!("{}", sanitize(&tested.git_ref));
+    for rule in &tested.rules {
+        if rule.matches {
+            println!("  + {} builds {} as", sanitize(&rule.rule), shown(rule.dockerfile.as_deref()));
+            for tag in rule.tags.iter().flatten() {
+                println!("      {}:{}", sanitize(&tested.image), sanitize(tag));
             }
-            for warning in rule["warnings"].as_array().into_iter().flatten() {
-                println!("      warning: {}", shown(warning));
+            for warning in rule.warnings.iter().flatten() {
+                println!("      warning: {}", sanitize(warning));
             }
         } else {
-            println!("  - {}", shown(&rule["why"]));
+            println!("  - {}", shown(rule.why.as_deref()));
         }
     }
-    if let Some(marker) = answer["skip_marker"].as_str() {
-        println!("nothing is built: the message says {marker}");
+    if let Some(marker) = &tested.skip_marker {
+        println!("nothing is built: the message says {}", sanitize(marker));
     }
 }

@@ -1,11 +1,13 @@
 //! `slipway secret`: secrets of a repository; written, never read.
 
-use crate::client::{Connection, encoded, print_json, repository_name, shown};
+use crate::client::{Connection, encoded, print_json, repository_name};
+use crate::terminal::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 use std::io::Read;
 use std::process::ExitCode;
+use webhook::view::repository::{SecretList, SecretWritten};
 
 /// Arguments of `slipway secret`.
 #[derive(Debug, Args)]
@@ -60,8 +62,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
             let value = value.strip_suffix('\n').unwrap_or(&value);
             let answer =
                 named.connection.open()?.send(Method::PUT, &named.path(), Some(&json!({ "value": value })), &[])?;
-            if let Some(warning) = answer.body["warning"].as_str() {
-                eprintln!("warning: {warning}");
+            let written: SecretWritten = crate::client::read(&answer.body)?;
+            if let Some(warning) = written.warning {
+                eprintln!("warning: {}", sanitize(&warning));
             }
         }
         Command::List(of) => {
@@ -69,11 +72,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
             if of.connection.json {
                 print_json(&answer);
             } else {
-                answer["secrets"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .for_each(|secret| println!("{}", shown(&secret["name"])));
+                let list: SecretList = crate::client::read(&answer)?;
+                list.secrets.iter().for_each(|secret| println!("{}", sanitize(&secret.name)));
             }
         }
         Command::Rm(named) => drop(named.connection.open()?.send(Method::DELETE, &named.path(), None, &[])?),

@@ -104,19 +104,28 @@ struct Background {
 impl Background {
     fn start(self, configuration: &Configuration) -> Result<Vec<JoinHandle<()>>, String> {
         let Background { database, settings, readiness, stopped } = self;
-        let known = || (database.clone(), settings.clone());
         let reconcile_pause = Duration::from_secs(configuration.server.reconcile_seconds);
         let base_image_pause = Duration::from_secs(configuration.server.base_image_seconds);
         let retention = configuration.retention.clone();
         let posts = Arc::new(WebhookClient::new()?);
         Ok(vec![
-            tokio::spawn(webhook::keep_schedules(database.clone(), settings.clone(), stopped.clone())),
-            tokio::spawn(webhook::expand_lookups(database.clone(), settings.clone(), stopped.clone())),
-            tokio::spawn(webhook::find_missed_pushes(known(), reconcile_pause, stopped.clone())),
-            tokio::spawn(webhook::rebuild_on_new_bases(known(), base_image_pause, stopped.clone())),
-            tokio::spawn(webhook::tell_statuses(database.clone(), settings.clone(), stopped.clone())),
-            tokio::spawn(webhook::tell_webhooks(known(), posts, stopped.clone())),
-            tokio::spawn(webhook::keep_retention(database.clone(), settings.clone(), retention, stopped.clone())),
+            tokio::spawn(webhook::run_schedules(database.clone(), settings.clone(), stopped.clone())),
+            tokio::spawn(webhook::expand_fetched_rules(database.clone(), settings.clone(), stopped.clone())),
+            tokio::spawn(webhook::find_missed_pushes(
+                database.clone(),
+                settings.clone(),
+                reconcile_pause,
+                stopped.clone(),
+            )),
+            tokio::spawn(webhook::rebuild_on_new_bases(
+                database.clone(),
+                settings.clone(),
+                base_image_pause,
+                stopped.clone(),
+            )),
+            tokio::spawn(webhook::publish_statuses(database.clone(), settings.clone(), stopped.clone())),
+            tokio::spawn(webhook::notify_webhooks(database.clone(), settings.clone(), posts, stopped.clone())),
+            tokio::spawn(webhook::run_retention(database.clone(), settings.clone(), retention, stopped.clone())),
             tokio::spawn(crate::state::disk_reserve::keep(database.clone(), readiness, stopped)),
         ])
     }

@@ -1,9 +1,14 @@
 //! `slipway status`: the newest builds, or one build with its steps.
 
-use crate::client::{Connection, build_id, encoded, print_json, repository_name, shown, warnings};
+use crate::client::{Connection, build_id, encoded, print_json, read, repository_name, warnings};
+use crate::terminal::sanitize;
 use clap::Args;
-use serde_json::Value;
 use std::process::ExitCode;
+use std::time::Duration;
+use webhook::view::build::{BuildDetails, BuildList, StepView};
+
+/// How often the server is asked for the end of a build.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Arguments of `slipway status`.
 #[derive(Debug, Args)]
@@ -46,7 +51,8 @@ fn list(arguments: &Arguments, repository: Option<&String>) -> Result<ExitCode, 
         }
     }
     let answer = api.get(&path)?;
-    if let Some(name) = repository.filter(|_| answer["builds"].as_array().is_none_or(Vec::is_empty)) {
+    let list: BuildList = read(&answer)?;
+    if let Some(name) = repository.filter(|_| list.builds.is_empty()) {
         // No builds, or no such repository?
         api.get(&format!("/v1/repos/{}", encoded(name)))?;
     }
@@ -54,11 +60,11 @@ fn list(arguments: &Arguments, repository: Option<&String>) -> Result<ExitCode, 
         print_json(&answer);
         return Ok(ExitCode::SUCCESS);
     }
-    let builds = answer["builds"].as_array().cloned().unwrap_or_default();
-    let rows = builds.iter().map(|build| {
-        let name = format!("{}#{}", shown(&build["repo"]), build["number"]);
-        let commit: String = shown(&build["commit"]).chars().take(7).collect();
-        [name, shown(&build["state"]), short_ref(build), commit, moment(&build["created_at"]), shown(&build["id"])]
+    let rows = list.builds.iter().map(|build| {
+        let name = format!("{}#{}", sanitize(&build.repo), build.number);
+        let commit: String = shown(build.commit.as_deref()).chars().take(7).collect();
+        let accepted = moment(build.created_at.as_deref());
+        [name, sanitize(&build.state), short_ref(&build.git_ref), commit, accepted, sanitize(&build.id)]
     });
     table(["BUILD", "STATE", "REF", "COMMIT", "ACCEPTED (UTC)", "ID"], rows.collect());
     Ok(ExitCode::SUCCESS)
@@ -67,66 +73,73 @@ fn list(arguments: &Arguments, repository: Option<&String>) -> Result<ExitCode, 
 fn show(arguments: &Arguments, name: &str) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let id = build_id(&api, name)?;
-    let mut build = api.get(&format!("/v1/builds/{id}"))?;
-    while arguments.wait && build["finished_at"].is_null() {
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        build = api.get(&format!("/v1/builds/{id}"))?;
+    let path = format!("/v1/builds/{id}");
+    let mut answer = api.get(&path)?;
+    let mut details: BuildDetails = read(&answer)?;
+    while arguments.wait && details.build.finished_at.is_none() {
+        std::thread::sleep(POLL_INTERVAL);
+        answer = api.get(&path)?;
+        details = read(&answer)?;
     }
     if arguments.connection.json {
-        print_json(&build);
+        print_json(&answer);
     } else {
-        print(&build);
+        print(&details);
     }
-    let bad = arguments.wait && !super::logs::is_good(build["state"].as_str().unwrap_or_default());
+    let bad = arguments.wait && !super::logs::is_good(&details.build.state);
     Ok(if bad { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
-fn print(build: &Value) {
-    println!("{}#{}  {}", shown(&build["repo"]), build["number"], shown(&build["state"]));
-    println!("  ref     {} at {}", short_ref(build), shown(&build["commit"]));
-    println!("  rule    {}, started by {}", shown(&build["rule"]), shown(&build["trigger"]["kind"]));
-    for tag in build["tags"].as_array().into_iter().flatten() {
-        println!("  tag     {}", shown(tag));
+fn print(details: &BuildDetails) {
+    let build = &details.build;
+    println!("{}#{}  {}", sanitize(&build.repo), build.number, sanitize(&build.state));
+    println!("  ref     {} at {}", short_ref(&build.git_ref), shown(build.commit.as_deref()));
+    println!("  rule    {}, started by {}", sanitize(&build.rule), build.trigger.kind.as_str());
+    for tag in &build.tags {
+        println!("  tag     {}", sanitize(tag));
     }
-    if let Some(digest) = build["image"]["digest"].as_str() {
-        println!("  image   {digest}");
+    if let Some(image) = &build.image {
+        println!("  image   {}", sanitize(&image.digest));
     }
-    if let Some(used) = build["cpu_ms"].as_i64() {
+    if let Some(used) = details.cpu_ms {
         println!("  used    {:.1} s of processor time", used as f64 / 1000.0);
     }
-    if build["queue"].is_object() {
-        let eta = build["queue"]["eta_seconds"].as_i64().map(|seconds| format!(", done in about {seconds} s"));
-        let waits = shown(&build["queue"]["waiting_for"]);
-        let number = build["queue"]["position"].as_i64().map(|number| format!("number {number}, ")).unwrap_or_default();
-        println!("  queue   {number}waits for {waits}{}", eta.unwrap_or_default());
+    if let Some(place) = &details.queue {
+        let eta = place.eta_seconds.map(|seconds| format!(", done in about {seconds} s"));
+        let number = place.position.map(|number| format!("number {number}, ")).unwrap_or_default();
+        println!("  queue   {number}waits for {}{}", sanitize(&place.waiting_for), eta.unwrap_or_default());
     }
-    if build["reason"].is_object() {
-        println!("  reason  {}", shown(&build["reason"]["message"]).replace('\n', "\n          "));
+    if let Some(reason) = &build.reason {
+        println!("  reason  {}", sanitize(&reason.message).replace('\n', "\n          "));
     }
-    warnings(build);
-    let steps = build["steps"].as_array().cloned().unwrap_or_default();
-    if !steps.is_empty() {
-        let rows = steps.iter().map(|step| {
-            let state = if step["cached"] == true { "cached".to_owned() } else { shown(&step["state"]) };
-            let took =
-                step["duration_ms"].as_i64().map(|ms| format!("{:.1} s", ms as f64 / 1000.0)).unwrap_or_default();
-            let instruction: String = shown(&step["instruction"]).chars().take(80).collect();
-            [step["n"].to_string(), state, took, instruction]
-        });
+    warnings(&build.warnings);
+    if !details.steps.is_empty() {
         println!();
-        table(["STEP", "STATE", "TOOK", "INSTRUCTION"], rows.collect());
+        table(["STEP", "STATE", "TOOK", "INSTRUCTION"], details.steps.iter().map(row).collect());
     }
+}
+
+fn row(step: &StepView) -> [String; 4] {
+    let state = if step.cached { "cached".to_owned() } else { sanitize(&step.state) };
+    let took = step.duration_ms.map(|ms| format!("{:.1} s", ms as f64 / 1000.0)).unwrap_or_default();
+    let instruction: String = sanitize(&step.instruction).chars().take(80).collect();
+    [step.n.to_string(), state, took, instruction]
+}
+
+/// Returns a text that may be missing, as a terminal may show it.
+pub fn shown(text: Option<&str>) -> String {
+    text.map(sanitize).unwrap_or_default()
 }
 
 /// Returns a moment to the second, in UTC.
-pub fn moment(value: &Value) -> String {
-    let exact = shown(value);
+pub fn moment(exact: Option<&str>) -> String {
+    let exact = shown(exact);
     exact.get(..19).map_or_else(|| exact.clone(), |seconds| seconds.replace('T', " "))
 }
 
-/// Returns the short name of a build's branch or tag.
-pub fn short_ref(build: &Value) -> String {
-    let name = shown(&build["ref"]);
+/// Returns the short name of a branch or tag.
+pub fn short_ref(git_ref: &str) -> String {
+    let name = sanitize(git_ref);
     name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/")).unwrap_or(&name).to_owned()
 }
 

@@ -2,11 +2,13 @@
 
 use super::logs;
 use super::status::table;
-use crate::client::{Connection, encoded, print_json, repository_name, shown, warnings};
+use crate::client::{Connection, encoded, print_json, read, repository_name, warnings};
+use crate::terminal::sanitize;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
+use webhook::view::trigger::{PlanView, TriggeredView};
 
 /// Arguments of `slipway trigger`.
 #[derive(Debug, Args)]
@@ -78,48 +80,55 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let path = format!("/v1/repos/{}/builds", encoded(&arguments.repository));
     let headers: Vec<_> = arguments.idempotency_key.iter().map(|key| ("idempotency-key", key.as_str())).collect();
     let answer = api.send(Method::POST, &path, Some(&body(arguments)?), &headers)?.body;
+    if arguments.dry_run {
+        match arguments.connection.json {
+            true => print_json(&answer),
+            false => print_plan(&read(&answer)?),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let triggered: TriggeredView = read(&answer)?;
     if arguments.connection.json {
         print_json(&answer);
-    } else if arguments.dry_run {
-        print_plan(&answer);
     } else {
-        for build in answer["builds"].as_array().into_iter().flatten() {
-            println!("{} {}#{} {}", shown(&build["id"]), shown(&build["repo"]), build["number"], tags(build));
-            warnings(build);
+        for build in &triggered.builds {
+            let (id, repo) = (sanitize(&build.id), sanitize(&build.repo));
+            println!("{id} {repo}#{} {}", build.number, tags(&build.tags));
+            warnings(&build.warnings);
         }
-        if answer["pending"] == "rules" {
+        if triggered.pending.as_deref() == Some("rules") {
             println!("the repository's own rules are read first; `slipway status` shows its builds in a moment");
         }
     }
-    match answer["builds"][0]["id"].as_str() {
-        Some(id) if arguments.follow => logs::follow(&api, id, None),
+    match triggered.builds.first() {
+        Some(build) if arguments.follow => logs::follow(&api, &build.id, None),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// Prints what would be built, with the steps where a worker said what would become of them.
-fn print_plan(answer: &Value) {
-    for build in answer["plan"].as_array().into_iter().flatten() {
-        println!("{} {}", shown(&build["rule"]), tags(build));
-        warnings(build);
-        if build["would_fail"].is_object() {
-            println!("  would fail: {}", shown(&build["would_fail"]["message"]).trim_end().replace('\n', "\n  "));
+/// Prints the builds that would be queued, with the steps where a worker forecast them.
+fn print_plan(plan: &PlanView) {
+    for build in &plan.plan {
+        println!("{} {}", sanitize(&build.rule), tags(&build.tags));
+        warnings(&build.warnings);
+        if let Some(failure) = &build.would_fail {
+            println!("  would fail: {}", sanitize(&failure.message).trim_end().replace('\n', "\n  "));
         }
-        if let Some(steps) = build["steps"].as_array() {
+        if let Some(steps) = &build.steps {
             let rows = steps.iter().map(|step| {
-                let instruction: String = shown(&step["instruction"]).chars().take(80).collect();
-                [format!("  {}", step["n"]), shown(&step["would_be"]), shown(&step["stage"]), instruction]
+                let instruction: String = sanitize(&step.instruction).chars().take(80).collect();
+                [format!("  {}", step.n), sanitize(&step.would_be), sanitize(&step.stage), instruction]
             });
             table(["  STEP", "WOULD BE", "STAGE", "INSTRUCTION"], rows.collect());
         }
     }
-    if let Some(note) = answer["note"].as_str() {
-        eprintln!("note: {note}");
+    if let Some(note) = &plan.note {
+        eprintln!("note: {}", sanitize(note));
     }
 }
 
-fn tags(build: &Value) -> String {
-    build["tags"].as_array().into_iter().flatten().map(shown).collect::<Vec<_>>().join(" ")
+fn tags(tags: &[String]) -> String {
+    tags.iter().map(|tag| sanitize(tag)).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns what is asked for; what was not given is left out, so that the rule's values stay.

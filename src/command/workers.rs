@@ -1,10 +1,12 @@
 //! `slipway workers`: who builds.
 
 use super::status::table;
-use crate::client::{Connection, print_json, shown};
+use crate::client::{Connection, print_json, read};
+use crate::terminal::sanitize;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
+use webhook::view::queue::QueueView;
 
 /// Arguments of `slipway workers`.
 #[derive(Debug, Args)]
@@ -16,11 +18,11 @@ pub struct Arguments {
 /// Runs the command; the exit code is 3 when nobody builds.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let answer = arguments.connection.open()?.get("/v1/queue")?;
-    let workers = answer["workers"].as_array().cloned().unwrap_or_default();
+    let workers = read::<QueueView>(&answer)?.workers;
     if arguments.connection.json {
         print_json(&json!({ "workers": workers }));
     } else {
-        let rows = workers.iter().map(|worker| [shown(&worker["name"]), worker["slots"].to_string()]);
+        let rows = workers.iter().map(|worker| [sanitize(&worker.name), worker.slots.to_string()]);
         table(["WORKER", "BUILDS AT ONCE"], rows.collect());
     }
     Ok(if workers.is_empty() { ExitCode::from(3) } else { ExitCode::SUCCESS })

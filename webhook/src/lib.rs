@@ -12,15 +12,15 @@ mod intake;
 mod pages;
 mod router;
 mod rules;
-mod view;
+pub mod view;
 
 pub use background::base_images::rebuild_on_new_bases;
-pub use background::commit_statuses::tell_statuses;
+pub use background::commit_statuses::publish_statuses;
 pub use background::missed_pushes::find_missed_pushes;
-pub use background::notify::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
-pub use background::retention::keep_retention;
-pub use background::rules_fetch::expand_lookups;
-pub use background::schedules::keep_schedules;
+pub use background::notify::{Outgoing, Post, Posted, notify_webhooks, register_webhooks};
+pub use background::retention::run_retention;
+pub use background::rules_fetch::expand_fetched_rules;
+pub use background::schedules::run_schedules;
 pub use configuration::document::nearest;
 pub use configuration::{
     Configuration, ConfigurationError, Limits, Login, Registry, Retention, Sandbox, Scope, Server, Settings, Token,

@@ -8,6 +8,7 @@ use crate::http::readiness::Readiness;
 use crate::http::state::Service;
 use crate::intake::hooks;
 use crate::pages;
+use crate::view::code::Code;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -118,11 +119,12 @@ fn page_routes() -> Router<Service> {
 fn service_routes() -> Router<Service> {
     use api::service;
     Router::new()
+        .route("/v1/openapi.json", get(api::openapi::show))
         .route("/v1/version", get(service::version))
         .route("/v1/whoami", get(service::whoami))
         .route("/healthz", get(service::alive))
         .route("/readyz", get(service::ready))
-        .route("/metrics", get(service::metrics))
+        .route("/metrics", get(api::metrics::show))
 }
 
 /// Refuses requests whose end two servers could see in different places, and those that another site makes a browser
@@ -137,13 +139,13 @@ async fn guard(request: Request, next: Next) -> Response {
     }
     if !request.method().is_safe() && is_cross_site(headers) {
         let detail = "another site's page may not change anything here";
-        return Problem::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response();
+        return Problem::new(Code::CrossSite, detail).into_response();
     }
     next.run(request).await
 }
 
 fn ambiguous(detail: String) -> Response {
-    ([(header::CONNECTION, "close")], Problem::bad("ambiguous_request", detail)).into_response()
+    ([(header::CONNECTION, "close")], Problem::new(Code::AmbiguousRequest, detail)).into_response()
 }
 
 /// Says which methods a path takes, where a request has another one.

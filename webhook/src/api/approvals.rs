@@ -1,9 +1,10 @@
 //! `POST /v1/builds/{id}/approve`: lets a build go that waits for approval.
 
-use crate::api::builds::summary;
 use crate::api::named::Actable;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
+use crate::view::build::BuildView;
+use crate::view::code::Code;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +12,6 @@ use database::Approved;
 
 /// Approves a build; once more changes nothing.
 pub async fn approve(State(service): State<Service>, Actable { build, by }: Actable) -> Result<Response, Problem> {
-    let conflict = |code, detail: String| Err(Problem::new(StatusCode::CONFLICT, code, detail));
     let status = match service.database.approve(&build.id, &by).await? {
         Approved::Queued => {
             tracing::info!(build.id = build.id.as_str(), repo = build.request.repository, by, "a build was approved");
@@ -19,11 +19,11 @@ pub async fn approve(State(service): State<Service>, Actable { build, by }: Acta
         }
         Approved::Before(_) => StatusCode::OK,
         Approved::AlreadyFinished(state) => {
-            return conflict("already_finished", format!("the build has ended: {}", state.as_str()));
+            return Err(Problem::new(Code::AlreadyFinished, format!("the build has ended: {}", state.as_str())));
         }
-        Approved::NotHeld => return conflict("not_held", "the build needs no approval".to_owned()),
+        Approved::NotHeld => return Err(Problem::new(Code::NotHeld, "the build does not need an approval")),
         Approved::NotFound => return Err(Problem::no_such_build()),
     };
     let approved = service.database.build(&build.id).await?.ok_or_else(Problem::no_such_build)?;
-    Ok((status, axum::Json(summary(&approved, &service.settings))).into_response())
+    Ok((status, axum::Json(BuildView::new(&approved, &service.settings))).into_response())
 }

@@ -7,22 +7,23 @@ use crate::http::auth::{Caller, find};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::rules::RefKind;
+use crate::view::code::Code;
+use crate::view::service::BadgeView;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use database::{Build, BuildFilter, BuildState};
 use maud::{PreEscaped, html};
 use serde::Deserialize;
-use serde_json::json;
 
 /// Builds that are looked through for one that says something.
-const LOOKED: u32 = 20;
+const MAX_SEARCHED: u32 = 20;
 
 /// Query of a badge.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct BadgeQuery {
     branch: Option<String>,
     tag: Option<String>,
     rule: Option<String>,
@@ -37,13 +38,13 @@ pub async fn show(
     Path((namespace, file)): Path<(String, String)>,
     caller: Caller,
     headers: HeaderMap,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<BadgeQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let wanted = query(wanted)?;
     let svg = file.strip_suffix(".svg");
     let name = svg
         .or_else(|| file.strip_suffix(".json"))
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", "a badge ends in .svg or .json"))?;
+        .ok_or_else(|| Problem::new(Code::NotFound, "a badge ends in .svg or .json"))?;
     let repository = format!("{namespace}/{name}");
     let by_query = match &wanted.token {
         Some(token) => find(&service, token).await?.is_some_and(|token| token.allows(Scope::Read, Some(&repository))),
@@ -57,20 +58,21 @@ pub async fn show(
     let (message, color) = looks(state);
     let label = wanted.label.as_deref().unwrap_or("image").chars().take(40).collect::<String>();
     let etag = answer::etag(format!("{label} {message} {} {:?}", svg.is_some(), wanted.style).as_bytes());
-    let body = if svg.is_some() {
+    let (body, kind) = if svg.is_some() {
         (picture(&label, message, color).into_bytes(), "image/svg+xml; charset=utf-8")
     } else {
-        let shields = json!({ "schemaVersion": 1, "label": label, "message": message, "color": color });
+        let (message, color) = (message.to_owned(), color.to_owned());
+        let shields = BadgeView { schema_version: 1, label: label.clone(), message, color };
         (serde_json::to_vec(&shields).unwrap_or_default(), "application/json")
     };
-    Ok(answer::tagged(&headers, body, &etag))
+    Ok(answer::tagged(&headers, body, kind, &etag))
 }
 
 /// Returns the state of the newest build that was not made pointless by another.
-async fn newest(service: &Service, repository: &str, wanted: &Wanted) -> Result<Option<BuildState>, Problem> {
+async fn newest(service: &Service, repository: &str, wanted: &BadgeQuery) -> Result<Option<BuildState>, Problem> {
     let mut newest_of_all: Option<BuildState> = None;
     for git_ref in refs(service, repository, wanted).await? {
-        let builds = builds(service, repository, (wanted, git_ref)).await?;
+        let builds = builds(service, repository, wanted, git_ref).await?;
         if let Some(build) = builds.iter().find(|build| tells(build.state)) {
             return Ok(Some(build.state));
         }
@@ -81,7 +83,7 @@ async fn newest(service: &Service, repository: &str, wanted: &Wanted) -> Result<
 
 /// Returns the refs that a badge is about: that which is named, else the default branch. Where nobody said which one that is,
 /// `main` and `master` are it.
-async fn refs(service: &Service, repository: &str, wanted: &Wanted) -> Result<Vec<Option<String>>, Problem> {
+async fn refs(service: &Service, repository: &str, wanted: &BadgeQuery) -> Result<Vec<Option<String>>, Problem> {
     let branch = |name: &String| Some(format!("refs/heads/{name}"));
     if let Some(name) = &wanted.branch {
         return Ok(vec![branch(name)]);
@@ -102,7 +104,7 @@ async fn refs(service: &Service, repository: &str, wanted: &Wanted) -> Result<Ve
     if let Some(name) = written {
         return Ok(vec![branch(&name)]);
     }
-    // What a forge said last may be a branch that is never built here.
+    // The branch that a forge named last may never be built here.
     let told = service.database.told_default_branch(repository).await?;
     let usual = ["main", "master"].map(str::to_owned);
     Ok(told.into_iter().chain(usual).map(|name| branch(&name)).collect())
@@ -116,7 +118,8 @@ fn tells(state: BuildState) -> bool {
 async fn builds(
     service: &Service,
     repository: &str,
-    (wanted, git_ref): (&Wanted, Option<String>),
+    wanted: &BadgeQuery,
+    git_ref: Option<String>,
 ) -> Result<Vec<Build>, Problem> {
     let filter = BuildFilter {
         repository: Some(repository.to_owned()),
@@ -124,7 +127,7 @@ async fn builds(
         git_ref,
         // A badge tells how the repository is, not what strangers propose.
         is_of_repository: true,
-        limit: LOOKED,
+        limit: MAX_SEARCHED,
         ..BuildFilter::default()
     };
     Ok(service.database.builds(&filter).await?)

@@ -2,36 +2,32 @@
 
 use crate::api::named::Actable;
 use crate::api::query::{limit, query, wait};
-use crate::api::queue::place;
-use crate::configuration::document::meant;
-use crate::configuration::settings::Settings;
+use crate::configuration::document::did_you_mean;
 use crate::http::answer;
 use crate::http::auth::Caller;
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::view::time::moment;
+use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
+use crate::view::code::Code;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{
-    BaseImage, Build, BuildFilter, BuildId, BuildState, Cancel, Database, PathPiece, Retried, RetryFrom, Step, Trigger,
-};
+use database::{Build, BuildFilter, BuildId, BuildState, Cancel, Retried, RetryFrom};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How often a build is looked at for who waits for its next change.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a build is read while a request waits for its next change.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct BuildsQuery {
     repo: Option<String>,
     rule: Option<String>,
     #[serde(rename = "ref")]
@@ -45,18 +41,19 @@ pub struct Wanted {
     cursor: Option<String>,
 }
 
-impl Wanted {
+impl BuildsQuery {
     fn filter(self, caller: &Caller) -> Result<BuildFilter, Problem> {
         let state = self
             .state
-            .map(|name| BuildState::parse(&name).ok_or_else(|| Problem::bad("invalid_state", not_a_state(&name))));
+            .map(|name| BuildState::parse(&name).ok_or_else(|| Problem::new(Code::InvalidState, not_a_state(&name))));
         let before = self.cursor.map(|text| {
-            BuildId::parse(&text).ok_or_else(|| Problem::bad("invalid_cursor", "the cursor is not one of a list"))
+            BuildId::parse(&text).ok_or_else(|| Problem::new(Code::InvalidCursor, "the cursor is not one of a list"))
         });
         let since = self.since.map(|text| {
             let time = OffsetDateTime::parse(&text, &Rfc3339);
-            time.map(|time| time.unix_timestamp() * 1000)
-                .map_err(|_| Problem::bad("invalid_since", format!("`{text}` is no time such as 2026-11-25T13:00:00Z")))
+            time.map(|time| time.unix_timestamp() * 1000).map_err(|_| {
+                Problem::new(Code::InvalidSince, format!("`{text}` is not a time such as 2026-11-25T13:00:00Z"))
+            })
         });
         let git_ref =
             self.git_ref.map(|name| if name.starts_with("refs/") { name } else { format!("refs/heads/{name}") });
@@ -81,7 +78,10 @@ impl Wanted {
 fn tag(text: String) -> Result<String, Problem> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@[]".contains(&byte);
     if text.is_empty() || !text.bytes().all(fine) {
-        return Err(Problem::bad("invalid_tag", format!("`{text}` is no tag such as latest or registry/name:latest")));
+        return Err(Problem::new(
+            Code::InvalidTag,
+            format!("`{text}` is not a tag such as latest or registry/name:latest"),
+        ));
     }
     Ok(text)
 }
@@ -91,7 +91,7 @@ fn not_a_state(name: &str) -> String {
     let states: Vec<&str> = BuildState::all().map(BuildState::as_str).collect();
     format!(
         "`{name}` is not a state of a build{} (there are {})",
-        meant(name, states.iter().copied()),
+        did_you_mean(name, states.iter().copied()),
         states.join(", ")
     )
 }
@@ -100,8 +100,8 @@ fn not_a_state(name: &str) -> String {
 fn digits(text: String) -> Result<String, Problem> {
     let digits = text.to_ascii_lowercase();
     if !(4..=64).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Problem::bad(
-            "invalid_commit",
+        return Err(Problem::new(
+            Code::InvalidCommit,
             format!("commit {text:?}: 4 to 64 hexadecimal digits are expected"),
         ));
     }
@@ -114,15 +114,16 @@ pub async fn list(
     caller: Caller,
     headers: HeaderMap,
     uri: axum::http::Uri,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<BuildsQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let filter = query(wanted)?.filter(&caller)?;
     let page = service.database.page_of_builds(&filter).await?;
     let next = page.next.as_ref().map(BuildId::as_str);
     let seen = page.builds.iter().filter(|build| caller.sees(&build.request.repository));
-    let shown: Vec<Value> = seen.map(|build| summary(build, &service.settings)).collect();
-    let response = answer::document(&headers, &json!({ "builds": shown, "next_cursor": next }));
+    let builds = seen.map(|build| BuildView::new(build, &service.settings)).collect();
+    let list = BuildList { builds, next_cursor: next.map(str::to_owned) };
+    let response = answer::document(&headers, &list);
     Ok(answer::linked(response, &uri, next))
 }
 
@@ -140,7 +141,7 @@ pub async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Build,
 /// Query of one build.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Waiting {
+pub struct WaitQuery {
     wait: Option<String>,
 }
 
@@ -150,23 +151,27 @@ pub async fn show(
     Path(id): Path<String>,
     caller: Caller,
     headers: HeaderMap,
-    waiting: Result<Query<Waiting>, QueryRejection>,
+    waiting: Result<Query<WaitQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let until = Instant::now() + wait(query(waiting)?.wait.as_deref())?;
     let mut build = find(&service, &caller, &id).await?;
     let mut version = None;
     loop {
-        // What is shown changes with the version; the place in the queue of a build that waits changes by itself.
+        // The version covers all but the place of a queued build, which changes by itself.
         if version != Some(build.version) || build.state == BuildState::Queued {
             version = Some(build.version);
-            let response = answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?);
+            let response =
+                answer::document(&headers, &BuildDetails::read(&service.database, &service.settings, &build).await?);
             if response.status() != StatusCode::NOT_MODIFIED || build.state.has_ended() || Instant::now() >= until {
                 return Ok(response);
             }
         } else if Instant::now() >= until {
-            return Ok(answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?));
+            return Ok(answer::document(
+                &headers,
+                &BuildDetails::read(&service.database, &service.settings, &build).await?,
+            ));
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         build = find(&service, &caller, &id).await?;
     }
 }
@@ -181,11 +186,11 @@ pub async fn trace(
     let build = find(&service, &caller, &id).await?;
     let missing = || {
         let detail = "no attempt at the build has ended yet";
-        Problem::new(StatusCode::NOT_FOUND, "no_trace", detail)
+        Problem::new(Code::NoTrace, detail)
     };
     let trace = service.database.trace(&build.id).await?.ok_or_else(missing)?.into_bytes();
     let etag = answer::etag(&trace);
-    Ok(answer::tagged(&headers, (trace, "application/json"), &etag))
+    Ok(answer::tagged(&headers, trace, "application/json", &etag))
 }
 
 /// Shows the build of a repository that has this number.
@@ -214,50 +219,21 @@ pub async fn numbered(
             return Err(service.no_such_build(caller.address));
         }
         let detail = Problem::removed(&format!("build {number} of `{repository}`"));
-        return Err(Problem::new(StatusCode::GONE, "build_removed", detail));
+        return Err(Problem::new(Code::BuildRemoved, detail));
     };
-    Ok(answer::document(&headers, &detailed(&service.database, &service.settings, &build).await?))
-}
-
-/// Returns all that is shown of one build.
-pub async fn detailed(database: &Database, settings: &Settings, build: &Build) -> Result<Value, database::Error> {
-    let mut shown = summary(build, settings);
-    shown["steps"] = database.steps(&build.id).await?.iter().map(show_step).collect();
-    let path = database.critical_path(&build.id).await?;
-    let piece = |piece: &PathPiece| json!({ "work": piece.work, "name": piece.name, "duration_ms": piece.duration_us as f64 / 1000.0 });
-    shown["critical_path"] = path.iter().map(piece).collect();
-    shown["cpu_ms"] = database.cpu_ms(&build.id).await?.into();
-    let refusal = database.refusal(&build.id).await?;
-    shown["status_problem"] =
-        refusal.map(|refusal| json!({ "problem": refusal.problem, "at": moment(refusal.at_ms) })).into();
-    if let Some(found) = database.queue_place(&build.id).await? {
-        shown["eta_seconds"] = place(&found)["eta_seconds"].clone();
-        shown["queue"] = place(&found);
-    }
-    Ok(shown)
-}
-
-fn show_step(step: &Step) -> Value {
-    json!({
-        "n": step.number, "instruction": step.instruction, "stage": step.stage, "line": step.line, "state": step.state,
-        "cached": step.cached, "exit_code": step.exit_code,
-        "layer": step.layer_digest.as_ref().map(|digest| json!({ "digest": digest, "size": step.layer_size })),
-        "started_at": step.started_ms.and_then(moment), "duration_ms": step.duration_ms,
-    })
+    Ok(answer::document(&headers, &BuildDetails::read(&service.database, &service.settings, &build).await?))
 }
 
 /// Asks for the end of a build.
 pub async fn cancel(State(service): State<Service>, Actable { build, .. }: Actable) -> Result<Response, Problem> {
     match service.database.cancel(&build.id).await? {
         Cancel::Cancelled | Cancel::Requested => {
-            Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": build.id.as_str(), "cancel_requested": true })))
-                .into_response())
+            let asked = CancelView { id: build.id.as_str().to_owned(), cancel_requested: true };
+            Ok((StatusCode::ACCEPTED, axum::Json(asked)).into_response())
         }
-        Cancel::AlreadyFinished(state) => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "already_finished",
-            format!("the build has ended: {}", state.as_str()),
-        )),
+        Cancel::AlreadyFinished(state) => {
+            Err(Problem::new(Code::AlreadyFinished, format!("the build has ended: {}", state.as_str())))
+        }
         Cancel::NotFound => Err(Problem::no_such_build()),
     }
 }
@@ -292,93 +268,13 @@ pub async fn retry(
         Retried::Queued(id) => {
             let repeated = service.database.build(&id).await?.ok_or_else(Problem::no_such_build)?;
             let location = [(header::LOCATION, format!("/v1/builds/{}", id.as_str()))];
-            Ok((StatusCode::ACCEPTED, location, axum::Json(summary(&repeated, &service.settings))).into_response())
+            Ok((StatusCode::ACCEPTED, location, axum::Json(BuildView::new(&repeated, &service.settings)))
+                .into_response())
         }
         Retried::NotFinished(state) => {
             let detail = format!("the build has not ended: {}", state.as_str());
-            Err(Problem::new(StatusCode::CONFLICT, "not_finished", detail).hint("wait for its end, or cancel it first"))
+            Err(Problem::new(Code::NotFinished, detail).hint("wait for its end, or cancel it first"))
         }
         Retried::NotFound => Err(Problem::no_such_build()),
     }
-}
-
-/// Returns what is shown of a build everywhere.
-pub fn summary(build: &Build, settings: &Settings) -> Value {
-    let (request, options) = (&build.request, &build.request.spec.options);
-    let url = |rest: &str| format!("{}/{rest}", settings.public_url);
-    let id = build.id.as_str();
-    json!({
-        "id": id,
-        "number": build.number,
-        "repo": request.repository,
-        "rule": request.rule,
-        "ref": request.spec.git_ref,
-        "commit": build.commit,
-        "commit_message": request.commit_message,
-        "trigger": trigger(build),
-        "tags": build.shown_tags(),
-        "warnings": options.warnings.iter().chain(&build.warnings).collect::<Vec<_>>(),
-        "policy": options.policy,
-        "priority": options.priority,
-        "platforms": options.platforms,
-        "state": build.state.as_str(),
-        "hub_state": hub_state(build.state),
-        "attempt": build.attempt,
-        "reason": build.reason,
-        "image": build.image.as_ref().map(|image| json!({
-            "digest": image.digest, "media_type": image.media_type, "size": image.size, "tags": image.tags,
-        })),
-        "base_images": build.image.as_ref().map(|image| image.base_images.iter().map(base_image).collect::<Vec<_>>()),
-        "cancel_requested": build.cancel_requested,
-        "trusted": options.trusted,
-        "push": request.spec.push,
-        "held": build.is_held,
-        "approved_by": build.approved_by,
-        "log_removed_at": build.log_removed_ms.and_then(moment),
-        "created_at": moment(build.created_ms),
-        "started_at": build.started_ms.and_then(moment),
-        "finished_at": build.finished_ms.and_then(moment),
-        "links": {
-            "self": url(&format!("v1/builds/{id}")), "logs": url(&format!("v1/builds/{id}/logs")),
-            "trace": url(&format!("v1/builds/{id}/trace")), "explain": url(&format!("v1/builds/{id}/explain")),
-            "html": url(&format!("builds/{id}")), "cancel": url(&format!("v1/builds/{id}/cancel")),
-            "retry": url(&format!("v1/builds/{id}/retry")), "approve": url(&format!("v1/builds/{id}/approve")),
-            "badge": url(&format!("badges/{}.svg", request.repository)),
-        },
-    })
-}
-
-/// Returns Docker Hub's word for a state.
-pub fn hub_state(state: BuildState) -> &'static str {
-    match state {
-        BuildState::Queued => "Queued",
-        BuildState::Preparing | BuildState::Building | BuildState::Pushing => "Building",
-        BuildState::Succeeded | BuildState::Superseded | BuildState::Skipped => "Success",
-        _ => "Error",
-    }
-}
-
-fn base_image(image: &BaseImage) -> Value {
-    json!({ "ref": image.reference, "platform": image.platform, "digest": image.digest })
-}
-
-fn trigger(build: &Build) -> Value {
-    let mut shown = match &build.request.trigger {
-        Trigger::Push { delivery, by } => json!({ "kind": "push", "by": by, "delivery": delivery }),
-        Trigger::PullRequest { delivery, by, pull } => json!({
-            "kind": "pull_request", "by": by, "delivery": delivery, "number": pull.number, "target": pull.target,
-            "fork": pull.is_fork,
-        }),
-        Trigger::Reconcile { delivery } => json!({ "kind": "reconcile", "delivery": delivery }),
-        Trigger::Manual { by } => json!({ "kind": "manual", "by": by }),
-        Trigger::Retry { of } => json!({ "kind": "retry", "of": of.as_str() }),
-        Trigger::BaseImage { of, references } => {
-            json!({ "kind": "base_image", "of": of.as_str(), "references": references })
-        }
-        Trigger::Schedule { due_ms } => json!({ "kind": "schedule", "due_at": moment(*due_ms) }),
-    };
-    if let Some(reason) = &build.request.spec.options.reason {
-        shown["reason"] = reason.as_str().into();
-    }
-    shown
 }

@@ -1,4 +1,4 @@
-//! `/v1/deliveries`: what forges delivered, what became of it and why, and once more from the start.
+//! `/v1/deliveries`: deliveries of forges, their outcomes, and replays.
 
 use crate::api::query::{limit, query};
 use crate::configuration::settings::Scope;
@@ -7,20 +7,20 @@ use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::hooks;
-use crate::view::time::moment;
+use crate::view::code::Code;
+use crate::view::delivery::{DeliveryList, DeliveryView};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use bytes::Bytes;
-use database::{BuildId, Delivery, DeliveryFilter};
+use database::{Delivery, DeliveryFilter};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct DeliveriesQuery {
     repo: Option<String>,
     status: Option<String>,
     limit: Option<u32>,
@@ -33,7 +33,7 @@ pub async fn list(
     caller: Caller,
     headers: HeaderMap,
     uri: Uri,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<DeliveriesQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let wanted = query(wanted)?;
@@ -43,15 +43,16 @@ pub async fn list(
         Some("ignored") => Some(true),
         Some("accepted") => Some(false),
         Some(other) => {
-            return Err(Problem::bad("invalid_status", format!("`{other}` is neither `accepted` nor `ignored`")));
+            return Err(Problem::new(Code::InvalidStatus, format!("`{other}` is neither `accepted` nor `ignored`")));
         }
     };
     let filter =
         DeliveryFilter { repository: wanted.repo, among: caller.only(), ignored, before: wanted.cursor, limit };
     let deliveries = service.database.deliveries(&filter).await?;
     let next = deliveries.last().filter(|_| deliveries.len() == limit as usize).map(|last| last.id.to_string());
-    let shown: Vec<Value> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).map(shown).collect();
-    let response = answer::document(&headers, &json!({ "deliveries": shown, "next_cursor": next }));
+    let seen = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository));
+    let list = DeliveryList { deliveries: seen.map(DeliveryView::from).collect(), next_cursor: next.clone() };
+    let response = answer::document(&headers, &list);
     Ok(answer::linked(response, &uri, next.as_deref()))
 }
 
@@ -63,7 +64,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
-    Ok(answer::document(&headers, &shown(&find(&service, &caller, &id).await?)))
+    Ok(answer::document(&headers, &DeliveryView::from(&find(&service, &caller, &id).await?)))
 }
 
 /// Applies the present rules to a delivery once more.
@@ -78,7 +79,7 @@ pub async fn replay(
     let body = service.database.delivery_body(delivery.id).await?.ok_or_else(no_such_delivery)?;
     if body.is_empty() {
         let detail = Problem::removed("the body of this delivery");
-        return Err(Problem::new(StatusCode::GONE, "body_removed", detail));
+        return Err(Problem::new(Code::BodyRemoved, detail));
     }
     let new =
         format!("{}-replay-{}", delivery.delivery.chars().take(60).collect::<String>(), uuid::Uuid::now_v7().simple());
@@ -93,19 +94,5 @@ async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Delivery, 
 }
 
 fn no_such_delivery() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", "there is no delivery with this id")
-}
-
-fn shown(delivery: &Delivery) -> Value {
-    let status = match (delivery.is_pending, &delivery.ignored) {
-        (true, _) => "pending",
-        (false, Some(_)) => "ignored",
-        (false, None) => "accepted",
-    };
-    json!({
-        "id": delivery.id, "forge": delivery.forge, "delivery": delivery.delivery, "event": delivery.event,
-        "repo": delivery.repository, "status": status, "reason": delivery.ignored, "explain": delivery.explain,
-        "received_at": moment(delivery.created_ms),
-        "builds": delivery.builds.iter().map(BuildId::as_str).collect::<Vec<_>>(),
-    })
+    Problem::new(Code::DeliveryNotFound, "there is no delivery with this id")
 }

@@ -7,27 +7,27 @@ use crate::http::answer;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::view::explanation::{sentence, sentences, summary};
+use crate::view::code::Code;
+use crate::view::comparison::ExplanationView;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use database::{
     Build, BuildFilter, BuildState, Explained, ExplainedStep, QUESTION_PATIENCE, Step, StepState, Was, Why,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// Query of an explanation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct ExplainQuery {
     against: Option<String>,
 }
 
 /// An explanation, and the build that was compared with.
 pub struct Explanation {
-    /// What was found.
+    /// The comparison.
     pub explained: Explained,
     /// The earlier build, if there is one.
     pub against: Option<Build>,
@@ -38,32 +38,27 @@ pub async fn show(
     State(service): State<Service>,
     caller: Caller,
     Path(id): Path<String>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<ExplainQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let against = query(wanted)?.against;
     let build = find(&service, &caller, &id).await?;
-    let found = explain(&service, &caller, (&build, against.as_deref())).await?;
+    let found = explain(&service, &caller, &build, against.as_deref()).await?;
     let Explanation { explained, against } = &found;
-    let document = json!({
-        "build": build.id.as_str(),
-        "against": against.as_ref().map(|build| build.id.as_str()),
-        "steps": explained.steps.iter().map(shown).collect::<Vec<_>>(),
-        "notes": explained.notes,
-        "summary": summary(explained, build.state),
-    });
-    Ok(answer::document(&headers, &document))
+    let view = ExplanationView::new(&build, against.as_ref(), explained);
+    Ok(answer::document(&headers, &view))
 }
 
 /// Compares a build that ended with `against`, or with the newest earlier one of its rule that succeeded.
 pub async fn explain(
     service: &Service,
     caller: &Caller,
-    (build, against): (&Build, Option<&str>),
+    build: &Build,
+    against: Option<&str>,
 ) -> Result<Explanation, Problem> {
     ended(build)?;
     let against = match against {
-        Some(id) => Some(chosen(service, caller, (build, id)).await?),
+        Some(id) => Some(chosen(service, caller, build, id).await?),
         None => earlier(service, build).await?,
     };
     let Some(against) = against else {
@@ -71,16 +66,16 @@ pub async fn explain(
         let explained = Explained { steps: steps.iter().map(first).collect(), ..Explained::default() };
         return Ok(Explanation { explained, against: None });
     };
-    let explained = worker_queries::explanation(service, (&build.id, &against.id)).await?.ok_or_else(|| {
+    let explained = worker_queries::explanation(service, &build.id, &against.id).await?.ok_or_else(|| {
         let seconds = QUESTION_PATIENCE.as_secs();
         let detail = format!("no worker compared the builds within {seconds} s");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_answer", detail)
-            .hint("see whether a worker runs: GET /v1/queue")
+        Problem::new(Code::NoAnswer, detail).hint("see whether a worker runs: GET /v1/queue")
     })?;
     if let Some(failure) = &explained.failure {
-        let detail = format!("the builds cannot be compared any more: {}", failure.message);
-        return Err(Problem::new(StatusCode::CONFLICT, "not_comparable", detail)
-            .hint("?against= names another build of the same repository"));
+        let detail = format!("the builds can no longer be compared: {}", failure.message);
+        return Err(
+            Problem::new(Code::NotComparable, detail).hint("?against= names another build of the same repository")
+        );
     }
     Ok(Explanation { explained, against: Some(against) })
 }
@@ -90,15 +85,15 @@ fn ended(build: &Build) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = format!("the build has not ended: {}", build.state.as_str());
-    Err(Problem::new(StatusCode::CONFLICT, "not_finished", detail).hint("wait for its end"))
+    Err(Problem::new(Code::NotFinished, detail).hint("wait for its end"))
 }
 
 /// Returns the build that somebody wants to compare with.
-async fn chosen(service: &Service, caller: &Caller, (build, id): (&Build, &str)) -> Result<Build, Problem> {
+async fn chosen(service: &Service, caller: &Caller, build: &Build, id: &str) -> Result<Build, Problem> {
     let other = find(service, caller, id).await?;
     if other.request.repository != build.request.repository || other.id == build.id {
         let detail = format!("`against` is to be another build of {}", build.request.repository);
-        return Err(Problem::bad("invalid_against", detail));
+        return Err(Problem::new(Code::InvalidAgainst, detail));
     }
     ended(&other)?;
     Ok(other)
@@ -139,17 +134,4 @@ fn first(step: &Step) -> ExplainedStep {
         was,
         why: vec![Why::FirstBuild],
     }
-}
-
-fn shown(step: &ExplainedStep) -> Value {
-    let why = |why: &Why| {
-        let mut shown = serde_json::to_value(why).unwrap_or_default();
-        shown["message"] = sentence(why).into();
-        shown
-    };
-    json!({
-        "n": step.number, "stage": step.stage, "instruction": step.instruction, "line": step.line, "was": step.was,
-        "cached": step.was == Was::Cached, "why": step.why.iter().map(why).collect::<Vec<_>>(),
-        "message": sentences(step),
-    })
 }

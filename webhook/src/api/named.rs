@@ -1,14 +1,14 @@
-//! What a request's path names: a repository that the caller may see or administers, a build that it may act on.
+//! Extractors for the resource in a request's path: a repository that the caller may see or administers, a build that it may act on.
 
 use crate::api::builds;
-use crate::configuration::document::meant;
+use crate::configuration::document::did_you_mean;
 use crate::configuration::settings::Scope;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::catalog::Entry;
+use crate::view::code::Code;
 use axum::extract::{FromRequestParts, Path};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use database::Build;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub struct Visible {
     /// The repository.
     pub entry: Arc<Entry>,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
 }
 
@@ -28,7 +28,7 @@ pub struct Administered {
     pub name: String,
 }
 
-/// What the path names, to be changed by the caller: nothing that the configuration defines.
+/// A repository, existing or not, that the caller may change: never one of the configuration.
 pub struct Changeable {
     /// The full name.
     pub name: String,
@@ -53,7 +53,7 @@ pub struct Actable {
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct RepositoryPath {
     namespace: String,
     name: String,
 }
@@ -72,16 +72,12 @@ pub async fn find(service: &Service, caller: &Caller, name: &str) -> Result<Arc<
 async fn unknown(service: &Service, caller: &Caller, name: &str) -> Result<Problem, Problem> {
     let all = service.catalog.all(&service.database).await?;
     let seen = all.iter().map(|entry| entry.document.name.as_str()).filter(|known| caller.sees(known));
-    Ok(Problem::new(
-        StatusCode::NOT_FOUND,
-        "repository_not_found",
-        format!("`{name}` is not built here{}", meant(name, seen)),
-    ))
+    Ok(Problem::new(Code::RepositoryNotFound, format!("`{name}` is not built here{}", did_you_mean(name, seen))))
 }
 
 async fn asked(parts: &mut Parts, service: &Service) -> Result<(String, Caller), Problem> {
     let path = parts.uri.path().to_owned();
-    let Path(Named { namespace, name }) = Path::from_request_parts(parts, service)
+    let Path(RepositoryPath { namespace, name }) = Path::from_request_parts(parts, service)
         .await
         .map_err(|_| Problem::no_such_repository(path.trim_start_matches("/v1/repos/")))?;
     Ok((format!("{namespace}/{name}"), Caller::from_request_parts(parts, service).await?))
@@ -117,8 +113,7 @@ impl FromRequestParts<Service> for Changeable {
         let present = service.catalog.get(&service.database, &name).await?;
         if service.catalog.is_fixed(&name) {
             let detail = format!("`{name}` is defined in the server's slipway.toml");
-            return Err(Problem::new(StatusCode::CONFLICT, "defined_in_file", detail)
-                .hint("change it there and start the server anew"));
+            return Err(Problem::new(Code::DefinedInFile, detail).hint("change it there and restart the server"));
         }
         Ok(Changeable { name, present })
     }
@@ -146,7 +141,7 @@ impl FromRequestParts<Service> for Actable {
         let Path(id) = Path::<String>::from_request_parts(parts, service).await.map_err(|_| gone())?;
         let build = builds::find(service, &caller, &id).await?;
         match caller.require(Scope::Trigger, &build.request.repository) {
-            Err(problem) if problem.code() == "repository_not_found" => Err(gone()),
+            Err(problem) if problem.code() == Code::RepositoryNotFound => Err(gone()),
             Err(problem) => Err(problem),
             Ok(token) => Ok(Actable { by: token.name.clone(), build }),
         }

@@ -1,6 +1,7 @@
 //! Queries of the API: which keys they have, how many items a list holds, how long a request waits.
 
 use crate::http::problem::Problem;
+use crate::view::code::Code;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 
@@ -14,7 +15,7 @@ pub fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
         let text = error.body_text();
         let message =
             text.rsplit_once(": ").filter(|(start, _)| start.ends_with("string")).map_or(text.as_str(), |(_, end)| end);
-        Problem::bad("invalid_query", crate::configuration::document::explain(message))
+        Problem::new(Code::InvalidQuery, crate::configuration::document::explain(message))
     })?;
     Ok(wanted)
 }
@@ -25,14 +26,15 @@ pub fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
     if (1..=MAX_LIMIT).contains(&limit) {
         return Ok(limit);
     }
-    Err(Problem::bad("invalid_limit", format!("a list holds 1 to {MAX_LIMIT} items")))
+    Err(Problem::new(Code::InvalidLimit, format!("a list holds 1 to {MAX_LIMIT} items")))
 }
 
 /// Returns the seconds that a request wants to wait: `60` or `60s`, at most a minute.
 pub fn wait(wanted: Option<&str>) -> Result<std::time::Duration, Problem> {
     let Some(text) = wanted else { return Ok(std::time::Duration::ZERO) };
     let seconds = text.trim_end_matches('s').parse::<u64>();
-    let seconds = seconds
-        .map_err(|_| Problem::bad("invalid_wait", format!("`{text}` is no number of seconds, such as `wait=30`")))?;
+    let seconds = seconds.map_err(|_| {
+        Problem::new(Code::InvalidWait, format!("`{text}` is not a number of seconds, such as `wait=30`"))
+    })?;
     Ok(std::time::Duration::from_secs(seconds.min(60)))
 }

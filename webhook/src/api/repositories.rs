@@ -11,6 +11,8 @@ use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
+use crate::view::code::Code;
+use crate::view::repository::{RepositoryList, RepositoryProblems, RepositoryStatusProblem, RepositoryView};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -24,7 +26,7 @@ use std::sync::Arc;
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct RepositoriesQuery {
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -35,7 +37,7 @@ pub async fn list(
     caller: Caller,
     headers: HeaderMap,
     uri: Uri,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<RepositoriesQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let wanted = query(wanted)?;
@@ -43,10 +45,11 @@ pub async fn list(
     let all = service.catalog.all(&service.database).await?;
     let after = wanted.cursor.unwrap_or_default();
     let mut rest = all.iter().filter(|entry| entry.document.name > after && caller.sees(&entry.document.name));
-    let shown: Vec<Value> =
+    let shown: Vec<RepositoryView> =
         rest.by_ref().take(limit as usize).map(|entry| show_entry(&service, entry, &caller)).collect();
-    let next = rest.next().and(shown.last()).and_then(|last| last["name"].as_str()).map(str::to_owned);
-    let response = answer::document(&headers, &json!({ "repositories": shown, "next_cursor": next }));
+    let next = rest.next().and(shown.last()).map(|last| last.document.name.clone());
+    let list = RepositoryList { repositories: shown, next_cursor: next.clone() };
+    let response = answer::document(&headers, &list);
     Ok(answer::linked(response, &uri, next.as_deref()))
 }
 
@@ -59,19 +62,19 @@ pub async fn show(
     let mut shown = show_entry(&service, &entry, &caller);
     let name = &entry.document.name;
     let refusal = service.database.newest_refusal(name).await?;
-    let refused = refusal.map(|refusal| {
-        json!({ "problem": refusal.problem, "build": refusal.build.as_str(), "at": crate::view::time::moment(refusal.at_ms) })
-    });
-    shown["meta"]["status_problem"] = refused.into();
-    shown["meta"]["own_rules_problem"] = service.database.own_rules_problem(name).await?.into();
+    let problems = RepositoryProblems {
+        status_problem: refusal.as_ref().map(RepositoryStatusProblem::from),
+        own_rules_problem: service.database.own_rules_problem(name).await?,
+    };
+    let has_problem = problems.status_problem.is_some() || problems.own_rules_problem.is_some();
+    shown.meta.problems = Some(problems);
     let body = serde_json::to_vec(&shown).unwrap_or_default();
-    let has_problem = !(shown["meta"]["status_problem"].is_null() && shown["meta"]["own_rules_problem"].is_null());
-    // What stands under `meta` changes without the document, which the first part names.
+    // `meta` changes without the document, which the first part of the tag stands for.
     let tag = match has_problem {
         true => format!("{}-{}", etag(&entry).trim_end_matches('"'), answer::etag(&body).trim_start_matches('"')),
         false => etag(&entry),
     };
-    Ok(answer::tagged(&headers, (body, "application/json"), &tag))
+    Ok(answer::tagged(&headers, body, "application/json", &tag))
 }
 
 /// Adds a repository.
@@ -85,10 +88,8 @@ pub async fn add(
     let (document, _) = body::document::<RepositoryDocument>(&headers, body).await?;
     let name = document.name.clone();
     let entry = store(&service, document, Some(0)).await.map_err(|problem| match problem.code() {
-        "version_mismatch" => {
-            Problem::new(StatusCode::CONFLICT, "repository_exists", format!("`{name}` exists already"))
-                .hint("change it with PATCH or PUT, or with `slipway repo add --replace`")
-        }
+        Code::VersionMismatch => Problem::new(Code::RepositoryExists, format!("`{name}` exists already"))
+            .hint("change it with PATCH or PUT, or with `slipway repo add --replace`"),
         _ => problem,
     })?;
     let location = [(header::LOCATION, format!("/v1/repos/{name}"))];
@@ -118,7 +119,7 @@ pub async fn patch(
     body: Body,
 ) -> Result<Response, Problem> {
     let (patch, _) = body::document::<Value>(&headers, body).await?;
-    let entry = change(&service, (&entry, &headers), |document| merge(document, patch)).await?;
+    let entry = change(&service, &entry, &headers, |document| merge(document, patch)).await?;
     Ok(shown(&service, &HeaderMap::new(), &entry))
 }
 
@@ -138,7 +139,8 @@ pub async fn remove(
 /// Changes the document of a repository and stores it.
 pub async fn change(
     service: &Service,
-    (present, headers): (&Entry, &HeaderMap),
+    present: &Entry,
+    headers: &HeaderMap,
     change: impl FnOnce(&mut Value),
 ) -> Result<Arc<Entry>, Problem> {
     let expected = expected(headers, Some(present))?.or(present.version);
@@ -150,18 +152,21 @@ pub async fn change(
 
 /// Reads a document for the repository `name`, without what only answers hold.
 fn named(value: &mut Value, name: &str) -> Result<RepositoryDocument, Problem> {
-    let object = value.as_object_mut().ok_or_else(|| Problem::bad("bad_json", "a repository is an object"))?;
+    let object = value.as_object_mut().ok_or_else(|| Problem::new(Code::BadJson, "a repository is an object"))?;
     object.remove("meta");
     let said = object.entry("name").or_insert_with(|| name.into());
     if said != name {
-        return Err(Problem::bad("invalid_repository", format!("the document is for {said}, the path for `{name}`")));
+        return Err(Problem::new(
+            Code::InvalidRepository,
+            format!("the document is for {said}, the path for `{name}`"),
+        ));
     }
     let bytes = serde_json::to_vec(value).unwrap_or_default();
     let mut problem: Result<RepositoryDocument, _> = crate::configuration::document::from_json(&bytes);
     if let Err(error) = &mut problem {
         // The place is one in the merged text, which nobody has seen.
-        return Err(Problem::bad(
-            if error.is_unknown_key() { "unknown_field" } else { "bad_json" },
+        return Err(Problem::new(
+            if error.is_unknown_key() { Code::UnknownField } else { Code::BadJson },
             error.problem.clone(),
         ));
     }
@@ -184,8 +189,7 @@ fn expected(headers: &HeaderMap, present: Option<&Entry>) -> Result<Option<i64>,
 
 fn mismatch() -> Problem {
     let detail = "the repository was changed since this version of it was read";
-    Problem::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
-        .hint("read it again and repeat the change")
+    Problem::new(Code::VersionMismatch, detail).hint("read it again and repeat the change")
 }
 
 /// Checks a document and stores it with its keys.
@@ -194,25 +198,21 @@ async fn store(
     mut document: RepositoryDocument,
     expected: Option<i64>,
 ) -> Result<Arc<Entry>, Problem> {
-    let invalid = |problem: String| Problem::bad("invalid_repository", problem);
+    let invalid = |problem: String| Problem::new(Code::InvalidRepository, problem);
     let (secret, previous) = (plain(document.secret.take())?, plain(document.previous_secret.take())?);
     for key in [&secret, &previous].into_iter().flatten() {
         check_key(key).map_err(|problem| invalid(format!("secret: {problem}")))?;
     }
     let written: Vec<_> = document.webhooks.iter_mut().map(|webhook| webhook.secret.take()).collect();
-    let refused = |refused: crate::configuration::network::Refused| Problem::bad(refused.code, refused.detail);
-    service.settings.network.check(("clone_url", &document.clone_url)).await.map_err(refused)?;
+    let refused = |refused: crate::configuration::network::Refused| Problem::new(refused.code, refused.detail);
+    service.settings.network.check("clone_url", &document.clone_url).await.map_err(refused)?;
     let meant = compile(&document, Vec::new()).map_err(invalid)?;
     for webhook in &meant.webhooks {
-        service.settings.network.check(("url", &webhook.url)).await.map_err(refused)?;
+        service.settings.network.check("url", &webhook.url).await.map_err(refused)?;
     }
     let webhook_secrets = named_secrets(&meant.webhooks, written)?;
     if service.catalog.is_fixed(&document.name) {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "defined_in_file",
-            format!("`{}` is defined in slipway.toml", document.name),
-        ));
+        return Err(Problem::new(Code::DefinedInFile, format!("`{}` is defined in slipway.toml", document.name)));
     }
     let text = serde_json::to_string(&document).map_err(|error| invalid(error.to_string()))?;
     let (name, database) = (document.name.as_str(), &service.database);
@@ -226,8 +226,8 @@ async fn store(
     if let Some(previous) = previous {
         database.put_secret(name, PREVIOUS_KEY, previous.as_bytes()).await?;
     }
-    store_webhooks(database, name, (&meant.webhooks, webhook_secrets)).await?;
-    // The version is given anew, so that every server reads the keys again.
+    store_webhooks(database, name, &meant.webhooks, webhook_secrets).await?;
+    // Storing it again gives it a new version, so that every server reads the keys again.
     database.put_repository(name, &text, None).await?;
     service.catalog.changed();
     tracing::info!(repo = name, "a repository was stored");
@@ -247,7 +247,8 @@ fn named_secrets(webhooks: &[Webhook], written: Vec<Option<Secret>>) -> Result<V
 async fn store_webhooks(
     database: &Database,
     repository: &str,
-    (webhooks, secrets): (&[Webhook], Vec<(String, String)>),
+    webhooks: &[Webhook],
+    secrets: Vec<(String, String)>,
 ) -> Result<(), Problem> {
     for (name, secret) in secrets {
         database.put_secret(repository, &webhook_key(&name), secret.as_bytes()).await?;
@@ -268,9 +269,9 @@ fn plain(secret: Option<Secret>) -> Result<Option<String>, Problem> {
     match secret {
         None => Ok(None),
         Some(Secret::Text(text)) if !text.is_empty() => Ok(Some(text)),
-        Some(Secret::Text(_)) => Err(Problem::bad("invalid_repository", "secret: a secret is empty")),
+        Some(Secret::Text(_)) => Err(Problem::new(Code::InvalidRepository, "secret: a secret is empty")),
         Some(Secret::File { .. }) => {
-            Err(Problem::bad("invalid_repository", "secret: the API takes the secret itself, no file of the server"))
+            Err(Problem::new(Code::InvalidRepository, "secret: the API takes the secret itself, no file of the server"))
         }
     }
 }
@@ -284,38 +285,19 @@ pub fn etag(entry: &Entry) -> String {
 }
 
 fn shown(service: &Service, headers: &HeaderMap, entry: &Entry) -> Response {
-    answered(headers, entry, &whole_entry(service, entry))
+    let body = serde_json::to_vec(&RepositoryView::new(entry, &service.settings)).unwrap_or_default();
+    answer::tagged(headers, body, "application/json", &etag(entry))
 }
 
-fn answered(headers: &HeaderMap, entry: &Entry, value: &Value) -> Response {
-    answer::tagged(headers, (serde_json::to_vec(value).unwrap_or_default(), "application/json"), &etag(entry))
-}
-
-/// Returns what a caller may see of a repository. URLs of webhooks often are a secret: only who could change them sees them.
-fn show_entry(service: &Service, entry: &Entry, caller: &Caller) -> Value {
-    let mut value = whole_entry(service, entry);
+/// Returns the parts of a repository that a caller may see. URLs of webhooks often are a secret: only callers that could
+/// change them see them.
+fn show_entry(service: &Service, entry: &Entry, caller: &Caller) -> RepositoryView {
+    let mut shown = RepositoryView::new(entry, &service.settings);
     let token = caller.token.as_ref();
     if !token.is_some_and(|token| token.allows(Scope::Admin, Some(&entry.document.name))) {
-        value.as_object_mut().map(|object| object.remove("webhooks"));
+        shown.document.webhooks.clear();
     }
-    value
-}
-
-/// Returns a repository as it is written, and under `meta` what cannot be written.
-fn whole_entry(service: &Service, entry: &Entry) -> Value {
-    let mut value = serde_json::to_value(&entry.document).unwrap_or_default();
-    let name = &entry.document.name;
-    let url = |rest: &str| format!("{}/{rest}", service.settings.public_url);
-    value["meta"] = json!({
-        "defined_in": if entry.version.is_some() { "api" } else { "file" },
-        "has_secret": !entry.repository.keys.is_empty(),
-        "rules": entry.repository.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>(),
-        "links": {
-            "self": url(&format!("v1/repos/{name}")), "builds": url(&format!("v1/builds?repo={name}")),
-            "reconcile": url(&format!("v1/repos/{name}/reconcile")), "badge": url(&format!("badges/{name}.svg")), "hook": url("hooks/github"),
-        },
-    });
-    value
+    shown
 }
 
 fn merge(target: &mut Value, patch: Value) {

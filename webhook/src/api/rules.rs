@@ -9,26 +9,21 @@ use crate::http::answer;
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::intake::build_requests::{Asked, Rules};
+use crate::intake::build_requests::{BuildTrigger, RuleMatch, Rules};
 use crate::rules::skip_marker;
+use crate::view::code::Code;
+use crate::view::rules::{RuleMatchView, RulesTestView, RulesView};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use database::Trigger;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// Shows the rules as they are written.
 pub async fn show(Visible { entry, .. }: Visible, headers: HeaderMap) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(&json!({ "rules": entry.document.rules })).unwrap_or_default();
-    Ok(answer::tagged(&headers, (body, "application/json"), &etag(&entry)))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Replacing {
-    rules: Vec<RuleDocument>,
+    let body = serde_json::to_vec(&RulesView { rules: entry.document.rules.clone() }).unwrap_or_default();
+    Ok(answer::tagged(&headers, body, "application/json", &etag(&entry)))
 }
 
 /// Replaces the rules.
@@ -38,14 +33,14 @@ pub async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (replacing, _) = body::document::<Replacing>(&headers, body).await?;
+    let (replacing, _) = body::document::<RulesView>(&headers, body).await?;
     let rules = serde_json::to_value(&replacing.rules).unwrap_or_default();
-    let entry = change(&service, (&entry, &headers), |document| document["rules"] = rules).await?;
-    let shown = axum::Json(json!({ "rules": entry.document.rules }));
+    let entry = change(&service, &entry, &headers, |document| document["rules"] = rules).await?;
+    let shown = axum::Json(RulesView { rules: entry.document.rules.clone() });
     Ok((StatusCode::OK, [(axum::http::header::ETAG, etag(&entry))], shown).into_response())
 }
 
-/// What is tried.
+/// The push to try, and rules to try it with.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Trying {
@@ -79,15 +74,15 @@ pub async fn test(
     };
     let candidates = super::triggers::full_refs(&trying.git_ref)?;
     let commit = super::triggers::checked_commit(trying.commit.as_deref())?;
-    // Only who may trigger builds makes workers fetch.
+    // Fetching needs the scope to trigger builds.
     let reads = trying.file.is_none() && trying.rules.is_none() && entry.repository.own_rules.is_some();
     let own = match caller.require(Scope::Trigger, &entry.document.name) {
-        Ok(_) if reads => own::read_first(&service, &entry.repository, (&candidates, commit)).await?,
+        Ok(_) if reads => own::read_first(&service, &entry.repository, &candidates, commit).await?,
         _ => None,
     };
     let repository = own.as_ref().map_or(&entry.repository, |own| &own.repository);
     let commit = own.as_ref().map(|own| own.commit.as_str()).or(commit);
-    let invalid = |problem| Problem::bad("invalid_rules", problem);
+    let invalid = |problem| Problem::new(Code::InvalidRules, problem);
     let (image, other) = match (&trying.file, &trying.rules) {
         (Some(text), _) => own_rules(repository, text).map(|(image, rules)| (image, Some(rules))).map_err(invalid)?,
         (None, Some(documents)) => {
@@ -96,32 +91,32 @@ pub async fn test(
         (None, None) => (repository.image.clone(), None),
     };
     let rules = Rules { repository, image: &image, rules: other.as_deref().unwrap_or(&repository.rules) };
-    let judge = |git_ref: &str| {
-        let trigger = Trigger::Push { delivery: String::new(), by: String::new() };
-        let asked = Asked { git_ref, commit, message: &trying.message, default_branch: None, trigger };
-        let judged = rules.judge(&asked);
-        (
-            judged.iter().any(|judged| judged.verdict.is_ok()),
-            judged.iter().map(|judged| judged.shown()).collect::<Vec<Value>>(),
-        )
+    let evaluate = |git_ref: &str| {
+        let event = Trigger::Push { delivery: String::new(), by: String::new() };
+        let message = &trying.message;
+        let trigger = BuildTrigger { git_ref, commit, message, default_branch: None, trigger: event };
+        rules.evaluate(&trigger)
     };
+    let does_match = |evaluated: &[RuleMatch<'_>]| evaluated.iter().any(|rule| rule.verdict.is_ok());
     // A short name is a branch first and a tag second, as for triggers.
-    let tried: Vec<_> = candidates.iter().map(|git_ref| (git_ref, judge(git_ref))).collect();
-    let (git_ref, (matches, shown)) = tried
-        .iter()
-        .find(|(_, (matches, _))| *matches)
-        .or(tried.first())
-        .ok_or_else(|| Problem::bad("invalid_ref", "no ref"))?;
+    let tried: Vec<_> = candidates.iter().map(|git_ref| (git_ref, evaluate(git_ref))).collect();
+    let found = tried.iter().find(|(_, evaluated)| does_match(evaluated)).or(tried.first());
+    let (git_ref, evaluated) = found.ok_or_else(|| Problem::new(Code::InvalidRef, "no ref"))?;
     let marker = skip_marker(&trying.message).filter(|_| !git_ref.starts_with("refs/tags/"));
-    Ok(axum::Json(json!({
-        "ref": git_ref, "image": image, "rules": shown, "would_build": *matches && marker.is_none(), "skip_marker": marker,
-        "rules_from": match (&own, &repository.own_rules) {
-            _ if trying.file.is_some() || trying.rules.is_some() => "request",
-            (Some(own), _) if own.has_file => "repository",
-            (None, Some(_)) => "server, unless the repository's own file is there",
-            _ => "server",
-        },
-        "commit": commit,
-    }))
-    .into_response())
+    let rules_from = match (&own, &repository.own_rules) {
+        _ if trying.file.is_some() || trying.rules.is_some() => "request",
+        (Some(own), _) if own.has_file => "repository",
+        (None, Some(_)) => "server, unless the repository's own file is there",
+        _ => "server",
+    };
+    let tested = RulesTestView {
+        git_ref: (*git_ref).clone(),
+        image: image.clone(),
+        rules: evaluated.iter().map(RuleMatchView::new).collect(),
+        would_build: does_match(evaluated) && marker.is_none(),
+        skip_marker: marker.map(str::to_owned),
+        rules_from: rules_from.to_owned(),
+        commit: commit.map(str::to_owned),
+    };
+    Ok(axum::Json(tested).into_response())
 }

@@ -6,13 +6,14 @@ use crate::http::answer;
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
+use crate::view::code::Code;
+use crate::view::repository::{SecretList, SecretName, SecretWritten};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use serde::Deserialize;
-use serde_json::json;
 
 /// Largest secret.
 const MAX_SECRET: usize = 64 * 1024;
@@ -26,16 +27,13 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let names = service.database.secret_names(&name).await?;
-    let names: Vec<_> = names.iter().filter(|name| !name.starts_with('@')).collect();
-    Ok(answer::document(
-        &headers,
-        &json!({ "secrets": names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() }),
-    ))
+    let secrets = names.into_iter().filter(|name| !name.starts_with('@')).map(|name| SecretName { name }).collect();
+    Ok(answer::document(&headers, &SecretList { secrets }))
 }
 
 /// The secret that a path names.
 #[derive(Deserialize)]
-pub struct Named {
+pub struct SecretPath {
     secret: String,
 }
 
@@ -51,17 +49,17 @@ struct Writing {
 pub async fn put(
     State(service): State<Service>,
     Administered { name }: Administered,
-    Path(Named { secret }): Path<Named>,
+    Path(SecretPath { secret }): Path<SecretPath>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let invalid = |problem: &str| Problem::bad("invalid_secret", problem);
-    check_name("secret", &secret).map_err(|problem| Problem::bad("invalid_secret", problem))?;
+    let invalid = |problem: &str| Problem::new(Code::InvalidSecret, problem);
+    check_name("secret", &secret).map_err(|problem| Problem::new(Code::InvalidSecret, problem))?;
     let (writing, _) = body::document::<Writing>(&headers, body).await?;
     let value = match (writing.value, writing.value_base64) {
         (Some(text), None) => text.into_bytes(),
         (None, Some(text)) => {
-            base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| invalid("value_base64 is no base64"))?
+            base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| invalid("value_base64 is not base64"))?
         }
         _ => return Err(invalid("a secret has either `value` or `value_base64`")),
     };
@@ -71,22 +69,18 @@ pub async fn put(
     service.database.put_secret(&name, &secret, &value).await?;
     tracing::info!(repo = name, secret, "a secret was written");
     let warning = (value.len() < SHORT).then_some("the secret is too short to be masked in logs");
-    Ok(axum::Json(json!({ "name": secret, "warning": warning })).into_response())
+    Ok(axum::Json(SecretWritten { name: secret, warning: warning.map(str::to_owned) }).into_response())
 }
 
 /// Removes a secret.
 pub async fn remove(
     State(service): State<Service>,
     Administered { name }: Administered,
-    Path(Named { secret }): Path<Named>,
+    Path(SecretPath { secret }): Path<SecretPath>,
 ) -> Result<Response, Problem> {
     let known = check_name("secret", &secret).is_ok() && service.database.delete_secret(&name, &secret).await?;
     if !known {
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "secret_not_found",
-            format!("`{name}` has no secret `{secret}`"),
-        ));
+        return Err(Problem::new(Code::SecretNotFound, format!("`{name}` has no secret `{secret}`")));
     }
     tracing::info!(repo = name, secret, "a secret was removed");
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -1,20 +1,19 @@
-//! `/v1/repos/{namespace}/{name}/webhooks`: whom slipway tells of builds, what they were told, and once more.
+//! `/v1/repos/{namespace}/{name}/webhooks`: webhooks, the deliveries to them, and replays.
 
 use super::named::Administered;
-use crate::configuration::document::Webhook;
 use crate::http::answer;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::view::time::moment;
+use crate::view::code::Code;
+use crate::view::webhook::{ReplayView, WebhookDeliveryList, WebhookDeliveryView, WebhookList, WebhookView};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use database::{Notice, NoticeState};
+use database::NoticeState;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-/// Notices that are shown.
-const LISTED: u32 = 200;
+/// Deliveries that are shown.
+const MAX_LISTED: u32 = 200;
 
 /// Lists the webhooks of a repository, without their secrets. They are changed with its document.
 pub async fn list(
@@ -24,53 +23,38 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let entry = service.catalog.get(&service.database, &name).await?;
     let entry = entry.ok_or_else(|| Problem::no_such_repository(&name))?;
-    let webhooks: Vec<Value> = entry.repository.webhooks.iter().map(show).collect();
-    Ok(answer::document(&headers, &json!({ "webhooks": webhooks })))
+    let webhooks = entry.repository.webhooks.iter().map(WebhookView::from).collect();
+    Ok(answer::document(&headers, &WebhookList { webhooks }))
 }
 
-/// Lists what a repository's webhooks were and will be told, newest first.
+/// Lists deliveries to a repository's webhooks, sent and pending, newest first.
 pub async fn deliveries(
     State(service): State<Service>,
     Administered { name }: Administered,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let notices = service.database.notices(&name, LISTED).await?;
-    Ok(answer::document(&headers, &json!({ "deliveries": notices.iter().map(show_notice).collect::<Vec<_>>() })))
+    let notices = service.database.notices(&name, MAX_LISTED).await?;
+    let deliveries = notices.iter().map(WebhookDeliveryView::from).collect();
+    Ok(answer::document(&headers, &WebhookDeliveryList { deliveries }))
 }
 
-/// The notice that a path names.
+/// The delivery that a path names.
 #[derive(Deserialize)]
-pub struct Named {
+pub struct DeliveryPath {
     id: String,
 }
 
-/// Sends a notice again.
+/// Sends a delivery again.
 pub async fn replay(
     State(service): State<Service>,
     Administered { name }: Administered,
-    Path(Named { id }): Path<Named>,
+    Path(DeliveryPath { id }): Path<DeliveryPath>,
 ) -> Result<Response, Problem> {
     if !service.database.replay_notice(&name, &id).await? {
-        let detail = format!("no webhook of `{name}` was told anything under this id, or it is on record no more");
-        return Err(Problem::new(StatusCode::NOT_FOUND, "delivery_not_found", detail));
+        let detail = format!("no webhook delivery of `{name}` has this id, or retention removed it");
+        return Err(Problem::new(Code::DeliveryNotFound, detail));
     }
-    tracing::info!(repo = name, delivery = id, "a webhook is told once more");
-    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": NoticeState::Pending.as_str() }))).into_response())
-}
-
-fn show(webhook: &Webhook) -> Value {
-    json!({
-        "name": webhook.name, "url": webhook.url, "has_secret": webhook.key.is_some(), "events": webhook.events,
-        "format": webhook.format,
-    })
-}
-
-fn show_notice(notice: &Notice) -> Value {
-    let is_pending = notice.state == NoticeState::Pending;
-    json!({
-        "id": notice.id, "webhook": notice.webhook, "event": notice.event, "build": notice.build.as_str(), "tag": notice.tag,
-        "state": notice.state.as_str(), "tries": notice.tries, "status": notice.status, "problem": notice.problem,
-        "at": moment(notice.created_ms), "tried_at": notice.tried_ms.and_then(moment),
-        "due_at": is_pending.then(|| moment(notice.due_ms)).flatten(),
-    })
+    tracing::info!(repo = name, delivery = id, "a webhook delivery is sent again");
+    Ok((StatusCode::ACCEPTED, axum::Json(ReplayView { id, state: NoticeState::Pending.as_str().to_owned() }))
+        .into_response())
 }

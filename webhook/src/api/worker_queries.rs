@@ -1,4 +1,4 @@
-//! Asks workers what only they can know, git and Dockerfiles, and waits for their answers.
+//! Queries of workers, which alone read git and Dockerfiles: rules, forecasts of steps, comparisons.
 
 use crate::http::problem::Problem;
 use crate::http::state::Service;
@@ -8,13 +8,13 @@ use database::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often an answer is looked for.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often an answer is read from the database.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Returns the rules that a repository keeps itself, if a worker says so in time.
 pub async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<FoundRules>, Problem> {
-    let asked = Asked::new(service, vec![Question::Rules(lookup.clone())]).await?;
-    let answers = asked.answers(QUESTION_PATIENCE).await?;
+    let pending = PendingQueries::new(service, vec![Question::Rules(lookup.clone())]).await?;
+    let answers = pending.answers(QUESTION_PATIENCE).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {
         Answer::Rules(found) => Some(found),
         Answer::Steps(_) | Answer::Explained(_) => None,
@@ -24,8 +24,8 @@ pub async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<Found
 /// Returns for each build what it would do, where a worker says so in time.
 pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Option<Foreseen>>, Problem> {
     let questions = builds.iter().map(|build| Question::Steps(Box::new(build.clone()))).collect();
-    let asked = Asked::new(service, questions).await?;
-    let answers = asked.answers(QUESTION_PATIENCE).await?;
+    let pending = PendingQueries::new(service, questions).await?;
+    let answers = pending.answers(QUESTION_PATIENCE).await?;
     let steps = answers.into_iter().map(|answer| match answer {
         Some(Answer::Steps(foreseen)) => Some(foreseen),
         _ => None,
@@ -34,16 +34,13 @@ pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Opt
 }
 
 /// Returns how a build compares with another one, if a worker says so in time: who reads builds waits for their turn.
-pub async fn explanation(
-    service: &Service,
-    (build, against): (&BuildId, &BuildId),
-) -> Result<Option<Explained>, Problem> {
+pub async fn explanation(service: &Service, build: &BuildId, against: &BuildId) -> Result<Option<Explained>, Problem> {
     let until = Instant::now() + QUESTION_PATIENCE;
     let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Ok(None) };
     let question = Question::Explain { build: build.clone(), against: against.clone() };
-    let asked = Asked::new(service, vec![question]).await?;
-    let answers = asked.answers(until.saturating_duration_since(Instant::now())).await?;
+    let pending = PendingQueries::new(service, vec![question]).await?;
+    let answers = pending.answers(until.saturating_duration_since(Instant::now())).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {
         Answer::Explained(explained) => Some(explained),
         Answer::Rules(_) | Answer::Steps(_) => None,
@@ -51,18 +48,18 @@ pub async fn explanation(
 }
 
 /// Questions that were asked together.
-struct Asked<'s> {
+struct PendingQueries<'s> {
     service: &'s Service,
     ids: Vec<i64>,
 }
 
-impl<'s> Asked<'s> {
-    async fn new(service: &'s Service, questions: Vec<Question>) -> Result<Asked<'s>, Problem> {
+impl<'s> PendingQueries<'s> {
+    async fn new(service: &'s Service, questions: Vec<Question>) -> Result<PendingQueries<'s>, Problem> {
         let mut ids = Vec::with_capacity(questions.len());
         for question in &questions {
             ids.push(service.database.ask(question).await?);
         }
-        Ok(Asked { service, ids })
+        Ok(PendingQueries { service, ids })
     }
 
     /// Returns the answers that come within `patience`, in the order of the questions, which are forgotten then.
@@ -73,7 +70,7 @@ impl<'s> Asked<'s> {
         for id in &self.ids {
             let mut answer = database.answer_to(*id).await?;
             while answer.is_none() && Instant::now() < until {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
                 answer = database.answer_to(*id).await?;
             }
             answers.push(answer);

@@ -1,5 +1,4 @@
-//! Builds that are repeated because an image that they were made from is another one now: wherever a repository wants it,
-//! the newest build of each branch.
+//! Repeats the newest build of each branch when a base image changes, for repositories that ask for it.
 
 use crate::configuration::settings::Settings;
 use crate::intake::catalog::{Catalog, Entry};
@@ -8,22 +7,23 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
-/// How often it is looked which builds there are and what workers saw.
-const LOOK: Duration = Duration::from_secs(5);
-/// How often it is written again which images are looked at: other servers may say something else.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
+/// How often builds are compared with the polls of workers.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the images to poll are written again: another server may have written others.
+const REANNOUNCE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Has base images looked at every `pause`, 0 for never, and repeats builds, until `stopped` says so.
+/// Has workers poll base images every `pause`, 0 for never, and repeats builds, until `stopped`.
 pub async fn rebuild_on_new_bases(
-    (database, settings): (Database, Settings),
+    database: Database,
+    settings: Settings,
     pause: Duration,
     mut stopped: Receiver<bool>,
 ) {
     let catalog = Catalog::new(&settings.repositories);
-    let mut said: Option<(Instant, Vec<WatchedImage>)> = None;
-    let pace = LOOK.min(pause);
+    let mut announced: Option<(Instant, Vec<WatchedImage>)> = None;
+    let pace = POLL_INTERVAL.min(pause);
     while !pause.is_zero() && !*stopped.borrow() {
-        if let Err(error) = look_and_rebuild(&database, &catalog, (pause, &mut said)).await {
+        if let Err(error) = look_and_rebuild(&database, &catalog, pause, &mut announced).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "base images cannot be compared");
         }
         let _ = tokio::time::timeout(pace, stopped.wait_for(|stopped| *stopped)).await;
@@ -33,7 +33,8 @@ pub async fn rebuild_on_new_bases(
 async fn look_and_rebuild(
     database: &Database,
     catalog: &Catalog,
-    (pause, said): (Duration, &mut Option<(Instant, Vec<WatchedImage>)>),
+    pause: Duration,
+    announced: &mut Option<(Instant, Vec<WatchedImage>)>,
 ) -> Result<(), database::Error> {
     let mut builds = Vec::new();
     for entry in catalog.all(database).await?.iter().filter(|entry| entry.repository.base_image_rebuild) {
@@ -42,9 +43,9 @@ async fn look_and_rebuild(
     }
     let all: BTreeSet<WatchedImage> = builds.iter().flat_map(watched).map(|(image, _)| image).collect();
     let all: Vec<WatchedImage> = all.into_iter().collect();
-    if said.as_ref().is_none_or(|(when, said)| *said != all || when.elapsed() >= SAID_AGAIN) {
+    if announced.as_ref().is_none_or(|(when, announced)| *announced != all || when.elapsed() >= REANNOUNCE_INTERVAL) {
         database.watch_base_images(&all, pause).await?;
-        *said = Some((Instant::now(), all));
+        *announced = Some((Instant::now(), all));
     }
     let seen = database.seen_base_images().await?;
     for build in &builds {
@@ -60,7 +61,7 @@ async fn look_and_rebuild(
     Ok(())
 }
 
-/// Tells whether the rule of a build still builds by itself.
+/// Tells whether the rule of a build still builds pushes.
 fn is_wanted(entry: &Entry, build: &Build) -> bool {
     let repository = &entry.repository;
     let rule = repository.rules.iter().find(|rule| rule.name == build.request.rule);

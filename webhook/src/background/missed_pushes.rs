@@ -1,6 +1,6 @@
-//! Pushes that no delivery told of: forges lose some, tell of no branch where many are pushed at once, and try nothing
-//! twice while this server is away. Workers look from time to time at what the refs of each repository name, and what
-//! was missed becomes a delivery of its own kind.
+//! Finds pushes that no delivery announced: forges lose deliveries, send none when many branches are pushed at once, and do
+//! not repeat them while this server is down. Workers poll the refs of each repository, and a missed push becomes a delivery
+//! of its own kind.
 
 use crate::configuration::settings::Settings;
 use crate::forges::Push;
@@ -11,48 +11,48 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
-/// Stands for a forge in deliveries that none sent.
+/// The forge of deliveries that no forge sent.
 pub const NAME: &str = "reconcile";
-/// How often the database is asked what workers saw.
-const LOOK: Duration = Duration::from_secs(1);
-/// How often it is written again which repositories are looked at: other servers may say something else.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
-/// Answers that are compared at once.
-const BATCH: u32 = 20;
+/// How often polls of workers are read from the database.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the repositories to poll are written again: another server may have written others.
+const REANNOUNCE_INTERVAL: Duration = Duration::from_secs(60);
+/// Polls that are compared at once.
+const MAX_BATCH: u32 = 20;
 
-/// Has the refs of all repositories looked at every `pause`, 0 for never, and builds what was missed, until `stopped`
-/// says so.
-pub async fn find_missed_pushes(
-    (database, settings): (Database, Settings),
-    pause: Duration,
-    mut stopped: Receiver<bool>,
-) {
+/// Has workers poll the refs of all repositories every `pause`, 0 for never, and builds missed pushes, until `stopped`.
+pub async fn find_missed_pushes(database: Database, settings: Settings, pause: Duration, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
-    let mut said = Said::default();
+    let mut announced = Announced::default();
     while !*stopped.borrow() {
-        match look_and_build(&database, &catalog, (pause, &mut said)).await {
+        match look_and_build(&database, &catalog, pause, &mut announced).await {
             Ok(()) => {}
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "missed pushes cannot be looked for");
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot look for missed pushes");
             }
         }
-        let _ = tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped)).await;
+        let _ = tokio::time::timeout(POLL_INTERVAL, stopped.wait_for(|stopped| *stopped)).await;
     }
 }
 
-/// What this server wrote last of which repositories are looked at.
+/// The repositories that this server announced last for polling.
 #[derive(Default)]
-struct Said {
+struct Announced {
     when: Option<Instant>,
     all: Vec<Looked>,
 }
 
-impl Said {
-    /// Writes `all` if that is news, or was written long ago: others wait while it is written.
-    async fn say(&mut self, database: &Database, all: Vec<Looked>, pause: Duration) -> Result<(), database::Error> {
-        if self.all != all || self.when.is_none_or(|when| when.elapsed() >= SAID_AGAIN) {
+impl Announced {
+    /// Writes `all` if it differs from the last time, or if that was long ago, because a write delays others.
+    async fn announce(
+        &mut self,
+        database: &Database,
+        all: Vec<Looked>,
+        pause: Duration,
+    ) -> Result<(), database::Error> {
+        if self.all != all || self.when.is_none_or(|when| when.elapsed() >= REANNOUNCE_INTERVAL) {
             database.look_at(&all, pause, self.when.is_none()).await?;
-            *self = Said { when: Some(Instant::now()), all };
+            *self = Announced { when: Some(Instant::now()), all };
         }
         Ok(())
     }
@@ -61,7 +61,8 @@ impl Said {
 async fn look_and_build(
     database: &Database,
     catalog: &Catalog,
-    (pause, said): (Duration, &mut Said),
+    pause: Duration,
+    announced: &mut Announced,
 ) -> Result<(), database::Error> {
     let entries = catalog.all(database).await?;
     let looked = |entry: &std::sync::Arc<Entry>| Looked {
@@ -69,23 +70,23 @@ async fn look_and_build(
         clone_url: entry.repository.clone_url.clone(),
     };
     let all: Vec<_> = entries.iter().filter(|_| !pause.is_zero()).map(looked).collect();
-    said.say(database, all, pause).await?;
-    for look in database.seen_looks(BATCH).await? {
-        // One that was removed meanwhile is not looked at any more when the catalog says so.
+    announced.announce(database, all, pause).await?;
+    for look in database.seen_looks(MAX_BATCH).await? {
+        // A repository that was removed meanwhile is skipped.
         let Some(entry) = entries.iter().find(|entry| entry.repository.name == look.repository) else { continue };
-        let found = look.missed.iter().filter_map(|missed| found(entry, (&look, missed))).collect();
+        let found = look.missed.iter().filter_map(|missed| found(entry, &look, missed)).collect();
         let settled = database.settle_look(&look, found).await?;
         if let Some(builds) = settled.filter(|_| !look.missed.is_empty()) {
             let (repo, missed) = (&look.repository, look.missed.len());
-            tracing::warn!(repo, missed, builds = builds.len(), "pushes were found that no delivery told of");
+            tracing::warn!(repo, missed, builds = builds.len(), "found pushes that no delivery announced");
         }
     }
     Ok(())
 }
 
-/// Returns the delivery that stands for the one that did not come; `None` if nothing would follow from it.
-fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<FoundPush> {
-    // The numbers of looks begin anew where a repository is added again; its deliveries stay.
+/// Returns a delivery for a missed push; `None` if it would build nothing.
+fn found(entry: &Entry, look: &SeenLook, missed: &MissedPush) -> Option<FoundPush> {
+    // Poll numbers restart when a repository is added again, but its deliveries stay.
     let id = format!("look-{}-{}-{}", look.asked_ms, look.attempt, missed.git_ref);
     let push = Push {
         git_ref: missed.git_ref.clone(),
@@ -98,8 +99,8 @@ fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<Foun
     if decision::marked(&push).is_some() {
         return None;
     }
-    let following = decision::of(&entry.repository, &push, Trigger::Reconcile { delivery: id.clone() });
-    if following.builds.is_empty() && following.lookup.is_none() {
+    let decided = decision::of(&entry.repository, &push, Trigger::Reconcile { delivery: id.clone() });
+    if decided.builds.is_empty() && decided.lookup.is_none() {
         return None;
     }
     let none = "0".repeat(missed.after.len());
@@ -117,7 +118,7 @@ fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<Foun
         repository: entry.repository.name.clone(),
         body: body.to_string().into_bytes(),
         ignored: None,
-        explain: following.explain,
+        explain: decided.explain,
         push: decision::pushed_ref(&push),
         closed: None,
         is_replay: false,
@@ -125,5 +126,5 @@ fn found(entry: &Entry, (look, missed): (&SeenLook, &MissedPush)) -> Option<Foun
         moves: vec![moved],
         default_branch: None,
     };
-    Some(FoundPush { delivery, requests: following.builds, lookup: following.lookup })
+    Some(FoundPush { delivery, requests: decided.builds, lookup: decided.lookup })
 }

@@ -1,4 +1,4 @@
-//! What the service does by itself, beside requests: each file has one loop.
+//! Background tasks: each file has one loop that runs until the server stops.
 
 pub mod base_images;
 pub mod commit_statuses;

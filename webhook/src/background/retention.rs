@@ -12,8 +12,8 @@ const FIRST_SWEEP: Duration = Duration::from_secs(2);
 /// How often to sweep.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Removes what is beyond the limits from time to time, until `stopped` says so.
-pub async fn keep_retention(database: Database, settings: Settings, retention: Retention, mut stopped: Receiver<bool>) {
+/// Removes what is beyond the limits from time to time, until `stopped`.
+pub async fn run_retention(database: Database, settings: Settings, retention: Retention, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
     let mut pause = FIRST_SWEEP;
     loop {
@@ -25,7 +25,7 @@ pub async fn keep_retention(database: Database, settings: Settings, retention: R
             swept = sweep(&database, &catalog, &retention) => {
                 if let Err(error) = swept {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "what is beyond the limits of retention cannot be removed; it is tried again");
+                    tracing::warn!(error, "retention sweep failed; it will be repeated");
                 }
             }
             _ = stopped.wait_for(|stopped| *stopped) => return,

@@ -1,9 +1,8 @@
-//! Rules that stand in a repository's own `slipway.toml`: a worker read the file at the pushed commit, and here its text
-//! becomes builds, by the same schema as everywhere.
+//! Turns fetched rules into builds: a worker has read the repository's own `slipway.toml` at the pushed commit.
 
 use crate::configuration::document::own_rules;
 use crate::configuration::settings::{Repository, Settings};
-use crate::intake::build_requests::{Asked, Rules};
+use crate::intake::build_requests::{BuildTrigger, Rules};
 use crate::intake::catalog::Catalog;
 use crate::rules::Rule;
 use crate::rules::Schedule;
@@ -11,25 +10,25 @@ use database::{AnsweredLookup, BuildRequest, Database, LookupResult, OwnSchedule
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
 
-/// How often answers are looked for.
-const LOOK: Duration = Duration::from_millis(50);
-/// Answers that are read at once.
-const BATCH: u32 = 20;
+/// How often fetched rules are read from the database.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Fetches that are read at once.
+const MAX_BATCH: u32 = 20;
 
-/// Turns answers into builds until `stopped` says so.
-pub async fn expand_lookups(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
+/// Turns fetched rules into builds until `stopped`.
+pub async fn expand_fetched_rules(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
     while !*stopped.borrow() {
         if let Err(error) = expand_answered(&database, &catalog).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "rules of repositories cannot be applied");
         }
-        let _ = tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped)).await;
+        let _ = tokio::time::timeout(POLL_INTERVAL, stopped.wait_for(|stopped| *stopped)).await;
     }
 }
 
-/// Turns what was answered by now into builds.
+/// Turns rules that were fetched by now into builds.
 pub(crate) async fn expand_answered(database: &Database, catalog: &Catalog) -> Result<(), database::Error> {
-    for answered in database.answered_lookups(BATCH).await? {
+    for answered in database.answered_lookups(MAX_BATCH).await? {
         let entry = catalog.get(database, &answered.lookup.repository).await?;
         let found = match &entry {
             Some(entry) => expand(&entry.repository, &answered),
@@ -47,7 +46,7 @@ pub(crate) async fn expand_answered(database: &Database, catalog: &Catalog) -> R
     Ok(())
 }
 
-/// What follows from a file.
+/// The builds of a file, or why there are none.
 struct Expanded {
     builds: Vec<BuildRequest>,
     ignored: Option<&'static str>,
@@ -66,7 +65,7 @@ impl Expanded {
 fn expand(repository: &Repository, answered: &AnsweredLookup) -> Expanded {
     let lookup = &answered.lookup;
     let pull = lookup.trigger.pull_request();
-    let asked = Asked {
+    let asked = BuildTrigger {
         git_ref: &lookup.git_ref,
         // The commit of a lookup is where the rules stand, which for a pull request is not what is built.
         commit: pull.map(|pull| pull.commit.as_str()).or(lookup.commit.as_deref()),

@@ -1,8 +1,8 @@
-//! Builds that are due: what rules say, once a moment however many servers look at the clock.
+//! Queues scheduled builds, each once however many servers run.
 
 use crate::configuration::settings::{OwnRules, Repository, Settings};
-use crate::intake::build_requests::{Asked, Rules};
-use crate::intake::catalog::{Catalog, Entry};
+use crate::intake::build_requests::{BuildTrigger, Rules};
+use crate::intake::catalog::Catalog;
 use crate::rules::Rule;
 use crate::rules::Schedule;
 use database::{Database, NewLookup, OwnSchedule, Trigger};
@@ -10,43 +10,48 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::watch::Receiver;
 
-/// How often the clock is looked at.
-const LOOK: Duration = Duration::from_secs(5);
-/// How late something may be begun: what was due while no server ran is made up for if it is not older.
-const LATE: time::Duration = time::Duration::minutes(15);
+/// How often schedules are compared with the clock.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How late a scheduled build may begin: one that was due while no server ran is made up for if it is not older.
+const MAX_DELAY: time::Duration = time::Duration::minutes(15);
 
-/// Begins what is due until `stopped` says so.
-pub async fn keep_schedules(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
+/// A span of time in which schedules are due.
+#[derive(Clone, Copy)]
+struct Window {
+    /// The last moment before it.
+    after: OffsetDateTime,
+    /// Its last moment.
+    until: OffsetDateTime,
+}
+
+/// Begins what is due until `stopped`.
+pub async fn run_schedules(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
-    let mut from = OffsetDateTime::now_utc() - LATE;
+    let mut from = OffsetDateTime::now_utc() - MAX_DELAY;
     while !*stopped.borrow() {
         let now = OffsetDateTime::now_utc();
-        match begin_due(&database, &catalog, (from, now)).await {
+        match begin_due(&database, &catalog, Window { after: from, until: now }).await {
             // A clock that was set back begins nothing twice: the database remembers.
             Ok(()) => from = now,
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "scheduled builds cannot be begun"),
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot queue scheduled builds"),
         }
-        let _ = tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped)).await;
+        let _ = tokio::time::timeout(POLL_INTERVAL, stopped.wait_for(|stopped| *stopped)).await;
     }
 }
 
-/// Begins what was due after `from` and not after `now`.
-async fn begin_due(
-    database: &Database,
-    catalog: &Catalog,
-    window: (OffsetDateTime, OffsetDateTime),
-) -> Result<(), database::Error> {
+/// Begins what was due in `window`.
+async fn begin_due(database: &Database, catalog: &Catalog, window: Window) -> Result<(), database::Error> {
     for entry in catalog.all(database).await?.iter() {
         let repository = &entry.repository;
         for rule in &repository.rules {
             let (Some(due), Some(git_ref)) = (last_of(&rule.schedules, window), rule.only_ref()) else { continue };
             match &repository.own_rules {
-                None => begin(database, (entry, rule, &git_ref), due).await?,
-                Some(own) => begin_own(database, (repository, own), (&git_ref, &rule.name), due).await?,
+                None => begin(database, repository, rule, &git_ref, due).await?,
+                Some(own) => begin_own(database, repository, own, &git_ref, &rule.name, due).await?,
             }
         }
         if let Some(own) = &repository.own_rules {
-            begin_own_file(database, (repository, own), window).await?;
+            begin_own_file(database, repository, own, window).await?;
         }
     }
     Ok(())
@@ -55,15 +60,16 @@ async fn begin_due(
 /// Begins what is due by the repository's own file, as it stood at the last push of each ref.
 async fn begin_own_file(
     database: &Database,
-    (repository, own): (&Repository, &OwnRules),
-    window: (OffsetDateTime, OffsetDateTime),
+    repository: &Repository,
+    own: &OwnRules,
+    window: Window,
 ) -> Result<(), database::Error> {
     for (git_ref, schedules) in database.own_schedules(&repository.name).await? {
         for OwnSchedule { rule, schedule } in &schedules {
-            // What was read once may not be understood by another version of slipway.
+            // Another version of slipway may not understand a schedule that an earlier one stored.
             let Ok(schedule) = schedule.parse::<Schedule>() else { continue };
             if let Some(due) = last_due(&schedule, window) {
-                begin_own(database, (repository, own), (&git_ref, rule), due).await?;
+                begin_own(database, repository, own, &git_ref, rule, due).await?;
             }
         }
     }
@@ -71,14 +77,14 @@ async fn begin_own_file(
 }
 
 /// Returns the last of several moments: if some were missed, the others would build the same.
-fn last_of(schedules: &[Schedule], window: (OffsetDateTime, OffsetDateTime)) -> Option<OffsetDateTime> {
+fn last_of(schedules: &[Schedule], window: Window) -> Option<OffsetDateTime> {
     schedules.iter().filter_map(|schedule| last_due(schedule, window)).max()
 }
 
-fn last_due(schedule: &Schedule, (from, now): (OffsetDateTime, OffsetDateTime)) -> Option<OffsetDateTime> {
+fn last_due(schedule: &Schedule, window: Window) -> Option<OffsetDateTime> {
     let mut last = None;
-    let mut at = from;
-    while let Some(next) = schedule.next_after(at).filter(|next| *next <= now) {
+    let mut at = window.after;
+    while let Some(next) = schedule.next_after(at).filter(|next| *next <= window.until) {
         (last, at) = (Some(next), next);
     }
     last
@@ -86,13 +92,14 @@ fn last_due(schedule: &Schedule, (from, now): (OffsetDateTime, OffsetDateTime)) 
 
 async fn begin(
     database: &Database,
-    (entry, rule, git_ref): (&Entry, &Rule, &str),
+    repository: &Repository,
+    rule: &Rule,
+    git_ref: &str,
     due: OffsetDateTime,
 ) -> Result<(), database::Error> {
     let due_ms = due.unix_timestamp() * 1000;
     let trigger = Trigger::Schedule { due_ms };
-    let asked = Asked { git_ref, commit: None, message: "", default_branch: None, trigger };
-    let repository = &entry.repository;
+    let asked = BuildTrigger { git_ref, commit: None, message: "", default_branch: None, trigger };
     let mut requested = Rules::of(repository).requests(&asked);
     requested.builds.retain(|build| build.rule == rule.name);
     let begun = database.begin_schedule(&repository.name, &rule.name, due_ms, &requested.builds).await?;
@@ -105,8 +112,10 @@ async fn begin(
 /// Lets a worker read the repository's own rules, of which one is due.
 async fn begin_own(
     database: &Database,
-    (repository, own): (&Repository, &OwnRules),
-    (git_ref, rule): (&str, &str),
+    repository: &Repository,
+    own: &OwnRules,
+    git_ref: &str,
+    rule: &str,
     due: OffsetDateTime,
 ) -> Result<(), database::Error> {
     let due_ms = due.unix_timestamp() * 1000;
@@ -140,10 +149,10 @@ mod tests {
     fn what_was_missed_is_made_up_for_once() {
         let schedule: Schedule = "*/5 * * * *".parse().unwrap();
         let (from, now) = (datetime!(2026-11-25 12:00 UTC), datetime!(2026-11-25 12:14 UTC));
-        assert_eq!(last_due(&schedule, (from, now)), Some(datetime!(2026-11-25 12:10 UTC)));
-        assert_eq!(last_due(&schedule, (now, datetime!(2026-11-25 12:14:59 UTC))), None);
+        assert_eq!(last_due(&schedule, Window { after: from, until: now }), Some(datetime!(2026-11-25 12:10 UTC)));
+        assert_eq!(last_due(&schedule, Window { after: now, until: datetime!(2026-11-25 12:14:59 UTC) }), None);
         let later = datetime!(2026-11-25 12:15 UTC);
-        assert_eq!(last_due(&schedule, (now, later)), Some(later));
+        assert_eq!(last_due(&schedule, Window { after: now, until: later }), Some(later));
     }
 
     #[tokio::test]
@@ -163,7 +172,7 @@ mod tests {
         "#;
         let configuration = crate::Configuration::parse(text, directory.path()).unwrap();
         let settings = configuration.settings(([127, 0, 0, 1], 80).into()).unwrap();
-        let window = (datetime!(2026-11-25 02:50 UTC), datetime!(2026-11-25 03:00:04 UTC));
+        let window = Window { after: datetime!(2026-11-25 02:50 UTC), until: datetime!(2026-11-25 03:00:04 UTC) };
         for _ in 0..2 {
             begin_due(&database, &Catalog::new(&settings.repositories), window).await.unwrap();
         }
@@ -213,7 +222,7 @@ mod tests {
         };
         database.add_lookup(&push).await.unwrap();
         answer(file).await;
-        let night = (datetime!(2026-11-25 02:50 UTC), datetime!(2026-11-25 03:00:04 UTC));
+        let night = Window { after: datetime!(2026-11-25 02:50 UTC), until: datetime!(2026-11-25 03:00:04 UTC) };
         for _ in 0..2 {
             begin_due(&database, &catalog, night).await.unwrap();
         }
@@ -236,7 +245,7 @@ mod tests {
         // The next push takes the schedule away.
         database.add_lookup(&push).await.unwrap();
         answer("[[rules]]\nname = \"nightly\"\nbranch = \"main\"\n").await;
-        let next = (datetime!(2026-11-26 02:50 UTC), datetime!(2026-11-26 03:00:04 UTC));
+        let next = Window { after: datetime!(2026-11-26 02:50 UTC), until: datetime!(2026-11-26 03:00:04 UTC) };
         begin_due(&database, &catalog, next).await.unwrap();
         assert!(database.claim_lookup("one").await.unwrap().is_none());
     }

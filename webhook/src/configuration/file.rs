@@ -12,7 +12,7 @@ use crate::configuration::registries::{RegistryText, check_path_pattern, registr
 use crate::configuration::retention::Retention;
 use crate::configuration::sandbox::Sandbox;
 use crate::configuration::secret::Secret;
-use crate::configuration::settings::{Forge, Repository, Scope, Settings, Token};
+use crate::configuration::settings::{GithubApi, Repository, Scope, Settings, Token};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
-    /// It is no TOML, or a key is unknown or of another type.
+    /// It is not TOML, or a key is unknown or of another type.
     #[error(transparent)]
     Syntax(#[from] ReadError),
     /// A value makes no sense.
@@ -29,7 +29,7 @@ pub enum ConfigurationError {
     Value {
         /// Where it stands.
         place: String,
-        /// What is wrong with it.
+        /// The mistake.
         problem: String,
     },
 }
@@ -40,9 +40,9 @@ pub enum ConfigurationError {
 pub struct Configuration {
     /// Addresses, workers, database.
     pub server: Server,
-    /// What builds may take.
+    /// Limits of builds.
     pub limits: Limits,
-    /// What steps may use and reach.
+    /// Limits of steps, and the networks that they reach.
     pub sandbox: Sandbox,
     /// How long builds, logs and deliveries are kept.
     pub retention: Retention,
@@ -59,7 +59,7 @@ pub struct Configuration {
     /// Registries, secrets and files read.
     #[serde(skip)]
     pub registries: BTreeMap<String, Registry>,
-    /// Who may use the embedded registry, secrets read.
+    /// The users of the embedded registry, with their passwords read.
     #[serde(skip)]
     pub registry_users: Vec<Login>,
     #[serde(skip)]
@@ -166,7 +166,7 @@ impl Configuration {
         let shared = parsed.server.shared_images.iter().try_for_each(|path| check_path_pattern(path));
         shared.map_err(|problem| wrong("server.shared_images", problem))?;
         parsed.registry_users = users(&parsed.server.registry_users, directory)?;
-        parsed.git_logins = logins(&parsed.git, ("git", directory))?;
+        parsed.git_logins = logins(&parsed.git, "git", directory)?;
         parsed.limits.check().map_err(|(place, problem)| wrong(place, problem))?;
         parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.
@@ -216,14 +216,14 @@ impl Configuration {
         self.check_tokens()?;
         let tokens = self.tokens.iter().map(|text| self.token(text)).collect::<Result<_, _>>()?;
         let token = self.github.token.as_ref().map(|secret| secret.read(&self.directory)).transpose();
-        let forge = Forge {
+        let github = GithubApi {
             api_url: self.github.api_url.clone(),
             token: token.map_err(|problem| wrong("github.token", problem))?,
         };
         let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
         let proxies = Proxies::new(&self.server.trusted_proxies);
         let proxies = proxies.map_err(|problem| wrong("server.trusted_proxies", problem))?;
-        Ok(Settings { public_url, repositories, network, tokens, forge, anonymous_read, proxies })
+        Ok(Settings { public_url, repositories, network, tokens, github, anonymous_read, proxies })
     }
 
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {
@@ -235,7 +235,7 @@ impl Configuration {
                 "a token needs at least 16 characters: `openssl rand -hex 32` makes a good one",
             ));
         }
-        Ok(Token::new(&text.name, &token, (text.scopes.clone(), text.repositories.clone())))
+        Ok(Token::new(&text.name, &token, text.scopes.clone(), text.repositories.clone()))
     }
 
     fn repository(&self, document: &RepositoryDocument) -> Result<Repository, ConfigurationError> {

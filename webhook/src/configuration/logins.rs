@@ -33,7 +33,8 @@ impl std::fmt::Debug for Login {
 /// Reads the logins of a section of the configuration, by host.
 pub(crate) fn logins(
     texts: &BTreeMap<String, LoginText>,
-    (section, directory): (&str, &Path),
+    section: &str,
+    directory: &Path,
 ) -> Result<BTreeMap<String, Login>, ConfigurationError> {
     let mut logins = BTreeMap::new();
     for (host, text) in texts {

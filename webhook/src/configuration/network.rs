@@ -3,26 +3,28 @@
 //!
 //! Repositories of the configuration are the operator's own and are not asked about.
 
+use crate::view::code::Code;
+use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use url::{Host, Url};
 
-/// How long a name may take to be looked up.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the lookup of a name may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is allowed besides public addresses.
+/// The addresses that are allowed besides public ones.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
     hosts: Vec<String>,
-    blocks: Vec<(IpAddr, u8)>,
+    blocks: Vec<IpNet>,
 }
 
 /// A URL that is not fetched from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Stable code: `scheme_not_allowed`, `address_not_allowed` or `invalid_url`.
-    pub code: &'static str,
-    /// What is wrong, and what would be right.
+    /// [`Code::SchemeNotAllowed`], [`Code::AddressNotAllowed`] or [`Code::InvalidUrl`].
+    pub code: Code,
+    /// The mistake, and the remedy.
     pub detail: String,
 }
 
@@ -34,7 +36,7 @@ impl Network {
             match block(text) {
                 Some(block) => network.blocks.push(block),
                 None if text.is_empty() || text.contains(['/', ' ', '@']) => {
-                    return Err(format!("`{text}` is no host, `host:port`, address or network such as 10.0.0.0/8"));
+                    return Err(format!("`{text}` is not a host, `host:port`, address or network such as 10.0.0.0/8"));
                 }
                 None => network.hosts.push(text.to_ascii_lowercase()),
             }
@@ -47,15 +49,15 @@ impl Network {
     /// Checks the URL under a key of a document: its scheme, its host, and every address that the host has. Returns those
     /// that were looked up, so that whoever connects need not look again and find others; `None` where there is nothing to
     /// look up, or all that could be found is allowed.
-    pub async fn check(&self, (key, text): (&str, &str)) -> Result<Option<Vec<SocketAddr>>, Refused> {
-        let url = parse((key, text))?;
-        let host = url.host().ok_or_else(|| refused("invalid_url", format!("`{text}` names no host")))?;
+    pub async fn check(&self, key: &str, text: &str) -> Result<Option<Vec<SocketAddr>>, Refused> {
+        let url = parse(key, text)?;
+        let host = url.host().ok_or_else(|| refused(Code::InvalidUrl, format!("`{text}` names no host")))?;
         if self.allows_host(&url) {
             return Ok(None);
         }
         let not_allowed = |what: String| {
             let remedy = "the operator allows addresses with `[network] allow`";
-            Err(refused("address_not_allowed", format!("{key} `{text}`: {what} is no public address; {remedy}")))
+            Err(refused(Code::AddressNotAllowed, format!("{key} `{text}`: {what} is not a public address; {remedy}")))
         };
         match host {
             Host::Ipv4(address) if !self.allows(IpAddr::V4(address)) => not_allowed(address.to_string()),
@@ -80,7 +82,7 @@ impl Network {
 
     /// Returns what is allowed besides public addresses: hosts, with or without a port, and networks.
     pub fn allowed(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
-        (self.hosts.clone(), self.blocks.clone())
+        (self.hosts.clone(), self.blocks.iter().map(|network| (network.addr(), network.prefix_len())).collect())
     }
 
     fn allows_host(&self, url: &Url) -> bool {
@@ -90,38 +92,38 @@ impl Network {
     }
 
     fn allows(&self, address: IpAddr) -> bool {
-        is_public(address) || self.blocks.iter().any(|(network, length)| contains(*network, *length, address))
+        is_public(address) || self.blocks.iter().any(|network| contains(network, address))
     }
 }
 
 /// Reads the URL under a key of a document.
-pub fn parse((key, text): (&str, &str)) -> Result<Url, Refused> {
+pub fn parse(key: &str, text: &str) -> Result<Url, Refused> {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
     if scheme != "http" && scheme != "https" {
         let detail = format!("{key} {text:?}: only https:// and http:// are connected to");
-        return Err(refused("scheme_not_allowed", detail));
+        return Err(refused(Code::SchemeNotAllowed, detail));
     }
     if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
-        return Err(refused("invalid_url", format!("{key} {text:?} holds spaces or control characters")));
+        return Err(refused(Code::InvalidUrl, format!("{key} {text:?} holds spaces or control characters")));
     }
-    let url = Url::parse(text).map_err(|error| refused("invalid_url", format!("{key} {text:?}: {error}")))?;
+    let url = Url::parse(text).map_err(|error| refused(Code::InvalidUrl, format!("{key} {text:?}: {error}")))?;
     if !url.username().is_empty() || url.password().is_some() {
         let remedy = match key {
             "clone_url" => "the operator sets them by host under `[git]`",
             _ => "a `secret` signs what is sent",
         };
-        return Err(refused("invalid_url", format!("{key} holds credentials: {remedy}")));
+        return Err(refused(Code::InvalidUrl, format!("{key} holds credentials: {remedy}")));
     }
     Ok(url)
 }
 
 /// Looks a name up; one that has no address now is looked up again when it is connected to.
 async fn look_up(name: &str, port: u16) -> Vec<SocketAddr> {
-    let looking = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((name, port)));
+    let looking = tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((name, port)));
     looking.await.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
 }
 
-fn refused(code: &'static str, detail: impl Into<String>) -> Refused {
+fn refused(code: Code, detail: impl Into<String>) -> Refused {
     Refused { code, detail: database::redact(&detail.into()).into_owned() }
 }
 
@@ -130,23 +132,15 @@ fn with_port(url: &Url) -> Option<String> {
     Some(format!("{host}:{}", url.port_or_known_default()?))
 }
 
-/// Reads an address or a network of addresses.
-pub fn block(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
-    let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
-    let longest = if address.is_ipv4() { 32 } else { 128 };
-    let length = length.map_or(Some(longest), |length| length.parse().ok())?;
-    (length <= longest).then_some((address, length))
+/// Reads an address or a network of addresses; an IPv6 address may stand in brackets.
+pub fn block(text: &str) -> Option<IpNet> {
+    let plain = text.replace(['[', ']'], "");
+    plain.parse().ok().or_else(|| plain.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// Tells whether an address lies in a network.
-pub fn contains(network: IpAddr, length: u8, address: IpAddr) -> bool {
-    let bits = |address: IpAddr| match address {
-        IpAddr::V4(address) => (u128::from(u32::from(address)) << 96, true),
-        IpAddr::V6(address) => (u128::from(address), false),
-    };
-    let ((network, is_v4), (address, other)) = (bits(network), bits(plain(address)));
-    is_v4 == other && (length == 0 || (network ^ address) >> (128 - u32::from(length)) == 0)
+/// Tells whether an address lies in a network, also as an IPv6 address that carries an IPv4 one.
+pub fn contains(network: &IpNet, address: IpAddr) -> bool {
+    network.contains(&plain(address))
 }
 
 /// Returns the IPv4 address that an IPv6 address carries.
@@ -198,9 +192,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn check(network: &Network, url: &str) -> Option<&'static str> {
+    fn check(network: &Network, url: &str) -> Option<Code> {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        tokio.block_on(network.check(("clone_url", url))).err().map(|refused| refused.code)
+        tokio.block_on(network.check("clone_url", url)).err().map(|refused| refused.code)
     }
 
     #[test]
@@ -235,9 +229,9 @@ mod tests {
             "http://①②⑦.0.0.1/x",
         ];
         for url in inside {
-            assert_eq!(check(&none, url), Some("address_not_allowed"), "{url}");
+            assert_eq!(check(&none, url), Some(Code::AddressNotAllowed), "{url}");
         }
-        assert_eq!(check(&none, "http://[fe80::1%25eth0]/x"), Some("invalid_url"));
+        assert_eq!(check(&none, "http://[fe80::1%25eth0]/x"), Some(Code::InvalidUrl));
         for url in ["https://140.82.121.4/x.git", "https://[2606:50c0:8000::153]/x.git"] {
             assert_eq!(check(&none, url), None, "{url}");
         }
@@ -245,9 +239,9 @@ mod tests {
 
     #[test]
     fn a_name_without_addresses_leads_nowhere_yet() {
-        // Whoever connects later must not look such a name up without this check.
+        // A later connection must not look such a name up without this check.
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let check = |url: &str| tokio.block_on(Network::default().check(("url", url)));
+        let check = |url: &str| tokio.block_on(Network::default().check("url", url));
         assert_eq!(check("https://nowhere.invalid/x"), Ok(Some(Vec::new())));
         assert_eq!(check("https://140.82.121.4/x"), Ok(None));
     }
@@ -258,12 +252,12 @@ mod tests {
         for url in
             ["file:///etc", "ext::sh -c id", "/srv/repo", "git://example.com/x", "ssh://-oProxyCommand=id/x", "", "-x"]
         {
-            assert_eq!(check(&Network::default(), url), Some("scheme_not_allowed"), "{url}");
+            assert_eq!(check(&Network::default(), url), Some(Code::SchemeNotAllowed), "{url}");
         }
         for url in
             ["https://user:pass@140.82.121.4/x", "https://140.82.121.4/x y", "https://140.82.121.4/\nx", "https://"]
         {
-            assert_eq!(check(&Network::default(), url), Some("invalid_url"), "{url}");
+            assert_eq!(check(&Network::default(), url), Some(Code::InvalidUrl), "{url}");
         }
     }
 
@@ -281,9 +275,9 @@ mod tests {
             assert_eq!(check(&network, url), None, "{url}");
         }
         for url in ["http://11.0.0.1.nip/x", "https://git.corp/x", "http://127.0.0.1:3001/x", "http://192.168.0.1/x"] {
-            assert!(check(&network, url).is_none_or(|code| code == "address_not_allowed"), "{url}");
+            assert!(check(&network, url).is_none_or(|code| code == Code::AddressNotAllowed), "{url}");
         }
-        assert_eq!(check(&network, "http://127.0.0.1:3001/x"), Some("address_not_allowed"));
+        assert_eq!(check(&network, "http://127.0.0.1:3001/x"), Some(Code::AddressNotAllowed));
         assert!(Network::new(&["a/b/c".to_owned()], std::iter::empty()).is_err());
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::configuration::network::{block, contains};
 use axum::http::HeaderMap;
+use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
 /// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Debug, Clone, Default)]
-pub struct Proxies(Vec<(IpAddr, u8)>);
+pub struct Proxies(Vec<IpNet>);
 
 impl Proxies {
     /// Reads addresses and networks.
@@ -34,7 +35,7 @@ impl Proxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|(network, length)| contains(*network, *length, address))
+        self.0.iter().any(|network| contains(network, address))
     }
 }
 

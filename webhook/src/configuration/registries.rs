@@ -105,7 +105,7 @@ impl RegistryText {
         if self.plain_http == Some(true) && uses_tls {
             return Err("`plain_http` has no certificates: leave out `insecure`, `ca_file` and the client's".to_owned());
         }
-        // Who speaks of certificates means TLS, also on this machine.
+        // Certificates mean TLS, also on this machine.
         let plain_http = self.plain_http.or(uses_tls.then_some(false));
         Ok(Registry { login, read: self.read.clone(), plain_http, insecure: self.insecure, ca, identity })
     }

@@ -1,6 +1,7 @@
 //! `[retention]` of `slipway.toml`, and what a repository says instead.
 
 use database::{Limit, Limits};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Forges deliver again for so many days: what comes again must be recognised.
@@ -54,7 +55,7 @@ impl Default for Retention {
 }
 
 /// `retention` of a repository: what it has instead of `[retention]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionDocument {
     #[serde(skip_serializing_if = "Option::is_none")]

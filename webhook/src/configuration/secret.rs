@@ -1,11 +1,12 @@
 //! Secrets in the configuration: the text itself, or a file that holds it. Never shown.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
 
 /// A secret as it stands in the configuration.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Secret {
     /// The secret itself.

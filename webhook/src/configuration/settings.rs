@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
-/// What the service knows of the world.
+/// The settings of the service.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Start of links to this service, without a slash at the end.
@@ -21,8 +21,8 @@ pub struct Settings {
     pub(crate) network: Network,
     /// The API's tokens.
     pub tokens: Vec<Token>,
-    /// How the forge is told about builds.
-    pub(crate) forge: Forge,
+    /// GitHub's API, for commit statuses.
+    pub(crate) github: GithubApi,
     /// Whether everybody may see builds and logs.
     pub anonymous_read: bool,
     /// The proxies that say whom they forward.
@@ -41,16 +41,16 @@ impl Settings {
     }
 }
 
-/// The forge's API.
+/// The API of a GitHub.
 #[derive(Clone)]
-pub(crate) struct Forge {
+pub(crate) struct GithubApi {
     pub api_url: String,
     pub token: Option<String>,
 }
 
-impl fmt::Debug for Forge {
+impl fmt::Debug for GithubApi {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Forge({})", self.api_url)
+        write!(formatter, "GithubApi({})", self.api_url)
     }
 }
 
@@ -59,7 +59,7 @@ impl fmt::Debug for Forge {
 pub struct Repository {
     /// `namespace/name`.
     pub name: String,
-    /// What the forge calls it: `owner/name`.
+    /// The forge's name of it: `owner/name`.
     pub forge_name: String,
     /// Where commits are fetched from.
     pub clone_url: String,
@@ -69,7 +69,7 @@ pub struct Repository {
     pub(crate) keys: Vec<String>,
     /// The default branch, if deliveries do not say.
     pub default_branch: Option<String>,
-    /// What the repository's own file may do, if its rules come from there.
+    /// Permissions of the repository's own file, if the rules come from there.
     pub own_rules: Option<OwnRules>,
     /// Which pull requests are built.
     pub pull_requests: PullRequests,
@@ -79,13 +79,13 @@ pub struct Repository {
     pub base_image_rebuild: bool,
     /// Images that its builds may read besides public ones and their own.
     pub may_read: Vec<String>,
-    /// Whom slipway tells of its builds.
+    /// Webhooks that are notified of its builds.
     pub(crate) webhooks: Vec<Webhook>,
-    /// What is built when.
+    /// Rules: which pushes build what.
     pub rules: Vec<Rule>,
 }
 
-/// What a repository's own file may do.
+/// The permissions of a repository's own file.
 #[derive(Debug, Clone)]
 pub struct OwnRules {
     /// The file, from the root of the repository.
@@ -100,7 +100,7 @@ impl fmt::Debug for Repository {
     }
 }
 
-/// What a token may be used for; each includes those before it.
+/// A permission of a token; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -133,7 +133,7 @@ impl Scope {
 pub struct Token {
     /// Shows who triggered a build.
     pub name: String,
-    /// What it may be used for.
+    /// Its permissions.
     pub scopes: Vec<Scope>,
     /// Repositories that it is good for; all, if there are none.
     pub repositories: Vec<String>,
@@ -142,7 +142,7 @@ pub struct Token {
 
 impl Token {
     /// Returns a token of the configuration.
-    pub fn new(name: &str, token: &str, (scopes, repositories): (Vec<Scope>, Vec<String>)) -> Self {
+    pub fn new(name: &str, token: &str, scopes: Vec<Scope>, repositories: Vec<String>) -> Self {
         Token { name: name.to_owned(), hash: Sha256::digest(token).into(), scopes, repositories }
     }
 

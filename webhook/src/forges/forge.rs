@@ -18,7 +18,7 @@ pub enum Forge {
     Bitbucket,
 }
 
-/// What a delivery's headers say.
+/// The headers of a delivery.
 pub struct Headers<'h> {
     /// Name of the event.
     pub event: &'h str,
@@ -26,7 +26,7 @@ pub struct Headers<'h> {
     pub id: &'h str,
     /// The scope of that id.
     pub identity: Identity,
-    /// What proves who sent it.
+    /// The proof of its sender.
     pub proof: Proof<'h>,
 }
 
@@ -46,16 +46,16 @@ const SAYING: [&str; 6] = ["x-github-", "x-hub-", "x-gitlab-", "x-gitea-", "x-fo
 const SAYING_ALONE: [&str; 6] =
     ["x-event-key", "x-hook-uuid", "x-request-uuid", "idempotency-key", "webhook-id", "content-type"];
 
-/// What a delivery is about.
+/// The content of a delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What the forge calls the repository: `owner/name`; `None` if it does not say.
+    /// The forge's name of the repository, `owner/name`; `None` if the delivery does not name one.
     pub repository: Option<String>,
-    /// What happened.
+    /// An event of a forge.
     pub event: Event,
 }
 
-/// What happened.
+/// An event of a forge.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// The forge asks whether anybody listens.
@@ -73,15 +73,15 @@ pub enum Event {
 pub struct Push {
     /// Full name of the ref.
     pub git_ref: String,
-    /// What it pointed to before; `None` if it is new.
+    /// The object it pointed to before; `None` if it is new.
     pub before: Option<String>,
-    /// What it points to now; `None` if it was deleted. Of an annotated tag not the commit.
+    /// The object it points to now, the tag object of an annotated tag; `None` if it was deleted.
     pub after: Option<String>,
     /// Full hash of the commit.
     pub commit: Option<String>,
     /// The commit's message.
     pub message: String,
-    /// Who pushed.
+    /// The user who pushed.
     pub by: String,
     /// The repository's default branch.
     pub default_branch: Option<String>,
@@ -100,7 +100,7 @@ pub struct Pull {
     pub target_commit: Option<String>,
     /// Its title.
     pub title: String,
-    /// Who opened it or pushed to it.
+    /// The user who opened it or pushed to it.
     pub by: String,
     /// The repository's default branch.
     pub default_branch: Option<String>,

@@ -29,7 +29,7 @@ pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     Ok(Message { repository: any.repository.map(|repository| repository.full_name), event })
 }
 
-/// What every payload says.
+/// The fields of every payload.
 #[derive(Debug, Deserialize)]
 struct AnyEvent {
     repository: Option<RepositoryName>,
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!((plain.commit, plain.before), (Some(one), Some(two.clone())));
         let deleted = push(&two, &zero, "null");
         assert_eq!((deleted.commit, deleted.after), (None, None));
-        assert_eq!(push(&two, "main", "null").after, None, "a name is no commit");
+        assert_eq!(push(&two, "main", "null").after, None, "a name is not a commit");
         assert!(read("push", b"{}").is_err() && read("ping", b"{}").unwrap().event == Event::Ping);
     }
 }

@@ -16,7 +16,7 @@ pub fn read(json: &[u8]) -> Result<Event, serde_json::Error> {
     };
     let (Some(head), Some(base)) = (text.pull_request.head, text.pull_request.base) else { return Ok(Event::Other) };
     let commit = object(&head.sha)
-        .ok_or_else(|| serde_json::Error::custom("`pull_request.head.sha` is no full hash of a commit"))?;
+        .ok_or_else(|| serde_json::Error::custom("`pull_request.head.sha` is not the full hash of a commit"))?;
     // A fork that was removed meanwhile is null.
     let of_repository = base.repo.and_then(|repo| repo.id);
     let is_fork = of_repository.is_none() || head.repo.and_then(|repo| repo.id) != of_repository;

@@ -1,4 +1,4 @@
-//! Who sent a delivery: checked over the raw bytes, in constant time, before anything is parsed.
+//! Signatures of deliveries: verified over the raw bytes, in constant time, before anything is parsed.
 
 use crate::intake::spool::Received;
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,7 +11,7 @@ const NO_KEY: &str = "no repository has this key";
 /// Hashes that every check makes: those of a present and a previous key.
 const MIN_HASHES: usize = 2;
 
-/// What a delivery's headers prove.
+/// The proof in a delivery's headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof<'h> {
     /// Hexadecimal HMAC-SHA256 of the body.

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// Returns the tag of a body.
@@ -29,14 +29,14 @@ pub fn names_part(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> 
 }
 
 /// Returns a document, or `304` if the client has it already.
-pub fn document(headers: &HeaderMap, value: &Value) -> Response {
+pub fn document(headers: &HeaderMap, value: &impl Serialize) -> Response {
     let body = serde_json::to_vec(value).unwrap_or_default();
     let etag = etag(&body);
-    tagged(headers, (body, "application/json"), &etag)
+    tagged(headers, body, "application/json", &etag)
 }
 
 /// Returns a body of any kind under a tag, or `304`.
-pub fn tagged(headers: &HeaderMap, (body, kind): (Vec<u8>, &'static str), etag: &str) -> Response {
+pub fn tagged(headers: &HeaderMap, body: Vec<u8>, kind: &'static str, etag: &str) -> Response {
     let fresh = [(header::ETAG, etag.to_owned()), (header::CACHE_CONTROL, "no-cache".to_owned())];
     if names(headers, header::IF_NONE_MATCH, etag) == Some(true) {
         return (StatusCode::NOT_MODIFIED, fresh).into_response();

@@ -1,12 +1,13 @@
-//! Who asks: tokens in the `Authorization` header, as a bearer or, for browsers, as the password of anybody.
+//! Authentication: tokens in the `Authorization` header, as a bearer or, for browsers, as the password of any user.
 
 use crate::configuration::settings::{Scope, Token};
 use crate::http::problem::Problem;
 use crate::http::rate_limit::Failure;
 use crate::http::state::Service;
+use crate::view::code::Code;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use base64::Engine;
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,7 +25,7 @@ impl FromRequestParts<Service> for Address {
     }
 }
 
-/// Who sent a request.
+/// The sender of a request.
 pub struct Caller {
     /// Their token, if they have one.
     pub token: Option<Token>,
@@ -109,7 +110,7 @@ impl Service {
 
 fn forbidden(token: &Token, scope: Scope) -> Problem {
     let detail = format!("the token `{}` may not do this: it needs the scope `{}`", token.name, scope.as_str());
-    Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    Problem::new(Code::Forbidden, detail)
 }
 
 /// Returns the token that was presented: one of the configuration, or one of the database that is still good.
@@ -123,7 +124,7 @@ pub async fn find(service: &Service, presented: &str) -> Result<Option<Token>, P
     let record = service.database.token_by_hash(&Sha256::digest(presented).into()).await?;
     Ok(record.map(|record| {
         let scopes = record.scopes.iter().filter_map(|name| Scope::parse(name)).collect();
-        Token::new(&record.name, presented, (scopes, record.repositories))
+        Token::new(&record.name, presented, scopes, record.repositories)
     }))
 }
 

@@ -2,8 +2,9 @@
 
 use crate::configuration::document::from_json;
 use crate::http::problem::Problem;
+use crate::view::code::Code;
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
@@ -73,11 +74,7 @@ async fn read_document<T: DeserializeOwned>(
     max: usize,
 ) -> Result<(T, Bytes), Problem> {
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "the body must not be compressed",
-        ));
+        return Err(Problem::new(Code::UnsupportedMediaType, "the body must not be compressed"));
     }
     let bytes = whole(headers, body, max).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
@@ -107,7 +104,7 @@ pub async fn each_chunk(body: Body, max: usize, sink: &mut impl Sink) -> Result<
         let chunk = tokio::time::timeout(left, stream.next()).await.map_err(|_| too_slow())?;
         left = left.saturating_sub(waiting.elapsed());
         let Some(chunk) = chunk else { return Ok(()) };
-        let chunk = chunk.map_err(|_| Problem::bad("body_incomplete", "the body ended too early"))?;
+        let chunk = chunk.map_err(|_| Problem::new(Code::BodyIncomplete, "the body ended too early"))?;
         length += chunk.len();
         if length > max {
             return Err(too_large(max));
@@ -119,9 +116,9 @@ pub async fn each_chunk(body: Body, max: usize, sink: &mut impl Sink) -> Result<
 
 fn too_slow() -> Problem {
     let detail = format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
+    Problem::new(Code::BodyTooSlow, detail)
 }
 
 fn too_large(max: usize) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", format!("at most {max} bytes are taken"))
+    Problem::new(Code::BodyTooLarge, format!("at most {max} bytes are taken"))
 }

@@ -1,4 +1,4 @@
-//! What all requests have in common: state, authentication, bodies, answers and problems.
+//! The parts that all requests share: state, authentication, bodies, answers and problems.
 
 pub mod answer;
 pub mod auth;

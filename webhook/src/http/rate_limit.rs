@@ -12,7 +12,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses that are remembered.
 const MAX_ADDRESSES: usize = 10_000;
 
-/// What failed.
+/// A kind of failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// A token that is not known.

@@ -2,7 +2,7 @@
 //! who ask within a second together.
 
 use crate::http::problem::Problem;
-use axum::http::StatusCode;
+use crate::view::code::Code;
 use database::Database;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,7 +81,7 @@ impl Readiness {
         }
         match self.why_none_starts() {
             Some(problem) if database.workers().await?.is_empty() => {
-                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "workers_cannot_start", problem))
+                Err(Problem::new(Code::WorkersCannotStart, problem))
             }
             _ if self.is_disk_low.load(Ordering::Relaxed) => Ok(LOW),
             _ => Ok(READY),
@@ -117,7 +117,7 @@ mod tests {
         readiness.worker_ended(1, MAX_FAILURES - 1, "exit status: 1 after 0.1 s");
         assert!(readiness.check(&database).await.is_ok(), "one worker may still start");
         readiness.worker_ended(1, MAX_FAILURES, "exit status: 1 after 0.1 s");
-        assert_eq!(readiness.check(&database).await.unwrap_err().code(), "workers_cannot_start");
+        assert_eq!(readiness.check(&database).await.unwrap_err().code(), Code::WorkersCannotStart);
         database.register_worker("elsewhere", 1).await.unwrap();
         assert!(readiness.check(&database).await.is_ok(), "a worker of another machine builds");
         database.release("elsewhere").await.unwrap();

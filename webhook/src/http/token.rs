@@ -11,7 +11,7 @@ const CHECK_DIGITS: usize = 8;
 pub struct NewToken {
     /// The token itself.
     pub text: String,
-    /// What the database keeps.
+    /// The hash that the database stores.
     pub hash: [u8; 32],
 }
 

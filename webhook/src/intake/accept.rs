@@ -3,15 +3,16 @@
 use crate::forges::{Event, Forge, Pull, Push};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::intake::build_requests::{first_line, listed};
+use crate::intake::build_requests::first_line;
 use crate::intake::catalog::Entry;
-use crate::intake::decision::{self, Following, pushed_ref};
+use crate::intake::decision::{self, Decision, pushed_ref};
 use crate::intake::pull_requests;
+use crate::view::code::Code;
+use crate::view::delivery::{DeliveryAnswer, DuplicateView, IgnoredView, PongView, ReceivedView, StoredBuild};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use database::{Accepted, BuildId, BuildRequest, NewDelivery, RefMove, Trigger};
-use serde_json::{Value, json};
+use database::{Accepted, BuildId, BuildRequest, NewDelivery, RefMove, Trigger, marks};
 use std::sync::atomic::Ordering;
 
 /// A verified delivery, about to be stored.
@@ -49,59 +50,47 @@ impl Accepting<'_> {
                 "a delivery's id came again with another body"
             );
             let detail = "this delivery id came before with another body, signed by the same key";
-            return Err(Problem::new(StatusCode::CONFLICT, "delivery_reused", detail)
+            return Err(Problem::new(Code::DeliveryReused, detail)
                 .hint("a forge never does this: send the new body under an id of its own"));
         }
         let is_new = |outcome: &Outcome| matches!(outcome.accepted, Accepted::New(_));
         let Some(first) = outcomes.iter().find(|outcome| is_new(outcome)) else { return self.known(&outcomes).await };
         if first.ignored == Some("ping") {
-            return Ok(axum::Json(json!({ "pong": true, "repository": first.repository })).into_response());
+            let pong = PongView { pong: true, repository: first.repository.clone() };
+            return Ok(axum::Json(DeliveryAnswer::Pong(pong)).into_response());
         }
         let several = outcomes.len() > 1;
         let explain: Vec<String> = outcomes.iter_mut().flat_map(|outcome| outcome.explained(several)).collect();
         let reason = outcomes.iter().map(|outcome| outcome.ignored).reduce(|one, other| one.and(other)).flatten();
+        let delivery = self.id.to_owned();
         if let Some(reason) = reason {
-            return Ok(axum::Json(
-                json!({ "delivery": self.id, "ignored": true, "reason": reason, "explain": explain }),
-            )
-            .into_response());
+            let ignored = IgnoredView { delivery, ignored: true, reason: reason.to_owned(), explain };
+            return Ok(axum::Json(DeliveryAnswer::Ignored(ignored)).into_response());
         }
-        let mut answer =
-            json!({ "delivery": self.id, "received": true, "builds": self.listed(&outcomes), "explain": explain });
-        if outcomes.iter().any(|outcome| outcome.is_pending) {
-            answer["pending"] = "rules".into();
-        }
-        Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
+        let is_pending = outcomes.iter().any(|outcome| outcome.is_pending);
+        let pending = is_pending.then(|| "rules".to_owned());
+        let builds = self.listed(&outcomes);
+        let received = ReceivedView { delivery, received: true, builds, explain, pending };
+        Ok((StatusCode::ACCEPTED, axum::Json(DeliveryAnswer::Received(received))).into_response())
     }
 
     /// Answers a delivery that is known for all of its repositories.
     async fn known(&self, outcomes: &[Outcome]) -> Result<Response, Problem> {
         let first = outcomes.iter().find_map(|outcome| outcome.ids().first());
         let replay = self.is_of_another_delivery(first).await?;
-        let builds = self.listed(outcomes);
-        let answer = json!({ "delivery": self.id, "duplicate": true, "replay": replay, "builds": builds });
+        let (delivery, builds) = (self.id.to_owned(), self.listed(outcomes));
+        let answer = DeliveryAnswer::Duplicate(DuplicateView { delivery, duplicate: true, replay, builds });
         Ok(axum::Json(answer).into_response())
     }
 
-    fn listed(&self, outcomes: &[Outcome]) -> Vec<Value> {
-        let list = |outcome: &Outcome| {
-            let builds = if matches!(outcome.accepted, Accepted::New(_)) { outcome.builds.as_slice() } else { &[] };
-            let mut list = listed(outcome.ids(), builds, &self.service.settings);
-            let shown = list.as_array_mut().map(std::mem::take).unwrap_or_default();
-            shown
-                .into_iter()
-                .map(|mut build| {
-                    build["repo"] = outcome.repository.as_str().into();
-                    build
-                })
-                .collect::<Vec<_>>()
-        };
-        outcomes.iter().flat_map(list).collect()
+    fn listed(&self, outcomes: &[Outcome]) -> Vec<StoredBuild> {
+        let public_url = &self.service.settings.public_url;
+        outcomes.iter().flat_map(|outcome| outcome.listed(public_url)).collect()
     }
 
     async fn store(&self, entry: &Entry, event: &Event) -> Result<Outcome, Problem> {
         let repository = entry.document.name.clone();
-        let Following { builds, lookup, push, closed, ignored, explain } = self.following(entry, event);
+        let Decision { builds, lookup, push, closed, ignored, explain } = self.decide(entry, event);
         let delivery = NewDelivery {
             forge: self.forge.as_str().to_owned(),
             delivery: self.id.to_owned(),
@@ -131,15 +120,15 @@ impl Accepting<'_> {
         Ok(Outcome { repository, accepted, builds, is_pending: lookup.is_some(), ignored, explain })
     }
 
-    fn following(&self, entry: &Entry, event: &Event) -> Following {
+    fn decide(&self, entry: &Entry, event: &Event) -> Decision {
         match event {
-            Event::Ping => Following { ignored: Some("ping"), ..Following::default() },
-            Event::Other => Following {
+            Event::Ping => Decision { ignored: Some("ping"), ..Decision::default() },
+            Event::Other => Decision {
                 ignored: Some("unknown_event"),
                 explain: vec![format!("nothing is built for the event `{}`", self.event)],
-                ..Following::default()
+                ..Decision::default()
             },
-            Event::Pushes(pushes) => self.follow(entry, pushes),
+            Event::Pushes(pushes) => self.decide_pushes(entry, pushes),
             Event::Pull(pull) => {
                 let (delivery, by) = (self.id.to_owned(), first_line(&pull.by));
                 let trigger = Trigger::PullRequest { delivery, by, pull: Box::new(pull.pull.clone()) };
@@ -149,10 +138,10 @@ impl Accepting<'_> {
     }
 
     /// Applies the rules to each push; only if none of them builds anything the delivery counts as ignored.
-    fn follow(&self, entry: &Entry, pushes: &[Push]) -> Following {
-        let mut all = Following::default();
+    fn decide_pushes(&self, entry: &Entry, pushes: &[Push]) -> Decision {
+        let mut all = Decision::default();
         for push in pushes {
-            let mut one = self.follow_one(entry, push);
+            let mut one = self.decide_push(entry, push);
             all.builds.append(&mut one.builds);
             all.explain.append(&mut one.explain);
             all.lookup = all.lookup.or(one.lookup);
@@ -169,7 +158,7 @@ impl Accepting<'_> {
         all
     }
 
-    fn follow_one(&self, entry: &Entry, push: &Push) -> Following {
+    fn decide_push(&self, entry: &Entry, push: &Push) -> Decision {
         if let Some(marked) = decision::marked(push).filter(|_| !self.is_replay) {
             return marked;
         }
@@ -194,6 +183,23 @@ impl Outcome {
             Accepted::New(ids) | Accepted::Duplicate(ids) => ids,
             Accepted::KeyReused => &[],
         }
+    }
+
+    /// Returns the stored builds as an answer lists them; rules and tags are told of new ones only.
+    fn listed(&self, public_url: &str) -> Vec<StoredBuild> {
+        let is_new = matches!(self.accepted, Accepted::New(_));
+        let stored = |(number, id): (usize, &BuildId)| {
+            let build = self.builds.get(number).filter(|_| is_new);
+            StoredBuild {
+                id: id.as_str().to_owned(),
+                rule: build.map(|build| build.rule.clone()),
+                status_url: format!("{public_url}/v1/builds/{}", id.as_str()),
+                warnings: build.map(|build| build.spec.options.warnings.clone()),
+                tags: build.map(|build| build.spec.tags.iter().map(|tag| marks::shown(tag)).collect()),
+                repo: self.repository.clone(),
+            }
+        };
+        self.ids().iter().enumerate().map(stored).collect()
     }
 
     /// Takes the lines out that say why nothing is built; of several repositories each says whose it is.

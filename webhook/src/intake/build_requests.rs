@@ -1,18 +1,16 @@
 //! From a pushed ref to requests for builds: one for each rule that matches, and why others do not.
 
-use crate::configuration::settings::{Repository, Settings};
+use crate::configuration::settings::Repository;
 use crate::intake::pull_requests;
 use crate::rules::{Matched, Pushed, Rule};
-use database::{BuildId, BuildRequest, BuildSpec, PathFilter, Trigger, marks};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use database::{BuildRequest, BuildSpec, PathFilter, Trigger};
 
 /// Longest first line of a message that is kept.
 const MAX_MESSAGE: usize = 200;
 
-/// What a push, pull request, trigger or schedule asks for.
+/// A push, pull request, trigger or schedule that rules are evaluated for.
 #[derive(Clone)]
-pub struct Asked<'a> {
+pub struct BuildTrigger<'a> {
     /// Full name of the ref; for a pull request that of the branch that it wants to change.
     pub git_ref: &'a str,
     /// The commit's full hash, if it is known.
@@ -25,7 +23,7 @@ pub struct Asked<'a> {
     pub trigger: Trigger,
 }
 
-impl Asked<'_> {
+impl BuildTrigger<'_> {
     /// Tells whether somebody wants the build, whatever a rule says of pushes.
     fn by_hand(&self) -> bool {
         !self.trigger.is_push()
@@ -49,11 +47,11 @@ impl<'r> Rules<'r> {
         Rules { repository, image: &repository.image, rules: &repository.rules }
     }
 
-    /// Returns what each rule makes of what is asked, in their order.
-    pub fn judge(&self, asked: &Asked<'_>) -> Vec<Judged<'r>> {
+    /// Evaluates all rules, in their order.
+    pub fn evaluate(&self, asked: &BuildTrigger<'_>) -> Vec<RuleMatch<'r>> {
         let default_branch = asked.default_branch.or(self.repository.default_branch.as_deref());
         let pushed = Pushed::new(asked.git_ref, asked.commit).map(|pushed| pushed.on_default(default_branch));
-        let judge = |rule: &'r Rule| {
+        let evaluate = |rule: &'r Rule| {
             let verdict = match &pushed {
                 None => Err(format!("`{}` is neither a branch nor a tag", asked.git_ref)),
                 Some(_) if !rule.autobuild && !asked.by_hand() => {
@@ -64,17 +62,17 @@ impl<'r> Rules<'r> {
                     None => rule.matches(pushed),
                 },
             };
-            Judged { rule, verdict }
+            RuleMatch { rule, verdict }
         };
-        self.rules.iter().map(judge).collect()
+        self.rules.iter().map(evaluate).collect()
     }
 
     /// Returns requests for builds, and a line for each rule that builds nothing.
-    pub fn requests(&self, asked: &Asked<'_>) -> Requested {
+    pub fn requests(&self, asked: &BuildTrigger<'_>) -> Requested {
         let mut requested = Requested { builds: Vec::new(), explain: Vec::new() };
-        for judged in self.judge(asked) {
-            match judged.verdict {
-                Ok(matched) => requested.builds.push(self.request((judged.rule, matched), asked)),
+        for evaluated in self.evaluate(asked) {
+            match evaluated.verdict {
+                Ok(matched) => requested.builds.push(self.request(evaluated.rule, matched, asked)),
                 Err(why) => requested.explain.push(why),
             }
         }
@@ -82,14 +80,14 @@ impl<'r> Rules<'r> {
     }
 
     /// Returns the request for a build of a rule that matched.
-    pub fn request(&self, (rule, matched): (&Rule, Matched), asked: &Asked<'_>) -> BuildRequest {
+    pub fn request(&self, rule: &Rule, matched: Matched, asked: &BuildTrigger<'_>) -> BuildRequest {
         let mut options = rule.options.clone();
         options.warnings = matched.warnings;
         options.labels = matched.labels;
         let own = own_images(&self.repository.image);
         options.images = Some(own.into_iter().chain(self.repository.may_read.iter().cloned()).collect());
         if asked.by_hand() {
-            // Who asks for a build gets one.
+            // A build that was asked for is built even if its paths did not change.
             options.path_filter = PathFilter::Off;
         }
         let mut request = BuildRequest {
@@ -123,31 +121,12 @@ pub fn own_images(image: &str) -> Vec<String> {
     vec![image.to_owned(), format!("{image}/**")]
 }
 
-/// What a rule makes of what is asked.
-pub struct Judged<'r> {
+/// A rule, and whether it matched.
+pub struct RuleMatch<'r> {
     /// The rule.
     pub rule: &'r Rule,
     /// Tags and more, or why not.
     pub verdict: Result<Matched, String>,
-}
-
-impl Judged<'_> {
-    /// Returns it as the API shows it.
-    pub fn shown(&self) -> Value {
-        match &self.verdict {
-            Ok(matched) => json!({
-                "rule": self.rule.name, "matches": true, "tags": matched.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
-                "dockerfile": self.rule.dockerfile, "context": format!("/{}", self.rule.context), "warnings": matched.warnings,
-                "build_args": shown_values(&matched.build_args), "labels": shown_values(&matched.labels),
-            }),
-            Err(why) => json!({ "rule": self.rule.name, "matches": false, "why": why }),
-        }
-    }
-}
-
-/// Returns values by their names, with what is not known yet as the variable that it comes from.
-pub fn shown_values(values: &BTreeMap<String, String>) -> serde_json::Map<String, Value> {
-    values.iter().map(|(name, text)| (name.clone(), marks::shown(text).into())).collect()
 }
 
 /// Builds to store, and why other rules build nothing.
@@ -162,19 +141,4 @@ pub struct Requested {
 pub fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     line.chars().take(MAX_MESSAGE).map(|char| if char == '\0' { '\u{fffd}' } else { char }).collect()
-}
-
-/// Returns stored builds as an answer lists them.
-pub fn listed(ids: &[BuildId], builds: &[BuildRequest], settings: &Settings) -> Value {
-    let list = ids.iter().enumerate().map(|(number, id)| {
-        let status_url = format!("{}/v1/builds/{}", settings.public_url, id.as_str());
-        match builds.get(number) {
-            Some(build) => json!({
-                "id": id.as_str(), "rule": build.rule, "status_url": status_url, "warnings": build.spec.options.warnings,
-                "tags": build.spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
-            }),
-            None => json!({ "id": id.as_str(), "status_url": status_url }),
-        }
-    });
-    list.collect()
 }

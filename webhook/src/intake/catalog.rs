@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long what was read is taken for true: another server may have changed it.
-const FRESH: Duration = Duration::from_secs(1);
+const CACHE_TTL: Duration = Duration::from_secs(1);
 /// Name under which the key of deliveries is kept among a repository's secrets; no secret of a user is called so.
 pub const KEY: &str = "@deliveries";
 /// The key before.
@@ -33,11 +33,11 @@ pub struct Entry {
 /// All repositories.
 pub struct Catalog {
     fixed: Vec<Arc<Entry>>,
-    kept: Mutex<Kept>,
+    cached: Mutex<Cached>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Cached {
     read_at: Option<Instant>,
     entries: Arc<Vec<Arc<Entry>>>,
 }
@@ -48,17 +48,17 @@ impl Catalog {
         let entry = |(document, repository): &(RepositoryDocument, Repository)| {
             Arc::new(Entry { document: document.clone(), repository: repository.clone(), version: None })
         };
-        Catalog { fixed: fixed.iter().map(entry).collect(), kept: Mutex::default() }
+        Catalog { fixed: fixed.iter().map(entry).collect(), cached: Mutex::default() }
     }
 
     /// Returns all repositories, by name.
     pub async fn all(&self, database: &Database) -> Result<Arc<Vec<Arc<Entry>>>, database::Error> {
         let known = {
-            let kept = self.kept();
-            if kept.read_at.is_some_and(|at| at.elapsed() < FRESH) {
-                return Ok(kept.entries.clone());
+            let cached = self.cached();
+            if cached.read_at.is_some_and(|at| at.elapsed() < CACHE_TTL) {
+                return Ok(cached.entries.clone());
             }
-            kept.entries.clone()
+            cached.entries.clone()
         };
         // Taken before the rows are read: what changes meanwhile is read again.
         let read_at = Instant::now();
@@ -76,7 +76,7 @@ impl Catalog {
         }
         entries.sort_by(|one, other| one.document.name.cmp(&other.document.name));
         let entries = Arc::new(entries);
-        *self.kept() = Kept { read_at: Some(read_at), entries: entries.clone() };
+        *self.cached() = Cached { read_at: Some(read_at), entries: entries.clone() };
         Ok(entries)
     }
 
@@ -92,11 +92,11 @@ impl Catalog {
 
     /// Says that the database holds something else now.
     pub fn changed(&self) {
-        self.kept().read_at = None;
+        self.cached().read_at = None;
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> std::sync::MutexGuard<'_, Cached> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,21 +1,21 @@
-//! What follows from a push: builds, a lookup of the repository's own rules, or nothing and why.
+//! The decision about a push: builds, a fetch of the repository's own rules, or nothing and why.
 
 use crate::configuration::settings::Repository;
 use crate::forges::Push;
-use crate::intake::build_requests::{Asked, Rules, first_line};
+use crate::intake::build_requests::{BuildTrigger, Rules, first_line};
 use crate::rules::skip_marker;
 use database::{BuildRequest, NewLookup, PushedRef, Trigger};
 
-/// What follows from a delivery.
+/// The decision about a delivery.
 #[derive(Default)]
-pub struct Following {
+pub struct Decision {
     /// The builds.
     pub builds: Vec<BuildRequest>,
     /// The repository's own rules, if they are to be read first.
     pub lookup: Option<NewLookup>,
-    /// What the push did to its ref.
+    /// The change of the ref.
     pub push: Option<PushedRef>,
-    /// Ref of a pull request that was closed: nobody wants its builds any more.
+    /// Ref of a pull request that was closed: its builds are superseded.
     pub closed: Option<String>,
     /// Why nothing is built, if nothing is.
     pub ignored: Option<&'static str>,
@@ -23,29 +23,29 @@ pub struct Following {
     pub explain: Vec<String>,
 }
 
-impl Following {
+impl Decision {
     /// Returns that nothing is built, and why.
-    pub fn ignored(reason: &'static str, why: String) -> Following {
-        Following { ignored: Some(reason), explain: vec![why], ..Following::default() }
+    pub fn ignored(reason: &'static str, why: String) -> Decision {
+        Decision { ignored: Some(reason), explain: vec![why], ..Decision::default() }
     }
 }
 
-/// Returns what follows from a push whose commit's message asks that nothing be built. A tag is wanted, whatever its commit
+/// Returns the decision to skip a push whose commit's message asks for it. A tag is built whatever its commit's message
 /// says: release tools write the marker into the commit that they tag.
-pub fn marked(push: &Push) -> Option<Following> {
+pub fn marked(push: &Push) -> Option<Decision> {
     if push.git_ref.starts_with("refs/tags/") {
         return None;
     }
     let commit = push.commit.as_deref().filter(|_| push.after.is_some())?;
     let marker = skip_marker(&push.message)?;
     let short = commit.get(..7).unwrap_or(commit);
-    Some(Following::ignored("skip_marker", format!("the message of commit {short} says `{marker}`")))
+    Some(Decision::ignored("skip_marker", format!("the message of commit {short} says `{marker}`")))
 }
 
 /// Applies the rules to a push, whatever its commit's message says.
-pub fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Following {
+pub fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Decision {
     let Some(commit) = push.commit.as_deref().filter(|_| push.after.is_some()) else {
-        return Following::ignored("ref_deleted", format!("`{}` was deleted", push.git_ref));
+        return Decision::ignored("ref_deleted", format!("`{}` was deleted", push.git_ref));
     };
     if let Some(own) = &repository.own_rules {
         let lookup = NewLookup {
@@ -58,9 +58,9 @@ pub fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Following {
             path: own.path.clone(),
             rule: None,
         };
-        return Following { lookup: Some(lookup), ..Following::default() };
+        return Decision { lookup: Some(lookup), ..Decision::default() };
     }
-    let asked = Asked {
+    let asked = BuildTrigger {
         git_ref: &push.git_ref,
         commit: Some(commit),
         message: &push.message,
@@ -69,7 +69,7 @@ pub fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Following {
     };
     let requested = Rules::of(repository).requests(&asked);
     let ignored = requested.builds.is_empty().then_some("no_rule_matched");
-    Following { builds: requested.builds, explain: requested.explain, ignored, ..Following::default() }
+    Decision { builds: requested.builds, explain: requested.explain, ignored, ..Decision::default() }
 }
 
 /// Returns what a push did to its ref; `None` for one that removed it.

@@ -9,12 +9,13 @@ use crate::http::rate_limit::Failure;
 use crate::http::state::Service;
 use crate::intake::accept::Accepting;
 use crate::intake::catalog::Entry;
-use crate::intake::inbox::{self, Kept};
+use crate::intake::inbox::{self, Reservation};
 use crate::intake::names::Names;
 use crate::rules::is_ref;
+use crate::view::code::Code;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -35,34 +36,30 @@ pub async fn take(
     content: Body,
 ) -> Result<Response, Problem> {
     let forge = Forge::parse(&forge).ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "unknown_forge",
-            format!("`{forge}` is not a forge that deliveries are taken from"),
-        )
-        .hint("there are github, gitea, forgejo, gogs, gitlab and bitbucket")
+        Problem::new(Code::UnknownForge, format!("`{forge}` is not a forge that deliveries are taken from"))
+            .hint("there are github, gitea, forgejo, gogs, gitlab and bitbucket")
     })?;
     let forge = forge.of(&headers);
     let form = is_form(&headers)?;
     body::check_length(&headers, body::MAX_BODY)?;
     forge.check(&headers).map_err(|name| {
-        Problem::bad("duplicate_header", format!("the header {name} came twice: it says who sent what, once"))
+        Problem::new(Code::DuplicateHeader, format!("the header {name} came twice: it says who sent what, once"))
     })?;
     let said = forge
         .headers(&headers)
-        .map_err(|name| Problem::bad("missing_header", format!("the header {name} is missing")))?;
+        .map_err(|name| Problem::new(Code::MissingHeader, format!("the header {name} is missing")))?;
     if said.id.len() > MAX_ID || said.event.len() > MAX_ID {
-        return Err(Problem::bad(
-            "invalid_header",
+        return Err(Problem::new(
+            Code::InvalidHeader,
             format!("a delivery's id and event have at most {MAX_ID} characters"),
         ));
     }
     let entries = service.catalog.all(&service.database).await?;
-    let refused = || refused(&service, (forge, from));
+    let refused = || refused(&service, forge, from);
     let proving = Proving { service: &service, from, proof: said.proof, form, entries: &entries };
-    let (bytes, signed, _kept) = proving.prove(&headers, content).await?.ok_or_else(refused)?;
-    let message = read(forge, (said.event, form), &bytes).await?;
-    let named = named(&entries, (&message, &signed), said.id);
+    let (bytes, signed, _reservation) = proving.prove(&headers, content).await?.ok_or_else(refused)?;
+    let message = read(forge, said.event, form, &bytes).await?;
+    let named = named(&entries, &message, &signed, said.id);
     if named.is_empty() {
         return Err(refused());
     }
@@ -92,8 +89,8 @@ pub async fn replay(
     // A push that was found is written as GitHub would have told of it.
     let forge = if delivery.forge == missed_pushes::NAME { "github" } else { &delivery.forge };
     let forge = Forge::parse(forge).ok_or_else(gone)?;
-    // What was stored was verified then; a form is told from JSON by its first letter.
-    let message = read(forge, (&delivery.event, body.first() != Some(&b'{')), body).await?;
+    // A stored delivery was verified when it came; its first letter tells a form from JSON.
+    let message = read(forge, &delivery.event, body.first() != Some(&b'{'), body).await?;
     let accepting = Accepting { service, forge, id, has_own_id: true, event: &delivery.event, body, is_replay: true };
     accepting.accept(&[&entry], &message.event).await
 }
@@ -109,7 +106,7 @@ struct Proving<'a> {
 
 impl Proving<'_> {
     /// Receives the body and checks the proof; `None` if it is wrong. What proves nothing by itself is not kept.
-    async fn prove(&self, headers: &HeaderMap, body: Body) -> Result<Option<(Bytes, Signed, Kept)>, Problem> {
+    async fn prove(&self, headers: &HeaderMap, body: Body) -> Result<Option<(Bytes, Signed, Reservation)>, Problem> {
         let keys = |entry: &'_ Arc<Entry>| entry.repository.keys.clone();
         let inbox = &self.service.inbox;
         if let Proof::Signature(_) = self.proof
@@ -120,42 +117,42 @@ impl Proving<'_> {
                 let meant = self.entries.iter().filter(|entry| names.may_mean(&entry.repository.forge_name));
                 meant.flat_map(keys).collect()
             };
-            let Some(signed) = inbox.verify(&mut arrived, (self.proof, self.form), of).await? else { return Ok(None) };
-            let (bytes, kept) = arrived.bytes().await?;
-            return Ok(Some((bytes, signed, kept)));
+            let Some(signed) = inbox.verify(&mut arrived, self.proof, self.form, of).await? else { return Ok(None) };
+            let (bytes, reservation) = arrived.bytes().await?;
+            return Ok(Some((bytes, signed, reservation)));
         }
         let all = self.entries.iter().flat_map(|entry| &entry.repository.keys).map(String::as_str);
         let Some(signed) = self.proof.presented(all) else {
             inbox::drain(headers, body).await?;
             return Ok(None);
         };
-        let (bytes, kept) = inbox.receive(self.from, headers, body).await?.bytes().await?;
-        Ok(Some((bytes, signed, kept)))
+        let (bytes, reservation) = inbox.receive(self.from, headers, body).await?.bytes().await?;
+        Ok(Some((bytes, signed, reservation)))
     }
 }
 
 /// Reads a payload, after its sender is proven.
-async fn read(forge: Forge, (event, form): (&str, bool), body: &Bytes) -> Result<Message, Problem> {
+async fn read(forge: Forge, event: &str, form: bool, body: &Bytes) -> Result<Message, Problem> {
     let (event, body) = (event.to_owned(), body.clone());
     let length = body.len();
     let reading = move || {
-        let json =
-            json_of(&body, form).ok_or_else(|| Problem::bad("bad_json", "the form does not have a field `payload`"))?;
+        let json = json_of(&body, form)
+            .ok_or_else(|| Problem::new(Code::BadJson, "the form does not have a field `payload`"))?;
         forge.read(&event, &json).map_err(|error| {
-            Problem::bad("bad_json", format!("the payload is not what the event `{event}` carries: {error}"))
+            Problem::new(Code::BadJson, format!("the payload is not what the event `{event}` carries: {error}"))
         })
     };
     if length <= MAX_INLINE {
         return reading();
     }
     let read = tokio::task::spawn_blocking(reading).await;
-    read.unwrap_or_else(|_| Err(Problem::bad("bad_json", "the payload cannot be read")))
+    read.unwrap_or_else(|_| Err(Problem::new(Code::BadJson, "the payload cannot be read")))
 }
 
 /// Returns the repositories that a delivery is for: all that the forge calls so and whose key made the proof.
 ///
 /// A repository that is not built here and a signature by another one's key get the answer of a wrong signature.
-fn named<'e>(entries: &'e [Arc<Entry>], (message, signed): (&Message, &Signed), id: &str) -> Vec<&'e Entry> {
+fn named<'e>(entries: &'e [Arc<Entry>], message: &Message, signed: &Signed, id: &str) -> Vec<&'e Entry> {
     let is_named = |entry: &&'e Arc<Entry>| {
         message.repository.as_ref().is_none_or(|name| entry.repository.forge_name.eq_ignore_ascii_case(name))
     };
@@ -168,7 +165,7 @@ fn named<'e>(entries: &'e [Arc<Entry>], (message, signed): (&Message, &Signed), 
         }
         named.push(entry.as_ref());
         if message.repository.is_none() {
-            // What names nobody, a ping, is answered once.
+            // A ping names no repository and is answered once.
             break;
         }
     }
@@ -187,7 +184,7 @@ fn check_refs(event: &Event) -> Result<(), Problem> {
         _ => None,
     };
     match refs.into_iter().chain(target.as_deref()).find(|git_ref| !is_ref(git_ref)) {
-        Some(git_ref) => Err(Problem::bad("invalid_ref", format!("{git_ref:?} is not the full name of a ref"))),
+        Some(git_ref) => Err(Problem::new(Code::InvalidRef, format!("{git_ref:?} is not the full name of a ref"))),
         None => Ok(()),
     }
 }
@@ -203,11 +200,11 @@ fn identity(said: &Headers<'_>, body: &Bytes) -> String {
 }
 
 /// Counts a wrong proof, and returns the answer to it.
-fn refused(service: &Service, (forge, from): (Forge, IpAddr)) -> Problem {
+fn refused(service: &Service, forge: Forge, from: IpAddr) -> Problem {
     match service.limiter.failed(from, Failure::Signature) {
         None => {
             let detail = format!("{} is missing or wrong, or the repository is not built here", forge.proof_header());
-            Problem::new(StatusCode::UNAUTHORIZED, "bad_signature", detail)
+            Problem::new(Code::BadSignature, detail)
         }
         Some(seconds) => {
             Problem::too_many(seconds, "too many deliveries with a wrong signature came from this address")
@@ -217,8 +214,7 @@ fn refused(service: &Service, (forge, from): (Forge, IpAddr)) -> Problem {
 
 /// Tells whether the body is a form; anything but a form and JSON is refused.
 fn is_form(headers: &HeaderMap) -> Result<bool, Problem> {
-    let unsupported =
-        |detail: &str| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    let unsupported = |detail: &str| Err(Problem::new(Code::UnsupportedMediaType, detail));
     if headers.contains_key(header::CONTENT_ENCODING) {
         return unsupported("the body must not be compressed");
     }

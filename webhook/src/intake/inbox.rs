@@ -6,8 +6,9 @@ use super::spool::{Received, Spool};
 use crate::forges::{Proof, Signed};
 use crate::http::body::{self, BODY_TIMEOUT, MAX_BODY};
 use crate::http::problem::Problem;
+use crate::view::code::Code;
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -122,7 +123,7 @@ impl Inbox {
         };
         let busy = "too many long deliveries arrive at once; send it again";
         let taken = tokio::time::timeout(TURN_TIMEOUT, taking).await.ok().flatten();
-        taken.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy", busy))
+        taken.ok_or_else(|| Problem::new(Code::TooBusy, busy))
     }
 
     /// Checks a proof with the keys that `keys` finds for the names in the body; `None` if none of them made it.
@@ -131,7 +132,8 @@ impl Inbox {
     pub async fn verify(
         &self,
         arrived: &mut Arrived,
-        (proof, form): (Proof<'_>, bool),
+        proof: Proof<'_>,
+        form: bool,
         keys: impl FnOnce(&Names) -> Vec<String>,
     ) -> Result<Option<Signed>, Problem> {
         let length = arrived.received.len();
@@ -180,15 +182,15 @@ async fn work<T: Send + 'static>(
 
 impl Arrived {
     /// Returns the bytes; those of a long body are read now that it is known who sent it.
-    pub async fn bytes(mut self) -> Result<(bytes::Bytes, Kept), Problem> {
+    pub async fn bytes(mut self) -> Result<(bytes::Bytes, Reservation), Problem> {
         let inline = matches!(self.received, Received::Memory(_));
         let bytes = work(&mut self, inline, Received::read).await?;
-        Ok((bytes, Kept { _in_memory: self.in_memory.take(), _turn: self.turn.take() }))
+        Ok((bytes, Reservation { _in_memory: self.in_memory.take(), _turn: self.turn.take() }))
     }
 }
 
 /// Keeps the place of a body until it was stored.
-pub struct Kept {
+pub struct Reservation {
     _in_memory: Option<InMemory>,
     _turn: Option<Turn>,
 }
@@ -206,7 +208,7 @@ impl body::Sink for Arriving<'_> {
     async fn ready(&mut self, coming: usize) -> Result<(), Problem> {
         let fits = self.memory.as_mut().is_some_and(|memory| memory.take(coming));
         if !fits && self.turn.is_none() {
-            // Whoever waits here reads nothing: the sender is held up by its own connection.
+            // Nothing is read while waiting here, so the connection holds the sender up.
             self.turn = Some(self.inbox.turn(self.from).await?);
             self.spool.open(&self.inbox.directory).await.map_err(cannot_store)?;
             self.memory = None;
@@ -232,5 +234,5 @@ pub async fn drain(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
 fn cannot_store(error: std::io::Error) -> Problem {
     tracing::error!(%error, "a delivery cannot be put aside while it arrives");
     let detail = "the delivery cannot be put aside now; send it again";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "cannot_store", detail)
+    Problem::new(Code::CannotStore, detail)
 }

@@ -1,28 +1,28 @@
-//! What follows from a pull request: builds of its newest commit that are never pushed, by the rules of the branch that it
+//! The decision about a pull request: builds of its newest commit that are never pushed, by the rules of the branch that it
 //! wants to change.
 
 use crate::configuration::document::PullRequests;
 use crate::configuration::settings::Repository;
 use crate::forges::Pull;
-use crate::intake::build_requests::{Asked, Rules, first_line, own_images};
-use crate::intake::decision::Following;
+use crate::intake::build_requests::{BuildTrigger, Rules, first_line, own_images};
+use crate::intake::decision::Decision;
 use database::{BuildRequest, NewLookup, Policy, PullRequest, PushedRef, Trigger};
 
 /// Applies the rules to a pull request.
-pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Following {
+pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
     let (number, git_ref) = (pull.pull.number, &pull.pull.git_ref);
     if !pull.is_open {
-        let ignored = Following::ignored("pull_request_closed", format!("pull request {number} was closed"));
-        return Following { closed: Some(git_ref.clone()), ..ignored };
+        let ignored = Decision::ignored("pull_request_closed", format!("pull request {number} was closed"));
+        return Decision { closed: Some(git_ref.clone()), ..ignored };
     }
     match (repository.pull_requests, pull.pull.is_fork) {
         (PullRequests::Off, _) => {
             let why = "nothing is built for pull requests: `pull_requests` of the repository is \"off\"";
-            return Following::ignored("pull_requests_off", why.to_owned());
+            return Decision::ignored("pull_requests_off", why.to_owned());
         }
         (PullRequests::Own, true) => {
             let why = format!("pull request {number} is from a fork: `pull_requests` of the repository is \"own\"");
-            return Following::ignored("pull_request_of_fork", why);
+            return Decision::ignored("pull_request_of_fork", why);
         }
         (PullRequests::Own, false) | (PullRequests::All, _) => {}
     }
@@ -41,9 +41,9 @@ pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Following {
             path: own.path.clone(),
             rule: None,
         };
-        return Following { lookup: Some(lookup), push, ..Following::default() };
+        return Decision { lookup: Some(lookup), push, ..Decision::default() };
     }
-    let asked = Asked {
+    let asked = BuildTrigger {
         git_ref: &target,
         commit: Some(&pull.pull.commit),
         message: &pull.title,
@@ -52,7 +52,7 @@ pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Following {
     };
     let requested = Rules::of(repository).requests(&asked);
     let ignored = requested.builds.is_empty().then_some("no_rule_matched");
-    Following { builds: requested.builds, explain: requested.explain, push, ignored, ..Following::default() }
+    Decision { builds: requested.builds, explain: requested.explain, push, ignored, ..Decision::default() }
 }
 
 /// Makes of a build of the target branch one of the pull request: never pushed, and from a fork without secrets, with a
@@ -85,7 +85,7 @@ mod tests {
         crate::configuration::document::compile(&document, Vec::new()).unwrap()
     }
 
-    fn follow(settings: &str, is_fork: bool) -> Following {
+    fn follow(settings: &str, is_fork: bool) -> Decision {
         let pull = PullRequest {
             number: 7,
             target: "main".to_owned(),
@@ -129,7 +129,7 @@ mod tests {
         assert!(spec.options.secrets.is_empty() && !spec.options.trusted && spec.options.needs_approval && !spec.push);
         let following = follow(r#""pull_requests":"all","pull_requests_need_approval":false,"#, true);
         let options = &following.builds[0].spec.options;
-        assert!(!options.trusted && !options.needs_approval, "what needs no approval is no more trusted");
+        assert!(!options.trusted && !options.needs_approval, "a build that needs no approval is still untrusted");
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Asset {
     }
 }
 
-/// Sends a file. One of an earlier version is not there any more.
+/// Sends a file. Files of earlier versions are not served.
 pub async fn show(Path(file): Path<String>) -> Result<Response, Problem> {
     let assets = [STYLE, FOLLOW, ICON];
     let Some(asset) = assets.iter().find(|asset| asset.file() == file) else { return Err(no_such_page().await) };
@@ -62,5 +62,5 @@ pub async fn show(Path(file): Path<String>) -> Result<Response, Problem> {
 pub async fn icon(headers: HeaderMap) -> Response {
     let content = ICON.content.as_bytes().to_vec();
     let etag = answer::etag(&content);
-    answer::tagged(&headers, (content, ICON.media_type), &etag)
+    answer::tagged(&headers, content, ICON.media_type, &etag)
 }

@@ -1,4 +1,4 @@
-//! One build: what was asked for, where it is, its steps and its log.
+//! The page of a build: the request, the state, its steps and its log.
 
 use super::page::{Page, admit, awaited, seconds, shown_ref, size, state, time, took};
 use crate::api::builds::find;
@@ -13,7 +13,7 @@ use database::{Build, PathPiece, QueuePlace, Reason, Step, Trigger};
 use maud::{Markup, html};
 use std::ops::Range;
 
-/// Bytes at the beginning and at the end of a log that are shown; what is between them is behind a link.
+/// Bytes at the beginning and at the end of a log that are shown; the part between them is behind a link.
 const MAX_PART: i64 = 256 * 1024;
 
 /// Pieces of the critical path that are shown took at least so many microseconds.
@@ -125,7 +125,7 @@ async fn part_of_log(service: &Service, build: &Build, range: Range<i64>) -> Res
     Ok(bytes)
 }
 
-/// Returns the sentence of a reason; what is below it stands in the log, unless that says nothing of it.
+/// Returns the first line of a reason if the log has the rest, else the whole reason.
 fn headline<'r>(message: &'r str, log: &ShownLog) -> &'r str {
     let first = message.lines().next().unwrap_or_default();
     if String::from_utf8_lossy(log.end()).contains(first) { first } else { message }
@@ -141,12 +141,12 @@ fn place(place: &QueuePlace) -> Markup {
     }
 }
 
-/// Says how a build is approved: pages change nothing.
+/// Tells how to approve a build; pages themselves change nothing.
 fn approval(build: &Build) -> Markup {
     let id = build.id.as_str();
     html! {
         p.notice {
-            "It waits for approval: it builds what somebody from outside the repository wrote. Who may trigger builds lets it go with "
+            "It waits for an approval, because its commits come from outside the repository. Approve it with "
             code { "slipway approve " (id) } " or " code { "POST /v1/builds/" (id) "/approve" } "."
         }
     }
@@ -180,7 +180,7 @@ fn trigger(build: &Build) -> Markup {
                 "pull request " (pull.number) " to " (plain(pull.target.as_bytes())) " by " (plain(by.as_bytes()))
                 @if pull.is_fork { ", from a fork" } ", " a href="/deliveries" { "delivery" } " " code { (plain(delivery.as_bytes())) }
             }
-            Trigger::Reconcile { delivery } => { "a push that no delivery told of, found as " code { (plain(delivery.as_bytes())) } }
+            Trigger::Reconcile { delivery } => { "a push that no delivery announced, found as " code { (plain(delivery.as_bytes())) } }
             Trigger::Manual { by } => { "the token " code { (plain(by.as_bytes())) } }
             Trigger::Retry { of } => { "a repetition of " a href=(format!("/builds/{}", of.as_str())) { "an earlier build" } }
             Trigger::BaseImage { of, references } => {
@@ -220,7 +220,7 @@ fn step_table(steps: &[Step]) -> Markup {
     }
 }
 
-/// Lists the work that the end of the build waited for, without what took next to nothing.
+/// Lists the work that the end of the build waited for, except negligible pieces.
 fn path_table(path: &[PathPiece]) -> Markup {
     html! {
         table {
@@ -238,7 +238,7 @@ fn path_table(path: &[PathPiece]) -> Markup {
     }
 }
 
-/// Returns the end of the log without the sentence of the reason, which stands above.
+/// Returns the end of the log without the first line of the reason, which the page shows above.
 fn end_of_log(log: &ShownLog, reason: Option<&Reason>) -> String {
     let mut text = plain(log.end());
     let sentence = reason.and_then(|reason| reason.message.lines().next()).unwrap_or_default();

@@ -11,19 +11,19 @@ use database::{Build, BuildFilter};
 use maud::{Markup, html};
 
 /// Builds on the page.
-const LISTED: u32 = 50;
+const MAX_LISTED: u32 = 50;
 
 /// Shows the newest builds.
 pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
-    let filter = BuildFilter { among: caller.only(), limit: LISTED, ..BuildFilter::default() };
+    let filter = BuildFilter { among: caller.only(), limit: MAX_LISTED, ..BuildFilter::default() };
     let builds = service.database.builds(&filter).await?;
     let seen: Vec<&Build> = builds.iter().filter(|build| caller.sees(&build.request.repository)).collect();
     let changes = seen.iter().any(|build| !build.state.has_ended());
     let paused = service.database.is_queue_paused().await?;
     let content = html! {
         h1 { "Builds" }
-        @if paused { p.notice { "The queue is paused: builds that come now wait until somebody resumes it." } }
+        @if paused { p.notice { "The queue is paused: new builds wait until somebody resumes it." } }
         (table(&seen))
     };
     Ok(Page { title: "Builds", part: "Builds", changes }.around(&content))

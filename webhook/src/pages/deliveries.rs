@@ -1,4 +1,4 @@
-//! Deliveries: what came, what became of it, and why nothing was built.
+//! The page of deliveries: their outcomes, and the reasons why nothing was built.
 
 use super::page::{Page, admit, time};
 use crate::http::auth::Caller;
@@ -11,19 +11,19 @@ use database::{Delivery, DeliveryFilter};
 use maud::{Markup, html};
 
 /// Deliveries on the page.
-const LISTED: u32 = 50;
+const MAX_LISTED: u32 = 50;
 
 /// Shows the newest deliveries.
 pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
-    let filter = DeliveryFilter { among: caller.only(), limit: LISTED, ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { among: caller.only(), limit: MAX_LISTED, ..DeliveryFilter::default() };
     let deliveries = service.database.deliveries(&filter).await?;
     let seen: Vec<&Delivery> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).collect();
     let content = html! {
         h1 { "Deliveries" }
         @if seen.is_empty() { p.empty { "No forge has delivered anything yet." } } @else {
             table {
-                thead { tr { th { "Received (UTC)" } th { "Repository" } th { "Forge" } th { "Event" } th.more { "Delivery" } th { "Became" } } }
+                thead { tr { th { "Received (UTC)" } th { "Repository" } th { "Forge" } th { "Event" } th.more { "Delivery" } th { "Outcome" } } }
                 tbody {
                     @for delivery in &seen {
                         tr {

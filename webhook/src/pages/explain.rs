@@ -1,4 +1,4 @@
-//! Why the steps of a build were executed, a line for each.
+//! The page of a comparison: the reasons why steps of a build were executed.
 
 use super::page::{Page, admit, build_link, count};
 use crate::api::builds::find;
@@ -17,7 +17,7 @@ use maud::{Markup, html};
 pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
     let build = find(&service, &caller, &id).await?;
-    let Explanation { explained, against } = explain(&service, &caller, (&build, None)).await?;
+    let Explanation { explained, against } = explain(&service, &caller, &build, None).await?;
     let title = format!("Why {} #{} executed its steps", build.request.repository, build.number);
     let others = explained.steps.iter().filter(|step| step.was != Was::Executed).count() as i64;
     let content = html! {

@@ -49,7 +49,7 @@ impl Page<'_> {
     }
 }
 
-/// Refuses who may see nothing; a browser then asks for a password, which is a token.
+/// Refuses callers that may not read; a browser then asks for a password, which is a token.
 pub(super) fn admit(caller: &Caller) -> Result<(), crate::http::problem::Problem> {
     caller.may_read()
 }

@@ -1,7 +1,7 @@
 //! Problems as people's browsers show them: a page instead of JSON. Programs, and the paths for them, get the JSON.
 
 use super::page::Page;
-use crate::http::problem::Told;
+use crate::http::problem::ProblemText;
 use crate::view::text::plain;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use maud::html;
 
-/// What paths for programs begin with.
+/// Prefixes of paths for programs.
 const PROGRAMS: [&str; 3] = ["/v1/", "/hooks/", "/u/"];
 
 /// Puts a page in the place of a problem where a browser asked for one.
@@ -19,7 +19,7 @@ pub async fn show(request: Request, next: Next) -> Response {
         && wants_html(request.headers())
         && !PROGRAMS.iter().any(|start| path.starts_with(start));
     let response = next.run(request).await;
-    match response.extensions().get::<Told>().cloned() {
+    match response.extensions().get::<ProblemText>().cloned() {
         Some(told) if is_page => page(response, &told),
         _ => response,
     }
@@ -38,13 +38,13 @@ fn sentence(detail: &str) -> String {
 }
 
 /// Returns the page; status and headers besides its type are the problem's.
-fn page(problem: Response, told: &Told) -> Response {
+fn page(problem: Response, told: &ProblemText) -> Response {
     let status = problem.status();
     let content = html! {
         h1 { (told.title) }
         @if status == StatusCode::UNAUTHORIZED {
-            p { "Only who has a token may see this. Give it as the password, with any name; "
-                code { "slipway token create --scope read" } ", on the server's machine, makes one." }
+            p { "This page needs a token. Give it as the password, with any user name; "
+                code { "slipway token create --scope read" } ", on the server's machine, creates one." }
         } @else {
             p { (sentence(&plain(told.detail.as_bytes()))) }
         }

@@ -1,4 +1,4 @@
-//! The queue: who is next, and what each waits for.
+//! The page of the queue: the order of queued builds, and the reason why each waits.
 
 use super::page::{Page, admit, awaited, count, seconds, shown_ref, time};
 use crate::http::auth::Caller;
@@ -10,14 +10,14 @@ use axum::response::Response;
 use maud::html;
 
 /// Builds on the page.
-const LISTED: u32 = 100;
+const MAX_LISTED: u32 = 100;
 
 /// Shows the queue.
 pub async fn show(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
     let database = &service.database;
     let (queued, length, paused) =
-        (database.queue(LISTED).await?, database.queue_length().await?, database.is_queue_paused().await?);
+        (database.queue(MAX_LISTED).await?, database.queue_length().await?, database.is_queue_paused().await?);
     let workers = database.workers().await?;
     let slots = workers.iter().map(|worker| worker.slots).sum();
     let seen: Vec<_> = queued.iter().filter(|build| caller.sees(&build.repository)).collect();

@@ -1,4 +1,4 @@
-//! Repositories: what each is built from, its rules in words, its newest builds, and whom it tells of them.
+//! The pages of repositories: sources, rules in words, newest builds, and webhooks.
 
 use super::page::{Page, admit, count, seconds, time};
 use super::{builds, webhooks};
@@ -15,7 +15,7 @@ use database::{Build, BuildFilter, LookState, PathFilter, Policy, SeenImage, Usa
 use maud::{Markup, html};
 
 /// Builds on a repository's page.
-const LISTED: u32 = 20;
+const MAX_LISTED: u32 = 20;
 
 /// Lists repositories.
 pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -55,12 +55,12 @@ pub async fn show(
     admit(&caller)?;
     let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
     let repository = &entry.repository;
-    let filter = BuildFilter { repository: Some(repository.name.clone()), limit: LISTED, ..BuildFilter::default() };
+    let filter = BuildFilter { repository: Some(repository.name.clone()), limit: MAX_LISTED, ..BuildFilter::default() };
     let newest = service.database.builds(&filter).await?;
     let newest: Vec<&Build> = newest.iter().collect();
     let looks = service.database.look_state(&repository.name).await?;
     let notes = service.database.tag_notes(&repository.name).await?;
-    let notices = service.database.notices(&repository.name, webhooks::LISTED).await?;
+    let notices = service.database.notices(&repository.name, webhooks::MAX_LISTED).await?;
     let used = service.database.usage(&repository.name, usage::DAY).await?;
     let bases = crate::background::base_images::of_repository(&service.database, &repository.name).await?;
     let refusal = service.database.newest_refusal(&repository.name).await?;
@@ -77,7 +77,7 @@ pub async fn show(
         dl {
             dt { "Source" } dd { (plain(repository.clone_url.as_bytes())) }
             dt { "Image" } dd { code { (repository.image) } }
-            dt { "Deliveries" } dd { @if repository.keys.is_empty() { "not taken: no secret is set" } @else { "signed" } }
+            dt { "Deliveries" } dd { @if repository.keys.is_empty() { "not accepted: no secret is set" } @else { "signed" } }
             @if let Some(looks) = &looks { dt { "Missed pushes" } dd { (missed(looks)) } }
             @for image in &bases { dt { "Base image" } dd { (base(image)) } }
             @for (tag, note) in &notes { dt { "Tag" } dd { code { (plain(tag.as_bytes())) } " " (plain(note.as_bytes())) } }
@@ -100,31 +100,31 @@ pub async fn show(
     Ok(Page { title: &repository.name, part: "Repositories", changes }.around(&content))
 }
 
-/// Says what the builds of the last day used.
+/// Returns the figures of the last day's builds.
 fn last_day(used: &Usage) -> String {
     let (took, cpu) = (seconds(used.duration_ms), seconds(used.cpu_ms));
     format!("{} that took {took} and used {cpu} of processor time", count(used.builds, "build"))
 }
 
-/// Says how the looks for missed pushes go.
+/// Returns the state of polls for missed pushes.
 fn missed(looks: &LookState) -> Markup {
     html! {
         @match (&looks.problem, looks.seen_ms) {
-            (Some(problem), _) => { "cannot be looked for: " (plain(problem.as_bytes())) "; next try " (time(looks.due_ms)) }
-            (None, Some(seen_ms)) => { "last looked for " (time(seen_ms)) }
-            (None, None) => { "not looked for yet" }
+            (Some(problem), _) => { "the last poll failed: " (plain(problem.as_bytes())) "; next poll " (time(looks.due_ms)) }
+            (None, Some(seen_ms)) => { "last poll " (time(seen_ms)) }
+            (None, None) => { "not polled yet" }
         }
     }
 }
 
-/// Says what is known of a base image.
+/// Returns the state of polls of a base image.
 fn base(seen: &SeenImage) -> Markup {
     html! {
         code { (plain(seen.image.reference.as_bytes())) } " for " (seen.image.platform) ": "
         @match (&seen.problem, seen.seen_ms) {
-            (Some(problem), _) => { "cannot be looked at: " (plain(problem.as_bytes())) }
-            (None, Some(seen_ms)) => { "last looked at " (time(seen_ms)) }
-            (None, None) => { "not looked at yet" }
+            (Some(problem), _) => { "the last poll failed: " (plain(problem.as_bytes())) }
+            (None, Some(seen_ms)) => { "last poll " (time(seen_ms)) }
+            (None, None) => { "not polled yet" }
         }
     }
 }
@@ -142,7 +142,7 @@ fn row(rule: &Rule) -> Markup {
     }
 }
 
-/// Returns what differs from the usual.
+/// Returns the options that differ from the defaults.
 fn how(rule: &Rule) -> Vec<String> {
     let options = &rule.options;
     let mut words = Vec::new();

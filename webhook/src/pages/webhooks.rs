@@ -1,4 +1,4 @@
-//! Webhooks on the page of a repository: their names, never their URLs, and what they were told.
+//! Webhooks on the page of a repository: their names, never their URLs, and the deliveries to them.
 
 use super::page::time;
 use crate::configuration::document::Webhook;
@@ -6,17 +6,17 @@ use crate::view::text::plain;
 use database::{Notice, NoticeState};
 use maud::{Markup, html};
 
-/// Notices on the page.
-pub const LISTED: u32 = 10;
+/// Deliveries on the page.
+pub const MAX_LISTED: u32 = 10;
 
-/// Returns which webhooks there are and what they were told last.
+/// Returns the webhooks and the newest deliveries to them.
 pub fn told(webhooks: &[Webhook], notices: &[Notice]) -> Markup {
     let names: Vec<String> = webhooks.iter().map(|webhook| plain(webhook.name.as_bytes())).collect();
     html! {
-        p { "Told of builds: " (names.join(", ")) "." }
+        p { "ProblemText of builds: " (names.join(", ")) "." }
         @if !notices.is_empty() {
             table {
-                thead { tr { th { "When (UTC)" } th { "Webhook" } th { "Event" } th { "Build" } th { "Became" } } }
+                thead { tr { th { "When (UTC)" } th { "Webhook" } th { "Event" } th { "Build" } th { "Outcome" } } }
                 tbody { @for notice in notices { (row(notice)) } }
             }
         }

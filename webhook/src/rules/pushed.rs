@@ -1,8 +1,8 @@
-//! What rules look at: a ref that was pushed, and the words in a commit's message that ask for no build.
+//! The input of rules: a ref that was pushed, and markers in a commit's message that skip the build.
 
 use time::OffsetDateTime;
 
-/// What a rule looks at.
+/// The kind of ref that a rule matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefKind {
     /// Branches.
@@ -26,7 +26,7 @@ impl RefKind {
 /// A ref that was pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pushed<'p> {
-    /// What it is.
+    /// Branch or tag.
     pub kind: RefKind,
     /// Its short name: `main`.
     pub name: &'p str,
@@ -83,7 +83,7 @@ pub fn is_ref(name: &str) -> bool {
         && !name.chars().any(|char| char.is_control() || " ~^:?*[\\".contains(char))
 }
 
-/// What authors write into a commit's message so that nothing is built.
+/// Markers in a commit's message that skip the build.
 const SKIP_MARKERS: [&str; 8] = [
     "[skip ci]",
     "[ci skip]",

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub struct Rule {
     /// Its name, shown with builds and statuses.
     pub name: String,
-    /// What it looks at.
+    /// The kind of ref that it matches.
     pub kind: RefKind,
     source: String,
     expression: Option<Regex>,
@@ -28,7 +28,7 @@ pub struct Rule {
     pub build_args: BTreeMap<String, Template>,
     /// Labels of the image.
     pub labels: BTreeMap<String, Template>,
-    /// What `{env.NAME}` stands for, and build arguments that give way to those of `build_args`.
+    /// Values of `{env.NAME}`, also build arguments unless `build_args` sets them.
     pub env: BTreeMap<String, String>,
     /// Whether cached steps may be used.
     pub cache: bool,
@@ -40,7 +40,7 @@ pub struct Rule {
     pub options: BuildOptions,
 }
 
-/// What a rule makes of a push.
+/// The result of a rule that matched a push.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Matched {
     /// Tags of the image, the primary one first.
@@ -49,13 +49,13 @@ pub struct Matched {
     pub build_args: BTreeMap<String, String>,
     /// Labels of the image.
     pub labels: BTreeMap<String, String>,
-    /// What was changed or left out on the way, a sentence each.
+    /// Warnings about parts that were changed or left out, a sentence each.
     pub warnings: Vec<String>,
 }
 
 impl Rule {
     /// Returns a rule: `source` is a name, or a regular expression between slashes that may match anywhere in it.
-    pub fn new(name: &str, (kind, source): (RefKind, &str), tags: &[String]) -> Result<Self, String> {
+    pub fn new(name: &str, kind: RefKind, source: &str, tags: &[String]) -> Result<Self, String> {
         let expression = source.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
         let expression = expression.map(|text| regular(source, text)).transpose()?;
         if source.is_empty() {
@@ -90,7 +90,7 @@ impl Rule {
 
     /// Returns the rules of a repository that names none: the main branch is `latest`.
     pub fn defaults() -> Vec<Rule> {
-        let rule = |branch| Rule::new(branch, (RefKind::Branch, branch), &[]).expect("a plain name is a rule");
+        let rule = |branch| Rule::new(branch, RefKind::Branch, branch, &[]).expect("a plain name is a rule");
         vec![rule("main"), rule("master")]
     }
 
@@ -169,7 +169,7 @@ impl Rule {
             }
         }
         for (name, template) in &self.build_args {
-            matched.build_args.insert(name.clone(), self.argument((name, template), &values)?);
+            matched.build_args.insert(name.clone(), self.argument(name, template, &values)?);
         }
         label(self.labels.iter(), &mut matched, &values);
         if matched.tags.is_empty() {
@@ -194,7 +194,7 @@ impl Rule {
                 matched.warnings.push(format!("the build argument `{name}` is left out: {why}"));
                 continue;
             }
-            matched.build_args.insert(name.clone(), self.argument((name, template), &values)?);
+            matched.build_args.insert(name.clone(), self.argument(name, template, &values)?);
         }
         let known = self.labels.iter().filter(|(_, template)| !(pull.is_fork && template.names_env()));
         label(known, &mut matched, &values);
@@ -202,7 +202,7 @@ impl Rule {
         Ok(matched)
     }
 
-    fn argument(&self, (name, template): (&str, &Template), values: &Values<'_>) -> Result<String, String> {
+    fn argument(&self, name: &str, template: &Template, values: &Values<'_>) -> Result<String, String> {
         let text = template.expand(values);
         text.map(|text| text.join(",")).map_err(|why| format!("rule `{}`: build argument `{name}`: {why}", self.name))
     }
@@ -264,7 +264,7 @@ fn regular(source: &str, text: &str) -> Result<Regex, String> {
     Regex::new(&plain).map_err(|error| {
         let why = error.to_string();
         let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        format!("`{source}` is no regular expression: {why}")
+        format!("`{source}` is not a regular expression: {why}")
     })
 }
 

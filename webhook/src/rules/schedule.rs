@@ -105,7 +105,7 @@ fn values(field: &Field, text: &str) -> Result<u64, String> {
             None => (part, Some(1)),
         };
         let wrong =
-            || format!("`{part}` is no {}: {} to {}, `*`, ranges, lists and steps are", field.0, field.1, field.2);
+            || format!("`{part}` is not a {}: {} to {}, `*`, ranges, lists and steps are", field.0, field.1, field.2);
         let step: u32 = step.ok_or_else(wrong)?;
         let (from, to) = match range.split_once('-') {
             _ if range == "*" => (field.1, field.2),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// What there is, for messages.
+/// The variables and conditions, for error messages.
 const KNOWN: &str = "{sourceref}, {\\1} to {\\9}, {branch}, {tag}, {sha}, {sha7}, {date}, {timestamp}, {number}, \
                      {semver}, {semver.major}, {semver.minor}, {semver.patch}, {semver.pre}, {semver.*}, \
                      {default_branch}, {env.NAME}, {default_branch?text}, {branch?text} and {tag?text}";
@@ -69,11 +69,11 @@ enum Condition {
     Tag,
 }
 
-/// What variables stand for.
+/// The values of variables.
 pub struct Values<'v> {
     /// The ref and commit.
     pub pushed: &'v Pushed<'v>,
-    /// What the groups of the rule's expression matched.
+    /// The texts that the groups of the rule's expression matched.
     pub groups: &'v [String],
     /// The rule's `env`.
     pub env: &'v BTreeMap<String, String>,
@@ -250,7 +250,7 @@ impl Variable {
 impl SemverPart {
     fn of(self, pushed: &Pushed<'_>) -> Result<Vec<String>, String> {
         let version = Version::parse(pushed.name)
-            .ok_or_else(|| format!("`{}` is no semantic version such as 1.2.3 or v1.2.3", pushed.name))?;
+            .ok_or_else(|| format!("`{}` is not a semantic version such as 1.2.3 or v1.2.3", pushed.name))?;
         Ok(match self {
             SemverPart::All => version.all(),
             SemverPart::Full => vec![version.full()],

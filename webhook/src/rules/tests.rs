@@ -9,7 +9,7 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 type Case = (RefKind, &'static str, &'static str, &'static str, Option<&'static [&'static str]>);
 
 fn rule(kind: RefKind, source: &str, template: &str) -> Rule {
-    Rule::new("r", (kind, source), &[template.to_owned()]).unwrap()
+    Rule::new("r", kind, source, &[template.to_owned()]).unwrap()
 }
 
 fn tags(kind: RefKind, source: &str, template: &str, git_ref: &str) -> Option<Vec<String>> {
@@ -72,14 +72,14 @@ fn expressions_take_time_that_grows_with_the_name_only() {
     let began = std::time::Instant::now();
     assert!(rule.matches(&Pushed::new(&name, None).unwrap()).is_err());
     assert!(began.elapsed() < std::time::Duration::from_secs(1));
-    let huge = Rule::new("r", (RefKind::Branch, "/(a{1000}){1000}/"), &[]).unwrap_err();
-    assert!(huge.contains("no regular expression"), "{huge}");
+    let huge = Rule::new("r", RefKind::Branch, "/(a{1000}){1000}/", &[]).unwrap_err();
+    assert!(huge.contains("is not a regular expression"), "{huge}");
 }
 
 #[test]
 fn dockerfile_and_context_are_placed_as_docker_hub_does() {
     let placed = |dockerfile, context| {
-        let mut rule = Rule::new("r", (RefKind::Branch, "x"), &[]).unwrap();
+        let mut rule = Rule::new("r", RefKind::Branch, "x", &[]).unwrap();
         rule.place(dockerfile, context).map(|()| (rule.dockerfile, rule.context))
     };
     let pair = |one: &str, other: &str| Ok((one.to_owned(), other.to_owned()));
@@ -110,7 +110,7 @@ fn build_arguments_are_templates_and_go_before_env() {
 #[test]
 fn labels_are_templates_like_tags() {
     // US-07
-    let mut rule = Rule::new("r", (RefKind::Branch, "main"), &[]).unwrap();
+    let mut rule = Rule::new("r", RefKind::Branch, "main", &[]).unwrap();
     for (name, text) in [("at", "{branch}@{sha7}"), ("version", "{semver}")] {
         rule.labels.insert(name.to_owned(), Template::parse(text).unwrap());
     }

@@ -9,14 +9,14 @@ pub struct Version {
     pub minor: String,
     /// Third number.
     pub patch: String,
-    /// What follows a `-`; empty for a release.
+    /// The part after a `-`; empty for a release.
     pub pre: String,
-    /// What follows a `+`.
+    /// The part after a `+`.
     pub build: String,
 }
 
 impl Version {
-    /// Reads the name of a tag; `None` if it is no semantic version.
+    /// Reads the name of a tag; `None` if it is not a semantic version.
     pub fn parse(name: &str) -> Option<Version> {
         let text = name.strip_prefix('v').unwrap_or(name);
         let (text, build) = text.split_once('+').unwrap_or((text, ""));

@@ -1,11 +1,11 @@
-//! What a comparison of two builds says to people: a sentence for each reason, one for the whole.
+//! A comparison of two builds in words: a sentence for each reason, one for the whole.
 
 use database::{BuildState, ChangedPath, Explained, ExplainedStep, PathChange, Was, Why};
 
 /// Paths that a sentence names.
-const NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 /// Characters of a text that a sentence quotes.
-const QUOTED: usize = 60;
+const MAX_QUOTED: usize = 60;
 
 /// Returns a reason as a sentence without its full stop.
 pub fn sentence(why: &Why) -> String {
@@ -13,7 +13,7 @@ pub fn sentence(why: &Why) -> String {
         Why::Same => "nothing about it differs".to_owned(),
         Why::FirstBuild => "nothing was built before".to_owned(),
         Why::BaseImageChanged { reference, old_reference, old, new } => {
-            base_image((reference, old_reference.as_deref()), (old.as_deref(), new.as_deref()))
+            base_image(reference, old_reference.as_deref(), old.as_deref(), new.as_deref())
         }
         Why::InstructionChanged { old, .. } => format!("its instruction changed, it was {}", quoted(old)),
         Why::InstructionAdded => "its instruction is new".to_owned(),
@@ -61,7 +61,7 @@ pub fn summary(explained: &Explained, state: BuildState) -> String {
     }
 }
 
-fn base_image((reference, old_reference): (&str, Option<&str>), (old, new): (Option<&str>, Option<&str>)) -> String {
+fn base_image(reference: &str, old_reference: Option<&str>, old: Option<&str>, new: Option<&str>) -> String {
     if let Some(old_reference) = old_reference {
         return format!("the image {reference} is used instead of {old_reference}");
     }
@@ -84,8 +84,8 @@ fn files(paths: &[ChangedPath], more: usize) -> String {
 
 /// Returns the first of `count` names.
 fn listed(names: &[String], count: usize) -> String {
-    let first = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match count.saturating_sub(NAMED) {
+    let first = names.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match count.saturating_sub(MAX_NAMED) {
         0 => first,
         more => format!("{first} and {more} more"),
     }
@@ -96,7 +96,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(QUOTED) {
+    match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -1,5 +1,17 @@
-//! What the service shows, in the API, in requests to webhooks and on pages.
+//! Views: the objects of the API as types, shared by the server, webhook deliveries, pages and the command line.
+//!
+//! Words of a fixed set are texts here, so that a command of an older version reads what a newer server adds.
 
-pub mod explanation;
+pub mod build;
+pub mod code;
+pub mod comparison;
+pub mod delivery;
+pub(crate) mod explanation;
+pub mod queue;
+pub mod repository;
+pub mod rules;
+pub mod service;
 pub mod text;
 pub mod time;
+pub mod trigger;
+pub mod webhook;

@@ -1,4 +1,18 @@
-//! Text of others as it is shown: nothing in it changes how it is read.
+//! Texts as they are shown: those of others without what could change how they are read, and words of the API.
+
+use database::marks;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Returns the word that a value of a fixed set has in the API.
+pub fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Returns values by their names, with the variable in place of a value that is not known yet.
+pub fn shown_values(values: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    values.iter().map(|(name, text)| (name.clone(), marks::shown(text))).collect()
+}
 
 /// Returns a text without what could change how it is read: escape sequences, control and direction characters.
 pub fn plain(bytes: &[u8]) -> String {

@@ -3,34 +3,35 @@
 //! A reader that does not read is dropped after a while and resumes by `Last-Event-ID`; until then it costs a few events.
 
 use super::log::CHUNK;
+use crate::view::service::{LogEvent, StateEvent};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use database::{BuildId, BuildState, Database};
-use serde_json::json;
+use serde::Serialize;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
-/// How often a running build's log is looked at while it grows, and when it has been silent.
-const LOOK: Duration = Duration::from_millis(100);
-const SILENT_LOOK: Duration = Duration::from_millis(800);
+/// How often a running build's log is read while it grows, and when it has been silent.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(800);
 /// How often a silent stream shows that it lives.
 const PING: Duration = Duration::from_secs(15);
 /// Events that wait for a reader.
 const WAITING: usize = 4;
 /// How long a reader may take for them.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Follows a build from byte `from` of its log on.
 pub fn follow(database: Database, id: BuildId, from: i64, step: Option<i64>) -> Response {
     let (sender, receiver) = channel(WAITING);
-    let following = Following { database, id, from, step, state: None, sender };
-    tokio::spawn(following.run());
+    let follower = Follower { database, id, from, step, state: None, sender };
+    tokio::spawn(follower.run());
     Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(PING).text("ping")).into_response()
 }
 
-struct Following {
+struct Follower {
     database: Database,
     id: BuildId,
     from: i64,
@@ -39,15 +40,15 @@ struct Following {
     sender: Sender<Result<Event, Infallible>>,
 }
 
-impl Following {
+impl Follower {
     async fn run(mut self) {
-        let mut pause = LOOK;
+        let mut pause = POLL_INTERVAL;
         loop {
             match self.advance().await {
-                Some(Progress::Some) => pause = LOOK,
+                Some(Progress::Some) => pause = POLL_INTERVAL,
                 Some(Progress::None) => {
                     tokio::select! {
-                        () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(SILENT_LOOK),
+                        () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(IDLE_POLL_INTERVAL),
                         () = self.sender.closed() => return,
                     }
                 }
@@ -65,29 +66,34 @@ impl Following {
         for chunk in chunks {
             self.from = chunk.offset + chunk.text.len() as i64;
             if self.step.is_none_or(|step| chunk.step == Some(step)) {
-                let data = json!({ "step": chunk.step, "text": String::from_utf8_lossy(&chunk.text) });
-                self.send(Event::default().event("log").id(self.from.to_string()).data(data.to_string())).await?;
+                let text = String::from_utf8_lossy(&chunk.text).into_owned();
+                let event = event("log", &LogEvent { step: chunk.step, text });
+                self.send(event.id(self.from.to_string())).await?;
             }
         }
         let changed = state != self.state;
         self.state = state;
-        let word = state.map(BuildState::as_str);
+        let data = StateEvent { state: state.map(|state| state.as_str().to_owned()) };
         if changed && state.is_some() {
-            self.send(Event::default().event("state").data(json!({ "state": word }).to_string())).await?;
+            self.send(event("state", &data)).await?;
         }
         if nothing_new && state.is_none_or(BuildState::has_ended) {
-            self.send(Event::default().event("end").data(json!({ "state": word }).to_string())).await?;
+            self.send(event("end", &data)).await?;
             return None;
         }
         Some(if nothing_new && !changed { Progress::None } else { Progress::Some })
     }
 
     async fn send(&self, event: Event) -> Option<()> {
-        self.sender.send_timeout(Ok(event), PATIENCE).await.ok()
+        self.sender.send_timeout(Ok(event), TIMEOUT).await.ok()
     }
 }
 
 enum Progress {
     None,
     Some,
+}
+
+fn event(name: &str, data: &impl Serialize) -> Event {
+    Event::default().event(name).data(serde_json::to_string(data).unwrap_or_default())
 }

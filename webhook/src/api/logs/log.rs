@@ -6,17 +6,18 @@ use crate::api::query::query;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
+use crate::view::code::Code;
+use crate::view::service::LogLine;
 use crate::view::time::moment;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use database::{BuildId, Database, LogChunk};
 use futures::stream::{Stream, unfold};
 use serde::Deserialize;
-use serde_json::json;
 use std::io;
 
 /// Bytes that are read from the database at once.
@@ -29,7 +30,7 @@ const MAX_TAIL: usize = 10_000;
 /// Which part of a log, and how.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct LogQuery {
     /// Only what this step printed.
     step: Option<i64>,
     /// Only the last lines.
@@ -53,12 +54,12 @@ pub async fn show(
     Path(id): Path<String>,
     caller: Caller,
     headers: HeaderMap,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let wanted = query(wanted)?;
     let build = find(&service, &caller, &id).await?;
     if build.log_removed_ms.is_some() {
-        return Err(Problem::new(StatusCode::GONE, "log_removed", Problem::removed("the log of this build")));
+        return Err(Problem::new(Code::LogRemoved, Problem::removed("the log of this build")));
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut response = if text("accept").is_some_and(|accept| accept.contains("text/event-stream")) {
@@ -84,7 +85,7 @@ pub async fn show(
     Ok(response)
 }
 
-impl Wanted {
+impl LogQuery {
     /// Tells whether the bytes that are asked for are those of the log: only of these can a range be told.
     fn is_whole_text(&self) -> bool {
         self.step.is_none() && self.since_offset.is_none() && self.format.is_none_or(|format| format == Format::Text)
@@ -152,10 +153,13 @@ fn written(chunks: &[LogChunk], format: Format) -> Bytes {
         match format {
             Format::Text => bytes.extend_from_slice(&chunk.text),
             Format::Ndjson => {
-                let line = json!({
-                    "offset": chunk.offset, "step": chunk.step, "at": moment(chunk.at_ms), "text": String::from_utf8_lossy(&chunk.text),
-                });
-                bytes.extend_from_slice(line.to_string().as_bytes());
+                let line = LogLine {
+                    offset: chunk.offset,
+                    step: chunk.step,
+                    at: moment(chunk.at_ms),
+                    text: String::from_utf8_lossy(&chunk.text).into_owned(),
+                };
+                bytes.extend(serde_json::to_vec(&line).unwrap_or_default());
                 bytes.push(b'\n');
             }
         }

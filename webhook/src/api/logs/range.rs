@@ -2,6 +2,7 @@
 
 use super::log::Log;
 use crate::http::problem::Problem;
+use crate::view::code::Code;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -49,8 +50,7 @@ pub async fn answer(log: &Log, range: Range) -> Result<Response, Problem> {
     bytes.truncate(usize::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(usize::MAX));
     if bytes.is_empty() {
         let range = [(header::CONTENT_RANGE, format!("bytes */{}", length(log).await?))];
-        let problem =
-            Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", "the log does not reach so far");
+        let problem = Problem::new(Code::RangeNotSatisfiable, "the log does not reach so far");
         return Ok((range, problem).into_response());
     }
     // A log may still grow: its length is not said.

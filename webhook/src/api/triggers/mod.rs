@@ -1,10 +1,10 @@
 //! Builds without a push: `POST /v1/repos/{namespace}/{name}/builds`, and Docker Hub's trigger URLs by the same means.
 
-mod asking;
 mod overrides;
 pub mod own;
 mod plan;
+mod request;
 mod trigger;
 
-pub use asking::{Asking, checked_commit, full_refs};
+pub use request::{TriggerRequest, checked_commit, full_refs};
 pub use trigger::{Once, ask, every_rule, store, trigger};

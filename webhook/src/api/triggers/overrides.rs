@@ -1,13 +1,14 @@
-//! What a trigger changes of a rule for its own builds.
+//! Overrides: the parts of a rule that a trigger changes for its own builds.
 
-use super::asking::{Asking, Cache, checked_reason, checked_target};
+use super::request::{Cache, TriggerRequest, checked_reason, checked_target};
 use crate::configuration::document::{check_name, check_platforms, check_values, milliseconds};
 use crate::configuration::settings::Repository;
 use crate::http::problem::Problem;
 use crate::rules::{inside, legal, sensitive};
+use crate::view::code::Code;
 use database::{BuildRequest, marks};
 
-impl Asking {
+impl TriggerRequest {
     /// Tells whether anything but ref and rules is asked for.
     pub fn has_overrides(&self) -> bool {
         let texts = [&self.dockerfile, &self.context, &self.target, &self.reason, &self.timeout];
@@ -28,12 +29,15 @@ impl Asking {
             spec.tags.clear();
             for tag in &self.tags {
                 if tag.is_empty() || legal(tag) != *tag || tag.contains(marks::is_mark) {
-                    return Err(Problem::bad("invalid_tag", format!("tags: {tag:?} is no tag that registries take")));
+                    return Err(Problem::new(
+                        Code::InvalidTag,
+                        format!("tags: {tag:?} is not a tag that registries accept"),
+                    ));
                 }
                 spec.tags.push(format!("{}:{tag}", repository.image));
             }
         }
-        let invalid = |problem| Problem::bad("invalid_build_args", problem);
+        let invalid = |problem| Problem::new(Code::InvalidBuildArgs, problem);
         check_values("build_args", &self.build_args).map_err(invalid)?;
         check_values("env", &self.env).map_err(invalid)?;
         for (name, value) in self.env.iter().chain(&self.build_args) {
@@ -47,7 +51,7 @@ impl Asking {
         }
         if self.pull == Some(false) {
             let problem =
-                Problem::bad("pull_always", "pull: base images are always looked up anew, `false` is not possible");
+                Problem::new(Code::PullAlways, "pull: base images are always resolved again; `false` is not possible");
             return Err(problem);
         }
         spec.push = self.push.unwrap_or(spec.push);
@@ -58,8 +62,8 @@ impl Asking {
     fn place(&self, build: &mut BuildRequest) -> Result<(), Problem> {
         let field = |name: &'static str, text: &Option<String>| {
             let escapes = |problem: String| {
-                let code = if problem.contains("leads out") { "path_escapes_context" } else { "invalid_path" };
-                Problem::bad(code, format!("{name}: {problem}"))
+                let code = if problem.contains("leads out") { Code::PathEscapesContext } else { Code::InvalidPath };
+                Problem::new(code, format!("{name}: {problem}"))
             };
             text.as_deref().map(inside).transpose().map_err(escapes)
         };
@@ -87,20 +91,20 @@ impl Asking {
     fn change_options(&self, build: &mut BuildRequest) -> Result<(), Problem> {
         let options = &mut build.spec.options;
         if let Some(names) = &self.secrets {
-            let invalid = |problem| Problem::bad("invalid_secrets", problem);
+            let invalid = |problem| Problem::new(Code::InvalidSecrets, problem);
             names.iter().try_for_each(|name| check_name("secret", name)).map_err(invalid)?;
             options.secrets.clone_from(names);
         }
         if let Some(platforms) = &self.platforms {
-            check_platforms(platforms).map_err(|problem| Problem::bad("invalid_platforms", problem))?;
+            check_platforms(platforms).map_err(|problem| Problem::new(Code::InvalidPlatforms, problem))?;
             options.platforms.clone_from(platforms);
         }
         if let Some(priority) = self.priority {
             options.priority = priority.number();
         }
         if let Some(text) = &self.timeout {
-            let span =
-                milliseconds(text).map_err(|problem| Problem::bad("invalid_timeout", format!("timeout: {problem}")))?;
+            let span = milliseconds(text)
+                .map_err(|problem| Problem::new(Code::InvalidTimeout, format!("timeout: {problem}")))?;
             options.timeout_ms = Some(span);
         }
         options.reason = self.reason.as_deref().map(checked_reason).transpose()?;

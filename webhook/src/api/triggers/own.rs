@@ -1,12 +1,12 @@
 //! Repositories whose rules are their own: a worker reads them at what is asked for, and then they are as the server's are.
 
-use super::asking::Asking;
+use super::request::TriggerRequest;
 use crate::api::worker_queries;
 use crate::configuration::document::own_rules;
 use crate::configuration::settings::Repository;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use axum::http::StatusCode;
+use crate::view::code::Code;
 use database::{FoundRules, LookupResult, NewLookup, Trigger};
 
 /// A repository with the rules that stand at a commit.
@@ -22,28 +22,33 @@ pub struct AtCommit {
 }
 
 /// Reads the rules for what is asked; `None` if no worker did in time.
-pub async fn read(service: &Service, repository: &Repository, asking: &Asking) -> Result<Option<AtCommit>, Problem> {
-    let commit = asking.commit()?;
-    let mut refs = asking.refs(repository)?;
+pub async fn read(
+    service: &Service,
+    repository: &Repository,
+    request: &TriggerRequest,
+) -> Result<Option<AtCommit>, Problem> {
+    let commit = request.commit()?;
+    let mut refs = request.refs(repository)?;
     // The rules say which ref a rule is for, and another ref may have other rules.
     for _ in 0..2 {
-        let Some(found) = read_first(service, repository, (&refs, commit)).await? else { return Ok(None) };
-        let meant = asking.refs(&found.repository)?;
-        if !asking.names_no_ref() || asking.names_no_rule() || meant.contains(&found.git_ref) {
+        let Some(found) = read_first(service, repository, &refs, commit).await? else { return Ok(None) };
+        let meant = request.refs(&found.repository)?;
+        if !request.names_no_ref() || request.names_no_rule() || meant.contains(&found.git_ref) {
             return Ok(Some(found));
         }
         refs = meant;
     }
     let detail =
         format!("the ref of the rule has other rules than `{}`; say with `ref` what to build", refs.join("`, `"));
-    Err(Problem::new(StatusCode::CONFLICT, "no_rule_matched", detail))
+    Err(Problem::new(Code::NoRuleMatched, detail))
 }
 
 /// Reads the rules at the first of `refs` that is there.
 pub async fn read_first(
     service: &Service,
     repository: &Repository,
-    (refs, commit): (&[String], Option<&str>),
+    refs: &[String],
+    commit: Option<&str>,
 ) -> Result<Option<AtCommit>, Problem> {
     let Some(own) = &repository.own_rules else { return Ok(None) };
     let mut missing = None;
@@ -67,7 +72,7 @@ pub async fn read_first(
         }
     }
     let message = missing.map(|reason| reason.message).unwrap_or_default();
-    Err(Problem::new(StatusCode::CONFLICT, "ref_not_found", message))
+    Err(Problem::new(Code::RefNotFound, message))
 }
 
 fn applied(repository: &Repository, git_ref: &str, found: FoundRules) -> Result<AtCommit, Problem> {
@@ -75,15 +80,15 @@ fn applied(repository: &Repository, git_ref: &str, found: FoundRules) -> Result<
     let commit = found.commit.unwrap_or_default();
     let refused = |code, problem: &str| {
         let place = if commit.is_empty() { path.to_owned() } else { format!("{path} at commit {commit}") };
-        Problem::new(StatusCode::CONFLICT, code, format!("`{place}`: {problem}"))
+        Problem::new(code, format!("`{place}`: {problem}"))
     };
     let mut repository = repository.clone();
     let mut has_file = false;
     match &found.result {
-        LookupResult::Failed(reason) => return Err(refused("rules_unreadable", &reason.message)),
+        LookupResult::Failed(reason) => return Err(refused(Code::RulesUnreadable, &reason.message)),
         LookupResult::Missing => {}
         LookupResult::Text(text) => {
-            let read = own_rules(&repository, text).map_err(|problem| refused("rules_invalid", &problem))?;
+            let read = own_rules(&repository, text).map_err(|problem| refused(Code::RulesInvalid, &problem))?;
             (repository.image, repository.rules) = read;
             has_file = true;
         }
@@ -95,5 +100,5 @@ fn applied(repository: &Repository, git_ref: &str, found: FoundRules) -> Result<
 pub fn no_worker(repository: &Repository) -> Problem {
     let path = repository.own_rules.as_ref().map(|own| own.path.as_str()).unwrap_or_default();
     let detail = format!("the rules stand in the repository's `{path}`, and no worker read it in time");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_worker", detail).hint("see whether a worker runs, then try again")
+    Problem::new(Code::NoWorker, detail).hint("see whether a worker runs, then try again")
 }

@@ -3,57 +3,71 @@
 use crate::api::worker_queries;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::intake::build_requests::{Requested, shown_values};
-use database::{BuildRequest, Fate, Foreseen, QUESTION_PATIENCE, marks};
-use serde_json::{Value, json};
+use crate::intake::build_requests::Requested;
+use crate::view::build::ReasonView;
+use crate::view::text::{shown_values, word};
+use crate::view::trigger::{PlanView, PlannedBuild, PlannedStep};
+use database::{BuildRequest, Fate, Foreseen, ForeseenStep, QUESTION_PATIENCE, marks};
 
 /// Shows what would be built.
-pub async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json<Value>, Problem> {
+pub async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json<PlanView>, Problem> {
     let foreseen = worker_queries::steps(service, &requested.builds).await?;
     let unanswered = foreseen.iter().filter(|foreseen| foreseen.is_none()).count();
-    let builds: Vec<_> =
-        requested.builds.iter().zip(foreseen).map(|(build, foreseen)| shown(build, foreseen)).collect();
-    let mut plan = json!({ "would_build": true, "plan": builds, "explain": requested.explain });
-    if unanswered > 0 {
+    let plan = requested.builds.iter().zip(foreseen).map(|(build, foreseen)| planned(build, foreseen)).collect();
+    let note = (unanswered > 0).then(|| {
         let seconds = QUESTION_PATIENCE.as_secs();
-        plan["note"] = format!(
+        format!(
             "no worker answered for {unanswered} of {} builds within {seconds} s: which of their steps would be cached \
              is not known; see whether a worker runs (GET /v1/queue)",
             requested.builds.len()
         )
-        .into();
-    }
-    Ok(axum::Json(plan))
+    });
+    Ok(axum::Json(PlanView { would_build: true, plan, explain: requested.explain.clone(), note }))
 }
 
-fn shown(build: &BuildRequest, foreseen: Option<Foreseen>) -> Value {
+fn planned(build: &BuildRequest, foreseen: Option<Foreseen>) -> PlannedBuild {
     let commit = foreseen.as_ref().and_then(|foreseen| foreseen.commit.clone()).or(build.spec.commit.clone());
     let spec = commit.as_ref().map_or_else(|| build.spec.clone(), |commit| build.spec.with_commit(commit));
     let options = &spec.options;
-    let mut shown = json!({
-        "rule": build.rule, "ref": spec.git_ref, "commit": commit, "dockerfile": spec.dockerfile, "context": spec.context,
-        "target": spec.target, "tags": spec.tags.iter().map(|tag| marks::shown(tag)).collect::<Vec<_>>(),
-        "build_args": shown_values(&spec.build_args), "labels": shown_values(&options.labels),
-        "platforms": options.platforms,
-        "secrets": options.secrets, "policy": options.policy, "warnings": options.warnings,
-        "cache": spec.use_cache, "push": spec.push, "steps": null, "would_fail": null,
-    });
-    let Some(foreseen) = foreseen else { return shown };
-    let warnings = options.warnings.iter().chain(&foreseen.warnings);
-    shown["warnings"] = warnings.map(String::as_str).collect();
-    match foreseen.failure {
-        Some(failure) => shown["would_fail"] = json!({ "code": failure.code, "message": failure.message }),
+    let mut planned = PlannedBuild {
+        rule: build.rule.clone(),
+        tags: spec.tags.iter().map(|tag| marks::shown(tag)).collect(),
+        build_args: shown_values(&spec.build_args),
+        labels: shown_values(&options.labels),
+        platforms: options.platforms.clone(),
+        secrets: options.secrets.clone(),
+        policy: word(options.policy),
+        warnings: options.warnings.clone(),
+        git_ref: spec.git_ref,
+        commit,
+        dockerfile: spec.dockerfile,
+        context: spec.context,
+        target: spec.target,
+        cache: spec.use_cache,
+        push: spec.push,
+        steps: None,
+        would_fail: None,
+        all_cached: None,
+    };
+    let Some(foreseen) = foreseen else { return planned };
+    planned.warnings.extend(foreseen.warnings);
+    match &foreseen.failure {
+        Some(failure) => planned.would_fail = Some(ReasonView::from(failure)),
         None => {
-            let step = |step: &database::ForeseenStep| {
-                json!({
-                    "n": step.number, "stage": step.stage, "instruction": step.instruction, "line": step.line,
-                    "would_be": step.fate,
-                })
-            };
-            shown["steps"] = foreseen.steps.iter().map(step).collect();
-            let all = |fate: &Fate| matches!(fate, Fate::Cached | Fate::Setting);
-            shown["all_cached"] = foreseen.steps.iter().all(|step| all(&step.fate)).into();
+            let is_cached = |step: &ForeseenStep| matches!(step.fate, Fate::Cached | Fate::Setting);
+            planned.all_cached = Some(foreseen.steps.iter().all(is_cached));
+            planned.steps = Some(foreseen.steps.iter().map(step).collect());
         }
     }
-    shown
+    planned
+}
+
+fn step(step: &ForeseenStep) -> PlannedStep {
+    PlannedStep {
+        n: step.number,
+        stage: step.stage.clone(),
+        instruction: step.instruction.clone(),
+        line: step.line,
+        would_be: word(step.fate),
+    }
 }

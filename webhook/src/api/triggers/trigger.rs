@@ -1,17 +1,19 @@
 //! `POST /v1/repos/{namespace}/{name}/builds`: a build without a push.
 
-use super::asking::{Asking, Only};
+use super::request::{Only, TriggerRequest};
 use super::{own, plan};
-use crate::api::builds;
 use crate::api::query::{query, wait};
-use crate::configuration::document::meant;
+use crate::configuration::document::did_you_mean;
 use crate::configuration::settings::{Repository, Scope};
 use crate::http::auth::Caller;
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::intake::build_requests::{Asked, Requested, Rules};
+use crate::intake::build_requests::{BuildTrigger, Requested, Rules};
 use crate::intake::catalog::Entry;
+use crate::view::build::BuildView;
+use crate::view::code::Code;
+use crate::view::trigger::TriggeredView;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -19,30 +21,29 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Longest key.
 const MAX_KEY: usize = 255;
-/// How often builds are looked at for who waits for their end.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often builds are read while a request waits for their end.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Query of a trigger.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Waiting {
+pub struct TriggerQuery {
     wait: Option<String>,
     dedupe: Option<String>,
 }
 
-impl Waiting {
+impl TriggerQuery {
     /// Tells whether builds that wait or run already are good enough.
     fn takes_open_ones(&self) -> Result<bool, Problem> {
         match self.dedupe.as_deref() {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
-            Some(other) => Err(Problem::bad("invalid_query", format!("dedupe `{other}`: 0 or 1 is expected"))),
+            Some(other) => Err(Problem::new(Code::InvalidQuery, format!("dedupe `{other}`: 0 or 1 is expected"))),
         }
     }
 }
@@ -53,47 +54,47 @@ pub async fn trigger(
     Path((namespace, name)): Path<(String, String)>,
     caller: Caller,
     headers: HeaderMap,
-    (waiting, body): (Result<Query<Waiting>, QueryRejection>, Body),
+    waiting: Result<Query<TriggerQuery>, QueryRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let name = format!("{namespace}/{name}");
     let by = caller.require(Scope::Trigger, &name)?.name.clone();
     let entry =
         service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
-    let (asking, bytes) = body::document::<Asking>(&headers, body).await?;
-    check_secrets(&service, &name, asking.secrets.as_deref()).await?;
+    let (request, bytes) = body::document::<TriggerRequest>(&headers, body).await?;
+    check_secrets(&service, &name, request.secrets.as_deref()).await?;
     let waiting = query(waiting)?;
     let (until, takes_open_ones) = (Instant::now() + wait(waiting.wait.as_deref())?, waiting.takes_open_ones()?);
     let key = idempotency_key(&headers, &name, &bytes)?;
-    // Nobody is asked for rules when the answer is known.
+    // A known idempotency key is answered without fetching rules.
     if let Some(key) = key.as_ref().filter(|_| entry.repository.own_rules.is_some())
         && let Some(known) = service.database.triggered(key).await?
     {
-        return tell(&service, Once::Key(key), known, until).await;
+        return respond(&service, Once::Key(key), known, until).await;
     }
     let requested = match &entry.repository.own_rules {
-        None => ask(&entry.repository, &asking, &by)?,
-        Some(_) => match own::read(&service, &entry.repository, &asking).await? {
-            Some(read) => ask(&read.repository, &asking.at(&read), &by)?,
-            // What needs nothing but the rules can be built when a worker comes; only then is known what it would repeat.
+        None => ask(&entry.repository, &request, &by)?,
+        Some(_) => match own::read(&service, &entry.repository, &request).await? {
+            Some(read) => ask(&read.repository, &request.at(&read), &by)?,
+            // A request that needs nothing but the rules can be built when a worker comes.
             None if key.is_none()
                 && !takes_open_ones
-                && !asking.has_overrides()
-                && asking.names_no_rule()
-                && !asking.dry_run() =>
+                && !request.has_overrides()
+                && request.names_no_rule()
+                && !request.dry_run() =>
             {
-                return look_up(&service, &entry, &asking, &by).await;
+                return look_up(&service, &entry, &request, &by).await;
             }
             None => return Err(own::no_worker(&entry.repository)),
         },
     };
     if requested.builds.is_empty() {
-        let problem =
-            Problem::new(StatusCode::CONFLICT, "no_rule_matched", "no rule of the repository builds this ref");
+        let problem = Problem::new(Code::NoRuleMatched, "no rule of the repository builds this ref");
         return Err(problem
             .explained(requested.explain)
             .hint("name the `rule` that is to build it; `slipway rules test` and POST /v1/repos/{ns}/{name}/rules:test show what matches"));
     }
-    if asking.dry_run() {
+    if request.dry_run() {
         return Ok(plan::plan(&service, &requested).await?.into_response());
     }
     let once = match &key {
@@ -104,18 +105,18 @@ pub async fn trigger(
     store(&service, once, &requested.builds, until).await
 }
 
-/// Whether builds that were asked for before are asked for again.
+/// How builds that were asked for before are treated.
 #[derive(Clone, Copy)]
 pub enum Once<'k> {
-    /// They are.
+    /// They are queued again.
     No,
-    /// Not those that this key was used for.
+    /// Those of this key are returned.
     Key(&'k IdempotencyKey),
-    /// Not those that wait or run.
+    /// Those that are queued or run are returned.
     Open,
 }
 
-/// Stores builds and says so.
+/// Stores builds and answers.
 pub async fn store(
     service: &Service,
     once: Once<'_>,
@@ -127,24 +128,24 @@ pub async fn store(
         Once::Key(key) => service.database.trigger(Some(key), builds).await?,
         Once::Open => service.database.trigger_once(builds).await?,
     };
-    tell(service, once, stored, until).await
+    respond(service, once, stored, until).await
 }
 
-/// Says what became of a trigger, after the end of its builds if the client wants to wait for it.
-async fn tell(service: &Service, once: Once<'_>, stored: Accepted, until: Instant) -> Result<Response, Problem> {
+/// Answers a trigger, after the end of its builds if the client waits for it.
+async fn respond(service: &Service, once: Once<'_>, stored: Accepted, until: Instant) -> Result<Response, Problem> {
     let (ids, known) = match stored {
         Accepted::New(ids) => (ids, false),
         Accepted::Duplicate(ids) => (ids, true),
         Accepted::KeyReused => {
             let detail = "this Idempotency-Key came before with another body";
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
+            return Err(Problem::new(Code::IdempotencyKeyReused, detail));
         }
     };
     service.counters.triggers.fetch_add(1, Ordering::Relaxed);
     let ended = ended(service, &ids, until).await?;
-    let mut shown = json!({ "builds": shown(service, &ids).await? });
+    let mut shown = TriggeredView { builds: shown(service, &ids).await?, ..TriggeredView::default() };
     if known && matches!(once, Once::Open) {
-        shown["deduplicated"] = true.into();
+        shown.deduplicated = Some(true);
     }
     let status = if known || ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let location = ids.first().map(|id| format!("/v1/builds/{}", id.as_str())).unwrap_or_default();
@@ -165,44 +166,46 @@ async fn ended(service: &Service, ids: &[BuildId], until: Instant) -> Result<boo
         if !running {
             return Ok(true);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(false)
 }
 
 /// Lets a worker read the repository's own rules at what is asked for.
-async fn look_up(service: &Service, entry: &Entry, asking: &Asking, by: &str) -> Result<Response, Problem> {
+async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by: &str) -> Result<Response, Problem> {
     let repository = &entry.repository;
-    let git_ref = asking.refs(repository)?.into_iter().next().unwrap_or_default();
+    let git_ref = request.refs(repository)?.into_iter().next().unwrap_or_default();
     let lookup = NewLookup {
         repository: repository.name.clone(),
         clone_url: repository.clone_url.clone(),
         git_ref,
-        commit: asking.commit()?.map(str::to_owned),
+        commit: request.commit()?.map(str::to_owned),
         commit_message: String::new(),
         trigger: Trigger::Manual { by: by.to_owned() },
         path: repository.own_rules.as_ref().map(|own| own.path.clone()).unwrap_or_default(),
         rule: None,
     };
     let id = service.database.add_lookup(&lookup).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "builds": [], "pending": "rules", "lookup": id }))).into_response())
+    let pending = TriggeredView { pending: Some("rules".to_owned()), lookup: Some(id), ..TriggeredView::default() };
+    Ok((StatusCode::ACCEPTED, axum::Json(pending)).into_response())
 }
 
 /// Applies the rules to what was asked for; a short name is a branch first and a tag second.
-pub fn ask(repository: &Repository, asking: &Asking, by: &str) -> Result<Requested, Problem> {
-    let commit = asking.commit()?;
-    let only = asking.only(repository)?;
+pub fn ask(repository: &Repository, request: &TriggerRequest, by: &str) -> Result<Requested, Problem> {
+    let commit = request.commit()?;
+    let only = request.only(repository)?;
     let trigger = Trigger::Manual { by: by.to_owned() };
     let mut explain = Vec::new();
-    if matches!(only, Only::Everything) && asking.names_no_ref() {
-        return every_rule(repository, asking, &trigger);
+    if matches!(only, Only::Everything) && request.names_no_ref() {
+        return every_rule(repository, request, &trigger);
     }
-    for git_ref in asking.refs(repository)? {
-        let asked = Asked { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
+    for git_ref in request.refs(repository)? {
+        let asked =
+            BuildTrigger { git_ref: &git_ref, commit, message: "", default_branch: None, trigger: trigger.clone() };
         let mut requested = Rules::of(repository).requests(&asked);
         requested.builds.retain(|build| only.takes(&build.rule));
         if !requested.builds.is_empty() {
-            requested.builds.iter_mut().try_for_each(|build| asking.change(repository, build))?;
+            requested.builds.iter_mut().try_for_each(|build| request.change(repository, build))?;
             return Ok(requested);
         }
         explain.extend(requested.explain);
@@ -211,18 +214,23 @@ pub fn ask(repository: &Repository, asking: &Asking, by: &str) -> Result<Request
 }
 
 /// Asks each rule that is for one ref for that ref, as Docker Hub's `build=true` does.
-pub fn every_rule(repository: &Repository, asking: &Asking, trigger: &Trigger) -> Result<Requested, Problem> {
+pub fn every_rule(repository: &Repository, request: &TriggerRequest, trigger: &Trigger) -> Result<Requested, Problem> {
     let mut all = Requested { builds: Vec::new(), explain: Vec::new() };
     for rule in &repository.rules {
         let Some(git_ref) = rule.only_ref() else {
             all.explain.push(format!("rule `{}` is an expression: say which ref to build", rule.name));
             continue;
         };
-        let asked =
-            Asked { git_ref: &git_ref, commit: None, message: "", default_branch: None, trigger: trigger.clone() };
+        let asked = BuildTrigger {
+            git_ref: &git_ref,
+            commit: None,
+            message: "",
+            default_branch: None,
+            trigger: trigger.clone(),
+        };
         let mut requested = Rules::of(repository).requests(&asked);
         requested.builds.retain(|build| build.rule == rule.name);
-        requested.builds.iter_mut().try_for_each(|build| asking.change(repository, build))?;
+        requested.builds.iter_mut().try_for_each(|build| request.change(repository, build))?;
         all.builds.append(&mut requested.builds);
     }
     Ok(all)
@@ -236,8 +244,8 @@ async fn check_secrets(service: &Service, repository: &str, names: Option<&[Stri
     match names.iter().find(|name| !known.contains(&name.as_str())) {
         None => Ok(()),
         Some(name) => {
-            let detail = format!("secrets: `{repository}` has no secret `{name}`{}", meant(name, known));
-            Err(Problem::bad("invalid_secrets", detail)
+            let detail = format!("secrets: `{repository}` has no secret `{name}`{}", did_you_mean(name, known));
+            Err(Problem::new(Code::InvalidSecrets, detail)
                 .hint("`slipway secret set` and PUT …/secrets/{secret} write one"))
         }
     }
@@ -246,15 +254,15 @@ async fn check_secrets(service: &Service, repository: &str, names: Option<&[Stri
 fn idempotency_key(headers: &HeaderMap, repository: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_KEY);
-    let key = key.ok_or_else(|| Problem::bad("invalid_idempotency_key", "a key has 1 to 255 visible characters"))?;
+    let key = key.ok_or_else(|| Problem::new(Code::InvalidIdempotencyKey, "a key has 1 to 255 visible characters"))?;
     Ok(Some(IdempotencyKey { repository: repository.to_owned(), key: key.to_owned(), body: body.to_vec() }))
 }
 
-async fn shown(service: &Service, ids: &[BuildId]) -> Result<Vec<Value>, Problem> {
+async fn shown(service: &Service, ids: &[BuildId]) -> Result<Vec<BuildView>, Problem> {
     let mut shown = Vec::new();
     for id in ids {
         if let Some(build) = service.database.build(id).await? {
-            shown.push(builds::summary(&build, &service.settings));
+            shown.push(BuildView::new(&build, &service.settings));
         }
     }
     Ok(shown)

@@ -1,7 +1,6 @@
-//! Commit statuses: what forges are told of builds.
+//! Commit statuses: forges are told of the builds of their commits.
 
-mod forge;
 mod publish;
 mod text;
 
-pub use publish::tell_statuses;
+pub use publish::publish_statuses;

@@ -7,7 +7,7 @@ use database::{Build, BuildState, PendingStatus, PushedImage, Step, StepState};
 const MAX_DESCRIPTION: usize = 140;
 
 /// The facts about a build from which its status is written.
-pub struct Known<'k> {
+pub struct StatusFacts<'k> {
     /// The status.
     pub status: &'k PendingStatus,
     /// The build, unless it has gone on since the status was written.
@@ -24,7 +24,7 @@ pub fn failed_step(steps: &[Step]) -> Option<&Step> {
 }
 
 /// Returns the description of a status.
-pub fn description(known: &Known<'_>) -> String {
+pub fn description(known: &StatusFacts<'_>) -> String {
     let said = &known.status.description;
     let with = |what: &str| if said.is_empty() || said == what { what.to_owned() } else { format!("{what}: {said}") };
     line(&match known.status.state {
@@ -54,7 +54,7 @@ pub fn line(text: &str) -> String {
 }
 
 /// Says why a build was superseded; of one that has an image, the digest says nothing.
-fn with_reason(known: &Known<'_>, what: &str) -> String {
+fn with_reason(known: &StatusFacts<'_>, what: &str) -> String {
     let reason = known.build.and_then(|build| build.reason.as_ref());
     match reason {
         Some(reason) if reason.message != what => format!("{what}: {}", reason.message),
@@ -63,7 +63,7 @@ fn with_reason(known: &Known<'_>, what: &str) -> String {
 }
 
 /// Returns `1.4.2, latest: 42 MB in 12 s, 9 of 13 steps cached`.
-fn success(known: &Known<'_>) -> Option<String> {
+fn success(known: &StatusFacts<'_>) -> Option<String> {
     let build = known.build?;
     let image = build.image.as_ref()?;
     let took = build.finished_ms.zip(build.started_ms).map(|(end, start)| format!(" in {}", seconds(end - start)));
@@ -77,20 +77,24 @@ fn success(known: &Known<'_>) -> Option<String> {
 
 /// Returns the names of the tags without the image's; few of them, so that there is room for the rest.
 fn tags(image: &PushedImage) -> String {
-    const SHOWN: usize = 3;
+    const MAX_SHOWN: usize = 3;
     let names: Vec<&str> =
         image.tags.iter().map(|tag| tag.rsplit_once(':').map_or(tag.as_str(), |(_, name)| name)).collect();
-    let shown =
-        names.iter().take(SHOWN).map(|name| name.chars().take(24).collect::<String>()).collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(MAX_SHOWN)
+        .map(|name| name.chars().take(24).collect::<String>())
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len() {
         0 => "built, not pushed".to_owned(),
-        all if all > SHOWN => format!("{shown} and {} more", all - SHOWN),
+        all if all > MAX_SHOWN => format!("{shown} and {} more", all - MAX_SHOWN),
         _ => shown,
     }
 }
 
 /// Returns `RUN (Dockerfile:10) exit 2: make: *** [build] Error 2`.
-fn failure(known: &Known<'_>) -> Option<String> {
+fn failure(known: &StatusFacts<'_>) -> Option<String> {
     let build = known.build?;
     let reason = build.reason.as_ref()?;
     let sentence = reason.message.lines().next().unwrap_or_default();
@@ -135,7 +139,7 @@ fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::configuration::document::{compile, from_json};
-    use crate::intake::build_requests::{Asked, Rules};
+    use crate::intake::build_requests::{BuildTrigger, Rules};
     use database::{BuildId, Reason, Trigger};
 
     fn status(state: BuildState, description: &str) -> PendingStatus {
@@ -156,7 +160,8 @@ mod tests {
         let text = r#"{"name":"team/app","clone_url":"https://x/y.git","image":"r.example.com/team/app"}"#;
         let repository = compile(&from_json(text.as_bytes()).unwrap(), Vec::new()).unwrap();
         let trigger = Trigger::Manual { by: "me".to_owned() };
-        let asked = Asked { git_ref: "refs/heads/main", commit: None, message: "", default_branch: None, trigger };
+        let asked =
+            BuildTrigger { git_ref: "refs/heads/main", commit: None, message: "", default_branch: None, trigger };
         let request = Rules::of(&repository).requests(&asked).builds.remove(0);
         Build {
             id: status(state, "").build,
@@ -180,7 +185,7 @@ mod tests {
         }
     }
 
-    fn step(number: i64, (instruction, state): (&str, StepState)) -> Step {
+    fn step(number: i64, instruction: &str, state: StepState) -> Step {
         Step {
             number,
             instruction: instruction.to_owned(),
@@ -202,7 +207,7 @@ mod tests {
         let text = "\x1b[31m\x1b]0;title\x07RUN **x** @everyone <b>\u{202e}\rnext\nthird";
         let described = |text: &str| {
             let status = status(BuildState::Failed, text);
-            description(&Known { status: &status, build: None, steps: &[], output: b"" })
+            description(&StatusFacts { status: &status, build: None, steps: &[], output: b"" })
         };
         assert_eq!(described(text), "RUN **x** @everyone <b>\u{fffd}");
         assert_eq!(described(&"ä".repeat(1_000)).chars().count(), MAX_DESCRIPTION);
@@ -215,10 +220,10 @@ mod tests {
         let reason = |code: &str, message: &str| Some(Reason { code: code.to_owned(), message: message.to_owned() });
         failed.reason =
             reason("step_failed", "process \"/bin/sh -c make\" did not complete successfully: exit code: 2\nx");
-        let steps = [step(1, ("FROM x", StepState::Succeeded)), step(2, ("RUN make", StepState::Failed))];
+        let steps = [step(1, "FROM x", StepState::Succeeded), step(2, "RUN make", StepState::Failed)];
         let status = status(BuildState::Failed, "process …");
         let told = |build: &Build, steps: &[Step], output: &[u8]| {
-            description(&Known { status: &status, build: Some(build), steps, output })
+            description(&StatusFacts { status: &status, build: Some(build), steps, output })
         };
         let output = b"cc -c x.c\n\x1b[31mmake: *** [build] Error 2\x1b[0m\n\n";
         assert_eq!(told(&failed, &steps, output), "RUN (Dockerfile:10) exit 2: make: *** [build] Error 2");
@@ -242,9 +247,9 @@ mod tests {
             inputs_key: None,
             base_images: Vec::new(),
         });
-        let steps = [step(1, ("FROM x", StepState::Succeeded)), step(2, ("RUN make", StepState::Succeeded))];
+        let steps = [step(1, "FROM x", StepState::Succeeded), step(2, "RUN make", StepState::Succeeded)];
         let status = status(BuildState::Succeeded, "sha256:1");
-        let told = description(&Known { status: &status, build: Some(&built), steps: &steps, output: b"" });
+        let told = description(&StatusFacts { status: &status, build: Some(&built), steps: &steps, output: b"" });
         assert_eq!(told, "1.4.2, latest: 42 MB in 12 s, 1 of 2 steps cached");
     }
 }

@@ -1,7 +1,9 @@
 //! Bodies of requests to webhooks: no secrets and no log are in them.
 
 use crate::configuration::settings::Settings;
+use crate::view::build::BuildDetails;
 use crate::view::time::moment;
+use crate::view::webhook::BuildEvent;
 use database::{Build, Event, Notice, Trigger};
 use serde_json::{Value, json};
 
@@ -9,15 +11,15 @@ use serde_json::{Value, json};
 const MAX_LINE: usize = 300;
 
 /// Returns what happened to a build, and the build as the API shows it.
-pub fn slipway(notice: &Notice, (sequence, build): (i64, Value)) -> Value {
-    json!({
-        "event": notice.event.as_str(),
-        "delivery": notice.id,
-        "at": moment(notice.created_ms),
-        // Grows with the pushes to a ref: what arrives late is known to be old.
-        "sequence": sequence,
-        "build": build,
-    })
+pub fn slipway(notice: &Notice, sequence: i64, build: BuildDetails) -> Value {
+    let event = BuildEvent {
+        event: notice.event.as_str().to_owned(),
+        delivery: notice.id.clone(),
+        at: moment(notice.created_ms),
+        sequence,
+        build,
+    };
+    serde_json::to_value(event).unwrap_or_default()
 }
 
 /// Returns what Docker Hub tells of a pushed tag, without the URL that it wants to be called back at and without what

@@ -1,11 +1,13 @@
-//! Tells webhooks of builds: from notices that were written together with each change of state. A body is made when it is
-//! sent, so `build` is the build as it is then; what happened when is said beside it.
+//! Sends webhook deliveries, which were written together with each change of a build. A body is made when it is sent:
+//! `build` is the build as it is then, and what happened when stands beside it.
 
 use super::body;
 use crate::configuration::document::{Format, Webhook};
 use crate::configuration::network::Refused;
 use crate::configuration::settings::Settings;
 use crate::intake::catalog::{Catalog, Entry};
+use crate::view::build::BuildDetails;
+use crate::view::code::Code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use database::{Database, Notice, NoticeState, Sent, WebhookRecord};
@@ -19,16 +21,16 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
-/// How often it is looked for notices.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often the database is asked for due webhook deliveries.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a receiver has to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Requests that are under way at once.
-const MOST: usize = 64;
-/// Requests that are under way to one host: one that does not answer holds up only those who wait for it.
-const MOST_TO_HOST: usize = 4;
-/// What is said of a URL that leads inside.
-const NOT_PUBLIC: &str = "the URL leads to no public address; the operator allows addresses with `[network] allow`";
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum concurrent requests.
+const MAX_IN_FLIGHT: usize = 64;
+/// Maximum concurrent requests to one host, so that a host that does not answer delays only its own.
+const MAX_PER_HOST: usize = 4;
+/// The problem that is recorded for a URL that leads to a private address.
+const NOT_PUBLIC: &str = "the URL leads to a private address; the operator allows addresses with `[network] allow`";
 
 /// A request to a webhook.
 #[derive(Debug, Clone)]
@@ -46,21 +48,21 @@ pub struct Outgoing {
 /// The HTTP status of an answer, or why there is none.
 pub type Posted = Pin<Box<dyn Future<Output = Result<u16, String>> + Send>>;
 
-/// What sends requests: the program has an HTTP client. It follows no redirects.
+/// Sends requests; the program has the HTTP client. It must not follow redirects.
 pub trait Post: Send + Sync + 'static {
     /// Posts a request once.
     fn post(&self, request: Outgoing) -> Posted;
 }
 
-/// What a request is made with.
+/// Sends webhook deliveries.
 #[derive(Clone)]
-struct Teller {
+struct Dispatcher {
     database: Database,
     settings: Arc<Settings>,
     post: Arc<dyn Post>,
 }
 
-/// Says to the database which webhooks there are, so that changes of builds are noted for them from now on.
+/// Registers all webhooks with the database, so that changes of builds are recorded for them from now on.
 pub async fn register_webhooks(database: &Database, settings: &Settings) -> Result<(), database::Error> {
     let catalog = Catalog::new(&settings.repositories);
     let all = catalog.all(database).await?;
@@ -71,93 +73,103 @@ pub async fn register_webhooks(database: &Database, settings: &Settings) -> Resu
     database.register_webhooks(&all.iter().map(of).collect::<Vec<_>>()).await
 }
 
-/// Tells webhooks of builds until `stopped` says so.
-pub async fn tell_webhooks(
-    (database, settings): (Database, Settings),
-    post: Arc<dyn Post>,
-    mut stopped: Receiver<bool>,
-) {
+/// Sends webhook deliveries until `stopped`.
+pub async fn notify_webhooks(database: Database, settings: Settings, post: Arc<dyn Post>, mut stopped: Receiver<bool>) {
     let catalog = Catalog::new(&settings.repositories);
-    let teller = Teller { database, settings: Arc::new(settings), post };
-    let mut under_way = UnderWay::default();
+    let dispatcher = Dispatcher { database, settings: Arc::new(settings), post };
+    let mut in_flight = InFlight::default();
     while !*stopped.borrow() {
-        if let Err(error) = start_due(&teller, &catalog, &mut under_way).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "notices cannot be read");
+        if let Err(error) = start_due(&dispatcher, &catalog, &mut in_flight).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "webhook deliveries cannot be read");
         }
         tokio::select! {
-            Some(ended) = under_way.tasks.join_next(), if !under_way.tasks.is_empty() => under_way.ended(ended.ok()),
-            () = tokio::time::sleep(LOOK) => {}
+            Some(ended) = in_flight.tasks.join_next(), if !in_flight.tasks.is_empty() => in_flight.ended(ended.ok()),
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
-    // What is under way is sent again by the next server, should its answer come too late.
+    // The next server sends requests in flight again if their answers come too late.
 }
 
-/// Requests that are under way, by whom they go to.
+/// The receiver of a request.
+struct Target {
+    /// Repository and name of the webhook.
+    webhook: String,
+    /// Host of its URL.
+    host: String,
+}
+
+/// Requests that are in flight, by their receivers.
 #[derive(Default)]
-struct UnderWay {
-    tasks: JoinSet<(String, String)>,
+struct InFlight {
+    tasks: JoinSet<Target>,
     webhooks: HashMap<String, usize>,
     hosts: HashMap<String, usize>,
 }
 
-impl UnderWay {
-    fn takes(&self, (webhook, host): (&str, &str)) -> bool {
+impl InFlight {
+    fn takes(&self, target: &Target) -> bool {
         let at = |counts: &HashMap<String, usize>, key: &str| counts.get(key).copied().unwrap_or(0);
-        self.tasks.len() < MOST && at(&self.webhooks, webhook) == 0 && at(&self.hosts, host) < MOST_TO_HOST
+        let is_free = at(&self.webhooks, &target.webhook) == 0;
+        self.tasks.len() < MAX_IN_FLIGHT && is_free && at(&self.hosts, &target.host) < MAX_PER_HOST
     }
 
-    fn begin(&mut self, (webhook, host): (String, String), work: impl Future<Output = ()> + Send + 'static) {
-        *self.webhooks.entry(webhook.clone()).or_default() += 1;
-        *self.hosts.entry(host.clone()).or_default() += 1;
+    fn begin(&mut self, target: Target, work: impl Future<Output = ()> + Send + 'static) {
+        *self.webhooks.entry(target.webhook.clone()).or_default() += 1;
+        *self.hosts.entry(target.host.clone()).or_default() += 1;
         self.tasks.spawn(async move {
             work.await;
-            (webhook, host)
+            target
         });
     }
 
-    fn ended(&mut self, ended: Option<(String, String)>) {
+    fn ended(&mut self, ended: Option<Target>) {
         match ended {
-            Some((webhook, host)) => {
-                self.webhooks.remove(&webhook);
-                if let Some(count) = self.hosts.get_mut(&host) {
+            Some(target) => {
+                self.webhooks.remove(&target.webhook);
+                if let Some(count) = self.hosts.get_mut(&target.host) {
                     *count -= 1;
                 }
                 self.hosts.retain(|_, count| *count > 0);
             }
             // A task that panicked does not say which it was.
-            None if self.tasks.is_empty() => *self = UnderWay::default(),
+            None if self.tasks.is_empty() => *self = InFlight::default(),
             None => {}
         }
     }
 }
 
-async fn start_due(teller: &Teller, catalog: &Catalog, under_way: &mut UnderWay) -> Result<(), database::Error> {
-    for notice in teller.database.due_notices(4 * MOST as u32).await? {
-        let found = match find(&teller.database, catalog, &notice).await? {
+async fn start_due(
+    dispatcher: &Dispatcher,
+    catalog: &Catalog,
+    in_flight: &mut InFlight,
+) -> Result<(), database::Error> {
+    for notice in dispatcher.database.due_notices(4 * MAX_IN_FLIGHT as u32).await? {
+        let found = match find(&dispatcher.database, catalog, &notice).await? {
             Some(found) => Some(found),
             // It may be newer than what is known of the repository.
             None => {
                 catalog.changed();
-                find(&teller.database, catalog, &notice).await?
+                find(&dispatcher.database, catalog, &notice).await?
             }
         };
         let Some((entry, webhook)) = found else {
             let gone = (None, Some("the webhook was removed"));
-            teller.database.acknowledge_notice(&notice, Sent::Refused, gone).await?;
+            dispatcher.database.acknowledge_notice(&notice, Sent::Refused, gone).await?;
             continue;
         };
         let host = url::Url::parse(&webhook.url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let key = (format!("{} {}", notice.repository, notice.webhook), host.unwrap_or_default());
-        if under_way.takes((&key.0, &key.1)) && teller.database.take_notice(&notice).await? {
-            let teller = teller.clone();
-            under_way.begin(key, async move { teller.tell(&entry, &webhook, notice).await });
+        let webhook_name = format!("{} {}", notice.repository, notice.webhook);
+        let target = Target { webhook: webhook_name, host: host.unwrap_or_default() };
+        if in_flight.takes(&target) && dispatcher.database.take_notice(&notice).await? {
+            let dispatcher = dispatcher.clone();
+            in_flight.begin(target, async move { dispatcher.deliver(&entry, &webhook, notice).await });
         }
     }
     Ok(())
 }
 
-/// Returns the webhook that a notice is for, with its repository.
+/// Returns the webhook that a delivery is for, with its repository.
 async fn find(
     database: &Database,
     catalog: &Catalog,
@@ -168,11 +180,11 @@ async fn find(
     Ok(webhook.map(|webhook| (entry, webhook)))
 }
 
-impl Teller {
-    async fn tell(&self, entry: &Entry, webhook: &Webhook, notice: Notice) {
+impl Dispatcher {
+    async fn deliver(&self, entry: &Entry, webhook: &Webhook, notice: Notice) {
         let (sent, status, problem) = match self.send(entry, webhook, &notice).await {
             Ok(status) => {
-                let sent = judged(status);
+                let sent = verdict(status);
                 (sent, Some(i64::from(status)), explained(status))
             }
             Err((sent, problem)) => (sent, None, Some(problem)),
@@ -181,29 +193,24 @@ impl Teller {
         match self.database.acknowledge_notice(&notice, sent, said).await {
             Ok(NoticeState::Failed) => {
                 let (repo, webhook) = (&notice.repository, &notice.webhook);
-                tracing::warn!(
-                    repo,
-                    webhook,
-                    delivery = notice.id,
-                    status,
-                    problem,
-                    "a webhook was not told of a build"
-                );
+                tracing::warn!(repo, webhook, delivery = notice.id, status, problem, "a webhook delivery failed");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a notice cannot be acknowledged"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a webhook delivery cannot be acknowledged")
+            }
         }
     }
 
     async fn send(&self, entry: &Entry, webhook: &Webhook, notice: &Notice) -> Result<u16, (Sent, String)> {
         // The URL is not repeated: it often is a secret, and the record is shown to more than those who know it.
         let refused = |refused: Refused| match refused.code {
-            "address_not_allowed" => (Sent::Refused, NOT_PUBLIC.to_owned()),
-            code => (Sent::Refused, code.to_owned()),
+            Code::AddressNotAllowed => (Sent::Refused, NOT_PUBLIC.to_owned()),
+            code => (Sent::Refused, code.as_str().to_owned()),
         };
-        // What the configuration names is the operator's own, as its clone URLs are.
+        // URLs of the configuration are the operator's own, as its clone URLs are.
         let addresses = match entry.version {
-            Some(_) => self.settings.network.check(("url", &webhook.url)).await.map_err(refused)?,
+            Some(_) => self.settings.network.check("url", &webhook.url).await.map_err(refused)?,
             None => None,
         };
         if addresses.as_ref().is_some_and(Vec::is_empty) {
@@ -212,12 +219,12 @@ impl Teller {
         let addresses = addresses.unwrap_or_default();
         let again = |error: database::Error| (Sent::Again, error.to_string());
         let build = self.database.build(&notice.build).await.map_err(again)?;
-        let build = build.ok_or_else(|| (Sent::Refused, "the build is not on record any more".to_owned()))?;
-        let shown = crate::api::builds::detailed(&self.database, &self.settings, &build).await.map_err(again)?;
+        let build = build.ok_or_else(|| (Sent::Refused, "the build was removed".to_owned()))?;
+        let shown = BuildDetails::read(&self.database, &self.settings, &build).await.map_err(again)?;
         let body = match (&notice.tag, webhook.format) {
             (Some(tag), _) => body::dockerhub(tag, &build, &self.settings),
             (None, Format::Slack) => body::slack(notice.event, &build, &self.settings),
-            (None, _) => body::slipway(notice, (build.sequence, shown)),
+            (None, _) => body::slipway(notice, build.sequence, shown),
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut headers = vec![
@@ -233,14 +240,14 @@ impl Teller {
             headers.push(("webhook-signature", timed_signature(key, &format!("{}.{sent_at}.", notice.id), &body)));
         }
         let request = Outgoing { url: webhook.url.clone(), addresses, headers, body };
-        let answer = tokio::time::timeout(PATIENCE, self.post.post(request)).await;
-        let late = || (Sent::Again, format!("no answer within {} seconds", PATIENCE.as_secs()));
+        let answer = tokio::time::timeout(TIMEOUT, self.post.post(request)).await;
+        let late = || (Sent::Again, format!("no answer within {} seconds", TIMEOUT.as_secs()));
         answer.map_err(|_| late())?.map_err(|problem| (Sent::Again, problem))
     }
 }
 
 /// Returns what an answer means: whoever says that a request is wrong will say so again.
-fn judged(status: u16) -> Sent {
+fn verdict(status: u16) -> Sent {
     match status {
         200..=299 => Sent::Delivered,
         408 | 429 => Sent::Again,
@@ -303,29 +310,29 @@ mod tests {
     #[test]
     fn answers_are_final_or_not() {
         for status in [200, 202, 204] {
-            assert_eq!((judged(status), explained(status)), (Sent::Delivered, None));
+            assert_eq!((verdict(status), explained(status)), (Sent::Delivered, None));
         }
         for status in [400, 401, 404, 410, 422] {
-            assert_eq!(judged(status), Sent::Refused, "{status}");
+            assert_eq!(verdict(status), Sent::Refused, "{status}");
         }
         for status in [302, 307, 408, 429, 500, 503] {
-            assert_eq!(judged(status), Sent::Again, "{status}");
+            assert_eq!(verdict(status), Sent::Again, "{status}");
         }
         assert!(explained(302).is_some_and(|text| text.contains("not followed")));
     }
 
     #[tokio::test]
     async fn one_that_does_not_answer_holds_up_nobody_else() {
-        let mut under_way = UnderWay::default();
+        let mut in_flight = InFlight::default();
         for number in 0..MOST_TO_HOST {
-            assert!(under_way.takes((&format!("hook {number}"), "slow")));
-            under_way.begin((format!("hook {number}"), "slow".to_owned()), std::future::pending());
+            assert!(in_flight.takes((&format!("hook {number}"), "slow")));
+            in_flight.begin((format!("hook {number}"), "slow".to_owned()), std::future::pending());
         }
-        assert!(!under_way.takes(("another", "slow")) && !under_way.takes(("hook 0", "fast")));
-        assert!(under_way.takes(("another", "fast")));
-        under_way.begin(("another".to_owned(), "fast".to_owned()), async {});
-        let ended = under_way.tasks.join_next().await.unwrap().unwrap();
-        under_way.ended(Some(ended));
-        assert!(under_way.takes(("another", "fast")) && !under_way.takes(("more", "slow")));
+        assert!(!in_flight.takes(("another", "slow")) && !in_flight.takes(("hook 0", "fast")));
+        assert!(in_flight.takes(("another", "fast")));
+        in_flight.begin(("another".to_owned(), "fast".to_owned()), async {});
+        let ended = in_flight.tasks.join_next().await.unwrap().unwrap();
+        in_flight.ended(Some(ended));
+        assert!(in_flight.takes(("another", "fast")) && !in_flight.takes(("more", "slow")));
     }
 }

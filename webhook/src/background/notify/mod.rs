@@ -1,6 +1,6 @@
-//! Webhook deliveries: what webhooks of repositories are told of builds.
+//! Webhook deliveries: repositories' webhooks are notified of builds.
 
 mod body;
 mod dispatcher;
 
-pub use dispatcher::{Outgoing, Post, Posted, register_webhooks, tell_webhooks};
+pub use dispatcher::{Outgoing, Post, Posted, notify_webhooks, register_webhooks};

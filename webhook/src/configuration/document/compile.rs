@@ -81,7 +81,7 @@ impl RuleDocument {
         };
         let name = self.name.clone().unwrap_or_else(|| format!("rule-{number}"));
         check_name("rule", &name)?;
-        let mut rule = Rule::new(&name, (source.0, source.1), &self.tags)?;
+        let mut rule = Rule::new(&name, source.0, source.1, &self.tags)?;
         rule.place(self.dockerfile.as_deref(), self.context.as_deref())?;
         rule.target = self.target.clone().map(|target| check_name("target", &target).map(|()| target)).transpose()?;
         check_values("env", &self.env)?;
@@ -142,7 +142,7 @@ impl RuleDocument {
 
 /// Checks where commits are fetched from. A login in it would be shown wherever the URL is.
 fn check_clone_url(url: &str) -> Result<(), String> {
-    let parsed = network::parse(("clone_url", url)).map_err(|refused| refused.detail)?;
+    let parsed = network::parse("clone_url", url).map_err(|refused| refused.detail)?;
     if parsed.query().is_some() || parsed.fragment().is_some() {
         let shown = database::redact(url);
         return Err(format!("clone_url `{shown}` has a query or a fragment: git servers are asked below its path"));
@@ -158,7 +158,7 @@ pub fn check_repository_name(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`{name}` is no name of a repository: it is named `namespace/name`, of letters, digits, `.`, `_` and `-`"
+        "`{name}` is not a valid repository name: write `namespace/name`, of letters, digits, `.`, `_` and `-`"
     ))
 }
 
@@ -184,7 +184,9 @@ pub fn check_values(what: &str, values: &BTreeMap<String, String>) -> Result<(),
         let named =
             name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || is_label && b".-/".contains(&byte));
         if name.is_empty() || name.len() > 200 || !named || !is_label && name.as_bytes()[0].is_ascii_digit() {
-            return Err(format!("{what}: {name:?} is no name: letters, digits and `_`, no digit in front"));
+            return Err(format!(
+                "{what}: {name:?} is not a valid name: it has letters, digits and `_`, and does not begin with a digit"
+            ));
         }
         if value.len() > MAX_VALUE || value.contains('\0') {
             return Err(format!("{what}.{name}: a value has at most {MAX_VALUE} bytes and no NUL"));

@@ -22,14 +22,14 @@ pub fn explain(message: &str) -> String {
         return format!("unknown key `{written}`: {why}");
     }
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    let meant = meant(written, known.iter().copied());
+    let meant = did_you_mean(written, known.iter().copied());
     let all = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let there_are = if all.is_empty() { "there are none here".to_owned() } else { format!("there are {all}") };
     format!("unknown {what} `{written}`{meant} ({there_are})")
 }
 
 /// Returns `; did you mean …?` with the name of `known` that is nearest to what was written, or nothing if none is near.
-pub fn meant<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     nearest(written, &known).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 /// Returns milliseconds, at least a second and at most a week.
 pub fn milliseconds(text: &str) -> Result<i64, String> {
-    let wrong = || format!("`{text}` is no span of time: write `90s`, `30m` or `2h`, from one second to seven days");
+    let wrong = || format!("`{text}` is not a duration: write `90s`, `30m` or `2h`, from one second to seven days");
     let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,

@@ -11,7 +11,7 @@ mod values;
 mod webhooks;
 
 pub use compile::{check_name, check_repository_name, check_values, compile, rules};
-pub use diagnostics::{explain, meant, nearest};
+pub use diagnostics::{did_you_mean, explain, nearest};
 pub use duration::milliseconds;
 pub use model::{Priority, PullRequests, RepositoryDocument, RuleDocument};
 pub use own_rules::own_rules;

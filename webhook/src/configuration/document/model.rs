@@ -5,11 +5,12 @@ use super::webhooks::WebhookDocument;
 use crate::configuration::retention::RetentionDocument;
 use crate::configuration::secret::Secret;
 use database::Policy;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A repository.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryDocument {
     /// `namespace/name`.
@@ -25,7 +26,7 @@ pub struct RepositoryDocument {
     /// The key before, during a change.
     #[serde(default, skip_serializing)]
     pub previous_secret: Option<Secret>,
-    /// What the forge calls the repository: `owner/name`, if that is not its name here.
+    /// The forge's name of the repository, `owner/name`, if it differs from its name here.
     #[serde(default, alias = "github", skip_serializing_if = "Option::is_none")]
     pub forge_name: Option<String>,
     /// The default branch, if deliveries do not say.
@@ -53,7 +54,7 @@ pub struct RepositoryDocument {
     /// Whether the repository's own `slipway.toml` says what its rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_rules: Option<OwnRulesDocument>,
-    /// Whom slipway tells of the repository's builds.
+    /// Webhooks that are notified of the repository's builds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<WebhookDocument>,
     /// The rules; without any, `main` and `master` become `latest`.
@@ -61,8 +62,8 @@ pub struct RepositoryDocument {
     pub rules: Vec<RuleDocument>,
 }
 
-/// What the repository's own file may do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The permissions of the repository's own file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnRulesDocument {
     /// The file, from the root of the repository.
@@ -78,7 +79,7 @@ fn own_path() -> String {
 }
 
 /// A rule.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleDocument {
     /// Shown with builds and statuses.
@@ -147,7 +148,7 @@ pub struct RuleDocument {
 }
 
 /// How builds of a rule get on with one another, as it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PolicyText {
     /// Side by side.
@@ -172,7 +173,7 @@ impl From<PolicyText> for Policy {
 }
 
 /// Which pull requests are built; Docker Hub's words are understood.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PullRequests {
     /// None.
@@ -188,7 +189,7 @@ pub enum PullRequests {
 }
 
 /// Which pushes build nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FilterText {
     /// None.
@@ -198,7 +199,7 @@ pub enum FilterText {
 }
 
 /// Which builds go first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Priority {
     /// After all others.

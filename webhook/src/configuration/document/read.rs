@@ -4,7 +4,7 @@ use super::diagnostics::explain;
 use super::strict::{Keys, Strict};
 use serde::de::DeserializeOwned;
 
-/// A text that is no document of the kind that was expected.
+/// A text that is not a document of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {problem}")]
 pub struct ReadError {
@@ -12,7 +12,7 @@ pub struct ReadError {
     pub line: usize,
     /// From 1.
     pub column: usize,
-    /// What is wrong, and what would be right.
+    /// The mistake, and the remedy.
     pub problem: String,
 }
 

@@ -4,15 +4,16 @@ use super::compile::check_name;
 use crate::configuration::network;
 use crate::configuration::secret::Secret;
 use database::{Event, WebhookRecord};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most webhooks of a repository.
 const MAX_WEBHOOKS: usize = 20;
-/// What a webhook is told of that does not say.
-const USUAL: [Event; 3] = [Event::Succeeded, Event::Failed, Event::Fixed];
+/// Events of a webhook that lists none.
+const DEFAULT_EVENTS: [Event; 3] = [Event::Succeeded, Event::Failed, Event::Fixed];
 
 /// A webhook as it is written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookDocument {
     /// Unique in the repository; the host of the URL, if it is not given.
@@ -23,22 +24,23 @@ pub struct WebhookDocument {
     /// Key that requests are signed with; written, never shown.
     #[serde(default, skip_serializing)]
     pub secret: Option<Secret>,
-    /// What it is told of.
+    /// Events that it is notified of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub events: Option<Vec<Event>>,
-    /// What the body of a request looks like.
+    /// Format of the body of a webhook delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
 }
 
-/// What the body of a request looks like.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Format of the body of a webhook delivery.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// The build as the API shows it.
     #[default]
     Slipway,
-    /// What Docker Hub tells of a push.
+    /// The body of Docker Hub's webhooks.
     Dockerhub,
     /// A line for people, as chats take it: Slack, Mattermost, Rocket.Chat, Discord under `/slack`.
     Slack,
@@ -51,9 +53,9 @@ pub struct Webhook {
     pub name: String,
     /// Where requests go.
     pub url: String,
-    /// What it is told of.
+    /// Events that it is notified of.
     pub events: Vec<Event>,
-    /// What the body of a request looks like.
+    /// Format of the body of a webhook delivery.
     pub format: Format,
     /// Key that requests are signed with.
     pub key: Option<String>,
@@ -86,7 +88,7 @@ pub fn webhooks(documents: &[WebhookDocument]) -> Result<Vec<Webhook>, String> {
 
 impl WebhookDocument {
     fn compile(&self) -> Result<Webhook, String> {
-        let url = network::parse(("url", &self.url)).map_err(|refused| refused.detail)?;
+        let url = network::parse("url", &self.url).map_err(|refused| refused.detail)?;
         let host = url.host_str().unwrap_or_default();
         let name = self.name.clone().unwrap_or_else(|| host.to_owned());
         check_name("webhook", &name)?;
@@ -98,7 +100,7 @@ impl WebhookDocument {
                 );
             }
             (None, Format::Dockerhub) => vec![Event::Succeeded],
-            (None, _) => USUAL.to_vec(),
+            (None, _) => DEFAULT_EVENTS.to_vec(),
             (Some(events), _) if events.is_empty() => {
                 return Err("`events` is empty, so it would be told nothing: name some, or leave it out".into());
             }
@@ -125,7 +127,7 @@ mod tests {
     fn what_is_left_out_is_usual() {
         let read_one = |text: &str| read(text).unwrap().remove(0);
         let plain = read_one("url = \"https://chat.example.com/hook\"\n");
-        assert_eq!((plain.name.as_str(), plain.events.as_slice()), ("chat.example.com", USUAL.as_slice()));
+        assert_eq!((plain.name.as_str(), plain.events.as_slice()), ("chat.example.com", DEFAULT_EVENTS.as_slice()));
         assert_eq!((plain.format, plain.record().is_per_tag), (Format::Slipway, false));
         let hub = read_one("url = \"https://chat.example.com/hook\"\nformat = \"dockerhub\"\nname = \"hub\"\n");
         assert_eq!((hub.name.as_str(), hub.record().is_per_tag), ("hub", true));

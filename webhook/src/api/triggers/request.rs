@@ -1,15 +1,17 @@
-//! What a trigger may ask for, and which refs and rules it means.
+//! The body of a trigger, and the refs and rules that it selects.
 
-use crate::configuration::document::{Priority, check_name, meant};
+use crate::configuration::document::{Priority, check_name, did_you_mean};
 use crate::configuration::settings::Repository;
 use crate::http::problem::Problem;
+use crate::view::code::Code;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The body of a trigger.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Asking {
+pub struct TriggerRequest {
     /// Branch or tag, short or full name.
     #[serde(rename = "ref")]
     pub(super) git_ref: Option<String>,
@@ -35,7 +37,7 @@ pub struct Asking {
 }
 
 /// One name or several.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// One.
@@ -44,8 +46,8 @@ pub enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// What may be taken from the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// How a build uses the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cache {
     /// Every step that is there.
@@ -76,20 +78,20 @@ impl Only {
     }
 }
 
-impl Asking {
+impl TriggerRequest {
     /// Returns what asks for a ref, or for everything without one.
-    pub fn for_ref(git_ref: Option<String>) -> Asking {
-        Asking { git_ref, ..Asking::default() }
+    pub fn for_ref(git_ref: Option<String>) -> TriggerRequest {
+        TriggerRequest { git_ref, ..TriggerRequest::default() }
     }
 
     /// Returns the same for the ref and commit at which the rules were read; each rule keeps its own ref where all are
     /// asked for.
-    pub fn at(&self, read: &super::own::AtCommit) -> Asking {
+    pub fn at(&self, read: &super::own::AtCommit) -> TriggerRequest {
         let everything = matches!(self.only(&read.repository), Ok(Only::Everything));
         if self.names_no_ref() && everything {
             return self.clone();
         }
-        Asking { git_ref: Some(read.git_ref.clone()), commit: Some(read.commit.clone()), ..self.clone() }
+        TriggerRequest { git_ref: Some(read.git_ref.clone()), commit: Some(read.commit.clone()), ..self.clone() }
     }
 
     /// Tells whether nothing is to be stored.
@@ -126,9 +128,8 @@ impl Asking {
             if !repository.rules.iter().any(|rule| rule.name == *name) {
                 let known: Vec<&str> = repository.rules.iter().map(|rule| rule.name.as_str()).collect();
                 let problem = Problem::new(
-                    axum::http::StatusCode::CONFLICT,
-                    "no_rule_matched",
-                    format!("there is no rule `{name}`{}", meant(name, known.iter().copied())),
+                    Code::NoRuleMatched,
+                    format!("there is no rule `{name}`{}", did_you_mean(name, known.iter().copied())),
                 );
                 return Err(problem.hint(format!("there are {}", known.join(", "))));
             }
@@ -142,8 +143,8 @@ impl Asking {
             (Some(name), _) => full_refs(name),
             (None, Some(git_ref)) => Ok(vec![git_ref]),
             // The default branch's tags must not move to a commit that may be another branch's.
-            (None, None) if self.commit.is_some() => Err(Problem::bad(
-                "missing_ref",
+            (None, None) if self.commit.is_some() => Err(Problem::new(
+                Code::MissingRef,
                 "say with `ref` which branch or tag the commit is built for, or name a `rule` that is for one ref",
             )),
             (None, None) => Ok(match &repository.default_branch {
@@ -171,7 +172,7 @@ pub fn checked_commit(commit: Option<&str>) -> Result<Option<&str>, Problem> {
     };
     match commit {
         Some(commit) if !valid(&commit) => {
-            Err(Problem::bad("invalid_commit", format!("commit {commit:?}: 40 hexadecimal digits are expected")))
+            Err(Problem::new(Code::InvalidCommit, format!("commit {commit:?}: 40 hexadecimal digits are expected")))
         }
         commit => Ok(commit),
     }
@@ -187,7 +188,7 @@ pub fn full_refs(name: &str) -> Result<Vec<String>, Problem> {
         && !name.ends_with(['/', '.'])
         && !name.chars().any(|char| char.is_control() || " ~^:?*[\\".contains(char));
     if !valid {
-        return Err(Problem::bad("invalid_ref", format!("ref {name:?} is no name of a branch or tag")));
+        return Err(Problem::new(Code::InvalidRef, format!("ref {name:?} is not a valid name of a branch or tag")));
     }
     if name.starts_with("refs/") {
         return Ok(vec![name.to_owned()]);
@@ -198,13 +199,13 @@ pub fn full_refs(name: &str) -> Result<Vec<String>, Problem> {
 /// Checks a text that a person wrote.
 pub fn checked_reason(reason: &str) -> Result<String, Problem> {
     if reason.len() > 500 || reason.chars().any(char::is_control) {
-        return Err(Problem::bad("invalid_reason", "a reason has at most 500 characters, on one line"));
+        return Err(Problem::new(Code::InvalidReason, "a reason has at most 500 characters, on one line"));
     }
     Ok(reason.to_owned())
 }
 
 /// Checks the name of a stage.
 pub fn checked_target(target: &str) -> Result<String, Problem> {
-    check_name("target", target).map_err(|problem| Problem::bad("invalid_target", problem))?;
+    check_name("target", target).map_err(|problem| Problem::new(Code::InvalidTarget, problem))?;
     Ok(target.to_owned())
 }

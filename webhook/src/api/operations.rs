@@ -1,0 +1,220 @@
+//! The operations of the API for its OpenAPI document: method, path, query, body and answers of each route.
+
+use super::openapi::{SchemaOf, schema_of};
+use super::triggers::TriggerRequest;
+use crate::configuration::document::RepositoryDocument;
+use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
+use crate::view::comparison::ExplanationView;
+use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
+use crate::view::queue::{PausedView, QueueView};
+use crate::view::repository::{
+    BaseImagesView, ReconcileView, RepositoryList, RepositoryView, SecretList, SecretWritten, UsageView,
+};
+use crate::view::rules::{RulesTestView, RulesView};
+use crate::view::service::{CallerView, VersionView};
+use crate::view::trigger::{HubTriggerView, TriggerAnswer, TriggeredView};
+use crate::view::webhook::{ReplayView, WebhookDeliveryList, WebhookList};
+use schemars::JsonSchema;
+
+const DELETE: &str = "delete";
+const GET: &str = "get";
+const PATCH: &str = "patch";
+const POST: &str = "post";
+const PUT: &str = "put";
+
+/// The body of an answer.
+pub enum Content {
+    /// A view as JSON.
+    View(SchemaOf),
+    /// Text of a media type.
+    Media(&'static str),
+    /// Nothing.
+    Empty,
+}
+
+/// An operation on a path.
+pub struct Operation {
+    /// The method in lower case, as OpenAPI has it.
+    pub method: &'static str,
+    /// The path as the router has it.
+    pub path: &'static str,
+    /// One line of text.
+    pub summary: &'static str,
+    /// Keys of the query.
+    pub query: &'static [&'static str],
+    /// Schema of the request's body.
+    pub body: Option<SchemaOf>,
+    /// Answers by status.
+    pub answers: Vec<(u16, Content)>,
+    /// Whether it never needs a token.
+    pub is_open: bool,
+}
+
+impl Operation {
+    fn new(method: &'static str, path: &'static str, summary: &'static str) -> Operation {
+        Operation { method, path, summary, query: &[], body: None, answers: Vec::new(), is_open: false }
+    }
+
+    fn view<T: JsonSchema>(self, status: u16) -> Operation {
+        self.answer(status, Content::View(schema_of::<T>))
+    }
+
+    fn media(self, kind: &'static str) -> Operation {
+        self.answer(200, Content::Media(kind))
+    }
+
+    fn answer(mut self, status: u16, content: Content) -> Operation {
+        self.answers.push((status, content));
+        self
+    }
+
+    fn query(mut self, query: &'static [&'static str]) -> Operation {
+        self.query = query;
+        self
+    }
+
+    fn body<T: JsonSchema>(mut self) -> Operation {
+        self.body = Some(schema_of::<T>);
+        self
+    }
+
+    fn open(mut self) -> Operation {
+        self.is_open = true;
+        self
+    }
+}
+
+/// Returns all operations.
+pub fn operations() -> Vec<Operation> {
+    [repositories(), contents_of_repositories(), builds(), queue_and_deliveries(), pages(), service()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn repositories() -> Vec<Operation> {
+    let (all, one) = ("/v1/repos", "/v1/repos/{namespace}/{name}");
+    let rules = "/v1/repos/{namespace}/{name}/rules";
+    vec![
+        Operation::new(GET, all, "Lists repositories by name").query(&["limit", "cursor"]).view::<RepositoryList>(200),
+        Operation::new(POST, all, "Adds a repository").body::<RepositoryDocument>().view::<RepositoryView>(201),
+        Operation::new(GET, one, "Shows a repository").view::<RepositoryView>(200),
+        Operation::new(PUT, one, "Replaces a repository, or adds it")
+            .body::<RepositoryDocument>()
+            .view::<RepositoryView>(200)
+            .view::<RepositoryView>(201),
+        Operation::new(PATCH, one, "Changes keys of a repository (RFC 7396)").view::<RepositoryView>(200),
+        Operation::new(DELETE, one, "Removes a repository").answer(204, Content::Empty),
+        Operation::new(GET, rules, "Shows the rules as they are written").view::<RulesView>(200),
+        Operation::new(PUT, rules, "Replaces the rules").body::<RulesView>().view::<RulesView>(200),
+        Operation::new(POST, "/v1/repos/{namespace}/{name}/rules:test", "Tries rules on a ref, without building")
+            .view::<RulesTestView>(200),
+        Operation::new(POST, "/v1/repos/{namespace}/{name}/builds", "Queues builds, or plans them with `dry_run`")
+            .query(&["wait", "dedupe"])
+            .body::<TriggerRequest>()
+            .view::<TriggeredView>(202)
+            .view::<TriggerAnswer>(200),
+    ]
+}
+
+fn contents_of_repositories() -> Vec<Operation> {
+    let secret = "/v1/repos/{namespace}/{name}/secrets/{secret}";
+    let replay = "/v1/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay";
+    vec![
+        Operation::new(
+            GET,
+            "/v1/repos/{namespace}/{name}/builds/{number}",
+            "Shows the build with a number, or `latest`",
+        )
+        .view::<BuildDetails>(200),
+        Operation::new(GET, "/v1/repos/{namespace}/{name}/reconcile", "Shows polls for missed pushes")
+            .view::<ReconcileView>(200),
+        Operation::new(GET, "/v1/repos/{namespace}/{name}/base-images", "Shows the base images of the newest builds")
+            .view::<BaseImagesView>(200),
+        Operation::new(GET, "/v1/repos/{namespace}/{name}/usage", "Shows figures of the last day")
+            .view::<UsageView>(200),
+        Operation::new(GET, "/v1/repos/{namespace}/{name}/secrets", "Lists names of secrets").view::<SecretList>(200),
+        Operation::new(PUT, secret, "Writes a secret").view::<SecretWritten>(200),
+        Operation::new(DELETE, secret, "Removes a secret").answer(204, Content::Empty),
+        Operation::new(GET, "/v1/repos/{namespace}/{name}/webhooks", "Lists webhooks").view::<WebhookList>(200),
+        Operation::new(GET, "/v1/repos/{namespace}/{name}/webhooks/deliveries", "Lists deliveries to webhooks")
+            .view::<WebhookDeliveryList>(200),
+        Operation::new(POST, replay, "Sends a delivery to a webhook again").view::<ReplayView>(202),
+    ]
+}
+
+fn builds() -> Vec<Operation> {
+    let filters = &["repo", "rule", "ref", "commit", "tag", "state", "trigger", "since", "limit", "cursor"];
+    let log = &["step", "tail", "since_offset", "format"];
+    vec![
+        Operation::new(GET, "/v1/builds", "Lists builds, newest first").query(filters).view::<BuildList>(200),
+        Operation::new(GET, "/v1/builds/{id}", "Shows a build with its steps")
+            .query(&["wait"])
+            .view::<BuildDetails>(200),
+        Operation::new(GET, "/v1/builds/{id}/logs", "Sends the log: text, JSON lines or server-sent events")
+            .query(log)
+            .media("text/plain"),
+        Operation::new(GET, "/v1/builds/{id}/trace", "Sends the trace for Chrome's viewer").media("application/json"),
+        Operation::new(GET, "/v1/builds/{id}/explain", "Tells why steps were executed")
+            .query(&["against"])
+            .view::<ExplanationView>(200),
+        Operation::new(POST, "/v1/builds/{id}/approve", "Approves a build of a fork")
+            .view::<BuildView>(202)
+            .view::<BuildView>(200),
+        Operation::new(POST, "/v1/builds/{id}/cancel", "Cancels a build").view::<CancelView>(202),
+        Operation::new(POST, "/v1/builds/{id}/retry", "Repeats a build that has ended").view::<BuildView>(202),
+    ]
+}
+
+fn queue_and_deliveries() -> Vec<Operation> {
+    let hub = ["/u/{namespace}/{name}/trigger/{token}", "/u/{namespace}/{name}/trigger/{token}/"];
+    let hub =
+        hub.map(|path| Operation::new(POST, path, "Docker Hub's trigger URLs").open().view::<HubTriggerView>(202));
+    let others = vec![
+        Operation::new(POST, "/hooks/{forge}", "Accepts a delivery of a forge")
+            .open()
+            .view::<DeliveryAnswer>(202)
+            .view::<DeliveryAnswer>(200),
+        Operation::new(GET, "/v1/queue", "Shows the queue and the workers").view::<QueueView>(200),
+        Operation::new(POST, "/v1/queue/pause", "Gives out no more builds").view::<PausedView>(200),
+        Operation::new(POST, "/v1/queue/resume", "Gives out builds again").view::<PausedView>(200),
+        Operation::new(GET, "/v1/deliveries", "Lists deliveries, newest first")
+            .query(&["repo", "status", "limit", "cursor"])
+            .view::<DeliveryList>(200),
+        Operation::new(GET, "/v1/deliveries/{id}", "Shows a delivery").view::<DeliveryView>(200),
+        Operation::new(POST, "/v1/deliveries/{id}/replay", "Applies the present rules to a delivery again")
+            .view::<DeliveryAnswer>(202)
+            .view::<DeliveryAnswer>(200),
+    ];
+    hub.into_iter().chain(others).collect()
+}
+
+fn pages() -> Vec<Operation> {
+    let page = |path, summary| Operation::new(GET, path, summary).media("text/html");
+    vec![
+        page("/", "The newest builds"),
+        page("/builds/{id}", "A build"),
+        page("/builds/{id}/steps", "The steps of a build"),
+        page("/builds/{id}/explain", "The reasons why steps were executed"),
+        page("/repos", "The repositories"),
+        page("/repos/{namespace}/{name}", "A repository"),
+        page("/queue", "The queue"),
+        page("/deliveries", "The newest deliveries"),
+        Operation::new(GET, "/assets/{file}", "Styles, scripts and icons of the pages").open().media("text/css"),
+        Operation::new(GET, "/favicon.ico", "The icon of the pages").open().media("image/svg+xml"),
+        Operation::new(GET, "/badges/{namespace}/{file}", "A badge as SVG, or as JSON for shields.io")
+            .query(&["branch", "tag", "rule", "label", "style", "token"])
+            .media("image/svg+xml"),
+    ]
+}
+
+fn service() -> Vec<Operation> {
+    vec![
+        Operation::new(GET, "/v1/openapi.json", "This document").open().media("application/json"),
+        Operation::new(GET, "/v1/version", "The version of the server").open().view::<VersionView>(200),
+        Operation::new(GET, "/v1/whoami", "The identity of the caller").view::<CallerView>(200),
+        Operation::new(GET, "/healthz", "Tells whether the process answers").open().media("text/plain"),
+        Operation::new(GET, "/readyz", "Tells whether deliveries would be accepted").open().media("text/plain"),
+        Operation::new(GET, "/metrics", "Metrics for Prometheus").media("application/openmetrics-text"),
+    ]
+}
