@@ -10,6 +10,7 @@ pub mod dry_run;
 pub mod explain;
 pub mod forges;
 pub mod hooks;
+pub mod openapi;
 pub mod own_rules;
 pub mod pages;
 pub mod path_filters;

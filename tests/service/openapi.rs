@@ -1,6 +1,6 @@
 //! The OpenAPI document: it has every route and method of the router, and answers of a running server are as it says.
 
-use crate::api::{ADMIN, ask};
+use crate::service::api::{ADMIN, ask};
 use crate::support::{Site, curl};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
