@@ -239,7 +239,7 @@ fn resolve_and_plan<'r>(
     let sources = Sources::new(&request.context, &request.named);
     let mut images = plan::BaseImages::new();
     loop {
-        let needed = match plan::Plan::for_file(parsed, settings, &images, (plan::Scope::Target, lint))? {
+        let needed = match plan::Plan::for_file(parsed, settings, &images, plan::Scope::Target, lint)? {
             plan::Planned::Ready(plan) => return Ok((with_network(*plan, &request.options), sources)),
             plan::Planned::Needs(needed) => needed,
         };

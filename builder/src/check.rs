@@ -118,7 +118,7 @@ pub fn plan_as_known(
     let cancel = request.options.cancel();
     let asking = ends_soon(services, cancel);
     loop {
-        let needed = match plan::Plan::for_file(parsed, settings, &images, (scope, lint)) {
+        let needed = match plan::Plan::for_file(parsed, settings, &images, scope, lint) {
             Ok(plan::Planned::Ready(plan)) => return (Ok(*plan), unknown),
             Ok(plan::Planned::Needs(needed)) => needed,
             Err(error) => return (Err(error.into()), unknown),

@@ -73,7 +73,7 @@ impl Finder<'_> {
     fn source(&self, file: &Dockerfile, name: &str) -> Result<Copy, Error> {
         let mut settings = Settings { target: Some(name.to_owned()), ..self.settings.clone() };
         settings.build_args.remove(NAME);
-        let planned = Plan::for_file(file, &settings, &BaseImages::new(), (Scope::Target, &plan::Lint::default()))?;
+        let planned = Plan::for_file(file, &settings, &BaseImages::new(), Scope::Target, &plan::Lint::default())?;
         let Planned::Ready(plan) = planned else { return Err(not_from_scratch()) };
         let stage = &plan.stages[plan.target];
         if stage.base != Base::Scratch {
@@ -105,7 +105,7 @@ impl Finder<'_> {
                 let located = crate::worker::source_error;
                 let git = GitContext::parse(url).map_err(located)?;
                 let mut git = git.ok_or_else(|| invalid(format!("`{url}` is no git repository")))?;
-                if let Some(checksum) = &copy.checksum {
+                if let Some(checksum) = &copy.flags.checksum {
                     git.checksum = Some(checksum.clone());
                 }
                 let mut settings = options.fetching.settings.clone();
@@ -118,7 +118,7 @@ impl Finder<'_> {
                 let trace = self.request.trace.clone();
                 let materials = Materials::new(self.services, &attempt, (self.cancel.clone(), trace))?;
                 let reach = options.fetching.settings.reach;
-                let file = download(&materials, url, (reach, copy.checksum.as_deref()))?;
+                let file = download(&materials, url, (reach, copy.flags.checksum.as_deref()))?;
                 match file.selection.node.mtime {
                     0 => self.latest_in_archive(&file.digest),
                     modified => Ok(Some(modified)),

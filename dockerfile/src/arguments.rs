@@ -1,6 +1,6 @@
 //! The arguments of each instruction: what it takes, and what is wrong with what it got.
 
-use crate::ast::{Arg, Command, Copy, InstructionKind, Pair, Run, RunNetwork, RunSecurity};
+use crate::ast::{Arg, Command, Copy, CopyFlags, InstructionKind, Pair, Run, RunNetwork, RunSecurity};
 use crate::exec;
 use crate::expand;
 use crate::flags::Flags;
@@ -50,7 +50,7 @@ pub fn check_form(line: &str, escape: char) -> Result<(), String> {
 }
 
 /// Parses the arguments of the instruction `keyword`.
-pub fn parse(keyword: &str, arguments: &str, (line, escape): (&Line, char)) -> Result<InstructionKind, Cause> {
+pub fn parse(keyword: &str, arguments: &str, line: &Line, escape: char) -> Result<InstructionKind, Cause> {
     let (words, rest) = words::split_flags(arguments);
     let rest = rest.trim();
     let upper = keyword.to_uppercase();
@@ -61,8 +61,10 @@ pub fn parse(keyword: &str, arguments: &str, (line, escape): (&Line, char)) -> R
         rest => Ok(rest.to_owned()),
     };
     Ok(match keyword {
-        "add" => InstructionKind::Add(Box::new(copy((words, &ADD_FLAGS), rest, (line, "ADD"))?)),
-        "copy" => InstructionKind::Copy(Box::new(copy((words, &COPY_FLAGS), rest, (line, "COPY"))?)),
+        "add" => InstructionKind::Add(Box::new(copy(Flags::new(words, &ADD_FLAGS, &["exclude"]), rest, line, "ADD")?)),
+        "copy" => {
+            InstructionKind::Copy(Box::new(copy(Flags::new(words, &COPY_FLAGS, &["exclude"]), rest, line, "COPY")?))
+        }
         "run" => {
             InstructionKind::Run(Box::new(run(&Flags::new(words, &RUN_FLAGS, &["mount", "device"])?, rest, line)?))
         }
@@ -148,7 +150,7 @@ fn run(flags: &Flags, rest: &str, line: &Line) -> Result<Run, Cause> {
     Ok(Run { command, heredocs: line.heredocs.clone(), mounts, network, security })
 }
 
-fn copy((flags, known): (Vec<String>, &[&str]), rest: &str, (line, keyword): (&Line, &str)) -> Result<Copy, Cause> {
+fn copy(flags: Result<Flags, String>, rest: &str, line: &Line, keyword: &str) -> Result<Copy, Cause> {
     let words = match exec::parse(rest)? {
         Some(words) => words,
         None if line.heredocs.is_empty() => words::blank_words(rest),
@@ -158,7 +160,8 @@ fn copy((flags, known): (Vec<String>, &[&str]), rest: &str, (line, keyword): (&L
     if sources.is_empty() {
         return Err(no_destination(keyword));
     }
-    let flags = Flags::new(flags, known, &["exclude"])?;
+    // What is wrong with the words is reported before what is wrong with the flags.
+    let flags = flags?;
     let heredocs: Vec<Heredoc> = line.heredocs.clone();
     if !heredocs.is_empty() && heredoc::parse(destination).is_some() {
         return Err(Cause::Instruction(format!("{keyword} cannot accept a heredoc as a destination")));
@@ -169,7 +172,14 @@ fn copy((flags, known): (Vec<String>, &[&str]), rest: &str, (line, keyword): (&L
         sources,
         heredocs,
         destination: destination.clone(),
+        add: keyword == "ADD",
         from: from(&flags)?,
+        flags: copy_flags(&flags)?,
+    })
+}
+
+fn copy_flags(flags: &Flags) -> Result<CopyFlags, String> {
+    Ok(CopyFlags {
         chown: flags.text("chown")?,
         chmod: flags.text("chmod")?,
         link: flags.boolean("link")?.unwrap_or(false),

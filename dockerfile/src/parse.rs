@@ -141,7 +141,7 @@ fn instruction(line: &Line, escape: char) -> Result<Instruction, ParseError> {
     if !KEYWORDS.contains(&lower.as_str()) {
         return Err(fail(format!("unknown instruction: {keyword}{}", hint(keyword, KEYWORDS))));
     }
-    let kind = arguments::parse(&lower, arguments, (line, escape)).map_err(|cause| match cause {
+    let kind = arguments::parse(&lower, arguments, line, escape).map_err(|cause| match cause {
         Cause::Instruction(cause) => fail(cause),
         Cause::Text(cause) => ParseError::text(line.span, cause),
     })?;

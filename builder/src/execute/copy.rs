@@ -76,12 +76,13 @@ impl<'e> Prepared<'e> {
     pub fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         let (copy, parent) = (self.copy, &progress.key);
         let latest = progress.execution.options.latest;
-        let below = if copy.link { key::with_times(String::new(), latest) } else { parent.clone() };
+        let below = if copy.flags.link { key::with_times(String::new(), latest) } else { parent.clone() };
         let mut key = KeyBuilder::new("copy.4");
         // Names of owners are looked up in the files below, which the parent's key stands for; a linked copy has none
         // below it, and stays the same layer whatever it is put on.
-        key.text(&below).text(copy.chown.as_deref().unwrap_or("")).text(copy.chmod.as_deref().unwrap_or(""));
-        key.text(&format!("{} {} {} {:?}", copy.add, copy.link, copy.parents, copy.unpack));
+        let flags = &copy.flags;
+        key.text(&below).text(flags.chown.as_deref().unwrap_or("")).text(flags.chmod.as_deref().unwrap_or(""));
+        key.text(&format!("{} {} {} {:?}", copy.add, flags.link, flags.parents, flags.unpack));
         key.text(&copy.destination).text(&copy.workdir);
         key.text(&self.found.len().to_string());
         for (place, selection) in &self.found {
@@ -97,9 +98,9 @@ impl<'e> Prepared<'e> {
     pub fn execute(self, progress: &Progress<'e, '_>, made: (&Arc<Layer>, &Step)) -> Result<(), Error> {
         let execution = progress.execution;
         // A linked copy stands on its own: nothing of what is below is looked at.
-        let linked = self.copy.link && self.copy.chmod.is_none();
+        let linked = self.copy.flags.link && self.copy.flags.chmod.is_none();
         let tree = if linked { Tree::default() } else { execution.materials.tree(&progress.layers)? };
-        let chown = self.copy.chown.as_deref().map(|spec| owner(progress, &tree, spec)).transpose()?;
+        let chown = self.copy.flags.chown.as_deref().map(|spec| owner(progress, &tree, spec)).transpose()?;
         let request = request(self.copy, chown, execution.options.now)?;
         let archives = self.archives(progress)?;
         let pieces = self.found.iter().enumerate().map(|(number, (place, selection))| match archives.get(&number) {
@@ -137,8 +138,8 @@ impl<'e> Prepared<'e> {
         }
         for (number, (place, selection)) in self.found.iter().enumerate() {
             let unpacks = match &self.places[*place] {
-                Place::Context(..) => self.copy.unpack != Some(false),
-                Place::Web(_) => self.copy.unpack == Some(true),
+                Place::Context(..) => self.copy.flags.unpack != Some(false),
+                Place::Web(_) => self.copy.flags.unpack == Some(true),
                 Place::Layers { .. } | Place::Git { .. } => false,
             };
             if unpacks

@@ -89,32 +89,41 @@ pub struct Pair {
     pub legacy: bool,
 }
 
-/// What a `COPY` or `ADD` says.
+/// A `COPY` or `ADD` as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copy {
+    /// Whether it is an `ADD`.
+    pub add: bool,
     /// Paths, patterns and, for `ADD`, URLs.
     pub sources: Vec<String>,
     /// Files that stand in the Dockerfile.
     pub heredocs: Vec<Heredoc>,
-    /// Where they go.
+    /// Where the files go.
     pub destination: String,
-    /// `--from`.
+    /// `--from`: the name of a stage, an image or a context; the context of the build if it is missing.
     pub from: Option<String>,
-    /// `--chown`.
+    /// The other flags.
+    pub flags: CopyFlags,
+}
+
+/// The flags of a `COPY` or `ADD` but `--from`: as they are written in a [`Copy`], expanded in [`crate::plan::Copy`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyFlags {
+    /// `--chown=USER[:GROUP]`, names or numbers.
     pub chown: Option<String>,
-    /// `--chmod`.
+    /// `--chmod`, octal or symbolic.
     pub chmod: Option<String>,
-    /// `--link`.
+    /// `--link`: the layer does not depend on those below it.
     pub link: bool,
-    /// `--parents`.
+    /// `--parents`: the path of a source is kept below the destination.
     pub parents: bool,
-    /// `--exclude`.
+    /// `--exclude`: patterns relative to each source.
     pub excludes: Vec<String>,
-    /// `--checksum`.
+    /// `--checksum` of a URL or of a commit.
     pub checksum: Option<String>,
-    /// `--keep-git-dir`.
+    /// `--keep-git-dir`: a repository is copied with its `.git`.
     pub keep_git_dir: bool,
-    /// `--unpack`.
+    /// `--unpack`, if it was given: whether archives are extracted.
     pub unpack: Option<bool>,
 }
 

@@ -5,6 +5,6 @@ mod instruction;
 
 pub use file::{Dockerfile, MAX_SIZE, Stage, Written};
 pub use instruction::{
-    Arg, Command, Copy, HealthcheckFlags, Instruction, InstructionKind, Mount, MountKind, Pair, Run, RunNetwork,
-    RunSecurity, Sharing,
+    Arg, Command, Copy, CopyFlags, HealthcheckFlags, Instruction, InstructionKind, Mount, MountKind, Pair, Run,
+    RunNetwork, RunSecurity, Sharing,
 };

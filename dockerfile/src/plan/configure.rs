@@ -87,8 +87,8 @@ impl Planning<'_> {
                 "Multiple {} instructions should not be used in the same stage because only the last one will be used",
                 instruction.keyword
             );
-            let place = (earlier, instruction.comments.lines.as_slice());
-            self.context.lint.report(&rules::MULTIPLE_INSTRUCTIONS_DISALLOWED, text, place);
+            let comments = &instruction.comments.lines;
+            self.context.lint.report(&rules::MULTIPLE_INSTRUCTIONS_DISALLOWED, text, earlier, comments);
         }
     }
 

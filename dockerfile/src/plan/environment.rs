@@ -189,7 +189,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// Returns the arguments for a result on `platform`, built on `host`.
-    pub fn new(given: &BTreeMap<String, String>, (platform, host): (&Platform, &Platform), target_stage: &str) -> Self {
+    pub fn new(given: &BTreeMap<String, String>, platform: &Platform, host: &Platform, target_stage: &str) -> Self {
         let mut automatic = Variables::default();
         for (prefix, platform) in [("BUILD", host), ("TARGET", platform)] {
             automatic.set(&format!("{prefix}PLATFORM"), &platform.to_string());

@@ -88,14 +88,14 @@ impl<'f> Graph<'f> {
         let last = file.stages.len() - 1;
         let name = settings.target.as_deref().or(file.stages[last].name.as_deref());
         let host = Platform::host();
-        let arguments = Arguments::new(&settings.build_args, (&settings.platform, &host), name.unwrap_or("default"));
+        let arguments = Arguments::new(&settings.build_args, &settings.platform, &host, name.unwrap_or("default"));
         platform::check_default_bases(file, &arguments, lint);
         let globals = globals(file, &arguments)?;
         let mut graph =
             Graph { file, settings, arguments, globals, bases: Vec::new(), replaced: Vec::new(), target: last, names };
         let notes = RefCell::new(Notes::default());
         for (index, stage) in file.stages.iter().enumerate() {
-            let (base, replaced) = graph.base(index, (lint, &notes)).map_err(|error| error.at_stage(stage))?;
+            let (base, replaced) = graph.base(index, lint, &notes).map_err(|error| error.at_stage(stage))?;
             graph.bases.push(base);
             graph.replaced.push(replaced);
             if notes.borrow().work > MAX_WORK {
@@ -111,11 +111,11 @@ impl<'f> Graph<'f> {
     }
 
     /// Returns what stage `index` starts from, and whether that is all there is of it.
-    fn base(&self, index: usize, (lint, notes): (&Lint, &RefCell<Notes>)) -> Result<(FileBase, bool), Error> {
+    fn base(&self, index: usize, lint: &Lint, notes: &RefCell<Notes>) -> Result<(FileBase, bool), Error> {
         let stage = &self.file.stages[index];
         let words = Words::new(self.file.escape, &self.globals).noting(notes);
         let expanded = words.expanded(&stage.base)?;
-        platform::report_undeclared(&expanded.unset, (self, stage), lint);
+        platform::report_undeclared(&expanded.unset, self, stage, lint);
         let base = expanded.text;
         if base.is_empty() {
             let text = format!("base name ({}) should not be blank", stage.base);
@@ -123,7 +123,7 @@ impl<'f> Graph<'f> {
         }
         let platform = match &stage.platform {
             None => self.settings.platform.clone(),
-            Some(word) => platform::of_stage(word, (self, stage), lint)?,
+            Some(word) => platform::of_stage(word, self, stage, lint)?,
         };
         let given = |name: &str| self.settings.given(name, &platform).map(|given| given_base(given, &platform));
         if let Some(base) = stage.name.as_deref().and_then(given) {
@@ -170,7 +170,7 @@ impl<'f> Graph<'f> {
     }
 
     /// Finds what a name means in stage `index`.
-    pub fn find(&self, name: &str, (used, index): (Use, usize)) -> Result<Found, Error> {
+    pub fn find(&self, name: &str, used: Use, index: usize) -> Result<Found, Error> {
         let lower = name.to_lowercase();
         let stages = self.file.stages.len();
         if let Some(position) = self.last_named(&lower, index).or_else(|| self.last_named(&lower, stages)) {
@@ -196,7 +196,7 @@ impl<'f> Graph<'f> {
     }
 
     /// Returns the image that a stage needs and the key under which it is known.
-    pub fn needed(&self, name: &str, platform: &Platform, (span, instruction): (Span, &str)) -> Needed {
+    pub fn needed(&self, name: &str, platform: &Platform, span: Span, instruction: &str) -> Needed {
         Needed {
             key: image_key(name, platform, &self.settings.platform),
             name: name.to_owned(),
@@ -213,7 +213,7 @@ impl<'f> Graph<'f> {
             let mut own = Vec::new();
             for instruction in self.instructions(index) {
                 for (used, name) in sources(instruction) {
-                    let found = self.find(&name, (used, index)).map_err(|error| error.at_instruction(instruction))?;
+                    let found = self.find(&name, used, index).map_err(|error| error.at_instruction(instruction))?;
                     if let Found::Stage(position) = found {
                         own.push((position, instruction.span));
                     }
@@ -250,7 +250,7 @@ pub fn sources(instruction: &Instruction) -> Vec<(Use, String)> {
 
 /// Returns the value that was given for `name`, or else that of an argument declared before the first `FROM`.
 pub fn global(file: &Dockerfile, settings: &Settings, name: &str) -> Option<String> {
-    let arguments = Arguments::new(&settings.build_args, (&settings.platform, &Platform::host()), "");
+    let arguments = Arguments::new(&settings.build_args, &settings.platform, &Platform::host(), "");
     match arguments.given(name) {
         Some(given) => Some(given.to_owned()),
         None => globals(file, &arguments).ok()?.get(name).map(str::to_owned),

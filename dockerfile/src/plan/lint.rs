@@ -38,19 +38,18 @@ impl Lint {
         self.warnings.borrow_mut().clear();
         if let Some(syntax) = crate::syntax::foreign_syntax(file, &settings.build_args) {
             let text = format!("the frontend `{syntax}` is not run: slipway reads the Dockerfile itself");
-            self.report(&rules::SYNTAX_NOT_FOLLOWED, text, (Span { first_line: 1, last_line: 1, column: 1 }, &[]));
+            self.report(&rules::SYNTAX_NOT_FOLLOWED, text, Span { first_line: 1, last_line: 1, column: 1 }, &[]);
         }
         for text in frontend::not_followed(file, &settings.build_args) {
-            let place = (Span { first_line: 1, last_line: 1, column: 1 }, &[][..]);
-            self.report(&rules::ARGUMENT_NOT_FOLLOWED, text, place);
+            self.report(&rules::ARGUMENT_NOT_FOLLOWED, text, Span { first_line: 1, last_line: 1, column: 1 }, &[]);
         }
         crate::style::check(file, &mut |rule: &'static Rule, text: String, span: Span, comments: &Comments| {
-            self.report(rule, text, (span, &comments.lines));
+            self.report(rule, text, span, &comments.lines);
         });
     }
 
     /// Adds a warning about what stands at `span` below `comments`.
-    pub fn report(&self, rule: &'static Rule, message: String, (span, comments): (Span, &[String])) {
+    pub fn report(&self, rule: &'static Rule, message: String, span: Span, comments: &[String]) {
         if !self.is_full() && self.check.applies(rule, comments) {
             let warning = Warning { rule, message, span };
             let mut warnings = self.warnings.borrow_mut();

@@ -2,7 +2,7 @@
 
 use super::bases::{Base, Needed};
 use super::error::Error;
-use crate::ast::Sharing;
+use crate::ast::{CopyFlags, Sharing};
 use crate::rules::Warning;
 use registry_client::ImageConfig;
 
@@ -203,22 +203,8 @@ pub struct Copy {
     pub destination: String,
     /// Working directory that a relative destination starts at.
     pub workdir: String,
-    /// `--chown`, expanded.
-    pub chown: Option<String>,
-    /// `--chmod`, expanded.
-    pub chmod: Option<String>,
-    /// `--parents`.
-    pub parents: bool,
-    /// `--exclude`.
-    pub excludes: Vec<String>,
-    /// `--link`.
-    pub link: bool,
-    /// `--unpack`, if given.
-    pub unpack: Option<bool>,
-    /// `--checksum`, expanded.
-    pub checksum: Option<String>,
-    /// `--keep-git-dir`.
-    pub keep_git_dir: bool,
+    /// The flags, expanded.
+    pub flags: CopyFlags,
 }
 
 /// A source of a `COPY` or `ADD`.

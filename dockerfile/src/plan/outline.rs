@@ -88,8 +88,8 @@ impl Plan {
             let Action::Run(run) = &step.action else { continue };
             for mount in &run.mounts {
                 match &mount.kind {
-                    MountKind::Secret { id, required, .. } => want(&mut outline.secrets, (id, *required), step.lines),
-                    MountKind::Ssh { id, required, .. } => want(&mut outline.ssh, (id, *required), step.lines),
+                    MountKind::Secret { id, required, .. } => want(&mut outline.secrets, id, *required, step.lines),
+                    MountKind::Ssh { id, required, .. } => want(&mut outline.ssh, id, *required, step.lines),
                     MountKind::Cache { name, .. } if outline.caches.iter().all(|(known, _)| known != name) => {
                         outline.caches.push((name.clone(), step.lines));
                     }
@@ -103,7 +103,7 @@ impl Plan {
     }
 }
 
-fn want(list: &mut Vec<Wanted>, (name, required): (&str, bool), lines: Lines) {
+fn want(list: &mut Vec<Wanted>, name: &str, required: bool, lines: Lines) {
     match list.iter_mut().find(|wanted| wanted.name == name) {
         Some(known) => known.required |= required,
         None => list.push(Wanted { name: name.to_owned(), required, lines }),
@@ -121,7 +121,7 @@ fn reachable(graph: &Graph<'_>) -> Result<Vec<usize>, Error> {
         }
         for instruction in graph.instructions(index) {
             for (used, name) in sources(instruction) {
-                if let Found::Stage(position) = graph.find(&name, (used, index))? {
+                if let Found::Stage(position) = graph.find(&name, used, index)? {
                     further.push(position);
                 }
             }
@@ -147,8 +147,8 @@ impl Collected {
                 if inherited && global(graph, &arg.name).is_some() {
                     self.global(graph, &arg.name)?;
                 } else {
-                    let value = value_in(plan, instruction, (args, at));
-                    self.add(arg, (instruction, value));
+                    let value = value_in(plan, instruction, args, at);
+                    self.add(arg, instruction, value);
                 }
             }
         }
@@ -170,14 +170,14 @@ impl Collected {
             return Ok(());
         }
         let Some((instruction, arg)) = global(graph, name) else { return Ok(()) };
-        self.add(arg, (instruction, graph.globals.get(name).map(str::to_owned)));
+        self.add(arg, instruction, graph.globals.get(name).map(str::to_owned));
         match &arg.value {
             Some(default) if graph.arguments.given(name).is_none() => self.used_by(graph, default),
             _ => Ok(()),
         }
     }
 
-    fn add(&mut self, arg: &Arg, (instruction, value): (&Instruction, Option<String>)) {
+    fn add(&mut self, arg: &Arg, instruction: &Instruction, value: Option<String>) {
         let lines = (instruction.span.first_line, instruction.span.last_line);
         let description = description(&instruction.comments, Some(&arg.name));
         let name = arg.name.clone();
@@ -195,7 +195,7 @@ fn global<'g>(graph: &Graph<'g>, name: &str) -> Option<(&'g Instruction, &'g Arg
 }
 
 /// Returns the value that the plan has for one of the arguments of an instruction.
-fn value_in(plan: &Plan, instruction: &Instruction, (args, at): (&[Arg], usize)) -> Option<String> {
+fn value_in(plan: &Plan, instruction: &Instruction, args: &[Arg], at: usize) -> Option<String> {
     let lines = (instruction.span.first_line, instruction.span.last_line);
     let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps);
     let step = steps.find(|step| step.lines == lines && step.created_by.starts_with("ARG "))?;

@@ -34,7 +34,7 @@ impl Plan {
                 Action::Copy(copy) if copy.from == From::Context => {
                     for source in &copy.sources {
                         if let Source::Path(path) = source {
-                            reads.add(view, path, copy.parents)?;
+                            reads.add(view, path, copy.flags.parents)?;
                         }
                     }
                 }
@@ -215,7 +215,7 @@ mod tests {
         let text = format!("FROM scratch\n{steps}\n");
         let settings = Settings::new("linux/amd64".parse().unwrap());
         let file = Dockerfile::parse(text.as_bytes()).unwrap();
-        match Plan::for_file(&file, &settings, &BaseImages::new(), (Scope::Target, &Lint::default())).unwrap() {
+        match Plan::for_file(&file, &settings, &BaseImages::new(), Scope::Target, &Lint::default()).unwrap() {
             Planned::Ready(plan) => plan.reads(&files).unwrap(),
             Planned::Needs(needed) => panic!("{needed:?}"),
         }

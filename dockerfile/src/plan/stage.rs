@@ -8,7 +8,7 @@ use super::error::{Code, Error};
 use super::graph::Graph;
 use super::lint::Lint;
 use super::model::{Action, From, Run, Stage, Step};
-use super::mounts;
+use super::mounts::MountPlanner;
 use crate::ast::{self, Arg, Command, Instruction, InstructionKind, Pair, RunNetwork, RunSecurity};
 use crate::error::Span;
 use crate::rules;
@@ -86,7 +86,7 @@ pub struct Planning<'p> {
 }
 
 /// Begins a stage on its base.
-pub fn start<'p>(context: &StageContext<'p>, base: Base, (images, stages): (&BaseImages, &[Finished])) -> Planning<'p> {
+pub fn start<'p>(context: &StageContext<'p>, base: Base, images: &BaseImages, stages: &[Finished]) -> Planning<'p> {
     let mut planning = Planning {
         context: *context,
         base: Base::Scratch,
@@ -173,8 +173,7 @@ impl Planning<'_> {
                 return Ok(());
             }
             InstructionKind::Run(run) => self.run(run, names),
-            InstructionKind::Copy(copy) => self.copy((copy, false), names, instruction),
-            InstructionKind::Add(copy) => self.copy((copy, true), names, instruction),
+            InstructionKind::Copy(copy) | InstructionKind::Add(copy) => self.copy(copy, names, instruction),
             InstructionKind::Workdir(path) => self.workdir(path, instruction),
             InstructionKind::Arg(args) => configured(self.arg(args, instruction)),
             InstructionKind::Env(pairs) => configured(self.env(pairs, instruction)),
@@ -216,7 +215,7 @@ impl Planning<'_> {
 
     /// Reports what the rules say of an instruction.
     pub fn report(&self, rule: &'static crate::rules::Rule, text: String, instruction: &Instruction) {
-        self.context.lint.report(rule, text, (instruction.span, &instruction.comments.lines));
+        self.context.lint.report(rule, text, instruction.span, &instruction.comments.lines);
     }
 
     /// Reports the names that an instruction used and nothing sets, unless the base may set them.
@@ -265,7 +264,8 @@ impl Planning<'_> {
         }
         let words = self.words();
         let namespace = self.context.graph.arguments.given("BUILDKIT_CACHE_MOUNT_NS").unwrap_or_default();
-        let mut planned = mounts::plan(&run.mounts, (&words, &names.mounts), (&self.workdir_now(), namespace))?;
+        let mut planned = MountPlanner { words: &words, names: &names.mounts, workdir: &self.workdir_now(), namespace }
+            .plan(&run.mounts)?;
         let (command, script) = copies::run_command(run);
         let argv = self.argv(&command);
         if argv.is_empty() {
@@ -301,12 +301,7 @@ impl Planning<'_> {
         if declared.is_empty() { String::new() } else { format!("|{} {} ", declared.len(), declared.join(" ")) }
     }
 
-    fn copy(
-        &mut self,
-        (copy, add): (&ast::Copy, bool),
-        names: &Names,
-        instruction: &Instruction,
-    ) -> Result<(String, Action), Error> {
+    fn copy(&mut self, copy: &ast::Copy, names: &Names, instruction: &Instruction) -> Result<(String, Action), Error> {
         let from = match &copy.from {
             None => From::Context,
             Some(name) => names
@@ -315,7 +310,7 @@ impl Planning<'_> {
                 .cloned()
                 .ok_or_else(|| Error::new(Code::Internal, format!("`{name}` was not looked up")))?,
         };
-        let planned = copies::plan(copy, (add, from), (&self.words(), &self.workdir_now()))?;
+        let planned = copies::plan(copy, from, &self.words(), &self.workdir_now())?;
         copies::report_ignored(self, &planned, instruction);
         Ok((copies::history(&planned), Action::Copy(Box::new(planned))))
     }
