@@ -1,9 +1,9 @@
 //! `ADD` of archives: recognised by content, planned from their headers, written in their own order.
 
-use super::CopyError;
+use super::entry::Content;
+use super::error::{CopyError, shown};
 use super::layer::Layer;
-use super::place::{Content, parent, shown};
-use files::path::{clean_path, join};
+use files::path::{clean_path, join, parent, split};
 use files::tar::{self, Entry, EntryKind};
 use files::tree::resolve_in;
 use files::view::{Kind, Node};
@@ -80,7 +80,7 @@ impl Archive {
         self.refuse_absolute_link(parent(&inside), laying.links)?;
         let directory = laying.within(parent(&inside))?;
         laying.layer.make_directory(&directory)?;
-        let path = join(&directory, super::select::last_component(&inside));
+        let path = join(&directory, split(&inside).1);
         let kind = match &entry.kind {
             EntryKind::File { size } => Kind::File { size: *size },
             EntryKind::Directory => Kind::Directory,
@@ -91,7 +91,7 @@ impl Archive {
             EntryKind::Character { major, minor } => Kind::Character { major: *major, minor: *minor },
             EntryKind::Block { major, minor } => Kind::Block { major: *major, minor: *minor },
             EntryKind::Fifo => Kind::Fifo,
-            EntryKind::HardLink { target } => return self.link(laying, (&path, entry), target),
+            EntryKind::HardLink { target } => return self.link(laying, &path, entry, target),
         };
         let node = laying.layer.changed(&node(entry, kind));
         let is_file = matches!(node.kind, Kind::File { .. });
@@ -99,12 +99,7 @@ impl Archive {
     }
 
     /// Adds another name for a file of the archive; the mode of the link is the file's from then on.
-    fn link(
-        &self,
-        laying: &mut Laying<'_, '_>,
-        (path, entry): (&[u8], &Entry),
-        target: &[u8],
-    ) -> Result<(), CopyError> {
+    fn link(&self, laying: &mut Laying<'_, '_>, path: &[u8], entry: &Entry, target: &[u8]) -> Result<(), CopyError> {
         let target = laying.within(&clean_path(target))?;
         let (Some(&member), Some(known)) = (laying.groups.get(&target), laying.layer.node(&target)) else {
             let problem =
@@ -155,7 +150,7 @@ impl Laying<'_, '_> {
             Some(member) => self.groups.insert(path.to_vec(), member),
             None => self.groups.remove(path),
         };
-        self.layer.put_archived(path, node, (content, group))
+        self.layer.put_archived(path, node, content, group)
     }
 }
 

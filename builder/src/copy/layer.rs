@@ -1,7 +1,11 @@
 //! The layer that a copy makes, while it is made: what each path is now, and which paths the layer has to name.
 
-use super::place::{Content, Ground, Planned, parent, shown};
-use super::{Chmod, CopyError, CopyRequest};
+use super::chmod::Chmod;
+use super::entry::{Content, Ground, Planned};
+use super::error::{CopyError, shown};
+use super::owner::Owner;
+use super::request::CopyRequest;
+use files::path::parent;
 use files::tar::{Entry, EntryKind};
 use files::tree::{WalkPath, resolve_in};
 use files::view::{Kind, Node, View};
@@ -78,7 +82,7 @@ impl<'t> Layer<'t> {
     }
 
     fn new_directory(&self) -> Node {
-        let (uid, gid) = self.request.chown.unwrap_or((0, 0));
+        let Owner { uid, gid } = self.request.chown.unwrap_or_default();
         let mode = self.chmod.map_or(0o755, Chmod::for_new_directory);
         let (kind, mtime) = (Kind::Directory, self.request.now);
         Node { kind, mode, uid, gid, mtime, xattrs: Vec::new(), hard_link: None }
@@ -142,7 +146,8 @@ impl<'t> Layer<'t> {
     /// Puts a file in place of another one or of nothing.
     pub(super) fn put_file(
         &mut self,
-        (path, node): (&[u8], &Node),
+        path: &[u8],
+        node: &Node,
         content: Content,
         number: usize,
     ) -> Result<(), CopyError> {
@@ -153,7 +158,7 @@ impl<'t> Layer<'t> {
         let group = node.hard_link.map(|link| (number, link));
         let content = if matches!(node.kind, Kind::File { .. }) { content } else { Content::None };
         let node = self.changed(node);
-        let unchanged = known.is_some_and(|known| group.is_none() && self.is_same((&known, &node), path, &content));
+        let unchanged = known.is_some_and(|known| group.is_none() && self.is_same(&known, &node, path, &content));
         if !unchanged {
             self.put(path, node, content, group)?;
         }
@@ -161,7 +166,7 @@ impl<'t> Layer<'t> {
     }
 
     /// Tells whether a file takes its own place: then nothing changes.
-    fn is_same(&self, (known, node): (&Node, &Node), path: &[u8], content: &Content) -> bool {
+    fn is_same(&self, known: &Node, node: &Node, path: &[u8], content: &Content) -> bool {
         if known != node || self.made.contains_key(&WalkPath(path.to_vec())) {
             return false;
         }
@@ -178,7 +183,8 @@ impl<'t> Layer<'t> {
         &mut self,
         path: &[u8],
         node: Node,
-        (content, group): (Content, Option<(usize, u64)>),
+        content: Content,
+        group: Option<(usize, u64)>,
     ) -> Result<(), CopyError> {
         if self.is_directory(path) && node.kind != Kind::Directory {
             let start = [path, b"/"].concat();
@@ -204,8 +210,8 @@ impl<'t> Layer<'t> {
     pub(super) fn changed(&self, node: &Node) -> Node {
         let mut node = node.clone();
         node.hard_link = None;
-        if let Some((uid, gid)) = self.request.chown {
-            (node.uid, node.gid) = (uid, gid);
+        if let Some(owner) = self.request.chown {
+            (node.uid, node.gid) = (owner.uid, owner.gid);
         }
         if let Some(chmod) = self.chmod
             && !matches!(node.kind, Kind::Symlink { .. })

@@ -1,9 +1,9 @@
 //! Which files a `COPY` takes: patterns, links, exclusions; and the key of their content.
 
-use super::{CopyError, CopyRequest};
-use crate::key::KeyBuilder;
+use super::error::CopyError;
+use super::request::CopyRequest;
 use files::ignore::Ignore;
-use files::path::{clean_path, join};
+use files::path::{clean_path, join, split};
 use files::pattern;
 use files::tree::resolve_in;
 use files::view::{Kind, Node, View};
@@ -66,7 +66,7 @@ pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Ve
     let mut selected = Vec::new();
     let matches = if request.parents { expand_parents(view, source)? } else { expand(view, source)? };
     for found in matches {
-        if let Some(selection) = selection(view, &found, (&excludes, request.now))? {
+        if let Some(selection) = selection(view, &found, &excludes, request.now)? {
             selected.push(selection);
         }
     }
@@ -117,14 +117,15 @@ fn expand(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
         return Err(CopyError::NoDirectory(format!("/{}", String::from_utf8_lossy(&start))));
     }
     let mut found = Vec::new();
-    walk_matches(view, (&start, &parts[first..]), source, &mut found)?;
+    walk_matches(view, &start, &parts[first..], source, &mut found)?;
     Ok(found)
 }
 
 /// Descends along the components of a pattern; each is matched against the names in one directory.
 fn walk_matches(
     view: &dyn View,
-    (at, parts): (&[u8], &[&str]),
+    at: &[u8],
+    parts: &[&str],
     source: &str,
     found: &mut Vec<Found>,
 ) -> Result<(), CopyError> {
@@ -138,7 +139,7 @@ fn walk_matches(
         view.check()?;
         let text = String::from_utf8_lossy(&name);
         if pattern::matches(part, &text).map_err(|_| CopyError::BadPattern(source.to_owned()))? {
-            walk_matches(view, (&join(at, &name), rest), source, found)?;
+            walk_matches(view, &join(at, &name), rest, source, found)?;
         }
     }
     Ok(())
@@ -182,7 +183,7 @@ fn below(view: &dyn View, root: &[u8], matcher: &Ignore) -> Result<Vec<Vec<u8>>,
     Ok(found)
 }
 
-fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) -> Result<Option<Selection>, CopyError> {
+fn selection(view: &dyn View, found: &Found, excludes: &Ignore, now: i64) -> Result<Option<Selection>, CopyError> {
     // With --parents a source is something inside of the context, and links inside stay links.
     let path = if found.pivot.is_some() { unfollowed(view, &found.path)? } else { resolve(view, &found.path)? };
     let Some(node) = node(view, &path, now)? else {
@@ -192,7 +193,7 @@ fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) ->
             false => Ok(None),
         };
     };
-    let name = last_component(&found.path).to_vec();
+    let name = split(&found.path).1.to_vec();
     // Patterns are relative to the source, which is never excluded itself, or to what the kept path of --parents begins at.
     let start = found.pivot.map_or(&b""[..], |pivot| &found.path[pivot.min(found.path.len())..]);
     let excluded = found.pivot.is_some() && excludes.ignores(start);
@@ -208,7 +209,7 @@ fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) ->
     };
     let mut items = Vec::new();
     if node.kind == Kind::Directory {
-        collect(view, (&path, b""), (excludes, start), &mut items)?;
+        Collecting { view, root: &path, excludes, start }.collect(b"", &mut items)?;
     }
     if excluded && items.is_empty() {
         return Ok(None);
@@ -230,33 +231,40 @@ fn parents(view: &dyn View, path: &[u8], pivot: usize) -> Result<Vec<(Vec<u8>, N
     Ok(parents)
 }
 
-/// Adds what is in a directory, parents first, without what is excluded.
-fn collect(
-    view: &dyn View,
-    (root, at): (&[u8], &[u8]),
-    (excludes, start): (&Ignore, &[u8]),
-    items: &mut Vec<Item>,
-) -> Result<bool, CopyError> {
-    let mut any = false;
-    for (name, node) in view.children(&join(root, at))? {
-        view.check()?;
-        let path = join(at, &name);
-        let excluded = excludes.ignores(&join(start, &path));
-        let directory = node.kind == Kind::Directory;
-        if excluded && !(directory && excludes.has_exceptions()) {
-            continue;
+/// A directory whose files are selected, without those that are excluded.
+struct Collecting<'c> {
+    view: &'c dyn View,
+    /// The directory, links followed.
+    root: &'c [u8],
+    excludes: &'c Ignore,
+    /// What the patterns see before a path in the directory.
+    start: &'c [u8],
+}
+
+impl Collecting<'_> {
+    /// Adds what is in the directory `at` below the root, parents first; tells whether there was anything.
+    fn collect(&self, at: &[u8], items: &mut Vec<Item>) -> Result<bool, CopyError> {
+        let mut any = false;
+        for (name, node) in self.view.children(&join(self.root, at))? {
+            self.view.check()?;
+            let path = join(at, &name);
+            let excluded = self.excludes.ignores(&join(self.start, &path));
+            let directory = node.kind == Kind::Directory;
+            if excluded && !(directory && self.excludes.has_exceptions()) {
+                continue;
+            }
+            let position = items.len();
+            self.view.take(&path, &node)?;
+            items.push(Item { path: path.clone(), node });
+            let inside = directory && self.collect(&path, items)?;
+            if excluded && !inside {
+                items.truncate(position);
+                continue;
+            }
+            any = true;
         }
-        let position = items.len();
-        view.take(&path, &node)?;
-        items.push(Item { path: path.clone(), node });
-        let inside = directory && collect(view, (root, &path), (excludes, start), items)?;
-        if excluded && !inside {
-            items.truncate(position);
-            continue;
-        }
-        any = true;
+        Ok(any)
     }
-    Ok(any)
 }
 
 /// Returns what `path` is. The root of a view has the time of the build: nobody keeps that of a context's or a stage's.
@@ -280,43 +288,4 @@ fn unfollowed(view: &dyn View, path: &[u8]) -> Result<Vec<u8>, CopyError> {
         Some(slash) => Ok(join(&resolve(view, &path[..slash])?, &path[slash + 1..])),
         None => Ok(path.to_vec()),
     }
-}
-
-/// Returns what follows the last slash.
-pub fn last_component(path: &[u8]) -> &[u8] {
-    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
-}
-
-/// Returns a key of what was selected: names relative to each source, types, modes, owners, contents; never times.
-pub fn selection_key(view: &dyn View, selection: &Selection) -> Result<String, CopyError> {
-    let mut key = KeyBuilder::new("selection.2");
-    key.field(&selection.name);
-    if selection.excluded {
-        return Ok(key.text("excluded").finish());
-    }
-    for (path, node) in &selection.parents {
-        add(&mut key, view, (path, node), b"")?;
-    }
-    add(&mut key, view, (b"", &selection.node), &selection.path)?;
-    for item in &selection.items {
-        add(&mut key, view, (&item.path, &item.node), &join(&selection.path, &item.path))?;
-    }
-    Ok(key.finish())
-}
-
-fn add(key: &mut KeyBuilder, view: &dyn View, (name, node): (&[u8], &Node), path: &[u8]) -> Result<(), CopyError> {
-    key.field(name).text(&format!("{:o} {} {}", node.mode, node.uid, node.gid));
-    match &node.kind {
-        Kind::File { size } => key.text("file").text(&size.to_string()).text(&view.content(path)?.0),
-        Kind::Directory => key.text("directory"),
-        Kind::Symlink { target } => key.text("link").field(target),
-        Kind::Character { major, minor } => key.text(&format!("character {major}:{minor}")),
-        Kind::Block { major, minor } => key.text(&format!("block {major}:{minor}")),
-        Kind::Fifo => key.text("fifo"),
-        Kind::Socket => key.text("socket"),
-    };
-    for (name, value) in &node.xattrs {
-        key.field(name).field(value);
-    }
-    Ok(())
 }

@@ -33,22 +33,14 @@ pub(super) fn tree(entries: &[(&str, &str)]) -> Tree {
 }
 
 pub(super) fn request<'s>(sources: &[&'s str], destination: &str) -> (Vec<&'s str>, CopyRequest) {
-    let request = CopyRequest {
-        inline: Vec::new(),
-        destination: destination.to_owned(),
-        workdir: "/work".to_owned(),
-        chown: None,
-        chmod: None,
-        parents: false,
-        excludes: Vec::new(),
-        now: 100,
-    };
+    let request = CopyRequest { workdir: "/work".to_owned(), ..CopyRequest::to(destination, 100) };
     (sources.to_vec(), request)
 }
 
 pub(super) type Asked<'s> = (Vec<&'s str>, CopyRequest);
 
-pub(super) fn copied(from: &Tree, to: &Tree, (sources, request): &Asked<'_>) -> Result<Vec<Planned>, CopyError> {
+pub(super) fn copied(from: &Tree, to: &Tree, asked: &Asked<'_>) -> Result<Vec<Planned>, CopyError> {
+    let (sources, request) = asked;
     let mut selected = Vec::new();
     for source in sources {
         selected.extend(select(from, source, request)?);
@@ -141,7 +133,7 @@ fn existing_directories_keep_their_metadata_at_the_destination_only() {
     // E03
     let to = tree(&[("e", "dir"), ("e/sub", "dir")]);
     let mut asked = request(&["d"], "/e");
-    asked.1.chown = Some((300, 400));
+    asked.1.chown = Some(Owner { uid: 300, gid: 400 });
     let planned = copied(&source(), &to, &asked).unwrap();
     let owner = |path: &str| {
         planned.iter().find(|planned| planned.entry.path == path.as_bytes()).map(|planned| planned.entry.uid)

@@ -5,7 +5,7 @@ use super::places::Place;
 use super::stage::Progress;
 use super::{Claimed, Layer, key, pack, unfetched};
 use crate::Error;
-use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
+use crate::copy::{self, Archive, Content, CopyError, CopyRequest, Ground, Owner, Piece, Planned, Selection};
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::source::Pointer;
@@ -203,22 +203,12 @@ impl<'e> Prepared<'e> {
     }
 }
 
-pub(crate) fn request(copy: &Copy, chown: Option<(u32, u32)>, now: i64) -> Result<CopyRequest, Error> {
-    let chmod = copy.chmod.as_deref().map(Chmod::parse).transpose().map_err(copy_error)?;
-    Ok(CopyRequest {
-        inline: copy.files.iter().map(|file| (file.name.clone(), file.content.clone())).collect(),
-        destination: copy.destination.clone(),
-        workdir: copy.workdir.clone(),
-        chown,
-        chmod,
-        parents: copy.parents,
-        excludes: copy.excludes.clone(),
-        now,
-    })
+pub(crate) fn request(copy: &Copy, owner: Option<Owner>, now: i64) -> Result<CopyRequest, Error> {
+    CopyRequest::of(copy, owner, now).map_err(copy_error)
 }
 
 /// Looks `spec` (`user[:group]`) up in the account files of `tree`.
-fn owner(progress: &Progress<'_, '_>, tree: &Tree, spec: &str) -> Result<(u32, u32), Error> {
+fn owner(progress: &Progress<'_, '_>, tree: &Tree, spec: &str) -> Result<Owner, Error> {
     if copy::is_numeric(spec) {
         return copy::lookup_owner(spec, None, None).map_err(copy_error);
     }
@@ -232,22 +222,14 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
     let tree = progress.execution.materials.tree(&progress.layers)?;
     let resolved = tree.resolve(path.as_bytes()).ok();
     let exists = resolved.is_some_and(|path| matches!(tree.lookup(&path), Ok(Some(_))));
-    let owner = if user.is_empty() || exists { (0, 0) } else { owner(progress, &tree, user)? };
-    copy::plan_workdir((&tree, &walk(progress)), path, (owner, progress.execution.options.now)).map_err(copy_error)
+    let owner = if user.is_empty() || exists { Owner::default() } else { owner(progress, &tree, user)? };
+    let walk = walk(progress);
+    copy::plan_workdir(Ground::new(&tree, &walk), path, owner, progress.execution.options.now).map_err(copy_error)
 }
 
 /// Returns the request for one path, whose wildcards are names: a mount shows one path.
 pub(crate) fn mount_request(now: i64) -> CopyRequest {
-    CopyRequest {
-        inline: Vec::new(),
-        destination: "/c".to_owned(),
-        workdir: "/".to_owned(),
-        chown: None,
-        chmod: None,
-        parents: false,
-        excludes: Vec::new(),
-        now,
-    }
+    CopyRequest::to("/c", now)
 }
 
 /// A path of a view that a `RUN` mounts.
