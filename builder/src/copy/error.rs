@@ -1,6 +1,5 @@
 //! Why files cannot be copied.
 
-use super::select::MAX_BYTES;
 use crate::walk::WalkError;
 use files::ignore::IgnoreError;
 use files::tree::LinkLoop;
@@ -49,12 +48,14 @@ pub enum CopyError {
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// More is copied than a layer may hold.
-    #[error("`{name}` has {bytes} bytes that are copied at once; {} are allowed", MAX_BYTES)]
+    #[error("`{name}` has {bytes} bytes that are copied at once; {limit} are allowed")]
     TooLarge {
         /// The source.
         name: String,
         /// What it has.
         bytes: u64,
+        /// The most that one source may have.
+        limit: u64,
     },
     /// An archive cannot be extracted.
     #[error("extracting `{name}`: {problem}")]

@@ -1,7 +1,8 @@
 //! The layer that a copy makes, while it is made: what each path is now, and which paths the layer has to name.
 
 use super::chmod::Chmod;
-use super::entry::{Content, Ground, Planned};
+use super::destination::Destination;
+use super::entry::{Content, LayerEntry};
 use super::error::{CopyError, shown};
 use super::owner::Owner;
 use super::request::CopyRequest;
@@ -24,7 +25,7 @@ struct Made {
 
 /// What a copy changes, on top of a tree.
 pub(super) struct Layer<'t> {
-    ground: Ground<'t>,
+    destination: Destination<'t>,
     request: &'t CopyRequest,
     /// What changes modes; nothing does while an archive is extracted.
     chmod: Option<&'t Chmod>,
@@ -32,8 +33,8 @@ pub(super) struct Layer<'t> {
 }
 
 impl<'t> Layer<'t> {
-    pub(super) fn new(ground: Ground<'t>, request: &'t CopyRequest) -> Self {
-        Layer { ground, request, chmod: request.chmod.as_ref(), made: BTreeMap::new() }
+    pub(super) fn new(destination: Destination<'t>, request: &'t CopyRequest) -> Self {
+        Layer { destination, request, chmod: request.chmod.as_ref(), made: BTreeMap::new() }
     }
 
     pub(super) fn now(&self) -> i64 {
@@ -45,7 +46,7 @@ impl<'t> Layer<'t> {
         if let Some(made) = self.made.get(&WalkPath(path.to_vec())) {
             return Some(made.node.clone());
         }
-        self.ground.tree.lookup(path).ok().flatten()
+        self.destination.tree.lookup(path).ok().flatten()
     }
 
     /// Follows the links of `path` as things are now.
@@ -89,14 +90,14 @@ impl<'t> Layer<'t> {
     }
 
     fn put(&mut self, path: &[u8], node: Node, content: Content, group: Option<(usize, u64)>) -> Result<(), CopyError> {
-        self.ground.walk.place(path, &node)?;
+        self.destination.walk.place(path, &node)?;
         self.made.insert(WalkPath(path.to_vec()), Made { node, content, group, only_time: false });
         Ok(())
     }
 
     /// Fails once the build is cancelled.
     pub(super) fn check(&self) -> Result<(), CopyError> {
-        Ok(self.ground.walk.check()?)
+        Ok(self.destination.walk.check()?)
     }
 
     /// Gives a directory the time that a change of its names gives it.
@@ -172,7 +173,9 @@ impl<'t> Layer<'t> {
         }
         match (&node.kind, content) {
             (Kind::File { size: 0 }, _) => true,
-            (Kind::File { .. }, Content::Source { place, path: source }) => (self.ground.same)(*place, source, path),
+            (Kind::File { .. }, Content::Source { place, path: source }) => {
+                (self.destination.same)(*place, source, path)
+            }
             (Kind::File { .. }, _) => false,
             _ => true,
         }
@@ -225,7 +228,7 @@ impl<'t> Layer<'t> {
     }
 
     /// Returns the entries: whatever was made, and the directories above it as they are.
-    pub(super) fn finish(mut self) -> Vec<Planned> {
+    pub(super) fn finish(mut self) -> Vec<LayerEntry> {
         let named: Vec<_> =
             self.made.iter().filter(|(_, made)| !made.only_time).map(|(path, _)| path.0.clone()).collect();
         let mut last: &[u8] = b"";
@@ -255,7 +258,7 @@ impl<'t> Layer<'t> {
     }
 }
 
-fn planned(path: Vec<u8>, made: Made, first_names: &mut HashMap<(usize, u64), Vec<u8>>) -> Planned {
+fn planned(path: Vec<u8>, made: Made, first_names: &mut HashMap<(usize, u64), Vec<u8>>) -> LayerEntry {
     let Made { node, content, group, .. } = made;
     let link = group.and_then(|group| match first_names.get(&group) {
         Some(first) => Some(first.clone()),
@@ -272,7 +275,7 @@ fn planned(path: Vec<u8>, made: Made, first_names: &mut HashMap<(usize, u64), Ve
     let content = if kind == (EntryKind::File { size: 0 }) { Content::None } else { content };
     let xattrs = node.xattrs.into_iter().filter(|(name, _)| name == b"security.capability").collect();
     let entry = Entry { path, kind, mode: node.mode, uid: node.uid, gid: node.gid, mtime: node.mtime, xattrs };
-    Planned { entry, content }
+    LayerEntry { entry, content }
 }
 
 /// Returns what a node is in a layer's tar; a socket is nothing there but an empty file.

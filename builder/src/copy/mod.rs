@@ -5,8 +5,10 @@
 mod absent;
 mod archive;
 mod chmod;
+mod destination;
 mod entry;
 mod error;
+mod input;
 mod layer;
 mod owner;
 mod place;
@@ -17,13 +19,15 @@ mod selection_key;
 pub(crate) use absent::{Searched, absent, not_found};
 pub use archive::Archive;
 pub use chmod::Chmod;
-pub use entry::{Content, Ground, Piece, Planned, SameContent};
+pub use destination::{Destination, SameContent};
+pub use entry::{Content, LayerEntry};
 pub use error::CopyError;
+pub use input::CopyInput;
 pub(crate) use layer::entry_kind;
 pub use owner::{Owner, is_numeric, lookup_owner};
 pub use place::{plan_copy, plan_workdir};
 pub use request::CopyRequest;
-pub use select::{Item, Selection, missing, select};
+pub use select::{CopySource, Item, missing, select};
 pub use selection_key::selection_key;
 
 #[cfg(test)]

@@ -1,26 +1,32 @@
-//! Where the files go: pieces are laid over the destination's tree, and what changes becomes the layer's entries.
+//! Where the files go: inputs are laid over the destination's tree, and what changes becomes the layer's entries.
 
-use super::entry::{Content, Ground, Piece, Planned};
+use super::destination::Destination;
+use super::entry::{Content, LayerEntry};
 use super::error::CopyError;
+use super::input::CopyInput;
 use super::layer::Layer;
 use super::owner::Owner;
 use super::request::CopyRequest;
-use super::select::Selection;
+use super::select::CopySource;
 use files::path::{clean_path, join, parent};
 use files::tar::Entry;
 use files::view::{Kind, Node};
 
-/// Returns the entries that `pieces`, one after the other, become on `ground`; directories before what is in them.
-pub fn plan_copy(ground: Ground<'_>, pieces: &[Piece<'_>], request: &CopyRequest) -> Result<Vec<Planned>, CopyError> {
-    let mut layer = Layer::new(ground, request);
+/// Returns the entries that `inputs`, one after the other, become on `destination`; directories before what is in them.
+pub fn plan_copy(
+    destination: Destination<'_>,
+    inputs: &[CopyInput<'_>],
+    request: &CopyRequest,
+) -> Result<Vec<LayerEntry>, CopyError> {
+    let mut layer = Layer::new(destination, request);
     let to = Target::of(request);
-    for (number, piece) in pieces.iter().enumerate() {
-        match piece {
-            Piece::Files(place, selection) => {
+    for (number, input) in inputs.iter().enumerate() {
+        match input {
+            CopyInput::Files(place, selection) => {
                 let from = From { input: number, place: *place, selection };
                 copy(&mut layer, &from, &to)?;
             }
-            Piece::Archive(archive) => archive.lay(&mut layer, number, &to.path)?,
+            CopyInput::Archive(archive) => archive.lay(&mut layer, number, &to.path)?,
         }
     }
     for (name, content) in &request.inline {
@@ -29,10 +35,10 @@ pub fn plan_copy(ground: Ground<'_>, pieces: &[Piece<'_>], request: &CopyRequest
     Ok(layer.finish())
 }
 
-/// Returns the directories that a `WORKDIR` has to make on `ground`, for `owner`.
-pub fn plan_workdir(ground: Ground<'_>, path: &str, owner: Owner, now: i64) -> Result<Vec<Entry>, CopyError> {
+/// Returns the directories that a `WORKDIR` has to make on `destination`, for `owner`.
+pub fn plan_workdir(destination: Destination<'_>, path: &str, owner: Owner, now: i64) -> Result<Vec<Entry>, CopyError> {
     let request = CopyRequest { chown: Some(owner), ..CopyRequest::to(path, now) };
-    let mut layer = Layer::new(ground, &request);
+    let mut layer = Layer::new(destination, &request);
     let path = layer.resolve(&clean_path(path.as_bytes()))?;
     layer.make_directory(&path)?;
     Ok(layer.finish().into_iter().map(|planned| planned.entry).collect())
@@ -62,7 +68,7 @@ struct From<'s> {
     input: usize,
     /// The number of the place it is in.
     place: usize,
-    selection: &'s Selection,
+    selection: &'s CopySource,
 }
 
 fn copy(layer: &mut Layer<'_>, from: &From<'_>, to: &Target) -> Result<(), CopyError> {

@@ -9,7 +9,7 @@ use files::tree::resolve_in;
 use files::view::{Kind, Node, View};
 
 /// Bytes that one source may have.
-pub(super) const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Stands for what a pattern matched, until it is looked at.
 const DIRECTORY: Node =
@@ -17,7 +17,7 @@ const DIRECTORY: Node =
 
 /// One source that was found.
 #[derive(Debug, Clone)]
-pub struct Selection {
+pub struct CopySource {
     /// What it is called at its destination: the last component as it was written.
     pub name: Vec<u8>,
     /// What it is.
@@ -34,11 +34,11 @@ pub struct Selection {
     pub excluded: bool,
 }
 
-impl Selection {
+impl CopySource {
     /// Returns what stands for a pattern that found nothing.
-    fn nothing(node: Node) -> Selection {
+    fn nothing(node: Node) -> CopySource {
         let (name, path, parents, items) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Selection { name, node, path, base: None, parents, items, excluded: true }
+        CopySource { name, node, path, base: None, parents, items, excluded: true }
     }
 
     /// Returns the bytes of all its files.
@@ -61,7 +61,7 @@ pub struct Item {
 }
 
 /// Finds what `source`, a path or a pattern, takes from `view`.
-pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Vec<Selection>, CopyError> {
+pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Vec<CopySource>, CopyError> {
     let excludes = Ignore::new(&request.excludes)?;
     let mut selected = Vec::new();
     let matches = if request.parents { expand_parents(view, source)? } else { expand(view, source)? };
@@ -72,12 +72,12 @@ pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Ve
     }
     if request.parents && selected.is_empty() {
         let root = node(view, b"", request.now)?;
-        selected.extend(root.map(|root| Selection { base: Some(root.clone()), ..Selection::nothing(root) }));
+        selected.extend(root.map(|root| CopySource { base: Some(root.clone()), ..CopySource::nothing(root) }));
     }
     // A sparse file is as large in a layer as it says it is; it is refused before anybody reads it.
     let bytes = selected.iter().fold(0u64, |bytes, selection| bytes.saturating_add(selection.bytes()));
     if bytes > MAX_BYTES {
-        return Err(CopyError::TooLarge { name: source.to_owned(), bytes });
+        return Err(CopyError::TooLarge { name: source.to_owned(), bytes, limit: MAX_BYTES });
     }
     Ok(selected)
 }
@@ -183,7 +183,7 @@ fn below(view: &dyn View, root: &[u8], matcher: &Ignore) -> Result<Vec<Vec<u8>>,
     Ok(found)
 }
 
-fn selection(view: &dyn View, found: &Found, excludes: &Ignore, now: i64) -> Result<Option<Selection>, CopyError> {
+fn selection(view: &dyn View, found: &Found, excludes: &Ignore, now: i64) -> Result<Option<CopySource>, CopyError> {
     // With --parents a source is something inside of the context, and links inside stay links.
     let path = if found.pivot.is_some() { unfollowed(view, &found.path)? } else { resolve(view, &found.path)? };
     let Some(node) = node(view, &path, now)? else {
@@ -214,7 +214,7 @@ fn selection(view: &dyn View, found: &Found, excludes: &Ignore, now: i64) -> Res
     if excluded && items.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Selection { name, node, path, base, parents, items, excluded: false }))
+    Ok(Some(CopySource { name, node, path, base, parents, items, excluded: false }))
 }
 
 /// Returns the directories of `path` after `pivot`, the last component left out.

@@ -1,13 +1,13 @@
 //! The key of selected files: it changes when what would be copied changes.
 
 use super::error::CopyError;
-use super::select::Selection;
+use super::select::CopySource;
 use crate::key::KeyBuilder;
 use files::path::join;
 use files::view::{Kind, Node, View};
 
 /// Returns a key of what was selected: names relative to each source, types, modes, owners, contents; never times.
-pub fn selection_key(view: &dyn View, selection: &Selection) -> Result<String, CopyError> {
+pub fn selection_key(view: &dyn View, selection: &CopySource) -> Result<String, CopyError> {
     let mut key = KeyBuilder::new("selection.2");
     key.field(&selection.name);
     if selection.excluded {

@@ -178,8 +178,8 @@ fn what_does_not_change_is_not_in_the_layer() {
     let asked = request(&["d"], "/d");
     let selected = select(&from, "d", &asked.1).unwrap();
     let planned = plan_copy(
-        Ground { tree: &to, same: &same, walk: &super::tests::walk() },
-        &[Piece::Files(0, &selected[0])],
+        Destination { tree: &to, same: &same, walk: &super::tests::walk() },
+        &[CopyInput::Files(0, &selected[0])],
         &asked.1,
     )
     .unwrap();

@@ -39,14 +39,14 @@ pub(super) fn request<'s>(sources: &[&'s str], destination: &str) -> (Vec<&'s st
 
 pub(super) type Asked<'s> = (Vec<&'s str>, CopyRequest);
 
-pub(super) fn copied(from: &Tree, to: &Tree, asked: &Asked<'_>) -> Result<Vec<Planned>, CopyError> {
+pub(super) fn copied(from: &Tree, to: &Tree, asked: &Asked<'_>) -> Result<Vec<LayerEntry>, CopyError> {
     let (sources, request) = asked;
     let mut selected = Vec::new();
     for source in sources {
         selected.extend(select(from, source, request)?);
     }
-    let pieces: Vec<_> = selected.iter().map(|selection| Piece::Files(0, selection)).collect();
-    plan_copy(Ground::new(to, &walk()), &pieces, request)
+    let inputs: Vec<_> = selected.iter().map(|selection| CopyInput::Files(0, selection)).collect();
+    plan_copy(Destination::new(to, &walk()), &inputs, request)
 }
 
 /// What a copy comes to.
@@ -58,7 +58,7 @@ pub(super) enum Expected {
 }
 
 impl Expected {
-    pub(super) fn check(&self, what: &str, planned: Result<Vec<Planned>, CopyError>) {
+    pub(super) fn check(&self, what: &str, planned: Result<Vec<LayerEntry>, CopyError>) {
         match (self, planned) {
             (Expected::Makes(expected), Ok(planned)) => {
                 let paths: Vec<_> =
@@ -231,7 +231,8 @@ fn archives_replace_what_is_in_their_way() {
     let tar = writer.finish().unwrap();
     let archive = Archive::read("a.tar", &mut tar.as_slice()).unwrap();
     let to = tree(&[("o", "dir"), ("o/was-dir/x", "y")]);
-    let planned = plan_copy(Ground::new(&to, &walk()), &[Piece::Archive(&archive)], &request(&[], "/o").1).unwrap();
+    let planned =
+        plan_copy(Destination::new(&to, &walk()), &[CopyInput::Archive(&archive)], &request(&[], "/o").1).unwrap();
     let shown: Vec<_> =
         planned.iter().map(|planned| String::from_utf8_lossy(&planned.entry.path).into_owned()).collect();
     assert_eq!(shown, ["o", "o/h", "o/up", "o/up/f", "o/was-dir"]);

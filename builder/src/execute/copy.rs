@@ -5,7 +5,9 @@ use super::places::Place;
 use super::stage::Progress;
 use super::{Claimed, Layer, key, pack, unfetched};
 use crate::Error;
-use crate::copy::{self, Archive, Content, CopyError, CopyRequest, Ground, Owner, Piece, Planned, Selection};
+use crate::copy::{
+    self, Archive, Content, CopyError, CopyInput, CopyRequest, CopySource, Destination, LayerEntry, Owner,
+};
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::source::Pointer;
@@ -23,7 +25,7 @@ pub struct Prepared<'e> {
     copy: &'e Copy,
     places: Vec<Place<'e>>,
     /// What is copied, in order: the place's number and the files.
-    found: Vec<(usize, Selection)>,
+    found: Vec<(usize, CopySource)>,
     /// Patterns that match nothing, which is not a mistake for docker.
     empty: Vec<String>,
     walk: Walk,
@@ -103,13 +105,13 @@ impl<'e> Prepared<'e> {
         let chown = self.copy.flags.chown.as_deref().map(|spec| owner(progress, &tree, spec)).transpose()?;
         let request = request(self.copy, chown, execution.options.now)?;
         let archives = self.archives(progress)?;
-        let pieces = self.found.iter().enumerate().map(|(number, (place, selection))| match archives.get(&number) {
-            Some(archive) => Piece::Archive(archive),
-            None => Piece::Files(*place, selection),
+        let inputs = self.found.iter().enumerate().map(|(number, (place, selection))| match archives.get(&number) {
+            Some(archive) => CopyInput::Archive(archive),
+            None => CopyInput::Files(*place, selection),
         });
-        let pieces: Vec<_> = pieces.collect();
+        let inputs: Vec<_> = inputs.collect();
         let same = |place: usize, there: &[u8], here: &[u8]| self.is_same(progress, place, (there, &tree, here));
-        let planned = copy::plan_copy(Ground { tree: &tree, same: &same, walk: &self.walk }, &pieces, &request);
+        let planned = copy::plan_copy(Destination { tree: &tree, same: &same, walk: &self.walk }, &inputs, &request);
         let planned = planned.map_err(copy_error)?;
         let mut writer = pack::begin(execution)?;
         self.write(progress, (&planned, &archives), &mut writer)?;
@@ -130,7 +132,7 @@ impl<'e> Prepared<'e> {
         hashed.is_ok_and(|hash| format!("b3:{}", hash.to_hex()) == known.0)
     }
 
-    /// Finds the archives among the files of an `ADD`, by the numbers of their pieces.
+    /// Finds the archives among the files of an `ADD`, by the numbers of their inputs.
     fn archives(&self, progress: &Progress<'_, '_>) -> Result<BTreeMap<usize, Archive>, Error> {
         let mut archives = BTreeMap::new();
         if !self.copy.add {
@@ -168,7 +170,7 @@ impl<'e> Prepared<'e> {
     fn write(
         &self,
         progress: &Progress<'_, '_>,
-        (planned, archives): (&[Planned], &BTreeMap<usize, Archive>),
+        (planned, archives): (&[LayerEntry], &BTreeMap<usize, Archive>),
         writer: &mut pack::StoreLayer,
     ) -> Result<(), Error> {
         let materials = progress.execution.materials;
@@ -224,7 +226,7 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
     let exists = resolved.is_some_and(|path| matches!(tree.lookup(&path), Ok(Some(_))));
     let owner = if user.is_empty() || exists { Owner::default() } else { owner(progress, &tree, user)? };
     let walk = walk(progress);
-    copy::plan_workdir(Ground::new(&tree, &walk), path, owner, progress.execution.options.now).map_err(copy_error)
+    copy::plan_workdir(Destination::new(&tree, &walk), path, owner, progress.execution.options.now).map_err(copy_error)
 }
 
 /// Returns the request for one path, whose wildcards are names: a mount shows one path.
@@ -274,12 +276,12 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
 
 fn pack_mounted(
     progress: &Progress<'_, '_>,
-    (place, selection): (&Place<'_>, &Selection),
+    (place, selection): (&Place<'_>, &CopySource),
     (request, walk): (&CopyRequest, &Walk),
 ) -> Result<super::Committed, Error> {
     let (execution, empty) = (progress.execution, Tree::default());
-    let ground = Ground::new(&empty, walk);
-    let planned = copy::plan_copy(ground, &[Piece::Files(0, selection)], request).map_err(copy_error)?;
+    let destination = Destination::new(&empty, walk);
+    let planned = copy::plan_copy(destination, &[CopyInput::Files(0, selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(execution)?;
     let mut tar =
         files::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);

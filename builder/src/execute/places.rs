@@ -5,7 +5,7 @@ use super::web::{self, WebFile};
 use super::{Layer, StageLayers, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
-use crate::copy::{self, CopyError, Searched, Selection};
+use crate::copy::{self, CopyError, CopySource, Searched};
 use crate::key::KeyBuilder;
 use crate::source::{Checkout, Fetching, GitContext};
 use crate::walk::{Walk, Walked};
@@ -122,7 +122,7 @@ impl<'e> Place<'e> {
     }
 
     /// Returns what identifies the content of `selection`, or of the place where that says more.
-    pub fn key(&self, selection: &Selection, walk: &Walk) -> Result<String, crate::copy::CopyError> {
+    pub fn key(&self, selection: &CopySource, walk: &Walk) -> Result<String, crate::copy::CopyError> {
         let key = |view: &dyn View| crate::copy::selection_key(view, selection);
         match self {
             Place::Context(..) | Place::Layers { .. } => self.view(walk, key),

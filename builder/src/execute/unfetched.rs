@@ -3,12 +3,12 @@
 use super::places::Place;
 use crate::Error;
 use crate::context::NamedContext;
-use crate::copy::{Item, Selection};
+use crate::copy::{CopySource, Item};
 use files::path::{clean_path, join};
 use files::view::Kind;
 
 /// Refuses a selection that takes the directory of a submodule which was not fetched.
-pub fn check(place: &Place<'_>, selections: &[Selection]) -> Result<(), Error> {
+pub fn check(place: &Place<'_>, selections: &[CopySource]) -> Result<(), Error> {
     let Place::Context(named, _) = place else { return Ok(()) };
     for selection in selections.iter().filter(|selection| !selection.excluded) {
         if selection.node.kind == Kind::Directory && selection.items.is_empty() {

@@ -3,7 +3,7 @@
 use super::blocking::BlockingSink;
 use super::{Materials, store_error};
 use crate::Error;
-use crate::copy::Selection;
+use crate::copy::CopySource;
 use files::view::{Kind, Node};
 use registry_client::{Digest, Download, Downloaded, Reach};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub struct WebFile {
     /// Digest of its content, which is a blob of the store.
     pub digest: Digest,
     /// The file as something to be copied.
-    pub selection: Selection,
+    pub selection: CopySource,
 }
 
 /// What is remembered of a download.
@@ -45,7 +45,8 @@ pub fn fetch(materials: &Materials, url: &str, (reach, checksum): (Reach, Option
     let (kind, mtime) = (Kind::File { size: note.size }, mtime.map_or(0, OffsetDateTime::unix_timestamp));
     let node = Node { kind, mode: 0o600, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None };
     let (name, path) = (name(url), Vec::new());
-    let selection = Selection { name, node, path, base: None, parents: Vec::new(), items: Vec::new(), excluded: false };
+    let selection =
+        CopySource { name, node, path, base: None, parents: Vec::new(), items: Vec::new(), excluded: false };
     Ok(WebFile { digest: note.digest, selection })
 }
 
