@@ -5,7 +5,7 @@
 use crate::glob::Glob;
 use crate::path::join;
 use crate::pattern;
-use crate::view::{ContentId, Kind, Node, View, ViewError};
+use crate::view::{ContentId, EntryKind, Node, View, ViewError};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -221,7 +221,7 @@ impl<'v> Filtered<'v> {
         if !self.ignores(path) {
             return Ok(true);
         }
-        if node.kind != Kind::Directory || !self.ignore.has_exceptions() {
+        if node.kind != EntryKind::Directory || !self.ignore.has_exceptions() {
             return Ok(false);
         }
         if self.hidden.lock().unwrap_or_else(PoisonError::into_inner).contains(path) {

@@ -4,42 +4,9 @@
 //! indexes). Looking something up never follows a symbolic link; whoever needs that resolves it step by step within the
 //! view, so there is no path to escape through.
 
-use serde::{Deserialize, Serialize};
+pub use crate::entry_kind::EntryKind;
 
-/// What a path names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
-    /// A regular file of `size` bytes.
-    File {
-        /// Bytes of content.
-        size: u64,
-    },
-    /// A directory.
-    Directory,
-    /// A symbolic link and where it points, verbatim.
-    Symlink {
-        /// The link's target as it is stored.
-        target: Vec<u8>,
-    },
-    /// A character device.
-    Character {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A block device.
-    Block {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A named pipe.
-    Fifo,
-    /// A socket; `COPY` makes an empty regular file of it.
-    Socket,
-}
+use serde::{Deserialize, Serialize};
 
 /// Identifies the content of a file: equal ids mean equal bytes, whatever view they come from.
 ///
@@ -51,8 +18,8 @@ pub struct ContentId(pub String);
 /// What is known of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// What it is.
-    pub kind: Kind,
+    /// What it is; never a hard link, which is one of several names of a file: see `hard_link`.
+    pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky (`0o7777`).
     pub mode: u32,
     /// Numeric owner.

@@ -4,7 +4,7 @@ use dockerfile::suggest_name;
 use files::ignore::Ignore;
 use files::path::{clean_path, join};
 use files::tree::resolve_in;
-use files::view::{Kind, View};
+use files::view::{EntryKind, View};
 
 /// Names of a directory that are compared with one that is missing.
 const MAX_NAMES: usize = 10_000;
@@ -73,7 +73,7 @@ fn deepest(view: &dyn View, path: &[u8]) -> (Vec<u8>, bool) {
     let mut at = 0;
     for end in (0..path.len()).filter(|&at| path[at] == b'/') {
         match view.lookup(&path[..end]).ok().flatten() {
-            Some(node) if node.kind == Kind::Directory => at = end,
+            Some(node) if node.kind == EntryKind::Directory => at = end,
             Some(_) => return (path[..end].to_vec(), true),
             None => break,
         }

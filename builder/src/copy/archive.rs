@@ -6,7 +6,7 @@ use super::layer::Layer;
 use files::path::{clean_path, join, parent, split};
 use files::tar::{self, Entry, EntryKind};
 use files::tree::resolve_in;
-use files::view::{Kind, Node};
+use files::view::Node;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -81,20 +81,15 @@ impl Archive {
         let directory = laying.within(parent(&inside))?;
         laying.layer.make_directory(&directory)?;
         let path = join(&directory, split(&inside).1);
-        let kind = match &entry.kind {
-            EntryKind::File { size } => Kind::File { size: *size },
-            EntryKind::Directory => Kind::Directory,
+        match &entry.kind {
+            EntryKind::HardLink { target } => return self.link(laying, &path, entry, target),
             EntryKind::Symlink { target } => {
                 laying.links.insert(inside.clone(), target.first() == Some(&b'/'));
-                Kind::Symlink { target: target.clone() }
             }
-            EntryKind::Character { major, minor } => Kind::Character { major: *major, minor: *minor },
-            EntryKind::Block { major, minor } => Kind::Block { major: *major, minor: *minor },
-            EntryKind::Fifo => Kind::Fifo,
-            EntryKind::HardLink { target } => return self.link(laying, &path, entry, target),
-        };
-        let node = laying.layer.changed(&node(entry, kind));
-        let is_file = matches!(node.kind, Kind::File { .. });
+            _ => {}
+        }
+        let node = laying.layer.changed(&node(entry, entry.kind.clone()));
+        let is_file = matches!(node.kind, EntryKind::File { .. });
         laying.put(&path, node, is_file.then_some(member))
     }
 
@@ -163,7 +158,7 @@ fn text_bytes(entry: &Entry) -> usize {
     entry.path.len() + target + entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }
 
-fn node(entry: &Entry, kind: Kind) -> Node {
+fn node(entry: &Entry, kind: EntryKind) -> Node {
     let xattrs = entry.xattrs.clone();
     Node { kind, mode: entry.mode, uid: entry.uid, gid: entry.gid, mtime: entry.mtime, xattrs, hard_link: None }
 }

@@ -9,7 +9,7 @@ use super::request::CopyRequest;
 use files::path::parent;
 use files::tar::{Entry, EntryKind};
 use files::tree::{WalkPath, resolve_in};
-use files::view::{Kind, Node, View};
+use files::view::{Node, View};
 use std::collections::{BTreeMap, HashMap};
 
 /// A path of the layer that is being made.
@@ -55,12 +55,12 @@ impl<'t> Layer<'t> {
     }
 
     pub(super) fn is_directory(&self, path: &[u8]) -> bool {
-        path.is_empty() || self.node(path).is_some_and(|node| node.kind == Kind::Directory)
+        path.is_empty() || self.node(path).is_some_and(|node| node.kind == EntryKind::Directory)
     }
 
     pub(super) fn refuse_other_than_directory(&self, path: &[u8]) -> Result<(), CopyError> {
         match self.node(path) {
-            Some(node) if node.kind != Kind::Directory => Err(CopyError::DirectoryOverFile(shown(path))),
+            Some(node) if node.kind != EntryKind::Directory => Err(CopyError::DirectoryOverFile(shown(path))),
             _ => Ok(()),
         }
     }
@@ -71,7 +71,7 @@ impl<'t> Layer<'t> {
         for end in ends {
             let directory = &path[..end];
             match self.node(directory) {
-                Some(node) if node.kind == Kind::Directory => {}
+                Some(node) if node.kind == EntryKind::Directory => {}
                 Some(_) => return Err(CopyError::DirectoryOverFile(shown(directory))),
                 None => {
                     self.put(directory, self.new_directory(), Content::None, None)?;
@@ -85,7 +85,7 @@ impl<'t> Layer<'t> {
     fn new_directory(&self) -> Node {
         let Owner { uid, gid } = self.request.chown.unwrap_or_default();
         let mode = self.chmod.map_or(0o755, Chmod::for_new_directory);
-        let (kind, mtime) = (Kind::Directory, self.request.now);
+        let (kind, mtime) = (EntryKind::Directory, self.request.now);
         Node { kind, mode, uid, gid, mtime, xattrs: Vec::new(), hard_link: None }
     }
 
@@ -153,11 +153,11 @@ impl<'t> Layer<'t> {
         number: usize,
     ) -> Result<(), CopyError> {
         let known = self.node(path);
-        if known.as_ref().is_some_and(|known| known.kind == Kind::Directory) {
+        if known.as_ref().is_some_and(|known| known.kind == EntryKind::Directory) {
             return Err(CopyError::FileOverDirectory(shown(path)));
         }
         let group = node.hard_link.map(|link| (number, link));
-        let content = if matches!(node.kind, Kind::File { .. }) { content } else { Content::None };
+        let content = if matches!(node.kind, EntryKind::File { .. }) { content } else { Content::None };
         let node = self.changed(node);
         let unchanged = known.is_some_and(|known| group.is_none() && self.is_same(&known, &node, path, &content));
         if !unchanged {
@@ -172,11 +172,11 @@ impl<'t> Layer<'t> {
             return false;
         }
         match (&node.kind, content) {
-            (Kind::File { size: 0 }, _) => true,
-            (Kind::File { .. }, Content::Source { place, path: source }) => {
+            (EntryKind::File { size: 0 }, _) => true,
+            (EntryKind::File { .. }, Content::Source { place, path: source }) => {
                 (self.destination.same)(*place, source, path)
             }
-            (Kind::File { .. }, _) => false,
+            (EntryKind::File { .. }, _) => false,
             _ => true,
         }
     }
@@ -189,7 +189,7 @@ impl<'t> Layer<'t> {
         content: Content,
         group: Option<(usize, u64)>,
     ) -> Result<(), CopyError> {
-        if self.is_directory(path) && node.kind != Kind::Directory {
+        if self.is_directory(path) && node.kind != EntryKind::Directory {
             let start = [path, b"/"].concat();
             // In the order of a walk, what is below a directory follows it.
             let below = self.made.range(WalkPath(start.clone())..).map(|(path, _)| path);
@@ -217,12 +217,12 @@ impl<'t> Layer<'t> {
             (node.uid, node.gid) = (owner.uid, owner.gid);
         }
         if let Some(chmod) = self.chmod
-            && !matches!(node.kind, Kind::Symlink { .. })
+            && !matches!(node.kind, EntryKind::Symlink { .. })
         {
-            node.mode = chmod.apply(node.mode, node.kind == Kind::Directory);
+            node.mode = chmod.apply(node.mode, node.kind == EntryKind::Directory);
         }
-        if node.kind == Kind::Socket {
-            node.kind = Kind::File { size: 0 };
+        if node.kind == EntryKind::Socket {
+            node.kind = EntryKind::File { size: 0 };
         }
         node
     }
@@ -268,27 +268,16 @@ fn planned(path: Vec<u8>, made: Made, first_names: &mut HashMap<(usize, u64), Ve
         }
     });
     let (kind, content) = match (link, node.kind) {
-        (Some(target), Kind::File { .. }) => (EntryKind::HardLink { target }, Content::None),
-        (_, kind) => (entry_kind(kind), content),
+        (Some(target), EntryKind::File { .. }) => (EntryKind::HardLink { target }, Content::None),
+        // A layer cannot hold a socket.
+        (_, EntryKind::Socket) => (EntryKind::File { size: 0 }, Content::None),
+        (_, kind) => (kind, content),
     };
     // An empty file needs no content, wherever it comes from.
     let content = if kind == (EntryKind::File { size: 0 }) { Content::None } else { content };
     let xattrs = node.xattrs.into_iter().filter(|(name, _)| name == b"security.capability").collect();
     let entry = Entry { path, kind, mode: node.mode, uid: node.uid, gid: node.gid, mtime: node.mtime, xattrs };
     LayerEntry { entry, content }
-}
-
-/// Returns what a node is in a layer's tar; a socket is nothing there but an empty file.
-pub fn entry_kind(kind: Kind) -> EntryKind {
-    match kind {
-        Kind::File { size } => EntryKind::File { size },
-        Kind::Directory => EntryKind::Directory,
-        Kind::Symlink { target } => EntryKind::Symlink { target },
-        Kind::Character { major, minor } => EntryKind::Character { major, minor },
-        Kind::Block { major, minor } => EntryKind::Block { major, minor },
-        Kind::Fifo => EntryKind::Fifo,
-        Kind::Socket => EntryKind::File { size: 0 },
-    }
 }
 
 fn same_but_time(one: &Node, other: &Node) -> bool {

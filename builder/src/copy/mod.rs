@@ -23,7 +23,6 @@ pub use destination::{Destination, SameContent};
 pub use entry::{Content, LayerEntry};
 pub use error::CopyError;
 pub use input::CopyInput;
-pub(crate) use layer::entry_kind;
 pub use owner::{Owner, is_numeric, lookup_owner};
 pub use place::{plan_copy, plan_workdir};
 pub use request::CopyRequest;

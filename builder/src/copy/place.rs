@@ -10,7 +10,7 @@ use super::request::CopyRequest;
 use super::select::CopySource;
 use files::path::{clean_path, join, parent};
 use files::tar::Entry;
-use files::view::{Kind, Node};
+use files::view::{EntryKind, Node};
 
 /// Returns the entries that `inputs`, one after the other, become on `destination`; directories before what is in them.
 pub fn plan_copy(
@@ -80,7 +80,7 @@ fn copy(layer: &mut Layer<'_>, from: &From<'_>, to: &Target) -> Result<(), CopyE
     if let Some(base) = &selection.base {
         return copy_with_parents(layer, from, base, &root);
     }
-    if selection.node.kind == Kind::Directory {
+    if selection.node.kind == EntryKind::Directory {
         if !layer.is_directory(&root) {
             layer.refuse_other_than_directory(&root)?;
             layer.make_directory(&root)?;
@@ -111,7 +111,7 @@ fn copy_with_parents(layer: &mut Layer<'_>, from: &From<'_>, base: &Node, root: 
         layer.put_parent(&last, node)?;
     }
     let path = join(&last, &selection.name);
-    if selection.node.kind == Kind::Directory {
+    if selection.node.kind == EntryKind::Directory {
         let path = layer.resolve(&path)?;
         layer.put_parent(&path, &selection.node)?;
         copy_items(layer, from, &path)?;
@@ -128,7 +128,7 @@ fn copy_items(layer: &mut Layer<'_>, from: &From<'_>, to: &[u8]) -> Result<(), C
     for item in &from.selection.items {
         layer.check()?;
         let path = join(to, &item.path);
-        if item.node.kind == Kind::Directory {
+        if item.node.kind == EntryKind::Directory {
             layer.put_directory(&path, &item.node)?;
         } else {
             let content = Content::Source { place: from.place, path: join(&from.selection.path, &item.path) };
@@ -142,7 +142,7 @@ fn inline(layer: &mut Layer<'_>, name: &str, content: &[u8], to: &Target) -> Res
     let root = layer.resolve(&to.path)?;
     let path = if to.is_directory || layer.is_directory(&root) { join(&root, name.as_bytes()) } else { root };
     layer.make_directory(parent(&path))?;
-    let kind = Kind::File { size: content.len() as u64 };
+    let kind = EntryKind::File { size: content.len() as u64 };
     let mtime = layer.now();
     let node = Node { kind, mode: 0o644, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None };
     layer.put_file(&path, &node, Content::Inline(content.to_vec()), usize::MAX)?;

@@ -6,14 +6,14 @@ use files::ignore::Ignore;
 use files::path::{clean_path, join, split};
 use files::pattern;
 use files::tree::resolve_in;
-use files::view::{Kind, Node, View};
+use files::view::{EntryKind, Node, View};
 
 /// Bytes that one source may have.
 const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Stands for what a pattern matched, until it is looked at.
 const DIRECTORY: Node =
-    Node { kind: Kind::Directory, mode: 0, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None };
+    Node { kind: EntryKind::Directory, mode: 0, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None };
 
 /// One source that was found.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl CopySource {
     pub fn bytes(&self) -> u64 {
         let nodes = self.items.iter().map(|item| &item.node).chain([&self.node]);
         nodes.filter(|_| !self.excluded).fold(0, |bytes, node| match node.kind {
-            Kind::File { size } => bytes.saturating_add(size),
+            EntryKind::File { size } => bytes.saturating_add(size),
             _ => bytes,
         })
     }
@@ -174,7 +174,7 @@ fn below(view: &dyn View, root: &[u8], matcher: &Ignore) -> Result<Vec<Vec<u8>>,
             if matcher.ignores(&path) {
                 view.take(&path, &node)?;
                 found.push(path);
-            } else if node.kind == Kind::Directory {
+            } else if node.kind == EntryKind::Directory {
                 waiting.push(path);
             }
         }
@@ -197,7 +197,7 @@ fn selection(view: &dyn View, found: &Found, excludes: &Ignore, now: i64) -> Res
     // Patterns are relative to the source, which is never excluded itself, or to what the kept path of --parents begins at.
     let start = found.pivot.map_or(&b""[..], |pivot| &found.path[pivot.min(found.path.len())..]);
     let excluded = found.pivot.is_some() && excludes.ignores(start);
-    if excluded && !(node.kind == Kind::Directory && excludes.has_exceptions()) {
+    if excluded && !(node.kind == EntryKind::Directory && excludes.has_exceptions()) {
         return Ok(None);
     }
     let (base, parents) = match found.pivot {
@@ -208,7 +208,7 @@ fn selection(view: &dyn View, found: &Found, excludes: &Ignore, now: i64) -> Res
         None => (None, Vec::new()),
     };
     let mut items = Vec::new();
-    if node.kind == Kind::Directory {
+    if node.kind == EntryKind::Directory {
         Collecting { view, root: &path, excludes, start }.collect(b"", &mut items)?;
     }
     if excluded && items.is_empty() {
@@ -249,7 +249,7 @@ impl Collecting<'_> {
             self.view.check()?;
             let path = join(at, &name);
             let excluded = self.excludes.ignores(&join(self.start, &path));
-            let directory = node.kind == Kind::Directory;
+            let directory = node.kind == EntryKind::Directory;
             if excluded && !(directory && self.excludes.has_exceptions()) {
                 continue;
             }
@@ -273,7 +273,7 @@ fn node(view: &dyn View, path: &[u8], now: i64) -> Result<Option<Node>, CopyErro
     if !path.is_empty() {
         return Ok(known);
     }
-    let (kind, mtime) = (Kind::Directory, now);
+    let (kind, mtime) = (EntryKind::Directory, now);
     let unknown = Node { kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None };
     Ok(Some(Node { mtime, ..known.unwrap_or(unknown) }))
 }

@@ -4,7 +4,7 @@ use super::error::CopyError;
 use super::select::CopySource;
 use crate::key::KeyBuilder;
 use files::path::join;
-use files::view::{Kind, Node, View};
+use files::view::{EntryKind, Node, View};
 
 /// Returns a key of what was selected: names relative to each source, types, modes, owners, contents; never times.
 pub fn selection_key(view: &dyn View, selection: &CopySource) -> Result<String, CopyError> {
@@ -26,13 +26,14 @@ pub fn selection_key(view: &dyn View, selection: &CopySource) -> Result<String, 
 fn add(key: &mut KeyBuilder, view: &dyn View, name: &[u8], node: &Node, path: &[u8]) -> Result<(), CopyError> {
     key.field(name).text(&format!("{:o} {} {}", node.mode, node.uid, node.gid));
     match &node.kind {
-        Kind::File { size } => key.text("file").text(&size.to_string()).text(&view.content(path)?.0),
-        Kind::Directory => key.text("directory"),
-        Kind::Symlink { target } => key.text("link").field(target),
-        Kind::Character { major, minor } => key.text(&format!("character {major}:{minor}")),
-        Kind::Block { major, minor } => key.text(&format!("block {major}:{minor}")),
-        Kind::Fifo => key.text("fifo"),
-        Kind::Socket => key.text("socket"),
+        EntryKind::File { size } => key.text("file").text(&size.to_string()).text(&view.content(path)?.0),
+        EntryKind::Directory => key.text("directory"),
+        EntryKind::Symlink { target } => key.text("link").field(target),
+        EntryKind::Character { major, minor } => key.text(&format!("character {major}:{minor}")),
+        EntryKind::Block { major, minor } => key.text(&format!("block {major}:{minor}")),
+        EntryKind::Fifo => key.text("fifo"),
+        EntryKind::Socket => key.text("socket"),
+        EntryKind::HardLink { target } => key.text("hard link").field(target),
     };
     for (name, value) in &node.xattrs {
         key.field(name).field(value);

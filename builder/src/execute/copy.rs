@@ -15,7 +15,7 @@ use crate::walk::{Walk, WalkError};
 use dockerfile::plan::{Copy, From, Source, Step};
 use files::pattern;
 use files::tree::Tree;
-use files::view::{Kind, View, ViewError};
+use files::view::{EntryKind, View, ViewError};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -146,7 +146,7 @@ impl<'e> Prepared<'e> {
             };
             if unpacks
                 && !selection.excluded
-                && matches!(selection.node.kind, Kind::File { size } if size > 0)
+                && matches!(selection.node.kind, EntryKind::File { size } if size > 0)
                 && let Some(mut tar) = self.open_archive(progress, (*place, &selection.path)).map_err(packing)?
             {
                 let name = String::from_utf8_lossy(&selection.name).into_owned();

@@ -10,7 +10,7 @@ use database::{ChangedPath, PathChange, Why};
 use files::ignore::Filtered;
 use files::path::join;
 use files::pattern;
-use files::view::{ContentId, Kind, Node, View, ViewError};
+use files::view::{ContentId, EntryKind, Node, View, ViewError};
 use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,8 +102,8 @@ impl<'c> Files<'c> {
             let items = selection.items.iter().map(|item| (join(&selection.path, &item.path), &item.node));
             for (path, node) in items.chain([(selection.path.clone(), &selection.node)]) {
                 let kind = match node.kind {
-                    Kind::Directory => continue,
-                    Kind::Symlink { .. } => "link",
+                    EntryKind::Directory => continue,
+                    EntryKind::Symlink { .. } => "link",
                     _ => "file",
                 };
                 let id = named.context.content(&path).map(|id| id.0).unwrap_or_default();

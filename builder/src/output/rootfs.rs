@@ -5,7 +5,7 @@ use crate::execute::{Committed, Materials};
 use files::path::clean_path;
 use files::tar::{self, Entry, EntryKind};
 use files::tree::{IndexEntry, Tree};
-use files::view::{Kind, Node, View};
+use files::view::{Node, View};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -126,10 +126,10 @@ fn walk(tree: &Tree, at: &[u8], files: &mut Files, sink: &mut dyn Sink) -> io::R
     for (name, node) in tree.children(at).map_err(io::Error::other)? {
         let path = files::path::join(at, &name);
         match (&node.kind, node.hard_link) {
-            (Kind::File { .. }, Some(group)) => files.groups.entry(group).or_default().push((path, node)),
-            (Kind::File { .. }, None) => drop(files.single.insert(path, node)),
+            (EntryKind::File { .. }, Some(group)) => files.groups.entry(group).or_default().push((path, node)),
+            (EntryKind::File { .. }, None) => drop(files.single.insert(path, node)),
             (kind, _) => {
-                let inside = *kind == Kind::Directory;
+                let inside = *kind == EntryKind::Directory;
                 sink.entry(&entry(path.clone(), node), &mut io::empty())?;
                 if inside {
                     walk(tree, &path, files, sink)?;
@@ -142,5 +142,5 @@ fn walk(tree: &Tree, at: &[u8], files: &mut Files, sink: &mut dyn Sink) -> io::R
 
 fn entry(path: Vec<u8>, node: Node) -> Entry {
     let Node { kind, mode, uid, gid, mtime, xattrs, .. } = node;
-    Entry { path, kind: crate::copy::entry_kind(kind), mode, uid, gid, mtime, xattrs }
+    Entry { path, kind, mode, uid, gid, mtime, xattrs }
 }

@@ -1,6 +1,7 @@
 //! Reads tar streams of unknown origin: every number is checked, every length is bounded, nothing is guessed.
 
-use super::entry::{BLOCK, Entry, EntryKind};
+use super::entry::{BLOCK, Entry};
+use crate::entry_kind::EntryKind;
 use std::io::{self, Read};
 
 /// Largest pax header that is read; real ones are below a few kilobytes.

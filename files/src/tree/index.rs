@@ -2,7 +2,7 @@
 
 use super::building::Building;
 use crate::tar::{self, EntryKind, TarError};
-use crate::view::{Kind, Node};
+use crate::view::Node;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -157,7 +157,7 @@ impl Index {
         }
         match self.get(path) {
             Some(IndexEntry::Whiteout) => true,
-            Some(IndexEntry::Node { node, .. }) => node.kind != Kind::Directory,
+            Some(IndexEntry::Node { node, .. }) => node.kind != EntryKind::Directory,
             Some(IndexEntry::Implied) | None => false,
         }
     }
