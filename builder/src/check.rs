@@ -83,7 +83,7 @@ pub fn check(request: &Request, services: &Services) -> Checked {
         Err(error) => return Checked { warnings: Vec::new(), error: Some(error), unknown: Vec::new() },
     };
     let scope = if readable.settings.target.is_some() { Scope::Target } else { Scope::All };
-    let (planned, unknown) = plan_as_known((request, services), &readable, scope);
+    let (planned, unknown) = plan_as_known(request, services, &readable, scope);
     Checked { warnings: readable.lint.warnings(), error: planned.err(), unknown }
 }
 
@@ -109,7 +109,8 @@ impl Readable {
 
 /// Plans what can be planned, also where images cannot be had; tells why these could not.
 pub fn plan_as_known(
-    (request, services): (&Request, &Services),
+    request: &Request,
+    services: &Services,
     readable: &Readable,
     scope: Scope,
 ) -> (Result<plan::Plan, Error>, Vec<String>) {
@@ -123,7 +124,7 @@ pub fn plan_as_known(
             Ok(plan::Planned::Needs(needed)) => needed,
             Err(error) => return (Err(error.into()), unknown),
         };
-        for (image, resolved) in build::resolve(request, services, (needed, &asking)) {
+        for (image, resolved) in build::resolve(request, services, needed, &asking) {
             match resolved {
                 Ok(resolved) => images.insert(image.key, resolved.config),
                 Err(error) if error.code() == "cancelled" && !cancel.is_cancelled() => {

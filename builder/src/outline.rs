@@ -48,7 +48,7 @@ pub fn targets(file: &DockerfileText) -> Result<Answer, Error> {
 /// Tells what the target of `request` takes: arguments, secrets, agents, caches.
 pub fn outline(request: &Request, services: &Services) -> Result<Answer, Error> {
     let readable = Readable::new(request)?;
-    let (planned, _) = check::plan_as_known((request, services), &readable, Scope::Target);
+    let (planned, _) = check::plan_as_known(request, services, &readable, Scope::Target);
     let outline = planned?.outline(&readable.parsed, &readable.settings)?;
     Ok(Answer { text: text(&outline), json: document(&outline, &request.dockerfile) })
 }
@@ -120,7 +120,8 @@ fn list(map: &mut Map<String, Value>, key: &str, values: Vec<Value>) {
     }
 }
 
-fn location((first, last): Lines) -> Value {
+fn location(lines: Lines) -> Value {
+    let (first, last) = lines;
     json!({"ranges": [{"start": {"line": first}, "end": {"line": last}}]})
 }
 

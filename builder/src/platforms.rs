@@ -1,9 +1,9 @@
 //! One image for several platforms: a build for each, joined by an index.
 
-use crate::annotation::{self, Level};
 use crate::event::{Event, Observer, Silent, StepSummary};
+use crate::image::annotation::{self, Level};
+use crate::image::assemble::Image;
 use crate::key::KeyBuilder;
-use crate::result::Image;
 use crate::{Built, Error, Prepared, Request, Services};
 use database::{BaseImage, Fate};
 use registry_client::{Index, Platform, media_type};
@@ -15,7 +15,8 @@ use std::sync::{Mutex, PoisonError};
 pub fn build_platforms(
     request: &mut Request,
     platforms: &[Platform],
-    (services, observer): (&Services, &dyn Observer),
+    services: &Services,
+    observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Built, Error> {
     if let [only] = platforms {
@@ -87,11 +88,7 @@ impl<'r> Platforms<'r> {
     }
 
     /// Builds all; several become one index, which is named only when all are there.
-    pub fn build(
-        self,
-        (services, observer): (&Services, &dyn Observer),
-        cancel: &CancellationToken,
-    ) -> Result<Built, Error> {
+    pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &CancellationToken) -> Result<Built, Error> {
         let several = match <[Prepared<'r>; 1]>::try_from(self.0) {
             Ok([only]) => return only.build(services, observer, cancel),
             Err(several) => Platforms(several),

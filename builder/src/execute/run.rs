@@ -7,7 +7,7 @@ use super::{Execution, Layer, pack, sandbox_error};
 use crate::Error;
 use crate::event::Event;
 use crate::key::KeyBuilder;
-use crate::leak::{Detector, Leak};
+use crate::secrets::{Detector, Leak};
 use crate::trace::Work;
 use dockerfile::plan::{Mount, MountKind, Run, Step};
 use registry_client::Platform;

@@ -1,7 +1,7 @@
 //! How an attempt ends, from what the build came to and from what the watch saw.
 
 use super::watch::Why;
-use crate::mask::Masks;
+use crate::secrets::Masks;
 use crate::{Built, Error, limit};
 use database::{BaseImage, Outcome, PushedImage, Reason};
 use registry_client::{Fault, Reference};

@@ -74,7 +74,7 @@ pub fn each(materials: &Materials, layers: &[Arc<Committed>], sink: &mut dyn Sin
             number += 1;
             let wanted = path.and_then(|path| match (&entry.kind, index.get(&path)) {
                 (EntryKind::File { .. }, Some(IndexEntry::Node { node, .. })) => {
-                    files.name((position, node.hard_link), &tree, path)
+                    files.name(position, node.hard_link, &tree, path)
                 }
                 _ => None,
             });
@@ -99,7 +99,7 @@ struct Files {
 
 impl Files {
     /// Returns the name under which the content of an entry of layer `position` goes into the result, if it does.
-    fn name(&mut self, (position, group): (usize, Option<u64>), tree: &Tree, path: Vec<u8>) -> Option<(Vec<u8>, Node)> {
+    fn name(&mut self, position: usize, group: Option<u64>, tree: &Tree, path: Vec<u8>) -> Option<(Vec<u8>, Node)> {
         let Some(group) = group else {
             let here = tree.location(&path).is_some_and(|(layer, ..)| layer == position);
             return here.then(|| self.single.remove(&path)).flatten().map(|node| (path, node));

@@ -53,7 +53,8 @@ pub struct Output {
 pub fn write(
     services: &Services,
     built: &Built,
-    (output, names): (&Output, &[Reference]),
+    output: &Output,
+    names: &[Reference],
     cancel: &CancellationToken,
 ) -> Result<Option<String>, Error> {
     let materials =

@@ -1,9 +1,9 @@
 //! Puts the image together: configuration, history and manifest, from the plan and the settled layers.
 
 use crate::Error;
-use crate::annotation::{self, Annotation, Level};
 use crate::context::Sources;
 use crate::execute::{Committed, Materials, StageLayers, store_error};
+use crate::image::annotation::{self, Annotation, Level};
 use dockerfile::plan::{Base, Plan, Step};
 use registry_client::{Descriptor, Digest, History, ImageConfig, Manifest, Platform, RootFs, media_type};
 use std::collections::BTreeMap;
@@ -73,9 +73,11 @@ pub struct Form {
 /// Writes the configuration and manifest of the plan's target into the store.
 pub fn assemble(
     plan: &Plan,
-    (sources, materials): (&Sources<'_>, &Materials),
+    sources: &Sources<'_>,
+    materials: &Materials,
     result: &StageLayers,
-    (created, form): (Option<i64>, &Form),
+    created: Option<i64>,
+    form: &Form,
 ) -> Result<Image, Error> {
     let layers = result.layers.iter().map(|layer| materials.committed(layer)).collect::<Result<Vec<_>, _>>()?;
     let mut config = plan.stages[plan.target].config.clone();
