@@ -2,7 +2,7 @@
 
 use super::pattern::Pattern;
 use super::pieces::Pieces;
-use super::{ExpandError, Expanded, Lookup};
+use super::result::{ExpandError, Expanded, Lookup};
 use std::iter::Peekable;
 use std::str::Chars;
 

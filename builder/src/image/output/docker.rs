@@ -1,8 +1,9 @@
 //! What `docker load` takes: a layout with Docker's media types, and the older `manifest.json` beside it.
 
+use super::layout::blob;
 use super::layout::{self, Sink};
+use super::source::Source;
 use super::tarball::Tarball;
-use super::{Source, layout::blob};
 use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! An OCI image layout: `oci-layout`, `index.json`, and every blob under its digest.
 
-use super::Source;
+use super::source::Source;
 use crate::Image;
 use registry_client::{Descriptor, Digest, Index, Reference, media_type};
 use std::collections::{BTreeMap, BTreeSet};

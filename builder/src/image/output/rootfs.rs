@@ -1,6 +1,6 @@
 //! The files of an image, read once from each of its layers; nothing is unpacked on the way.
 
-use super::Source;
+use super::source::Source;
 use crate::execute::{Committed, Materials};
 use files::path::clean_path;
 use files::tar::{self, Entry, EntryKind};
