@@ -16,7 +16,7 @@ use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What shall be built, and what becomes of it.
+/// A request for a build: its inputs, its outputs, and how steps are executed.
 pub struct Request {
     /// The context with its ignore file.
     pub context: NamedContext,
@@ -48,12 +48,12 @@ pub struct Request {
     pub order: Box<dyn TagOrder + Send>,
     /// Takes note of where the time goes.
     pub trace: Trace,
-    /// What the image is besides what the Dockerfile says.
+    /// The properties of the image that the Dockerfile does not set.
     pub form: Form,
 }
 
 impl Request {
-    /// Returns what the plan has to know of it.
+    /// Returns the settings of its plan.
     pub fn settings(&self) -> plan::Settings {
         plan::Settings {
             build_args: self.build_args.clone(),
@@ -68,7 +68,7 @@ impl Request {
     }
 }
 
-/// What a build came to.
+/// The result of a build.
 #[derive(Debug, Clone)]
 pub struct Built {
     /// The image, which is in the store.
@@ -80,31 +80,26 @@ pub struct Built {
 }
 
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
-pub fn build(
-    request: &Request,
-    services: &Services,
-    observer: &dyn Observer,
-    cancel: &CancellationToken,
-) -> Result<Built, Error> {
-    Prepared::new(request, services, observer)?.build(services, observer, cancel)
+pub fn build(request: &Request, services: &Services, observer: &dyn Observer, cancel: &CancellationToken) -> Result<Built, Error> {
+    PlannedBuild::new(request, services, observer)?.build(services, observer, cancel)
 }
 
 /// A build whose steps are known, none of which was executed.
-pub struct Prepared<'r> {
+pub struct PlannedBuild<'r> {
     request: &'r Request,
     plan: Plan,
     sources: Sources<'r>,
 }
 
-impl<'r> Prepared<'r> {
+impl<'r> PlannedBuild<'r> {
     /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
     pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
         observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
         let prepared = prepare(request, services, observer).map_err(|error| with_snippet(error, &request.dockerfile));
-        prepared.map(|(plan, sources)| Prepared { request, plan, sources })
+        prepared.map(|(plan, sources)| PlannedBuild { request, plan, sources })
     }
 
-    /// Returns what it was prepared for.
+    /// Returns the request.
     pub fn request(&self) -> &'r Request {
         self.request
     }
@@ -375,7 +370,7 @@ fn summaries(plan: &Plan) -> Vec<StepSummary> {
 
 /// Shows the lines of the Dockerfile that an error is about.
 fn with_snippet(error: Error, file: &DockerfileText) -> Error {
-    // What a step said is about its work, not about a word of its instruction.
+    // The output of a step is about its work, not about a word of its instruction.
     let message = if error.code() == "step_failed" { String::new() } else { error.report() };
     let snippet = dockerfile::snippet_of_error(&file.name, &file.text, &error.places(), &message);
     error.with_detail(snippet)

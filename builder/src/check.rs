@@ -10,10 +10,10 @@ use std::time::Duration;
 /// How long registries are waited for altogether: a file can be checked without them, save for what its images say.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Checked {
-    /// What the rules object to, in the order of the file.
+    /// The warnings, in the order of the file.
     pub warnings: Vec<Warning>,
     /// Why it cannot be built, as far as that can be told without building.
     pub error: Option<Error>,
@@ -91,7 +91,7 @@ pub fn check(request: &Request, services: &Services) -> Checked {
 pub struct Readable {
     /// The file.
     pub parsed: Dockerfile,
-    /// What the requester chose.
+    /// The choices of the requester.
     pub settings: plan::Settings,
     /// Takes what the rules object to.
     pub lint: plan::Lint,

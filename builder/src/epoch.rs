@@ -39,7 +39,7 @@ pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &Cancell
     Ok(())
 }
 
-/// What a time is looked for with.
+/// Finds the time that the argument names.
 struct Finder<'f> {
     request: &'f Request,
     services: &'f Services,
@@ -104,7 +104,7 @@ impl Finder<'_> {
             ([Source::Git(url)], []) => {
                 let located = crate::worker::source_error;
                 let git = GitContext::parse(url).map_err(located)?;
-                let mut git = git.ok_or_else(|| invalid(format!("`{url}` is no git repository")))?;
+                let mut git = git.ok_or_else(|| invalid(format!("`{url}` is not a git repository")))?;
                 if let Some(checksum) = &copy.flags.checksum {
                     git.checksum = Some(checksum.clone());
                 }
@@ -134,7 +134,7 @@ impl Finder<'_> {
         let blob = blob.map_err(|error| store_error("reading a download".into(), error))?;
         let Ok(Some(tar)) = tar_in(Box::new(blob)) else { return Ok(None) };
         let (mut reader, mut latest) = (Reader::new(Cancellable::new(tar, self.cancel)), None);
-        // What is no archive has no time; whoever unpacks it says what is wrong with it.
+        // A file that is not an archive has no time; unpacking it reports the error.
         while let Ok(Some(entry)) = reader.next_entry() {
             if matches!(entry.kind, EntryKind::File { .. }) {
                 latest = latest.max(Some(entry.mtime));

@@ -5,7 +5,7 @@ use crate::{Error, Request, Services};
 use base64::Engine;
 use dockerfile::Dockerfile;
 use dockerfile::DockerfileText;
-use dockerfile::plan::{self, Lines, Outline, Scope, Wanted};
+use dockerfile::plan::{self, Lines, Outline, OutlineMount, Scope};
 use serde_json::{Map, Value, json};
 
 /// An answer in both forms.
@@ -67,8 +67,9 @@ fn text(outline: &Outline) -> String {
         vec![arg.name.clone(), arg.value.clone().unwrap_or_default(), arg.description.clone().unwrap_or_default()]
     };
     add(&["BUILD ARG", "VALUE", "DESCRIPTION"], outline.args.iter().map(arg).collect());
-    let wanted =
-        |wanted: &Wanted| vec![wanted.name.clone(), if wanted.required { "true".to_owned() } else { String::new() }];
+    let wanted = |wanted: &OutlineMount| {
+        vec![wanted.name.clone(), if wanted.required { "true".to_owned() } else { String::new() }]
+    };
     add(&["SECRET", "REQUIRED"], outline.secrets.iter().map(wanted).collect());
     add(&["SSH", "REQUIRED"], outline.ssh.iter().map(wanted).collect());
     add(&["CACHE MOUNT"], outline.caches.iter().map(|(name, _)| vec![name.clone()]).collect());
@@ -88,8 +89,8 @@ fn document(outline: &Outline, file: &DockerfileText) -> Value {
         Value::Object(one)
     });
     list(&mut found, "args", args.collect());
-    let wanted = |list: &[Wanted]| {
-        let one = |wanted: &Wanted| {
+    let wanted = |list: &[OutlineMount]| {
+        let one = |wanted: &OutlineMount| {
             let mut one = Map::new();
             put(&mut one, "name", Some(wanted.name.clone()));
             if wanted.required {

@@ -12,7 +12,7 @@ const NEGLIGIBLE: Duration = Duration::from_micros(500);
 /// Characters of a name that are written.
 const LONGEST_NAME: usize = 200;
 
-/// What somebody was busy with.
+/// The kind of work that a span measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Work {
     /// The commit is fetched.
@@ -65,7 +65,7 @@ pub struct Span {
     pub work: Work,
     /// On what.
     pub name: String,
-    /// Who did it: threads are counted from 1 as they appear.
+    /// The thread: counted from 1 as they appear.
     pub lane: usize,
     /// When it began, after the trace did.
     pub began: Duration,

@@ -160,7 +160,7 @@ fn copy(flags: Result<Flags, String>, rest: &str, line: &Line, keyword: &str) ->
     if sources.is_empty() {
         return Err(no_destination(keyword));
     }
-    // What is wrong with the words is reported before what is wrong with the flags.
+    // Errors of the words are reported before errors of the flags.
     let flags = flags?;
     let heredocs: Vec<Heredoc> = line.heredocs.clone();
     if !heredocs.is_empty() && heredoc::parse(destination).is_some() {

@@ -58,7 +58,7 @@ fn file(text: &[u8]) -> Result<Dockerfile, ParseError> {
         stages: Vec::new(),
         blank_lines: lexed.blank_lines,
     };
-    // What is wrong with a line alone is found before what is wrong with its place among the others.
+    // Errors within a line are found before errors of its place among the others.
     for line in &lexed.lines {
         arguments::check_form(&line.text, lexed.escape).map_err(|cause| ParseError::text(line.span, cause))?;
     }

@@ -101,7 +101,7 @@ impl Ignore {
         Ok(Ignore { patterns: parsed, name: String::new() })
     }
 
-    /// Tells whether there are no patterns.
+    /// Returns whether the list of patterns is empty.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }

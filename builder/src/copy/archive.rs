@@ -60,7 +60,7 @@ impl Archive {
             for (member, entry) in self.entries.iter().enumerate() {
                 self.place(&mut laying, member, entry)?;
             }
-            // What was put into a directory changed its time; the archive's own is the one that counts.
+            // Files that were put into a directory changed its time; the time in the archive is the one that counts.
             for entry in self.entries.iter().filter(|entry| entry.kind == EntryKind::Directory) {
                 let inside = clean_path(&entry.path);
                 let path = laying.within(&inside)?;

@@ -1,4 +1,4 @@
-//! The files that a copy is laid over.
+//! The destination of a copy: the files it is laid over.
 
 use crate::walk::Walk;
 use files::tree::Tree;
@@ -6,7 +6,7 @@ use files::tree::Tree;
 /// Tells whether the file of a place has the same content as a file of the tree, given place, path there, path here.
 pub type SameContent<'s> = dyn Fn(usize, &[u8], &[u8]) -> bool + 's;
 
-/// What a copy is planned on top of.
+/// The files that a copy is laid over.
 #[derive(Clone, Copy)]
 pub struct Destination<'g> {
     /// The files that are there.

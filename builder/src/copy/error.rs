@@ -1,11 +1,11 @@
-//! Why files cannot be copied.
+//! Errors of copying files.
 
 use crate::walk::WalkError;
 use files::ignore::IgnoreError;
 use files::tree::LinkLoop;
 use files::view::ViewError;
 
-/// Why files cannot be copied; the user's Dockerfile or files are the reason.
+/// Files cannot be copied; the user's Dockerfile or files are the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// A source is not there, or ignored.
@@ -44,7 +44,7 @@ pub enum CopyError {
     /// The source could not be read.
     #[error("reading the files to copy: {0}")]
     View(String),
-    /// There are more paths than may be walked through, or nobody waits for them any more.
+    /// There are more paths than may be walked through, or the build was cancelled.
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// More is copied than a layer may hold.
@@ -52,7 +52,7 @@ pub enum CopyError {
     TooLarge {
         /// The source.
         name: String,
-        /// What it has.
+        /// Its bytes.
         bytes: u64,
         /// The most that one source may have.
         limit: u64,

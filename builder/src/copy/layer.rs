@@ -19,15 +19,15 @@ struct Made {
     content: Content,
     /// Names with the same value here are one file.
     group: Option<(usize, u64)>,
-    /// Whether nothing but the time of a directory changed: that alone is no reason to name it.
+    /// Whether nothing but the time of a directory changed: that alone is not a reason to name it.
     only_time: bool,
 }
 
-/// What a copy changes, on top of a tree.
+/// The changes of a copy on top of a tree.
 pub(super) struct Layer<'t> {
     destination: Destination<'t>,
     request: &'t CopyRequest,
-    /// What changes modes; nothing does while an archive is extracted.
+    /// The change of modes; `None` while an archive is extracted.
     chmod: Option<&'t Chmod>,
     made: BTreeMap<WalkPath, Made>,
 }

@@ -1,6 +1,6 @@
 //! `COPY`, `ADD` and `WORKDIR` as pure functions: a view of the source, a tree of the destination, entries of a layer.
 //!
-//! Nothing here touches a file system, so there is no path to escape through: links are followed inside the view or tree.
+//! These functions do not touch a file system, so a path cannot escape: links are followed inside the view or tree.
 
 mod absent;
 mod archive;

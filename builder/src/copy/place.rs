@@ -1,4 +1,4 @@
-//! Where the files go: inputs are laid over the destination's tree, and what changes becomes the layer's entries.
+//! Places the inputs of a copy: they are laid over the destination's tree, and the changes become the layer's entries.
 
 use super::destination::Destination;
 use super::entry::{Content, LayerEntry};

@@ -1,16 +1,16 @@
-//! Where files are copied to, and how.
+//! The destination and the flags of a copy.
 
 use super::chmod::Chmod;
 use super::error::CopyError;
 use super::owner::Owner;
 use dockerfile::plan::Copy;
 
-/// Where files are copied to, and how.
+/// The destination and the flags of a copy, with names of owners looked up.
 #[derive(Debug, Clone)]
 pub struct CopyRequest {
     /// Files that stand in the Dockerfile: name and content.
     pub inline: Vec<(String, Vec<u8>)>,
-    /// Where to, expanded; may be relative.
+    /// The destination, expanded; may be relative.
     pub destination: String,
     /// The directory that a relative destination starts at.
     pub workdir: String,

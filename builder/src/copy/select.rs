@@ -18,9 +18,9 @@ const DIRECTORY: Node =
 /// One source that was found.
 #[derive(Debug, Clone)]
 pub struct CopySource {
-    /// What it is called at its destination: the last component as it was written.
+    /// The name at its destination: the last component as it was written.
     pub name: Vec<u8>,
-    /// What it is.
+    /// Its metadata.
     pub node: Node,
     /// Where it is in the view, links followed.
     pub path: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct CopySource {
     pub base: Option<Node>,
     /// With `--parents`: the directories between destination and source.
     pub parents: Vec<(Vec<u8>, Node)>,
-    /// What is in it, if it is a directory, parents first; paths are relative to it.
+    /// The files in it, if it is a directory, parents first; paths are relative to it.
     pub items: Vec<Item>,
     /// With `--parents`: whether nothing was found, so that only the destination is made.
     pub excluded: bool,
@@ -56,7 +56,7 @@ impl CopySource {
 pub struct Item {
     /// Relative to the source.
     pub path: Vec<u8>,
-    /// What it is.
+    /// Its metadata.
     pub node: Node,
 }
 
@@ -111,7 +111,7 @@ fn expand(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
     let parts: Vec<&str> = text.split('/').collect();
     let first = parts.iter().position(|part| pattern::has_wildcard(part)).unwrap_or(0);
     let start = parts[..first].join("/").into_bytes();
-    // What a wildcard does not match may be missing; the directory that it is looked for in may not.
+    // A wildcard may match nothing, but the directory that it is looked for in must exist.
     let directory = resolve(view, &start)?;
     if !directory.is_empty() && view.lookup(&directory)?.is_none() {
         return Err(CopyError::NoDirectory(format!("/{}", String::from_utf8_lossy(&start))));
@@ -237,7 +237,7 @@ struct Collecting<'c> {
     /// The directory, links followed.
     root: &'c [u8],
     excludes: &'c Ignore,
-    /// What the patterns see before a path in the directory.
+    /// The prefix that the patterns see before a path in the directory.
     start: &'c [u8],
 }
 

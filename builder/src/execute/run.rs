@@ -224,7 +224,7 @@ fn failure(ran: &Ran, run: &Run, (step, tail): (&Step, &Tail), execution: &Execu
         ),
         Exit::DiskFull(full) => (failed("disk_full", format!("process \"{command}\" {full}")), None),
         Exit::TimedOut => {
-            let limit = crate::limit::shown(execution.options.step_timeout);
+            let limit = crate::duration::shown(execution.options.step_timeout);
             (failed("step_timeout", format!("process \"{command}\" took longer than {limit}")), None)
         }
         Exit::Cancelled => (Error::cancelled(), None),

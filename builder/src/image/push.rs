@@ -195,7 +195,7 @@ pub fn is_current(materials: &Materials, image: &Image, tags: &[Reference]) -> b
         .collect();
     let waiting = (&materials.tokio, &materials.cancel);
     let mut answers = asking.into_iter().map(|answer| crate::execute::until_cancelled(waiting, answer));
-    // Whatever else the registry says is found out when the image is pushed.
+    // Any other answer of the registry is dealt with when the image is pushed.
     answers.all(|answer| matches!(answer, Some(Ok(Ok(Some((digest, _))))) if digest == image.digest))
 }
 

@@ -17,11 +17,11 @@ pub struct Instruction {
     pub comments: Comments,
     /// Whether it stands in an `ONBUILD` of what the stage starts from.
     pub is_trigger: bool,
-    /// What it says.
+    /// The keyword with its arguments.
     pub kind: InstructionKind,
 }
 
-/// What an instruction says.
+/// A keyword with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstructionKind {
     /// `ADD`.
@@ -127,7 +127,7 @@ pub struct CopyFlags {
     pub unpack: Option<bool>,
 }
 
-/// What a `RUN` says.
+/// A `RUN` as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// The command.
@@ -164,7 +164,7 @@ pub enum RunSecurity {
     Insecure,
 }
 
-/// What a `HEALTHCHECK` says; times in nanoseconds, 0 for the default.
+/// A `HEALTHCHECK` as it is written; times in nanoseconds, 0 for the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HealthcheckFlags {
     /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
@@ -192,7 +192,7 @@ pub struct Mount {
     pub source: Option<String>,
     /// Whether it cannot be written, if that was said.
     pub read_only: Option<bool>,
-    /// What it is.
+    /// The kind, with the options that only it has.
     pub kind: MountKind,
     /// `mode=`.
     pub mode: Option<u32>,
@@ -202,7 +202,7 @@ pub struct Mount {
     pub gid: Option<u32>,
 }
 
-/// The kind of a mount, with what only it has.
+/// The kind of a mount, with the options that only it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountKind {
     /// Files of the context, a stage or an image.

@@ -1,4 +1,4 @@
-//! What a Dockerfile says, instruction by instruction: nothing is expanded and no name is looked up.
+//! The syntax tree of a Dockerfile: values stand as they are written, and no name is looked up.
 
 mod file;
 mod instruction;

@@ -1,4 +1,4 @@
-//! What an expansion takes and returns.
+//! The input and the result of an expansion.
 
 /// A word that cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

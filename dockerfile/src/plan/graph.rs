@@ -1,4 +1,4 @@
-//! The stages of a file: what each starts from, and which others each takes files from.
+//! The graph of stages: the base of each, and the other stages that each takes files from.
 
 use super::bases::{Needed, image_key};
 use super::cycle;
@@ -22,13 +22,13 @@ const MAX_WORK: usize = 16 * 1024 * 1024;
 pub struct Graph<'f> {
     /// The file.
     pub file: &'f Dockerfile,
-    /// What the requester chose.
+    /// The choices of the requester.
     pub settings: &'f Settings,
     /// Arguments that were given, and automatic ones.
     pub arguments: Arguments,
     /// Arguments declared before the first `FROM`.
     pub globals: Variables,
-    /// What each stage starts from.
+    /// The base of each stage.
     pub bases: Vec<FileBase>,
     /// Which stages the requester put something else in the place of.
     replaced: Vec<bool>,
@@ -38,7 +38,7 @@ pub struct Graph<'f> {
     names: HashMap<&'f str, Vec<usize>>,
 }
 
-/// What a stage starts from, by positions in the file.
+/// The base of a stage, by positions in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileBase {
     /// Nothing.
@@ -65,7 +65,7 @@ pub enum Use {
     Mount,
 }
 
-/// What a name comes to.
+/// The meaning of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A stage, by its position in the file, wherever that is.

@@ -1,4 +1,4 @@
-//! Collects what the rules object to while a plan is made.
+//! Collects the warnings of the rules while a plan is made.
 
 use super::error::{Code, Error};
 use super::frontend;
@@ -25,7 +25,7 @@ pub struct Lint {
 }
 
 impl Lint {
-    /// Reads what the file and the requester say of the checks.
+    /// Reads the check options of the file and of the requester.
     pub fn new(file: &Dockerfile, settings: &Settings) -> Result<Self, Error> {
         let options = settings.build_args.get(OVERRIDE).or(file.directives.check.as_ref());
         let check = Check::parse(options.map_or("", String::as_str))
@@ -33,7 +33,7 @@ impl Lint {
         Ok(Lint { check, warnings: RefCell::default() })
     }
 
-    /// Begins anew with what the text alone shows: a plan is made several times until all images are known.
+    /// Starts over with the warnings about the text alone: a plan is made several times until all images are known.
     pub fn start(&self, file: &Dockerfile, settings: &Settings) {
         self.warnings.borrow_mut().clear();
         if let Some(syntax) = crate::syntax::foreign_syntax(file, &settings.build_args) {

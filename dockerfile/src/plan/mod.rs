@@ -31,7 +31,7 @@ pub use given::Given;
 pub use graph::global;
 pub use lint::Lint;
 pub use model::{Action, Copy, From, InlineFile, Mount, MountKind, Plan, Planned, Run, Source, Stage, Step};
-pub use outline::{Argument, Lines, Outline, Wanted, description};
+pub use outline::{Argument, Lines, Outline, OutlineMount, description};
 pub use reads::Reads;
 pub use settings::Settings;
 pub use walk::Scope;

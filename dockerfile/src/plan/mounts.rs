@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 pub struct MountPlanner<'m> {
     /// Expands their values.
     pub words: &'m Words<'m>,
-    /// What the names behind `from=` mean.
+    /// The meanings of the names behind `from=`.
     pub names: &'m BTreeMap<String, From>,
-    /// What a relative target starts at.
+    /// The directory that a relative target starts at.
     pub workdir: &'m str,
     /// Keeps the cache directories of one requester apart from those of others.
     pub namespace: &'m str,
@@ -53,7 +53,7 @@ impl MountPlanner<'_> {
             ast::MountKind::Cache { id: name, sharing } => {
                 let ((mode, uid, gid), writable) = (id(0o755), mount.read_only != Some(true));
                 let seed = (mount.from.is_some()).then_some((from, source));
-                let anew = mount.mode.is_some() || mount.uid.is_some() || mount.gid.is_some();
+                let reset_on_miss = mount.mode.is_some() || mount.uid.is_some() || mount.gid.is_some();
                 // Directories that begin differently are different directories, whatever they are called.
                 let name = name.unwrap_or_else(|| clean(written.unwrap_or_default()));
                 (
@@ -67,7 +67,7 @@ impl MountPlanner<'_> {
                         gid,
                         writable,
                         seed,
-                        anew,
+                        reset_on_miss,
                     },
                 )
             }

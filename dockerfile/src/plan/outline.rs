@@ -1,4 +1,4 @@
-//! What a target takes from who builds it: arguments, secrets, agents, caches.
+//! The outline of a target: the arguments, secrets, agents and caches that it uses.
 
 use super::environment::Words;
 use super::error::Error;
@@ -13,19 +13,19 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Lines of the Dockerfile, from 1.
 pub type Lines = (usize, usize);
 
-/// What a target takes.
+/// The arguments, secrets, agents and caches that a target uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outline {
     /// The target's name.
     pub name: Option<String>,
-    /// What the comment above it says it is.
+    /// The description in the comment above it.
     pub description: Option<String>,
     /// Arguments, in the order of the file.
     pub args: Vec<Argument>,
     /// Secrets.
-    pub secrets: Vec<Wanted>,
+    pub secrets: Vec<OutlineMount>,
     /// Agents.
-    pub ssh: Vec<Wanted>,
+    pub ssh: Vec<OutlineMount>,
     /// Directories that are kept from build to build.
     pub caches: Vec<(String, Lines)>,
 }
@@ -35,7 +35,7 @@ pub struct Outline {
 pub struct Argument {
     /// Its name.
     pub name: String,
-    /// What the comment above it says it is.
+    /// The description in the comment above it.
     pub description: Option<String>,
     /// Its value, if it has one.
     pub value: Option<String>,
@@ -45,7 +45,7 @@ pub struct Argument {
 
 /// Something that a step mounts if it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct OutlineMount {
     /// Its id.
     pub name: String,
     /// Whether the step fails without it.
@@ -88,8 +88,10 @@ impl Plan {
             let Action::Run(run) = &step.action else { continue };
             for mount in &run.mounts {
                 match &mount.kind {
-                    MountKind::Secret { id, required, .. } => want(&mut outline.secrets, id, *required, step.lines),
-                    MountKind::Ssh { id, required, .. } => want(&mut outline.ssh, id, *required, step.lines),
+                    MountKind::Secret { id, required, .. } => {
+                        add_mount(&mut outline.secrets, id, *required, step.lines)
+                    }
+                    MountKind::Ssh { id, required, .. } => add_mount(&mut outline.ssh, id, *required, step.lines),
                     MountKind::Cache { name, .. } if outline.caches.iter().all(|(known, _)| known != name) => {
                         outline.caches.push((name.clone(), step.lines));
                     }
@@ -103,10 +105,10 @@ impl Plan {
     }
 }
 
-fn want(list: &mut Vec<Wanted>, name: &str, required: bool, lines: Lines) {
+fn add_mount(list: &mut Vec<OutlineMount>, name: &str, required: bool, lines: Lines) {
     match list.iter_mut().find(|wanted| wanted.name == name) {
         Some(known) => known.required |= required,
-        None => list.push(Wanted { name: name.to_owned(), required, lines }),
+        None => list.push(OutlineMount { name: name.to_owned(), required, lines }),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::rules;
 use crate::suggest::suggest_name;
 use registry_client::{ImageConfig, Platform, Reference};
 
-/// Returns the platform that the `--platform` of a stage comes to.
+/// Returns the platform that the `--platform` of a stage names.
 pub fn of_stage(word: &str, graph: &Graph<'_>, stage: &Stage, lint: &Lint) -> Result<Platform, Error> {
     let words = Words::new(graph.file.escape, &graph.globals);
     let expanded = words.expanded(word)?;
@@ -67,7 +67,7 @@ pub fn report_undeclared(unset: &[String], graph: &Graph<'_>, stage: &Stage, lin
     }
 }
 
-/// Reports bases that are no images when no build argument is given.
+/// Reports bases that are not valid image names when no build argument is given.
 pub fn check_default_bases(file: &Dockerfile, arguments: &Arguments, lint: &Lint) {
     let Ok(globals) = graph::globals(file, &arguments.without_given()) else { return };
     for stage in &file.stages {

@@ -1,4 +1,4 @@
-//! What a plan reads from the build's context: the paths that must change for the image to change.
+//! The paths of the build's context that a plan reads: one of them must change for the image to change.
 
 use super::bases::Base;
 use super::model::{Action, Copy, From, MountKind, Plan, Source};

@@ -23,7 +23,7 @@ const MAX_LAYERS: usize = 127;
 /// Most bytes of the history and of the environments of the commands of a stage.
 const MAX_STAGE: usize = 16 * 1024 * 1024;
 
-/// What a stage is planned with.
+/// The file, the stage and the lint that a stage is planned with.
 #[derive(Clone, Copy)]
 pub struct StageContext<'c> {
     /// The file's stages.
@@ -36,7 +36,7 @@ pub struct StageContext<'c> {
     pub lint: &'c Lint,
 }
 
-/// What the names behind `--from=` and `from=` mean.
+/// The meanings of the names behind `--from=` and `from=`.
 #[derive(Debug, Default)]
 pub struct Names {
     /// Those of `COPY`.
@@ -62,18 +62,18 @@ pub struct Finished {
 
 /// A stage while its instructions are planned.
 pub struct Planning<'p> {
-    /// What it is planned with.
+    /// The file, the stage and the lint.
     pub context: StageContext<'p>,
     base: Base,
     /// The configuration so far, without its variables.
     pub config: ImageConfig,
     /// The variables of the image.
     image_variables: Variables,
-    /// What expansion and `RUN` see: the image's variables and the arguments, in the order in which they were set.
+    /// The variables that expansion and `RUN` see: the image's variables and the arguments, in the order in which they were set.
     environment: Variables,
     /// The arguments declared so far; unset ones are empty.
     arguments: Variables,
-    /// What expansions came across since the last instruction.
+    /// Notes of the expansions since the last instruction.
     notes: RefCell<Notes>,
     layers: usize,
     /// Bytes of the history and of the environments of commands.
@@ -121,7 +121,7 @@ pub fn start<'p>(context: &StageContext<'p>, base: Base, images: &BaseImages, st
             planning.base_is_known = parent.base_is_known;
         }
     }
-    // What the image says counts more than an argument of the parent stage.
+    // A variable of the image wins over an argument of the parent stage.
     planning.environment.set_all_last(&planning.config.config.env);
     planning.image_variables = Variables::from_env(&planning.config.config.env);
     planning.base = base;
@@ -184,7 +184,7 @@ impl Planning<'_> {
         let (created_by, action) = planned?;
         self.size += created_by.len() + std::mem::take(&mut self.notes.borrow_mut().work);
         if self.size > MAX_STAGE {
-            let text = format!("what the stage comes to has more than {MAX_STAGE} bytes of text");
+            let text = format!("the expanded stage has more than {MAX_STAGE} bytes of text");
             return Err(Error::new(Code::StageTooLarge, text));
         }
         if action.makes_layer() {
@@ -241,7 +241,7 @@ impl Planning<'_> {
         config::absolute("/", &self.config.config.working_dir)
     }
 
-    /// Returns what a command comes to with the shell in force.
+    /// Returns the words of a command, run by the shell in force if it is in shell form.
     pub fn argv(&self, command: &Command) -> Vec<String> {
         match command {
             Command::Exec(words) => words.clone(),
@@ -364,7 +364,7 @@ impl Planning<'_> {
 
     fn env(&mut self, pairs: &[Pair], instruction: &Instruction) -> Result<String, Error> {
         let shown = self.pairs(pairs, instruction)?;
-        // What is set here is no suggestion for what is used here.
+        // A variable that is set here is not suggested for one that is used here.
         self.report_unset(instruction);
         for (key, value) in &shown {
             self.report_secret("ENV", key, instruction);

@@ -27,16 +27,16 @@ pub enum Scope {
 /// A stage that is needed, before it is planned.
 #[derive(Default)]
 struct Prepared {
-    /// What the `ONBUILD`s of its base come to.
+    /// The instructions that its base triggers by `ONBUILD`.
     triggers: Vec<Instruction>,
-    /// What its instructions take files from, by positions in the file.
+    /// The sources of its instructions, by positions in the file.
     found: BTreeMap<(Use, String), Found>,
 }
 
 impl Plan {
     /// Plans the build of `file`; asks for images that it needs and `images` does not have.
     ///
-    /// What the rules object to is in `lint` afterwards, also if planning fails.
+    /// The warnings are in `lint` afterwards, even if planning fails.
     pub fn for_file(
         file: &Dockerfile,
         settings: &Settings,
@@ -100,7 +100,7 @@ impl<'w, 'f> Walk<'w, 'f> {
             let finished = self.finish(index, &prepared)?;
             size += finished.size;
             if size > MAX_PLAN {
-                let text = format!("what the stages come to has more than {MAX_PLAN} bytes of text");
+                let text = format!("the expanded stages have more than {MAX_PLAN} bytes of text");
                 return Err(Error::new(Code::StageTooLarge, text).at_stage(&self.graph.file.stages[index]));
             }
             self.done.insert(index, self.finished.len());
@@ -150,7 +150,7 @@ impl<'w, 'f> Walk<'w, 'f> {
                 let texts = known
                     .map_or_else(Vec::new, |image| image.config.config.on_build.iter().map(String::as_str).collect());
                 self.need(needed);
-                // What stands in the place of a stage is as it is.
+                // An image that replaces a stage triggers nothing.
                 if graph.is_replaced(index) { Vec::new() } else { texts }
             }
         };

@@ -10,7 +10,7 @@ pub const BLOCK: usize = 512;
 pub struct Entry {
     /// Name as it stands in the tar, without a trailing slash; layers written here have no leading slash either.
     pub path: Vec<u8>,
-    /// What it is.
+    /// The kind of file.
     pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,

@@ -138,7 +138,7 @@ impl Building {
 
     /// Returns where the directory `path` is, links of the layer followed; directories that nothing describes are implied.
     fn directory(&mut self, path: &[u8], entry: &Entry) -> Result<Vec<u8>, IndexError> {
-        // What is known as a directory under this name is reached without any link.
+        // A directory that is known under this name is reached without any link.
         if path.is_empty() || self.kind(path).is_some_and(|kind| *kind == EntryKind::Directory) {
             return Ok(path.to_vec());
         }
@@ -161,7 +161,7 @@ impl Building {
     fn follow(&self, path: &[u8]) -> Result<Vec<u8>, String> {
         let followed = resolve_in(path, |path| {
             self.steps_left.set(self.steps_left.get().saturating_sub(1));
-            // Without steps nothing is found any more, which ends the following.
+            // Without steps left nothing is found, which ends the walk along the links.
             let known = (self.steps_left.get() > 0).then(|| self.entries.get(&WalkPath(path.to_vec()))).flatten();
             match &known?.entry {
                 IndexEntry::Node { node, .. } => Some(node.clone()),
@@ -233,7 +233,7 @@ impl Building {
         }
     }
 
-    /// Notes that a path does not have the content of an entry any more; another name of the file may have it.
+    /// Notes that a path no longer has the content of an entry; another name of the file may have it.
     fn forget(&mut self, before: &Known) {
         if matches!(&before.entry, IndexEntry::Node { node, .. } if matches!(node.kind, EntryKind::File { .. })) {
             self.moved.insert(before.number);

@@ -30,12 +30,12 @@ pub enum IndexError {
     Stored,
 }
 
-/// What a layer says of a path.
+/// The state of a path in a layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IndexEntry {
-    /// The path is this.
+    /// The path names a file.
     Node {
-        /// What it is.
+        /// The metadata.
         node: Node,
         /// BLAKE3 of the content of a regular file.
         content: Option<[u8; 32]>,

@@ -13,7 +13,7 @@ pub struct Tree {
     layers: Vec<(usize, Arc<Index>)>,
 }
 
-/// What a stack says of one path.
+/// The state of a path in a stack of layers.
 enum Found<'t> {
     Nothing,
     Implied,
@@ -103,7 +103,7 @@ impl View for Tree {
                     IndexEntry::Whiteout => None,
                     IndexEntry::Implied => Some(implied_directory()),
                 };
-                // What a lower layer knows of a directory that an upper one only implies.
+                // A lower layer may describe a directory that an upper one only implies.
                 let improves = matches!(known, Some(Some(above)) if *above == implied_directory()) && node.is_some();
                 if known.is_none() || improves {
                     names.insert(name.to_vec(), node);

@@ -1,4 +1,4 @@
-//! What `docker load` takes: a layout with Docker's media types, and the older `manifest.json` beside it.
+//! Archives for `docker load`: a layout with Docker's media types, and the older `manifest.json` beside it.
 
 use super::layout::blob;
 use super::layout::{self, Sink};

@@ -1,19 +1,19 @@
-//! What the requester wants written, and where to.
+//! The outputs that a requester can ask for: formats and destinations.
 
 use std::path::PathBuf;
 
-/// What is written.
+/// The format of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// An OCI image layout.
     Oci,
-    /// What `docker load` takes.
+    /// An archive for `docker load`.
     Docker,
     /// The image's files.
     Files,
 }
 
-/// Where it is written to.
+/// The destination of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// One tar, to standard output.
@@ -24,12 +24,12 @@ pub enum Destination {
     Directory(PathBuf),
 }
 
-/// A wish of the requester.
+/// An output that the requester asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// What is written.
+    /// The format.
     pub format: Format,
-    /// Where to.
+    /// The destination.
     pub destination: Destination,
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of an image besides being pushed: archives that other tools load, and its files.
+//! Outputs besides a push: archives that other tools load, and the files of the image.
 
 mod docker;
 mod format;

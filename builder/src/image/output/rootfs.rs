@@ -53,7 +53,7 @@ impl<W: Write> Sink for TarSink<'_, W> {
     }
 }
 
-/// Gives each path of the files that `layers` come to to `sink`.
+/// Gives each path of the stack of `layers` to `sink`.
 pub fn each(materials: &Materials, layers: &[Arc<Committed>], sink: &mut dyn Sink) -> io::Result<()> {
     let mut indexes = Vec::with_capacity(layers.len());
     for layer in layers {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Links that are followed before a path is taken to lead nowhere, as the kernel does.
 const MAX_LINKS: usize = 40;
 
-/// Writes an image that is in the store; returns what is to be said of it.
+/// Writes an image that is in the store; returns a note for the requester, if there is one.
 pub fn write(
     services: &Services,
     built: &Built,
