@@ -1,6 +1,7 @@
 //! The arguments of each instruction: what it takes, and what is wrong with what it got.
 
 use crate::ast::{Arg, Command, Copy, CopyFlags, InstructionKind, Pair, Run, RunNetwork, RunSecurity};
+use crate::cause::Cause;
 use crate::exec;
 use crate::expand;
 use crate::flags::Flags;
@@ -12,26 +13,6 @@ use crate::words;
 const COPY_FLAGS: [&str; 6] = ["from", "chown", "chmod", "link", "parents", "exclude"];
 const ADD_FLAGS: [&str; 7] = ["chown", "chmod", "link", "keep-git-dir", "checksum", "exclude", "unpack"];
 const RUN_FLAGS: [&str; 4] = ["mount", "network", "security", "device"];
-
-/// Why an instruction is refused: what BuildKit reports with the line's number in front, and what without.
-pub enum Cause {
-    /// Its meaning.
-    Instruction(String),
-    /// Its form.
-    Text(String),
-}
-
-impl From<String> for Cause {
-    fn from(cause: String) -> Self {
-        Cause::Instruction(cause)
-    }
-}
-
-impl From<exec::NotStrings> for Cause {
-    fn from(cause: exec::NotStrings) -> Self {
-        Cause::Text(cause.to_string())
-    }
-}
 
 /// Checks the form of a line's arguments, as far as BuildKit does before it looks at what instructions mean.
 pub fn check_form(line: &str, escape: char) -> Result<(), String> {

@@ -1,8 +1,9 @@
 //! Logical lines to stages and instructions.
 
-use crate::arguments::{self, Cause};
+use crate::arguments;
 use crate::ast::{Dockerfile, MAX_SIZE, Stage, Written};
 use crate::ast::{Instruction, InstructionKind};
+use crate::cause::Cause;
 use crate::error::{ParseError, Span};
 use crate::flags::Flags;
 use crate::lexer::{self, Comments, Line};

@@ -4,10 +4,9 @@ use super::config::absolute;
 use super::environment::Words;
 use super::error::Error;
 use super::model::{Copy, From, InlineFile, Mount, MountKind, Source};
-use super::stage::Planning;
-use crate::ast::{self, Command, CopyFlags, Instruction};
+use crate::ast::{self, Command, CopyFlags};
 use crate::heredoc::Heredoc;
-use crate::rules;
+use files::ignore::Ignore;
 
 /// Where the script of a `RUN` with a heredoc is seen by its shell.
 const PIPES: &str = "/dev/pipes";
@@ -99,22 +98,18 @@ fn inline(heredoc: &Heredoc, words: &Words<'_>) -> Result<InlineFile, Error> {
     Ok(InlineFile { name: heredoc.name.clone(), content: content.into_bytes() })
 }
 
-/// Reports sources that the ignore file hides; exceptions in it make that hard to say.
-pub fn report_ignored(planning: &Planning<'_>, copy: &Copy, instruction: &Instruction) {
-    let ignore = &planning.context.graph.settings.ignore;
+/// Returns a warning for each source that the ignore file hides; exceptions in it make that hard to say.
+pub fn ignored(copy: &Copy, ignore: &Ignore) -> Vec<String> {
     if copy.from != From::Context || ignore.has_exceptions() {
-        return;
+        return Vec::new();
     }
     let verb = if copy.add { "Add" } else { "Copy" };
-    for source in &copy.sources {
-        let Source::Path(source) = source else { continue };
-        let clean = absolute("/", source);
-        let path = &clean[1..];
-        if !path.is_empty() && ignore.ignores(path.as_bytes()) {
-            let text = format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore");
-            planning.report(&rules::COPY_IGNORED_FILE, text, instruction);
-        }
-    }
+    let paths = copy.sources.iter().filter_map(|source| match source {
+        Source::Path(source) => Some(absolute("/", source)[1..].to_owned()),
+        Source::Url(_) | Source::Git(_) => None,
+    });
+    let hidden = paths.filter(|path| !path.is_empty() && ignore.ignores(path.as_bytes()));
+    hidden.map(|path| format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore")).collect()
 }
 
 /// Returns the history's text of a copy.

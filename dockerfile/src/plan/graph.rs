@@ -5,6 +5,7 @@ use super::cycle;
 use super::environment::{Arguments, Notes, Variables, Words};
 use super::error::{Code, Error};
 use super::given::Given;
+use super::globals::globals;
 use super::lint::Lint;
 use super::platform;
 use super::settings::Settings;
@@ -115,7 +116,7 @@ impl<'f> Graph<'f> {
         let stage = &self.file.stages[index];
         let words = Words::new(self.file.escape, &self.globals).noting(notes);
         let expanded = words.expanded(&stage.base)?;
-        platform::report_undeclared(&expanded.unset, self, stage, lint);
+        platform::report_undeclared(&expanded.unset, self.file, &self.globals, stage, lint);
         let base = expanded.text;
         if base.is_empty() {
             let text = format!("base name ({}) should not be blank", stage.base);
@@ -123,7 +124,7 @@ impl<'f> Graph<'f> {
         }
         let platform = match &stage.platform {
             None => self.settings.platform.clone(),
-            Some(word) => platform::of_stage(word, self, stage, lint)?,
+            Some(word) => platform::of_stage(word, self.file, &self.globals, stage, lint)?,
         };
         let given = |name: &str| self.settings.given(name, &platform).map(|given| given_base(given, &platform));
         if let Some(base) = stage.name.as_deref().and_then(given) {
@@ -246,34 +247,4 @@ pub fn sources(instruction: &Instruction) -> Vec<(Use, String)> {
             .collect(),
         _ => Vec::new(),
     }
-}
-
-/// Returns the value that was given for `name`, or else that of an argument declared before the first `FROM`.
-pub fn global(file: &Dockerfile, settings: &Settings, name: &str) -> Option<String> {
-    let arguments = Arguments::new(&settings.build_args, &settings.platform, &Platform::host(), "");
-    match arguments.given(name) {
-        Some(given) => Some(given.to_owned()),
-        None => globals(file, &arguments).ok()?.get(name).map(str::to_owned),
-    }
-}
-
-/// Returns the arguments declared before the first `FROM`, with their values, and the automatic ones.
-pub fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error> {
-    let mut globals = arguments.automatic().clone();
-    for instruction in &file.global_args {
-        let InstructionKind::Arg(pairs) = &instruction.kind else { continue };
-        for pair in pairs {
-            let located = |error: Error| error.at_instruction(instruction);
-            let value = match (arguments.given(&pair.name), &pair.value) {
-                (Some(given), _) => Some(given.to_owned()),
-                (None, Some(default)) => Some(Words::new(file.escape, &globals).one(default).map_err(located)?),
-                (None, None) => None,
-            };
-            if let Some(value) = value {
-                globals.set(&pair.name, &value);
-            }
-        }
-        globals.check_size().map_err(|error| error.at_instruction(instruction))?;
-    }
-    Ok(globals)
 }

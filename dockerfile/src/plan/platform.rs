@@ -1,8 +1,8 @@
 //! `FROM` lines: the platform of a stage, and what the rules say of arguments in them.
 
-use super::environment::{Arguments, Words};
+use super::environment::{Arguments, Variables, Words};
 use super::error::{Code, Error};
-use super::graph::{self, Graph};
+use super::globals;
 use super::lint::Lint;
 use super::settings::Settings;
 use crate::ast::{Dockerfile, InstructionKind, Stage};
@@ -11,20 +11,26 @@ use crate::suggest::suggest_name;
 use registry_client::{ImageConfig, Platform, Reference};
 
 /// Returns the platform that the `--platform` of a stage names.
-pub fn of_stage(word: &str, graph: &Graph<'_>, stage: &Stage, lint: &Lint) -> Result<Platform, Error> {
-    let words = Words::new(graph.file.escape, &graph.globals);
+pub fn of_stage(
+    word: &str,
+    file: &Dockerfile,
+    globals: &Variables,
+    stage: &Stage,
+    lint: &Lint,
+) -> Result<Platform, Error> {
+    let words = Words::new(file.escape, globals);
     let expanded = words.expanded(word)?;
-    report_undeclared(&expanded.unset, graph, stage, lint);
+    report_undeclared(&expanded.unset, file, globals, stage, lint);
     let only_target = expanded.unset.is_empty()
         && !expanded.used.is_empty()
         && expanded.used.iter().all(|name| name == "TARGETPLATFORM");
-    if only_target && graph.globals.get("TARGETPLATFORM") == Some(&expanded.text) {
+    if only_target && globals.get("TARGETPLATFORM") == Some(&expanded.text) {
         let text =
             format!("Setting platform to predefined {word} in FROM is redundant as this is the default behavior");
         lint.report(&rules::REDUNDANT_TARGET_PLATFORM, text, stage.span, &stage.comments.lines);
     }
     let hint = || {
-        let near = expanded.unset.iter().find_map(|name| suggest_name(name, graph.globals.names()));
+        let near = expanded.unset.iter().find_map(|name| suggest_name(name, globals.names()));
         near.map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
     };
     if expanded.text.is_empty() {
@@ -44,12 +50,11 @@ pub fn of_stage(word: &str, graph: &Graph<'_>, stage: &Stage, lint: &Lint) -> Re
 }
 
 /// Reports arguments of a `FROM` line that nothing declares.
-pub fn report_undeclared(unset: &[String], graph: &Graph<'_>, stage: &Stage, lint: &Lint) {
+pub fn report_undeclared(unset: &[String], file: &Dockerfile, globals: &Variables, stage: &Stage, lint: &Lint) {
     if unset.is_empty() || lint.is_full() {
         return;
     }
-    let declared: Vec<&str> = graph
-        .file
+    let declared: Vec<&str> = file
         .global_args
         .iter()
         .filter_map(|instruction| match &instruction.kind {
@@ -57,7 +62,7 @@ pub fn report_undeclared(unset: &[String], graph: &Graph<'_>, stage: &Stage, lin
             _ => None,
         })
         .flat_map(|args| args.iter().map(|arg| arg.name.as_str()))
-        .chain(graph.globals.names())
+        .chain(globals.names())
         .collect();
     for name in unset.iter().filter(|name| !declared.contains(&name.as_str())) {
         let hint = suggest_name(name, declared.iter().copied());
@@ -69,7 +74,7 @@ pub fn report_undeclared(unset: &[String], graph: &Graph<'_>, stage: &Stage, lin
 
 /// Reports bases that are not valid image names when no build argument is given.
 pub fn check_default_bases(file: &Dockerfile, arguments: &Arguments, lint: &Lint) {
-    let Ok(globals) = graph::globals(file, &arguments.without_given()) else { return };
+    let Ok(globals) = globals::globals(file, &arguments.without_given()) else { return };
     for stage in &file.stages {
         let Ok(base) = Words::new(file.escape, &globals).one(&stage.base) else { return };
         if Reference::parse(&base).is_err() {

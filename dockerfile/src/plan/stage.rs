@@ -311,7 +311,9 @@ impl Planning<'_> {
                 .ok_or_else(|| Error::new(Code::Internal, format!("`{name}` was not looked up")))?,
         };
         let planned = copies::plan(copy, from, &self.words(), &self.workdir_now())?;
-        copies::report_ignored(self, &planned, instruction);
+        for text in copies::ignored(&planned, &self.context.graph.settings.ignore) {
+            self.report(&rules::COPY_IGNORED_FILE, text, instruction);
+        }
         Ok((copies::history(&planned), Action::Copy(Box::new(planned))))
     }
 

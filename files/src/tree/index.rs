@@ -1,12 +1,10 @@
 //! The index of a layer: its paths and what is known of them, made while the layer's tar passes by.
 
-use super::building::Building;
-use crate::tar::{self, EntryKind, TarError};
+use crate::tar::{EntryKind, TarError};
 use crate::view::Node;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::io::Read;
 
 /// Version of the stored form; another one is made again from the layer.
 const FORMAT: u8 = 2;
@@ -79,26 +77,6 @@ impl Ord for WalkPath {
 }
 
 impl Index {
-    /// Reads a layer's tar, contents included; what follows the tar's end is left unread.
-    pub fn from_tar(input: &mut dyn Read) -> Result<Self, IndexError> {
-        Index::bounded(input, u64::MAX)
-    }
-
-    /// Does the same for a layer whose files may have `max_bytes` together: one that announces more is not read further.
-    pub fn bounded(input: &mut dyn Read, max_bytes: u64) -> Result<Self, IndexError> {
-        let mut reader = tar::Reader::new(input);
-        let mut building = Building::new(max_bytes);
-        while let Some(entry) = reader.next_entry()? {
-            building.check(&entry)?;
-            let content = match entry.kind {
-                EntryKind::File { .. } => Some(hash(&mut reader)?),
-                _ => None,
-            };
-            building.add(entry, content)?;
-        }
-        Ok(building.finish())
-    }
-
     /// Returns how many entries it has.
     pub fn len(&self) -> usize {
         self.entries.len() + self.opaque.len()
@@ -184,10 +162,4 @@ impl Index {
 pub(super) fn is_below(path: &[u8], directory: &[u8]) -> bool {
     directory.is_empty() && !path.is_empty()
         || path.strip_prefix(directory).is_some_and(|rest| rest.first() == Some(&b'/'))
-}
-
-fn hash(content: &mut dyn Read) -> Result<[u8; 32], TarError> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(content)?;
-    Ok(*hasher.finalize().as_bytes())
 }
