@@ -1,8 +1,9 @@
 //! Instructions that only change the configuration of the image.
 
+use super::assign::shown_pairs;
 use super::error::{Code, Error};
 use super::history;
-use super::stage::{Planning, shown_pairs};
+use super::stage::Planning;
 use crate::ast::{Command, HealthcheckFlags, Instruction, InstructionKind};
 use crate::rules;
 use registry_client::{Empty, Healthcheck};

@@ -3,6 +3,7 @@
 //! Planning is pure: a parsed Dockerfile, the settings of the build and the configurations of the base images go in, a
 //! [`Plan`] comes out. It runs nothing and reads nothing.
 
+mod assign;
 mod bases;
 mod config;
 mod configure;

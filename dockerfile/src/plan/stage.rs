@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::lint::Lint;
 use super::model::{Action, From, Run, Stage, Step};
 use super::mounts::MountPlanner;
-use crate::ast::{self, Arg, Command, Instruction, InstructionKind, Pair, RunNetwork, RunSecurity};
+use crate::ast::{self, Command, Instruction, InstructionKind, RunNetwork, RunSecurity};
 use crate::error::Span;
 use crate::rules;
 use crate::suggest::suggest_name;
@@ -68,11 +68,11 @@ pub struct Planning<'p> {
     /// The configuration so far, without its variables.
     pub config: ImageConfig,
     /// The variables of the image.
-    image_variables: Variables,
+    pub image_variables: Variables,
     /// The variables that expansion and `RUN` see: the image's variables and the arguments, in the order in which they were set.
-    environment: Variables,
+    pub environment: Variables,
     /// The arguments declared so far; unset ones are empty.
-    arguments: Variables,
+    pub arguments: Variables,
     /// Notes of the expansions since the last instruction.
     notes: RefCell<Notes>,
     layers: usize,
@@ -219,7 +219,7 @@ impl Planning<'_> {
     }
 
     /// Reports the names that an instruction used and nothing sets, unless the base may set them.
-    fn report_unset(&self, instruction: &Instruction) {
+    pub fn report_unset(&self, instruction: &Instruction) {
         let unset = std::mem::take(&mut self.notes.borrow_mut().unset);
         if unset.is_empty() || self.context.lint.is_full() {
             return;
@@ -342,75 +342,10 @@ impl Planning<'_> {
         self.config.config.working_dir = shown;
         Ok((created_by, action))
     }
-
-    fn arg(&mut self, args: &[Arg], instruction: &Instruction) -> Result<String, Error> {
-        let mut shown = Vec::new();
-        for arg in args {
-            self.report_secret("ARG", &arg.name, instruction);
-            let given = self.context.graph.arguments.given(&arg.name).map(str::to_owned);
-            let value = match (given, &arg.value) {
-                (Some(given), _) => Some(given),
-                (None, Some(default)) => Some(self.words().one(default)?),
-                (None, None) => self.context.graph.globals.get(&arg.name).map(str::to_owned),
-            };
-            self.report_unset(instruction);
-            self.arguments.set(&arg.name, value.as_deref().unwrap_or(""));
-            if let Some(value) = value.as_deref().filter(|_| !is_builders_own(&arg.name)) {
-                self.environment.set_last(&arg.name, value);
-            }
-            shown.push(value.map_or_else(|| arg.name.clone(), |value| format!("{}={value}", arg.name)));
-        }
-        self.environment.check_size()?;
-        Ok(format!("ARG {}", shown.join(" ")))
-    }
-
-    fn env(&mut self, pairs: &[Pair], instruction: &Instruction) -> Result<String, Error> {
-        let shown = self.pairs(pairs, instruction)?;
-        // A variable that is set here is not suggested for one that is used here.
-        self.report_unset(instruction);
-        for (key, value) in &shown {
-            self.report_secret("ENV", key, instruction);
-            self.environment.set_last(key, value);
-            self.image_variables.set(key, value);
-        }
-        self.environment.check_size()?;
-        Ok(format!("ENV {}", shown_pairs(&shown)))
-    }
-
-    /// Expands pairs, all with the variables from before the instruction.
-    pub fn pairs(&self, pairs: &[Pair], instruction: &Instruction) -> Result<Vec<(String, String)>, Error> {
-        if pairs.iter().any(|pair| pair.legacy) {
-            let keyword = &instruction.keyword;
-            let text =
-                format!("\"{keyword} key=value\" should be used instead of legacy \"{keyword} key value\" format");
-            self.report(&rules::LEGACY_KEY_VALUE_FORMAT, text, instruction);
-        }
-        let words = self.words();
-        pairs.iter().map(|pair| Ok((words.one(&pair.key)?, words.one(&pair.value)?))).collect()
-    }
-
-    /// Reports names that sound like secrets: what is set so can be read in the image.
-    fn report_secret(&self, keyword: &str, name: &str, instruction: &Instruction) {
-        const SECRET: [&str; 10] =
-            ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
-        const HARMLESS: [&str; 3] = ["public", "file", "version"];
-        let lower = name.to_lowercase();
-        let has = |words: &[&str]| lower.split('_').any(|word| words.contains(&word));
-        if has(&SECRET) && !has(&HARMLESS) {
-            let text = format!("Do not use ARG or ENV instructions for sensitive data ({keyword} {name:?})");
-            self.report(&rules::SECRETS_USED_IN_ARG_OR_ENV, text, instruction);
-        }
-    }
 }
 
 /// Returns an instruction on one line, as it is shown to people.
 fn shown(instruction: &Instruction) -> String {
     let trigger = if instruction.is_trigger { "ONBUILD " } else { "" };
     crate::quote::printable(&format!("{trigger}{}", instruction.original))
-}
-
-/// Returns pairs as the history shows them.
-pub fn shown_pairs(pairs: &[(String, String)]) -> String {
-    let shown: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    shown.join(" ")
 }
