@@ -4,9 +4,9 @@ use crate::cache::Cache;
 use crate::context::{Context, NamedContext, SourceImage, Sources};
 use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
+use crate::image::assemble::{self, Form, Image};
+use crate::image::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::key::KeyBuilder;
-use crate::push::{self, CloseOnDrop, TagOrder, Uploads};
-use crate::result::{self, Form, Image};
 use crate::trace::{Trace, Work};
 use crate::{Error, Kept, Services};
 use database::{BaseImage, Fate};
@@ -16,7 +16,7 @@ use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What shall be built, and what becomes of it.
+/// A request for a build: its inputs, its outputs, and how steps are executed.
 pub struct Request {
     /// The context with its ignore file.
     pub context: NamedContext,
@@ -48,12 +48,12 @@ pub struct Request {
     pub order: Box<dyn TagOrder + Send>,
     /// Takes note of where the time goes.
     pub trace: Trace,
-    /// What the image is besides what the Dockerfile says.
+    /// The properties of the image that the Dockerfile does not set.
     pub form: Form,
 }
 
 impl Request {
-    /// Returns what the plan has to know of it.
+    /// Returns the settings of its plan.
     pub fn settings(&self) -> plan::Settings {
         plan::Settings {
             build_args: self.build_args.clone(),
@@ -68,7 +68,7 @@ impl Request {
     }
 }
 
-/// What a build came to.
+/// The result of a build.
 #[derive(Debug, Clone)]
 pub struct Built {
     /// The image, which is in the store.
@@ -80,31 +80,26 @@ pub struct Built {
 }
 
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
-pub fn build(
-    request: &Request,
-    services: &Services,
-    observer: &dyn Observer,
-    cancel: &CancellationToken,
-) -> Result<Built, Error> {
-    Prepared::new(request, services, observer)?.build(services, observer, cancel)
+pub fn build(request: &Request, services: &Services, observer: &dyn Observer, cancel: &CancellationToken) -> Result<Built, Error> {
+    PlannedBuild::new(request, services, observer)?.build(services, observer, cancel)
 }
 
 /// A build whose steps are known, none of which was executed.
-pub struct Prepared<'r> {
+pub struct PlannedBuild<'r> {
     request: &'r Request,
     plan: Plan,
     sources: Sources<'r>,
 }
 
-impl<'r> Prepared<'r> {
+impl<'r> PlannedBuild<'r> {
     /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
     pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
         observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
         let prepared = prepare(request, services, observer).map_err(|error| with_snippet(error, &request.dockerfile));
-        prepared.map(|(plan, sources)| Prepared { request, plan, sources })
+        prepared.map(|(plan, sources)| PlannedBuild { request, plan, sources })
     }
 
-    /// Returns what it was prepared for.
+    /// Returns the request.
     pub fn request(&self) -> &'r Request {
         self.request
     }
@@ -189,7 +184,7 @@ impl<'r> Prepared<'r> {
             .within(request.options.fetching.max_paths);
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
-        let image = execute(request, services, (plan, &self.sources, &materials), observer)?;
+        let image = execute(request, services, plan, &self.sources, &materials, observer)?;
         if cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
@@ -221,7 +216,7 @@ fn prepare<'r>(
     let parsed = dockerfile::Dockerfile::parse(&request.dockerfile.text).map_err(plan::Error::from)?;
     let settings = request.settings();
     let lint = plan::Lint::new(&parsed, &settings)?;
-    let prepared = resolve_and_plan(request, services, (&parsed, &settings, &lint));
+    let prepared = resolve_and_plan(request, services, &parsed, &settings, &lint);
     lint.warnings().iter().for_each(|warning| observer.observe(Event::Warning(&warning.to_string())));
     let (mut plan, sources) = prepared?;
     match plan.violation.take() {
@@ -234,16 +229,18 @@ fn prepare<'r>(
 fn resolve_and_plan<'r>(
     request: &'r Request,
     services: &Services,
-    (parsed, settings, lint): (&dockerfile::Dockerfile, &plan::Settings, &plan::Lint),
+    parsed: &dockerfile::Dockerfile,
+    settings: &plan::Settings,
+    lint: &plan::Lint,
 ) -> Result<(Plan, Sources<'r>), Error> {
     let sources = Sources::new(&request.context, &request.named);
     let mut images = plan::BaseImages::new();
     loop {
-        let needed = match plan::Plan::for_file(parsed, settings, &images, (plan::Scope::Target, lint))? {
+        let needed = match plan::Plan::for_file(parsed, settings, &images, plan::Scope::Target, lint)? {
             plan::Planned::Ready(plan) => return Ok((with_network(*plan, &request.options), sources)),
             plan::Planned::Needs(needed) => needed,
         };
-        for (image, resolved) in resolve(request, services, (needed, request.options.cancel())) {
+        for (image, resolved) in resolve(request, services, needed, request.options.cancel()) {
             let resolved = resolved.map_err(|error| {
                 error.with_hint(&plan::image_hint(parsed, &image.name)).at_step(0, image.lines, &image.instruction)
             })?;
@@ -257,7 +254,8 @@ fn resolve_and_plan<'r>(
 pub fn resolve(
     request: &Request,
     services: &Services,
-    (needed, cancel): (Vec<plan::Needed>, &CancellationToken),
+    needed: Vec<plan::Needed>,
+    cancel: &CancellationToken,
 ) -> Vec<(plan::Needed, Result<SourceImage, Error>)> {
     let _span = request.trace.span(Work::Resolve, "base images");
     let (mut found, mut others) = (Vec::new(), Vec::new());
@@ -271,11 +269,11 @@ pub fn resolve(
     let wanted: Vec<_> = others
         .iter()
         .map(|image| {
-            let name = crate::named::reference(&request.named, &image.name);
-            (crate::resolve::pinned(&name, &image.platform, &request.options.pinned), image.platform.clone())
+            let name = crate::image::layout::reference(&request.named, &image.name);
+            (crate::image::resolve::pinned(&name, &image.platform, &request.options.pinned), image.platform.clone())
         })
         .collect();
-    let resolving = crate::resolve::images((services, cancel), wanted.into_iter());
+    let resolving = crate::image::resolve::images(services, cancel, wanted.into_iter());
     for (image, resolved) in others.into_iter().zip(resolving) {
         let resolved = resolved.map_err(|error| match request.options.kept {
             Kept::Unused => error,
@@ -288,13 +286,13 @@ pub fn resolve(
 
 /// Returns the image that the requester gave as a layout, or one that was built here by hand if that counts.
 fn on_this_machine(request: &Request, services: &Services, image: &plan::Needed) -> Result<Option<SourceImage>, Error> {
-    if crate::named::is_layout(&request.named, &image.name) {
-        return crate::named::layout(&request.named, services, (&image.name, &image.platform)).map(Some);
+    if crate::image::layout::is_layout(&request.named, &image.name) {
+        return crate::image::layout::layout(&request.named, services, &image.name, &image.platform).map(Some);
     }
     match request.options.kept {
         Kept::Unused => Ok(None),
         Kept::First => {
-            let name = crate::named::reference(&request.named, &image.name);
+            let name = crate::image::layout::reference(&request.named, &image.name);
             crate::kept::find(services, (&name, &image.platform))
         }
     }
@@ -330,7 +328,9 @@ fn cache<'r>(request: &'r Request, services: &'r Services) -> Cache<'r> {
 fn execute(
     request: &Request,
     services: &Services,
-    (plan, sources, materials): (&Plan, &Sources<'_>, &Materials),
+    plan: &Plan,
+    sources: &Sources<'_>,
+    materials: &Materials,
     observer: &dyn Observer,
 ) -> Result<Image, Error> {
     let cache = cache(request, services);
@@ -338,13 +338,13 @@ fn execute(
     let image = std::thread::scope(|scope| -> Result<Image, Error> {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
-            uploads.start((&receiver, materials), &request.tags, scope);
+            uploads.start(&receiver, materials, &request.tags, scope);
         }
         let on_layer = |layer, novelty| uploads.add(layer, novelty);
         let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer))?;
         let layers = execution.run()?;
         materials.steps_are_done();
-        let image = result::assemble(plan, (sources, materials), &layers, (request.options.created, &request.form))?;
+        let image = assemble::assemble(plan, sources, materials, &layers, request.options.created, &request.form)?;
         if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {
             uploads.start_known();
         }
@@ -370,7 +370,7 @@ fn summaries(plan: &Plan) -> Vec<StepSummary> {
 
 /// Shows the lines of the Dockerfile that an error is about.
 fn with_snippet(error: Error, file: &DockerfileText) -> Error {
-    // What a step said is about its work, not about a word of its instruction.
+    // The output of a step is about its work, not about a word of its instruction.
     let message = if error.code() == "step_failed" { String::new() } else { error.report() };
     let snippet = dockerfile::snippet_of_error(&file.name, &file.text, &error.places(), &message);
     error.with_detail(snippet)

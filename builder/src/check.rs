@@ -10,10 +10,10 @@ use std::time::Duration;
 /// How long registries are waited for altogether: a file can be checked without them, save for what its images say.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Checked {
-    /// What the rules object to, in the order of the file.
+    /// The warnings, in the order of the file.
     pub warnings: Vec<Warning>,
     /// Why it cannot be built, as far as that can be told without building.
     pub error: Option<Error>,
@@ -83,7 +83,7 @@ pub fn check(request: &Request, services: &Services) -> Checked {
         Err(error) => return Checked { warnings: Vec::new(), error: Some(error), unknown: Vec::new() },
     };
     let scope = if readable.settings.target.is_some() { Scope::Target } else { Scope::All };
-    let (planned, unknown) = plan_as_known((request, services), &readable, scope);
+    let (planned, unknown) = plan_as_known(request, services, &readable, scope);
     Checked { warnings: readable.lint.warnings(), error: planned.err(), unknown }
 }
 
@@ -91,7 +91,7 @@ pub fn check(request: &Request, services: &Services) -> Checked {
 pub struct Readable {
     /// The file.
     pub parsed: Dockerfile,
-    /// What the requester chose.
+    /// The choices of the requester.
     pub settings: plan::Settings,
     /// Takes what the rules object to.
     pub lint: plan::Lint,
@@ -109,7 +109,8 @@ impl Readable {
 
 /// Plans what can be planned, also where images cannot be had; tells why these could not.
 pub fn plan_as_known(
-    (request, services): (&Request, &Services),
+    request: &Request,
+    services: &Services,
     readable: &Readable,
     scope: Scope,
 ) -> (Result<plan::Plan, Error>, Vec<String>) {
@@ -118,12 +119,12 @@ pub fn plan_as_known(
     let cancel = request.options.cancel();
     let asking = ends_soon(services, cancel);
     loop {
-        let needed = match plan::Plan::for_file(parsed, settings, &images, (scope, lint)) {
+        let needed = match plan::Plan::for_file(parsed, settings, &images, scope, lint) {
             Ok(plan::Planned::Ready(plan)) => return (Ok(*plan), unknown),
             Ok(plan::Planned::Needs(needed)) => needed,
             Err(error) => return (Err(error.into()), unknown),
         };
-        for (image, resolved) in build::resolve(request, services, (needed, &asking)) {
+        for (image, resolved) in build::resolve(request, services, needed, &asking) {
             match resolved {
                 Ok(resolved) => images.insert(image.key, resolved.config),
                 Err(error) if error.code() == "cancelled" && !cancel.is_cancelled() => {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::execute::Layer;
-use crate::named::NamedImage;
+use crate::image::layout::NamedImage;
 use crate::source::{Checkout, CommitTree, Directory, Tarball, refuse_pointer};
 use files::ignore::Ignore;
 use files::view::{ContentId, Node, View, ViewError};

@@ -39,7 +39,7 @@ pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &Cancell
     Ok(())
 }
 
-/// What a time is looked for with.
+/// Finds the time that the argument names.
 struct Finder<'f> {
     request: &'f Request,
     services: &'f Services,
@@ -73,7 +73,7 @@ impl Finder<'_> {
     fn source(&self, file: &Dockerfile, name: &str) -> Result<Copy, Error> {
         let mut settings = Settings { target: Some(name.to_owned()), ..self.settings.clone() };
         settings.build_args.remove(NAME);
-        let planned = Plan::for_file(file, &settings, &BaseImages::new(), (Scope::Target, &plan::Lint::default()))?;
+        let planned = Plan::for_file(file, &settings, &BaseImages::new(), Scope::Target, &plan::Lint::default())?;
         let Planned::Ready(plan) = planned else { return Err(not_from_scratch()) };
         let stage = &plan.stages[plan.target];
         if stage.base != Base::Scratch {
@@ -104,8 +104,8 @@ impl Finder<'_> {
             ([Source::Git(url)], []) => {
                 let located = crate::worker::source_error;
                 let git = GitContext::parse(url).map_err(located)?;
-                let mut git = git.ok_or_else(|| invalid(format!("`{url}` is no git repository")))?;
-                if let Some(checksum) = &copy.checksum {
+                let mut git = git.ok_or_else(|| invalid(format!("`{url}` is not a git repository")))?;
+                if let Some(checksum) = &copy.flags.checksum {
                     git.checksum = Some(checksum.clone());
                 }
                 let mut settings = options.fetching.settings.clone();
@@ -118,7 +118,7 @@ impl Finder<'_> {
                 let trace = self.request.trace.clone();
                 let materials = Materials::new(self.services, &attempt, (self.cancel.clone(), trace))?;
                 let reach = options.fetching.settings.reach;
-                let file = download(&materials, url, (reach, copy.checksum.as_deref()))?;
+                let file = download(&materials, url, (reach, copy.flags.checksum.as_deref()))?;
                 match file.selection.node.mtime {
                     0 => self.latest_in_archive(&file.digest),
                     modified => Ok(Some(modified)),
@@ -134,7 +134,7 @@ impl Finder<'_> {
         let blob = blob.map_err(|error| store_error("reading a download".into(), error))?;
         let Ok(Some(tar)) = tar_in(Box::new(blob)) else { return Ok(None) };
         let (mut reader, mut latest) = (Reader::new(Cancellable::new(tar, self.cancel)), None);
-        // What is no archive has no time; whoever unpacks it says what is wrong with it.
+        // A file that is not an archive has no time; unpacking it reports the error.
         while let Ok(Some(entry)) = reader.next_entry() {
             if matches!(entry.kind, EntryKind::File { .. }) {
                 latest = latest.max(Some(entry.mtime));

@@ -1,4 +1,4 @@
-//! What a build tells while it runs; the worker writes it to the database, `slipway build` to the terminal.
+//! The events of a running build; the worker writes it to the database, `slipway build` to the terminal.
 
 use registry_client::Digest;
 use std::time::Duration;
@@ -97,7 +97,7 @@ pub enum Phase {
     Pushing,
 }
 
-/// What is known of a step before it runs.
+/// A step before it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepSummary {
     /// Counts the steps of the build from 1.

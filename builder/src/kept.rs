@@ -2,7 +2,7 @@
 
 use crate::context::SourceImage;
 use crate::execute::{Materials, store_error};
-use crate::named::{self, Trouble};
+use crate::image::layout::{self, LayoutError};
 use crate::trace::Trace;
 use crate::{Built, Error, Services};
 use registry_client::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_type};
@@ -47,8 +47,8 @@ pub fn find(services: &Services, (name, platform): (&str, &Platform)) -> Result<
     match read(services, &descriptor, (&reference, platform)) {
         Ok(image) => Ok(image.filter(|image| !image.platform_mismatch)),
         // An image that is not whole, or none at all, is the registry's business.
-        Err(Trouble::User(_)) => Ok(None),
-        Err(Trouble::Store(error)) => Err(*error),
+        Err(LayoutError::User(_)) => Ok(None),
+        Err(LayoutError::Store(error)) => Err(*error),
     }
 }
 
@@ -92,21 +92,21 @@ fn read(
     services: &Services,
     descriptor: &Descriptor,
     (reference, platform): (&Reference, &Platform),
-) -> Result<Option<SourceImage>, Trouble> {
+) -> Result<Option<SourceImage>, LayoutError> {
     let store = &services.store;
     let document = |wanted: &Descriptor| {
         let bytes = store.read(&wanted.digest, MAX_DOCUMENT);
-        bytes.map_err(|error| Trouble::User(error.to_string()))
+        bytes.map_err(|error| LayoutError::User(error.to_string()))
     };
     let mut chosen = descriptor.clone();
     if media_type::is_index(&chosen.media_type) {
         let index: Index = serde_json::from_slice(&document(&chosen)?)?;
-        chosen = named::choose(&index, None, platform)?.clone();
+        chosen = layout::choose(&index, None, platform)?.clone();
     }
     let manifest: Manifest = serde_json::from_slice(&document(&chosen)?)?;
     let config: ImageConfig = serde_json::from_slice(&document(&manifest.config)?)?;
     if manifest.layers.iter().any(|layer| store.size(&layer.digest) != Some(layer.size)) {
         return Ok(None);
     }
-    named::stored_image(&manifest, config, (reference.with_digest(chosen.digest), platform)).map(Some)
+    layout::stored_image(&manifest, config, reference.with_digest(chosen.digest), platform).map(Some)
 }

@@ -3,47 +3,40 @@
 //! Knows no forge and no HTTP server, and never learns why it builds.
 #![forbid(unsafe_code)]
 
-pub mod annotation;
 mod build;
 mod cache;
 mod check;
 pub mod context;
 pub mod copy;
+mod duration;
 mod epoch;
 mod error;
 pub mod event;
 pub mod execute;
 mod explain;
-mod inherited;
+pub mod image;
 mod kept;
 mod key;
 pub mod layer;
-pub mod leak;
-mod limit;
-pub mod mask;
-mod named;
 mod outline;
-pub mod output;
 mod platforms;
-mod push;
-mod resolve;
-mod result;
+pub mod secrets;
 mod served;
 pub mod source;
 pub mod trace;
 pub mod walk;
 pub mod worker;
 
-pub use build::{Built, Prepared, Request, build};
+pub use build::{Built, PlannedBuild, Request, build};
 pub use check::{Checked, check};
 pub use epoch::{COMMIT_FILES, settle_epoch};
 pub use error::{Error, FailedStep};
+pub use image::assemble::{Form, Image};
+pub use image::layout::NamedImage;
+pub use image::push::{TagOrder, Unordered};
 pub use kept::{Kept, keep};
-pub use named::NamedImage;
 pub use outline::{Answer, outline, targets};
 pub use platforms::{Platforms, build_platforms};
-pub use push::{TagOrder, Unordered};
-pub use result::{Form, Image};
 
 /// What every build of a process shares.
 #[derive(Clone)]

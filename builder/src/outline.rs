@@ -5,7 +5,7 @@ use crate::{Error, Request, Services};
 use base64::Engine;
 use dockerfile::Dockerfile;
 use dockerfile::DockerfileText;
-use dockerfile::plan::{self, Lines, Outline, Scope, Wanted};
+use dockerfile::plan::{self, Lines, Outline, OutlineMount, Scope};
 use serde_json::{Map, Value, json};
 
 /// An answer in both forms.
@@ -48,7 +48,7 @@ pub fn targets(file: &DockerfileText) -> Result<Answer, Error> {
 /// Tells what the target of `request` takes: arguments, secrets, agents, caches.
 pub fn outline(request: &Request, services: &Services) -> Result<Answer, Error> {
     let readable = Readable::new(request)?;
-    let (planned, _) = check::plan_as_known((request, services), &readable, Scope::Target);
+    let (planned, _) = check::plan_as_known(request, services, &readable, Scope::Target);
     let outline = planned?.outline(&readable.parsed, &readable.settings)?;
     Ok(Answer { text: text(&outline), json: document(&outline, &request.dockerfile) })
 }
@@ -67,8 +67,9 @@ fn text(outline: &Outline) -> String {
         vec![arg.name.clone(), arg.value.clone().unwrap_or_default(), arg.description.clone().unwrap_or_default()]
     };
     add(&["BUILD ARG", "VALUE", "DESCRIPTION"], outline.args.iter().map(arg).collect());
-    let wanted =
-        |wanted: &Wanted| vec![wanted.name.clone(), if wanted.required { "true".to_owned() } else { String::new() }];
+    let wanted = |wanted: &OutlineMount| {
+        vec![wanted.name.clone(), if wanted.required { "true".to_owned() } else { String::new() }]
+    };
     add(&["SECRET", "REQUIRED"], outline.secrets.iter().map(wanted).collect());
     add(&["SSH", "REQUIRED"], outline.ssh.iter().map(wanted).collect());
     add(&["CACHE MOUNT"], outline.caches.iter().map(|(name, _)| vec![name.clone()]).collect());
@@ -88,8 +89,8 @@ fn document(outline: &Outline, file: &DockerfileText) -> Value {
         Value::Object(one)
     });
     list(&mut found, "args", args.collect());
-    let wanted = |list: &[Wanted]| {
-        let one = |wanted: &Wanted| {
+    let wanted = |list: &[OutlineMount]| {
+        let one = |wanted: &OutlineMount| {
             let mut one = Map::new();
             put(&mut one, "name", Some(wanted.name.clone()));
             if wanted.required {
@@ -120,7 +121,8 @@ fn list(map: &mut Map<String, Value>, key: &str, values: Vec<Value>) {
     }
 }
 
-fn location((first, last): Lines) -> Value {
+fn location(lines: Lines) -> Value {
+    let (first, last) = lines;
     json!({"ranges": [{"start": {"line": first}, "end": {"line": last}}]})
 }
 

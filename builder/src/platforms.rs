@@ -1,10 +1,10 @@
 //! One image for several platforms: a build for each, joined by an index.
 
-use crate::annotation::{self, Level};
 use crate::event::{Event, Observer, Silent, StepSummary};
+use crate::image::annotation::{self, Level};
+use crate::image::assemble::Image;
 use crate::key::KeyBuilder;
-use crate::result::Image;
-use crate::{Built, Error, Prepared, Request, Services};
+use crate::{Built, Error, PlannedBuild, Request, Services};
 use database::{BaseImage, Fate};
 use registry_client::{Index, Platform, media_type};
 use runtime::CancellationToken;
@@ -15,7 +15,8 @@ use std::sync::{Mutex, PoisonError};
 pub fn build_platforms(
     request: &mut Request,
     platforms: &[Platform],
-    (services, observer): (&Services, &dyn Observer),
+    services: &Services,
+    observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Built, Error> {
     if let [only] = platforms {
@@ -23,10 +24,10 @@ pub fn build_platforms(
         refuse_index_annotations(request)?;
         return crate::build(request, services, observer, cancel);
     }
-    // What cannot be run here is said before anything is.
+    // A platform that cannot be run here is an error before anything is executed.
     for platform in platforms {
         request.platform.clone_from(platform);
-        let foreseen = Prepared::new(request, services, &Silent).and_then(|prepared| prepared.foresee(services));
+        let foreseen = PlannedBuild::new(request, services, &Silent).and_then(|prepared| prepared.foresee(services));
         foreseen.map_err(|error| error.for_platform(platform))?;
     }
     let numbered = Numbered::new(observer);
@@ -41,18 +42,18 @@ pub fn build_platforms(
 }
 
 /// Builds of one commit for several platforms, or for one, whose steps are known and not executed yet.
-pub struct Platforms<'r>(Vec<Prepared<'r>>);
+pub struct Platforms<'r>(Vec<PlannedBuild<'r>>);
 
 impl<'r> Platforms<'r> {
     /// Prepares `requests`, which differ in their platform; what is odd about the Dockerfile is told once.
     pub fn new(requests: &'r [Request], services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
         let once = Once { observer, said: Mutex::default() };
-        let prepared = requests.iter().map(|request| Prepared::new(request, services, &once));
+        let prepared = requests.iter().map(|request| PlannedBuild::new(request, services, &once));
         prepared.collect::<Result<_, _>>().map(Platforms)
     }
 
     /// Returns the builds, in the order of their requests.
-    pub fn each(&self) -> &[Prepared<'r>] {
+    pub fn each(&self) -> &[PlannedBuild<'r>] {
         &self.0
     }
 
@@ -61,13 +62,13 @@ impl<'r> Platforms<'r> {
         if let [only] = self.each() {
             return only.inputs_key();
         }
-        let keys = self.each().iter().map(Prepared::inputs_key).collect::<Result<Vec<_>, _>>()?;
+        let keys = self.each().iter().map(PlannedBuild::inputs_key).collect::<Result<Vec<_>, _>>()?;
         Ok(KeyBuilder::new("platforms.1").list(keys).finish())
     }
 
     /// Returns the images of registries that the results are made from, each once for every platform.
     pub fn base_images(&self) -> Result<Vec<BaseImage>, Error> {
-        let each = self.each().iter().map(Prepared::base_images).collect::<Result<Vec<_>, _>>()?;
+        let each = self.each().iter().map(PlannedBuild::base_images).collect::<Result<Vec<_>, _>>()?;
         Ok(each.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect())
     }
 
@@ -87,16 +88,12 @@ impl<'r> Platforms<'r> {
     }
 
     /// Builds all; several become one index, which is named only when all are there.
-    pub fn build(
-        self,
-        (services, observer): (&Services, &dyn Observer),
-        cancel: &CancellationToken,
-    ) -> Result<Built, Error> {
-        let several = match <[Prepared<'r>; 1]>::try_from(self.0) {
+    pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &CancellationToken) -> Result<Built, Error> {
+        let several = match <[PlannedBuild<'r>; 1]>::try_from(self.0) {
             Ok([only]) => return only.build(services, observer, cancel),
             Err(several) => Platforms(several),
         };
-        // What cannot be run here is said before anything is.
+        // A platform that cannot be run here is an error before anything is executed.
         several.foresee(services)?;
         let numbered = Numbered::new(observer);
         let mut images = Vec::with_capacity(several.0.len());
@@ -226,7 +223,7 @@ impl<'o> Numbered<'o> {
     fn planned(&self, steps: &[StepSummary]) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, platform) = (state.before, state.platform.clone());
-        // A build that begins anew has the same steps.
+        // A build that is started again has the same steps.
         state.steps.truncate(before);
         state.steps.extend(steps.iter().map(|step| of_platform(step, &platform, before)));
         self.observer.observe(Event::Planned(&state.steps));

@@ -26,7 +26,7 @@ impl Served<'_> {
             let has = |part| self.store.has(image.repository(), part, digest).unwrap_or(false);
             return self.client.may_read_home(image) && (has(Part::Blob) || has(Part::Manifest));
         }
-        // What everybody may read, those with a login may, too.
+        // A public blob may be read with a login, too.
         let reader = self.client.reader(image);
         ["anonymous", reader]
             .iter()

@@ -12,7 +12,7 @@ const NEGLIGIBLE: Duration = Duration::from_micros(500);
 /// Characters of a name that are written.
 const LONGEST_NAME: usize = 200;
 
-/// What somebody was busy with.
+/// The kind of work that a span measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Work {
     /// The commit is fetched.
@@ -65,7 +65,7 @@ pub struct Span {
     pub work: Work,
     /// On what.
     pub name: String,
-    /// Who did it: threads are counted from 1 as they appear.
+    /// The thread: counted from 1 as they appear.
     pub lane: usize,
     /// When it began, after the trace did.
     pub began: Duration,
@@ -256,7 +256,7 @@ fn critical_path(spans: &[Span]) -> Vec<Span> {
 mod tests {
     use super::*;
 
-    fn span(work: Work, name: &str, lane: usize, (began, ended): (u64, u64)) -> Span {
+    fn span(work: Work, name: &str, lane: usize, began: u64, ended: u64) -> Span {
         let (began, ended) = (Duration::from_secs(began), Duration::from_secs(ended));
         Span { work, name: name.to_owned(), lane, began, ended }
     }
@@ -264,13 +264,13 @@ mod tests {
     #[test]
     fn the_critical_path_goes_through_what_was_waited_for() {
         let spans = [
-            span(Work::Resolve, "base", 1, (0, 1)),
-            span(Work::Step, "short", 2, (1, 3)),
-            span(Work::Step, "long", 3, (1, 6)),
-            span(Work::Unpack, "base", 3, (1, 2)),
-            span(Work::Wait, "stage long", 2, (3, 6)),
-            span(Work::Step, "copy", 2, (6, 7)),
-            span(Work::Upload, "layer", 4, (7, 9)),
+            span(Work::Resolve, "base", 1, 0, 1),
+            span(Work::Step, "short", 2, 1, 3),
+            span(Work::Step, "long", 3, 1, 6),
+            span(Work::Unpack, "base", 3, 1, 2),
+            span(Work::Wait, "stage long", 2, 3, 6),
+            span(Work::Step, "copy", 2, 6, 7),
+            span(Work::Upload, "layer", 4, 7, 9),
         ];
         let path = critical_path(&spans);
         let names: Vec<_> = path.iter().map(|span| (span.work.as_str(), span.name.as_str())).collect();
@@ -282,11 +282,8 @@ mod tests {
 
     #[test]
     fn waiting_inside_a_step_is_not_the_steps_own_time() {
-        let spans = [
-            span(Work::Step, "outer", 1, (0, 10)),
-            span(Work::Wait, "blob", 1, (1, 8)),
-            span(Work::Pull, "blob", 2, (2, 8)),
-        ];
+        let spans =
+            [span(Work::Step, "outer", 1, 0, 10), span(Work::Wait, "blob", 1, 1, 8), span(Work::Pull, "blob", 2, 2, 8)];
         let path: Vec<_> = critical_path(&spans).into_iter().map(|span| (span.name, span.began.as_secs())).collect();
         assert_eq!(path, [("outer".to_owned(), 0), ("blob".to_owned(), 2), ("outer".to_owned(), 8)]);
     }

@@ -6,7 +6,7 @@
 use crate::Error;
 use crate::execute::{OwnedSlot, Slots};
 use crate::source::Fetching;
-use files::view::{ContentId, Kind, Node, View, ViewError};
+use files::view::{ContentId, EntryKind, Node, View, ViewError};
 use runtime::CancellationToken;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -185,9 +185,9 @@ fn too_deep(path: &[u8]) -> WalkError {
     WalkError::TooDeep(String::from_utf8_lossy(&path[..path.len().min(60)]).into_owned())
 }
 
-fn target_length(kind: &Kind) -> usize {
+fn target_length(kind: &EntryKind) -> usize {
     match kind {
-        Kind::Symlink { target } => target.len(),
+        EntryKind::Symlink { target } => target.len(),
         _ => 0,
     }
 }

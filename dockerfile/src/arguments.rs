@@ -1,6 +1,7 @@
 //! The arguments of each instruction: what it takes, and what is wrong with what it got.
 
-use crate::ast::{Arg, Command, Copy, InstructionKind, Pair, Run, RunNetwork, RunSecurity};
+use crate::ast::{Arg, Command, Copy, CopyFlags, InstructionKind, Pair, Run, RunNetwork, RunSecurity};
+use crate::cause::Cause;
 use crate::exec;
 use crate::expand;
 use crate::flags::Flags;
@@ -12,26 +13,6 @@ use crate::words;
 const COPY_FLAGS: [&str; 6] = ["from", "chown", "chmod", "link", "parents", "exclude"];
 const ADD_FLAGS: [&str; 7] = ["chown", "chmod", "link", "keep-git-dir", "checksum", "exclude", "unpack"];
 const RUN_FLAGS: [&str; 4] = ["mount", "network", "security", "device"];
-
-/// Why an instruction is refused: what BuildKit reports with the line's number in front, and what without.
-pub enum Cause {
-    /// Its meaning.
-    Instruction(String),
-    /// Its form.
-    Text(String),
-}
-
-impl From<String> for Cause {
-    fn from(cause: String) -> Self {
-        Cause::Instruction(cause)
-    }
-}
-
-impl From<exec::NotStrings> for Cause {
-    fn from(cause: exec::NotStrings) -> Self {
-        Cause::Text(cause.to_string())
-    }
-}
 
 /// Checks the form of a line's arguments, as far as BuildKit does before it looks at what instructions mean.
 pub fn check_form(line: &str, escape: char) -> Result<(), String> {
@@ -50,7 +31,7 @@ pub fn check_form(line: &str, escape: char) -> Result<(), String> {
 }
 
 /// Parses the arguments of the instruction `keyword`.
-pub fn parse(keyword: &str, arguments: &str, (line, escape): (&Line, char)) -> Result<InstructionKind, Cause> {
+pub fn parse(keyword: &str, arguments: &str, line: &Line, escape: char) -> Result<InstructionKind, Cause> {
     let (words, rest) = words::split_flags(arguments);
     let rest = rest.trim();
     let upper = keyword.to_uppercase();
@@ -61,8 +42,10 @@ pub fn parse(keyword: &str, arguments: &str, (line, escape): (&Line, char)) -> R
         rest => Ok(rest.to_owned()),
     };
     Ok(match keyword {
-        "add" => InstructionKind::Add(Box::new(copy((words, &ADD_FLAGS), rest, (line, "ADD"))?)),
-        "copy" => InstructionKind::Copy(Box::new(copy((words, &COPY_FLAGS), rest, (line, "COPY"))?)),
+        "add" => InstructionKind::Add(Box::new(copy(Flags::new(words, &ADD_FLAGS, &["exclude"]), rest, line, "ADD")?)),
+        "copy" => {
+            InstructionKind::Copy(Box::new(copy(Flags::new(words, &COPY_FLAGS, &["exclude"]), rest, line, "COPY")?))
+        }
         "run" => {
             InstructionKind::Run(Box::new(run(&Flags::new(words, &RUN_FLAGS, &["mount", "device"])?, rest, line)?))
         }
@@ -148,7 +131,7 @@ fn run(flags: &Flags, rest: &str, line: &Line) -> Result<Run, Cause> {
     Ok(Run { command, heredocs: line.heredocs.clone(), mounts, network, security })
 }
 
-fn copy((flags, known): (Vec<String>, &[&str]), rest: &str, (line, keyword): (&Line, &str)) -> Result<Copy, Cause> {
+fn copy(flags: Result<Flags, String>, rest: &str, line: &Line, keyword: &str) -> Result<Copy, Cause> {
     let words = match exec::parse(rest)? {
         Some(words) => words,
         None if line.heredocs.is_empty() => words::blank_words(rest),
@@ -158,7 +141,8 @@ fn copy((flags, known): (Vec<String>, &[&str]), rest: &str, (line, keyword): (&L
     if sources.is_empty() {
         return Err(no_destination(keyword));
     }
-    let flags = Flags::new(flags, known, &["exclude"])?;
+    // Errors of the words are reported before errors of the flags.
+    let flags = flags?;
     let heredocs: Vec<Heredoc> = line.heredocs.clone();
     if !heredocs.is_empty() && heredoc::parse(destination).is_some() {
         return Err(Cause::Instruction(format!("{keyword} cannot accept a heredoc as a destination")));
@@ -169,7 +153,14 @@ fn copy((flags, known): (Vec<String>, &[&str]), rest: &str, (line, keyword): (&L
         sources,
         heredocs,
         destination: destination.clone(),
+        add: keyword == "ADD",
         from: from(&flags)?,
+        flags: copy_flags(&flags)?,
+    })
+}
+
+fn copy_flags(flags: &Flags) -> Result<CopyFlags, String> {
+    Ok(CopyFlags {
         chown: flags.text("chown")?,
         chmod: flags.text("chmod")?,
         link: flags.boolean("link")?.unwrap_or(false),

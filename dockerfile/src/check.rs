@@ -2,7 +2,7 @@
 
 use crate::rules::Rule;
 
-/// What is said of the checks.
+/// The check options of a file or of the requester.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Check {
     skip: Names,

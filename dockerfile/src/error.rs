@@ -11,7 +11,7 @@ pub struct Span {
     pub column: usize,
 }
 
-/// A text that is no Dockerfile.
+/// A text that is not a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ParseError {

@@ -7,7 +7,7 @@ use serde_json::Value;
 #[error("when using JSON array syntax, arrays must be comprised of strings only")]
 pub struct NotStrings;
 
-/// Parses `text` as an array of strings; `None` if it is no JSON array at all, and thus shell form.
+/// Parses `text` as an array of strings; `None` if it is not a JSON array at all, and thus shell form.
 pub fn parse(text: &str) -> Result<Option<Vec<String>>, NotStrings> {
     let text = text.trim_start();
     if !text.starts_with('[') {
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(parse("[]"), Ok(Some(vec![])));
         assert_eq!(parse(r#"["\/", "\ud83d\ude00", "\u0000"]"#), Ok(Some(vec!["/".into(), "😀".into(), "\0".into()])));
         assert_eq!(parse(r#"["\ud800x"]"#), Ok(Some(vec!["\u{fffd}x".into()])), "half a pair is replaced");
-        assert_eq!(parse("[\"a\tb\"]"), Ok(None), "control characters are no JSON");
+        assert_eq!(parse("[\"a\tb\"]"), Ok(None), "control characters are not JSON");
         for shell in ["['a']", r#"["a"]x"#, r#"["a","#, r#"["a",]"#, "a", r#"["a" "b"]"#] {
             assert_eq!(parse(shell), Ok(None), "{shell}");
         }

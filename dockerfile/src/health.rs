@@ -1,7 +1,7 @@
 //! `HEALTHCHECK`: its command and its times.
 
-use crate::arguments::Cause;
 use crate::ast::HealthcheckFlags;
+use crate::cause::Cause;
 use crate::exec;
 use crate::flags::Flags;
 

@@ -6,7 +6,7 @@ use crate::heredoc::{self, Heredoc};
 /// Longest physical line.
 const MAX_LINE: usize = 65535;
 
-/// What stands in `# key=value` lines at the top of a file.
+/// The parser directives: `# key=value` lines at the top of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Directives {
     /// `# syntax=`: noted, never followed.
@@ -46,7 +46,7 @@ impl Comments {
     }
 }
 
-/// What lexing comes to.
+/// The logical lines of a file.
 pub struct Lexed {
     /// The directives.
     pub directives: Directives,

@@ -6,6 +6,7 @@
 
 mod arguments;
 pub mod ast;
+mod cause;
 mod check;
 mod error;
 mod exec;

@@ -1,8 +1,9 @@
 //! Logical lines to stages and instructions.
 
-use crate::arguments::{self, Cause};
+use crate::arguments;
 use crate::ast::{Dockerfile, MAX_SIZE, Stage, Written};
 use crate::ast::{Instruction, InstructionKind};
+use crate::cause::Cause;
 use crate::error::{ParseError, Span};
 use crate::flags::Flags;
 use crate::lexer::{self, Comments, Line};
@@ -58,7 +59,7 @@ fn file(text: &[u8]) -> Result<Dockerfile, ParseError> {
         stages: Vec::new(),
         blank_lines: lexed.blank_lines,
     };
-    // What is wrong with a line alone is found before what is wrong with its place among the others.
+    // Errors within a line are found before errors of its place among the others.
     for line in &lexed.lines {
         arguments::check_form(&line.text, lexed.escape).map_err(|cause| ParseError::text(line.span, cause))?;
     }
@@ -141,7 +142,7 @@ fn instruction(line: &Line, escape: char) -> Result<Instruction, ParseError> {
     if !KEYWORDS.contains(&lower.as_str()) {
         return Err(fail(format!("unknown instruction: {keyword}{}", hint(keyword, KEYWORDS))));
     }
-    let kind = arguments::parse(&lower, arguments, (line, escape)).map_err(|cause| match cause {
+    let kind = arguments::parse(&lower, arguments, line, escape).map_err(|cause| match cause {
         Cause::Instruction(cause) => fail(cause),
         Cause::Text(cause) => ParseError::text(line.span, cause),
     })?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 /// A word of `EXPOSE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
-    /// What it comes to, each as `number/protocol`.
+    /// The ports it stands for, each as `number/protocol`.
     pub ports: Vec<String>,
     /// Whether the protocol is not in lower case.
     pub odd_case: bool,

@@ -7,7 +7,7 @@ use crate::error::Span;
 pub struct Rule {
     /// Its name.
     pub name: &'static str,
-    /// What it asks for.
+    /// The style or habit that it asks for.
     pub description: &'static str,
     /// The last part of the address of its documentation; empty if it has none.
     page: &'static str,
@@ -20,7 +20,7 @@ pub struct Rule {
 pub struct Warning {
     /// The rule.
     pub rule: &'static Rule,
-    /// What is odd here.
+    /// The sentence for this place.
     pub message: String,
     /// Where.
     pub span: Span,

@@ -31,7 +31,7 @@ fn shown(lines: &[&str], places: &[(usize, usize)], header: &dyn Fn(usize) -> St
     if first == 0 || first > lines.len() {
         return String::new();
     }
-    let (from, until) = around((first, last), lines.len());
+    let (from, until) = around(first, last, lines.len());
     let rule = "-".repeat(20);
     let mut shown = format!("{}\n{rule}\n", header(first));
     for number in from..=until {
@@ -70,7 +70,7 @@ fn is_between(letter: char) -> bool {
 }
 
 /// Returns the lines to show for those that are marked: more for one line than for several.
-fn around((first, last): (usize, usize), lines: usize) -> (usize, usize) {
+fn around(first: usize, last: usize, lines: usize) -> (usize, usize) {
     let (mut from, mut until) = (first, last);
     let wanted = if first == last { 4 } else { 2 };
     let mut added = 0;

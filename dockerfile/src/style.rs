@@ -51,18 +51,18 @@ fn from_line(stage: &Stage, report: Report<'_>) {
         }
     }
     if let Some(name) = &stage.name {
-        described("FROM", &[name.as_str()], (stage.span, &stage.comments), report);
+        described("FROM", &[name.as_str()], stage.span, &stage.comments, report);
     }
 }
 
 fn descriptions(instruction: &crate::ast::Instruction, report: Report<'_>) {
     if let InstructionKind::Arg(args) = &instruction.kind {
         let names: Vec<&str> = args.iter().map(|arg| arg.name.as_str()).collect();
-        described("ARG", &names, (instruction.span, &instruction.comments), report);
+        described("ARG", &names, instruction.span, &instruction.comments, report);
     }
 }
 
-fn described(keyword: &str, names: &[&str], (span, comments): (Span, &Comments), report: Report<'_>) {
+fn described(keyword: &str, names: &[&str], span: Span, comments: &Comments, report: Report<'_>) {
     let Some(comment) = comments.description.as_deref().filter(|comment| !comment.starts_with("check=")) else {
         return;
     };

@@ -20,7 +20,7 @@ pub fn suggest_name<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str
     let near = near.filter(|(distance, _)| *distance <= NEAR);
     // Of two words at the same distance the one with the same letters is meant: letters are swapped more often than lost.
     let (distance, found) = near.min_by_key(|(distance, candidate)| (*distance, foreign_letters(word, candidate)))?;
-    // Who wrote the word itself made another mistake.
+    // The exact word is not a suggestion: the mistake is another one.
     (distance > 0).then(|| found.to_owned())
 }
 

@@ -80,8 +80,8 @@ fn flags_end_at_the_first_other_word() {
     else {
         panic!()
     };
-    assert_eq!((copy.from.as_deref(), copy.chown.as_deref(), copy.link), (Some("X"), Some("1:1"), true));
-    assert_eq!((copy.excludes.len(), copy.sources.as_slice()), (2, ["--x".to_owned()].as_slice()));
+    assert_eq!((copy.from.as_deref(), copy.flags.chown.as_deref(), copy.flags.link), (Some("X"), Some("1:1"), true));
+    assert_eq!((copy.flags.excludes.len(), copy.sources.as_slice()), (2, ["--x".to_owned()].as_slice()));
 }
 
 // DF-003 to DF-011

@@ -9,9 +9,9 @@ use std::str::Chars;
 #[derive(Debug, Clone)]
 pub struct Glob {
     tokens: Vec<Token>,
-    /// What every path that matches begins with.
+    /// The prefix of every path that matches.
     head: String,
-    /// What every path that matches ends with.
+    /// The suffix of every path that matches.
     tail: String,
 }
 

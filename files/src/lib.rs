@@ -3,6 +3,7 @@
 //! Everything here is pure: bytes and values go in, bytes and values come out. No path is ever opened.
 #![forbid(unsafe_code)]
 
+pub mod entry_kind;
 mod glob;
 pub mod ignore;
 pub mod path;

@@ -26,6 +26,11 @@ pub fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Returns the directory that `path` is in; the root is in itself.
+pub fn parent(path: &[u8]) -> &[u8] {
+    split(path).0
+}
+
 /// Splits `path` into its directory and its last component.
 pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&byte| byte == b'/') {

@@ -2,44 +2,11 @@
 //!
 //! Three things are seen this way: a commit's tree, a local directory, and the files of a stage (a stack of layer
 //! indexes). Looking something up never follows a symbolic link; whoever needs that resolves it step by step within the
-//! view, so there is no path to escape through.
+//! view, so a path cannot escape.
+
+pub use crate::entry_kind::EntryKind;
 
 use serde::{Deserialize, Serialize};
-
-/// What a path names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
-    /// A regular file of `size` bytes.
-    File {
-        /// Bytes of content.
-        size: u64,
-    },
-    /// A directory.
-    Directory,
-    /// A symbolic link and where it points, verbatim.
-    Symlink {
-        /// The link's target as it is stored.
-        target: Vec<u8>,
-    },
-    /// A character device.
-    Character {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A block device.
-    Block {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A named pipe.
-    Fifo,
-    /// A socket; `COPY` makes an empty regular file of it.
-    Socket,
-}
 
 /// Identifies the content of a file: equal ids mean equal bytes, whatever view they come from.
 ///
@@ -48,11 +15,11 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ContentId(pub String);
 
-/// What is known of one path.
+/// The metadata of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// What it is.
-    pub kind: Kind,
+    /// The kind of file; never a hard link, which is one of several names of a file: see `hard_link`.
+    pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky (`0o7777`).
     pub mode: u32,
     /// Numeric owner.
@@ -75,7 +42,7 @@ pub trait View: Sync {
     /// Returns what `path` names, or `None`; does not follow symbolic links, not even of parents.
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, ViewError>;
 
-    /// Returns the names in the directory `path` and what they are, sorted by bytes; empty if it is no directory.
+    /// Returns the names in the directory `path` and what they are, sorted by bytes; empty if it is not a directory.
     fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError>;
 
     /// Returns what stands for all that is in the directory `path`, names and modes included, if that is known without
@@ -87,7 +54,7 @@ pub trait View: Sync {
     /// Returns the id of the content of the file `path`.
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError>;
 
-    /// Fails when nobody wants to know any more; asked between two paths wherever there may be many.
+    /// Fails once the build is cancelled; called between two paths wherever there may be many.
     fn check(&self) -> Result<(), ViewError> {
         Ok(())
     }
@@ -102,11 +69,11 @@ pub trait View: Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("reading `{path}` of {what}")]
 pub struct ViewError {
-    /// What was being read: the commit, the directory, the stage.
+    /// The view in words: the commit, the directory, the stage.
     pub what: String,
     /// The path inside it.
     pub path: String,
-    /// Why not.
+    /// The reason.
     #[source]
     pub cause: Box<dyn std::error::Error + Send + Sync>,
 }

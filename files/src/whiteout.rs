@@ -5,14 +5,14 @@
 
 use crate::path::{join, split};
 
-/// What a name begins with that removes another name.
+/// The prefix of a name that removes another name.
 const PREFIX: &[u8] = b".wh.";
-/// What a name begins with that is a marker of a file system.
+/// The prefix of the markers that file systems keep for themselves.
 const RESERVED: &[u8] = b".wh..wh.";
 /// The name that makes its directory opaque.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
-/// What the last component of a path means in a layer.
+/// The meaning of the last component of a path in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marker<'n> {
     /// The name is gone from the layers below.

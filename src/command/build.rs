@@ -200,7 +200,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         return Ok(code);
     }
     let (mut request, platforms) = found?;
-    let built = builder::build_platforms(&mut request, &platforms, (&services, observer.as_ref()), &cancel);
+    let built = builder::build_platforms(&mut request, &platforms, &services, observer.as_ref(), &cancel);
     if let Some(path) = &arguments.profile {
         write_profile(path, &trace)?;
     }
@@ -235,7 +235,7 @@ fn deliver(
 ) -> Result<Built, builder::Error> {
     let (services, cancel) = (asked.services, request.options.cancel());
     for output in &asked.outputs.written {
-        if let Some(text) = builder::output::write(services, &built, (output, &request.tags), cancel)? {
+        if let Some(text) = builder::image::output::write(services, &built, output, &request.tags, cancel)? {
             observer.observe(Event::Warning(&text));
         }
     }

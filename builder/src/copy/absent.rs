@@ -4,7 +4,7 @@ use dockerfile::suggest_name;
 use files::ignore::Ignore;
 use files::path::{clean_path, join};
 use files::tree::resolve_in;
-use files::view::{Kind, View};
+use files::view::{EntryKind, View};
 
 /// Names of a directory that are compared with one that is missing.
 const MAX_NAMES: usize = 10_000;
@@ -45,7 +45,7 @@ pub fn absent(searched: &Searched<'_>, source: &str) -> String {
     }
     let rest = if at.is_empty() { &path[..] } else { &path[(at.len() + 1).min(path.len())..] };
     let wanted = rest.split(|&byte| byte == b'/').next().unwrap_or(rest);
-    let meant = nearest(searched.view, (&at, wanted)).map(|near| join(&at, near.as_bytes()));
+    let meant = nearest(searched.view, &at, wanted).map(|near| join(&at, near.as_bytes()));
     let Some(mut meant) = meant else { return missing + &outside };
     // The rest of the path is taken along where it exists there.
     let whole = join(&meant, rest.get(wanted.len() + 1..).unwrap_or_default());
@@ -73,7 +73,7 @@ fn deepest(view: &dyn View, path: &[u8]) -> (Vec<u8>, bool) {
     let mut at = 0;
     for end in (0..path.len()).filter(|&at| path[at] == b'/') {
         match view.lookup(&path[..end]).ok().flatten() {
-            Some(node) if node.kind == Kind::Directory => at = end,
+            Some(node) if node.kind == EntryKind::Directory => at = end,
             Some(_) => return (path[..end].to_vec(), true),
             None => break,
         }
@@ -82,7 +82,7 @@ fn deepest(view: &dyn View, path: &[u8]) -> (Vec<u8>, bool) {
 }
 
 /// Returns the name in a directory that is most like the one that is missing.
-fn nearest(view: &dyn View, (directory, wanted): (&[u8], &[u8])) -> Option<String> {
+fn nearest(view: &dyn View, directory: &[u8], wanted: &[u8]) -> Option<String> {
     let wanted = String::from_utf8_lossy(wanted).into_owned();
     let children = view.children(directory).ok()?;
     let names: Vec<String> =

@@ -1,12 +1,12 @@
 //! `ADD` of archives: recognised by content, planned from their headers, written in their own order.
 
-use super::CopyError;
+use super::entry::Content;
+use super::error::{CopyError, shown};
 use super::layer::Layer;
-use super::place::{Content, parent, shown};
-use files::path::{clean_path, join};
+use files::path::{clean_path, join, parent, split};
 use files::tar::{self, Entry, EntryKind};
 use files::tree::resolve_in;
-use files::view::{Kind, Node};
+use files::view::Node;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -60,7 +60,7 @@ impl Archive {
             for (member, entry) in self.entries.iter().enumerate() {
                 self.place(&mut laying, member, entry)?;
             }
-            // What was put into a directory changed its time; the archive's own is the one that counts.
+            // Files that were put into a directory changed its time; the time in the archive is the one that counts.
             for entry in self.entries.iter().filter(|entry| entry.kind == EntryKind::Directory) {
                 let inside = clean_path(&entry.path);
                 let path = laying.within(&inside)?;
@@ -80,31 +80,21 @@ impl Archive {
         self.refuse_absolute_link(parent(&inside), laying.links)?;
         let directory = laying.within(parent(&inside))?;
         laying.layer.make_directory(&directory)?;
-        let path = join(&directory, super::select::last_component(&inside));
-        let kind = match &entry.kind {
-            EntryKind::File { size } => Kind::File { size: *size },
-            EntryKind::Directory => Kind::Directory,
+        let path = join(&directory, split(&inside).1);
+        match &entry.kind {
+            EntryKind::HardLink { target } => return self.link(laying, &path, entry, target),
             EntryKind::Symlink { target } => {
                 laying.links.insert(inside.clone(), target.first() == Some(&b'/'));
-                Kind::Symlink { target: target.clone() }
             }
-            EntryKind::Character { major, minor } => Kind::Character { major: *major, minor: *minor },
-            EntryKind::Block { major, minor } => Kind::Block { major: *major, minor: *minor },
-            EntryKind::Fifo => Kind::Fifo,
-            EntryKind::HardLink { target } => return self.link(laying, (&path, entry), target),
-        };
-        let node = laying.layer.changed(&node(entry, kind));
-        let is_file = matches!(node.kind, Kind::File { .. });
+            _ => {}
+        }
+        let node = laying.layer.changed(&node(entry, entry.kind.clone()));
+        let is_file = matches!(node.kind, EntryKind::File { .. });
         laying.put(&path, node, is_file.then_some(member))
     }
 
     /// Adds another name for a file of the archive; the mode of the link is the file's from then on.
-    fn link(
-        &self,
-        laying: &mut Laying<'_, '_>,
-        (path, entry): (&[u8], &Entry),
-        target: &[u8],
-    ) -> Result<(), CopyError> {
+    fn link(&self, laying: &mut Laying<'_, '_>, path: &[u8], entry: &Entry, target: &[u8]) -> Result<(), CopyError> {
         let target = laying.within(&clean_path(target))?;
         let (Some(&member), Some(known)) = (laying.groups.get(&target), laying.layer.node(&target)) else {
             let problem =
@@ -155,7 +145,7 @@ impl Laying<'_, '_> {
             Some(member) => self.groups.insert(path.to_vec(), member),
             None => self.groups.remove(path),
         };
-        self.layer.put_archived(path, node, (content, group))
+        self.layer.put_archived(path, node, content, group)
     }
 }
 
@@ -168,7 +158,7 @@ fn text_bytes(entry: &Entry) -> usize {
     entry.path.len() + target + entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }
 
-fn node(entry: &Entry, kind: Kind) -> Node {
+fn node(entry: &Entry, kind: EntryKind) -> Node {
     let xattrs = entry.xattrs.clone();
     Node { kind, mode: entry.mode, uid: entry.uid, gid: entry.gid, mtime: entry.mtime, xattrs, hard_link: None }
 }

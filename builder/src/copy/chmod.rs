@@ -1,6 +1,6 @@
 //! `--chmod`: an octal mode, or changes as `chmod` takes them (`u+rwX,go=r`).
 
-use super::CopyError;
+use super::error::CopyError;
 
 /// A mode, or changes to one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,15 @@
 //! The layer that a copy makes, while it is made: what each path is now, and which paths the layer has to name.
 
-use super::place::{Content, Ground, Planned, parent, shown};
-use super::{Chmod, CopyError, CopyRequest};
+use super::chmod::Chmod;
+use super::destination::Destination;
+use super::entry::{Content, LayerEntry};
+use super::error::{CopyError, shown};
+use super::owner::Owner;
+use super::request::CopyRequest;
+use files::path::parent;
 use files::tar::{Entry, EntryKind};
 use files::tree::{WalkPath, resolve_in};
-use files::view::{Kind, Node, View};
+use files::view::{Node, View};
 use std::collections::{BTreeMap, HashMap};
 
 /// A path of the layer that is being made.
@@ -14,22 +19,22 @@ struct Made {
     content: Content,
     /// Names with the same value here are one file.
     group: Option<(usize, u64)>,
-    /// Whether nothing but the time of a directory changed: that alone is no reason to name it.
+    /// Whether nothing but the time of a directory changed: that alone is not a reason to name it.
     only_time: bool,
 }
 
-/// What a copy changes, on top of a tree.
+/// The changes of a copy on top of a tree.
 pub(super) struct Layer<'t> {
-    ground: Ground<'t>,
+    destination: Destination<'t>,
     request: &'t CopyRequest,
-    /// What changes modes; nothing does while an archive is extracted.
+    /// The change of modes; `None` while an archive is extracted.
     chmod: Option<&'t Chmod>,
     made: BTreeMap<WalkPath, Made>,
 }
 
 impl<'t> Layer<'t> {
-    pub(super) fn new(ground: Ground<'t>, request: &'t CopyRequest) -> Self {
-        Layer { ground, request, chmod: request.chmod.as_ref(), made: BTreeMap::new() }
+    pub(super) fn new(destination: Destination<'t>, request: &'t CopyRequest) -> Self {
+        Layer { destination, request, chmod: request.chmod.as_ref(), made: BTreeMap::new() }
     }
 
     pub(super) fn now(&self) -> i64 {
@@ -41,7 +46,7 @@ impl<'t> Layer<'t> {
         if let Some(made) = self.made.get(&WalkPath(path.to_vec())) {
             return Some(made.node.clone());
         }
-        self.ground.tree.lookup(path).ok().flatten()
+        self.destination.tree.lookup(path).ok().flatten()
     }
 
     /// Follows the links of `path` as things are now.
@@ -50,12 +55,12 @@ impl<'t> Layer<'t> {
     }
 
     pub(super) fn is_directory(&self, path: &[u8]) -> bool {
-        path.is_empty() || self.node(path).is_some_and(|node| node.kind == Kind::Directory)
+        path.is_empty() || self.node(path).is_some_and(|node| node.kind == EntryKind::Directory)
     }
 
     pub(super) fn refuse_other_than_directory(&self, path: &[u8]) -> Result<(), CopyError> {
         match self.node(path) {
-            Some(node) if node.kind != Kind::Directory => Err(CopyError::DirectoryOverFile(shown(path))),
+            Some(node) if node.kind != EntryKind::Directory => Err(CopyError::DirectoryOverFile(shown(path))),
             _ => Ok(()),
         }
     }
@@ -66,7 +71,7 @@ impl<'t> Layer<'t> {
         for end in ends {
             let directory = &path[..end];
             match self.node(directory) {
-                Some(node) if node.kind == Kind::Directory => {}
+                Some(node) if node.kind == EntryKind::Directory => {}
                 Some(_) => return Err(CopyError::DirectoryOverFile(shown(directory))),
                 None => {
                     self.put(directory, self.new_directory(), Content::None, None)?;
@@ -78,21 +83,21 @@ impl<'t> Layer<'t> {
     }
 
     fn new_directory(&self) -> Node {
-        let (uid, gid) = self.request.chown.unwrap_or((0, 0));
+        let Owner { uid, gid } = self.request.chown.unwrap_or_default();
         let mode = self.chmod.map_or(0o755, Chmod::for_new_directory);
-        let (kind, mtime) = (Kind::Directory, self.request.now);
+        let (kind, mtime) = (EntryKind::Directory, self.request.now);
         Node { kind, mode, uid, gid, mtime, xattrs: Vec::new(), hard_link: None }
     }
 
     fn put(&mut self, path: &[u8], node: Node, content: Content, group: Option<(usize, u64)>) -> Result<(), CopyError> {
-        self.ground.walk.place(path, &node)?;
+        self.destination.walk.place(path, &node)?;
         self.made.insert(WalkPath(path.to_vec()), Made { node, content, group, only_time: false });
         Ok(())
     }
 
     /// Fails once the build is cancelled.
     pub(super) fn check(&self) -> Result<(), CopyError> {
-        Ok(self.ground.walk.check()?)
+        Ok(self.destination.walk.check()?)
     }
 
     /// Gives a directory the time that a change of its names gives it.
@@ -142,18 +147,19 @@ impl<'t> Layer<'t> {
     /// Puts a file in place of another one or of nothing.
     pub(super) fn put_file(
         &mut self,
-        (path, node): (&[u8], &Node),
+        path: &[u8],
+        node: &Node,
         content: Content,
         number: usize,
     ) -> Result<(), CopyError> {
         let known = self.node(path);
-        if known.as_ref().is_some_and(|known| known.kind == Kind::Directory) {
+        if known.as_ref().is_some_and(|known| known.kind == EntryKind::Directory) {
             return Err(CopyError::FileOverDirectory(shown(path)));
         }
         let group = node.hard_link.map(|link| (number, link));
-        let content = if matches!(node.kind, Kind::File { .. }) { content } else { Content::None };
+        let content = if matches!(node.kind, EntryKind::File { .. }) { content } else { Content::None };
         let node = self.changed(node);
-        let unchanged = known.is_some_and(|known| group.is_none() && self.is_same((&known, &node), path, &content));
+        let unchanged = known.is_some_and(|known| group.is_none() && self.is_same(&known, &node, path, &content));
         if !unchanged {
             self.put(path, node, content, group)?;
         }
@@ -161,14 +167,16 @@ impl<'t> Layer<'t> {
     }
 
     /// Tells whether a file takes its own place: then nothing changes.
-    fn is_same(&self, (known, node): (&Node, &Node), path: &[u8], content: &Content) -> bool {
+    fn is_same(&self, known: &Node, node: &Node, path: &[u8], content: &Content) -> bool {
         if known != node || self.made.contains_key(&WalkPath(path.to_vec())) {
             return false;
         }
         match (&node.kind, content) {
-            (Kind::File { size: 0 }, _) => true,
-            (Kind::File { .. }, Content::Source { place, path: source }) => (self.ground.same)(*place, source, path),
-            (Kind::File { .. }, _) => false,
+            (EntryKind::File { size: 0 }, _) => true,
+            (EntryKind::File { .. }, Content::Source { place, path: source }) => {
+                (self.destination.same)(*place, source, path)
+            }
+            (EntryKind::File { .. }, _) => false,
             _ => true,
         }
     }
@@ -178,9 +186,10 @@ impl<'t> Layer<'t> {
         &mut self,
         path: &[u8],
         node: Node,
-        (content, group): (Content, Option<(usize, u64)>),
+        content: Content,
+        group: Option<(usize, u64)>,
     ) -> Result<(), CopyError> {
-        if self.is_directory(path) && node.kind != Kind::Directory {
+        if self.is_directory(path) && node.kind != EntryKind::Directory {
             let start = [path, b"/"].concat();
             // In the order of a walk, what is below a directory follows it.
             let below = self.made.range(WalkPath(start.clone())..).map(|(path, _)| path);
@@ -204,22 +213,22 @@ impl<'t> Layer<'t> {
     pub(super) fn changed(&self, node: &Node) -> Node {
         let mut node = node.clone();
         node.hard_link = None;
-        if let Some((uid, gid)) = self.request.chown {
-            (node.uid, node.gid) = (uid, gid);
+        if let Some(owner) = self.request.chown {
+            (node.uid, node.gid) = (owner.uid, owner.gid);
         }
         if let Some(chmod) = self.chmod
-            && !matches!(node.kind, Kind::Symlink { .. })
+            && !matches!(node.kind, EntryKind::Symlink { .. })
         {
-            node.mode = chmod.apply(node.mode, node.kind == Kind::Directory);
+            node.mode = chmod.apply(node.mode, node.kind == EntryKind::Directory);
         }
-        if node.kind == Kind::Socket {
-            node.kind = Kind::File { size: 0 };
+        if node.kind == EntryKind::Socket {
+            node.kind = EntryKind::File { size: 0 };
         }
         node
     }
 
     /// Returns the entries: whatever was made, and the directories above it as they are.
-    pub(super) fn finish(mut self) -> Vec<Planned> {
+    pub(super) fn finish(mut self) -> Vec<LayerEntry> {
         let named: Vec<_> =
             self.made.iter().filter(|(_, made)| !made.only_time).map(|(path, _)| path.0.clone()).collect();
         let mut last: &[u8] = b"";
@@ -249,7 +258,7 @@ impl<'t> Layer<'t> {
     }
 }
 
-fn planned(path: Vec<u8>, made: Made, first_names: &mut HashMap<(usize, u64), Vec<u8>>) -> Planned {
+fn planned(path: Vec<u8>, made: Made, first_names: &mut HashMap<(usize, u64), Vec<u8>>) -> LayerEntry {
     let Made { node, content, group, .. } = made;
     let link = group.and_then(|group| match first_names.get(&group) {
         Some(first) => Some(first.clone()),
@@ -259,27 +268,16 @@ fn planned(path: Vec<u8>, made: Made, first_names: &mut HashMap<(usize, u64), Ve
         }
     });
     let (kind, content) = match (link, node.kind) {
-        (Some(target), Kind::File { .. }) => (EntryKind::HardLink { target }, Content::None),
-        (_, kind) => (entry_kind(kind), content),
+        (Some(target), EntryKind::File { .. }) => (EntryKind::HardLink { target }, Content::None),
+        // A layer cannot hold a socket.
+        (_, EntryKind::Socket) => (EntryKind::File { size: 0 }, Content::None),
+        (_, kind) => (kind, content),
     };
     // An empty file needs no content, wherever it comes from.
     let content = if kind == (EntryKind::File { size: 0 }) { Content::None } else { content };
     let xattrs = node.xattrs.into_iter().filter(|(name, _)| name == b"security.capability").collect();
     let entry = Entry { path, kind, mode: node.mode, uid: node.uid, gid: node.gid, mtime: node.mtime, xattrs };
-    Planned { entry, content }
-}
-
-/// Returns what a node is in a layer's tar; a socket is nothing there but an empty file.
-pub fn entry_kind(kind: Kind) -> EntryKind {
-    match kind {
-        Kind::File { size } => EntryKind::File { size },
-        Kind::Directory => EntryKind::Directory,
-        Kind::Symlink { target } => EntryKind::Symlink { target },
-        Kind::Character { major, minor } => EntryKind::Character { major, minor },
-        Kind::Block { major, minor } => EntryKind::Block { major, minor },
-        Kind::Fifo => EntryKind::Fifo,
-        Kind::Socket => EntryKind::File { size: 0 },
-    }
+    LayerEntry { entry, content }
 }
 
 fn same_but_time(one: &Node, other: &Node) -> bool {

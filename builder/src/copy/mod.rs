@@ -1,147 +1,33 @@
 //! `COPY`, `ADD` and `WORKDIR` as pure functions: a view of the source, a tree of the destination, entries of a layer.
 //!
-//! Nothing here touches a file system, so there is no path to escape through: links are followed inside the view or tree.
+//! These functions do not touch a file system, so a path cannot escape: links are followed inside the view or tree.
 
 mod absent;
 mod archive;
 mod chmod;
+mod destination;
+mod entry;
+mod error;
+mod input;
 mod layer;
 mod owner;
 mod place;
+mod request;
 mod select;
+mod selection_key;
 
 pub(crate) use absent::{Searched, absent, not_found};
 pub use archive::Archive;
 pub use chmod::Chmod;
-pub(crate) use layer::entry_kind;
-pub use owner::{is_numeric, lookup_owner};
-pub use place::{Content, Ground, Piece, Planned, plan_copy, plan_workdir};
-pub use select::{Item, Selection, missing, select, selection_key};
-
-use crate::walk::WalkError;
-
-/// Why files cannot be copied; the user's Dockerfile or files are the reason.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CopyError {
-    /// A source is not there, or ignored.
-    #[error("\"{0}\": not found")]
-    NotFound(String),
-    /// The directory that a pattern begins with is not there.
-    #[error("`{0}`: no such file or directory")]
-    NoDirectory(String),
-    /// Links lead in a circle.
-    #[error("`{0}`: too many levels of symbolic links")]
-    LinkLoop(String),
-    /// A file would take the place of a directory.
-    #[error("cannot replace to directory {0} with file")]
-    FileOverDirectory(String),
-    /// A directory would take the place of something else.
-    #[error("cannot copy to non-directory: {0}")]
-    DirectoryOverFile(String),
-    /// A pattern is malformed.
-    #[error("`{0}`: syntax error in pattern")]
-    BadPattern(String),
-    /// `--chmod` cannot be read.
-    #[error("invalid chmod parameter: '{0}'. it should be octal string and between 0 and 07777")]
-    BadChmod(String),
-    /// `--chown` names accounts but the image has none.
-    #[error("looking up `{0}`: the image has no /etc/passwd (invalid user index: -1)")]
-    NoAccounts(String),
-    /// `--chown` names nobody that can be found.
-    #[error("unable to find user {0}: no matching entries in passwd file")]
-    UnknownUser(String),
-    /// `--chown` has a number that is not an id.
-    #[error("invalid chown parameter: `{0}` is not an id of a user or group: one between 0 and 4294967294 is expected")]
-    BadId(String),
-    /// `--exclude` cannot be read.
-    #[error("--exclude: {0}")]
-    BadExclude(#[from] files::ignore::IgnoreError),
-    /// The source could not be read.
-    #[error("reading the files to copy: {0}")]
-    View(String),
-    /// There are more paths than may be walked through, or nobody waits for them any more.
-    #[error(transparent)]
-    Walk(#[from] WalkError),
-    /// More is copied than a layer may hold.
-    #[error("`{name}` has {bytes} bytes that are copied at once; {} are allowed", select::MAX_BYTES)]
-    TooLarge {
-        /// The source.
-        name: String,
-        /// What it has.
-        bytes: u64,
-    },
-    /// An archive cannot be extracted.
-    #[error("extracting `{name}`: {problem}")]
-    Archive {
-        /// The archive.
-        name: String,
-        /// Why not.
-        problem: String,
-    },
-}
-
-impl CopyError {
-    /// Returns the path that is missing, if that is the error.
-    pub(crate) fn missing_path(&self) -> Option<&str> {
-        match self {
-            CopyError::NotFound(path) | CopyError::NoDirectory(path) => Some(path),
-            _ => None,
-        }
-    }
-
-    /// Returns the stable code.
-    pub fn code(&self) -> &'static str {
-        match self {
-            CopyError::NotFound(_) | CopyError::NoDirectory(_) => "file_not_found",
-            CopyError::LinkLoop(_) => "link_loop",
-            CopyError::FileOverDirectory(_) | CopyError::DirectoryOverFile(_) => "copy_conflict",
-            CopyError::BadPattern(_) | CopyError::BadExclude(_) => "invalid_pattern",
-            CopyError::BadId(_) => "invalid_chown",
-            CopyError::BadChmod(_) => "invalid_chmod",
-            CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => "unknown_user",
-            CopyError::View(_) => "source_unreadable",
-            CopyError::Walk(ended) => ended.code(),
-            CopyError::TooLarge { .. } => "layer_too_large",
-            CopyError::Archive { .. } => "archive_invalid",
-        }
-    }
-}
-
-impl From<files::view::ViewError> for CopyError {
-    fn from(error: files::view::ViewError) -> Self {
-        match WalkError::of(&error) {
-            Some(ended) => CopyError::Walk(ended.clone()),
-            None => CopyError::View(format!("{error}: {}", error.cause)),
-        }
-    }
-}
-
-impl From<files::tree::LinkLoop> for CopyError {
-    fn from(error: files::tree::LinkLoop) -> Self {
-        CopyError::LinkLoop(error.0)
-    }
-}
-
-/// Where files are copied to, and how.
-#[derive(Debug, Clone)]
-pub struct CopyRequest {
-    /// Files that stand in the Dockerfile: name and content.
-    pub inline: Vec<(String, Vec<u8>)>,
-    /// Where to, expanded; may be relative.
-    pub destination: String,
-    /// What a relative destination starts at.
-    pub workdir: String,
-    /// Owner and group of everything that is copied.
-    pub chown: Option<(u32, u32)>,
-    /// Mode of everything that is copied.
-    pub chmod: Option<Chmod>,
-    /// Whether the path of a source is kept below the destination.
-    pub parents: bool,
-    /// What is left out, relative to each source.
-    pub excludes: Vec<String>,
-    /// Time of directories that have to be made, seconds since 1970.
-    pub now: i64,
-}
+pub use destination::{Destination, SameContent};
+pub use entry::{Content, LayerEntry};
+pub use error::CopyError;
+pub use input::CopyInput;
+pub use owner::{Owner, is_numeric, lookup_owner};
+pub use place::{plan_copy, plan_workdir};
+pub use request::CopyRequest;
+pub use select::{CopySource, Item, missing, select};
+pub use selection_key::selection_key;
 
 #[cfg(test)]
 mod table;

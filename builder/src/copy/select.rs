@@ -1,26 +1,26 @@
 //! Which files a `COPY` takes: patterns, links, exclusions; and the key of their content.
 
-use super::{CopyError, CopyRequest};
-use crate::key::KeyBuilder;
+use super::error::CopyError;
+use super::request::CopyRequest;
 use files::ignore::Ignore;
-use files::path::{clean_path, join};
+use files::path::{clean_path, join, split};
 use files::pattern;
 use files::tree::resolve_in;
-use files::view::{Kind, Node, View};
+use files::view::{EntryKind, Node, View};
 
 /// Bytes that one source may have.
-pub(super) const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Stands for what a pattern matched, until it is looked at.
 const DIRECTORY: Node =
-    Node { kind: Kind::Directory, mode: 0, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None };
+    Node { kind: EntryKind::Directory, mode: 0, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None };
 
 /// One source that was found.
 #[derive(Debug, Clone)]
-pub struct Selection {
-    /// What it is called at its destination: the last component as it was written.
+pub struct CopySource {
+    /// The name at its destination: the last component as it was written.
     pub name: Vec<u8>,
-    /// What it is.
+    /// Its metadata.
     pub node: Node,
     /// Where it is in the view, links followed.
     pub path: Vec<u8>,
@@ -28,24 +28,24 @@ pub struct Selection {
     pub base: Option<Node>,
     /// With `--parents`: the directories between destination and source.
     pub parents: Vec<(Vec<u8>, Node)>,
-    /// What is in it, if it is a directory, parents first; paths are relative to it.
+    /// The files in it, if it is a directory, parents first; paths are relative to it.
     pub items: Vec<Item>,
     /// With `--parents`: whether nothing was found, so that only the destination is made.
     pub excluded: bool,
 }
 
-impl Selection {
+impl CopySource {
     /// Returns what stands for a pattern that found nothing.
-    fn nothing(node: Node) -> Selection {
+    fn nothing(node: Node) -> CopySource {
         let (name, path, parents, items) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Selection { name, node, path, base: None, parents, items, excluded: true }
+        CopySource { name, node, path, base: None, parents, items, excluded: true }
     }
 
     /// Returns the bytes of all its files.
     pub fn bytes(&self) -> u64 {
         let nodes = self.items.iter().map(|item| &item.node).chain([&self.node]);
         nodes.filter(|_| !self.excluded).fold(0, |bytes, node| match node.kind {
-            Kind::File { size } => bytes.saturating_add(size),
+            EntryKind::File { size } => bytes.saturating_add(size),
             _ => bytes,
         })
     }
@@ -56,28 +56,28 @@ impl Selection {
 pub struct Item {
     /// Relative to the source.
     pub path: Vec<u8>,
-    /// What it is.
+    /// Its metadata.
     pub node: Node,
 }
 
 /// Finds what `source`, a path or a pattern, takes from `view`.
-pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Vec<Selection>, CopyError> {
+pub fn select(view: &dyn View, source: &str, request: &CopyRequest) -> Result<Vec<CopySource>, CopyError> {
     let excludes = Ignore::new(&request.excludes)?;
     let mut selected = Vec::new();
     let matches = if request.parents { expand_parents(view, source)? } else { expand(view, source)? };
     for found in matches {
-        if let Some(selection) = selection(view, &found, (&excludes, request.now))? {
+        if let Some(selection) = selection(view, &found, &excludes, request.now)? {
             selected.push(selection);
         }
     }
     if request.parents && selected.is_empty() {
         let root = node(view, b"", request.now)?;
-        selected.extend(root.map(|root| Selection { base: Some(root.clone()), ..Selection::nothing(root) }));
+        selected.extend(root.map(|root| CopySource { base: Some(root.clone()), ..CopySource::nothing(root) }));
     }
     // A sparse file is as large in a layer as it says it is; it is refused before anybody reads it.
     let bytes = selected.iter().fold(0u64, |bytes, selection| bytes.saturating_add(selection.bytes()));
     if bytes > MAX_BYTES {
-        return Err(CopyError::TooLarge { name: source.to_owned(), bytes });
+        return Err(CopyError::TooLarge { name: source.to_owned(), bytes, limit: MAX_BYTES });
     }
     Ok(selected)
 }
@@ -111,20 +111,21 @@ fn expand(view: &dyn View, source: &str) -> Result<Vec<Found>, CopyError> {
     let parts: Vec<&str> = text.split('/').collect();
     let first = parts.iter().position(|part| pattern::has_wildcard(part)).unwrap_or(0);
     let start = parts[..first].join("/").into_bytes();
-    // What a wildcard does not match may be missing; the directory that it is looked for in may not.
+    // A wildcard may match nothing, but the directory that it is looked for in must exist.
     let directory = resolve(view, &start)?;
     if !directory.is_empty() && view.lookup(&directory)?.is_none() {
         return Err(CopyError::NoDirectory(format!("/{}", String::from_utf8_lossy(&start))));
     }
     let mut found = Vec::new();
-    walk_matches(view, (&start, &parts[first..]), source, &mut found)?;
+    walk_matches(view, &start, &parts[first..], source, &mut found)?;
     Ok(found)
 }
 
 /// Descends along the components of a pattern; each is matched against the names in one directory.
 fn walk_matches(
     view: &dyn View,
-    (at, parts): (&[u8], &[&str]),
+    at: &[u8],
+    parts: &[&str],
     source: &str,
     found: &mut Vec<Found>,
 ) -> Result<(), CopyError> {
@@ -138,7 +139,7 @@ fn walk_matches(
         view.check()?;
         let text = String::from_utf8_lossy(&name);
         if pattern::matches(part, &text).map_err(|_| CopyError::BadPattern(source.to_owned()))? {
-            walk_matches(view, (&join(at, &name), rest), source, found)?;
+            walk_matches(view, &join(at, &name), rest, source, found)?;
         }
     }
     Ok(())
@@ -173,7 +174,7 @@ fn below(view: &dyn View, root: &[u8], matcher: &Ignore) -> Result<Vec<Vec<u8>>,
             if matcher.ignores(&path) {
                 view.take(&path, &node)?;
                 found.push(path);
-            } else if node.kind == Kind::Directory {
+            } else if node.kind == EntryKind::Directory {
                 waiting.push(path);
             }
         }
@@ -182,7 +183,7 @@ fn below(view: &dyn View, root: &[u8], matcher: &Ignore) -> Result<Vec<Vec<u8>>,
     Ok(found)
 }
 
-fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) -> Result<Option<Selection>, CopyError> {
+fn selection(view: &dyn View, found: &Found, excludes: &Ignore, now: i64) -> Result<Option<CopySource>, CopyError> {
     // With --parents a source is something inside of the context, and links inside stay links.
     let path = if found.pivot.is_some() { unfollowed(view, &found.path)? } else { resolve(view, &found.path)? };
     let Some(node) = node(view, &path, now)? else {
@@ -192,11 +193,11 @@ fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) ->
             false => Ok(None),
         };
     };
-    let name = last_component(&found.path).to_vec();
+    let name = split(&found.path).1.to_vec();
     // Patterns are relative to the source, which is never excluded itself, or to what the kept path of --parents begins at.
     let start = found.pivot.map_or(&b""[..], |pivot| &found.path[pivot.min(found.path.len())..]);
     let excluded = found.pivot.is_some() && excludes.ignores(start);
-    if excluded && !(node.kind == Kind::Directory && excludes.has_exceptions()) {
+    if excluded && !(node.kind == EntryKind::Directory && excludes.has_exceptions()) {
         return Ok(None);
     }
     let (base, parents) = match found.pivot {
@@ -207,13 +208,13 @@ fn selection(view: &dyn View, found: &Found, (excludes, now): (&Ignore, i64)) ->
         None => (None, Vec::new()),
     };
     let mut items = Vec::new();
-    if node.kind == Kind::Directory {
-        collect(view, (&path, b""), (excludes, start), &mut items)?;
+    if node.kind == EntryKind::Directory {
+        Collecting { view, root: &path, excludes, start }.collect(b"", &mut items)?;
     }
     if excluded && items.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Selection { name, node, path, base, parents, items, excluded: false }))
+    Ok(Some(CopySource { name, node, path, base, parents, items, excluded: false }))
 }
 
 /// Returns the directories of `path` after `pivot`, the last component left out.
@@ -230,33 +231,40 @@ fn parents(view: &dyn View, path: &[u8], pivot: usize) -> Result<Vec<(Vec<u8>, N
     Ok(parents)
 }
 
-/// Adds what is in a directory, parents first, without what is excluded.
-fn collect(
-    view: &dyn View,
-    (root, at): (&[u8], &[u8]),
-    (excludes, start): (&Ignore, &[u8]),
-    items: &mut Vec<Item>,
-) -> Result<bool, CopyError> {
-    let mut any = false;
-    for (name, node) in view.children(&join(root, at))? {
-        view.check()?;
-        let path = join(at, &name);
-        let excluded = excludes.ignores(&join(start, &path));
-        let directory = node.kind == Kind::Directory;
-        if excluded && !(directory && excludes.has_exceptions()) {
-            continue;
+/// A directory whose files are selected, without those that are excluded.
+struct Collecting<'c> {
+    view: &'c dyn View,
+    /// The directory, links followed.
+    root: &'c [u8],
+    excludes: &'c Ignore,
+    /// The prefix that the patterns see before a path in the directory.
+    start: &'c [u8],
+}
+
+impl Collecting<'_> {
+    /// Adds what is in the directory `at` below the root, parents first; tells whether there was anything.
+    fn collect(&self, at: &[u8], items: &mut Vec<Item>) -> Result<bool, CopyError> {
+        let mut any = false;
+        for (name, node) in self.view.children(&join(self.root, at))? {
+            self.view.check()?;
+            let path = join(at, &name);
+            let excluded = self.excludes.ignores(&join(self.start, &path));
+            let directory = node.kind == EntryKind::Directory;
+            if excluded && !(directory && self.excludes.has_exceptions()) {
+                continue;
+            }
+            let position = items.len();
+            self.view.take(&path, &node)?;
+            items.push(Item { path: path.clone(), node });
+            let inside = directory && self.collect(&path, items)?;
+            if excluded && !inside {
+                items.truncate(position);
+                continue;
+            }
+            any = true;
         }
-        let position = items.len();
-        view.take(&path, &node)?;
-        items.push(Item { path: path.clone(), node });
-        let inside = directory && collect(view, (root, &path), (excludes, start), items)?;
-        if excluded && !inside {
-            items.truncate(position);
-            continue;
-        }
-        any = true;
+        Ok(any)
     }
-    Ok(any)
 }
 
 /// Returns what `path` is. The root of a view has the time of the build: nobody keeps that of a context's or a stage's.
@@ -265,7 +273,7 @@ fn node(view: &dyn View, path: &[u8], now: i64) -> Result<Option<Node>, CopyErro
     if !path.is_empty() {
         return Ok(known);
     }
-    let (kind, mtime) = (Kind::Directory, now);
+    let (kind, mtime) = (EntryKind::Directory, now);
     let unknown = Node { kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None };
     Ok(Some(Node { mtime, ..known.unwrap_or(unknown) }))
 }
@@ -280,43 +288,4 @@ fn unfollowed(view: &dyn View, path: &[u8]) -> Result<Vec<u8>, CopyError> {
         Some(slash) => Ok(join(&resolve(view, &path[..slash])?, &path[slash + 1..])),
         None => Ok(path.to_vec()),
     }
-}
-
-/// Returns what follows the last slash.
-pub fn last_component(path: &[u8]) -> &[u8] {
-    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
-}
-
-/// Returns a key of what was selected: names relative to each source, types, modes, owners, contents; never times.
-pub fn selection_key(view: &dyn View, selection: &Selection) -> Result<String, CopyError> {
-    let mut key = KeyBuilder::new("selection.2");
-    key.field(&selection.name);
-    if selection.excluded {
-        return Ok(key.text("excluded").finish());
-    }
-    for (path, node) in &selection.parents {
-        add(&mut key, view, (path, node), b"")?;
-    }
-    add(&mut key, view, (b"", &selection.node), &selection.path)?;
-    for item in &selection.items {
-        add(&mut key, view, (&item.path, &item.node), &join(&selection.path, &item.path))?;
-    }
-    Ok(key.finish())
-}
-
-fn add(key: &mut KeyBuilder, view: &dyn View, (name, node): (&[u8], &Node), path: &[u8]) -> Result<(), CopyError> {
-    key.field(name).text(&format!("{:o} {} {}", node.mode, node.uid, node.gid));
-    match &node.kind {
-        Kind::File { size } => key.text("file").text(&size.to_string()).text(&view.content(path)?.0),
-        Kind::Directory => key.text("directory"),
-        Kind::Symlink { target } => key.text("link").field(target),
-        Kind::Character { major, minor } => key.text(&format!("character {major}:{minor}")),
-        Kind::Block { major, minor } => key.text(&format!("block {major}:{minor}")),
-        Kind::Fifo => key.text("fifo"),
-        Kind::Socket => key.text("socket"),
-    };
-    for (name, value) in &node.xattrs {
-        key.field(name).field(value);
-    }
-    Ok(())
 }

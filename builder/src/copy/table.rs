@@ -117,7 +117,7 @@ fn metadata_are_those_of_the_source_and_of_the_flags() {
         ["p 755 0:0 100", "p/x 755 0:0 9", "p/x/a 640 7:8 9", "p/x/s 700 7:8 9", "p/x/s/b 640 7:8 9"],
         "DF-162, DF-163, DF-164: parents are new, the destination is new but for its time"
     );
-    let owned = with(|request| request.chown = Some((1, 2)), &["d/a"], "/p/x");
+    let owned = with(|request| request.chown = Some(Owner { uid: 1, gid: 2 }), &["d/a"], "/p/x");
     assert_eq!(metadata(&from, &empty, &owned), ["p 755 1:2 100", "p/x 640 1:2 9"], "DF-160, DF-164");
     let octal = with(|request| request.chmod = Chmod::parse("2755").ok(), &["d"], "/x");
     assert_eq!(
@@ -132,7 +132,7 @@ fn metadata_are_those_of_the_source_and_of_the_flags() {
         "DF-166"
     );
     let existing = tree(&[("x", "dir"), ("x/s", "dir")]);
-    let over = with(|request| request.chown = Some((1, 2)), &["d"], "/x");
+    let over = with(|request| request.chown = Some(Owner { uid: 1, gid: 2 }), &["d"], "/x");
     assert_eq!(
         metadata(&from, &existing, &over),
         ["x 700 7:8 9", "x/a 640 1:2 9", "x/s 700 1:2 9", "x/s/b 640 1:2 9"],
@@ -178,8 +178,8 @@ fn what_does_not_change_is_not_in_the_layer() {
     let asked = request(&["d"], "/d");
     let selected = select(&from, "d", &asked.1).unwrap();
     let planned = plan_copy(
-        Ground { tree: &to, same: &same, walk: &super::tests::walk() },
-        &[Piece::Files(0, &selected[0])],
+        Destination { tree: &to, same: &same, walk: &super::tests::walk() },
+        &[CopyInput::Files(0, &selected[0])],
         &asked.1,
     )
     .unwrap();

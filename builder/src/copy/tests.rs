@@ -33,28 +33,20 @@ pub(super) fn tree(entries: &[(&str, &str)]) -> Tree {
 }
 
 pub(super) fn request<'s>(sources: &[&'s str], destination: &str) -> (Vec<&'s str>, CopyRequest) {
-    let request = CopyRequest {
-        inline: Vec::new(),
-        destination: destination.to_owned(),
-        workdir: "/work".to_owned(),
-        chown: None,
-        chmod: None,
-        parents: false,
-        excludes: Vec::new(),
-        now: 100,
-    };
+    let request = CopyRequest { workdir: "/work".to_owned(), ..CopyRequest::to(destination, 100) };
     (sources.to_vec(), request)
 }
 
 pub(super) type Asked<'s> = (Vec<&'s str>, CopyRequest);
 
-pub(super) fn copied(from: &Tree, to: &Tree, (sources, request): &Asked<'_>) -> Result<Vec<Planned>, CopyError> {
+pub(super) fn copied(from: &Tree, to: &Tree, asked: &Asked<'_>) -> Result<Vec<LayerEntry>, CopyError> {
+    let (sources, request) = asked;
     let mut selected = Vec::new();
     for source in sources {
         selected.extend(select(from, source, request)?);
     }
-    let pieces: Vec<_> = selected.iter().map(|selection| Piece::Files(0, selection)).collect();
-    plan_copy(Ground::new(to, &walk()), &pieces, request)
+    let inputs: Vec<_> = selected.iter().map(|selection| CopyInput::Files(0, selection)).collect();
+    plan_copy(Destination::new(to, &walk()), &inputs, request)
 }
 
 /// What a copy comes to.
@@ -66,7 +58,7 @@ pub(super) enum Expected {
 }
 
 impl Expected {
-    pub(super) fn check(&self, what: &str, planned: Result<Vec<Planned>, CopyError>) {
+    pub(super) fn check(&self, what: &str, planned: Result<Vec<LayerEntry>, CopyError>) {
         match (self, planned) {
             (Expected::Makes(expected), Ok(planned)) => {
                 let paths: Vec<_> =
@@ -141,7 +133,7 @@ fn existing_directories_keep_their_metadata_at_the_destination_only() {
     // E03
     let to = tree(&[("e", "dir"), ("e/sub", "dir")]);
     let mut asked = request(&["d"], "/e");
-    asked.1.chown = Some((300, 400));
+    asked.1.chown = Some(Owner { uid: 300, gid: 400 });
     let planned = copied(&source(), &to, &asked).unwrap();
     let owner = |path: &str| {
         planned.iter().find(|planned| planned.entry.path == path.as_bytes()).map(|planned| planned.entry.uid)
@@ -239,7 +231,8 @@ fn archives_replace_what_is_in_their_way() {
     let tar = writer.finish().unwrap();
     let archive = Archive::read("a.tar", &mut tar.as_slice()).unwrap();
     let to = tree(&[("o", "dir"), ("o/was-dir/x", "y")]);
-    let planned = plan_copy(Ground::new(&to, &walk()), &[Piece::Archive(&archive)], &request(&[], "/o").1).unwrap();
+    let planned =
+        plan_copy(Destination::new(&to, &walk()), &[CopyInput::Archive(&archive)], &request(&[], "/o").1).unwrap();
     let shown: Vec<_> =
         planned.iter().map(|planned| String::from_utf8_lossy(&planned.entry.path).into_owned()).collect();
     assert_eq!(shown, ["o", "o/h", "o/up", "o/up/f", "o/was-dir"]);

@@ -5,7 +5,9 @@ use super::places::Place;
 use super::stage::Progress;
 use super::{Claimed, Layer, key, pack, unfetched};
 use crate::Error;
-use crate::copy::{self, Archive, Chmod, Content, CopyError, CopyRequest, Ground, Piece, Planned, Selection};
+use crate::copy::{
+    self, Archive, Content, CopyError, CopyInput, CopyRequest, CopySource, Destination, LayerEntry, Owner,
+};
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::source::Pointer;
@@ -13,7 +15,7 @@ use crate::walk::{Walk, WalkError};
 use dockerfile::plan::{Copy, From, Source, Step};
 use files::pattern;
 use files::tree::Tree;
-use files::view::{Kind, View, ViewError};
+use files::view::{EntryKind, View, ViewError};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -23,7 +25,7 @@ pub struct Prepared<'e> {
     copy: &'e Copy,
     places: Vec<Place<'e>>,
     /// What is copied, in order: the place's number and the files.
-    found: Vec<(usize, Selection)>,
+    found: Vec<(usize, CopySource)>,
     /// Patterns that match nothing, which is not a mistake for docker.
     empty: Vec<String>,
     walk: Walk,
@@ -76,12 +78,13 @@ impl<'e> Prepared<'e> {
     pub fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         let (copy, parent) = (self.copy, &progress.key);
         let latest = progress.execution.options.latest;
-        let below = if copy.link { key::with_times(String::new(), latest) } else { parent.clone() };
+        let below = if copy.flags.link { key::with_times(String::new(), latest) } else { parent.clone() };
         let mut key = KeyBuilder::new("copy.4");
         // Names of owners are looked up in the files below, which the parent's key stands for; a linked copy has none
         // below it, and stays the same layer whatever it is put on.
-        key.text(&below).text(copy.chown.as_deref().unwrap_or("")).text(copy.chmod.as_deref().unwrap_or(""));
-        key.text(&format!("{} {} {} {:?}", copy.add, copy.link, copy.parents, copy.unpack));
+        let flags = &copy.flags;
+        key.text(&below).text(flags.chown.as_deref().unwrap_or("")).text(flags.chmod.as_deref().unwrap_or(""));
+        key.text(&format!("{} {} {} {:?}", copy.add, flags.link, flags.parents, flags.unpack));
         key.text(&copy.destination).text(&copy.workdir);
         key.text(&self.found.len().to_string());
         for (place, selection) in &self.found {
@@ -97,18 +100,18 @@ impl<'e> Prepared<'e> {
     pub fn execute(self, progress: &Progress<'e, '_>, made: (&Arc<Layer>, &Step)) -> Result<(), Error> {
         let execution = progress.execution;
         // A linked copy stands on its own: nothing of what is below is looked at.
-        let linked = self.copy.link && self.copy.chmod.is_none();
+        let linked = self.copy.flags.link && self.copy.flags.chmod.is_none();
         let tree = if linked { Tree::default() } else { execution.materials.tree(&progress.layers)? };
-        let chown = self.copy.chown.as_deref().map(|spec| owner(progress, &tree, spec)).transpose()?;
+        let chown = self.copy.flags.chown.as_deref().map(|spec| owner(progress, &tree, spec)).transpose()?;
         let request = request(self.copy, chown, execution.options.now)?;
         let archives = self.archives(progress)?;
-        let pieces = self.found.iter().enumerate().map(|(number, (place, selection))| match archives.get(&number) {
-            Some(archive) => Piece::Archive(archive),
-            None => Piece::Files(*place, selection),
+        let inputs = self.found.iter().enumerate().map(|(number, (place, selection))| match archives.get(&number) {
+            Some(archive) => CopyInput::Archive(archive),
+            None => CopyInput::Files(*place, selection),
         });
-        let pieces: Vec<_> = pieces.collect();
+        let inputs: Vec<_> = inputs.collect();
         let same = |place: usize, there: &[u8], here: &[u8]| self.is_same(progress, place, (there, &tree, here));
-        let planned = copy::plan_copy(Ground { tree: &tree, same: &same, walk: &self.walk }, &pieces, &request);
+        let planned = copy::plan_copy(Destination { tree: &tree, same: &same, walk: &self.walk }, &inputs, &request);
         let planned = planned.map_err(copy_error)?;
         let mut writer = pack::begin(execution)?;
         self.write(progress, (&planned, &archives), &mut writer)?;
@@ -129,7 +132,7 @@ impl<'e> Prepared<'e> {
         hashed.is_ok_and(|hash| format!("b3:{}", hash.to_hex()) == known.0)
     }
 
-    /// Finds the archives among the files of an `ADD`, by the numbers of their pieces.
+    /// Finds the archives among the files of an `ADD`, by the numbers of their inputs.
     fn archives(&self, progress: &Progress<'_, '_>) -> Result<BTreeMap<usize, Archive>, Error> {
         let mut archives = BTreeMap::new();
         if !self.copy.add {
@@ -137,13 +140,13 @@ impl<'e> Prepared<'e> {
         }
         for (number, (place, selection)) in self.found.iter().enumerate() {
             let unpacks = match &self.places[*place] {
-                Place::Context(..) => self.copy.unpack != Some(false),
-                Place::Web(_) => self.copy.unpack == Some(true),
+                Place::Context(..) => self.copy.flags.unpack != Some(false),
+                Place::Web(_) => self.copy.flags.unpack == Some(true),
                 Place::Layers { .. } | Place::Git { .. } => false,
             };
             if unpacks
                 && !selection.excluded
-                && matches!(selection.node.kind, Kind::File { size } if size > 0)
+                && matches!(selection.node.kind, EntryKind::File { size } if size > 0)
                 && let Some(mut tar) = self.open_archive(progress, (*place, &selection.path)).map_err(packing)?
             {
                 let name = String::from_utf8_lossy(&selection.name).into_owned();
@@ -167,7 +170,7 @@ impl<'e> Prepared<'e> {
     fn write(
         &self,
         progress: &Progress<'_, '_>,
-        (planned, archives): (&[Planned], &BTreeMap<usize, Archive>),
+        (planned, archives): (&[LayerEntry], &BTreeMap<usize, Archive>),
         writer: &mut pack::StoreLayer,
     ) -> Result<(), Error> {
         let materials = progress.execution.materials;
@@ -202,22 +205,12 @@ impl<'e> Prepared<'e> {
     }
 }
 
-pub(crate) fn request(copy: &Copy, chown: Option<(u32, u32)>, now: i64) -> Result<CopyRequest, Error> {
-    let chmod = copy.chmod.as_deref().map(Chmod::parse).transpose().map_err(copy_error)?;
-    Ok(CopyRequest {
-        inline: copy.files.iter().map(|file| (file.name.clone(), file.content.clone())).collect(),
-        destination: copy.destination.clone(),
-        workdir: copy.workdir.clone(),
-        chown,
-        chmod,
-        parents: copy.parents,
-        excludes: copy.excludes.clone(),
-        now,
-    })
+pub(crate) fn request(copy: &Copy, owner: Option<Owner>, now: i64) -> Result<CopyRequest, Error> {
+    CopyRequest::of(copy, owner, now).map_err(copy_error)
 }
 
 /// Looks `spec` (`user[:group]`) up in the account files of `tree`.
-fn owner(progress: &Progress<'_, '_>, tree: &Tree, spec: &str) -> Result<(u32, u32), Error> {
+fn owner(progress: &Progress<'_, '_>, tree: &Tree, spec: &str) -> Result<Owner, Error> {
     if copy::is_numeric(spec) {
         return copy::lookup_owner(spec, None, None).map_err(copy_error);
     }
@@ -231,22 +224,14 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
     let tree = progress.execution.materials.tree(&progress.layers)?;
     let resolved = tree.resolve(path.as_bytes()).ok();
     let exists = resolved.is_some_and(|path| matches!(tree.lookup(&path), Ok(Some(_))));
-    let owner = if user.is_empty() || exists { (0, 0) } else { owner(progress, &tree, user)? };
-    copy::plan_workdir((&tree, &walk(progress)), path, (owner, progress.execution.options.now)).map_err(copy_error)
+    let owner = if user.is_empty() || exists { Owner::default() } else { owner(progress, &tree, user)? };
+    let walk = walk(progress);
+    copy::plan_workdir(Destination::new(&tree, &walk), path, owner, progress.execution.options.now).map_err(copy_error)
 }
 
 /// Returns the request for one path, whose wildcards are names: a mount shows one path.
 pub(crate) fn mount_request(now: i64) -> CopyRequest {
-    CopyRequest {
-        inline: Vec::new(),
-        destination: "/c".to_owned(),
-        workdir: "/".to_owned(),
-        chown: None,
-        chmod: None,
-        parents: false,
-        excludes: Vec::new(),
-        now,
-    }
+    CopyRequest::to("/c", now)
 }
 
 /// A path of a view that a `RUN` mounts.
@@ -291,12 +276,12 @@ pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &
 
 fn pack_mounted(
     progress: &Progress<'_, '_>,
-    (place, selection): (&Place<'_>, &Selection),
+    (place, selection): (&Place<'_>, &CopySource),
     (request, walk): (&CopyRequest, &Walk),
 ) -> Result<super::Committed, Error> {
     let (execution, empty) = (progress.execution, Tree::default());
-    let ground = Ground::new(&empty, walk);
-    let planned = copy::plan_copy(ground, &[Piece::Files(0, selection)], request).map_err(copy_error)?;
+    let destination = Destination::new(&empty, walk);
+    let planned = copy::plan_copy(destination, &[CopyInput::Files(0, selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(execution)?;
     let mut tar =
         files::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);

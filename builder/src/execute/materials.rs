@@ -36,7 +36,7 @@ impl Unanswered {
     /// Says what was being done.
     pub fn at(self, doing: String) -> Error {
         match self {
-            Unanswered::Failed(error) => crate::resolve::registry_error(doing, error),
+            Unanswered::Failed(error) => crate::image::resolve::registry_error(doing, error),
             Unanswered::Cancelled => Error::cancelled(),
         }
     }

@@ -37,7 +37,7 @@ fn missing((named, name): (&NamedContext, &str), copy: &Copy, walk: &Walk) -> Op
     });
     let searched = Searched { view: &walked, ignore: Some(&named.ignore), name };
     paths.into_iter().find_map(|path| {
-        let error = copy::missing(&view, path, copy.parents)?;
+        let error = copy::missing(&view, path, copy.flags.parents)?;
         Some(match error.missing_path() {
             Some(_) => unfetched::missing(named, path)
                 .unwrap_or_else(|| Error::user(error.code(), copy::not_found(&searched, path))),

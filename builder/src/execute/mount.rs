@@ -59,11 +59,15 @@ fn sandbox_sharing(sharing: dockerfile::ast::Sharing) -> runtime::Sharing {
 
 /// Names a cache directory: repositories do not share any, nor do mounts that would fill it differently.
 fn cache_name(progress: &Progress<'_, '_>, mount: &Mount) -> Result<String, Error> {
-    let MountKind::Cache { id, mode, uid, gid, seed, anew, .. } = &mount.kind else { return Ok(String::new()) };
+    let MountKind::Cache { id, mode, uid, gid, seed, reset_on_miss, .. } = &mount.kind else {
+        return Ok(String::new());
+    };
     let mut key = KeyBuilder::new("cache-mount.1");
-    key.text(progress.execution.cache.namespace).text(id).text(&format!("{mode:o} {uid} {gid} {seed:?} {anew}"));
+    key.text(progress.execution.cache.namespace)
+        .text(id)
+        .text(&format!("{mode:o} {uid} {gid} {seed:?} {reset_on_miss}"));
     let name = key.finish()[..32].to_owned();
-    if !anew {
+    if !reset_on_miss {
         return Ok(name);
     }
     let store = &progress.execution.materials.store;

@@ -2,7 +2,7 @@
 
 use super::{Committed, Execution, Layer, stage::Progress, store_error};
 use crate::Error;
-use crate::copy::{Content, Planned};
+use crate::copy::{Content, LayerEntry};
 use crate::event::Event;
 use crate::layer::{LayerWriter, Packed};
 use dockerfile::plan::Step;
@@ -77,9 +77,9 @@ pub fn entries(progress: &Progress<'_, '_>, made: (&Arc<Layer>, &Step), entries:
 }
 
 /// Writes planned entries but those of archives; `open` opens the files of the source.
-pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[Planned], open: &mut Open<'_>) -> io::Result<()> {
+pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[LayerEntry], open: &mut Open<'_>) -> io::Result<()> {
     let archives = planned.iter().any(|entry| matches!(entry.content, Content::Archived { .. }));
-    for Planned { entry, content } in planned {
+    for LayerEntry { entry, content } in planned {
         match content {
             // Links into an archive come when its files are there.
             Content::None if archives && matches!(entry.kind, EntryKind::HardLink { .. }) => {}
@@ -93,8 +93,12 @@ pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[Planned], open:
 }
 
 /// Writes planned entries whose contents come one after the other in one stream.
-pub fn streamed<W: Write>(mut writer: tar::Writer<W>, planned: &[Planned], mut contents: impl Read) -> io::Result<()> {
-    for Planned { entry, content } in planned {
+pub fn streamed<W: Write>(
+    mut writer: tar::Writer<W>,
+    planned: &[LayerEntry],
+    mut contents: impl Read,
+) -> io::Result<()> {
+    for LayerEntry { entry, content } in planned {
         match content {
             Content::Source { .. } => writer.entry(entry, &mut contents)?,
             Content::Inline(bytes) => writer.entry(entry, &mut bytes.as_slice())?,
@@ -107,7 +111,7 @@ pub fn streamed<W: Write>(mut writer: tar::Writer<W>, planned: &[Planned], mut c
 /// Writes the planned files of one archive, in its own order.
 pub fn archived<W: Write>(
     writer: &mut tar::Writer<W>,
-    planned: &[Planned],
+    planned: &[LayerEntry],
     (number, content): (usize, &mut dyn Read),
 ) -> io::Result<()> {
     let members = planned.iter().filter_map(|planned| match planned.content {
@@ -127,7 +131,11 @@ pub fn archived<W: Write>(
 }
 
 /// Writes the hard links that wait for the files of archives.
-pub fn links_of_archives<W: Write>(writer: &mut tar::Writer<W>, planned: &[Planned], archives: bool) -> io::Result<()> {
+pub fn links_of_archives<W: Write>(
+    writer: &mut tar::Writer<W>,
+    planned: &[LayerEntry],
+    archives: bool,
+) -> io::Result<()> {
     let waiting = archives && planned.iter().any(|entry| matches!(entry.content, Content::Archived { .. }));
     let links = planned.iter().filter(|planned| waiting && matches!(planned.entry.kind, EntryKind::HardLink { .. }));
     links.into_iter().try_for_each(|planned| writer.bare(&planned.entry))

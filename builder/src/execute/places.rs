@@ -5,7 +5,7 @@ use super::web::{self, WebFile};
 use super::{Layer, StageLayers, unfetched};
 use crate::Error;
 use crate::context::NamedContext;
-use crate::copy::{self, CopyError, Searched, Selection};
+use crate::copy::{self, CopyError, CopySource, Searched};
 use crate::key::KeyBuilder;
 use crate::source::{Checkout, Fetching, GitContext};
 use crate::walk::{Walk, Walked};
@@ -72,11 +72,11 @@ impl<'e> Place<'e> {
         let parsed = GitContext::parse(url).map_err(located)?;
         let mut git =
             parsed.ok_or_else(|| Error::user("invalid_clone_url", format!("`{url}` is no git repository")))?;
-        if let Some(checksum) = &copy.checksum {
+        if let Some(checksum) = &copy.flags.checksum {
             git.checksum = Some(checksum.clone());
         }
         let options = progress.execution.options;
-        let git_dir = copy.keep_git_dir || git.keep_git_dir == Some(true);
+        let git_dir = copy.flags.keep_git_dir || git.keep_git_dir == Some(true);
         let mut settings = options.fetching.settings.clone();
         settings.credentials = git.token(&options.secrets);
         let fetching = Fetching { settings, ..options.fetching.clone() };
@@ -88,7 +88,7 @@ impl<'e> Place<'e> {
     pub fn web(progress: &Progress<'_, '_>, url: &str, copy: &Copy) -> Result<Place<'e>, Error> {
         let execution = progress.execution;
         let reach = execution.options.fetching.settings.reach;
-        web::fetch(execution.materials, url, (reach, copy.checksum.as_deref())).map(Place::Web)
+        web::fetch(execution.materials, url, (reach, copy.flags.checksum.as_deref())).map(Place::Web)
     }
 
     /// Looks at the files; a download is no tree, it is selected as it is.
@@ -122,7 +122,7 @@ impl<'e> Place<'e> {
     }
 
     /// Returns what identifies the content of `selection`, or of the place where that says more.
-    pub fn key(&self, selection: &Selection, walk: &Walk) -> Result<String, crate::copy::CopyError> {
+    pub fn key(&self, selection: &CopySource, walk: &Walk) -> Result<String, crate::copy::CopyError> {
         let key = |view: &dyn View| crate::copy::selection_key(view, selection);
         match self {
             Place::Context(..) | Place::Layers { .. } => self.view(walk, key),

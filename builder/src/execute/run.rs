@@ -7,7 +7,7 @@ use super::{Execution, Layer, pack, sandbox_error};
 use crate::Error;
 use crate::event::Event;
 use crate::key::KeyBuilder;
-use crate::leak::{Detector, Leak};
+use crate::secrets::{Detector, Leak};
 use crate::trace::Work;
 use dockerfile::plan::{Mount, MountKind, Run, Step};
 use registry_client::Platform;
@@ -224,7 +224,7 @@ fn failure(ran: &Ran, run: &Run, (step, tail): (&Step, &Tail), execution: &Execu
         ),
         Exit::DiskFull(full) => (failed("disk_full", format!("process \"{command}\" {full}")), None),
         Exit::TimedOut => {
-            let limit = crate::limit::shown(execution.options.step_timeout);
+            let limit = crate::duration::shown(execution.options.step_timeout);
             (failed("step_timeout", format!("process \"{command}\" took longer than {limit}")), None)
         }
         Exit::Cancelled => (Error::cancelled(), None),

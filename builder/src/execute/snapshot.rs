@@ -5,7 +5,7 @@ use crate::Error;
 use crate::trace::Work;
 use files::tar::{Entry, EntryKind, Writer};
 use files::tree::Tree;
-use files::view::{Kind, Node, View};
+use files::view::{Node, View};
 use runtime::SnapshotId;
 use std::io::Read;
 use std::sync::{Arc, PoisonError};
@@ -100,7 +100,7 @@ impl Materials {
 
 /// Describes the directory `path` as the layers below know it.
 fn directory(tree: &Tree, path: &[u8]) -> Entry {
-    let known = tree.lookup(path).ok().flatten().filter(|node| node.kind == Kind::Directory);
+    let known = tree.lookup(path).ok().flatten().filter(|node| node.kind == EntryKind::Directory);
     let Node { mode, uid, gid, mtime, .. } = known.unwrap_or_else(files::tree::implied_directory);
     Entry { path: path.to_vec(), kind: EntryKind::Directory, mode, uid, gid, mtime, xattrs: Vec::new() }
 }

@@ -224,7 +224,7 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
 /// Returns the key of all layers up to one with the key `key`, which tells of those below unless it stands on its own.
 fn chained(action: &Action, below: &str, key: String) -> String {
     match action {
-        Action::Copy(copy) if copy.link => key::linked(below, &key),
+        Action::Copy(copy) if copy.flags.link => key::linked(below, &key),
         _ => key,
     }
 }

@@ -3,15 +3,15 @@
 use super::places::Place;
 use crate::Error;
 use crate::context::NamedContext;
-use crate::copy::{Item, Selection};
+use crate::copy::{CopySource, Item};
 use files::path::{clean_path, join};
-use files::view::Kind;
+use files::view::EntryKind;
 
 /// Refuses a selection that takes the directory of a submodule which was not fetched.
-pub fn check(place: &Place<'_>, selections: &[Selection]) -> Result<(), Error> {
+pub fn check(place: &Place<'_>, selections: &[CopySource]) -> Result<(), Error> {
     let Place::Context(named, _) = place else { return Ok(()) };
     for selection in selections.iter().filter(|selection| !selection.excluded) {
-        if selection.node.kind == Kind::Directory && selection.items.is_empty() {
+        if selection.node.kind == EntryKind::Directory && selection.items.is_empty() {
             refuse(named, &selection.path)?;
         }
         let nexts = selection.items.iter().skip(1).map(Some).chain([None]);
@@ -20,7 +20,7 @@ pub fn check(place: &Place<'_>, selections: &[Selection]) -> Result<(), Error> {
             let below =
                 |next: &Item| next.path.strip_prefix(item.path.as_slice()).is_some_and(|rest| rest.starts_with(b"/"));
             let is_empty = !next.is_some_and(below);
-            if item.node.kind == Kind::Directory && is_empty {
+            if item.node.kind == EntryKind::Directory && is_empty {
                 refuse(named, &join(&selection.path, &item.path))?;
             }
         }

@@ -3,8 +3,8 @@
 use super::blocking::BlockingSink;
 use super::{Materials, store_error};
 use crate::Error;
-use crate::copy::Selection;
-use files::view::{Kind, Node};
+use crate::copy::CopySource;
+use files::view::{EntryKind, Node};
 use registry_client::{Digest, Download, Downloaded, Reach};
 use serde::{Deserialize, Serialize};
 use sha2::{Sha384, Sha512};
@@ -22,7 +22,7 @@ pub struct WebFile {
     /// Digest of its content, which is a blob of the store.
     pub digest: Digest,
     /// The file as something to be copied.
-    pub selection: Selection,
+    pub selection: CopySource,
 }
 
 /// What is remembered of a download.
@@ -42,10 +42,11 @@ pub fn fetch(materials: &Materials, url: &str, (reach, checksum): (Reach, Option
         expected.check(materials, &note.digest)?;
     }
     let mtime = note.last_modified.as_deref().and_then(|text| OffsetDateTime::parse(text, &Rfc2822).ok());
-    let (kind, mtime) = (Kind::File { size: note.size }, mtime.map_or(0, OffsetDateTime::unix_timestamp));
+    let (kind, mtime) = (EntryKind::File { size: note.size }, mtime.map_or(0, OffsetDateTime::unix_timestamp));
     let node = Node { kind, mode: 0o600, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None };
     let (name, path) = (name(url), Vec::new());
-    let selection = Selection { name, node, path, base: None, parents: Vec::new(), items: Vec::new(), excluded: false };
+    let selection =
+        CopySource { name, node, path, base: None, parents: Vec::new(), items: Vec::new(), excluded: false };
     Ok(WebFile { digest: note.digest, selection })
 }
 

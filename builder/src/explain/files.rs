@@ -4,13 +4,13 @@
 //! from both commits as it would in a build, but sees of each directory only what leads to a difference.
 
 use crate::context::{Context, NamedContext};
-use crate::copy::{self, CopyRequest, Selection};
+use crate::copy::{self, CopyRequest, CopySource};
 use crate::walk::{Walk, Walked};
 use database::{ChangedPath, PathChange, Why};
 use files::ignore::Filtered;
 use files::path::join;
 use files::pattern;
-use files::view::{ContentId, Kind, Node, View, ViewError};
+use files::view::{ContentId, EntryKind, Node, View, ViewError};
 use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,7 @@ impl<'c> Files<'c> {
                     own.insert(path.clone(), changed);
                 }
             }
-            let moved = |one: &[Selection]| one.first().map(|found| found.path.clone());
+            let moved = |one: &[CopySource]| one.first().map(|found| found.path.clone());
             if !pattern::has_wildcard(source) && moved(&old) != moved(&new) && !old.is_empty() && !new.is_empty() {
                 // A link on the way leads elsewhere: it is named, what it led to did not change.
                 let path = source.trim_start_matches('/').to_owned();
@@ -88,7 +88,7 @@ impl<'c> Files<'c> {
     }
 
     /// Selects as a build does; what cannot be selected fails a build, so that there is nothing to compare.
-    fn selected(&self, named: &NamedContext, source: &str, request: &CopyRequest) -> Vec<Selection> {
+    fn selected(&self, named: &NamedContext, source: &str, request: &CopyRequest) -> Vec<CopySource> {
         let walk = Walk::new(self.walking.max_paths, &self.walking.cancel);
         let walked = Walked::new(&named.context, &walk);
         let narrowed = Narrowed { view: &walked, ways: self.ways.as_ref() };
@@ -96,14 +96,14 @@ impl<'c> Files<'c> {
         copy::select(&view, source, request).unwrap_or_default()
     }
 
-    fn files(&self, named: &NamedContext, selections: &[Selection]) -> BTreeMap<Vec<u8>, Entry> {
+    fn files(&self, named: &NamedContext, selections: &[CopySource]) -> BTreeMap<Vec<u8>, Entry> {
         let mut files = BTreeMap::new();
         for selection in selections.iter().filter(|selection| !selection.excluded) {
             let items = selection.items.iter().map(|item| (join(&selection.path, &item.path), &item.node));
             for (path, node) in items.chain([(selection.path.clone(), &selection.node)]) {
                 let kind = match node.kind {
-                    Kind::Directory => continue,
-                    Kind::Symlink { .. } => "link",
+                    EntryKind::Directory => continue,
+                    EntryKind::Symlink { .. } => "link",
                     _ => "file",
                 };
                 let id = named.context.content(&path).map(|id| id.0).unwrap_or_default();

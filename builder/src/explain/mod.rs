@@ -5,7 +5,7 @@ mod own;
 mod pair;
 mod stage;
 
-use crate::{Platforms, Prepared};
+use crate::{PlannedBuild, Platforms};
 use database::{BaseImage, ExplainedStep, Step, Why};
 use stage::Comparison;
 
@@ -22,7 +22,7 @@ pub struct Side<'s, 'r> {
 /// One platform of a build.
 #[derive(Clone, Copy)]
 struct Half<'s, 'r> {
-    prepared: &'s Prepared<'r>,
+    prepared: &'s PlannedBuild<'r>,
     /// What became of the steps of all platforms.
     steps: &'s [Step],
     base_images: &'s [BaseImage],
@@ -54,7 +54,7 @@ impl Half<'_, '_> {
 impl<'s, 'r> Side<'s, 'r> {
     fn halves(&self) -> Vec<Half<'s, 'r>> {
         let mut before = 0;
-        let half = |prepared: &'s Prepared<'r>| {
+        let half = |prepared: &'s PlannedBuild<'r>| {
             let half = Half { prepared, steps: self.steps, base_images: self.base_images, before };
             before += prepared.plan().stages.iter().map(|stage| stage.steps.len()).sum::<usize>();
             half

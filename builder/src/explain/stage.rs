@@ -139,7 +139,7 @@ impl<'s, 'r> Comparison<'s, 'r> {
         end.is_fresh |= crate::execute::stages_of(&step.action)
             .iter()
             .any(|stage| self.ends.get(*stage).is_some_and(|end| end.is_fresh));
-        let linked = matches!(&step.action, Action::Copy(copy) if copy.link);
+        let linked = matches!(&step.action, Action::Copy(copy) if copy.flags.link);
         let mut why: Vec<Why> = self.platform.iter().cloned().collect();
         why.extend(end.is_fresh.then_some(Why::NotCached));
         if !linked {
@@ -177,7 +177,8 @@ impl<'s, 'r> Comparison<'s, 'r> {
     fn taken(&self, (old, new): (&Step, &Step), (taken, rest): (&mut Vec<Why>, &mut Rest)) {
         match (&old.action, &new.action) {
             (Action::Copy(before), Action::Copy(after)) => {
-                let request = (before.excludes == after.excludes && before.parents == after.parents)
+                let request = (before.flags.excludes == after.flags.excludes
+                    && before.flags.parents == after.flags.parents)
                     .then(|| copy_request(after, None, 0).ok())
                     .flatten();
                 if before.sources == after.sources

@@ -19,8 +19,8 @@ pub fn tar_in(content: Box<dyn Read + Send>) -> io::Result<Option<Box<dyn Read +
     } else if start.starts_with(b"BZh") {
         Box::new(Bounded::new(bzip2::bufread::MultiBzDecoder::new(content), read, growth))
     } else if start.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
-        let stream = xz2::stream::Stream::new_stream_decoder(XZ_MEMORY, xz2::stream::CONCATENATED)?;
-        Box::new(Bounded::new(xz2::bufread::XzDecoder::new_stream(content, stream), read, growth))
+        let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+        Box::new(Bounded::new(liblzma::bufread::XzDecoder::new_stream(content, stream), read, growth))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         Box::new(Bounded::new(zstd::stream::read::Decoder::with_buffer(content)?, read, growth.of_zstd()))
     } else {

@@ -10,7 +10,7 @@ const ZSTD_LEVEL: i32 = 3;
 /// A compression that a layer may have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// What every registry and engine reads.
+    /// The compression that every registry and engine reads.
     #[default]
     Gzip,
     /// Smaller and faster, for registries and engines since about 2021.

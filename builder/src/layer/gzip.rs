@@ -40,7 +40,7 @@ impl Gzip {
             stored(&block[from..to], &mut out);
             done = to;
         }
-        // Nothing at all is a stream, too.
+        // An empty stream is a stream, too.
         if done < block.len() || block.is_empty() {
             self.deflated(&block[done..], &mut out);
         }

@@ -15,7 +15,7 @@ pub const BLOCK: usize = 1024 * 1024;
 /// Blocks that may wait for the hash or the index before the writer waits for them.
 const WAITING: usize = 4;
 
-/// What became of a tar.
+/// A packed layer.
 #[derive(Debug)]
 pub struct Packed {
     /// Digest of the tar.

@@ -5,7 +5,7 @@ use super::{
 };
 use files::path::{clean_path, join};
 use files::tree::resolve_in;
-use files::view::{ContentId, Kind, Node, View, ViewError};
+use files::view::{ContentId, EntryKind, Node, View, ViewError};
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -80,7 +80,7 @@ impl Checkout {
     fn below(mut self, path: &str) -> Result<Self, SourceError> {
         let resolved = resolve_in(&clean_path(path.as_bytes()), |path| self.lookup(path).ok().flatten());
         let found = resolved.ok().filter(|path| {
-            path.is_empty() || matches!(self.lookup(path), Ok(Some(Node { kind: Kind::Directory, .. })))
+            path.is_empty() || matches!(self.lookup(path), Ok(Some(Node { kind: EntryKind::Directory, .. })))
         });
         self.prefix = found.ok_or_else(|| SourceError::ContextNotFound(path.to_owned()))?;
         Ok(self)
@@ -224,7 +224,7 @@ fn host(url: &str) -> Option<String> {
 fn submodules(tree: &CommitTree, url: &str) -> Result<Vec<(Vec<u8>, String)>, SourceError> {
     let failed = |cause: ViewError| SourceError::Mirror { url: without_credentials(url), cause: cause.into() };
     let node = tree.lookup(b".gitmodules").map_err(failed)?;
-    let Some(Kind::File { size }) = node.map(|node| node.kind) else { return Ok(Vec::new()) };
+    let Some(EntryKind::File { size }) = node.map(|node| node.kind) else { return Ok(Vec::new()) };
     if size > MAX_MODULES_FILE {
         let problem = format!("has a .gitmodules of {size} bytes; {MAX_MODULES_FILE} are read");
         return Err(SourceError::GitUrl { url: without_credentials(url), problem });

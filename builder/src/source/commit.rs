@@ -5,7 +5,7 @@ use super::mirror::{CommitId, Mirror};
 use crate::walk::is_too_deep;
 use files::path::clean_path;
 use files::tree::resolve_in;
-use files::view::{ContentId, Kind, Node, View, ViewError};
+use files::view::{ContentId, EntryKind, Node, View, ViewError};
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 use std::collections::HashMap;
 use std::fs::File;
@@ -54,7 +54,7 @@ pub(super) struct Objects {
 struct Listed {
     name: Vec<u8>,
     id: Oid,
-    kind: Kind,
+    kind: EntryKind,
     mode: u32,
     /// Whether it is the commit of another repository.
     submodule: bool,
@@ -134,7 +134,7 @@ impl CommitTree {
         }
         let listed = self.listed(path)?;
         // A submodule is an empty directory: its commit is in another repository.
-        Ok(listed.filter(|listed| listed.kind == Kind::Directory).map(|listed| listed.id))
+        Ok(listed.filter(|listed| listed.kind == EntryKind::Directory).map(|listed| listed.id))
     }
 
     fn listed(&self, path: &[u8]) -> Result<Option<Listed>, ViewError> {
@@ -160,7 +160,7 @@ impl CommitTree {
 impl View for CommitTree {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, ViewError> {
         if path.is_empty() {
-            let (kind, mtime) = (Kind::Directory, self.commit.time);
+            let (kind, mtime) = (EntryKind::Directory, self.commit.time);
             return Ok(Some(Node { kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs: Vec::new(), hard_link: None }));
         }
         Ok(self.listed(path)?.map(|listed| self.node(listed)))
@@ -178,7 +178,7 @@ impl View for CommitTree {
 
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
         let listed = self.listed(path)?;
-        if let Some(Listed { kind: Kind::File { size }, .. }) = listed
+        if let Some(Listed { kind: EntryKind::File { size }, .. }) = listed
             && size > MAX_FILE
         {
             return Err(self.error(path, format!("it has {size} bytes, files of a commit may have {MAX_FILE}")));
@@ -229,7 +229,7 @@ impl Objects {
                 return Err(refused(format!("`{shown}` is not a name that a file of a commit may have")));
             }
             let (kind, mode) = match (entry.kind(), entry.filemode() & 0o170_000) {
-                (Some(ObjectType::Tree), _) => (Kind::Directory, 0o755),
+                (Some(ObjectType::Tree), _) => (EntryKind::Directory, 0o755),
                 (Some(ObjectType::Blob), 0o120_000) => {
                     let length = odb.read_header(entry.id())?.0;
                     targets += length;
@@ -237,14 +237,14 @@ impl Objects {
                         let shown = String::from_utf8_lossy(&name).into_owned();
                         return Err(refused(format!("the link `{shown}` leads to a path of {length} bytes")));
                     }
-                    (Kind::Symlink { target: self.repository.find_blob(entry.id())?.content().to_vec() }, 0o777)
+                    (EntryKind::Symlink { target: self.repository.find_blob(entry.id())?.content().to_vec() }, 0o777)
                 }
                 (Some(ObjectType::Blob), _) => {
                     let executable = entry.filemode() & 0o111 != 0;
                     let size = odb.read_header(entry.id())?.0 as u64;
-                    (Kind::File { size }, if executable { 0o755 } else { 0o644 })
+                    (EntryKind::File { size }, if executable { 0o755 } else { 0o644 })
                 }
-                _ => (Kind::Directory, 0o755),
+                _ => (EntryKind::Directory, 0o755),
             };
             let submodule = entry.kind() == Some(ObjectType::Commit);
             entries.push(Listed { name, id: entry.id(), kind, mode, submodule });

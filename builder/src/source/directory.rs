@@ -2,7 +2,7 @@
 
 use super::SourceError;
 use files::tree::resolve_in;
-use files::view::{ContentId, Kind, Node, View, ViewError};
+use files::view::{ContentId, EntryKind, Node, View, ViewError};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 use std::collections::HashMap;
@@ -78,22 +78,22 @@ impl Directory {
         let kind = known.file_type();
         let (major, minor) = device(known.rdev());
         let kind = if kind.is_dir() {
-            Kind::Directory
+            EntryKind::Directory
         } else if kind.is_symlink() {
-            Kind::Symlink { target: fs::read_link(self.full(path))?.into_os_string().into_vec() }
+            EntryKind::Symlink { target: fs::read_link(self.full(path))?.into_os_string().into_vec() }
         } else if kind.is_fifo() {
-            Kind::Fifo
+            EntryKind::Fifo
         } else if kind.is_socket() {
-            Kind::Socket
+            EntryKind::Socket
         } else if kind.is_char_device() {
-            Kind::Character { major, minor }
+            EntryKind::Character { major, minor }
         } else if kind.is_block_device() {
-            Kind::Block { major, minor }
+            EntryKind::Block { major, minor }
         } else {
-            Kind::File { size: known.len() }
+            EntryKind::File { size: known.len() }
         };
-        let shared = matches!(kind, Kind::File { .. }) && known.nlink() > 1;
-        let mode = if matches!(kind, Kind::Symlink { .. }) { 0o777 } else { known.mode() & 0o7777 };
+        let shared = matches!(kind, EntryKind::File { .. }) && known.nlink() > 1;
+        let mode = if matches!(kind, EntryKind::Symlink { .. }) { 0o777 } else { known.mode() & 0o7777 };
         let hard_link = shared.then(|| known.ino());
         // No extended attributes: layers hold none but capabilities, and those BuildKit loses on the way from a
         // directory, because it sets them before the owner (moby/buildkit#2250). Archives and stages keep them.

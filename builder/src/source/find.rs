@@ -9,7 +9,7 @@ use dockerfile::DockerfileText;
 use dockerfile::MAX_SIZE;
 use files::ignore::Ignore;
 use files::path::{clean_path, join};
-use files::view::{Kind, View, ViewError};
+use files::view::{EntryKind, View, ViewError};
 use std::io::Read;
 
 /// Links that are followed before they are taken to lead in a circle.
@@ -54,14 +54,14 @@ fn read_ignore(context: &Context, name: &str) -> Result<Option<Vec<u8>>, Error> 
     };
     let Some(path) = leads_to(context, &clean_path(name.as_bytes()), (name, unreadable))? else { return Ok(None) };
     match context.lookup(&path).map_err(unreadable)?.map(|node| node.kind) {
-        Some(Kind::File { size }) if size <= MAX_SIZE as u64 => {
+        Some(EntryKind::File { size }) if size <= MAX_SIZE as u64 => {
             let mut text = Vec::new();
             let read = context.open(&path).map_err(unreadable)?.read_to_end(&mut text);
             read.map_err(|error| unusable(name, format!("it cannot be read: {error}")))?;
             Ok(Some(text))
         }
-        Some(Kind::File { size }) => Err(unusable(name, format!("it has {size} bytes, {MAX_SIZE} are read"))),
-        Some(Kind::Directory) => Err(unusable(name, "it is a directory")),
+        Some(EntryKind::File { size }) => Err(unusable(name, format!("it has {size} bytes, {MAX_SIZE} are read"))),
+        Some(EntryKind::Directory) => Err(unusable(name, "it is a directory")),
         Some(_) => Err(unusable(name, "it is not a regular file")),
         None => Ok(None),
     }
@@ -87,7 +87,7 @@ fn leads_to(
         }
         let next = join(&at, &part);
         match (context.lookup(&next).map_err(unreadable)?.map(|node| node.kind), &link) {
-            (Some(Kind::Symlink { target }), _) => {
+            (Some(EntryKind::Symlink { target }), _) => {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(unusable(name, "it is a link that leads in a circle"));
@@ -136,7 +136,7 @@ fn read(context: &Context, name: &str) -> Result<Option<Vec<u8>>, Error> {
     let node = context.lookup(&path).map_err(unreadable)?;
     match node.map(|node| node.kind) {
         None => Ok(None),
-        Some(Kind::File { size }) if size <= MAX_SIZE as u64 => {
+        Some(EntryKind::File { size }) if size <= MAX_SIZE as u64 => {
             let mut text = Vec::new();
             context
                 .open(&path)
@@ -145,7 +145,7 @@ fn read(context: &Context, name: &str) -> Result<Option<Vec<u8>>, Error> {
                 .map_err(|error| Error::service("source", reading()).with_cause(error))?;
             Ok(Some(text))
         }
-        Some(Kind::File { size }) => {
+        Some(EntryKind::File { size }) => {
             Err(Error::user("dockerfile_too_large", format!("`{name}` has {size} bytes, {MAX_SIZE} are read")))
         }
         Some(_) => Err(Error::user("dockerfile_not_found", format!("`{name}` is no regular file"))),

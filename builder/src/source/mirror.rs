@@ -165,7 +165,7 @@ impl Mirror {
     }
 
     fn too_slow(&self, limit: Duration) -> SourceError {
-        SourceError::TooSlow { url: self.shown(), limit: crate::limit::shown(limit) }
+        SourceError::TooSlow { url: self.shown(), limit: crate::duration::shown(limit) }
     }
 
     /// Says what a server's failure means for the fetch.

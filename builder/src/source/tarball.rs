@@ -7,7 +7,7 @@ use crate::walk::is_too_deep;
 use files::path::clean_path;
 use files::tar::{self, EntryKind};
 use files::tree::resolve_in;
-use files::view::{ContentId, Kind, Node, View, ViewError};
+use files::view::{ContentId, Node, View, ViewError};
 use sha1::{Digest as _, Sha1};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -71,7 +71,7 @@ impl Tarball {
     /// Returns the time of the file that was changed last.
     pub fn latest_time(&self) -> Option<i64> {
         let known = self.directories.values().flat_map(BTreeMap::values);
-        let files = known.filter(|known| matches!(known.node.kind, Kind::File { .. }));
+        let files = known.filter(|known| matches!(known.node.kind, EntryKind::File { .. }));
         files.map(|known| known.node.mtime).max()
     }
 
@@ -79,7 +79,9 @@ impl Tarball {
     pub fn open_file(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, ViewError> {
         let known = self.known(path).ok_or_else(|| self.error(path, "it is not in the tar"))?;
         match known.node.kind {
-            Kind::File { size } => Ok(Box::new(Section { file: self.contents.clone(), at: known.offset, left: size })),
+            EntryKind::File { size } => {
+                Ok(Box::new(Section { file: self.contents.clone(), at: known.offset, left: size }))
+            }
             _ => Err(self.error(path, "it is no regular file")),
         }
     }
@@ -169,21 +171,15 @@ impl Reading {
 
     fn known(&mut self, entry: tar::Entry, content: &mut dyn Read) -> Result<Known, String> {
         let (offset, mut id) = (self.end, [0; 20]);
-        let kind = match entry.kind {
+        match &entry.kind {
             EntryKind::File { size } => {
-                id = self.keep(size, content).map_err(|error| error.to_string())?;
-                Kind::File { size }
+                id = self.keep(*size, content).map_err(|error| error.to_string())?;
             }
-            EntryKind::Directory => Kind::Directory,
-            EntryKind::Symlink { target } => Kind::Symlink { target },
-            EntryKind::Character { major, minor } => Kind::Character { major, minor },
-            EntryKind::Block { major, minor } => Kind::Block { major, minor },
-            EntryKind::Fifo => Kind::Fifo,
-            EntryKind::HardLink { target } => return self.link(&clean_path(&target)),
-        };
-        let mut xattrs = entry.xattrs;
+            EntryKind::HardLink { target } => return self.link(&clean_path(target)),
+            _ => {}
+        }
+        let tar::Entry { kind, mode, uid, gid, mtime, mut xattrs, .. } = entry;
         xattrs.sort();
-        let (mode, uid, gid, mtime) = (entry.mode, entry.uid, entry.gid, entry.mtime);
         Ok(Known { node: Node { kind, mode, uid, gid, mtime, xattrs, hard_link: None }, offset, id })
     }
 
@@ -208,7 +204,7 @@ impl Reading {
         let groups = self.groups + 1;
         let (directory, name) = split(target);
         let known = self.directories.get_mut(directory).and_then(|names| names.get_mut(name));
-        let known = known.filter(|known| matches!(known.node.kind, Kind::File { .. })).ok_or_else(|| {
+        let known = known.filter(|known| matches!(known.node.kind, EntryKind::File { .. })).ok_or_else(|| {
             format!("it is a hard link to `{}`, which is no file before it", String::from_utf8_lossy(target))
         })?;
         if known.node.hard_link.is_none() {
@@ -223,7 +219,7 @@ impl Reading {
             let (above, name) = split(&path[..end]);
             let names = self.directories.entry(above.to_vec()).or_default();
             let implied = || Known { node: directory(), offset: 0, id: [0; 20] };
-            if names.entry(name.to_vec()).or_insert_with(implied).node.kind != Kind::Directory {
+            if names.entry(name.to_vec()).or_insert_with(implied).node.kind != EntryKind::Directory {
                 return Err("leads through something that is no directory");
             }
             if let Entry::Vacant(new) = self.directories.entry(path[..end].to_vec()) {
@@ -232,7 +228,7 @@ impl Reading {
                 self.names += end;
             }
         }
-        let is_directory = known.node.kind == Kind::Directory;
+        let is_directory = known.node.kind == EntryKind::Directory;
         if is_directory {
             self.directories.entry(path.to_vec()).or_default();
         } else if self.directories.get(path).is_some_and(|names| !names.is_empty()) {
@@ -247,7 +243,7 @@ impl Reading {
 }
 
 fn directory() -> Node {
-    Node { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None }
+    Node { kind: EntryKind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None }
 }
 
 fn split(path: &[u8]) -> (&[u8], &[u8]) {

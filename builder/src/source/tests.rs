@@ -1,7 +1,7 @@
 //! Commits without a checkout, and directories that look the same.
 
 use super::*;
-use files::view::{Kind, View};
+use files::view::{EntryKind, View};
 use git2::{Repository, Signature, Time};
 use std::io::Read;
 use std::path::Path;
@@ -60,7 +60,7 @@ fn a_commit_and_a_directory_show_the_same_files() {
     let mut text = String::new();
     tree.open_file(b"d/sub/f").unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "content");
-    assert_eq!(tree.subtree("link").unwrap().lookup(b"f").unwrap().unwrap().kind, Kind::File { size: 7 });
+    assert_eq!(tree.subtree("link").unwrap().lookup(b"f").unwrap().unwrap().kind, EntryKind::File { size: 7 });
     assert!(matches!(tree.subtree("run.sh"), Err(SourceError::ContextNotFound(_))));
 }
 

@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 /// A tree in which every directory has ten more in it.
 struct Endless;
 
-fn node(kind: Kind) -> Node {
+fn node(kind: EntryKind) -> Node {
     Node { kind, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None }
 }
 
 impl View for Endless {
     fn lookup(&self, _: &[u8]) -> Result<Option<Node>, ViewError> {
-        Ok(Some(node(Kind::Directory)))
+        Ok(Some(node(EntryKind::Directory)))
     }
 
     fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError> {
         let deep = path.iter().filter(|&&byte| byte == b'/').count() > 8;
-        let kind = if deep { Kind::File { size: 1 } } else { Kind::Directory };
+        let kind = if deep { EntryKind::File { size: 1 } } else { EntryKind::Directory };
         Ok((b'0'..=b'9').map(|name| (vec![name], node(kind.clone()))).collect())
     }
 
@@ -33,11 +33,11 @@ struct Bottomless;
 
 impl View for Bottomless {
     fn lookup(&self, _: &[u8]) -> Result<Option<Node>, ViewError> {
-        Ok(Some(node(Kind::Directory)))
+        Ok(Some(node(EntryKind::Directory)))
     }
 
     fn children(&self, _: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError> {
-        Ok(vec![(b"d".to_vec(), node(Kind::Directory))])
+        Ok(vec![(b"d".to_vec(), node(EntryKind::Directory))])
     }
 
     fn content(&self, _: &[u8]) -> Result<ContentId, ViewError> {
@@ -112,7 +112,7 @@ fn who_takes_many_paths_waits_for_others_who_do() {
     // SEC-B3
     let (large, cancel) = (Arc::new(Slots::new(1)), CancellationToken::new());
     let small = Walk::new(1000, &cancel).one_at_a_time(&large);
-    let take = |walk: &Walk, count: usize| (0..count).try_for_each(|_| walk.take(b"x", &node(Kind::Directory)));
+    let take = |walk: &Walk, count: usize| (0..count).try_for_each(|_| walk.take(b"x", &node(EntryKind::Directory)));
     take(&small, 100).unwrap();
     let first = Walk::new(1000, &cancel).one_at_a_time(&large);
     take(&first, 500).unwrap();

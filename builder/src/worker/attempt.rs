@@ -10,7 +10,7 @@ use super::wanted::{Limits, Wanted};
 use super::watch::{Terms, Watch};
 use super::{Settings, Stop, janitor, order, profile, rights, secrets, source_error};
 use crate::event::{Event, Observer, Phase};
-use crate::mask::Masks;
+use crate::secrets::Masks;
 use crate::trace::{Trace, Work};
 use crate::{Error, Platforms, Services};
 use database::{BuildRequest, Claim, Outcome};
@@ -169,7 +169,7 @@ impl Attempt<'_> {
             return Ok(Ended::Skipped(reason));
         }
         let inputs = Inputs { key: inputs_key, base_images: prepared.base_images()? };
-        let built = prepared.build((services, self.recorder), &self.cancel)?;
+        let built = prepared.build(services, self.recorder, &self.cancel)?;
         Ok(Ended::Built(Box::new(built), inputs))
     }
 }

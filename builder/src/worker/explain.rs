@@ -5,7 +5,7 @@ use super::wanted::{Limits, Wanted};
 use super::{Settings, rights, secrets};
 use crate::event::Silent;
 use crate::explain::{Side, compare};
-use crate::mask::Masks;
+use crate::secrets::Masks;
 use crate::trace::Trace;
 use crate::{Error, Platforms, Request, Services};
 use database::{BaseImage, Build, BuildId, BuildRequest, Explained, ExplainedStep, Step, Why};

@@ -6,7 +6,7 @@ use crate::source::{CommitTree, SourceError};
 use crate::{Error, Services};
 use database::{FoundRules, LookupClaim, LookupResult, NewLookup, Reason};
 use files::path::clean_path;
-use files::view::{Kind, View};
+use files::view::{EntryKind, View};
 use runtime::CancellationToken;
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -72,8 +72,8 @@ fn file(tree: &CommitTree, name: &str) -> Result<LookupResult, Error> {
     let unreadable = |error: files::view::ViewError| Error::service("source", reading()).with_cause(error);
     match tree.lookup(&path).map_err(unreadable)?.map(|node| node.kind) {
         None => return Ok(LookupResult::Missing),
-        Some(Kind::File { size }) if size <= MAX_SIZE => {}
-        Some(Kind::File { size }) => {
+        Some(EntryKind::File { size }) if size <= MAX_SIZE => {}
+        Some(EntryKind::File { size }) => {
             return Err(invalid(format!("the file has {size} bytes, at most {MAX_SIZE} are read")));
         }
         Some(_) => return Err(invalid("it is no regular file".to_owned())),

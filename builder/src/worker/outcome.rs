@@ -1,8 +1,8 @@
 //! How an attempt ends, from what the build came to and from what the watch saw.
 
 use super::watch::Why;
-use crate::mask::Masks;
-use crate::{Built, Error, limit};
+use crate::secrets::Masks;
+use crate::{Built, Error, duration};
 use database::{BaseImage, Outcome, PushedImage, Reason};
 use registry_client::{Fault, Reference};
 use std::io::{self, ErrorKind};
@@ -42,7 +42,7 @@ pub fn outcome(result: Result<Ended, Error>, why: Why, masks: &Masks) -> Option<
             code: "build_timeout".into(),
             message: format!(
                 "the build took longer than {}: the rule's `timeout` or the server's `limits.build_minutes` allow no more",
-                limit::shown(limit)
+                duration::shown(limit)
             ),
         }),
         // Nobody asked for an end, so the log could not be written because another attempt has the build.

@@ -1,7 +1,7 @@
 //! Stores where the time of an attempt went.
 
 use crate::Services;
-use crate::mask::Masks;
+use crate::secrets::Masks;
 use crate::trace::{Span, Trace};
 use database::{Claim, PathPiece};
 

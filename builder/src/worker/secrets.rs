@@ -2,7 +2,7 @@
 
 use super::recorder::Recorder;
 use crate::event::{Event, Observer};
-use crate::mask::{LARGEST, SHORTEST};
+use crate::secrets::{LARGEST, SHORTEST};
 use crate::{Error, Services};
 use database::BuildRequest;
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@ use super::Settings;
 use crate::event::{Event, Observer};
 use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
 use crate::{Error, Services};
-use files::view::{Kind, View};
+use files::view::{EntryKind, View};
 use registry_client::Reach;
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
@@ -110,7 +110,7 @@ pub fn warn(tree: &CommitTree, observer: &dyn Observer) {
         observer.observe(Event::Warning("submodules are not fetched: a step that takes the directory of one fails"));
     }
     let mut attributes = Vec::new();
-    let known = matches!(tree.lookup(b".gitattributes"), Ok(Some(node)) if matches!(node.kind, Kind::File { size } if size <= MAX_ATTRIBUTES));
+    let known = matches!(tree.lookup(b".gitattributes"), Ok(Some(node)) if matches!(node.kind, EntryKind::File { size } if size <= MAX_ATTRIBUTES));
     if known && let Ok(mut file) = tree.open_file(b".gitattributes") {
         let _ = file.read_to_end(&mut attributes);
     }

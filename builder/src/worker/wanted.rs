@@ -4,7 +4,7 @@ use super::source::{added, source_error};
 use super::{Settings, order};
 use crate::context::{Context, NamedContext};
 use crate::execute::Options;
-use crate::leak::Leak;
+use crate::secrets::Leak;
 use crate::source::CommitTree;
 use crate::trace::Trace;
 use crate::{Error, Form, Request, Services, TagOrder, Unordered};

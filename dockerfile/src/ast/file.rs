@@ -10,7 +10,7 @@ pub const MAX_SIZE: usize = 1024 * 1024;
 /// A parsed Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dockerfile {
-    /// What stands in `# key=value` lines at its top.
+    /// The parser directives: `# key=value` lines at its top.
     pub directives: Directives,
     /// The character that continues lines and protects characters: `\` or a backtick.
     pub escape: char,
@@ -27,13 +27,13 @@ pub struct Dockerfile {
 pub struct Stage {
     /// Its name in lower case.
     pub name: Option<String>,
-    /// What it starts from, not expanded.
+    /// The name of the base, not expanded.
     pub base: String,
     /// The value of `--platform`, not expanded.
     pub platform: Option<String>,
     /// The `FROM` line.
     pub original: String,
-    /// What of it is written in one case or the other.
+    /// The words of the line as they are written.
     pub written: Written,
     /// Where the `FROM` line is.
     pub span: Span,
@@ -43,7 +43,7 @@ pub struct Stage {
     pub instructions: Vec<Instruction>,
 }
 
-/// What of a `FROM` line may be written in one case or the other.
+/// The words of a `FROM` line whose case is free, as they are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// The keyword.

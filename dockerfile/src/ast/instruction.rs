@@ -17,11 +17,11 @@ pub struct Instruction {
     pub comments: Comments,
     /// Whether it stands in an `ONBUILD` of what the stage starts from.
     pub is_trigger: bool,
-    /// What it says.
+    /// The keyword with its arguments.
     pub kind: InstructionKind,
 }
 
-/// What an instruction says.
+/// A keyword with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstructionKind {
     /// `ADD`.
@@ -89,36 +89,45 @@ pub struct Pair {
     pub legacy: bool,
 }
 
-/// What a `COPY` or `ADD` says.
+/// A `COPY` or `ADD` as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copy {
+    /// Whether it is an `ADD`.
+    pub add: bool,
     /// Paths, patterns and, for `ADD`, URLs.
     pub sources: Vec<String>,
     /// Files that stand in the Dockerfile.
     pub heredocs: Vec<Heredoc>,
-    /// Where they go.
+    /// Where the files go.
     pub destination: String,
-    /// `--from`.
+    /// `--from`: the name of a stage, an image or a context; the context of the build if it is missing.
     pub from: Option<String>,
-    /// `--chown`.
+    /// The other flags.
+    pub flags: CopyFlags,
+}
+
+/// The flags of a `COPY` or `ADD` but `--from`: as they are written in a [`Copy`], expanded in [`crate::plan::Copy`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyFlags {
+    /// `--chown=USER[:GROUP]`, names or numbers.
     pub chown: Option<String>,
-    /// `--chmod`.
+    /// `--chmod`, octal or symbolic.
     pub chmod: Option<String>,
-    /// `--link`.
+    /// `--link`: the layer does not depend on those below it.
     pub link: bool,
-    /// `--parents`.
+    /// `--parents`: the path of a source is kept below the destination.
     pub parents: bool,
-    /// `--exclude`.
+    /// `--exclude`: patterns relative to each source.
     pub excludes: Vec<String>,
-    /// `--checksum`.
+    /// `--checksum` of a URL or of a commit.
     pub checksum: Option<String>,
-    /// `--keep-git-dir`.
+    /// `--keep-git-dir`: a repository is copied with its `.git`.
     pub keep_git_dir: bool,
-    /// `--unpack`.
+    /// `--unpack`, if it was given: whether archives are extracted.
     pub unpack: Option<bool>,
 }
 
-/// What a `RUN` says.
+/// A `RUN` as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// The command.
@@ -155,7 +164,7 @@ pub enum RunSecurity {
     Insecure,
 }
 
-/// What a `HEALTHCHECK` says; times in nanoseconds, 0 for the default.
+/// A `HEALTHCHECK` as it is written; times in nanoseconds, 0 for the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HealthcheckFlags {
     /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
@@ -183,7 +192,7 @@ pub struct Mount {
     pub source: Option<String>,
     /// Whether it cannot be written, if that was said.
     pub read_only: Option<bool>,
-    /// What it is.
+    /// The kind, with the options that only it has.
     pub kind: MountKind,
     /// `mode=`.
     pub mode: Option<u32>,
@@ -193,7 +202,7 @@ pub struct Mount {
     pub gid: Option<u32>,
 }
 
-/// The kind of a mount, with what only it has.
+/// The kind of a mount, with the options that only it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountKind {
     /// Files of the context, a stage or an image.

@@ -1,4 +1,4 @@
-//! What an expansion has come to so far: its text, and the same text in words.
+//! The result of an expansion so far: its text, and the same text split into words.
 
 /// A text that is built up and split at the same time.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ impl Pieces {
         self.split(letter);
     }
 
-    /// Adds what a variable came to: white space in it separates words.
+    /// Adds the value of a variable: white space in it separates words.
     pub fn add_value(&mut self, value: &str) {
         self.text.push_str(value);
         value.chars().for_each(|letter| self.split(letter));

@@ -2,20 +2,20 @@
 
 use super::pattern::Pattern;
 use super::pieces::Pieces;
-use super::{ExpandError, Expanded, Lookup};
+use super::result::{ExpandError, Expanded, Lookup};
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// What is special in the text and what becomes of it.
+/// The characters that are special in the text, and their effect.
 #[derive(Debug, Clone, Copy)]
 pub struct Mode {
     /// The character that protects the next one.
     pub escape: char,
-    /// What becomes of quotes.
+    /// The treatment of quotes.
     pub quotes: Quotes,
     /// Whether escape characters stay.
     pub raw_escapes: bool,
-    /// What becomes of variables that are not set.
+    /// The treatment of variables that are not set.
     pub unset: Unset,
     /// Whether white space after `<<` belongs to the word.
     pub heredocs: bool,
@@ -27,7 +27,7 @@ impl Default for Mode {
     }
 }
 
-/// What becomes of quotes.
+/// The treatment of quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quotes {
     /// They protect what they enclose and are removed.
@@ -38,10 +38,10 @@ pub enum Quotes {
     Plain,
 }
 
-/// What becomes of variables that are not set.
+/// The treatment of variables that are not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unset {
-    /// Nothing is left of them.
+    /// They become the empty text.
     Empty,
     /// They stay as they are written.
     Kept,
@@ -62,7 +62,7 @@ pub struct Scanner<'t> {
 /// Deepest nesting that is followed; nobody writes it by hand.
 const MAX_DEPTH: usize = 200;
 
-/// Longest text that a word may come to.
+/// Longest text that a word may expand to.
 const MAX_EXPANDED: usize = 1024 * 1024;
 
 /// Most characters that the patterns of one word may look at.
@@ -182,7 +182,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Adds what an escape in double quotes comes to: only a quote, a dollar and the escape itself can be protected.
+    /// Adds an escape in double quotes: only a quote, a dollar and the escape itself can be protected.
     fn escaped_in_quotes(&mut self, result: &mut String, raw_escapes: bool) {
         let escape = self.mode.escape;
         match self.rest.peek().copied() {
@@ -350,7 +350,7 @@ fn bounded(text: &str) -> Result<(), ExpandError> {
     if text.len() <= MAX_EXPANDED {
         return Ok(());
     }
-    Err(ExpandError(format!("it comes to more than {MAX_EXPANDED} bytes")))
+    Err(ExpandError(format!("it expands to more than {MAX_EXPANDED} bytes")))
 }
 
 fn missing(what: char) -> ExpandError {

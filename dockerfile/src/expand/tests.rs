@@ -104,7 +104,7 @@ fn a_text_that_doubles_itself_is_refused() {
         match Expander::new('\\').word("$A$A", &lookup) {
             Ok(expanded) => value = expanded.text,
             Err(error) => {
-                assert_eq!(error.to_string(), "it comes to more than 1048576 bytes");
+                assert_eq!(error.to_string(), "it expands to more than 1048576 bytes");
                 return;
             }
         }

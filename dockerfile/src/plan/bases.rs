@@ -1,11 +1,11 @@
-//! What stages start from, and the images that must be resolved before a plan can be made.
+//! The bases of stages, and the images that must be resolved before a plan can be made.
 
 use crate::ast::Dockerfile;
 use crate::suggest::suggest_name;
 use registry_client::{ImageConfig, Platform};
 use std::collections::HashMap;
 
-/// What a stage starts from.
+/// The base of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
     /// Nothing.
@@ -19,7 +19,7 @@ pub enum Base {
 /// An image that the plan needs to know before it can be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needed {
-    /// What the plan calls it: an image may be needed for several platforms.
+    /// The name of the image in the plan: an image may be needed for several platforms.
     pub key: String,
     /// The reference as it stands in the Dockerfile, expanded.
     pub name: String,
@@ -31,7 +31,7 @@ pub struct Needed {
     pub instruction: String,
 }
 
-/// What is known of a resolved image.
+/// A resolved image.
 #[derive(Debug, Clone)]
 pub struct BaseImage {
     /// Its configuration.
@@ -45,11 +45,11 @@ pub fn image_key(name: &str, platform: &Platform, target: &Platform) -> String {
     if platform == target { name.to_owned() } else { format!("{name} for {platform}") }
 }
 
-/// Images that many files start from, for who mistypes one.
+/// Images that many files start from, suggested when one of them is mistyped.
 const COMMON: [&str; 10] =
     ["alpine", "busybox", "centos", "debian", "fedora", "golang", "nginx", "node", "python", "ubuntu"];
 
-/// Returns ` (did you mean …?)` for an image that cannot be had, if a stage or an image that many use has nearly its name.
+/// Returns ` (did you mean …?)` for an image that cannot be resolved, if a stage or a common image has nearly its name.
 pub fn image_hint(file: &Dockerfile, name: &str) -> String {
     let (base, tag) = match name.split_once([':', '@']) {
         Some((base, _)) => (base, &name[base.len()..]),

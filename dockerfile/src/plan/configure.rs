@@ -1,8 +1,9 @@
 //! Instructions that only change the configuration of the image.
 
+use super::assign::shown_pairs;
 use super::error::{Code, Error};
 use super::history;
-use super::stage::{Planning, shown_pairs};
+use super::stage::Planning;
 use crate::ast::{Command, HealthcheckFlags, Instruction, InstructionKind};
 use crate::rules;
 use registry_client::{Empty, Healthcheck};
@@ -87,8 +88,8 @@ impl Planning<'_> {
                 "Multiple {} instructions should not be used in the same stage because only the last one will be used",
                 instruction.keyword
             );
-            let place = (earlier, instruction.comments.lines.as_slice());
-            self.context.lint.report(&rules::MULTIPLE_INSTRUCTIONS_DISALLOWED, text, place);
+            let comments = &instruction.comments.lines;
+            self.context.lint.report(&rules::MULTIPLE_INSTRUCTIONS_DISALLOWED, text, earlier, comments);
         }
     }
 

@@ -4,49 +4,51 @@ use super::config::absolute;
 use super::environment::Words;
 use super::error::Error;
 use super::model::{Copy, From, InlineFile, Mount, MountKind, Source};
-use super::stage::Planning;
-use crate::ast::{self, Command, Instruction};
+use crate::ast::{self, Command, CopyFlags};
 use crate::heredoc::Heredoc;
-use crate::rules;
+use files::ignore::Ignore;
 
 /// Where the script of a `RUN` with a heredoc is seen by its shell.
 const PIPES: &str = "/dev/pipes";
 
-/// Expands a `COPY` or `ADD`.
-pub fn plan(copy: &ast::Copy, (add, from): (bool, From), (words, workdir): (&Words<'_>, &str)) -> Result<Copy, Error> {
-    let keyword = if add { "ADD" } else { "COPY" };
+/// Expands a `COPY` or `ADD` whose files are in `from`.
+pub fn plan(copy: &ast::Copy, from: From, words: &Words<'_>, workdir: &str) -> Result<Copy, Error> {
     let words_as_sources = words.each(&copy.sources)?;
     let sources: Vec<_> = words_as_sources.into_iter().map(|word| source(word, copy.from.is_some())).collect();
     let refused = sources.iter().find_map(|source| match source {
-        _ if add => None,
+        _ if copy.add => None,
         Source::Path(_) => None,
         Source::Url(_) => Some("URL"),
         Source::Git(_) => Some("git ref"),
     });
     if let Some(what) = refused {
-        return Err(Error::invalid(format!("source can't be a {what} for {keyword}")));
+        return Err(Error::invalid(format!("source can't be a {what} for COPY")));
     }
     check_checksum(copy, &sources)?;
-    let one = |word: &Option<String>| word.as_deref().map(|word| words.one(word)).transpose();
     Ok(Copy {
-        add,
+        add: copy.add,
         from,
         sources,
         files: copy.heredocs.iter().map(|heredoc| inline(heredoc, words)).collect::<Result<_, _>>()?,
         destination: words.one(&copy.destination)?,
         workdir: workdir.to_owned(),
-        chown: one(&copy.chown)?.filter(|chown| !chown.is_empty()),
-        chmod: one(&copy.chmod)?.filter(|chmod| !chmod.is_empty()),
-        parents: copy.parents,
-        excludes: copy.excludes.clone(),
-        link: copy.link && copy.chmod.is_none(),
-        unpack: copy.unpack,
-        checksum: one(&copy.checksum)?,
-        keep_git_dir: copy.keep_git_dir,
+        flags: expanded(&copy.flags, words)?,
     })
 }
 
-/// Returns the copy of all that there is to the root directory.
+/// Expands the flags whose values are words; all others are taken as they are written.
+fn expanded(flags: &CopyFlags, words: &Words<'_>) -> Result<CopyFlags, Error> {
+    let one = |word: &Option<String>| word.as_deref().map(|word| words.one(word)).transpose();
+    Ok(CopyFlags {
+        chown: one(&flags.chown)?.filter(|chown| !chown.is_empty()),
+        chmod: one(&flags.chmod)?.filter(|chmod| !chmod.is_empty()),
+        checksum: one(&flags.checksum)?,
+        link: flags.link && flags.chmod.is_none(),
+        ..flags.clone()
+    })
+}
+
+/// Returns a copy of all files of `from` to the root directory.
 pub fn everything(from: From) -> Copy {
     Copy {
         add: false,
@@ -55,14 +57,7 @@ pub fn everything(from: From) -> Copy {
         files: Vec::new(),
         destination: "/".to_owned(),
         workdir: "/".to_owned(),
-        chown: None,
-        chmod: None,
-        parents: false,
-        excludes: Vec::new(),
-        link: false,
-        unpack: None,
-        checksum: None,
-        keep_git_dir: false,
+        flags: CopyFlags::default(),
     }
 }
 
@@ -77,7 +72,7 @@ fn source(word: String, from: bool) -> Source {
 }
 
 fn check_checksum(copy: &ast::Copy, sources: &[Source]) -> Result<(), Error> {
-    let problem = match (&copy.checksum, sources) {
+    let problem = match (&copy.flags.checksum, sources) {
         (None, _) | (Some(_), [Source::Url(_) | Source::Git(_)]) => return Ok(()),
         (Some(_), [Source::Path(_)]) => "checksum requires HTTP(S) or Git sources",
         _ => "checksum can't be specified for multiple sources",
@@ -103,32 +98,28 @@ fn inline(heredoc: &Heredoc, words: &Words<'_>) -> Result<InlineFile, Error> {
     Ok(InlineFile { name: heredoc.name.clone(), content: content.into_bytes() })
 }
 
-/// Reports sources that the ignore file hides; exceptions in it make that hard to say.
-pub fn report_ignored(planning: &Planning<'_>, copy: &Copy, instruction: &Instruction) {
-    let ignore = &planning.context.graph.settings.ignore;
+/// Returns a warning for each source that the ignore file hides; exceptions in it make that hard to say.
+pub fn ignored(copy: &Copy, ignore: &Ignore) -> Vec<String> {
     if copy.from != From::Context || ignore.has_exceptions() {
-        return;
+        return Vec::new();
     }
     let verb = if copy.add { "Add" } else { "Copy" };
-    for source in &copy.sources {
-        let Source::Path(source) = source else { continue };
-        let clean = absolute("/", source);
-        let path = &clean[1..];
-        if !path.is_empty() && ignore.ignores(path.as_bytes()) {
-            let text = format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore");
-            planning.report(&rules::COPY_IGNORED_FILE, text, instruction);
-        }
-    }
+    let paths = copy.sources.iter().filter_map(|source| match source {
+        Source::Path(source) => Some(absolute("/", source)[1..].to_owned()),
+        Source::Url(_) | Source::Git(_) => None,
+    });
+    let hidden = paths.filter(|path| !path.is_empty() && ignore.ignores(path.as_bytes()));
+    hidden.map(|path| format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore")).collect()
 }
 
 /// Returns the history's text of a copy.
 pub fn history(copy: &Copy) -> String {
     let mut parts = vec![if copy.add { "ADD" } else { "COPY" }.to_owned()];
-    if copy.parents {
+    if copy.flags.parents {
         parts.push("--parents".to_owned());
     }
-    parts.extend(copy.chown.iter().map(|chown| format!("--chown={chown}")));
-    parts.extend(copy.chmod.iter().map(|chmod| format!("--chmod={chmod}")));
+    parts.extend(copy.flags.chown.iter().map(|chown| format!("--chown={chown}")));
+    parts.extend(copy.flags.chmod.iter().map(|chmod| format!("--chmod={chmod}")));
     parts.extend(copy.sources.iter().map(|source| source.text().to_owned()));
     parts.extend(copy.files.iter().map(|file| format!("<<{}", file.name)));
     parts.push(copy.destination.clone());

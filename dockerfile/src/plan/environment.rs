@@ -113,12 +113,12 @@ pub struct Words<'a> {
     notes: Option<&'a RefCell<Notes>>,
 }
 
-/// What expansions come across.
+/// Notes that expansions take.
 #[derive(Debug, Default)]
 pub struct Notes {
     /// Names that were not set.
     pub unset: BTreeSet<String>,
-    /// How much the patterns had to look at.
+    /// Characters that the patterns looked at.
     pub work: usize,
 }
 
@@ -128,7 +128,7 @@ impl<'a> Words<'a> {
         Words { expander: Expander::new(escape), variables, notes: None }
     }
 
-    /// Makes the expansion write what it comes across to `notes`.
+    /// Makes the expansion take notes.
     #[must_use]
     pub fn noting(self, notes: &'a RefCell<Notes>) -> Self {
         Words { notes: Some(notes), ..self }
@@ -189,7 +189,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// Returns the arguments for a result on `platform`, built on `host`.
-    pub fn new(given: &BTreeMap<String, String>, (platform, host): (&Platform, &Platform), target_stage: &str) -> Self {
+    pub fn new(given: &BTreeMap<String, String>, platform: &Platform, host: &Platform, target_stage: &str) -> Self {
         let mut automatic = Variables::default();
         for (prefix, platform) in [("BUILD", host), ("TARGET", platform)] {
             automatic.set(&format!("{prefix}PLATFORM"), &platform.to_string());

@@ -6,7 +6,7 @@ use registry_client::{Platform, Reference};
 /// Names that nobody can give another meaning.
 const OWN: [&str; 2] = ["scratch", "context"];
 
-/// What a name was given to mean, by the name under which it was given.
+/// The meaning that the requester gave to a name, by the name under which it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
     /// Files.

@@ -1,10 +1,11 @@
-//! The stages of a file: what each starts from, and which others each takes files from.
+//! The graph of stages: the base of each, and the other stages that each takes files from.
 
 use super::bases::{Needed, image_key};
 use super::cycle;
 use super::environment::{Arguments, Notes, Variables, Words};
 use super::error::{Code, Error};
 use super::given::Given;
+use super::globals::globals;
 use super::lint::Lint;
 use super::platform;
 use super::settings::Settings;
@@ -22,13 +23,13 @@ const MAX_WORK: usize = 16 * 1024 * 1024;
 pub struct Graph<'f> {
     /// The file.
     pub file: &'f Dockerfile,
-    /// What the requester chose.
+    /// The choices of the requester.
     pub settings: &'f Settings,
     /// Arguments that were given, and automatic ones.
     pub arguments: Arguments,
     /// Arguments declared before the first `FROM`.
     pub globals: Variables,
-    /// What each stage starts from.
+    /// The base of each stage.
     pub bases: Vec<FileBase>,
     /// Which stages the requester put something else in the place of.
     replaced: Vec<bool>,
@@ -38,7 +39,7 @@ pub struct Graph<'f> {
     names: HashMap<&'f str, Vec<usize>>,
 }
 
-/// What a stage starts from, by positions in the file.
+/// The base of a stage, by positions in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileBase {
     /// Nothing.
@@ -65,7 +66,7 @@ pub enum Use {
     Mount,
 }
 
-/// What a name comes to.
+/// The meaning of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A stage, by its position in the file, wherever that is.
@@ -88,14 +89,14 @@ impl<'f> Graph<'f> {
         let last = file.stages.len() - 1;
         let name = settings.target.as_deref().or(file.stages[last].name.as_deref());
         let host = Platform::host();
-        let arguments = Arguments::new(&settings.build_args, (&settings.platform, &host), name.unwrap_or("default"));
+        let arguments = Arguments::new(&settings.build_args, &settings.platform, &host, name.unwrap_or("default"));
         platform::check_default_bases(file, &arguments, lint);
         let globals = globals(file, &arguments)?;
         let mut graph =
             Graph { file, settings, arguments, globals, bases: Vec::new(), replaced: Vec::new(), target: last, names };
         let notes = RefCell::new(Notes::default());
         for (index, stage) in file.stages.iter().enumerate() {
-            let (base, replaced) = graph.base(index, (lint, &notes)).map_err(|error| error.at_stage(stage))?;
+            let (base, replaced) = graph.base(index, lint, &notes).map_err(|error| error.at_stage(stage))?;
             graph.bases.push(base);
             graph.replaced.push(replaced);
             if notes.borrow().work > MAX_WORK {
@@ -111,11 +112,11 @@ impl<'f> Graph<'f> {
     }
 
     /// Returns what stage `index` starts from, and whether that is all there is of it.
-    fn base(&self, index: usize, (lint, notes): (&Lint, &RefCell<Notes>)) -> Result<(FileBase, bool), Error> {
+    fn base(&self, index: usize, lint: &Lint, notes: &RefCell<Notes>) -> Result<(FileBase, bool), Error> {
         let stage = &self.file.stages[index];
         let words = Words::new(self.file.escape, &self.globals).noting(notes);
         let expanded = words.expanded(&stage.base)?;
-        platform::report_undeclared(&expanded.unset, (self, stage), lint);
+        platform::report_undeclared(&expanded.unset, self.file, &self.globals, stage, lint);
         let base = expanded.text;
         if base.is_empty() {
             let text = format!("base name ({}) should not be blank", stage.base);
@@ -123,7 +124,7 @@ impl<'f> Graph<'f> {
         }
         let platform = match &stage.platform {
             None => self.settings.platform.clone(),
-            Some(word) => platform::of_stage(word, (self, stage), lint)?,
+            Some(word) => platform::of_stage(word, self.file, &self.globals, stage, lint)?,
         };
         let given = |name: &str| self.settings.given(name, &platform).map(|given| given_base(given, &platform));
         if let Some(base) = stage.name.as_deref().and_then(given) {
@@ -170,7 +171,7 @@ impl<'f> Graph<'f> {
     }
 
     /// Finds what a name means in stage `index`.
-    pub fn find(&self, name: &str, (used, index): (Use, usize)) -> Result<Found, Error> {
+    pub fn find(&self, name: &str, used: Use, index: usize) -> Result<Found, Error> {
         let lower = name.to_lowercase();
         let stages = self.file.stages.len();
         if let Some(position) = self.last_named(&lower, index).or_else(|| self.last_named(&lower, stages)) {
@@ -196,7 +197,7 @@ impl<'f> Graph<'f> {
     }
 
     /// Returns the image that a stage needs and the key under which it is known.
-    pub fn needed(&self, name: &str, platform: &Platform, (span, instruction): (Span, &str)) -> Needed {
+    pub fn needed(&self, name: &str, platform: &Platform, span: Span, instruction: &str) -> Needed {
         Needed {
             key: image_key(name, platform, &self.settings.platform),
             name: name.to_owned(),
@@ -213,7 +214,7 @@ impl<'f> Graph<'f> {
             let mut own = Vec::new();
             for instruction in self.instructions(index) {
                 for (used, name) in sources(instruction) {
-                    let found = self.find(&name, (used, index)).map_err(|error| error.at_instruction(instruction))?;
+                    let found = self.find(&name, used, index).map_err(|error| error.at_instruction(instruction))?;
                     if let Found::Stage(position) = found {
                         own.push((position, instruction.span));
                     }
@@ -246,34 +247,4 @@ pub fn sources(instruction: &Instruction) -> Vec<(Use, String)> {
             .collect(),
         _ => Vec::new(),
     }
-}
-
-/// Returns the value that was given for `name`, or else that of an argument declared before the first `FROM`.
-pub fn global(file: &Dockerfile, settings: &Settings, name: &str) -> Option<String> {
-    let arguments = Arguments::new(&settings.build_args, (&settings.platform, &Platform::host()), "");
-    match arguments.given(name) {
-        Some(given) => Some(given.to_owned()),
-        None => globals(file, &arguments).ok()?.get(name).map(str::to_owned),
-    }
-}
-
-/// Returns the arguments declared before the first `FROM`, with their values, and the automatic ones.
-pub fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error> {
-    let mut globals = arguments.automatic().clone();
-    for instruction in &file.global_args {
-        let InstructionKind::Arg(pairs) = &instruction.kind else { continue };
-        for pair in pairs {
-            let located = |error: Error| error.at_instruction(instruction);
-            let value = match (arguments.given(&pair.name), &pair.value) {
-                (Some(given), _) => Some(given.to_owned()),
-                (None, Some(default)) => Some(Words::new(file.escape, &globals).one(default).map_err(located)?),
-                (None, None) => None,
-            };
-            if let Some(value) = value {
-                globals.set(&pair.name, &value);
-            }
-        }
-        globals.check_size().map_err(|error| error.at_instruction(instruction))?;
-    }
-    Ok(globals)
 }

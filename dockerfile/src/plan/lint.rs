@@ -1,4 +1,4 @@
-//! Collects what the rules object to while a plan is made.
+//! Collects the warnings of the rules while a plan is made.
 
 use super::error::{Code, Error};
 use super::frontend;
@@ -25,7 +25,7 @@ pub struct Lint {
 }
 
 impl Lint {
-    /// Reads what the file and the requester say of the checks.
+    /// Reads the check options of the file and of the requester.
     pub fn new(file: &Dockerfile, settings: &Settings) -> Result<Self, Error> {
         let options = settings.build_args.get(OVERRIDE).or(file.directives.check.as_ref());
         let check = Check::parse(options.map_or("", String::as_str))
@@ -33,24 +33,23 @@ impl Lint {
         Ok(Lint { check, warnings: RefCell::default() })
     }
 
-    /// Begins anew with what the text alone shows: a plan is made several times until all images are known.
+    /// Starts over with the warnings about the text alone: a plan is made several times until all images are known.
     pub fn start(&self, file: &Dockerfile, settings: &Settings) {
         self.warnings.borrow_mut().clear();
         if let Some(syntax) = crate::syntax::foreign_syntax(file, &settings.build_args) {
             let text = format!("the frontend `{syntax}` is not run: slipway reads the Dockerfile itself");
-            self.report(&rules::SYNTAX_NOT_FOLLOWED, text, (Span { first_line: 1, last_line: 1, column: 1 }, &[]));
+            self.report(&rules::SYNTAX_NOT_FOLLOWED, text, Span { first_line: 1, last_line: 1, column: 1 }, &[]);
         }
         for text in frontend::not_followed(file, &settings.build_args) {
-            let place = (Span { first_line: 1, last_line: 1, column: 1 }, &[][..]);
-            self.report(&rules::ARGUMENT_NOT_FOLLOWED, text, place);
+            self.report(&rules::ARGUMENT_NOT_FOLLOWED, text, Span { first_line: 1, last_line: 1, column: 1 }, &[]);
         }
         crate::style::check(file, &mut |rule: &'static Rule, text: String, span: Span, comments: &Comments| {
-            self.report(rule, text, (span, &comments.lines));
+            self.report(rule, text, span, &comments.lines);
         });
     }
 
     /// Adds a warning about what stands at `span` below `comments`.
-    pub fn report(&self, rule: &'static Rule, message: String, (span, comments): (Span, &[String])) {
+    pub fn report(&self, rule: &'static Rule, message: String, span: Span, comments: &[String]) {
         if !self.is_full() && self.check.applies(rule, comments) {
             let warning = Warning { rule, message, span };
             let mut warnings = self.warnings.borrow_mut();

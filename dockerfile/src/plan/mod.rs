@@ -3,6 +3,7 @@
 //! Planning is pure: a parsed Dockerfile, the settings of the build and the configurations of the base images go in, a
 //! [`Plan`] comes out. It runs nothing and reads nothing.
 
+mod assign;
 mod bases;
 mod config;
 mod configure;
@@ -12,6 +13,7 @@ mod environment;
 mod error;
 mod frontend;
 mod given;
+mod globals;
 mod graph;
 mod history;
 mod lint;
@@ -28,10 +30,10 @@ pub use bases::{Base, BaseImage, BaseImages, Needed, image_hint};
 pub use error::{Code, Error, Location};
 pub use frontend::HOSTNAME;
 pub use given::Given;
-pub use graph::global;
+pub use globals::global;
 pub use lint::Lint;
 pub use model::{Action, Copy, From, InlineFile, Mount, MountKind, Plan, Planned, Run, Source, Stage, Step};
-pub use outline::{Argument, Lines, Outline, Wanted, description};
+pub use outline::{Argument, Lines, Outline, OutlineMount, description};
 pub use reads::Reads;
 pub use settings::Settings;
 pub use walk::Scope;

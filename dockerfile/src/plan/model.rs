@@ -2,11 +2,11 @@
 
 use super::bases::{Base, Needed};
 use super::error::Error;
-use crate::ast::Sharing;
+use crate::ast::{CopyFlags, Sharing};
 use crate::rules::Warning;
 use registry_client::ImageConfig;
 
-/// What is executed, in which order, and what the image says of itself.
+/// The steps of a build in their order, and the configuration of its image.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The stages that the target needs, each after those it needs itself.
@@ -15,13 +15,13 @@ pub struct Plan {
     pub target: usize,
     /// The host name that commands see, if it is not the usual one.
     pub hostname: Option<String>,
-    /// Things the user should know, in the order of the file.
+    /// Warnings, in the order of the file.
     pub warnings: Vec<Warning>,
     /// The error that the warnings are, where the file says so.
     pub violation: Option<Error>,
 }
 
-/// What planning comes to.
+/// The result of planning.
 #[derive(Debug)]
 pub enum Planned {
     /// The plan.
@@ -35,9 +35,9 @@ pub enum Planned {
 pub struct Stage {
     /// Its name, or `stage-N`.
     pub name: String,
-    /// What it starts from.
+    /// The base that it starts from.
     pub base: Base,
-    /// What is done, in order.
+    /// Its instructions, in order.
     pub steps: Vec<Step>,
     /// The configuration of its image, without root file system and history, which follow from the steps.
     pub config: ImageConfig,
@@ -56,11 +56,11 @@ pub struct Step {
     pub instruction: String,
     /// The `created_by` text of the image's history.
     pub created_by: String,
-    /// What it does.
+    /// The effect of the step.
     pub action: Action,
 }
 
-/// What a step does.
+/// The effect of a step.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Changes only the configuration.
@@ -109,11 +109,11 @@ pub struct Run {
 pub struct Mount {
     /// Absolute path in the container.
     pub target: String,
-    /// What is mounted.
+    /// The files that are mounted.
     pub kind: MountKind,
 }
 
-/// What a `RUN` mounts.
+/// The kind of a mount, with the values that only it has.
 #[derive(Debug, Clone)]
 pub enum MountKind {
     /// Files of the context, a stage or an image.
@@ -127,9 +127,9 @@ pub enum MountKind {
     },
     /// A directory that is kept from build to build.
     Cache {
-        /// What it is called in the Dockerfile.
+        /// The name in the Dockerfile.
         name: String,
-        /// What keeps it apart from others: its name, its mode and owner.
+        /// The identity of the directory: its name, mode and owner.
         id: String,
         /// `shared`, `locked` or `private`.
         sharing: Sharing,
@@ -141,10 +141,10 @@ pub enum MountKind {
         gid: u32,
         /// Whether it can be written.
         writable: bool,
-        /// What it holds at first.
+        /// The initial content.
         seed: Option<(From, String)>,
-        /// Whether a step that takes nothing from the cache begins it anew: it does where mode or owner are written.
-        anew: bool,
+        /// Whether a step that takes nothing from the cache starts with an empty directory: it does where mode or owner are written.
+        reset_on_miss: bool,
     },
     /// An empty directory in memory.
     Tmpfs {
@@ -195,7 +195,7 @@ pub struct Copy {
     pub add: bool,
     /// Where the files are.
     pub from: From,
-    /// What is copied, expanded, in order.
+    /// The sources, expanded, in order.
     pub sources: Vec<Source>,
     /// Files that stand in the Dockerfile.
     pub files: Vec<InlineFile>,
@@ -203,22 +203,8 @@ pub struct Copy {
     pub destination: String,
     /// Working directory that a relative destination starts at.
     pub workdir: String,
-    /// `--chown`, expanded.
-    pub chown: Option<String>,
-    /// `--chmod`, expanded.
-    pub chmod: Option<String>,
-    /// `--parents`.
-    pub parents: bool,
-    /// `--exclude`.
-    pub excludes: Vec<String>,
-    /// `--link`.
-    pub link: bool,
-    /// `--unpack`, if given.
-    pub unpack: Option<bool>,
-    /// `--checksum`, expanded.
-    pub checksum: Option<String>,
-    /// `--keep-git-dir`.
-    pub keep_git_dir: bool,
+    /// The flags, expanded.
+    pub flags: CopyFlags,
 }
 
 /// A source of a `COPY` or `ADD`.

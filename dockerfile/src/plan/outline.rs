@@ -1,4 +1,4 @@
-//! What a target takes from who builds it: arguments, secrets, agents, caches.
+//! The outline of a target: the arguments, secrets, agents and caches that it uses.
 
 use super::environment::Words;
 use super::error::Error;
@@ -13,19 +13,19 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Lines of the Dockerfile, from 1.
 pub type Lines = (usize, usize);
 
-/// What a target takes.
+/// The arguments, secrets, agents and caches that a target uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outline {
     /// The target's name.
     pub name: Option<String>,
-    /// What the comment above it says it is.
+    /// The description in the comment above it.
     pub description: Option<String>,
     /// Arguments, in the order of the file.
     pub args: Vec<Argument>,
     /// Secrets.
-    pub secrets: Vec<Wanted>,
+    pub secrets: Vec<OutlineMount>,
     /// Agents.
-    pub ssh: Vec<Wanted>,
+    pub ssh: Vec<OutlineMount>,
     /// Directories that are kept from build to build.
     pub caches: Vec<(String, Lines)>,
 }
@@ -35,7 +35,7 @@ pub struct Outline {
 pub struct Argument {
     /// Its name.
     pub name: String,
-    /// What the comment above it says it is.
+    /// The description in the comment above it.
     pub description: Option<String>,
     /// Its value, if it has one.
     pub value: Option<String>,
@@ -45,7 +45,7 @@ pub struct Argument {
 
 /// Something that a step mounts if it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct OutlineMount {
     /// Its id.
     pub name: String,
     /// Whether the step fails without it.
@@ -88,8 +88,10 @@ impl Plan {
             let Action::Run(run) = &step.action else { continue };
             for mount in &run.mounts {
                 match &mount.kind {
-                    MountKind::Secret { id, required, .. } => want(&mut outline.secrets, (id, *required), step.lines),
-                    MountKind::Ssh { id, required, .. } => want(&mut outline.ssh, (id, *required), step.lines),
+                    MountKind::Secret { id, required, .. } => {
+                        add_mount(&mut outline.secrets, id, *required, step.lines)
+                    }
+                    MountKind::Ssh { id, required, .. } => add_mount(&mut outline.ssh, id, *required, step.lines),
                     MountKind::Cache { name, .. } if outline.caches.iter().all(|(known, _)| known != name) => {
                         outline.caches.push((name.clone(), step.lines));
                     }
@@ -103,10 +105,10 @@ impl Plan {
     }
 }
 
-fn want(list: &mut Vec<Wanted>, (name, required): (&str, bool), lines: Lines) {
+fn add_mount(list: &mut Vec<OutlineMount>, name: &str, required: bool, lines: Lines) {
     match list.iter_mut().find(|wanted| wanted.name == name) {
         Some(known) => known.required |= required,
-        None => list.push(Wanted { name: name.to_owned(), required, lines }),
+        None => list.push(OutlineMount { name: name.to_owned(), required, lines }),
     }
 }
 
@@ -121,7 +123,7 @@ fn reachable(graph: &Graph<'_>) -> Result<Vec<usize>, Error> {
         }
         for instruction in graph.instructions(index) {
             for (used, name) in sources(instruction) {
-                if let Found::Stage(position) = graph.find(&name, (used, index))? {
+                if let Found::Stage(position) = graph.find(&name, used, index)? {
                     further.push(position);
                 }
             }
@@ -147,8 +149,8 @@ impl Collected {
                 if inherited && global(graph, &arg.name).is_some() {
                     self.global(graph, &arg.name)?;
                 } else {
-                    let value = value_in(plan, instruction, (args, at));
-                    self.add(arg, (instruction, value));
+                    let value = value_in(plan, instruction, args, at);
+                    self.add(arg, instruction, value);
                 }
             }
         }
@@ -170,14 +172,14 @@ impl Collected {
             return Ok(());
         }
         let Some((instruction, arg)) = global(graph, name) else { return Ok(()) };
-        self.add(arg, (instruction, graph.globals.get(name).map(str::to_owned)));
+        self.add(arg, instruction, graph.globals.get(name).map(str::to_owned));
         match &arg.value {
             Some(default) if graph.arguments.given(name).is_none() => self.used_by(graph, default),
             _ => Ok(()),
         }
     }
 
-    fn add(&mut self, arg: &Arg, (instruction, value): (&Instruction, Option<String>)) {
+    fn add(&mut self, arg: &Arg, instruction: &Instruction, value: Option<String>) {
         let lines = (instruction.span.first_line, instruction.span.last_line);
         let description = description(&instruction.comments, Some(&arg.name));
         let name = arg.name.clone();
@@ -195,7 +197,7 @@ fn global<'g>(graph: &Graph<'g>, name: &str) -> Option<(&'g Instruction, &'g Arg
 }
 
 /// Returns the value that the plan has for one of the arguments of an instruction.
-fn value_in(plan: &Plan, instruction: &Instruction, (args, at): (&[Arg], usize)) -> Option<String> {
+fn value_in(plan: &Plan, instruction: &Instruction, args: &[Arg], at: usize) -> Option<String> {
     let lines = (instruction.span.first_line, instruction.span.last_line);
     let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps);
     let step = steps.find(|step| step.lines == lines && step.created_by.starts_with("ARG "))?;

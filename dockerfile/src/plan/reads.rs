@@ -1,4 +1,4 @@
-//! What a plan reads from the build's context: the paths that must change for the image to change.
+//! The paths of the build's context that a plan reads: one of them must change for the image to change.
 
 use super::bases::Base;
 use super::model::{Action, Copy, From, MountKind, Plan, Source};
@@ -6,7 +6,7 @@ use files::ignore::Ignore;
 use files::path::{clean_path, join};
 use files::pattern;
 use files::tree::resolve_in;
-use files::view::{Kind, View, ViewError};
+use files::view::{EntryKind, View, ViewError};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ impl Plan {
                 Action::Copy(copy) if copy.from == From::Context => {
                     for source in &copy.sources {
                         if let Source::Path(path) = source {
-                            reads.add(view, path, copy.parents)?;
+                            reads.add(view, path, copy.flags.parents)?;
                         }
                     }
                 }
@@ -145,7 +145,7 @@ impl Reads {
         let links = RefCell::new(BTreeSet::new());
         let resolved = resolve_in(path, |path| {
             let node = view.lookup(path).ok().flatten();
-            if matches!(&node, Some(node) if matches!(node.kind, Kind::Symlink { .. })) {
+            if matches!(&node, Some(node) if matches!(node.kind, EntryKind::Symlink { .. })) {
                 links.borrow_mut().insert(path.to_vec());
             }
             node
@@ -177,9 +177,9 @@ mod tests {
         fn lookup(&self, path: &[u8]) -> Result<Option<Node>, ViewError> {
             let path = std::str::from_utf8(path).unwrap();
             let kind = match self.0.get(path) {
-                Some(&"") => Kind::File { size: 0 },
-                Some(target) => Kind::Symlink { target: target.as_bytes().to_vec() },
-                None if self.0.keys().any(|file| file.starts_with(&format!("{path}/"))) => Kind::Directory,
+                Some(&"") => EntryKind::File { size: 0 },
+                Some(target) => EntryKind::Symlink { target: target.as_bytes().to_vec() },
+                None if self.0.keys().any(|file| file.starts_with(&format!("{path}/"))) => EntryKind::Directory,
                 None => return Ok(None),
             };
             Ok(Some(Node { kind, mode: 0, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None }))
@@ -215,7 +215,7 @@ mod tests {
         let text = format!("FROM scratch\n{steps}\n");
         let settings = Settings::new("linux/amd64".parse().unwrap());
         let file = Dockerfile::parse(text.as_bytes()).unwrap();
-        match Plan::for_file(&file, &settings, &BaseImages::new(), (Scope::Target, &Lint::default())).unwrap() {
+        match Plan::for_file(&file, &settings, &BaseImages::new(), Scope::Target, &Lint::default()).unwrap() {
             Planned::Ready(plan) => plan.reads(&files).unwrap(),
             Planned::Needs(needed) => panic!("{needed:?}"),
         }

@@ -1,10 +1,10 @@
-//! What a build's requester may choose.
+//! The choices of a build's requester.
 
 use files::ignore::Ignore;
 use registry_client::Platform;
 use std::collections::BTreeMap;
 
-/// What a build's requester may choose.
+/// The choices of a build's requester.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Build arguments, verbatim.
@@ -19,7 +19,7 @@ pub struct Settings {
     pub platform: Platform,
     /// Names that stages, `FROM` and `--from` find as files given by the requester.
     pub named_contexts: Vec<String>,
-    /// What `COPY` does not see of the context.
+    /// The ignore file: the files of the context that `COPY` does not see.
     pub ignore: Ignore,
     /// Names that mean an image the requester gave; an image is also found by its name with `:latest`.
     pub named_images: Vec<String>,

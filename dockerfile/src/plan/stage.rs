@@ -8,8 +8,8 @@ use super::error::{Code, Error};
 use super::graph::Graph;
 use super::lint::Lint;
 use super::model::{Action, From, Run, Stage, Step};
-use super::mounts;
-use crate::ast::{self, Arg, Command, Instruction, InstructionKind, Pair, RunNetwork, RunSecurity};
+use super::mounts::MountPlanner;
+use crate::ast::{self, Command, Instruction, InstructionKind, RunNetwork, RunSecurity};
 use crate::error::Span;
 use crate::rules;
 use crate::suggest::suggest_name;
@@ -23,7 +23,7 @@ const MAX_LAYERS: usize = 127;
 /// Most bytes of the history and of the environments of the commands of a stage.
 const MAX_STAGE: usize = 16 * 1024 * 1024;
 
-/// What a stage is planned with.
+/// The file, the stage and the lint that a stage is planned with.
 #[derive(Clone, Copy)]
 pub struct StageContext<'c> {
     /// The file's stages.
@@ -36,7 +36,7 @@ pub struct StageContext<'c> {
     pub lint: &'c Lint,
 }
 
-/// What the names behind `--from=` and `from=` mean.
+/// The meanings of the names behind `--from=` and `from=`.
 #[derive(Debug, Default)]
 pub struct Names {
     /// Those of `COPY`.
@@ -62,18 +62,18 @@ pub struct Finished {
 
 /// A stage while its instructions are planned.
 pub struct Planning<'p> {
-    /// What it is planned with.
+    /// The file, the stage and the lint.
     pub context: StageContext<'p>,
     base: Base,
     /// The configuration so far, without its variables.
     pub config: ImageConfig,
     /// The variables of the image.
-    image_variables: Variables,
-    /// What expansion and `RUN` see: the image's variables and the arguments, in the order in which they were set.
-    environment: Variables,
+    pub image_variables: Variables,
+    /// The variables that expansion and `RUN` see: the image's variables and the arguments, in the order in which they were set.
+    pub environment: Variables,
     /// The arguments declared so far; unset ones are empty.
-    arguments: Variables,
-    /// What expansions came across since the last instruction.
+    pub arguments: Variables,
+    /// Notes of the expansions since the last instruction.
     notes: RefCell<Notes>,
     layers: usize,
     /// Bytes of the history and of the environments of commands.
@@ -86,7 +86,7 @@ pub struct Planning<'p> {
 }
 
 /// Begins a stage on its base.
-pub fn start<'p>(context: &StageContext<'p>, base: Base, (images, stages): (&BaseImages, &[Finished])) -> Planning<'p> {
+pub fn start<'p>(context: &StageContext<'p>, base: Base, images: &BaseImages, stages: &[Finished]) -> Planning<'p> {
     let mut planning = Planning {
         context: *context,
         base: Base::Scratch,
@@ -121,7 +121,7 @@ pub fn start<'p>(context: &StageContext<'p>, base: Base, (images, stages): (&Bas
             planning.base_is_known = parent.base_is_known;
         }
     }
-    // What the image says counts more than an argument of the parent stage.
+    // A variable of the image wins over an argument of the parent stage.
     planning.environment.set_all_last(&planning.config.config.env);
     planning.image_variables = Variables::from_env(&planning.config.config.env);
     planning.base = base;
@@ -173,8 +173,7 @@ impl Planning<'_> {
                 return Ok(());
             }
             InstructionKind::Run(run) => self.run(run, names),
-            InstructionKind::Copy(copy) => self.copy((copy, false), names, instruction),
-            InstructionKind::Add(copy) => self.copy((copy, true), names, instruction),
+            InstructionKind::Copy(copy) | InstructionKind::Add(copy) => self.copy(copy, names, instruction),
             InstructionKind::Workdir(path) => self.workdir(path, instruction),
             InstructionKind::Arg(args) => configured(self.arg(args, instruction)),
             InstructionKind::Env(pairs) => configured(self.env(pairs, instruction)),
@@ -185,7 +184,7 @@ impl Planning<'_> {
         let (created_by, action) = planned?;
         self.size += created_by.len() + std::mem::take(&mut self.notes.borrow_mut().work);
         if self.size > MAX_STAGE {
-            let text = format!("what the stage comes to has more than {MAX_STAGE} bytes of text");
+            let text = format!("the expanded stage has more than {MAX_STAGE} bytes of text");
             return Err(Error::new(Code::StageTooLarge, text));
         }
         if action.makes_layer() {
@@ -216,11 +215,11 @@ impl Planning<'_> {
 
     /// Reports what the rules say of an instruction.
     pub fn report(&self, rule: &'static crate::rules::Rule, text: String, instruction: &Instruction) {
-        self.context.lint.report(rule, text, (instruction.span, &instruction.comments.lines));
+        self.context.lint.report(rule, text, instruction.span, &instruction.comments.lines);
     }
 
     /// Reports the names that an instruction used and nothing sets, unless the base may set them.
-    fn report_unset(&self, instruction: &Instruction) {
+    pub fn report_unset(&self, instruction: &Instruction) {
         let unset = std::mem::take(&mut self.notes.borrow_mut().unset);
         if unset.is_empty() || self.context.lint.is_full() {
             return;
@@ -242,7 +241,7 @@ impl Planning<'_> {
         config::absolute("/", &self.config.config.working_dir)
     }
 
-    /// Returns what a command comes to with the shell in force.
+    /// Returns the words of a command, run by the shell in force if it is in shell form.
     pub fn argv(&self, command: &Command) -> Vec<String> {
         match command {
             Command::Exec(words) => words.clone(),
@@ -265,7 +264,8 @@ impl Planning<'_> {
         }
         let words = self.words();
         let namespace = self.context.graph.arguments.given("BUILDKIT_CACHE_MOUNT_NS").unwrap_or_default();
-        let mut planned = mounts::plan(&run.mounts, (&words, &names.mounts), (&self.workdir_now(), namespace))?;
+        let mut planned = MountPlanner { words: &words, names: &names.mounts, workdir: &self.workdir_now(), namespace }
+            .plan(&run.mounts)?;
         let (command, script) = copies::run_command(run);
         let argv = self.argv(&command);
         if argv.is_empty() {
@@ -301,12 +301,7 @@ impl Planning<'_> {
         if declared.is_empty() { String::new() } else { format!("|{} {} ", declared.len(), declared.join(" ")) }
     }
 
-    fn copy(
-        &mut self,
-        (copy, add): (&ast::Copy, bool),
-        names: &Names,
-        instruction: &Instruction,
-    ) -> Result<(String, Action), Error> {
+    fn copy(&mut self, copy: &ast::Copy, names: &Names, instruction: &Instruction) -> Result<(String, Action), Error> {
         let from = match &copy.from {
             None => From::Context,
             Some(name) => names
@@ -315,8 +310,10 @@ impl Planning<'_> {
                 .cloned()
                 .ok_or_else(|| Error::new(Code::Internal, format!("`{name}` was not looked up")))?,
         };
-        let planned = copies::plan(copy, (add, from), (&self.words(), &self.workdir_now()))?;
-        copies::report_ignored(self, &planned, instruction);
+        let planned = copies::plan(copy, from, &self.words(), &self.workdir_now())?;
+        for text in copies::ignored(&planned, &self.context.graph.settings.ignore) {
+            self.report(&rules::COPY_IGNORED_FILE, text, instruction);
+        }
         Ok((copies::history(&planned), Action::Copy(Box::new(planned))))
     }
 
@@ -345,75 +342,10 @@ impl Planning<'_> {
         self.config.config.working_dir = shown;
         Ok((created_by, action))
     }
-
-    fn arg(&mut self, args: &[Arg], instruction: &Instruction) -> Result<String, Error> {
-        let mut shown = Vec::new();
-        for arg in args {
-            self.report_secret("ARG", &arg.name, instruction);
-            let given = self.context.graph.arguments.given(&arg.name).map(str::to_owned);
-            let value = match (given, &arg.value) {
-                (Some(given), _) => Some(given),
-                (None, Some(default)) => Some(self.words().one(default)?),
-                (None, None) => self.context.graph.globals.get(&arg.name).map(str::to_owned),
-            };
-            self.report_unset(instruction);
-            self.arguments.set(&arg.name, value.as_deref().unwrap_or(""));
-            if let Some(value) = value.as_deref().filter(|_| !is_builders_own(&arg.name)) {
-                self.environment.set_last(&arg.name, value);
-            }
-            shown.push(value.map_or_else(|| arg.name.clone(), |value| format!("{}={value}", arg.name)));
-        }
-        self.environment.check_size()?;
-        Ok(format!("ARG {}", shown.join(" ")))
-    }
-
-    fn env(&mut self, pairs: &[Pair], instruction: &Instruction) -> Result<String, Error> {
-        let shown = self.pairs(pairs, instruction)?;
-        // What is set here is no suggestion for what is used here.
-        self.report_unset(instruction);
-        for (key, value) in &shown {
-            self.report_secret("ENV", key, instruction);
-            self.environment.set_last(key, value);
-            self.image_variables.set(key, value);
-        }
-        self.environment.check_size()?;
-        Ok(format!("ENV {}", shown_pairs(&shown)))
-    }
-
-    /// Expands pairs, all with the variables from before the instruction.
-    pub fn pairs(&self, pairs: &[Pair], instruction: &Instruction) -> Result<Vec<(String, String)>, Error> {
-        if pairs.iter().any(|pair| pair.legacy) {
-            let keyword = &instruction.keyword;
-            let text =
-                format!("\"{keyword} key=value\" should be used instead of legacy \"{keyword} key value\" format");
-            self.report(&rules::LEGACY_KEY_VALUE_FORMAT, text, instruction);
-        }
-        let words = self.words();
-        pairs.iter().map(|pair| Ok((words.one(&pair.key)?, words.one(&pair.value)?))).collect()
-    }
-
-    /// Reports names that sound like secrets: what is set so can be read in the image.
-    fn report_secret(&self, keyword: &str, name: &str, instruction: &Instruction) {
-        const SECRET: [&str; 10] =
-            ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
-        const HARMLESS: [&str; 3] = ["public", "file", "version"];
-        let lower = name.to_lowercase();
-        let has = |words: &[&str]| lower.split('_').any(|word| words.contains(&word));
-        if has(&SECRET) && !has(&HARMLESS) {
-            let text = format!("Do not use ARG or ENV instructions for sensitive data ({keyword} {name:?})");
-            self.report(&rules::SECRETS_USED_IN_ARG_OR_ENV, text, instruction);
-        }
-    }
 }
 
 /// Returns an instruction on one line, as it is shown to people.
 fn shown(instruction: &Instruction) -> String {
     let trigger = if instruction.is_trigger { "ONBUILD " } else { "" };
     crate::quote::printable(&format!("{trigger}{}", instruction.original))
-}
-
-/// Returns pairs as the history shows them.
-pub fn shown_pairs(pairs: &[(String, String)]) -> String {
-    let shown: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    shown.join(" ")
 }

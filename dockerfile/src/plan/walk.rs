@@ -27,21 +27,22 @@ pub enum Scope {
 /// A stage that is needed, before it is planned.
 #[derive(Default)]
 struct Prepared {
-    /// What the `ONBUILD`s of its base come to.
+    /// The instructions that its base triggers by `ONBUILD`.
     triggers: Vec<Instruction>,
-    /// What its instructions take files from, by positions in the file.
+    /// The sources of its instructions, by positions in the file.
     found: BTreeMap<(Use, String), Found>,
 }
 
 impl Plan {
     /// Plans the build of `file`; asks for images that it needs and `images` does not have.
     ///
-    /// What the rules object to is in `lint` afterwards, also if planning fails.
+    /// The warnings are in `lint` afterwards, even if planning fails.
     pub fn for_file(
         file: &Dockerfile,
         settings: &Settings,
         images: &BaseImages,
-        (scope, lint): (Scope, &Lint),
+        scope: Scope,
+        lint: &Lint,
     ) -> Result<Planned, Error> {
         lint.start(file, settings);
         frontend::hostname(&settings.build_args)?;
@@ -99,7 +100,7 @@ impl<'w, 'f> Walk<'w, 'f> {
             let finished = self.finish(index, &prepared)?;
             size += finished.size;
             if size > MAX_PLAN {
-                let text = format!("what the stages come to has more than {MAX_PLAN} bytes of text");
+                let text = format!("the expanded stages have more than {MAX_PLAN} bytes of text");
                 return Err(Error::new(Code::StageTooLarge, text).at_stage(&self.graph.file.stages[index]));
             }
             self.done.insert(index, self.finished.len());
@@ -116,7 +117,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         let mut prepared = Prepared { triggers, ..Prepared::default() };
         for instruction in prepared.triggers.iter().chain(graph.instructions(index)) {
             for (used, name) in sources(instruction) {
-                let found = self.source(&name, (used, index), instruction);
+                let found = self.source(&name, used, index, instruction);
                 let found = found.map_err(|error| error.at_instruction(instruction))?;
                 if let Found::Stage(position) = found {
                     waiting.push(position);
@@ -144,12 +145,12 @@ impl<'w, 'f> Walk<'w, 'f> {
                     .collect()
             }
             FileBase::Image { name, platform } => {
-                let needed = graph.needed(name, platform, (stage.span, &stage.original));
+                let needed = graph.needed(name, platform, stage.span, &stage.original);
                 let known = self.images.get(&needed.key);
                 let texts = known
                     .map_or_else(Vec::new, |image| image.config.config.on_build.iter().map(String::as_str).collect());
                 self.need(needed);
-                // What stands in the place of a stage is as it is.
+                // An image that replaces a stage triggers nothing.
                 if graph.is_replaced(index) { Vec::new() } else { texts }
             }
         };
@@ -165,9 +166,9 @@ impl<'w, 'f> Walk<'w, 'f> {
     }
 
     /// Finds what an instruction of stage `index` takes files from.
-    fn source(&mut self, name: &str, (used, index): (Use, usize), by: &Instruction) -> Result<Found, Error> {
+    fn source(&mut self, name: &str, used: Use, index: usize, by: &Instruction) -> Result<Found, Error> {
         let graph = self.graph;
-        let found = graph.find(name, (used, index))?;
+        let found = graph.find(name, used, index)?;
         match &found {
             Found::Stage(position) if *position == index => {
                 let text = format!("circular dependency detected on stage: {}", graph.name(index));
@@ -190,7 +191,7 @@ impl<'w, 'f> Walk<'w, 'f> {
                     Error::new(Code::InvalidReference, format!("failed to parse stage name {name:?}: {error}"))
                 })?;
                 let platform = &graph.settings.platform;
-                self.need(graph.needed(name, platform, (by.span, &by.original)));
+                self.need(graph.needed(name, platform, by.span, &by.original));
             }
             _ => {}
         }
@@ -205,16 +206,16 @@ impl<'w, 'f> Walk<'w, 'f> {
             FileBase::Scratch | FileBase::Files(_) => Base::Scratch,
             FileBase::Stage(earlier) => Base::Stage(self.done[earlier]),
             FileBase::Image { name, platform } => {
-                let key = graph.needed(name, platform, (stage.span, "")).key;
+                let key = graph.needed(name, platform, stage.span, "").key;
                 if let Some(image) = self.images.get(&key) {
-                    platform::check_image(&image.config, (name, platform), stage, self.lint);
+                    platform::check_image(&image.config, name, platform, stage, self.lint);
                 }
                 Base::Image(key)
             }
         };
         let context = StageContext { graph, stage, index, lint: self.lint };
         let is_first = !matches!(base, Base::Stage(_));
-        let mut started = stage::start(&context, base, (self.images, &self.finished));
+        let mut started = stage::start(&context, base, self.images, &self.finished);
         if let FileBase::Files(name) = &graph.bases[index] {
             started.fill(name);
         }

@@ -40,7 +40,7 @@ proptest! {
             if let Ok(file) = Dockerfile::parse(text.as_bytes()) {
                 let settings = Settings::new(Platform::host());
                 if let Ok(lint) = Lint::new(&file, &settings) {
-                    let _ = Plan::for_file(&file, &settings, &BaseImages::new(), (Scope::All, &lint));
+                    let _ = Plan::for_file(&file, &settings, &BaseImages::new(), Scope::All, &lint);
                 }
             }
         });

@@ -1,5 +1,7 @@
 //! One entry of a tar: its name and metadata.
 
+use crate::entry_kind::EntryKind;
+
 /// Bytes of a tar block; headers and padding come in multiples of it.
 pub const BLOCK: usize = 512;
 
@@ -8,7 +10,7 @@ pub const BLOCK: usize = 512;
 pub struct Entry {
     /// Name as it stands in the tar, without a trailing slash; layers written here have no leading slash either.
     pub path: Vec<u8>,
-    /// What it is.
+    /// The kind of file.
     pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,
@@ -20,44 +22,6 @@ pub struct Entry {
     pub mtime: i64,
     /// Extended attributes, in the order in which they are written.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-/// What a tar entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A regular file; its content follows the header.
-    File {
-        /// Bytes of content.
-        size: u64,
-    },
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink {
-        /// Where it points, verbatim.
-        target: Vec<u8>,
-    },
-    /// Another name of a file that came earlier.
-    HardLink {
-        /// The earlier name.
-        target: Vec<u8>,
-    },
-    /// A character device.
-    Character {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A block device.
-    Block {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A named pipe.
-    Fifo,
 }
 
 impl Entry {

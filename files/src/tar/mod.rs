@@ -8,7 +8,8 @@ mod entry;
 mod reader;
 mod writer;
 
-pub use entry::{BLOCK, Entry, EntryKind};
+pub use crate::entry_kind::EntryKind;
+pub use entry::{BLOCK, Entry};
 pub use reader::{Reader, TarError};
 pub use writer::Writer;
 

@@ -1,6 +1,7 @@
 //! Reads tar streams of unknown origin: every number is checked, every length is bounded, nothing is guessed.
 
-use super::entry::{BLOCK, Entry, EntryKind};
+use super::entry::{BLOCK, Entry};
+use crate::entry_kind::EntryKind;
 use std::io::{self, Read};
 
 /// Largest pax header that is read; real ones are below a few kilobytes.
@@ -23,7 +24,7 @@ pub enum TarError {
     Malformed {
         /// Name of the entry as far as it is known.
         name: String,
-        /// What is wrong with it.
+        /// The problem with the header.
         problem: &'static str,
     },
 }
@@ -35,7 +36,7 @@ pub struct Reader<R: Read> {
     padding: u64,
 }
 
-/// What extended headers said of the next entry.
+/// The values that extended headers gave for the next entry.
 #[derive(Default)]
 struct Overrides {
     path: Option<Vec<u8>>,
@@ -65,7 +66,7 @@ impl<R: Read> Reader<R> {
             self.skip()?;
             let Some(block) = self.block()? else { return Ok(None) };
             let name = header_name(&block);
-            let size = number(&block[124..136]).ok_or_else(|| malformed(&name, "its size is no number"))?;
+            let size = number(&block[124..136]).ok_or_else(|| malformed(&name, "its size is not a number"))?;
             match block[156] {
                 b'x' => {
                     let records = self.extension(size, MAX_PAX, &name)?;
@@ -116,12 +117,12 @@ impl<R: Read> Reader<R> {
         }
         Ok(Entry {
             kind,
-            mode: (field(100..108, "its mode is no number")? & 0o7777) as u32,
+            mode: (field(100..108, "its mode is not a number")? & 0o7777) as u32,
             uid: overrides.uid.map_or_else(|| owner(108..116, BAD_OWNER), Ok)?,
             gid: overrides.gid.map_or_else(|| owner(116..124, BAD_GROUP), Ok)?,
             mtime: match overrides.mtime {
                 Some(seconds) => seconds,
-                None => signed(&block[136..148]).ok_or_else(|| bad("its time is no number"))?,
+                None => signed(&block[136..148]).ok_or_else(|| bad("its time is not a number"))?,
             },
             xattrs: overrides.xattrs,
             path,
@@ -275,10 +276,10 @@ fn apply_record(key: &[u8], value: &[u8], overrides: &mut Overrides) -> Result<(
     match key {
         b"path" => overrides.path = Some(name_value(value)?),
         b"linkpath" => overrides.target = Some(name_value(value)?),
-        b"size" => overrides.size = Some(decimal(value).ok_or("its pax size is no number")?),
+        b"size" => overrides.size = Some(decimal(value).ok_or("its pax size is not a number")?),
         b"uid" => overrides.uid = Some(owner(BAD_OWNER)?),
         b"gid" => overrides.gid = Some(owner(BAD_GROUP)?),
-        b"mtime" => overrides.mtime = Some(seconds(value).ok_or("its pax time is no number")?),
+        b"mtime" => overrides.mtime = Some(seconds(value).ok_or("its pax time is not a number")?),
         key if key.starts_with(b"GNU.sparse.") => return Err("sparse files are not supported"),
         key => {
             if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {

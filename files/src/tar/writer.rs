@@ -1,6 +1,7 @@
 //! Writes tar streams whose bytes depend on nothing but the entries.
 
-use super::entry::{BLOCK, Entry, EntryKind};
+use super::entry::{BLOCK, Entry};
+use crate::entry_kind::EntryKind;
 use std::io::{self, Read, Write};
 
 /// Largest number that seven octal digits hold (owners, device numbers).
@@ -71,6 +72,9 @@ impl<W: Write> Writer<W> {
             EntryKind::Block { major, minor } => (b'4', b"", (*major, *minor)),
             EntryKind::Directory => (b'5', b"", (0, 0)),
             EntryKind::Fifo => (b'6', b"", (0, 0)),
+            EntryKind::Socket => {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a tar cannot hold a socket"));
+            }
         };
         self.extended_header(entry, &name, target)?;
 

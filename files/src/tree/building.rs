@@ -5,7 +5,7 @@ use super::links::resolve_in;
 use crate::path::{clean_path, join, split};
 use crate::size::Size;
 use crate::tar::{Entry, EntryKind};
-use crate::view::{Kind, Node};
+use crate::view::Node;
 use crate::whiteout::Marker;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +129,7 @@ impl Building {
             EntryKind::HardLink { target } => self.link(&path, target).map_err(|problem| refused(&entry, problem))?,
             _ => Known { entry: IndexEntry::Node { node: node(entry), content }, number },
         };
-        if !matches!(&known.entry, IndexEntry::Node { node, .. } if node.kind == Kind::Directory) {
+        if !matches!(&known.entry, IndexEntry::Node { node, .. } if node.kind == EntryKind::Directory) {
             self.remove_below(&path);
         }
         self.put(path, known);
@@ -138,15 +138,15 @@ impl Building {
 
     /// Returns where the directory `path` is, links of the layer followed; directories that nothing describes are implied.
     fn directory(&mut self, path: &[u8], entry: &Entry) -> Result<Vec<u8>, IndexError> {
-        // What is known as a directory under this name is reached without any link.
-        if path.is_empty() || self.kind(path).is_some_and(|kind| *kind == Kind::Directory) {
+        // A directory that is known under this name is reached without any link.
+        if path.is_empty() || self.kind(path).is_some_and(|kind| *kind == EntryKind::Directory) {
             return Ok(path.to_vec());
         }
         let path = self.follow(path).map_err(|problem| refused(entry, problem))?;
         let ends = (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
         for end in ends.filter(|&end| end > 0) {
             match self.kind(&path[..end]) {
-                Some(Kind::Directory) => {}
+                Some(EntryKind::Directory) => {}
                 Some(_) => return Err(refused(entry, "a file is in the place of its directory".to_owned())),
                 None => {
                     self.take_names(entry, end)?;
@@ -161,7 +161,7 @@ impl Building {
     fn follow(&self, path: &[u8]) -> Result<Vec<u8>, String> {
         let followed = resolve_in(path, |path| {
             self.steps_left.set(self.steps_left.get().saturating_sub(1));
-            // Without steps nothing is found any more, which ends the following.
+            // Without steps left nothing is found, which ends the walk along the links.
             let known = (self.steps_left.get() > 0).then(|| self.entries.get(&WalkPath(path.to_vec()))).flatten();
             match &known?.entry {
                 IndexEntry::Node { node, .. } => Some(node.clone()),
@@ -175,10 +175,10 @@ impl Building {
     }
 
     /// Returns what the layer has at `path` so far.
-    fn kind(&self, path: &[u8]) -> Option<&Kind> {
+    fn kind(&self, path: &[u8]) -> Option<&EntryKind> {
         match &self.entries.get(&WalkPath(path.to_vec()))?.entry {
             IndexEntry::Node { node, .. } => Some(&node.kind),
-            IndexEntry::Implied => Some(&Kind::Directory),
+            IndexEntry::Implied => Some(&EntryKind::Directory),
             IndexEntry::Whiteout => None,
         }
     }
@@ -196,7 +196,7 @@ impl Building {
         else {
             return Err("it is a hard link to a file that is not in the layer".to_owned());
         };
-        if node.kind == Kind::Directory {
+        if node.kind == EntryKind::Directory {
             return Err("it is a hard link to a directory".to_owned());
         }
         if node.hard_link.is_none() {
@@ -215,7 +215,7 @@ impl Building {
 
     /// Forgets what earlier entries put below a path that turns out not to be a directory.
     fn remove_below(&mut self, path: &[u8]) {
-        if self.kind(path) != Some(&Kind::Directory) {
+        if self.kind(path) != Some(&EntryKind::Directory) {
             return;
         }
         let after = (Bound::Excluded(WalkPath(path.to_vec())), Bound::Unbounded);
@@ -233,9 +233,9 @@ impl Building {
         }
     }
 
-    /// Notes that a path does not have the content of an entry any more; another name of the file may have it.
+    /// Notes that a path no longer has the content of an entry; another name of the file may have it.
     fn forget(&mut self, before: &Known) {
-        if matches!(&before.entry, IndexEntry::Node { node, .. } if matches!(node.kind, Kind::File { .. })) {
+        if matches!(&before.entry, IndexEntry::Node { node, .. } if matches!(node.kind, EntryKind::File { .. })) {
             self.moved.insert(before.number);
         }
     }
@@ -257,19 +257,11 @@ impl Building {
     }
 }
 
+/// Returns an entry that is not a hard link as a node.
 fn node(entry: Entry) -> Node {
-    let kind = match entry.kind {
-        EntryKind::File { size } => Kind::File { size },
-        EntryKind::Directory => Kind::Directory,
-        EntryKind::Symlink { target } => Kind::Symlink { target },
-        EntryKind::Character { major, minor } => Kind::Character { major, minor },
-        EntryKind::Block { major, minor } => Kind::Block { major, minor },
-        // Hard links are other names of nodes that are known already.
-        EntryKind::Fifo | EntryKind::HardLink { .. } => Kind::Fifo,
-    };
-    let mut xattrs: Vec<_> = entry.xattrs.into_iter().filter(|(name, _)| name == b"security.capability").collect();
+    let Entry { kind, mode, uid, gid, mtime, mut xattrs, .. } = entry;
+    xattrs.retain(|(name, _)| name == b"security.capability");
     xattrs.sort();
-    let (mode, uid, gid, mtime) = (entry.mode, entry.uid, entry.gid, entry.mtime);
     Node { kind, mode, uid, gid, mtime, xattrs, hard_link: None }
 }
 

@@ -1,12 +1,10 @@
 //! The index of a layer: its paths and what is known of them, made while the layer's tar passes by.
 
-use super::building::Building;
-use crate::tar::{self, EntryKind, TarError};
-use crate::view::{Kind, Node};
+use crate::tar::{EntryKind, TarError};
+use crate::view::Node;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::io::Read;
 
 /// Version of the stored form; another one is made again from the layer.
 const FORMAT: u8 = 2;
@@ -30,12 +28,12 @@ pub enum IndexError {
     Stored,
 }
 
-/// What a layer says of a path.
+/// The state of a path in a layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IndexEntry {
-    /// The path is this.
+    /// The path names a file.
     Node {
-        /// What it is.
+        /// The metadata.
         node: Node,
         /// BLAKE3 of the content of a regular file.
         content: Option<[u8; 32]>,
@@ -79,26 +77,6 @@ impl Ord for WalkPath {
 }
 
 impl Index {
-    /// Reads a layer's tar, contents included; what follows the tar's end is left unread.
-    pub fn from_tar(input: &mut dyn Read) -> Result<Self, IndexError> {
-        Index::bounded(input, u64::MAX)
-    }
-
-    /// Does the same for a layer whose files may have `max_bytes` together: one that announces more is not read further.
-    pub fn bounded(input: &mut dyn Read, max_bytes: u64) -> Result<Self, IndexError> {
-        let mut reader = tar::Reader::new(input);
-        let mut building = Building::new(max_bytes);
-        while let Some(entry) = reader.next_entry()? {
-            building.check(&entry)?;
-            let content = match entry.kind {
-                EntryKind::File { .. } => Some(hash(&mut reader)?),
-                _ => None,
-            };
-            building.add(entry, content)?;
-        }
-        Ok(building.finish())
-    }
-
     /// Returns how many entries it has.
     pub fn len(&self) -> usize {
         self.entries.len() + self.opaque.len()
@@ -157,7 +135,7 @@ impl Index {
         }
         match self.get(path) {
             Some(IndexEntry::Whiteout) => true,
-            Some(IndexEntry::Node { node, .. }) => node.kind != Kind::Directory,
+            Some(IndexEntry::Node { node, .. }) => node.kind != EntryKind::Directory,
             Some(IndexEntry::Implied) | None => false,
         }
     }
@@ -184,10 +162,4 @@ impl Index {
 pub(super) fn is_below(path: &[u8], directory: &[u8]) -> bool {
     directory.is_empty() && !path.is_empty()
         || path.strip_prefix(directory).is_some_and(|rest| rest.first() == Some(&b'/'))
-}
-
-fn hash(content: &mut dyn Read) -> Result<[u8; 32], TarError> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(content)?;
-    Ok(*hasher.finalize().as_bytes())
 }

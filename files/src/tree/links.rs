@@ -1,7 +1,7 @@
 //! Symbolic links, followed step by step within a view: a path cannot escape.
 
 use crate::path::{clean_path, join};
-use crate::view::{Kind, Node};
+use crate::view::{EntryKind, Node};
 use std::collections::VecDeque;
 
 /// Links that are followed before a path is taken to lead nowhere.
@@ -27,7 +27,7 @@ pub fn resolve_in(path: &[u8], lookup: impl Fn(&[u8]) -> Option<Node>) -> Result
             _ => {}
         }
         let next = join(&at, &name);
-        let Some(Node { kind: Kind::Symlink { target }, .. }) = lookup(&next) else {
+        let Some(Node { kind: EntryKind::Symlink { target }, .. }) = lookup(&next) else {
             at = next;
             continue;
         };

@@ -1,6 +1,7 @@
 //! A stack of layers seen as one file system, without a file system: only their indexes are looked at.
 
 mod building;
+mod from_tar;
 mod index;
 mod links;
 mod stack;

@@ -2,7 +2,7 @@
 
 use super::index::{Index, IndexEntry};
 use super::links::{LinkLoop, resolve_in};
-use crate::view::{ContentId, Kind, Node, View, ViewError};
+use crate::view::{ContentId, EntryKind, Node, View, ViewError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct Tree {
     layers: Vec<(usize, Arc<Index>)>,
 }
 
-/// What a stack says of one path.
+/// The state of a path in a stack of layers.
 enum Found<'t> {
     Nothing,
     Implied,
@@ -31,7 +31,7 @@ impl Tree {
     /// Returns where the content of the regular file `path` is: layer, path in it, size.
     pub fn location(&self, path: &[u8]) -> Option<(usize, Vec<u8>, u64)> {
         match self.find(path) {
-            Found::Node { layer, node: Node { kind: Kind::File { size }, .. }, .. } => {
+            Found::Node { layer, node: Node { kind: EntryKind::File { size }, .. }, .. } => {
                 Some((layer, path.to_vec(), *size))
             }
             _ => None,
@@ -103,7 +103,7 @@ impl View for Tree {
                     IndexEntry::Whiteout => None,
                     IndexEntry::Implied => Some(implied_directory()),
                 };
-                // What a lower layer knows of a directory that an upper one only implies.
+                // A lower layer may describe a directory that an upper one only implies.
                 let improves = matches!(known, Some(Some(above)) if *above == implied_directory()) && node.is_some();
                 if known.is_none() || improves {
                     names.insert(name.to_vec(), node);
@@ -131,5 +131,5 @@ fn of_layer(node: &Node, layer: usize) -> Node {
 
 /// A directory that no layer describes: an entry below it is all that is known.
 pub fn implied_directory() -> Node {
-    Node { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None }
+    Node { kind: EntryKind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new(), hard_link: None }
 }

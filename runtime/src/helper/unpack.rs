@@ -123,7 +123,7 @@ impl Unpacker {
             },
             EntryKind::Fifo => rustix::fs::mknodat(parent, name, FileType::Fifo, mode, 0)?,
             // Nobody in a user namespace may make devices: `/dev` is the sandbox's own in any case.
-            EntryKind::Character { .. } | EntryKind::Block { .. } => return Ok(()),
+            EntryKind::Character { .. } | EntryKind::Block { .. } | EntryKind::Socket => return Ok(()),
         }
         metadata(parent, name, entry)?;
         if entry.kind == EntryKind::Directory {

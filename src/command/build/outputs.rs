@@ -1,9 +1,9 @@
 //! `--output`: what becomes of the image.
 
 use super::fields::fields;
-use builder::annotation::{Annotation, Level};
+use builder::image::annotation::{Annotation, Level};
+use builder::image::output::{Destination, Format, Output};
 use builder::layer::Compression;
-use builder::output::{Destination, Format, Output};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;

@@ -91,7 +91,7 @@ fn line(path: &str, entry: &Entry, content: &[u8]) -> String {
         EntryKind::Fifo => " fifo".to_owned(),
         EntryKind::Character { major, minor } => format!(" character {major}:{minor}"),
         EntryKind::Block { major, minor } => format!(" block {major}:{minor}"),
-        EntryKind::Directory => String::new(),
+        EntryKind::Directory | EntryKind::Socket => String::new(),
     };
     let xattrs = entry.xattrs.iter().map(|(name, _)| format!(" +{}", String::from_utf8_lossy(name)));
     let xattrs: String = xattrs.collect();

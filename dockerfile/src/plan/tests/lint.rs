@@ -282,7 +282,7 @@ fn all_stages_are_checked_where_no_target_is_named() {
     let file = Dockerfile::parse(b"FROM plain AS a\nCMD a\nFROM plain\nCMD b\n").unwrap();
     let lint = Lint::default();
     for (scope, expected) in [(Scope::Target, 1), (Scope::All, 2)] {
-        Plan::for_file(&file, &settings(), &images(), (scope, &lint)).unwrap();
+        Plan::for_file(&file, &settings(), &images(), scope, &lint).unwrap();
         assert_eq!(lint.warnings().len(), expected, "{scope:?}");
     }
 }

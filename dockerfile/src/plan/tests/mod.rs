@@ -43,7 +43,7 @@ fn images() -> BaseImages {
 fn plan_from(text: &str, settings: &Settings, images: &BaseImages) -> Result<Plan, Error> {
     let file = Dockerfile::parse(text.as_bytes()).unwrap();
     let lint = Lint::new(&file, settings)?;
-    match Plan::for_file(&file, settings, images, (Scope::Target, &lint))? {
+    match Plan::for_file(&file, settings, images, Scope::Target, &lint)? {
         Planned::Ready(plan) => Ok(*plan),
         Planned::Needs(needed) => panic!("{needed:?}"),
     }

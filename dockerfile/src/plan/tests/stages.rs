@@ -28,7 +28,7 @@ fn images_are_asked_for_before_they_are_used() {
     let file =
         Dockerfile::parse(b"FROM debian:12\nCOPY --from=busybox /x /y\nRUN --mount=from=0,target=/m x\n").unwrap();
     let lint = Lint::default();
-    let planned = Plan::for_file(&file, &settings(), &BaseImages::new(), (Scope::Target, &lint)).unwrap();
+    let planned = Plan::for_file(&file, &settings(), &BaseImages::new(), Scope::Target, &lint).unwrap();
     let Planned::Needs(needed) = planned else { panic!() };
     // DF-076: a mount takes no stage by its number.
     assert_eq!(needed.iter().map(|image| image.name.as_str()).collect::<Vec<_>>(), ["debian:12", "busybox", "0"]);
@@ -180,7 +180,7 @@ fn triggers_of_images_may_need_more_images() {
     images.insert("base".into(), image(&[], &["COPY --from=tools /t /t", "RUN --mount=from=more,target=/m x"]));
     let file = Dockerfile::parse(b"FROM base\n").unwrap();
     let lint = Lint::default();
-    let planned = Plan::for_file(&file, &settings(), &images, (Scope::Target, &lint)).unwrap();
+    let planned = Plan::for_file(&file, &settings(), &images, Scope::Target, &lint).unwrap();
     let Planned::Needs(needed) = planned else { panic!() };
     assert_eq!(needed.iter().map(|image| image.key.as_str()).collect::<Vec<_>>(), ["tools", "more"]);
     assert_eq!(needed[0].lines, (1, 1));
@@ -192,8 +192,7 @@ fn one_image_may_be_needed_for_two_platforms() {
     let text = "FROM --platform=linux/s390x base AS other\nFROM base\nCOPY --from=other /a /b\n";
     let file = Dockerfile::parse(text.as_bytes()).unwrap();
     let lint = Lint::default();
-    let Planned::Needs(needed) =
-        Plan::for_file(&file, &settings(), &BaseImages::new(), (Scope::Target, &lint)).unwrap()
+    let Planned::Needs(needed) = Plan::for_file(&file, &settings(), &BaseImages::new(), Scope::Target, &lint).unwrap()
     else {
         panic!()
     };
@@ -253,7 +252,7 @@ fn a_thousand_lines_are_planned_in_an_instant() {
         let began = Instant::now();
         let file = Dockerfile::parse(text.as_bytes()).unwrap();
         let lint = Lint::default();
-        let planned = Plan::for_file(&file, &settings, &images, (Scope::All, &lint)).unwrap();
+        let planned = Plan::for_file(&file, &settings, &images, Scope::All, &lint).unwrap();
         assert!(matches!(planned, Planned::Ready(plan) if plan.stages.len() == 100));
         began.elapsed()
     };
@@ -305,7 +304,7 @@ fn the_longest_files_are_planned_or_refused_in_time() {
         let began = Instant::now();
         if let Ok(file) = Dockerfile::parse(text.as_bytes()) {
             let lint = Lint::default();
-            let _ = Plan::for_file(&file, &settings(), &images(), (Scope::All, &lint));
+            let _ = Plan::for_file(&file, &settings(), &images(), Scope::All, &lint);
         }
         let took = began.elapsed();
         let limit = if cfg!(debug_assertions) { Duration::from_secs(60) } else { Duration::from_secs(1) };

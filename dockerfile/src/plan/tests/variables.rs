@@ -154,7 +154,7 @@ fn what_is_expanded_and_what_is_not() {
     );
     let Action::Copy(copy) = &stage.steps[8].action else { panic!() };
     assert_eq!(copy.sources, [Source::Path("a b".into())], "DF-053");
-    assert_eq!(copy.excludes, ["$N"]);
+    assert_eq!(copy.flags.excludes, ["$N"]);
     let Action::Copy(inline) = &stage.steps[9].action else { panic!() };
     // DF-050, DF-051
     let contents: Vec<_> = inline.files.iter().map(|file| String::from_utf8_lossy(&file.content)).collect();

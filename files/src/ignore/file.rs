@@ -1,16 +1,9 @@
-//! `.dockerignore`: which paths of a context `COPY` does not see.
+//! `.dockerignore`: the patterns of an ignore file, in order.
 //!
 //! The matching is that of moby's `patternmatcher`: the last pattern that matches a path or one of its parents decides.
 
 use crate::glob::Glob;
-use crate::path::join;
 use crate::pattern;
-use crate::view::{ContentId, Kind, Node, View, ViewError};
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Matches of patterns with directories that are remembered, a byte each.
-const MAX_REMEMBERED: usize = 64 * 1024 * 1024;
 
 /// An ignore file that cannot be used.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -34,25 +27,29 @@ pub struct Ignore {
 #[derive(Clone)]
 struct Pattern {
     exception: bool,
+    /// The cleaned text, by which it matches.
+    body: String,
     form: Form,
     /// Line of the file, from 1, and its text, for messages.
     line: usize,
     text: String,
 }
 
-/// Keys are made of this text: what is only said in messages is not part of it.
+/// Shows what decides: messages alone need the rest.
 impl std::fmt::Debug for Ignore {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Ignore").field("patterns", &self.patterns).finish()
+        formatter.debug_list().entries(self.patterns()).finish()
     }
 }
 
-impl std::fmt::Debug for Pattern {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = formatter.debug_struct("Pattern");
-        shown.field("exception", &self.exception).field("form", &self.form).finish()
+/// Equal files hide the same paths; lines, names and spelling are for messages only.
+impl PartialEq for Ignore {
+    fn eq(&self, other: &Self) -> bool {
+        self.patterns().eq(other.patterns())
     }
 }
+
+impl Eq for Ignore {}
 
 #[derive(Debug, Clone)]
 enum Form {
@@ -96,12 +93,25 @@ impl Ignore {
                 Some(body) => (true, body),
                 None => (false, text),
             };
-            parsed.push(Pattern { exception, form: form(&clean(body))?, line, text: written });
+            let body = clean(body);
+            let form = form(&body)?;
+            parsed.push(Pattern { exception, body, form, line, text: written });
         }
         Ok(Ignore { patterns: parsed, name: String::new() })
     }
 
-    /// Tells whether there are no patterns.
+    /// Returns the patterns that decide, cleaned, in order, exceptions with `!` in front.
+    pub fn patterns(&self) -> impl Iterator<Item = String> {
+        let mark = |exception| if exception { "!" } else { "" };
+        self.patterns.iter().map(move |pattern| format!("{}{}", mark(pattern.exception), pattern.body))
+    }
+
+    /// Returns how many patterns there are.
+    pub fn len(&self) -> usize {
+        self.patterns.len()
+    }
+
+    /// Returns whether the list of patterns is empty.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
@@ -125,7 +135,7 @@ impl Ignore {
     }
 
     /// Returns for each pattern whether it matches `path` or one of its parents.
-    fn matched(&self, path: &[u8]) -> Vec<bool> {
+    pub(super) fn matched(&self, path: &[u8]) -> Vec<bool> {
         let mut matched = vec![false; self.patterns.len()];
         for end in (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]) {
             self.add_matches(&path[..end], &mut matched);
@@ -133,13 +143,13 @@ impl Ignore {
         matched
     }
 
-    fn add_matches(&self, path: &[u8], matched: &mut [bool]) {
+    pub(super) fn add_matches(&self, path: &[u8], matched: &mut [bool]) {
         for (pattern, matched) in self.patterns.iter().zip(matched) {
             *matched = *matched || pattern.matches(path);
         }
     }
 
-    fn decide(&self, matched: &[bool]) -> bool {
+    pub(super) fn decide(&self, matched: &[bool]) -> bool {
         let last = self.patterns.iter().zip(matched).rev().find(|(_, matched)| **matched);
         last.is_some_and(|(pattern, _)| !pattern.exception)
     }
@@ -197,98 +207,18 @@ fn form(text: &str) -> Result<Form, IgnoreError> {
     Ok(Form::Glob(Glob::new(text)))
 }
 
-/// A view without what an ignore file hides; a hidden directory is seen if something in it is.
-pub struct Filtered<'v> {
-    view: &'v dyn View,
-    ignore: &'v Ignore,
-    directories: Mutex<HashMap<Vec<u8>, Arc<Vec<bool>>>>,
-    /// Directories in which nothing is seen: whoever asks again need not look again.
-    hidden: Mutex<HashSet<Vec<u8>>>,
-}
-
-impl<'v> Filtered<'v> {
-    /// Hides what `ignore` says of `view`.
-    pub fn new(view: &'v dyn View, ignore: &'v Ignore) -> Self {
-        Filtered { view, ignore, directories: Mutex::default(), hidden: Mutex::default() }
-    }
-
-    fn shows(&self, path: &[u8], node: &Node) -> Result<bool, ViewError> {
-        if path.is_empty() || self.ignore.is_empty() {
-            return Ok(true);
-        }
-        // With thousands of patterns one path takes as long as a thousand others.
-        self.view.check()?;
-        if !self.ignores(path) {
-            return Ok(true);
-        }
-        if node.kind != Kind::Directory || !self.ignore.has_exceptions() {
-            return Ok(false);
-        }
-        if self.hidden.lock().unwrap_or_else(PoisonError::into_inner).contains(path) {
-            return Ok(false);
-        }
-        for (name, child) in self.view.children(path)? {
-            if self.shows(&join(path, &name), &child)? {
-                return Ok(true);
-            }
-        }
-        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec());
-        Ok(false)
-    }
-
-    /// Asks for a path whose parents' matches are remembered.
-    fn ignores(&self, path: &[u8]) -> bool {
-        let mut matched = match path.iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => (*self.directory(&path[..slash])).clone(),
-            None => vec![false; self.ignore.patterns.len()],
-        };
-        self.ignore.add_matches(path, &mut matched);
-        self.ignore.decide(&matched)
-    }
-
-    fn directory(&self, path: &[u8]) -> Arc<Vec<bool>> {
-        let mut known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() * self.ignore.patterns.len().max(1) > MAX_REMEMBERED {
-            known.clear();
-        }
-        known.entry(path.to_vec()).or_insert_with(|| Arc::new(self.ignore.matched(path))).clone()
-    }
-}
-
-impl View for Filtered<'_> {
-    fn lookup(&self, path: &[u8]) -> Result<Option<Node>, ViewError> {
-        match self.view.lookup(path)? {
-            Some(node) if self.shows(path, &node)? => Ok(Some(node)),
-            _ => Ok(None),
-        }
-    }
-
-    fn children(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, ViewError> {
-        let mut shown = Vec::new();
-        for (name, node) in self.view.children(path)? {
-            if self.shows(&join(path, &name), &node)? {
-                shown.push((name, node));
-            }
-        }
-        Ok(shown)
-    }
-
-    fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
-        self.view.content(path)
-    }
-
-    fn check(&self) -> Result<(), ViewError> {
-        self.view.check()
-    }
-
-    fn take(&self, path: &[u8], node: &Node) -> Result<(), ViewError> {
-        self.view.take(path, node)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_equal_that_hide_the_same() {
+        let ignore = |text: &str| Ignore::parse(text.as_bytes()).unwrap();
+        assert_eq!(ignore("# x\n\n/a/./b\n!c\n").named("other"), ignore("a/b\n!c"));
+        assert_ne!(ignore("a\n!a"), ignore("!a\na"));
+        assert_ne!(ignore("a"), ignore("!a"));
+        assert_eq!(ignore("/a//b\n! c").patterns().collect::<Vec<_>>(), ["a/b", "!c"]);
+    }
 
     fn ignores(text: &str, path: &str) -> bool {
         Ignore::parse(text.as_bytes()).unwrap().ignores(path.as_bytes())

@@ -1,7 +1,7 @@
 //! The files of an image in a directory, with modes and times; they belong to whoever writes them.
 
-use super::Source;
 use super::rootfs::{self, Sink};
+use super::source::Source;
 use files::tar::{Entry, EntryKind};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
 use std::ffi::OsStr;

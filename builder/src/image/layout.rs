@@ -1,4 +1,4 @@
-//! Images that the requester gives a name: one of a registry, or one of an OCI layout on disk.
+//! OCI image layouts on disk as base images, and the names that the requester gives to images.
 
 use crate::context::{Context, NamedContext, SourceImage};
 use crate::execute::{Committed, Layer, store_error};
@@ -49,38 +49,39 @@ fn image<'n>(named: &'n HashMap<String, NamedContext>, name: &str) -> Option<&'n
 pub fn layout(
     named: &HashMap<String, NamedContext>,
     services: &Services,
-    (name, platform): (&str, &Platform),
+    name: &str,
+    platform: &Platform,
 ) -> Result<SourceImage, Error> {
     let Some(NamedImage::Layout(path, selector)) = image(named, name) else {
-        return Err(Error::service("resolve", format!("`{name}` is no layout")));
+        return Err(Error::service("resolve", format!("`{name}` is not a layout")));
     };
     let layout = Layout { path, services };
     let failed = |problem: String| {
         Error::user("invalid_image", format!("reading the OCI layout `{}`: {problem}", path.display()))
     };
     layout.resolve(selector.as_deref(), platform).map_err(|error| match error {
-        Trouble::User(problem) => failed(problem),
-        Trouble::Store(error) => *error,
+        LayoutError::User(problem) => failed(problem),
+        LayoutError::Store(error) => *error,
     })
 }
 
 /// Why an image on this machine cannot be used.
-pub enum Trouble {
+pub enum LayoutError {
     /// It is not what it should be.
     User(String),
     /// The store cannot be read or written.
     Store(Box<Error>),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for LayoutError {
     fn from(error: io::Error) -> Self {
-        Trouble::User(error.to_string())
+        LayoutError::User(error.to_string())
     }
 }
 
-impl From<serde_json::Error> for Trouble {
+impl From<serde_json::Error> for LayoutError {
     fn from(error: serde_json::Error) -> Self {
-        Trouble::User(error.to_string())
+        LayoutError::User(error.to_string())
     }
 }
 
@@ -90,7 +91,7 @@ struct Layout<'l> {
 }
 
 impl Layout<'_> {
-    fn resolve(&self, selector: Option<&str>, platform: &Platform) -> Result<SourceImage, Trouble> {
+    fn resolve(&self, selector: Option<&str>, platform: &Platform) -> Result<SourceImage, LayoutError> {
         let index: Index = serde_json::from_slice(&bounded(File::open(self.path.join("index.json"))?)?)?;
         let mut chosen = choose(&index, selector, platform)?.clone();
         for _ in 0..MAX_DEPTH {
@@ -103,8 +104,9 @@ impl Layout<'_> {
         let config: ImageConfig = serde_json::from_slice(&self.document(&manifest.config)?)?;
         manifest.layers.iter().try_for_each(|layer| self.take(layer))?;
         // A layout has no registry; the name only says where the image came from.
-        let reference = Reference::parse("layout.invalid/image").map_err(|error| Trouble::User(error.to_string()))?;
-        stored_image(&manifest, config, (reference.with_digest(chosen.digest), platform))
+        let reference =
+            Reference::parse("layout.invalid/image").map_err(|error| LayoutError::User(error.to_string()))?;
+        stored_image(&manifest, config, reference.with_digest(chosen.digest), platform)
     }
 
     fn blob(&self, digest: &Digest) -> io::Result<File> {
@@ -112,21 +114,23 @@ impl Layout<'_> {
     }
 
     /// Reads a document and checks its digest.
-    fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Trouble> {
+    fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
         let bytes = bounded(self.blob(&descriptor.digest)?)?;
         match Digest::of(&bytes) == descriptor.digest {
             true => Ok(bytes),
-            false => Err(Trouble::User(format!("digest mismatch: the bytes are not those of {}", descriptor.digest))),
+            false => {
+                Err(LayoutError::User(format!("digest mismatch: the bytes are not those of {}", descriptor.digest)))
+            }
         }
     }
 
     /// Copies a blob into the store, which checks it.
-    fn take(&self, descriptor: &Descriptor) -> Result<(), Trouble> {
+    fn take(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
         let store = &self.services.store;
         if store.contains(&descriptor.digest) {
             return Ok(());
         }
-        let failed = |error| Trouble::Store(Box::new(store_error("taking a layer from a layout".into(), error)));
+        let failed = |error| LayoutError::Store(Box::new(store_error("taking a layer from a layout".into(), error)));
         let mut writer = store.writer().map_err(failed)?;
         io::copy(&mut self.blob(&descriptor.digest)?, &mut writer)?;
         writer.commit_expecting(&descriptor.digest).map(drop).map_err(failed)
@@ -137,14 +141,15 @@ impl Layout<'_> {
 pub fn stored_image(
     manifest: &Manifest,
     config: ImageConfig,
-    (reference, platform): (Reference, &Platform),
-) -> Result<SourceImage, Trouble> {
-    crate::inherited::check(&config)
-        .map_err(|problem| Trouble::User(format!("its configuration cannot be used: {problem}")))?;
+    reference: Reference,
+    platform: &Platform,
+) -> Result<SourceImage, LayoutError> {
+    crate::image::base_config::check(&config)
+        .map_err(|problem| LayoutError::User(format!("its configuration cannot be used: {problem}")))?;
     let diff_ids = &config.rootfs.diff_ids;
     if diff_ids.len() != manifest.layers.len() {
         let text = format!("the image has {} layers but {} diff ids", manifest.layers.len(), diff_ids.len());
-        return Err(Trouble::User(text));
+        return Err(LayoutError::User(text));
     }
     let layers = manifest.layers.iter().zip(diff_ids).map(|(descriptor, diff_id)| {
         let (descriptor, diff_id) = (descriptor.clone(), diff_id.clone());
@@ -177,7 +182,11 @@ fn bounded(file: File) -> io::Result<Vec<u8>> {
 }
 
 /// Finds the image with a tag or digest, or the one for `platform`.
-pub fn choose<'i>(index: &'i Index, selector: Option<&str>, platform: &Platform) -> Result<&'i Descriptor, Trouble> {
+pub fn choose<'i>(
+    index: &'i Index,
+    selector: Option<&str>,
+    platform: &Platform,
+) -> Result<&'i Descriptor, LayoutError> {
     let known =
         |entry: &&Descriptor| media_type::is_manifest(&entry.media_type) || media_type::is_index(&entry.media_type);
     let named = |entry: &&Descriptor| match selector {
@@ -193,10 +202,10 @@ pub fn choose<'i>(index: &'i Index, selector: Option<&str>, platform: &Platform)
     match (images.as_slice(), images.iter().find(fits)) {
         (_, Some(fitting)) => Ok(fitting),
         ([only], None) => Ok(only),
-        ([], None) => Err(Trouble::User(match selector {
+        ([], None) => Err(LayoutError::User(match selector {
             Some(wanted) => format!("it has no image `{wanted}`"),
             None => "it has no image".to_owned(),
         })),
-        (_, None) => Err(Trouble::User(format!("it has several images, none for {platform}: add :TAG or @DIGEST"))),
+        (_, None) => Err(LayoutError::User(format!("it has several images, none for {platform}: add :TAG or @DIGEST"))),
     }
 }

@@ -26,7 +26,7 @@ impl<W: Write> Sink for Tarball<W> {
         self.writer.bare(&entry(path, EntryKind::Directory, 0o755))
     }
 
-    fn file(&mut self, path: &str, (size, content): (u64, &mut dyn Read)) -> io::Result<()> {
+    fn file(&mut self, path: &str, size: u64, content: &mut dyn Read) -> io::Result<()> {
         self.writer.entry(&entry(path, EntryKind::File { size }, 0o644), content)
     }
 }

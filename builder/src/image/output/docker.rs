@@ -1,8 +1,9 @@
-//! What `docker load` takes: a layout with Docker's media types, and the older `manifest.json` beside it.
+//! Archives for `docker load`: a layout with Docker's media types, and the older `manifest.json` beside it.
 
+use super::layout::blob;
 use super::layout::{self, Sink};
+use super::source::Source;
 use super::tarball::Tarball;
-use super::{Source, layout::blob};
 use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,7 @@ pub fn write(source: &Source<'_>, out: impl Write) -> io::Result<()> {
         blob(source, digest, &mut tar)?;
     }
     let path = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
-    tar.file(&path(&digest), (bytes.len() as u64, &mut bytes.as_slice()))?;
+    tar.file(&path(&digest), bytes.len() as u64, &mut bytes.as_slice())?;
     let layers: Vec<_> = manifest.layers.iter().map(|layer| path(&layer.digest)).collect();
     let old = json!([{ "Config": path(&manifest.config.digest), "RepoTags": short(&names), "Layers": layers }]);
     let described = names.iter().map(|name| {
@@ -47,7 +48,7 @@ pub fn write(source: &Source<'_>, out: impl Write) -> io::Result<()> {
         ("manifest.json", serde_json::to_vec(&old)?),
         ("oci-layout", layout::LAYOUT.to_vec()),
     ] {
-        tar.file(name, (bytes.len() as u64, &mut bytes.as_slice()))?;
+        tar.file(name, bytes.len() as u64, &mut bytes.as_slice())?;
     }
     tar.finish()
 }

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// Shorter secrets turn up in files by chance.
 const SHORTEST: usize = 8;
 
-/// What becomes of a step whose layer holds a secret.
+/// The reaction to a step whose layer holds a secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Leak {
     /// The requester is warned.

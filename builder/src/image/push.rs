@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::execute::{Committed, Layer, Materials, Novelty, Unanswered, ask, until_cancelled};
-use crate::result::Image;
+use crate::image::assemble::Image;
 use crate::trace::Work;
 use registry_client::{BlobSource, Client, Digest, Reference};
 use runtime::CancellationToken;
@@ -75,7 +75,8 @@ impl Uploads {
     /// Starts the threads that upload to the repositories of `tags`.
     pub fn start<'scope, 'e: 'scope>(
         &'e self,
-        (receiver, materials): (&'e Mutex<Receiver<Arc<Layer>>>, &'e Materials),
+        receiver: &'e Mutex<Receiver<Arc<Layer>>>,
+        materials: &'e Materials,
         tags: &'e [Reference],
         scope: &'scope Scope<'scope, 'e>,
     ) {
@@ -137,7 +138,7 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
     let failed = |error: Unanswered| error.at(doing());
     let _span = materials.trace.span(Work::Upload, digest.as_str());
     let client = &materials.client;
-    if has_blob((&materials.tokio, &materials.cancel), &materials.client, (to, digest)).map_err(failed)? {
+    if has_blob((&materials.tokio, &materials.cancel), &materials.client, to, digest).map_err(failed)? {
         return Ok(());
     }
     if let Some(origin) = &layer.origin
@@ -153,11 +154,7 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
 }
 
 /// Tells whether the repository has a blob. Who may not look may be allowed to write, so that is tried (SV-15).
-fn has_blob(
-    waiting: (&Handle, &CancellationToken),
-    client: &Client,
-    (to, digest): (&Reference, &Digest),
-) -> Result<bool, Unanswered> {
+fn has_blob(waiting: (&Handle, &CancellationToken), client: &Client, to: &Reference, digest: &Digest) -> Result<bool, Unanswered> {
     match ask(waiting, client.has_blob(to, digest)) {
         Err(Unanswered::Failed(error)) if !error.is_transient() => Ok(false),
         answered => answered,
@@ -198,7 +195,7 @@ pub fn is_current(materials: &Materials, image: &Image, tags: &[Reference]) -> b
         .collect();
     let waiting = (&materials.tokio, &materials.cancel);
     let mut answers = asking.into_iter().map(|answer| crate::execute::until_cancelled(waiting, answer));
-    // Whatever else the registry says is found out when the image is pushed.
+    // Any other answer of the registry is dealt with when the image is pushed.
     answers.all(|answer| matches!(answer, Some(Ok(Ok(Some((digest, _))))) if digest == image.digest))
 }
 
@@ -216,7 +213,7 @@ pub fn manifest(
         if order.begin(tag)? {
             // A build that has moved one tag is not undone by a wish to end it: the other tags follow.
             let cancel = if pushed.is_empty() { materials.cancel.clone() } else { CancellationToken::new() };
-            manifest_as(materials, image, (tag, &cancel))?;
+            manifest_as(materials, image, tag, &cancel)?;
             order.end(tag, &image.digest)?;
             pushed.push(tag.clone());
         }
@@ -224,11 +221,7 @@ pub fn manifest(
     Ok(pushed)
 }
 
-fn manifest_as(
-    materials: &Materials,
-    image: &Image,
-    (tag, cancel): (&Reference, &CancellationToken),
-) -> Result<(), Error> {
+fn manifest_as(materials: &Materials, image: &Image, tag: &Reference, cancel: &CancellationToken) -> Result<(), Error> {
     let (client, waiting) = (&materials.client, (&materials.tokio, cancel));
     let doing = || format!("pushing `{tag}`");
     let failed = |error: Unanswered| error.at(doing());
@@ -242,23 +235,19 @@ fn manifest_as(
         return Ok(());
     }
     let config = &image.config;
-    if !has_blob(waiting, client, (tag, &config.digest)).map_err(failed)? {
+    if !has_blob(waiting, client, tag, &config.digest).map_err(failed)? {
         let bytes = materials
             .store
             .read(&config.digest, config.size)
             .map_err(|error| crate::execute::store_error(doing(), error))?;
         ask(waiting, client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
     }
-    put(materials, image, (tag, cancel)).map_err(failed)
+    put(materials, image, tag, cancel).map_err(failed)
 }
 
 /// Puts the manifest under a tag. A wish to end the build that comes meanwhile cannot call the request back: what became of
 /// it is waited for a moment, and then asked for, so that no build is called cancelled whose tag moved.
-fn put(
-    materials: &Materials,
-    image: &Image,
-    (tag, cancel): (&Reference, &CancellationToken),
-) -> Result<(), Unanswered> {
+fn put(materials: &Materials, image: &Image, tag: &Reference, cancel: &CancellationToken) -> Result<(), Unanswered> {
     if cancel.is_cancelled() {
         return Err(Unanswered::Cancelled);
     }

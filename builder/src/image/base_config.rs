@@ -1,4 +1,4 @@
-//! What an image hands on to those that are built on it: refused where no command could be started with it.
+//! Checks the configuration of a base image: one is refused if no command could be started with it.
 
 use registry_client::ImageConfig;
 

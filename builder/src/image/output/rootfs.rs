@@ -1,11 +1,11 @@
 //! The files of an image, read once from each of its layers; nothing is unpacked on the way.
 
-use super::Source;
+use super::source::Source;
 use crate::execute::{Committed, Materials};
 use files::path::clean_path;
 use files::tar::{self, Entry, EntryKind};
 use files::tree::{IndexEntry, Tree};
-use files::view::{Kind, Node, View};
+use files::view::{Node, View};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl<W: Write> Sink for TarSink<'_, W> {
     }
 }
 
-/// Gives each path of the files that `layers` come to to `sink`.
+/// Gives each path of the stack of `layers` to `sink`.
 pub fn each(materials: &Materials, layers: &[Arc<Committed>], sink: &mut dyn Sink) -> io::Result<()> {
     let mut indexes = Vec::with_capacity(layers.len());
     for layer in layers {
@@ -74,7 +74,7 @@ pub fn each(materials: &Materials, layers: &[Arc<Committed>], sink: &mut dyn Sin
             number += 1;
             let wanted = path.and_then(|path| match (&entry.kind, index.get(&path)) {
                 (EntryKind::File { .. }, Some(IndexEntry::Node { node, .. })) => {
-                    files.name((position, node.hard_link), &tree, path)
+                    files.name(position, node.hard_link, &tree, path)
                 }
                 _ => None,
             });
@@ -99,7 +99,7 @@ struct Files {
 
 impl Files {
     /// Returns the name under which the content of an entry of layer `position` goes into the result, if it does.
-    fn name(&mut self, (position, group): (usize, Option<u64>), tree: &Tree, path: Vec<u8>) -> Option<(Vec<u8>, Node)> {
+    fn name(&mut self, position: usize, group: Option<u64>, tree: &Tree, path: Vec<u8>) -> Option<(Vec<u8>, Node)> {
         let Some(group) = group else {
             let here = tree.location(&path).is_some_and(|(layer, ..)| layer == position);
             return here.then(|| self.single.remove(&path)).flatten().map(|node| (path, node));
@@ -126,10 +126,10 @@ fn walk(tree: &Tree, at: &[u8], files: &mut Files, sink: &mut dyn Sink) -> io::R
     for (name, node) in tree.children(at).map_err(io::Error::other)? {
         let path = files::path::join(at, &name);
         match (&node.kind, node.hard_link) {
-            (Kind::File { .. }, Some(group)) => files.groups.entry(group).or_default().push((path, node)),
-            (Kind::File { .. }, None) => drop(files.single.insert(path, node)),
+            (EntryKind::File { .. }, Some(group)) => files.groups.entry(group).or_default().push((path, node)),
+            (EntryKind::File { .. }, None) => drop(files.single.insert(path, node)),
             (kind, _) => {
-                let inside = *kind == Kind::Directory;
+                let inside = *kind == EntryKind::Directory;
                 sink.entry(&entry(path.clone(), node), &mut io::empty())?;
                 if inside {
                     walk(tree, &path, files, sink)?;
@@ -142,5 +142,5 @@ fn walk(tree: &Tree, at: &[u8], files: &mut Files, sink: &mut dyn Sink) -> io::R
 
 fn entry(path: Vec<u8>, node: Node) -> Entry {
     let Node { kind, mode, uid, gid, mtime, xattrs, .. } = node;
-    Entry { path, kind: crate::copy::entry_kind(kind), mode, uid, gid, mtime, xattrs }
+    Entry { path, kind, mode, uid, gid, mtime, xattrs }
 }

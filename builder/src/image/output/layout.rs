@@ -1,6 +1,6 @@
 //! An OCI image layout: `oci-layout`, `index.json`, and every blob under its digest.
 
-use super::Source;
+use super::source::Source;
 use crate::Image;
 use registry_client::{Descriptor, Digest, Index, Reference, media_type};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,8 @@ pub trait Sink {
     /// Makes a directory.
     fn directory(&mut self, path: &str) -> io::Result<()>;
 
-    /// Writes a file.
-    fn file(&mut self, path: &str, content: (u64, &mut dyn Read)) -> io::Result<()>;
+    /// Writes a file of `size` bytes.
+    fn file(&mut self, path: &str, size: u64, content: &mut dyn Read) -> io::Result<()>;
 }
 
 /// A layout in a directory.
@@ -39,7 +39,7 @@ impl Sink for Directory<'_> {
         fs::create_dir_all(self.path(path))
     }
 
-    fn file(&mut self, path: &str, (_, content): (u64, &mut dyn Read)) -> io::Result<()> {
+    fn file(&mut self, path: &str, _: u64, content: &mut dyn Read) -> io::Result<()> {
         fs::create_dir_all(self.0)?;
         io::copy(content, &mut File::create(self.path(path))?).map(drop)
     }
@@ -63,15 +63,15 @@ pub fn write(source: &Source<'_>, sink: &mut dyn Sink) -> io::Result<()> {
     for digest in blobs(source.image) {
         blob(source, &digest, sink)?;
     }
-    sink.file("index.json", (index.len() as u64, &mut index.as_slice()))?;
-    sink.file("oci-layout", (LAYOUT.len() as u64, &mut &*LAYOUT))
+    sink.file("index.json", index.len() as u64, &mut index.as_slice())?;
+    sink.file("oci-layout", LAYOUT.len() as u64, &mut &*LAYOUT)
 }
 
 /// Copies a blob of the store.
 pub fn blob(source: &Source<'_>, digest: &Digest, sink: &mut dyn Sink) -> io::Result<()> {
     let mut file = source.materials.store.open_blob(digest).map_err(io::Error::other)?;
     let size = file.metadata()?.len();
-    sink.file(&format!("blobs/sha256/{}", digest.hex()), (size, &mut file))
+    sink.file(&format!("blobs/sha256/{}", digest.hex()), size, &mut file)
 }
 
 /// Returns everything that an image consists of, each blob once, in the order of their names.

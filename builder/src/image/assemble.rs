@@ -1,9 +1,9 @@
 //! Puts the image together: configuration, history and manifest, from the plan and the settled layers.
 
 use crate::Error;
-use crate::annotation::{self, Annotation, Level};
 use crate::context::Sources;
 use crate::execute::{Committed, Materials, StageLayers, store_error};
+use crate::image::annotation::{self, Annotation, Level};
 use dockerfile::plan::{Base, Plan, Step};
 use registry_client::{Descriptor, Digest, History, ImageConfig, Manifest, Platform, RootFs, media_type};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// What history entries that slipway writes say who wrote them; tools look for BuildKit's mark.
+/// The comment of history entries; tools look for BuildKit's mark.
 const COMMENT: &str = "buildkit.dockerfile.v0";
 
 /// An image in the store.
@@ -27,7 +27,7 @@ pub struct Image {
     pub config: Descriptor,
     /// The layers, bottom first.
     pub layers: Vec<Arc<Committed>>,
-    /// What it runs on.
+    /// The platform that it runs on.
     pub platform: Platform,
     /// Notes that stand where it is named.
     pub annotations: BTreeMap<String, String>,
@@ -43,12 +43,12 @@ impl Image {
         self.parts().into_iter().map(size).sum()
     }
 
-    /// Returns the images of all platforms: itself, if it is no index.
+    /// Returns the images of all platforms: itself, if it is not an index.
     pub fn parts(&self) -> Vec<&Image> {
         if self.of_platforms.is_empty() { vec![self] } else { self.of_platforms.iter().collect() }
     }
 
-    /// Returns what names the image in another document.
+    /// Returns the descriptor that names the image in another document.
     pub fn descriptor(&self) -> Descriptor {
         let mut descriptor = Descriptor::new(self.media_type, self.digest.clone(), self.manifest.len() as u64);
         descriptor.annotations.clone_from(&self.annotations);
@@ -61,10 +61,10 @@ impl Image {
     }
 }
 
-/// What an image is besides what its Dockerfile says.
+/// The properties of an image that its Dockerfile does not set.
 #[derive(Debug, Clone, Default)]
 pub struct Form {
-    /// Notes on it.
+    /// Its annotations.
     pub annotations: Vec<Annotation>,
     /// Whether it is pushed without a name, because an index will name it.
     pub by_digest: bool,
@@ -73,9 +73,11 @@ pub struct Form {
 /// Writes the configuration and manifest of the plan's target into the store.
 pub fn assemble(
     plan: &Plan,
-    (sources, materials): (&Sources<'_>, &Materials),
+    sources: &Sources<'_>,
+    materials: &Materials,
     result: &StageLayers,
-    (created, form): (Option<i64>, &Form),
+    created: Option<i64>,
+    form: &Form,
 ) -> Result<Image, Error> {
     let layers = result.layers.iter().map(|layer| materials.committed(layer)).collect::<Result<Vec<_>, _>>()?;
     let mut config = plan.stages[plan.target].config.clone();

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What is shown in place of a secret.
+/// The text that is shown in place of a secret.
 const MASK: &[u8] = b"***";
 /// Shorter secrets are words that turn up everywhere; they are not hidden.
 pub const SHORTEST: usize = 4;

@@ -15,12 +15,13 @@ const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
 /// Resolves images side by side; the results are in the order of `wanted`.
 pub fn images(
-    (services, cancel): (&Services, &CancellationToken),
+    services: &Services,
+    cancel: &CancellationToken,
     wanted: impl Iterator<Item = (String, Platform)>,
 ) -> impl Iterator<Item = Result<SourceImage, Error>> {
     let resolving = wanted.map(|(name, platform)| {
         let (client, store) = (services.client.clone(), services.store.clone());
-        services.tokio.spawn(async move { image(&client, &store, (&name, &platform)).await })
+        services.tokio.spawn(async move { image(&client, &store, &name, &platform).await })
     });
     let resolving: Vec<_> = resolving.collect();
     let (tokio, cancel) = (services.tokio.clone(), cancel.clone());
@@ -47,7 +48,7 @@ pub fn pinned(name: &str, platform: &Platform, pinned: &[BaseImage]) -> String {
 }
 
 /// Resolves the image `name`; documents that the store has are not asked for again, whatever tag leads to them.
-async fn image(client: &Client, store: &Store, (name, platform): (&str, &Platform)) -> Result<SourceImage, Error> {
+async fn image(client: &Client, store: &Store, name: &str, platform: &Platform) -> Result<SourceImage, Error> {
     let doing = || format!("resolving image `{name}`");
     let reference =
         Reference::parse(name).map_err(|error| Error::user("invalid_reference", doing()).with_cause(error))?;
@@ -59,11 +60,11 @@ async fn image(client: &Client, store: &Store, (name, platform): (&str, &Platfor
         let digest = store.put(bytes).map_err(|error| store_error(doing(), error))?;
         served.note(&reference, &digest);
     }
-    source_image((&reference, platform), resolved)
+    source_image(&reference, platform, resolved)
 }
 
-fn source_image((reference, platform): (&Reference, &Platform), resolved: Resolved) -> Result<SourceImage, Error> {
-    crate::inherited::check(&resolved.config).map_err(|problem| {
+fn source_image(reference: &Reference, platform: &Platform, resolved: Resolved) -> Result<SourceImage, Error> {
+    crate::image::base_config::check(&resolved.config).map_err(|problem| {
         Error::user("invalid_image", format!("the configuration of image `{reference}` cannot be used: {problem}"))
     })?;
     let diff_ids = &resolved.config.rootfs.diff_ids;

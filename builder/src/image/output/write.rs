@@ -1,11 +1,8 @@
-//! What becomes of an image besides being pushed: archives that other tools load, and its files.
+//! Writes an image to standard output, to a file, or into a directory.
 
-mod docker;
-mod layout;
-mod local;
-mod rootfs;
-mod tarball;
-
+use super::format::{Destination, Format, Output};
+use super::source::Source;
+use super::{docker, layout, local, rootfs, tarball};
 use crate::execute::Materials;
 use crate::trace::Trace;
 use crate::{Built, Error, Services};
@@ -18,42 +15,12 @@ use std::path::{Path, PathBuf};
 /// Links that are followed before a path is taken to lead nowhere, as the kernel does.
 const MAX_LINKS: usize = 40;
 
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// An OCI image layout.
-    Oci,
-    /// What `docker load` takes.
-    Docker,
-    /// The image's files.
-    Files,
-}
-
-/// Where it is written to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// One tar, to standard output.
-    Stdout,
-    /// One tar, to a file.
-    File(PathBuf),
-    /// Files in a directory.
-    Directory(PathBuf),
-}
-
-/// A wish of the requester.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// What is written.
-    pub format: Format,
-    /// Where to.
-    pub destination: Destination,
-}
-
-/// Writes an image that is in the store; returns what is to be said of it.
+/// Writes an image that is in the store; returns a note for the requester, if there is one.
 pub fn write(
     services: &Services,
     built: &Built,
-    (output, names): (&Output, &[Reference]),
+    output: &Output,
+    names: &[Reference],
     cancel: &CancellationToken,
 ) -> Result<Option<String>, Error> {
     let materials =
@@ -77,13 +44,6 @@ pub fn write(
     }
     .map(|()| None)
     .map_err(failed)
-}
-
-/// What an output is made from.
-struct Source<'s> {
-    materials: &'s Materials,
-    image: &'s crate::Image,
-    names: &'s [Reference],
 }
 
 fn tar(source: &Source<'_>, format: Format, out: impl Write) -> io::Result<()> {
@@ -123,13 +83,4 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
         path = path.parent().unwrap_or(Path::new("")).join(target);
     }
     Err(io::Error::other("too many levels of symbolic links"))
-}
-
-impl Destination {
-    fn shown(&self) -> String {
-        match self {
-            Destination::Stdout => "standard output".to_owned(),
-            Destination::File(path) | Destination::Directory(path) => format!("`{}`", path.display()),
-        }
-    }
 }
