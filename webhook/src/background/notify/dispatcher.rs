@@ -246,7 +246,7 @@ impl Dispatcher {
     }
 }
 
-/// Returns what an answer means: whoever says that a request is wrong will say so again.
+/// Returns the outcome that a status stands for: a receiver that calls a request wrong would do so again.
 fn verdict(status: u16) -> Sent {
     match status {
         200..=299 => Sent::Delivered,
