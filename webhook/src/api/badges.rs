@@ -81,8 +81,8 @@ async fn newest(service: &Service, repository: &str, wanted: &BadgeQuery) -> Res
     Ok(newest_of_all)
 }
 
-/// Returns the refs that a badge is about: that which is named, else the default branch. Where nobody said which one that is,
-/// `main` and `master` are it.
+/// Returns the refs of a badge: the one that is named, else the default branch. Where that is not known,
+/// `main` and `master` count.
 async fn refs(service: &Service, repository: &str, wanted: &BadgeQuery) -> Result<Vec<Option<String>>, Problem> {
     let branch = |name: &String| Some(format!("refs/heads/{name}"));
     if let Some(name) = &wanted.branch {

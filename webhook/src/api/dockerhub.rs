@@ -127,7 +127,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<HubTrigger, Problem> {
         return Ok(body::small_document(headers, body).await?.0);
     }
     let bytes = body::form(headers, body).await?;
-    // curl says that a body is a form unless it is told otherwise.
+    // curl declares a body to be a form by default.
     if bytes.first() == Some(&b'{') {
         return Ok(crate::configuration::document::from_json(&bytes)?);
     }

@@ -164,7 +164,7 @@ fn named(value: &mut Value, name: &str) -> Result<RepositoryDocument, Problem> {
     let bytes = serde_json::to_vec(value).unwrap_or_default();
     let mut problem: Result<RepositoryDocument, _> = crate::configuration::document::from_json(&bytes);
     if let Err(error) = &mut problem {
-        // The place is one in the merged text, which nobody has seen.
+        // The position is one in the merged text, which the client does not know.
         return Err(Problem::new(
             if error.is_unknown_key() { Code::UnknownField } else { Code::BadJson },
             error.problem.clone(),

@@ -1,4 +1,4 @@
-//! `/v1/repos/{namespace}/{name}/rules`, and what they make of a ref, without building anything.
+//! `/v1/repos/{namespace}/{name}/rules`, and trying them on a ref without building anything.
 
 use super::named::{Present, Visible};
 use super::repositories::{change, etag};

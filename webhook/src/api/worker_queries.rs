@@ -33,7 +33,7 @@ pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Opt
     Ok(steps.collect())
 }
 
-/// Returns how a build compares with another one, if a worker says so in time: who reads builds waits for their turn.
+/// Compares a build with another one, if a worker answers in time. Comparisons wait for one another.
 pub async fn explanation(service: &Service, build: &BuildId, against: &BuildId) -> Result<Option<Explained>, Problem> {
     let until = Instant::now() + QUESTION_PATIENCE;
     let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;

@@ -46,7 +46,7 @@ pub struct Configuration {
     pub sandbox: Sandbox,
     /// How long builds, logs and deliveries are kept.
     pub retention: Retention,
-    /// How GitHub is told about builds.
+    /// `[github]`: commit statuses.
     github: Github,
     /// User and password by the host of a clone URL.
     git: BTreeMap<String, LoginText>,
@@ -78,7 +78,7 @@ pub struct Server {
     pub public_url: Option<String>,
     /// Where the registry is served.
     pub registry_listen: String,
-    /// Passwords of those who may use the registry, by user; without any, everybody may who reaches it.
+    /// Passwords of the registry's users, by name; without any, everybody who reaches it may use it.
     registry_users: BTreeMap<String, Secret>,
     /// Whether everybody may use the registry though others than this machine reach it.
     registry_open: bool,
@@ -90,7 +90,7 @@ pub struct Server {
     pub database: Option<String>,
     /// Whether everybody may see builds and logs; if not given, only where the server listens on loopback alone.
     pub anonymous_read: Option<bool>,
-    /// Seconds between two looks at what the refs of a repository name, for pushes that no delivery told of; 0 for none.
+    /// Seconds between polls of a repository's refs for pushes that no delivery announced; 0 for none.
     pub reconcile_seconds: u64,
     /// Seconds between two looks at what the tag of a base image names, for repositories that are to be built again when it
     /// names another one; 0 for none.

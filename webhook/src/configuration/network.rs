@@ -47,7 +47,7 @@ impl Network {
     }
 
     /// Checks the URL under a key of a document: its scheme, its host, and every address that the host has. Returns those
-    /// that were looked up, so that whoever connects need not look again and find others; `None` where there is nothing to
+    /// that were looked up, so that a connection uses the same addresses; `None` where there is nothing to
     /// look up, or all that could be found is allowed.
     pub async fn check(&self, key: &str, text: &str) -> Result<Option<Vec<SocketAddr>>, Refused> {
         let url = parse(key, text)?;

@@ -1,4 +1,4 @@
-//! Answers to `GET`: JSON with a strong `ETag`, `304` for who has it, lists with a link to what follows.
+//! Answers to `GET`: JSON with a strong `ETag`, `304` for clients that have it, lists with a link to their next part.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};

@@ -71,7 +71,7 @@ impl Caller {
         if token.allows(scope, None) { Ok(token) } else { Err(forbidden(token, scope)) }
     }
 
-    /// Refuses who may see nothing at all.
+    /// Refuses callers that may not read at all.
     pub fn may_read(&self) -> Result<(), Problem> {
         if self.anonymous_read || self.token.is_some() { Ok(()) } else { Err(Problem::unauthorized()) }
     }

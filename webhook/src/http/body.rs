@@ -29,7 +29,7 @@ pub trait Sink {
     async fn take(&mut self, chunk: Bytes) -> Result<(), Problem>;
 }
 
-/// Takes the parts of a body that nobody needs.
+/// Discards the parts of a body.
 pub struct Nowhere;
 
 impl Sink for Nowhere {

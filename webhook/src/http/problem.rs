@@ -5,7 +5,7 @@ use crate::view::service::ProblemView;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// Something that a client is told instead of what it asked for.
+/// An error that a client gets instead of an answer.
 #[derive(Debug)]
 pub struct Problem {
     code: Code,

@@ -1,4 +1,4 @@
-//! Slows down whoever guesses: too many failures from one address within a minute are answered with 429.
+//! Rate limit for guessing: too many failures from one address within a minute are answered with 429.
 //!
 //! Requests that succeed are never counted and never refused, so that nobody is locked out by a neighbour.
 

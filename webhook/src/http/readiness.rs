@@ -1,5 +1,5 @@
-//! Whether deliveries would be accepted now, found out by storing something, and whether there is anybody to build them; for all
-//! who ask within a second together.
+//! Readiness: tries to store a row and checks that a worker can build; one check a second serves all
+//! callers.
 
 use crate::http::problem::Problem;
 use crate::view::code::Code;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// How long an answer holds: whoever asks need not be known, and must not keep the disk busy.
+/// How long an answer is reused, because anonymous callers must not keep the disk busy.
 const TTL: Duration = Duration::from_secs(1);
 const READY: &str = "ready\n";
 const LOW: &str = "ready, but the disk of the database is full: deliveries are stored in the room set aside for them\n";

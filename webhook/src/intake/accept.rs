@@ -1,4 +1,4 @@
-//! A verified delivery becomes rows and an answer: one for each repository that it is for.
+//! Stores a verified delivery, once for each repository that it is for, and answers it.
 
 use crate::forges::{Event, Forge, Pull, Push};
 use crate::http::problem::Problem;
@@ -185,7 +185,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the stored builds as an answer lists them; rules and tags are told of new ones only.
+    /// Returns the stored builds as an answer lists them, with rules and tags if they are new.
     fn listed(&self, public_url: &str) -> Vec<StoredBuild> {
         let is_new = matches!(self.accepted, Accepted::New(_));
         let stored = |(number, id): (usize, &BuildId)| {

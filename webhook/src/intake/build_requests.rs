@@ -1,4 +1,4 @@
-//! From a pushed ref to requests for builds: one for each rule that matches, and why others do not.
+//! Evaluates rules for a pushed ref: a build request for each rule that matches, and the reasons why others do not.
 
 use crate::configuration::settings::Repository;
 use crate::intake::pull_requests;

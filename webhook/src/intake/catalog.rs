@@ -1,5 +1,5 @@
-//! The repositories: those of the configuration, and those that the API keeps in the database. Deliveries look here, so
-//! they are kept in memory, and the database is asked for changes once a second.
+//! All repositories, of the configuration and of the API. Each delivery needs them, so
+//! they are cached in memory, and the database is asked for changes once a second.
 
 use crate::configuration::document::{RepositoryDocument, compile, from_json};
 use crate::configuration::settings::Repository;

@@ -86,7 +86,7 @@ pub async fn replay(
 ) -> Result<Response, Problem> {
     let gone = || Problem::no_such_repository(&delivery.repository);
     let entry = service.catalog.get(&service.database, &delivery.repository).await?.ok_or_else(gone)?;
-    // A push that was found is written as GitHub would have told of it.
+    // A missed push is stored in the form of a delivery of GitHub.
     let forge = if delivery.forge == missed_pushes::NAME { "github" } else { &delivery.forge };
     let forge = Forge::parse(forge).ok_or_else(gone)?;
     // A stored delivery was verified when it came; its first letter tells a form from JSON.

@@ -1,5 +1,5 @@
-//! Bodies of deliveries, until it is known who sent them: short ones in memory, long ones in files without a name, few at a
-//! time, so that many strangers at once take neither the memory nor the time of those who are known.
+//! Bodies of deliveries until their senders are verified: short ones in memory, long ones in unlinked files, few at a
+//! time, so that many unknown senders take neither the memory nor the time of known ones.
 
 use super::names::Names;
 use super::spool::{Received, Spool};
@@ -221,7 +221,7 @@ impl body::Sink for Arriving<'_> {
     }
 }
 
-/// Reads a body that nobody needs: a sender that is cut off while it writes often does not see the answer.
+/// Reads and discards a body: a sender that is cut off while it writes often does not see the answer.
 pub async fn drain(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
     body::check_length(headers, MAX_BODY)?;
     if headers.contains_key(header::EXPECT) {

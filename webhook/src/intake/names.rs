@@ -1,4 +1,4 @@
-//! Names of repositories in a body that nobody has proven yet: they are looked for, not parsed, and only say which keys are
+//! Names of repositories in a body that is not verified yet: they are searched for, not parsed, and only tell which keys are
 //! worth a try.
 
 use super::spool::Received;

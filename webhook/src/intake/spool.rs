@@ -1,4 +1,4 @@
-//! Where a body lies while it arrives: in memory, or in a file without a name that ends with its last reader.
+//! Storage of a body while it arrives: in memory, or in an unlinked file.
 
 use bytes::{Bytes, BytesMut};
 use std::fs::File;

@@ -60,7 +60,7 @@ impl<'p> Pushed<'p> {
         Pushed { at, ..self }
     }
 
-    /// Tells whether this is the default branch; where nobody said which one is, `main` and `master` count.
+    /// Tells whether this is the default branch; where that is not known, `main` and `master` count.
     pub fn is_default_branch(&self) -> bool {
         let named = self.default_branch.map_or(matches!(self.name, "main" | "master"), |name| name == self.name);
         self.kind == RefKind::Branch && named

@@ -42,7 +42,7 @@ pub enum TriggerKind {
         /// Whether its commits come from another repository.
         fork: bool,
     },
-    /// A push that no delivery told of was found.
+    /// A push that no delivery announced was found.
     Reconcile {
         /// Id of the delivery that was written for it.
         delivery: String,

@@ -57,7 +57,7 @@ impl Follower {
         }
     }
 
-    /// Sends what is new; `None` when there is nothing more to be sent, or nobody to send it to.
+    /// Sends new parts of the log; `None` at the end, or when the reader is gone.
     async fn advance(&mut self) -> Option<Progress> {
         // The state is read before the log: what was printed before the end is sent before it.
         let state = self.database.build(&self.id).await.ok()?.map(|build| build.state);

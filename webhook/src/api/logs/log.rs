@@ -86,7 +86,7 @@ pub async fn show(
 }
 
 impl LogQuery {
-    /// Tells whether the bytes that are asked for are those of the log: only of these can a range be told.
+    /// Tells whether the request is for the plain log, which alone has ranges.
     fn is_whole_text(&self) -> bool {
         self.step.is_none() && self.since_offset.is_none() && self.format.is_none_or(|format| format == Format::Text)
     }

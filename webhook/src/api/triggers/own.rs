@@ -96,7 +96,7 @@ fn applied(repository: &Repository, git_ref: &str, found: FoundRules) -> Result<
     Ok(AtCommit { repository, git_ref: git_ref.to_owned(), commit, has_file })
 }
 
-/// Returns the answer to who asks for what needs the rules, while no worker reads them.
+/// Returns the problem of a request that needs the repository's own rules while no worker reads them.
 pub fn no_worker(repository: &Repository) -> Problem {
     let path = repository.own_rules.as_ref().map(|own| own.path.as_str()).unwrap_or_default();
     let detail = format!("the rules stand in the repository's `{path}`, and no worker read it in time");

@@ -1,4 +1,4 @@
-//! Commit statuses: forges are told of the builds of their commits.
+//! Commit statuses: forges show the builds of their commits.
 
 mod publish;
 mod text;

@@ -7,7 +7,7 @@ use crate::view::webhook::BuildEvent;
 use database::{Build, Event, Notice, Trigger};
 use serde_json::{Value, json};
 
-/// Characters of a commit's message, or of a reason, that are told in a chat.
+/// Characters of a commit's message, or of a reason, in a chat message.
 const MAX_LINE: usize = 300;
 
 /// Returns what happened to a build, and the build as the API shows it.
@@ -70,7 +70,7 @@ pub fn slack(event: Event, build: &Build, settings: &Settings) -> Value {
     json!({ "text": text })
 }
 
-/// Returns a text of others so that a chat shows it as it is: no link, and nobody is called.
+/// Escapes a text for a chat: it makes no links and mentions nobody.
 fn plain(text: &str) -> String {
     let short: String = text.chars().take(MAX_LINE).collect();
     short.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('@', "@\u{200b}").replace('`', "'")

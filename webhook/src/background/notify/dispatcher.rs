@@ -246,7 +246,7 @@ impl Dispatcher {
     }
 }
 
-/// Returns what an answer means: whoever says that a request is wrong will say so again.
+/// Returns the outcome that a status stands for: a receiver that calls a request wrong would do so again.
 fn verdict(status: u16) -> Sent {
     match status {
         200..=299 => Sent::Delivered,
@@ -323,16 +323,18 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_does_not_answer_holds_up_nobody_else() {
+        let target = |webhook: &str, host: &str| Target { webhook: webhook.to_owned(), host: host.to_owned() };
         let mut in_flight = InFlight::default();
-        for number in 0..MOST_TO_HOST {
-            assert!(in_flight.takes((&format!("hook {number}"), "slow")));
-            in_flight.begin((format!("hook {number}"), "slow".to_owned()), std::future::pending());
+        for number in 0..MAX_PER_HOST {
+            let hook = || target(&format!("hook {number}"), "slow");
+            assert!(in_flight.takes(&hook()));
+            in_flight.begin(hook(), std::future::pending());
         }
-        assert!(!in_flight.takes(("another", "slow")) && !in_flight.takes(("hook 0", "fast")));
-        assert!(in_flight.takes(("another", "fast")));
-        in_flight.begin(("another".to_owned(), "fast".to_owned()), async {});
+        assert!(!in_flight.takes(&target("another", "slow")) && !in_flight.takes(&target("hook 0", "fast")));
+        assert!(in_flight.takes(&target("another", "fast")));
+        in_flight.begin(target("another", "fast"), async {});
         let ended = in_flight.tasks.join_next().await.unwrap().unwrap();
         in_flight.ended(Some(ended));
-        assert!(in_flight.takes(("another", "fast")) && !in_flight.takes(("more", "slow")));
+        assert!(in_flight.takes(&target("another", "fast")) && !in_flight.takes(&target("more", "slow")));
     }
 }

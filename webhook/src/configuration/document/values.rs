@@ -117,7 +117,7 @@ pub fn check_host(host: &str) -> Result<(), String> {
     Err(format!("`{}` is not a host, as in registry.example.com or 127.0.0.1:5000{remedy}", database::redact(host)))
 }
 
-/// Checks a key that deliveries are signed with: whoever guesses it decides what is built.
+/// Checks a key that deliveries are signed with: an attacker who guesses it decides what is built.
 pub fn check_key(key: &str) -> Result<(), String> {
     let length = key.chars().count();
     if length >= MIN_KEY {

@@ -62,7 +62,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Returns what whoever changes a build must know of it.
+    /// Returns the record from which changes of builds become deliveries.
     pub fn record(&self) -> WebhookRecord {
         let is_per_tag = self.format == Format::Dockerhub;
         WebhookRecord { name: self.name.clone(), events: self.events.clone(), is_per_tag }
