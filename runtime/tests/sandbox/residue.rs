@@ -18,7 +18,7 @@ pub const TESTS: &[Test] = &[
     ("two_hundred_steps_at_once_leave_nothing", many_steps),
     ("a_sweep_takes_away_what_a_dead_attempt_left", sweep),
     ("what_nobody_uses_goes_and_what_is_used_stays", collect),
-    ("what_was_made_last_goes_after_a_start_of_the_machine", forget_last),
+    ("what_was_made_last_goes_after_a_start_of_the_machine", evict_unsynced),
 ];
 
 /// Names the directory in which this program, started again, is a worker: see [`be_a_worker`].
@@ -361,7 +361,7 @@ fn collect() {
     });
 }
 
-fn forget_last() {
+fn evict_unsynced() {
     // ST-04, RL4
     let place = place();
     let cache = |script: &str, id: &str| {
@@ -378,7 +378,7 @@ fn forget_last() {
     std::thread::sleep(Duration::from_millis(3100));
     unpack(&last);
     place.succeeds(&cache("echo x > /c/f", "b0"));
-    assert_eq!(runtime::forget_last(&place.settings, Duration::from_secs(1)).unwrap(), 1);
+    assert_eq!(runtime::evict_unsynced(&place.settings, Duration::from_secs(1)).unwrap(), 1);
     assert!(place.outside(&before).exists() && place.outside(&place.base).exists() && !place.outside(&last).exists());
     assert_eq!(place.succeeds(&cache("ls /c", "a0")), "f\n");
     assert_eq!(place.succeeds(&cache("ls /c", "b0")), "");
