@@ -1,6 +1,5 @@
 //! The API client of the commands: address of the server, token, requests and refusals.
 
-use crate::terminal::sanitize;
 use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -8,6 +7,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use webhook::sanitize;
 
 /// How long an answer may take; requests that wait for a build are answered within a minute.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
