@@ -41,7 +41,7 @@ impl Process {
         let cgroup = Cgroup::create(attempt, &settings.limits);
         let mut helper = Command::new("/proc/self/exe")
             .arg0(HELPER)
-            // What a terminal sends to the group of this process is not for the sandbox: its build may go on.
+            // A signal of the terminal to the group of this process must not reach the sandbox: its build may go on.
             .process_group(0)
             .arg(attempt)
             .args(processes(cgroup.as_ref(), settings).map(|most| most.saturating_mul(ATTEMPTS).to_string()))

@@ -60,7 +60,7 @@ struct Add {
     /// Where images go, without a tag
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// What the forge calls the repository, if that is not its name here
+    /// Name of the repository at the forge, if it differs from its name here
     #[arg(long, value_name = "OWNER/NAME")]
     forge_name: Option<String>,
     /// File that holds the webhook's secret; `-` for standard input

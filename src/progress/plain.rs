@@ -81,7 +81,7 @@ impl State {
 impl Observer for Plain {
     fn observe(&self, event: Event<'_>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A closed standard error is no reason to end a build.
+        // A closed standard error must not end a build.
         let stderr = std::io::stderr();
         let mut to = OutputWriter::new(stderr.lock(), stderr.is_terminal());
         let _ = state.show(&event, &mut to).and_then(|()| to.finish());

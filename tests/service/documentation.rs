@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Directories with the sources of the program.
 const SOURCES: [&str; 6] = ["builder/src", "database/src", "registry-client/src", "runtime/src", "src", "webhook/src"];
-/// What stands before a code where a problem or the end of a build is made.
+/// Text before a code where a problem or the end of a build is made.
 const MAKERS: [&str; 8] = [
     "Problem::bad(",
     "StatusCode::",

@@ -97,7 +97,7 @@ fn ends() {
         !groups(&place.attempt).is_empty() && !processes(&place.attempt).is_empty(),
         "there was something to leave"
     );
-    // What runs now ends with the sandbox.
+    // Running processes end with the sandbox.
     drop((changes, ran));
     place.sandbox = None;
     nothing_left(&place);
@@ -218,7 +218,7 @@ fn command_killed() {
     let as_user = |user: &str| Step { user: user.into(), ..place.step("exec sleep 7654") };
     assert_eq!(killed(&as_user(""), "sleep\x007654"), Exit::Killed);
     assert_eq!(killed(&as_user("app"), "sleep\x007654"), Exit::Killed);
-    // What a step does to itself is its own affair: for its first process the signal does not even exist.
+    // A step may signal itself: its first process does not even receive the signal.
     for (script, expected) in [
         ("kill -9 $$; exit 3", Exit::Code(3)),
         ("sh -c 'kill -9 $$'; exit $?", Exit::Code(137)),
