@@ -1,6 +1,5 @@
 //! The API client of the commands: address of the server, token, requests and refusals.
 
-use crate::terminal::sanitize;
 use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -9,6 +8,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use webhook::sanitize;
 use webhook::view::build::BuildView;
 use webhook::view::service::ProblemView;
 

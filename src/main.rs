@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ERROR: {}", terminal::sanitize(&database::redact(&error)));
+            eprintln!("ERROR: {}", webhook::sanitize(&database::redact(&error)));
             ExitCode::FAILURE
         }
     }

@@ -80,7 +80,12 @@ pub struct Built {
 }
 
 /// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
-pub fn build(request: &Request, services: &Services, observer: &dyn Observer, cancel: &CancellationToken) -> Result<Built, Error> {
+pub fn build(
+    request: &Request,
+    services: &Services,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Built, Error> {
     PlannedBuild::new(request, services, observer)?.build(services, observer, cancel)
 }
 

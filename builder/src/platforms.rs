@@ -88,7 +88,12 @@ impl<'r> Platforms<'r> {
     }
 
     /// Builds all; several become one index, which is named only when all are there.
-    pub fn build(self, services: &Services, observer: &dyn Observer, cancel: &CancellationToken) -> Result<Built, Error> {
+    pub fn build(
+        self,
+        services: &Services,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<Built, Error> {
         let several = match <[PlannedBuild<'r>; 1]>::try_from(self.0) {
             Ok([only]) => return only.build(services, observer, cancel),
             Err(several) => Platforms(several),

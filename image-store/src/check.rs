@@ -145,7 +145,7 @@ impl Store {
                 }
             }
         }
-        for name in self.repositories_on(Shelf::Kept)? {
+        for name in self.repositories_on(Shelf::Local)? {
             for tag in self.kept_tags(&name)? {
                 if let Some(manifest) = self.kept(&name, &tag)? {
                     self.follow(&manifest, &mut found);

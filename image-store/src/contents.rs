@@ -126,7 +126,7 @@ impl Store {
             for tag in self.tags(&repository)? {
                 let tagged = self.resolve(&repository, &tag)?;
                 if tagged.is_some_and(|found| found.annotations.contains_key(OLD_MARK)) {
-                    self.move_tag(&repository, &tag, Shelf::Tags, Shelf::Kept)?;
+                    self.move_tag(&repository, &tag, Shelf::Tags, Shelf::Local)?;
                 }
             }
         }

@@ -6,14 +6,14 @@ pub(crate) enum Shelf {
     /// In the registry.
     Tags,
     /// With those who build by hand.
-    Kept,
+    Local,
 }
 
 impl Shelf {
     pub(crate) fn directory(self) -> &'static str {
         match self {
             Shelf::Tags => "tags",
-            Shelf::Kept => "kept",
+            Shelf::Local => "kept",
         }
     }
 }

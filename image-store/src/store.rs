@@ -65,7 +65,7 @@ impl Store {
 
     /// Returns the blob's size, or `None` if it is not here.
     pub fn size(&self, digest: &Digest) -> Option<u64> {
-        // What cannot be held may go at any moment: it is as if it were not there.
+        // A blob without a hold may go at any moment: it counts as missing.
         self.hold(digest).ok()?;
         fs::metadata(self.path(digest)).ok().map(|known| known.len())
     }

@@ -22,7 +22,7 @@ impl Store {
 
     /// Keeps an image under a name that the registry does not serve, as durably.
     pub fn keep(&self, repository: &str, tag: &str, manifest: &Descriptor) -> Result<(), Error> {
-        self.set(Shelf::Kept, repository, tag, manifest)
+        self.set(Shelf::Local, repository, tag, manifest)
     }
 
     fn set(&self, shelf: Shelf, repository: &str, tag: &str, manifest: &Descriptor) -> Result<(), Error> {
@@ -55,7 +55,7 @@ impl Store {
 
     /// Returns the manifest of the image that was kept under a name.
     pub fn kept(&self, repository: &str, tag: &str) -> Result<Option<Descriptor>, Error> {
-        self.named_by(Shelf::Kept, repository, tag)
+        self.named_by(Shelf::Local, repository, tag)
     }
 
     fn named_by(&self, shelf: Shelf, repository: &str, tag: &str) -> Result<Option<Descriptor>, Error> {
@@ -96,7 +96,7 @@ impl Store {
 
     /// Returns the tags under which images of a name were kept, sorted.
     pub fn kept_tags(&self, repository: &str) -> Result<Vec<String>, Error> {
-        names(&self.shelf(Shelf::Kept, repository)?)
+        names(&self.shelf(Shelf::Local, repository)?)
     }
 
     /// Returns the repositories that have tags, sorted.

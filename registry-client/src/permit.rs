@@ -53,7 +53,7 @@ impl Transport {
         };
         let is_own = response.url().origin() == origin.origin();
         if !self.recognise(reference.registry(), origin, response) {
-            // What every build may read is in the registry of this store alone, wherever strangers name it.
+            // Shared images are in the registry of this store alone, whatever name an untrusted build gives it.
             let policy = rights.address_policy(&self.homes, reference);
             let for_home = rights.reach == Reach::PublicOnly && policy == AddressPolicy::Any && is_own;
             let allowed = !for_home || rights.names(&self.homes, reference);

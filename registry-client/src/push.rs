@@ -35,8 +35,8 @@ impl Client {
         let mut request = Request::new(Method::POST, url, "mounting a blob");
         request.mounted_from = Some(from_repository.to_owned());
         let response = match self.transport.send_once(to, Access::Push, &request).await {
-            // Who may not read the other repository uploads, and learns nothing of it (REG-32). What else goes wrong with
-            // a mount is found out when the blob is sent.
+            // A client that may not read the other repository uploads, and learns nothing of it (REG-32). Other errors of
+            // a mount show when the blob is sent.
             Err(Error::Denied(_)) => return Ok(false),
             Err(error) if error.is_transient() => return Ok(self.is_stored(to, digest).await),
             sent => sent?,

@@ -159,7 +159,7 @@ fn url_of(asked: &TokenRequest<'_>) -> Result<Url, Error> {
     let registry = asked.reference.registry();
     let mut url =
         Url::parse(asked.realm).map_err(|_| Error::document(registry, "its token server's address is malformed"))?;
-    // What stands there is neither sent nor shown.
+    // Credentials in the URL are neither sent nor shown.
     let _ = (url.set_username(""), url.set_password(None));
     if url.scheme() == "http" && !asked.plain_http {
         let problem = format!(

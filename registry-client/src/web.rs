@@ -39,7 +39,7 @@ impl Client {
     pub async fn ask(&self, request: &WebRequest) -> Result<WebAnswer, Error> {
         let origin = Url::parse(&request.url).map_err(|_| refused(&request.url, "is not a URL"))?;
         let mut url = origin.clone();
-        // What is posted is not wanted where this status leads to.
+        // The body is not sent again where this status leads to.
         let mut see_other = false;
         for _ in 0..=MAX_REDIRECTS {
             let reach = if is_same_server(&url, &origin) { request.reach } else { request.elsewhere };

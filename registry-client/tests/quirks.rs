@@ -174,7 +174,7 @@ async fn sv_06_the_login_does_not_go_along_to_another_host() {
     push(&client(login(&registry)), &registry).await.unwrap();
     let put = store.asked("PUT", "/uploads/1");
     assert!(put.len() == 1 && put[0].body == b"x" && !put[0].headers.contains_key("authorization"), "{put:?}");
-    // What does not say that the body goes along is not followed with one, nor without.
+    // A redirect that does not keep the body is followed neither with it nor without.
     for status in [301, 302, 303] {
         let registry = Server::start(move |asked| match asked.method.as_str() {
             "POST" => Answer::new(status).header("Location", "/elsewhere"),

@@ -1,4 +1,4 @@
-//! What the client does when registries misbehave: each case of the list of bad inputs by its number.
+//! Misbehaving registries, and what the client does: each case of the list of bad inputs by its number.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod server;

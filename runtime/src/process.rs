@@ -5,6 +5,7 @@ use crate::network::Network;
 use crate::protocol::{Answer, Conversation, DiskLimits, HELPER, Request, control_pair, send_with};
 use crate::unique::unique;
 use crate::{Error, Settings};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -40,7 +41,7 @@ impl Process {
         let cgroup = Cgroup::create(attempt, &settings.limits);
         let mut helper = Command::new("/proc/self/exe")
             .arg0(HELPER)
-            // What a terminal sends to the group of this process is not for the sandbox: its build may go on.
+            // A signal of the terminal to the group of this process must not reach the sandbox: its build may go on.
             .process_group(0)
             .arg(attempt)
             .args(processes(cgroup.as_ref(), settings).map(|most| most.saturating_mul(ATTEMPTS).to_string()))
@@ -129,17 +130,12 @@ impl Drop for Process {
             network.close();
         }
         let helper = self.helper.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let deadline = Instant::now() + EXIT_TIMEOUT;
-        let mut pause = Duration::from_micros(200);
-        while matches!(helper.try_wait(), Ok(None)) {
-            if Instant::now() > deadline {
-                tracing::warn!("the sandbox process does not exit; killing it");
-                let _ = helper.kill();
-                let _ = helper.wait();
-                break;
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(1));
+        if has_exited(helper, EXIT_TIMEOUT) {
+            let _ = helper.wait();
+        } else {
+            tracing::warn!("the sandbox process does not exit; killing it");
+            let _ = helper.kill();
+            let _ = helper.wait();
         }
         // A helper that was killed could not clean up.
         let work = self.settings.state.join(crate::step::work_directory(&self.attempt));
@@ -148,6 +144,22 @@ impl Drop for Process {
             if let Err(error) = sweep(&self.settings) {
                 tracing::warn!(error = %describe(&error), "cannot remove the leftovers of a sandbox");
             }
+        }
+    }
+}
+
+/// Waits until a child has exited, at most for `timeout`; returns whether it has.
+fn has_exited(child: &Child, timeout: Duration) -> bool {
+    let process = rustix::process::Pid::from_child(child);
+    let Ok(handle) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()) else { return false };
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut fds = [PollFd::new(handle.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+            Err(nix::errno::Errno::EINTR) => {}
+            Ok(ready) => return ready > 0,
+            Err(_) => return false,
         }
     }
 }

@@ -60,8 +60,8 @@ impl Sandbox {
 
     /// Unpacks the uncompressed tar of a layer as the snapshot `id`, which appears whole or not at all.
     ///
-    /// A layer may hold files of directories that it does not describe: what those are like, the layers below say. There
-    /// is no snapshot then, and the directories are returned: their entries must come before those of the layer.
+    /// A layer may hold files of directories that it does not describe: the layers below describe them. No
+    /// snapshot is made then, and the directories are returned: their entries must come before those of the layer.
     pub fn unpack(&self, id: &SnapshotId, tar: &mut dyn Read) -> Result<Vec<Vec<u8>>, Error> {
         let limits = &self.process.settings.limits;
         let request = Request::Unpack { id: id.clone(), bytes: limits.layer_bytes, entries: limits.layer_entries };
@@ -115,7 +115,7 @@ impl Sandbox {
             Some(Ended::TimedOut) => Exit::TimedOut,
             Some(Ended::DiskFull(full)) => Exit::DiskFull(full),
             Some(Ended::Code(0)) => Exit::Code(0),
-            // What was killed may have been a child of the command: only the count of kills tells.
+            // The killed process may have been a child of the command: only the count of kills tells.
             Some(ended) => match process.cgroup.as_ref().map(|cgroup| (cgroup, cgroup.deaths())) {
                 Some((_, now)) if now.killed == before.killed => exit(ended),
                 Some((cgroup, now)) if now.at_limit > before.at_limit => Exit::OutOfMemory(cgroup.memory_bytes()),
@@ -126,7 +126,7 @@ impl Sandbox {
         };
         let network_lost =
             step.network == StepNetwork::Default && matches!(process.network(), Ok(Ok(network)) if network.has_ended());
-        // What failed may have wanted one, and the end of its output is what people read.
+        // A failed step may have needed one, and people read the end of its output.
         if let Some(missing) = missing.filter(|_| exit != Exit::Code(0)) {
             output(missing.as_bytes());
         }

@@ -47,7 +47,7 @@ pub struct Arguments {
     /// The stage to build [default: the last]
     #[arg(long, value_name = "STAGE")]
     pub target: Option<String>,
-    /// What the image runs on; several make an index
+    /// Platform of the image; several make an index
     #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
     platforms: Vec<String>,
     /// Give a secret to the steps that mount it
@@ -59,7 +59,7 @@ pub struct Arguments {
     /// Give files or an image a name for FROM and --from
     #[arg(long = "build-context", value_name = "NAME=PLACE")]
     pub contexts: Vec<String>,
-    /// What becomes of the image: type=oci|docker|tar|local|image|registry,dest=PLACE; a directory; or - for a tar
+    /// Destination of the image: type=oci|docker|tar|local|image|registry,dest=PLACE; a directory; or - for a tar
     #[arg(short, long = "output", value_name = "WHAT")]
     outputs: Vec<String>,
     /// Run every step, whatever is known
@@ -181,7 +181,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     if arguments.allow_32bit {
         services.sandbox.calls = runtime::Calls::With32Bit;
     }
-    // Who builds by hand is at home in the networks of this machine.
+    // A local build may use the networks of this machine.
     services.sandbox.network.private = true;
     let cancel = CancellationToken::new();
     let interrupt = Interrupt::listen(tokio.handle(), &cancel);

@@ -2,7 +2,7 @@
 
 use super::status::{moment, table};
 use crate::client::{Connection, encoded, print_json, read, repository_name};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::Args;
 use std::process::ExitCode;
 use webhook::view::delivery::DeliveryList;

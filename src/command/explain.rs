@@ -1,7 +1,7 @@
 //! `slipway explain`: why the steps of a build were executed or taken from the cache.
 
 use crate::client::{Connection, build_id, encoded, print_json, read};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::Args;
 use std::process::ExitCode;
 use webhook::view::comparison::ExplanationView;

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Arguments of `slipway repo import`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// What Docker Hub's page loaded: a HAR file, or the answer of /api/build/v1/source/?image=… and those of the settings
+    /// The requests of Docker Hub's page: a HAR file, or the answer of /api/build/v1/source/?image=… and those of the settings
     /// that it links to, as JSON; `-` for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -131,7 +131,7 @@ fn converted(found: &Found, registry: &str) -> Result<String, String> {
         let source = Source::deserialize(object)
             .map_err(|error| format!("{error}: the answer of /api/build/v1/source/ is expected"))?;
         let document = json!({ "repositories": [document(found, &source, registry)?] });
-        // What comes from elsewhere stays within its comment.
+        // Foreign text stays within its comment.
         let comment =
             |note: String| format!("# {}: {note}\n", source.image).replace(|char: char| char.is_control(), " ");
         written.extend(notes(&source).into_iter().map(|note| comment(note).trim_end().to_owned() + "\n"));

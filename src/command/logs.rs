@@ -1,7 +1,7 @@
 //! `slipway logs`: what a build printed, and with `-f` what it prints.
 
 use crate::client::{Api, Connection, build_id};
-use crate::terminal::OutputWriter;
+use webhook::OutputWriter;
 use clap::Args;
 use std::io::{IsTerminal, Stdout, Write};
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use super::status::{short_ref, table};
 use crate::client::{Connection, print_json, read};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use std::process::ExitCode;

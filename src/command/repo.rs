@@ -3,7 +3,7 @@
 use super::import;
 use super::status::table;
 use crate::client::{Connection, encoded, print_json, read, repository_name};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use super::logs;
 use crate::client::{Connection, build_id, print_json, read};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::json;

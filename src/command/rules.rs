@@ -2,7 +2,7 @@
 
 use super::status::shown;
 use crate::client::{Connection, encoded, print_json, read, repository_name};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;

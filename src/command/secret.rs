@@ -1,7 +1,7 @@
 //! `slipway secret`: secrets of a repository; written, never read.
 
 use crate::client::{Connection, encoded, print_json, repository_name};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `slipway status`: the newest builds, or one build with its steps.
 
 use crate::client::{Connection, build_id, encoded, print_json, read, repository_name, warnings};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::Args;
 use std::process::ExitCode;
 use std::time::Duration;

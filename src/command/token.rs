@@ -41,7 +41,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Create {
-    /// What it may be used for: read, trigger or admin; each includes those before it
+    /// Scope of the token: read, trigger or admin; each includes those before it
     #[arg(long, value_parser = scope, value_name = "SCOPE")]
     scope: Scope,
     /// Its name, shown with the builds that it starts [default: one made up of scope and repository]

@@ -3,7 +3,7 @@
 use super::logs;
 use super::status::table;
 use crate::client::{Connection, encoded, print_json, read, repository_name, warnings};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! `slipway version`: which slipway this is, and which one the server is.
 
 use crate::client::{Connection, print_json, read};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;

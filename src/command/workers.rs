@@ -2,7 +2,7 @@
 
 use super::status::table;
 use crate::client::{Connection, print_json, read};
-use crate::terminal::sanitize;
+use webhook::sanitize;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;

@@ -1,13 +1,14 @@
 //! Plain lines: `#3 [build 2/4] RUN make`, then `#3 0.512 output`, then `#3 DONE 1.2s`.
 
 use super::display::{Display, result_lines, seconds};
-use crate::terminal::{OutputWriter, sanitize, sanitize_output};
+use crate::terminal::OutputWriter;
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use webhook::{sanitize, sanitize_output};
 
 /// Writes plain lines to standard error.
 pub struct Plain(Mutex<State>);
@@ -80,7 +81,7 @@ impl State {
 impl Observer for Plain {
     fn observe(&self, event: Event<'_>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A closed standard error is no reason to end a build.
+        // A closed standard error must not end a build.
         let stderr = std::io::stderr();
         let mut to = OutputWriter::new(stderr.lock(), stderr.is_terminal());
         let _ = state.show(&event, &mut to).and_then(|()| to.finish());

@@ -2,13 +2,13 @@
 
 use super::display::{Display, result_lines, seconds};
 use super::plain::failure_text;
-use crate::terminal::sanitize;
 use builder::Built;
 use builder::event::{Event, Observer, StepSummary};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use webhook::sanitize;
 
 /// Widest text that is shown of a running step.
 const WIDTH: usize = 100;

@@ -23,7 +23,7 @@ impl DataDir {
         let path =
             asked.or_else(default_data_dir).ok_or("no data directory: set --data-dir, SLIPWAY_DATA_DIR or HOME")?;
         let path = std::path::absolute(&path).map_err(|error| format!("finding `{}`: {error}", path.display()))?;
-        // Who else has an account here reads neither sources nor logs.
+        // Other accounts of this machine read neither sources nor logs.
         DirBuilder::new().recursive(true).mode(OWNERS_DIRECTORY).create(&path).map_err(|error| {
             format!("creating the data directory `{}`: {error}; choose another with --data-dir", path.display())
         })?;

@@ -1,4 +1,4 @@
-//! What outlives a process: the data directory, what is opened in it, and its recovery after a crash.
+//! State that outlives a process: the data directory, its opening, and its recovery after a crash.
 
 mod data_dir;
 pub mod disk_reserve;

@@ -167,7 +167,7 @@ fn files_with_a_name_are_bases_and_take_the_place_of_stages() {
     let git = format!("tools={}/git/base.git#v1", place.web);
     assert_eq!(named("FROM tools\n", &["--build-context", &git]), "of/repository");
     assert_eq!(named("FROM tools\nCOPY x /x\n", &["--build-context", "tools=docker-image://scratch"]), "x");
-    // A name nobody needs is no reason to fail, and one that is an image is found in all its spellings.
+    // A name that is not needed does not fail a build, and one that is an image is found in all its spellings.
     std::fs::write(place.path("context/Dockerfile"), "FROM scratch\nCOPY x /of-layout\nONBUILD COPY x /triggered\n")
         .unwrap();
     run(place.command().args(["-o", "type=oci,tar=false,dest=layout", "context"]));

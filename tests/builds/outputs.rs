@@ -1,4 +1,4 @@
-//! What becomes of an image, and what never becomes part of one.
+//! Outputs of builds: where images go, and which files never become part of one.
 
 use crate::support::build_directory::{Place, listed};
 use crate::support::{run, shown, slipway};
@@ -56,7 +56,7 @@ fn the_same_commit_is_the_same_image_on_two_machines() {
     let first = digest("one", &[]);
     assert_eq!(digest("one", &[]), first, "cached");
     assert_eq!(digest("two", &[]), first, "on another machine");
-    assert_eq!(digest("one", &["--no-cache"]), first, "built anew");
+    assert_eq!(digest("one", &["--no-cache"]), first, "built again");
 }
 
 #[test]

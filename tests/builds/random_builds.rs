@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FILES: u64 = 16;
 const CHANGES: usize = 3;
 
-/// What a Dockerfile is made of, besides its base; `S` is the stage before.
+/// Instructions of a Dockerfile besides its base; `S` is the stage before.
 const LINES: [&str; 36] = [
     "RUN true",
     "RUN :",

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Writes an image of one layer into an OCI layout; `tar` is what the layer is decompressed.
-fn layout(place: &Path, (kind, blob): (&str, &[u8]), diff_id: &str) {
+fn layout(place: &Path, kind: &str, blob: &[u8], diff_id: &str) {
     std::fs::create_dir_all(place.join("blobs/sha256")).unwrap();
     std::fs::write(place.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     let described = |kind: &str, bytes: &[u8]| {
@@ -56,7 +56,7 @@ fn of_a_path_that_a_layer_holds_twice_outputs_have_what_steps_see() {
          add('usr/lib', tarfile.DIRTYPE); add('lib', tarfile.SYMTYPE, link='usr/lib'); add('lib/so', text='so')\n\
          add('pipe', tarfile.FIFOTYPE, mode=0o640); add('null', tarfile.CHRTYPE)",
     );
-    layout(&place.path("image"), ("layer.v1.tar", &tar), &diff_id(&tar));
+    layout(&place.path("image"), "layer.v1.tar", &tar, &diff_id(&tar));
     std::fs::write(place.path("context/Dockerfile"), "FROM odd AS odd\nFROM scratch\nCOPY --from=odd / /\n").unwrap();
     for target in ["odd", "stage-1"] {
         let arguments = ["--build-context", "odd=oci-layout://image", "--target", target];
@@ -114,7 +114,7 @@ fn a_layer_of_zeros_ends_the_build_soon() {
         for n in range(24): out.write(gzip.compress(header(f'f{n}')) + zeros)\n";
     run(Command::new("python3").args(["-c", script]).current_dir(place.directory.path()));
     let blob = std::fs::read(place.path("bomb.gz")).unwrap();
-    layout(&place.path("image"), ("layer.v1.tar+gzip", &blob), &diff_id(b"other"));
+    layout(&place.path("image"), "layer.v1.tar+gzip", &blob, &diff_id(b"other"));
     std::fs::write(place.path("context/Dockerfile"), "FROM bomb\nCOPY Dockerfile /\n").unwrap();
     // Seconds of the processor, which others on the machine do not make longer.
     let mut limited = Command::new("sh");

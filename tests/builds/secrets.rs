@@ -155,7 +155,7 @@ fn a_build_argument_that_sounds_like_a_secret_is_warned_of() {
     assert!(site.log(id).contains("SecretsUsedInArgOrEnv"), "{}", site.log(id));
     let page = curl(&[&format!("{}/builds/{id}", site.url)]).text;
     assert!(page.contains("NPM_TOKEN` sounds like a secret"), "{page}");
-    // What a rule has in its `env` is a build argument of each of its builds, whoever pushes.
+    // The `env` of a rule gives build arguments to each of its builds, whoever pushes.
     let body = json!({ "ref": "refs/tags/v1" }).to_string();
     let tried =
         curl(&["-X", "POST", "-H", &bearer, "-d", &body, &format!("{}/v1/repos/team/app/rules:test", site.url)]);

@@ -1,4 +1,4 @@
-//! What later builds need not do again: on the same machine, on another one, and after damage.
+//! Reuse by later builds: on the same machine, on another one, and after damage.
 
 use crate::support::{run, shown, slipway};
 use axum::extract::{Request, State};
@@ -136,7 +136,7 @@ fn what_was_made_again_but_is_the_same_changes_nothing_after_it() {
     // And once it is known that the new definition makes the same, nothing of it is looked at any more.
     let said = site.build("one", &[]);
     assert!(cached(&said, "RUN echo made") && cached(&said, "RUN echo expensive"), "{said}");
-    // What is copied counts, not what made it.
+    // The copied content counts, not the step that made it.
     site.write("Dockerfile", &DOCKERFILE.replace("echo made", "echo other"));
     let said = site.build("one", &[]);
     assert!(!cached(&said, "COPY --from=tool") && !cached(&said, "RUN echo expensive"), "{said}");
@@ -206,7 +206,7 @@ fn a_blob_that_is_damaged_on_disk_is_put_aside_and_made_again() {
     let size = std::fs::metadata(&blob).unwrap().len();
     std::fs::write(&blob, vec![b'x'; size as usize]).unwrap();
     let said = site.build("one", &[]);
-    assert!(said.matches("] RUN echo expensive").count() == 2, "the build was not begun anew:\n{said}");
+    assert!(said.matches("] RUN echo expensive").count() == 2, "the build was not started again:\n{said}");
     assert!(site.path("one").join("images/quarantine").join(last).exists());
     assert_eq!(site.layers().len(), layers.len());
     // Cut short by a crash is damage, too, and is seen without reading it.

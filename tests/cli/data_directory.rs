@@ -31,7 +31,7 @@ fn start(command: &str, data: &Path, as_nobody: bool) -> Output {
         format!("[server]\nlisten = \"127.0.0.1:{}\"\nregistry_listen = \"127.0.0.1:{}\"\n", free_port(), free_port());
     std::fs::write(&configuration, listen).unwrap();
     std::fs::set_permissions(&configuration, std::fs::Permissions::from_mode(0o644)).unwrap();
-    // Who may not read where it was built is given another name for it.
+    // An account that may not read the build directory gets another path.
     let (slipway, program) = (slipway(), data.with_extension("program"));
     if std::fs::hard_link(slipway.get_program(), &program).is_err() && !program.exists() {
         std::fs::copy(slipway.get_program(), &program).unwrap();

@@ -207,7 +207,7 @@ fn hosts_that_are_added_are_part_of_the_step_by_their_names() {
         shown(&output).contains("ran 2")
     };
     assert!(ran(&["--add-host", "db:10.0.0.1"]));
-    assert!(!ran(&["--add-host", "db:10.0.0.2"]), "an address is no reason to run it again");
+    assert!(!ran(&["--add-host", "db:10.0.0.2"]), "an address alone must not run it again");
     assert!(ran(&["--add-host", "db2:10.0.0.1"]), "a name is");
     assert!(ran(&[]) && !ran(&[]));
 }

@@ -30,7 +30,7 @@ fn check(dockerfile: &str, arguments: &[&str]) -> (bool, String) {
     run(directory.path(), &[&["check"], arguments].concat())
 }
 
-/// What is refused before anything runs, with a part of what is said and the marked line.
+/// Dockerfiles that are refused before anything runs, with a part of the message and the marked line.
 #[test]
 fn bad_dockerfiles_are_refused_with_their_lines() {
     let long = format!("FROM {}\n", "x".repeat(5000));

@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// Builds a case into a layout.
-    fn build(&self, case: &Case, (context, layout): (&Path, &Path)) -> Output {
+    fn build(&self, case: &Case, context: &Path, layout: &Path) -> Output {
         let mut command = slipway();
         command.args(["build", "--progress", "plain", "--data-dir"]).arg(self.path("data"));
         command.arg("-o").arg(format!("type=oci,tar=false,dest={}", layout.display()));
@@ -75,7 +75,7 @@ impl Place {
             (self.path(&format!("{}.context", case.name)), self.path(&format!("{}.image", case.name)));
         std::fs::create_dir_all(&context).unwrap();
         case.write_context(&context);
-        let output = self.build(case, (&context, &layout));
+        let output = self.build(case, &context, &layout);
         let said = shown(&output);
         let mut problems = Vec::new();
         if output.status.success() != case.fails.is_none() {
@@ -105,7 +105,7 @@ impl Place {
             return None;
         }
         let layout = self.path(&format!("{}.again", case.name));
-        let output = self.build(case, (context, &layout));
+        let output = self.build(case, context, &layout);
         let again = Image::read(&layout, &self.path("base"));
         let same = again.diff_ids == first.diff_ids && again.config["config"] == first.config["config"];
         (!same).then(|| format!("built again it is another image:\n{}", shown(&output)))

@@ -156,7 +156,7 @@ fn a_pack_that_explodes_ends_one_fetch_and_nothing_else() {
     let yard = Yard::start("");
     push_base(&yard.path("data"), &yard.registry);
     let mut worker = yard.worker(&["--builds", "2"]);
-    // What git refuses by itself, and what only the limit of the process that fetches stops.
+    // Repositories that git itself refuses, and those that only the limit of the fetching process stops.
     for copies in [640, 200] {
         let (pack, commit) = pack_bomb(copies);
         assert!(pack.len() < 1024 * 1024, "{} bytes", pack.len());

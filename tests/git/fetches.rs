@@ -1,4 +1,4 @@
-//! What a fetch asks a git server for, and how little: real repositories behind `git http-backend`.
+//! Fetches: how little they ask of a git server, with real repositories behind `git http-backend`.
 
 use crate::support::worker_pool::{git, serve};
 use axum::extract::Request;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What a server is like.
+/// The behaviour of a server.
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
     /// It speaks all versions of the protocol.
@@ -63,7 +63,7 @@ impl Forge {
     }
 
     /// Commits a file and pushes to `branch`.
-    fn push(&self, (name, content): (&str, &str), branch: &str) -> String {
+    fn push(&self, name: &str, content: &str, branch: &str) -> String {
         let work = self.directory.path().join("work");
         std::fs::write(work.join(name), content).unwrap();
         git(&work, &["add", "."]);
@@ -139,10 +139,10 @@ fn noise() -> String {
 #[test]
 fn a_pushed_commit_is_one_request_and_only_what_changed() {
     let forge = Forge::start(Manner::Current);
-    let first = forge.push(("large", &noise()), "main");
+    let first = forge.push("large", &noise(), "main");
     assert_eq!(forge.commit(&first, Some("refs/heads/main")).unwrap(), first);
     assert_eq!(forge.asked(), ["POST /app.git/git-upload-pack"]);
-    let second = forge.push(("small", "1"), "main");
+    let second = forge.push("small", "1", "main");
     forge.commit(&second, Some("refs/heads/main")).unwrap();
     assert_eq!(forge.asked().len(), 1);
     let packs = forge.packs();
@@ -153,8 +153,8 @@ fn a_pushed_commit_is_one_request_and_only_what_changed() {
     // A file that only the part of the history had that is not here comes again.
     let work = forge.directory.path().join("work");
     git(&work, &["rm", "-q", "large"]);
-    let without = forge.push(("small", "2"), "main");
-    let back = forge.push(("large", &noise()), "main");
+    let without = forge.push("small", "2", "main");
+    let back = forge.push("large", &noise(), "main");
     let mirror = Mirror::open(&forge.directory.path().join("other"), &forge.url).unwrap();
     for id in [&without, &back] {
         let wanted = Wanted::Commit { id: id.clone(), git_ref: Some("refs/heads/main".to_owned()) };
@@ -167,7 +167,7 @@ fn a_pushed_commit_is_one_request_and_only_what_changed() {
 #[test]
 fn a_branch_that_did_not_move_is_one_request() {
     let forge = Forge::start(Manner::Current);
-    let id = forge.push(("f", "1"), "main");
+    let id = forge.push("f", "1", "main");
     git(&forge.bare(), &["tag", "-a", "-m", "x", "v1", &id]);
     let of = |name: &str| forge.fetch(&Wanted::Ref(name.to_owned()));
     assert_eq!(of("main").unwrap(), id);
@@ -184,8 +184,8 @@ fn a_branch_that_did_not_move_is_one_request() {
 fn a_commit_that_a_newer_one_overtook_is_still_there() {
     // GIT-03
     let forge = Forge::start(Manner::Current);
-    let first = forge.push(("f", "1"), "main");
-    let second = forge.push(("f", "2"), "main");
+    let first = forge.push("f", "1", "main");
+    let second = forge.push("f", "2", "main");
     assert_eq!(forge.commit(&first, Some("refs/heads/main")).unwrap(), first);
     assert_eq!(forge.asked().len(), 1);
     assert_eq!(forge.commit(&second, None).unwrap(), second);
@@ -196,14 +196,14 @@ fn a_commit_that_a_newer_one_overtook_is_still_there() {
 fn servers_that_speak_the_old_protocol_are_understood() {
     for manner in [Manner::Old, Manner::Strict] {
         let forge = Forge::start(manner);
-        let first = forge.push(("large", &noise()), "main");
+        let first = forge.push("large", &noise(), "main");
         git(&forge.bare(), &["tag", "-a", "-m", "x", "v1", &first]);
         assert_eq!(forge.fetch(&Wanted::Ref("v1".to_owned())).unwrap(), first);
-        let second = forge.push(("f", "2"), "main");
+        let second = forge.push("f", "2", "main");
         assert_eq!(forge.commit(&second, Some("refs/heads/main")).unwrap(), second);
         assert!(forge.packs()[0] < 2_000, "{:?}", forge.packs());
-        let third = forge.push(("f", "3"), "main");
-        let fourth = forge.push(("f", "4"), "main");
+        let third = forge.push("f", "3", "main");
+        let fourth = forge.push("f", "4", "main");
         // Only the history of the branch has it.
         assert_eq!(forge.commit(&third, Some("refs/heads/main")).unwrap(), third);
         assert!(forge.has(&third, "large"));
@@ -216,10 +216,10 @@ fn servers_that_speak_the_old_protocol_are_understood() {
 #[test]
 fn a_branch_may_take_the_place_of_a_directory_of_branches() {
     let forge = Forge::start(Manner::Current);
-    let first = forge.push(("f", "1"), "a");
+    let first = forge.push("f", "1", "a");
     forge.commit(&first, Some("refs/heads/a")).unwrap();
     git(&forge.bare(), &["update-ref", "-d", "refs/heads/a"]);
-    let second = forge.push(("f", "2"), "refs/heads/a/b");
+    let second = forge.push("f", "2", "refs/heads/a/b");
     assert_eq!(forge.commit(&second, Some("refs/heads/a/b")).unwrap(), second);
     let work = git(&forge.directory.path().join("work"), &["status", "--porcelain"]);
     assert_eq!(work, "", "nothing is left over");
@@ -228,7 +228,7 @@ fn a_branch_may_take_the_place_of_a_directory_of_branches() {
 #[test]
 fn a_repository_that_moved_is_followed_but_its_login_stays() {
     let forge = Forge::start(Manner::Current);
-    let id = forge.push(("f", "1"), "main");
+    let id = forge.push("f", "1", "main");
     let (url, logins) = (forge.url.clone(), Arc::new(Mutex::new(Vec::new())));
     let seen = logins.clone();
     let moved = axum::Router::new().fallback(move |request: Request| {
@@ -252,7 +252,7 @@ fn a_repository_that_moved_is_followed_but_its_login_stays() {
 fn mirrors_are_made_anew_when_they_grew_and_go_when_nobody_reads_them() {
     let forge = Forge::start(Manner::Current);
     let mirrors = forge.directory.path().join("mirrors");
-    let first = forge.push(("f", "1"), "main");
+    let first = forge.push("f", "1", "main");
     forge.commit(&first, Some("refs/heads/main")).unwrap();
     let packs = std::fs::read_dir(&mirrors).unwrap().flatten().map(|entry| entry.path().join("objects/pack"));
     let packs = packs.into_iter().find(|path| path.is_dir()).unwrap();
@@ -260,12 +260,12 @@ fn mirrors_are_made_anew_when_they_grew_and_go_when_nobody_reads_them() {
         std::fs::write(packs.join(format!("pack-{number}.pack")), "").unwrap();
     }
     let reading = CommitTree::open(&forge.mirror(), &CommitId::parse(&first).unwrap(), "").unwrap();
-    let second = forge.push(("f", "2"), "main");
+    let second = forge.push("f", "2", "main");
     forge.commit(&second, Some("refs/heads/main")).unwrap();
     assert_eq!(forge.packs().len(), 102, "somebody reads it");
     assert_eq!(remove_unused(&mirrors, Duration::ZERO).unwrap(), 0);
     drop(reading);
-    let third = forge.push(("f", "3"), "main");
+    let third = forge.push("f", "3", "main");
     forge.commit(&third, Some("refs/heads/main")).unwrap();
     assert_eq!(forge.packs().len(), 1);
     assert!(forge.has(&third, "f"));

@@ -117,7 +117,7 @@ fn an_ignore_file_that_cannot_be_used_is_said_by_hand() {
     let said = shown(&place.command().arg("context").output().unwrap());
     assert!(said.contains("cannot be used") && said.contains(own), "{said}");
     std::fs::remove_file(context.join(own)).unwrap();
-    // A link within the context is followed, and a mark of the encoding is no pattern.
+    // A link within the context is followed, and a byte order mark is not a pattern.
     std::fs::write(context.join("d/ignored"), "\u{feff}d\n").unwrap();
     symlink("d/ignored", context.join(".dockerignore")).unwrap();
     let files = place.files("FROM scratch\nCOPY . /\n", &[]).unwrap();

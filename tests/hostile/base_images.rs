@@ -29,7 +29,7 @@ fn push_with(yard: &Yard, change: &dyn Fn(&mut Value)) -> String {
     name
 }
 
-/// What is done to an image's configuration.
+/// A change of an image's configuration.
 type Change<'c> = &'c dyn Fn(&mut Value);
 
 #[test]

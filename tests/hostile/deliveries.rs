@@ -19,7 +19,7 @@ fn long_body(name: &str) -> Vec<u8> {
 
 /// Returns the memory of a server that has read its repositories and has nothing more to do, in kB.
 fn settled(site: &Site, server: u32) -> u64 {
-    assert_eq!(site.deliver(("ping", "first"), "{}", SECRET).status, 200);
+    assert_eq!(site.deliver("ping", "first", "{}", SECRET).status, 200);
     let mut before = resident(server);
     wait_for("the server to be idle", || {
         std::thread::sleep(Duration::from_secs(1));
@@ -54,7 +54,7 @@ fn long_bodies_of_strangers_take_neither_memory_nor_time_of_others() {
                 let (url, body) = (&site.url, if number % 2 == 0 { &known } else { &unknown });
                 scope.spawn(move || {
                     let mut connection = Connection::open(url);
-                    let sent = connection.send(&delivery(("push", &format!("{number}")), body, "guess"));
+                    let sent = connection.send(&delivery("push", &format!("{number}"), body, "guess"));
                     connection.reply().unwrap_or_else(|| panic!("no answer, and sending ended with {sent:?}"))
                 })
             })
@@ -78,10 +78,10 @@ fn long_bodies_of_strangers_take_neither_memory_nor_time_of_others() {
     eprintln!("100 long bodies: {} kB more, /healthz at most {slowest:?}, all in {:?}", more, began.elapsed());
     assert!(more < MAX_MEMORY, "{more} kB more than idle");
     assert!(slowest < Duration::from_secs(3), "{slowest:?}");
-    // Who is known is let in from the same address.
-    let answer = site.deliver(("push", "right"), &push("refs/heads/main", &"2".repeat(40), "m"), SECRET);
+    // A known client is let in from the same address.
+    let answer = site.deliver("push", "right", &push("refs/heads/main", &"2".repeat(40), "m"), SECRET);
     assert_eq!(answer.status, 202, "{}", answer.text);
-    assert_eq!(site.deliver(("push", "wrong"), "{}", "guess").status, 429);
+    assert_eq!(site.deliver("push", "wrong", "{}", "guess").status, 429);
 }
 
 #[test]
@@ -91,13 +91,13 @@ fn a_long_body_that_is_signed_is_accepted_and_slow_ones_are_not_waited_for() {
     let slow: Vec<_> = (0..20)
         .map(|number| {
             let mut connection = Connection::open(&site.url);
-            let whole = delivery(("push", &format!("slow-{number}")), &long_body("Codertocat/Hello-World"), "guess");
+            let whole = delivery("push", &format!("slow-{number}"), &long_body("Codertocat/Hello-World"), "guess");
             connection.send(&whole[..200_000]).unwrap();
             connection
         })
         .collect();
     for (number, body) in [long_body("Codertocat/Hello-World"), long_body("no/such")].iter().enumerate() {
-        let (answer, _) = Connection::open(&site.url).ask(&delivery(("push", &format!("long-{number}")), body, SECRET));
+        let (answer, _) = Connection::open(&site.url).ask(&delivery("push", &format!("long-{number}"), body, SECRET));
         assert_eq!(answer.status, if number == 0 { 202 } else { 401 }, "{answer:?}");
     }
     for mut connection in slow {
@@ -109,7 +109,7 @@ fn a_long_body_that_is_signed_is_accepted_and_slow_ones_are_not_waited_for() {
 fn headers_that_come_twice_and_refs_that_git_has_not_are_refused() {
     let site = Site::start("");
     let body = push("refs/heads/main", &"1".repeat(40), "m");
-    let right = String::from_utf8(delivery(("push", "1"), body.as_bytes(), SECRET)).unwrap();
+    let right = String::from_utf8(delivery("push", "1", body.as_bytes(), SECRET)).unwrap();
     for line in [
         "X-GitHub-Event: ping",
         "X-GitHub-Delivery: 2",
@@ -126,10 +126,10 @@ fn headers_that_come_twice_and_refs_that_git_has_not_are_refused() {
     for git_ref in
         ["refs/heads/a\nb", "refs/heads/\u{1b}[31m", "refs/heads/a\0", "refs/heads/a..b", "main", "refs/heads/-x y"]
     {
-        let answer = site.deliver(("push", "bad-ref"), &push(git_ref, &"1".repeat(40), "m"), SECRET);
+        let answer = site.deliver("push", "bad-ref", &push(git_ref, &"1".repeat(40), "m"), SECRET);
         assert_eq!((answer.status, &answer.json()["code"]), (400, &"invalid_ref".into()), "{git_ref:?}");
     }
-    let answer = site.deliver(("push", "nul"), &push("refs/heads/main", &"1".repeat(40), "a\0b\u{1b}[31m"), SECRET);
+    let answer = site.deliver("push", "nul", &push("refs/heads/main", &"1".repeat(40), "a\0b\u{1b}[31m"), SECRET);
     assert_eq!(answer.status, 202, "{}", answer.text);
 }
 
@@ -190,12 +190,12 @@ fn an_id_that_comes_again_with_another_body_is_refused_and_logged() {
     // SEC-m4
     let site = Site::start("");
     let body = |commit: &str| push("refs/heads/main", &commit.repeat(40), "m");
-    assert_eq!(site.deliver(("push", "one"), &body("1"), SECRET).status, 202);
-    let other = site.deliver(("push", "one"), &body("2"), SECRET);
+    assert_eq!(site.deliver("push", "one", &body("1"), SECRET).status, 202);
+    let other = site.deliver("push", "one", &body("2"), SECRET);
     assert_eq!((other.status, &other.json()["code"]), (409, &"delivery_reused".into()));
-    assert_eq!(site.deliver(("push", "one"), &body("1"), SECRET).json()["duplicate"], true);
+    assert_eq!(site.deliver("push", "one", &body("1"), SECRET).json()["duplicate"], true);
     assert!(std::fs::read_to_string(site.path("serve.log")).unwrap().contains("came again with another body"));
-    // What an event of GitLab leads to shares its id, and is not the same.
+    // Further events that follow from one event of GitLab share its id, and are not the same.
     let uuid = "X-Gitlab-Event-UUID: shared";
     let (zero, a) = ("0".repeat(40), "a".repeat(40));
     for git_ref in ["refs/heads/main", "refs/tags/v2"] {
@@ -215,7 +215,7 @@ fn one_delivery_builds_every_repository_that_it_is_for() {
     );
     let site = Site::start(&extra);
     let body = push("refs/heads/main", &"1".repeat(40), "m");
-    let first = site.deliver(("push", "one"), &body, SECRET);
+    let first = site.deliver("push", "one", &body, SECRET);
     assert_eq!(first.status, 202, "{}", first.text);
     let names = |answer: &Value| {
         let builds = answer["builds"].as_array().unwrap();
@@ -223,7 +223,7 @@ fn one_delivery_builds_every_repository_that_it_is_for() {
     };
     assert_eq!(names(&first.json()), ["team/app", "team/web"]);
     for id in ["one", "two"] {
-        let again = site.deliver(("push", id), &body, SECRET);
+        let again = site.deliver("push", id, &body, SECRET);
         assert_eq!((again.status, &again.json()["duplicate"]), (200, &true.into()), "{}", again.text);
         assert_eq!(names(&again.json()), ["team/app", "team/web"]);
         assert_eq!(again.json()["builds"][1]["id"], first.json()["builds"][1]["id"]);
@@ -235,7 +235,7 @@ fn one_delivery_builds_every_repository_that_it_is_for() {
         listed.len() == 2
             && listed.iter().all(|one| one["delivery"] == "one" && one["builds"].as_array().unwrap().len() == 1)
     );
-    let tag = site.deliver(("push", "tag"), &push("refs/tags/v1", &"1".repeat(40), "m"), SECRET);
+    let tag = site.deliver("push", "tag", &push("refs/tags/v1", &"1".repeat(40), "m"), SECRET);
     assert_eq!((tag.status, names(&tag.json())), (202, vec!["team/app".to_owned()]), "{}", tag.text);
     assert!(
         tag.json()["explain"].as_array().unwrap().iter().any(|line| line.as_str().unwrap().starts_with("team/web: "))

@@ -1,4 +1,4 @@
-//! What hostile or unlucky clients send: too much, too slow, too often, too clever.
+//! Hostile or unlucky HTTP clients: too much, too slow, too often, too clever.
 
 use crate::support::raw_http::{Connection, delivery, peak, percentile, push, resident};
 use crate::support::{SECRET, Site, TOKEN, curl};
@@ -30,7 +30,7 @@ fn a_thousand_deliveries_at_once_are_all_accepted_and_fast() {
         &site,
         |number| {
             let body = push("refs/heads/main", &commit(number + 1), "burst");
-            delivery(("push", &format!("burst-{number}")), body.as_bytes(), SECRET)
+            delivery("push", &format!("burst-{number}"), body.as_bytes(), SECRET)
         },
         202,
     );
@@ -70,7 +70,7 @@ fn an_unknown_repository_takes_as_long_as_a_wrong_signature() {
     let known = push("refs/heads/main", &commit(1), "x");
     let unknown = known.replace("Codertocat/Hello-World", "Codertocat/Hello-Moon!");
     let requests =
-        [delivery(("push", "1"), known.as_bytes(), "guess"), delivery(("push", "1"), unknown.as_bytes(), "guess")];
+        [delivery("push", "1", known.as_bytes(), "guess"), delivery("push", "1", unknown.as_bytes(), "guess")];
     let mut took = [Vec::new(), Vec::new()];
     // SEC-M3: of one address only so many wrong ones are looked at in a minute.
     for _ in 0..14 {
@@ -130,7 +130,7 @@ fn slow_clients_stop_nobody_and_are_hung_up_on() {
             connection
         })
         .collect();
-    let answer = site.deliver(("push", "in-between"), &push("refs/heads/main", &commit(7), "x"), SECRET);
+    let answer = site.deliver("push", "in-between", &push("refs/heads/main", &commit(7), "x"), SECRET);
     assert_eq!(answer.status, 202, "{}", answer.text);
     for _ in 0..5 {
         std::thread::sleep(Duration::from_secs(1));
@@ -151,7 +151,7 @@ fn payloads_that_are_traps_are_refused() {
     // WH-20, WH-22
     let site = Site::start("");
     let deep = format!("{{\"repository\":{}", "[".repeat(10_000));
-    let answer = site.deliver(("push", "deep"), &deep, SECRET);
+    let answer = site.deliver("push", "deep", &deep, SECRET);
     assert_eq!((answer.status, &answer.json()["code"]), (400, &"bad_json".into()));
     let hook = format!("{}/hooks/github", site.url);
     let bomb = curl(&["-H", "Content-Type: application/json", "-H", "Content-Encoding: gzip", "-d", "x", &hook]);
@@ -215,7 +215,7 @@ fn readers_that_do_not_read_cost_little() {
         })
         .collect();
     std::thread::sleep(Duration::from_secs(1));
-    let answer = site.deliver(("push", "beside"), &push("refs/heads/main", &commit(9), "x"), SECRET);
+    let answer = site.deliver("push", "beside", &push("refs/heads/main", &commit(9), "x"), SECRET);
     assert_eq!(answer.status, 202, "{}", answer.text);
     let grown = resident(server).saturating_sub(before);
     assert!(grown < 100 * 1024, "{grown} kB for {} readers", readers.len());
@@ -251,7 +251,7 @@ fn acceptance_is_fast_on_an_idle_server() {
     let mut took: Vec<Duration> = (0..300)
         .map(|number| {
             let body = push("refs/heads/main", &commit(number + 1), "idle");
-            let (reply, took) = connection.ask(&delivery(("push", &format!("idle-{number}")), body.as_bytes(), SECRET));
+            let (reply, took) = connection.ask(&delivery("push", &format!("idle-{number}"), body.as_bytes(), SECRET));
             assert_eq!(reply.status, 202, "{}", reply.body);
             took
         })

@@ -73,7 +73,7 @@ fn fails_at_once(limits: &str, each: &[(&str, &str)]) -> u64 {
     }
     assert!(worker.0.try_wait().unwrap().is_none(), "the worker lives");
     let peak = peak(worker.0.id());
-    // What is ignored as a whole is not walked through.
+    // A directory that is ignored as a whole is not walked.
     let dockerfile = "ARG BASE\nFROM ${BASE}\nCOPY . /c\nRUN test ! -e /c/huge\n";
     let ignored = huge(&bare, &[("Dockerfile", dockerfile), (".dockerignore", "huge\n")]);
     yard.succeeded(&yard.queue(&yard.request(&ignored)));

@@ -163,7 +163,7 @@ fn sec_m2_strangers_builds_learn_nothing_of_ports() {
     }
     messages.dedup();
     assert!(messages.len() == 1 && open.count() == 0, "{messages:#?}");
-    // Whoever asks: metadata services are for nobody.
+    // Metadata services are denied to every client.
     let id = yard.push(&[("Dockerfile", "FROM 169.254.169.254/x:1\n")]);
     assert_eq!(yard.failed(&id).1, "image_not_allowed");
 }

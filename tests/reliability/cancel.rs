@@ -53,7 +53,7 @@ impl Stalling {
 }
 
 /// Cancels the build of `request` when `hangs` says so, and checks that it ends in time and leaves nothing.
-fn ends_in_time(yard: &Yard, (what, request): (&str, &BuildRequest), hangs: &dyn Fn() -> bool) {
+fn ends_in_time(yard: &Yard, what: &str, request: &BuildRequest, hangs: &dyn Fn() -> bool) {
     let id = yard.queue(request);
     wait_for(what, || {
         let build = yard.build(&id);
@@ -88,7 +88,7 @@ fn a_build_that_hangs_on_a_registry_is_cancelled_within_two_seconds() {
         std::fs::create_dir_all(yard.path("data/images/blobs/sha256")).unwrap();
         request.spec.build_args.insert("BASE".to_owned(), format!("{}/base/busybox", registry.address));
         request.spec.use_cache = false;
-        ends_in_time(&yard, (what, &request), &|| registry.waits.load(Ordering::Relaxed));
+        ends_in_time(&yard, what, &request, &|| registry.waits.load(Ordering::Relaxed));
     }
     let to: [(&str, Stall); 4] = [
         ("asking whether a layer is there", |method, path, _| method == "HEAD" && path.contains("/blobs/")),
@@ -102,7 +102,7 @@ fn a_build_that_hangs_on_a_registry_is_cancelled_within_two_seconds() {
         let mut request = yard.request(&commit);
         request.spec.tags = vec![format!("{}/team/app:n{number}", registry.address)];
         request.spec.use_cache = false;
-        ends_in_time(&yard, (what, &request), &|| registry.waits.load(Ordering::Relaxed));
+        ends_in_time(&yard, what, &request, &|| registry.waits.load(Ordering::Relaxed));
     }
 }
 
@@ -127,7 +127,7 @@ fn a_build_that_hangs_on_a_git_server_is_cancelled_within_two_seconds() {
         let router = crate::support::git_server::router(yard.path("git")).layer(from_fn(stalled));
         let mut request = yard.request(&commit);
         request.spec.clone_url = format!("http://{}/app.git", serve(&yard.tokio, router));
-        ends_in_time(&yard, (what, &request), &|| waits.load(Ordering::Relaxed));
+        ends_in_time(&yard, what, &request, &|| waits.load(Ordering::Relaxed));
     }
 }
 
@@ -139,7 +139,7 @@ fn a_build_that_packs_much_is_cancelled_within_two_seconds() {
     let seen = std::cell::RefCell::new(None::<Instant>);
     let newest =
         || yard.tokio.block_on(yard.database.builds(&database::BuildFilter { limit: 1, ..Default::default() }));
-    ends_in_time(&yard, ("packing 12 GB", &request), &|| {
+    ends_in_time(&yard, "packing 12 GB", &request, &|| {
         let build = newest().unwrap().remove(0);
         if seen.borrow().is_none() && yard.log(&build.id).contains("\npacking\n") {
             *seen.borrow_mut() = Some(Instant::now());
@@ -164,7 +164,7 @@ fn a_build_that_waits_for_a_tag_is_cancelled_within_two_seconds() {
         let filter = database::BuildFilter { limit: 1, ..Default::default() };
         yard.tokio.block_on(yard.database.builds(&filter)).unwrap()[0].state == BuildState::Pushing
     };
-    ends_in_time(&yard, ("waiting for a tag", &request), &|| pushing());
+    ends_in_time(&yard, "waiting for a tag", &request, &|| pushing());
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn a_server_that_is_killed_with_a_large_journal_is_there_again_soon() {
     let padding = "x".repeat(9 << 20);
     let deliver = |site: &Site, number: u32| {
         let body = crate::support::raw_http::push("refs/heads/main", &format!("{number:040x}"), &padding);
-        site.deliver(("push", &format!("large-{number}")), &body, crate::support::SECRET)
+        site.deliver("push", &format!("large-{number}"), &body, crate::support::SECRET)
     };
     let mut builds = Vec::new();
     let journal = site.path("data/slipway.db-wal");

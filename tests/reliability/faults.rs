@@ -18,7 +18,7 @@ fn send_until_gone(url: &str, client: usize, answered: &Mutex<BTreeMap<String, S
     for number in 0.. {
         let (id, commit) = (format!("kill-{client}-{number}"), format!("{:020x}{number:020x}", client + 1));
         let body = push("refs/heads/main", &commit, "A commit");
-        if connection.send(&delivery(("push", &id), body.as_bytes(), SECRET)).is_err() {
+        if connection.send(&delivery("push", &id, body.as_bytes(), SECRET)).is_err() {
             return;
         }
         let Some(reply) = connection.reply() else { return };

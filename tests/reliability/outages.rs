@@ -1,4 +1,4 @@
-//! What the service refuses or gives up, and how it says so: a database that is gone, readers that do not read, heads
+//! Outages and refusals, and how the service reports them: a database that is gone, readers that do not read, heads
 //! that two servers could read in two ways, redirects inwards, pull requests of strangers.
 
 use crate::support::raw_http::{Connection, delivery, push};
@@ -32,7 +32,7 @@ fn a_database_that_is_gone_is_said_to_be_and_works_again() {
         let body = push("refs/heads/main", &format!("{number:040x}"), "x");
         let began = Instant::now();
         let (reply, _) =
-            Connection::open(&site.url).ask(&delivery(("push", &format!("d-{number}")), body.as_bytes(), SECRET));
+            Connection::open(&site.url).ask(&delivery("push", &format!("d-{number}"), body.as_bytes(), SECRET));
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         reply
     };
@@ -59,7 +59,7 @@ fn a_pull_request_builds_nothing() {
         },
         "repository": { "full_name": "Codertocat/Hello-World" },
     });
-    let answer = site.deliver(("pull_request", "fork"), &body.to_string(), SECRET);
+    let answer = site.deliver("pull_request", "fork", &body.to_string(), SECRET);
     assert_eq!((answer.status, &answer.json()["reason"]), (200, &"pull_requests_off".into()), "{}", answer.text);
     assert_eq!(site.get("/v1/builds")["builds"], json!([]));
     assert_eq!(site.get("/v1/deliveries")["deliveries"][0]["reason"], "pull_requests_off");
@@ -71,7 +71,7 @@ fn a_line_feed_alone_ends_no_line_of_a_head() {
     let site = Site::start("");
     for head in ["GET /healthz HTTP/1.1\r\nHost: x\nX: y\r\n\r\n", "GET /healthz HTTP/1.1\nHost: x\n\n"] {
         let mut connection = Connection::open(&site.url);
-        // What is fine before does not help.
+        // Valid requests before it do not help.
         assert_eq!(connection.ask(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").0.status, 200);
         connection.send(head.as_bytes()).unwrap();
         assert_eq!(connection.reply().map(|reply| reply.status), Some(400), "{head:?}");

@@ -101,7 +101,7 @@ impl Story {
                 let mut builds = Vec::new();
                 for commit in commits {
                     let body = push("refs/heads/main", &commit, "A commit");
-                    let sent = connection.send(&delivery(("push", &commit), body.as_bytes(), SECRET));
+                    let sent = connection.send(&delivery("push", &commit, body.as_bytes(), SECRET));
                     let Some(reply) = sent.ok().and_then(|()| connection.reply()) else { break };
                     if reply.status == 202 {
                         let json: Value = serde_json::from_str(&reply.body).unwrap();
@@ -134,7 +134,7 @@ impl Story {
         self.disk.mount();
         std::fs::write(self.site.path("data/boot"), "the machine's last start").unwrap();
         self.site.serve();
-        // What is served at once is what was promised, before anything was mended.
+        // Everything promised is served at once, before any repair.
         for (tag, digest) in &self.images {
             assert_eq!(self.served(tag).as_ref(), Some(digest), "{tag}");
         }
@@ -219,7 +219,7 @@ fn a_server_whose_disk_is_gone_says_that_it_is_not_ready_and_accepts_nothing() {
     wait_for("the server to notice", || (ready(&story.site) == 503).then_some(()));
     assert_eq!(curl(&[&format!("{}/healthz", story.site.url)]).status, 200);
     let body = push("refs/heads/main", &commit, "A commit");
-    let answer = story.site.deliver(("push", "refused"), &body, SECRET);
+    let answer = story.site.deliver("push", "refused", &body, SECRET);
     assert_eq!(answer.status, 503, "{}", answer.text);
     kill(story.site.server.take().unwrap());
     story.go_on();

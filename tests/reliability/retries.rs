@@ -1,4 +1,4 @@
-//! What is tried again: faults of the service and of upstreams, never those of the Dockerfile; and what people repeat.
+//! Retries: of faults of the service and of upstreams, never of the Dockerfile; and by people.
 
 use crate::support::scripted_git::{Hostile, Reply};
 use crate::support::worker_pool::Yard;
@@ -26,9 +26,9 @@ fn a_failed_build_is_repeated_from_its_failed_step_or_from_the_start() {
     let again = retried(&yard, &id, RetryFrom::FailedStep);
     assert_eq!(yard.failed(&again).1, "step_failed");
     assert_eq!(cached(&yard, &again)[..2], [true, false], "the step before the failed one comes from the cache");
-    let anew = retried(&yard, &again, RetryFrom::Start);
-    assert_eq!(yard.failed(&anew).1, "step_failed");
-    assert_eq!(cached(&yard, &anew)[..2], [false, false]);
+    let again_from_start = retried(&yard, &again, RetryFrom::Start);
+    assert_eq!(yard.failed(&again_from_start).1, "step_failed");
+    assert_eq!(cached(&yard, &again_from_start)[..2], [false, false]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What workers do with builds: cancel, time out, drain, run side by side, lose leases.
+//! Workers: they cancel builds, time out, drain, run side by side, lose leases.
 
 use crate::support::worker_pool::{Yard, processes};
 use crate::support::{Process, run, wait_for};

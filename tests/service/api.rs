@@ -11,11 +11,11 @@ pub const ADMIN: &str =
 
 /// Asks as the administrator.
 pub fn ask(site: &Site, method: &str, path: &str, body: &Value) -> Answer {
-    ask_as(site, ADMIN_TOKEN, (method, path, &[]), body)
+    ask_as(site, ADMIN_TOKEN, method, path, &[], body)
 }
 
 /// Asks as the holder of a token, with further headers.
-pub fn ask_as(site: &Site, token: &str, (method, path, headers): (&str, &str, &[&str]), body: &Value) -> Answer {
+pub fn ask_as(site: &Site, token: &str, method: &str, path: &str, headers: &[&str], body: &Value) -> Answer {
     let (url, bearer, body) =
         (format!("{}{path}", site.url), format!("Authorization: Bearer {token}"), body.to_string());
     let mut arguments = vec!["--path-as-is", "-X", method, "-H", &bearer, "-H", "Content-Type: application/json"];
@@ -71,8 +71,8 @@ fn repositories_are_data() {
     assert_eq!(names, ["other/app", "team/app"]);
     // The new repository takes deliveries, signed with its own secret only.
     let body = push("refs/heads/x", &"1".repeat(40), "m").replace("Codertocat/Hello-World", "other/app");
-    assert_eq!(site.deliver(("push", "1"), &body, SECRET).status, 401);
-    let accepted = site.deliver(("push", "2"), &body, "other secret");
+    assert_eq!(site.deliver("push", "1", &body, SECRET).status, 401);
+    let accepted = site.deliver("push", "2", &body, "other secret");
     assert_eq!(accepted.status, 202, "{}", accepted.text);
     let id = accepted.json()["builds"][0]["id"].as_str().unwrap().to_owned();
     let tags = site.get(&format!("/v1/builds/{id}"))["tags"].clone();
@@ -81,7 +81,7 @@ fn repositories_are_data() {
     assert_eq!(ask(&site, "PATCH", "/v1/repos/team/app", &json!({ "rules": [] })).json()["code"], "defined_in_file");
     assert_eq!(ask(&site, "DELETE", "/v1/repos/other/app", &Value::Null).status, 204);
     assert_eq!(ask(&site, "GET", "/v1/repos/other/app", &Value::Null).status, 404);
-    assert_eq!(site.deliver(("push", "3"), &body, "other secret").status, 401);
+    assert_eq!(site.deliver("push", "3", &body, "other secret").status, 401);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_secret_is_changed_without_losing_deliveries() {
     let deliver = |number: usize, secret: &str| {
         let body =
             push("refs/heads/x", &number.to_string().repeat(40), "m").replace("Codertocat/Hello-World", "other/app");
-        site.deliver(("push", &format!("rotation-{number}")), &body, secret).status
+        site.deliver("push", &format!("rotation-{number}"), &body, secret).status
     };
     let change = |body: Value| assert_eq!(ask(&site, "PATCH", "/v1/repos/other/app", &body).status, 200);
     change(json!({ "secret": "new secret", "previous_secret": "other secret" }));
@@ -111,7 +111,7 @@ fn changes_name_the_version_that_they_are_for(site: &Site) {
         answer.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().trim().to_owned()
     };
     let etag = head(&url);
-    let change = |headers: &[&str], body: Value| ask_as(site, ADMIN_TOKEN, ("PATCH", path, headers), &body);
+    let change = |headers: &[&str], body: Value| ask_as(site, ADMIN_TOKEN, "PATCH", path, headers, &body);
     assert_eq!(curl(&["-H", &format!("If-None-Match: {etag}"), &url]).status, 304);
     let stale = change(&["If-Match: \"v0\""], json!({ "default_branch": "trunk" }));
     assert_eq!((stale.status, &stale.json()["code"]), (412, &"version_mismatch".into()));
@@ -126,7 +126,7 @@ fn changes_name_the_version_that_they_are_for(site: &Site) {
     );
     let removed = change(&[], json!({ "default_branch": null }));
     assert!(removed.status == 200 && removed.json()["default_branch"].is_null());
-    // What was read can be put back.
+    // The document that was read can be put back.
     let whole = ask(site, "GET", path, &Value::Null).json();
     assert_eq!(ask(site, "PUT", path, &whole).status, 200);
     let rules = json!({ "rules": [{ "branch": "main" }, { "tag": "/^v/", "tags": ["{semver.*}"] }] });
@@ -149,7 +149,7 @@ fn secrets_are_written_and_never_read() {
     ] {
         assert_eq!(ask(&site, "PUT", &format!("{path}/{name}"), &body).status, 400, "{name} {body}");
     }
-    assert_eq!(ask_as(&site, TOKEN, ("GET", path, &[]), &Value::Null).status, 403);
+    assert_eq!(ask_as(&site, TOKEN, "GET", path, &[], &Value::Null).status, 403);
     assert_eq!(curl(&[&format!("{}{path}", site.url)]).status, 401);
     assert!(!on_disk(&site, "canary-of-a-secret"), "the secret lies in the database as it is");
     assert_eq!(ask(&site, "DELETE", &format!("{path}/npm"), &Value::Null).status, 204);
@@ -204,8 +204,8 @@ fn tokens_reach_as_far_as_they_say() {
     let read = token(&["create", "--scope", "read", "--name", "reader", "--repo", "team/app"]);
     let other = token(&["create", "--scope", "trigger", "--repo", "other/app", "--expires", "30d"]);
     assert!(read.starts_with("slp_") && !on_disk(&site, &read), "only the hash is kept");
-    let status = |token: &str, method: &str, path: &str| ask_as(&site, token, (method, path, &[]), &json!({})).status;
-    let id = ask_as(&site, TOKEN, ("POST", "/v1/repos/team/app/builds", &[]), &json!({})).json()["builds"][0]["id"]
+    let status = |token: &str, method: &str, path: &str| ask_as(&site, token, method, path, &[], &json!({})).status;
+    let id = ask_as(&site, TOKEN, "POST", "/v1/repos/team/app/builds", &[], &json!({})).json()["builds"][0]["id"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -223,14 +223,13 @@ fn tokens_reach_as_far_as_they_say() {
     }
     assert_eq!(status(&other, "POST", "/v1/repos/team/app/builds"), 404);
     assert_eq!(status(&other, "POST", &format!("/v1/builds/{id}/cancel")), 404);
-    let seen = ask_as(&site, &other, ("GET", "/v1/builds", &[]), &Value::Null).json();
+    let seen = ask_as(&site, &other, "GET", "/v1/builds", &[], &Value::Null).json();
     assert_eq!(seen["builds"], json!([]), "{seen}");
     assert!(token(&["list"]).contains("reader"));
     token(&["revoke", "reader"]);
     let last = if other.ends_with('0') { '1' } else { '0' };
     let mistyped = format!("{}{last}", &other[..other.len() - 1]);
-    let answers =
-        ["", "x", &mistyped, &read].map(|token| ask_as(&site, token, ("GET", "/v1/whoami", &[]), &Value::Null));
+    let answers = ["", "x", &mistyped, &read].map(|token| ask_as(&site, token, "GET", "/v1/whoami", &[], &Value::Null));
     assert!(answers.iter().all(|answer| answer.status == 401 && answer.text == answers[0].text), "one answer for all");
     assert_eq!(curl(&[&format!("{}/v1/builds", site.url)]).status, 401);
     assert_eq!(curl(&[&format!("{}/badges/team/app.svg?token={other}", site.url)]).status, 401);
@@ -250,7 +249,7 @@ fn rules_can_be_tried_and_triggers_change_them() {
     let skipped =
         ask(&site, "POST", "/v1/repos/team/app/rules:test", &json!({ "ref": "main", "message": "x [skip ci]" })).json();
     assert_eq!((&skipped["would_build"], &skipped["skip_marker"]), (&json!(false), &json!("[skip ci]")));
-    let trigger = |body: Value| ask_as(&site, TOKEN, ("POST", "/v1/repos/team/app/builds", &[]), &body);
+    let trigger = |body: Value| ask_as(&site, TOKEN, "POST", "/v1/repos/team/app/builds", &[], &body);
     for (body, code) in [
         (json!({ "trusted": true }), "unknown_field"),
         (json!({ "ref": "../../etc/passwd" }), "invalid_ref"),
@@ -343,7 +342,7 @@ fn the_queue_shows_places_and_can_be_paused() {
     assert_eq!(ask(&site, "POST", "/v1/queue/resume", &Value::Null).json(), json!({ "paused": false }));
     let ended = site.finished(&builds[1]);
     assert_eq!(ended["state"], "failed", "there is no such repository on the git host");
-    // Who waits for a change is answered when there is one, or when the time is over.
+    // A long poll is answered when there is a change, or when its time is over.
     let waited = ask(&site, "POST", "/v1/repos/team/app/builds?wait=30", &json!({ "ref": "main" }));
     assert_eq!((waited.status, &waited.json()["builds"][0]["state"]), (200, &json!("failed")), "{}", waited.text);
 }
@@ -352,11 +351,10 @@ fn the_queue_shows_places_and_can_be_paused() {
 fn deliveries_are_listed_with_their_reasons_and_can_be_replayed() {
     // WH-12
     let site = Site::start(ADMIN);
-    let skipped =
-        site.deliver(("push", "skip"), &push("refs/heads/main", &"1".repeat(40), "docs\n\n[skip ci]"), SECRET);
+    let skipped = site.deliver("push", "skip", &push("refs/heads/main", &"1".repeat(40), "docs\n\n[skip ci]"), SECRET);
     assert_eq!((skipped.status, &skipped.json()["reason"]), (200, &json!("skip_marker")), "{}", skipped.text);
-    site.deliver(("push", "other"), &push("refs/heads/other", &"2".repeat(40), "x"), SECRET);
-    site.deliver(("push", "main"), &push("refs/heads/main", &"3".repeat(40), "x"), SECRET);
+    site.deliver("push", "other", &push("refs/heads/other", &"2".repeat(40), "x"), SECRET);
+    site.deliver("push", "main", &push("refs/heads/main", &"3".repeat(40), "x"), SECRET);
     let list = site.get("/v1/deliveries?limit=2");
     assert_eq!(
         (&list["deliveries"][0]["status"], &list["deliveries"][1]["reason"]),

@@ -60,7 +60,7 @@ fn a_build_is_repeated_when_its_base_changes() {
     assert_eq!(bases.len(), 2, "{first:#}");
     assert!(bases.iter().any(|image| image["ref"] == base && image["platform"] == "linux/amd64"), "{first:#}");
     assert!(site.log(first["id"].as_str().unwrap()).contains("one"));
-    let known = |path: &str| ask_as(&site, ADMIN_TOKEN, ("GET", path, &[]), &Value::Null).json();
+    let known = |path: &str| ask_as(&site, ADMIN_TOKEN, "GET", path, &[], &Value::Null).json();
     wait_for("a look at the base images", || {
         let seen = known("/v1/repos/based/app/base-images");
         assert_eq!(seen["rebuild"], true);

@@ -15,7 +15,7 @@ fn admin() -> String {
     format!("[[tokens]]\nname = \"admin\"\ntoken = \"{ADMIN}\"\nscopes = [\"admin\"]\n")
 }
 
-fn ask(site: &Site, (method, path): (&str, &str), body: &str) -> (u16, Value) {
+fn ask(site: &Site, method: &str, path: &str, body: &str) -> (u16, Value) {
     let bearer = format!("Authorization: Bearer {ADMIN}");
     let url = format!("{}{path}", site.url);
     let answer = curl(&["-X", method, "-H", &bearer, "-H", "Content-Type: application/json", "-d", body, &url]);
@@ -44,7 +44,7 @@ fn the_data_directory_is_its_account_s_alone() {
     site.succeeded(&site.push(&commit));
     let mut left = vec![site.path("data")];
     while let Some(path) = left.pop() {
-        // What is unpacked for steps has the modes of the image, behind directories that nobody else enters.
+        // Files unpacked for steps have the modes of the image, behind directories that no other account enters.
         if path.ends_with("sandbox/state") {
             continue;
         }
@@ -69,15 +69,12 @@ fn nothing_that_is_secret_lies_in_the_database_as_it_is() {
         "image": format!("{}/team/sealed", site.registry), "rules": [{ "branch": "main", "env": { "KEY": "canary-of-env" } }],
         "webhooks": [{ "name": "chat", "url": "https://140.82.121.4/canary-of-url", "secret": "canary-of-key" }],
     });
-    let (status, answer) = ask(&site, ("POST", "/v1/repos"), &document.to_string());
+    let (status, answer) = ask(&site, "POST", "/v1/repos", &document.to_string());
     assert_eq!(status, 201, "{answer}");
-    let (status, answer) = ask(
-        &site,
-        ("POST", "/v1/repos/team/sealed/builds"),
-        r#"{"ref":"main","build_args":{"X":"canary-of-argument"}}"#,
-    );
+    let (status, answer) =
+        ask(&site, "POST", "/v1/repos/team/sealed/builds", r#"{"ref":"main","build_args":{"X":"canary-of-argument"}}"#);
     assert_eq!(status, 202, "{answer}");
-    let (_, shown) = ask(&site, ("GET", "/v1/repos/team/sealed"), "");
+    let (_, shown) = ask(&site, "GET", "/v1/repos/team/sealed", "");
     assert_eq!(shown["rules"][0]["env"]["KEY"], "canary-of-env", "who administers it sees it: {shown}");
     for file in ["data/slipway.db", "data/slipway.db-wal"] {
         let bytes = std::fs::read(site.path(file)).unwrap_or_default();
@@ -122,13 +119,13 @@ fn bodies_of_the_api_are_objects_with_each_key_once() {
     ];
     for (method, path) in paths {
         for body in bad {
-            let (status, answer) = ask(&site, (method, path), body);
+            let (status, answer) = ask(&site, method, path, body);
             assert!(matches!(status, 400 | 422), "{method} {path} {body:.60}: {status} {answer}");
             assert!(answer["detail"].as_str().is_some_and(|detail| !detail.contains("struct")), "{answer}");
         }
     }
     assert_eq!(
-        ask(&site, ("POST", "/v1/repos/team/app/builds"), r#"{"platforms":["linux/foo"]}"#).1["code"],
+        ask(&site, "POST", "/v1/repos/team/app/builds", r#"{"platforms":["linux/foo"]}"#).1["code"],
         "invalid_platforms"
     );
     assert_eq!(site.get("/v1/builds")["builds"], json!([]), "nothing of it was queued");
@@ -204,7 +201,7 @@ fn a_tag_is_built_whatever_its_commit_says_and_links_lie_below_the_path() {
     let site = Site::start_with("public_url = \"https://host.example/ci\"", &admin());
     let marked = "chore(release): 1.2.3 [skip ci]";
     let deliver = |id: &str, git_ref: &str, message: &str| {
-        site.deliver(("push", id), &push(git_ref, &"1".repeat(40), message), SECRET)
+        site.deliver("push", id, &push(git_ref, &"1".repeat(40), message), SECRET)
     };
     assert_eq!(deliver("1", "refs/heads/main", marked).json()["reason"], "skip_marker");
     assert_eq!(deliver("2", "refs/tags/v1.2.3", marked).status, 202);
@@ -266,11 +263,11 @@ fn a_badge_is_of_the_default_branch() {
     let good = site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN true\n")]);
     site.succeeded(&site.push(&good));
     assert_eq!(badge(""), "passing");
-    let other = site.deliver(("push", "other"), &push("refs/heads/master", &"8".repeat(40), "m"), SECRET).json();
+    let other = site.deliver("push", "other", &push("refs/heads/master", &"8".repeat(40), "m"), SECRET).json();
     site.finished(other["builds"][0]["id"].as_str().unwrap());
     // The forge says that the default branch is main.
     assert_eq!((badge("").as_str(), badge("?branch=master").as_str()), ("passing", "failing"));
-    let bad = site.deliver(("push", "tag"), &push("refs/tags/v9", &"9".repeat(40), "m"), SECRET).json();
+    let bad = site.deliver("push", "tag", &push("refs/tags/v9", &"9".repeat(40), "m"), SECRET).json();
     site.finished(bad["builds"][0]["id"].as_str().unwrap());
     assert_eq!(
         (badge("").as_str(), badge("?tag=v9").as_str(), badge("?branch=nosuch").as_str()),
@@ -327,7 +324,7 @@ fn statuses_go_to_the_forge_of_the_repository_alone_and_refusals_are_shown() {
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert!(seen.lock().unwrap().is_empty(), "{:?}", seen.lock().unwrap());
     assert!(site.get(&format!("/v1/builds/{id}"))["status_problem"].is_null());
-    let github = site.deliver(("push", "1"), &push("refs/heads/main", &"b".repeat(40), "m"), SECRET).json();
+    let github = site.deliver("push", "1", &push("refs/heads/main", &"b".repeat(40), "m"), SECRET).json();
     let id = github["builds"][0]["id"].as_str().unwrap().to_owned();
     let words = "Resource not accessible by personal access token";
     wait_for("the refusal", || {
@@ -349,10 +346,10 @@ fn a_broken_file_of_own_rules_fails_its_commit() {
         "name": "own/app", "forge_name": "Codertocat/Own", "clone_url": format!("http://{}/app.git", site.git),
         "secret": "the secret of its own", "image": format!("{}/own/app", site.registry), "own_rules": {},
     });
-    assert_eq!(ask(&site, ("POST", "/v1/repos"), &document.to_string()).0, 201);
+    assert_eq!(ask(&site, "POST", "/v1/repos", &document.to_string()).0, 201);
     let commit = site.commit(&[("Dockerfile", "FROM scratch\n"), ("slipway.toml", "[[rules]]\nbranhc = \"main\"\n")]);
     let body = push("refs/heads/main", &commit, "m").replace("Codertocat/Hello-World", "Codertocat/Own");
-    let answer = site.deliver(("push", "own"), &body, "the secret of its own");
+    let answer = site.deliver("push", "own", &body, "the secret of its own");
     assert_eq!(answer.status, 202, "{}", answer.text);
     wait_for("the failing status", || {
         let seen = seen.lock().unwrap();

@@ -17,7 +17,7 @@ const SOURCES: [&str; 8] = [
     "src",
     "webhook/src",
 ];
-/// What stands before a code where a problem or the end of a build is made.
+/// Text before a code where a problem or the end of a build is made.
 const MAKERS: [&str; 5] = ["refused(", "Error::user(", "Error::upstream(", "Error::service(", "Reason { code: "];
 /// Words that stand where codes do and are none: log fields, and what the commands say of themselves.
 const OTHERS: [&str; 1] = ["x"];

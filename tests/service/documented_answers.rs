@@ -49,7 +49,7 @@ fn names(answer: &Value, list: &str) -> Vec<String> {
 fn a_token_for_two_repositories_lists_both() {
     // US-04
     let (site, _) = site();
-    let get = |path: &str| ask_as(&site, OF_TWO, ("GET", path, &[]), &Value::Null).json();
+    let get = |path: &str| ask_as(&site, OF_TWO, "GET", path, &[], &Value::Null).json();
     assert_eq!(names(&get("/v1/builds"), "builds"), ["other/b", "team/app"]);
     assert_eq!(names(&get("/v1/builds?limit=1"), "builds"), ["other/b"]);
     assert_eq!(names(&get("/v1/builds?repo=team/app"), "builds"), ["team/app"]);
@@ -158,7 +158,7 @@ fn commands_take_one_form_and_name_what_is_wrong() {
         let (code, text) = said(arguments);
         assert!(code != Some(0) && text.contains(part), "{arguments:?}: {text}");
     }
-    // An empty variable is no token rather than a wrong one.
+    // An empty variable means that there is no token.
     let none = command(&site, &["status"], "");
     assert!(shown(&none).contains("a token is needed") && shown(&none).contains("SLIPWAY_TOKEN"), "{}", shown(&none));
 }

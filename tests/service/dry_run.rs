@@ -73,13 +73,13 @@ fn a_dry_run_says_which_steps_would_be_cached_and_leaves_nothing() {
     assert_eq!(cached.iter().filter(|fate| *fate == "cached").count(), 6, "{cached:?}");
     holds(&site, &asked, &cached);
 
-    // What stands on a changed file is executed; what is not changed before it is not.
+    // Steps after a changed file are executed; the unchanged ones before it are not.
     site.commit(&[("app", "2")]);
     let changed = fates(&dry(&site, &asked));
     assert_eq!(changed, ["cached", "cached", "setting", "executed", "executed", "executed", "executed"]);
     holds(&site, &asked, &changed);
 
-    // What takes files from a step that is executed depends on what comes out of it.
+    // A step that takes files from an executed step depends on its result.
     site.commit(&[("tool", "2")]);
     let taken = fates(&dry(&site, &asked));
     assert_eq!(taken, ["executed", "executed", "setting", "cached", "cached", "open", "open"]);

@@ -96,7 +96,7 @@ fn changed_files_are_named_and_what_follows_says_so() {
     assert!(summary.starts_with(start), "{summary}");
     told_to_people(&site, &changed);
 
-    // What a stage takes from another one changes with it.
+    // Files that a stage takes from another one change with it.
     site.commit(&[("tool", "2")]);
     let told = explain(&site, &build(&site, &json!({})));
     assert_eq!(why(&told, TOOL, "files_changed")["paths"][0]["path"], "tool");
@@ -248,6 +248,6 @@ fn steps_that_the_cache_forgot_are_told_apart_from_changed_ones() {
     run(std::process::Command::new("python3").args(["-c", forget]).arg(site.path("data/slipway.db")));
     let told = explain(&site, &build(&site, &json!({})));
     assert!([TOOL, MADE, SOURCES, USE, FLAVOURED].iter().all(|step| codes(&told, *step) == ["cache_lost"]), "{told:#}");
-    // What another stage made may be something else by now: only its content tells.
+    // Files of another stage may differ by now: only their content tells.
     assert_eq!(codes(&told, TAKEN), ["content_unknown"]);
 }

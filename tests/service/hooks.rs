@@ -1,4 +1,4 @@
-//! What the webhook endpoint takes, refuses and remembers; what the API answers.
+//! The webhook endpoint: deliveries that it takes, refuses and remembers, and the answers of the API.
 
 use crate::support::{SECRET, Site, TOKEN, curl, examples};
 use std::io::{Read, Write};
@@ -10,14 +10,14 @@ fn real_payloads_are_accepted_once_or_ignored_with_a_reason() {
     let site = Site::start("");
     for (number, push) in examples("push").iter().enumerate() {
         let (id, body) = (format!("push-{number}"), push.to_string());
-        let first = site.deliver(("push", &id), &body, SECRET);
+        let first = site.deliver("push", &id, &body, SECRET);
         let deleted = push["deleted"] == true;
         let known = first.json()["duplicate"] == true;
         assert_eq!(first.status, if deleted || known { 200 } else { 202 }, "{}", first.text);
         if deleted {
             assert!(known || first.json()["reason"] == "ref_deleted", "{}", first.text);
         }
-        let again = site.deliver(("push", &id), &body, SECRET);
+        let again = site.deliver("push", &id, &body, SECRET);
         assert_eq!((again.status, &again.json()["duplicate"]), (200, &serde_json::Value::Bool(true)), "{}", again.text);
         assert_eq!(again.json()["builds"][0]["id"], first.json()["builds"][0]["id"]);
     }
@@ -26,11 +26,11 @@ fn real_payloads_are_accepted_once_or_ignored_with_a_reason() {
         .enumerate()
         .filter(|(_, ping)| ping["repository"]["full_name"] == "Codertocat/Hello-World")
     {
-        let answer = site.deliver(("ping", &format!("ping-{number}")), &ping.to_string(), SECRET);
+        let answer = site.deliver("ping", &format!("ping-{number}"), &ping.to_string(), SECRET);
         assert_eq!((answer.status, &answer.json()["pong"]), (200, &serde_json::Value::Bool(true)), "{}", answer.text);
     }
     let delete = &examples("delete")[0];
-    let answer = site.deliver(("delete", "delete-1"), &delete.to_string(), SECRET);
+    let answer = site.deliver("delete", "delete-1", &delete.to_string(), SECRET);
     assert!(answer.status == 200 && answer.json()["reason"] == "unknown_event", "{}", answer.text);
 }
 
@@ -41,8 +41,8 @@ fn wrong_signatures_and_unknown_repositories_get_one_answer() {
     let body = |name: &str| {
         format!(r#"{{"ref":"refs/heads/main","after":"{}","repository":{{"full_name":"{name}"}}}}"#, "1".repeat(40))
     };
-    let wrong = site.deliver(("push", "1"), &body("Codertocat/Hello-World"), "guess");
-    let unknown = site.deliver(("push", "2"), &body("no/such"), SECRET);
+    let wrong = site.deliver("push", "1", &body("Codertocat/Hello-World"), "guess");
+    let unknown = site.deliver("push", "2", &body("no/such"), SECRET);
     let unsigned = curl(&[
         "-H",
         "Content-Type: application/json",
@@ -65,9 +65,9 @@ fn wrong_signatures_and_unknown_repositories_get_one_answer() {
 fn bodies_that_are_no_payload_are_refused() {
     // WH-18, WH-23
     let site = Site::start("");
-    assert_eq!(site.deliver(("push", "1"), "{", SECRET).json()["code"], "bad_json");
+    assert_eq!(site.deliver("push", "1", "{", SECRET).json()["code"], "bad_json");
     assert_eq!(
-        site.deliver(("push", "2"), r#"{"repository":{"full_name":"Codertocat/Hello-World"}}"#, SECRET).json()["code"],
+        site.deliver("push", "2", r#"{"repository":{"full_name":"Codertocat/Hello-World"}}"#, SECRET).json()["code"],
         "bad_json"
     );
     let hook = format!("{}/hooks/github", site.url);
@@ -93,11 +93,11 @@ fn the_same_body_again_is_the_same_build_and_its_urls_mean_nothing() {
         "repository": { "full_name": "Codertocat/Hello-World", "clone_url": "http://evil.example.com/x.git" },
     })
     .to_string();
-    let first = site.deliver(("push", "one"), &push, SECRET);
+    let first = site.deliver("push", "one", &push, SECRET);
     assert_eq!(first.status, 202, "{}", first.text);
     let id = first.json()["builds"][0]["id"].as_str().unwrap().to_owned();
     for (delivery, replay) in [("one", false), ("two", true)] {
-        let again = site.deliver(("push", delivery), &push, SECRET).json();
+        let again = site.deliver("push", delivery, &push, SECRET).json();
         assert_eq!((&again["builds"][0]["id"], &again["replay"]), (&id.as_str().into(), &replay.into()), "{again}");
     }
     let reason = site.finished(&id)["reason"]["message"].as_str().unwrap().to_owned();

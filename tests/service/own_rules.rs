@@ -19,7 +19,7 @@ fn add(site: &Site) {
 /// Delivers a push and waits until the commit's rules are applied; returns the delivery.
 fn deliver(site: &Site, commit: &str) -> Value {
     let body = push("refs/heads/main", commit, "A commit").replace("Codertocat/Hello-World", "own/app");
-    let answer = site.deliver(("push", &format!("own-{commit}")), &body, "own secret");
+    let answer = site.deliver("push", &format!("own-{commit}"), &body, "own secret");
     assert_eq!((answer.status, &answer.json()["pending"]), (202, &json!("rules")), "{}", answer.text);
     wait_for("the repository's rules", || {
         let newest = site.get("/v1/deliveries?repo=own/app&limit=1")["deliveries"][0].clone();
@@ -45,7 +45,7 @@ fn a_push_is_built_by_the_rules_that_stand_in_it() {
     assert_eq!(build["image"]["tags"], json!([format!("{image}:own-{}", &commit[..7]), format!("{image}:n1")]));
     assert!(site.log(build["id"].as_str().unwrap()).contains(&format!("built {commit}")));
 
-    // What the file may not take, and mistakes in it, build nothing and say why.
+    // Forbidden settings and mistakes in the file build nothing and say why.
     for (text, part) in [
         ("[[rules]]\nbranch = \"main\"\nsecrets = [\"deploy\"]\n", "`deploy` is not granted"),
         ("image = \"127.0.0.1:1/team/app\"\n", "not what the server allows"),
@@ -105,14 +105,16 @@ fn a_trigger_applies_the_rules_that_stand_at_what_it_asks_for() {
         crate::service::api::ask_as(
             &site,
             ADMIN_TOKEN,
-            ("POST", "/v1/repos/own/app/builds", &headers),
+            "POST",
+            "/v1/repos/own/app/builds",
+            &headers,
             &json!({ "ref": "main" }),
         )
     };
     let first = keyed();
     assert_eq!(first.status, 202, "{}", first.text);
     site.commit(&[("slipway.toml", "[[rules]]\nbranhc = \"main\"\n")]);
-    // What is known needs no rules any more.
+    // A known delivery needs no rules.
     let again = keyed();
     assert_eq!(
         (again.status, &again.json()["builds"][0]["id"]),

@@ -4,7 +4,7 @@ use crate::service::api::{ADMIN, ask};
 use crate::support::{Answer, Site, curl, wait_for};
 use serde_json::json;
 
-/// What a browser says it takes.
+/// The `Accept` header of a browser.
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
 
 fn browse(site: &Site, path: &str) -> Answer {

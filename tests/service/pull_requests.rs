@@ -44,7 +44,7 @@ fn propose(site: &Site, number: u32, files: &[(&str, &str)]) -> String {
 }
 
 /// Returns what GitHub says of a pull request: its own example with another commit.
-fn payload(action: &str, (number, commit): (u32, &str), is_fork: bool) -> Value {
+fn payload(action: &str, number: u32, commit: &str, is_fork: bool) -> Value {
     let mut body = examples("pull_request").into_iter().find(|known| known["action"] == action).unwrap();
     body["number"] = number.into();
     body["repository"]["full_name"] = "Codertocat/Pulls".into();
@@ -59,7 +59,7 @@ fn payload(action: &str, (number, commit): (u32, &str), is_fork: bool) -> Value 
 
 fn deliver(site: &Site, body: &Value) -> Value {
     let id = format!("{}-{}-{}", body["action"], body["number"], body["pull_request"]["head"]["sha"]).replace('"', "");
-    let answer = site.deliver(("pull_request", &id), &body.to_string(), KEY);
+    let answer = site.deliver("pull_request", &id, &body.to_string(), KEY);
     assert!(matches!(answer.status, 200 | 202), "{}", answer.text);
     answer.json()
 }
@@ -91,7 +91,7 @@ fn a_pull_request_of_one_s_own_is_built_at_once_and_not_pushed() {
     add(&site, &json!({ "pull_requests": "own" }));
     let dockerfile = "ARG BASE\nFROM ${BASE}\nARG TOKEN\nRUN --mount=type=secret,id=npm,required test \"$(cat /run/secrets/npm)\" = \"$TOKEN\"\n";
     let commit = propose(&site, 3, &[("Dockerfile", dockerfile)]);
-    let id = only(&deliver(&site, &payload("opened", (3, &commit), false)));
+    let id = only(&deliver(&site, &payload("opened", 3, &commit, false)));
     let build = site.succeeded(&id);
     assert_eq!((&build["ref"], &build["commit"]), (&json!("refs/pull/3/head"), &json!(commit)));
     assert_eq!((&build["tags"], &build["image"]["tags"], &build["push"]), (&json!([]), &json!([]), &json!(false)));
@@ -100,15 +100,15 @@ fn a_pull_request_of_one_s_own_is_built_at_once_and_not_pushed() {
     assert_eq!(pushed(&site), 404, "nothing is pushed");
     assert_eq!(site.get("/badges/pulls/app.json")["message"], "unknown", "badges are about the repository");
     assert_eq!(approve(&site, Some(ADMIN_TOKEN), &id).json()["code"], "not_held");
-    // The delivery again is no other build, and what else happens to a pull request is none at all.
-    assert_eq!(deliver(&site, &payload("opened", (3, &commit), false))["duplicate"], true);
-    assert_eq!(deliver(&site, &payload("labeled", (3, &commit), false))["ignored"], true);
-    let fork = deliver(&site, &payload("opened", (4, &commit), true));
+    // The same delivery makes no second build, and other events of a pull request make none at all.
+    assert_eq!(deliver(&site, &payload("opened", 3, &commit, false))["duplicate"], true);
+    assert_eq!(deliver(&site, &payload("labeled", 3, &commit, false))["ignored"], true);
+    let fork = deliver(&site, &payload("opened", 4, &commit, true));
     assert_eq!(fork["reason"], "pull_request_of_fork", "{fork:#}");
     // The repository of the configuration says nothing of pull requests.
-    let mut body = payload("opened", (3, &commit), false);
+    let mut body = payload("opened", 3, &commit, false);
     body["repository"]["full_name"] = "Codertocat/Hello-World".into();
-    let off = site.deliver(("pull_request", "off"), &body.to_string(), SECRET).json();
+    let off = site.deliver("pull_request", "off", &body.to_string(), SECRET).json();
     assert_eq!(off["reason"], "pull_requests_off", "{off:#}");
 }
 
@@ -127,7 +127,7 @@ fn a_fork_s_build_waits_for_approval_and_gets_nothing_of_the_repository() {
     let dockerfile = "ARG BASE\nFROM ${BASE}\nRUN echo shared\nARG TOKEN=none\n\
         RUN --mount=type=secret,id=npm echo \"token <$TOKEN> secret <$(cat /run/secrets/npm 2>/dev/null)>\"\n";
     let commit = propose(&site, 5, &[("Dockerfile", dockerfile)]);
-    let id = only(&deliver(&site, &payload("opened", (5, &commit), true)));
+    let id = only(&deliver(&site, &payload("opened", 5, &commit, true)));
 
     let held = site.get(&format!("/v1/builds/{id}"));
     assert_eq!((&held["held"], &held["trusted"], &held["state"]), (&json!(true), &json!(false), &json!("queued")));
@@ -157,11 +157,11 @@ fn a_fork_s_build_waits_for_approval_and_gets_nothing_of_the_repository() {
     let page = curl(&[&format!("{}/builds/{id}", site.url)]).text;
     assert!(page.contains("from a fork") && page.contains("Approved by"), "{page}");
 
-    // What the fork built is used for nobody else: the same steps run again for the branch.
+    // Results of the fork are not shared: the same steps run again for the branch.
     let merged = site.commit(&[("Dockerfile", dockerfile)]);
     let body = crate::support::raw_http::push("refs/heads/main", &merged, "merged")
         .replace("Codertocat/Hello-World", "Codertocat/Pulls");
-    let main = only(&site.deliver(("push", "merged"), &body, KEY).json());
+    let main = only(&site.deliver("push", "merged", &body, KEY).json());
     let main = site.succeeded(&main);
     let steps = main["steps"].as_array().unwrap();
     let shared = steps.iter().find(|step| step["instruction"] == "RUN echo shared");
@@ -176,16 +176,16 @@ fn newer_commits_and_the_end_of_a_pull_request_end_its_waiting_builds() {
     site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\n")]);
     add(&site, &json!({ "pull_requests": "all" }));
     let commits: Vec<_> = (0..3).map(|_| propose(&site, 6, &[])).collect();
-    let first = only(&deliver(&site, &payload("opened", (6, &commits[0]), true)));
-    let mut body = payload("synchronize", (6, &commits[1]), true);
+    let first = only(&deliver(&site, &payload("opened", 6, &commits[0], true)));
+    let mut body = payload("synchronize", 6, &commits[1], true);
     (body["before"], body["after"]) = (commits[0].as_str().into(), commits[1].as_str().into());
     let second = only(&deliver(&site, &body));
     let state = |id: &str| site.get(&format!("/v1/builds/{id}"))["state"].clone();
     assert_eq!((state(&first), state(&second)), (json!("superseded"), json!("queued")));
-    let closed = deliver(&site, &payload("closed", (6, &commits[1]), true));
+    let closed = deliver(&site, &payload("closed", 6, &commits[1], true));
     assert_eq!((&closed["reason"], state(&second)), (&json!("pull_request_closed"), json!("superseded")));
     // Opened again it waits again; the command approves it by its number, and a repetition needs no approval of its own.
-    let third = only(&deliver(&site, &payload("reopened", (6, &commits[1]), true)));
+    let third = only(&deliver(&site, &payload("reopened", 6, &commits[1], true)));
     let command = |arguments: &[&str]| {
         let output =
             slipway().args(arguments).env("SLIPWAY_URL", &site.url).env("SLIPWAY_TOKEN", ADMIN_TOKEN).output().unwrap();
@@ -202,7 +202,7 @@ fn newer_commits_and_the_end_of_a_pull_request_end_its_waiting_builds() {
     let repeated = site.succeeded(&newest);
     assert_eq!((&repeated["trusted"], &repeated["push"]), (&json!(false), &json!(false)));
     // One that waits is cancelled like any other, and is then not to be approved any more.
-    let mut body = payload("synchronize", (6, &commits[2]), true);
+    let mut body = payload("synchronize", 6, &commits[2], true);
     (body["before"], body["after"]) = (commits[1].as_str().into(), commits[2].as_str().into());
     let last = only(&deliver(&site, &body));
     assert!(command(&["cancel", &last]).0 && state(&last) == "cancelled");
@@ -224,7 +224,7 @@ fn a_pull_request_does_not_say_by_which_rules_it_is_built() {
     add(&site, &settings);
     let theirs = rules.replace("\"own\"", "\"theirs\"\nsecrets = [\"npm\"]");
     let commit = propose(&site, 8, &[("slipway.toml", &theirs)]);
-    let mut body = payload("opened", (8, &commit), true);
+    let mut body = payload("opened", 8, &commit, true);
     body["pull_request"]["base"]["sha"] = base.as_str().into();
     assert_eq!(deliver(&site, &body)["pending"], "rules");
     let build =
@@ -250,7 +250,7 @@ fn sec_m1_a_fork_s_build_reads_public_images_and_its_repository_s_own() {
         site.succeeded(&site.push(&commit));
         let body = crate::support::raw_http::push("refs/heads/main", &commit, "x")
             .replace("Codertocat/Hello-World", "Codertocat/Pulls");
-        site.succeeded(&only(&site.deliver(("push", "own"), &body, KEY).json()));
+        site.succeeded(&only(&site.deliver("push", "own", &body, KEY).json()));
         for (number, (base, expected)) in [
             (format!("FROM {registry}/pulls/app\n"), "succeeded"),
             (format!("FROM {registry}/team/app\n"), "failed"),
@@ -261,7 +261,7 @@ fn sec_m1_a_fork_s_build_reads_public_images_and_its_repository_s_own() {
         {
             let number = 20 + number as u32;
             let commit = propose(&site, number, &[("Dockerfile", &base)]);
-            let build = site.finished(&only(&deliver(&site, &payload("opened", (number, &commit), true))));
+            let build = site.finished(&only(&deliver(&site, &payload("opened", number, &commit, true))));
             assert_eq!(build["state"], expected, "{server} {base} {build:#}");
             if expected == "failed" {
                 assert_eq!(build["reason"]["code"], "image_not_allowed", "{build:#}");

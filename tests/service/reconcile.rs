@@ -1,4 +1,4 @@
-//! What the service finds out by itself: pushes that no delivery told of, and tags that show something else.
+//! Reconciliation: pushes that no delivery reported, and tags that show something else.
 
 use crate::registry::registries::docker_registry;
 use crate::support::worker_pool::{Yard, git};
@@ -47,7 +47,7 @@ fn pushes_that_no_delivery_told_of_are_built() {
         "ref": "refs/heads/main", "after": missed, "head_commit": { "id": missed, "message": "A commit" },
         "repository": { "full_name": "Codertocat/Hello-World" },
     });
-    let late = site.deliver(("push", "late"), &body.to_string(), SECRET);
+    let late = site.deliver("push", "late", &body.to_string(), SECRET);
     assert_eq!((late.status, &late.json()["builds"][0]["id"]), (200, &build["id"]), "{}", late.text);
 
     let (work, bare) = (site.path("work"), site.path("git/app.git"));

@@ -30,7 +30,7 @@ fn deliver(site: &Site, id: &str, padding: usize) -> Answer {
     body["before"] = serde_json::Value::Null;
     body["after"] = format!("{:0>40}", hex::encode(id)).into();
     body["padding"] = "x".repeat(padding).into();
-    site.deliver(("push", id), &body.to_string(), SECRET)
+    site.deliver("push", id, &body.to_string(), SECRET)
 }
 
 fn log_of(site: &Site) -> String {
@@ -122,7 +122,7 @@ fn workers_that_cannot_start_are_tried_less_often_and_readiness_says_so() {
     assert!(asked.elapsed() < Duration::from_secs(5), "a pause does not keep the server from ending");
 }
 
-/// Starts the server anew in a process group of its own, as a shell does on a terminal, with a build that runs.
+/// Starts the server again in a process group of its own, as a shell does on a terminal, with a build that runs.
 fn with_running_build(site: &mut Site) -> String {
     site.server = None;
     let log = File::options().create(true).append(true).open(site.path("serve.log")).unwrap();

@@ -5,9 +5,9 @@ use database::{BuildId, Database};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What the best of a few pushes may take.
+/// Limit of the best of a few pushes.
 const LIMIT: Duration = Duration::from_millis(300);
-/// What git takes to ask for the refs of a repository on a machine that does nothing else.
+/// Time that git needs to list the refs of a repository on an idle machine.
 const QUIET: Duration = Duration::from_millis(25);
 
 fn now_ms() -> i64 {
@@ -39,7 +39,7 @@ fn a_step_prints_within_300_ms_of_the_delivery() {
         body["head_commit"] = serde_json::json!({ "id": commit, "message": "A commit" });
         let slowness = slowness(&site);
         let began = now_ms();
-        let answer = site.deliver(("push", &commit), &body.to_string(), SECRET).json();
+        let answer = site.deliver("push", &commit, &body.to_string(), SECRET).json();
         let id = BuildId::parse(answer["builds"][0]["id"].as_str().unwrap()).unwrap();
         site.succeeded(id.as_str());
         let chunks = tokio.block_on(database.logs(&id, 0, 1 << 20)).unwrap();

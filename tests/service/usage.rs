@@ -1,4 +1,4 @@
-//! What builds use, as the API and the pages show it.
+//! Resource usage of builds, as the API and the pages show it.
 
 use crate::support::{Site, curl, slipway};
 

@@ -127,7 +127,7 @@ fn webhooks_are_told_how_builds_end() {
         hook(&receiver, "signed", "events = [\"failed\"]"),
         hook(&receiver, "hub", "format = \"dockerhub\""),
     ];
-    // They belong to the repository above them, so they stand before what is no part of it.
+    // They belong to the repository above them, so they stand before everything outside it.
     let site = Site::start(&format!("{}{ADMIN}", hooks.concat()));
     let bad = site.push(&site.commit(&[("Dockerfile", BAD)]));
     assert_eq!(site.finished(&bad)["state"], "failed");
@@ -247,7 +247,7 @@ fn trigger(site: &Site) -> String {
     answer.json()["builds"][0]["id"].as_str().unwrap().to_owned()
 }
 
-/// Takes the network's setting out of the configuration and starts the server anew.
+/// Takes the network's setting out of the configuration and restarts the server.
 fn forbid(site: &mut Site) {
     site.server = None;
     let text = std::fs::read_to_string(site.path("slipway.toml")).unwrap();
@@ -265,7 +265,7 @@ fn private_addresses_are_the_operators_to_allow() {
     assert!(!made.text.contains(KEY), "{}", made.text);
     trigger(&site);
     assert_eq!(receiver.waits_for("/chat", 1)[0].status, 200);
-    // What is changed without naming the secret leaves it as it was.
+    // A change that does not name the secret leaves it as it was.
     let changed = json!({ "webhooks": [{ "name": "chat", "url": url, "events": ["queued"] }] });
     let changed = ask(&site, "PATCH", "/v1/repos/other/app", &changed);
     assert_eq!(

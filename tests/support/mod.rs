@@ -1,4 +1,4 @@
-//! What the tests share: a running slipway, worker pools, git servers, disks that fail.
+//! Shared by the tests: a running slipway, worker pools, git servers, disks that fail.
 
 pub mod build_directory;
 #[allow(dead_code)]

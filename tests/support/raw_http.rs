@@ -75,7 +75,7 @@ impl Connection {
 }
 
 /// Returns a GitHub delivery as it is sent.
-pub fn delivery((event, id): (&str, &str), body: &[u8], secret: &str) -> Vec<u8> {
+pub fn delivery(event: &str, id: &str, body: &[u8], secret: &str) -> Vec<u8> {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body);
     let signature = hex::encode(mac.finalize().into_bytes());

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What is answered to one request.
+/// The answer to one request.
 pub enum Reply {
     /// These bytes.
     Whole(Vec<u8>),
@@ -171,10 +171,10 @@ pub fn pack_bomb(copies: usize) -> (Vec<u8>, String) {
     );
     let commit_id = hex::encode(id("commit", commit.as_bytes()));
     let mut pack = b"PACK\0\0\0\x02\0\0\0\x04".to_vec();
-    add(&mut pack, 1, (&[], commit.as_bytes()));
-    add(&mut pack, 2, (&[], &tree));
-    add(&mut pack, 3, (&[], &base));
-    add(&mut pack, 7, (&base_id, &delta));
+    add(&mut pack, 1, &[], commit.as_bytes());
+    add(&mut pack, 2, &[], &tree);
+    add(&mut pack, 3, &[], &base);
+    add(&mut pack, 7, &base_id, &delta);
     let sum = Sha1::digest(&pack);
     pack.extend(sum);
     (pack, commit_id)
@@ -195,7 +195,7 @@ fn varint(bytes: &mut Vec<u8>, mut number: usize) {
 }
 
 /// Adds an object of a pack: its kind and size, what it is a delta of, its content deflated.
-fn add(pack: &mut Vec<u8>, kind: u8, (base, content): (&[u8], &[u8])) {
+fn add(pack: &mut Vec<u8>, kind: u8, base: &[u8], content: &[u8]) {
     let mut size = content.len();
     let mut byte = (kind << 4) | (size as u8 & 0x0f);
     size >>= 4;

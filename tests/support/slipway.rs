@@ -18,7 +18,7 @@ pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// Ports below it belong to well-known services.
 const FIRST_PORT: u16 = 10_000;
 /// How long a build of a test may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns the program under test: the released one if the environment names it.
 pub fn slipway() -> Command {
@@ -61,7 +61,7 @@ pub fn shown(output: &Output) -> String {
 
 /// Waits until `done` returns something.
 pub fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(value) = done() {
             return value;
@@ -227,7 +227,7 @@ impl Site {
     }
 
     /// Delivers a body as GitHub does, signed with `secret`.
-    pub fn deliver(&self, (event, id): (&str, &str), body: &str, secret: &str) -> Answer {
+    pub fn deliver(&self, event: &str, id: &str, body: &str, secret: &str) -> Answer {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(body.as_bytes());
         let signature = format!("X-Hub-Signature-256: sha256={}", hex::encode(mac.finalize().into_bytes()));
@@ -254,7 +254,7 @@ impl Site {
         body["ref"] = "refs/heads/main".into();
         body["after"] = commit.into();
         body["head_commit"] = serde_json::json!({ "id": commit, "message": "A commit" });
-        let answer = self.deliver(("push", &format!("push-{commit}")), &body.to_string(), SECRET);
+        let answer = self.deliver("push", &format!("push-{commit}"), &body.to_string(), SECRET);
         assert_eq!(answer.status, 202, "{}", answer.text);
         answer.json()["builds"][0]["id"].as_str().unwrap().to_owned()
     }

@@ -28,3 +28,4 @@ pub use configuration::{
 pub use http::readiness::Readiness;
 pub use http::token;
 pub use router::router;
+pub use view::terminal::{Sanitizer, sanitize, sanitize_output};

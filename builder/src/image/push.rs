@@ -154,7 +154,12 @@ fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<()
 }
 
 /// Tells whether the repository has a blob. Who may not look may be allowed to write, so that is tried (SV-15).
-fn has_blob(waiting: (&Handle, &CancellationToken), client: &Client, to: &Reference, digest: &Digest) -> Result<bool, Unanswered> {
+fn has_blob(
+    waiting: (&Handle, &CancellationToken),
+    client: &Client,
+    to: &Reference,
+    digest: &Digest,
+) -> Result<bool, Unanswered> {
     match ask(waiting, client.has_blob(to, digest)) {
         Err(Unanswered::Failed(error)) if !error.is_transient() => Ok(false),
         answered => answered,

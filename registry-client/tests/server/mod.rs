@@ -21,7 +21,7 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Default)]
 pub struct Answer {
     pub status: u16,

@@ -126,7 +126,7 @@ impl Watch {
         let lost = u128::from(self.last.available.saturating_sub(available));
         let rate = match count {
             Count::Rested => u64::try_from(lost * 1_000_000 / since.as_micros()).unwrap_or(u64::MAX).min(MAX_RATE),
-            // What was just set aside goes on only when it is allowed to.
+            // An allocation that was just made goes on only when it is allowed to.
             Count::Now => self.last.rate,
         };
         self.last = Look { at: now, available, grown: used(known).bytes.saturating_sub(self.start.bytes), rate };

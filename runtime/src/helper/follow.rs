@@ -105,7 +105,7 @@ fn pass_output(
             let got = nix::unistd::read(&started.output, &mut buffer)?;
             open = got > 0;
             if got > 0 {
-                // What was printed before the end comes before it.
+                // Output that was printed before the end comes before it.
                 conversation.send(kind::DATA, &buffer[..got])?;
                 continue;
             }

@@ -19,7 +19,7 @@ pub fn up() -> io::Result<()> {
     if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // Whoever wants to may ask for echoes: `ping` works without a capability. Where there are fewer ids, the kernel refuses
+    // All users may send echo requests: `ping` works without a capability. Where there are fewer ids, the kernel refuses
     // the larger range; it is not an error if it refuses both.
     let range = "/proc/sys/net/ipv4/ping_group_range";
     let _ = fs::write(range, "0 2147483647").or_else(|_| fs::write(range, "0 65535"));

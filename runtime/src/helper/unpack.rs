@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Bytes of the paths of directories that a layer may have files in without describing them: they are kept in memory.
 const MAX_IMPLIED: usize = 16 * 1024 * 1024;
 
-/// What a step writes to make a directory of a lower layer invisible.
+/// The attribute with which a step makes a directory of a lower layer opaque.
 pub const OPAQUE: &str = "user.overlay.opaque";
 
 /// The size that a layer may have when it is unpacked.
@@ -72,7 +72,7 @@ fn unpack(conversation: &mut Conversation, temporary: &str, limits: &Limits) -> 
             .entry(&entry, &mut reader)
             .map_err(|error| HelperError::Layer(format!("unpacking `{name}`: {error}")))?;
     }
-    // What follows the end of the tar belongs to the stream; its end says that nothing is missing.
+    // Bytes after the end of the tar belong to the stream; its end says that nothing is missing.
     io::copy(&mut reader.into_inner(), &mut io::sink()).map_err(|error| HelperError::Layer(error.to_string()))?;
     unpacker.finish().map_err(HelperError::inside("setting the times of directories"))
 }

@@ -146,7 +146,7 @@ fn forwarding(family: &Family) -> Vec<Rule> {
     let answers = Rule { interface: Some(OUTSIDE), ..Rule::new(50, Verdict::Table(libc::RT_TABLE_MAIN)) };
     rules.push(Rule { to: Some(step), ..answers });
     rules.push(Rule { interface: Some(OUTSIDE), ..Rule::new(60, Verdict::Drop) });
-    // What is for the outer namespace itself comes last: it talks to nobody.
+    // Packets for the outer namespace itself come last: it has no peers.
     rules.push(Rule::new(1000, Verdict::Table(libc::RT_TABLE_LOCAL)));
     rules
 }

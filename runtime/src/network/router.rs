@@ -57,7 +57,7 @@ pub fn run(setup: &Setup, report: &mut File) -> Result<(), String> {
     list.into_iter().chain(own).try_for_each(|net| router.close(net))?;
     let outside = router.wait_for_pasta()?;
     router.open(outside)?;
-    // What came since the list was made.
+    // Addresses that came since the list was made.
     router.close_added(&changes, &machine)?;
     router.forward()?;
     say(report, "ready")?;

@@ -84,7 +84,7 @@ fn allowed_calls() {
     // `uretprobe` ends programs that call it from elsewhere than its trampoline; the kernel asks no filter about it.
     let calls: Vec<_> = new.iter().filter(|(name, _)| *name != "uretprobe").collect();
     let words: Vec<_> = calls.iter().map(|(name, words)| (*name, (*words).to_owned())).collect();
-    // What this machine's kernel lacks, nobody can tell from a refusal: it is asked outside, too.
+    // A call that this kernel lacks looks like a refused one: it is tried outside, too.
     for ((name, words), answer) in calls.iter().zip(answers(&place, "probe", &words, Calls::Native)) {
         let expected = outside(words);
         assert_eq!(answer, expected, "{name}");

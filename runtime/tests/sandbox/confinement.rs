@@ -1,4 +1,4 @@
-//! What a hostile step tries first, and must not get.
+//! Confinement: the first things that a hostile step tries, and must not get.
 
 use crate::Test;
 use crate::place::{Place, entry, place, snapshot, tar};

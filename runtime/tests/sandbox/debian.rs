@@ -1,4 +1,4 @@
-//! What must work: a Debian base with the commands of ordinary Dockerfiles.
+//! A Debian base must work with the commands of ordinary Dockerfiles.
 
 use crate::Test;
 use crate::place::{Place, entries, place_in};

@@ -230,7 +230,7 @@ fn work() {
     assert_eq!(exit, Exit::Code(0), "{output}");
     let sizes: Vec<_> = entries(&changes).iter().map(|entry| entry.size()).collect();
     assert_eq!(sizes, [1_000_000, 2]);
-    // What was there before the step is not the step's.
+    // Space that was used before the step does not count.
     let filled = ground.step("dd if=/dev/zero of=/cache/f bs=1M count=150 2>/dev/null", vec![("/cache", cache())]);
     ground.place.succeeds(&filled);
     std::thread::sleep(Duration::from_millis(1100));

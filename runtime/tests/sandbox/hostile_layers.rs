@@ -322,10 +322,10 @@ fn malformed() {
         ("a long link of 1 GiB", with(b'K', &octal(1 << 30), b"")),
         ("a negative size", with(b'0', &base_256, b"")),
         ("a size beyond all", with(b'0', &huge, b"")),
-        ("a size that is no number", with(b'0', b"zzzzzzzzzzz\0", b"")),
+        ("a size that is not a number", with(b'0', b"zzzzzzzzzzz\0", b"")),
         ("a pax record without length", with(b'x', &octal(8), b"path=ab\n")),
         ("a pax record that is too long", with(b'x', &octal(12), b"99 path=abc\n")),
-        ("a pax size that is no number", with(b'x', &octal(11), b"11 size=-1\n")),
+        ("a pax size that is not a number", with(b'x', &octal(11), b"11 size=-1\n")),
         ("a sparse file", with(b'S', &octal(0), b"")),
         ("an unknown kind", with(b'Z', &octal(0), b"")),
         ("an end within a header", whole[..700].to_vec()),
@@ -341,7 +341,7 @@ fn malformed() {
         assert!(began.elapsed() < Duration::from_secs(2), "{what}: {:?}", began.elapsed());
     }
     let garbage = [&whole[..], &b"garbage after the end".repeat(1000)].concat();
-    assert!(unpack(&place, 0x9f, &garbage).is_ok(), "what follows the end is no part of the layer");
+    assert!(unpack(&place, 0x9f, &garbage).is_ok(), "bytes after the end are not part of the layer");
 }
 
 fn nothing_left() {

@@ -1,4 +1,4 @@
-//! What a step changed is a layer.
+//! Layers made of the changes of a step.
 
 use crate::Test;
 use crate::place::{directory, entries, file, listing, place, snapshot, tar};

@@ -1,4 +1,4 @@
-//! What a step may use, and that nobody else pays for it.
+//! Limits of a step, and that no other build pays for it.
 
 use crate::Test;
 use crate::confinement::probe;

@@ -93,7 +93,7 @@ impl World {
 
     /// Returns what arrived, as lines of protocol, address and port: at the machine's own programs, and elsewhere.
     pub fn arrived(mut self) -> (BTreeSet<String>, BTreeSet<String>) {
-        // What is under way may still arrive.
+        // Packets under way may still arrive.
         std::thread::sleep(Duration::from_millis(300));
         drop(self.elsewhere.stdin.take());
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What a step mounts: there while it runs, without a trace afterwards.
+//! Mounts of a step: there while it runs, without a trace afterwards.
 
 use crate::Test;
 use crate::place::{Place, entries, listing, place};
@@ -122,7 +122,7 @@ fn stubs() {
     let (_, output, changes) = place.run(&place.mounting("stat -c %Y /etc /dir; echo > /dir/own", mounts()));
     assert_eq!(output, "1000\n1000\n");
     assert!(entries(&changes)[0].path == b"dir" && entries(&changes)[0].mtime > 1_000_000);
-    // What the step put beside a mount stays, with the directories it is in.
+    // Files that the step put beside a mount stay, with their directories.
     let (_, _, changes) = place.run(&place.mounting("echo > /deep/er/own", mounts()));
     assert_eq!(listing(&changes), ["dir deep", "dir deep/er", "file deep/er/own"]);
 }

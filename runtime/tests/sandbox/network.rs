@@ -1,4 +1,4 @@
-//! What a step reaches: public addresses and names; never this machine, its neighbours, or another build.
+//! The network of a step: it reaches public addresses and names; never this machine, its neighbours, or another build.
 
 use crate::Test;
 use crate::place::{Place, place, place_with};

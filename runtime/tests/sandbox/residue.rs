@@ -18,7 +18,7 @@ pub const TESTS: &[Test] = &[
     ("two_hundred_steps_at_once_leave_nothing", many_steps),
     ("a_sweep_takes_away_what_a_dead_attempt_left", sweep),
     ("what_nobody_uses_goes_and_what_is_used_stays", collect),
-    ("what_was_made_last_goes_after_a_start_of_the_machine", forget_last),
+    ("what_was_made_last_goes_after_a_start_of_the_machine", evict_unsynced),
 ];
 
 /// Names the directory in which this program, started again, is a worker: see [`be_a_worker`].
@@ -97,7 +97,7 @@ fn ends() {
         !groups(&place.attempt).is_empty() && !processes(&place.attempt).is_empty(),
         "there was something to leave"
     );
-    // What runs now ends with the sandbox.
+    // Running processes end with the sandbox.
     drop((changes, ran));
     place.sandbox = None;
     nothing_left(&place);
@@ -218,7 +218,7 @@ fn command_killed() {
     let as_user = |user: &str| Step { user: user.into(), ..place.step("exec sleep 7654") };
     assert_eq!(killed(&as_user(""), "sleep\x007654"), Exit::Killed);
     assert_eq!(killed(&as_user("app"), "sleep\x007654"), Exit::Killed);
-    // What a step does to itself is its own affair: for its first process the signal does not even exist.
+    // A step may signal itself: its first process does not even receive the signal.
     for (script, expected) in [
         ("kill -9 $$; exit 3", Exit::Code(3)),
         ("sh -c 'kill -9 $$'; exit $?", Exit::Code(137)),
@@ -361,7 +361,7 @@ fn collect() {
     });
 }
 
-fn forget_last() {
+fn evict_unsynced() {
     // ST-04, RL4
     let place = place();
     let cache = |script: &str, id: &str| {
@@ -378,7 +378,7 @@ fn forget_last() {
     std::thread::sleep(Duration::from_millis(3100));
     unpack(&last);
     place.succeeds(&cache("echo x > /c/f", "b0"));
-    assert_eq!(runtime::forget_last(&place.settings, Duration::from_secs(1)).unwrap(), 1);
+    assert_eq!(runtime::evict_unsynced(&place.settings, Duration::from_secs(1)).unwrap(), 1);
     assert!(place.outside(&before).exists() && place.outside(&place.base).exists() && !place.outside(&last).exists());
     assert_eq!(place.succeeds(&cache("ls /c", "a0")), "f\n");
     assert_eq!(place.succeeds(&cache("ls /c", "b0")), "");

@@ -37,7 +37,7 @@ fn links() {
             }
         }
     }
-    // What lies below a mount is hidden by it.
+    // A mount hides the files below it.
     let entries = [
         (directory("dev"), &b""[..]),
         (link("dev/null", "/etc/passwd"), b""),

@@ -46,6 +46,6 @@ fn other_users() {
     assert_eq!(place.sh(inherited), "written\nmore\n");
     let (exit, output, _) = place.run(&place.step("su app -s /bin/sh -c 'echo x > /dev/stdout'"));
     assert!(exit != Exit::Code(0) && output.contains("ermission denied"), "{exit:?} {output}");
-    // What opened it hands it on, as the first process of a web server does.
+    // Its opener hands it on, as the first process of a web server does.
     assert_eq!(place.sh("exec 5>> /dev/stdout; su app -s /bin/sh -c 'echo handed >&5'"), "handed\n");
 }

@@ -8,14 +8,14 @@ use std::path::Path;
 /// Time of every file of a context that is given no other.
 const MTIME: i64 = 1_600_000_000;
 
-/// What a case file holds.
+/// The content of a case file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// The file's name.
     #[serde(skip)]
     pub name: String,
-    /// What it is about, in a sentence.
+    /// The subject of the case, in a sentence.
     pub about: String,
     /// The Dockerfile.
     pub dockerfile: String,
@@ -39,10 +39,10 @@ pub struct Case {
     pub prepare: String,
     /// Part of the message with which the build fails.
     pub fails: Option<String>,
-    /// What the build says.
+    /// Texts in the output of the build.
     #[serde(default)]
     pub says: Vec<String>,
-    /// What it does not say.
+    /// Texts that are not in it.
     #[serde(default)]
     pub never_says: Vec<String>,
     /// The paths of the new layers, flattened.

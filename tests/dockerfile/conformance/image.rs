@@ -1,4 +1,4 @@
-//! What is in an OCI layout: layers on top of a base, flattened to lines of text.
+//! The content of an OCI layout: layers on top of a base, flattened to lines of text.
 
 use builder::layer::decompress;
 use files::tar::{Entry, EntryKind, Reader};

@@ -45,7 +45,7 @@ async fn answer(directory: PathBuf, request: Request) -> std::io::Result<Respons
         .env("GIT_PROTOCOL", header("git-protocol"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        // What it says goes to the client as well; here it would stand in the middle of others' lines.
+        // Its messages go to the client as well; here they would stand in the middle of others' lines.
         .stderr(Stdio::null())
         .spawn()?;
     if let Some(mut input) = backend.stdin.take() {

@@ -11,6 +11,7 @@ pub mod queue;
 pub mod repository;
 pub mod rules;
 pub mod service;
+pub mod terminal;
 pub mod text;
 pub mod time;
 pub mod trigger;

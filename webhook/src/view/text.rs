@@ -14,31 +14,11 @@ pub fn shown_values(values: &BTreeMap<String, String>) -> BTreeMap<String, Strin
     values.iter().map(|(name, text)| (name.clone(), marks::shown(text))).collect()
 }
 
-/// Returns a text without what could change how it is read: escape sequences, control and direction characters.
-pub fn plain(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut shown = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        match char {
-            '\x1b' => skip_sequence(&mut chars),
-            '\n' | '\t' => shown.push(char),
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\r' => shown.push('\n'),
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.push('\u{fffd}'),
-            control if control.is_control() => shown.push('\u{fffd}'),
-            other => shown.push(other),
-        }
-    }
-    shown
-}
+use super::terminal::sanitize;
 
-fn skip_sequence(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match chars.next() {
-        Some('[') => drop(chars.find(|char| ('@'..='~').contains(char))),
-        Some(']') => drop(chars.find(|char| *char == '\x07' || *char == '\x1b')),
-        _ => {}
-    }
+/// Returns a text without escape sequences, control characters and characters that change the direction of writing.
+pub fn plain(bytes: &[u8]) -> String {
+    sanitize(&String::from_utf8_lossy(bytes))
 }
 
 #[cfg(test)]

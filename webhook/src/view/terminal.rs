@@ -3,8 +3,6 @@
 //! Colours pass; whatever else steers a terminal does not: cursor moves, titles, the clipboard (OSC 52), C1 controls,
 //! characters that turn the direction of writing.
 
-use std::io::{self, Write};
-
 /// Longest parameters of a colour sequence; a terminal's own limit is not much higher.
 const MAX_PARAMETERS: usize = 64;
 /// Turns all colours off.
@@ -195,40 +193,6 @@ fn is_incomplete(bytes: &[u8]) -> bool {
     bytes.len() < length
 }
 
-/// Writes what a step printed: sanitized where a person's terminal shows it, as it is for files and other programs.
-pub struct OutputWriter<W> {
-    to: W,
-    sanitizer: Option<Sanitizer>,
-}
-
-impl<W: Write> OutputWriter<W> {
-    /// Returns a writer to a terminal or to something else.
-    pub fn new(to: W, is_terminal: bool) -> Self {
-        OutputWriter { to, sanitizer: is_terminal.then(Sanitizer::default) }
-    }
-
-    /// Turns off colours that are still on.
-    pub fn finish(&mut self) -> io::Result<()> {
-        let rest = self.sanitizer.as_mut().map(Sanitizer::finish).unwrap_or_default();
-        self.to.write_all(rest.as_bytes())?;
-        self.to.flush()
-    }
-}
-
-impl<W: Write> Write for OutputWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.sanitizer {
-            Some(sanitizer) => self.to.write_all(sanitizer.push(bytes).as_bytes())?,
-            None => self.to.write_all(bytes)?,
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,17 +239,5 @@ mod tests {
             let shown: String = bytes.iter().map(|byte| parts.push(&[*byte])).collect();
             assert_eq!(shown + &parts.finish(), expected, "{:?}", String::from_utf8_lossy(bytes));
         }
-    }
-
-    #[test]
-    fn files_and_programs_get_an_output_as_it_is() {
-        let mut written = Vec::new();
-        OutputWriter::new(&mut written, false).write_all(b"\x1b[2J\xff").unwrap();
-        assert_eq!(written, b"\x1b[2J\xff");
-        let mut written = Vec::new();
-        let mut writer = OutputWriter::new(&mut written, true);
-        writer.write_all(b"\x1b[2J\x1b[31mx").unwrap();
-        writer.finish().unwrap();
-        assert_eq!(written, b"\x1b[31mx\x1b[0m");
     }
 }
