@@ -4,6 +4,7 @@ use crate::access::sealing;
 use crate::access::secret_key::SecretKey;
 use crate::deliveries::batches::Batches;
 use crate::error::Error;
+use crate::sql::build_changes::BuildChanges;
 use crate::sql::clock::Clock;
 use crate::sql::connect::Store;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub struct Database {
     pub(crate) key: Option<Arc<SecretKey>>,
     pub(crate) batches: Arc<Batches>,
     pub(crate) work: Arc<Notify>,
+    pub(crate) changes: Arc<BuildChanges>,
     pub(crate) listener: Arc<JobListener>,
 }
 
@@ -64,8 +66,16 @@ impl Database {
         let (clock, work) = (Clock::default(), Arc::new(Notify::new()));
         let store = Store::connect(url).await?;
         schema::migrate(&store, store.begin(&clock, &work)).await?;
-        let database =
-            Database { store, clock, settings, key: None, batches: Arc::default(), work, listener: Arc::default() };
+        let database = Database {
+            store,
+            clock,
+            settings,
+            key: None,
+            batches: Arc::default(),
+            work,
+            changes: Arc::default(),
+            listener: Arc::default(),
+        };
         database.bring_back().await?;
         Ok(database)
     }

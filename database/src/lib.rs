@@ -62,6 +62,7 @@ pub use reconcile::ref_poll::{Heads, LookClaim, LookState, Looked, MovedHead, Se
 pub use reconcile::schedule::OwnSchedule;
 pub use retention::plan::{Limit, Limits, RetentionPolicy};
 pub use retention::removals::Removed;
+pub use sql::build_changes::BuildWatch;
 pub use tags::publish::Publish;
 pub use tags::tag_check::{TagCheck, TagVerdict};
 pub use worker_query::{

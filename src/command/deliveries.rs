@@ -2,9 +2,9 @@
 
 use super::status::{moment, table};
 use crate::client::{Connection, encoded, print_json, read, repository_name};
-use webhook::sanitize;
 use clap::Args;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::delivery::DeliveryList;
 
 /// Arguments of `slipway deliveries`.

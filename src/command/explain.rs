@@ -1,9 +1,9 @@
 //! `slipway explain`: why the steps of a build were executed or taken from the cache.
 
 use crate::client::{Connection, build_id, encoded, print_json, read};
-use webhook::sanitize;
 use clap::Args;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::comparison::ExplanationView;
 
 /// Columns that the output keeps to.

@@ -2,10 +2,10 @@
 
 use super::status::{short_ref, table};
 use crate::client::{Connection, print_json, read};
-use webhook::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::queue::{PausedView, QueueView};
 
 /// Arguments of `slipway queue`.

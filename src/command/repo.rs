@@ -3,13 +3,13 @@
 use super::import;
 use super::status::table;
 use crate::client::{Connection, encoded, print_json, read, repository_name};
-use webhook::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::repository::{RepositoryList, RepositoryMeta, RepositoryView};
 
 /// Arguments of `slipway repo`.

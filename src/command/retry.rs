@@ -2,11 +2,11 @@
 
 use super::logs;
 use crate::client::{Connection, build_id, print_json, read};
-use webhook::sanitize;
 use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::json;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::build::BuildView;
 
 /// Arguments of `slipway retry`.

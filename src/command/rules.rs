@@ -2,12 +2,12 @@
 
 use super::status::shown;
 use crate::client::{Connection, encoded, print_json, read, repository_name};
-use webhook::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::rules::RulesTestView;
 
 /// Arguments of `slipway rules`.

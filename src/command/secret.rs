@@ -1,12 +1,12 @@
 //! `slipway secret`: secrets of a repository; written, never read.
 
 use crate::client::{Connection, encoded, print_json, repository_name};
-use webhook::sanitize;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 use std::io::Read;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::repository::{SecretList, SecretWritten};
 
 /// Arguments of `slipway secret`.

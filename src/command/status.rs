@@ -1,10 +1,10 @@
 //! `slipway status`: the newest builds, or one build with its steps.
 
 use crate::client::{Connection, build_id, encoded, print_json, read, repository_name, warnings};
-use webhook::sanitize;
 use clap::Args;
 use std::process::ExitCode;
 use std::time::Duration;
+use webhook::sanitize;
 use webhook::view::build::{BuildDetails, BuildList, StepView};
 
 /// How often the server is asked for the end of a build.

@@ -3,11 +3,11 @@
 use super::logs;
 use super::status::table;
 use crate::client::{Connection, encoded, print_json, read, repository_name, warnings};
-use webhook::sanitize;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::trigger::{PlanView, TriggeredView};
 
 /// Arguments of `slipway trigger`.

@@ -1,10 +1,10 @@
 //! `slipway version`: which slipway this is, and which one the server is.
 
 use crate::client::{Connection, print_json, read};
-use webhook::sanitize;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::service::VersionView;
 
 /// Arguments of `slipway version`.

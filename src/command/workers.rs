@@ -2,10 +2,10 @@
 
 use super::status::table;
 use crate::client::{Connection, print_json, read};
-use webhook::sanitize;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
+use webhook::sanitize;
 use webhook::view::queue::QueueView;
 
 /// Arguments of `slipway workers`.

@@ -20,7 +20,7 @@ pub fn store(services: &Services, claim: &Claim, (trace, masks): (&Trace, &Masks
     let path: Vec<_> = trace.critical_path().into_iter().take(MAX_PIECES).map(piece).collect();
     let cpu_ms = trace.cpu().map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
     let text = trace.to_chrome(MAX_SPANS, &|name| masks.text(name));
-    if let Err(error) = services.tokio.block_on(services.database.put_trace(claim, (&text, &path), cpu_ms)) {
+    if let Err(error) = services.tokio.block_on(services.database.put_trace(claim, &text, &path, cpu_ms)) {
         let (id, error) = (&claim.build.id, &error as &dyn std::error::Error);
         tracing::warn!(build.id = %id, error, "where the time of a build went cannot be stored");
     }

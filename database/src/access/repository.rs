@@ -68,7 +68,7 @@ impl Database {
         let doing = "storing a repository";
         let mut transaction = self.begin().await?;
         // Counting locks the counter, so of two changes at once the second sees the first.
-        let version = count(&mut transaction, (name, VERSIONS), 1).await?;
+        let version = count(&mut transaction, name, VERSIONS, 1).await?;
         let row = sql(doing, "SELECT version FROM repositories WHERE name = $1")
             .bind(name)
             .optional(transaction.on())

@@ -2,12 +2,14 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::json::{json, to_json};
-use crate::sql::statement::{Row, sql};
+use crate::model::json::to_json;
+use crate::sql::columns::{columns, document, get};
+use crate::sql::statement::sql;
 /// How exact the time of the last use is: not every request writes.
 const USE_MS: i64 = 60_000;
 
-const TOKEN: &str = "name, scopes_json, repositories_json, created_ms, expires_ms, last_used_ms, revoked_ms";
+/// The select list of a record, for statements.
+const TOKEN: &str = TokenRecord::COLUMNS;
 
 /// A token about to be stored.
 #[derive(Debug, Clone)]
@@ -24,23 +26,25 @@ pub struct NewToken {
     pub expires_ms: Option<i64>,
 }
 
-/// A token as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRecord {
-    /// Its name.
-    pub name: String,
-    /// What it may be used for.
-    pub scopes: Vec<String>,
-    /// The repositories it is good for; empty for all.
-    pub repositories: Vec<String>,
-    /// When it was made, in milliseconds since 1970.
-    pub created_ms: i64,
-    /// When it ends.
-    pub expires_ms: Option<i64>,
-    /// When it was last used, to the minute.
-    pub last_used_ms: Option<i64>,
-    /// When it was revoked.
-    pub revoked_ms: Option<i64>,
+columns! {
+    /// A token as it is stored.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct TokenRecord {
+        /// Its name.
+        pub name: String = get "name",
+        /// What it may be used for.
+        pub scopes: Vec<String> = document "scopes_json",
+        /// The repositories it is good for; empty for all.
+        pub repositories: Vec<String> = document "repositories_json",
+        /// When it was made, in milliseconds since 1970.
+        pub created_ms: i64 = get "created_ms",
+        /// When it ends.
+        pub expires_ms: Option<i64> = get "expires_ms",
+        /// When it was last used, to the minute.
+        pub last_used_ms: Option<i64> = get "last_used_ms",
+        /// When it was revoked.
+        pub revoked_ms: Option<i64> = get "revoked_ms",
+    }
 }
 
 impl Database {
@@ -70,7 +74,7 @@ impl Database {
             "SELECT {TOKEN} FROM tokens WHERE hash = $1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $2)"
         );
         let row = sql("reading a token", text).bind(hex::encode(hash)).bind(now).optional(self.read()).await?;
-        let Some(token) = row.as_ref().map(record).transpose()? else { return Ok(None) };
+        let Some(token) = row.as_ref().map(TokenRecord::read).transpose()? else { return Ok(None) };
         if token.last_used_ms.is_none_or(|used| now - used >= USE_MS) {
             sql("writing the use of a token", "UPDATE tokens SET last_used_ms = $2 WHERE name = $1")
                 .bind(&token.name)
@@ -84,7 +88,7 @@ impl Database {
     /// Returns all tokens, by name, those that are no more good for anything too.
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>, Error> {
         let text = format!("SELECT {TOKEN} FROM tokens ORDER BY name");
-        sql("reading the tokens", text).all(self.read()).await?.iter().map(record).collect()
+        sql("reading the tokens", text).all(self.read()).await?.iter().map(TokenRecord::read).collect()
     }
 
     /// Revokes a token; tells whether there was one that was not revoked yet.
@@ -93,16 +97,4 @@ impl Database {
         let text = "UPDATE tokens SET revoked_ms = $2 WHERE name = $1 AND revoked_ms IS NULL";
         Ok(sql("revoking a token", text).bind(name).bind(now).run(self.write()).await? == 1)
     }
-}
-
-fn record(row: &Row) -> Result<TokenRecord, Error> {
-    Ok(TokenRecord {
-        name: row.get(0)?,
-        scopes: json(&row.get::<String>(1)?)?,
-        repositories: json(&row.get::<String>(2)?)?,
-        created_ms: row.get(3)?,
-        expires_ms: row.get(4)?,
-        last_used_ms: row.get(5)?,
-        revoked_ms: row.get(6)?,
-    })
 }

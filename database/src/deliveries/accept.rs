@@ -11,6 +11,7 @@ use crate::model::build_id::BuildId;
 use crate::model::build_request::BuildRequest;
 use crate::model::delivery::{Accepted, NewDelivery};
 use crate::model::json::{json, to_json};
+use crate::model::ref_name::RefName;
 use crate::model::rules_fetch::NewLookup;
 use crate::outbox::commit_status;
 use crate::queue::cancel::close;
@@ -89,7 +90,7 @@ impl Database {
         let mut open = Vec::with_capacity(requests.len());
         for request in requests {
             let spec = seal_spec(self.key.as_ref(), &request.repository, &request.spec)?;
-            open.extend(open_build(&mut transaction, (request, &spec)).await?);
+            open.extend(open_build(&mut transaction, request, &spec).await?);
         }
         if open.len() == requests.len() {
             return Ok(Accepted::Duplicate(open));
@@ -110,7 +111,8 @@ impl Database {
     /// Stores what follows from a delivery: `row` is where it was stored, if it was not known.
     pub(crate) async fn store_one(
         &self,
-        (transaction, builds): (&mut Transaction, &mut NewBuilds),
+        transaction: &mut Transaction,
+        builds: &mut NewBuilds,
         one: &Delivered,
         row: Option<i64>,
     ) -> Result<Accepted, Error> {
@@ -130,8 +132,7 @@ impl Database {
         // What somebody wants once more says nothing of what a ref names now.
         let mut is_last = one.source != Source::Replayed;
         if let Some(push) = &delivery.push {
-            let place = (id, delivery.repository.as_str());
-            match self.insert_push((&mut *transaction, &mut *builds), place, (push, one.source)).await? {
+            match self.insert_push(transaction, builds, id, &delivery.repository, push, one.source).await? {
                 Placed::New(pushed) => origin.push = Some(pushed),
                 Placed::Late(pushed) => {
                     is_last = false;
@@ -144,7 +145,7 @@ impl Database {
         if let Some(git_ref) = &delivery.closed {
             // Some of its builds may have come with it.
             builds.write(transaction).await?;
-            close(transaction, (&delivery.repository, git_ref)).await?;
+            close(transaction, RefName { repository: &delivery.repository, git_ref }).await?;
         }
         if let Some(lookup) = &one.lookup {
             self.insert_lookup(transaction, Some(id), lookup).await?;
@@ -254,7 +255,8 @@ async fn known(transaction: &mut Transaction, delivery: &NewDelivery) -> Result<
 /// Finds a build that was asked for in the same words and has not ended.
 async fn open_build(
     transaction: &mut Transaction,
-    (request, spec): (&BuildRequest, &str),
+    request: &BuildRequest,
+    spec: &str,
 ) -> Result<Option<BuildId>, Error> {
     let rows = sql(
         "looking for a build",

@@ -50,7 +50,7 @@ impl Database {
         let rows = insert_deliveries(&mut transaction, delivered).await?;
         let (mut queued, mut builds) = (Vec::new(), NewBuilds::new(self));
         for (one, row) in delivered.iter().zip(rows) {
-            let stored = self.store_one((&mut transaction, &mut builds), one, row).await?;
+            let stored = self.store_one(&mut transaction, &mut builds, one, row).await?;
             if let Accepted::New(builds) = &stored {
                 queued.extend_from_slice(builds);
             }

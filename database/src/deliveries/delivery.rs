@@ -4,13 +4,10 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::model::build::ids;
 use crate::model::build_id::BuildId;
-use crate::model::json::json;
+use crate::sql::columns::{columns, document, get};
 use crate::sql::statement::{Row, Value, filtered, sql};
 /// Most deliveries that a list holds.
 const MAX_LIST: u32 = 200;
-
-const DELIVERY: &str = "id, forge, delivery, event, repository, ignored, explain_json, created_ms, EXISTS \
-     (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state <> 'expanded')";
 
 /// A delivery as it is stored, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +34,22 @@ pub struct Delivery {
     pub builds: Vec<BuildId>,
 }
 
+columns! {
+    /// A delivery's row, without its body.
+    struct DeliveryRow {
+        id: i64 = get "id",
+        forge: String = get "forge",
+        delivery: String = get "delivery",
+        event: String = get "event",
+        repository: String = get "repository",
+        ignored: Option<String> = get "ignored",
+        explain: Vec<String> = document "explain_json",
+        created_ms: i64 = get "created_ms",
+        is_pending: bool = get "is_pending" as
+            "EXISTS (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state <> 'expanded')",
+    }
+}
+
 /// Which deliveries a list shall hold; newest first.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
@@ -60,7 +73,7 @@ impl Database {
             ("(ignored IS NOT NULL) = ?", filter.ignored.map(Value::from)),
             ("id < ?", filter.before.map(Value::from)),
         ];
-        let text = format!("SELECT {DELIVERY} FROM deliveries d WHERE TRUE");
+        let text = format!("SELECT {} FROM deliveries d WHERE TRUE", DeliveryRow::COLUMNS);
         let order = format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST));
         let statement = filtered("listing deliveries", text, conditions).among("repository", filter.among.as_deref());
         let rows = statement.then(&order).all(self.read()).await?;
@@ -73,7 +86,7 @@ impl Database {
 
     /// Returns a delivery by its row.
     pub async fn delivery(&self, id: i64) -> Result<Option<Delivery>, Error> {
-        let text = format!("SELECT {DELIVERY} FROM deliveries d WHERE id = $1");
+        let text = format!("SELECT {} FROM deliveries d WHERE id = $1", DeliveryRow::COLUMNS);
         match sql("reading a delivery", text).bind(id).optional(self.read()).await? {
             Some(row) => Ok(Some(self.read_delivery(&row).await?)),
             None => Ok(None),
@@ -87,19 +100,19 @@ impl Database {
     }
 
     async fn read_delivery(&self, row: &Row) -> Result<Delivery, Error> {
-        let id: i64 = row.get(0)?;
+        let row = DeliveryRow::read(row)?;
         let text = "SELECT id FROM builds WHERE delivery_id = $1 ORDER BY id";
-        let builds = sql("reading a delivery", text).bind(id).all(self.read()).await?;
+        let builds = sql("reading a delivery", text).bind(row.id).all(self.read()).await?;
         Ok(Delivery {
-            id,
-            forge: row.get(1)?,
-            delivery: row.get(2)?,
-            event: row.get(3)?,
-            repository: row.get(4)?,
-            ignored: row.get(5)?,
-            explain: json(&row.get::<String>(6)?)?,
-            created_ms: row.get(7)?,
-            is_pending: row.get(8)?,
+            id: row.id,
+            forge: row.forge,
+            delivery: row.delivery,
+            event: row.event,
+            repository: row.repository,
+            ignored: row.ignored,
+            explain: row.explain,
+            created_ms: row.created_ms,
+            is_pending: row.is_pending,
             builds: ids(&builds)?,
         })
     }

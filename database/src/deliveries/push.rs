@@ -6,6 +6,7 @@ use crate::deliveries::push_order::{End, Pushed, place};
 use crate::error::Error;
 use crate::model::build::ids;
 use crate::model::delivery::PushedRef;
+use crate::model::ref_name::RefName;
 use crate::queue::enqueue::NewBuilds;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
@@ -30,22 +31,26 @@ impl Database {
     /// Puts a push in its place among those to the same ref.
     pub(crate) async fn insert_push(
         &self,
-        (transaction, builds): (&mut Transaction, &mut NewBuilds),
-        (delivery, repository): (i64, &str),
-        (push, source): (&PushedRef, Source),
+        transaction: &mut Transaction,
+        builds: &mut NewBuilds,
+        delivery: i64,
+        repository: &str,
+        push: &PushedRef,
+        source: Source,
     ) -> Result<Placed, Error> {
         let Surroundings { last, begins, ends, found, covers } = surroundings(transaction, repository, push).await?;
+        let of = RefName { repository, git_ref: &push.git_ref };
         if let Some(found) = found.filter(|_| source == Source::Told) {
             return Ok(Placed::Found(found));
         }
         // A look that saw the ref only later took this push and others for one: it comes before what was found.
         let ends = ends.or(covers.filter(|_| source == Source::Told && begins.is_none()));
-        let last = last + builds.counted((repository, &push.git_ref));
+        let last = last + builds.counted(of);
         // What a look saw is what the ref names now, whatever came before.
         let ends = ends.filter(|_| source != Source::Found);
         let place = place(begins, ends, last);
         if place.last > last {
-            builds.count((repository, &push.git_ref), place.last - last);
+            builds.count(of, place.last - last);
         }
         let row = sql(
             "storing a push",
@@ -67,35 +72,30 @@ impl Database {
         .await?;
         let pushed = Pushed { id: Some(row.get(0)?), git_ref: push.git_ref.clone(), sequence: place.sequence };
         if let Some(before) = begins {
-            unmark(transaction, (repository, push), ("is_tail", before)).await?;
+            unmark(transaction, of, "is_tail", before).await?;
         }
         if let Some(after) = ends.filter(|_| place.joins_after) {
-            unmark(transaction, (repository, push), ("is_head", after)).await?;
-            let segment = begins.map_or(delivery, |end| end.segment);
+            unmark(transaction, of, "is_head", after).await?;
+            let into = begins.map_or(delivery, |end| end.segment);
             builds.write(transaction).await?;
-            join(transaction, (repository, &push.git_ref), (after.segment, segment, place.shift)).await?;
+            join(transaction, of, &Join { segment: after.segment, into, shift: place.shift }).await?;
             if place.shift > 0 {
-                self.repeat_moved(transaction, (repository, &push.git_ref), place.sequence).await?;
+                self.repeat_moved(transaction, of, place.sequence).await?;
             }
         }
         Ok(if place.sequence == place.last { Placed::New(pushed) } else { Placed::Late(pushed) })
     }
 
     /// Asks once more for the builds of pushes that turned out to be newer: another may have moved their tags meanwhile.
-    async fn repeat_moved(
-        &self,
-        transaction: &mut Transaction,
-        (repository, git_ref): (&str, &str),
-        after: i64,
-    ) -> Result<(), Error> {
+    async fn repeat_moved(&self, transaction: &mut Transaction, of: RefName<'_>, after: i64) -> Result<(), Error> {
         let rows = sql(
             "reading the builds of a push",
             "SELECT id FROM builds WHERE push_id IN (SELECT id FROM pushes WHERE repository = $1 AND git_ref = $2 AND sequence > $3) \
              AND state IN ('preparing', 'building', 'pushing', 'succeeded', 'superseded') AND trigger_kind IN ('push', 'reconcile') \
              ORDER BY sequence DESC, id LIMIT $4",
         )
-        .bind(repository)
-        .bind(git_ref)
+        .bind(of.repository)
+        .bind(of.git_ref)
         .bind(after)
         .bind(MOST_REPEATED)
         .all(transaction.on())
@@ -163,32 +163,34 @@ async fn surroundings(
 }
 
 /// Takes note that a push is no more the first (`is_head`) or last (`is_tail`) of its segment.
-async fn unmark(
-    transaction: &mut Transaction,
-    (repository, push): (&str, &PushedRef),
-    (mark, end): (&'static str, End),
-) -> Result<(), Error> {
+async fn unmark(transaction: &mut Transaction, of: RefName<'_>, mark: &'static str, end: End) -> Result<(), Error> {
     let text = format!("UPDATE pushes SET {mark} = FALSE WHERE repository = $1 AND git_ref = $2 AND sequence = $3");
-    sql("ordering pushes", text).bind(repository).bind(&push.git_ref).bind(end.sequence).run(transaction.on()).await?;
+    sql("ordering pushes", text).bind(of.repository).bind(of.git_ref).bind(end.sequence).run(transaction.on()).await?;
     Ok(())
 }
 
+/// A segment that becomes part of another.
+struct Join {
+    /// The segment.
+    segment: i64,
+    /// The segment that it becomes part of.
+    into: i64,
+    /// By how much the sequences of its pushes and builds grow.
+    shift: i64,
+}
+
 /// Makes a segment part of another and moves it, with its builds, by `shift`.
-async fn join(
-    transaction: &mut Transaction,
-    (repository, git_ref): (&str, &str),
-    (segment, into, shift): (i64, i64, i64),
-) -> Result<(), Error> {
-    if shift > 0 {
+async fn join(transaction: &mut Transaction, of: RefName<'_>, joined: &Join) -> Result<(), Error> {
+    if joined.shift > 0 {
         sql(
             "ordering pushes",
             "UPDATE builds SET sequence = sequence + $1 WHERE push_id IN \
              (SELECT id FROM pushes WHERE repository = $2 AND git_ref = $3 AND segment = $4)",
         )
-        .bind(shift)
-        .bind(repository)
-        .bind(git_ref)
-        .bind(segment)
+        .bind(joined.shift)
+        .bind(of.repository)
+        .bind(of.git_ref)
+        .bind(joined.segment)
         .run(transaction.on())
         .await?;
     }
@@ -196,11 +198,11 @@ async fn join(
         "ordering pushes",
         "UPDATE pushes SET sequence = sequence + $1, segment = $5 WHERE repository = $2 AND git_ref = $3 AND segment = $4",
     )
-    .bind(shift)
-    .bind(repository)
-    .bind(git_ref)
-    .bind(segment)
-    .bind(into)
+    .bind(joined.shift)
+    .bind(of.repository)
+    .bind(of.git_ref)
+    .bind(joined.segment)
+    .bind(joined.into)
     .run(transaction.on())
     .await?;
     Ok(())

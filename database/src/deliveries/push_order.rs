@@ -6,6 +6,7 @@
 //! arrives late finds room before its successor.
 
 use crate::error::Error;
+use crate::model::ref_name::RefName;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
 /// Room before each push for those that belong before it but arrive later.
@@ -75,7 +76,7 @@ pub struct Pushed {
 /// Returns the last push of `commit` to a ref.
 pub async fn position_of(
     transaction: &mut Transaction,
-    (repository, git_ref): (&str, &str),
+    of: RefName<'_>,
     commit: &str,
 ) -> Result<Option<Pushed>, Error> {
     let row = sql(
@@ -83,10 +84,11 @@ pub async fn position_of(
         "SELECT id, sequence FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 \
          ORDER BY sequence DESC LIMIT 1",
     )
-    .bind(repository)
-    .bind(git_ref)
+    .bind(of.repository)
+    .bind(of.git_ref)
     .bind(commit)
     .optional(transaction.on())
     .await?;
-    row.map(|row| Ok(Pushed { id: Some(row.get(0)?), git_ref: git_ref.to_owned(), sequence: row.get(1)? })).transpose()
+    row.map(|row| Ok(Pushed { id: Some(row.get(0)?), git_ref: of.git_ref.to_owned(), sequence: row.get(1)? }))
+        .transpose()
 }

@@ -177,7 +177,7 @@ impl Database {
             let pull = lookup.trigger.pull_request().map(|pull| pull.commit.clone());
             if let Some(commit) = pull.or(lookup.commit) {
                 let what = explain.first().map_or("its own rules cannot be used", String::as_str);
-                rules_status::write_commit_status(&mut transaction, (&lookup.repository, &commit), what).await?;
+                rules_status::write_commit_status(&mut transaction, &lookup.repository, &commit, what).await?;
             }
         }
         let origin = Origin { delivery, push: push_of(&mut transaction, delivery).await? };
@@ -198,16 +198,16 @@ impl Database {
 
     /// Takes lookups back whose worker has not answered in time.
     pub(crate) async fn expire_lookups(&self, now_ms: i64) -> Result<(), Error> {
-        self.take_lookups_back(("lease_until_ms <= CAST($3 AS BIGINT)", &now_ms.to_string())).await
+        self.take_lookups_back("lease_until_ms <= CAST($3 AS BIGINT)", &now_ms.to_string()).await
     }
 
     /// Takes the lookups of a worker back that is known to be dead.
     pub(crate) async fn release_lookups(&self, worker: &str) -> Result<(), Error> {
-        self.take_lookups_back(("worker = $3", worker)).await
+        self.take_lookups_back("worker = $3", worker).await
     }
 
     /// Opens lookups again; one whose worker was lost too often is answered with that.
-    async fn take_lookups_back(&self, (which, value): (&str, &str)) -> Result<(), Error> {
+    async fn take_lookups_back(&self, which: &str, value: &str) -> Result<(), Error> {
         let reason = Reason {
             code: "crashed_worker".to_owned(),
             message: "the worker was lost while it read the rules".to_owned(),

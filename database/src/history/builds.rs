@@ -84,10 +84,10 @@ impl Database {
     pub async fn page_of_builds(&self, filter: &BuildFilter) -> Result<BuildPage, Error> {
         let limit = filter.limit.clamp(1, MAX_LIST) as usize;
         let Some(tag) = filter.tag.as_deref() else {
-            let builds = self.some_builds(filter, (filter.before.as_ref(), limit)).await?;
+            let builds = self.some_builds(filter, filter.before.as_ref(), limit).await?;
             return Ok(BuildPage { next: last_of_full(&builds, limit), builds });
         };
-        self.page_of_tag(filter, tag, (MAX_PAGES, MAX_LIST as usize)).await
+        self.page_of_tag(filter, tag, MAX_PAGES, MAX_LIST as usize).await
     }
 
     /// Returns builds for `tag`: the first of what is found in so many pages of that size.
@@ -95,12 +95,13 @@ impl Database {
         &self,
         filter: &BuildFilter,
         tag: &str,
-        (pages, size): (usize, usize),
+        pages: usize,
+        size: usize,
     ) -> Result<BuildPage, Error> {
         let limit = filter.limit.clamp(1, MAX_LIST) as usize;
         let (mut builds, mut next) = (Vec::new(), filter.before.clone());
         for _ in 0..pages {
-            let some = self.some_builds(filter, (next.as_ref(), size)).await?;
+            let some = self.some_builds(filter, next.as_ref(), size).await?;
             next = last_of_full(&some, size);
             builds.extend(some.into_iter().filter(|build| is_tagged(build, tag)));
             if builds.len() >= limit {
@@ -118,7 +119,8 @@ impl Database {
     async fn some_builds(
         &self,
         filter: &BuildFilter,
-        (before, limit): (Option<&BuildId>, usize),
+        before: Option<&BuildId>,
+        limit: usize,
     ) -> Result<Vec<Build>, Error> {
         let text = |value: &Option<String>| value.clone().map(Value::from);
         let conditions = [

@@ -41,7 +41,8 @@ impl Database {
     pub async fn put_trace(
         &self,
         claim: &Claim,
-        (trace, path): (&str, &[PathPiece]),
+        trace: &str,
+        path: &[PathPiece],
         cpu_ms: Option<i64>,
     ) -> Result<(), Error> {
         let text = format!(

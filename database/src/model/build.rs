@@ -1,14 +1,16 @@
-//! Builds: the record of one, and how it is read from its row.
+//! Builds: the record of one, and its columns, to select, to read and to insert.
 
-use crate::access::sealing::open_spec;
+use crate::access::sealing::{open_spec, seal_spec};
+use crate::access::secret_key::SecretKey;
 use crate::error::Error;
 use crate::model::build_id::BuildId;
-use crate::model::build_request::BuildRequest;
+use crate::model::build_request::{BuildRequest, Policy};
 use crate::model::build_state::BuildState;
-use crate::model::json::json;
-use crate::sql::statement::Row;
-use serde::de::DeserializeOwned;
+use crate::model::json::to_json;
+use crate::sql::columns::{Cell, build_id, columns, document, get, list, optional_document};
+use crate::sql::statement::{Row, Value};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Why a build ended as it did, for people and for tools.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,89 +51,128 @@ pub struct BaseImage {
     pub digest: String,
 }
 
-/// A build as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Build {
-    /// Its id.
-    pub id: BuildId,
-    /// Counts the builds of its repository from 1.
-    pub number: i64,
-    /// The request as it was accepted.
-    pub request: BuildRequest,
-    /// Order among the pushes to the same ref: the builds of one push have the same.
-    pub sequence: i64,
-    /// Where it is.
-    pub state: BuildState,
-    /// Which attempt runs or ran last; 0 before the first.
-    pub attempt: i64,
-    /// The commit, known from the start or resolved by the worker.
-    pub commit: Option<String>,
-    /// Why it ended so; `None` while it has not ended and after success.
-    pub reason: Option<Reason>,
-    /// The image, after success.
-    pub image: Option<PushedImage>,
-    /// Milliseconds since 1970, UTC.
-    pub created_ms: i64,
-    /// When the first attempt was claimed.
-    pub started_ms: Option<i64>,
-    /// When it ended.
-    pub finished_ms: Option<i64>,
-    /// Grows with every change of the build or its steps; good for `ETag`.
-    pub version: i64,
-    /// Whether somebody has asked for its end.
-    pub cancel_requested: bool,
-    /// Whether it waits until somebody approves it.
-    pub is_held: bool,
-    /// Who approved it: the name of a token.
-    pub approved_by: Option<String>,
-    /// When its log was removed because it was too old or there was too much, in milliseconds since 1970.
-    pub log_removed_ms: Option<i64>,
-    /// Warnings of its worker about the commit, a sentence each.
-    pub warnings: Vec<String>,
+columns! {
+    /// A build as it is stored.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Build {
+        /// Its id.
+        pub id: BuildId = build_id "id",
+        /// Counts the builds of its repository from 1.
+        pub number: i64 = get "number",
+        /// The request as it was accepted.
+        pub request: BuildRequest = read_request "repository, rule, commit_message, trigger_json, spec_json",
+        /// Order among the pushes to the same ref: the builds of one push have the same.
+        pub sequence: i64 = get "sequence",
+        /// Where it is in its life.
+        pub state: BuildState = build_state "state",
+        /// The attempt that runs or ran last; 0 before the first.
+        pub attempt: i64 = get "attempt",
+        /// The commit, known from the start or resolved by the worker.
+        pub commit: Option<String> = get "commit_id",
+        /// Why it ended so; `None` while it has not ended and after success.
+        pub reason: Option<Reason> = optional_document "reason_json",
+        /// The image, after success.
+        pub image: Option<PushedImage> = optional_document "image_json",
+        /// Milliseconds since 1970, UTC.
+        pub created_ms: i64 = get "created_ms",
+        /// When the first attempt was claimed.
+        pub started_ms: Option<i64> = get "started_ms",
+        /// When it ended.
+        pub finished_ms: Option<i64> = get "finished_ms",
+        /// Grows with every change of the build or its steps; good for `ETag`.
+        pub version: i64 = get "version",
+        /// Whether somebody has asked for its end.
+        pub cancel_requested: bool = get "cancel_requested",
+        /// Whether it waits until somebody approves it.
+        pub is_held: bool = get "is_held",
+        /// Name of the token that approved it.
+        pub approved_by: Option<String> = get "approved_by",
+        /// When its log was removed because it was too old or there was too much, in milliseconds since 1970.
+        pub log_removed_ms: Option<i64> = get "log_removed_ms",
+        /// Warnings of its worker about the commit, a sentence each.
+        pub warnings: Vec<String> = list "warnings_json",
+    }
 }
 
-/// The columns of a build, in the order in which [`build`] reads them.
-pub const BUILD: &str = "id, number, repository, rule, commit_message, trigger_json, spec_json, sequence, state, attempt, \
-     commit_id, reason_json, image_json, created_ms, started_ms, finished_ms, version, cancel_requested, is_held, approved_by, \
-     log_removed_ms, warnings_json";
+/// The select list of a build, for statements.
+pub const BUILD: &str = Build::COLUMNS;
 
-/// Reads a build from the columns of [`BUILD`], with its number filled in.
+/// A build that is about to be stored.
+#[derive(Debug)]
+pub struct NewBuild {
+    /// Its id.
+    pub id: BuildId,
+    /// Row of its delivery.
+    pub delivery: Option<i64>,
+    /// Row of its push.
+    pub push: Option<i64>,
+    /// Order among the pushes to the same ref.
+    pub sequence: i64,
+    /// What is to be built.
+    pub request: BuildRequest,
+}
+
+impl NewBuild {
+    /// Returns the row of the build. Of the new builds of its repository in the same statement it is number `rank`, from 1.
+    pub fn row(
+        &self,
+        rank: usize,
+        key: Option<&Arc<SecretKey>>,
+        now_ms: i64,
+    ) -> Result<Vec<(&'static str, Cell)>, Error> {
+        let (request, spec) = (&self.request, &self.request.spec);
+        // A build that waits for approval is in no serial group, before and afterwards: nobody waits for it.
+        let is_serial = spec.options.policy == Policy::Serial && !request.awaits_approval();
+        // The greatest number is that before the statement, for all of its rows.
+        let number = format!("(SELECT COALESCE(MAX(number), 0) FROM builds WHERE repository = ?) + {rank}");
+        Ok(vec![
+            ("id", self.id.as_str().into()),
+            ("number", Cell::Computed(number, Value::from(&request.repository))),
+            ("delivery_id", self.delivery.into()),
+            ("push_id", self.push.into()),
+            ("repository", (&request.repository).into()),
+            ("rule", (&request.rule).into()),
+            ("commit_message", (&request.commit_message).into()),
+            ("trigger_kind", request.trigger.kind().into()),
+            ("trigger_json", to_json(&request.trigger)?.into()),
+            // The number is filled in whenever the build is read, so that a repetition gets one of its own.
+            ("spec_json", seal_spec(key, &request.repository, spec)?.into()),
+            ("git_ref", (&spec.git_ref).into()),
+            ("sequence", self.sequence.into()),
+            ("lane", request.concurrency_group().into()),
+            ("is_serial", is_serial.into()),
+            ("is_held", request.awaits_approval().into()),
+            // In a serial group the order is that of acceptance.
+            ("priority", if is_serial { 0 } else { spec.options.priority }.into()),
+            ("state", BuildState::Queued.as_str().into()),
+            ("commit_id", (&spec.commit).into()),
+            ("created_ms", now_ms.into()),
+        ])
+    }
+}
+
+/// Reads a build, with its number filled in.
 pub fn build(row: &Row) -> Result<Build, Error> {
-    let mut build = stored_build(row)?;
+    let mut build = Build::read(row)?;
     if build.request.spec.names_number() {
         build.request.spec = build.request.spec.with_number(build.number);
     }
     Ok(build)
 }
 
-/// Reads a build as it was asked for.
-pub fn stored_build(row: &Row) -> Result<Build, Error> {
-    Ok(Build {
-        id: id(row, 0)?,
-        number: row.get(1)?,
-        request: BuildRequest {
-            repository: row.get(2)?,
-            rule: row.get(3)?,
-            commit_message: row.get(4)?,
-            trigger: json(&row.get::<String>(5)?)?,
-            spec: open_spec(&row.get::<String>(2)?, &row.get::<String>(6)?)?,
-        },
-        sequence: row.get(7)?,
-        state: state(row, 8)?,
-        attempt: row.get(9)?,
-        commit: row.get(10)?,
-        reason: optional_json(row, 11)?,
-        image: optional_json(row, 12)?,
-        created_ms: row.get(13)?,
-        started_ms: row.get(14)?,
-        finished_ms: row.get(15)?,
-        version: row.get(16)?,
-        cancel_requested: row.get(17)?,
-        is_held: row.get(18)?,
-        approved_by: row.get(19)?,
-        log_removed_ms: row.get(20)?,
-        warnings: optional_json(row, 21)?.unwrap_or_default(),
+fn read_request(row: &Row, _columns: &str) -> Result<BuildRequest, Error> {
+    let repository: String = get(row, "repository")?;
+    Ok(BuildRequest {
+        spec: open_spec(&repository, &get::<String>(row, "spec_json")?)?,
+        rule: get(row, "rule")?,
+        commit_message: get(row, "commit_message")?,
+        trigger: document(row, "trigger_json")?,
+        repository,
     })
+}
+
+fn build_state(row: &Row, column: &str) -> Result<BuildState, Error> {
+    BuildState::parse(&get::<String>(row, column)?).ok_or(Error::Damaged("the state of a build"))
 }
 
 /// Reads the id of a build.
@@ -147,8 +188,4 @@ pub fn ids(rows: &[Row]) -> Result<Vec<BuildId>, Error> {
 /// Reads the state of a build.
 pub fn state(row: &Row, column: usize) -> Result<BuildState, Error> {
     BuildState::parse(&row.get::<String>(column)?).ok_or(Error::Damaged("the state of a build"))
-}
-
-fn optional_json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, Error> {
-    row.get::<Option<String>>(column)?.map(|text| json(&text)).transpose()
 }

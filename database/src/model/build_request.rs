@@ -1,5 +1,6 @@
 //! Requests for builds: what is to be built, from what, and how. Plain data, no SQL.
 
+use crate::model::ref_name::RefName;
 use crate::model::trigger::Trigger;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -131,4 +132,31 @@ pub struct BuildRequest {
     pub trigger: Trigger,
     /// What to build.
     pub spec: BuildSpec,
+}
+
+impl BuildRequest {
+    /// Tells whether a new build waits for approval. A repetition does not: whoever may ask for it may approve it.
+    pub(crate) fn awaits_approval(&self) -> bool {
+        self.spec.options.needs_approval && !matches!(self.trigger, Trigger::Retry { .. })
+    }
+
+    /// Returns the concurrency group of a new build. Builds that wait for approval have one of their own, so that a claim
+    /// looks at one of them, however many there are.
+    pub(crate) fn concurrency_group(&self) -> String {
+        match self.spec.options.policy {
+            _ if self.awaits_approval() => format!("held {}", self.repository),
+            Policy::Serial => format!("serial {} {}", self.repository, self.rule),
+            Policy::Parallel | Policy::LatestOnly => parallel_group(&self.repository),
+        }
+    }
+
+    /// Returns the ref that is to be built.
+    pub(crate) fn ref_name(&self) -> RefName<'_> {
+        RefName { repository: &self.repository, git_ref: &self.spec.git_ref }
+    }
+}
+
+/// Returns the concurrency group of a repository's builds that run side by side.
+pub fn parallel_group(repository: &str) -> String {
+    format!("parallel {repository}")
 }

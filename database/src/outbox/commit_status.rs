@@ -8,35 +8,38 @@ use crate::outbox::retry::LAST_FORGE;
 use crate::outbox::retry::put_off;
 use crate::outbox::status_refusal::StatusAnswer;
 use crate::outbox::{status_refusal, webhook};
+use crate::sql::columns::{build_id, columns, get};
 use crate::sql::statement::{Row, sql};
 use crate::sql::transaction::Transaction;
-/// What commit status is to be told to a forge: the outbox, written together with the change of state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingStatus {
-    /// Row to acknowledge.
-    pub id: i64,
-    /// The build it is about, as it was then: `state` may be older than the build's present one.
-    pub build: BuildId,
-    /// Repository of the build.
-    pub repository: String,
-    /// Full commit hash.
-    pub commit: String,
-    /// Rule of the build.
-    pub rule: String,
-    /// The state to report.
-    pub state: BuildState,
-    /// Short text: the reason's first line, or the image's digest.
-    pub description: String,
-    /// The forge that told of the commit, or else the one that told of the repository last.
-    pub forge: Option<String>,
+columns! {
+    /// What commit status is to be told to a forge: the outbox, written together with the change of state.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct PendingStatus {
+        /// Row to acknowledge.
+        pub id: i64 = get "id",
+        /// The build it is about, as it was then: `state` may be older than the build's present one.
+        pub build: BuildId = build_id "build_id",
+        /// Repository of the build.
+        pub repository: String = get "repository",
+        /// Full commit hash.
+        pub commit: String = get "commit_id",
+        /// Rule of the build.
+        pub rule: String = get "rule",
+        /// The state to report.
+        pub state: BuildState = state "state",
+        /// Short text: the reason's first line, or the image's digest.
+        pub description: String = get "description",
+        /// The forge that told of the commit, or else the one that told of the repository last.
+        pub forge: Option<String> = get "forge",
+    }
 }
 
 /// Writes a status for a build whose commit is known, and what webhooks are told of it.
 pub async fn write(
     transaction: &mut Transaction,
     build: &BuildId,
-    (state, description): (BuildState, &str),
-    now_ms: i64,
+    state: BuildState,
+    description: &str,
 ) -> Result<(), Error> {
     sql(
         "writing a status",
@@ -46,9 +49,11 @@ pub async fn write(
     .bind(build.as_str())
     .bind(state.as_str())
     .bind(description)
-    .bind(now_ms)
+    .bind(transaction.now_ms)
     .run(transaction.on())
     .await?;
+    // Every change of a build's state comes through here.
+    transaction.announce_build(build.as_str());
     webhook::write(transaction, build, state).await
 }
 
@@ -78,18 +83,18 @@ impl Database {
         let rows = sql(
             "reading the outbox",
             format!(
-                "SELECT id, build_id, repository, commit_id, rule, state, description, COALESCE((SELECT d.forge FROM builds b \
-                 JOIN deliveries d ON d.id = b.delivery_id WHERE b.id = s.build_id AND d.forge <> 'reconcile'), {LAST_FORGE}) \
-                 FROM statuses s WHERE due_ms <= $1 \
+                "SELECT {} FROM (SELECT s.*, COALESCE((SELECT d.forge FROM builds b JOIN deliveries d ON d.id = b.delivery_id \
+                 WHERE b.id = s.build_id AND d.forge <> 'reconcile'), {LAST_FORGE}) AS forge FROM statuses s) s WHERE due_ms <= $1 \
                  AND NOT EXISTS (SELECT 1 FROM statuses earlier WHERE earlier.build_id = s.build_id AND earlier.id < s.id) \
-                 ORDER BY id LIMIT $2"
+                 ORDER BY id LIMIT $2",
+                PendingStatus::COLUMNS
             ),
         )
         .bind(self.now_ms().await?)
         .bind(i64::from(limit))
         .all(self.read())
         .await?;
-        rows.iter().map(status).collect()
+        rows.iter().map(PendingStatus::read).collect()
     }
 
     /// Removes a status that was told; one that was not is due again later, until it has been tried often enough. A refusal
@@ -101,21 +106,11 @@ impl Database {
         if let Some(row) = row {
             status_refusal::note(&mut transaction, &row.get::<String>(0)?, answer).await?;
         }
-        put_off(&mut transaction, ("statuses", id), answer.is_final()).await?;
+        put_off(&mut transaction, "statuses", id, answer.is_final()).await?;
         transaction.commit(doing).await
     }
 }
 
-fn status(row: &Row) -> Result<PendingStatus, Error> {
-    let damaged = || Error::Damaged("a status");
-    Ok(PendingStatus {
-        id: row.get(0)?,
-        build: BuildId::parse(&row.get::<String>(1)?).ok_or_else(damaged)?,
-        repository: row.get(2)?,
-        commit: row.get(3)?,
-        rule: row.get(4)?,
-        state: BuildState::parse(&row.get::<String>(5)?).ok_or_else(damaged)?,
-        description: row.get(6)?,
-        forge: row.get(7)?,
-    })
+fn state(row: &Row, column: &str) -> Result<BuildState, Error> {
+    BuildState::parse(&get::<String>(row, column)?).ok_or(Error::Damaged("a commit status"))
 }

@@ -10,11 +10,7 @@ pub const LAST_FORGE: &str = "(SELECT d.forge FROM deliveries d WHERE d.reposito
      ORDER BY d.id DESC LIMIT 1)";
 
 /// Removes a row of an outbox that `is_done`; another is due later, until it has been tried often enough.
-pub async fn put_off(
-    transaction: &mut Transaction,
-    (table, id): (&'static str, i64),
-    is_done: bool,
-) -> Result<(), Error> {
+pub async fn put_off(transaction: &mut Transaction, table: &'static str, id: i64, is_done: bool) -> Result<(), Error> {
     let doing = "acknowledging a status";
     if !is_done {
         let text = format!(

@@ -5,49 +5,43 @@ use crate::error::Error;
 use crate::model::json::json;
 use crate::outbox::retry::{LAST_FORGE, put_off};
 use crate::outbox::status_refusal::StatusAnswer;
-use crate::sql::statement::{Row, sql};
+use crate::sql::columns::{columns, get};
+use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
-/// A commit status that no build stands behind: the commit's own rules are wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitStatus {
-    /// Row to acknowledge.
-    pub id: i64,
-    /// Repository of the commit.
-    pub repository: String,
-    /// Full commit hash.
-    pub commit: String,
-    /// The problem.
-    pub description: String,
-    /// The forge that told of the repository last.
-    pub forge: Option<String>,
+columns! {
+    /// A commit status that no build stands behind: the commit's own rules are wrong.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct CommitStatus {
+        /// Row to acknowledge.
+        pub id: i64 = get "id",
+        /// Repository of the commit.
+        pub repository: String = get "repository",
+        /// Full commit hash.
+        pub commit: String = get "commit_id",
+        /// The problem.
+        pub description: String = get "description",
+        /// The forge that told of the repository last.
+        pub forge: Option<String> = get "forge",
+    }
 }
 
 impl Database {
     /// Returns statuses of commits without a build that are due, oldest first.
     pub async fn pending_commit_statuses(&self, limit: u32) -> Result<Vec<CommitStatus>, Error> {
         let text = format!(
-            "SELECT id, repository, commit_id, description, {} FROM commit_statuses s WHERE due_ms <= $1 ORDER BY id LIMIT $2",
-            LAST_FORGE
+            "SELECT {} FROM (SELECT s.*, {LAST_FORGE} AS forge FROM commit_statuses s) s WHERE due_ms <= $1 ORDER BY id LIMIT $2",
+            CommitStatus::COLUMNS
         );
         let rows =
             sql("reading the outbox", text).bind(self.now_ms().await?).bind(i64::from(limit)).all(self.read()).await?;
-        let read = |row: &Row| {
-            Ok(CommitStatus {
-                id: row.get(0)?,
-                repository: row.get(1)?,
-                commit: row.get(2)?,
-                description: row.get(3)?,
-                forge: row.get(4)?,
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(CommitStatus::read).collect()
     }
 
     /// Removes a status of a commit that was told; one that was not is due again later.
     pub async fn acknowledge_commit_status(&self, id: i64, answer: &StatusAnswer) -> Result<(), Error> {
         let doing = "acknowledging a status";
         let mut transaction = self.begin().await?;
-        put_off(&mut transaction, ("commit_statuses", id), answer.is_final()).await?;
+        put_off(&mut transaction, "commit_statuses", id, answer.is_final()).await?;
         transaction.commit(doing).await
     }
 
@@ -67,7 +61,8 @@ impl Database {
 /// Writes that a commit got no build because its own rules are wrong.
 pub async fn write_commit_status(
     transaction: &mut Transaction,
-    (repository, commit): (&str, &str),
+    repository: &str,
+    commit: &str,
     description: &str,
 ) -> Result<(), Error> {
     sql(

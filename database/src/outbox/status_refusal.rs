@@ -3,7 +3,8 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::model::build_id::BuildId;
-use crate::sql::statement::{Row, sql};
+use crate::sql::columns::{build_id, columns, get};
+use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
 /// A forge's answer to a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,15 +26,17 @@ impl StatusAnswer {
     }
 }
 
-/// A status that a forge refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The build that it is about.
-    pub build: BuildId,
-    /// Why, in the forge's own words.
-    pub problem: String,
-    /// When, in milliseconds since 1970.
-    pub at_ms: i64,
+columns! {
+    /// A status that a forge refused.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Refusal {
+        /// The build that it is about.
+        pub build: BuildId = build_id "build_id",
+        /// Why, in the forge's own words.
+        pub problem: String = get "problem",
+        /// When, in milliseconds since 1970.
+        pub at_ms: i64 = get "at_ms",
+    }
 }
 
 /// Takes note of what a forge answered about a build.
@@ -65,27 +68,25 @@ pub async fn note(transaction: &mut Transaction, build: &str, answer: &StatusAns
     let text = "UPDATE builds SET version = version + 1 WHERE id = $1 AND $2";
     let changes = matches!(answer, StatusAnswer::Again(_) | StatusAnswer::Refused(_));
     sql(doing, text).bind(build).bind(changes).run(transaction.on()).await?;
+    transaction.announce_build(build);
     Ok(())
 }
 
 impl Database {
     /// Returns what a forge answered last to a status of a build, if it refused it.
     pub async fn refusal(&self, build: &BuildId) -> Result<Option<Refusal>, Error> {
-        let text = "SELECT build_id, problem, at_ms FROM status_refusals WHERE build_id = $1";
+        let text = format!("SELECT {} FROM status_refusals WHERE build_id = $1", Refusal::COLUMNS);
         let row = sql("reading a refusal", text).bind(build.as_str()).optional(self.read()).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(Refusal::read).transpose()
     }
 
     /// Returns the newest refusal of a repository's statuses, if none was taken since.
     pub async fn newest_refusal(&self, repository: &str) -> Result<Option<Refusal>, Error> {
-        let text = "SELECT build_id, problem, at_ms FROM status_refusals WHERE is_current AND repository = $1 \
-                    ORDER BY at_ms DESC LIMIT 1";
+        let text = format!(
+            "SELECT {} FROM status_refusals WHERE is_current AND repository = $1 ORDER BY at_ms DESC LIMIT 1",
+            Refusal::COLUMNS
+        );
         let row = sql("reading a refusal", text).bind(repository).optional(self.read()).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(Refusal::read).transpose()
     }
-}
-
-fn read(row: &Row) -> Result<Refusal, Error> {
-    let build = BuildId::parse(&row.get::<String>(0)?).ok_or(Error::Damaged("a refusal"))?;
-    Ok(Refusal { build, problem: row.get(1)?, at_ms: row.get(2)? })
 }

@@ -138,10 +138,10 @@ pub async fn write(transaction: &mut Transaction, build: &BuildId, state: BuildS
         if listener.hook.is_per_tag {
             let tags = listener.image.as_ref().map(|image| image.tags.clone()).unwrap_or_default();
             for tag in tags {
-                insert(transaction, &listener, (event, &tag)).await?;
+                insert(transaction, &listener, event, &tag).await?;
             }
         } else {
-            insert(transaction, &listener, (event, "")).await?;
+            insert(transaction, &listener, event, "").await?;
         }
     }
     Ok(())
@@ -151,7 +151,7 @@ pub async fn write(transaction: &mut Transaction, build: &BuildId, state: BuildS
 pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> Result<(), Error> {
     for listener in listeners(transaction, builds, "b.state = 'queued'").await? {
         if listener.hook.events.contains(&Event::Queued) {
-            insert(transaction, &listener, (Event::Queued, "")).await?;
+            insert(transaction, &listener, Event::Queued, "").await?;
         }
     }
     Ok(())
@@ -198,7 +198,7 @@ async fn had_failed(transaction: &mut Transaction, build: &BuildId) -> Result<bo
 }
 
 /// Writes a notice; what a webhook was told of a build it is not told again.
-async fn insert(transaction: &mut Transaction, to: &Listener, (event, tag): (Event, &str)) -> Result<(), Error> {
+async fn insert(transaction: &mut Transaction, to: &Listener, event: Event, tag: &str) -> Result<(), Error> {
     let now = transaction.now_ms;
     sql(
         "writing a notice",

@@ -2,9 +2,9 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::build::id;
 use crate::model::build_id::BuildId;
 use crate::outbox::webhook::Event;
+use crate::sql::columns::{build_id, columns, get};
 use crate::sql::statement::{Row, sql};
 /// Pauses before a notice is offered again, in milliseconds; after the last it is given up.
 const PAUSES: [i64; 8] = [2_000, 10_000, 30_000, 120_000, 300_000, 900_000, 1_800_000, 3_600_000];
@@ -17,8 +17,8 @@ const KEPT_MS: i64 = 30 * 86_400_000;
 /// Most notices that a list holds.
 const MAX_LIST: u32 = 200;
 
-const NOTICE: &str =
-    "id, repository, webhook, build_id, event, tag, state, tries, status, problem, created_ms, due_ms, tried_ms";
+/// The select list of a record, for statements.
+const NOTICE: &str = Notice::COLUMNS;
 
 /// Where a notice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,35 +41,37 @@ impl NoticeState {
     }
 }
 
-/// Something that a webhook is told of a build.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// Its id, the same however often it is sent.
-    pub id: String,
-    /// The repository.
-    pub repository: String,
-    /// Name of the webhook.
-    pub webhook: String,
-    /// The build.
-    pub build: BuildId,
-    /// What happened to it.
-    pub event: Event,
-    /// The tag that was pushed, where each is told of.
-    pub tag: Option<String>,
-    /// Where it is.
-    pub state: NoticeState,
-    /// How often it was sent.
-    pub tries: i64,
-    /// The HTTP status of the last answer, if one came.
-    pub status: Option<i64>,
-    /// What was wrong with it.
-    pub problem: Option<String>,
-    /// When it happened, in milliseconds since 1970.
-    pub created_ms: i64,
-    /// When it is sent next, while it is pending.
-    pub due_ms: i64,
-    /// When it was sent last.
-    pub tried_ms: Option<i64>,
+columns! {
+    /// Something that a webhook is told of a build.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Notice {
+        /// Its id, the same however often it is sent.
+        pub id: String = get "id",
+        /// The repository.
+        pub repository: String = get "repository",
+        /// Name of the webhook.
+        pub webhook: String = get "webhook",
+        /// The build.
+        pub build: BuildId = build_id "build_id",
+        /// What happened to it.
+        pub event: Event = event "event",
+        /// The tag that was pushed, where each is told of.
+        pub tag: Option<String> = tag "tag",
+        /// Where it is.
+        pub state: NoticeState = state "state",
+        /// How often it was sent.
+        pub tries: i64 = get "tries",
+        /// The HTTP status of the last answer, if one came.
+        pub status: Option<i64> = get "status",
+        /// What was wrong with it.
+        pub problem: Option<String> = get "problem",
+        /// When it happened, in milliseconds since 1970.
+        pub created_ms: i64 = get "created_ms",
+        /// When it is sent next, while it is pending.
+        pub due_ms: i64 = get "due_ms",
+        /// When it was sent last.
+        pub tried_ms: Option<i64> = get "tried_ms",
+    }
 }
 
 /// What became of a notice that was sent.
@@ -92,7 +94,7 @@ impl Database {
               AND o.due_ms <= $1 AND o.id < n.id) ORDER BY due_ms, id LIMIT $2"
         );
         let statement = sql("reading notices", text).bind(self.now_ms().await?).bind(i64::from(limit));
-        statement.all(self.read()).await?.iter().map(notice).collect()
+        statement.all(self.read()).await?.iter().map(Notice::read).collect()
     }
 
     /// Takes a notice that was due, so that nobody else sends it meanwhile; tells whether it still was there to be taken.
@@ -115,7 +117,8 @@ impl Database {
         &self,
         notice: &Notice,
         sent: Sent,
-        (status, problem): (Option<i64>, Option<&str>),
+        status: Option<i64>,
+        problem: Option<&str>,
     ) -> Result<NoticeState, Error> {
         let doing = "acknowledging a notice";
         let pause = usize::try_from(notice.tries).ok().and_then(|tries| PAUSES.get(tries));
@@ -158,7 +161,7 @@ impl Database {
     pub async fn notices(&self, repository: &str, limit: u32) -> Result<Vec<Notice>, Error> {
         let text = format!("SELECT {NOTICE} FROM notices WHERE repository = $1 ORDER BY id DESC LIMIT $2");
         let statement = sql("listing notices", text).bind(repository).bind(i64::from(limit.clamp(1, MAX_LIST)));
-        statement.all(self.read()).await?.iter().map(notice).collect()
+        statement.all(self.read()).await?.iter().map(Notice::read).collect()
     }
 
     /// Has a notice of a repository sent again, with as many tries as a new one; tells whether there is such a one.
@@ -170,22 +173,16 @@ impl Database {
     }
 }
 
-fn notice(row: &Row) -> Result<Notice, Error> {
-    let damaged = || Error::Damaged("a notice");
-    let state: String = row.get(6)?;
-    Ok(Notice {
-        id: row.get(0)?,
-        repository: row.get(1)?,
-        webhook: row.get(2)?,
-        build: id(row, 3)?,
-        event: Event::parse(&row.get::<String>(4)?).ok_or_else(damaged)?,
-        tag: Some(row.get::<String>(5)?).filter(|tag| !tag.is_empty()),
-        state: STATES.iter().find(|(_, name)| *name == state).map(|(state, _)| *state).ok_or_else(damaged)?,
-        tries: row.get(7)?,
-        status: row.get(8)?,
-        problem: row.get(9)?,
-        created_ms: row.get(10)?,
-        due_ms: row.get(11)?,
-        tried_ms: row.get(12)?,
-    })
+fn event(row: &Row, column: &str) -> Result<Event, Error> {
+    Event::parse(&get::<String>(row, column)?).ok_or(Error::Damaged("a webhook delivery"))
+}
+
+fn tag(row: &Row, column: &str) -> Result<Option<String>, Error> {
+    Ok(Some(get::<String>(row, column)?).filter(|tag| !tag.is_empty()))
+}
+
+fn state(row: &Row, column: &str) -> Result<NoticeState, Error> {
+    let stored: String = get(row, column)?;
+    let known = STATES.iter().find(|(_, name)| *name == stored).map(|(state, _)| *state);
+    known.ok_or(Error::Damaged("a webhook delivery"))
 }

@@ -4,10 +4,10 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::model::build::state;
 use crate::model::build_id::BuildId;
-use crate::model::build_request::{BuildRequest, Policy};
+use crate::model::build_request::parallel_group;
 use crate::model::build_state::BuildState;
-use crate::model::trigger::Trigger;
 use crate::outbox::commit_status;
+use crate::sql::columns::get;
 use crate::sql::statement::sql;
 /// What became of the wish to approve a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +32,10 @@ impl Database {
         let text = "SELECT state, is_held, approved_by, repository FROM builds WHERE id = $1 /*+FOR UPDATE*/";
         let row = sql(doing, text).bind(id.as_str()).optional(transaction.on()).await?;
         let Some(row) = row else { return Ok(Approved::NotFound) };
-        if let Some(by) = row.get(2)? {
+        if let Some(by) = get(&row, "approved_by")? {
             return Ok(Approved::Before(by));
         }
-        match (row.get(1)?, state(&row, 0)?) {
+        match (get(&row, "is_held")?, state(&row, 0)?) {
             (false, _) => return Ok(Approved::NotHeld),
             (true, state) if state.has_ended() => return Ok(Approved::AlreadyFinished(state)),
             (true, _) => {}
@@ -46,32 +46,13 @@ impl Database {
         )
         .bind(id.as_str())
         .bind(by)
-        .bind(parallel_lane(&row.get::<String>(3)?))
+        .bind(parallel_group(&get::<String>(&row, "repository")?))
         .run(transaction.on())
         .await?;
-        let now = transaction.now_ms;
-        commit_status::write(&mut transaction, id, (BuildState::Queued, "waiting for a worker"), now).await?;
+        commit_status::write(&mut transaction, id, BuildState::Queued, "waiting for a worker").await?;
+        transaction.announce_build(id.as_str());
         transaction.announce_work();
         transaction.commit(doing).await?;
         Ok(Approved::Queued)
     }
-}
-
-/// Tells whether a new build waits for approval. A repetition does not: whoever may ask for it may approve it.
-pub fn is_held(request: &BuildRequest) -> bool {
-    request.spec.options.needs_approval && !matches!(request.trigger, Trigger::Retry { .. })
-}
-
-/// Returns the lane of a new build. Held builds are in one of their own, so that however many there are, a claim looks at
-/// one of them.
-pub fn lane(request: &BuildRequest) -> String {
-    match request.spec.options.policy {
-        _ if is_held(request) => format!("held {}", request.repository),
-        Policy::Serial => format!("serial {} {}", request.repository, request.rule),
-        Policy::Parallel | Policy::LatestOnly => parallel_lane(&request.repository),
-    }
-}
-
-fn parallel_lane(repository: &str) -> String {
-    format!("parallel {repository}")
 }

@@ -6,6 +6,7 @@ use crate::model::build::{Reason, ids, state};
 use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
 use crate::model::json::{json, to_json};
+use crate::model::ref_name::RefName;
 use crate::model::rules_fetch::NewLookup;
 use crate::outbox::commit_status;
 use crate::queue::finish::cancelled;
@@ -38,13 +39,13 @@ impl Database {
 const CLOSED: &str = "its pull request was closed";
 
 /// Ends the queued builds of a pull request that was closed, and the lookups that would become more; what runs goes on.
-pub async fn close(transaction: &mut Transaction, (repository, git_ref): (&str, &str)) -> Result<(), Error> {
+pub async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Result<(), Error> {
     let doing = "closing a pull request";
     let text = "SELECT id, lookup_json FROM lookups WHERE state IN ('open', 'claimed', 'answered') \
                 AND delivery_id IN (SELECT id FROM deliveries WHERE repository = $1) ORDER BY id";
-    for row in sql(doing, text).bind(repository).all(transaction.on()).await? {
+    for row in sql(doing, text).bind(of.repository).all(transaction.on()).await? {
         let lookup: NewLookup = json(&row.get::<String>(1)?)?;
-        if lookup.git_ref == git_ref {
+        if lookup.git_ref == of.git_ref {
             let text = "UPDATE lookups SET state = 'expanded', worker = NULL, lease_until_ms = NULL WHERE id = $1";
             sql(doing, text).bind(row.get::<i64>(0)?).run(transaction.on()).await?;
         }
@@ -58,12 +59,12 @@ pub async fn close(transaction: &mut Transaction, (repository, git_ref): (&str, 
     )
     .bind(to_json(&reason)?)
     .bind(now)
-    .bind(repository)
-    .bind(git_ref)
+    .bind(of.repository)
+    .bind(of.git_ref)
     .all(transaction.on())
     .await?;
     for id in &ids(&rows)? {
-        commit_status::write(transaction, id, (BuildState::Superseded, CLOSED), now).await?;
+        commit_status::write(transaction, id, BuildState::Superseded, CLOSED).await?;
     }
     Ok(())
 }
@@ -89,7 +90,7 @@ pub async fn cancel_one(transaction: &mut Transaction, id: &BuildId) -> Result<C
             .bind(now)
             .run(transaction.on())
             .await?;
-            commit_status::write(transaction, id, (BuildState::Cancelled, "cancelled"), now).await?;
+            commit_status::write(transaction, id, BuildState::Cancelled, "cancelled").await?;
             Ok(Cancel::Cancelled)
         }
         state if state.has_ended() => Ok(Cancel::AlreadyFinished(state)),
@@ -98,6 +99,7 @@ pub async fn cancel_one(transaction: &mut Transaction, id: &BuildId) -> Result<C
                 .bind(id.as_str())
                 .run(transaction.on())
                 .await?;
+            transaction.announce_build(id.as_str());
             Ok(Cancel::Requested)
         }
     }

@@ -91,8 +91,7 @@ impl Database {
             .map_err(Error::or_conflict)?;
         let build = build(&row)?;
         take_turn(&mut transaction, &build.request.repository).await?;
-        let now = transaction.now_ms;
-        commit_status::write(&mut transaction, &build.id, (BuildState::Preparing, "building"), now).await?;
+        commit_status::write(&mut transaction, &build.id, BuildState::Preparing, "building").await?;
         transaction.commit("claiming a build").await?;
         let attempt = build.attempt;
         Ok(Some(Claim { build, attempt }))

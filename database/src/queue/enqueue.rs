@@ -1,19 +1,19 @@
 //! New builds: their numbers, their place in the order, and the older builds that they make superfluous.
 
-use crate::access::sealing::seal_spec;
 use crate::access::secret_key::SecretKey;
 use crate::database::Database;
 use crate::deliveries::push_order::{GAP, Pushed, position_of};
 use crate::deliveries::reported_refs;
 use crate::deliveries::reported_refs::Heads;
 use crate::error::Error;
-use crate::model::build::{Reason, ids};
+use crate::model::build::{NewBuild, Reason, ids};
 use crate::model::build_id::BuildId;
 use crate::model::build_request::{BuildRequest, Policy};
 use crate::model::build_state::BuildState;
 use crate::model::json::to_json;
+use crate::model::ref_name::RefName;
 use crate::outbox::commit_status;
-use crate::queue::approve::{is_held, lane};
+use crate::sql::columns::insert;
 use crate::sql::statement::{Statement, sql};
 use crate::sql::transaction::Transaction;
 use std::collections::{BTreeMap, HashMap};
@@ -41,17 +41,8 @@ pub struct NewBuilds {
     key: Option<Arc<SecretKey>>,
 }
 
-#[derive(Debug)]
-struct NewBuild {
-    id: BuildId,
-    delivery: Option<i64>,
-    push: Option<i64>,
-    sequence: i64,
-    request: BuildRequest,
-}
-
 /// Builds that one statement stores, at most: SQLite takes 32,766 values.
-const MOST: usize = 500;
+const MAX_BATCH: usize = 500;
 
 impl Database {
     /// Stores builds as queued, in a transaction of [`Database::begin_accepting`]. [`commit_status::write_queued`] tells of them.
@@ -109,13 +100,13 @@ impl NewBuilds {
     }
 
     /// Counts up within a ref when this is written.
-    pub fn count(&mut self, (repository, git_ref): (&str, &str), by: i64) {
-        *self.counts.entry((repository.to_owned(), git_ref.to_owned())).or_default() += by;
+    pub fn count(&mut self, of: RefName<'_>, by: i64) {
+        *self.counts.entry((of.repository.to_owned(), of.git_ref.to_owned())).or_default() += by;
     }
 
     /// Returns how far a ref has counted that is not written yet.
-    pub fn counted(&self, (repository, git_ref): (&str, &str)) -> i64 {
-        self.counts.get(&(repository.to_owned(), git_ref.to_owned())).copied().unwrap_or(0)
+    pub fn counted(&self, of: RefName<'_>) -> i64 {
+        self.counts.get(&(of.repository.to_owned(), of.git_ref.to_owned())).copied().unwrap_or(0)
     }
 
     /// Stores what was added and is not stored yet.
@@ -123,7 +114,7 @@ impl NewBuilds {
         write_counts(transaction, &std::mem::take(&mut self.counts)).await?;
         reported_refs::write(transaction, std::mem::take(&mut self.heads)).await?;
         let builds = std::mem::take(&mut self.builds);
-        for some in builds.chunks(MOST) {
+        for some in builds.chunks(MAX_BATCH) {
             write_some(transaction, some, self.key.as_ref()).await?;
         }
         Ok(())
@@ -131,7 +122,7 @@ impl NewBuilds {
 }
 
 /// Counts up within a repository and returns the count: by 0 to only read it.
-pub async fn count(transaction: &mut Transaction, (repository, name): (&str, &str), by: i64) -> Result<i64, Error> {
+pub async fn count(transaction: &mut Transaction, repository: &str, name: &str, by: i64) -> Result<i64, Error> {
     let row = sql(
         "counting",
         "INSERT INTO sequences (repository, name, last) VALUES ($1, $2, $3) \
@@ -165,13 +156,12 @@ async fn write_counts(transaction: &mut Transaction, counts: &BTreeMap<(String, 
 
 /// Returns the push and the sequence of a build that no push asks for: those of its commit, or the newest of all.
 async fn position(transaction: &mut Transaction, request: &BuildRequest) -> Result<(Option<i64>, i64), Error> {
-    let git_ref = request.spec.git_ref.as_str();
     if let Some(commit) = &request.spec.commit
-        && let Some(known) = position_of(transaction, (&request.repository, git_ref), commit).await?
+        && let Some(known) = position_of(transaction, request.ref_name(), commit).await?
     {
         return Ok((known.id, known.sequence));
     }
-    Ok((None, count(transaction, (&request.repository, git_ref), GAP).await?))
+    Ok((None, count(transaction, &request.repository, &request.spec.git_ref, GAP).await?))
 }
 
 async fn write_some(
@@ -179,65 +169,15 @@ async fn write_some(
     builds: &[NewBuild],
     key: Option<&Arc<SecretKey>>,
 ) -> Result<(), Error> {
-    let mut before: HashMap<&str, usize> = HashMap::new();
-    let rows: Vec<_> = builds
-        .iter()
-        .enumerate()
-        .map(|(row, build)| {
-            // The greatest number is that before this statement, for all of its rows.
-            let rank = before.entry(&build.request.repository).or_default();
-            *rank += 1;
-            let place = |column: usize| format!("${}", row * COLUMNS + column);
-            let others: Vec<_> = (2..=COLUMNS).map(place).collect();
-            let number =
-                format!("(SELECT COALESCE(MAX(number), 0) FROM builds WHERE repository = {}) + {rank}", place(4));
-            format!("({}, {number}, {}, 'queued')", place(1), others.join(", "))
-        })
-        .collect();
-    let text = format!(
-        "INSERT INTO builds (id, number, delivery_id, push_id, repository, rule, commit_message, trigger_kind, trigger_json, \
-         spec_json, git_ref, sequence, lane, is_serial, is_held, priority, commit_id, created_ms, state) VALUES {}",
-        rows.join(", ")
-    );
-    let mut statement = sql("storing builds", text);
+    let mut ranks: HashMap<&str, usize> = HashMap::new();
+    let mut rows = Vec::with_capacity(builds.len());
     for build in builds {
-        statement = bind(statement, (build, key), transaction.now_ms)?;
+        let rank = ranks.entry(&build.request.repository).or_default();
+        *rank += 1;
+        rows.push(build.row(*rank, key, transaction.now_ms)?);
     }
-    statement.run(transaction.on()).await?;
+    insert("storing builds", "builds", rows).run(transaction.on()).await?;
     Ok(())
-}
-
-/// Values of a build that [`bind`] binds.
-const COLUMNS: usize = 17;
-
-fn bind(
-    statement: Statement,
-    (build, key): (&NewBuild, Option<&Arc<SecretKey>>),
-    now_ms: i64,
-) -> Result<Statement, Error> {
-    // Its number is filled in whenever it is read, so that a repetition gets one of its own.
-    let (request, spec) = (&build.request, &build.request.spec);
-    // A held build is in no serial lane before it is approved, and in none afterwards: nobody waits for it.
-    let is_serial = spec.options.policy == Policy::Serial && !is_held(request);
-    Ok(statement
-        .bind(build.id.as_str())
-        .bind(build.delivery)
-        .bind(build.push)
-        .bind(&request.repository)
-        .bind(&request.rule)
-        .bind(&request.commit_message)
-        .bind(request.trigger.kind())
-        .bind(to_json(&request.trigger)?)
-        .bind(seal_spec(key, &request.repository, spec)?)
-        .bind(&spec.git_ref)
-        .bind(build.sequence)
-        .bind(lane(request))
-        .bind(is_serial)
-        .bind(is_held(request))
-        // In a serial lane the order is that of acceptance.
-        .bind(if is_serial { 0 } else { spec.options.priority })
-        .bind(&spec.commit)
-        .bind(now_ms))
 }
 
 /// Ends the queued builds of older pushes, or the new one if its push turns out to be the older.
@@ -277,9 +217,8 @@ async fn supersede(
     .bind(id.as_str())
     .all(transaction.on())
     .await?;
-    let now = transaction.now_ms;
     for superseded in ids(&rows)? {
-        commit_status::write(transaction, &superseded, (BuildState::Superseded, message), now).await?;
+        commit_status::write(transaction, &superseded, BuildState::Superseded, message).await?;
     }
     Ok(())
 }

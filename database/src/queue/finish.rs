@@ -48,7 +48,7 @@ impl Database {
         if written == 0 {
             return Err(Error::LeaseLost);
         }
-        commit_status::write(&mut transaction, build, (end.state, &end.description()), now).await?;
+        commit_status::write(&mut transaction, build, end.state, &end.description()).await?;
         self.let_go(&mut transaction, build, millis(self.settings.grace)).await?;
         // A slot and perhaps a serial lane are free.
         transaction.announce_work();
@@ -79,17 +79,17 @@ impl Database {
         let now = self.now_ms().await?;
         self.expire_lookups(now).await?;
         // What its worker sent last may still be on its way to the registry.
-        self.take_back(("lease_until_ms <= CAST($1 AS BIGINT)", &now.to_string()), millis(self.settings.grace)).await
+        self.take_back("lease_until_ms <= CAST($1 AS BIGINT)", &now.to_string(), millis(self.settings.grace)).await
     }
 
     /// Takes the builds of a worker back that is known to be dead.
     pub async fn release(&self, worker: &str) -> Result<Vec<BuildId>, Error> {
         self.release_lookups(worker).await?;
         self.forget_worker(worker).await?;
-        self.take_back(("worker = $1", worker), 0).await
+        self.take_back("worker = $1", worker, 0).await
     }
 
-    async fn take_back(&self, (which, value): (&str, &str), grace_ms: i64) -> Result<Vec<BuildId>, Error> {
+    async fn take_back(&self, which: &str, value: &str, grace_ms: i64) -> Result<Vec<BuildId>, Error> {
         let doing = "taking builds back";
         let text = format!(
             "SELECT id, attempt - forgiven, cancel_requested FROM builds WHERE worker IS NOT NULL AND {which} ORDER BY id"
@@ -102,7 +102,7 @@ impl Database {
         let mut taken = Vec::new();
         for row in rows {
             let id = id(&row, 0)?;
-            self.take_one_back(&mut transaction, &id, (row.get(1)?, row.get(2)?)).await?;
+            self.take_one_back(&mut transaction, &id, row.get(1)?, row.get(2)?).await?;
             self.let_go(&mut transaction, &id, grace_ms).await?;
             taken.push(id);
         }
@@ -115,7 +115,8 @@ impl Database {
         &self,
         transaction: &mut Transaction,
         id: &BuildId,
-        (tries, was_cancelled): (i64, bool),
+        tries: i64,
+        was_cancelled: bool,
     ) -> Result<(), Error> {
         let (state, reason) = if was_cancelled {
             (BuildState::Cancelled, Some(cancelled()))
@@ -139,7 +140,7 @@ impl Database {
         .await?;
         let description =
             reason.map_or_else(|| "the worker was lost; queued again".to_owned(), |reason| reason.message);
-        commit_status::write(transaction, id, (state, &description), now).await
+        commit_status::write(transaction, id, state, &description).await
     }
 }
 

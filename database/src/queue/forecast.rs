@@ -1,6 +1,7 @@
 //! What is likely to happen to the queue: the rules of claiming, played forward. Pure.
 
 use crate::model::build_id::BuildId;
+use crate::sql::columns::{build_id, columns, get};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
@@ -59,27 +60,31 @@ pub struct QueuedBuild {
     pub place: QueuePlace,
 }
 
-/// A queued build, as far as it decides on the order.
-#[derive(Debug, Clone)]
-pub struct Waiting {
-    pub id: BuildId,
-    pub repository: String,
-    pub rule: String,
-    pub lane: String,
-    pub is_serial: bool,
-    pub priority: i64,
-    pub not_before_ms: i64,
-    pub git_ref: String,
-    pub created_ms: i64,
+columns! {
+    /// A queued build, as far as it decides on the order.
+    #[derive(Debug, Clone)]
+    pub struct Waiting {
+        pub id: BuildId = build_id "id",
+        pub repository: String = get "repository",
+        pub rule: String = get "rule",
+        pub lane: String = get "lane",
+        pub is_serial: bool = get "is_serial",
+        pub priority: i64 = get "priority",
+        pub not_before_ms: i64 = get "not_before_ms",
+        pub git_ref: String = get "git_ref",
+        pub created_ms: i64 = get "created_ms",
+    }
 }
 
-/// A running build.
-#[derive(Debug, Clone)]
-pub struct Running {
-    pub repository: String,
-    pub rule: String,
-    pub lane: String,
-    pub started_ms: i64,
+columns! {
+    /// A running build.
+    #[derive(Debug, Clone)]
+    pub struct Running {
+        pub repository: String = get "repository",
+        pub rule: String = get "rule",
+        pub lane: String = get "lane",
+        pub started_ms: i64 = get "started_ms" as "COALESCE(started_ms, 0)",
+    }
 }
 
 /// All that the future of the queue follows from.

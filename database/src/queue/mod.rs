@@ -11,4 +11,5 @@ pub(crate) mod progress;
 pub(crate) mod retry;
 pub(crate) mod switches;
 pub(crate) mod wakeup;
+pub(crate) mod watch;
 pub(crate) mod workers;

@@ -2,9 +2,9 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::build::id;
 use crate::model::build_id::BuildId;
 use crate::queue::forecast::{Forecast, QueuePlace, QueuedBuild, Running, Waiting};
+use crate::sql::columns::get;
 use crate::sql::statement::{Row, sql};
 
 /// Builds whose durations tell how long the next will take.
@@ -39,13 +39,9 @@ impl Database {
     async fn forecast(&self) -> Result<Forecast, Error> {
         let doing = "reading the queue";
         let now_ms = self.now_ms().await?;
-        let waiting = sql(
-            doing,
-            "SELECT id, repository, rule, lane, is_serial, priority, not_before_ms, git_ref, created_ms, is_held \
-             FROM builds WHERE state = 'queued' ORDER BY id",
-        );
-        let running =
-            sql(doing, "SELECT repository, rule, lane, COALESCE(started_ms, 0) FROM builds WHERE worker IS NOT NULL");
+        let waiting = format!("SELECT {}, is_held FROM builds WHERE state = 'queued' ORDER BY id", Waiting::COLUMNS);
+        let waiting = sql(doing, waiting);
+        let running = sql(doing, format!("SELECT {} FROM builds WHERE worker IS NOT NULL", Running::COLUMNS));
         let turns = sql(doing, "SELECT repository, served_ms FROM turns");
         let recent = sql(
             doing,
@@ -53,7 +49,7 @@ impl Database {
              ORDER BY finished_ms DESC LIMIT $1",
         );
         let waiting = waiting.all(self.read()).await?;
-        let read = |row: &Row| Ok((read_waiting(row)?, row.get(9)?));
+        let read = |row: &Row| Ok((Waiting::read(row)?, get(row, "is_held")?));
         let waiting = waiting.iter().map(read).collect::<Result<Vec<(Waiting, bool)>, Error>>()?;
         let (held, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, is_held)| *is_held);
         Ok(Forecast {
@@ -62,7 +58,7 @@ impl Database {
             slots: self.workers().await?.iter().map(|worker| worker.slots).sum(),
             waiting: waiting.into_iter().map(|(build, _)| build).collect(),
             held: held.into_iter().map(|(build, _)| build).collect(),
-            running: running.all(self.read()).await?.iter().map(read_running).collect::<Result<_, _>>()?,
+            running: running.all(self.read()).await?.iter().map(Running::read).collect::<Result<_, _>>()?,
             served: turns
                 .all(self.read())
                 .await?
@@ -78,22 +74,4 @@ impl Database {
                 .collect::<Result<_, Error>>()?,
         })
     }
-}
-
-fn read_waiting(row: &Row) -> Result<Waiting, Error> {
-    Ok(Waiting {
-        id: id(row, 0)?,
-        repository: row.get(1)?,
-        rule: row.get(2)?,
-        lane: row.get(3)?,
-        is_serial: row.get(4)?,
-        priority: row.get(5)?,
-        not_before_ms: row.get(6)?,
-        git_ref: row.get(7)?,
-        created_ms: row.get(8)?,
-    })
-}
-
-fn read_running(row: &Row) -> Result<Running, Error> {
-    Ok(Running { repository: row.get(0)?, rule: row.get(1)?, lane: row.get(2)?, started_ms: row.get(3)? })
 }

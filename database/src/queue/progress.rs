@@ -15,7 +15,7 @@ impl Database {
     /// Writes where the build is.
     pub async fn set_state(&self, claim: &Claim, state: BuildState) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
-        fenced(&mut transaction, claim, ("state = $3", &[state.as_str()])).await?;
+        fenced(&mut transaction, claim, "state = $3", &[state.as_str()]).await?;
         transaction.commit("writing a state").await
     }
 
@@ -23,9 +23,9 @@ impl Database {
     pub async fn set_commit(&self, claim: &Claim, commit: &str, message: &str) -> Result<(), Error> {
         let (build, doing) = (&claim.build, "writing a commit");
         let mut transaction = self.begin().await?;
-        fenced(&mut transaction, claim, ("commit_id = $3, commit_message = $4", &[commit, message])).await?;
+        fenced(&mut transaction, claim, "commit_id = $3, commit_message = $4", &[commit, message]).await?;
         if build.commit.is_none() {
-            let place = (build.request.repository.as_str(), build.request.spec.git_ref.as_str());
+            let place = build.request.ref_name();
             // The ref may have moved on since it was asked for: then the build is as new as the push of its commit.
             if let Some(push) = position_of(&mut transaction, place, commit).await? {
                 sql(doing, "UPDATE builds SET sequence = $2, push_id = $3 WHERE id = $1 AND sequence < $2")
@@ -35,8 +35,7 @@ impl Database {
                     .run(transaction.on())
                     .await?;
             }
-            let now = transaction.now_ms;
-            commit_status::write(&mut transaction, &build.id, (BuildState::Preparing, "building"), now).await?;
+            commit_status::write(&mut transaction, &build.id, BuildState::Preparing, "building").await?;
         }
         transaction.commit(doing).await
     }
@@ -44,14 +43,14 @@ impl Database {
     /// Writes what is odd about the commit, in place of what an earlier attempt wrote.
     pub async fn set_warnings(&self, claim: &Claim, warnings: &[String]) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
-        fenced(&mut transaction, claim, ("warnings_json = $3", &[&to_json(&warnings)?])).await?;
+        fenced(&mut transaction, claim, "warnings_json = $3", &[&to_json(&warnings)?]).await?;
         transaction.commit("writing warnings").await
     }
 
     /// Writes steps, each in place of an earlier one with its number.
     pub async fn put_steps(&self, claim: &Claim, steps: &[Step]) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
-        fenced(&mut transaction, claim, ("log_bytes = log_bytes", &[])).await?;
+        fenced(&mut transaction, claim, "log_bytes = log_bytes", &[]).await?;
         for step in steps {
             sql(
                 "writing steps",
@@ -101,14 +100,19 @@ impl Database {
             .bind(next)
             .run(transaction.on())
             .await?;
+        transaction.announce_build(claim.build.id.as_str());
         transaction.commit(doing).await
     }
 }
 
 /// Changes columns of the claimed build; fails if it is claimed no more.
-async fn fenced(transaction: &mut Transaction, claim: &Claim, (change, values): (&str, &[&str])) -> Result<(), Error> {
+async fn fenced(transaction: &mut Transaction, claim: &Claim, change: &str, values: &[&str]) -> Result<(), Error> {
     let text = format!("UPDATE builds SET {change}, version = version + 1 WHERE {FENCE}");
     let statement = sql("writing a build", text).bind(claim.build.id.as_str()).bind(claim.attempt);
     let statement = values.iter().fold(statement, |statement, value| statement.bind(*value));
-    if statement.run(transaction.on()).await? == 0 { Err(Error::LeaseLost) } else { Ok(()) }
+    if statement.run(transaction.on()).await? == 0 {
+        return Err(Error::LeaseLost);
+    }
+    transaction.announce_build(claim.build.id.as_str());
+    Ok(())
 }

@@ -3,13 +3,14 @@
 use crate::database::Database;
 use crate::deliveries::push_order::Pushed;
 use crate::error::Error;
-use crate::model::build::{BUILD, build, state, stored_build};
+use crate::model::build::{BUILD, Build, build, state};
 use crate::model::build_id::BuildId;
 use crate::model::build_request::{BuildRequest, BuildSpec};
 use crate::model::build_state::BuildState;
 use crate::model::trigger::Trigger;
 use crate::outbox::commit_status;
 use crate::queue::enqueue::Origin;
+use crate::sql::columns::get;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
 /// Where a build begins that is repeated.
@@ -63,8 +64,7 @@ impl Database {
             .bind(id.as_str())
             .one(transaction.on())
             .await?;
-        // The column after those of the build.
-        let (original, push) = (stored_build(&row)?, row.get(BUILD.split(',').count())?);
+        let (original, push) = (Build::read(&row)?, get(&row, "push_id")?);
         let git_ref = original.request.spec.git_ref.clone();
         let pushed = Pushed { id: push, git_ref, sequence: original.sequence };
         let mut request = original.request;

@@ -18,7 +18,7 @@ impl Database {
         let pause = match &self.store {
             Store::Sqlite { .. } => FILE_POLL_INTERVAL,
             Store::Postgres { pool, .. } => {
-                self.listener.start(pool, &self.work);
+                self.listener.start(pool, &self.work, &self.changes);
                 SERVER_POLL_INTERVAL
             }
         };

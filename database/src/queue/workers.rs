@@ -2,19 +2,22 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::sql::statement::{Row, sql};
+use crate::sql::columns::{columns, get};
+use crate::sql::statement::sql;
 /// A worker that was not seen for so long is gone.
-const GONE_MS: i64 = 60_000;
+const WORKER_TTL_MS: i64 = 60_000;
 
-/// A worker process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerRecord {
-    /// Its name.
-    pub name: String,
-    /// How many builds it runs at once.
-    pub slots: i64,
-    /// When it was last heard of, in milliseconds since 1970.
-    pub seen_ms: i64,
+columns! {
+    /// A worker process.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct WorkerRecord {
+        /// Its name.
+        pub name: String = get "name",
+        /// How many builds it runs at once.
+        pub slots: i64 = get "slots",
+        /// When it was last heard of, in milliseconds since 1970.
+        pub seen_ms: i64 = get "seen_ms",
+    }
 }
 
 impl Database {
@@ -36,11 +39,10 @@ impl Database {
 
     /// Returns the workers that are there.
     pub async fn workers(&self) -> Result<Vec<WorkerRecord>, Error> {
-        let since = self.now_ms().await? - GONE_MS;
-        let text = "SELECT name, slots, seen_ms FROM workers WHERE seen_ms > $1 ORDER BY name";
+        let since = self.now_ms().await? - WORKER_TTL_MS;
+        let text = format!("SELECT {} FROM workers WHERE seen_ms > $1 ORDER BY name", WorkerRecord::COLUMNS);
         let rows = sql("reading the workers", text).bind(since).all(self.read()).await?;
-        let worker = |row: &Row| Ok(WorkerRecord { name: row.get(0)?, slots: row.get(1)?, seen_ms: row.get(2)? });
-        rows.iter().map(worker).collect()
+        rows.iter().map(WorkerRecord::read).collect()
     }
 
     /// Tells whether all who use this database are on one machine, because it is a file.

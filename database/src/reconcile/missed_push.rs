@@ -106,7 +106,7 @@ impl Database {
             let moved = seen.moved.iter().find(|moved| moved.git_ref == *git_ref);
             match moved {
                 Some(moved) if self.was_delivered(&look.repository, moved, known.since_ms).await? => {}
-                _ => look.judge((git_ref, after), moved, &known),
+                _ => look.judge(git_ref, after, moved, &known),
             }
         }
         Ok(look)
@@ -156,8 +156,8 @@ impl Database {
                 delivery.explain.push("the commit was built for this ref before, by hand".to_owned());
             }
             let one = Delivered { delivery, requests, lookup, source: Source::Found };
-            let together = (&mut transaction, &mut builds);
-            if let Accepted::New(ids) = self.store_found(together, one, look.asked_ms).await? {
+            let accepted = self.store_found(&mut transaction, &mut builds, one, look.asked_ms).await?;
+            if let Accepted::New(ids) = accepted {
                 stored.extend(ids);
             }
         }
@@ -170,7 +170,8 @@ impl Database {
     /// Stores a push that was missed, unless a delivery told of a push to its ref meanwhile.
     async fn store_found(
         &self,
-        (transaction, builds): (&mut Transaction, &mut NewBuilds),
+        transaction: &mut Transaction,
+        builds: &mut NewBuilds,
         one: Delivered,
         asked_ms: i64,
     ) -> Result<Accepted, Error> {
@@ -186,7 +187,7 @@ impl Database {
             return Ok(Accepted::Duplicate(Vec::new()));
         }
         let rows = insert_deliveries(transaction, std::slice::from_ref(&one)).await?;
-        self.store_one((transaction, builds), &one, rows.into_iter().next().flatten()).await
+        self.store_one(transaction, builds, &one, rows.into_iter().next().flatten()).await
     }
 }
 
@@ -236,7 +237,7 @@ fn makes_same(one: &BuildSpec, other: &BuildSpec) -> bool {
 
 impl SeenLook {
     /// Decides about a ref that names something else than is known.
-    fn judge(&mut self, (git_ref, after): (&str, &str), moved: Option<&MovedHead>, known: &LastKnown) {
+    fn judge(&mut self, git_ref: &str, after: &str, moved: Option<&MovedHead>, known: &LastKnown) {
         let before = known.compared.heads.get(git_ref);
         let seen_before = known.compared.waiting.get(git_ref).filter(|waiting| waiting.id == after);
         let since_ms = seen_before.map_or(self.asked_ms, |waiting| waiting.since_ms);

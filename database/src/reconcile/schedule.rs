@@ -36,7 +36,7 @@ impl Database {
     ) -> Result<Option<Vec<BuildId>>, Error> {
         let doing = "beginning a scheduled build";
         let mut transaction = self.begin_accepting().await?;
-        if !begin(&mut transaction, (repository, rule), due_ms).await? {
+        if !begin(&mut transaction, repository, rule, due_ms).await? {
             return Ok(None);
         }
         let builds = self.insert_builds(&mut transaction, &Origin::default(), requests).await?;
@@ -49,7 +49,7 @@ impl Database {
     /// not done before.
     pub async fn begin_own_schedule(&self, lookup: &NewLookup, rule: &str, due_ms: i64) -> Result<bool, Error> {
         let mut transaction = self.begin_accepting().await?;
-        if !begin(&mut transaction, (&lookup.repository, rule), due_ms).await? {
+        if !begin(&mut transaction, &lookup.repository, rule, due_ms).await? {
             return Ok(false);
         }
         self.insert_lookup(&mut transaction, None, lookup).await?;
@@ -89,7 +89,7 @@ impl Database {
 }
 
 /// Tells whether what is due has not begun before, and takes note of it.
-async fn begin(transaction: &mut Transaction, (repository, rule): (&str, &str), due_ms: i64) -> Result<bool, Error> {
+async fn begin(transaction: &mut Transaction, repository: &str, rule: &str, due_ms: i64) -> Result<bool, Error> {
     let doing = "beginning a scheduled build";
     let text = "INSERT INTO schedule_runs (repository, rule, due_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     if sql(doing, text).bind(repository).bind(rule).bind(due_ms).run(transaction.on()).await? == 0 {

@@ -121,6 +121,7 @@ impl Database {
         let mark =
             "UPDATE builds SET log_removed_ms = $2, version = version + 1 WHERE id = $1 AND log_removed_ms IS NULL";
         sql(doing, mark).bind(build).bind(transaction.now_ms).run(transaction.on()).await?;
+        transaction.announce_build(build);
         transaction.commit(doing).await?;
         loop {
             tokio::time::sleep(PAUSE).await;
@@ -190,6 +191,7 @@ impl Database {
         // What a forge said of a build is not a record of its own, and is not counted.
         of_builds(doing, "DELETE FROM status_refusals WHERE build_id IN ({})", &ids).run(transaction.on()).await?;
         of_builds(doing, "DELETE FROM builds WHERE id IN ({})", &ids).run(transaction.on()).await?;
+        ids.iter().for_each(|id| transaction.announce_build(id));
         let amounts: Vec<_> = amounts.iter().map(|(what, amount)| (what.as_str(), *amount)).collect();
         removed.add(&mut transaction, &amounts).await?;
         transaction.commit(doing).await?;

@@ -62,6 +62,8 @@ mod injected {
         /// The fault of the statement that runs.
         now: Option<Fault>,
         hung: Arc<tokio::sync::Notify>,
+        /// Statements that were executed so far.
+        statements: usize,
     }
 
     impl Faults {
@@ -78,6 +80,11 @@ mod injected {
         /// Plans no fault any more; tells whether the last one happened.
         pub fn clear(&self) -> bool {
             self.locked().next.take().is_none()
+        }
+
+        /// Returns how many statements were executed so far.
+        pub fn statements(&self) -> usize {
+            self.locked().statements
         }
 
         /// Waits until a statement hangs.
@@ -102,6 +109,7 @@ mod injected {
         }
 
         pub(in crate::sql) async fn before(&self, target: &mut Target<'_>) -> Result<(), sqlx::Error> {
+            self.locked().statements += 1;
             match self.take() {
                 Some(Fault::Before) => Err(lost()),
                 Some(Fault::Broken) => break_connection(target).await,

@@ -23,5 +23,8 @@ pub async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T
     done.map_err(Error::unavailable(doing))
 }
 
-/// The channel on which PostgreSQL says that there is work.
+/// The channel on which PostgreSQL announces that there is work.
 pub const WORK: &str = "slipway_work";
+
+/// The channel on which PostgreSQL announces that a build changed; the payload is its id.
+pub const BUILDS: &str = "slipway_builds";

@@ -1,6 +1,7 @@
 //! Announcements of other processes that PostgreSQL passes on.
 
-use crate::sql::limits::WORK;
+use crate::sql::build_changes::BuildChanges;
+use crate::sql::limits::{BUILDS, WORK};
 use sqlx::postgres::{PgListener, PgPool};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,8 +17,8 @@ pub struct JobListener(OnceLock<JoinHandle<()>>);
 
 impl JobListener {
     /// Starts to listen, unless that was done before.
-    pub fn start(&self, pool: &PgPool, work: &Arc<Notify>) {
-        self.0.get_or_init(|| tokio::spawn(listen(pool.clone(), work.clone())));
+    pub fn start(&self, pool: &PgPool, work: &Arc<Notify>, changes: &Arc<BuildChanges>) {
+        self.0.get_or_init(|| tokio::spawn(listen(pool.clone(), work.clone(), changes.clone())));
     }
 }
 
@@ -30,21 +31,27 @@ impl Drop for JobListener {
 }
 
 /// Listens again whenever the connection is lost.
-async fn listen(pool: PgPool, work: Arc<Notify>) {
+async fn listen(pool: PgPool, work: Arc<Notify>, changes: Arc<BuildChanges>) {
     loop {
-        if let Err(error) = listen_until_lost(&pool, &work).await {
+        if let Err(error) = listen_until_lost(&pool, &work, &changes).await {
             tracing::debug!(%error, "LISTEN connection lost; polling the queue instead");
         }
         tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 
-/// Wakes waiting workers at each announcement, and once at the start: one may have come while nobody listened.
-async fn listen_until_lost(pool: &PgPool, work: &Notify) -> Result<(), sqlx::Error> {
+/// Wakes waiting workers and watchers of builds at each announcement, and all of them at the start: announcements may have
+/// come while nobody listened.
+async fn listen_until_lost(pool: &PgPool, work: &Notify, changes: &BuildChanges) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(WORK).await?;
-    loop {
-        work.notify_waiters();
-        listener.try_recv().await?;
+    listener.listen_all([WORK, BUILDS]).await?;
+    work.notify_waiters();
+    changes.mark_all();
+    while let Some(announced) = listener.try_recv().await? {
+        match announced.channel() {
+            BUILDS => changes.mark(announced.payload()),
+            _ => work.notify_waiters(),
+        }
     }
+    Ok(())
 }

@@ -3,8 +3,10 @@
 //! Statements are written once. What stands between `/*+` and `*/` in one is for PostgreSQL alone: SQLite takes it for a
 //! comment, and needs no row locks because it has one writer.
 
+pub(crate) mod build_changes;
 pub(crate) mod clock;
 pub(crate) mod clock_skew;
+pub(crate) mod columns;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod faults;

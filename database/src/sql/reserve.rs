@@ -6,9 +6,10 @@
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::sql::build_changes::log_of;
 use crate::sql::connect::Store;
 use crate::sql::statement::{Statement, sql};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Bytes that one transaction writes: nobody waits for it for long.
 const PIECE: u64 = 512 * 1024;
@@ -84,10 +85,4 @@ impl Database {
         }
         Ok(bytes)
     }
-}
-
-fn log_of(file: &Path) -> PathBuf {
-    let mut path = file.as_os_str().to_owned();
-    path.push("-wal");
-    path.into()
 }

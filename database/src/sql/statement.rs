@@ -187,6 +187,18 @@ impl Row {
     }
 }
 
+/// Returns the value of a column by its name.
+pub fn get<T>(row: &Row, column: &str) -> Result<T, Error>
+where
+    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+{
+    let value = match &row.columns {
+        Columns::Sqlite(row) => row.try_get(column),
+        Columns::Postgres(row) => row.try_get(column),
+    };
+    value.map_err(Error::unavailable(row.doing))
+}
+
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Value::Integer(Some(value))

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::sql::connection::Connection;
 use crate::sql::faults::Faults;
-use crate::sql::limits::WORK;
+use crate::sql::limits::{BUILDS, WORK};
 use crate::sql::statement::{On, sql};
 use crate::sql::target::Target;
 use std::sync::Arc;
@@ -22,13 +22,22 @@ pub struct Transaction {
     pub now_ms: i64,
     work: Arc<Notify>,
     announces: bool,
+    /// Builds that this transaction changes.
+    changed: Vec<String>,
 }
 
 impl Transaction {
     /// Begins a transaction on `connection`; `work` wakes those in this process who wait for work.
     pub async fn begin(connection: Connection, faults: &Faults, work: &Arc<Notify>) -> Result<Self, Error> {
         let connection = Some(connection.begin("beginning a transaction", faults).await?);
-        Ok(Transaction { connection, faults: faults.clone(), now_ms: 0, work: work.clone(), announces: false })
+        Ok(Transaction {
+            connection,
+            faults: faults.clone(),
+            now_ms: 0,
+            work: work.clone(),
+            announces: false,
+            changed: Vec::new(),
+        })
     }
 
     /// Returns what statements of this transaction are executed on.
@@ -68,10 +77,21 @@ impl Transaction {
         self.announces = true;
     }
 
+    /// Announces to those who watch a build that it changed, once that can be seen.
+    pub fn announce_build(&mut self, build: &str) {
+        // Watchers of a file see for themselves that it was written to.
+        if self.is_on_server() && !self.changed.iter().any(|known| known == build) {
+            self.changed.push(build.to_owned());
+        }
+    }
+
     /// Makes what was written last; on disk when it returns.
     pub async fn commit(mut self, doing: &'static str) -> Result<(), Error> {
         if self.announces && self.is_on_server() {
             sql(doing, "SELECT pg_notify($1, '')").bind(WORK).all(self.on()).await?;
+        }
+        for build in std::mem::take(&mut self.changed) {
+            sql(doing, "SELECT pg_notify($1, $2)").bind(BUILDS).bind(build).all(self.on()).await?;
         }
         if let Some(connection) = self.connection.take() {
             connection.commit(doing, &self.faults).await?;

@@ -17,6 +17,7 @@ mod records;
 mod retention;
 mod statement_faults;
 mod tags;
+mod watches;
 mod webhooks;
 
 use super::*;

@@ -145,11 +145,11 @@ both! {
         assert_eq!((database.trace(&id).await.unwrap(), database.critical_path(&id).await.unwrap()), (None, vec![]));
         let first = world.claim("one").await;
         assert_eq!(database.cpu_ms(&id).await.unwrap(), None);
-        database.put_trace(&first, ("{}", &[piece("a")]), Some(100)).await.unwrap();
+        database.put_trace(&first, "{}", &[piece("a")], Some(100)).await.unwrap();
         database.release("one").await.unwrap();
         let second = world.claim("two").await;
-        database.put_trace(&second, ("{\"b\":1}", &[piece("b")]), Some(23)).await.unwrap();
-        let late = database.put_trace(&first, ("{}", &[]), Some(1_000)).await;
+        database.put_trace(&second, "{\"b\":1}", &[piece("b")], Some(23)).await.unwrap();
+        let late = database.put_trace(&first, "{}", &[], Some(1_000)).await;
         assert!(matches!(late, Err(Error::LeaseLost)), "{late:?}");
         assert_eq!(database.trace(&id).await.unwrap().as_deref(), Some("{\"b\":1}"));
         assert_eq!(database.critical_path(&id).await.unwrap(), [piece("b")]);
@@ -167,7 +167,7 @@ both! {
         for (repository, cpu_ms) in [("acme/app", Some(1_000)), ("acme/app", None), ("acme/other", Some(50))] {
             world.trigger(&[request(repository, "c1")]).await;
             let claim = world.claim("one").await;
-            database.put_trace(&claim, ("{}", &[]), cpu_ms).await.unwrap();
+            database.put_trace(&claim, "{}", &[], cpu_ms).await.unwrap();
             world.pass(2);
             database.finish(claim, Outcome::Failed(reason("step_failed"))).await.unwrap();
         }
@@ -306,11 +306,11 @@ both! {
         };
         let mut filter = BuildFilter { tag: Some("v1".into()), limit: 5, ..Default::default() };
         // Two builds that may have the tag are read at a time, and four for one list.
-        let first = world.database.page_of_tag(&filter, "v1", (2, 2)).await.unwrap();
+        let first = world.database.page_of_tag(&filter, "v1", 2, 2).await.unwrap();
         assert_eq!(commits(&first), Vec::<String>::new());
         filter.before = first.next;
         assert!(filter.before.is_some(), "older builds were not read");
-        let second = world.database.page_of_tag(&filter, "v1", (2, 2)).await.unwrap();
+        let second = world.database.page_of_tag(&filter, "v1", 2, 2).await.unwrap();
         assert_eq!((commits(&second), second.next), (vec!["old".to_owned()], None));
         let mut filter = BuildFilter { tag: Some("dev1".into()), limit: 4, ..Default::default() };
         let first = world.database.page_of_builds(&filter).await.unwrap();

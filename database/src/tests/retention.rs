@@ -49,7 +49,7 @@ async fn end(world: &World, outcome: Outcome, bytes: usize) {
     if bytes > 0 {
         world.database.append_log(&claim, None, &vec![b'x'; bytes]).await.unwrap();
     }
-    world.database.put_trace(&claim, ("{}", &[]), None).await.unwrap();
+    world.database.put_trace(&claim, "{}", &[], None).await.unwrap();
     world.database.finish(claim, outcome).await.unwrap();
     tell_all_but(world, None).await;
 }

@@ -126,13 +126,13 @@ both! {
         assert!(!world.other().await.take_notice(&due[0]).await.unwrap());
         let said = (Some(503), Some("HTTP 503"));
         let mut waited = 0;
-        let mut state = database.acknowledge_notice(&due[0], Sent::Again, said).await.unwrap();
+        let mut state = database.acknowledge_notice(&due[0], Sent::Again, said.0, said.1).await.unwrap();
         while state == NoticeState::Pending {
             let notice = find(&world, &due[0].id).await;
             let pause = notice.due_ms - notice.tried_ms.unwrap();
             assert!(pause > waited, "{pause} after {waited}");
             waited = pause;
-            state = database.acknowledge_notice(&notice, Sent::Again, said).await.unwrap();
+            state = database.acknowledge_notice(&notice, Sent::Again, said.0, said.1).await.unwrap();
         }
         let given_up = find(&world, &due[0].id).await;
         assert_eq!((given_up.tries, given_up.status, waited), (9, Some(503), 3_600_000));
@@ -141,7 +141,7 @@ both! {
         assert!(!database.replay_notice("acme/other", &given_up.id).await.unwrap());
         let again = find(&world, &due[0].id).await;
         assert_eq!((again.state, again.tries, again.id.as_str()), (NoticeState::Pending, 0, due[0].id.as_str()));
-        assert_eq!(database.acknowledge_notice(&again, Sent::Refused, said).await.unwrap(), NoticeState::Failed);
+        assert_eq!(database.acknowledge_notice(&again, Sent::Refused, said.0, said.1).await.unwrap(), NoticeState::Failed);
     }
 }
 
@@ -170,7 +170,7 @@ both! {
         let database = &world.database;
         let first = database.due_notices(1).await.unwrap().remove(0);
         while let Some(notice) = database.due_notices(1).await.unwrap().pop() {
-            database.acknowledge_notice(&notice, Sent::Delivered, (Some(200), None)).await.unwrap();
+            database.acknowledge_notice(&notice, Sent::Delivered, Some(200), None).await.unwrap();
         }
         let kept = database.notices("acme/app", 200).await.unwrap();
         assert_eq!(kept.len(), 100);
@@ -178,7 +178,7 @@ both! {
         world.pass(31 * 86_400);
         world.trigger(&[request("acme/app", "new")]).await;
         let last = database.due_notices(1).await.unwrap().remove(0);
-        database.acknowledge_notice(&last, Sent::Delivered, (Some(200), None)).await.unwrap();
+        database.acknowledge_notice(&last, Sent::Delivered, Some(200), None).await.unwrap();
         assert_eq!(database.notices("acme/app", 200).await.unwrap().len(), 1);
     }
 }

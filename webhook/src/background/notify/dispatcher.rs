@@ -154,8 +154,8 @@ async fn start_due(
             }
         };
         let Some((entry, webhook)) = found else {
-            let gone = (None, Some("the webhook was removed"));
-            dispatcher.database.acknowledge_notice(&notice, Sent::Refused, gone).await?;
+            let gone = "the webhook was removed";
+            dispatcher.database.acknowledge_notice(&notice, Sent::Refused, None, Some(gone)).await?;
             continue;
         };
         let host = url::Url::parse(&webhook.url).ok().and_then(|url| url.host_str().map(str::to_owned));
@@ -189,8 +189,7 @@ impl Dispatcher {
             }
             Err((sent, problem)) => (sent, None, Some(problem)),
         };
-        let said = (status, problem.as_deref());
-        match self.database.acknowledge_notice(&notice, sent, said).await {
+        match self.database.acknowledge_notice(&notice, sent, status, problem.as_deref()).await {
             Ok(NoticeState::Failed) => {
                 let (repo, webhook) = (&notice.repository, &notice.webhook);
                 tracing::warn!(repo, webhook, delivery = notice.id, status, problem, "a webhook delivery failed");

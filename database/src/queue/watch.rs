@@ -1,0 +1,27 @@
+//! Waiting for a change of one build, without asking for it again and again.
+
+use crate::database::Database;
+use crate::model::build_id::BuildId;
+use crate::sql::build_changes::BuildWatch;
+use crate::sql::connect::Store;
+
+impl Database {
+    /// Watches a build. [`BuildWatch::changed`] ends when its state, steps or log may have changed, whichever process wrote
+    /// that: on PostgreSQL every transaction that changes a build announces it (`NOTIFY`), on SQLite the file itself is
+    /// polled, once for all watches of this process. A watch that nothing happens to executes no statement.
+    ///
+    /// Begin the watch before reading the build, so that no change slips through in between:
+    /// `let mut watch = database.watch_build(&id); loop { read(); watch.changed().await; }`
+    pub fn watch_build(&self, id: &BuildId) -> BuildWatch {
+        if let Store::Postgres { pool, .. } = &self.store {
+            self.listener.start(pool, &self.work, &self.changes);
+        }
+        self.changes.watch(&self.store, id)
+    }
+
+    /// Returns a future that ends when a build may have changed after this call; see [`Database::watch_build`].
+    pub fn changed(&self, id: &BuildId) -> impl Future<Output = ()> + Send + use<> {
+        let mut watch = self.watch_build(id);
+        async move { watch.changed().await }
+    }
+}
