@@ -1,11 +1,11 @@
 //! `slipway logs`: what a build printed, and with `-f` what it prints.
 
 use crate::client::{Api, Connection, build_id};
+use crate::terminal::OutputWriter;
 use clap::Args;
 use std::io::{IsTerminal, Stdout, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use webhook::OutputWriter;
 use webhook::view::service::{LogEvent, StateEvent};
 
 /// Exit code when the build itself ended badly, to tell it from a command that could not be carried out.
