@@ -35,7 +35,7 @@ struct Arguments {
 fn main() -> ExitCode {
     // The sandbox is this program, started again inside its namespaces: nothing may happen before.
     runtime::enter_if_asked();
-    builder::source::enter_if_asked();
+    builder::git::enter_if_asked();
     exit_quietly_on_broken_pipe();
     let arguments = Arguments::parse();
     match command::run(arguments.command, arguments.data_dir) {

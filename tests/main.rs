@@ -13,5 +13,6 @@ mod git;
 mod hostile;
 mod registry;
 mod reliability;
+mod rooms;
 mod service;
 mod support;

@@ -1,14 +1,14 @@
 //! One build from beginning to end: source, plan, resolution, execution, image, push.
 
-use crate::cache::Cache;
-use crate::context::{Context, NamedContext, SourceImage, Sources};
+use crate::context::{Context, NamedContext};
+use crate::error::Code;
 use crate::event::{self, Event, Observer, Phase, StepSummary};
-use crate::execute::{BLOB_DAMAGED, Execution, Materials, Options};
+use crate::execute::{BuildResources, Cache, Execution, Options, SourceImage, Sources};
 use crate::image::assemble::{self, Form, Image};
 use crate::image::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::key::KeyBuilder;
 use crate::trace::{Trace, Work};
-use crate::{Error, Kept, Services};
+use crate::{Error, LocalImages, Services};
 use database::{BaseImage, Fate};
 use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Plan};
@@ -122,8 +122,8 @@ impl<'r> PlannedBuild<'r> {
     /// Returns the key of everything that the image is made from besides the context's files.
     pub fn inputs_key(&self) -> Result<String, Error> {
         let request = self.request;
-        let mut key = KeyBuilder::new("inputs.1");
-        key.field(&request.dockerfile.text).text(&format!("{:?}", request.context.ignore));
+        let mut key = KeyBuilder::new("inputs.2");
+        key.field(&request.dockerfile.text).list(request.context.ignore.patterns());
         key.text(request.target.as_deref().unwrap_or("")).text(&request.platform.to_string());
         key.list(request.build_args.iter().map(|(name, value)| format!("{name}={value}")));
         key.list(request.labels.iter().map(|(name, value)| format!("{name}={value}")));
@@ -146,19 +146,19 @@ impl<'r> PlannedBuild<'r> {
     }
 
     /// Tells what would become of each step, in the order of the Dockerfile; executes none.
-    pub fn foresee(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+    pub fn dry_run(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
         self.fates(services).map_err(|error| with_snippet(error, &self.request.dockerfile))
     }
 
     fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
         let request = self.request;
-        let materials =
-            Materials::new(services, &request.attempt, (request.options.cancel().clone(), request.trace.clone()))?
+        let resources =
+            BuildResources::new(services, &request.attempt, request.options.cancel().clone(), request.trace.clone())?
                 .within(request.options.fetching.max_paths);
         let (cache, on_layer) = (cache(request, services), |_, _| ());
-        let told = (&event::Silent as &dyn Observer, &on_layer as _);
-        let execution = Execution::new(&self.plan, &self.sources, &materials, (&cache, &request.options), told)?;
-        let mut fates: HashMap<usize, Fate> = execution.foresee()?.into_iter().collect();
+        let execution =
+            Execution::new(&self.plan, &self.sources, &resources, &cache, &request.options, &event::Silent, &on_layer)?;
+        let mut fates: HashMap<usize, Fate> = execution.dry_run()?.into_iter().collect();
         let fate = |step: StepSummary| fates.remove(&step.number).map(|fate| (step, fate));
         Ok(summaries(&self.plan).into_iter().filter_map(fate).collect())
     }
@@ -171,7 +171,7 @@ impl<'r> PlannedBuild<'r> {
         cancel: &CancellationToken,
     ) -> Result<Built, Error> {
         let mut built = self.execute(services, observer, &cancel.child_token());
-        if built.as_ref().is_err_and(|error| error.code() == BLOB_DAMAGED) {
+        if built.as_ref().is_err_and(|error| error.code() == Code::BlobDamaged) {
             // The damaged blob was put aside: now it is missing, and what is missing is got or made again.
             built = self.execute(services, observer, &cancel.child_token());
         }
@@ -185,18 +185,18 @@ impl<'r> PlannedBuild<'r> {
         cancel: &CancellationToken,
     ) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
-        let materials = Materials::new(services, &request.attempt, (cancel.clone(), request.trace.clone()))?
+        let resources = BuildResources::new(services, &request.attempt, cancel.clone(), request.trace.clone())?
             .within(request.options.fetching.max_paths);
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
-        let image = execute(request, services, plan, &self.sources, &materials, observer)?;
+        let image = execute(request, services, plan, &self.sources, &resources, observer)?;
         if cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
         let mut pushed = Vec::new();
         if request.push {
             observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
-            pushed = push_image(request, &materials, &image)?;
+            pushed = push_image(request, &resources, &image)?;
         }
         let superseded = request.push && pushed.len() < request.tags.len();
         Ok(Built { image, pushed, superseded })
@@ -204,12 +204,12 @@ impl<'r> PlannedBuild<'r> {
 }
 
 /// Pushes the image under its names, or without one where an index will name it.
-fn push_image(request: &Request, materials: &Materials, image: &Image) -> Result<Vec<Reference>, Error> {
+fn push_image(request: &Request, resources: &BuildResources, image: &Image) -> Result<Vec<Reference>, Error> {
     if !request.form.by_digest {
-        return push::manifest(materials, image, &request.tags, request.order.as_ref());
+        return push::manifest(resources, image, &request.tags, request.order.as_ref());
     }
     let unnamed: Vec<_> = request.tags.iter().map(|tag| tag.with_digest(image.digest.clone())).collect();
-    push::manifest(materials, image, &unnamed, &push::Unordered)
+    push::manifest(resources, image, &unnamed, &push::Unordered)
 }
 
 /// Parses, resolves base images and plans; what is odd about the Dockerfile is told before what is wrong with it.
@@ -280,9 +280,9 @@ pub fn resolve(
         .collect();
     let resolving = crate::image::resolve::images(services, cancel, wanted.into_iter());
     for (image, resolved) in others.into_iter().zip(resolving) {
-        let resolved = resolved.map_err(|error| match request.options.kept {
-            Kept::Unused => error,
-            Kept::First => error.with_hint(&crate::kept::hint(services, &image.name, &image.platform)),
+        let resolved = resolved.map_err(|error| match request.options.local_images {
+            LocalImages::Ignore => error,
+            LocalImages::Prefer => error.with_hint(&crate::image::local::hint(services, &image.name, &image.platform)),
         });
         found.push((image, resolved));
     }
@@ -294,11 +294,11 @@ fn on_this_machine(request: &Request, services: &Services, image: &plan::Needed)
     if crate::image::layout::is_layout(&request.named, &image.name) {
         return crate::image::layout::layout(&request.named, services, &image.name, &image.platform).map(Some);
     }
-    match request.options.kept {
-        Kept::Unused => Ok(None),
-        Kept::First => {
+    match request.options.local_images {
+        LocalImages::Ignore => Ok(None),
+        LocalImages::Prefer => {
             let name = crate::image::layout::reference(&request.named, &image.name);
-            crate::kept::find(services, (&name, &image.platform))
+            crate::image::local::find(services, &name, &image.platform)
         }
     }
 }
@@ -335,7 +335,7 @@ fn execute(
     services: &Services,
     plan: &Plan,
     sources: &Sources<'_>,
-    materials: &Materials,
+    resources: &BuildResources,
     observer: &dyn Observer,
 ) -> Result<Image, Error> {
     let cache = cache(request, services);
@@ -343,14 +343,14 @@ fn execute(
     let image = std::thread::scope(|scope| -> Result<Image, Error> {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
-            uploads.start(&receiver, materials, &request.tags, scope);
+            uploads.start(&receiver, resources, &request.tags, scope);
         }
-        let on_layer = |layer, novelty| uploads.add(layer, novelty);
-        let execution = Execution::new(plan, sources, materials, (&cache, &request.options), (observer, &on_layer))?;
+        let on_layer = |layer, status| uploads.add(layer, status);
+        let execution = Execution::new(plan, sources, resources, &cache, &request.options, observer, &on_layer)?;
         let layers = execution.run()?;
-        materials.steps_are_done();
-        let image = assemble::assemble(plan, sources, materials, &layers, request.options.created, &request.form)?;
-        if request.push && uploads.all_known() && !push::is_current(materials, &image, &request.tags) {
+        resources.steps_are_done();
+        let image = assemble::assemble(plan, sources, resources, &layers, request.options.created, &request.form)?;
+        if request.push && uploads.all_known() && !push::is_current(resources, &image, &request.tags) {
             uploads.start_known();
         }
         Ok(image)
@@ -376,7 +376,7 @@ fn summaries(plan: &Plan) -> Vec<StepSummary> {
 /// Shows the lines of the Dockerfile that an error is about.
 fn with_snippet(error: Error, file: &DockerfileText) -> Error {
     // The output of a step is about its work, not about a word of its instruction.
-    let message = if error.code() == "step_failed" { String::new() } else { error.report() };
+    let message = if error.code() == Code::StepFailed { String::new() } else { error.report() };
     let snippet = dockerfile::snippet_of_error(&file.name, &file.text, &error.places(), &message);
     error.with_detail(snippet)
 }

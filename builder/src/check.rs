@@ -1,5 +1,6 @@
 //! Checks a Dockerfile without building it: what the rules object to, and whether it could be planned.
 
+use crate::error::Code;
 use crate::{Error, Request, Services, build};
 use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Scope};
@@ -127,7 +128,7 @@ pub fn plan_as_known(
         for (image, resolved) in build::resolve(request, services, needed, &asking) {
             match resolved {
                 Ok(resolved) => images.insert(image.key, resolved.config),
-                Err(error) if error.code() == "cancelled" && !cancel.is_cancelled() => {
+                Err(error) if error.code() == Code::Cancelled && !cancel.is_cancelled() => {
                     let seconds = LOOKUP_TIMEOUT.as_secs();
                     unknown.push(format!("resolving image `{}`: no answer within {seconds} s", image.name));
                     images.insert_unknown(image.key);

@@ -1,9 +1,10 @@
 //! `SOURCE_DATE_EPOCH`: the time that what is made gets, as a number, or as the place to take it from.
 
 use crate::context::{Context, NamedContext};
-use crate::execute::{Cancellable, Materials, download, store_error};
+use crate::error::Code;
+use crate::execute::{BuildResources, Cancellable, download};
+use crate::git::{Checkout, Fetching, GitContext};
 use crate::layer::tar_in;
-use crate::source::{Checkout, Fetching, GitContext};
 use crate::{Error, Request, Services};
 use dockerfile::Dockerfile;
 use dockerfile::plan::{self, Action, Base, BaseImages, Copy, Given, Plan, Planned, Scope, Settings, Source};
@@ -102,7 +103,7 @@ impl Finder<'_> {
         let options = &self.request.options;
         match (copy.sources.as_slice(), copy.files.as_slice()) {
             ([Source::Git(url)], []) => {
-                let located = crate::worker::source_error;
+                let located = Error::source;
                 let git = GitContext::parse(url).map_err(located)?;
                 let mut git = git.ok_or_else(|| invalid(format!("`{url}` is not a git repository")))?;
                 if let Some(checksum) = &copy.flags.checksum {
@@ -116,9 +117,9 @@ impl Finder<'_> {
             ([Source::Url(url)], []) => {
                 let attempt = format!("{}-epoch", self.request.attempt);
                 let trace = self.request.trace.clone();
-                let materials = Materials::new(self.services, &attempt, (self.cancel.clone(), trace))?;
+                let resources = BuildResources::new(self.services, &attempt, self.cancel.clone(), trace)?;
                 let reach = options.fetching.settings.reach;
-                let file = download(&materials, url, (reach, copy.flags.checksum.as_deref()))?;
+                let file = download(&resources, url, reach, copy.flags.checksum.as_deref())?;
                 match file.selection.node.mtime {
                     0 => self.latest_in_archive(&file.digest),
                     modified => Ok(Some(modified)),
@@ -131,7 +132,7 @@ impl Finder<'_> {
     /// Returns the time of the last file of a download that is an archive.
     fn latest_in_archive(&self, digest: &registry_client::Digest) -> Result<Option<i64>, Error> {
         let blob = self.services.store.open_blob(digest);
-        let blob = blob.map_err(|error| store_error("reading a download".into(), error))?;
+        let blob = blob.map_err(|error| Error::store("reading a download", error))?;
         let Ok(Some(tar)) = tar_in(Box::new(blob)) else { return Ok(None) };
         let (mut reader, mut latest) = (Reader::new(Cancellable::new(tar, self.cancel)), None);
         // A file that is not an archive has no time; unpacking it reports the error.
@@ -159,5 +160,5 @@ fn not_from_scratch() -> Error {
 }
 
 fn invalid(text: String) -> Error {
-    Error::user("invalid_epoch", text)
+    Error::new(Code::InvalidEpoch, text)
 }

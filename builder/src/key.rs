@@ -1,5 +1,14 @@
 //! Cache keys: BLAKE3 over fields with their lengths, so that no two different steps can spell the same bytes.
 
+/// A value that is part of cache keys.
+///
+/// Implementations destructure all fields by name, without `..`, so that a new field does not compile until its part in
+/// the key is decided, and a renamed one leaves the keys as they are. `Debug` output is never part of a key.
+pub trait CacheKey {
+    /// Adds the value to a key.
+    fn add_to(&self, key: &mut KeyBuilder);
+}
+
 /// Collects the fields of a key.
 pub struct KeyBuilder(blake3::Hasher);
 
@@ -23,6 +32,42 @@ impl KeyBuilder {
         self.field(text.as_bytes())
     }
 
+    /// Adds `true` or `false`.
+    pub fn flag(&mut self, flag: bool) -> &mut Self {
+        self.field(&[u8::from(flag)])
+    }
+
+    /// Adds numbers.
+    pub fn numbers<const COUNT: usize>(&mut self, numbers: [u32; COUNT]) -> &mut Self {
+        for number in numbers {
+            self.field(&number.to_le_bytes());
+        }
+        self
+    }
+
+    /// Adds a text that may be missing: a missing one differs from an empty one.
+    pub fn optional<T: AsRef<str>>(&mut self, text: Option<T>) -> &mut Self {
+        let text: Option<&str> = text.as_ref().map(AsRef::as_ref);
+        self.list(text.as_slice())
+    }
+
+    /// Adds a value.
+    pub fn add(&mut self, value: &(impl CacheKey + ?Sized)) -> &mut Self {
+        value.add_to(self);
+        self
+    }
+
+    /// Adds values: their number, then each.
+    pub fn each<'v, T: CacheKey + 'v>(
+        &mut self,
+        values: impl IntoIterator<Item = &'v T, IntoIter: ExactSizeIterator>,
+    ) -> &mut Self {
+        let values = values.into_iter();
+        self.0.update(&(values.len() as u64).to_le_bytes());
+        values.for_each(|value| value.add_to(self));
+        self
+    }
+
     /// Adds a list: its length, then its items.
     pub fn list<T: AsRef<[u8]>>(
         &mut self,
@@ -40,6 +85,11 @@ impl KeyBuilder {
     pub fn finish(&self) -> String {
         self.0.finalize().to_hex().to_string()
     }
+}
+
+/// Returns the key of a base image: its layers alone decide what steps on top of it see.
+pub fn image_key<'d>(diff_ids: impl IntoIterator<Item = &'d str, IntoIter: ExactSizeIterator>) -> String {
+    KeyBuilder::new("image.1").list(diff_ids).finish()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One image for several platforms: a build for each, joined by an index.
 
+use crate::error::Code;
 use crate::event::{Event, Observer, Silent, StepSummary};
 use crate::image::annotation::{self, Level};
 use crate::image::assemble::Image;
@@ -27,7 +28,7 @@ pub fn build_platforms(
     // A platform that cannot be run here is an error before anything is executed.
     for platform in platforms {
         request.platform.clone_from(platform);
-        let foreseen = PlannedBuild::new(request, services, &Silent).and_then(|prepared| prepared.foresee(services));
+        let foreseen = PlannedBuild::new(request, services, &Silent).and_then(|prepared| prepared.dry_run(services));
         foreseen.map_err(|error| error.for_platform(platform))?;
     }
     let numbered = Numbered::new(observer);
@@ -73,15 +74,15 @@ impl<'r> Platforms<'r> {
     }
 
     /// Tells what would become of each step, platform after platform; executes none.
-    pub fn foresee(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+    pub fn dry_run(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
         if let [only] = self.each() {
-            return only.foresee(services);
+            return only.dry_run(services);
         }
         let mut all = Vec::new();
         for prepared in self.each() {
             let platform = &prepared.request().platform;
             let before = all.len();
-            let steps = prepared.foresee(services).map_err(|error| error.for_platform(platform))?;
+            let steps = prepared.dry_run(services).map_err(|error| error.for_platform(platform))?;
             all.extend(steps.into_iter().map(|(step, fate)| (of_platform(&step, platform, before), fate)));
         }
         Ok(all)
@@ -99,7 +100,7 @@ impl<'r> Platforms<'r> {
             Err(several) => Platforms(several),
         };
         // A platform that cannot be run here is an error before anything is executed.
-        several.foresee(services)?;
+        several.dry_run(services)?;
         let numbered = Numbered::new(observer);
         let mut images = Vec::with_capacity(several.0.len());
         let mut first = None;
@@ -110,7 +111,7 @@ impl<'r> Platforms<'r> {
             images.push(built.map_err(|error| error.for_platform(&request.platform))?.image);
             first.get_or_insert(request);
         }
-        let first = first.ok_or_else(|| Error::user("invalid_platform", "no platform was asked for"))?;
+        let first = first.ok_or_else(|| Error::new(Code::InvalidPlatform, "no platform was asked for"))?;
         publish(first, images, services, cancel)
     }
 }
@@ -127,7 +128,7 @@ fn publish(
     for tag in request.tags.iter().filter(|_| request.push) {
         if request.order.begin(tag)? {
             let put = services.client.put_manifest(tag, image.media_type, image.manifest.clone());
-            let put = crate::execute::ask((&services.tokio, cancel), put);
+            let put = crate::execute::ask(&services.tokio, cancel, put);
             put.map_err(|error| error.at(format!("pushing `{tag}`")))?;
             request.order.end(tag, &image.digest)?;
             pushed.push(tag.clone());
@@ -142,8 +143,8 @@ fn refuse_index_annotations(request: &Request) -> Result<(), Error> {
         |annotation: &&annotation::Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
     match request.form.annotations.iter().find(of_index) {
         None => Ok(()),
-        Some(annotation) => Err(Error::user(
-            "invalid_annotation",
+        Some(annotation) => Err(Error::new(
+            Code::InvalidAnnotation,
             format!("annotation `{}` is for an index, but an image for one platform has none", annotation.key),
         )),
     }
@@ -164,9 +165,10 @@ fn join(services: &Services, images: Vec<Image>, annotations: &[annotation::Anno
         manifests: manifests.collect(),
         annotations: annotation::of(annotations, Level::Index, None),
     };
-    let manifest = serde_json::to_vec(&index).map_err(|error| Error::service("image", failed()).with_cause(error))?;
-    let digest = services.store.put(&manifest).map_err(|error| crate::execute::store_error(failed(), error))?;
-    let first = images.first().cloned().ok_or_else(|| Error::user("invalid_platform", "no platform was asked for"))?;
+    let manifest = serde_json::to_vec(&index).map_err(|error| Error::new(Code::Image, failed()).with_cause(error))?;
+    let digest = services.store.put(&manifest).map_err(|error| Error::store(failed(), error))?;
+    let first =
+        images.first().cloned().ok_or_else(|| Error::new(Code::InvalidPlatform, "no platform was asked for"))?;
     let descriptor_annotations = annotation::of(annotations, Level::IndexDescriptor, None);
     Ok(Image {
         digest,

@@ -20,7 +20,7 @@ pub struct Served<'s> {
 }
 
 impl Served<'_> {
-    /// Tells whether the repository of `image` has sent the blob or document to such a reader.
+    /// Returns whether the repository of `image` has sent the blob or document to such a reader.
     pub fn has(self, image: &Reference, digest: &Digest) -> bool {
         if self.client.is_home(image) {
             let has = |part| self.store.has(image.repository(), part, digest).unwrap_or(false);

@@ -151,7 +151,7 @@ impl Trace {
         json!({ "displayTimeUnit": "ms", "otherData": other, "traceEvents": events }).to_string()
     }
 
-    /// Returns the work that the end of the build waited for, in order: whoever shortens any of it shortens the build.
+    /// Returns the work that the end of the build waited for, in order: shortening any of it shortens the build.
     pub fn critical_path(&self) -> Vec<Span> {
         critical_path(&self.spans())
     }

@@ -3,9 +3,8 @@
 //! One walk belongs to one instruction. Everything that it lists and takes is counted before it is kept, so that both
 //! memory and time have an end, and every listing looks whether the build was cancelled.
 
-use crate::Error;
-use crate::execute::{OwnedSlot, Slots};
-use crate::source::Fetching;
+use crate::error::Code;
+use crate::semaphore::{OwnedPermit, Semaphore};
 use files::view::{ContentId, EntryKind, Node, View, ViewError};
 use runtime::CancellationToken;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -52,27 +51,17 @@ pub enum WalkError {
 
 impl WalkError {
     /// Returns the stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            WalkError::TooManyPaths(_) | WalkError::TooManyListed(_) | WalkError::TooManyBytes(_) => "too_many_paths",
-            WalkError::TooDeep(_) => "path_too_long",
-            WalkError::Cancelled => "cancelled",
+            WalkError::TooManyPaths(_) | WalkError::TooManyListed(_) | WalkError::TooManyBytes(_) => Code::TooManyPaths,
+            WalkError::TooDeep(_) => Code::PathTooLong,
+            WalkError::Cancelled => Code::Cancelled,
         }
     }
 
     /// Returns the reason for `error`, if a walk that ended is the reason.
     pub fn of(error: &ViewError) -> Option<&WalkError> {
         error.cause.downcast_ref()
-    }
-}
-
-/// Turns a view that cannot be read into the build's error; whoever made the files is to blame for what is odd about them.
-pub fn view_error(doing: String, error: ViewError) -> Error {
-    match WalkError::of(&error) {
-        Some(WalkError::Cancelled) => Error::cancelled(),
-        Some(ended) => Error::user(ended.code(), doing).with_cause(ended.clone()),
-        None if crate::source::is_refused(&error) => Error::user("source_unsafe", doing).with_cause(error),
-        None => Error::service("source", doing).with_cause(error),
     }
 }
 
@@ -98,27 +87,22 @@ pub struct Walk {
     listed: Count,
     taken: Count,
     placed: Count,
-    /// Slots of the instructions that take many paths: their memory is not needed several times at once.
-    large: Option<Arc<Slots>>,
-    slot: Mutex<Option<OwnedSlot>>,
+    /// Semaphore of the instructions that take many paths: their memory is not needed several times at once.
+    large: Option<Arc<Semaphore>>,
+    permit: Mutex<Option<OwnedPermit>>,
 }
 
 impl Walk {
     /// Returns a walk that may take so many paths, and that ends with the build.
     pub fn new(max_paths: usize, cancel: &CancellationToken) -> Self {
-        let (cancel, slot) = (cancel.clone(), Mutex::default());
+        let (cancel, permit) = (cancel.clone(), Mutex::default());
         let (listed, taken, placed) = (Count::default(), Count::default(), Count::default());
-        Walk { max_paths, cancel, listed, taken, placed, large: None, slot }
+        Walk { max_paths, cancel, listed, taken, placed, large: None, permit }
     }
 
-    /// Returns a walk within the limits that `fetching` has.
-    pub fn of(fetching: &Fetching) -> Self {
-        Walk::new(fetching.max_paths, &fetching.settings.cancel)
-    }
-
-    /// Makes an instruction wait for a slot of `large` before it takes many paths; the slot is held as long as the walk.
+    /// Makes an instruction wait for a permit of `large` before it takes many paths; the permit is held as long as the walk.
     #[must_use]
-    pub fn one_at_a_time(self, large: &Arc<Slots>) -> Self {
+    pub fn one_at_a_time(self, large: &Arc<Semaphore>) -> Self {
         Walk { large: Some(large.clone()), ..self }
     }
 
@@ -146,7 +130,7 @@ impl Walk {
             return Err(WalkError::TooManyPaths(self.max_paths));
         }
         self.check_bytes(bytes, 1)?;
-        if paths > self.max_paths / LARGE_PART { self.wait_for_slot() } else { Ok(()) }
+        if paths > self.max_paths / LARGE_PART { self.wait_for_permit() } else { Ok(()) }
     }
 
     /// Counts a path of the layer that is being made: what was taken, and what has to be there for it.
@@ -166,17 +150,17 @@ impl Walk {
         if bytes > limit { Err(WalkError::TooManyBytes(limit)) } else { Ok(()) }
     }
 
-    fn wait_for_slot(&self) -> Result<(), WalkError> {
+    fn wait_for_permit(&self) -> Result<(), WalkError> {
         let Some(large) = &self.large else { return Ok(()) };
-        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.is_none() {
-            *slot = Some(large.take_owned(&self.cancel).ok_or(WalkError::Cancelled)?);
+        let mut permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        if permit.is_none() {
+            *permit = Some(large.acquire_owned(&self.cancel).ok_or(WalkError::Cancelled)?);
         }
         Ok(())
     }
 }
 
-/// Tells whether a path is one that is walked to.
+/// Returns whether a path is one that is walked to.
 pub fn is_too_deep(path: &[u8]) -> bool {
     path.len() > MAX_PATH || path.iter().filter(|&&byte| byte == b'/').count() >= MAX_DEPTH
 }

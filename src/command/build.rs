@@ -235,12 +235,12 @@ fn deliver(
 ) -> Result<Built, builder::Error> {
     let (services, cancel) = (asked.services, request.options.cancel());
     for output in &asked.outputs.written {
-        if let Some(text) = builder::image::output::write(services, &built, output, &request.tags, cancel)? {
+        if let Some(text) = builder::image::output::write(services, &built.image, output, &request.tags, cancel)? {
             observer.observe(Event::Warning(&text));
         }
     }
     if asked.outputs.keep && !request.push || asked.arguments.load {
-        builder::keep(services, &built, &request.tags, cancel)?;
+        builder::keep(services, &built.image, &request.tags, cancel)?;
     }
     Ok(built)
 }

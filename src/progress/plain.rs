@@ -103,7 +103,7 @@ pub fn failure_text(error: &builder::Error) -> String {
     let report = error.report();
     let sentence = report.strip_suffix(error.detail()).unwrap_or(&report).trim_end();
     let sentence = sanitize(sentence);
-    if error.code() == "cancelled" {
+    if error.code() == builder::Code::Cancelled {
         return format!("CANCELLED: {sentence}");
     }
     if error.detail().is_empty() {

@@ -47,7 +47,7 @@ pub fn recover(data: &DataDir, store: &Store, sandbox: &runtime::Settings) -> Re
 }
 
 fn remove_mirrors(directory: &Path) -> Result<usize, String> {
-    match builder::source::remove_last(directory, UNSYNCED_WINDOW) {
+    match builder::git::remove_last(directory, UNSYNCED_WINDOW) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         removed => removed.map_err(|error| format!("removing mirrors from `{}`: {error}", directory.display())),
     }

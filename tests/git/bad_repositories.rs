@@ -3,14 +3,14 @@
 use crate::support::scripted_git::{Hostile, Reply, pack_bomb};
 use crate::support::worker_pool::{Yard, git};
 use crate::support::{Process, push_base, run, slipway};
-use builder::source::{FetchSettings, Mirror, SourceError, Wanted};
+use builder::git::{FetchSettings, Mirror, Revision, SourceError};
 use database::{BuildRequest, BuildState};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub fn fetch(directory: &Path, url: &str, wanted: &Wanted, timeout: Duration) -> Result<String, SourceError> {
+pub fn fetch(directory: &Path, url: &str, wanted: &Revision, timeout: Duration) -> Result<String, SourceError> {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let settings = FetchSettings {
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
@@ -73,11 +73,11 @@ fn refs_and_urls_that_are_options_are_only_names() {
     let (mirrors, url) = (yard.path("mirrors"), format!("http://{}/app.git", yard.git));
     for name in [format!("--upload-pack=touch {}", marker.display()), "-x".to_owned(), "refs/heads/../../x".to_owned()]
     {
-        let error = fetch(&mirrors, &url, &Wanted::Ref(name.clone()), Duration::from_secs(20)).unwrap_err();
+        let error = fetch(&mirrors, &url, &Revision::Ref(name.clone()), Duration::from_secs(20)).unwrap_err();
         assert_eq!(error.code(), "ref_not_found", "{name}: {error}");
     }
     let option = format!("--upload-pack=touch {}", marker.display());
-    let error = fetch(&mirrors, &option, &Wanted::Ref("main".to_owned()), Duration::from_secs(20)).unwrap_err();
+    let error = fetch(&mirrors, &option, &Revision::Ref("main".to_owned()), Duration::from_secs(20)).unwrap_err();
     assert_eq!(error.code(), "invalid_clone_url");
     assert!(!marker.exists());
 }
@@ -135,7 +135,7 @@ fn refused_credentials_are_not_shown() {
 fn slow_and_talkative_servers_are_left() {
     // GIT-07, GIT-08
     let directory = tempfile::tempdir().unwrap();
-    let commit = Wanted::Commit { id: "1".repeat(40), git_ref: Some("refs/heads/main".to_owned()) };
+    let commit = Revision::Commit { id: "1".repeat(40), git_ref: Some("refs/heads/main".to_owned()) };
     let slow = Hostile::start(|request| Reply::to(request, &"1".repeat(40), Reply::slow_pack));
     let began = Instant::now();
     let url = format!("http://{}/app.git", slow.address);

@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use builder::source::{CommitId, CommitTree, FetchSettings, Mirror, SourceError, Wanted, remove_unused};
+use builder::git::{CommitId, CommitTree, FetchSettings, Mirror, Revision, SourceError, remove_unused};
 use files::view::View;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -80,12 +80,12 @@ impl Forge {
         settings(self.tokio.handle())
     }
 
-    fn fetch(&self, wanted: &Wanted) -> Result<String, SourceError> {
+    fn fetch(&self, wanted: &Revision) -> Result<String, SourceError> {
         self.mirror().fetch(wanted, &self.settings()).map(|id| id.as_str().to_owned())
     }
 
     fn commit(&self, id: &str, git_ref: Option<&str>) -> Result<String, SourceError> {
-        self.fetch(&Wanted::Commit { id: id.to_owned(), git_ref: git_ref.map(str::to_owned) })
+        self.fetch(&Revision::Commit { id: id.to_owned(), git_ref: git_ref.map(str::to_owned) })
     }
 
     /// Returns the requests since it was last asked.
@@ -105,7 +105,7 @@ impl Forge {
     }
 
     fn has(&self, id: &str, file: &str) -> bool {
-        let id = builder::source::CommitId::parse(id).unwrap();
+        let id = builder::git::CommitId::parse(id).unwrap();
         let tree = CommitTree::open(&self.mirror(), &id, "").unwrap();
         let mut text = String::new();
         let file = tree.lookup(file.as_bytes()).unwrap().map(|_| tree.open_file(file.as_bytes()).unwrap());
@@ -157,7 +157,7 @@ fn a_pushed_commit_is_one_request_and_only_what_changed() {
     let back = forge.push("large", &noise(), "main");
     let mirror = Mirror::open(&forge.directory.path().join("other"), &forge.url).unwrap();
     for id in [&without, &back] {
-        let wanted = Wanted::Commit { id: id.clone(), git_ref: Some("refs/heads/main".to_owned()) };
+        let wanted = Revision::Commit { id: id.clone(), git_ref: Some("refs/heads/main".to_owned()) };
         let id = mirror.fetch(&wanted, &forge.settings()).unwrap();
         let tree = CommitTree::open(&mirror, &id, "").unwrap();
         assert_eq!(tree.lookup(b"large").unwrap().is_some(), id.as_str() == back);
@@ -169,7 +169,7 @@ fn a_branch_that_did_not_move_is_one_request() {
     let forge = Forge::start(Manner::Current);
     let id = forge.push("f", "1", "main");
     git(&forge.bare(), &["tag", "-a", "-m", "x", "v1", &id]);
-    let of = |name: &str| forge.fetch(&Wanted::Ref(name.to_owned()));
+    let of = |name: &str| forge.fetch(&Revision::Ref(name.to_owned()));
     assert_eq!(of("main").unwrap(), id);
     assert_eq!(forge.asked().len(), 2);
     for name in ["main", "HEAD", "refs/heads/main", &id] {
@@ -198,7 +198,7 @@ fn servers_that_speak_the_old_protocol_are_understood() {
         let forge = Forge::start(manner);
         let first = forge.push("large", &noise(), "main");
         git(&forge.bare(), &["tag", "-a", "-m", "x", "v1", &first]);
-        assert_eq!(forge.fetch(&Wanted::Ref("v1".to_owned())).unwrap(), first);
+        assert_eq!(forge.fetch(&Revision::Ref("v1".to_owned())).unwrap(), first);
         let second = forge.push("f", "2", "main");
         assert_eq!(forge.commit(&second, Some("refs/heads/main")).unwrap(), second);
         assert!(forge.packs()[0] < 2_000, "{:?}", forge.packs());
@@ -207,9 +207,9 @@ fn servers_that_speak_the_old_protocol_are_understood() {
         // Only the history of the branch has it.
         assert_eq!(forge.commit(&third, Some("refs/heads/main")).unwrap(), third);
         assert!(forge.has(&third, "large"));
-        assert_eq!(forge.fetch(&Wanted::Ref("main".to_owned())).unwrap(), fourth);
+        assert_eq!(forge.fetch(&Revision::Ref("main".to_owned())).unwrap(), fourth);
         assert_eq!(forge.commit(&"1".repeat(40), None).unwrap_err().code(), "commit_not_found");
-        assert_eq!(forge.fetch(&Wanted::Ref("none".to_owned())).unwrap_err().code(), "ref_not_found");
+        assert_eq!(forge.fetch(&Revision::Ref("none".to_owned())).unwrap_err().code(), "ref_not_found");
     }
 }
 
@@ -239,7 +239,7 @@ fn a_repository_that_moved_is_followed_but_its_login_stays() {
     let address = serve(&forge.tokio, moved);
     let mirror = Mirror::open(&forge.directory.path().join("moved"), &format!("http://{address}/old.git")).unwrap();
     let login = FetchSettings { credentials: Some(("me".to_owned(), "secret".to_owned())), ..forge.settings() };
-    let wanted = Wanted::Ref("main".to_owned());
+    let wanted = Revision::Ref("main".to_owned());
     assert_eq!(mirror.fetch(&wanted, &login).unwrap().as_str(), id);
     assert!(logins.lock().unwrap().iter().all(Option::is_some), "the old host gets the login");
     let inner = FetchSettings { reach: registry_client::Reach::PublicOnly, ..forge.settings() };
@@ -289,7 +289,7 @@ fn what_is_no_repository_is_said_to_be_none() {
     let directory = tempfile::tempdir().unwrap();
     let fetch = |path: &Path, url: &str| {
         let mirror = Mirror::open(path, url).unwrap();
-        mirror.fetch(&Wanted::Ref("main".to_owned()), &settings(tokio.handle())).unwrap_err()
+        mirror.fetch(&Revision::Ref("main".to_owned()), &settings(tokio.handle())).unwrap_err()
     };
     let error = fetch(directory.path(), &format!("http://{address}/page"));
     let cause = std::error::Error::source(&error).unwrap().to_string();

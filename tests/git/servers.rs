@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
-use builder::source::{Checkout, FetchSettings, Fetching, GitContext, SourceError, Wanted};
+use builder::git::{Checkout, FetchSettings, Fetching, GitContext, Revision, SourceError};
 use database::BuildRequest;
 use std::path::Path;
 use std::process::Command;
@@ -19,8 +19,8 @@ use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-fn main() -> Wanted {
-    Wanted::Ref("main".to_owned())
+fn main() -> Revision {
+    Revision::Ref("main".to_owned())
 }
 
 /// Answers requests below `/team/app` with redirects of a status to `target`, as a forge does that wants `.git`.
@@ -44,7 +44,7 @@ fn a_redirect_of_the_first_request_is_where_the_others_go() {
         let mirrors = tempfile::tempdir().unwrap();
         let of_ref = fetch(mirrors.path(), &format!("http://{address}/team/app"), &main(), TIMEOUT);
         let mirrors = tempfile::tempdir().unwrap();
-        let wanted = Wanted::Commit { id: commit.clone(), git_ref: Some("refs/heads/main".to_owned()) };
+        let wanted = Revision::Commit { id: commit.clone(), git_ref: Some("refs/heads/main".to_owned()) };
         let of_commit = fetch(mirrors.path(), &format!("http://{address}/team/app/"), &wanted, TIMEOUT);
         of_ref.and_then(|one| of_commit.map(|other| [one, other]))
     };
@@ -125,7 +125,7 @@ fn servers_of_version_0_are_asked_for_what_they_can_do() {
         let url = format!("http://{address}/app.git");
         assert_eq!(fetch(mirrors.path(), &url, &main(), TIMEOUT).unwrap(), commit, "{hidden:?}");
         let mirrors = tempfile::tempdir().unwrap();
-        let wanted = Wanted::Commit { id: commit.clone(), git_ref: Some("refs/heads/main".to_owned()) };
+        let wanted = Revision::Commit { id: commit.clone(), git_ref: Some("refs/heads/main".to_owned()) };
         assert_eq!(fetch(mirrors.path(), &url, &wanted, TIMEOUT).unwrap(), commit, "{hidden:?}");
     }
 }
@@ -140,7 +140,7 @@ fn repositories_with_other_names_of_objects_are_refused_in_plain_words() {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let old = serve(&tokio, old_server(&place.path("git"), &["none"]));
     for url in [format!("{}/git/sha.git", place.web), format!("http://{old}/sha.git")] {
-        for wanted in [main(), Wanted::Commit { id: "1".repeat(64), git_ref: None }] {
+        for wanted in [main(), Revision::Commit { id: "1".repeat(64), git_ref: None }] {
             let mirrors = tempfile::tempdir().unwrap();
             let error = fetch(mirrors.path(), &url, &wanted, TIMEOUT).unwrap_err();
             assert_eq!(error.code(), "repository_unsupported", "{url}: {error}");

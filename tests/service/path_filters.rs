@@ -216,8 +216,8 @@ fn a_hundred_thousand_files_are_compared_within_50_ms() {
     let address =
         crate::support::worker_pool::serve(&tokio, crate::support::git_server::router(directory.path().to_owned()));
     let url = format!("http://{address}/big.git");
-    let mirror = builder::source::Mirror::open(&directory.path().join("mirrors"), &url).unwrap();
-    let settings = builder::source::FetchSettings {
+    let mirror = builder::git::Mirror::open(&directory.path().join("mirrors"), &url).unwrap();
+    let settings = builder::git::FetchSettings {
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
         tokio: tokio.handle().clone(),
         credentials: None,
@@ -227,9 +227,9 @@ fn a_hundred_thousand_files_are_compared_within_50_ms() {
         apart: false,
         cancel: runtime::CancellationToken::new(),
     };
-    let fetch = |name: &str| mirror.fetch(&builder::source::Wanted::Ref(name.to_owned()), &settings).unwrap();
+    let fetch = |name: &str| mirror.fetch(&builder::git::Revision::Ref(name.to_owned()), &settings).unwrap();
     let (older, newer) = (fetch("main"), fetch("next"));
-    let open = |id| builder::source::CommitTree::open(&mirror, id, "").unwrap();
+    let open = |id| builder::git::CommitTree::open(&mirror, id, "").unwrap();
     let mut times: Vec<_> = (0..5)
         .map(|_| {
             let began = std::time::Instant::now();

@@ -31,7 +31,7 @@ fn pushes_that_no_delivery_told_of_are_built() {
     let mut site = Site::start_with("reconcile_seconds = 1", "");
     let looks = |site: &Site| site.get("/v1/repos/team/app/reconcile")["pushes"].clone();
     let problem = wait_for("a look that fails", || looks(&site)["problem"].as_str().map(str::to_owned));
-    assert!(problem.contains("/app.git` is no git repository"), "{problem}");
+    assert!(problem.contains("/app.git` is not a git repository"), "{problem}");
     site.push_base();
     site.commit(&[("Dockerfile", DOCKERFILE), ("file", "1")]);
     wait_for("a look", || looks(&site)["seen_at"].is_string().then_some(()));

@@ -98,7 +98,7 @@ fn nearest(view: &dyn View, directory: &[u8], wanted: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Directory;
+    use crate::context::Directory;
 
     #[test]
     fn a_missing_source_says_why_and_what_is_there() {
@@ -111,7 +111,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("nowhere", place.path().join("link")).unwrap();
         let view = Directory::open(place.path(), None).unwrap();
-        let ignore = crate::source::parse_ignore(b"# css\n\n**/*.css\n", ".dockerignore").unwrap();
+        let ignore = crate::context::parse_ignore(b"# css\n\n**/*.css\n", ".dockerignore").unwrap();
         let searched = Searched { view: &view, ignore: Some(&ignore), name: "the context" };
         for (source, expected) in [
             ("assets/logo.svg", "`assets/logo.svg` is not in the context (did you mean `assets/Logo.svg`?)"),

@@ -1,5 +1,6 @@
 //! Errors of copying files.
 
+use crate::error::Code;
 use crate::walk::WalkError;
 use files::ignore::IgnoreError;
 use files::tree::LinkLoop;
@@ -77,19 +78,19 @@ impl CopyError {
     }
 
     /// Returns the stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            CopyError::NotFound(_) | CopyError::NoDirectory(_) => "file_not_found",
-            CopyError::LinkLoop(_) => "link_loop",
-            CopyError::FileOverDirectory(_) | CopyError::DirectoryOverFile(_) => "copy_conflict",
-            CopyError::BadPattern(_) | CopyError::BadExclude(_) => "invalid_pattern",
-            CopyError::BadId(_) => "invalid_chown",
-            CopyError::BadChmod(_) => "invalid_chmod",
-            CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => "unknown_user",
-            CopyError::View(_) => "source_unreadable",
+            CopyError::NotFound(_) | CopyError::NoDirectory(_) => Code::FileNotFound,
+            CopyError::LinkLoop(_) => Code::LinkLoop,
+            CopyError::FileOverDirectory(_) | CopyError::DirectoryOverFile(_) => Code::CopyConflict,
+            CopyError::BadPattern(_) | CopyError::BadExclude(_) => Code::InvalidPattern,
+            CopyError::BadId(_) => Code::InvalidChown,
+            CopyError::BadChmod(_) => Code::InvalidChmod,
+            CopyError::NoAccounts(_) | CopyError::UnknownUser(_) => Code::UnknownUser,
+            CopyError::View(_) => Code::SourceUnreadable,
             CopyError::Walk(ended) => ended.code(),
-            CopyError::TooLarge { .. } => "layer_too_large",
-            CopyError::Archive { .. } => "archive_invalid",
+            CopyError::TooLarge { .. } => Code::LayerTooLarge,
+            CopyError::Archive { .. } => Code::ArchiveInvalid,
         }
     }
 }

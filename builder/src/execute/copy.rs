@@ -1,17 +1,21 @@
 //! `COPY`, `ADD` and `WORKDIR`: entries are planned on indexes, contents stream from where they are into the layer.
 
 use super::cancellable::Cancellable;
-use super::places::Place;
-use super::stage::Progress;
-use super::{Claimed, Layer, key, pack, unfetched};
+use super::copy_request::{copy_error, copy_request, escaped, mount_request};
+use super::copy_source::FileSource;
+use super::layer::Layer;
+use super::progress::{Progress, StepLayer};
+use super::state::InFlight;
+use super::{key, pack, unfetched};
 use crate::Error;
 use crate::copy::{
     self, Archive, Content, CopyError, CopyInput, CopyRequest, CopySource, Destination, LayerEntry, Owner,
 };
+use crate::error::Code;
 use crate::event::Event;
+use crate::git::Pointer;
 use crate::key::KeyBuilder;
-use crate::source::Pointer;
-use crate::walk::{Walk, WalkError};
+use crate::walk::Walk;
 use dockerfile::plan::{Copy, From, Source, Step};
 use files::pattern;
 use files::tree::Tree;
@@ -21,38 +25,38 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 /// A `COPY` or `ADD` with its sources at hand.
-pub struct Prepared<'e> {
+pub struct ResolvedCopy<'e> {
     copy: &'e Copy,
-    places: Vec<Place<'e>>,
-    /// What is copied, in order: the place's number and the files.
+    sources: Vec<FileSource<'e>>,
+    /// The files that are copied, in order: each with the number of its source.
     found: Vec<(usize, CopySource)>,
     /// Patterns that match nothing, which is not a mistake for docker.
     empty: Vec<String>,
     walk: Walk,
 }
 
-impl<'e> Prepared<'e> {
+impl<'e> ResolvedCopy<'e> {
     /// Finds the files that `copy` copies; waits for the stage they are in, fetches what is elsewhere.
     pub fn new(progress: &Progress<'e, '_>, copy: &'e Copy) -> Result<Self, Error> {
-        let request = request(copy, None, progress.execution.options.now)?;
+        let request = copy_request(copy, None, progress.execution.options.now)?;
         let mut prepared =
-            Prepared { copy, places: Vec::new(), found: Vec::new(), empty: Vec::new(), walk: walk(progress) };
+            ResolvedCopy { copy, sources: Vec::new(), found: Vec::new(), empty: Vec::new(), walk: walk(progress) };
         if copy.sources.iter().any(|source| matches!(source, Source::Path(_))) {
-            prepared.places.push(Place::of(progress, &copy.from)?);
+            prepared.sources.push(FileSource::of(progress, &copy.from)?);
         }
         for source in &copy.sources {
             match source {
                 Source::Path(path) => prepared.find(0, path, &request)?,
                 Source::Url(url) => {
-                    let place = Place::web(progress, url, copy)?;
-                    if let Place::Web(file) = &place {
-                        prepared.found.push((prepared.places.len(), file.selection.clone()));
+                    let source = FileSource::web(progress, url, copy)?;
+                    if let FileSource::Web(file) = &source {
+                        prepared.found.push((prepared.sources.len(), file.selection.clone()));
                     }
-                    prepared.places.push(place);
+                    prepared.sources.push(source);
                 }
                 Source::Git(url) => {
-                    prepared.places.push(Place::git(progress, url, copy)?);
-                    prepared.find(prepared.places.len() - 1, "/", &request)?;
+                    prepared.sources.push(FileSource::git(progress, url, copy)?);
+                    prepared.find(prepared.sources.len() - 1, "/", &request)?;
                 }
             }
         }
@@ -63,14 +67,16 @@ impl<'e> Prepared<'e> {
         Ok(prepared)
     }
 
-    fn find(&mut self, place: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
-        let found = self.places[place].view(&self.walk, |view| copy::select(view, path, request));
-        let found = found.map_err(|error| self.places[place].error(path, error))?;
-        unfetched::check(&self.places[place], &found)?;
+    fn find(&mut self, source: usize, path: &str, request: &CopyRequest) -> Result<(), Error> {
+        let found = self.sources[source].view(&self.walk, |view| copy::select(view, path, request));
+        let found = found.map_err(|error| self.sources[source].error(path, error))?;
+        if let FileSource::Context(named, _) = &self.sources[source] {
+            unfetched::check(named, &found)?;
+        }
         if found.is_empty() && pattern::has_wildcard(path) {
             self.empty.push(path.to_owned());
         }
-        self.found.extend(found.into_iter().map(|selection| (place, selection)));
+        self.found.extend(found.into_iter().map(|selection| (source, selection)));
         Ok(())
     }
 
@@ -84,11 +90,16 @@ impl<'e> Prepared<'e> {
         // below it, and stays the same layer whatever it is put on.
         let flags = &copy.flags;
         key.text(&below).text(flags.chown.as_deref().unwrap_or("")).text(flags.chmod.as_deref().unwrap_or(""));
-        key.text(&format!("{} {} {} {:?}", copy.add, flags.link, flags.parents, flags.unpack));
+        let unpack = match flags.unpack {
+            None => "None",
+            Some(true) => "Some(true)",
+            Some(false) => "Some(false)",
+        };
+        key.text(&format!("{} {} {} {unpack}", copy.add, flags.link, flags.parents));
         key.text(&copy.destination).text(&copy.workdir);
         key.text(&self.found.len().to_string());
-        for (place, selection) in &self.found {
-            key.text(&self.places[*place].key(selection, &self.walk).map_err(copy_error)?);
+        for (source, selection) in &self.found {
+            key.text(&self.sources[*source].key(selection, &self.walk).map_err(copy_error)?);
         }
         for file in &copy.files {
             key.text(&file.name).field(&file.content);
@@ -97,35 +108,35 @@ impl<'e> Prepared<'e> {
     }
 
     /// Plans the entries and packs them.
-    pub fn execute(self, progress: &Progress<'e, '_>, made: (&Arc<Layer>, &Step)) -> Result<(), Error> {
+    pub fn execute(self, progress: &Progress<'e, '_>, made: StepLayer<'_, '_>) -> Result<(), Error> {
         let execution = progress.execution;
         // A linked copy stands on its own: nothing of what is below is looked at.
         let linked = self.copy.flags.link && self.copy.flags.chmod.is_none();
-        let tree = if linked { Tree::default() } else { execution.materials.tree(&progress.layers)? };
+        let tree = if linked { Tree::default() } else { execution.resources.tree(&progress.layers)? };
         let chown = self.copy.flags.chown.as_deref().map(|spec| owner(progress, &tree, spec)).transpose()?;
-        let request = request(self.copy, chown, execution.options.now)?;
+        let request = copy_request(self.copy, chown, execution.options.now)?;
         let archives = self.archives(progress)?;
-        let inputs = self.found.iter().enumerate().map(|(number, (place, selection))| match archives.get(&number) {
+        let inputs = self.found.iter().enumerate().map(|(number, (source, selection))| match archives.get(&number) {
             Some(archive) => CopyInput::Archive(archive),
-            None => CopyInput::Files(*place, selection),
+            None => CopyInput::Files(*source, selection),
         });
         let inputs: Vec<_> = inputs.collect();
-        let same = |place: usize, there: &[u8], here: &[u8]| self.is_same(progress, place, (there, &tree, here));
+        let same = |source: usize, there: &[u8], here: &[u8]| self.is_same(progress, source, there, &tree, here);
         let planned = copy::plan_copy(Destination { tree: &tree, same: &same, walk: &self.walk }, &inputs, &request);
         let planned = planned.map_err(copy_error)?;
         let mut writer = pack::begin(execution)?;
-        self.write(progress, (&planned, &archives), &mut writer)?;
-        pack::commit(execution, (made.0, made.1), writer)
+        self.write(progress, &planned, &archives, &mut writer)?;
+        pack::commit(execution, made, writer)
     }
 
-    /// Tells whether a file of a place has the content that `here` has in `tree`.
-    fn is_same(&self, progress: &Progress<'_, '_>, place: usize, (there, tree, here): (&[u8], &Tree, &[u8])) -> bool {
+    /// Returns whether a file of a source has the content that `here` has in `tree`.
+    fn is_same(&self, progress: &Progress<'_, '_>, source: usize, there: &[u8], tree: &Tree, here: &[u8]) -> bool {
         let Ok(known) = tree.content(here) else { return false };
-        let place = &self.places[place];
-        if let Place::Layers { tree, .. } = place {
+        let source = &self.sources[source];
+        if let FileSource::Layers { tree, .. } = source {
             return tree.content(there).is_ok_and(|content| content == known && !content.0.is_empty());
         }
-        let hashed = place.open(&progress.execution.materials.store, there).and_then(|mut content| {
+        let hashed = source.open(&progress.execution.resources.store, there).and_then(|mut content| {
             let mut hasher = blake3::Hasher::new();
             io::copy(&mut content, &mut hasher).map(|_| hasher.finalize())
         });
@@ -138,16 +149,16 @@ impl<'e> Prepared<'e> {
         if !self.copy.add {
             return Ok(archives);
         }
-        for (number, (place, selection)) in self.found.iter().enumerate() {
-            let unpacks = match &self.places[*place] {
-                Place::Context(..) => self.copy.flags.unpack != Some(false),
-                Place::Web(_) => self.copy.flags.unpack == Some(true),
-                Place::Layers { .. } | Place::Git { .. } => false,
+        for (number, (source, selection)) in self.found.iter().enumerate() {
+            let unpacks = match &self.sources[*source] {
+                FileSource::Context(..) => self.copy.flags.unpack != Some(false),
+                FileSource::Web(_) => self.copy.flags.unpack == Some(true),
+                FileSource::Layers { .. } | FileSource::Git { .. } => false,
             };
             if unpacks
                 && !selection.excluded
                 && matches!(selection.node.kind, EntryKind::File { size } if size > 0)
-                && let Some(mut tar) = self.open_archive(progress, (*place, &selection.path)).map_err(packing)?
+                && let Some(mut tar) = self.open_archive(progress, *source, &selection.path).map_err(packing)?
             {
                 let name = String::from_utf8_lossy(&selection.name).into_owned();
                 archives.insert(number, Archive::read(&name, &mut tar).map_err(copy_error)?);
@@ -159,22 +170,24 @@ impl<'e> Prepared<'e> {
     fn open_archive(
         &self,
         progress: &Progress<'_, '_>,
-        (place, path): (usize, &[u8]),
+        source: usize,
+        path: &[u8],
     ) -> io::Result<Option<impl Read + use<>>> {
-        let materials = progress.execution.materials;
-        let content = self.places[place].open(&materials.store, path)?;
+        let resources = progress.execution.resources;
+        let content = self.sources[source].open(&resources.store, path)?;
         let tar = crate::layer::tar_in(content)?;
-        Ok(tar.map(|tar| Cancellable::new(tar, &materials.cancel)))
+        Ok(tar.map(|tar| Cancellable::new(tar, &resources.cancel)))
     }
 
     fn write(
         &self,
         progress: &Progress<'_, '_>,
-        (planned, archives): (&[LayerEntry], &BTreeMap<usize, Archive>),
+        planned: &[LayerEntry],
+        archives: &BTreeMap<usize, Archive>,
         writer: &mut pack::StoreLayer,
     ) -> Result<(), Error> {
-        let materials = progress.execution.materials;
-        if let Some(Place::Layers { layers, tree, .. }) = self.places.first() {
+        let resources = progress.execution.resources;
+        if let Some(FileSource::Layers { layers, tree, .. }) = self.sources.first() {
             // One stream holds all files, in the order in which they are packed.
             let sources = planned.iter().filter_map(|planned| match &planned.content {
                 Content::Source { path, .. } => Some(path.clone()),
@@ -183,30 +196,26 @@ impl<'e> Prepared<'e> {
             let sources: Vec<_> = sources.collect();
             let contents = match sources.is_empty() {
                 true => Box::new(io::empty()),
-                false => materials.read_files(layers, tree, &sources)?,
+                false => resources.read_files(layers, tree, &sources)?,
             };
-            let tar = files::tar::Writer::new(Cancellable::new(writer, &materials.cancel))
+            let tar = files::tar::Writer::new(Cancellable::new(writer, &resources.cancel))
                 .until(progress.execution.options.latest);
             return pack::streamed(tar, planned, contents).map_err(packing);
         }
-        let mut tar = files::tar::Writer::new(Cancellable::new(writer, &materials.cancel))
+        let mut tar = files::tar::Writer::new(Cancellable::new(writer, &resources.cancel))
             .until(progress.execution.options.latest);
-        let mut open = |place: usize, path: &[u8]| self.places[place].open(&materials.store, path);
+        let mut open = |source: usize, path: &[u8]| self.sources[source].open(&resources.store, path);
         pack::planned(&mut tar, planned, &mut open).map_err(packing)?;
         for number in archives.keys() {
-            let (place, selection) = &self.found[*number];
-            let content = self.open_archive(progress, (*place, &selection.path)).map_err(packing)?;
+            let (source, selection) = &self.found[*number];
+            let content = self.open_archive(progress, *source, &selection.path).map_err(packing)?;
             let mut content =
                 content.ok_or_else(|| packing(io::Error::other("the archive changed while it was read")))?;
-            pack::archived(&mut tar, planned, (*number, &mut content)).map_err(packing)?;
+            pack::archived(&mut tar, planned, *number, &mut content).map_err(packing)?;
         }
         pack::links_of_archives(&mut tar, planned, !archives.is_empty()).map_err(packing)?;
         tar.finish().map(drop).map_err(packing)
     }
-}
-
-pub(crate) fn request(copy: &Copy, owner: Option<Owner>, now: i64) -> Result<CopyRequest, Error> {
-    CopyRequest::of(copy, owner, now).map_err(copy_error)
 }
 
 /// Looks `spec` (`user[:group]`) up in the account files of `tree`.
@@ -214,24 +223,19 @@ fn owner(progress: &Progress<'_, '_>, tree: &Tree, spec: &str) -> Result<Owner, 
     if copy::is_numeric(spec) {
         return copy::lookup_owner(spec, None, None).map_err(copy_error);
     }
-    let read = |path: &[u8]| progress.execution.materials.read_file(&progress.layers, tree, path);
+    let read = |path: &[u8]| progress.execution.resources.read_file(&progress.layers, tree, path);
     let (passwd, group) = (read(b"etc/passwd")?, read(b"etc/group")?);
     copy::lookup_owner(spec, passwd.as_deref(), group.as_deref()).map_err(copy_error)
 }
 
 /// Returns the entries that a `WORKDIR` adds.
 pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Vec<files::tar::Entry>, Error> {
-    let tree = progress.execution.materials.tree(&progress.layers)?;
+    let tree = progress.execution.resources.tree(&progress.layers)?;
     let resolved = tree.resolve(path.as_bytes()).ok();
     let exists = resolved.is_some_and(|path| matches!(tree.lookup(&path), Ok(Some(_))));
     let owner = if user.is_empty() || exists { Owner::default() } else { owner(progress, &tree, user)? };
     let walk = walk(progress);
     copy::plan_workdir(Destination::new(&tree, &walk), path, owner, progress.execution.options.now).map_err(copy_error)
-}
-
-/// Returns the request for one path, whose wildcards are names: a mount shows one path.
-pub(crate) fn mount_request(now: i64) -> CopyRequest {
-    CopyRequest::to("/c", now)
 }
 
 /// A path of a view that a `RUN` mounts.
@@ -245,59 +249,53 @@ pub struct Mounted {
 }
 
 /// Finds what a mount of `path` of `from` shows; files of a context become a layer, because steps see only layers.
-pub fn mounted(progress: &Progress<'_, '_>, (from, path): (&From, &str), step: &Step) -> Result<Mounted, Error> {
-    let place = Place::of(progress, from)?;
+pub fn mounted(progress: &Progress<'_, '_>, from: &From, path: &str, step: &Step) -> Result<Mounted, Error> {
+    let source = FileSource::of(progress, from)?;
     let request = mount_request(progress.execution.options.now);
     let walk = walk(progress);
-    let selections = place.view(&walk, |view| copy::select(view, &escaped(path), &request));
-    let selections = selections.map_err(|error| place.error(path, error))?;
-    unfetched::check(&place, &selections)?;
+    let selections = source.view(&walk, |view| copy::select(view, &escaped(path), &request));
+    let selections = selections.map_err(|error| source.error(path, error))?;
+    if let FileSource::Context(named, _) = &source {
+        unfetched::check(named, &selections)?;
+    }
     let Some(selection) = selections.first() else {
-        return Err(place.error(path, CopyError::NotFound(path.to_owned())));
+        return Err(source.error(path, CopyError::NotFound(path.to_owned())));
     };
-    let key = place.key(selection, &walk).map_err(copy_error)?;
-    if let Place::Layers { layers, .. } = &place {
+    let key = source.key(selection, &walk).map_err(copy_error)?;
+    if let FileSource::Layers { layers, .. } = &source {
         return Ok(Mounted { layers: layers.clone(), path: selection.path.clone(), key });
     }
     let execution = progress.execution;
     let layer_key = KeyBuilder::new("context.1").text(&key).finish();
     let layer = match execution.claim_layer(&layer_key) {
-        Claimed::Theirs(layer) => layer,
-        Claimed::Ours(layer) => {
-            let packed = pack_mounted(progress, (&place, selection), (&request, &walk));
+        InFlight::Existing(layer) => layer,
+        InFlight::New(layer) => {
+            let packed = pack_mounted(progress, &source, selection, &request, &walk);
             let packed = packed.map_err(|error: Error| error.at_step(step.number, step.lines, &step.instruction));
-            layer.committed.keep(packed.map(Arc::new));
+            layer.committed.set(packed.map(Arc::new));
             layer
         }
     };
-    execution.materials.committed(&layer)?;
+    execution.resources.committed(&layer)?;
     Ok(Mounted { layers: vec![layer], path: b"c".to_vec(), key })
 }
 
 fn pack_mounted(
     progress: &Progress<'_, '_>,
-    (place, selection): (&Place<'_>, &CopySource),
-    (request, walk): (&CopyRequest, &Walk),
-) -> Result<super::Committed, Error> {
+    source: &FileSource<'_>,
+    selection: &CopySource,
+    request: &CopyRequest,
+    walk: &Walk,
+) -> Result<super::layer::Committed, Error> {
     let (execution, empty) = (progress.execution, Tree::default());
     let destination = Destination::new(&empty, walk);
     let planned = copy::plan_copy(destination, &[CopyInput::Files(0, selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(execution)?;
     let mut tar =
         files::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);
-    let mut open = |_: usize, path: &[u8]| place.open(&execution.materials.store, path);
+    let mut open = |_: usize, path: &[u8]| source.open(&execution.resources.store, path);
     pack::planned(&mut tar, &planned, &mut open).and_then(|()| tar.finish().map(drop)).map_err(packing)?;
     pack::settle(execution, writer)
-}
-
-/// Protects the characters of a path that have a meaning in patterns; a path without them is taken as it is.
-pub(crate) fn escaped(path: &str) -> String {
-    if !files::pattern::has_wildcard(path) {
-        return path.to_owned();
-    }
-    path.chars()
-        .flat_map(|char| ['\\', char].into_iter().skip(usize::from(!matches!(char, '*' | '?' | '[' | '\\'))))
-        .collect()
 }
 
 fn packing(error: io::Error) -> Error {
@@ -307,21 +305,13 @@ fn packing(error: io::Error) -> Error {
     {
         let path = dockerfile::printable(path);
         let text = format!("`{path}`: {pointer}: exclude it in .dockerignore, or get it with ADD");
-        return Error::user("lfs_not_fetched", text);
+        return Error::new(Code::LfsNotFetched, text);
     }
-    Error::service("store", "packing a layer").with_cause(error)
+    Error::new(Code::Store, "packing a layer").with_cause(error)
 }
 
 /// Returns the walk of one instruction.
 fn walk(progress: &Progress<'_, '_>) -> Walk {
     let execution = progress.execution;
     Walk::new(execution.options.fetching.max_paths, execution.cancel()).one_at_a_time(&execution.large)
-}
-
-/// Turns an error of planning into the build's.
-pub(crate) fn copy_error(error: CopyError) -> Error {
-    if error == CopyError::Walk(WalkError::Cancelled) {
-        return Error::cancelled();
-    }
-    Error::user(error.code(), error.to_string())
 }

@@ -1,6 +1,7 @@
 //! Whether this machine can run a command of another platform: natively, or through the kernel's `binfmt_misc`.
 
 use crate::Error;
+use crate::error::Code;
 use registry_client::{ImageConfig, Platform};
 use std::path::Path;
 
@@ -18,7 +19,7 @@ fn check_with(platform: &Platform, host: &Platform, handlers: &Path) -> Result<(
     }
     let refused = |problem: String| {
         let text = format!("RUN for {platform} on this {host} machine: {problem}");
-        Err(Error::user("platform_unsupported", text))
+        Err(Error::new(Code::PlatformUnsupported, text))
     };
     let Some((name, magic)) = machine(&platform.architecture).filter(|_| platform.os == "linux") else {
         return refused("there is no emulator for it".to_owned());
@@ -35,7 +36,7 @@ fn check_with(platform: &Platform, host: &Platform, handlers: &Path) -> Result<(
     }
 }
 
-/// Tells whether the processor runs programs of `platform` itself.
+/// Returns whether the processor runs programs of `platform` itself.
 fn is_native(platform: &Platform, host: &Platform) -> bool {
     let runs = match (host.architecture.as_str(), platform.architecture.as_str()) {
         (host, other) if host == other => true,
@@ -88,7 +89,7 @@ fn handler(directory: &Path, head: &[u8]) -> Option<Handler> {
     handlers.max_by_key(|handler| handler.fixed)
 }
 
-/// Tells whether a handler takes programs that begin with `head`, and then whether it has the flag F.
+/// Returns whether a handler takes programs that begin with `head`, and then whether it has the flag F.
 fn takes(text: &str, head: &[u8]) -> Option<bool> {
     if text.lines().next() != Some("enabled") {
         return None;

@@ -1,17 +1,12 @@
-//! What the cache key of each kind of step is made of (content, never times; definitions, never limits).
+//! Content keys: what is in the cache key of each kind of step. Content and definitions are, times and limits never.
 
-use super::Options;
+use super::options::Options;
 use crate::key::KeyBuilder;
 use dockerfile::plan::Plan;
 
 /// Returns the key of an empty file system.
 pub fn scratch() -> String {
     KeyBuilder::new("scratch.1").finish()
-}
-
-/// Returns the key of a base image: its layers alone decide what steps on top of it see.
-pub fn image<'d>(diff_ids: impl IntoIterator<Item = &'d str, IntoIter: ExactSizeIterator>) -> String {
-    KeyBuilder::new("image.1").list(diff_ids).finish()
 }
 
 /// Returns the key of what a stage starts from, for layers whose times end at `latest`: they are others with another time.
@@ -38,12 +33,12 @@ pub fn with_options(parent: &str, options: &Options, plan: &Plan) -> String {
     let (hosts, ulimits) = (&options.hosts, &options.ulimits);
     if let Some(name) = &plan.hostname {
         let below = KeyBuilder::new("hostname.1").text(parent).text(name).finish();
-        return with_hosts(&below, (hosts, ulimits));
+        return with_hosts(&below, hosts, ulimits);
     }
-    with_hosts(parent, (hosts, ulimits))
+    with_hosts(parent, hosts, ulimits)
 }
 
-fn with_hosts(parent: &str, (hosts, ulimits): (&[(String, String)], &[runtime::Ulimit])) -> String {
+fn with_hosts(parent: &str, hosts: &[(String, String)], ulimits: &[runtime::Ulimit]) -> String {
     if hosts.is_empty() && ulimits.is_empty() {
         return parent.to_owned();
     }

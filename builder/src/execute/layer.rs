@@ -1,6 +1,6 @@
 //! The layers of a build while they come into being.
 
-use super::promise::Promise;
+use super::once_value::OnceValue;
 use crate::Error;
 use database::CachedLayer;
 use registry_client::{Descriptor, DiffId, Digest, Reference, media_type};
@@ -14,8 +14,8 @@ pub struct Layer {
     pub key: String,
     /// Cache key of its definition, where that alone tells what it becomes.
     pub definition: Option<String>,
-    /// What it became.
-    pub committed: Promise<Result<Arc<Committed>, Error>>,
+    /// Its bytes, once they are settled.
+    pub committed: OnceValue<Result<Arc<Committed>, Error>>,
     /// Its files on disk, once they are there.
     snapshot: Mutex<Option<SnapshotId>>,
 }
@@ -40,7 +40,7 @@ pub struct Committed {
 impl Layer {
     /// Returns a layer that somebody is about to make.
     pub fn pending(key: String, definition: Option<String>) -> Arc<Layer> {
-        Arc::new(Layer { key, definition, committed: Promise::new(), snapshot: Mutex::new(None) })
+        Arc::new(Layer { key, definition, committed: OnceValue::new(), snapshot: Mutex::new(None) })
     }
 
     /// Returns a layer that exists already.
@@ -48,7 +48,7 @@ impl Layer {
         Arc::new(Layer {
             key,
             definition: None,
-            committed: Promise::kept(Ok(Arc::new(committed))),
+            committed: OnceValue::with(Ok(Arc::new(committed))),
             snapshot: Mutex::new(None),
         })
     }
@@ -65,6 +65,11 @@ impl Layer {
 }
 
 impl Committed {
+    /// Returns the name that the layer's snapshot has on disk.
+    pub fn snapshot(&self) -> SnapshotId {
+        SnapshotId::new(self.diff_id.hex()).expect("a diff id is 64 hexadecimal digits")
+    }
+
     /// Returns what the cache index stores of the layer.
     pub fn to_cached(&self, created_ms: i64) -> CachedLayer {
         CachedLayer {

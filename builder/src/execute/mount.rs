@@ -1,11 +1,11 @@
 //! Turns the mounts of a plan into those of the sandbox.
 
-use super::Options;
-use super::materials::store_error;
-use super::stage::Progress;
+use super::options::Options;
+use super::progress::Progress;
 use crate::Error;
+use crate::error::Code;
 use crate::key::KeyBuilder;
-use dockerfile::plan::{Mount, MountKind};
+use dockerfile::plan::{From, Mount, MountKind};
 use runtime::SnapshotId;
 
 /// Notes of the store that say which of several directories a cache is by now.
@@ -15,7 +15,8 @@ const GENERATIONS: &str = "cache-mounts";
 pub fn sandbox_mount(
     mount: &Mount,
     bound: Option<(Vec<SnapshotId>, Vec<u8>)>,
-    (progress, env): (&Progress<'_, '_>, &mut Vec<String>),
+    progress: &Progress<'_, '_>,
+    env: &mut Vec<String>,
 ) -> Result<Option<runtime::Mount>, Error> {
     let options = progress.execution.options;
     let kind = match &mount.kind {
@@ -34,7 +35,7 @@ pub fn sandbox_mount(
         },
         MountKind::Tmpfs { size } => runtime::MountKind::Tmpfs { size: *size },
         MountKind::Script { content } => runtime::MountKind::File { content: content.clone(), mode: 0o755 },
-        MountKind::Secret { .. } => return secret(mount, (options, env)),
+        MountKind::Secret { .. } => return secret(mount, options, env),
         MountKind::Ssh { id, required, mode, uid, gid } => match options.ssh.get(id) {
             Some(socket) => {
                 if !env.iter().any(|variable| variable.starts_with("SSH_AUTH_SOCK=")) {
@@ -42,7 +43,7 @@ pub fn sandbox_mount(
                 }
                 runtime::MountKind::Ssh { agent_socket: socket.clone(), mode: *mode, uid: *uid, gid: *gid }
             }
-            None if *required => return Err(Error::user("ssh_not_available", format!("unset ssh forward key {id}"))),
+            None if *required => return Err(Error::new(Code::SshNotAvailable, format!("unset ssh forward key {id}"))),
             None => return Ok(None),
         },
     };
@@ -63,15 +64,15 @@ fn cache_name(progress: &Progress<'_, '_>, mount: &Mount) -> Result<String, Erro
         return Ok(String::new());
     };
     let mut key = KeyBuilder::new("cache-mount.1");
-    key.text(progress.execution.cache.namespace)
-        .text(id)
-        .text(&format!("{mode:o} {uid} {gid} {seed:?} {reset_on_miss}"));
+    let seed = seed.as_ref().map_or_else(|| "None".to_owned(), seed_name);
+    key.text(progress.execution.cache.namespace).text(id);
+    key.text(&format!("{mode:o} {uid} {gid} {seed} {reset_on_miss}"));
     let name = key.finish()[..32].to_owned();
     if !reset_on_miss {
         return Ok(name);
     }
-    let store = &progress.execution.materials.store;
-    let failed = |error| store_error(format!("finding the cache `{id}`"), error);
+    let store = &progress.execution.resources.store;
+    let failed = |error| Error::store(format!("finding the cache `{id}`"), error);
     let generation = if progress.is_fresh() {
         // Builds that use the directory so far keep it; this one and those after it have another.
         let begun = progress.execution.begun.to_string().into_bytes();
@@ -86,13 +87,26 @@ fn cache_name(progress: &Progress<'_, '_>, mount: &Mount) -> Result<String, Erro
     Ok(key.finish()[..32].to_owned())
 }
 
-fn secret(mount: &Mount, (options, env): (&Options, &mut Vec<String>)) -> Result<Option<runtime::Mount>, Error> {
+/// Names what a cache directory holds at first. The names of directories that are on disk are made of this text: it must
+/// stay as it is.
+fn seed_name(seed: &(From, String)) -> String {
+    let (from, path) = seed;
+    let from = match from {
+        From::Context => "Context".to_owned(),
+        From::Stage(index) => format!("Stage({index})"),
+        From::Image(name) => format!("Image({name:?})"),
+        From::Named(name) => format!("Named({name:?})"),
+    };
+    format!("Some(({from}, {path:?}))")
+}
+
+fn secret(mount: &Mount, options: &Options, env: &mut Vec<String>) -> Result<Option<runtime::Mount>, Error> {
     let MountKind::Secret { id, required, env: variable, file, mode, uid, gid } = &mount.kind else {
         return Ok(None);
     };
     let Some(content) = options.secrets.get(id) else {
         if *required {
-            return Err(Error::user("secret_not_available", format!("secret {id}: not found")));
+            return Err(Error::new(Code::SecretNotAvailable, format!("secret {id}: not found")));
         }
         return Ok(None);
     };

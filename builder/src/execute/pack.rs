@@ -1,11 +1,13 @@
 //! Packs the layer of a step: tar, hash, compress, hash, file, index, in one pass.
 
-use super::{Committed, Execution, Layer, stage::Progress, store_error};
+use super::layer::Committed;
+use super::progress::{Progress, StepLayer};
+use super::state::Execution;
 use crate::Error;
 use crate::copy::{Content, LayerEntry};
+use crate::error::Code;
 use crate::event::Event;
 use crate::layer::{LayerWriter, Packed};
-use dockerfile::plan::Step;
 use files::tar::{self, EntryKind};
 use files::tree::IndexError;
 use image_store::BlobWriter;
@@ -22,14 +24,14 @@ pub type Open<'o> = dyn FnMut(usize, &[u8]) -> io::Result<Box<dyn Read + Send>> 
 
 /// Starts a layer in the store.
 pub fn begin(execution: &Execution<'_>) -> Result<StoreLayer, Error> {
-    let blob = execution.materials.store.writer().map_err(|error| store_error("writing a layer".into(), error))?;
+    let blob = execution.resources.store.writer().map_err(|error| Error::store("writing a layer", error))?;
     Ok(LayerWriter::new(blob, execution.options.compression))
 }
 
 /// Settles a layer whose tar has been written: blob and index.
 pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed, Error> {
     let (packed, blob): (Packed, BlobWriter) = writer.finish().map_err(packing)?;
-    let written = blob.commit().map_err(|error| store_error("storing a layer".into(), error))?;
+    let written = blob.commit().map_err(|error| Error::store("storing a layer", error))?;
     let committed = Committed {
         diff_id: packed.diff_id,
         descriptor: Descriptor::new(execution.options.compression.media_type(), written.digest, written.size),
@@ -38,7 +40,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
         origin: None,
         is_foreign: false,
     };
-    execution.materials.put_index(&committed, packed.index)?;
+    execution.resources.put_index(&committed, packed.index)?;
     Ok(committed)
 }
 
@@ -46,13 +48,14 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
 fn packing(error: io::Error) -> Error {
     let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<IndexError>());
     match refused {
-        Some(IndexError::Refused { .. }) => Error::user("too_many_paths", "packing a layer").with_cause(error),
-        _ => Error::service("store", "packing a layer").with_cause(error),
+        Some(IndexError::Refused { .. }) => Error::new(Code::TooManyPaths, "packing a layer").with_cause(error),
+        _ => Error::new(Code::Store, "packing a layer").with_cause(error),
     }
 }
 
 /// Settles the layer of a step; keeps it for later builds and tells the observer.
-pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer: StoreLayer) -> Result<(), Error> {
+pub fn commit(execution: &Execution<'_>, made: StepLayer<'_, '_>, writer: StoreLayer) -> Result<(), Error> {
+    let StepLayer { layer, step } = made;
     let committed = settle(execution, writer)?;
     execution.settle(layer, &committed);
     execution.observer.observe(Event::Layer {
@@ -60,20 +63,20 @@ pub fn commit(execution: &Execution<'_>, (layer, step): (&Layer, &Step), writer:
         digest: &committed.descriptor.digest,
         size: committed.descriptor.size,
     });
-    layer.committed.keep(Ok(Arc::new(committed)));
+    layer.committed.set(Ok(Arc::new(committed)));
     Ok(())
 }
 
 /// Packs a layer of entries without content.
-pub fn entries(progress: &Progress<'_, '_>, made: (&Arc<Layer>, &Step), entries: &[tar::Entry]) -> Result<(), Error> {
+pub fn entries(progress: &Progress<'_, '_>, made: StepLayer<'_, '_>, entries: &[tar::Entry]) -> Result<(), Error> {
     let mut layer = begin(progress.execution)?;
     let mut writer = tar::Writer::new(&mut layer);
     entries
         .iter()
         .try_for_each(|entry| writer.bare(entry))
         .and_then(|()| writer.finish().map(drop))
-        .map_err(|error| Error::service("store", "packing a layer").with_cause(error))?;
-    commit(progress.execution, (made.0, made.1), layer)
+        .map_err(|error| Error::new(Code::Store, "packing a layer").with_cause(error))?;
+    commit(progress.execution, made, layer)
 }
 
 /// Writes planned entries but those of archives; `open` opens the files of the source.
@@ -112,7 +115,8 @@ pub fn streamed<W: Write>(
 pub fn archived<W: Write>(
     writer: &mut tar::Writer<W>,
     planned: &[LayerEntry],
-    (number, content): (usize, &mut dyn Read),
+    number: usize,
+    content: &mut dyn Read,
 ) -> io::Result<()> {
     let members = planned.iter().filter_map(|planned| match planned.content {
         Content::Archived { archive, member } if archive == number => Some((member, &planned.entry)),

@@ -2,9 +2,11 @@
 
 use super::cancellable::Cancellable;
 use super::copy::Mounted;
-use super::stage::{Failure, Progress};
-use super::{Execution, Layer, pack, sandbox_error};
+use super::pack;
+use super::progress::{Failure, Progress, StepLayer};
+use super::state::Execution;
 use crate::Error;
+use crate::error::Code;
 use crate::event::Event;
 use crate::key::KeyBuilder;
 use crate::secrets::{Detector, Leak};
@@ -22,7 +24,7 @@ const TAIL_LINES: usize = 20;
 const TAIL_WIDTH: usize = 400;
 /// Bytes of a command that its error repeats: the shell before it may be an image's.
 const MAX_COMMAND: usize = 2000;
-/// Name of the machine that a command sees; the same everywhere, so that it is no reason for another result.
+/// Name of the machine that a command sees; the same everywhere, so that results do not depend on it.
 const HOSTNAME: &str = "buildkitsandbox";
 /// The signal that ends a program whose system calls are made by a convention that is not allowed.
 const SIGSYS: i32 = 31;
@@ -33,27 +35,28 @@ const THIRTY_TWO_BIT: &str = "a program made system calls as 32-bit x86 programs
 const SHM_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A `RUN` with the layers that it mounts.
-pub struct Prepared<'e> {
+pub struct ResolvedRun<'e> {
     run: &'e Run,
     bound: Vec<Option<Mounted>>,
 }
 
-impl<'e> Prepared<'e> {
+impl<'e> ResolvedRun<'e> {
     /// Finds what `run` mounts.
     pub fn new(progress: &Progress<'e, '_>, run: &'e Run, step: &Step) -> Result<Self, Error> {
         let bound = run.mounts.iter().map(|mount| bind(progress, mount, step)).collect::<Result<_, _>>()?;
-        Ok(Prepared { run, bound })
+        Ok(ResolvedRun { run, bound })
     }
 
     /// Returns the cache key of the layer.
     pub fn key(&self, parent: &str) -> String {
-        let run = self.run;
+        // Proxies are how a build reaches others, not what it is.
+        let Run { argv, env, proxies: _, cwd, user, mounts, network } = self.run;
         let mut key = KeyBuilder::new("run.1");
-        key.text(parent).list(&run.argv).list(&run.env).text(&run.cwd).text(&run.user);
-        key.text(if run.network { "network" } else { "none" });
-        for (mount, bound) in run.mounts.iter().zip(&self.bound) {
-            key.text(&mount.target);
-            mount_fields(&mut key, &mount.kind);
+        key.text(parent).list(argv).list(env).text(cwd).text(user);
+        key.text(if *network { "network" } else { "none" });
+        for (Mount { target, kind }, bound) in mounts.iter().zip(&self.bound) {
+            key.text(target);
+            mount_fields(&mut key, kind);
             key.text(bound.as_ref().map_or("", |bound| &bound.key));
         }
         key.finish()
@@ -63,14 +66,14 @@ impl<'e> Prepared<'e> {
     pub fn execute<'scope, 'a>(
         self,
         progress: &Progress<'e, 'a>,
-        (layer, step): (&Arc<Layer>, &'e Step),
+        made: StepLayer<'_, 'e>,
         scope: &'scope Scope<'scope, 'e>,
     ) -> Result<(), Failure>
     where
         'e: 'scope,
     {
-        let execution = progress.execution;
-        let sandbox = execution.materials.sandbox()?;
+        let (execution, StepLayer { layer, step }) = (progress.execution, made);
+        let sandbox = execution.resources.sandbox()?;
         let prepared = self.sandbox_step(progress)?;
         let mut tail = Tail::default();
         let mut masker = execution.masks.masker();
@@ -82,40 +85,40 @@ impl<'e> Prepared<'e> {
             .run(&prepared, &mut |bytes| masker.push(bytes, &mut show), execution.cancel())
             .map_err(|error| not_run(error, self.run))?;
         masker.finish(&mut show);
-        if let Some(failure) = failure(&ran, self.run, (step, &tail), execution) {
+        if let Some(failure) = failure(&ran, self.run, step, &tail, execution) {
             return Err(failure);
         }
         let changes = Arc::new(ran.changes);
         layer.set_snapshot(changes.snapshot());
-        execution.materials.keep_changes(layer.clone(), changes.clone());
+        execution.resources.keep_changes(layer.clone(), changes.clone());
         let layer = layer.clone();
         scope.spawn(move || {
-            let packed = execution.pack_slot().and_then(|_slot| {
-                let _span = execution.materials.trace.span(Work::Pack, &step.instruction);
-                pack_changes(execution, (&layer, step), (&changes, self.run))
+            let packed = execution.pack_permit().and_then(|_permit| {
+                let _span = execution.resources.trace.span(Work::Pack, &step.instruction);
+                pack_changes(execution, StepLayer { layer: &layer, step }, &changes, self.run)
             });
             if let Err(error) = packed {
                 execution.fail(&error);
-                layer.committed.keep(Err(error));
+                layer.committed.set(Err(error));
             }
         });
         Ok(())
     }
 
     fn sandbox_step(&self, progress: &Progress<'_, '_>) -> Result<runtime::Step, Error> {
-        let materials = progress.execution.materials;
+        let resources = progress.execution.resources;
         let mut env = self.run.env.clone();
         env.extend(self.run.proxies.iter().cloned());
         let mut mounts = Vec::new();
         for (mount, bound) in self.run.mounts.iter().zip(&self.bound) {
             let bound = match bound {
-                Some(bound) => Some((materials.snapshots(&bound.layers)?, bound.path.clone())),
+                Some(bound) => Some((resources.snapshots(&bound.layers)?, bound.path.clone())),
                 None => None,
             };
-            mounts.extend(super::mount::sandbox_mount(mount, bound, (progress, &mut env))?);
+            mounts.extend(super::mount::sandbox_mount(mount, bound, progress, &mut env)?);
         }
         Ok(runtime::Step {
-            layers: materials.snapshots(&progress.layers)?,
+            layers: resources.snapshots(&progress.layers)?,
             argv: self.run.argv.clone(),
             env,
             cwd: self.run.cwd.clone(),
@@ -132,16 +135,12 @@ impl<'e> Prepared<'e> {
     }
 }
 
-fn pack_changes(
-    execution: &Execution<'_>,
-    made: (&Layer, &Step),
-    (changes, run): (&Changes, &Run),
-) -> Result<(), Error> {
-    let (mut writer, step) = (pack::begin(execution)?, made.1);
+fn pack_changes(execution: &Execution<'_>, made: StepLayer<'_, '_>, changes: &Changes, run: &Run) -> Result<(), Error> {
+    let (mut writer, step) = (pack::begin(execution)?, made.step);
     let until_cancelled = Cancellable::new(&mut writer, execution.cancel());
     let mut detector = Detector::new(until_cancelled, secrets_of(run, execution));
     changes.write_tar_until(execution.options.latest, &mut detector).map_err(|error| {
-        sandbox_error("packing the changes of a step".into(), error).at_step(step.number, step.lines, &step.instruction)
+        Error::sandbox("packing the changes of a step", error).at_step(step.number, step.lines, &step.instruction)
     })?;
     if let Some(name) = detector.found() {
         let text =
@@ -149,7 +148,7 @@ fn pack_changes(
         match execution.options.leak {
             Leak::Warned => execution.observer.observe(Event::Warning(&text)),
             Leak::Refused => {
-                let error = Error::user("secret_in_layer", text.trim_start_matches("secret_in_layer: "));
+                let error = Error::new(Code::SecretInLayer, text.trim_start_matches("secret_in_layer: "));
                 return Err(error.at_step(step.number, step.lines, &step.instruction));
             }
         }
@@ -169,7 +168,7 @@ fn secrets_of<'o>(run: &'o Run, execution: &'o Execution<'_>) -> impl Iterator<I
 fn bind(progress: &Progress<'_, '_>, mount: &Mount, step: &Step) -> Result<Option<Mounted>, Error> {
     match &mount.kind {
         MountKind::Bind { from, source, .. } | MountKind::Cache { seed: Some((from, source)), .. } => {
-            super::copy::mounted(progress, (from, source), step).map(Some)
+            super::copy::mounted(progress, from, source, step).map(Some)
         }
         _ => Ok(None),
     }
@@ -189,43 +188,43 @@ fn mount_fields(key: &mut KeyBuilder, kind: &MountKind) {
     };
 }
 
-fn failure(ran: &Ran, run: &Run, (step, tail): (&Step, &Tail), execution: &Execution<'_>) -> Option<Failure> {
+fn failure(ran: &Ran, run: &Run, step: &Step, tail: &Tail, execution: &Execution<'_>) -> Option<Failure> {
     let command = shown(run);
-    let failed = |code: &'static str, what: String| Error::user(code, what).with_output(tail.text());
+    let failed = |code: Code, what: String| Error::new(code, what).with_output(tail.text());
     let (error, exit_code) = match &ran.exit {
         Exit::Code(0) => return None,
         Exit::Code(_) | Exit::Signal(_) if ran.network_lost => {
             let what = format!("process \"{command}\" failed after its network had ended");
-            (Error::service("network_lost", what).with_output(tail.text()), None)
+            (Error::new(Code::NetworkLost, what).with_output(tail.text()), None)
         }
         Exit::Killed => {
             let what = format!(
                 "process \"{command}\" was killed from outside the build (SIGKILL): this machine may have had no memory left"
             );
-            (Error::service("step_killed", what).with_output(tail.text()), Some(137))
+            (Error::new(Code::StepKilled, what).with_output(tail.text()), Some(137))
         }
         Exit::Code(code) => (
             failed(
-                "step_failed",
+                Code::StepFailed,
                 format!("process \"{command}\" did not complete successfully: exit code: {code}{}", hint(ran, tail)),
             ),
             Some(*code),
         ),
         Exit::Signal(signal) => {
             let text = format!("process \"{command}\" was ended by signal {signal}{}", hint(ran, tail));
-            (failed("step_failed", text), Some(128 + signal))
+            (failed(Code::StepFailed, text), Some(128 + signal))
         }
         Exit::OutOfMemory(limit) => (
             failed(
-                "out_of_memory",
+                Code::OutOfMemory,
                 format!("process \"{command}\" ran out of memory: a build may use {}", files::size::Size(*limit)),
             ),
             Some(137),
         ),
-        Exit::DiskFull(full) => (failed("disk_full", format!("process \"{command}\" {full}")), None),
+        Exit::DiskFull(full) => (failed(Code::DiskFull, format!("process \"{command}\" {full}")), None),
         Exit::TimedOut => {
             let limit = crate::duration::shown(execution.options.step_timeout);
-            (failed("step_timeout", format!("process \"{command}\" took longer than {limit}")), None)
+            (failed(Code::StepTimeout, format!("process \"{command}\" took longer than {limit}")), None)
         }
         Exit::Cancelled => (Error::cancelled(), None),
     };
@@ -255,7 +254,7 @@ fn not_run(error: runtime::Error, run: &Run) -> Failure {
         runtime::Error::NotExecuted { code, .. } => Some(code),
         _ => None,
     };
-    Failure { error: sandbox_error(format!("running `{}`", shown(run)), error), exit_code }
+    Failure { error: Error::sandbox(format!("running `{}`", shown(run)), error), exit_code }
 }
 
 /// Returns how the programs of a stage may call the kernel.

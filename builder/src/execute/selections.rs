@@ -1,9 +1,9 @@
-//! What `COPY` and mounts take of a context, as part of a definition.
+//! Selections: the files of a context that `COPY` and mounts take, as part of a definition key.
 //!
 //! A directory of a commit says by its id whether it is the same: what was selected of it is remembered, so that a push
 //! costs what it changed and not what the repository holds.
 
-use super::copy::{escaped, mount_request, request};
+use super::copy_request::{copy_request, escaped, mount_request};
 use crate::context::NamedContext;
 use crate::copy::{self, CopyError, CopyRequest};
 use crate::key::KeyBuilder;
@@ -16,25 +16,25 @@ use files::tree::resolve_in;
 use files::view::View;
 use image_store::Store;
 
-/// What the notes of selections are called.
+/// Kind of the notes on selections.
 pub const SELECTIONS: &str = "selections";
 
 /// Returns the key of the files of a context that `copy` takes.
-pub fn of_copy(named: &NamedContext, copy: &Copy, (store, walk): (&Store, &Walk)) -> Result<String, Unselected> {
-    let request = request(copy, None, 0).map_err(|_| Unselected::Unknown)?;
+pub fn of_copy(named: &NamedContext, copy: &Copy, store: &Store, walk: &Walk) -> Result<String, NoKey> {
+    let request = copy_request(copy, None, 0).map_err(|_| NoKey::Unknown)?;
     let walked = Walked::new(&named.context, walk);
     let selecting = Selecting { named, view: Filtered::new(&walked, &named.ignore), store };
     let mut key = KeyBuilder::new("files.1");
     for source in &copy.sources {
-        // What an address gives is known when it has been asked.
-        let Source::Path(path) = source else { return Err(Unselected::Unknown) };
+        // The file at a URL is known only after its server was asked.
+        let Source::Path(path) = source else { return Err(NoKey::Unknown) };
         selecting.add(&mut key, path, &request)?;
     }
     Ok(key.finish())
 }
 
 /// Returns the key of the files of a context that a mount of `path` shows.
-pub fn of_mount(named: &NamedContext, path: &str, (store, walk): (&Store, &Walk)) -> Result<String, Unselected> {
+pub fn of_mount(named: &NamedContext, path: &str, store: &Store, walk: &Walk) -> Result<String, NoKey> {
     let walked = Walked::new(&named.context, walk);
     let selecting = Selecting { named, view: Filtered::new(&walked, &named.ignore), store };
     let mut key = KeyBuilder::new("files.1");
@@ -42,19 +42,19 @@ pub fn of_mount(named: &NamedContext, path: &str, (store, walk): (&Store, &Walk)
     Ok(key.finish())
 }
 
-/// Why there is no key.
-pub enum Unselected {
+/// The reason why there is no key.
+pub enum NoKey {
     /// Not known yet: executing the step finds out more.
     Unknown,
     /// A walk was ended: the step would end in the same way, and nobody should wait for that twice.
     Ended(WalkError),
 }
 
-impl From<CopyError> for Unselected {
+impl From<CopyError> for NoKey {
     fn from(error: CopyError) -> Self {
         match error {
-            CopyError::Walk(ended) => Unselected::Ended(ended),
-            _ => Unselected::Unknown,
+            CopyError::Walk(ended) => NoKey::Ended(ended),
+            _ => NoKey::Unknown,
         }
     }
 }
@@ -96,9 +96,8 @@ impl Selecting<'_> {
         let clean = clean_path(path.as_bytes());
         let resolved = resolve_in(&clean, |path| self.view.lookup(path).ok().flatten()).ok()?;
         let id = self.named.context.tree_id(&resolved)?;
-        let mut key = KeyBuilder::new("directory.1");
+        let mut key = KeyBuilder::new("directory.2");
         key.text(&id).field(&clean).field(&resolved).list(&request.excludes);
-        // Whose patterns decide is as the view has them, whose places count.
-        Some(key.text(&format!("{:?}", self.named.ignore)).finish())
+        Some(key.list(self.named.ignore.patterns().collect::<Vec<_>>()).finish())
     }
 }

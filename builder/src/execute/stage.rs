@@ -1,40 +1,19 @@
 //! One stage: its steps in order, each adopted from the cache or executed.
 
-use super::definition::stages_of;
-use super::{Claimed, Execution, Known, Layer, Novelty, StageLayers, copy, key, pack, run};
+use super::cache::Known;
+use super::definition_keys::stages_of;
+use super::layer::Layer;
+use super::progress::{Failure, Progress, StepLayer};
+use super::state::{CacheStatus, Execution, InFlight, StageLayers};
+use super::{copy, key, pack, run};
 use crate::Error;
 use crate::event::Event;
 use crate::trace::Work;
 use dockerfile::plan::{Action, Base, Stage, Step};
-use registry_client::{Descriptor, ImageConfig};
+use registry_client::Descriptor;
 use std::sync::Arc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
-
-/// What a stage has come to between two steps.
-pub struct Progress<'e, 'a> {
-    /// The build.
-    pub execution: &'e Execution<'a>,
-    /// The layers so far.
-    pub layers: Vec<Arc<Layer>>,
-    /// The cache key of the layers so far.
-    pub key: String,
-    /// The stage's index in the plan.
-    stage: usize,
-}
-
-impl Progress<'_, '_> {
-    /// Returns the configuration of the stage's image.
-    pub fn config(&self) -> &ImageConfig {
-        &self.execution.plan.stages[self.stage].config
-    }
-
-    /// Tells whether the steps are executed whatever is known.
-    pub fn is_fresh(&self) -> bool {
-        let execution = self.execution;
-        !execution.options.uses_cache(&execution.plan.stages[self.stage].name)
-    }
-}
 
 /// Executes the stage `index` of the plan.
 pub fn execute<'scope, 'e: 'scope, 'a>(
@@ -48,24 +27,24 @@ pub fn execute<'scope, 'e: 'scope, 'a>(
         return Ok(StageLayers { layers: Vec::new(), key: String::new() });
     }
     let in_result = in_result(execution, index);
-    let mut progress = begin(execution, (index, &stage.base))?;
+    let mut progress = begin(execution, index, &stage.base)?;
     if in_result && !matches!(stage.base, Base::Stage(_)) {
-        progress.layers.iter().for_each(|layer| (execution.on_layer)(layer.clone(), Novelty::Known));
+        progress.layers.iter().for_each(|layer| (execution.on_layer)(layer.clone(), CacheStatus::Hit));
     }
     for (position, step) in stage.steps.iter().enumerate() {
         if execution.cancel().is_cancelled() {
             return Err(Error::cancelled());
         }
         let layers = progress.layers.len();
-        let novelty = step_once(&mut progress, (index, position, step), scope)?;
+        let status = step_once(&mut progress, index, position, step, scope)?;
         if in_result && progress.layers.len() > layers {
-            (execution.on_layer)(progress.layers[layers].clone(), novelty);
+            (execution.on_layer)(progress.layers[layers].clone(), status);
         }
     }
     Ok(StageLayers { layers: progress.layers, key: progress.key })
 }
 
-/// Tells whether the layers of stage `index` are part of the result.
+/// Returns whether the layers of stage `index` are part of the result.
 fn in_result(execution: &Execution<'_>, index: usize) -> bool {
     let mut at = execution.plan.target;
     while at != index {
@@ -77,7 +56,7 @@ fn in_result(execution: &Execution<'_>, index: usize) -> bool {
     true
 }
 
-fn begin<'e, 'a>(execution: &'e Execution<'a>, (index, base): (usize, &Base)) -> Result<Progress<'e, 'a>, Error> {
+fn begin<'e, 'a>(execution: &'e Execution<'a>, index: usize, base: &Base) -> Result<Progress<'e, 'a>, Error> {
     let (layers, key) = match base {
         Base::Scratch => (Vec::new(), key::with_times(key::scratch(), execution.options.latest)),
         Base::Image(name) => {
@@ -94,9 +73,11 @@ fn begin<'e, 'a>(execution: &'e Execution<'a>, (index, base): (usize, &Base)) ->
 
 fn step_once<'scope, 'e: 'scope, 'a>(
     progress: &mut Progress<'e, 'a>,
-    (stage, position, step): (usize, usize, &'e Step),
+    stage: usize,
+    position: usize,
+    step: &'e Step,
     scope: &'scope Scope<'scope, 'e>,
-) -> Result<Novelty, Error> {
+) -> Result<CacheStatus, Error> {
     let execution = progress.execution;
     let known = execution.definitions.known(stage, position);
     if known.is_none() {
@@ -105,25 +86,25 @@ fn step_once<'scope, 'e: 'scope, 'a>(
     let began = Instant::now();
     execution.observer.observe(Event::Started { step: step.number });
     let outcome = match &step.action {
-        Action::Configure => Ok(Novelty::Made),
+        Action::Configure => Ok(CacheStatus::Miss),
         _ => match known {
             Some(known) => Ok(adopt(progress, known, step)),
             None => {
                 let definition = execution.definitions.key(stage, position);
-                make_layer(progress, (step, definition), scope)
+                make_layer(progress, step, definition, scope)
             }
         },
     };
     match outcome {
-        Ok(novelty) => {
-            let (step, cached, duration) = (step.number, novelty == Novelty::Known, began.elapsed());
+        Ok(status) => {
+            let (step, cached, duration) = (step.number, status == CacheStatus::Hit, began.elapsed());
             execution.observer.observe(Event::Finished { step, cached, duration });
-            Ok(novelty)
+            Ok(status)
         }
         Err(failure) => {
             let (step, duration) = (step.number, began.elapsed());
             execution.observer.observe(match failure.exit_code {
-                // What fails after the build was ended fails because of that.
+                // A step that fails after the build was cancelled fails because of that.
                 None if execution.cancel().is_cancelled() => Event::Cancelled { step, duration },
                 exit_code => Event::Failed { step, exit_code, duration },
             });
@@ -134,26 +115,12 @@ fn step_once<'scope, 'e: 'scope, 'a>(
 
 /// Waits for the stages that a step reads from: its time begins when they are there.
 fn await_stages(execution: &Execution<'_>, step: &Step) -> Result<(), Error> {
-    let is_open = |stage: &usize| execution.results[*stage].peek().is_none();
+    let is_open = |stage: &usize| execution.results[*stage].get().is_none();
     let mut open = stages_of(&step.action).into_iter().filter(is_open).peekable();
     if open.peek().is_some() {
         execution.observer.observe(Event::Waiting { step: step.number });
     }
     open.try_for_each(|stage| execution.stage(stage).map(drop))
-}
-
-/// Why a step failed, and with which exit code if it is a command that ran.
-pub struct Failure {
-    /// The error that ends the build.
-    pub error: Error,
-    /// The command's exit code.
-    pub exit_code: Option<i32>,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure { error, exit_code: None }
-    }
 }
 
 /// Tells of the steps of a stage that nothing needs: what was made of them is known without it.
@@ -166,37 +133,38 @@ fn pass_over(execution: &Execution<'_>, stage: &Stage) {
 }
 
 /// Adds a layer that the definition of `step` became in an earlier build.
-fn adopt(progress: &mut Progress<'_, '_>, known: &Known, step: &Step) -> Novelty {
+fn adopt(progress: &mut Progress<'_, '_>, known: &Known, step: &Step) -> CacheStatus {
     let Descriptor { digest, size, .. } = &known.layer.descriptor;
     progress.execution.observer.observe(Event::Layer { step: step.number, digest, size: *size });
     let layer = Layer::existing(known.content_key.clone(), known.layer.clone());
     let chained = chained(&step.action, &progress.key, known.content_key.clone());
     progress.push(layer, chained);
-    Novelty::Known
+    CacheStatus::Hit
 }
 
 /// Adds the layer of `step`; tells whether it was known already.
 fn make_layer<'scope, 'e: 'scope, 'a>(
     progress: &mut Progress<'e, 'a>,
-    (step, definition): (&'e Step, Option<&str>),
+    step: &'e Step,
+    definition: Option<&str>,
     scope: &'scope Scope<'scope, 'e>,
-) -> Result<Novelty, Failure> {
+) -> Result<CacheStatus, Failure> {
     let execution = progress.execution;
-    let trace = &execution.materials.trace;
+    let trace = &execution.resources.trace;
     let located = |error: Error| locate(error, step);
     let looking = trace.span(Work::Key, &step.instruction);
-    let prepared = Prepared::new(progress, step).map_err(located)?;
+    let prepared = ResolvedStep::new(progress, step).map_err(located)?;
     let key = prepared.key(progress).map_err(located)?;
     let chained = chained(&step.action, &progress.key, key.clone());
     let layer = match execution.claim_defined(&key, definition) {
-        Claimed::Theirs(layer) => {
+        InFlight::Existing(layer) => {
             progress.push(layer, chained);
-            return Ok(Novelty::Known);
+            return Ok(CacheStatus::Hit);
         }
-        Claimed::Ours(layer) => layer,
+        InFlight::New(layer) => layer,
     };
     if execution.options.uses_cache(&execution.plan.stages[progress.stage].name)
-        && let Some(committed) = execution.cache.adopt(&key, execution.materials)?
+        && let Some(committed) = execution.cache.adopt(&key, execution.resources)?
     {
         execution.observer.observe(Event::Layer {
             step: step.number,
@@ -204,21 +172,21 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
             size: committed.descriptor.size,
         });
         execution.settle(&layer, &committed);
-        layer.committed.keep(Ok(Arc::new(committed)));
+        layer.committed.set(Ok(Arc::new(committed)));
         progress.push(layer, chained);
-        return Ok(Novelty::Known);
+        return Ok(CacheStatus::Hit);
     }
     drop(looking);
-    let made = execution.slot().map_err(Failure::from).and_then(|_slot| {
+    let made = execution.step_permit().map_err(Failure::from).and_then(|_permit| {
         let _span = trace.span(Work::Step, &step.instruction);
-        prepared.execute(progress, (&layer, step), scope)
+        prepared.execute(progress, StepLayer { layer: &layer, step }, scope)
     });
     if let Err(failure) = &made {
-        layer.committed.keep(Err(failure.error.clone()));
+        layer.committed.set(Err(failure.error.clone()));
     }
     made.map_err(|failure| Failure { error: locate(failure.error, step), ..failure })?;
     progress.push(layer, chained);
-    Ok(Novelty::Made)
+    Ok(CacheStatus::Miss)
 }
 
 /// Returns the key of all layers up to one with the key `key`, which tells of those below unless it stands on its own.
@@ -230,59 +198,52 @@ fn chained(action: &Action, below: &str, key: String) -> String {
 }
 
 /// A step with what it works on at hand.
-enum Prepared<'e> {
+enum ResolvedStep<'e> {
     Workdir { path: &'e str, user: &'e str },
-    Run(run::Prepared<'e>),
-    Copy(Box<copy::Prepared<'e>>),
+    Run(run::ResolvedRun<'e>),
+    Copy(Box<copy::ResolvedCopy<'e>>),
 }
 
-impl<'e> Prepared<'e> {
+impl<'e> ResolvedStep<'e> {
     fn new(progress: &Progress<'e, '_>, step: &'e Step) -> Result<Self, Error> {
         Ok(match &step.action {
             Action::Configure => unreachable!("a step without a layer is not prepared"),
-            Action::Workdir { path, user } => Prepared::Workdir { path, user },
-            Action::Run(run) => Prepared::Run(run::Prepared::new(progress, run, step)?),
-            Action::Copy(copy) => Prepared::Copy(Box::new(copy::Prepared::new(progress, copy)?)),
+            Action::Workdir { path, user } => ResolvedStep::Workdir { path, user },
+            Action::Run(run) => ResolvedStep::Run(run::ResolvedRun::new(progress, run, step)?),
+            Action::Copy(copy) => ResolvedStep::Copy(Box::new(copy::ResolvedCopy::new(progress, copy)?)),
         })
     }
 
     fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         match self {
-            Prepared::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
-            Prepared::Run(run) => {
+            ResolvedStep::Workdir { path, user } => Ok(key::workdir(&progress.key, path, user)),
+            ResolvedStep::Run(run) => {
                 Ok(run.key(&key::with_options(&progress.key, progress.execution.options, progress.execution.plan)))
             }
-            Prepared::Copy(copy) => copy.key(progress),
+            ResolvedStep::Copy(copy) => copy.key(progress),
         }
     }
 
     fn execute<'scope, 'a>(
         self,
         progress: &Progress<'e, 'a>,
-        (layer, step): (&Arc<Layer>, &'e Step),
+        made: StepLayer<'_, 'e>,
         scope: &'scope Scope<'scope, 'e>,
     ) -> Result<(), Failure>
     where
         'e: 'scope,
     {
         match self {
-            Prepared::Workdir { path, user } => {
+            ResolvedStep::Workdir { path, user } => {
                 let entries = copy::workdir(progress, path, user)?;
-                pack::entries(progress, (layer, step), &entries).map_err(Failure::from)
+                pack::entries(progress, made, &entries).map_err(Failure::from)
             }
-            Prepared::Run(run) => {
+            ResolvedStep::Run(run) => {
                 super::emulation::check(progress.config())?;
-                run.execute(progress, (layer, step), scope)
+                run.execute(progress, made, scope)
             }
-            Prepared::Copy(copy) => copy.execute(progress, (layer, step)).map_err(Failure::from),
+            ResolvedStep::Copy(copy) => copy.execute(progress, made).map_err(Failure::from),
         }
-    }
-}
-
-impl Progress<'_, '_> {
-    fn push(&mut self, layer: Arc<Layer>, key: String) {
-        self.layers.push(layer);
-        self.key = key;
     }
 }
 

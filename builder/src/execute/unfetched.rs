@@ -1,22 +1,21 @@
 //! Submodules that were not fetched: a step must not take their directories for empty ones.
 
-use super::places::Place;
 use crate::Error;
 use crate::context::NamedContext;
 use crate::copy::{CopySource, Item};
+use crate::error::Code;
 use files::path::{clean_path, join};
 use files::view::EntryKind;
 
 /// Refuses a selection that takes the directory of a submodule which was not fetched.
-pub fn check(place: &Place<'_>, selections: &[CopySource]) -> Result<(), Error> {
-    let Place::Context(named, _) = place else { return Ok(()) };
+pub fn check(named: &NamedContext, selections: &[CopySource]) -> Result<(), Error> {
     for selection in selections.iter().filter(|selection| !selection.excluded) {
         if selection.node.kind == EntryKind::Directory && selection.items.is_empty() {
             refuse(named, &selection.path)?;
         }
         let nexts = selection.items.iter().skip(1).map(Some).chain([None]);
         for (item, next) in selection.items.iter().zip(nexts) {
-            // What is below a directory follows it: one of a submodule has nothing below.
+            // Entries below a directory follow it: the directory of a submodule has none.
             let below =
                 |next: &Item| next.path.strip_prefix(item.path.as_slice()).is_some_and(|rest| rest.starts_with(b"/"));
             let is_empty = !next.is_some_and(below);
@@ -42,5 +41,5 @@ fn refuse(named: &NamedContext, path: &[u8]) -> Result<(), Error> {
         "`{path}` is a submodule (commit {commit}) whose files are not fetched: take other directories, exclude it in \
          .dockerignore, or add its repository with ADD"
     );
-    Err(Error::user("submodule_not_fetched", text))
+    Err(Error::new(Code::SubmoduleNotFetched, text))
 }

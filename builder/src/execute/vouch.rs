@@ -1,21 +1,22 @@
 //! Layers of images that somebody else made: what is here under their names is used once it is known to be theirs (SEC-M1).
 
-use super::{Committed, Materials};
+use super::layer::Committed;
+use super::resources::BuildResources;
 use crate::served::{Served, UNPACKED};
 
-impl Materials {
+impl BuildResources {
     /// Returns what registries served to this build.
     pub(super) fn served(&self) -> Served<'_> {
         Served { store: &self.store, client: &self.client }
     }
 
-    /// Tells whether the blob of `layer` may be taken from the store.
+    /// Returns whether the blob of `layer` may be taken from the store.
     pub(super) fn is_served(&self, layer: &Committed) -> bool {
         let image = layer.origin.as_ref().filter(|_| layer.is_foreign);
         image.is_none_or(|image| self.served().has(image, &layer.descriptor.digest))
     }
 
-    /// Tells whether what is known of the tar of `layer` may be used: its image has the blob, and the blob holds that tar.
+    /// Returns whether what is known of the tar of `layer` may be used: its image has the blob, and the blob holds that tar.
     /// A configuration can name the tar of any layer.
     pub(super) fn is_vouched(&self, layer: &Committed) -> bool {
         let holds = || matches!(self.store.note(UNPACKED, &binding(layer)), Ok(Some(_)));

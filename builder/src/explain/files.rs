@@ -1,6 +1,6 @@
 //! Which of the files that a step takes from a context differ between two commits.
 //!
-//! What differs at all is told by the ids of trees, so that equal directories are never opened; then the step selects
+//! The ids of trees tell what differs at all, so that equal directories are never opened; then the step selects
 //! from both commits as it would in a build, but sees of each directory only what leads to a difference.
 
 use crate::context::{Context, NamedContext};
@@ -15,7 +15,7 @@ use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Paths that are named; of the others only the number is told.
-const NAMED: usize = 50;
+const MAX_LISTED: usize = 50;
 
 /// For each directory that leads to a difference, the names in it that do.
 type Ways = BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>;
@@ -37,7 +37,7 @@ pub struct Walking {
     pub cancel: CancellationToken,
 }
 
-/// What counts of a file.
+/// The part of a file that a comparison looks at.
 #[derive(PartialEq, Eq)]
 struct Entry {
     kind: &'static str,
@@ -49,7 +49,7 @@ impl<'c> Files<'c> {
     /// Finds what differs between two contexts.
     pub fn new(new: &'c NamedContext, old: &'c NamedContext, walking: Walking) -> Self {
         // Another ignore file shows and hides what did not change.
-        let same = format!("{:?}", new.ignore) == format!("{:?}", old.ignore);
+        let same = new.ignore == old.ignore;
         let ways = match (&new.context, &old.context) {
             (Context::Commit(newer), Context::Commit(older)) if same => newer.changes_since(older).ok(),
             _ => None,
@@ -83,8 +83,8 @@ impl<'c> Files<'c> {
         if paths.is_empty() {
             return None;
         }
-        let more = paths.len().saturating_sub(NAMED);
-        Some(Why::FilesChanged { paths: paths.into_values().take(NAMED).collect(), more })
+        let more = paths.len().saturating_sub(MAX_LISTED);
+        Some(Why::FilesChanged { paths: paths.into_values().take(MAX_LISTED).collect(), more })
     }
 
     /// Selects as a build does; what cannot be selected fails a build, so that there is nothing to compare.
@@ -183,7 +183,7 @@ impl View for Narrowed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::committed::{FILE, LINK, PROGRAM, context};
+    use crate::git::committed::{FILE, LINK, PROGRAM, context};
     use crate::walk::MAX_PATHS;
     use std::time::{Duration, Instant};
 
@@ -194,7 +194,7 @@ mod tests {
     type Listed<'f> = &'f [(&'f str, &'f str, u32)];
 
     /// Returns what `source` takes differently from the second commit, excluding what `excludes` says.
-    fn told((old, new): (Listed<'_>, Listed<'_>), source: &str, excludes: &[&str]) -> Vec<(String, PathChange)> {
+    fn told(old: Listed<'_>, new: Listed<'_>, source: &str, excludes: &[&str]) -> Vec<(String, PathChange)> {
         let directory = tempfile::tempdir().unwrap();
         let ignored = ["**/*.log"];
         let (old, new) = (context(directory.path(), old, &ignored), context(directory.path(), new, &ignored));
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn only_what_a_step_takes_is_named_and_how_it_changed() {
         let named = |source, excludes: &[&str]| {
-            let found = told((OLD, NEW), source, excludes);
+            let found = told(OLD, NEW, source, excludes);
             found.into_iter().map(|(path, change)| format!("{path} {change:?}")).collect::<Vec<_>>()
         };
         let all = ["d/changed Changed", "d/deep/new Added", "d/gone Removed", "d/run Mode"];

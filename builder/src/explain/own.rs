@@ -1,7 +1,8 @@
-//! What about a step itself differs from the step that it succeeds: its text, its variables, what it mounts.
+//! Differences between a step and its predecessor: text, variables, mounts.
 
+use crate::key::KeyBuilder;
 use database::Why;
-use dockerfile::plan::{Action, Copy, From, MountKind, Run, Step};
+use dockerfile::plan::{Action, Copy, Mount, MountKind, Run, Step};
 use std::collections::BTreeSet;
 
 /// Returns what of the settings in force differs; `setting` is the step that changed them last.
@@ -13,9 +14,9 @@ pub fn differences(old: &Step, new: &Step, setting: Option<usize>) -> Vec<Why> {
     let same_text = why.is_empty();
     match (&old.action, &new.action) {
         (Action::Run(before), Action::Run(after)) => {
-            why.extend(of_run((old, before), (new, after), (same_text, setting)));
+            why.extend(of_run(old, before, new, after, same_text, setting));
         }
-        (Action::Copy(before), Action::Copy(after)) if same_text => why.extend(of_copy((old, before), (new, after))),
+        (Action::Copy(before), Action::Copy(after)) if same_text => why.extend(of_copy(old, before, new, after)),
         (Action::Workdir { user: before, .. }, Action::Workdir { user: after, .. }) if same_text && before != after => {
             why.extend(setting.map(|step| Why::EarlierStepChanged { step: step as i64 }));
         }
@@ -25,11 +26,7 @@ pub fn differences(old: &Step, new: &Step, setting: Option<usize>) -> Vec<Why> {
     why
 }
 
-fn of_run(
-    (old, before): (&Step, &Run),
-    (new, after): (&Step, &Run),
-    (same_text, setting): (bool, Option<usize>),
-) -> Vec<Why> {
+fn of_run(old: &Step, before: &Run, new: &Step, after: &Run, same_text: bool, setting: Option<usize>) -> Vec<Why> {
     let mut why = Vec::new();
     let pairs = |run: &Run| run.env.iter().cloned().collect::<BTreeSet<_>>();
     let (older, newer) = (pairs(before), pairs(after));
@@ -44,7 +41,7 @@ fn of_run(
     }
     let (script_before, script_after) = (text(before), text(after));
     if same_text && script_before != script_after {
-        why.extend(of_text((old, &script_before), (new, &script_after), setting));
+        why.extend(of_text(old, &script_before, new, &script_after, setting));
     }
     let settings = |run: &Run| (run.cwd.clone(), run.user.clone(), run.network);
     if settings(before) != settings(after) {
@@ -54,7 +51,7 @@ fn of_run(
 }
 
 /// Says how a command differs whose instruction reads the same: in what stands below it, or in its shell.
-fn of_text((old, before): (&Step, &str), (new, after): (&Step, &str), setting: Option<usize>) -> Option<Why> {
+fn of_text(old: &Step, before: &str, new: &Step, after: &str, setting: Option<usize>) -> Option<Why> {
     if !new.instruction.contains("<<") {
         return setting.map(|step| Why::EarlierStepChanged { step: step as i64 });
     }
@@ -80,19 +77,16 @@ fn text(run: &Run) -> String {
     run.argv.iter().cloned().chain(scripts).collect::<Vec<_>>().join("\n")
 }
 
-fn of_copy((old, before): (&Step, &Copy), (new, after): (&Step, &Copy)) -> Option<Why> {
+fn of_copy(old: &Step, before: &Copy, new: &Step, after: &Copy) -> Option<Why> {
     if before.files != after.files {
         let text = |copy: &Copy| {
             let contents = copy.files.iter().map(|file| String::from_utf8_lossy(&file.content));
             contents.collect::<Vec<_>>().join("\n")
         };
-        return of_text((old, &text(before)), (new, &text(after)), None);
+        return of_text(old, &text(before), new, &text(after), None);
     }
     // Where files come from is compared elsewhere; the directory below is another step's.
-    let shape = |copy: &Copy| {
-        let plain = Copy { from: From::Context, workdir: String::new(), ..copy.clone() };
-        format!("{plain:?}")
-    };
+    let shape = |copy: &Copy| KeyBuilder::new("copy").add(&Copy { workdir: String::new(), ..copy.clone() }).finish();
     if shape(before) == shape(after) { None } else { argument(&new.instruction) }
 }
 
@@ -100,9 +94,8 @@ fn of_copy((old, before): (&Step, &Copy), (new, after): (&Step, &Copy)) -> Optio
 fn changed_mounts(before: &Run, after: &Run) -> Vec<String> {
     let named = |run: &Run| {
         let mounts = run.mounts.iter().filter(|mount| !matches!(mount.kind, MountKind::Script { .. }));
-        mounts
-            .map(|mount| (id(&mount.kind).unwrap_or(&mount.target).to_owned(), shape(&mount.target, &mount.kind)))
-            .collect::<BTreeSet<_>>()
+        let shape = |mount: &Mount| KeyBuilder::new("mount").add(mount).finish();
+        mounts.map(|mount| (id(&mount.kind).unwrap_or(&mount.target).to_owned(), shape(mount))).collect::<BTreeSet<_>>()
     };
     let (old, new) = (named(before), named(after));
     let ids: BTreeSet<String> = old.symmetric_difference(&new).map(|(id, _)| id.clone()).collect();
@@ -115,15 +108,6 @@ fn id(kind: &MountKind) -> Option<&str> {
         MountKind::Secret { id, .. } | MountKind::Ssh { id, .. } => Some(id),
         MountKind::Bind { .. } | MountKind::Tmpfs { .. } | MountKind::Script { .. } => None,
     }
-}
-
-/// Returns all that a mount is but where its files come from.
-fn shape(target: &str, kind: &MountKind) -> String {
-    let kind = match kind.clone() {
-        MountKind::Bind { source, writable, .. } => MountKind::Bind { from: From::Context, source, writable },
-        other => other,
-    };
-    format!("{target} {kind:?}")
 }
 
 /// Names the variables that an instruction uses or declares.

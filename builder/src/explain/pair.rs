@@ -10,7 +10,7 @@ const MAX_PAIRS: usize = 1_000_000;
 pub struct Pair {
     /// The position of the step that it succeeds.
     pub old: Option<usize>,
-    /// The positions of steps that stood before it and are not there any more.
+    /// The positions of steps that stood before it and are gone.
     pub removed: Vec<usize>,
 }
 

@@ -1,9 +1,9 @@
 //! Compares the stages of two plans, each after those it rests on: what changed first is what the steps after it name.
 
-use super::Half;
 use super::files::{Files, Walking};
 use super::own;
 use super::pair::{Pair, pairs};
+use super::side::Half;
 use crate::execute::{copy_request, escaped, mount_request};
 use database::{ExplainedStep, StepState, Was, Why};
 use dockerfile::plan::{Action, Base, From, HOSTNAME, MountKind, Plan, Source, Stage, Step};
@@ -50,14 +50,14 @@ impl<'s, 'r> Comparison<'s, 'r> {
     pub fn steps(mut self) -> Vec<ExplainedStep> {
         let (plan, earlier) = (self.new.prepared.plan(), self.old.prepared.plan());
         for (index, stage) in plan.stages.iter().enumerate() {
-            let before = predecessor((plan, index), earlier);
+            let before = predecessor(plan, index, earlier);
             let end = self.stage(stage, before);
             self.ends.push(end);
         }
         self.steps
     }
 
-    /// Tells whether a command sees another host name.
+    /// Returns whether a command sees another host name.
     fn hostname(&self, action: &Action) -> Option<Why> {
         let same = self.new.prepared.plan().hostname == self.old.prepared.plan().hostname;
         (matches!(action, Action::Run(_)) && !same).then(|| Why::ArgumentChanged { names: vec![HOSTNAME.to_owned()] })
@@ -83,13 +83,13 @@ impl<'s, 'r> Comparison<'s, 'r> {
             };
             if step.action.makes_layer() {
                 why.extend(removed.take().map(|gone| Why::InstructionRemoved { old: gone.instruction.clone() }));
-                self.layer((stage, step), (old, why), &mut end);
+                self.layer(stage, step, old, why, &mut end);
                 continue;
             }
             if !why.is_empty() {
                 setting = Some(step.number + self.new.before);
             }
-            self.keep((stage, step), Was::Setting, why);
+            self.keep(stage, step, Was::Setting, why);
         }
         end
     }
@@ -129,12 +129,12 @@ impl<'s, 'r> Comparison<'s, 'r> {
     }
 
     /// Explains a step that makes a layer, and notes what it makes of what the next one rests on.
-    fn layer(&mut self, (stage, step): (&Stage, &Step), (old, own): (Option<&Step>, Vec<Why>), end: &mut End) {
+    fn layer(&mut self, stage: &Stage, step: &Step, old: Option<&Step>, own: Vec<Why>, end: &mut End) {
         let number = (step.number + self.new.before) as i64;
         let is_own = !own.is_empty();
         let (mut taken, mut from) = (Vec::new(), Rest::Same);
         if let Some(old) = old {
-            self.taken((old, step), (&mut taken, &mut from));
+            self.taken(old, step, &mut taken, &mut from);
         }
         end.is_fresh |= crate::execute::stages_of(&step.action)
             .iter()
@@ -160,21 +160,21 @@ impl<'s, 'r> Comparison<'s, 'r> {
         let copies = matches!(step.action, Action::Copy(_));
         let changed = is_own || !taken.is_empty() || found.is_some();
         end.rest = match (&end.rest, from) {
-            // What is linked stands on its own.
+            // A linked copy stands on its own.
             (rest, _) if linked && !changed => rest.clone(),
             (Rest::Step(first), _) => Rest::Step(*first),
             (Rest::Base(_), _) => Rest::Step(number),
-            // What is copied counts by its content: an equal layer changes nothing for what follows.
+            // A copy counts by its content: an equal layer changes nothing for what follows.
             _ if !changed || (copies && same_layer) => Rest::Same,
             (Rest::Same, Rest::Step(first)) if !is_own && taken.is_empty() => Rest::Step(first),
             _ => Rest::Step(number),
         };
         why.dedup();
-        self.keep((stage, step), was, why);
+        self.keep(stage, step, was, why);
     }
 
     /// Compares the files that a step takes from elsewhere.
-    fn taken(&self, (old, new): (&Step, &Step), (taken, rest): (&mut Vec<Why>, &mut Rest)) {
+    fn taken(&self, old: &Step, new: &Step, taken: &mut Vec<Why>, rest: &mut Rest) {
         match (&old.action, &new.action) {
             (Action::Copy(before), Action::Copy(after)) => {
                 let request = (before.flags.excludes == after.flags.excludes
@@ -187,7 +187,7 @@ impl<'s, 'r> Comparison<'s, 'r> {
                     let paths = after.sources.iter().filter(|source| matches!(source, Source::Path(_)));
                     taken.extend(self.files.changed(paths.map(Source::text), &request));
                 }
-                self.from((&before.from, &after.from), (taken, rest));
+                self.from(&before.from, &after.from, taken, rest);
             }
             (Action::Run(before), Action::Run(after)) => {
                 for mount in &after.mounts {
@@ -197,14 +197,14 @@ impl<'s, 'r> Comparison<'s, 'r> {
                     if (from, old_from) == (&From::Context, &From::Context) && source == old_source {
                         taken.extend(self.files.changed([escaped(source).as_str()], &mount_request(0)));
                     }
-                    self.from((old_from, from), (taken, rest));
+                    self.from(old_from, from, taken, rest);
                 }
             }
             _ => {}
         }
     }
 
-    fn from(&self, (old, new): (&From, &From), (taken, rest): (&mut Vec<Why>, &mut Rest)) {
+    fn from(&self, old: &From, new: &From, taken: &mut Vec<Why>, rest: &mut Rest) {
         match (old, new) {
             (From::Image(old), From::Image(new)) => taken.extend(self.image(old, new)),
             (_, From::Stage(index)) if matches!(rest, Rest::Same) => {
@@ -214,7 +214,7 @@ impl<'s, 'r> Comparison<'s, 'r> {
         }
     }
 
-    fn keep(&mut self, (stage, step): (&Stage, &Step), was: Was, mut why: Vec<Why>) {
+    fn keep(&mut self, stage: &Stage, step: &Step, was: Was, mut why: Vec<Why>) {
         if why.is_empty() {
             why.push(Why::Same);
         }
@@ -230,7 +230,7 @@ impl<'s, 'r> Comparison<'s, 'r> {
 }
 
 /// Returns the stage that another was: the one of its name, or the one in its place if that name is gone, too.
-fn predecessor<'s>((plan, index): (&Plan, usize), earlier: &'s Plan) -> Option<&'s Stage> {
+fn predecessor<'s>(plan: &Plan, index: usize, earlier: &'s Plan) -> Option<&'s Stage> {
     let name = &plan.stages[index].name;
     let named = earlier.stages.iter().find(|stage| stage.name == *name);
     let in_place = earlier.stages.get(index).filter(|old| plan.stages.iter().all(|stage| stage.name != old.name));
@@ -255,7 +255,7 @@ fn files_of(kind: &MountKind) -> Option<(&From, &str)> {
     }
 }
 
-/// Tells whether a step takes what another server has.
+/// Returns whether a step takes what another server has.
 fn reads_elsewhere(step: &Step) -> bool {
     let Action::Copy(copy) = &step.action else { return false };
     matches!(copy.from, From::Stage(_)) || copy.sources.iter().any(|source| !matches!(source, Source::Path(_)))

@@ -1,8 +1,8 @@
 //! Puts the image together: configuration, history and manifest, from the plan and the settled layers.
 
 use crate::Error;
-use crate::context::Sources;
-use crate::execute::{Committed, Materials, StageLayers, store_error};
+use crate::error::Code;
+use crate::execute::{BuildResources, Committed, Sources, StageLayers};
 use crate::image::annotation::{self, Annotation, Level};
 use dockerfile::plan::{Base, Plan, Step};
 use registry_client::{Descriptor, Digest, History, ImageConfig, Manifest, Platform, RootFs, media_type};
@@ -74,12 +74,12 @@ pub struct Form {
 pub fn assemble(
     plan: &Plan,
     sources: &Sources<'_>,
-    materials: &Materials,
+    resources: &BuildResources,
     result: &StageLayers,
     created: Option<i64>,
     form: &Form,
 ) -> Result<Image, Error> {
-    let layers = result.layers.iter().map(|layer| materials.committed(layer)).collect::<Result<Vec<_>, _>>()?;
+    let layers = result.layers.iter().map(|layer| resources.committed(layer)).collect::<Result<Vec<_>, _>>()?;
     let mut config = plan.stages[plan.target].config.clone();
     config.rootfs = RootFs::new(layers.iter().map(|layer| layer.diff_id.clone()).collect());
     let newest = layers.iter().filter_map(|layer| layer.made).max();
@@ -88,7 +88,7 @@ pub fn assemble(
     config.created = config.history.iter().rev().find_map(|entry| entry.created.clone());
     let platform = config.platform();
     let bytes = config_bytes(&config)?;
-    let digest = put(materials, &bytes)?;
+    let digest = put(resources, &bytes)?;
     let config = Descriptor::new(media_type::OCI_CONFIG, digest, bytes.len() as u64);
     let manifest = Manifest {
         schema_version: 2,
@@ -98,8 +98,8 @@ pub fn assemble(
         annotations: annotation::of(&form.annotations, Level::Manifest, Some(&platform)),
     };
     let manifest = serde_json::to_vec(&manifest)
-        .map_err(|error| Error::service("image", "writing the manifest").with_cause(error))?;
-    let digest = put(materials, &manifest)?;
+        .map_err(|error| Error::new(Code::Image, "writing the manifest").with_cause(error))?;
+    let digest = put(resources, &manifest)?;
     let annotations = annotation::of(&form.annotations, Level::ManifestDescriptor, Some(&platform));
     let (media_type, of_platforms) = (media_type::OCI_MANIFEST, Vec::new());
     Ok(Image { digest, manifest, media_type, config, layers, platform, annotations, of_platforms })
@@ -107,12 +107,12 @@ pub fn assemble(
 
 fn config_bytes(config: &ImageConfig) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(config)
-        .map_err(|error| Error::service("image", "writing the image configuration").with_cause(error))
+        .map_err(|error| Error::new(Code::Image, "writing the image configuration").with_cause(error))
 }
 
-fn put(materials: &Materials, bytes: &[u8]) -> Result<Digest, Error> {
+fn put(resources: &BuildResources, bytes: &[u8]) -> Result<Digest, Error> {
     let storing = || "storing the image".to_owned();
-    materials.store.put(bytes).map_err(|error| store_error(storing(), error))
+    resources.store.put(bytes).map_err(|error| Error::store(storing(), error))
 }
 
 /// Returns the time of an image to which no layer was added: that of its base, or 1970, so that it is always the same.

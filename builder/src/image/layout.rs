@@ -1,13 +1,14 @@
 //! OCI image layouts on disk as base images, and the names that the requester gives to images.
 
-use crate::context::{Context, NamedContext, SourceImage};
-use crate::execute::{Committed, Layer, store_error};
+use crate::context::{Context, NamedContext, NamedImage};
+use crate::error::Code;
+use crate::execute::{Committed, Layer, SourceImage};
 use crate::{Error, Services};
 use registry_client::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Largest document of a layout that is read.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
@@ -15,15 +16,6 @@ const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 const MAX_DEPTH: usize = 4;
 /// Where docker writes the tag of an image of a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-
-/// An image that a name stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NamedImage {
-    /// The image of a registry.
-    Reference(String),
-    /// The image of a layout: its directory, and a tag or digest where it holds several.
-    Layout(PathBuf, Option<String>),
-}
 
 /// Tells whether `name` stands for the image of a layout.
 pub fn is_layout(named: &HashMap<String, NamedContext>, name: &str) -> bool {
@@ -53,11 +45,11 @@ pub fn layout(
     platform: &Platform,
 ) -> Result<SourceImage, Error> {
     let Some(NamedImage::Layout(path, selector)) = image(named, name) else {
-        return Err(Error::service("resolve", format!("`{name}` is not a layout")));
+        return Err(Error::new(Code::Resolve, format!("`{name}` is not a layout")));
     };
     let layout = Layout { path, services };
     let failed = |problem: String| {
-        Error::user("invalid_image", format!("reading the OCI layout `{}`: {problem}", path.display()))
+        Error::new(Code::InvalidImage, format!("reading the OCI layout `{}`: {problem}", path.display()))
     };
     layout.resolve(selector.as_deref(), platform).map_err(|error| match error {
         LayoutError::User(problem) => failed(problem),
@@ -130,7 +122,7 @@ impl Layout<'_> {
         if store.contains(&descriptor.digest) {
             return Ok(());
         }
-        let failed = |error| LayoutError::Store(Box::new(store_error("taking a layer from a layout".into(), error)));
+        let failed = |error| LayoutError::Store(Box::new(Error::store("taking a layer from a layout", error)));
         let mut writer = store.writer().map_err(failed)?;
         io::copy(&mut self.blob(&descriptor.digest)?, &mut writer)?;
         writer.commit_expecting(&descriptor.digest).map(drop).map_err(failed)
@@ -159,7 +151,7 @@ pub fn stored_image(
     });
     let layers = layers.collect();
     let found = config.platform();
-    let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
+    let key = crate::key::image_key(diff_ids.iter().map(|id| id.hex()));
     let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
     Ok(SourceImage {
         asked: reference.clone(),

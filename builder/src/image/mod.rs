@@ -4,6 +4,7 @@ pub mod annotation;
 pub(crate) mod assemble;
 mod base_config;
 pub(crate) mod layout;
+pub(crate) mod local;
 pub mod output;
 pub(crate) mod push;
 pub(crate) mod resolve;

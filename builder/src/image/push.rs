@@ -1,7 +1,7 @@
 //! Pushes an image: each layer as soon as it is settled, the manifest last, then the tags in order.
 
 use crate::Error;
-use crate::execute::{Committed, Layer, Materials, Novelty, Unanswered, ask, until_cancelled};
+use crate::execute::{BuildResources, CacheStatus, Committed, Layer, Unanswered, ask, until_cancelled};
 use crate::image::assemble::Image;
 use crate::trace::Work;
 use registry_client::{BlobSource, Client, Digest, Reference};
@@ -44,8 +44,8 @@ impl Uploads {
     }
 
     /// Adds a layer that is part of the result.
-    pub fn add(&self, layer: Arc<Layer>, novelty: Novelty) {
-        if novelty == Novelty::Made {
+    pub fn add(&self, layer: Arc<Layer>, status: CacheStatus) {
+        if status == CacheStatus::Miss {
             self.start_known();
         }
         let mut queue = self.queue();
@@ -76,7 +76,7 @@ impl Uploads {
     pub fn start<'scope, 'e: 'scope>(
         &'e self,
         receiver: &'e Mutex<Receiver<Arc<Layer>>>,
-        materials: &'e Materials,
+        resources: &'e BuildResources,
         tags: &'e [Reference],
         scope: &'scope Scope<'scope, 'e>,
     ) {
@@ -86,10 +86,10 @@ impl Uploads {
                     let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(layer) = next else { return };
                     // A layer that failed to come into being is the failure of its step, reported there.
-                    let Ok(committed) = materials.committed(&layer) else { continue };
+                    let Ok(committed) = resources.committed(&layer) else { continue };
                     for repository in repositories(tags) {
-                        if let Err(error) = upload(materials, repository, &committed) {
-                            let error = materials.or_damaged(error, &committed);
+                        if let Err(error) = upload(resources, repository, &committed) {
+                            let error = resources.or_damaged(error, &committed);
                             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                         }
                     }
@@ -132,25 +132,25 @@ fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
     unique.into_values()
 }
 
-fn upload(materials: &Materials, to: &Reference, layer: &Committed) -> Result<(), Error> {
+fn upload(resources: &BuildResources, to: &Reference, layer: &Committed) -> Result<(), Error> {
     let digest = &layer.descriptor.digest;
     let doing = || format!("pushing layer {digest} to `{}/{}`", to.registry(), to.repository());
     let failed = |error: Unanswered| error.at(doing());
-    let _span = materials.trace.span(Work::Upload, digest.as_str());
-    let client = &materials.client;
-    if has_blob((&materials.tokio, &materials.cancel), &materials.client, to, digest).map_err(failed)? {
+    let _span = resources.trace.span(Work::Upload, digest.as_str());
+    let client = &resources.client;
+    if has_blob((&resources.tokio, &resources.cancel), &resources.client, to, digest).map_err(failed)? {
         return Ok(());
     }
     if let Some(origin) = &layer.origin
         && origin.registry() == to.registry()
         && origin.repository() != to.repository()
-        && materials.ask(client.mount_blob(to, origin.repository(), digest)).map_err(failed)?
+        && resources.ask(client.mount_blob(to, origin.repository(), digest)).map_err(failed)?
     {
         return Ok(());
     }
-    materials.blob(layer)?;
-    let source = BlobSource::File(materials.store.path(digest));
-    materials.ask(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
+    resources.blob(layer)?;
+    let source = BlobSource::File(resources.store.path(digest));
+    resources.ask(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
 }
 
 /// Tells whether the repository has a blob. Who may not look may be allowed to write, so that is tried (SV-15).
@@ -160,7 +160,7 @@ fn has_blob(
     to: &Reference,
     digest: &Digest,
 ) -> Result<bool, Unanswered> {
-    match ask(waiting, client.has_blob(to, digest)) {
+    match ask(waiting.0, waiting.1, client.has_blob(to, digest)) {
         Err(Unanswered::Failed(error)) if !error.is_transient() => Ok(false),
         answered => answered,
     }
@@ -189,17 +189,17 @@ impl TagOrder for Unordered {
 }
 
 /// Tells whether all of `tags` name `image` already: then its registry has every part of it.
-pub fn is_current(materials: &Materials, image: &Image, tags: &[Reference]) -> bool {
-    let _span = materials.trace.span(Work::Push, "asking for the tags");
+pub fn is_current(resources: &BuildResources, image: &Image, tags: &[Reference]) -> bool {
+    let _span = resources.trace.span(Work::Push, "asking for the tags");
     let asking: Vec<_> = tags
         .iter()
         .map(|tag| {
-            let (client, tag) = (materials.client.clone(), tag.clone());
-            materials.tokio.spawn(async move { client.head_manifest(&tag).await })
+            let (client, tag) = (resources.client.clone(), tag.clone());
+            resources.tokio.spawn(async move { client.head_manifest(&tag).await })
         })
         .collect();
-    let waiting = (&materials.tokio, &materials.cancel);
-    let mut answers = asking.into_iter().map(|answer| crate::execute::until_cancelled(waiting, answer));
+    let waiting = (&resources.tokio, &resources.cancel);
+    let mut answers = asking.into_iter().map(|answer| until_cancelled(waiting.0, waiting.1, answer));
     // Any other answer of the registry is dealt with when the image is pushed.
     answers.all(|answer| matches!(answer, Some(Ok(Ok(Some((digest, _))))) if digest == image.digest))
 }
@@ -208,7 +208,7 @@ pub fn is_current(materials: &Materials, image: &Image, tags: &[Reference]) -> b
 ///
 /// Returns the tags that name the image now.
 pub fn manifest(
-    materials: &Materials,
+    resources: &BuildResources,
     image: &Image,
     tags: &[Reference],
     order: &dyn TagOrder,
@@ -217,8 +217,8 @@ pub fn manifest(
     for tag in tags {
         if order.begin(tag)? {
             // A build that has moved one tag is not undone by a wish to end it: the other tags follow.
-            let cancel = if pushed.is_empty() { materials.cancel.clone() } else { CancellationToken::new() };
-            manifest_as(materials, image, tag, &cancel)?;
+            let cancel = if pushed.is_empty() { resources.cancel.clone() } else { CancellationToken::new() };
+            manifest_as(resources, image, tag, &cancel)?;
             order.end(tag, &image.digest)?;
             pushed.push(tag.clone());
         }
@@ -226,12 +226,17 @@ pub fn manifest(
     Ok(pushed)
 }
 
-fn manifest_as(materials: &Materials, image: &Image, tag: &Reference, cancel: &CancellationToken) -> Result<(), Error> {
-    let (client, waiting) = (&materials.client, (&materials.tokio, cancel));
+fn manifest_as(
+    resources: &BuildResources,
+    image: &Image,
+    tag: &Reference,
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
+    let (client, waiting) = (&resources.client, (&resources.tokio, cancel));
     let doing = || format!("pushing `{tag}`");
     let failed = |error: Unanswered| error.at(doing());
-    let _span = materials.trace.span(Work::Push, tag.to_string());
-    let known = match ask(waiting, client.head_manifest(tag)) {
+    let _span = resources.trace.span(Work::Push, tag.to_string());
+    let known = match ask(waiting.0, waiting.1, client.head_manifest(tag)) {
         // A registry that does not say is given the manifest, whatever it has; if it may not be, that is said then.
         Err(Unanswered::Failed(error)) if !error.is_transient() => None,
         known => known.map_err(failed)?,
@@ -241,32 +246,34 @@ fn manifest_as(materials: &Materials, image: &Image, tag: &Reference, cancel: &C
     }
     let config = &image.config;
     if !has_blob(waiting, client, tag, &config.digest).map_err(failed)? {
-        let bytes = materials
-            .store
-            .read(&config.digest, config.size)
-            .map_err(|error| crate::execute::store_error(doing(), error))?;
-        ask(waiting, client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
+        let bytes = resources.store.read(&config.digest, config.size).map_err(|error| Error::store(doing(), error))?;
+        ask(waiting.0, waiting.1, client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
     }
-    put(materials, image, tag, cancel).map_err(failed)
+    put(resources, image, tag, cancel).map_err(failed)
 }
 
 /// Puts the manifest under a tag. A wish to end the build that comes meanwhile cannot call the request back: what became of
 /// it is waited for a moment, and then asked for, so that no build is called cancelled whose tag moved.
-fn put(materials: &Materials, image: &Image, tag: &Reference, cancel: &CancellationToken) -> Result<(), Unanswered> {
+fn put(
+    resources: &BuildResources,
+    image: &Image,
+    tag: &Reference,
+    cancel: &CancellationToken,
+) -> Result<(), Unanswered> {
     if cancel.is_cancelled() {
         return Err(Unanswered::Cancelled);
     }
-    let client = &materials.client;
+    let client = &resources.client;
     let mut putting = Box::pin(client.put_manifest(tag, image.media_type, image.manifest.clone()));
-    if let Some(answer) = until_cancelled((&materials.tokio, cancel), &mut putting) {
+    if let Some(answer) = until_cancelled(&resources.tokio, cancel, &mut putting) {
         return answer.map(drop).map_err(Unanswered::Failed);
     }
-    let late = materials.tokio.block_on(async { tokio::time::timeout(PUT_GRACE, putting).await });
+    let late = resources.tokio.block_on(async { tokio::time::timeout(PUT_GRACE, putting).await });
     if let Ok(answer) = late {
         return answer.map(drop).map_err(Unanswered::Failed);
     }
     let asking = async { tokio::time::timeout(HEAD_GRACE, client.head_manifest(tag)).await };
-    match materials.tokio.block_on(asking) {
+    match resources.tokio.block_on(asking) {
         Ok(Ok(Some((digest, _)))) if digest == image.digest => Ok(()),
         _ => Err(Unanswered::Cancelled),
     }

@@ -1,12 +1,12 @@
 //! Resolves base images: one digest per reference and build, manifests and configurations only.
 
-use crate::context::SourceImage;
-use crate::execute::{Committed, Layer, store_error, until_cancelled};
+use crate::error::Code;
+use crate::execute::{Committed, Layer, SourceImage, until_cancelled};
 use crate::served::Served;
 use crate::{Error, Services};
 use database::BaseImage;
 use image_store::Store;
-use registry_client::{Client, Digest, Fault, Platform, Reference, Resolved};
+use registry_client::{Client, Digest, Platform, Reference, Resolved};
 use runtime::CancellationToken;
 use std::sync::Arc;
 
@@ -27,11 +27,11 @@ pub fn images(
     let (tokio, cancel) = (services.tokio.clone(), cancel.clone());
     resolving.into_iter().map(move |resolved| {
         let asked = resolved.abort_handle();
-        let Some(resolved) = until_cancelled((&tokio, &cancel), resolved) else {
+        let Some(resolved) = until_cancelled(&tokio, &cancel, resolved) else {
             asked.abort();
             return Err(Error::cancelled());
         };
-        resolved.unwrap_or_else(|error| Err(Error::service("resolve", "resolving an image").with_cause(error)))
+        resolved.unwrap_or_else(|error| Err(Error::new(Code::Resolve, "resolving an image").with_cause(error)))
     })
 }
 
@@ -51,13 +51,13 @@ pub fn pinned(name: &str, platform: &Platform, pinned: &[BaseImage]) -> String {
 async fn image(client: &Client, store: &Store, name: &str, platform: &Platform) -> Result<SourceImage, Error> {
     let doing = || format!("resolving image `{name}`");
     let reference =
-        Reference::parse(name).map_err(|error| Error::user("invalid_reference", doing()).with_cause(error))?;
+        Reference::parse(name).map_err(|error| Error::new(Code::InvalidReference, doing()).with_cause(error))?;
     let served = Served { store, client };
     let known = |digest: &Digest| store.read(digest, MAX_DOCUMENT).ok().filter(|_| served.has(&reference, digest));
     let resolved =
-        client.resolve(&reference, platform, &known).await.map_err(|error| registry_error(doing(), error))?;
+        client.resolve(&reference, platform, &known).await.map_err(|error| Error::registry(doing(), error))?;
     for bytes in [&resolved.manifest_bytes, &resolved.config_bytes] {
-        let digest = store.put(bytes).map_err(|error| store_error(doing(), error))?;
+        let digest = store.put(bytes).map_err(|error| Error::store(doing(), error))?;
         served.note(&reference, &digest);
     }
     source_image(&reference, platform, resolved)
@@ -65,13 +65,13 @@ async fn image(client: &Client, store: &Store, name: &str, platform: &Platform) 
 
 fn source_image(reference: &Reference, platform: &Platform, resolved: Resolved) -> Result<SourceImage, Error> {
     crate::image::base_config::check(&resolved.config).map_err(|problem| {
-        Error::user("invalid_image", format!("the configuration of image `{reference}` cannot be used: {problem}"))
+        Error::new(Code::InvalidImage, format!("the configuration of image `{reference}` cannot be used: {problem}"))
     })?;
     let diff_ids = &resolved.config.rootfs.diff_ids;
     let descriptors = &resolved.manifest.layers;
     if diff_ids.len() != descriptors.len() {
-        return Err(Error::user(
-            "invalid_image",
+        return Err(Error::new(
+            Code::InvalidImage,
             format!("image `{reference}` has {} layers but {} diff ids", descriptors.len(), diff_ids.len()),
         ));
     }
@@ -91,7 +91,7 @@ fn source_image(reference: &Reference, platform: &Platform, resolved: Resolved) 
             Layer::existing(diff_id.hex().to_owned(), committed)
         })
         .collect::<Vec<Arc<Layer>>>();
-    let key = crate::execute::image_key(diff_ids.iter().map(|id| id.hex()));
+    let key = crate::key::image_key(diff_ids.iter().map(|id| id.hex()));
     Ok(SourceImage {
         asked: reference.clone(),
         platform: platform.clone(),
@@ -101,18 +101,4 @@ fn source_image(reference: &Reference, platform: &Platform, resolved: Resolved) 
         key,
         platform_mismatch: resolved.platform_mismatch,
     })
-}
-
-/// Turns an error of the registry client into one that says who is to blame.
-pub fn registry_error(doing: String, error: registry_client::Error) -> Error {
-    use registry_client::Error as Cause;
-    let made = match (&error, error.fault()) {
-        (_, Fault::Upstream) => Error::upstream("registry", doing),
-        (_, Fault::Service) => Error::service("registry", doing),
-        (Cause::NotFound(_) | Cause::NoPlatform(_), _) => Error::user("image_not_found", doing),
-        (Cause::NotReadable(_) | Cause::NotAllowed(_), _) => Error::user("image_not_allowed", doing),
-        (Cause::InvalidDocument { .. }, _) => Error::user("invalid_image", doing),
-        (_, Fault::User) => Error::user("registry_denied", doing),
-    };
-    made.with_cause(error)
 }

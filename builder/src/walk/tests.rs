@@ -110,7 +110,7 @@ fn a_walk_ends_with_the_build() {
 #[test]
 fn who_takes_many_paths_waits_for_others_who_do() {
     // SEC-B3
-    let (large, cancel) = (Arc::new(Slots::new(1)), CancellationToken::new());
+    let (large, cancel) = (Arc::new(Semaphore::new(1)), CancellationToken::new());
     let small = Walk::new(1000, &cancel).one_at_a_time(&large);
     let take = |walk: &Walk, count: usize| (0..count).try_for_each(|_| walk.take(b"x", &node(EntryKind::Directory)));
     take(&small, 100).unwrap();

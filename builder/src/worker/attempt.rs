@@ -1,14 +1,18 @@
 //! One attempt at a build, from its claim to its end.
 
+use super::build_request::{Limits, RequestBuilder};
+use super::context::{Deadline, TaskContext};
 use super::filter::Filter;
-use super::garbage::{self, Patience};
-use super::lease::Renewed;
-use super::outcome::{DISK_FULL, Ended, Inputs, outcome};
+use super::garbage::{self, Retention};
+use super::lease::LeaseClock;
+use super::outcome::{AttemptResult, Inputs, outcome};
 use super::recorder::Recorder;
+use super::settings::Settings;
 use super::source::{Place, fetch, fetch_settings};
-use super::wanted::{Limits, Wanted};
-use super::watch::{Terms, Watch};
-use super::{Settings, Stop, janitor, order, profile, rights, secrets, source_error};
+use super::stop::Stop;
+use super::watch::{Watch, WatchLimits};
+use super::{janitor, profile, rights, secrets, tag_order};
+use crate::error::Code;
 use crate::event::{Event, Observer, Phase};
 use crate::secrets::Masks;
 use crate::trace::{Trace, Work};
@@ -24,7 +28,7 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Builds what `claim` names and writes how it ended.
-pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, Renewed), stop: &Stop) {
+pub fn run(services: &Services, settings: &Settings, claim: Claim, renewed: LeaseClock, stop: &Stop) {
     let began = Instant::now();
     let id = claim.build.id.clone();
     let services = &rights::services(services, settings, &claim.build.request);
@@ -36,7 +40,8 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
         // The log of the attempts before stands above; who follows it should not take its end for the build's.
         recorder.say(&format!("attempt {}: the build begins once more\n", claim.attempt));
     }
-    let terms = Terms { cancel: cancel.clone(), limit: limits.build, renewed: renewed.clone(), stop: stop.clone() };
+    let terms =
+        WatchLimits { cancel: cancel.clone(), limit: limits.build, renewed: renewed.clone(), stop: stop.clone() };
     let watch = Watch::start(services, claim.clone(), terms);
     let secrets = secrets::open(services, &claim.build.request);
     let masks = Masks::new(secrets.iter().flatten().map(|(_, value)| value.as_slice()));
@@ -49,43 +54,43 @@ pub fn run(services: &Services, settings: &Settings, (claim, renewed): (Claim, R
             Attempt { services, settings, claim: &claim, recorder: &recorder, cancel, limits, renewed, trace };
         // A mistake in slipway ends one build, not those that run beside it.
         catch_unwind(AssertUnwindSafe(|| attempt.run(secrets)))
-            .unwrap_or_else(|_| Err(Error::service("panicked", "slipway made a mistake; its log says more")))
+            .unwrap_or_else(|_| Err(Error::new(Code::Panicked, "slipway made a mistake; its log says more")))
     });
     if let Err(error) = &result
-        && error.code() != "cancelled"
+        && error.code() != Code::Cancelled
     {
-        // What the step printed last stands right above.
+        // The last output of the step stands right above.
         recorder.say(&masks.text(&format!("ERROR: {}\n", error.report_without_output())));
     }
-    if let Ok(Ended::Skipped(reason)) = &result {
+    if let Ok(AttemptResult::Skipped(reason)) = &result {
         recorder.say(&format!("skipped: {}\n", reason.message));
     }
     let why = watch.end();
     let unfinished = recorder.unfinished();
     recorder.stop(result.is_ok());
-    profile::store(services, &claim, (&trace, &masks));
+    profile::store(services, &claim, &trace, &masks);
     let Some(mut outcome) = outcome(result, why, &masks) else {
         tracing::warn!(build.id = %id, "the lease on a build was lost; this attempt is over");
         return;
     };
     if let Outcome::TimedOut(reason) = &mut outcome
-        && reason.code == "build_timeout"
+        && reason.code == Code::BuildTimeout.text()
     {
         reason.message.push_str(&masks.text(&unfinished));
     }
-    finish(services, (&claim, &renewed_at), &outcome, began);
+    finish(services, &claim, &renewed_at, &outcome, began);
     // After the end was written: nobody renews the lease any more, and removing much takes longer than it lasts.
     if let Outcome::Retry(reason) = &outcome {
         // A sandbox that died could not clean up.
         janitor::sweep_files(services);
-        if reason.code == DISK_FULL {
-            garbage::collect(services, settings, Patience::pressed(settings));
+        if reason.code == Code::DiskFull.text() {
+            garbage::collect(services, settings, Retention::pressed(settings));
         }
     }
 }
 
 /// Writes the end of an attempt; again and again while the database is away and the lease holds.
-fn finish(services: &Services, (claim, renewed): (&Claim, &Renewed), outcome: &Outcome, began: Instant) {
+fn finish(services: &Services, claim: &Claim, renewed: &LeaseClock, outcome: &Outcome, began: Instant) {
     let id = &claim.build.id;
     loop {
         let same = Claim { build: claim.build.clone(), attempt: claim.attempt };
@@ -121,23 +126,24 @@ struct Attempt<'a> {
     recorder: &'a Recorder,
     cancel: CancellationToken,
     limits: Limits,
-    renewed: Renewed,
+    renewed: LeaseClock,
     trace: Trace,
 }
 
 impl Attempt<'_> {
-    fn run(&self, secrets: BTreeMap<String, Vec<u8>>) -> Result<Ended, Error> {
+    fn run(&self, secrets: BTreeMap<String, Vec<u8>>) -> Result<AttemptResult, Error> {
         let (services, request) = (self.services, &self.claim.build.request);
         if request.spec.is_sealed() {
             let why =
                 "a build argument was sealed with another key than this worker's: is `secret.key` the one of then?";
-            return Err(Error::user("secret_not_available", why));
+            return Err(Error::new(Code::SecretNotAvailable, why));
         }
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
         let (began, id) = (Instant::now(), &self.claim.build.id);
+        let context = TaskContext { services, settings: self.settings };
         let (place, limit) = (Place::of(request), self.limits.build);
         let span = self.trace.span(Work::Fetch, "the commit");
-        let (mirror, tree) = fetch((services, self.settings), &place, (&self.cancel, limit)).map_err(source_error)?;
+        let (mirror, tree) = fetch(context, &place, Deadline { cancel: &self.cancel, limit }).map_err(Error::source)?;
         drop(span);
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
@@ -146,30 +152,37 @@ impl Attempt<'_> {
         if !unused.is_empty() {
             self.recorder.warn(unused);
         }
-        // What the rules say of the commit of a bare ref could not be said before it was known.
+        // Templates of a rule that need the commit could not be filled in before it was known.
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
-        let fetch = fetch_settings((services, self.settings), &place, (&self.cancel, limit));
+        let fetch = fetch_settings(context, &place, Deadline { cancel: &self.cancel, limit });
         let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
         if let Some(reason) = filter.by_paths(&tree)? {
-            return Ok(Ended::Skipped(reason));
+            return Ok(AttemptResult::Skipped(reason));
         }
         let name = format!("{id}-{}", self.claim.attempt);
         let (limits, cancel) = (self.limits, &self.cancel);
-        let wanted =
-            Wanted { services, settings: self.settings, request, limits, cancel, attempt: &name, trace: &self.trace };
-        let order = order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
-        let requests = wanted.requests(&tree, &secrets, Some(order))?;
+        let builder = RequestBuilder {
+            services,
+            settings: self.settings,
+            request,
+            limits,
+            cancel,
+            attempt: &name,
+            trace: &self.trace,
+        };
+        let order = tag_order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
+        let requests = builder.requests(&tree, &secrets, Some(order))?;
         let prepared = Platforms::new(&requests, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
         let looked = Instant::now();
-        if let Some(reason) = filter.by_inputs((&prepared, &inputs_key), &tree)? {
+        if let Some(reason) = filter.by_inputs(&prepared, &inputs_key, &tree)? {
             self.recorder
                 .say(&format!("compared with the last image in {:.1} ms\n", looked.elapsed().as_secs_f64() * 1e3));
-            return Ok(Ended::Skipped(reason));
+            return Ok(AttemptResult::Skipped(reason));
         }
         let inputs = Inputs { key: inputs_key, base_images: prepared.base_images()? };
         let built = prepared.build(services, self.recorder, &self.cancel)?;
-        Ok(Ended::Built(Box::new(built), inputs))
+        Ok(AttemptResult::Built(Box::new(built), inputs))
     }
 }

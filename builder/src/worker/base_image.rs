@@ -18,7 +18,7 @@ pub fn next(services: &Services, ends: &CancellationToken) -> Result<bool, datab
     let Some(claim) = services.tokio.block_on(services.database.claim_base_image())? else { return Ok(false) };
     // The limit is a timer of the runtime, so it begins there.
     let looking = async { tokio::time::timeout(LIMIT, named(services, &claim)).await };
-    let seen = match until_cancelled((&services.tokio, ends), looking) {
+    let seen = match until_cancelled(&services.tokio, ends, looking) {
         None => return Ok(true),
         Some(Ok(seen)) => seen,
         Some(Err(_)) => Err(format!("its registry did not answer within {} seconds", LIMIT.as_secs())),

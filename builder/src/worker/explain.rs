@@ -1,8 +1,11 @@
 //! Why the steps of a build were executed: the build and an earlier one are prepared once more and compared.
 
-use super::source::{Place, fetch, source_error};
-use super::wanted::{Limits, Wanted};
-use super::{Settings, rights, secrets};
+use super::build_request::{Limits, RequestBuilder};
+use super::context::{Deadline, TaskContext};
+use super::settings::Settings;
+use super::source::{Place, fetch};
+use super::{rights, secrets};
+use crate::error::Code;
 use crate::event::Silent;
 use crate::explain::{Side, compare};
 use crate::secrets::Masks;
@@ -27,10 +30,12 @@ pub struct Asked<'a> {
 pub fn explain(
     services: &Services,
     settings: &Settings,
-    (build, against): (&BuildId, &BuildId),
+    build: &BuildId,
+    against: &BuildId,
     asked: &Asked<'_>,
 ) -> Result<Explained, Error> {
-    let (new, old) = (Ended::read((services, settings), build)?, Ended::read((services, settings), against)?);
+    let context = TaskContext { services, settings };
+    let (new, old) = (Ended::read(context, build)?, Ended::read(context, against)?);
     let mut notes = Vec::new();
     let mut hidden = secrets::open(services, &new.build.request)?.into_values().collect::<Vec<_>>();
     hidden.extend(secrets::open(services, &old.build.request)?.into_values());
@@ -66,7 +71,7 @@ fn hide(steps: &mut [ExplainedStep], masks: &Masks) {
     }
 }
 
-/// What is known of a build that ended.
+/// A build that ended, as the database knows it.
 struct Ended {
     build: Build,
     /// Services that read what the build may.
@@ -76,12 +81,13 @@ struct Ended {
 }
 
 impl Ended {
-    fn read((services, settings): (&Services, &Settings), id: &BuildId) -> Result<Ended, Error> {
+    fn read(context: TaskContext<'_>, id: &BuildId) -> Result<Ended, Error> {
+        let TaskContext { services, settings } = context;
         let doing = || format!("reading the build {id} that is to be explained");
-        let failed = |error| Error::service("database", doing()).with_cause(error);
+        let failed = |error| Error::new(Code::Database, doing()).with_cause(error);
         let (database, tokio) = (&services.database, &services.tokio);
         let build = tokio.block_on(database.build(id)).map_err(failed)?;
-        let build = build.ok_or_else(|| Error::user("build_not_found", doing()))?;
+        let build = build.ok_or_else(|| Error::new(Code::BuildNotFound, doing()))?;
         let steps = tokio.block_on(database.steps(id)).map_err(failed)?;
         let base_images = build.image.as_ref().map(|image| image.base_images.clone()).unwrap_or_default();
         let services = rights::services(services, settings, &build.request);
@@ -106,12 +112,13 @@ impl Again<'_> {
         let commit = ended.build.commit.as_deref().or(request.spec.commit.as_deref());
         let place = Place { commit, ..Place::of(request) };
         let (_mirror, tree) =
-            fetch((services, settings), &place, (asked.cancel, asked.patience)).map_err(source_error)?;
+            fetch(TaskContext { services, settings }, &place, Deadline { cancel: asked.cancel, limit: asked.patience })
+                .map_err(Error::source)?;
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let (limits, trace) = (Limits::of(settings, &request.spec), &Trace::default());
         let (cancel, attempt) = (asked.cancel, asked.name);
-        let wanted = Wanted { services, settings, request, limits, cancel, attempt, trace };
-        let mut requests = wanted.requests(&tree, &BTreeMap::new(), None)?;
+        let builder = RequestBuilder { services, settings, request, limits, cancel, attempt, trace };
+        let mut requests = builder.requests(&tree, &BTreeMap::new(), None)?;
         requests.iter_mut().for_each(|request| request.options.pinned.clone_from(&ended.base_images));
         Ok(requests)
     }

@@ -4,8 +4,9 @@
 //! compared as exactly as any other.
 
 use super::source::Place;
-use crate::source::{Change, CommitId, CommitTree, FetchSettings, Mirror, Wanted};
-use crate::walk::{Walk, WalkError, Walked, view_error};
+use crate::error::Code;
+use crate::git::{Change, CommitId, CommitTree, FetchSettings, Mirror, Revision};
+use crate::walk::{WalkError, Walked};
 use crate::{Error, Platforms, Services};
 use database::{BuildFilter, BuildRequest, BuildState, PathFilter, Reason};
 use files::ignore::Ignore;
@@ -13,7 +14,7 @@ use files::view::ViewError;
 use std::fmt::Write;
 
 /// Changed paths that a reason names.
-const NAMED: usize = 5;
+const MAX_LISTED: usize = 5;
 
 /// The image that the rule of a build published last for the same ref.
 struct Last {
@@ -22,7 +23,7 @@ struct Last {
     tags: Vec<String>,
 }
 
-/// What a push is compared with.
+/// Compares a push with the last image of its rule.
 pub struct Filter<'a> {
     /// Where builds are known.
     pub services: &'a Services,
@@ -42,7 +43,7 @@ impl Filter<'_> {
             return Ok(None);
         }
         let patterns = Ignore::new(&options.paths)
-            .map_err(|error| Error::user("invalid_pattern", "reading the rule's `paths`").with_cause(error))?;
+            .map_err(|error| Error::new(Code::InvalidPattern, "reading the rule's `paths`").with_cause(error))?;
         let Some(last) = self.last()? else { return Ok(None) };
         let Some(older) = self.older(&last) else { return Ok(None) };
         let Some(changes) = changes(tree, &older)? else { return Ok(None) };
@@ -57,7 +58,8 @@ impl Filter<'_> {
     /// Looks whether what `platforms` read is what the last image was made from; tells why nothing is to be built, if so.
     pub fn by_inputs(
         &self,
-        (platforms, inputs_key): (&Platforms<'_>, &str),
+        platforms: &Platforms<'_>,
+        inputs_key: &str,
         root: &CommitTree,
     ) -> Result<Option<Reason>, Error> {
         let spec = &self.request.spec;
@@ -72,11 +74,11 @@ impl Filter<'_> {
             return Ok(None);
         }
         let Some(older) = self.older(&last) else { return Ok(None) };
-        let subtree = |tree: &CommitTree| tree.subtree(&spec.context).map_err(super::source_error);
+        let subtree = |tree: &CommitTree| tree.subtree(&spec.context).map_err(Error::source);
         let (older, newer) = (subtree(&older)?, subtree(root)?);
         let Some(changes) = changes(&newer, &older)? else { return Ok(None) };
         for prepared in platforms.each() {
-            let walk = Walk::of(&prepared.request().options.fetching);
+            let walk = prepared.request().options.fetching.walk();
             let mut reads = prepared.plan().reads(&Walked::new(&newer, &walk)).map_err(unreadable)?;
             reads.extend(prepared.plan().reads(&Walked::new(&older, &walk)).map_err(unreadable)?);
             let ignore = &prepared.request().context.ignore;
@@ -87,13 +89,13 @@ impl Filter<'_> {
         Ok(Some(unchanged("nothing that the image is made from changed", &last, &changes)))
     }
 
-    /// Only pushes are filtered: whoever asks for a build by hand gets one.
+    /// Returns whether a push asked for the build: builds that were asked for by hand are never skipped.
     fn is_push(&self) -> bool {
         self.request.trigger.is_push()
     }
 
     fn last(&self) -> Result<Option<Last>, Error> {
-        let unknown = |error| Error::service("database", "looking up the last image of the rule").with_cause(error);
+        let unknown = |error| Error::new(Code::Database, "looking up the last image of the rule").with_cause(error);
         let (request, git_ref) = (self.request, &self.request.spec.git_ref);
         let (database, tokio) = (&self.services.database, &self.services.tokio);
         let last = tokio.block_on(database.last_published(&request.repository, &request.rule, git_ref));
@@ -115,7 +117,7 @@ impl Filter<'_> {
     /// Returns the tree of the last image's commit; `None` if it cannot be had: then everything counts as changed.
     fn older(&self, last: &Last) -> Option<CommitTree> {
         let git_ref = Some(self.request.spec.git_ref.clone());
-        let wanted = Wanted::Commit { id: last.commit.clone(), git_ref };
+        let wanted = Revision::Commit { id: last.commit.clone(), git_ref };
         let id = CommitId::parse(&last.commit)?;
         let here = CommitTree::open(self.mirror, &id, "").ok();
         here.or_else(|| {
@@ -134,7 +136,7 @@ fn changes(newer: &CommitTree, older: &CommitTree) -> Result<Option<Vec<Change>>
 }
 
 fn unreadable(error: ViewError) -> Error {
-    view_error("comparing two commits".to_owned(), error)
+    Error::view("comparing two commits", error)
 }
 
 /// Says what was compared.
@@ -146,11 +148,11 @@ fn unchanged(what: &str, last: &Last, changes: &[Change]) -> Reason {
         message.push_str(": the files are the same");
     } else {
         let plural = if files.len() == 1 { "path" } else { "paths" };
-        let named = files.iter().take(NAMED).map(|change| String::from_utf8_lossy(&change.path).into_owned());
+        let named = files.iter().take(MAX_LISTED).map(|change| String::from_utf8_lossy(&change.path).into_owned());
         let _ = write!(message, ": {} {plural} changed ({}", files.len(), named.collect::<Vec<_>>().join(", "));
-        message.push_str(if files.len() > NAMED { ", …)" } else { ")" });
+        message.push_str(if files.len() > MAX_LISTED { ", …)" } else { ")" });
     }
-    Reason { code: "path_unchanged".to_owned(), message }
+    Reason { code: Code::PathUnchanged.to_string(), message }
 }
 
 impl<'a> Place<'a> {

@@ -1,7 +1,8 @@
-//! The store of the worker's machine: whole after a start, and without what nobody needs any more.
+//! Garbage collection of the worker's store, and its recovery after a start.
 
-use super::Settings;
+use super::settings::Settings;
 use crate::Services;
+use crate::execute::SELECTIONS;
 use registry_client::Digest;
 use std::collections::HashSet;
 use std::error::Error;
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Blobs that were written this long before a start are read: a crash may have cut them short.
 pub const RECENT: Duration = Duration::from_secs(10 * 60);
-/// Younger blobs stay: whoever stored them may be about to refer to them.
+/// Age below which blobs stay: a build may be about to refer to them.
 const MIN_AGE: Duration = Duration::from_secs(60 * 60);
 /// Layers of the cache that nobody made or looked for by content for so long may go.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -25,7 +26,7 @@ pub fn recover(services: &Services) {
 
 /// How long what can be made or fetched again is kept that nobody uses.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Retention {
     /// Unpacked layers, and what steps keep in caches.
     snapshots: Duration,
     /// Mirrors of repositories.
@@ -33,31 +34,31 @@ pub struct Patience {
 }
 
 /// As long as the disk has room.
-pub const USUAL: Patience = Patience { snapshots: Duration::from_secs(7 * 24 * 3600), mirrors: KEPT };
+pub const DEFAULT_RETENTION: Retention = Retention { snapshots: Duration::from_secs(7 * 24 * 3600), mirrors: KEPT };
 
-impl Patience {
+impl Retention {
     /// Once it has none. What a build uses was looked up after the build began, so what is older than any may go.
-    pub fn pressed(settings: &Settings) -> Patience {
+    pub fn pressed(settings: &Settings) -> Retention {
         let longest = settings.build_timeout + Duration::from_secs(600);
-        Patience { snapshots: longest.max(Duration::from_secs(3600)), mirrors: Duration::from_secs(24 * 3600) }
+        Retention { snapshots: longest.max(Duration::from_secs(3600)), mirrors: Duration::from_secs(24 * 3600) }
     }
 }
 
 /// Removes what nobody needs: blobs, unpacked layers, caches and mirrors.
-pub fn collect(services: &Services, settings: &Settings, patience: Patience) {
+pub fn collect(services: &Services, settings: &Settings, retention: Retention) {
     blobs(services);
-    // What is still used of them is found out again.
-    for kind in [crate::execute::SELECTIONS, crate::served::SERVED, crate::served::UNPACKED] {
+    // Notes that are still needed are made again.
+    for kind in [SELECTIONS, crate::served::SERVED, crate::served::UNPACKED] {
         if let Err(error) = services.store.forget_notes(kind, KEPT) {
             tracing::warn!(error = &error as &dyn Error, "old notes cannot be removed");
         }
     }
-    match runtime::collect(&services.sandbox, patience.snapshots) {
+    match runtime::collect(&services.sandbox, retention.snapshots) {
         Ok(0) => {}
         Ok(snapshots) => tracing::info!(snapshots, "unpacked layers that nobody used were removed"),
         Err(error) => tracing::warn!(error = &error as &dyn Error, "unpacked layers cannot be removed"),
     }
-    match crate::source::remove_unused(&settings.git_dir, patience.mirrors) {
+    match crate::git::remove_unused(&settings.git_dir, retention.mirrors) {
         Ok(0) => {}
         Ok(mirrors) => tracing::info!(mirrors, "mirrors of repositories that nobody used were removed"),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -21,7 +21,7 @@ const HOOKS: [&str; 10] = [
 pub fn unused(tree: &dyn View, dockerfile: &str) -> Vec<String> {
     let directory = dockerfile.rsplit_once('/').map_or("", |(directory, _)| directory);
     let below = |name: &str| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-    // What cannot be read is what the build fails of, not this.
+    // The build itself fails on files that cannot be read.
     let names = |path: &str| {
         let children = tree.children(path.as_bytes()).unwrap_or_default();
         children.into_iter().map(|(name, _)| String::from_utf8_lossy(&name).into_owned()).collect::<Vec<_>>()
@@ -43,7 +43,7 @@ pub fn unused(tree: &dyn View, dockerfile: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Directory;
+    use crate::context::Directory;
 
     #[test]
     fn hooks_and_tests_beside_the_dockerfile_are_named() {

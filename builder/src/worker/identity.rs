@@ -1,4 +1,4 @@
-//! Who a worker is: its machine, its process, and when that began, so that a dead one can be told from a living one.
+//! Identity of a worker: machine, process and start time, so that a dead worker can be told from a living one.
 //!
 //! No two that live have the same name, wherever they are: machines may have the same name, and cloned ones do, but each
 //! start of a kernel has an id of its own.
@@ -12,12 +12,12 @@ pub fn name() -> String {
     format!("{}:{}:{id}:{}", machine(), boot(), began(id).unwrap_or_default())
 }
 
-/// Tells whether `worker` was a process of this machine that is gone.
+/// Returns whether `worker` was a process of this machine that is gone.
 pub fn is_gone(worker: &str) -> bool {
     Name::parse(worker).is_some_and(|name| name.boot == boot() && name.machine == machine() && !name.lives())
 }
 
-/// Tells whether `worker`, which was a process of this machine, is gone because the machine was started anew.
+/// Returns whether `worker`, which was a process of this machine, is gone because the machine was restarted.
 pub fn is_of_earlier_boot(worker: &str) -> bool {
     Name::parse(worker).is_some_and(|name| name.boot != boot() && name.machine == machine())
 }
@@ -79,7 +79,7 @@ mod tests {
         // MW-13
         let elsewhere = format!("{}:7a1c0c0e-0000-4000-8000-000000000000:{}:1", machine(), std::process::id());
         assert!(!is_gone(&elsewhere), "its process cannot be seen from here");
-        assert!(is_of_earlier_boot(&elsewhere), "or this one, before it was started anew");
+        assert!(is_of_earlier_boot(&elsewhere), "or this one, before it was restarted");
         assert!(!is_of_earlier_boot("elsewhere:7a1c0c0e-0000-4000-8000-000000000000:1:1"));
     }
 }

@@ -1,6 +1,8 @@
 //! Looks after what dead workers left: their builds go back to the queue, their files and control groups go.
 
-use super::{Settings, Stop, garbage, identity};
+use super::settings::Settings;
+use super::stop::Stop;
+use super::{garbage, identity};
 use crate::Services;
 use std::time::{Duration, Instant};
 
@@ -9,39 +11,39 @@ const BUILDS: Duration = Duration::from_secs(5);
 /// How often the worker says that it is there.
 const REGISTER: Duration = Duration::from_secs(30);
 /// How soon files are looked after when a worker is gone: what it started may still be ending. Then less and less often.
-const SOON: Duration = Duration::from_secs(1);
+const MIN_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often files are looked after when nothing happened.
-const SELDOM: Duration = Duration::from_secs(60);
+const MAX_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How often blobs are looked for that nobody needs.
 const GARBAGE: Duration = Duration::from_secs(60 * 60);
 /// How long a worker tries to say that it ends.
-const FAREWELL: Duration = Duration::from_secs(1);
+const DEREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the janitor looks whether the worker ends.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Looks after everything until the worker ends.
 pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
     register(services, settings);
     let now = Instant::now();
-    let (mut builds, mut registered, mut files, mut blobs, mut pause) = (now, now, now, now, SOON);
+    let (mut builds, mut registered, mut files, mut blobs, mut pause) = (now, now, now, now, MIN_SWEEP_INTERVAL);
     while !stop.is_asked() {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
         if builds.elapsed() >= BUILDS {
             if sweep(services) {
-                pause = SOON;
+                pause = MIN_SWEEP_INTERVAL;
             }
             builds = Instant::now();
         }
         if files.elapsed() >= pause {
             sweep_files(services);
-            (files, pause) = (Instant::now(), (pause * 2).min(SELDOM));
+            (files, pause) = (Instant::now(), (pause * 2).min(MAX_SWEEP_INTERVAL));
         }
         if registered.elapsed() >= REGISTER {
             register(services, settings);
             registered = Instant::now();
         }
         if blobs.elapsed() >= GARBAGE {
-            garbage::collect(services, settings, garbage::USUAL);
+            garbage::collect(services, settings, garbage::DEFAULT_RETENTION);
             blobs = Instant::now();
         }
     }
@@ -50,27 +52,27 @@ pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
 fn register(services: &Services, settings: &Settings) {
     let slots = i64::try_from(settings.builds).unwrap_or(i64::MAX);
     if let Err(error) = services.tokio.block_on(services.database.register_worker(&settings.name, slots)) {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the worker cannot say that it is there");
+        tracing::warn!(error = &error as &dyn std::error::Error, "cannot register worker");
     }
 }
 
-/// Takes this worker, which has no builds any more, off the list of those that are there. One that cannot say so, because
+/// Takes this worker, which has no builds left, off the list of those that are there. One that cannot say so, because
 /// the database is away, is off it after a minute.
 pub fn leave(services: &Services, settings: &Settings) {
     let left = services.database.release(&settings.name);
-    if services.tokio.block_on(async { tokio::time::timeout(FAREWELL, left).await.ok()?.ok() }).is_none() {
+    if services.tokio.block_on(async { tokio::time::timeout(DEREGISTER_TIMEOUT, left).await.ok()?.ok() }).is_none() {
         tracing::debug!(worker = settings.name, "the worker could not say that it ends");
     }
 }
 
 /// Gives builds back to the queue whose worker is gone: at once on this machine, elsewhere when the lease runs out.
 ///
-/// Tells whether there was such a worker on this machine.
+/// Returns whether there was such a worker on this machine.
 pub fn sweep(services: &Services) -> bool {
     let database = &services.database;
     let holders = services.tokio.block_on(database.lease_holders()).unwrap_or_default();
     let mut lost = false;
-    // What is in a file has only workers of this machine; on a server a machine of the same name may be another one.
+    // A database in a file has only workers of this machine; on a server a machine of the same name may be another one.
     let gone = |worker: &str| {
         identity::is_gone(worker) || database.is_of_one_machine() && identity::is_of_earlier_boot(worker)
     };

@@ -1,6 +1,6 @@
 //! Labels that tell of every image what it was built from, by the names that OCI gives them.
 
-use crate::source::CommitTree;
+use crate::git::CommitTree;
 use database::BuildSpec;
 use registry_client::Reference;
 use std::collections::BTreeMap;

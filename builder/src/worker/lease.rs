@@ -11,12 +11,12 @@ pub const MARGIN: Duration = Duration::from_secs(15);
 
 /// When a lease was renewed last.
 #[derive(Debug, Clone)]
-pub struct Renewed(Arc<AtomicU64>);
+pub struct LeaseClock(Arc<AtomicU64>);
 
-impl Renewed {
+impl LeaseClock {
     /// Takes a lease that was asked for at `asked`, a time of [`runtime::uptime`].
     pub fn at(asked: Duration) -> Self {
-        Renewed(Arc::new(AtomicU64::new(in_ms(asked))))
+        LeaseClock(Arc::new(AtomicU64::new(in_ms(asked))))
     }
 
     /// Takes note that it was renewed by a request that was sent at `asked`.
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn a_lease_runs_from_when_it_was_asked_for() {
         let asked = runtime::uptime().saturating_sub(Duration::from_secs(20));
-        let renewed = Renewed::at(asked);
+        let renewed = LeaseClock::at(asked);
         assert!(renewed.remaining() <= Duration::from_secs(40), "{:?}", renewed.remaining());
         renewed.renew(asked + Duration::from_secs(10));
         renewed.renew(asked);

@@ -1,8 +1,11 @@
 //! Reads the rules that a repository keeps itself, at the commit that was pushed.
 
+use super::context::{Deadline, TaskContext};
+use super::settings::Settings;
 use super::source::{Place, fetch};
-use super::{Settings, Stop};
-use crate::source::{CommitTree, SourceError};
+use super::stop::Stop;
+use crate::error::Code;
+use crate::git::{CommitTree, SourceError};
 use crate::{Error, Services};
 use database::{FoundRules, LookupClaim, LookupResult, NewLookup, Reason};
 use files::path::clean_path;
@@ -21,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// Answers the lookup of `claim`.
 pub fn answer(services: &Services, settings: &Settings, claim: LookupClaim, stop: &Stop) {
     let (id, began) = (claim.id, Instant::now());
-    let result = read_patiently((services, settings), &claim.lookup, stop);
+    let result = read_patiently(TaskContext { services, settings }, &claim.lookup, stop);
     match services.tokio.block_on(services.database.finish_lookup(claim, &result)) {
         Ok(()) => tracing::info!(lookup = id, duration_ms = began.elapsed().as_millis(), "rules of a repository read"),
         Err(error) => {
@@ -31,35 +34,35 @@ pub fn answer(services: &Services, settings: &Settings, claim: LookupClaim, stop
 }
 
 /// Tries again while the server or the network is to blame.
-fn read_patiently((services, settings): (&Services, &Settings), lookup: &NewLookup, stop: &Stop) -> LookupResult {
+fn read_patiently(context: TaskContext<'_>, lookup: &NewLookup, stop: &Stop) -> LookupResult {
     let until = Instant::now() + LIMIT;
     for attempt in 1.. {
-        let error = match read((services, settings), lookup, until.saturating_duration_since(Instant::now())) {
+        let error = match read(context, lookup, until.saturating_duration_since(Instant::now())) {
             Ok(result) => return result,
             Err(error) => error,
         };
         let pause = Duration::from_secs(u64::from(attempt * attempt));
         if attempt >= TRIES || !error.is_transient() || stop.is_asked() || Instant::now() + pause > until {
-            let error = super::source_error(error);
-            return LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() });
+            let error = Error::source(error);
+            return LookupResult::Failed(Reason { code: error.code().to_string(), message: error.report() });
         }
         std::thread::sleep(pause);
     }
     unreachable!("the loop ends by returning")
 }
 
-fn read(services: (&Services, &Settings), lookup: &NewLookup, limit: Duration) -> Result<LookupResult, SourceError> {
-    find(services, lookup, limit).map(|found| found.result)
+fn read(context: TaskContext<'_>, lookup: &NewLookup, limit: Duration) -> Result<LookupResult, SourceError> {
+    find(context, lookup, limit).map(|found| found.result)
 }
 
 /// Reads the rules, and tells at which commit they stand.
-pub fn find(services: (&Services, &Settings), lookup: &NewLookup, limit: Duration) -> Result<FoundRules, SourceError> {
+pub fn find(context: TaskContext<'_>, lookup: &NewLookup, limit: Duration) -> Result<FoundRules, SourceError> {
     let repository = lookup.repository.as_str();
     let place =
         Place { repository, clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };
-    let (_, tree) = fetch(services, &place, (&CancellationToken::new(), limit))?;
+    let (_, tree) = fetch(context, &place, Deadline { cancel: &CancellationToken::new(), limit })?;
     let result = file(&tree, &lookup.path).unwrap_or_else(|error| {
-        LookupResult::Failed(Reason { code: error.code().to_owned(), message: error.report() })
+        LookupResult::Failed(Reason { code: error.code().to_string(), message: error.report() })
     });
     Ok(FoundRules { commit: Some(tree.id().to_owned()), result })
 }
@@ -68,18 +71,18 @@ pub fn find(services: (&Services, &Settings), lookup: &NewLookup, limit: Duratio
 fn file(tree: &CommitTree, name: &str) -> Result<LookupResult, Error> {
     let path = clean_path(name.as_bytes());
     let reading = || format!("reading `{name}` of commit {}", tree.id());
-    let invalid = |problem: String| Error::user("rules_invalid", format!("{}: {problem}", reading()));
-    let unreadable = |error: files::view::ViewError| Error::service("source", reading()).with_cause(error);
+    let invalid = |problem: String| Error::new(Code::RulesInvalid, format!("{}: {problem}", reading()));
+    let unreadable = |error: files::view::ViewError| Error::new(Code::Source, reading()).with_cause(error);
     match tree.lookup(&path).map_err(unreadable)?.map(|node| node.kind) {
         None => return Ok(LookupResult::Missing),
         Some(EntryKind::File { size }) if size <= MAX_SIZE => {}
         Some(EntryKind::File { size }) => {
             return Err(invalid(format!("the file has {size} bytes, at most {MAX_SIZE} are read")));
         }
-        Some(_) => return Err(invalid("it is no regular file".to_owned())),
+        Some(_) => return Err(invalid("it is not a regular file".to_owned())),
     }
     let mut text = String::new();
     let mut content = tree.open_file(&path).map_err(unreadable)?;
-    content.read_to_string(&mut text).map_err(|_| invalid("it is no UTF-8 text".to_owned()))?;
+    content.read_to_string(&mut text).map_err(|_| invalid("it is not UTF-8 text".to_owned()))?;
     Ok(LookupResult::Text(text))
 }

@@ -11,7 +11,7 @@ const MAX_SPANS: usize = 4000;
 const MAX_PIECES: usize = 200;
 
 /// Stores the trace of the attempt of `claim`; a build does not fail because its profile cannot be stored.
-pub fn store(services: &Services, claim: &Claim, (trace, masks): (&Trace, &Masks)) {
+pub fn store(services: &Services, claim: &Claim, trace: &Trace, masks: &Masks) {
     let piece = |span: Span| PathPiece {
         work: span.work.as_str().to_owned(),
         name: masks.text(&span.name),

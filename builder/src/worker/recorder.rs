@@ -1,6 +1,6 @@
 //! Writes what a build tells to the database, in batches, beside the build.
 
-use super::quota::Quota;
+use super::log_quota::Quota;
 use crate::Services;
 use crate::event::{Event, Observer, Phase, StepSummary};
 use database::{BuildState, Claim, Step, StepState};
@@ -18,7 +18,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// Notes that may wait; a build that prints faster than the database takes it is slowed down.
 const WAITING: usize = 256;
 /// How long the database may take to write.
-const ANSWER: Duration = Duration::from_secs(10);
+const DB_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before something is written again that the database did not take.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -38,7 +38,7 @@ pub struct Recorder {
     /// Where each step is among those of its stage, as `slipway build` shows it.
     places: Mutex<Vec<String>>,
     quota: Mutex<Quota>,
-    /// What the database says of the build, as soon as it has written what is noted.
+    /// The state of the build in the database, once all notes are written.
     state: Mutex<BuildState>,
     thread: JoinHandle<()>,
 }
@@ -242,8 +242,8 @@ fn write_all(services: &Services, claim: &Claim, waiting: &Receiver<Note>, cance
     while open {
         let Ok(first) = waiting.recv() else { return };
         let deadline = written.map_or_else(Instant::now, |written| written + BATCH_TIME);
-        let batch = gather(first, (waiting, deadline), (&mut heard, &mut open));
-        // What another attempt would have to see is not written; whoever prints it still must not be held up.
+        let batch = gather(first, waiting, deadline, &mut heard, &mut open);
+        // Another attempt will write its own; a step that still prints must not be held up.
         lost = lost || !write_patiently(services, claim, merge(batch), cancel);
         if lost {
             cancel.cancel();
@@ -256,8 +256,10 @@ fn write_all(services: &Services, claim: &Claim, waiting: &Receiver<Note>, cance
 /// wait for that.
 fn gather(
     first: Note,
-    (waiting, deadline): (&Receiver<Note>, Instant),
-    (heard, open): (&mut BTreeSet<i64>, &mut bool),
+    waiting: &Receiver<Note>,
+    deadline: Instant,
+    heard: &mut BTreeSet<i64>,
+    open: &mut bool,
 ) -> Vec<Note> {
     let mut batch = Vec::new();
     let mut bytes = 0;
@@ -285,7 +287,7 @@ fn gather(
 fn write_patiently(services: &Services, claim: &Claim, notes: Vec<Note>, cancel: &CancellationToken) -> bool {
     for note in notes {
         loop {
-            let writing = async { tokio::time::timeout(ANSWER, write(services, claim, &note)).await };
+            let writing = async { tokio::time::timeout(DB_TIMEOUT, write(services, claim, &note)).await };
             match services.tokio.block_on(writing) {
                 Ok(Ok(())) => break,
                 Ok(Err(database::Error::LeaseLost)) => return false,

@@ -1,19 +1,10 @@
 //! Decides which images a build may read, and with whose login: strangers' commits read public images and those of their
 //! repository.
 
-use super::Settings;
+use super::settings::{Reading, Settings};
 use crate::Services;
 use database::BuildRequest;
 use registry_client::{ImagePattern, Reach, Reference, Rights};
-
-/// Images that the operator allows all builds to read.
-#[derive(Debug, Clone, Default)]
-pub struct Reading {
-    /// Images that trusted builds may read with the operator's logins.
-    pub with_login: Vec<ImagePattern>,
-    /// Paths of the embedded registry that every build may read.
-    pub shared: Vec<String>,
-}
 
 /// Returns the services for a build: its client reads no more than the build may.
 pub fn services(services: &Services, settings: &Settings, request: &BuildRequest) -> Services {

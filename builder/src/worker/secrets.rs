@@ -1,6 +1,7 @@
 //! The secrets that a build may mount.
 
 use super::recorder::Recorder;
+use crate::error::Code;
 use crate::event::{Event, Observer};
 use crate::secrets::{LARGEST, SHORTEST};
 use crate::{Error, Services};
@@ -15,11 +16,11 @@ pub fn open(services: &Services, request: &BuildRequest) -> Result<BTreeMap<Stri
     }
     let opened = services.tokio.block_on(services.database.secrets(&request.repository, &options.secrets));
     let opened = opened
-        .map_err(|error| Error::service("database", "opening the secrets of the repository").with_cause(error))?;
+        .map_err(|error| Error::new(Code::Database, "opening the secrets of the repository").with_cause(error))?;
     if let Some((name, value)) = opened.iter().find(|(_, value)| value.len() > LARGEST) {
         let size = value.len();
-        return Err(Error::user(
-            "secret_too_large",
+        return Err(Error::new(
+            Code::SecretTooLarge,
             format!("secret `{name}` has {size} bytes; at most {LARGEST} can be hidden in what a build prints"),
         ));
     }

@@ -1,15 +1,12 @@
 //! The commit that a build or a lookup is about.
 
-use super::Settings;
+use super::context::{Deadline, TaskContext};
 use crate::event::{Event, Observer};
-use crate::source::{CommitTree, FetchSettings, Fetching, Mirror, SourceError, Wanted};
-use crate::{Error, Services};
+use crate::git::{CommitTree, FetchSettings, Fetching, Mirror, Revision, SourceError};
 use files::view::{EntryKind, View};
 use registry_client::Reach;
-use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::time::Duration;
 
 /// Largest `.gitattributes` that is looked into.
 const MAX_ATTRIBUTES: u64 = 1024 * 1024;
@@ -28,34 +25,32 @@ pub struct Place<'a> {
 
 /// Fetches a commit and opens its tree.
 pub fn fetch(
-    (services, settings): (&Services, &Settings),
+    context: TaskContext<'_>,
     place: &Place<'_>,
-    (cancel, limit): (&CancellationToken, Duration),
+    deadline: Deadline<'_>,
 ) -> Result<(Mirror, CommitTree), SourceError> {
+    let settings = context.settings;
     let mirror = Mirror::open(&settings.git_dir, place.clone_url)?;
     let wanted = match place.commit {
-        Some(id) => Wanted::Commit { id: id.to_owned(), git_ref: Some(place.git_ref.to_owned()) },
-        None => Wanted::Ref(place.git_ref.to_owned()),
+        Some(id) => Revision::Commit { id: id.to_owned(), git_ref: Some(place.git_ref.to_owned()) },
+        None => Revision::Ref(place.git_ref.to_owned()),
     };
-    let commit = mirror.fetch(&wanted, &fetch_settings((services, settings), place, (cancel, limit)))?;
+    let commit = mirror.fetch(&wanted, &fetch_settings(context, place, deadline))?;
     let tree = CommitTree::open(&mirror, &commit, "")?;
     Ok((mirror, tree))
 }
 
 /// Returns how to fetch from `place`.
-pub fn fetch_settings(
-    (services, settings): (&Services, &Settings),
-    place: &Place<'_>,
-    (cancel, limit): (&CancellationToken, Duration),
-) -> FetchSettings {
+pub fn fetch_settings(context: TaskContext<'_>, place: &Place<'_>, deadline: Deadline<'_>) -> FetchSettings {
+    let TaskContext { services, settings } = context;
     FetchSettings {
         client: services.client.clone(),
         tokio: services.tokio.clone(),
         credentials: login(&settings.git_credentials, place.clone_url),
-        timeout: settings.fetch_timeout.min(limit),
-        cancel: cancel.clone(),
-        reach: reach((services, settings), place.repository),
-        // Whoever wrote the URL chose its server; where that leads to is somebody else's choice.
+        timeout: settings.fetch_timeout.min(deadline.limit),
+        cancel: deadline.cancel.clone(),
+        reach: reach(context, place.repository),
+        // The author of the URL chose its server; a redirect is somebody else's choice.
         elsewhere: Reach::PublicOnly,
         apart: true,
     }
@@ -72,7 +67,8 @@ fn login(logins: &BTreeMap<String, (String, String)>, url: &str) -> Option<(Stri
 
 /// Returns what may be connected to for a repository: the operator's own may be anywhere, one that was made through the API
 /// is where its URL was allowed to be, whatever its name leads to by now.
-fn reach((services, settings): (&Services, &Settings), repository: &str) -> Reach {
+fn reach(context: TaskContext<'_>, repository: &str) -> Reach {
+    let TaskContext { services, settings } = context;
     if settings.own_repositories.contains(repository) {
         return Reach::Anywhere;
     }
@@ -81,18 +77,15 @@ fn reach((services, settings): (&Services, &Settings), repository: &str) -> Reac
 }
 
 /// Returns how `ADD` fetches: public addresses only, into mirrors that no other repository reads.
-pub fn added(
-    (services, settings): (&Services, &Settings),
-    repository: &str,
-    (cancel, limit): (&CancellationToken, Duration),
-) -> Fetching {
+pub fn added(context: TaskContext<'_>, repository: &str, deadline: Deadline<'_>) -> Fetching {
+    let TaskContext { services, settings } = context;
     let repository = blake3::hash(repository.as_bytes()).to_hex();
     let fetch = FetchSettings {
         client: services.client.clone(),
         tokio: services.tokio.clone(),
         credentials: None,
-        timeout: settings.fetch_timeout.min(limit),
-        cancel: cancel.clone(),
+        timeout: settings.fetch_timeout.min(deadline.limit),
+        cancel: deadline.cancel.clone(),
         reach: Reach::PublicOnly,
         elsewhere: Reach::PublicOnly,
         apart: true,
@@ -117,12 +110,6 @@ pub fn warn(tree: &CommitTree, observer: &dyn Observer) {
     if String::from_utf8_lossy(&attributes).contains("filter=lfs") {
         observer.observe(Event::Warning("files that Git LFS keeps are not fetched: a step that takes one fails"));
     }
-}
-
-/// Turns an error of the source into the build's.
-pub fn source_error(error: SourceError) -> Error {
-    let (code, doing) = (error.code(), error.to_string());
-    if error.is_transient() { Error::upstream(code, doing) } else { Error::user(code, doing) }.with_cause(error)
 }
 
 #[cfg(test)]

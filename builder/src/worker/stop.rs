@@ -20,12 +20,12 @@ impl Stop {
         *asked = Some(asked.map_or(until, |before| before.min(until)));
     }
 
-    /// Tells whether the worker was asked to end.
+    /// Returns whether the worker was asked to end.
     pub fn is_asked(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Tells whether the time for what runs is over.
+    /// Returns whether the time for what runs is over.
     pub fn is_over(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() >= until)
     }

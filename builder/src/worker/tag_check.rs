@@ -8,8 +8,6 @@ use std::time::Duration;
 
 /// How long a registry may take: a tag is held that long at most.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often it is looked whether the worker ends.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Checks the tag whose turn it is; tells whether there was one. `ends` ends it early.
 pub fn next(services: &Services, ends: &CancellationToken) -> Result<bool, database::Error> {
@@ -17,7 +15,7 @@ pub fn next(services: &Services, ends: &CancellationToken) -> Result<bool, datab
         let database = &services.database;
         let Some(check) = database.claim_tag_check().await? else { return Ok(false) };
         // A tag that cannot be read now is due again in a while.
-        let Some(shown) = shown((services, ends), &check).await else { return Ok(true) };
+        let Some(shown) = shown(services, ends, &check).await else { return Ok(true) };
         if database.judge_tag(&check, shown.as_deref()).await? == TagVerdict::Restore {
             let note = match tokio::time::timeout(LIMIT, restore(services, &check)).await {
                 Ok(Ok(())) => format!("showed {} and was put right", shown.as_deref().unwrap_or("nothing")),
@@ -32,17 +30,12 @@ pub fn next(services: &Services, ends: &CancellationToken) -> Result<bool, datab
 }
 
 /// Returns the digest of the manifest that a tag names, or that it names none; `None` if its registry does not say.
-async fn shown((services, ends): (&Services, &CancellationToken), check: &TagCheck) -> Option<Option<String>> {
+async fn shown(services: &Services, ends: &CancellationToken, check: &TagCheck) -> Option<Option<String>> {
     let reference = Reference::parse(&check.tag).ok()?;
-    let ended = async {
-        while !ends.is_cancelled() {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
     let answer = tokio::select! {
         answer = services.client.head_manifest(&reference) => answer,
         () = tokio::time::sleep(LIMIT) => return None,
-        () = ended => return None,
+        () = ends.cancelled() => return None,
     };
     match answer {
         Ok(found) => Some(found.map(|(digest, _)| digest.to_string())),
@@ -57,7 +50,7 @@ async fn shown((services, ends): (&Services, &CancellationToken), check: &TagChe
 async fn restore(services: &Services, check: &TagCheck) -> Result<(), registry_client::Error> {
     let malformed = |problem: String| registry_client::Error::NotAllowed(problem);
     let tag = Reference::parse(&check.tag).map_err(|error| malformed(error.to_string()))?;
-    let digest = check.digest.parse().map_err(|_| malformed(format!("`{}` is no digest", check.digest)))?;
+    let digest = check.digest.parse().map_err(|_| malformed(format!("`{}` is not a digest", check.digest)))?;
     let (media_type, bytes) = services.client.get_manifest(&tag.with_digest(digest)).await?;
     services.client.put_manifest(&tag, &media_type, bytes).await.map(drop)
 }

@@ -1,7 +1,7 @@
 //! Keeps the lease of a build alive and ends the build when it is cancelled, lost, or takes too long.
 
-use super::Stop;
-use super::lease::{LEASE, MARGIN, Renewed};
+use super::lease::{LEASE, LeaseClock, MARGIN};
+use super::stop::Stop;
 use crate::Services;
 use database::{BuildState, Claim, Lease};
 use runtime::CancellationToken;
@@ -11,15 +11,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often the database is asked whether the build is to end.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How often the lease is renewed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long the database may take to answer.
-const ANSWER: Duration = Duration::from_secs(5);
+const DB_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a build was ended before its time.
+/// StopReason a build was ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum StopReason {
     /// It was not.
     Nothing,
     /// Somebody asked for it.
@@ -32,14 +32,14 @@ pub enum Why {
     WorkerEnds,
 }
 
-/// What a watch goes by.
-pub struct Terms {
+/// The limits that a watch enforces.
+pub struct WatchLimits {
     /// Set when the build is to end.
     pub cancel: CancellationToken,
     /// How long the build may take.
     pub limit: Duration,
     /// When the lease was renewed.
-    pub renewed: Renewed,
+    pub renewed: LeaseClock,
     /// Whether the worker is to end.
     pub stop: Stop,
 }
@@ -47,22 +47,22 @@ pub struct Terms {
 /// A watch over one build.
 pub struct Watch {
     end: Sender<()>,
-    thread: JoinHandle<Why>,
+    thread: JoinHandle<StopReason>,
 }
 
 impl Watch {
     /// Watches the build of `claim` until [`Watch::end`].
-    pub fn start(services: &Services, claim: Arc<Claim>, terms: Terms) -> Self {
+    pub fn start(services: &Services, claim: Arc<Claim>, terms: WatchLimits) -> Self {
         let (end, ended) = channel();
         let services = services.clone();
         let began = Instant::now();
         let thread = std::thread::spawn(move || {
             loop {
-                match ended.recv_timeout(LOOK) {
+                match ended.recv_timeout(POLL_INTERVAL) {
                     Err(RecvTimeoutError::Timeout) => {}
-                    _ => return Why::Nothing,
+                    _ => return StopReason::Nothing,
                 }
-                if let Some(why) = look(&services, &claim, (&terms, began)) {
+                if let Some(why) = look(&services, &claim, &terms, began) {
                     terms.cancel.cancel();
                     return why;
                 }
@@ -72,40 +72,40 @@ impl Watch {
     }
 
     /// Ends the watch and returns whether, and why, it ended the build.
-    pub fn end(self) -> Why {
+    pub fn end(self) -> StopReason {
         let _ = self.end.send(());
-        self.thread.join().unwrap_or(Why::LeaseLost)
+        self.thread.join().unwrap_or(StopReason::LeaseLost)
     }
 }
 
-fn look(services: &Services, claim: &Claim, (terms, began): (&Terms, Instant)) -> Option<Why> {
+fn look(services: &Services, claim: &Claim, terms: &WatchLimits, began: Instant) -> Option<StopReason> {
     if terms.stop.is_over() {
-        return Some(Why::WorkerEnds);
+        return Some(StopReason::WorkerEnds);
     }
     if began.elapsed() > terms.limit {
-        return Some(Why::TimedOut(terms.limit));
+        return Some(StopReason::TimedOut(terms.limit));
     }
     let lease = ask(services, claim, &terms.renewed);
     if terms.renewed.age() + MARGIN > LEASE {
-        return Some(Why::LeaseLost);
+        return Some(StopReason::LeaseLost);
     }
     match lease? {
-        Lease::Held { cancel_requested } => cancel_requested.then_some(Why::CancelRequested),
-        Lease::Lost => Some(Why::LeaseLost),
+        Lease::Held { cancel_requested } => cancel_requested.then_some(StopReason::CancelRequested),
+        Lease::Lost => Some(StopReason::LeaseLost),
     }
 }
 
 /// Asks how the build stands, and renews the lease when it is time; `None` if the database does not say.
-fn ask(services: &Services, claim: &Claim, renewed: &Renewed) -> Option<Lease> {
+fn ask(services: &Services, claim: &Claim, renewed: &LeaseClock) -> Option<Lease> {
     let (database, asked) = (&services.database, runtime::uptime());
     if renewed.age() < HEARTBEAT {
-        let known = async { tokio::time::timeout(ANSWER, database.build(&claim.build.id)).await };
+        let known = async { tokio::time::timeout(DB_TIMEOUT, database.build(&claim.build.id)).await };
         let build = services.tokio.block_on(known).ok()?.ok()??;
         let running = !build.state.has_ended() && build.state != BuildState::Queued;
         let held = running && build.attempt == claim.attempt;
         return Some(if held { Lease::Held { cancel_requested: build.cancel_requested } } else { Lease::Lost });
     }
-    let lease = services.tokio.block_on(async { tokio::time::timeout(ANSWER, database.heartbeat(claim)).await });
+    let lease = services.tokio.block_on(async { tokio::time::timeout(DB_TIMEOUT, database.heartbeat(claim)).await });
     let lease = lease.ok()?.ok()?;
     if matches!(lease, Lease::Held { .. }) {
         renewed.renew(asked);

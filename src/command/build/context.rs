@@ -2,8 +2,8 @@
 
 use super::Arguments;
 use crate::state::DataDir;
-use builder::context::{Context, NamedContext};
-use builder::source::{self, Checkout, Directory, Fetching, GitContext, Tarball};
+use builder::context::{self, Context, Directory, NamedContext, Tarball};
+use builder::git::{Checkout, Fetching, GitContext};
 use builder::{NamedImage, Services};
 use dockerfile::DockerfileText;
 use files::ignore::Ignore;
@@ -116,12 +116,12 @@ impl Finder<'_> {
         let context = Context::Directory(self.directory(root)?);
         let (dockerfile, ignore) = match file {
             None => {
-                let dockerfile = source::find_dockerfile(&context, "Dockerfile").map_err(|error| error.report())?;
-                (dockerfile, source::find_ignore(&context, "Dockerfile", ""))
+                let dockerfile = context::find_dockerfile(&context, "Dockerfile").map_err(|error| error.report())?;
+                (dockerfile, context::find_ignore(&context, "Dockerfile", ""))
             }
             Some(file) => {
                 let beside = local_ignore(Path::new(&format!("{file}.dockerignore")))?;
-                (local_dockerfile(file)?, beside.map_or_else(|| source::find_ignore(&context, "", ""), Ok))
+                (local_dockerfile(file)?, beside.map_or_else(|| context::find_ignore(&context, "", ""), Ok))
             }
         };
         let ignore = ignore.map_err(|error| error.report())?;
@@ -242,7 +242,7 @@ fn image(place: &str) -> Option<NamedImage> {
 /// it is what its author wants to be there.
 fn main_context(context: Context, dockerfile: &str) -> Result<NamedContext, String> {
     let ignore = match &context {
-        Context::Directory(_) | Context::Checkout(_) => source::find_ignore(&context, dockerfile, ""),
+        Context::Directory(_) | Context::Checkout(_) => context::find_ignore(&context, dockerfile, ""),
         _ => Ok(Ignore::default()),
     };
     Ok(NamedContext { ignore: ignore.map_err(|error| error.report())?, context })
@@ -259,14 +259,14 @@ fn named_context(context: Context) -> Result<NamedContext, String> {
 /// Finds the Dockerfile in a repository or a tar.
 fn found(context: Context, file: Option<&str>, time: Option<i64>) -> Result<Found, String> {
     let name = file.unwrap_or("Dockerfile");
-    let dockerfile = source::find_dockerfile(&context, name).map_err(|error| error.report())?;
+    let dockerfile = context::find_dockerfile(&context, name).map_err(|error| error.report())?;
     Ok(Found { context: main_context(context, name)?, dockerfile, time })
 }
 
 /// Reads the ignore file beside a local Dockerfile, if it is there.
 fn local_ignore(path: &Path) -> Result<Option<Ignore>, String> {
     let name = path.display().to_string();
-    let unusable = |problem: &dyn std::fmt::Display| source::unusable(&name, problem).report();
+    let unusable = |problem: &dyn std::fmt::Display| context::unusable(&name, problem).report();
     match std::fs::symlink_metadata(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
@@ -286,7 +286,7 @@ fn local_ignore(path: &Path) -> Result<Option<Ignore>, String> {
     if text.len() as u64 > MAX_IGNORE {
         return Err(unusable(&format!("it has {} bytes, {MAX_IGNORE} are read", known.len())));
     }
-    source::parse_ignore(&text, &name).map(Some).map_err(|error| error.report())
+    context::parse_ignore(&text, &name).map(Some).map_err(|error| error.report())
 }
 
 fn local_dockerfile(file: &str) -> Result<DockerfileText, String> {

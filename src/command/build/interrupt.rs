@@ -1,7 +1,6 @@
 //! Ctrl-C and requests to terminate: the build is cancelled, and its exit code says by what.
 
-use builder::Error;
-use registry_client::Fault;
+use builder::{Error, Fault};
 use runtime::CancellationToken;
 use std::process::ExitCode;
 use std::sync::Arc;

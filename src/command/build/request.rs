@@ -8,10 +8,10 @@ use super::{Arguments, secrets};
 use crate::clock::unix_seconds;
 use crate::state::DataDir;
 use builder::execute::Options;
+use builder::git::{FetchSettings, Fetching};
 use builder::image::annotation::Annotation;
-use builder::source::{FetchSettings, Fetching};
 use builder::trace::{Trace, Work};
-use builder::{Form, Kept, Request, Services, Unordered};
+use builder::{Form, LocalImages, Request, Services, Unordered};
 use registry_client::report;
 use registry_client::{Platform, Reach, Reference};
 use runtime::CancellationToken;
@@ -151,7 +151,7 @@ impl Asked<'_> {
             ulimits: arguments.ulimits.iter().map(|ulimit| ulimit.parse()).collect::<Result<_, _>>()?,
             latest: committed.map(|_| builder::COMMIT_FILES),
             created: committed,
-            kept: if arguments.pull { Kept::Unused } else { Kept::First },
+            local_images: if arguments.pull { LocalImages::Ignore } else { LocalImages::Prefer },
             compression: self.outputs.compression,
             ..Options::new(committed.map_or_else(unix_seconds, |_| builder::COMMIT_FILES), fetching)
         })

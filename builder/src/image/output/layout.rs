@@ -69,7 +69,7 @@ pub fn write(source: &Source<'_>, sink: &mut dyn Sink) -> io::Result<()> {
 
 /// Copies a blob of the store.
 pub fn blob(source: &Source<'_>, digest: &Digest, sink: &mut dyn Sink) -> io::Result<()> {
-    let mut file = source.materials.store.open_blob(digest).map_err(io::Error::other)?;
+    let mut file = source.resources.store.open_blob(digest).map_err(io::Error::other)?;
     let size = file.metadata()?.len();
     sink.file(&format!("blobs/sha256/{}", digest.hex()), size, &mut file)
 }

@@ -25,7 +25,7 @@ pub fn write(source: &Source<'_>, path: &Path) -> io::Result<Option<String>> {
         let root = if parts.len() > 1 { path.join(image.platform_directory()) } else { path.to_owned() };
         fs::create_dir_all(&root)?;
         let mut sink = Local { root, directories: Vec::new(), devices: Vec::new() };
-        rootfs::each(source.materials, &image.layers, &mut sink)?;
+        rootfs::each(source.resources, &image.layers, &mut sink)?;
         devices.extend(sink.finish()?);
     }
     let named: Vec<_> = devices.iter().take(MAX_NAMED).map(|path| format!("`{path}`")).collect();

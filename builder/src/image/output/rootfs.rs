@@ -1,7 +1,7 @@
 //! The files of an image, read once from each of its layers; nothing is unpacked on the way.
 
 use super::source::Source;
-use crate::execute::{Committed, Materials};
+use crate::execute::{BuildResources, Committed};
 use files::path::clean_path;
 use files::tar::{self, Entry, EntryKind};
 use files::tree::{IndexEntry, Tree};
@@ -27,7 +27,7 @@ pub fn tar(source: &Source<'_>, out: impl Write) -> io::Result<()> {
             writer.bare(&directory(prefix.as_bytes()))?;
         }
         let mut sink = TarSink { writer: &mut writer, prefix: prefix.unwrap_or_default().into_bytes() };
-        each(source.materials, &image.layers, &mut sink)?;
+        each(source.resources, &image.layers, &mut sink)?;
     }
     writer.finish().map(drop)
 }
@@ -54,16 +54,16 @@ impl<W: Write> Sink for TarSink<'_, W> {
 }
 
 /// Gives each path of the stack of `layers` to `sink`.
-pub fn each(materials: &Materials, layers: &[Arc<Committed>], sink: &mut dyn Sink) -> io::Result<()> {
+pub fn each(resources: &BuildResources, layers: &[Arc<Committed>], sink: &mut dyn Sink) -> io::Result<()> {
     let mut indexes = Vec::with_capacity(layers.len());
     for layer in layers {
-        indexes.push(materials.index(layer).map_err(io::Error::other)?);
+        indexes.push(resources.index(layer).map_err(io::Error::other)?);
     }
     let tree = Tree::new(indexes.iter().cloned().enumerate().collect());
     let mut files = Files::default();
     walk(&tree, b"", &mut files, sink)?;
     for (position, layer) in layers.iter().enumerate() {
-        let mut tar = materials.tar(layer).map_err(io::Error::other)?;
+        let mut tar = resources.tar(layer).map_err(io::Error::other)?;
         let mut reader = tar::Reader::new(&mut tar);
         let index = &indexes[position];
         let mut number = 0;

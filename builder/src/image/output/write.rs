@@ -3,9 +3,10 @@
 use super::format::{Destination, Format, Output};
 use super::source::Source;
 use super::{docker, layout, local, rootfs, tarball};
-use crate::execute::Materials;
+use crate::error::Code;
+use crate::execute::BuildResources;
 use crate::trace::Trace;
-use crate::{Built, Error, Services};
+use crate::{Error, Image, Services};
 use registry_client::Reference;
 use runtime::CancellationToken;
 use std::fs::File;
@@ -18,21 +19,21 @@ const MAX_LINKS: usize = 40;
 /// Writes an image that is in the store; returns a note for the requester, if there is one.
 pub fn write(
     services: &Services,
-    built: &Built,
+    image: &Image,
     output: &Output,
     names: &[Reference],
     cancel: &CancellationToken,
 ) -> Result<Option<String>, Error> {
-    let materials =
-        Materials::new(services, &format!("output-{}", std::process::id()), (cancel.clone(), Trace::default()))?;
-    let images = built.image.parts();
-    for image in &images {
-        image.layers.iter().try_for_each(|layer| materials.blob(layer))?;
+    let resources =
+        BuildResources::new(services, &format!("output-{}", std::process::id()), cancel.clone(), Trace::default())?;
+    let images = image.parts();
+    for part in &images {
+        part.layers.iter().try_for_each(|layer| resources.blob(layer))?;
     }
     let failed = |cause: io::Error| {
-        Error::user("output_failed", format!("writing {}", output.destination.shown())).with_cause(cause)
+        Error::new(Code::OutputFailed, format!("writing {}", output.destination.shown())).with_cause(cause)
     };
-    let source = Source { materials: &materials, image: &built.image, names };
+    let source = Source { resources: &resources, image, names };
     match (&output.destination, output.format) {
         (Destination::Directory(path), Format::Files) => return local::write(&source, path).map_err(failed),
         (Destination::Directory(path), Format::Oci) => layout::write(&source, &mut layout::Directory::new(path)),

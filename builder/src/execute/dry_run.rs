@@ -1,0 +1,54 @@
+//! Dry run: foretells from definition keys which steps are cached, without executing any.
+
+use super::state::Execution;
+use super::{check_sources, definition_keys};
+use crate::Error;
+use database::Fate;
+use dockerfile::plan::{Action, Base};
+
+impl Execution<'_> {
+    /// Returns the fate of each step by its number; fails as the build would, as far as that is known.
+    pub fn dry_run(&self) -> Result<Vec<(usize, Fate)>, Error> {
+        check_sources::check(self)?;
+        let mut fates = Vec::new();
+        // Whether the files that a stage ends with are known: a stage comes after all that it takes from.
+        let mut ends: Vec<Fate> = Vec::with_capacity(self.plan.stages.len());
+        for (index, stage) in self.plan.stages.iter().enumerate() {
+            let mut end = match stage.base {
+                Base::Stage(base) => ends.get(base).copied().unwrap_or(Fate::Open),
+                Base::Scratch | Base::Image(_) => Fate::Cached,
+            };
+            for (position, step) in stage.steps.iter().enumerate() {
+                if !step.action.makes_layer() {
+                    fates.push((step.number, Fate::Setting));
+                    continue;
+                }
+                end = self.fate(index, position, &step.action, end, &ends);
+                if end == Fate::Executed && matches!(step.action, Action::Run(_)) {
+                    let checked = super::emulation::check(&stage.config);
+                    checked.map_err(|error| error.at_step(step.number, step.lines, &step.instruction))?;
+                }
+                fates.push((step.number, end));
+            }
+            ends.push(end);
+        }
+        fates.sort_by_key(|(number, _)| *number);
+        Ok(fates)
+    }
+
+    fn fate(&self, stage: usize, position: usize, action: &Action, before: Fate, ends: &[Fate]) -> Fate {
+        if !self.needed[stage] || self.definitions.known(stage, position).is_some() {
+            return Fate::Cached;
+        }
+        // A step above one that is executed has never been made: its key holds that step's.
+        if before == Fate::Executed || !self.options.uses_cache(&self.plan.stages[stage].name) {
+            return Fate::Executed;
+        }
+        let from = definition_keys::stages_of(action);
+        let unknown = from.iter().any(|stage| ends.get(*stage) != Some(&Fate::Cached));
+        if before == Fate::Open || unknown || self.definitions.key(stage, position).is_none() {
+            return Fate::Open;
+        }
+        Fate::Executed
+    }
+}

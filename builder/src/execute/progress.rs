@@ -1,0 +1,62 @@
+//! The progress of one stage between two steps, and how a step ends that fails.
+
+use super::layer::Layer;
+use super::state::Execution;
+use crate::Error;
+use dockerfile::plan::Step;
+use registry_client::ImageConfig;
+use std::sync::Arc;
+
+/// The state of a stage between two steps.
+pub struct Progress<'e, 'a> {
+    /// The build.
+    pub execution: &'e Execution<'a>,
+    /// The layers so far.
+    pub layers: Vec<Arc<Layer>>,
+    /// The cache key of the layers so far.
+    pub key: String,
+    /// The stage's index in the plan.
+    pub(super) stage: usize,
+}
+
+impl Progress<'_, '_> {
+    /// Returns the configuration of the stage's image.
+    pub fn config(&self) -> &ImageConfig {
+        &self.execution.plan.stages[self.stage].config
+    }
+
+    /// Returns whether the steps run even if their layers are cached.
+    pub fn is_fresh(&self) -> bool {
+        let execution = self.execution;
+        !execution.options.uses_cache(&execution.plan.stages[self.stage].name)
+    }
+
+    /// Adds a layer, after which the key of the whole is `key`.
+    pub fn push(&mut self, layer: Arc<Layer>, key: String) {
+        self.layers.push(layer);
+        self.key = key;
+    }
+}
+
+/// The layer that a step makes.
+#[derive(Clone, Copy)]
+pub struct StepLayer<'l, 'e> {
+    /// The layer, which is not settled yet.
+    pub layer: &'l Arc<Layer>,
+    /// The step.
+    pub step: &'e Step,
+}
+
+/// Why a step failed, and with which exit code if it is a command that ran.
+pub struct Failure {
+    /// The error that ends the build.
+    pub error: Error,
+    /// The command's exit code.
+    pub exit_code: Option<i32>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure { error, exit_code: None }
+    }
+}

@@ -1,0 +1,184 @@
+//! Why a commit or a context cannot be had.
+
+use super::remote::RemoteError;
+use crate::error::Code;
+
+/// A source could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The URL is none that is fetched from.
+    #[error("`{url}`: {problem}")]
+    Url {
+        /// The URL, without credentials.
+        url: String,
+        /// The problem, and what would be right.
+        problem: &'static str,
+    },
+    /// The URL of a git context asks for what cannot be had.
+    #[error("`{url}` {problem}")]
+    GitUrl {
+        /// The URL.
+        url: String,
+        /// The problem, and what would be right.
+        problem: String,
+    },
+    /// The server does not have the ref.
+    #[error("`{url}` has no branch or tag `{wanted}`")]
+    RefNotFound {
+        /// The repository.
+        url: String,
+        /// The revision that was asked for.
+        wanted: String,
+    },
+    /// The server no longer has the commit.
+    #[error("commit {commit} is not in `{url}`: the branch was rewritten or the commit never pushed")]
+    CommitNotFound {
+        /// The repository.
+        url: String,
+        /// The revision that was asked for.
+        commit: String,
+    },
+    /// The server wants a login, or another one than it was shown.
+    #[error("`{url}`: {}", denied(host, *shown))]
+    Denied {
+        /// The repository.
+        url: String,
+        /// Its host, with the port.
+        host: String,
+        /// Whether it was shown a login.
+        shown: bool,
+    },
+    /// The repository is of a kind that is not read.
+    #[error("`{url}` cannot be read: {problem}")]
+    Unsupported {
+        /// The repository.
+        url: String,
+        /// Why not.
+        problem: &'static str,
+    },
+    /// The server does not know the repository.
+    #[error("`{url}` is not a git repository, or it is private and needs a login")]
+    RepositoryNotFound {
+        /// The repository.
+        url: String,
+    },
+    /// The build was cancelled, or the fetch ended in another way that was not its own.
+    #[error("fetching from `{url}`: {reason}")]
+    Stopped {
+        /// The repository.
+        url: String,
+        /// Which of them.
+        reason: &'static str,
+    },
+    /// The server took too long.
+    #[error("fetching from `{url}`: the server was not done after {limit}")]
+    TooSlow {
+        /// The repository.
+        url: String,
+        /// How long it may take.
+        limit: String,
+    },
+    /// Unpacking needs more memory than a fetch may have.
+    #[error("fetching from `{url}`: what the server sends needs more memory than a fetch may have")]
+    TooLarge {
+        /// The repository.
+        url: String,
+    },
+    /// The commit has more paths than one instruction may take.
+    #[error("`{url}` has more than {limit} paths: leave out `.git`, or raise `limits.paths`")]
+    TooManyPaths {
+        /// The repository.
+        url: String,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The URL leads to where this fetch may not reach.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// The server sent a malformed pack.
+    #[error("fetching from `{url}`: what the server sends cannot be unpacked: {problem}")]
+    Unpack {
+        /// The repository.
+        url: String,
+        /// Why not.
+        problem: String,
+    },
+    /// The server or the network failed.
+    #[error("fetching from `{url}`")]
+    Fetch {
+        /// The repository.
+        url: String,
+        /// Why.
+        #[source]
+        cause: RemoteError,
+    },
+    /// The mirror on disk cannot be used.
+    #[error("opening the mirror of `{url}`")]
+    Mirror {
+        /// The repository.
+        url: String,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The context is not in the commit.
+    #[error("the build context `{0}` is not a directory of the commit")]
+    ContextNotFound(String),
+    /// A tar cannot be a context.
+    #[error("reading the tar `{name}`: {problem}")]
+    Tarball {
+        /// Where it came from.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
+    /// A local directory cannot be used.
+    #[error("opening the directory `{path}`")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+fn denied(host: &str, shown: bool) -> String {
+    match shown {
+        true => {
+            format!("the login for {host} was refused: its token may have expired, or may not read this repository")
+        }
+        false => format!(
+            "no login is configured for {host}: set `[git.\"{host}\"]` in slipway.toml, or give `slipway build` the secret \
+             GIT_AUTH_TOKEN"
+        ),
+    }
+}
+
+impl SourceError {
+    /// Returns the stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            SourceError::Url { .. } | SourceError::GitUrl { .. } | SourceError::NotAllowed(_) => Code::InvalidCloneUrl,
+            SourceError::RefNotFound { .. } => Code::RefNotFound,
+            SourceError::CommitNotFound { .. } => Code::CommitNotFound,
+            SourceError::Denied { .. } => Code::SourceAuth,
+            SourceError::Unsupported { .. } => Code::RepositoryUnsupported,
+            SourceError::RepositoryNotFound { .. } => Code::RepositoryNotFound,
+            SourceError::Stopped { .. } => Code::FetchStopped,
+            SourceError::TooSlow { .. } => Code::SourceTimeout,
+            SourceError::TooLarge { .. } => Code::SourceTooLarge,
+            SourceError::TooManyPaths { .. } => Code::TooManyPaths,
+            SourceError::Fetch { .. } | SourceError::Unpack { .. } => Code::FetchFailed,
+            SourceError::Mirror { .. } => Code::MirrorFailed,
+            SourceError::ContextNotFound(_) => Code::ContextNotFound,
+            SourceError::Tarball { .. } => Code::ArchiveUnsafe,
+            SourceError::Directory { .. } => Code::ContextNotFound,
+        }
+    }
+
+    /// Returns whether another attempt may succeed without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        self.code().is_retried()
+    }
+}

@@ -1,0 +1,39 @@
+//! Git: bare mirrors, fetches into them, and commits that are read without a checkout.
+
+mod changes;
+mod checkout;
+mod commit;
+#[cfg(test)]
+pub(crate) mod committed;
+mod directory;
+mod error;
+mod fetch;
+mod fetch_request;
+mod gitdir;
+mod leftovers;
+mod lfs;
+mod mirror;
+mod modules;
+mod remote;
+#[cfg(test)]
+mod tests;
+mod unpack;
+mod url;
+mod usage;
+
+pub use changes::{Change, MAX_CHANGES};
+pub use checkout::Checkout;
+pub use commit::CommitTree;
+pub(crate) use commit::is_refused;
+pub use directory::Directory;
+pub(crate) use directory::followed;
+pub use error::SourceError;
+pub use fetch_request::{CommitId, FetchSettings, Fetching, Revision};
+pub use lfs::Pointer;
+pub(crate) use lfs::refuse_pointer;
+pub use mirror::Mirror;
+pub use registry_client::without_credentials;
+pub use remote::{Announced, RemoteError};
+pub use unpack::enter_if_asked;
+pub use url::GitContext;
+pub use usage::{remove_last, remove_unused};

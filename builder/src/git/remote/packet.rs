@@ -1,0 +1,147 @@
+//! Packets of git's wire protocol ("pkt-lines"): four hexadecimal digits of length, then as many bytes.
+
+use super::RemoteError;
+use bytes::{Buf, Bytes, BytesMut};
+use registry_client::WebAnswer;
+
+/// Bytes of lines, all together, after which a server is not listened to any longer; a million refs are less.
+const MAX_LINES: usize = 128 * 1024 * 1024;
+/// First byte of a packet that carries bytes of the pack.
+const PACK: u8 = 1;
+
+/// One packet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// A line or a piece of data.
+    Data(Bytes),
+    /// The end of a list or of the answer.
+    Flush,
+    /// The border between two parts.
+    Delimiter,
+}
+
+/// Adds a line to a request.
+pub fn line(request: &mut Vec<u8>, text: &str) {
+    // The length counts its own digits and the end of the line.
+    request.extend_from_slice(format!("{:04x}{text}\n", text.len() + 5).as_bytes());
+}
+
+/// Adds the end of a list to a request.
+pub fn flush(request: &mut Vec<u8>) {
+    request.extend_from_slice(b"0000");
+}
+
+/// Adds the border between a command and its arguments.
+pub fn delimiter(request: &mut Vec<u8>) {
+    request.extend_from_slice(b"0001");
+}
+
+/// Returns the text of a line, without its end.
+pub fn text(data: &[u8]) -> String {
+    let data = data.strip_suffix(b"\n").unwrap_or(data);
+    String::from_utf8_lossy(data).into_owned()
+}
+
+/// The packets of an answer.
+pub struct Packets {
+    answer: WebAnswer,
+    buffer: BytesMut,
+    lines: usize,
+}
+
+impl Packets {
+    /// Reads packets from the body of `answer`.
+    pub fn new(answer: WebAnswer) -> Self {
+        Packets { answer, buffer: BytesMut::new(), lines: 0 }
+    }
+
+    /// Returns the next packet; `None` at the end of the answer.
+    pub async fn next(&mut self) -> Result<Option<Packet>, RemoteError> {
+        loop {
+            if let Some(packet) = take(&mut self.buffer)? {
+                self.count(&packet)?;
+                return Ok(Some(packet));
+            }
+            match self.answer.chunk().await.map_err(RemoteError::Web)? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                None if self.buffer.is_empty() => return Ok(None),
+                None => return Err(RemoteError::Malformed("the answer ends in the middle of a packet")),
+            }
+        }
+    }
+
+    /// Returns whether the next bytes are these, which begin no packet.
+    pub async fn begins_with(&mut self, start: &[u8]) -> Result<bool, RemoteError> {
+        while self.buffer.len() < start.len() {
+            match self.answer.chunk().await.map_err(RemoteError::Web)? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                None => return Ok(false),
+            }
+        }
+        Ok(self.buffer.starts_with(start))
+    }
+
+    /// Returns the next bytes as they are; `None` at the end of the answer.
+    pub async fn rest(&mut self) -> Result<Option<Bytes>, RemoteError> {
+        if !self.buffer.is_empty() {
+            return Ok(Some(self.buffer.split().freeze()));
+        }
+        self.answer.chunk().await.map_err(RemoteError::Web)
+    }
+
+    fn count(&mut self, packet: &Packet) -> Result<(), RemoteError> {
+        let Packet::Data(data) = packet else { return Ok(()) };
+        if data.first() != Some(&PACK) {
+            self.lines += data.len();
+        }
+        if self.lines > MAX_LINES { Err(RemoteError::TooTalkative) } else { Ok(()) }
+    }
+}
+
+/// Takes a whole packet off the buffer, if it has one.
+fn take(buffer: &mut BytesMut) -> Result<Option<Packet>, RemoteError> {
+    let Some(digits) = buffer.first_chunk::<4>() else { return Ok(None) };
+    let malformed = RemoteError::Malformed("it does not speak git's protocol");
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let Some(length) = digits.and_then(|digits| usize::from_str_radix(digits, 16).ok()) else { return Err(malformed) };
+    let packet = match length {
+        0 | 2 => Packet::Flush,
+        1 => Packet::Delimiter,
+        3 => return Err(malformed),
+        length if buffer.len() < length => return Ok(None),
+        length => {
+            buffer.advance(4);
+            return Ok(Some(Packet::Data(buffer.split_to(length - 4).freeze())));
+        }
+    };
+    buffer.advance(4);
+    Ok(Some(packet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_read_as_they_were_written() {
+        let mut request = Vec::new();
+        line(&mut request, "command=ls-refs");
+        delimiter(&mut request);
+        flush(&mut request);
+        assert_eq!(request, b"0014command=ls-refs\n00010000");
+        let mut buffer = BytesMut::from(&request[..]);
+        let data = take(&mut buffer).unwrap().unwrap();
+        assert!(matches!(&data, Packet::Data(line) if text(line) == "command=ls-refs"), "{data:?}");
+        assert_eq!(take(&mut buffer).unwrap(), Some(Packet::Delimiter));
+        assert_eq!(take(&mut buffer).unwrap(), Some(Packet::Flush));
+        assert_eq!(take(&mut buffer).unwrap(), None);
+        buffer.extend_from_slice(b"0009ab");
+        assert_eq!(take(&mut buffer).unwrap(), None, "a packet that has not come yet");
+        buffer.extend_from_slice(b"cde0004");
+        assert_eq!(take(&mut buffer).unwrap(), Some(Packet::Data(Bytes::from_static(b"abcde"))));
+        assert_eq!(take(&mut buffer).unwrap(), Some(Packet::Data(Bytes::new())));
+        for bad in ["<htm", "0003", "+004", "-001"] {
+            assert!(take(&mut BytesMut::from(bad)).is_err(), "{bad}");
+        }
+    }
+}

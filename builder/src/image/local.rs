@@ -1,0 +1,101 @@
+//! Images that were built here by hand and stay in the store under their names: later builds by hand start from them.
+
+use crate::execute::{BuildResources, SourceImage};
+use crate::image::layout::{self, LayoutError};
+use crate::trace::Trace;
+use crate::{Error, Image, Services};
+use registry_client::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use runtime::CancellationToken;
+
+/// Largest document of an image that is read.
+const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
+
+/// Names an image in the store, with all its layers: those of its bases may never have been needed until now.
+pub fn keep(services: &Services, image: &Image, names: &[Reference], cancel: &CancellationToken) -> Result<(), Error> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let attempt = format!("keep-{}", std::process::id());
+    let resources = BuildResources::new(services, &attempt, cancel.clone(), Trace::default())?;
+    let parts = image.parts();
+    let mut layers = parts.iter().flat_map(|image| &image.layers);
+    layers.try_for_each(|layer| resources.blob(layer))?;
+    let descriptor = Descriptor::new(image.media_type, image.digest.clone(), image.manifest.len() as u64);
+    for name in names {
+        let tagged = services.store.keep(&repository(name), name.tag().unwrap_or("latest"), &descriptor);
+        tagged.map_err(|error| Error::store(format!("keeping the image as `{name}`"), error))?;
+    }
+    Ok(())
+}
+
+/// Returns the image that was kept as `name` for `platform`, if there is one that is whole.
+pub fn find(services: &Services, name: &str, platform: &Platform) -> Result<Option<SourceImage>, Error> {
+    let Ok(reference) = Reference::parse(name) else { return Ok(None) };
+    let Some(descriptor) = tagged(services, &reference)? else { return Ok(None) };
+    match read(services, &descriptor, &reference, platform) {
+        Ok(image) => Ok(image.filter(|image| !image.platform_mismatch)),
+        // An image that is not whole, or none at all, is the registry's business.
+        Err(LayoutError::User(_)) => Ok(None),
+        Err(LayoutError::Store(error)) => Err(*error),
+    }
+}
+
+/// Returns what to add to the error of an image that no registry has: that one of its name is for another platform.
+pub fn hint(services: &Services, name: &str, wanted: &Platform) -> String {
+    let platform = || {
+        let reference = Reference::parse(name).ok()?;
+        let descriptor = tagged(services, &reference).ok()??;
+        let image = read(services, &descriptor, &reference, wanted).ok()??;
+        image.platform_mismatch.then_some(format!("{}/{}", image.config.os, image.config.architecture))
+    };
+    let hint = |platform| format!(" (the image of this name that was built here is for {platform}, not for {wanted})");
+    platform().map_or_else(String::new, hint)
+}
+
+/// Returns where the store keeps images of this name.
+fn repository(name: &Reference) -> String {
+    format!("{}/{}", name.registry(), name.repository())
+}
+
+/// Returns what the name leads to, if it was kept by hand: by its tag, or by its digest under whatever tag.
+fn tagged(services: &Services, reference: &Reference) -> Result<Option<Descriptor>, Error> {
+    let repository = repository(reference);
+    let failed = |error| Error::store(format!("looking for `{reference}` in the store"), error);
+    let tags = match (reference.digest(), reference.tag()) {
+        (Some(_), _) => services.store.kept_tags(&repository).map_err(failed)?,
+        (None, tag) => vec![tag.unwrap_or("latest").to_owned()],
+    };
+    for tag in tags {
+        let kept = services.store.kept(&repository, &tag).map_err(failed)?;
+        if let Some(kept) = kept
+            && reference.digest().is_none_or(|wanted| *wanted == kept.digest)
+        {
+            return Ok(Some(kept));
+        }
+    }
+    Ok(None)
+}
+
+fn read(
+    services: &Services,
+    descriptor: &Descriptor,
+    reference: &Reference,
+    platform: &Platform,
+) -> Result<Option<SourceImage>, LayoutError> {
+    let store = &services.store;
+    let document = |wanted: &Descriptor| {
+        let bytes = store.read(&wanted.digest, MAX_DOCUMENT);
+        bytes.map_err(|error| LayoutError::User(error.to_string()))
+    };
+    let mut chosen = descriptor.clone();
+    if media_type::is_index(&chosen.media_type) {
+        let index: Index = serde_json::from_slice(&document(&chosen)?)?;
+        chosen = layout::choose(&index, None, platform)?.clone();
+    }
+    let manifest: Manifest = serde_json::from_slice(&document(&chosen)?)?;
+    let config: ImageConfig = serde_json::from_slice(&document(&manifest.config)?)?;
+    if manifest.layers.iter().any(|layer| store.size(&layer.digest) != Some(layer.size)) {
+        return Ok(None);
+    }
+    layout::stored_image(&manifest, config, reference.with_digest(chosen.digest), platform).map(Some)
+}

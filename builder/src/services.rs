@@ -1,0 +1,16 @@
+//! The services that every build of a process shares.
+
+/// The services that all builds of a process share.
+#[derive(Clone)]
+pub struct Services {
+    /// Blobs, tags and layer indexes.
+    pub store: image_store::Store,
+    /// Talks to registries.
+    pub client: registry_client::Client,
+    /// Holds the cache index.
+    pub database: database::Database,
+    /// Runs what is asynchronous on behalf of the build's threads.
+    pub tokio: tokio::runtime::Handle,
+    /// How containers are confined.
+    pub sandbox: runtime::Settings,
+}

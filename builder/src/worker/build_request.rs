@@ -1,0 +1,158 @@
+//! From a build's row in the database to what the builder is asked for: the same for an attempt and for a question.
+
+use super::context::{Deadline, TaskContext};
+use super::settings::Settings;
+use super::source::added;
+use super::tag_order;
+use crate::context::{Context, NamedContext};
+use crate::error::Code;
+use crate::execute::Options;
+use crate::git::CommitTree;
+use crate::secrets::Leak;
+use crate::trace::Trace;
+use crate::{Error, Form, Request, Services, TagOrder, Unordered};
+use database::{BuildRequest, BuildSpec};
+use registry_client::{Platform, Reference};
+use runtime::CancellationToken;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// One step.
+    pub step: Duration,
+    /// The whole build.
+    pub build: Duration,
+}
+
+impl Limits {
+    /// Returns the worker's limits, or those of the rule where they are lower.
+    pub fn of(settings: &Settings, spec: &BuildSpec) -> Self {
+        let lower = |limit: Duration, builder: Option<i64>| {
+            let builder = builder.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+            builder.map_or(limit, |builder| builder.min(limit))
+        };
+        let options = &spec.options;
+        Limits {
+            step: lower(settings.step_timeout, options.step_timeout_ms),
+            build: lower(settings.build_timeout, options.timeout_ms),
+        }
+    }
+}
+
+/// Makes the request to the builder for a build of the database.
+pub struct RequestBuilder<'a> {
+    /// The services of the build.
+    pub services: &'a Services,
+    /// How the worker works.
+    pub settings: &'a Settings,
+    /// The build, with the commit in its specification.
+    pub request: &'a BuildRequest,
+    /// How long things may take.
+    pub limits: Limits,
+    /// Ends everything.
+    pub cancel: &'a CancellationToken,
+    /// Names the directories.
+    pub attempt: &'a str,
+    /// Takes note of where the time goes.
+    pub trace: &'a Trace,
+}
+
+impl RequestBuilder<'_> {
+    /// Returns a request for each platform, in their order; all but the first leave the tags alone.
+    pub fn requests(
+        &self,
+        root: &CommitTree,
+        secrets: &BTreeMap<String, Vec<u8>>,
+        order: Option<tag_order::InDatabase>,
+    ) -> Result<Vec<Request>, Error> {
+        let platforms = platforms(&self.request.spec)?;
+        let mut order = order.map(|order| Box::new(order) as Box<dyn TagOrder + Send>);
+        let several = platforms.len() > 1;
+        let request = |platform| {
+            let mut request = self.request(root, secrets, platform)?;
+            request.form.by_digest = several;
+            crate::settle_epoch(&mut request, self.services, self.cancel)?;
+            if let Some(order) = order.take() {
+                request.order = order;
+            }
+            Ok(request)
+        };
+        platforms.into_iter().map(request).collect()
+    }
+
+    fn request(
+        &self,
+        root: &CommitTree,
+        secrets: &BTreeMap<String, Vec<u8>>,
+        platform: Platform,
+    ) -> Result<Request, Error> {
+        let spec = &self.request.spec;
+        let context = root.subtree(&spec.context).map_err(Error::source)?;
+        let whole = Context::Commit(root.subtree("").map_err(Error::source)?);
+        let dockerfile = crate::context::find_dockerfile(&whole, &spec.dockerfile)?;
+        let ignore = crate::context::find_ignore(&whole, &spec.dockerfile, &spec.context)?;
+        let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
+        let fetching = added(
+            TaskContext { services: self.services, settings: self.settings },
+            &self.request.repository,
+            Deadline { cancel: self.cancel, limit: self.limits.build },
+        );
+        Ok(Request {
+            context: NamedContext { context: Context::Commit(context), ignore },
+            named: HashMap::new(),
+            dockerfile,
+            build_args: spec.build_args.clone(),
+            labels: super::labels::asked(&spec.options.labels),
+            default_labels: super::labels::defaults(spec, root),
+            target: spec.target.clone(),
+            platform,
+            tags: tags
+                .map_err(|error| Error::new(Code::InvalidReference, "reading the rule's tags").with_cause(error))?,
+            push: spec.push,
+            cache_namespace: self.cache_namespace(),
+            attempt: self.attempt.to_owned(),
+            options: Options {
+                use_cache: spec.use_cache,
+                no_cache_stages: spec.options.no_cache_stages.clone(),
+                step_timeout: self.limits.step,
+                secrets: secrets.clone(),
+                latest: Some(crate::COMMIT_FILES),
+                created: Some(root.commit_time()),
+                leak: Leak::Refused,
+                ..Options::new(crate::COMMIT_FILES, fetching)
+            },
+            order: Box::new(Unordered),
+            trace: self.trace.clone(),
+            form: Form::default(),
+        })
+    }
+
+    /// Names the cache that the build reads and fills: what strangers built is never used for others.
+    fn cache_namespace(&self) -> String {
+        let request = self.request;
+        match request.spec.options.trusted {
+            true => request.repository.clone(),
+            false => format!("{}:untrusted:{}", request.repository, request.spec.git_ref),
+        }
+    }
+}
+
+/// Returns the platforms to build for, each once: the worker's own if none is named.
+fn platforms(spec: &BuildSpec) -> Result<Vec<Platform>, Error> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for name in &spec.options.platforms {
+        let platform = name.parse().map_err(|_| {
+            let problem = format!("platform `{name}`: os/architecture is expected, as in linux/amd64");
+            Error::new(Code::InvalidPlatform, problem)
+        })?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    if platforms.is_empty() {
+        platforms.push(Platform::host());
+    }
+    Ok(platforms)
+}

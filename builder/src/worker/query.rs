@@ -1,0 +1,142 @@
+//! Answers what a request wants to know of a commit: the repository's own rules there, what a build of it would do, or why
+//! one did what it did.
+//!
+//! A commit is fetched and base images are looked up, as for a build; nothing is executed, tagged or pushed.
+
+use super::build_request::{Limits, RequestBuilder};
+use super::context::{Deadline, TaskContext};
+use super::settings::Settings;
+use super::source::{Place, fetch};
+use super::{explain, lookup, rights};
+use crate::event::{Event, Observer};
+use crate::trace::Trace;
+use crate::{Error, Platforms, Services};
+use database::{
+    Answer, BuildId, BuildRequest, Explained, Foreseen, ForeseenStep, FoundRules, LookupResult, NewLookup, Question,
+    QuestionClaim, Reason,
+};
+use runtime::CancellationToken;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Answers the question of `claim`, as long as somebody waits for it.
+pub fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
+    let began = Instant::now();
+    let answer = match &claim.question {
+        Question::Rules(lookup) => Answer::Rules(rules(TaskContext { services, settings }, lookup, claim.patience)),
+        Question::Steps(request) => Answer::Steps(dry_run(services, settings, request, claim)),
+        Question::Explain { build, against } => {
+            Answer::Explained(explained(TaskContext { services, settings }, build, against, claim))
+        }
+    };
+    let duration_ms = began.elapsed().as_millis();
+    match services.tokio.block_on(services.database.answer_question(claim, &answer)) {
+        Ok(()) => tracing::info!(question = claim.id, duration_ms, "a question was answered"),
+        Err(error) => {
+            tracing::warn!(question = claim.id, error = &error as &dyn std::error::Error, "an answer cannot be written")
+        }
+    }
+}
+
+fn rules(context: TaskContext<'_>, lookup: &NewLookup, patience: Duration) -> FoundRules {
+    lookup::find(context, lookup, patience).unwrap_or_else(|error| {
+        let error = Error::source(error);
+        FoundRules { commit: None, result: LookupResult::Failed(reason(&error)) }
+    })
+}
+
+fn explained(context: TaskContext<'_>, build: &BuildId, against: &BuildId, claim: &QuestionClaim) -> Explained {
+    let TaskContext { services, settings } = context;
+    let expired = Expiry::after(services, claim.patience);
+    let name = format!("question-{}", claim.id);
+    let asked = explain::Asked { cancel: &expired.cancel, patience: claim.patience, name: &name };
+    explain::explain(services, settings, build, against, &asked).unwrap_or_else(|error| {
+        let failure = Some(reason(&error));
+        Explained { failure, ..Explained::default() }
+    })
+}
+
+fn dry_run(services: &Services, settings: &Settings, request: &BuildRequest, claim: &QuestionClaim) -> Foreseen {
+    let warnings = Warnings::default();
+    let mut foreseen = Foreseen::default();
+    if let Err(error) = look(services, settings, request, claim, &warnings, &mut foreseen) {
+        foreseen.failure = Some(reason(&error));
+    }
+    foreseen.warnings = warnings.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    foreseen
+}
+
+fn look(
+    services: &Services,
+    settings: &Settings,
+    request: &BuildRequest,
+    claim: &QuestionClaim,
+    warnings: &Warnings,
+    foreseen: &mut Foreseen,
+) -> Result<(), Error> {
+    let services = &rights::services(services, settings, request);
+    let (expired, trace) = (Expiry::after(services, claim.patience), Trace::default());
+    let cancel = &expired.cancel;
+    let place = Place::of(request);
+    let (_mirror, tree) = fetch(TaskContext { services, settings }, &place, Deadline { cancel, limit: claim.patience })
+        .map_err(Error::source)?;
+    foreseen.commit = Some(tree.id().to_owned());
+    super::source::warn(&tree, warnings);
+    let request = BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
+    let limits = Limits::of(settings, &request.spec);
+    let attempt = format!("question-{}", claim.id);
+    let (request, trace) = (&request, &trace);
+    let builder = RequestBuilder { services, settings, request, limits, cancel, attempt: &attempt, trace };
+    let requests = builder.requests(&tree, &BTreeMap::new(), None)?;
+    let steps = Platforms::new(&requests, services, warnings)?.dry_run(services)?;
+    let step = |(step, fate): (crate::event::StepSummary, _)| ForeseenStep {
+        number: step.number as i64,
+        stage: step.stage,
+        instruction: step.instruction,
+        line: step.line as i64,
+        fate,
+    };
+    foreseen.steps = steps.into_iter().map(step).collect();
+    Ok(())
+}
+
+/// Cancels the work on a query when its deadline has passed.
+struct Expiry {
+    cancel: CancellationToken,
+    waiting: tokio::task::JoinHandle<()>,
+}
+
+impl Expiry {
+    fn after(services: &Services, patience: Duration) -> Expiry {
+        let cancel = CancellationToken::new();
+        let ends = cancel.clone();
+        let waiting = services.tokio.spawn(async move {
+            tokio::time::sleep(patience).await;
+            ends.cancel();
+        });
+        Expiry { cancel, waiting }
+    }
+}
+
+impl Drop for Expiry {
+    fn drop(&mut self) {
+        self.waiting.abort();
+    }
+}
+
+fn reason(error: &Error) -> Reason {
+    Reason { code: error.code().to_string(), message: error.report() }
+}
+
+/// Keeps the warnings of a build that is not begun.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Observer for Warnings {
+    fn observe(&self, event: Event<'_>) {
+        if let Event::Warning(text) = event {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+        }
+    }
+}
