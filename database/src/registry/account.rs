@@ -1,8 +1,8 @@
 //! Accounts of the embedded registry and their rights.
 
-use crate::sql::statement::{Row, sql};
 use crate::database::Database;
 use crate::error::Error;
+use crate::sql::statement::{Row, sql};
 
 const ACCOUNT: &str = "name, is_robot, password_hash, created_ms, expires_ms";
 

@@ -1,8 +1,8 @@
 //! The audit record of the embedded registry: who pushed and deleted what.
 
-use crate::sql::statement::{Row, filtered, sql};
 use crate::database::Database;
 use crate::error::Error;
+use crate::sql::statement::{Row, filtered, sql};
 
 const CHANGE: &str = "id, at_ms, account, address, action, repository, reference, digest";
 

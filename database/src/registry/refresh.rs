@@ -1,8 +1,8 @@
 //! Refresh tokens: a client that logged in once gets new access tokens with one. Only hashes are stored.
 
-use crate::sql::statement::sql;
 use crate::database::Database;
 use crate::error::Error;
+use crate::sql::statement::sql;
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 
