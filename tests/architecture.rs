@@ -20,7 +20,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
         ],
     ),
     ("webhook", &["database"]),
-    ("registry", &["image-store", "registry-client"]),
+    ("registry", &["database", "image-store", "registry-client"]),
     ("builder", &["dockerfile", "files", "database", "image-store", "registry-client", "runtime"]),
     ("dockerfile", &["files", "registry-client"]),
     ("image-store", &["registry-client"]),
@@ -31,7 +31,8 @@ const ARROWS: [(&str, &[&str]); 10] = [
 ];
 
 /// Which crates may use a heavy library.
-const OWNERS: [(&str, &[&str]); 12] = [
+const OWNERS: [(&str, &[&str]); 13] = [
+    ("argon2", &["database"]),
     ("axum", &["webhook", "registry", "."]),
     ("sqlx", &["database"]),
     ("git2", &["builder"]),

@@ -51,6 +51,9 @@ pub enum Error {
     /// A row does not hold what it should.
     #[error("{0} in the database is damaged")]
     Damaged(&'static str),
+    /// The machine gives no random numbers.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
     /// Secrets are asked for, but nobody gave the key that seals them.
     #[error("there is no key for the secrets in the database")]
     NoKey,

@@ -2,17 +2,12 @@
 
 use crate::files::is_older;
 use crate::lease::{TURN, Turn, leased};
-use crate::shelf::Shelf;
 use crate::{Error, Store};
-use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
-use sha2::{Digest as _, Sha256};
+use registry_client::{Algorithm, Digest, Hasher};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::time::Duration;
-
-/// Largest document that is read when references are followed.
-const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
 
 /// The result of a check of the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,12 +29,13 @@ pub struct Collected {
     pub bytes: u64,
 }
 
-fn hash_of(mut file: File) -> io::Result<String> {
-    let mut hash = Sha256::new();
+/// Returns the digest of a file's bytes from where it stands.
+pub(crate) fn hash_of(mut file: File, algorithm: Algorithm) -> io::Result<Digest> {
+    let mut hash = Hasher::new(algorithm);
     let mut buffer = vec![0; 256 * 1024];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hex::encode(hash.finalize())),
+            0 => return Ok(hash.finish()),
             got => hash.update(&buffer[..got]),
         }
     }
@@ -49,12 +45,12 @@ impl Store {
     /// Reads every blob and follows every tag.
     pub fn verify(&self) -> Result<Report, Error> {
         let mut report = Report::default();
-        for name in self.blob_names()? {
+        for file in self.blob_files()? {
             report.blobs += 1;
-            let path = self.root().join("blobs/sha256").join(&name);
-            let hash = File::open(&path).and_then(hash_of).map_err(Error::file("reading", &path))?;
-            if hash != name {
-                report.damaged.push(name);
+            let path = self.blobs(file.algorithm).join(&file.name);
+            let found = File::open(&path).and_then(|open| hash_of(open, file.algorithm));
+            if found.map_err(Error::file("reading", &path))?.hex() != file.name {
+                report.damaged.push(file.name);
             }
         }
         report.missing = self.referenced()?.into_iter().filter(|digest| !self.contains(digest)).collect();
@@ -69,8 +65,8 @@ impl Store {
         let _turn = Turn::alone(&self.root().join(TURN))?;
         let (referenced, leased) = (self.referenced()?, leased(self.root())?);
         let mut collected = Collected::default();
-        for name in self.blob_names()? {
-            let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else { continue };
+        for file in self.blob_files()? {
+            let Some(digest) = file.digest() else { continue };
             let path = self.path(&digest);
             let Ok(known) = fs::metadata(&path) else { continue };
             let young = known.modified().is_ok_and(|at| !is_older(at, min_age));
@@ -92,16 +88,16 @@ impl Store {
     /// Its readers then find it missing, and fetch or make it again.
     pub fn check_blob(&self, digest: &Digest) -> Result<bool, Error> {
         let path = self.path(digest);
-        let hash = match File::open(&path).and_then(hash_of) {
-            Ok(hash) => hash,
+        let found = match File::open(&path).and_then(|file| hash_of(file, digest.algorithm())) {
+            Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(Error::file("reading", &path)(error)),
         };
-        if hash == digest.hex() {
+        if found == *digest {
             return Ok(true);
         }
         let aside = self.root().join("quarantine").join(digest.hex());
-        tracing::error!(blob = %digest, found = hash, "a blob is damaged; it is put aside");
+        tracing::error!(blob = %digest, %found, "a blob is damaged; it is put aside");
         match fs::rename(&path, &aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("moving", &path)(error)),
             _ => Ok(false),
@@ -113,8 +109,8 @@ impl Store {
     ///
     /// Returns how many were put aside.
     pub fn recover(&self, recent: Duration) -> Result<usize, Error> {
-        let blobs = self.blob_names()?.into_iter().filter_map(|name| {
-            let digest: Digest = format!("sha256:{name}").parse().ok()?;
+        let blobs = self.blob_files()?.into_iter().filter_map(|file| {
+            let digest = file.digest()?;
             let known = fs::metadata(self.path(&digest)).ok()?;
             Some((digest, known.len(), known.modified().ok()?))
         });
@@ -129,55 +125,27 @@ impl Store {
         Ok(damaged)
     }
 
-    fn blob_names(&self) -> Result<Vec<String>, Error> {
-        let directory = self.root().join("blobs/sha256");
-        let entries = fs::read_dir(&directory).map_err(Error::file("reading", &directory))?;
-        Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    fn blob_files(&self) -> Result<Vec<BlobFile>, Error> {
+        let mut files = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let directory = self.blobs(algorithm);
+            let entries = fs::read_dir(&directory).map_err(Error::file("reading", &directory))?;
+            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+            files.extend(names.map(|name| BlobFile { algorithm, name }));
+        }
+        Ok(files)
     }
+}
 
-    /// Returns every blob that a tag leads to.
-    fn referenced(&self) -> Result<HashSet<Digest>, Error> {
-        let mut found = HashSet::new();
-        for repository in self.repositories()? {
-            for tag in self.tags(&repository)? {
-                if let Some(manifest) = self.resolve(&repository, &tag)? {
-                    self.follow(&manifest, &mut found);
-                }
-            }
-        }
-        for name in self.repositories_on(Shelf::Local)? {
-            for tag in self.kept_tags(&name)? {
-                if let Some(manifest) = self.kept(&name, &tag)? {
-                    self.follow(&manifest, &mut found);
-                }
-            }
-        }
-        Ok(found)
-    }
+/// A file among the blobs.
+struct BlobFile {
+    algorithm: Algorithm,
+    name: String,
+}
 
-    /// Adds all that `descriptor` leads to, and itself, to `found`.
-    pub(crate) fn follow(&self, descriptor: &Descriptor, found: &mut HashSet<Digest>) {
-        self.follow_into(descriptor, found, &mut HashSet::new());
-    }
-
-    /// Does the same, and adds those that are manifests to `documents` as well.
-    pub(crate) fn follow_into(
-        &self,
-        descriptor: &Descriptor,
-        found: &mut HashSet<Digest>,
-        documents: &mut HashSet<Digest>,
-    ) {
-        if !found.insert(descriptor.digest.clone()) {
-            return;
-        }
-        documents.insert(descriptor.digest.clone());
-        let Ok(bytes) = self.read(&descriptor.digest, MAX_DOCUMENT) else { return };
-        if media_type::is_index(&descriptor.media_type) {
-            let Ok(index) = serde_json::from_slice::<Index>(&bytes) else { return };
-            index.manifests.iter().for_each(|manifest| self.follow_into(manifest, found, documents));
-        } else if let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) {
-            found.insert(manifest.config.digest);
-            found.extend(manifest.layers.into_iter().map(|layer| layer.digest));
-        }
+impl BlobFile {
+    /// Returns the digest that the file is named by.
+    fn digest(&self) -> Option<Digest> {
+        Digest::from_hex(&self.name).filter(|digest| digest.algorithm() == self.algorithm)
     }
 }

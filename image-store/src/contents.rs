@@ -4,19 +4,21 @@
 //! A note is an empty file named by the digest. Tags are the truth: what a tag leads to is noted again after a start of the
 //! machine, so nobody waits until a note is durable.
 
-use crate::files::names;
+use crate::files::{names, sync_directory};
 use crate::lease::{TURN, Turn};
 use crate::shelf::Shelf;
+use crate::tags::unescaped;
 use crate::{Error, Store};
 use registry_client::{Descriptor, Digest};
-use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Directory of the notes.
-const CONTENTS: &str = "contents";
+pub(crate) const CONTENTS: &str = "contents";
+/// Directory, in that of a repository, of what its manifests name and it was never given.
+const ABSENT: &str = "absent";
 /// Marks tags of images that were kept by hand, where versions before this one put them.
 const OLD_MARK: &str = "slipway.kept";
 
@@ -30,7 +32,7 @@ pub enum Part {
 }
 
 impl Part {
-    fn directory(self) -> &'static str {
+    pub(crate) fn directory(self) -> &'static str {
         match self {
             Part::Blob => "blobs",
             Part::Manifest => "manifests",
@@ -41,10 +43,53 @@ impl Part {
 impl Store {
     /// Takes note that a repository has a blob or manifest.
     pub fn admit(&self, repository: &str, part: Part, digest: &Digest) -> Result<(), Error> {
-        self.admit_in(&self.root().join(CONTENTS), repository, part, digest)
+        self.admit_in(&self.root().join(CONTENTS), repository, part, digest)?;
+        let absent = self.named(&self.root().join(CONTENTS), repository)?.join(ABSENT).join(digest.hex());
+        match fs::remove_file(&absent) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("removing", &absent)(error)),
+            _ => Ok(()),
+        }
     }
 
-    /// Returns whether a repository has a blob or manifest, and it is here.
+    /// Takes note, durably, that a manifest of a repository is going to name what the repository was never given: to name a
+    /// digest is not to have it, whatever notes are lost.
+    pub fn note_absent(&self, repository: &str, digests: &[Digest]) -> Result<(), Error> {
+        let directory = self.named(&self.root().join(CONTENTS), repository)?.join(ABSENT);
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(Error::file("creating", &directory))?;
+        for digest in digests {
+            self.write_durable_file(&directory.join(digest.hex()), b"")?;
+        }
+        sync_directory(&directory)?;
+        directory.parent().map_or(Ok(()), sync_directory)
+    }
+
+    /// Tells whether there is such a repository: something was pushed to it.
+    pub fn is_repository(&self, repository: &str) -> Result<bool, Error> {
+        let is_tagged = self.named(&self.root().join(Shelf::Tags.directory()), repository)?.exists();
+        Ok(is_tagged || self.named(&self.root().join(CONTENTS), repository)?.exists())
+    }
+
+    /// Returns the bytes of all blobs and manifests of a repository, each counted once.
+    pub fn usage(&self, repository: &str) -> Result<u64, Error> {
+        let mut digests = self.parts(repository, Part::Blob)?;
+        digests.extend(self.parts(repository, Part::Manifest)?);
+        digests.sort();
+        digests.dedup();
+        Ok(digests.iter().filter_map(|digest| self.size(digest)).sum())
+    }
+
+    /// Returns the repositories that have a blob.
+    pub fn holders(&self, digest: &Digest) -> Result<Vec<String>, Error> {
+        let contents = self.root().join(CONTENTS);
+        let has = |name: &String| contents.join(name).join(Part::Blob.directory()).join(digest.hex()).exists();
+        Ok(names(&contents)?.iter().filter(|name| has(name)).map(|name| unescaped(name)).collect())
+    }
+
+    /// Tells whether a repository has a blob or manifest, and it is here.
     pub fn has(&self, repository: &str, part: Part, digest: &Digest) -> Result<bool, Error> {
         Ok(self.note_of(repository, part)?.join(digest.hex()).exists() && self.contains(digest))
     }
@@ -52,12 +97,15 @@ impl Store {
     /// Returns the blobs or manifests that a repository has.
     pub fn parts(&self, repository: &str, part: Part) -> Result<Vec<Digest>, Error> {
         let noted = names(&self.note_of(repository, part)?)?;
-        Ok(noted.iter().filter_map(|hex| format!("sha256:{hex}").parse().ok()).collect())
+        Ok(noted.iter().filter_map(|hex| Digest::from_hex(hex)).collect())
     }
 
     /// Takes a blob or manifest away from a repository; tells whether it had it.
     pub fn expel(&self, repository: &str, part: Part, digest: &Digest) -> Result<bool, Error> {
         let note = self.note_of(repository, part)?.join(digest.hex());
+        if part == Part::Manifest {
+            self.forget_referrer(repository, digest)?;
+        }
         match fs::remove_file(&note) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -87,11 +135,15 @@ impl Store {
     }
 
     fn admit_all_in(&self, contents: &Path, repository: &str, manifest: &Descriptor) -> Result<(), Error> {
-        let (mut found, mut documents) = (HashSet::new(), HashSet::new());
-        self.follow_into(manifest, &mut found, &mut documents);
-        for digest in &found {
-            let part = if documents.contains(digest) { Part::Manifest } else { Part::Blob };
+        let reached = self.reach(manifest);
+        let absent = names(&self.named(contents, repository)?.join(ABSENT))?;
+        for digest in reached.all.iter().filter(|digest| !absent.iter().any(|hex| hex == digest.hex())) {
+            let is_document = reached.documents.contains(digest);
+            let part = if is_document { Part::Manifest } else { Part::Blob };
             self.admit_in(contents, repository, part, digest)?;
+            if is_document {
+                self.note_referrer_in(contents, repository, digest)?;
+            }
         }
         Ok(())
     }
@@ -145,7 +197,7 @@ impl Store {
             for part in [Part::Blob, Part::Manifest] {
                 let directory = repository.join(part.directory());
                 for hex in names(&directory)? {
-                    if !self.root().join("blobs/sha256").join(&hex).exists() {
+                    if !Digest::from_hex(&hex).is_some_and(|digest| self.path(&digest).exists()) {
                         let note = directory.join(&hex);
                         fs::remove_file(&note).map_err(Error::file("removing", &note))?;
                     }
@@ -153,6 +205,7 @@ impl Store {
                 // Fails while others are there, which is what is wanted.
                 let _ = fs::remove_dir(&directory);
             }
+            self.forget_referrers(&repository)?;
             let _ = fs::remove_dir(&repository);
         }
         Ok(())
@@ -163,6 +216,7 @@ impl Store {
 mod tests {
     use super::*;
     use registry_client::{Manifest, media_type};
+    use std::collections::HashSet;
     use std::time::Duration;
 
     fn store() -> (tempfile::TempDir, Store) {

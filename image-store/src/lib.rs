@@ -5,12 +5,15 @@
 
 mod check;
 mod contents;
+mod document;
 mod error;
 mod files;
 mod key;
 mod lease;
 mod notes;
 mod proof;
+mod reach;
+mod referrers;
 mod shelf;
 mod store;
 mod tags;
@@ -18,6 +21,7 @@ mod writer;
 
 pub use check::{Collected, Report};
 pub use contents::Part;
+pub use document::{Document, Named};
 pub use error::Error;
 pub use store::Store;
 pub use writer::{BlobWriter, Written};

@@ -9,6 +9,11 @@ impl Store {
         self.key.sign(["id", "", ""])
     }
 
+    /// Returns the signature of an access token of the registry.
+    pub fn sign_token(&self, text: &str) -> String {
+        self.key.sign(["token", text, ""])
+    }
+
     /// Returns what shows that the store is at hand to who wants a repository to have a blob of it; good for nothing else.
     pub fn proof(&self, repository: &str, digest: &Digest) -> String {
         self.key.sign(["blob", repository, digest.as_str()])

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::files::{is_older, read_if_there, sync_directory};
 use crate::key::Key;
 use crate::lease::{LEASES, Lease, TURN, Turn};
-use registry_client::{DiffId, Digest};
+use registry_client::{Algorithm, DiffId, Digest};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
@@ -26,12 +26,13 @@ pub struct Store {
 impl Store {
     /// Opens the store in `root`, which is created if it is missing, readable by its owner only.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        for part in ["blobs/sha256", "indexes", "tags", "kept", "tmp", LEASES, "quarantine"] {
+        for part in ["blobs/sha256", "blobs/sha512", "indexes", "tags", "kept", "tmp", LEASES, "quarantine"] {
             let path = root.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::file("creating", &path))?;
         }
         let store = Store { root: Arc::new(root.to_owned()), key: Arc::new(Key::open(root)?), lease: None };
         store.take_over()?;
+        store.take_over_referrers()?;
         store.sweep();
         Ok(store)
     }
@@ -94,7 +95,7 @@ impl Store {
         if bytes.len() as u64 > limit {
             return Err(Error::TooLarge(digest.clone(), limit));
         }
-        match Digest::of(&bytes) {
+        match Digest::with(digest.algorithm(), &bytes) {
             found if found == *digest => Ok(bytes),
             found => {
                 self.check_blob(digest)?;
@@ -105,7 +106,12 @@ impl Store {
 
     /// Returns where the blob is, or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs/sha256").join(digest.hex())
+        self.blobs(digest.algorithm()).join(digest.hex())
+    }
+
+    /// Returns the directory of the blobs with digests by an algorithm.
+    pub(crate) fn blobs(&self, algorithm: Algorithm) -> PathBuf {
+        self.root.join("blobs").join(algorithm.as_str())
     }
 
     /// Makes blobs durable: called before something that survives a crash refers to them.
@@ -121,7 +127,12 @@ impl Store {
                 return Err(Error::file("syncing", &path)(error));
             }
         }
-        sync_directory(&self.root.join("blobs/sha256"))
+        for algorithm in Algorithm::ALL {
+            if algorithm == Algorithm::default() || digests.iter().any(|digest| digest.algorithm() == algorithm) {
+                sync_directory(&self.blobs(algorithm))?;
+            }
+        }
+        Ok(())
     }
 
     /// Stores the index of a layer.

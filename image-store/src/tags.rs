@@ -5,10 +5,10 @@ use crate::lease::{TURN, Turn};
 use crate::shelf::Shelf;
 use crate::{Error, Part, Store};
 use registry_client::Descriptor;
-use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Longest name of a repository or tag; escaped it still fits a file name.
 const MAX_NAME: usize = 240;
@@ -34,13 +34,13 @@ impl Store {
             .map_err(Error::file("creating", &directory))?;
         // Until the tag is there, nothing leads to the manifest.
         let _turn = Turn::shared(&self.root().join(TURN))?;
-        let mut led_to = HashSet::new();
-        self.follow(manifest, &mut led_to);
+        let mut led_to = self.reach(manifest).all;
         // Layers that have addresses of their own are elsewhere.
         led_to.retain(|digest| *digest == manifest.digest || self.contains(digest));
         self.sync(&led_to.into_iter().collect::<Vec<_>>())?;
         if shelf == Shelf::Tags {
             self.admit(repository, Part::Manifest, &manifest.digest)?;
+            self.note_referrer(repository, &manifest.digest)?;
         }
         let bytes = serde_json::to_vec(manifest).map_err(|_| Error::Damaged(tag.to_owned()))?;
         self.write_durable_file(&directory.join(checked(tag)?), &bytes)?;
@@ -62,6 +62,16 @@ impl Store {
         let path = self.shelf(shelf, repository)?.join(checked(tag)?);
         let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|_| Error::Damaged(path.display().to_string()))
+    }
+
+    /// Returns when a tag was set; `None` if it is not there.
+    pub fn tagged_at(&self, repository: &str, tag: &str) -> Result<Option<SystemTime>, Error> {
+        let path = self.shelf(Shelf::Tags, repository)?.join(checked(tag)?);
+        match fs::metadata(&path).and_then(|known| known.modified()) {
+            Ok(at) => Ok(Some(at)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file("reading", &path)(error)),
+        }
     }
 
     /// Removes a tag; tells whether it was there.
@@ -106,7 +116,7 @@ impl Store {
 
     pub(crate) fn repositories_on(&self, shelf: Shelf) -> Result<Vec<String>, Error> {
         let escaped = names(&self.root().join(shelf.directory()))?;
-        Ok(escaped.into_iter().map(|name| name.replace("%2F", "/").replace("%25", "%")).collect())
+        Ok(escaped.iter().map(|name| unescaped(name)).collect())
     }
 
     fn shelf(&self, shelf: Shelf, name: &str) -> Result<PathBuf, Error> {
@@ -123,6 +133,11 @@ impl Store {
         let escaped = name.replace('%', "%25").replace('/', "%2F");
         Ok(directory.join(checked(&escaped)?))
     }
+}
+
+/// Returns the name of the repository whose directory is called `name`.
+pub(crate) fn unescaped(name: &str) -> String {
+    name.replace("%2F", "/").replace("%25", "%")
 }
 
 fn checked(name: &str) -> Result<&str, Error> {

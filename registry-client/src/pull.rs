@@ -4,9 +4,8 @@ use crate::address::AddressPolicy;
 use crate::pace::Pace;
 use crate::response::{bounded, unreachable};
 use crate::transport::{Access, Request};
-use crate::{Client, Descriptor, Digest, Error, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use crate::{Client, Descriptor, Digest, Error, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use reqwest::{Method, Response, StatusCode};
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Largest manifest that is read.
@@ -180,7 +179,7 @@ impl Client {
         descriptor: &Descriptor,
         sink: &mut (impl AsyncWrite + Unpin + Send),
     ) -> Result<(), Error> {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::new(descriptor.digest.algorithm());
         let mut done = 0;
         let mut resumes = 0;
         while done < descriptor.size || resumes == 0 {
@@ -191,7 +190,7 @@ impl Client {
             }
         }
         sink.flush().await?;
-        let found = Digest::from_sha256(hash.finalize().into());
+        let found = hash.finish();
         if done != descriptor.size || found != descriptor.digest {
             return Err(Error::DigestMismatch(descriptor.digest.to_string()));
         }
@@ -203,7 +202,7 @@ impl Client {
         reference: &Reference,
         descriptor: &Descriptor,
         done: &mut u64,
-        hash: &mut Sha256,
+        hash: &mut Hasher,
         sink: &mut (impl AsyncWrite + Unpin + Send),
     ) -> Result<(), Error> {
         let mut request = Request::new(
@@ -265,7 +264,8 @@ impl Client {
         }
         let sent_type = header(&response, "Content-Type");
         let bytes = bounded(response, MAX_MANIFEST, reference.registry(), self.transport.minimum_rate).await?;
-        let digest = Digest::of(&bytes);
+        let algorithm = reference.digest().map(Digest::algorithm).unwrap_or_default();
+        let digest = Digest::with(algorithm, &bytes);
         if let Some(wanted) = reference.digest()
             && *wanted != digest
         {

@@ -1,9 +1,8 @@
 //! Blobs: read whole or in part, streamed from their files.
 
-use crate::Registry;
 use crate::error::Failure;
-use crate::names::blocking;
 use crate::sent::checked;
+use crate::server::{Registry, blocking};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,11 +18,16 @@ const CHUNK: usize = 256 * 1024;
 /// Serves a blob that the repository has.
 pub async fn get(
     registry: &Registry,
-    (name, digest): (&str, &Digest),
-    (method, headers): (&Method, &HeaderMap),
+    name: &str,
+    digest: &Digest,
+    method: &Method,
+    headers: &HeaderMap,
 ) -> Result<Response, Failure> {
-    let size = registry.store.size(digest).filter(|_| has(registry, name, digest));
+    let size = registry.store.size(digest).filter(|_| registry.has_blob(name, digest));
     let size = size.ok_or_else(|| Failure::blob_unknown(digest.as_str()))?;
+    if is_known(headers, digest) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, format!("\"{digest}\""))]).into_response());
+    }
     let (first, length, status) = match range(headers, size) {
         None => (0, size, StatusCode::OK),
         Some(Ok((first, last))) => (first, last - first + 1, StatusCode::PARTIAL_CONTENT),
@@ -33,7 +37,7 @@ pub async fn get(
         }
     };
     let body = if *method == Method::HEAD {
-        // Who asks whether it is there does not send it, and will put a manifest that names it.
+        // A client that finds the blob here does not send it, and will put a manifest that names it.
         registry.store.promise(digest);
         Body::empty()
     } else {
@@ -41,7 +45,7 @@ pub async fn get(
         file.seek(SeekFrom::Start(first)).await?;
         let bytes = ReaderStream::with_capacity(file.take(length), CHUNK);
         match status {
-            StatusCode::OK => Body::from_stream(checked((registry.store.clone(), digest.clone()), size, bytes)),
+            StatusCode::OK => Body::from_stream(checked(registry.store.clone(), digest.clone(), size, bytes)),
             _ => Body::from_stream(bytes),
         }
     };
@@ -63,15 +67,24 @@ pub async fn get(
 /// Takes a blob away from a repository; others keep theirs.
 pub async fn delete(registry: &Registry, name: &str, digest: &Digest) -> Result<Response, Failure> {
     let (store, repository, blob) = (registry.store.clone(), name.to_owned(), digest.clone());
-    match blocking(move || store.expel(&repository, Part::Blob, &blob)).await? {
-        true => Ok(StatusCode::ACCEPTED.into_response()),
-        false => Err(Failure::blob_unknown(digest.as_str())),
+    if !blocking(move || store.expel(&repository, Part::Blob, &blob)).await? {
+        return Err(Failure::blob_unknown(digest.as_str()));
+    }
+    registry.record("delete", name, digest.as_str(), digest.as_str()).await;
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+impl Registry {
+    /// Tells whether the repository has the blob; a store that cannot be asked has nothing.
+    pub fn has_blob(&self, name: &str, digest: &Digest) -> bool {
+        self.store.has(name, Part::Blob, digest).unwrap_or(false)
     }
 }
 
-/// Tells whether the repository has the blob; a store that cannot be asked has nothing.
-pub fn has(registry: &Registry, name: &str, digest: &Digest) -> bool {
-    registry.store.has(name, Part::Blob, digest).unwrap_or(false)
+/// Tells whether whoever asks has it already (`If-None-Match`).
+pub fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
+    known.split(',').any(|tag| tag.trim().trim_start_matches("W/").trim_matches('"') == digest.as_str())
 }
 
 /// Returns the first and last byte that one range asks for; `None` without a range or with one that is not understood.

@@ -1,173 +1,112 @@
 //! Uploads: a blob in one piece or in several, streamed to disk and hashed on the way.
 
 use crate::error::Failure;
-use crate::names::{blocking, query};
-use crate::{Registry, blobs};
-use axum::body::{Body, BodyDataStream};
+use crate::mount::{admit, mount};
+use crate::query::parameter;
+use crate::server::{Registry, blocking};
+use crate::session::{Turn, Upload};
+use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
-use image_store::{BlobWriter, Part};
-use registry_client::{Digest, PROOF_HEADER};
-use std::collections::HashMap;
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use subtle::ConstantTimeEq;
-use uuid::Uuid;
-
-/// Uploads that nobody continued for so long are given up.
-const STALE: Duration = Duration::from_secs(60 * 60);
-/// Bytes that are gathered before they are written.
-const CHUNK: usize = 1024 * 1024;
-
-/// The uploads in progress; they end with the server.
-#[derive(Clone, Default)]
-pub struct Uploads(Arc<Mutex<HashMap<String, Upload>>>);
-
-struct Upload {
-    /// The repository that it is for: another one cannot go on with it.
-    name: String,
-    writer: BlobWriter,
-    touched: Instant,
-}
-
-impl Uploads {
-    fn insert(&self, (name, id): (&str, &str), writer: BlobWriter) {
-        let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.retain(|_, upload| upload.touched.elapsed() < STALE);
-        uploads.insert(id.to_owned(), Upload { name: name.to_owned(), writer, touched: Instant::now() });
-    }
-
-    /// Takes an upload out: nobody else can write to it meanwhile.
-    fn take(&self, (name, id): (&str, &str)) -> Option<BlobWriter> {
-        let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.get(id).filter(|upload| upload.name == name)?;
-        uploads.remove(id).map(|upload| upload.writer)
-    }
-
-    fn size(&self, (name, id): (&str, &str)) -> Option<u64> {
-        let uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.get(id).filter(|upload| upload.name == name).map(|upload| upload.writer.size())
-    }
-}
+use registry_client::{Algorithm, Digest};
 
 /// Begins an upload; gives the repository the blob at once if the request shows that it may have it, or sends it whole.
 pub async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> Result<Response, Failure> {
     let uri = request.uri().clone();
-    if let Some(blob) = mounted(registry, name, &uri).or_else(|| proven(registry, name, request.headers())) {
-        admit(registry, name, &blob).await?;
-        return Ok(created(name, &blob));
+    if let Some(digest) = mount(registry, name, &uri, request.headers()).await? {
+        return Ok(created(name, &digest));
     }
+    let digest = parameter(&uri, "digest").map(|text| digest(&text)).transpose()?;
+    let algorithm = match (&digest, parameter(&uri, "digest-algorithm")) {
+        (Some(digest), _) => digest.algorithm(),
+        (None, Some(asked)) => Algorithm::parse(&asked).ok_or_else(|| Failure::algorithm_unsupported(&asked))?,
+        (None, None) => Algorithm::default(),
+    };
     let store = registry.store.clone();
-    let writer = blocking(move || store.writer()).await?;
-    if let Some(digest) = query(&uri, "digest") {
-        let writer = write_body(writer, request.into_body().into_data_stream()).await?;
-        return commit(registry, (name, &digest), writer).await;
+    let writer = blocking(move || store.writer_with(algorithm)).await?;
+    if let Some(digest) = digest {
+        let room = registry.room(name).await?;
+        let turn = Upload::new(writer).take_turn()?.write(request.into_body(), room.as_ref()).await?;
+        return commit(registry, name, &digest, turn).await;
     }
-    let id = Uuid::now_v7().to_string();
-    registry.uploads.insert((name, &id), writer);
+    let id = registry.uploads.begin(name, writer)?;
     Ok(progress(StatusCode::ACCEPTED, name, &id, 0))
 }
 
-/// Returns the blob that the request wants to be mounted, if this repository or the one that it names has it.
-fn mounted(registry: &Registry, name: &str, uri: &Uri) -> Option<Digest> {
-    let digest = query(uri, "mount")?.parse().ok()?;
-    let from = query(uri, "from");
-    let has = blobs::has(registry, name, &digest) || from.is_some_and(|from| blobs::has(registry, &from, &digest));
-    (has && registry.store.promise(&digest)).then_some(digest)
-}
-
-/// Returns the blob that the request shows to have at hand: it comes from who shares the store.
-fn proven(registry: &Registry, name: &str, headers: &HeaderMap) -> Option<Digest> {
-    let (digest, proof) = headers.get(PROOF_HEADER)?.to_str().ok()?.split_once(' ')?;
-    let digest = digest.parse().ok()?;
-    let is_right = bool::from(registry.store.proof(name, &digest).as_bytes().ct_eq(proof.as_bytes()));
-    (is_right && registry.store.contains(&digest) && registry.store.promise(&digest)).then_some(digest)
-}
-
-async fn admit(registry: &Registry, name: &str, digest: &Digest) -> Result<(), Failure> {
-    let (store, name, digest) = (registry.store.clone(), name.to_owned(), digest.clone());
-    blocking(move || store.admit(&name, Part::Blob, &digest)).await
-}
-
 /// Adds a chunk.
-pub async fn append(
-    registry: &Registry,
-    (name, id): (&str, &str),
-    request: Request<Body>,
-) -> Result<Response, Failure> {
-    let size = registry.uploads.size((name, id)).ok_or_else(Failure::upload_unknown)?;
-    if let Some(range) = request.headers().get(header::CONTENT_RANGE) {
-        let first = range
-            .to_str()
-            .ok()
-            .and_then(|range| range.split_once('-'))
-            .and_then(|(first, _)| first.parse::<u64>().ok());
-        if first != Some(size) {
-            return Ok(progress(StatusCode::RANGE_NOT_SATISFIABLE, name, id, size));
-        }
+pub async fn append(registry: &Registry, name: &str, id: &str, request: Request<Body>) -> Result<Response, Failure> {
+    let upload = registry.uploads.find(name, id)?;
+    let turn = upload.take_turn()?;
+    if !is_next(request.headers(), upload.size())? {
+        return Ok(progress(StatusCode::RANGE_NOT_SATISFIABLE, name, id, upload.size()));
     }
-    let writer = registry.uploads.take((name, id)).ok_or_else(Failure::upload_unknown)?;
-    let writer = write_body(writer, request.into_body().into_data_stream()).await?;
-    let size = writer.size();
-    registry.uploads.insert((name, id), writer);
-    Ok(progress(StatusCode::ACCEPTED, name, id, size))
+    let room = registry.room(name).await?;
+    drop(turn.write(request.into_body(), room.as_ref()).await?);
+    Ok(progress(StatusCode::ACCEPTED, name, id, upload.size()))
 }
 
 /// Adds the last chunk, if there is one, and makes the blob visible if its digest is right.
-pub async fn finish(
-    registry: &Registry,
-    (name, id): (&str, &str),
-    request: Request<Body>,
-) -> Result<Response, Failure> {
-    let digest = query(request.uri(), "digest").ok_or_else(|| Failure::digest_invalid("the digest is missing"))?;
-    let writer = registry.uploads.take((name, id)).ok_or_else(Failure::upload_unknown)?;
-    let writer = write_body(writer, request.into_body().into_data_stream()).await?;
-    commit(registry, (name, &digest), writer).await
+pub async fn finish(registry: &Registry, name: &str, id: &str, request: Request<Body>) -> Result<Response, Failure> {
+    let text = parameter(request.uri(), "digest");
+    let digest = digest(&text.ok_or_else(|| Failure::digest_invalid("the parameter `digest` is missing"))?)?;
+    let upload = registry.uploads.find(name, id)?;
+    let turn = upload.take_turn()?;
+    if !is_next(request.headers(), upload.size())? {
+        return Ok(progress(StatusCode::RANGE_NOT_SATISFIABLE, name, id, upload.size()));
+    }
+    let room = registry.room(name).await?;
+    let turn = turn.write(request.into_body(), room.as_ref()).await?;
+    registry.uploads.end(id);
+    commit(registry, name, &digest, turn).await
 }
 
 /// Tells how much of an upload is here.
-pub async fn status(registry: &Registry, (name, id): (&str, &str)) -> Result<Response, Failure> {
-    let size = registry.uploads.size((name, id)).ok_or_else(Failure::upload_unknown)?;
-    Ok(progress(StatusCode::NO_CONTENT, name, id, size))
+pub fn status(registry: &Registry, name: &str, id: &str) -> Result<Response, Failure> {
+    let upload = registry.uploads.find(name, id)?;
+    Ok(progress(StatusCode::NO_CONTENT, name, id, upload.size()))
 }
 
 /// Gives an upload up.
-pub fn abandon(registry: &Registry, (name, id): (&str, &str)) -> Result<Response, Failure> {
-    registry.uploads.take((name, id)).ok_or_else(Failure::upload_unknown)?;
+pub fn cancel(registry: &Registry, name: &str, id: &str) -> Result<Response, Failure> {
+    registry.uploads.find(name, id)?;
+    registry.uploads.end(id);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn commit(registry: &Registry, (name, digest): (&str, &str), writer: BlobWriter) -> Result<Response, Failure> {
-    let digest: Digest =
-        digest.parse().map_err(|error: registry_client::DigestError| Failure::digest_invalid(error.to_string()))?;
-    let expected = digest.clone();
-    blocking(move || writer.commit_expecting(&expected)).await?;
-    admit(registry, name, &digest).await?;
-    Ok(created(name, &digest))
+fn digest(text: &str) -> Result<Digest, Failure> {
+    text.parse().map_err(|error: registry_client::DigestError| Failure::digest_invalid(error.to_string()))
 }
 
-/// Streams a body into the blob; a connection that breaks gives the upload up.
-async fn write_body(mut writer: BlobWriter, mut body: BodyDataStream) -> Result<BlobWriter, Failure> {
-    let mut gathered = Vec::with_capacity(CHUNK);
-    let mut open = true;
-    while open {
-        match body.next().await {
-            Some(Ok(chunk)) => gathered.extend_from_slice(&chunk),
-            Some(Err(_)) => {
-                return Err(Failure::new(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID", "the body ended early"));
-            }
-            None => open = false,
-        }
-        if gathered.len() >= CHUNK || (!open && !gathered.is_empty()) {
-            let chunk = std::mem::replace(&mut gathered, Vec::with_capacity(CHUNK));
-            let written = tokio::task::spawn_blocking(move || writer.write_all(&chunk).map(|()| writer)).await;
-            writer = written.map_err(std::io::Error::other)??;
-        }
+/// Tells whether a chunk begins where the upload ends; one that does not say where it begins does.
+fn is_next(headers: &HeaderMap, size: u64) -> Result<bool, Failure> {
+    let Some(range) = headers.get(header::CONTENT_RANGE) else { return Ok(true) };
+    let text = range.to_str().unwrap_or_default();
+    // Some clients write `bytes 0-9/10`, as HTTP has it.
+    let plain = text.strip_prefix("bytes ").unwrap_or(text).split('/').next().unwrap_or_default();
+    let bounds = plain.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let malformed =
+        || Failure::upload_invalid(format!("Content-Range is `{text}`: first-last is expected, as in 0-99"));
+    let (first, last): (u64, u64) = bounds.ok_or_else(malformed)?;
+    if first != size {
+        return Ok(false);
     }
-    Ok(writer)
+    let sent = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let said = last.checked_sub(first).and_then(|length| length.checked_add(1)).ok_or_else(malformed)?;
+    match sent.filter(|sent| *sent != said) {
+        Some(sent) => {
+            Err(Failure::size_invalid(format!("Content-Range `{text}` has {said} bytes, the body has {sent}")))
+        }
+        None => Ok(true),
+    }
+}
+
+async fn commit(registry: &Registry, name: &str, digest: &Digest, turn: Turn) -> Result<Response, Failure> {
+    let writer = turn.finish()?;
+    let expected = digest.clone();
+    blocking(move || writer.commit_expecting(&expected)).await?;
+    admit(registry, name, digest).await?;
+    Ok(created(name, digest))
 }
 
 fn created(name: &str, digest: &Digest) -> Response {
@@ -182,4 +121,27 @@ fn progress(status: StatusCode, name: &str, id: &str, size: u64) -> Response {
         ("Docker-Upload-UUID", id.to_owned()),
     ];
     (status, headers).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_begins_where_the_upload_ends() {
+        let asked = |range: &str, length: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_RANGE, range.parse().unwrap());
+            headers.insert(header::CONTENT_LENGTH, length.parse().unwrap());
+            is_next(&headers, 10)
+        };
+        assert!(is_next(&HeaderMap::new(), 10).unwrap());
+        assert!(asked("10-19", "10").unwrap() && asked("bytes 10-19/20", "10").unwrap());
+        assert!(!asked("0-9", "10").unwrap() && !asked("11-19", "9").unwrap());
+        for bad in ["x", "10-", "10-9", "-1", "10"] {
+            assert!(asked(bad, "1").is_err(), "{bad}");
+        }
+        assert!(asked("10-19", "5").is_err(), "the length is another");
+        assert!(asked("10-18446744073709551615", "5").is_err());
+    }
 }

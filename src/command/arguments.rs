@@ -1,8 +1,8 @@
 //! The commands of the command line, and which function runs each.
 
 use super::{
-    approve, build, cancel, check, deliveries, explain, logs, queue, repo, retry, rules, secret, serve, status, token,
-    trigger, version, worker, workers,
+    approve, build, cancel, check, deliveries, explain, logs, queue, registry, repo, retry, rules, secret, serve,
+    status, token, trigger, version, worker, workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;
@@ -48,6 +48,8 @@ pub enum Command {
     Secret(secret::Arguments),
     /// Create, list and revoke tokens of the API
     Token(token::Arguments),
+    /// Manage accounts and rights of the embedded registry
+    Registry(registry::Arguments),
     /// Print the versions of this program and of the server
     Version(version::Arguments),
 }
@@ -74,5 +76,6 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Secret(arguments) => secret::run(&arguments),
         Command::Token(arguments) => token::run(&arguments, data_dir),
+        Command::Registry(arguments) => registry::run(&arguments, data_dir),
     }
 }

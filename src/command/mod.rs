@@ -11,6 +11,7 @@ mod findings;
 mod import;
 mod logs;
 mod queue;
+mod registry;
 mod repo;
 mod retry;
 mod rules;

@@ -6,6 +6,7 @@ use crate::workers::{Ending, WorkerSupervisor};
 use crate::{configuration, logging, signals};
 use clap::Args;
 use database::Database;
+use registry::{ImmutableTags, Quota};
 use registry_client::report;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,9 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     webhook::register_webhooks(&database, &settings).await.map_err(|error| report(&error))?;
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
-    let registry = registry::router(store, registry::Settings { access: registry_access(&configuration) });
+    let registry_settings = registry_settings(&configuration, &database);
+    let cleaning = tokio::spawn(registry::keep_retention(store.clone(), registry_settings.clone(), stopped.clone()));
+    let registry = registry::router(store, registry_settings);
     let readiness = Arc::new(Readiness::new(server.workers));
     let router = webhook::router(database.clone(), settings.clone(), readiness.clone(), data.path().to_owned());
     let serving = tokio::spawn(listen(web, router, stopped.clone()));
@@ -86,7 +89,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
         let _ = worker.await;
     }
     let _ = stop.send(true);
-    let _ = tokio::join!(serving, registering);
+    let _ = tokio::join!(serving, registering, cleaning);
     for task in background {
         let _ = task.await;
     }
@@ -150,12 +153,37 @@ fn open_store(data: &DataDir) -> Result<image_store::Store, String> {
     Ok(store)
 }
 
-fn registry_access(configuration: &Configuration) -> registry::Access {
-    if configuration.registry_users.is_empty() {
-        return registry::Access::Open;
-    }
+fn registry_settings(configuration: &Configuration, database: &Database) -> registry::Settings {
     let users = configuration.registry_users.iter();
-    registry::Access::Basic(users.map(|login| (login.username.clone(), login.password.clone())).collect())
+    let users: Vec<_> =
+        users.map(|login| registry::User { name: login.username.clone(), password: login.password.clone() }).collect();
+    let access = match users.is_empty() {
+        true => registry::Access::Open,
+        false => registry::Access::Accounts(registry::Accounts::new(users, database.clone())),
+    };
+    let section = &configuration.registry;
+    let quotas = section.quota_mib.iter();
+    let quotas = quotas
+        .map(|quota| Quota { repositories: quota.repositories.clone(), bytes: quota.mib.saturating_mul(1024 * 1024) });
+    registry::Settings {
+        access,
+        sparse_manifests: section.sparse_manifests,
+        tag_parameters: section.tag_parameters,
+        public_url: section.public_url.clone(),
+        immutable_tags: section.immutable_tags.iter().filter_map(|text| ImmutableTags::parse(text).ok()).collect(),
+        quotas: quotas.collect(),
+        retention: section.retention.iter().map(retention_rule).collect(),
+        audit: Some(database.clone()),
+    }
+}
+
+fn retention_rule(rule: &webhook::RetentionSection) -> registry::RetentionRule {
+    registry::RetentionRule {
+        repositories: rule.repositories.clone(),
+        keep_newest: rule.keep_newest,
+        keep_days: rule.keep_days,
+        keep_tags: rule.keep_tags.clone(),
+    }
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {

@@ -60,7 +60,7 @@ fn scope(text: &str) -> Result<Scope, String> {
 }
 
 /// Returns milliseconds.
-fn span(text: &str) -> Result<i64, String> {
+pub(super) fn span(text: &str) -> Result<i64, String> {
     let wrong = || format!("`{text}` is not a duration: write 30d, 12h or 90m");
     let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let minutes = match unit {

@@ -28,7 +28,7 @@ impl Registry {
         let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let settings = registry::Settings { access: registry::Access::Open };
+        let settings = registry::Settings::new(registry::Access::Open);
         let router = registry::router(image_store::Store::open(&store).unwrap(), settings)
             .layer(from_fn_with_state(asked.clone(), note));
         tokio.spawn(async move { axum::serve(listener, router).await });

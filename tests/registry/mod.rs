@@ -1,4 +1,5 @@
 //! Registries: pushing, pulling, and who may read what.
 
+pub mod accounts;
 pub mod read_rights;
 pub mod registries;

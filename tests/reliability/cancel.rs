@@ -24,7 +24,7 @@ impl Stalling {
         let directory = yard.path("elsewhere/images");
         std::fs::create_dir_all(&directory).unwrap();
         let store = image_store::Store::open(&directory).unwrap();
-        let settings = || registry::Settings { access: registry::Access::Open };
+        let settings = || registry::Settings::new(registry::Access::Open);
         let honest = serve(&yard.tokio, registry::router(store.clone(), settings()));
         push_base(&yard.path("elsewhere"), &honest);
         let waits = Arc::new(AtomicBool::new(false));
@@ -191,7 +191,7 @@ fn a_build_whose_tag_moved_is_not_called_cancelled() {
                 response
             }
         };
-        let settings = registry::Settings { access: registry::Access::Open };
+        let settings = registry::Settings::new(registry::Access::Open);
         let address = serve(&yard.tokio, registry::router(store, settings).layer(from_fn(late)));
         let mut request = yard.request(&commit);
         request.spec.tags = vec![format!("{address}/team/app:first"), format!("{address}/team/app:second")];

@@ -197,7 +197,7 @@ fn a_registry_that_fails_for_a_while_gets_the_image_in_the_end() {
     // RL7: nothing is tagged before, and the end is the same image
     let (yard, _worker) = Yard::with_worker("");
     let store = image_store::Store::open(&yard.path("elsewhere")).unwrap();
-    let router = registry::router(store, registry::Settings { access: registry::Access::Open });
+    let router = registry::router(store, registry::Settings::new(registry::Access::Open));
     let failures = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(7));
     let left = failures.clone();
     let failing = move |request: axum::extract::Request, next: axum::middleware::Next| {

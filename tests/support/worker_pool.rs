@@ -37,7 +37,7 @@ impl Yard {
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let git = serve(&tokio, git_server::router(directory.path().join("git")));
         let store = image_store::Store::open(&data.join("images")).unwrap();
-        let registry = serve(&tokio, registry::router(store, registry::Settings { access: registry::Access::Open }));
+        let registry = serve(&tokio, registry::router(store, registry::Settings::new(registry::Access::Open)));
         let url = format!("sqlite://{}", data.join("slipway.db").display());
         let database = tokio.block_on(Database::open(&url)).unwrap().with_key(SecretKey::new([7; 32]));
         Yard { directory, database, registry, git, tokio }

@@ -23,7 +23,8 @@ pub use background::rules_fetch::expand_fetched_rules;
 pub use background::schedules::run_schedules;
 pub use configuration::document::nearest;
 pub use configuration::{
-    Configuration, ConfigurationError, Limits, Login, Registry, Retention, Sandbox, Scope, Server, Settings, Token,
+    Configuration, ConfigurationError, Limits, Login, QuotaSection, Registry, RegistrySection, Retention,
+    RetentionSection, Sandbox, Scope, Server, Settings, Token,
 };
 pub use http::readiness::Readiness;
 pub use http::token;

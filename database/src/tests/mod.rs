@@ -14,6 +14,7 @@ mod postgres;
 mod progress;
 mod queue;
 mod records;
+mod registry;
 mod retention;
 mod statement_faults;
 mod tags;

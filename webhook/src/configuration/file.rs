@@ -9,6 +9,7 @@ use crate::configuration::network::Network;
 use crate::configuration::proxies::Proxies;
 use crate::configuration::registries::Registry;
 use crate::configuration::registries::{RegistryText, check_path_pattern, registries};
+use crate::configuration::registry_section::RegistrySection;
 use crate::configuration::retention::Retention;
 use crate::configuration::sandbox::Sandbox;
 use crate::configuration::secret::Secret;
@@ -46,6 +47,8 @@ pub struct Configuration {
     pub sandbox: Sandbox,
     /// How long builds, logs and deliveries are kept.
     pub retention: Retention,
+    /// How the embedded registry is served.
+    pub registry: RegistrySection,
     /// `[github]`: commit statuses.
     github: Github,
     /// User and password by the host of a clone URL.
@@ -167,6 +170,7 @@ impl Configuration {
         shared.map_err(|problem| wrong("server.shared_images", problem))?;
         parsed.registry_users = users(&parsed.server.registry_users, directory)?;
         parsed.git_logins = logins(&parsed.git, "git", directory)?;
+        parsed.registry.check().map_err(|problem| wrong("registry", problem))?;
         parsed.limits.check().map_err(|(place, problem)| wrong(place, problem))?;
         parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.

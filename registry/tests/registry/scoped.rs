@@ -1,89 +1,17 @@
 //! Each repository serves, mounts, lists and deletes what it was given, and nothing else that the store has.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, Request};
-use image_store::Store;
+use crate::hub::{Hub, digest_of, manifest};
+use axum::http::Method;
 use registry_client::{Descriptor, Digest, Manifest, PROOF_HEADER, STORE_HEADER, media_type};
-use serde_json::{Value, json};
-use tower::Service;
+use serde_json::json;
 
-struct Hub {
-    _directory: tempfile::TempDir,
-    store: Store,
-    router: Router,
-}
-
-struct Answer {
-    status: u16,
-    headers: axum::http::HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
+/// Puts a manifest of layers, under its digest if no tag is given, and returns the status with the digest.
+async fn put(hub: &Hub, repository: &str, tag: &str, layers: &[&[u8]], subject: Option<&Digest>) -> (u16, Digest) {
+    let mut document = manifest(layers);
+    if let Some(digest) = subject {
+        document["subject"] = json!({"mediaType": media_type::OCI_MANIFEST, "digest": digest.as_str(), "size": 1});
     }
-}
-
-impl Hub {
-    fn new() -> Hub {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path()).unwrap();
-        let router = registry::router(store.clone(), registry::Settings { access: registry::Access::Open });
-        Hub { _directory: directory, store, router }
-    }
-
-    async fn ask(&self, method: Method, path: &str, (headers, body): (&[(&str, &str)], &[u8])) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("/v2/{path}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let answer = self.router.clone().call(request.body(Body::from(body.to_vec())).unwrap()).await.unwrap();
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Answer { status, headers, body: axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec() }
-    }
-
-    async fn status(&self, method: Method, path: &str) -> u16 {
-        self.ask(method, path, (&[], b"")).await.status
-    }
-
-    async fn upload(&self, repository: &str, bytes: &[u8]) -> Digest {
-        let digest = Digest::of(bytes);
-        let path = format!("{repository}/blobs/uploads/?digest={digest}");
-        assert_eq!(self.ask(Method::POST, &path, (&[], bytes)).await.status, 201);
-        digest
-    }
-
-    /// Puts a manifest of blobs, and returns the answer with its digest.
-    async fn put(
-        &self,
-        (repository, reference): (&str, &str),
-        layers: &[&[u8]],
-        subject: Option<&Digest>,
-    ) -> (u16, Digest) {
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(media_type::OCI_MANIFEST.into()),
-            config: Descriptor::new(media_type::OCI_CONFIG, Digest::of(b"{}"), 2),
-            layers: layers
-                .iter()
-                .map(|layer| Descriptor::new(media_type::OCI_LAYER, Digest::of(layer), layer.len() as u64))
-                .collect(),
-            annotations: Default::default(),
-        };
-        let mut document = serde_json::to_value(&manifest).unwrap();
-        if let Some(digest) = subject {
-            document["subject"] = json!({"mediaType": media_type::OCI_MANIFEST, "digest": digest.as_str(), "size": 1});
-        }
-        let bytes = serde_json::to_vec(&document).unwrap();
-        let digest = Digest::of(&bytes);
-        let reference = if reference.is_empty() { digest.as_str() } else { reference };
-        let headers = [("content-type", media_type::OCI_MANIFEST)];
-        let put = self.ask(Method::PUT, &format!("{repository}/manifests/{reference}"), (&headers, &bytes)).await;
-        (put.status, digest)
-    }
+    (hub.put(repository, tag, &document).await.status, digest_of(&document))
 }
 
 #[tokio::test]
@@ -92,7 +20,7 @@ async fn what_one_repository_has_no_other_serves() {
     let hub = Hub::new();
     hub.upload("team/private", b"{}").await;
     let layer = hub.upload("team/private", b"layer").await;
-    let (status, manifest) = hub.put(("team/private", "1"), &[b"layer"], None).await;
+    let (status, manifest) = put(&hub, "team/private", "1", &[b"layer"], None).await;
     assert_eq!(status, 201);
     for method in [Method::GET, Method::HEAD] {
         for (path, expected) in [
@@ -111,20 +39,18 @@ async fn what_one_repository_has_no_other_serves() {
     }
     // To name a blob is not to have it.
     hub.upload("evil/app", b"{}").await;
-    assert_eq!(hub.put(("evil/app", "1"), &[b"layer"], None).await.0, 404);
-    for query in
-        [format!("mount={layer}"), format!("mount={layer}&from=evil/other"), format!("mount={layer}&from=evil/app")]
-    {
-        let mount = hub.ask(Method::POST, &format!("evil/app/blobs/uploads/?{query}"), (&[], b"")).await;
+    assert_eq!(put(&hub, "evil/app", "1", &[b"layer"], None).await.0, 404);
+    for query in [format!("mount={layer}&from=evil/other"), format!("mount={layer}&from=evil/app")] {
+        let mount = hub.ask(Method::POST, &format!("evil/app/blobs/uploads/?{query}"), &[], b"").await;
         assert_eq!(mount.status, 202, "{query}");
     }
-    assert_eq!(hub.put(("evil/app", "1"), &[b"layer"], None).await.0, 404);
-    // Who names a repository that has it, or sends it, has it.
+    assert_eq!(put(&hub, "evil/app", "1", &[b"layer"], None).await.0, 404);
+    // A repository has what is mounted from one that has it, and what is sent.
     let mount =
-        hub.ask(Method::POST, &format!("good/app/blobs/uploads/?mount={layer}&from=team/private"), (&[], b"")).await;
+        hub.ask(Method::POST, &format!("good/app/blobs/uploads/?mount={layer}&from=team/private"), &[], b"").await;
     assert_eq!(mount.status, 201);
     hub.upload("good/app", b"{}").await;
-    assert_eq!(hub.put(("good/app", "1"), &[b"layer"], None).await.0, 201);
+    assert_eq!(put(&hub, "good/app", "1", &[b"layer"], None).await.0, 201);
 }
 
 #[tokio::test]
@@ -134,14 +60,14 @@ async fn a_manifest_that_is_deleted_is_gone_with_its_tags_from_its_repository_al
         hub.upload(repository, b"{}").await;
         hub.upload(repository, b"layer").await;
         for tag in ["1", "2", ""] {
-            assert_eq!(hub.put((repository, tag), &[b"layer"], None).await.0, 201);
+            assert_eq!(put(&hub, repository, tag, &[b"layer"], None).await.0, 201);
         }
     }
-    let (_, subject) = hub.put(("a/a", "1"), &[b"layer"], None).await;
-    let (_, referrer) = hub.put(("a/a", ""), &[], Some(&subject)).await;
-    let listed = |answer: Answer| answer.json()["manifests"].as_array().unwrap().len();
-    assert_eq!(listed(hub.ask(Method::GET, &format!("a/a/referrers/{subject}"), (&[], b"")).await), 1);
-    assert_eq!(listed(hub.ask(Method::GET, &format!("b/b/referrers/{subject}"), (&[], b"")).await), 0);
+    let (_, subject) = put(&hub, "a/a", "1", &[b"layer"], None).await;
+    let (_, referrer) = put(&hub, "a/a", "", &[], Some(&subject)).await;
+    let listed = |answer: crate::hub::Answer| answer.json()["manifests"].as_array().unwrap().len();
+    assert_eq!(listed(hub.ask(Method::GET, &format!("a/a/referrers/{subject}"), &[], b"").await), 1);
+    assert_eq!(listed(hub.ask(Method::GET, &format!("b/b/referrers/{subject}"), &[], b"").await), 0);
     assert_eq!(hub.status(Method::DELETE, "a/a/manifests/1").await, 202);
     assert_eq!(hub.status(Method::GET, &format!("a/a/manifests/{subject}")).await, 200, "a tag is not its manifest");
     assert_eq!(hub.status(Method::DELETE, &format!("a/a/manifests/{subject}")).await, 202);
@@ -150,8 +76,8 @@ async fn a_manifest_that_is_deleted_is_gone_with_its_tags_from_its_repository_al
     }
     assert_eq!(hub.status(Method::DELETE, &format!("a/a/manifests/{subject}")).await, 404);
     assert_eq!(hub.status(Method::DELETE, &format!("a/a/manifests/{referrer}")).await, 202);
-    assert_eq!(listed(hub.ask(Method::GET, &format!("a/a/referrers/{subject}"), (&[], b"")).await), 0);
-    assert_eq!(hub.status(Method::GET, "a/a/tags/list").await, 404);
+    assert_eq!(listed(hub.ask(Method::GET, &format!("a/a/referrers/{subject}"), &[], b"").await), 0);
+    assert_eq!(hub.get("a/a/tags/list").await.json()["tags"], json!([]));
     for path in [format!("b/b/manifests/{subject}"), "b/b/manifests/2".to_owned()] {
         assert_eq!(hub.status(Method::GET, &path).await, 200, "{path}");
     }
@@ -186,7 +112,7 @@ async fn what_was_built_for_another_registry_or_is_kept_by_hand_is_not_here() {
     ] {
         assert_eq!(hub.status(Method::GET, &path).await, 404, "{path}");
     }
-    assert_eq!(hub.ask(Method::GET, "_catalog", (&[], b"")).await.json()["repositories"], json!([]));
+    assert_eq!(hub.ask(Method::GET, "_catalog", &[], b"").await.json()["repositories"], json!([]));
 }
 
 #[tokio::test]
@@ -202,7 +128,7 @@ async fn who_shares_the_store_need_not_send_what_it_has() {
         ("team/app", proof, 201),
     ] {
         let begun =
-            hub.ask(Method::POST, &format!("{repository}/blobs/uploads/"), (&[(PROOF_HEADER, &header)], b"")).await;
+            hub.ask(Method::POST, &format!("{repository}/blobs/uploads/"), &[(PROOF_HEADER, &header)], b"").await;
         assert_eq!(begun.status, expected, "{repository} {header}");
         assert_eq!(begun.headers[STORE_HEADER], hub.store.id());
     }
@@ -213,7 +139,7 @@ async fn who_shares_the_store_need_not_send_what_it_has() {
 #[tokio::test]
 async fn an_upload_is_one_of_its_repository() {
     let hub = Hub::new();
-    let begun = hub.ask(Method::POST, "a/a/blobs/uploads/", (&[], b"")).await;
+    let begun = hub.ask(Method::POST, "a/a/blobs/uploads/", &[], b"").await;
     let id = begun.headers["docker-upload-uuid"].to_str().unwrap().to_owned();
     let digest = Digest::of(b"x");
     for (method, path) in [
@@ -222,8 +148,38 @@ async fn an_upload_is_one_of_its_repository() {
         (Method::GET, format!("b/b/blobs/uploads/{id}")),
         (Method::DELETE, format!("b/b/blobs/uploads/{id}")),
     ] {
-        assert_eq!(hub.ask(method.clone(), &path, (&[], b"x")).await.status, 404, "{method}");
+        assert_eq!(hub.ask(method.clone(), &path, &[], b"x").await.status, 404, "{method}");
     }
-    let put = hub.ask(Method::PUT, &format!("a/a/blobs/uploads/{id}?digest={digest}"), (&[], b"x")).await;
+    let put = hub.ask(Method::PUT, &format!("a/a/blobs/uploads/{id}?digest={digest}"), &[], b"x").await;
     assert_eq!(put.status, 201);
+}
+
+#[tokio::test]
+async fn a_mount_without_a_source_takes_what_whoever_asks_may_read() {
+    let hub = Hub::new();
+    let layer = hub.upload("team/one", b"layer").await;
+    let kept = hub.store.put(b"made by a build").unwrap();
+    let mount = |digest: &Digest| format!("team/two/blobs/uploads/?mount={digest}");
+    assert_eq!(hub.ask(Method::POST, &mount(&kept), &[], b"").await.status, 202, "no repository has it");
+    let mounted = hub.ask(Method::POST, &mount(&layer), &[], b"").await;
+    assert_eq!((mounted.status, mounted.header("location")), (201, format!("/v2/team/two/blobs/{layer}").as_str()));
+    assert_eq!(hub.get(&format!("team/two/blobs/{layer}")).await.body, b"layer");
+}
+
+#[tokio::test]
+async fn what_a_manifest_names_and_its_repository_was_never_given_stays_with_others() {
+    // Sparse manifests and foreign layers name what they do not bring.
+    let mut settings = registry::Settings::new(registry::Access::Open);
+    settings.sparse_manifests = true;
+    let hub = Hub::with(settings);
+    hub.upload("evil/app", b"{}").await;
+    assert_eq!(put(&hub, "evil/app", "1", &[b"secret"], None).await.0, 201);
+    hub.upload("team/private", b"secret").await;
+    let path = format!("evil/app/blobs/{}", Digest::of(b"secret"));
+    assert_eq!(hub.status(Method::GET, &path).await, 404);
+    hub.store.readmit().unwrap();
+    assert_eq!(hub.status(Method::GET, &path).await, 404, "a start of the machine gives nothing away");
+    hub.upload("evil/app", b"secret").await;
+    hub.store.readmit().unwrap();
+    assert_eq!(hub.status(Method::GET, &path).await, 200, "who sends it has it");
 }

@@ -1,0 +1,41 @@
+//! Refresh tokens: a client that logged in once gets new access tokens with one. Only hashes are stored.
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::sql::statement::sql;
+use ring::rand::{SecureRandom, SystemRandom};
+use sha2::{Digest, Sha256};
+
+/// How a refresh token begins, so that scanners for leaked secrets recognise one.
+const PREFIX: &str = "slr_";
+/// Random bytes of a token.
+const LENGTH: usize = 32;
+
+impl Database {
+    /// Makes a refresh token of an account that is good for so many milliseconds; those that have ended are removed.
+    pub async fn add_refresh_token(&self, account: &str, span_ms: i64) -> Result<String, Error> {
+        let mut random = [0; LENGTH];
+        SystemRandom::new().fill(&mut random).map_err(|_| Error::NoRandomness)?;
+        let token = format!("{PREFIX}{}", hex::encode(random));
+        let now = self.now_ms().await?;
+        let text = "DELETE FROM registry_refresh_tokens WHERE expires_ms <= $1";
+        sql("removing old tokens", text).bind(now).run(self.write()).await?;
+        let text =
+            "INSERT INTO registry_refresh_tokens (hash, account, created_ms, expires_ms) VALUES ($1, $2, $3, $4)";
+        let statement = sql("storing a refresh token", text).bind(hash(&token)).bind(account);
+        statement.bind(now).bind(now + span_ms).run(self.write()).await?;
+        Ok(token)
+    }
+
+    /// Returns the account of a refresh token that is still good.
+    pub async fn account_of_refresh_token(&self, token: &str) -> Result<Option<String>, Error> {
+        let now = self.now_ms().await?;
+        let text = "SELECT account FROM registry_refresh_tokens WHERE hash = $1 AND expires_ms > $2";
+        let row = sql("reading a refresh token", text).bind(hash(token)).bind(now).optional(self.read()).await?;
+        row.map(|row| row.get(0)).transpose()
+    }
+}
+
+fn hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token))
+}

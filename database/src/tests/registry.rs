@@ -1,0 +1,59 @@
+//! Accounts of the embedded registry, on both databases.
+
+use super::*;
+
+both! {
+    async fn accounts_have_rights_and_tokens_until_they_are_removed(world) {
+        let database = &world.database;
+        let account = |name: &str| NewAccount {
+            name: name.to_owned(),
+            is_robot: name == "ci",
+            password_hash: "hash".to_owned(),
+            expires_ms: None,
+        };
+        let right = |name: &str, actions: &str| Right::new(name, "team/*", actions).unwrap();
+        assert!(database.add_account(&account("ada"), &[right("ada", "pull")]).await.unwrap());
+        assert!(!database.add_account(&account("ada"), &[right("ada", "*")]).await.unwrap(), "the name is taken");
+        assert!(database.add_account(&account("ci"), &[]).await.unwrap());
+        database.put_right(&right("", "pull")).await.unwrap();
+        database.put_right(&right("ada", "pull,push")).await.unwrap();
+        assert_eq!(database.rights().await.unwrap(), [right("", "pull"), right("ada", "pull,push")]);
+        let accounts = database.accounts().await.unwrap();
+        assert_eq!(accounts.iter().map(|one| (one.name.as_str(), one.is_robot)).collect::<Vec<_>>(), [("ada", false), ("ci", true)]);
+        let token = database.add_refresh_token("ada", 60_000).await.unwrap();
+        let old = database.add_refresh_token("ada", 0).await.unwrap();
+        assert_eq!(database.account_of_refresh_token(&token).await.unwrap().as_deref(), Some("ada"));
+        assert_eq!(database.account_of_refresh_token(&old).await.unwrap(), None);
+        assert!(database.change_password("ada", "other").await.unwrap());
+        assert_eq!(database.account_of_refresh_token(&token).await.unwrap(), None, "a new password ends what was logged in");
+        assert!(!database.change_password("bob", "other").await.unwrap());
+        assert!(database.remove_right("", "team/*").await.unwrap() && !database.remove_right("", "team/*").await.unwrap());
+        assert!(database.remove_account("ada").await.unwrap() && !database.remove_account("ada").await.unwrap());
+        assert!(database.rights().await.unwrap().is_empty(), "a later account of that name starts without rights");
+    }
+}
+
+both! {
+    async fn changes_are_listed_newest_first_by_repository_and_account(world) {
+        for (account, repository) in [("ada", "a/a"), ("", "b/b"), ("ada", "b/b")] {
+            let change = NewChange {
+                account: account.to_owned(),
+                action: "push",
+                repository: repository.to_owned(),
+                ..NewChange::default()
+            };
+            world.database.record_change(&change).await.unwrap();
+        }
+        let listed = async |filter: ChangeFilter, limit: i64| {
+            let changes = world.database.changes(&filter, limit).await.unwrap();
+            changes.into_iter().map(|change| format!("{}:{}", change.account, change.repository)).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(ChangeFilter::default(), 2).await, ["ada:b/b", ":b/b"]);
+        let of = |repository: &str| Some(repository.to_owned());
+        assert_eq!(listed(ChangeFilter { repository: of("a/a"), ..Default::default() }, 9).await, ["ada:a/a"]);
+        assert_eq!(listed(ChangeFilter { account: of("ada"), ..Default::default() }, 9).await, ["ada:b/b", "ada:a/a"]);
+        let first = world.database.changes(&ChangeFilter::default(), 1).await.unwrap()[0].id;
+        let rest = listed(ChangeFilter { before: Some(first), ..Default::default() }, 9).await;
+        assert_eq!(rest, [":b/b", "ada:a/a"]);
+    }
+}

@@ -1,0 +1,70 @@
+//! All that a manifest leads to: what must stay while a name leads to it, and what its repository has.
+
+use crate::shelf::Shelf;
+use crate::{Document, Error, Store};
+use registry_client::{Descriptor, Digest};
+use std::collections::HashSet;
+
+/// Largest document that is read when references are followed.
+const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
+
+/// Digests that were reached.
+#[derive(Debug, Default)]
+pub(crate) struct Reached {
+    /// Documents, configurations and layers.
+    pub all: HashSet<Digest>,
+    /// Manifests and indexes alone.
+    pub documents: HashSet<Digest>,
+}
+
+impl Reached {
+    /// Adds a manifest and all that it leads to. Indexes may lie in one another to any depth.
+    fn add(&mut self, store: &Store, manifest: &Descriptor) {
+        let mut left = vec![manifest.digest.clone()];
+        while let Some(digest) = left.pop() {
+            // A digest may be a layer of one manifest and a document of another: only documents are asked about.
+            if !self.documents.insert(digest.clone()) {
+                continue;
+            }
+            self.all.insert(digest.clone());
+            let Ok(bytes) = store.read(&digest, MAX_DOCUMENT) else { continue };
+            let Ok(document) = Document::read(&bytes) else { continue };
+            self.all.extend(document.blobs().filter_map(|named| named.digest().ok()));
+            left.extend(document.manifests().filter_map(|named| named.digest().ok()));
+        }
+    }
+}
+
+impl Store {
+    /// Returns all that a manifest leads to, and itself.
+    pub(crate) fn reach(&self, manifest: &Descriptor) -> Reached {
+        let mut reached = Reached::default();
+        reached.add(self, manifest);
+        reached
+    }
+
+    /// Returns the manifests that a manifest leads to, and itself.
+    pub fn documents_of(&self, manifest: &Digest) -> HashSet<Digest> {
+        self.reach(&Descriptor::new("", manifest.clone(), 0)).documents
+    }
+
+    /// Returns every blob that a name leads to.
+    pub(crate) fn referenced(&self) -> Result<HashSet<Digest>, Error> {
+        let mut reached = Reached::default();
+        for repository in self.repositories()? {
+            for tag in self.tags(&repository)? {
+                if let Some(manifest) = self.resolve(&repository, &tag)? {
+                    reached.add(self, &manifest);
+                }
+            }
+        }
+        for name in self.repositories_on(Shelf::Local)? {
+            for tag in self.kept_tags(&name)? {
+                if let Some(manifest) = self.kept(&name, &tag)? {
+                    reached.add(self, &manifest);
+                }
+            }
+        }
+        Ok(reached.all)
+    }
+}

@@ -1,0 +1,189 @@
+//! Accounts: who somebody is, by password, access token or neither, and what they may do at this moment.
+
+use crate::bearer::Claims;
+use crate::error::Failure;
+use crate::guesses::Guesses;
+use crate::rights::{Caller, Grant};
+use database::{Account, Database, Right, hash_password, password_matches};
+use image_store::Store;
+use registry_client::Digest;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use subtle::ConstantTimeEq;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+
+/// How old what is known of the database may be: a right that is taken away ends within this time.
+const MAX_AGE: Duration = Duration::from_secs(2);
+/// How long a password that was right need not be hashed again.
+const REMEMBERED: Duration = Duration::from_secs(10 * 60);
+/// Passwords that are remembered.
+const MAX_REMEMBERED: usize = 1000;
+/// Passwords that are hashed at once: each takes 19 MiB and a processor.
+const HASHING: usize = 2;
+
+/// The accounts of a registry; cheap to clone.
+#[derive(Clone)]
+pub struct Accounts(Arc<Inner>);
+
+struct Inner {
+    /// Users of the configuration, who may do everything.
+    users: Vec<User>,
+    database: Database,
+    known: AsyncMutex<Option<Arc<Known>>>,
+    remembered: Mutex<HashMap<Digest, Instant>>,
+    guesses: Guesses,
+    hashing: Semaphore,
+}
+
+/// A user of the configuration.
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Accounts and rights as the database had them at a moment.
+struct Known {
+    read_at: Instant,
+    accounts: HashMap<String, Account>,
+    rights: Vec<Right>,
+}
+
+impl std::fmt::Debug for Accounts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Accounts({} users)", self.0.users.len())
+    }
+}
+
+impl Accounts {
+    /// Returns the users of the configuration, and the accounts of the database.
+    pub fn new(users: Vec<User>, database: Database) -> Self {
+        Accounts(Arc::new(Inner {
+            users,
+            database,
+            known: AsyncMutex::default(),
+            remembered: Mutex::default(),
+            guesses: Guesses::default(),
+            hashing: Semaphore::new(HASHING),
+        }))
+    }
+
+    /// Returns the database.
+    pub fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    /// Returns what somebody may do who did not log in.
+    pub async fn nobody(&self) -> Result<Caller, Failure> {
+        Ok(self.known().await?.caller(""))
+    }
+
+    /// Returns who logs in with a password.
+    pub async fn log_in(&self, name: &str, password: &str, address: &str) -> Result<Caller, Failure> {
+        let now = Instant::now();
+        if let Some(seconds) = self.0.guesses.closed_for(name, address, now) {
+            let message =
+                format!("too many wrong passwords for `{name}` came from {address}: it is closed for a while");
+            return Err(Failure::too_many(message, seconds));
+        }
+        // Every user is compared, so that the time tells nothing.
+        let is_user = self.0.users.iter().fold(false, |found, user| {
+            let has = |one: &str, other: &str| bool::from(one.as_bytes().ct_eq(other.as_bytes()));
+            found | (has(&user.name, name) & has(&user.password, password))
+        });
+        if is_user {
+            return Ok(everything(name));
+        }
+        let known = self.known().await?;
+        let account = known.account(name);
+        let hash = account.map_or_else(no_hash, |account| account.password_hash.clone());
+        if !self.matches(password, hash).await? || account.is_none() {
+            self.0.guesses.count(name, address, now);
+            tracing::warn!(account = name, address, "a wrong password was sent to the registry");
+            return Err(Failure::wrong_password());
+        }
+        Ok(known.caller(name))
+    }
+
+    /// Returns who sent an access token.
+    pub async fn of_token(&self, token: &str, store: &Store) -> Result<Caller, Failure> {
+        let claims = Claims::read(token, store).ok_or_else(Failure::token_invalid)?;
+        let mut caller = self.named(&claims.account).await?.ok_or_else(Failure::token_invalid)?;
+        caller.scope = Some(claims.scope());
+        Ok(caller)
+    }
+
+    /// Returns what an account may do; `None` if it is gone.
+    pub async fn named(&self, name: &str) -> Result<Option<Caller>, Failure> {
+        if !name.is_empty() && self.0.users.iter().any(|user| user.name == name) {
+            return Ok(Some(everything(name)));
+        }
+        let known = self.known().await?;
+        Ok((name.is_empty() || known.account(name).is_some()).then(|| known.caller(name)))
+    }
+
+    /// Tells whether a password is that of a hash; one that was right lately is not hashed again.
+    async fn matches(&self, password: &str, hash: String) -> Result<bool, Failure> {
+        let key = Digest::of(format!("{hash}\0{password}").as_bytes());
+        let is_fresh = |at: &Instant| at.elapsed() < REMEMBERED;
+        if self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&key).is_some_and(is_fresh) {
+            return Ok(true);
+        }
+        let _turn = self.0.hashing.acquire().await.map_err(|_| Failure::unavailable())?;
+        let password = password.to_owned();
+        let matches = tokio::task::spawn_blocking(move || password_matches(&password, &hash)).await;
+        let matches = matches.map_err(|_| Failure::unavailable())?;
+        if matches {
+            let mut remembered = self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            if remembered.len() >= MAX_REMEMBERED {
+                remembered.retain(|_, at| is_fresh(at));
+            }
+            if remembered.len() < MAX_REMEMBERED {
+                remembered.insert(key, Instant::now());
+            }
+        }
+        Ok(matches)
+    }
+
+    async fn known(&self) -> Result<Arc<Known>, Failure> {
+        let mut known = self.0.known.lock().await;
+        if let Some(known) = known.as_ref().filter(|known| known.read_at.elapsed() < MAX_AGE) {
+            return Ok(known.clone());
+        }
+        let (read_at, database) = (Instant::now(), &self.0.database);
+        let accounts = database.accounts().await?.into_iter().map(|account| (account.name.clone(), account)).collect();
+        let fresh = Arc::new(Known { read_at, accounts, rights: database.rights().await? });
+        *known = Some(fresh.clone());
+        Ok(fresh)
+    }
+}
+
+impl Known {
+    /// Returns an account that has not ended.
+    fn account(&self, name: &str) -> Option<&Account> {
+        self.accounts.get(name).filter(|account| account.expires_ms.is_none_or(|at| at > now_ms()))
+    }
+
+    /// Returns what an account may do, with what everybody may.
+    fn caller(&self, name: &str) -> Caller {
+        let rights = self.rights.iter().filter(|right| right.account.is_empty() || right.account == name);
+        let grants = rights.map(|right| Grant::new(&right.pattern, &right.actions)).collect();
+        Caller { name: name.to_owned(), grants, ..Caller::default() }
+    }
+}
+
+fn everything(name: &str) -> Caller {
+    Caller { name: name.to_owned(), is_all: true, ..Caller::default() }
+}
+
+/// Returns a hash that no password has: who is not there takes as long to be refused as who is.
+fn no_hash() -> String {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| hash_password("").unwrap_or_default()).clone()
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

@@ -1,0 +1,108 @@
+//! Rights: what somebody may do in which repositories.
+
+use registry_client::path_matches;
+
+/// Something that is done in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Reading.
+    Pull,
+    /// Adding blobs, manifests and tags.
+    Push,
+    /// Removing them.
+    Delete,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Action; 3] = [Action::Pull, Action::Push, Action::Delete];
+
+    /// Returns the word for it in scopes and rights.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Pull => "pull",
+            Action::Push => "push",
+            Action::Delete => "delete",
+        }
+    }
+}
+
+/// Several actions in the repositories that a pattern stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Path of repositories, with `*` for a part of it and `**` for any number of parts.
+    pub pattern: String,
+    /// The actions allowed there.
+    pub actions: Vec<Action>,
+}
+
+impl Grant {
+    /// Returns a grant from the words for its actions; words that are not known grant nothing.
+    pub fn new(pattern: &str, words: &str) -> Self {
+        let words: Vec<&str> = words.split(',').map(str::trim).collect();
+        let is_named = |action: &Action| words.iter().any(|word| *word == "*" || *word == action.as_str());
+        Grant { pattern: pattern.to_owned(), actions: Action::ALL.into_iter().filter(is_named).collect() }
+    }
+
+    fn allows(&self, action: Action, repository: &str) -> bool {
+        self.actions.contains(&action) && path_matches(&self.pattern, repository)
+    }
+}
+
+/// The sender of a request, with the rights they have.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// The account; empty if nobody logged in.
+    pub name: String,
+    /// The address that the request came from.
+    pub address: String,
+    /// Whether the request brought a login or a token.
+    pub has_credentials: bool,
+    /// Whether all may be done.
+    pub is_all: bool,
+    /// The rights otherwise.
+    pub grants: Vec<Grant>,
+    /// The scope of the access token that was sent: nothing else may be done with it.
+    pub scope: Option<Vec<Grant>>,
+}
+
+impl Caller {
+    /// Tells whether an action is allowed.
+    pub fn may(&self, action: Action, repository: &str) -> bool {
+        let is_in_scope = match &self.scope {
+            Some(scope) => scope.iter().any(|grant| grant.allows(action, repository)),
+            None => true,
+        };
+        is_in_scope && self.is_granted(action, repository)
+    }
+
+    /// Tells whether an action would be allowed with the right token.
+    pub fn is_granted(&self, action: Action, repository: &str) -> bool {
+        self.is_all || self.grants.iter().any(|grant| grant.allows(action, repository))
+    }
+
+    /// Tells whether anything at all may be read.
+    pub fn may_read_something(&self) -> bool {
+        self.is_all || !self.name.is_empty() || !self.grants.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_may_what_a_grant_allows_and_its_token_is_for() {
+        let grants = vec![Grant::new("team/*", "pull,push"), Grant::new("team/app", "delete"), Grant::new("x/**", "*")];
+        let mut caller = Caller { grants, ..Caller::default() };
+        assert!(caller.may(Action::Push, "team/app") && caller.may(Action::Delete, "team/app"));
+        assert!(caller.may(Action::Delete, "x/y/z"));
+        assert!(!caller.may(Action::Delete, "team/web") && !caller.may(Action::Pull, "team/a/b"));
+        assert!(!caller.may(Action::Pull, "other/app"));
+        caller.scope = Some(vec![Grant::new("team/app", "pull")]);
+        assert!(caller.may(Action::Pull, "team/app") && !caller.may(Action::Push, "team/app"));
+        assert!(caller.is_granted(Action::Push, "team/app"));
+        caller.scope = Some(vec![Grant::new("other/app", "pull")]);
+        assert!(!caller.may(Action::Pull, "other/app"), "a token gives no rights of its own");
+    }
+}

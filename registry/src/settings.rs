@@ -1,0 +1,43 @@
+//! Settings: how the registry is served.
+
+use crate::access::Access;
+use crate::policy::{ImmutableTags, Quota};
+use crate::retention::RetentionRule;
+use database::Database;
+
+/// How the registry is served.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Access to it.
+    pub access: Access,
+    /// Whether a manifest may name blobs and manifests that its repository does not have.
+    pub sparse_manifests: bool,
+    /// Whether a manifest that is put by digest gets the tags of its `tag` parameters (version 1.2 of the specification).
+    pub tag_parameters: bool,
+    /// The URL under which others reach the registry; taken from each request if it is not given.
+    pub public_url: Option<String>,
+    /// Tags that never move.
+    pub immutable_tags: Vec<ImmutableTags>,
+    /// How much repositories may hold; of several for one repository the first counts.
+    pub quotas: Vec<Quota>,
+    /// Which tags are kept; repositories without a rule keep all.
+    pub retention: Vec<RetentionRule>,
+    /// Where pushes and deletions are recorded.
+    pub audit: Option<Database>,
+}
+
+impl Settings {
+    /// Returns the settings that a registry has unless it is told otherwise.
+    pub fn new(access: Access) -> Self {
+        Settings {
+            access,
+            sparse_manifests: false,
+            tag_parameters: true,
+            public_url: None,
+            immutable_tags: Vec::new(),
+            quotas: Vec::new(),
+            retention: Vec::new(),
+            audit: None,
+        }
+    }
+}

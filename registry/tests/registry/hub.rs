@@ -1,0 +1,118 @@
+//! A registry of its own for each test, asked without a network.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request};
+use image_store::Store;
+use registry::{Access, Settings};
+use registry_client::{Digest, media_type};
+use serde_json::{Value, json};
+use tower::Service;
+
+pub struct Hub {
+    pub directory: tempfile::TempDir,
+    pub store: Store,
+    pub router: Router,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// Returns the code of the first error.
+    pub fn code(&self) -> String {
+        self.json()["errors"][0]["code"].as_str().unwrap().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl Hub {
+    pub fn new() -> Hub {
+        Hub::with(Settings::new(Access::Open))
+    }
+
+    pub fn with(settings: Settings) -> Hub {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let router = registry::router(store.clone(), settings);
+        Hub { directory, store, router }
+    }
+
+    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.ask_at(method, &format!("/v2/{path}"), headers, Body::from(body.to_vec())).await
+    }
+
+    /// Asks for a whole path, as a `Location` has it.
+    pub async fn ask_at(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = self.router.clone().call(request.body(body).unwrap()).await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Answer { status, headers, body: axum::body::to_bytes(answer.into_body(), 16 << 20).await.unwrap().to_vec() }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[], b"").await
+    }
+
+    pub async fn status(&self, method: Method, path: &str) -> u16 {
+        self.ask(method, path, &[], b"").await.status
+    }
+
+    pub async fn upload(&self, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        let path = format!("{repository}/blobs/uploads/?digest={digest}");
+        assert_eq!(self.ask(Method::POST, &path, &[], bytes).await.status, 201);
+        digest
+    }
+
+    /// Puts a document as it is, under a tag or, if the reference is empty, its digest.
+    pub async fn put(&self, repository: &str, reference: &str, document: &Value) -> Answer {
+        let bytes = serde_json::to_vec(document).unwrap();
+        let digest = Digest::of(&bytes);
+        let reference = if reference.is_empty() { digest.as_str() } else { reference };
+        let kind = document["mediaType"].as_str().unwrap_or(media_type::OCI_MANIFEST);
+        let path = format!("{repository}/manifests/{reference}");
+        self.ask(Method::PUT, &path, &[("content-type", kind)], &bytes).await
+    }
+}
+
+/// Returns a manifest with the configuration `{}` and these layers.
+pub fn manifest(layers: &[&[u8]]) -> Value {
+    let layers: Vec<Value> = layers.iter().map(|layer| descriptor(media_type::OCI_LAYER, layer)).collect();
+    json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
+        "config": descriptor(media_type::OCI_CONFIG, b"{}"), "layers": layers,
+    })
+}
+
+/// Returns an index of documents.
+pub fn index(documents: &[&Value]) -> Value {
+    let manifests: Vec<Value> = documents.iter().map(|document| named(document)).collect();
+    json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": manifests})
+}
+
+/// Returns the descriptor of a document.
+pub fn named(document: &Value) -> Value {
+    descriptor(document["mediaType"].as_str().unwrap(), &serde_json::to_vec(document).unwrap())
+}
+
+pub fn descriptor(kind: &str, bytes: &[u8]) -> Value {
+    json!({"mediaType": kind, "digest": Digest::of(bytes).as_str(), "size": bytes.len()})
+}
+
+pub fn digest_of(document: &Value) -> Digest {
+    Digest::of(&serde_json::to_vec(document).unwrap())
+}

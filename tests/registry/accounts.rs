@@ -1,0 +1,124 @@
+//! The embedded registry with accounts, as skopeo and scripts meet it.
+
+use crate::support::{Site, curl, run, shown, slipway};
+use serde_json::json;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// Runs `slipway registry` on the database of a site.
+fn registry(site: &Site, arguments: &[&str], input: &str) -> Output {
+    let mut command = slipway();
+    command.arg("registry").args(arguments).arg("--data-dir").arg(site.path("data"));
+    command.arg("--config").arg(site.path("slipway.toml"));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn skopeo(site: &Site, arguments: &[&str]) -> Output {
+    let mut command = Command::new("skopeo");
+    command.args(arguments).env("REGISTRY_AUTH_FILE", site.path("auth.json")).output().unwrap()
+}
+
+/// Builds an image by hand and returns it as skopeo calls it.
+fn layout(site: &Site) -> String {
+    let (context, layout) = (site.path("context"), site.path("layout"));
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
+    let output = format!("type=oci,tar=false,dest={}", layout.display());
+    run(slipway()
+        .args(["build", "--progress", "plain", "-o", &output, "--data-dir"])
+        .arg(site.path("own"))
+        .arg(context));
+    format!("oci:{}", layout.display())
+}
+
+#[test]
+fn accounts_push_pull_and_delete_as_far_as_their_rights_go() {
+    let site = Site::start_with("registry_users = { ci = \"hush-hush\" }", "");
+    let add =
+        registry(&site, &["user", "add", "ada", "--password-stdin", "--allow", "team/*=pull,push"], "correct horse\n");
+    assert!(add.status.success(), "{}", shown(&add));
+    let robot = registry(&site, &["user", "add", "reader", "--robot", "--expires", "1d", "--allow", "team/*=pull"], "");
+    assert!(robot.status.success(), "{}", shown(&robot));
+    let password = String::from_utf8(robot.stdout).unwrap().trim().to_owned();
+    assert!(password.starts_with("slu_"), "{password}");
+    let source = layout(&site);
+    let image = format!("docker://{}/team/app:1", site.registry);
+    let push = |creds: &str, to: &str| {
+        skopeo(&site, &["copy", "-q", "--dest-tls-verify=false", "--dest-creds", creds, &source, to])
+    };
+    let pushed = push("ada:correct horse", &image);
+    assert!(pushed.status.success(), "{}", shown(&pushed));
+    for (creds, to) in [
+        (format!("reader:{password}"), image.clone()),
+        ("ada:correct horse".to_owned(), format!("docker://{}/other/app:1", site.registry)),
+        ("ada:wrong".to_owned(), image.clone()),
+    ] {
+        let refused = push(&creds, &to);
+        assert!(!refused.status.success(), "{creds} {to}");
+    }
+    let reader = format!("reader:{password}");
+    let inspect = ["inspect", "--tls-verify=false", "--creds", &reader, "--format", "{{.Digest}}", &image];
+    let digest = skopeo(&site, &inspect);
+    assert!(digest.status.success(), "{}", shown(&digest));
+    let delete = |creds: &str| skopeo(&site, &["delete", "--tls-verify=false", "--creds", creds, &image]);
+    assert!(!delete("ada:correct horse").status.success(), "she may not");
+    let allowed = registry(&site, &["allow", "team/*", "pull,push,delete", "--user", "ada"], "");
+    assert!(allowed.status.success(), "{}", shown(&allowed));
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let deleted = delete("ada:correct horse");
+    assert!(deleted.status.success(), "{}", shown(&deleted));
+    let audit = registry(&site, &["audit", "--repo", "team/app", "--json"], "");
+    let audit: serde_json::Value = serde_json::from_slice(&audit.stdout).unwrap();
+    let actions: Vec<_> =
+        audit.as_array().unwrap().iter().map(|one| (one["account"].clone(), one["action"].clone())).collect();
+    assert_eq!(actions, [(json!("ada"), json!("delete")), (json!("ada"), json!("push"))]);
+}
+
+#[test]
+fn a_login_of_skopeo_is_kept_and_everybody_may_pull_what_is_public() {
+    let site = Site::start_with("registry_users = { ci = \"hush-hush\" }", "");
+    let (source, image) = (layout(&site), format!("docker://{}/base/app:latest", site.registry));
+    let login = ["login", "--tls-verify=false", "-u", "ci", "-p", "hush-hush", &site.registry];
+    let logged_in = skopeo(&site, &login);
+    assert!(logged_in.status.success(), "{}", shown(&logged_in));
+    let wrong = skopeo(&site, &["login", "--tls-verify=false", "-u", "ci", "-p", "hush", &site.registry]);
+    assert!(!wrong.status.success());
+    let pushed = skopeo(&site, &["copy", "-q", "--dest-tls-verify=false", &source, &image]);
+    assert!(pushed.status.success(), "{}", shown(&pushed));
+    let inspect = ["inspect", "--tls-verify=false", &image];
+    assert!(skopeo(&site, &inspect).status.success(), "with the login that was kept");
+    let nobody = ["inspect", "--tls-verify=false", "--no-creds", &image];
+    assert!(!skopeo(&site, &nobody).status.success());
+    let allowed = registry(&site, &["allow", "base/*", "pull", "--everybody"], "");
+    assert!(allowed.status.success(), "{}", shown(&allowed));
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let pulled = skopeo(&site, &nobody);
+    assert!(pulled.status.success(), "{}", shown(&pulled));
+    let tags = curl(&[&format!("http://{}/v2/base/app/tags/list", site.registry)]);
+    assert_eq!((tags.status, &tags.json()["tags"]), (200, &json!(["latest"])));
+}
+
+#[test]
+fn what_is_wrong_with_an_account_or_a_right_is_said() {
+    let site = Site::start("");
+    for (arguments, input, said) in [
+        (vec!["user", "add", "a:b"], "", "is not a name of an account"),
+        (vec!["user", "add", "ada", "--password-stdin"], "short\n", "fewer than 8 characters"),
+        (vec!["user", "add", "ada", "--allow", "team/*"], "", "is not a right"),
+        (vec!["user", "add", "ada", "--allow", "team/*=read"], "", "`read` is not an action"),
+        (vec!["user", "add", "ada", "--allow", "Team/*=pull"], "", "is not a pattern"),
+        (vec!["user", "remove", "ada"], "", "there is no account `ada`"),
+        (vec!["user", "password", "ada"], "", "there is no account `ada`"),
+        (vec!["allow", "team/*", "pull", "--user", "ada"], "", "there is no account `ada`"),
+        (vec!["deny", "team/*", "--everybody"], "", "everybody has no right"),
+    ] {
+        let output = registry(&site, &arguments, input);
+        assert!(!output.status.success() && shown(&output).contains(said), "{arguments:?}: {}", shown(&output));
+    }
+    let added = registry(&site, &["user", "add", "ada", "--json"], "");
+    assert!(shown(&added).contains("the registry asks nobody who they are"), "{}", shown(&added));
+    let twice = registry(&site, &["user", "add", "ada"], "");
+    assert!(!twice.status.success() && shown(&twice).contains("there is an account `ada` already"));
+}
