@@ -66,5 +66,5 @@ pub use sql::build_changes::BuildWatch;
 pub use tags::publish::Publish;
 pub use tags::tag_check::{TagCheck, TagVerdict};
 pub use worker_query::{
-    Answer, Fate, Foreseen, ForeseenStep, FoundRules, PATIENCE as QUESTION_PATIENCE, Question, QuestionClaim,
+    Answer, Fate, Foreseen, ForeseenStep, FoundRules, Question, QuestionClaim, TIMEOUT as QUESTION_PATIENCE,
 };

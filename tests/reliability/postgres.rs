@@ -126,7 +126,7 @@ fn a_worker_builds_with_a_role_that_can_do_little_else() {
         "SELECT * FROM idempotency_keys",
         "UPDATE builds SET spec_json = spec_json",
         "UPDATE builds SET repository = 'team/other'",
-        "UPDATE builds SET approved_by = 'me', is_held = FALSE",
+        "UPDATE builds SET approved_by = 'me', awaits_approval = FALSE",
         "DELETE FROM builds",
         "INSERT INTO builds SELECT * FROM builds",
         "UPDATE secrets SET sealed = sealed",

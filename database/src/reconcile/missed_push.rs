@@ -1,4 +1,4 @@
-//! Pushes that no delivery told of, found by comparing what a look saw with what is known.
+//! Pushes that no delivery told of, found by comparing a snapshot of the refs with the known ones.
 
 use crate::access::sealing::open_spec;
 use crate::database::Database;
@@ -19,20 +19,20 @@ use crate::sql::transaction::Transaction;
 use std::time::Duration;
 
 /// Most pushes that one look makes up for; the rest is left to the next.
-const MOST: usize = 50;
-/// How long a ref is looked at that names something new which is no commit, or none that can be had.
-const GIVEN_UP: Duration = Duration::from_secs(60 * 60);
+const MAX_MISSED: usize = 50;
+/// How long a ref is looked at that names something new which is not a commit, or not one that can be fetched.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60 * 60);
 /// How long a delivery may take: before, a push that a look saw is not taken for missed.
-const LATE: Duration = Duration::from_secs(30);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A push that no delivery told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissedPush {
     /// Full name of the ref.
     pub git_ref: String,
-    /// What it named before; `None` if it is new.
+    /// The earlier target; `None` if the ref is new.
     pub before: Option<String>,
-    /// What it names now.
+    /// The present target.
     pub after: String,
     /// The full hash of the commit.
     pub commit: String,
@@ -47,9 +47,9 @@ pub struct SeenLook {
     pub repository: String,
     /// Number of the look.
     pub attempt: i64,
-    /// What was missed.
+    /// The missed pushes.
     pub missed: Vec<MissedPush>,
-    /// What is known from now on.
+    /// The refs that are known from now on.
     known: Compared,
     /// When the refs were asked for, in milliseconds since 1970.
     pub asked_ms: i64,
@@ -241,9 +241,9 @@ impl SeenLook {
         let before = known.compared.heads.get(git_ref);
         let seen_before = known.compared.waiting.get(git_ref).filter(|waiting| waiting.id == after);
         let since_ms = seen_before.map_or(self.asked_ms, |waiting| waiting.since_ms);
-        let patience_ms = millis(LATE).min(self.pause_ms);
+        let patience_ms = millis(DELIVERY_TIMEOUT).min(self.pause_ms);
         let is_late = self.asked_ms - since_ms >= patience_ms && seen_before.is_some();
-        let decided = is_late && known.is_older(git_ref, self.asked_ms) && self.missed.len() < MOST;
+        let decided = is_late && known.is_older(git_ref, self.asked_ms) && self.missed.len() < MAX_MISSED;
         if let Some(moved) = moved.filter(|_| decided) {
             self.missed.push(MissedPush {
                 git_ref: git_ref.to_owned(),
@@ -254,8 +254,8 @@ impl SeenLook {
             });
             return;
         }
-        // What the ref names counts as known then: there is nothing in it to build.
-        if moved.is_none() && seen_before.is_some() && self.asked_ms - since_ms >= millis(GIVEN_UP) {
+        // The ref counts as known then: there is nothing in it to build.
+        if moved.is_none() && seen_before.is_some() && self.asked_ms - since_ms >= millis(GIVE_UP_AFTER) {
             return;
         }
         match before {

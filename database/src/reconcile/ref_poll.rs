@@ -1,4 +1,4 @@
-//! Looks at what the refs of a repository name, so that a push is built that no delivery told of.
+//! Ref polls: a worker lists the refs of a repository from time to time, so that a push is built that no delivery told of.
 //!
 //! The service says which repositories are looked at and how often, a worker asks the git server, and the service turns
 //! what was missed into deliveries: [`crate::Database::settle_look`]. The first look at a repository only takes note.
@@ -35,15 +35,15 @@ pub struct Looked {
 /// A worker's lease on a look.
 #[derive(Debug)]
 pub struct LookClaim {
-    /// What is looked at.
+    /// The polled repository.
     pub looked: Looked,
     /// Number of the look.
     pub attempt: i64,
-    /// What is known of the refs; `None` at the first look.
+    /// The known refs; `None` at the first poll.
     pub known: Option<Heads>,
 }
 
-/// What a worker saw.
+/// The refs that a worker saw.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Seen {
     /// The branches and tags.
@@ -89,7 +89,7 @@ impl Database {
             }
         }
         for looked in all {
-            // What was seen of another server says nothing of this one.
+            // The refs of another server say nothing about this one.
             sql(
                 doing,
                 "INSERT INTO looks (repository, clone_url, pause_ms, due_ms) VALUES ($1, $2, $3, $4) \
@@ -197,28 +197,28 @@ impl Database {
     }
 }
 
-/// What comparing a look came to.
+/// The result of comparing the refs with the known ones.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Compared {
-    /// What each ref named last.
+    /// The last target of each ref.
     pub heads: Heads,
-    /// What looks saw of refs and no delivery told of yet.
+    /// Targets that polls saw and no delivery told of yet.
     pub waiting: BTreeMap<String, Waiting>,
 }
 
-/// What a look saw of a ref and no delivery told of yet.
+/// A target of a ref that a poll saw and no delivery told of yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
-    /// What it names.
+    /// The target.
     pub id: String,
     /// When that was first seen, in milliseconds since 1970.
     pub since_ms: i64,
 }
 
-/// What is known of the refs of a repository.
+/// The known refs of a repository.
 #[derive(Debug)]
 pub struct LastKnown {
-    /// What was known after the last look, and what was pushed since.
+    /// The refs after the last poll, and the pushes since.
     pub compared: Compared,
     /// When the last look began.
     pub since_ms: i64,

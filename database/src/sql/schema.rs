@@ -5,7 +5,7 @@ use crate::sql::connect::Store;
 use crate::sql::statement::{On, sql};
 use crate::sql::transaction::{Alone, Transaction};
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 16] = [
+pub const MIGRATIONS: [&str; 17] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_questions.sql"),
     include_str!("../../migrations/0003_reconcile.sql"),
@@ -22,6 +22,7 @@ pub const MIGRATIONS: [&str; 16] = [
     include_str!("../../migrations/0014_told_refs.sql"),
     include_str!("../../migrations/0015_told_to_forges.sql"),
     include_str!("../../migrations/0016_build_warnings.sql"),
+    include_str!("../../migrations/0020_field_words.sql"),
 ];
 
 /// The version that this program works with.

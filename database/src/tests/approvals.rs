@@ -35,7 +35,7 @@ both! {
         assert_eq!(claim.build.approved_by.as_deref(), Some("ops"));
         assert!(!claim.build.request.spec.options.trusted, "approval makes nobody trusted");
         assert!(claim.build.version > before.version);
-        // An attempt that failed is not approved anew.
+        // An attempt that failed is not approved again.
         database.finish(claim, Outcome::Retry(reason("registry"))).await.unwrap();
         world.pass(60);
         let claim = world.claim("one").await;

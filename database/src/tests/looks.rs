@@ -102,7 +102,7 @@ both! {
             (all.len(), newest.commit.clone().unwrap())
         };
         assert_eq!(newest().await, (2, "c".to_owned()));
-        // What was found is that of the delivery, though it is not the last any more.
+        // The found push is that of the delivery, though it is not the last one now.
         let late = database.accept(&push(Some("a"), "b"), &[request("acme/app", "b")], None).await.unwrap();
         assert!(matches!(&late, Accepted::Duplicate(builds) if builds.len() == 1), "{late:?}");
         assert_eq!(newest().await, (2, "c".to_owned()));
