@@ -9,7 +9,7 @@ use crate::image::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::key::KeyBuilder;
 use crate::trace::{Trace, Work};
 use crate::{Error, Kept, Services};
-use database::{BaseImage, Fate};
+use database::{BaseImage, StepForecast};
 use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Plan};
 use registry_client::{Platform, Reference};
@@ -146,11 +146,11 @@ impl<'r> PlannedBuild<'r> {
     }
 
     /// Tells what would become of each step, in the order of the Dockerfile; executes none.
-    pub fn foresee(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+    pub fn foresee(&self, services: &Services) -> Result<Vec<(StepSummary, StepForecast)>, Error> {
         self.fates(services).map_err(|error| with_snippet(error, &self.request.dockerfile))
     }
 
-    fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+    fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, StepForecast)>, Error> {
         let request = self.request;
         let materials =
             Materials::new(services, &request.attempt, (request.options.cancel().clone(), request.trace.clone()))?
@@ -158,7 +158,7 @@ impl<'r> PlannedBuild<'r> {
         let (cache, on_layer) = (cache(request, services), |_, _| ());
         let told = (&event::Silent as &dyn Observer, &on_layer as _);
         let execution = Execution::new(&self.plan, &self.sources, &materials, (&cache, &request.options), told)?;
-        let mut fates: HashMap<usize, Fate> = execution.foresee()?.into_iter().collect();
+        let mut fates: HashMap<usize, StepForecast> = execution.foresee()?.into_iter().collect();
         let fate = |step: StepSummary| fates.remove(&step.number).map(|fate| (step, fate));
         Ok(summaries(&self.plan).into_iter().filter_map(fate).collect())
     }

@@ -57,8 +57,8 @@ pub use queue::forecast::{QueuePlace, QueuedBuild, WaitingFor};
 pub use queue::retry::{Retried, RetryFrom};
 pub use queue::workers::WorkerRecord;
 pub use reconcile::base_image::{BaseImageClaim, Named, SeenImage, WatchedImage};
-pub use reconcile::missed_push::{FoundPush, MissedPush, SeenLook};
-pub use reconcile::ref_poll::{Heads, LookClaim, LookState, Looked, MovedHead, Seen};
+pub use reconcile::missed_push::{AnsweredRefPoll, FoundPush, MissedPush};
+pub use reconcile::ref_poll::{Heads, Looked, MovedRef, RefPollClaim, RefPollState, Seen};
 pub use reconcile::schedule::OwnSchedule;
 pub use retention::plan::{Limit, Limits, RetentionPolicy};
 pub use retention::removals::Removed;
@@ -66,5 +66,5 @@ pub use sql::build_changes::BuildWatch;
 pub use tags::publish::Publish;
 pub use tags::tag_check::{TagCheck, TagVerdict};
 pub use worker_query::{
-    Answer, Fate, Foreseen, ForeseenStep, FoundRules, Question, QuestionClaim, TIMEOUT as QUESTION_PATIENCE,
+    Answer, DryRun, DryRunStep, FoundRules, Question, QuestionClaim, StepForecast, TIMEOUT as WORKER_QUERY_TIMEOUT,
 };

@@ -45,7 +45,7 @@ pub enum Answer {
     /// The rules.
     Rules(FoundRules),
     /// The steps.
-    Steps(Foreseen),
+    Steps(DryRun),
     /// The comparison.
     Explained(Explained),
 }
@@ -61,11 +61,11 @@ pub struct FoundRules {
 
 /// The dry run of a build: its steps, as far as they are known without executing any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Foreseen {
+pub struct DryRun {
     /// Full hash of the commit, if it is there.
     pub commit: Option<String>,
     /// The steps, in the order of the Dockerfile; platform after platform.
-    pub steps: Vec<ForeseenStep>,
+    pub steps: Vec<DryRunStep>,
     /// Warnings of the build.
     pub warnings: Vec<String>,
     /// Why it would fail, as far as that is known.
@@ -74,7 +74,7 @@ pub struct Foreseen {
 
 /// A step that was not executed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForeseenStep {
+pub struct DryRunStep {
     /// Counts the steps of the build from 1.
     pub number: i64,
     /// The stage's name, with the platform where there are several.
@@ -84,21 +84,24 @@ pub struct ForeseenStep {
     /// First line in the Dockerfile, from 1.
     pub line: i64,
     /// Whether it would be executed.
-    pub fate: Fate,
+    pub fate: StepForecast,
 }
 
 /// The forecast of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum StepForecast {
     /// Its layer is known, or nothing of the result needs it.
     Cached,
     /// It would be executed.
-    Executed,
+    #[serde(rename = "executed")]
+    WillRun,
     /// That depends on files which are not known before: those of an executed step, or of another server.
-    Open,
+    #[serde(rename = "open")]
+    Unknown,
     /// It makes no layer, only settings of the image.
-    Setting,
+    #[serde(rename = "setting")]
+    MetadataOnly,
 }
 
 /// A question that a worker has taken.

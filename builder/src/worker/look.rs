@@ -4,7 +4,7 @@ use super::Settings;
 use super::source::{Place, fetch_settings, source_error};
 use crate::Services;
 use crate::source::{CommitTree, Mirror, SourceError, Wanted};
-use database::{Heads, LookClaim, MovedHead, Reason, Seen};
+use database::{Heads, MovedRef, Reason, RefPollClaim, Seen};
 use runtime::CancellationToken;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const PREFIXES: [&str; 2] = ["refs/heads/", "refs/tags/"];
 
 /// Looks at the repository whose turn it is; tells whether there was one. `ends` ends it early.
 pub fn next((services, settings): (&Services, &Settings), ends: &CancellationToken) -> Result<bool, database::Error> {
-    let Some(claim) = services.tokio.block_on(services.database.claim_look())? else { return Ok(false) };
+    let Some(claim) = services.tokio.block_on(services.database.claim_ref_poll())? else { return Ok(false) };
     let repo = &claim.looked.repository;
     let result = look((services, settings), &claim, ends);
     if ends.is_cancelled() {
@@ -29,7 +29,7 @@ pub fn next((services, settings): (&Services, &Settings), ends: &CancellationTok
     if let Err(reason) = &result {
         tracing::warn!(repo, problem = reason.message, "what the refs of a repository name cannot be seen");
     }
-    match services.tokio.block_on(services.database.finish_look(&claim, &result)) {
+    match services.tokio.block_on(services.database.finish_ref_poll(&claim, &result)) {
         Err(database::Error::LeaseLost) => tracing::info!(repo, "a look took so long that another was made meanwhile"),
         other => other?,
     }
@@ -38,7 +38,7 @@ pub fn next((services, settings): (&Services, &Settings), ends: &CancellationTok
 
 fn look(
     (services, settings): (&Services, &Settings),
-    claim: &LookClaim,
+    claim: &RefPollClaim,
     ends: &CancellationToken,
 ) -> Result<Seen, Reason> {
     let until = Instant::now() + LIMIT;
@@ -77,7 +77,7 @@ fn commit(
     mirror: &Mirror,
     (git_ref, id): (&str, &str),
     settings: &crate::source::FetchSettings,
-) -> Result<MovedHead, SourceError> {
+) -> Result<MovedRef, SourceError> {
     let wanted = match git_ref.starts_with("refs/tags/") {
         // An annotated tag is no commit, but names one.
         true => Wanted::Ref(git_ref.to_owned()),
@@ -85,5 +85,5 @@ fn commit(
     };
     let commit = mirror.fetch(&wanted, settings)?;
     let message = CommitTree::open(mirror, &commit, "")?.message().to_owned();
-    Ok(MovedHead { git_ref: git_ref.to_owned(), commit: commit.as_str().to_owned(), message })
+    Ok(MovedRef { git_ref: git_ref.to_owned(), commit: commit.as_str().to_owned(), message })
 }

@@ -9,7 +9,7 @@ use super::{Settings, explain, lookup, rights};
 use crate::event::{Event, Observer};
 use crate::trace::Trace;
 use crate::{Error, Platforms, Services};
-use database::{Answer, BuildId, BuildRequest, Explained, Foreseen, ForeseenStep, FoundRules, LookupResult, NewLookup};
+use database::{Answer, BuildId, BuildRequest, DryRun, DryRunStep, Explained, FoundRules, LookupResult, NewLookup};
 use database::{Question, QuestionClaim, Reason};
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
@@ -56,9 +56,9 @@ fn explained(
     })
 }
 
-fn foresee(services: &Services, settings: &Settings, (request, claim): (&BuildRequest, &QuestionClaim)) -> Foreseen {
+fn foresee(services: &Services, settings: &Settings, (request, claim): (&BuildRequest, &QuestionClaim)) -> DryRun {
     let warnings = Warnings::default();
-    let mut foreseen = Foreseen::default();
+    let mut foreseen = DryRun::default();
     if let Err(error) = look(services, settings, (request, claim), (&warnings, &mut foreseen)) {
         foreseen.failure = Some(reason(&error));
     }
@@ -70,7 +70,7 @@ fn look(
     services: &Services,
     settings: &Settings,
     (request, claim): (&BuildRequest, &QuestionClaim),
-    (warnings, foreseen): (&Warnings, &mut Foreseen),
+    (warnings, foreseen): (&Warnings, &mut DryRun),
 ) -> Result<(), Error> {
     let services = &rights::services(services, settings, request);
     let (expired, trace) = (Expiry::after(services, claim.patience), Trace::default());
@@ -86,7 +86,7 @@ fn look(
     let wanted = Wanted { services, settings, request, limits, cancel, attempt: &attempt, trace };
     let requests = wanted.requests(&tree, &BTreeMap::new(), None)?;
     let steps = Platforms::new(&requests, services, warnings)?.foresee(services)?;
-    let step = |(step, fate): (crate::event::StepSummary, _)| ForeseenStep {
+    let step = |(step, fate): (crate::event::StepSummary, _)| DryRunStep {
         number: step.number as i64,
         stage: step.stage,
         instruction: step.instruction,

@@ -84,7 +84,7 @@ columns! {
         /// Whether somebody has asked for its end.
         pub cancel_requested: bool = get "cancel_requested",
         /// Whether it waits until somebody approves it.
-        pub is_held: bool = get "awaits_approval",
+        pub awaits_approval: bool = get "awaits_approval",
         /// Name of the token that approved it.
         pub approved_by: Option<String> = get "approved_by",
         /// When its log was removed because it was too old or there was too much, in milliseconds since 1970.
