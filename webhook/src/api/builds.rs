@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How often a build is read while a request waits for its next change.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a queued build is read while a request waits for its next change: its place changes with other builds.
+const QUEUE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
@@ -155,7 +155,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let until = Instant::now() + wait(query(waiting)?.wait.as_deref())?;
     let mut build = find(&service, &caller, &id).await?;
-    let mut version = None;
+    let (mut version, mut watch) = (None, None);
     loop {
         // The version covers all but the place of a queued build, which changes by itself.
         if version != Some(build.version) || build.state == BuildState::Queued {
@@ -171,7 +171,16 @@ pub async fn show(
                 &BuildDetails::read(&service.database, &service.settings, &build).await?,
             ));
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
+        match &mut watch {
+            // It begins before the next read, so that no change is missed.
+            None => watch = Some(service.database.watch_build(&build.id)),
+            Some(watch) => {
+                let left = until.saturating_duration_since(Instant::now());
+                let is_queued = build.state == BuildState::Queued;
+                let pause = if is_queued { left.min(QUEUE_POLL_INTERVAL) } else { left };
+                let _ = tokio::time::timeout(pause, watch.changed()).await;
+            }
+        }
         build = find(&service, &caller, &id).await?;
     }
 }
