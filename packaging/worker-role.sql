@@ -24,6 +24,6 @@ GRANT UPDATE (state, answer_json) ON questions TO slipway_worker;
 GRANT DELETE ON questions TO slipway_worker;
 GRANT UPDATE (due_ms, attempt, lease_until_ms, asked_ms, answer_json, failures, problem) ON looks TO slipway_worker;
 GRANT UPDATE (due_ms, attempt, failures, tag_digest, digest, seen_ms, problem) ON base_images TO slipway_worker;
-GRANT SELECT, INSERT, UPDATE ON turns, steps, logs, cached_layers, tags, traces TO slipway_worker;
+GRANT SELECT, INSERT, UPDATE ON fair_share, steps, logs, cached_layers, tags, traces TO slipway_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO slipway_worker;
 GRANT SELECT, INSERT ON statuses, notices TO slipway_worker;

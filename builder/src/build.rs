@@ -9,7 +9,7 @@ use crate::image::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::key::KeyBuilder;
 use crate::trace::{Trace, Work};
 use crate::{Error, LocalImages, Services};
-use database::{BaseImage, Fate};
+use database::{BaseImage, StepForecast};
 use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Plan};
 use registry_client::{Platform, Reference};
@@ -146,11 +146,11 @@ impl<'r> PlannedBuild<'r> {
     }
 
     /// Tells what would become of each step, in the order of the Dockerfile; executes none.
-    pub fn dry_run(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+    pub fn dry_run(&self, services: &Services) -> Result<Vec<(StepSummary, StepForecast)>, Error> {
         self.fates(services).map_err(|error| with_snippet(error, &self.request.dockerfile))
     }
 
-    fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+    fn fates(&self, services: &Services) -> Result<Vec<(StepSummary, StepForecast)>, Error> {
         let request = self.request;
         let resources =
             BuildResources::new(services, &request.attempt, request.options.cancel().clone(), request.trace.clone())?
@@ -158,7 +158,7 @@ impl<'r> PlannedBuild<'r> {
         let (cache, on_layer) = (cache(request, services), |_, _| ());
         let execution =
             Execution::new(&self.plan, &self.sources, &resources, &cache, &request.options, &event::Silent, &on_layer)?;
-        let mut fates: HashMap<usize, Fate> = execution.dry_run()?.into_iter().collect();
+        let mut fates: HashMap<usize, StepForecast> = execution.dry_run()?.into_iter().collect();
         let fate = |step: StepSummary| fates.remove(&step.number).map(|fate| (step, fate));
         Ok(summaries(&self.plan).into_iter().filter_map(fate).collect())
     }

@@ -6,7 +6,7 @@ use crate::image::annotation::{self, Level};
 use crate::image::assemble::Image;
 use crate::key::KeyBuilder;
 use crate::{Built, Error, PlannedBuild, Request, Services};
-use database::{BaseImage, Fate};
+use database::{BaseImage, StepForecast};
 use registry_client::{Index, Platform, media_type};
 use runtime::CancellationToken;
 use std::collections::BTreeSet;
@@ -74,7 +74,7 @@ impl<'r> Platforms<'r> {
     }
 
     /// Tells what would become of each step, platform after platform; executes none.
-    pub fn dry_run(&self, services: &Services) -> Result<Vec<(StepSummary, Fate)>, Error> {
+    pub fn dry_run(&self, services: &Services) -> Result<Vec<(StepSummary, StepForecast)>, Error> {
         if let [only] = self.each() {
             return only.dry_run(services);
         }

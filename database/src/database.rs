@@ -76,7 +76,7 @@ impl Database {
             changes: Arc::default(),
             listener: Arc::default(),
         };
-        database.bring_back().await?;
+        database.clamp_future_times().await?;
         Ok(database)
     }
 

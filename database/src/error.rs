@@ -1,4 +1,4 @@
-//! What can go wrong with the database.
+//! Errors of the database.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ pub enum Error {
     /// The database cannot be reached or is full, locked or broken.
     #[error("{doing}: the database is unavailable")]
     Unavailable {
-        /// What was being done.
+        /// The activity that failed.
         doing: &'static str,
-        /// What the database said.
+        /// The database's own error.
         #[source]
         cause: sqlx::Error,
     },
@@ -25,7 +25,7 @@ pub enum Error {
         #[source]
         cause: sqlx::Error,
     },
-    /// What was stored together failed together.
+    /// A batch failed, and with it everything that was stored in it.
     #[error(transparent)]
     Together(Arc<Error>),
     /// Another attempt has the build, or it has ended: nothing was written.
@@ -46,7 +46,7 @@ pub enum Error {
         known: i64,
     },
     /// The URL names a kind of database that there is none of.
-    #[error("`{0}:` is no database that slipway knows: use sqlite:///path or postgres://user@host/name")]
+    #[error("`{0}:` is not a database that slipway knows: use sqlite:///path or postgres://user@host/name")]
     UnknownKind(String),
     /// A row does not hold what it should.
     #[error("{0} in the database is damaged")]

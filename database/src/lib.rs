@@ -58,8 +58,8 @@ pub use queue::forecast::{QueuePlace, QueuedBuild, WaitingFor};
 pub use queue::retry::{Retried, RetryFrom};
 pub use queue::workers::WorkerRecord;
 pub use reconcile::base_image::{BaseImageClaim, Named, SeenImage, WatchedImage};
-pub use reconcile::missed_push::{FoundPush, MissedPush, SeenLook};
-pub use reconcile::ref_poll::{Heads, LookClaim, LookState, Looked, MovedHead, Seen};
+pub use reconcile::missed_push::{AnsweredRefPoll, FoundPush, MissedPush};
+pub use reconcile::ref_poll::{Heads, Looked, MovedRef, RefPollClaim, RefPollState, Seen};
 pub use reconcile::schedule::OwnSchedule;
 pub use registry::account::{Account, NewAccount, Right, check_account_name};
 pub use registry::audit::{Change, ChangeFilter, NewChange};
@@ -70,5 +70,5 @@ pub use sql::build_changes::BuildWatch;
 pub use tags::publish::Publish;
 pub use tags::tag_check::{TagCheck, TagVerdict};
 pub use worker_query::{
-    Answer, Fate, Foreseen, ForeseenStep, FoundRules, PATIENCE as QUESTION_PATIENCE, Question, QuestionClaim,
+    Answer, DryRun, DryRunStep, FoundRules, Question, QuestionClaim, StepForecast, TIMEOUT as WORKER_QUERY_TIMEOUT,
 };

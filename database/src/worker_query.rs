@@ -19,15 +19,15 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long anybody waits for an answer; an older question is not worth a worker's time.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What is asked.
+/// A query about a commit or a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
     /// Which rules a repository keeps itself at a commit.
     Rules(NewLookup),
-    /// What the steps of a build would be, and which of them are known.
+    /// The steps of a build, and which of them are cached.
     Steps(Box<BuildRequest>),
     /// Why the steps of a build that ended were executed or not.
     Explain {
@@ -38,14 +38,14 @@ pub enum Question {
     },
 }
 
-/// What a worker says.
+/// A worker's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// The rules.
     Rules(FoundRules),
     /// The steps.
-    Steps(Foreseen),
+    Steps(DryRun),
     /// The comparison.
     Explained(Explained),
 }
@@ -55,18 +55,18 @@ pub enum Answer {
 pub struct FoundRules {
     /// Full hash of the commit; `None` if there is none.
     pub commit: Option<String>,
-    /// What was found there.
+    /// The rules file there, or why there is none.
     pub result: LookupResult,
 }
 
-/// What a build would do, as far as it is known without doing it.
+/// The dry run of a build: its steps, as far as they are known without executing any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Foreseen {
+pub struct DryRun {
     /// Full hash of the commit, if it is there.
     pub commit: Option<String>,
     /// The steps, in the order of the Dockerfile; platform after platform.
-    pub steps: Vec<ForeseenStep>,
-    /// What the build would warn of.
+    pub steps: Vec<DryRunStep>,
+    /// Warnings of the build.
     pub warnings: Vec<String>,
     /// Why it would fail, as far as that is known.
     pub failure: Option<Reason>,
@@ -74,7 +74,7 @@ pub struct Foreseen {
 
 /// A step that was not executed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForeseenStep {
+pub struct DryRunStep {
     /// Counts the steps of the build from 1.
     pub number: i64,
     /// The stage's name, with the platform where there are several.
@@ -83,22 +83,25 @@ pub struct ForeseenStep {
     pub instruction: String,
     /// First line in the Dockerfile, from 1.
     pub line: i64,
-    /// What would become of it.
-    pub fate: Fate,
+    /// Whether it would be executed.
+    pub fate: StepForecast,
 }
 
-/// What would become of a step.
+/// The forecast of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum StepForecast {
     /// Its layer is known, or nothing of the result needs it.
     Cached,
     /// It would be executed.
-    Executed,
+    #[serde(rename = "executed")]
+    WillRun,
     /// That depends on files which are not known before: those of an executed step, or of another server.
-    Open,
+    #[serde(rename = "open")]
+    Unknown,
     /// It makes no layer, only settings of the image.
-    Setting,
+    #[serde(rename = "setting")]
+    MetadataOnly,
 }
 
 /// A question that a worker has taken.
@@ -106,7 +109,7 @@ pub enum Fate {
 pub struct QuestionClaim {
     /// Its row.
     pub id: i64,
-    /// What is asked.
+    /// A query about a commit or a build.
     pub question: Question,
     /// How long somebody waits for the answer.
     pub patience: Duration,
@@ -117,9 +120,9 @@ impl Database {
     pub async fn ask(&self, question: &Question) -> Result<i64, Error> {
         let doing = "asking the workers";
         let mut transaction = self.begin().await?;
-        // Who hangs up forgets nothing: what nobody waits for any more goes with the next question.
+        // A client that hangs up removes nothing: abandoned queries go with the next one.
         let text = "DELETE FROM questions WHERE asked_ms <= $1";
-        let expired = transaction.now_ms - millis(PATIENCE);
+        let expired = transaction.now_ms - millis(TIMEOUT);
         sql(doing, text).bind(expired).run(transaction.on()).await?;
         let text = "INSERT INTO questions (question_json, state, asked_ms) VALUES ($1, 'open', $2) RETURNING id";
         let row = sql(doing, text).bind(to_json(question)?).bind(transaction.now_ms).one(transaction.on()).await?;
@@ -138,7 +141,7 @@ impl Database {
         }
         let mut transaction = self.begin().await?;
         schema::confirm(transaction.on()).await?;
-        let patience = millis(PATIENCE);
+        let patience = millis(TIMEOUT);
         let text = "DELETE FROM questions WHERE asked_ms <= $1";
         sql(doing, text).bind(transaction.now_ms - patience).run(transaction.on()).await?;
         let row = sql(

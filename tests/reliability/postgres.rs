@@ -83,7 +83,7 @@ fn answers(yard: &Yard, request: &BuildRequest) {
     wait_for("the answer of a lookup", || on.block_on(database.answered_lookups(1)).unwrap().pop());
     let looked = Looked { repository: request.repository.clone(), clone_url: request.spec.clone_url.clone() };
     on.block_on(database.look_at(&[looked], Duration::from_secs(300), true)).unwrap();
-    wait_for("a look", || on.block_on(database.seen_looks(1)).unwrap().pop());
+    wait_for("a look", || on.block_on(database.answered_ref_polls(1)).unwrap().pop());
     let base = WatchedImage { reference: request.spec.build_args["BASE"].clone(), platform: "linux/amd64".to_owned() };
     on.block_on(database.watch_base_images(&[base], Duration::from_secs(900))).unwrap();
     wait_for("a look at a base image", || on.block_on(database.seen_base_images()).unwrap().pop()?.digest);
@@ -126,7 +126,7 @@ fn a_worker_builds_with_a_role_that_can_do_little_else() {
         "SELECT * FROM idempotency_keys",
         "UPDATE builds SET spec_json = spec_json",
         "UPDATE builds SET repository = 'team/other'",
-        "UPDATE builds SET approved_by = 'me', is_held = FALSE",
+        "UPDATE builds SET approved_by = 'me', awaits_approval = FALSE",
         "DELETE FROM builds",
         "INSERT INTO builds SELECT * FROM builds",
         "UPDATE secrets SET sealed = sealed",

@@ -3,28 +3,28 @@
 use super::state::Execution;
 use super::{check_sources, definition_keys};
 use crate::Error;
-use database::Fate;
+use database::StepForecast;
 use dockerfile::plan::{Action, Base};
 
 impl Execution<'_> {
     /// Returns the fate of each step by its number; fails as the build would, as far as that is known.
-    pub fn dry_run(&self) -> Result<Vec<(usize, Fate)>, Error> {
+    pub fn dry_run(&self) -> Result<Vec<(usize, StepForecast)>, Error> {
         check_sources::check(self)?;
         let mut fates = Vec::new();
         // Whether the files that a stage ends with are known: a stage comes after all that it takes from.
-        let mut ends: Vec<Fate> = Vec::with_capacity(self.plan.stages.len());
+        let mut ends: Vec<StepForecast> = Vec::with_capacity(self.plan.stages.len());
         for (index, stage) in self.plan.stages.iter().enumerate() {
             let mut end = match stage.base {
-                Base::Stage(base) => ends.get(base).copied().unwrap_or(Fate::Open),
-                Base::Scratch | Base::Image(_) => Fate::Cached,
+                Base::Stage(base) => ends.get(base).copied().unwrap_or(StepForecast::Unknown),
+                Base::Scratch | Base::Image(_) => StepForecast::Cached,
             };
             for (position, step) in stage.steps.iter().enumerate() {
                 if !step.action.makes_layer() {
-                    fates.push((step.number, Fate::Setting));
+                    fates.push((step.number, StepForecast::MetadataOnly));
                     continue;
                 }
                 end = self.fate(index, position, &step.action, end, &ends);
-                if end == Fate::Executed && matches!(step.action, Action::Run(_)) {
+                if end == StepForecast::WillRun && matches!(step.action, Action::Run(_)) {
                     let checked = super::emulation::check(&stage.config);
                     checked.map_err(|error| error.at_step(step.number, step.lines, &step.instruction))?;
                 }
@@ -36,19 +36,26 @@ impl Execution<'_> {
         Ok(fates)
     }
 
-    fn fate(&self, stage: usize, position: usize, action: &Action, before: Fate, ends: &[Fate]) -> Fate {
+    fn fate(
+        &self,
+        stage: usize,
+        position: usize,
+        action: &Action,
+        before: StepForecast,
+        ends: &[StepForecast],
+    ) -> StepForecast {
         if !self.needed[stage] || self.definitions.known(stage, position).is_some() {
-            return Fate::Cached;
+            return StepForecast::Cached;
         }
         // A step above one that is executed has never been made: its key holds that step's.
-        if before == Fate::Executed || !self.options.uses_cache(&self.plan.stages[stage].name) {
-            return Fate::Executed;
+        if before == StepForecast::WillRun || !self.options.uses_cache(&self.plan.stages[stage].name) {
+            return StepForecast::WillRun;
         }
         let from = definition_keys::stages_of(action);
-        let unknown = from.iter().any(|stage| ends.get(*stage) != Some(&Fate::Cached));
-        if before == Fate::Open || unknown || self.definitions.key(stage, position).is_none() {
-            return Fate::Open;
+        let unknown = from.iter().any(|stage| ends.get(*stage) != Some(&StepForecast::Cached));
+        if before == StepForecast::Unknown || unknown || self.definitions.key(stage, position).is_none() {
+            return StepForecast::Unknown;
         }
-        Fate::Executed
+        StepForecast::WillRun
     }
 }

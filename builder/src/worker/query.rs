@@ -12,7 +12,7 @@ use crate::event::{Event, Observer};
 use crate::trace::Trace;
 use crate::{Error, Platforms, Services};
 use database::{
-    Answer, BuildId, BuildRequest, Explained, Foreseen, ForeseenStep, FoundRules, LookupResult, NewLookup, Question,
+    Answer, BuildId, BuildRequest, DryRun, DryRunStep, Explained, FoundRules, LookupResult, NewLookup, Question,
     QuestionClaim, Reason,
 };
 use runtime::CancellationToken;
@@ -57,9 +57,9 @@ fn explained(context: TaskContext<'_>, build: &BuildId, against: &BuildId, claim
     })
 }
 
-fn dry_run(services: &Services, settings: &Settings, request: &BuildRequest, claim: &QuestionClaim) -> Foreseen {
+fn dry_run(services: &Services, settings: &Settings, request: &BuildRequest, claim: &QuestionClaim) -> DryRun {
     let warnings = Warnings::default();
-    let mut foreseen = Foreseen::default();
+    let mut foreseen = DryRun::default();
     if let Err(error) = look(services, settings, request, claim, &warnings, &mut foreseen) {
         foreseen.failure = Some(reason(&error));
     }
@@ -73,7 +73,7 @@ fn look(
     request: &BuildRequest,
     claim: &QuestionClaim,
     warnings: &Warnings,
-    foreseen: &mut Foreseen,
+    foreseen: &mut DryRun,
 ) -> Result<(), Error> {
     let services = &rights::services(services, settings, request);
     let (expired, trace) = (Expiry::after(services, claim.patience), Trace::default());
@@ -90,7 +90,7 @@ fn look(
     let builder = RequestBuilder { services, settings, request, limits, cancel, attempt: &attempt, trace };
     let requests = builder.requests(&tree, &BTreeMap::new(), None)?;
     let steps = Platforms::new(&requests, services, warnings)?.dry_run(services)?;
-    let step = |(step, fate): (crate::event::StepSummary, _)| ForeseenStep {
+    let step = |(step, fate): (crate::event::StepSummary, _)| DryRunStep {
         number: step.number as i64,
         stage: step.stage,
         instruction: step.instruction,

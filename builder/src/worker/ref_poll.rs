@@ -5,7 +5,7 @@ use super::source::{Place, fetch_settings};
 use crate::Error;
 use crate::error::Code;
 use crate::git::{CommitTree, Mirror, Revision, SourceError};
-use database::{Heads, LookClaim, MovedHead, Reason, Seen};
+use database::{Heads, MovedRef, Reason, RefPollClaim, Seen};
 use runtime::CancellationToken;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const PREFIXES: [&str; 2] = ["refs/heads/", "refs/tags/"];
 /// Looks at the repository whose turn it is; tells whether there was one. `ends` ends it early.
 pub fn next(context: TaskContext<'_>, ends: &CancellationToken) -> Result<bool, database::Error> {
     let services = context.services;
-    let Some(claim) = services.tokio.block_on(services.database.claim_look())? else { return Ok(false) };
+    let Some(claim) = services.tokio.block_on(services.database.claim_ref_poll())? else { return Ok(false) };
     let repo = &claim.looked.repository;
     let result = look(context, &claim, ends);
     if ends.is_cancelled() {
@@ -31,14 +31,14 @@ pub fn next(context: TaskContext<'_>, ends: &CancellationToken) -> Result<bool, 
     if let Err(reason) = &result {
         tracing::warn!(repo, problem = reason.message, "what the refs of a repository name cannot be seen");
     }
-    match services.tokio.block_on(services.database.finish_look(&claim, &result)) {
+    match services.tokio.block_on(services.database.finish_ref_poll(&claim, &result)) {
         Err(database::Error::LeaseLost) => tracing::info!(repo, "a look took so long that another was made meanwhile"),
         other => other?,
     }
     Ok(true)
 }
 
-fn look(context: TaskContext<'_>, claim: &LookClaim, ends: &CancellationToken) -> Result<Seen, Reason> {
+fn look(context: TaskContext<'_>, claim: &RefPollClaim, ends: &CancellationToken) -> Result<Seen, Reason> {
     let settings = context.settings;
     let until = Instant::now() + LIMIT;
     let told = |error: SourceError| {
@@ -77,7 +77,7 @@ fn commit(
     git_ref: &str,
     id: &str,
     settings: &crate::git::FetchSettings,
-) -> Result<MovedHead, SourceError> {
+) -> Result<MovedRef, SourceError> {
     let wanted = match git_ref.starts_with("refs/tags/") {
         // An annotated tag is not a commit, but names one.
         true => Revision::Ref(git_ref.to_owned()),
@@ -85,5 +85,5 @@ fn commit(
     };
     let commit = mirror.fetch(&wanted, settings)?;
     let message = CommitTree::open(mirror, &commit, "")?.message().to_owned();
-    Ok(MovedHead { git_ref: git_ref.to_owned(), commit: commit.as_str().to_owned(), message })
+    Ok(MovedRef { git_ref: git_ref.to_owned(), commit: commit.as_str().to_owned(), message })
 }

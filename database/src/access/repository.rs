@@ -24,7 +24,7 @@ pub struct RepositoryRecord {
     pub changed_ms: i64,
 }
 
-/// What became of a document that was handed in.
+/// The result of storing a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     /// It is stored, with this version.

@@ -27,7 +27,7 @@ impl Database {
                 break;
             }
         }
-        if sealed > 0 && self.store.has_one_writer() {
+        if sealed > 0 && self.store.is_sqlite() {
             sql(doing, "VACUUM").run(self.write()).await?;
             sql(doing, "PRAGMA wal_checkpoint(TRUNCATE)").all(self.write()).await?;
         }

@@ -18,7 +18,7 @@ pub struct NewToken {
     pub name: String,
     /// SHA-256 of the token.
     pub hash: [u8; 32],
-    /// What it may be used for: `read`, `trigger`, `admin`.
+    /// Its scopes: `read`, `trigger`, `admin`.
     pub scopes: Vec<String>,
     /// The repositories it is good for; empty for all.
     pub repositories: Vec<String>,
@@ -32,7 +32,7 @@ columns! {
     pub struct TokenRecord {
         /// Its name.
         pub name: String = get "name",
-        /// What it may be used for.
+        /// Its scopes.
         pub scopes: Vec<String> = document "scopes_json",
         /// The repositories it is good for; empty for all.
         pub repositories: Vec<String> = document "repositories_json",

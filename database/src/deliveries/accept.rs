@@ -129,7 +129,7 @@ impl Database {
             }
         };
         let mut origin = Origin { delivery: Some(id), push: None };
-        // What somebody wants once more says nothing of what a ref names now.
+        // A replayed delivery says nothing about the present target of a ref.
         let mut is_last = one.source != Source::Replayed;
         if let Some(push) = &delivery.push {
             match self.insert_push(transaction, builds, id, &delivery.repository, push, one.source).await? {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 /// Most deliveries that one transaction stores.
-const MOST: usize = 128;
+const MAX_BATCH: usize = 128;
 
 /// A delivery and what follows from it.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct Delivered {
     pub source: Source,
 }
 
-/// Who waits, and whose turn it is to store what waits.
+/// Deliveries that wait, and the lock of the task that stores them.
 #[derive(Debug, Default)]
 pub struct Batches {
     waiting: Mutex<Vec<Waiting>>,
@@ -50,7 +50,7 @@ impl Batches {
 
     pub fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = waiting.len().min(MOST);
+        let rest = waiting.len().min(MAX_BATCH);
         waiting.drain(..rest).collect()
     }
 }

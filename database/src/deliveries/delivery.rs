@@ -50,7 +50,7 @@ columns! {
     }
 }
 
-/// Which deliveries a list shall hold; newest first.
+/// Conditions on the deliveries of a list; newest first.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
     /// Only for this repository.

@@ -14,9 +14,9 @@ use crate::sql::transaction::Transaction;
 /// one than this sets the ref back instead.
 const LATE_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 /// Most builds that are repeated because pushes turned out to be newer than was known.
-const MOST_REPEATED: i64 = 20;
+const MAX_REPEATED: i64 = 20;
 
-/// What became of a push.
+/// Where a push was put.
 #[derive(Debug)]
 pub enum Placed {
     /// It is stored, as the last of its ref.
@@ -46,7 +46,7 @@ impl Database {
         // A look that saw the ref only later took this push and others for one: it comes before what was found.
         let ends = ends.or(covers.filter(|_| source == Source::Told && begins.is_none()));
         let last = last + builds.counted(of);
-        // What a look saw is what the ref names now, whatever came before.
+        // A push that a ref poll found is the present target of the ref, whatever came before.
         let ends = ends.filter(|_| source != Source::Found);
         let place = place(begins, ends, last);
         if place.last > last {
@@ -97,7 +97,7 @@ impl Database {
         .bind(of.repository)
         .bind(of.git_ref)
         .bind(after)
-        .bind(MOST_REPEATED)
+        .bind(MAX_REPEATED)
         .all(transaction.on())
         .await?;
         for id in ids(&rows)?.iter().rev() {
@@ -162,7 +162,7 @@ async fn surroundings(
     Ok(Surroundings { last: row.get(0)?, begins: end(1)?, ends: end(4)?, found: row.get(7)?, covers: end(8)? })
 }
 
-/// Takes note that a push is no more the first (`is_head`) or last (`is_tail`) of its segment.
+/// Takes note that a push is not the first any more (`is_head`), or not the last (`is_tail`), of its segment.
 async fn unmark(transaction: &mut Transaction, of: RefName<'_>, mark: &'static str, end: End) -> Result<(), Error> {
     let text = format!("UPDATE pushes SET {mark} = FALSE WHERE repository = $1 AND git_ref = $2 AND sequence = $3");
     sql("ordering pushes", text).bind(of.repository).bind(of.git_ref).bind(end.sequence).run(transaction.on()).await?;

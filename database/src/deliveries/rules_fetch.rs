@@ -27,13 +27,13 @@ use serde::{Deserialize, Serialize};
 pub struct LookupClaim {
     /// Its row.
     pub id: i64,
-    /// What is to be read.
+    /// The file and commit to read.
     pub lookup: NewLookup,
     /// Number of this attempt, from 1.
     pub attempt: i64,
 }
 
-/// What a worker found.
+/// The file that a worker found, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LookupResult {
@@ -50,9 +50,9 @@ pub enum LookupResult {
 pub struct AnsweredLookup {
     /// Its row.
     pub id: i64,
-    /// What was to be read.
+    /// The file and commit that were asked for.
     pub lookup: NewLookup,
-    /// What was found.
+    /// The worker's result.
     pub result: LookupResult,
 }
 

@@ -1,4 +1,4 @@
-//! What people and tools ask: builds, steps, logs.
+//! Lists of builds and single builds, for people and tools.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -12,7 +12,7 @@ const MAX_LIST: u32 = 200;
 /// Pages of builds that are read for one list of a tag: it stops there, with fewer builds than were asked for.
 const MAX_PAGES: usize = 20;
 
-/// Which builds a list shall hold; newest first.
+/// Conditions on the builds of a list; newest first.
 #[derive(Debug, Clone, Default)]
 pub struct BuildFilter {
     /// Only this repository.
@@ -42,12 +42,12 @@ pub struct BuildFilter {
     pub limit: u32,
 }
 
-/// A part of a list of builds.
+/// A page of a list of builds.
 #[derive(Debug, Clone, Default)]
 pub struct BuildPage {
     /// Newest first.
     pub builds: Vec<Build>,
-    /// What [`BuildFilter::before`] must be for the next part; nothing if this is the last one.
+    /// The value of [`BuildFilter::before`] for the next page; `None` on the last one.
     pub next: Option<BuildId>,
 }
 

@@ -7,7 +7,7 @@ use crate::model::build_state::BuildState;
 use crate::sql::statement::sql;
 use std::collections::BTreeMap;
 
-/// What is to be known of all builds at once.
+/// Counts of all builds, for monitoring.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Builds that wait or are worked on, by state.
@@ -26,7 +26,7 @@ impl Database {
         const ENDED: &str =
             "SELECT state, COUNT(*) FROM builds WHERE finished_ms IS NOT NULL GROUP BY state ORDER BY state";
         let oldest =
-            sql("counting builds", "SELECT MIN(created_ms) FROM builds WHERE state = 'queued' AND NOT is_held");
+            sql("counting builds", "SELECT MIN(created_ms) FROM builds WHERE state = 'queued' AND NOT awaits_approval");
         let oldest: Option<i64> = oldest.one(self.read()).await?.get(0)?;
         let longest_wait_ms = match oldest {
             Some(created_ms) => (self.now_ms().await? - created_ms).max(0),

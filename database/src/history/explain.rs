@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Explained {
     /// The steps of the later build, in the order of the Dockerfile; platform after platform.
     pub steps: Vec<ExplainedStep>,
-    /// What could not be compared as it was, a sentence each.
+    /// Notes on parts that could not be compared exactly, a sentence each.
     pub notes: Vec<String>,
     /// Why nothing could be compared.
     pub failure: Option<Reason>,
@@ -25,13 +25,13 @@ pub struct ExplainedStep {
     pub instruction: String,
     /// First line in the Dockerfile, from 1.
     pub line: i64,
-    /// What became of it.
+    /// Whether it was cached or executed.
     pub was: Was,
     /// Why: at least one.
     pub why: Vec<Why>,
 }
 
-/// What became of a step.
+/// How a step of an ended build was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Was {
@@ -45,7 +45,7 @@ pub enum Was {
     NotReached,
 }
 
-/// What is, or is not, the same about a step as in the earlier build. Variables are named, their values are not told: a
+/// A difference between a step and the same step of the earlier build. Variables are named, their values are not told: a
 /// log does not show them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -56,9 +56,9 @@ pub enum Why {
     FirstBuild,
     /// The image that its stage starts from, or that it takes files from, is another one.
     BaseImageChanged {
-        /// What it is called now.
+        /// The reference now.
         reference: String,
-        /// What it was called then, if that is not the same.
+        /// The earlier reference, if it was another one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         old_reference: Option<String>,
         /// Digest of its manifest then.
@@ -104,7 +104,7 @@ pub enum Why {
         /// The platform now.
         new: String,
     },
-    /// What it mounts is declared in another way.
+    /// Its mounts are declared in another way.
     SecretOrMountChanged {
         /// Ids of secrets, agents and caches; targets of other mounts.
         ids: Vec<String>,
@@ -122,7 +122,7 @@ pub enum Why {
 pub struct ChangedPath {
     /// The path in the context.
     pub path: String,
-    /// What happened to it.
+    /// The kind of change.
     pub change: PathChange,
     /// Git's id of its content then.
     pub old: Option<String>,
@@ -130,7 +130,7 @@ pub struct ChangedPath {
     pub new: Option<String>,
 }
 
-/// What happened to a path.
+/// Kinds of changes to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathChange {

@@ -22,7 +22,7 @@ pub struct PathPiece {
     pub duration_us: i64,
 }
 
-/// What some builds used.
+/// Resources that some builds used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// They were asked for since this moment, in milliseconds since 1970.

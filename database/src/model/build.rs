@@ -84,7 +84,7 @@ columns! {
         /// Whether somebody has asked for its end.
         pub cancel_requested: bool = get "cancel_requested",
         /// Whether it waits until somebody approves it.
-        pub is_held: bool = get "is_held",
+        pub awaits_approval: bool = get "awaits_approval",
         /// Name of the token that approved it.
         pub approved_by: Option<String> = get "approved_by",
         /// When its log was removed because it was too old or there was too much, in milliseconds since 1970.
@@ -108,7 +108,7 @@ pub struct NewBuild {
     pub push: Option<i64>,
     /// Order among the pushes to the same ref.
     pub sequence: i64,
-    /// What is to be built.
+    /// The accepted request.
     pub request: BuildRequest,
 }
 
@@ -139,9 +139,9 @@ impl NewBuild {
             ("spec_json", seal_spec(key, &request.repository, spec)?.into()),
             ("git_ref", (&spec.git_ref).into()),
             ("sequence", self.sequence.into()),
-            ("lane", request.concurrency_group().into()),
+            ("concurrency_group", request.concurrency_group().into()),
             ("is_serial", is_serial.into()),
-            ("is_held", request.awaits_approval().into()),
+            ("awaits_approval", request.awaits_approval().into()),
             // In a serial group the order is that of acceptance.
             ("priority", if is_serial { 0 } else { spec.options.priority }.into()),
             ("state", BuildState::Queued.as_str().into()),

@@ -62,7 +62,7 @@ pub struct BuildOptions {
     pub trusted: bool,
     /// Whether somebody must approve the build before a worker is given it.
     pub needs_approval: bool,
-    /// What was changed or left out when the request was made, a sentence each.
+    /// Changes and omissions that were made with the request, a sentence each.
     pub warnings: Vec<String>,
     /// Why somebody wanted the build, in their words.
     pub reason: Option<String>,
@@ -128,9 +128,9 @@ pub struct BuildRequest {
     pub rule: String,
     /// First line of the commit's message, if it is known.
     pub commit_message: String,
-    /// What started the build.
+    /// The trigger of the build.
     pub trigger: Trigger,
-    /// What to build.
+    /// The specification of the build.
     pub spec: BuildSpec,
 }
 

@@ -18,11 +18,11 @@ pub struct NewDelivery {
     pub ignored: Option<String>,
     /// More about that, a line for each rule.
     pub explain: Vec<String>,
-    /// What the push did to its ref, if the event is one.
+    /// The change of the ref, if the event is a push.
     pub push: Option<PushedRef>,
     /// The ref of a pull request that it tells the end of: nobody wants its builds any more.
     pub closed: Option<String>,
-    /// Whether it is an earlier delivery once more, by somebody's wish: then an equal body is no duplicate.
+    /// Whether it is an earlier delivery once more, by somebody's wish: then an equal body is not a duplicate.
     pub is_replay: bool,
     /// Whether the forge gave this delivery an id of its own; one that was made of the body says nothing that the body does
     /// not.
@@ -55,7 +55,7 @@ pub struct PushedRef {
     pub after: String,
 }
 
-/// What became of a delivery or trigger that was handed in.
+/// The result of accepting a delivery or trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accepted {
     /// Stored now, with these builds.

@@ -1,4 +1,4 @@
-//! What the database holds, as the rest of slipway sees it: plain data, and how builds are read from their rows.
+//! Plain data for the rest of slipway: builds, requests, triggers, deliveries, and how builds are read from their rows.
 
 pub(crate) mod build;
 pub(crate) mod build_id;

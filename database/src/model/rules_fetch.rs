@@ -16,7 +16,7 @@ pub struct NewLookup {
     pub commit: Option<String>,
     /// First line of the commit's message, if it is known.
     pub commit_message: String,
-    /// What started it.
+    /// The trigger that asked for it.
     pub trigger: Trigger,
     /// Path of the file from the root of the repository.
     pub path: String,

@@ -71,7 +71,7 @@ pub struct LogChunk {
     pub offset: i64,
     /// The step that printed it; `None` for what slipway itself says.
     pub step: Option<i64>,
-    /// What was printed.
+    /// The printed bytes.
     pub text: Vec<u8>,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,

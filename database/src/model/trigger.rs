@@ -1,9 +1,9 @@
-//! What starts a build. Plain data, no SQL.
+//! Triggers of builds. Plain data, no SQL.
 
 use crate::model::build_id::BuildId;
 use serde::{Deserialize, Serialize};
 
-/// What started a build.
+/// The reason that a build exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Trigger {
@@ -11,14 +11,14 @@ pub enum Trigger {
     Push {
         /// The forge's id of the delivery.
         delivery: String,
-        /// Who pushed, as the forge says.
+        /// The pusher's name, as the forge gives it.
         by: String,
     },
     /// A pull request was opened, or its branch was pushed to.
     PullRequest {
         /// The forge's id of the delivery.
         delivery: String,
-        /// Who opened it or pushed to it, as the forge says.
+        /// Name of the person who opened it or pushed to it, as the forge gives it.
         by: String,
         /// The pull request.
         #[serde(flatten)]

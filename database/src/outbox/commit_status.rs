@@ -1,4 +1,4 @@
-//! The outbox: commit statuses to be told to forges, and what webhooks are told, written with the change that they tell of.
+//! The outbox of commit statuses: written in the transaction of the change of state that they report.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::sql::columns::{build_id, columns, get};
 use crate::sql::statement::{Row, sql};
 use crate::sql::transaction::Transaction;
 columns! {
-    /// What commit status is to be told to a forge: the outbox, written together with the change of state.
+    /// A commit status that a forge has not been told yet: the outbox, written together with the change of state.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct PendingStatus {
         /// Row to acknowledge.
@@ -34,7 +34,7 @@ columns! {
     }
 }
 
-/// Writes a status for a build whose commit is known, and what webhooks are told of it.
+/// Writes a status for a build whose commit is known, and the deliveries to its webhooks.
 pub async fn write(
     transaction: &mut Transaction,
     build: &BuildId,
@@ -66,7 +66,7 @@ pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> 
     let text = format!(
         "INSERT INTO statuses (build_id, repository, commit_id, rule, state, description, due_ms) \
          SELECT id, repository, commit_id, rule, 'queued', \
-         CASE WHEN is_held THEN 'waiting for approval' ELSE 'waiting for a worker' END, $1 FROM builds \
+         CASE WHEN awaits_approval THEN 'waiting for approval' ELSE 'waiting for a worker' END, $1 FROM builds \
          WHERE commit_id IS NOT NULL AND state = 'queued' AND id IN ({}) ORDER BY id",
         places.join(", ")
     );

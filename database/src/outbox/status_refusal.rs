@@ -11,7 +11,7 @@ use crate::sql::transaction::Transaction;
 pub enum StatusAnswer {
     /// The forge took it.
     Taken,
-    /// Nobody was told: there is no forge that wants to know.
+    /// Nothing was sent: no forge is configured for it.
     NotSent,
     /// It was not taken this time, and why.
     Again(String),
@@ -46,7 +46,7 @@ pub async fn note(transaction: &mut Transaction, build: &str, answer: &StatusAns
         StatusAnswer::NotSent => {}
         StatusAnswer::Taken => {
             sql(doing, "DELETE FROM status_refusals WHERE build_id = $1").bind(build).run(transaction.on()).await?;
-            // What was wrong before is right now: the repository is not shown as one whose statuses are refused.
+            // The earlier problem is solved: the repository is not shown as one whose statuses are refused.
             let text = "UPDATE status_refusals SET is_current = FALSE WHERE is_current AND repository = \
                         (SELECT repository FROM builds WHERE id = $1)";
             sql(doing, text).bind(build).run(transaction.on()).await?;

@@ -10,7 +10,7 @@ use crate::sql::statement::{Row, sql};
 use crate::sql::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 
-/// What happened to a build.
+/// An event in the life of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -66,7 +66,7 @@ impl Event {
 pub struct WebhookRecord {
     /// Its name, unique in the repository.
     pub name: String,
-    /// What it is told of.
+    /// The events that it is told of.
     pub events: Vec<Event>,
     /// Whether it is told of each tag that was pushed, and of nothing else.
     pub is_per_tag: bool,

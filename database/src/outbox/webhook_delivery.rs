@@ -1,4 +1,4 @@
-//! Notices on their way to webhooks: which are due, what became of them, and a bounded record of those that are over.
+//! Webhook deliveries: which are due, how each ended, and a bounded record of the ended ones.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -9,11 +9,11 @@ use crate::sql::statement::{Row, sql};
 /// Pauses before a notice is offered again, in milliseconds; after the last it is given up.
 const PAUSES: [i64; 8] = [2_000, 10_000, 30_000, 120_000, 300_000, 900_000, 1_800_000, 3_600_000];
 /// How long a notice that is being sent is left alone by others; who sends it gives up earlier.
-const TAKEN_MS: i64 = 30_000;
+const LEASE_MS: i64 = 30_000;
 /// Notices of a repository that are kept when they are over.
-const KEPT: i64 = 100;
+const MAX_KEPT: i64 = 100;
 /// How long they are kept.
-const KEPT_MS: i64 = 30 * 86_400_000;
+const RETENTION_MS: i64 = 30 * 86_400_000;
 /// Most notices that a list holds.
 const MAX_LIST: u32 = 200;
 
@@ -53,7 +53,7 @@ columns! {
         pub webhook: String = get "webhook",
         /// The build.
         pub build: BuildId = build_id "build_id",
-        /// What happened to it.
+        /// The event.
         pub event: Event = event "event",
         /// The tag that was pushed, where each is told of.
         pub tag: Option<String> = tag "tag",
@@ -63,7 +63,7 @@ columns! {
         pub tries: i64 = get "tries",
         /// The HTTP status of the last answer, if one came.
         pub status: Option<i64> = get "status",
-        /// What was wrong with it.
+        /// The problem with the last answer.
         pub problem: Option<String> = get "problem",
         /// When it happened, in milliseconds since 1970.
         pub created_ms: i64 = get "created_ms",
@@ -74,7 +74,7 @@ columns! {
     }
 }
 
-/// What became of a notice that was sent.
+/// The result of sending a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// It was taken.
@@ -106,7 +106,7 @@ impl Database {
         )
         .bind(&notice.id)
         .bind(notice.due_ms)
-        .bind(now + TAKEN_MS)
+        .bind(now + LEASE_MS)
         .run(self.write())
         .await?;
         Ok(taken == 1)
@@ -148,8 +148,8 @@ impl Database {
                  (SELECT id FROM notices WHERE repository = $1 AND state <> 'pending' ORDER BY id DESC LIMIT 1 OFFSET $3))",
             )
             .bind(&notice.repository)
-            .bind(now - KEPT_MS)
-            .bind(KEPT)
+            .bind(now - RETENTION_MS)
+            .bind(MAX_KEPT)
             .run(transaction.on())
             .await?;
         }

@@ -1,4 +1,4 @@
-//! Builds that are held: queued, but given to no worker before somebody has approved them.
+//! Approval: some builds are queued, but given to no worker before somebody approves them.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -9,7 +9,7 @@ use crate::model::build_state::BuildState;
 use crate::outbox::commit_status;
 use crate::sql::columns::get;
 use crate::sql::statement::sql;
-/// What became of the wish to approve a build.
+/// The result of approving a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approved {
     /// It waits for a worker now.
@@ -25,24 +25,24 @@ pub enum Approved {
 }
 
 impl Database {
-    /// Lets a held build go to the workers, in the turn of its acceptance.
+    /// Approves a build: it goes to the workers in the order of its acceptance.
     pub async fn approve(&self, id: &BuildId, by: &str) -> Result<Approved, Error> {
         let doing = "approving a build";
         let mut transaction = self.begin().await?;
-        let text = "SELECT state, is_held, approved_by, repository FROM builds WHERE id = $1 /*+FOR UPDATE*/";
+        let text = "SELECT state, awaits_approval, approved_by, repository FROM builds WHERE id = $1 /*+FOR UPDATE*/";
         let row = sql(doing, text).bind(id.as_str()).optional(transaction.on()).await?;
         let Some(row) = row else { return Ok(Approved::NotFound) };
         if let Some(by) = get(&row, "approved_by")? {
             return Ok(Approved::Before(by));
         }
-        match (get(&row, "is_held")?, state(&row, 0)?) {
+        match (get(&row, "awaits_approval")?, state(&row, 0)?) {
             (false, _) => return Ok(Approved::NotHeld),
             (true, state) if state.has_ended() => return Ok(Approved::AlreadyFinished(state)),
             (true, _) => {}
         }
         sql(
             doing,
-            "UPDATE builds SET is_held = FALSE, approved_by = $2, lane = $3, version = version + 1 WHERE id = $1",
+            "UPDATE builds SET awaits_approval = FALSE, approved_by = $2, concurrency_group = $3, version = version + 1 WHERE id = $1",
         )
         .bind(id.as_str())
         .bind(by)

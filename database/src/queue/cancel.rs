@@ -1,4 +1,4 @@
-//! The wish to end a build.
+//! Cancels builds: queued ones end at once, running ones are ended by their workers.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::outbox::commit_status;
 use crate::queue::finish::cancelled;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
-/// What became of the wish to cancel a build.
+/// The result of cancelling a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancel {
     /// It was queued and has ended now.
@@ -35,7 +35,7 @@ impl Database {
     }
 }
 
-/// What is said of builds that a closed pull request does not need any more.
+/// The reason of builds that ended because their pull request was closed.
 const CLOSED: &str = "its pull request was closed";
 
 /// Ends the queued builds of a pull request that was closed, and the lookups that would become more; what runs goes on.

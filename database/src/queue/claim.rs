@@ -11,7 +11,7 @@ use crate::sql::clock::millis;
 use crate::sql::schema;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
-/// What a heartbeat found.
+/// The result of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lease {
     /// The build is still this worker's.
@@ -26,37 +26,39 @@ pub enum Lease {
 /// Restricts a write to the attempt that holds the build.
 pub const FENCE: &str = "id = $1 AND attempt = $2 AND worker IS NOT NULL";
 
-/// How often a claim looks again after others took what it saw: each time one build further down the lanes.
-const LOOKS: i64 = 8;
+/// How often a claim tries again after others took the build that it saw: each time one build further down the groups.
+const MAX_ATTEMPTS: i64 = 8;
 
-/// The next build. The first builds of all lanes are compared, so the length of the queue does not matter: the greatest
-/// priority, then the repository with the fewest running builds, then the one that waited longest for its turn.
-/// `$1` is the time, `$2` how many builds of each lane are passed over; a serial lane gives its first or none, and a lane of held builds
-/// nothing.
-const NEXT: &str = "WITH RECURSIVE lanes (lane) AS ( \
-       SELECT MIN(lane) FROM builds WHERE state = 'queued' \
+/// Selects the next build. Only the first build of each concurrency group is compared, so the length of the queue does not
+/// matter: the greatest priority wins, then the repository with the fewest running builds, then the one that waited longest.
+/// `$1` is the time, `$2` the number of builds of each group that are passed over. A serial group gives its first build or
+/// none, and a group of builds that await approval gives nothing.
+const NEXT: &str = "WITH RECURSIVE queued_groups (name) AS ( \
+       SELECT MIN(concurrency_group) FROM builds WHERE state = 'queued' \
        UNION ALL \
-       SELECT (SELECT MIN(b.lane) FROM builds b WHERE b.state = 'queued' AND b.lane > l.lane) FROM lanes l WHERE l.lane IS NOT NULL \
+       SELECT (SELECT MIN(b.concurrency_group) FROM builds b WHERE b.state = 'queued' AND b.concurrency_group > g.name) \
+       FROM queued_groups g WHERE g.name IS NOT NULL \
      ), heads (id) AS ( \
-       SELECT (SELECT b.id FROM builds b WHERE b.state = 'queued' AND b.lane = l.lane AND (b.is_serial OR b.not_before_ms <= $1) \
-               ORDER BY b.priority DESC, b.id LIMIT 1 OFFSET $2) FROM lanes l WHERE l.lane IS NOT NULL \
+       SELECT (SELECT b.id FROM builds b WHERE b.state = 'queued' AND b.concurrency_group = g.name \
+               AND (b.is_serial OR b.not_before_ms <= $1) ORDER BY b.priority DESC, b.id LIMIT 1 OFFSET $2) \
+       FROM queued_groups g WHERE g.name IS NOT NULL \
      ) \
-     SELECT q.id FROM heads h JOIN builds q ON q.id = h.id LEFT JOIN turns t ON t.repository = q.repository \
+     SELECT q.id FROM heads h JOIN builds q ON q.id = h.id LEFT JOIN fair_share f ON f.repository = q.repository \
      WHERE NOT EXISTS (SELECT 1 FROM switches WHERE name = 'queue_paused' AND is_on) \
-     AND q.state = 'queued' AND NOT q.is_held AND q.not_before_ms <= $1 AND (NOT q.is_serial OR $2 = 0 AND NOT EXISTS \
-       (SELECT 1 FROM builds r WHERE r.lane = q.lane AND r.worker IS NOT NULL AND r.is_serial)) \
+     AND q.state = 'queued' AND NOT q.awaits_approval AND q.not_before_ms <= $1 AND (NOT q.is_serial OR $2 = 0 AND NOT EXISTS \
+       (SELECT 1 FROM builds r WHERE r.concurrency_group = q.concurrency_group AND r.worker IS NOT NULL AND r.is_serial)) \
      ORDER BY q.priority DESC, (SELECT COUNT(*) FROM builds r WHERE r.worker IS NOT NULL AND r.repository = q.repository), \
-     COALESCE(t.served_ms, 0), q.id LIMIT 1";
+     COALESCE(f.last_started_ms, 0), q.id LIMIT 1";
 
 impl Database {
     /// Gives `worker` the next build; `None` if there is none or the queue is paused.
     pub async fn claim(&self, worker: &str) -> Result<Option<Claim>, Error> {
-        for look in 0..LOOKS {
-            if (look > 0 || self.store.has_one_writer()) && !self.has_ready_build().await? {
+        for attempt in 0..MAX_ATTEMPTS {
+            if (attempt > 0 || self.store.is_sqlite()) && !self.has_ready_build().await? {
                 return Ok(None);
             }
-            match self.claim_at(worker, look).await {
-                // Another worker began a build of the same serial lane in this moment.
+            match self.claim_at(worker, attempt).await {
+                // Another worker began a build of the same serial concurrency group in this moment.
                 Err(Error::Conflict) | Ok(None) => {}
                 claimed => return claimed,
             }
@@ -70,11 +72,12 @@ impl Database {
         Ok(sql("looking for a build", NEXT).bind(now).bind(0).optional(self.read()).await?.is_some())
     }
 
-    async fn claim_at(&self, worker: &str, look: i64) -> Result<Option<Claim>, Error> {
+    async fn claim_at(&self, worker: &str, offset: i64) -> Result<Option<Claim>, Error> {
         let mut transaction = self.begin().await?;
         schema::confirm(transaction.on()).await?;
         let next = format!("{NEXT} /*+FOR UPDATE OF q SKIP LOCKED*/");
-        let row = sql("claiming a build", next).bind(transaction.now_ms).bind(look).optional(transaction.on()).await?;
+        let row =
+            sql("claiming a build", next).bind(transaction.now_ms).bind(offset).optional(transaction.on()).await?;
         let Some(row) = row else { return Ok(None) };
         let id = id(&row, 0)?;
         let text = format!(
@@ -90,7 +93,7 @@ impl Database {
             .await
             .map_err(Error::or_conflict)?;
         let build = build(&row)?;
-        take_turn(&mut transaction, &build.request.repository).await?;
+        note_start(&mut transaction, &build.request.repository).await?;
         commit_status::write(&mut transaction, &build.id, BuildState::Preparing, "building").await?;
         transaction.commit("claiming a build").await?;
         let attempt = build.attempt;
@@ -123,11 +126,11 @@ impl Database {
     }
 }
 
-async fn take_turn(transaction: &mut Transaction, repository: &str) -> Result<(), Error> {
+async fn note_start(transaction: &mut Transaction, repository: &str) -> Result<(), Error> {
     sql(
         "claiming a build",
-        "INSERT INTO turns (repository, served_ms) VALUES ($1, $2) \
-         ON CONFLICT (repository) DO UPDATE SET served_ms = excluded.served_ms",
+        "INSERT INTO fair_share (repository, last_started_ms) VALUES ($1, $2) \
+         ON CONFLICT (repository) DO UPDATE SET last_started_ms = excluded.last_started_ms",
     )
     .bind(repository)
     .bind(transaction.now_ms)

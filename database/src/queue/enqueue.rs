@@ -1,4 +1,4 @@
-//! New builds: their numbers, their place in the order, and the older builds that they make superfluous.
+//! Enqueues builds: assigns number and order, and supersedes older queued builds.
 
 use crate::access::secret_key::SecretKey;
 use crate::database::Database;
@@ -28,8 +28,8 @@ pub struct Origin {
     pub push: Option<Pushed>,
 }
 
-/// Builds, and how far their refs count, that are stored together, so that many deliveries at once need few statements.
-/// What reads builds or counts in the same transaction writes these first.
+/// Builds and counters of refs that are stored together, so that many deliveries at once need few statements.
+/// Code that reads builds or counters in the same transaction writes these first.
 #[derive(Debug, Default)]
 pub struct NewBuilds {
     builds: Vec<NewBuild>,

@@ -13,7 +13,7 @@ use crate::queue::claim::FENCE;
 use crate::sql::clock::millis;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
-/// What is written of an attempt that ends.
+/// The columns that the end of an attempt sets.
 struct End {
     state: BuildState,
     reason: Option<Reason>,
@@ -50,7 +50,7 @@ impl Database {
         }
         commit_status::write(&mut transaction, build, end.state, &end.description()).await?;
         self.let_go(&mut transaction, build, millis(self.settings.grace)).await?;
-        // A slot and perhaps a serial lane are free.
+        // A slot and perhaps a serial concurrency group are free.
         transaction.announce_work();
         transaction.commit(doing).await?;
         Ok(end.state)
@@ -75,10 +75,10 @@ impl Database {
 
     /// Takes builds back whose worker has not been heard of for too long.
     pub async fn expire_leases(&self) -> Result<Vec<BuildId>, Error> {
-        self.bring_back().await?;
+        self.clamp_future_times().await?;
         let now = self.now_ms().await?;
         self.expire_lookups(now).await?;
-        // What its worker sent last may still be on its way to the registry.
+        // The last request of its worker may still be on its way to the registry.
         self.take_back("lease_until_ms <= CAST($1 AS BIGINT)", &now.to_string(), millis(self.settings.grace)).await
     }
 

@@ -1,4 +1,4 @@
-//! What is likely to happen to the queue: the rules of claiming, played forward. Pure.
+//! Forecasts the queue by playing the rules of claiming forward. Pure.
 
 use crate::model::build_id::BuildId;
 use crate::sql::columns::{build_id, columns, get};
@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
 /// Builds that are named as being ahead of another.
-const NAMED: usize = 10;
+const MAX_LISTED: usize = 10;
 /// Durations of a rule's newest builds from which the next one's is foretold, and how many there must be.
 const SAMPLES: usize = 20;
 const MIN_SAMPLES: usize = 3;
@@ -18,7 +18,7 @@ pub struct QueuePlace {
     pub position: Option<i64>,
     /// The first of those that are claimed before it.
     pub ahead: Vec<BuildId>,
-    /// What it waits for.
+    /// The reason that it waits.
     pub waiting_for: WaitingFor,
     /// When it is likely to begin, in milliseconds from now; `None` where what runs before it gives no measure.
     pub starts_in_ms: Option<i64>,
@@ -26,7 +26,7 @@ pub struct QueuePlace {
     pub eta_ms: Option<i64>,
 }
 
-/// What a queued build waits for.
+/// The reason that a queued build waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitingFor {
     /// A free worker.
@@ -67,7 +67,7 @@ columns! {
         pub id: BuildId = build_id "id",
         pub repository: String = get "repository",
         pub rule: String = get "rule",
-        pub lane: String = get "lane",
+        pub concurrency_group: String = get "concurrency_group",
         pub is_serial: bool = get "is_serial",
         pub priority: i64 = get "priority",
         pub not_before_ms: i64 = get "not_before_ms",
@@ -82,7 +82,7 @@ columns! {
     pub struct Running {
         pub repository: String = get "repository",
         pub rule: String = get "rule",
-        pub lane: String = get "lane",
+        pub concurrency_group: String = get "concurrency_group",
         pub started_ms: i64 = get "started_ms" as "COALESCE(started_ms, 0)",
     }
 }
@@ -97,7 +97,7 @@ pub struct Forecast {
     /// Queued builds that nobody has approved: nothing waits for them.
     pub held: Vec<Waiting>,
     pub running: Vec<Running>,
-    pub served: HashMap<String, i64>,
+    pub last_started: HashMap<String, i64>,
     /// How long builds of repository and rule took, the latest first.
     pub durations: Vec<((String, String), i64)>,
 }
@@ -121,7 +121,7 @@ impl Waiting {
     }
 }
 
-/// What decides between the first builds of two lanes: the least is next.
+/// Order of the first builds of concurrency groups: the least is next.
 type Key = (Reverse<i64>, i64, i64, BuildId);
 
 impl Forecast {
@@ -130,10 +130,11 @@ impl Forecast {
         let order = self.order(limit);
         let mut times = Times::new(&self);
         let mut queued = Vec::with_capacity(order.len());
-        let mut passed_lanes: HashMap<&str, ()> = self.running.iter().map(|build| (build.lane.as_str(), ())).collect();
+        let mut passed_groups: HashMap<&str, ()> =
+            self.running.iter().map(|build| (build.concurrency_group.as_str(), ())).collect();
         for (index, &number) in order.iter().enumerate() {
             let build = &self.waiting[number];
-            let is_behind = passed_lanes.insert(build.lane.as_str(), ()).is_some();
+            let is_behind = passed_groups.insert(build.concurrency_group.as_str(), ()).is_some();
             let waiting_for = match build {
                 _ if self.is_paused => WaitingFor::Resume,
                 build if build.not_before_ms > self.now_ms => WaitingFor::Backoff,
@@ -145,7 +146,7 @@ impl Forecast {
             let (begin, end) = times.take(build);
             queued.push(build.at(QueuePlace {
                 position: Some(index as i64 + 1),
-                ahead: order[..index.min(NAMED)].iter().map(|ahead| self.waiting[*ahead].id.clone()).collect(),
+                ahead: order[..index.min(MAX_LISTED)].iter().map(|ahead| self.waiting[*ahead].id.clone()).collect(),
                 waiting_for,
                 starts_in_ms: begin.known().filter(|_| is_ready),
                 eta_ms: end.known().filter(|_| is_ready),
@@ -158,42 +159,43 @@ impl Forecast {
 
     /// Returns the first `limit` queued builds in the order in which they are claimed if nothing else happens.
     fn order(&self, limit: usize) -> Vec<usize> {
-        let mut lanes: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
         for (number, build) in self.waiting.iter().enumerate() {
-            lanes.entry(&build.lane).or_default().push_back(number);
+            groups.entry(&build.concurrency_group).or_default().push_back(number);
         }
         let mut running: HashMap<&str, i64> = HashMap::new();
         for build in &self.running {
             *running.entry(&build.repository).or_default() += 1;
         }
-        let mut served: HashMap<&str, i64> = self.served.iter().map(|(name, at)| (name.as_str(), *at)).collect();
-        let key = |number: usize, running: &HashMap<&str, i64>, served: &HashMap<&str, i64>| -> Key {
+        let mut last_started: HashMap<&str, i64> =
+            self.last_started.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+        let key = |number: usize, running: &HashMap<&str, i64>, last_started: &HashMap<&str, i64>| -> Key {
             let build = &self.waiting[number];
-            let (count, turn) = (running.get(build.repository.as_str()), served.get(build.repository.as_str()));
+            let (count, turn) = (running.get(build.repository.as_str()), last_started.get(build.repository.as_str()));
             (Reverse(build.priority), count.copied().unwrap_or(0), turn.copied().unwrap_or(0), build.id.clone())
         };
         let mut heads = BinaryHeap::new();
-        for builds in lanes.values_mut() {
+        for builds in groups.values_mut() {
             builds.make_contiguous().sort_by_key(|number| (Reverse(self.waiting[*number].priority), *number));
-            heads.extend(builds.front().map(|first| Reverse((key(*first, &running, &served), *first))));
+            heads.extend(builds.front().map(|first| Reverse((key(*first, &running, &last_started), *first))));
         }
         let mut order = Vec::new();
         while order.len() < limit
             && let Some(Reverse((known, number))) = heads.pop()
         {
-            // Another lane of the same repository may have had a turn since.
-            let present = key(number, &running, &served);
+            // Another concurrency group of the same repository may have had a turn since.
+            let present = key(number, &running, &last_started);
             if present != known {
                 heads.push(Reverse((present, number)));
                 continue;
             }
             let build = &self.waiting[number];
             *running.entry(&build.repository).or_default() += 1;
-            served.insert(&build.repository, self.now_ms + order.len() as i64);
+            last_started.insert(&build.repository, self.now_ms + order.len() as i64);
             order.push(number);
-            let lane = lanes.entry(&build.lane).or_default();
-            lane.pop_front();
-            heads.extend(lane.front().map(|next| Reverse((key(*next, &running, &served), *next))));
+            let concurrency_group = groups.entry(&build.concurrency_group).or_default();
+            concurrency_group.pop_front();
+            heads.extend(concurrency_group.front().map(|next| Reverse((key(*next, &running, &last_started), *next))));
         }
         order
     }
@@ -222,11 +224,11 @@ impl Moment {
     }
 }
 
-/// When slots and serial lanes are free.
+/// When slots and serial concurrency groups are free.
 struct Times {
     durations: HashMap<(String, String), i64>,
     slots: BinaryHeap<Reverse<Moment>>,
-    lanes: HashMap<String, Moment>,
+    groups: HashMap<String, Moment>,
 }
 
 impl Times {
@@ -239,14 +241,14 @@ impl Times {
             }
         }
         let durations = samples.into_iter().filter_map(|(rule, known)| Some((rule, expected(known)?))).collect();
-        let mut times = Times { durations, slots: BinaryHeap::new(), lanes: HashMap::new() };
+        let mut times = Times { durations, slots: BinaryHeap::new(), groups: HashMap::new() };
         for build in &forecast.running {
             let ran = forecast.now_ms - build.started_ms;
             // One that took longer than any before it has no end that could be foretold.
             let left = times.duration(&build.repository, &build.rule).map(|takes| takes - ran).filter(|left| *left > 0);
             let end = left.map_or(Moment::Unknown, Moment::In);
             times.slots.push(Reverse(end));
-            times.lanes.insert(build.lane.clone(), end);
+            times.groups.insert(build.concurrency_group.clone(), end);
         }
         let idle = forecast.slots.max(1) - forecast.running.len() as i64;
         times.slots.extend((0..idle).map(|_| Reverse(Moment::In(0))));
@@ -260,11 +262,12 @@ impl Times {
     /// Gives the next free slot to a build; returns when it begins and ends there.
     fn take(&mut self, build: &Waiting) -> (Moment, Moment) {
         let Reverse(free) = self.slots.pop().unwrap_or(Reverse(Moment::Unknown));
-        let lane = self.lanes.get(&build.lane).copied().filter(|_| build.is_serial).unwrap_or(Moment::In(0));
-        let begin = free.max(lane);
+        let concurrency_group =
+            self.groups.get(&build.concurrency_group).copied().filter(|_| build.is_serial).unwrap_or(Moment::In(0));
+        let begin = free.max(concurrency_group);
         let end = begin.after(self.duration(&build.repository, &build.rule));
         self.slots.push(Reverse(end));
-        self.lanes.insert(build.lane.clone(), end);
+        self.groups.insert(build.concurrency_group.clone(), end);
         (begin, end)
     }
 }
@@ -287,7 +290,7 @@ mod tests {
             id: BuildId::at(1),
             repository: "acme/app".into(),
             rule: "main".into(),
-            lane: "2".into(),
+            concurrency_group: "2".into(),
             is_serial: false,
             priority: 0,
             not_before_ms: 0,
@@ -295,7 +298,8 @@ mod tests {
             created_ms: 0,
         };
         let (repository, rule_name) = rule();
-        let running = Running { repository, rule: rule_name, lane: "1".into(), started_ms: 100_000 - ran_ms };
+        let running =
+            Running { repository, rule: rule_name, concurrency_group: "1".into(), started_ms: 100_000 - ran_ms };
         let durations = durations.iter().map(|duration| (rule(), *duration)).collect();
         let (slots, waiting, running) = (1, vec![waiting], vec![running]);
         Forecast { now_ms: 100_000, slots, waiting, running, durations, ..Forecast::default() }.queue(10)
@@ -310,7 +314,7 @@ mod tests {
         };
         assert_eq!(times(&[45_000, 44_000, 45_000], 5_000), (Some(40_000), Some(85_000)));
         assert_eq!(times(&[], 5_000), (None, None), "a length that nobody knows");
-        assert_eq!(times(&[752], 0), (None, None), "one build is no measure");
+        assert_eq!(times(&[752], 0), (None, None), "one build is not a measure");
         assert_eq!(times(&[700, 752, 720], 5_000), (None, None), "longer than any before it");
         assert_eq!(times(&[700, 752, 45_000], 100), (None, None), "sometimes cached, sometimes not");
     }

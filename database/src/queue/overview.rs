@@ -32,26 +32,27 @@ impl Database {
 
     /// Returns how many builds wait for a worker; those that nobody has approved do not.
     pub async fn queue_length(&self) -> Result<i64, Error> {
-        let text = "SELECT COUNT(*) FROM builds WHERE state = 'queued' AND NOT is_held";
+        let text = "SELECT COUNT(*) FROM builds WHERE state = 'queued' AND NOT awaits_approval";
         sql("reading the queue", text).one(self.read()).await?.get(0)
     }
 
     async fn forecast(&self) -> Result<Forecast, Error> {
         let doing = "reading the queue";
         let now_ms = self.now_ms().await?;
-        let waiting = format!("SELECT {}, is_held FROM builds WHERE state = 'queued' ORDER BY id", Waiting::COLUMNS);
+        let waiting =
+            format!("SELECT {}, awaits_approval FROM builds WHERE state = 'queued' ORDER BY id", Waiting::COLUMNS);
         let waiting = sql(doing, waiting);
         let running = sql(doing, format!("SELECT {} FROM builds WHERE worker IS NOT NULL", Running::COLUMNS));
-        let turns = sql(doing, "SELECT repository, served_ms FROM turns");
+        let fair_share = sql(doing, "SELECT repository, last_started_ms FROM fair_share");
         let recent = sql(
             doing,
             "SELECT repository, rule, finished_ms - started_ms FROM builds WHERE state = 'succeeded' AND started_ms IS NOT NULL \
              ORDER BY finished_ms DESC LIMIT $1",
         );
         let waiting = waiting.all(self.read()).await?;
-        let read = |row: &Row| Ok((Waiting::read(row)?, get(row, "is_held")?));
+        let read = |row: &Row| Ok((Waiting::read(row)?, get(row, "awaits_approval")?));
         let waiting = waiting.iter().map(read).collect::<Result<Vec<(Waiting, bool)>, Error>>()?;
-        let (held, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, is_held)| *is_held);
+        let (held, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, awaits_approval)| *awaits_approval);
         Ok(Forecast {
             now_ms,
             is_paused: self.is_queue_paused().await?,
@@ -59,7 +60,7 @@ impl Database {
             waiting: waiting.into_iter().map(|(build, _)| build).collect(),
             held: held.into_iter().map(|(build, _)| build).collect(),
             running: running.all(self.read()).await?.iter().map(Running::read).collect::<Result<_, _>>()?,
-            served: turns
+            last_started: fair_share
                 .all(self.read())
                 .await?
                 .iter()

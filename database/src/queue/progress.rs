@@ -1,4 +1,4 @@
-//! What the worker writes while it builds. Every write is fenced: it counts only while the build is this attempt's.
+//! A worker's writes while it builds: state, commit, steps, log. Every write is fenced: it counts only while the attempt holds the build.
 
 use crate::database::Database;
 use crate::deliveries::push_order::position_of;

@@ -1,4 +1,4 @@
-//! A build once more.
+//! Retries: a new build that repeats an earlier one.
 
 use crate::database::Database;
 use crate::deliveries::push_order::Pushed;
@@ -22,7 +22,7 @@ pub enum RetryFrom {
     FailedStep,
 }
 
-/// What became of the wish to repeat a build.
+/// The result of retrying a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Retried {
     /// This new build is queued.

@@ -24,7 +24,7 @@ impl Database {
         };
         let until = Instant::now() + limit;
         loop {
-            // Whoever announces work after this line wakes us, so nothing slips through between looking and waiting.
+            // An announcement after this line wakes this task, so nothing slips through between the query and the wait.
             let announced = self.work.notified();
             tokio::pin!(announced);
             announced.as_mut().enable();

@@ -47,7 +47,7 @@ impl Database {
 
     /// Tells whether all who use this database are on one machine, because it is a file.
     pub fn is_of_one_machine(&self) -> bool {
-        self.store.has_one_writer()
+        self.store.is_sqlite()
     }
 
     pub(crate) async fn forget_worker(&self, name: &str) -> Result<(), Error> {

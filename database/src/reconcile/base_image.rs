@@ -21,14 +21,14 @@ const MAX_DOUBLINGS: u32 = 4;
 /// How long a worker may take to look at an image: then another looks.
 const LEASE_MS: i64 = 60_000;
 /// Most builds of a repository that are compared: the newest of so many branches and rules.
-const MOST: i64 = 200;
+const MAX_COMPARED: i64 = 200;
 
 /// An image of a registry, for a platform.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WatchedImage {
     /// The full reference, with a tag.
     pub reference: String,
-    /// What it is taken for: `linux/amd64`.
+    /// The platform: `linux/amd64`.
     pub platform: String,
 }
 
@@ -37,12 +37,12 @@ pub struct WatchedImage {
 pub struct BaseImageClaim {
     /// The image.
     pub image: WatchedImage,
-    /// What is known of it.
+    /// The digests that it had before.
     pub known: Option<Named>,
     attempt: i64,
 }
 
-/// What a tag names.
+/// The digests that a tag names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// The digest behind the tag itself: of an index, where there is one.
@@ -51,7 +51,7 @@ pub struct Named {
     pub manifest: String,
 }
 
-/// What is known of an image that is looked at.
+/// The last known state of a watched image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenImage {
     /// The image.
@@ -179,7 +179,7 @@ impl Database {
             "SELECT {BUILD} FROM builds b WHERE b.repository = $1 AND b.state = 'succeeded' AND b.git_ref LIKE 'refs/heads/%' \
              AND b.image_json LIKE '%\"base_images\":[{{%' AND {NEWEST} ORDER BY b.id DESC LIMIT $2"
         );
-        let rows = sql("reading builds", text).bind(repository).bind(MOST).all(self.read()).await?;
+        let rows = sql("reading builds", text).bind(repository).bind(MAX_COMPARED).all(self.read()).await?;
         let builds = rows.iter().map(build).collect::<Result<Vec<_>, _>>()?;
         Ok(builds.into_iter().filter(|build| build.request.spec.push && build.request.spec.options.trusted).collect())
     }

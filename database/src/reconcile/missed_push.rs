@@ -1,4 +1,4 @@
-//! Pushes that no delivery told of, found by comparing what a look saw with what is known.
+//! Pushes that no delivery told of, found by comparing a snapshot of the refs with the known ones.
 
 use crate::access::sealing::open_spec;
 use crate::database::Database;
@@ -12,27 +12,27 @@ use crate::model::json::{json, to_json};
 use crate::model::rules_fetch::NewLookup;
 use crate::outbox::commit_status;
 use crate::queue::enqueue::NewBuilds;
-use crate::reconcile::ref_poll::{Compared, LastKnown, MovedHead, Seen, Waiting};
+use crate::reconcile::ref_poll::{Compared, LastKnown, MovedRef, Seen, Waiting};
 use crate::sql::clock::millis;
 use crate::sql::statement::{Row, sql};
 use crate::sql::transaction::Transaction;
 use std::time::Duration;
 
 /// Most pushes that one look makes up for; the rest is left to the next.
-const MOST: usize = 50;
-/// How long a ref is looked at that names something new which is no commit, or none that can be had.
-const GIVEN_UP: Duration = Duration::from_secs(60 * 60);
+const MAX_MISSED: usize = 50;
+/// How long a ref is looked at that names something new which is not a commit, or not one that can be fetched.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60 * 60);
 /// How long a delivery may take: before, a push that a look saw is not taken for missed.
-const LATE: Duration = Duration::from_secs(30);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A push that no delivery told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissedPush {
     /// Full name of the ref.
     pub git_ref: String,
-    /// What it named before; `None` if it is new.
+    /// The earlier target; `None` if the ref is new.
     pub before: Option<String>,
-    /// What it names now.
+    /// The present target.
     pub after: String,
     /// The full hash of the commit.
     pub commit: String,
@@ -42,14 +42,14 @@ pub struct MissedPush {
 
 /// A look that was answered and not compared yet.
 #[derive(Debug)]
-pub struct SeenLook {
+pub struct AnsweredRefPoll {
     /// The repository.
     pub repository: String,
     /// Number of the look.
     pub attempt: i64,
-    /// What was missed.
+    /// The missed pushes.
     pub missed: Vec<MissedPush>,
-    /// What is known from now on.
+    /// The refs that are known from now on.
     known: Compared,
     /// When the refs were asked for, in milliseconds since 1970.
     pub asked_ms: i64,
@@ -70,7 +70,7 @@ pub struct FoundPush {
 
 impl Database {
     /// Returns looks that were answered and are not compared yet.
-    pub async fn seen_looks(&self, limit: u32) -> Result<Vec<SeenLook>, Error> {
+    pub async fn answered_ref_polls(&self, limit: u32) -> Result<Vec<AnsweredRefPoll>, Error> {
         let rows = sql(
             "reading looks",
             "SELECT repository, attempt, asked_ms, answer_json, pause_ms FROM looks WHERE answer_json IS NOT NULL \
@@ -87,9 +87,9 @@ impl Database {
     }
 
     /// Finds what was missed. The first look at a repository only takes note: what was pushed before is not built.
-    async fn compare(&self, row: &Row) -> Result<SeenLook, Error> {
+    async fn compare(&self, row: &Row) -> Result<AnsweredRefPoll, Error> {
         let seen: Seen = json(&row.get::<String>(3)?)?;
-        let mut look = SeenLook {
+        let mut look = AnsweredRefPoll {
             repository: row.get(0)?,
             attempt: row.get(1)?,
             missed: Vec::new(),
@@ -113,7 +113,7 @@ impl Database {
     }
 
     /// Tells whether a push built a commit though no row of its own tells of it: one of several in a delivery.
-    async fn was_delivered(&self, repository: &str, moved: &MovedHead, since_ms: i64) -> Result<bool, Error> {
+    async fn was_delivered(&self, repository: &str, moved: &MovedRef, since_ms: i64) -> Result<bool, Error> {
         let row = sql(
             "looking for a build",
             "SELECT id FROM builds WHERE commit_id = $1 AND repository = $2 AND git_ref = $3 AND created_ms >= $4 \
@@ -129,7 +129,11 @@ impl Database {
     }
 
     /// Stores what was missed, and what is known from now on; `None` if another server did it before.
-    pub async fn settle_look(&self, look: &SeenLook, found: Vec<FoundPush>) -> Result<Option<Vec<BuildId>>, Error> {
+    pub async fn settle_ref_poll(
+        &self,
+        look: &AnsweredRefPoll,
+        found: Vec<FoundPush>,
+    ) -> Result<Option<Vec<BuildId>>, Error> {
         let doing = "settling a look";
         let mut transaction = self.begin_accepting().await?;
         let settled = sql(
@@ -235,15 +239,15 @@ fn makes_same(one: &BuildSpec, other: &BuildSpec) -> bool {
         && options(one) == options(other)
 }
 
-impl SeenLook {
+impl AnsweredRefPoll {
     /// Decides about a ref that names something else than is known.
-    fn judge(&mut self, git_ref: &str, after: &str, moved: Option<&MovedHead>, known: &LastKnown) {
+    fn judge(&mut self, git_ref: &str, after: &str, moved: Option<&MovedRef>, known: &LastKnown) {
         let before = known.compared.heads.get(git_ref);
         let seen_before = known.compared.waiting.get(git_ref).filter(|waiting| waiting.id == after);
         let since_ms = seen_before.map_or(self.asked_ms, |waiting| waiting.since_ms);
-        let patience_ms = millis(LATE).min(self.pause_ms);
+        let patience_ms = millis(DELIVERY_TIMEOUT).min(self.pause_ms);
         let is_late = self.asked_ms - since_ms >= patience_ms && seen_before.is_some();
-        let decided = is_late && known.is_older(git_ref, self.asked_ms) && self.missed.len() < MOST;
+        let decided = is_late && known.is_older(git_ref, self.asked_ms) && self.missed.len() < MAX_MISSED;
         if let Some(moved) = moved.filter(|_| decided) {
             self.missed.push(MissedPush {
                 git_ref: git_ref.to_owned(),
@@ -254,8 +258,8 @@ impl SeenLook {
             });
             return;
         }
-        // What the ref names counts as known then: there is nothing in it to build.
-        if moved.is_none() && seen_before.is_some() && self.asked_ms - since_ms >= millis(GIVEN_UP) {
+        // The ref counts as known then: there is nothing in it to build.
+        if moved.is_none() && seen_before.is_some() && self.asked_ms - since_ms >= millis(GIVE_UP_AFTER) {
             return;
         }
         match before {

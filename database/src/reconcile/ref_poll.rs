@@ -1,7 +1,7 @@
-//! Looks at what the refs of a repository name, so that a push is built that no delivery told of.
+//! Ref polls: a worker lists the refs of a repository from time to time, so that a push is built that no delivery told of.
 //!
 //! The service says which repositories are looked at and how often, a worker asks the git server, and the service turns
-//! what was missed into deliveries: [`crate::Database::settle_look`]. The first look at a repository only takes note.
+//! what was missed into deliveries: [`crate::Database::settle_ref_poll`]. The first look at a repository only takes note.
 
 use crate::access::redaction::redact;
 use crate::database::Database;
@@ -34,27 +34,27 @@ pub struct Looked {
 
 /// A worker's lease on a look.
 #[derive(Debug)]
-pub struct LookClaim {
-    /// What is looked at.
+pub struct RefPollClaim {
+    /// The polled repository.
     pub looked: Looked,
     /// Number of the look.
     pub attempt: i64,
-    /// What is known of the refs; `None` at the first look.
+    /// The known refs; `None` at the first poll.
     pub known: Option<Heads>,
 }
 
-/// What a worker saw.
+/// The refs that a worker saw.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Seen {
     /// The branches and tags.
     pub heads: Heads,
     /// Of those that name something else than is known, the commits.
-    pub moved: Vec<MovedHead>,
+    pub moved: Vec<MovedRef>,
 }
 
 /// A ref that names something else than is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedHead {
+pub struct MovedRef {
     /// Its full name.
     pub git_ref: String,
     /// The full hash of the commit.
@@ -65,7 +65,7 @@ pub struct MovedHead {
 
 /// How the looks at a repository go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LookState {
+pub struct RefPollState {
     /// When the refs were last seen, in milliseconds since 1970.
     pub seen_ms: Option<i64>,
     /// When they are looked at next.
@@ -89,7 +89,7 @@ impl Database {
             }
         }
         for looked in all {
-            // What was seen of another server says nothing of this one.
+            // The refs of another server say nothing about this one.
             sql(
                 doing,
                 "INSERT INTO looks (repository, clone_url, pause_ms, due_ms) VALUES ($1, $2, $3, $4) \
@@ -113,7 +113,7 @@ impl Database {
     }
 
     /// Gives a worker a look that is due and that nobody has.
-    pub async fn claim_look(&self) -> Result<Option<LookClaim>, Error> {
+    pub async fn claim_ref_poll(&self) -> Result<Option<RefPollClaim>, Error> {
         const DUE: &str = "SELECT repository FROM looks WHERE answer_json IS NULL AND due_ms <= $1 AND lease_until_ms <= $1 \
              ORDER BY due_ms, repository LIMIT 1";
         let doing = "claiming a look";
@@ -136,11 +136,11 @@ impl Database {
         transaction.commit(doing).await?;
         let looked = Looked { repository: row.get(0)?, clone_url: row.get(1)? };
         let known = self.last_known(&looked.repository).await?;
-        Ok(Some(LookClaim { known: known.map(|known| known.compared.heads), attempt: row.get(2)?, looked }))
+        Ok(Some(RefPollClaim { known: known.map(|known| known.compared.heads), attempt: row.get(2)?, looked }))
     }
 
     /// Writes what the worker saw, or why it saw nothing: then the next look comes later and later.
-    pub async fn finish_look(&self, claim: &LookClaim, result: &Result<Seen, Reason>) -> Result<(), Error> {
+    pub async fn finish_ref_poll(&self, claim: &RefPollClaim, result: &Result<Seen, Reason>) -> Result<(), Error> {
         let now = self.now_ms().await?;
         let doing = "writing what a look saw";
         let written = match result {
@@ -164,12 +164,12 @@ impl Database {
     }
 
     /// Returns how the looks at a repository go; `None` if it is not looked at.
-    pub async fn look_state(&self, repository: &str) -> Result<Option<LookState>, Error> {
+    pub async fn ref_poll_state(&self, repository: &str) -> Result<Option<RefPollState>, Error> {
         let row = sql("reading a look", "SELECT compared_ms, due_ms, problem FROM looks WHERE repository = $1")
             .bind(repository)
             .optional(self.read())
             .await?;
-        row.map(|row| Ok(LookState { seen_ms: row.get(0)?, due_ms: row.get(1)?, problem: row.get(2)? })).transpose()
+        row.map(|row| Ok(RefPollState { seen_ms: row.get(0)?, due_ms: row.get(1)?, problem: row.get(2)? })).transpose()
     }
 
     /// Returns what is known of the refs: what the last look saw, and what was pushed since; `None` before the first.
@@ -197,28 +197,28 @@ impl Database {
     }
 }
 
-/// What comparing a look came to.
+/// The result of comparing the refs with the known ones.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Compared {
-    /// What each ref named last.
+    /// The last target of each ref.
     pub heads: Heads,
-    /// What looks saw of refs and no delivery told of yet.
+    /// Targets that polls saw and no delivery told of yet.
     pub waiting: BTreeMap<String, Waiting>,
 }
 
-/// What a look saw of a ref and no delivery told of yet.
+/// A target of a ref that a poll saw and no delivery told of yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
-    /// What it names.
+    /// The target.
     pub id: String,
     /// When that was first seen, in milliseconds since 1970.
     pub since_ms: i64,
 }
 
-/// What is known of the refs of a repository.
+/// The known refs of a repository.
 #[derive(Debug)]
 pub struct LastKnown {
-    /// What was known after the last look, and what was pushed since.
+    /// The refs after the last poll, and the pushes since.
     pub compared: Compared,
     /// When the last look began.
     pub since_ms: i64,

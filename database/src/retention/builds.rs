@@ -188,7 +188,7 @@ impl Database {
         }
         // Whole logs are counted where they are removed; nothing is left of them here.
         amounts.remove("logs");
-        // What a forge said of a build is not a record of its own, and is not counted.
+        // A forge's refusal of a status is not a record of its own, and is not counted.
         of_builds(doing, "DELETE FROM status_refusals WHERE build_id IN ({})", &ids).run(transaction.on()).await?;
         of_builds(doing, "DELETE FROM builds WHERE id IN ({})", &ids).run(transaction.on()).await?;
         ids.iter().for_each(|id| transaction.announce_build(id));

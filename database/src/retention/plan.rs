@@ -75,11 +75,11 @@ pub struct Doomed<Id> {
 
 /// Rows that remain, for the limits of all repositories together.
 #[derive(Debug)]
-pub struct Kept<Id>(Vec<Item<Id>>);
+pub struct Retained<Id>(Vec<Item<Id>>);
 
-impl<Id> Default for Kept<Id> {
+impl<Id> Default for Retained<Id> {
     fn default() -> Self {
-        Kept(Vec::new())
+        Retained(Vec::new())
     }
 }
 
@@ -127,7 +127,7 @@ impl Kind for i64 {
     }
 }
 
-impl<Id: Kind> Kept<Id> {
+impl<Id: Kind> Retained<Id> {
     /// Decides about the items of a repository and keeps the rest in mind.
     pub fn judge(&mut self, limits: &Limits, items: Vec<Item<Id>>, now_ms: i64) -> Doomed<Id> {
         let (doomed, kept) = judge(items, limits, now_ms);
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn all_repositories_together_have_limits_too() {
-        let mut kept = Kept::default();
+        let mut kept = Retained::default();
         let limits = Limits { deliveries: Limit { number: Some(3), ..Limit::default() }, ..Limits::default() };
         for first in [0, 1] {
             let items: Vec<_> = (0..4).map(|number| item(number * 2 + first, 10)).collect();

@@ -9,14 +9,14 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::retention::builds::{self, read_builds};
 use crate::retention::deliveries::{self, read_deliveries};
-use crate::retention::plan::{Doomed, Kept, RetentionPolicy};
+use crate::retention::plan::{Doomed, Retained, RetentionPolicy};
 use crate::retention::removals::Removed;
 
 impl Database {
     /// Removes what is beyond the limits; returns how much that was. Interrupted, it leaves nothing half.
     pub async fn sweep(&self, policy: &RetentionPolicy) -> Result<Removed, Error> {
         let mut removed = Removed::default();
-        let (mut builds, mut deliveries) = (Kept::default(), Kept::default());
+        let (mut builds, mut deliveries) = (Retained::default(), Retained::default());
         for repository in self.known_repositories().await? {
             let limits = policy.of(&repository);
             let now_ms = self.now_ms().await?;

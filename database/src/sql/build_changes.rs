@@ -170,7 +170,7 @@ async fn poll(store: Store, log: PathBuf, watched: Arc<Watched>) {
     }
 }
 
-/// What tells that a file was written to.
+/// Time and length of a file: another pair tells that it was written to.
 #[derive(Debug, Clone, Copy, Default)]
 struct FileState {
     modified: Option<SystemTime>,

@@ -1,17 +1,16 @@
-//! Times that lie further ahead than anything is put off: the clock was set back, and nobody shall wait until it is there
-//! again.
+//! Recovers from a clock that was set back: clamps due times and leases that lie too far in the future.
 
 use crate::database::Database;
 use crate::error::Error;
 use crate::sql::clock::millis;
 use crate::sql::statement::sql;
-/// What two clocks that agree may differ by, and what a transaction may take.
+/// Tolerated difference: that of two clocks which agree, and the length of a transaction.
 const SLACK_MS: i64 = 60_000;
 
 /// The time, of a type that PostgreSQL does not have to guess.
 const NOW: &str = "CAST($1 AS BIGINT)";
 
-/// What waits: its table and column, which rows wait, and how long they may be put off, in milliseconds.
+/// Due times: table and column, the rows that wait, and the longest delay that they get, in milliseconds.
 const WAITING: [(&str, &str, &str, &str); 6] = [
     ("builds", "not_before_ms", "state = 'queued'", "0"),
     // The last of the pauses between tries.
@@ -24,7 +23,7 @@ const WAITING: [(&str, &str, &str, &str); 6] = [
     ("tags", "check_ms", "check_ms IS NOT NULL", "660000"),
 ];
 
-/// What is held, and until when: its table and column, and which rows are.
+/// Leases: table and column, and the rows that are leased.
 const HELD: [(&str, &str, &str); 4] = [
     ("builds", "lease_until_ms", "worker IS NOT NULL"),
     ("lookups", "lease_until_ms", "state = 'claimed'"),
@@ -35,7 +34,7 @@ const HELD: [(&str, &str, &str); 4] = [
 impl Database {
     /// Makes due at once what is put off for longer than ever is, and lets leases last no longer than they would if they
     /// were given now: whoever is alive renews them.
-    pub(crate) async fn bring_back(&self) -> Result<(), Error> {
+    pub(crate) async fn clamp_future_times(&self) -> Result<(), Error> {
         let doing = "looking for times that are too far ahead";
         let lease = millis(self.settings.lease);
         let waiting = WAITING.map(|(table, column, which, longest)| {

@@ -55,7 +55,7 @@ pub fn build_id(row: &Row, column: &str) -> Result<BuildId, Error> {
     BuildId::parse(&get::<String>(row, column)?).ok_or(Error::Damaged("the id of a build"))
 }
 
-/// What a column of a new row gets.
+/// The content of one column of a new row.
 pub enum Cell {
     /// A value.
     Value(Value),

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::sql::clock::Clock;
 use crate::sql::connection::Connection;
 use crate::sql::faults::Faults;
-use crate::sql::limits::{PATIENCE, limited};
+use crate::sql::limits::{TIMEOUT, limited};
 use crate::sql::statement::{On, sql};
 use crate::sql::target::Target;
 use crate::sql::transaction::Transaction;
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 /// Connections that a process has to PostgreSQL at most.
 const CONNECTIONS: u32 = 10;
 /// How often it is tried to open a file that others are opening.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The connections to a database.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl Store {
             .foreign_keys(true)
             // Nothing that a statement puts aside goes to a disk that may be full.
             .pragma("temp_store", "MEMORY")
-            .busy_timeout(PATIENCE);
+            .busy_timeout(TIMEOUT);
         let writer = sqlite_pool(1, &options).await.map_err(Error::unavailable(doing))?;
         let reader = sqlite_pool(4, &options).await.map_err(Error::unavailable(doing))?;
         Ok(Store::Sqlite { reader, writer, file: options.get_filename().to_owned(), faults: Faults::none() })
@@ -73,7 +73,7 @@ impl Store {
 
     async fn postgres(url: &str) -> Result<Self, Error> {
         let doing = "connecting to the database";
-        let milliseconds = |factor| (PATIENCE * factor).as_millis().to_string();
+        let milliseconds = |factor| (TIMEOUT * factor).as_millis().to_string();
         let options =
             PgConnectOptions::from_str(url).map_err(Error::unavailable(doing))?.application_name("slipway").options([
                 ("synchronous_commit", "on".to_owned()),
@@ -92,7 +92,7 @@ impl Store {
                 // A process that hangs, or is cut off, in the middle of a transaction does not hold its locks for long.
                 ("idle_in_transaction_session_timeout", milliseconds(2)),
             ]);
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(TIMEOUT);
         let pool = match pool.connect_with(options.clone()).await {
             Ok(pool) => pool,
             Err(error) => {
@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// Tells whether those who write wait for one another, so that it is worth to look first whether there is anything to do.
-    pub fn has_one_writer(&self) -> bool {
+    pub fn is_sqlite(&self) -> bool {
         matches!(self, Store::Sqlite { .. })
     }
 
@@ -152,11 +152,11 @@ impl Store {
 /// Opens connections to a file. While others open it for the first time, or the last of them closes it, SQLite refuses
 /// without waiting, whatever its timeout is.
 async fn sqlite_pool(connections: u32, options: &SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
-        let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+        let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(TIMEOUT);
         match pool.connect_with(options.clone()).await {
-            Err(error) if is_busy(&error) && Instant::now() < until => tokio::time::sleep(LOOK).await,
+            Err(error) if is_busy(&error) && Instant::now() < until => tokio::time::sleep(POLL_INTERVAL).await,
             opened => return opened,
         }
     }
@@ -178,7 +178,7 @@ async fn reason(options: &PgConnectOptions, error: sqlx::Error) -> sqlx::Error {
     if !matches!(error, sqlx::Error::PoolTimedOut) {
         return error;
     }
-    match tokio::time::timeout(PATIENCE, PgConnection::connect_with(options)).await {
+    match tokio::time::timeout(TIMEOUT, PgConnection::connect_with(options)).await {
         Ok(Err(reason)) => reason,
         _ => error,
     }

@@ -15,7 +15,7 @@ use std::path::Path;
 const PIECE: u64 = 512 * 1024;
 /// Pages after which SQLite makes a checkpoint by itself.
 const CHECKPOINT: &str = "PRAGMA wal_autocheckpoint = 1000";
-/// What errors say is being done.
+/// The activity that errors name.
 const DOING: &str = "setting room aside";
 
 impl Database {

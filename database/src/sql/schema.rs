@@ -23,6 +23,7 @@ pub const MIGRATIONS: [&str; 17] = [
     include_str!("../../migrations/0015_told_to_forges.sql"),
     include_str!("../../migrations/0016_build_warnings.sql"),
     include_str!("../../migrations/0017_registry_accounts.sql"),
+    include_str!("../../migrations/0020_field_words.sql"),
 ];
 
 /// The version that this program works with.

@@ -29,7 +29,7 @@ pub enum Value {
     Truth(bool),
 }
 
-/// What a statement is executed on.
+/// The connection or pool that a statement is executed on.
 pub struct On<'a> {
     pub(super) target: Target<'a>,
     pub(super) faults: &'a Faults,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How often it is looked whether another's migration is over.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A transaction that writes. Dropped, it leaves nothing.
 pub struct Transaction {
@@ -66,7 +66,7 @@ impl Transaction {
                 if row.get(0)? {
                     break;
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             },
         }
         Ok(())
@@ -111,7 +111,7 @@ impl Drop for Transaction {
     }
 }
 
-/// What is done by one transaction at a time; the numbers are slipway's own among PostgreSQL's advisory locks.
+/// Work of one transaction at a time; the numbers are slipway's own among PostgreSQL's advisory locks.
 #[derive(Debug, Clone, Copy)]
 pub enum Alone {
     /// Changing the schema.

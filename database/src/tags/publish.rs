@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often somebody who waits for a tag looks again.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Whether a tag may be pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Publish {
     Superseded,
 }
 
-/// What is known of a tag.
+/// The state of a tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tag {
     /// Sequence of the push of the ref that it shows; 0 for none.
@@ -43,7 +43,7 @@ pub struct Tag {
     pub held_until_ms: i64,
 }
 
-/// What an attempt is told that wants to move a tag; of several answers the last counts.
+/// The answer to an attempt that wants to move a tag; of several answers the last counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Turn {
     /// It may.
@@ -84,7 +84,7 @@ impl Database {
                 // Its disk may only be slow: asking again for a tag that is held already does no harm.
                 Err(error @ Error::Unavailable { .. }) if Instant::now() > until => return Err(error),
                 Err(Error::Unavailable { .. }) => tokio::time::sleep(RETRY_DELAY).await,
-                Ok(Turn::Wait) => tokio::time::sleep(LOOK).await,
+                Ok(Turn::Wait) => tokio::time::sleep(POLL_INTERVAL).await,
                 Err(error) => return Err(error),
             }
         }

@@ -1,7 +1,7 @@
 //! Checks that a tag still shows what was published: a registry has no "replace if still the same", so the last request
 //! of an attempt that was cut off may arrive late, and what was accepted may get lost.
 //!
-//! Whoever puts a tag right holds it as an attempt does that moves it, so a newer commit is never overwritten.
+//! A check that restores a tag holds it as an attempt does that moves it, so a newer commit is never overwritten.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -16,7 +16,7 @@ const RIGHTING_CHECKS: i64 = 2;
 /// How long after a registry did not answer it is asked again; each time so much longer.
 const RETRY_MS: i64 = 60_000;
 /// How often it is asked in vain before the tag is left alone.
-const MOST_RETRIES: i64 = 10;
+const MAX_RETRIES: i64 = 10;
 /// How long a check holds the tag that it puts right: longer than a registry may take to accept a manifest.
 const HOLD_MS: i64 = 45_000;
 /// Stands for a build among those that hold tags.
@@ -37,7 +37,7 @@ pub struct TagCheck {
     was_interrupted: bool,
 }
 
-/// What is to be done about what a tag shows.
+/// The action that a tag needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagVerdict {
     /// It shows what it must, or has moved on.
@@ -76,7 +76,7 @@ impl Database {
         .bind(&git_ref)
         .bind(transaction.now_ms)
         .bind(RETRY_MS)
-        .bind(MOST_RETRIES)
+        .bind(MAX_RETRIES)
         .one(transaction.on())
         .await?;
         transaction.commit(doing).await?;
@@ -200,7 +200,7 @@ impl Database {
         .bind(note.map(str::to_owned))
         .bind(CHECKER)
         .bind(now)
-        .bind(MOST_RETRIES)
+        .bind(MAX_RETRIES)
         .run(self.write())
         .await?;
         Ok(())

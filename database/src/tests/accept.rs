@@ -145,7 +145,7 @@ both! {
         assert_eq!(list(tag("n3-c3")).await, [other[0].clone()]);
         assert_eq!(list(tag("v1-0")).await, []);
         let latest = [other[1].clone(), ids[2].clone(), ids[1].clone(), ids[0].clone()];
-        assert_eq!(list(tag("latest")).await, latest, "a build argument is no tag");
+        assert_eq!(list(tag("latest")).await, latest, "a build argument is not a tag");
         let two = BuildFilter { limit: 2, before: Some(other[1].clone()), ..tag("latest") };
         let two = database_list(&world, &two).await;
         assert_eq!(two, latest[1..3], "a page is full though some were left out");
@@ -161,7 +161,8 @@ async fn database_list(world: &World, filter: &BuildFilter) -> Vec<BuildId> {
 }
 
 /// Returns what became of a push whose body says nothing but what it did, under an id of its own.
-async fn pushed(world: &World, id: &str, (before, after): (Option<&str>, Option<&str>)) -> Accepted {
+async fn pushed(world: &World, id: &str, targets: (Option<&str>, Option<&str>)) -> Accepted {
+    let (before, after) = targets;
     let moved =
         RefMove { git_ref: "refs/tags/v1".into(), before: before.map(Into::into), after: after.map(Into::into) };
     let push = after.map(|after| PushedRef {
@@ -196,7 +197,7 @@ both! {
         assert_eq!(pushed(&world, "other-hook", moves[4]).await, Accepted::Duplicate(vec![all[4].clone()]));
         assert_eq!(pushed(&world, "id-3", moves[3]).await, Accepted::Duplicate(vec![all[3].clone()]));
         assert_eq!(pushed(&world, "id-1", moves[1]).await, Accepted::Duplicate(vec![all[1].clone()]));
-        // Played back out of place it is no news.
+        // Played back out of place it is not news.
         assert!(matches!(pushed(&world, "played-back", moves[0]).await, Accepted::Duplicate(_)));
     }
 }

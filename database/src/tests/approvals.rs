@@ -27,15 +27,15 @@ both! {
         assert!(!database.wait_for_work(Duration::from_millis(50)).await.unwrap());
         assert_eq!(database.pending_statuses(10).await.unwrap()[0].description, "waiting for approval");
         let before = world.build(&held).await;
-        assert_eq!((before.state, before.is_held, before.approved_by), (BuildState::Queued, true, None));
+        assert_eq!((before.state, before.awaits_approval, before.approved_by), (BuildState::Queued, true, None));
         assert_eq!(database.approve(&held, "ops").await.unwrap(), Approved::Queued);
         assert_eq!(database.approve(&held, "other").await.unwrap(), Approved::Before("ops".into()));
         let claim = world.claim("one").await;
-        assert_eq!((&claim.build.id, claim.build.is_held), (&held, false));
+        assert_eq!((&claim.build.id, claim.build.awaits_approval), (&held, false));
         assert_eq!(claim.build.approved_by.as_deref(), Some("ops"));
         assert!(!claim.build.request.spec.options.trusted, "approval makes nobody trusted");
         assert!(claim.build.version > before.version);
-        // An attempt that failed is not approved anew.
+        // An attempt that failed is not approved again.
         database.finish(claim, Outcome::Retry(reason("registry"))).await.unwrap();
         world.pass(60);
         let claim = world.claim("one").await;

@@ -9,7 +9,7 @@ fn image(name: &str) -> WatchedImage {
 }
 
 /// Builds a commit of `git_ref` on a base with the digest `digest`.
-async fn built(world: &World, (git_ref, commit): (&str, &str), digest: &str) -> BuildId {
+async fn built(world: &World, git_ref: &str, commit: &str, digest: &str) -> BuildId {
     let mut wanted = request("acme/app", commit);
     wanted.spec.git_ref = git_ref.into();
     wanted.spec.push = true;
@@ -54,10 +54,10 @@ both! {
 both! {
     async fn the_newest_build_of_a_branch_is_repeated_once(world) {
         let database = &world.database;
-        built(&world, ("refs/heads/main", "a"), "sha256:old").await;
-        let newest = built(&world, ("refs/heads/main", "b"), "sha256:1").await;
-        let other = built(&world, ("refs/heads/next", "c"), "sha256:1").await;
-        built(&world, ("refs/tags/v1", "d"), "sha256:1").await;
+        built(&world, "refs/heads/main", "a", "sha256:old").await;
+        let newest = built(&world, "refs/heads/main", "b", "sha256:1").await;
+        let other = built(&world, "refs/heads/next", "c", "sha256:1").await;
+        built(&world, "refs/tags/v1", "d", "sha256:1").await;
         let based = async || -> Vec<BuildId> {
             database.based_builds("acme/app").await.unwrap().into_iter().map(|build| build.id).collect()
         };

@@ -213,6 +213,6 @@ async fn many_that_migrate_at_once_find_one_schema() {
 #[tokio::test]
 async fn a_database_of_another_kind_is_refused_with_what_would_be_right() {
     let error = Database::open("mysql://localhost/slipway").await.unwrap_err().to_string();
-    let expected = "`mysql:` is no database that slipway knows: use sqlite:///path or postgres://user@host/name";
+    let expected = "`mysql:` is not a database that slipway knows: use sqlite:///path or postgres://user@host/name";
     assert_eq!(error, expected);
 }

@@ -60,7 +60,7 @@ async fn is_read(database: &Database) {
     assert_eq!(database.repositories().await.unwrap().len(), 1);
     let deliveries = database.deliveries(&DeliveryFilter { limit: 10, ..DeliveryFilter::default() }).await.unwrap();
     assert_eq!(deliveries.len(), 2);
-    // What was delivered to the earlier program is recognised.
+    // A delivery that the earlier program accepted is recognised.
     let body = database.delivery_body(deliveries[1].id).await.unwrap().unwrap();
     let again = NewDelivery { repository: "demo/app".into(), body, ..delivery("one", "") };
     let accepted = database.accept(&again, &[], None).await.unwrap();
@@ -97,8 +97,8 @@ async fn a_server_of_the_state_before_retention_is_opened_and_read() {
     is_read(&Database::open(&url).await.unwrap().with_key(key(POSTGRES_KEY))).await;
 }
 
-/// Rows in the words of the first schema, which every later one has.
-const FIRST_ROWS: [&str; 6] = [
+/// Rows in the words of the first schema.
+const FIRST_ROWS: [&str; 7] = [
     "INSERT INTO deliveries (id, forge, delivery, event, repository, body_hash, body, explain_json, created_ms) \
      VALUES (7, 'github', 'd', 'push', 'acme/app', 'h', $1, '[]', 1000)",
     "INSERT INTO pushes (id, delivery_id, repository, git_ref, after_id, sequence, segment, is_head, is_tail, created_ms) \
@@ -110,6 +110,7 @@ const FIRST_ROWS: [&str; 6] = [
 \"build_args\":{},\"tags\":[],\"use_cache\":true,\"push\":true}', \
      'refs/heads/main', 1048576, 'l', FALSE, 0, 'failed', 'c', 1000, 2000, 5)",
     "INSERT INTO logs (build_id, start, length, content, at_ms) VALUES ('bld_00000000000000000000000000000001', 0, 5, $1, 1000)",
+    "INSERT INTO turns (repository, served_ms) VALUES ('acme/app', 500)",
     "INSERT INTO tokens (name, hash, scopes_json, repositories_json, created_ms) VALUES ('t', 'h', '[]', '[]', 1000)",
     "INSERT INTO sequences (repository, name, last) VALUES ('acme/app', 'refs/heads/main', 1048576)",
 ];
@@ -118,14 +119,17 @@ async fn write_first_rows(store: &Store, version: usize) {
     let (clock, work) = (Clock::default(), Arc::default());
     let mut transaction = store.begin(&clock, &work).await.unwrap();
     let create = "CREATE TABLE schema_version (version BIGINT NOT NULL)".to_owned();
-    let migrations = schema::MIGRATIONS[..version].iter().flat_map(|migration| schema::statements(store, migration));
-    for statement in std::iter::once(create).chain(migrations) {
-        sql("test", statement).run(transaction.on()).await.unwrap();
-    }
-    for row in FIRST_ROWS {
-        let statement = sql("test", row);
-        let statement = if row.contains("$1") { statement.bind(b"hello".to_vec()) } else { statement };
-        statement.run(transaction.on()).await.unwrap();
+    sql("test", create).run(transaction.on()).await.unwrap();
+    for (number, migration) in schema::MIGRATIONS[..version].iter().enumerate() {
+        for statement in schema::statements(store, migration) {
+            sql("test", statement).run(transaction.on()).await.unwrap();
+        }
+        // Later migrations find the rows of the first program.
+        for row in FIRST_ROWS.iter().filter(|_| number == 0) {
+            let statement = sql("test", *row);
+            let statement = if row.contains("$1") { statement.bind(b"hello".to_vec()) } else { statement };
+            statement.run(transaction.on()).await.unwrap();
+        }
     }
     let noted = sql("test", "INSERT INTO schema_version (version) VALUES ($1)").bind(version as i64);
     noted.run(transaction.on()).await.unwrap();
@@ -144,6 +148,8 @@ async fn databases_of_every_earlier_schema_are_opened_and_read() {
             assert_eq!((build.state, build.commit.as_deref()), (BuildState::Failed, Some("c")), "{kind:?} {version}");
             assert_eq!(database.logs(&build.id, 0, 100).await.unwrap()[0].text, b"hello");
             assert_eq!(database.delivery(7).await.unwrap().unwrap().builds, std::slice::from_ref(&build.id));
+            let started = sql("test", "SELECT last_started_ms FROM fair_share WHERE repository = 'acme/app'");
+            assert_eq!(started.one(database.read()).await.unwrap().get::<i64>(0).unwrap(), 500, "{kind:?} {version}");
             let next =
                 new_builds(database.accept(&push(Some("c"), "d"), &[request("acme/app", "d")], None).await.unwrap());
             assert_eq!(database.build(&next[0]).await.unwrap().unwrap().number, 4, "{kind:?} {version}");

@@ -14,18 +14,18 @@ fn heads(all: &[(&str, &str)]) -> Heads {
 }
 
 /// Lets a worker look: it sees `all`, and the commits of what differs from what is known.
-async fn look(world: &World, all: &[(&str, &str)]) -> SeenLook {
-    let claim = world.database.claim_look().await.unwrap().expect("a look is due");
+async fn look(world: &World, all: &[(&str, &str)]) -> AnsweredRefPoll {
+    let claim = world.database.claim_ref_poll().await.unwrap().expect("a look is due");
     let known = claim.known.clone().unwrap_or_default();
     let moved = all.iter().filter(|(name, id)| known.get(*name).map(String::as_str) != Some(*id));
     let moved =
-        moved.map(|(name, id)| MovedHead { git_ref: (*name).into(), commit: (*id).into(), message: String::new() });
+        moved.map(|(name, id)| MovedRef { git_ref: (*name).into(), commit: (*id).into(), message: String::new() });
     let seen = Seen { heads: heads(all), moved: moved.collect() };
-    world.database.finish_look(&claim, &Ok(seen)).await.unwrap();
-    world.database.seen_looks(10).await.unwrap().pop().unwrap()
+    world.database.finish_ref_poll(&claim, &Ok(seen)).await.unwrap();
+    world.database.answered_ref_polls(10).await.unwrap().pop().unwrap()
 }
 
-fn found(look: &SeenLook) -> Vec<FoundPush> {
+fn found(look: &AnsweredRefPoll) -> Vec<FoundPush> {
     let push = |missed: &MissedPush| {
         let id = format!("look-{}-{}", look.attempt, missed.git_ref);
         let mut request = request("acme/app", &missed.commit);
@@ -43,7 +43,7 @@ fn found(look: &SeenLook) -> Vec<FoundPush> {
 async fn missed(world: &World, all: &[(&str, &str)]) -> Vec<(String, String)> {
     let look = look(world, all).await;
     let refs = look.missed.iter().map(|missed| (missed.git_ref.clone(), missed.after.clone())).collect();
-    let builds = world.database.settle_look(&look, found(&look)).await.unwrap().unwrap();
+    let builds = world.database.settle_ref_poll(&look, found(&look)).await.unwrap().unwrap();
     assert_eq!(builds.len(), look.missed.len());
     refs
 }
@@ -57,7 +57,7 @@ both! {
         let database = &world.database;
         database.look_at(&looked("https://x/y.git"), PAUSE, true).await.unwrap();
         assert_eq!(missed(&world, &[(MAIN, "a")]).await, [], "the first look only takes note");
-        assert!(database.claim_look().await.unwrap().is_none(), "the next look is not due");
+        assert!(database.claim_ref_poll().await.unwrap().is_none(), "the next look is not due");
         world.pass(300);
         assert_eq!(missed(&world, &[(MAIN, "b"), ("refs/tags/v1", "t")]).await, [], "its delivery may be on its way");
         world.pass(31);
@@ -66,8 +66,8 @@ both! {
         assert_eq!((look.missed[1].before.as_deref(), look.missed[1].after.as_str()), (None, "t"));
         let other = world.other().await;
         let (one, two) = tokio::join!(
-            database.settle_look(&look, found(&look)),
-            other.settle_look(&look, found(&look)),
+            database.settle_ref_poll(&look, found(&look)),
+            other.settle_ref_poll(&look, found(&look)),
         );
         let settled: Vec<_> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
         assert_eq!(settled.len(), 1, "of two servers one builds it");
@@ -102,7 +102,7 @@ both! {
             (all.len(), newest.commit.clone().unwrap())
         };
         assert_eq!(newest().await, (2, "c".to_owned()));
-        // What was found is that of the delivery, though it is not the last any more.
+        // The found push is that of the delivery, though it is not the last one now.
         let late = database.accept(&push(Some("a"), "b"), &[request("acme/app", "b")], None).await.unwrap();
         assert!(matches!(&late, Accepted::Duplicate(builds) if builds.len() == 1), "{late:?}");
         assert_eq!(newest().await, (2, "c".to_owned()));
@@ -126,13 +126,13 @@ both! {
         database.look_at(&looked("https://x/y.git"), PAUSE, true).await.unwrap();
         assert_eq!(missed(&world, &[(MAIN, "a")]).await, []);
         let unseen = async || {
-            let claim = database.claim_look().await.unwrap().expect("a look is due");
+            let claim = database.claim_ref_poll().await.unwrap().expect("a look is due");
             let seen = Seen { heads: heads(&[(MAIN, "a"), ("refs/tags/tree", "t")]), moved: Vec::new() };
-            database.finish_look(&claim, &Ok(seen)).await.unwrap();
-            let look = database.seen_looks(10).await.unwrap().pop().unwrap();
+            database.finish_ref_poll(&claim, &Ok(seen)).await.unwrap();
+            let look = database.answered_ref_polls(10).await.unwrap().pop().unwrap();
             assert_eq!(look.missed, []);
-            database.settle_look(&look, Vec::new()).await.unwrap().unwrap();
-            let state = database.look_state("acme/app").await.unwrap().unwrap();
+            database.settle_ref_poll(&look, Vec::new()).await.unwrap().unwrap();
+            let state = database.ref_poll_state("acme/app").await.unwrap().unwrap();
             state.due_ms - database.now_ms().await.unwrap()
         };
         for seconds in [300, 31, 31] {
@@ -165,7 +165,7 @@ both! {
         world.pass(1);
         database.accept(&push(Some("b"), "d"), &[request("acme/app", "d")], None).await.unwrap();
         assert_eq!(old.missed, []);
-        database.settle_look(&old, Vec::new()).await.unwrap().unwrap();
+        database.settle_ref_poll(&old, Vec::new()).await.unwrap().unwrap();
         world.pass(300);
         assert_eq!(missed(&world, &[(MAIN, "d")]).await, []);
         world.pass(300);
@@ -205,14 +205,14 @@ both! {
 both! {
     async fn a_server_that_does_not_answer_is_asked_less_and_less_often(world) {
         let database = &world.database;
-        let state = async || database.look_state("acme/app").await.unwrap().unwrap();
+        let state = async || database.ref_poll_state("acme/app").await.unwrap().unwrap();
         database.look_at(&looked("https://x/y.git"), PAUSE, true).await.unwrap();
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            let claim = database.claim_look().await.unwrap().unwrap();
+            let claim = database.claim_ref_poll().await.unwrap().unwrap();
             let before = database.now_ms().await.unwrap();
-            database.finish_look(&claim, &Err(reason("fetch_failed"))).await.unwrap();
-            assert!(database.claim_look().await.unwrap().is_none());
+            database.finish_ref_poll(&claim, &Err(reason("fetch_failed"))).await.unwrap();
+            assert!(database.claim_ref_poll().await.unwrap().is_none());
             let pause = (state().await.due_ms - before + 500) / 1000;
             pauses.push(pause);
             world.pass(u64::try_from(pause).unwrap() + 1);
@@ -223,15 +223,15 @@ both! {
         assert_eq!(state().await.problem, None);
         // At another place everything is seen for the first time; a look whose worker died is given to another.
         database.look_at(&looked("https://x/moved.git"), PAUSE, false).await.unwrap();
-        let lost = database.claim_look().await.unwrap().unwrap();
+        let lost = database.claim_ref_poll().await.unwrap().unwrap();
         assert_eq!(lost.known, None);
         world.pass(61);
         assert_eq!(missed(&world, &[(MAIN, "z")]).await, []);
-        let refused = database.finish_look(&lost, &Ok(Seen::default())).await;
+        let refused = database.finish_ref_poll(&lost, &Ok(Seen::default())).await;
         assert!(matches!(refused, Err(Error::LeaseLost)), "{refused:?}");
         database.look_at(&[], PAUSE, true).await.unwrap();
         world.pass(10_000);
-        assert!(database.claim_look().await.unwrap().is_none(), "nobody asks for it any more");
+        assert!(database.claim_ref_poll().await.unwrap().is_none(), "nobody asks for it any more");
     }
 }
 
@@ -247,22 +247,22 @@ both! {
         by_hand.spec.git_ref = MAIN.into();
         world.trigger(std::slice::from_ref(&by_hand)).await;
         look(&world, &[(MAIN, "b")]).await;
-        let first = database.seen_looks(10).await.unwrap().pop().unwrap();
-        database.settle_look(&first, found(&first)).await.unwrap();
+        let first = database.answered_ref_polls(10).await.unwrap().pop().unwrap();
+        database.settle_ref_poll(&first, found(&first)).await.unwrap();
         world.pass(31);
         let second = look(&world, &[(MAIN, "b")]).await;
         assert_eq!(second.missed.len(), 1);
-        assert_eq!(database.settle_look(&second, found(&second)).await.unwrap(), Some(Vec::new()));
+        assert_eq!(database.settle_ref_poll(&second, found(&second)).await.unwrap(), Some(Vec::new()));
         let stored = database.deliveries(&DeliveryFilter { limit: 1, ..Default::default() }).await.unwrap();
         assert_eq!(stored[0].ignored.as_deref(), Some("built_before"));
         // Another commit is, and so is one that was built under other tags.
         let see = async |id: &str| {
             world.pass(300);
             let first = look(&world, &[(MAIN, id)]).await;
-            database.settle_look(&first, found(&first)).await.unwrap();
+            database.settle_ref_poll(&first, found(&first)).await.unwrap();
             world.pass(31);
             let second = look(&world, &[(MAIN, id)]).await;
-            database.settle_look(&second, found(&second)).await.unwrap().unwrap().len()
+            database.settle_ref_poll(&second, found(&second)).await.unwrap().unwrap().len()
         };
         assert_eq!(see("c").await, 1);
         let mut other = by_hand.clone();

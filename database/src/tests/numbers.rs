@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 /// How much longer than promised something may take in a program that is not optimised.
 const SLACK: u32 = if cfg!(debug_assertions) { 12 } else { 1 };
-/// What the simplest statement takes on a calm machine, at most.
+/// The longest time that the simplest statement takes on a calm machine.
 const CALM: Duration = Duration::from_micros(if cfg!(debug_assertions) { 500 } else { 150 });
 
 /// One measurement at a time.
@@ -161,7 +161,7 @@ both! {
         }
         let (median, p99) = measured(&format!("{kind}: one delivery at a time"), times);
         println!("{kind}: one delivery at a time: p99 {p99:?}");
-        // What waits for a disk that others use has outliers of any length; the median has none.
+        // Waits for a shared disk have outliers of any length; the median has none.
         pace.assert(&format!("{kind}: one delivery at a time"), median, Duration::from_millis(20)).await;
     }
 }

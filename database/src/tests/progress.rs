@@ -1,4 +1,4 @@
-//! What workers write: logs, steps, statuses, cached layers.
+//! Writes of workers: logs, steps, statuses, cached layers.
 
 use super::*;
 

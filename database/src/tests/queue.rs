@@ -1,4 +1,4 @@
-//! Who is next: fairness, priorities, policies, places.
+//! The order of the queue: fairness, priorities, policies, places.
 
 use super::*;
 

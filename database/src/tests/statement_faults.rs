@@ -82,7 +82,7 @@ both! {
                 let (happened, result) = with_fault(database, number, fault, database.claim(&worker)).await;
                 if happened {
                     is_ready(database).await;
-                    // What was claimed although the worker does not know of it comes back with the worker.
+                    // A build that was claimed although the worker does not know of it comes back with the worker.
                     database.release(&worker).await.expect("builds are taken back");
                 }
                 let claim = match result {

@@ -180,12 +180,12 @@ both! {
         assert_eq!(database.take_tag(&older, TAG).await.unwrap(), Turn::Superseded);
         assert_eq!(database.take_tag(&older, "127.0.0.1:5000/app:dev").await.unwrap(), Turn::Go);
         database.finish(older, Outcome::Superseded(image())).await.unwrap();
-        // Who asks for the older commit once more wants it there.
+        // A retry of the older commit wants it there.
         world.trigger(&[of_ref("dev", "d1")]).await;
         let again = world.claim("one").await;
         assert_eq!(database.take_tag(&again, TAG).await.unwrap(), Turn::Go);
         assert_eq!(database.take_tag(&newer, TAG).await.unwrap(), Turn::Wait);
-        // What is checked for one ref is not put right while another has the tag.
+        // A check for one ref does not restore the tag while another ref has it.
         world.pass(6);
         let check = due(&world).await;
         assert_eq!(database.judge_tag(&check, Some("sha256:d1")).await.unwrap(), TagVerdict::Fine);

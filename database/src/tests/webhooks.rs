@@ -1,4 +1,4 @@
-//! What webhooks are told: which events, once, in the transaction that changes the build, and for how long it is kept.
+//! Webhook deliveries: which events, once, in the transaction that changes the build, and for how long they are kept.
 
 use super::*;
 
@@ -82,7 +82,7 @@ both! {
         // Another branch and another rule have never failed.
         ended(&world, other(request("acme/app", "c3"), "refs/heads/x"), good()).await;
         ended(&world, with_policy("c3", "another", Policy::Parallel), good()).await;
-        // What was cancelled or superseded says nothing of the code.
+        // A cancelled or superseded build says nothing about the code.
         let cancelled = world.trigger(&[request("acme/app", "c4")]).await.remove(0);
         world.database.cancel(&cancelled).await.unwrap();
         ended(&world, request("acme/app", "c5"), Outcome::Superseded(image())).await;
@@ -94,7 +94,7 @@ both! {
         let (fine, failed) = (Event::Succeeded, Event::Failed);
         let expected = [fine, failed, fine, fine, Event::Cancelled, Event::Fixed, fine];
         assert_eq!(ends(told(&world, "all").await), expected);
-        // Who does not want to hear of repairs hears that it succeeded.
+        // A webhook without `fixed` is told that the build succeeded.
         assert_eq!(ends(told(&world, "plain").await), [fine, failed, fine, fine, fine, fine]);
     }
 }

@@ -14,7 +14,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use database::{
-    Build, BuildFilter, BuildState, Explained, ExplainedStep, QUESTION_PATIENCE, Step, StepState, Was, Why,
+    Build, BuildFilter, BuildState, Explained, ExplainedStep, Step, StepState, WORKER_QUERY_TIMEOUT, Was, Why,
 };
 use serde::Deserialize;
 
@@ -67,7 +67,7 @@ pub async fn explain(
         return Ok(Explanation { explained, against: None });
     };
     let explained = worker_queries::explanation(service, &build.id, &against.id).await?.ok_or_else(|| {
-        let seconds = QUESTION_PATIENCE.as_secs();
+        let seconds = WORKER_QUERY_TIMEOUT.as_secs();
         let detail = format!("no worker compared the builds within {seconds} s");
         Problem::new(Code::NoAnswer, detail).hint("see whether a worker runs: GET /v1/queue")
     })?;

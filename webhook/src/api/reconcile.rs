@@ -16,7 +16,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = &entry.document.name;
-    let state = service.database.look_state(name).await?;
+    let state = service.database.ref_poll_state(name).await?;
     let notes = service.database.tag_notes(name).await?;
     let shown = ReconcileView {
         repository: name.clone(),

@@ -3,7 +3,7 @@
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use database::{
-    Answer, BuildId, BuildRequest, Explained, Foreseen, FoundRules, NewLookup, QUESTION_PATIENCE, Question,
+    Answer, BuildId, BuildRequest, DryRun, Explained, FoundRules, NewLookup, Question, WORKER_QUERY_TIMEOUT,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Returns the rules that a repository keeps itself, if a worker says so in time.
 pub async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<FoundRules>, Problem> {
     let pending = PendingQueries::new(service, vec![Question::Rules(lookup.clone())]).await?;
-    let answers = pending.answers(QUESTION_PATIENCE).await?;
+    let answers = pending.answers(WORKER_QUERY_TIMEOUT).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {
         Answer::Rules(found) => Some(found),
         Answer::Steps(_) | Answer::Explained(_) => None,
@@ -22,10 +22,10 @@ pub async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<Found
 }
 
 /// Returns for each build what it would do, where a worker says so in time.
-pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Option<Foreseen>>, Problem> {
+pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Option<DryRun>>, Problem> {
     let questions = builds.iter().map(|build| Question::Steps(Box::new(build.clone()))).collect();
     let pending = PendingQueries::new(service, questions).await?;
-    let answers = pending.answers(QUESTION_PATIENCE).await?;
+    let answers = pending.answers(WORKER_QUERY_TIMEOUT).await?;
     let steps = answers.into_iter().map(|answer| match answer {
         Some(Answer::Steps(foreseen)) => Some(foreseen),
         _ => None,
@@ -35,7 +35,7 @@ pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Opt
 
 /// Compares a build with another one, if a worker answers in time. Comparisons wait for one another.
 pub async fn explanation(service: &Service, build: &BuildId, against: &BuildId) -> Result<Option<Explained>, Problem> {
-    let until = Instant::now() + QUESTION_PATIENCE;
+    let until = Instant::now() + WORKER_QUERY_TIMEOUT;
     let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Ok(None) };
     let question = Question::Explain { build: build.clone(), against: against.clone() };

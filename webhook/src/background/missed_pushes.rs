@@ -6,7 +6,7 @@ use crate::configuration::settings::Settings;
 use crate::forges::Push;
 use crate::intake::catalog::{Catalog, Entry};
 use crate::intake::decision;
-use database::{Database, FoundPush, Looked, MissedPush, NewDelivery, RefMove, SeenLook, Trigger};
+use database::{AnsweredRefPoll, Database, FoundPush, Looked, MissedPush, NewDelivery, RefMove, Trigger};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
@@ -71,11 +71,11 @@ async fn look_and_build(
     };
     let all: Vec<_> = entries.iter().filter(|_| !pause.is_zero()).map(looked).collect();
     announced.announce(database, all, pause).await?;
-    for look in database.seen_looks(MAX_BATCH).await? {
+    for look in database.answered_ref_polls(MAX_BATCH).await? {
         // A repository that was removed meanwhile is skipped.
         let Some(entry) = entries.iter().find(|entry| entry.repository.name == look.repository) else { continue };
         let found = look.missed.iter().filter_map(|missed| found(entry, &look, missed)).collect();
-        let settled = database.settle_look(&look, found).await?;
+        let settled = database.settle_ref_poll(&look, found).await?;
         if let Some(builds) = settled.filter(|_| !look.missed.is_empty()) {
             let (repo, missed) = (&look.repository, look.missed.len());
             tracing::warn!(repo, missed, builds = builds.len(), "found pushes that no delivery announced");
@@ -85,7 +85,7 @@ async fn look_and_build(
 }
 
 /// Returns a delivery for a missed push; `None` if it would build nothing.
-fn found(entry: &Entry, look: &SeenLook, missed: &MissedPush) -> Option<FoundPush> {
+fn found(entry: &Entry, look: &AnsweredRefPoll, missed: &MissedPush) -> Option<FoundPush> {
     // Poll numbers restart when a repository is added again, but its deliveries stay.
     let id = format!("look-{}-{}-{}", look.asked_ms, look.attempt, missed.git_ref);
     let push = Push {

@@ -35,7 +35,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
         @if let Some(reason) = &build.reason { pre.reason { (plain(headline(&reason.message, &log).as_bytes())) } }
         @if let Some(refusal) = &refusal { p.notice { "The forge refused its status: " (plain(refusal.problem.as_bytes())) } }
         @for warning in build.request.spec.options.warnings.iter().chain(&build.warnings) { p.notice { (plain(warning.as_bytes())) } }
-        @if build.is_held && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
+        @if build.awaits_approval && !build.state.has_ended() { (approval(&build)) } @else if let Some(queued) = &queued { (place(queued)) }
         (facts(&build, cpu_ms))
         h2 { "Steps " @if build.state.has_ended() && !steps.is_empty() { a.aside href=(format!("/builds/{}/explain", build.id.as_str())) { "why?" } } }
         div #steps { (step_table(&steps)) }

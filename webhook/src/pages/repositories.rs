@@ -11,7 +11,7 @@ use crate::rules::{RefKind, Rule};
 use crate::view::text::plain;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use database::{Build, BuildFilter, LookState, PathFilter, Policy, SeenImage, Usage};
+use database::{Build, BuildFilter, PathFilter, Policy, RefPollState, SeenImage, Usage};
 use maud::{Markup, html};
 
 /// Builds on a repository's page.
@@ -58,7 +58,7 @@ pub async fn show(
     let filter = BuildFilter { repository: Some(repository.name.clone()), limit: MAX_LISTED, ..BuildFilter::default() };
     let newest = service.database.builds(&filter).await?;
     let newest: Vec<&Build> = newest.iter().collect();
-    let looks = service.database.look_state(&repository.name).await?;
+    let looks = service.database.ref_poll_state(&repository.name).await?;
     let notes = service.database.tag_notes(&repository.name).await?;
     let notices = service.database.notices(&repository.name, webhooks::MAX_LISTED).await?;
     let used = service.database.usage(&repository.name, usage::DAY).await?;
@@ -107,7 +107,7 @@ fn last_day(used: &Usage) -> String {
 }
 
 /// Returns the state of polls for missed pushes.
-fn missed(looks: &LookState) -> Markup {
+fn missed(looks: &RefPollState) -> Markup {
     html! {
         @match (&looks.problem, looks.seen_ms) {
             (Some(problem), _) => { "the last poll failed: " (plain(problem.as_bytes())) "; next poll " (time(looks.due_ms)) }

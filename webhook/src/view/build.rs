@@ -258,7 +258,7 @@ impl BuildView {
             cancel_requested: build.cancel_requested,
             trusted: options.trusted,
             push: request.spec.push,
-            held: build.is_held,
+            held: build.awaits_approval,
             approved_by: build.approved_by.clone(),
             log_removed_at: build.log_removed_ms.and_then(moment),
             created_at: moment(build.created_ms),

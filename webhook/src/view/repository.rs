@@ -5,7 +5,7 @@ use super::time::moment;
 use crate::configuration::Settings;
 use crate::configuration::document::RepositoryDocument;
 use crate::intake::catalog::Entry;
-use database::{LookState, Refusal, SeenImage, Usage};
+use database::{RefPollState, Refusal, SeenImage, Usage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -205,8 +205,8 @@ impl From<&Refusal> for RepositoryStatusProblem {
     }
 }
 
-impl From<&LookState> for RefPollView {
-    fn from(state: &LookState) -> RefPollView {
+impl From<&RefPollState> for RefPollView {
+    fn from(state: &RefPollState) -> RefPollView {
         RefPollView {
             seen_at: state.seen_ms.and_then(moment),
             next_at: moment(state.due_ms),

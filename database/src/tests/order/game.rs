@@ -59,7 +59,7 @@ impl Game {
                 let at = if in_order { 0 } else { choice % self.undelivered.len() };
                 let number = self.undelivered.remove(at);
                 let (before, after) = self.pushes[number].clone();
-                self.rules.deliver(number, (&before, &after)).await;
+                self.rules.deliver(number, &before, &after).await;
             }
             2 => {
                 if let Some(held) = self.rules.claim(choice).await {
@@ -149,7 +149,7 @@ impl Game {
 
     fn check(&self) -> Result<(), String> {
         let newest = self.built.iter().filter(|(_, (_, good))| *good).map(|(push, _)| *push).max();
-        // One that was cut off may have been faster than its end: the tag shows a newer commit, which is no step back.
+        // One that was cut off may have been faster than its end: the tag shows a newer commit, which is not a step back.
         let fine = newest.is_none_or(|newest| {
             self.shown.is_some_and(|shown| {
                 shown >= newest || self.pushes[newest..].iter().any(|push| push.1 == self.pushes[shown].1)

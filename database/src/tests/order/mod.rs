@@ -134,7 +134,7 @@ both! {
             async move { database.build(&id).await.unwrap().unwrap().sequence }
         };
         assert!(sequence(&first).await < sequence(&middle).await && sequence(&middle).await < sequence(&last).await);
-        // What was published before its place was known is published again.
+        // A build that was published before its place was known is published again.
         let newest = database.builds(&BuildFilter { limit: 10, trigger: Some("retry".into()), ..BuildFilter::default() }).await.unwrap();
         assert_eq!((newest.len(), newest[0].sequence), (1, sequence(&last).await));
         // A trigger for a known commit is as old as its push, one for an unknown one is the newest.

@@ -1,4 +1,4 @@
-//! What the player plays against: the rules alone, or a database.
+//! The player's opponents: the rules alone, or a database.
 
 use super::{GRACE_MS, TAG};
 use crate::deliveries::push_order::{End, place};
@@ -19,7 +19,7 @@ pub enum Claimed {
     Real(Box<Claim>),
 }
 
-/// What the player plays against.
+/// An opponent of the player.
 pub enum Rules {
     Pure(Pure),
     Real(World, String),
@@ -55,7 +55,7 @@ struct PureBuild {
 }
 
 impl Pure {
-    fn deliver(&mut self, push: usize, (before, after): (&str, &str)) {
+    fn deliver(&mut self, push: usize, before: &str, after: &str) {
         let segment_last = |segment| {
             self.pushes.iter().filter(|known| known.segment == segment).map(|known| known.sequence).max().unwrap()
         };
@@ -140,9 +140,9 @@ impl Pure {
 }
 
 impl Rules {
-    pub async fn deliver(&mut self, number: usize, (before, after): (&str, &str)) {
+    pub async fn deliver(&mut self, number: usize, before: &str, after: &str) {
         match self {
-            Rules::Pure(pure) => pure.deliver(number, (before, after)),
+            Rules::Pure(pure) => pure.deliver(number, before, after),
             Rules::Real(world, repository) => {
                 let mut asked = request(repository, after);
                 asked.commit_message = number.to_string();

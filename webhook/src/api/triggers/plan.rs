@@ -7,7 +7,7 @@ use crate::intake::build_requests::Requested;
 use crate::view::build::ReasonView;
 use crate::view::text::{shown_values, word};
 use crate::view::trigger::{PlanView, PlannedBuild, PlannedStep};
-use database::{BuildRequest, Fate, Foreseen, ForeseenStep, QUESTION_PATIENCE, marks};
+use database::{BuildRequest, DryRun, DryRunStep, StepForecast, WORKER_QUERY_TIMEOUT, marks};
 
 /// Shows what would be built.
 pub async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json<PlanView>, Problem> {
@@ -15,7 +15,7 @@ pub async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json
     let unanswered = foreseen.iter().filter(|foreseen| foreseen.is_none()).count();
     let plan = requested.builds.iter().zip(foreseen).map(|(build, foreseen)| planned(build, foreseen)).collect();
     let note = (unanswered > 0).then(|| {
-        let seconds = QUESTION_PATIENCE.as_secs();
+        let seconds = WORKER_QUERY_TIMEOUT.as_secs();
         format!(
             "no worker answered for {unanswered} of {} builds within {seconds} s: which of their steps would be cached \
              is not known; see whether a worker runs (GET /v1/queue)",
@@ -25,7 +25,7 @@ pub async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json
     Ok(axum::Json(PlanView { would_build: true, plan, explain: requested.explain.clone(), note }))
 }
 
-fn planned(build: &BuildRequest, foreseen: Option<Foreseen>) -> PlannedBuild {
+fn planned(build: &BuildRequest, foreseen: Option<DryRun>) -> PlannedBuild {
     let commit = foreseen.as_ref().and_then(|foreseen| foreseen.commit.clone()).or(build.spec.commit.clone());
     let spec = commit.as_ref().map_or_else(|| build.spec.clone(), |commit| build.spec.with_commit(commit));
     let options = &spec.options;
@@ -54,7 +54,7 @@ fn planned(build: &BuildRequest, foreseen: Option<Foreseen>) -> PlannedBuild {
     match &foreseen.failure {
         Some(failure) => planned.would_fail = Some(ReasonView::from(failure)),
         None => {
-            let is_cached = |step: &ForeseenStep| matches!(step.fate, Fate::Cached | Fate::Setting);
+            let is_cached = |step: &DryRunStep| matches!(step.fate, StepForecast::Cached | StepForecast::MetadataOnly);
             planned.all_cached = Some(foreseen.steps.iter().all(is_cached));
             planned.steps = Some(foreseen.steps.iter().map(step).collect());
         }
@@ -62,7 +62,7 @@ fn planned(build: &BuildRequest, foreseen: Option<Foreseen>) -> PlannedBuild {
     planned
 }
 
-fn step(step: &ForeseenStep) -> PlannedStep {
+fn step(step: &DryRunStep) -> PlannedStep {
     PlannedStep {
         n: step.number,
         stage: step.stage.clone(),

@@ -178,7 +178,7 @@ mod tests {
             finished_ms: Some(13_400),
             version: 1,
             cancel_requested: false,
-            is_held: false,
+            awaits_approval: false,
             approved_by: None,
             log_removed_ms: None,
             warnings: Vec::new(),
