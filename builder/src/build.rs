@@ -123,7 +123,7 @@ impl<'r> PlannedBuild<'r> {
     pub fn inputs_key(&self) -> Result<String, Error> {
         let request = self.request;
         let mut key = KeyBuilder::new("inputs.2");
-        key.field(&request.dockerfile.text).list(request.context.ignore.patterns());
+        key.field(&request.dockerfile.text).list(request.context.ignore.patterns().collect::<Vec<_>>());
         key.text(request.target.as_deref().unwrap_or("")).text(&request.platform.to_string());
         key.list(request.build_args.iter().map(|(name, value)| format!("{name}={value}")));
         key.list(request.labels.iter().map(|(name, value)| format!("{name}={value}")));
