@@ -32,8 +32,8 @@ pub struct Request {
     pub default_labels: BTreeMap<String, String>,
     /// The stage to build.
     pub target: Option<String>,
-    /// The platform of the result.
-    pub platform: Platform,
+    /// The platforms of the result, at least one: several become one index.
+    pub platforms: Vec<Platform>,
     /// Names of the image; the first is the primary one.
     pub tags: Vec<Reference>,
     /// Whether the image is pushed to where its names say.
@@ -53,14 +53,19 @@ pub struct Request {
 }
 
 impl Request {
-    /// Returns the settings of its plan.
-    pub fn settings(&self) -> plan::Settings {
+    /// Returns the platform that checks are made for: the first one.
+    pub fn platform(&self) -> Platform {
+        self.platforms.first().cloned().unwrap_or_else(Platform::host)
+    }
+
+    /// Returns the settings of the plan for one platform.
+    pub fn settings(&self, platform: &Platform) -> plan::Settings {
         plan::Settings {
             build_args: self.build_args.clone(),
             target: self.target.clone(),
             labels: self.labels.clone(),
             default_labels: self.default_labels.clone(),
-            platform: self.platform.clone(),
+            platform: platform.clone(),
             named_contexts: names(self, |context| !matches!(context, Context::Image(_))),
             named_images: names(self, |context| matches!(context, Context::Image(_))),
             ignore: self.context.ignore.clone(),
@@ -79,29 +84,31 @@ pub struct Built {
     pub superseded: bool,
 }
 
-/// Builds `request`; the image is in the store afterwards and, if asked for, in the registry under all its names.
-pub fn build(
-    request: &Request,
-    services: &Services,
-    observer: &dyn Observer,
-    cancel: &CancellationToken,
-) -> Result<Built, Error> {
-    PlannedBuild::new(request, services, observer)?.build(services, observer, cancel)
-}
-
-/// A build whose steps are known, none of which was executed.
+/// A build for one platform whose steps are known, none of which was executed.
 pub struct PlannedBuild<'r> {
     request: &'r Request,
+    platform: Platform,
     plan: Plan,
     sources: Sources<'r>,
 }
 
 impl<'r> PlannedBuild<'r> {
-    /// Reads the Dockerfile of `request`, resolves its base images and plans the steps.
-    pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
+    /// Reads the Dockerfile of `request`, resolves its base images and plans the steps for `platform`.
+    pub fn new(
+        request: &'r Request,
+        platform: &Platform,
+        services: &Services,
+        observer: &dyn Observer,
+    ) -> Result<Self, Error> {
         observer.observe(Event::Phase(Phase::Preparing, "reading the Dockerfile"));
-        let prepared = prepare(request, services, observer).map_err(|error| with_snippet(error, &request.dockerfile));
-        prepared.map(|(plan, sources)| PlannedBuild { request, plan, sources })
+        let prepared = prepare(request, platform, services, observer);
+        let (plan, sources) = prepared.map_err(|error| with_snippet(error, &request.dockerfile))?;
+        Ok(PlannedBuild { request, platform: platform.clone(), plan, sources })
+    }
+
+    /// Returns the platform.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
     }
 
     /// Returns the request.
@@ -124,7 +131,7 @@ impl<'r> PlannedBuild<'r> {
         let request = self.request;
         let mut key = KeyBuilder::new("inputs.2");
         key.field(&request.dockerfile.text).list(request.context.ignore.patterns().collect::<Vec<_>>());
-        key.text(request.target.as_deref().unwrap_or("")).text(&request.platform.to_string());
+        key.text(request.target.as_deref().unwrap_or("")).text(&self.platform.to_string());
         key.list(request.build_args.iter().map(|(name, value)| format!("{name}={value}")));
         key.list(request.labels.iter().map(|(name, value)| format!("{name}={value}")));
         key.list(request.options.secrets.keys());
@@ -165,7 +172,7 @@ impl<'r> PlannedBuild<'r> {
 
     /// Executes the steps, puts the image together and pushes it if that is asked for.
     pub fn build(
-        self,
+        &self,
         services: &Services,
         observer: &dyn Observer,
         cancel: &CancellationToken,
@@ -205,7 +212,7 @@ impl<'r> PlannedBuild<'r> {
 
 /// Pushes the image under its names, or without one where an index will name it.
 fn push_image(request: &Request, resources: &BuildResources, image: &Image) -> Result<Vec<Reference>, Error> {
-    if !request.form.by_digest {
+    if request.platforms.len() <= 1 {
         return push::manifest(resources, image, &request.tags, request.order.as_ref());
     }
     let unnamed: Vec<_> = request.tags.iter().map(|tag| tag.with_digest(image.digest.clone())).collect();
@@ -215,11 +222,12 @@ fn push_image(request: &Request, resources: &BuildResources, image: &Image) -> R
 /// Parses, resolves base images and plans; what is odd about the Dockerfile is told before what is wrong with it.
 fn prepare<'r>(
     request: &'r Request,
+    platform: &Platform,
     services: &Services,
     observer: &dyn Observer,
 ) -> Result<(Plan, Sources<'r>), Error> {
     let parsed = dockerfile::Dockerfile::parse(&request.dockerfile.text).map_err(plan::Error::from)?;
-    let settings = request.settings();
+    let settings = request.settings(platform);
     let lint = plan::Lint::new(&parsed, &settings)?;
     let prepared = resolve_and_plan(request, services, &parsed, &settings, &lint);
     lint.warnings().iter().for_each(|warning| observer.observe(Event::Warning(&warning.to_string())));

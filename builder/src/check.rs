@@ -102,7 +102,7 @@ impl Readable {
     /// Reads the Dockerfile of `request`.
     pub fn new(request: &Request) -> Result<Self, Error> {
         let parsed = Dockerfile::parse(&request.dockerfile.text).map_err(plan::Error::from)?;
-        let settings = request.settings();
+        let settings = request.settings(&request.platform());
         let lint = plan::Lint::new(&parsed, &settings)?;
         Ok(Readable { parsed, settings, lint })
     }

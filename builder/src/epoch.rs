@@ -25,7 +25,7 @@ const NAME: &str = "SOURCE_DATE_EPOCH";
 /// A Dockerfile that cannot be read asks for nothing: the build says what is wrong with it.
 pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &CancellationToken) -> Result<(), Error> {
     let Ok(file) = Dockerfile::parse(&request.dockerfile.text) else { return Ok(()) };
-    let settings = request.settings();
+    let settings = request.settings(&request.platform());
     let Some(value) = plan::global(&file, &settings, NAME).filter(|value| !value.is_empty()) else { return Ok(()) };
     let time = match value.parse() {
         Ok(seconds) => Some(seconds),

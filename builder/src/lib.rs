@@ -27,7 +27,7 @@ pub mod trace;
 pub mod walk;
 pub mod worker;
 
-pub use build::{Built, PlannedBuild, Request, build};
+pub use build::{Built, PlannedBuild, Request};
 pub use check::{Checked, check};
 pub use context::NamedImage;
 pub use epoch::{COMMIT_FILES, settle_epoch};
@@ -37,5 +37,5 @@ pub use image::assemble::{Form, Image};
 pub use image::local::keep;
 pub use image::push::{TagOrder, Unordered};
 pub use outline::{Answer, outline, targets};
-pub use platforms::{Platforms, build_platforms};
+pub use platforms::{Platforms, build};
 pub use services::Services;

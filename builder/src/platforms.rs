@@ -1,7 +1,7 @@
 //! One image for several platforms: a build for each, joined by an index.
 
 use crate::error::Code;
-use crate::event::{Event, Observer, Silent, StepSummary};
+use crate::event::{Event, Observer, StepSummary};
 use crate::image::annotation::{self, Level};
 use crate::image::assemble::Image;
 use crate::key::KeyBuilder;
@@ -12,50 +12,41 @@ use runtime::CancellationToken;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Builds `request` for each of `platforms`; more than one become one index.
-pub fn build_platforms(
-    request: &mut Request,
-    platforms: &[Platform],
+/// Builds `request` for each of its platforms; several become one index.
+pub fn build(
+    request: &Request,
     services: &Services,
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Built, Error> {
-    if let [only] = platforms {
-        request.platform.clone_from(only);
-        refuse_index_annotations(request)?;
-        return crate::build(request, services, observer, cancel);
-    }
-    // A platform that cannot be run here is an error before anything is executed.
-    for platform in platforms {
-        request.platform.clone_from(platform);
-        let foreseen = PlannedBuild::new(request, services, &Silent).and_then(|prepared| prepared.dry_run(services));
-        foreseen.map_err(|error| error.for_platform(platform))?;
-    }
-    let numbered = Numbered::new(observer);
-    let mut images = Vec::with_capacity(platforms.len());
-    for platform in platforms {
-        request.platform.clone_from(platform);
-        request.form.by_digest = true;
-        numbered.begin(platform);
-        images.push(crate::build(request, services, &numbered, cancel)?.image);
-    }
-    publish(request, images, services, cancel)
+    Platforms::new(request, services, observer)?.build(services, observer, cancel)
 }
 
-/// Builds of one commit for several platforms, or for one, whose steps are known and not executed yet.
-pub struct Platforms<'r>(Vec<PlannedBuild<'r>>);
+/// The builds of one request, one for each platform, whose steps are known and not executed yet.
+pub struct Platforms<'r> {
+    request: &'r Request,
+    each: Vec<PlannedBuild<'r>>,
+}
 
 impl<'r> Platforms<'r> {
-    /// Prepares `requests`, which differ in their platform; what is odd about the Dockerfile is told once.
-    pub fn new(requests: &'r [Request], services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
+    /// Plans `request` for each of its platforms; warnings that are the same for several are reported once.
+    pub fn new(request: &'r Request, services: &Services, observer: &dyn Observer) -> Result<Self, Error> {
+        if request.platforms.len() == 1 {
+            refuse_index_annotations(request)?;
+        }
         let once = Once { observer, said: Mutex::default() };
-        let prepared = requests.iter().map(|request| PlannedBuild::new(request, services, &once));
-        prepared.collect::<Result<_, _>>().map(Platforms)
+        let several = request.platforms.len() > 1;
+        let planned = request.platforms.iter().map(|platform| {
+            let planned = PlannedBuild::new(request, platform, services, &once);
+            planned.map_err(|error| if several { error.for_platform(platform) } else { error })
+        });
+        let each = planned.collect::<Result<_, _>>()?;
+        Ok(Platforms { request, each })
     }
 
-    /// Returns the builds, in the order of their requests.
+    /// Returns the builds, in the order of the platforms.
     pub fn each(&self) -> &[PlannedBuild<'r>] {
-        &self.0
+        &self.each
     }
 
     /// Returns the key of everything that the images are made from besides the context's files.
@@ -80,7 +71,7 @@ impl<'r> Platforms<'r> {
         }
         let mut all = Vec::new();
         for prepared in self.each() {
-            let platform = &prepared.request().platform;
+            let platform = prepared.platform();
             let before = all.len();
             let steps = prepared.dry_run(services).map_err(|error| error.for_platform(platform))?;
             all.extend(steps.into_iter().map(|(step, fate)| (of_platform(&step, platform, before), fate)));
@@ -90,29 +81,24 @@ impl<'r> Platforms<'r> {
 
     /// Builds all; several become one index, which is named only when all are there.
     pub fn build(
-        self,
+        &self,
         services: &Services,
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<Built, Error> {
-        let several = match <[PlannedBuild<'r>; 1]>::try_from(self.0) {
-            Ok([only]) => return only.build(services, observer, cancel),
-            Err(several) => Platforms(several),
-        };
-        // A platform that cannot be run here is an error before anything is executed.
-        several.dry_run(services)?;
-        let numbered = Numbered::new(observer);
-        let mut images = Vec::with_capacity(several.0.len());
-        let mut first = None;
-        for prepared in several.0 {
-            let request = prepared.request();
-            numbered.begin(&request.platform);
-            let built = prepared.build(services, &numbered, cancel);
-            images.push(built.map_err(|error| error.for_platform(&request.platform))?.image);
-            first.get_or_insert(request);
+        if let [only] = self.each() {
+            return only.build(services, observer, cancel);
         }
-        let first = first.ok_or_else(|| Error::new(Code::InvalidPlatform, "no platform was asked for"))?;
-        publish(first, images, services, cancel)
+        // A platform that cannot be run here is an error before anything is executed.
+        self.dry_run(services)?;
+        let numbered = Numbered::new(observer);
+        let mut images = Vec::with_capacity(self.each.len());
+        for planned in &self.each {
+            numbered.begin(planned.platform());
+            let built = planned.build(services, &numbered, cancel);
+            images.push(built.map_err(|error| error.for_platform(planned.platform()))?.image);
+        }
+        publish(self.request, images, services, cancel)
     }
 }
 

@@ -155,7 +155,7 @@ fn ask<T>(
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
     let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
-    let (request, _) = asked.request(&CancellationToken::new(), &Trace::default())?;
+    let request = asked.request(&CancellationToken::new(), &Trace::default())?;
     let answer = question(&request, &services);
     // A look-up of a name that nobody waits for any more may take its time.
     tokio.shutdown_background();
@@ -199,8 +199,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         observer.failed(&builder::Error::cancelled());
         return Ok(code);
     }
-    let (mut request, platforms) = found?;
-    let built = builder::build_platforms(&mut request, &platforms, &services, observer.as_ref(), &cancel);
+    let request = found?;
+    let built = builder::build(&request, &services, observer.as_ref(), &cancel);
     if let Some(path) = &arguments.profile {
         write_profile(path, &trace)?;
     }

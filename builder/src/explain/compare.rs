@@ -10,10 +10,10 @@ pub fn compare(new: &Side<'_, '_>, old: &Side<'_, '_>) -> Vec<ExplainedStep> {
     let several = new.len() > 1;
     let mut explained = Vec::new();
     for half in &new {
-        let platform = &half.prepared.request().platform;
-        let same = old.iter().find(|other| other.prepared.request().platform == *platform);
+        let platform = half.prepared.platform();
+        let same = old.iter().find(|other| other.prepared.platform() == platform);
         let Some(other) = same.or(old.first()) else { continue };
-        let other_platform = &other.prepared.request().platform;
+        let other_platform = other.prepared.platform();
         let changed = (platform != other_platform)
             .then(|| Why::PlatformChanged { old: other_platform.to_string(), new: platform.to_string() });
         let mut steps = Comparison::new(*half, *other, changed).steps();

@@ -66,8 +66,6 @@ impl Image {
 pub struct Form {
     /// Its annotations.
     pub annotations: Vec<Annotation>,
-    /// Whether it is pushed without a name, because an index will name it.
-    pub by_digest: bool,
 }
 
 /// Writes the configuration and manifest of the plan's target into the store.

@@ -3,14 +3,13 @@
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;
 use super::source::added;
-use super::tag_order;
 use crate::context::{Context, NamedContext};
 use crate::error::Code;
 use crate::execute::Options;
 use crate::git::CommitTree;
 use crate::secrets::Leak;
 use crate::trace::Trace;
-use crate::{Error, Form, Request, Services, TagOrder, Unordered};
+use crate::{Error, Form, Request, Services, TagOrder};
 use database::{BuildRequest, BuildSpec};
 use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
@@ -60,33 +59,23 @@ pub struct RequestBuilder<'a> {
 }
 
 impl RequestBuilder<'_> {
-    /// Returns a request for each platform, in their order; all but the first leave the tags alone.
-    pub fn requests(
+    /// Returns the request of the build at the commit `root`; `order` decides which tags may move.
+    pub fn request(
         &self,
         root: &CommitTree,
         secrets: &BTreeMap<String, Vec<u8>>,
-        order: Option<tag_order::InDatabase>,
-    ) -> Result<Vec<Request>, Error> {
-        let platforms = platforms(&self.request.spec)?;
-        let mut order = order.map(|order| Box::new(order) as Box<dyn TagOrder + Send>);
-        let several = platforms.len() > 1;
-        let request = |platform| {
-            let mut request = self.request(root, secrets, platform)?;
-            request.form.by_digest = several;
-            crate::settle_epoch(&mut request, self.services, self.cancel)?;
-            if let Some(order) = order.take() {
-                request.order = order;
-            }
-            Ok(request)
-        };
-        platforms.into_iter().map(request).collect()
+        order: Box<dyn TagOrder + Send>,
+    ) -> Result<Request, Error> {
+        let mut request = self.without_epoch(root, secrets, order)?;
+        crate::settle_epoch(&mut request, self.services, self.cancel)?;
+        Ok(request)
     }
 
-    fn request(
+    fn without_epoch(
         &self,
         root: &CommitTree,
         secrets: &BTreeMap<String, Vec<u8>>,
-        platform: Platform,
+        order: Box<dyn TagOrder + Send>,
     ) -> Result<Request, Error> {
         let spec = &self.request.spec;
         let context = root.subtree(&spec.context).map_err(Error::source)?;
@@ -107,7 +96,7 @@ impl RequestBuilder<'_> {
             labels: super::labels::asked(&spec.options.labels),
             default_labels: super::labels::defaults(spec, root),
             target: spec.target.clone(),
-            platform,
+            platforms: platforms(spec)?,
             tags: tags
                 .map_err(|error| Error::new(Code::InvalidReference, "reading the rule's tags").with_cause(error))?,
             push: spec.push,
@@ -123,7 +112,7 @@ impl RequestBuilder<'_> {
                 leak: Leak::Refused,
                 ..Options::new(crate::COMMIT_FILES, fetching)
             },
-            order: Box::new(Unordered),
+            order,
             trace: self.trace.clone(),
             form: Form::default(),
         })

@@ -10,7 +10,7 @@ use crate::event::Silent;
 use crate::explain::{Side, compare};
 use crate::secrets::Masks;
 use crate::trace::Trace;
-use crate::{Error, Platforms, Request, Services};
+use crate::{Error, Platforms, Request, Services, Unordered};
 use database::{BaseImage, Build, BuildId, BuildRequest, Explained, ExplainedStep, Step, Why};
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
@@ -42,10 +42,10 @@ pub fn explain(
     let masks = Masks::new(hidden.iter().map(Vec::as_slice));
     let again = Again { settings, asked };
     // The earlier commit comes first: who opens the mirror after it sees both.
-    let mut old_requests = again.requests(&old)?;
-    let mut new_requests = again.requests(&new)?;
-    let old_platforms = again.prepare(&old, &mut old_requests, &mut notes)?;
-    let new_platforms = again.prepare(&new, &mut new_requests, &mut notes)?;
+    let mut old_request = again.request(&old)?;
+    let mut new_request = again.request(&new)?;
+    let old_platforms = again.prepare(&old, &mut old_request, &mut notes)?;
+    let new_platforms = again.prepare(&new, &mut new_request, &mut notes)?;
     let new = Side { platforms: &new_platforms, steps: &new.steps, base_images: &new.base_images };
     let old = Side { platforms: &old_platforms, steps: &old.steps, base_images: &old.base_images };
     let mut steps = compare(&new, &old);
@@ -106,7 +106,7 @@ struct Again<'a> {
 }
 
 impl Again<'_> {
-    fn requests(&self, ended: &Ended) -> Result<Vec<Request>, Error> {
+    fn request(&self, ended: &Ended) -> Result<Request, Error> {
         let (Again { settings, asked }, services) = (self, &ended.services);
         let request = &ended.build.request;
         let commit = ended.build.commit.as_deref().or(request.spec.commit.as_deref());
@@ -118,28 +118,28 @@ impl Again<'_> {
         let (limits, trace) = (Limits::of(settings, &request.spec), &Trace::default());
         let (cancel, attempt) = (asked.cancel, asked.name);
         let builder = RequestBuilder { services, settings, request, limits, cancel, attempt, trace };
-        let mut requests = builder.requests(&tree, &BTreeMap::new(), None)?;
-        requests.iter_mut().for_each(|request| request.options.pinned.clone_from(&ended.base_images));
-        Ok(requests)
+        let mut request = builder.request(&tree, &BTreeMap::new(), Box::new(Unordered))?;
+        request.options.pinned.clone_from(&ended.base_images);
+        Ok(request)
     }
 
     /// Plans a build with the base images it had; with those of today where they are gone or were not written down.
     fn prepare<'r>(
         &self,
         ended: &Ended,
-        requests: &'r mut [Request],
+        request: &'r mut Request,
         notes: &mut Vec<String>,
     ) -> Result<Platforms<'r>, Error> {
         let is_known = !ended.base_images.is_empty();
-        let failure = is_known.then(|| Platforms::new(requests, &ended.services, &Silent).err()).flatten();
+        let failure = is_known.then(|| Platforms::new(request, &ended.services, &Silent).err()).flatten();
         if let Some(error) = failure {
-            requests.iter_mut().for_each(|request| request.options.pinned.clear());
+            request.options.pinned.clear();
             notes.push(format!(
                 "the base images of {} cannot be read as they were ({error}): what they say of themselves is as it is now",
                 ended.shown()
             ));
         }
-        let platforms = Platforms::new(requests, &ended.services, &Silent)?;
+        let platforms = Platforms::new(request, &ended.services, &Silent)?;
         if !is_known && !platforms.base_images()?.is_empty() {
             notes.push(format!(
                 "which base images {} had was not written down: they are taken as they are now",

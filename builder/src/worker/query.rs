@@ -10,7 +10,7 @@ use super::source::{Place, fetch};
 use super::{explain, lookup, rights};
 use crate::event::{Event, Observer};
 use crate::trace::Trace;
-use crate::{Error, Platforms, Services};
+use crate::{Error, Platforms, Services, Unordered};
 use database::{
     Answer, BuildId, BuildRequest, DryRun, DryRunStep, Explained, FoundRules, LookupResult, NewLookup, Question,
     QuestionClaim, Reason,
@@ -88,8 +88,8 @@ fn look(
     let attempt = format!("question-{}", claim.id);
     let (request, trace) = (&request, &trace);
     let builder = RequestBuilder { services, settings, request, limits, cancel, attempt: &attempt, trace };
-    let requests = builder.requests(&tree, &BTreeMap::new(), None)?;
-    let steps = Platforms::new(&requests, services, warnings)?.dry_run(services)?;
+    let request = builder.request(&tree, &BTreeMap::new(), Box::new(Unordered))?;
+    let steps = Platforms::new(&request, services, warnings)?.dry_run(services)?;
     let step = |(step, fate): (crate::event::StepSummary, _)| DryRunStep {
         number: step.number as i64,
         stage: step.stage,

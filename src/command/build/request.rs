@@ -37,8 +37,8 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Returns the request, and the platforms that it is for.
-    pub fn request(&self, cancel: &CancellationToken, trace: &Trace) -> Result<(Request, Vec<Platform>), String> {
+    /// Returns the request.
+    pub fn request(&self, cancel: &CancellationToken, trace: &Trace) -> Result<Request, String> {
         let arguments = self.arguments;
         let mut build_args = pairs(&arguments.build_args, "--build-arg", true)?;
         if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
@@ -53,7 +53,6 @@ impl Asked<'_> {
         let named = finder.named(&arguments.contexts)?;
         drop(span);
         let committed = found.time;
-        let platforms = self.platforms()?;
         let mut request = Request {
             context: found.context,
             named,
@@ -62,7 +61,7 @@ impl Asked<'_> {
             labels: pairs(&arguments.labels, "--label", false)?,
             default_labels: BTreeMap::new(),
             target: arguments.target.clone(),
-            platform: Platform::host(),
+            platforms: self.platforms()?,
             tags,
             push: arguments.push || self.outputs.push,
             cache_namespace: "local".to_owned(),
@@ -70,10 +69,10 @@ impl Asked<'_> {
             options: self.options(committed, secrets, fetching)?,
             order: Box::new(Unordered),
             trace: trace.clone(),
-            form: Form { annotations: self.annotations()?, by_digest: false },
+            form: Form { annotations: self.annotations()? },
         };
         builder::settle_epoch(&mut request, self.services, cancel).map_err(|error| error.report())?;
-        Ok((request, platforms))
+        Ok(request)
     }
 
     fn tags(&self) -> Result<Vec<Reference>, String> {
