@@ -15,14 +15,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{Build, BuildFilter, BuildId, BuildState, Cancel, Retried, RetryFrom};
+use database::{Build, BuildFilter, BuildId, BuildState, BuildWatch, Cancel, Retried, RetryFrom};
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How often a build is read while a request waits for its next change.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a queued build is read while a request waits: its place changes without a change of the build.
+const QUEUE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
@@ -155,7 +155,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let until = Instant::now() + wait(query(waiting)?.wait.as_deref())?;
     let mut build = find(&service, &caller, &id).await?;
-    let mut version = None;
+    let (mut version, mut watch) = (None, None);
     loop {
         // The version covers all but the place of a queued build, which changes by itself.
         if version != Some(build.version) || build.state == BuildState::Queued {
@@ -171,9 +171,22 @@ pub async fn show(
                 &BuildDetails::read(&service.database, &service.settings, &build).await?,
             ));
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
+        match &mut watch {
+            // The watch begins before the build is read again, so that no change is missed.
+            None => watch = Some(service.database.watch_build(&build.id)),
+            Some(watch) => changed(watch, &build, until).await,
+        }
         build = find(&service, &caller, &id).await?;
     }
+}
+
+/// Waits for a change of a build, at most until `until`.
+async fn changed(watch: &mut BuildWatch, build: &Build, until: Instant) {
+    let deadline = match build.state {
+        BuildState::Queued => until.min(Instant::now() + QUEUE_POLL_INTERVAL),
+        _ => until,
+    };
+    let _ = tokio::time::timeout_at(deadline.into(), watch.changed()).await;
 }
 
 /// Shows where the time of a build went, for Chrome's trace viewer.

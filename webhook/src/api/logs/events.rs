@@ -13,9 +13,6 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
-/// How often a running build's log is read while it grows, and when it has been silent.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
-const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(800);
 /// How often a silent stream shows that it lives.
 const PING: Duration = Duration::from_secs(15);
 /// Events that wait for a reader.
@@ -42,13 +39,14 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self) {
-        let mut pause = POLL_INTERVAL;
+        // The watch begins before the log is read, so that no change is missed.
+        let mut watch = self.database.watch_build(&self.id);
         loop {
             match self.advance().await {
-                Some(Progress::Some) => pause = POLL_INTERVAL,
+                Some(Progress::Some) => {}
                 Some(Progress::None) => {
                     tokio::select! {
-                        () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(IDLE_POLL_INTERVAL),
+                        () = watch.changed() => {}
                         () = self.sender.closed() => return,
                     }
                 }

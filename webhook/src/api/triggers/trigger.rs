@@ -22,12 +22,10 @@ use axum::response::{IntoResponse, Response};
 use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger};
 use serde::Deserialize;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Longest key.
 const MAX_KEY: usize = 255;
-/// How often builds are read while a request waits for their end.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Query of a trigger.
 #[derive(Debug, Default, Deserialize)]
@@ -158,17 +156,18 @@ async fn respond(service: &Service, once: Once<'_>, stored: Accepted, until: Ins
 
 /// Waits for the end of builds; tells whether all have ended.
 async fn ended(service: &Service, ids: &[BuildId], until: Instant) -> Result<bool, Problem> {
-    while Instant::now() < until {
-        let mut running = false;
-        for id in ids {
-            running |= service.database.build(id).await?.is_some_and(|build| !build.state.has_ended());
-        }
-        if !running {
-            return Ok(true);
-        }
-        tokio::time::sleep(POLL_INTERVAL).await;
+    if Instant::now() >= until {
+        return Ok(false);
     }
-    Ok(false)
+    for id in ids {
+        let mut watch = service.database.watch_build(id);
+        while service.database.build(id).await?.is_some_and(|build| !build.state.has_ended()) {
+            if tokio::time::timeout_at(until.into(), watch.changed()).await.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Lets a worker read the repository's own rules at what is asked for.
