@@ -17,7 +17,7 @@ pub fn sanitize(text: &str) -> String {
 
 /// Returns a text with its colours, in which nothing else steers a terminal.
 pub fn sanitize_output(bytes: &[u8]) -> String {
-    filter(&String::from_utf8_lossy(bytes), Colours::Kept)
+    filter(&String::from_utf8_lossy(bytes), Colours::Allowed)
 }
 
 fn filter(text: &str, colours: Colours) -> String {
@@ -42,7 +42,7 @@ pub struct Sanitizer {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Colours {
     #[default]
-    Kept,
+    Allowed,
     Dropped,
 }
 
@@ -143,7 +143,7 @@ impl Sanitizer {
             }
             ' '..='?' => State::Control(parameters),
             'm' => {
-                if self.colours == Colours::Kept && is_colour(&parameters) {
+                if self.colours == Colours::Allowed && is_colour(&parameters) {
                     shown.push_str(&format!("\x1b[{parameters}m"));
                     self.is_coloured = !matches!(parameters.as_str(), "" | "0" | "00");
                 }
