@@ -55,16 +55,20 @@ fn add_stored(registry: &mut Registry, service: &Service) {
 
 async fn add_builds(registry: &mut Registry, service: &Service) -> Result<(), Problem> {
     let counts = service.database.counts().await?;
-    let label = |state: &BuildState| [("state", state.as_str())];
-    let open = Family::<Label, Gauge>::default();
-    for (state, number) in &counts.open {
-        open.get_or_create(&label(state)).set(*number);
+    let of = |counts: &[(BuildState, i64)], state: BuildState| {
+        counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, number)| *number)
+    };
+    let (open, ended) = (Family::<Label, Gauge>::default(), Family::<Label, Counter>::default());
+    // A state without builds is 0, so that a series does not begin with its first build.
+    for state in BuildState::all() {
+        let label = [("state", state.as_str())];
+        if state.has_ended() {
+            ended.get_or_create(&label).inc_by(count(of(&counts.ended, state)));
+        } else {
+            open.get_or_create(&label).set(of(&counts.open, state));
+        }
     }
     registry.register("slipway_builds", "Builds that wait or run", open);
-    let ended = Family::<Label, Counter>::default();
-    for (state, number) in &counts.ended {
-        ended.get_or_create(&label(state)).inc_by(count(*number));
-    }
     registry.register("slipway_builds_ended", "Builds that ended", ended);
     Ok(())
 }
