@@ -21,7 +21,7 @@ const MAX_REDIRECTS: usize = 5;
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 /// Longest life that is believed.
 const MAX_LIFE: u64 = 24 * 60 * 60;
-/// A token is no longer used this long before it expires.
+/// Time before the expiry of a token from which on a new one is fetched.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// A request for a token.
