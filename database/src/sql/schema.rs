@@ -5,7 +5,7 @@ use crate::sql::connect::Store;
 use crate::sql::statement::{On, sql};
 use crate::sql::transaction::{Alone, Transaction};
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 17] = [
+pub const MIGRATIONS: [&str; 18] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_questions.sql"),
     include_str!("../../migrations/0003_reconcile.sql"),
