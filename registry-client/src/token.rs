@@ -155,7 +155,7 @@ fn refused(asked: &TokenRequest<'_>, status: u16, login: Login, said: String) ->
 }
 
 /// Returns where a token is asked for, with what.
-fn url_of(asked: &TokenRequest<'_>) -> Result<Url, Error> {
+pub fn url_of(asked: &TokenRequest<'_>) -> Result<Url, Error> {
     let registry = asked.reference.registry();
     let mut url =
         Url::parse(asked.realm).map_err(|_| Error::document(registry, "its token server's address is malformed"))?;
