@@ -1,4 +1,4 @@
-//! What the fuzz targets run: each function takes any bytes and checks what must hold of them.
+//! The functions of the fuzz targets: each takes any bytes and checks the properties that hold for all of them.
 
 use crate::auth::Challenge;
 use crate::retry::parse_retry_after;

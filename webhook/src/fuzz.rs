@@ -1,4 +1,4 @@
-//! What the fuzz targets run: each function takes any bytes and checks what must hold of them.
+//! The functions of the fuzz targets: each takes any bytes and checks the properties that hold for all of them.
 
 use crate::configuration::document::{RepositoryDocument, compile, from_json, own_rules};
 use crate::forges::{Forge, Proof, Signed, json_of};

@@ -13,7 +13,7 @@ pub fn packets(data: &[u8]) {
     for is_banded in [true, false] {
         let (said, pack) = read_pack(&whole, is_banded);
         assert!(pack.len() <= answer.len());
-        // What follows an error was not passed on before it was met, however it came.
+        // Bytes after an error are not passed on, however they came.
         assert_eq!((said, pack), read_pack(&pieces, is_banded));
     }
 }
