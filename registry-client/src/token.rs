@@ -198,7 +198,9 @@ fn refresh_form(asked: &TokenRequest<'_>, token: &str) -> String {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "refresh_token").append_pair("client_id", "slipway");
     form.append_pair("scope", asked.scope).append_pair("refresh_token", token);
-    asked.service.iter().for_each(|service| drop(form.append_pair("service", service)));
+    if let Some(service) = asked.service {
+        form.append_pair("service", service);
+    }
     form.finish()
 }
 

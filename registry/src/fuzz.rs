@@ -16,6 +16,9 @@ pub fn route(data: &[u8]) {
         assert!(listed.len() <= 2);
     }
     let Ok(route) = Route::parse(uri.path()) else { return };
+    if let Route::Tags(name) | Route::Blob(name, _) | Route::Manifest(name, _) | Route::Uploads(name) = &route {
+        assert!(name.split('/').all(|part| !part.is_empty() && !part.starts_with('.')), "{name:?}");
+    }
     let path = match &route {
         Route::Version => "/v2/".to_owned(),
         Route::Ping => "/v1/_ping".to_owned(),
