@@ -236,7 +236,7 @@ fn failure(ran: &Ran, run: &Run, step: &Step, tail: &Tail, execution: &Execution
 /// Says what it means if a program was ended because of its system calls, in most cases that it is a 32-bit one, or if a
 /// process of the step was killed, which its parent tells by a code.
 fn hint(ran: &Ran, tail: &Tail) -> String {
-    // Who sent the signal is written down nowhere; that memory was at an end would be known.
+    // The sender of a signal is recorded nowhere; an end of memory would be known.
     if ran.exit == Exit::Code(128 + SIGKILL) {
         return " (SIGKILL): a process of the step was killed, by another one of the step or from outside".to_owned();
     }
