@@ -7,7 +7,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 CONFORMANCE ?= ../shared/conformance
 BENCH ?= ../shared/bench
 
-.PHONY: setup payloads check build demo test test-one bench conformance deny
+.PHONY: setup payloads check build demo test test-one bench conformance deny fuzz
 
 # Debian packages, only when one is missing: a second run asks nothing of the network.
 setup:
@@ -55,3 +55,12 @@ conformance: build
 deny:
 	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
 	cargo deny check
+
+# Each fuzz target for TIME seconds; what was learnt stays in fuzz/corpus, inputs that fail are in fuzz/artifacts.
+TIME ?= 60
+TARGETS ?= $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
+fuzz:
+	@command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
+	@rustup toolchain list 2> /dev/null | grep -q nightly || rustup toolchain install nightly --profile minimal || \
+	  { echo "make fuzz needs a nightly toolchain, which rustup installs: https://rustup.rs"; exit 1; }
+	@for target in $(TARGETS); do sh fuzz/run.sh $$target $(TIME) || exit 1; done

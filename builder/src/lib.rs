@@ -13,6 +13,8 @@ mod error;
 pub mod event;
 pub mod execute;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod git;
 pub mod image;
 mod key;

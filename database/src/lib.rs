@@ -34,7 +34,7 @@ pub use error::Error;
 pub use history::builds::{BuildFilter, BuildPage};
 pub use history::cache::CachedLayer;
 pub use history::counts::Counts;
-pub use history::explain::{ChangedPath, Explained, ExplainedStep, PathChange, Was, Why};
+pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};
 pub use history::trace::{PathPiece, Usage};
 pub use model::build::{BaseImage, Build, PushedImage, Reason};
 pub use model::build_id::BuildId;

@@ -1,11 +1,16 @@
 //! Credentials, and what a registry's 401 asks for.
 
+use crate::Reference;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use docker_credential::DockerCredential;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// The user of an identity token, as docker's credential helpers write it: the password is a refresh token of OAuth2.
+pub const IDENTITY: &str = "<token>";
 
 /// The source of user names and passwords. A credential is for one registry, and for the token server it names.
 #[derive(Debug, Clone)]
@@ -24,18 +29,16 @@ impl Credentials {
         Credentials::Docker(HashMap::new())
     }
 
-    /// Returns user and password for `registry`.
-    pub fn find(&self, registry: &str) -> Option<(String, String)> {
+    /// Returns user and password for an image's registry; an identity token has the user [`IDENTITY`].
+    pub fn find(&self, reference: &Reference) -> Option<(String, String)> {
+        let registry = reference.registry();
         match self {
             Credentials::None => None,
             Credentials::Fixed(known) => known.get(registry).cloned(),
             Credentials::Docker(known) if known.contains_key(registry) => known.get(registry).cloned(),
             Credentials::Docker(_) => {
-                let server = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
-                match docker_credential::get_credential(server) {
-                    Ok(docker_credential::DockerCredential::UsernamePassword(user, password)) => Some((user, password)),
-                    _ => None,
-                }
+                let logins = servers(reference).into_iter();
+                logins.filter_map(|server| docker_credential::get_credential(&server).ok()).map(login_of).next()
             }
         }
     }
@@ -44,6 +47,24 @@ impl Credentials {
     pub fn docker_file() -> PathBuf {
         PathBuf::from("~/.docker/config.json")
     }
+}
+
+fn login_of(credential: DockerCredential) -> (String, String) {
+    match credential {
+        DockerCredential::UsernamePassword(user, password) => (user, password),
+        DockerCredential::IdentityToken(token) => (IDENTITY.to_owned(), token),
+    }
+}
+
+/// Returns the names under which a login for an image may be kept, the best first: podman has logins for namespaces and
+/// single repositories, too.
+fn servers(reference: &Reference) -> Vec<String> {
+    let (registry, repository) = (reference.registry(), reference.repository());
+    let ends = repository.match_indices('/').map(|(at, _)| at).chain([repository.len()]);
+    let mut servers: Vec<_> = ends.map(|end| format!("{registry}/{}", &repository[..end])).collect();
+    servers.reverse();
+    servers.push(if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }.to_owned());
+    servers
 }
 
 /// How long a login is remembered: finding it may read a file and start a credential helper.
@@ -64,14 +85,15 @@ impl Logins {
         Logins { credentials, known: Mutex::default() }
     }
 
-    /// Returns user and password for `registry`.
-    pub fn find(&self, registry: &str) -> Option<(String, String)> {
+    /// Returns user and password for an image's registry.
+    pub fn find(&self, reference: &Reference) -> Option<(String, String)> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(registry) {
+        let name = format!("{}/{}", reference.registry(), reference.repository());
+        match known.get(&name) {
             Some((login, at)) if at.elapsed() < REMEMBERED => login.clone(),
             _ => {
-                let login = self.credentials.find(registry);
-                known.insert(registry.to_owned(), (login.clone(), Instant::now()));
+                let login = self.credentials.find(reference);
+                known.insert(name, (login.clone(), Instant::now()));
                 login
             }
         }
@@ -165,6 +187,30 @@ pub fn basic(login: &(String, String)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logins_of_namespaces_come_before_those_of_the_registry() {
+        // Passwords are the names under which they are kept.
+        let auth = |name: &str| format!("\"{name}\":{{\"auth\":\"{}\"}}", STANDARD.encode(format!("user:{name}")));
+        let names = ["r.io/team/app", "r.io/team", "r.io", "docker.io/me", "https://index.docker.io/v1/"];
+        let identity = "\"i.io\":{\"auth\":\"\",\"identitytoken\":\"refresh\"}";
+        let config = format!("{{\"auths\":{{{},{identity}}}}}", names.map(auth).join(","));
+        let find = |image: &str| {
+            let get = |server: &String| docker_credential::get_credential_from_reader(config.as_bytes(), server).ok();
+            servers(&Reference::parse(image).unwrap()).iter().find_map(get).map(login_of)
+        };
+        for (image, name) in [
+            ("r.io/team/app:1", names[0]),
+            ("r.io/team/apple", names[1]),
+            ("r.io/teams/app", names[2]),
+            ("me/app", names[3]),
+            ("debian", names[4]),
+        ] {
+            assert_eq!(find(image), Some(("user".to_owned(), name.to_owned())), "{image}");
+        }
+        assert_eq!(find("i.io/a"), Some((IDENTITY.to_owned(), "refresh".to_owned())));
+        assert_eq!(find("other.io/a"), None);
+    }
 
     #[test]
     fn challenges_are_parsed() {

@@ -12,6 +12,8 @@ mod document;
 mod download;
 mod error;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod go_json;
 mod http;
 pub mod media_type;

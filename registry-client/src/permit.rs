@@ -19,12 +19,12 @@ impl Transport {
     /// Returns the login that may be sent for an image.
     pub fn login(&self, reference: &Reference) -> Option<(String, String)> {
         let granted = self.rights.as_ref().is_none_or(|rights| rights.may_log_in(&self.homes, reference));
-        self.credentials.find(reference.registry()).filter(|_| granted)
+        self.credentials.find(reference).filter(|_| granted)
     }
 
     /// Says why no login is sent.
     pub fn withheld(&self, reference: &Reference) -> Login {
-        match self.credentials.find(reference.registry()) {
+        match self.credentials.find(reference) {
             Some(_) => Login::NotGranted,
             None => Login::NotConfigured,
         }

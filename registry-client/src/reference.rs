@@ -133,7 +133,8 @@ fn split_registry(name: &str) -> (&str, &str) {
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
-            return address.parse::<std::net::Ipv6Addr>().is_ok() && (port.is_empty() || is_port(&port[1..]));
+            let has_port = port.strip_prefix(':').is_some_and(is_port);
+            return address.parse::<std::net::Ipv6Addr>().is_ok() && (port.is_empty() || has_port);
         }
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
@@ -231,9 +232,25 @@ mod tests {
     #[test]
     fn what_is_no_reference_is_refused() {
         let long = "a/".repeat(200);
-        for bad in
-            ["", ":", "a:", "a@sha256:12", "a b", "-a", "a..b", "a/", "/a", "a:.x", "http://a/b", &long, "a___b", "$x"]
-        {
+        for bad in [
+            "",
+            ":",
+            "a:",
+            "a@sha256:12",
+            "a b",
+            "-a",
+            "a..b",
+            "a/",
+            "/a",
+            "a:.x",
+            "http://a/b",
+            &long,
+            "a___b",
+            "$x",
+            "[::1]é/a",
+            "[::1]x80/a",
+            "[::1]:/a",
+        ] {
             assert!(Reference::parse(bad).is_err(), "{bad}");
         }
         assert!(matches!(Reference::parse("Foo"), Err(ReferenceError::Uppercase(name)) if name == "library/Foo"));

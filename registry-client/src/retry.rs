@@ -82,7 +82,7 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 /// Parses seconds or an HTTP date; anything else is ignored.
-fn parse_retry_after(value: &HeaderValue, now: OffsetDateTime) -> Option<Duration> {
+pub fn parse_retry_after(value: &HeaderValue, now: OffsetDateTime) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

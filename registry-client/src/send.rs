@@ -87,6 +87,8 @@ impl Transport {
         for challenge in challenges {
             let authorization = match (&challenge, login) {
                 (Challenge::Basic, None) => continue,
+                // An identity token is for token servers.
+                (Challenge::Basic, Some((user, _))) if user == auth::IDENTITY => continue,
                 (Challenge::Basic, Some(login)) => Ok(Authorization { value: auth::basic(login), until: None }),
                 (Challenge::Bearer { realm, service }, login) => {
                     let (scope, plain_http) = (key.1.as_str(), self.is_plain(reference));

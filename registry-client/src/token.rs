@@ -1,6 +1,6 @@
 //! Tokens: what a registry's token server is asked for, and what it answers.
 
-use crate::auth::basic;
+use crate::auth::{IDENTITY, basic};
 use crate::error::{Login, Refusal};
 use crate::response::{MAX_ERROR, bounded, unreachable};
 use crate::retry::{Backoff, is_transient, retry_after};
@@ -9,7 +9,7 @@ use crate::shown_url::host_of;
 use crate::transport::{Authorization, Transport};
 use crate::{Error, Reference};
 use reqwest::Response;
-use reqwest::header::{AUTHORIZATION, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -98,10 +98,15 @@ impl Transport {
             }
             let policy = self.address_policy_of(asked.reference, &url)?;
             policy.check(registry, &url)?;
-            let mut request = self.http.get(url.scheme(), policy, Some(&host_of(&url)))?.get(url.clone());
-            if let Some(login) = login.filter(|_| url.origin() == origin.origin()) {
-                request = request.header(AUTHORIZATION, basic(login));
-            }
+            let client = self.http.get(url.scheme(), policy, Some(&host_of(&url)))?;
+            let request = match login.filter(|_| url.origin() == origin.origin()) {
+                Some((user, token)) if user == IDENTITY => {
+                    let form = client.post(without_parameters(asked, &url)).body(refresh_form(asked, token));
+                    form.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                }
+                Some(login) => client.get(url.clone()).header(AUTHORIZATION, basic(login)),
+                None => client.get(url.clone()),
+            };
             let response = request.send().await.map_err(|cause| unreachable(registry, policy, cause))?;
             let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
@@ -155,7 +160,7 @@ fn refused(asked: &TokenRequest<'_>, status: u16, login: Login, said: String) ->
 }
 
 /// Returns where a token is asked for, with what.
-fn url_of(asked: &TokenRequest<'_>) -> Result<Url, Error> {
+pub fn url_of(asked: &TokenRequest<'_>) -> Result<Url, Error> {
     let registry = asked.reference.registry();
     let mut url =
         Url::parse(asked.realm).map_err(|_| Error::document(registry, "its token server's address is malformed"))?;
@@ -178,6 +183,25 @@ fn url_of(asked: &TokenRequest<'_>) -> Result<Url, Error> {
         url.query_pairs_mut().append_pair("service", service);
     }
     Ok(url)
+}
+
+/// Returns where a token server is asked with a form: what is asked for stands there.
+fn without_parameters(asked: &TokenRequest<'_>, url: &Url) -> Url {
+    let realm = Url::parse(asked.realm).ok();
+    let mut url = url.clone();
+    url.set_query(realm.as_ref().and_then(Url::query));
+    url
+}
+
+/// Returns the form that exchanges an identity token, as docker sends it.
+fn refresh_form(asked: &TokenRequest<'_>, token: &str) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "refresh_token").append_pair("client_id", "slipway");
+    form.append_pair("scope", asked.scope).append_pair("refresh_token", token);
+    if let Some(service) = asked.service {
+        form.append_pair("service", service);
+    }
+    form.finish()
 }
 
 /// Returns how long a token is good for: a number of seconds, as a number or as text, or what is usual.

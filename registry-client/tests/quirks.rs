@@ -6,6 +6,7 @@ mod server;
 use registry_client::{Credentials, Digest, Error, Fault, media_type};
 use server::help::{blob, client, login, push, reference};
 use server::{Answer, Asked, Server};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn is_logged_in(asked: &Asked) -> bool {
@@ -291,4 +292,25 @@ async fn sec_m5_what_was_stored_before_the_answer_was_lost_is_stored() {
     let refused =
         client(Credentials::None).put_manifest(&reference(&registry), media_type::OCI_MANIFEST, manifest).await;
     assert!(matches!(refused, Err(Error::Status { status: 500, .. })));
+}
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged_and_never_sent_as_a_password() {
+    let (registry, tokens) = with_tokens(|_| Answer::new(200).body(r#"{"access_token":"T"}"#));
+    let identity = |registry: &Server| {
+        let login = ("<token>".to_owned(), "refresh me".to_owned());
+        Credentials::Fixed(HashMap::from([(registry.address.to_string(), login)]))
+    };
+    assert!(client(identity(&registry)).has_blob(&reference(&registry), &Digest::of(b"x")).await.unwrap());
+    let asked = tokens.asked("POST", "/token");
+    let form = String::from_utf8(asked[0].body.clone()).unwrap();
+    assert_eq!((asked.len(), tokens.count(), asked[0].path.as_str()), (1, 1, "/token"), "{form}");
+    for part in ["grant_type=refresh_token", "refresh_token=refresh+me", "service=s", "scope=repository%3A"] {
+        assert!(form.contains(part), "{form}");
+    }
+    assert!(!asked[0].headers.contains_key("authorization"));
+    // Where no token server is named it is of no use.
+    let basic = Server::start(|_| Answer::new(401).header("WWW-Authenticate", "Basic realm=\"x\""));
+    let refused = client(identity(&basic)).has_blob(&reference(&basic), &Digest::of(b"x")).await;
+    assert!(refused.is_err() && basic.asked("HEAD", "/").iter().all(|asked| !is_logged_in(asked)));
 }

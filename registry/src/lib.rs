@@ -8,6 +8,8 @@ mod accounts;
 mod bearer;
 mod blobs;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod guesses;
 mod lists;
 mod manifests;

@@ -85,6 +85,9 @@ fn changed_files_are_named_and_what_follows_says_so() {
     let named: Vec<_> = paths.as_array().unwrap().iter().map(|path| (&path["path"], &path["change"])).collect();
     assert_eq!(named, [(&json!("src/a"), &json!("changed")), (&json!("src/c"), &json!("added"))], "{told:#}");
     assert_eq!(paths[0]["new"].as_str().map(str::len), Some(40));
+    let by = &why(&told, SOURCES, "files_changed")["commit"];
+    assert_eq!((&by["id"], &by["is_alone"]), (&json!(commit), &json!(true)), "{told:#}");
+    let author = by["author"].as_str().filter(|author| !author.is_empty()).unwrap_or_else(|| panic!("{by}"));
     assert_eq!(why(&told, USE, "earlier_step_changed")["step"], SOURCES);
     assert_eq!(codes(&told, TOOL), ["same"]);
     assert_eq!(
@@ -93,12 +96,16 @@ fn changed_files_are_named_and_what_follows_says_so() {
     );
     let summary = told["summary"].as_str().unwrap();
     let start = "step 3 COPY src/ /src/ was executed because 2 files changed: src/a, src/c (added)";
-    assert!(summary.starts_with(start), "{summary}");
+    let start = format!("{start}, by commit {} of {author}, `", &commit[..7]);
+    assert!(summary.starts_with(&start), "{summary}");
     told_to_people(&site, &changed);
 
     // Files that a stage takes from another one change with it.
+    site.commit(&[("elsewhere", "3")]);
     site.commit(&[("tool", "2")]);
     let told = explain(&site, &build(&site, &json!({})));
+    let by = &why(&told, TOOL, "files_changed")["commit"];
+    assert_eq!(by["is_alone"], false, "of several commits it is not known which one changed a file: {told:#}");
     assert_eq!(why(&told, TOOL, "files_changed")["paths"][0]["path"], "tool");
     assert_eq!(why(&told, MADE, "earlier_step_changed")["step"], TOOL);
     assert_eq!(codes(&told, USE), ["same"]);

@@ -7,6 +7,8 @@ mod api;
 mod background;
 mod configuration;
 mod forges;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http;
 mod intake;
 mod pages;

@@ -28,6 +28,8 @@ const MAX_COMMAND: usize = 2000;
 const HOSTNAME: &str = "buildkitsandbox";
 /// The signal that ends a program whose system calls are made by a convention that is not allowed.
 const SIGSYS: i32 = 31;
+/// The signal that no process survives.
+const SIGKILL: i32 = 9;
 /// Why that is, and what helps.
 const THIRTY_TWO_BIT: &str = "a program made system calls as 32-bit x86 programs do, which are allowed in stages for \
      linux/386 and where `sandbox.allow_32bit = true` in slipway.toml or `slipway build --allow-32bit` says so";
@@ -231,8 +233,13 @@ fn failure(ran: &Ran, run: &Run, step: &Step, tail: &Tail, execution: &Execution
     Some(Failure { error: error.at_step(step.number, step.lines, &step.instruction), exit_code })
 }
 
-/// Says what it means if a program was ended because of its system calls: in most cases that it is a 32-bit one.
+/// Says what it means if a program was ended because of its system calls, in most cases that it is a 32-bit one, or if a
+/// process of the step was killed, which its parent tells by a code.
 fn hint(ran: &Ran, tail: &Tail) -> String {
+    // The sender of a signal is recorded nowhere; an end of memory would be known.
+    if ran.exit == Exit::Code(128 + SIGKILL) {
+        return " (SIGKILL): a process of the step was killed, by another one of the step or from outside".to_owned();
+    }
     let ended = match ran.exit {
         Exit::Signal(signal) => signal == SIGSYS,
         // Shells tell of a signal by a code of their own, and print its name.

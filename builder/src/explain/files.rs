@@ -84,7 +84,11 @@ impl<'c> Files<'c> {
             return None;
         }
         let more = paths.len().saturating_sub(MAX_LISTED);
-        Some(Why::FilesChanged { paths: paths.into_values().take(MAX_LISTED).collect(), more })
+        let commit = match (&self.new.context, &self.old.context) {
+            (Context::Commit(newer), Context::Commit(older)) => newer.change_since(older),
+            _ => None,
+        };
+        Some(Why::FilesChanged { paths: paths.into_values().take(MAX_LISTED).collect(), more, commit })
     }
 
     /// Selects as a build does; what cannot be selected fails a build, so that there is nothing to compare.
@@ -272,7 +276,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (old, new) = (context(directory.path(), &files("1"), &[]), context(directory.path(), &files("2"), &[]));
         let found = Files::new(&new, &old, walking()).changed(["d"], &crate::execute::mount_request(0));
-        let Some(Why::FilesChanged { paths, more }) = found else { panic!("{found:?}") };
+        let Some(Why::FilesChanged { paths, more, .. }) = found else { panic!("{found:?}") };
         assert_eq!((paths.len(), more), (50, 20));
     }
 

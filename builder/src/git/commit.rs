@@ -4,6 +4,7 @@ use super::error::SourceError;
 use super::fetch_request::CommitId;
 use super::mirror::Mirror;
 use crate::walk::is_too_deep;
+use database::ChangingCommit;
 use files::path::clean_path;
 use files::tree::resolve_in;
 use files::view::{ContentId, EntryKind, Node, View, ViewError};
@@ -38,6 +39,9 @@ struct Facts {
     id: String,
     time: i64,
     message: String,
+    author: String,
+    /// As they are written, also where the history is cut off.
+    parents: Vec<String>,
 }
 
 /// The repository, with the directories that were read.
@@ -61,6 +65,11 @@ struct Listed {
     submodule: bool,
 }
 
+/// Returns the ids of the parents that a commit's header names: libgit2 leaves those out that a mirror does not have.
+fn parents(header: &str) -> Vec<String> {
+    header.lines().filter_map(|line| line.strip_prefix("parent ")).map(str::to_owned).collect()
+}
+
 impl CommitTree {
     /// Opens the directory `path` of a commit that is in `mirror`; an empty path is the whole tree.
     pub fn open(mirror: &Mirror, id: &CommitId, path: &str) -> Result<Self, SourceError> {
@@ -71,8 +80,14 @@ impl CommitTree {
             let oid = Oid::from_str(id.as_str()).map_err(failed)?;
             let commit = repository.find_commit(oid).map_err(failed)?;
             let message = commit.summary_bytes().map(|summary| String::from_utf8_lossy(summary).into_owned());
-            let time = commit.time().seconds();
-            (Facts { id: id.as_str().to_owned(), time, message: message.unwrap_or_default() }, commit.tree_id())
+            let facts = Facts {
+                id: id.as_str().to_owned(),
+                time: commit.time().seconds(),
+                message: message.unwrap_or_default(),
+                author: String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
+                parents: parents(&String::from_utf8_lossy(commit.raw_header_bytes())),
+            };
+            (facts, commit.tree_id())
         };
         let objects =
             Arc::new(Mutex::new(Objects { repository, directories: HashMap::new(), remembered: 0, _held: held }));
@@ -106,6 +121,17 @@ impl CommitTree {
     /// Returns the first line of the commit's message.
     pub fn message(&self) -> &str {
         &self.commit.message
+    }
+
+    /// Returns this commit as what changed files since `older`; `None` if that is the same one.
+    pub fn change_since(&self, older: &CommitTree) -> Option<ChangingCommit> {
+        let Facts { id, message, author, parents, .. } = &*self.commit;
+        (*id != older.commit.id).then(|| ChangingCommit {
+            id: id.clone(),
+            author: author.clone(),
+            message: message.clone(),
+            is_alone: parents.len() == 1 && parents[0] == older.commit.id,
+        })
     }
 
     /// Returns the content of the file `path`.

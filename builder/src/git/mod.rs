@@ -34,6 +34,10 @@ pub(crate) use lfs::refuse_pointer;
 pub use mirror::Mirror;
 pub use registry_client::without_credentials;
 pub use remote::{Announced, RemoteError};
+#[cfg(any(test, fuzzing))]
+pub use remote::{read_advertisement, read_pack, read_refs};
 pub use unpack::enter_if_asked;
+#[cfg(any(test, fuzzing))]
+pub use unpack::unpack;
 pub use url::GitContext;
 pub use usage::{remove_last, remove_unused};

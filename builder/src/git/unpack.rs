@@ -43,7 +43,7 @@ pub fn enter_if_asked() {
 }
 
 /// Adds the objects of a pack to the bare repository `path`.
-fn unpack(path: &Path, pack: &mut dyn io::Read) -> Result<(), String> {
+pub fn unpack(path: &Path, pack: &mut dyn io::Read) -> Result<(), String> {
     let failed = |error: git2::Error| error.message().to_owned();
     let repository = Repository::open_bare(path).map_err(failed)?;
     let objects = repository.odb().map_err(failed)?;

@@ -60,7 +60,10 @@ fn hide(steps: &mut [ExplainedStep], masks: &Masks) {
         let texts: Vec<&mut String> = match why {
             Why::InstructionChanged { old, new } => vec![old, new],
             Why::InstructionRemoved { old } => vec![old],
-            Why::FilesChanged { paths, .. } => paths.iter_mut().map(|changed| &mut changed.path).collect(),
+            Why::FilesChanged { paths, commit, .. } => {
+                let said = commit.iter_mut().flat_map(|commit| [&mut commit.author, &mut commit.message]);
+                paths.iter_mut().map(|changed| &mut changed.path).chain(said).collect()
+            }
             Why::BaseImageChanged { reference, old_reference, .. } => {
                 std::iter::once(reference).chain(old_reference).collect()
             }

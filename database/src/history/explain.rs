@@ -91,6 +91,9 @@ pub enum Why {
         paths: Vec<ChangedPath>,
         /// How many more there are.
         more: usize,
+        /// The commit that they are taken from, where it is another one than before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<ChangingCommit>,
     },
     /// It rests on the result of a step that changed.
     EarlierStepChanged {
@@ -115,6 +118,19 @@ pub enum Why {
     CacheLost,
     /// It depends on files that are known only when it is executed.
     ContentUnknown,
+}
+
+/// The later of two commits in which files differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangingCommit {
+    /// Its hash.
+    pub id: String,
+    /// The name of its author.
+    pub author: String,
+    /// The first line of its message.
+    pub message: String,
+    /// Whether its only parent is the earlier commit: then it is what changed the files.
+    pub is_alone: bool,
 }
 
 /// A path that is not the same in two commits.

@@ -186,10 +186,9 @@ impl Database {
             let gone = of_builds(doing, &text, &ids).run(transaction.on()).await?;
             *amounts.entry(table.to_owned()).or_default() += gone as i64;
         }
-        // Whole logs are counted where they are removed; nothing is left of them here.
+        // Whole logs are counted where they are removed, and a forge's refusal of a status is not a record of its own.
         amounts.remove("logs");
-        // A forge's refusal of a status is not a record of its own, and is not counted.
-        of_builds(doing, "DELETE FROM status_refusals WHERE build_id IN ({})", &ids).run(transaction.on()).await?;
+        amounts.remove("status_refusals");
         of_builds(doing, "DELETE FROM builds WHERE id IN ({})", &ids).run(transaction.on()).await?;
         ids.iter().for_each(|id| transaction.announce_build(id));
         let amounts: Vec<_> = amounts.iter().map(|(what, amount)| (what.as_str(), *amount)).collect();

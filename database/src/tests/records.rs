@@ -281,7 +281,7 @@ both! {
         let claim = database.claim_question().await.unwrap().unwrap();
         assert_eq!(claim.question, question);
         let path = ChangedPath { path: "a".into(), change: PathChange::Mode, old: None, new: Some("1".into()) };
-        let why = vec![Why::FilesChanged { paths: vec![path], more: 1 }, Why::EarlierStepChanged { step: 1 }];
+        let why = vec![Why::FilesChanged { paths: vec![path], more: 1, commit: None }, Why::EarlierStepChanged { step: 1 }];
         let (stage, instruction) = ("stage-0".to_owned(), "COPY a /".to_owned());
         let step = ExplainedStep { number: 2, stage, instruction, line: 3, was: Was::Executed, why };
         let answer = Answer::Explained(Explained { steps: vec![step], ..Explained::default() });

@@ -91,7 +91,9 @@ impl<R: Read> Reader<R> {
         // The size in a pax header is the one that counts: taking the other one would let an entry hide further ones.
         let size = overrides.size.unwrap_or(size);
         let kind = match block[156] {
-            0 if name.last() == Some(&b'/') => EntryKind::Directory,
+            // As GNU tar and libarchive have it: old archives, and some libraries, know directories by the slash alone.
+            0 | b'0' if name.last() == Some(&b'/') && size == 0 => EntryKind::Directory,
+            0 | b'0' if name.last() == Some(&b'/') => return Err(bad("its name is a directory's, and it has content")),
             0 | b'0' | b'7' => EntryKind::File { size },
             b'1' => EntryKind::HardLink { target },
             b'2' => EntryKind::Symlink { target },
@@ -276,7 +278,11 @@ fn apply_record(key: &[u8], value: &[u8], overrides: &mut Overrides) -> Result<(
     match key {
         b"path" => overrides.path = Some(name_value(value)?),
         b"linkpath" => overrides.target = Some(name_value(value)?),
-        b"size" => overrides.size = Some(decimal(value).ok_or("its pax size is not a number")?),
+        // A larger one would overflow together with its padding, and hide what follows.
+        b"size" => {
+            let size = decimal(value).filter(|size| i64::try_from(*size).is_ok());
+            overrides.size = Some(size.ok_or("its pax size is not a number of bytes that a file can have")?);
+        }
         b"uid" => overrides.uid = Some(owner(BAD_OWNER)?),
         b"gid" => overrides.gid = Some(owner(BAD_GROUP)?),
         b"mtime" => overrides.mtime = Some(seconds(value).ok_or("its pax time is not a number")?),

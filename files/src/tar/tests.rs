@@ -106,3 +106,35 @@ fn truncated_and_damaged_tars_are_refused() {
     resum(&mut huge);
     assert!(matches!(read_all(&huge), Err(TarError::Malformed { .. })));
 }
+
+/// Returns a header block.
+fn header(name: &[u8], flag: u8, size: u64) -> Vec<u8> {
+    let mut block = vec![0; BLOCK];
+    block[..name.len()].copy_from_slice(name);
+    block[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+    block[156] = flag;
+    let sum: u32 = 8 * u32::from(b' ') + block.iter().map(|&byte| u32::from(byte)).sum::<u32>();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block
+}
+
+#[test]
+fn a_size_that_overflows_hides_no_entry() {
+    let record = b"29 size=18446744073709551615\n";
+    let mut padded = record.to_vec();
+    padded.resize(BLOCK, 0);
+    for flag in *b"05" {
+        let tar = [header(b"p", b'x', 29), padded.clone(), header(b"a", flag, 0), header(b"hidden", b'0', 0)].concat();
+        let error = Reader::new(&tar[..]).next_entry().unwrap_err().to_string();
+        assert!(error.contains("pax size"), "{error}");
+    }
+}
+
+#[test]
+fn a_name_with_a_slash_at_its_end_is_a_directory() {
+    let tar = [header(b"d/", 0, 0), header(b"g/", b'0', 0), header(b"f", 0, 0), header(b"x/", b'0', 7)].concat();
+    let mut reader = Reader::new(&tar[..]);
+    let mut kind = || reader.next_entry().unwrap().unwrap().kind;
+    assert_eq!([kind(), kind(), kind()], [EntryKind::Directory, EntryKind::Directory, EntryKind::File { size: 0 }]);
+    assert!(reader.next_entry().unwrap_err().to_string().contains("has content"));
+}

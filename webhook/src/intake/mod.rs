@@ -6,6 +6,6 @@ pub mod catalog;
 pub mod decision;
 pub mod hooks;
 pub mod inbox;
-mod names;
+pub mod names;
 pub mod pull_requests;
 pub mod spool;

@@ -1,6 +1,7 @@
 //! The page of a build: the request, the state, its steps and its log.
 
-use super::page::{Page, admit, awaited, seconds, shown_ref, size, state, time, took};
+use super::moment::time;
+use super::page::{Page, admit, awaited, seconds, shown_ref, size, state, took};
 use crate::api::builds::find;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
@@ -44,7 +45,7 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
             (path_table(&path))
         }
         h2 { "Log " @if build.log_removed_ms.is_none() { a.aside href=(format!("/v1/builds/{}/logs", build.id.as_str())) { "as text" } } }
-        @if let Some(removed_ms) = build.log_removed_ms { p.notice { "The log was removed by retention, " (time(removed_ms)) " UTC." } }
+        @if let Some(removed_ms) = build.log_removed_ms { p.notice { "The log was removed by retention, " (time(removed_ms)) "." } }
         @else { (shown_log(&build, &log)) }
     };
     Ok(Page { title: &title, part: "Builds", changes: !build.state.has_ended() }.around(&content))
@@ -164,7 +165,7 @@ fn facts(build: &Build, cpu_ms: Option<i64>) -> Markup {
             @if let Some(by) = &build.approved_by { dt { "Approved by" } dd { "the token " code { (plain(by.as_bytes())) } } }
             dt { "Tags" } dd { @if !spec.push { "none: the image is not pushed" } @for tag in build.shown_tags() { code.tag { (plain(tag.as_bytes())) } " " } }
             @if let Some(image) = &build.image { dt { "Image" } dd { code { (image.digest) } " " (size(image.size)) } }
-            dt { "Accepted" } dd { (time(build.created_ms)) " UTC" }
+            dt { "Accepted" } dd { (time(build.created_ms)) }
             @if let Some(took) = took(build) { dt { "Took" } dd { (took) @if build.attempt > 1 { ", attempt " (build.attempt) } } }
             @if let Some(used) = cpu_ms { dt { "Processor time" } dd { (seconds(used)) } }
         }

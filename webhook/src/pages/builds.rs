@@ -1,6 +1,7 @@
 //! The first page: the newest builds, of all repositories or one.
 
-use super::page::{Page, admit, build_link, short, shown_ref, state, time, took};
+use super::moment::time;
+use super::page::{Page, admit, build_link, short, shown_ref, state, took};
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
@@ -36,7 +37,7 @@ pub fn table(builds: &[&Build]) -> Markup {
             p.empty { "Nothing has been built yet. Push to a repository, or start a build with " code { "slipway trigger" } "." }
         } @else {
             table {
-                thead { tr { th { "Build" } th { "State" } th.more { "Ref" } th { "Commit" } th.more { "Rule" } th { "Accepted (UTC)" } th.more { "Took" } } }
+                thead { tr { th { "Build" } th { "State" } th.more { "Ref" } th { "Commit" } th.more { "Rule" } th { "Accepted" } th.more { "Took" } } }
                 tbody {
                     @for build in builds {
                         tr {

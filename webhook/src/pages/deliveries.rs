@@ -1,6 +1,7 @@
 //! The page of deliveries: their outcomes, and the reasons why nothing was built.
 
-use super::page::{Page, admit, time};
+use super::moment::time;
+use super::page::{Page, admit};
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
@@ -23,7 +24,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
         h1 { "Deliveries" }
         @if seen.is_empty() { p.empty { "No forge has delivered anything yet." } } @else {
             table {
-                thead { tr { th { "Received (UTC)" } th { "Repository" } th { "Forge" } th { "Event" } th.more { "Delivery" } th { "Outcome" } } }
+                thead { tr { th { "Received" } th { "Repository" } th { "Forge" } th { "Event" } th.more { "Delivery" } th { "Outcome" } } }
                 tbody {
                     @for delivery in &seen {
                         tr {

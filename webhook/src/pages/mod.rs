@@ -6,6 +6,7 @@ pub mod build;
 pub mod builds;
 pub mod deliveries;
 pub mod explain;
+mod moment;
 mod page;
 pub mod problem;
 pub mod queue;

@@ -76,13 +76,6 @@ pub(super) fn short(commit: Option<&str>) -> String {
     commit.unwrap_or("").chars().take(7).collect()
 }
 
-/// Returns a moment as people read it, with the exact one behind it.
-pub(super) fn time(milliseconds: i64) -> Markup {
-    let exact = crate::view::time::moment(milliseconds).unwrap_or_default();
-    let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
-    html! { time datetime=(exact) title=(exact) { (shown) } }
-}
-
 /// Returns how long a build took; what still runs counts on where there are scripts.
 pub(super) fn took(build: &Build) -> Option<Markup> {
     let started = build.started_ms?;

@@ -1,6 +1,7 @@
 //! The page of the queue: the order of queued builds, and the reason why each waits.
 
-use super::page::{Page, admit, awaited, count, seconds, shown_ref, time};
+use super::moment::time;
+use super::page::{Page, admit, awaited, count, seconds, shown_ref};
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
@@ -27,7 +28,7 @@ pub async fn show(State(service): State<Service>, caller: Caller) -> Result<Resp
         p { (count(length, "build")) " waiting; " (count(workers.len() as i64, "worker")) " with " (count(slots, "slot")) "." }
         @if seen.is_empty() { p.empty { "Nothing waits." } } @else {
             table {
-                thead { tr { th { "#" } th { "Repository" } th { "Rule" } th { "Ref" } th { "Waits for" } th { "Since (UTC)" } th { "Done in" } } }
+                thead { tr { th { "#" } th { "Repository" } th { "Rule" } th { "Ref" } th { "Waits for" } th { "Since" } th { "Done in" } } }
                 tbody {
                     @for build in &seen {
                         tr {

@@ -1,6 +1,7 @@
 //! The pages of repositories: sources, rules in words, newest builds, and webhooks.
 
-use super::page::{Page, admit, count, seconds, time};
+use super::moment::time;
+use super::page::{Page, admit, count, seconds};
 use super::{builds, webhooks};
 use crate::api::named::find;
 use crate::api::usage;

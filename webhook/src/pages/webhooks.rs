@@ -1,6 +1,6 @@
 //! Webhooks on the page of a repository: their names, never their URLs, and the deliveries to them.
 
-use super::page::time;
+use super::moment::time;
 use crate::configuration::document::Webhook;
 use crate::view::text::plain;
 use database::{Notice, NoticeState};
@@ -13,10 +13,10 @@ pub const MAX_LISTED: u32 = 10;
 pub fn told(webhooks: &[Webhook], notices: &[Notice]) -> Markup {
     let names: Vec<String> = webhooks.iter().map(|webhook| plain(webhook.name.as_bytes())).collect();
     html! {
-        p { "ProblemText of builds: " (names.join(", ")) "." }
+        p { "Told of builds: " (names.join(", ")) "." }
         @if !notices.is_empty() {
             table {
-                thead { tr { th { "When (UTC)" } th { "Webhook" } th { "Event" } th { "Build" } th { "Outcome" } } }
+                thead { tr { th { "When" } th { "Webhook" } th { "Event" } th { "Build" } th { "Outcome" } } }
                 tbody { @for notice in notices { (row(notice)) } }
             }
         }

@@ -15,6 +15,9 @@ const KNOWN: &str = "{sourceref}, {\\1} to {\\9}, {branch}, {tag}, {sha}, {sha7}
                      {semver}, {semver.major}, {semver.minor}, {semver.patch}, {semver.pre}, {semver.*}, \
                      {default_branch}, {env.NAME}, {default_branch?text}, {branch?text} and {tag?text}";
 
+/// Longest text that a template may stand for: more fits neither into a build argument nor into a label.
+const MAX_TEXT: usize = 128 * 1024;
+
 /// A text with variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
@@ -107,6 +110,11 @@ impl Template {
         if !plain.is_empty() {
             parts.push(Part::Text(plain));
         }
+        let several = |part: &&Part| matches!(part, Part::Variable(Variable::Semver(SemverPart::All), _));
+        if parts.iter().filter(several).count() > 1 {
+            // Each one would multiply the texts.
+            return Err(format!("`{text}`: {{semver.*}} stands for several texts and may be named once"));
+        }
         Ok(Template { text: text.to_owned(), parts })
     }
 
@@ -155,6 +163,10 @@ impl Template {
                         .collect()
                 }
             };
+            let longest = |texts: &[String]| texts.iter().map(String::len).max().unwrap_or_default();
+            if longest(&texts) + longest(&choices) > MAX_TEXT {
+                return Err(format!("it stands for more than {MAX_TEXT} bytes"));
+            }
             texts = choices.iter().flat_map(|choice| texts.iter().map(move |text| format!("{text}{choice}"))).collect();
         }
         Ok(texts)
@@ -333,8 +345,17 @@ mod tests {
     }
 
     #[test]
+    fn a_template_that_grows_without_bounds_is_refused() {
+        let (long, short) = ("{env.FLAVOUR}".repeat(MAX_TEXT / 4 + 1), "{env.FLAVOUR}".repeat(MAX_TEXT / 4));
+        assert!(expanded(&long, "refs/heads/main").unwrap_err().contains("more than"));
+        assert_eq!(expanded(&short, "refs/heads/main").unwrap()[0].len(), MAX_TEXT);
+    }
+
+    #[test]
     fn mistakes_are_named() {
-        for bad in ["{nosuch}", "{", "a}", "{\\0}", "{\\10}", "{branch|upper}", "{sha?x}", "$1{", "{}"] {
+        for bad in
+            ["{nosuch}", "{", "a}", "{\\0}", "{\\10}", "{branch|upper}", "{sha?x}", "$1{", "{}", "{semver.*}{semver.*}"]
+        {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
     }

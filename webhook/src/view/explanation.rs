@@ -1,6 +1,6 @@
 //! A comparison of two builds in words: a sentence for each reason, one for the whole.
 
-use database::{BuildState, ChangedPath, Explained, ExplainedStep, PathChange, Was, Why};
+use database::{BuildState, ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};
 
 /// Paths that a sentence names.
 const MAX_NAMED: usize = 3;
@@ -22,7 +22,9 @@ pub fn sentence(why: &Why) -> String {
             let variables = if names.len() == 1 { "the variable" } else { "the variables" };
             format!("{variables} {} changed", listed(names, names.len()))
         }
-        Why::FilesChanged { paths, more } => files(paths, *more),
+        Why::FilesChanged { paths, more, commit } => {
+            format!("{}{}", files(paths, *more), commit.as_ref().map(of_commit).unwrap_or_default())
+        }
         Why::EarlierStepChanged { step } => format!("it rests on step {step}, which changed"),
         Why::PlatformChanged { old, new } => format!("it was made for {old} before and is for {new} now"),
         Why::SecretOrMountChanged { ids } => {
@@ -82,6 +84,13 @@ fn files(paths: &[ChangedPath], more: usize) -> String {
     format!("{noun} changed: {}", listed(&named, count))
 }
 
+/// Names the commit that changed files, and its author; of several commits the newest.
+fn of_commit(commit: &ChangingCommit) -> String {
+    let id = commit.id.get(..7).unwrap_or(&commit.id);
+    let by = if commit.is_alone { "by commit" } else { "in commits up to" };
+    format!(", {by} {id} of {}, {}", shortened(&commit.author), quoted(&commit.message))
+}
+
 /// Returns the first of `count` names.
 fn listed(names: &[String], count: usize) -> String {
     let first = names.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -120,7 +129,7 @@ mod tests {
         let paths = vec![changed("src/a", PathChange::Changed), changed("src/b", PathChange::Added)];
         let steps = vec![
             step(1, Was::Cached, vec![Why::Same]),
-            step(2, Was::Executed, vec![Why::FilesChanged { paths, more: 0 }]),
+            step(2, Was::Executed, vec![Why::FilesChanged { paths, more: 0, commit: None }]),
             step(3, Was::Executed, vec![Why::EarlierStepChanged { step: 2 }]),
         ];
         let mut explained = Explained { steps, ..Explained::default() };
@@ -139,7 +148,22 @@ mod tests {
         let names: Vec<String> = ["A", "B", "C", "D"].map(str::to_owned).into();
         assert_eq!(sentence(&Why::ArgumentChanged { names }), "the variables A, B, C and 1 more changed");
         let paths = vec![changed("a", PathChange::Mode)];
-        assert_eq!(sentence(&Why::FilesChanged { paths, more: 60 }), "61 files changed: a (mode) and 58 more");
+        let mut commit = ChangingCommit {
+            id: "0123456789".repeat(4),
+            author: "Jane Doe".to_owned(),
+            message: "Fix x".to_owned(),
+            is_alone: true,
+        };
+        let mut told = |more, is_alone| {
+            commit.is_alone = is_alone;
+            sentence(&Why::FilesChanged { paths: paths.clone(), more, commit: Some(commit.clone()) })
+        };
+        assert_eq!(told(0, true), "1 file changed: a (mode), by commit 0123456 of Jane Doe, `Fix x`");
+        assert_eq!(told(0, false), "1 file changed: a (mode), in commits up to 0123456 of Jane Doe, `Fix x`");
+        assert_eq!(
+            sentence(&Why::FilesChanged { paths, more: 60, commit: None }),
+            "61 files changed: a (mode) and 58 more"
+        );
         let told = sentence(&Why::InstructionChanged { old: "ü".repeat(200), new: String::new() });
         assert!(told.chars().count() < 100, "{told}");
     }

@@ -31,6 +31,7 @@ pub fn announced(line: &str) -> Result<Option<Announced>, RemoteError> {
 }
 
 /// A server's advertisement.
+#[derive(Debug)]
 pub enum Advertised {
     /// In version 0: what it can do, and all its refs.
     Zero { capabilities: Vec<String>, refs: Vec<Announced> },

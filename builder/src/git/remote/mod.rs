@@ -10,8 +10,12 @@ mod error;
 mod pack;
 mod packet;
 mod refs;
+#[cfg(any(test, fuzzing))]
+mod scripted;
 
 pub use advertised::Announced;
 pub use connection::Remote;
 pub use error::{RemoteError, SHA256};
 pub use pack::Want;
+#[cfg(any(test, fuzzing))]
+pub use scripted::{read_advertisement, read_pack, read_refs};

@@ -106,7 +106,10 @@ impl Want<'_> {
 }
 
 /// Passes on a pack that comes as it is, after lines that say what is known; of a server without `side-band`.
-async fn receive_bare(mut packets: Packets, sink: &mut (impl AsyncWrite + Unpin)) -> Result<Vec<String>, RemoteError> {
+pub async fn receive_bare(
+    mut packets: Packets,
+    sink: &mut (impl AsyncWrite + Unpin),
+) -> Result<Vec<String>, RemoteError> {
     let mut shallow = Vec::new();
     while !packets.begins_with(b"PACK").await? {
         match packets.next().await? {
@@ -128,7 +131,7 @@ async fn receive_bare(mut packets: Packets, sink: &mut (impl AsyncWrite + Unpin)
 }
 
 /// Passes the pack on; the same for both versions, whose lines before the pack differ in what need not be known.
-async fn receive(mut packets: Packets, sink: &mut (impl AsyncWrite + Unpin)) -> Result<Vec<String>, RemoteError> {
+pub async fn receive(mut packets: Packets, sink: &mut (impl AsyncWrite + Unpin)) -> Result<Vec<String>, RemoteError> {
     let (mut shallow, mut begun, mut chatter) = (Vec::new(), false, 0);
     loop {
         let data = match packets.next().await? {

@@ -42,9 +42,26 @@ pub fn text(data: &[u8]) -> String {
     String::from_utf8_lossy(data).into_owned()
 }
 
+/// Where the bytes of an answer come from.
+enum Source {
+    Web(WebAnswer),
+    #[cfg(any(test, fuzzing))]
+    Pieces(std::vec::IntoIter<Bytes>),
+}
+
+impl Source {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, RemoteError> {
+        match self {
+            Source::Web(answer) => answer.chunk().await.map_err(RemoteError::Web),
+            #[cfg(any(test, fuzzing))]
+            Source::Pieces(pieces) => Ok(pieces.next()),
+        }
+    }
+}
+
 /// The packets of an answer.
 pub struct Packets {
-    answer: WebAnswer,
+    answer: Source,
     buffer: BytesMut,
     lines: usize,
 }
@@ -52,7 +69,14 @@ pub struct Packets {
 impl Packets {
     /// Reads packets from the body of `answer`.
     pub fn new(answer: WebAnswer) -> Self {
-        Packets { answer, buffer: BytesMut::new(), lines: 0 }
+        Packets { answer: Source::Web(answer), buffer: BytesMut::new(), lines: 0 }
+    }
+
+    /// Reads packets from an answer that arrives in these pieces.
+    #[cfg(any(test, fuzzing))]
+    pub fn of_pieces(pieces: &[&[u8]]) -> Self {
+        let pieces: Vec<_> = pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect();
+        Packets { answer: Source::Pieces(pieces.into_iter()), buffer: BytesMut::new(), lines: 0 }
     }
 
     /// Returns the next packet; `None` at the end of the answer.
@@ -62,7 +86,7 @@ impl Packets {
                 self.count(&packet)?;
                 return Ok(Some(packet));
             }
-            match self.answer.chunk().await.map_err(RemoteError::Web)? {
+            match self.answer.chunk().await? {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
                 None if self.buffer.is_empty() => return Ok(None),
                 None => return Err(RemoteError::Malformed("the answer ends in the middle of a packet")),
@@ -73,7 +97,7 @@ impl Packets {
     /// Returns whether the next bytes are these, which begin no packet.
     pub async fn begins_with(&mut self, start: &[u8]) -> Result<bool, RemoteError> {
         while self.buffer.len() < start.len() {
-            match self.answer.chunk().await.map_err(RemoteError::Web)? {
+            match self.answer.chunk().await? {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
                 None => return Ok(false),
             }
@@ -86,7 +110,7 @@ impl Packets {
         if !self.buffer.is_empty() {
             return Ok(Some(self.buffer.split().freeze()));
         }
-        self.answer.chunk().await.map_err(RemoteError::Web)
+        self.answer.chunk().await
     }
 
     fn count(&mut self, packet: &Packet) -> Result<(), RemoteError> {

@@ -3,7 +3,7 @@
 use super::advertised::{Announced, announced};
 use super::connection::{Dialect, Remote};
 use super::error::RemoteError;
-use super::packet::{Packet, delimiter, flush, line, text};
+use super::packet::{Packet, Packets, delimiter, flush, line, text};
 
 impl Remote<'_> {
     /// Returns the refs whose names begin with one of `prefixes`.
@@ -31,15 +31,19 @@ impl Remote<'_> {
             line(&mut request, &format!("ref-prefix {prefix}"));
         }
         flush(&mut request);
-        let mut packets = self.post(request).await?;
-        let mut refs = Vec::new();
-        loop {
-            match packets.next().await? {
-                Some(Packet::Data(data)) => refs.extend(announced(&text(&data))?),
-                Some(Packet::Flush) => return Ok(refs),
-                Some(Packet::Delimiter) => {}
-                None => return Err(RemoteError::Malformed("its list of refs has no end")),
-            }
+        list(self.post(request).await?).await
+    }
+}
+
+/// Reads a list of refs in version 2 of the protocol.
+pub async fn list(mut packets: Packets) -> Result<Vec<Announced>, RemoteError> {
+    let mut refs = Vec::new();
+    loop {
+        match packets.next().await? {
+            Some(Packet::Data(data)) => refs.extend(announced(&text(&data))?),
+            Some(Packet::Flush) => return Ok(refs),
+            Some(Packet::Delimiter) => {}
+            None => return Err(RemoteError::Malformed("its list of refs has no end")),
         }
     }
 }
