@@ -3,7 +3,6 @@
 use super::build;
 use super::findings::{Format, show};
 use clap::Args;
-use dockerfile::DockerfileText;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

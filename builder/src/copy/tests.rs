@@ -49,7 +49,7 @@ pub(super) fn copied(from: &Tree, to: &Tree, asked: &Asked<'_>) -> Result<Vec<La
     plan_copy(Destination::new(to, &walk()), &inputs, request)
 }
 
-/// What a copy comes to.
+/// The expected result of a copy.
 pub(super) enum Expected {
     /// The layer names these paths.
     Makes(&'static [&'static str]),

@@ -30,14 +30,15 @@ impl Expander {
 ///
 /// A line with a quote or a brace that is not closed has no words.
 pub fn shell_words(line: &str) -> Vec<String> {
-    let mode = Mode { quotes: Quotes::Raw, raw_escapes: true, unset: Unset::Kept, heredocs: true, ..Mode::default() };
+    let mode =
+        Mode { quotes: Quotes::Raw, raw_escapes: true, unset: Unset::Verbatim, heredocs: true, ..Mode::default() };
     Scanner::new(line, mode, &|_| None).finish().map(|expanded| expanded.words).unwrap_or_default()
 }
 
 /// Returns the one word that `text` is after its quotes are removed, and whether any were.
 pub fn unquoted(text: &str) -> Option<(String, bool)> {
     let split = |quotes| {
-        let mode = Mode { quotes, unset: Unset::Kept, ..Mode::default() };
+        let mode = Mode { quotes, unset: Unset::Verbatim, ..Mode::default() };
         Scanner::new(text, mode, &|_| None).finish().ok().map(|expanded| expanded.words)
     };
     let quotes = |word: &str| word.matches(['\'', '"']).count();

@@ -44,7 +44,7 @@ pub enum Unset {
     /// They become the empty text.
     Empty,
     /// They stay as they are written.
-    Kept,
+    Verbatim,
 }
 
 /// The walk.
@@ -238,7 +238,7 @@ impl<'t> Scanner<'t> {
 
     fn plain(&mut self, name: &str, written: std::fmt::Arguments<'_>) -> String {
         match self.value(name) {
-            None if self.mode.unset == Unset::Kept => written.to_string(),
+            None if self.mode.unset == Unset::Verbatim => written.to_string(),
             value => value.unwrap_or_default(),
         }
     }
@@ -247,7 +247,7 @@ impl<'t> Scanner<'t> {
     fn default(&mut self, name: &str, modifier: char, null: NullIs) -> Result<String, ExpandError> {
         let word = self.word_until_brace(false)?;
         let value = self.value(name);
-        if value.is_none() && self.mode.unset == Unset::Kept {
+        if value.is_none() && self.mode.unset == Unset::Verbatim {
             let colon = if null == NullIs::Unset { ":" } else { "" };
             return Ok(format!("${{{name}{colon}{modifier}{word}}}"));
         }

@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn any_reference_is_parsed_or_refused(text in "([a-zA-Z0-9./:@_-]|sha256:|\u{e9}){0,300}") {
         if let Ok(reference) = in_time(|| Reference::parse(&text)) {
-            // What was taken is taken again, and means the same.
+            // A reference that was accepted is accepted again, and means the same.
             prop_assert_eq!(Reference::parse(&reference.to_string()).ok(), Some(reference));
         }
     }

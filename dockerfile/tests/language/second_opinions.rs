@@ -3,7 +3,7 @@
 use dockerfile::Dockerfile;
 use proptest::prelude::*;
 
-/// What a parser makes of a file: the keywords in order, or that it is refused.
+/// The reading of a file by a parser: the keywords in order, or `None` if it is refused.
 type Opinion = Option<Vec<String>>;
 
 /// Files that both others see in another way than BuildKit, whose way is slipway's; with the reason.

@@ -1,4 +1,4 @@
-//! What is written is read back; what is hostile is refused; GNU tar agrees.
+//! Tars are read back as they were written, hostile ones are refused, and GNU tar agrees.
 
 use super::*;
 use std::io::{Read, Write};

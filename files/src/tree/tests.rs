@@ -145,7 +145,7 @@ fn layers_that_lead_too_far_are_refused() {
     };
     let said = |tar: &[u8], max: u64| Index::bounded(&mut &*tar, max).unwrap_err().to_string();
     let hard = |target: &str| EntryKind::HardLink { target: target.as_bytes().to_vec() };
-    // What an entry announces is enough: none of its bytes are read.
+    // The announced size is enough: none of the bytes are read.
     let announced = &tar(&[("a", EntryKind::File { size: 3000 })])[..512];
     assert!(said(announced, 2048).contains("more than 2 KiB"), "{}", said(announced, 2048));
     assert!(said(&tar(&[("a", file()), ("a/b", file())]), 99).contains("a file is in the place of its directory"));

@@ -1,4 +1,4 @@
-//! What the image says of itself, and the texts of its history.
+//! The configuration of the image, and the texts of its history.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What each rule objects to, and where.
+//! The warnings of each rule, and their places.
 
 use super::*;
 
@@ -271,7 +271,7 @@ fn rules_are_skipped_and_made_errors() {
         Some("lint violation found for rules: JSONArgsRecommended, MaintainerDeprecated, StageNameCasing")
     );
     assert_eq!(violation("# check=error=true\nFROM plain\n"), None);
-    assert_eq!(violation("# syntax=a/b\n# check=error=true\nFROM plain\n"), None, "that is no fault of the file");
+    assert_eq!(violation("# syntax=a/b\n# check=error=true\nFROM plain\n"), None, "the file is not to blame");
     let said = refused("# check=foo=bar\nFROM plain\n");
     assert_eq!(said, "failed to parse check options: invalid check option \"foo\"");
 }

@@ -71,7 +71,7 @@ fn config(text: &str) -> registry_client::ContainerConfig {
     plan.stages[plan.target].config.config.clone()
 }
 
-/// What the history says of the instructions of the last stage.
+/// The lines of the history for the instructions of the last stage.
 fn history(text: &str) -> Vec<String> {
     plan(text).stages.pop().unwrap().steps.iter().map(|step| step.created_by.clone()).collect()
 }

@@ -41,7 +41,7 @@ fn caches_and_memory() {
     };
     assert_eq!(cache("type=cache,target=/c/../d/"), ("//d 755 0:0".into(), 0o755, 0, true));
     assert_eq!(cache("type=cache,target=rel").0, "/rel 755 0:0", "the name is the target as it is written");
-    assert_eq!(cache("type=cache,target=/c,id=../../x").0, "/../../x 755 0:0", "a name is no path");
+    assert_eq!(cache("type=cache,target=/c,id=../../x").0, "/../../x 755 0:0", "a name is not a path");
     assert_eq!(cache("type=cache,target=/c,id=x,mode=0700,uid=1,ro"), ("/x 700 1:0".into(), 0o700, 1, false));
     let tmpfs = |options: &str| match mount(options).kind {
         MountKind::Tmpfs { size } => size,

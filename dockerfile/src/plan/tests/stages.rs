@@ -238,7 +238,7 @@ fn long_file(lines: usize) -> String {
     text
 }
 
-/// What a file of 1,000 lines may take in a released program.
+/// The time that planning 1,000 lines may take in a released program.
 const INSTANT: Duration = Duration::from_millis(5);
 /// How much slower a program without optimisation may be: it was 5.4 times (13.7 ms and 2.5 ms) when this was written.
 const UNOPTIMISED: u32 = 10;

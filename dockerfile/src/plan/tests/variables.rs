@@ -43,7 +43,7 @@ fn arguments_go_on_to_stages_built_on_a_stage_and_to_no_others() {
     let text = "FROM plain AS a\nARG X=1\nENV V=env\nARG V=arg\nFROM a\nRUN x\nFROM plain\nRUN y\n";
     let on_it = plan_with(&text[..text.len() - "FROM plain\nRUN y\n".len()], &settings()).unwrap();
     let run = last_run(&on_it);
-    // What the image says counts again in the child.
+    // A variable of the image wins again in the child.
     assert_eq!(run.env, ["X=1", "PATH=/bin", "V=env"]);
     assert_eq!(on_it.stages[1].steps[0].created_by, "RUN |2 X=1 V=env /bin/sh -c x # buildkit");
     assert_eq!(env(text, &settings()), ["PATH=/bin"]);
