@@ -6,6 +6,7 @@ mod client;
 mod command;
 mod configuration;
 mod confine;
+mod hand;
 mod instance;
 mod key;
 mod listen;

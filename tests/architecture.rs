@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which of our crates each crate may use.
-const ARROWS: [(&str, &[&str]); 8] = [
-    (".", &["webhook", "registry", "builder", "database", "image-store", "registry-client", "runtime"]),
+const ARROWS: [(&str, &[&str]); 9] = [
+    (".", &["webhook", "registry", "container", "builder", "database", "image-store", "registry-client", "runtime"]),
     ("webhook", &["database"]),
     ("registry", &["image-store", "registry-client"]),
+    ("container", &["image-store", "registry-client", "runtime"]),
     ("builder", &["database", "image-store", "registry-client", "runtime"]),
     ("image-store", &["registry-client"]),
     ("database", &[]),

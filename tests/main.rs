@@ -43,6 +43,7 @@ mod hostile_git;
 mod hostile_images;
 mod http;
 mod huge_trees;
+mod images;
 mod intake;
 mod kept_images;
 mod kills;

@@ -66,10 +66,34 @@ impl Store {
     /// Whoever looks for a blob meanwhile waits, and then finds it or not: it does not go while it is looked at.
     pub fn collect(&self, keep: &HashSet<Digest>, min_age: Duration) -> Result<Collected, Error> {
         let _turn = Turn::alone(&self.root().join(TURN))?;
+        let names = self.blob_names()?;
+        let blobs = names.iter().filter_map(|name| format!("sha256:{name}").parse::<Digest>().ok());
+        self.remove_unneeded(blobs, keep, min_age)
+    }
+
+    /// Removes those of `blobs` that nothing needs any more, however young they are; the same is spared as by
+    /// [`Store::collect`].
+    pub fn release(&self, blobs: HashSet<Digest>, keep: &HashSet<Digest>) -> Result<Collected, Error> {
+        let _turn = Turn::alone(&self.root().join(TURN))?;
+        self.remove_unneeded(blobs.into_iter(), keep, Duration::ZERO)
+    }
+
+    /// Returns every blob that `descriptor` leads to, and itself.
+    pub fn closure(&self, descriptor: &Descriptor) -> HashSet<Digest> {
+        let mut found = HashSet::new();
+        self.follow(descriptor, &mut found);
+        found
+    }
+
+    fn remove_unneeded(
+        &self,
+        blobs: impl Iterator<Item = Digest>,
+        keep: &HashSet<Digest>,
+        min_age: Duration,
+    ) -> Result<Collected, Error> {
         let (referenced, leased) = (self.referenced()?, leased(self)?);
         let mut collected = Collected::default();
-        for name in self.blob_names()? {
-            let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else { continue };
+        for digest in blobs {
             let path = self.path(&digest);
             let Ok(known) = fs::metadata(&path) else { continue };
             let young = known.modified().is_ok_and(|at| !is_older(at, min_age));
@@ -126,6 +150,12 @@ impl Store {
             damaged += usize::from(doubtful && !self.check_blob(&digest)?);
         }
         Ok(damaged)
+    }
+
+    /// Returns the bytes of all blobs.
+    pub fn stored_bytes(&self) -> Result<u64, Error> {
+        let sizes = self.blob_names()?.into_iter().map(|name| self.root().join("blobs/sha256").join(name));
+        Ok(sizes.filter_map(|path| fs::metadata(path).ok()).map(|known| known.len()).sum())
     }
 
     fn blob_names(&self) -> Result<Vec<String>, Error> {

@@ -11,6 +11,7 @@ mod document;
 mod download;
 mod error;
 mod http;
+mod login;
 pub mod media_type;
 mod patience;
 mod permit;

@@ -26,6 +26,7 @@ mod settings;
 mod step;
 mod sweep;
 pub mod tar;
+mod terminal;
 mod ulimit;
 mod unique;
 mod usage;
@@ -46,6 +47,7 @@ pub use self_test::{PROTECTIONS, Protection, self_test};
 pub use settings::{Limits, NetworkPolicy, Settings};
 pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, SnapshotId, Step, StepNetwork};
 pub use sweep::sweep;
+pub use terminal::{ChangedTerminal, TerminalSize, hide_input, raw_terminal, resize_terminal, terminal_size};
 pub use ulimit::Ulimit;
 pub use usage::{collect, forget_last};
 

@@ -7,7 +7,7 @@ mod fields;
 mod ignored;
 mod interrupt;
 mod outputs;
-mod registries;
+pub mod registries;
 mod report;
 mod request;
 mod secrets;

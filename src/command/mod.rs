@@ -6,6 +6,7 @@ mod cancel;
 mod check;
 mod deliveries;
 mod explain;
+mod image;
 mod import;
 mod logs;
 mod queue;
@@ -65,6 +66,26 @@ pub enum Command {
     Secret(secret::Arguments),
     /// Make, list and revoke tokens of the API
     Token(token::Arguments),
+    /// List the images that are kept here
+    Images(image::ls::Arguments),
+    /// Manage the images that are kept here
+    Image(image::Arguments),
+    /// Get an image from a registry
+    Pull(image::pull::Arguments),
+    /// Send an image to a registry
+    Push(image::push::Arguments),
+    /// Give an image another name
+    Tag(image::tag::Arguments),
+    /// Remove images
+    Rmi(image::rm::Arguments),
+    /// Show everything that is known of images and containers
+    Inspect(image::inspect::Arguments),
+    /// Show how an image was made
+    History(image::history::Arguments),
+    /// Log in at a registry
+    Login(image::login::Login),
+    /// Forget the login of a registry
+    Logout(image::login::Logout),
     /// Print the versions of this program and of the server
     Version(version::Arguments),
 }
@@ -90,6 +111,16 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Secret(arguments) => secret::run(&arguments),
+        Command::Images(arguments) => image::ls::run(&arguments, data_dir),
+        Command::Image(arguments) => image::run(&arguments, data_dir),
+        Command::Pull(arguments) => image::pull::run(&arguments, data_dir),
+        Command::Push(arguments) => image::push::run(&arguments, data_dir),
+        Command::Tag(arguments) => image::tag::run(&arguments, data_dir),
+        Command::Rmi(arguments) => image::rm::run(&arguments, data_dir),
+        Command::Inspect(arguments) => image::inspect::run(&arguments, data_dir, image::inspect::Kind::Any),
+        Command::History(arguments) => image::history::run(&arguments, data_dir),
+        Command::Login(arguments) => image::login::login(&arguments, data_dir),
+        Command::Logout(arguments) => image::login::logout(&arguments),
         Command::Token(arguments) => token::run(&arguments, data_dir),
     }
 }
