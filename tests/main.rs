@@ -23,6 +23,7 @@ mod cancel;
 mod commands;
 mod compression;
 mod conformance;
+mod containers;
 mod contexts;
 mod crash;
 mod disk;

@@ -52,6 +52,19 @@ pub fn find(services: &Services, (name, platform): (&str, &Platform)) -> Result<
     }
 }
 
+/// Unpacks the layers of an image in the store that are not on disk yet; returns their snapshots, bottom first.
+pub fn unpack(services: &Services, image: &Descriptor, attempt: &str) -> Result<Vec<runtime::SnapshotId>, Error> {
+    let damaged = |problem: String| Error::service("store", format!("reading image {}: {problem}", image.digest));
+    let name = Reference::parse("localhost/kept").map_err(|error| damaged(error.to_string()))?;
+    let found = match read(services, image, (&name, &Platform::host())) {
+        Ok(found) => found.ok_or_else(|| damaged("a layer is missing".to_owned()))?,
+        Err(Trouble::User(problem)) => return Err(damaged(problem)),
+        Err(Trouble::Store(error)) => return Err(*error),
+    };
+    let materials = Materials::new(services, attempt, (Cancel::new(), Trace::default()))?;
+    materials.snapshots(&found.layers)
+}
+
 /// Returns what to add to the error of an image that no registry has: that one of its name is for another platform.
 pub fn hint(services: &Services, name: &str, wanted: &Platform) -> String {
     let platform = || {

@@ -6,6 +6,7 @@
 pub mod annotation;
 mod build;
 mod cache;
+mod change;
 mod check;
 pub mod context;
 pub mod copy;
@@ -42,10 +43,11 @@ pub mod walk;
 pub mod worker;
 
 pub use build::{Built, DockerfileText, Prepared, Request, build};
+pub use change::change_config;
 pub use check::{Checked, check};
 pub use epoch::{COMMIT_FILES, settle_epoch};
 pub use error::{Error, FailedStep};
-pub use kept::{Kept, keep};
+pub use kept::{Kept, keep, unpack};
 pub use named::NamedImage;
 pub use outline::{Answer, outline, targets};
 pub use platforms::{Platforms, build_platforms};

@@ -40,6 +40,18 @@ pub enum Error {
     Damaged(String),
 }
 
+/// Returns an error with all its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 impl Error {
     /// Returns the stable code of the error.
     pub fn code(&self) -> &'static str {

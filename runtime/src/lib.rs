@@ -10,6 +10,7 @@ mod cgroup;
 mod changes;
 mod child;
 mod clock;
+mod container;
 mod disk_space;
 mod error;
 mod ground;
@@ -36,6 +37,7 @@ pub use cancel::Cancel;
 pub use changes::Changes;
 pub use child::{limit_child, limit_memory};
 pub use clock::uptime;
+pub use container::{ContainerId, ContainerRun, ContainerStreams, Freeze, RunningContainer, detach};
 pub use disk_space::{DiskSpace, disk_space};
 pub use error::Error;
 pub use ground::check_ground;
@@ -49,7 +51,7 @@ pub use step::{DiskFull, Exit, FileInSnapshot, Mount, MountKind, Sharing, Size, 
 pub use sweep::sweep;
 pub use terminal::{ChangedTerminal, TerminalSize, hide_input, raw_terminal, resize_terminal, terminal_size};
 pub use ulimit::Ulimit;
-pub use usage::{collect, forget_last};
+pub use usage::{collect, forget_last, mark_used};
 
 /// Asks the process `id` to end, as `kill` does.
 pub fn terminate(id: u32) {

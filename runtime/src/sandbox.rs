@@ -1,6 +1,7 @@
 //! The caller's side: starts the helper, asks it to do things, cleans up when it is dropped.
 
 use crate::cgroup::Cgroup;
+use crate::container::exit;
 use crate::network::Network;
 use crate::protocol::{
     Answer, Conversation, DiskLimits, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind, send_with,
@@ -32,12 +33,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A confined helper process and what it holds; usable from several threads at once.
 pub struct Sandbox {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What the sandbox and the changes of its steps share: it ends with the last of them.
 pub(crate) struct Inner {
-    settings: Settings,
+    pub settings: Settings,
     pub attempt: String,
     control: Mutex<Option<OwnedFd>>,
     helper: Mutex<Child>,
@@ -45,7 +46,7 @@ pub(crate) struct Inner {
     network: OnceLock<Result<Result<Network, &'static str>, String>>,
     network_starting: Mutex<()>,
     told_of_network: AtomicBool,
-    cgroup: Option<Cgroup>,
+    pub cgroup: Option<Cgroup>,
     runs: AtomicU64,
 }
 
@@ -168,6 +169,7 @@ impl Sandbox {
             resolv_conf,
             disk: inner.disk_limits(),
             processes: processes(inner.cgroup.as_ref(), &inner.settings),
+            container: None,
         };
         conversation.send_value(&request).map_err(|_| Error::Gone)?;
         let exit = match follow(&mut conversation, output, cancel)? {
@@ -275,19 +277,9 @@ fn receive_list(conversation: &mut Conversation) -> Result<Vec<Vec<u8>>, Error> 
 }
 
 /// Returns how many processes a user of the sandbox may have, where no control group counts them.
-fn processes(cgroup: Option<&Cgroup>, settings: &Settings) -> Option<u32> {
+pub(crate) fn processes(cgroup: Option<&Cgroup>, settings: &Settings) -> Option<u32> {
     let counted = cgroup.is_some_and(|cgroup| cgroup.limited().pids);
     settings.limits.pids.filter(|_| !counted)
-}
-
-fn exit(ended: Ended) -> Exit {
-    match ended {
-        Ended::Code(code) => Exit::Code(code),
-        Ended::Signal(signal) => Exit::Signal(signal),
-        Ended::Killed => Exit::Killed,
-        Ended::TimedOut => Exit::TimedOut,
-        Ended::DiskFull(full) => Exit::DiskFull(full),
-    }
 }
 
 /// Passes a step's output on until it ends; `None` if it was cancelled.
@@ -346,7 +338,7 @@ impl Inner {
     }
 
     /// Starts a conversation; `agents` goes along with the request.
-    fn ask_with(&self, request: &Request, agents: Option<&OwnedFd>) -> Result<Conversation, Error> {
+    pub fn ask_with(&self, request: &Request, agents: Option<&OwnedFd>) -> Result<Conversation, Error> {
         let (here, there) = Conversation::pair().map_err(Error::system("creating a socket"))?;
         let bytes =
             serde_json::to_vec(request).map_err(|error| Error::Inside(format!("asked for something: {error}")))?;
@@ -357,18 +349,18 @@ impl Inner {
         Ok(here)
     }
 
-    fn disk_limits(&self) -> DiskLimits {
+    pub fn disk_limits(&self) -> DiskLimits {
         let limits = &self.settings.limits;
         DiskLimits { bytes: limits.disk_bytes, files: limits.disk_files, reserve: limits.reserve_bytes }
     }
 
-    fn simple(&self, request: &Request) -> Result<(), Error> {
+    pub fn simple(&self, request: &Request) -> Result<(), Error> {
         let mut conversation = self.ask(request)?;
         conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from)
     }
 
     /// Returns the network of the attempt, started on first use.
-    fn network(&self) -> Result<Result<&Network, &'static str>, Error> {
+    pub fn network(&self) -> Result<Result<&Network, &'static str>, Error> {
         let _starting = self.network_starting.lock().unwrap_or_else(PoisonError::into_inner);
         let started = self
             .network

@@ -5,6 +5,7 @@
 use crate::sandbox::SWEEPER;
 use crate::unique::unique;
 use crate::{Error, Sandbox, Settings, SnapshotId};
+use std::collections::HashSet;
 use std::fs::{self, File, FileTimes};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -55,6 +56,12 @@ impl Usage {
     }
 }
 
+/// Notes that a snapshot is used now; tells whether it is on disk.
+pub fn mark_used(settings: &Settings, id: &SnapshotId) -> bool {
+    let exists = || settings.state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir());
+    Usage::beside(&settings.state).mark(id, exists)
+}
+
 /// Removes snapshots and the content of caches that no step has used for `min_age`; returns how many snapshots.
 pub fn collect(settings: &Settings, min_age: Duration) -> Result<usize, Error> {
     let before = SystemTime::now().checked_sub(min_age).unwrap_or(UNIX_EPOCH);
@@ -96,10 +103,21 @@ pub fn forget_last(settings: &Settings, doubtful: Duration) -> Result<usize, Err
     Ok(snapshots.len())
 }
 
+/// Returns the directories of the layers that containers lie on, running or not.
+fn held_by_containers(state: &Path) -> HashSet<String> {
+    let containers = fs::read_dir(state.join("r")).into_iter().flatten().flatten();
+    let layers = containers.filter_map(|container| fs::read_to_string(container.path().join("layers")).ok());
+    layers.flat_map(|layers| layers.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
 fn unused(state: &Path, usage: &Usage, before: SystemTime) -> Vec<SnapshotId> {
     let mut unused = Vec::new();
+    let held = held_by_containers(state);
     for entry in fs::read_dir(state.join("s")).into_iter().flatten().flatten() {
         let Ok(id) = SnapshotId::new(&entry.file_name().to_string_lossy()) else { continue };
+        if held.contains(&id.directory()) {
+            continue;
+        }
         if entry.metadata().is_ok_and(|made| made.is_dir() && usage.last(&id, &made) < before) {
             unused.push(id);
         }

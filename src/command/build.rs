@@ -3,7 +3,7 @@
 mod agent;
 mod call;
 mod context;
-mod fields;
+pub mod fields;
 mod ignored;
 mod interrupt;
 mod outputs;

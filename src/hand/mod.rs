@@ -1,13 +1,15 @@
 //! What commands on images and containers share: the store, the client, the way failures are told.
 
 mod format;
+mod layers;
 mod table;
 
 pub use format::{Format, ago, bytes, short_time};
+pub use layers::StoreLayers;
 pub use table::Table;
 
 use crate::services::{DataDir, Registries, chain};
-use container::{Error, ImageUser, Removal};
+use container::{Containers, Error, ImageUser, Removal};
 use image_store::Store;
 use registry_client::{Client, Digest, Home};
 use std::collections::HashSet;
@@ -41,6 +43,18 @@ impl Hand {
         Ok(Client::new(settings).map_err(Error::from)?)
     }
 
+    /// Returns the containers.
+    pub fn containers(&self) -> Result<Containers, Failure> {
+        Ok(Containers::open(self.data.path())?)
+    }
+
+    /// Returns how containers are confined: as the steps of builds by hand.
+    pub fn sandbox(&self) -> Result<runtime::Settings, Failure> {
+        let mut settings = runtime::Settings::new(self.data.path()).map_err(Error::from)?;
+        settings.network.private = true;
+        Ok(settings)
+    }
+
     /// Returns what the removal of images has to spare.
     pub fn removal(&self, force: bool) -> Result<Removal, Failure> {
         Ok(Removal { force, users: self.users()?, keep: self.cached_blobs()? })
@@ -53,7 +67,13 @@ impl Hand {
 
     /// Returns the containers that use images.
     pub fn users(&self) -> Result<Vec<ImageUser>, Failure> {
-        Ok(Vec::new())
+        let containers = self.containers()?.list()?;
+        let user = |known: container::Container| ImageUser {
+            is_running: known.is_running(),
+            container: known.record.id,
+            image: known.record.image,
+        };
+        Ok(containers.into_iter().map(user).collect())
     }
 
     /// Returns the blobs that the cache of builds refers to.

@@ -96,7 +96,7 @@ pub(crate) fn is_match(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 /// Reads a time of RFC 3339, seconds since 1970, or how long ago (`24h`, `10m`).
-pub(crate) fn moment(text: &str, now: i64) -> Option<i64> {
+pub fn moment(text: &str, now: i64) -> Option<i64> {
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
         return Some(time.unix_timestamp());
     }

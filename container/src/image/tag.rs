@@ -79,3 +79,9 @@ pub fn keep_without_name(store: &Store, descriptor: &Descriptor) -> Result<(), E
 pub fn keep_for_container(store: &Store, container: &str, descriptor: &Descriptor) -> Result<(), Error> {
     Ok(store.keep(CONTAINERS, container, descriptor)?)
 }
+
+/// Lets the image of a container go, which was removed.
+pub fn release_container(store: &Store, container: &str) -> Result<(), Error> {
+    store.unkeep(CONTAINERS, container)?;
+    Ok(())
+}

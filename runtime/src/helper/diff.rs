@@ -33,6 +33,16 @@ pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Resul
     Ok(())
 }
 
+/// Writes all files below `root`.
+pub fn write_tree(root: &OwnedFd, out: &mut dyn Write) -> Result<(), Trouble> {
+    let failed = |error: io::Error| Trouble::Inside(format!("reading the files of a container: {error}"));
+    let (writer, surplus) = (Writer::new(out), Surplus::default());
+    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), surplus };
+    diff.directory(&open(root, c".").map_err(failed)?, &[], b"").map_err(failed)?;
+    diff.writer.finish().map_err(failed)?;
+    Ok(())
+}
+
 struct Diff<'o> {
     writer: Writer<&'o mut dyn Write>,
     /// Directories on the way that are written when something in them is.

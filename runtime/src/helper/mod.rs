@@ -6,14 +6,18 @@ mod allocate;
 mod answers;
 mod bpf;
 mod child;
+mod container;
 mod diff;
 mod disk;
+mod exec;
 mod execute;
+mod export;
 mod files;
 mod follow;
 mod forget;
 mod ground;
 mod house;
+mod init;
 mod limit;
 mod lock;
 mod loopback;
@@ -268,6 +272,23 @@ impl Helper {
                 return send_list(&mut conversation, implied);
             }
             Request::Run(number) => return run::serve(&run(number), &self.filters, (conversation, agents)),
+            Request::RunContainer(id) => {
+                let directory = container::prepare(&id);
+                return match directory {
+                    Ok(directory) => run::serve(&directory, &self.filters, (conversation, agents)),
+                    Err(trouble) => conversation.send_value(&Answer::<()>::Err(trouble)),
+                };
+            }
+            Request::Exec(id) => return exec::serve(&id, &self.filters, conversation, agents),
+            Request::Signal(id, signal) => container::signal(&id, signal),
+            Request::Freeze(id, freeze) => container::freeze(&id, freeze),
+            Request::Connect(id, port) => container::connect(&id, port, agents),
+            Request::WriteContainer(id) => {
+                return stream(&mut conversation, |out| diff::write(&id.directory(), None, out));
+            }
+            Request::ExportContainer(id) => return stream(&mut conversation, |out| export::write(&id, out)),
+            Request::Processes(id) => return conversation.send_value(&container::processes(&id)),
+            Request::RemoveContainer(id) => container::remove(&id),
             Request::WriteTar(number, latest) => {
                 return stream(&mut conversation, |out| diff::write(&run(number), latest, out));
             }

@@ -29,6 +29,8 @@ pub enum Kind {
     Any,
     /// An image.
     Image,
+    /// A container.
+    Container,
 }
 
 /// Runs the command.
@@ -40,6 +42,7 @@ fn inspect(arguments: &Arguments, data_dir: Option<PathBuf>, kind: Kind) -> Resu
     let kind = match arguments.kind.as_deref() {
         None | Some("") => kind,
         Some("image") => Kind::Image,
+        Some("container") => Kind::Container,
         Some(other) => return Err(format!("{other:?} is not a valid value for --type").into()),
     };
     let template = match arguments.format.as_deref() {
@@ -47,13 +50,23 @@ fn inspect(arguments: &Arguments, data_dir: Option<PathBuf>, kind: Kind) -> Resu
         Some(text) => Some(Template::parse(text)?),
     };
     let hand = Hand::open(data_dir)?;
-    let catalog = Catalog::load(&hand.store)?;
+    let (catalog, containers) = (Catalog::load(&hand.store)?, hand.containers()?);
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for name in &arguments.names {
+        if kind != Kind::Image
+            && let Ok(known) = containers.find(name)
+        {
+            found.push(container::container_details(&known));
+            continue;
+        }
+        if kind == Kind::Container {
+            missing.push(Failure::from(container::Error::no_container(name)));
+            continue;
+        }
         match (catalog.find(name), kind) {
             (Ok(image), _) => found.push(container::details(image)),
             (Err(error), Kind::Image) => missing.push(Failure::from(error)),
-            (Err(_), Kind::Any) => missing.push(Failure::from(format!("error: no such object: {name}"))),
+            (Err(_), _) => missing.push(Failure::from(format!("error: no such object: {name}"))),
         }
     }
     print(arguments, template.as_ref(), &found)?;
