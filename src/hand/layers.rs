@@ -1,7 +1,7 @@
 //! Layers of images by hand, packed and unpacked by the builder, which owns compression.
 
 use super::{Failure, Hand};
-use crate::state::{Registries, open};
+use crate::state::{self, Registries, open};
 use container::{Error, Image, Layers, PackedLayer};
 use image_store::Store;
 use registry_client::{Credentials, Descriptor, report};
@@ -32,6 +32,8 @@ impl Layers for StoreLayers {
 impl Hand {
     /// Returns the layers of an image on disk, bottom first; what is missing is unpacked.
     pub fn snapshots(&self, image: &Image, sandbox: &runtime::Settings) -> Result<Vec<SnapshotId>, Failure> {
+        // After a start of the machine unpacked layers may be damaged, even if all are there.
+        state::recover(&self.data, &self.store, sandbox)?;
         let ids = image.config.rootfs.diff_ids.iter().map(|layer| SnapshotId::new(layer.hex()));
         let ids = ids.collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
         if ids.iter().all(|id| runtime::mark_used(sandbox, id)) {

@@ -1,6 +1,7 @@
 //! The commands of `slipway container`, and which function runs each.
 
-use super::{exec, ps, rm, run, start, stop};
+use super::{commit, exec, ps, rm, run, start, stop};
+use crate::command::image::inspect;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +39,22 @@ enum Command {
     Logs(start::Logs),
     /// Print what a container prints, and type to it
     Attach(start::Attach),
+    /// Start containers again
+    Restart(stop::Stop),
+    /// Stop the processes of containers where they are
+    Pause(stop::Names),
+    /// Let the processes of containers go on
+    Unpause(stop::Names),
+    /// Give a container another name
+    Rename(rm::Rename),
+    /// Show everything that is known of containers
+    Inspect(inspect::Arguments),
+    /// List the processes of a container
+    Top(exec::Top),
+    /// Make an image of what a container changed
+    Commit(commit::Arguments),
+    /// Write all files of a container as a tar
+    Export(commit::Export),
     /// Remove containers that have ended
     Prune(rm::Prune),
 }
@@ -56,6 +73,14 @@ pub fn run_group(arguments: Arguments, data_dir: Option<PathBuf>) -> Result<Exit
         Command::Exec(arguments) => exec::run(&arguments, data_dir),
         Command::Logs(arguments) => start::logs(&arguments, data_dir),
         Command::Attach(arguments) => start::attach(&arguments, data_dir),
+        Command::Restart(arguments) => stop::restart(&arguments, data_dir),
+        Command::Pause(arguments) => stop::freeze(&arguments, data_dir, true),
+        Command::Unpause(arguments) => stop::freeze(&arguments, data_dir, false),
+        Command::Rename(arguments) => rm::rename(&arguments, data_dir),
+        Command::Inspect(arguments) => inspect::run(&arguments, data_dir, inspect::Kind::Container),
+        Command::Top(arguments) => exec::top(&arguments, data_dir),
+        Command::Commit(arguments) => commit::run(&arguments, data_dir),
+        Command::Export(arguments) => commit::export(&arguments, data_dir),
         Command::Prune(arguments) => rm::prune(&arguments, data_dir),
     }
 }
