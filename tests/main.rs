@@ -16,3 +16,4 @@ mod reliability;
 mod rooms;
 mod service;
 mod support;
+mod tidy;

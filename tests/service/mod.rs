@@ -3,6 +3,7 @@
 pub mod api;
 pub mod base_images;
 pub mod commit_statuses;
+pub mod configuration_page;
 pub mod configuration_safety;
 pub mod documentation;
 pub mod documented_answers;

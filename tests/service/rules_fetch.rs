@@ -46,9 +46,9 @@ fn rules_are_read_at_the_commit_and_only_from_a_small_regular_file() {
     assert_eq!(looked_up(&yard, &new, "none.toml"), LookupResult::Missing);
     for (path, expected) in [
         ("large.toml", "307200 bytes"),
-        ("link.toml", "no regular file"),
-        ("deep", "no regular file"),
-        ("binary.toml", "no UTF-8"),
+        ("link.toml", "not a regular file"),
+        ("deep", "not a regular file"),
+        ("binary.toml", "not UTF-8"),
     ] {
         let (code, message) = code(looked_up(&yard, &new, path));
         assert_eq!(code, "rules_invalid", "{path}");

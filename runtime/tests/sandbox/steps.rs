@@ -170,7 +170,7 @@ fn strange_account_files() {
         (step, changes)
     };
     let (step, _kept) = over("rm /etc/passwd; mkfifo /etc/passwd");
-    assert!(fails(&place, &step).contains("no regular file"));
+    assert!(fails(&place, &step).contains("not a regular file"));
     let (step, _kept) = over("rm /etc/passwd; ln -s /proc/1/root /outside; ln -s /outside/etc/passwd /etc/passwd");
     assert!(fails(&place, &step).contains("unable to find user app"));
     let (step, _kept) = over("mv /etc/passwd /accounts; ln -s /accounts /etc/passwd");

@@ -14,6 +14,7 @@ use crate::configuration::retention::Retention;
 use crate::configuration::sandbox::Sandbox;
 use crate::configuration::secret::Secret;
 use crate::configuration::settings::{GithubApi, Repository, Scope, Settings, Token};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,7 +37,7 @@ pub enum ConfigurationError {
 }
 
 /// The whole file.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Configuration {
     /// Addresses, workers, database.
@@ -72,7 +73,7 @@ pub struct Configuration {
 }
 
 /// `[server]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// Where webhooks, API and pages are served.
@@ -125,7 +126,7 @@ impl Default for Server {
 }
 
 /// `[network]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct NetworkText {
     /// Hosts, `host:port` and networks of addresses that repositories of the API may be fetched from besides public ones, and that
@@ -133,7 +134,7 @@ struct NetworkText {
     allow: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Github {
     api_url: String,
@@ -146,7 +147,7 @@ impl Default for Github {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenText {
     pub(super) name: String,
@@ -161,6 +162,11 @@ pub(crate) fn wrong(place: impl Into<String>, problem: impl Into<String>) -> Con
 }
 
 impl Configuration {
+    /// Returns the JSON Schema of the file.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Configuration).to_value()
+    }
+
     /// Reads a configuration; files that hold secrets are looked for in `directory`.
     pub fn parse(text: &str, directory: &Path) -> Result<Self, ConfigurationError> {
         let mut parsed: Configuration = from_toml(text)?;

@@ -1,5 +1,6 @@
 //! `[limits]` of the configuration: how long things may take, and how much a build may take.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Largest `limits.paths`: a layer holds no more entries.
@@ -8,7 +9,7 @@ const MAX_PATHS: usize = 2_000_000;
 const MIN_WORKER_MEMORY: u64 = 512;
 
 /// `[limits]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Minutes that one step may take.

@@ -3,12 +3,13 @@
 use super::file::{ConfigurationError, wrong};
 use crate::configuration::document::check_host;
 use crate::configuration::secret::Secret;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A login as it is written.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginText {
     username: String,

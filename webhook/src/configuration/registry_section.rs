@@ -2,10 +2,11 @@
 
 use super::checks::check_public_url;
 use super::registries::check_path_pattern;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `[registry]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistrySection {
     /// The URL under which others reach the registry, where that is not the one they name in each request.
@@ -23,7 +24,7 @@ pub struct RegistrySection {
 }
 
 /// `[[registry.quota_mib]]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaSection {
     /// Path of repositories, with `*` and `**`.
@@ -33,7 +34,7 @@ pub struct QuotaSection {
 }
 
 /// `[[registry.retention]]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionSection {
     /// Path of repositories, with `*` and `**`.

@@ -9,7 +9,7 @@ const MIN_DELIVERY_DAYS: u32 = 3;
 const MIB: u64 = 1024 * 1024;
 
 /// `[retention]`: what is kept. 0 stands for no limit.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// Days after their end that builds are kept.

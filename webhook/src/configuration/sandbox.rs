@@ -1,9 +1,10 @@
 //! `[sandbox]` of `slipway.toml`: what the steps of builds may use and reach.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `[sandbox]`. What is not given is as the sandbox has it by itself.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
     /// Mebibytes of memory for all steps of a build together.

@@ -4,6 +4,7 @@ use crate::configuration::document::{PullRequests, RepositoryDocument, Webhook};
 use crate::configuration::network::Network;
 use crate::configuration::proxies::Proxies;
 use crate::rules::Rule;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -101,7 +102,7 @@ impl fmt::Debug for Repository {
 }
 
 /// A permission of a token; each includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Seeing builds and logs.
