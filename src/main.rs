@@ -5,6 +5,7 @@ mod client;
 mod clock;
 mod command;
 mod configuration;
+mod hand;
 mod http;
 mod logging;
 mod progress;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which of our crates each crate may use.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     (
         ".",
         &[
             "webhook",
             "registry",
+            "container",
             "builder",
             "dockerfile",
             "files",
@@ -21,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ),
     ("webhook", &["database"]),
     ("registry", &["database", "image-store", "registry-client"]),
+    ("container", &["image-store", "registry-client", "runtime"]),
     ("builder", &["dockerfile", "files", "database", "image-store", "registry-client", "runtime"]),
     ("dockerfile", &["files", "registry-client"]),
     ("image-store", &["registry-client"]),

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod change;
 mod check;
 pub mod context;
 pub mod copy;
@@ -30,13 +31,14 @@ pub mod walk;
 pub mod worker;
 
 pub use build::{Built, PlannedBuild, Request};
+pub use change::change_config;
 pub use check::{Checked, check};
 pub use context::NamedImage;
 pub use epoch::{COMMIT_FILES, settle_epoch};
 pub use error::{Code, Error, FailedStep, Fault};
 pub use execute::LocalImages;
 pub use image::assemble::{Form, Image};
-pub use image::local::keep;
+pub use image::local::{keep, unpack};
 pub use image::push::{TagOrder, Unordered};
 pub use outline::{Answer, outline, targets};
 pub use platforms::{Platforms, build};

@@ -63,10 +63,32 @@ impl Store {
     /// Readers wait meanwhile: a blob does not disappear while it is looked up.
     pub fn collect(&self, keep: &HashSet<Digest>, min_age: Duration) -> Result<Collected, Error> {
         let _turn = Turn::alone(&self.root().join(TURN))?;
+        let blobs = self.blob_files()?;
+        self.remove_unneeded(blobs.iter().filter_map(BlobFile::digest), keep, min_age)
+    }
+
+    /// Removes those of `blobs` that nothing needs any more, however young they are; the same is spared as by
+    /// [`Store::collect`].
+    pub fn release(&self, blobs: HashSet<Digest>, keep: &HashSet<Digest>) -> Result<Collected, Error> {
+        let _turn = Turn::alone(&self.root().join(TURN))?;
+        self.remove_unneeded(blobs.into_iter(), keep, Duration::ZERO)
+    }
+
+    /// Returns the bytes of all blobs.
+    pub fn stored_bytes(&self) -> Result<u64, Error> {
+        let paths = self.blob_files()?.into_iter().map(|file| self.blobs(file.algorithm).join(file.name));
+        Ok(paths.filter_map(|path| fs::metadata(path).ok()).map(|known| known.len()).sum())
+    }
+
+    fn remove_unneeded(
+        &self,
+        blobs: impl Iterator<Item = Digest>,
+        keep: &HashSet<Digest>,
+        min_age: Duration,
+    ) -> Result<Collected, Error> {
         let (referenced, leased) = (self.referenced()?, leased(self.root())?);
         let mut collected = Collected::default();
-        for file in self.blob_files()? {
-            let Some(digest) = file.digest() else { continue };
+        for digest in blobs {
             let path = self.path(&digest);
             let Ok(known) = fs::metadata(&path) else { continue };
             let young = known.modified().is_ok_and(|at| !is_older(at, min_age));

@@ -43,6 +43,11 @@ impl Store {
         reached
     }
 
+    /// Returns every blob that a manifest leads to, and itself.
+    pub fn closure(&self, manifest: &Descriptor) -> HashSet<Digest> {
+        self.reach(manifest).all
+    }
+
     /// Returns the manifests that a manifest leads to, and itself.
     pub fn documents_of(&self, manifest: &Digest) -> HashSet<Digest> {
         self.reach(&Descriptor::new("", manifest.clone(), 0)).documents

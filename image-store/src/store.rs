@@ -145,6 +145,11 @@ impl Store {
         read_if_there(&self.root.join("indexes").join(layer.hex()))
     }
 
+    /// Returns the file whose lock is held while names of local images are read and changed.
+    pub fn names_lock(&self) -> PathBuf {
+        self.root.join("names.lock")
+    }
+
     pub(crate) fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
     }

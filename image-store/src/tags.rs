@@ -76,7 +76,21 @@ impl Store {
 
     /// Removes a tag; tells whether it was there.
     pub fn untag(&self, repository: &str, tag: &str) -> Result<bool, Error> {
-        let directory = self.shelf(Shelf::Tags, repository)?;
+        self.remove_name(Shelf::Tags, repository, tag)
+    }
+
+    /// Removes the name of a kept image; tells whether it was there. The removal is durable when this returns.
+    pub fn unkeep(&self, repository: &str, tag: &str) -> Result<bool, Error> {
+        let removed = self.remove_name(Shelf::Local, repository, tag)?;
+        if removed {
+            let directory = self.shelf(Shelf::Local, repository)?;
+            sync_directory(if directory.exists() { &directory } else { self.root() })?;
+        }
+        Ok(removed)
+    }
+
+    fn remove_name(&self, shelf: Shelf, repository: &str, tag: &str) -> Result<bool, Error> {
+        let directory = self.shelf(shelf, repository)?;
         let path = directory.join(checked(tag)?);
         match fs::remove_file(&path) {
             Ok(()) => {
@@ -112,6 +126,11 @@ impl Store {
     /// Returns the repositories that have tags, sorted.
     pub fn repositories(&self) -> Result<Vec<String>, Error> {
         self.repositories_on(Shelf::Tags)
+    }
+
+    /// Returns the names under which images are kept, sorted.
+    pub fn kept_repositories(&self) -> Result<Vec<String>, Error> {
+        self.repositories_on(Shelf::Local)
     }
 
     pub(crate) fn repositories_on(&self, shelf: Shelf) -> Result<Vec<String>, Error> {

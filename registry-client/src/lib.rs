@@ -16,6 +16,7 @@ mod fault;
 pub mod fuzz;
 mod go_json;
 mod http;
+mod login;
 pub mod media_type;
 mod pace;
 mod permit;

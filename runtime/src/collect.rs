@@ -4,6 +4,7 @@ use crate::last_used::LastUsed;
 use crate::process::SWEEPER;
 use crate::unique::unique;
 use crate::{Error, Sandbox, Settings, SnapshotId};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -54,10 +55,20 @@ pub fn evict_unsynced(settings: &Settings, doubtful: Duration) -> Result<usize, 
     Ok(snapshots.len())
 }
 
+/// Returns the directories of the layers that containers lie on, running or not.
+fn held_by_containers(state: &Path) -> HashSet<String> {
+    let containers = fs::read_dir(state.join("r")).into_iter().flatten().flatten();
+    let layers = containers.filter_map(|container| fs::read_to_string(container.path().join("layers")).ok());
+    layers.flat_map(|layers| layers.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
 fn unused(state: &Path, usage: &LastUsed, before: SystemTime) -> Vec<SnapshotId> {
-    let mut unused = Vec::new();
+    let (mut unused, held) = (Vec::new(), held_by_containers(state));
     for entry in fs::read_dir(state.join("s")).into_iter().flatten().flatten() {
         let Ok(id) = SnapshotId::new(&entry.file_name().to_string_lossy()) else { continue };
+        if held.contains(&id.directory()) {
+            continue;
+        }
         if entry.metadata().is_ok_and(|made| made.is_dir() && usage.last(&id, &made) < before) {
             unused.push(id);
         }

@@ -2,7 +2,7 @@
 //!
 //! Only the sandbox's own ids may touch a snapshot, so the notes lie beside its state: one file each, whose time counts.
 
-use crate::SnapshotId;
+use crate::{Settings, SnapshotId};
 use std::fs::{self, File, FileTimes};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -50,4 +50,10 @@ impl LastUsed {
         let used = fs::metadata(self.note(id)).and_then(|note| note.modified()).unwrap_or(UNIX_EPOCH);
         made.max(used)
     }
+}
+
+/// Notes that a snapshot is used now; tells whether it is on disk.
+pub fn mark_used(settings: &Settings, id: &SnapshotId) -> bool {
+    let exists = || settings.state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir());
+    LastUsed::beside(&settings.state).mark(id, exists)
 }

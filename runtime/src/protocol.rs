@@ -3,8 +3,9 @@
 //! A request is a message with the conversation's socket attached. A conversation is a sequence of frames: a kind, a
 //! length, bytes. Neither side trusts a length: the caller because hostile work happens in the helper.
 
+use crate::container::{ContainerId, Freeze};
 use crate::error::HelperError;
-use crate::{DiskFull, SnapshotId, Step};
+use crate::{ContainerRun, DiskFull, SnapshotId, Step};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
@@ -38,6 +39,24 @@ pub enum Request {
     },
     /// Runs the step that follows as run `number`.
     Run(u64),
+    /// Runs the step that follows in the container's own directory, which stays.
+    RunContainer(ContainerId),
+    /// Runs the step that follows among the processes of a container that runs.
+    Exec(ContainerId),
+    /// Sends a signal to the first process of a container.
+    Signal(ContainerId, i32),
+    /// Stops every process of a container, or lets all go on.
+    Freeze(ContainerId, Freeze),
+    /// Connects to a port on the loopback of a container; the socket is sent through the descriptor that came along.
+    Connect(ContainerId, u16),
+    /// Sends the changes of a container as a tar.
+    WriteContainer(ContainerId),
+    /// Sends all files of a container as a tar.
+    ExportContainer(ContainerId),
+    /// Answers the command lines of a container's processes.
+    Processes(ContainerId),
+    /// Removes the directory of a container.
+    RemoveContainer(ContainerId),
     /// Sends the changes of run `number` as a tar.
     WriteTar(u64, Option<i64>),
     /// Gives a snapshot another name; if that is taken, the snapshot is removed.
@@ -65,6 +84,8 @@ pub struct RunRequest {
     pub disk: DiskLimits,
     /// How many processes each of its users may have, where no control group counts them.
     pub processes: Option<u32>,
+    /// How it differs from a step of a build, for a container.
+    pub container: Option<ContainerRun>,
 }
 
 /// Limits of the disk space that a step uses.
@@ -116,9 +137,9 @@ pub fn send_with(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>])
     Ok(())
 }
 
-/// Receives a message into `buffer`; returns its length and the descriptors that came with it, at most two.
+/// Receives a message into `buffer`; returns its length and the descriptors that came with it, at most four.
 pub fn receive_with(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = nix::cmsg_space!([i32; 2]);
+    let mut space = nix::cmsg_space!([i32; 4]);
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
     let mut descriptors = Vec::new();

@@ -1,7 +1,7 @@
 //! The sandbox as its caller sees it: snapshots are unpacked, steps run, changes adopted.
 
 use crate::cgroup::Cgroup;
-use crate::last_used::LastUsed;
+use crate::last_used::mark_used;
 use crate::process::{Process, describe, processes};
 use crate::protection::Protection;
 use crate::protocol::{Answer, Conversation, Ended, FrameReader, MAX_FRAME, Request, RunRequest, kind};
@@ -18,7 +18,7 @@ use std::time::Duration;
 const MAX_LIST: usize = 64 * 1024 * 1024;
 /// A confined helper process and what it holds; usable from several threads at once.
 pub struct Sandbox {
-    process: Arc<Process>,
+    pub(crate) process: Arc<Process>,
 }
 
 /// The result of a step.
@@ -53,9 +53,7 @@ impl Sandbox {
 
     /// Returns whether a snapshot is on disk; it is about to be used then.
     pub fn has_snapshot(&self, id: &SnapshotId) -> bool {
-        let state = &self.process.settings.state;
-        let exists = || state.join(id.directory()).symlink_metadata().is_ok_and(|known| known.is_dir());
-        LastUsed::beside(state).mark(id, exists)
+        mark_used(&self.process.settings, id)
     }
 
     /// Unpacks the uncompressed tar of a layer as the snapshot `id`, which appears whole or not at all.
@@ -108,6 +106,7 @@ impl Sandbox {
             resolv_conf,
             disk: process.disk_limits(),
             processes: processes(process.cgroup.as_ref(), &process.settings),
+            container: None,
         };
         conversation.send_value(&request).map_err(|_| Error::Gone)?;
         let exit = match follow(&mut conversation, output, cancel)? {
@@ -204,7 +203,8 @@ fn receive_list(conversation: &mut Conversation) -> Result<Vec<Vec<u8>>, Error> 
     }
 }
 
-fn exit(ended: Ended) -> Exit {
+/// Returns how a process ended.
+pub(crate) fn exit(ended: Ended) -> Exit {
     match ended {
         Ended::Code(code) => Exit::Code(code),
         Ended::Signal(signal) => Exit::Signal(signal),
@@ -215,7 +215,7 @@ fn exit(ended: Ended) -> Exit {
 }
 
 /// Passes a step's output on until it ends; `None` if it was cancelled.
-fn follow(
+pub(crate) fn follow(
     conversation: &mut Conversation,
     output: &mut dyn FnMut(&[u8]),
     cancel: &CancellationToken,

@@ -1,8 +1,8 @@
 //! The commands of the command line, and which function runs each.
 
 use super::{
-    approve, build, cancel, check, deliveries, explain, logs, queue, registry, repo, retry, rules, secret, serve,
-    status, token, trigger, version, worker, workers,
+    approve, build, cancel, check, container, deliveries, explain, image, logs, queue, registry, repo, retry, rules,
+    secret, serve, status, token, trigger, version, worker, workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;
@@ -32,7 +32,7 @@ pub enum Command {
     Queue(queue::Arguments),
     /// List the workers
     Workers(workers::Arguments),
-    /// Print a build's log
+    /// Print the log of a build or a container
     Logs(logs::Arguments),
     /// Explain why the steps of a build were executed or taken from the cache
     Explain(explain::Arguments),
@@ -50,6 +50,65 @@ pub enum Command {
     Token(token::Arguments),
     /// Manage accounts and rights of the embedded registry
     Registry(registry::Arguments),
+    /// List the images that are kept here
+    Images(image::ls::Arguments),
+    /// Manage the images that are kept here
+    Image(image::Arguments),
+    /// Get an image from a registry
+    Pull(image::pull::Arguments),
+    /// Send an image to a registry
+    Push(image::push::Arguments),
+    /// Give an image another name
+    Tag(image::tag::Arguments),
+    /// Remove images
+    Rmi(image::rm::Arguments),
+    /// Show everything that is known of images and containers
+    Inspect(image::inspect::Arguments),
+    /// Show how an image was made
+    History(image::history::Arguments),
+    /// Log in at a registry
+    Login(image::login::Login),
+    /// Forget the login of a registry
+    Logout(image::login::Logout),
+    /// Run a command in a new container
+    Run(Box<container::run::Arguments>),
+    /// Make a container without starting it
+    Create(Box<container::run::Arguments>),
+    /// List containers
+    Ps(container::ps::Arguments),
+    /// Start containers that have ended
+    Start(container::start::Arguments),
+    /// Print what a container prints, and type to it
+    Attach(container::start::Attach),
+    /// Ask containers to end, and end those that do not
+    Stop(container::stop::Stop),
+    /// Start containers again
+    Restart(container::stop::Stop),
+    /// Send a signal to containers
+    Kill(container::stop::Kill),
+    /// Wait for the end of containers and print their exit codes
+    Wait(container::stop::Names),
+    /// Stop the processes of containers where they are
+    Pause(container::stop::Names),
+    /// Let the processes of containers go on
+    Unpause(container::stop::Names),
+    /// Remove containers
+    Rm(container::rm::Arguments),
+    /// Give a container another name
+    Rename(container::rm::Rename),
+    /// Run a command in a container that runs
+    Exec(container::exec::Arguments),
+    /// List the processes of a container
+    Top(container::exec::Top),
+    /// Make an image of what a container changed
+    Commit(container::commit::Arguments),
+    /// Write all files of a container as a tar
+    Export(container::commit::Export),
+    /// Manage containers
+    Container(container::Arguments),
+    /// Hold a container; started by `run` and `start`
+    #[command(hide = true)]
+    Supervise(container::supervise::Arguments),
     /// Print the versions of this program and of the server
     Version(version::Arguments),
 }
@@ -68,7 +127,7 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Queue(arguments) => queue::run(&arguments),
         Command::Workers(arguments) => workers::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
-        Command::Logs(arguments) => logs::run(&arguments),
+        Command::Logs(arguments) => logs::run(&arguments, data_dir),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Approve(arguments) => approve::run(&arguments),
         Command::Cancel(arguments) => cancel::run(&arguments),
@@ -76,6 +135,35 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Secret(arguments) => secret::run(&arguments),
         Command::Token(arguments) => token::run(&arguments, data_dir),
+        Command::Run(arguments) => container::run::run(&arguments, data_dir),
+        Command::Create(arguments) => container::run::create(&arguments, data_dir),
+        Command::Ps(arguments) => container::ps::run(&arguments, data_dir),
+        Command::Start(arguments) => container::start::run(&arguments, data_dir),
+        Command::Attach(arguments) => container::start::attach(&arguments, data_dir),
+        Command::Stop(arguments) => container::stop::stop(&arguments, data_dir),
+        Command::Restart(arguments) => container::stop::restart(&arguments, data_dir),
+        Command::Kill(arguments) => container::stop::kill(&arguments, data_dir),
+        Command::Wait(arguments) => container::stop::wait(&arguments, data_dir),
+        Command::Pause(arguments) => container::stop::freeze(&arguments, data_dir, true),
+        Command::Unpause(arguments) => container::stop::freeze(&arguments, data_dir, false),
+        Command::Rm(arguments) => container::rm::run(&arguments, data_dir),
+        Command::Rename(arguments) => container::rm::rename(&arguments, data_dir),
+        Command::Exec(arguments) => container::exec::run(&arguments, data_dir),
+        Command::Top(arguments) => container::exec::top(&arguments, data_dir),
+        Command::Commit(arguments) => container::commit::run(&arguments, data_dir),
+        Command::Export(arguments) => container::commit::export(&arguments, data_dir),
+        Command::Container(arguments) => container::run_group(arguments, data_dir),
+        Command::Supervise(arguments) => container::supervise::run(&arguments, data_dir),
+        Command::Images(arguments) => image::ls::run(&arguments, data_dir),
+        Command::Image(arguments) => image::run(&arguments, data_dir),
+        Command::Pull(arguments) => image::pull::run(&arguments, data_dir),
+        Command::Push(arguments) => image::push::run(&arguments, data_dir),
+        Command::Tag(arguments) => image::tag::run(&arguments, data_dir),
+        Command::Rmi(arguments) => image::rm::run(&arguments, data_dir),
+        Command::Inspect(arguments) => image::inspect::run(&arguments, data_dir, image::inspect::Kind::Any),
+        Command::History(arguments) => image::history::run(&arguments, data_dir),
+        Command::Login(arguments) => image::login::login(&arguments, data_dir),
+        Command::Logout(arguments) => image::login::logout(&arguments),
         Command::Registry(arguments) => registry::run(&arguments, data_dir),
     }
 }

@@ -3,11 +3,11 @@
 mod agent;
 mod call;
 mod context;
-mod fields;
+pub mod fields;
 mod ignored;
 mod interrupt;
 mod outputs;
-mod registries;
+pub mod registries;
 mod report;
 mod request;
 mod secrets;

@@ -1,9 +1,12 @@
 //! `slipway logs`: what a build printed, and with `-f` what it prints.
 
 use crate::client::{Api, Connection, build_id};
+use crate::command::container::start;
+use crate::state::DataDir;
 use crate::terminal::OutputWriter;
 use clap::Args;
 use std::io::{IsTerminal, Stdout, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use webhook::view::service::{LogEvent, StateEvent};
@@ -16,7 +19,7 @@ const TRIES: u32 = 10;
 /// Arguments of `slipway logs`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The build: its id, namespace/name#number, or namespace/name for the newest
+    /// A container's name or id; or a build: its id, namespace/name#number, or namespace/name for the newest
     build: String,
     /// Follow the log until the build has ended; the exit code then is 3 if it failed
     #[arg(long, short)]
@@ -25,16 +28,54 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER")]
     step: Option<i64>,
     /// Only the last lines
-    #[arg(long, value_name = "LINES", conflicts_with = "follow")]
+    #[arg(long, value_name = "LINES")]
     tail: Option<usize>,
+    /// Of a container, only what came after a time, or within so long
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Of a container, only what came before a time, or longer ago
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Of a container, when each line came
+    #[arg(long, short)]
+    timestamps: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
+impl Arguments {
+    /// Returns what is asked of a container's log, if the name is that of a container on this machine.
+    fn of_container(&self, data_dir: Option<PathBuf>) -> Option<start::Logs> {
+        let data = DataDir::existing(data_dir)?;
+        let is_container = !self.build.contains(['/', '#']) && data.join("containers").is_dir();
+        container::Containers::open(&data).ok().filter(|_| is_container)?.find(&self.build).ok()?;
+        Some(start::Logs {
+            container: self.build.clone(),
+            follow: self.follow,
+            since: self.since.clone(),
+            until: self.until.clone(),
+            tail: self.tail.map_or("all".to_owned(), |lines| lines.to_string()),
+            timestamps: self.timestamps,
+        })
+    }
+}
+
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    if let Some(asked) = arguments.of_container(data_dir.clone()) {
+        return start::logs(&asked, data_dir);
+    }
+    if arguments.since.is_some() || arguments.until.is_some() || arguments.timestamps {
+        return Err(format!(
+            "`{}` is not a container on this machine, and --since, --until and --timestamps are for containers",
+            arguments.build
+        ));
+    }
     let api = arguments.connection.open()?;
     let id = build_id(&api, &arguments.build)?;
+    if arguments.follow && arguments.tail.is_some() {
+        return Err("--tail and --follow do not go together for a build".to_owned());
+    }
     if arguments.follow {
         return follow(&api, &id, arguments.step);
     }

@@ -32,6 +32,11 @@ impl DataDir {
         Ok(DataDir(path))
     }
 
+    /// Returns the directory that is meant if it is there; makes nothing.
+    pub fn existing(asked: Option<PathBuf>) -> Option<PathBuf> {
+        asked.or_else(default_data_dir).filter(|path| path.is_dir())
+    }
+
     /// Returns the path of `name` in the directory.
     pub fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)

@@ -2,5 +2,7 @@
 
 pub mod call;
 pub mod commands;
+pub mod containers;
 pub mod data_directory;
+pub mod images;
 pub mod local_builds;

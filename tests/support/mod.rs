@@ -1,5 +1,6 @@
 //! Shared by the tests: a running slipway, worker pools, git servers, disks that fail.
 
+pub mod bench;
 pub mod build_directory;
 #[allow(dead_code)]
 #[path = "../../database/src/tests/postgres.rs"]

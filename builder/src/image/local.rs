@@ -1,5 +1,6 @@
 //! Images that were built here by hand and stay in the store under their names: later builds by hand start from them.
 
+use crate::error::Code;
 use crate::execute::{BuildResources, SourceImage};
 use crate::image::layout::{self, LayoutError};
 use crate::trace::Trace;
@@ -38,6 +39,19 @@ pub fn find(services: &Services, name: &str, platform: &Platform) -> Result<Opti
         Err(LayoutError::User(_)) => Ok(None),
         Err(LayoutError::Store(error)) => Err(*error),
     }
+}
+
+/// Unpacks the layers of an image in the store that are not on disk yet; returns their snapshots, bottom first.
+pub fn unpack(services: &Services, image: &Descriptor, attempt: &str) -> Result<Vec<runtime::SnapshotId>, Error> {
+    let damaged = |problem: String| Error::new(Code::Store, format!("reading image {}: {problem}", image.digest));
+    let name = Reference::parse("localhost/kept").map_err(|error| damaged(error.to_string()))?;
+    let found = match read(services, image, &name, &Platform::host()) {
+        Ok(found) => found.ok_or_else(|| damaged("a layer is missing".to_owned()))?,
+        Err(LayoutError::User(problem)) => return Err(damaged(problem)),
+        Err(LayoutError::Store(error)) => return Err(*error),
+    };
+    let resources = BuildResources::new(services, attempt, CancellationToken::new(), Trace::default())?;
+    resources.snapshots(&found.layers)
 }
 
 /// Returns what to add to the error of an image that no registry has: that one of its name is for another platform.

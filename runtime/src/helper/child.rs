@@ -46,10 +46,35 @@ const MAX_COMPLAINT: usize = 4096;
 /// Files that a command may have open: at first, and at most.
 const OPEN_FILES: (u64, u64) = (1024, 1_048_576);
 
-/// The standard streams of the process.
+/// The standard streams of the command.
+pub enum Stdio {
+    /// Nothing is read; both streams go to one pipe.
+    Merged(OwnedFd),
+    /// Pipes.
+    Separate {
+        /// Its input.
+        input: OwnedFd,
+        /// Its output.
+        output: OwnedFd,
+        /// Its errors.
+        error: OwnedFd,
+    },
+    /// A terminal of its own.
+    Terminal(OwnedFd),
+}
+
+/// Where the command gets its root from.
+pub enum Place<'r> {
+    /// It is the first process in this root.
+    Root(&'r Root),
+    /// This process is in the container already.
+    Joined,
+}
+
+/// The streams of the process.
 pub struct Streams {
-    /// Takes what the command prints.
-    pub output: OwnedFd,
+    /// Those of the command.
+    pub stdio: Stdio,
     /// Takes why it could not be started.
     pub complaint: OwnedFd,
     /// Takes the filter's listener.
@@ -57,8 +82,8 @@ pub struct Streams {
 }
 
 /// Becomes the command of the step; what goes wrong is written to the second stream.
-pub fn run(root: &Root, request: &RunRequest, user: &User, filters: &seccomp::Filters, streams: Streams) -> ! {
-    let Err(Refusal { text, code }) = become_command(root, request, user, filters, &streams);
+pub fn run(place: &Place<'_>, request: &RunRequest, user: &User, filters: &seccomp::Filters, streams: Streams) -> ! {
+    let Err(Refusal { text, code }) = become_command(place, request, user, filters, &streams);
     let mut complaint = File::from(streams.complaint);
     let _ = complaint.write_all(&text.as_bytes()[..text.floor_char_boundary(MAX_COMPLAINT)]);
     // SAFETY: ends the process without running anything of the one it was forked from.
@@ -66,7 +91,7 @@ pub fn run(root: &Root, request: &RunRequest, user: &User, filters: &seccomp::Fi
 }
 
 fn become_command(
-    root: &Root,
+    place: &Place<'_>,
     request: &RunRequest,
     user: &User,
     filters: &seccomp::Filters,
@@ -77,12 +102,10 @@ fn become_command(
     let errno = |what: &'static str| move |error: nix::Error| format!("starting a command: {what}: {error}");
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(errno("tying it to the sandbox"))?;
     let _ = nix::unistd::setsid();
-    process_files(root).map_err(doing("mounting /proc"))?;
-    // Out of memory, the command goes before the sandbox does.
-    let _ =
-        open_in(&root.root, b"proc/self/oom_score_adj", OFlags::WRONLY).map(|file| File::from(file).write_all(b"500"));
-    enter(root).map_err(doing("changing the root"))?;
-    connect(&streams.output, user).map_err(doing("connecting its streams"))?;
+    if let Place::Root(root) = place {
+        enter_root(root, request)?;
+    }
+    connect(&streams.stdio, user).map_err(doing("connecting its streams"))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     nix::unistd::chdir(step.cwd.as_str())
         .map_err(|error| format!("changing to the working directory `{}`: {error}", step.cwd))?;
@@ -99,7 +122,23 @@ fn become_command(
     become_user(user).map_err(doing("dropping privileges"))?;
     // SAFETY: only marks descriptors; whatever the sandbox had open, the command does not get it.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if request.container.as_ref().is_some_and(|container| container.init) {
+        super::init::fork_command().map_err(doing("starting the init process"))?;
+    }
     Err(execute(&command, &environment, step))
+}
+
+/// Enters the root as its first process.
+fn enter_root(root: &Root, request: &RunRequest) -> Result<(), String> {
+    let doing = |what: &'static str| move |error: io::Error| format!("starting a command: {what}: {error}");
+    process_files(root).map_err(doing("mounting /proc"))?;
+    // Out of memory, the command goes before the sandbox does.
+    let _ =
+        open_in(&root.root, b"proc/self/oom_score_adj", OFlags::WRONLY).map(|file| File::from(file).write_all(b"500"));
+    if request.container.as_ref().is_some_and(|container| container.read_only) {
+        mount::make_only_this_read_only(&root.root).map_err(doing("making the root read-only"))?;
+    }
+    enter(root).map_err(doing("changing the root"))
 }
 
 /// Mounts `/proc` of the new process namespace and hides what is none of a build's business.
@@ -135,12 +174,25 @@ fn enter(root: &Root) -> io::Result<()> {
 }
 
 /// Connects the streams; the output belongs to the step's user, who may open it again by `/dev/stdout`, as in docker.
-fn connect(output: &OwnedFd, user: &User) -> io::Result<()> {
-    rustix::fs::fchown(output, Some(rustix::fs::Uid::from_raw(user.uid)), None)?;
-    let null = File::open("/dev/null")?;
-    nix::unistd::dup2_stdin(&null)?;
+fn connect(stdio: &Stdio, user: &User) -> io::Result<()> {
+    let null = OwnedFd::from(File::open("/dev/null")?);
+    let (input, output, error) = match stdio {
+        Stdio::Merged(output) => (&null, output, output),
+        Stdio::Separate { input, output, error } => (input, output, error),
+        Stdio::Terminal(terminal) => (terminal, terminal, terminal),
+    };
+    for stream in [output, error] {
+        rustix::fs::fchown(stream, Some(rustix::fs::Uid::from_raw(user.uid)), None)?;
+    }
+    nix::unistd::dup2_stdin(input)?;
     nix::unistd::dup2_stdout(output)?;
-    nix::unistd::dup2_stderr(output)?;
+    nix::unistd::dup2_stderr(error)?;
+    if matches!(stdio, Stdio::Terminal(_)) {
+        // SAFETY: makes the terminal that of this session, which has none; no memory is passed.
+        if unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
     Ok(())
 }
 

@@ -32,6 +32,16 @@ pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Resul
     Ok(())
 }
 
+/// Writes all files below `root`.
+pub fn write_tree(root: &OwnedFd, out: &mut dyn Write) -> Result<(), HelperError> {
+    let failed = |error: io::Error| HelperError::Inside(format!("reading the files of a container: {error}"));
+    let (writer, redundant) = (Writer::new(out), RedundantChanges::default());
+    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant };
+    diff.directory(&open(root, c".").map_err(failed)?, &[], b"").map_err(failed)?;
+    diff.writer.finish().map_err(failed)?;
+    Ok(())
+}
+
 struct Diff<'o> {
     writer: Writer<&'o mut dyn Write>,
     /// Directories on the way that are written when something in them is.

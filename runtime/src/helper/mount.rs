@@ -55,12 +55,16 @@ struct Attributes {
 
 /// Makes a mount read-only, whatever is below it too.
 pub fn make_read_only(mount: impl AsFd) -> io::Result<()> {
-    set(mount, u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()))
+    set(mount, u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()), libc::AT_EMPTY_PATH | libc::AT_RECURSIVE)
 }
 
-fn set(mount: impl AsFd, attributes: u64) -> io::Result<()> {
+/// Makes a mount read-only, and nothing that is mounted below it.
+pub fn make_only_this_read_only(mount: impl AsFd) -> io::Result<()> {
+    set(mount, u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()), libc::AT_EMPTY_PATH)
+}
+
+fn set(mount: impl AsFd, attributes: u64, flags: i32) -> io::Result<()> {
     let attributes = Attributes { set: attributes, clear: 0, propagation: 0, userns: 0 };
-    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
     // SAFETY: the empty path and the attributes outlive the call, and their size is given.
     let result = unsafe {
         libc::syscall(

@@ -18,8 +18,13 @@ pub fn overlay(layers: &[SnapshotId], upper: Option<(&str, &str)>, target: &str)
     // The same layer may come twice, as that of steps which change nothing does: the kernel refuses to stack a directory
     // with itself, and the lower one shows nothing that the upper one does not say again.
     let mut seen = HashSet::new();
-    let mut lower: Vec<String> =
+    let lower: Vec<String> =
         layers.iter().rev().map(SnapshotId::directory).filter(|layer| seen.insert(layer.clone())).collect();
+    overlay_of(lower, upper, target)
+}
+
+/// Mounts the directories `lower`, topmost first.
+pub fn overlay_of(mut lower: Vec<String>, upper: Option<(&str, &str)>, target: &str) -> io::Result<()> {
     // An overlay needs something below, and two of them if nothing can be written.
     if lower.is_empty() {
         lower.push("e".to_owned());

@@ -58,9 +58,15 @@ pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) ->
     let step = &request.step;
     let locks = Locks::of(&step.mounts).map_err(inside("locking a cache"))?;
     for part in ["", "/u", "/w", "/m", "/x"] {
-        fs::create_dir(format!("{directory}{part}")).map_err(inside("making the directories of a step"))?;
+        match fs::create_dir(format!("{directory}{part}")) {
+            // The directory of a container outlives its processes.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && request.container.is_some() => continue,
+            made => made.map_err(inside("making the directories of a step"))?,
+        }
+        if part == "/u" {
+            set_mode(&format!("{directory}/u"), 0o755).map_err(inside("making the directories of a step"))?;
+        }
     }
-    set_mode(&format!("{directory}/u"), 0o755).map_err(inside("making the directories of a step"))?;
     // Topmost first, for the diff.
     let below: Vec<String> = step.layers.iter().rev().map(SnapshotId::directory).collect();
     fs::write(format!("{directory}/layers"), below.join("\n")).map_err(inside("making the directories of a step"))?;

@@ -1,7 +1,8 @@
 //! Runs one step: assembles its root, starts its command, passes its output on, tidies up.
 
 use super::answers::Answers;
-use super::child::{self, Streams};
+use super::child::{self, Place, Streams};
+use super::container;
 use super::disk::Watch;
 use super::follow::{Started, follow};
 use super::owner::Owner;
@@ -18,7 +19,7 @@ use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, Pid, fork};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read};
@@ -86,7 +87,12 @@ fn runner(directory: &str, filters: &seccomp::Filters, asked: &mut Asked<'_>) ->
     let user = user::look_up(&root.root, &request.step.user)?;
     working_directory(&root.root, &request.step.cwd, &user)?;
     let watch = Watch::new(std::mem::take(&mut root.written), request.disk);
-    let started = start(&root, request, &user, filters)?;
+    let started = start(&root, request, &user, filters, asked.agents)?;
+    if request.container.is_some() {
+        container::note(directory, started.process).map_err(HelperError::inside("noting a container's process"))?;
+        container::tell_start(&started.error, asked.conversation)
+            .map_err(HelperError::inside("starting a container"))?;
+    }
     let ended = follow(started, asked.conversation, request.step.timeout, watch)?;
     Ok((ended, root.placeholders))
 }
@@ -132,28 +138,40 @@ fn working_directory(root: &OwnedFd, cwd: &str, user: &User) -> Answer<()> {
     Ok(())
 }
 
-fn start(root: &Root, request: &RunRequest, user: &User, filters: &seccomp::Filters) -> Answer<Started> {
+fn start(
+    root: &Root,
+    request: &RunRequest,
+    user: &User,
+    filters: &seccomp::Filters,
+    outside: Option<&OwnedFd>,
+) -> Answer<Started> {
     let failed = |error: io::Error| HelperError::Inside(format!("starting a command: {error}"));
-    let (output, printed) = io::pipe().map_err(failed)?;
+    let (stdio, output) = container::stdio(request, &root.root, outside).map_err(failed)?;
     let (error, complaint) = io::pipe().map_err(failed)?;
     let (asked, answering) = control_pair().map_err(|error| failed(error.into()))?;
     let answers = Answers::new(asked);
     // SAFETY: the process has one thread.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Child => {
-            let streams = Streams { output: printed.into(), complaint: complaint.into(), answering };
-            child::run(root, request, user, filters, streams)
+            let streams = Streams { stdio, complaint: complaint.into(), answering };
+            child::run(&Place::Root(root), request, user, filters, streams)
         }
         ForkResult::Parent { child } => {
-            // SAFETY: the call makes a descriptor that nobody else owns.
-            let handle = unsafe { libc::syscall(libc::SYS_pidfd_open, child.as_raw(), 0) };
-            if handle < 0 {
-                return Err(failed(io::Error::last_os_error()));
-            }
-            // SAFETY: see above.
-            let handle = unsafe { OwnedFd::from_raw_fd(handle as i32) };
+            drop(stdio);
+            let handle = handle_of(child).map_err(failed)?;
             let error = File::from(OwnedFd::from(error));
-            Ok(Started { process: child, handle, output: output.into(), error, answers })
+            Ok(Started { process: child, handle, output, error, answers })
         }
     }
+}
+
+/// Returns a descriptor that says when a process ends.
+pub fn handle_of(process: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: the call makes a descriptor that nobody else owns.
+    let handle = unsafe { libc::syscall(libc::SYS_pidfd_open, process.as_raw(), 0) };
+    if handle < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: see above.
+    Ok(unsafe { OwnedFd::from_raw_fd(handle as i32) })
 }

@@ -4,7 +4,8 @@ use super::fatal::die;
 use super::redundant_changes::RedundantChanges;
 use super::stream::stream;
 use super::{
-    diff, evict, fast_directory, files, isolated_root, loopback, remove, rename, run, seccomp, self_test, unpack,
+    container, diff, evict, exec, export, fast_directory, files, isolated_root, loopback, remove, rename, run, seccomp,
+    self_test, unpack,
 };
 use crate::error::HelperError;
 use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
@@ -135,6 +136,20 @@ impl Helper {
                 return send_list(&mut conversation, implied);
             }
             Request::Run(number) => return run::serve(&run(number), &self.filters, conversation, agents),
+            Request::RunContainer(id) => {
+                let directory = container::prepare(&id);
+                return run::serve(&directory, &self.filters, conversation, agents);
+            }
+            Request::Exec(id) => return exec::serve(&id, &self.filters, conversation, agents),
+            Request::Signal(id, signal) => container::signal(&id, signal),
+            Request::Freeze(id, freeze) => container::freeze(&id, freeze),
+            Request::Connect(id, port) => container::connect(&id, port, agents),
+            Request::WriteContainer(id) => {
+                return stream(&mut conversation, |out| diff::write(&id.directory(), None, out));
+            }
+            Request::ExportContainer(id) => return stream(&mut conversation, |out| export::write(&id, out)),
+            Request::Processes(id) => return conversation.send_value(&container::processes(&id)),
+            Request::RemoveContainer(id) => container::remove(&id),
             Request::WriteTar(number, latest) => {
                 return stream(&mut conversation, |out| diff::write(&run(number), latest, out));
             }

@@ -8,13 +8,18 @@ use std::collections::HashMap;
 impl Arguments {
     /// Returns how registries are spoken to: with docker's logins, and as the flags say.
     pub(super) fn registries(&self) -> Result<Registries, String> {
-        let mut hosts = HashMap::new();
-        for text in &self.registries {
-            let (host, settings) = parse(text)?;
-            hosts.insert(host.to_owned(), settings);
-        }
-        Ok(Registries { credentials: Credentials::docker(), hosts, own_port: None })
+        parse_all(&self.registries)
     }
+}
+
+/// Reads the values of `--registry`; other registries are spoken to as docker does.
+pub fn parse_all(texts: &[String]) -> Result<Registries, String> {
+    let mut hosts = HashMap::new();
+    for text in texts {
+        let (host, settings) = parse(text)?;
+        hosts.insert(host.to_owned(), settings);
+    }
+    Ok(Registries { credentials: Credentials::docker(), hosts, own_port: None })
 }
 
 fn parse(text: &str) -> Result<(&str, HostSettings), String> {

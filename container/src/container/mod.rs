@@ -1,0 +1,22 @@
+//! Containers: their records, the supervisor of each, and how commands talk to it.
+
+mod client;
+mod commit;
+mod details;
+mod frames;
+mod log;
+mod name;
+mod ports;
+mod record;
+mod session;
+mod store;
+mod supervisor;
+
+pub use client::{Client, Input};
+pub use commit::{CommitRequest, Layers, PackedLayer, commit};
+pub use details::container_details;
+pub use frames::{ExecRequest, Message, Request};
+pub use log::{LogLine, read_log};
+pub use record::{Port, Record, State, Status};
+pub use store::{Container, Containers, new_id, now};
+pub use supervisor::supervise;

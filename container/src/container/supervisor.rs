@@ -1,0 +1,273 @@
+//! The supervisor of one container: holds its sandbox, keeps its log, serves those who ask, and writes how it ended.
+
+use super::frames::{End, ExecRequest, Request, kind, receive, send, send_value};
+use super::log::Log;
+use super::ports;
+use super::record::{Record, Status};
+use super::session::{Listeners, Typing, end_of, pass_on};
+use super::store::{Container, Containers, boot, now};
+use crate::Error;
+use crate::image::CONTAINERS;
+use image_store::Store;
+use runtime::{
+    Calls, CancellationToken, ContainerId, ContainerRun, Freeze, Mount, MountKind, Sandbox, Settings, Step, StepNetwork,
+};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Size of `/dev/shm`, as in docker.
+const SHM_BYTES: u64 = 64 * 1024 * 1024;
+/// How long output is waited for after a command that was started in a container has ended.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
+
+/// State that all connections of a supervisor share.
+struct Supervisor {
+    sandbox: Arc<Sandbox>,
+    id: ContainerId,
+    container: Mutex<Container>,
+    listeners: Arc<Listeners>,
+    typing: Mutex<Typing>,
+}
+
+/// Runs the container `id` when `first` asks for it, until it ends; returns when all is written.
+pub fn supervise(
+    containers: &Containers,
+    store: &Store,
+    mut settings: Settings,
+    id: &str,
+    first: UnixStream,
+) -> Result<(), Error> {
+    runtime::detach();
+    let container = containers.find(id)?;
+    let _lock = container.supervise()?;
+    limit(&mut settings, &container.record);
+    let asked = receive(&first).ok().flatten().and_then(|(_, bytes)| serde_json::from_slice::<Request>(&bytes).ok());
+    let Some(Request::Start { attach }) = asked else { return Ok(()) };
+    let auto_remove = container.record.auto_remove;
+    let id = ContainerId::new(&container.record.id)?;
+    let listeners = Arc::new(Listeners::default());
+    if let Ok(listener) = first.try_clone() {
+        if attach { listeners.attach(listener) } else { listeners.wait(listener) }
+    }
+    let ended = run(settings.clone(), &id, container.clone(), first, &listeners);
+    let end = match ended {
+        Ok(end) => end,
+        Err(error) => {
+            let error = crate::error::chain(&error);
+            let mut failed = containers.find(&container.record.id)?;
+            failed.state.error.clone_from(&error);
+            failed.state.exit_code = 125;
+            failed.write_state()?;
+            End { code: 125, error }
+        }
+    };
+    if auto_remove {
+        let sandbox = Sandbox::start(&settings, &format!("rm-{}", std::process::id()))?;
+        sandbox.remove_container(&id)?;
+        containers.forget(&container)?;
+        store.unkeep(CONTAINERS, &container.record.id)?;
+    }
+    // Clients that wait for the end find everything as it is afterwards.
+    listeners.end(&end);
+    Ok(())
+}
+
+fn limit(settings: &mut Settings, record: &Record) {
+    let limits = &mut settings.limits;
+    limits.memory_bytes = record.memory_bytes.or(limits.memory_bytes);
+    limits.cpus = record.cpus.or(limits.cpus);
+    limits.pids = record.pids.or(limits.pids);
+}
+
+/// Runs the container, which `first` types to; `attached` get what it prints, and are not told of its end.
+fn run(
+    settings: Settings,
+    id: &ContainerId,
+    mut container: Container,
+    first: UnixStream,
+    attached: &Arc<Listeners>,
+) -> Result<End, Error> {
+    let (listeners, opened) = ports::open(&container.record.ports)?;
+    let sandbox = Arc::new(Sandbox::start(&settings, &format!("c-{}", &container.record.id[..16]))?);
+    let log = Log::open(&container.directory).map_err(Error::file("opening the log in", &container.directory))?;
+    let (log, step) = (Arc::new(Mutex::new(log)), step_of(&container.record));
+    let record = &container.record;
+    let run = ContainerRun { terminal: record.terminal, read_only: record.read_only, init: record.init };
+    let mut process = sandbox.start_container(id, &step, run)?;
+    let (typing, readers) = pass_on(&mut process, record.interactive, attached, Some(&log));
+    let is_started = process.is_started()?;
+    if is_started {
+        container.state.status = Status::Running;
+        container.state.error = String::new();
+        container.state.started_at = Some(now());
+        container.state.supervisor = std::process::id();
+        container.state.boot = boot();
+        container.state.ports = opened;
+        let socket = listen(&container)?;
+        container.write_state()?;
+        let supervisor = Arc::new(Supervisor {
+            sandbox: sandbox.clone(),
+            id: id.clone(),
+            container: Mutex::new(container.clone()),
+            listeners: attached.clone(),
+            typing: Mutex::new(typing.clone()),
+        });
+        for (listener, port) in listeners {
+            ports::serve(listener, port, &sandbox, id);
+        }
+        serve(&supervisor, socket);
+        let _ = send(&first, kind::STARTED, &[]);
+        std::thread::spawn(move || supervisor.type_in(&typing, &first));
+    }
+    let ended = process.wait(&CancellationToken::new());
+    for reader in readers {
+        let _ = reader.join();
+    }
+    let _ = log.lock().unwrap_or_else(PoisonError::into_inner).finish();
+    let is_out_of_memory = matches!(ended, Ok(runtime::Exit::OutOfMemory(_)));
+    let end = end_of(ended);
+    container.state.status = if is_started { Status::Exited } else { Status::Created };
+    container.state.exit_code = end.code;
+    container.state.error.clone_from(&end.error);
+    container.state.out_of_memory = is_out_of_memory;
+    container.state.finished_at = Some(now());
+    // Without its processes first: what is told to have ended has.
+    drop(sandbox);
+    container.write_state()?;
+    Ok(end)
+}
+
+/// Returns what the container runs, as the sandbox takes it.
+fn step_of(record: &Record) -> Step {
+    let tmpfs = record.tmpfs.iter();
+    let mounts = tmpfs.map(|(target, size)| Mount { target: target.clone(), kind: MountKind::Tmpfs { size: *size } });
+    let mut env = record.config.env.clone();
+    if record.terminal && !env.iter().any(|variable| variable.starts_with("TERM=")) {
+        env.push("TERM=xterm".to_owned());
+    }
+    if !env.iter().any(|variable| variable.starts_with("HOSTNAME=")) {
+        env.push(format!("HOSTNAME={}", record.hostname));
+    }
+    Step {
+        layers: record.layers.clone(),
+        argv: record.argv.clone(),
+        env,
+        cwd: if record.config.working_dir.is_empty() { "/".to_owned() } else { record.config.working_dir.clone() },
+        user: record.config.user.clone(),
+        mounts: mounts.collect(),
+        network: if record.no_network { StepNetwork::None } else { StepNetwork::Default },
+        calls: Calls::Native,
+        hostname: record.hostname.clone(),
+        hosts: Vec::new(),
+        timeout: None,
+        shm_bytes: SHM_BYTES,
+        ulimits: Vec::new(),
+    }
+}
+
+/// Makes the socket at which the supervisor is asked.
+fn listen(container: &Container) -> Result<UnixListener, Error> {
+    let directory = &container.directory;
+    let _ = std::fs::remove_file(directory.join("control.sock"));
+    // Names of sockets are short, and data directories may lie deep.
+    let opened = File::open(directory).map_err(Error::file("opening", directory))?;
+    let path = format!("/proc/self/fd/{}/control.sock", opened.as_raw_fd());
+    UnixListener::bind(path).map_err(Error::file("making the socket in", directory))
+}
+
+/// Answers all who connect, each in a thread of its own.
+fn serve(supervisor: &Arc<Supervisor>, socket: UnixListener) {
+    let supervisor = supervisor.clone();
+    std::thread::spawn(move || {
+        for stream in socket.incoming().flatten() {
+            let supervisor = supervisor.clone();
+            std::thread::spawn(move || supervisor.answer(stream));
+        }
+    });
+}
+
+impl Supervisor {
+    fn answer(&self, stream: UnixStream) {
+        let Ok(Some((_, bytes))) = receive(&stream) else { return };
+        let Ok(request) = serde_json::from_slice::<Request>(&bytes) else { return };
+        let answered = match request {
+            Request::Start { .. } => Err("the container is running already".to_owned()),
+            Request::Attach => {
+                let Ok(listener) = stream.try_clone() else { return };
+                self.listeners.attach(listener);
+                let typing = self.typing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                return self.type_in(&typing, &stream);
+            }
+            Request::Wait => return self.listeners.wait(stream),
+            Request::Exec(request) => return self.exec(&request, &stream),
+            Request::Signal(signal) => {
+                let sent = self.sandbox.signal_container(&self.id, signal);
+                sent.map(|()| serde_json::Value::Null).map_err(|error| error.to_string())
+            }
+            Request::Freeze(frozen) => self.freeze(frozen),
+            Request::Processes => {
+                let found = self.sandbox.container_processes(&self.id);
+                found.map(|found| serde_json::json!(found)).map_err(|error| error.to_string())
+            }
+        };
+        let _ = send_value(&stream, kind::ANSWER, &answered);
+    }
+
+    /// Passes on what is typed, and signals.
+    fn type_in(&self, typing: &Typing, stream: &UnixStream) {
+        typing.follow(stream, |signal| {
+            if let Err(error) = self.sandbox.signal_container(&self.id, signal) {
+                tracing::warn!(%error, signal, "a signal is not passed on");
+            }
+        });
+    }
+
+    fn freeze(&self, frozen: bool) -> Result<serde_json::Value, String> {
+        let freeze = if frozen { Freeze::Frozen } else { Freeze::Thawed };
+        self.sandbox.freeze_container(&self.id, freeze).map_err(|error| error.to_string())?;
+        let mut container = self.container.lock().unwrap_or_else(PoisonError::into_inner);
+        container.state.status = if frozen { Status::Paused } else { Status::Running };
+        container.write_state().map(|()| serde_json::Value::Null).map_err(|error| error.to_string())
+    }
+
+    /// Runs one more command; `stream` types and gets what it prints.
+    fn exec(&self, request: &ExecRequest, stream: &UnixStream) {
+        let end = self.exec_until_end(request, stream).unwrap_or_else(|error| end_of(Err(error)));
+        let _ = send_value(stream, kind::EXIT, &end);
+    }
+
+    fn exec_until_end(&self, request: &ExecRequest, stream: &UnixStream) -> Result<End, runtime::Error> {
+        let record = self.container.lock().unwrap_or_else(PoisonError::into_inner).record.clone();
+        let step = Step {
+            argv: request.argv.clone(),
+            env: request.env.clone(),
+            cwd: request.cwd.clone(),
+            user: request.user.clone(),
+            ..step_of(&record)
+        };
+        let run = ContainerRun { terminal: request.terminal, read_only: false, init: false };
+        let mut process = self.sandbox.exec(&self.id, &step, run)?;
+        let listeners = Arc::new(Listeners::default());
+        if let Ok(listener) = stream.try_clone() {
+            listeners.attach(listener);
+        }
+        let (typing, readers) = pass_on(&mut process, request.interactive, &listeners, None);
+        if process.is_started()? {
+            let _ = send(stream, kind::STARTED, &[]);
+        }
+        if let Ok(typist) = stream.try_clone() {
+            // Signals of a terminal reach the command through the terminal.
+            std::thread::spawn(move || typing.follow(&typist, |_| {}));
+        }
+        let end = end_of(process.wait(&CancellationToken::new()));
+        let deadline = std::time::Instant::now() + LAST_OUTPUT;
+        // Processes that the command left running may hold its output open for long.
+        while !readers.iter().all(|reader| reader.is_finished()) && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(end)
+    }
+}

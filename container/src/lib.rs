@@ -1,0 +1,21 @@
+//! Images and containers handled by hand: names, pulls, removals, records, writable layers, supervisors.
+#![forbid(unsafe_code)]
+
+mod container;
+mod error;
+mod image;
+mod login;
+mod template;
+
+pub use container::{
+    Client, CommitRequest, Container, Containers, ExecRequest, Input, Layers, LogLine, Message, PackedLayer, Port,
+    Record, Request, State, Status, commit, container_details, new_id, now, read_log, supervise,
+};
+pub use error::Error;
+pub use image::{
+    Catalog, Filters, HistoryLine, Image, ImageUser, LayerStatus, Name, Pulled, Pushed, Removal, Removed, SizeOf,
+    Watch, details, history, keep_for_container, moment, name_matches, prune, pull, push, release_container, remove,
+    short_id, tag,
+};
+pub use login::{Account, ConfigFile};
+pub use template::Template;

@@ -1,0 +1,232 @@
+//! Containers: a step whose files stay, which people talk to while it runs, and which others can join.
+
+use crate::process::{Process, processes};
+use crate::protocol::{
+    Answer, Conversation, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind, receive_with,
+};
+use crate::sandbox::{exit, follow};
+use crate::{CancellationToken, Error, Exit, Sandbox, Step, StepNetwork};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Digits of an id that name the container's directory: mount options hold many such names.
+const SHORT: usize = 16;
+
+/// Names the files of a container on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContainerId(String);
+
+impl ContainerId {
+    /// Takes at least 16 lower-case hexadecimal digits; the first 16 count.
+    pub fn new(digits: &str) -> Result<Self, Error> {
+        let valid = digits.len() >= SHORT && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        match valid {
+            true => Ok(ContainerId(digits[..SHORT].to_owned())),
+            false => Err(Error::Inside(format!("naming a container `{digits}`: hexadecimal digits are expected"))),
+        }
+    }
+
+    /// Returns its directory below the state directory.
+    pub(crate) fn directory(&self) -> String {
+        format!("r/{}", self.0)
+    }
+}
+
+impl TryFrom<String> for ContainerId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        ContainerId::new(&text)
+    }
+}
+
+impl From<ContainerId> for String {
+    fn from(id: ContainerId) -> String {
+        id.0
+    }
+}
+
+/// How a process of a container differs from a step of a build.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ContainerRun {
+    /// Whether it has a terminal instead of pipes.
+    pub terminal: bool,
+    /// Whether its root cannot be written.
+    pub read_only: bool,
+    /// Whether a small init process starts it, passes signals on and takes in orphans.
+    pub init: bool,
+}
+
+/// Whether the processes of a container stand still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Freeze {
+    /// They stand still.
+    Frozen,
+    /// They go on.
+    Thawed,
+}
+
+/// The outer ends of a process's streams.
+pub enum ContainerStreams {
+    /// Its input, output and errors.
+    Pipes(File, File, File),
+    /// Its terminal.
+    Terminal(File),
+}
+
+/// A process of a container.
+pub struct RunningContainer {
+    process: Arc<Process>,
+    conversation: Conversation,
+    streams: Option<ContainerStreams>,
+    killed_before: Option<u64>,
+    ended: Option<Answer<Ended>>,
+}
+
+/// Leaves the session and terminal of whoever started this process, so that it survives them.
+pub fn detach() {
+    let _ = nix::unistd::setsid();
+}
+
+impl Sandbox {
+    /// Starts the first process of a container; its files are kept when it has ended.
+    pub fn start_container(&self, id: &ContainerId, step: &Step, run: ContainerRun) -> Result<RunningContainer, Error> {
+        let resolv_conf = match step.network {
+            StepNetwork::Default => {
+                self.process.network()?.map_or_else(|_| String::new(), |known| known.resolv_conf.clone())
+            }
+            StepNetwork::None => String::new(),
+        };
+        self.begin(&Request::RunContainer(id.clone()), step, run, resolv_conf)
+    }
+
+    /// Starts one more process in a container that runs in this sandbox.
+    pub fn exec(&self, id: &ContainerId, step: &Step, run: ContainerRun) -> Result<RunningContainer, Error> {
+        self.begin(&Request::Exec(id.clone()), step, run, String::new())
+    }
+
+    fn begin(
+        &self,
+        request: &Request,
+        step: &Step,
+        run: ContainerRun,
+        resolv_conf: String,
+    ) -> Result<RunningContainer, Error> {
+        let process = self.process.clone();
+        let killed_before = process.cgroup.as_ref().map(|cgroup| cgroup.deaths().killed);
+        let (here, there) = control_pair().map_err(|error| Error::system("creating a socket")(error.into()))?;
+        let mut conversation = process.ask_with(request, Some(&there))?;
+        drop(there);
+        let step = Step { calls: step.calls.or(process.settings.calls), ..step.clone() };
+        let processes = processes(process.cgroup.as_ref(), &process.settings);
+        let request = RunRequest { step, resolv_conf, disk: process.disk_limits(), processes, container: Some(run) };
+        conversation.send_value(&request).map_err(|_| Error::Gone)?;
+        let streams = receive_streams(&here)?;
+        Ok(RunningContainer { process, conversation, streams, killed_before, ended: None })
+    }
+
+    /// Sends a signal to the first process of a container.
+    pub fn signal_container(&self, id: &ContainerId, signal: i32) -> Result<(), Error> {
+        self.process.simple(&Request::Signal(id.clone(), signal))
+    }
+
+    /// Stops all processes of a container, or lets them go on.
+    pub fn freeze_container(&self, id: &ContainerId, freeze: Freeze) -> Result<(), Error> {
+        self.process.simple(&Request::Freeze(id.clone(), freeze))
+    }
+
+    /// Connects to a port on the loopback of a container.
+    pub fn connect_container(&self, id: &ContainerId, port: u16) -> Result<std::net::TcpStream, Error> {
+        let (here, there) = control_pair().map_err(|error| Error::system("creating a socket")(error.into()))?;
+        let mut conversation = self.process.ask_with(&Request::Connect(id.clone(), port), Some(&there))?;
+        drop(there);
+        conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)??;
+        let (_, mut sent) = receive_with(&here, &mut [0]).map_err(Error::system("receiving a socket"))?;
+        sent.pop().map(std::net::TcpStream::from).ok_or(Error::Gone)
+    }
+
+    /// Writes what a container changed as a layer's tar; it need not run, and not in this sandbox.
+    pub fn write_container(&self, id: &ContainerId, out: &mut dyn Write) -> Result<(), Error> {
+        self.copy_out(&Request::WriteContainer(id.clone()), out)
+    }
+
+    /// Writes all files of a container as a tar; it need not run, and not in this sandbox.
+    pub fn export_container(&self, id: &ContainerId, out: &mut dyn Write) -> Result<(), Error> {
+        self.copy_out(&Request::ExportContainer(id.clone()), out)
+    }
+
+    fn copy_out(&self, request: &Request, out: &mut dyn Write) -> Result<(), Error> {
+        let mut reader = FrameReader::new(self.process.ask(request)?);
+        let mut buffer = vec![0; MAX_FRAME];
+        loop {
+            let got = reader
+                .read(&mut buffer)
+                .map_err(|error| Error::Inside(format!("reading the files of a container: {error}")))?;
+            if got == 0 {
+                return Ok(());
+            }
+            out.write_all(&buffer[..got]).map_err(Error::Output)?;
+        }
+    }
+
+    /// Returns the process ids and command lines of a container that runs in this sandbox.
+    pub fn container_processes(&self, id: &ContainerId) -> Result<Vec<(i32, String)>, Error> {
+        let mut conversation = self.process.ask(&Request::Processes(id.clone()))?;
+        Ok(conversation.receive_value::<Answer<_>>().map_err(|_| Error::Gone)??)
+    }
+
+    /// Removes the files of a container that does not run.
+    pub fn remove_container(&self, id: &ContainerId) -> Result<(), Error> {
+        self.process.simple(&Request::RemoveContainer(id.clone()))
+    }
+}
+
+/// Receives the outer ends of the streams; `None` if the process was not started.
+fn receive_streams(socket: &OwnedFd) -> Result<Option<ContainerStreams>, Error> {
+    let (_, sent) = receive_with(socket, &mut [0]).map_err(Error::system("receiving the streams of a container"))?;
+    let mut files = sent.into_iter().map(File::from);
+    Ok(match (files.next(), files.next(), files.next()) {
+        (Some(terminal), None, _) => Some(ContainerStreams::Terminal(terminal)),
+        (Some(input), Some(output), Some(error)) => Some(ContainerStreams::Pipes(input, output, error)),
+        _ => None,
+    })
+}
+
+impl RunningContainer {
+    /// Returns the streams, once; there are none if the process was not started, which [`RunningContainer::wait`] explains.
+    pub fn streams(&mut self) -> Option<ContainerStreams> {
+        self.streams.take()
+    }
+
+    /// Waits until the command is executed; `false` if it was not, which [`RunningContainer::wait`] explains.
+    pub fn is_started(&mut self) -> Result<bool, Error> {
+        let mut frame = Vec::new();
+        match self.conversation.receive(&mut frame).map_err(|_| Error::Gone)? {
+            kind::DATA => Ok(true),
+            _ => {
+                self.ended = Some(serde_json::from_slice(&frame).map_err(|_| Error::Gone)?);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Waits for the end of the process; `cancel` ends it.
+    pub fn wait(mut self, cancel: &CancellationToken) -> Result<Exit, Error> {
+        let ended = match self.ended.take() {
+            Some(answer) => answer?,
+            None => match follow(&mut self.conversation, &mut |_| {}, cancel)? {
+                Some(ended) => ended,
+                None => return Ok(Exit::Cancelled),
+            },
+        };
+        let killed = self.process.cgroup.as_ref().map(|cgroup| cgroup.deaths().killed);
+        Ok(match (ended, killed > self.killed_before) {
+            (Ended::Code(0), _) | (_, false) => exit(ended),
+            (_, true) => Exit::OutOfMemory(self.process.cgroup.as_ref().map_or(0, |cgroup| cgroup.memory_bytes())),
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Flags of `slipway run` that have a form of their own, and those that are refused with the reason.
+
+use crate::hand::Failure;
+use container::Port;
+use std::collections::BTreeMap;
+
+/// Reads `[HOST:][PORT:]PORT[/tcp]`.
+pub fn port(text: &str) -> Result<Port, Failure> {
+    let wrong = |problem: &str| Failure::from(format!("invalid publish opts format \"{text}\": {problem}"));
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    if protocol != "tcp" {
+        return Err(wrong("only tcp ports are published"));
+    }
+    let parts: Vec<&str> = ports.split(':').collect();
+    let (host, outer, inner) = match parts.as_slice() {
+        [inner] => ("127.0.0.1", "0", *inner),
+        [outer, inner] => ("127.0.0.1", *outer, *inner),
+        [host, outer, inner] => (*host, *outer, *inner),
+        _ => return Err(wrong("[127.0.0.1:][PORT:]PORT[/tcp] is expected")),
+    };
+    if !matches!(host, "127.0.0.1" | "localhost") {
+        return Err(wrong(
+            "ports are published on this machine's loopback only, 127.0.0.1: put a proxy before it to serve others",
+        ));
+    }
+    let number = |text: &str| text.parse::<u16>().map_err(|_| wrong("a port is a number up to 65535"));
+    let outer = if outer.is_empty() { 0 } else { number(outer)? };
+    match number(inner)? {
+        0 => Err(wrong("the port of the container is missing")),
+        container => Ok(Port { host: outer, container }),
+    }
+}
+
+/// Reads `PATH[:size=SIZE]` and `type=tmpfs,target=PATH[,tmpfs-size=SIZE]`.
+pub fn tmpfs(paths: &[String], mounts: &[String]) -> Result<BTreeMap<String, Option<u64>>, Failure> {
+    let mut found = BTreeMap::new();
+    for text in paths {
+        let (path, options) = text.split_once(':').unwrap_or((text, ""));
+        let mut limit = None;
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            match option.split_once('=') {
+                Some(("size", value)) => limit = Some(size("--tmpfs", value)?),
+                _ => return Err(format!("--tmpfs `{text}`: only the option size= is known").into()),
+            }
+        }
+        found.insert(absolute("--tmpfs", path)?, limit);
+    }
+    for text in mounts {
+        let fields: BTreeMap<&str, &str> =
+            text.split(',').map(|field| field.split_once('=').unwrap_or((field, ""))).collect();
+        let kind = fields.get("type").copied().unwrap_or("volume");
+        if kind != "tmpfs" {
+            return Err(refused(
+                "--mount",
+                &format!("type={kind}: only type=tmpfs is mounted; a container sees no files of this machine"),
+            ));
+        }
+        let target = ["target", "dst", "destination"].iter().find_map(|name| fields.get(name));
+        let target = target.ok_or_else(|| {
+            Failure::from(format!("invalid argument \"{text}\" for \"--mount\" flag: target is required"))
+        })?;
+        let limit = fields.get("tmpfs-size").map(|value| size("--mount", value)).transpose()?;
+        found.insert(absolute("--mount", target)?, limit);
+    }
+    Ok(found)
+}
+
+fn absolute(flag: &str, path: &str) -> Result<String, Failure> {
+    match path.starts_with('/') && path != "/" {
+        true => Ok(path.to_owned()),
+        false => Err(format!("{flag} `{path}`: an absolute path below / is expected").into()),
+    }
+}
+
+/// Reads a size such as `64m`.
+pub fn size(flag: &str, text: &str) -> Result<u64, Failure> {
+    Ok(crate::command::build::fields::size(flag, text)?)
+}
+
+/// Says why a flag is refused.
+pub fn refused(flag: &str, reason: &str) -> Failure {
+    Failure { text: format!("slipway: {flag} is refused: {reason}"), code: 125, is_missing: false }
+}
+
+/// Returns the variables of `--env-file` files and `-e` flags, in their order.
+pub fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(file).map_err(|error| Failure::from(format!("open {file}: {error}")))?;
+        lines.extend(
+            text.lines()
+                .map(str::trim_start)
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned),
+        );
+    }
+    lines.extend(flags.iter().cloned());
+    let mut variables = Vec::new();
+    for line in lines {
+        match line.split_once('=') {
+            Some(("", _)) => return Err(format!("invalid environment variable: {line}").into()),
+            Some((name, _)) if name.contains(char::is_whitespace) => {
+                return Err(format!("variable '{name}' contains whitespaces").into());
+            }
+            Some(_) => variables.push(line),
+            // A name alone passes on what this process has.
+            None => variables.extend(std::env::var(&line).ok().map(|value| format!("{line}={value}"))),
+        }
+    }
+    Ok(variables)
+}
+
+/// Puts variables over others of the same name, which keep their place.
+pub fn merge(base: &[String], over: &[String]) -> Vec<String> {
+    let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
+    let mut merged = base.to_vec();
+    for variable in over {
+        match merged.iter_mut().find(|known| name(known) == name(variable)) {
+            Some(known) => known.clone_from(variable),
+            None => merged.push(variable.clone()),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_published_on_the_loopback_only() {
+        let of = |text: &str| port(text).map(|port| (port.host, port.container)).map_err(|failure| failure.text);
+        assert_eq!(of("80"), Ok((0, 80)));
+        assert_eq!(of("8080:80/tcp"), Ok((8080, 80)));
+        assert_eq!(of("127.0.0.1::80"), Ok((0, 80)));
+        for bad in ["", "x", "0", "80:", "0.0.0.0:80:80", "80/udp", "1:2:3:4", "70000:1"] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn variables_replace_those_of_the_image_in_their_place() {
+        let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        assert_eq!(merge(&all(&["A=1", "B=2"]), &all(&["A=3", "C=4"])), all(&["A=3", "B=2", "C=4"]));
+        assert!(environment(&[], &all(&["=x"])).is_err() && environment(&[], &all(&["a b=x"])).is_err());
+        assert!(tmpfs(&[], &all(&["type=bind,src=/,dst=/x"])).is_err() && tmpfs(&all(&["x"]), &[]).is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! Commands on containers, one file each.
+
+mod arguments;
+pub mod attach;
+pub mod commit;
+pub mod exec;
+pub mod flags;
+pub mod ps;
+pub mod rm;
+pub mod run;
+pub mod start;
+pub mod stop;
+pub mod supervise;
+
+pub use arguments::{Arguments, run_group};

@@ -1,0 +1,148 @@
+//! `slipway ps`: the containers that run, or all.
+
+use crate::hand::{Failure, Format, Hand, ago, now, short_time, told};
+use clap::Args;
+use container::{Container, Status};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Arguments of `slipway ps`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Show also those that do not run
+    #[arg(short, long)]
+    all: bool,
+    /// Only containers for which this holds: id=, name=, status=, label=, ancestor=, exited=
+    #[arg(short, long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
+    /// How to print: table, json, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Show the newest, whatever its state
+    #[arg(short, long)]
+    latest: bool,
+    /// Show so many of the newest, whatever their state
+    #[arg(short = 'n', long = "last", value_name = "NUMBER")]
+    last: Option<usize>,
+    /// Show ids and commands whole
+    #[arg(long)]
+    no_trunc: bool,
+    /// Show only ids
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const COLUMNS: [(&str, &str); 7] = [
+    ("ID", "CONTAINER ID"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("RunningFor", "CREATED"),
+    ("Status", "STATUS"),
+    ("Ports", "PORTS"),
+    ("Names", "NAMES"),
+];
+const HEADINGS: [(&str, &str); 3] = [("CreatedAt", "CREATED AT"), ("State", "STATE"), ("Labels", "LABELS")];
+/// Characters of a command that are shown.
+const SHOWN: usize = 20;
+
+/// Runs the command.
+pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    told(|| {
+        let format = Format::parse(arguments.format.as_deref())?;
+        let hand = Hand::open(data_dir)?;
+        let mut found = hand.containers()?.list()?;
+        let last = arguments.last.or(arguments.latest.then_some(1));
+        for filter in &arguments.filters {
+            let matches = matcher(filter)?;
+            found.retain(|container| matches(container));
+        }
+        let asks_for_state =
+            arguments.filters.iter().any(|filter| filter.starts_with("status=") || filter.starts_with("exited="));
+        if !arguments.all && last.is_none() && !asks_for_state {
+            found.retain(Container::is_running);
+        }
+        found.truncate(last.unwrap_or(usize::MAX));
+        let rows: Vec<Value> = found.iter().map(|container| row(container, arguments.no_trunc)).collect();
+        match arguments.quiet {
+            true => rows.iter().for_each(|row| println!("{}", row["ID"].as_str().unwrap_or_default())),
+            false => format.print(&COLUMNS, &HEADINGS, &rows)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Reads a filter.
+fn matcher(text: &str) -> Result<Box<dyn Fn(&Container) -> bool + '_>, Failure> {
+    let wrong = || Failure::from(format!("invalid filter '{text}'"));
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    Ok(match name {
+        "id" => Box::new(move |container| container.record.id.starts_with(value)),
+        "name" => Box::new(move |container| container.record.name.contains(value.trim_start_matches('/'))),
+        "status" => Box::new(move |container| container.state.status.as_str() == value),
+        "exited" => {
+            let code: i32 = value.parse().map_err(|_| wrong())?;
+            Box::new(move |container| container.state.status == Status::Exited && container.state.exit_code == code)
+        }
+        "ancestor" => Box::new(move |container| {
+            container.record.image_name == value || container.record.image.hex().starts_with(value)
+        }),
+        "label" => Box::new(move |container| match value.split_once('=') {
+            Some((key, value)) => container.record.config.labels.get(key).is_some_and(|found| found == value),
+            None => container.record.config.labels.contains_key(value),
+        }),
+        _ => return Err(wrong()),
+    })
+}
+
+fn seconds(time: Option<&str>) -> i64 {
+    let time = time.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    time.map_or(0, OffsetDateTime::unix_timestamp)
+}
+
+/// Returns docker's words for the state.
+pub fn status(container: &Container) -> String {
+    let state = &container.state;
+    let since = |time: &Option<String>| ago(now() - seconds(time.as_deref()));
+    match state.status {
+        Status::Created => "Created".to_owned(),
+        Status::Running => format!("Up {}", since(&state.started_at)),
+        Status::Paused => format!("Up {} (Paused)", since(&state.started_at)),
+        Status::Exited if state.finished_at.is_none() => format!("Exited ({}) {}", state.exit_code, state.error),
+        Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(&state.finished_at)),
+    }
+}
+
+fn row(container: &Container, whole: bool) -> Value {
+    let record = &container.record;
+    let mut command = record.argv.join(" ");
+    if !whole && command.chars().count() > SHOWN {
+        command = command.chars().take(SHOWN - 1).chain(['…']).collect();
+    }
+    let created = seconds(Some(&record.created));
+    let ports: Vec<String> = match container.is_running() {
+        true => container
+            .state
+            .ports
+            .iter()
+            .map(|port| format!("127.0.0.1:{}->{}/tcp", port.host, port.container))
+            .collect(),
+        false => Vec::new(),
+    };
+    let labels: Vec<String> = record.config.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    json!({
+        "ID": if whole { record.id.as_str() } else { container.short_id() },
+        "Image": record.image_name,
+        "Command": format!("\"{command}\""),
+        "RunningFor": format!("{} ago", ago(now() - created)),
+        "CreatedAt": short_time(created),
+        "Status": status(container),
+        "State": container.state.status.as_str(),
+        "Ports": ports.join(", "),
+        "Names": record.name,
+        "Labels": labels.join(","),
+        "Networks": if record.no_network { "none" } else { "default" },
+    })
+}

@@ -1,0 +1,49 @@
+//! The commands of `slipway image`, and which function runs each.
+
+use super::{history, inspect, ls, prune, pull, push, rm, tag};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `slipway image`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List images
+    #[command(alias = "list")]
+    Ls(ls::Arguments),
+    /// Remove images
+    #[command(alias = "remove")]
+    Rm(rm::Arguments),
+    /// Give an image another name
+    Tag(tag::Arguments),
+    /// Show everything that is known of images
+    Inspect(inspect::Arguments),
+    /// Show how an image was made
+    History(history::Arguments),
+    /// Get an image from a registry
+    Pull(pull::Arguments),
+    /// Send an image to a registry
+    Push(push::Arguments),
+    /// Remove images that nobody uses
+    Prune(prune::Arguments),
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    match &arguments.command {
+        Command::Ls(arguments) => ls::run(arguments, data_dir),
+        Command::Rm(arguments) => rm::run(arguments, data_dir),
+        Command::Tag(arguments) => tag::run(arguments, data_dir),
+        Command::Inspect(arguments) => inspect::run(arguments, data_dir, inspect::Kind::Image),
+        Command::History(arguments) => history::run(arguments, data_dir),
+        Command::Pull(arguments) => pull::run(arguments, data_dir),
+        Command::Push(arguments) => push::run(arguments, data_dir),
+        Command::Prune(arguments) => prune::run(arguments, data_dir),
+    }
+}

@@ -1,0 +1,53 @@
+//! `slipway image prune`: removes images without a name, or all that no container uses.
+
+use crate::hand::{Hand, bytes, confirmed, now, told};
+use clap::Args;
+use container::{Filters, Removed};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `slipway image prune`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Remove all images that no container uses
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Only images for which this holds: until=, label=, label!=
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    told(|| {
+        let filters = Filters::parse(&arguments.filters, now())?;
+        let warning = match arguments.all {
+            true => "WARNING! This will remove all images without at least one container associated to them.",
+            false => "WARNING! This will remove all dangling images.",
+        };
+        if !arguments.force && !confirmed(warning) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let hand = Hand::open(data_dir)?;
+        let before = hand.stored()?;
+        let removed = container::prune(&hand.store, arguments.all, &filters, &hand.removal(true)?)?;
+        let after = hand.stored()?;
+        if !removed.is_empty() {
+            println!("Deleted Images:");
+        }
+        for one in &removed {
+            match one {
+                Removed::Untagged(name) => println!("untagged: {name}"),
+                Removed::Deleted(id) => println!("deleted: {id}"),
+            }
+        }
+        if !removed.is_empty() {
+            println!();
+        }
+        println!("Total reclaimed space: {}", bytes(before.saturating_sub(after)));
+        Ok(ExitCode::SUCCESS)
+    })
+}

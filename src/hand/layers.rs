@@ -1,0 +1,49 @@
+//! Layers of images by hand, packed and unpacked by the builder, which owns compression.
+
+use super::{Failure, Hand};
+use crate::state::{self, Registries, open};
+use container::{Error, Image, Layers, PackedLayer};
+use image_store::Store;
+use registry_client::{Credentials, Descriptor, report};
+use runtime::SnapshotId;
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// Packs layers into the store.
+pub struct StoreLayers;
+
+impl Layers for StoreLayers {
+    fn pack(
+        &self,
+        store: &Store,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), Error>,
+    ) -> Result<PackedLayer, Error> {
+        let compression = builder::layer::Compression::default();
+        let mut writer = builder::layer::LayerWriter::new(store.writer()?, compression);
+        write(&mut writer)?;
+        let failed = |error: io::Error| Error::Invalid(format!("packing a layer: {error}"));
+        let (packed, blob) = writer.finish().map_err(failed)?;
+        let written = blob.commit()?;
+        let descriptor = Descriptor::new(compression.media_type(), written.digest, written.size);
+        Ok(PackedLayer { diff_id: packed.diff_id, descriptor, is_empty: packed.index.is_empty() })
+    }
+}
+
+impl Hand {
+    /// Returns the layers of an image on disk, bottom first; what is missing is unpacked.
+    pub fn snapshots(&self, image: &Image, sandbox: &runtime::Settings) -> Result<Vec<SnapshotId>, Failure> {
+        // After a start of the machine unpacked layers may be damaged, even if all are there.
+        state::recover(&self.data, &self.store, sandbox)?;
+        let ids = image.config.rootfs.diff_ids.iter().map(|layer| SnapshotId::new(layer.hex()));
+        let ids = ids.collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
+        if ids.iter().all(|id| runtime::mark_used(sandbox, id)) {
+            return Ok(ids);
+        }
+        let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let tokio = tokio.map_err(|error| Failure::from(format!("starting tokio: {error}")))?;
+        let registries = Registries { credentials: Credentials::docker(), hosts: HashMap::new(), own_port: None };
+        let services = open(&self.data, &self.data.database_url(), registries, tokio.handle())?;
+        let attempt = format!("unpack-{}", std::process::id());
+        builder::unpack(&services, &image.manifest, &attempt).map_err(|error| Failure::from(report(&error)))
+    }
+}
