@@ -182,7 +182,8 @@ fn comments_begin_with_their_subject() {
         for (number, line) in source.text.lines().enumerate() {
             let place = || format!("{}:{}", source.path.display(), number + 1);
             let said = comment(line);
-            if let Some(word) = HEADLESS.iter().find(|word| begins && said.is_some_and(|said| said.starts_with(**word))) {
+            if let Some(word) = HEADLESS.iter().find(|word| begins && said.is_some_and(|said| said.starts_with(**word)))
+            {
                 faults.push(format!("{}: a comment begins with `{word}`", place()));
             }
             let line = line.replace("here is no ", "here is not any ");

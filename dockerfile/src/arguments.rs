@@ -85,15 +85,18 @@ pub fn parse(keyword: &str, arguments: &str, line: &Line, escape: char) -> Resul
                 "entrypoint" => InstructionKind::Entrypoint(command(rest)?),
                 "env" => InstructionKind::Env(pairs(rest, escape, "ENV")?),
                 "label" => InstructionKind::Label(pairs(rest, escape, "LABEL")?),
-                _ => {
-                    let words = exec::parse(rest)?;
-                    least(!rest.is_empty() && words.as_ref().is_none_or(|words| !words.is_empty()))?;
-                    let words = words.ok_or_else(|| "SHELL requires the arguments to be in JSON form".to_owned())?;
-                    InstructionKind::Shell(words)
-                }
+                _ => InstructionKind::Shell(shell(rest)?),
             }
         }
     })
+}
+
+fn shell(rest: &str) -> Result<Vec<String>, Cause> {
+    let words = exec::parse(rest)?;
+    if rest.is_empty() || words.as_ref().is_some_and(Vec::is_empty) {
+        return Err("SHELL requires at least one argument".to_owned().into());
+    }
+    Ok(words.ok_or_else(|| "SHELL requires the arguments to be in JSON form".to_owned())?)
 }
 
 fn volumes_named(volumes: Vec<String>) -> Result<Vec<String>, String> {

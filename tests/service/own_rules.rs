@@ -102,14 +102,8 @@ fn a_trigger_applies_the_rules_that_stand_at_what_it_asks_for() {
     }
     let keyed = || {
         let headers = ["Idempotency-Key: own-1"];
-        crate::service::api::ask_as(
-            &site,
-            ADMIN_TOKEN,
-            "POST",
-            "/v1/repos/own/app/builds",
-            &headers,
-            &json!({ "ref": "main" }),
-        )
+        let body = json!({ "ref": "main" });
+        crate::service::api::ask_as(&site, ADMIN_TOKEN, "POST", "/v1/repos/own/app/builds", &headers, &body)
     };
     let first = keyed();
     assert_eq!(first.status, 202, "{}", first.text);

@@ -11,8 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Connections of a container that are open at once.
 const MAX_CONNECTIONS: usize = 512;
 
+/// A listener on loopback, and the port of the container behind it.
+pub type Listener = (TcpListener, u16);
+
 /// Opens the ports; returns the listeners, and the ports as they are now.
-pub fn open(ports: &[Port]) -> Result<(Vec<(TcpListener, u16)>, Vec<Port>), Error> {
+pub fn open(ports: &[Port]) -> Result<(Vec<Listener>, Vec<Port>), Error> {
     let (mut listeners, mut opened) = (Vec::new(), Vec::new());
     for port in ports {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.host)).map_err(|error| {

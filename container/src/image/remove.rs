@@ -144,8 +144,7 @@ fn delete(store: &Store, catalog: &Catalog, image: &Image, removal: &Removal) ->
         store.release(blobs, &removal.keep)?;
     }
     removed.push(Removed::Deleted(image.id.to_string()));
-    let shared: HashSet<_> =
-        catalog.images.iter().filter(|other| other.id != image.id).flat_map(|other| chain_ids(other)).collect();
+    let shared: HashSet<_> = catalog.images.iter().filter(|other| other.id != image.id).flat_map(chain_ids).collect();
     // Topmost first, as docker tells of them.
     let own = chain_ids(image).into_iter().rev().filter(|chain| !shared.contains(chain) && !is_used);
     removed.extend(own.map(|chain| Removed::Deleted(chain.to_string())));

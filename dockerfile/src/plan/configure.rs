@@ -113,7 +113,7 @@ impl Planning<'_> {
         let mut ports = Vec::new();
         for word in &sorted {
             for word in self.words().split(word)? {
-                let parsed = crate::port::parse_port(&word).map_err(|cause| Error::invalid(cause))?;
+                let parsed = crate::port::parse_port(&word).map_err(Error::invalid)?;
                 if parsed.odd_case {
                     let text = format!("Defined protocol '{word}' in EXPOSE instruction should be lowercase");
                     self.report(&rules::EXPOSE_PROTO_CASING, text, instruction);

@@ -74,8 +74,11 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
     })
 }
 
+/// Tells whether a container passes a filter.
+type Matcher<'t> = Box<dyn Fn(&Container) -> bool + 't>;
+
 /// Reads a filter.
-fn matcher(text: &str) -> Result<Box<dyn Fn(&Container) -> bool + '_>, Failure> {
+fn matcher(text: &str) -> Result<Matcher<'_>, Failure> {
     let wrong = || Failure::from(format!("invalid filter '{text}'"));
     let (name, value) = text.split_once('=').ok_or_else(wrong)?;
     Ok(match name {

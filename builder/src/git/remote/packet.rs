@@ -44,7 +44,7 @@ pub fn text(data: &[u8]) -> String {
 
 /// Where the bytes of an answer come from.
 enum Source {
-    Web(WebAnswer),
+    Web(Box<WebAnswer>),
     #[cfg(any(test, fuzzing))]
     Pieces(std::vec::IntoIter<Bytes>),
 }
@@ -69,7 +69,7 @@ pub struct Packets {
 impl Packets {
     /// Reads packets from the body of `answer`.
     pub fn new(answer: WebAnswer) -> Self {
-        Packets { answer: Source::Web(answer), buffer: BytesMut::new(), lines: 0 }
+        Packets { answer: Source::Web(Box::new(answer)), buffer: BytesMut::new(), lines: 0 }
     }
 
     /// Reads packets from an answer that arrives in these pieces.
