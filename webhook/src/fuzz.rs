@@ -29,12 +29,17 @@ pub fn delivery(data: &[u8]) {
     let Ok(document) = serde_json::from_slice::<serde_json::Value>(&json) else { return };
     let compact = document.to_string();
     if let Ok(message) = forge.read(&event, compact.as_bytes())
-        && let Some(name) = message.repository.filter(|name| name.len() <= MAX_NAME && !name.contains(['\\', '"']))
+        && let Some(name) = message.repository.filter(|name| may_be_configured(name))
     {
         let mut received = Received::Memory(Bytes::from(compact));
         let names = Names::of(&mut received, false, usize::MAX).expect("memory is read");
         assert!(names.may_mean(&name), "the key of `{name}` would not be tried");
     }
+}
+
+/// Tells whether a repository can have the name: one without an owner is nobody's, and needs no key.
+fn may_be_configured(name: &str) -> bool {
+    name.len() <= MAX_NAME && !name.contains(['\\', '"']) && name.split('/').all(|part| !part.is_empty())
 }
 
 /// Reads headers, a line each, and checks that only the right key makes a signature of what follows the first empty line.
