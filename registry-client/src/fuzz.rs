@@ -1,5 +1,9 @@
 //! The functions of the fuzz targets: each takes any bytes and checks the properties that hold for all of them.
 
+#[cfg(test)]
+#[path = "../../fuzz/replay.rs"]
+mod replay;
+
 use crate::auth::Challenge;
 use crate::retry::parse_retry_after;
 use crate::server_message;
@@ -87,15 +91,7 @@ fn check_challenge(challenge: &Challenge) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    /// Runs `read` on each input of the target `name`.
-    fn replay(name: &str, read: fn(&[u8])) {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(name);
-        let inputs = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-        let count = inputs.map(|input| read(&std::fs::read(input.unwrap().path()).unwrap())).count();
-        assert!(count > 0, "{} is empty", directory.display());
-    }
+    use super::replay::replay;
 
     #[test]
     fn inputs_that_were_found_by_fuzzing_stay_mended() {

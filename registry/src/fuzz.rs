@@ -1,5 +1,9 @@
 //! The function of the fuzz target of the embedded registry: any request line is taken apart or refused.
 
+#[cfg(test)]
+#[path = "../../fuzz/replay.rs"]
+mod replay;
+
 use crate::query::{Page, form_values, parameters};
 use crate::route::Route;
 use axum::http::Uri;
@@ -37,13 +41,8 @@ pub fn route(data: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     #[test]
     fn inputs_that_were_found_by_fuzzing_stay_mended() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/route");
-        let inputs = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-        let count = inputs.map(|input| super::route(&std::fs::read(input.unwrap().path()).unwrap())).count();
-        assert!(count > 0, "{} is empty", directory.display());
+        super::replay::replay("route", super::route);
     }
 }
