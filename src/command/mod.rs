@@ -11,6 +11,7 @@ mod explain;
 mod findings;
 mod image;
 mod import;
+mod local_database;
 mod logs;
 mod queue;
 mod registry;

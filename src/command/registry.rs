@@ -1,12 +1,11 @@
 //! `slipway registry`: accounts of the embedded registry, their rights and what they changed, in the database that the
 //! server uses.
 
+use super::local_database::LocalDatabase;
 use super::status::table;
 use super::token::span;
 use crate::client::print_json;
 use crate::clock::unix_ms;
-use crate::configuration;
-use crate::state::DataDir;
 use clap::{Args, Subcommand};
 use database::{Account, Change, ChangeFilter, Database, NewAccount, Right};
 use registry_client::report;
@@ -20,12 +19,8 @@ use webhook::sanitize;
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The configuration [default: slipway.toml in the data directory, then /etc/slipway/slipway.toml]
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    local: LocalDatabase,
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,31 +128,26 @@ struct Audit {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    let data = DataDir::open(data_dir)?;
-    let configuration = configuration::read(arguments.config.as_deref(), &data)?;
-    let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    if configuration.registry_users.is_empty() && matches!(arguments.command, Command::User { .. } | Command::Allow(_))
-    {
-        eprintln!(
-            "the registry asks nobody who they are: name its first user in `[server.registry_users]` of slipway.toml, and \
-             accounts count from the next start on"
-        );
-    }
-    tokio.block_on(async {
-        let database = Database::open(&url).await.map_err(|error| report(&error))?;
+    let json = arguments.local.json;
+    arguments.local.with(data_dir, async |configuration, database| {
+        let adds = matches!(arguments.command, Command::User { .. } | Command::Allow(_));
+        if configuration.registry_users.is_empty() && adds {
+            eprintln!(
+                "the registry asks nobody who they are: name its first user in `[server.registry_users]` of slipway.toml, \
+                 and accounts count from the next start on"
+            );
+        }
         match &arguments.command {
-            Command::User { command: UserCommand::Add(add) } => self::add(&database, add, arguments.json).await,
-            Command::User { command: UserCommand::List } => list(&database, arguments.json).await,
+            Command::User { command: UserCommand::Add(add) } => self::add(database, add, json).await,
+            Command::User { command: UserCommand::List } => list(database, json).await,
             Command::User { command: UserCommand::Password { name, password_stdin } } => {
-                change_password(&database, name, *password_stdin).await
+                change_password(database, name, *password_stdin).await
             }
-            Command::User { command: UserCommand::Remove { name } } => remove(&database, name).await,
-            Command::Allow(allow) => self::allow(&database, allow).await,
-            Command::Deny(deny) => self::deny(&database, deny).await,
-            Command::Rights => rights(&database, arguments.json).await,
-            Command::Audit(audit) => self::audit(&database, audit, arguments.json).await,
+            Command::User { command: UserCommand::Remove { name } } => remove(database, name).await,
+            Command::Allow(allow) => self::allow(database, allow).await,
+            Command::Deny(deny) => self::deny(database, deny).await,
+            Command::Rights => rights(database, json).await,
+            Command::Audit(audit) => self::audit(database, audit, json).await,
         }
     })
 }

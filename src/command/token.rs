@@ -1,10 +1,9 @@
 //! `slipway token`: tokens of the API, made and revoked in the database that the server uses.
 
+use super::local_database::LocalDatabase;
 use super::status::table;
 use crate::client::print_json;
 use crate::clock::unix_ms;
-use crate::configuration;
-use crate::state::DataDir;
 use clap::{Args, Subcommand};
 use database::{Database, NewToken, TokenRecord};
 use registry_client::report;
@@ -18,12 +17,8 @@ use webhook::Scope;
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The configuration [default: slipway.toml in the data directory, then /etc/slipway/slipway.toml]
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    local: LocalDatabase,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,23 +70,16 @@ pub(super) fn span(text: &str) -> Result<i64, String> {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    let data = DataDir::open(data_dir)?;
-    let configuration = configuration::read(arguments.config.as_deref(), &data)?;
-    let url = configuration.server.database.clone().unwrap_or_else(|| data.database_url());
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    tokio.block_on(async {
-        let database = Database::open(&url).await.map_err(|error| report(&error))?;
-        match &arguments.command {
-            Command::Create(create) => {
-                let mut known = configuration.repository_names();
-                known.extend(database.repository_names().await.map_err(|error| report(&error))?);
-                check_repositories(&create.repositories, &known)?;
-                self::create(&database, create, arguments.json).await
-            }
-            Command::List => list(&database, arguments.json).await,
-            Command::Revoke { name } => revoke(&database, name).await,
+    let json = arguments.local.json;
+    arguments.local.with(data_dir, async |configuration, database| match &arguments.command {
+        Command::Create(create) => {
+            let mut known = configuration.repository_names();
+            known.extend(database.repository_names().await.map_err(|error| report(&error))?);
+            check_repositories(&create.repositories, &known)?;
+            self::create(database, create, json).await
         }
+        Command::List => list(database, json).await,
+        Command::Revoke { name } => revoke(database, name).await,
     })
 }
 
