@@ -4,7 +4,7 @@
 #[path = "../../registry-client/tests/server/mod.rs"]
 mod server;
 
-use crate::service::api::{ADMIN, ask};
+use crate::service::api::{ADMIN, add_repository, ask, trigger_main};
 use crate::support::worker_pool::Yard;
 use crate::support::{Site, curl, run};
 use registry_client::{Digest, media_type};
@@ -12,22 +12,8 @@ use serde_json::{Value, json};
 use server::{Answer, Server};
 use std::process::Command;
 
-/// Adds a repository with an image of its own in the embedded registry, and builds its main branch.
-fn add(site: &Site, name: &str, more: &Value) {
-    let clone_url = site.get("/v1/repos/team/app")["clone_url"].clone();
-    let mut document = json!({
-        "name": name, "clone_url": clone_url, "image": format!("{}/{name}", site.registry),
-        "rules": [{ "name": "main", "branch": "main", "tags": ["latest"] }],
-    });
-    more.as_object().unwrap().iter().for_each(|(key, value)| document[key] = value.clone());
-    let added = ask(site, "POST", "/v1/repos", &document);
-    assert_eq!(added.status, 201, "{}", added.text);
-}
-
 fn build(site: &Site, name: &str) -> Value {
-    let asked = ask(site, "POST", &format!("/v1/repos/{name}/builds"), &json!({ "ref": "main" }));
-    assert_eq!(asked.status, 202, "{}", asked.text);
-    site.finished(asked.json()["builds"][0]["id"].as_str().unwrap())
+    site.finished(&trigger_main(site, name))
 }
 
 /// Commits a Dockerfile and returns how builds of the repositories end.
@@ -55,8 +41,8 @@ fn sec_m1_a_build_reads_its_own_images_and_those_that_are_named() {
         let registry = site.registry.clone();
         let port = registry.rsplit_once(':').unwrap().1;
         let all = ["other/app", "reader/app", "team/app"];
-        add(&site, "other/app", &json!({}));
-        add(&site, "reader/app", &json!({ "may_read": [format!("{registry}/oth*/**")] }));
+        add_repository(&site, "other/app", &json!({}));
+        add_repository(&site, "reader/app", &json!({ "may_read": [format!("{registry}/oth*/**")] }));
         assert_eq!(ends(&site, "FROM scratch\nCOPY Dockerfile /secret\n", &all), ["succeeded"; 3]);
         let digest = build(&site, "other/app")["image"]["digest"].as_str().unwrap().to_owned();
         let refused = ["succeeded", "succeeded", "image_not_allowed"];

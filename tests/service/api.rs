@@ -14,6 +14,26 @@ pub fn ask(site: &Site, method: &str, path: &str, body: &Value) -> Answer {
     ask_as(site, ADMIN_TOKEN, method, path, &[], body)
 }
 
+/// Adds a repository of the site's commits with an image of its own in the embedded registry; its main branch is built.
+/// `more` takes the place of fields of its document, or adds some.
+pub fn add_repository(site: &Site, name: &str, more: &Value) {
+    let clone_url = site.get("/v1/repos/team/app")["clone_url"].clone();
+    let mut document = json!({
+        "name": name, "clone_url": clone_url, "image": format!("{}/{name}", site.registry),
+        "rules": [{ "name": "main", "branch": "main", "tags": ["latest"] }],
+    });
+    more.as_object().unwrap().iter().for_each(|(key, value)| document[key] = value.clone());
+    let added = ask(site, "POST", "/v1/repos", &document);
+    assert_eq!(added.status, 201, "{}", added.text);
+}
+
+/// Triggers a build of the main branch; returns its id.
+pub fn trigger_main(site: &Site, name: &str) -> String {
+    let asked = ask(site, "POST", &format!("/v1/repos/{name}/builds"), &json!({ "ref": "main" }));
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    asked.json()["builds"][0]["id"].as_str().unwrap().to_owned()
+}
+
 /// Asks as the holder of a token, with further headers.
 pub fn ask_as(site: &Site, token: &str, method: &str, path: &str, headers: &[&str], body: &Value) -> Answer {
     let (url, bearer, body) =

@@ -1,6 +1,6 @@
 //! Base images that change: the newest build of a branch is repeated, once, and only where the repository wants it.
 
-use crate::service::api::{ADMIN, ADMIN_TOKEN, ask, ask_as};
+use crate::service::api::{ADMIN, ADMIN_TOKEN, add_repository, ask_as, trigger_main};
 use crate::support::{Site, push_base, slipway, wait_for};
 use serde_json::{Value, json};
 
@@ -15,22 +15,8 @@ fn push_text(site: &Site, text: &str) {
     );
 }
 
-/// Adds a repository; `more` is what it has besides.
-fn add(site: &Site, name: &str, more: Value) {
-    let clone_url = site.get("/v1/repos/team/app")["clone_url"].clone();
-    let mut document = json!({
-        "name": name, "clone_url": clone_url, "image": format!("{}/{name}", site.registry),
-        "rules": [{ "name": "main", "branch": "main", "tags": ["latest"] }],
-    });
-    more.as_object().unwrap().iter().for_each(|(key, value)| document[key] = value.clone());
-    let added = ask(site, "POST", "/v1/repos", &document);
-    assert_eq!(added.status, 201, "{}", added.text);
-}
-
 fn build(site: &Site, name: &str) -> Value {
-    let asked = ask(site, "POST", &format!("/v1/repos/{name}/builds"), &json!({ "ref": "main" }));
-    assert_eq!(asked.status, 202, "{}", asked.text);
-    site.succeeded(asked.json()["builds"][0]["id"].as_str().unwrap())
+    site.succeeded(&trigger_main(site, name))
 }
 
 fn builds(site: &Site, name: &str) -> Vec<Value> {
@@ -46,14 +32,14 @@ fn a_build_is_repeated_when_its_base_changes() {
     // The base is used in a stage of which only a file is copied.
     let dockerfile = format!("FROM {0}/base/busybox\nCOPY --from={base} /base /base\nRUN cat /base\n", site.registry);
     let commit = site.commit(&[("Dockerfile", &dockerfile)]);
-    add(
+    add_repository(
         &site,
         "based/app",
-        json!({ "base_image_rebuild": true, "rules": [
+        &json!({ "base_image_rebuild": true, "rules": [
         { "name": "main", "branch": "main", "tags": ["latest"], "path_filter": "automatic" },
     ] }),
     );
-    add(&site, "still/app", json!({}));
+    add_repository(&site, "still/app", &json!({}));
     let first = build(&site, "based/app");
     build(&site, "still/app");
     let bases = first["base_images"].as_array().unwrap();

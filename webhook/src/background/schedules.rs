@@ -155,23 +155,31 @@ mod tests {
         assert_eq!(last_due(&schedule, Window { after: now, until: later }), Some(later));
     }
 
+    const REPOSITORY: &str = r#"
+        [[repositories]]
+        name = "team/app"
+        clone_url = "https://example.com/team/app.git"
+        image = "127.0.0.1:5000/team/app"
+    "#;
+
+    /// Returns a database, and the settings of one repository with `more` in its table.
+    async fn world(directory: &std::path::Path, more: &str) -> (Database, Settings) {
+        let database = Database::open(&format!("sqlite://{}", directory.join("x.db").display())).await.unwrap();
+        let configuration = crate::Configuration::parse(&format!("{REPOSITORY}{more}"), directory).unwrap();
+        (database, configuration.settings(([127, 0, 0, 1], 80).into()).unwrap())
+    }
+
     #[tokio::test]
     async fn two_servers_begin_a_scheduled_build_once() {
         let directory = tempfile::tempdir().unwrap();
-        let database = Database::open(&format!("sqlite://{}", directory.path().join("x.db").display())).await.unwrap();
-        let text = r#"
-            [[repositories]]
-            name = "team/app"
-            clone_url = "https://example.com/team/app.git"
-            image = "127.0.0.1:5000/team/app"
+        let rule = r#"
             [[repositories.rules]]
             branch = "main"
             tags = ["nightly"]
             autobuild = false
             schedules = ["0 3 * * *"]
         "#;
-        let configuration = crate::Configuration::parse(text, directory.path()).unwrap();
-        let settings = configuration.settings(([127, 0, 0, 1], 80).into()).unwrap();
+        let (database, settings) = world(directory.path(), rule).await;
         let window = Window { after: datetime!(2026-11-25 02:50 UTC), until: datetime!(2026-11-25 03:00:04 UTC) };
         for _ in 0..2 {
             begin_due(&database, &Catalog::new(&settings.repositories), window).await.unwrap();
@@ -189,16 +197,7 @@ mod tests {
     #[tokio::test]
     async fn a_schedule_in_the_repository_s_own_file_is_kept_until_the_file_says_otherwise() {
         let directory = tempfile::tempdir().unwrap();
-        let database = Database::open(&format!("sqlite://{}", directory.path().join("x.db").display())).await.unwrap();
-        let text = r#"
-            [[repositories]]
-            name = "team/app"
-            clone_url = "https://example.com/team/app.git"
-            image = "127.0.0.1:5000/team/app"
-            own_rules = {}
-        "#;
-        let configuration = crate::Configuration::parse(text, directory.path()).unwrap();
-        let settings = configuration.settings(([127, 0, 0, 1], 80).into()).unwrap();
+        let (database, settings) = world(directory.path(), "own_rules = {}").await;
         let catalog = Catalog::new(&settings.repositories);
         let file = "[[rules]]\nname = \"nightly\"\nbranch = \"main\"\ntags = [\"nightly\"]\nautobuild = false\nschedules = [\"0 3 * * *\"]\n\
             [[rules]]\nname = \"main\"\nbranch = \"main\"\n[[rules]]\nbranch = \"other\"\nschedules = [\"0 3 * * *\"]\n";
