@@ -51,7 +51,7 @@ impl Default for Limits {
             disk_files: 2_000_000,
             reserve_bytes: GIB,
             layer_bytes: 10 * GIB,
-            layer_entries: 1_000_000,
+            layer_entries: 2_000_000,
         }
     }
 }

@@ -107,7 +107,7 @@ pub enum Command {
     /// Manage containers
     Container(container::Arguments),
     /// Hold a container; started by `run` and `start`
-    #[command(hide = true)]
+    #[command(name = "hold-container", hide = true)]
     Supervise(container::supervise::Arguments),
     /// Print the versions of this program and of the server
     Version(version::Arguments),

@@ -21,7 +21,8 @@ use webhook::{Configuration, Readiness, Settings};
 /// Arguments of `slipway serve`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The configuration [default: slipway.toml in the data directory, then /etc/slipway/slipway.toml]
+    /// The configuration [default: slipway.toml in the data directory, then in
+    /// $XDG_CONFIG_HOME/slipway, then in /etc/slipway]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -46,8 +47,8 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     if server.workers > 0 {
         runtime::check_filesystem(data.path()).map_err(|error| report(&error))?;
     }
-    let web = bind(&server.listen).await?;
-    let hub = bind(&server.registry_listen).await?;
+    let web = bind("listen", &server.listen).await?;
+    let hub = bind("registry_listen", &server.registry_listen).await?;
     let address = web.local_addr().map_err(|error| format!("reading the address: {error}"))?;
     let hub_address = hub.local_addr().map_err(|error| format!("reading the address: {error}"))?;
     configuration.check_registry(hub_address).map_err(|error| report(&error))?;
@@ -186,13 +187,14 @@ fn retention_rule(rule: &webhook::RetentionSection) -> registry::RetentionRule {
     }
 }
 
-async fn bind(address: &str) -> Result<TcpListener, String> {
+/// Listens on the address that `key` of the configuration names.
+async fn bind(key: &str, address: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| {
         let remedy = match error.kind() {
             ErrorKind::AddrInUse => "another program listens there: end it, or choose another address",
             ErrorKind::InvalidInput => "an address and a port are expected, as in 127.0.0.1:8080",
             _ => "choose another address",
         };
-        format!("listening on {address}: {error}; {remedy} in `server.listen` and `server.registry_listen`")
+        format!("listening on {address}: {error}; {remedy} in `server.{key}`")
     })
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 /// Arguments of `slipway worker`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The configuration [default: slipway.toml in the data directory, then /etc/slipway/slipway.toml]
+    /// The configuration [default: slipway.toml in the data directory, then in
+    /// $XDG_CONFIG_HOME/slipway, then in /etc/slipway]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How many builds run at once in this process

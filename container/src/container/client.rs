@@ -47,7 +47,7 @@ impl Client {
         Command::new("/proc/self/exe")
             .arg("--data-dir")
             .arg(data)
-            .args(["supervise", &container.record.id])
+            .args(["hold-container", &container.record.id])
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(there)))
             .stdout(Stdio::null())

@@ -178,6 +178,15 @@ impl Configuration {
         parsed.git_logins = logins(&parsed.git, "git", directory)?;
         parsed.registry.check().map_err(|problem| wrong("registry", problem))?;
         parsed.limits.check().map_err(|(place, problem)| wrong(place, problem))?;
+        if let Some(key) = parsed.sandbox.zero_limit() {
+            return Err(wrong(format!("sandbox.{key}"), "no step could stay below 0: leave the key out, or raise it"));
+        }
+        if parsed.server.listen == parsed.server.registry_listen && !parsed.server.listen.ends_with(":0") {
+            return Err(wrong(
+                "server",
+                "`listen` and `registry_listen` are the same address: give each a port of its own",
+            ));
+        }
         parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.
         parsed.settings(([127, 0, 0, 1], 0).into())?;

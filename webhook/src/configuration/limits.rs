@@ -42,7 +42,7 @@ impl Default for Limits {
 impl Limits {
     /// Returns what makes no sense, and where it stands.
     pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
-        if self.step_minutes == 0 || self.build_minutes == 0 {
+        if self.step_minutes == 0 || self.build_minutes == 0 || self.fetch_minutes == 0 {
             return Err(("limits", "a limit of 0 minutes lets nothing be built".to_owned()));
         }
         if !(1..=MAX_PATHS).contains(&self.paths) {
@@ -71,5 +71,6 @@ mod tests {
         assert_eq!(of(Limits { paths: MAX_PATHS + 1, ..Limits::default() }), "limits.paths");
         assert_eq!(of(Limits { worker_memory_mib: Some(100), ..Limits::default() }), "limits.worker_memory_mib");
         assert_eq!(of(Limits { build_minutes: 0, ..Limits::default() }), "limits");
+        assert_eq!(of(Limits { fetch_minutes: 0, ..Limits::default() }), "limits");
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// `[sandbox]`. What is not given is as the sandbox has it by itself.
+/// `[sandbox]`. A key that is missing leaves the sandbox's own default.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
@@ -25,4 +25,17 @@ pub struct Sandbox {
     pub allow: Vec<String>,
     /// Protections that may be missing, by the names that the worker logs when it starts.
     pub allow_unprotected: Vec<String>,
+}
+
+impl Sandbox {
+    /// Returns the key whose limit no step could stay below.
+    pub(crate) fn zero_limit(&self) -> Option<&'static str> {
+        let limits = [
+            ("memory_mib", self.memory_mib == Some(0)),
+            ("processes", self.processes == Some(0)),
+            ("cpus", self.cpus.is_some_and(|cpus| cpus <= 0.0)),
+            ("disk_mib", self.disk_mib == Some(0)),
+        ];
+        limits.iter().find(|(_, is_zero)| *is_zero).map(|(key, _)| *key)
+    }
 }

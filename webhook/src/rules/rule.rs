@@ -116,7 +116,7 @@ impl Rule {
     /// Checks that every group which a template names is one of the rule's expression: another would always be empty.
     pub fn check_groups(&self) -> Result<(), String> {
         let groups = self.expression.as_ref().map_or(0, |expression| expression.captures_len() - 1);
-        let named = self.tags.iter().chain(self.build_args.values());
+        let named = self.tags.iter().chain(self.build_args.values()).chain(self.labels.values());
         match named
             .flat_map(|template| template.groups().map(move |group| (template, group)))
             .find(|(_, group)| *group > groups)
