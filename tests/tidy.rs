@@ -56,7 +56,7 @@ const PHRASES: [(&str, &str); 4] = [
     (" any more than", "no more than"),
 ];
 
-/// Words with which no comment begins.
+/// Words with which no sentence of a comment or of a document begins.
 const HEADLESS: [&str; 3] = ["What ", "Who ", "Whoever "];
 
 /// A file of ours.
@@ -174,6 +174,12 @@ fn comment(line: &str) -> Option<&str> {
     ["//! ", "/// ", "// "].iter().find_map(|start| line.strip_prefix(start))
 }
 
+/// Returns the word with which a sentence begins that has no subject; `begins` tells whether one begins with the text.
+fn headless(text: &str, begins: bool) -> Option<&'static str> {
+    let inside = |word: &str| [". ", "? ", "; "].iter().any(|end| text.contains(&format!("{end}{word}")));
+    HEADLESS.iter().copied().find(|word| begins && text.starts_with(word) || inside(word))
+}
+
 #[test]
 fn comments_begin_with_their_subject() {
     let mut faults = Vec::new();
@@ -182,15 +188,39 @@ fn comments_begin_with_their_subject() {
         for (number, line) in source.text.lines().enumerate() {
             let place = || format!("{}:{}", source.path.display(), number + 1);
             let said = comment(line);
-            if let Some(word) = HEADLESS.iter().find(|word| begins && said.is_some_and(|said| said.starts_with(**word)))
-            {
-                faults.push(format!("{}: a comment begins with `{word}`", place()));
+            if let Some(word) = said.and_then(|said| headless(said, begins)) {
+                faults.push(format!("{}: a sentence begins with `{word}`", place()));
             }
             let line = line.replace("here is no ", "here is not any ");
             if let Some((phrase, instead)) = PHRASES.iter().find(|(phrase, _)| line.contains(phrase)) {
                 faults.push(format!("{}: instead of `{phrase}` write: {instead}", place()));
             }
             begins = said.is_none_or(|said| said.ends_with('.'));
+        }
+    }
+    assert_none("subject first, then the verb", &faults);
+}
+
+#[test]
+fn sentences_of_documents_begin_with_their_subject() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<PathBuf> = Vec::new();
+    for directory in [root.to_owned(), root.join("docs")] {
+        pages.extend(std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()));
+    }
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    assert!(pages.len() > 10, "{pages:?}");
+    let mut faults = Vec::new();
+    for page in pages {
+        let mut begins = true;
+        for (number, line) in std::fs::read_to_string(&page).unwrap().lines().enumerate() {
+            let text = line.trim_start().trim_start_matches("- ").trim_start_matches("**");
+            let is_new = begins || text.len() < line.len();
+            // A heading is not a sentence.
+            if let Some(word) = headless(text, is_new).filter(|_| !line.starts_with('#')) {
+                faults.push(format!("{}:{}: a sentence begins with `{word}`", page.display(), number + 1));
+            }
+            begins = line.is_empty() || line.ends_with(['.', ':']);
         }
     }
     assert_none("subject first, then the verb", &faults);

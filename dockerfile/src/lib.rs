@@ -1,7 +1,7 @@
 //! Dockerfiles: text in, typed instructions with positions out, as BuildKit reads them; then a plan of the build.
 //!
 //! The three stages have types of the same names: [`ast::Copy`] is what the file says, [`plan::Copy`] has every word
-//! expanded and every name resolved. What is done with it is the builder's part. Everything here is pure.
+//! expanded and every name resolved. Executing it is the builder's part. Everything here is pure.
 #![forbid(unsafe_code)]
 
 mod arguments;

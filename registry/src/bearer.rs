@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 
-/// Seconds for which a token is good. What an account may do is looked up again with each request.
+/// Seconds for which a token is good. The rights of its account are looked up again with each request.
 pub const LIFETIME: u64 = 15 * 60;
 
 /// The claims of a token.

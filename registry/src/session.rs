@@ -40,7 +40,7 @@ pub struct Upload {
     size: Arc<AtomicU64>,
 }
 
-/// The right to write to an upload; nobody else has it meanwhile. What was written stays if the request is given up.
+/// The right to write to an upload; nobody else has it meanwhile. The bytes that were written stay if the request is given up.
 pub struct Turn {
     writer: OwnedMutexGuard<Option<BlobWriter>>,
     size: Arc<AtomicU64>,

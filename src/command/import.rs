@@ -1,8 +1,8 @@
 //! `slipway repo import`: the settings of Docker Hub's Automated Builds, as its web page loads them, become repositories.
 //!
 //! The page asks for `/api/build/v1/source/?image=<namespace>/<repository>` and for each of the `build_settings` that the
-//! answer links to; a browser's network tools save all of it as one HAR file, or each answer. What Docker Hub had and slipway
-//! has not is named in comments.
+//! answer links to; a browser's network tools save all of it as one HAR file, or each answer. Comments name the
+//! settings of Docker Hub that slipway does not have.
 
 use clap::Args;
 use serde::Deserialize;

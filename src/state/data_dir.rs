@@ -54,7 +54,7 @@ impl DataDir {
 }
 
 /// Takes away what others may do with the data directory and what lies in it: it may have been made before slipway did so, or
-/// by somebody else. What lies deeper is behind directories that nobody else enters.
+/// by somebody else. Deeper files lie behind directories that nobody else enters.
 fn tighten(path: &Path) {
     let parts = PARTS.iter().chain(&["slipway.db-shm"]).map(|part| path.join(part));
     for path in std::iter::once(path.to_owned()).chain(parts) {

@@ -1,6 +1,6 @@
 //! The cases of `tests/dockerfile/cases`: a Dockerfile, its context, and what the image must be, one file each.
 //!
-//! `FROM base` is an image of busybox with a few accounts and with stand-ins for the tools of languages (`tool.sh`). What is compared are the layers on top of it, flattened: every
+//! `FROM base` is an image of busybox with a few accounts and with stand-ins for the tools of languages (`tool.sh`). The layers on top of it are compared, flattened: every
 //! path with mode and owner, content or target, and a time where the case gives one.
 
 mod case;

@@ -1,7 +1,7 @@
 //! Cache keys of instructions, written field by field: a new field does not compile until its part in the key is decided.
 //!
-//! Stages and images that files come from are not in these keys. What they hold stands for them, where keys are put
-//! together: the number of a stage says nothing.
+//! Stages and images that files come from are not in these keys. Where keys are put together, their content
+//! stands for them: the number of a stage says nothing.
 
 use crate::key::{CacheKey, KeyBuilder};
 use dockerfile::ast::{CopyFlags, Sharing};

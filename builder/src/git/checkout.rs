@@ -192,8 +192,8 @@ fn add_submodules(
         if depth == 0 || parts.len() >= MAX_SUBMODULES {
             return Err(refused("one too many: 8 levels and 256 submodules are followed"));
         }
-        // Credentials are for the host of the repository that was asked for. What a submodule of another host names gets none,
-        // not even on that host.
+        // Credentials are for the host of the repository that was asked for. A submodule below one of another host gets
+        // none, not even on the first host.
         let same_host = host(url).is_some() && host(url) == host(&own_url);
         let mut fetching = fetching.clone();
         if !same_host {

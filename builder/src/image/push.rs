@@ -153,7 +153,7 @@ fn upload(resources: &BuildResources, to: &Reference, layer: &Committed) -> Resu
     resources.ask(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
 }
 
-/// Tells whether the repository has a blob. Who may not look may be allowed to write, so that is tried (SV-15).
+/// Tells whether the repository has a blob. A login that may not look may be allowed to write, so that is tried (SV-15).
 fn has_blob(
     waiting: (&Handle, &CancellationToken),
     client: &Client,

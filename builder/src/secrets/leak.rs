@@ -1,6 +1,6 @@
 //! Finds secrets in the layer of a step that mounts them: what is in an image is everybody's.
 //!
-//! A secret is looked for as it is and in base64. What a step makes of it otherwise is not recognised, as in the log.
+//! A secret is looked for as it is and in base64. Other encodings are not recognised, as in the log.
 
 use aho_corasick::AhoCorasick;
 use base64::Engine;

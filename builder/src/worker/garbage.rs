@@ -37,7 +37,7 @@ pub struct Retention {
 pub const DEFAULT_RETENTION: Retention = Retention { snapshots: Duration::from_secs(7 * 24 * 3600), mirrors: KEPT };
 
 impl Retention {
-    /// Once it has none. What a build uses was looked up after the build began, so what is older than any may go.
+    /// Once it has none. A build looks up whatever it uses after it began, so anything older than every build may go.
     pub fn pressed(settings: &Settings) -> Retention {
         let longest = settings.build_timeout + Duration::from_secs(600);
         Retention { snapshots: longest.max(Duration::from_secs(3600)), mirrors: Duration::from_secs(24 * 3600) }

@@ -93,8 +93,8 @@ impl Database {
         Ok(Put::Stored(version))
     }
 
-    /// Removes a repository with its secrets, ends its queued builds and asks for the end of those that run. What was
-    /// built stays on record. Tells whether there was one.
+    /// Removes a repository with its secrets, ends its queued builds and asks for the end of those that run. Its
+    /// builds stay on record. Tells whether there was one.
     pub async fn delete_repository(&self, name: &str) -> Result<bool, Error> {
         let doing = "removing a repository";
         let mut transaction = self.begin_accepting().await?;

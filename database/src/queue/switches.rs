@@ -36,7 +36,7 @@ impl Database {
     }
 
     /// Stores something as a delivery is stored, to find out whether one could be now: by the same connection, in the same
-    /// kind of transaction. What can be read, and a statement of its own, say nothing of that.
+    /// kind of transaction. A read, or a statement of its own, would not prove that.
     pub async fn try_to_store(&self) -> Result<(), Error> {
         let doing = "trying to store";
         let text = "INSERT INTO switches (name, is_on) VALUES ('stored', $1) \

@@ -110,7 +110,7 @@ fn of_builds(doing: &'static str, text: &str, builds: &[String]) -> Statement {
 }
 
 impl Database {
-    /// Removes the log of a build that has ended. Whoever reads meanwhile is told that it is removed, not a part of it.
+    /// Removes the log of a build that has ended. Readers meanwhile are told that it is removed, and get no part of it.
     pub(super) async fn remove_log(&self, build: &String, removed: &mut Removed) -> Result<(), Error> {
         let doing = "removing a log";
         let bytes =

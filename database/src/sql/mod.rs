@@ -1,6 +1,6 @@
 //! The two databases, and all in which they differ: connections, clock, locks, announcements.
 //!
-//! Statements are written once. What stands between `/*+` and `*/` in one is for PostgreSQL alone: SQLite takes it for a
+//! Statements are written once. Text between `/*+` and `*/` is for PostgreSQL alone: SQLite takes it for a
 //! comment, and needs no row locks because it has one writer.
 
 pub(crate) mod build_changes;

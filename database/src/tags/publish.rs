@@ -73,7 +73,7 @@ impl Tag {
 }
 
 impl Database {
-    /// Asks for `tag`, and waits while another attempt moves it. Whoever is told to go holds it.
+    /// Asks for `tag`, and waits while another attempt moves it. The attempt that is told to go holds it.
     pub async fn begin_publish(&self, claim: &Claim, tag: &str) -> Result<Publish, Error> {
         let until = Instant::now() + 2 * (self.settings.lease + self.settings.grace);
         loop {

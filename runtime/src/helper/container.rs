@@ -48,8 +48,8 @@ pub fn process(id: &ContainerId) -> Answer<Pid> {
     process.ok_or_else(|| HelperError::Step("the container is not running".to_owned()))
 }
 
-/// Makes the streams of a command; those of a container are sent to `outside`. What a step of a build prints is read from
-/// the second descriptor, which ends at once for a container.
+/// Makes the streams of a command; those of a container are sent to `outside`. The output of a build's step is read
+/// from the second descriptor, which ends at once for a container.
 pub fn stdio(request: &RunRequest, root: &OwnedFd, outside: Option<&OwnedFd>) -> io::Result<(Stdio, OwnedFd)> {
     let (output, printed) = io::pipe()?;
     let Some(container) = &request.container else { return Ok((Stdio::Merged(printed.into()), output.into())) };

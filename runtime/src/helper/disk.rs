@@ -1,8 +1,8 @@
 //! Watches what a step leaves on disk: a look costs one system call, and only a suspicion costs a count.
 //!
-//! A limit of the file system itself would need quotas, which few have. What others write at the same time raises a
-//! suspicion, too, but only what the step itself holds counts against its limits. What must stay free is looked at the more
-//! often the sooner it could be gone, and `super::allocate` answers for the one call that is faster than any look.
+//! A limit of the file system itself would need quotas, which few have. Writes of others at the same time raise a
+//! suspicion, too, but only the files of the step itself count against its limits. Free space is looked at the more often
+//! the sooner it could be gone, and `super::allocate` answers for the one call that is faster than any look.
 
 use super::measure::{Measure, Used, Written};
 use crate::DiskFull;

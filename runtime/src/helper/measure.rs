@@ -103,7 +103,7 @@ impl Measure {
         }
     }
 
-    /// Counts what is in a directory and was changed in the second `since` or later. What vanishes meanwhile does not count.
+    /// Counts what is in a directory and was changed in the second `since` or later. Files that vanish meanwhile do not count.
     fn walk(&self, root: &OwnedFd, since: i64) -> Used {
         let mut total = Used::default();
         // Names, not descriptors, are kept for later: there may be any number of directories side by side.

@@ -1,6 +1,6 @@
 //! Makes the sockets that 32-bit programs ask for through `socketcall`, whose arguments no filter can look at.
 //!
-//! Programs of Debian and of Go for 386 know no other way. Who follows the step reads the arguments once and makes
+//! Programs of Debian and of Go for 386 know no other way. The process that follows the step reads the arguments once and makes
 //! the socket: a program that changes them meanwhile gains nothing.
 
 use super::notification::{Answer, control, respond};

@@ -1,7 +1,7 @@
 //! The network of an attempt, in two namespaces: the steps', and an outer one around it.
 //!
 //! A pair of interfaces joins the two. The outer one forwards what steps send to `pasta`, which translates between it and
-//! this machine without any privilege in either. What steps must not reach is closed in the outer one, where packets are
+//! this machine without any privilege in either. The outer one closes the addresses that steps must not reach, where packets are
 //! looked at by their addresses and no option of a socket counts; a step has no way to it.
 
 mod addresses;

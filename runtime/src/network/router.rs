@@ -131,7 +131,7 @@ impl Router {
         Ok(())
     }
 
-    /// Waits until `pasta` has made its interface, and returns its number. Whoever started `pasta` knows how long that may
+    /// Waits until `pasta` has made its interface, and returns its number. The caller, which started `pasta`, knows how long that may
     /// take.
     fn wait_for_pasta(&self) -> Result<u32, String> {
         loop {

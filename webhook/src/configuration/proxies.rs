@@ -18,8 +18,8 @@ impl Proxies {
         texts.iter().map(read).collect::<Result<_, _>>().map(Proxies)
     }
 
-    /// Returns the address that a request comes from: the last that no trusted proxy has. What stands before it in the
-    /// header was written by that client and means nothing.
+    /// Returns the address that a request comes from: the last that no trusted proxy has. That client wrote
+    /// whatever stands before it in the header, so it means nothing.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let lines: Vec<&str> =
             headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Largest page.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
-/// Attributes of pages that hold links. What others wrote cannot look like one: its quotes are escaped.
+/// Attributes of pages that hold links. Text of others cannot look like one: its quotes are escaped.
 const ATTRIBUTES: [&str; 4] = ["href", "src", "action", "data-follow"];
 
 /// Returns the path of a URL, without a slash at its end; empty for the root.

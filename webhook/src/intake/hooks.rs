@@ -105,7 +105,7 @@ struct Proving<'a> {
 }
 
 impl Proving<'_> {
-    /// Receives the body and checks the proof; `None` if it is wrong. What proves nothing by itself is not kept.
+    /// Receives the body and checks the proof; `None` if it is wrong. A body that proves nothing by itself is not kept.
     async fn prove(&self, headers: &HeaderMap, body: Body) -> Result<Option<(Bytes, Signed, Reservation)>, Problem> {
         let keys = |entry: &'_ Arc<Entry>| entry.repository.keys.clone();
         let inbox = &self.service.inbox;

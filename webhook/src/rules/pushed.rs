@@ -96,7 +96,7 @@ const SKIP_MARKERS: [&str; 8] = [
 ];
 
 /// Returns the marker in a commit's message that asks for no build: anywhere in its title, or alone in its last line before
-/// the trailers. What stands elsewhere is quoted, as in a squash commit that lists the titles of others.
+/// the trailers. A marker elsewhere is a quotation, as in a squash commit that lists the titles of others.
 pub fn skip_marker(message: &str) -> Option<&'static str> {
     let message = message.to_lowercase();
     let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
