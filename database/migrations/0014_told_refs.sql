@@ -1,5 +1,5 @@
 -- What deliveries last told of each ref, NULL for one that was deleted; 'HEAD' names the default branch. It tells a push that
--- has the bytes of an earlier one from the same push told twice: src/told.rs.
+-- has the bytes of an earlier one from the same push told twice: deliveries/reported_refs.rs.
 
 CREATE TABLE told_refs (
     repository  TEXT NOT NULL,

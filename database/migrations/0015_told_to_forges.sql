@@ -1,4 +1,4 @@
--- Statuses that a forge refused, in its own words: src/refusal.rs.
+-- Statuses that a forge refused, in its own words: outbox/status_refusal.rs.
 CREATE TABLE status_refusals (
     build_id    TEXT PRIMARY KEY REFERENCES builds (id),
     repository  TEXT NOT NULL,

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::sql::connect::Store;
 use crate::sql::statement::{On, sql};
 use crate::sql::transaction::{Alone, Transaction};
+
 /// The migrations, oldest first; their position is their version, from 1.
 pub const MIGRATIONS: [&str; 18] = [
     include_str!("../../migrations/0001_start.sql"),
@@ -23,7 +24,7 @@ pub const MIGRATIONS: [&str; 18] = [
     include_str!("../../migrations/0015_told_to_forges.sql"),
     include_str!("../../migrations/0016_build_warnings.sql"),
     include_str!("../../migrations/0017_registry_accounts.sql"),
-    include_str!("../../migrations/0020_field_words.sql"),
+    include_str!("../../migrations/0018_field_words.sql"),
 ];
 
 /// The version that this program works with.

@@ -156,3 +156,16 @@ async fn databases_of_every_earlier_schema_are_opened_and_read() {
         }
     }
 }
+
+#[test]
+fn the_number_of_a_migration_s_file_is_its_version() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), schema::MIGRATIONS.len());
+    for ((position, file), migration) in files.iter().enumerate().zip(schema::MIGRATIONS) {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with(&format!("{:04}_", position + 1)), "{name}");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), migration, "{name}");
+    }
+}
