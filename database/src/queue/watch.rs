@@ -18,10 +18,4 @@ impl Database {
         }
         self.changes.watch(&self.store, id)
     }
-
-    /// Returns a future that ends when a build may have changed after this call; see [`Database::watch_build`].
-    pub fn changed(&self, id: &BuildId) -> impl Future<Output = ()> + Send + use<> {
-        let mut watch = self.watch_build(id);
-        async move { watch.changed().await }
-    }
 }

@@ -1,25 +1,29 @@
 //! Changes of builds: wakes those who watch a build when its row may have changed, whichever process changed it.
 //!
-//! PostgreSQL announces each change. A SQLite file does not, so the time of its write-ahead log is polled, for all watchers
-//! at once and only while there are some; one query then tells which of the watched builds have another version.
+//! PostgreSQL announces each change. A SQLite file does not, so the header of its index of the write-ahead log is polled, for
+//! all watchers at once and only while there are some; one query then tells which of the watched builds have another version.
 
 use crate::error::Error;
 use crate::model::build_id::BuildId;
 use crate::sql::connect::Store;
 use crate::sql::statement::sql;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-/// How often the write-ahead log is polled.
+/// How often the header of the index is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long to wait before a database that was unavailable is asked again.
 const ERROR_BACKOFF: Duration = Duration::from_secs(1);
-/// How exact the time of a file is at least: two writes within it may leave the same time.
-const TIMESTAMP_GRANULARITY: Duration = Duration::from_millis(50);
+/// Bytes of the header. SQLite changes them with every commit, as soon as it can be read; the time of the log itself changes
+/// before its fsync, when nobody sees the commit yet.
+const HEADER: usize = 48;
 /// Builds that one query asks for.
 const MAX_BATCH: usize = 500;
 
@@ -74,7 +78,7 @@ impl BuildChanges {
     /// Begins to watch a build.
     pub fn watch(&self, store: &Store, build: &BuildId) -> BuildWatch {
         if let Store::Sqlite { file, .. } = store {
-            self.poller.get_or_init(|| tokio::spawn(poll(store.clone(), log_of(file), self.watched.clone())));
+            self.poller.get_or_init(|| tokio::spawn(poll(store.clone(), index_of(file), self.watched.clone())));
         }
         let mut builds = self.watched.locked();
         let watchers =
@@ -144,22 +148,23 @@ impl Watched {
     }
 }
 
-/// Polls the write-ahead log of a file while somebody watches a build.
-async fn poll(store: Store, log: PathBuf, watched: Arc<Watched>) {
-    let mut seen = FileState::default();
+/// Polls the header of a file's index of the write-ahead log while somebody watches a build.
+async fn poll(store: Store, index: PathBuf, watched: Arc<Watched>) {
+    let mut seen = None;
     loop {
         if watched.locked().is_empty() {
             watched.subscribed.notified().await;
             continue;
         }
-        let state = FileState::of(&log);
-        if state == seen && !seen.is_fresh {
+        // A header that is written meanwhile only costs one comparison more; one that cannot be read says nothing.
+        let header = header_of(&index);
+        if header.is_some() && header == seen {
             tokio::time::sleep(POLL_INTERVAL).await;
             continue;
         }
         match watched.compare(&store).await {
             Ok(()) => {
-                seen = state;
+                seen = header;
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
             Err(error) => {
@@ -170,30 +175,45 @@ async fn poll(store: Store, log: PathBuf, watched: Arc<Watched>) {
     }
 }
 
-/// Time and length of a file: another pair tells that it was written to.
-#[derive(Debug, Clone, Copy, Default)]
-struct FileState {
-    modified: Option<SystemTime>,
-    length: u64,
-    /// Whether a later write may leave the same time.
-    is_fresh: bool,
+/// Indexes that were opened, by device and inode. They stay open for the life of the process: closing a file gives up every
+/// lock that the process has on it, and SQLite's own locks are among them.
+static INDEXES: Mutex<BTreeMap<FileId, &'static File>> = Mutex::new(BTreeMap::new());
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct FileId {
+    device: u64,
+    inode: u64,
 }
 
-impl PartialEq for FileState {
-    fn eq(&self, other: &Self) -> bool {
-        (self.modified, self.length) == (other.modified, other.length)
+impl FileId {
+    fn of(metadata: &Metadata) -> Self {
+        FileId { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
-impl FileState {
-    fn of(file: &Path) -> Self {
-        let Ok(metadata) = std::fs::metadata(file) else { return FileState::default() };
-        let modified = metadata.modified().ok();
-        // A time in the future is that of a clock that was set back: it says nothing, so the file counts as just written.
-        let age = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
-        let is_fresh = age.is_none_or(|age| age < TIMESTAMP_GRANULARITY);
-        FileState { modified, length: metadata.len(), is_fresh }
+fn header_of(index: &Path) -> Option<[u8; HEADER]> {
+    let mut header = [0; HEADER];
+    opened(index).and_then(|file| file.read_exact_at(&mut header, 0)).ok()?;
+    Some(header)
+}
+
+/// Opens an index, or returns the file that was opened before.
+fn opened(index: &Path) -> io::Result<&'static File> {
+    let mut indexes = INDEXES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = indexes.get(&FileId::of(&std::fs::metadata(index)?)) {
+        return Ok(file);
     }
+    let file: &File = Box::leak(Box::new(File::open(index)?));
+    // The path may name another file by now, even one that is open already.
+    indexes.insert(FileId::of(&file.metadata()?), file);
+    Ok(file)
+}
+
+/// Returns the path of a file's index of its write-ahead log.
+fn index_of(file: &Path) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push("-shm");
+    path.into()
 }
 
 /// Returns the path of a file's write-ahead log.
@@ -201,4 +221,31 @@ pub fn log_of(file: &Path) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push("-wal");
     path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+    use sqlx::{ConnectOptions, Connection};
+
+    #[tokio::test]
+    async fn a_header_changes_once_a_commit_can_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.db");
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let mut writer = options.journal_mode(SqliteJournalMode::Wal).connect().await.unwrap();
+        sqlx::query("CREATE TABLE t (v INTEGER)").execute(&mut writer).await.unwrap();
+        let before = header_of(&index_of(&file)).unwrap();
+        let mut transaction = writer.begin().await.unwrap();
+        sqlx::query("INSERT INTO t VALUES (1)").execute(&mut *transaction).await.unwrap();
+        assert_eq!(header_of(&index_of(&file)), Some(before), "nothing can be read yet");
+        transaction.commit().await.unwrap();
+        let committed = header_of(&index_of(&file)).unwrap();
+        assert_ne!(committed, before);
+        for checkpoint in ["PRAGMA wal_checkpoint(TRUNCATE)", "INSERT INTO t VALUES (2)"] {
+            sqlx::query(checkpoint).execute(&mut writer).await.unwrap();
+        }
+        assert_ne!(header_of(&index_of(&file)), Some(committed));
+    }
 }
