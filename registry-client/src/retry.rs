@@ -51,7 +51,9 @@ impl<'p> Backoff<'p> {
 
     /// Waits before the next attempt; `false` if there is none. `retry_after` is the wait that the server asked for.
     pub async fn next(&mut self, server: &str, retry_after: Option<Duration>) -> bool {
-        let wait = retry_after.unwrap_or(self.wait).min(self.policy.max_backoff);
+        // A server that asks to come back at once still gets the time that any other gets.
+        let asked = retry_after.map(|asked| asked.max(self.policy.initial_backoff));
+        let wait = asked.unwrap_or(self.wait).min(self.policy.max_backoff);
         // A server that says when to come back is not gone: its own waits do not count as attempts.
         let is_over = match retry_after {
             Some(_) => self.started.elapsed() + wait > self.policy.max_elapsed,
@@ -107,5 +109,14 @@ mod tests {
         assert_eq!(parse("99999999999999999999999"), None);
         assert_eq!(parse("-5"), None);
         assert_eq!(parse("soon"), None);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_asks_for_no_wait_is_left_the_first_one() {
+        let policy = RetryPolicy { initial_backoff: Duration::from_millis(20), ..RetryPolicy::default() };
+        let mut backoff = Backoff::new(&policy);
+        let began = Instant::now();
+        assert!(backoff.next("registry.example.com", Some(Duration::ZERO)).await);
+        assert!(began.elapsed() >= policy.initial_backoff);
     }
 }
