@@ -82,5 +82,15 @@ fn credentials(configuration: &Configuration) -> Credentials {
         known.insert(host.clone(), (login.username.clone(), login.password.clone()));
         has_logins = true;
     }
-    if has_logins { Credentials::Fixed(known) } else { Credentials::Docker(known) }
+    match has_logins {
+        true => Credentials::Fixed(known),
+        false => Credentials::Docker { by_host: known, config: docker_config() },
+    }
+}
+
+/// Returns the path of docker's `config.json`, which may not exist; `None` if nothing says where it would be.
+pub fn docker_config() -> Option<PathBuf> {
+    let directory = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let directory = directory.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
+    Some(directory?.join("config.json"))
 }

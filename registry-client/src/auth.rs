@@ -18,15 +18,20 @@ pub enum Credentials {
     /// No credentials.
     None,
     /// These by host, and for others docker's `config.json`, with its credential helpers.
-    Docker(HashMap<String, (String, String)>),
+    Docker {
+        /// User and password by host.
+        by_host: HashMap<String, (String, String)>,
+        /// Docker's `config.json`; without one there are no other logins.
+        config: Option<PathBuf>,
+    },
     /// User and password by host.
     Fixed(HashMap<String, (String, String)>),
 }
 
 impl Credentials {
-    /// Returns docker's own credentials.
-    pub fn docker() -> Self {
-        Credentials::Docker(HashMap::new())
+    /// Returns the credentials of docker's `config.json`.
+    pub fn docker(config: Option<PathBuf>) -> Self {
+        Credentials::Docker { by_host: HashMap::new(), config }
     }
 
     /// Returns user and password for an image's registry; an identity token has the user [`IDENTITY`].
@@ -35,10 +40,9 @@ impl Credentials {
         match self {
             Credentials::None => None,
             Credentials::Fixed(known) => known.get(registry).cloned(),
-            Credentials::Docker(known) if known.contains_key(registry) => known.get(registry).cloned(),
-            Credentials::Docker(_) => {
-                let logins = servers(reference).into_iter();
-                logins.filter_map(|server| docker_credential::get_credential(&server).ok()).map(login_of).next()
+            Credentials::Docker { by_host, .. } if by_host.contains_key(registry) => by_host.get(registry).cloned(),
+            Credentials::Docker { config, .. } => {
+                docker_login(&std::fs::read_to_string(config.as_deref()?).ok()?, reference)
             }
         }
     }
@@ -56,15 +60,25 @@ fn login_of(credential: DockerCredential) -> (String, String) {
     }
 }
 
-/// Returns the names under which a login for an image may be kept, the best first: podman has logins for namespaces and
-/// single repositories, too.
-fn servers(reference: &Reference) -> Vec<String> {
+/// Finds the login for an image in the text of a `config.json`. Podman keeps logins for namespaces and repositories there,
+/// too; credential helpers know registries alone, so one is asked once.
+fn docker_login(config: &str, reference: &Reference) -> Option<(String, String)> {
+    let find =
+        |config: &str, server: &str| docker_credential::get_credential_from_reader(config.as_bytes(), server).ok();
+    let parsed: serde_json::Value = serde_json::from_str(config).ok()?;
+    let kept = serde_json::json!({ "auths": parsed["auths"].as_object().cloned().unwrap_or_default() }).to_string();
+    let of_namespace = namespaces(reference).iter().find_map(|name| find(&kept, name));
+    let server = if reference.registry() == "docker.io" { "https://index.docker.io/v1/" } else { reference.registry() };
+    of_namespace.or_else(|| find(config, server)).map(login_of)
+}
+
+/// Returns the repository and the namespaces that it is in, the innermost first.
+fn namespaces(reference: &Reference) -> Vec<String> {
     let (registry, repository) = (reference.registry(), reference.repository());
     let ends = repository.match_indices('/').map(|(at, _)| at).chain([repository.len()]);
-    let mut servers: Vec<_> = ends.map(|end| format!("{registry}/{}", &repository[..end])).collect();
-    servers.reverse();
-    servers.push(if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }.to_owned());
-    servers
+    let mut names: Vec<_> = ends.map(|end| format!("{registry}/{}", &repository[..end])).collect();
+    names.reverse();
+    names
 }
 
 /// How long a login is remembered: finding it may read a file and start a credential helper.
@@ -195,10 +209,7 @@ mod tests {
         let names = ["r.io/team/app", "r.io/team", "r.io", "docker.io/me", "https://index.docker.io/v1/"];
         let identity = "\"i.io\":{\"auth\":\"\",\"identitytoken\":\"refresh\"}";
         let config = format!("{{\"auths\":{{{},{identity}}}}}", names.map(auth).join(","));
-        let find = |image: &str| {
-            let get = |server: &String| docker_credential::get_credential_from_reader(config.as_bytes(), server).ok();
-            servers(&Reference::parse(image).unwrap()).iter().find_map(get).map(login_of)
-        };
+        let find = |image: &str| docker_login(&config, &Reference::parse(image).unwrap());
         for (image, name) in [
             ("r.io/team/app:1", names[0]),
             ("r.io/team/apple", names[1]),

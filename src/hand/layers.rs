@@ -41,7 +41,11 @@ impl Hand {
         }
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let tokio = tokio.map_err(|error| Failure::from(format!("starting tokio: {error}")))?;
-        let registries = Registries { credentials: Credentials::docker(), hosts: HashMap::new(), own_port: None };
+        let registries = Registries {
+            credentials: Credentials::docker(crate::configuration::docker_config()),
+            hosts: HashMap::new(),
+            own_port: None,
+        };
         let services = open(&self.data, &self.data.database_url(), registries, tokio.handle())?;
         let attempt = format!("unpack-{}", std::process::id());
         builder::unpack(&services, &image.manifest, &attempt).map_err(|error| Failure::from(report(&error)))

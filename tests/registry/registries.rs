@@ -177,6 +177,30 @@ fn the_embedded_registry_asks_for_a_user_where_there_are_some() {
 }
 
 #[test]
+fn a_credential_helper_is_asked_once_and_for_the_registry() {
+    let site = Site::start_with("registry_users = { ci = \"hush-hush\" }", "");
+    let directory = tempfile::tempdir().unwrap();
+    let (helper, asked) = (directory.path().join("docker-credential-counting"), directory.path().join("asked"));
+    let script = format!(
+        "#!/bin/sh\ncat >> {0}\necho >> {0}\necho '{{\"Username\":\"ci\",\"Secret\":\"hush-hush\"}}'\n",
+        asked.display()
+    );
+    std::fs::write(&helper, script).unwrap();
+    std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(directory.path().join("config.json"), r#"{"credsStore":"counting"}"#).unwrap();
+    let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
+    let pull = slipway()
+        .env("PATH", path)
+        .env("DOCKER_CONFIG", directory.path())
+        .args(["pull", &format!("{}/a/b/c/d:1", site.registry), "--data-dir"])
+        .arg(site.path("by-hand"))
+        .output()
+        .unwrap();
+    assert!(!pull.status.success(), "there is no such image: {}", shown(&pull));
+    assert_eq!(std::fs::read_to_string(asked).unwrap(), format!("{}\n", site.registry), "{}", shown(&pull));
+}
+
+#[test]
 fn a_registry_where_strangers_could_push_is_not_served() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("slipway.toml");

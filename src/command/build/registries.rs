@@ -19,7 +19,7 @@ pub fn parse_all(texts: &[String]) -> Result<Registries, String> {
         let (host, settings) = parse(text)?;
         hosts.insert(host.to_owned(), settings);
     }
-    Ok(Registries { credentials: Credentials::docker(), hosts, own_port: None })
+    Ok(Registries { credentials: Credentials::docker(crate::configuration::docker_config()), hosts, own_port: None })
 }
 
 fn parse(text: &str) -> Result<(&str, HostSettings), String> {

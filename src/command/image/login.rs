@@ -1,6 +1,7 @@
 //! `slipway login` and `slipway logout`: the logins that docker and slipway share in `config.json`.
 
 use crate::command::build::registries;
+use crate::configuration::docker_config;
 use crate::hand::{Failure, Hand, runtime, told};
 use clap::Args;
 use container::{Account, ConfigFile};
@@ -131,10 +132,6 @@ fn line(question: &str) -> Result<String, Failure> {
     Ok(text.trim().to_owned())
 }
 
-/// Returns where docker keeps its configuration.
 fn config_path() -> Result<PathBuf, Failure> {
-    let directory = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let directory = directory.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
-    let directory = directory.ok_or("no place for logins: set DOCKER_CONFIG or HOME".to_owned())?;
-    Ok(directory.join("config.json"))
+    Ok(docker_config().ok_or("no place for logins: set DOCKER_CONFIG or HOME".to_owned())?)
 }
