@@ -19,6 +19,8 @@ pub(crate) const SWEEPER: &str = "sweep-";
 const ATTEMPTS: u32 = 4;
 /// How long the helper may take to clean up before it is killed.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a child is asked after where no descriptor is left to wait with.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The helper, shared by the sandbox and the changes of its steps; it ends with the last of them.
 pub(crate) struct Process {
@@ -149,10 +151,19 @@ impl Drop for Process {
 }
 
 /// Waits until a child has exited, at most for `timeout`; returns whether it has.
-fn has_exited(child: &Child, timeout: Duration) -> bool {
+fn has_exited(child: &mut Child, timeout: Duration) -> bool {
     let process = rustix::process::Pid::from_child(child);
-    let Ok(handle) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()) else { return false };
     let deadline = Instant::now() + timeout;
+    let Ok(handle) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()) else {
+        // No descriptor is left: asking needs none.
+        while Instant::now() < deadline {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return true;
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        return false;
+    };
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut fds = [PollFd::new(handle.as_fd(), PollFlags::POLLIN)];
