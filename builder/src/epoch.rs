@@ -22,7 +22,8 @@ const NAME: &str = "SOURCE_DATE_EPOCH";
 
 /// Gives what is made the time that the build arguments or the Dockerfile ask for; steps see it as a number.
 ///
-/// A Dockerfile that cannot be read asks for nothing: the build says what is wrong with it.
+/// A Dockerfile that cannot be read asks for nothing: the build says what is wrong with it. Of several platforms the first
+/// decides: the argument is one for all.
 pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &CancellationToken) -> Result<(), Error> {
     let Ok(file) = Dockerfile::parse(&request.dockerfile.text) else { return Ok(()) };
     let settings = request.settings(&request.platform());

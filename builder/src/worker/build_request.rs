@@ -28,9 +28,9 @@ pub struct Limits {
 impl Limits {
     /// Returns the worker's limits, or those of the rule where they are lower.
     pub fn of(settings: &Settings, spec: &BuildSpec) -> Self {
-        let lower = |limit: Duration, builder: Option<i64>| {
-            let builder = builder.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
-            builder.map_or(limit, |builder| builder.min(limit))
+        let lower = |limit: Duration, asked_ms: Option<i64>| {
+            let asked = asked_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+            asked.map_or(limit, |asked| asked.min(limit))
         };
         let options = &spec.options;
         Limits {

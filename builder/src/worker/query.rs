@@ -32,7 +32,7 @@ pub fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
     };
     let duration_ms = began.elapsed().as_millis();
     match services.tokio.block_on(services.database.answer_question(claim, &answer)) {
-        Ok(()) => tracing::info!(question = claim.id, duration_ms, "a question was answered"),
+        Ok(()) => tracing::info!(question = claim.id, duration_ms, "a worker query was answered"),
         Err(error) => {
             tracing::warn!(question = claim.id, error = &error as &dyn std::error::Error, "an answer cannot be written")
         }

@@ -6,7 +6,7 @@ use crate::http::state::Service;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use database::BuildState;
+use database::{BuildState, Counts};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -21,9 +21,10 @@ type Label = [(&'static str, &'static str); 1];
 pub async fn show(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     caller.may_read()?;
     let mut registry = Registry::default();
-    add_queue(&mut registry, &service).await?;
+    let counts = service.database.counts().await?;
+    add_queue(&mut registry, &service, &counts).await?;
     add_stored(&mut registry, &service);
-    add_builds(&mut registry, &service).await?;
+    add_builds(&mut registry, &counts);
     add_removals(&mut registry, &service).await?;
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -31,9 +32,9 @@ pub async fn show(State(service): State<Service>, caller: Caller) -> Result<Resp
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }
 
-async fn add_queue(registry: &mut Registry, service: &Service) -> Result<(), Problem> {
+async fn add_queue(registry: &mut Registry, service: &Service, counts: &Counts) -> Result<(), Problem> {
     let database = &service.database;
-    let (workers, counts) = (database.workers().await?, database.counts().await?);
+    let workers = database.workers().await?;
     let mut gauge = |name, help, value: i64| registry.register(name, help, ConstGauge::new(value));
     gauge("slipway_queue_length", "Builds that wait for a worker", database.queue_length().await?);
     gauge("slipway_queue_paused", "Whether the queue is paused", database.is_queue_paused().await?.into());
@@ -53,8 +54,7 @@ fn add_stored(registry: &mut Registry, service: &Service) {
     counter("slipway_triggers", "Triggers stored by this process", &service.counters.triggers);
 }
 
-async fn add_builds(registry: &mut Registry, service: &Service) -> Result<(), Problem> {
-    let counts = service.database.counts().await?;
+fn add_builds(registry: &mut Registry, counts: &Counts) {
     let of = |counts: &[(BuildState, i64)], state: BuildState| {
         counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, number)| *number)
     };
@@ -70,7 +70,6 @@ async fn add_builds(registry: &mut Registry, service: &Service) -> Result<(), Pr
     }
     registry.register("slipway_builds", "Builds that wait or run", open);
     registry.register("slipway_builds_ended", "Builds that ended", ended);
-    Ok(())
 }
 
 async fn add_removals(registry: &mut Registry, service: &Service) -> Result<(), Problem> {
