@@ -6,6 +6,7 @@ use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BuildResources, Cache, Execution, Options, SourceImage, Sources};
 use crate::image::assemble::{self, Form, Image};
 use crate::image::push::{self, CloseOnDrop, TagOrder, Uploads};
+use crate::image::unchanged::Previous;
 use crate::key::KeyBuilder;
 use crate::trace::{Trace, Work};
 use crate::{Error, LocalImages, Services};
@@ -14,6 +15,7 @@ use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Plan};
 use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A request for a build: its inputs, its outputs, and how steps are executed.
@@ -36,6 +38,8 @@ pub struct Request {
     pub platforms: Vec<Platform>,
     /// Names of the image; the first is the primary one.
     pub tags: Vec<Reference>,
+    /// The image that was published before, by its digest: one that is the same keeps it.
+    pub previous: Option<Reference>,
     /// Whether the image is pushed to where its names say.
     pub push: bool,
     /// Which repository's cache is used.
@@ -358,13 +362,39 @@ fn execute(
         let layers = execution.run()?;
         resources.steps_are_done();
         let image = assemble::assemble(plan, sources, resources, &layers, request.options.created, &request.form)?;
-        if request.push && uploads.all_known() && !push::is_current(resources, &image, &request.tags) {
+        if !request.push || !uploads.all_known() {
+            return Ok(image);
+        }
+        let kept = same_as_before(request, resources, &image, observer)?;
+        let names: Cow<[Reference]> = match &kept {
+            // A repository that has the image by its digest has every part of it, whatever its tags name.
+            Some(kept) => push::repositories(&request.tags).map(|tag| tag.with_digest(kept.digest.clone())).collect(),
+            None => request.tags.as_slice().into(),
+        };
+        let image = kept.unwrap_or(image);
+        if !push::is_current(resources, &image, &names) {
             uploads.start_known();
         }
         Ok(image)
     })?;
     uploads.result()?;
     Ok(image)
+}
+
+/// Returns the image that was published before if `image` is the same.
+fn same_as_before(
+    request: &Request,
+    resources: &BuildResources,
+    image: &Image,
+    observer: &dyn Observer,
+) -> Result<Option<Image>, Error> {
+    let Some(reference) = &request.previous else { return Ok(None) };
+    let previous = Previous { reference, default_labels: &request.default_labels };
+    let kept = previous.same_as(image, resources)?;
+    if kept.is_some() {
+        observer.observe(Event::Phase(Phase::Building, "the image is the same as before and keeps its digest"));
+    }
+    Ok(kept)
 }
 
 fn summaries(plan: &Plan) -> Vec<StepSummary> {

@@ -18,7 +18,7 @@ use runtime::CancellationToken;
 pub const COMMIT_FILES: i64 = 315_619_200;
 
 /// The argument.
-const NAME: &str = "SOURCE_DATE_EPOCH";
+pub const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Gives what is made the time that the build arguments or the Dockerfile ask for; steps see it as a number.
 ///
@@ -27,7 +27,9 @@ const NAME: &str = "SOURCE_DATE_EPOCH";
 pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &CancellationToken) -> Result<(), Error> {
     let Ok(file) = Dockerfile::parse(&request.dockerfile.text) else { return Ok(()) };
     let settings = request.settings(&request.platform());
-    let Some(value) = plan::global(&file, &settings, NAME).filter(|value| !value.is_empty()) else { return Ok(()) };
+    let Some(value) = plan::global(&file, &settings, SOURCE_DATE_EPOCH).filter(|value| !value.is_empty()) else {
+        return Ok(());
+    };
     let time = match value.parse() {
         Ok(seconds) => Some(seconds),
         Err(_) => Finder { request, services, cancel, settings: &settings }.time(&file, &value)?,
@@ -37,7 +39,7 @@ pub fn settle_epoch(request: &mut Request, services: &Services, cancel: &Cancell
         request.options.latest = Some(time);
         request.options.created = Some(time);
     }
-    request.build_args.insert(NAME.to_owned(), time.map_or_else(String::new, |time| time.to_string()));
+    request.build_args.insert(SOURCE_DATE_EPOCH.to_owned(), time.map_or_else(String::new, |time| time.to_string()));
     Ok(())
 }
 
@@ -63,7 +65,7 @@ impl Finder<'_> {
             file.stages.iter().find(|stage| stage.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(place)));
         let Some(stage) = named else {
             return Err(invalid(format!(
-                "invalid {NAME}: {place}: a number of seconds, `context`, the name of a context or of a stage is expected"
+                "invalid {SOURCE_DATE_EPOCH}: {place}: a number of seconds, `context`, the name of a context or of a stage is expected"
             )));
         };
         let lines = (stage.span.first_line, stage.span.last_line);
@@ -74,7 +76,7 @@ impl Finder<'_> {
     /// Returns the one `ADD` of the stage `name`.
     fn source(&self, file: &Dockerfile, name: &str) -> Result<Copy, Error> {
         let mut settings = Settings { target: Some(name.to_owned()), ..self.settings.clone() };
-        settings.build_args.remove(NAME);
+        settings.build_args.remove(SOURCE_DATE_EPOCH);
         let planned = Plan::for_file(file, &settings, &BaseImages::new(), Scope::Target, &plan::Lint::default())?;
         let Planned::Ready(plan) = planned else { return Err(not_from_scratch()) };
         let stage = &plan.stages[plan.target];
@@ -87,17 +89,17 @@ impl Finder<'_> {
                 Action::Configure if step.created_by.starts_with("ARG ") => {}
                 Action::Copy(copy) if copy.add && only.is_none() => only = Some((**copy).clone()),
                 Action::Copy(copy) if copy.add => {
-                    return Err(invalid(format!("{NAME} stage must contain exactly one remote ADD")));
+                    return Err(invalid(format!("{SOURCE_DATE_EPOCH} stage must contain exactly one remote ADD")));
                 }
                 _ => {
                     let keyword = step.created_by.split(' ').next().unwrap_or_default();
                     return Err(invalid(format!(
-                        "{NAME} stage does not meet source-only requirements: unsupported {keyword} instruction"
+                        "{SOURCE_DATE_EPOCH} stage does not meet source-only requirements: unsupported {keyword} instruction"
                     )));
                 }
             }
         }
-        only.ok_or_else(|| invalid(format!("{NAME} stage must contain exactly one remote ADD")))
+        only.ok_or_else(|| invalid(format!("{SOURCE_DATE_EPOCH} stage must contain exactly one remote ADD")))
     }
 
     fn time_of_source(&self, copy: &Copy) -> Result<Option<i64>, Error> {
@@ -126,7 +128,7 @@ impl Finder<'_> {
                     modified => Ok(Some(modified)),
                 }
             }
-            _ => Err(invalid(format!("{NAME} stage source must be a single HTTP(S) or Git ADD"))),
+            _ => Err(invalid(format!("{SOURCE_DATE_EPOCH} stage source must be a single HTTP(S) or Git ADD"))),
         }
     }
 
@@ -157,7 +159,7 @@ fn time_of(named: &NamedContext) -> Option<i64> {
 }
 
 fn not_from_scratch() -> Error {
-    invalid(format!("{NAME} stage must use FROM scratch"))
+    invalid(format!("{SOURCE_DATE_EPOCH} stage must use FROM scratch"))
 }
 
 fn invalid(text: String) -> Error {

@@ -34,6 +34,7 @@ pub use build::{Built, PlannedBuild, Request};
 pub use change::change_config;
 pub use check::{Checked, check};
 pub use context::NamedImage;
+pub(crate) use epoch::SOURCE_DATE_EPOCH;
 pub use epoch::{COMMIT_FILES, settle_epoch};
 pub use error::{Code, Error, FailedStep, Fault};
 pub use execute::LocalImages;

@@ -22,5 +22,6 @@ pub mod reconcile;
 pub mod rules_fetch;
 pub mod server_process;
 pub mod start_latency;
+pub mod unchanged_images;
 pub mod usage;
 pub mod webhooks;

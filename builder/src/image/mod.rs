@@ -8,3 +8,4 @@ pub(crate) mod local;
 pub mod output;
 pub(crate) mod push;
 pub(crate) mod resolve;
+pub(crate) mod unchanged;

@@ -127,7 +127,7 @@ impl Drop for CloseOnDrop<'_> {
 }
 
 /// Returns one reference for each repository that `tags` name.
-fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
+pub fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
     let unique: BTreeMap<_, _> = tags.iter().map(|tag| ((tag.registry(), tag.repository()), tag)).collect();
     unique.into_values()
 }

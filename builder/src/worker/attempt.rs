@@ -171,7 +171,8 @@ impl Attempt<'_> {
             trace: &self.trace,
         };
         let order = tag_order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
-        let request = builder.request(&tree, &secrets, Box::new(order))?;
+        let mut request = builder.request(&tree, &secrets, Box::new(order))?;
+        request.previous = filter.previous(&request)?;
         let prepared = Platforms::new(&request, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;

@@ -7,10 +7,11 @@ use super::source::Place;
 use crate::error::Code;
 use crate::git::{Change, CommitId, CommitTree, FetchSettings, Mirror, Revision};
 use crate::walk::{WalkError, Walked};
-use crate::{Error, Platforms, Services};
-use database::{BuildFilter, BuildRequest, BuildState, PathFilter, Reason};
+use crate::{Error, Platforms, Request, Services};
+use database::{Build, BuildFilter, BuildRequest, BuildState, PathFilter, Reason};
 use files::ignore::Ignore;
 use files::view::ViewError;
+use registry_client::Reference;
 use std::fmt::Write;
 
 /// Changed paths that a reason names.
@@ -94,24 +95,37 @@ impl Filter<'_> {
         self.request.trigger.is_push()
     }
 
+    /// Returns the last image by its digest, for a build that may turn out to make the same one.
+    pub fn previous(&self, request: &Request) -> Result<Option<Reference>, Error> {
+        // A time that somebody asked for is part of the image.
+        let may_be_same =
+            request.push && request.options.use_cache && !request.build_args.contains_key(crate::SOURCE_DATE_EPOCH);
+        let Some(tag) = request.tags.first().filter(|_| may_be_same) else { return Ok(None) };
+        let last = self.last_build()?.and_then(|build| build.image?.digest.parse().ok());
+        Ok(last.map(|digest| tag.with_digest(digest)))
+    }
+
     fn last(&self) -> Result<Option<Last>, Error> {
-        let unknown = |error| Error::new(Code::Database, "looking up the last image of the rule").with_cause(error);
-        let (request, git_ref) = (self.request, &self.request.spec.git_ref);
-        let (database, tokio) = (&self.services.database, &self.services.tokio);
-        let last = tokio.block_on(database.last_published(&request.repository, &request.rule, git_ref));
-        let Some((commit, inputs_key)) = last.map_err(unknown)? else { return Ok(None) };
+        let Some(last) = self.last_build()? else { return Ok(None) };
+        let (Some(commit), Some(image)) = (last.commit, last.image) else { return Ok(None) };
         let filter = BuildFilter {
-            repository: Some(request.repository.clone()),
-            rule: Some(request.rule.clone()),
-            git_ref: Some(git_ref.clone()),
+            repository: Some(self.request.repository.clone()),
+            rule: Some(self.request.rule.clone()),
+            git_ref: Some(self.request.spec.git_ref.clone()),
             commit: Some(commit.clone()),
             state: Some(BuildState::Succeeded),
             limit: 200,
             ..BuildFilter::default()
         };
-        let builds = tokio.block_on(database.builds(&filter)).map_err(unknown)?;
+        let builds = self.services.tokio.block_on(self.services.database.builds(&filter)).map_err(unknown)?;
         let tags = builds.into_iter().filter_map(|build| build.image).flat_map(|image| image.tags).collect();
-        Ok(Some(Last { commit, inputs_key, tags }))
+        Ok(Some(Last { commit, inputs_key: image.inputs_key, tags }))
+    }
+
+    fn last_build(&self) -> Result<Option<Build>, Error> {
+        let (request, database) = (self.request, &self.services.database);
+        let last = database.last_published(&request.repository, &request.rule, &request.spec.git_ref);
+        self.services.tokio.block_on(last).map_err(unknown)
     }
 
     /// Returns the tree of the last image's commit; `None` if it cannot be had: then everything counts as changed.
@@ -133,6 +147,10 @@ fn changes(newer: &CommitTree, older: &CommitTree) -> Result<Option<Vec<Change>>
         Err(error) if WalkError::of(&error).is_some() => Ok(None),
         changes => changes.map(Some).map_err(unreadable),
     }
+}
+
+fn unknown(error: database::Error) -> Error {
+    Error::new(Code::Database, "looking up the last image of the rule").with_cause(error)
 }
 
 fn unreadable(error: ViewError) -> Error {

@@ -1,6 +1,7 @@
 //! Labels that tell of every image what it was built from, by the names that OCI gives them.
 
 use crate::git::CommitTree;
+use crate::image::unchanged::{CREATED, REVISION, VERSION};
 use database::BuildSpec;
 use registry_client::Reference;
 use std::collections::BTreeMap;
@@ -8,10 +9,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::Url;
 
-const REVISION: &str = "org.opencontainers.image.revision";
+/// Label for the repository.
 const SOURCE: &str = "org.opencontainers.image.source";
-const CREATED: &str = "org.opencontainers.image.created";
-const VERSION: &str = "org.opencontainers.image.version";
 
 /// Returns the labels that images of `spec` have unless their Dockerfile or rule says otherwise; a rule that gives one no
 /// value leaves it out.

@@ -152,13 +152,8 @@ impl Database {
         statement.then(&order).all(self.read()).await?.iter().map(build).collect()
     }
 
-    /// Returns the commit and the key of the inputs of the newest build of a rule and ref that succeeded.
-    pub async fn last_published(
-        &self,
-        repository: &str,
-        rule: &str,
-        git_ref: &str,
-    ) -> Result<Option<(String, Option<String>)>, Error> {
+    /// Returns the newest build of a rule and ref that succeeded.
+    pub async fn last_published(&self, repository: &str, rule: &str, git_ref: &str) -> Result<Option<Build>, Error> {
         let text = format!(
             "SELECT {BUILD} FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND state = 'succeeded' \
              ORDER BY sequence DESC, id DESC LIMIT 1"
@@ -169,9 +164,7 @@ impl Database {
             .bind(git_ref)
             .optional(self.read())
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        let build = build(&row)?;
-        Ok(build.commit.map(|commit| (commit, build.image.and_then(|image| image.inputs_key))))
+        row.as_ref().map(build).transpose()
     }
 }
 

@@ -60,6 +60,7 @@ impl Asked<'_> {
             build_args,
             labels: pairs(&arguments.labels, "--label", false)?,
             default_labels: BTreeMap::new(),
+            previous: None,
             target: arguments.target.clone(),
             platforms: self.platforms()?,
             tags,
