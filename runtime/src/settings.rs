@@ -67,6 +67,13 @@ pub struct NetworkPolicy {
     pub allowed: Vec<String>,
 }
 
+impl NetworkPolicy {
+    /// Begins to look up the hosts that can be reached in any case, so that the first attempt need not wait for a resolver.
+    pub fn begin_lookups(&self) {
+        crate::network::begin_lookups(self);
+    }
+}
+
 impl Settings {
     /// Returns the default settings for the state in `directory`, which is created.
     pub fn new(directory: &Path) -> Result<Self, Error> {

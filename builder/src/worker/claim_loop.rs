@@ -24,6 +24,7 @@ const ERROR_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Claims and builds until `stop` is asked; what runs then has its time to end, or goes back to the queue.
 pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
+    services.sandbox.network.begin_lookups();
     janitor::sweep(services);
     garbage::recover(services);
     let (builds, lookups) = (Semaphore::new(settings.builds.max(1)), Semaphore::new(LOOKUPS));

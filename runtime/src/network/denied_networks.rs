@@ -1,14 +1,9 @@
 //! Denied networks: this machine, link-local and metadata addresses, and private networks except those that are allowed.
 
-use super::mirrors;
 use super::netlink::Net;
+use super::{host_lookups, mirrors};
 use crate::NetworkPolicy;
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
-use std::time::{Duration, Instant};
-
-/// How long names may take to be looked up.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Denied whatever the policy says: this host's own forms, link-local, metadata services of large clouds, what the
 /// sandbox itself uses, relays of 6to4, multicast, reserved.
@@ -88,37 +83,30 @@ fn translated(translator: Ipv6Addr, net: (Ipv4Addr, u8)) -> Net {
     (Ipv6Addr::from_bits(address).into(), 96 + net.1)
 }
 
-/// Returns what the policy allows and what this machine's package manager uses; names are looked up now.
+/// Returns what the policy allows and what this machine's package manager uses.
 fn allowed(policy: &NetworkPolicy) -> Vec<Net> {
-    let hosts = policy.allowed.iter().cloned().chain(mirrors::hosts(&mirrors::texts()));
-    let (found, networks_found) = std::sync::mpsc::channel();
-    // Side by side: a resolver that does not answer is waited for once, and not for long.
-    for host in hosts {
-        let found = found.clone();
-        std::thread::spawn(move || found.send(networks(&host)));
-    }
-    drop(found);
-    let deadline = Instant::now() + LOOKUP_TIMEOUT;
-    let next = || networks_found.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
-    std::iter::from_fn(next).flatten().collect()
+    let literal = policy.allowed.iter().filter_map(|text| literal(text));
+    literal.chain(host_lookups::addresses(hosts(policy)).into_iter().map(whole)).collect()
 }
 
-fn networks(text: &str) -> Vec<Net> {
-    if let Some((address, prefix)) = text.split_once('/')
-        && let (Ok(address), Ok(prefix)) = (address.parse(), prefix.parse())
-    {
-        return vec![(address, prefix)];
+/// Begins to look up the hosts that the policy allows and those that this machine's package manager uses.
+pub fn begin_lookups(policy: &NetworkPolicy) {
+    if !policy.private {
+        host_lookups::begin(hosts(policy));
     }
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return vec![whole(address)];
+}
+
+fn hosts(policy: &NetworkPolicy) -> Vec<String> {
+    let named = policy.allowed.iter().cloned().chain(mirrors::hosts(&mirrors::texts()));
+    named.filter(|text| literal(text).is_none()).collect()
+}
+
+/// Reads a network or an address; a name is neither.
+fn literal(text: &str) -> Option<Net> {
+    if let Some((address, prefix)) = text.split_once('/') {
+        return Some((address.parse().ok()?, prefix.parse().ok()?));
     }
-    match (text, 80).to_socket_addrs() {
-        Ok(found) => found.map(|address| whole(address.ip())).collect(),
-        Err(error) => {
-            tracing::debug!(host = text, %error, "a host that steps may reach is not known");
-            Vec::new()
-        }
-    }
+    text.parse().ok().map(whole)
 }
 
 /// Returns `net` as networks that leave the `holes` out.
@@ -165,7 +153,7 @@ mod tests {
     use super::*;
 
     fn net(text: &str) -> Net {
-        networks(text)[0]
+        literal(text).unwrap()
     }
 
     #[test]

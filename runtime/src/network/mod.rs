@@ -7,6 +7,7 @@
 mod addresses;
 mod attempt;
 mod denied_networks;
+mod host_lookups;
 mod limits;
 mod mirrors;
 mod netlink;
@@ -17,4 +18,5 @@ mod router;
 mod sysctl;
 
 pub use attempt::Network;
+pub(crate) use denied_networks::begin_lookups;
 pub(crate) use pasta_supervisor::{PASTA_SUPERVISOR, supervise};
