@@ -8,6 +8,7 @@ use crate::image::assemble::{self, Form, Image};
 use crate::image::push::{self, CloseOnDrop, TagOrder, Uploads};
 use crate::image::unchanged::Previous;
 use crate::key::KeyBuilder;
+use crate::layer::Compression;
 use crate::trace::{Trace, Work};
 use crate::{Error, LocalImages, Services};
 use database::{BaseImage, StepForecast};
@@ -141,6 +142,10 @@ impl<'r> PlannedBuild<'r> {
         key.list(request.options.secrets.keys());
         for name in self.plan.images() {
             key.text(name).text(&self.sources.image(name)?.reference.to_string());
+        }
+        // Keys of earlier versions, which knew one compression, stay as they are.
+        if request.options.compression != Compression::default() {
+            key.text(request.options.compression.media_type());
         }
         Ok(key.finish())
     }

@@ -38,7 +38,7 @@ pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep
 pub use history::trace::{PathPiece, Usage};
 pub use model::build::{BaseImage, Build, PushedImage, Reason};
 pub use model::build_id::BuildId;
-pub use model::build_request::{BuildOptions, BuildRequest, BuildSpec, PathFilter, Policy};
+pub use model::build_request::{BuildOptions, BuildRequest, BuildSpec, LayerCompression, PathFilter, Policy};
 pub use model::build_state::BuildState;
 pub use model::claim::{Claim, Outcome};
 pub use model::delivery::{Accepted, NewDelivery, PushedRef, RefMove};

@@ -1,6 +1,8 @@
 //! Layers in another compression than the usual one, read back by another tool.
 
+use crate::support::worker_pool::Yard;
 use crate::support::{busybox_context, run, slipway};
+use database::{BuildRequest, LayerCompression, PathFilter};
 use std::path::Path;
 use std::process::Command;
 
@@ -50,4 +52,24 @@ fn layers_are_zstd_where_that_is_asked_for() {
         .unwrap();
     let said = crate::support::shown(&refused);
     assert!(!refused.status.success() && said.contains("gzip and zstd are"), "{said}");
+}
+
+#[test]
+fn a_rule_chooses_the_compression_of_its_layers() {
+    let (yard, _worker) = Yard::with_worker("");
+    let commit = yard.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\nCOPY a /a\nRUN cat /a > /b\n"), ("a", "1")]);
+    let mut request = yard.request(&commit);
+    request.spec.options.path_filter = PathFilter::Automatic;
+    let media_types = |request: &BuildRequest| -> Vec<String> {
+        let image = yard.succeeded(&yard.queue(request)).image.unwrap();
+        let store = image_store::Store::open(&yard.path("data/images")).unwrap();
+        let manifest = store.read(&image.digest.parse().unwrap(), 1 << 20).unwrap();
+        let manifest: registry_client::Manifest = serde_json::from_slice(&manifest).unwrap();
+        manifest.layers.into_iter().rev().take(2).map(|layer| layer.media_type).collect()
+    };
+    assert_eq!(media_types(&request), ["application/vnd.oci.image.layer.v1.tar+gzip"; 2]);
+    // The same commit is another image now: it is not skipped.
+    request.spec.options.compression = LayerCompression::Zstd;
+    request.trigger = database::Trigger::Push { delivery: "later".to_owned(), by: "octocat".to_owned() };
+    assert_eq!(media_types(&request), ["application/vnd.oci.image.layer.v1.tar+zstd"; 2]);
 }

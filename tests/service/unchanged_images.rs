@@ -39,7 +39,7 @@ fn a_commit_that_changes_nothing_in_an_image_moves_its_tags_only() {
     assert!(yard.log(&id).contains("keeps its digest"), "{}", yard.log(&id));
     let changed = image(&yard, &next(&yard, &unchanged, &[("src/a", "2")]));
     assert_ne!(changed.digest, first.digest);
-    // What was there before is not the image of now.
+    // The image before is not always the one of now.
     let back = image(&yard, &next(&yard, &unchanged, &[("src/a", "1")]));
     assert_ne!(back.digest, changed.digest);
 }

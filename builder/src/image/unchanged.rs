@@ -32,7 +32,7 @@ pub struct Previous<'a> {
 impl Previous<'_> {
     /// Returns the earlier image if nothing but times and default labels tell `image` from it.
     ///
-    /// An earlier image that cannot be read any more is no reason to fail: the new one is pushed then.
+    /// An earlier image that cannot be read any more does not matter: the new one is pushed then.
     pub fn same_as(&self, image: &Image, resources: &BuildResources) -> Result<Option<Image>, Error> {
         let Some(earlier) = self.read(image, resources) else { return Ok(None) };
         if !self.is_same(image, &earlier, resources) {

@@ -7,10 +7,11 @@ use crate::context::{Context, NamedContext};
 use crate::error::Code;
 use crate::execute::Options;
 use crate::git::CommitTree;
+use crate::layer::Compression;
 use crate::secrets::Leak;
 use crate::trace::Trace;
 use crate::{Error, Form, Request, Services, TagOrder};
-use database::{BuildRequest, BuildSpec};
+use database::{BuildRequest, BuildSpec, LayerCompression};
 use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
 use std::collections::{BTreeMap, HashMap};
@@ -111,6 +112,10 @@ impl RequestBuilder<'_> {
                 latest: Some(crate::COMMIT_FILES),
                 created: Some(root.commit_time()),
                 leak: Leak::Refused,
+                compression: match spec.options.compression {
+                    LayerCompression::Gzip => Compression::Gzip,
+                    LayerCompression::Zstd => Compression::Zstd,
+                },
                 ..Options::new(crate::COMMIT_FILES, fetching)
             },
             order,

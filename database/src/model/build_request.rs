@@ -64,6 +64,8 @@ pub struct BuildOptions {
     pub needs_approval: bool,
     /// Changes and omissions that were made with the request, a sentence each.
     pub warnings: Vec<String>,
+    /// How the layers of its steps are compressed.
+    pub compression: LayerCompression,
     /// Why somebody wanted the build, in their words.
     pub reason: Option<String>,
     /// Images that it may read besides public ones, as `host/path` with `*`; `None` in rows of earlier versions.
@@ -87,6 +89,7 @@ impl Default for BuildOptions {
             trusted: true,
             needs_approval: false,
             warnings: Vec::new(),
+            compression: LayerCompression::default(),
             reason: None,
             images: None,
         }
@@ -104,6 +107,17 @@ pub enum PathFilter {
     Automatic,
     /// A push is built if it changes a path that a pattern names.
     Paths,
+}
+
+/// A compression of layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerCompression {
+    /// Every registry and engine reads it.
+    #[default]
+    Gzip,
+    /// Smaller and faster, for registries and engines since about 2021.
+    Zstd,
 }
 
 /// How the builds of a rule get on with one another.

@@ -233,7 +233,10 @@ pub async fn not_built_yet(
 /// Tells whether two builds of a commit make the same image under the same names.
 fn makes_same(one: &BuildSpec, other: &BuildSpec) -> bool {
     let places = |spec: &BuildSpec| (spec.dockerfile.clone(), spec.context.clone(), spec.target.clone());
-    let options = |spec: &BuildSpec| (spec.options.platforms.clone(), spec.options.labels.clone());
+    let options = |spec: &BuildSpec| {
+        let options = &spec.options;
+        (options.platforms.clone(), options.labels.clone(), options.compression)
+    };
     (one.push, &one.tags, &one.build_args) == (other.push, &other.tags, &other.build_args)
         && places(one) == places(other)
         && options(one) == options(other)

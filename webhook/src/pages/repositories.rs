@@ -12,7 +12,7 @@ use crate::rules::{RefKind, Rule};
 use crate::view::text::plain;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use database::{Build, BuildFilter, PathFilter, Policy, RefPollState, SeenImage, Usage};
+use database::{Build, BuildFilter, LayerCompression, PathFilter, Policy, RefPollState, SeenImage, Usage};
 use maud::{Markup, html};
 
 /// Builds on a repository's page.
@@ -158,6 +158,7 @@ fn how(rule: &Rule) -> Vec<String> {
     say(options.policy == Policy::LatestOnly, "only the latest");
     say(options.path_filter == PathFilter::Automatic, "only pushes that change the image");
     say(options.path_filter == PathFilter::Paths, "only pushes that change its paths");
+    say(options.compression == LayerCompression::Zstd, "layers in zstd");
     say(options.priority > 0, "first");
     say(options.priority < 0, "last");
     words.extend(rule.schedules.iter().map(|schedule| format!("at {} UTC", schedule.text())));

@@ -132,6 +132,7 @@ impl RuleDocument {
         options.paths.clone_from(&self.paths);
         options.secrets.clone_from(&self.secrets);
         options.platforms.clone_from(&self.platforms);
+        options.compression = self.compression.map(Into::into).unwrap_or_default();
         options.policy = self.policy.or(policy).map(Into::into).unwrap_or_default();
         options.timeout_ms = span("timeout", &self.timeout)?;
         options.step_timeout_ms = span("step_timeout", &self.step_timeout)?;

@@ -4,7 +4,7 @@
 use super::webhooks::WebhookDocument;
 use crate::configuration::retention::RetentionDocument;
 use crate::configuration::secret::Secret;
-use database::Policy;
+use database::{LayerCompression, Policy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -118,6 +118,9 @@ pub struct RuleDocument {
     /// Platforms such as `linux/amd64`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<String>,
+    /// How the layers of steps are compressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<CompressionText>,
     /// Patterns of paths: pushes that change none of them build nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
@@ -145,6 +148,25 @@ pub struct RuleDocument {
     /// Moments, as cron writes them, in UTC.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<String>,
+}
+
+/// A compression of layers, as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompressionText {
+    /// For every registry and engine.
+    Gzip,
+    /// Smaller and faster.
+    Zstd,
+}
+
+impl From<CompressionText> for LayerCompression {
+    fn from(text: CompressionText) -> LayerCompression {
+        match text {
+            CompressionText::Gzip => LayerCompression::Gzip,
+            CompressionText::Zstd => LayerCompression::Zstd,
+        }
+    }
 }
 
 /// How builds of a rule get on with one another, as it is written.
