@@ -181,8 +181,13 @@ impl Api {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> String {
-        let why = registry_client::report(error);
-        format!("asking the server {}: {why}; is it there? --server or SLIPWAY_URL say where", self.base)
+        // The outer errors of the chain only say that a request was sent.
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        let hint = "`slipway serve` starts one; --server or SLIPWAY_URL names another";
+        format!("the server {} does not answer: {cause}\n  hint: {hint}", self.base)
     }
 
     /// Returns what a problem says, and what to do about it where a token is at fault.

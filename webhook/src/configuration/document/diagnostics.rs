@@ -42,9 +42,35 @@ pub fn nearest<'n>(written: &str, known: &[&'n str]) -> Option<&'n str> {
 
 /// Says what is expected without the names of types that only the program's authors know.
 fn in_words(message: &str) -> String {
-    let Some((start, rest)) = message.split_once("struct ") else { return message.to_owned() };
-    let end = rest.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(rest.len());
-    format!("{start}an object{}", &rest[end..])
+    let message = match message.split_once("struct ") {
+        None => message.to_owned(),
+        Some((start, rest)) => {
+            let end = rest.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(rest.len());
+            format!("{start}an object{}", &rest[end..])
+        }
+    };
+    let types = message.strip_prefix("invalid type: ").and_then(|types| types.split_once(", expected "));
+    let Some((found, expected)) = types else { return message };
+    let text = found.strip_prefix("string ");
+    let expected = match (expected, text) {
+        ("a sequence", Some(text)) => format!("a list is expected, as in [{text}]"),
+        ("a sequence", None) => "a list is expected".to_owned(),
+        ("a map", _) => "a table of keys and values is expected".to_owned(),
+        ("a string", _) => "a text in quotes is expected".to_owned(),
+        ("a boolean", _) => "`true` or `false` is expected".to_owned(),
+        (number, _) if ["u8", "u16", "u32", "u64", "usize", "i64"].contains(&number) => {
+            "a whole number is expected".to_owned()
+        }
+        (other, _) => format!("{other} is expected"),
+    };
+    let found = match (found, text) {
+        (_, Some(text)) => format!("the text {text}"),
+        ("sequence", _) => "a list".to_owned(),
+        ("map", _) => "a table".to_owned(),
+        ("null" | "unit value", _) => "nothing".to_owned(),
+        (other, _) => other.replace('`', ""),
+    };
+    format!("{expected}, not {found}")
 }
 
 /// Counts the letters that have to be put in, taken out, exchanged or swapped.
@@ -69,6 +95,19 @@ fn distance(one: &str, other: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_of_another_type_is_told_what_is_expected() {
+        let wrong = |found: &str, expected: &str| explain(&format!("invalid type: {found}, expected {expected}"));
+        assert_eq!(
+            wrong("string \"latest\"", "a sequence"),
+            "a list is expected, as in [\"latest\"], not the text \"latest\""
+        );
+        assert_eq!(wrong("boolean `true`", "one of \"own\""), "one of \"own\" is expected, not boolean true");
+        assert_eq!(wrong("integer `5`", "a string"), "a text in quotes is expected, not integer 5");
+        assert_eq!(wrong("sequence", "struct Server"), "an object is expected, not a list");
+        assert_eq!(wrong("string \"two\"", "usize"), "a whole number is expected, not the text \"two\"");
+    }
 
     #[test]
     fn the_nearest_name_is_named() {

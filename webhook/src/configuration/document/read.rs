@@ -86,6 +86,15 @@ mod tests {
         assert!(error.line == 2 && error.problem.contains("did you mean `rules`?"), "{error}");
         assert!(from_toml::<RepositoryDocument>("image = \"y\"").unwrap_err().problem.contains("clone_url"));
         assert!(from_toml::<RepositoryDocument>("image = ").is_err());
+        let text = "clone_url = \"x\"\nimage = \"y\"\npull_requests = true";
+        let error = from_toml::<RepositoryDocument>(text).unwrap_err();
+        assert!(
+            error.line == 3 && error.problem.contains("\"own\"") && error.problem.contains("not boolean true"),
+            "{error}"
+        );
+        assert!(from_toml::<RepositoryDocument>(&text.replace("true", "\"own\"")).is_ok());
+        let text = b"{\"clone_url\":\"x\",\"image\":\"y\",\"pull_requests\":\"ow\"}";
+        assert!(from_json::<RepositoryDocument>(text).unwrap_err().problem.contains("did you mean `own`?"));
         let text = "clone_url = \"x\"\nimage = \"y\"\nsecret = { files = \"x\" }";
         assert!(from_toml::<RepositoryDocument>(text).unwrap_err().line == 3);
     }

@@ -3,7 +3,10 @@
 //! Readers that serde derives take a list of values in the place of an object, and a map takes the last of two equal keys;
 //! both hide mistakes.
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
@@ -140,11 +143,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
+        _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_enum(name, variants, Wrapped { visitor, is_object: false })
+        self.0.deserialize_any(OneOf { visitor, variants })
     }
 
     fn is_human_readable(&self) -> bool {
@@ -211,6 +214,29 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Wrapped<V> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
         self.visitor.visit_enum(data)
+    }
+}
+
+/// A visitor that reads one of several words: a value of another type is told what the words are.
+struct OneOf<V> {
+    visitor: V,
+    variants: &'static [&'static str],
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for OneOf<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<_> = self.variants.iter().map(|word| format!("\"{word}\"")).collect();
+        write!(formatter, "one of {}", words.join(", "))
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<V::Value, E> {
+        self.visitor.visit_enum(word.into_deserializer())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
+        self.visitor.visit_enum(MapAccessDeserializer::new(map))
     }
 }
 
