@@ -5,7 +5,7 @@ use crate::error::Code;
 use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BuildResources, Cache, Execution, Options, SourceImage, Sources};
 use crate::image::assemble::{self, Form, Image};
-use crate::image::push::{self, CloseOnDrop, TagOrder, Uploads};
+use crate::image::push::{self, Arrived, CloseOnDrop, TagOrder, Uploads};
 use crate::image::unchanged::Previous;
 use crate::key::KeyBuilder;
 use crate::layer::Compression;
@@ -205,14 +205,14 @@ impl<'r> PlannedBuild<'r> {
             .within(request.options.fetching.max_paths);
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
-        let image = execute(request, services, plan, &self.sources, &resources, observer)?;
+        let (image, arrived) = execute(request, services, plan, &self.sources, &resources, observer)?;
         if cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
         let mut pushed = Vec::new();
         if request.push {
             observer.observe(Event::Phase(Phase::Pushing, "pushing the image"));
-            pushed = push_image(request, &resources, &image)?;
+            pushed = push_image(request, &resources, &image, &arrived)?;
         }
         let superseded = request.push && pushed.len() < request.tags.len();
         Ok(Built { image, pushed, superseded })
@@ -220,12 +220,17 @@ impl<'r> PlannedBuild<'r> {
 }
 
 /// Pushes the image under its names, or without one where an index will name it.
-fn push_image(request: &Request, resources: &BuildResources, image: &Image) -> Result<Vec<Reference>, Error> {
+fn push_image(
+    request: &Request,
+    resources: &BuildResources,
+    image: &Image,
+    arrived: &Arrived,
+) -> Result<Vec<Reference>, Error> {
     if request.platforms.len() <= 1 {
-        return push::manifest(resources, image, &request.tags, request.order.as_ref());
+        return push::manifest(resources, image, &request.tags, request.order.as_ref(), arrived);
     }
     let unnamed: Vec<_> = request.tags.iter().map(|tag| tag.with_digest(image.digest.clone())).collect();
-    push::manifest(resources, image, &unnamed, &push::Unordered)
+    push::manifest(resources, image, &unnamed, &push::Unordered, arrived)
 }
 
 /// Parses, resolves base images and plans; what is odd about the Dockerfile is told before what is wrong with it.
@@ -354,10 +359,10 @@ fn execute(
     sources: &Sources<'_>,
     resources: &BuildResources,
     observer: &dyn Observer,
-) -> Result<Image, Error> {
+) -> Result<(Image, Arrived), Error> {
     let cache = cache(request, services);
     let (uploads, receiver) = Uploads::new();
-    let image = std::thread::scope(|scope| -> Result<Image, Error> {
+    let (image, is_new) = std::thread::scope(|scope| -> Result<(Image, bool), Error> {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
             uploads.start(&receiver, resources, &request.tags, scope);
@@ -367,8 +372,12 @@ fn execute(
         let layers = execution.run()?;
         resources.steps_are_done();
         let image = assemble::assemble(plan, sources, resources, &layers, request.options.created, &request.form)?;
-        if !request.push || !uploads.all_known() {
-            return Ok(image);
+        let is_new = !uploads.all_known();
+        if request.push && is_new {
+            uploads.start_config(image.config.clone(), resources, &request.tags, scope);
+        }
+        if !request.push || is_new {
+            return Ok((image, is_new));
         }
         let kept = same_as_before(request, resources, &image, observer)?;
         let names: Cow<[Reference]> = match &kept {
@@ -379,11 +388,11 @@ fn execute(
         let image = kept.unwrap_or(image);
         if !push::is_current(resources, &image, &names) {
             uploads.start_known();
+            uploads.start_config(image.config.clone(), resources, &request.tags, scope);
         }
-        Ok(image)
+        Ok((image, false))
     })?;
-    uploads.result()?;
-    Ok(image)
+    Ok((image, uploads.result(is_new)?))
 }
 
 /// Returns the image that was published before if `image` is the same.

@@ -87,7 +87,11 @@ fn repositories_rules_and_secrets_are_managed_from_the_command_line() {
     good(&site, &["repo", "rm", "a/b"]);
     assert_eq!(command(&site, &["repo", "show", "a/b"]).status.code(), Some(1));
     let away = slipway().args(["status", "--server", "http://127.0.0.1:9"]).output().unwrap();
-    assert!(away.status.code() == Some(1) && shown(&away).contains("does not answer: Connection refused"), "{}", shown(&away));
+    assert!(
+        away.status.code() == Some(1) && shown(&away).contains("does not answer: Connection refused"),
+        "{}",
+        shown(&away)
+    );
 }
 
 #[test]

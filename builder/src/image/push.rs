@@ -4,9 +4,9 @@ use crate::Error;
 use crate::execute::{BuildResources, CacheStatus, Committed, Layer, Unanswered, ask, until_cancelled};
 use crate::image::assemble::Image;
 use crate::trace::Work;
-use registry_client::{BlobSource, Client, Digest, Reference};
+use registry_client::{BlobSource, Client, Descriptor, Digest, Reference};
 use runtime::CancellationToken;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
@@ -27,6 +27,17 @@ const UPLOADS: usize = 4;
 pub struct Uploads {
     queue: Mutex<Queue>,
     failed: Mutex<Option<Error>>,
+    /// Repositories that have the configuration.
+    configured: Mutex<BTreeSet<String>>,
+}
+
+/// The part of an image that registries have before the manifest is pushed.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Whether a layer of the image was made: then no tag can name the image yet.
+    is_new: bool,
+    /// Repositories that have the configuration, with their registry.
+    configured: BTreeSet<String>,
 }
 
 struct Queue {
@@ -40,7 +51,8 @@ impl Uploads {
     pub fn new() -> (Self, Mutex<Receiver<Arc<Layer>>>) {
         let (sender, receiver) = channel();
         let queue = Queue { sender: Some(sender), known: Some(Vec::new()) };
-        (Uploads { queue: Mutex::new(queue), failed: Mutex::default() }, Mutex::new(receiver))
+        let uploads = Uploads { queue: Mutex::new(queue), failed: Mutex::default(), configured: Mutex::default() };
+        (uploads, Mutex::new(receiver))
     }
 
     /// Adds a layer that is part of the result.
@@ -98,14 +110,40 @@ impl Uploads {
         }
     }
 
+    /// Uploads the configuration beside the layers. A repository that does not take it says so when the manifest is pushed.
+    pub fn start_config<'scope, 'e: 'scope>(
+        &'e self,
+        config: Descriptor,
+        resources: &'e BuildResources,
+        tags: &'e [Reference],
+        scope: &'scope Scope<'scope, 'e>,
+    ) {
+        scope.spawn(move || {
+            for repository in repositories(tags) {
+                match push_config(resources, &config, repository, &resources.cancel) {
+                    Ok(()) => {
+                        let mut configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
+                        configured.insert(without_tag(repository));
+                    }
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::debug!(%repository, error, "a configuration was not uploaded beside the layers");
+                    }
+                }
+            }
+        });
+    }
+
     /// Says that no further layer comes; the threads end when they are done.
     pub fn close(&self) {
         self.queue().sender.take();
     }
 
-    /// Returns the first error, once the threads have ended.
-    pub fn result(&self) -> Result<(), Error> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    /// Returns what has arrived once the threads have ended, or the first error.
+    pub fn result(self, is_new: bool) -> Result<Arrived, Error> {
+        let failed = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let configured = self.configured.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failed.map_or(Ok(Arrived { is_new, configured }), Err)
     }
 }
 
@@ -132,9 +170,14 @@ pub fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
     unique.into_values()
 }
 
+/// Returns the registry and the repository of a reference.
+fn without_tag(reference: &Reference) -> String {
+    format!("{}/{}", reference.registry(), reference.repository())
+}
+
 fn upload(resources: &BuildResources, to: &Reference, layer: &Committed) -> Result<(), Error> {
     let digest = &layer.descriptor.digest;
-    let doing = || format!("pushing layer {digest} to `{}/{}`", to.registry(), to.repository());
+    let doing = || format!("pushing layer {digest} to `{}`", without_tag(to));
     let failed = |error: Unanswered| error.at(doing());
     let _span = resources.trace.span(Work::Upload, digest.as_str());
     let client = &resources.client;
@@ -212,13 +255,19 @@ pub fn manifest(
     image: &Image,
     tags: &[Reference],
     order: &dyn TagOrder,
+    arrived: &Arrived,
 ) -> Result<Vec<Reference>, Error> {
     let mut pushed = Vec::new();
     for tag in tags {
         if order.begin(tag)? {
             // A build that has moved one tag is not undone by a wish to end it: the other tags follow.
             let cancel = if pushed.is_empty() { resources.cancel.clone() } else { CancellationToken::new() };
-            manifest_as(resources, image, tag, &cancel)?;
+            if arrived.is_new || !is_named(resources, image, tag, &cancel)? {
+                if !arrived.configured.contains(&without_tag(tag)) {
+                    push_config(resources, &image.config, tag, &cancel)?;
+                }
+                put(resources, image, tag, &cancel).map_err(|error| error.at(format!("pushing `{tag}`")))?;
+            }
             order.end(tag, &image.digest)?;
             pushed.push(tag.clone());
         }
@@ -226,30 +275,40 @@ pub fn manifest(
     Ok(pushed)
 }
 
-fn manifest_as(
+/// Tells whether a tag names the image already.
+fn is_named(
     resources: &BuildResources,
     image: &Image,
     tag: &Reference,
     cancel: &CancellationToken,
+) -> Result<bool, Error> {
+    let _span = resources.trace.span(Work::Push, tag.to_string());
+    match ask(&resources.tokio, cancel, resources.client.head_manifest(tag)) {
+        // A registry that does not say is given the manifest, whatever it has; if it may not be, that is said then.
+        Err(Unanswered::Failed(error)) if !error.is_transient() => Ok(false),
+        known => {
+            let known = known.map_err(|error| error.at(format!("pushing `{tag}`")))?;
+            Ok(known.is_some_and(|(digest, _)| digest == image.digest))
+        }
+    }
+}
+
+/// Makes sure that the repository of `to` has the configuration.
+fn push_config(
+    resources: &BuildResources,
+    config: &Descriptor,
+    to: &Reference,
+    cancel: &CancellationToken,
 ) -> Result<(), Error> {
     let (client, waiting) = (&resources.client, (&resources.tokio, cancel));
-    let doing = || format!("pushing `{tag}`");
+    let doing = || format!("pushing `{to}`");
     let failed = |error: Unanswered| error.at(doing());
-    let _span = resources.trace.span(Work::Push, tag.to_string());
-    let known = match ask(waiting.0, waiting.1, client.head_manifest(tag)) {
-        // A registry that does not say is given the manifest, whatever it has; if it may not be, that is said then.
-        Err(Unanswered::Failed(error)) if !error.is_transient() => None,
-        known => known.map_err(failed)?,
-    };
-    if known.is_some_and(|(digest, _)| digest == image.digest) {
+    let _span = resources.trace.span(Work::Push, config.digest.as_str());
+    if has_blob(waiting, client, to, &config.digest).map_err(failed)? {
         return Ok(());
     }
-    let config = &image.config;
-    if !has_blob(waiting, client, tag, &config.digest).map_err(failed)? {
-        let bytes = resources.store.read(&config.digest, config.size).map_err(|error| Error::store(doing(), error))?;
-        ask(waiting.0, waiting.1, client.push_blob(tag, config, BlobSource::Bytes(bytes.into()))).map_err(failed)?;
-    }
-    put(resources, image, tag, cancel).map_err(failed)
+    let bytes = resources.store.read(&config.digest, config.size).map_err(|error| Error::store(doing(), error))?;
+    ask(waiting.0, waiting.1, client.push_blob(to, config, BlobSource::Bytes(bytes.into()))).map_err(failed)
 }
 
 /// Puts the manifest under a tag. A wish to end the build that comes meanwhile cannot call the request back: what became of
@@ -263,6 +322,7 @@ fn put(
     if cancel.is_cancelled() {
         return Err(Unanswered::Cancelled);
     }
+    let _span = resources.trace.span(Work::Push, tag.to_string());
     let client = &resources.client;
     let mut putting = Box::pin(client.put_manifest(tag, image.media_type, image.manifest.clone()));
     if let Some(answer) = until_cancelled(&resources.tokio, cancel, &mut putting) {
