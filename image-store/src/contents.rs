@@ -6,10 +6,12 @@
 
 use crate::files::{names, sync_directory};
 use crate::lease::{TURN, Turn};
+use crate::reach::Reached;
 use crate::shelf::Shelf;
 use crate::tags::unescaped;
 use crate::{Error, Store};
 use registry_client::{Descriptor, Digest};
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -113,29 +115,30 @@ impl Store {
         }
     }
 
-    /// Takes note of all that a manifest of a repository leads to.
-    pub fn admit_all(&self, repository: &str, manifest: &Descriptor) -> Result<(), Error> {
-        self.admit_all_in(&self.root().join(CONTENTS), repository, manifest)
-    }
-
     /// Takes note of all that tags lead to: whatever notes a power loss took are there again.
+    ///
+    /// A document is followed only if it was put as a manifest: what it names was checked then, which nobody does with a blob.
     pub fn readmit(&self) -> Result<(), Error> {
-        self.admit_tagged(&self.root().join(CONTENTS))
-    }
-
-    fn admit_tagged(&self, contents: &Path) -> Result<(), Error> {
+        let contents = self.root().join(CONTENTS);
         for repository in self.repositories()? {
-            for tag in self.tags(&repository)? {
-                if let Some(manifest) = self.resolve(&repository, &tag)? {
-                    self.admit_all_in(contents, &repository, &manifest)?;
-                }
+            let tagged = self.tagged(&repository)?;
+            let mut put: HashSet<Digest> = self.parts(&repository, Part::Manifest)?.into_iter().collect();
+            put.extend(tagged.iter().map(|manifest| manifest.digest.clone()));
+            for manifest in &tagged {
+                let reached = self.reach_by(manifest, &|digest| put.contains(digest));
+                self.admit_all_in(&contents, &repository, &reached)?;
             }
         }
         Ok(())
     }
 
-    fn admit_all_in(&self, contents: &Path, repository: &str, manifest: &Descriptor) -> Result<(), Error> {
-        let reached = self.reach(manifest);
+    /// Returns the manifests that the tags of a repository name.
+    fn tagged(&self, repository: &str) -> Result<Vec<Descriptor>, Error> {
+        let tags = self.tags(repository)?;
+        tags.iter().filter_map(|tag| self.resolve(repository, tag).transpose()).collect()
+    }
+
+    fn admit_all_in(&self, contents: &Path, repository: &str, reached: &Reached) -> Result<(), Error> {
         let absent = names(&self.named(contents, repository)?.join(ABSENT))?;
         for digest in reached.all.iter().filter(|digest| !absent.iter().any(|hex| hex == digest.hex())) {
             let is_document = reached.documents.contains(digest);
@@ -185,7 +188,11 @@ impl Store {
         let part = self.root().join("contents.part");
         let _ = fs::remove_dir_all(&part);
         DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(Error::file("creating", &part))?;
-        self.admit_tagged(&part)?;
+        for repository in self.repositories()? {
+            for manifest in self.tagged(&repository)? {
+                self.admit_all_in(&part, &repository, &self.reach(&manifest))?;
+            }
+        }
         fs::rename(&part, &contents).map_err(Error::file("renaming to", &contents))
     }
 
@@ -216,7 +223,6 @@ impl Store {
 mod tests {
     use super::*;
     use registry_client::{Manifest, media_type};
-    use std::collections::HashSet;
     use std::time::Duration;
 
     fn store() -> (tempfile::TempDir, Store) {

@@ -18,8 +18,9 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
-    /// Adds a manifest and all that it leads to. Indexes may lie in one another to any depth.
-    fn add(&mut self, store: &Store, manifest: &Descriptor) {
+    /// Adds a manifest and all that it leads to. Indexes may lie in one another to any depth. The manifests in an index are
+    /// followed if `is_followed` says so.
+    fn add(&mut self, store: &Store, manifest: &Descriptor, is_followed: &dyn Fn(&Digest) -> bool) {
         let mut left = vec![manifest.digest.clone()];
         while let Some(digest) = left.pop() {
             // A digest may be a layer of one manifest and a document of another: only documents are asked about.
@@ -30,7 +31,13 @@ impl Reached {
             let Ok(bytes) = store.read(&digest, MAX_DOCUMENT) else { continue };
             let Ok(document) = Document::read(&bytes) else { continue };
             self.all.extend(document.blobs().filter_map(|named| named.digest().ok()));
-            left.extend(document.manifests().filter_map(|named| named.digest().ok()));
+            for child in document.manifests().filter_map(|named| named.digest().ok()) {
+                if is_followed(&child) {
+                    left.push(child);
+                } else {
+                    self.all.insert(child);
+                }
+            }
         }
     }
 }
@@ -38,8 +45,13 @@ impl Reached {
 impl Store {
     /// Returns all that a manifest leads to, and itself.
     pub(crate) fn reach(&self, manifest: &Descriptor) -> Reached {
+        self.reach_by(manifest, &|_| true)
+    }
+
+    /// Returns the same where only some manifests are followed from an index.
+    pub(crate) fn reach_by(&self, manifest: &Descriptor, is_followed: &dyn Fn(&Digest) -> bool) -> Reached {
         let mut reached = Reached::default();
-        reached.add(self, manifest);
+        reached.add(self, manifest, is_followed);
         reached
     }
 
@@ -59,14 +71,14 @@ impl Store {
         for repository in self.repositories()? {
             for tag in self.tags(&repository)? {
                 if let Some(manifest) = self.resolve(&repository, &tag)? {
-                    reached.add(self, &manifest);
+                    reached.add(self, &manifest, &|_| true);
                 }
             }
         }
         for name in self.repositories_on(Shelf::Local)? {
             for tag in self.kept_tags(&name)? {
                 if let Some(manifest) = self.kept(&name, &tag)? {
-                    reached.add(self, &manifest);
+                    reached.add(self, &manifest, &|_| true);
                 }
             }
         }

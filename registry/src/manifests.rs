@@ -56,7 +56,7 @@ fn find(store: &Store, name: &str, selector: &Selector) -> Result<Option<Found>,
 /// A tag leads to what its repository has, even if a note of that was lost.
 fn noted(store: &Store, name: &str, descriptor: Descriptor) -> Result<Digest, image_store::Error> {
     if !store.has(name, Part::Manifest, &descriptor.digest)? {
-        store.admit_all(name, &descriptor)?;
+        store.admit(name, Part::Manifest, &descriptor.digest)?;
     }
     Ok(descriptor.digest)
 }

@@ -158,14 +158,16 @@ fn keep(registry: &Registry, repository: &str, checked: &Checked, names: Vec<Str
 /// Returns what a manifest names and its repository does not have; refuses it unless that may be: naming is not having.
 fn absent(store: &Store, repository: &str, document: &Document, is_sparse: bool) -> Result<Vec<Digest>, Failure> {
     let mut absent = Vec::new();
-    for named in document.blobs().chain(document.manifests()) {
+    // Layers may be with others; the manifests of an index never are.
+    let blobs = document.blobs().map(|named| (named, named.is_foreign()));
+    for (named, may_be_absent) in blobs.chain(document.manifests().map(|named| (named, false))) {
         let Ok(digest) = named.digest() else { continue };
         let is_here = store.has(repository, Part::Blob, &digest)? || store.has(repository, Part::Manifest, &digest)?;
         // A collection that runs meanwhile leaves what is promised.
         if is_here && store.promise(&digest) {
             continue;
         }
-        if !named.is_foreign() && !is_sparse {
+        if !may_be_absent && !is_sparse {
             let message = format!("`{repository}` does not have {digest}: push it first");
             return Err(Failure::new(StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message));
         }

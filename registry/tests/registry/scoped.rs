@@ -1,7 +1,8 @@
 //! Each repository serves, mounts, lists and deletes what it was given, and nothing else that the store has.
 
-use crate::hub::{Hub, digest_of, manifest};
+use crate::hub::{Hub, descriptor, digest_of, index, manifest};
 use axum::http::Method;
+use image_store::Part;
 use registry_client::{Descriptor, Digest, Manifest, PROOF_HEADER, STORE_HEADER, media_type};
 use serde_json::json;
 
@@ -182,4 +183,66 @@ async fn what_a_manifest_names_and_its_repository_was_never_given_stays_with_oth
     hub.upload("evil/app", b"secret").await;
     hub.store.readmit().unwrap();
     assert_eq!(hub.status(Method::GET, &path).await, 200, "who sends it has it");
+}
+
+#[tokio::test]
+async fn a_manifest_that_was_sent_as_a_blob_gives_nothing_of_what_it_names() {
+    let mut settings = registry::Settings::new(registry::Access::Open);
+    settings.sparse_manifests = true;
+    for hub in [Hub::new(), Hub::with(settings)] {
+        hub.upload("team/private", b"{}").await;
+        let secret = hub.upload("team/private", b"secret").await;
+        let smuggled = manifest(&[b"secret"]);
+        let bytes = serde_json::to_vec(&smuggled).unwrap();
+        let foreign = index_of(descriptor("x/foreign", &bytes));
+        // Named first and sent afterwards, or the other way round.
+        let before = hub.put("evil/two", "1", &foreign).await.status;
+        for repository in ["evil/one", "evil/two"] {
+            hub.upload(repository, &bytes).await;
+        }
+        let list = index(&[&smuggled]);
+        assert_eq!(hub.put("evil/one", "1", &list).await.status, 201);
+        let has = async |after: &str| {
+            for repository in ["evil/one", "evil/two"] {
+                let blob = hub.status(Method::GET, &format!("{repository}/blobs/{secret}")).await;
+                let child = hub.status(Method::GET, &format!("{repository}/manifests/{}", digest_of(&smuggled))).await;
+                assert_eq!((blob, child), (404, 404), "{repository} after {after}");
+            }
+        };
+        has("it was put").await;
+        // A tag whose manifest is deleted at the same moment.
+        hub.store.expel("evil/one", Part::Manifest, &digest_of(&list)).unwrap();
+        assert_eq!(hub.status(Method::GET, "evil/one/manifests/1").await, 200);
+        has("a deletion").await;
+        for _ in 0..2 {
+            hub.store.readmit().unwrap();
+            has("a start of the machine").await;
+        }
+        let is_sparse = before == 201;
+        assert!(is_sparse || before == 404, "only a layer may be with others: {before}");
+    }
+}
+
+#[tokio::test]
+async fn manifests_in_indexes_are_there_again_after_a_start_of_the_machine() {
+    let hub = Hub::new();
+    for blob in [&b"{}"[..], b"layer", b"cached"] {
+        hub.upload("team/app", blob).await;
+    }
+    let image = manifest(&[b"layer"]);
+    assert_eq!(hub.put("team/app", "", &image).await.status, 201);
+    assert_eq!(hub.put("team/app", "1", &index(&[&image])).await.status, 201);
+    // BuildKit's cache is an index of layers.
+    let cache = index_of(descriptor(media_type::OCI_LAYER_GZIP, b"cached"));
+    assert_eq!(hub.put("team/app", "cache", &cache).await.status, 201);
+    std::fs::remove_dir_all(hub.directory.path().join("contents")).unwrap();
+    hub.store.readmit().unwrap();
+    for blob in [&b"{}"[..], b"layer", b"cached"] {
+        assert_eq!(hub.status(Method::GET, &format!("team/app/blobs/{}", Digest::of(blob))).await, 200);
+    }
+    assert_eq!(hub.status(Method::GET, &format!("team/app/manifests/{}", digest_of(&image))).await, 200);
+}
+
+fn index_of(named: serde_json::Value) -> serde_json::Value {
+    json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [named]})
 }
