@@ -97,7 +97,8 @@ impl Accounts {
             return Ok(everything(name));
         }
         let known = self.known().await?;
-        let account = known.account(name);
+        // An account of the database with that name would become the configured user.
+        let account = known.account(name).filter(|_| !self.is_configured(name));
         let hash = account.map_or_else(no_hash, |account| account.password_hash.clone());
         if !self.matches(password, hash).await? || account.is_none() {
             self.0.guesses.count(name, address, now);
@@ -117,11 +118,15 @@ impl Accounts {
 
     /// Returns what an account may do; `None` if it is gone.
     pub async fn named(&self, name: &str) -> Result<Option<Caller>, Failure> {
-        if !name.is_empty() && self.0.users.iter().any(|user| user.name == name) {
+        if self.is_configured(name) {
             return Ok(Some(everything(name)));
         }
         let known = self.known().await?;
         Ok((name.is_empty() || known.account(name).is_some()).then(|| known.caller(name)))
+    }
+
+    fn is_configured(&self, name: &str) -> bool {
+        !name.is_empty() && self.0.users.iter().any(|user| user.name == name)
     }
 
     /// Tells whether a password is that of a hash; one that was right lately is not hashed again.

@@ -6,6 +6,7 @@ use super::status::table;
 use super::token::span;
 use crate::client::print_json;
 use crate::clock::unix_ms;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use database::{Account, Change, ChangeFilter, Database, NewAccount, Right};
 use registry_client::report;
@@ -82,7 +83,14 @@ struct Add {
 #[derive(Debug, Args)]
 struct Holder {
     /// The account
-    #[arg(long, value_name = "NAME", required_unless_present = "everybody", conflicts_with = "everybody")]
+    // An empty name stands for everybody.
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "everybody",
+        conflicts_with = "everybody",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     user: Option<String>,
     /// Everybody, also without a login
     #[arg(long)]
@@ -138,7 +146,12 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             );
         }
         match &arguments.command {
-            Command::User { command: UserCommand::Add(add) } => self::add(database, add, json).await,
+            Command::User { command: UserCommand::Add(add) } => {
+                if configuration.registry_users.iter().any(|login| login.username == add.name) {
+                    return Err(format!("`{}` is a user of `[server.registry_users]`: choose another name", add.name));
+                }
+                self::add(database, add, json).await
+            }
             Command::User { command: UserCommand::List } => list(database, json).await,
             Command::User { command: UserCommand::Password { name, password_stdin } } => {
                 change_password(database, name, *password_stdin).await

@@ -113,6 +113,8 @@ fn what_is_wrong_with_an_account_or_a_right_is_said() {
         (vec!["user", "password", "ada"], "", "there is no account `ada`"),
         (vec!["allow", "team/*", "pull", "--user", "ada"], "", "there is no account `ada`"),
         (vec!["deny", "team/*", "--everybody"], "", "everybody has no right"),
+        (vec!["allow", "team/*", "pull", "--user", ""], "", "a value is required for '--user <NAME>'"),
+        (vec!["deny", "team/*", "--user", ""], "", "a value is required for '--user <NAME>'"),
     ] {
         let output = registry(&site, &arguments, input);
         assert!(!output.status.success() && shown(&output).contains(said), "{arguments:?}: {}", shown(&output));
@@ -121,4 +123,11 @@ fn what_is_wrong_with_an_account_or_a_right_is_said() {
     assert!(shown(&added).contains("the registry asks nobody who they are"), "{}", shown(&added));
     let twice = registry(&site, &["user", "add", "ada"], "");
     assert!(!twice.status.success() && shown(&twice).contains("there is an account `ada` already"));
+}
+
+#[test]
+fn an_account_has_a_name_that_no_user_of_the_configuration_has() {
+    let site = Site::start_with("registry_users = { ci = \"hush-hush\" }", "");
+    let refused = registry(&site, &["user", "add", "ci"], "");
+    assert!(!refused.status.success() && shown(&refused).contains("choose another name"), "{}", shown(&refused));
 }

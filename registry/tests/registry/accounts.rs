@@ -216,6 +216,19 @@ async fn whoever_guesses_is_locked_out_and_the_owner_elsewhere_is_not() {
 }
 
 #[tokio::test]
+async fn an_account_with_the_name_of_a_configured_user_is_not_that_user() {
+    let it = guarded().await;
+    let password_hash = hash_password("correct horse").unwrap();
+    let account = NewAccount { name: "root".to_owned(), is_robot: false, password_hash, expires_ms: None };
+    assert!(it.database.add_account(&account, &[]).await.unwrap());
+    let login = basic("root", "correct horse");
+    for path in ["", "token?service=x&offline_token=true"] {
+        assert_eq!(it.ask(Method::GET, path, &login, b"").await.status, 401, "{path}");
+    }
+    assert_eq!(it.ask(Method::GET, "", &basic("root", "of the file"), b"").await.status, 200);
+}
+
+#[tokio::test]
 async fn an_account_that_goes_takes_its_tokens_with_it() {
     let it = guarded().await;
     let token = it.token(&basic("ada", "correct horse"), "repository:team/app:pull,push").await;
