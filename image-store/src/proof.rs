@@ -14,6 +14,11 @@ impl Store {
         self.key.sign(["token", text, ""])
     }
 
+    /// Returns what ties tokens of the registry to the password, or its hash, that an account has; it tells nothing of either.
+    pub fn sign_login(&self, account: &str, password: &str) -> String {
+        self.key.sign(["login", account, password])
+    }
+
     /// Returns what shows that the store is at hand to who wants a repository to have a blob of it; good for nothing else.
     pub fn proof(&self, repository: &str, digest: &Digest) -> String {
         self.key.sign(["blob", repository, digest.as_str()])

@@ -31,7 +31,7 @@ impl Access {
             "bearer" => accounts.of_token(rest.trim(), store).await?,
             "basic" => {
                 let login = password_login(rest).ok_or_else(Failure::wrong_password)?;
-                accounts.log_in(&login.name, &login.password, address).await?
+                accounts.log_in(&login, address, store).await?
             }
             _ => return Err(Failure::unauthorized()),
         };

@@ -1,5 +1,6 @@
 //! Accounts: who somebody is, by password, access token or neither, and what they may do at this moment.
 
+use crate::access::PasswordLogin;
 use crate::bearer::Claims;
 use crate::error::Failure;
 use crate::guesses::Guesses;
@@ -81,7 +82,8 @@ impl Accounts {
     }
 
     /// Returns who logs in with a password.
-    pub async fn log_in(&self, name: &str, password: &str, address: &str) -> Result<Caller, Failure> {
+    pub(crate) async fn log_in(&self, login: &PasswordLogin, address: &str, store: &Store) -> Result<Caller, Failure> {
+        let PasswordLogin { name, password } = login;
         let now = Instant::now();
         if let Some(seconds) = self.0.guesses.closed_for(name, address, now) {
             let message =
@@ -94,39 +96,47 @@ impl Accounts {
             found | (has(&user.name, name) & has(&user.password, password))
         });
         if is_user {
-            return Ok(everything(name));
+            return Ok(everything(name, store.sign_login(name, password)));
         }
         let known = self.known().await?;
         // An account of the database with that name would become the configured user.
-        let account = known.account(name).filter(|_| !self.is_configured(name));
+        let account = known.account(name).filter(|_| self.configured(name).is_none());
         let hash = account.map_or_else(no_hash, |account| account.password_hash.clone());
-        if !self.matches(password, hash).await? || account.is_none() {
+        if !self.matches(password, hash.clone()).await? || account.is_none() {
             self.0.guesses.count(name, address, now);
             tracing::warn!(account = name, address, "a wrong password was sent to the registry");
             return Err(Failure::wrong_password());
         }
-        Ok(known.caller(name))
+        Ok(Caller { login: store.sign_login(name, &hash), ..known.caller(name) })
     }
 
     /// Returns who sent an access token.
     pub async fn of_token(&self, token: &str, store: &Store) -> Result<Caller, Failure> {
         let claims = Claims::read(token, store).ok_or_else(Failure::token_invalid)?;
-        let mut caller = self.named(&claims.account).await?.ok_or_else(Failure::token_invalid)?;
+        let mut caller = self.of_login(&claims.account, &claims.login, store).await?;
         caller.scope = Some(claims.scope());
         Ok(caller)
     }
 
-    /// Returns what an account may do; `None` if it is gone.
-    pub async fn named(&self, name: &str) -> Result<Option<Caller>, Failure> {
-        if self.is_configured(name) {
-            return Ok(Some(everything(name)));
+    /// Returns what an account may do that logged in earlier; refuses it if it is gone, or has another password by now.
+    pub async fn of_login(&self, name: &str, login: &str, store: &Store) -> Result<Caller, Failure> {
+        if name.is_empty() {
+            return self.nobody().await;
         }
-        let known = self.known().await?;
-        Ok((name.is_empty() || known.account(name).is_some()).then(|| known.caller(name)))
+        let caller = match self.configured(name) {
+            Some(user) => Some(everything(name, store.sign_login(name, &user.password))),
+            None => {
+                let known = self.known().await?;
+                let login = known.account(name).map(|account| store.sign_login(name, &account.password_hash));
+                login.map(|login| Caller { login, ..known.caller(name) })
+            }
+        };
+        let is_same = |caller: &Caller| bool::from(caller.login.as_bytes().ct_eq(login.as_bytes()));
+        caller.filter(is_same).ok_or_else(Failure::token_invalid)
     }
 
-    fn is_configured(&self, name: &str) -> bool {
-        !name.is_empty() && self.0.users.iter().any(|user| user.name == name)
+    fn configured(&self, name: &str) -> Option<&User> {
+        self.0.users.iter().find(|user| !name.is_empty() && user.name == name)
     }
 
     /// Tells whether a password is that of a hash; one that was right lately is not hashed again.
@@ -179,8 +189,8 @@ impl Known {
     }
 }
 
-fn everything(name: &str) -> Caller {
-    Caller { name: name.to_owned(), is_all: true, ..Caller::default() }
+fn everything(name: &str, login: String) -> Caller {
+    Caller { name: name.to_owned(), login, is_all: true, ..Caller::default() }
 }
 
 /// Returns a hash that no password has: who is not there takes as long to be refused as who is.

@@ -16,6 +16,8 @@ pub const LIFETIME: u64 = 15 * 60;
 pub struct Claims {
     /// The account; empty for whoever did not log in.
     pub account: String,
+    /// Ties the token to the password that it was got with.
+    pub login: String,
     /// When it ends, in seconds since 1970.
     pub expires: u64,
     /// Repositories and actions that it is for.
@@ -76,7 +78,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let access = vec![Access::new("team/app", [Action::Pull].into_iter())];
-        let claims = Claims { account: "ada".to_owned(), expires: now() + 5, access };
+        let claims = Claims { account: "ada".to_owned(), login: "x".to_owned(), expires: now() + 5, access };
         let token = claims.sign(&store);
         assert_eq!(Claims::read(&token, &store), Some(claims.clone()));
         let old = Claims { expires: now(), ..claims.clone() };

@@ -54,6 +54,8 @@ impl Grant {
 pub struct Caller {
     /// The account; empty if nobody logged in.
     pub name: String,
+    /// Ties tokens to the password that the account has at this moment; empty if nobody logged in.
+    pub login: String,
     /// The address that the request came from.
     pub address: String,
     /// Whether the request brought a login or a token.

@@ -1,6 +1,6 @@
 //! The token endpoint, as docker and containerd ask it: a login or none, scopes, refresh tokens.
 
-use crate::access::{Access, password_login};
+use crate::access::{Access, PasswordLogin, password_login};
 use crate::accounts::Accounts;
 use crate::bearer::{Access as Granted, Claims, LIFETIME, now};
 use crate::error::Failure;
@@ -36,14 +36,14 @@ pub async fn issue(registry: &Registry, address: &str, request: Request<Body>) -
         return Err(Failure::not_found("this registry is open: it needs no tokens"));
     };
     let (asked, caller) = match *request.method() {
-        Method::GET => by_query(accounts, address, request).await?,
-        Method::POST => by_form(accounts, address, request).await?,
+        Method::GET => by_query(registry, accounts, address, request).await?,
+        Method::POST => by_form(registry, accounts, address, request).await?,
         _ => return Err(Failure::unsupported()),
     };
     let access: Vec<Granted> = asked.scopes.iter().filter_map(|scope| granted(&caller, scope)).collect();
     let scope: Vec<String> =
         access.iter().map(|access| format!("repository:{}:{}", access.name, access.actions.join(","))).collect();
-    let claims = Claims { account: caller.name.clone(), expires: now() + LIFETIME, access };
+    let claims = Claims { account: caller.name.clone(), login: caller.login.clone(), expires: now() + LIFETIME, access };
     let token = claims.sign(&registry.store);
     let mut answer = Map::new();
     answer.insert("token".to_owned(), token.clone().into());
@@ -53,25 +53,30 @@ pub async fn issue(registry: &Registry, address: &str, request: Request<Body>) -
     if asked.is_offline && !caller.name.is_empty() {
         let refresh = match asked.refresh_token {
             Some(refresh) => refresh,
-            None => accounts.database().add_refresh_token(&caller.name, REFRESH_MS).await?,
+            None => accounts.database().add_refresh_token(&caller.name, &caller.login, REFRESH_MS).await?,
         };
         answer.insert("refresh_token".to_owned(), refresh.into());
     }
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(Value::Object(answer))).into_response())
 }
 
-async fn by_query(accounts: &Accounts, address: &str, request: Request<Body>) -> Result<(Asked, Caller), Failure> {
+async fn by_query(
+    registry: &Registry,
+    accounts: &Accounts,
+    address: &str,
+    request: Request<Body>,
+) -> Result<(Asked, Caller), Failure> {
     let query = request.uri().query().unwrap_or_default();
     let is_offline = parameter(request.uri(), "offline_token").as_deref() == Some("true");
     let asked = Asked { scopes: scopes(query)?, is_offline, refresh_token: None };
     let caller = match login(request.headers())? {
-        Some(login) => accounts.log_in(&login.name, &login.password, address).await?,
+        Some(login) => accounts.log_in(&login, address, &registry.store).await?,
         None => accounts.nobody().await?,
     };
     Ok((asked, caller))
 }
 
-fn login(headers: &HeaderMap) -> Result<Option<crate::access::PasswordLogin>, Failure> {
+fn login(headers: &HeaderMap) -> Result<Option<PasswordLogin>, Failure> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let encoded = value
         .to_str()
@@ -81,7 +86,12 @@ fn login(headers: &HeaderMap) -> Result<Option<crate::access::PasswordLogin>, Fa
     encoded.and_then(|parts| password_login(parts.1)).map(Some).ok_or_else(Failure::wrong_password)
 }
 
-async fn by_form(accounts: &Accounts, address: &str, request: Request<Body>) -> Result<(Asked, Caller), Failure> {
+async fn by_form(
+    registry: &Registry,
+    accounts: &Accounts,
+    address: &str,
+    request: Request<Body>,
+) -> Result<(Asked, Caller), Failure> {
     let bytes = axum::body::to_bytes(request.into_body(), MAX_FORM).await;
     let bytes = bytes.map_err(|_| Failure::form_invalid(&format!("a form has at most {MAX_FORM} bytes")))?;
     let form = String::from_utf8_lossy(&bytes).into_owned();
@@ -93,13 +103,13 @@ async fn by_form(accounts: &Accounts, address: &str, request: Request<Body>) -> 
         Some("password") => {
             let name = field("username").ok_or_else(|| missing("username"))?;
             let password = field("password").ok_or_else(|| missing("password"))?;
-            Ok((asked, accounts.log_in(&name, &password, address).await?))
+            let login = PasswordLogin { name, password };
+            Ok((asked, accounts.log_in(&login, address, &registry.store).await?))
         }
         Some("refresh_token") => {
             let token = field("refresh_token").ok_or_else(|| missing("refresh_token"))?;
-            let account = accounts.database().account_of_refresh_token(&token).await?;
-            let account = account.ok_or_else(Failure::token_invalid)?;
-            let caller = accounts.named(&account).await?.ok_or_else(Failure::token_invalid)?;
+            let found = accounts.database().refresh_token(&token).await?.ok_or_else(Failure::token_invalid)?;
+            let caller = accounts.of_login(&found.account, &found.login, &registry.store).await?;
             // docker keeps the one that it has if none comes back; others want it again.
             (asked.is_offline, asked.refresh_token) = (true, Some(token));
             Ok((asked, caller))

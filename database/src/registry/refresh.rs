@@ -11,9 +11,19 @@ const PREFIX: &str = "slr_";
 /// Random bytes of a token.
 const LENGTH: usize = 32;
 
+/// A refresh token that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// The account.
+    pub account: String,
+    /// Ties it to the password that the account had when it was made.
+    pub login: String,
+}
+
 impl Database {
-    /// Makes a refresh token of an account that is good for so many milliseconds; those that have ended are removed.
-    pub async fn add_refresh_token(&self, account: &str, span_ms: i64) -> Result<String, Error> {
+    /// Makes a refresh token of an account that is good for so many milliseconds; those that have ended are removed. `login`
+    /// is what ties it to the password that the account has.
+    pub async fn add_refresh_token(&self, account: &str, login: &str, span_ms: i64) -> Result<String, Error> {
         let mut random = [0; LENGTH];
         SystemRandom::new().fill(&mut random).map_err(|_| Error::NoRandomness)?;
         let token = format!("{PREFIX}{}", hex::encode(random));
@@ -21,18 +31,18 @@ impl Database {
         let text = "DELETE FROM registry_refresh_tokens WHERE expires_ms <= $1";
         sql("removing old tokens", text).bind(now).run(self.write()).await?;
         let text =
-            "INSERT INTO registry_refresh_tokens (hash, account, created_ms, expires_ms) VALUES ($1, $2, $3, $4)";
-        let statement = sql("storing a refresh token", text).bind(hash(&token)).bind(account);
+            "INSERT INTO registry_refresh_tokens (hash, account, login, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5)";
+        let statement = sql("storing a refresh token", text).bind(hash(&token)).bind(account).bind(login);
         statement.bind(now).bind(now + span_ms).run(self.write()).await?;
         Ok(token)
     }
 
-    /// Returns the account of a refresh token that is still good.
-    pub async fn account_of_refresh_token(&self, token: &str) -> Result<Option<String>, Error> {
+    /// Returns a refresh token that has not ended.
+    pub async fn refresh_token(&self, token: &str) -> Result<Option<RefreshToken>, Error> {
         let now = self.now_ms().await?;
-        let text = "SELECT account FROM registry_refresh_tokens WHERE hash = $1 AND expires_ms > $2";
+        let text = "SELECT account, login FROM registry_refresh_tokens WHERE hash = $1 AND expires_ms > $2";
         let row = sql("reading a refresh token", text).bind(hash(token)).bind(now).optional(self.read()).await?;
-        row.map(|row| row.get(0)).transpose()
+        row.map(|row| Ok(RefreshToken { account: row.get(0)?, login: row.get(1)? })).transpose()
     }
 }
 

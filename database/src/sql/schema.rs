@@ -6,7 +6,7 @@ use crate::sql::statement::{On, sql};
 use crate::sql::transaction::{Alone, Transaction};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 18] = [
+pub const MIGRATIONS: [&str; 19] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_questions.sql"),
     include_str!("../../migrations/0003_reconcile.sql"),
@@ -25,6 +25,7 @@ pub const MIGRATIONS: [&str; 18] = [
     include_str!("../../migrations/0016_build_warnings.sql"),
     include_str!("../../migrations/0017_registry_accounts.sql"),
     include_str!("../../migrations/0018_field_words.sql"),
+    include_str!("../../migrations/0019_registry_logins.sql"),
 ];
 
 /// The version that this program works with.

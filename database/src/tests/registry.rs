@@ -20,12 +20,13 @@ both! {
         assert_eq!(database.rights().await.unwrap(), [right("", "pull"), right("ada", "pull,push")]);
         let accounts = database.accounts().await.unwrap();
         assert_eq!(accounts.iter().map(|one| (one.name.as_str(), one.is_robot)).collect::<Vec<_>>(), [("ada", false), ("ci", true)]);
-        let token = database.add_refresh_token("ada", 60_000).await.unwrap();
-        let old = database.add_refresh_token("ada", 0).await.unwrap();
-        assert_eq!(database.account_of_refresh_token(&token).await.unwrap().as_deref(), Some("ada"));
-        assert_eq!(database.account_of_refresh_token(&old).await.unwrap(), None);
+        let token = database.add_refresh_token("ada", "login", 60_000).await.unwrap();
+        let old = database.add_refresh_token("ada", "login", 0).await.unwrap();
+        let found = RefreshToken { account: "ada".to_owned(), login: "login".to_owned() };
+        assert_eq!(database.refresh_token(&token).await.unwrap(), Some(found));
+        assert_eq!(database.refresh_token(&old).await.unwrap(), None);
         assert!(database.change_password("ada", "other").await.unwrap());
-        assert_eq!(database.account_of_refresh_token(&token).await.unwrap(), None, "a new password ends what was logged in");
+        assert_eq!(database.refresh_token(&token).await.unwrap(), None, "a new password ends what was logged in");
         assert!(!database.change_password("bob", "other").await.unwrap());
         assert!(database.remove_right("", "team/*").await.unwrap() && !database.remove_right("", "team/*").await.unwrap());
         assert!(database.remove_account("ada").await.unwrap() && !database.remove_account("ada").await.unwrap());

@@ -24,10 +24,15 @@ async fn guarded() -> Guarded {
         let account = NewAccount { name: name.to_owned(), is_robot: false, password_hash: hash.clone(), expires_ms };
         assert!(database.add_account(&account, &[Right::new(name, "team/*", actions).unwrap()]).await.unwrap());
     }
-    let root = User { name: "root".to_owned(), password: "of the file".to_owned() };
+    Guarded { hub: Hub::with(settings(&database, "of the file")), database, _directory: directory }
+}
+
+/// Returns settings with the configured user `root`.
+fn settings(database: &Database, password: &str) -> Settings {
+    let root = User { name: "root".to_owned(), password: password.to_owned() };
     let mut settings = Settings::new(Access::Accounts(Accounts::new(vec![root], database.clone())));
     settings.audit = Some(database.clone());
-    Guarded { hub: Hub::with(settings), database, _directory: directory }
+    settings
 }
 
 fn basic(name: &str, password: &str) -> String {
@@ -226,6 +231,39 @@ async fn an_account_with_the_name_of_a_configured_user_is_not_that_user() {
         assert_eq!(it.ask(Method::GET, path, &login, b"").await.status, 401, "{path}");
     }
     assert_eq!(it.ask(Method::GET, "", &basic("root", "of the file"), b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn tokens_end_with_the_password_that_they_were_got_with() {
+    let mut it = guarded().await;
+    let tokens = async |it: &Guarded, name: &str, password: &str| {
+        let query = "token?service=x&offline_token=true&scope=repository:team/app:pull,push";
+        let answer = it.ask(Method::GET, query, &basic(name, password), b"").await.json();
+        let access = format!("Bearer {}", answer["token"].as_str().unwrap());
+        let refresh = answer["refresh_token"].as_str().unwrap().to_owned();
+        (access, format!("grant_type=refresh_token&refresh_token={refresh}"))
+    };
+    let statuses = async |it: &Guarded, (access, refresh): &(String, String)| {
+        (it.push("team/app", access).await, it.form(refresh).await.status)
+    };
+    let changed = tokens(&it, "ada", "correct horse").await;
+    let made_again = tokens(&it, "reader", "correct horse").await;
+    let configured = tokens(&it, "root", "of the file").await;
+    assert_eq!(statuses(&it, &changed).await, (201, 200));
+    assert_eq!(statuses(&it, &configured).await, (201, 200));
+    it.hub.router = registry::router(it.hub.store.clone(), settings(&it.database, "of the file"));
+    assert_eq!(statuses(&it, &configured).await, (201, 200), "a restart alone ends nothing");
+    it.database.change_password("ada", &hash_password("another one").unwrap()).await.unwrap();
+    let password_hash = hash_password("another one").unwrap();
+    let account = NewAccount { name: "reader".to_owned(), is_robot: false, password_hash, expires_ms: None };
+    assert!(it.database.remove_account("reader").await.unwrap());
+    assert!(it.database.add_account(&account, &[Right::new("reader", "team/*", "*").unwrap()]).await.unwrap());
+    it.hub.router = registry::router(it.hub.store.clone(), settings(&it.database, "of another file"));
+    for ended in [changed, made_again, configured] {
+        assert_eq!(statuses(&it, &ended).await, (401, 401));
+    }
+    let renewed = tokens(&it, "root", "of another file").await;
+    assert_eq!(statuses(&it, &renewed).await, (201, 200));
 }
 
 #[tokio::test]
