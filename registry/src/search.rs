@@ -5,8 +5,8 @@ use crate::query::parameter;
 use crate::server::{Registry, blocking};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use image_store::{Document, Store};
-use registry_client::Descriptor;
+use image_store::{Document, Part, Store};
+use registry_client::Digest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -72,22 +72,24 @@ fn result(store: &Store, name: &str) -> Value {
 fn description(store: &Store, name: &str) -> Option<String> {
     let tags = store.tags(name).ok()?;
     let tag = tags.iter().find(|tag| *tag == "latest").or_else(|| tags.iter().find(|tag| !tag.contains(':')))?;
-    let manifest = document(store, &store.resolve(name, tag).ok()??)?;
+    let manifest = document(store, &store.resolve(name, tag).ok()??.digest)?;
+    // A manifest may name what its repository was never given.
+    let has = |part: Part, digest: &Digest| store.has(name, part, digest).unwrap_or(false);
     let manifest = match manifest.manifests.as_ref().and_then(|manifests| manifests.first()) {
         Some(first) if annotated(&manifest).is_none() => {
-            document(store, &Descriptor::new("", first.digest().ok()?, 0))?
+            document(store, &first.digest().ok().filter(|digest| has(Part::Manifest, digest))?)?
         }
         _ => manifest,
     };
     annotated(&manifest).or_else(|| {
-        let digest = manifest.config.as_ref()?.digest().ok()?;
+        let digest = manifest.config.as_ref()?.digest().ok().filter(|digest| has(Part::Blob, digest))?;
         let configuration: Configuration = serde_json::from_slice(&store.read(&digest, MAX_CONFIG).ok()?).ok()?;
         configuration.config?.labels?.remove(DESCRIPTION)
     })
 }
 
-fn document(store: &Store, descriptor: &Descriptor) -> Option<Document> {
-    Document::read(&store.read(&descriptor.digest, crate::manifests::MAX_MANIFEST as u64).ok()?).ok()
+fn document(store: &Store, digest: &Digest) -> Option<Document> {
+    Document::read(&store.read(digest, crate::manifests::MAX_MANIFEST as u64).ok()?).ok()
 }
 
 fn annotated(document: &Document) -> Option<String> {

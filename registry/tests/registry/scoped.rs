@@ -224,6 +224,28 @@ async fn a_manifest_that_was_sent_as_a_blob_gives_nothing_of_what_it_names() {
 }
 
 #[tokio::test]
+async fn search_shows_nothing_of_what_a_repository_was_never_given() {
+    let mut settings = registry::Settings::new(registry::Access::Open);
+    settings.sparse_manifests = true;
+    for hub in [Hub::new(), Hub::with(settings)] {
+        let config = json!({"config": {"Labels": {"org.opencontainers.image.description": "secret"}}});
+        let config = serde_json::to_vec(&config).unwrap();
+        hub.upload("team/private", &config).await;
+        let mut image = manifest(&[]);
+        image["config"] = descriptor(media_type::OCI_CONFIG, &config);
+        assert_eq!(hub.put("team/private", "latest", &image).await.status, 201);
+        let list = index(&[&image]);
+        let sparse = hub.put("evil/index", "latest", &list).await.status;
+        image["config"] = descriptor("x/foreign", &config);
+        assert_eq!(hub.put("evil/image", "latest", &image).await.status, 201);
+        let found = hub.ask_at(Method::GET, "/v1/search?q=", &[], axum::body::Body::empty()).await.json();
+        let shown: Vec<_> = found["results"].as_array().unwrap().iter().map(|one| &one["description"]).collect();
+        let expected = if sparse == 201 { vec!["", "", "secret"] } else { vec!["", "secret"] };
+        assert_eq!(shown, expected);
+    }
+}
+
+#[tokio::test]
 async fn manifests_in_indexes_are_there_again_after_a_start_of_the_machine() {
     let hub = Hub::new();
     for blob in [&b"{}"[..], b"layer", b"cached"] {
