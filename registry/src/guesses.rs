@@ -1,8 +1,9 @@
 //! Guesses: an account that somebody logs in to with wrong passwords is closed to their address for a while.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// How long wrong passwords count.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -10,10 +11,12 @@ const WINDOW: Duration = Duration::from_secs(5 * 60);
 const MAX_WRONG: u32 = 10;
 /// Accounts and addresses that are remembered.
 const MAX_REMEMBERED: usize = 10_000;
+/// Bytes of a name that are remembered: no account has a longer one.
+const MAX_NAME: usize = 64;
 
 /// Counts wrong passwords by account and address: nobody closes an account to its owner.
 #[derive(Debug, Default)]
-pub struct Guesses(Mutex<HashMap<Key, Count>>);
+pub struct Guesses(Mutex<HashMap<Key, Arc<AsyncMutex<Count>>>>);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -21,53 +24,79 @@ struct Key {
     address: String,
 }
 
+/// The wrong passwords for an account that came from an address.
 #[derive(Debug)]
-struct Count {
+pub struct Count {
     began: Instant,
     wrong: u32,
 }
 
 impl Guesses {
-    /// Returns the seconds for which the account is closed to the address.
-    pub fn closed_for(&self, name: &str, address: &str, now: Instant) -> Option<u64> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.get(&Key { name: name.to_owned(), address: address.to_owned() })?;
-        let left = WINDOW.saturating_sub(now.saturating_duration_since(count.began));
-        (count.wrong >= MAX_WRONG && !left.is_zero()).then(|| left.as_secs().max(1))
+    /// Waits for the turn to log in to an account from an address: of many who guess at once, each knows of those before.
+    pub async fn turn(&self, name: &str, address: &str, now: Instant) -> OwnedMutexGuard<Count> {
+        self.count(name, address, now).lock_owned().await
     }
 
-    /// Counts a wrong password.
-    pub fn count(&self, name: &str, address: &str, now: Instant) {
+    fn count(&self, name: &str, address: &str, now: Instant) -> Arc<AsyncMutex<Count>> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= MAX_REMEMBERED {
-            counts.retain(|_, count| now.saturating_duration_since(count.began) < WINDOW);
+            counts.retain(|_, count| count.try_lock().map_or(true, |count| count.wrong > 0 && !count.is_over(now)));
             if counts.len() >= MAX_REMEMBERED {
                 counts.clear();
             }
         }
-        let key = Key { name: name.to_owned(), address: address.to_owned() };
-        let count = counts.entry(key).or_insert(Count { began: now, wrong: 0 });
-        if now.saturating_duration_since(count.began) >= WINDOW {
-            *count = Count { began: now, wrong: 0 };
-        }
-        count.wrong += 1;
+        let key = Key { name: shortened(name).to_owned(), address: address.to_owned() };
+        counts.entry(key).or_insert_with(|| Arc::new(AsyncMutex::new(Count { began: now, wrong: 0 }))).clone()
     }
+}
+
+impl Count {
+    /// Returns the seconds for which the account is closed to the address.
+    pub fn closed_for(&self, now: Instant) -> Option<u64> {
+        let left = WINDOW.saturating_sub(now.saturating_duration_since(self.began));
+        (self.wrong >= MAX_WRONG && !left.is_zero()).then(|| left.as_secs().max(1))
+    }
+
+    /// Counts a wrong password.
+    pub fn add(&mut self, now: Instant) {
+        if self.wrong == 0 || self.is_over(now) {
+            *self = Count { began: now, wrong: 0 };
+        }
+        self.wrong += 1;
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.began) >= WINDOW
+    }
+}
+
+/// Returns as much of a name as is remembered and shown.
+pub fn shortened(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_NAME)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_account_is_closed_to_the_address_that_guesses_and_to_no_other() {
+    #[tokio::test]
+    async fn an_account_is_closed_to_the_address_that_guesses_and_to_no_other() {
         let (guesses, now) = (Guesses::default(), Instant::now());
         for _ in 0..MAX_WRONG {
-            assert_eq!(guesses.closed_for("ada", "10.0.0.1", now), None);
-            guesses.count("ada", "10.0.0.1", now);
+            let mut turn = guesses.turn("ada", "10.0.0.1", now).await;
+            assert_eq!(turn.closed_for(now), None);
+            turn.add(now);
         }
-        assert_eq!(guesses.closed_for("ada", "10.0.0.1", now), Some(300));
-        assert_eq!(guesses.closed_for("ada", "10.0.0.2", now), None);
-        assert_eq!(guesses.closed_for("bob", "10.0.0.1", now), None);
-        assert_eq!(guesses.closed_for("ada", "10.0.0.1", now + WINDOW), None);
+        assert_eq!(guesses.turn("ada", "10.0.0.1", now).await.closed_for(now), Some(300));
+        assert_eq!(guesses.turn("ada", "10.0.0.2", now).await.closed_for(now), None);
+        assert_eq!(guesses.turn("bob", "10.0.0.1", now).await.closed_for(now), None);
+        assert_eq!(guesses.turn("ada", "10.0.0.1", now).await.closed_for(now + WINDOW), None);
+    }
+
+    #[test]
+    fn a_name_of_any_length_takes_little_memory() {
+        assert_eq!(shortened("ada"), "ada");
+        assert_eq!(shortened(&"x".repeat(1000)).len(), 64);
+        assert_eq!(shortened(&"€".repeat(1000)).len(), 63);
     }
 }

@@ -34,4 +34,4 @@ pub use accounts::{Accounts, User};
 pub use policy::{ImmutableTags, Quota};
 pub use retention::{RemovedTag, RetentionRule, apply_retention, keep_retention};
 pub use server::router;
-pub use settings::Settings;
+pub use settings::{ClientAddress, Settings};

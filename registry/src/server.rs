@@ -93,7 +93,8 @@ fn url(settings: &Settings, headers: &HeaderMap) -> String {
 async fn admit(mut registry: Registry, request: Request<Body>) -> Result<Response, Failure> {
     let route = Route::parse(request.uri().path())?;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let address = peer.map(|peer| peer.0.ip().to_canonical().to_string()).unwrap_or_default();
+    let address = peer.map(|peer| registry.settings.client_address.of(peer.0.ip(), request.headers()));
+    let address = address.unwrap_or_default();
     if route == Route::Token {
         return token::issue(&registry, &address, request).await;
     }

@@ -3,7 +3,41 @@
 use crate::access::Access;
 use crate::policy::{ImmutableTags, Quota};
 use crate::retention::RetentionRule;
+use axum::http::HeaderMap;
 use database::Database;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Finds the address that a request came from, whichever proxies stand between.
+#[derive(Clone)]
+pub struct ClientAddress(Arc<Find>);
+
+type Find = dyn Fn(IpAddr, &HeaderMap) -> IpAddr + Send + Sync;
+
+impl ClientAddress {
+    /// Returns one that finds it from the address of the other end of the connection and the headers.
+    pub fn new(find: impl Fn(IpAddr, &HeaderMap) -> IpAddr + Send + Sync + 'static) -> Self {
+        ClientAddress(Arc::new(find))
+    }
+
+    /// Returns the address as it is counted and recorded.
+    pub(crate) fn of(&self, peer: IpAddr, headers: &HeaderMap) -> String {
+        (self.0)(peer, headers).to_canonical().to_string()
+    }
+}
+
+impl Default for ClientAddress {
+    fn default() -> Self {
+        ClientAddress::new(|peer, _| peer)
+    }
+}
+
+impl fmt::Debug for ClientAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ClientAddress")
+    }
+}
 
 /// How the registry is served.
 #[derive(Debug, Clone)]
@@ -22,6 +56,8 @@ pub struct Settings {
     pub quotas: Vec<Quota>,
     /// Which tags are kept; repositories without a rule keep all.
     pub retention: Vec<RetentionRule>,
+    /// The address that a request came from.
+    pub client_address: ClientAddress,
     /// Where pushes and deletions are recorded.
     pub audit: Option<Database>,
 }
@@ -37,6 +73,7 @@ impl Settings {
             immutable_tags: Vec::new(),
             quotas: Vec::new(),
             retention: Vec::new(),
+            client_address: ClientAddress::default(),
             audit: None,
         }
     }

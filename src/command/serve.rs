@@ -6,7 +6,7 @@ use crate::workers::{Ending, WorkerSupervisor};
 use crate::{configuration, logging, signals};
 use clap::Args;
 use database::Database;
-use registry::{ImmutableTags, Quota};
+use registry::{ClientAddress, ImmutableTags, Quota};
 use registry_client::report;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     webhook::register_webhooks(&database, &settings).await.map_err(|error| report(&error))?;
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
-    let registry_settings = registry_settings(&configuration, &database);
+    let registry_settings = registry_settings(&configuration, &settings, &database);
     let cleaning = tokio::spawn(registry::keep_retention(store.clone(), registry_settings.clone(), stopped.clone()));
     let registry = registry::router(store, registry_settings);
     let readiness = Arc::new(Readiness::new(server.workers));
@@ -154,7 +154,11 @@ fn open_store(data: &DataDir) -> Result<image_store::Store, String> {
     Ok(store)
 }
 
-fn registry_settings(configuration: &Configuration, database: &Database) -> registry::Settings {
+fn registry_settings(
+    configuration: &Configuration,
+    service: &Settings,
+    database: &Database,
+) -> registry::Settings {
     let users = configuration.registry_users.iter();
     let users: Vec<_> =
         users.map(|login| registry::User { name: login.username.clone(), password: login.password.clone() }).collect();
@@ -162,7 +166,7 @@ fn registry_settings(configuration: &Configuration, database: &Database) -> regi
         true => registry::Access::Open,
         false => registry::Access::Accounts(registry::Accounts::new(users, database.clone())),
     };
-    let section = &configuration.registry;
+    let (section, service) = (&configuration.registry, service.clone());
     let quotas = section.quota_mib.iter();
     let quotas = quotas
         .map(|quota| Quota { repositories: quota.repositories.clone(), bytes: quota.mib.saturating_mul(1024 * 1024) });
@@ -174,6 +178,7 @@ fn registry_settings(configuration: &Configuration, database: &Database) -> regi
         immutable_tags: section.immutable_tags.iter().filter_map(|text| ImmutableTags::parse(text).ok()).collect(),
         quotas: quotas.collect(),
         retention: section.retention.iter().map(retention_rule).collect(),
+        client_address: ClientAddress::new(move |peer, headers| service.client_address(peer, headers)),
         audit: Some(database.clone()),
     }
 }

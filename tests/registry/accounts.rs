@@ -126,6 +126,20 @@ fn what_is_wrong_with_an_account_or_a_right_is_said() {
 }
 
 #[test]
+fn behind_a_proxy_that_is_trusted_addresses_are_those_of_its_clients() {
+    let site = Site::start_with("trusted_proxies = [\"127.0.0.1\"]\nregistry_users = { ci = \"hush-hush\" }", "");
+    let url = format!("http://{}/v2/", site.registry);
+    let ask = |login: &str, address: &str| {
+        curl(&["-u", login, "-H", &format!("X-Forwarded-For: {address}"), &url]).status
+    };
+    for _ in 0..10 {
+        assert_eq!(ask("ada:guess", "192.0.2.1"), 401);
+    }
+    assert_eq!(ask("ada:guess", "192.0.2.1"), 429);
+    assert_eq!(ask("ada:guess", "192.0.2.2"), 401);
+}
+
+#[test]
 fn an_account_has_a_name_that_no_user_of_the_configuration_has() {
     let site = Site::start_with("registry_users = { ci = \"hush-hush\" }", "");
     let refused = registry(&site, &["user", "add", "ci"], "");

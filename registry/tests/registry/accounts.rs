@@ -6,7 +6,7 @@ use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use database::{ChangeFilter, Database, NewAccount, Right, hash_password};
-use registry::{Access, Accounts, Settings, User};
+use registry::{Access, Accounts, ClientAddress, Settings, User};
 use registry_client::Digest;
 
 struct Guarded {
@@ -218,6 +218,43 @@ async fn whoever_guesses_is_locked_out_and_the_owner_elsewhere_is_not() {
     assert_eq!((locked.status, locked.code().as_str()), (429, "TOOMANYREQUESTS"));
     assert!(locked.header("retry-after").parse::<u64>().unwrap() > 200);
     assert_eq!(it.ask(Method::GET, "", &basic("reader", "correct horse"), b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn many_guesses_at_once_are_no_more_than_one_after_another() {
+    let it = guarded().await;
+    let login = basic("ada", "guess");
+    let guesses = (0..40).map(|_| it.ask(Method::GET, "", &login, b""));
+    let answers: Vec<_> = futures::future::join_all(guesses).await.iter().map(|answer| answer.status).collect();
+    let of = |status: u16| answers.iter().filter(|other| **other == status).count();
+    assert_eq!((of(401), of(429)), (10, 30));
+    let reader = basic("reader", "correct horse");
+    let logins = (0..40).map(|_| it.ask(Method::GET, "", &reader, b""));
+    assert!(futures::future::join_all(logins).await.iter().all(|answer| answer.status == 200));
+}
+
+#[tokio::test]
+async fn a_configured_user_is_never_locked_out_and_addresses_are_those_behind_the_proxy() {
+    let mut it = guarded().await;
+    let mut behind = settings(&it.database, "of the file");
+    behind.client_address = ClientAddress::new(|peer, headers| {
+        let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok()?.parse().ok());
+        forwarded.unwrap_or(peer)
+    });
+    it.hub.router = registry::router(it.hub.store.clone(), behind);
+    let ask = async |name: &str, password: &str, address: &str| {
+        let headers = [("authorization", &*basic(name, password)), ("x-forwarded-for", address)];
+        it.hub.ask(Method::GET, "", &headers, b"").await.status
+    };
+    for name in ["root", "ada"] {
+        for _ in 0..10 {
+            assert_eq!(ask(name, "guess", "192.0.2.1").await, 401);
+        }
+        assert_eq!(ask(name, "guess", "192.0.2.1").await, 429);
+    }
+    assert_eq!(ask("root", "of the file", "192.0.2.1").await, 200);
+    assert_eq!(ask("ada", "correct horse", "192.0.2.1").await, 429);
+    assert_eq!(ask("ada", "correct horse", "192.0.2.2").await, 200);
 }
 
 #[tokio::test]

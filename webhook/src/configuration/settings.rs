@@ -4,6 +4,7 @@ use crate::configuration::document::{PullRequests, RepositoryDocument, Webhook};
 use crate::configuration::network::Network;
 use crate::configuration::proxies::Proxies;
 use crate::rules::Rule;
+use axum::http::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -27,13 +28,18 @@ pub struct Settings {
     /// Whether everybody may see builds and logs.
     pub anonymous_read: bool,
     /// The proxies that say whom they forward.
-    pub(crate) proxies: Proxies,
+    pub(super) proxies: Proxies,
 }
 
 impl Settings {
     /// Returns the names of the repositories of the configuration.
     pub fn repository_names(&self) -> impl Iterator<Item = &str> {
         self.repositories.iter().map(|(document, _)| document.name.as_str())
+    }
+
+    /// Returns the address that a request comes from, which trusted proxies forwarded.
+    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.proxies.client(peer, headers)
     }
 
     /// Returns what may be fetched from besides public addresses: hosts, with or without a port, and networks.

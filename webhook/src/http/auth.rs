@@ -21,7 +21,7 @@ impl FromRequestParts<Service> for Address {
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Address, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Ok(Address(service.settings.proxies.client(peer, &parts.headers)))
+        Ok(Address(service.settings.client_address(peer, &parts.headers)))
     }
 }
 
