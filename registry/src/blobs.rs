@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::sent::checked;
-use crate::server::{Registry, blocking};
+use crate::server::{Registry, blocking_check};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -66,8 +66,15 @@ pub async fn get(
 
 /// Takes a blob away from a repository; others keep theirs.
 pub async fn delete(registry: &Registry, name: &str, digest: &Digest) -> Result<Response, Failure> {
-    let (store, repository, blob) = (registry.store.clone(), name.to_owned(), digest.clone());
-    if !blocking(move || store.expel(&repository, Part::Blob, &blob)).await? {
+    let (keeper, repository, blob) = (registry.clone(), name.to_owned(), digest.clone());
+    let removed = blocking_check(move || {
+        let _turn = keeper.turn();
+        if keeper.has_blob(&repository, &blob) {
+            keeper.check_pinned(&repository, &blob)?;
+        }
+        Ok(keeper.store.expel(&repository, Part::Blob, &blob)?)
+    });
+    if !removed.await? {
         return Err(Failure::blob_unknown(digest.as_str()));
     }
     registry.record("delete", name, digest.as_str(), digest.as_str()).await;

@@ -171,6 +171,13 @@ impl Failure {
         Failure::new(StatusCode::FORBIDDEN, "DENIED", message)
     }
 
+    /// The blob or manifest belongs to an immutable tag.
+    pub fn pinned(digest: &str, tag: &str) -> Self {
+        let message =
+            format!("{digest} belongs to the tag `{tag}`, which is immutable: what it leads to is not deleted either");
+        Failure::new(StatusCode::FORBIDDEN, "DENIED", message)
+    }
+
     /// The repository has no room.
     pub fn quota_exceeded(repository: &str, bytes: u64) -> Self {
         let message = format!("`{repository}` may hold {bytes} bytes: delete what is not needed, or ask for more");

@@ -77,8 +77,7 @@ fn read(store: &Store, digest: Digest) -> Result<Option<Found>, image_store::Err
 pub async fn delete(registry: &Registry, name: &str, selector: Selector) -> Result<Response, Failure> {
     let (keeper, repository, wanted) = (registry.clone(), name.to_owned(), selector.clone());
     let removed = blocking_check(move || match wanted {
-        Selector::Tag(tag) if keeper.settings.is_immutable(&repository, &tag) => Err(Failure::tag_immutable(&tag)),
-        Selector::Tag(tag) => Ok(keeper.store.untag(&repository, &tag)?),
+        Selector::Tag(tag) => untag(&keeper, &repository, &tag),
         Selector::Digest(digest) => remove(&keeper, &repository, &digest),
     });
     if !removed.await? {
@@ -89,12 +88,21 @@ pub async fn delete(registry: &Registry, name: &str, selector: Selector) -> Resu
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
+fn untag(registry: &Registry, name: &str, tag: &str) -> Result<bool, Failure> {
+    let is_there = registry.store.resolve(name, tag)?.is_some();
+    if is_there && registry.settings.is_immutable(name, tag) {
+        return Err(Failure::tag_immutable(tag));
+    }
+    Ok(registry.store.untag(name, tag)?)
+}
+
 fn remove(registry: &Registry, name: &str, digest: &Digest) -> Result<bool, Failure> {
     let store = &registry.store;
+    let _turn = registry.turn();
     let mut tags = store.tags(name)?;
     tags.retain(|tag| matches!(store.resolve(name, tag), Ok(Some(there)) if there.digest == *digest));
-    if let Some(tag) = tags.iter().find(|tag| registry.settings.is_immutable(name, tag)) {
-        return Err(Failure::tag_immutable(tag));
+    if !tags.is_empty() || store.has(name, Part::Manifest, digest)? {
+        registry.check_pinned(name, digest)?;
     }
     let mut removed = false;
     for tag in tags {

@@ -3,7 +3,8 @@
 use crate::Settings;
 use crate::error::Failure;
 use crate::server::{Registry, blocking};
-use registry_client::path_matches;
+use registry_client::{Digest, path_matches};
+use std::sync::{MutexGuard, PoisonError};
 
 /// Tags that never move and are not deleted once they are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +39,31 @@ impl ImmutableTags {
 }
 
 impl Settings {
-    /// Tells whether a tag may neither move nor be deleted.
+    /// Tells whether a tag may neither move nor be deleted. What keeps a manifest that was put by digest is not a tag.
     pub fn is_immutable(&self, repository: &str, tag: &str) -> bool {
-        self.immutable_tags.iter().any(|pattern| pattern.matches(repository, tag))
+        !tag.contains(':') && self.immutable_tags.iter().any(|pattern| pattern.matches(repository, tag))
     }
 }
 
 impl Registry {
+    /// Refuses to delete what an immutable tag of the repository leads to; to be called in turn ([`Registry::turn`]).
+    pub fn check_pinned(&self, repository: &str, digest: &Digest) -> Result<(), Failure> {
+        for tag in self.store.tags(repository)? {
+            if self.settings.is_immutable(repository, &tag)
+                && let Some(manifest) = self.store.resolve(repository, &tag)?
+                && self.store.closure(&manifest).contains(digest)
+            {
+                return Err(Failure::pinned(digest.as_str(), &tag));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the turn to look at what immutable tags lead to, or quotas leave, and to change it.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns the bytes that a repository has room for; `None` without a limit. Of several quotas the first counts.
     pub async fn room(&self, repository: &str) -> Result<Option<Room>, Failure> {
         let quotas = &self.settings.quotas;
@@ -81,6 +100,9 @@ mod tests {
         let pattern = ImmutableTags::parse("team/*:v*").unwrap();
         assert!(pattern.matches("team/app", "v1.0") && !pattern.matches("team/app", "latest"));
         assert!(!pattern.matches("team/a/b", "v1"));
+        let mut settings = Settings::new(crate::Access::Open);
+        settings.immutable_tags = vec![ImmutableTags::parse("**:*").unwrap()];
+        assert!(settings.is_immutable("a", "sha256") && !settings.is_immutable("a", Digest::of(b"").as_str()));
         for bad in ["team/*", ":v*", "team/*:", ""] {
             assert!(ImmutableTags::parse(bad).is_err(), "{bad}");
         }

@@ -14,7 +14,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use image_store::{Document, Named, Part, Store};
 use registry_client::{Descriptor, Digest};
-use std::sync::PoisonError;
 
 /// Most tags that one request may set.
 const MAX_TAGS: usize = 100;
@@ -134,11 +133,11 @@ fn check_named<'a>(field: &str, all: impl Iterator<Item = &'a Named>) -> Result<
 /// Stores the manifest and gives it its names; what it leads to is durable then.
 fn keep(registry: &Registry, repository: &str, checked: &Checked, names: Vec<String>) -> Result<(), Failure> {
     let store = &registry.store;
-    let absent = absent(store, repository, &checked.document, registry.settings.sparse_manifests)?;
     let immutable: Vec<&String> =
         names.iter().filter(|name| registry.settings.is_immutable(repository, name)).collect();
-    // Of two who set an immutable tag at once, one does.
-    let naming = (!immutable.is_empty()).then(|| registry.naming.lock().unwrap_or_else(PoisonError::into_inner));
+    // Of two who set an immutable tag at once, one does; and nobody deletes meanwhile what it will lead to.
+    let _turn = (!immutable.is_empty()).then(|| registry.turn());
+    let absent = absent(store, repository, &checked.document, registry.settings.sparse_manifests)?;
     for tag in immutable {
         let has_moved = |there: &Descriptor| there.digest != checked.descriptor.digest;
         if store.resolve(repository, tag)?.as_ref().is_some_and(has_moved) {
@@ -151,7 +150,6 @@ fn keep(registry: &Registry, repository: &str, checked: &Checked, names: Vec<Str
     for name in &names {
         store.tag(repository, name, &checked.descriptor)?;
     }
-    drop(naming);
     Ok(())
 }
 

@@ -25,8 +25,8 @@ pub struct Registry {
     pub settings: Arc<Settings>,
     /// The uploads in progress.
     pub uploads: Uploads,
-    /// Held while immutable tags are looked at and set.
-    pub naming: Arc<Mutex<()>>,
+    /// Held while what immutable tags lead to, or quotas leave, is looked at and changed.
+    pub changing: Arc<Mutex<()>>,
     /// The sender of the request.
     caller: Arc<Caller>,
     /// The store's identity, for clients that share it.
@@ -67,7 +67,7 @@ impl Registry {
 pub fn router(store: Store, settings: Settings) -> Router {
     let id = HeaderValue::from_str(&store.id()).unwrap_or(HeaderValue::from_static("unknown"));
     let (uploads, caller) = (Uploads::default(), Arc::default());
-    let registry = Registry { uploads, settings: Arc::new(settings), store, naming: Arc::default(), caller, id };
+    let registry = Registry { uploads, settings: Arc::new(settings), store, changing: Arc::default(), caller, id };
     Router::new().fallback(serve).with_state(registry)
 }
 

@@ -43,6 +43,39 @@ async fn an_immutable_tag_neither_moves_nor_goes() {
 }
 
 #[tokio::test]
+async fn what_an_immutable_tag_leads_to_stays_and_nothing_else() {
+    let mut settings = settings();
+    settings.immutable_tags = vec![ImmutableTags::parse("team/*:v*").unwrap(), ImmutableTags::parse("all:*").unwrap()];
+    let hub = Hub::with(settings);
+    for repository in ["team/app", "all"] {
+        for blob in [&b"{}"[..], b"layer", b"other"] {
+            hub.upload(repository, blob).await;
+        }
+    }
+    let (image, other) = (manifest(&[b"layer"]), manifest(&[b"other"]));
+    let list = index(&[&image]);
+    for repository in ["team/app", "all"] {
+        for (tag, document) in [("", &image), ("", &other), ("v1", &list)] {
+            assert_eq!(hub.put(repository, tag, document).await.status, 201);
+        }
+        let layer = |bytes: &[u8]| format!("{repository}/blobs/{}", Digest::of(bytes));
+        let by_digest = |document| format!("{repository}/manifests/{}", digest_of(document));
+        for path in [layer(b"layer"), layer(b"{}"), by_digest(&image), by_digest(&list)] {
+            let refused = hub.ask(Method::DELETE, &path, &[], b"").await;
+            assert_eq!((refused.status, refused.code().as_str()), (403, "DENIED"), "{path}");
+            assert!(refused.json().to_string().contains("the tag `v1`"), "{}", refused.json());
+        }
+        for path in [layer(b"other"), by_digest(&other)] {
+            assert_eq!(hub.status(Method::DELETE, &path).await, 202, "{path}");
+        }
+        for path in [format!("{repository}/manifests/v2"), layer(b"other"), by_digest(&other)] {
+            assert_eq!(hub.status(Method::DELETE, &path).await, 404, "{path}");
+        }
+    }
+    assert_eq!(hub.get(&format!("team/app/blobs/{}", Digest::of(b"layer"))).await.body, b"layer");
+}
+
+#[tokio::test]
 async fn a_repository_holds_what_its_quota_allows() {
     let mut settings = settings();
     settings.quotas = vec![Quota { repositories: "team/*".to_owned(), bytes: 10 }];
