@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::query::parameter;
-use crate::server::{Registry, blocking};
+use crate::server::{Registry, blocking, blocking_check};
 use axum::http::{HeaderMap, Uri};
 use image_store::Part;
 use registry_client::{Digest, PROOF_HEADER};
@@ -22,19 +22,20 @@ pub async fn mount(
     if !registry.store.promise(&digest) {
         return Ok(None);
     }
-    if let Some(room) = registry.room(repository).await?
-        && !registry.has_blob(repository, &digest)
-    {
-        room.check(registry.store.size(&digest).unwrap_or(0))?;
-    }
     admit(registry, repository, &digest).await?;
     Ok(Some(digest))
 }
 
-/// Gives a blob to a repository.
+/// Gives a blob to a repository that has room for it.
 pub async fn admit(registry: &Registry, repository: &str, digest: &Digest) -> Result<(), Failure> {
-    let (store, repository, digest) = (registry.store.clone(), repository.to_owned(), digest.clone());
-    blocking(move || store.admit(&repository, Part::Blob, &digest)).await
+    let (keeper, repository, digest) = (registry.clone(), repository.to_owned(), digest.clone());
+    blocking_check(move || {
+        // Of several that come at once each counts what those before it took.
+        let _turn = keeper.settings.quota(&repository).map(|_| keeper.turn());
+        keeper.check_room(&repository, &digest, keeper.store.size(&digest).unwrap_or(0))?;
+        Ok(keeper.store.admit(&repository, Part::Blob, &digest)?)
+    })
+    .await
 }
 
 /// Returns the blob to be mounted if the repository has it, or the one that the request names, or, if it names none, any

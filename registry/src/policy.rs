@@ -3,6 +3,7 @@
 use crate::Settings;
 use crate::error::Failure;
 use crate::server::{Registry, blocking};
+use image_store::Part;
 use registry_client::{Digest, path_matches};
 use std::sync::{MutexGuard, PoisonError};
 
@@ -43,6 +44,11 @@ impl Settings {
     pub fn is_immutable(&self, repository: &str, tag: &str) -> bool {
         !tag.contains(':') && self.immutable_tags.iter().any(|pattern| pattern.matches(repository, tag))
     }
+
+    /// Returns the quota of a repository; of several the first counts.
+    pub fn quota(&self, repository: &str) -> Option<&Quota> {
+        self.quotas.iter().find(|quota| path_matches(&quota.repositories, repository))
+    }
 }
 
 impl Registry {
@@ -64,12 +70,27 @@ impl Registry {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the bytes that a repository has room for; `None` without a limit. Of several quotas the first counts.
-    pub async fn room(&self, repository: &str) -> Result<Option<Room>, Failure> {
-        let quotas = &self.settings.quotas;
-        let Some(quota) = quotas.iter().find(|quota| path_matches(&quota.repositories, repository)) else {
+    /// Refuses what a repository does not have yet and has no room for; to be called in turn ([`Registry::turn`]) until it is
+    /// noted.
+    pub fn check_room(&self, repository: &str, digest: &Digest, bytes: u64) -> Result<(), Failure> {
+        let Some(quota) = self.settings.quota(repository) else { return Ok(()) };
+        let store = &self.store;
+        if store.has(repository, Part::Blob, digest)? || store.has(repository, Part::Manifest, digest)? {
+            return Ok(());
+        }
+        if store.usage(repository)?.saturating_add(bytes) > quota.bytes {
+            return Err(Failure::quota_exceeded(repository, quota.bytes));
+        }
+        Ok(())
+    }
+
+    /// Returns the bytes that an upload may have; `None` without a limit. Whether the blob is taken is decided at its end: what
+    /// the repository has needs no room.
+    pub async fn room(&self, repository: &str, digest: Option<&Digest>) -> Result<Option<Room>, Failure> {
+        let Some(quota) = self.settings.quota(repository) else { return Ok(None) };
+        if digest.is_some_and(|digest| self.has_blob(repository, digest)) {
             return Ok(None);
-        };
+        }
         let (store, name) = (self.store.clone(), repository.to_owned());
         let used = blocking(move || store.usage(&name)).await?;
         Ok(Some(Room { repository: repository.to_owned(), left: quota.bytes.saturating_sub(used), quota: quota.bytes }))

@@ -43,9 +43,6 @@ pub async fn put(
     let checked = check(bytes, sent_type.as_deref(), &selector)?;
     let subject = checked.document.subject.as_ref().and_then(|subject| subject.digest().ok());
     let digest = checked.descriptor.digest.clone();
-    if let Some(room) = registry.room(name).await? {
-        room.check(checked.descriptor.size)?;
-    }
     let (keeper, repository) = (registry.clone(), name.to_owned());
     let names = std::iter::once(selector.as_str().to_owned()).chain(tags.iter().cloned()).collect();
     blocking_check(move || keep(&keeper, &repository, &checked, names)).await?;
@@ -135,8 +132,9 @@ fn keep(registry: &Registry, repository: &str, checked: &Checked, names: Vec<Str
     let store = &registry.store;
     let immutable: Vec<&String> =
         names.iter().filter(|name| registry.settings.is_immutable(repository, name)).collect();
-    // Of two who set an immutable tag at once, one does; and nobody deletes meanwhile what it will lead to.
-    let _turn = (!immutable.is_empty()).then(|| registry.turn());
+    // Of two who set an immutable tag at once, one does; nobody deletes meanwhile what it will lead to, or takes the room.
+    let is_limited = registry.settings.quota(repository).is_some();
+    let _turn = (is_limited || !immutable.is_empty()).then(|| registry.turn());
     let absent = absent(store, repository, &checked.document, registry.settings.sparse_manifests)?;
     for tag in immutable {
         let has_moved = |there: &Descriptor| there.digest != checked.descriptor.digest;
@@ -144,6 +142,7 @@ fn keep(registry: &Registry, repository: &str, checked: &Checked, names: Vec<Str
             return Err(Failure::tag_immutable(tag));
         }
     }
+    registry.check_room(repository, &checked.descriptor.digest, checked.descriptor.size)?;
     store.note_absent(repository, &absent)?;
     store.put_with(checked.descriptor.digest.algorithm(), &checked.bytes)?;
     // A manifest that is put by digest is kept from collection by a tag of that name, which lists leave out.

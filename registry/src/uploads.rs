@@ -26,7 +26,7 @@ pub async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> R
     let store = registry.store.clone();
     let writer = blocking(move || store.writer_with(algorithm)).await?;
     if let Some(digest) = digest {
-        let room = registry.room(name).await?;
+        let room = registry.room(name, Some(&digest)).await?;
         let turn = Upload::new(writer).take_turn()?.write(request.into_body(), room.as_ref()).await?;
         return commit(registry, name, &digest, turn).await;
     }
@@ -41,7 +41,7 @@ pub async fn append(registry: &Registry, name: &str, id: &str, request: Request<
     if !is_next(request.headers(), upload.size())? {
         return Ok(progress(StatusCode::RANGE_NOT_SATISFIABLE, name, id, upload.size()));
     }
-    let room = registry.room(name).await?;
+    let room = registry.room(name, None).await?;
     drop(turn.write(request.into_body(), room.as_ref()).await?);
     Ok(progress(StatusCode::ACCEPTED, name, id, upload.size()))
 }
@@ -55,7 +55,7 @@ pub async fn finish(registry: &Registry, name: &str, id: &str, request: Request<
     if !is_next(request.headers(), upload.size())? {
         return Ok(progress(StatusCode::RANGE_NOT_SATISFIABLE, name, id, upload.size()));
     }
-    let room = registry.room(name).await?;
+    let room = registry.room(name, Some(&digest)).await?;
     let turn = turn.write(request.into_body(), room.as_ref()).await?;
     registry.uploads.end(id);
     commit(registry, name, &digest, turn).await

@@ -99,6 +99,32 @@ async fn a_repository_holds_what_its_quota_allows() {
 }
 
 #[tokio::test]
+async fn what_is_there_needs_no_room_and_uploads_at_once_share_it() {
+    let mut settings = settings();
+    let size = serde_json::to_vec(&manifest(&[])).unwrap().len() as u64;
+    settings.quotas = vec![Quota { repositories: "team/*".to_owned(), bytes: 10 + size }];
+    let hub = Hub::with(settings);
+    hub.upload("team/app", b"{}").await;
+    assert_eq!(hub.put("team/app", "1", &manifest(&[])).await.status, 201);
+    let blobs: Vec<String> = (0..6).map(|number| format!("000{number}")).collect();
+    let paths = blobs.iter().map(|blob| format!("team/app/blobs/uploads/?digest={}", Digest::of(blob.as_bytes())));
+    let paths: Vec<String> = paths.collect();
+    let uploads = blobs.iter().zip(&paths).map(|(blob, path)| hub.ask(Method::POST, path, &[], blob.as_bytes()));
+    let answers = futures::future::join_all(uploads).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 2);
+    assert!(answers.iter().all(|answer| matches!(answer.status, 201 | 403)));
+    // Nothing is left, and what is there may be sent again.
+    for tag in ["1", "2", ""] {
+        assert_eq!(hub.put("team/app", tag, &manifest(&[])).await.status, 201, "{tag}");
+    }
+    let sent = answers.iter().position(|answer| answer.status == 201).unwrap();
+    assert_eq!(hub.ask(Method::POST, &paths[sent], &[], blobs[sent].as_bytes()).await.status, 201);
+    let place = hub.ask(Method::POST, "team/app/blobs/uploads/", &[], b"").await.header("location").to_owned();
+    let finish = format!("{place}?digest={}", Digest::of(blobs[sent].as_bytes()));
+    assert_eq!(hub.ask_at(Method::PUT, &finish, &[], Body::from(blobs[sent].clone())).await.status, 201);
+}
+
+#[tokio::test]
 async fn search_finds_repositories_by_name_with_what_they_say_of_themselves() {
     let hub = Hub::new();
     let ping = hub.ask_at(Method::GET, "/v1/_ping", &[], Body::empty()).await;
