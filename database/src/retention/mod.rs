@@ -3,5 +3,6 @@
 pub(crate) mod builds;
 pub(crate) mod deliveries;
 pub(crate) mod plan;
+pub(crate) mod registry;
 pub(crate) mod removals;
 pub(crate) mod sweep;

@@ -30,6 +30,7 @@ impl Database {
         self.remove_builds(&builds.beyond(&policy.total, now_ms), &mut removed).await?;
         self.remove_deliveries(&deliveries.beyond(&policy.total, now_ms), &mut removed).await?;
         self.remove_leftovers(&mut removed).await?;
+        self.remove_registry_leftovers(&mut removed).await?;
         Ok(removed)
     }
 

@@ -1,6 +1,7 @@
 //! Accounts of the embedded registry, on both databases.
 
 use super::*;
+use crate::sql::statement::sql;
 
 both! {
     async fn accounts_have_rights_and_tokens_until_they_are_removed(world) {
@@ -31,6 +32,46 @@ both! {
         assert!(database.remove_right("", "team/*").await.unwrap() && !database.remove_right("", "team/*").await.unwrap());
         assert!(database.remove_account("ada").await.unwrap() && !database.remove_account("ada").await.unwrap());
         assert!(database.rights().await.unwrap().is_empty(), "a later account of that name starts without rights");
+    }
+}
+
+both! {
+    async fn an_account_has_so_many_refresh_tokens_and_those_that_ended_go(world) {
+        let database = &world.database;
+        let first = database.add_refresh_token("ada", "login", 1_000_000).await.unwrap();
+        let other = database.add_refresh_token("bob", "login", 200_000).await.unwrap();
+        for number in 0..100 {
+            world.pass(1);
+            assert_eq!(database.refresh_token(&first).await.unwrap().is_some(), number < 100, "{number}");
+            database.add_refresh_token("ada", "login", 1_000_000).await.unwrap();
+        }
+        assert_eq!(database.refresh_token(&first).await.unwrap(), None, "the oldest of too many");
+        assert!(database.refresh_token(&other).await.unwrap().is_some());
+        world.pass(200);
+        let removed = database.sweep(&RetentionPolicy::default()).await.unwrap();
+        assert_eq!(removed.of("registry_refresh_tokens"), 1);
+    }
+}
+
+both! {
+    async fn changes_of_long_ago_and_too_many_are_forgotten(world) {
+        let database = &world.database;
+        let change = NewChange { action: "push", ..NewChange::default() };
+        for _ in 0..2 {
+            database.record_change(&change).await.unwrap();
+        }
+        world.pass(366 * 24 * 60 * 60);
+        database.record_change(&change).await.unwrap();
+        assert_eq!(database.sweep(&RetentionPolicy::default()).await.unwrap().of("registry_changes"), 2);
+        assert_eq!(database.sweep(&RetentionPolicy::default()).await.unwrap().of("registry_changes"), 0);
+        let many = "INSERT INTO registry_changes (id, at_ms, account, address, action, repository, reference, digest) \
+             SELECT id + $1, at_ms, account, address, action, repository, reference, digest FROM registry_changes";
+        for number in [1_000, 100_999] {
+            sql("test", many).bind(number).run(database.write()).await.unwrap();
+        }
+        // Their numbers are 3, 1003, 101002 and 102002.
+        assert_eq!(database.sweep(&RetentionPolicy::default()).await.unwrap().of("registry_changes"), 2);
+        assert_eq!(database.changes(&ChangeFilter::default(), 9).await.unwrap().len(), 2);
     }
 }
 
