@@ -4,7 +4,7 @@
 //! A note is an empty file named by the digest. Tags are the truth: what a tag leads to is noted again after a start of the
 //! machine, so nobody waits until a note is durable.
 
-use crate::files::{names, sync_directory};
+use crate::files::names;
 use crate::lease::{TURN, Turn};
 use crate::reach::Reached;
 use crate::shelf::Shelf;
@@ -19,8 +19,6 @@ use std::path::{Path, PathBuf};
 
 /// Directory of the notes.
 pub(crate) const CONTENTS: &str = "contents";
-/// Directory, in that of a repository, of what its manifests name and it was never given.
-const ABSENT: &str = "absent";
 /// Marks tags of images that were kept by hand, where versions before this one put them.
 const OLD_MARK: &str = "slipway.kept";
 
@@ -46,27 +44,7 @@ impl Store {
     /// Takes note that a repository has a blob or manifest.
     pub fn admit(&self, repository: &str, part: Part, digest: &Digest) -> Result<(), Error> {
         self.admit_in(&self.root().join(CONTENTS), repository, part, digest)?;
-        let absent = self.named(&self.root().join(CONTENTS), repository)?.join(ABSENT).join(digest.hex());
-        match fs::remove_file(&absent) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("removing", &absent)(error)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes note, durably, that a manifest of a repository is going to name what the repository was never given: to name a
-    /// digest is not to have it, whatever notes are lost.
-    pub fn note_absent(&self, repository: &str, digests: &[Digest]) -> Result<(), Error> {
-        let directory = self.named(&self.root().join(CONTENTS), repository)?.join(ABSENT);
-        if digests.is_empty() {
-            return Ok(());
-        }
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-        made.map_err(Error::file("creating", &directory))?;
-        for digest in digests {
-            self.write_durable_file(&directory.join(digest.hex()), b"")?;
-        }
-        sync_directory(&directory)?;
-        directory.parent().map_or(Ok(()), sync_directory)
+        self.forget_absent(repository, digest)
     }
 
     /// Tells whether there is such a repository: something was pushed to it.
@@ -124,8 +102,10 @@ impl Store {
             let tagged = self.tagged(&repository)?;
             let mut put: HashSet<Digest> = self.parts(&repository, Part::Manifest)?.into_iter().collect();
             put.extend(tagged.iter().map(|manifest| manifest.digest.clone()));
+            let absent = self.absent(&repository)?;
             for manifest in &tagged {
-                let reached = self.reach_by(manifest, &|digest| put.contains(digest));
+                let mut reached = self.reach_by(manifest, &|digest| put.contains(digest));
+                reached.all.retain(|digest| !absent.contains(digest.hex()));
                 self.admit_all_in(&contents, &repository, &reached)?;
             }
         }
@@ -133,14 +113,13 @@ impl Store {
     }
 
     /// Returns the manifests that the tags of a repository name.
-    fn tagged(&self, repository: &str) -> Result<Vec<Descriptor>, Error> {
+    pub(crate) fn tagged(&self, repository: &str) -> Result<Vec<Descriptor>, Error> {
         let tags = self.tags(repository)?;
         tags.iter().filter_map(|tag| self.resolve(repository, tag).transpose()).collect()
     }
 
     fn admit_all_in(&self, contents: &Path, repository: &str, reached: &Reached) -> Result<(), Error> {
-        let absent = names(&self.named(contents, repository)?.join(ABSENT))?;
-        for digest in reached.all.iter().filter(|digest| !absent.iter().any(|hex| hex == digest.hex())) {
+        for digest in &reached.all {
             let is_document = reached.documents.contains(digest);
             let part = if is_document { Part::Manifest } else { Part::Blob };
             self.admit_in(contents, repository, part, digest)?;
@@ -199,8 +178,8 @@ impl Store {
     /// Forgets the notes of what is gone; called by a collection, which is alone.
     pub(crate) fn forget_gone(&self) -> Result<(), Error> {
         let contents = self.root().join(CONTENTS);
-        for repository in names(&contents)? {
-            let repository = contents.join(repository);
+        for name in names(&contents)? {
+            let repository = contents.join(&name);
             for part in [Part::Blob, Part::Manifest] {
                 let directory = repository.join(part.directory());
                 for hex in names(&directory)? {
@@ -213,6 +192,7 @@ impl Store {
                 let _ = fs::remove_dir(&directory);
             }
             self.forget_referrers(&repository)?;
+            self.forget_unnamed(&unescaped(&name), &repository)?;
             let _ = fs::remove_dir(&repository);
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! Several processes use the same directory at once: whatever becomes visible becomes so by a rename.
 #![forbid(unsafe_code)]
 
+mod absent;
 mod check;
 mod contents;
 mod document;

@@ -14,9 +14,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use image_store::{Document, Named, Part, Store};
 use registry_client::{Descriptor, Digest};
+use std::collections::HashSet;
 
 /// Most tags that one request may set.
 const MAX_TAGS: usize = 100;
+
+/// Most blobs and manifests that a manifest may name; images have at most a few hundred.
+const MAX_DESCRIPTORS: usize = 10_000;
 
 /// A manifest that is right in itself.
 struct Checked {
@@ -94,6 +98,11 @@ fn check(bytes: Bytes, sent_type: Option<&str>, selector: &Selector) -> Result<C
     if sent_type.is_some_and(|sent| sent != kind) {
         return Err(Failure::manifest_invalid(format!("Content-Type does not say `{kind}`, as the manifest does")));
     }
+    let descriptors = document.blobs().count() + document.manifests().count();
+    if descriptors > MAX_DESCRIPTORS {
+        let message = format!("it names {descriptors} blobs and manifests: at most {MAX_DESCRIPTORS} are taken");
+        return Err(Failure::manifest_invalid(message));
+    }
     check_named("config", document.config.iter())?;
     check_named("layers", document.layers.iter().flatten())?;
     check_named("manifests", document.manifests())?;
@@ -153,8 +162,8 @@ fn keep(registry: &Registry, repository: &str, checked: &Checked, names: Vec<Str
 }
 
 /// Returns what a manifest names and its repository does not have; refuses it unless that may be: naming is not having.
-fn absent(store: &Store, repository: &str, document: &Document, is_sparse: bool) -> Result<Vec<Digest>, Failure> {
-    let mut absent = Vec::new();
+fn absent(store: &Store, repository: &str, document: &Document, is_sparse: bool) -> Result<HashSet<Digest>, Failure> {
+    let mut absent = HashSet::new();
     // Layers may be with others; the manifests of an index never are.
     let blobs = document.blobs().map(|named| (named, named.is_foreign()));
     for (named, may_be_absent) in blobs.chain(document.manifests().map(|named| (named, false))) {
@@ -168,7 +177,7 @@ fn absent(store: &Store, repository: &str, document: &Document, is_sparse: bool)
             let message = format!("`{repository}` does not have {digest}: push it first");
             return Err(Failure::new(StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message));
         }
-        absent.push(digest);
+        absent.insert(digest);
     }
     Ok(absent)
 }

@@ -170,6 +170,22 @@ async fn a_manifest_has_up_to_four_mebibytes() {
 }
 
 #[tokio::test]
+async fn a_manifest_names_so_many_blobs_at_most() {
+    let hub = Hub::new();
+    hub.upload("team/app", b"{}").await;
+    let put = async |number: usize| {
+        let layer = |number: usize| json!({"mediaType": "x/foreign", "digest": Digest::of(&number.to_le_bytes())});
+        let mut document = manifest(&[]);
+        document["layers"] = (0..number).map(layer).collect();
+        hub.put("team/app", "1", &document).await
+    };
+    let refused = put(10_000).await;
+    assert_eq!((refused.status, refused.code().as_str()), (400, "MANIFEST_INVALID"));
+    assert_eq!(put(9_999).await.status, 201);
+    assert_eq!(put(9_999).await.status, 201, "noted already");
+}
+
+#[tokio::test]
 async fn sparse_manifests_are_taken_where_the_settings_say_so() {
     let mut settings = Settings::new(Access::Open);
     settings.sparse_manifests = true;
