@@ -44,6 +44,13 @@ impl Registry {
         !self.is_readable(repository) && self.caller.is_granted(Action::Pull, repository)
     }
 
+    /// Returns the account, or without a login the address, whose uploads are counted; `None` if all may be done.
+    pub fn holder(&self) -> Option<String> {
+        let Caller { name, address, is_all, .. } = self.caller.as_ref();
+        let shown = if name.is_empty() { address.clone() } else { format!("`{name}`") };
+        (!is_all).then_some(shown)
+    }
+
     /// Records what was changed. It has happened: a record that cannot be written is said in the log instead.
     pub async fn record(&self, action: &'static str, repository: &str, reference: &str, digest: &str) {
         let Caller { name, address, .. } = self.caller.as_ref();

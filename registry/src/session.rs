@@ -18,6 +18,8 @@ use uuid::Uuid;
 const STALE: Duration = Duration::from_secs(60 * 60);
 /// Most uploads at once: each holds a file open.
 const MAX_UPLOADS: usize = 1000;
+/// Most uploads at once of one who may not do everything.
+const MAX_OWN: usize = 100;
 /// Bytes that are gathered before they are written.
 const CHUNK: usize = 1024 * 1024;
 
@@ -28,6 +30,8 @@ pub struct Uploads(Arc<Mutex<HashMap<String, Entry>>>);
 struct Entry {
     /// The repository that it is for: another one cannot go on with it.
     repository: String,
+    /// The account or address that began it.
+    holder: Option<String>,
     upload: Upload,
     touched: Instant,
 }
@@ -47,16 +51,23 @@ pub struct Turn {
 }
 
 impl Uploads {
-    /// Begins an upload and returns its id.
-    pub fn begin(&self, repository: &str, writer: BlobWriter) -> Result<String, Failure> {
+    /// Begins an upload and returns its id. A holder has so many at most, if one is given.
+    pub fn begin(&self, repository: &str, holder: Option<String>, writer: BlobWriter) -> Result<String, Failure> {
         let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_alive = |entry: &Entry| entry.touched.elapsed() < STALE || entry.upload.writer.try_lock().is_err();
         uploads.retain(|_, entry| is_alive(entry));
         if uploads.len() >= MAX_UPLOADS {
             return Err(Failure::too_many("too many uploads are in progress: try again in a minute", 60));
         }
+        if let Some(holder) = &holder
+            && uploads.values().filter(|entry| entry.holder.as_ref() == Some(holder)).count() >= MAX_OWN
+        {
+            let message = format!("{holder} has {MAX_OWN} uploads in progress: end some, or try again in a minute");
+            return Err(Failure::too_many(message, 60));
+        }
         let id = Uuid::now_v7().to_string();
-        let entry = Entry { repository: repository.to_owned(), upload: Upload::new(writer), touched: Instant::now() };
+        let upload = Upload::new(writer);
+        let entry = Entry { repository: repository.to_owned(), holder, upload, touched: Instant::now() };
         uploads.insert(id.clone(), entry);
         Ok(id)
     }

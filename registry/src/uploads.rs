@@ -30,7 +30,7 @@ pub async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> R
         let turn = Upload::new(writer).take_turn()?.write(request.into_body(), room.as_ref()).await?;
         return commit(registry, name, &digest, turn).await;
     }
-    let id = registry.uploads.begin(name, writer)?;
+    let id = registry.uploads.begin(name, registry.holder(), writer)?;
     Ok(progress(StatusCode::ACCEPTED, name, &id, 0))
 }
 

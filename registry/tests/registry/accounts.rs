@@ -304,6 +304,32 @@ async fn tokens_end_with_the_password_that_they_were_got_with() {
 }
 
 #[tokio::test]
+async fn one_account_leaves_places_for_the_uploads_of_others() {
+    let it = guarded().await;
+    it.database.put_right(&Right::new("", "public/*", "pull,push").unwrap()).await.unwrap();
+    let ada = it.token(&basic("ada", "correct horse"), "repository:team/app:pull,push").await;
+    let root = it.token(&basic("root", "of the file"), "repository:team/app:pull,push").await;
+    let begin = async |login: &str, repository: &str| {
+        it.ask(Method::POST, &format!("{repository}/blobs/uploads/"), login, b"").await
+    };
+    let first = begin(&ada, "team/app").await;
+    for (login, repository, most) in [(&*ada, "team/app", 99), ("", "public/app", 100)] {
+        for _ in 0..most {
+            assert_eq!(begin(login, repository).await.status, 202);
+        }
+        let refused = begin(login, repository).await;
+        assert_eq!((refused.status, refused.code().as_str()), (429, "TOOMANYREQUESTS"));
+        assert_eq!(refused.header("retry-after"), "60");
+    }
+    for _ in 0..101 {
+        assert_eq!(begin(&root, "team/app").await.status, 202);
+    }
+    let place = first.header("location").strip_prefix("/v2/").unwrap().to_owned();
+    assert_eq!(it.ask(Method::DELETE, &place, &ada, b"").await.status, 204);
+    assert_eq!(begin(&ada, "team/app").await.status, 202);
+}
+
+#[tokio::test]
 async fn an_account_that_goes_takes_its_tokens_with_it() {
     let it = guarded().await;
     let token = it.token(&basic("ada", "correct horse"), "repository:team/app:pull,push").await;
