@@ -5,6 +5,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+/// Largest document that is read.
+pub const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
+
 /// A manifest or an index; other fields are passed over. A field that stands there twice is refused, because readers would
 /// disagree about it.
 #[derive(Debug, Clone, Default, Deserialize)]

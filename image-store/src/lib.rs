@@ -22,7 +22,7 @@ mod writer;
 
 pub use check::{Collected, Report};
 pub use contents::Part;
-pub use document::{Document, Named};
+pub use document::{Document, MAX_DOCUMENT, Named};
 pub use error::Error;
 pub use store::Store;
 pub use writer::{BlobWriter, Written};

@@ -1,12 +1,10 @@
 //! All that a manifest leads to: what must stay while a name leads to it, and what its repository has.
 
+use crate::document::MAX_DOCUMENT;
 use crate::shelf::Shelf;
 use crate::{Document, Error, Store};
 use registry_client::{Descriptor, Digest};
 use std::collections::HashSet;
-
-/// Largest document that is read when references are followed.
-const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
 
 /// Digests that were reached.
 #[derive(Debug, Default)]

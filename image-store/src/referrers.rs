@@ -2,6 +2,7 @@
 //! written when a manifest is put, so that a list reads no manifest.
 
 use crate::contents::CONTENTS;
+use crate::document::MAX_DOCUMENT;
 use crate::files::{names, read_if_there};
 use crate::tags::unescaped;
 use crate::{Document, Error, Part, Store};
@@ -15,8 +16,6 @@ use std::path::{Path, PathBuf};
 const REFERRERS: &str = "referrers";
 /// File that says that the manifests of a store of an earlier version have been gone through.
 const TAKEN_OVER: &str = "referrers.noted";
-/// Largest manifest that is read.
-const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
 
 impl Store {
     /// Returns the manifests of a repository that have `subject` as their subject, in the order of their digests.

@@ -9,6 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image_store::Store;
 
+/// The scope of the list of repositories.
+pub(crate) const CATALOG: &str = "registry:catalog:*";
+
 /// Access to the registry.
 #[derive(Debug, Clone)]
 pub enum Access {
@@ -47,6 +50,10 @@ impl Access {
             let is_fine = match route {
                 Route::Ping => true,
                 Route::Version => caller.has_credentials || matches!(self, Access::Open),
+                Route::Catalog if !caller.may_read_something() => {
+                    return Err(Failure::unauthorized_for(CATALOG.to_owned()));
+                }
+                Route::Catalog if !caller.may_list() => return Err(Failure::insufficient_scope(CATALOG.to_owned())),
                 _ => caller.may_read_something(),
             };
             return if is_fine { Ok(()) } else { Err(Failure::unauthorized()) };

@@ -1,6 +1,6 @@
 //! Access tokens: short-lived, signed with the store's key, and good for the scope that they were asked for.
 
-use crate::rights::{Action, Grant};
+use crate::rights::{Action, Grant, Scope};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use image_store::Store;
@@ -22,6 +22,8 @@ pub struct Claims {
     pub expires: u64,
     /// Repositories and actions that it is for.
     pub access: Vec<Access>,
+    /// Whether it is for the list of repositories, too.
+    pub catalog: bool,
 }
 
 /// A part of a scope.
@@ -42,8 +44,9 @@ impl Access {
 
 impl Claims {
     /// Returns what may be done with the token at most.
-    pub fn scope(&self) -> Vec<Grant> {
-        self.access.iter().map(|access| Grant::new(&access.name, &access.actions.join(","))).collect()
+    pub fn scope(&self) -> Scope {
+        let grants = self.access.iter().map(|access| Grant::new(&access.name, &access.actions.join(",")));
+        Scope { grants: grants.collect(), has_catalog: self.catalog }
     }
 
     /// Returns the token.
@@ -78,7 +81,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let access = vec![Access::new("team/app", [Action::Pull].into_iter())];
-        let claims = Claims { account: "ada".to_owned(), login: "x".to_owned(), expires: now() + 5, access };
+        let claims = Claims { account: "ada".to_owned(), login: "x".to_owned(), expires: now() + 5, access, catalog: false };
         let token = claims.sign(&store);
         assert_eq!(Claims::read(&token, &store), Some(claims.clone()));
         let old = Claims { expires: now(), ..claims.clone() };

@@ -5,6 +5,7 @@
 
 mod access;
 mod accounts;
+mod audit;
 mod bearer;
 mod blobs;
 mod error;

@@ -13,7 +13,7 @@ pub async fn catalog(registry: &Registry, uri: &Uri) -> Result<Response, Failure
     let page = Page::of(uri)?;
     let store = registry.store.clone();
     let mut names = blocking(move || store.repositories()).await?;
-    names.retain(|name| registry.is_readable(name));
+    names.retain(|name| registry.is_listed(name));
     let (names, next) = page.cut(names, "/v2/_catalog");
     Ok(with_link(axum::Json(json!({"repositories": names})).into_response(), next))
 }

@@ -7,11 +7,11 @@ use crate::server::{Registry, blocking, blocking_check};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use image_store::{Document, Part, Store};
+use image_store::{Document, MAX_DOCUMENT, Part, Store};
 use registry_client::{Descriptor, Digest};
 
 /// Largest manifest.
-pub const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+pub const MAX_MANIFEST: usize = MAX_DOCUMENT as usize;
 
 /// A manifest that a repository has.
 struct Found {
@@ -65,7 +65,7 @@ fn read(store: &Store, digest: Digest) -> Result<Option<Found>, image_store::Err
     if !store.contains(&digest) {
         return Ok(None);
     }
-    let bytes = match store.read(&digest, MAX_MANIFEST as u64) {
+    let bytes = match store.read(&digest, MAX_DOCUMENT) {
         Err(image_store::Error::TooLarge(..)) => return Ok(None),
         read => read?,
     };

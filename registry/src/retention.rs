@@ -7,6 +7,8 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch::Receiver;
 
+/// Time until the first look at the rules: a server that is restarted often removes tags, too.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Time between two looks at the rules.
 const POLL_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// A manifest that was put by digest within this time may still be on its way to its tag.
@@ -49,10 +51,11 @@ pub async fn keep_retention(store: Store, settings: Settings, mut stopped: Recei
     if settings.retention.is_empty() {
         return;
     }
+    let mut pause = FIRST_LOOK;
     loop {
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => return,
-            () = tokio::time::sleep(POLL_INTERVAL) => {}
+            () = tokio::time::sleep(pause) => pause = POLL_INTERVAL,
         }
         let (store, rules) = (store.clone(), settings.clone());
         let removed = tokio::task::spawn_blocking(move || apply_retention(&store, &rules, SystemTime::now())).await;
@@ -68,12 +71,6 @@ pub async fn keep_retention(store: Store, settings: Settings, mut stopped: Recei
 
 async fn record(settings: &Settings, removed: Vec<RemovedTag>) {
     for tag in removed {
-        tracing::info!(
-            repository = tag.repository,
-            reference = tag.reference,
-            "a tag was removed by a rule of retention"
-        );
-        let Some(database) = &settings.audit else { continue };
         let change = database::NewChange {
             action: "retention",
             repository: tag.repository,
@@ -81,9 +78,7 @@ async fn record(settings: &Settings, removed: Vec<RemovedTag>) {
             digest: tag.digest.to_string(),
             ..Default::default()
         };
-        if let Err(error) = database.record_change(&change).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a change of the registry is not recorded");
-        }
+        settings.record(change).await;
     }
 }
 

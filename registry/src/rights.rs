@@ -65,14 +65,23 @@ pub struct Caller {
     /// The rights otherwise.
     pub grants: Vec<Grant>,
     /// The scope of the access token that was sent: nothing else may be done with it.
-    pub scope: Option<Vec<Grant>>,
+    pub scope: Option<Scope>,
+}
+
+/// The scope of an access token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Repositories and actions.
+    pub grants: Vec<Grant>,
+    /// Whether it is for the list of repositories, too.
+    pub has_catalog: bool,
 }
 
 impl Caller {
     /// Tells whether an action is allowed.
     pub fn may(&self, action: Action, repository: &str) -> bool {
         let is_in_scope = match &self.scope {
-            Some(scope) => scope.iter().any(|grant| grant.allows(action, repository)),
+            Some(scope) => scope.grants.iter().any(|grant| grant.allows(action, repository)),
             None => true,
         };
         is_in_scope && self.is_granted(action, repository)
@@ -81,6 +90,16 @@ impl Caller {
     /// Tells whether an action would be allowed with the right token.
     pub fn is_granted(&self, action: Action, repository: &str) -> bool {
         self.is_all || self.grants.iter().any(|grant| grant.allows(action, repository))
+    }
+
+    /// Tells whether the list of all repositories that may be read is to be had.
+    pub fn may_list(&self) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.has_catalog)
+    }
+
+    /// Tells whether a repository stands in lists.
+    pub fn finds(&self, repository: &str) -> bool {
+        self.may(Action::Pull, repository) || (self.may_list() && self.is_granted(Action::Pull, repository))
     }
 
     /// Tells whether anything at all may be read.
@@ -101,10 +120,13 @@ mod tests {
         assert!(caller.may(Action::Delete, "x/y/z"));
         assert!(!caller.may(Action::Delete, "team/web") && !caller.may(Action::Pull, "team/a/b"));
         assert!(!caller.may(Action::Pull, "other/app"));
-        caller.scope = Some(vec![Grant::new("team/app", "pull")]);
+        let scope = |pattern: &str, has_catalog| Scope { grants: vec![Grant::new(pattern, "pull")], has_catalog };
+        caller.scope = Some(scope("team/app", false));
         assert!(caller.may(Action::Pull, "team/app") && !caller.may(Action::Push, "team/app"));
         assert!(caller.is_granted(Action::Push, "team/app"));
-        caller.scope = Some(vec![Grant::new("other/app", "pull")]);
+        assert!(caller.finds("team/app") && !caller.finds("team/web"));
+        caller.scope = Some(scope("other/app", true));
         assert!(!caller.may(Action::Pull, "other/app"), "a token gives no rights of its own");
+        assert!(caller.finds("team/web") && !caller.may(Action::Pull, "team/web") && !caller.finds("other/app"));
     }
 }

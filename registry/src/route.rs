@@ -75,10 +75,10 @@ impl Route {
             "/v1/search" => return Ok(Route::Search),
             _ => {}
         }
-        let rest = path.strip_prefix("/v2").ok_or_else(not_found)?.trim_start_matches('/');
-        if rest.is_empty() {
+        if path == "/v2" || path == "/v2/" {
             return Ok(Route::Version);
         }
+        let rest = path.strip_prefix("/v2/").ok_or_else(not_found)?;
         if rest == "token" {
             return Ok(Route::Token);
         }
@@ -131,6 +131,7 @@ mod tests {
         let digest = Digest::of(b"");
         let tag = |text: &str| Selector::Tag(text.to_owned());
         assert_eq!(Route::parse("/v2/").unwrap(), Route::Version);
+        assert_eq!(Route::parse("/v2").unwrap(), Route::Version);
         assert_eq!(Route::parse("/v2/a/b/tags/list").unwrap(), Route::Tags("a/b".into()));
         assert_eq!(Route::parse(&format!("/v2/a/blobs/{digest}")).unwrap(), Route::Blob("a".into(), digest.clone()));
         assert_eq!(Route::parse("/v2/a/b/blobs/uploads/").unwrap(), Route::Uploads("a/b".into()));
@@ -139,6 +140,8 @@ mod tests {
         let by_digest = Route::parse(&format!("/v2/a/manifests/{digest}")).unwrap();
         assert_eq!(by_digest, Route::Manifest("a".into(), Selector::Digest(digest)));
         for bad in ["/", "/v2/../tags/list", "/v2/a/../b/tags/list", "/v2/A/tags/list", "/v2/a/blobs/sha256:1", "/v2/a"]
+            .into_iter()
+            .chain(["/v2token", "/v2a/tags/list", "/v2_catalog", "/v2//token"])
         {
             assert!(Route::parse(bad).is_err(), "{bad}");
         }

@@ -5,7 +5,7 @@ use crate::query::parameter;
 use crate::server::{Registry, blocking};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use image_store::{Document, Part, Store};
+use image_store::{Document, MAX_DOCUMENT, Part, Store};
 use registry_client::Digest;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub async fn search(registry: &Registry, uri: &Uri) -> Result<Response, Failure>
     let store = registry.store.clone();
     let names = blocking(move || store.repositories()).await?;
     let mut names: Vec<String> =
-        names.into_iter().filter(|name| name.contains(&query) && registry.is_readable(name)).collect();
+        names.into_iter().filter(|name| name.contains(&query) && registry.is_listed(name)).collect();
     // The name itself comes first, then those that begin with it, then the others, each in their order.
     names.sort_by_key(|name| (*name != query, !name.starts_with(&query)));
     let total = names.len();
@@ -89,7 +89,7 @@ fn description(store: &Store, name: &str) -> Option<String> {
 }
 
 fn document(store: &Store, digest: &Digest) -> Option<Document> {
-    Document::read(&store.read(digest, crate::manifests::MAX_MANIFEST as u64).ok()?).ok()
+    Document::read(&store.read(digest, MAX_DOCUMENT).ok()?).ok()
 }
 
 fn annotated(document: &Document) -> Option<String> {

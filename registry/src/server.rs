@@ -39,6 +39,11 @@ impl Registry {
         self.caller.may(Action::Pull, repository)
     }
 
+    /// Tells whether a repository stands in lists for whoever asks.
+    pub fn is_listed(&self, repository: &str) -> bool {
+        self.caller.finds(repository)
+    }
+
     /// Tells whether whoever asks could read a repository with a token for it.
     pub fn lacks_scope(&self, repository: &str) -> bool {
         !self.is_readable(repository) && self.caller.is_granted(Action::Pull, repository)
@@ -51,22 +56,17 @@ impl Registry {
         (!is_all).then_some(shown)
     }
 
-    /// Records what was changed. It has happened: a record that cannot be written is said in the log instead.
+    /// Records what was changed.
     pub async fn record(&self, action: &'static str, repository: &str, reference: &str, digest: &str) {
-        let Caller { name, address, .. } = self.caller.as_ref();
-        tracing::info!(account = name, address, action, repository, reference, digest, "the registry was changed");
-        let Some(database) = &self.settings.audit else { return };
         let change = NewChange {
-            account: name.clone(),
-            address: address.clone(),
+            account: self.caller.name.clone(),
+            address: self.caller.address.clone(),
             action,
             repository: repository.to_owned(),
             reference: reference.to_owned(),
             digest: digest.to_owned(),
         };
-        if let Err(error) = database.record_change(&change).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a change of the registry is not recorded");
-        }
+        self.settings.record(change).await;
     }
 }
 

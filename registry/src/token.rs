@@ -1,6 +1,6 @@
 //! The token endpoint, as docker and containerd ask it: a login or none, scopes, refresh tokens.
 
-use crate::access::{Access, PasswordLogin, password_login};
+use crate::access::{Access, CATALOG, PasswordLogin, password_login};
 use crate::accounts::Accounts;
 use crate::bearer::{Access as Granted, Claims, LIFETIME, now};
 use crate::error::Failure;
@@ -41,9 +41,11 @@ pub async fn issue(registry: &Registry, address: &str, request: Request<Body>) -
         _ => return Err(Failure::unsupported()),
     };
     let access: Vec<Granted> = asked.scopes.iter().filter_map(|scope| granted(&caller, scope)).collect();
-    let scope: Vec<String> =
+    let mut scope: Vec<String> =
         access.iter().map(|access| format!("repository:{}:{}", access.name, access.actions.join(","))).collect();
-    let claims = Claims { account: caller.name.clone(), login: caller.login.clone(), expires: now() + LIFETIME, access };
+    let catalog = caller.may_read_something() && asked.scopes.iter().any(|scope| scope == CATALOG);
+    scope.extend(catalog.then(|| CATALOG.to_owned()));
+    let claims = Claims { account: caller.name.clone(), login: caller.login.clone(), expires: now() + LIFETIME, access, catalog };
     let token = claims.sign(&registry.store);
     let mut answer = Map::new();
     answer.insert("token".to_owned(), token.clone().into());

@@ -2,7 +2,7 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::sql::statement::{Row, sql};
+use crate::sql::statement::{On, Row, sql};
 
 const ACCOUNT: &str = "name, is_robot, password_hash, created_ms, expires_ms";
 
@@ -111,10 +111,7 @@ impl Database {
             return Ok(false);
         }
         for right in rights {
-            let text = "INSERT INTO registry_rights (account, pattern, actions) VALUES ($1, $2, $3) \
-                 ON CONFLICT (account, pattern) DO UPDATE SET actions = excluded.actions";
-            let statement = sql("storing a right", text).bind(&right.account).bind(&right.pattern);
-            statement.bind(&right.actions).run(transaction.on()).await?;
+            put(right, transaction.on()).await?;
         }
         transaction.commit("storing an account").await?;
         Ok(true)
@@ -160,10 +157,7 @@ impl Database {
 
     /// Stores a right; one for the same pattern is replaced.
     pub async fn put_right(&self, right: &Right) -> Result<(), Error> {
-        let text = "INSERT INTO registry_rights (account, pattern, actions) VALUES ($1, $2, $3) \
-             ON CONFLICT (account, pattern) DO UPDATE SET actions = excluded.actions";
-        let statement = sql("storing a right", text).bind(&right.account).bind(&right.pattern).bind(&right.actions);
-        statement.run(self.write()).await.map(drop)
+        put(right, self.write()).await
     }
 
     /// Removes a right; tells whether there was one.
@@ -171,6 +165,13 @@ impl Database {
         let text = "DELETE FROM registry_rights WHERE account = $1 AND pattern = $2";
         Ok(sql("removing a right", text).bind(account).bind(pattern).run(self.write()).await? == 1)
     }
+}
+
+async fn put(right: &Right, on: On<'_>) -> Result<(), Error> {
+    let text = "INSERT INTO registry_rights (account, pattern, actions) VALUES ($1, $2, $3) \
+         ON CONFLICT (account, pattern) DO UPDATE SET actions = excluded.actions";
+    let statement = sql("storing a right", text).bind(&right.account).bind(&right.pattern).bind(&right.actions);
+    statement.run(on).await.map(drop)
 }
 
 fn account(row: &Row) -> Result<Account, Error> {

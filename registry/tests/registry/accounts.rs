@@ -131,6 +131,31 @@ async fn rights_hold_for_passwords_and_for_tokens_alike() {
 }
 
 #[tokio::test]
+async fn the_list_of_repositories_needs_a_token_for_it() {
+    let it = guarded().await;
+    for repository in ["team/app", "team/web", "secret/app"] {
+        assert_eq!(it.push(repository, &basic("root", "of the file")).await, 201);
+    }
+    let nobody = it.ask(Method::GET, "_catalog", "", b"").await;
+    assert!(nobody.status == 401 && nobody.header("www-authenticate").ends_with(",scope=\"registry:catalog:*\""));
+    let reader = basic("reader", "correct horse");
+    let narrow = it.token(&reader, "repository:team/app:pull").await;
+    let refused = it.ask(Method::GET, "_catalog", &narrow, b"").await;
+    let challenge = ",scope=\"registry:catalog:*\",error=\"insufficient_scope\"";
+    assert!(refused.status == 401 && refused.header("www-authenticate").ends_with(challenge));
+    let found = it.hub.ask_at(Method::GET, "/v1/search?q=", &[("authorization", &narrow)], Body::empty()).await;
+    assert_eq!(found.json()["num_results"], 1);
+    let asked = it.ask(Method::GET, "token?scope=registry:catalog:*", &reader, b"").await.json();
+    assert_eq!(asked["scope"], "registry:catalog:*");
+    let token = format!("Bearer {}", asked["token"].as_str().unwrap());
+    let listed = it.ask(Method::GET, "_catalog", &token, b"").await.json();
+    assert_eq!(listed["repositories"], serde_json::json!(["team/app", "team/web"]));
+    assert_eq!(it.ask(Method::GET, "team/app/manifests/1", &token, b"").await.status, 401, "a list is no content");
+    let nothing = it.ask(Method::GET, "token?scope=registry:catalog:*", "", b"").await.json();
+    assert_eq!(nothing["scope"], "", "who may read nothing has no list");
+}
+
+#[tokio::test]
 async fn everybody_may_pull_where_that_is_allowed_and_mounts_show_nothing_else() {
     let it = guarded().await;
     let root = basic("root", "of the file");

@@ -46,6 +46,27 @@ async fn the_newest_the_young_and_those_that_are_named_stay() {
 }
 
 #[tokio::test]
+async fn the_rules_are_looked_at_soon_after_a_start() {
+    let mut settings = Settings::new(Access::Open);
+    settings.retention = vec![RetentionRule { repositories: "**".to_owned(), keep_newest: 1, ..Default::default() }];
+    let hub = Hub::with(settings.clone());
+    hub.upload("team/app", b"{}").await;
+    for (number, tag) in ["old", "new"].into_iter().enumerate() {
+        assert_eq!(hub.put("team/app", tag, &numbered(number)).await.status, 201);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let keeping = tokio::spawn(registry::keep_retention(hub.store.clone(), settings, stopped));
+    let began = SystemTime::now();
+    while tags(&hub).await != json!(["new"]) {
+        assert!(began.elapsed().unwrap() < Duration::from_secs(10), "the old tag is still there");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.send(true).unwrap();
+    keeping.await.unwrap();
+}
+
+#[tokio::test]
 async fn what_was_put_by_digest_goes_and_stays_with_its_index_and_its_subject() {
     let mut settings = Settings::new(Access::Open);
     settings.retention = vec![RetentionRule { repositories: "**".to_owned(), keep_newest: 1, ..Default::default() }];
