@@ -154,11 +154,11 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             }
             Command::User { command: UserCommand::List } => list(database, json).await,
             Command::User { command: UserCommand::Password { name, password_stdin } } => {
-                change_password(database, name, *password_stdin).await
+                change_password(database, name, *password_stdin, json).await
             }
-            Command::User { command: UserCommand::Remove { name } } => remove(database, name).await,
-            Command::Allow(allow) => self::allow(database, allow).await,
-            Command::Deny(deny) => self::deny(database, deny).await,
+            Command::User { command: UserCommand::Remove { name } } => remove(database, name, json).await,
+            Command::Allow(allow) => self::allow(database, allow, json).await,
+            Command::Deny(deny) => self::deny(database, deny, json).await,
             Command::Rights => rights(database, json).await,
             Command::Audit(audit) => self::audit(database, audit, json).await,
         }
@@ -243,12 +243,14 @@ async fn list(database: &Database, json: bool) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn change_password(database: &Database, name: &str, is_read: bool) -> Result<ExitCode, String> {
+async fn change_password(database: &Database, name: &str, is_read: bool, json: bool) -> Result<ExitCode, String> {
     let password = password(is_read)?;
     if !database.change_password(name, &hash(&password)?).await.map_err(|error| report(&error))? {
         return Err(no_account(name));
     }
-    if is_read {
+    if json {
+        print_json(&json!({ "name": name, "password": (!is_read).then_some(&password) }));
+    } else if is_read {
         println!("{name} has another password");
     } else {
         eprintln!("the new password of `{name}` is shown now and never again");
@@ -257,11 +259,14 @@ async fn change_password(database: &Database, name: &str, is_read: bool) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-async fn remove(database: &Database, name: &str) -> Result<ExitCode, String> {
+async fn remove(database: &Database, name: &str, json: bool) -> Result<ExitCode, String> {
     if !database.remove_account(name).await.map_err(|error| report(&error))? {
         return Err(no_account(name));
     }
-    println!("{name} removed");
+    match json {
+        true => print_json(&json!({ "removed": name })),
+        false => println!("{name} removed"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -269,7 +274,7 @@ fn no_account(name: &str) -> String {
     format!("there is no account `{name}`: `slipway registry user list` shows them")
 }
 
-async fn allow(database: &Database, allow: &Allow) -> Result<ExitCode, String> {
+async fn allow(database: &Database, allow: &Allow, json: bool) -> Result<ExitCode, String> {
     let right = Right::new(allow.holder.name(), &allow.pattern, &allow.actions)?;
     let accounts = database.accounts().await.map_err(|error| report(&error))?;
     if !right.account.is_empty() && !accounts.iter().any(|account| account.name == right.account) {
@@ -279,34 +284,45 @@ async fn allow(database: &Database, allow: &Allow) -> Result<ExitCode, String> {
         eprintln!("everybody who reaches the registry may {} there without a login", right.actions);
     }
     database.put_right(&right).await.map_err(|error| report(&error))?;
-    println!("{}: {}={}", holder(&right.account), right.pattern, right.actions);
+    match json {
+        true => print_json(&shown_right(&right)),
+        false => println!("{}: {}={}", holder(&right.account), right.pattern, right.actions),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn deny(database: &Database, deny: &Deny) -> Result<ExitCode, String> {
+async fn deny(database: &Database, deny: &Deny, json: bool) -> Result<ExitCode, String> {
     let account = deny.holder.name();
     if !database.remove_right(account, &deny.pattern).await.map_err(|error| report(&error))? {
         let whose = holder(account);
         return Err(format!("{whose} has no right for `{}`: `slipway registry rights` shows them", deny.pattern));
     }
-    println!("{}: {} taken away", holder(account), deny.pattern);
+    match json {
+        true => print_json(&json!({ "user": user(account), "pattern": deny.pattern })),
+        false => println!("{}: {} taken away", holder(account), deny.pattern),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn rights(database: &Database, json: bool) -> Result<ExitCode, String> {
     let rights = database.rights().await.map_err(|error| report(&error))?;
     if json {
-        let shown = rights.iter().map(|right| {
-            let user = Some(&right.account).filter(|name| !name.is_empty());
-            json!({ "user": user, "pattern": right.pattern, "actions": right.actions })
-        });
-        print_json(&shown.collect::<Value>());
+        print_json(&rights.iter().map(shown_right).collect::<Value>());
         return Ok(ExitCode::SUCCESS);
     }
     let rows =
         rights.iter().map(|right| [holder(&right.account).to_owned(), right.pattern.clone(), right.actions.clone()]);
     table(["ACCOUNT", "PATTERN", "ACTIONS"], rows.collect());
     Ok(ExitCode::SUCCESS)
+}
+
+fn shown_right(right: &Right) -> Value {
+    json!({ "user": user(&right.account), "pattern": right.pattern, "actions": right.actions })
+}
+
+/// Returns the account as JSON has it: null stands for everybody.
+fn user(account: &str) -> Option<&str> {
+    Some(account).filter(|name| !name.is_empty())
 }
 
 fn holder(account: &str) -> &str {

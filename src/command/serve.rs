@@ -1,7 +1,7 @@
 //! `slipway serve`: webhooks, API and pages on one address, the registry on another, and workers as processes of their own.
 
 use crate::http::{WebhookClient, listen};
-use crate::state::{DataDir, InstanceLock, secret_key};
+use crate::state::{DataDir, InstanceLock, recover_registry, secret_key};
 use crate::workers::{Ending, WorkerSupervisor};
 use crate::{configuration, logging, signals};
 use clap::Args;
@@ -57,7 +57,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     webhook::register_webhooks(&database, &settings).await.map_err(|error| report(&error))?;
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
-    let registry_settings = registry_settings(&configuration, &settings, &database);
+    let registry_settings = registry_settings(&configuration, &settings, &database)?;
     let cleaning = tokio::spawn(registry::keep_retention(store.clone(), registry_settings.clone(), stopped.clone()));
     let registry = registry::router(store, registry_settings);
     let readiness = Arc::new(Readiness::new(server.workers));
@@ -151,6 +151,7 @@ async fn open_database(configuration: &Configuration, data: &DataDir) -> Result<
 fn open_store(data: &DataDir) -> Result<image_store::Store, String> {
     let store = image_store::Store::open(&data.join("images")).map_err(|error| report(&error))?;
     store.recover(builder::worker::RECENT).map_err(|error| report(&error))?;
+    recover_registry(data, &store)?;
     Ok(store)
 }
 
@@ -158,7 +159,7 @@ fn registry_settings(
     configuration: &Configuration,
     service: &Settings,
     database: &Database,
-) -> registry::Settings {
+) -> Result<registry::Settings, String> {
     let users = configuration.registry_users.iter();
     let users: Vec<_> =
         users.map(|login| registry::User { name: login.username.clone(), password: login.password.clone() }).collect();
@@ -170,17 +171,18 @@ fn registry_settings(
     let quotas = section.quota_mib.iter();
     let quotas = quotas
         .map(|quota| Quota { repositories: quota.repositories.clone(), bytes: quota.mib.saturating_mul(1024 * 1024) });
-    registry::Settings {
+    let immutable_tags = section.immutable_tags.iter().map(|text| ImmutableTags::parse(text)).collect::<Result<_, _>>();
+    Ok(registry::Settings {
         access,
         sparse_manifests: section.sparse_manifests,
         tag_parameters: section.tag_parameters,
         public_url: section.public_url.clone(),
-        immutable_tags: section.immutable_tags.iter().filter_map(|text| ImmutableTags::parse(text).ok()).collect(),
+        immutable_tags: immutable_tags.map_err(|problem| format!("registry.immutable_tags: {problem}"))?,
         quotas: quotas.collect(),
         retention: section.retention.iter().map(retention_rule).collect(),
         client_address: ClientAddress::new(move |peer, headers| service.client_address(peer, headers)),
         audit: Some(database.clone()),
-    }
+    })
 }
 
 fn retention_rule(rule: &webhook::RetentionSection) -> registry::RetentionRule {

@@ -10,4 +10,4 @@ pub mod secret_key;
 pub use data_dir::{DataDir, xdg_directory};
 pub use instance_lock::InstanceLock;
 pub use open::{Registries, open};
-pub use recovery::recover;
+pub use recovery::{recover, recover_registry};

@@ -19,30 +19,44 @@ const UNSYNCED_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// Removes data of the unsynced window, once after each start of the machine; must return before anything uses it.
 pub fn recover(data: &DataDir, store: &Store, sandbox: &runtime::Settings) -> Result<(), String> {
+    once_after_boot(data, "boot", || {
+        let blobs = store.recover(UNSYNCED_WINDOW).map_err(|error| report(&error))?;
+        store.readmit().map_err(|error| report(&error))?;
+        let layers = runtime::evict_unsynced(sandbox, UNSYNCED_WINDOW).map_err(|error| report(&error))?;
+        let mirrors = remove_mirrors(&data.join("git"))?;
+        if blobs + layers + mirrors > 0 {
+            tracing::info!(
+                blobs,
+                layers,
+                mirrors,
+                "machine was restarted; removed data that may not have reached the disk"
+            );
+        }
+        Ok(())
+    })
+}
+
+/// Notes again what the registry's tags lead to, once after each start of the machine: no worker may be here to do it.
+pub fn recover_registry(data: &DataDir, store: &Store) -> Result<(), String> {
+    once_after_boot(data, "boot.registry", || store.readmit().map_err(|error| report(&error)))
+}
+
+/// Does `work` once after each start of the machine; others who come meanwhile wait. `name` is that of the file with a note
+/// of it.
+fn once_after_boot(data: &DataDir, name: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let Ok(boot) = fs::read_to_string(BOOT_ID) else { return Ok(()) };
-    let note = data.join("boot");
+    let note = data.join(name);
     let is_known = || fs::read_to_string(&note).is_ok_and(|known| known == boot);
     if is_known() {
         return Ok(());
     }
     let failed = |error: io::Error| format!("writing `{}`: {error}", note.display());
-    let lock = File::create(data.join("boot.lock")).map_err(failed)?;
+    let lock = File::create(data.join(&format!("{name}.lock"))).map_err(failed)?;
     lock.lock().map_err(failed)?;
     if is_known() {
         return Ok(());
     }
-    let blobs = store.recover(UNSYNCED_WINDOW).map_err(|error| report(&error))?;
-    store.readmit().map_err(|error| report(&error))?;
-    let layers = runtime::evict_unsynced(sandbox, UNSYNCED_WINDOW).map_err(|error| report(&error))?;
-    let mirrors = remove_mirrors(&data.join("git"))?;
-    if blobs + layers + mirrors > 0 {
-        tracing::info!(
-            blobs,
-            layers,
-            mirrors,
-            "machine was restarted; removed data that may not have reached the disk"
-        );
-    }
+    work()?;
     fs::write(&note, boot).map_err(failed)
 }
 

@@ -126,6 +126,45 @@ fn what_is_wrong_with_an_account_or_a_right_is_said() {
 }
 
 #[test]
+fn every_command_answers_in_json_where_that_is_asked_for() {
+    let site = Site::start_with("registry_users = { ci = \"hush-hush\" }", "");
+    let json = |arguments: &[&str], input: &str| {
+        let output = registry(&site, &[arguments, &["--json"]].concat(), input);
+        assert!(output.status.success(), "{arguments:?}: {}", shown(&output));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let added = json(&["user", "add", "ada"], "");
+    assert!(added["password"].as_str().unwrap().starts_with("slu_"));
+    let changed = json(&["user", "password", "ada"], "");
+    assert!(changed["name"] == "ada" && changed["password"].as_str().unwrap().starts_with("slu_"));
+    let read = json(&["user", "password", "ada", "--password-stdin"], "correct horse\n");
+    assert_eq!(read, json!({ "name": "ada", "password": null }));
+    let allowed = json(&["allow", "team/*", "push,pull", "--user", "ada"], "");
+    assert_eq!(allowed, json!({ "user": "ada", "pattern": "team/*", "actions": "pull,push" }));
+    let everybody = json(&["allow", "public/*", "pull", "--everybody"], "");
+    assert_eq!(json(&["rights"], ""), json!([everybody, allowed]));
+    let denied = json(&["deny", "public/*", "--everybody"], "");
+    assert_eq!(denied, json!({ "user": null, "pattern": "public/*" }));
+    assert_eq!(json(&["user", "remove", "ada"], ""), json!({ "removed": "ada" }));
+}
+
+#[test]
+fn a_server_without_workers_notes_what_its_tags_lead_to_after_a_start_of_the_machine() {
+    let mut site = Site::start_with("workers = 0", "");
+    let (source, image) = (layout(&site), format!("docker://{}/base/app:latest", site.registry));
+    let pushed = skopeo(&site, &["copy", "-q", "--dest-tls-verify=false", &source, &image]);
+    assert!(pushed.status.success(), "{}", shown(&pushed));
+    drop(site.server.take());
+    // As a power loss leaves it: the tag is durable, what was noted is not.
+    std::fs::remove_dir_all(site.path("data/images/contents/base%2Fapp")).unwrap();
+    std::fs::write(site.path("data/boot.registry"), "the machine's last start").unwrap();
+    site.serve();
+    let copied = format!("dir:{}", site.path("copied").display());
+    let pulled = skopeo(&site, &["copy", "-q", "--src-tls-verify=false", &image, &copied]);
+    assert!(pulled.status.success(), "{}", shown(&pulled));
+}
+
+#[test]
 fn behind_a_proxy_that_is_trusted_addresses_are_those_of_its_clients() {
     let site = Site::start_with("trusted_proxies = [\"127.0.0.1\"]\nregistry_users = { ci = \"hush-hush\" }", "");
     let url = format!("http://{}/v2/", site.registry);
