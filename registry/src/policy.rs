@@ -40,7 +40,7 @@ impl ImmutableTags {
 }
 
 impl Settings {
-    /// Tells whether a tag may neither move nor be deleted. What keeps a manifest that was put by digest is not a tag.
+    /// Tells whether a tag may neither move nor be deleted. A digest that keeps a manifest is not a tag.
     pub fn is_immutable(&self, repository: &str, tag: &str) -> bool {
         !tag.contains(':') && self.immutable_tags.iter().any(|pattern| pattern.matches(repository, tag))
     }

@@ -150,7 +150,7 @@ async fn the_list_of_repositories_needs_a_token_for_it() {
     let token = format!("Bearer {}", asked["token"].as_str().unwrap());
     let listed = it.ask(Method::GET, "_catalog", &token, b"").await.json();
     assert_eq!(listed["repositories"], serde_json::json!(["team/app", "team/web"]));
-    assert_eq!(it.ask(Method::GET, "team/app/manifests/1", &token, b"").await.status, 401, "a list is no content");
+    assert_eq!(it.ask(Method::GET, "team/app/manifests/1", &token, b"").await.status, 401, "a list shows names alone");
     let nothing = it.ask(Method::GET, "token?scope=registry:catalog:*", "", b"").await.json();
     assert_eq!(nothing["scope"], "", "who may read nothing has no list");
 }
