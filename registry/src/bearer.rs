@@ -81,7 +81,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let access = vec![Access::new("team/app", [Action::Pull].into_iter())];
-        let claims = Claims { account: "ada".to_owned(), login: "x".to_owned(), expires: now() + 5, access, catalog: false };
+        let claims =
+            Claims { account: "ada".to_owned(), login: "x".to_owned(), expires: now() + 5, access, catalog: false };
         let token = claims.sign(&store);
         assert_eq!(Claims::read(&token, &store), Some(claims.clone()));
         let old = Claims { expires: now(), ..claims.clone() };

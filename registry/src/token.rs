@@ -45,7 +45,13 @@ pub async fn issue(registry: &Registry, address: &str, request: Request<Body>) -
         access.iter().map(|access| format!("repository:{}:{}", access.name, access.actions.join(","))).collect();
     let catalog = caller.may_read_something() && asked.scopes.iter().any(|scope| scope == CATALOG);
     scope.extend(catalog.then(|| CATALOG.to_owned()));
-    let claims = Claims { account: caller.name.clone(), login: caller.login.clone(), expires: now() + LIFETIME, access, catalog };
+    let claims = Claims {
+        account: caller.name.clone(),
+        login: caller.login.clone(),
+        expires: now() + LIFETIME,
+        access,
+        catalog,
+    };
     let token = claims.sign(&registry.store);
     let mut answer = Map::new();
     answer.insert("token".to_owned(), token.clone().into());

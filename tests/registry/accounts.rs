@@ -168,9 +168,8 @@ fn a_server_without_workers_notes_what_its_tags_lead_to_after_a_start_of_the_mac
 fn behind_a_proxy_that_is_trusted_addresses_are_those_of_its_clients() {
     let site = Site::start_with("trusted_proxies = [\"127.0.0.1\"]\nregistry_users = { ci = \"hush-hush\" }", "");
     let url = format!("http://{}/v2/", site.registry);
-    let ask = |login: &str, address: &str| {
-        curl(&["-u", login, "-H", &format!("X-Forwarded-For: {address}"), &url]).status
-    };
+    let ask =
+        |login: &str, address: &str| curl(&["-u", login, "-H", &format!("X-Forwarded-For: {address}"), &url]).status;
     for _ in 0..10 {
         assert_eq!(ask("ada:guess", "192.0.2.1"), 401);
     }

@@ -37,8 +37,7 @@ impl Database {
             MAX_TOKENS - 1
         );
         sql("removing old tokens", text).bind(account).bind(now).run(transaction.on()).await?;
-        let text =
-            "INSERT INTO registry_refresh_tokens (hash, account, login, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5)";
+        let text = "INSERT INTO registry_refresh_tokens (hash, account, login, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5)";
         let statement = sql("storing a refresh token", text).bind(hash(&token)).bind(account).bind(login);
         statement.bind(now).bind(now + span_ms).run(transaction.on()).await?;
         transaction.commit("storing a refresh token").await?;
