@@ -63,7 +63,7 @@ pub use reconcile::ref_poll::{Heads, Looked, MovedRef, RefPollClaim, RefPollStat
 pub use reconcile::schedule::OwnSchedule;
 pub use registry::account::{Account, NewAccount, Right, check_account_name};
 pub use registry::audit::{Change, ChangeFilter, NewChange};
-pub use registry::password::{generate_password, hash_password, password_matches};
+pub use registry::password::{check_password, generate_password, hash_password, password_matches};
 pub use registry::refresh::RefreshToken;
 pub use retention::plan::{Limit, Limits, RetentionPolicy};
 pub use retention::removals::Removed;

@@ -206,10 +206,7 @@ fn password(is_read: bool) -> Result<String, String> {
     let text = std::io::read_to_string(std::io::stdin());
     let text = text.map_err(|error| format!("reading the password from standard input: {error}"))?;
     let password = text.trim_end_matches(['\n', '\r']);
-    match password.chars().count() {
-        0..8 => Err("the password has fewer than 8 characters: whoever guesses finds it".to_owned()),
-        _ => Ok(password.to_owned()),
-    }
+    database::check_password(password).map(|()| password.to_owned())
 }
 
 fn hash(password: &str) -> Result<String, String> {
@@ -276,14 +273,12 @@ fn no_account(name: &str) -> String {
 
 async fn allow(database: &Database, allow: &Allow, json: bool) -> Result<ExitCode, String> {
     let right = Right::new(allow.holder.name(), &allow.pattern, &allow.actions)?;
-    let accounts = database.accounts().await.map_err(|error| report(&error))?;
-    if !right.account.is_empty() && !accounts.iter().any(|account| account.name == right.account) {
-        return Err(no_account(&right.account));
-    }
     if right.account.is_empty() && right.actions != "pull" {
         eprintln!("everybody who reaches the registry may {} there without a login", right.actions);
     }
-    database.put_right(&right).await.map_err(|error| report(&error))?;
+    if !database.put_right(&right).await.map_err(|error| report(&error))? {
+        return Err(no_account(&right.account));
+    }
     match json {
         true => print_json(&shown_right(&right)),
         false => println!("{}: {}={}", holder(&right.account), right.pattern, right.actions),

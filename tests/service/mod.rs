@@ -19,6 +19,7 @@ pub mod profiles;
 pub mod pull_requests;
 pub mod push;
 pub mod reconcile;
+pub mod registry_accounts;
 pub mod rules_fetch;
 pub mod server_process;
 pub mod start_latency;

@@ -150,6 +150,15 @@ fn answers_are_as_the_document_says() {
     for path in ["/v1/builds", "/v1/deliveries", "/v1/repos", "/v1/queue", "/v1/version", "/v1/whoami"] {
         check("GET", path, path, &Value::Null);
     }
+    let (user, users) = ("/v1/registry/users/{user}", "/v1/registry/users");
+    check("POST", users, users, &json!({ "name": "ada", "rights": [{ "pattern": "team/*", "actions": ["pull"] }] }));
+    check("POST", users, users, &json!({ "name": "ada" }));
+    check("GET", users, users, &Value::Null);
+    check("GET", user, "/v1/registry/users/ada", &Value::Null);
+    check("PUT", &format!("{user}/password"), "/v1/registry/users/ada/password", &json!({}));
+    let right = json!({ "everybody": true, "pattern": "base/*", "actions": ["pull"] });
+    check("PUT", "/v1/registry/rights", "/v1/registry/rights", &right);
+    check("GET", "/v1/registry/rights", "/v1/registry/rights", &Value::Null);
     for rest in ["", "/rules", "/reconcile", "/base-images", "/usage", "/secrets", "/webhooks", "/webhooks/deliveries"]
     {
         let (path, url) = below(rest);

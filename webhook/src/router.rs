@@ -41,7 +41,8 @@ const ONCE: [&str; 7] =
 pub fn router(database: Database, settings: Settings, readiness: Arc<Readiness>, spool: PathBuf) -> Router {
     let path: Arc<str> = public_path::path_of(&settings.public_url).into();
     let service = Service::new(database, settings, readiness, spool);
-    let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(service_routes());
+    let routes =
+        repository_routes().merge(build_routes()).merge(page_routes()).merge(registry_routes()).merge(service_routes());
     let routes = routes
         .fallback(problem::no_such_page)
         .layer(from_fn(guard))
@@ -99,6 +100,15 @@ fn build_routes() -> Router<Service> {
         .route("/v1/deliveries", get(deliveries::list))
         .route("/v1/deliveries/{id}", get(deliveries::show))
         .route("/v1/deliveries/{id}/replay", post(deliveries::replay))
+}
+
+fn registry_routes() -> Router<Service> {
+    use api::registry;
+    Router::new()
+        .route("/v1/registry/users", get(registry::users).post(registry::add))
+        .route("/v1/registry/users/{user}", get(registry::show).delete(registry::remove))
+        .route("/v1/registry/users/{user}/password", put(registry::change_password))
+        .route("/v1/registry/rights", get(registry::rights).put(registry::allow).delete(registry::deny))
 }
 
 fn page_routes() -> Router<Service> {

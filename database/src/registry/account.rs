@@ -155,8 +155,8 @@ impl Database {
         rows.iter().map(|row| Ok(Right { account: row.get(0)?, pattern: row.get(1)?, actions: row.get(2)? })).collect()
     }
 
-    /// Stores a right; one for the same pattern is replaced.
-    pub async fn put_right(&self, right: &Right) -> Result<(), Error> {
+    /// Stores a right; one for the same pattern is replaced. Tells whether there is such an account.
+    pub async fn put_right(&self, right: &Right) -> Result<bool, Error> {
         put(right, self.write()).await
     }
 
@@ -167,11 +167,13 @@ impl Database {
     }
 }
 
-async fn put(right: &Right, on: On<'_>) -> Result<(), Error> {
-    let text = "INSERT INTO registry_rights (account, pattern, actions) VALUES ($1, $2, $3) \
+async fn put(right: &Right, on: On<'_>) -> Result<bool, Error> {
+    // A right that outlived its account would be that of a later one with the name.
+    let text = "INSERT INTO registry_rights (account, pattern, actions) SELECT $1, $2, $3 \
+         WHERE $1 = '' OR EXISTS (SELECT 1 FROM registry_accounts WHERE name = $1) \
          ON CONFLICT (account, pattern) DO UPDATE SET actions = excluded.actions";
     let statement = sql("storing a right", text).bind(&right.account).bind(&right.pattern).bind(&right.actions);
-    statement.run(on).await.map(drop)
+    Ok(statement.run(on).await? == 1)
 }
 
 fn account(row: &Row) -> Result<Account, Error> {

@@ -9,6 +9,8 @@ const SALT: usize = 16;
 
 /// How a generated password begins, so that scanners for leaked secrets recognise one.
 const PREFIX: &str = "slu_";
+/// Least characters of a password.
+const SHORTEST: usize = 8;
 /// Random bytes of a generated password.
 const LENGTH: usize = 24;
 
@@ -17,6 +19,16 @@ pub fn generate_password() -> Option<String> {
     let mut random = [0; LENGTH];
     SystemRandom::new().fill(&mut random).ok()?;
     Some(format!("{PREFIX}{}", hex::encode(random)))
+}
+
+/// Checks a password that somebody chose; an error says what is wrong with it.
+pub fn check_password(password: &str) -> Result<(), String> {
+    match password.chars().count() {
+        0..SHORTEST => {
+            Err(format!("the password has fewer than {SHORTEST} characters: somebody who guesses would find it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the hash of a password; `None` if the machine gives no randomness. Takes tens of milliseconds and 19 MiB.

@@ -16,8 +16,9 @@ both! {
         assert!(database.add_account(&account("ada"), &[right("ada", "pull")]).await.unwrap());
         assert!(!database.add_account(&account("ada"), &[right("ada", "*")]).await.unwrap(), "the name is taken");
         assert!(database.add_account(&account("ci"), &[]).await.unwrap());
-        database.put_right(&right("", "pull")).await.unwrap();
-        database.put_right(&right("ada", "pull,push")).await.unwrap();
+        assert!(database.put_right(&right("", "pull")).await.unwrap());
+        assert!(database.put_right(&right("ada", "pull,push")).await.unwrap());
+        assert!(!database.put_right(&right("bob", "pull")).await.unwrap(), "there is no such account");
         assert_eq!(database.rights().await.unwrap(), [right("", "pull"), right("ada", "pull,push")]);
         let accounts = database.accounts().await.unwrap();
         assert_eq!(accounts.iter().map(|one| (one.name.as_str(), one.is_robot)).collect::<Vec<_>>(), [("ada", false), ("ci", true)]);

@@ -14,6 +14,7 @@ mod operations;
 pub mod query;
 pub mod queue;
 pub mod reconcile;
+pub mod registry;
 pub mod repositories;
 pub mod rules;
 pub mod secrets;

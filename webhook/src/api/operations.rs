@@ -1,12 +1,14 @@
 //! The operations of the API for its OpenAPI document: method, path, query, body and answers of each route.
 
 use super::openapi::{SchemaOf, schema_of};
+use super::registry::{NewRegistryPassword, NewRegistryUser, NewRight};
 use super::triggers::TriggerRequest;
 use crate::configuration::document::RepositoryDocument;
 use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
 use crate::view::comparison::ExplanationView;
 use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
 use crate::view::queue::{PausedView, QueueView};
+use crate::view::registry::{RegistryUserList, RegistryUserPassword, RegistryUserView, RightList, RightView};
 use crate::view::repository::{
     BaseImagesView, ReconcileView, RepositoryList, RepositoryView, SecretList, SecretWritten, UsageView,
 };
@@ -86,7 +88,7 @@ impl Operation {
 
 /// Returns all operations.
 pub fn operations() -> Vec<Operation> {
-    [repositories(), contents_of_repositories(), builds(), queue_and_deliveries(), pages(), service()]
+    [repositories(), contents_of_repositories(), builds(), queue_and_deliveries(), registry(), pages(), service()]
         .into_iter()
         .flatten()
         .collect()
@@ -187,6 +189,24 @@ fn queue_and_deliveries() -> Vec<Operation> {
             .view::<DeliveryAnswer>(200),
     ];
     hub.into_iter().chain(others).collect()
+}
+
+fn registry() -> Vec<Operation> {
+    let (users, user, rights) = ("/v1/registry/users", "/v1/registry/users/{user}", "/v1/registry/rights");
+    vec![
+        Operation::new(GET, users, "Lists accounts of the embedded registry").view::<RegistryUserList>(200),
+        Operation::new(POST, users, "Makes an account").body::<NewRegistryUser>().view::<RegistryUserPassword>(201),
+        Operation::new(GET, user, "Shows an account").view::<RegistryUserView>(200),
+        Operation::new(DELETE, user, "Removes an account with its rights and tokens").answer(204, Content::Empty),
+        Operation::new(PUT, "/v1/registry/users/{user}/password", "Gives an account another password")
+            .body::<NewRegistryPassword>()
+            .view::<RegistryUserPassword>(200),
+        Operation::new(GET, rights, "Lists rights in the embedded registry").view::<RightList>(200),
+        Operation::new(PUT, rights, "Gives a right").body::<NewRight>().view::<RightView>(200),
+        Operation::new(DELETE, rights, "Takes a right away")
+            .query(&["pattern", "user", "everybody"])
+            .answer(204, Content::Empty),
+    ]
 }
 
 fn pages() -> Vec<Operation> {

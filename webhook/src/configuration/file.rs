@@ -242,7 +242,8 @@ impl Configuration {
         let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
         let proxies = Proxies::new(&self.server.trusted_proxies);
         let proxies = proxies.map_err(|problem| wrong("server.trusted_proxies", problem))?;
-        Ok(Settings { public_url, repositories, network, tokens, github, anonymous_read, proxies })
+        let registry_users = self.registry_users.iter().map(|login| login.username.clone()).collect();
+        Ok(Settings { public_url, repositories, network, tokens, github, anonymous_read, registry_users, proxies })
     }
 
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {

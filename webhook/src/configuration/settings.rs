@@ -27,6 +27,8 @@ pub struct Settings {
     pub(crate) github: GithubApi,
     /// Whether everybody may see builds and logs.
     pub anonymous_read: bool,
+    /// Names of the configured users of the embedded registry: no account has one of them.
+    pub registry_users: Vec<String>,
     /// The proxies that say whom they forward.
     pub(super) proxies: Proxies,
 }

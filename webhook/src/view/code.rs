@@ -87,6 +87,8 @@ codes! {
     InvalidTag, "invalid_tag", BAD_REQUEST, Retry::Never, "not a tag that registries accept";
     InvalidTarget, "invalid_target", BAD_REQUEST, Retry::Never, "not a valid name of a stage";
     InvalidTimeout, "invalid_timeout", BAD_REQUEST, Retry::Never, "a timeout is not a duration";
+    InvalidRight, "invalid_right", BAD_REQUEST, Retry::Never, "the pattern, actions or holder of a right in the registry are invalid";
+    InvalidUser, "invalid_user", BAD_REQUEST, Retry::Never, "the name, password or end of an account of the registry is invalid";
     InvalidUrl, "invalid_url", BAD_REQUEST, Retry::Never, "a `clone_url` or a webhook's `url` is not a URL";
     InvalidWait, "invalid_wait", BAD_REQUEST, Retry::Never, "`wait` is not a number of seconds";
     AddressNotAllowed, "address_not_allowed", BAD_REQUEST, Retry::Never, "a `clone_url` or a webhook's `url` leads to a private address";
@@ -100,6 +102,8 @@ codes! {
     BuildNotFound, "build_not_found", NOT_FOUND, Retry::Never, "there is no build with this id";
     DeliveryNotFound, "delivery_not_found", NOT_FOUND, Retry::Never, "there is no delivery with this id";
     SecretNotFound, "secret_not_found", NOT_FOUND, Retry::Never, "the repository has no secret with this name";
+    UserNotFound, "user_not_found", NOT_FOUND, Retry::Never, "the registry has no account with this name";
+    RightNotFound, "right_not_found", NOT_FOUND, Retry::Never, "the registry has no such right";
     NoTrace, "no_trace", NOT_FOUND, Retry::Never, "no attempt at the build has ended yet";
     UnknownForge, "unknown_forge", NOT_FOUND, Retry::Never, "deliveries of this forge are not accepted";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, Retry::Never, "the path does not accept this method";
@@ -111,6 +115,7 @@ codes! {
     RulesInvalid, "rules_invalid", CONFLICT, Retry::Never, "the repository's own rules are invalid";
     DefinedInFile, "defined_in_file", CONFLICT, Retry::Never, "the repository is defined in the server's `slipway.toml`";
     RepositoryExists, "repository_exists", CONFLICT, Retry::Never, "a repository with this name exists already";
+    UserExists, "user_exists", CONFLICT, Retry::Never, "an account or a configured user of the registry has this name already";
     Conflict, "conflict", CONFLICT, Retry::Later, "another change was faster";
     AlreadyFinished, "already_finished", CONFLICT, Retry::Never, "the build has ended";
     NotFinished, "not_finished", CONFLICT, Retry::Never, "the build has not ended";

@@ -8,6 +8,7 @@ pub mod comparison;
 pub mod delivery;
 pub(crate) mod explanation;
 pub mod queue;
+pub mod registry;
 pub mod repository;
 pub mod rules;
 pub mod service;
