@@ -66,7 +66,9 @@ impl Store {
         old.retain(is_old);
         let mut named: HashSet<Digest> = HashSet::new();
         if !old.is_empty() {
-            named.extend(self.tagged(repository)?.iter().flat_map(|manifest| self.closure(manifest)));
+            let deleted = self.deleted_tags(repository)?.into_iter().map(|tag| tag.manifest);
+            let manifests = self.tagged(repository)?.into_iter().chain(deleted);
+            named.extend(manifests.flat_map(|manifest| self.closure(&manifest)));
         }
         let named: HashSet<&str> = named.iter().map(Digest::hex).collect();
         for hex in old.iter().filter(|hex| !named.contains(hex.as_str())) {

@@ -63,6 +63,7 @@ impl Store {
     /// Readers wait meanwhile: a blob does not disappear while it is looked up.
     pub fn collect(&self, keep: &HashSet<Digest>, min_age: Duration) -> Result<Collected, Error> {
         let _turn = Turn::alone(&self.root().join(TURN))?;
+        self.forget_overdue()?;
         let blobs = self.blob_files()?;
         self.remove_unneeded(blobs.iter().filter_map(BlobFile::digest), keep, min_age)
     }

@@ -97,17 +97,19 @@ impl Store {
     ///
     /// A document is followed only if it was put as a manifest: what it names was checked then, which nobody does with a blob.
     pub fn readmit(&self) -> Result<(), Error> {
+        self.repositories()?.iter().try_for_each(|repository| self.readmit_repository(repository))
+    }
+
+    pub(crate) fn readmit_repository(&self, repository: &str) -> Result<(), Error> {
         let contents = self.root().join(CONTENTS);
-        for repository in self.repositories()? {
-            let tagged = self.tagged(&repository)?;
-            let mut put: HashSet<Digest> = self.parts(&repository, Part::Manifest)?.into_iter().collect();
-            put.extend(tagged.iter().map(|manifest| manifest.digest.clone()));
-            let absent = self.absent(&repository)?;
-            for manifest in &tagged {
-                let mut reached = self.reach_by(manifest, &|digest| put.contains(digest));
-                reached.all.retain(|digest| !absent.contains(digest.hex()));
-                self.admit_all_in(&contents, &repository, &reached)?;
-            }
+        let tagged = self.tagged(repository)?;
+        let mut put: HashSet<Digest> = self.parts(repository, Part::Manifest)?.into_iter().collect();
+        put.extend(tagged.iter().map(|manifest| manifest.digest.clone()));
+        let absent = self.absent(repository)?;
+        for manifest in &tagged {
+            let mut reached = self.reach_by(manifest, &|digest| put.contains(digest));
+            reached.all.retain(|digest| !absent.contains(digest.hex()));
+            self.admit_all_in(&contents, repository, &reached)?;
         }
         Ok(())
     }

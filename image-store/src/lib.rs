@@ -6,6 +6,7 @@
 mod absent;
 mod check;
 mod contents;
+mod deleted;
 mod document;
 mod error;
 mod files;
@@ -22,6 +23,7 @@ mod writer;
 
 pub use check::{Collected, Report};
 pub use contents::Part;
+pub use deleted::DeletedTag;
 pub use document::{Document, MAX_DOCUMENT, Named};
 pub use error::Error;
 pub use store::Store;

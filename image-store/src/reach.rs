@@ -73,6 +73,11 @@ impl Store {
                 }
             }
         }
+        for repository in self.deleted_repositories()? {
+            for tag in self.deleted_tags(&repository)? {
+                reached.add(self, &tag.manifest, &|_| true);
+            }
+        }
         for name in self.repositories_on(Shelf::Local)? {
             for tag in self.kept_tags(&name)? {
                 if let Some(manifest) = self.kept(&name, &tag)? {

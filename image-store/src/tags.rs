@@ -159,7 +159,7 @@ pub(crate) fn unescaped(name: &str) -> String {
     name.replace("%2F", "/").replace("%25", "%")
 }
 
-fn checked(name: &str) -> Result<&str, Error> {
+pub(crate) fn checked(name: &str) -> Result<&str, Error> {
     let fine = !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(['/', '\0']);
     if fine { Ok(name) } else { Err(Error::Name(name.to_owned())) }
 }

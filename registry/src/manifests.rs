@@ -93,7 +93,7 @@ fn untag(registry: &Registry, name: &str, tag: &str) -> Result<bool, Failure> {
     if is_there && registry.settings.is_immutable(name, tag) {
         return Err(Failure::tag_immutable(tag));
     }
-    Ok(registry.store.untag(name, tag)?)
+    Ok(registry.store.delete_tag(name, tag, registry.settings.restore)?)
 }
 
 fn remove(registry: &Registry, name: &str, digest: &Digest) -> Result<bool, Failure> {
@@ -106,7 +106,7 @@ fn remove(registry: &Registry, name: &str, digest: &Digest) -> Result<bool, Fail
     }
     let mut removed = false;
     for tag in tags {
-        removed |= store.untag(name, &tag)?;
+        removed |= store.delete_tag(name, &tag, registry.settings.restore)?;
     }
     Ok(store.expel(name, Part::Manifest, digest)? || removed)
 }

@@ -91,7 +91,7 @@ pub fn apply_retention(store: &Store, settings: &Settings, now: SystemTime) -> R
         for tag in superfluous(store, settings, &repository, rule, now)? {
             // A tag that was set meanwhile stays.
             let is_same = store.resolve(&repository, &tag.name)?.is_some_and(|there| there.digest == tag.digest);
-            if is_same && store.untag(&repository, &tag.name)? {
+            if is_same && store.delete_tag(&repository, &tag.name, settings.restore)? {
                 if tag.name == tag.digest.as_str() {
                     store.expel(&repository, Part::Manifest, &tag.digest)?;
                 }
@@ -154,6 +154,6 @@ fn superfluous(
 }
 
 /// Returns the manifest that a tag such as `sha256-….sig` is about: clients use them where there are no referrers.
-fn subject_by_name(tag: &str) -> Option<Digest> {
+pub fn subject_by_name(tag: &str) -> Option<Digest> {
     Digest::from_hex(tag.strip_prefix("sha256-")?.get(..64)?)
 }

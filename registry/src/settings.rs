@@ -8,6 +8,7 @@ use database::Database;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Finds the address that a request came from, whichever proxies stand between.
 #[derive(Clone)]
@@ -56,6 +57,8 @@ pub struct Settings {
     pub quotas: Vec<Quota>,
     /// Which tags are kept; repositories without a rule keep all.
     pub retention: Vec<RetentionRule>,
+    /// How long deleted tags are kept, with what they lead to.
+    pub restore: Duration,
     /// The address that a request came from.
     pub client_address: ClientAddress,
     /// Where pushes and deletions are recorded.
@@ -73,6 +76,7 @@ impl Settings {
             immutable_tags: Vec::new(),
             quotas: Vec::new(),
             retention: Vec::new(),
+            restore: Duration::ZERO,
             client_address: ClientAddress::default(),
             audit: None,
         }

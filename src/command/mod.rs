@@ -16,6 +16,7 @@ mod logs;
 mod queue;
 mod registry;
 mod repo;
+mod restore;
 mod retry;
 mod rules;
 mod secret;

@@ -2,10 +2,12 @@
 //! server uses.
 
 use super::local_database::LocalDatabase;
+use super::restore;
 use super::status::table;
 use super::token::span;
 use crate::client::print_json;
 use crate::clock::unix_ms;
+use crate::state::DataDir;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use database::{Account, Change, ChangeFilter, Database, NewAccount, Right};
@@ -39,6 +41,10 @@ enum Command {
     Rights,
     /// List who pushed and deleted what, the newest first
     Audit(Audit),
+    /// List deleted tags that can be restored
+    Deleted(restore::Deleted),
+    /// Put a deleted tag back, on the machine that serves the registry
+    Restore(restore::Restore),
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,6 +143,7 @@ struct Audit {
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     let json = arguments.local.json;
+    let images = DataDir::open(data_dir.clone())?.join("images");
     arguments.local.with(data_dir, async |configuration, database| {
         let adds = matches!(arguments.command, Command::User { .. } | Command::Allow(_));
         if configuration.registry_users.is_empty() && adds {
@@ -161,6 +168,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             Command::Deny(deny) => self::deny(database, deny, json).await,
             Command::Rights => rights(database, json).await,
             Command::Audit(audit) => self::audit(database, audit, json).await,
+            Command::Deleted(deleted) => restore::list(&images, deleted, json),
+            Command::Restore(asked) => restore::run(&images, database, asked, json).await,
         }
     })
 }

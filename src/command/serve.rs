@@ -18,6 +18,9 @@ use tokio::sync::watch::{Receiver, channel};
 use tokio::task::JoinHandle;
 use webhook::{Configuration, Readiness, Settings};
 
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Arguments of `slipway serve`.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -180,6 +183,7 @@ fn registry_settings(
         immutable_tags: immutable_tags.map_err(|problem| format!("registry.immutable_tags: {problem}"))?,
         quotas: quotas.collect(),
         retention: section.retention.iter().map(retention_rule).collect(),
+        restore: DAY * section.restore_days,
         client_address: ClientAddress::new(move |peer, headers| service.client_address(peer, headers)),
         audit: Some(database.clone()),
     })

@@ -165,6 +165,37 @@ fn a_server_without_workers_notes_what_its_tags_lead_to_after_a_start_of_the_mac
 }
 
 #[test]
+fn a_deleted_tag_is_listed_and_restored() {
+    let site = Site::start_with("workers = 0", "");
+    let (source, image) = (layout(&site), format!("docker://{}/base/app:1", site.registry));
+    let pushed = skopeo(&site, &["copy", "-q", "--dest-tls-verify=false", &source, &image]);
+    assert!(pushed.status.success(), "{}", shown(&pushed));
+    let deleted = skopeo(&site, &["delete", "--tls-verify=false", &image]);
+    assert!(deleted.status.success(), "{}", shown(&deleted));
+    let inspect = ["inspect", "--tls-verify=false", &image];
+    assert!(!skopeo(&site, &inspect).status.success());
+    let listed = registry(&site, &["deleted", "--json"], "");
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((&listed[0]["repository"], &listed[0]["reference"]), (&json!("base/app"), &json!("1")));
+    assert_eq!(registry(&site, &["deleted", "--repo", "other/app", "--json"], "").stdout, b"[]\n");
+    for (wrong, said) in [
+        ("base/app", "is not a tag or digest"),
+        ("base/app:2", "has no deleted tag `2`"),
+        ("other/app:1", "has no deleted tag `1`"),
+    ] {
+        let refused = registry(&site, &["restore", wrong], "");
+        assert!(!refused.status.success() && shown(&refused).contains(said), "{wrong}: {}", shown(&refused));
+    }
+    let restored = registry(&site, &["restore", "base/app:1"], "");
+    assert!(restored.status.success() && shown(&restored).contains("base/app:1 restored"), "{}", shown(&restored));
+    let found = skopeo(&site, &inspect);
+    assert!(found.status.success(), "{}", shown(&found));
+    let audit = registry(&site, &["audit", "--json"], "");
+    let audit: serde_json::Value = serde_json::from_slice(&audit.stdout).unwrap();
+    assert_eq!((&audit[0]["action"], &audit[0]["reference"]), (&json!("restore"), &json!("1")));
+}
+
+#[test]
 fn behind_a_proxy_that_is_trusted_addresses_are_those_of_its_clients() {
     let site = Site::start_with("trusted_proxies = [\"127.0.0.1\"]\nregistry_users = { ci = \"hush-hush\" }", "");
     let url = format!("http://{}/v2/", site.registry);

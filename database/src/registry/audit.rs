@@ -13,7 +13,7 @@ pub struct NewChange {
     pub account: String,
     /// The address that the request came from.
     pub address: String,
-    /// `push`, `delete` or `retention`.
+    /// `push`, `delete`, `retention` or `restore`.
     pub action: &'static str,
     /// The repository.
     pub repository: String,
@@ -34,7 +34,7 @@ pub struct Change {
     pub account: String,
     /// The address that the request came from.
     pub address: String,
-    /// `push`, `delete` or `retention`.
+    /// `push`, `delete`, `retention` or `restore`.
     pub action: String,
     /// The repository.
     pub repository: String,

@@ -19,6 +19,8 @@ pub struct RegistrySection {
     pub immutable_tags: Vec<String>,
     /// MiB that a repository may hold, by patterns of repositories; of several the first counts.
     pub quota_mib: Vec<QuotaSection>,
+    /// Days for which deleted tags can be restored.
+    pub restore_days: u32,
     /// Tags that are kept; repositories without a rule keep all, and of several rules the first counts.
     pub retention: Vec<RetentionSection>,
 }
@@ -58,6 +60,7 @@ impl Default for RegistrySection {
             tag_parameters: true,
             immutable_tags: Vec::new(),
             quota_mib: Vec::new(),
+            restore_days: 1,
             retention: Vec::new(),
         }
     }
