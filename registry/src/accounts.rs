@@ -34,7 +34,7 @@ struct Inner {
     known: AsyncMutex<Option<Arc<Known>>>,
     remembered: Mutex<HashMap<Digest, Instant>>,
     guesses: Guesses,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
 /// A user of the configuration.
@@ -67,7 +67,7 @@ impl Accounts {
             known: AsyncMutex::default(),
             remembered: Mutex::default(),
             guesses: Guesses::default(),
-            hashing: Semaphore::new(HASHING),
+            hashing: Arc::new(Semaphore::new(HASHING)),
         }))
     }
 
@@ -103,11 +103,12 @@ impl Accounts {
                 format!("too many wrong passwords for `{shown}` came from {address}: it is closed for a while");
             return Err(Failure::too_many(message, seconds));
         }
+        turn.add(now);
         if !self.matches(password, hash.clone()).await? || account.is_none() {
-            turn.add(now);
             tracing::warn!(account = shown, address, "a wrong password was sent to the registry");
             return Err(Failure::wrong_password());
         }
+        turn.take_back();
         Ok(Caller { login: store.sign_login(name, &hash), ..known.caller(name) })
     }
 
@@ -147,9 +148,14 @@ impl Accounts {
         if self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&key).is_some_and(is_fresh) {
             return Ok(true);
         }
-        let _turn = self.0.hashing.acquire().await.map_err(|_| Failure::unavailable())?;
+        let permit = self.0.hashing.clone().acquire_owned().await.map_err(|_| Failure::unavailable())?;
         let password = password.to_owned();
-        let matches = tokio::task::spawn_blocking(move || password_matches(&password, &hash)).await;
+        let matches = tokio::task::spawn_blocking(move || {
+            // It goes on if the client goes away, and takes its memory until its end.
+            let _permit = permit;
+            password_matches(&password, &hash)
+        });
+        let matches = matches.await;
         let matches = matches.map_err(|_| Failure::unavailable())?;
         if matches {
             let mut remembered = self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner);

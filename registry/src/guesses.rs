@@ -1,6 +1,7 @@
 //! Guesses: an account that somebody logs in to with wrong passwords is closed to their address for a while.
 
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
@@ -21,7 +22,7 @@ pub struct Guesses(Mutex<HashMap<Key, Arc<AsyncMutex<Count>>>>);
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     name: String,
-    address: String,
+    network: String,
 }
 
 /// The wrong passwords for an account that came from an address.
@@ -45,7 +46,7 @@ impl Guesses {
                 counts.clear();
             }
         }
-        let key = Key { name: shortened(name).to_owned(), address: address.to_owned() };
+        let key = Key { name: shortened(name).to_owned(), network: network(address) };
         counts.entry(key).or_insert_with(|| Arc::new(AsyncMutex::new(Count { began: now, wrong: 0 }))).clone()
     }
 }
@@ -57,7 +58,7 @@ impl Count {
         (self.wrong >= MAX_WRONG && !left.is_zero()).then(|| left.as_secs().max(1))
     }
 
-    /// Counts a wrong password.
+    /// Counts a password that is not compared yet: whoever goes away meanwhile has guessed, too.
     pub fn add(&mut self, now: Instant) {
         if self.wrong == 0 || self.is_over(now) {
             *self = Count { began: now, wrong: 0 };
@@ -65,8 +66,21 @@ impl Count {
         self.wrong += 1;
     }
 
+    /// Takes the last one back: the password was right.
+    pub fn take_back(&mut self) {
+        self.wrong = self.wrong.saturating_sub(1);
+    }
+
     fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.began) >= WINDOW
+    }
+}
+
+/// Returns the network whose guesses are counted together: an address, or of version 6 what one customer has.
+fn network(address: &str) -> String {
+    match address.parse::<Ipv6Addr>() {
+        Ok(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).to_string(),
+        Err(_) => address.to_owned(),
     }
 }
 
@@ -91,6 +105,18 @@ mod tests {
         assert_eq!(guesses.turn("ada", "10.0.0.2", now).await.closed_for(now), None);
         assert_eq!(guesses.turn("bob", "10.0.0.1", now).await.closed_for(now), None);
         assert_eq!(guesses.turn("ada", "10.0.0.1", now).await.closed_for(now + WINDOW), None);
+        guesses.turn("ada", "10.0.0.1", now).await.take_back();
+        assert_eq!(guesses.turn("ada", "10.0.0.1", now).await.closed_for(now), None);
+    }
+
+    #[tokio::test]
+    async fn addresses_of_one_customer_are_counted_together() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        for number in 0..MAX_WRONG {
+            guesses.turn("ada", &format!("2001:db8:1:2::{number}"), now).await.add(now);
+        }
+        assert!(guesses.turn("ada", "2001:db8:1:2:3::1", now).await.closed_for(now).is_some());
+        assert_eq!(guesses.turn("ada", "2001:db8:1:3::1", now).await.closed_for(now), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use database::{ChangeFilter, Database, NewAccount, Right, hash_password};
+use futures::FutureExt;
 use registry::{Access, Accounts, ClientAddress, Settings, User};
 use registry_client::Digest;
 
@@ -256,6 +257,17 @@ async fn many_guesses_at_once_are_no_more_than_one_after_another() {
     let reader = basic("reader", "correct horse");
     let logins = (0..40).map(|_| it.ask(Method::GET, "", &reader, b""));
     assert!(futures::future::join_all(logins).await.iter().all(|answer| answer.status == 200));
+}
+
+#[tokio::test]
+async fn whoever_goes_away_before_the_answer_has_guessed() {
+    let it = guarded().await;
+    assert_eq!(it.ask(Method::GET, "", &basic("reader", "correct horse"), b"").await.status, 200);
+    for _ in 0..10 {
+        let left = it.ask(Method::GET, "", &basic("ada", "guess"), b"").now_or_never();
+        assert!(left.is_none(), "hashing takes longer");
+    }
+    assert_eq!(it.ask(Method::GET, "", &basic("ada", "correct horse"), b"").await.status, 429);
 }
 
 #[tokio::test]
