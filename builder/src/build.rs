@@ -1,82 +1,22 @@
 //! One build from beginning to end: source, plan, resolution, execution, image, push.
 
-use crate::context::{Context, NamedContext};
 use crate::error::Code;
 use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BuildResources, Cache, Execution, Options, SourceImage, Sources};
-use crate::image::assemble::{self, Form, Image};
-use crate::image::push::{self, Arrived, CloseOnDrop, TagOrder, Uploads};
+use crate::image::assemble::{self, Image};
+use crate::image::push::{self, Arrived, CloseOnDrop, Uploads};
 use crate::image::unchanged::Previous;
 use crate::key::KeyBuilder;
 use crate::layer::Compression;
-use crate::trace::{Trace, Work};
-use crate::{Error, LocalImages, Services};
+use crate::trace::Work;
+use crate::{Error, LocalImages, Request, Services};
 use database::{BaseImage, StepForecast};
 use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Plan};
 use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// A request for a build: its inputs, its outputs, and how steps are executed.
-pub struct Request {
-    /// The context with its ignore file.
-    pub context: NamedContext,
-    /// Further contexts by name.
-    pub named: HashMap<String, NamedContext>,
-    /// The Dockerfile's text and the name it has in messages.
-    pub dockerfile: DockerfileText,
-    /// Build arguments.
-    pub build_args: BTreeMap<String, String>,
-    /// Labels for the result.
-    pub labels: BTreeMap<String, String>,
-    /// Labels that the image has unless its Dockerfile says otherwise.
-    pub default_labels: BTreeMap<String, String>,
-    /// The stage to build.
-    pub target: Option<String>,
-    /// The platforms of the result, at least one: several become one index.
-    pub platforms: Vec<Platform>,
-    /// Names of the image; the first is the primary one.
-    pub tags: Vec<Reference>,
-    /// The image that was published before, by its digest: one that is the same keeps it.
-    pub previous: Option<Reference>,
-    /// Whether the image is pushed to where its names say.
-    pub push: bool,
-    /// Which repository's cache is used.
-    pub cache_namespace: String,
-    /// Names the attempt's directories: letters, digits, `-` and `_`.
-    pub attempt: String,
-    /// How steps are executed.
-    pub options: Options,
-    /// Decides which names may move when the image is pushed.
-    pub order: Box<dyn TagOrder + Send>,
-    /// Takes note of where the time goes.
-    pub trace: Trace,
-    /// The properties of the image that the Dockerfile does not set.
-    pub form: Form,
-}
-
-impl Request {
-    /// Returns the platform that checks are made for: the first one.
-    pub fn platform(&self) -> Platform {
-        self.platforms.first().cloned().unwrap_or_else(Platform::host)
-    }
-
-    /// Returns the settings of the plan for one platform.
-    pub fn settings(&self, platform: &Platform) -> plan::Settings {
-        plan::Settings {
-            build_args: self.build_args.clone(),
-            target: self.target.clone(),
-            labels: self.labels.clone(),
-            default_labels: self.default_labels.clone(),
-            platform: platform.clone(),
-            named_contexts: names(self, |context| !matches!(context, Context::Image(_))),
-            named_images: names(self, |context| matches!(context, Context::Image(_))),
-            ignore: self.context.ignore.clone(),
-        }
-    }
-}
+use std::collections::{BTreeSet, HashMap};
 
 /// The result of a build.
 #[derive(Debug, Clone)]
@@ -323,12 +263,6 @@ fn on_this_machine(request: &Request, services: &Services, image: &plan::Needed)
             crate::image::local::find(services, &name, &image.platform)
         }
     }
-}
-
-/// Returns the names of the contexts that are of a kind.
-fn names(request: &Request, is_kind: impl Fn(&Context) -> bool) -> Vec<String> {
-    let chosen = request.named.iter().filter(|(_, named)| is_kind(&named.context));
-    chosen.map(|(name, _)| name.clone()).collect()
 }
 
 /// Takes the network away from all steps if the requester does not want them to have one.
