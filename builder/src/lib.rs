@@ -25,7 +25,6 @@ mod platforms;
 mod request;
 pub mod secrets;
 mod semaphore;
-mod served;
 mod services;
 pub mod trace;
 pub mod walk;

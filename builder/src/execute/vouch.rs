@@ -2,7 +2,7 @@
 
 use super::layer::Committed;
 use super::resources::BuildResources;
-use crate::served::{Served, UNPACKED};
+use image_store::Served;
 
 impl BuildResources {
     /// Returns what registries served to this build.
@@ -19,18 +19,14 @@ impl BuildResources {
     /// Returns whether what is known of the tar of `layer` may be used: its image has the blob, and the blob holds that tar.
     /// A configuration can name the tar of any layer.
     pub(super) fn is_vouched(&self, layer: &Committed) -> bool {
-        let holds = || matches!(self.store.note(UNPACKED, &binding(layer)), Ok(Some(_)));
+        let holds = || self.store.holds_tar(&layer.descriptor.digest, &layer.diff_id);
         !layer.is_foreign || (self.is_served(layer) && holds())
     }
 
     /// Takes note that the blob of `layer` was read to its end and holds its tar; what cannot be noted is read again.
     pub(super) fn note_tar(&self, layer: &Committed) {
         if layer.is_foreign {
-            let _ = self.store.put_note(UNPACKED, &binding(layer), b"");
+            self.store.note_tar(&layer.descriptor.digest, &layer.diff_id);
         }
     }
-}
-
-fn binding(layer: &Committed) -> Vec<u8> {
-    format!("{} {}", layer.descriptor.digest, layer.diff_id).into_bytes()
 }

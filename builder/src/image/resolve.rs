@@ -2,10 +2,9 @@
 
 use crate::error::Code;
 use crate::execute::{Committed, Layer, SourceImage, until_cancelled};
-use crate::served::Served;
 use crate::{Error, Services};
 use database::BaseImage;
-use image_store::Store;
+use image_store::{Served, Store};
 use registry_client::{Client, Digest, Platform, Reference, Resolved};
 use runtime::CancellationToken;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use crate::Services;
 use crate::execute::until_cancelled;
-use crate::served::Served;
 use database::{BaseImageClaim, Named};
+use image_store::Served;
 use registry_client::{Digest, Platform, Reference};
 use runtime::CancellationToken;
 use std::time::Duration;

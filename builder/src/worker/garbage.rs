@@ -48,7 +48,7 @@ impl Retention {
 pub fn collect(services: &Services, settings: &Settings, retention: Retention) {
     blobs(services);
     // Notes that are still needed are made again.
-    for kind in [SELECTIONS, crate::served::SERVED, crate::served::UNPACKED] {
+    for kind in [SELECTIONS, image_store::SERVED, image_store::UNPACKED] {
         if let Err(error) = services.store.forget_notes(kind, KEPT) {
             tracing::warn!(error = &error as &dyn Error, "old notes cannot be removed");
         }

@@ -2,15 +2,15 @@
 //! sent its bytes once, to somebody who may read no more than the present reader. A manifest can name any digest: naming
 //! one is not having it.
 
-use image_store::{Part, Store};
-use registry_client::{Client, Digest, Reference};
+use crate::{Part, Store};
+use registry_client::{Client, DiffId, Digest, Reference};
 
 /// Kind of the notes on what was served.
 pub const SERVED: &str = "served";
 /// Kind of the notes on which blob holds which tar.
 pub const UNPACKED: &str = "unpacked";
 
-/// The part of the store that the builds of one client may use in place of a registry.
+/// The part of the store that one client may use in place of a registry.
 #[derive(Clone, Copy)]
 pub struct Served<'s> {
     /// The store.
@@ -44,4 +44,20 @@ impl Served<'_> {
 
 fn name(reader: &str, image: &Reference, digest: &Digest) -> Vec<u8> {
     format!("{reader} {}/{} {digest}", image.registry(), image.repository()).into_bytes()
+}
+
+impl Store {
+    /// Returns whether the blob was read to its end once and holds the tar of `diff_id`: a configuration can name any tar.
+    pub fn holds_tar(&self, blob: &Digest, diff_id: &DiffId) -> bool {
+        matches!(self.note(UNPACKED, &binding(blob, diff_id)), Ok(Some(_)))
+    }
+
+    /// Takes note that the blob holds the tar; what cannot be noted is read again.
+    pub fn note_tar(&self, blob: &Digest, diff_id: &DiffId) {
+        let _ = self.put_note(UNPACKED, &binding(blob, diff_id), b"");
+    }
+}
+
+fn binding(blob: &Digest, diff_id: &DiffId) -> Vec<u8> {
+    format!("{blob} {diff_id}").into_bytes()
 }
