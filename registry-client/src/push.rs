@@ -55,27 +55,28 @@ impl Client {
         Ok(false)
     }
 
-    /// Uploads a blob; an interrupted upload is started again.
+    /// Uploads a blob; an interrupted upload is started again. Tells whether the registry was seen to take the bytes: one
+    /// that says it has them may never have had them.
     pub async fn push_blob(
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
         source: BlobSource,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut backoff = Backoff::new(&self.transport.retry);
         loop {
             let sent = match self.begin_upload(reference, &descriptor.digest).await? {
-                Some(Begun::There) => return Ok(()),
+                Some(Begun::There) => return Ok(false),
                 Some(Begun::At(location)) => self.upload(reference, descriptor, &location, source.clone()).await,
                 None => Err((Error::broken(reference.registry(), "it did not say where to upload to"), None)),
             };
-            let Err((error, wait)) = sent else { return Ok(()) };
+            let Err((error, wait)) = sent else { return Ok(true) };
             if !error.is_transient() {
                 return Err(error);
             }
             // The answer may have been lost after the registry had everything (SEC-m5).
             if self.is_stored(reference, &descriptor.digest).await {
-                return Ok(());
+                return Ok(false);
             }
             if !backoff.next(reference.registry(), wait).await {
                 return Err(error);

@@ -318,10 +318,9 @@ async fn rl7_uploads_start_again_and_ask_before_they_send_twice() {
         "HEAD" if put.load(Ordering::SeqCst) == 2 => Answer::new(200),
         _ => Answer::new(404),
     });
-    client(Credentials::None)
-        .push_blob(&reference(&registry), &blob(b"x"), BlobSource::Bytes("x".into()))
-        .await
-        .unwrap();
+    let sending = client(Credentials::None);
+    let was_seen = sending.push_blob(&reference(&registry), &blob(b"x"), BlobSource::Bytes("x".into())).await.unwrap();
+    assert!(!was_seen, "nobody saw the registry take it");
     assert_eq!(registry.asked("PUT", "/").len(), 2, "what the registry has is not sent again");
 }
 

@@ -24,6 +24,7 @@ impl Layers for StoreLayers {
         let failed = |error: io::Error| Error::Invalid(format!("packing a layer: {error}"));
         let (packed, blob) = writer.finish().map_err(failed)?;
         let written = blob.commit()?;
+        store.note_tar(&written.digest, &packed.diff_id);
         let descriptor = Descriptor::new(compression.media_type(), written.digest, written.size);
         Ok(PackedLayer { diff_id: packed.diff_id, descriptor, is_empty: packed.index.is_empty() })
     }
@@ -34,9 +35,13 @@ impl Hand {
     pub fn snapshots(&self, image: &Image, sandbox: &runtime::Settings) -> Result<Vec<SnapshotId>, Failure> {
         // After a start of the machine unpacked layers may be damaged, even if all are there.
         state::recover(&self.data, &self.store, sandbox)?;
-        let ids = image.config.rootfs.diff_ids.iter().map(|layer| SnapshotId::new(layer.hex()));
+        let (layers, diff_ids) = (&image.document.layers, &image.config.rootfs.diff_ids);
+        // A configuration can name what was unpacked of any image: its own blobs have to hold it.
+        let is_own = layers.len() == diff_ids.len()
+            && layers.iter().zip(diff_ids).all(|(layer, diff_id)| self.store.holds_tar(&layer.digest, diff_id));
+        let ids = diff_ids.iter().map(|layer| SnapshotId::new(layer.hex()));
         let ids = ids.collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
-        if ids.iter().all(|id| runtime::mark_used(sandbox, id)) {
+        if is_own && ids.iter().all(|id| runtime::mark_used(sandbox, id)) {
             return Ok(ids);
         }
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();

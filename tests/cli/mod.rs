@@ -4,5 +4,6 @@ pub mod call;
 pub mod commands;
 pub mod containers;
 pub mod data_directory;
+pub mod foreign_images;
 pub mod images;
 pub mod local_builds;

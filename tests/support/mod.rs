@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod git_server;
 pub mod raw_http;
 pub mod scripted_git;
+pub mod scripted_registry;
 mod slipway;
 pub mod test_disk;
 pub mod worker_pool;

@@ -40,6 +40,7 @@ pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed
         origin: None,
         is_foreign: false,
     };
+    execution.resources.store.note_tar(&committed.descriptor.digest, &committed.diff_id);
     execution.resources.put_index(&committed, packed.index)?;
     Ok(committed)
 }

@@ -146,7 +146,8 @@ pub fn stored_image(
     let layers = manifest.layers.iter().zip(diff_ids).map(|(descriptor, diff_id)| {
         let (descriptor, diff_id) = (descriptor.clone(), diff_id.clone());
         let name = diff_id.hex().to_owned();
-        let committed = Committed { diff_id, descriptor, empty: false, made: None, origin: None, is_foreign: false };
+        // The configuration of an image that came from elsewhere can name the tar of any layer.
+        let committed = Committed { diff_id, descriptor, empty: false, made: None, origin: None, is_foreign: true };
         Layer::existing(name, committed)
     });
     let layers = layers.collect();

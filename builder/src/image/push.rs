@@ -193,7 +193,7 @@ fn upload(resources: &BuildResources, to: &Reference, layer: &Committed) -> Resu
     }
     resources.blob(layer)?;
     let source = BlobSource::File(resources.store.path(digest));
-    resources.ask(client.push_blob(to, &layer.descriptor, source)).map_err(failed)
+    resources.ask(client.push_blob(to, &layer.descriptor, source)).map(drop).map_err(failed)
 }
 
 /// Tells whether the repository has a blob. A login that may not look may be allowed to write, so that is tried (SV-15).
@@ -308,7 +308,7 @@ fn push_config(
         return Ok(());
     }
     let bytes = resources.store.read(&config.digest, config.size).map_err(|error| Error::store(doing(), error))?;
-    ask(waiting.0, waiting.1, client.push_blob(to, config, BlobSource::Bytes(bytes.into()))).map_err(failed)
+    ask(waiting.0, waiting.1, client.push_blob(to, config, BlobSource::Bytes(bytes.into()))).map(drop).map_err(failed)
 }
 
 /// Puts the manifest under a tag. A wish to end the build that comes meanwhile cannot call the request back: what became of

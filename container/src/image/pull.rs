@@ -4,7 +4,7 @@ use super::tag::{NamesLock, name};
 use super::{Name, PINNED, REPO_DIGEST};
 use crate::Error;
 use futures::{StreamExt, TryStreamExt};
-use image_store::{BlobWriter, Store};
+use image_store::{BlobWriter, Served, Store};
 use registry_client::{Client, Descriptor, Digest, Platform, Reference, Resolved, media_type};
 use std::io::Write;
 use std::pin::Pin;
@@ -53,7 +53,9 @@ pub async fn pull(
 ) -> Result<Pulled, Error> {
     // Downloads stay until the image has its name.
     let leased = store.leased()?;
-    let known = |digest: &Digest| leased.read(digest, MAX_DOCUMENT).ok();
+    let served = Served { store: &leased, client };
+    // Another image's document cannot be read by naming its digest.
+    let known = |digest: &Digest| leased.read(digest, MAX_DOCUMENT).ok().filter(|_| served.has(reference, digest));
     let resolved = client.resolve(reference, platform, &known).await?;
     if resolved.platform_mismatch {
         let found = resolved.config.platform();
@@ -61,11 +63,12 @@ pub async fn pull(
             "image with reference {reference} was found but its platform ({found}) does not match the specified platform ({platform})"
         )));
     }
-    leased.put(&resolved.config_bytes)?;
-    leased.put(&resolved.manifest_bytes)?;
+    for bytes in [&resolved.config_bytes, &resolved.manifest_bytes] {
+        served.note(reference, &leased.put(bytes)?);
+    }
     let layers = futures::stream::iter(resolved.manifest.layers.iter().map(Ok));
     layers
-        .map(|layer: Result<&Descriptor, Error>| async { download(&leased, client, reference, layer?, watch).await })
+        .map(|layer: Result<&Descriptor, Error>| async { download(served, reference, layer?, watch).await })
         .buffer_unordered(PARALLEL)
         .try_collect::<Vec<()>>()
         .await?;
@@ -92,13 +95,13 @@ fn keep(store: &Store, reference: &Reference, resolved: &Resolved) -> Result<Pul
 }
 
 async fn download(
-    store: &Store,
-    client: &Client,
+    served: Served<'_>,
     reference: &Reference,
     layer: &Descriptor,
     watch: &Watch<'_>,
 ) -> Result<(), Error> {
-    if store.size(&layer.digest) == Some(layer.size) {
+    let Served { store, client } = served;
+    if store.size(&layer.digest) == Some(layer.size) && served.has(reference, &layer.digest) {
         watch(layer, LayerStatus::Exists);
         return Ok(());
     }
@@ -106,6 +109,7 @@ async fn download(
     let mut sink = Sink { writer: store.writer()?, layer, watch };
     client.pull_blob(reference, layer, &mut sink).await?;
     sink.writer.commit_expecting(&layer.digest)?;
+    served.note(reference, &layer.digest);
     watch(layer, LayerStatus::Complete);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::Image;
 use crate::Error;
-use image_store::Store;
+use image_store::{Served, Store};
 use registry_client::{BlobSource, Client, Descriptor, Digest, Index, Reference, media_type};
 
 /// Largest document of an image that is sent.
@@ -62,7 +62,11 @@ async fn push_manifest(
         let is_there = client.has_blob(reference, &blob.digest).await.unwrap_or(false);
         if !is_there {
             store.open_blob(&blob.digest)?;
-            client.push_blob(reference, blob, BlobSource::File(store.path(&blob.digest))).await?;
+            let source = BlobSource::File(store.path(&blob.digest));
+            if client.push_blob(reference, blob, source).await? {
+                // The registry has the bytes now: when it names them, they may come from the store.
+                Served { store, client }.note(reference, &blob.digest);
+            }
         }
         if blob.digest != read.config.digest {
             watch(blob, if is_there { Pushed::Exists } else { Pushed::Sent });

@@ -37,5 +37,5 @@ pub fn blob(bytes: &[u8]) -> Descriptor {
 }
 
 pub async fn push(client: &Client, server: &Server) -> Result<(), Error> {
-    client.push_blob(&reference(server), &blob(b"x"), BlobSource::Bytes("x".into())).await
+    client.push_blob(&reference(server), &blob(b"x"), BlobSource::Bytes("x".into())).await.map(drop)
 }
