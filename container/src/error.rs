@@ -15,6 +15,9 @@ pub enum Error {
     /// The request itself is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// The container with this id runs, or is about to.
+    #[error("container {0} is running")]
+    Busy(String),
     /// The content store failed.
     #[error(transparent)]
     Store(#[from] image_store::Error),
@@ -57,7 +60,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::NotFound(_) => "not_found",
-            Error::Conflict(_) => "conflict",
+            Error::Conflict(_) | Error::Busy(_) => "conflict",
             Error::Invalid(_) => "invalid_argument",
             Error::Store(_) => "store",
             Error::Registry(_) => "registry",

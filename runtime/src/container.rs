@@ -5,7 +5,7 @@ use crate::protocol::{
     Answer, Conversation, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind, receive_with,
 };
 use crate::sandbox::{exit, follow};
-use crate::{CancellationToken, Error, Exit, Sandbox, Step, StepNetwork};
+use crate::{CancellationToken, Error, Exit, Sandbox, Settings, Step, StepNetwork};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -85,6 +85,12 @@ pub struct RunningContainer {
     streams: Option<ContainerStreams>,
     killed_before: Option<u64>,
     ended: Option<Answer<Ended>>,
+}
+
+/// Returns the directories of containers on disk, by the first digits of their ids, whether anybody knows them or not.
+pub fn container_directories(settings: &Settings) -> Vec<String> {
+    let entries = std::fs::read_dir(settings.state.join("r")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// Leaves the session and terminal of whoever started this process, so that it survives them.

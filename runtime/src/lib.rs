@@ -41,7 +41,9 @@ pub use changes::Changes;
 pub use child::{limit_child, limit_memory, terminate};
 pub use clock::uptime;
 pub use collect::{collect, evict_unsynced};
-pub use container::{ContainerId, ContainerRun, ContainerStreams, Freeze, RunningContainer, detach};
+pub use container::{
+    ContainerId, ContainerRun, ContainerStreams, Freeze, RunningContainer, container_directories, detach,
+};
 pub use disk_space::{DiskSpace, disk_space};
 pub use error::Error;
 pub use filesystem_check::check_filesystem;

@@ -7,3 +7,4 @@ pub mod data_directory;
 pub mod foreign_images;
 pub mod images;
 pub mod local_builds;
+pub mod removals;

@@ -101,6 +101,44 @@ impl Containers {
         Ok(container)
     }
 
+    /// Takes the place of the supervisor of the container `id`, which it reads then: nobody removes it meanwhile.
+    pub fn supervise(&self, id: &str) -> Result<(File, Container), Error> {
+        let directory = self.find(id)?.directory;
+        let lock = lock(&directory)?.ok_or_else(|| Error::Conflict(format!("container {id} is running already")))?;
+        // A removal that held the lock before has left nothing.
+        let mut container = Container::read(&directory).map_err(|_| Error::no_container(id))?;
+        if container.is_running() {
+            container.lose();
+        }
+        Ok((lock, container))
+    }
+
+    /// Removes a container: its files, which `remove_files` does, and its record. Fails if it runs or is about to.
+    pub fn remove(&self, container: &Container, remove_files: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let is_gone = || !container.directory.join("record.json").exists();
+        let _lock = match lock(&container.directory) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Err(Error::Busy(container.record.id.clone())),
+            // It removed itself when it ended.
+            Err(_) if is_gone() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if is_gone() {
+            return Ok(());
+        }
+        remove_files()?;
+        self.forget(container)
+    }
+
+    /// Returns those of `directories` that belong to no container: the first digits of ids.
+    pub fn unknown(&self, directories: Vec<String>) -> Result<Vec<String>, Error> {
+        let entries = fs::read_dir(&self.root).map_err(Error::file("reading", &self.root))?;
+        let known: Vec<String> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let is_known = |digits: &String| known.iter().any(|id| id.starts_with(digits.as_str()));
+        Ok(directories.into_iter().filter(|digits| !is_known(digits)).collect())
+    }
+
     /// Gives a container another name.
     pub fn rename(&self, text: &str, name: &str) -> Result<(), Error> {
         let _lock = self.lock()?;
@@ -111,7 +149,7 @@ impl Containers {
     }
 
     /// Forgets a container; its files in the sandbox are removed by the caller.
-    pub fn forget(&self, container: &Container) -> Result<(), Error> {
+    pub(super) fn forget(&self, container: &Container) -> Result<(), Error> {
         // Without its record it is not a container any more, whatever interrupts the rest.
         let record = container.directory.join("record.json");
         fs::remove_file(&record).map_err(Error::file("removing", &record))?;
@@ -151,15 +189,20 @@ impl Container {
             // The supervisor writes the end before it lets go.
             container.state = read(&directory.join("state.json"))?;
             if container.is_running() {
-                container.state.status = Status::Exited;
-                container.state.exit_code = LOST;
-                container.state.error = match container.state.boot == boot() {
-                    true => "its supervisor was ended".to_owned(),
-                    false => "the machine was restarted".to_owned(),
-                };
+                container.lose();
             }
         }
         Ok(container)
+    }
+
+    /// Takes note that it ended without its supervisor.
+    fn lose(&mut self) {
+        self.state.status = Status::Exited;
+        self.state.exit_code = LOST;
+        self.state.error = match self.state.boot == boot() {
+            true => "its supervisor was ended".to_owned(),
+            false => "the machine was restarted".to_owned(),
+        };
     }
 
     /// Tells whether it runs, frozen or not.
@@ -170,16 +213,6 @@ impl Container {
     /// Tells whether a supervisor holds it.
     fn is_supervised(&self) -> bool {
         File::open(self.directory.join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_err())
-    }
-
-    /// Takes the place of its supervisor; fails if there is one.
-    pub fn supervise(&self) -> Result<File, Error> {
-        let path = self.directory.join("lock");
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::file("opening", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(_) => Err(Error::Conflict(format!("container {} is running already", self.record.id))),
-        }
     }
 
     /// Writes the state so that readers see it whole.
@@ -195,6 +228,13 @@ impl Container {
     pub fn short_id(&self) -> &str {
         &self.record.id[..12]
     }
+}
+
+/// Takes the lock of the container in `directory`; `None` if its supervisor has it.
+fn lock(directory: &Path) -> Result<Option<File>, Error> {
+    let path = directory.join("lock");
+    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::file("opening", &path))?;
+    Ok(file.try_lock().is_ok().then_some(file))
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {

@@ -41,8 +41,7 @@ pub fn supervise(
     first: UnixStream,
 ) -> Result<(), Error> {
     runtime::detach();
-    let container = containers.find(id)?;
-    let _lock = container.supervise()?;
+    let (lock, container) = containers.supervise(id)?;
     limit(&mut settings, &container.record);
     let asked = receive(&first).ok().flatten().and_then(|(_, bytes)| serde_json::from_slice::<Request>(&bytes).ok());
     let Some(Request::Start { attach }) = asked else { return Ok(()) };
@@ -70,7 +69,8 @@ pub fn supervise(
         containers.forget(&container)?;
         store.unkeep(CONTAINERS, &container.record.id)?;
     }
-    // Clients that wait for the end find everything as it is afterwards.
+    // Clients that wait for the end find everything as it is afterwards, and may start or remove it.
+    drop(lock);
     listeners.end(&end);
     Ok(())
 }

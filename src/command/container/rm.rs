@@ -6,6 +6,12 @@ use container::{Client, Container, Containers, Error, Message, Request};
 use runtime::{ContainerId, Sandbox};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How long a container may take to start or to end while it is removed.
+const SETTLING: Duration = Duration::from_secs(10);
+/// How often such a container is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Arguments of `slipway rm`.
 #[derive(Debug, Args)]
@@ -51,10 +57,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
                 }
                 found => found?,
             };
-            if container.is_running() {
-                end(&container, name, arguments.force)?;
-            }
-            remove(&hand, &containers, &container)?;
+            remove(&hand, &containers, container, &mut |running| end(running, name, arguments.force))?;
             println!("{name}");
             Ok(())
         }))
@@ -75,20 +78,38 @@ fn end(container: &Container, name: &str, force: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes a container that does not run: its files, its record, and what holds its image.
-fn remove(hand: &Hand, containers: &Containers, container: &Container) -> Result<(), Failure> {
-    if !container.directory.exists() {
-        // It removed itself when it ended.
-        return Ok(());
+/// Removes a container: its files, its record, and what holds its image; one that runs is given to `end` before.
+fn remove(
+    hand: &Hand,
+    containers: &Containers,
+    mut container: Container,
+    end: &mut dyn FnMut(&Container) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let since = Instant::now();
+    loop {
+        if container.is_running() {
+            end(&container)?;
+        }
+        match containers.remove(&container, || remove_files(hand, &container.record.id)) {
+            // It is about to run, or was just ended: which of them is seen soon.
+            Err(Error::Busy(_)) if since.elapsed() < SETTLING => std::thread::sleep(POLL_INTERVAL),
+            removed => {
+                removed?;
+                return Ok(container::release_container(&hand.store, &container.record.id)?);
+            }
+        }
+        match Container::read(&container.directory) {
+            Ok(known) => container = known,
+            // It removed itself.
+            Err(_) => return Ok(()),
+        }
     }
-    let sandbox = Sandbox::start(&hand.sandbox()?, &format!("rm-{}", std::process::id())).map_err(Error::from)?;
-    sandbox.remove_container(&ContainerId::new(&container.record.id).map_err(Error::from)?).map_err(Error::from)?;
-    match containers.forget(container) {
-        // It removed itself meanwhile.
-        Err(Error::File { .. }) if !container.directory.exists() => {}
-        forgotten => forgotten?,
-    }
-    Ok(container::release_container(&hand.store, &container.record.id)?)
+}
+
+fn remove_files(hand: &Hand, id: &str) -> Result<(), Error> {
+    let settings = hand.sandbox().map_err(|failure| Error::Invalid(failure.text))?;
+    let sandbox = Sandbox::start(&settings, &format!("rm-{}", std::process::id()))?;
+    Ok(sandbox.remove_container(&ContainerId::new(id)?)?)
 }
 
 /// Runs `slipway rename`.
@@ -107,14 +128,30 @@ pub fn prune(arguments: &Prune, data_dir: Option<PathBuf>) -> Result<ExitCode, S
         }
         let hand = Hand::open(data_dir)?;
         let containers = hand.containers()?;
-        let ended: Vec<Container> = containers.list()?.into_iter().filter(|known| !known.is_running()).collect();
-        if !ended.is_empty() {
-            println!("Deleted Containers:");
-        }
-        for container in &ended {
-            remove(&hand, &containers, container)?;
+        let mut is_first = true;
+        for container in containers.list()?.iter().filter(|known| !known.is_running()) {
+            match containers.remove(container, || remove_files(&hand, &container.record.id)) {
+                // It is about to run.
+                Err(Error::Busy(_)) => continue,
+                removed => removed?,
+            }
+            container::release_container(&hand.store, &container.record.id)?;
+            if std::mem::take(&mut is_first) {
+                println!("Deleted Containers:");
+            }
             println!("{}", container.record.id);
         }
+        sweep(&hand, &containers)?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Removes files of containers that nobody knows: a crash may have left them.
+fn sweep(hand: &Hand, containers: &Containers) -> Result<(), Failure> {
+    // Read before the records: a container has its record before it has files.
+    let directories = runtime::container_directories(&hand.sandbox()?);
+    for digits in containers.unknown(directories)? {
+        remove_files(hand, &digits)?;
+    }
+    Ok(())
 }

@@ -78,23 +78,12 @@ pub fn restart(arguments: &Stop, data_dir: Option<PathBuf>) -> Result<ExitCode, 
         let containers = hand.containers()?;
         Ok(each(&arguments.containers, |name| {
             end(&containers.find(name)?, arguments)?;
-            let container = settled(&containers.find(name)?)?;
+            let container = containers.find(name)?;
             started(&begin(&hand, &container, false)?)?;
             println!("{name}");
             Ok(())
         }))
     })
-}
-
-/// Waits until the supervisor has let go of a container that has ended.
-fn settled(container: &Container) -> Result<Container, Failure> {
-    for _ in 0..500 {
-        if container.supervise().is_ok() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(Container::read(&container.directory)?)
 }
 
 /// Asks a container to end, and ends it if it has not ended in time.
