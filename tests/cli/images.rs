@@ -1,6 +1,7 @@
 //! Images by hand: names, lists, removals, pulls and pushes as docker does them.
 
 use crate::support::bench::Bench;
+use crate::support::scripted_registry::ScriptedRegistry;
 use crate::support::{Site, run};
 
 #[test]
@@ -97,6 +98,36 @@ fn images_go_to_a_registry_and_come_back() {
     assert_eq!(code, 1);
     let start = format!("Error response from daemon: manifest for {name}:nosuch not found: manifest unknown: ");
     assert!(said.starts_with(&start), "{said}");
+}
+
+#[test]
+fn a_name_keeps_its_own_manifest_whatever_another_registry_has() {
+    let (site, bench, registry) = (Site::start(""), Bench::new(), ScriptedRegistry::start());
+    bench.build("app", "ENV A=b\n");
+    let digest = |name: &str| bench.run(&["inspect", "-f", "{{.Descriptor.digest}}", name]).trim().to_owned();
+    let own = digest("app");
+    let blobs = bench.path("data/images/blobs/sha256");
+    let blob = |digest: &serde_json::Value| {
+        std::fs::read(blobs.join(digest.as_str().unwrap().strip_prefix("sha256:").unwrap())).unwrap()
+    };
+    let manifest: serde_json::Value = serde_json::from_slice(&blob(&own.clone().into())).unwrap();
+    let serve = |part: &serde_json::Value| registry.blob(part["mediaType"].as_str().unwrap(), &blob(&part["digest"]));
+    let layers: Vec<_> = manifest["layers"].as_array().unwrap().iter().map(serve).collect();
+    // The same configuration under another manifest, whose name comes first in any order.
+    let other = registry.tag("a", &serve(&manifest["config"]), &layers);
+    bench.run(&["pull", "-q", &other]);
+    assert_eq!(bench.run(&["images", "-q", "app"]), bench.run(&["images", "-q", &other]));
+    assert_eq!(digest("app"), own);
+    assert_ne!(digest(&other), own);
+    let target = format!("{}/team/app", site.registry);
+    bench.run(&["tag", "app", &target]);
+    assert!(bench.run(&["push", &target]).contains(&format!("latest: digest: {own} ")));
+    let id = bench.run(&["images", "-q", "app"]);
+    bench.run(&["rmi", "-f", id.trim()]);
+    let left: Vec<_> = std::fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let kept: Vec<_> = layers.iter().map(|layer| layer["digest"].as_str().unwrap().replace("sha256:", "")).collect();
+    // Layers stay for the cache of builds.
+    assert!(left.iter().all(|name| kept.iter().any(|kept| name == kept.as_str())), "{left:?}");
 }
 
 #[test]

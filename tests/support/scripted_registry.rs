@@ -42,8 +42,14 @@ impl ScriptedRegistry {
     /// Serves a manifest under a tag; returns the image's name.
     pub fn tag(&self, tag: &str, config: &serde_json::Value, layers: &[serde_json::Value]) -> String {
         let media_type = "application/vnd.oci.image.manifest.v1+json";
-        let manifest =
-            serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers });
+        let annotations = serde_json::json!({ "tag": tag });
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": config,
+            "layers": layers,
+            "annotations": annotations,
+        });
         let bytes = manifest.to_string().into_bytes();
         let digest = format!("sha256:{}", hex::encode(Sha256::digest(&bytes)));
         for selector in [tag, &digest] {

@@ -36,6 +36,17 @@ pub struct Image {
     pub names: Vec<Name>,
     /// Stored repositories, each with the digest that its registry knows the image by.
     pub digests: Vec<RepoDigest>,
+    /// Where it is kept, and as what: manifests of several registries may lead to one configuration.
+    pub places: Vec<Place>,
+}
+
+/// A name of the store, and the manifest or index that it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The name; that of an image without a name or with a digest is the store's own.
+    pub name: Name,
+    /// The manifest or index.
+    pub kept: Descriptor,
 }
 
 /// A digest under which a repository of a registry has an image.
@@ -91,8 +102,14 @@ impl Image {
         }
         let read: Manifest = document(store, &manifest)?;
         let config: ImageConfig = document(store, &read.config)?;
-        let (id, names, digests) = (read.config.digest.clone(), Vec::new(), Vec::new());
-        Ok(Image { id, manifest, kept: kept.clone(), document: read, config, names, digests })
+        let (id, kept) = (read.config.digest.clone(), kept.clone());
+        let (names, digests, places) = Default::default();
+        Ok(Image { id, manifest, kept, document: read, config, names, digests, places })
+    }
+
+    /// Returns every digest that any of its manifests leads to.
+    pub fn closure(&self, store: &Store) -> HashSet<Digest> {
+        self.places.iter().map(|place| &place.kept).chain([&self.kept]).flat_map(|kept| store.closure(kept)).collect()
     }
 }
 
@@ -141,7 +158,7 @@ impl Catalog {
     /// Returns the image that `text` means: an id, a name, or the start of an id.
     pub fn find(&self, text: &str) -> Result<&Image, Error> {
         if let Ok(digest) = text.parse::<Digest>()
-            && let Some(image) = self.images.iter().find(|image| image.id == digest || image.manifest.digest == digest)
+            && let Some(image) = self.images.iter().find(|image| image.id == digest || image.is_kept_as(&digest))
         {
             return Ok(image);
         }
@@ -149,6 +166,31 @@ impl Catalog {
             Some(image) => Ok(image),
             None => self.by_prefix(text).ok_or_else(|| Error::no_image(text)),
         }
+    }
+
+    /// Returns the image that `text` means, with the manifest that this name leads to.
+    pub fn find_own(&self, store: &Store, text: &str) -> Result<Image, Error> {
+        let image = self.find(text)?;
+        let digest = Reference::parse(text).ok().and_then(|reference| reference.digest().cloned());
+        let name = Reference::parse(text).ok().map(|reference| Name::of(&reference));
+        let is_meant = |place: &&Place| match (&digest, &name) {
+            (Some(digest), Some(name)) => {
+                let is_digest = place.kept.digest == *digest || said(&place.kept).as_ref() == Some(digest);
+                place.name.stored == name.stored && is_digest
+            }
+            (_, name) => Some(&place.name) == name.as_ref(),
+        };
+        let Some(place) = image.places.iter().find(is_meant).filter(|place| place.kept.digest != image.kept.digest)
+        else {
+            return Ok(image.clone());
+        };
+        let image = image.clone();
+        Ok(Image {
+            names: image.names,
+            digests: image.digests,
+            places: image.places,
+            ..Image::read(store, &place.kept)?
+        })
     }
 
     /// Returns the image of the name `text`, and of no id.
@@ -171,26 +213,40 @@ impl Catalog {
 
     /// Returns every digest that any kept image leads to.
     pub fn digests(&self, store: &Store) -> HashSet<Digest> {
-        self.images.iter().flat_map(|image| store.closure(&image.kept)).collect()
+        self.images.iter().flat_map(|image| image.closure(store)).collect()
     }
 }
 
 impl Image {
+    /// Tells whether one of its manifests has the digest.
+    fn is_kept_as(&self, digest: &Digest) -> bool {
+        self.manifest.digest == *digest || self.places.iter().any(|place| place.kept.digest == *digest)
+    }
+
     /// Tells whether a repository is known to have the image under `digest`.
     fn knows(&self, stored: &str, digest: &Digest) -> bool {
-        let named = self.names.iter().any(|name| name.stored == stored) && self.manifest.digest == *digest;
-        named || self.digests.iter().any(|known| known.stored == stored && known.digest == *digest)
+        let is_named = |place: &Place| place.name.stored == stored && place.kept.digest == *digest;
+        self.places.iter().any(is_named)
+            || self.digests.iter().any(|known| known.stored == stored && known.digest == *digest)
     }
 }
 
 fn add(images: &mut BTreeMap<Digest, Image>, image: Image, stored: &str, tag: String) {
-    let said = image.kept.annotations.get(REPO_DIGEST).and_then(|digest| digest.parse().ok());
+    let said = said(&image.kept);
+    let name = Name { stored: stored.to_owned(), tag };
+    let place = Place { name: name.clone(), kept: image.kept.clone() };
     let known = images.entry(image.id.clone()).or_insert(image);
+    known.places.push(place);
     if stored == NAMELESS {
         return;
     }
     known.digests.extend(said.map(|digest| RepoDigest { stored: stored.to_owned(), digest }));
-    if !tag.starts_with(PINNED) {
-        known.names.push(Name { stored: stored.to_owned(), tag });
+    if !name.tag.starts_with(PINNED) {
+        known.names.push(name);
     }
+}
+
+/// Returns the digest that a registry answered with.
+fn said(kept: &Descriptor) -> Option<Digest> {
+    kept.annotations.get(REPO_DIGEST)?.parse().ok()
 }

@@ -137,7 +137,7 @@ fn untag_all(store: &Store, image: &Image) -> Result<Vec<Removed>, Error> {
 
 /// Removes an image with all its names, and the layers that nothing else uses.
 fn delete(store: &Store, catalog: &Catalog, image: &Image, removal: &Removal) -> Result<Vec<Removed>, Error> {
-    let blobs = store.closure(&image.kept);
+    let blobs = image.closure(store);
     let mut removed = untag_all(store, image)?;
     let is_used = removal.users.iter().any(|user| user.image == image.id);
     if !is_used {

@@ -29,8 +29,7 @@ pub fn tag(store: &Store, source: &str, target: &str) -> Result<(), Error> {
     }
     let lock = NamesLock::take(store)?;
     let catalog = Catalog::load(store)?;
-    let image = catalog.find(source)?;
-    let mut kept = image.kept.clone();
+    let mut kept = catalog.find_own(store, source)?.kept;
     kept.annotations.remove(REPO_DIGEST);
     name(store, &lock, &Name::of(&reference), &kept)
 }

@@ -240,8 +240,8 @@ impl Arguments {
         if self.pull == "always" {
             pull()?;
         }
-        match Catalog::load(&hand.store)?.find(&self.image) {
-            Ok(image) if image.is_whole(&hand.store) => return Ok(image.clone()),
+        match Catalog::load(&hand.store)?.find_own(&hand.store, &self.image) {
+            Ok(image) if image.is_whole(&hand.store) => return Ok(image),
             Err(error) if self.pull == "never" => return Err(error.into()),
             _ => {}
         }
@@ -251,7 +251,7 @@ impl Arguments {
             eprintln!("Unable to find image '{}{tag}' locally", self.image);
         }
         pull()?;
-        Ok(Catalog::load(&hand.store)?.find(&self.image)?.clone())
+        Ok(Catalog::load(&hand.store)?.find_own(&hand.store, &self.image)?)
     }
 
     fn record(&self, image: &Image, layers: Vec<runtime::SnapshotId>) -> Result<Record, Failure> {

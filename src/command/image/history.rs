@@ -37,7 +37,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         let format = Format::parse(arguments.format.as_deref())?;
         let hand = Hand::open(data_dir)?;
         let catalog = Catalog::load(&hand.store)?;
-        let lines = container::history(&hand.store, catalog.find(&arguments.image)?)?;
+        let lines = container::history(&hand.store, &catalog.find_own(&hand.store, &arguments.image)?)?;
         print(arguments, &format, &lines)?;
         Ok(ExitCode::SUCCESS)
     })

@@ -63,8 +63,8 @@ fn inspect(arguments: &Arguments, data_dir: Option<PathBuf>, kind: Kind) -> Resu
             missing.push(Failure::from(container::Error::no_container(name)));
             continue;
         }
-        match (catalog.find(name), kind) {
-            (Ok(image), _) => found.push(container::details(image)),
+        match (catalog.find_own(&hand.store, name), kind) {
+            (Ok(image), _) => found.push(container::details(&image)),
             (Err(error), Kind::Image) => missing.push(Failure::from(error)),
             (Err(_), _) => missing.push(Failure::from(format!("error: no such object: {name}"))),
         }

@@ -55,9 +55,10 @@ fn push(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, Fa
     let runtime = runtime()?;
     for target in targets {
         let missing = || Error::NotFound(format!("An image does not exist locally with the tag: {}", name_of(&target)));
-        let image = catalog.by_name(&target.to_string()).ok_or_else(missing)?;
+        catalog.by_name(&target.to_string()).ok_or_else(missing)?;
+        let image = catalog.find_own(&hand.store, &target.to_string())?;
         let watch = |layer: &Descriptor, status| show(&layers, layer, status);
-        let (digest, size) = runtime.block_on(container::push(&hand.store, &client, image, &target, &watch))?;
+        let (digest, size) = runtime.block_on(container::push(&hand.store, &client, &image, &target, &watch))?;
         layers.finish();
         layers.line(&format!("{}: digest: {digest} size: {size}", target.tag().unwrap_or("latest")));
         if arguments.quiet {
