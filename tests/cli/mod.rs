@@ -8,3 +8,4 @@ pub mod foreign_images;
 pub mod images;
 pub mod local_builds;
 pub mod removals;
+pub mod slow_readers;

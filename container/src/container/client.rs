@@ -1,6 +1,7 @@
 //! The side of the commands: asks a supervisor, and passes on what is typed and printed.
 
 use super::frames::{End, Message, Request, kind, receive, send, send_value};
+use super::record::Status;
 use super::store::Container;
 use crate::Error;
 use runtime::TerminalSize;
@@ -10,15 +11,21 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often a container that is about to run is looked for, and how long is waited in between.
+const CONNECT_TRIES: u32 = 500;
+const CONNECT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A connection to a container's supervisor.
 pub struct Client {
     stream: UnixStream,
 }
 
-/// Passes on what is typed.
+/// Passes on what is typed, from several threads.
 pub struct Input {
-    stream: UnixStream,
+    stream: Mutex<UnixStream>,
 }
 
 fn failed(error: io::Error) -> Error {
@@ -86,7 +93,7 @@ impl Client {
 
     /// Returns what passes on what is typed.
     pub fn input(&self) -> Result<Input, Error> {
-        Ok(Input { stream: self.stream.try_clone().map_err(failed)? })
+        Ok(Input { stream: Mutex::new(self.stream.try_clone().map_err(failed)?) })
     }
 }
 
@@ -97,21 +104,33 @@ fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 impl Input {
     /// Passes on typed bytes.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        send(&self.stream, kind::INPUT, bytes)
+        send(&self.stream(), kind::INPUT, bytes)
     }
 
     /// Says that nothing more is typed.
     pub fn end(&self) -> io::Result<()> {
-        send(&self.stream, kind::END, &[])
+        send(&self.stream(), kind::END, &[])
     }
 
     /// Tells the size of the terminal.
     pub fn resize(&self, size: TerminalSize) -> io::Result<()> {
-        send_value(&self.stream, kind::RESIZE, &size)
+        send_value(&self.stream(), kind::RESIZE, &size)
     }
 
-    /// Passes a signal on.
-    pub fn signal(&self, signal: i32) -> io::Result<()> {
-        send_value(&self.stream, kind::SIGNAL, &signal)
+    fn stream(&self) -> MutexGuard<'_, UnixStream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passes a signal on to a container, on a connection of its own: what is typed may wait for long to be read. One that
+/// is about to run gets it when it does.
+pub fn pass_signal(directory: &Path, signal: i32) {
+    for _ in 0..CONNECT_TRIES {
+        let Ok(container) = Container::read(directory) else { return };
+        match Client::connect(&container) {
+            Ok(client) => return drop(client.answer(&Request::Signal(signal))),
+            Err(_) if container.state.status == Status::Exited => return,
+            Err(_) => std::thread::sleep(CONNECT_INTERVAL),
+        }
     }
 }

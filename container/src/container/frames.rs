@@ -4,6 +4,7 @@ use runtime::TerminalSize;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Largest frame.
 const MAX_FRAME: usize = 1024 * 1024;
@@ -18,8 +19,6 @@ pub mod kind {
     pub const END: u8 = b'e';
     /// The size of the terminal, as JSON.
     pub const RESIZE: u8 = b'r';
-    /// A signal, as JSON.
-    pub const SIGNAL: u8 = b's';
     /// The command is executed.
     pub const STARTED: u8 = b'S';
     /// Printed bytes.
@@ -93,6 +92,26 @@ pub enum Message {
     Exit(End),
     /// An answer, or why there is none.
     Answer(Result<serde_json::Value, String>),
+}
+
+/// One to whom several threads send: each frame arrives whole.
+pub struct Listener(Mutex<UnixStream>);
+
+impl Listener {
+    /// Takes the stream of one who listens.
+    pub fn new(stream: UnixStream) -> Arc<Listener> {
+        Arc::new(Listener(Mutex::new(stream)))
+    }
+
+    /// Sends a frame.
+    pub fn send(&self, kind: u8, bytes: &[u8]) -> io::Result<()> {
+        send(&self.0.lock().unwrap_or_else(PoisonError::into_inner), kind, bytes)
+    }
+
+    /// Sends a value as a frame.
+    pub fn send_value<T: Serialize>(&self, kind: u8, value: &T) -> io::Result<()> {
+        self.send(kind, &serde_json::to_vec(value)?)
+    }
 }
 
 /// Sends a frame.

@@ -12,7 +12,7 @@ mod session;
 mod store;
 mod supervisor;
 
-pub use client::{Client, Input};
+pub use client::{Client, Input, pass_signal};
 pub use commit::{CommitRequest, Layers, PackedLayer, commit};
 pub use details::container_details;
 pub use frames::{ExecRequest, Message, Request};

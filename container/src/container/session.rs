@@ -1,6 +1,6 @@
 //! A process of a container and those who listen to it.
 
-use super::frames::{End, kind, receive, send, send_value, size_of};
+use super::frames::{End, Listener, kind, receive, size_of};
 use super::log::Log;
 use runtime::{ContainerStreams, Error, Exit, RunningContainer, resize_terminal};
 use std::fs::File;
@@ -8,10 +8,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a listener may take no bytes before it is let go.
-const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that are read at once.
 const BLOCK: usize = 64 * 1024;
 
@@ -19,35 +17,50 @@ const BLOCK: usize = 64 * 1024;
 #[derive(Default)]
 pub struct Listeners {
     /// Those who get what is printed, and the end.
-    attached: Mutex<Vec<UnixStream>>,
+    attached: Mutex<Vec<Arc<Listener>>>,
     /// Those who get the end.
-    waiting: Mutex<Vec<UnixStream>>,
+    waiting: Mutex<Vec<Arc<Listener>>>,
 }
 
 impl Listeners {
     /// Adds one who gets what is printed.
-    pub fn attach(&self, stream: UnixStream) {
-        let _ = stream.set_write_timeout(Some(SEND_TIMEOUT));
-        self.attached.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+    pub fn attach(&self, listener: Arc<Listener>) {
+        locked(&self.attached).push(listener);
     }
 
     /// Adds one who gets the end.
-    pub fn wait(&self, stream: UnixStream) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+    pub fn wait(&self, listener: Arc<Listener>) {
+        locked(&self.waiting).push(listener);
     }
 
+    /// Sends what is printed, however long that takes: a person may read it slowly.
     fn print(&self, kind: u8, bytes: &[u8]) {
-        let mut attached = self.attached.lock().unwrap_or_else(PoisonError::into_inner);
-        attached.retain(|stream| send(stream, kind, bytes).is_ok());
-    }
-
-    /// Tells all of the end.
-    pub fn end(&self, end: &End) {
-        for list in [&self.attached, &self.waiting] {
-            for stream in list.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-                let _ = send_value(&stream, kind::EXIT, end);
+        let attached = locked(&self.attached).clone();
+        for listener in attached {
+            if listener.send(kind, bytes).is_err() {
+                locked(&self.attached).retain(|other| !Arc::ptr_eq(other, &listener));
             }
         }
+    }
+
+    /// Tells those of the end who wait for nothing else.
+    pub fn end_waiting(&self, end: &End) {
+        tell(&self.waiting, end);
+    }
+
+    /// Tells those of the end who got all that was printed.
+    pub fn end_attached(&self, end: &End) {
+        tell(&self.attached, end);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tell(list: &Mutex<Vec<Arc<Listener>>>, end: &End) {
+    for listener in std::mem::take(&mut *locked(list)) {
+        let _ = listener.send_value(kind::EXIT, end);
     }
 }
 
@@ -59,8 +72,8 @@ pub struct Typing {
 }
 
 impl Typing {
-    /// Passes on what `stream` types until it ends; `signal` is called with signals.
-    pub fn follow(&self, stream: &UnixStream, mut signal: impl FnMut(i32)) {
+    /// Passes on what `stream` types until it ends.
+    pub fn follow(&self, stream: &UnixStream) {
         while let Ok(Some((kind, bytes))) = receive(stream) {
             let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
             match (kind, input.as_mut()) {
@@ -73,15 +86,33 @@ impl Typing {
                         let _ = resize_terminal(&*file, size);
                     }
                 }
-                (kind::SIGNAL, _) => {
-                    drop(input);
-                    if let Ok(number) = serde_json::from_slice(&bytes) {
-                        signal(number);
-                    }
-                }
                 _ => {}
             }
         }
+    }
+}
+
+/// A thread that passes on what a process prints.
+pub struct Reader {
+    thread: JoinHandle<()>,
+    /// Since when it has waited for output; `None` while it passes some on.
+    idle_since: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Reader {
+    /// Tells whether the output has ended, or nothing more came for `time`: somebody else may hold it open.
+    pub fn is_done(&self, time: Duration) -> bool {
+        self.thread.is_finished() || locked(&self.idle_since).is_some_and(|since| since.elapsed() >= time)
+    }
+
+    /// Tells whether the output has ended.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end of the output.
+    pub fn join(self) {
+        let _ = self.thread.join();
     }
 }
 
@@ -91,10 +122,13 @@ pub fn pass_on(
     interactive: bool,
     listeners: &Arc<Listeners>,
     log: Option<&Arc<Mutex<Log>>>,
-) -> (Typing, Vec<JoinHandle<()>>) {
+) -> (Typing, Vec<Reader>) {
     let read = |file: File, stream: usize| {
         let (listeners, log) = (listeners.clone(), log.cloned());
-        std::thread::spawn(move || read_all(file, stream, &listeners, log.as_deref()))
+        let idle_since = Arc::new(Mutex::new(None));
+        let idle = idle_since.clone();
+        let thread = std::thread::spawn(move || read_all(file, stream, &listeners, log.as_deref(), &idle));
+        Reader { thread, idle_since }
     };
     match process.streams() {
         None => (Typing::default(), Vec::new()),
@@ -110,12 +144,22 @@ pub fn pass_on(
     }
 }
 
-fn read_all(mut file: File, stream: usize, listeners: &Listeners, log: Option<&Mutex<Log>>) {
+fn read_all(
+    mut file: File,
+    stream: usize,
+    listeners: &Listeners,
+    log: Option<&Mutex<Log>>,
+    idle: &Mutex<Option<Instant>>,
+) {
     let mut buffer = vec![0; BLOCK];
-    // A terminal whose last user is gone says so with an error.
-    while let Ok(got @ 1..) = file.read(&mut buffer) {
+    loop {
+        *locked(idle) = Some(Instant::now());
+        let read = file.read(&mut buffer);
+        *locked(idle) = None;
+        // A terminal whose last user is gone says so with an error.
+        let Ok(got @ 1..) = read else { return };
         if let Some(log) = log
-            && let Err(error) = log.lock().unwrap_or_else(PoisonError::into_inner).write(stream, &buffer[..got])
+            && let Err(error) = locked(log).write(stream, &buffer[..got])
         {
             tracing::warn!(%error, "the log of a container is not written");
         }

@@ -1,10 +1,10 @@
 //! The supervisor of one container: holds its sandbox, keeps its log, serves those who ask, and writes how it ended.
 
-use super::frames::{End, ExecRequest, Request, kind, receive, send, send_value};
+use super::frames::{End, ExecRequest, Listener, Request, kind, receive};
 use super::log::Log;
 use super::ports;
 use super::record::{Record, Status};
-use super::session::{Listeners, Typing, end_of, pass_on};
+use super::session::{Listeners, Reader, Typing, end_of, pass_on};
 use super::store::{Container, Containers, boot, now};
 use crate::Error;
 use crate::image::CONTAINERS;
@@ -16,11 +16,11 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Size of `/dev/shm`, as in docker.
 const SHM_BYTES: u64 = 64 * 1024 * 1024;
-/// How long output is waited for after a command that was started in a container has ended.
+/// How long more output is waited for after a process has ended.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 
 /// State that all connections of a supervisor share.
@@ -48,19 +48,23 @@ pub fn supervise(
     let auto_remove = container.record.auto_remove;
     let id = ContainerId::new(&container.record.id)?;
     let listeners = Arc::new(Listeners::default());
-    if let Ok(listener) = first.try_clone() {
-        if attach { listeners.attach(listener) } else { listeners.wait(listener) }
+    let listener =
+        Listener::new(first.try_clone().map_err(Error::file("copying the socket of", &container.directory))?);
+    if attach {
+        listeners.attach(listener.clone())
+    } else {
+        listeners.wait(listener.clone())
     }
-    let ended = run(settings.clone(), &id, container.clone(), first, &listeners);
-    let end = match ended {
-        Ok(end) => end,
+    let ended = run(settings.clone(), &id, container.clone(), First { stream: first, listener }, &listeners);
+    let (end, readers) = match ended {
+        Ok(ended) => ended,
         Err(error) => {
             let error = crate::error::chain(&error);
             let mut failed = containers.find(&container.record.id)?;
             failed.state.error.clone_from(&error);
             failed.state.exit_code = 125;
             failed.write_state()?;
-            End { code: 125, error }
+            (End { code: 125, error }, Vec::new())
         }
     };
     if auto_remove {
@@ -71,7 +75,9 @@ pub fn supervise(
     }
     // Clients that wait for the end find everything as it is afterwards, and may start or remove it.
     drop(lock);
-    listeners.end(&end);
+    listeners.end_waiting(&end);
+    readers.into_iter().for_each(Reader::join);
+    listeners.end_attached(&end);
     Ok(())
 }
 
@@ -82,14 +88,21 @@ fn limit(settings: &mut Settings, record: &Record) {
     limits.pids = record.pids.or(limits.pids);
 }
 
-/// Runs the container, which `first` types to; `attached` get what it prints, and are not told of its end.
+/// The one who started the supervisor.
+struct First {
+    stream: UnixStream,
+    listener: Arc<Listener>,
+}
+
+/// Runs the container, which `first` types to; `attached` get what it prints, and are not told of its end. Returns the end
+/// and what still passes on output: a listener may take it slowly.
 fn run(
     settings: Settings,
     id: &ContainerId,
     mut container: Container,
-    first: UnixStream,
+    first: First,
     attached: &Arc<Listeners>,
-) -> Result<End, Error> {
+) -> Result<(End, Vec<Reader>), Error> {
     let (listeners, opened) = ports::open(&container.record.ports)?;
     let sandbox = Arc::new(Sandbox::start(&settings, &format!("c-{}", &container.record.id[..16]))?);
     let log = Log::open(&container.directory).map_err(Error::file("opening the log in", &container.directory))?;
@@ -119,12 +132,13 @@ fn run(
             ports::serve(listener, port, &sandbox, id);
         }
         serve(&supervisor, socket);
-        let _ = send(&first, kind::STARTED, &[]);
-        std::thread::spawn(move || supervisor.type_in(&typing, &first));
+        let _ = first.listener.send(kind::STARTED, &[]);
+        std::thread::spawn(move || typing.follow(&first.stream));
     }
     let ended = process.wait(&CancellationToken::new());
-    for reader in readers {
-        let _ = reader.join();
+    let since = Instant::now();
+    while !readers.iter().all(Reader::is_finished) && since.elapsed() < LAST_OUTPUT {
+        std::thread::sleep(Duration::from_millis(1));
     }
     let _ = log.lock().unwrap_or_else(PoisonError::into_inner).finish();
     let is_out_of_memory = matches!(ended, Ok(runtime::Exit::OutOfMemory(_)));
@@ -137,7 +151,7 @@ fn run(
     // Without its processes first: what is told to have ended has.
     drop(sandbox);
     container.write_state()?;
-    Ok(end)
+    Ok((end, readers))
 }
 
 /// Returns what the container runs, as the sandbox takes it.
@@ -197,11 +211,11 @@ impl Supervisor {
             Request::Start { .. } => Err("the container is running already".to_owned()),
             Request::Attach => {
                 let Ok(listener) = stream.try_clone() else { return };
-                self.listeners.attach(listener);
+                self.listeners.attach(Listener::new(listener));
                 let typing = self.typing.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                return self.type_in(&typing, &stream);
+                return typing.follow(&stream);
             }
-            Request::Wait => return self.listeners.wait(stream),
+            Request::Wait => return self.listeners.wait(Listener::new(stream)),
             Request::Exec(request) => return self.exec(&request, &stream),
             Request::Signal(signal) => {
                 let sent = self.sandbox.signal_container(&self.id, signal);
@@ -213,16 +227,7 @@ impl Supervisor {
                 found.map(|found| serde_json::json!(found)).map_err(|error| error.to_string())
             }
         };
-        let _ = send_value(&stream, kind::ANSWER, &answered);
-    }
-
-    /// Passes on what is typed, and signals.
-    fn type_in(&self, typing: &Typing, stream: &UnixStream) {
-        typing.follow(stream, |signal| {
-            if let Err(error) = self.sandbox.signal_container(&self.id, signal) {
-                tracing::warn!(%error, signal, "a signal is not passed on");
-            }
-        });
+        let _ = Listener::new(stream).send_value(kind::ANSWER, &answered);
     }
 
     fn freeze(&self, frozen: bool) -> Result<serde_json::Value, String> {
@@ -235,11 +240,17 @@ impl Supervisor {
 
     /// Runs one more command; `stream` types and gets what it prints.
     fn exec(&self, request: &ExecRequest, stream: &UnixStream) {
-        let end = self.exec_until_end(request, stream).unwrap_or_else(|error| end_of(Err(error)));
-        let _ = send_value(stream, kind::EXIT, &end);
+        let Ok(listener) = stream.try_clone().map(Listener::new) else { return };
+        let end = self.exec_until_end(request, stream, &listener).unwrap_or_else(|error| end_of(Err(error)));
+        let _ = listener.send_value(kind::EXIT, &end);
     }
 
-    fn exec_until_end(&self, request: &ExecRequest, stream: &UnixStream) -> Result<End, runtime::Error> {
+    fn exec_until_end(
+        &self,
+        request: &ExecRequest,
+        stream: &UnixStream,
+        listener: &Arc<Listener>,
+    ) -> Result<End, runtime::Error> {
         let record = self.container.lock().unwrap_or_else(PoisonError::into_inner).record.clone();
         let step = Step {
             argv: request.argv.clone(),
@@ -251,21 +262,17 @@ impl Supervisor {
         let run = ContainerRun { terminal: request.terminal, read_only: false, init: false };
         let mut process = self.sandbox.exec(&self.id, &step, run)?;
         let listeners = Arc::new(Listeners::default());
-        if let Ok(listener) = stream.try_clone() {
-            listeners.attach(listener);
-        }
+        listeners.attach(listener.clone());
         let (typing, readers) = pass_on(&mut process, request.interactive, &listeners, None);
         if process.is_started()? {
-            let _ = send(stream, kind::STARTED, &[]);
+            let _ = listener.send(kind::STARTED, &[]);
         }
         if let Ok(typist) = stream.try_clone() {
-            // Signals of a terminal reach the command through the terminal.
-            std::thread::spawn(move || typing.follow(&typist, |_| {}));
+            std::thread::spawn(move || typing.follow(&typist));
         }
         let end = end_of(process.wait(&CancellationToken::new()));
-        let deadline = std::time::Instant::now() + LAST_OUTPUT;
         // Processes that the command left running may hold its output open for long.
-        while !readers.iter().all(|reader| reader.is_finished()) && std::time::Instant::now() < deadline {
+        while !readers.iter().all(|reader| reader.is_done(LAST_OUTPUT)) {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(end)

@@ -1,8 +1,9 @@
 //! A terminal or pipes of a person, connected to a process of a container.
 
 use crate::hand::Failure;
-use container::{Client, Input, Message};
+use container::{Client, Container, Input, Message};
 use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,8 +34,8 @@ pub fn check_terminal(connection: Connection) -> Result<(), Failure> {
     }
 }
 
-/// Connects until the process ends; returns its exit code.
-pub fn follow(client: &Client, connection: Connection) -> Result<ExitCode, Failure> {
+/// Connects to a process of `container` until it ends; returns its exit code.
+pub fn follow(client: &Client, container: &Container, connection: Connection) -> Result<ExitCode, Failure> {
     let input = Arc::new(client.input()?);
     let raw = match connection.terminal && connection.interactive {
         true => runtime::raw_terminal(std::io::stdin()).ok(),
@@ -46,7 +47,8 @@ pub fn follow(client: &Client, connection: Connection) -> Result<ExitCode, Failu
     }
     if connection.signals || connection.terminal {
         let input = input.clone();
-        std::thread::spawn(move || pass_signals(&input, connection));
+        let directory = container.directory.clone();
+        std::thread::spawn(move || pass_signals(&input, &directory, connection));
     }
     let ended = print_all(client);
     // The terminal is as it was before anything more is said on it.
@@ -102,26 +104,27 @@ fn pass_typed(input: &Input) {
     }
 }
 
-fn pass_signals(input: &Arc<Input>, connection: Connection) {
+fn pass_signals(input: &Arc<Input>, directory: &Path, connection: Connection) {
     if let Some(size) = runtime::terminal_size(std::io::stdout()).filter(|_| connection.terminal) {
         let _ = input.resize(size);
     }
     let Ok(runtime) = crate::hand::runtime() else { return };
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
-        for number in PASSED_ON.into_iter().chain([WINDOW_CHANGED]) {
+        let passed_on = PASSED_ON.into_iter().filter(|_| connection.signals);
+        for number in passed_on.chain(connection.terminal.then_some(WINDOW_CHANGED)) {
             let Ok(mut signals) = signal(SignalKind::from_raw(number)) else { continue };
-            let input = input.clone();
+            let (input, directory) = (input.clone(), directory.to_owned());
             tasks.spawn(async move {
                 while signals.recv().await.is_some() {
-                    let sent = match (number, runtime::terminal_size(std::io::stdout())) {
-                        (WINDOW_CHANGED, Some(size)) if connection.terminal => input.resize(size),
-                        (WINDOW_CHANGED, _) => Ok(()),
-                        _ => input.signal(number),
-                    };
-                    if sent.is_err() {
-                        return;
-                    }
+                    let (input, directory) = (input.clone(), directory.clone());
+                    // Both may have to wait for the container.
+                    tokio::task::spawn_blocking(move || match number {
+                        WINDOW_CHANGED => {
+                            runtime::terminal_size(std::io::stdout()).map(|size| input.resize(size));
+                        }
+                        _ => container::pass_signal(&directory, number),
+                    });
                 }
             });
         }

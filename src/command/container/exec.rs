@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             terminal: arguments.tty,
             interactive: arguments.interactive,
         }))?;
-        follow(&client, connection)
+        follow(&client, &container, connection)
     })
 }
 

@@ -131,7 +131,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         let client = Client::spawn(&container, hand.data.path())?;
         client.ask(&Request::Start { attach: !arguments.detach })?;
         if !arguments.detach {
-            return follow(&client, connection);
+            return follow(&client, &container, connection);
         }
         started(&client)?;
         println!("{}", container.record.id);

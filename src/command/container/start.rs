@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             let interactive = arguments.interactive && container.record.interactive;
             let connection = Connection { terminal, interactive, signals: !terminal };
             check_terminal(connection)?;
-            return follow(&begin(&hand, &container, true)?, connection);
+            return follow(&begin(&hand, &container, true)?, &container, connection);
         }
         Ok(each(&arguments.containers, |name| {
             let container = containers.find(name)?;
@@ -83,7 +83,7 @@ pub fn attach(arguments: &Attach, data_dir: Option<PathBuf>) -> Result<ExitCode,
         client.ask(&Request::Attach)?;
         let record = &container.record;
         let (terminal, interactive) = (record.terminal, record.interactive);
-        follow(&client, Connection { terminal, interactive, signals: !terminal })
+        follow(&client, &container, Connection { terminal, interactive, signals: !terminal })
     })
 }
 
