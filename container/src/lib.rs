@@ -17,5 +17,5 @@ pub use image::{
     Watch, details, history, keep_for_container, moment, name_matches, prune, pull, push, release_container, remove,
     short_id, tag,
 };
-pub use login::{Account, ConfigFile};
+pub use login::{Account, ConfigFile, indented};
 pub use template::Template;

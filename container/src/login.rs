@@ -3,6 +3,7 @@
 use crate::Error;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -75,9 +76,12 @@ impl ConfigFile {
             // A helper that does not know the registry says so with an error.
             let _ = call(helper, "erase", key(registry));
         }
-        let removed = self.auths().remove(key(registry)).is_some();
-        self.write()?;
-        Ok(removed)
+        let is_known = self.content.get("auths").is_some_and(|auths| auths.get(key(registry)).is_some());
+        if is_known {
+            self.auths().remove(key(registry));
+            self.write()?;
+        }
+        Ok(is_known)
     }
 
     fn auths(&mut self) -> &mut Map<String, Value> {
@@ -94,8 +98,7 @@ impl ConfigFile {
         std::fs::create_dir_all(directory).map_err(Error::file("creating", directory))?;
         let mut file =
             tempfile::NamedTempFile::new_in(directory).map_err(Error::file("creating a file in", directory))?;
-        let mut text = serde_json::to_string_pretty(&self.content).map_err(|_| Error::Damaged("config.json".into()))?;
-        text = text.replace("  ", "\t");
+        let text = indented(&self.content, "\t").map_err(|_| Error::Damaged("config.json".into()))?;
         file.write_all(text.as_bytes()).map_err(Error::file("writing", &self.path))?;
         let private = std::fs::Permissions::from_mode(0o600);
         file.as_file().set_permissions(private).map_err(Error::file("writing", &self.path))?;
@@ -105,6 +108,14 @@ impl ConfigFile {
         file.persist(&target).map_err(|error| Error::file("renaming to", &target)(error.error))?;
         Ok(())
     }
+}
+
+/// Returns a document with `indent` for each level.
+pub fn indented(document: &impl Serialize, indent: &str) -> serde_json::Result<String> {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes());
+    document.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Returns the name under which docker keeps the login of `registry`.
@@ -154,5 +165,20 @@ mod tests {
         assert_eq!(written["psFormat"], "x");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(config.erase("localhost:5000").unwrap() && !config.erase("localhost:5000").unwrap());
+    }
+
+    #[test]
+    fn what_is_not_a_login_is_not_touched() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        let account = Account { registry: "a.test".into(), user: "me".into(), password: "s".into() };
+        let before = "{\"psFormat\": \"table  {{.ID}}  {{.Names}}\"}";
+        std::fs::write(&path, before).unwrap();
+        let mut config = ConfigFile::open(&path).unwrap();
+        assert!(!config.erase("a.test").unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before, "nothing was there to be removed");
+        config.store(&account).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.starts_with("{\n\t\"psFormat\": \"table  {{.ID}}  {{.Names}}\",\n\t\"auths\""), "{written}");
     }
 }

@@ -3,7 +3,6 @@
 use crate::hand::{Failure, Hand, told};
 use clap::Args;
 use container::{Catalog, Template};
-use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,17 +80,7 @@ fn print(arguments: &Arguments, template: Option<&Template>, found: &[Value]) ->
             }
         }
         None if arguments.format.as_deref() == Some("json") => println!("{}", Value::from(found)),
-        None => println!("{}", indented(&Value::from(found))),
+        None => println!("{}", container::indented(&found, "    ").unwrap_or_default()),
     }
     Ok(())
-}
-
-/// Returns a document with four spaces for each level, as docker prints it.
-fn indented(document: &Value) -> String {
-    let mut bytes = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    match document.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter)) {
-        Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => document.to_string(),
-    }
 }
