@@ -9,7 +9,8 @@ mod template;
 
 pub use container::{
     Client, CommitRequest, Container, Containers, ExecRequest, Input, Layers, LogLine, Message, PackedLayer, Port,
-    Record, Request, State, Status, commit, container_details, new_id, now, pass_signal, read_log, supervise,
+    Record, Request, State, Status, UNLIMITED, commit, container_details, new_id, now, pass_signal, read_log,
+    supervise,
 };
 pub use error::Error;
 pub use image::{

@@ -1,6 +1,6 @@
 //! The sandbox as its caller sees it: snapshots are unpacked, steps run, changes adopted.
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Limited};
 use crate::last_used::mark_used;
 use crate::process::{Process, describe, processes};
 use crate::protection::Protection;
@@ -135,6 +135,11 @@ impl Sandbox {
     /// Returns how much processor time everything in it used so far, where this machine counts that.
     pub fn cpu_time(&self) -> Option<Duration> {
         self.process.cgroup.as_ref()?.cpu_time()
+    }
+
+    /// Returns which resources are limited on this machine.
+    pub fn limited(&self) -> Limited {
+        self.process.cgroup.as_ref().map(Cgroup::limited).unwrap_or_default()
     }
 
     /// Makes what a step changed the snapshot `id`, for other builds; nothing may use it meanwhile.

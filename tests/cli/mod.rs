@@ -6,6 +6,7 @@ pub mod containers;
 pub mod data_directory;
 pub mod foreign_images;
 pub mod images;
+pub mod limits;
 pub mod local_builds;
 pub mod removals;
 pub mod slow_readers;

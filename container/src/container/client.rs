@@ -84,6 +84,7 @@ impl Client {
         let Some((kind, bytes)) = receive(&self.stream).map_err(failed)? else { return Ok(None) };
         Ok(Some(match kind {
             kind::STARTED => Message::Started,
+            kind::WARNING => Message::Warning(String::from_utf8_lossy(&bytes).into_owned()),
             kind::STDOUT => Message::Stdout(bytes),
             kind::STDERR => Message::Stderr(bytes),
             kind::EXIT => Message::Exit(parse::<End>(&bytes)?),

@@ -21,6 +21,8 @@ pub mod kind {
     pub const RESIZE: u8 = b'r';
     /// The command is executed.
     pub const STARTED: u8 = b'S';
+    /// A warning.
+    pub const WARNING: u8 = b'w';
     /// Printed bytes.
     pub const STDOUT: u8 = b'1';
     /// Bytes that the command complained with.
@@ -84,6 +86,8 @@ pub struct End {
 pub enum Message {
     /// The command is executed.
     Started,
+    /// Something that was asked for and is not done.
+    Warning(String),
     /// Printed bytes.
     Stdout(Vec<u8>),
     /// Bytes that it complained with.

@@ -17,6 +17,6 @@ pub use commit::{CommitRequest, Layers, PackedLayer, commit};
 pub use details::container_details;
 pub use frames::{ExecRequest, Message, Request};
 pub use log::{LogLine, read_log};
-pub use record::{Port, Record, State, Status};
+pub use record::{Port, Record, State, Status, UNLIMITED};
 pub use store::{Container, Containers, new_id, now};
 pub use supervisor::supervise;

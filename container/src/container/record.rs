@@ -5,6 +5,9 @@ use runtime::SnapshotId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The number of processes that stands for any number.
+pub const UNLIMITED: u32 = 0;
+
 /// The settings that a container was made with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
@@ -50,7 +53,7 @@ pub struct Record {
     pub memory_bytes: Option<u64>,
     /// Processor time that it may use, in cores.
     pub cpus: Option<f64>,
-    /// Processes that it may have.
+    /// Processes that it may have; [`UNLIMITED`] for any number.
     pub pids: Option<u32>,
 }
 

@@ -3,7 +3,7 @@
 use super::frames::{End, ExecRequest, Listener, Request, kind, receive};
 use super::log::Log;
 use super::ports;
-use super::record::{Record, Status};
+use super::record::{Record, Status, UNLIMITED};
 use super::session::{Listeners, Reader, Typing, end_of, pass_on};
 use super::store::{Container, Containers, boot, now};
 use crate::Error;
@@ -15,6 +15,7 @@ use runtime::{
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,26 +37,40 @@ struct Supervisor {
 pub fn supervise(
     containers: &Containers,
     store: &Store,
-    mut settings: Settings,
+    settings: Settings,
     id: &str,
     first: UnixStream,
 ) -> Result<(), Error> {
     runtime::detach();
+    let listener = Listener::new(first.try_clone().map_err(Error::file("copying the socket of", Path::new(id)))?);
+    let first = First { stream: first, listener: listener.clone() };
+    let supervised = supervise_until_end(containers, store, settings, id, first);
+    if let Err(error) = &supervised {
+        let _ = listener.send_value(kind::EXIT, &End { code: 125, error: crate::error::chain(error) });
+    }
+    supervised
+}
+
+fn supervise_until_end(
+    containers: &Containers,
+    store: &Store,
+    settings: Settings,
+    id: &str,
+    first: First,
+) -> Result<(), Error> {
     let (lock, container) = containers.supervise(id)?;
-    limit(&mut settings, &container.record);
-    let asked = receive(&first).ok().flatten().and_then(|(_, bytes)| serde_json::from_slice::<Request>(&bytes).ok());
+    let asked =
+        receive(&first.stream).ok().flatten().and_then(|(_, bytes)| serde_json::from_slice::<Request>(&bytes).ok());
     let Some(Request::Start { attach }) = asked else { return Ok(()) };
     let auto_remove = container.record.auto_remove;
     let id = ContainerId::new(&container.record.id)?;
     let listeners = Arc::new(Listeners::default());
-    let listener =
-        Listener::new(first.try_clone().map_err(Error::file("copying the socket of", &container.directory))?);
     if attach {
-        listeners.attach(listener.clone())
+        listeners.attach(first.listener.clone())
     } else {
-        listeners.wait(listener.clone())
+        listeners.wait(first.listener.clone())
     }
-    let ended = run(settings.clone(), &id, container.clone(), First { stream: first, listener }, &listeners);
+    let ended = run(limited(&settings, &container.record), &id, container.clone(), first, &listeners);
     let (end, readers) = match ended {
         Ok(ended) => ended,
         Err(error) => {
@@ -81,11 +96,30 @@ pub fn supervise(
     Ok(())
 }
 
-fn limit(settings: &mut Settings, record: &Record) {
+/// Returns the settings with the limits of a container.
+fn limited(settings: &Settings, record: &Record) -> Settings {
+    let mut settings = settings.clone();
     let limits = &mut settings.limits;
     limits.memory_bytes = record.memory_bytes.or(limits.memory_bytes);
     limits.cpus = record.cpus.or(limits.cpus);
-    limits.pids = record.pids.or(limits.pids);
+    limits.pids = match record.pids {
+        Some(UNLIMITED) => None,
+        own => own.or(limits.pids),
+    };
+    settings
+}
+
+/// Tells of limits that were asked for and that this machine lets nobody set.
+fn warn(sandbox: &Sandbox, record: &Record, first: &Listener) {
+    let limited = sandbox.limited();
+    let discarded = [
+        (record.memory_bytes.is_some() && !limited.memory, "memory limit capabilities"),
+        (record.cpus.is_some() && !limited.cpu, "CPU CFS scheduler"),
+    ];
+    for (_, what) in discarded.iter().filter(|known| known.0) {
+        let text = format!("Your kernel does not support {what} or the cgroup is not mounted. Limitation discarded.");
+        let _ = first.send(kind::WARNING, text.as_bytes());
+    }
 }
 
 /// The one who started the supervisor.
@@ -105,6 +139,7 @@ fn run(
 ) -> Result<(End, Vec<Reader>), Error> {
     let (listeners, opened) = ports::open(&container.record.ports)?;
     let sandbox = Arc::new(Sandbox::start(&settings, &format!("c-{}", &container.record.id[..16]))?);
+    warn(&sandbox, &container.record, &first.listener);
     let log = Log::open(&container.directory).map_err(Error::file("opening the log in", &container.directory))?;
     let (log, step) = (Arc::new(Mutex::new(log)), step_of(&container.record));
     let record = &container.record;

@@ -65,6 +65,7 @@ fn print_all(client: &Client) -> Result<ExitCode, Failure> {
                 let _ = output.write_all(&bytes).and_then(|()| output.flush());
             }
             Some(Message::Stderr(bytes)) => drop(errors.write_all(&bytes)),
+            Some(Message::Warning(text)) => warn(&text),
             Some(Message::Started | Message::Answer(_)) => {}
             Some(Message::Exit(end)) => return exit_code(end.code, &end.error),
             None => {
@@ -76,6 +77,11 @@ fn print_all(client: &Client) -> Result<ExitCode, Failure> {
             }
         }
     }
+}
+
+/// Prints a warning of a supervisor.
+pub fn warn(text: &str) {
+    eprintln!("WARNING: {text}");
 }
 
 /// Returns the exit code of a process that has ended, or the failure of one that was never started.

@@ -1,8 +1,13 @@
 //! Flags of `slipway run` that have a form of their own, and those that are refused with the reason.
 
 use crate::hand::Failure;
-use container::Port;
+use container::{Error, Port};
 use std::collections::BTreeMap;
+
+/// Least memory that a container may be limited to.
+const MIN_MEMORY: u64 = 6 * 1024 * 1024;
+/// Least processor time that a container may be limited to, in cores.
+const MIN_CPUS: f64 = 0.01;
 
 /// Reads `[HOST:][PORT:]PORT[/tcp]`.
 pub fn port(text: &str) -> Result<Port, Failure> {
@@ -77,6 +82,35 @@ pub fn size(flag: &str, text: &str) -> Result<u64, Failure> {
     Ok(crate::command::build::fields::size(flag, text)?)
 }
 
+/// Reads the memory that a container may use; 0 for any.
+pub fn memory(text: &str) -> Result<Option<u64>, Failure> {
+    match size("--memory", text)? {
+        0 => Ok(None),
+        1..MIN_MEMORY => Err(Error::Invalid("Minimum memory limit allowed is 6MB".to_owned()).into()),
+        bytes => Ok(Some(bytes)),
+    }
+}
+
+/// Checks the processor time that a container may use; 0 for any.
+pub fn cpus(cpus: f64) -> Result<Option<f64>, Failure> {
+    match cpus {
+        0.0 => Ok(None),
+        _ if cpus.is_finite() && cpus >= MIN_CPUS => Ok(Some(cpus)),
+        _ => Err(Error::Invalid(format!("--cpus `{cpus}`: a number of processors from 0.01 is expected, or 0")).into()),
+    }
+}
+
+/// Checks the number of processes that a container may have; -1 and 0 for any number.
+pub fn pids(pids: i64) -> Result<u32, Failure> {
+    match u32::try_from(pids) {
+        Ok(pids) => Ok(pids),
+        Err(_) if pids == -1 => Ok(container::UNLIMITED),
+        Err(_) => {
+            Err(Error::Invalid(format!("--pids-limit `{pids}`: a number of processes is expected, or -1")).into())
+        }
+    }
+}
+
 /// Says why a flag is refused.
 pub fn refused(flag: &str, reason: &str) -> Failure {
     Failure { text: format!("slipway: {flag} is refused: {reason}"), code: 125, is_missing: false }
@@ -136,6 +170,17 @@ mod tests {
         for bad in ["", "x", "0", "80:", "0.0.0.0:80:80", "80/udp", "1:2:3:4", "70000:1"] {
             assert!(of(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn limits_are_read_as_docker_reads_them() {
+        assert_eq!(memory("64m").unwrap(), Some(64 << 20));
+        assert_eq!(memory("0").unwrap(), None);
+        assert!(memory("6291455").is_err() && memory("x").is_err());
+        assert_eq!([cpus(0.0).unwrap(), cpus(1.5).unwrap()], [None, Some(1.5)]);
+        assert!([-1.0, 0.001, f64::NAN, f64::INFINITY].into_iter().all(|bad| cpus(bad).is_err()));
+        assert_eq!([pids(-1).unwrap(), pids(7).unwrap()], [container::UNLIMITED, 7]);
+        assert!(pids(-2).is_err() && pids(i64::MAX).is_err());
     }
 
     #[test]

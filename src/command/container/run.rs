@@ -1,7 +1,7 @@
 //! `slipway run` and `slipway create`: a new container of an image.
 
-use super::attach::{Connection, check_terminal, exit_code, follow};
-use super::flags::{environment, merge, port, refused, size, tmpfs};
+use super::attach::{Connection, check_terminal, exit_code, follow, warn};
+use super::flags::{cpus, environment, memory, merge, pids, port, refused, tmpfs};
 use crate::command::image::layers::Layers;
 use crate::command::image::pull::{Pull, platform};
 use crate::hand::{Failure, Hand, told};
@@ -79,11 +79,11 @@ pub struct Arguments {
     #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,
     /// Processor time that the container may use, in cores
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     cpus: Option<f64>,
-    /// Processes that the container may have
-    #[arg(long, value_name = "NUMBER")]
-    pids_limit: Option<u32>,
+    /// Processes that the container may have; -1 for any number
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pids_limit: Option<i64>,
     /// The signal that asks the container to end
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<String>,
@@ -155,6 +155,7 @@ pub fn started(client: &Client) -> Result<(), Failure> {
             Some(Message::Started) => return Ok(()),
             Some(Message::Exit(end)) if end.error.is_empty() => return Ok(()),
             Some(Message::Exit(end)) => return exit_code(end.code, &end.error).map(drop),
+            Some(Message::Warning(text)) => warn(&text),
             Some(_) => {}
             None => {
                 let text = "slipway: the supervisor of the container is gone".to_owned();
@@ -296,9 +297,9 @@ impl Arguments {
             auto_remove: self.rm,
             tmpfs: tmpfs(&self.tmpfs, &self.mounts)?,
             ports: self.ports.iter().map(|text| port(text)).collect::<Result<_, _>>()?,
-            memory_bytes: self.memory.as_ref().map(|text| size("--memory", text)).transpose()?,
-            cpus: self.cpus,
-            pids: self.pids_limit,
+            memory_bytes: self.memory.as_ref().map_or(Ok(None), |text| memory(text))?,
+            cpus: self.cpus.map_or(Ok(None), cpus)?,
+            pids: self.pids_limit.map(pids).transpose()?,
             id,
         })
     }

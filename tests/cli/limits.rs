@@ -1,0 +1,50 @@
+//! Limits of containers by hand: refused where they are wrong, told of where nobody can set them.
+
+use crate::support::bench::Bench;
+use crate::support::shown;
+use std::process::Command;
+
+#[test]
+fn limits_that_cannot_be_are_refused_before_anything_is_made() {
+    let bench = Bench::new();
+    bench.build("bb", "CMD [\"true\"]\n");
+    let minimum = "slipway: Error response from daemon: Minimum memory limit allowed is 6MB\n";
+    assert_eq!(bench.fails(&["run", "--rm", "-m", "1m", "bb"]), (125, minimum.to_owned()));
+    for bad in [["--cpus", "-1"], ["--cpus", "NaN"], ["--pids-limit", "-2"]] {
+        assert_eq!(bench.fails(&["run", "--rm", bad[0], bad[1], "bb"]).0, 125, "{bad:?}");
+    }
+    bench.run(&["run", "--rm", "-m", "64m", "--cpus", "0", "--pids-limit", "-1", "bb"]);
+    assert_eq!(bench.run(&["ps", "-aq"]), "");
+}
+
+#[test]
+fn limits_that_this_machine_does_not_set_are_told_of() {
+    let bench = Bench::new();
+    bench.build("bb", "CMD [\"true\"]\n");
+    for detach in [None, Some("-d")] {
+        let run = bench.command(&["run", "--rm", "-m", "64m", "--cpus", "0.5"]);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"", "sh"]);
+        command.arg(run.get_program()).args(run.get_args()).args(detach).arg("bb");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", shown(&output));
+        let warning = |what| {
+            format!("WARNING: Your kernel does not support {what} or the cgroup is not mounted. Limitation discarded.\n")
+        };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said, warning("memory limit capabilities") + &warning("CPU CFS scheduler"));
+    }
+}
+
+#[test]
+fn a_supervisor_that_cannot_begin_says_why() {
+    let bench = Bench::new();
+    bench.build("bb", "CMD [\"true\"]\n");
+    let id = bench.run(&["create", "bb"]).trim().to_owned();
+    let lock = bench.path("data/containers").join(&id).join("lock");
+    let held = std::fs::File::options().create(true).append(true).open(lock).unwrap();
+    held.lock().unwrap();
+    let (code, said) = bench.fails(&["start", "-a", &id]);
+    assert_eq!(code, 125);
+    assert!(said.contains(&format!("container {id} is running already")), "{said}");
+}
