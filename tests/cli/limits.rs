@@ -48,3 +48,15 @@ fn a_supervisor_that_cannot_begin_says_why() {
     assert_eq!(code, 125);
     assert!(said.contains(&format!("container {id} is running already")), "{said}");
 }
+
+#[test]
+fn a_container_leaves_no_control_groups() {
+    let bench = Bench::new();
+    bench.build("bb", "");
+    let id = bench.run(&["run", "-d", "-p", "80", "--network", "none", "bb", "sleep", "1000"]);
+    assert_eq!(bench.run(&["exec", id.trim(), "echo", "x"]), "x\n");
+    bench.run(&["stop", "-t", "0", id.trim()]);
+    let name = format!("slipway-c-{}", &id[..16]);
+    let found = Command::new("find").args(["/sys/fs/cgroup", "-name", &name]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}

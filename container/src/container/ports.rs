@@ -34,7 +34,7 @@ pub fn open(ports: &[Port]) -> Result<(Vec<Listener>, Vec<Port>), Error> {
 
 /// Passes connections on until the process ends.
 pub fn serve(listener: TcpListener, port: u16, sandbox: &Arc<Sandbox>, id: &ContainerId) {
-    let (sandbox, id, open) = (sandbox.clone(), id.clone(), Arc::new(AtomicUsize::new(0)));
+    let (sandbox, id, open) = (Arc::downgrade(sandbox), id.clone(), Arc::new(AtomicUsize::new(0)));
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             if open.fetch_add(1, Ordering::SeqCst) >= MAX_CONNECTIONS {
@@ -43,7 +43,9 @@ pub fn serve(listener: TcpListener, port: u16, sandbox: &Arc<Sandbox>, id: &Cont
             }
             let (sandbox, id, open) = (sandbox.clone(), id.clone(), open.clone());
             std::thread::spawn(move || {
-                if let Ok(inner) = sandbox.connect_container(&id, port) {
+                // The sandbox is let go before the connection ends, which may outlive the container.
+                let inner = sandbox.upgrade().map(|sandbox| sandbox.connect_container(&id, port));
+                if let Some(Ok(inner)) = inner {
                     pass_both(&stream, &inner);
                 }
                 open.fetch_sub(1, Ordering::SeqCst);

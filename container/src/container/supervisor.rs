@@ -16,7 +16,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// Size of `/dev/shm`, as in docker.
@@ -24,9 +24,13 @@ const SHM_BYTES: u64 = 64 * 1024 * 1024;
 /// How long more output is waited for after a process has ended.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 
+/// How long requests may take to end with the container.
+const LAST_REQUEST: Duration = Duration::from_secs(10);
+
 /// State that all connections of a supervisor share.
 struct Supervisor {
-    sandbox: Arc<Sandbox>,
+    /// Ends with the container, whoever asks for something at that moment.
+    sandbox: Weak<Sandbox>,
     id: ContainerId,
     container: Mutex<Container>,
     listeners: Arc<Listeners>,
@@ -157,7 +161,7 @@ fn run(
         let socket = listen(&container)?;
         container.write_state()?;
         let supervisor = Arc::new(Supervisor {
-            sandbox: sandbox.clone(),
+            sandbox: Arc::downgrade(&sandbox),
             id: id.clone(),
             container: Mutex::new(container.clone()),
             listeners: attached.clone(),
@@ -183,10 +187,23 @@ fn run(
     container.state.error.clone_from(&end.error);
     container.state.out_of_memory = is_out_of_memory;
     container.state.finished_at = Some(now());
-    // Without its processes first: what is told to have ended has.
-    drop(sandbox);
+    // Without its processes and control groups first: what is told to have ended has.
+    release(sandbox);
     container.write_state()?;
     Ok((end, readers))
+}
+
+/// Ends the sandbox as soon as nobody is in it: those who ask for something end with the container.
+fn release(mut sandbox: Arc<Sandbox>) {
+    let since = Instant::now();
+    while since.elapsed() < LAST_REQUEST {
+        match Arc::try_unwrap(sandbox) {
+            Ok(last) => return drop(last),
+            Err(shared) => sandbox = shared,
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    tracing::warn!("somebody still uses the sandbox of a container that has ended");
 }
 
 /// Returns what the container runs, as the sandbox takes it.
@@ -239,6 +256,10 @@ fn serve(supervisor: &Arc<Supervisor>, socket: UnixListener) {
 }
 
 impl Supervisor {
+    fn sandbox(&self) -> Result<Arc<Sandbox>, runtime::Error> {
+        self.sandbox.upgrade().ok_or(runtime::Error::Gone)
+    }
+
     fn answer(&self, stream: UnixStream) {
         let Ok(Some((_, bytes))) = receive(&stream) else { return };
         let Ok(request) = serde_json::from_slice::<Request>(&bytes) else { return };
@@ -253,12 +274,12 @@ impl Supervisor {
             Request::Wait => return self.listeners.wait(Listener::new(stream)),
             Request::Exec(request) => return self.exec(&request, &stream),
             Request::Signal(signal) => {
-                let sent = self.sandbox.signal_container(&self.id, signal);
+                let sent = self.sandbox().and_then(|sandbox| sandbox.signal_container(&self.id, signal));
                 sent.map(|()| serde_json::Value::Null).map_err(|error| error.to_string())
             }
             Request::Freeze(frozen) => self.freeze(frozen),
             Request::Processes => {
-                let found = self.sandbox.container_processes(&self.id);
+                let found = self.sandbox().and_then(|sandbox| sandbox.container_processes(&self.id));
                 found.map(|found| serde_json::json!(found)).map_err(|error| error.to_string())
             }
         };
@@ -267,7 +288,8 @@ impl Supervisor {
 
     fn freeze(&self, frozen: bool) -> Result<serde_json::Value, String> {
         let freeze = if frozen { Freeze::Frozen } else { Freeze::Thawed };
-        self.sandbox.freeze_container(&self.id, freeze).map_err(|error| error.to_string())?;
+        let frozen_now = self.sandbox().and_then(|sandbox| sandbox.freeze_container(&self.id, freeze));
+        frozen_now.map_err(|error| error.to_string())?;
         let mut container = self.container.lock().unwrap_or_else(PoisonError::into_inner);
         container.state.status = if frozen { Status::Paused } else { Status::Running };
         container.write_state().map(|()| serde_json::Value::Null).map_err(|error| error.to_string())
@@ -295,7 +317,8 @@ impl Supervisor {
             ..step_of(&record)
         };
         let run = ContainerRun { terminal: request.terminal, read_only: false, init: false };
-        let mut process = self.sandbox.exec(&self.id, &step, run)?;
+        let sandbox = self.sandbox()?;
+        let mut process = sandbox.exec(&self.id, &step, run)?;
         let listeners = Arc::new(Listeners::default());
         listeners.attach(listener.clone());
         let (typing, readers) = pass_on(&mut process, request.interactive, &listeners, None);
@@ -306,6 +329,7 @@ impl Supervisor {
             std::thread::spawn(move || typing.follow(&typist));
         }
         let end = end_of(process.wait(&CancellationToken::new()));
+        drop(sandbox);
         // Processes that the command left running may hold its output open for long.
         while !readers.iter().all(|reader| reader.is_done(LAST_OUTPUT)) {
             std::thread::sleep(Duration::from_millis(1));
