@@ -118,6 +118,22 @@ fn a_container_is_changed_committed_and_its_image_serves_a_page() {
     assert_eq!(bench.run(&["ps", "-aq"]), "");
 }
 
+#[test]
+fn a_container_goes_on_when_its_commit_is_interrupted() {
+    let bench = Bench::new();
+    bench.build("bb", "");
+    bench.run(&["run", "-d", "--name", "big", "bb", "sleep", "1000"]);
+    bench.run(&["exec", "big", "sh", "-c", "head -c 300000000 /dev/urandom > /big"]);
+    let mut commit = bench.command(&["commit", "big"]).spawn().unwrap();
+    let state = || bench.run(&["inspect", "-f", "{{.State.Status}}", "big"]);
+    wait_for("the pause", || (state() == "paused\n").then_some(()));
+    commit.kill().unwrap();
+    commit.wait().unwrap();
+    wait_for("its end", || (state() == "running\n").then_some(()));
+    assert_eq!(bench.run(&["exec", "big", "echo", "x"]), "x\n");
+    bench.run(&["rm", "-f", "big"]);
+}
+
 fn curl_page(port: &str) -> String {
     let output =
         std::process::Command::new("curl").args(["-s", &format!("http://127.0.0.1:{port}/")]).output().unwrap();

@@ -118,19 +118,20 @@ fn packed(
     packed
 }
 
-/// A container that stands still until this is dropped.
-struct Frozen<'c>(&'c Container);
+/// A container that stands still until this is dropped, or this process ends.
+struct Frozen<'c>(&'c Container, Client);
 
 impl Frozen<'_> {
     fn new(container: &Container) -> Result<Frozen<'_>, Error> {
-        Client::connect(container)?.answer(&Request::Freeze(true))?;
-        Ok(Frozen(container))
+        let client = Client::connect(container)?;
+        client.answer(&Request::Hold)?;
+        Ok(Frozen(container, client))
     }
 }
 
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {
-        if let Err(error) = Client::connect(self.0).and_then(|client| client.answer(&Request::Freeze(false))) {
+        if let Err(error) = self.1.answer(&Request::Freeze(false)) {
             tracing::error!(%error, container = %self.0.record.id, "a container does not go on");
         }
     }

@@ -51,6 +51,8 @@ pub enum Request {
     Signal(i32),
     /// Stop its processes, or let them go on.
     Freeze(bool),
+    /// Stop its processes until the next request on this connection, or until it ends.
+    Hold,
     /// List its processes.
     Processes,
 }

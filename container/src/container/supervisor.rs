@@ -278,6 +278,7 @@ impl Supervisor {
                 sent.map(|()| serde_json::Value::Null).map_err(|error| error.to_string())
             }
             Request::Freeze(frozen) => self.freeze(frozen),
+            Request::Hold => return self.hold(stream),
             Request::Processes => {
                 let found = self.sandbox().and_then(|sandbox| sandbox.container_processes(&self.id));
                 found.map(|found| serde_json::json!(found)).map_err(|error| error.to_string())
@@ -293,6 +294,18 @@ impl Supervisor {
         let mut container = self.container.lock().unwrap_or_else(PoisonError::into_inner);
         container.state.status = if frozen { Status::Paused } else { Status::Running };
         container.write_state().map(|()| serde_json::Value::Null).map_err(|error| error.to_string())
+    }
+
+    /// Stops the processes as long as somebody on the other end wants that, and is there.
+    fn hold(&self, stream: UnixStream) {
+        let Ok(listener) = stream.try_clone().map(Listener::new) else { return };
+        let answered = self.freeze(true);
+        let is_frozen = answered.is_ok();
+        let _ = listener.send_value(kind::ANSWER, &answered);
+        let _ = receive(&stream);
+        if is_frozen {
+            let _ = listener.send_value(kind::ANSWER, &self.freeze(false));
+        }
     }
 
     /// Runs one more command; `stream` types and gets what it prints.
