@@ -8,9 +8,8 @@ mod login;
 mod template;
 
 pub use container::{
-    Client, CommitRequest, Container, Containers, ExecRequest, Input, Layers, LogLine, Message, PackedLayer, Port,
-    Record, Request, State, Status, UNLIMITED, commit, container_details, new_id, now, pass_signal, read_log,
-    supervise,
+    Client, CommitRequest, Container, Containers, ExecRequest, Input, Layers, LogLine, LogReader, Message, PackedLayer,
+    Port, Record, Request, State, Status, UNLIMITED, commit, container_details, new_id, now, pass_signal, supervise,
 };
 pub use error::Error;
 pub use image::{

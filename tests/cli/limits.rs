@@ -29,7 +29,9 @@ fn limits_that_this_machine_does_not_set_are_told_of() {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", shown(&output));
         let warning = |what| {
-            format!("WARNING: Your kernel does not support {what} or the cgroup is not mounted. Limitation discarded.\n")
+            format!(
+                "WARNING: Your kernel does not support {what} or the cgroup is not mounted. Limitation discarded.\n"
+            )
         };
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(said, warning("memory limit capabilities") + &warning("CPU CFS scheduler"));

@@ -5,6 +5,7 @@ use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes after which a new file is begun.
@@ -96,23 +97,67 @@ impl Log {
     }
 }
 
-/// Calls `line` with every line of the log in `directory`, the oldest first; a damaged line is left out.
-pub fn read_log(directory: &Path, mut line: impl FnMut(LogLine)) -> Result<(), Error> {
-    for number in (0..FILES).rev() {
-        let path = path_of(directory, number);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(Error::file("reading", &path)(error)),
-        };
-        for text in BufReader::new(file).lines() {
-            let text = text.map_err(Error::file("reading", &path))?;
-            if let Ok(read) = serde_json::from_str(&text) {
-                line(read);
-            }
+/// Reads a log from its oldest line on, also while it is written.
+pub struct LogReader {
+    directory: PathBuf,
+    file: Option<BufReader<File>>,
+    /// The line that was begun.
+    begun: Vec<u8>,
+}
+
+impl LogReader {
+    /// Reads the log in `directory`.
+    pub fn new(directory: &Path) -> LogReader {
+        LogReader { directory: directory.to_owned(), file: None, begun: Vec::new() }
+    }
+
+    /// Calls `line` with the lines that came since the last call; a damaged one is left out.
+    pub fn read(&mut self, mut line: impl FnMut(LogLine)) -> Result<(), Error> {
+        loop {
+            self.rest(&mut line)?;
+            let Some(next) = self.next()? else { return Ok(()) };
+            // The file may have been written to once more before it was replaced.
+            self.rest(&mut line)?;
+            self.file = Some(BufReader::new(next));
+            self.begun.clear();
         }
     }
-    Ok(())
+
+    /// Reads to the end of the file as it is now.
+    fn rest(&mut self, line: &mut impl FnMut(LogLine)) -> Result<(), Error> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        while file.read_until(b'\n', &mut self.begun).map_err(Error::file("reading the log in", &self.directory))? > 0 {
+            if self.begun.last() == Some(&b'\n') {
+                if let Ok(read) = serde_json::from_slice(&self.begun) {
+                    line(read);
+                }
+                self.begun.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the file after this one; `None` if this is the newest, or the next one is not there yet.
+    fn next(&self) -> Result<Option<File>, Error> {
+        let inode = |known: fs::Metadata| (known.dev(), known.ino());
+        let current = self.file.as_ref().and_then(|file| file.get_ref().metadata().ok()).map(inode);
+        let number = |number: &usize| fs::metadata(path_of(&self.directory, *number)).ok().map(inode);
+        let numbers = match (0..FILES).find(|at| current.is_some() && number(at) == current) {
+            Some(0) => return Ok(None),
+            Some(at) => at - 1..at,
+            // It is new here, or so slow that its file is gone.
+            None => 0..FILES,
+        };
+        for at in numbers.rev() {
+            let path = path_of(&self.directory, at);
+            match File::open(&path) {
+                Ok(file) => return Ok(Some(file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::file("reading", &path)(error)),
+            }
+        }
+        Ok(None)
+    }
 }
 
 #[cfg(test)]
@@ -121,7 +166,7 @@ mod tests {
 
     fn lines(directory: &Path) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        read_log(directory, |line| found.push((line.stream, line.log))).unwrap();
+        LogReader::new(directory).read(|line| found.push((line.stream, line.log))).unwrap();
         found
     }
 
@@ -155,5 +200,22 @@ mod tests {
         let sizes = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
         assert!(sizes.sum::<u64>() <= FILES as u64 * MAX_BYTES);
         assert_eq!(lines(directory.path()).last().unwrap().1, "last\n");
+    }
+    #[test]
+    fn whoever_follows_a_log_misses_no_line_when_a_new_file_begins() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = Log::open(directory.path()).unwrap();
+        let mut reader = LogReader::new(directory.path());
+        let (mut written, mut read) = (0, Vec::new());
+        let filling = "x".repeat(12 * 1024);
+        // Each round writes less than a file, and all of them more than all files.
+        for round in 0..40 {
+            for _ in 0..100 + round * 7 {
+                log.write(0, format!("{written} {filling}\n").as_bytes()).unwrap();
+                written += 1;
+            }
+            reader.read(|line| read.push(line.log.split(' ').next().unwrap().parse::<usize>().unwrap())).unwrap();
+        }
+        assert!(read.iter().copied().eq(0..written), "{} of {written}", read.len());
     }
 }

@@ -16,7 +16,7 @@ pub use client::{Client, Input, pass_signal};
 pub use commit::{CommitRequest, Layers, PackedLayer, commit};
 pub use details::container_details;
 pub use frames::{ExecRequest, Message, Request};
-pub use log::{LogLine, read_log};
+pub use log::{LogLine, LogReader};
 pub use record::{Port, Record, State, Status, UNLIMITED};
 pub use store::{Container, Containers, new_id, now};
 pub use supervisor::supervise;

@@ -4,7 +4,7 @@ use super::attach::{Connection, check_terminal, follow};
 use super::run::started;
 use crate::hand::{Hand, each, now, told};
 use clap::Args;
-use container::{Client, Container, Error, LogLine, Request, read_log};
+use container::{Client, Container, Error, LogLine, LogReader, Request};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -134,29 +134,31 @@ pub fn logs(arguments: &Logs, data_dir: Option<PathBuf>) -> Result<ExitCode, Str
                 text.parse().map_err(|_| crate::hand::Failure::from(format!("invalid value for \"tail\": {text:?}")))?
             }
         };
-        let (mut seen, mut first) = (0, true);
+        let (mut reader, mut tail) = (LogReader::new(&container.directory), tail);
         loop {
             // Asked before the log is read: what is printed before the end is read after it.
             let is_running = container.is_running();
-            let (mut lines, mut count) = (std::collections::VecDeque::new(), 0);
-            read_log(&container.directory, |line| {
-                count += 1;
-                if count > seen && wanted(&line) {
+            let mut lines = std::collections::VecDeque::new();
+            reader.read(|line| {
+                if wanted(&line) {
                     lines.push_back(line);
-                    if first && lines.len() > tail {
+                    if lines.len() > tail {
                         lines.pop_front();
                     }
                 }
             })?;
-            // A new file of the log begins the count again.
-            seen = count;
             lines.iter().for_each(|line| print(line, arguments.timestamps));
-            first = false;
+            // All that comes from now on is wanted.
+            tail = usize::MAX;
             if !arguments.follow || !is_running {
                 return Ok(ExitCode::SUCCESS);
             }
             std::thread::sleep(POLL_INTERVAL);
-            container = Container::read(&container.directory)?;
+            container = match Container::read(&container.directory) {
+                Ok(container) => container,
+                // It was removed, and its log with it.
+                Err(_) => return Ok(ExitCode::SUCCESS),
+            };
         }
     })
 }
