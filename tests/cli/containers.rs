@@ -134,6 +134,31 @@ fn a_container_goes_on_when_its_commit_is_interrupted() {
     bench.run(&["rm", "-f", "big"]);
 }
 
+#[test]
+fn signals_that_have_only_a_number_end_containers() {
+    let bench = Bench::new();
+    bench.build("bb", "");
+    let script = "trap 'exit 5' 37; while true; do sleep 0.1; done";
+    for init in [None, Some("--init")] {
+        let mut run = bench.command(&["run", "-d", "--name", "rt", "--stop-signal", "SIGRTMIN+3"]);
+        crate::support::run(run.args(init).args(["bb", "sh", "-c", script]));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        bench.run(&["stop", "-t", "30", "rt"]);
+        assert_eq!(bench.run(&["wait", "rt"]), "5\n");
+        assert_eq!(bench.run(&["start", "rt"]), "rt\n");
+        assert_eq!(bench.fails(&["exec", "rt", "sh", "-c", "kill -40 $$"]).0, 168);
+        bench.run(&["stop", "-t", "30", "rt"]);
+        // A command that such a signal kills has an end, too.
+        bench.run(&["rm", "rt"]);
+        bench.run(&["run", "-d", "--name", "rt", "--init", "bb", "sleep", "1000"]);
+        bench.run(&["kill", "-s", "RTMAX-2", "rt"]);
+        assert_eq!(bench.run(&["wait", "rt"]), "190\n");
+        bench.run(&["rm", "rt"]);
+    }
+    let invalid = "slipway: Error response from daemon: Invalid signal: NOSUCH\n";
+    assert_eq!(bench.fails(&["run", "--rm", "--stop-signal", "NOSUCH", "bb"]), (125, invalid.to_owned()));
+}
+
 fn curl_page(port: &str) -> String {
     let output =
         std::process::Command::new("curl").args(["-s", &format!("http://127.0.0.1:{port}/")]).output().unwrap();

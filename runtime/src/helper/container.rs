@@ -18,6 +18,8 @@ use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
+/// The last of the signals that have only a number.
+const LAST_SIGNAL: i32 = 64;
 /// Bytes of a command line that are told.
 const MAX_LINE: usize = 4096;
 
@@ -84,8 +86,19 @@ fn terminal(root: &OwnedFd) -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Sends a signal to the first process.
 pub fn signal(id: &ContainerId, signal: i32) -> Answer<()> {
-    let signal = Signal::try_from(signal).map_err(|_| HelperError::Step(format!("{signal} is not a signal")))?;
-    kill(process(id)?, signal).map_err(|error| HelperError::Inside(format!("sending a signal: {error}")))
+    if !(1..=LAST_SIGNAL).contains(&signal) {
+        return Err(HelperError::Step(format!("{signal} is not a signal")));
+    }
+    send(process(id)?, signal).map_err(|error| HelperError::Inside(format!("sending a signal: {error}")))
+}
+
+/// Sends any signal, also one that has only a number.
+pub fn send(process: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: the call takes two numbers.
+    match unsafe { libc::kill(process.as_raw(), signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Stops every process of a container or lets them go on: the first from outside, all others from inside at once, so that

@@ -10,12 +10,14 @@ use crate::protocol::{Answer, Conversation, Ended, MAX_FRAME, kind};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::RLIM_INFINITY;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
+
+/// The signal that nobody can ignore.
+const KILL: i32 = Signal::SIGKILL as i32;
 
 /// A command that runs.
 pub struct Started {
@@ -53,25 +55,37 @@ pub fn follow(
     }
     // A step that sets such a limit is killed by it.
     let timed = limit::of(started.process, Limited::ProcessorTime).is_some_and(|limit| limit.hard != RLIM_INFINITY);
-    let status = waitpid(started.process, None).map_err(|error| failed(error.into()))?;
+    let (code, signal) = end_of(started.process).map_err(failed)?;
     let mut complaint = String::new();
     let _ = started.error.read_to_string(&mut complaint);
     if !complaint.is_empty() {
-        return Err(match status {
-            WaitStatus::Exited(_, code) if Refusal::is_meant_by(code) => HelperError::NotExecuted(complaint, code),
+        return Err(match code {
+            Some(code) if Refusal::is_meant_by(code) => HelperError::NotExecuted(complaint, code),
             _ => HelperError::Step(complaint),
         });
     }
     let stop = stop.or_else(|| watch.last_look().map(Stop::Full));
-    Ok(match (stop, status) {
-        (Some(Stop::Late), _) => Ended::TimedOut,
-        (Some(Stop::Full(full)), _) => Ended::DiskFull(full),
-        (_, WaitStatus::Exited(_, code)) => Ended::Code(code),
+    Ok(match (stop, code, signal) {
+        (Some(Stop::Late), ..) => Ended::TimedOut,
+        (Some(Stop::Full(full)), ..) => Ended::DiskFull(full),
+        (_, Some(code), _) => Ended::Code(code),
         // No process of its own namespace can kill the first one.
-        (_, WaitStatus::Signaled(_, Signal::SIGKILL, _)) if !timed => Ended::Killed,
-        (_, WaitStatus::Signaled(_, signal, _)) => Ended::Signal(signal as i32),
+        (_, _, Some(KILL)) if !timed => Ended::Killed,
+        (_, _, Some(signal)) => Ended::Signal(signal),
         _ => Ended::Code(255),
     })
+}
+
+/// Waits for the end of a process; returns its exit code or the signal that ended it, which may have only a number.
+fn end_of(process: Pid) -> io::Result<(Option<i32>, Option<i32>)> {
+    let process = rustix::process::Pid::from_raw(process.as_raw());
+    loop {
+        match rustix::process::waitpid(process, rustix::process::WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok((status.exit_status(), status.terminating_signal())),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn pass_output(

@@ -1,8 +1,7 @@
 //! The init process of a container: passes signals on, takes in orphans, ends with the command's code.
 
 use nix::libc;
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork, setpgid};
 use std::io;
 
@@ -32,10 +31,12 @@ pub fn fork_command() -> io::Result<()> {
 
 fn serve(all: &SigSet, command: Pid) -> ! {
     loop {
-        match all.wait() {
-            Ok(Signal::SIGCHLD) => reap(command),
-            Ok(signal) => drop(kill(command, signal)),
-            Err(_) => {}
+        let mut signal = 0;
+        // SAFETY: the call reads a set and writes a number, both of which outlive it.
+        match unsafe { libc::sigwait(all.as_ref(), &raw mut signal) } {
+            0 if signal == libc::SIGCHLD => reap(command),
+            0 => drop(super::container::send(command, signal)),
+            _ => {}
         }
     }
 }
@@ -43,13 +44,19 @@ fn serve(all: &SigSet, command: Pid) -> ! {
 /// Takes in processes that have ended; ends this one when the command has.
 fn reap(command: Pid) {
     loop {
-        let code = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(process, code)) if process == command => code,
-            Ok(WaitStatus::Signaled(process, signal, _)) if process == command => SIGNALED + signal as i32,
-            Ok(WaitStatus::StillAlive) | Err(_) => return,
-            Ok(_) => continue,
-        };
-        // SAFETY: ends the process without running anything of the one it was forked from.
-        unsafe { libc::_exit(code) }
+        let mut status = 0;
+        // SAFETY: the call writes a number, which outlives it.
+        let process = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        if process <= 0 {
+            return;
+        }
+        if process == command.as_raw() {
+            let code = match libc::WIFSIGNALED(status) {
+                true => SIGNALED + libc::WTERMSIG(status),
+                false => libc::WEXITSTATUS(status),
+            };
+            // SAFETY: ends the process without running anything of the one it was forked from.
+            unsafe { libc::_exit(code) }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::attach::{Connection, check_terminal, exit_code, follow, warn};
 use super::flags::{cpus, environment, memory, merge, pids, port, refused, tmpfs};
+use super::stop::number;
 use crate::command::image::layers::Layers;
 use crate::command::image::pull::{Pull, platform};
 use crate::hand::{Failure, Hand, told};
@@ -264,7 +265,10 @@ impl Arguments {
         }
         config.user = self.user.clone().unwrap_or(config.user);
         config.working_dir = self.workdir.clone().unwrap_or(config.working_dir);
-        config.stop_signal = self.stop_signal.clone().unwrap_or(config.stop_signal);
+        if let Some(signal) = &self.stop_signal {
+            number(signal)?;
+            config.stop_signal.clone_from(signal);
+        }
         if let Some(entrypoint) = &self.entrypoint {
             config.entrypoint = Some(vec![entrypoint.clone()]).filter(|_| !entrypoint.is_empty());
             config.cmd = None;

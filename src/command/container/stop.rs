@@ -16,6 +16,9 @@ const SIGNALS: [&str; 32] = [
     "IO", "PWR", "SYS",
 ];
 const KILL: i32 = 9;
+/// The first and the last signal that programs are free to use.
+const RTMIN: i32 = 34;
+const RTMAX: i32 = 64;
 
 /// Names of containers.
 #[derive(Debug, Args)]
@@ -51,12 +54,18 @@ pub struct Kill {
 }
 
 /// Reads a signal: a number, or a name with or without `SIG`.
-fn number(text: &str) -> Result<i32, Failure> {
+pub fn number(text: &str) -> Result<i32, Failure> {
     let name = text.to_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
     let known = SIGNALS.iter().skip(1).position(|known| *known == name).and_then(|at| i32::try_from(at + 1).ok());
-    let number = text.parse::<i32>().ok().filter(|number| (1..=64).contains(number)).or(known);
-    number.ok_or_else(|| Failure::from(Error::Invalid(format!("Invalid signal: {text}"))))
+    let from = |start: &str, sign: char| match name.strip_prefix(start)? {
+        "" => Some(0),
+        rest => rest.strip_prefix(sign)?.parse::<i32>().ok().filter(|distance| (0..=30).contains(distance)),
+    };
+    let real_time = from("RTMIN", '+').map(|distance| RTMIN + distance);
+    let real_time = real_time.or(from("RTMAX", '-').map(|distance| RTMAX - distance));
+    let number = text.parse::<i32>().ok().filter(|number| (1..=RTMAX).contains(number));
+    number.or(known).or(real_time).ok_or_else(|| Failure::from(Error::Invalid(format!("Invalid signal: {text}"))))
 }
 
 /// Runs `slipway stop`.
@@ -178,6 +187,7 @@ mod tests {
     fn signals_have_names_and_numbers() {
         let of = |text: &str| number(text).ok();
         assert_eq!([of("KILL"), of("sigterm"), of("9"), of("WINCH")], [Some(9), Some(15), Some(9), Some(28)]);
-        assert_eq!([of(""), of("0"), of("65"), of("NOSUCH")], [None; 4]);
+        assert_eq!([of("SIGRTMIN"), of("rtmin+3"), of("RTMAX-2"), of("RTMAX")], [34, 37, 62, 64].map(Some));
+        assert_eq!([of(""), of("0"), of("65"), of("NOSUCH"), of("RTMIN+31"), of("RTMIN-1")], [None; 6]);
     }
 }
