@@ -45,3 +45,29 @@ fn files_of_containers_that_nobody_knows_are_swept() {
     assert_eq!(bench.run(&["container", "prune", "-f"]), format!("Deleted Containers:\n{id}"));
     assert_eq!(std::fs::read_dir(&directories).unwrap().count(), 0);
 }
+
+#[test]
+fn a_record_that_was_cut_short_can_be_removed_by_its_whole_id() {
+    let bench = Bench::new();
+    bench.build("bb", "CMD [\"true\"]\n");
+    let id = bench.run(&["create", "bb"]).trim().to_owned();
+    std::fs::write(bench.path("data/containers").join(&id).join("record.json"), "").unwrap();
+    assert_eq!(bench.run(&["ps", "-aq"]), "");
+    assert!(bench.fails(&["rm", &id]).1.contains("No such container"));
+    assert_eq!(bench.run(&["rm", "-f", &id]), format!("{id}\n"));
+    assert!(!bench.path("data/containers").join(&id).exists());
+    // Nothing holds its image any more.
+    assert!(bench.run(&["rmi", "bb"]).contains("Deleted: "));
+}
+
+#[test]
+fn a_container_that_goes_when_it_ends_stays_when_it_is_restarted() {
+    let bench = Bench::new();
+    bench.build("bb", "CMD [\"sleep\", \"1000\"]\n");
+    bench.run(&["run", "-d", "--rm", "--name", "ww", "bb"]);
+    bench.run(&["exec", "ww", "touch", "/own"]);
+    assert_eq!(bench.run(&["restart", "-t", "0", "ww"]), "ww\n");
+    assert_eq!(bench.run(&["exec", "ww", "ls", "/own"]), "/own\n");
+    bench.run(&["stop", "-t", "0", "ww"]);
+    assert_eq!(bench.run(&["ps", "-aq"]), "");
+}

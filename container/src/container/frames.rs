@@ -53,6 +53,8 @@ pub enum Request {
     Freeze(bool),
     /// Stop its processes until the next request on this connection, or until it ends.
     Hold,
+    /// Keep it this time when it ends, even if it was to go.
+    Keep,
     /// List its processes.
     Processes,
 }

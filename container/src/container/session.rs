@@ -6,6 +6,7 @@ use runtime::{ContainerStreams, Error, Exit, RunningContainer, resize_terminal};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub struct Listeners {
     attached: Mutex<Vec<Arc<Listener>>>,
     /// Those who get the end.
     waiting: Mutex<Vec<Arc<Listener>>>,
+    /// Whether the container stays when it ends, even if it was to go.
+    is_kept: AtomicBool,
 }
 
 impl Listeners {
@@ -31,6 +34,16 @@ impl Listeners {
     /// Adds one who gets the end.
     pub fn wait(&self, listener: Arc<Listener>) {
         locked(&self.waiting).push(listener);
+    }
+
+    /// Makes the container stay when it ends.
+    pub fn keep(&self) {
+        self.is_kept.store(true, Ordering::SeqCst);
+    }
+
+    /// Tells whether the container stays when it ends.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::SeqCst)
     }
 
     /// Sends what is printed, however long that takes: a person may read it slowly.

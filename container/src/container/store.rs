@@ -12,6 +12,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// Tells one start of the machine from the next.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// Digits of an id.
+const ID: usize = 64;
 /// Exit code of a container whose end nobody saw.
 const LOST: i32 = 255;
 
@@ -98,6 +100,8 @@ impl Containers {
         let container = Container { record, state: State::default(), directory };
         container.write_state()?;
         container.write_record()?;
+        sync(&container.directory)?;
+        sync(&self.root)?;
         Ok(container)
     }
 
@@ -128,6 +132,19 @@ impl Containers {
         }
         remove_files()?;
         self.forget(container)
+    }
+
+    /// Removes what is left of the container with the whole id `id` whose record cannot be read; tells whether it was there.
+    pub fn remove_damaged(&self, id: &str, remove_files: impl FnOnce() -> Result<(), Error>) -> Result<bool, Error> {
+        let directory = self.root.join(id);
+        let is_id = id.len() == ID && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_id || !directory.is_dir() || Container::read(&directory).is_ok() {
+            return Ok(false);
+        }
+        let _lock = lock(&directory)?.ok_or_else(|| Error::Busy(id.to_owned()))?;
+        remove_files()?;
+        fs::remove_dir_all(&directory).map_err(Error::file("removing", &directory))?;
+        Ok(true)
     }
 
     /// Returns those of `directories` that belong to no container: the first digits of ids.
@@ -247,6 +264,12 @@ fn write<T: serde::Serialize>(directory: &Path, name: &str, value: &T) -> Result
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(Error::file("creating a file in", directory))?;
     let bytes = serde_json::to_vec(value).map_err(|_| Error::Damaged(name.to_owned()))?;
     file.write_all(&bytes).map_err(Error::file("writing", &path))?;
+    // A record that a power loss cut short would be a container that nobody can name.
+    file.as_file().sync_data().map_err(Error::file("syncing", &path))?;
     file.persist(&path).map_err(|error| Error::file("renaming to", &path)(error.error))?;
     Ok(())
+}
+
+fn sync(directory: &Path) -> Result<(), Error> {
+    File::open(directory).and_then(|opened| opened.sync_all()).map_err(Error::file("syncing", directory))
 }

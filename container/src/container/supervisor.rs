@@ -86,7 +86,7 @@ fn supervise_until_end(
             (End { code: 125, error }, Vec::new())
         }
     };
-    if auto_remove {
+    if auto_remove && !listeners.is_kept() {
         let sandbox = Sandbox::start(&settings, &format!("rm-{}", std::process::id()))?;
         sandbox.remove_container(&id)?;
         containers.forget(&container)?;
@@ -278,6 +278,10 @@ impl Supervisor {
                 sent.map(|()| serde_json::Value::Null).map_err(|error| error.to_string())
             }
             Request::Freeze(frozen) => self.freeze(frozen),
+            Request::Keep => {
+                self.listeners.keep();
+                Ok(serde_json::Value::Null)
+            }
             Request::Hold => return self.hold(stream),
             Request::Processes => {
                 let found = self.sandbox().and_then(|sandbox| sandbox.container_processes(&self.id));

@@ -52,6 +52,11 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         Ok(each(&arguments.containers, |name| {
             let container = match containers.find(name) {
                 Err(Error::NotFound(text)) if arguments.force => {
+                    if containers.remove_damaged(name, || remove_files(&hand, name))? {
+                        container::release_container(&hand.store, name)?;
+                        println!("{name}");
+                        return Ok(());
+                    }
                     eprintln!("Error response from daemon: {text}");
                     return Ok(());
                 }

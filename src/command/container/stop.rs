@@ -86,8 +86,12 @@ pub fn restart(arguments: &Stop, data_dir: Option<PathBuf>) -> Result<ExitCode, 
         let hand = Hand::open(data_dir)?;
         let containers = hand.containers()?;
         Ok(each(&arguments.containers, |name| {
-            end(&containers.find(name)?, arguments)?;
             let container = containers.find(name)?;
+            if container.record.auto_remove && container.is_running() {
+                Client::connect(&container)?.answer(&Request::Keep)?;
+            }
+            end(&container, arguments)?;
+            let container = Container::read(&container.directory)?;
             started(&begin(&hand, &container, false)?)?;
             println!("{name}");
             Ok(())
