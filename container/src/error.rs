@@ -1,5 +1,6 @@
 //! Failures of image and container commands, in the words that users of docker know.
 
+use registry_client::Platform;
 use std::io;
 use std::path::Path;
 
@@ -77,6 +78,13 @@ impl Error {
             _ => format!("{text}:latest"),
         };
         Error::NotFound(format!("No such image: {complete}"))
+    }
+
+    /// Says that an image is for another platform than the one that was asked for.
+    pub fn other_platform(text: &str, wanted: &Platform, found: &Platform) -> Error {
+        Error::NotFound(format!(
+            "image with reference {text} was found but does not match the specified platform: wanted {wanted}, actual: {found}"
+        ))
     }
 
     /// Says that no container has this name or id.

@@ -42,7 +42,7 @@ impl Refusal {
         match self.login {
             Login::Sent => format!("the login for {registry} was sent: check it, and what it is allowed"),
             Login::NotConfigured => format!(
-                "no login was sent, because none is configured: `[registries.\"{registry}\"]` of the server, or `docker login {registry}`"
+                "no login was sent, because none is configured: `[registries.\"{registry}\"]` of the server, or `slipway login {registry}`"
             ),
             Login::NotAsked => format!("no login was sent, because {registry} asked for none"),
             Login::NotGranted => format!(

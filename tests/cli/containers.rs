@@ -135,6 +135,26 @@ fn a_container_goes_on_when_its_commit_is_interrupted() {
 }
 
 #[test]
+fn values_of_flags_are_those_of_docker() {
+    let bench = Bench::new();
+    bench.build("app", "CMD [\"true\"]\n");
+    let (code, said) = bench.fails(&["run", "--pull", "never", "--platform", "linux/s390x", "app"]);
+    assert_eq!(code, 125);
+    assert!(
+        said.contains("was found but does not match the specified platform: wanted linux/s390x, actual: "),
+        "{said}"
+    );
+    assert!(bench.fails(&["run", "--pull", "sometimes", "app"]).1.contains("sometimes"));
+    for name in ["ww", "www"] {
+        bench.run(&["create", "--name", name, "app"]);
+    }
+    assert_eq!(bench.run(&["ps", "-a", "-f", "name=^ww$", "--format", "{{.Names}}"]), "ww\n");
+    assert_eq!(bench.run(&["ps", "-aq", "-f", "name=w"]).lines().count(), 2);
+    let invalid = "Error response from daemon: invalid filter 'status=bogus'\n";
+    assert_eq!(bench.fails(&["ps", "-f", "status=bogus"]), (1, invalid.to_owned()));
+}
+
+#[test]
 fn signals_that_have_only_a_number_end_containers() {
     let bench = Bench::new();
     bench.build("bb", "");

@@ -79,6 +79,11 @@ fn images_go_to_a_registry_and_come_back() {
     assert!(pushed.contains(&format!("The push refers to repository [{name}]\n")), "{pushed}");
     let digest = pushed.lines().last().unwrap().strip_prefix("latest: digest: ").unwrap();
     let digest = digest.split(' ').next().unwrap();
+    assert_eq!(bench.run(&["inspect", "-f", "{{index .RepoDigests 0}}", &name]), format!("{name}@{digest}\n"));
+    let by_digest = format!("{name}@{digest}");
+    assert_eq!(bench.run(&["rmi", &by_digest]), format!("Untagged: {by_digest}\n"));
+    assert_eq!(bench.run(&["inspect", "-f", "{{.RepoDigests}} {{.RepoTags}}", &name]), format!("[] [{name}:latest]\n"));
+    assert_eq!(bench.fails(&["rmi", &by_digest]).0, 1);
     let other = Bench::new();
     let pulled = other.run(&["pull", &name]);
     assert!(pulled.starts_with("Using default tag: latest\nlatest: Pulling from team/hand\n"), "{pulled}");

@@ -58,10 +58,8 @@ pub async fn pull(
     let known = |digest: &Digest| leased.read(digest, MAX_DOCUMENT).ok().filter(|_| served.has(reference, digest));
     let resolved = client.resolve(reference, platform, &known).await?;
     if resolved.platform_mismatch {
-        let found = resolved.config.platform();
-        return Err(Error::NotFound(format!(
-            "image with reference {reference} was found but its platform ({found}) does not match the specified platform ({platform})"
-        )));
+        let (reference, found) = (reference.to_string(), resolved.config.platform());
+        return Err(Error::other_platform(&reference, platform, &found));
     }
     for bytes in [&resolved.config_bytes, &resolved.manifest_bytes] {
         served.note(reference, &leased.put(bytes)?);

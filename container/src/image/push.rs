@@ -1,6 +1,7 @@
 //! Pushing images: layers that the registry lacks, the configuration, and the manifest last.
 
-use super::Image;
+use super::tag::NamesLock;
+use super::{Image, Name, REPO_DIGEST};
 use crate::Error;
 use image_store::{Served, Store};
 use registry_client::{BlobSource, Client, Descriptor, Digest, Index, Reference, media_type};
@@ -41,7 +42,19 @@ pub async fn push(
     let kept = &image.kept;
     let bytes = leased.read(&kept.digest, MAX_DOCUMENT)?;
     let size = bytes.len() as u64;
-    Ok((client.put_manifest(reference, &kept.media_type, bytes).await?, size))
+    let digest = client.put_manifest(reference, &kept.media_type, bytes).await?;
+    note_digest(&leased, reference, kept, &digest)?;
+    Ok((digest, size))
+}
+
+/// Notes under which digest the repository has an image, if the name still leads to it.
+fn note_digest(store: &Store, reference: &Reference, pushed: &Descriptor, digest: &Digest) -> Result<(), Error> {
+    let (_lock, name) = (NamesLock::take(store)?, Name::of(reference));
+    if let Some(mut kept) = store.kept(&name.stored, &name.tag)?.filter(|kept| kept.digest == pushed.digest) {
+        kept.annotations.insert(REPO_DIGEST.to_owned(), digest.to_string());
+        store.keep(&name.stored, &name.tag, &kept)?;
+    }
+    Ok(())
 }
 
 /// Sends what one manifest names, and the manifest under its digest.

@@ -1,7 +1,7 @@
 //! Removing images: names first, and the image itself when its last name goes, as docker's classic store does.
 
 use super::tag::NamesLock;
-use super::{Catalog, Image, NAMELESS, Name, PINNED, short_id};
+use super::{Catalog, Image, NAMELESS, Name, PINNED, REPO_DIGEST, short_id};
 use crate::Error;
 use image_store::Store;
 use registry_client::{Digest, Reference};
@@ -56,8 +56,7 @@ pub fn remove(store: &Store, text: &str, removal: &Removal) -> Result<Vec<Remove
         if is_last && users().next().is_none() {
             return delete(store, &catalog, image, removal);
         }
-        store.unkeep(&Name::of(&reference).stored, &format!("{PINNED}{digest}"))?;
-        return Ok(vec![Removed::Untagged(text.to_owned())]);
+        return untag_digest(store, image, &Name::of(&reference).stored, digest, text);
     }
     let name = Name::of(&reference);
     if image.names.len() > 1 {
@@ -72,6 +71,29 @@ pub fn remove(store: &Store, text: &str, removal: &Removal) -> Result<Vec<Remove
     store.keep(NAMELESS, image.id.hex(), &image.kept)?;
     removed.dedup();
     Ok(removed)
+}
+
+/// Takes away that a repository knows an image by a digest; its tags there stay.
+fn untag_digest(
+    store: &Store,
+    image: &Image,
+    stored: &str,
+    digest: &Digest,
+    text: &str,
+) -> Result<Vec<Removed>, Error> {
+    if !image.digests.iter().any(|known| known.stored == stored && known.digest == *digest) {
+        return Err(Error::no_image(text));
+    }
+    for place in image.places.iter().filter(|place| place.name.stored == stored) {
+        let mut kept = place.kept.clone();
+        match kept.annotations.remove(REPO_DIGEST) {
+            Some(known) if known != digest.to_string() => {}
+            Some(_) if !place.name.tag.starts_with(PINNED) => store.keep(stored, &place.name.tag, &kept)?,
+            _ => {}
+        }
+    }
+    store.unkeep(stored, &format!("{PINNED}{digest}"))?;
+    Ok(vec![Removed::Untagged(text.to_owned())])
 }
 
 /// Fails if the last name of an image may not go because a container uses the image.

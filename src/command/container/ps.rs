@@ -2,7 +2,7 @@
 
 use crate::hand::{Failure, Format, Hand, ago, now, short_time, told};
 use clap::Args;
-use container::{Container, Status};
+use container::{Container, Error, Status};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +45,8 @@ const COLUMNS: [(&str, &str); 7] = [
     ("Names", "NAMES"),
 ];
 const HEADINGS: [(&str, &str); 3] = [("CreatedAt", "CREATED AT"), ("State", "STATE"), ("Labels", "LABELS")];
+/// Words of docker for the state of a container.
+const STATUSES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
 /// Characters of a command that are shown.
 const SHOWN: usize = 20;
 
@@ -83,7 +85,17 @@ fn matcher(text: &str) -> Result<Matcher<'_>, Failure> {
     let (name, value) = text.split_once('=').ok_or_else(wrong)?;
     Ok(match name {
         "id" => Box::new(move |container| container.record.id.starts_with(value)),
-        "name" => Box::new(move |container| container.record.name.contains(value.trim_start_matches('/'))),
+        "name" => {
+            // A pattern that is none fits only the name itself, as in docker.
+            let pattern = regex::Regex::new(value.strip_prefix('/').unwrap_or(value)).ok();
+            Box::new(move |container| {
+                let name = &container.record.name;
+                name == value || pattern.as_ref().is_some_and(|pattern| pattern.is_match(name))
+            })
+        }
+        "status" if !STATUSES.contains(&value) => {
+            return Err(Error::Invalid(format!("invalid filter 'status={value}'")).into());
+        }
         "status" => Box::new(move |container| container.state.status.as_str() == value),
         "exited" => {
             let code: i32 = value.parse().map_err(|_| wrong())?;

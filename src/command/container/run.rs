@@ -88,8 +88,8 @@ pub struct Arguments {
     /// The signal that asks the container to end
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<String>,
-    /// When the image is pulled: always, missing or never
-    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    /// When the image is pulled
+    #[arg(long, value_name = "WHEN", default_value = "missing", value_parser = ["always", "missing", "never"])]
     pull: String,
     /// Platform of the image [default: this machine]
     #[arg(long, value_name = "OS/ARCH")]
@@ -234,16 +234,21 @@ impl Arguments {
     }
 
     fn find_image(&self, hand: &Hand) -> Result<Image, Failure> {
+        let platform = platform(self.platform.as_deref())?;
         let pull = || {
             let layers = Layers::new(self.quiet, true);
-            let platform = platform(self.platform.as_deref())?;
+            let platform = platform.clone();
             Pull { image: &self.image, platform, registries: &self.registries, layers: &layers }.run(hand)
         };
         if self.pull == "always" {
             pull()?;
         }
+        let is_other = |image: &Image| self.platform.is_some() && !image.config.platform().satisfies(&platform);
         match Catalog::load(&hand.store)?.find_own(&hand.store, &self.image) {
-            Ok(image) if image.is_whole(&hand.store) => return Ok(image),
+            Ok(image) if is_other(&image) && self.pull == "never" => {
+                return Err(Error::other_platform(&self.image, &platform, &image.config.platform()).into());
+            }
+            Ok(image) if !is_other(&image) && image.is_whole(&hand.store) => return Ok(image),
             Err(error) if self.pull == "never" => return Err(error.into()),
             _ => {}
         }
