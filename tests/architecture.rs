@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ),
     ("webhook", &["database"]),
     ("registry", &["database", "image-store", "registry-client"]),
-    ("container", &["image-store", "registry-client", "runtime"]),
+    ("container", &["files", "image-store", "registry-client", "runtime"]),
     ("builder", &["dockerfile", "files", "database", "image-store", "registry-client", "runtime"]),
     ("dockerfile", &["files", "registry-client"]),
     ("image-store", &["registry-client"]),

@@ -13,9 +13,9 @@ pub use container::{
 };
 pub use error::Error;
 pub use image::{
-    Catalog, Filters, HistoryLine, Image, ImageUser, LayerStatus, Name, Pulled, Pushed, Removal, Removed, SizeOf,
-    Watch, details, history, keep_for_container, moment, name_matches, prune, pull, push, release_container, remove,
-    short_id, tag,
+    Catalog, Filters, HistoryLine, Image, ImageUser, LayerStatus, Loaded, Name, Pulled, Pushed, Removal, Removed,
+    SizeOf, Watch, details, history, keep_for_container, load, moment, name_matches, prune, pull, push,
+    release_container, remove, save, short_id, tag,
 };
 pub use login::{Account, ConfigFile, indented};
 pub use template::Template;

@@ -66,6 +66,10 @@ pub enum Command {
     Inspect(image::inspect::Arguments),
     /// Show how an image was made
     History(image::history::Arguments),
+    /// Write images as an archive
+    Save(image::archive::Save),
+    /// Take the images of an archive in
+    Load(image::archive::Load),
     /// Log in at a registry
     Login(image::login::Login),
     /// Forget the login of a registry
@@ -162,6 +166,8 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Rmi(arguments) => image::rm::run(&arguments, data_dir),
         Command::Inspect(arguments) => image::inspect::run(&arguments, data_dir, image::inspect::Kind::Any),
         Command::History(arguments) => image::history::run(&arguments, data_dir),
+        Command::Save(arguments) => image::archive::save(&arguments, data_dir),
+        Command::Load(arguments) => image::archive::load(&arguments, data_dir),
         Command::Login(arguments) => image::login::login(&arguments, data_dir),
         Command::Logout(arguments) => image::login::logout(&arguments),
         Command::Registry(arguments) => registry::run(&arguments, data_dir),

@@ -7,7 +7,11 @@ use image_store::Store;
 use registry_client::{Credentials, Descriptor, report};
 use runtime::SnapshotId;
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+
+/// Bytes of a blob that are read at once.
+const BUFFER: usize = 128 * 1024;
 
 /// Packs layers into the store.
 pub struct StoreLayers;
@@ -27,6 +31,10 @@ impl Layers for StoreLayers {
         store.note_tar(&written.digest, &packed.diff_id);
         let descriptor = Descriptor::new(compression.media_type(), written.digest, written.size);
         Ok(PackedLayer { diff_id: packed.diff_id, descriptor, is_empty: packed.index.is_empty() })
+    }
+
+    fn tar(&self, blob: File, media_type: &str) -> io::Result<Box<dyn Read + Send>> {
+        builder::layer::decompress(BufReader::with_capacity(BUFFER, blob), media_type)
     }
 }
 

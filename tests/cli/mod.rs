@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod archives;
 pub mod call;
 pub mod commands;
 pub mod containers;

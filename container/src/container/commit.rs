@@ -8,7 +8,8 @@ use crate::image::{Image, Name, NamesLock, keep_without_name, name};
 use image_store::Store;
 use registry_client::{ContainerConfig, Descriptor, DiffId, Digest, History, Manifest, Reference, media_type};
 use runtime::{ContainerId, Sandbox, Settings};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 
 /// A layer that was packed into the store.
 pub struct PackedLayer {
@@ -28,6 +29,9 @@ pub trait Layers {
         store: &Store,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), Error>,
     ) -> Result<PackedLayer, Error>;
+
+    /// Returns the tar that a blob of `media_type` holds.
+    fn tar(&self, blob: File, media_type: &str) -> io::Result<Box<dyn Read + Send>>;
 }
 
 /// The parts and notes of a new image.

@@ -1,12 +1,12 @@
 //! `slipway commit` and `slipway export`: an image of what a container changed, and all its files.
 
+use super::super::image::archive::write_to;
 use super::super::image::pull::reference;
 use crate::hand::{Failure, Hand, StoreLayers, told};
 use clap::Args;
 use container::{CommitRequest, Container, Error};
 use registry_client::ContainerConfig;
 use runtime::{ContainerId, Sandbox};
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,21 +87,10 @@ pub struct Export {
 /// Runs `slipway export`.
 pub fn export(arguments: &Export, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
-        if arguments.output.is_none() && std::io::stdout().is_terminal() {
-            return Err("cowardly refusing to save to a terminal. Use the -o flag or redirect".to_owned().into());
-        }
         let hand = Hand::open(data_dir)?;
         let container = hand.containers()?.find(&arguments.container)?;
         let (sandbox, id) = sandbox(&hand, &container)?;
-        let mut out: Box<dyn Write> = match &arguments.output {
-            Some(path) => Box::new(
-                std::fs::File::create(path)
-                    .map_err(|error| Failure::from(format!("creating `{}`: {error}", path.display())))?,
-            ),
-            None => Box::new(std::io::stdout()),
-        };
-        sandbox.export_container(&id, &mut out).map_err(Error::from)?;
-        out.flush().map_err(|error| Failure::from(format!("writing the tar: {error}")))?;
+        write_to(arguments.output.as_deref(), |out| Ok(sandbox.export_container(&id, out).map_err(Error::from)?))?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -1,6 +1,6 @@
 //! The commands of `slipway image`, and which function runs each.
 
-use super::{history, inspect, ls, prune, pull, push, rm, tag};
+use super::{archive, history, inspect, ls, prune, pull, push, rm, tag};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +30,10 @@ enum Command {
     Pull(pull::Arguments),
     /// Send an image to a registry
     Push(push::Arguments),
+    /// Write images as an archive
+    Save(archive::Save),
+    /// Take the images of an archive in
+    Load(archive::Load),
     /// Remove images that nobody uses
     Prune(prune::Arguments),
 }
@@ -44,6 +48,8 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         Command::History(arguments) => history::run(arguments, data_dir),
         Command::Pull(arguments) => pull::run(arguments, data_dir),
         Command::Push(arguments) => push::run(arguments, data_dir),
+        Command::Save(arguments) => archive::save(arguments, data_dir),
+        Command::Load(arguments) => archive::load(arguments, data_dir),
         Command::Prune(arguments) => prune::run(arguments, data_dir),
     }
 }

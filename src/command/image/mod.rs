@@ -1,5 +1,6 @@
 //! Commands on images, one file each.
 
+pub mod archive;
 mod arguments;
 pub mod history;
 pub mod inspect;
