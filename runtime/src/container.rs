@@ -5,7 +5,7 @@ use crate::protocol::{
     Answer, Conversation, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind, receive_with,
 };
 use crate::sandbox::{exit, follow};
-use crate::{CancellationToken, Error, Exit, Sandbox, Settings, Step, StepNetwork};
+use crate::{CancellationToken, Error, Exit, Sandbox, Settings, SnapshotId, Step, StepNetwork};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -68,6 +68,45 @@ pub enum Freeze {
     Frozen,
     /// They go on.
     Thawed,
+}
+
+/// The kind of a file of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PathKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A pipe, a socket or a device.
+    Other,
+}
+
+/// A file of a container, as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathStat {
+    /// Its name in the tar.
+    pub name: String,
+    /// Its kind.
+    pub kind: PathKind,
+}
+
+/// A path of a container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CopyRequest {
+    /// The layers of a container that does not run; `None` for one that runs in this sandbox.
+    pub layers: Option<Vec<SnapshotId>>,
+    /// The path.
+    pub path: String,
+    /// Whether a link is followed.
+    pub follow: bool,
+    /// Whether only the kind of the file is asked for.
+    pub stat_only: bool,
+    /// Bytes that may be copied in.
+    pub bytes: u64,
+    /// Files that may be copied in.
+    pub entries: u64,
 }
 
 /// The outer ends of a process's streams.
@@ -177,6 +216,36 @@ impl Sandbox {
             }
             out.write_all(&buffer[..got]).map_err(Error::Output)?;
         }
+    }
+
+    /// Returns what is at a path of a container, and its tar.
+    pub fn copy_from_container(
+        &self,
+        id: &ContainerId,
+        copy: &CopyRequest,
+    ) -> Result<(PathStat, impl Read + use<>), Error> {
+        let mut conversation = self.process.ask(&Request::CopyOut(id.clone()))?;
+        conversation.send_value(copy).map_err(|_| Error::Gone)?;
+        let stat = conversation.receive_value::<Answer<PathStat>>().map_err(|_| Error::Gone)??;
+        Ok((stat, FrameReader::new(conversation)))
+    }
+
+    /// Unpacks a tar into a directory of a container.
+    pub fn copy_to_container(&self, id: &ContainerId, copy: &CopyRequest, tar: &mut dyn Read) -> Result<(), Error> {
+        let limits = &self.process.settings.limits;
+        let copy = CopyRequest { bytes: limits.disk_bytes, entries: limits.disk_files, ..copy.clone() };
+        let mut conversation = self.process.ask(&Request::CopyIn(id.clone()))?;
+        conversation.send_value(&copy).map_err(|_| Error::Gone)?;
+        let mut buffer = vec![0; MAX_FRAME];
+        loop {
+            let got = tar.read(&mut buffer).map_err(Error::Input)?;
+            // It may have given up; its answer says why.
+            if got == 0 || conversation.send(kind::DATA, &buffer[..got]).is_err() {
+                break;
+            }
+        }
+        let _ = conversation.send(kind::END, &[]);
+        Ok(conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)??)
     }
 
     /// Returns the process ids and command lines of a container that runs in this sandbox.

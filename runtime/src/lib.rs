@@ -42,7 +42,8 @@ pub use child::{limit_child, limit_memory, terminate};
 pub use clock::uptime;
 pub use collect::{collect, evict_unsynced};
 pub use container::{
-    ContainerId, ContainerRun, ContainerStreams, Freeze, RunningContainer, container_directories, detach,
+    ContainerId, ContainerRun, ContainerStreams, CopyRequest, Freeze, PathKind, PathStat, RunningContainer,
+    container_directories, detach,
 };
 pub use disk_space::{DiskSpace, disk_space};
 pub use error::Error;

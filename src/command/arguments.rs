@@ -104,6 +104,8 @@ pub enum Command {
     Exec(container::exec::Arguments),
     /// List the processes of a container
     Top(container::exec::Top),
+    /// Copy files between a container and this machine
+    Cp(container::cp::Arguments),
     /// Make an image of what a container changed
     Commit(container::commit::Arguments),
     /// Write all files of a container as a tar
@@ -154,6 +156,7 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Rename(arguments) => container::rm::rename(&arguments, data_dir),
         Command::Exec(arguments) => container::exec::run(&arguments, data_dir),
         Command::Top(arguments) => container::exec::top(&arguments, data_dir),
+        Command::Cp(arguments) => container::cp::run(&arguments, data_dir),
         Command::Commit(arguments) => container::commit::run(&arguments, data_dir),
         Command::Export(arguments) => container::commit::export(&arguments, data_dir),
         Command::Container(arguments) => container::run_group(arguments, data_dir),

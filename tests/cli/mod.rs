@@ -4,6 +4,7 @@ pub mod archives;
 pub mod call;
 pub mod commands;
 pub mod containers;
+pub mod copies;
 pub mod data_directory;
 pub mod foreign_images;
 pub mod images;

@@ -72,6 +72,11 @@ impl Client {
     /// Asks for something and returns the answer.
     pub fn answer(&self, request: &Request) -> Result<serde_json::Value, Error> {
         self.ask(request)?;
+        self.receive_answer()
+    }
+
+    /// Returns the answer to what was asked.
+    pub fn receive_answer(&self) -> Result<serde_json::Value, Error> {
         match self.receive()? {
             Some(Message::Answer(Ok(value))) => Ok(value),
             Some(Message::Answer(Err(problem))) => Err(Error::Conflict(problem)),

@@ -1,6 +1,6 @@
 //! How commands and supervisors talk: frames of a kind, a length and bytes, on a socket.
 
-use runtime::TerminalSize;
+use runtime::{CopyRequest, TerminalSize};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -55,6 +55,10 @@ pub enum Request {
     Hold,
     /// Keep it this time when it ends, even if it was to go.
     Keep,
+    /// Send what is at a path, and its tar.
+    CopyOut(CopyRequest),
+    /// Unpack the tar that is typed into a directory.
+    CopyIn(CopyRequest),
     /// List its processes.
     Processes,
 }

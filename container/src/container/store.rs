@@ -117,6 +117,14 @@ impl Containers {
         Ok((lock, container))
     }
 
+    /// Keeps a container that does not run from being started or removed; fails if it runs or is about to.
+    pub fn hold(&self, container: &Container) -> Result<File, Error> {
+        let busy = || Error::Busy(container.record.id.clone());
+        let lock = lock(&container.directory)?.ok_or_else(busy)?;
+        Container::read(&container.directory).map_err(|_| Error::no_container(&container.record.name))?;
+        Ok(lock)
+    }
+
     /// Removes a container: its files, which `remove_files` does, and its record. Fails if it runs or is about to.
     pub fn remove(&self, container: &Container, remove_files: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
         let is_gone = || !container.directory.join("record.json").exists();

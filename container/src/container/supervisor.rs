@@ -1,5 +1,6 @@
 //! The supervisor of one container: holds its sandbox, keeps its log, serves those who ask, and writes how it ended.
 
+use super::files;
 use super::frames::{End, ExecRequest, Listener, Request, kind, receive};
 use super::log::Log;
 use super::ports;
@@ -283,6 +284,8 @@ impl Supervisor {
                 Ok(serde_json::Value::Null)
             }
             Request::Hold => return self.hold(stream),
+            Request::CopyOut(copy) => return files::send(self.sandbox(), &self.id, &copy, stream),
+            Request::CopyIn(copy) => files::receive(self.sandbox(), &self.id, &copy, &stream),
             Request::Processes => {
                 let found = self.sandbox().and_then(|sandbox| sandbox.container_processes(&self.id));
                 found.map(|found| serde_json::json!(found)).map_err(|error| error.to_string())

@@ -25,7 +25,7 @@ pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Resul
     }
     let root = open_directory(&format!("{directory}/u")).map_err(failed)?;
     let (writer, redundant) = (Writer::new(out).until(latest), RedundantChanges::default());
-    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant };
+    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant, device: None };
     diff.directory(&open(&root, c".").map_err(failed)?, &below, b"").map_err(failed)?;
     diff.redundant.keep(directory).map_err(failed)?;
     diff.writer.finish().map_err(failed)?;
@@ -36,8 +36,19 @@ pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Resul
 pub fn write_tree(root: &OwnedFd, out: &mut dyn Write) -> Result<(), HelperError> {
     let failed = |error: io::Error| HelperError::Inside(format!("reading the files of a container: {error}"));
     let (writer, redundant) = (Writer::new(out), RedundantChanges::default());
-    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant };
+    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant, device: None };
     diff.directory(&open(root, c".").map_err(failed)?, &[], b"").map_err(failed)?;
+    diff.writer.finish().map_err(failed)?;
+    Ok(())
+}
+
+/// Writes the file or directory `name` of `parent` under another name; what is mounted below it is left out.
+pub fn write_entry(parent: &OwnedFd, name: &[u8], shown: &[u8], out: &mut dyn Write) -> Result<(), HelperError> {
+    let failed = |error: io::Error| HelperError::Inside(format!("reading the files of a container: {error}"));
+    let (writer, redundant) = (Writer::new(out), RedundantChanges::default());
+    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant, device: None };
+    diff.device = Some(statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| failed(error.into()))?.st_dev);
+    diff.name(parent, name, shown, None, &[]).map_err(failed)?;
     diff.writer.finish().map_err(failed)?;
     Ok(())
 }
@@ -49,6 +60,8 @@ struct Diff<'o> {
     /// First names of files with several.
     names: HashMap<(u64, u64), Vec<u8>>,
     redundant: RedundantChanges,
+    /// The file system whose directories are looked into; `None` for any.
+    device: Option<u64>,
 }
 
 /// An entry of the layers below.
@@ -114,6 +127,10 @@ impl Diff<'_> {
             self.pending.push(Some(entry));
             if !same {
                 self.write_pending()?;
+            }
+            if self.device.is_some_and(|device| device != stat.st_dev) {
+                self.pending.pop();
+                return Ok(());
             }
             let inner: &[OwnedFd] = known.map_or(&[], |known| &known.directories);
             self.directory(&opened, inner, path)?;

@@ -7,6 +7,7 @@ mod answers;
 mod bpf;
 mod child;
 mod container;
+mod copy;
 mod diff;
 mod disk;
 mod evict;

@@ -57,19 +57,7 @@ fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> HelperError {
 pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) -> Answer<Root> {
     let step = &request.step;
     let locks = Locks::of(&step.mounts).map_err(inside("locking a cache"))?;
-    for part in ["", "/u", "/w", "/m", "/x"] {
-        match fs::create_dir(format!("{directory}{part}")) {
-            // The directory of a container outlives its processes.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && request.container.is_some() => continue,
-            made => made.map_err(inside("making the directories of a step"))?,
-        }
-        if part == "/u" {
-            set_mode(&format!("{directory}/u"), 0o755).map_err(inside("making the directories of a step"))?;
-        }
-    }
-    // Topmost first, for the diff.
-    let below: Vec<String> = step.layers.iter().rev().map(SnapshotId::directory).collect();
-    fs::write(format!("{directory}/layers"), below.join("\n")).map_err(inside("making the directories of a step"))?;
+    make_directories(directory, &step.layers, request.container.is_some())?;
     let target = format!("{directory}/m");
     overlay(&step.layers, Some((&format!("{directory}/u"), &format!("{directory}/w"))), &target)
         .map_err(inside(format!("mounting {} layers", step.layers.len())))?;
@@ -92,6 +80,23 @@ pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) ->
     building.placeholders.restore_times(&building.root);
     let Building { root, placeholders, written, locks, .. } = building;
     Ok(Root { root, proc, placeholders, written, _locks: locks })
+}
+
+/// Makes the directories that the root of a step is mounted from; those of a container may be there.
+pub fn make_directories(directory: &str, layers: &[SnapshotId], is_container: bool) -> Answer<()> {
+    for part in ["", "/u", "/w", "/m", "/x"] {
+        match fs::create_dir(format!("{directory}{part}")) {
+            // The directory of a container outlives its processes.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_container => continue,
+            made => made.map_err(inside("making the directories of a step"))?,
+        }
+        if part == "/u" {
+            set_mode(&format!("{directory}/u"), 0o755).map_err(inside("making the directories of a step"))?;
+        }
+    }
+    // Topmost first, for the diff.
+    let below: Vec<String> = layers.iter().rev().map(SnapshotId::directory).collect();
+    fs::write(format!("{directory}/layers"), below.join("\n")).map_err(inside("making the directories of a step"))
 }
 
 /// Mounts an empty file system in memory.

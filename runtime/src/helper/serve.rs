@@ -4,8 +4,8 @@ use super::fatal::die;
 use super::redundant_changes::RedundantChanges;
 use super::stream::stream;
 use super::{
-    container, diff, evict, exec, export, fast_directory, files, isolated_root, loopback, remove, rename, run, seccomp,
-    self_test, unpack,
+    container, copy, diff, evict, exec, export, fast_directory, files, isolated_root, loopback, remove, rename, run,
+    seccomp, self_test, unpack,
 };
 use crate::error::HelperError;
 use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
@@ -148,6 +148,8 @@ impl Helper {
                 return stream(&mut conversation, |out| diff::write(&id.directory(), None, out));
             }
             Request::ExportContainer(id) => return stream(&mut conversation, |out| export::write(&id, out)),
+            Request::CopyOut(id) => return copy::send(&id, conversation),
+            Request::CopyIn(id) => return copy::receive(&id, conversation),
             Request::Processes(id) => return conversation.send_value(&container::processes(&id)),
             Request::RemoveContainer(id) => container::remove(&id),
             Request::WriteTar(number, latest) => {

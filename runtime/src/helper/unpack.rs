@@ -48,12 +48,21 @@ pub fn layer(
     super::rename::snapshot(temporary, snapshot).map(|()| Vec::new())
 }
 
+/// Unpacks the tar that comes in frames into the directory `prefix` below `root`; at most `limits`.
+pub fn into(root: OwnedFd, prefix: &[u8], conversation: &mut Conversation, limits: &Limits) -> Answer<()> {
+    let mut unpacker = Unpacker::new(root);
+    unpacker.copied_to = Some(prefix.to_vec());
+    unpack_all(unpacker, conversation, limits).map(drop)
+}
+
 /// Returns the directories that the layer has something in and does not describe.
 fn unpack(conversation: &mut Conversation, temporary: &str, limits: &Limits) -> Answer<BTreeSet<Vec<u8>>> {
     let root = walk::open_directory(temporary).map_err(HelperError::inside("opening the directory of a layer"))?;
+    unpack_all(Unpacker::new(root), conversation, limits)
+}
+
+fn unpack_all(mut unpacker: Unpacker, conversation: &mut Conversation, limits: &Limits) -> Answer<BTreeSet<Vec<u8>>> {
     let mut reader = Reader::new(FrameReader::new(conversation));
-    let mut unpacker =
-        Unpacker { root, parent: None, directories: Vec::new(), implied: BTreeSet::new(), implied_bytes: 0 };
     let (mut bytes_left, mut entries_left) = (limits.bytes, limits.entries);
     loop {
         let entry = match reader.next_entry() {
@@ -85,16 +94,36 @@ struct Unpacker {
     /// Directories that no entry has described yet.
     implied: BTreeSet<Vec<u8>>,
     implied_bytes: usize,
+    /// The directory that a tar is copied to, which is not a layer.
+    copied_to: Option<Vec<u8>>,
 }
 
 impl Unpacker {
+    fn new(root: OwnedFd) -> Unpacker {
+        let (directories, implied) = (Vec::new(), BTreeSet::new());
+        Unpacker { root, parent: None, directories, implied, implied_bytes: 0, copied_to: None }
+    }
+
+    /// Returns the path below the root that a path of the tar means.
+    fn path(&self, path: &[u8]) -> Vec<u8> {
+        let path = clean_path(path);
+        match self.copied_to.as_deref() {
+            None | Some(b"") => path,
+            Some(prefix) => [prefix, b"/", &path].concat(),
+        }
+    }
+
     fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {
-        let path = clean_path(&entry.path);
+        if self.copied_to.is_some() && clean_path(&entry.path).is_empty() {
+            return Ok(());
+        }
+        let path = self.path(&entry.path);
         let (directory, name) = split(&path);
         if name.is_empty() {
             return if entry.kind == EntryKind::Directory { self.root_metadata(entry) } else { Ok(()) };
         }
-        match Marker::parse(name) {
+        let marker = if self.copied_to.is_some() { Marker::Other } else { Marker::parse(name) };
+        match marker {
             Marker::Reserved => return Ok(()),
             Marker::Opaque => {
                 self.open_parent(directory)?;
@@ -105,11 +134,14 @@ impl Unpacker {
         }
         self.open_parent(directory)?;
         let (_, parent) = self.parent.as_ref().expect("it was opened above");
-        if let Marker::Whiteout(removed) = Marker::parse(name) {
+        if let Marker::Whiteout(removed) = marker {
             return match removed {
                 b"" | b"." | b".." => Err(io::Error::other("it removes nothing that has a name")),
                 _ => whiteout(parent, removed),
             };
+        }
+        if self.copied_to.is_some() {
+            same_kind(parent, name, entry.kind == EntryKind::Directory)?;
         }
         clear(parent, name, entry.kind == EntryKind::Directory)?;
         let mode = Mode::from_raw_mode(entry.mode & 0o7777);
@@ -176,7 +208,7 @@ impl Unpacker {
     }
 
     fn hard_link(&self, parent: &OwnedFd, name: &[u8], target: &[u8]) -> io::Result<()> {
-        let target = clean_path(target);
+        let target = self.path(target);
         let (directory, file) = split(&target);
         let directory = open_in(&self.root, directory, OFlags::PATH | OFlags::DIRECTORY)?;
         Ok(rustix::fs::linkat(directory, file, parent, name, AtFlags::empty())?)
@@ -192,6 +224,18 @@ impl Unpacker {
             }
         }
         Ok(self.implied)
+    }
+}
+
+/// Fails if a directory would replace something else, or be replaced by it.
+fn same_kind(parent: &OwnedFd, name: &[u8], directory: bool) -> io::Result<()> {
+    let Ok(known) = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
+    let is_directory = FileType::from_raw_mode(known.st_mode) == FileType::Directory;
+    let shown = String::from_utf8_lossy(name);
+    match (is_directory, directory) {
+        (true, false) => Err(io::Error::other(format!("cannot overwrite directory {shown:?} with non-directory"))),
+        (false, true) => Err(io::Error::other(format!("cannot overwrite non-directory {shown:?} with directory"))),
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The commands of `slipway container`, and which function runs each.
 
-use super::{commit, exec, ps, rm, run, start, stop};
+use super::{commit, cp, exec, ps, rm, run, start, stop};
 use crate::command::image::inspect;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -51,6 +51,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// List the processes of a container
     Top(exec::Top),
+    /// Copy files between a container and this machine
+    Cp(cp::Arguments),
     /// Make an image of what a container changed
     Commit(commit::Arguments),
     /// Write all files of a container as a tar
@@ -79,6 +81,7 @@ pub fn run_group(arguments: Arguments, data_dir: Option<PathBuf>) -> Result<Exit
         Command::Rename(arguments) => rm::rename(&arguments, data_dir),
         Command::Inspect(arguments) => inspect::run(&arguments, data_dir, inspect::Kind::Container),
         Command::Top(arguments) => exec::top(&arguments, data_dir),
+        Command::Cp(arguments) => cp::run(&arguments, data_dir),
         Command::Commit(arguments) => commit::run(&arguments, data_dir),
         Command::Export(arguments) => commit::export(&arguments, data_dir),
         Command::Prune(arguments) => rm::prune(&arguments, data_dir),

@@ -3,6 +3,7 @@
 mod arguments;
 pub mod attach;
 pub mod commit;
+pub mod cp;
 pub mod exec;
 pub mod flags;
 pub mod ps;
