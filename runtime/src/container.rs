@@ -204,6 +204,14 @@ impl Sandbox {
         self.copy_out(&Request::ExportContainer(id.clone()), out)
     }
 
+    /// Returns the paths that a container changed, each after `A` for added, `C` for changed or `D` for deleted.
+    pub fn container_changes(&self, id: &ContainerId) -> Result<Vec<(char, String)>, Error> {
+        let mut list = Vec::new();
+        self.copy_out(&Request::ListChanges(id.clone()), &mut list)?;
+        let changes = list.split(|byte| *byte == 0).filter_map(|change| change.split_first());
+        Ok(changes.map(|(kind, path)| (char::from(*kind), String::from_utf8_lossy(path).into_owned())).collect())
+    }
+
     fn copy_out(&self, request: &Request, out: &mut dyn Write) -> Result<(), Error> {
         let mut reader = FrameReader::new(self.process.ask(request)?);
         let mut buffer = vec![0; MAX_FRAME];

@@ -53,6 +53,8 @@ pub enum Request {
     WriteContainer(ContainerId),
     /// Sends all files of a container as a tar.
     ExportContainer(ContainerId),
+    /// Sends the paths of what a container changed.
+    ListChanges(ContainerId),
     /// Answers what is at the path of a container that follows, and sends it as a tar.
     CopyOut(ContainerId),
     /// Unpacks the tar that follows into the directory of a container that follows before it.

@@ -108,6 +108,8 @@ pub enum Command {
     Cp(container::cp::Arguments),
     /// Make an image of what a container changed
     Commit(container::commit::Arguments),
+    /// List what a container changed
+    Diff(container::commit::Diff),
     /// Write all files of a container as a tar
     Export(container::commit::Export),
     /// Manage containers
@@ -158,6 +160,7 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Top(arguments) => container::exec::top(&arguments, data_dir),
         Command::Cp(arguments) => container::cp::run(&arguments, data_dir),
         Command::Commit(arguments) => container::commit::run(&arguments, data_dir),
+        Command::Diff(arguments) => container::commit::diff(&arguments, data_dir),
         Command::Export(arguments) => container::commit::export(&arguments, data_dir),
         Command::Container(arguments) => container::run_group(arguments, data_dir),
         Command::Supervise(arguments) => container::supervise::run(&arguments, data_dir),

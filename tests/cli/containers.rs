@@ -184,3 +184,25 @@ fn curl_page(port: &str) -> String {
         std::process::Command::new("curl").args(["-s", &format!("http://127.0.0.1:{port}/")]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+#[test]
+fn changes_of_a_container_are_listed() {
+    let bench = Bench::new();
+    bench
+        .build("bb", "RUN mkdir -p /a/b /gone && echo x > /a/b/same && echo y > /a/b/changed && echo z > /gone/file\n");
+    let script = "echo new > /a/b/changed; echo add > /a/added; rm -r /gone; mkdir /own; touch /own/file; sleep 1000";
+    bench.run(&["run", "-d", "--name", "dd", "bb", "sh", "-c", script]);
+    let expected = "C /a\nA /a/added\nC /a/b\nC /a/b/changed\nD /gone\nA /own\nA /own/file\n";
+    wait_for("its changes", || (bench.run(&["diff", "dd"]) == expected).then_some(()));
+    // An image of it has no mount points of a container that runs.
+    bench.run(&["commit", "dd", "copy"]);
+    let copied =
+        bench.run(&["run", "--rm", "--network", "none", "--entrypoint", "find", "copy", "/own", "/etc", "-type", "f"]);
+    assert!(copied.starts_with("/own/file\n"), "{copied}");
+    bench.run(&["stop", "-t", "0", "dd"]);
+    assert_eq!(bench.run(&["container", "diff", "dd"]), expected);
+    bench.run(&["create", "--name", "created", "bb", "true"]);
+    assert_eq!(bench.run(&["diff", "created"]), "");
+    let missing = "Error response from daemon: No such container: nosuch\n";
+    assert_eq!(bench.fails(&["diff", "nosuch"]), (1, missing.to_owned()));
+}

@@ -1,12 +1,13 @@
 //! The changes of a step as a layer: read from the overlay's upper directory alone, compared with what was below.
 
+use super::placeholder::Placeholders;
 use super::redundant_changes::{self, RedundantChanges};
 use super::walk::open_directory;
 use crate::error::HelperError;
 use files::tar::{Entry, EntryKind, Writer};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,26 +18,34 @@ const CAPABILITY: &CStr = c"security.capability";
 
 /// Writes the changes of the run in `directory`; times after `latest` become it.
 pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Result<(), HelperError> {
+    let mut diff = Diff::new(Writer::new(out).until(latest));
+    diff.changes(directory)?;
     let failed = |error: io::Error| HelperError::Inside(format!("reading the changes of a step: {error}"));
-    let layers = std::fs::read_to_string(format!("{directory}/layers")).map_err(failed)?;
-    let mut below = Vec::new();
-    for layer in layers.lines() {
-        below.push(open_directory(layer).map_err(failed)?);
-    }
-    let root = open_directory(&format!("{directory}/u")).map_err(failed)?;
-    let (writer, redundant) = (Writer::new(out).until(latest), RedundantChanges::default());
-    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant, device: None };
-    diff.directory(&open(&root, c".").map_err(failed)?, &below, b"").map_err(failed)?;
     diff.redundant.keep(directory).map_err(failed)?;
     diff.writer.finish().map_err(failed)?;
+    Ok(())
+}
+
+/// Writes the paths of all changes in `directory`: `A`, `C` or `D`, the path, and a zero byte.
+pub fn list(directory: &str, out: &mut dyn Write) -> Result<(), HelperError> {
+    let mut nowhere = io::sink();
+    let mut diff = Diff::new(Writer::new(&mut nowhere as &mut dyn Write));
+    diff.listing = Some(Listing::default());
+    // A container that was never started has changed nothing.
+    if std::fs::exists(format!("{directory}/layers")).unwrap_or(true) {
+        diff.changes(directory)?;
+    }
+    let failed = |error: io::Error| HelperError::Inside(format!("listing the changes of a container: {error}"));
+    for (kind, path) in diff.listing.unwrap_or_default().changes {
+        out.write_all(&[&[kind, b'/'], path.as_slice(), &[0]].concat()).map_err(failed)?;
+    }
     Ok(())
 }
 
 /// Writes all files below `root`.
 pub fn write_tree(root: &OwnedFd, out: &mut dyn Write) -> Result<(), HelperError> {
     let failed = |error: io::Error| HelperError::Inside(format!("reading the files of a container: {error}"));
-    let (writer, redundant) = (Writer::new(out), RedundantChanges::default());
-    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant, device: None };
+    let mut diff = Diff::new(Writer::new(out));
     diff.directory(&open(root, c".").map_err(failed)?, &[], b"").map_err(failed)?;
     diff.writer.finish().map_err(failed)?;
     Ok(())
@@ -45,8 +54,7 @@ pub fn write_tree(root: &OwnedFd, out: &mut dyn Write) -> Result<(), HelperError
 /// Writes the file or directory `name` of `parent` under another name; what is mounted below it is left out.
 pub fn write_entry(parent: &OwnedFd, name: &[u8], shown: &[u8], out: &mut dyn Write) -> Result<(), HelperError> {
     let failed = |error: io::Error| HelperError::Inside(format!("reading the files of a container: {error}"));
-    let (writer, redundant) = (Writer::new(out), RedundantChanges::default());
-    let mut diff = Diff { writer, pending: Vec::new(), names: HashMap::new(), redundant, device: None };
+    let mut diff = Diff::new(Writer::new(out));
     diff.device = Some(statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| failed(error.into()))?.st_dev);
     diff.name(parent, name, shown, None, &[]).map_err(failed)?;
     diff.writer.finish().map_err(failed)?;
@@ -62,6 +70,18 @@ struct Diff<'o> {
     redundant: RedundantChanges,
     /// The file system whose directories are looked into; `None` for any.
     device: Option<u64>,
+    /// Mount points of a container that runs, which are not its changes as long as they are empty.
+    placeholders: HashSet<Vec<u8>>,
+    /// Paths that are listed instead of written.
+    listing: Option<Listing>,
+}
+
+/// Changes by their paths.
+#[derive(Default)]
+struct Listing {
+    changes: Vec<(u8, Vec<u8>)>,
+    /// Paths that the layers below have.
+    known: HashSet<Vec<u8>>,
 }
 
 /// An entry of the layers below.
@@ -73,7 +93,32 @@ struct Below {
     directories: Vec<OwnedFd>,
 }
 
-impl Diff<'_> {
+impl<'o> Diff<'o> {
+    fn new(writer: Writer<&'o mut dyn Write>) -> Diff<'o> {
+        let (pending, names, redundant, placeholders) = Default::default();
+        Diff { writer, pending, names, redundant, device: None, placeholders, listing: None }
+    }
+
+    /// Goes through what changed in the run in `directory`.
+    fn changes(&mut self, directory: &str) -> Result<(), HelperError> {
+        let failed = |error: io::Error| HelperError::Inside(format!("reading the changes of a step: {error}"));
+        let layers = std::fs::read_to_string(format!("{directory}/layers")).map_err(failed)?;
+        let mut below = Vec::new();
+        for layer in layers.lines() {
+            below.push(open_directory(layer).map_err(failed)?);
+        }
+        let root = open_directory(&format!("{directory}/u")).map_err(failed)?;
+        self.placeholders = Placeholders::written_down(directory);
+        self.directory(&open(&root, c".").map_err(failed)?, &below, b"").map_err(failed)
+    }
+
+    /// Writes an entry that has no content, or lists it.
+    fn bare(&mut self, entry: &Entry) -> io::Result<()> {
+        let Some(listing) = &mut self.listing else { return self.writer.bare(entry) };
+        let kind = if listing.known.contains(&entry.path) { b'C' } else { b'A' };
+        listing.changes.push((kind, entry.path.clone()));
+        Ok(())
+    }
     /// Writes what changed in `directory`; `below` are the same directory in the layers below, topmost first.
     fn directory(&mut self, directory: &OwnedFd, below: &[OwnedFd], path: &[u8]) -> io::Result<()> {
         let mut names: Vec<Vec<u8>> = Vec::new();
@@ -112,7 +157,14 @@ impl Diff<'_> {
         below: &[OwnedFd],
     ) -> io::Result<()> {
         let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if let Some(listing) = self.listing.as_mut().filter(|_| known.is_some()) {
+            listing.known.insert(path.to_vec());
+        }
         let kind = FileType::from_raw_mode(stat.st_mode);
+        let is_placeholder = known.is_none() && self.placeholders.contains(path);
+        if is_placeholder && kind == FileType::RegularFile && stat.st_size == 0 {
+            return Ok(());
+        }
         if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
             if known.is_some() {
                 return self.whiteout(path);
@@ -123,7 +175,7 @@ impl Diff<'_> {
         if kind == FileType::Directory {
             let opened = open(directory, name)?;
             let entry = entry(path, EntryKind::Directory, &stat, self.attributes(&opened, path));
-            let same = known.is_some_and(|known| same_directory(&stat, &known.stat));
+            let same = is_placeholder || known.is_some_and(|known| same_directory(&stat, &known.stat));
             self.pending.push(Some(entry));
             if !same {
                 self.write_pending()?;
@@ -156,7 +208,7 @@ impl Diff<'_> {
             if let Some(first) = self.names.get(&identity) {
                 let link = entry(path, EntryKind::HardLink { target: first.clone() }, stat, None);
                 self.write_pending()?;
-                return self.writer.bare(&link);
+                return self.bare(&link);
             }
             self.names.insert(identity, path.to_vec());
         }
@@ -167,6 +219,9 @@ impl Diff<'_> {
                 let attributes = self.attributes(&file, path);
                 let entry = entry(path, EntryKind::File { size: stat.st_size as u64 }, stat, attributes);
                 self.write_pending()?;
+                if self.listing.is_some() {
+                    return self.bare(&entry);
+                }
                 return self.writer.entry(&entry, &mut File::from(file));
             }
             FileType::Symlink => EntryKind::Symlink { target: readlinkat(directory, name, Vec::new())?.into_bytes() },
@@ -179,7 +234,7 @@ impl Diff<'_> {
             }
         };
         self.write_pending()?;
-        self.writer.bare(&entry(path, kind, stat, None))
+        self.bare(&entry(path, kind, stat, None))
     }
 
     /// Returns the capability of a file or directory; notes other attributes, which layers do not hold.
@@ -196,6 +251,10 @@ impl Diff<'_> {
 
     fn whiteout(&mut self, path: &[u8]) -> io::Result<()> {
         self.write_pending()?;
+        if let Some(listing) = &mut self.listing {
+            listing.changes.push((b'D', path.to_vec()));
+            return Ok(());
+        }
         let kind = EntryKind::File { size: 0 };
         self.writer.bare(&Entry {
             path: files::whiteout::of(path),
@@ -209,12 +268,8 @@ impl Diff<'_> {
     }
 
     fn write_pending(&mut self) -> io::Result<()> {
-        for entry in &mut self.pending {
-            if let Some(entry) = entry.take() {
-                self.writer.bare(&entry)?;
-            }
-        }
-        Ok(())
+        let entries: Vec<Entry> = self.pending.iter_mut().filter_map(Option::take).collect();
+        entries.iter().try_for_each(|entry| self.bare(entry))
     }
 
     /// Returns whether a file is what it was: overlay copies whole files up for changes that change nothing.

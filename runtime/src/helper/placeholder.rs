@@ -5,6 +5,7 @@ use files::path::split;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -69,6 +70,23 @@ impl Placeholders {
         Ok(())
     }
 
+    /// Writes down what was made, for those who read the changes while the step runs.
+    pub fn write_down(&self, directory: &str) -> io::Result<()> {
+        std::fs::write(place_of(directory), serde_json::to_vec(self)?)
+    }
+
+    /// Forgets what was written down: it was removed.
+    pub fn forget(directory: &str) {
+        let _ = std::fs::remove_file(place_of(directory));
+    }
+
+    /// Returns the paths that were written down, which are nobody's changes.
+    pub fn written_down(directory: &str) -> HashSet<Vec<u8>> {
+        let text = std::fs::read(place_of(directory)).unwrap_or_default();
+        let known: Placeholders = serde_json::from_slice(&text).unwrap_or_default();
+        known.made.into_iter().map(|made| made.0).collect()
+    }
+
     /// Gives directories back the times that they had before something was made in them.
     pub fn restore_times(&self, root: impl AsFd) {
         self.touched.iter().for_each(|(path, times)| set_times(root.as_fd(), path, times));
@@ -98,6 +116,10 @@ impl Placeholders {
         }
         left.iter().for_each(|(path, times)| set_times(changes, path, times));
     }
+}
+
+fn place_of(directory: &str) -> String {
+    format!("{directory}/placeholders")
 }
 
 /// Returns `path` with all links followed, which stay below `root`.

@@ -43,6 +43,7 @@ pub fn serve(
     });
     if let Ok(changes) = open_directory(&format!("{directory}/u")) {
         placeholders.remove(&changes);
+        Placeholders::forget(directory);
     }
     conversation.send_value(&answer)
 }
@@ -89,6 +90,7 @@ fn runner(directory: &str, filters: &seccomp::Filters, asked: &mut Asked<'_>) ->
     let watch = Watch::new(std::mem::take(&mut root.written), request.disk);
     let started = start(&root, request, &user, filters, asked.agents)?;
     if request.container.is_some() {
+        root.placeholders.write_down(directory).map_err(HelperError::inside("noting mount points"))?;
         container::note(directory, started.process).map_err(HelperError::inside("noting a container's process"))?;
         container::tell_start(&started.error, asked.conversation)
             .map_err(HelperError::inside("starting a container"))?;

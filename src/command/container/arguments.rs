@@ -55,6 +55,8 @@ enum Command {
     Cp(cp::Arguments),
     /// Make an image of what a container changed
     Commit(commit::Arguments),
+    /// List what a container changed
+    Diff(commit::Diff),
     /// Write all files of a container as a tar
     Export(commit::Export),
     /// Remove containers that have ended
@@ -83,6 +85,7 @@ pub fn run_group(arguments: Arguments, data_dir: Option<PathBuf>) -> Result<Exit
         Command::Top(arguments) => exec::top(&arguments, data_dir),
         Command::Cp(arguments) => cp::run(&arguments, data_dir),
         Command::Commit(arguments) => commit::run(&arguments, data_dir),
+        Command::Diff(arguments) => commit::diff(&arguments, data_dir),
         Command::Export(arguments) => commit::export(&arguments, data_dir),
         Command::Prune(arguments) => rm::prune(&arguments, data_dir),
     }

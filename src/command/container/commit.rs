@@ -1,4 +1,4 @@
-//! `slipway commit` and `slipway export`: an image of what a container changed, and all its files.
+//! `slipway commit`, `slipway diff` and `slipway export`: an image of what a container changed, the changes, and all its files.
 
 use super::super::image::archive::write_to;
 use super::super::image::pull::reference;
@@ -72,6 +72,26 @@ fn changed(config: &ContainerConfig, changes: &[String]) -> Result<ContainerConf
 fn sandbox(hand: &Hand, container: &Container) -> Result<(Sandbox, ContainerId), Failure> {
     let sandbox = Sandbox::start(&hand.sandbox()?, &format!("read-{}", std::process::id())).map_err(Error::from)?;
     Ok((sandbox, ContainerId::new(&container.record.id).map_err(Error::from)?))
+}
+
+/// Arguments of `slipway diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// Name or id of the container
+    container: String,
+}
+
+/// Runs `slipway diff`.
+pub fn diff(arguments: &Diff, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    told(|| {
+        let hand = Hand::open(data_dir)?;
+        let container = hand.containers()?.find(&arguments.container)?;
+        let (sandbox, id) = sandbox(&hand, &container)?;
+        for (kind, path) in sandbox.container_changes(&id).map_err(Error::from)? {
+            println!("{kind} {path}");
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Arguments of `slipway export`.
