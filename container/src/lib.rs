@@ -8,9 +8,9 @@ mod login;
 mod template;
 
 pub use container::{
-    Client, CommitRequest, Container, ContainerFiles, Containers, ExecRequest, Input, Layers, LogLine, LogReader,
-    Message, PackedLayer, Port, Record, Request, State, Status, UNLIMITED, commit, container_details, extract, new_id,
-    now, pass_signal, supervise, write_local,
+    Client, CommitRequest, Container, ContainerFiles, Containers, ExecRequest, ImportRequest, Input, Layers, LogLine,
+    LogReader, Message, PackedLayer, Port, Record, Request, State, Status, UNLIMITED, commit, container_details,
+    extract, import, new_id, now, pass_signal, supervise, write_local,
 };
 pub use error::Error;
 pub use image::{

@@ -70,6 +70,8 @@ pub enum Command {
     Save(image::archive::Save),
     /// Take the images of an archive in
     Load(image::archive::Load),
+    /// Make an image of a tar of files
+    Import(image::import::Arguments),
     /// Log in at a registry
     Login(image::login::Login),
     /// Forget the login of a registry
@@ -174,6 +176,7 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::History(arguments) => image::history::run(&arguments, data_dir),
         Command::Save(arguments) => image::archive::save(&arguments, data_dir),
         Command::Load(arguments) => image::archive::load(&arguments, data_dir),
+        Command::Import(arguments) => image::import::run(&arguments, data_dir),
         Command::Login(arguments) => image::login::login(&arguments, data_dir),
         Command::Logout(arguments) => image::login::logout(&arguments),
         Command::Registry(arguments) => registry::run(&arguments, data_dir),

@@ -126,6 +126,30 @@ fn bench_architecture() -> &'static str {
 }
 
 #[test]
+fn a_tar_of_files_becomes_an_image() {
+    let bench = Bench::new();
+    bench.build("bb", "RUN echo x > /own\n");
+    bench.run(&["create", "--name", "cc", "bb", "true"]);
+    bench.run(&["start", "cc"]);
+    bench.run(&["wait", "cc"]);
+    let file = bench.path("files.tar");
+    bench.run(&["export", "-o", file.to_str().unwrap(), "cc"]);
+    let change = "CMD [\"cat\", \"/own\"]";
+    let id = bench.run(&["import", "-c", change, "-m", "a note", file.to_str().unwrap(), "flat:1"]);
+    assert_eq!(bench.run(&["images", "-q", "--no-trunc", "flat"]), id);
+    assert_eq!(bench.run(&["run", "--rm", "flat:1"]), "x\n");
+    assert_eq!(bench.run(&["inspect", "-f", "{{.Comment}} {{len .RootFS.Layers}}", "flat:1"]), "a note 1\n");
+    shell(&bench.path(""), "gzip -k files.tar");
+    let compressed = bench.path("files.tar.gz");
+    let line = command_line(&bench, &["import", "-", "piped"]);
+    shell(&bench.path(""), &format!("{line} < {}", compressed.display()));
+    assert_eq!(bench.run(&["inspect", "-f", "{{.Comment}}", "piped"]), "Imported from -\n");
+    let missing = bench.fails(&["import", "/nosuch.tar"]);
+    assert_eq!(missing, (1, "open /nosuch.tar: no such file or directory\n".to_owned()));
+    assert_eq!(bench.fails(&["import", "-c", "RUN true", file.to_str().unwrap()]).0, 1);
+}
+
+#[test]
 fn an_archive_gets_nothing_that_it_only_names() {
     let bench = Bench::new();
     bench.build("private", "RUN echo hidden > /file\nCMD [\"cat\", \"/file\"]\n");

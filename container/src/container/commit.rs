@@ -82,7 +82,8 @@ pub fn commit(
     Ok(id)
 }
 
-fn put(
+/// Stores the documents of an image and keeps it under its name, if it has one; returns its id.
+pub fn put(
     store: &Store,
     manifest: &mut Manifest,
     config: &registry_client::ImageConfig,

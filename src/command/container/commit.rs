@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Applies instructions to a configuration as a build would.
-fn changed(config: &ContainerConfig, changes: &[String]) -> Result<ContainerConfig, Failure> {
+pub fn changed(config: &ContainerConfig, changes: &[String]) -> Result<ContainerConfig, Failure> {
     if changes.is_empty() {
         return Ok(config.clone());
     }

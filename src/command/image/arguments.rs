@@ -1,6 +1,6 @@
 //! The commands of `slipway image`, and which function runs each.
 
-use super::{archive, history, inspect, ls, prune, pull, push, rm, tag};
+use super::{archive, history, import, inspect, ls, prune, pull, push, rm, tag};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +34,8 @@ enum Command {
     Save(archive::Save),
     /// Take the images of an archive in
     Load(archive::Load),
+    /// Make an image of a tar of files
+    Import(import::Arguments),
     /// Remove images that nobody uses
     Prune(prune::Arguments),
 }
@@ -50,6 +52,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
         Command::Push(arguments) => push::run(arguments, data_dir),
         Command::Save(arguments) => archive::save(arguments, data_dir),
         Command::Load(arguments) => archive::load(arguments, data_dir),
+        Command::Import(arguments) => import::run(arguments, data_dir),
         Command::Prune(arguments) => prune::run(arguments, data_dir),
     }
 }

@@ -3,6 +3,7 @@
 pub mod archive;
 mod arguments;
 pub mod history;
+pub mod import;
 pub mod inspect;
 pub mod layers;
 pub mod login;
