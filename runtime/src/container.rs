@@ -204,6 +204,12 @@ impl Sandbox {
         self.copy_out(&Request::ExportContainer(id.clone()), out)
     }
 
+    /// Returns how many bytes a container has on disk besides its layers.
+    pub fn container_bytes(&self, id: &ContainerId) -> Result<u64, Error> {
+        let mut conversation = self.process.ask(&Request::MeasureContainer(id.clone()))?;
+        Ok(conversation.receive_value::<Answer<_>>().map_err(|_| Error::Gone)??)
+    }
+
     /// Returns the paths that a container changed, each after `A` for added, `C` for changed or `D` for deleted.
     pub fn container_changes(&self, id: &ContainerId) -> Result<Vec<(char, String)>, Error> {
         let mut list = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::{
     approve, build, cancel, check, container, deliveries, explain, image, logs, queue, registry, repo, retry, rules,
-    secret, serve, status, token, trigger, version, worker, workers,
+    secret, serve, status, system, token, trigger, version, worker, workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;
@@ -116,6 +116,8 @@ pub enum Command {
     Export(container::commit::Export),
     /// Manage containers
     Container(container::Arguments),
+    /// Show what takes up space, and remove what nobody uses
+    System(system::Arguments),
     /// Hold a container; started by `run` and `start`
     #[command(name = "hold-container", hide = true)]
     Supervise(container::supervise::Arguments),
@@ -165,6 +167,7 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Diff(arguments) => container::commit::diff(&arguments, data_dir),
         Command::Export(arguments) => container::commit::export(&arguments, data_dir),
         Command::Container(arguments) => container::run_group(arguments, data_dir),
+        Command::System(arguments) => system::run(&arguments, data_dir),
         Command::Supervise(arguments) => container::supervise::run(&arguments, data_dir),
         Command::Images(arguments) => image::ls::run(&arguments, data_dir),
         Command::Image(arguments) => image::run(&arguments, data_dir),

@@ -22,6 +22,7 @@ mod rules;
 mod secret;
 mod serve;
 mod status;
+mod system;
 mod token;
 mod trigger;
 mod version;

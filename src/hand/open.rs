@@ -69,7 +69,7 @@ impl Hand {
     }
 
     /// Returns the blobs that the cache of builds refers to.
-    fn cached_blobs(&self) -> Result<HashSet<Digest>, Failure> {
+    pub fn cached_blobs(&self) -> Result<HashSet<Digest>, Failure> {
         if !self.data.join("slipway.db").exists() {
             return Ok(HashSet::new());
         }

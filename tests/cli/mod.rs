@@ -12,3 +12,4 @@ pub mod limits;
 pub mod local_builds;
 pub mod removals;
 pub mod slow_readers;
+pub mod space;

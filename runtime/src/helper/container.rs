@@ -1,11 +1,12 @@
 //! Containers inside the sandbox: their directories, streams, signals, and the way into their namespaces.
 
 use super::child::Stdio;
+use super::measure::{Measure, Used, Written};
 use super::remove;
-use super::walk::open_in;
+use super::walk::{open_directory, open_in};
 use crate::container::{ContainerId, Freeze};
 use crate::error::HelperError;
-use crate::protocol::{Answer, Conversation, RunRequest, kind, send_with};
+use crate::protocol::{Answer, Conversation, DiskLimits, RunRequest, kind, send_with};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
@@ -159,6 +160,13 @@ pub fn processes(id: &ContainerId) -> Answer<Vec<(i32, String)>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Returns how many bytes a container has on disk.
+pub fn measure(id: &ContainerId) -> Answer<u64> {
+    let Ok(changes) = open_directory(&format!("{}/u", id.directory())) else { return Ok(0) };
+    let unlimited = DiskLimits { bytes: u64::MAX, files: u64::MAX, reserve: 0 };
+    Ok(Measure::new(vec![Written::Own(changes)], unlimited).count(None, Used::default()).bytes)
 }
 
 /// Removes the directory of a container.

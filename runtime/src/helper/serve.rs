@@ -148,6 +148,7 @@ impl Helper {
                 return stream(&mut conversation, |out| diff::write(&id.directory(), None, out));
             }
             Request::ExportContainer(id) => return stream(&mut conversation, |out| export::write(&id, out)),
+            Request::MeasureContainer(id) => return conversation.send_value(&container::measure(&id)),
             Request::ListChanges(id) => return stream(&mut conversation, |out| diff::list(&id.directory(), out)),
             Request::CopyOut(id) => return copy::send(&id, conversation),
             Request::CopyIn(id) => return copy::receive(&id, conversation),

@@ -1,6 +1,6 @@
 //! `slipway rm`, `slipway rename` and `slipway container prune`.
 
-use crate::hand::{Failure, Hand, confirmed, each, told};
+use crate::hand::{Failure, Hand, bytes, confirmed, each, now, told};
 use clap::Args;
 use container::{Client, Container, Containers, Error, Message, Request};
 use runtime::{ContainerId, Sandbox};
@@ -42,6 +42,9 @@ pub struct Prune {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
+    /// Only containers for which this holds: until=, label=, label!=
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
 }
 
 /// Runs `slipway rm`.
@@ -128,27 +131,77 @@ pub fn rename(arguments: &Rename, data_dir: Option<PathBuf>) -> Result<ExitCode,
 /// Runs `slipway container prune`.
 pub fn prune(arguments: &Prune, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
+        let filters = PruneFilters::parse(&arguments.filters)?;
         if !arguments.force && !confirmed("WARNING! This will remove all stopped containers.") {
             return Ok(ExitCode::SUCCESS);
         }
         let hand = Hand::open(data_dir)?;
-        let containers = hand.containers()?;
-        let mut is_first = true;
-        for container in containers.list()?.iter().filter(|known| !known.is_running()) {
-            match containers.remove(container, || remove_files(&hand, &container.record.id)) {
-                // It is about to run.
-                Err(Error::Busy(_)) => continue,
-                removed => removed?,
-            }
-            container::release_container(&hand.store, &container.record.id)?;
-            if std::mem::take(&mut is_first) {
-                println!("Deleted Containers:");
-            }
-            println!("{}", container.record.id);
-        }
-        sweep(&hand, &containers)?;
+        let reclaimed = remove_ended(&hand, &filters)?;
+        println!("Total reclaimed space: {}", bytes(reclaimed));
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Conditions on containers that are pruned.
+pub struct PruneFilters {
+    labels: Vec<(String, bool)>,
+    until: Option<i64>,
+}
+
+impl PruneFilters {
+    /// Reads `until=TIME`, `label=KEY[=VALUE]` and `label!=KEY[=VALUE]`.
+    pub fn parse(texts: &[String]) -> Result<PruneFilters, Failure> {
+        let mut filters = PruneFilters { labels: Vec::new(), until: None };
+        for text in texts {
+            let wrong = || Error::Invalid(format!("invalid filter '{text}'"));
+            if let Some(label) = text.strip_prefix("label!=") {
+                filters.labels.push((label.to_owned(), false));
+            } else if let Some(label) = text.strip_prefix("label=") {
+                filters.labels.push((label.to_owned(), true));
+            } else {
+                let time = text.strip_prefix("until=").and_then(|time| container::moment(time, now()));
+                filters.until = Some(time.ok_or_else(wrong)?);
+            }
+        }
+        Ok(filters)
+    }
+
+    fn matches(&self, container: &Container) -> bool {
+        let labels = &container.record.config.labels;
+        let has = |label: &str| match label.split_once('=') {
+            Some((key, value)) => labels.get(key).is_some_and(|found| found == value),
+            None => labels.contains_key(label),
+        };
+        let created = container::moment(&container.record.created, 0).unwrap_or(0);
+        self.labels.iter().all(|wanted| has(&wanted.0) == wanted.1) && self.until.is_none_or(|until| created < until)
+    }
+}
+
+/// Removes containers that have ended, and tells which; returns the bytes that they had.
+pub fn remove_ended(hand: &Hand, filters: &PruneFilters) -> Result<u64, Failure> {
+    let containers = hand.containers()?;
+    let sandbox = Sandbox::start(&hand.sandbox()?, &format!("prune-{}", std::process::id())).map_err(Error::from)?;
+    let (mut is_first, mut reclaimed) = (true, 0);
+    for container in containers.list()?.iter().filter(|known| !known.is_running() && filters.matches(known)) {
+        let id = ContainerId::new(&container.record.id).map_err(Error::from)?;
+        let size = sandbox.container_bytes(&id).map_err(Error::from)?;
+        match containers.remove(container, || Ok(sandbox.remove_container(&id)?)) {
+            // It is about to run.
+            Err(Error::Busy(_)) => continue,
+            removed => removed?,
+        }
+        container::release_container(&hand.store, &container.record.id)?;
+        if std::mem::take(&mut is_first) {
+            println!("Deleted Containers:");
+        }
+        println!("{}", container.record.id);
+        reclaimed += size;
+    }
+    if !is_first {
+        println!();
+    }
+    sweep(hand, &containers)?;
+    Ok(reclaimed)
 }
 
 /// Removes files of containers that nobody knows: a crash may have left them.

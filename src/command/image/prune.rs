@@ -1,6 +1,6 @@
 //! `slipway image prune`: removes images without a name, or all that no container uses.
 
-use crate::hand::{Hand, bytes, confirmed, now, told};
+use crate::hand::{Failure, Hand, bytes, confirmed, now, told};
 use clap::Args;
 use container::{Filters, Removed};
 use std::path::PathBuf;
@@ -32,22 +32,28 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             return Ok(ExitCode::SUCCESS);
         }
         let hand = Hand::open(data_dir)?;
-        let before = hand.stored()?;
-        let removed = container::prune(&hand.store, arguments.all, &filters, &hand.removal(true)?)?;
-        let after = hand.stored()?;
-        if !removed.is_empty() {
-            println!("Deleted Images:");
-        }
-        for one in &removed {
-            match one {
-                Removed::Untagged(name) => println!("untagged: {name}"),
-                Removed::Deleted(id) => println!("deleted: {id}"),
-            }
-        }
-        if !removed.is_empty() {
-            println!();
-        }
-        println!("Total reclaimed space: {}", bytes(before.saturating_sub(after)));
+        let reclaimed = remove_unused(&hand, arguments.all, &filters)?;
+        println!("Total reclaimed space: {}", bytes(reclaimed));
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Removes images that nobody uses, and tells which; returns the bytes that went.
+pub fn remove_unused(hand: &Hand, all: bool, filters: &Filters) -> Result<u64, Failure> {
+    let before = hand.stored()?;
+    let removed = container::prune(&hand.store, all, filters, &hand.removal(true)?)?;
+    let after = hand.stored()?;
+    if !removed.is_empty() {
+        println!("Deleted Images:");
+    }
+    for one in &removed {
+        match one {
+            Removed::Untagged(name) => println!("untagged: {name}"),
+            Removed::Deleted(id) => println!("deleted: {id}"),
+        }
+    }
+    if !removed.is_empty() {
+        println!();
+    }
+    Ok(before.saturating_sub(after))
 }

@@ -1,0 +1,7 @@
+//! Commands on all images and containers together.
+
+mod arguments;
+mod df;
+mod prune;
+
+pub use arguments::{Arguments, run};

@@ -1,0 +1,48 @@
+//! `slipway system prune`: removes containers that have ended and images that nobody uses.
+
+use crate::command::container::rm::{PruneFilters, remove_ended};
+use crate::command::image::prune::remove_unused;
+use crate::hand::{Hand, bytes, confirmed, now, told};
+use clap::Args;
+use container::Filters;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `slipway system prune`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Remove all images that no container uses, not only those without a name
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Only what this holds for: until=, label=, label!=
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
+    /// Remove volumes, too; there are none
+    #[arg(long)]
+    volumes: bool,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    told(|| {
+        let (images, containers) =
+            (Filters::parse(&arguments.filters, now())?, PruneFilters::parse(&arguments.filters)?);
+        let of_images = match arguments.all {
+            true => "all images without at least one container associated to them",
+            false => "all dangling images",
+        };
+        let warning = format!("WARNING! This will remove:\n  - all stopped containers\n  - {of_images}\n");
+        if !arguments.force && !confirmed(&warning) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let hand = Hand::open(data_dir)?;
+        // Containers first: they use images.
+        let mut reclaimed = remove_ended(&hand, &containers)?;
+        reclaimed += remove_unused(&hand, arguments.all, &images)?;
+        println!("Total reclaimed space: {}", bytes(reclaimed));
+        Ok(ExitCode::SUCCESS)
+    })
+}
