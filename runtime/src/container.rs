@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Digits of an id that name the container's directory: mount options hold many such names.
 const SHORT: usize = 16;
@@ -90,6 +91,27 @@ pub struct PathStat {
     pub name: String,
     /// Its kind.
     pub kind: PathKind,
+}
+
+/// Resources that a container uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Processor time since it was started.
+    pub processor_time: Duration,
+    /// Memory.
+    pub memory_bytes: u64,
+    /// Memory that it may use; `None` for as much as there is.
+    pub memory_limit: Option<u64>,
+    /// Processes and threads.
+    pub tasks: u64,
+    /// Bytes that came from the network.
+    pub received_bytes: u64,
+    /// Bytes that went to the network.
+    pub sent_bytes: u64,
+    /// Bytes that came from disks.
+    pub read_bytes: u64,
+    /// Bytes that went to disks.
+    pub written_bytes: u64,
 }
 
 /// A path of a container.
@@ -202,6 +224,18 @@ impl Sandbox {
     /// Writes all files of a container as a tar; it need not run, and not in this sandbox.
     pub fn export_container(&self, id: &ContainerId, out: &mut dyn Write) -> Result<(), Error> {
         self.copy_out(&Request::ExportContainer(id.clone()), out)
+    }
+
+    /// Returns what a container that runs in this sandbox uses; control groups count more exactly where there are any.
+    pub fn container_usage(&self, id: &ContainerId) -> Result<Usage, Error> {
+        let mut conversation = self.process.ask(&Request::Usage(id.clone()))?;
+        let mut usage: Usage = conversation.receive_value::<Answer<_>>().map_err(|_| Error::Gone)??;
+        if let Some(cgroup) = &self.process.cgroup {
+            usage.processor_time = cgroup.cpu_time().unwrap_or(usage.processor_time);
+            usage.memory_bytes = cgroup.memory_used().unwrap_or(usage.memory_bytes);
+            usage.memory_limit = self.process.settings.limits.memory_bytes.filter(|_| cgroup.limited().memory);
+        }
+        Ok(usage)
     }
 
     /// Returns how many bytes a container has on disk besides its layers.

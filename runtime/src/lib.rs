@@ -42,7 +42,7 @@ pub use child::{limit_child, limit_memory, terminate};
 pub use clock::uptime;
 pub use collect::{collect, evict_unsynced};
 pub use container::{
-    ContainerId, ContainerRun, ContainerStreams, CopyRequest, Freeze, PathKind, PathStat, RunningContainer,
+    ContainerId, ContainerRun, ContainerStreams, CopyRequest, Freeze, PathKind, PathStat, RunningContainer, Usage,
     container_directories, detach,
 };
 pub use disk_space::{DiskSpace, disk_space};

@@ -53,6 +53,8 @@ pub enum Request {
     WriteContainer(ContainerId),
     /// Sends all files of a container as a tar.
     ExportContainer(ContainerId),
+    /// Answers what the processes of a container use.
+    Usage(ContainerId),
     /// Answers how many bytes a container has on disk.
     MeasureContainer(ContainerId),
     /// Sends the paths of what a container changed.

@@ -108,6 +108,8 @@ pub enum Command {
     Top(container::exec::Top),
     /// Copy files between a container and this machine
     Cp(container::cp::Arguments),
+    /// Show which resources containers use
+    Stats(container::stats::Arguments),
     /// Make an image of what a container changed
     Commit(container::commit::Arguments),
     /// List what a container changed
@@ -163,6 +165,7 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Exec(arguments) => container::exec::run(&arguments, data_dir),
         Command::Top(arguments) => container::exec::top(&arguments, data_dir),
         Command::Cp(arguments) => container::cp::run(&arguments, data_dir),
+        Command::Stats(arguments) => container::stats::run(&arguments, data_dir),
         Command::Commit(arguments) => container::commit::run(&arguments, data_dir),
         Command::Diff(arguments) => container::commit::diff(&arguments, data_dir),
         Command::Export(arguments) => container::commit::export(&arguments, data_dir),

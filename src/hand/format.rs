@@ -84,6 +84,25 @@ pub fn bytes(size: u64) -> String {
     format!("{text}{}", UNITS[unit])
 }
 
+/// Returns a size as docker shows memory: binary units, four digits.
+pub fn binary_bytes(size: u64) -> String {
+    let (mut value, mut unit) = (size as f64, 0);
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let places = match value {
+        ..10.0 => 3,
+        ..100.0 => 2,
+        ..1000.0 => 1,
+        _ => 0,
+    };
+    let text = format!("{value:.places$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{}", UNITS[unit])
+}
+
 /// Returns how long ago a moment was, in docker's words, without "ago".
 pub fn ago(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds as f64 / 3600.0).round() as i64);
@@ -128,6 +147,11 @@ mod tests {
             (u64::MAX, "18447PB"),
         ] {
             assert_eq!(bytes(size), text);
+        }
+        for (size, text) in
+            [(0, "0B"), (815_104, "796KiB"), (1_536, "1.5KiB"), (64 << 20, "64MiB"), (1_342_177_280, "1.25GiB")]
+        {
+            assert_eq!(binary_bytes(size), text);
         }
         for (seconds, text) in [
             (0, "Less than a second"),

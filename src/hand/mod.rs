@@ -10,7 +10,7 @@ mod table;
 pub use crate::clock::unix_seconds as now;
 pub use confirm::confirmed;
 pub use failure::{Failure, each, told};
-pub use format::{Format, ago, bytes, short_time};
+pub use format::{Format, ago, binary_bytes, bytes, short_time};
 pub use layers::StoreLayers;
 pub use open::{Hand, runtime};
 pub use table::Table;

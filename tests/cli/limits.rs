@@ -62,3 +62,33 @@ fn a_container_leaves_no_control_groups() {
     let found = Command::new("find").args(["/sys/fs/cgroup", "-name", &name]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
 }
+
+#[test]
+fn used_resources_are_shown_once_and_again() {
+    let bench = Bench::new();
+    bench.build("bb", "");
+    let busy = "while true; do :; done";
+    bench.run(&["run", "-d", "--name", "busy", "-m", "64m", "--network", "none", "bb", "sh", "-c", busy]);
+    bench.run(&["create", "--name", "idle", "bb", "true"]);
+    let table = bench.run(&["stats", "--no-stream"]);
+    let header: Vec<&str> =
+        table.lines().next().unwrap().split("  ").filter(|word| !word.is_empty()).map(str::trim).collect();
+    let columns = ["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"];
+    assert_eq!(header, columns);
+    assert_eq!(table.lines().count(), 2);
+    let one =
+        bench.run(&["stats", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.PIDs}}", "busy"]);
+    let words: Vec<&str> = one.split_whitespace().collect();
+    let used: f64 = words[1].strip_suffix('%').unwrap().parse().unwrap();
+    assert!(words[0] == "busy" && used > 5.0 && words[3..] == ["/", "64MiB", "1"], "{one}");
+    let idle = bench.run(&["stats", "-a", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.MemUsage}}"]);
+    assert!(idle.contains("idle 0.00% 0B / 0B\n"), "{idle}");
+    let missing = "Error response from daemon: No such container: nosuch\n";
+    assert_eq!(bench.fails(&["stats", "nosuch"]), (1, missing.to_owned()));
+    let mut stream = bench.command(&["stats"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    stream.kill().unwrap();
+    let printed = stream.wait_with_output().unwrap().stdout;
+    assert!(String::from_utf8_lossy(&printed).matches("CONTAINER ID").count() >= 2);
+    bench.run(&["rm", "-f", "busy"]);
+}

@@ -55,6 +55,8 @@ pub enum Request {
     Hold,
     /// Keep it this time when it ends, even if it was to go.
     Keep,
+    /// Answer which resources it uses.
+    Usage,
     /// Send what is at a path, and its tar.
     CopyOut(CopyRequest),
     /// Unpack the tar that is typed into a directory.

@@ -283,6 +283,10 @@ impl Supervisor {
                 self.listeners.keep();
                 Ok(serde_json::Value::Null)
             }
+            Request::Usage => {
+                let usage = self.sandbox().and_then(|sandbox| sandbox.container_usage(&self.id));
+                usage.map(|usage| serde_json::json!(usage)).map_err(|error| error.to_string())
+            }
             Request::Hold => return self.hold(stream),
             Request::CopyOut(copy) => return files::send(self.sandbox(), &self.id, &copy, stream),
             Request::CopyIn(copy) => files::receive(self.sandbox(), &self.id, &copy, &stream),

@@ -109,6 +109,22 @@ impl Cgroup {
         self.groups.iter().find_map(|group| cpu_time(&group.path))
     }
 
+    /// Returns how much memory is used, without files that can go at any time, where that is counted.
+    pub fn memory_used(&self) -> Option<u64> {
+        let number = |group: &Group, file: &str| fs::read_to_string(group.path.join(file)).ok()?.trim().parse().ok();
+        self.groups.iter().find_map(|group| {
+            let (file, inactive) = match group.controller {
+                Controller::Memory => ("memory.usage_in_bytes", "total_inactive_file "),
+                Controller::Unified => ("memory.current", "inactive_file "),
+                _ => return None,
+            };
+            let used: u64 = number(group, file)?;
+            let stat = fs::read_to_string(group.path.join("memory.stat")).unwrap_or_default();
+            let files = stat.lines().find_map(|line| line.strip_prefix(inactive)?.parse().ok()).unwrap_or(0);
+            Some(used.saturating_sub(files))
+        })
+    }
+
     /// Returns how much memory there is for all processes together.
     pub fn memory_bytes(&self) -> u64 {
         self.limits.memory_bytes.unwrap_or(u64::MAX)

@@ -46,6 +46,7 @@ mod syscall_range;
 mod syscalls;
 mod syscalls32;
 mod unpack;
+mod usage;
 mod user;
 mod walk;
 

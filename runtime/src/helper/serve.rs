@@ -5,7 +5,7 @@ use super::redundant_changes::RedundantChanges;
 use super::stream::stream;
 use super::{
     container, copy, diff, evict, exec, export, fast_directory, files, isolated_root, loopback, remove, rename, run,
-    seccomp, self_test, unpack,
+    seccomp, self_test, unpack, usage,
 };
 use crate::error::HelperError;
 use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
@@ -149,6 +149,7 @@ impl Helper {
             }
             Request::ExportContainer(id) => return stream(&mut conversation, |out| export::write(&id, out)),
             Request::MeasureContainer(id) => return conversation.send_value(&container::measure(&id)),
+            Request::Usage(id) => return conversation.send_value(&usage::of(&id)),
             Request::ListChanges(id) => return stream(&mut conversation, |out| diff::list(&id.directory(), out)),
             Request::CopyOut(id) => return copy::send(&id, conversation),
             Request::CopyIn(id) => return copy::receive(&id, conversation),

@@ -1,6 +1,6 @@
 //! The commands of `slipway container`, and which function runs each.
 
-use super::{commit, cp, exec, ps, rm, run, start, stop};
+use super::{commit, cp, exec, ps, rm, run, start, stats, stop};
 use crate::command::image::inspect;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -53,6 +53,8 @@ enum Command {
     Top(exec::Top),
     /// Copy files between a container and this machine
     Cp(cp::Arguments),
+    /// Show which resources containers use
+    Stats(stats::Arguments),
     /// Make an image of what a container changed
     Commit(commit::Arguments),
     /// List what a container changed
@@ -84,6 +86,7 @@ pub fn run_group(arguments: Arguments, data_dir: Option<PathBuf>) -> Result<Exit
         Command::Inspect(arguments) => inspect::run(&arguments, data_dir, inspect::Kind::Container),
         Command::Top(arguments) => exec::top(&arguments, data_dir),
         Command::Cp(arguments) => cp::run(&arguments, data_dir),
+        Command::Stats(arguments) => stats::run(&arguments, data_dir),
         Command::Commit(arguments) => commit::run(&arguments, data_dir),
         Command::Diff(arguments) => commit::diff(&arguments, data_dir),
         Command::Export(arguments) => commit::export(&arguments, data_dir),
