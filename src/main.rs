@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     runtime::enter_if_asked();
     builder::git::enter_if_asked();
     exit_quietly_on_broken_pipe();
+    command::completion::answer_if_asked();
     let arguments = Arguments::parse();
     match command::run(arguments.command, arguments.data_dir) {
         Ok(code) => code,

@@ -1,8 +1,8 @@
 //! The commands of the command line, and which function runs each.
 
 use super::{
-    approve, build, cancel, check, container, deliveries, explain, image, logs, queue, registry, repo, retry, rules,
-    secret, serve, status, system, token, trigger, version, worker, workers,
+    approve, build, cancel, check, completion, container, deliveries, explain, image, logs, queue, registry, repo,
+    retry, rules, secret, serve, status, system, token, trigger, version, worker, workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;
@@ -123,6 +123,10 @@ pub enum Command {
     /// Hold a container; started by `run` and `start`
     #[command(name = "hold-container", hide = true)]
     Supervise(container::supervise::Arguments),
+    /// Print what a shell needs to complete this program's command lines
+    Completion(completion::Arguments),
+    /// Write the manual pages of all commands
+    Man(completion::Man),
     /// Print the versions of this program and of the server
     Version(version::Arguments),
 }
@@ -140,6 +144,8 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Deliveries(arguments) => deliveries::run(&arguments),
         Command::Queue(arguments) => queue::run(&arguments),
         Command::Workers(arguments) => workers::run(&arguments),
+        Command::Completion(arguments) => completion::run(&arguments),
+        Command::Man(arguments) => completion::man(&arguments),
         Command::Version(arguments) => version::run(&arguments),
         Command::Logs(arguments) => logs::run(&arguments, data_dir),
         Command::Explain(arguments) => explain::run(&arguments),

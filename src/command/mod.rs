@@ -5,6 +5,7 @@ mod arguments;
 mod build;
 mod cancel;
 mod check;
+pub mod completion;
 mod container;
 mod deliveries;
 mod explain;

@@ -3,6 +3,7 @@
 pub mod archives;
 pub mod call;
 pub mod commands;
+pub mod completion;
 pub mod containers;
 pub mod copies;
 pub mod data_directory;

@@ -1,0 +1,99 @@
+//! `slipway completion` and `slipway man`: what shells and readers of manuals know of the command line, made of its definition.
+
+use crate::state::DataDir;
+use clap::{Args, Command, CommandFactory};
+use clap_complete::env::Shells;
+use clap_complete::{ArgValueCompleter, CompletionCandidate};
+use container::{Catalog, Containers, Name};
+use image_store::Store;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The variable with which a shell asks for completions.
+pub const VARIABLE: &str = "SLIPWAY_COMPLETE";
+/// The name of the program.
+const PROGRAM: &str = "slipway";
+
+/// Arguments of `slipway completion`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The shell
+    #[arg(value_parser = ["bash", "zsh", "fish", "elvish", "powershell"])]
+    shell: String,
+}
+
+/// Arguments of `slipway man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Where the pages are written; made if it is missing
+    directory: PathBuf,
+}
+
+/// Answers a shell that asks for completions, and exits then; returns if none asks.
+pub fn answer_if_asked() {
+    clap_complete::CompleteEnv::with_factory(with_names).var(VARIABLE).complete();
+}
+
+/// Runs `slipway completion`.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let shells = Shells::builtins();
+    let shell = shells.completer(&arguments.shell).ok_or_else(|| format!("`{}` is not known", arguments.shell))?;
+    let mut out = std::io::stdout();
+    let written = shell.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut out);
+    written.map_err(|error| format!("writing the completion: {error}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `slipway man`.
+pub fn man(arguments: &Man) -> Result<ExitCode, String> {
+    let place = &arguments.directory;
+    let failed = |error: std::io::Error| format!("writing manual pages to `{}`: {error}", place.display());
+    std::fs::create_dir_all(place).map_err(failed)?;
+    let command = crate::Arguments::command().disable_help_subcommand(true);
+    clap_mangen::generate_to(command, place).map_err(failed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the command line, whose names of images and containers complete to those that are here.
+fn with_names() -> Command {
+    named(crate::Arguments::command())
+}
+
+fn named(command: Command) -> Command {
+    let command = command.mut_args(|argument| match argument.get_id().as_str() {
+        "container" | "containers" => argument.add(ArgValueCompleter::new(containers)),
+        "image" | "images" => argument.add(ArgValueCompleter::new(images)),
+        "names" => argument.add(ArgValueCompleter::new(both)),
+        _ => argument,
+    });
+    command.mut_subcommands(named)
+}
+
+fn containers(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let containers = data_dir().filter(|data| data.join("containers").is_dir());
+    let list = containers.and_then(|data| Containers::open(&data).ok()?.list().ok()).unwrap_or_default();
+    candidates(begun, list.into_iter().map(|container| container.record.name))
+}
+
+fn images(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let images = data_dir().map(|data| data.join("images")).filter(|images| images.is_dir());
+    let catalog = images.and_then(|images| Catalog::load(&Store::open(&images).ok()?).ok()).unwrap_or_default();
+    candidates(begun, catalog.images.iter().flat_map(|image| &image.names).map(Name::to_string))
+}
+
+fn both(begun: &OsStr) -> Vec<CompletionCandidate> {
+    containers(begun).into_iter().chain(images(begun)).collect()
+}
+
+fn candidates(begun: &OsStr, names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
+    let begun = begun.to_string_lossy();
+    names.filter(|name| name.starts_with(&*begun)).map(CompletionCandidate::new).collect()
+}
+
+/// Returns the data directory that the line being typed means.
+fn data_dir() -> Option<PathBuf> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let typed = words.iter().position(|word| word == "--data-dir").and_then(|at| words.get(at + 1));
+    DataDir::existing(typed.cloned().or_else(|| std::env::var_os("SLIPWAY_DATA_DIR")).map(PathBuf::from))
+}
