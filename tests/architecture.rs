@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which of our crates each crate may use.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     (
         ".",
         &[
             "webhook",
             "registry",
             "container",
+            "bake",
             "builder",
             "dockerfile",
             "files",
@@ -30,10 +31,11 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("registry-client", &[]),
     ("runtime", &["files"]),
     ("files", &[]),
+    ("bake", &[]),
 ];
 
 /// Which crates may use a heavy library.
-const OWNERS: [(&str, &[&str]); 13] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("argon2", &["database"]),
     ("axum", &["webhook", "registry", "."]),
     ("sqlx", &["database"]),
@@ -49,6 +51,8 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("rustix", &["runtime", "builder"]),
     ("clap", &["."]),
     ("toml", &["webhook", "."]),
+    ("hcl-edit", &["bake"]),
+    ("saphyr-parser", &["bake"]),
 ];
 
 /// Lines that a file may have.

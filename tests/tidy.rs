@@ -5,11 +5,12 @@ use syn::visit::Visit;
 use syn::{FnArg, Item, Pat, Signature, Visibility};
 
 /// Folders that hold our code.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     "src",
     "tests",
     "webhook",
     "builder",
+    "bake",
     "dockerfile",
     "files",
     "container",
