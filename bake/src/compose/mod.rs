@@ -1,0 +1,8 @@
+//! Compose files: each service with a build is a target.
+
+mod build;
+mod document;
+mod environment;
+mod interpolate;
+
+pub use build::add;
