@@ -251,10 +251,13 @@ pub fn resolve(
     found
 }
 
-/// Returns the image that the requester gave as a layout, or one that was built here by hand if that counts.
+/// Returns the image that the requester gave as a layout or from the store, or one that was built here by hand if that counts.
 fn on_this_machine(request: &Request, services: &Services, image: &plan::Needed) -> Result<Option<SourceImage>, Error> {
     if crate::image::layout::is_layout(&request.named, &image.name) {
         return crate::image::layout::layout(&request.named, services, &image.name, &image.platform).map(Some);
+    }
+    if let Some(descriptor) = crate::image::layout::stored(&request.named, &image.name) {
+        return crate::image::local::stored(services, descriptor, &image.platform).map(Some);
     }
     match request.options.local_images {
         LocalImages::Ignore => Ok(None),

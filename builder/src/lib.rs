@@ -39,7 +39,7 @@ pub use epoch::{COMMIT_FILES, settle_epoch};
 pub use error::{Code, Error, FailedStep, Fault};
 pub use execute::LocalImages;
 pub use image::assemble::{Form, Image};
-pub use image::local::{keep, unpack};
+pub use image::local::{hold, keep, unpack};
 pub use image::push::{TagOrder, Unordered};
 pub use outline::{Answer, outline, targets};
 pub use platforms::{Platforms, build};

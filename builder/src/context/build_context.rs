@@ -4,6 +4,7 @@ use super::tarball::Tarball;
 use crate::git::{Checkout, CommitTree, Directory, refuse_pointer};
 use files::ignore::Ignore;
 use files::view::{ContentId, Node, View, ViewError};
+use registry_client::Descriptor;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -97,6 +98,8 @@ pub enum NamedImage {
     Reference(String),
     /// The image of a layout: its directory, and a tag or digest where it holds several.
     Layout(PathBuf, Option<String>),
+    /// An image that lies in the store, whole: what was built just before.
+    Stored(Descriptor),
 }
 
 /// A context with its ignore file.

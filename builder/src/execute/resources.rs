@@ -13,6 +13,7 @@ use registry_client::Client;
 use runtime::{CancellationToken, Changes, FileInSnapshot, Sandbox};
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Bytes that the headers of a layer's tar may have besides its files.
@@ -68,6 +69,13 @@ impl BuildResources {
             changes: Mutex::default(),
             max_entries: ENTRIES_PER_PATH * MAX_PATHS,
         })
+    }
+
+    /// Returns resources for work beside the builds of this process, of which several may be done at once.
+    pub fn aside(services: &crate::Services, work: &str, cancel: &CancellationToken) -> Result<Self, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let attempt = format!("{work}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        BuildResources::new(services, &attempt, cancel.clone(), Trace::default())
     }
 
     /// Sets how many paths one instruction may take; the layers of the build hold a multiple of that in memory.

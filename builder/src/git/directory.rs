@@ -12,11 +12,15 @@ use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A file that changed so recently may change again without its times telling.
 const RACY_NS: i128 = 50_000_000;
+
+/// Number of the next temporary file of this process.
+static NEXT_FILE: AtomicU64 = AtomicU64::new(0);
 
 /// A directory of this machine; owners are reset to 0, as docker does for contexts.
 pub struct Directory {
@@ -164,7 +168,9 @@ impl Drop for Directory {
             let pairs: Vec<_> = known.ids.iter().collect();
             let stored = postcard::to_allocvec(&pairs).map_err(io::Error::other).and_then(|bytes| {
                 file.parent().map_or(Ok(()), fs::create_dir_all)?;
-                let temporary = file.with_extension(format!("{}.tmp", std::process::id()));
+                // Several builds of one process may end at once.
+                let number = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
+                let temporary = file.with_extension(format!("{}-{number}.tmp", std::process::id()));
                 fs::write(&temporary, bytes)?;
                 fs::rename(&temporary, file)
             });

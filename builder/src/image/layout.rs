@@ -22,6 +22,14 @@ pub fn is_layout(named: &HashMap<String, NamedContext>, name: &str) -> bool {
     matches!(image(named, name), Some(NamedImage::Layout(..)))
 }
 
+/// Returns the image of the store that `name` stands for.
+pub fn stored<'n>(named: &'n HashMap<String, NamedContext>, name: &str) -> Option<&'n Descriptor> {
+    match image(named, name) {
+        Some(NamedImage::Stored(descriptor)) => Some(descriptor),
+        _ => None,
+    }
+}
+
 /// Returns the reference that `name` stands for: itself, if nobody gave it another meaning.
 pub fn reference(named: &HashMap<String, NamedContext>, name: &str) -> String {
     match image(named, name) {

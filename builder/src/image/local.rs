@@ -16,17 +16,34 @@ pub fn keep(services: &Services, image: &Image, names: &[Reference], cancel: &Ca
     if names.is_empty() {
         return Ok(());
     }
-    let attempt = format!("keep-{}", std::process::id());
-    let resources = BuildResources::new(services, &attempt, cancel.clone(), Trace::default())?;
-    let parts = image.parts();
-    let mut layers = parts.iter().flat_map(|image| &image.layers);
-    layers.try_for_each(|layer| resources.blob(layer))?;
-    let descriptor = Descriptor::new(image.media_type, image.digest.clone(), image.manifest.len() as u64);
+    let descriptor = hold(services, image, cancel)?;
     for name in names {
         let tagged = services.store.keep(&repository(name), name.tag().unwrap_or("latest"), &descriptor);
         tagged.map_err(|error| Error::store(format!("keeping the image as `{name}`"), error))?;
     }
     Ok(())
+}
+
+/// Brings all layers of an image into the store, so that others can start from it; returns its descriptor.
+pub fn hold(services: &Services, image: &Image, cancel: &CancellationToken) -> Result<Descriptor, Error> {
+    let resources = BuildResources::aside(services, "keep", cancel)?;
+    let parts = image.parts();
+    let mut layers = parts.iter().flat_map(|image| &image.layers);
+    layers.try_for_each(|layer| resources.blob(layer))?;
+    Ok(Descriptor::new(image.media_type, image.digest.clone(), image.manifest.len() as u64))
+}
+
+/// Returns an image of the store for `platform`.
+pub fn stored(services: &Services, descriptor: &Descriptor, platform: &Platform) -> Result<SourceImage, Error> {
+    let unusable = |problem: String| {
+        Error::new(Code::InvalidImage, format!("reading image {} from the store: {problem}", descriptor.digest))
+    };
+    let name = Reference::parse("stored.invalid/image").map_err(|error| unusable(error.to_string()))?;
+    match read(services, descriptor, &name, platform) {
+        Ok(image) => image.ok_or_else(|| unusable("a layer is missing".to_owned())),
+        Err(LayoutError::User(problem)) => Err(unusable(problem)),
+        Err(LayoutError::Store(error)) => Err(*error),
+    }
 }
 
 /// Returns the image that was kept as `name` for `platform`, if there is one that is whole.

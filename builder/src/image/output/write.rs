@@ -5,7 +5,6 @@ use super::source::Source;
 use super::{docker, layout, local, rootfs, tarball};
 use crate::error::Code;
 use crate::execute::BuildResources;
-use crate::trace::Trace;
 use crate::{Error, Image, Services};
 use registry_client::Reference;
 use runtime::CancellationToken;
@@ -24,8 +23,7 @@ pub fn write(
     names: &[Reference],
     cancel: &CancellationToken,
 ) -> Result<Option<String>, Error> {
-    let resources =
-        BuildResources::new(services, &format!("output-{}", std::process::id()), cancel.clone(), Trace::default())?;
+    let resources = BuildResources::aside(services, "output", cancel)?;
     let images = image.parts();
     for part in &images {
         part.layers.iter().try_for_each(|layer| resources.blob(layer))?;
