@@ -8,21 +8,21 @@ mod ignored;
 mod interrupt;
 mod outputs;
 pub mod registries;
-mod report;
+pub mod report;
 mod request;
 mod secrets;
+pub mod session;
 
-use crate::progress::{self, Display, Style};
+use crate::progress::{self, Style};
 use crate::state::{self, DataDir};
-use builder::event::Event;
 use builder::trace::Trace;
-use builder::{Built, Checked, Request, Services};
+use builder::{Checked, Request, Services};
 use clap::Args;
 use dockerfile::DockerfileText;
 use ignored::Ignored;
-use interrupt::Interrupt;
 use outputs::Outputs;
 use runtime::CancellationToken;
+use session::{Session, Stopped, Work};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -127,6 +127,9 @@ pub struct Arguments {
     progress: Style,
     #[command(flatten)]
     ignored: Ignored,
+    /// The Dockerfile's text, where a bake file has it
+    #[arg(skip)]
+    pub dockerfile_text: Option<String>,
     /// A directory, a tar, a git URL with #ref:directory, the URL of a tar or Dockerfile, or - for one on standard input
     pub context: String,
 }
@@ -135,6 +138,21 @@ pub struct Arguments {
 fn max_paths(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=files::tree::MAX_ENTRIES).contains(number));
     number.ok_or_else(|| format!("a number from 1 to {} is expected", files::tree::MAX_ENTRIES))
+}
+
+impl Arguments {
+    /// Returns a line for each flag that has no effect here, or another than docker's.
+    pub fn notes(&self) -> Result<Vec<String>, String> {
+        let mut notes = self.ignored.notes();
+        notes.extend(docker_note(self, &Outputs::parse(&self.outputs)?));
+        Ok(notes)
+    }
+
+    /// Tells whether a part of the result goes to standard output.
+    pub fn writes_to_stdout(&self) -> Result<bool, String> {
+        let stdout = builder::image::output::Destination::Stdout;
+        Ok(Outputs::parse(&self.outputs)?.written.iter().any(|output| output.destination == stdout))
+    }
 }
 
 /// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.
@@ -154,66 +172,57 @@ fn ask<T>(
     let services = state::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
-    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
-    let request = asked.request(&CancellationToken::new(), &Trace::default())?;
+    let work = Work::default();
+    let asked =
+        request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents, work: &work };
+    let request = asked.request(&CancellationToken::new())?;
     let answer = question(&request, &services);
     // A look-up of a name that nobody waits for any more may take its time.
     tokio.shutdown_background();
     Ok(answer)
 }
 
+/// Answers the question that the arguments ask in place of a build, if they ask one.
+pub fn answer(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Option<ExitCode>, String> {
+    match call::question(arguments)? {
+        Some((question, format)) => call::answer(question, format, arguments, data_dir).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
-    if let Some((question, format)) = call::question(arguments)? {
-        return call::answer(question, format, arguments, data_dir);
-    }
-    let style = if arguments.quiet { Style::Quiet } else { arguments.progress };
-    if !matches!(style, Style::Quiet | Style::Json) {
-        arguments.ignored.notes().iter().for_each(|note| eprintln!("{note}"));
-    }
-    let data = DataDir::open(data_dir)?;
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let mut services = state::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
-    if let Some(memory) = &arguments.memory {
-        services.sandbox.limits.memory_bytes = Some(fields::size("--memory", memory)?);
-    }
-    if arguments.allow_32bit {
-        services.sandbox.calls = runtime::Calls::With32Bit;
-    }
-    // A local build may use the networks of this machine.
-    services.sandbox.network.private = true;
-    let cancel = CancellationToken::new();
-    let interrupt = Interrupt::listen(tokio.handle(), &cancel);
-    let outputs = Outputs::parse(&arguments.outputs)?;
-    let style_shows = !matches!(style, Style::Quiet | Style::Json);
-    if style_shows && let Some(note) = docker_note(arguments, &outputs) {
-        eprintln!("{note}");
-    }
-    let (trace, began) = (Trace::default(), std::time::Instant::now());
-    let agents = agent::Agents::new(&arguments.ssh)?;
-    let asked = request::Asked { arguments, outputs: &outputs, data: &data, services: &services, agents: &agents };
-    let observer = progress::observer(style);
-    let found = asked.request(&cancel, &trace);
-    if let (Err(_), Some(code)) = (&found, interrupt.code()) {
-        observer.failed(&builder::Error::cancelled());
+    if let Some(code) = answer(arguments, data_dir.clone())? {
         return Ok(code);
     }
-    let request = found?;
-    let built = builder::build(&request, &services, observer.as_ref(), &cancel);
-    if let Some(path) = &arguments.profile {
-        write_profile(path, &trace)?;
+    let style = if arguments.quiet { Style::Quiet } else { arguments.progress };
+    let notes = arguments.notes()?;
+    if !matches!(style, Style::Quiet | Style::Json) {
+        notes.iter().for_each(|note| eprintln!("{note}"));
     }
-    let finished = built.and_then(|built| deliver(&asked, &request, observer.as_ref(), built));
+    let session = Session::open(data_dir, arguments.registries()?)?;
+    let (work, began) = (Work::default(), std::time::Instant::now());
+    let observer = progress::observer(style);
+    let finished = session.build(arguments, &work, observer.as_ref());
+    if let (Some(path), Ok(_) | Err(Stopped::Failed(_))) = (&arguments.profile, &finished) {
+        write_profile(path, &work.trace)?;
+    }
     match finished {
-        Ok(built) => {
+        Ok((built, names)) => {
             observer.done(&built, began.elapsed());
             arguments.iidfile.as_ref().map_or(Ok(()), |path| report::iidfile(path, &built))?;
             let metadata = arguments.metadata_file.as_ref();
-            metadata.map_or(Ok(()), |path| report::metadata(path, &built, &request.tags))?;
+            metadata.map_or(Ok(()), |path| report::write_json(path, &report::metadata(&built, &names)))?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => match interrupt.behind(&error) {
+        Err(Stopped::Unasked(text)) => match session.interrupt.code() {
+            Some(code) => {
+                observer.failed(&builder::Error::cancelled());
+                Ok(code)
+            }
+            None => Err(text),
+        },
+        Err(Stopped::Failed(error)) => match session.interrupt.behind(&error) {
             Some(code) => {
                 observer.failed(&builder::Error::cancelled());
                 Ok(code)
@@ -224,25 +233,6 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
             }
         },
     }
-}
-
-/// Writes the outputs of an image, and keeps it under its names where that is asked for.
-fn deliver(
-    asked: &request::Asked<'_>,
-    request: &Request,
-    observer: &dyn Display,
-    built: Built,
-) -> Result<Built, builder::Error> {
-    let (services, cancel) = (asked.services, request.options.cancel());
-    for output in &asked.outputs.written {
-        if let Some(text) = builder::image::output::write(services, &built.image, output, &request.tags, cancel)? {
-            observer.observe(Event::Warning(&text));
-        }
-    }
-    if asked.outputs.keep && !request.push || asked.arguments.load {
-        builder::keep(services, &built.image, &request.tags, cancel)?;
-    }
-    Ok(built)
 }
 
 /// Says what becomes of an image that docker would have got.

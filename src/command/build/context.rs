@@ -8,7 +8,7 @@ use builder::{NamedImage, Services};
 use dockerfile::DockerfileText;
 use files::ignore::Ignore;
 use registry_client::report;
-use registry_client::{Download, Reach};
+use registry_client::{Descriptor, Download, Reach};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -48,6 +48,9 @@ impl Finder<'_> {
     /// Finds the context and the Dockerfile that the arguments name.
     pub fn find(&self, arguments: &Arguments) -> Result<Found, String> {
         let (place, file) = (arguments.context.as_str(), arguments.file.as_deref());
+        if let Some(text) = &arguments.dockerfile_text {
+            return self.with_dockerfile(place, text.clone().into_bytes());
+        }
         if file == Some("-") {
             return self.with_dockerfile_from_input(place);
         }
@@ -77,6 +80,11 @@ impl Finder<'_> {
         let mut text = Vec::new();
         let read = io::stdin().lock().take(MAX_DOCKERFILE).read_to_end(&mut text);
         read.map_err(|error| format!("reading the Dockerfile from standard input: {error}"))?;
+        self.with_dockerfile(place, text)
+    }
+
+    /// Takes the files from `place` and the Dockerfile from elsewhere.
+    fn with_dockerfile(&self, place: &str, text: Vec<u8>) -> Result<Found, String> {
         let dockerfile = DockerfileText { name: "Dockerfile".to_owned(), text };
         let (context, time) = self.files(place)?;
         Ok(Found { context: main_context(context, "")?, dockerfile, time })
@@ -214,6 +222,12 @@ impl Finder<'_> {
         }
         Ok(named)
     }
+}
+
+/// Returns an image of the store as a context with a name.
+pub fn stored(name: &str, image: &Descriptor) -> (String, NamedContext) {
+    let context = Context::Image(NamedImage::Stored(image.clone()));
+    (name.to_lowercase(), NamedContext { context, ignore: Ignore::default() })
 }
 
 fn is_web(place: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use builder::Built;
 use registry_client::Reference;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Writes the image's digest.
@@ -10,8 +10,8 @@ pub fn iidfile(path: &Path, built: &Built) -> Result<(), String> {
     write(path, built.image.digest.as_str())
 }
 
-/// Writes what buildx writes of an image: digests, descriptor, names.
-pub fn metadata(path: &Path, built: &Built, names: &[Reference]) -> Result<(), String> {
+/// Returns what buildx writes of an image: digests, descriptor, names.
+pub fn metadata(built: &Built, names: &[Reference]) -> Value {
     let image = &built.image;
     let mut metadata = json!({
         "containerimage.descriptor": image.descriptor(),
@@ -26,7 +26,12 @@ pub fn metadata(path: &Path, built: &Built, names: &[Reference]) -> Result<(), S
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         metadata["image.name"] = json!(names.join(","));
     }
-    write(path, &format!("{metadata:#}\n"))
+    metadata
+}
+
+/// Writes a document.
+pub fn write_json(path: &Path, document: &Value) -> Result<(), String> {
+    write(path, &format!("{document:#}\n"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

@@ -1,16 +1,17 @@
 //! Turns the arguments into a request to the builder.
 
 use super::agent::Agents;
-use super::context::Finder;
+use super::context::{self, Finder};
 use super::fields::{pairs, size};
 use super::outputs::Outputs;
+use super::session::Work as SessionWork;
 use super::{Arguments, secrets};
 use crate::clock::unix_seconds;
 use crate::state::DataDir;
 use builder::execute::Options;
 use builder::git::{FetchSettings, Fetching};
 use builder::image::annotation::Annotation;
-use builder::trace::{Trace, Work};
+use builder::trace::Work;
 use builder::{Form, LocalImages, Request, Services, Unordered};
 use registry_client::report;
 use registry_client::{Platform, Reach, Reference};
@@ -34,12 +35,14 @@ pub struct Asked<'a> {
     pub services: &'a Services,
     /// Agents for ssh.
     pub agents: &'a Agents,
+    /// Its place in the session.
+    pub work: &'a SessionWork,
 }
 
 impl Asked<'_> {
     /// Returns the request.
-    pub fn request(&self, cancel: &CancellationToken, trace: &Trace) -> Result<Request, String> {
-        let arguments = self.arguments;
+    pub fn request(&self, cancel: &CancellationToken) -> Result<Request, String> {
+        let (arguments, trace) = (self.arguments, &self.work.trace);
         let mut build_args = pairs(&arguments.build_args, "--build-arg", true)?;
         if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
             build_args.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert(epoch);
@@ -50,7 +53,8 @@ impl Asked<'_> {
         let finder = Finder { data: self.data, services: self.services, fetching: &fetching, secrets: &secrets };
         let span = trace.span(Work::Fetch, &arguments.context);
         let found = finder.find(arguments)?;
-        let named = finder.named(&arguments.contexts)?;
+        let mut named = finder.named(&arguments.contexts)?;
+        named.extend(self.work.linked.iter().map(|(name, image)| context::stored(name, image)));
         drop(span);
         let committed = found.time;
         let mut request = Request {
@@ -66,7 +70,7 @@ impl Asked<'_> {
             tags,
             push: arguments.push || self.outputs.push,
             cache_namespace: "local".to_owned(),
-            attempt: format!("local-{}", std::process::id()),
+            attempt: self.attempt(),
             options: self.options(committed, secrets, fetching)?,
             order: Box::new(Unordered),
             trace: trace.clone(),
@@ -74,6 +78,14 @@ impl Asked<'_> {
         };
         builder::settle_epoch(&mut request, self.services, cancel).map_err(|error| error.report())?;
         Ok(request)
+    }
+
+    /// Returns a name for directories; only this process has the first part of it.
+    fn attempt(&self) -> String {
+        match self.work.name.as_str() {
+            "" => format!("local-{}", std::process::id()),
+            name => format!("local-{}-{name}", std::process::id()),
+        }
     }
 
     fn tags(&self) -> Result<Vec<Reference>, String> {
