@@ -6,16 +6,22 @@ use builder::event::{Event, Observer};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Writes events as JSON.
-pub struct Json;
+/// Writes events as JSON; those of one of several builds name its target.
+#[derive(Default)]
+pub struct Json(pub Option<String>);
 
-fn print(value: &Value) {
-    println!("{value}");
+impl Json {
+    fn print(&self, mut value: Value) {
+        if let Some(target) = &self.0 {
+            value["target"] = json!(target);
+        }
+        println!("{value}");
+    }
 }
 
 impl Observer for Json {
     fn observe(&self, event: Event<'_>) {
-        print(&match event {
+        self.print(match event {
             Event::Phase(phase, text) => {
                 json!({"event": "phase", "phase": format!("{phase:?}").to_lowercase(), "text": text})
             }
@@ -53,13 +59,13 @@ impl Display for Json {
     fn done(&self, built: &Built, took: Duration) {
         let tags: Vec<_> = built.pushed.iter().map(ToString::to_string).collect();
         let image = &built.image;
-        print(&json!({
+        self.print(json!({
             "event": "done", "digest": image.digest.to_string(), "media_type": image.media_type,
             "size": image.size(), "pushed": tags, "duration_ms": took.as_millis(),
         }));
     }
 
     fn failed(&self, error: &builder::Error) {
-        print(&json!({"event": "error", "code": error.code(), "message": error.report()}));
+        self.print(json!({"event": "error", "code": error.code(), "message": error.report()}));
     }
 }

@@ -8,4 +8,4 @@ mod style;
 mod terminal;
 
 pub use display::Display;
-pub use style::{Style, observer};
+pub use style::{Displays, Style, observer};

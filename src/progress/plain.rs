@@ -15,15 +15,22 @@ pub struct Plain(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// Begins each line: the name of one of several builds.
+    label: String,
     steps: Vec<StepSummary>,
     began: HashMap<usize, Instant>,
     partial: HashMap<usize, Vec<u8>>,
 }
 
 impl Plain {
-    /// Returns a display that has shown nothing yet.
-    pub fn new() -> Self {
-        Plain(Mutex::default())
+    /// Returns a display that has shown nothing yet; one of several builds has a name that begins each of its lines.
+    pub fn new(name: Option<&str>) -> Self {
+        let label = name.map_or_else(String::new, |name| format!("[{name}] "));
+        Plain(Mutex::new(State { label, ..State::default() }))
+    }
+
+    fn label(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).label.clone()
     }
 }
 
@@ -34,7 +41,7 @@ impl State {
         partial.extend_from_slice(bytes);
         while let Some(end) = partial.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = partial.drain(..=end).collect();
-            write!(to, "#{step} {since:.3} ")?;
+            write!(to, "{}#{step} {since:.3} ", self.label)?;
             to.write_all(&line)?;
         }
         Ok(())
@@ -48,29 +55,30 @@ impl State {
     }
 
     fn show(&mut self, event: &Event<'_>, to: &mut impl Write) -> std::io::Result<()> {
+        let label = self.label.clone();
         match event {
             Event::Planned(steps) => self.steps = steps.to_vec(),
-            Event::Commit { id, message } => writeln!(to, "commit {id} {}", sanitize(message))?,
-            Event::Warning(text) => writeln!(to, "WARN: {}", sanitize(text))?,
+            Event::Commit { id, message } => writeln!(to, "{label}commit {id} {}", sanitize(message))?,
+            Event::Warning(text) => writeln!(to, "{label}WARN: {}", sanitize(text))?,
             Event::Started { step } => {
                 self.began.insert(*step, Instant::now());
                 if let Some(summary) = step.checked_sub(1).and_then(|index| self.steps.get(index)) {
-                    writeln!(to, "#{step} {} {}", summary.place(), sanitize(&summary.instruction))?;
+                    writeln!(to, "{label}#{step} {} {}", summary.place(), sanitize(&summary.instruction))?;
                 }
             }
             Event::Output { step, bytes } => self.output(*step, bytes, to)?,
-            Event::Finished { step, cached: true, .. } => writeln!(to, "#{step} CACHED")?,
+            Event::Finished { step, cached: true, .. } => writeln!(to, "{label}#{step} CACHED")?,
             Event::Finished { step, duration, .. } => {
                 self.flush(*step, to)?;
-                writeln!(to, "#{step} DONE {}", seconds(*duration))?;
+                writeln!(to, "{label}#{step} DONE {}", seconds(*duration))?;
             }
             Event::Failed { step, duration, .. } => {
                 self.flush(*step, to)?;
-                writeln!(to, "#{step} ERROR after {}", seconds(*duration))?;
+                writeln!(to, "{label}#{step} ERROR after {}", seconds(*duration))?;
             }
             Event::Cancelled { step, .. } => {
                 self.flush(*step, to)?;
-                writeln!(to, "#{step} CANCELED")?;
+                writeln!(to, "{label}#{step} CANCELED")?;
             }
             Event::Phase(..) | Event::Layer { .. } | Event::Waiting { .. } => {}
         }
@@ -90,11 +98,13 @@ impl Observer for Plain {
 
 impl Display for Plain {
     fn done(&self, built: &Built, took: Duration) {
-        result_lines(built, took).iter().for_each(|line| eprintln!("{line}"));
+        let label = self.label();
+        result_lines(built, took).iter().for_each(|line| eprintln!("{label}{line}"));
     }
 
     fn failed(&self, error: &builder::Error) {
-        eprintln!("{}", failure_text(error));
+        let label = self.label();
+        failure_text(error).lines().for_each(|line| eprintln!("{label}{line}"));
     }
 }
 

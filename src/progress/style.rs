@@ -2,6 +2,7 @@
 
 use super::display::Display;
 use super::{json, plain, quiet, terminal};
+use indicatif::MultiProgress;
 use std::io::IsTerminal;
 
 /// How progress is shown.
@@ -23,11 +24,33 @@ pub enum Style {
 
 /// Returns the display for `style`; progress goes to standard error, as docker's does.
 pub fn observer(style: Style) -> Box<dyn Display> {
+    display(style, &MultiProgress::new(), None)
+}
+
+/// The displays of several builds side by side.
+pub struct Displays {
+    style: Style,
+    bars: MultiProgress,
+}
+
+impl Displays {
+    /// Returns displays for `style`.
+    pub fn new(style: Style) -> Self {
+        Displays { style, bars: MultiProgress::new() }
+    }
+
+    /// Returns the display of one build, which names it.
+    pub fn of(&self, name: &str) -> Box<dyn Display> {
+        display(self.style, &self.bars, Some(name))
+    }
+}
+
+fn display(style: Style, bars: &MultiProgress, name: Option<&str>) -> Box<dyn Display> {
     match style {
-        Style::Json => Box::new(json::Json),
+        Style::Json => Box::new(json::Json(name.map(str::to_owned))),
         Style::Quiet => Box::new(quiet::Quiet),
-        Style::Tty => Box::new(terminal::Terminal::new()),
-        Style::Auto if std::io::stderr().is_terminal() => Box::new(terminal::Terminal::new()),
-        Style::Auto | Style::Plain => Box::new(plain::Plain::new()),
+        Style::Tty => Box::new(terminal::Terminal::new(bars.clone(), name)),
+        Style::Auto if std::io::stderr().is_terminal() => Box::new(terminal::Terminal::new(bars.clone(), name)),
+        Style::Auto | Style::Plain => Box::new(plain::Plain::new(name)),
     }
 }

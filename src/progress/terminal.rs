@@ -21,14 +21,21 @@ pub struct Terminal {
 
 #[derive(Default)]
 struct State {
+    /// Begins each title: the name of one of several builds.
+    label: String,
     steps: Vec<StepSummary>,
     running: HashMap<usize, ProgressBar>,
 }
 
 impl Terminal {
-    /// Returns a display that has shown nothing yet.
-    pub fn new() -> Self {
-        Terminal { bars: MultiProgress::new(), state: Mutex::default() }
+    /// Returns a display that has shown nothing yet; those of several builds draw below one another.
+    pub fn new(bars: MultiProgress, name: Option<&str>) -> Self {
+        let label = name.map_or_else(String::new, |name| format!("[{name}] "));
+        Terminal { bars, state: Mutex::new(State { label, ..State::default() }) }
+    }
+
+    fn label(&self) -> String {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).label.clone()
     }
 
     fn line(&self, text: &str) {
@@ -45,7 +52,8 @@ impl Terminal {
 
 fn title(state: &State, step: usize) -> String {
     let summary = step.checked_sub(1).and_then(|index| state.steps.get(index));
-    let text = summary.map_or_else(String::new, |summary| format!("{} {}", summary.place(), summary.instruction));
+    let text = summary
+        .map_or_else(String::new, |summary| format!("{}{} {}", state.label, summary.place(), summary.instruction));
     sanitize(&text).chars().take(WIDTH).collect()
 }
 
@@ -60,8 +68,8 @@ impl Observer for Terminal {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Planned(steps) => state.steps = steps.to_vec(),
-            Event::Commit { id, message } => self.line(&format!("commit {id} {}", sanitize(message))),
-            Event::Warning(text) => self.line(&format!("WARN: {}", sanitize(text))),
+            Event::Commit { id, message } => self.line(&format!("{}commit {id} {}", state.label, sanitize(message))),
+            Event::Warning(text) => self.line(&format!("{}WARN: {}", state.label, sanitize(text))),
             Event::Started { step } => {
                 let bar = self.bars.add(ProgressBar::new_spinner());
                 if let Ok(style) =
@@ -89,10 +97,11 @@ impl Observer for Terminal {
 
 impl Display for Terminal {
     fn done(&self, built: &Built, took: Duration) {
-        result_lines(built, took).iter().for_each(|line| self.line(line));
+        let label = self.label();
+        result_lines(built, took).iter().for_each(|line| self.line(&format!("{label}{line}")));
     }
 
     fn failed(&self, error: &builder::Error) {
-        self.line(&failure_text(error));
+        self.line(&format!("{}{}", self.label(), failure_text(error)));
     }
 }
