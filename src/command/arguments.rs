@@ -1,7 +1,7 @@
 //! The commands of the command line, and which function runs each.
 
 use super::{
-    approve, build, cancel, check, completion, container, deliveries, explain, image, logs, queue, registry, repo,
+    approve, bake, build, cancel, check, completion, container, deliveries, explain, image, logs, queue, registry, repo,
     retry, rules, secret, serve, status, system, token, trigger, version, worker, workers,
 };
 use crate::client::OneBuild;
@@ -14,6 +14,8 @@ use std::process::ExitCode;
 pub enum Command {
     /// Build an image from a directory or a git URL
     Build(Box<build::Arguments>),
+    /// Build the targets of a bake file or a compose file
+    Bake(Box<bake::Arguments>),
     /// Check a Dockerfile without building it
     Check(check::Arguments),
     /// Receive webhooks, serve the API, the pages and the registry, and build
@@ -135,6 +137,7 @@ pub enum Command {
 pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     match command {
         Command::Build(arguments) => build::run(&arguments, data_dir),
+        Command::Bake(arguments) => bake::run(&arguments, data_dir),
         Command::Check(arguments) => check::run(&arguments, data_dir),
         Command::Serve(arguments) => serve::run(&arguments, data_dir),
         Command::Worker(arguments) => worker::run(&arguments, data_dir),

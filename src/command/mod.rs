@@ -2,6 +2,7 @@
 
 mod approve;
 mod arguments;
+mod bake;
 mod build;
 mod cancel;
 mod check;

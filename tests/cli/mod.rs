@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod archives;
+pub mod bake;
 pub mod call;
 pub mod commands;
 pub mod completion;
