@@ -16,6 +16,45 @@ impl Flags {
     fn add(&mut self, flag: &str, value: &str) {
         self.words.push(format!("--{flag}={value}"));
     }
+
+    /// Adds the attributes that are lists.
+    fn add_lists(&mut self, target: &Target) {
+        let texts = [
+            ("tag", target.tags.as_deref().unwrap_or_default()),
+            ("platform", target.platforms.as_deref().unwrap_or_default()),
+            ("annotation", &target.annotations),
+            ("no-cache-filter", &target.no_cache_filter),
+            ("ulimit", &target.ulimits),
+            ("allow", &target.entitlements),
+        ];
+        for (flag, values) in texts {
+            values.iter().for_each(|value| self.add(flag, value));
+        }
+        let entries = [
+            ("output", target.outputs.as_deref().unwrap_or_default()),
+            ("cache-from", &target.cache_from),
+            ("cache-to", target.cache_to.as_deref().unwrap_or_default()),
+            ("attest", &target.attest),
+        ];
+        for (flag, values) in entries {
+            values.iter().for_each(|value| self.add(flag, &value.to_flag()));
+        }
+        target.secrets.iter().for_each(|secret| self.add("secret", &secret.to_flag()));
+        target.ssh.iter().for_each(|ssh| self.add("ssh", &ssh.to_flag()));
+    }
+
+    /// Adds the attributes that are one text.
+    fn add_texts(&mut self, target: &Target) {
+        let single = [
+            ("target", &target.target),
+            ("network", &target.network),
+            ("shm-size", &target.shm_size),
+            ("call", &target.call),
+        ];
+        for (flag, value) in single {
+            value.iter().filter(|value| !value.is_empty()).for_each(|value| self.add(flag, value));
+        }
+    }
 }
 
 /// Returns the flags for a target.
@@ -40,37 +79,8 @@ pub fn flags(target: &Target, registries: &[String]) -> Result<Flags, String> {
     for (name, addresses) in &target.extra_hosts {
         addresses.split(',').for_each(|address| flags.add("add-host", &format!("{name}={address}")));
     }
-    let texts = [
-        ("tag", target.tags.as_deref().unwrap_or_default()),
-        ("platform", target.platforms.as_deref().unwrap_or_default()),
-        ("annotation", &target.annotations),
-        ("no-cache-filter", &target.no_cache_filter),
-        ("ulimit", &target.ulimits),
-        ("allow", &target.entitlements),
-    ];
-    for (flag, values) in texts {
-        values.iter().for_each(|value| flags.add(flag, value));
-    }
-    let entries = [
-        ("output", target.outputs.as_deref().unwrap_or_default()),
-        ("cache-from", &target.cache_from),
-        ("cache-to", target.cache_to.as_deref().unwrap_or_default()),
-        ("attest", &target.attest),
-    ];
-    for (flag, values) in entries {
-        values.iter().for_each(|value| flags.add(flag, &value.to_flag()));
-    }
-    target.secrets.iter().for_each(|secret| flags.add("secret", &secret.to_flag()));
-    target.ssh.iter().for_each(|ssh| flags.add("ssh", &ssh.to_flag()));
-    let single = [
-        ("target", &target.target),
-        ("network", &target.network),
-        ("shm-size", &target.shm_size),
-        ("call", &target.call),
-    ];
-    for (flag, value) in single {
-        value.iter().filter(|value| !value.is_empty()).for_each(|value| flags.add(flag, value));
-    }
+    flags.add_lists(target);
+    flags.add_texts(target);
     for (name, value) in &target.resources {
         match name.as_str() {
             "memory" => flags.add("memory", value),

@@ -27,6 +27,7 @@ pub struct Session {
 }
 
 /// The properties of one build of a session that its arguments do not hold.
+#[derive(Default)]
 pub struct Work {
     /// Names its directories among those of the session's builds.
     pub name: String,
@@ -34,12 +35,6 @@ pub struct Work {
     pub linked: BTreeMap<String, Descriptor>,
     /// Takes note of where the time goes.
     pub trace: Trace,
-}
-
-impl Default for Work {
-    fn default() -> Self {
-        Work { name: String::new(), linked: BTreeMap::new(), trace: Trace::default() }
-    }
 }
 
 /// Why a build has no image.

@@ -1,48 +1,11 @@
-//! `slipway repo import`: the settings of Docker Hub's Automated Builds, as its web page loads them, become repositories.
+//! The settings of Docker Hub's Automated Builds, as its web page loads them, become repositories.
 //!
 //! The page asks for `/api/build/v1/source/?image=<namespace>/<repository>` and for each of the `build_settings` that the
 //! answer links to; a browser's network tools save all of it as one HAR file, or each answer. Comments name the
 //! settings of Docker Hub that slipway does not have.
 
-use clap::Args;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-
-/// Arguments of `slipway repo import`.
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// The requests of Docker Hub's page: a HAR file, or the answer of /api/build/v1/source/?image=… and those of the settings
-    /// that it links to, as JSON; `-` for standard input
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
-    /// Registry that the images go to, in the same repositories
-    #[arg(long, value_name = "HOST", default_value = "docker.io")]
-    registry: String,
-}
-
-/// Prints the repositories as they stand in slipway.toml.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let mut found = Found::default();
-    for file in &arguments.files {
-        let value = serde_json::from_str(&read(file)?);
-        found.add(value.map_err(|error| format!("reading `{}`: it is not JSON: {error}", file.display()))?);
-    }
-    print!("{}", converted(&found, &arguments.registry)?);
-    Ok(ExitCode::SUCCESS)
-}
-
-fn read(file: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let read = match file.to_str() {
-        Some("-") => std::io::stdin().read_to_string(&mut text).map(drop),
-        _ => std::fs::read_to_string(file).map(|content| text = content),
-    };
-    read.map_err(|error| format!("reading `{}`: {error}", file.display()))?;
-    Ok(text)
-}
 
 /// A source of Docker Hub: what it builds an image from.
 #[derive(Debug, Deserialize)]
@@ -86,14 +49,19 @@ struct Setting {
 
 /// The content of the files.
 #[derive(Default)]
-struct Found {
+pub struct Found {
     sources: Vec<Value>,
     settings: Vec<Value>,
 }
 
 impl Found {
+    /// Tells whether there is nothing of Docker Hub.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.settings.is_empty()
+    }
+
     /// Adds the answers in `value`: one, a list of them, or all that a HAR file recorded.
-    fn add(&mut self, value: Value) {
+    pub fn add(&mut self, value: Value) {
         match value {
             Value::Array(values) => values.into_iter().for_each(|value| self.add(value)),
             Value::Object(mut object) => {
@@ -125,7 +93,7 @@ impl Found {
 }
 
 /// Returns the repositories in TOML.
-fn converted(found: &Found, registry: &str) -> Result<String, String> {
+pub fn converted(found: &Found, registry: &str) -> Result<String, String> {
     let mut written = String::new();
     for object in &found.sources {
         let source = Source::deserialize(object)
@@ -224,6 +192,7 @@ fn notes(source: &Source) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
     use webhook::Configuration;
 
     const SOURCES: &str = r#"{ "meta": { "total_count": 1 }, "objects": [ {

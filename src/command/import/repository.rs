@@ -1,0 +1,154 @@
+//! A repository as it is imported: its rules, and notes on what cannot be one.
+
+use super::texts::comment;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// What the command line says of the repository.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Where commits are fetched from.
+    pub clone_url: Option<String>,
+    /// Where images go.
+    pub image: Option<String>,
+}
+
+/// A repository.
+#[derive(Debug, Default)]
+pub struct Repository {
+    /// The file that it comes from.
+    pub file: String,
+    /// Where commits are fetched from.
+    pub clone_url: String,
+    /// Where images go.
+    pub image: String,
+    /// Its rules.
+    pub rules: Vec<Value>,
+    /// Other keys.
+    pub others: Map<String, Value>,
+    /// Lines, and what of them is to be done by hand.
+    pub notes: Vec<(usize, String)>,
+}
+
+/// The part of a rule that says how the image is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Making {
+    /// The context, from the root of the repository.
+    pub context: Option<String>,
+    /// The Dockerfile, from the root of the repository.
+    pub dockerfile: Option<String>,
+    /// The stage.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub build_args: BTreeMap<String, String>,
+    /// Platforms.
+    pub platforms: Vec<String>,
+    /// Whether every step runs.
+    pub no_cache: bool,
+    /// Changes that build something.
+    pub paths: Vec<String>,
+    /// Moments at which it is built.
+    pub schedules: Vec<String>,
+}
+
+impl Making {
+    /// Returns a rule: `kind` is `branch` or `tag`.
+    pub fn rule(&self, kind: &str, source: &str, tags: &[String]) -> Value {
+        let mut rule = Map::new();
+        rule.insert(kind.to_owned(), source.into());
+        rule.insert("tags".to_owned(), tags.into());
+        let context = self.context.as_deref().map(inside).filter(|context| !context.is_empty());
+        let file = self.dockerfile.as_deref().map(inside).filter(|file| !file.is_empty());
+        // The path of a Dockerfile begins at the context, where a rule has one.
+        let file = match (&context, file) {
+            (Some(context), Some(file)) => Some(
+                file.strip_prefix(&format!("{context}/"))
+                    .map_or_else(|| format!("{}{file}", "../".repeat(context.split('/').count())), str::to_owned),
+            ),
+            (None, Some(file)) if file.contains('/') => {
+                rule.insert("context".to_owned(), "/".into());
+                Some(file)
+            }
+            (_, file) => file,
+        };
+        context.map(|context| rule.insert("context".to_owned(), context.into()));
+        file.filter(|file| file != "Dockerfile").map(|file| rule.insert("dockerfile".to_owned(), file.into()));
+        self.target.as_ref().map(|target| rule.insert("target".to_owned(), target.as_str().into()));
+        let lists = [("platforms", &self.platforms), ("paths", &self.paths)];
+        for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            rule.insert(key.to_owned(), list.as_slice().into());
+        }
+        if !self.build_args.is_empty() {
+            rule.insert("build_args".to_owned(), json!(self.build_args));
+        }
+        if self.no_cache {
+            rule.insert("cache".to_owned(), false.into());
+        }
+        // A schedule needs one branch or tag.
+        if !self.schedules.is_empty() && !source.starts_with('/') {
+            rule.insert("schedules".to_owned(), self.schedules.as_slice().into());
+        }
+        Value::Object(rule)
+    }
+}
+
+/// Returns a path from the root of the repository without the words for the root.
+fn inside(path: &str) -> String {
+    let path = path.trim_start_matches("./").trim_matches('/');
+    if path == "." { String::new() } else { path.to_owned() }
+}
+
+/// Returns `owner/name` of the place that commits are fetched from.
+fn forge_name(clone_url: &str) -> Option<String> {
+    let path = match clone_url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => clone_url.split_once(':')?.1,
+    };
+    let path = path.trim_matches('/').trim_end_matches(".git");
+    path.contains('/').then(|| path.to_owned())
+}
+
+impl Repository {
+    /// Returns a repository without rules; what the file does not say, the command line must.
+    pub fn new(file: &str, asked: &Asked, clone_url: Option<String>, image: Option<String>) -> Result<Self, String> {
+        let missing = |what: &str, flag: &str| format!("reading `{file}`: it does not say {what}: add {flag}");
+        let clone_url = asked.clone_url.clone().or(clone_url);
+        let clone_url = clone_url.ok_or_else(|| missing("where commits are fetched from", "--clone-url URL"))?;
+        let image = asked.image.clone().or(image);
+        let image = image.ok_or_else(|| missing("where images go", "--image IMAGE"))?;
+        Ok(Repository { file: file.to_owned(), clone_url, image, ..Repository::default() })
+    }
+
+    /// Notes what is to be done by hand.
+    pub fn note(&mut self, line: usize, text: impl Into<String>) {
+        self.notes.push((line, text.into()));
+    }
+
+    /// Returns it in TOML, with the notes as comments before it.
+    pub fn to_toml(&self) -> Result<String, String> {
+        let forge_name = forge_name(&self.clone_url);
+        let name = forge_name.clone().map(|name| name.to_lowercase());
+        let name =
+            name.ok_or_else(|| format!("`{}` does not end in OWNER/NAME: give another --clone-url", self.clone_url))?;
+        let last_two = name.rsplitn(3, '/').take(2).collect::<Vec<_>>();
+        let name = last_two.into_iter().rev().collect::<Vec<_>>().join("/");
+        let mut document = json!({
+            "name": name, "clone_url": self.clone_url, "forge_name": forge_name, "image": self.image, "rules": self.rules,
+        });
+        for (key, value) in &self.others {
+            document[key] = value.clone();
+        }
+        let mut written = comment(&format!("{}: set `secret` to the key of its webhook", self.file));
+        let mut notes = self.notes.clone();
+        notes.sort_by_key(|(line, _)| *line);
+        notes.dedup();
+        for (line, text) in notes {
+            let place = if line > 0 { format!("{}:{line}", self.file) } else { self.file.clone() };
+            written.push_str(&comment(&format!("{place}: {text}")));
+        }
+        let document = json!({ "repositories": [document] });
+        written.push_str(&toml::to_string_pretty(&document).map_err(|error| format!("writing TOML: {error}"))?);
+        written.push('\n');
+        Ok(written)
+    }
+}
