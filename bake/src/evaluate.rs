@@ -212,7 +212,7 @@ impl Scope<'_> {
             TraversalOperator::Index(index) => self.operand(index)?,
             TraversalOperator::LegacyIndex(index) => Value::Number(*index.value() as f64),
             TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => {
-                // What is not a list is a list of one.
+                // A value that is not a list is a list of one.
                 let list = match value {
                     Value::List(list) => list,
                     Value::Null => Vec::new(),

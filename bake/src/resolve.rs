@@ -184,7 +184,7 @@ fn settle_paths(target: &mut Target) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the files and the command line say.
+/// The files and the command line together.
 struct Resolver<'r> {
     definitions: &'r Definitions,
     overrides: &'r Overrides,

@@ -204,3 +204,37 @@ fn functions_give_what_is_documented() {
     assert!(faults.is_empty(), "{}\n{}", faults.len(), faults.join("\n"));
     assert!(seen.len() >= 100, "only {} functions are tried", seen.len());
 }
+
+/// Returns the next of a row of numbers that look like chance.
+fn next(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*state >> 33).unwrap()
+}
+
+#[test]
+fn damaged_files_are_refused_and_end_nothing() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut state = 1;
+    for path in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        for case in read("case", &std::fs::read_to_string(&path).unwrap()) {
+            for _ in 0..8 {
+                let mut request = Request { settings: settings(), ..Request::default() };
+                for File { name, text } in &case.request.files {
+                    let mut chars: Vec<char> = text.chars().collect();
+                    for _ in 0..=next(&mut state) % 3 {
+                        let (from, to) = (next(&mut state) % chars.len(), next(&mut state) % chars.len());
+                        match next(&mut state) % 3 {
+                            0 => drop(chars.remove(from)),
+                            1 => chars.swap(from, to),
+                            _ => chars.insert(to, chars[from]),
+                        }
+                    }
+                    request.files.push(File { name: name.clone(), text: chars.into_iter().collect() });
+                }
+                request.targets.clone_from(&case.request.targets);
+                // Either answer is fine; a panic is not.
+                let _ = resolve(&request).map(|resolved| resolved.print());
+            }
+        }
+    }
+}

@@ -121,7 +121,7 @@ EOT
         assert_eq!((read("made.txt").as_str(), read("base.txt").as_str()), ("from-base\n", "from-base\n"));
         std::fs::remove_dir_all(kitchen.place().join("out")).unwrap();
     }
-    // What is only a context is not kept under a name.
+    // A target that is only a context is not kept under a name.
     assert_eq!(kitchen.images().lines().count(), 1, "{}", kitchen.images());
 }
 

@@ -10,6 +10,7 @@ pub mod copies;
 pub mod data_directory;
 pub mod foreign_images;
 pub mod images;
+pub mod imports;
 pub mod limits;
 pub mod local_builds;
 pub mod removals;

@@ -11,7 +11,7 @@ use crate::target::{Group, Target};
 use crate::yaml::{Content, Node};
 use std::collections::BTreeMap;
 
-/// What else a build may say without any effect here, and the only value that it may have.
+/// Keys of a build without any effect here, and the only value that each may have.
 const WITHOUT_EFFECT: [(&str, &str); 2] = [("isolation", "default"), ("privileged", "false")];
 
 /// Adds the services of compose files to the definitions.

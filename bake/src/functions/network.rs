@@ -94,13 +94,13 @@ fn cidrsubnets(arguments: &[Value], _: &Facts) -> Result<Value, Error> {
     let (mut next, mut list) = (0_u128, Vec::new());
     for more in &arguments[1..] {
         let more = bits(more)?;
-        let size_bits = network.bits.checked_sub(network.prefix + more);
+        let size_bits = network.bits.checked_sub(network.prefix.saturating_add(more));
         let size = size_bits.and_then(|bits| 1_u128.checked_shl(bits)).ok_or_else(|| Error::new("no place is left"))?;
         // A subnet begins at a multiple of its size.
-        let start = next.div_ceil(size) * size;
+        let start = next.div_ceil(size).saturating_mul(size);
         let subnet = network.subnet(more, start / size)?;
         list.push(Value::Text(format!("{}/{}", subnet.write(subnet.address), subnet.prefix)));
-        next = start + size;
+        next = start.saturating_add(size);
     }
     Ok(Value::List(list))
 }

@@ -70,9 +70,9 @@ fn one(version: &Version, sign: &str, wanted: &str) -> Result<bool, Error> {
     }
     let next = |kept: usize| match kept {
         0 => Version::new(u64::MAX, 0, 0),
-        1 => Version::new(low.major + 1, 0, 0),
-        2 => Version::new(low.major, low.minor + 1, 0),
-        _ => Version::new(low.major, low.minor, low.patch + 1),
+        1 => Version::new(low.major.saturating_add(1), 0, 0),
+        2 => Version::new(low.major, low.minor.saturating_add(1), 0),
+        _ => Version::new(low.major, low.minor, low.patch.saturating_add(1)),
     };
     let below = |end: Version| low <= *version && *version < end;
     let same = || if parts < 3 { below(next(parts)) } else { version.cmp_precedence(&low).is_eq() };

@@ -13,6 +13,8 @@ const MAX_INDENT: usize = 1000;
 pub const FUNCTIONS: &[Function] = &[
     ("basename", 1, 1, |a, _| Ok(Value::text(base(&a[0].to_text()?)))),
     ("dirname", 1, 1, |a, _| Ok(Value::text(directory(&a[0].to_text()?)))),
+    ("byteslen", 1, 1, |a, _| Ok(Value::Number(a[0].to_text()?.len() as f64))),
+    ("bytesslice", 3, 3, bytesslice),
     ("chomp", 1, 1, |a, _| Ok(Value::text(a[0].to_text()?.trim_end_matches(['\n', '\r'])))),
     ("format", 1, ANY, |a, _| Ok(Value::Text(format::format(&a[0].to_text()?, &a[1..])?))),
     ("formatlist", 1, ANY, |a, _| format::list(&a[0].to_text()?, &a[1..])),
@@ -160,4 +162,16 @@ fn substr(arguments: &[Value], _: &Facts) -> Result<Value, Error> {
     let start = if offset < 0 { (count + offset).max(0) } else { offset.min(count) };
     let end = if length < 0 { count } else { (start + length).min(count) };
     Ok(Value::text(chars[start as usize..end as usize].iter().collect::<String>()))
+}
+
+fn bytesslice(arguments: &[Value], _: &Facts) -> Result<Value, Error> {
+    let text = arguments[0].to_text()?;
+    let place = |value: &Value| value.to_whole().map(usize::try_from);
+    match (place(&arguments[1])?, place(&arguments[2])?) {
+        (Ok(start), Ok(length)) => match text.get(start..start + length) {
+            Some(part) => Ok(Value::text(part)),
+            None => Err(Error::new(format!("the text has no {length} bytes of whole characters from {start} on"))),
+        },
+        _ => Err(Error::new("the offset and the length are not less than 0")),
+    }
 }

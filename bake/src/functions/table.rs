@@ -41,11 +41,9 @@ const TAKE_NULL: [&str; 10] = [
 ];
 
 /// Functions of docker's that no bake file gets here, and why.
-const REFUSED: [(&str, &str); 4] = [
+const REFUSED: [(&str, &str); 2] = [
     ("bcrypt", "a value that differs each time would build everything again"),
     ("rsadecrypt", "a bake file is not the place of a private key"),
-    ("byteslen", "no bake file can hold the bytes it works on"),
-    ("bytesslice", "no bake file can hold the bytes it works on"),
 ];
 
 /// Calls the function `name`; `None` if there is none.

@@ -49,7 +49,7 @@ impl Bakery {
 
     /// Builds the targets; the first that fails ends the others.
     pub fn build(&self, planned: &[Planned]) -> Result<Outcome, String> {
-        // What was built is not collected as garbage while others may start from it.
+        // The store collects nothing as garbage that others may start from.
         let lease = self.session.services.store.leased();
         let _lease = lease.map_err(|error| registry_client::report(&error))?;
         let (state, changed) = (Mutex::new(State::default()), Condvar::new());

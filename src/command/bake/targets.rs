@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub struct Planned {
     /// Its name.
     pub name: String,
-    /// What `slipway build` would be given for it.
+    /// The arguments that `slipway build` would be given for it.
     pub arguments: build::Arguments,
     /// Names of contexts, and the targets that they are.
     pub needs: Vec<(String, String)>,

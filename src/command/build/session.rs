@@ -39,7 +39,7 @@ pub struct Work {
 
 /// Why a build has no image.
 pub enum Stopped {
-    /// What was asked for cannot be built; the text says why.
+    /// The request cannot be built; the text says why.
     Unasked(String),
     /// The build failed.
     Failed(builder::Error),

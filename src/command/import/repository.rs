@@ -4,7 +4,7 @@ use super::texts::comment;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// What the command line says of the repository.
+/// The part of a repository that the command line says.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// Where commits are fetched from.
