@@ -1,8 +1,8 @@
 //! The commands of the command line, and which function runs each.
 
 use super::{
-    approve, bake, build, cancel, check, completion, container, deliveries, explain, image, logs, queue, registry, repo,
-    retry, rules, secret, serve, status, system, token, trigger, version, worker, workers,
+    approve, bake, build, cancel, check, completion, container, deliveries, explain, image, logs, queue, registry,
+    repo, retry, rules, secret, serve, status, system, token, trigger, version, worker, workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;
