@@ -130,7 +130,7 @@ impl Background {
                 base_image_pause,
                 stopped.clone(),
             )),
-            tokio::spawn(webhook::publish_statuses(database.clone(), settings.clone(), stopped.clone())),
+            tokio::spawn(webhook::publish_statuses(database.clone(), settings.clone(), posts.clone(), stopped.clone())),
             tokio::spawn(webhook::notify_webhooks(database.clone(), settings.clone(), posts, stopped.clone())),
             tokio::spawn(webhook::run_retention(database.clone(), settings.clone(), retention, stopped.clone())),
             tokio::spawn(crate::state::disk_reserve::keep(database.clone(), readiness, stopped)),

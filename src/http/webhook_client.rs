@@ -1,12 +1,16 @@
-//! The HTTP client for webhooks: posts once, to addresses that were checked, and follows no redirect.
+//! The HTTP client for webhooks and forges: sends once, to addresses that were checked, and follows no redirect.
 
+use reqwest::Method;
+use std::pin::Pin;
 use std::time::Duration;
-use webhook::{Outgoing, Post, Posted};
+use webhook::{Exchange, ForgeAnswer, ForgeRequest, Outgoing, Post, Posted};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a forge's answer that are read: lists of webhooks are the longest.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
-/// The HTTP client for webhooks.
+/// The HTTP client for webhooks and forges.
 pub struct WebhookClient {
     client: reqwest::Client,
 }
@@ -30,6 +34,34 @@ impl Post for WebhookClient {
             }
             let answer = builder.body(request.body).send().await.map_err(describe)?;
             Ok(answer.status().as_u16())
+        })
+    }
+}
+
+impl Exchange for WebhookClient {
+    fn exchange(
+        &self,
+        request: ForgeRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<ForgeAnswer, String>> + Send + 'static>> {
+        let client = self.client.clone();
+        Box::pin(async move {
+            let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| error.to_string())?;
+            let mut builder = client.request(method, &request.url);
+            for (name, value) in &request.headers {
+                builder = builder.header(*name, value);
+            }
+            if let Some(body) = request.body {
+                builder = builder.body(body);
+            }
+            let mut answer = builder.send().await.map_err(describe)?;
+            let (status, headers, mut body) = (answer.status().as_u16(), answer.headers().clone(), Vec::new());
+            while let Some(part) = answer.chunk().await.map_err(describe)? {
+                body.extend_from_slice(&part[..part.len().min(MAX_ANSWER - body.len())]);
+                if body.len() == MAX_ANSWER {
+                    break;
+                }
+            }
+            Ok(ForgeAnswer { status, headers, body })
         })
     }
 }

@@ -218,7 +218,7 @@ fn what_retention_removed_is_told_of_and_counted() {
             let reason = Reason { code: "step_failed".to_owned(), message: "x".to_owned() };
             database.finish(claim, Outcome::Failed(reason)).await.unwrap();
         }
-        while let Some(status) = database.pending_statuses(1).await.unwrap().pop() {
+        while let Some(status) = database.pending_statuses(None, 1).await.unwrap().pop() {
             database.acknowledge_status(status.id, &database::StatusAnswer::Taken).await.unwrap();
         }
         assert!(database.build(&BuildId::parse(&ids[0]).unwrap()).await.unwrap().is_some());

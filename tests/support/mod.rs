@@ -5,6 +5,7 @@ pub mod build_directory;
 #[allow(dead_code)]
 #[path = "../../database/src/tests/postgres.rs"]
 pub mod cluster;
+pub mod forge_server;
 #[path = "git_server/server.rs"]
 pub mod git_server;
 pub mod raw_http;

@@ -28,6 +28,7 @@ pub use configuration::{
     Configuration, ConfigurationError, Limits, Login, QuotaSection, Registry, RegistrySection, Retention,
     RetentionSection, Sandbox, Scope, Server, Settings, Token,
 };
+pub use forges::{Exchange, ForgeAnswer, ForgeRequest};
 pub use http::readiness::Readiness;
 pub use http::token;
 pub use router::router;

@@ -31,6 +31,8 @@ columns! {
         pub description: String = get "description",
         /// The forge that told of the commit, or else the one that told of the repository last.
         pub forge: Option<String> = get "forge",
+        /// Full name of the build's ref.
+        pub git_ref: String = get "git_ref",
     }
 }
 
@@ -78,22 +80,31 @@ pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> 
 }
 
 impl Database {
-    /// Returns statuses that are due, oldest first; of a build only the first that is not told yet.
-    pub async fn pending_statuses(&self, limit: u32) -> Result<Vec<PendingStatus>, Error> {
-        let rows = sql(
-            "reading the outbox",
-            format!(
-                "SELECT {} FROM (SELECT s.*, COALESCE((SELECT d.forge FROM builds b JOIN deliveries d ON d.id = b.delivery_id \
-                 WHERE b.id = s.build_id AND d.forge <> 'reconcile'), {LAST_FORGE}) AS forge FROM statuses s) s WHERE due_ms <= $1 \
-                 AND NOT EXISTS (SELECT 1 FROM statuses earlier WHERE earlier.build_id = s.build_id AND earlier.id < s.id) \
-                 ORDER BY id LIMIT $2",
-                PendingStatus::COLUMNS
-            ),
-        )
-        .bind(self.now_ms().await?)
-        .bind(i64::from(limit))
-        .all(self.read())
-        .await?;
+    /// Returns the repositories that have a status which is due, of builds or of commits alone.
+    pub async fn repositories_with_due_statuses(&self) -> Result<Vec<String>, Error> {
+        let text = "SELECT repository FROM statuses WHERE due_ms <= $1 \
+                    UNION SELECT repository FROM commit_statuses WHERE due_ms <= $1 ORDER BY repository";
+        let rows = sql("reading the outbox", text).bind(self.now_ms().await?).all(self.read()).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Returns statuses of `repositories`, or of all, that are due, oldest first; of those that a forge shows in one place,
+    /// which have one commit and one rule, only the first that is not told yet.
+    pub async fn pending_statuses(
+        &self,
+        repositories: Option<&[String]>,
+        limit: u32,
+    ) -> Result<Vec<PendingStatus>, Error> {
+        let text = format!(
+            "SELECT {} FROM (SELECT s.*, b.git_ref AS git_ref, COALESCE((SELECT d.forge FROM deliveries d WHERE \
+             d.id = b.delivery_id AND d.forge <> 'reconcile'), {LAST_FORGE}) AS forge FROM statuses s \
+             JOIN builds b ON b.id = s.build_id) s WHERE due_ms <= $1 \
+             AND NOT EXISTS (SELECT 1 FROM statuses earlier WHERE earlier.id < s.id AND (earlier.build_id = s.build_id OR \
+             earlier.repository = s.repository AND earlier.commit_id = s.commit_id AND earlier.rule = s.rule))",
+            PendingStatus::COLUMNS
+        );
+        let statement = sql("reading the outbox", text).bind(self.now_ms().await?).among("repository", repositories);
+        let rows = statement.then(&format!(" ORDER BY id LIMIT {limit}")).all(self.read()).await?;
         rows.iter().map(PendingStatus::read).collect()
     }
 
@@ -106,7 +117,7 @@ impl Database {
         if let Some(row) = row {
             status_refusal::note(&mut transaction, &row.get::<String>(0)?, answer).await?;
         }
-        put_off(&mut transaction, "statuses", id, answer.is_final()).await?;
+        put_off(&mut transaction, "statuses", id, answer).await?;
         transaction.commit(doing).await
     }
 }

@@ -1,21 +1,34 @@
 //! The end of a row of an outbox: removed once it was told, and tried again later until then.
 
 use crate::error::Error;
+use crate::outbox::status_refusal::StatusAnswer;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
-/// How often a status is offered before it is given up.
-const MAX_TRIES: i64 = 10;
+/// How often a status is offered before it is given up: for a day.
+const MAX_TRIES: i64 = 178;
+/// Longest pause before the next try, in milliseconds; `sql::clock_skew` takes longer ones for a clock that was set back.
+const MAX_PAUSE_MS: i64 = 512_000;
 /// The forge that delivered last for the repository of a row `s`.
 pub const LAST_FORGE: &str = "(SELECT d.forge FROM deliveries d WHERE d.repository = s.repository AND d.forge <> 'reconcile' \
      ORDER BY d.id DESC LIMIT 1)";
 
-/// Removes a row of an outbox that `is_done`; another is due later, until it has been tried often enough.
-pub async fn put_off(transaction: &mut Transaction, table: &'static str, id: i64, is_done: bool) -> Result<(), Error> {
+/// Removes a row of an outbox that got its last answer; another is due later, until it has been tried often enough.
+pub async fn put_off(
+    transaction: &mut Transaction,
+    table: &'static str,
+    id: i64,
+    answer: &StatusAnswer,
+) -> Result<(), Error> {
     let doing = "acknowledging a status";
-    if !is_done {
+    let is_done = answer.is_final();
+    if let StatusAnswer::After { wait_ms, .. } = answer {
+        let text = format!("UPDATE {table} SET tries = tries + 1, due_ms = $2 + CAST($3 AS BIGINT) WHERE id = $1");
+        let wait = (*wait_ms).clamp(0, MAX_PAUSE_MS);
+        sql(doing, text).bind(id).bind(transaction.now_ms).bind(wait).run(transaction.on()).await?;
+    } else if !is_done {
         let text = format!(
             "UPDATE {table} SET tries = tries + 1, due_ms = $2 + CASE WHEN tries < 9 THEN 1000 * (1 << CAST(tries AS INTEGER)) \
-             ELSE 512000 END WHERE id = $1"
+             ELSE {MAX_PAUSE_MS} END WHERE id = $1"
         );
         sql(doing, text).bind(id).bind(transaction.now_ms).run(transaction.on()).await?;
     }

@@ -26,14 +26,20 @@ columns! {
 }
 
 impl Database {
-    /// Returns statuses of commits without a build that are due, oldest first.
-    pub async fn pending_commit_statuses(&self, limit: u32) -> Result<Vec<CommitStatus>, Error> {
+    /// Returns statuses of `repositories`' commits without a build that are due, oldest first; of a commit only the first.
+    pub async fn pending_commit_statuses(
+        &self,
+        repositories: Option<&[String]>,
+        limit: u32,
+    ) -> Result<Vec<CommitStatus>, Error> {
         let text = format!(
-            "SELECT {} FROM (SELECT s.*, {LAST_FORGE} AS forge FROM commit_statuses s) s WHERE due_ms <= $1 ORDER BY id LIMIT $2",
+            "SELECT {} FROM (SELECT s.*, {LAST_FORGE} AS forge FROM commit_statuses s) s WHERE due_ms <= $1 \
+             AND NOT EXISTS (SELECT 1 FROM commit_statuses earlier WHERE earlier.id < s.id \
+             AND earlier.repository = s.repository AND earlier.commit_id = s.commit_id)",
             CommitStatus::COLUMNS
         );
-        let rows =
-            sql("reading the outbox", text).bind(self.now_ms().await?).bind(i64::from(limit)).all(self.read()).await?;
+        let statement = sql("reading the outbox", text).bind(self.now_ms().await?).among("repository", repositories);
+        let rows = statement.then(&format!(" ORDER BY id LIMIT {limit}")).all(self.read()).await?;
         rows.iter().map(CommitStatus::read).collect()
     }
 
@@ -41,7 +47,7 @@ impl Database {
     pub async fn acknowledge_commit_status(&self, id: i64, answer: &StatusAnswer) -> Result<(), Error> {
         let doing = "acknowledging a status";
         let mut transaction = self.begin().await?;
-        put_off(&mut transaction, "commit_statuses", id, answer.is_final()).await?;
+        put_off(&mut transaction, "commit_statuses", id, answer).await?;
         transaction.commit(doing).await
     }
 

@@ -15,6 +15,13 @@ pub enum StatusAnswer {
     NotSent,
     /// It was not taken this time, and why.
     Again(String),
+    /// It was not taken this time: the forge says when it may be sent again.
+    After {
+        /// Why.
+        problem: String,
+        /// Milliseconds until then.
+        wait_ms: i64,
+    },
     /// The forge will not take it, and why.
     Refused(String),
 }
@@ -22,7 +29,17 @@ pub enum StatusAnswer {
 impl StatusAnswer {
     /// Tells whether there is nothing more to do.
     pub fn is_final(&self) -> bool {
-        !matches!(self, StatusAnswer::Again(_))
+        !matches!(self, StatusAnswer::Again(_) | StatusAnswer::After { .. })
+    }
+
+    /// Returns why it was not taken.
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            StatusAnswer::Taken | StatusAnswer::NotSent => None,
+            StatusAnswer::Again(problem) | StatusAnswer::After { problem, .. } | StatusAnswer::Refused(problem) => {
+                Some(problem)
+            }
+        }
     }
 }
 
@@ -51,7 +68,7 @@ pub async fn note(transaction: &mut Transaction, build: &str, answer: &StatusAns
                         (SELECT repository FROM builds WHERE id = $1)";
             sql(doing, text).bind(build).run(transaction.on()).await?;
         }
-        StatusAnswer::Again(problem) | StatusAnswer::Refused(problem) => {
+        StatusAnswer::Again(problem) | StatusAnswer::After { problem, .. } | StatusAnswer::Refused(problem) => {
             sql(
                 doing,
                 "INSERT INTO status_refusals (build_id, repository, problem, at_ms, is_current) \
@@ -66,8 +83,7 @@ pub async fn note(transaction: &mut Transaction, build: &str, answer: &StatusAns
         }
     }
     let text = "UPDATE builds SET version = version + 1 WHERE id = $1 AND $2";
-    let changes = matches!(answer, StatusAnswer::Again(_) | StatusAnswer::Refused(_));
-    sql(doing, text).bind(build).bind(changes).run(transaction.on()).await?;
+    sql(doing, text).bind(build).bind(answer.problem().is_some()).run(transaction.on()).await?;
     transaction.announce_build(build);
     Ok(())
 }

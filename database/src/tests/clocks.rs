@@ -13,14 +13,14 @@ both! {
         world.database.finish(tried, Outcome::Retry(reason("registry"))).await.unwrap();
         let lost = world.claim("two").await;
         assert_eq!(lost.id(), &ids[1]);
-        for status in world.database.pending_statuses(100).await.unwrap() {
+        for status in world.database.pending_statuses(None, 100).await.unwrap() {
             world.database.acknowledge_status(status.id, &StatusAnswer::Again("no".into())).await.unwrap();
         }
-        assert!(world.database.pending_statuses(100).await.unwrap().is_empty());
+        assert!(world.database.pending_statuses(None, 100).await.unwrap().is_empty());
 
         let back = World { database: Database::open(&world.url).await.unwrap(), url: world.url.clone(), _directory: tempfile::tempdir().unwrap() };
         assert_eq!(back.claim("three").await.id(), &ids[0], "a build that is tried again does not wait for a day");
-        assert!(!back.database.pending_statuses(100).await.unwrap().is_empty(), "nor do statuses");
+        assert!(!back.database.pending_statuses(None, 100).await.unwrap().is_empty(), "nor do statuses");
         assert!(matches!(back.database.heartbeat(&lost).await.unwrap(), Lease::Held { .. }), "who is alive keeps its build");
         assert!(back.database.expire_leases().await.unwrap().is_empty());
         back.pass(61);

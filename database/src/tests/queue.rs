@@ -125,7 +125,7 @@ both! {
         }
         assert_eq!(state(&first).await.state, BuildState::Preparing, "what runs is not ended");
         world.database.finish(running, Outcome::Succeeded(image())).await.unwrap();
-        let told: Vec<_> = world.database.pending_statuses(100).await.unwrap();
+        let told: Vec<_> = world.database.pending_statuses(None, 100).await.unwrap();
         assert!(told.iter().any(|status| status.build == old[0]), "{told:?}");
     }
 }

@@ -57,7 +57,7 @@ async fn end(world: &World, outcome: Outcome, bytes: usize) {
 /// Tells what is to be told of builds, but for one.
 async fn tell_all_but(world: &World, build: Option<&BuildId>) {
     let is_other = |status: &PendingStatus| Some(&status.build) != build;
-    while let Some(next) = world.database.pending_statuses(100).await.unwrap().into_iter().find(is_other) {
+    while let Some(next) = world.database.pending_statuses(None, 100).await.unwrap().into_iter().find(is_other) {
         world.database.acknowledge_status(next.id, &StatusAnswer::Taken).await.unwrap();
     }
 }

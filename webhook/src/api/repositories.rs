@@ -2,6 +2,7 @@
 
 use crate::api::named::{Changeable, Present, Visible};
 use crate::api::query::{limit, query};
+use crate::configuration::checks::check_forge;
 use crate::configuration::document::{RepositoryDocument, Webhook, check_key, compile};
 use crate::configuration::secret::Secret;
 use crate::configuration::settings::Scope;
@@ -207,6 +208,7 @@ async fn store(
     let refused = |refused: crate::configuration::network::Refused| Problem::new(refused.code, refused.detail);
     service.settings.network.check("clone_url", &document.clone_url).await.map_err(refused)?;
     let meant = compile(&document, Vec::new()).map_err(invalid)?;
+    check_forge(document.forge.as_deref(), &service.settings.forges).map_err(invalid)?;
     for webhook in &meant.webhooks {
         service.settings.network.check("url", &webhook.url).await.map_err(refused)?;
     }

@@ -2,6 +2,7 @@
 
 use super::file::{Configuration, ConfigurationError, wrong};
 use crate::configuration::document::{check_repository_name, nearest};
+use crate::configuration::forges::Forges;
 
 impl Configuration {
     /// Refuses tokens for repositories that are not there and are spelt almost like one that is; `added` are those of the API.
@@ -16,6 +17,15 @@ impl Configuration {
                 }
                 tracing::warn!(token = token.name, repo = name, "a token is for a repository that is not there yet");
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses repositories that name a forge which is not there.
+    pub(super) fn check_forges(&self, forges: &Forges) -> Result<(), ConfigurationError> {
+        for document in &self.repositories {
+            check_forge(document.forge.as_deref(), forges)
+                .map_err(|problem| wrong(format!("repositories `{}`", document.name), problem))?;
         }
         Ok(())
     }
@@ -47,6 +57,14 @@ impl Configuration {
         });
         unsigned.collect()
     }
+}
+
+/// Checks the name of a repository's forge.
+pub fn check_forge(name: Option<&str>, forges: &Forges) -> Result<(), String> {
+    let Some(name) = name.filter(|name| forges.named(name).is_none()) else { return Ok(()) };
+    let known = forges.names();
+    let meant = nearest(name, &known).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    Err(format!("forge: there is no `[forges.\"{name}\"]`{meant}"))
 }
 
 /// Checks the URL that links begin with: what is added to it must be a path.

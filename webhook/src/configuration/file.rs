@@ -2,6 +2,7 @@
 
 use super::checks::check_public_url;
 use crate::configuration::document::{ReadError, RepositoryDocument, compile, from_toml};
+use crate::configuration::forges::{ForgeText, Forges};
 use crate::configuration::limits::Limits;
 use crate::configuration::logins::Login;
 use crate::configuration::logins::{LoginText, logins, users};
@@ -13,7 +14,7 @@ use crate::configuration::registry_section::RegistrySection;
 use crate::configuration::retention::Retention;
 use crate::configuration::sandbox::Sandbox;
 use crate::configuration::secret::Secret;
-use crate::configuration::settings::{GithubApi, Repository, Scope, Settings, Token};
+use crate::configuration::settings::{Repository, Scope, Settings, Token};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -50,8 +51,11 @@ pub struct Configuration {
     pub retention: Retention,
     /// How the embedded registry is served.
     pub registry: RegistrySection,
-    /// `[github]`: commit statuses.
+    /// `[github]`: commit statuses, as `[forges."github.com"]` or that of a company's own GitHub.
     github: Github,
+    /// Kinds and tokens of forges, by the host of clone URLs.
+    #[serde(rename = "forges")]
+    forge_texts: BTreeMap<String, ForgeText>,
     /// User and password by the host of a clone URL.
     git: BTreeMap<String, LoginText>,
     /// Logins, and how registries are spoken to, by host.
@@ -234,16 +238,22 @@ impl Configuration {
         let network = Network::new(&self.network.allow, urls).map_err(|problem| wrong("network.allow", problem))?;
         self.check_tokens()?;
         let tokens = self.tokens.iter().map(|text| self.token(text)).collect::<Result<_, _>>()?;
-        let token = self.github.token.as_ref().map(|secret| secret.read(&self.directory)).transpose();
-        let github = GithubApi {
-            api_url: self.github.api_url.clone(),
-            token: token.map_err(|problem| wrong("github.token", problem))?,
-        };
+        let forges = self.forges()?;
+        self.check_forges(&forges)?;
         let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
         let proxies = Proxies::new(&self.server.trusted_proxies);
         let proxies = proxies.map_err(|problem| wrong("server.trusted_proxies", problem))?;
         let registry_users = self.registry_users.iter().map(|login| login.username.clone()).collect();
-        Ok(Settings { public_url, repositories, network, tokens, github, anonymous_read, registry_users, proxies })
+        Ok(Settings { public_url, repositories, network, tokens, forges, anonymous_read, registry_users, proxies })
+    }
+
+    fn forges(&self) -> Result<Forges, ConfigurationError> {
+        let mut forges = Forges::read(&self.forge_texts, &self.directory)?;
+        if let Some(token) = &self.github.token {
+            let token = token.read(&self.directory).map_err(|problem| wrong("github.token", problem))?;
+            forges.add_github(&self.github.api_url, token).map_err(|problem| wrong("github", problem))?;
+        }
+        Ok(forges)
     }
 
     fn token(&self, text: &TokenText) -> Result<Token, ConfigurationError> {

@@ -1,8 +1,9 @@
 //! `slipway.toml`: every key as it is written, and the settings that the service works with.
 
-mod checks;
+pub mod checks;
 pub mod document;
 mod file;
+pub mod forges;
 mod limits;
 mod logins;
 pub mod network;

@@ -1,6 +1,7 @@
 //! The configuration as the service works with it: checked, secrets read, everything looked up.
 
 use crate::configuration::document::{PullRequests, RepositoryDocument, Webhook};
+use crate::configuration::forges::{ForgeSettings, Forges};
 use crate::configuration::network::Network;
 use crate::configuration::proxies::Proxies;
 use crate::rules::Rule;
@@ -23,8 +24,8 @@ pub struct Settings {
     pub(crate) network: Network,
     /// The API's tokens.
     pub tokens: Vec<Token>,
-    /// GitHub's API, for commit statuses.
-    pub(crate) github: GithubApi,
+    /// The forges that are spoken to.
+    pub(crate) forges: Forges,
     /// Whether everybody may see builds and logs.
     pub anonymous_read: bool,
     /// Names of the configured users of the embedded registry: no account has one of them.
@@ -44,22 +45,17 @@ impl Settings {
         self.proxies.client(peer, headers)
     }
 
+    /// Returns the forge that a repository is on: the one that it names, or else the one of its clone URL.
+    pub(crate) fn forge_of(&self, repository: &Repository, delivered_by: Option<&str>) -> Option<&ForgeSettings> {
+        match &repository.forge {
+            Some(host) => self.forges.named(host),
+            None => self.forges.of(&repository.clone_url, delivered_by),
+        }
+    }
+
     /// Returns what may be fetched from besides public addresses: hosts, with or without a port, and networks.
     pub fn allowed_addresses(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
         self.network.allowed()
-    }
-}
-
-/// The API of a GitHub.
-#[derive(Clone)]
-pub(crate) struct GithubApi {
-    pub api_url: String,
-    pub token: Option<String>,
-}
-
-impl fmt::Debug for GithubApi {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "GithubApi({})", self.api_url)
     }
 }
 
@@ -70,6 +66,8 @@ pub struct Repository {
     pub name: String,
     /// The forge's name of it: `owner/name`.
     pub forge_name: String,
+    /// The forge that it is on, if its clone URL does not say.
+    pub forge: Option<String>,
     /// Where commits are fetched from.
     pub clone_url: String,
     /// Where images go, without a tag.

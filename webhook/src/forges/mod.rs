@@ -1,16 +1,16 @@
-//! Forges: how each signs its deliveries and what they say. One small file per forge.
+//! Forges: how each signs its deliveries and what they say, and how each is told of builds. One folder per forge.
 
 mod bitbucket;
+mod client;
 mod forge;
 mod gitea;
 mod github;
-mod github_status;
 mod gitlab;
 mod pull_request;
 mod signature;
 mod status;
 
+pub use client::{CallError, Exchange, ForgeAnswer, ForgeClient, ForgeRequest};
 pub use forge::{Event, Forge, Headers, Identity, Message, Pull, Push};
-pub use github_status::GithubStatuses;
 pub use signature::{Proof, Signed, json_of};
-pub use status::{Status, StatusApi, StatusError, StatusState};
+pub use status::{Status, StatusState, max_description, publish};

@@ -1,10 +1,14 @@
-//! Publishes commit statuses from an outbox that was written together with each change of state.
+//! Publishes commit statuses from an outbox that was written together with each change of state: in order, and to each forge
+//! on its own.
 
+use super::lanes::{LaneEnd, Lanes};
 use super::text::{StatusFacts, description, failed_step, line};
+use crate::configuration::forges::ForgeSettings;
 use crate::configuration::settings::Settings;
-use crate::forges::{GithubStatuses, Status, StatusApi, StatusError, StatusState};
+use crate::forges::{CallError, Exchange, ForgeClient, Status, StatusState, max_description, publish};
 use crate::intake::catalog::{Catalog, Entry};
 use database::{BuildState, CommitStatus, Database, PendingStatus, StatusAnswer};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
@@ -13,110 +17,163 @@ use tokio::sync::watch::Receiver;
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Statuses that are read from the outbox at once.
 const MAX_BATCH: u32 = 20;
+/// Repositories whose statuses are read at once.
+const MAX_REPOSITORIES: usize = 500;
+/// The lane of repositories that are on no forge of the configuration.
+const NOWHERE: &str = "";
 
 /// Publishes statuses to forges.
 struct Publisher {
     database: Database,
     settings: Settings,
     catalog: Catalog,
-    /// Forges that take statuses.
-    apis: Vec<Box<dyn StatusApi>>,
-}
-
-/// A repository, and the forge that it is on.
-struct Addressed<'p> {
-    api: &'p dyn StatusApi,
-    entry: Arc<Entry>,
+    exchange: Arc<dyn Exchange>,
 }
 
 /// Publishes statuses until `stopped`.
-pub async fn publish_statuses(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
+pub async fn publish_statuses(
+    database: Database,
+    settings: Settings,
+    exchange: Arc<dyn Exchange>,
+    mut stopped: Receiver<bool>,
+) {
     let catalog = Catalog::new(&settings.repositories);
-    let publisher = Publisher { database, catalog, apis: apis(&settings), settings };
+    let publisher = Arc::new(Publisher { database, catalog, settings, exchange });
+    let mut lanes = Lanes::default();
     while !*stopped.borrow() {
-        if let Err(error) = publisher.publish_pending().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read or written");
+        match publisher.due().await {
+            Ok(due) => {
+                for (lane, repositories) in due {
+                    if lanes.is_free(&lane) {
+                        lanes.begin(lane, publisher.clone().publish_pending(repositories));
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read or written")
+            }
         }
-        let _ = tokio::time::timeout(POLL_INTERVAL, stopped.wait_for(|stopped| *stopped)).await;
-    }
-}
-
-/// Returns the forges of the configuration that take statuses.
-fn apis(settings: &Settings) -> Vec<Box<dyn StatusApi>> {
-    match GithubStatuses::new(&settings.github) {
-        Ok(github) => github.into_iter().map(|github| Box::new(github) as Box<dyn StatusApi>).collect(),
-        Err(error) => {
-            tracing::error!(%error, "commit statuses cannot be published to GitHub");
-            Vec::new()
+        tokio::select! {
+            () = lanes.wait(), if !lanes.is_empty() => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
+    // What is under way is sent again by the next server if its answer comes too late.
 }
 
 impl Publisher {
-    async fn publish_pending(&self) -> Result<(), database::Error> {
-        for status in self.database.pending_statuses(MAX_BATCH).await? {
-            let answer = self.publish(&status).await?;
-            if let StatusAnswer::Again(problem) | StatusAnswer::Refused(problem) = &answer {
-                let (repo, id) = (&status.repository, status.build.as_str());
+    /// Returns the repositories with statuses that are due, by the forge that they are on.
+    async fn due(&self) -> Result<BTreeMap<String, Vec<String>>, database::Error> {
+        let mut lanes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for repository in self.database.repositories_with_due_statuses().await? {
+            let entry = self.catalog.get(&self.database, &repository).await?;
+            // Only a company's own GitHub asks who delivers, and only it gives a mirror a lane.
+            let forge = entry.as_ref().and_then(|entry| self.settings.forge_of(&entry.repository, Some("github")));
+            let lane = lanes.entry(forge.map_or(NOWHERE, |forge| &forge.host).to_owned()).or_default();
+            if lane.len() < MAX_REPOSITORIES {
+                lane.push(repository);
+            }
+        }
+        Ok(lanes)
+    }
+
+    /// Publishes what is due of some repositories of one forge.
+    async fn publish_pending(self: Arc<Self>, repositories: Vec<String>) -> LaneEnd {
+        self.publish_of(&repositories).await.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read or written");
+            LaneEnd::Idle
+        })
+    }
+
+    async fn publish_of(&self, repositories: &[String]) -> Result<LaneEnd, database::Error> {
+        let mut end = LaneEnd::Idle;
+        for status in self.database.pending_statuses(Some(repositories), MAX_BATCH).await? {
+            let sent = self.publish(&status).await?;
+            let (repo, id) = (&status.repository, status.build.as_str());
+            let answer = sent.answer();
+            if let Some(problem) = answer.problem() {
                 tracing::warn!(build.id = id, repo, problem, "the forge refused a status");
             }
             self.database.acknowledge_status(status.id, &answer).await?;
+            end = sent.end();
+            if let LaneEnd::Unavailable(_) = end {
+                return Ok(end);
+            }
         }
-        for status in self.database.pending_commit_statuses(MAX_BATCH).await? {
-            let answer = self.publish_of_commit(&status).await?;
-            if let StatusAnswer::Again(problem) | StatusAnswer::Refused(problem) = &answer {
+        for status in self.database.pending_commit_statuses(Some(repositories), MAX_BATCH).await? {
+            let sent = self.publish_of_commit(&status).await?;
+            let answer = sent.answer();
+            if let Some(problem) = answer.problem() {
                 tracing::warn!(repo = status.repository, commit = status.commit, problem, "the forge refused a status");
             }
             self.database.acknowledge_commit_status(status.id, &answer).await?;
+            end = sent.end();
+            if let LaneEnd::Unavailable(_) = end {
+                return Ok(end);
+            }
         }
-        Ok(())
+        Ok(end)
     }
 
-    /// Returns the forge of a repository; `None` if it takes no statuses, so that the outbox does not grow for it.
+    /// Returns a repository and the forge that it is on; `None` if that is none of the configuration, so that the outbox
+    /// does not grow for it.
     async fn addressed(
         &self,
         repository: &str,
         delivered_by: Option<&str>,
-    ) -> Result<Option<Addressed<'_>>, database::Error> {
-        if self.apis.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<Option<(Arc<Entry>, &ForgeSettings)>, database::Error> {
         let Some(entry) = self.catalog.get(&self.database, repository).await? else { return Ok(None) };
-        let api = self.apis.iter().find(|api| api.serves(delivered_by, &entry.repository.clone_url));
-        Ok(api.map(|api| Addressed { api: api.as_ref(), entry }))
+        let forge = self.settings.forge_of(&entry.repository, delivered_by);
+        Ok(forge.map(|forge| (entry, forge)))
     }
 
-    async fn publish(&self, status: &PendingStatus) -> Result<StatusAnswer, database::Error> {
-        let addressed = self.addressed(&status.repository, status.forge.as_deref()).await?;
-        let Some(Addressed { api, entry }) = addressed else { return Ok(StatusAnswer::NotSent) };
+    async fn publish(&self, status: &PendingStatus) -> Result<Sent, database::Error> {
+        let delivered_by = status.forge.as_deref();
+        let addressed = self.addressed(&status.repository, delivered_by).await?;
+        let Some((entry, forge)) = addressed else { return Ok(Sent::Nowhere) };
         let sent = Status {
             repository: &entry.repository.forge_name,
             commit: &status.commit,
+            git_ref: Some(&status.git_ref),
             state: state(status.state),
             target_url: format!("{}/builds/{}", self.settings.public_url, status.build.as_str()),
-            description: self.description(status).await?,
+            description: self.description(status, max_description(forge.kind)).await?,
             context: format!("slipway/{}", status.rule),
         };
-        Ok(answer(api.publish(sent).await))
+        Ok(self.send(forge, delivered_by, &sent).await)
     }
 
-    async fn publish_of_commit(&self, status: &CommitStatus) -> Result<StatusAnswer, database::Error> {
-        let addressed = self.addressed(&status.repository, status.forge.as_deref()).await?;
-        let Some(Addressed { api, entry }) = addressed else { return Ok(StatusAnswer::NotSent) };
+    async fn publish_of_commit(&self, status: &CommitStatus) -> Result<Sent, database::Error> {
+        let delivered_by = status.forge.as_deref();
+        let addressed = self.addressed(&status.repository, delivered_by).await?;
+        let Some((entry, forge)) = addressed else { return Ok(Sent::Nowhere) };
         let sent = Status {
             repository: &entry.repository.forge_name,
             commit: &status.commit,
+            git_ref: None,
             state: StatusState::Failure,
             target_url: format!("{}/repos/{}", self.settings.public_url, status.repository),
-            description: line(&status.description),
+            description: line(&status.description, max_description(forge.kind)),
             context: "slipway".to_owned(),
         };
-        Ok(answer(api.publish(sent).await))
+        Ok(self.send(forge, delivered_by, &sent).await)
     }
 
-    async fn description(&self, status: &PendingStatus) -> Result<String, database::Error> {
+    async fn send(&self, forge: &ForgeSettings, delivered_by: Option<&str>, status: &Status<'_>) -> Sent {
+        // A delivery is believed for the forge that signed it; plain git servers sign as none.
+        if let Some(other) = delivered_by.filter(|by| ![forge.kind.delivers_as(), GENERIC].contains(by)) {
+            let (host, kind) = (&forge.host, forge.kind.as_str());
+            let problem = format!("`{host}` is a {kind}, and the delivery came as one of {other}: nothing was sent");
+            return Sent::Told(Err(CallError::Refused(problem)));
+        }
+        let client = ForgeClient { forge, exchange: self.exchange.as_ref() };
+        Sent::Told(publish(&client, status).await)
+    }
+
+    async fn description(&self, status: &PendingStatus, max: usize) -> Result<String, database::Error> {
         if !status.state.has_ended() {
-            return Ok(description(&StatusFacts { status, build: None, steps: &[], output: b"" }));
+            return Ok(line(&description(&StatusFacts { status, build: None, steps: &[], output: b"" }), max));
         }
         let build = self.database.build(&status.build).await?.filter(|build| build.state == status.state);
         let steps = self.database.steps(&status.build).await?;
@@ -124,15 +181,42 @@ impl Publisher {
             Some(step) => self.database.last_output(&status.build, step.number).await?,
             None => Vec::new(),
         };
-        Ok(description(&StatusFacts { status, build: build.as_ref(), steps: &steps, output: &output }))
+        Ok(line(&description(&StatusFacts { status, build: build.as_ref(), steps: &steps, output: &output }), max))
     }
 }
 
-fn answer(published: Result<(), StatusError>) -> StatusAnswer {
-    match published {
-        Ok(()) => StatusAnswer::Taken,
-        Err(StatusError::Refused(problem)) => StatusAnswer::Refused(problem),
-        Err(StatusError::Unavailable(problem)) => StatusAnswer::Again(problem),
+/// The forge of deliveries that a plain git server sends.
+const GENERIC: &str = "generic";
+
+/// The outcome for one status.
+enum Sent {
+    /// Its repository is on no forge of the configuration.
+    Nowhere,
+    /// A forge was asked.
+    Told(Result<(), CallError>),
+}
+
+impl Sent {
+    fn answer(&self) -> StatusAnswer {
+        match self {
+            Sent::Nowhere => StatusAnswer::NotSent,
+            Sent::Told(Ok(())) => StatusAnswer::Taken,
+            Sent::Told(Err(CallError::Refused(problem))) => StatusAnswer::Refused(problem.clone()),
+            Sent::Told(Err(CallError::Unavailable(problem, Some(wait)))) => StatusAnswer::After {
+                problem: problem.clone(),
+                wait_ms: wait.as_millis().try_into().unwrap_or(i64::MAX),
+            },
+            Sent::Told(Err(CallError::Again(problem) | CallError::Unavailable(problem, None))) => {
+                StatusAnswer::Again(problem.clone())
+            }
+        }
+    }
+
+    fn end(&self) -> LaneEnd {
+        match self {
+            Sent::Told(Err(CallError::Unavailable(_, wait))) => LaneEnd::Unavailable(*wait),
+            _ => LaneEnd::Sent,
+        }
     }
 }
 
@@ -140,7 +224,9 @@ fn state(state: BuildState) -> StatusState {
     match state {
         BuildState::Succeeded | BuildState::Superseded | BuildState::Skipped => StatusState::Success,
         BuildState::Failed | BuildState::TimedOut => StatusState::Failure,
-        BuildState::Errored | BuildState::Cancelled => StatusState::Error,
-        BuildState::Queued | BuildState::Preparing | BuildState::Building | BuildState::Pushing => StatusState::Pending,
+        BuildState::Errored => StatusState::Error,
+        BuildState::Cancelled => StatusState::Cancelled,
+        BuildState::Queued => StatusState::Pending,
+        BuildState::Preparing | BuildState::Building | BuildState::Pushing => StatusState::Running,
     }
 }

@@ -3,9 +3,6 @@
 use crate::view::text::plain;
 use database::{Build, BuildState, PendingStatus, PushedImage, Step, StepState};
 
-/// GitHub refuses longer descriptions.
-const MAX_DESCRIPTION: usize = 140;
-
 /// The facts about a build from which its status is written.
 pub struct StatusFacts<'k> {
     /// The status.
@@ -23,11 +20,11 @@ pub fn failed_step(steps: &[Step]) -> Option<&Step> {
     steps.iter().find(|step| step.state == StepState::Failed)
 }
 
-/// Returns the description of a status.
+/// Returns the description of a status; [`line`] makes it fit.
 pub fn description(known: &StatusFacts<'_>) -> String {
     let said = &known.status.description;
     let with = |what: &str| if said.is_empty() || said == what { what.to_owned() } else { format!("{what}: {said}") };
-    line(&match known.status.state {
+    match known.status.state {
         BuildState::Queued if said.is_empty() => "waiting for a worker".to_owned(),
         BuildState::Queued => said.clone(),
         BuildState::Preparing | BuildState::Building => "building".to_owned(),
@@ -39,18 +36,18 @@ pub fn description(known: &StatusFacts<'_>) -> String {
         BuildState::Failed | BuildState::Errored | BuildState::TimedOut => {
             failure(known).unwrap_or_else(|| said.clone())
         }
-    })
+    }
 }
 
-/// Returns a text as one line that a forge takes. Forges show it as text, without links and mentions; what could change how
+/// Returns a text as one line of at most `max` characters that a forge takes. Forges show it as text, without links and mentions; what could change how
 /// it is read is taken out here.
-pub fn line(text: &str) -> String {
+pub fn line(text: &str, max: usize) -> String {
     let shown = plain(database::redact(text).as_bytes());
     let line = shown.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
-    if line.chars().count() <= MAX_DESCRIPTION {
+    if line.chars().count() <= max {
         return line;
     }
-    line.chars().take(MAX_DESCRIPTION - 1).chain(['…']).collect()
+    line.chars().take(max - 1).chain(['…']).collect()
 }
 
 /// Says why a build was superseded; of one that has an image, the digest says nothing.
@@ -153,6 +150,7 @@ mod tests {
             state,
             description: description.to_owned(),
             forge: None,
+            git_ref: "refs/heads/main".to_owned(),
         }
     }
 
@@ -207,10 +205,10 @@ mod tests {
         let text = "\x1b[31m\x1b]0;title\x07RUN **x** @everyone <b>\u{202e}\rnext\nthird";
         let described = |text: &str| {
             let status = status(BuildState::Failed, text);
-            description(&StatusFacts { status: &status, build: None, steps: &[], output: b"" })
+            line(&description(&StatusFacts { status: &status, build: None, steps: &[], output: b"" }), 140)
         };
         assert_eq!(described(text), "RUN **x** @everyone <b>\u{fffd}");
-        assert_eq!(described(&"ä".repeat(1_000)).chars().count(), MAX_DESCRIPTION);
+        assert_eq!(described(&"ä".repeat(1_000)).chars().count(), 140);
     }
 
     #[test]
@@ -223,7 +221,7 @@ mod tests {
         let steps = [step(1, "FROM x", StepState::Succeeded), step(2, "RUN make", StepState::Failed)];
         let status = status(BuildState::Failed, "process …");
         let told = |build: &Build, steps: &[Step], output: &[u8]| {
-            description(&StatusFacts { status: &status, build: Some(build), steps, output })
+            line(&description(&StatusFacts { status: &status, build: Some(build), steps, output }), 140)
         };
         let output = b"cc -c x.c\n\x1b[31mmake: *** [build] Error 2\x1b[0m\n\n";
         assert_eq!(told(&failed, &steps, output), "RUN (Dockerfile:10) exit 2: make: *** [build] Error 2");

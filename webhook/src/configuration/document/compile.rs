@@ -34,6 +34,7 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
     Ok(Repository {
         name: document.name.clone(),
         forge_name: document.forge_name.clone().unwrap_or_else(|| document.name.clone()),
+        forge: document.forge.clone(),
         clone_url: document.clone_url.clone(),
         image: document.image.clone(),
         keys,

@@ -29,6 +29,9 @@ pub struct RepositoryDocument {
     /// The forge's name of the repository, `owner/name`, if it differs from its name here.
     #[serde(default, alias = "github", skip_serializing_if = "Option::is_none")]
     pub forge_name: Option<String>,
+    /// The forge that it is on, if the host of its clone URL does not say: a host of `[forges]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<String>,
     /// The default branch, if deliveries do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,

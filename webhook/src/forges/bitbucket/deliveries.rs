@@ -1,7 +1,7 @@
-//! Bitbucket: several changes in one delivery; the cloud's form and the server's.
+//! Deliveries of Bitbucket: several changes in one delivery; the cloud's form and the server's.
 
-use super::forge::{Event, Headers, Identity, Message, Push, object, text};
-use super::signature::Proof;
+use crate::forges::forge::{Event, Headers, Identity, Message, Push, object, text};
+use crate::forges::signature::Proof;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 

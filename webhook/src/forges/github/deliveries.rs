@@ -1,8 +1,8 @@
-//! GitHub.
+//! Deliveries of GitHub.
 
-use super::forge::{Event, Headers, Identity, Message, Push, object, text};
-use super::pull_request;
-use super::signature::Proof;
+use crate::forges::forge::{Event, Headers, Identity, Message, Push, object, text};
+use crate::forges::pull_request;
+use crate::forges::signature::Proof;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -43,7 +43,7 @@ struct RepositoryName {
 
 /// A push, as GitHub and Gitea write it.
 #[derive(Debug, Deserialize)]
-pub(super) struct PushText {
+pub struct PushText {
     #[serde(rename = "ref")]
     git_ref: String,
     before: Option<String>,
@@ -71,7 +71,7 @@ struct Pusher {
 }
 
 impl PushText {
-    pub(super) fn push(self) -> Push {
+    pub fn push(self) -> Push {
         let after = object(&self.after).filter(|_| !self.deleted);
         let (id, message) = self.head_commit.map(|commit| (commit.id, commit.message)).unzip();
         let commit = if after.is_some() { id.as_deref().and_then(object).or_else(|| after.clone()) } else { None };

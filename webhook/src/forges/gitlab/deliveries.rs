@@ -1,7 +1,7 @@
-//! GitLab: the key itself in a header, `checkout_sha` for the commit.
+//! Deliveries of GitLab: the key itself in a header, `checkout_sha` for the commit.
 
-use super::forge::{Event, Headers, Identity, Message, Pull, Push, object, text};
-use super::signature::Proof;
+use crate::forges::forge::{Event, Headers, Identity, Message, Pull, Push, object, text};
+use crate::forges::signature::Proof;
 use axum::http::HeaderMap;
 use database::PullRequest;
 use serde::Deserialize;

@@ -1,9 +1,9 @@
-//! Gitea, Forgejo and Gogs: GitHub's payloads, other headers, a bare signature.
+//! Deliveries of Gitea, Forgejo and Gogs: GitHub's payloads, other headers, a bare signature.
 
-use super::forge::{Event, Headers, Identity, Message, text};
-use super::github::PushText;
-use super::pull_request;
-use super::signature::Proof;
+use crate::forges::forge::{Event, Headers, Identity, Message, text};
+use crate::forges::github::PushText;
+use crate::forges::pull_request;
+use crate::forges::signature::Proof;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
@@ -46,8 +46,8 @@ struct RepositoryName {
 
 #[cfg(test)]
 mod tests {
-    use super::super::forge::Forge;
     use super::*;
+    use crate::forges::forge::Forge;
 
     #[test]
     fn gitea_is_told_from_github_and_its_pushes_read() {

@@ -1,0 +1,256 @@
+//! Requests to the APIs of forges: with the forge's token, to its API alone, and its answers in its own words.
+
+use crate::configuration::forges::ForgeSettings;
+use crate::view::text::plain;
+use axum::http::HeaderMap;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest answer of a forge that is kept.
+const MAX_PROBLEM: usize = 500;
+/// Longest pause that a forge is believed to want.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+/// A request to a forge.
+#[derive(Debug, Clone)]
+pub struct ForgeRequest {
+    /// The method.
+    pub method: &'static str,
+    /// The URL.
+    pub url: String,
+    /// Its headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body, if it has one.
+    pub body: Option<Vec<u8>>,
+}
+
+/// An answer of a forge.
+#[derive(Debug, Clone)]
+pub struct ForgeAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The beginning of the body.
+    pub body: Vec<u8>,
+}
+
+/// Sends requests to forges; the program has the HTTP client. It must not follow redirects: they could lead a token elsewhere.
+pub trait Exchange: Send + Sync + 'static {
+    /// Sends a request once.
+    fn exchange(&self, request: ForgeRequest) -> BoxFuture<'static, Result<ForgeAnswer, String>>;
+}
+
+/// A call of an API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The method.
+    pub method: &'static str,
+    /// Path below the URL of the API.
+    pub path: String,
+    /// What is sent, if anything.
+    pub body: Option<Value>,
+}
+
+impl Call {
+    /// Returns a call that reads something.
+    pub fn get(path: String) -> Call {
+        Call { method: "GET", path, body: None }
+    }
+
+    /// Returns a call that sends something.
+    pub fn send(method: &'static str, path: String, body: Value) -> Call {
+        Call { method, path, body: Some(body) }
+    }
+}
+
+/// A call that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// The same call would get the same answer.
+    Refused(String),
+    /// It may succeed later.
+    Again(String),
+    /// The forge answers nobody now, or not us: other calls need not be tried before the time that it gave.
+    Unavailable(String, Option<Duration>),
+}
+
+impl CallError {
+    /// Returns what the forge said.
+    pub fn problem(&self) -> &str {
+        let (CallError::Refused(problem) | CallError::Again(problem) | CallError::Unavailable(problem, _)) = self;
+        problem
+    }
+}
+
+/// A forge, and what it is reached with.
+pub struct ForgeClient<'f> {
+    /// The forge.
+    pub forge: &'f ForgeSettings,
+    /// The HTTP client.
+    pub exchange: &'f dyn Exchange,
+}
+
+impl ForgeClient<'_> {
+    /// Calls the API once.
+    pub async fn call(&self, call: Call) -> Result<Vec<u8>, CallError> {
+        let mut headers = vec![("accept", "application/json".to_owned())];
+        headers.extend(self.forge.authorization());
+        if call.body.is_some() {
+            headers.push(("content-type", "application/json".to_owned()));
+        }
+        let url = format!("{}{}", self.forge.api, call.path);
+        let body = call.body.map(|body| body.to_string().into_bytes());
+        let request = ForgeRequest { method: call.method, url, headers, body };
+        let answer = tokio::time::timeout(TIMEOUT, self.exchange.exchange(request)).await;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} seconds", TIMEOUT.as_secs())));
+        let answer = answer.map_err(|problem| CallError::Unavailable(self.shown(&problem), None))?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer.body);
+        }
+        Err(self.refusal(&answer))
+    }
+
+    fn refusal(&self, answer: &ForgeAnswer) -> CallError {
+        let problem = self.shown(&format!("HTTP {}: {}", answer.status, words(answer)));
+        let wait = wait(&answer.headers, OffsetDateTime::now_utc());
+        match answer.status {
+            429 | 502..=504 => CallError::Unavailable(problem, wait),
+            // GitHub's limits are a refusal with a time.
+            403 if wait.is_some() || problem.to_lowercase().contains("rate limit") => {
+                CallError::Unavailable(problem, wait)
+            }
+            408 | 500.. => CallError::Again(problem),
+            _ => CallError::Refused(problem),
+        }
+    }
+
+    /// Returns a text of a forge as it may be shown: one line, without anything secret.
+    fn shown(&self, text: &str) -> String {
+        let text = self.forge.mask(&plain(database::redact(text).as_bytes()));
+        let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars().take(MAX_PROBLEM).collect()
+    }
+}
+
+/// Returns how long a forge wants not to be asked: `Retry-After`, or the end of a limit that is used up.
+fn wait(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+    let seconds = number("retry-after").or_else(|| {
+        let is_used_up =
+            ["x-ratelimit-remaining", "ratelimit-remaining"].into_iter().any(|name| number(name) == Some(0));
+        let reset = ["x-ratelimit-reset", "ratelimit-reset"].into_iter().find_map(number).filter(|_| is_used_up)?;
+        // Some give the moment, some how long it is until then.
+        Some(if reset > 1_000_000_000 { reset - now.unix_timestamp() } else { reset })
+    })?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).clamp(Duration::from_secs(1), MAX_WAIT))
+}
+
+/// Returns a refusal in the forge's own words.
+fn words(answer: &ForgeAnswer) -> String {
+    if (300..400).contains(&answer.status) {
+        return "redirects are not followed: set `url` to where the forge is".to_owned();
+    }
+    let mut said = Vec::new();
+    match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(value) => collect(&value, None, &mut said),
+        Err(_) => {
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            let is_page = text.trim_start().starts_with('<');
+            said.extend(text.lines().map(str::trim).find(|line| !line.is_empty() && !is_page).map(str::to_owned));
+        }
+    }
+    if said.is_empty() { "the forge does not say why".to_owned() } else { said.join("; ") }
+}
+
+/// Collects the sentences of an answer, whatever its shape is: GitHub has `message` and `errors`, GitLab an object of lists
+/// by field, Bitbucket `error.message` or `errors[].message`.
+fn collect(value: &Value, key: Option<&str>, said: &mut Vec<String>) {
+    const SAYING: [&str; 6] = ["message", "error", "errors", "error_description", "detail", "fields"];
+    const SILENT: [&str; 5] = ["documentation_url", "url", "status", "type", "id"];
+    match value {
+        Value::String(text) if !text.is_empty() => {
+            let text = match key.filter(|key| !SAYING.contains(key) && *key != "code") {
+                Some(key) => format!("{key}: {text}"),
+                None => text.clone(),
+            };
+            if said.len() < 8 && !said.contains(&text) {
+                said.push(text);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, key, said)),
+        Value::Object(object) => {
+            let inner = object.iter().filter(|(name, _)| key.is_some() || SAYING.contains(&name.as_str()));
+            for (name, value) in inner.filter(|(name, _)| !SILENT.contains(&name.as_str())) {
+                collect(value, Some(name), said);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> ForgeAnswer {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        ForgeAnswer { status, headers: headers.collect(), body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn refusals_of_every_forge_are_told_in_its_own_words() {
+        for (body, expected) in [
+            (
+                r#"{"message":"Validation Failed","errors":[{"resource":"Status","code":"custom","message":"too many"}],"documentation_url":"https://x"}"#,
+                "Validation Failed; resource: Status; custom; too many",
+            ),
+            (
+                r#"{"message":{"name":["is too long (maximum is 255 characters)"]}}"#,
+                "name: is too long (maximum is 255 characters)",
+            ),
+            (r#"{"message":"401 Unauthorized"}"#, "401 Unauthorized"),
+            (r#"{"error":"insufficient_scope","error_description":"needs api"}"#, "insufficient_scope; needs api"),
+            (
+                r#"{"message":"token does not have the scope","url":"https://g/api/swagger"}"#,
+                "token does not have the scope",
+            ),
+            (
+                r#"{"type":"error","error":{"message":"Bad request","fields":{"url":["Enter a valid URL."]},"id":"x"}}"#,
+                "Bad request; url: Enter a valid URL.",
+            ),
+            (
+                r#"{"errors":[{"context":"key","message":"must not be empty","exceptionName":null}]}"#,
+                "context: key; must not be empty",
+            ),
+            ("<html><p>Bad gateway</p></html>", "the forge does not say why"),
+            ("plain words\nmore", "plain words"),
+            ("", "the forge does not say why"),
+        ] {
+            assert_eq!(words(&answer(400, &[], body)), expected, "{body}");
+        }
+        assert!(words(&answer(302, &[], "")).contains("`url`"));
+    }
+
+    #[test]
+    fn forges_say_when_they_may_be_asked_again() {
+        let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+        for (headers, seconds) in [
+            (vec![("retry-after", "7")], Some(7)),
+            (vec![("retry-after", "99999999")], Some(3600)),
+            (vec![("retry-after", "-3")], Some(1)),
+            (vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000060")], Some(60)),
+            (vec![("ratelimit-remaining", "0"), ("ratelimit-reset", "1800000005")], Some(5)),
+            (vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "12")], Some(12)),
+            (vec![("x-ratelimit-remaining", "4"), ("x-ratelimit-reset", "1800000060")], None),
+            (vec![], None),
+        ] {
+            let read = wait(&answer(429, &headers, "").headers, now);
+            assert_eq!(read, seconds.map(Duration::from_secs), "{headers:?}");
+        }
+    }
+}
