@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use webhook::sanitize;
-use webhook::view::repository::{RepositoryList, RepositoryMeta, RepositoryView};
+use webhook::view::repository::{ConnectedView, RepositoryList, RepositoryMeta, RepositoryView};
 
 /// Arguments of `slipway repo`.
 #[derive(Debug, Args)]
@@ -27,6 +27,8 @@ enum Command {
     Show(Named),
     /// Add a repository, or replace one with --replace
     Add(Add),
+    /// Register the repository's webhook on its forge, or repair it, with the server's token
+    Connect(Named),
     /// Turn the settings of Docker Hub's Automated Builds into repositories of slipway.toml
     Import(import::Arguments),
     /// Remove a repository; its queued builds are cancelled
@@ -81,6 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Command::List(list) => self::list(list),
         Command::Show(named) => show(named),
         Command::Add(add) => self::add(add),
+        Command::Connect(named) => connect(named),
         Command::Import(arguments) => import::run(arguments),
         Command::Rm(named) => remove(named),
     }
@@ -181,6 +184,20 @@ fn read_secret(path: &std::path::Path) -> Result<String, String> {
     };
     read.map_err(|error| format!("reading the secret `{}`: {error}", path.display()))?;
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+}
+
+fn connect(arguments: &Named) -> Result<ExitCode, String> {
+    let api = arguments.connection.open()?;
+    let answer = api.send(Method::POST, &format!("/v1/repos/{}/connect", encoded(&arguments.name)), None, &[])?;
+    if arguments.connection.json {
+        print_json(&answer.body);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let connected: ConnectedView = read(&answer.body)?;
+    let [forge, action, url] = [&connected.forge, &connected.action, &connected.url].map(|text| sanitize(text));
+    println!("{}: the webhook on {forge} was {action}: {url}", arguments.name);
+    connected.faults.iter().for_each(|fault| println!("  {}", sanitize(fault)));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn remove(arguments: &Named) -> Result<ExitCode, String> {

@@ -64,10 +64,12 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let cleaning = tokio::spawn(registry::keep_retention(store.clone(), registry_settings.clone(), stopped.clone()));
     let registry = registry::router(store, registry_settings);
     let readiness = Arc::new(Readiness::new(server.workers));
-    let router = webhook::router(database.clone(), settings.clone(), readiness.clone(), data.path().to_owned());
+    let client = Arc::new(WebhookClient::new()?);
+    let spool = data.path().to_owned();
+    let router = webhook::router(database.clone(), settings.clone(), readiness.clone(), spool, client.clone());
     let serving = tokio::spawn(listen(web, router, stopped.clone()));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
-    let background = Background { database, settings, readiness: readiness.clone(), stopped: stopped.clone() };
+    let background = Background { database, settings, client, readiness: readiness.clone(), stopped: stopped.clone() };
     let background = background.start(&configuration)?;
     let (end_workers, ending) = channel(Ending::No);
     let drain = Duration::from_secs(configuration.limits.drain_seconds);
@@ -104,17 +106,17 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
 struct Background {
     database: Database,
     settings: Settings,
+    client: Arc<WebhookClient>,
     readiness: Arc<Readiness>,
     stopped: Receiver<bool>,
 }
 
 impl Background {
     fn start(self, configuration: &Configuration) -> Result<Vec<JoinHandle<()>>, String> {
-        let Background { database, settings, readiness, stopped } = self;
+        let Background { database, settings, client, readiness, stopped } = self;
         let reconcile_pause = Duration::from_secs(configuration.server.reconcile_seconds);
         let base_image_pause = Duration::from_secs(configuration.server.base_image_seconds);
         let retention = configuration.retention.clone();
-        let posts = Arc::new(WebhookClient::new()?);
         Ok(vec![
             tokio::spawn(webhook::run_schedules(database.clone(), settings.clone(), stopped.clone())),
             tokio::spawn(webhook::expand_fetched_rules(database.clone(), settings.clone(), stopped.clone())),
@@ -130,8 +132,13 @@ impl Background {
                 base_image_pause,
                 stopped.clone(),
             )),
-            tokio::spawn(webhook::publish_statuses(database.clone(), settings.clone(), posts.clone(), stopped.clone())),
-            tokio::spawn(webhook::notify_webhooks(database.clone(), settings.clone(), posts, stopped.clone())),
+            tokio::spawn(webhook::publish_statuses(
+                database.clone(),
+                settings.clone(),
+                client.clone(),
+                stopped.clone(),
+            )),
+            tokio::spawn(webhook::notify_webhooks(database.clone(), settings.clone(), client, stopped.clone())),
             tokio::spawn(webhook::run_retention(database.clone(), settings.clone(), retention, stopped.clone())),
             tokio::spawn(crate::state::disk_reserve::keep(database.clone(), readiness, stopped)),
         ])

@@ -323,7 +323,8 @@ fn statuses_go_to_the_forge_of_the_repository_alone_and_refusals_are_shown() {
     site.finished(&id);
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert!(seen.lock().unwrap().is_empty(), "{:?}", seen.lock().unwrap());
-    assert!(site.get(&format!("/v1/builds/{id}"))["status_problem"].is_null());
+    let said = site.get(&format!("/v1/builds/{id}"))["status_problem"]["problem"].clone();
+    assert!(said.as_str().is_some_and(|said| said.contains("nothing was sent")), "{said}");
     let github = site.deliver("push", "1", &push("refs/heads/main", &"b".repeat(40), "m"), SECRET).json();
     let id = github["builds"][0]["id"].as_str().unwrap().to_owned();
     let words = "Resource not accessible by personal access token";

@@ -2,6 +2,7 @@
 
 use crate::service::api::ADMIN;
 use crate::service::pull_requests::{KEY, add};
+use crate::support::worker_pool::git;
 use crate::support::{SECRET, Site, curl};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
@@ -127,5 +128,97 @@ fn pull_requests_of_gitea_and_gitlab_are_held_like_github_s() {
         assert_eq!((&build["ref"], &build["commit"]), (&json!(git_ref), &json!(commit)), "{build:#}");
         assert_eq!((&build["held"], &build["trusted"], &build["push"]), (&json!(true), &json!(false), &json!(false)));
         assert_eq!((&build["trigger"]["by"], &build["commit_message"]), (&json!("me"), &json!("A title")));
+    }
+}
+
+/// Returns what Bitbucket's cloud says of a pull request from a branch of `from`.
+fn cloud_pull(from: &str, commit: &str) -> String {
+    let side = |branch: &str, commit: &str, name: &str| json!({ "branch": { "name": branch }, "commit": { "hash": commit }, "repository": { "full_name": name } });
+    json!({
+        "pullrequest": {
+            "id": 4, "title": "A title", "source": side("topic", &commit[..12], from),
+            "destination": side("main", "ce5965ddd289", "Codertocat/Pulls"),
+        },
+        "repository": { "full_name": "Codertocat/Pulls" }, "actor": { "nickname": "me" },
+    })
+    .to_string()
+}
+
+#[test]
+fn pull_requests_of_bitbucket_s_cloud_are_built_from_their_branch() {
+    // WH-31
+    let site = Site::start(ADMIN);
+    site.push_base();
+    site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\n")]);
+    add(&site, &json!({ "pull_requests": "all" }));
+    let work = site.path("work");
+    let propose = |content: &str| {
+        std::fs::write(work.join("file"), content).unwrap();
+        git(&work, &["add", "-A"]);
+        git(&work, &["commit", "-q", "-m", "A proposal"]);
+        git(&work, &["push", "-q", "--force", site.path("git/app.git").to_str().unwrap(), "HEAD:topic"]);
+        git(&work, &["rev-parse", "HEAD"]).trim().to_owned()
+    };
+    let told = |event: &str, id: &str, body: &str| {
+        let headers = [
+            format!("X-Event-Key: {event}"),
+            format!("X-Request-UUID: {id}"),
+            format!("X-Hub-Signature: sha256={}", signed_with(KEY, body)),
+        ];
+        deliver(&site, "/hooks/bitbucket", &headers, body)
+    };
+    for (event, id, content) in [("pullrequest:created", "1", "one"), ("pullrequest:updated", "2", "two")] {
+        let commit = propose(content);
+        let (status, answer) = told(event, id, &cloud_pull("Codertocat/Pulls", &commit));
+        assert_eq!(status, 202, "{answer}");
+        let build = site.succeeded(answer["builds"][0]["id"].as_str().unwrap());
+        assert_eq!((&build["ref"], &build["commit"]), (&json!("refs/pull-requests/4/from"), &json!(commit)));
+        assert_eq!((&build["trusted"], &build["push"], &build["tags"]), (&json!(true), &json!(false), &json!([])));
+        // The cloud tells of a new title with the same event.
+        let titled = cloud_pull("Codertocat/Pulls", &commit).replace("A title", "Another title");
+        let (status, answer) = told("pullrequest:updated", &format!("{id}-title"), &titled);
+        assert_eq!((status, &answer["reason"]), (200, &json!("no_change")), "{answer}");
+    }
+    let (_, fork) = told("pullrequest:created", "fork", &cloud_pull("stranger/fork", &"1".repeat(40)));
+    assert_eq!(fork["reason"], "pull_request_of_fork", "{fork}");
+    assert!(fork["explain"][0].as_str().unwrap().contains("no ref"), "{fork}");
+    let (_, closed) = told("pullrequest:fulfilled", "closed", &cloud_pull("Codertocat/Pulls", &"1".repeat(40)));
+    assert_eq!(closed["reason"], "pull_request_closed");
+}
+
+#[test]
+fn pull_requests_of_bitbucket_data_center_are_built_from_their_ref() {
+    // WH-31
+    let site = Site::start(ADMIN);
+    site.push_base();
+    site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\n")]);
+    add(&site, &json!({ "pull_requests": "all" }));
+    let work = site.path("work");
+    git(&work, &["commit", "-q", "--allow-empty", "-m", "A proposal"]);
+    git(&work, &["push", "-q", site.path("git/app.git").to_str().unwrap(), "HEAD:refs/pull-requests/9/from"]);
+    let commit = git(&work, &["rev-parse", "HEAD"]).trim().to_owned();
+    for (key, trusted) in [("Codertocat", true), ("~STRANGER", false)] {
+        let side = |branch: &str, key: &str| {
+            json!({
+                "id": format!("refs/heads/{branch}"), "displayId": branch, "latestCommit": commit,
+                "repository": { "slug": if key == "Codertocat" { "Pulls" } else { "fork" }, "project": { "key": key } },
+            })
+        };
+        let body = json!({
+            "eventKey": "pr:opened", "actor": { "name": "me" },
+            "pullRequest": { "id": 9, "title": "A title", "fromRef": side("topic", key), "toRef": side("main", "Codertocat") },
+        })
+        .to_string();
+        let headers = [
+            "X-Event-Key: pr:opened".to_owned(),
+            format!("X-Request-Id: {trusted}"),
+            format!("X-Hub-Signature: sha256={}", signed_with(KEY, &body)),
+        ];
+        let (status, answer) = deliver(&site, "/hooks/bitbucket", &headers, &body);
+        assert_eq!(status, 202, "{answer}");
+        let id = answer["builds"][0]["id"].as_str().unwrap().to_owned();
+        let build = if trusted { site.succeeded(&id) } else { site.get(&format!("/v1/builds/{id}")) };
+        assert_eq!((&build["ref"], &build["commit"]), (&json!("refs/pull-requests/9/from"), &json!(commit)));
+        assert_eq!((&build["trusted"], &build["held"]), (&json!(trusted), &json!(!trusted)));
     }
 }

@@ -9,6 +9,7 @@ pub mod documentation;
 pub mod documented_answers;
 pub mod dry_run;
 pub mod explain;
+pub mod forge_hooks;
 pub mod forge_statuses;
 pub mod forges;
 pub mod hooks;

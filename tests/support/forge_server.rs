@@ -299,7 +299,7 @@ impl Known {
     fn take_hook(&self, method: &Method, rest: &str, value: Value) -> Result<(u16, Value), Refusal> {
         let mut hooks = self.hooks.lock().unwrap();
         if method == Method::GET && rest.is_empty() {
-            // What is secret is never shown.
+            // Secrets are never shown.
             let mut shown = hooks.clone();
             shown.iter_mut().for_each(|hook| {
                 if let Some(object) = hook.as_object_mut() {

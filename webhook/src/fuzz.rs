@@ -15,7 +15,7 @@ use sha2::Sha256;
 use time::OffsetDateTime;
 
 /// The forges, by the first byte of an input.
-const FORGES: [Forge; 4] = [Forge::Github, Forge::Gitea, Forge::Gitlab, Forge::Bitbucket];
+const FORGES: [Forge; 5] = [Forge::Github, Forge::Gitea, Forge::Gitlab, Forge::Bitbucket, Forge::Generic];
 /// Refs that rules and templates are tried with.
 const REFS: [&str; 4] = ["refs/heads/main", "refs/heads/feature/a", "refs/tags/v1.2.3-rc.1", "refs/tags/1.2.3"];
 /// Longest name of a repository that is looked for before a sender is proven.
@@ -37,7 +37,7 @@ pub fn delivery(data: &[u8]) {
     {
         let mut received = Received::Memory(Bytes::from(compact));
         let names = Names::of(&mut received, false, usize::MAX).expect("memory is read");
-        assert!(names.may_mean(&name), "the key of `{name}` would not be tried");
+        assert!(names.may_mean(&name, "https://git.example.com/x"), "the key of `{name}` would not be tried");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::api;
 use crate::configuration::Settings;
+use crate::forges::Exchange;
 use crate::http::problem::{self, Problem};
 use crate::http::public_path;
 use crate::http::readiness::Readiness;
@@ -38,9 +39,15 @@ const ONCE: [&str; 7] =
     ["host", "content-length", "content-type", "authorization", "idempotency-key", "origin", "sec-fetch-site"];
 
 /// Returns all routes. Long bodies lie in `spool` while they arrive.
-pub fn router(database: Database, settings: Settings, readiness: Arc<Readiness>, spool: PathBuf) -> Router {
+pub fn router(
+    database: Database,
+    settings: Settings,
+    readiness: Arc<Readiness>,
+    spool: PathBuf,
+    exchange: Arc<dyn Exchange>,
+) -> Router {
     let path: Arc<str> = public_path::path_of(&settings.public_url).into();
-    let service = Service::new(database, settings, readiness, spool);
+    let service = Service::new(database, settings, readiness, spool, exchange);
     let routes =
         repository_routes().merge(build_routes()).merge(page_routes()).merge(registry_routes()).merge(service_routes());
     let routes = routes
@@ -76,6 +83,7 @@ fn repository_routes() -> Router<Service> {
         .route("/v1/repos/{namespace}/{name}/webhooks", get(webhooks::list))
         .route("/v1/repos/{namespace}/{name}/webhooks/deliveries", get(webhooks::deliveries))
         .route("/v1/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay", post(webhooks::replay))
+        .route("/v1/repos/{namespace}/{name}/connect", post(api::connect::run))
         .route("/v1/repos/{namespace}/{name}/builds", post(triggers::trigger))
         .route("/v1/repos/{namespace}/{name}/builds/{number}", get(api::builds::numbered))
         .route("/u/{namespace}/{name}/trigger/{token}", post(api::dockerhub::trigger))

@@ -178,6 +178,7 @@ impl<'a> Place<'a> {
     pub fn of(request: &'a BuildRequest) -> Self {
         let spec = &request.spec;
         let repository = request.repository.as_str();
-        Place { repository, clone_url: &spec.clone_url, git_ref: &spec.git_ref, commit: spec.commit.as_deref() }
+        let git_ref = spec.options.fetch_ref.as_deref().unwrap_or(&spec.git_ref);
+        Place { repository, clone_url: &spec.clone_url, git_ref, commit: spec.commit.as_deref() }
     }
 }

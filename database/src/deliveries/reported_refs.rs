@@ -66,8 +66,13 @@ pub async fn goes_on(transaction: &mut Transaction, delivery: &NewDelivery) -> R
 impl Database {
     /// Returns the short name of a repository's default branch, as deliveries told it.
     pub async fn told_default_branch(&self, repository: &str) -> Result<Option<String>, Error> {
+        self.told_head(repository, HEAD).await
+    }
+
+    /// Returns the object that a ref names, as deliveries told it last.
+    pub async fn told_head(&self, repository: &str, git_ref: &str) -> Result<Option<String>, Error> {
         let text = "SELECT head FROM told_refs WHERE repository = $1 AND git_ref = $2";
-        let row = sql("reading what a ref names", text).bind(repository).bind(HEAD).optional(self.read()).await?;
+        let row = sql("reading what a ref names", text).bind(repository).bind(git_ref).optional(self.read()).await?;
         Ok(row.map(|row| row.get::<Option<String>>(0)).transpose()?.flatten())
     }
 }

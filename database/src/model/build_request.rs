@@ -71,6 +71,9 @@ pub struct BuildOptions {
     /// Images that it may read besides public ones, as `host/path` with `*`; `None` in rows of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Vec<String>>,
+    /// Full name of the ref that is fetched, where the one of the build is a name alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetch_ref: Option<String>,
 }
 
 impl Default for BuildOptions {
@@ -92,6 +95,7 @@ impl Default for BuildOptions {
             compression: LayerCompression::default(),
             reason: None,
             images: None,
+            fetch_ref: None,
         }
     }
 }

@@ -62,10 +62,20 @@ pub struct PullRequest {
     pub target: String,
     /// Full name of the ref under which that repository has its newest commit.
     pub git_ref: String,
-    /// Full hash of its newest commit.
+    /// Full hash of its newest commit; of Bitbucket's cloud the beginning of it.
     pub commit: String,
+    /// Full name of the branch of the repository that it comes from, where `git_ref` is a name alone and no ref.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Whether that commit comes from another repository: then strangers wrote it.
     pub is_fork: bool,
+}
+
+impl PullRequest {
+    /// Returns the newest commit, if all of its hash is known.
+    pub fn full_commit(&self) -> Option<&str> {
+        Some(self.commit.as_str()).filter(|commit| matches!(commit.len(), 40 | 64))
+    }
 }
 
 impl Trigger {

@@ -11,6 +11,7 @@ fn from_fork(commit: &str) -> BuildRequest {
         target: "main".into(),
         git_ref: request.spec.git_ref.clone(),
         commit: commit.into(),
+        source: None,
         is_fork: true,
     });
     request.trigger = Trigger::PullRequest { delivery: "d".into(), by: "stranger".into(), pull };

@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod badges;
 pub mod builds;
+pub mod connect;
 pub mod deliveries;
 pub mod dockerhub;
 pub mod explain;

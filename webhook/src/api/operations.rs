@@ -10,7 +10,7 @@ use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
 use crate::view::queue::{PausedView, QueueView};
 use crate::view::registry::{RegistryUserList, RegistryUserPassword, RegistryUserView, RightList, RightView};
 use crate::view::repository::{
-    BaseImagesView, ReconcileView, RepositoryList, RepositoryView, SecretList, SecretWritten, UsageView,
+    BaseImagesView, ConnectedView, ReconcileView, RepositoryList, RepositoryView, SecretList, SecretWritten, UsageView,
 };
 use crate::view::rules::{RulesTestView, RulesView};
 use crate::view::service::{CallerView, VersionView};
@@ -141,6 +141,8 @@ fn contents_of_repositories() -> Vec<Operation> {
         Operation::new(GET, "/v1/repos/{namespace}/{name}/webhooks", "Lists webhooks").view::<WebhookList>(200),
         Operation::new(GET, "/v1/repos/{namespace}/{name}/webhooks/deliveries", "Lists deliveries to webhooks")
             .view::<WebhookDeliveryList>(200),
+        Operation::new(POST, "/v1/repos/{namespace}/{name}/connect", "Registers or repairs the webhook on the forge")
+            .view::<ConnectedView>(200),
         Operation::new(POST, replay, "Sends a delivery to a webhook again").view::<ReplayView>(202),
     ]
 }

@@ -68,7 +68,7 @@ fn expand(repository: &Repository, answered: &AnsweredLookup) -> Expanded {
     let asked = BuildTrigger {
         git_ref: &lookup.git_ref,
         // The commit of a lookup is where the rules stand, which for a pull request is not what is built.
-        commit: pull.map(|pull| pull.commit.as_str()).or(lookup.commit.as_deref()),
+        commit: pull.map_or(lookup.commit.as_deref(), database::PullRequest::full_commit),
         message: &lookup.commit_message,
         default_branch: None,
         trigger: lookup.trigger.clone(),

@@ -67,6 +67,14 @@ impl ForgeKind {
         }
     }
 
+    /// Returns the name in the path that its deliveries go to.
+    pub fn hook_name(self) -> &'static str {
+        match self {
+            ForgeKind::BitbucketDatacenter => ForgeKind::Bitbucket.as_str(),
+            kind => kind.as_str(),
+        }
+    }
+
     /// Returns the path of the API below the URL of a forge.
     fn api_path(self) -> &'static str {
         match self {
@@ -206,6 +214,14 @@ impl Forges {
         found.or_else(|| {
             self.all.iter().find(mirrors).filter(|forge| host_of(&forge.api) == host || delivered_by == Some("github"))
         })
+    }
+
+    /// Returns the name in the path that deliveries for a repository go to: GitHub's, if nothing tells another.
+    pub fn hook_name(&self, clone_url: &str) -> &'static str {
+        let host = host_of(clone_url);
+        let known = KNOWN.iter().find(|known| known.0 == host).map(|known| known.1);
+        let kind = self.of(clone_url, None).map(|forge| forge.kind).or(known);
+        kind.unwrap_or(ForgeKind::Github).hook_name()
     }
 
     /// Returns the names of all.

@@ -52,7 +52,7 @@ pub struct Call {
     pub method: &'static str,
     /// Path below the URL of the API.
     pub path: String,
-    /// What is sent, if anything.
+    /// The document that is sent, if one is.
     pub body: Option<Value>,
 }
 

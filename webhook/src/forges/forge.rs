@@ -1,7 +1,7 @@
 //! Forges: how each signs its deliveries, and what they say. One small file per forge.
 
 use super::signature::Proof;
-use super::{bitbucket, gitea, github, gitlab};
+use super::{bitbucket, generic, gitea, github, gitlab};
 use axum::http::HeaderMap;
 use database::PullRequest;
 
@@ -16,6 +16,8 @@ pub enum Forge {
     Gitlab,
     /// Bitbucket, in the cloud and on one's own machines.
     Bitbucket,
+    /// A plain git server.
+    Generic,
 }
 
 /// The headers of a delivery.
@@ -47,16 +49,18 @@ const SAYING_ALONE: [&str; 6] =
     ["x-event-key", "x-hook-uuid", "x-request-uuid", "idempotency-key", "webhook-id", "content-type"];
 
 /// The content of a delivery.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// The forge's name of the repository, `owner/name`; `None` if the delivery does not name one.
     pub repository: Option<String>,
+    /// Where the repository is cloned from, if the delivery names it so.
+    pub clone_url: Option<String>,
     /// An event of a forge.
     pub event: Event,
 }
 
 /// An event of a forge.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub enum Event {
     /// The forge asks whether anybody listens.
     Ping,
@@ -65,6 +69,7 @@ pub enum Event {
     /// A pull request has new commits, or has ended.
     Pull(Box<Pull>),
     /// Something that builds nothing.
+    #[default]
     Other,
 }
 
@@ -94,6 +99,8 @@ pub struct Pull {
     pub pull: PullRequest,
     /// Whether it is open.
     pub is_open: bool,
+    /// Whether the forge tells of other changes with the same event: then only another commit is one.
+    pub may_be_unchanged: bool,
     /// Its newest commit before; `None` if it is new.
     pub before: Option<String>,
     /// Newest commit of the branch that it wants to change, if the forge says.
@@ -114,6 +121,7 @@ impl Forge {
             "gitea" | "forgejo" | "gogs" => Forge::Gitea,
             "gitlab" => Forge::Gitlab,
             "bitbucket" => Forge::Bitbucket,
+            "generic" => Forge::Generic,
             _ => return None,
         })
     }
@@ -125,6 +133,7 @@ impl Forge {
             Forge::Gitea => "gitea",
             Forge::Gitlab => "gitlab",
             Forge::Bitbucket => "bitbucket",
+            Forge::Generic => "generic",
         }
     }
 
@@ -156,13 +165,14 @@ impl Forge {
             Forge::Gitea => gitea::headers(headers),
             Forge::Gitlab => gitlab::headers(headers),
             Forge::Bitbucket => bitbucket::headers(headers),
+            Forge::Generic => generic::headers(headers),
         }
     }
 
     /// Returns the header that proves who sent a delivery.
     pub fn proof_header(self) -> &'static str {
         match self {
-            Forge::Github => "X-Hub-Signature-256",
+            Forge::Github | Forge::Generic => "X-Hub-Signature-256",
             Forge::Gitea => "X-Gitea-Signature",
             Forge::Gitlab => "X-Gitlab-Token",
             Forge::Bitbucket => "X-Hub-Signature",
@@ -176,6 +186,7 @@ impl Forge {
             Forge::Gitea => gitea::read(event, json),
             Forge::Gitlab => gitlab::read(event, json),
             Forge::Bitbucket => bitbucket::read(event, json),
+            Forge::Generic => generic::read(json),
         }
     }
 }

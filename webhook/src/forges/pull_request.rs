@@ -22,8 +22,9 @@ pub fn read(json: &[u8]) -> Result<Event, serde_json::Error> {
     let is_fork = of_repository.is_none() || head.repo.and_then(|repo| repo.id) != of_repository;
     let git_ref = format!("refs/pull/{}/head", text.number);
     Ok(Event::Pull(Box::new(Pull {
-        pull: PullRequest { number: text.number.into(), target: base.git_ref, git_ref, commit, is_fork },
+        pull: PullRequest { number: text.number.into(), target: base.git_ref, git_ref, commit, source: None, is_fork },
         is_open,
+        may_be_unchanged: false,
         before: text.before.as_deref().and_then(object),
         target_commit: object(&base.sha),
         title: text.pull_request.title,

@@ -1,6 +1,7 @@
 //! The state that every request handler shares.
 
 use crate::configuration::Settings;
+use crate::forges::Exchange;
 use crate::http::rate_limit::Limiter;
 use crate::http::readiness::Readiness;
 use crate::intake::catalog::Catalog;
@@ -24,6 +25,7 @@ pub struct Service {
     pub readiness: Arc<Readiness>,
     pub counters: Arc<Counters>,
     pub inbox: Arc<Inbox>,
+    pub exchange: Arc<dyn Exchange>,
     pub comparisons: Arc<Semaphore>,
 }
 
@@ -36,7 +38,13 @@ pub struct Counters {
 
 impl Service {
     /// Returns the state of a new server. Long bodies are spooled to `spool` while they arrive.
-    pub fn new(database: Database, settings: Settings, readiness: Arc<Readiness>, spool: PathBuf) -> Service {
+    pub fn new(
+        database: Database,
+        settings: Settings,
+        readiness: Arc<Readiness>,
+        spool: PathBuf,
+        exchange: Arc<dyn Exchange>,
+    ) -> Service {
         Service {
             database,
             catalog: Arc::new(Catalog::new(&settings.repositories)),
@@ -45,6 +53,7 @@ impl Service {
             readiness,
             counters: Arc::default(),
             inbox: Arc::new(Inbox::new(spool)),
+            exchange,
             comparisons: Arc::new(Semaphore::new(MAX_COMPARISONS)),
         }
     }

@@ -90,7 +90,9 @@ impl Accepting<'_> {
 
     async fn store(&self, entry: &Entry, event: &Event) -> Result<Outcome, Problem> {
         let repository = entry.document.name.clone();
-        let Decision { builds, lookup, push, closed, ignored, explain } = self.decide(entry, event);
+        let unchanged = self.unchanged(&repository, event).await?;
+        let decided = unchanged.unwrap_or_else(|| self.decide(entry, event));
+        let Decision { builds, lookup, push, closed, ignored, explain } = decided;
         let delivery = NewDelivery {
             forge: self.forge.as_str().to_owned(),
             delivery: self.id.to_owned(),
@@ -118,6 +120,18 @@ impl Accepting<'_> {
             _ => {}
         }
         Ok(Outcome { repository, accepted, builds, is_pending: lookup.is_some(), ignored, explain })
+    }
+
+    /// Returns that nothing follows from a change of a pull request which brought no commit.
+    async fn unchanged(&self, repository: &str, event: &Event) -> Result<Option<Decision>, Problem> {
+        let Event::Pull(pull) = event else { return Ok(None) };
+        if !pull.may_be_unchanged || !pull.is_open || self.is_replay {
+            return Ok(None);
+        }
+        let head = self.service.database.told_head(repository, &pull.pull.git_ref).await?;
+        let is_same = head.is_some_and(|head| head == pull.pull.commit);
+        let why = format!("pull request {} has no new commit", pull.pull.number);
+        Ok(is_same.then(|| Decision::ignored("no_change", why)))
     }
 
     fn decide(&self, entry: &Entry, event: &Event) -> Decision {

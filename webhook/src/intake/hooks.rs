@@ -10,7 +10,7 @@ use crate::http::state::Service;
 use crate::intake::accept::Accepting;
 use crate::intake::catalog::Entry;
 use crate::intake::inbox::{self, Reservation};
-use crate::intake::names::Names;
+use crate::intake::names::{Names, same_url};
 use crate::rules::is_ref;
 use crate::view::code::Code;
 use axum::body::Body;
@@ -37,7 +37,7 @@ pub async fn take(
 ) -> Result<Response, Problem> {
     let forge = Forge::parse(&forge).ok_or_else(|| {
         Problem::new(Code::UnknownForge, format!("`{forge}` is not a forge that deliveries are taken from"))
-            .hint("there are github, gitea, forgejo, gogs, gitlab and bitbucket")
+            .hint("there are github, gitea, forgejo, gogs, gitlab, bitbucket and generic")
     })?;
     let forge = forge.of(&headers);
     let form = is_form(&headers)?;
@@ -114,7 +114,9 @@ impl Proving<'_> {
         {
             let mut arrived = inbox.receive(self.from, headers, body).await?;
             let of = |names: &Names| {
-                let meant = self.entries.iter().filter(|entry| names.may_mean(&entry.repository.forge_name));
+                let is_meant =
+                    |entry: &&Arc<Entry>| names.may_mean(&entry.repository.forge_name, &entry.repository.clone_url);
+                let meant = self.entries.iter().filter(is_meant);
                 meant.flat_map(keys).collect()
             };
             let Some(signed) = inbox.verify(&mut arrived, self.proof, self.form, of).await? else { return Ok(None) };
@@ -154,7 +156,10 @@ async fn read(forge: Forge, event: &str, form: bool, body: &Bytes) -> Result<Mes
 /// A repository that is not built here and a signature by another one's key get the answer of a wrong signature.
 fn named<'e>(entries: &'e [Arc<Entry>], message: &Message, signed: &Signed, id: &str) -> Vec<&'e Entry> {
     let is_named = |entry: &&'e Arc<Entry>| {
-        message.repository.as_ref().is_none_or(|name| entry.repository.forge_name.eq_ignore_ascii_case(name))
+        let name = message.repository.as_ref();
+        let url = message.clone_url.as_ref();
+        name.is_none_or(|name| entry.repository.forge_name.eq_ignore_ascii_case(name))
+            && url.is_none_or(|url| same_url(url) == same_url(&entry.repository.clone_url))
     };
     let mut named = Vec::new();
     for entry in entries.iter().filter(is_named) {
@@ -164,7 +169,7 @@ fn named<'e>(entries: &'e [Arc<Entry>], message: &Message, signed: &Signed, id: 
             tracing::info!(repo, delivery = id, "a delivery was signed with the previous secret");
         }
         named.push(entry.as_ref());
-        if message.repository.is_none() {
+        if message.repository.is_none() && message.clone_url.is_none() {
             // A ping names no repository and is answered once.
             break;
         }

@@ -9,10 +9,13 @@ use std::sync::LazyLock;
 /// Longest text of a name that is looked at, with what stands before it.
 const MAX_NAMED: usize = 1024;
 
-/// Keys and values that name a repository: `full_name`, GitLab's path, and of Bitbucket's server a slug and a project's key.
+/// Keys and values that name a repository: `full_name`, GitLab's path, of Bitbucket's server a slug and a project's key, and of
+/// plain git servers a name or a URL.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#""(full_name|path_with_namespace|slug|key)"\s{0,8}:\s{0,8}"((?:[^"\\]|\\.){1,400})""#)
-        .expect("the expression is well formed")
+    Regex::new(
+        r#""(full_name|path_with_namespace|repository|clone_url|slug|key)"\s{0,8}:\s{0,8}"((?:[^"\\]|\\.){1,400})""#,
+    )
+    .expect("the expression is well formed")
 });
 
 /// Names that stand in a body, in lower case.
@@ -21,6 +24,7 @@ pub struct Names {
     whole: BTreeSet<String>,
     slugs: BTreeSet<String>,
     keys: BTreeSet<String>,
+    urls: BTreeSet<String>,
     max: usize,
 }
 
@@ -46,15 +50,15 @@ impl Names {
 
     /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.whole.is_empty() && (self.slugs.is_empty() || self.keys.is_empty())
+        self.whole.is_empty() && (self.slugs.is_empty() || self.keys.is_empty()) && self.urls.is_empty()
     }
 
-    /// Tells whether the body may be about the repository that the forge calls `name`.
-    pub fn may_mean(&self, name: &str) -> bool {
+    /// Tells whether the body may be about the repository that the forge calls `name` and that is cloned from `clone_url`.
+    pub fn may_mean(&self, name: &str, clone_url: &str) -> bool {
         let name = name.to_lowercase();
         let in_parts =
             || name.split_once('/').is_some_and(|(key, slug)| self.keys.contains(key) && self.slugs.contains(slug));
-        self.is_empty() || self.whole.contains(&name) || in_parts()
+        self.is_empty() || self.whole.contains(&name) || in_parts() || self.urls.contains(&same_url(clone_url))
     }
 
     fn note(&mut self, text: &[u8]) {
@@ -62,16 +66,24 @@ impl Names {
             let set = match &found[1] {
                 b"slug" => &mut self.slugs,
                 b"key" => &mut self.keys,
+                b"clone_url" => &mut self.urls,
                 _ => &mut self.whole,
             };
             let quoted = [b"\"", &found[2], b"\""].concat();
             if set.len() < self.max
                 && let Ok(name) = serde_json::from_slice::<String>(&quoted)
             {
-                set.insert(name.to_lowercase());
+                set.insert(if &found[1] == b"clone_url" { same_url(&name) } else { name.to_lowercase() });
             }
         }
     }
+}
+
+/// Returns what is the same for all spellings of a clone URL: with and without `.git` and slashes at its end.
+pub fn same_url(url: &str) -> String {
+    let url = url.to_lowercase();
+    let url = url.trim_end_matches('/');
+    url.strip_suffix(".git").unwrap_or(url).to_owned()
 }
 
 /// Decodes a form that comes in parts.
@@ -116,20 +128,23 @@ mod tests {
         // SEC-M3
         let github =
             names(r#"{"ref":"x \"full_name\":\"no/no\"","repository":{"id":1,"full_name":"Owner/App"}}"#, false);
-        assert!(github.may_mean("owner/app") && github.may_mean("Owner/App"));
-        assert!(!github.may_mean("no/no"), "a text that quotes a name is not one");
+        assert!(github.may_mean("owner/app", "https://x/y") && github.may_mean("Owner/App", "https://x/y"));
+        assert!(!github.may_mean("no/no", "https://x/y"), "a text that quotes a name is not one");
         let spaced = names(r#"{ "project" : { "path_with_namespace" : "g\/s\/p" } }"#, false);
-        assert!(spaced.may_mean("g/s/p") && !spaced.may_mean("g/s"));
+        assert!(spaced.may_mean("g/s/p", "https://x/y") && !spaced.may_mean("g/s", "https://x/y"));
         let server = names(r#"{"repository":{"slug":"r","project":{"key":"P"}}}"#, false);
-        assert!(server.may_mean("P/r") && !server.may_mean("r/P"));
+        assert!(server.may_mean("P/r", "https://x/y") && !server.may_mean("r/P", "https://x/y"));
         assert!(names("{\"test\":true}", false).is_empty());
+        let plain = names(r#"{"clone_url":"https://git.example.com/Team/app.git/"}"#, false);
+        assert!(plain.may_mean("a/b", "https://git.example.com/team/app") && !plain.may_mean("a/b", "https://x/y"));
+        assert!(names(r#"{"repository":"a/b"}"#, false).may_mean("a/b", "https://x/y"));
     }
 
     #[test]
     fn forms_are_decoded_and_names_across_parts_found() {
         let json = r#"{"repository":{"full_name":"a/b"}}"#;
         let encoded: String = json.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        assert!(names(&format!("payload={encoded}"), true).may_mean("a/b"));
+        assert!(names(&format!("payload={encoded}"), true).may_mean("a/b", "https://x/y"));
         let mut decoder = Decoder::default();
         let mut text = Vec::new();
         for part in encoded.as_bytes().chunks(2) {
@@ -140,13 +155,13 @@ mod tests {
         let long = format!("{}{json}{}", " ".repeat(256 * 1024 - 20), " ".repeat(300_000));
         std::io::Write::write_all(&mut file, long.as_bytes()).unwrap();
         let names = Names::of(&mut Received::File(file, long.len() as u64), false, 4).unwrap();
-        assert!(names.may_mean("a/b") && !names.is_empty());
+        assert!(names.may_mean("a/b", "https://x/y") && !names.is_empty());
     }
 
     #[test]
     fn many_names_are_not_followed() {
         let many: String = (0..100).map(|number| format!(r#""full_name":"a/{number}","#)).collect();
         let names = names(&many, false);
-        assert!(names.may_mean("a/0") && !names.may_mean("a/50"));
+        assert!(names.may_mean("a/0", "https://x/y") && !names.may_mean("a/50", "https://x/y"));
     }
 }

@@ -26,6 +26,12 @@ pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
         }
         (PullRequests::Own, false) | (PullRequests::All, _) => {}
     }
+    if pull.pull.full_commit().is_none() && pull.pull.source.is_none() {
+        let why = format!(
+            "the commits of pull request {number} are in another repository, and the forge has them in no ref of this one"
+        );
+        return Decision::ignored("pull_request_of_fork", why);
+    }
     let (before, after) = (pull.before.clone(), pull.pull.commit.clone());
     let push = Some(PushedRef { git_ref: git_ref.clone(), before, after });
     let target = format!("refs/heads/{}", pull.pull.target);
@@ -45,7 +51,7 @@ pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
     }
     let asked = BuildTrigger {
         git_ref: &target,
-        commit: Some(&pull.pull.commit),
+        commit: pull.pull.full_commit(),
         message: &pull.title,
         default_branch: pull.default_branch.as_deref(),
         trigger,
@@ -60,7 +66,10 @@ pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
 pub fn restrict(request: &mut BuildRequest, pull: &PullRequest, repository: &Repository) {
     let spec = &mut request.spec;
     spec.git_ref.clone_from(&pull.git_ref);
-    spec.commit = Some(pull.commit.clone());
+    spec.commit = pull.full_commit().map(str::to_owned);
+    if spec.commit.is_none() {
+        spec.options.fetch_ref.clone_from(&pull.source);
+    }
     (spec.push, spec.tags) = (false, Vec::new());
     spec.options.policy = Policy::LatestOnly;
     if pull.is_fork {
@@ -91,6 +100,7 @@ mod tests {
             target: "main".to_owned(),
             git_ref: "refs/pull/7/head".to_owned(),
             commit: "1".repeat(40),
+            source: None,
             is_fork,
         };
         let trigger =

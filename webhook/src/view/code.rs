@@ -121,6 +121,9 @@ codes! {
     NotFinished, "not_finished", CONFLICT, Retry::Never, "the build has not ended";
     NotHeld, "not_held", CONFLICT, Retry::Never, "the build does not need an approval";
     NotComparable, "not_comparable", CONFLICT, Retry::Never, "the builds can no longer be compared";
+    NoForge, "no_forge", CONFLICT, Retry::Never, "no forge is configured for the repository";
+    NoSecret, "no_secret", CONFLICT, Retry::Never, "the repository has no secret that deliveries could be signed with";
+    ForgeRefused, "forge_refused", CONFLICT, Retry::Never, "the forge refused to register the webhook";
     BuildRemoved, "build_removed", GONE, Retry::Never, "`[retention]` removed the build with this number";
     LogRemoved, "log_removed", GONE, Retry::Never, "`[retention]` removed the log of the build";
     BodyRemoved, "body_removed", GONE, Retry::Never, "`[retention]` removed the body of the delivery to replay";
@@ -132,6 +135,7 @@ codes! {
     TooManyRequests, "too_many_requests", TOO_MANY_REQUESTS, Retry::Later, "too many failed requests came from this address";
     DatabaseUnavailable, "database_unavailable", SERVICE_UNAVAILABLE, Retry::Later, "the database cannot be used";
     WorkersCannotStart, "workers_cannot_start", SERVICE_UNAVAILABLE, Retry::Later, "the server's own workers cannot start; deliveries are stored all the same";
+    ForgeUnavailable, "forge_unavailable", SERVICE_UNAVAILABLE, Retry::Later, "the forge does not answer, or not now";
     CannotStore, "cannot_store", SERVICE_UNAVAILABLE, Retry::Later, "the disk has no space for a long delivery";
     TooBusy, "too_busy", SERVICE_UNAVAILABLE, Retry::Later, "too many long deliveries arrive at once";
     NoWorker, "no_worker", SERVICE_UNAVAILABLE, Retry::Later, "no worker read the repository's own rules in time";

@@ -51,6 +51,21 @@ pub struct RepositoryLinks {
     pub hook: String,
 }
 
+/// The webhook of a repository on its forge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectedView {
+    /// Host of the forge.
+    pub forge: String,
+    /// The forge's id of the webhook.
+    pub hook: String,
+    /// Where deliveries go.
+    pub url: String,
+    /// `added`, `repaired`, or `confirmed` where nothing was wrong; the secret is set in any case.
+    pub action: String,
+    /// Its mistakes.
+    pub faults: Vec<String>,
+}
+
 /// Problems of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RepositoryProblems {
@@ -180,6 +195,9 @@ impl RepositoryView {
     /// Returns all of a repository.
     pub(crate) fn new(entry: &Entry, settings: &Settings) -> RepositoryView {
         let name = &entry.document.name;
+        let forge = entry.repository.forge.as_deref().and_then(|host| settings.forges.named(host));
+        let hook =
+            forge.map_or_else(|| settings.forges.hook_name(&entry.repository.clone_url), |it| it.kind.hook_name());
         let url = |rest: &str| format!("{}/{rest}", settings.public_url);
         let meta = RepositoryMeta {
             defined_in: if entry.version.is_some() { "api" } else { "file" }.to_owned(),
@@ -190,7 +208,7 @@ impl RepositoryView {
                 builds: url(&format!("v1/builds?repo={name}")),
                 reconcile: url(&format!("v1/repos/{name}/reconcile")),
                 badge: url(&format!("badges/{name}.svg")),
-                hook: url("hooks/github"),
+                hook: url(&format!("hooks/{hook}")),
             },
             problems: None,
         };

@@ -59,7 +59,7 @@ pub async fn publish_statuses(
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
-    // What is under way is sent again by the next server if its answer comes too late.
+    // A status under way is sent again by the next server if its answer comes too late.
 }
 
 impl Publisher {

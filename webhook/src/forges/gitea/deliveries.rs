@@ -31,7 +31,7 @@ pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
         "pull_request" => pull_request::read(json)?,
         _ => Event::Other,
     };
-    Ok(Message { repository: any.repository.map(|repository| repository.full_name), event })
+    Ok(Message { repository: any.repository.map(|repository| repository.full_name), event, ..Message::default() })
 }
 
 #[derive(Debug, Deserialize)]

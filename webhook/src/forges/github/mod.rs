@@ -1,7 +1,9 @@
 //! GitHub and GitHub Enterprise: deliveries and commit statuses.
 
 mod deliveries;
+mod hooks;
 mod statuses;
 
 pub use deliveries::{PushText, headers, read};
+pub use hooks::hooks;
 pub use statuses::status;

@@ -33,7 +33,7 @@ pub fn read(_event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
         "merge_request" => serde_json::from_slice::<MergeText>(json)?.event(),
         _ => Event::Other,
     };
-    Ok(Message { repository: any.project.map(|project| project.path_with_namespace), event })
+    Ok(Message { repository: any.project.map(|project| project.path_with_namespace), event, ..Message::default() })
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,8 +128,16 @@ impl MergeText {
         // A fork that was removed meanwhile is null.
         let is_fork = merge.source_project_id != Some(merge.target_project_id);
         Event::Pull(Box::new(Pull {
-            pull: PullRequest { number: merge.iid.into(), target: merge.target_branch, git_ref, commit, is_fork },
+            pull: PullRequest {
+                number: merge.iid.into(),
+                target: merge.target_branch,
+                git_ref,
+                commit,
+                source: None,
+                is_fork,
+            },
             is_open,
+            may_be_unchanged: false,
             before: merge.oldrev.as_deref().and_then(object),
             target_commit: None,
             title: merge.title,
@@ -154,7 +162,7 @@ mod tests {
             )
         };
         let read = |text: String| match read("Push Hook", text.as_bytes()).unwrap() {
-            Message { repository: Some(name), event: Event::Pushes(mut pushes) } => (name, pushes.remove(0)),
+            Message { repository: Some(name), event: Event::Pushes(mut pushes), .. } => (name, pushes.remove(0)),
             other => panic!("{other:?}"),
         };
         let (name, push) = read(text("tag_push", &one, &format!("\"{two}\"")));

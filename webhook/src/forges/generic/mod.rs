@@ -1,0 +1,5 @@
+//! A plain git server: deliveries that its `post-receive` hook, or anybody with the repository's secret, sends.
+
+mod deliveries;
+
+pub use deliveries::{headers, read};

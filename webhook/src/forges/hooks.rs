@@ -1,0 +1,96 @@
+//! Webhooks on forges: each forge's folder says how it writes one, and here it is registered or repaired.
+
+use super::client::{Call, CallError, ForgeClient};
+use super::{gitea, github, gitlab};
+use crate::configuration::forges::ForgeKind;
+use serde_json::Value;
+
+/// A webhook that a repository is to have.
+#[derive(Debug)]
+pub struct Hook<'h> {
+    /// The forge's name of the repository.
+    pub repository: &'h str,
+    /// Where deliveries go.
+    pub url: &'h str,
+    /// The key that they are signed with.
+    pub key: &'h str,
+}
+
+/// A webhook that is registered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// The forge's id of it.
+    pub id: String,
+    /// Whether it was not there before.
+    pub is_new: bool,
+    /// Its mistakes. The key is not shown, so it is set in any case.
+    pub faults: Vec<String>,
+}
+
+/// The webhooks of a forge: their path, and how one is written.
+pub(super) struct HookApi {
+    /// Path of a repository's webhooks.
+    pub path: String,
+    /// The method that changes one.
+    pub change: &'static str,
+    /// The document that adds one.
+    pub added: Value,
+    /// The document that changes one.
+    pub changed: Value,
+    /// Where the URL of one that is registered stands in its document.
+    pub url: &'static str,
+    /// Returns what is wrong with one that is registered.
+    pub faults: fn(&Value) -> Vec<String>,
+}
+
+/// Registers a webhook, or repairs the one that is there.
+pub async fn connect(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<Connected, CallError> {
+    let api = match client.forge.kind {
+        ForgeKind::Github => github::hooks(hook),
+        ForgeKind::Gitlab => Ok(gitlab::hooks(hook)),
+        kind @ (ForgeKind::Gitea | ForgeKind::Forgejo | ForgeKind::Gogs) => gitea::hooks(kind, hook),
+        kind @ (ForgeKind::Bitbucket | ForgeKind::BitbucketDatacenter) => Err(format!(
+            "webhooks of the kind `{}` are registered by hand: {} with the repository's secret",
+            kind.as_str(),
+            hook.url
+        )),
+    };
+    let api = api.map_err(CallError::Refused)?;
+    let unreadable = || CallError::Again("the forge's list of webhooks cannot be read".to_owned());
+    let body = client.call(Call::get(format!("{}?per_page=100&limit=100", api.path))).await?;
+    let known: Vec<Value> = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    let is_ours = |known: &&Value| {
+        known
+            .pointer(api.url)
+            .and_then(Value::as_str)
+            .is_some_and(|url| url.trim_end_matches('/').eq_ignore_ascii_case(hook.url))
+    };
+    match known.iter().find(is_ours) {
+        Some(known) => {
+            let id = known["id"].to_string();
+            client.call(Call::send(api.change, format!("{}/{id}", api.path), api.changed)).await?;
+            Ok(Connected { id, is_new: false, faults: (api.faults)(known) })
+        }
+        None => {
+            let body = client.call(Call::send("POST", api.path, api.added)).await?;
+            let added: Value = serde_json::from_slice(&body).unwrap_or_default();
+            Ok(Connected { id: added["id"].to_string(), is_new: true, faults: Vec::new() })
+        }
+    }
+}
+
+/// Returns what is wrong with a webhook of GitHub or Gitea.
+pub(super) fn faults(known: &Value, events: &[&str]) -> Vec<String> {
+    let has =
+        |event: &str| known["events"].as_array().is_some_and(|all| all.iter().any(|one| one == event || one == "*"));
+    let mut faults: Vec<String> = Vec::new();
+    if known["active"] == false {
+        faults.push("it was not active".to_owned());
+    }
+    faults.extend(events.iter().filter(|event| !has(event)).map(|event| format!("`{event}` was missing")));
+    match known["config"]["content_type"].as_str() {
+        None | Some("json" | "form") => {}
+        Some(other) => faults.push(format!("its content type was `{other}`")),
+    }
+    faults
+}
