@@ -184,10 +184,13 @@ fn collect(value: &Value, key: Option<&str>, said: &mut Vec<String>) {
         }
         Value::Array(values) => values.iter().for_each(|value| collect(value, key, said)),
         Value::Object(object) => {
-            let inner = object.iter().filter(|(name, _)| key.is_some() || SAYING.contains(&name.as_str()));
-            for (name, value) in inner.filter(|(name, _)| !SILENT.contains(&name.as_str())) {
-                collect(value, Some(name), said);
-            }
+            let place = |name: &str| SAYING.iter().position(|saying| *saying == name);
+            let has_message = object.get("message").is_some_and(Value::is_string);
+            let is_told = |name: &str| !SILENT.contains(&name) && !(has_message && name == "code");
+            let inner = object.iter().filter(|(name, _)| is_told(name) && (key.is_some() || place(name).is_some()));
+            let mut inner: Vec<_> = inner.collect();
+            inner.sort_by_key(|(name, _)| (place(name).unwrap_or(SAYING.len()), (*name).clone()));
+            inner.iter().for_each(|(name, value)| collect(value, Some(name), said));
         }
         _ => {}
     }
@@ -207,7 +210,7 @@ mod tests {
         for (body, expected) in [
             (
                 r#"{"message":"Validation Failed","errors":[{"resource":"Status","code":"custom","message":"too many"}],"documentation_url":"https://x"}"#,
-                "Validation Failed; resource: Status; custom; too many",
+                "Validation Failed; too many; resource: Status",
             ),
             (
                 r#"{"message":{"name":["is too long (maximum is 255 characters)"]}}"#,
@@ -225,7 +228,7 @@ mod tests {
             ),
             (
                 r#"{"errors":[{"context":"key","message":"must not be empty","exceptionName":null}]}"#,
-                "context: key; must not be empty",
+                "must not be empty; context: key",
             ),
             ("<html><p>Bad gateway</p></html>", "the forge does not say why"),
             ("plain words\nmore", "plain words"),
