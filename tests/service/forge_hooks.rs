@@ -18,22 +18,32 @@ fn connect(site: &Site) -> (u16, Value) {
 
 #[test]
 fn a_webhook_is_registered_once_and_repaired() {
-    for kind in ["github", "gitlab", "gitea", "forgejo", "gogs"] {
+    for kind in ["github", "gitlab", "gitea", "forgejo", "gogs", "bitbucket", "bitbucket-datacenter"] {
         let forge = ForgeServer::start(kind, TOKEN);
         let site = Site::start(&format!("{ADMIN}{}", forge.section("127.0.0.1")));
-        let url = format!("{}/hooks/{kind}", site.url);
+        let url = format!("{}/hooks/{}", site.url, kind.trim_end_matches("-datacenter"));
         assert_eq!(site.get("/v1/repos/team/app")["meta"]["links"]["hook"], json!(url));
         let (status, added) = connect(&site);
-        let expected = json!({ "forge": "127.0.0.1", "hook": "1", "url": url, "action": "added", "faults": [] });
+        let id = if kind == "bitbucket" { "{1}" } else { "1" };
+        let expected = json!({ "forge": "127.0.0.1", "hook": id, "url": url, "action": "added", "faults": [] });
         assert_eq!((status, &added), (200, &expected), "{kind}");
         let hook = forge.hooks().remove(0);
-        let (at, key) = if kind == "gitlab" { ("/url", "/token") } else { ("/config/url", "/config/secret") };
+        let (at, key) = match kind {
+            "gitlab" => ("/url", "/token"),
+            "bitbucket" => ("/url", "/secret"),
+            "bitbucket-datacenter" => ("/url", "/configuration/secret"),
+            _ => ("/config/url", "/config/secret"),
+        };
         assert_eq!((hook.pointer(at), hook.pointer(key)), (Some(&json!(url)), Some(&json!(SECRET))), "{hook}");
         assert_eq!(connect(&site).1["action"], "confirmed", "{kind}");
         // Somebody broke it, and wrote a slash.
         let mut broken = hook.clone();
         match kind {
             "gitlab" => (broken["push_events"], broken["url"]) = (false.into(), format!("{url}/").into()),
+            "bitbucket" | "bitbucket-datacenter" => {
+                (broken["active"], broken["events"], broken["url"]) =
+                    (false.into(), json!(["push"]), format!("{url}/").into())
+            }
             _ => {
                 (broken["active"], broken["events"], broken["config"]["url"]) =
                     (false.into(), json!(["push"]), format!("{url}/").into())

@@ -302,6 +302,27 @@ fn broken_rules_of_a_repository_are_a_status() {
     ];
     assert_eq!(deliver(&site, "/hooks/gitlab", &headers, &body.to_string()).0, 202);
     let told = wait_for("the status", || forge.told().pop());
-    assert_eq!((told.state.as_str(), told.name.as_str(), told.commit), ("failed", "slipway", commit));
+    assert_eq!((told.state.as_str(), told.name.as_str(), told.commit), ("failed", "slipway/own/app", commit));
     assert!(told.description.contains("did you mean `branch`?"), "{}", told.description);
+}
+
+#[test]
+fn two_images_of_one_repository_have_statuses_of_their_own() {
+    // SV-26
+    let forge = ForgeServer::start("gitea", TOKEN);
+    let second = format!(
+        "[[repositories]]\nname = \"team/other\"\nforge_name = \"Codertocat/Hello-World\"\nclone_url = \"http://127.0.0.1:9/app.git\"\n\
+         secret = \"{SECRET}\"\nimage = \"@REGISTRY@/team/other\"\n[[repositories.rules]]\nname = \"main\"\nbranch = \"main\"\n"
+    );
+    let site = Site::start(&format!("{}{second}", forge.section("127.0.0.1")));
+    let commit = site.commit(&[("Dockerfile", "RUNN x\n")]);
+    push_as(&site, "gitea", &commit);
+    let names = || {
+        let mut names: Vec<String> = forge.told().into_iter().map(|told| told.name).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    wait_for("both statuses", || (names().len() == 2).then_some(()));
+    assert_eq!(names(), ["slipway/team/app/main", "slipway/team/other/main"]);
 }

@@ -137,7 +137,7 @@ async fn answer(
             return answer;
         }
     }
-    let (status, body) = match known.take(&method, uri.path(), &headers, &body) {
+    let (status, body) = match known.take(&method, &uri, &headers, &body) {
         Ok(answered) => answered,
         Err(refusal) => refusal,
     };
@@ -145,9 +145,9 @@ async fn answer(
 }
 
 impl Known {
-    fn take(&self, method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<(u16, Value), Refusal> {
+    fn take(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(u16, Value), Refusal> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let token = &self.token;
+        let (token, path) = (&self.token, uri.path());
         let is_known = match self.kind {
             "gitlab" => header("private-token") == token,
             "gitea" | "forgejo" | "gogs" => header("authorization") == format!("token {token}"),
@@ -165,6 +165,10 @@ impl Known {
             false => Value::Null,
         };
         if let Some(rest) = path.strip_prefix(self.hooks_path().as_str()) {
+            let query = if self.kind == "bitbucket" { "pagelen=100" } else { self.page_query() };
+            if *method == Method::GET && uri.query() != Some(query) {
+                return Err((400, self.words("an unknown query")));
+            }
             return self.take_hook(method, rest, value);
         }
         let parts = self.statuses_path();
@@ -196,7 +200,18 @@ impl Known {
         match self.kind {
             "github" => format!("/api/v3/repos/{owner}/{name}/hooks"),
             "gitlab" => format!("/api/v4/projects/{owner}%2F{name}/hooks"),
+            "bitbucket" => format!("/2.0/repositories/{owner}/{name}/hooks"),
+            "bitbucket-datacenter" => format!("/rest/api/latest/projects/{owner}/repos/{name}/webhooks"),
             _ => format!("/api/v1/repos/{owner}/{name}/hooks"),
+        }
+    }
+
+    /// Returns the query with which the longest page is asked for.
+    fn page_query(&self) -> &'static str {
+        match self.kind {
+            "github" | "gitlab" => "per_page=100",
+            "bitbucket-datacenter" => "limit=100",
+            _ => "limit=50",
         }
     }
 
@@ -303,15 +318,18 @@ impl Known {
             let mut shown = hooks.clone();
             shown.iter_mut().for_each(|hook| {
                 if let Some(object) = hook.as_object_mut() {
-                    object.remove("token");
+                    ["token", "secret", "configuration"].iter().for_each(|key| drop(object.remove(*key)));
                 }
                 if let Some(config) = hook["config"].as_object_mut() {
                     config.insert("secret".to_owned(), "********".into());
                 }
             });
-            return Ok((200, Value::Array(shown)));
+            let shown = Value::Array(shown);
+            let is_page = self.kind.starts_with("bitbucket");
+            return Ok((200, if is_page { json!({ "values": shown }) } else { shown }));
         }
-        let change = if self.kind == "gitlab" { Method::PUT } else { Method::PATCH };
+        let changes_by_put = self.kind == "gitlab" || self.kind.starts_with("bitbucket");
+        let change = if changes_by_put { Method::PUT } else { Method::PATCH };
         let fields: &[&str] = match self.kind {
             "github" => &["name", "active", "events", "config", "add_events", "remove_events"],
             "gitlab" => &[
@@ -324,6 +342,8 @@ impl Known {
                 "name",
                 "description",
             ],
+            "bitbucket" => &["description", "url", "active", "secret", "events"],
+            "bitbucket-datacenter" => &["name", "url", "active", "events", "configuration"],
             _ => &["type", "active", "events", "config", "branch_filter"],
         };
         let unknown = value.as_object().and_then(|object| object.keys().find(|key| !fields.contains(&key.as_str())));
@@ -334,18 +354,25 @@ impl Known {
             let is_whole = match self.kind {
                 "github" => value["config"]["url"].is_string() && value["name"] == "web",
                 "gitlab" => value["url"].is_string(),
+                "bitbucket" => {
+                    value["url"].is_string() && value["description"].is_string() && value["events"].is_array()
+                }
+                "bitbucket-datacenter" => value["url"].is_string() && value["name"].is_string(),
                 kind => value["config"]["url"].is_string() && value["type"] == kind,
             };
             if !is_whole {
                 return Err((422, self.words("Validation Failed")));
             }
             let mut hook = value;
-            hook["id"] = (hooks.len() + 1).into();
+            match self.kind {
+                "bitbucket" => hook["uuid"] = format!("{{{}}}", hooks.len() + 1).into(),
+                _ => hook["id"] = (hooks.len() + 1).into(),
+            }
             hooks.push(hook.clone());
             return Ok((201, hook));
         }
-        let id = rest.strip_prefix('/').and_then(|id| id.parse::<u64>().ok());
-        let hook = hooks.iter_mut().find(|hook| hook["id"].as_u64() == id && id.is_some());
+        let id = rest.strip_prefix('/').unwrap_or_default().replace("%7B", "{").replace("%7D", "}");
+        let hook = hooks.iter_mut().find(|hook| hook["id"].to_string() == id || hook["uuid"] == *id);
         let Some(hook) = hook.filter(|_| *method == change) else { return Err((404, self.words("404 Not Found"))) };
         for (key, value) in value.as_object().into_iter().flatten() {
             hook[key] = value.clone();

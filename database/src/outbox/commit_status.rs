@@ -31,6 +31,8 @@ columns! {
         pub description: String = get "description",
         /// The forge that told of the commit, or else the one that told of the repository last.
         pub forge: Option<String> = get "forge",
+        /// The forge that delivered the commit, if one did.
+        pub delivered_by: Option<String> = get "delivered_by",
         /// Full name of the build's ref.
         pub git_ref: String = get "git_ref",
     }
@@ -96,9 +98,9 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<PendingStatus>, Error> {
         let text = format!(
-            "SELECT {} FROM (SELECT s.*, b.git_ref AS git_ref, COALESCE((SELECT d.forge FROM deliveries d WHERE \
-             d.id = b.delivery_id AND d.forge <> 'reconcile'), {LAST_FORGE}) AS forge FROM statuses s \
-             JOIN builds b ON b.id = s.build_id) s WHERE due_ms <= $1 \
+            "SELECT {} FROM (SELECT s.*, COALESCE(delivered_by, {LAST_FORGE}) AS forge FROM \
+             (SELECT s.*, b.git_ref AS git_ref, (SELECT d.forge FROM deliveries d WHERE d.id = b.delivery_id \
+             AND d.forge <> 'reconcile') AS delivered_by FROM statuses s JOIN builds b ON b.id = s.build_id) s) s WHERE due_ms <= $1 \
              AND NOT EXISTS (SELECT 1 FROM statuses earlier WHERE earlier.id < s.id AND (earlier.build_id = s.build_id OR \
              earlier.repository = s.repository AND earlier.commit_id = s.commit_id AND earlier.rule = s.rule))",
             PendingStatus::COLUMNS

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use std::time::Duration;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -140,7 +141,11 @@ impl ForgeClient<'_> {
 /// Returns how long a forge wants not to be asked: `Retry-After`, or the end of a limit that is used up.
 fn wait(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
-    let seconds = number("retry-after").or_else(|| {
+    let moment = || {
+        let text = headers.get("retry-after")?.to_str().ok()?;
+        Some((OffsetDateTime::parse(text.trim(), &Rfc2822).ok()? - now).whole_seconds())
+    };
+    let seconds = number("retry-after").or_else(moment).or_else(|| {
         let is_used_up =
             ["x-ratelimit-remaining", "ratelimit-remaining"].into_iter().any(|name| number(name) == Some(0));
         let reset = ["x-ratelimit-reset", "ratelimit-reset"].into_iter().find_map(number).filter(|_| is_used_up)?;
@@ -171,7 +176,7 @@ fn words(answer: &ForgeAnswer) -> String {
 /// by field, Bitbucket `error.message` or `errors[].message`.
 fn collect(value: &Value, key: Option<&str>, said: &mut Vec<String>) {
     const SAYING: [&str; 6] = ["message", "error", "errors", "error_description", "detail", "fields"];
-    const SILENT: [&str; 5] = ["documentation_url", "url", "status", "type", "id"];
+    const SILENT: [&str; 4] = ["documentation_url", "status", "type", "id"];
     match value {
         Value::String(text) if !text.is_empty() => {
             let text = match key.filter(|key| !SAYING.contains(key) && *key != "code") {
@@ -246,6 +251,8 @@ mod tests {
             (vec![("retry-after", "7")], Some(7)),
             (vec![("retry-after", "99999999")], Some(3600)),
             (vec![("retry-after", "-3")], Some(1)),
+            (vec![("retry-after", "Fri, 15 Jan 2027 08:00:09 GMT")], Some(9)),
+            (vec![("retry-after", "soon")], None),
             (vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000060")], Some(60)),
             (vec![("ratelimit-remaining", "0"), ("ratelimit-reset", "1800000005")], Some(5)),
             (vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "12")], Some(12)),

@@ -1,7 +1,8 @@
 //! Webhooks on forges: each forge's folder says how it writes one, and here it is registered or repaired.
 
 use super::client::{Call, CallError, ForgeClient};
-use super::{gitea, github, gitlab};
+use super::status::encoded;
+use super::{bitbucket, gitea, github, gitlab};
 use crate::configuration::forges::ForgeKind;
 use serde_json::Value;
 
@@ -31,6 +32,12 @@ pub struct Connected {
 pub(super) struct HookApi {
     /// Path of a repository's webhooks.
     pub path: String,
+    /// Query with which enough of them are listed.
+    pub query: &'static str,
+    /// Where the list stands in an answer.
+    pub list: &'static str,
+    /// Key of a webhook's id.
+    pub id: &'static str,
     /// The method that changes one.
     pub change: &'static str,
     /// The document that adds one.
@@ -49,16 +56,14 @@ pub async fn connect(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<Connec
         ForgeKind::Github => github::hooks(hook),
         ForgeKind::Gitlab => Ok(gitlab::hooks(hook)),
         kind @ (ForgeKind::Gitea | ForgeKind::Forgejo | ForgeKind::Gogs) => gitea::hooks(kind, hook),
-        kind @ (ForgeKind::Bitbucket | ForgeKind::BitbucketDatacenter) => Err(format!(
-            "webhooks of the kind `{}` are registered by hand: {} with the repository's secret",
-            kind.as_str(),
-            hook.url
-        )),
+        ForgeKind::Bitbucket => bitbucket::cloud_hooks(hook),
+        ForgeKind::BitbucketDatacenter => bitbucket::data_center_hooks(hook),
     };
     let api = api.map_err(CallError::Refused)?;
     let unreadable = || CallError::Again("the forge's list of webhooks cannot be read".to_owned());
-    let body = client.call(Call::get(format!("{}?per_page=100&limit=100", api.path))).await?;
-    let known: Vec<Value> = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    let body = client.call(Call::get(format!("{}?{}", api.path, api.query))).await?;
+    let answer: Value = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    let known = answer.pointer(api.list).and_then(Value::as_array).ok_or_else(unreadable)?;
     let is_ours = |known: &&Value| {
         known
             .pointer(api.url)
@@ -67,19 +72,24 @@ pub async fn connect(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<Connec
     };
     match known.iter().find(is_ours) {
         Some(known) => {
-            let id = known["id"].to_string();
-            client.call(Call::send(api.change, format!("{}/{id}", api.path), api.changed)).await?;
+            let id = text(&known[api.id]);
+            client.call(Call::send(api.change, format!("{}/{}", api.path, encoded(&id)), api.changed)).await?;
             Ok(Connected { id, is_new: false, faults: (api.faults)(known) })
         }
         None => {
             let body = client.call(Call::send("POST", api.path, api.added)).await?;
             let added: Value = serde_json::from_slice(&body).unwrap_or_default();
-            Ok(Connected { id: added["id"].to_string(), is_new: true, faults: Vec::new() })
+            Ok(Connected { id: text(&added[api.id]), is_new: true, faults: Vec::new() })
         }
     }
 }
 
-/// Returns what is wrong with a webhook of GitHub or Gitea.
+/// Returns an id, which is a number or a text.
+fn text(id: &Value) -> String {
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
+}
+
+/// Returns what is wrong with a webhook that has a list of events.
 pub(super) fn faults(known: &Value, events: &[&str]) -> Vec<String> {
     let has =
         |event: &str| known["events"].as_array().is_some_and(|all| all.iter().any(|one| one == event || one == "*"));

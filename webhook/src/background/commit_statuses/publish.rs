@@ -69,8 +69,8 @@ impl Publisher {
         for repository in self.database.repositories_with_due_statuses().await? {
             let entry = self.catalog.get(&self.database, &repository).await?;
             // Only a company's own GitHub asks who delivers, and only it gives a mirror a lane.
-            let forge = entry.as_ref().and_then(|entry| self.settings.forge_of(&entry.repository, Some("github")));
-            let lane = lanes.entry(forge.map_or(NOWHERE, |forge| &forge.host).to_owned()).or_default();
+            let host = entry.as_ref().and_then(|entry| self.host_of(entry));
+            let lane = lanes.entry(host.unwrap_or(NOWHERE).to_owned()).or_default();
             if lane.len() < MAX_REPOSITORIES {
                 lane.push(repository);
             }
@@ -129,8 +129,7 @@ impl Publisher {
     }
 
     async fn publish(&self, status: &PendingStatus) -> Result<Sent, database::Error> {
-        let delivered_by = status.forge.as_deref();
-        let addressed = self.addressed(&status.repository, delivered_by).await?;
+        let addressed = self.addressed(&status.repository, status.forge.as_deref()).await?;
         let Some((entry, forge)) = addressed else { return Ok(Sent::Nowhere) };
         let sent = Status {
             repository: &entry.repository.forge_name,
@@ -139,9 +138,9 @@ impl Publisher {
             state: state(status.state),
             target_url: format!("{}/builds/{}", self.settings.public_url, status.build.as_str()),
             description: self.description(status, max_description(forge.kind)).await?,
-            context: format!("slipway/{}", status.rule),
+            context: format!("{}/{}", self.context(&entry).await?, status.rule),
         };
-        Ok(self.send(forge, delivered_by, &sent).await)
+        Ok(self.send(forge, status.delivered_by.as_deref(), &sent).await)
     }
 
     async fn publish_of_commit(&self, status: &CommitStatus) -> Result<Sent, database::Error> {
@@ -155,9 +154,23 @@ impl Publisher {
             state: StatusState::Failure,
             target_url: format!("{}/repos/{}", self.settings.public_url, status.repository),
             description: line(&status.description, max_description(forge.kind)),
-            context: "slipway".to_owned(),
+            context: self.context(&entry).await?,
         };
         Ok(self.send(forge, delivered_by, &sent).await)
+    }
+
+    /// Returns the beginning of the names of a repository's statuses. Several that are built from one of the forge have each
+    /// its own name there, so that none takes the place of another's.
+    async fn context(&self, entry: &Entry) -> Result<String, database::Error> {
+        let all = self.catalog.all(&self.database).await?;
+        let (name, host) = (&entry.repository.forge_name, self.host_of(entry));
+        let mut same = all.iter().filter(|one| one.repository.forge_name.eq_ignore_ascii_case(name));
+        let is_shared = same.any(|one| one.document.name != entry.document.name && self.host_of(one) == host);
+        Ok(if is_shared { format!("slipway/{}", entry.document.name) } else { "slipway".to_owned() })
+    }
+
+    fn host_of(&self, entry: &Entry) -> Option<&str> {
+        self.settings.forge_of(&entry.repository, Some("github")).map(|forge| forge.host.as_str())
     }
 
     async fn send(&self, forge: &ForgeSettings, delivered_by: Option<&str>, status: &Status<'_>) -> Sent {

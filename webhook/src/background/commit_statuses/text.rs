@@ -150,6 +150,7 @@ mod tests {
             state,
             description: description.to_owned(),
             forge: None,
+            delivered_by: None,
             git_ref: "refs/heads/main".to_owned(),
         }
     }

@@ -16,5 +16,16 @@ pub fn hooks(kind: ForgeKind, hook: &Hook<'_>) -> Result<HookApi, String> {
     let mut added = changed.clone();
     added["type"] = kind.as_str().into();
     let path = format!("/repos/{owner}/{name}/hooks");
-    Ok(HookApi { path, change: "PATCH", added, changed, url: "/config/url", faults: |known| faults(known, &EVENTS) })
+    let (query, list, id) = ("limit=50", "", "id");
+    Ok(HookApi {
+        path,
+        query,
+        list,
+        id,
+        change: "PATCH",
+        added,
+        changed,
+        url: "/config/url",
+        faults: |known| faults(known, &EVENTS),
+    })
 }

@@ -15,7 +15,8 @@ pub fn hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
     let mut added = changed.clone();
     added["name"] = "web".into();
     let path = format!("/repos/{owner}/{name}/hooks");
-    Ok(HookApi { path, change: "PATCH", added, changed, url: "/config/url", faults: wrong })
+    let (query, list, id) = ("per_page=100", "", "id");
+    Ok(HookApi { path, query, list, id, change: "PATCH", added, changed, url: "/config/url", faults: wrong })
 }
 
 fn wrong(known: &Value) -> Vec<String> {

@@ -59,8 +59,8 @@ struct PushText {
     checkout_sha: Option<String>,
     user_username: Option<String>,
     project: Option<Project>,
-    #[serde(default)]
-    commits: Vec<Commit>,
+    /// Null instead of none in some versions.
+    commits: Option<Vec<Commit>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,7 +74,8 @@ impl PushText {
     fn push(self) -> Push {
         let after = object(&self.after);
         let commit = self.checkout_sha.as_deref().and_then(object).filter(|_| after.is_some());
-        let newest = self.commits.into_iter().rev().find(|known| commit.as_ref().is_none_or(|id| *id == known.id));
+        let newest =
+            self.commits.into_iter().flatten().rev().find(|known| commit.as_ref().is_none_or(|id| *id == known.id));
         Push {
             git_ref: self.git_ref,
             before: self.before.as_deref().and_then(object),

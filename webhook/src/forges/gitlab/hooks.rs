@@ -14,7 +14,8 @@ pub fn hooks(hook: &Hook<'_>) -> HookApi {
         document[switch] = true.into();
     }
     let path = format!("/projects/{}/hooks", encoded(hook.repository));
-    HookApi { path, change: "PUT", added: document.clone(), changed: document, url: "/url", faults }
+    let (query, list, id) = ("per_page=100", "", "id");
+    HookApi { path, query, list, id, change: "PUT", added: document.clone(), changed: document, url: "/url", faults }
 }
 
 fn faults(known: &Value) -> Vec<String> {
