@@ -1,5 +1,6 @@
 //! Commit statuses on every forge: push, hook, build, status, told to servers that refuse what the forges would refuse.
 
+use crate::service::api::{ADMIN, ask};
 use crate::service::forges::{deliver, signature};
 use crate::support::forge_server::{ForgeServer, Mood, REPOSITORY};
 use crate::support::{SECRET, Site, curl, slipway, wait_for};
@@ -11,8 +12,8 @@ const TOKEN: &str = "glpat-canary-5f1c0a77d2";
 /// Steps of which the last one fails with words of its own.
 const BROKEN: &str = "ARG BASE\nFROM ${BASE}\nRUN echo 'make: *** [build] Error 2' && exit 2\n";
 
-/// Delivers a push to the main branch as a forge of this kind does.
-fn push_as(site: &Site, kind: &str, commit: &str) -> String {
+/// Returns the path and the body with which a forge of this kind tells of a push to the main branch.
+fn told_push(kind: &str, commit: &str) -> (&'static str, String) {
     let name = format!("{}/{}", REPOSITORY.0, REPOSITORY.1);
     let zero = "0".repeat(40);
     let like_github = json!({
@@ -44,9 +45,12 @@ fn push_as(site: &Site, kind: &str, commit: &str) -> String {
         "github" => ("/hooks/github", like_github),
         _ => ("/hooks/gitea", like_github),
     };
-    let body = body.to_string();
-    let signed = signature(&body);
-    let headers = match kind {
+    (path, body.to_string())
+}
+
+/// Returns the headers of that.
+fn headers_of(kind: &str, commit: &str, signed: &str) -> Vec<String> {
+    match kind {
         "gitlab" => vec![
             "X-Gitlab-Event: Push Hook".to_owned(),
             format!("X-Gitlab-Token: {SECRET}"),
@@ -72,7 +76,13 @@ fn push_as(site: &Site, kind: &str, commit: &str) -> String {
             format!("X-Gitea-Delivery: {commit}"),
             format!("X-Gitea-Signature: {signed}"),
         ],
-    };
+    }
+}
+
+/// Delivers a push to the main branch as a forge of this kind does.
+fn push_as(site: &Site, kind: &str, commit: &str) -> String {
+    let (path, body) = told_push(kind, commit);
+    let headers = headers_of(kind, commit, &signature(&body));
     let (status, answer) = deliver(site, path, &headers, &body);
     assert_eq!(status, 202, "{answer}");
     answer["builds"][0]["id"].as_str().unwrap().to_owned()
@@ -325,4 +335,24 @@ fn two_images_of_one_repository_have_statuses_of_their_own() {
     };
     wait_for("both statuses", || (names().len() == 2).then_some(()));
     assert_eq!(names(), ["slipway/team/app/main", "slipway/team/other/main"]);
+}
+
+#[test]
+fn a_repository_of_the_api_names_a_forge_that_there_is() {
+    let forge = ForgeServer::start("gitea", TOKEN);
+    let site = Site::start(&format!("{ADMIN}{}", forge.section("git.example.com")));
+    let document = |forge: &str| {
+        json!({
+            "name": "team/mirror", "clone_url": format!("http://{}/app.git", site.git), "image": format!("{}/team/mirror", site.registry),
+            "forge": forge, "forge_name": "Codertocat/Hello-World", "rules": [{ "name": "main", "branch": "main" }],
+        })
+    };
+    let refused = ask(&site, "POST", "/v1/repos", &document("git.exmaple.com"));
+    assert_eq!((refused.status, &refused.json()["code"]), (400, &json!("invalid_repository")), "{}", refused.text);
+    assert!(refused.text.contains("did you mean `git.example.com`?"), "{}", refused.text);
+    assert_eq!(ask(&site, "POST", "/v1/repos", &document("git.example.com")).status, 201);
+    let commit = site.commit(&[("Dockerfile", "RUNN x\n")]);
+    let asked = ask(&site, "POST", "/v1/repos/team/mirror/builds", &json!({ "ref": "main", "commit": commit }));
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    wait_for("the status", || (forge.states(&commit).last().map(String::as_str) == Some("failure")).then_some(()));
 }

@@ -224,10 +224,9 @@ impl Known {
         }
     }
 
-    /// Reads a status; the error is what the forge would answer.
-    fn read(&self, commit: &str, value: &Value) -> Result<Told, Refusal> {
-        let bitbucket = self.kind.starts_with("bitbucket");
-        let (fields, states): (&[&str], &[&str]) = match self.kind {
+    /// Returns the fields of a status, and the states that one has.
+    fn words_of_statuses(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self.kind {
             "gitlab" => (
                 &["state", "ref", "name", "context", "target_url", "description", "coverage", "pipeline_id"],
                 &["pending", "running", "success", "failed", "canceled", "skipped"],
@@ -258,7 +257,13 @@ impl Known {
                 &["state", "target_url", "description", "context"],
                 &["pending", "success", "error", "failure", "warning"],
             ),
-        };
+        }
+    }
+
+    /// Reads a status; the error is what the forge would answer.
+    fn read(&self, commit: &str, value: &Value) -> Result<Told, Refusal> {
+        let bitbucket = self.kind.starts_with("bitbucket");
+        let (fields, states) = self.words_of_statuses();
         let refuse = |text: String| (if self.kind == "github" { 422 } else { 400 }, self.words(&text));
         let object = value.as_object().ok_or_else(|| refuse("no object".to_owned()))?;
         if let Some(unknown) = object.keys().find(|key| !fields.contains(&key.as_str())) {
@@ -310,6 +315,37 @@ impl Known {
         Err((400, json!({ "message": words })))
     }
 
+    /// Returns the fields of a webhook.
+    fn fields_of_hooks(&self) -> &'static [&'static str] {
+        match self.kind {
+            "github" => &["name", "active", "events", "config", "add_events", "remove_events"],
+            "gitlab" => &[
+                "url",
+                "token",
+                "push_events",
+                "tag_push_events",
+                "merge_requests_events",
+                "enable_ssl_verification",
+                "name",
+                "description",
+            ],
+            "bitbucket" => &["description", "url", "active", "secret", "events"],
+            "bitbucket-datacenter" => &["name", "url", "active", "events", "configuration"],
+            _ => &["type", "active", "events", "config", "branch_filter"],
+        }
+    }
+
+    /// Tells whether a webhook that is added has all that it must.
+    fn is_whole_hook(&self, value: &Value) -> bool {
+        match self.kind {
+            "github" => value["config"]["url"].is_string() && value["name"] == "web",
+            "gitlab" => value["url"].is_string(),
+            "bitbucket" => value["url"].is_string() && value["description"].is_string() && value["events"].is_array(),
+            "bitbucket-datacenter" => value["url"].is_string() && value["name"].is_string(),
+            kind => value["config"]["url"].is_string() && value["type"] == kind,
+        }
+    }
+
     /// Lists, adds and changes webhooks.
     fn take_hook(&self, method: &Method, rest: &str, value: Value) -> Result<(u16, Value), Refusal> {
         let mut hooks = self.hooks.lock().unwrap();
@@ -330,36 +366,13 @@ impl Known {
         }
         let changes_by_put = self.kind == "gitlab" || self.kind.starts_with("bitbucket");
         let change = if changes_by_put { Method::PUT } else { Method::PATCH };
-        let fields: &[&str] = match self.kind {
-            "github" => &["name", "active", "events", "config", "add_events", "remove_events"],
-            "gitlab" => &[
-                "url",
-                "token",
-                "push_events",
-                "tag_push_events",
-                "merge_requests_events",
-                "enable_ssl_verification",
-                "name",
-                "description",
-            ],
-            "bitbucket" => &["description", "url", "active", "secret", "events"],
-            "bitbucket-datacenter" => &["name", "url", "active", "events", "configuration"],
-            _ => &["type", "active", "events", "config", "branch_filter"],
-        };
+        let fields = self.fields_of_hooks();
         let unknown = value.as_object().and_then(|object| object.keys().find(|key| !fields.contains(&key.as_str())));
         if let Some(unknown) = unknown {
             return Err((422, self.words(&format!("unknown field {unknown}"))));
         }
         if method == Method::POST && rest.is_empty() {
-            let is_whole = match self.kind {
-                "github" => value["config"]["url"].is_string() && value["name"] == "web",
-                "gitlab" => value["url"].is_string(),
-                "bitbucket" => {
-                    value["url"].is_string() && value["description"].is_string() && value["events"].is_array()
-                }
-                "bitbucket-datacenter" => value["url"].is_string() && value["name"].is_string(),
-                kind => value["config"]["url"].is_string() && value["type"] == kind,
-            };
+            let is_whole = self.is_whole_hook(&value);
             if !is_whole {
                 return Err((422, self.words("Validation Failed")));
             }
@@ -372,7 +385,9 @@ impl Known {
             return Ok((201, hook));
         }
         let id = rest.strip_prefix('/').unwrap_or_default().replace("%7B", "{").replace("%7D", "}");
-        let hook = hooks.iter_mut().find(|hook| hook["id"].to_string() == id || hook["uuid"] == *id);
+        let hook = hooks
+            .iter_mut()
+            .find(|hook| hook["id"].as_u64() == id.parse().ok() && hook["id"].is_u64() || hook["uuid"] == *id);
         let Some(hook) = hook.filter(|_| *method == change) else { return Err((404, self.words("404 Not Found"))) };
         for (key, value) in value.as_object().into_iter().flatten() {
             hook[key] = value.clone();

@@ -64,6 +64,36 @@ both! {
 }
 
 both! {
+    async fn statuses_of_one_place_come_in_order_and_a_repository_waits_for_no_other(world) {
+        let database = &world.database;
+        // One commit and one rule have one place on a forge, whichever build it is.
+        world.trigger(&[request("acme/app", "c1")]).await;
+        let claim = world.claim("one").await;
+        database.finish(claim, Outcome::Failed(reason("step_failed"))).await.unwrap();
+        world.trigger(&[request("acme/app", "c1"), request("acme/other", "c1")]).await;
+        let due = database.repositories_with_due_statuses().await.unwrap();
+        assert_eq!(due, ["acme/app", "acme/other"]);
+        let of = async |name: &str| database.pending_statuses(Some(&[name.to_owned()]), 10).await.unwrap();
+        let first = of("acme/app").await;
+        assert_eq!(first.len(), 1, "{first:?}");
+        let wait = StatusAnswer::After { problem: "slow down".into(), wait_ms: 30_000 };
+        database.acknowledge_status(first[0].id, &wait).await.unwrap();
+        world.pass(20);
+        assert!(of("acme/app").await.is_empty(), "the forge said when");
+        assert_eq!(of("acme/other").await.len(), 1);
+        world.pass(20);
+        let mut builds = Vec::new();
+        while let Some(status) = of("acme/app").await.pop() {
+            database.acknowledge_status(status.id, &StatusAnswer::Taken).await.unwrap();
+            builds.push(status.build);
+        }
+        assert!(builds.len() == 4 && builds[..3].iter().all(|build| *build == builds[0]), "{builds:?}");
+        assert!(builds[3] != builds[0], "the later build comes last");
+        assert_eq!(of("acme/app").await, Vec::new());
+    }
+}
+
+both! {
     async fn a_status_is_given_up_in_the_end(world) {
         world.trigger(&[request("acme/app", "c1")]).await;
         let mut tries = 0;

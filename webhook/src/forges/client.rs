@@ -125,7 +125,8 @@ impl ForgeClient<'_> {
             403 if wait.is_some() || problem.to_lowercase().contains("rate limit") => {
                 CallError::Unavailable(problem, wait)
             }
-            408 | 500.. => CallError::Again(problem),
+            // GitLab's answer while another status of the commit is written.
+            408 | 409 | 500.. => CallError::Again(problem),
             _ => CallError::Refused(problem),
         }
     }
@@ -191,7 +192,7 @@ fn collect(value: &Value, key: Option<&str>, said: &mut Vec<String>) {
         Value::Object(object) => {
             let place = |name: &str| SAYING.iter().position(|saying| *saying == name);
             let has_message = object.get("message").is_some_and(Value::is_string);
-            let is_told = |name: &str| !SILENT.contains(&name) && !(has_message && name == "code");
+            let is_told = |name: &str| !(SILENT.contains(&name) || has_message && name == "code");
             let inner = object.iter().filter(|(name, _)| is_told(name) && (key.is_some() || place(name).is_some()));
             let mut inner: Vec<_> = inner.collect();
             inner.sort_by_key(|(name, _)| (place(name).unwrap_or(SAYING.len()), (*name).clone()));
