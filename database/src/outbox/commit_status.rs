@@ -101,13 +101,23 @@ impl Database {
             "SELECT {} FROM (SELECT s.*, COALESCE(delivered_by, {LAST_FORGE}) AS forge FROM \
              (SELECT s.*, b.git_ref AS git_ref, (SELECT d.forge FROM deliveries d WHERE d.id = b.delivery_id \
              AND d.forge <> 'reconcile') AS delivered_by FROM statuses s JOIN builds b ON b.id = s.build_id) s) s WHERE due_ms <= $1 \
-             AND NOT EXISTS (SELECT 1 FROM statuses earlier WHERE earlier.id < s.id AND (earlier.build_id = s.build_id OR \
-             earlier.repository = s.repository AND earlier.commit_id = s.commit_id AND earlier.rule = s.rule))",
+             AND id IN (SELECT MIN(id) FROM statuses GROUP BY repository, commit_id, rule)",
             PendingStatus::COLUMNS
         );
         let statement = sql("reading the outbox", text).bind(self.now_ms().await?).among("repository", repositories);
         let rows = statement.then(&format!(" ORDER BY id LIMIT {limit}")).all(self.read()).await?;
         rows.iter().map(PendingStatus::read).collect()
+    }
+
+    /// Removes what is due of repositories that are on no forge which takes statuses.
+    pub async fn drop_due_statuses(&self, repositories: &[String]) -> Result<(), Error> {
+        let doing = "emptying the outbox";
+        let mut transaction = self.begin().await?;
+        for table in ["statuses", "commit_statuses"] {
+            let statement = sql(doing, format!("DELETE FROM {table} WHERE due_ms <= $1")).bind(transaction.now_ms);
+            statement.among("repository", Some(repositories)).run(transaction.on()).await?;
+        }
+        transaction.commit(doing).await
     }
 
     /// Removes a status that was told; one that was not is due again later, until it has been tried often enough. A refusal

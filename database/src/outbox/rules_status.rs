@@ -34,8 +34,7 @@ impl Database {
     ) -> Result<Vec<CommitStatus>, Error> {
         let text = format!(
             "SELECT {} FROM (SELECT s.*, {LAST_FORGE} AS forge FROM commit_statuses s) s WHERE due_ms <= $1 \
-             AND NOT EXISTS (SELECT 1 FROM commit_statuses earlier WHERE earlier.id < s.id \
-             AND earlier.repository = s.repository AND earlier.commit_id = s.commit_id)",
+             AND id IN (SELECT MIN(id) FROM commit_statuses GROUP BY repository, commit_id)",
             CommitStatus::COLUMNS
         );
         let statement = sql("reading the outbox", text).bind(self.now_ms().await?).among("repository", repositories);

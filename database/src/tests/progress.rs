@@ -90,6 +90,8 @@ both! {
         assert!(builds.len() == 4 && builds[..3].iter().all(|build| *build == builds[0]), "{builds:?}");
         assert!(builds[3] != builds[0], "the later build comes last");
         assert_eq!(of("acme/app").await, Vec::new());
+        database.drop_due_statuses(&["acme/other".to_owned()]).await.unwrap();
+        assert_eq!(database.repositories_with_due_statuses().await.unwrap(), Vec::<String>::new());
     }
 }
 

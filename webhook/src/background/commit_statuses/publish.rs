@@ -45,7 +45,8 @@ pub async fn publish_statuses(
             Ok(due) => {
                 for (lane, repositories) in due {
                     if lanes.is_free(&lane) {
-                        lanes.begin(lane, publisher.clone().publish_pending(repositories));
+                        let name = lane.clone();
+                        lanes.begin(name, publisher.clone().publish_pending(lane, repositories));
                     }
                 }
             }
@@ -79,8 +80,13 @@ impl Publisher {
     }
 
     /// Publishes what is due of some repositories of one forge.
-    async fn publish_pending(self: Arc<Self>, repositories: Vec<String>) -> LaneEnd {
-        self.publish_of(&repositories).await.unwrap_or_else(|error| {
+    async fn publish_pending(self: Arc<Self>, lane: String, repositories: Vec<String>) -> LaneEnd {
+        let end = match lane.as_str() {
+            // In one transaction, and not at once again: deliveries that are accepted meanwhile come first.
+            NOWHERE => self.database.drop_due_statuses(&repositories).await.map(|()| LaneEnd::Idle),
+            _ => self.publish_of(&repositories).await,
+        };
+        end.unwrap_or_else(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read or written");
             LaneEnd::Idle
         })
