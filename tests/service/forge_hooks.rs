@@ -35,7 +35,13 @@ fn a_webhook_is_registered_once_and_repaired() {
             _ => ("/config/url", "/config/secret"),
         };
         assert_eq!((hook.pointer(at), hook.pointer(key)), (Some(&json!(url)), Some(&json!(SECRET))), "{hook}");
+        // Somebody changed the secret, which no forge shows.
+        let mut other = hook.clone();
+        *other.pointer_mut(key).unwrap() = "another secret".into();
+        forge.set_hooks(vec![other]);
         assert_eq!(connect(&site).1["action"], "confirmed", "{kind}");
+        assert_eq!((forge.hooks().len(), forge.hooks()[0].pointer(key)), (1, Some(&json!(SECRET))), "{kind}");
+        let hook = forge.hooks().remove(0);
         // Somebody broke it, and wrote a slash.
         let mut broken = hook.clone();
         match kind {

@@ -156,7 +156,7 @@ impl Known {
         if !is_known || self.kind == "gitlab" && headers.contains_key("authorization") {
             return Err((401, self.words("401 Unauthorized")));
         }
-        let is_write = method != Method::GET;
+        let is_write = ![Method::GET, Method::DELETE].contains(method);
         if is_write && header("content-type") != "application/json" {
             return Err((415, self.words("send JSON")));
         }
@@ -367,6 +367,10 @@ impl Known {
         let changes_by_put = self.kind == "gitlab" || self.kind.starts_with("bitbucket");
         let change = if changes_by_put { Method::PUT } else { Method::PATCH };
         let fields = self.fields_of_hooks();
+        if method == Method::DELETE && self.kind == "gogs" {
+            hooks.retain(|hook| Some(hook["id"].to_string().as_str()) != rest.strip_prefix('/'));
+            return Ok((204, Value::Null));
+        }
         let unknown = value.as_object().and_then(|object| object.keys().find(|key| !fields.contains(&key.as_str())));
         if let Some(unknown) = unknown {
             return Err((422, self.words(&format!("unknown field {unknown}"))));
@@ -389,8 +393,12 @@ impl Known {
             .iter_mut()
             .find(|hook| hook["id"].as_u64() == id.parse().ok() && hook["id"].is_u64() || hook["uuid"] == *id);
         let Some(hook) = hook.filter(|_| *method == change) else { return Err((404, self.words("404 Not Found"))) };
+        let secret = hook["config"]["secret"].clone();
         for (key, value) in value.as_object().into_iter().flatten() {
             hook[key] = value.clone();
+        }
+        if self.kind == "gogs" {
+            hook["config"]["secret"] = secret;
         }
         Ok((200, hook.clone()))
     }

@@ -38,8 +38,8 @@ pub(super) struct HookApi {
     pub list: &'static str,
     /// Key of a webhook's id.
     pub id: &'static str,
-    /// The method that changes one.
-    pub change: &'static str,
+    /// The method that changes one; `None` where a change leaves the key as it is, so that another takes its place.
+    pub change: Option<&'static str>,
     /// The document that adds one.
     pub added: Value,
     /// The document that changes one.
@@ -73,15 +73,27 @@ pub async fn connect(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<Connec
     match known.iter().find(is_ours) {
         Some(known) => {
             let id = text(&known[api.id]);
-            client.call(Call::send(api.change, format!("{}/{}", api.path, encoded(&id)), api.changed)).await?;
-            Ok(Connected { id, is_new: false, faults: (api.faults)(known) })
+            let faults = (api.faults)(known);
+            let path = format!("{}/{}", api.path, encoded(&id));
+            let id = match api.change {
+                Some(method) => client.call(Call::send(method, path, api.changed)).await.map(|_| id)?,
+                None => {
+                    let added = add(client, &api).await?;
+                    client.call(Call { method: "DELETE", path, body: None }).await?;
+                    added
+                }
+            };
+            Ok(Connected { id, is_new: false, faults })
         }
-        None => {
-            let body = client.call(Call::send("POST", api.path, api.added)).await?;
-            let added: Value = serde_json::from_slice(&body).unwrap_or_default();
-            Ok(Connected { id: text(&added[api.id]), is_new: true, faults: Vec::new() })
-        }
+        None => Ok(Connected { id: add(client, &api).await?, is_new: true, faults: Vec::new() }),
     }
+}
+
+/// Adds a webhook; returns its id.
+async fn add(client: &ForgeClient<'_>, api: &HookApi) -> Result<String, CallError> {
+    let body = client.call(Call::send("POST", api.path.clone(), api.added.clone())).await?;
+    let added: Value = serde_json::from_slice(&body).unwrap_or_default();
+    Ok(text(&added[api.id]))
 }
 
 /// Returns an id, which is a number or a text.

@@ -52,9 +52,15 @@ pub fn max_description(kind: ForgeKind) -> usize {
 pub async fn publish(client: &ForgeClient<'_>, status: &Status<'_>) -> Result<(), CallError> {
     let kind = client.forge.kind;
     let call = call(kind, status).map_err(CallError::Refused)?;
-    match client.call(call).await {
-        Err(CallError::Refused(problem)) if kind == ForgeKind::Gitlab && gitlab::is_already_told(status, &problem) => {
-            Ok(())
+    match client.call(call.clone()).await {
+        Err(CallError::Refused(problem)) if kind == ForgeKind::Gitlab => {
+            if gitlab::is_already_told(status, &problem) {
+                return Ok(());
+            }
+            match gitlab::with_merge_ref(status, &call, &problem) {
+                Some(again) => client.call(again).await.map(drop),
+                None => Err(CallError::Refused(problem)),
+            }
         }
         answer => answer.map(drop),
     }

@@ -22,7 +22,7 @@ pub fn cloud_hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
     let (path, query) = (format!("/repositories/{workspace}/{name}/hooks"), "pagelen=100");
     let (list, id, url, added) = ("/values", "uuid", "/url", document.clone());
     let faults = |known: &_| faults(known, &CLOUD_EVENTS);
-    Ok(HookApi { path, query, list, id, change: "PUT", added, changed: document, url, faults })
+    Ok(HookApi { path, query, list, id, change: Some("PUT"), added, changed: document, url, faults })
 }
 
 /// Returns how webhooks are registered on Data Center.
@@ -35,5 +35,5 @@ pub fn data_center_hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
     let (path, query) = (format!("/projects/{project}/repos/{name}/webhooks"), "limit=100");
     let (list, id, url, added) = ("/values", "id", "/url", document.clone());
     let faults = |known: &_| faults(known, &DATA_CENTER_EVENTS);
-    Ok(HookApi { path, query, list, id, change: "PUT", added, changed: document, url, faults })
+    Ok(HookApi { path, query, list, id, change: Some("PUT"), added, changed: document, url, faults })
 }

@@ -15,6 +15,8 @@ pub fn hooks(kind: ForgeKind, hook: &Hook<'_>) -> Result<HookApi, String> {
     let changed = json!({ "active": true, "events": EVENTS, "config": config });
     let mut added = changed.clone();
     added["type"] = kind.as_str().into();
+    // Gogs takes no new key for one that is there.
+    let change = (kind != ForgeKind::Gogs).then_some("PATCH");
     let path = format!("/repos/{owner}/{name}/hooks");
     let (query, list, id) = ("limit=50", "", "id");
     Ok(HookApi {
@@ -22,7 +24,7 @@ pub fn hooks(kind: ForgeKind, hook: &Hook<'_>) -> Result<HookApi, String> {
         query,
         list,
         id,
-        change: "PATCH",
+        change,
         added,
         changed,
         url: "/config/url",

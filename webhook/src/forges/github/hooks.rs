@@ -16,7 +16,7 @@ pub fn hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
     added["name"] = "web".into();
     let path = format!("/repos/{owner}/{name}/hooks");
     let (query, list, id) = ("per_page=100", "", "id");
-    Ok(HookApi { path, query, list, id, change: "PATCH", added, changed, url: "/config/url", faults: wrong })
+    Ok(HookApi { path, query, list, id, change: Some("PATCH"), added, changed, url: "/config/url", faults: wrong })
 }
 
 fn wrong(known: &Value) -> Vec<String> {

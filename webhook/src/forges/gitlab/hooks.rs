@@ -15,7 +15,17 @@ pub fn hooks(hook: &Hook<'_>) -> HookApi {
     }
     let path = format!("/projects/{}/hooks", encoded(hook.repository));
     let (query, list, id) = ("per_page=100", "", "id");
-    HookApi { path, query, list, id, change: "PUT", added: document.clone(), changed: document, url: "/url", faults }
+    HookApi {
+        path,
+        query,
+        list,
+        id,
+        change: Some("PUT"),
+        added: document.clone(),
+        changed: document,
+        url: "/url",
+        faults,
+    }
 }
 
 fn faults(known: &Value) -> Vec<String> {

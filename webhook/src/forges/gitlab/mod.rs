@@ -6,4 +6,4 @@ mod statuses;
 
 pub use deliveries::{headers, read};
 pub use hooks::hooks;
-pub use statuses::{is_already_told, status};
+pub use statuses::{is_already_told, status, with_merge_ref};

@@ -29,6 +29,15 @@ fn state(state: StatusState) -> &'static str {
     }
 }
 
+/// Returns the request again with the ref of a merge request: the commit of a fork is in no branch of the project. `None` if that
+/// is not what a refusal is about.
+pub fn with_merge_ref(status: &Status<'_>, call: &Call, problem: &str) -> Option<Call> {
+    let git_ref = status.git_ref.filter(|git_ref| git_ref.starts_with("refs/merge-requests/"))?;
+    let mut again = call.clone();
+    again.body.as_mut().filter(|_| problem.contains("References for commit"))?["ref"] = git_ref.into();
+    Some(again)
+}
+
 /// Tells whether a refusal says that the status is there already, or a later one: GitLab takes none twice.
 pub fn is_already_told(status: &Status<'_>, problem: &str) -> bool {
     let Some((_, rest)) = problem.split_once("Cannot transition status via :") else { return false };
@@ -65,6 +74,11 @@ mod tests {
         assert_eq!((&body["state"], &body["ref"]), (&json!("running"), &json!("v1")));
         let pull = status(&told(StatusState::Cancelled, Some("refs/merge-requests/4/head"))).body.unwrap();
         assert_eq!((&pull["state"], pull.get("ref")), (&json!("canceled"), None));
+        let fork = told(StatusState::Pending, Some("refs/merge-requests/4/head"));
+        let again = |problem: &str| with_merge_ref(&fork, &status(&fork), problem);
+        let said = again("HTTP 404: 404 References for commit Not Found").unwrap().body.unwrap();
+        assert_eq!(said["ref"], "refs/merge-requests/4/head");
+        assert!(again("HTTP 404: 404 Project Not Found").is_none());
     }
 
     #[test]
