@@ -2,7 +2,7 @@
 
 use crate::api;
 use crate::configuration::Settings;
-use crate::forges::Exchange;
+use crate::forges::{Exchange, Exchanges};
 use crate::http::problem::{self, Problem};
 use crate::http::public_path;
 use crate::http::readiness::Readiness;
@@ -47,7 +47,7 @@ pub fn router(
     exchange: Arc<dyn Exchange>,
 ) -> Router {
     let path: Arc<str> = public_path::path_of(&settings.public_url).into();
-    let service = Service::new(database, settings, readiness, spool, exchange);
+    let service = Service::new(database, settings, readiness, spool, Exchanges::new(exchange));
     let routes =
         repository_routes().merge(build_routes()).merge(page_routes()).merge(registry_routes()).merge(service_routes());
     let routes = routes

@@ -26,7 +26,7 @@ pub async fn run(
             .hint("set one, for example that of `openssl rand -hex 32`")
     })?;
     let url = format!("{}/hooks/{}", service.settings.public_url, forge.kind.hook_name());
-    let client = ForgeClient { forge, exchange: service.exchange.as_ref() };
+    let client = ForgeClient { forge, exchange: service.exchanges.of(forge.kind) };
     let hook = Hook { repository: &repository.forge_name, url: &url, key };
     let connected = connect(&client, &hook).await.map_err(|error| {
         // The forge may repeat what it was sent.

@@ -1,10 +1,12 @@
 //! Requests to the APIs of forges: with the forge's token, to its API alone, and its answers in its own words.
 
-use crate::configuration::forges::ForgeSettings;
+use super::github::GithubClient;
+use crate::configuration::forges::{ForgeKind, ForgeSettings};
 use crate::view::text::plain;
 use axum::http::HeaderMap;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -40,10 +42,29 @@ pub struct ForgeAnswer {
     pub body: Vec<u8>,
 }
 
-/// Sends requests to forges; the program has the HTTP client. It must not follow redirects: they could lead a token elsewhere.
+/// Sends requests to forges. It must not follow redirects: they could lead a token elsewhere.
 pub trait Exchange: Send + Sync + 'static {
     /// Sends a request once.
     fn exchange(&self, request: ForgeRequest) -> BoxFuture<'static, Result<ForgeAnswer, String>>;
+}
+
+/// The clients for all forges.
+#[derive(Clone)]
+pub struct Exchanges {
+    github: GithubClient,
+    others: Arc<dyn Exchange>,
+}
+
+impl Exchanges {
+    /// Returns the clients; `others` is the one for forges that are not GitHub.
+    pub fn new(others: Arc<dyn Exchange>) -> Exchanges {
+        Exchanges { github: GithubClient::default(), others }
+    }
+
+    /// Returns the client for a kind of forge.
+    pub fn of(&self, kind: ForgeKind) -> &dyn Exchange {
+        if kind == ForgeKind::Github { &self.github } else { self.others.as_ref() }
+    }
 }
 
 /// A call of an API.

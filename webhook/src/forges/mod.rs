@@ -12,7 +12,7 @@ mod pull_request;
 mod signature;
 mod status;
 
-pub use client::{CallError, Exchange, ForgeAnswer, ForgeClient, ForgeRequest};
+pub use client::{CallError, Exchange, Exchanges, ForgeAnswer, ForgeClient, ForgeRequest};
 pub use forge::{Event, Forge, Headers, Identity, Message, Pull, Push};
 pub use hooks::{Connected, Hook, connect};
 pub use signature::{Proof, Signed, json_of};

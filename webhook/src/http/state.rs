@@ -1,7 +1,7 @@
 //! The state that every request handler shares.
 
 use crate::configuration::Settings;
-use crate::forges::Exchange;
+use crate::forges::Exchanges;
 use crate::http::rate_limit::Limiter;
 use crate::http::readiness::Readiness;
 use crate::intake::catalog::Catalog;
@@ -25,7 +25,7 @@ pub struct Service {
     pub readiness: Arc<Readiness>,
     pub counters: Arc<Counters>,
     pub inbox: Arc<Inbox>,
-    pub exchange: Arc<dyn Exchange>,
+    pub exchanges: Exchanges,
     pub comparisons: Arc<Semaphore>,
 }
 
@@ -43,7 +43,7 @@ impl Service {
         settings: Settings,
         readiness: Arc<Readiness>,
         spool: PathBuf,
-        exchange: Arc<dyn Exchange>,
+        exchanges: Exchanges,
     ) -> Service {
         Service {
             database,
@@ -53,7 +53,7 @@ impl Service {
             readiness,
             counters: Arc::default(),
             inbox: Arc::new(Inbox::new(spool)),
-            exchange,
+            exchanges,
             comparisons: Arc::new(Semaphore::new(MAX_COMPARISONS)),
         }
     }

@@ -5,7 +5,7 @@ use super::lanes::{LaneEnd, Lanes};
 use super::text::{StatusFacts, description, failed_step, line};
 use crate::configuration::forges::ForgeSettings;
 use crate::configuration::settings::Settings;
-use crate::forges::{CallError, Exchange, ForgeClient, Status, StatusState, max_description, publish};
+use crate::forges::{CallError, Exchange, Exchanges, ForgeClient, Status, StatusState, max_description, publish};
 use crate::intake::catalog::{Catalog, Entry};
 use database::{BuildState, CommitStatus, Database, PendingStatus, StatusAnswer};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ struct Publisher {
     database: Database,
     settings: Settings,
     catalog: Catalog,
-    exchange: Arc<dyn Exchange>,
+    exchanges: Exchanges,
 }
 
 /// Publishes statuses until `stopped`.
@@ -38,7 +38,7 @@ pub async fn publish_statuses(
     mut stopped: Receiver<bool>,
 ) {
     let catalog = Catalog::new(&settings.repositories);
-    let publisher = Arc::new(Publisher { database, catalog, settings, exchange });
+    let publisher = Arc::new(Publisher { database, catalog, settings, exchanges: Exchanges::new(exchange) });
     let mut lanes = Lanes::default();
     while !*stopped.borrow() {
         match publisher.due().await {
@@ -186,7 +186,7 @@ impl Publisher {
             let problem = format!("`{host}` is a {kind}, and the delivery came as one of {other}: nothing was sent");
             return Sent::Told(Err(CallError::Refused(problem)));
         }
-        let client = ForgeClient { forge, exchange: self.exchange.as_ref() };
+        let client = ForgeClient { forge, exchange: self.exchanges.of(forge.kind) };
         Sent::Told(publish(&client, status).await)
     }
 
