@@ -31,7 +31,7 @@ pub use deliveries::accept::IdempotencyKey;
 pub use deliveries::delivery::{Delivery, DeliveryFilter};
 pub use deliveries::rules_fetch::{AnsweredLookup, LookupClaim, LookupResult};
 pub use error::Error;
-pub use history::builds::{BuildFilter, BuildPage};
+pub use history::builds::{BuildFilter, BuildPage, BuildSearch};
 pub use history::cache::CachedLayer;
 pub use history::counts::Counts;
 pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};
@@ -67,7 +67,7 @@ pub use registry::password::{check_password, generate_password, hash_password, p
 pub use registry::refresh::RefreshToken;
 pub use retention::plan::{Limit, Limits, RetentionPolicy};
 pub use retention::removals::Removed;
-pub use sql::build_changes::BuildWatch;
+pub use sql::build_changes::{BuildWatch, BuildsWatch};
 pub use tags::publish::Publish;
 pub use tags::tag_check::{TagCheck, TagVerdict};
 pub use worker_query::{

@@ -24,7 +24,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 /// Headers of every answer: nothing is loaded from elsewhere, nothing is framed, nothing is guessed.
 const HEADERS: [(&str, &str); 5] = [
     ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
+    // With `no-referrer`, browsers would send `Origin: null` with the forms of our own pages.
+    ("referrer-policy", "same-origin"),
     ("x-frame-options", "DENY"),
     ("cross-origin-resource-policy", "same-origin"),
     (

@@ -6,4 +6,5 @@ pub(crate) mod seal_stored;
 pub(crate) mod sealing;
 pub(crate) mod secret;
 pub(crate) mod secret_key;
+pub(crate) mod session;
 pub(crate) mod token;

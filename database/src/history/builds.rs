@@ -38,8 +38,25 @@ pub struct BuildFilter {
     pub since_ms: Option<i64>,
     /// Only builds older than this id.
     pub before: Option<BuildId>,
+    /// Further conditions, of somebody who looks for builds.
+    pub search: BuildSearch,
     /// At most so many (1 to 200).
     pub limit: u32,
+}
+
+/// Further conditions on the builds of a list.
+#[derive(Debug, Clone, Default)]
+pub struct BuildSearch {
+    /// Only these states; all, if there are none.
+    pub states: Vec<BuildState>,
+    /// Only these refs, full names; all, if there are none.
+    pub refs: Vec<String>,
+    /// Only builds that wait for approval, or only the others.
+    pub awaits_approval: Option<bool>,
+    /// Only builds that this user or token asked for.
+    pub author: Option<String>,
+    /// Only builds whose message, ref, author, commit or number has this text.
+    pub text: Option<String>,
 }
 
 /// A page of a list of builds.
@@ -137,6 +154,8 @@ impl Database {
                 filter.tag.as_ref().map(|tag| Value::from(format!("%{tag}\"%"))),
             ),
             ("created_ms >= ?", filter.since_ms.map(Value::from)),
+            ("awaits_approval = ?", filter.search.awaits_approval.map(Value::from)),
+            ("trigger_json LIKE ? ESCAPE '\\'", filter.search.author.as_deref().map(by)),
             ("id < ?", before.map(|id| Value::from(id.as_str()))),
         ];
         let mut wanted = format!("SELECT {BUILD} FROM builds WHERE TRUE");
@@ -147,8 +166,14 @@ impl Database {
         if filter.is_of_repository {
             wanted.push_str(" AND (git_ref LIKE 'refs/heads/%' OR git_ref LIKE 'refs/tags/%')");
         }
+        if !filter.search.states.is_empty() {
+            let names: Vec<_> = filter.search.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+            wanted.push_str(&format!(" AND state IN ({})", names.join(", ")));
+        }
         let order = format!(" ORDER BY id DESC LIMIT {limit}");
         let statement = filtered("listing builds", wanted, conditions).among("repository", filter.among.as_deref());
+        let refs = Some(filter.search.refs.as_slice()).filter(|refs| !refs.is_empty());
+        let statement = statement.among("git_ref", refs).either(filter.search.text.as_deref().map(having).unwrap_or_default());
         statement.then(&order).all(self.read()).await?.iter().map(build).collect()
     }
 
@@ -171,6 +196,35 @@ impl Database {
 /// Returns after which build a list goes on; a page that is not full is the last one.
 fn last_of_full(page: &[Build], size: usize) -> Option<BuildId> {
     page.last().filter(|_| page.len() == size).map(|build| build.id.clone())
+}
+
+/// Returns the pattern of a trigger that a user or token caused.
+fn by(name: &str) -> Value {
+    let quoted = serde_json::Value::from(name).to_string();
+    Value::from(format!("%\"by\":{}%", literal(&quoted)))
+}
+
+/// Returns the conditions of which one holds where a build has a text.
+fn having(text: &str) -> Vec<(&'static str, Value)> {
+    let text = text.trim();
+    let part = || Value::from(format!("%{}%", literal(&text.to_lowercase())));
+    let mut conditions = vec![
+        ("LOWER(commit_message) LIKE ? ESCAPE '\\'", part()),
+        ("LOWER(git_ref) LIKE ? ESCAPE '\\'", part()),
+        ("trigger_json LIKE ? ESCAPE '\\'", by(text)),
+    ];
+    if text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        conditions.push(("commit_id LIKE ?", Value::from(format!("{}%", text.to_lowercase()))));
+    }
+    if let Ok(number) = text.trim_start_matches('#').parse::<i64>() {
+        conditions.push(("number = ?", Value::from(number)));
+    }
+    conditions
+}
+
+/// Returns a text as a pattern in which no character stands for others.
+fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 /// Tells whether a build is for a tag: a full reference, or what stands behind its colon.

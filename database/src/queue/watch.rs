@@ -1,8 +1,8 @@
-//! Waiting for a change of one build, without asking for it again and again.
+//! Waiting for a change of one build or of all, without asking for it again and again.
 
 use crate::database::Database;
 use crate::model::build_id::BuildId;
-use crate::sql::build_changes::BuildWatch;
+use crate::sql::build_changes::{BuildWatch, BuildsWatch};
 use crate::sql::connect::Store;
 
 impl Database {
@@ -13,9 +13,19 @@ impl Database {
     /// Begin the watch before reading the build, so that no change slips through in between:
     /// `let mut watch = database.watch_build(&id); loop { read(); watch.changed().await; }`
     pub fn watch_build(&self, id: &BuildId) -> BuildWatch {
+        self.listen();
+        self.changes.watch(&self.store, id)
+    }
+
+    /// Watches all builds. [`BuildsWatch::changed`] ends when one of them may have changed; it may end for other changes too.
+    pub fn watch_builds(&self) -> BuildsWatch {
+        self.listen();
+        self.changes.watch_all(&self.store)
+    }
+
+    fn listen(&self) {
         if let Store::Postgres { pool, .. } = &self.store {
             self.listener.start(pool, &self.work, &self.changes);
         }
-        self.changes.watch(&self.store, id)
     }
 }

@@ -34,11 +34,19 @@ pub struct BuildChanges {
     poller: OnceLock<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watched {
     builds: Mutex<HashMap<BuildId, Watchers>>,
+    /// Wakes those who watch all builds.
+    any: watch::Sender<()>,
     /// Wakes the poller, which sleeps while nobody watches.
     subscribed: Notify,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Watched { builds: Mutex::default(), any: watch::channel(()).0, subscribed: Notify::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -65,6 +73,19 @@ impl BuildWatch {
     }
 }
 
+/// A watch on all builds, from [`crate::Database::watch_builds`] until it is dropped.
+#[derive(Debug)]
+pub struct BuildsWatch(watch::Receiver<()>);
+
+impl BuildsWatch {
+    /// Waits until a build, the queue or something else in the database may have changed since the last call.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 impl Drop for BuildWatch {
     fn drop(&mut self) {
         let mut builds = self.watched.locked();
@@ -75,11 +96,23 @@ impl Drop for BuildWatch {
 }
 
 impl BuildChanges {
-    /// Begins to watch a build.
-    pub fn watch(&self, store: &Store, build: &BuildId) -> BuildWatch {
+    /// Begins to watch all builds.
+    pub fn watch_all(&self, store: &Store) -> BuildsWatch {
+        self.start(store);
+        let receiver = self.watched.any.subscribe();
+        self.watched.subscribed.notify_one();
+        BuildsWatch(receiver)
+    }
+
+    fn start(&self, store: &Store) {
         if let Store::Sqlite { file, .. } = store {
             self.poller.get_or_init(|| tokio::spawn(poll(store.clone(), index_of(file), self.watched.clone())));
         }
+    }
+
+    /// Begins to watch a build.
+    pub fn watch(&self, store: &Store, build: &BuildId) -> BuildWatch {
+        self.start(store);
         let mut builds = self.watched.locked();
         let watchers =
             builds.entry(build.clone()).or_insert_with(|| Watchers { sender: watch::channel(()).0, version: None });
@@ -89,8 +122,9 @@ impl BuildChanges {
         BuildWatch { build: build.clone(), receiver, watched: self.watched.clone() }
     }
 
-    /// Wakes those who watch a build.
+    /// Wakes those who watch a build, or all.
     pub fn mark(&self, build: &str) {
+        self.watched.any.send_replace(());
         if let Some(build) = BuildId::parse(build)
             && let Some(watchers) = self.watched.locked().get(&build)
         {
@@ -98,8 +132,14 @@ impl BuildChanges {
         }
     }
 
+    /// Wakes those who watch all builds: there may be a new one.
+    pub fn mark_new(&self) {
+        self.watched.any.send_replace(());
+    }
+
     /// Wakes all watchers: changes may have been missed.
     pub fn mark_all(&self) {
+        self.watched.any.send_replace(());
         for watchers in self.watched.locked().values() {
             watchers.sender.send_replace(());
         }
@@ -152,7 +192,7 @@ impl Watched {
 async fn poll(store: Store, index: PathBuf, watched: Arc<Watched>) {
     let mut seen = None;
     loop {
-        if watched.locked().is_empty() {
+        if watched.locked().is_empty() && watched.any.receiver_count() == 0 {
             watched.subscribed.notified().await;
             continue;
         }
@@ -165,6 +205,7 @@ async fn poll(store: Store, index: PathBuf, watched: Arc<Watched>) {
         match watched.compare(&store).await {
             Ok(()) => {
                 seen = header;
+                watched.any.send_replace(());
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
             Err(error) => {

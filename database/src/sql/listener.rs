@@ -50,7 +50,10 @@ async fn listen_until_lost(pool: &PgPool, work: &Notify, changes: &BuildChanges)
     while let Some(announced) = listener.try_recv().await? {
         match announced.channel() {
             BUILDS => changes.mark(announced.payload()),
-            _ => work.notify_waiters(),
+            _ => {
+                work.notify_waiters();
+                changes.mark_new();
+            }
         }
     }
     Ok(())

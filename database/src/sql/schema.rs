@@ -6,7 +6,7 @@ use crate::sql::statement::{On, sql};
 use crate::sql::transaction::{Alone, Transaction};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 19] = [
+pub const MIGRATIONS: [&str; 20] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_questions.sql"),
     include_str!("../../migrations/0003_reconcile.sql"),
@@ -25,7 +25,8 @@ pub const MIGRATIONS: [&str; 19] = [
     include_str!("../../migrations/0016_build_warnings.sql"),
     include_str!("../../migrations/0017_registry_accounts.sql"),
     include_str!("../../migrations/0018_field_words.sql"),
-    include_str!("../../migrations/0019_registry_logins.sql"),
+include_str!("../../migrations/0019_registry_logins.sql"),
+    include_str!("../../migrations/0020_sessions.sql"),
 ];
 
 /// The version that this program works with.

@@ -98,6 +98,18 @@ impl Statement {
         values.iter().fold(self, Statement::bind).then(&condition)
     }
 
+    /// Adds the condition that one of `conditions` holds, if there are any; `?` stands for the value of each.
+    pub fn either(self, conditions: Vec<(&'static str, Value)>) -> Self {
+        if conditions.is_empty() {
+            return self;
+        }
+        let first = self.values.len() + 1;
+        let texts = conditions.iter().zip(first..);
+        let texts: Vec<_> = texts.map(|(condition, place)| condition.0.replace('?', &format!("${place}"))).collect();
+        let values = conditions.into_iter().map(|(_, value)| value);
+        values.fold(self, Statement::bind).then(&format!(" AND ({})", texts.join(" OR ")))
+    }
+
     /// Adds text at the end.
     pub fn then(mut self, text: &str) -> Self {
         self.text.to_mut().push_str(text);

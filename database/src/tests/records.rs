@@ -375,3 +375,19 @@ both! {
         }
     }
 }
+
+both! {
+    async fn a_session_is_good_until_it_ends(world) {
+        let (database, hash) = (&world.database, [7; 32]);
+        let id = database.begin_session(&hash, 60_000).await.unwrap();
+        let other = database.begin_session(&[8; 32], 60_000).await.unwrap();
+        let expired = database.begin_session(&hash, 0).await.unwrap();
+        assert!(id != other && id.len() == 64);
+        assert_eq!(database.token_of_session(&id).await.unwrap(), Some(hash));
+        assert_eq!(database.token_of_session(&expired).await.unwrap(), None);
+        assert_eq!(database.token_of_session("").await.unwrap(), None);
+        database.end_session(&id).await.unwrap();
+        assert_eq!(database.token_of_session(&id).await.unwrap(), None);
+        assert_eq!(database.token_of_session(&other).await.unwrap(), Some([8; 32]));
+    }
+}

@@ -84,3 +84,18 @@ both! {
         is_woken(&mut watch).await;
     }
 }
+
+both! {
+    async fn a_change_of_any_build_wakes_those_who_watch_all(world) {
+        let database = &world.database;
+        let builds = world.trigger(&[request("acme/app", "a")]).await;
+        let mut watch = database.watch_builds();
+        while timeout(SETTLED, watch.changed()).await.is_ok() {}
+        let other = world.other().await;
+        other.cancel(&builds[0]).await.unwrap();
+        timeout(SOON, watch.changed()).await.expect("an old build");
+        while timeout(SETTLED, watch.changed()).await.is_ok() {}
+        other.trigger(None, &[request("acme/app", "b")]).await.unwrap();
+        timeout(SOON, watch.changed()).await.expect("a new build");
+    }
+}

@@ -15,7 +15,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{Build, BuildFilter, BuildId, BuildState, BuildWatch, Cancel, Retried, RetryFrom};
+use database::{Build, BuildFilter, BuildId, BuildSearch, BuildState, BuildWatch, Cancel, Retried, RetryFrom};
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
@@ -69,6 +69,7 @@ impl BuildsQuery {
             trigger: self.trigger,
             since_ms: since.transpose()?,
             before: before.transpose()?,
+            search: BuildSearch::default(),
             limit: limit(self.limit)?,
         })
     }
@@ -239,11 +240,15 @@ pub async fn numbered(
 
 /// Asks for the end of a build.
 pub async fn cancel(State(service): State<Service>, Actable { build, .. }: Actable) -> Result<Response, Problem> {
+    end(&service, &build).await?;
+    let asked = CancelView { id: build.id.as_str().to_owned(), cancel_requested: true };
+    Ok((StatusCode::ACCEPTED, axum::Json(asked)).into_response())
+}
+
+/// Asks for the end of a build that has not ended.
+pub async fn end(service: &Service, build: &Build) -> Result<(), Problem> {
     match service.database.cancel(&build.id).await? {
-        Cancel::Cancelled | Cancel::Requested => {
-            let asked = CancelView { id: build.id.as_str().to_owned(), cancel_requested: true };
-            Ok((StatusCode::ACCEPTED, axum::Json(asked)).into_response())
-        }
+        Cancel::Cancelled | Cancel::Requested => Ok(()),
         Cancel::AlreadyFinished(state) => {
             Err(Problem::new(Code::AlreadyFinished, format!("the build has ended: {}", state.as_str())))
         }
@@ -277,13 +282,16 @@ pub async fn retry(
         From::Start => RetryFrom::Start,
         From::FailedStep => RetryFrom::FailedStep,
     };
+    let id = repeat(&service, &build, from).await?;
+    let repeated = service.database.build(&id).await?.ok_or_else(Problem::no_such_build)?;
+    let location = [(header::LOCATION, format!("/v1/builds/{}", id.as_str()))];
+    Ok((StatusCode::ACCEPTED, location, axum::Json(BuildView::new(&repeated, &service.settings))).into_response())
+}
+
+/// Queues a build that repeats one which has ended, and returns its id.
+pub async fn repeat(service: &Service, build: &Build, from: RetryFrom) -> Result<BuildId, Problem> {
     match service.database.retry(&build.id, from).await? {
-        Retried::Queued(id) => {
-            let repeated = service.database.build(&id).await?.ok_or_else(Problem::no_such_build)?;
-            let location = [(header::LOCATION, format!("/v1/builds/{}", id.as_str()))];
-            Ok((StatusCode::ACCEPTED, location, axum::Json(BuildView::new(&repeated, &service.settings)))
-                .into_response())
-        }
+        Retried::Queued(id) => Ok(id),
         Retried::NotFinished(state) => {
             let detail = format!("the build has not ended: {}", state.as_str());
             Err(Problem::new(Code::NotFinished, detail).hint("wait for its end, or cancel it first"))

@@ -73,8 +73,13 @@ pub async fn replay(
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<Response, Problem> {
+    repeat(&service, &caller, &id).await
+}
+
+/// Applies the present rules to a delivery once more, if the caller may.
+pub async fn repeat(service: &Service, caller: &Caller, id: &str) -> Result<Response, Problem> {
     caller.may_read()?;
-    let delivery = find(&service, &caller, &id).await?;
+    let delivery = find(service, caller, id).await?;
     caller.require(Scope::Trigger, &delivery.repository)?;
     let body = service.database.delivery_body(delivery.id).await?.ok_or_else(no_such_delivery)?;
     if body.is_empty() {
@@ -83,7 +88,7 @@ pub async fn replay(
     }
     let new =
         format!("{}-replay-{}", delivery.delivery.chars().take(60).collect::<String>(), uuid::Uuid::now_v7().simple());
-    hooks::replay(&service, &delivery, &new, &Bytes::from(body)).await
+    hooks::replay(service, &delivery, &new, &Bytes::from(body)).await
 }
 
 /// Finds a delivery by its number.

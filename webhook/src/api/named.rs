@@ -97,6 +97,13 @@ impl FromRequestParts<Service> for Administered {
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Administered, Problem> {
         let (name, caller) = asked(parts, service).await?;
+        Administered::find(service, &caller, name).await
+    }
+}
+
+impl Administered {
+    /// Finds a repository that a caller administers.
+    pub async fn find(service: &Service, caller: &Caller, name: String) -> Result<Administered, Problem> {
         caller.require(Scope::Admin, &name)?;
         service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
         Ok(Administered { name })
@@ -137,9 +144,20 @@ impl FromRequestParts<Service> for Actable {
         if caller.token.is_none() {
             return Err(Problem::unauthorized());
         }
+        let id = Path::<String>::from_request_parts(parts, service).await;
+        let Path(id) = id.map_err(|_| service.no_such_build(caller.address))?;
+        Actable::find(service, &caller, &id).await
+    }
+}
+
+impl Actable {
+    /// Finds a build that a caller may act on.
+    pub async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Actable, Problem> {
+        if caller.token.is_none() {
+            return Err(Problem::unauthorized());
+        }
         let gone = || service.no_such_build(caller.address);
-        let Path(id) = Path::<String>::from_request_parts(parts, service).await.map_err(|_| gone())?;
-        let build = builds::find(service, &caller, &id).await?;
+        let build = builds::find(service, caller, id).await?;
         match caller.require(Scope::Trigger, &build.request.repository) {
             Err(problem) if problem.code() == Code::RepositoryNotFound => Err(gone()),
             Err(problem) => Err(problem),

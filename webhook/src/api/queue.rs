@@ -26,16 +26,25 @@ pub async fn show(State(service): State<Service>, caller: Caller, headers: Heade
 
 /// Stops giving out builds; what runs goes on, what comes is queued.
 pub async fn pause(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
-    caller.require_everywhere(Scope::Admin)?;
-    service.database.pause_queue().await?;
-    tracing::info!("the queue was paused");
+    set_paused(&service, &caller, true).await?;
     Ok(axum::Json(PausedView { paused: true }).into_response())
 }
 
 /// Gives out builds again.
 pub async fn resume(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
-    caller.require_everywhere(Scope::Admin)?;
-    service.database.resume_queue().await?;
-    tracing::info!("the queue was resumed");
+    set_paused(&service, &caller, false).await?;
     Ok(axum::Json(PausedView { paused: false }).into_response())
+}
+
+/// Pauses or resumes the queue, if the caller may.
+pub async fn set_paused(service: &Service, caller: &Caller, paused: bool) -> Result<(), Problem> {
+    caller.require_everywhere(Scope::Admin)?;
+    if paused {
+        service.database.pause_queue().await?;
+        tracing::info!("the queue was paused");
+    } else {
+        service.database.resume_queue().await?;
+        tracing::info!("the queue was resumed");
+    }
+    Ok(())
 }

@@ -50,11 +50,17 @@ pub async fn replay(
     Administered { name }: Administered,
     Path(DeliveryPath { id }): Path<DeliveryPath>,
 ) -> Result<Response, Problem> {
-    if !service.database.replay_notice(&name, &id).await? {
+    send_again(&service, &name, &id).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(ReplayView { id, state: NoticeState::Pending.as_str().to_owned() }))
+        .into_response())
+}
+
+/// Sends a delivery to a webhook of a repository again.
+pub async fn send_again(service: &Service, name: &str, id: &str) -> Result<(), Problem> {
+    if !service.database.replay_notice(name, id).await? {
         let detail = format!("no webhook delivery of `{name}` has this id, or retention removed it");
         return Err(Problem::new(Code::DeliveryNotFound, detail));
     }
     tracing::info!(repo = name, delivery = id, "a webhook delivery is sent again");
-    Ok((StatusCode::ACCEPTED, axum::Json(ReplayView { id, state: NoticeState::Pending.as_str().to_owned() }))
-        .into_response())
+    Ok(())
 }

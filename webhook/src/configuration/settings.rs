@@ -153,6 +153,11 @@ impl Token {
         Token { name: name.to_owned(), hash: Sha256::digest(token).into(), scopes, repositories }
     }
 
+    /// Returns a token that is known by its SHA-256.
+    pub(crate) fn stored(name: &str, hash: [u8; 32], scopes: Vec<Scope>, repositories: Vec<String>) -> Self {
+        Token { name: name.to_owned(), hash, scopes, repositories }
+    }
+
     /// Tells whether the token may be used for `scope`, and for `repository` if one is meant.
     pub fn allows(&self, scope: Scope, repository: Option<&str>) -> bool {
         let scoped = self.scopes.iter().any(|granted| *granted >= scope);
@@ -169,7 +174,11 @@ impl Token {
 impl Settings {
     /// Returns the token of the configuration that somebody presented; takes as long for one that is unknown.
     pub fn token(&self, presented: &str) -> Option<&Token> {
-        let hash: [u8; 32] = Sha256::digest(presented).into();
-        self.tokens.iter().fold(None, |found, token| if token.hash.ct_eq(&hash).into() { Some(token) } else { found })
+        self.token_by_hash(&Sha256::digest(presented).into())
+    }
+
+    /// Returns the token of the configuration with this SHA-256.
+    pub(crate) fn token_by_hash(&self, hash: &[u8; 32]) -> Option<&Token> {
+        self.tokens.iter().fold(None, |found, token| if token.hash.ct_eq(hash).into() { Some(token) } else { found })
     }
 }

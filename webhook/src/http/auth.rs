@@ -1,8 +1,10 @@
-//! Authentication: tokens in the `Authorization` header, as a bearer or, for browsers, as the password of any user.
+//! Authentication: tokens in the `Authorization` header, as a bearer or as the password of any user, and sessions of people
+//! who signed in on a page.
 
 use crate::configuration::settings::{Scope, Token};
 use crate::http::problem::Problem;
 use crate::http::rate_limit::Failure;
+use crate::http::session;
 use crate::http::state::Service;
 use crate::view::code::Code;
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -26,11 +28,14 @@ impl FromRequestParts<Service> for Address {
 }
 
 /// The sender of a request.
+#[derive(Clone)]
 pub struct Caller {
     /// Their token, if they have one.
     pub token: Option<Token>,
     /// Where they are.
     pub address: IpAddr,
+    /// Id of the session that they signed in for, if that is how the token is known.
+    pub session: Option<String>,
     /// Whether everybody may see everything.
     anonymous_read: bool,
 }
@@ -42,20 +47,45 @@ impl FromRequestParts<Service> for Caller {
         let Ok(Address(address)) = Address::from_request_parts(parts, service).await;
         let anonymous_read = service.settings.anonymous_read;
         if !parts.headers.contains_key(header::AUTHORIZATION) {
-            return Ok(Caller { token: None, address, anonymous_read });
+            // A cookie comes with whatever makes a browser ask: what changes something needs the proof of a form too.
+            let session = session::id(&parts.headers).filter(|_| parts.method.is_safe());
+            return Caller::of_session(service, address, session).await;
         }
         let token = match presented(&parts.headers) {
             Some(presented) => find(service, &presented).await?,
             None => None,
         };
         match token {
-            Some(token) => Ok(Caller { token: Some(token), address, anonymous_read }),
+            Some(token) => Ok(Caller { token: Some(token), address, session: None, anonymous_read }),
             None => Err(service.refuse(address)),
         }
     }
 }
 
 impl Caller {
+    /// Returns who sent a request with the cookie of a session; one that has ended, or whose token is gone, is nobody's.
+    pub async fn of_session(service: &Service, address: IpAddr, session: Option<&str>) -> Result<Caller, Problem> {
+        let anonymous_read = service.settings.anonymous_read;
+        let nobody = Caller { token: None, address, session: None, anonymous_read };
+        let Some(id) = session else { return Ok(nobody) };
+        let token = match service.database.token_of_session(id).await? {
+            Some(hash) => find_by_hash(service, hash).await?,
+            None => None,
+        };
+        let session = token.is_some().then(|| id.to_owned());
+        Ok(Caller { token, session, ..nobody })
+    }
+
+    /// Tells whether the caller may do `scope` to `repository`.
+    pub fn may(&self, scope: Scope, repository: &str) -> bool {
+        self.token.as_ref().is_some_and(|token| token.allows(scope, Some(repository)))
+    }
+
+    /// Tells whether the caller may do `scope` to all repositories.
+    pub fn may_everywhere(&self, scope: Scope) -> bool {
+        self.token.as_ref().is_some_and(|token| token.allows(scope, None))
+    }
+
     /// Returns the token if it may do `scope` to `repository`. A repository that it is not for is not there.
     pub fn require(&self, scope: Scope, repository: &str) -> Result<&Token, Problem> {
         let token = self.token.as_ref().ok_or_else(Problem::unauthorized)?;
@@ -121,10 +151,18 @@ pub async fn find(service: &Service, presented: &str) -> Result<Option<Token>, P
     if !crate::http::token::is_well_formed(presented) {
         return Ok(None);
     }
-    let record = service.database.token_by_hash(&Sha256::digest(presented).into()).await?;
+    find_by_hash(service, Sha256::digest(presented).into()).await
+}
+
+/// Returns the token with this SHA-256: one of the configuration, or one of the database that is still good.
+async fn find_by_hash(service: &Service, hash: [u8; 32]) -> Result<Option<Token>, Problem> {
+    if let Some(token) = service.settings.token_by_hash(&hash) {
+        return Ok(Some(token.clone()));
+    }
+    let record = service.database.token_by_hash(&hash).await?;
     Ok(record.map(|record| {
         let scopes = record.scopes.iter().filter_map(|name| Scope::parse(name)).collect();
-        Token::new(&record.name, presented, scopes, record.repositories)
+        Token::stored(&record.name, hash, scopes, record.repositories)
     }))
 }
 

@@ -7,5 +7,6 @@ pub mod problem;
 pub mod public_path;
 pub mod rate_limit;
 pub mod readiness;
+pub mod session;
 pub mod state;
 pub mod token;

@@ -96,6 +96,7 @@ codes! {
     Unauthorized, "unauthorized", UNAUTHORIZED, Retry::Never, "the token is missing or unknown";
     BadSignature, "bad_signature", UNAUTHORIZED, Retry::Never, "the signature of a delivery is missing or wrong, or the repository is not built here";
     Forbidden, "forbidden", FORBIDDEN, Retry::Never, "the token lacks the scope";
+    StaleForm, "stale_form", FORBIDDEN, Retry::Never, "a form of a page came without its proof, or from another session";
     CrossSite, "cross_site", FORBIDDEN, Retry::Never, "a browser sent the request from a page of another site";
     NotFound, "not_found", NOT_FOUND, Retry::Never, "nothing is served under this path";
     RepositoryNotFound, "repository_not_found", NOT_FOUND, Retry::Never, "the repository is not built here";

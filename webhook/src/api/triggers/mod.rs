@@ -7,4 +7,4 @@ mod request;
 mod trigger;
 
 pub use request::{TriggerRequest, checked_commit, full_refs};
-pub use trigger::{Once, ask, every_rule, store, trigger};
+pub use trigger::{Once, ask, every_rule, queue, store, trigger};

@@ -84,6 +84,17 @@ impl TriggerRequest {
         TriggerRequest { git_ref, ..TriggerRequest::default() }
     }
 
+    /// Returns what asks for a ref or commit, and maybe for one rule, in the words of a form; empty ones are not said.
+    pub fn of_form(git_ref: &str, commit: &str, rule: &str) -> TriggerRequest {
+        let said = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
+        TriggerRequest {
+            git_ref: said(git_ref),
+            commit: said(commit),
+            rule: said(rule).map(OneOrMany::One),
+            ..TriggerRequest::default()
+        }
+    }
+
     /// Returns the same for the ref and commit at which the rules were read; each rule keeps its own ref where all are
     /// asked for.
     pub fn at(&self, read: &super::own::AtCommit) -> TriggerRequest {

@@ -21,6 +21,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger};
 use serde::Deserialize;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -55,33 +56,85 @@ pub async fn trigger(
     waiting: Result<Query<TriggerQuery>, QueryRejection>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let name = format!("{namespace}/{name}");
-    let by = caller.require(Scope::Trigger, &name)?.name.clone();
-    let entry =
-        service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
+    let (by, entry) = triggerable(&service, &caller, &format!("{namespace}/{name}")).await?;
+    let name = &entry.repository.name;
     let (request, bytes) = body::document::<TriggerRequest>(&headers, body).await?;
-    check_secrets(&service, &name, request.secrets.as_deref()).await?;
+    check_secrets(&service, name, request.secrets.as_deref()).await?;
     let waiting = query(waiting)?;
     let (until, takes_open_ones) = (Instant::now() + wait(waiting.wait.as_deref())?, waiting.takes_open_ones()?);
-    let key = idempotency_key(&headers, &name, &bytes)?;
+    let key = idempotency_key(&headers, name, &bytes)?;
     // A known idempotency key is answered without fetching rules.
     if let Some(key) = key.as_ref().filter(|_| entry.repository.own_rules.is_some())
         && let Some(known) = service.database.triggered(key).await?
     {
         return respond(&service, Once::Key(key), known, until).await;
     }
+    let once = match &key {
+        Some(key) => Once::Key(key),
+        None if takes_open_ones => Once::Open,
+        None => Once::No,
+    };
+    match apply(&service, &entry, &request, &by, once).await? {
+        Applied::Builds(requested) if request.dry_run() => Ok(plan::plan(&service, &requested).await?.into_response()),
+        Applied::Builds(requested) => store(&service, once, &requested.builds, until).await,
+        Applied::Pending(id) => {
+            let pending = TriggeredView { pending: Some("rules".to_owned()), lookup: Some(id), ..TriggeredView::default() };
+            Ok((StatusCode::ACCEPTED, axum::Json(pending)).into_response())
+        }
+    }
+}
+
+/// Returns the name of the caller's token and the repository, if it may be triggered.
+async fn triggerable(service: &Service, caller: &Caller, name: &str) -> Result<(String, Arc<Entry>), Problem> {
+    let by = caller.require(Scope::Trigger, name)?.name.clone();
+    let entry = service.catalog.get(&service.database, name).await?.ok_or_else(|| Problem::no_such_repository(name))?;
+    Ok((by, entry))
+}
+
+/// Queues builds of a repository for a ref and maybe a rule, and returns their ids; none while a worker reads the repository's own rules.
+pub async fn queue(
+    service: &Service,
+    caller: &Caller,
+    name: &str,
+    request: &TriggerRequest,
+) -> Result<Vec<BuildId>, Problem> {
+    let (by, entry) = triggerable(service, caller, name).await?;
+    match apply(service, &entry, request, &by, Once::No).await? {
+        Applied::Builds(requested) => {
+            let stored = service.database.trigger(None, &requested.builds).await?;
+            service.counters.triggers.fetch_add(1, Ordering::Relaxed);
+            Ok(known(stored)?.0)
+        }
+        Applied::Pending(_) => Ok(Vec::new()),
+    }
+}
+
+/// The outcome of applying the rules to what was asked for.
+enum Applied {
+    /// Builds, at least one.
+    Builds(Requested),
+    /// Id of a rules fetch: no worker is there yet to read the repository's own rules.
+    Pending(i64),
+}
+
+async fn apply(
+    service: &Service,
+    entry: &Entry,
+    request: &TriggerRequest,
+    by: &str,
+    once: Once<'_>,
+) -> Result<Applied, Problem> {
     let requested = match &entry.repository.own_rules {
-        None => ask(&entry.repository, &request, &by)?,
-        Some(_) => match own::read(&service, &entry.repository, &request).await? {
-            Some(read) => ask(&read.repository, &request.at(&read), &by)?,
+        None => ask(&entry.repository, request, by)?,
+        Some(_) => match own::read(service, &entry.repository, request).await? {
+            Some(read) => ask(&read.repository, &request.at(&read), by)?,
             // A request that needs nothing but the rules can be built when a worker comes.
-            None if key.is_none()
-                && !takes_open_ones
+            None if matches!(once, Once::No)
                 && !request.has_overrides()
                 && request.names_no_rule()
                 && !request.dry_run() =>
             {
-                return look_up(&service, &entry, &request, &by).await;
+                return look_up(service, entry, request, by).await.map(Applied::Pending);
             }
             None => return Err(own::no_worker(&entry.repository)),
         },
@@ -92,15 +145,7 @@ pub async fn trigger(
             .explained(requested.explain)
             .hint("name the `rule` that is to build it; `slipway rules test` and POST /v1/repos/{ns}/{name}/rules:test show what matches"));
     }
-    if request.dry_run() {
-        return Ok(plan::plan(&service, &requested).await?.into_response());
-    }
-    let once = match &key {
-        Some(key) => Once::Key(key),
-        None if takes_open_ones => Once::Open,
-        None => Once::No,
-    };
-    store(&service, once, &requested.builds, until).await
+    Ok(Applied::Builds(requested))
 }
 
 /// How builds that were asked for before are treated.
@@ -131,14 +176,7 @@ pub async fn store(
 
 /// Answers a trigger, after the end of its builds if the client waits for it.
 async fn respond(service: &Service, once: Once<'_>, stored: Accepted, until: Instant) -> Result<Response, Problem> {
-    let (ids, known) = match stored {
-        Accepted::New(ids) => (ids, false),
-        Accepted::Duplicate(ids) => (ids, true),
-        Accepted::KeyReused => {
-            let detail = "this Idempotency-Key came before with another body";
-            return Err(Problem::new(Code::IdempotencyKeyReused, detail));
-        }
-    };
+    let (ids, known) = known(stored)?;
     service.counters.triggers.fetch_add(1, Ordering::Relaxed);
     let ended = ended(service, &ids, until).await?;
     let mut shown = TriggeredView { builds: shown(service, &ids).await?, ..TriggeredView::default() };
@@ -152,6 +190,18 @@ async fn respond(service: &Service, once: Once<'_>, stored: Accepted, until: Ins
         response.headers_mut().insert(HeaderName::from_static("idempotent-replay"), HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Returns the ids of stored builds, and whether they were there before.
+fn known(stored: Accepted) -> Result<(Vec<BuildId>, bool), Problem> {
+    match stored {
+        Accepted::New(ids) => Ok((ids, false)),
+        Accepted::Duplicate(ids) => Ok((ids, true)),
+        Accepted::KeyReused => {
+            let detail = "this Idempotency-Key came before with another body";
+            Err(Problem::new(Code::IdempotencyKeyReused, detail))
+        }
+    }
 }
 
 /// Waits for the end of builds; tells whether all have ended.
@@ -171,7 +221,7 @@ async fn ended(service: &Service, ids: &[BuildId], until: Instant) -> Result<boo
 }
 
 /// Lets a worker read the repository's own rules at what is asked for.
-async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by: &str) -> Result<Response, Problem> {
+async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by: &str) -> Result<i64, Problem> {
     let repository = &entry.repository;
     let git_ref = request.refs(repository)?.into_iter().next().unwrap_or_default();
     let lookup = NewLookup {
@@ -184,9 +234,7 @@ async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by:
         path: repository.own_rules.as_ref().map(|own| own.path.clone()).unwrap_or_default(),
         rule: None,
     };
-    let id = service.database.add_lookup(&lookup).await?;
-    let pending = TriggeredView { pending: Some("rules".to_owned()), lookup: Some(id), ..TriggeredView::default() };
-    Ok((StatusCode::ACCEPTED, axum::Json(pending)).into_response())
+    Ok(service.database.add_lookup(&lookup).await?)
 }
 
 /// Applies the rules to what was asked for; a short name is a branch first and a tag second.

@@ -1,0 +1,119 @@
+//! Cookies of people who signed in, and the proof that a form is of a page of theirs.
+
+use crate::configuration::Settings;
+use crate::http::public_path;
+use axum::http::{HeaderMap, HeaderValue, header};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+
+/// How long a session lasts.
+pub const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The cookie that holds the id of a session.
+const SESSION: &str = "slipway_session";
+/// The cookie that ties the form of the sign-in to the browser that was sent it.
+const VISIT: &str = "slipway_visit";
+/// Random bytes of the value of a visit.
+const LENGTH: usize = 16;
+
+/// Attributes that the cookies of a server have.
+#[derive(Debug, Clone)]
+pub struct Cookies {
+    path: String,
+    is_secure: bool,
+}
+
+impl Cookies {
+    /// Returns the attributes for a server with these settings.
+    pub fn new(settings: &Settings) -> Cookies {
+        let path = format!("{}/", public_path::path_of(&settings.public_url));
+        Cookies { path, is_secure: settings.public_url.starts_with("https://") }
+    }
+
+    /// Returns the header that begins a session.
+    pub fn begin(&self, id: &str) -> Option<HeaderValue> {
+        self.header(SESSION, id, LIFE.as_secs())
+    }
+
+    /// Returns the header that ends a session.
+    pub fn end(&self) -> Option<HeaderValue> {
+        self.header(SESSION, "", 0)
+    }
+
+    /// Returns the header that begins a visit.
+    pub fn visit(&self, value: &str) -> Option<HeaderValue> {
+        self.header(VISIT, value, LIFE.as_secs())
+    }
+
+    fn header(&self, name: &str, value: &str, seconds: u64) -> Option<HeaderValue> {
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let path = &self.path;
+        HeaderValue::from_str(&format!(
+            "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+        ))
+        .ok()
+    }
+}
+
+/// Returns the id of the session that a request is of.
+pub fn id(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, SESSION)
+}
+
+/// Returns the value of a browser's visit.
+pub fn visit(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, VISIT)
+}
+
+/// Makes the value of a visit; `None` if the machine gives no randomness.
+pub fn new_visit() -> Option<String> {
+    let mut bytes = [0; LENGTH];
+    rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
+    Some(hex::encode(bytes))
+}
+
+/// Returns the proof that the forms of a session, or of a visit, carry: no other site can read it, nor the cookie it comes from.
+pub fn proof(cookie: &str) -> String {
+    hex::encode(&Sha256::digest(format!("form of {cookie}"))[..LENGTH])
+}
+
+/// Tells whether a form's proof is that of a session or visit.
+pub fn proves(cookie: &str, given: &str) -> bool {
+    proof(cookie).as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+/// Returns the value of a cookie: hexadecimal digits, as all of ours.
+fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let (_, value) = pairs.find(|(known, _)| *known == name)?;
+    (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_read_whole_and_a_proof_is_of_one_of_them() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_static("a=b; slipway_session=0a1b;slipway_visit=ff"));
+        assert_eq!((id(&headers), visit(&headers)), (Some("0a1b"), Some("ff")));
+        for bad in ["slipway_session=", "slipway_session=x y", "xslipway_session=0a", "slipway_session"] {
+            let mut headers = HeaderMap::new();
+            headers.append(header::COOKIE, HeaderValue::from_static(bad));
+            assert_eq!(id(&headers), None, "{bad}");
+        }
+        assert!(proves("0a1b", &proof("0a1b")) && !proves("0a1b", &proof("ff")) && !proves("0a1b", ""));
+        assert!(new_visit().unwrap() != new_visit().unwrap());
+    }
+
+    #[test]
+    fn cookies_are_for_this_service_alone() {
+        let cookies = Cookies { path: "/ci/".to_owned(), is_secure: true };
+        let begun = cookies.begin("0a").unwrap();
+        let expected = "slipway_session=0a; Path=/ci/; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure";
+        assert_eq!(begun, expected);
+        assert!(cookies.end().unwrap().to_str().unwrap().contains("slipway_session=; Path=/ci/; Max-Age=0;"));
+    }
+}
