@@ -6,6 +6,7 @@ use crate::forges::{Exchange, Exchanges};
 use crate::http::problem::{self, Problem};
 use crate::http::public_path;
 use crate::http::readiness::Readiness;
+use crate::http::session::Cookies;
 use crate::http::state::Service;
 use crate::intake::hooks;
 use crate::pages;
@@ -48,9 +49,10 @@ pub fn router(
     exchange: Arc<dyn Exchange>,
 ) -> Router {
     let path: Arc<str> = public_path::path_of(&settings.public_url).into();
+    let cookies = Arc::new(Cookies::new(&settings));
     let service = Service::new(database, settings, readiness, spool, Exchanges::new(exchange));
-    let routes =
-        repository_routes().merge(build_routes()).merge(page_routes()).merge(registry_routes()).merge(service_routes());
+    let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(action_routes());
+    let routes = routes.merge(registry_routes()).merge(service_routes());
     let routes = routes
         .fallback(problem::no_such_page)
         .layer(from_fn(guard))
@@ -60,7 +62,7 @@ pub fn router(
     let whole = Router::new()
         .fallback_service(routes)
         .layer(from_fn(name_methods))
-        .layer(from_fn(pages::problem::show))
+        .layer(from_fn_with_state(cookies, pages::problem::show))
         .layer(from_fn_with_state(path, public_path::link));
     HEADERS.into_iter().fold(whole, |whole, (name, value)| {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -124,7 +126,6 @@ fn page_routes() -> Router<Service> {
     Router::new()
         .route("/", get(pages::builds::list))
         .route("/builds/{id}", get(pages::build::show))
-        .route("/builds/{id}/steps", get(pages::build::steps))
         .route("/builds/{id}/explain", get(pages::explain::show))
         .route("/repos", get(pages::repositories::list))
         .route("/repos/{namespace}/{name}", get(pages::repositories::show))
@@ -133,6 +134,21 @@ fn page_routes() -> Router<Service> {
         .route("/assets/{file}", get(pages::asset::show))
         .route("/favicon.ico", get(pages::asset::icon))
         .route("/badges/{namespace}/{file}", get(api::badges::show))
+}
+
+fn action_routes() -> Router<Service> {
+    use pages::{actions, sign_in};
+    Router::new()
+        .route("/login", get(sign_in::show).post(sign_in::submit))
+        .route("/logout", post(sign_in::leave))
+        .route("/builds/{id}/retry", post(actions::retry))
+        .route("/builds/{id}/cancel", post(actions::cancel))
+        .route("/builds/{id}/approve", post(actions::approve))
+        .route("/repos/{namespace}/{name}/builds", post(actions::trigger))
+        .route("/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay", post(actions::send_again))
+        .route("/queue/pause", post(actions::pause))
+        .route("/queue/resume", post(actions::resume))
+        .route("/deliveries/{id}/replay", post(actions::replay))
 }
 
 fn service_routes() -> Router<Service> {

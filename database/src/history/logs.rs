@@ -6,8 +6,12 @@ use crate::model::build_id::BuildId;
 use crate::model::json::json;
 use crate::model::step::{LogChunk, Step};
 use crate::sql::statement::sql;
+use std::collections::BTreeMap;
+
 /// Bytes of the end of what a step printed.
 const MAX_LAST_OUTPUT: usize = 4096;
+/// Most chunks that are read of one step.
+const MAX_CHUNKS: usize = 2000;
 
 impl Database {
     /// Returns the steps of a build, in order.
@@ -47,6 +51,55 @@ impl Database {
             chunks.push(LogChunk { offset: start + seen as i64, step: row.get(1)?, text, at_ms: row.get(3)? });
         }
         Ok(chunks)
+    }
+
+    /// Returns how many bytes each step of a build printed; 0 stands for slipway itself.
+    pub async fn log_sizes(&self, id: &BuildId) -> Result<BTreeMap<i64, i64>, Error> {
+        let text = "SELECT COALESCE(step, 0), CAST(SUM(length) AS BIGINT) FROM logs WHERE build_id = $1 GROUP BY COALESCE(step, 0)";
+        let rows = sql("reading a log", text).bind(id.as_str()).all(self.read()).await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
+    /// Returns the first bytes that a step of a build printed; 0 stands for slipway itself.
+    pub async fn head_of_step(&self, id: &BuildId, step: i64, max_bytes: usize) -> Result<Vec<u8>, Error> {
+        let mut head = self.chunks_of_step(id, step, max_bytes, "start").await?.concat();
+        head.truncate(max_bytes);
+        Ok(head)
+    }
+
+    /// Returns the last bytes that a step of a build printed; 0 stands for slipway itself.
+    pub async fn tail_of_step(&self, id: &BuildId, step: i64, max_bytes: usize) -> Result<Vec<u8>, Error> {
+        let mut chunks = self.chunks_of_step(id, step, max_bytes, "start DESC").await?;
+        chunks.reverse();
+        let mut tail = chunks.concat();
+        Ok(tail.split_off(tail.len().saturating_sub(max_bytes)))
+    }
+
+    /// Returns chunks of a step until there are so many bytes.
+    async fn chunks_of_step(
+        &self,
+        id: &BuildId,
+        step: i64,
+        max_bytes: usize,
+        order: &'static str,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        // Sizes first: the content of a long log is not read to be thrown away.
+        let text = format!(
+            "SELECT length FROM logs WHERE build_id = $1 AND COALESCE(step, 0) = $2 ORDER BY {order} LIMIT {MAX_CHUNKS}"
+        );
+        let rows = sql("reading a log", text).bind(id.as_str()).bind(step).all(self.read()).await?;
+        let (mut wanted, mut bytes) = (0, 0);
+        while let Some(row) = rows.get(wanted)
+            && bytes < max_bytes
+        {
+            bytes += usize::try_from(row.get::<i64>(0)?).unwrap_or(0);
+            wanted += 1;
+        }
+        let text = format!(
+            "SELECT content FROM logs WHERE build_id = $1 AND COALESCE(step, 0) = $2 ORDER BY {order} LIMIT {wanted}"
+        );
+        let rows = sql("reading a log", text).bind(id.as_str()).bind(step).all(self.read()).await?;
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Returns the end of what a step of a build printed, a few kilobytes at most.

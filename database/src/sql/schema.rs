@@ -25,7 +25,7 @@ pub const MIGRATIONS: [&str; 20] = [
     include_str!("../../migrations/0016_build_warnings.sql"),
     include_str!("../../migrations/0017_registry_accounts.sql"),
     include_str!("../../migrations/0018_field_words.sql"),
-include_str!("../../migrations/0019_registry_logins.sql"),
+    include_str!("../../migrations/0019_registry_logins.sql"),
     include_str!("../../migrations/0020_sessions.sql"),
 ];
 

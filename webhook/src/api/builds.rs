@@ -76,7 +76,7 @@ impl BuildsQuery {
 }
 
 /// Returns a tag that somebody looks for: a full reference, or its last part alone.
-fn tag(text: String) -> Result<String, Problem> {
+pub fn tag(text: String) -> Result<String, Problem> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@[]".contains(&byte);
     if text.is_empty() || !text.bytes().all(fine) {
         return Err(Problem::new(
@@ -98,7 +98,7 @@ fn not_a_state(name: &str) -> String {
 }
 
 /// Returns the beginning of a commit's hash that somebody looks for.
-fn digits(text: String) -> Result<String, Problem> {
+pub fn digits(text: String) -> Result<String, Problem> {
     let digits = text.to_ascii_lowercase();
     if !(4..=64).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Problem::new(

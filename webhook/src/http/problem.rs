@@ -30,6 +30,8 @@ pub struct ProblemText {
     pub detail: String,
     /// A next step.
     pub hint: Option<String>,
+    /// A line for each rule.
+    pub explain: Vec<String>,
 }
 
 impl Problem {
@@ -125,11 +127,11 @@ impl IntoResponse for Problem {
             detail: self.detail.clone(),
             code: self.code.as_str().to_owned(),
             hint: more.hint.clone(),
-            explain: more.explain,
+            explain: more.explain.clone(),
         };
         let body = serde_json::to_vec(&sent).unwrap_or_default();
         let mut response = (status, body).into_response();
-        response.extensions_mut().insert(ProblemText { title, detail: self.detail, hint: more.hint });
+        response.extensions_mut().insert(ProblemText { title, detail: self.detail, hint: more.hint, explain: more.explain });
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -18,16 +18,23 @@ pub const STYLE: Asset = Asset {
     media_type: "text/css; charset=utf-8",
     content: include_str!("style.css"),
 };
-/// The script that follows a log.
-pub const FOLLOW: Asset = Asset {
-    name: "follow",
+/// The script of the pages, which all work without it.
+pub const SCRIPT: Asset = Asset {
+    name: "live",
     extension: "js",
     media_type: "text/javascript; charset=utf-8",
-    content: include_str!("follow.js"),
+    content: include_str!("live.js"),
 };
 /// The icon of the pages.
-pub const ICON: Asset =
-    Asset { name: "icon", extension: "svg", media_type: "image/svg+xml", content: include_str!("icon.svg") };
+pub const ICON: Asset = icon_of("icon", include_str!("icon.svg"));
+/// The icon of a page that shows a failure.
+pub const ICON_FAILED: Asset = icon_of("icon-failed", include_str!("icon-failed.svg"));
+/// The icon of a page that shows something under way.
+pub const ICON_RUNNING: Asset = icon_of("icon-running", include_str!("icon-running.svg"));
+
+const fn icon_of(name: &'static str, content: &'static str) -> Asset {
+    Asset { name, extension: "svg", media_type: "image/svg+xml", content }
+}
 
 /// A file that is part of the program.
 pub struct Asset {
@@ -51,7 +58,7 @@ impl Asset {
 
 /// Sends a file. Files of earlier versions are not served.
 pub async fn show(Path(file): Path<String>) -> Result<Response, Problem> {
-    let assets = [STYLE, FOLLOW, ICON];
+    let assets = [STYLE, SCRIPT, ICON, ICON_FAILED, ICON_RUNNING];
     let Some(asset) = assets.iter().find(|asset| asset.file() == file) else { return Err(no_such_page().await) };
     let headers =
         [(header::CONTENT_TYPE, asset.media_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];

@@ -1,6 +1,7 @@
 //! The page of a comparison: the reasons why steps of a build were executed.
 
-use super::page::{Page, admit, build_link, count};
+use super::page::{Live, Page, admit};
+use super::words::{build_link, count};
 use crate::api::builds::find;
 use crate::api::explain::{Explanation, explain};
 use crate::http::auth::Caller;
@@ -31,12 +32,12 @@ pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller
                 a href=(format!("/v1/builds/{}/explain", build.id.as_str())) { "All as JSON" } }
         }
     };
-    Ok(Page { title: &title, part: "Builds", changes: false }.around(&content))
+    Ok(Page { title: &title, part: "Builds", viewer: Some(&caller), mark: None, live: Live::No }.around(&content))
 }
 
 fn table<'s>(steps: impl Iterator<Item = &'s ExplainedStep>) -> Markup {
     html! {
-        table {
+        table.cards {
             thead { tr { th { "#" } th { "Instruction" } th { "Executed because" } } }
             tbody {
                 @for step in steps {

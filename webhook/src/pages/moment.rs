@@ -1,6 +1,6 @@
 //! Moments on pages: how long ago, or in how long; the exact one is in the document and shown on hover.
 
-use super::page::{count, now_ms};
+use super::words::{count, now_ms};
 use maud::{Markup, html};
 
 const SECOND: i64 = 1_000;
@@ -14,6 +14,15 @@ pub fn time(milliseconds: i64) -> Markup {
     let readable = format!("{} UTC", exact.get(..19).unwrap_or(&exact).replace('T', " "));
     let shown = relative(milliseconds - now_ms()).unwrap_or_else(|| readable.clone());
     html! { time datetime=(exact) title=(readable) { (shown) } }
+}
+
+/// Returns the day of a moment, as a heading; days are those of UTC.
+pub fn day(milliseconds: i64, now: i64) -> String {
+    match now.div_euclid(DAY) - milliseconds.div_euclid(DAY) {
+        ..=0 => "Today".to_owned(),
+        1 => "Yesterday".to_owned(),
+        _ => crate::view::time::moment(milliseconds).unwrap_or_default().chars().take(10).collect(),
+    }
 }
 
 /// Says how far away a moment is; `None` if that is so far that its date says more.
@@ -32,6 +41,13 @@ fn relative(difference: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_have_names() {
+        let now = 10 * DAY + HOUR;
+        assert_eq!([day(now, now), day(now - 2 * HOUR, now)], ["Today", "Yesterday"]);
+        assert_eq!(day(8 * DAY, now), "1970-01-09");
+    }
 
     #[test]
     fn moments_are_told_from_now() {

@@ -1,143 +1,124 @@
-//! The frame around every page, and the words and figures that several pages show.
+//! The frame around every page: navigation, the account of who signed in, title and icon with the state.
 
 use super::asset;
+use super::form::hidden;
+use super::mark::{self, Mark};
 use crate::http::auth::Caller;
+use crate::http::session;
 use crate::view::text::plain;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use database::{Build, BuildState, WaitingFor};
 use maud::{DOCTYPE, Markup, html};
 
 /// Seconds after which a page that changes is fetched again where there are no scripts.
-const REFRESH: u32 = 3;
+const REFRESH: u32 = 10;
+/// The parts of the service: path, name, and the key that leads there after `g`.
+const PARTS: [(&str, &str, &str); 4] =
+    [("/", "Builds", "b"), ("/queue", "Queue", "q"), ("/repos", "Repositories", "r"), ("/deliveries", "Deliveries", "d")];
 
 /// A page around its content.
 pub(super) struct Page<'p> {
+    /// Title, without the sign of the state.
     pub(super) title: &'p str,
     /// Which part of the navigation it belongs to.
     pub(super) part: &'p str,
-    /// Whether it is likely to change soon.
-    pub(super) changes: bool,
+    /// Who looks at it, if that is known.
+    pub(super) viewer: Option<&'p Caller>,
+    /// The state that title and icon show.
+    pub(super) mark: Option<Mark>,
+    /// Whether it changes while one looks at it.
+    pub(super) live: Live,
+}
+
+/// How a page stays up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Live {
+    /// It does not change.
+    No,
+    /// It may change at any time; its own address streams when.
+    List,
+    /// It changes often until something has ended.
+    UntilEnd,
 }
 
 impl Page<'_> {
     pub(super) fn around(&self, content: &Markup) -> Response {
-        let parts = [("/", "Builds"), ("/queue", "Queue"), ("/repos", "Repositories"), ("/deliveries", "Deliveries")];
+        let sign = self.mark.map(|mark| mark.sign).unwrap_or_default();
+        let title = format!("{sign} {} · slipway", self.title);
+        let icon = match self.mark {
+            Some(mark) if mark.colour() == "bad" => asset::ICON_FAILED,
+            Some(mark) if mark.is_running() => asset::ICON_RUNNING,
+            _ => asset::ICON,
+        };
         let document = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
-                    @if self.changes { noscript { meta http-equiv="refresh" content=(REFRESH); } }
-                    title { (self.title) " · slipway" }
-                    link rel="icon" href=(asset::ICON.path()) type="image/svg+xml";
+                    @if self.live == Live::UntilEnd { noscript { meta http-equiv="refresh" content=(REFRESH); } }
+                    title { (title.trim()) }
+                    link rel="icon" href=(icon.path()) type="image/svg+xml";
                     link rel="stylesheet" href=(asset::STYLE.path());
-                    @if self.changes { script src=(asset::FOLLOW.path()) defer {} }
+                    script src=(asset::SCRIPT.path()) defer {}
                 }
-                body data-changes[self.changes] {
-                    header {
+                body data-live[self.live != Live::No] {
+                    (mark::shapes())
+                    a.skip href="#main" { "Skip to the content" }
+                    header.top {
                         a.brand href="/" { "slipway" }
-                        nav { @for (path, name) in parts { a.here[name == self.part] href=(path) { (name) } } }
+                        nav aria-label="Main" {
+                            @for (path, name, key) in PARTS {
+                                a aria-current=[(name == self.part).then_some("page")] data-key=(key) href=(path) { (name) }
+                            }
+                        }
+                        (self.account())
                     }
-                    main { (content) }
+                    main #main { (content) }
+                    div.vh #said role="status" {}
+                    dialog #keys aria-label="Keys" { (keys()) }
+                    footer { "slipway " (env!("CARGO_PKG_VERSION")) " " a href="/v1/openapi.json" { "API" } span.keyed { "Keys: " kbd { "?" } } }
                 }
             }
         };
         let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
         (headers, document.into_string()).into_response()
     }
+
+    fn account(&self) -> Markup {
+        let Some(viewer) = self.viewer else { return html! {} };
+        html! {
+            @match (&viewer.token, &viewer.session) {
+                (Some(token), Some(session)) => {
+                    details.menu {
+                        summary aria-label=(format!("Account: {}", token.name)) { (plain(token.name.as_bytes())) }
+                        form action="/logout" method="post" { (hidden(&session::proof(session))) button { "Sign out" } }
+                    }
+                }
+                (Some(token), None) => span.who { (plain(token.name.as_bytes())) },
+                _ => a.who href="/login" { "Sign in" },
+            }
+        }
+    }
 }
 
-/// Refuses callers that may not read; a browser then asks for a password, which is a token.
+fn keys() -> Markup {
+    html! {
+        h2 { "Keys" }
+        dl {
+            dt { kbd { "j" } " " kbd { "k" } } dd { "next, previous" }
+            dt { kbd { "Enter" } } dd { "open" }
+            dt { kbd { "/" } } dd { "search" }
+            @for (_, name, key) in PARTS { dt { kbd { "g" } " " kbd { (key) } } dd { (name.to_lowercase()) } }
+            dt { kbd { "l" } " " kbd { "t" } " " kbd { "e" } } dd { "log, timeline, next error of a build" }
+            dt { kbd { "f" } } dd { "follow the log, or pause" }
+            dt { kbd { "?" } } dd { "this list" }
+        }
+        form method="dialog" { button { "Close" } }
+    }
+}
+
+/// Refuses callers that may not read; a browser is then shown the page to sign in.
 pub(super) fn admit(caller: &Caller) -> Result<(), crate::http::problem::Problem> {
     caller.may_read()
-}
-
-pub(super) fn state(state: BuildState) -> Markup {
-    let name = state.as_str();
-    html! { span class=(format!("state {name}")) { (name.replace('_', " ")) } }
-}
-
-pub(super) fn build_link(build: &Build) -> Markup {
-    html! { a href=(format!("/builds/{}", build.id.as_str())) { (plain(build.request.repository.as_bytes())) " #" (build.number) } }
-}
-
-pub(super) fn shown_ref(git_ref: &str) -> Markup {
-    let (kind, short) = match (git_ref.strip_prefix("refs/heads/"), git_ref.strip_prefix("refs/tags/")) {
-        (Some(name), _) => ("branch", name),
-        (_, Some(name)) => ("tag", name),
-        _ => ("ref", git_ref),
-    };
-    html! { span.ref title=(kind) { (plain(short.as_bytes())) } }
-}
-
-pub(super) fn short(commit: Option<&str>) -> String {
-    commit.unwrap_or("").chars().take(7).collect()
-}
-
-/// Returns how long a build took; what still runs counts on where there are scripts.
-pub(super) fn took(build: &Build) -> Option<Markup> {
-    let started = build.started_ms?;
-    let Some(finished) = build.finished_ms else {
-        let so_far = (now_ms() - started).max(0);
-        return Some(html! { span data-so-far=(so_far) { (seconds(so_far)) } " so far" });
-    };
-    Some(html! { (seconds(finished - started)) })
-}
-
-pub(super) fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-pub(super) fn seconds(milliseconds: i64) -> String {
-    match milliseconds {
-        0..1_000 => format!("{milliseconds} ms"),
-        1_000..60_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
-        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds % 60_000 / 1000),
-    }
-}
-
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
-    }
-}
-
-/// Returns a number of things: `1 worker`, `2 workers`.
-pub(super) fn count(number: i64, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
-}
-
-/// Returns what a queued build waits for, in words.
-pub(super) fn awaited(waiting_for: WaitingFor) -> &'static str {
-    match waiting_for {
-        WaitingFor::Slot => "a free worker",
-        WaitingFor::SerialGroup => "the build before it: builds of this rule run one at a time",
-        WaitingFor::Backoff => "some time to pass, because its last attempt failed",
-        WaitingFor::Resume => "somebody to resume the queue",
-        WaitingFor::Approval => "somebody's approval",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_of_others_are_not_html() {
-        // SEC-25, SEC-26
-        let page = html! { pre { (plain(b"<script>alert(1)</script>")) } }.into_string();
-        assert!(!page.contains("<script>"));
-    }
-
-    #[test]
-    fn amounts_read_well() {
-        assert_eq!([size(44), size(1_500), size(2_500_000)], ["44 B", "1.5 kB", "2.5 MB"]);
-        assert_eq!([seconds(44), seconds(1_500), seconds(125_000)], ["44 ms", "1.5 s", "2 min 5 s"]);
-        assert_eq!([count(0, "worker"), count(1, "worker"), count(2, "slot")], ["0 workers", "1 worker", "2 slots"]);
-    }
 }

@@ -1,18 +1,23 @@
-//! The pages of repositories: sources, rules in words, newest builds, and webhooks.
+//! The pages of repositories: newest builds, a build to start, sources, rules in words, and webhooks.
 
+use super::form::button;
 use super::moment::time;
-use super::page::{Page, admit, count, seconds};
-use super::{builds, webhooks};
+use super::page::{Live, Page, admit};
+use super::rows::Rows;
+use super::words::{count, seconds};
+use super::{live, webhooks};
 use crate::api::named::find;
 use crate::api::usage;
+use crate::configuration::settings::{Repository, Scope};
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::rules::{RefKind, Rule};
 use crate::view::text::plain;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use database::{Build, BuildFilter, LayerCompression, PathFilter, Policy, RefPollState, SeenImage, Usage};
+use database::{BuildFilter, LayerCompression, PathFilter, Policy, RefPollState, SeenImage, Usage};
 use maud::{Markup, html};
 
 /// Builds on a repository's page.
@@ -28,7 +33,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
         @if seen.is_empty() {
             p.empty { "There are none yet: add one to slipway.toml, or with " code { "slipway repo add" } "." }
         } @else {
-            table {
+            table.cards {
                 thead { tr { th { "Repository" } th { "Image" } th { "Source" } th { "Rules" } th { "Defined in" } } }
                 tbody {
                     @for entry in seen {
@@ -44,7 +49,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
             }
         }
     };
-    Ok(Page { title: "Repositories", part: "Repositories", changes: false }.around(&content))
+    Ok(Page { title: "Repositories", part: "Repositories", viewer: Some(&caller), mark: None, live: Live::No }.around(&content))
 }
 
 /// Shows one repository.
@@ -52,13 +57,19 @@ pub async fn show(
     State(service): State<Service>,
     Path((namespace, name)): Path<(String, String)>,
     caller: Caller,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     admit(&caller)?;
     let entry = find(&service, &caller, &format!("{namespace}/{name}")).await?;
     let repository = &entry.repository;
-    let filter = BuildFilter { repository: Some(repository.name.clone()), limit: MAX_LISTED, ..BuildFilter::default() };
-    let newest = service.database.builds(&filter).await?;
-    let newest: Vec<&Build> = newest.iter().collect();
+    let newest = newest(&service, &repository.name).await?;
+    if live::is_wanted(&headers) {
+        let (seen, name) = (service.clone(), repository.name.clone());
+        return Ok(live::follow(&service, move || {
+            let (service, name) = (seen.clone(), name.clone());
+            async move { Ok(live::version(&self::newest(&service, &name).await?.version())) }
+        }));
+    }
     let looks = service.database.ref_poll_state(&repository.name).await?;
     let notes = service.database.tag_notes(&repository.name).await?;
     let notices = service.database.notices(&repository.name, webhooks::MAX_LISTED).await?;
@@ -67,7 +78,7 @@ pub async fn show(
     let refusal = service.database.newest_refusal(&repository.name).await?;
     let own_rules = service.database.own_rules_problem(&repository.name).await?;
     let content = html! {
-        h1 { (repository.name) " " img.badge alt="state of the newest build" src=(format!("/badges/{}.svg", repository.name)); }
+        div.head { h1 { (repository.name) } img.badge alt="state of the newest build" src=(format!("/badges/{}.svg", repository.name)); }
         @if let Some(refusal) = &refusal {
             p.notice {
                 "The forge refuses statuses: " (plain(refusal.problem.as_bytes())) ", last of "
@@ -75,6 +86,13 @@ pub async fn show(
             }
         }
         @if let Some(problem) = &own_rules { p.notice { "Its own rules cannot be used: " (plain(problem.as_bytes())) } }
+        @if caller.may(Scope::Trigger, &repository.name) { (trigger(&caller, repository)) }
+        div #list data-part data-version=(live::version(&newest.version())) {
+            (newest.shown())
+            @if newest.is_empty() { p.empty { "Nothing has been built yet: push to it, or start a build." } }
+            nav.older aria-label="Builds" { a.btn href=(format!("/?repo={}", repository.name)) { "All its builds" } }
+        }
+        h2 { "About" }
         dl {
             dt { "Source" } dd { (plain(repository.clone_url.as_bytes())) }
             dt { "Image" } dd { code { (repository.image) } }
@@ -86,19 +104,42 @@ pub async fn show(
             @if let Some(own) = &repository.own_rules { dt { "Rules" } dd { "from " code { (plain(own.path.as_bytes())) } " in the repository; those below where it has none" } }
         }
         h2 { "Rules" }
-        table {
+        table.cards {
             thead { tr { th { "Rule" } th { "Builds" } th { "Tags" } th { "Dockerfile" } th { "How" } } }
             tbody { @for rule in &repository.rules { (row(rule)) } }
         }
-        h2 { "Builds" }
-        (builds::table(&newest))
         @if !repository.webhooks.is_empty() {
-            h2 { "Webhooks" }
-            (webhooks::told(&repository.webhooks, &notices))
+            h2 #webhooks { "Webhooks" }
+            (webhooks::told(&caller, repository, &notices))
         }
     };
-    let changes = newest.iter().any(|build| !build.state.has_ended());
-    Ok(Page { title: &repository.name, part: "Repositories", changes }.around(&content))
+    let title = &repository.name;
+    Ok(Page { title, part: "Repositories", viewer: Some(&caller), mark: None, live: Live::List }.around(&content))
+}
+
+async fn newest(service: &Service, repository: &str) -> Result<Rows, Problem> {
+    let filter = BuildFilter { repository: Some(repository.to_owned()), limit: MAX_LISTED, ..BuildFilter::default() };
+    Rows::read(service, service.database.builds(&filter).await?).await
+}
+
+/// Returns the form that starts a build.
+fn trigger(caller: &Caller, repository: &Repository) -> Markup {
+    let branch = repository.default_branch.as_deref().unwrap_or("main");
+    let fields = html! {
+        label for="start-ref" { "Branch or tag" }
+        input #start-ref name="ref" placeholder=(branch) autocomplete="off" spellcheck="false";
+        label for="start-commit" { "Commit" }
+        input #start-commit name="commit" placeholder="the newest" autocomplete="off" spellcheck="false";
+        @if repository.rules.len() > 1 {
+            label for="start-rule" { "Rule" }
+            select #start-rule name="rule" {
+                option value="" { "those that match" }
+                @for rule in &repository.rules { option value=(rule.name) { (rule.name) } }
+            }
+        }
+        button.first { "Build" }
+    };
+    html! { div.start { (button(caller, &format!("/repos/{}/builds", repository.name), &fields)) } }
 }
 
 /// Returns the figures of the last day's builds.

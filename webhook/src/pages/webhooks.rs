@@ -1,7 +1,9 @@
 //! Webhooks on the page of a repository: their names, never their URLs, and the deliveries to them.
 
+use super::form::button;
 use super::moment::time;
-use crate::configuration::document::Webhook;
+use crate::configuration::settings::{Repository, Scope};
+use crate::http::auth::Caller;
 use crate::view::text::plain;
 use database::{Notice, NoticeState};
 use maud::{Markup, html};
@@ -10,36 +12,38 @@ use maud::{Markup, html};
 pub const MAX_LISTED: u32 = 10;
 
 /// Returns the webhooks and the newest deliveries to them.
-pub fn told(webhooks: &[Webhook], notices: &[Notice]) -> Markup {
-    let names: Vec<String> = webhooks.iter().map(|webhook| plain(webhook.name.as_bytes())).collect();
+pub fn told(caller: &Caller, repository: &Repository, notices: &[Notice]) -> Markup {
+    let names: Vec<String> = repository.webhooks.iter().map(|webhook| plain(webhook.name.as_bytes())).collect();
     html! {
         p { "Told of builds: " (names.join(", ")) "." }
         @if !notices.is_empty() {
-            table {
-                thead { tr { th { "When" } th { "Webhook" } th { "Event" } th { "Build" } th { "Outcome" } } }
-                tbody { @for notice in notices { (row(notice)) } }
+            table.cards {
+                thead { tr { th { "Webhook" } th { "Event" } th { "Build" } th { "Outcome" } th.num { "When" } th {} } }
+                tbody { @for notice in notices { (row(caller, notice)) } }
             }
         }
     }
 }
 
-fn row(notice: &Notice) -> Markup {
+fn row(caller: &Caller, notice: &Notice) -> Markup {
+    let action = format!("/repos/{}/webhooks/deliveries/{}/replay", notice.repository, notice.id);
     html! {
         tr {
-            td { (time(notice.created_ms)) }
             td { (plain(notice.webhook.as_bytes())) }
             td { (notice.event.as_str()) @if let Some(tag) = &notice.tag { " " code.tag { (plain(tag.as_bytes())) } } }
             td { a href=(format!("/builds/{}", notice.build.as_str())) { "its build" } }
             td.wide { (outcome(notice)) }
+            td.num { (time(notice.created_ms)) }
+            td { @if caller.may(Scope::Admin, &notice.repository) { (button(caller, &action, &html! { button { "Send again" } })) } }
         }
     }
 }
 
 fn outcome(notice: &Notice) -> Markup {
     let class = match notice.state {
-        NoticeState::Pending => "queued",
-        NoticeState::Delivered => "succeeded",
-        NoticeState::Failed => "failed",
+        NoticeState::Pending => "off",
+        NoticeState::Delivered => "ok",
+        NoticeState::Failed => "bad",
     };
     html! {
         span class=(format!("state {class}")) { (notice.state.as_str()) }

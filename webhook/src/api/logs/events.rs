@@ -6,7 +6,7 @@ use super::log::CHUNK;
 use crate::view::service::{LogEvent, StateEvent};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use database::{BuildId, BuildState, Database};
+use database::{BuildId, BuildState, Database, Step};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,19 +21,30 @@ const WAITING: usize = 4;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Follows a build from byte `from` of its log on.
-pub fn follow(database: Database, id: BuildId, from: i64, step: Option<i64>) -> Response {
+pub fn follow(database: Database, id: BuildId, from: i64, told: Told) -> Response {
     let (sender, receiver) = channel(WAITING);
-    let follower = Follower { database, id, from, step, state: None, sender };
+    let follower = Follower { database, id, from, told, state: None, steps: None, sender };
     tokio::spawn(follower.run());
     Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(PING).text("ping")).into_response()
+}
+
+/// The part of a build that a stream tells of.
+#[derive(Debug, Clone, Copy)]
+pub enum Told {
+    /// Its state, and what all steps or one print.
+    Log(Option<i64>),
+    /// That, and when steps change, as a page wants to know.
+    Page,
 }
 
 struct Follower {
     database: Database,
     id: BuildId,
     from: i64,
-    step: Option<i64>,
+    told: Told,
     state: Option<BuildState>,
+    /// The steps as they were, for a page.
+    steps: Option<Vec<Step>>,
     sender: Sender<Result<Event, Infallible>>,
 }
 
@@ -63,13 +74,14 @@ impl Follower {
         let nothing_new = chunks.is_empty();
         for chunk in chunks {
             self.from = chunk.offset + chunk.text.len() as i64;
-            if self.step.is_none_or(|step| chunk.step == Some(step)) {
+            if !matches!(self.told, Told::Log(Some(step)) if chunk.step != Some(step)) {
                 let text = String::from_utf8_lossy(&chunk.text).into_owned();
                 let event = event("log", &LogEvent { step: chunk.step, text });
                 self.send(event.id(self.from.to_string())).await?;
             }
         }
         let changed = state != self.state;
+        self.tell_of_steps().await?;
         self.state = state;
         let data = StateEvent { state: state.map(|state| state.as_str().to_owned()) };
         if changed && state.is_some() {
@@ -80,6 +92,19 @@ impl Follower {
             return None;
         }
         Some(if nothing_new && !changed { Progress::None } else { Progress::Some })
+    }
+
+    /// Says to a page that its steps are others than before.
+    async fn tell_of_steps(&mut self) -> Option<()> {
+        if !matches!(self.told, Told::Page) {
+            return Some(());
+        }
+        let steps = Some(self.database.steps(&self.id).await.ok()?);
+        if self.steps != steps {
+            self.steps = steps;
+            self.send(Event::default().event("steps").data("changed")).await?;
+        }
+        Some(())
     }
 
     async fn send(&self, event: Event) -> Option<()> {

@@ -64,7 +64,7 @@ pub async fn show(
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut response = if text("accept").is_some_and(|accept| accept.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).or(wanted.since_offset).unwrap_or(0).max(0);
-        events::follow(service.database, build.id, from, wanted.step)
+        events::follow(service.database, build.id, from, events::Told::Log(wanted.step))
     } else if let Some(lines) = wanted.tail {
         let log = Log { database: service.database, id: build.id, step: wanted.step };
         let chunks = log.tail(wanted.since_offset.unwrap_or(0), lines.min(MAX_TAIL)).await?;

@@ -4,4 +4,5 @@ mod events;
 mod log;
 mod range;
 
+pub use events::{Told, follow};
 pub use log::show;

@@ -1,0 +1,206 @@
+//! The timeline of a build: stages below each other, steps as bars, the critical path in full colour.
+
+use super::mark::Mark;
+use super::words::{now_ms, seconds};
+use crate::view::text::plain;
+use database::{Build, PathPiece, Step, StepState};
+use maud::{Markup, html};
+
+/// Ticks of the axis, at most.
+const MAX_TICKS: i64 = 6;
+/// Pieces of the critical path that are shown took at least so many milliseconds.
+const NEGLIGIBLE_MS: i64 = 1;
+/// Distances between two ticks, in milliseconds.
+const DISTANCES: [i64; 14] =
+    [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000];
+
+/// The timeline of a build.
+pub struct Timeline<'b> {
+    build: &'b Build,
+    steps: &'b [Step],
+    path: &'b [PathPiece],
+    began: i64,
+    span: i64,
+}
+
+/// A piece of work before the first or after the last step.
+struct Piece {
+    name: String,
+    from: i64,
+    took: i64,
+}
+
+impl<'b> Timeline<'b> {
+    /// Returns the timeline of a build; `None` before it has started.
+    pub fn new(build: &'b Build, steps: &'b [Step], path: &'b [PathPiece]) -> Option<Timeline<'b>> {
+        let ended = build.finished_ms.unwrap_or_else(now_ms);
+        let first = steps.iter().filter_map(|step| step.started_ms).min();
+        // Steps are those of the last attempt, which began long after the first one.
+        let before: i64 = before(path).iter().map(|piece| milliseconds(piece)).sum();
+        let began = match (build.attempt, first) {
+            (2.., Some(first)) => first - before,
+            _ => build.started_ms?,
+        };
+        Some(Timeline { build, steps, path, began, span: (ended - began).max(1) })
+    }
+
+    /// Returns the timeline.
+    pub fn shown(&self) -> Markup {
+        let stages = self.steps.chunk_by(|one, other| one.stage == other.stage);
+        let (before, after) = (self.pieces_before(), self.pieces_after());
+        html! {
+            ol.tl {
+                li.ax aria-hidden="true" { svg.axis { @for tick in self.ticks() {
+                    line x1=(self.percent(tick)) x2=(self.percent(tick)) y1="16" y2="22" {}
+                    text x=(self.percent(tick)) y="12" { (short(tick)) }
+                } } }
+                @if !before.is_empty() { li { span.st { "Before" } ol { @for piece in &before { (self.piece(piece)) } } } }
+                @for stage in stages {
+                    li {
+                        span.st.cut title=(plain(stage[0].stage.as_bytes())) { (plain(stage[0].stage.as_bytes())) }
+                        ol { @for steps in stage.chunk_by(|one, other| is_quiet(one) && is_quiet(other) && Mark::of_step(one) == Mark::of_step(other)) { (self.row(steps)) } }
+                    }
+                }
+                @if !after.is_empty() { li { span.st { "After" } ol { @for piece in &after { (self.piece(piece)) } } } }
+            }
+        }
+    }
+
+    fn row(&self, steps: &[Step]) -> Markup {
+        let first = &steps[0];
+        let mark = Mark::of_step(first);
+        let names: Vec<String> = steps.iter().map(|step| plain(step.instruction.as_bytes())).collect();
+        html! {
+            li {
+                a href=(format!("#s{}", first.number)) {
+                    span.lab { (mark.icon()) code.cut title=(names.join("\n")) { (names.join(", ")) } }
+                    svg.t.(mark.colour()) aria-hidden="true" { (self.bar(first)) }
+                    span.num { (time_of(first)) }
+                }
+            }
+        }
+    }
+
+    fn bar(&self, step: &Step) -> Markup {
+        let Some(started) = step.started_ms.map(|started| started - self.began) else {
+            let waits = step.state == StepState::Waiting;
+            return html! { @if waits { line.w x1="0%" x2="100%" y1="13" y2="13" {} } };
+        };
+        let until = match step.duration_ms {
+            Some(duration) => started + duration,
+            None if self.build.state.has_ended() => started,
+            None => self.span,
+        };
+        if step.cached {
+            return html! { rect.c x=(self.percent(started)) y="9" width="3" height="8" {} };
+        }
+        let is_critical = self.is_critical(step);
+        let (y, height) = if is_critical { (6, 14) } else { (9, 8) };
+        html! { rect.p[!is_critical] x=(self.percent(started)) width=(self.width(until - started)) y=(y) height=(height) rx="2" {} }
+    }
+
+    /// Tells whether the end of the build waited for a step; nobody knows before that.
+    fn is_critical(&self, step: &Step) -> bool {
+        self.path.is_empty() || self.path.iter().any(|piece| piece.work == "step" && piece.name == step.instruction)
+    }
+
+    fn pieces_before(&self) -> Vec<Piece> {
+        let mut at = 0;
+        let of = |piece: &PathPiece| {
+            let (from, took) = (at, milliseconds(piece));
+            at += took;
+            Piece { name: told(piece), from, took }
+        };
+        let pieces = before(self.path).iter().map(of).filter(|piece| piece.took >= NEGLIGIBLE_MS);
+        pieces.collect()
+    }
+
+    fn pieces_after(&self) -> Vec<Piece> {
+        let last = self.path.iter().rposition(|piece| piece.work == "step").map_or(self.path.len(), |at| at + 1);
+        let mut until = self.span;
+        let mut pieces: Vec<Piece> = Vec::new();
+        for piece in self.path[last..].iter().rev() {
+            let took = milliseconds(piece);
+            until -= took;
+            pieces.push(Piece { name: told(piece), from: until.max(0), took });
+        }
+        pieces.reverse();
+        pieces.retain(|piece| piece.took >= NEGLIGIBLE_MS);
+        pieces
+    }
+
+    fn piece(&self, piece: &Piece) -> Markup {
+        html! {
+            li {
+                span.bare {
+                    span.lab { (Mark::done().icon()) span.cut title=(piece.name) { (piece.name) } }
+                    svg.t.ok aria-hidden="true" { rect x=(self.percent(piece.from)) width=(self.width(piece.took)) y="6" height="14" rx="2" {} }
+                    span.num { (seconds(piece.took)) }
+                }
+            }
+        }
+    }
+
+    fn percent(&self, at: i64) -> String {
+        format!("{:.2}%", (at as f64 / self.span as f64 * 100.0).clamp(0.0, 100.0))
+    }
+
+    fn width(&self, took: i64) -> String {
+        format!("{:.2}%", (took as f64 / self.span as f64 * 100.0).clamp(0.2, 100.0))
+    }
+
+    fn ticks(&self) -> impl Iterator<Item = i64> {
+        let distance = DISTANCES.into_iter().find(|distance| self.span / distance < MAX_TICKS).unwrap_or(self.span);
+        // The last tick leaves room for its text.
+        (0..).map(move |number| number * distance).take_while(|tick| *tick <= self.span * 19 / 20)
+    }
+}
+
+/// Returns how long a step took, or has been running; nothing for those that did not run.
+pub fn time_of(step: &Step) -> Markup {
+    html! {
+        @match (step.state, step.duration_ms, step.started_ms) {
+            (StepState::Succeeded, _, _) if step.cached => "cached",
+            (StepState::Running, None, Some(started)) => {
+                @let so_far = (now_ms() - started).max(0);
+                span data-so-far=(so_far) { (seconds(so_far)) }
+            }
+            (StepState::Waiting, _, _) => "waits",
+            (_, Some(duration), _) => (seconds(duration)),
+            _ => "",
+        }
+    }
+}
+
+/// Tells whether a step can share a row with others of its kind.
+fn is_quiet(step: &Step) -> bool {
+    step.cached || matches!(step.state, StepState::Pending | StepState::NotReached)
+}
+
+/// Returns the pieces of the critical path before the first step.
+fn before(path: &[PathPiece]) -> &[PathPiece] {
+    let end = path.iter().position(|piece| piece.work == "step").unwrap_or(0);
+    &path[..end]
+}
+
+fn milliseconds(piece: &PathPiece) -> i64 {
+    piece.duration_us / 1000
+}
+
+fn told(piece: &PathPiece) -> String {
+    let name = plain(piece.name.as_bytes());
+    let name = name.strip_prefix("sha256:").map_or(name.as_str(), |digits| digits.get(..12).unwrap_or(digits));
+    let mut work = piece.work.clone();
+    work.get_mut(..1).map(str::make_ascii_uppercase);
+    format!("{work} {name}")
+}
+
+/// Returns a moment of the axis.
+fn short(milliseconds: i64) -> String {
+    match milliseconds {
+        0 => "0".to_owned(),
+        1..60_000 if milliseconds % 1000 != 0 => format!("{:.1} s", milliseconds as f64 / 1000.0),
+        1..60_000 => format!("{} s", milliseconds / 1000),
+        _ => format!("{} min", milliseconds / 60_000),
+    }
+}
