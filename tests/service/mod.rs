@@ -24,6 +24,7 @@ pub mod reconcile;
 pub mod registry_accounts;
 pub mod rules_fetch;
 pub mod server_process;
+pub mod sign_in;
 pub mod start_latency;
 pub mod unchanged_images;
 pub mod usage;

@@ -173,7 +173,8 @@ impl Database {
         let order = format!(" ORDER BY id DESC LIMIT {limit}");
         let statement = filtered("listing builds", wanted, conditions).among("repository", filter.among.as_deref());
         let refs = Some(filter.search.refs.as_slice()).filter(|refs| !refs.is_empty());
-        let statement = statement.among("git_ref", refs).either(filter.search.text.as_deref().map(having).unwrap_or_default());
+        let statement =
+            statement.among("git_ref", refs).either(filter.search.text.as_deref().map(having).unwrap_or_default());
         statement.then(&order).all(self.read()).await?.iter().map(build).collect()
     }
 

@@ -88,8 +88,10 @@ impl Operation {
 
 /// Returns all operations.
 pub fn operations() -> Vec<Operation> {
-    [repositories(), contents_of_repositories(), builds(), queue_and_deliveries(), registry(), pages(), service()]
+    let of_pages = [pages(), forms()];
+    [repositories(), contents_of_repositories(), builds(), queue_and_deliveries(), registry(), service()]
         .into_iter()
+        .chain(of_pages)
         .flatten()
         .collect()
 }
@@ -214,19 +216,37 @@ fn registry() -> Vec<Operation> {
 fn pages() -> Vec<Operation> {
     let page = |path, summary| Operation::new(GET, path, summary).media("text/html");
     vec![
-        page("/", "The newest builds"),
+        page("/", "Builds, searched and filtered")
+            .query(&["q", "repo", "ref", "author", "commit", "tag", "state", "before"]),
         page("/builds/{id}", "A build"),
-        page("/builds/{id}/steps", "The steps of a build"),
         page("/builds/{id}/explain", "The reasons why steps were executed"),
         page("/repos", "The repositories"),
         page("/repos/{namespace}/{name}", "A repository"),
         page("/queue", "The queue"),
-        page("/deliveries", "The newest deliveries"),
+        page("/deliveries", "The newest deliveries").query(&["before"]),
         Operation::new(GET, "/assets/{file}", "Styles, scripts and icons of the pages").open().media("text/css"),
         Operation::new(GET, "/favicon.ico", "The icon of the pages").open().media("image/svg+xml"),
         Operation::new(GET, "/badges/{namespace}/{file}", "A badge as SVG, or as JSON for shields.io")
             .query(&["branch", "tag", "rule", "label", "style", "token"])
             .media("image/svg+xml"),
+    ]
+}
+
+/// Returns what forms of pages are sent to: each leads back to a page.
+fn forms() -> Vec<Operation> {
+    let form = |path, summary| Operation::new(POST, path, summary).answer(303, Content::Empty);
+    vec![
+        Operation::new(GET, "/login", "The page to sign in").media("text/html").open().query(&["next"]),
+        form("/login", "Begins a session with a token").open(),
+        form("/logout", "Ends a session"),
+        form("/builds/{id}/retry", "Repeats a build, from a page"),
+        form("/builds/{id}/cancel", "Ends a build, from a page"),
+        form("/builds/{id}/approve", "Approves a build, from a page"),
+        form("/repos/{namespace}/{name}/builds", "Starts builds, from a page"),
+        form("/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay", "Sends to a webhook again, from a page"),
+        form("/queue/pause", "Pauses the queue, from a page"),
+        form("/queue/resume", "Resumes the queue, from a page"),
+        form("/deliveries/{id}/replay", "Replays a delivery, from a page"),
     ]
 }
 

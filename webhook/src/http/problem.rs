@@ -131,7 +131,12 @@ impl IntoResponse for Problem {
         };
         let body = serde_json::to_vec(&sent).unwrap_or_default();
         let mut response = (status, body).into_response();
-        response.extensions_mut().insert(ProblemText { title, detail: self.detail, hint: more.hint, explain: more.explain });
+        response.extensions_mut().insert(ProblemText {
+            title,
+            detail: self.detail,
+            hint: more.hint,
+            explain: more.explain,
+        });
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

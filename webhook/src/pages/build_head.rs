@@ -4,7 +4,7 @@ use super::form::button;
 use super::links;
 use super::mark::Mark;
 use super::moment::time;
-use super::words::{author, awaited, seconds, short, shown_ref, size, took};
+use super::words::{author, awaited, headline, seconds, short, shown_ref, size, took};
 use crate::configuration::settings::Scope;
 use crate::http::auth::Caller;
 use crate::view::text::plain;
@@ -44,11 +44,11 @@ impl Head<'_> {
             return html! {};
         }
         let action = |name: &str| format!("/builds/{}/{name}", self.build.id.as_str());
-        let is_held = self.build.awaits_approval && !self.build.state.has_ended();
+        let needs_approval = self.build.awaits_approval && !self.build.state.has_ended();
         let helps = matches!(self.build.state, BuildState::Errored | BuildState::TimedOut);
         html! {
             div.acts {
-                @if is_held {
+                @if needs_approval {
                     (button(self.caller, &action("approve"), &html! { button.first { "Approve " (short(self.build.commit.as_deref())) } }))
                     (button(self.caller, &action("cancel"), &html! { button { "Reject" } }))
                 } @else if self.build.state.has_ended() {
@@ -119,11 +119,14 @@ impl Head<'_> {
         html! {
             @if let Some(reason) = &self.build.reason {
                 @let text = plain(reason.message.as_bytes());
-                @let lines: Vec<&str> = text.lines().collect();
+                @let first = text.lines().next().unwrap_or_default();
+                @let headline = headline(&text);
+                @let rest: Vec<&str> = text.lines().skip(1).take(MAX_LINES).collect();
                 @let colour = Mark::of_state(self.build.state).colour();
                 section.cause.(colour) aria-label="Cause" {
-                    h2 { (lines.first().copied().unwrap_or_default()) }
-                    @if lines.len() > 1 { pre { (lines[1..].iter().take(MAX_LINES).copied().collect::<Vec<_>>().join("\n")) } }
+                    h2 { (headline) }
+                    @if headline != first { p { (first) } }
+                    @if !rest.is_empty() { pre { (rest.join("\n")) } }
                 }
             }
             @if let Some(image) = &self.build.image {

@@ -88,7 +88,9 @@ impl ListQuery {
         }
         let known = || GROUPS.map(|(name, _, _)| name).join(", ");
         let state = BuildState::parse(&self.state);
-        let unknown = || Problem::new(Code::InvalidState, format!("`{}` is not a state: there are {HELD}, {}", self.state, known()));
+        let unknown = || {
+            Problem::new(Code::InvalidState, format!("`{}` is not a state: there are {HELD}, {}", self.state, known()))
+        };
         Ok(vec![state.ok_or_else(unknown)?])
     }
 
@@ -170,7 +172,8 @@ pub async fn list(
         }));
     }
     let all = service.catalog.all(&service.database).await?;
-    let names: Vec<&str> = all.iter().map(|entry| entry.document.name.as_str()).filter(|name| caller.sees(name)).collect();
+    let names: Vec<&str> =
+        all.iter().map(|entry| entry.document.name.as_str()).filter(|name| caller.sees(name)).collect();
     let older = found.next.as_ref().map(|id| ListQuery { before: id.as_str().to_owned(), ..wanted.clone() });
     let content = html! {
         h1 { "Builds" }
@@ -250,7 +253,12 @@ mod tests {
     #[test]
     fn an_address_holds_what_is_asked_for_and_nothing_else() {
         assert_eq!(ListQuery::default().address(), "/");
-        let wanted = ListQuery { q: "a b&c".to_owned(), git_ref: "main".to_owned(), before: "x".to_owned(), ..ListQuery::default() };
+        let wanted = ListQuery {
+            q: "a b&c".to_owned(),
+            git_ref: "main".to_owned(),
+            before: "x".to_owned(),
+            ..ListQuery::default()
+        };
         assert_eq!(wanted.address(), "/?q=a+b%26c&ref=main&before=x");
         assert_eq!(wanted.with_state("failed").address(), "/?q=a+b%26c&ref=main&state=failed");
         assert!(wanted.states().unwrap().is_empty() && ListQuery::default().with_state("nosuch").states().is_err());

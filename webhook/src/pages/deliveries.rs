@@ -46,7 +46,8 @@ pub async fn list(
             @if let Some(older) = older { a.btn rel="next" href=(format!("/deliveries?before={older}")) { "Older deliveries" } }
         }
     };
-    Ok(Page { title: "Deliveries", part: "Deliveries", viewer: Some(&caller), mark: None, live: Live::No }.around(&content))
+    Ok(Page { title: "Deliveries", part: "Deliveries", viewer: Some(&caller), mark: None, live: Live::No }
+        .around(&content))
 }
 
 fn table(caller: &Caller, deliveries: &[&Delivery]) -> Markup {

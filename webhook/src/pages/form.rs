@@ -48,9 +48,9 @@ impl Fields {
 
 /// A form that somebody who signed in has posted.
 pub struct Posted {
-    /// Who it was.
+    /// The person who sent it.
     pub caller: Caller,
-    /// What they entered.
+    /// The values that they entered.
     pub fields: Fields,
 }
 

@@ -63,8 +63,8 @@ impl Mark {
 
     /// Returns the mark of a build.
     pub fn of_build(build: &Build) -> Mark {
-        let is_held = build.awaits_approval && !build.state.has_ended();
-        if is_held { HELD } else { Mark::of_state(build.state) }
+        let needs_approval = build.awaits_approval && !build.state.has_ended();
+        if needs_approval { HELD } else { Mark::of_state(build.state) }
     }
 
     /// Returns the mark of a step.

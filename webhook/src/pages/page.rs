@@ -13,8 +13,12 @@ use maud::{DOCTYPE, Markup, html};
 /// Seconds after which a page that changes is fetched again where there are no scripts.
 const REFRESH: u32 = 10;
 /// The parts of the service: path, name, and the key that leads there after `g`.
-const PARTS: [(&str, &str, &str); 4] =
-    [("/", "Builds", "b"), ("/queue", "Queue", "q"), ("/repos", "Repositories", "r"), ("/deliveries", "Deliveries", "d")];
+const PARTS: [(&str, &str, &str); 4] = [
+    ("/", "Builds", "b"),
+    ("/queue", "Queue", "q"),
+    ("/repos", "Repositories", "r"),
+    ("/deliveries", "Deliveries", "d"),
+];
 
 /// A page around its content.
 pub(super) struct Page<'p> {
@@ -22,7 +26,7 @@ pub(super) struct Page<'p> {
     pub(super) title: &'p str,
     /// Which part of the navigation it belongs to.
     pub(super) part: &'p str,
-    /// Who looks at it, if that is known.
+    /// The person who looks at it, if known.
     pub(super) viewer: Option<&'p Caller>,
     /// The state that title and icon show.
     pub(super) mark: Option<Mark>,

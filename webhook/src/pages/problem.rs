@@ -8,8 +8,8 @@ use crate::view::text::plain;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
-use maud::html;
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, html};
 use std::sync::Arc;
 
 /// Prefixes of paths for programs.
@@ -55,8 +55,23 @@ fn wants_html(headers: &HeaderMap) -> bool {
     accepted.filter_map(|value| value.to_str().ok()).any(|value| value.contains("text/html"))
 }
 
-/// Asks for a token.
+/// Asks for a token. Where a link of another site led here, the browser left the cookie out: it asks once more by itself.
 fn ask(cookies: &Cookies, headers: &HeaderMap, next: &str) -> Response {
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+        let content = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head { meta charset="utf-8"; meta http-equiv="refresh" content="0"; title { "slipway" } }
+                body { a href=(next) { "Continue" } }
+            }
+        };
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (header::WWW_AUTHENTICATE, SCHEME),
+        ];
+        return (StatusCode::UNAUTHORIZED, headers, content.into_string()).into_response();
+    }
     let mut response = sign_in::page(cookies, headers, next, &html! { p { "This page needs a token." } });
     *response.status_mut() = StatusCode::UNAUTHORIZED;
     response.headers_mut().insert(header::WWW_AUTHENTICATE, SCHEME);

@@ -49,7 +49,8 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
             }
         }
     };
-    Ok(Page { title: "Repositories", part: "Repositories", viewer: Some(&caller), mark: None, live: Live::No }.around(&content))
+    Ok(Page { title: "Repositories", part: "Repositories", viewer: Some(&caller), mark: None, live: Live::No }
+        .around(&content))
 }
 
 /// Shows one repository.

@@ -2,7 +2,7 @@
 
 use super::mark::Mark;
 use super::moment::{day, time};
-use super::words::{author, awaited, now_ms, seconds, short, split_ref, took};
+use super::words::{author, awaited, headline, now_ms, seconds, short, split_ref, took};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::view::text::plain;
@@ -98,7 +98,8 @@ impl Rows {
     /// Returns what the second line says.
     fn news(&self, build: &Build) -> Option<String> {
         if let Some(place) = self.places.get(build.id.as_str()).filter(|_| build.state == BuildState::Queued) {
-            let position = place.position.map(|position| format!("number {position} in the queue, ")).unwrap_or_default();
+            let position =
+                place.position.map(|position| format!("number {position} in the queue, ")).unwrap_or_default();
             let eta = place.eta_ms.map(|eta| format!(", done in about {}", seconds(eta))).unwrap_or_default();
             return Some(format!("{position}waits for {}{eta}", awaited(place.waiting_for)));
         }
@@ -109,7 +110,7 @@ impl Rows {
         }
         let is_to_know = matches!(build.state, BuildState::Failed | BuildState::Errored | BuildState::TimedOut);
         let reason = build.reason.as_ref().filter(|_| is_to_know)?;
-        reason.message.lines().next().map(|line| plain(line.as_bytes()))
+        Some(headline(&plain(reason.message.as_bytes())).to_owned())
     }
 
     /// Returns the image's tag, or how far the build is.

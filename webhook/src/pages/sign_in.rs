@@ -3,8 +3,9 @@
 use super::form::{Fields, Posted, hidden, see_other};
 use super::page::{Live, Page};
 use crate::api::query::query;
-use crate::http::auth::{self, Address};
+use crate::http::auth::{self, Address, Caller};
 use crate::http::problem::Problem;
+use crate::http::public_path;
 use crate::http::session::{self, Cookies};
 use crate::http::state::Service;
 use crate::view::code::Code;
@@ -24,13 +25,19 @@ pub struct Next {
     next: String,
 }
 
-/// Shows the form.
+/// Shows the form. Browsers leave the cookie out where a link of another site leads here; for who is signed in all the same,
+/// the page that they come from is shown again.
 pub async fn show(
     State(service): State<Service>,
+    caller: Caller,
     headers: HeaderMap,
     wanted: Result<Query<Next>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let next = query(wanted)?.next;
+    let wanted = query(wanted)?.next;
+    let next = if wanted.is_empty() { page_before(&service, &headers).unwrap_or_default() } else { wanted };
+    if caller.session.is_some() {
+        return Ok(see_other(local(&next)));
+    }
     let cookies = Cookies::new(&service.settings);
     Ok(page(&cookies, &headers, &next, &html! { p { "Sign in to retry, cancel, approve or start builds." } }))
 }
@@ -89,7 +96,7 @@ pub fn page(cookies: &Cookies, headers: &HeaderMap, next: &str, said: &Markup) -
                 input type="hidden" name="next" value=(local(next));
                 label for="token" { "Token of the API" }
                 input #token type="password" name="token" autocomplete="current-password" spellcheck="false" required autofocus;
-                p.hint { code { "slipway token create NAME --scope trigger" } ", on the server's machine, creates one. Scopes: "
+                p.hint { code { "slipway token create --name ada --scope trigger" } ", on the server's machine, creates one. Scopes: "
                     code { "read" } " sees builds, " code { "trigger" } " starts them, " code { "admin" } " changes everything." }
                 button.first { "Sign in" }
             }
@@ -97,6 +104,16 @@ pub fn page(cookies: &Cookies, headers: &HeaderMap, next: &str, said: &Markup) -
     };
     let response = Page { title: "Sign in", part: "", viewer: None, mark: None, live: Live::No }.around(&content);
     if is_new { with_cookie(response, cookies.visit(&visit)) } else { response }
+}
+
+/// Returns the page of ours that a link was on.
+fn page_before(service: &Service, headers: &HeaderMap) -> Option<String> {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let (_, rest) = text(header::REFERER)?.split_once("://")?;
+    let (host, _) = rest.split_once('/')?;
+    let path = &rest[host.len()..];
+    let inner = path.strip_prefix(&public_path::path_of(&service.settings.public_url)).unwrap_or(path);
+    (text(header::HOST) == Some(host)).then(|| inner.to_owned())
 }
 
 /// Returns a path of this service; the first page for whatever else is asked for.

@@ -24,7 +24,7 @@ struct Shown {
     tail: usize,
 }
 
-/// What a step printed, as far as it is shown.
+/// The output of a step, as far as it is shown.
 struct Output {
     head: Vec<Line>,
     left_out: i64,
@@ -65,7 +65,8 @@ impl<'s> StepLog<'s> {
             let length = sizes.get(&number).copied().unwrap_or(0);
             let shown = if is_open { OPEN } else { FOLDED };
             let has_room = is_open || folded < MAX_FOLDED;
-            let output = if length > 0 && has_room { Some(output(service, build, number, length, shown).await?) } else { None };
+            let output =
+                if length > 0 && has_room { Some(output(service, build, number, length, shown).await?) } else { None };
             if !is_open {
                 folded += length.min((shown.head + shown.tail) as i64);
             }
@@ -113,7 +114,8 @@ impl<'s> StepLog<'s> {
 fn opened(build: &Build, steps: &[Step]) -> Vec<i64> {
     let is_open = |step: &&Step| matches!(step.state, StepState::Failed | StepState::Running);
     let mut open: Vec<i64> = steps.iter().filter(is_open).map(|step| step.number).collect();
-    let is_own = open.is_empty() && matches!(build.state, BuildState::Failed | BuildState::Errored | BuildState::TimedOut);
+    let is_own =
+        open.is_empty() && matches!(build.state, BuildState::Failed | BuildState::Errored | BuildState::TimedOut);
     if is_own {
         open.push(0);
     }
@@ -173,14 +175,13 @@ impl Fold<'_> {
     /// Returns the line that stays when the step is folded.
     fn head(&self) -> Markup {
         let Some(step) = self.step else {
-            return html! { (Mark::done().icon()) span.nm { "slipway" } code.cut { "What slipway itself says" } span.flag {} span.num {} };
+            return html! { span {} span.nm { "slipway" } code.cut { "What slipway itself says" } span.flag {} span.num {} };
         };
         let mark = Mark::of_step(step);
         let note = match step.state {
             StepState::Failed => step.exit_code.map(|code| format!("exit {code}")),
             StepState::Succeeded if !step.cached => step.layer_size.map(size),
-            StepState::Succeeded => Some("cached".to_owned()),
-            StepState::Running => None,
+            StepState::Succeeded | StepState::Running => None,
             _ => Some(mark.word.to_lowercase()),
         };
         html! {

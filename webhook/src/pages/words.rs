@@ -37,6 +37,18 @@ pub(super) fn author(build: &Build) -> String {
     }
 }
 
+/// Returns the line of a reason that says most: the first error that the step printed, else the first line.
+pub(super) fn headline(message: &str) -> &str {
+    let printed = message.lines().skip(1).take_while(|line| !line.starts_with("Dockerfile"));
+    printed.map(str::trim).find(|line| is_error(line)).or_else(|| message.lines().next()).unwrap_or_default()
+}
+
+/// Tells whether a line reports an error, as compilers and tools do.
+pub(super) fn is_error(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    ["error:", "error[", "fatal:", "err!"].iter().any(|word| line.contains(word)) || line.starts_with("error ")
+}
+
 /// Returns how long a build took; what still runs counts on where there are scripts.
 pub(super) fn took(build: &Build) -> Option<Markup> {
     let started = build.started_ms?;
@@ -93,6 +105,15 @@ mod tests {
         // SEC-25, SEC-26
         let page = html! { pre { (plain(b"<script>alert(1)</script>")) } }.into_string();
         assert!(!page.contains("<script>"));
+    }
+
+    #[test]
+    fn the_error_itself_is_the_headline() {
+        let message =
+            "process \"sh\" did not complete: exit code: 1\nok\n  error[E1]: x\nDockerfile:8\n  8 | RUN echo error: y";
+        assert_eq!(headline(message), "error[E1]: x");
+        assert_eq!((headline("one\ntwo\nDockerfile:1\nerror: x"), headline("")), ("one", ""));
+        assert!(is_error("npm ERR! x") && is_error("main.c:1: error: x") && !is_error("no errors"));
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub async fn trigger(
         Applied::Builds(requested) if request.dry_run() => Ok(plan::plan(&service, &requested).await?.into_response()),
         Applied::Builds(requested) => store(&service, once, &requested.builds, until).await,
         Applied::Pending(id) => {
-            let pending = TriggeredView { pending: Some("rules".to_owned()), lookup: Some(id), ..TriggeredView::default() };
+            let pending =
+                TriggeredView { pending: Some("rules".to_owned()), lookup: Some(id), ..TriggeredView::default() };
             Ok((StatusCode::ACCEPTED, axum::Json(pending)).into_response())
         }
     }
