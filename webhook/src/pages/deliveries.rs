@@ -1,6 +1,7 @@
 //! The page of deliveries: their outcomes, the reasons why nothing was built, and replays.
 
 use super::form::button;
+use super::mark::Mark;
 use super::moment::time;
 use super::page::{Live, Page, admit};
 use crate::api::query::query;
@@ -12,12 +13,15 @@ use crate::view::text::plain;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use database::{Delivery, DeliveryFilter};
+use database::{Build, Delivery, DeliveryFilter};
 use maud::{Markup, html};
 use serde::Deserialize;
+use std::collections::HashMap;
 
 /// Deliveries on the page.
 const MAX_LISTED: u32 = 50;
+/// Builds whose states are read for the page.
+const MAX_BUILDS: usize = 200;
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
@@ -37,10 +41,11 @@ pub async fn list(
     let filter = DeliveryFilter { among: caller.only(), before, limit: MAX_LISTED, ..DeliveryFilter::default() };
     let deliveries = service.database.deliveries(&filter).await?;
     let seen: Vec<&Delivery> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).collect();
+    let builds = builds_of(&service, &seen).await?;
     let older = deliveries.last().filter(|_| deliveries.len() == MAX_LISTED as usize).map(|last| last.id);
     let content = html! {
         h1 { "Deliveries" }
-        @if seen.is_empty() { p.empty { "No forge has delivered anything yet." } } @else { (table(&caller, &seen)) }
+        @if seen.is_empty() { p.empty { "No forge has delivered anything yet." } } @else { (table(&caller, &seen, &builds)) }
         nav.older aria-label="Pages" {
             @if before.is_some() { a.btn href="/deliveries" { "Newest deliveries" } }
             @if let Some(older) = older { a.btn rel="next" href=(format!("/deliveries?before={older}")) { "Older deliveries" } }
@@ -50,7 +55,18 @@ pub async fn list(
         .around(&content))
 }
 
-fn table(caller: &Caller, deliveries: &[&Delivery]) -> Markup {
+/// Reads the builds of deliveries, as far as a page shows them.
+async fn builds_of(service: &Service, deliveries: &[&Delivery]) -> Result<HashMap<String, Build>, Problem> {
+    let mut found = HashMap::new();
+    for id in deliveries.iter().flat_map(|delivery| &delivery.builds).take(MAX_BUILDS) {
+        if let Some(build) = service.database.build(id).await? {
+            found.insert(id.as_str().to_owned(), build);
+        }
+    }
+    Ok(found)
+}
+
+fn table(caller: &Caller, deliveries: &[&Delivery], builds: &HashMap<String, Build>) -> Markup {
     html! {
         table.cards {
             thead { tr { th { "Repository" } th { "Forge" } th { "Event" } th { "Delivery" } th { "Outcome" } th.num { "Received" } th {} } }
@@ -61,7 +77,7 @@ fn table(caller: &Caller, deliveries: &[&Delivery]) -> Markup {
                         td { (plain(delivery.forge.as_bytes())) }
                         td { (plain(delivery.event.as_bytes())) }
                         td { code.cut title=(plain(delivery.delivery.as_bytes())) { (plain(delivery.delivery.as_bytes())) } }
-                        td.wide { (outcome(delivery)) }
+                        td.wide { (outcome(delivery, builds)) }
                         td.num { (time(delivery.created_ms)) }
                         td { @if caller.may(Scope::Trigger, &delivery.repository) { (replay(caller, delivery)) } }
                     }
@@ -76,11 +92,14 @@ fn replay(caller: &Caller, delivery: &Delivery) -> Markup {
     button(caller, &format!("/deliveries/{}/replay", delivery.id), &content)
 }
 
-fn outcome(delivery: &Delivery) -> Markup {
+fn outcome(delivery: &Delivery, builds: &HashMap<String, Build>) -> Markup {
     html! {
-        @for (number, build) in delivery.builds.iter().enumerate() {
-            a href=(format!("/builds/{}", build.as_str())) {
-                @if delivery.builds.len() == 1 { "its build" } @else { "build " (number + 1) " of " (delivery.builds.len()) }
+        @for id in &delivery.builds {
+            span.built {
+                @match builds.get(id.as_str()) {
+                    Some(build) => { (Mark::of_build(build).icon()) a.go href=(format!("/builds/{}", id.as_str())) { "#" (build.number) } },
+                    None => a.go href=(format!("/builds/{}", id.as_str())) { "a build" },
+                }
             }
             " "
         }

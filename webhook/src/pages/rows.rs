@@ -75,7 +75,8 @@ impl Rows {
         let mark = Mark::of_build(build);
         let (kind, name) = split_ref(&build.request.spec.git_ref);
         let message = match build.request.commit_message.as_str() {
-            "" => short(build.commit.as_deref()),
+            "" if build.commit.is_none() => format!("The newest commit of {}", plain(name.as_bytes())),
+            "" => format!("Commit {}", short(build.commit.as_deref())),
             message => plain(message.as_bytes()),
         };
         html! {
@@ -98,8 +99,7 @@ impl Rows {
     /// Returns what the second line says.
     fn news(&self, build: &Build) -> Option<String> {
         if let Some(place) = self.places.get(build.id.as_str()).filter(|_| build.state == BuildState::Queued) {
-            let position =
-                place.position.map(|position| format!("number {position} in the queue, ")).unwrap_or_default();
+            let position = place.position.map_or("It ".to_owned(), |at| format!("Number {at} in the queue, "));
             let eta = place.eta_ms.map(|eta| format!(", done in about {}", seconds(eta))).unwrap_or_default();
             return Some(format!("{position}waits for {}{eta}", awaited(place.waiting_for)));
         }

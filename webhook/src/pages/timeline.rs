@@ -8,8 +8,8 @@ use maud::{Markup, html};
 
 /// Ticks of the axis, at most.
 const MAX_TICKS: i64 = 6;
-/// Pieces of the critical path that are shown took at least so many milliseconds.
-const NEGLIGIBLE_MS: i64 = 1;
+/// Pieces of the critical path that are shown took at least this part of the build.
+const NEGLIGIBLE: i64 = 200;
 /// Distances between two ticks, in milliseconds.
 const DISTANCES: [i64; 14] =
     [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000];
@@ -111,7 +111,7 @@ impl<'b> Timeline<'b> {
             at += took;
             Piece { name: told(piece), from, took }
         };
-        let pieces = before(self.path).iter().map(of).filter(|piece| piece.took >= NEGLIGIBLE_MS);
+        let pieces = before(self.path).iter().map(of).filter(|piece| piece.took * NEGLIGIBLE >= self.span);
         pieces.collect()
     }
 
@@ -125,7 +125,7 @@ impl<'b> Timeline<'b> {
             pieces.push(Piece { name: told(piece), from: until.max(0), took });
         }
         pieces.reverse();
-        pieces.retain(|piece| piece.took >= NEGLIGIBLE_MS);
+        pieces.retain(|piece| piece.took * NEGLIGIBLE >= self.span);
         pieces
     }
 
