@@ -1,6 +1,7 @@
 //! Pull requests: built by the rules of the branch that they want to change, never pushed; those of forks after approval.
 
 use crate::service::api::{ADMIN, ADMIN_TOKEN, ask};
+use crate::service::sign_in::Browser;
 use crate::support::worker_pool::git;
 use crate::support::{Answer, SECRET, Site, TOKEN, curl, examples, run, shown, slipway, wait_for};
 use serde_json::{Value, json};
@@ -167,6 +168,29 @@ fn a_fork_s_build_waits_for_approval_and_gets_nothing_of_the_repository() {
     let shared = steps.iter().find(|step| step["instruction"] == "RUN echo shared");
     assert_eq!(shared.map(|step| &step["cached"]), Some(&json!(false)), "{steps:#?}");
     assert_eq!(pushed(&site), 200);
+}
+
+#[test]
+fn a_fork_s_build_is_approved_or_rejected_by_a_button() {
+    let site = Site::start(ADMIN);
+    add(&site, &json!({ "pull_requests": "all" }));
+    site.commit(&[("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")]);
+    let [first, second] = [1, 2].map(|number| {
+        let commit = propose(&site, number, &[("Dockerfile", "FROM scratch\nCOPY Dockerfile /\nLABEL by=stranger\n")]);
+        only(&deliver(&site, &payload("opened", number, &commit, true)))
+    });
+    let browser = Browser::signed_in(&site, "maintainer", TOKEN);
+    let list = browser.get("/?state=held").text;
+    assert!(list.matches("<li class=\"row hold\"").count() == 2 && list.contains("Needs approval"), "{list}");
+    let page = format!("/builds/{first}");
+    let shown = browser.get(&page).text;
+    assert!(shown.contains("<title>⏸ pulls/app #1 · slipway</title>") && shown.contains("Reject"), "{shown}");
+    assert_eq!(browser.send(&page, &format!("{page}/approve"), &[], &[]).status, 303);
+    assert_eq!(site.finished(&first)["approved_by"], "test");
+    let page = format!("/builds/{second}");
+    assert_eq!(browser.send(&page, &format!("{page}/cancel"), &[], &[]).status, 303);
+    assert_eq!(site.finished(&second)["state"], "cancelled");
+    assert!(!browser.get(&page).text.contains("/approve\""), "nothing is left to approve");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_push_becomes_an_image_that_can_be_pulled_and_run() {
     let steps: Vec<_> = build["steps"].as_array().unwrap().iter().filter(made).collect();
     assert!(steps.len() > 8 && steps.iter().all(|step| step["cached"] == true), "{build:#}");
     let page = curl(&[&format!("{}/builds/{}", site.url, build["id"].as_str().unwrap())]);
-    assert!(page.status == 200 && page.text.contains("succeeded") && page.text.contains("both.txt"), "{}", page.text);
+    assert!(page.status == 200 && page.text.contains("Succeeded") && page.text.contains("both.txt"), "{}", page.text);
 }
 
 #[test]

@@ -73,8 +73,8 @@ async fn content(service: &Service, caller: &Caller, build: &Build) -> Result<Ma
                 div.lb {
                     h2 { "Timeline" }
                     span.tools {
-                        span.key { svg { rect.k1 {} } "critical path" }
-                        span.key { svg { rect.k2 {} } "not critical" }
+                        span.key { svg { rect.k1 {} } "Critical path" }
+                        span.key { svg { rect.k2 {} } "Not critical" }
                         @if build.state.has_ended() { a href=(format!("/builds/{id}/explain")) { "Why was each step executed?" } }
                         @if !path.is_empty() { a href=(format!("/v1/builds/{id}/trace")) download="trace.json" { "Trace" } }
                     }

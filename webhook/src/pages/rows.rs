@@ -75,7 +75,7 @@ impl Rows {
         let mark = Mark::of_build(build);
         let (kind, name) = split_ref(&build.request.spec.git_ref);
         let message = match build.request.commit_message.as_str() {
-            "" if build.commit.is_none() => format!("The newest commit of {}", plain(name.as_bytes())),
+            "" if build.commit.is_none() => format!("The newest commit of {name}"),
             "" => format!("Commit {}", short(build.commit.as_deref())),
             message => plain(message.as_bytes()),
         };
@@ -87,7 +87,7 @@ impl Rows {
                     span.cut title=(message) { (message) }
                     @if let Some(news) = self.news(build) { small.cut { (news) } }
                 }
-                span.ref.cut title=(format!("{kind} {}", plain(name.as_bytes()))) { (plain(name.as_bytes())) }
+                span.ref.cut title=(format!("{kind} {name}")) { (name) }
                 span.by.cut { (author(build)) }
                 span.tag.cut { (self.last(build)) }
                 span.num.took { @if let Some(took) = took(build) { (took) } }

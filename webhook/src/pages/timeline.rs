@@ -166,7 +166,8 @@ pub fn time_of(step: &Step) -> Markup {
                 span data-so-far=(so_far) { (seconds(so_far)) }
             }
             (StepState::Waiting, _, _) => "waits",
-            (_, Some(duration), _) => (seconds(duration)),
+            // A setting takes no time.
+            (_, Some(duration), _) if duration > 0 => (seconds(duration)),
             _ => "",
         }
     }

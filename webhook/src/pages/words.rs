@@ -9,17 +9,21 @@ pub(super) fn build_link(build: &Build) -> Markup {
 }
 
 /// Returns the kind of a ref and its short name.
-pub(super) fn split_ref(git_ref: &str) -> (&'static str, &str) {
+pub(super) fn split_ref(git_ref: &str) -> (&'static str, String) {
+    let of_request = |start: &str| git_ref.strip_prefix(start).and_then(|rest| rest.split('/').next());
     match (git_ref.strip_prefix("refs/heads/"), git_ref.strip_prefix("refs/tags/")) {
-        (Some(name), _) => ("branch", name),
-        (_, Some(name)) => ("tag", name),
-        _ => ("ref", git_ref),
+        (Some(name), _) => ("branch", plain(name.as_bytes())),
+        (_, Some(name)) => ("tag", plain(name.as_bytes())),
+        _ => match of_request("refs/pull/").or_else(|| of_request("refs/merge-requests/")) {
+            Some(number) => ("pull request", format!("#{}", plain(number.as_bytes()))),
+            None => ("ref", plain(git_ref.as_bytes())),
+        },
     }
 }
 
 pub(super) fn shown_ref(git_ref: &str) -> Markup {
     let (kind, short) = split_ref(git_ref);
-    html! { span.ref title=(format!("{kind} {}", plain(short.as_bytes()))) { (plain(short.as_bytes())) } }
+    html! { span.ref title=(format!("{kind} {short}")) { (short) } }
 }
 
 pub(super) fn short(commit: Option<&str>) -> String {
@@ -114,6 +118,16 @@ mod tests {
         assert_eq!(headline(message), "error[E1]: x");
         assert_eq!((headline("one\ntwo\nDockerfile:1\nerror: x"), headline("")), ("one", ""));
         assert!(is_error("npm ERR! x") && is_error("main.c:1: error: x") && !is_error("no errors"));
+    }
+
+    #[test]
+    fn refs_have_short_names() {
+        let of = |git_ref: &str| split_ref(git_ref);
+        assert_eq!(of("refs/heads/a/b"), ("branch", "a/b".to_owned()));
+        assert_eq!(of("refs/tags/v1"), ("tag", "v1".to_owned()));
+        assert_eq!(of("refs/pull/7/head"), ("pull request", "#7".to_owned()));
+        assert_eq!(of("refs/merge-requests/7/head"), ("pull request", "#7".to_owned()));
+        assert_eq!(of("refs/notes/x"), ("ref", "refs/notes/x".to_owned()));
     }
 
     #[test]
