@@ -163,7 +163,6 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     admit(&caller)?;
     let wanted = query(wanted)?;
-    let found = Found::read(&service, &caller, &wanted).await?;
     if live::is_wanted(&headers) {
         let seen = service.clone();
         return Ok(live::follow(&service, move || {
@@ -171,6 +170,7 @@ pub async fn list(
             async move { Ok(Found::read(&service, &caller, &wanted).await?.version()) }
         }));
     }
+    let found = Found::read(&service, &caller, &wanted).await?;
     let all = service.catalog.all(&service.database).await?;
     let names: Vec<&str> =
         all.iter().map(|entry| entry.document.name.as_str()).filter(|name| caller.sees(name)).collect();

@@ -1,6 +1,7 @@
 //! The page of deliveries: their outcomes, the reasons why nothing was built, and replays.
 
 use super::form::button;
+use super::live;
 use super::mark::Mark;
 use super::moment::time;
 use super::page::{Live, Page, admit};
@@ -12,6 +13,7 @@ use crate::http::state::Service;
 use crate::view::text::plain;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use database::{Build, Delivery, DeliveryFilter};
 use maud::{Markup, html};
@@ -30,54 +32,82 @@ pub struct ListQuery {
     before: Option<i64>,
 }
 
-/// Shows deliveries, newest first.
+/// Deliveries, and the builds that they led to.
+struct Found {
+    seen: Vec<Delivery>,
+    builds: HashMap<String, Build>,
+    older: Option<i64>,
+}
+
+impl Found {
+    async fn read(service: &Service, caller: &Caller, before: Option<i64>) -> Result<Found, Problem> {
+        let filter = DeliveryFilter { among: caller.only(), before, limit: MAX_LISTED, ..DeliveryFilter::default() };
+        let mut seen = service.database.deliveries(&filter).await?;
+        let older = seen.last().filter(|_| seen.len() == MAX_LISTED as usize).map(|last| last.id);
+        seen.retain(|delivery| caller.sees(&delivery.repository));
+        let mut builds = HashMap::new();
+        for id in seen.iter().flat_map(|delivery| &delivery.builds).take(MAX_BUILDS) {
+            if let Some(build) = service.database.build(id).await? {
+                builds.insert(id.as_str().to_owned(), build);
+            }
+        }
+        Ok(Found { seen, builds, older })
+    }
+
+    fn version(&self) -> String {
+        let of = |delivery: &Delivery| {
+            let builds = delivery.builds.iter().filter_map(|id| self.builds.get(id.as_str()));
+            let states: Vec<&str> = builds.map(|build| Mark::of_build(build).word).collect();
+            format!("{} {} {states:?};", delivery.id, delivery.is_pending)
+        };
+        live::version(&self.seen.iter().map(of).collect::<String>())
+    }
+}
+
+/// Shows deliveries, newest first, or streams when the list changes.
 pub async fn list(
     State(service): State<Service>,
     caller: Caller,
+    headers: HeaderMap,
     wanted: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     admit(&caller)?;
     let before = query(wanted)?.before;
-    let filter = DeliveryFilter { among: caller.only(), before, limit: MAX_LISTED, ..DeliveryFilter::default() };
-    let deliveries = service.database.deliveries(&filter).await?;
-    let seen: Vec<&Delivery> = deliveries.iter().filter(|delivery| caller.sees(&delivery.repository)).collect();
-    let builds = builds_of(&service, &seen).await?;
-    let older = deliveries.last().filter(|_| deliveries.len() == MAX_LISTED as usize).map(|last| last.id);
+    if live::is_wanted(&headers) {
+        let seen = service.clone();
+        return Ok(live::follow(&service, move || {
+            let (service, caller) = (seen.clone(), caller.clone());
+            async move { Ok(Found::read(&service, &caller, before).await?.version()) }
+        }));
+    }
+    let found = Found::read(&service, &caller, before).await?;
     let content = html! {
         h1 { "Deliveries" }
-        @if seen.is_empty() { p.empty { "No forge has delivered anything yet." } } @else { (table(&caller, &seen, &builds)) }
-        nav.older aria-label="Pages" {
-            @if before.is_some() { a.btn href="/deliveries" { "Newest deliveries" } }
-            @if let Some(older) = older { a.btn rel="next" href=(format!("/deliveries?before={older}")) { "Older deliveries" } }
+        div #list data-part data-version=(found.version()) {
+            @if found.seen.is_empty() { p.empty { "No forge has delivered anything yet." } }
+            @else { (table(&caller, &found)) }
+            nav.older aria-label="Pages" {
+                @if before.is_some() { a.btn href="/deliveries" { "Newest deliveries" } }
+                @if let Some(older) = found.older { a.btn rel="next" href=(format!("/deliveries?before={older}")) { "Older deliveries" } }
+            }
         }
     };
-    Ok(Page { title: "Deliveries", part: "Deliveries", viewer: Some(&caller), mark: None, live: Live::No }
-        .around(&content))
+    let page = Page { title: "Deliveries", part: "Deliveries", viewer: Some(&caller), mark: None, live: Live::List };
+    Ok(page.around(&content))
 }
 
-/// Reads the builds of deliveries, as far as a page shows them.
-async fn builds_of(service: &Service, deliveries: &[&Delivery]) -> Result<HashMap<String, Build>, Problem> {
-    let mut found = HashMap::new();
-    for id in deliveries.iter().flat_map(|delivery| &delivery.builds).take(MAX_BUILDS) {
-        if let Some(build) = service.database.build(id).await? {
-            found.insert(id.as_str().to_owned(), build);
-        }
-    }
-    Ok(found)
-}
-
-fn table(caller: &Caller, deliveries: &[&Delivery], builds: &HashMap<String, Build>) -> Markup {
+fn table(caller: &Caller, found: &Found) -> Markup {
     html! {
         table.cards {
             thead { tr { th { "Repository" } th { "Forge" } th { "Event" } th { "Delivery" } th { "Outcome" } th.num { "Received" } th {} } }
             tbody {
-                @for delivery in deliveries {
+                @for delivery in &found.seen {
                     tr {
                         td { a href=(format!("/repos/{}", delivery.repository)) { (plain(delivery.repository.as_bytes())) } }
                         td { (plain(delivery.forge.as_bytes())) }
                         td { (plain(delivery.event.as_bytes())) }
                         td { code.cut title=(plain(delivery.delivery.as_bytes())) { (plain(delivery.delivery.as_bytes())) } }
-                        td.wide { (outcome(delivery, builds)) }
+                        td.wide { (outcome(delivery, &found.builds)) }
                         td.num { (time(delivery.created_ms)) }
                         td { @if caller.may(Scope::Trigger, &delivery.repository) { (replay(caller, delivery)) } }
                     }

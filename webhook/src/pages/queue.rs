@@ -52,7 +52,6 @@ impl Queue {
 /// Shows the queue, or streams when it changes.
 pub async fn show(State(service): State<Service>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
     admit(&caller)?;
-    let queue = Queue::read(&service, &caller).await?;
     if live::is_wanted(&headers) {
         let seen = service.clone();
         return Ok(live::follow(&service, move || {
@@ -60,6 +59,7 @@ pub async fn show(State(service): State<Service>, caller: Caller, headers: Heade
             async move { Ok(Queue::read(&service, &caller).await?.version()) }
         }));
     }
+    let queue = Queue::read(&service, &caller).await?;
     let content = html! {
         div #list data-part data-version=(queue.version()) {
             div.head { h1 { "Queue" } (switch(&caller, queue.is_paused)) }

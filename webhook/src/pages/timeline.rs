@@ -36,7 +36,7 @@ impl<'b> Timeline<'b> {
         let ended = build.finished_ms.unwrap_or_else(now_ms);
         let first = steps.iter().filter_map(|step| step.started_ms).min();
         // Steps are those of the last attempt, which began long after the first one.
-        let before: i64 = before(path).iter().map(|piece| milliseconds(piece)).sum();
+        let before: i64 = before(path).iter().map(milliseconds).sum();
         let began = match (build.attempt, first) {
             (2.., Some(first)) => first - before,
             _ => build.started_ms?,
