@@ -166,9 +166,17 @@ impl Database {
         if filter.is_of_repository {
             wanted.push_str(" AND (git_ref LIKE 'refs/heads/%' OR git_ref LIKE 'refs/tags/%')");
         }
-        if !filter.search.states.is_empty() {
-            let names: Vec<_> = filter.search.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-            wanted.push_str(&format!(" AND state IN ({})", names.join(", ")));
+        match filter.search.states.as_slice() {
+            [] => {}
+            [state] => wanted.push_str(&format!(" AND state = '{}'", state.as_str())),
+            states => {
+                let names: Vec<_> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+                wanted.push_str(&format!(" AND state IN ({})", names.join(", ")));
+                // An index has those that run.
+                if states.iter().all(|state| !state.has_ended() && *state != BuildState::Queued) {
+                    wanted.push_str(" AND id IN (SELECT id FROM builds WHERE worker IS NOT NULL)");
+                }
+            }
         }
         let order = format!(" ORDER BY id DESC LIMIT {limit}");
         let statement = filtered("listing builds", wanted, conditions).among("repository", filter.among.as_deref());

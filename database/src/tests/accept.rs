@@ -149,6 +149,11 @@ both! {
         let states = vec![BuildState::Failed, BuildState::Queued];
         let both = BuildSearch { states, awaits_approval: Some(false), ..BuildSearch::default() };
         assert_eq!(list(search(both)).await.len(), 3);
+        let running = vec![BuildState::Preparing, BuildState::Building, BuildState::Pushing];
+        let running = BuildSearch { states: running, ..BuildSearch::default() };
+        assert_eq!(list(search(running.clone())).await, []);
+        let claim = world.claim("one").await;
+        assert_eq!(list(search(running)).await, [claim.build.id]);
         let mut other = request("acme/app", "c3");
         other.spec.tags = vec!["127.0.0.1:5000/app:v1_0".into(), "127.0.0.1:5000/app:newest".into()];
         other.spec.tags.push(format!("127.0.0.1:5000/app:n{}-{}", marks::NUMBER, marks::COMMIT7));

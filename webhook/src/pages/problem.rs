@@ -62,7 +62,7 @@ fn ask(cookies: &Cookies, headers: &HeaderMap, next: &str) -> Response {
             (DOCTYPE)
             html lang="en" {
                 head { meta charset="utf-8"; meta http-equiv="refresh" content="0"; title { "slipway" } }
-                body { a href=(next) { "Continue" } }
+                body { a href=(sign_in::local(next)) { "Continue" } }
             }
         };
         let headers = [
@@ -93,7 +93,7 @@ fn page(problem: Response, told: &ProblemText, back: &str) -> Response {
             p role="alert" { (sentence(&plain(told.detail.as_bytes()))) }
             @if let Some(hint) = &told.hint { p { (sentence(&plain(hint.as_bytes()))) } }
             @for line in &told.explain { p.hint { (plain(line.as_bytes())) } }
-            p { @if problem.status() != StatusCode::NOT_FOUND { a.btn href=(back) { "Back" } " " } a href="/" { "To the newest builds" } }
+            p { @if problem.status() != StatusCode::NOT_FOUND { a.btn href=(sign_in::local(back)) { "Back" } " " } a href="/" { "To the newest builds" } }
         }
     };
     let shown = Page { title: told.title, part: "", viewer: None, mark: None, live: Live::No }.around(&content);

@@ -117,7 +117,7 @@ fn page_before(service: &Service, headers: &HeaderMap) -> Option<String> {
 }
 
 /// Returns a path of this service; the first page for whatever else is asked for.
-fn local(next: &str) -> &str {
+pub fn local(next: &str) -> &str {
     let is_path = next.starts_with('/') && !next.starts_with("//") && !next.starts_with("/login");
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_path && is_plain { next } else { "/" }
