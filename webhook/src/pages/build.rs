@@ -61,7 +61,7 @@ async fn content(service: &Service, caller: &Caller, build: &Build) -> Result<Ma
         place: database.queue_place(&build.id).await?,
         refusal: database.refusal(&build.id).await?,
         cpu_ms: database.cpu_ms(&build.id).await?,
-        green: green.and_then(|build| build.commit),
+        green: green.filter(|green| green.created_ms < build.created_ms).and_then(|green| green.commit),
     };
     let log = StepLog::read(service, build, &steps).await?;
     let timeline = Timeline::new(build, &steps, &path).filter(|_| !steps.is_empty());

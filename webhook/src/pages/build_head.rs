@@ -21,7 +21,7 @@ pub struct Head<'b> {
     pub place: Option<QueuePlace>,
     pub refusal: Option<Refusal>,
     pub cpu_ms: Option<i64>,
-    /// Commit of the newest build of the same rule and ref that succeeded.
+    /// Commit of the newest build of the same rule and ref that succeeded, if that was before this one.
     pub green: Option<String>,
 }
 
