@@ -52,6 +52,19 @@ pub enum Command {
     Token(token::Arguments),
     /// Manage accounts and rights of the embedded registry
     Registry(registry::Arguments),
+    #[command(flatten)]
+    ByHand(ByHand),
+    /// Print what a shell needs to complete this program's command lines
+    Completion(completion::Arguments),
+    /// Write the manual pages of all commands
+    Man(completion::Man),
+    /// Print the versions of this program and of the server
+    Version(version::Arguments),
+}
+
+/// The commands for images and containers by hand.
+#[derive(Debug, Subcommand)]
+pub enum ByHand {
     /// List the images that are kept here
     Images(image::ls::Arguments),
     /// Manage the images that are kept here
@@ -125,12 +138,6 @@ pub enum Command {
     /// Hold a container; started by `run` and `start`
     #[command(name = "hold-container", hide = true)]
     Supervise(container::supervise::Arguments),
-    /// Print what a shell needs to complete this program's command lines
-    Completion(completion::Arguments),
-    /// Write the manual pages of all commands
-    Man(completion::Man),
-    /// Print the versions of this program and of the server
-    Version(version::Arguments),
 }
 
 /// Runs `command`.
@@ -158,42 +165,48 @@ pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, Stri
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Secret(arguments) => secret::run(&arguments),
         Command::Token(arguments) => token::run(&arguments, data_dir),
-        Command::Run(arguments) => container::run::run(&arguments, data_dir),
-        Command::Create(arguments) => container::run::create(&arguments, data_dir),
-        Command::Ps(arguments) => container::ps::run(&arguments, data_dir),
-        Command::Start(arguments) => container::start::run(&arguments, data_dir),
-        Command::Attach(arguments) => container::start::attach(&arguments, data_dir),
-        Command::Stop(arguments) => container::stop::stop(&arguments, data_dir),
-        Command::Restart(arguments) => container::stop::restart(&arguments, data_dir),
-        Command::Kill(arguments) => container::stop::kill(&arguments, data_dir),
-        Command::Wait(arguments) => container::stop::wait(&arguments, data_dir),
-        Command::Pause(arguments) => container::stop::freeze(&arguments, data_dir, true),
-        Command::Unpause(arguments) => container::stop::freeze(&arguments, data_dir, false),
-        Command::Rm(arguments) => container::rm::run(&arguments, data_dir),
-        Command::Rename(arguments) => container::rm::rename(&arguments, data_dir),
-        Command::Exec(arguments) => container::exec::run(&arguments, data_dir),
-        Command::Top(arguments) => container::exec::top(&arguments, data_dir),
-        Command::Cp(arguments) => container::cp::run(&arguments, data_dir),
-        Command::Stats(arguments) => container::stats::run(&arguments, data_dir),
-        Command::Commit(arguments) => container::commit::run(&arguments, data_dir),
-        Command::Diff(arguments) => container::commit::diff(&arguments, data_dir),
-        Command::Export(arguments) => container::commit::export(&arguments, data_dir),
-        Command::Container(arguments) => container::run_group(arguments, data_dir),
-        Command::System(arguments) => system::run(&arguments, data_dir),
-        Command::Supervise(arguments) => container::supervise::run(&arguments, data_dir),
-        Command::Images(arguments) => image::ls::run(&arguments, data_dir),
-        Command::Image(arguments) => image::run(&arguments, data_dir),
-        Command::Pull(arguments) => image::pull::run(&arguments, data_dir),
-        Command::Push(arguments) => image::push::run(&arguments, data_dir),
-        Command::Tag(arguments) => image::tag::run(&arguments, data_dir),
-        Command::Rmi(arguments) => image::rm::run(&arguments, data_dir),
-        Command::Inspect(arguments) => image::inspect::run(&arguments, data_dir, image::inspect::Kind::Any),
-        Command::History(arguments) => image::history::run(&arguments, data_dir),
-        Command::Save(arguments) => image::archive::save(&arguments, data_dir),
-        Command::Load(arguments) => image::archive::load(&arguments, data_dir),
-        Command::Import(arguments) => image::import::run(&arguments, data_dir),
-        Command::Login(arguments) => image::login::login(&arguments, data_dir),
-        Command::Logout(arguments) => image::login::logout(&arguments),
         Command::Registry(arguments) => registry::run(&arguments, data_dir),
+        Command::ByHand(command) => run_by_hand(command, data_dir),
+    }
+}
+
+fn run_by_hand(command: ByHand, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+    match command {
+        ByHand::Run(arguments) => container::run::run(&arguments, data_dir),
+        ByHand::Create(arguments) => container::run::create(&arguments, data_dir),
+        ByHand::Ps(arguments) => container::ps::run(&arguments, data_dir),
+        ByHand::Start(arguments) => container::start::run(&arguments, data_dir),
+        ByHand::Attach(arguments) => container::start::attach(&arguments, data_dir),
+        ByHand::Stop(arguments) => container::stop::stop(&arguments, data_dir),
+        ByHand::Restart(arguments) => container::stop::restart(&arguments, data_dir),
+        ByHand::Kill(arguments) => container::stop::kill(&arguments, data_dir),
+        ByHand::Wait(arguments) => container::stop::wait(&arguments, data_dir),
+        ByHand::Pause(arguments) => container::stop::freeze(&arguments, data_dir, true),
+        ByHand::Unpause(arguments) => container::stop::freeze(&arguments, data_dir, false),
+        ByHand::Rm(arguments) => container::rm::run(&arguments, data_dir),
+        ByHand::Rename(arguments) => container::rm::rename(&arguments, data_dir),
+        ByHand::Exec(arguments) => container::exec::run(&arguments, data_dir),
+        ByHand::Top(arguments) => container::exec::top(&arguments, data_dir),
+        ByHand::Cp(arguments) => container::cp::run(&arguments, data_dir),
+        ByHand::Stats(arguments) => container::stats::run(&arguments, data_dir),
+        ByHand::Commit(arguments) => container::commit::run(&arguments, data_dir),
+        ByHand::Diff(arguments) => container::commit::diff(&arguments, data_dir),
+        ByHand::Export(arguments) => container::commit::export(&arguments, data_dir),
+        ByHand::Container(arguments) => container::run_group(arguments, data_dir),
+        ByHand::System(arguments) => system::run(&arguments, data_dir),
+        ByHand::Supervise(arguments) => container::supervise::run(&arguments, data_dir),
+        ByHand::Images(arguments) => image::ls::run(&arguments, data_dir),
+        ByHand::Image(arguments) => image::run(&arguments, data_dir),
+        ByHand::Pull(arguments) => image::pull::run(&arguments, data_dir),
+        ByHand::Push(arguments) => image::push::run(&arguments, data_dir),
+        ByHand::Tag(arguments) => image::tag::run(&arguments, data_dir),
+        ByHand::Rmi(arguments) => image::rm::run(&arguments, data_dir),
+        ByHand::Inspect(arguments) => image::inspect::run(&arguments, data_dir, image::inspect::Kind::Any),
+        ByHand::History(arguments) => image::history::run(&arguments, data_dir),
+        ByHand::Save(arguments) => image::archive::save(&arguments, data_dir),
+        ByHand::Load(arguments) => image::archive::load(&arguments, data_dir),
+        ByHand::Import(arguments) => image::import::run(&arguments, data_dir),
+        ByHand::Login(arguments) => image::login::login(&arguments, data_dir),
+        ByHand::Logout(arguments) => image::login::logout(&arguments),
     }
 }
