@@ -58,8 +58,10 @@ struct Project {
 
 impl RepositoryName {
     fn full_name(self) -> String {
-        let key = self.project.and_then(|project| project.key).unwrap_or_default();
-        self.full_name.unwrap_or_else(|| format!("{key}/{}", self.slug.unwrap_or_default()))
+        // Neither has a slash: with one it would be another repository's name.
+        let part = |text: Option<String>| text.filter(|text| !text.contains('/')).unwrap_or_default();
+        let key = part(self.project.and_then(|project| project.key));
+        self.full_name.unwrap_or_else(|| format!("{key}/{}", part(self.slug)))
     }
 }
 
