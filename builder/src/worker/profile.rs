@@ -4,6 +4,7 @@ use crate::Services;
 use crate::secrets::Masks;
 use crate::trace::{Span, Trace};
 use database::{Claim, PathPiece};
+use std::time::Duration;
 
 /// Most spans that are stored: a build of 20,000 downloads is told by its longest ones.
 const MAX_SPANS: usize = 4000;
@@ -12,10 +13,12 @@ const MAX_PIECES: usize = 200;
 
 /// Stores the trace of the attempt of `claim`; a build does not fail because its profile cannot be stored.
 pub fn store(services: &Services, claim: &Claim, trace: &Trace, masks: &Masks) {
+    let microseconds = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
     let piece = |span: Span| PathPiece {
         work: span.work.as_str().to_owned(),
         name: masks.text(&span.name),
-        duration_us: i64::try_from((span.ended - span.began).as_micros()).unwrap_or(i64::MAX),
+        start_us: Some(microseconds(span.began)),
+        duration_us: microseconds(span.ended - span.began),
     };
     let path: Vec<_> = trace.critical_path().into_iter().take(MAX_PIECES).map(piece).collect();
     let cpu_ms = trace.cpu().map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));

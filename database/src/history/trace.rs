@@ -18,6 +18,9 @@ pub struct PathPiece {
     pub work: String,
     /// On what.
     pub name: String,
+    /// When it began, in microseconds since the attempt did; `None` in rows of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_us: Option<i64>,
     /// How long, in microseconds.
     pub duration_us: i64,
 }

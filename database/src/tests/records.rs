@@ -140,7 +140,7 @@ both! {
 both! {
     async fn a_trace_is_that_of_the_last_attempt(world) {
         let database = &world.database;
-        let piece = |name: &str| PathPiece { work: "step".into(), name: name.into(), duration_us: 7 };
+        let piece = |name: &str| PathPiece { work: "step".into(), name: name.into(), start_us: Some(3), duration_us: 7 };
         let id = world.trigger(&[request("acme/app", "c1")]).await.remove(0);
         assert_eq!((database.trace(&id).await.unwrap(), database.critical_path(&id).await.unwrap()), (None, vec![]));
         let first = world.claim("one").await;

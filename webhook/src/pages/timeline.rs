@@ -104,11 +104,21 @@ impl<'b> Timeline<'b> {
         self.path.is_empty() || self.path.iter().any(|piece| piece.work == "step" && piece.name == step.instruction)
     }
 
+    /// Returns when a piece began, in milliseconds of the axis: the clock of the path is set by the first step that is on it.
+    fn start_of(&self, piece: &PathPiece) -> Option<i64> {
+        let first = self.path.iter().find(|piece| piece.work == "step" && piece.start_us.is_some());
+        let offset = first.and_then(|first| {
+            let step = self.steps.iter().find(|step| step.instruction == first.name)?;
+            Some(step.started_ms? - self.began - first.start_us? / 1000)
+        });
+        Some(piece.start_us? / 1000 + offset.unwrap_or(0).max(0))
+    }
+
     fn pieces_before(&self) -> Vec<Piece> {
         let mut at = 0;
         let of = |piece: &PathPiece| {
-            let (from, took) = (at, milliseconds(piece));
-            at += took;
+            let (from, took) = (self.start_of(piece).unwrap_or(at), milliseconds(piece));
+            at = from + took;
             Piece { name: told(piece), from, took }
         };
         let pieces = before(self.path).iter().map(of).filter(|piece| piece.took * NEGLIGIBLE >= self.span);
@@ -121,8 +131,8 @@ impl<'b> Timeline<'b> {
         let mut pieces: Vec<Piece> = Vec::new();
         for piece in self.path[last..].iter().rev() {
             let took = milliseconds(piece);
-            until -= took;
-            pieces.push(Piece { name: told(piece), from: until.max(0), took });
+            until = self.start_of(piece).unwrap_or(until - took).max(0);
+            pieces.push(Piece { name: told(piece), from: until, took });
         }
         pieces.reverse();
         pieces.retain(|piece| piece.took * NEGLIGIBLE >= self.span);
@@ -203,5 +213,87 @@ fn short(milliseconds: i64) -> String {
         1..60_000 if milliseconds % 1000 != 0 => format!("{:.1} s", milliseconds as f64 / 1000.0),
         1..60_000 => format!("{} s", milliseconds / 1000),
         _ => format!("{} min", milliseconds / 60_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use database::{BuildId, BuildOptions, BuildRequest, BuildSpec, BuildState, Trigger};
+
+    fn build(started_ms: i64, finished_ms: i64) -> Build {
+        let spec = BuildSpec {
+            clone_url: "https://git.example.com/team/app.git".to_owned(),
+            git_ref: "refs/heads/main".to_owned(),
+            commit: None,
+            dockerfile: "Dockerfile".to_owned(),
+            context: String::new(),
+            target: None,
+            build_args: Default::default(),
+            tags: Vec::new(),
+            use_cache: true,
+            push: true,
+            options: BuildOptions::default(),
+        };
+        let trigger = Trigger::Manual { by: "me".to_owned() };
+        let (repository, rule, commit_message) = ("team/app".to_owned(), "main".to_owned(), String::new());
+        Build {
+            id: BuildId::parse("bld_00000000000000000000000000000000").unwrap(),
+            number: 1,
+            request: BuildRequest { repository, rule, commit_message, trigger, spec },
+            sequence: 1,
+            state: BuildState::Succeeded,
+            attempt: 1,
+            commit: None,
+            reason: None,
+            image: None,
+            created_ms: 0,
+            started_ms: Some(started_ms),
+            finished_ms: Some(finished_ms),
+            version: 1,
+            cancel_requested: false,
+            awaits_approval: false,
+            approved_by: None,
+            log_removed_ms: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn step(instruction: &str, started_ms: i64, duration_ms: i64) -> Step {
+        Step {
+            number: 1,
+            instruction: instruction.to_owned(),
+            stage: "stage-0".to_owned(),
+            line: 2,
+            state: StepState::Succeeded,
+            cached: false,
+            exit_code: None,
+            layer_digest: None,
+            layer_size: None,
+            started_ms: Some(started_ms),
+            duration_ms: Some(duration_ms),
+        }
+    }
+
+    fn piece(work: &str, name: &str, start_us: Option<i64>, duration_us: i64) -> PathPiece {
+        PathPiece { work: work.to_owned(), name: name.to_owned(), start_us, duration_us }
+    }
+
+    #[test]
+    fn pieces_stand_where_they_happened() {
+        let path = [
+            piece("fetch", "the commit", Some(0), 14_000),
+            piece("step", "RUN x", Some(20_000), 30_000),
+            piece("push", "latest", Some(60_000), 5_000),
+        ];
+        let (build, steps) = (build(1_000, 1_104), [step("RUN x", 1_027, 30)]);
+        let timeline = Timeline::new(&build, &steps, &path).unwrap();
+        let places = |pieces: Vec<Piece>| pieces.iter().map(|piece| (piece.from, piece.took)).collect::<Vec<_>>();
+        assert_eq!(places(timeline.pieces_before()), [(7, 14)]);
+        assert_eq!(places(timeline.pieces_after()), [(67, 5)]);
+        // Rows of earlier versions only say how long.
+        let path: Vec<_> = path.into_iter().map(|piece| PathPiece { start_us: None, ..piece }).collect();
+        let timeline = Timeline::new(&build, &steps, &path).unwrap();
+        assert_eq!(places(timeline.pieces_after()), [(99, 5)]);
     }
 }
