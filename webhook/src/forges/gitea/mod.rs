@@ -2,8 +2,8 @@
 
 mod deliveries;
 mod hooks;
-mod statuses;
 
+/// Gitea and Forgejo take GitHub's statuses at the same path.
+pub use crate::forges::github::status;
 pub use deliveries::{HEADERS, headers, read};
 pub use hooks::hooks;
-pub use statuses::status;
