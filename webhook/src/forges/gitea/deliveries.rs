@@ -1,11 +1,9 @@
 //! Deliveries of Gitea, Forgejo and Gogs: GitHub's payloads, other headers, a bare signature.
 
-use crate::forges::forge::{Event, Headers, Identity, Message, text};
-use crate::forges::github::PushText;
-use crate::forges::pull_request;
+use crate::forges::forge::{Headers, Identity, Message, text};
+use crate::forges::github;
 use crate::forges::signature::Proof;
 use axum::http::HeaderMap;
-use serde::Deserialize;
 
 /// Headers that none but these forges send. They send GitHub's besides.
 pub const HEADERS: [&str; 3] = ["x-forgejo-event", "x-gitea-event", "x-gogs-event"];
@@ -22,32 +20,15 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     })
 }
 
-/// Reads a payload.
+/// Reads a payload. A new tag comes as `push` and as `create`: the push counts.
 pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
-    let any: AnyEvent = serde_json::from_slice(json)?;
-    // A new tag comes as `push` and as `create`: the push is what counts.
-    let event = match event {
-        "push" => Event::Pushes(vec![serde_json::from_slice::<PushText>(json)?.push()]),
-        "pull_request" => pull_request::read(json)?,
-        _ => Event::Other,
-    };
-    Ok(Message { repository: any.repository.map(|repository| repository.full_name), event, ..Message::default() })
-}
-
-#[derive(Debug, Deserialize)]
-struct AnyEvent {
-    repository: Option<RepositoryName>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RepositoryName {
-    full_name: String,
+    github::read_change(event, json)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forges::forge::Forge;
+    use crate::forges::forge::{Event, Forge};
 
     #[test]
     fn gitea_is_told_from_github_and_its_pushes_read() {

@@ -19,9 +19,14 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
 
 /// Reads a payload.
 pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
+    let message = read_change(event, json)?;
+    Ok(if event == "ping" { Message { event: Event::Ping, ..message } } else { message })
+}
+
+/// Reads a push or a pull request, which Gitea writes alike.
+pub fn read_change(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     let any: AnyEvent = serde_json::from_slice(json)?;
     let event = match event {
-        "ping" => Event::Ping,
         "push" => Event::Pushes(vec![serde_json::from_slice::<PushText>(json)?.push()]),
         "pull_request" => pull_request::read(json)?,
         _ => Event::Other,
@@ -43,7 +48,7 @@ struct RepositoryName {
 
 /// A push, as GitHub and Gitea write it.
 #[derive(Debug, Deserialize)]
-pub struct PushText {
+struct PushText {
     #[serde(rename = "ref")]
     git_ref: String,
     before: Option<String>,
@@ -71,7 +76,7 @@ struct Pusher {
 }
 
 impl PushText {
-    pub fn push(self) -> Push {
+    fn push(self) -> Push {
         let after = object(&self.after).filter(|_| !self.deleted);
         let (id, message) = self.head_commit.map(|commit| (commit.id, commit.message)).unzip();
         let commit = if after.is_some() { id.as_deref().and_then(object).or_else(|| after.clone()) } else { None };

@@ -6,6 +6,6 @@ mod hooks;
 mod statuses;
 
 pub use client::GithubClient;
-pub use deliveries::{PushText, headers, read};
+pub use deliveries::{headers, read, read_change};
 pub use hooks::hooks;
 pub use statuses::status;
