@@ -49,13 +49,7 @@ pub fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository
         for step in steps.iter().filter(|step| uses(step, BUILD)) {
             let build = Build { file, steps, step, environment: &environment, triggers: &triggers };
             let found = build.repository(asked)?;
-            match repositories.iter_mut().find(|known| known.image == found.image) {
-                Some(known) => {
-                    known.rules.extend(found.rules);
-                    known.notes.extend(found.notes);
-                }
-                None => repositories.push(found),
-            }
+            found.join(&mut repositories);
         }
     }
     Ok(repositories)

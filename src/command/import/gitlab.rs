@@ -35,13 +35,7 @@ pub fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository
             let words = words(&command);
             let Some(arguments) = arguments(&words) else { continue };
             let found = reader.repository(line, arguments)?;
-            match repositories.iter_mut().find(|known| known.image == found.image) {
-                Some(known) => {
-                    known.rules.extend(found.rules);
-                    known.notes.extend(found.notes);
-                }
-                None => repositories.push(found),
-            }
+            found.join(&mut repositories);
         }
     }
     Ok(repositories)

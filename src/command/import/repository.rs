@@ -124,6 +124,17 @@ impl Repository {
         self.notes.push((line, text.into()));
     }
 
+    /// Adds the rules and notes to the repository with the same image, or itself where there is none.
+    pub fn join(self, repositories: &mut Vec<Repository>) {
+        match repositories.iter_mut().find(|known| known.image == self.image) {
+            Some(known) => {
+                known.rules.extend(self.rules);
+                known.notes.extend(self.notes);
+            }
+            None => repositories.push(self),
+        }
+    }
+
     /// Returns it in TOML, with the notes as comments before it.
     pub fn to_toml(&self) -> Result<String, String> {
         let forge_name = forge_name(&self.clone_url);
