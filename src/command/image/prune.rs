@@ -6,18 +6,19 @@ use container::{Filters, Removed};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Arguments of `slipway image prune`.
+/// Arguments of `slipway image prune`, which `slipway system prune` has, too.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub struct Arguments {
-    /// Remove all images that no container uses
+    /// Remove all images that no container uses, not only those without a name
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
     /// Do not ask
     #[arg(short, long)]
-    force: bool,
-    /// Only images for which this holds: until=, label=, label!=
+    pub force: bool,
+    /// Only what this holds for: until=, label=, label!=
     #[arg(long = "filter", value_name = "NAME=VALUE")]
-    filters: Vec<String>,
+    pub filters: Vec<String>,
 }
 
 /// Runs the command.

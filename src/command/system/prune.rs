@@ -1,7 +1,7 @@
 //! `slipway system prune`: removes containers that have ended and images that nobody uses.
 
 use crate::command::container::rm::{PruneFilters, remove_ended};
-use crate::command::image::prune::remove_unused;
+use crate::command::image::prune::{self, remove_unused};
 use crate::hand::{Hand, bytes, confirmed, now, told};
 use clap::Args;
 use container::Filters;
@@ -11,15 +11,8 @@ use std::process::ExitCode;
 /// Arguments of `slipway system prune`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Remove all images that no container uses, not only those without a name
-    #[arg(short, long)]
-    all: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
-    /// Only what this holds for: until=, label=, label!=
-    #[arg(long = "filter", value_name = "NAME=VALUE")]
-    filters: Vec<String>,
+    #[command(flatten)]
+    images: prune::Arguments,
     /// Remove volumes, too; there are none
     #[arg(long)]
     volumes: bool,
@@ -28,6 +21,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
+        let arguments = &arguments.images;
         let (images, containers) =
             (Filters::parse(&arguments.filters, now())?, PruneFilters::parse(&arguments.filters)?);
         let of_images = match arguments.all {
