@@ -114,12 +114,12 @@ fn keys_of_files_are_held_by_an_agent_as_long_as_the_build_runs() {
     // DF-142
     let place = Place::new();
     let script = "for f in $(command -v ssh-add) $(ldd $(command -v ssh-add) | grep -o '/[^ ]*'); do \
-        mkdir -p context/root$(dirname $f); cp -L $f context/root$f; done; mkdir -p context/root/bin; \
-        cp /bin/busybox context/root/bin/sh; \
+        mkdir -p context/files$(dirname $f); cp -L $f context/files$f; done; mkdir -p context/files/bin; \
+        cp /bin/busybox context/files/bin/sh; \
         for k in one two; do ssh-keygen -q -t ed25519 -N '' -C key-$k -f $k; done; \
         ssh-keygen -q -t ed25519 -N secret -f locked; chmod 644 one; mkdir tmp";
     run(Command::new("sh").args(["-ec", script]).current_dir(place.directory.path()));
-    let dockerfile = "FROM scratch\nCOPY root /\nRUN --mount=type=ssh ssh-add -l; echo $SSH_AUTH_SOCK\n\
+    let dockerfile = "FROM scratch\nCOPY files /\nRUN --mount=type=ssh ssh-add -l; echo $SSH_AUTH_SOCK\n\
         RUN --mount=type=ssh,id=other,required --mount=type=ssh,id=other,target=/agent SSH_AUTH_SOCK=/agent ssh-add -l\n";
     std::fs::write(place.path("context/Dockerfile"), dockerfile).unwrap();
     let said = |arguments: &[&str]| {
