@@ -21,7 +21,7 @@ pub enum Credentials {
     Docker {
         /// User and password by host.
         by_host: HashMap<String, (String, String)>,
-        /// Docker's `config.json`; without one there are no other logins.
+        /// Docker's `config.json`; without one, only the logins by host count.
         config: Option<PathBuf>,
     },
     /// User and password by host.

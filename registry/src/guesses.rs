@@ -58,7 +58,7 @@ impl Count {
         (self.wrong >= MAX_WRONG && !left.is_zero()).then(|| left.as_secs().max(1))
     }
 
-    /// Counts a password that is not compared yet: whoever goes away meanwhile has guessed, too.
+    /// Counts a password before it is compared: a client that goes away meanwhile has guessed, too.
     pub fn add(&mut self, now: Instant) {
         if self.wrong == 0 || self.is_over(now) {
             *self = Count { began: now, wrong: 0 };

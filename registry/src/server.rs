@@ -34,17 +34,17 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Tells whether whoever asks may read a repository.
+    /// Tells whether the caller may read a repository.
     pub fn is_readable(&self, repository: &str) -> bool {
         self.caller.may(Action::Pull, repository)
     }
 
-    /// Tells whether a repository stands in lists for whoever asks.
+    /// Tells whether lists for the caller have a repository.
     pub fn is_listed(&self, repository: &str) -> bool {
         self.caller.finds(repository)
     }
 
-    /// Tells whether whoever asks could read a repository with a token for it.
+    /// Tells whether the caller could read a repository with a token for it.
     pub fn lacks_scope(&self, repository: &str) -> bool {
         !self.is_readable(repository) && self.caller.is_granted(Action::Pull, repository)
     }

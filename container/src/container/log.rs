@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(lines(directory.path()).last().unwrap().1, "last\n");
     }
     #[test]
-    fn whoever_follows_a_log_misses_no_line_when_a_new_file_begins() {
+    fn a_follower_of_a_log_misses_no_line_when_a_new_file_begins() {
         let directory = tempfile::tempdir().unwrap();
         let mut log = Log::open(directory.path()).unwrap();
         let mut reader = LogReader::new(directory.path());

@@ -30,7 +30,7 @@ const LAST_REQUEST: Duration = Duration::from_secs(10);
 
 /// State that all connections of a supervisor share.
 struct Supervisor {
-    /// Ends with the container, whoever asks for something at that moment.
+    /// Weak, so that requests that are answered at that moment do not keep it after the container has ended.
     sandbox: Weak<Sandbox>,
     id: ContainerId,
     container: Mutex<Container>,

@@ -260,7 +260,7 @@ async fn many_guesses_at_once_are_no_more_than_one_after_another() {
 }
 
 #[tokio::test]
-async fn whoever_goes_away_before_the_answer_has_guessed() {
+async fn a_client_that_goes_away_before_the_answer_has_guessed() {
     let it = guarded().await;
     assert_eq!(it.ask(Method::GET, "", &basic("reader", "correct horse"), b"").await.status, 200);
     for _ in 0..10 {

@@ -1,4 +1,4 @@
-// What the pages gain with JavaScript. Everything works without it.
+// Live changes and keys of the pages. Everything works without JavaScript.
 (function () {
   "use strict";
   var body = document.body, list = document.querySelector("[data-version]"), log = document.querySelector("[data-follow]");

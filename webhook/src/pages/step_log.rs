@@ -175,7 +175,7 @@ impl Fold<'_> {
     /// Returns the line that stays when the step is folded.
     fn head(&self) -> Markup {
         let Some(step) = self.step else {
-            return html! { span {} span.nm { "slipway" } code.cut { "What slipway itself says" } span.flag {} span.num {} };
+            return html! { span {} span.nm { "slipway" } code.cut { "Messages of slipway" } span.flag {} span.num {} };
         };
         let mark = Mark::of_step(step);
         let note = match step.state {
