@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Calls `read` on each input of the target `name`.
-pub fn replay(name: &str, read: fn(&[u8])) {
+pub(crate) fn replay(name: &str, read: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(name);
     let inputs = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut count = 0;

@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Address of the server, and the token.
 #[derive(Debug, Args)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// URL of the server
     #[arg(long, env = "SLIPWAY_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     server: String,
@@ -34,7 +34,7 @@ pub struct Connection {
 
 /// The build that something is to be done to.
 #[derive(Debug, Args)]
-pub struct OneBuild {
+pub(crate) struct OneBuild {
     /// The build: its id, namespace/name#number, or namespace/name for the newest
     build: String,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub struct OneBuild {
 
 impl OneBuild {
     /// Asks for `what` to be done to the build and prints the answer: as it is, or as `told` puts it.
-    pub fn ask(
+    pub(crate) fn ask(
         &self,
         what: &str,
         told: impl FnOnce(&str, &Value) -> Result<String, String>,
@@ -61,7 +61,7 @@ impl OneBuild {
 }
 
 /// An answer that was no refusal.
-pub struct Answer {
+pub(crate) struct Answer {
     /// Status code.
     pub status: StatusCode,
     /// Body; null if there is none.
@@ -69,7 +69,7 @@ pub struct Answer {
 }
 
 /// The API of a server.
-pub struct Api {
+pub(crate) struct Api {
     http: reqwest::Client,
     tokio: tokio::runtime::Runtime,
     base: String,
@@ -78,7 +78,7 @@ pub struct Api {
 
 impl Connection {
     /// Prepares to ask; nothing is asked yet.
-    pub fn open(&self) -> Result<Api, String> {
+    pub(crate) fn open(&self) -> Result<Api, String> {
         let token = match (&self.token, &self.token_file) {
             // Scripts set the variable to nothing when there is no token.
             (Some(token), _) => Some(token.trim().to_owned()).filter(|token| !token.is_empty()),
@@ -111,12 +111,12 @@ impl Connection {
 
 impl Api {
     /// Asks for a document.
-    pub fn get(&self, path: &str) -> Result<Value, String> {
+    pub(crate) fn get(&self, path: &str) -> Result<Value, String> {
         self.send(Method::GET, path, None, &[]).map(|answer| answer.body)
     }
 
     /// Asks for something to be done; headers come as names and values.
-    pub fn send(
+    pub(crate) fn send(
         &self,
         method: Method,
         path: &str,
@@ -133,7 +133,7 @@ impl Api {
     }
 
     /// Asks for a stream and hands each part of it to `take` until that says to stop.
-    pub fn stream(
+    pub(crate) fn stream(
         &self,
         path: &str,
         headers: &[(&'static str, &str)],
@@ -222,30 +222,30 @@ fn refusal(status: StatusCode, body: &Value) -> String {
 }
 
 /// Reads an answer as one of the API's views.
-pub fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, String> {
+pub(crate) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, String> {
     T::deserialize(answer).map_err(|error| {
         format!("the server's answer does not have the expected form ({error}): is it a slipway of another version?")
     })
 }
 
 /// Returns a text for a query.
-pub fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
     text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Prints a document for tools.
-pub fn print_json(value: &Value) {
+pub(crate) fn print_json(value: &Value) {
     println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
 /// Prints the parts that were changed or left out.
-pub fn warnings(warnings: &[String]) {
+pub(crate) fn warnings(warnings: &[String]) {
     warnings.iter().for_each(|warning| eprintln!("warning: {}", sanitize(warning)));
 }
 
 /// Reads the name of a repository from the command line.
-pub fn repository_name(text: &str) -> Result<String, String> {
+pub(crate) fn repository_name(text: &str) -> Result<String, String> {
     let is_whole = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
     match text.split_once('/') {
         Some((namespace, name)) if is_whole(namespace) && is_whole(name) => Ok(text.to_owned()),
@@ -254,7 +254,7 @@ pub fn repository_name(text: &str) -> Result<String, String> {
 }
 
 /// Returns the id of a build: it is named by id, as `team/app#12`, or as `team/app` for the newest.
-pub fn build_id(api: &Api, name: &str) -> Result<String, String> {
+pub(crate) fn build_id(api: &Api, name: &str) -> Result<String, String> {
     let (repository, number) = match name.split_once('#') {
         Some((repository, number)) => (repository, number),
         None if name.contains('/') => (name, "latest"),

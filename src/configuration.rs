@@ -11,7 +11,7 @@ use webhook::{Configuration, Registry};
 const SYSTEM: &str = "/etc/slipway/slipway.toml";
 
 /// Reads the configuration from `asked`, the data directory, the account's configuration directory or the system's place.
-pub fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, String> {
+pub(crate) fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, String> {
     let own = xdg_directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("slipway/slipway.toml"));
     let candidates: Vec<PathBuf> =
         [data.join("slipway.toml")].into_iter().chain(own).chain([PathBuf::from(SYSTEM)]).collect();
@@ -42,7 +42,7 @@ fn check_protections(waived: &[String]) -> Result<(), String> {
 }
 
 /// Returns the settings of registries.
-pub fn registries(configuration: &Configuration) -> Registries {
+pub(crate) fn registries(configuration: &Configuration) -> Registries {
     let host = |registry: &Registry| HostSettings {
         plain_http: registry.plain_http,
         tls: TlsSettings { insecure: registry.insecure, ca: registry.ca.clone(), identity: registry.identity.clone() },
@@ -53,7 +53,7 @@ pub fn registries(configuration: &Configuration) -> Registries {
 }
 
 /// Returns what the operator allows all builds to read.
-pub fn reading(configuration: &Configuration) -> Reading {
+pub(crate) fn reading(configuration: &Configuration) -> Reading {
     let with_login = configuration.registries.iter().flat_map(|(host, registry)| {
         registry.read.iter().filter_map(move |path| ImagePattern::parse(&format!("{host}/{path}")).ok())
     });
@@ -89,7 +89,7 @@ fn credentials(configuration: &Configuration) -> Credentials {
 }
 
 /// Returns the path of docker's `config.json`, which may not exist; `None` if nothing says where it would be.
-pub fn docker_config() -> Option<PathBuf> {
+pub(crate) fn docker_config() -> Option<PathBuf> {
     let directory = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let directory = directory.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
     Some(directory?.join("config.json"))

@@ -20,7 +20,7 @@ impl Write for Redacting {
 }
 
 /// Writes the log to standard error; `SLIPWAY_LOG` says how much of it.
-pub fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| "info".into());
     // Colours are for terminals: in a file or a journal they are noise.
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

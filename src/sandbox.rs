@@ -9,7 +9,7 @@ const MIB: u64 = 1024 * 1024;
 const PROXIES: [&str; 6] = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 
 /// Puts the configuration's settings in the place of the sandbox's own.
-pub fn configure(settings: &mut Settings, configuration: &Sandbox) {
+pub(crate) fn configure(settings: &mut Settings, configuration: &Sandbox) {
     let limits = &mut settings.limits;
     limits.memory_bytes = configuration.memory_mib.map(|mebibytes| mebibytes * MIB).or(limits.memory_bytes);
     limits.pids = configuration.processes.or(limits.pids);
@@ -23,7 +23,7 @@ pub fn configure(settings: &mut Settings, configuration: &Sandbox) {
 }
 
 /// Returns the hosts of the proxies that the environment names.
-pub fn proxy_hosts() -> Vec<String> {
+pub(crate) fn proxy_hosts() -> Vec<String> {
     PROXIES.iter().filter_map(|name| proxy_host(&std::env::var(name).ok()?)).collect()
 }
 
@@ -35,7 +35,7 @@ fn proxy_host(address: &str) -> Option<String> {
 }
 
 /// Tries the protections out and logs them; fails if one is missing that is not in `waived`.
-pub fn check(settings: &Settings, waived: &[String]) -> Result<(), String> {
+pub(crate) fn check(settings: &Settings, waived: &[String]) -> Result<(), String> {
     let table = runtime::self_test(settings).map_err(|error| registry_client::report(&error))?;
     debug_assert!(table.iter().all(|known| runtime::PROTECTIONS.contains(&known.name.as_str())), "{table:?}");
     let there: Vec<_> = table.iter().filter(|known| known.missing.is_none()).map(|known| known.name.as_str()).collect();

@@ -4,7 +4,7 @@ use std::future::pending;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Waits until the process is asked to end: by Ctrl-C, by a request to terminate, or because its terminal is gone.
-pub async fn wait_for_signal() {
+pub(crate) async fn wait_for_signal() {
     tokio::select! {
         () = wait_for_repeated_signal() => {}
         () = hangup() => {}
@@ -13,7 +13,7 @@ pub async fn wait_for_signal() {
 
 /// Waits until the process is asked once more. That its terminal is gone is told twice, by the shell and by the kernel, and
 /// is not a request to hurry.
-pub async fn wait_for_repeated_signal() {
+pub(crate) async fn wait_for_repeated_signal() {
     tokio::select! {
         () = received(SignalKind::interrupt()) => {}
         () = received(SignalKind::terminate()) => {}

@@ -4,19 +4,19 @@ use std::io::{self, Write};
 use webhook::Sanitizer;
 
 /// Writes what a step printed: sanitized where a person's terminal shows it, as it is for files and other programs.
-pub struct OutputWriter<W> {
+pub(crate) struct OutputWriter<W> {
     to: W,
     sanitizer: Option<Sanitizer>,
 }
 
 impl<W: Write> OutputWriter<W> {
     /// Returns a writer to a terminal or to something else.
-    pub fn new(to: W, is_terminal: bool) -> Self {
+    pub(crate) fn new(to: W, is_terminal: bool) -> Self {
         OutputWriter { to, sanitizer: is_terminal.then(Sanitizer::default) }
     }
 
     /// Turns off colours that are still on.
-    pub fn finish(&mut self) -> io::Result<()> {
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         let rest = self.sanitizer.as_mut().map(Sanitizer::finish).unwrap_or_default();
         self.to.write_all(rest.as_bytes())?;
         self.to.flush()

@@ -19,7 +19,7 @@ const MAX_RESTART_DELAY: Duration = Duration::from_secs(60);
 
 /// The stage of the shutdown of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// They are not.
     No,
     /// After their builds, if those end in time.
@@ -29,7 +29,7 @@ pub enum Ending {
 }
 
 /// Starts worker processes, and restarts those that exit.
-pub struct WorkerSupervisor {
+pub(crate) struct WorkerSupervisor {
     /// Their data directory.
     pub data: DataDir,
     /// The configuration that the server was started with.
@@ -42,7 +42,7 @@ pub struct WorkerSupervisor {
 
 impl WorkerSupervisor {
     /// Keeps one worker running until slipway ends; a worker that cannot start is tried less and less often.
-    pub async fn keep(&self, number: usize, mut ending: Receiver<Ending>) {
+    pub(crate) async fn keep(&self, number: usize, mut ending: Receiver<Ending>) {
         let mut failures = 0;
         while *ending.borrow() == Ending::No {
             let began = Instant::now();

@@ -50,7 +50,7 @@ impl Definitions {
 }
 
 /// Tells whether a target may have a name.
-pub fn check_name(name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     match !name.is_empty() && name.bytes().all(valid) {
         true => Ok(()),
@@ -59,7 +59,7 @@ pub fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// Adds what files say to the definitions.
-pub fn add(files: &[Body], settings: &Settings, definitions: &mut Definitions) -> Result<(), Error> {
+pub(crate) fn add(files: &[Body], settings: &Settings, definitions: &mut Definitions) -> Result<(), Error> {
     let module = Module::new(files, settings)?;
     module.check_variables()?;
     let (mut instances, mut renamed) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());

@@ -3,12 +3,12 @@
 use crate::Error;
 
 /// Splits a line at its commas.
-pub fn fields(line: &str) -> Result<Vec<String>, Error> {
+pub(crate) fn fields(line: &str) -> Result<Vec<String>, Error> {
     split(line, ',')
 }
 
 /// Splits a line at a separator; in quotes it does not separate, and two quotes are one.
-pub fn split(line: &str, separator: char) -> Result<Vec<String>, Error> {
+pub(crate) fn split(line: &str, separator: char) -> Result<Vec<String>, Error> {
     let (mut fields, mut rest) = (Vec::new(), line);
     loop {
         let Some(mut quoted) = rest.strip_prefix('"') else {
@@ -50,7 +50,7 @@ pub fn split(line: &str, separator: char) -> Result<Vec<String>, Error> {
 }
 
 /// Writes `key=value` as a field.
-pub fn field(key: &str, value: &str) -> String {
+pub(crate) fn field(key: &str, value: &str) -> String {
     let pair = format!("{key}={value}");
     match pair.contains([',', '"']) {
         true => format!("\"{}\"", pair.replace('"', "\"\"")),

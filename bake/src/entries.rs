@@ -114,7 +114,7 @@ impl Entry {
 }
 
 /// Reads a truth as Go does.
-pub fn parse_bool(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
@@ -238,7 +238,7 @@ impl Ssh {
 }
 
 /// Leaves one of each name: the last, at the place of the first.
-pub fn last_of_each<T>(list: &mut Vec<T>, name: fn(&T) -> &str) {
+pub(crate) fn last_of_each<T>(list: &mut Vec<T>, name: fn(&T) -> &str) {
     let mut kept: Vec<T> = Vec::new();
     for entry in std::mem::take(list) {
         match kept.iter().position(|known| name(known) == name(&entry)) {
@@ -250,7 +250,7 @@ pub fn last_of_each<T>(list: &mut Vec<T>, name: fn(&T) -> &str) {
 }
 
 /// Leaves one of those that are equal, in the order in which buildx leaves them.
-pub fn without_doubles(list: &mut Vec<Entry>) {
+pub(crate) fn without_doubles(list: &mut Vec<Entry>) {
     for at in (0..list.len().saturating_sub(1)).rev() {
         if let Some(double) = (at + 1..list.len()).find(|other| list[at] == list[*other]) {
             list.swap_remove(double);
@@ -259,7 +259,7 @@ pub fn without_doubles(list: &mut Vec<Entry>) {
 }
 
 /// Leaves each text once, and no empty one.
-pub fn without_double_texts(list: &mut Vec<String>) {
+pub(crate) fn without_double_texts(list: &mut Vec<String>) {
     let mut seen = std::collections::BTreeSet::new();
     list.retain(|text| !text.is_empty() && seen.insert(text.clone()));
 }

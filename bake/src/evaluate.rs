@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const MAX_VALUES: usize = 1_000_000;
 
 /// The names that an expression may use.
-pub trait Names {
+pub(crate) trait Names {
     /// Returns the variable of a name.
     fn variable(&self, name: &str) -> Result<Value, Error>;
     /// Returns the attribute of the block `kind` with a name, or all of them; `None` if `kind` is not a kind of blocks.
@@ -27,7 +27,7 @@ pub trait Names {
 }
 
 /// Tells whether so many values are too many.
-pub fn check_count(values: usize) -> Result<(), Error> {
+pub(crate) fn check_count(values: usize) -> Result<(), Error> {
     match values <= MAX_VALUES {
         true => Ok(()),
         false => Err(Error::new(format!("the expressions make more than {MAX_VALUES} values"))),
@@ -35,7 +35,7 @@ pub fn check_count(values: usize) -> Result<(), Error> {
 }
 
 /// Names that are known within an expression only: of `for`, of a matrix, of a function's parameters.
-pub struct Scope<'s> {
+pub(crate) struct Scope<'s> {
     /// The names around.
     pub names: &'s dyn Names,
     /// The scope around.
@@ -54,7 +54,7 @@ impl Scope<'_> {
     }
 
     /// Returns the value of an expression.
-    pub fn value(&self, expression: &Expression) -> Result<Value, Error> {
+    pub(crate) fn value(&self, expression: &Expression) -> Result<Value, Error> {
         self.names.count(1)?;
         match expression {
             Expression::Null(_) => Ok(Value::Null),

@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 }
 
 /// Reads JSON.
-pub fn parse_json(name: &str, text: &str) -> Result<Body, Error> {
+pub(crate) fn parse_json(name: &str, text: &str) -> Result<Body, Error> {
     let json: Json = serde_json::from_str(text)
         .map_err(|error| Error::new(format!("this is not JSON: {error}")).at(name, Some(error.line())))?;
     let file = File { name: Rc::from(name) };

@@ -30,7 +30,7 @@ pub struct Settings {
 }
 
 /// A target or group of a file; a block with a matrix gives several.
-pub struct Instance<'m> {
+pub(crate) struct Instance<'m> {
     /// Its name.
     pub name: String,
     /// The block.
@@ -40,7 +40,7 @@ pub struct Instance<'m> {
 }
 
 /// The definitions of the files.
-pub struct Module<'m> {
+pub(crate) struct Module<'m> {
     settings: &'m Settings,
     variables: BTreeMap<&'m str, &'m Block>,
     attributes: BTreeMap<&'m str, &'m Attribute>,
@@ -54,7 +54,7 @@ pub struct Module<'m> {
 
 impl<'m> Module<'m> {
     /// Collects the definitions of files; of several with one name the last counts.
-    pub fn new(files: &'m [Body], settings: &'m Settings) -> Result<Self, Error> {
+    pub(crate) fn new(files: &'m [Body], settings: &'m Settings) -> Result<Self, Error> {
         let (mut variables, mut attributes, mut functions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let is_reserved = |name: &str| is_kind(name) || settings.built_in.contains_key(name);
         for block in files.iter().flat_map(|file| &file.blocks) {
@@ -92,12 +92,12 @@ impl<'m> Module<'m> {
     }
 
     /// Returns a scope without names of its own.
-    pub fn scope(&self, own: BTreeMap<String, Value>) -> Scope<'_> {
+    pub(crate) fn scope(&self, own: BTreeMap<String, Value>) -> Scope<'_> {
         Scope { names: self, outer: None, own }
     }
 
     /// Evaluates all variables and checks them.
-    pub fn check_variables(&self) -> Result<(), Error> {
+    pub(crate) fn check_variables(&self) -> Result<(), Error> {
         for (name, block) in &self.variables {
             self.variable(name)?;
             variable::check(name, block)?;
@@ -108,22 +108,22 @@ impl<'m> Module<'m> {
     }
 
     /// Evaluates the attributes that stand outside of blocks.
-    pub fn check_attributes(&self) -> Result<(), Error> {
+    pub(crate) fn check_attributes(&self) -> Result<(), Error> {
         self.attributes.keys().try_for_each(|name| self.variable(name).map(drop))
     }
 
     /// Sets the targets and groups that expressions may look at.
-    pub fn set_instances(&self, instances: Vec<Instance<'m>>) {
+    pub(crate) fn set_instances(&self, instances: Vec<Instance<'m>>) {
         *self.instances.borrow_mut() = instances;
     }
 
     /// Returns what was set.
-    pub fn instances(&self) -> std::cell::Ref<'_, Vec<Instance<'m>>> {
+    pub(crate) fn instances(&self) -> std::cell::Ref<'_, Vec<Instance<'m>>> {
         self.instances.borrow()
     }
 
     /// Returns the attribute of an instance, evaluated once; `None` if the block does not set it.
-    pub fn attribute(&self, instance: &Instance<'m>, name: &str) -> Result<Option<Value>, Error> {
+    pub(crate) fn attribute(&self, instance: &Instance<'m>, name: &str) -> Result<Option<Value>, Error> {
         let Some(attribute) = instance.block.body.attribute(name) else { return Ok(None) };
         let key = format!("{}.{}.{name}#{:p}", instance.block.kind, instance.name, instance.block);
         let place = || format!("`{}.{}.{name}`", instance.block.kind, instance.name);

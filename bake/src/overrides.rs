@@ -37,10 +37,10 @@ struct Override {
 
 /// The overrides of each target.
 #[derive(Debug, Default)]
-pub struct Overrides(BTreeMap<String, BTreeMap<String, Override>>);
+pub(crate) struct Overrides(BTreeMap<String, BTreeMap<String, Override>>);
 
 /// Returns the names that fit a pattern with `*`, `?` and `[…]`.
-pub fn matching<'n>(pattern: &str, names: impl Iterator<Item = &'n str>) -> Result<Vec<String>, Error> {
+pub(crate) fn matching<'n>(pattern: &str, names: impl Iterator<Item = &'n str>) -> Result<Vec<String>, Error> {
     let none = || Error::new(format!("no target fits `{pattern}`"));
     let mut expression = String::from("^");
     let mut in_class = false;
@@ -65,7 +65,7 @@ pub fn matching<'n>(pattern: &str, names: impl Iterator<Item = &'n str>) -> Resu
 
 impl Overrides {
     /// Reads the values of `--set`.
-    pub fn parse(
+    pub(crate) fn parse(
         texts: &[String],
         definitions: &Definitions,
         environment: &BTreeMap<String, String>,
@@ -120,7 +120,7 @@ impl Overrides {
     }
 
     /// Changes a target as it was asked for.
-    pub fn apply(&self, name: &str, target: &mut Target) -> Result<(), Error> {
+    pub(crate) fn apply(&self, name: &str, target: &mut Target) -> Result<(), Error> {
         let Some(overrides) = self.0.get(name) else { return Ok(()) };
         let (late, early): (Vec<_>, Vec<_>) = overrides.iter().partition(|(key, _)| LATE.contains(&key.as_str()));
         for (key, value) in early.into_iter().chain(late) {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
 /// Writes groups and targets as JSON.
-pub fn print(groups: &BTreeMap<String, Group>, targets: &BTreeMap<String, Target>) -> String {
+pub(crate) fn print(groups: &BTreeMap<String, Group>, targets: &BTreeMap<String, Target>) -> String {
     let mut document = Map::new();
     if !groups.is_empty() {
         let groups = groups.iter().map(|(name, group)| (name.clone(), group.to_json()));
@@ -18,7 +18,7 @@ pub fn print(groups: &BTreeMap<String, Group>, targets: &BTreeMap<String, Target
 }
 
 /// Escapes what Go's JSON escapes: it could stand within HTML.
-pub fn escape_html(json: &str) -> String {
+pub(crate) fn escape_html(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for char in json.chars() {
         match char {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 /// Where something stands.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub(crate) struct Place {
     /// The file's name.
     pub file: Rc<str>,
     /// The line, where it is known.
@@ -17,19 +17,19 @@ pub struct Place {
 
 impl Place {
     /// Returns a function that gives an error this place.
-    pub fn of(&self) -> impl Fn(Error) -> Error + '_ {
+    pub(crate) fn of(&self) -> impl Fn(Error) -> Error + '_ {
         |error| error.at(&self.file, self.line)
     }
 
     /// Returns an error of this place.
-    pub fn error(&self, text: impl Into<String>) -> Error {
+    pub(crate) fn error(&self, text: impl Into<String>) -> Error {
         Error::new(text).at(&self.file, self.line)
     }
 }
 
 /// A name and its expression.
 #[derive(Debug, Clone)]
-pub struct Attribute {
+pub(crate) struct Attribute {
     /// The name.
     pub name: String,
     /// The expression.
@@ -40,7 +40,7 @@ pub struct Attribute {
 
 /// A block with labels.
 #[derive(Debug, Clone)]
-pub struct Block {
+pub(crate) struct Block {
     /// The word it begins with.
     pub kind: String,
     /// Its labels.
@@ -53,7 +53,7 @@ pub struct Block {
 
 /// Attributes and blocks, each in their order.
 #[derive(Debug, Clone, Default)]
-pub struct Body {
+pub(crate) struct Body {
     /// The attributes.
     pub attributes: Vec<Attribute>,
     /// The blocks.
@@ -62,12 +62,12 @@ pub struct Body {
 
 impl Body {
     /// Returns an attribute.
-    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
     }
 
     /// Refuses attributes and blocks that are not known.
-    pub fn only(&self, owner: &str, attributes: &[&str], blocks: &[&str]) -> Result<(), Error> {
+    pub(crate) fn only(&self, owner: &str, attributes: &[&str], blocks: &[&str]) -> Result<(), Error> {
         let unknown = self.attributes.iter().find(|attribute| !attributes.contains(&attribute.name.as_str()));
         if let Some(Attribute { name, place, .. }) = unknown {
             return Err(
@@ -82,7 +82,7 @@ impl Body {
 }
 
 /// Reads HCL.
-pub fn parse_hcl(name: &str, text: &str) -> Result<Body, Error> {
+pub(crate) fn parse_hcl(name: &str, text: &str) -> Result<Body, Error> {
     let parsed: HclBody = text.parse().map_err(|error: hcl_edit::parser::Error| {
         Error::new(format!("this is not HCL: {}: `{}`", error.message().replace('\n', ", "), error.line().trim()))
             .at(name, Some(error.location().line()))

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
 /// The attributes that a target may have.
-pub const ATTRIBUTES: [&str; 32] = [
+pub(crate) const ATTRIBUTES: [&str; 32] = [
     "name",
     "matrix",
     "description",

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// A type that a variable may be declared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Type {
+pub(crate) enum Type {
     /// Whatever it is.
     Any,
     /// A text.
@@ -30,14 +30,14 @@ pub enum Type {
 
 /// An attribute of an object type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribute {
+pub(crate) struct Attribute {
     wanted: Type,
     optional: bool,
 }
 
 impl Type {
     /// Reads the type that an expression writes.
-    pub fn parse(expression: &Expression) -> Result<Type, Error> {
+    pub(crate) fn parse(expression: &Expression) -> Result<Type, Error> {
         let wrong = || {
             let known = "string, number, bool, any, list(…), set(…), map(…), tuple([…]) and object({…})";
             Error::new(format!("`{}` is not a type; {known} are", expression.to_string().trim()))
@@ -87,7 +87,7 @@ impl Type {
     }
 
     /// Returns the value as one of this type.
-    pub fn convert(&self, value: Value) -> Result<Value, Error> {
+    pub(crate) fn convert(&self, value: Value) -> Result<Value, Error> {
         if value == Value::Null {
             return Ok(value);
         }

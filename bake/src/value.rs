@@ -166,13 +166,13 @@ impl Value {
 }
 
 /// Reads a number as HCL writes it.
-pub fn parse_number(text: &str) -> Option<f64> {
+pub(crate) fn parse_number(text: &str) -> Option<f64> {
     let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
     text.parse().ok().filter(|number: &f64| numeric && number.is_finite())
 }
 
 /// Writes a number without an exponent.
-pub fn number_text(number: f64) -> String {
+pub(crate) fn number_text(number: f64) -> String {
     // Minus zero is zero.
     format!("{}", if number == 0.0 { 0.0 } else { number })
 }

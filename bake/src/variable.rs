@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 const JSON_SUFFIX: &str = "_JSON";
 
 /// Refuses what a variable cannot have.
-pub fn check(name: &str, block: &Block) -> Result<(), Error> {
+pub(crate) fn check(name: &str, block: &Block) -> Result<(), Error> {
     block.body.only(&format!("the variable `{name}`"), &["type", "default", "description"], &["validation"])?;
     let validations = block.body.blocks.iter();
     validations.into_iter().try_for_each(|block| block.body.only("a validation", &["condition", "error_message"], &[]))
 }
 
 /// Returns the value of a variable.
-pub fn value(name: &str, block: &Block, scope: &Scope<'_>, settings: &Settings) -> Result<Value, Error> {
+pub(crate) fn value(name: &str, block: &Block, scope: &Scope<'_>, settings: &Settings) -> Result<Value, Error> {
     let declared = match block.body.attribute("type") {
         Some(attribute) if !attribute.expression.is_null() => Some(Type::parse(&attribute.expression)?),
         _ => None,
@@ -53,7 +53,7 @@ fn given<'s>(name: &str, prefers_json: bool, settings: &'s Settings) -> Option<(
 }
 
 /// Returns a value, or what the environment says in its place.
-pub fn overridden(
+pub(crate) fn overridden(
     name: &str,
     default: Value,
     wanted: &Type,
@@ -122,7 +122,7 @@ fn from_csv(text: &str, wanted: &Type) -> Result<Value, Error> {
 }
 
 /// Evaluates the conditions of a variable.
-pub fn validate(name: &str, block: &Block, scope: &Scope<'_>) -> Result<(), Error> {
+pub(crate) fn validate(name: &str, block: &Block, scope: &Scope<'_>) -> Result<(), Error> {
     for validation in &block.body.blocks {
         let missing = |what: &str| validation.place.error(format!("a validation of `{name}` has no `{what}`"));
         let condition = validation.body.attribute("condition").ok_or_else(|| missing("condition"))?;

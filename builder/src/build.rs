@@ -218,7 +218,7 @@ fn resolve_and_plan<'r>(
 }
 
 /// Resolves images side by side; those that the requester gave are read from where they are.
-pub fn resolve(
+pub(crate) fn resolve(
     request: &Request,
     services: &Services,
     needed: Vec<plan::Needed>,

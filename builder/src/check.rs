@@ -89,7 +89,7 @@ pub fn check(request: &Request, services: &Services) -> Checked {
 }
 
 /// A Dockerfile that could be read, with all that a plan is made from.
-pub struct Readable {
+pub(crate) struct Readable {
     /// The file.
     pub parsed: Dockerfile,
     /// The choices of the requester.
@@ -100,7 +100,7 @@ pub struct Readable {
 
 impl Readable {
     /// Reads the Dockerfile of `request`.
-    pub fn new(request: &Request) -> Result<Self, Error> {
+    pub(crate) fn new(request: &Request) -> Result<Self, Error> {
         let parsed = Dockerfile::parse(&request.dockerfile.text).map_err(plan::Error::from)?;
         let settings = request.settings(&request.platform());
         let lint = plan::Lint::new(&parsed, &settings)?;
@@ -109,7 +109,7 @@ impl Readable {
 }
 
 /// Plans what can be planned, also where images cannot be had; tells why these could not.
-pub fn plan_as_known(
+pub(crate) fn plan_as_known(
     request: &Request,
     services: &Services,
     readable: &Readable,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Returns `duration` in the largest unit that leaves no fraction: `90 s`, `30 min`.
-pub fn shown(duration: Duration) -> String {
+pub(crate) fn shown(duration: Duration) -> String {
     match (duration.as_secs(), duration.subsec_millis()) {
         (seconds, 0) if seconds > 0 && seconds % 3600 == 0 => format!("{} h", seconds / 3600),
         (seconds, 0) if seconds > 0 && seconds % 60 == 0 => format!("{} min", seconds / 60),

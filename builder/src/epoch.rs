@@ -18,7 +18,7 @@ use runtime::CancellationToken;
 pub const COMMIT_FILES: i64 = 315_619_200;
 
 /// The argument.
-pub const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Gives what is made the time that the build arguments or the Dockerfile ask for; steps see it as a number.
 ///

@@ -4,41 +4,41 @@
 ///
 /// Implementations destructure all fields by name, without `..`, so that a new field does not compile until its part in
 /// the key is decided, and a renamed one leaves the keys as they are. `Debug` output is never part of a key.
-pub trait CacheKey {
+pub(crate) trait CacheKey {
     /// Adds the value to a key.
     fn add_to(&self, key: &mut KeyBuilder);
 }
 
 /// Collects the fields of a key.
-pub struct KeyBuilder(blake3::Hasher);
+pub(crate) struct KeyBuilder(blake3::Hasher);
 
 impl KeyBuilder {
     /// Starts a key; `kind` separates keys of different meaning and carries a version (`run.1`).
-    pub fn new(kind: &str) -> Self {
+    pub(crate) fn new(kind: &str) -> Self {
         let mut builder = KeyBuilder(blake3::Hasher::new());
         builder.field(kind.as_bytes());
         builder
     }
 
     /// Adds a field.
-    pub fn field(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn field(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update(&(bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
         self
     }
 
     /// Adds a text field.
-    pub fn text(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.field(text.as_bytes())
     }
 
     /// Adds `true` or `false`.
-    pub fn flag(&mut self, flag: bool) -> &mut Self {
+    pub(crate) fn flag(&mut self, flag: bool) -> &mut Self {
         self.field(&[u8::from(flag)])
     }
 
     /// Adds numbers.
-    pub fn numbers<const COUNT: usize>(&mut self, numbers: [u32; COUNT]) -> &mut Self {
+    pub(crate) fn numbers<const COUNT: usize>(&mut self, numbers: [u32; COUNT]) -> &mut Self {
         for number in numbers {
             self.field(&number.to_le_bytes());
         }
@@ -46,19 +46,19 @@ impl KeyBuilder {
     }
 
     /// Adds a text that may be missing: a missing one differs from an empty one.
-    pub fn optional<T: AsRef<str>>(&mut self, text: Option<T>) -> &mut Self {
+    pub(crate) fn optional<T: AsRef<str>>(&mut self, text: Option<T>) -> &mut Self {
         let text: Option<&str> = text.as_ref().map(AsRef::as_ref);
         self.list(text.as_slice())
     }
 
     /// Adds a value.
-    pub fn add(&mut self, value: &(impl CacheKey + ?Sized)) -> &mut Self {
+    pub(crate) fn add(&mut self, value: &(impl CacheKey + ?Sized)) -> &mut Self {
         value.add_to(self);
         self
     }
 
     /// Adds values: their number, then each.
-    pub fn each<'v, T: CacheKey + 'v>(
+    pub(crate) fn each<'v, T: CacheKey + 'v>(
         &mut self,
         values: impl IntoIterator<Item = &'v T, IntoIter: ExactSizeIterator>,
     ) -> &mut Self {
@@ -69,7 +69,7 @@ impl KeyBuilder {
     }
 
     /// Adds a list: its length, then its items.
-    pub fn list<T: AsRef<[u8]>>(
+    pub(crate) fn list<T: AsRef<[u8]>>(
         &mut self,
         items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     ) -> &mut Self {
@@ -82,13 +82,13 @@ impl KeyBuilder {
     }
 
     /// Returns the key: 64 hexadecimal digits.
-    pub fn finish(&self) -> String {
+    pub(crate) fn finish(&self) -> String {
         self.0.finalize().to_hex().to_string()
     }
 }
 
 /// Returns the key of a base image: its layers alone decide what steps on top of it see.
-pub fn image_key<'d>(diff_ids: impl IntoIterator<Item = &'d str, IntoIter: ExactSizeIterator>) -> String {
+pub(crate) fn image_key<'d>(diff_ids: impl IntoIterator<Item = &'d str, IntoIter: ExactSizeIterator>) -> String {
     KeyBuilder::new("image.1").list(diff_ids).finish()
 }
 

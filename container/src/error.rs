@@ -45,7 +45,7 @@ pub enum Error {
 }
 
 /// Returns an error with all its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

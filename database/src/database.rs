@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How long to wait before a database that was unavailable is asked again.
-pub const RETRY_DELAY: Duration = Duration::from_millis(300);
+pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(300);
 
 /// Limits that tests shorten.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ const ADD_FLAGS: [&str; 7] = ["chown", "chmod", "link", "keep-git-dir", "checksu
 const RUN_FLAGS: [&str; 4] = ["mount", "network", "security", "device"];
 
 /// Checks the form of a line's arguments, as far as BuildKit does before it looks at what instructions mean.
-pub fn check_form(line: &str, escape: char) -> Result<(), String> {
+pub(crate) fn check_form(line: &str, escape: char) -> Result<(), String> {
     let (keyword, arguments) = words::keyword(line);
     let rest = words::after_flags(arguments).trim();
     match keyword.to_lowercase().as_str() {
@@ -31,7 +31,7 @@ pub fn check_form(line: &str, escape: char) -> Result<(), String> {
 }
 
 /// Parses the arguments of the instruction `keyword`.
-pub fn parse(keyword: &str, arguments: &str, line: &Line, escape: char) -> Result<InstructionKind, Cause> {
+pub(crate) fn parse(keyword: &str, arguments: &str, line: &Line, escape: char) -> Result<InstructionKind, Cause> {
     let (words, rest) = words::split_flags(arguments);
     let rest = rest.trim();
     let upper = keyword.to_uppercase();

@@ -3,7 +3,7 @@
 use crate::exec;
 
 /// An error of an instruction, which BuildKit reports with or without the number of its line.
-pub enum Cause {
+pub(crate) enum Cause {
     /// An error of its meaning, reported with the number.
     Instruction(String),
     /// An error of its form, reported without.

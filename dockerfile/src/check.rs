@@ -4,7 +4,7 @@ use crate::rules::Rule;
 
 /// The check options of a file or of the requester.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Check {
+pub(crate) struct Check {
     skip: Names,
     experimental: Names,
     /// Whether a warning is an error.
@@ -30,7 +30,7 @@ impl Names {
 
 impl Check {
     /// Parses `skip=A,B|all;experimental=C|all;error=BOOL`.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut check = Check::default();
         if text.trim().is_empty() {
             return Ok(check);
@@ -51,7 +51,7 @@ impl Check {
     }
 
     /// Tells whether `rule` is applied to an instruction with these comments above it.
-    pub fn applies(&self, rule: &Rule, comments: &[String]) -> bool {
+    pub(crate) fn applies(&self, rule: &Rule, comments: &[String]) -> bool {
         let of_line = || comments.iter().filter_map(|comment| Check::parse(comment.strip_prefix("check=")?).ok());
         let skipped = self.skip.hold(rule) || of_line().any(|check| check.skip.hold(rule));
         let asked =
@@ -61,7 +61,7 @@ impl Check {
 }
 
 /// Reads a truth value as Go does.
-pub fn truth(text: &str) -> Option<bool> {
+pub(crate) fn truth(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),

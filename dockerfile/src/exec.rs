@@ -5,10 +5,10 @@ use serde_json::Value;
 /// A JSON array that holds something else than strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("when using JSON array syntax, arrays must be comprised of strings only")]
-pub struct NotStrings;
+pub(crate) struct NotStrings;
 
 /// Parses `text` as an array of strings; `None` if it is not a JSON array at all, and thus shell form.
-pub fn parse(text: &str) -> Result<Option<Vec<String>>, NotStrings> {
+pub(crate) fn parse(text: &str) -> Result<Option<Vec<String>>, NotStrings> {
     let text = text.trim_start();
     if !text.starts_with('[') {
         return Ok(None);

@@ -3,13 +3,13 @@
 use crate::suggest::hint;
 
 /// The flags that were given, as `name` and, behind `=`, a value.
-pub struct Flags {
+pub(crate) struct Flags {
     given: Vec<(String, Option<String>)>,
 }
 
 impl Flags {
     /// Checks that all flags are known and that only those in `repeatable` are given more than once.
-    pub fn new(words: Vec<String>, known: &[&str], repeatable: &[&str]) -> Result<Self, String> {
+    pub(crate) fn new(words: Vec<String>, known: &[&str], repeatable: &[&str]) -> Result<Self, String> {
         let mut given: Vec<(String, Option<String>)> = Vec::new();
         for word in words {
             let flag = word.strip_prefix("--").unwrap_or(&word);
@@ -27,18 +27,18 @@ impl Flags {
     }
 
     /// Returns the value of a flag that has one.
-    pub fn text(&self, name: &str) -> Result<Option<String>, String> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, String> {
         Ok(self.texts(name)?.pop())
     }
 
     /// Returns all values of a flag.
-    pub fn texts(&self, name: &str) -> Result<Vec<String>, String> {
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, String> {
         let given = self.given.iter().filter(|(known, _)| known == name);
         given.map(|(_, value)| value.clone().ok_or_else(|| format!("missing a value on flag: --{name}"))).collect()
     }
 
     /// Returns the value of a flag that is true or false.
-    pub fn boolean(&self, name: &str) -> Result<Option<bool>, String> {
+    pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, String> {
         let Some((_, value)) = self.given.iter().find(|(known, _)| known == name) else { return Ok(None) };
         match value.as_deref() {
             None => Ok(Some(true)),

@@ -12,7 +12,7 @@ const FLAGS: [&str; 5] = ["interval", "timeout", "start-period", "start-interval
 const MILLISECOND: i64 = 1_000_000;
 
 /// Parses the arguments of a `HEALTHCHECK`.
-pub fn parse(flags: Vec<String>, arguments: &str) -> Result<HealthcheckFlags, Cause> {
+pub(crate) fn parse(flags: Vec<String>, arguments: &str) -> Result<HealthcheckFlags, Cause> {
     let (kind, rest) = crate::words::keyword(arguments);
     let kind = kind.to_uppercase();
     if kind.is_empty() {

@@ -29,7 +29,7 @@ impl Heredoc {
 }
 
 /// Returns the heredocs that an instruction announces, without content: only `RUN`, `COPY` and `ADD` can.
-pub fn announced(line: &str) -> Vec<Heredoc> {
+pub(crate) fn announced(line: &str) -> Vec<Heredoc> {
     if !line.contains("<<") {
         return Vec::new();
     }
@@ -50,12 +50,12 @@ pub fn announced(line: &str) -> Vec<Heredoc> {
 }
 
 /// Tells whether the command of a `RUN` is nothing but one heredoc, which then is the script.
-pub fn is_alone(command: &str) -> bool {
+pub(crate) fn is_alone(command: &str) -> bool {
     parse(command.trim()).is_some()
 }
 
 /// Parses a whole word `[fd]<<[-]WORD`.
-pub fn parse(word: &str) -> Option<Heredoc> {
+pub(crate) fn parse(word: &str) -> Option<Heredoc> {
     let digits = word.len() - word.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
     let (descriptor, rest) = word.split_at(digits);
     let rest = rest.strip_prefix("<<")?;

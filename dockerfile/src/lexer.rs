@@ -19,7 +19,7 @@ pub struct Directives {
 
 /// A logical line: an instruction with its continuation lines joined, and its heredocs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// The joined text.
     pub text: String,
     /// Where it is.
@@ -47,7 +47,7 @@ impl Comments {
 }
 
 /// The logical lines of a file.
-pub struct Lexed {
+pub(crate) struct Lexed {
     /// The directives.
     pub directives: Directives,
     /// The continuation character.
@@ -59,7 +59,7 @@ pub struct Lexed {
 }
 
 /// Takes a file apart.
-pub fn lex(text: &[u8]) -> Result<Lexed, ParseError> {
+pub(crate) fn lex(text: &[u8]) -> Result<Lexed, ParseError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         let span = Span { first_line: 1, last_line: 1, column: 1 };

@@ -30,7 +30,7 @@ const OPTIONS: [&str; 19] = [
 ];
 
 /// Parses the value of a `--mount`; `expand` is applied to every value but that of `from`.
-pub fn parse_mount(text: &str, expand: &dyn Fn(&str) -> Result<String, String>) -> Result<Mount, String> {
+pub(crate) fn parse_mount(text: &str, expand: &dyn Fn(&str) -> Result<String, String>) -> Result<Mount, String> {
     let fields = csv(text)?;
     let mut options = Options::default();
     for field in &fields {
@@ -196,7 +196,7 @@ impl Options {
 }
 
 /// Checks what must be right even where the mount is not needed: that `from` needs no expansion.
-pub fn check_from(text: &str) -> Result<(), String> {
+pub(crate) fn check_from(text: &str) -> Result<(), String> {
     for field in csv(text)? {
         match field.split_once('=') {
             Some((key, value)) if key.eq_ignore_ascii_case("from") && is_variable(value) => {
@@ -209,7 +209,7 @@ pub fn check_from(text: &str) -> Result<(), String> {
 }
 
 /// Returns the value of `from=`, whatever else the text holds.
-pub fn mount_from(text: &str) -> Option<String> {
+pub(crate) fn mount_from(text: &str) -> Option<String> {
     let fields = csv(text).ok()?;
     let mut values = fields.iter().filter_map(|field| field.split_once('='));
     let (_, from) = values.rfind(|(key, _)| key.eq_ignore_ascii_case("from"))?;

@@ -83,7 +83,7 @@ fn file(text: &[u8]) -> Result<Dockerfile, ParseError> {
 }
 
 /// Parses the instruction of an `ONBUILD`, which runs as if it stood where `span` is.
-pub fn parse_trigger(text: &str, span: Span) -> Result<Instruction, ParseError> {
+pub(crate) fn parse_trigger(text: &str, span: Span) -> Result<Instruction, ParseError> {
     let at_from = |error: ParseError| error.moved(span);
     let mut lines = lexer::lex(text.as_bytes()).map_err(at_from)?.lines;
     let line = match (lines.pop(), lines.is_empty()) {

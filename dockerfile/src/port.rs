@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// A word of `EXPOSE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
+pub(crate) struct Port {
     /// The ports it stands for, each as `number/protocol`.
     pub ports: Vec<String>,
     /// Whether the protocol is not in lower case.
@@ -14,7 +14,7 @@ pub struct Port {
 }
 
 /// Parses a word of `EXPOSE`: `[ip:][host port:]port[-port][/protocol]`.
-pub fn parse_port(word: &str) -> Result<Port, String> {
+pub(crate) fn parse_port(word: &str) -> Result<Port, String> {
     let (front, container) = word.rsplit_once(':').map_or((None, word), |(front, last)| (Some(front), last));
     let (address, host) = front.map(|front| front.rsplit_once(':').unwrap_or(("", front))).unwrap_or_default();
     let (ports, protocol) = container.split_once('/').unwrap_or((container, ""));

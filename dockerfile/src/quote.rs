@@ -1,7 +1,7 @@
 //! Strings as Go prints them.
 
 /// Returns a string as Go's `%q` prints it.
-pub fn go_quoted(text: &str) -> String {
+pub(crate) fn go_quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
         match character {

@@ -8,7 +8,7 @@ const NAMES: [&str; 34] = [
 ];
 
 /// Tells whether `text` is a signal: a number, which docker does not look at closer, or a name with or without `SIG`.
-pub fn is_signal(text: &str) -> bool {
+pub(crate) fn is_signal(text: &str) -> bool {
     if let Ok(number) = text.parse::<i64>() {
         return number > 0;
     }

@@ -8,10 +8,10 @@ use crate::rules::{self, Rule};
 use std::collections::HashSet;
 
 /// Takes a warning: the rule, what is odd, where, and the comments above it.
-pub type Report<'r> = &'r mut dyn FnMut(&'static Rule, String, Span, &Comments);
+pub(crate) type Report<'r> = &'r mut dyn FnMut(&'static Rule, String, Span, &Comments);
 
 /// Reports what is odd in the style of `file`.
-pub fn check(file: &Dockerfile, report: Report<'_>) {
+pub(crate) fn check(file: &Dockerfile, report: Report<'_>) {
     for &line in &file.blank_lines {
         let span = Span { first_line: line, last_line: line, column: 1 };
         report(&rules::NO_EMPTY_CONTINUATION, "Empty continuation line".to_owned(), span, &Comments::default());

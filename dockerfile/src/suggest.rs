@@ -4,7 +4,7 @@
 const NEAR: usize = 2;
 
 /// Returns the candidate nearest to `word`, if one is near, in the case style of `word`.
-pub fn suggest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+pub(crate) fn suggest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
     let lower = word.to_lowercase();
     let candidates: Vec<String> = candidates.into_iter().map(str::to_lowercase).collect();
     let found = suggest_name(&lower, candidates.iter().map(String::as_str))?;
@@ -25,7 +25,7 @@ pub fn suggest_name<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str
 }
 
 /// Returns ` (did you mean …?)`, or nothing if no candidate is near.
-pub fn hint<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+pub(crate) fn hint<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     suggest(word, candidates).map_or_else(String::new, |found| format!(" (did you mean {found}?)"))
 }
 

@@ -9,7 +9,7 @@ const OVERRIDE: &str = "BUILDKIT_SYNTAX";
 const KNOWN: [&str; 2] = ["docker/dockerfile", "docker/dockerfile-upstream"];
 
 /// Returns the frontend that is asked for, if it is another than the one slipway stands in for.
-pub fn foreign_syntax<'f>(file: &'f Dockerfile, build_args: &'f BTreeMap<String, String>) -> Option<&'f str> {
+pub(crate) fn foreign_syntax<'f>(file: &'f Dockerfile, build_args: &'f BTreeMap<String, String>) -> Option<&'f str> {
     let asked = build_args.get(OVERRIDE).map(String::as_str).or(file.directives.syntax.as_deref())?;
     // Options may follow the name.
     let name = asked.split_whitespace().next().unwrap_or_default();

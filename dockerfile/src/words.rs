@@ -1,10 +1,10 @@
 //! Taking a logical line apart: keyword, flags, words.
 
 /// White space between keyword and arguments, and between a legacy key and its value.
-pub const BLANK: [char; 5] = [' ', '\t', '\x0b', '\x0c', '\r'];
+pub(crate) const BLANK: [char; 5] = [' ', '\t', '\x0b', '\x0c', '\r'];
 
 /// Splits a line into its keyword and its arguments, both trimmed.
-pub fn keyword(line: &str) -> (&str, &str) {
+pub(crate) fn keyword(line: &str) -> (&str, &str) {
     let line = line.trim();
     match line.find(BLANK) {
         Some(end) => (&line[..end], line[end..].trim()),
@@ -13,7 +13,7 @@ pub fn keyword(line: &str) -> (&str, &str) {
 }
 
 /// Splits the flags off the arguments: words that begin with `--`, up to the first that does not, or a bare `--`.
-pub fn split_flags(arguments: &str) -> (Vec<String>, &str) {
+pub(crate) fn split_flags(arguments: &str) -> (Vec<String>, &str) {
     let mut flags = Vec::new();
     let mut rest = arguments;
     loop {
@@ -31,7 +31,7 @@ pub fn split_flags(arguments: &str) -> (Vec<String>, &str) {
 }
 
 /// Returns the arguments after the flags.
-pub fn after_flags(arguments: &str) -> &str {
+pub(crate) fn after_flags(arguments: &str) -> &str {
     split_flags(arguments).1
 }
 
@@ -53,7 +53,7 @@ fn flag_word(text: &str) -> (String, &str) {
 }
 
 /// Splits `k=v` arguments into words: quotes group, and stay for the expansion to remove.
-pub fn quoted_words(text: &str, escape: char) -> Vec<String> {
+pub(crate) fn quoted_words(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -83,7 +83,7 @@ pub fn quoted_words(text: &str, escape: char) -> Vec<String> {
 }
 
 /// Splits arguments at white space, whatever quotes they hold.
-pub fn blank_words(text: &str) -> Vec<String> {
+pub(crate) fn blank_words(text: &str) -> Vec<String> {
     text.split(BLANK).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 

@@ -7,7 +7,7 @@ use std::str::Chars;
 
 /// A pattern.
 #[derive(Debug, Clone)]
-pub struct Glob {
+pub(crate) struct Glob {
     tokens: Vec<Token>,
     /// The prefix of every path that matches.
     head: String,
@@ -32,7 +32,7 @@ enum Token {
 
 impl Glob {
     /// Reads a pattern that is well formed, as [`crate::pattern::matches`] says.
-    pub fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let mut tokens = Vec::new();
         let mut chars = text.chars().peekable();
         while let Some(char) = chars.next() {
@@ -59,7 +59,7 @@ impl Glob {
     }
 
     /// Tells whether the whole of `path` matches.
-    pub fn matches(&self, path: &str) -> bool {
+    pub(crate) fn matches(&self, path: &str) -> bool {
         // Most patterns of a long file are refused here.
         if !path.starts_with(&self.head) || !path.ends_with(&self.tail) {
             return false;

@@ -24,7 +24,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Starts a lease on nothing.
-    pub fn new(root: &Path) -> Result<Lease, Error> {
+    pub(crate) fn new(root: &Path) -> Result<Lease, Error> {
         let directory = root.join(LEASES);
         let turn = Turn::shared(&root.join(TURN))?;
         let file =
@@ -36,7 +36,7 @@ impl Lease {
     }
 
     /// Makes sure that the blob stays, if it is there; to be called before looking.
-    pub fn hold(&self, digest: &Digest) -> Result<(), Error> {
+    pub(crate) fn hold(&self, digest: &Digest) -> Result<(), Error> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.contains(digest) {
             return Ok(());
@@ -62,14 +62,14 @@ impl Turn {
     }
 
     /// Waits until no collection has its turn.
-    pub fn shared(path: &Path) -> Result<Turn, Error> {
+    pub(crate) fn shared(path: &Path) -> Result<Turn, Error> {
         let file = Turn::open(path)?;
         file.lock_shared().map_err(Error::file("locking", path))?;
         Ok(Turn(file))
     }
 
     /// Waits until no other process has a turn.
-    pub fn alone(path: &Path) -> Result<Turn, Error> {
+    pub(crate) fn alone(path: &Path) -> Result<Turn, Error> {
         let file = Turn::open(path)?;
         file.lock().map_err(Error::file("locking", path))?;
         Ok(Turn(file))

@@ -17,7 +17,7 @@ pub enum AddressPolicy {
 }
 
 /// Says that an address was refused, in every error alike: the text must not tell what is behind it.
-pub const NOT_ALLOWED: &str = "its address is not allowed";
+pub(crate) const NOT_ALLOWED: &str = "its address is not allowed";
 
 /// Metadata services of clouds that are not at link-local addresses.
 const METADATA_V4: [Ipv4Addr; 3] =
@@ -59,12 +59,12 @@ impl AddressPolicy {
 }
 
 /// Returns the error of an address that is not connected to.
-pub fn refused(registry: &str, policy: AddressPolicy) -> Error {
+pub(crate) fn refused(registry: &str, policy: AddressPolicy) -> Error {
     Error::NotAllowed(format!("registry `{registry}`: {NOT_ALLOWED}: {}", policy.reason()))
 }
 
 /// Returns the policy for what a registry leads to.
-pub fn elsewhere(own: AddressPolicy, is_loopback: bool) -> AddressPolicy {
+pub(crate) fn elsewhere(own: AddressPolicy, is_loopback: bool) -> AddressPolicy {
     match own {
         AddressPolicy::Public => AddressPolicy::Public,
         _ if is_loopback => AddressPolicy::Any,
@@ -106,13 +106,13 @@ fn embedded(address: IpAddr) -> IpAddr {
 }
 
 /// Returns whether an address is one of this machine's own: those, and no others, can be bound to.
-pub fn is_own(address: IpAddr) -> bool {
+pub(crate) fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
 }
 
 /// Looks names up as the system does and drops what may not be connected to: the address that was checked is the one
 /// that is used.
-pub struct Resolver(pub AddressPolicy);
+pub(crate) struct Resolver(pub AddressPolicy);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The user of an identity token, as docker's credential helpers write it: the password is a refresh token of OAuth2.
-pub const IDENTITY: &str = "<token>";
+pub(crate) const IDENTITY: &str = "<token>";
 
 /// The source of user names and passwords. A credential is for one registry, and for the token server it names.
 #[derive(Debug, Clone)]
@@ -88,19 +88,19 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 type Remembered = (Option<(String, String)>, Instant);
 
 /// Credentials that are not looked up for each request.
-pub struct Logins {
+pub(crate) struct Logins {
     credentials: Credentials,
     known: Mutex<HashMap<String, Remembered>>,
 }
 
 impl Logins {
     /// Returns the logins of `credentials`.
-    pub fn new(credentials: Credentials) -> Self {
+    pub(crate) fn new(credentials: Credentials) -> Self {
         Logins { credentials, known: Mutex::default() }
     }
 
     /// Returns user and password for an image's registry.
-    pub fn find(&self, reference: &Reference) -> Option<(String, String)> {
+    pub(crate) fn find(&self, reference: &Reference) -> Option<(String, String)> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("{}/{}", reference.registry(), reference.repository());
         match known.get(&name) {
@@ -116,7 +116,7 @@ impl Logins {
 
 /// The authentication that a `WWW-Authenticate` header asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Challenge {
+pub(crate) enum Challenge {
     /// User and password with each request.
     Basic,
     /// A token from `realm`.
@@ -130,7 +130,7 @@ pub enum Challenge {
 
 impl Challenge {
     /// Parses all challenges of one header; those of unknown schemes are left out (SV-04).
-    pub fn parse_all(header: &str) -> Vec<Challenge> {
+    pub(crate) fn parse_all(header: &str) -> Vec<Challenge> {
         let mut found: Vec<(String, HashMap<String, String>)> = Vec::new();
         let mut rest = header;
         loop {
@@ -193,7 +193,7 @@ fn value_of(text: &str) -> (String, &str) {
 }
 
 /// Returns the header that logs in with user and password.
-pub fn basic(login: &(String, String)) -> String {
+pub(crate) fn basic(login: &(String, String)) -> String {
     let (user, password) = login;
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }

@@ -27,7 +27,7 @@ pub enum CertificateError {
 }
 
 /// Returns a configuration that trusts the certificates of `ca` and shows the one of `identity`.
-pub fn config(ca: &[u8], identity: Option<&[u8]>) -> Result<ClientConfig, CertificateError> {
+pub(crate) fn config(ca: &[u8], identity: Option<&[u8]>) -> Result<ClientConfig, CertificateError> {
     let known = certificates(ca)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(known.iter().cloned());

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer};
 
 /// Reads `null` as the default: Go writes it for empty lists and maps, and reads it so wherever it stands.
-pub fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -42,7 +42,7 @@ struct Kind {
 }
 
 /// The clients, each made when it is asked for.
-pub struct Clients {
+pub(crate) struct Clients {
     user_agent: String,
     hosts: HashMap<String, HostSettings>,
     made: Mutex<HashMap<Kind, reqwest::Client>>,
@@ -50,7 +50,7 @@ pub struct Clients {
 
 impl Clients {
     /// Checks the settings of registries and sets up what every build needs.
-    pub fn new(user_agent: String, hosts: HashMap<String, HostSettings>) -> Result<Self, Error> {
+    pub(crate) fn new(user_agent: String, hosts: HashMap<String, HostSettings>) -> Result<Self, Error> {
         let clients = Clients { user_agent, hosts, made: Mutex::default() };
         for (host, settings) in &clients.hosts {
             if settings.tls != TlsSettings::default() {
@@ -64,17 +64,22 @@ impl Clients {
     }
 
     /// Returns what the clients call themselves.
-    pub fn user_agent(&self) -> &str {
+    pub(crate) fn user_agent(&self) -> &str {
         &self.user_agent
     }
 
     /// Returns whether a registry speaks plain HTTP, if that is configured.
-    pub fn plain_http(&self, registry: &str) -> Option<bool> {
+    pub(crate) fn plain_http(&self, registry: &str) -> Option<bool> {
         self.hosts.get(registry)?.plain_http
     }
 
     /// Returns the client for addresses with `scheme` on `policy`; `registry` is given where its own TLS settings count.
-    pub fn get(&self, scheme: &str, policy: AddressPolicy, registry: Option<&str>) -> Result<reqwest::Client, Error> {
+    pub(crate) fn get(
+        &self,
+        scheme: &str,
+        policy: AddressPolicy,
+        registry: Option<&str>,
+    ) -> Result<reqwest::Client, Error> {
         let is_secure = scheme != "http";
         let tls = |host: &&str| self.hosts.get(*host).is_some_and(|known| known.tls != TlsSettings::default());
         let host = registry.filter(|_| is_secure).filter(tls).map(str::to_owned);
@@ -106,7 +111,7 @@ impl Clients {
 }
 
 /// Returns what every client has in common.
-pub fn client(user_agent: &str) -> reqwest::ClientBuilder {
+pub(crate) fn client(user_agent: &str) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(user_agent)
         .connect_timeout(CONNECT_TIMEOUT)

@@ -19,7 +19,7 @@ impl Default for MinimumRate {
 }
 
 /// Watches that a download keeps the minimum rate: with one byte a second no read timeout ever expires (REG-27).
-pub struct Pace<'p> {
+pub(crate) struct Pace<'p> {
     minimum: MinimumRate,
     registry: &'p str,
     since: Instant,
@@ -28,12 +28,12 @@ pub struct Pace<'p> {
 
 impl<'p> Pace<'p> {
     /// Starts the first window.
-    pub fn new(minimum: MinimumRate, registry: &'p str) -> Self {
+    pub(crate) fn new(minimum: MinimumRate, registry: &'p str) -> Self {
         Pace { minimum, registry, since: Instant::now(), bytes: 0 }
     }
 
     /// Counts bytes that arrived; fails if too few came within the last window.
-    pub fn passed(&mut self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn passed(&mut self, bytes: usize) -> Result<(), Error> {
         self.bytes += bytes as u64;
         if self.since.elapsed() < self.minimum.window {
             return Ok(());

@@ -12,18 +12,18 @@ use url::Url;
 
 impl Transport {
     /// Returns what the build may read; `None` for everything.
-    pub fn rights(&self) -> Option<&Rights> {
+    pub(crate) fn rights(&self) -> Option<&Rights> {
         self.rights.as_deref()
     }
 
     /// Returns the login that may be sent for an image.
-    pub fn login(&self, reference: &Reference) -> Option<(String, String)> {
+    pub(crate) fn login(&self, reference: &Reference) -> Option<(String, String)> {
         let granted = self.rights.as_ref().is_none_or(|rights| rights.may_log_in(&self.homes, reference));
         self.credentials.find(reference).filter(|_| granted)
     }
 
     /// Says why no login is sent.
-    pub fn withheld(&self, reference: &Reference) -> Login {
+    pub(crate) fn withheld(&self, reference: &Reference) -> Login {
         match self.credentials.find(reference) {
             Some(_) => Login::NotGranted,
             None => Login::NotConfigured,
@@ -31,7 +31,7 @@ impl Transport {
     }
 
     /// Returns what may be connected to at `url`, to which the registry of `reference` may have led.
-    pub fn address_policy_of(&self, reference: &Reference, url: &Url) -> Result<AddressPolicy, Error> {
+    pub(crate) fn address_policy_of(&self, reference: &Reference, url: &Url) -> Result<AddressPolicy, Error> {
         let own =
             self.rights.as_ref().map_or(AddressPolicy::Any, |rights| rights.address_policy(&self.homes, reference));
         let is_own = self.base_url(reference)?.origin() == url.origin();
@@ -40,7 +40,7 @@ impl Transport {
 
     /// Refuses the answer of the registry that shares this store where the build may not read there, by whatever name or
     /// way it was reached (SEC-M1).
-    pub fn check_home(
+    pub(crate) fn check_home(
         &self,
         reference: &Reference,
         access: Access,
@@ -75,7 +75,7 @@ impl Transport {
     }
 
     /// Refuses what a build may not do in the registry that shares this store.
-    pub fn check_right(&self, reference: &Reference, access: Access) -> Result<(), Error> {
+    pub(crate) fn check_right(&self, reference: &Reference, access: Access) -> Result<(), Error> {
         let Some(rights) = &self.rights else { return Ok(()) };
         let allowed = match access {
             Access::Pull => rights.may_read_home(&self.homes, reference),
@@ -85,11 +85,11 @@ impl Transport {
     }
 
     /// Returns whether the registry is spoken to in plain HTTP: as configured, or, as docker does, on this machine.
-    pub fn is_plain(&self, reference: &Reference) -> bool {
+    pub(crate) fn is_plain(&self, reference: &Reference) -> bool {
         self.http.plain_http(reference.registry()).unwrap_or_else(|| reference.is_loopback())
     }
 
-    pub fn base_url(&self, reference: &Reference) -> Result<Url, Error> {
+    pub(crate) fn base_url(&self, reference: &Reference) -> Result<Url, Error> {
         let scheme = if self.is_plain(reference) { "http" } else { "https" };
         let host = if reference.registry() == "docker.io" { "registry-1.docker.io" } else { reference.registry() };
         Url::parse(&format!("{scheme}://{host}/"))
@@ -97,7 +97,7 @@ impl Transport {
     }
 
     /// Tells what became of the login in a request that was answered.
-    pub fn login_state(&self, reference: &Reference) -> Login {
+    pub(crate) fn login_state(&self, reference: &Reference) -> Login {
         if self.login(reference).is_none() {
             return self.withheld(reference);
         }

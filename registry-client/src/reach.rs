@@ -35,27 +35,27 @@ pub struct Allowed {
 
 /// The clients that look at the addresses that they connect to, made when they are used.
 #[derive(Debug, Default)]
-pub struct Checked {
+pub(crate) struct Checked {
     allowed: Allowed,
     public_only: OnceLock<reqwest::Client>,
     with_allowed: OnceLock<reqwest::Client>,
 }
 
 /// The error of an address that is never connected to.
-pub const NOT_PUBLIC: &str =
+pub(crate) const NOT_PUBLIC: &str =
     "leads to an address that is not public: only `slipway build` by hand downloads from those";
 /// The error of an address that the operator could allow.
-pub const NOT_ALLOWED: &str =
+pub(crate) const NOT_ALLOWED: &str =
     "leads to an address that is not public: the operator allows addresses with `[network] allow`";
 
 impl Checked {
     /// Returns clients that connect to what is `allowed`, too, where that counts.
-    pub fn new(allowed: Allowed) -> Self {
+    pub(crate) fn new(allowed: Allowed) -> Self {
         Checked { allowed, ..Checked::default() }
     }
 
     /// Checks a URL before anything is connected to; tells whether the addresses of its host need no check.
-    pub fn verify(&self, url: &Url, reach: Reach) -> Result<bool, Error> {
+    pub(crate) fn verify(&self, url: &Url, reach: Reach) -> Result<bool, Error> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(refused(url.as_str(), "is neither http nor https"));
         }
@@ -79,7 +79,7 @@ impl Checked {
     }
 
     /// Returns the client that connects only to what `reach` allows.
-    pub fn client(&self, user_agent: &str, reach: Reach) -> Result<&reqwest::Client, Error> {
+    pub(crate) fn client(&self, user_agent: &str, reach: Reach) -> Result<&reqwest::Client, Error> {
         let kept = if reach == Reach::Allowed { &self.with_allowed } else { &self.public_only };
         if let Some(client) = kept.get() {
             return Ok(client);
@@ -105,7 +105,7 @@ impl Checked {
 }
 
 /// Tells why a connection was not made, if the address is the reason.
-pub fn refusal(cause: &reqwest::Error) -> Option<&'static str> {
+pub(crate) fn refusal(cause: &reqwest::Error) -> Option<&'static str> {
     let mut source = std::error::Error::source(cause);
     while let Some(inner) = source {
         let text = inner.to_string();

@@ -9,13 +9,13 @@ use reqwest::Response;
 
 impl Transport {
     /// Turns an unsuccessful answer into an error with the registry's own message.
-    pub async fn failed(&self, reference: &Reference, operation: &'static str, response: Response) -> Error {
+    pub(crate) async fn failed(&self, reference: &Reference, operation: &'static str, response: Response) -> Error {
         let login = self.login_state(reference);
         self.refusal(reference, operation, response, login).await
     }
 
     /// Does the same where it is known what became of the login.
-    pub async fn refusal(
+    pub(crate) async fn refusal(
         &self,
         reference: &Reference,
         operation: &'static str,

@@ -7,10 +7,10 @@ use crate::pace::{MinimumRate, Pace};
 use reqwest::Response;
 
 /// Largest error body that is read.
-pub const MAX_ERROR: usize = 64 * 1024;
+pub(crate) const MAX_ERROR: usize = 64 * 1024;
 
 /// Reads a body of at most `limit` bytes.
-pub async fn bounded(
+pub(crate) async fn bounded(
     mut response: Response,
     limit: usize,
     registry: &str,
@@ -32,7 +32,7 @@ pub async fn bounded(
 /// Returns the error of a request that got no answer, and says so where both speak differently (US-26).
 ///
 /// Addresses stay out of it: they may hold a login or a signature (SEC-m8).
-pub fn unreachable(registry: &str, policy: AddressPolicy, cause: reqwest::Error) -> Error {
+pub(crate) fn unreachable(registry: &str, policy: AddressPolicy, cause: reqwest::Error) -> Error {
     let told = report(&cause);
     if told.contains(NOT_ALLOWED) {
         return refused(registry, policy);
@@ -58,6 +58,6 @@ pub fn unreachable(registry: &str, policy: AddressPolicy, cause: reqwest::Error)
 }
 
 /// Says that a registry does not speak plain HTTP.
-pub fn not_plain(registry: &str) -> String {
+pub(crate) fn not_plain(registry: &str) -> String {
     format!("was spoken to in plain HTTP and speaks TLS: `registries.\"{registry}\".plain_http = false`")
 }

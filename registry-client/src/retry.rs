@@ -74,17 +74,17 @@ impl<'p> Backoff<'p> {
 }
 
 /// Returns whether the same request may succeed later.
-pub fn is_transient(status: StatusCode) -> bool {
+pub(crate) fn is_transient(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error()
 }
 
 /// Returns how long a response asks to wait.
-pub fn retry_after(response: &Response) -> Option<Duration> {
+pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
     parse_retry_after(response.headers().get(RETRY_AFTER)?, OffsetDateTime::now_utc())
 }
 
 /// Parses seconds or an HTTP date; anything else is ignored.
-pub fn parse_retry_after(value: &HeaderValue, now: OffsetDateTime) -> Option<Duration> {
+pub(crate) fn parse_retry_after(value: &HeaderValue, now: OffsetDateTime) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

@@ -75,7 +75,7 @@ pub struct Rights {
 }
 
 /// Shows, for a repository and a blob, that the client has the store of the registry at hand.
-pub type Proof = dyn Fn(&str, &Digest) -> String + Send + Sync;
+pub(crate) type Proof = dyn Fn(&str, &Digest) -> String + Send + Sync;
 
 /// The registry that serves from the store of this process, under whatever name it is reached.
 #[derive(Clone)]

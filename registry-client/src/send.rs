@@ -18,7 +18,12 @@ const MAX_REDIRECTS: usize = 5;
 
 impl Transport {
     /// Sends `request` for `reference`; passing faults are tried again, a 401 is answered once.
-    pub async fn send(&self, reference: &Reference, access: Access, request: &Request) -> Result<Response, Error> {
+    pub(crate) async fn send(
+        &self,
+        reference: &Reference,
+        access: Access,
+        request: &Request,
+    ) -> Result<Response, Error> {
         let mut backoff = Backoff::new(&self.retry);
         loop {
             let sent = self.send_once(reference, access, request).await;
@@ -34,7 +39,12 @@ impl Transport {
     }
 
     /// Sends `request` for `reference`; only what asks for a login is answered, once.
-    pub async fn send_once(&self, reference: &Reference, access: Access, request: &Request) -> Result<Response, Error> {
+    pub(crate) async fn send_once(
+        &self,
+        reference: &Reference,
+        access: Access,
+        request: &Request,
+    ) -> Result<Response, Error> {
         if self.homes.contains(reference.registry()) {
             self.check_right(reference, access)?;
         }

@@ -8,12 +8,12 @@ const MAX_SAID: usize = 600;
 const MAX_ERRORS: usize = 3;
 
 /// Returns a text as the end of a sentence; nothing, if nothing was said.
-pub fn as_suffix(text: &str) -> String {
+pub(crate) fn as_suffix(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 /// Returns what the body of an answer says: the errors of the distribution's form and of its relatives, or its text.
-pub fn of_body(body: &[u8]) -> String {
+pub(crate) fn of_body(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let told = match serde_json::from_slice::<Value>(body) {
         Ok(answer) => of_json(&answer).unwrap_or_default(),
@@ -83,7 +83,7 @@ fn clean(text: &str) -> String {
 }
 
 /// Replaces secrets that a registry repeats (SEC-m8).
-pub fn redact(text: &str, secrets: &[&str]) -> String {
+pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     let long = secrets.iter().filter(|secret| secret.len() > 3);
     long.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
 }

@@ -4,7 +4,7 @@ use crate::Error;
 use url::Url;
 
 /// Returns the error of an address that is not asked.
-pub fn refused(url: &str, problem: &str) -> Error {
+pub(crate) fn refused(url: &str, problem: &str) -> Error {
     Error::NotAllowed(format!("`{}` {problem}", without_credentials(url)))
 }
 
@@ -21,7 +21,7 @@ pub fn without_credentials(url: &str) -> String {
 }
 
 /// Returns the host of a URL, with its port if that is not the usual one.
-pub fn host_of(url: &Url) -> String {
+pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

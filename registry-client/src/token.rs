@@ -25,7 +25,7 @@ const MAX_LIFE: u64 = 24 * 60 * 60;
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// A request for a token.
-pub struct TokenRequest<'a> {
+pub(crate) struct TokenRequest<'a> {
     /// The image that it is about.
     pub reference: &'a Reference,
     /// URL of the token server.
@@ -42,7 +42,7 @@ impl Transport {
     /// Gets a token; a token server that is busy is asked again.
     ///
     /// The login goes to the https realm that the registry names, as docker sends it, whatever host that is (SV-10).
-    pub async fn token(
+    pub(crate) async fn token(
         &self,
         asked: &TokenRequest<'_>,
         login: Option<&(String, String)>,
@@ -138,7 +138,7 @@ impl Transport {
     }
 
     /// Returns the message of an unsuccessful answer, without the secrets that this client knows.
-    pub async fn said(&self, reference: &Reference, response: Response) -> String {
+    pub(crate) async fn said(&self, reference: &Reference, response: Response) -> String {
         let body = bounded(response, MAX_ERROR, reference.registry(), self.minimum_rate).await;
         let text = crate::server_message::of_body(&body.unwrap_or_default());
         match self.login(reference) {
@@ -160,7 +160,7 @@ fn refused(asked: &TokenRequest<'_>, status: u16, login: Login, said: String) ->
 }
 
 /// Returns where a token is asked for, with what.
-pub fn url_of(asked: &TokenRequest<'_>) -> Result<Url, Error> {
+pub(crate) fn url_of(asked: &TokenRequest<'_>) -> Result<Url, Error> {
     let registry = asked.reference.registry();
     let mut url =
         Url::parse(asked.realm).map_err(|_| Error::document(registry, "its token server's address is malformed"))?;

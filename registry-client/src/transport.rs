@@ -17,7 +17,7 @@ pub const STORE_HEADER: &str = "Slipway-Store";
 
 /// State that all requests of a client share.
 #[derive(Clone)]
-pub struct Transport {
+pub(crate) struct Transport {
     /// The HTTP clients.
     pub http: Arc<Clients>,
     pub retry: Arc<RetryPolicy>,
@@ -33,11 +33,11 @@ pub struct Transport {
     pub challenges: Arc<Mutex<HashMap<String, Vec<Challenge>>>>,
 }
 
-pub type TokenKey = (String, String, bool);
+pub(crate) type TokenKey = (String, String, bool);
 
 /// A header that a registry takes, until it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authorization {
+pub(crate) struct Authorization {
     /// The value.
     pub value: String,
     /// When a token ends.
@@ -46,7 +46,7 @@ pub struct Authorization {
 
 /// The access that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     /// Read.
     Pull,
     /// Read and write.
@@ -55,7 +55,7 @@ pub enum Access {
 
 /// The body of a request that may be sent again.
 #[derive(Clone)]
-pub enum Body {
+pub(crate) enum Body {
     /// Nothing.
     Empty,
     /// Bytes in memory.
@@ -66,7 +66,7 @@ pub enum Body {
 
 /// A request, described so that it can be sent several times.
 #[derive(Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// HTTP method.
     pub method: Method,
     /// Path below the registry's address, or a whole address that the registry sent.
@@ -83,7 +83,7 @@ pub struct Request {
 
 impl Request {
     /// Returns a request without headers and body.
-    pub fn new(method: Method, url: impl Into<String>, operation: &'static str) -> Self {
+    pub(crate) fn new(method: Method, url: impl Into<String>, operation: &'static str) -> Self {
         let (headers, body, mounted_from) = (Vec::new(), Body::Empty, None);
         Request { method, url: url.into(), operation, headers, body, mounted_from }
     }
@@ -91,7 +91,7 @@ impl Request {
 
 impl Transport {
     /// Sets up the HTTP clients.
-    pub fn new(settings: Settings) -> Result<Self, Error> {
+    pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
         // A second installation only says that the first one is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let Settings { credentials, user_agent, retry, minimum_rate, hosts, home } = settings;
@@ -108,7 +108,7 @@ impl Transport {
     }
 
     /// Returns one for a build with these rights.
-    pub fn with_rights(&self, rights: Rights) -> Self {
+    pub(crate) fn with_rights(&self, rights: Rights) -> Self {
         Transport { rights: Some(Arc::new(rights)), ..self.clone() }
     }
 }

@@ -9,11 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 
 /// Seconds for which a token is good. The rights of its account are looked up again with each request.
-pub const LIFETIME: u64 = 15 * 60;
+pub(crate) const LIFETIME: u64 = 15 * 60;
 
 /// The claims of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// The account; empty for whoever did not log in.
     pub account: String,
     /// Ties the token to the password that it was got with.
@@ -28,7 +28,7 @@ pub struct Claims {
 
 /// A part of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Access {
+pub(crate) struct Access {
     /// The repository.
     pub name: String,
     /// The words for the actions.
@@ -37,27 +37,27 @@ pub struct Access {
 
 impl Access {
     /// Returns the part of a scope that a grant for one repository is.
-    pub fn new(name: &str, actions: impl Iterator<Item = Action>) -> Self {
+    pub(crate) fn new(name: &str, actions: impl Iterator<Item = Action>) -> Self {
         Access { name: name.to_owned(), actions: actions.map(|action| action.as_str().to_owned()).collect() }
     }
 }
 
 impl Claims {
     /// Returns what may be done with the token at most.
-    pub fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         let grants = self.access.iter().map(|access| Grant::new(&access.name, &access.actions.join(",")));
         Scope { grants: grants.collect(), has_catalog: self.catalog }
     }
 
     /// Returns the token.
-    pub fn sign(&self, store: &Store) -> String {
+    pub(crate) fn sign(&self, store: &Store) -> String {
         let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default());
         let signature = store.sign_token(&text);
         format!("{text}.{signature}")
     }
 
     /// Reads a token that is good.
-    pub fn read(token: &str, store: &Store) -> Option<Claims> {
+    pub(crate) fn read(token: &str, store: &Store) -> Option<Claims> {
         let (text, signature) = token.split_once('.')?;
         if !bool::from(store.sign_token(text).as_bytes().ct_eq(signature.as_bytes())) {
             return None;
@@ -68,7 +68,7 @@ impl Claims {
 }
 
 /// Returns the seconds since 1970.
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

@@ -16,7 +16,7 @@ use tokio_util::io::ReaderStream;
 const CHUNK: usize = 256 * 1024;
 
 /// Serves a blob that the repository has.
-pub async fn get(
+pub(crate) async fn get(
     registry: &Registry,
     name: &str,
     digest: &Digest,
@@ -65,7 +65,7 @@ pub async fn get(
 }
 
 /// Takes a blob away from a repository; others keep theirs.
-pub async fn delete(registry: &Registry, name: &str, digest: &Digest) -> Result<Response, Failure> {
+pub(crate) async fn delete(registry: &Registry, name: &str, digest: &Digest) -> Result<Response, Failure> {
     let (keeper, repository, blob) = (registry.clone(), name.to_owned(), digest.clone());
     let removed = blocking_check(move || {
         let _turn = keeper.turn();
@@ -83,13 +83,13 @@ pub async fn delete(registry: &Registry, name: &str, digest: &Digest) -> Result<
 
 impl Registry {
     /// Tells whether the repository has the blob; a store that cannot be asked has nothing.
-    pub fn has_blob(&self, name: &str, digest: &Digest) -> bool {
+    pub(crate) fn has_blob(&self, name: &str, digest: &Digest) -> bool {
         self.store.has(name, Part::Blob, digest).unwrap_or(false)
     }
 }
 
 /// Tells whether whoever asks has it already (`If-None-Match`).
-pub fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
+pub(crate) fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
     known.split(',').any(|tag| tag.trim().trim_start_matches("W/").trim_matches('"') == digest.as_str())
 }

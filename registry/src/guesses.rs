@@ -17,7 +17,7 @@ const MAX_NAME: usize = 64;
 
 /// Counts wrong passwords by account and address: nobody closes an account to its owner.
 #[derive(Debug, Default)]
-pub struct Guesses(Mutex<HashMap<Key, Arc<AsyncMutex<Count>>>>);
+pub(crate) struct Guesses(Mutex<HashMap<Key, Arc<AsyncMutex<Count>>>>);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -27,14 +27,14 @@ struct Key {
 
 /// The wrong passwords for an account that came from an address.
 #[derive(Debug)]
-pub struct Count {
+pub(crate) struct Count {
     began: Instant,
     wrong: u32,
 }
 
 impl Guesses {
     /// Waits for the turn to log in to an account from an address: of many who guess at once, each knows of those before.
-    pub async fn turn(&self, name: &str, address: &str, now: Instant) -> OwnedMutexGuard<Count> {
+    pub(crate) async fn turn(&self, name: &str, address: &str, now: Instant) -> OwnedMutexGuard<Count> {
         self.count(name, address, now).lock_owned().await
     }
 
@@ -53,13 +53,13 @@ impl Guesses {
 
 impl Count {
     /// Returns the seconds for which the account is closed to the address.
-    pub fn closed_for(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn closed_for(&self, now: Instant) -> Option<u64> {
         let left = WINDOW.saturating_sub(now.saturating_duration_since(self.began));
         (self.wrong >= MAX_WRONG && !left.is_zero()).then(|| left.as_secs().max(1))
     }
 
     /// Counts a password before it is compared: a client that goes away meanwhile has guessed, too.
-    pub fn add(&mut self, now: Instant) {
+    pub(crate) fn add(&mut self, now: Instant) {
         if self.wrong == 0 || self.is_over(now) {
             *self = Count { began: now, wrong: 0 };
         }
@@ -67,7 +67,7 @@ impl Count {
     }
 
     /// Takes the last one back: the password was right.
-    pub fn take_back(&mut self) {
+    pub(crate) fn take_back(&mut self) {
         self.wrong = self.wrong.saturating_sub(1);
     }
 
@@ -85,7 +85,7 @@ fn network(address: &str) -> String {
 }
 
 /// Returns as much of a name as is remembered and shown.
-pub fn shortened(name: &str) -> &str {
+pub(crate) fn shortened(name: &str) -> &str {
     &name[..name.floor_char_boundary(MAX_NAME)]
 }
 

@@ -9,7 +9,7 @@ use registry_client::Digest;
 use serde_json::json;
 
 /// Lists the repositories.
-pub async fn catalog(registry: &Registry, uri: &Uri) -> Result<Response, Failure> {
+pub(crate) async fn catalog(registry: &Registry, uri: &Uri) -> Result<Response, Failure> {
     let page = Page::of(uri)?;
     let store = registry.store.clone();
     let mut names = blocking(move || store.repositories()).await?;
@@ -19,7 +19,7 @@ pub async fn catalog(registry: &Registry, uri: &Uri) -> Result<Response, Failure
 }
 
 /// Lists the tags of a repository.
-pub async fn tags(registry: &Registry, name: &str, uri: &Uri) -> Result<Response, Failure> {
+pub(crate) async fn tags(registry: &Registry, name: &str, uri: &Uri) -> Result<Response, Failure> {
     let page = Page::of(uri)?;
     let (store, repository) = (registry.store.clone(), name.to_owned());
     let tags = blocking_check(move || {

@@ -11,7 +11,7 @@ use image_store::{Document, MAX_DOCUMENT, Part, Store};
 use registry_client::{Descriptor, Digest};
 
 /// Largest manifest.
-pub const MAX_MANIFEST: usize = MAX_DOCUMENT as usize;
+pub(crate) const MAX_MANIFEST: usize = MAX_DOCUMENT as usize;
 
 /// A manifest that a repository has.
 struct Found {
@@ -21,7 +21,7 @@ struct Found {
 }
 
 /// Serves a manifest.
-pub async fn get(
+pub(crate) async fn get(
     registry: &Registry,
     name: &str,
     selector: &Selector,
@@ -74,7 +74,7 @@ fn read(store: &Store, digest: Digest) -> Result<Option<Found>, image_store::Err
 }
 
 /// Removes a tag, or a manifest with all tags that lead to it.
-pub async fn delete(registry: &Registry, name: &str, selector: Selector) -> Result<Response, Failure> {
+pub(crate) async fn delete(registry: &Registry, name: &str, selector: Selector) -> Result<Response, Failure> {
     let (keeper, repository, wanted) = (registry.clone(), name.to_owned(), selector.clone());
     let removed = blocking_check(move || match wanted {
         Selector::Tag(tag) => untag(&keeper, &repository, &tag),

@@ -9,7 +9,7 @@ use registry_client::{Digest, PROOF_HEADER};
 use subtle::ConstantTimeEq;
 
 /// Returns the blob that a request may have without sending it, if there is one; the repository has it then.
-pub async fn mount(
+pub(crate) async fn mount(
     registry: &Registry,
     repository: &str,
     uri: &Uri,
@@ -27,7 +27,7 @@ pub async fn mount(
 }
 
 /// Gives a blob to a repository that has room for it.
-pub async fn admit(registry: &Registry, repository: &str, digest: &Digest) -> Result<(), Failure> {
+pub(crate) async fn admit(registry: &Registry, repository: &str, digest: &Digest) -> Result<(), Failure> {
     let (keeper, repository, digest) = (registry.clone(), repository.to_owned(), digest.clone());
     blocking_check(move || {
         // Of several that come at once each counts what those before it took.

@@ -53,7 +53,7 @@ impl Settings {
 
 impl Registry {
     /// Refuses to delete what an immutable tag of the repository leads to; to be called in turn ([`Registry::turn`]).
-    pub fn check_pinned(&self, repository: &str, digest: &Digest) -> Result<(), Failure> {
+    pub(crate) fn check_pinned(&self, repository: &str, digest: &Digest) -> Result<(), Failure> {
         for tag in self.store.tags(repository)? {
             if self.settings.is_immutable(repository, &tag)
                 && let Some(manifest) = self.store.resolve(repository, &tag)?
@@ -66,13 +66,13 @@ impl Registry {
     }
 
     /// Waits for the turn to look at what immutable tags lead to, or quotas leave, and to change it.
-    pub fn turn(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses what a repository does not have yet and has no room for; to be called in turn ([`Registry::turn`]) until it is
     /// noted.
-    pub fn check_room(&self, repository: &str, digest: &Digest, bytes: u64) -> Result<(), Failure> {
+    pub(crate) fn check_room(&self, repository: &str, digest: &Digest, bytes: u64) -> Result<(), Failure> {
         let Some(quota) = self.settings.quota(repository) else { return Ok(()) };
         let store = &self.store;
         if store.has(repository, Part::Blob, digest)? || store.has(repository, Part::Manifest, digest)? {
@@ -86,7 +86,7 @@ impl Registry {
 
     /// Returns the bytes that an upload may have; `None` without a limit. Whether the blob is taken is decided at its end: what
     /// the repository has needs no room.
-    pub async fn room(&self, repository: &str, digest: Option<&Digest>) -> Result<Option<Room>, Failure> {
+    pub(crate) async fn room(&self, repository: &str, digest: Option<&Digest>) -> Result<Option<Room>, Failure> {
         let Some(quota) = self.settings.quota(repository) else { return Ok(None) };
         if digest.is_some_and(|digest| self.has_blob(repository, digest)) {
             return Ok(None);
@@ -99,7 +99,7 @@ impl Registry {
 
 /// The rest of a quota.
 #[derive(Debug, Clone)]
-pub struct Room {
+pub(crate) struct Room {
     repository: String,
     left: u64,
     quota: u64,
@@ -107,7 +107,7 @@ pub struct Room {
 
 impl Room {
     /// Refuses what is larger than what is left.
-    pub fn check(&self, bytes: u64) -> Result<(), Failure> {
+    pub(crate) fn check(&self, bytes: u64) -> Result<(), Failure> {
         if bytes <= self.left { Ok(()) } else { Err(Failure::quota_exceeded(&self.repository, self.quota)) }
     }
 }

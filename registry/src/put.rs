@@ -30,7 +30,7 @@ struct Checked {
 }
 
 /// Takes a manifest.
-pub async fn put(
+pub(crate) async fn put(
     registry: &Registry,
     name: &str,
     selector: Selector,

@@ -5,18 +5,18 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 
 /// Returns the value of a parameter, percent-decoded.
-pub fn parameter(uri: &Uri, key: &str) -> Option<String> {
+pub(crate) fn parameter(uri: &Uri, key: &str) -> Option<String> {
     parameters(uri, key).next()
 }
 
 /// Returns all values of a field of a form, in which a plus sign is a space.
-pub fn form_values(form: &str, key: &str) -> impl Iterator<Item = String> {
+pub(crate) fn form_values(form: &str, key: &str) -> impl Iterator<Item = String> {
     let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
     pairs.filter(move |pair| pair.0 == key).map(|pair| decode(&pair.1.replace('+', " ")))
 }
 
 /// Returns all values of a parameter that may be given several times.
-pub fn parameters(uri: &Uri, key: &str) -> impl Iterator<Item = String> {
+pub(crate) fn parameters(uri: &Uri, key: &str) -> impl Iterator<Item = String> {
     let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     pairs.filter(move |pair| pair.0 == key).map(|pair| decode(pair.1))
 }
@@ -43,14 +43,14 @@ fn decode(text: &str) -> String {
 }
 
 /// Returns a text as the value of a parameter.
-pub fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(byte);
     text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// The part of a list that a request asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// How many entries at most.
     pub n: Option<usize>,
     /// The entry after which the page begins.
@@ -59,7 +59,7 @@ pub struct Page {
 
 impl Page {
     /// Reads `n` and `last`.
-    pub fn of(uri: &Uri) -> Result<Page, Failure> {
+    pub(crate) fn of(uri: &Uri) -> Result<Page, Failure> {
         let n = parameter(uri, "n").map(|text| {
             text.parse::<usize>().map_err(|_| {
                 let message = format!("n is `{text}`: the number of entries is expected, as in n=100");
@@ -70,7 +70,7 @@ impl Page {
     }
 
     /// Cuts the page out of sorted names, and returns where the next one is.
-    pub fn cut(&self, mut names: Vec<String>, path: &str) -> (Vec<String>, Option<String>) {
+    pub(crate) fn cut(&self, mut names: Vec<String>, path: &str) -> (Vec<String>, Option<String>) {
         if let Some(last) = &self.last {
             let passed = names.partition_point(|name| name <= last);
             names.drain(..passed);
@@ -83,7 +83,7 @@ impl Page {
 }
 
 /// Adds the address of the next page to an answer.
-pub fn with_link(mut response: Response, link: Option<String>) -> Response {
+pub(crate) fn with_link(mut response: Response, link: Option<String>) -> Response {
     if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert("Link", link);
     }

@@ -31,7 +31,7 @@ struct List {
 }
 
 /// Lists the manifests of a repository that refer to `subject`.
-pub async fn list(registry: &Registry, name: &str, subject: &Digest, uri: &Uri) -> Result<Response, Failure> {
+pub(crate) async fn list(registry: &Registry, name: &str, subject: &Digest, uri: &Uri) -> Result<Response, Failure> {
     let page = Page::of(uri)?;
     let artifact_type = parameter(uri, "artifactType");
     let filter = artifact_type.as_deref().map(|kind| format!("artifactType={}&", encode(kind))).unwrap_or_default();

@@ -154,6 +154,6 @@ fn superfluous(
 }
 
 /// Returns the manifest that a tag such as `sha256-….sig` is about: clients use them where there are no referrers.
-pub fn subject_by_name(tag: &str) -> Option<Digest> {
+pub(crate) fn subject_by_name(tag: &str) -> Option<Digest> {
     Digest::from_hex(tag.strip_prefix("sha256-")?.get(..64)?)
 }

@@ -9,7 +9,7 @@ const MAX_TAG: usize = 128;
 
 /// The resource that a path names.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Route {
+pub(crate) enum Route {
     /// Whether this is a registry.
     Version,
     /// Whether there is a search.
@@ -36,7 +36,7 @@ pub enum Route {
 
 /// The name of a manifest within its repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selector {
+pub(crate) enum Selector {
     /// A name that may move.
     Tag(String),
     /// The manifest's own digest.
@@ -45,7 +45,7 @@ pub enum Selector {
 
 impl Selector {
     /// Reads a digest or a tag.
-    pub fn parse(text: &str) -> Result<Selector, Failure> {
+    pub(crate) fn parse(text: &str) -> Result<Selector, Failure> {
         if text.contains(':') {
             return digest(text).map(Selector::Digest);
         }
@@ -58,7 +58,7 @@ impl Selector {
     }
 
     /// Returns it as text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Selector::Tag(tag) => tag,
             Selector::Digest(digest) => digest.as_str(),
@@ -68,7 +68,7 @@ impl Selector {
 
 impl Route {
     /// Takes a path apart.
-    pub fn parse(path: &str) -> Result<Route, Failure> {
+    pub(crate) fn parse(path: &str) -> Result<Route, Failure> {
         let not_found = || Failure::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "there is nothing here: see /v2/");
         match path {
             "/v1/_ping" => return Ok(Route::Ping),
@@ -113,7 +113,7 @@ fn digest(text: &str) -> Result<Digest, Failure> {
 }
 
 /// Returns a checked repository name.
-pub fn repository(name: &str) -> Result<String, Failure> {
+pub(crate) fn repository(name: &str) -> Result<String, Failure> {
     // A name of this registry, whatever it begins with: the host in front keeps it from being taken for one.
     Reference::parse(&format!("registry.invalid/{name}"))
         .ok()

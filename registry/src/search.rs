@@ -32,7 +32,7 @@ struct Labelled {
 }
 
 /// Searches repositories that whoever asks may read.
-pub async fn search(registry: &Registry, uri: &Uri) -> Result<Response, Failure> {
+pub(crate) async fn search(registry: &Registry, uri: &Uri) -> Result<Response, Failure> {
     let query = parameter(uri, "q").unwrap_or_default().to_lowercase();
     let size = number(uri, "n", DEFAULT_PAGE)?.clamp(1, MAX_PAGE);
     let page = number(uri, "page", 1)?.max(1);

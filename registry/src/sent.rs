@@ -9,7 +9,7 @@ use std::io;
 
 /// Passes on the bytes of a whole blob. If they are not those of its digest, the last ones are kept back, so that nobody
 /// takes what came for the blob, and the blob is put aside: who builds it next makes it again.
-pub fn checked(
+pub(crate) fn checked(
     store: Store,
     digest: Digest,
     size: u64,

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 /// State shared by all requests, and the sender of one of them.
 #[derive(Clone)]
-pub struct Registry {
+pub(crate) struct Registry {
     /// The blobs, tags and notes of all repositories.
     pub store: Store,
     /// How the registry is served.
@@ -35,29 +35,29 @@ pub struct Registry {
 
 impl Registry {
     /// Tells whether the caller may read a repository.
-    pub fn is_readable(&self, repository: &str) -> bool {
+    pub(crate) fn is_readable(&self, repository: &str) -> bool {
         self.caller.may(Action::Pull, repository)
     }
 
     /// Tells whether lists for the caller have a repository.
-    pub fn is_listed(&self, repository: &str) -> bool {
+    pub(crate) fn is_listed(&self, repository: &str) -> bool {
         self.caller.finds(repository)
     }
 
     /// Tells whether the caller could read a repository with a token for it.
-    pub fn lacks_scope(&self, repository: &str) -> bool {
+    pub(crate) fn lacks_scope(&self, repository: &str) -> bool {
         !self.is_readable(repository) && self.caller.is_granted(Action::Pull, repository)
     }
 
     /// Returns the account, or without a login the address, whose uploads are counted; `None` if all may be done.
-    pub fn holder(&self) -> Option<String> {
+    pub(crate) fn holder(&self) -> Option<String> {
         let Caller { name, address, is_all, .. } = self.caller.as_ref();
         let shown = if name.is_empty() { address.clone() } else { format!("`{name}`") };
         (!is_all).then_some(shown)
     }
 
     /// Records what was changed.
-    pub async fn record(&self, action: &'static str, repository: &str, reference: &str, digest: &str) {
+    pub(crate) async fn record(&self, action: &'static str, repository: &str, reference: &str, digest: &str) {
         let change = NewChange {
             account: self.caller.name.clone(),
             address: self.caller.address.clone(),
@@ -140,14 +140,14 @@ async fn dispatch(registry: &Registry, route: Route, request: Request<Body>) -> 
 }
 
 /// Runs what blocks on the disk away from the threads that serve.
-pub async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, image_store::Error> + Send + 'static,
 ) -> Result<T, Failure> {
     blocking_check(move || work().map_err(Failure::from)).await
 }
 
 /// Does the same for work that may find a request to be at fault.
-pub async fn blocking_check<T: Send + 'static>(
+pub(crate) async fn blocking_check<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Failure::unavailable()))

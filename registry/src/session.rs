@@ -25,7 +25,7 @@ const CHUNK: usize = 1024 * 1024;
 
 /// The uploads in progress; they end with the server.
 #[derive(Clone, Default)]
-pub struct Uploads(Arc<Mutex<HashMap<String, Entry>>>);
+pub(crate) struct Uploads(Arc<Mutex<HashMap<String, Entry>>>);
 
 struct Entry {
     /// The repository that it is for: another one cannot go on with it.
@@ -38,21 +38,26 @@ struct Entry {
 
 /// One upload.
 #[derive(Clone)]
-pub struct Upload {
+pub(crate) struct Upload {
     writer: Arc<AsyncMutex<Option<BlobWriter>>>,
     /// Bytes that are written, readable while a request writes.
     size: Arc<AtomicU64>,
 }
 
 /// The right to write to an upload; nobody else has it meanwhile. The bytes that were written stay if the request is given up.
-pub struct Turn {
+pub(crate) struct Turn {
     writer: OwnedMutexGuard<Option<BlobWriter>>,
     size: Arc<AtomicU64>,
 }
 
 impl Uploads {
     /// Begins an upload and returns its id. A holder has so many at most, if one is given.
-    pub fn begin(&self, repository: &str, holder: Option<String>, writer: BlobWriter) -> Result<String, Failure> {
+    pub(crate) fn begin(
+        &self,
+        repository: &str,
+        holder: Option<String>,
+        writer: BlobWriter,
+    ) -> Result<String, Failure> {
         let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_alive = |entry: &Entry| entry.touched.elapsed() < STALE || entry.upload.writer.try_lock().is_err();
         uploads.retain(|_, entry| is_alive(entry));
@@ -73,7 +78,7 @@ impl Uploads {
     }
 
     /// Returns an upload of the repository.
-    pub fn find(&self, repository: &str, id: &str) -> Result<Upload, Failure> {
+    pub(crate) fn find(&self, repository: &str, id: &str) -> Result<Upload, Failure> {
         let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = uploads.get_mut(id).filter(|entry| entry.repository == repository);
         let entry = entry.ok_or_else(Failure::upload_unknown)?;
@@ -82,24 +87,24 @@ impl Uploads {
     }
 
     /// Ends an upload.
-    pub fn end(&self, id: &str) {
+    pub(crate) fn end(&self, id: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
 
 impl Upload {
     /// Returns an upload that one request does alone.
-    pub fn new(writer: BlobWriter) -> Self {
+    pub(crate) fn new(writer: BlobWriter) -> Self {
         Upload { writer: Arc::new(AsyncMutex::new(Some(writer))), size: Arc::default() }
     }
 
     /// Returns how many bytes are here.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size.load(Ordering::Acquire)
     }
 
     /// Takes the turn to write; refuses while another request has it.
-    pub fn take_turn(&self) -> Result<Turn, Failure> {
+    pub(crate) fn take_turn(&self) -> Result<Turn, Failure> {
         let busy = "another request writes to this upload: ask for its state with GET, and go on from there";
         let writer = self.writer.clone().try_lock_owned();
         let writer = writer.map_err(|_| Failure::new(StatusCode::CONFLICT, "BLOB_UPLOAD_INVALID", busy))?;
@@ -109,7 +114,7 @@ impl Upload {
 
 impl Turn {
     /// Streams a body into the blob, a part at a time, as far as there is room. If the connection breaks, what arrived is kept.
-    pub async fn write(mut self, body: Body, room: Option<&Room>) -> Result<Turn, Failure> {
+    pub(crate) async fn write(mut self, body: Body, room: Option<&Room>) -> Result<Turn, Failure> {
         let mut body: BodyDataStream = body.into_data_stream();
         let mut gathered = Vec::new();
         loop {
@@ -149,7 +154,7 @@ impl Turn {
     }
 
     /// Takes the blob out: the upload is over.
-    pub fn finish(mut self) -> Result<BlobWriter, Failure> {
+    pub(crate) fn finish(mut self) -> Result<BlobWriter, Failure> {
         self.writer.take().ok_or_else(Failure::upload_unknown)
     }
 }

@@ -31,7 +31,7 @@ struct Asked {
 }
 
 /// Gives out a token.
-pub async fn issue(registry: &Registry, address: &str, request: Request<Body>) -> Result<Response, Failure> {
+pub(crate) async fn issue(registry: &Registry, address: &str, request: Request<Body>) -> Result<Response, Failure> {
     let Access::Accounts(accounts) = &registry.settings.access else {
         return Err(Failure::not_found("this registry is open: it needs no tokens"));
     };

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use registry_client::{Algorithm, Digest};
 
 /// Begins an upload; gives the repository the blob at once if the request shows that it may have it, or sends it whole.
-pub async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> Result<Response, Failure> {
+pub(crate) async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> Result<Response, Failure> {
     let uri = request.uri().clone();
     if let Some(digest) = mount(registry, name, &uri, request.headers()).await? {
         return Ok(created(name, &digest));
@@ -35,7 +35,12 @@ pub async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> R
 }
 
 /// Adds a chunk.
-pub async fn append(registry: &Registry, name: &str, id: &str, request: Request<Body>) -> Result<Response, Failure> {
+pub(crate) async fn append(
+    registry: &Registry,
+    name: &str,
+    id: &str,
+    request: Request<Body>,
+) -> Result<Response, Failure> {
     let upload = registry.uploads.find(name, id)?;
     let turn = upload.take_turn()?;
     if !is_next(request.headers(), upload.size())? {
@@ -47,7 +52,12 @@ pub async fn append(registry: &Registry, name: &str, id: &str, request: Request<
 }
 
 /// Adds the last chunk, if there is one, and makes the blob visible if its digest is right.
-pub async fn finish(registry: &Registry, name: &str, id: &str, request: Request<Body>) -> Result<Response, Failure> {
+pub(crate) async fn finish(
+    registry: &Registry,
+    name: &str,
+    id: &str,
+    request: Request<Body>,
+) -> Result<Response, Failure> {
     let text = parameter(request.uri(), "digest");
     let digest = digest(&text.ok_or_else(|| Failure::digest_invalid("the parameter `digest` is missing"))?)?;
     let upload = registry.uploads.find(name, id)?;
@@ -62,13 +72,13 @@ pub async fn finish(registry: &Registry, name: &str, id: &str, request: Request<
 }
 
 /// Tells how much of an upload is here.
-pub fn status(registry: &Registry, name: &str, id: &str) -> Result<Response, Failure> {
+pub(crate) fn status(registry: &Registry, name: &str, id: &str) -> Result<Response, Failure> {
     let upload = registry.uploads.find(name, id)?;
     Ok(progress(StatusCode::NO_CONTENT, name, id, upload.size()))
 }
 
 /// Gives an upload up.
-pub fn cancel(registry: &Registry, name: &str, id: &str) -> Result<Response, Failure> {
+pub(crate) fn cancel(registry: &Registry, name: &str, id: &str) -> Result<Response, Failure> {
     registry.uploads.find(name, id)?;
     registry.uploads.end(id);
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -16,7 +16,7 @@ use std::sync::Arc;
 const MAX_CONNECTIONS: usize = 64;
 
 /// Starts to forward what `step` mounts; returns the end of the socket that the sandbox gets, if it needs one.
-pub fn forward(step: &Step) -> Result<Option<OwnedFd>, Error> {
+pub(crate) fn forward(step: &Step) -> Result<Option<OwnedFd>, Error> {
     let agents: Vec<PathBuf> = step
         .mounts
         .iter()

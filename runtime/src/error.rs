@@ -73,7 +73,7 @@ pub(crate) enum HelperError {
 
 impl HelperError {
     /// Says what was being done when a system call failed.
-    pub fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |cause| HelperError::Inside(format!("{doing}: {cause}"))
     }

@@ -6,15 +6,15 @@ use std::io;
 /// Extents that the kernel takes for one namespace.
 const MAX_EXTENTS: usize = 340;
 /// The id that the kernel uses for "none": no user has it.
-pub const NO_ID: u32 = u32::MAX;
+pub(crate) const NO_ID: u32 = u32::MAX;
 /// First id outside of what images usually hold: far above people, services and most ranges of `/etc/subuid`.
-pub const ROOT_BASE: u32 = 0x7000_0000;
+pub(crate) const ROOT_BASE: u32 = 0x7000_0000;
 /// Ids of this machine that no container gets: its own, its people's, and the first ranges of `/etc/subuid`.
 const OWN: u32 = 0x0010_0000;
 
 /// Consecutive ids that are mapped together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
+pub(crate) struct Extent {
     /// The first one inside.
     pub inside: u32,
     /// The first one outside.
@@ -25,7 +25,7 @@ pub struct Extent {
 
 /// Consecutive ids of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
+pub(crate) struct Range {
     /// The first one.
     pub first: u32,
     /// How many there are.
@@ -60,7 +60,7 @@ impl Range {
 ///
 /// There are as many ids inside as outside, and the machine's own are not given away: so some must be left without a place
 /// inside. They are far from all that anybody uses. Ids below 2^31 go to ids above it, which accounts never have.
-pub const ALL: [Extent; 5] = [
+pub(crate) const ALL: [Extent; 5] = [
     Extent { inside: 0, outside: ROOT_BASE, count: 0x0001_0000 },
     Extent { inside: 0x0001_0000, outside: 0x8000_0000, count: 0x7fff_0000 },
     Extent { inside: 0x8000_0000, outside: OWN, count: ROOT_BASE - OWN },
@@ -71,7 +71,7 @@ pub const ALL: [Extent; 5] = [
 /// Returns the map for a service that is root, where this machine has the ids of `machine`.
 ///
 /// In a container that has only some, the first thousand are left to it and the others are used.
-pub fn of_root(machine: &[Extent]) -> Vec<Extent> {
+pub(crate) fn of_root(machine: &[Extent]) -> Vec<Extent> {
     let there: Vec<Range> = machine.iter().map(|extent| Range { first: extent.inside, count: extent.count }).collect();
     let mut map = Vec::new();
     for extent in ALL {
@@ -88,7 +88,7 @@ pub fn of_root(machine: &[Extent]) -> Vec<Extent> {
 }
 
 /// Maps ids from 0 on to `ranges`, one after the other.
-pub fn one_after_the_other(ranges: &[Range]) -> Vec<Extent> {
+pub(crate) fn one_after_the_other(ranges: &[Range]) -> Vec<Extent> {
     let mut inside = 0u32;
     let mut map = Vec::new();
     for range in ranges.iter().take(MAX_EXTENTS) {
@@ -105,7 +105,7 @@ pub fn one_after_the_other(ranges: &[Range]) -> Vec<Extent> {
 ///
 /// None overlaps another, and neither root's id nor `own`, the account's, is among them. The first one that is large enough
 /// for an image's accounts comes first.
-pub fn granted(text: &str, name: &str, uid: u32, own: u32) -> Vec<Range> {
+pub(crate) fn granted(text: &str, name: &str, uid: u32, own: u32) -> Vec<Range> {
     let number = uid.to_string();
     let mut lines: Vec<Range> = text
         .lines()
@@ -134,7 +134,7 @@ pub fn granted(text: &str, name: &str, uid: u32, own: u32) -> Vec<Range> {
 
 /// Returns `granted` in an order in which the ids of `before`, the ranges that were used until now, keep their places;
 /// `None` if some of them are not granted any more.
-pub fn keeping(before: &[Range], granted: Vec<Range>) -> Option<Vec<Range>> {
+pub(crate) fn keeping(before: &[Range], granted: Vec<Range>) -> Option<Vec<Range>> {
     let mut left = granted;
     for used in before {
         let covered: u64 = left.iter().filter_map(|range| range.both(*used)).map(|both| u64::from(both.count)).sum();
@@ -147,7 +147,7 @@ pub fn keeping(before: &[Range], granted: Vec<Range>) -> Option<Vec<Range>> {
 }
 
 /// Reads what the kernel tells of a map: lines of first id inside, first id outside, and count.
-pub fn read(file: &str) -> io::Result<Vec<Extent>> {
+pub(crate) fn read(file: &str) -> io::Result<Vec<Extent>> {
     let text = std::fs::read_to_string(file)?;
     let extents = text.lines().filter_map(|line| {
         let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
@@ -157,7 +157,7 @@ pub fn read(file: &str) -> io::Result<Vec<Extent>> {
 }
 
 /// Returns a map as the kernel takes it.
-pub fn lines(map: &[Extent]) -> String {
+pub(crate) fn lines(map: &[Extent]) -> String {
     let mut text = String::new();
     for Extent { inside, outside, count } in map {
         let _ = writeln!(text, "{inside} {outside} {count}");
@@ -167,12 +167,12 @@ pub fn lines(map: &[Extent]) -> String {
 
 impl Extent {
     /// Returns the ids outside.
-    pub fn outside(self) -> Range {
+    pub(crate) fn outside(self) -> Range {
         Range { first: self.outside, count: self.count }
     }
 
     /// Returns whether an id inside belongs to it.
-    pub fn has(self, id: u32) -> bool {
+    pub(crate) fn has(self, id: u32) -> bool {
         id.checked_sub(self.inside).is_some_and(|distance| distance < self.count)
     }
 }

@@ -16,12 +16,12 @@ pub(crate) struct LastUsed {
 
 impl LastUsed {
     /// Returns the notes beside the state directory `state`.
-    pub fn beside(state: &Path) -> Self {
+    pub(crate) fn beside(state: &Path) -> Self {
         LastUsed { directory: state.with_file_name("used") }
     }
 
     /// Records that `id` is used now, if `exists` says that it is there; it cannot be removed meanwhile.
-    pub fn mark(&self, id: &SnapshotId, exists: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn mark(&self, id: &SnapshotId, exists: impl FnOnce() -> bool) -> bool {
         let held = self.lock().and_then(|lock| lock.lock_shared().map(|()| lock));
         let known = exists();
         if known && held.is_ok() {
@@ -33,18 +33,18 @@ impl LastUsed {
     }
 
     /// Opens the file that collectors lock exclusively and users share.
-    pub fn lock(&self) -> io::Result<File> {
+    pub(crate) fn lock(&self) -> io::Result<File> {
         fs::create_dir_all(&self.directory)?;
         File::create(self.directory.join("lock"))
     }
 
     /// Returns the file whose time says when `id` was used last.
-    pub fn note(&self, id: &SnapshotId) -> PathBuf {
+    pub(crate) fn note(&self, id: &SnapshotId) -> PathBuf {
         self.directory.join(id.to_string().replace('/', "-"))
     }
 
     /// Returns when a snapshot was made or used last, whichever is later.
-    pub fn last(&self, id: &SnapshotId, made: &fs::Metadata) -> SystemTime {
+    pub(crate) fn last(&self, id: &SnapshotId, made: &fs::Metadata) -> SystemTime {
         // Renaming a snapshot to its name changes this time of it, and nothing else does.
         let made = UNIX_EPOCH + Duration::from_secs(u64::try_from(made.ctime()).unwrap_or(0));
         let used = fs::metadata(self.note(id)).and_then(|note| note.modified()).unwrap_or(UNIX_EPOCH);

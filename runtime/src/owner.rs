@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 pub(crate) const OWNER: &str = "slipway-owner";
 
 /// Gives `directory` to the first ids of the sandbox; `map_ids` gives the process that does it both kinds of ids.
-pub fn give_away(directory: &Path, map_ids: impl FnOnce(u32) -> Result<(), Error>) -> Result<(), Error> {
+pub(crate) fn give_away(directory: &Path, map_ids: impl FnOnce(u32) -> Result<(), Error>) -> Result<(), Error> {
     let doing = || format!("giving `{}` to the ids of the sandbox", directory.display());
     let mut helper = Command::new("/proc/self/exe")
         .arg0(OWNER)

@@ -38,7 +38,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the helper; `attempt` names its directory: letters, digits, `-` and `_`.
-    pub fn start(settings: &Settings, attempt: &str) -> Result<Process, Error> {
+    pub(crate) fn start(settings: &Settings, attempt: &str) -> Result<Process, Error> {
         let (here, there) = control_pair().map_err(|error| Error::system("creating a socket")(error.into()))?;
         let cgroup = Cgroup::create(attempt, &settings.limits);
         let mut helper = Command::new("/proc/self/exe")
@@ -74,12 +74,12 @@ impl Process {
     }
 
     /// Starts a conversation.
-    pub fn ask(&self, request: &Request) -> Result<Conversation, Error> {
+    pub(crate) fn ask(&self, request: &Request) -> Result<Conversation, Error> {
         self.ask_with(request, None)
     }
 
     /// Starts a conversation; `agents` goes along with the request.
-    pub fn ask_with(&self, request: &Request, agents: Option<&OwnedFd>) -> Result<Conversation, Error> {
+    pub(crate) fn ask_with(&self, request: &Request, agents: Option<&OwnedFd>) -> Result<Conversation, Error> {
         let (here, there) = Conversation::pair().map_err(Error::system("creating a socket"))?;
         let bytes =
             serde_json::to_vec(request).map_err(|error| Error::Inside(format!("asked for something: {error}")))?;
@@ -91,19 +91,19 @@ impl Process {
     }
 
     /// Returns what a step may leave on disk.
-    pub fn disk_limits(&self) -> DiskLimits {
+    pub(crate) fn disk_limits(&self) -> DiskLimits {
         let limits = &self.settings.limits;
         DiskLimits { bytes: limits.disk_bytes, files: limits.disk_files, reserve: limits.reserve_bytes }
     }
 
     /// Makes a request that is answered with success or an error only.
-    pub fn simple(&self, request: &Request) -> Result<(), Error> {
+    pub(crate) fn simple(&self, request: &Request) -> Result<(), Error> {
         let mut conversation = self.ask(request)?;
         conversation.receive_value::<Answer<()>>().map_err(|_| Error::Gone)?.map_err(Error::from)
     }
 
     /// Returns the network of the attempt, started on first use.
-    pub fn network(&self) -> Result<Result<&Network, &'static str>, Error> {
+    pub(crate) fn network(&self) -> Result<Result<&Network, &'static str>, Error> {
         let _starting = self.network_starting.lock().unwrap_or_else(PoisonError::into_inner);
         let started = self
             .network
@@ -116,7 +116,7 @@ impl Process {
 }
 
 /// Returns an error with its cause.
-pub fn describe(error: &Error) -> String {
+pub(crate) fn describe(error: &Error) -> String {
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
@@ -188,7 +188,7 @@ pub fn sweep(settings: &Settings) -> Result<(), Error> {
 }
 
 /// Returns how many processes a user of the sandbox may have, where no control group counts them.
-pub fn processes(cgroup: Option<&Cgroup>, settings: &Settings) -> Option<u32> {
+pub(crate) fn processes(cgroup: Option<&Cgroup>, settings: &Settings) -> Option<u32> {
     let counted = cgroup.is_some_and(|cgroup| cgroup.limited().pids);
     settings.limits.pids.filter(|_| !counted)
 }

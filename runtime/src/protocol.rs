@@ -16,18 +16,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// Name of the program when it is the helper of a sandbox.
-pub const HELPER: &str = "slipway-sandbox";
+pub(crate) const HELPER: &str = "slipway-sandbox";
 /// Largest request.
 const MAX_REQUEST: usize = 64 * 1024;
 /// Bytes that a frame may carry.
-pub const MAX_FRAME: usize = 256 * 1024;
+pub(crate) const MAX_FRAME: usize = 256 * 1024;
 
 /// Paths that are sent in one frame, at most 4 KiB each and four times as long when they are written out.
-pub const PATHS: usize = 15;
+pub(crate) const PATHS: usize = 15;
 
 /// A request to the helper; details that may be long follow as the first frame of the conversation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Request {
+pub(crate) enum Request {
     /// Unpacks the tar that follows as a snapshot; answers which directories the tar does not describe.
     Unpack {
         /// The snapshot.
@@ -85,7 +85,7 @@ pub enum Request {
 
 /// The step and what was found out about it outside.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunRequest {
+pub(crate) struct RunRequest {
     /// The step.
     pub step: Step,
     /// Content of `/etc/resolv.conf`.
@@ -100,7 +100,7 @@ pub struct RunRequest {
 
 /// Limits of the disk space that a step uses.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct DiskLimits {
+pub(crate) struct DiskLimits {
     /// Bytes.
     pub bytes: u64,
     /// Files.
@@ -111,7 +111,7 @@ pub struct DiskLimits {
 
 /// How a run ended, as the helper saw it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// With this code.
     Code(i32),
     /// By this signal.
@@ -125,22 +125,22 @@ pub enum Ended {
 }
 
 /// Kinds of frames.
-pub mod kind {
+pub(crate) mod kind {
     /// Bytes of a stream.
-    pub const DATA: u8 = b'd';
+    pub(crate) const DATA: u8 = b'd';
     /// The end of a stream: all of it was sent.
-    pub const END: u8 = b'e';
+    pub(crate) const END: u8 = b'e';
     /// A result, as JSON.
-    pub const RESULT: u8 = b'r';
+    pub(crate) const RESULT: u8 = b'r';
 }
 
 /// Returns two ends of a socket for requests.
-pub fn control_pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn control_pair() -> nix::Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
 }
 
 /// Sends a message with descriptors.
-pub fn send_with(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(crate) fn send_with(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let fds: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&fds)];
     sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
@@ -148,7 +148,7 @@ pub fn send_with(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>])
 }
 
 /// Receives a message into `buffer`; returns its length and the descriptors that came with it, at most four.
-pub fn receive_with(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+pub(crate) fn receive_with(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = nix::cmsg_space!([i32; 4]);
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
@@ -163,7 +163,7 @@ pub fn receive_with(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<(usize, V
 }
 
 /// A request with the other end of its conversation, and of the socket for agents if there are any.
-pub struct Asked {
+pub(crate) struct Asked {
     /// The request.
     pub request: Request,
     /// The conversation.
@@ -173,7 +173,7 @@ pub struct Asked {
 }
 
 /// Receives a request; `None` when the other side is gone.
-pub fn receive_request(control: &OwnedFd) -> io::Result<Option<Asked>> {
+pub(crate) fn receive_request(control: &OwnedFd) -> io::Result<Option<Asked>> {
     let mut buffer = vec![0; MAX_REQUEST];
     let (length, descriptors) = receive_with(control, &mut buffer)?;
     let mut descriptors = descriptors.into_iter();
@@ -184,29 +184,29 @@ pub fn receive_request(control: &OwnedFd) -> io::Result<Option<Asked>> {
 
 /// One side of a conversation.
 #[derive(Debug)]
-pub struct Conversation {
+pub(crate) struct Conversation {
     stream: UnixStream,
 }
 
 impl Conversation {
     /// Takes one end of a stream socket.
-    pub fn new(socket: OwnedFd) -> Self {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
         Conversation { stream: UnixStream::from(socket) }
     }
 
     /// Returns both ends of a new conversation.
-    pub fn pair() -> io::Result<(Conversation, OwnedFd)> {
+    pub(crate) fn pair() -> io::Result<(Conversation, OwnedFd)> {
         let (here, there) = UnixStream::pair()?;
         Ok((Conversation { stream: here }, OwnedFd::from(there)))
     }
 
     /// Returns the same side of the conversation again, so that one thread can send while another receives.
-    pub fn try_clone(&self) -> io::Result<Conversation> {
+    pub(crate) fn try_clone(&self) -> io::Result<Conversation> {
         Ok(Conversation { stream: self.stream.try_clone()? })
     }
 
     /// Waits until something can be received, which it returns, or `wake` is readable.
-    pub fn is_ready_before(&self, wake: BorrowedFd<'_>) -> io::Result<bool> {
+    pub(crate) fn is_ready_before(&self, wake: BorrowedFd<'_>) -> io::Result<bool> {
         let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN), PollFd::new(wake, PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) => Ok(fds[0].any().unwrap_or(true)),
@@ -216,12 +216,12 @@ impl Conversation {
     }
 
     /// Returns the socket, to wait for it.
-    pub fn stream(&self) -> &UnixStream {
+    pub(crate) fn stream(&self) -> &UnixStream {
         &self.stream
     }
 
     /// Sends one frame.
-    pub fn send(&mut self, kind: u8, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, kind: u8, bytes: &[u8]) -> io::Result<()> {
         let mut head = [0; 5];
         head[0] = kind;
         head[1..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
@@ -230,7 +230,7 @@ impl Conversation {
     }
 
     /// Receives one frame into `buffer` and returns its kind.
-    pub fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<u8> {
+    pub(crate) fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<u8> {
         let mut head = [0; 5];
         self.stream.read_exact(&mut head)?;
         let length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
@@ -243,12 +243,12 @@ impl Conversation {
     }
 
     /// Sends a value as one frame.
-    pub fn send_value<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
+    pub(crate) fn send_value<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
         self.send(kind::RESULT, &serde_json::to_vec(value)?)
     }
 
     /// Receives a value that is one frame.
-    pub fn receive_value<T: for<'d> Deserialize<'d>>(&mut self) -> io::Result<T> {
+    pub(crate) fn receive_value<T: for<'d> Deserialize<'d>>(&mut self) -> io::Result<T> {
         let mut buffer = Vec::new();
         match self.receive(&mut buffer)? {
             kind::RESULT => Ok(serde_json::from_slice(&buffer)?),
@@ -258,22 +258,22 @@ impl Conversation {
 }
 
 /// Result of a conversation.
-pub type Answer<T> = Result<T, HelperError>;
+pub(crate) type Answer<T> = Result<T, HelperError>;
 
 /// Writes a stream as frames.
-pub struct FrameWriter<'c> {
+pub(crate) struct FrameWriter<'c> {
     conversation: &'c mut Conversation,
     buffer: Vec<u8>,
 }
 
 impl<'c> FrameWriter<'c> {
     /// Starts a stream.
-    pub fn new(conversation: &'c mut Conversation) -> Self {
+    pub(crate) fn new(conversation: &'c mut Conversation) -> Self {
         FrameWriter { conversation, buffer: Vec::with_capacity(MAX_FRAME) }
     }
 
     /// Ends the stream: the reader knows that nothing is missing.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         self.conversation.send(kind::END, &[])
     }
@@ -299,7 +299,7 @@ impl Write for FrameWriter<'_> {
 }
 
 /// Reads a stream of frames; its end is an error if the writer did not say that it is the end.
-pub struct FrameReader<C> {
+pub(crate) struct FrameReader<C> {
     conversation: C,
     frame: Vec<u8>,
     at: usize,
@@ -308,7 +308,7 @@ pub struct FrameReader<C> {
 
 impl<C: AsMut<Conversation>> FrameReader<C> {
     /// Starts to read.
-    pub fn new(conversation: C) -> Self {
+    pub(crate) fn new(conversation: C) -> Self {
         FrameReader { conversation, frame: Vec::new(), at: 0, ended: false }
     }
 }

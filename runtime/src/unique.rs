@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Returns 16 hexadecimal digits that were never returned before, here or elsewhere.
-pub fn unique() -> String {
+pub(crate) fn unique() -> String {
     // The standard library takes its keys from the kernel's random numbers, others for each thread and each call.
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use webhook::view::build::BuildView;
 
 /// Runs the command.
-pub fn run(arguments: &OneBuild) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &OneBuild) -> Result<ExitCode, String> {
     arguments.ask("approve", |id, answer| {
         let build: BuildView = read(answer)?;
         Ok(format!("{id} is approved by {}", shown(build.approved_by.as_deref())))

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Build an image from a directory or a git URL
     Build(Box<build::Arguments>),
     /// Build the targets of a bake file or a compose file
@@ -64,7 +64,7 @@ pub enum Command {
 
 /// The commands for images and containers by hand.
 #[derive(Debug, Subcommand)]
-pub enum ByHand {
+pub(crate) enum ByHand {
     /// List the images that are kept here
     Images(image::ls::Arguments),
     /// Manage the images that are kept here
@@ -141,7 +141,7 @@ pub enum ByHand {
 }
 
 /// Runs `command`.
-pub fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     match command {
         Command::Build(arguments) => build::run(&arguments, data_dir),
         Command::Bake(arguments) => bake::run(&arguments, data_dir),

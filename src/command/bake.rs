@@ -17,7 +17,7 @@ use targets::Planned;
 
 /// Arguments of `slipway bake`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A bake file (HCL or JSON) or a compose file; several are merged; `-` reads standard input
     #[arg(short, long = "file", value_name = "FILE")]
     files: Vec<String>,
@@ -71,7 +71,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     let request = files::request(arguments)?;
     if arguments.list.is_some() {
         print!("{}", listed(&bake::define(&request).map_err(|error| error.to_string())?));

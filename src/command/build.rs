@@ -3,15 +3,15 @@
 mod agent;
 mod call;
 mod context;
-pub mod fields;
+pub(crate) mod fields;
 mod ignored;
 mod interrupt;
 mod outputs;
-pub mod registries;
-pub mod report;
+pub(crate) mod registries;
+pub(crate) mod report;
 mod request;
 mod secrets;
-pub mod session;
+pub(crate) mod session;
 
 use crate::progress::{self, Style};
 use crate::state::{self, DataDir};
@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway build`.
 #[derive(Debug, Default, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The Dockerfile; `-` reads it from standard input [default: Dockerfile in the context]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<String>,
@@ -142,21 +142,21 @@ fn max_paths(text: &str) -> Result<usize, String> {
 
 impl Arguments {
     /// Returns a line for each flag that has no effect here, or another than docker's.
-    pub fn notes(&self) -> Result<Vec<String>, String> {
+    pub(crate) fn notes(&self) -> Result<Vec<String>, String> {
         let mut notes = self.ignored.notes();
         notes.extend(docker_note(self, &Outputs::parse(&self.outputs)?));
         Ok(notes)
     }
 
     /// Tells whether a part of the result goes to standard output.
-    pub fn writes_to_stdout(&self) -> Result<bool, String> {
+    pub(crate) fn writes_to_stdout(&self) -> Result<bool, String> {
         let stdout = builder::image::output::Destination::Stdout;
         Ok(Outputs::parse(&self.outputs)?.written.iter().any(|output| output.destination == stdout))
     }
 }
 
 /// Checks the Dockerfile that would be built, and returns what is found with the file it was found in.
-pub fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checked, DockerfileText), String> {
+pub(crate) fn check(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<(Checked, DockerfileText), String> {
     ask(arguments, data_dir, |request, services| (builder::check(request, services), request.dockerfile.clone()))
 }
 
@@ -183,7 +183,7 @@ fn ask<T>(
 }
 
 /// Answers the question that the arguments ask in place of a build, if they ask one.
-pub fn answer(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Option<ExitCode>, String> {
+pub(crate) fn answer(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Option<ExitCode>, String> {
     match call::question(arguments)? {
         Some((question, format)) => call::answer(question, format, arguments, data_dir).map(Some),
         None => Ok(None),
@@ -191,7 +191,7 @@ pub fn answer(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Option
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     if let Some(code) = answer(arguments, data_dir.clone())? {
         return Ok(code);
     }

@@ -4,6 +4,6 @@ use crate::client::OneBuild;
 use std::process::ExitCode;
 
 /// Runs the command.
-pub fn run(arguments: &OneBuild) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &OneBuild) -> Result<ExitCode, String> {
     arguments.ask("cancel", |id, _| Ok(format!("{id} is asked to end")))
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway check`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The Dockerfile; `-` reads it from standard input [default: Dockerfile in the context]
     #[arg(short, long, value_name = "FILE")]
     file: Option<String>,
@@ -30,7 +30,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     let mut like_a_build = build::Arguments::default();
     like_a_build.max_paths = builder::walk::MAX_PATHS;
     like_a_build.file.clone_from(&arguments.file);

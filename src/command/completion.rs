@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The variable with which a shell asks for completions.
-pub const VARIABLE: &str = "SLIPWAY_COMPLETE";
+pub(crate) const VARIABLE: &str = "SLIPWAY_COMPLETE";
 /// The name of the program.
 const PROGRAM: &str = "slipway";
 
 /// Arguments of `slipway completion`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The shell
     #[arg(value_parser = ["bash", "zsh", "fish", "elvish", "powershell"])]
     shell: String,
@@ -25,18 +25,18 @@ pub struct Arguments {
 
 /// Arguments of `slipway man`.
 #[derive(Debug, Args)]
-pub struct Man {
+pub(crate) struct Man {
     /// Where the pages are written; made if it is missing
     directory: PathBuf,
 }
 
 /// Answers a shell that asks for completions, and exits then; returns if none asks.
-pub fn answer_if_asked() {
+pub(crate) fn answer_if_asked() {
     clap_complete::CompleteEnv::with_factory(with_names).var(VARIABLE).complete();
 }
 
 /// Runs `slipway completion`.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let shells = Shells::builtins();
     let shell = shells.completer(&arguments.shell).ok_or_else(|| format!("`{}` is not known", arguments.shell))?;
     let mut out = std::io::stdout();
@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
 }
 
 /// Runs `slipway man`.
-pub fn man(arguments: &Man) -> Result<ExitCode, String> {
+pub(crate) fn man(arguments: &Man) -> Result<ExitCode, String> {
     let place = &arguments.directory;
     let failed = |error: std::io::Error| format!("writing manual pages to `{}`: {error}", place.display());
     std::fs::create_dir_all(place).map_err(failed)?;

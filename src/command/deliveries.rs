@@ -9,7 +9,7 @@ use webhook::view::delivery::DeliveryList;
 
 /// Arguments of `slipway deliveries`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Only those for this repository: namespace/name
     #[arg(value_parser = repository_name)]
     repository: Option<String>,
@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let mut path = format!("/v1/deliveries?limit={}", arguments.limit);
     for (key, value) in [("repo", &arguments.repository), ("status", &arguments.status)] {

@@ -13,7 +13,7 @@ const INDENT: usize = 6;
 
 /// Arguments of `slipway explain`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The build: its id, namespace/name#number, or namespace/name for the newest
     build: String,
     /// The build to compare with [default: the newest earlier one of the same rule that succeeded]
@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let id = build_id(&api, &arguments.build)?;
     let mut path = format!("/v1/builds/{id}/explain");

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// How findings are shown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people, with the lines of the file.
     #[default]
     Text,
@@ -16,7 +16,7 @@ pub enum Format {
 }
 
 /// Prints what was found; the exit code tells whether that is anything.
-pub fn show(checked: &Checked, file: &DockerfileText, format: Format) -> Result<ExitCode, String> {
+pub(crate) fn show(checked: &Checked, file: &DockerfileText, format: Format) -> Result<ExitCode, String> {
     for reason in &checked.unknown {
         eprintln!("what depends on it is left out: {reason}");
     }

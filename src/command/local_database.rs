@@ -11,7 +11,7 @@ use webhook::Configuration;
 
 /// Arguments of all commands that work on the database.
 #[derive(Debug, Args)]
-pub struct LocalDatabase {
+pub(crate) struct LocalDatabase {
     /// The configuration [default: slipway.toml in the data directory, then in
     /// $XDG_CONFIG_HOME/slipway, then in /etc/slipway]
     #[arg(long, global = true, value_name = "FILE")]
@@ -23,7 +23,7 @@ pub struct LocalDatabase {
 
 impl LocalDatabase {
     /// Opens the database that the server uses, and does `work` with it.
-    pub fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         data_dir: Option<PathBuf>,
         work: impl AsyncFnOnce(&Configuration, &Database) -> Result<T, String>,

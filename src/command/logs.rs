@@ -18,7 +18,7 @@ const TRIES: u32 = 10;
 
 /// Arguments of `slipway logs`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A container's name or id; or a build: its id, namespace/name#number, or namespace/name for the newest
     build: String,
     /// Follow the log until the build has ended; the exit code then is 3 if it failed
@@ -61,7 +61,7 @@ impl Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     if let Some(asked) = arguments.of_container(data_dir.clone()) {
         return start::logs(&asked, data_dir);
     }
@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Prints a build's log as it grows, until the build has ended.
-pub fn follow(api: &Api, id: &str, step: Option<i64>) -> Result<ExitCode, String> {
+pub(crate) fn follow(api: &Api, id: &str, step: Option<i64>) -> Result<ExitCode, String> {
     let query = step.map(|step| format!("?step={step}")).unwrap_or_default();
     let path = format!("/v1/builds/{id}/logs{query}");
     let (mut last, mut tries) = ("0".to_owned(), 0);
@@ -134,7 +134,7 @@ pub fn follow(api: &Api, id: &str, step: Option<i64>) -> Result<ExitCode, String
 }
 
 /// Returns whether a final state needs no attention.
-pub fn is_good(state: &str) -> bool {
+pub(crate) fn is_good(state: &str) -> bool {
     matches!(state, "succeeded" | "superseded" | "skipped")
 }
 

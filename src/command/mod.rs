@@ -6,7 +6,7 @@ mod bake;
 mod build;
 mod cancel;
 mod check;
-pub mod completion;
+pub(crate) mod completion;
 mod container;
 mod deliveries;
 mod explain;
@@ -31,4 +31,4 @@ mod version;
 mod worker;
 mod workers;
 
-pub use arguments::{Command, run};
+pub(crate) use arguments::{Command, run};

@@ -11,7 +11,7 @@ use webhook::view::queue::{PausedView, QueueView};
 /// Arguments of `slipway queue`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -33,7 +33,7 @@ struct Switch {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match &arguments.command {
         None => show(&arguments.connection),
         Some(Command::Pause(switch)) => turn(&switch.connection, "pause"),

@@ -19,7 +19,7 @@ use webhook::sanitize;
 
 /// Arguments of `slipway registry`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
@@ -141,7 +141,7 @@ struct Audit {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     let json = arguments.local.json;
     let images = DataDir::open(data_dir.clone())?.join("images");
     arguments.local.with(data_dir, async |configuration, database| {

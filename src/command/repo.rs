@@ -14,7 +14,7 @@ use webhook::view::repository::{ConnectedView, RepositoryList, RepositoryMeta, R
 
 /// Arguments of `slipway repo`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -78,7 +78,7 @@ struct Add {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match &arguments.command {
         Command::List(list) => self::list(list),
         Command::Show(named) => show(named),

@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 
 /// Arguments of `slipway registry deleted`.
 #[derive(Debug, Args)]
-pub struct Deleted {
+pub(crate) struct Deleted {
     /// Only this repository
     #[arg(long, value_name = "REPOSITORY")]
     repo: Option<String>,
@@ -22,14 +22,14 @@ pub struct Deleted {
 
 /// Arguments of `slipway registry restore`.
 #[derive(Debug, Args)]
-pub struct Restore {
+pub(crate) struct Restore {
     /// The tag or the digest: team/app:1.2, team/app@sha256:…
     #[arg(value_name = "REPOSITORY:TAG")]
     name: String,
 }
 
 /// Lists deleted tags.
-pub fn list(images: &Path, asked: &Deleted, json: bool) -> Result<ExitCode, String> {
+pub(crate) fn list(images: &Path, asked: &Deleted, json: bool) -> Result<ExitCode, String> {
     let store = Store::open(images).map_err(|error| report(&error))?;
     let repositories = match &asked.repo {
         Some(repository) => vec![repository.clone()],
@@ -52,7 +52,7 @@ pub fn list(images: &Path, asked: &Deleted, json: bool) -> Result<ExitCode, Stri
 }
 
 /// Puts a tag back.
-pub async fn run(images: &Path, database: &Database, asked: &Restore, json: bool) -> Result<ExitCode, String> {
+pub(crate) async fn run(images: &Path, database: &Database, asked: &Restore, json: bool) -> Result<ExitCode, String> {
     let name = &asked.name;
     let parts = name.split_once('@').or_else(|| name.rsplit_once(':').filter(|parts| !parts.1.contains('/')));
     let (repository, reference) = parts.ok_or_else(|| {

@@ -11,7 +11,7 @@ use webhook::view::build::BuildView;
 
 /// Arguments of `slipway retry`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The build: its id, namespace/name#number, or namespace/name for the newest
     build: String,
     /// Where to begin: with nothing from the cache, or with the step that failed
@@ -31,7 +31,7 @@ enum From {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let id = build_id(&api, &arguments.build)?;
     let from = match arguments.from {

@@ -12,7 +12,7 @@ use webhook::view::rules::RulesTestView;
 
 /// Arguments of `slipway rules`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -46,7 +46,7 @@ struct Test {
 }
 
 /// Runs the command; the exit code is 3 when nothing would be built.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let Command::Test(test) = &arguments.command;
     let (repository, git_ref) = test.names()?;
     let api = test.connection.open()?;

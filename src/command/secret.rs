@@ -11,7 +11,7 @@ use webhook::view::repository::{SecretList, SecretWritten};
 
 /// Arguments of `slipway secret`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -53,7 +53,7 @@ impl Named {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match &arguments.command {
         Command::Set(named) => {
             let mut value = String::new();

@@ -23,7 +23,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Arguments of `slipway serve`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The configuration [default: slipway.toml in the data directory, then in
     /// $XDG_CONFIG_HOME/slipway, then in /etc/slipway]
     #[arg(long, value_name = "FILE")]
@@ -31,7 +31,7 @@ pub struct Arguments {
 }
 
 /// Runs the command until it is asked to end.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     logging::log_to_stderr();
     runtime::keep_files_private();
     let data = DataDir::open(data_dir)?;

@@ -12,7 +12,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Arguments of `slipway status`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A build, by its id or as namespace/name#number, or a repository whose builds are listed; all builds without it
     #[arg(value_name = "BUILD or REPOSITORY")]
     build: Option<String>,
@@ -33,7 +33,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     match &arguments.build {
         // The newest build of a repository is what somebody waits for.
         Some(name) if name.contains('/') && !name.contains('#') && !arguments.wait => list(arguments, Some(name)),
@@ -127,24 +127,24 @@ fn row(step: &StepView) -> [String; 4] {
 }
 
 /// Returns a text that may be missing, as a terminal may show it.
-pub fn shown(text: Option<&str>) -> String {
+pub(crate) fn shown(text: Option<&str>) -> String {
     text.map(sanitize).unwrap_or_default()
 }
 
 /// Returns a moment to the second, in UTC.
-pub fn moment(exact: Option<&str>) -> String {
+pub(crate) fn moment(exact: Option<&str>) -> String {
     let exact = shown(exact);
     exact.get(..19).map_or_else(|| exact.clone(), |seconds| seconds.replace('T', " "))
 }
 
 /// Returns the short name of a branch or tag.
-pub fn short_ref(git_ref: &str) -> String {
+pub(crate) fn short_ref(git_ref: &str) -> String {
     let name = sanitize(git_ref);
     name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/")).unwrap_or(&name).to_owned()
 }
 
 /// Prints rows in columns as wide as they need to be.
-pub fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: Vec<[String; COLUMNS]>) {
+pub(crate) fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: Vec<[String; COLUMNS]>) {
     let head = head.map(str::to_owned);
     let all: Vec<&[String; COLUMNS]> = std::iter::once(&head).chain(&rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

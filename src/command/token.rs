@@ -14,7 +14,7 @@ use webhook::Scope;
 
 /// Arguments of `slipway token`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(super) fn span(text: &str) -> Result<i64, String> {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     let json = arguments.local.json;
     arguments.local.with(data_dir, async |configuration, database| match &arguments.command {
         Command::Create(create) => {

@@ -12,7 +12,7 @@ use webhook::view::trigger::{PlanView, TriggeredView};
 
 /// Arguments of `slipway trigger`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The repository: namespace/name
     #[arg(value_parser = repository_name)]
     repository: String,
@@ -75,7 +75,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let api = arguments.connection.open()?;
     let path = format!("/v1/repos/{}/builds", encoded(&arguments.repository));
     let headers: Vec<_> = arguments.idempotency_key.iter().map(|key| ("idempotency-key", key.as_str())).collect();

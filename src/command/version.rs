@@ -9,13 +9,13 @@ use webhook::view::service::VersionView;
 
 /// Arguments of `slipway version`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     connection: Connection,
 }
 
 /// Runs the command; a server that is not there is not an error.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let client = env!("CARGO_PKG_VERSION");
     let server = arguments.connection.open()?.get("/v1/version").and_then(|answer| read::<VersionView>(&answer)).ok();
     if arguments.connection.json {

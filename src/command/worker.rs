@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Arguments of `slipway worker`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The configuration [default: slipway.toml in the data directory, then in
     /// $XDG_CONFIG_HOME/slipway, then in /etc/slipway]
     #[arg(long, value_name = "FILE")]
@@ -25,7 +25,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     logging::log_to_stderr();
     runtime::keep_files_private();
     let data = DataDir::open(data_dir)?;

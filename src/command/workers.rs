@@ -10,13 +10,13 @@ use webhook::view::queue::QueueView;
 
 /// Arguments of `slipway workers`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     connection: Connection,
 }
 
 /// Runs the command; the exit code is 3 when nobody builds.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let answer = arguments.connection.open()?.get("/v1/queue")?;
     let workers = read::<QueueView>(&answer)?.workers;
     if arguments.connection.json {

@@ -1,7 +1,7 @@
 //! Questions on the terminal.
 
 /// Asks a question that is answered with `y` or `n`; without a terminal the answer is no.
-pub fn confirmed(question: &str) -> bool {
+pub(crate) fn confirmed(question: &str) -> bool {
     use std::io::Write;
     print!("{question}\nAre you sure you want to continue? [y/N] ");
     let _ = std::io::stdout().flush();

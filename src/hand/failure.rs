@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// Why a command failed, as docker would say it, and its exit code.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The text, without a line end.
     pub text: String,
     /// The exit code.
@@ -17,7 +17,7 @@ pub struct Failure {
 
 impl Failure {
     /// Prints the failure and returns its exit code.
-    pub fn tell(&self) -> ExitCode {
+    pub(crate) fn tell(&self) -> ExitCode {
         eprintln!("{}", webhook::sanitize(&database::redact(&self.text)));
         ExitCode::from(self.code)
     }
@@ -40,12 +40,12 @@ impl From<Error> for Failure {
 }
 
 /// Runs a command and tells its failure.
-pub fn told(command: impl FnOnce() -> Result<ExitCode, Failure>) -> Result<ExitCode, String> {
+pub(crate) fn told(command: impl FnOnce() -> Result<ExitCode, Failure>) -> Result<ExitCode, String> {
     Ok(command().unwrap_or_else(|failure| failure.tell()))
 }
 
 /// Runs something for each of `names`; all are tried, and the failures are told.
-pub fn each(names: &[String], mut one: impl FnMut(&str) -> Result<(), Failure>) -> ExitCode {
+pub(crate) fn each(names: &[String], mut one: impl FnMut(&str) -> Result<(), Failure>) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for name in names {
         if let Err(failure) = one(name) {

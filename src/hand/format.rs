@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 /// How a list is printed.
-pub enum Format {
+pub(crate) enum Format {
     /// As a table of these fields.
     Table,
     /// One JSON document on each line.
@@ -19,7 +19,7 @@ pub enum Format {
 
 impl Format {
     /// Reads the value of `--format`.
-    pub fn parse(text: Option<&str>) -> Result<Format, Failure> {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Format, Failure> {
         Ok(match text {
             None | Some("table" | "") => Format::Table,
             Some("json") => Format::Json,
@@ -31,7 +31,12 @@ impl Format {
     }
 
     /// Prints `rows`; `columns` are the fields of the plain table, each with its heading.
-    pub fn print(&self, columns: &[(&str, &str)], headings: &[(&str, &str)], rows: &[Value]) -> Result<(), Failure> {
+    pub(crate) fn print(
+        &self,
+        columns: &[(&str, &str)],
+        headings: &[(&str, &str)],
+        rows: &[Value],
+    ) -> Result<(), Failure> {
         match self {
             Format::Json => rows.iter().for_each(|row| println!("{row}")),
             Format::Template(template) => {
@@ -65,7 +70,7 @@ fn cell(value: &Value) -> String {
 }
 
 /// Returns a size as docker's tables show it: decimal units, three digits.
-pub fn bytes(size: u64) -> String {
+pub(crate) fn bytes(size: u64) -> String {
     let (mut value, mut unit) = (size as f64, 0);
     const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
     while value >= 999.5 && unit + 1 < UNITS.len() {
@@ -85,7 +90,7 @@ pub fn bytes(size: u64) -> String {
 }
 
 /// Returns a size as docker shows memory: binary units, four digits.
-pub fn binary_bytes(size: u64) -> String {
+pub(crate) fn binary_bytes(size: u64) -> String {
     let (mut value, mut unit) = (size as f64, 0);
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     while value >= 1024.0 && unit + 1 < UNITS.len() {
@@ -104,7 +109,7 @@ pub fn binary_bytes(size: u64) -> String {
 }
 
 /// Returns how long ago a moment was, in docker's words, without "ago".
-pub fn ago(seconds: i64) -> String {
+pub(crate) fn ago(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds as f64 / 3600.0).round() as i64);
     match seconds {
         ..1 => "Less than a second".to_owned(),
@@ -122,7 +127,7 @@ pub fn ago(seconds: i64) -> String {
 }
 
 /// Returns a moment as docker's `CreatedAt` shows it.
-pub fn short_time(seconds: i64) -> String {
+pub(crate) fn short_time(seconds: i64) -> String {
     let Ok(time) = OffsetDateTime::from_unix_timestamp(seconds) else { return String::new() };
     let (date, clock) = (time.date(), time.time());
     let (hour, minute, second) = clock.as_hms();

@@ -14,7 +14,7 @@ use std::io::{self, BufReader, Read, Write};
 const BUFFER: usize = 128 * 1024;
 
 /// Packs layers into the store.
-pub struct StoreLayers;
+pub(crate) struct StoreLayers;
 
 impl Layers for StoreLayers {
     fn pack(
@@ -40,7 +40,7 @@ impl Layers for StoreLayers {
 
 impl Hand {
     /// Returns the layers of an image on disk, bottom first; what is missing is unpacked.
-    pub fn snapshots(&self, image: &Image, sandbox: &runtime::Settings) -> Result<Vec<SnapshotId>, Failure> {
+    pub(crate) fn snapshots(&self, image: &Image, sandbox: &runtime::Settings) -> Result<Vec<SnapshotId>, Failure> {
         // After a start of the machine unpacked layers may be damaged, even if all are there.
         state::recover(&self.data, &self.store, sandbox)?;
         let (layers, diff_ids) = (&image.document.layers, &image.config.rootfs.diff_ids);

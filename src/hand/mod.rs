@@ -7,10 +7,10 @@ mod layers;
 mod open;
 mod table;
 
-pub use crate::clock::unix_seconds as now;
-pub use confirm::confirmed;
-pub use failure::{Failure, each, told};
-pub use format::{Format, ago, binary_bytes, bytes, short_time};
-pub use layers::StoreLayers;
-pub use open::{Hand, runtime};
-pub use table::Table;
+pub(crate) use crate::clock::unix_seconds as now;
+pub(crate) use confirm::confirmed;
+pub(crate) use failure::{Failure, each, told};
+pub(crate) use format::{Format, ago, binary_bytes, bytes, short_time};
+pub(crate) use layers::StoreLayers;
+pub(crate) use open::{Hand, runtime};
+pub(crate) use table::Table;

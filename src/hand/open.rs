@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The data directory and its store, opened for a command.
-pub struct Hand {
+pub(crate) struct Hand {
     /// The data directory.
     pub data: DataDir,
     /// The content store.
@@ -19,14 +19,14 @@ pub struct Hand {
 
 impl Hand {
     /// Opens the data directory.
-    pub fn open(data_dir: Option<PathBuf>) -> Result<Hand, Failure> {
+    pub(crate) fn open(data_dir: Option<PathBuf>) -> Result<Hand, Failure> {
         let data = DataDir::open(data_dir)?;
         let store = Store::open(&data.join("images")).map_err(Error::from)?;
         Ok(Hand { data, store })
     }
 
     /// Returns a client that talks to registries as docker does, and as `registries` say.
-    pub fn client(&self, registries: Registries) -> Result<Client, Failure> {
+    pub(crate) fn client(&self, registries: Registries) -> Result<Client, Failure> {
         let proving = self.store.clone();
         let proof = Arc::new(move |repository: &str, digest: &Digest| proving.proof(repository, digest));
         let home = Some(Home { id: self.store.id(), port: registries.own_port, proof });
@@ -36,29 +36,29 @@ impl Hand {
     }
 
     /// Returns the containers.
-    pub fn containers(&self) -> Result<Containers, Failure> {
+    pub(crate) fn containers(&self) -> Result<Containers, Failure> {
         Ok(Containers::open(self.data.path())?)
     }
 
     /// Returns how containers are confined: as the steps of builds by hand.
-    pub fn sandbox(&self) -> Result<runtime::Settings, Failure> {
+    pub(crate) fn sandbox(&self) -> Result<runtime::Settings, Failure> {
         let mut settings = runtime::Settings::new(self.data.path()).map_err(Error::from)?;
         settings.network.private = true;
         Ok(settings)
     }
 
     /// Returns what the removal of images has to spare.
-    pub fn removal(&self, force: bool) -> Result<Removal, Failure> {
+    pub(crate) fn removal(&self, force: bool) -> Result<Removal, Failure> {
         Ok(Removal { force, users: self.users()?, keep: self.cached_blobs()? })
     }
 
     /// Returns the bytes of all blobs in the store.
-    pub fn stored(&self) -> Result<u64, Failure> {
+    pub(crate) fn stored(&self) -> Result<u64, Failure> {
         Ok(self.store.stored_bytes().map_err(Error::from)?)
     }
 
     /// Returns the containers that use images.
-    pub fn users(&self) -> Result<Vec<ImageUser>, Failure> {
+    pub(crate) fn users(&self) -> Result<Vec<ImageUser>, Failure> {
         let containers = self.containers()?.list()?;
         let user = |known: container::Container| ImageUser {
             is_running: known.is_running(),
@@ -69,7 +69,7 @@ impl Hand {
     }
 
     /// Returns the blobs that the cache of builds refers to.
-    pub fn cached_blobs(&self) -> Result<HashSet<Digest>, Failure> {
+    pub(crate) fn cached_blobs(&self) -> Result<HashSet<Digest>, Failure> {
         if !self.data.join("slipway.db").exists() {
             return Ok(HashSet::new());
         }
@@ -83,7 +83,7 @@ impl Hand {
 }
 
 /// Returns what runs the asynchronous parts of a command.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::from(format!("starting tokio: {error}")))
 }

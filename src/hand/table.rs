@@ -7,23 +7,23 @@ const MIN_WIDTH: usize = 10;
 
 /// Rows of cells.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// Starts a table with the names of its columns.
-    pub fn new<'c>(columns: impl IntoIterator<Item = &'c str>) -> Table {
+    pub(crate) fn new<'c>(columns: impl IntoIterator<Item = &'c str>) -> Table {
         Table { rows: vec![columns.into_iter().map(str::to_owned).collect()] }
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// Returns the text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             // The last cell of a row stands alone and makes no column wider.

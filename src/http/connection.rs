@@ -15,7 +15,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_LINE: usize = 64;
 
 /// A connection.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     lines: Lines,
     stuck: Option<Pin<Box<Sleep>>>,
@@ -23,7 +23,7 @@ pub struct Connection {
 
 impl Connection {
     /// Takes a connection over.
-    pub fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Connection { stream, lines: Lines::default(), stuck: None }
     }
 

@@ -22,7 +22,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Serves `router` until `stopped` says so.
-pub async fn listen(listener: TcpListener, router: Router, mut stopped: Receiver<bool>) {
+pub(crate) async fn listen(listener: TcpListener, router: Router, mut stopped: Receiver<bool>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {

@@ -4,5 +4,5 @@ mod connection;
 mod listen;
 mod webhook_client;
 
-pub use listen::listen;
-pub use webhook_client::WebhookClient;
+pub(crate) use listen::listen;
+pub(crate) use webhook_client::WebhookClient;

@@ -11,13 +11,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// The HTTP client for webhooks and forges.
-pub struct WebhookClient {
+pub(crate) struct WebhookClient {
     client: reqwest::Client,
 }
 
 impl WebhookClient {
     /// Sets the client up.
-    pub fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let client = builder().build().map_err(|error| format!("setting up the HTTP client: {error}"))?;
         Ok(WebhookClient { client })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Writes events as JSON; those of one of several builds name its target.
 #[derive(Default)]
-pub struct Json(pub Option<String>);
+pub(crate) struct Json(pub Option<String>);
 
 impl Json {
     fn print(&self, mut value: Value) {

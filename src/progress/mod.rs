@@ -7,5 +7,5 @@ mod quiet;
 mod style;
 mod terminal;
 
-pub use display::Display;
-pub use style::{Displays, Style, observer};
+pub(crate) use display::Display;
+pub(crate) use style::{Displays, Style, observer};

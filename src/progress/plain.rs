@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use webhook::{sanitize, sanitize_output};
 
 /// Writes plain lines to standard error.
-pub struct Plain(Mutex<State>);
+pub(crate) struct Plain(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -24,7 +24,7 @@ struct State {
 
 impl Plain {
     /// Returns a display that has shown nothing yet; one of several builds has a name that begins each of its lines.
-    pub fn new(name: Option<&str>) -> Self {
+    pub(crate) fn new(name: Option<&str>) -> Self {
         let label = name.map_or_else(String::new, |name| format!("[{name}] "));
         Plain(Mutex::new(State { label, ..State::default() }))
     }
@@ -109,7 +109,7 @@ impl Display for Plain {
 }
 
 /// Returns what is shown of a failed build: the source and the last output first, the sentence last.
-pub fn failure_text(error: &builder::Error) -> String {
+pub(crate) fn failure_text(error: &builder::Error) -> String {
     let report = error.report();
     let sentence = report.strip_suffix(error.detail()).unwrap_or(&report).trim_end();
     let sentence = sanitize(sentence);

@@ -7,7 +7,7 @@ use builder::event::{Event, Observer};
 use std::time::Duration;
 
 /// Prints the digest on standard output, and what went wrong on standard error.
-pub struct Quiet;
+pub(crate) struct Quiet;
 
 impl Observer for Quiet {
     fn observe(&self, _: Event<'_>) {}

@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Style {
+pub(crate) enum Style {
     /// A display on a terminal, plain lines otherwise.
     #[default]
     Auto,
@@ -23,24 +23,24 @@ pub enum Style {
 }
 
 /// Returns the display for `style`; progress goes to standard error, as docker's does.
-pub fn observer(style: Style) -> Box<dyn Display> {
+pub(crate) fn observer(style: Style) -> Box<dyn Display> {
     display(style, &MultiProgress::new(), None)
 }
 
 /// The displays of several builds side by side.
-pub struct Displays {
+pub(crate) struct Displays {
     style: Style,
     bars: MultiProgress,
 }
 
 impl Displays {
     /// Returns displays for `style`.
-    pub fn new(style: Style) -> Self {
+    pub(crate) fn new(style: Style) -> Self {
         Displays { style, bars: MultiProgress::new() }
     }
 
     /// Returns the display of one build, which names it.
-    pub fn of(&self, name: &str) -> Box<dyn Display> {
+    pub(crate) fn of(&self, name: &str) -> Box<dyn Display> {
         display(self.style, &self.bars, Some(name))
     }
 }

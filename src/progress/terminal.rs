@@ -14,7 +14,7 @@ use webhook::sanitize;
 const WIDTH: usize = 100;
 
 /// Draws on standard error.
-pub struct Terminal {
+pub(crate) struct Terminal {
     bars: MultiProgress,
     state: Mutex<State>,
 }
@@ -29,7 +29,7 @@ struct State {
 
 impl Terminal {
     /// Returns a display that has shown nothing yet; those of several builds draw below one another.
-    pub fn new(bars: MultiProgress, name: Option<&str>) -> Self {
+    pub(crate) fn new(bars: MultiProgress, name: Option<&str>) -> Self {
         let label = name.map_or_else(String::new, |name| format!("[{name}] "));
         Terminal { bars, state: Mutex::new(State { label, ..State::default() }) }
     }

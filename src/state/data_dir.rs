@@ -15,11 +15,11 @@ const STICKY: u32 = 0o1000;
 
 /// The data directory: where everything is that outlives a process.
 #[derive(Debug, Clone)]
-pub struct DataDir(PathBuf);
+pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
     /// Returns the directory that was asked for, or the default one; creates it.
-    pub fn open(asked: Option<PathBuf>) -> Result<DataDir, String> {
+    pub(crate) fn open(asked: Option<PathBuf>) -> Result<DataDir, String> {
         let path =
             asked.or_else(default_data_dir).ok_or("no data directory: set --data-dir, SLIPWAY_DATA_DIR or HOME")?;
         let path = std::path::absolute(&path).map_err(|error| format!("finding `{}`: {error}", path.display()))?;
@@ -33,22 +33,22 @@ impl DataDir {
     }
 
     /// Returns the directory that is meant if it is there; makes nothing.
-    pub fn existing(asked: Option<PathBuf>) -> Option<PathBuf> {
+    pub(crate) fn existing(asked: Option<PathBuf>) -> Option<PathBuf> {
         asked.or_else(default_data_dir).filter(|path| path.is_dir())
     }
 
     /// Returns the path of `name` in the directory.
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Returns the directory itself.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Returns the URL of the database when no other is configured.
-    pub fn database_url(&self) -> String {
+    pub(crate) fn database_url(&self) -> String {
         format!("sqlite://{}", self.join("slipway.db").display())
     }
 }
@@ -86,7 +86,7 @@ fn default_data_dir() -> Option<PathBuf> {
 
 /// Returns the directory that a variable of the XDG specification names, or its default below the home directory. A path
 /// that is not absolute counts as none, as the specification says.
-pub fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
+pub(crate) fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
     let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     named.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(default)))
 }

@@ -22,7 +22,7 @@ const MIN_RESERVE: u64 = 1024 * 1024;
 const SHARE: u64 = 64;
 
 /// Keeps the room until `stopped` says so. A database on another machine needs none.
-pub async fn keep(database: Database, readiness: Arc<Readiness>, mut stopped: Receiver<bool>) {
+pub(crate) async fn keep(database: Database, readiness: Arc<Readiness>, mut stopped: Receiver<bool>) {
     let Some(directory) = database.file().and_then(Path::parent).map(Path::to_owned) else { return };
     let (mut pause, mut was_low, mut filled) = (FIRST_CHECK, false, None::<Instant>);
     while tokio::time::timeout(pause, stopped.wait_for(|stopped| *stopped)).await.is_err() {

@@ -13,11 +13,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The lock of a server, until it is dropped or the process ends, however that happens.
 #[derive(Debug)]
-pub struct InstanceLock(#[expect(dead_code, reason = "the lock ends with the file")] Option<File>);
+pub(crate) struct InstanceLock(#[expect(dead_code, reason = "the lock ends with the file")] Option<File>);
 
 impl InstanceLock {
     /// Locks the data directory for this process.
-    pub fn lock(data: &DataDir) -> Result<InstanceLock, String> {
+    pub(crate) fn lock(data: &DataDir) -> Result<InstanceLock, String> {
         let path = data.join(FILE);
         let failed = |error: std::io::Error| format!("writing `{}`: {error}", path.display());
         let mut options = OpenOptions::new();

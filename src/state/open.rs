@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Settings of registries.
-pub struct Registries {
+pub(crate) struct Registries {
     /// The logins to send.
     pub credentials: Credentials,
     /// Settings of single registries, by host.
@@ -20,7 +20,7 @@ pub struct Registries {
 }
 
 /// Opens store, database and client; blocks on `tokio` where that is asynchronous.
-pub fn open(
+pub(crate) fn open(
     data: &DataDir,
     database_url: &str,
     registries: Registries,

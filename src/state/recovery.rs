@@ -18,7 +18,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const UNSYNCED_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// Removes data of the unsynced window, once after each start of the machine; must return before anything uses it.
-pub fn recover(data: &DataDir, store: &Store, sandbox: &runtime::Settings) -> Result<(), String> {
+pub(crate) fn recover(data: &DataDir, store: &Store, sandbox: &runtime::Settings) -> Result<(), String> {
     once_after_boot(data, "boot", || {
         let blobs = store.recover(UNSYNCED_WINDOW).map_err(|error| report(&error))?;
         store.readmit().map_err(|error| report(&error))?;
@@ -37,7 +37,7 @@ pub fn recover(data: &DataDir, store: &Store, sandbox: &runtime::Settings) -> Re
 }
 
 /// Notes again what the registry's tags lead to, once after each start of the machine: no worker may be here to do it.
-pub fn recover_registry(data: &DataDir, store: &Store) -> Result<(), String> {
+pub(crate) fn recover_registry(data: &DataDir, store: &Store) -> Result<(), String> {
     once_after_boot(data, "boot.registry", || store.readmit().map_err(|error| report(&error)))
 }
 

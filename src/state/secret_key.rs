@@ -14,7 +14,7 @@ const RESTORE: &str = "restore the file from a backup. If it is lost, so are the
 
 /// Gives a database the key that seals its secrets: from `asked`, or from `secret.key` in the data directory, where it is
 /// made if it is missing and nothing was sealed yet. A key that opens nothing of what is sealed is refused.
-pub async fn give(database: Database, asked: Option<&Path>, data: &DataDir) -> Result<Database, String> {
+pub(crate) async fn give(database: Database, asked: Option<&Path>, data: &DataDir) -> Result<Database, String> {
     let path = asked.map_or_else(|| data.join("secret.key"), Path::to_owned);
     if asked.is_none() && fs::symlink_metadata(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         if database.has_secrets().await.map_err(|error| report(&error))? {

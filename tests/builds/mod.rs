@@ -1,15 +1,15 @@
 //! Builds: what steps see, what images hold, where both go.
 
-pub mod compression;
-pub mod contexts;
-pub mod foreign_layers;
-pub mod local_images;
-pub mod outputs;
-pub mod owners;
-pub mod platforms;
-pub mod random_builds;
-pub mod results;
-pub mod secrets;
-pub mod source_date_epoch;
-pub mod step_states;
-pub mod steps;
+pub(crate) mod compression;
+pub(crate) mod contexts;
+pub(crate) mod foreign_layers;
+pub(crate) mod local_images;
+pub(crate) mod outputs;
+pub(crate) mod owners;
+pub(crate) mod platforms;
+pub(crate) mod random_builds;
+pub(crate) mod results;
+pub(crate) mod secrets;
+pub(crate) mod source_date_epoch;
+pub(crate) mod step_states;
+pub(crate) mod steps;

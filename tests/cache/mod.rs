@@ -1,3 +1,3 @@
 //! The cache: what later builds reuse.
 
-pub mod reuse;
+pub(crate) mod reuse;

@@ -164,6 +164,6 @@ fn every_edge_case_has_its_case() {
 }
 
 /// Gives a file of a context what only commands can.
-pub fn set(program: &str, arguments: &[&str], path: &Path) {
+pub(crate) fn set(program: &str, arguments: &[&str], path: &Path) {
     run(Command::new(program).args(arguments).arg(path));
 }

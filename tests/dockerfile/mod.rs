@@ -1,5 +1,5 @@
 //! Dockerfiles: what each instruction does, and how bad ones are refused.
 
-pub mod add;
-pub mod bad_dockerfiles;
-pub mod conformance;
+pub(crate) mod add;
+pub(crate) mod bad_dockerfiles;
+pub(crate) mod conformance;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub fn fetch(directory: &Path, url: &str, wanted: &Revision, timeout: Duration) -> Result<String, SourceError> {
+pub(crate) fn fetch(directory: &Path, url: &str, wanted: &Revision, timeout: Duration) -> Result<String, SourceError> {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let settings = FetchSettings {
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
@@ -32,7 +32,7 @@ fn of_commit(yard: &Yard, commit: &str, url: &str) -> BuildRequest {
 }
 
 /// Makes a tree object of raw entries (mode, name, id) and returns its id.
-pub fn tree(bare: &Path, entries: &[(&str, &[u8], &str)]) -> String {
+pub(crate) fn tree(bare: &Path, entries: &[(&str, &[u8], &str)]) -> String {
     let mut bytes = Vec::new();
     for (mode, name, id) in entries {
         bytes.extend_from_slice(format!("{mode} ").as_bytes());
@@ -43,7 +43,7 @@ pub fn tree(bare: &Path, entries: &[(&str, &[u8], &str)]) -> String {
     object(bare, "tree", &bytes)
 }
 
-pub fn object(bare: &Path, kind: &str, bytes: &[u8]) -> String {
+pub(crate) fn object(bare: &Path, kind: &str, bytes: &[u8]) -> String {
     let mut child = Command::new("git")
         .arg("-C")
         .arg(bare)
@@ -58,7 +58,7 @@ pub fn object(bare: &Path, kind: &str, bytes: &[u8]) -> String {
 }
 
 /// Commits a tree to the main branch of `app.git` and returns the commit's hash.
-pub fn commit_tree(bare: &Path, tree: &str) -> String {
+pub(crate) fn commit_tree(bare: &Path, tree: &str) -> String {
     let commit = git(bare, &["commit-tree", "-m", "made by hand", tree]).trim().to_owned();
     git(bare, &["update-ref", "refs/heads/main", &commit]);
     commit

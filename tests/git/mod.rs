@@ -1,6 +1,6 @@
 //! Git: fetches, servers and repositories of every kind.
 
-pub mod bad_repositories;
-pub mod fetches;
-pub mod servers;
-pub mod whole_commits;
+pub(crate) mod bad_repositories;
+pub(crate) mod fetches;
+pub(crate) mod servers;
+pub(crate) mod whole_commits;

@@ -1,5 +1,5 @@
 //! Registries: pushing, pulling, and who may read what.
 
-pub mod accounts;
-pub mod read_rights;
-pub mod registries;
+pub(crate) mod accounts;
+pub(crate) mod read_rights;
+pub(crate) mod registries;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Starts Debian's registry; with a password if there is one.
-pub fn docker_registry(directory: &Path, password: Option<&str>) -> (Process, String) {
+pub(crate) fn docker_registry(directory: &Path, password: Option<&str>) -> (Process, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let mut configuration = format!(
         "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{address}'}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n",

@@ -1,15 +1,15 @@
 //! Reliability: crashes, full disks, lost power, lost databases, cancellation.
 
-pub mod bit_rot;
-pub mod cancel;
-pub mod crash;
-pub mod failing_disk;
-pub mod faults;
-pub mod kill_matrix;
-pub mod out_of_memory;
-pub mod outages;
-pub mod postgres;
-pub mod power_loss;
-pub mod retries;
-pub mod slow_disk;
-pub mod workers;
+pub(crate) mod bit_rot;
+pub(crate) mod cancel;
+pub(crate) mod crash;
+pub(crate) mod failing_disk;
+pub(crate) mod faults;
+pub(crate) mod kill_matrix;
+pub(crate) mod out_of_memory;
+pub(crate) mod outages;
+pub(crate) mod postgres;
+pub(crate) mod power_loss;
+pub(crate) mod retries;
+pub(crate) mod slow_disk;
+pub(crate) mod workers;

@@ -5,18 +5,18 @@ use crate::support::{Answer, SECRET, Site, TOKEN, curl, slipway};
 use serde_json::{Value, json};
 use std::process::Command;
 
-pub const ADMIN_TOKEN: &str = "fedcba9876543210fedcba9876543210";
-pub const ADMIN: &str =
+pub(crate) const ADMIN_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+pub(crate) const ADMIN: &str =
     "[[tokens]]\nname = \"admin\"\ntoken = \"fedcba9876543210fedcba9876543210\"\nscopes = [\"admin\"]\n";
 
 /// Asks as the administrator.
-pub fn ask(site: &Site, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) fn ask(site: &Site, method: &str, path: &str, body: &Value) -> Answer {
     ask_as(site, ADMIN_TOKEN, method, path, &[], body)
 }
 
 /// Adds a repository of the site's commits with an image of its own in the embedded registry; its main branch is built.
 /// `more` takes the place of fields of its document, or adds some.
-pub fn add_repository(site: &Site, name: &str, more: &Value) {
+pub(crate) fn add_repository(site: &Site, name: &str, more: &Value) {
     let clone_url = site.get("/v1/repos/team/app")["clone_url"].clone();
     let mut document = json!({
         "name": name, "clone_url": clone_url, "image": format!("{}/{name}", site.registry),
@@ -28,14 +28,14 @@ pub fn add_repository(site: &Site, name: &str, more: &Value) {
 }
 
 /// Triggers a build of the main branch; returns its id.
-pub fn trigger_main(site: &Site, name: &str) -> String {
+pub(crate) fn trigger_main(site: &Site, name: &str) -> String {
     let asked = ask(site, "POST", &format!("/v1/repos/{name}/builds"), &json!({ "ref": "main" }));
     assert_eq!(asked.status, 202, "{}", asked.text);
     asked.json()["builds"][0]["id"].as_str().unwrap().to_owned()
 }
 
 /// Asks as the holder of a token, with further headers.
-pub fn ask_as(site: &Site, token: &str, method: &str, path: &str, headers: &[&str], body: &Value) -> Answer {
+pub(crate) fn ask_as(site: &Site, token: &str, method: &str, path: &str, headers: &[&str], body: &Value) -> Answer {
     let (url, bearer, body) =
         (format!("{}{path}", site.url), format!("Authorization: Bearer {token}"), body.to_string());
     let mut arguments = vec!["--path-as-is", "-X", method, "-H", &bearer, "-H", "Content-Type: application/json"];

@@ -8,17 +8,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
 
-pub fn signature(body: &str) -> String {
+pub(crate) fn signature(body: &str) -> String {
     signed_with(SECRET, body)
 }
 
-pub fn signed_with(key: &str, body: &str) -> String {
+pub(crate) fn signed_with(key: &str, body: &str) -> String {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }
 
-pub fn deliver(site: &Site, path: &str, headers: &[String], body: &str) -> (u16, serde_json::Value) {
+pub(crate) fn deliver(site: &Site, path: &str, headers: &[String], body: &str) -> (u16, serde_json::Value) {
     let url = format!("{}{path}", site.url);
     let mut arguments = vec!["-X", "POST", "-H", "Content-Type: application/json", "--data-binary", body];
     headers.iter().for_each(|header| arguments.extend(["-H", header.as_str()]));

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use std::process::Command;
 
 /// Key that deliveries to the repository of these tests are signed with.
-pub const KEY: &str = "key of the pull requests";
+pub(crate) const KEY: &str = "key of the pull requests";
 /// Must reach no build of a fork.
 const HUSH: &str = "hush-hush-hush";
 
 /// Adds a repository that builds pull requests as `settings` say.
-pub fn add(site: &Site, settings: &Value) {
+pub(crate) fn add(site: &Site, settings: &Value) {
     let clone_url = site.get("/v1/repos/team/app")["clone_url"].clone();
     let mut document = json!({
         "name": "pulls/app", "forge_name": "Codertocat/Pulls", "clone_url": clone_url, "secret": KEY,

@@ -50,7 +50,7 @@ fn mirror() -> String {
 }
 
 /// Commits what the main job is tried with.
-pub fn commit_three_stages(site: &Site) -> String {
+pub(crate) fn commit_three_stages(site: &Site) -> String {
     let dockerfile = DOCKERFILE.replace("ARG MIRROR", &format!("ARG MIRROR={}", mirror()));
     site.commit(&[("Dockerfile", &dockerfile), ("src/a.txt", "one\n"), ("src/b.txt", "two\n")])
 }

@@ -5,19 +5,19 @@ use crate::support::{Answer, Site, TOKEN, curl, run, slipway, wait_for};
 use serde_json::json;
 
 /// A browser: it keeps cookies and asks for pages.
-pub struct Browser<'s> {
+pub(crate) struct Browser<'s> {
     site: &'s Site,
     jar: String,
 }
 
 impl<'s> Browser<'s> {
     /// Returns a browser without cookies.
-    pub fn new(site: &'s Site, name: &str) -> Self {
+    pub(crate) fn new(site: &'s Site, name: &str) -> Self {
         Browser { site, jar: site.path(&format!("cookies-{name}")).display().to_string() }
     }
 
     /// Returns a browser of somebody who signed in with a token.
-    pub fn signed_in(site: &'s Site, name: &str, token: &str) -> Self {
+    pub(crate) fn signed_in(site: &'s Site, name: &str, token: &str) -> Self {
         let browser = Browser::new(site, name);
         browser.get("/login");
         let answer = browser.send("/login", "/login", &[("token", token)], &[]);
@@ -26,13 +26,13 @@ impl<'s> Browser<'s> {
     }
 
     /// Opens a page.
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         let url = format!("{}{path}", self.site.url);
         curl(&["-b", &self.jar, "-c", &self.jar, "-H", "Accept: text/html", &url])
     }
 
     /// Sends the form for `action` that stands on a page, as it is there; headers of the answer come first.
-    pub fn send(&self, page: &str, action: &str, fields: &[(&str, &str)], headers: &[&str]) -> Answer {
+    pub(crate) fn send(&self, page: &str, action: &str, fields: &[(&str, &str)], headers: &[&str]) -> Answer {
         let text = self.get(page).text;
         let form = text.split("<form").find(|form| form.contains(&format!("action=\"{action}\"")));
         let form = form.unwrap_or_else(|| panic!("no form for {action} on {page}: {text}"));
@@ -42,7 +42,7 @@ impl<'s> Browser<'s> {
     }
 
     /// Sends fields.
-    pub fn post(&self, path: &str, fields: &[(&str, &str)], headers: &[&str]) -> Answer {
+    pub(crate) fn post(&self, path: &str, fields: &[(&str, &str)], headers: &[&str]) -> Answer {
         let url = format!("{}{path}", self.site.url);
         let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut arguments = vec!["-i", "-b", &self.jar, "-c", &self.jar, "-H", "Accept: text/html", "-X", "POST"];

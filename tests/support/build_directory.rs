@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A web server, a git server and a data directory.
-pub struct Place {
+pub(crate) struct Place {
     pub web: String,
     pub served: Arc<Served>,
     _tokio: tokio::runtime::Runtime,
@@ -20,14 +20,14 @@ pub struct Place {
 }
 
 #[derive(Default)]
-pub struct Served {
+pub(crate) struct Served {
     pub content: Mutex<Vec<u8>>,
     pub sent: AtomicUsize,
     pub asked: AtomicUsize,
 }
 
 impl Place {
-    pub fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let directory = tempfile::tempdir().unwrap();
         for name in ["git", "context"] {
             std::fs::create_dir(directory.path().join(name)).unwrap();
@@ -45,11 +45,11 @@ impl Place {
         Place { directory, web, served, _tokio: tokio }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = slipway();
         command.args(["build", "--progress", "plain", "--data-dir"]).arg(self.path("data"));
         command.env_remove("SOURCE_DATE_EPOCH").current_dir(self.directory.path()).stdin(Stdio::null());
@@ -57,7 +57,7 @@ impl Place {
     }
 
     /// Builds a Dockerfile in the context and returns the image's files: `mode size path`, with times.
-    pub fn files(&self, dockerfile: &str, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn files(&self, dockerfile: &str, arguments: &[&str]) -> Result<String, String> {
         std::fs::write(self.path("context/Dockerfile"), dockerfile.replace("@WEB@", &self.web)).unwrap();
         let tar = self.path("out.tar");
         let _ = std::fs::remove_file(&tar);
@@ -71,7 +71,7 @@ impl Place {
     }
 
     /// Makes a bare repository with a commit of these files.
-    pub fn repository(&self, name: &str, files: &[(&str, &str)], prepare: &str) -> String {
+    pub(crate) fn repository(&self, name: &str, files: &[(&str, &str)], prepare: &str) -> String {
         let work = self.path(&format!("{name}.work"));
         std::fs::create_dir(&work).unwrap();
         for (path, content) in files {
@@ -89,7 +89,7 @@ impl Place {
 }
 
 /// Returns what is in a tar, one line for each entry but directories.
-pub fn listed(tar: &Path) -> String {
+pub(crate) fn listed(tar: &Path) -> String {
     run(Command::new("tar").args(["--utc", "--full-time", "-tvf"]).arg(tar))
         .lines()
         .filter(|line| !line.starts_with('d'))
@@ -118,7 +118,7 @@ async fn web(State(served): State<Arc<Served>>, headers: HeaderMap, request: Req
 }
 
 /// Runs a command with something on standard input.
-pub fn with_input(command: &mut Command, input: &[u8]) -> Output {
+pub(crate) fn with_input(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();

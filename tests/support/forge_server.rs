@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Repository that the servers know.
-pub const REPOSITORY: (&str, &str) = ("Codertocat", "Hello-World");
+pub(crate) const REPOSITORY: (&str, &str) = ("Codertocat", "Hello-World");
 
 /// A status that a server took.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub(crate) struct Told {
     /// The commit.
     pub commit: String,
     /// The state, in the forge's word.
@@ -33,7 +33,7 @@ pub struct Told {
 
 /// The way in which a server answers.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Mood {
+pub(crate) enum Mood {
     /// As documented.
     Well,
     /// Never.
@@ -43,7 +43,7 @@ pub enum Mood {
 }
 
 /// A forge.
-pub struct ForgeServer {
+pub(crate) struct ForgeServer {
     /// `github`, `gitlab`, `gitea`, `forgejo`, `gogs`, `bitbucket` or `bitbucket-datacenter`.
     pub kind: &'static str,
     /// Where it listens.
@@ -63,7 +63,7 @@ struct Known {
 
 impl ForgeServer {
     /// Starts a forge that knows one token.
-    pub fn start(kind: &'static str, token: &str) -> ForgeServer {
+    pub(crate) fn start(kind: &'static str, token: &str) -> ForgeServer {
         let (told, asked, mood, hooks) = (Mutex::default(), Mutex::default(), Mutex::new(Mood::Well), Mutex::default());
         let known = Arc::new(Known { kind, token: token.to_owned(), told, asked, mood, hooks });
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -75,38 +75,38 @@ impl ForgeServer {
     }
 
     /// Returns the section of a configuration that names the forge as that of `host`.
-    pub fn section(&self, host: &str) -> String {
+    pub(crate) fn section(&self, host: &str) -> String {
         let (kind, token, address) = (self.kind, &self.known.token, self.address);
         format!("[forges.\"{host}\"]\nkind = \"{kind}\"\ntoken = \"{token}\"\nurl = \"http://{address}\"\n")
     }
 
     /// Returns what it took, in order.
-    pub fn told(&self) -> Vec<Told> {
+    pub(crate) fn told(&self) -> Vec<Told> {
         self.known.told.lock().unwrap().clone()
     }
 
     /// Returns the states that it took of a commit.
-    pub fn states(&self, commit: &str) -> Vec<String> {
+    pub(crate) fn states(&self, commit: &str) -> Vec<String> {
         self.told().into_iter().filter(|told| told.commit == commit).map(|told| told.state).collect()
     }
 
     /// Returns when it was asked for what: method and path.
-    pub fn asked(&self) -> Vec<(Instant, String)> {
+    pub(crate) fn asked(&self) -> Vec<(Instant, String)> {
         self.known.asked.lock().unwrap().clone()
     }
 
     /// Returns the webhooks that are registered.
-    pub fn hooks(&self) -> Vec<Value> {
+    pub(crate) fn hooks(&self) -> Vec<Value> {
         self.known.hooks.lock().unwrap().clone()
     }
 
     /// Changes the webhooks that are registered.
-    pub fn set_hooks(&self, hooks: Vec<Value>) {
+    pub(crate) fn set_hooks(&self, hooks: Vec<Value>) {
         *self.known.hooks.lock().unwrap() = hooks;
     }
 
     /// Changes how it answers.
-    pub fn set_mood(&self, mood: Mood) {
+    pub(crate) fn set_mood(&self, mood: Mood) {
         *self.known.mood.lock().unwrap() = mood;
     }
 }

@@ -1,18 +1,18 @@
 //! Shared by the tests: a running slipway, worker pools, git servers, disks that fail.
 
-pub mod bench;
-pub mod build_directory;
+pub(crate) mod bench;
+pub(crate) mod build_directory;
 #[allow(dead_code)]
 #[path = "../../database/src/tests/postgres.rs"]
-pub mod cluster;
-pub mod forge_server;
+pub(crate) mod cluster;
+pub(crate) mod forge_server;
 #[path = "git_server/server.rs"]
-pub mod git_server;
-pub mod raw_http;
-pub mod scripted_git;
-pub mod scripted_registry;
+pub(crate) mod git_server;
+pub(crate) mod raw_http;
+pub(crate) mod scripted_git;
+pub(crate) mod scripted_registry;
 mod slipway;
-pub mod test_disk;
-pub mod worker_pool;
+pub(crate) mod test_disk;
+pub(crate) mod worker_pool;
 
-pub use slipway::*;
+pub(crate) use slipway::*;

@@ -7,13 +7,13 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// A connection to a server.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
 }
 
 /// Answer to a request.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// Status code.
     pub status: u16,
     /// Lines of the head, in lower case.
@@ -24,14 +24,14 @@ pub struct Reply {
 
 impl Reply {
     /// Returns the value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
 impl Connection {
     /// Connects to the server at `url`.
-    pub fn open(url: &str) -> Connection {
+    pub(crate) fn open(url: &str) -> Connection {
         let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -39,12 +39,12 @@ impl Connection {
     }
 
     /// Sends bytes as they are.
-    pub fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
 
     /// Reads an answer with a length.
-    pub fn reply(&mut self) -> Option<Reply> {
+    pub(crate) fn reply(&mut self) -> Option<Reply> {
         let mut head = Vec::new();
         loop {
             let mut line = String::new();
@@ -66,7 +66,7 @@ impl Connection {
     }
 
     /// Asks and returns the answer with the time that it took.
-    pub fn ask(&mut self, request: &[u8]) -> (Reply, Duration) {
+    pub(crate) fn ask(&mut self, request: &[u8]) -> (Reply, Duration) {
         let began = Instant::now();
         self.send(request).unwrap();
         let reply = self.reply().expect("an answer");
@@ -75,7 +75,7 @@ impl Connection {
 }
 
 /// Returns a GitHub delivery as it is sent.
-pub fn delivery(event: &str, id: &str, body: &[u8], secret: &str) -> Vec<u8> {
+pub(crate) fn delivery(event: &str, id: &str, body: &[u8], secret: &str) -> Vec<u8> {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body);
     let signature = hex::encode(mac.finalize().into_bytes());
@@ -88,7 +88,7 @@ pub fn delivery(event: &str, id: &str, body: &[u8], secret: &str) -> Vec<u8> {
 }
 
 /// Returns the body of a push to the test's repository.
-pub fn push(git_ref: &str, commit: &str, message: &str) -> String {
+pub(crate) fn push(git_ref: &str, commit: &str, message: &str) -> String {
     serde_json::json!({
         "ref": git_ref, "after": commit, "head_commit": { "id": commit, "message": message },
         "repository": { "full_name": "Codertocat/Hello-World", "default_branch": "main" }, "pusher": { "name": "octocat" },
@@ -97,18 +97,18 @@ pub fn push(git_ref: &str, commit: &str, message: &str) -> String {
 }
 
 /// Returns the value that `percent` of the sorted durations do not exceed.
-pub fn percentile(durations: &mut [Duration], percent: usize) -> Duration {
+pub(crate) fn percentile(durations: &mut [Duration], percent: usize) -> Duration {
     durations.sort();
     durations[(durations.len() * percent / 100).min(durations.len() - 1)]
 }
 
 /// Returns the resident memory of a process in kB.
-pub fn resident(process: u32) -> u64 {
+pub(crate) fn resident(process: u32) -> u64 {
     memory(process, "VmRSS:")
 }
 
 /// Returns the most resident memory that a process ever had, in kB.
-pub fn peak(process: u32) -> u64 {
+pub(crate) fn peak(process: u32) -> u64 {
     memory(process, "VmHWM:")
 }
 

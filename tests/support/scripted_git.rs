@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The answer to one request.
-pub enum Reply {
+pub(crate) enum Reply {
     /// These bytes.
     Whole(Vec<u8>),
     /// These bytes, then one more of them every now and then, for ever.
@@ -17,7 +17,7 @@ pub enum Reply {
 }
 
 /// The server; it answers until the test's process ends.
-pub struct Hostile {
+pub(crate) struct Hostile {
     /// Where it listens.
     pub address: String,
     asked: Arc<Mutex<String>>,
@@ -25,7 +25,7 @@ pub struct Hostile {
 
 impl Hostile {
     /// Starts a server that answers as `reply` says to a request, headers and body.
-    pub fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Hostile {
+    pub(crate) fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Hostile {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(String::new()));
@@ -40,7 +40,7 @@ impl Hostile {
     }
 
     /// Returns the headers of all requests so far.
-    pub fn asked(&self) -> String {
+    pub(crate) fn asked(&self) -> String {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -78,7 +78,7 @@ fn answer(mut stream: &TcpStream, reply: &dyn Fn(&str) -> Reply, seen: &Mutex<St
 
 impl Reply {
     /// Answers with a status and no body.
-    pub fn status(code: u16, headers: &str) -> Reply {
+    pub(crate) fn status(code: u16, headers: &str) -> Reply {
         Reply::Whole(format!("HTTP/1.1 {code} X\r\n{headers}Content-Length: 0\r\n\r\n").into_bytes())
     }
 
@@ -97,7 +97,7 @@ impl Reply {
     }
 
     /// Answers a client as git does: refs, then where the history of `commit` is cut, then what `pack` says.
-    pub fn to(request: &str, commit: &str, pack: impl FnOnce() -> Reply) -> Reply {
+    pub(crate) fn to(request: &str, commit: &str, pack: impl FnOnce() -> Reply) -> Reply {
         if request.starts_with("GET") {
             return Reply::refs_of(commit);
         }
@@ -111,18 +111,18 @@ impl Reply {
     }
 
     /// Sends a pack a byte at a time.
-    pub fn slow_pack() -> Reply {
+    pub(crate) fn slow_pack() -> Reply {
         Reply::Trickle(result(&"1".repeat(40)))
     }
 
     /// Sends progress messages with control sequences, for ever.
-    pub fn chatter() -> Reply {
+    pub(crate) fn chatter() -> Reply {
         let line = format!("\x1b[2J\x1b]0;title\x07{}\r", "x".repeat(900));
         Reply::Endless(result(&"1".repeat(40)), chunk(&band(2, line.as_bytes())))
     }
 
     /// Sends a pack.
-    pub fn pack(commit: &str, pack: &[u8]) -> Reply {
+    pub(crate) fn pack(commit: &str, pack: &[u8]) -> Reply {
         let mut bytes = result(commit);
         pack.chunks(60_000).for_each(|part| bytes.extend(chunk(&band(1, part))));
         bytes.extend(chunk(b"0000"));
@@ -153,7 +153,7 @@ fn band(number: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Returns a pack whose last object is `copies` times 16 MiB, made of a delta of a few bytes a time, and its commit.
-pub fn pack_bomb(copies: usize) -> (Vec<u8>, String) {
+pub(crate) fn pack_bomb(copies: usize) -> (Vec<u8>, String) {
     const PIECE: usize = 0xff_ffff;
     let base = vec![0; PIECE];
     let base_id = id("blob", &base);

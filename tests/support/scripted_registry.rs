@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 type Content = Arc<Mutex<HashMap<String, (String, Vec<u8>)>>>;
 
 /// A registry with one repository, `x/y`.
-pub struct ScriptedRegistry {
+pub(crate) struct ScriptedRegistry {
     /// Host and port.
     pub address: String,
     content: Content,
@@ -18,7 +18,7 @@ pub struct ScriptedRegistry {
 
 impl ScriptedRegistry {
     /// Starts a registry that has nothing.
-    pub fn start() -> ScriptedRegistry {
+    pub(crate) fn start() -> ScriptedRegistry {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let content = Content::default();
@@ -33,14 +33,14 @@ impl ScriptedRegistry {
     }
 
     /// Serves a blob; returns its descriptor.
-    pub fn blob(&self, media_type: &str, bytes: &[u8]) -> serde_json::Value {
+    pub(crate) fn blob(&self, media_type: &str, bytes: &[u8]) -> serde_json::Value {
         let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
         self.put(&format!("/v2/x/y/blobs/{digest}"), "application/octet-stream", bytes);
         serde_json::json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
     }
 
     /// Serves a manifest under a tag; returns the image's name.
-    pub fn tag(&self, tag: &str, config: &serde_json::Value, layers: &[serde_json::Value]) -> String {
+    pub(crate) fn tag(&self, tag: &str, config: &serde_json::Value, layers: &[serde_json::Value]) -> String {
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         let annotations = serde_json::json!({ "tag": tag });
         let manifest = serde_json::json!({

@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Key that deliveries to the test's repository are signed with.
-pub const SECRET: &str = "It's a Secret to Everybody";
+pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 /// Token that may trigger builds.
-pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// Ports below it belong to well-known services.
 const FIRST_PORT: u16 = 10_000;
 /// How long a build of a test may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns the program under test: the released one if the environment names it.
-pub fn slipway() -> Command {
+pub(crate) fn slipway() -> Command {
     let program =
         std::env::var_os("SLIPWAY_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_slipway")), PathBuf::from);
     let mut command = Command::new(program);
@@ -33,7 +33,7 @@ pub fn slipway() -> Command {
 ///
 /// It is none of those that the kernel hands out, else a connection of another test could be given it before the
 /// program takes it; and none is returned twice.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
     let handed_out = range.split_whitespace().next().and_then(|first| first.parse::<u16>().ok()).unwrap();
@@ -48,19 +48,19 @@ pub fn free_port() -> u16 {
 }
 
 /// Runs a command that must succeed and returns what it printed.
-pub fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", shown(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Returns what a command printed, both streams.
-pub fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Waits until `done` returns something.
-pub fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(value) = done() {
@@ -72,7 +72,7 @@ pub fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A process that ends with the test.
-pub struct Process(pub Child);
+pub(crate) struct Process(pub Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -93,7 +93,7 @@ impl Drop for Process {
 }
 
 /// Answer to an HTTP request.
-pub struct Answer {
+pub(crate) struct Answer {
     /// Status code.
     pub status: u16,
     /// Body.
@@ -102,13 +102,13 @@ pub struct Answer {
 
 impl Answer {
     /// Returns the body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 }
 
 /// Asks with curl; `arguments` are what curl takes.
-pub fn curl(arguments: &[&str]) -> Answer {
+pub(crate) fn curl(arguments: &[&str]) -> Answer {
     let output = Command::new("curl")
         .args(["-sS", "--max-time", "30", "-w", "\n%{http_code}"])
         .args(arguments)
@@ -120,7 +120,7 @@ pub fn curl(arguments: &[&str]) -> Answer {
 }
 
 /// Returns GitHub's own example payloads, which `make payloads` fetches.
-pub fn examples(event: &str) -> Vec<serde_json::Value> {
+pub(crate) fn examples(event: &str) -> Vec<serde_json::Value> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/payloads/package/api.github.com/index.json");
     let text = std::fs::read_to_string(file).expect("`make payloads` fetches the example payloads");
     let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
@@ -129,7 +129,7 @@ pub fn examples(event: &str) -> Vec<serde_json::Value> {
 }
 
 /// A server with a repository, its git host, and the registry that it embeds.
-pub struct Site {
+pub(crate) struct Site {
     /// Where webhooks, API and pages are.
     pub url: String,
     /// Where the registry is.
@@ -145,12 +145,12 @@ pub struct Site {
 
 impl Site {
     /// Starts a site; `extra` is added to its configuration, where `@REGISTRY@` stands for the embedded registry.
-    pub fn start(extra: &str) -> Site {
+    pub(crate) fn start(extra: &str) -> Site {
         Site::start_with("", extra)
     }
 
     /// Starts a site with more settings of its server.
-    pub fn start_with(server: &str, extra: &str) -> Site {
+    pub(crate) fn start_with(server: &str, extra: &str) -> Site {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("git")).unwrap();
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -198,7 +198,7 @@ impl Site {
     }
 
     /// Starts the server.
-    pub fn serve(&mut self) {
+    pub(crate) fn serve(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("serve.log")).unwrap();
         let mut command = slipway();
         command.arg("serve").arg("--data-dir").arg(self.path("data")).arg("--config").arg(self.path("slipway.toml"));
@@ -212,22 +212,22 @@ impl Site {
     }
 
     /// Returns a path in the test's directory.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Pushes an image of busybox to the embedded registry.
-    pub fn push_base(&self) {
+    pub(crate) fn push_base(&self) {
         push_base(&self.path("data"), &self.registry);
     }
 
     /// Commits files to the repository and returns the commit's hash.
-    pub fn commit(&self, files: &[(&str, &str)]) -> String {
+    pub(crate) fn commit(&self, files: &[(&str, &str)]) -> String {
         crate::support::worker_pool::commit(self.directory.path(), files)
     }
 
     /// Delivers a body as GitHub does, signed with `secret`.
-    pub fn deliver(&self, event: &str, id: &str, body: &str, secret: &str) -> Answer {
+    pub(crate) fn deliver(&self, event: &str, id: &str, body: &str, secret: &str) -> Answer {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(body.as_bytes());
         let signature = format!("X-Hub-Signature-256: sha256={}", hex::encode(mac.finalize().into_bytes()));
@@ -249,7 +249,7 @@ impl Site {
     }
 
     /// Delivers a push of `commit` to the main branch, as GitHub tells of it, and returns the build's id.
-    pub fn push(&self, commit: &str) -> String {
+    pub(crate) fn push(&self, commit: &str) -> String {
         let mut body = examples("push").into_iter().find(|push| push["deleted"] == false).unwrap();
         body["ref"] = "refs/heads/main".into();
         body["after"] = commit.into();
@@ -260,19 +260,19 @@ impl Site {
     }
 
     /// Returns a path of the API as JSON.
-    pub fn get(&self, path: &str) -> serde_json::Value {
+    pub(crate) fn get(&self, path: &str) -> serde_json::Value {
         let answer = curl(&[&format!("{}{path}", self.url)]);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
         answer.json()
     }
 
     /// Returns a build's log.
-    pub fn log(&self, id: &str) -> String {
+    pub(crate) fn log(&self, id: &str) -> String {
         curl(&[&format!("{}/v1/builds/{id}/logs", self.url)]).text
     }
 
     /// Waits for the end of a build.
-    pub fn finished(&self, id: &str) -> serde_json::Value {
+    pub(crate) fn finished(&self, id: &str) -> serde_json::Value {
         wait_for("the end of a build", || {
             let build = self.get(&format!("/v1/builds/{id}"));
             (!build["finished_at"].is_null()).then_some(build)
@@ -280,7 +280,7 @@ impl Site {
     }
 
     /// Waits until a build has ended well.
-    pub fn succeeded(&self, id: &str) -> serde_json::Value {
+    pub(crate) fn succeeded(&self, id: &str) -> serde_json::Value {
         let build = self.finished(id);
         assert_eq!(build["state"], "succeeded", "{build:#}\n{}", self.log(id));
         build
@@ -297,7 +297,7 @@ impl Drop for Site {
 }
 
 /// Builds an image of Debian's static busybox and pushes it as `base/busybox`.
-pub fn push_base(data: &Path, registry: &str) {
+pub(crate) fn push_base(data: &Path, registry: &str) {
     let context = tempfile::tempdir().unwrap();
     std::fs::copy("/bin/busybox", context.path().join("busybox")).expect("busybox-static is installed");
     let dockerfile = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/base/Dockerfile");
@@ -310,7 +310,7 @@ pub fn push_base(data: &Path, registry: &str) {
 }
 
 /// Returns a directory whose `context` holds busybox and a Dockerfile.
-pub fn busybox_context(dockerfile: &str) -> TempDir {
+pub(crate) fn busybox_context(dockerfile: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let context = directory.path().join("context");
     std::fs::create_dir(&context).unwrap();
@@ -320,7 +320,7 @@ pub fn busybox_context(dockerfile: &str) -> TempDir {
 }
 
 /// Unpacks an image that `skopeo` can pull and runs a command in it; returns what it printed.
-pub fn pull_and_run(skopeo: &[&str], image: &str, command: &[&str]) -> String {
+pub(crate) fn pull_and_run(skopeo: &[&str], image: &str, command: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let layout = directory.path().join("image");
     run(Command::new("skopeo")
@@ -344,6 +344,6 @@ pub fn pull_and_run(skopeo: &[&str], image: &str, command: &[&str]) -> String {
 }
 
 /// Tells whether the tests run as root.
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Stands in the environment of every worker and must turn up nowhere.
-pub const CANARY: &str = "canary-of-the-service";
+pub(crate) const CANARY: &str = "canary-of-the-service";
 
 /// Everything that workers need, in a directory that is gone when the test ends.
-pub struct Yard {
+pub(crate) struct Yard {
     /// The queue.
     pub database: Database,
     /// Address of the registry.
@@ -27,7 +27,7 @@ pub struct Yard {
 
 impl Yard {
     /// Starts a yard; `configuration` is what its workers read.
-    pub fn start(configuration: &str) -> Yard {
+    pub(crate) fn start(configuration: &str) -> Yard {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir_all(directory.path().join("git")).unwrap();
@@ -44,7 +44,7 @@ impl Yard {
     }
 
     /// Starts a yard that has the base image, and one worker.
-    pub fn with_worker(configuration: &str) -> (Yard, Process) {
+    pub(crate) fn with_worker(configuration: &str) -> (Yard, Process) {
         let yard = Yard::start(configuration);
         push_base(&yard.path("data"), &yard.registry);
         let worker = yard.worker(&[]);
@@ -52,12 +52,12 @@ impl Yard {
     }
 
     /// Starts a worker.
-    pub fn worker(&self, arguments: &[&str]) -> Process {
+    pub(crate) fn worker(&self, arguments: &[&str]) -> Process {
         self.worker_with(arguments, &[])
     }
 
     /// Starts a worker with variables in its environment.
-    pub fn worker_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+    pub(crate) fn worker_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("worker.log")).unwrap();
         let mut command = slipway();
         command.env("SLIPWAY_TEST_CANARY", CANARY).envs(environment.iter().copied());
@@ -67,17 +67,17 @@ impl Yard {
     }
 
     /// Returns a path in the test's directory.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Commits files to the main branch of `app.git` and returns the commit's hash.
-    pub fn commit(&self, files: &[(&str, &str)]) -> String {
+    pub(crate) fn commit(&self, files: &[(&str, &str)]) -> String {
         commit(self.directory.path(), files)
     }
 
     /// Returns a request to build `commit` of the main branch, as a push asks for it.
-    pub fn request(&self, commit: &str) -> BuildRequest {
+    pub(crate) fn request(&self, commit: &str) -> BuildRequest {
         let base = format!("{}/base/busybox", self.registry);
         BuildRequest {
             repository: "team/app".to_owned(),
@@ -101,7 +101,7 @@ impl Yard {
     }
 
     /// Queues a build.
-    pub fn queue(&self, request: &BuildRequest) -> BuildId {
+    pub(crate) fn queue(&self, request: &BuildRequest) -> BuildId {
         let accepted = self.tokio.block_on(self.database.trigger(None, std::slice::from_ref(request))).unwrap();
         match accepted {
             Accepted::New(mut ids) => ids.pop().unwrap(),
@@ -110,17 +110,17 @@ impl Yard {
     }
 
     /// Queues a build of a commit with these files.
-    pub fn push(&self, files: &[(&str, &str)]) -> BuildId {
+    pub(crate) fn push(&self, files: &[(&str, &str)]) -> BuildId {
         self.queue(&self.request(&self.commit(files)))
     }
 
     /// Returns a build.
-    pub fn build(&self, id: &BuildId) -> Build {
+    pub(crate) fn build(&self, id: &BuildId) -> Build {
         self.tokio.block_on(self.database.build(id)).unwrap().unwrap()
     }
 
     /// Returns a build's log.
-    pub fn log(&self, id: &BuildId) -> String {
+    pub(crate) fn log(&self, id: &BuildId) -> String {
         let mut text = Vec::new();
         loop {
             let from = text.len() as i64;
@@ -133,7 +133,7 @@ impl Yard {
     }
 
     /// Waits until a build's log holds `text`.
-    pub fn wait_for_log(&self, id: &BuildId, text: &str) {
+    pub(crate) fn wait_for_log(&self, id: &BuildId, text: &str) {
         wait_for(&format!("`{text}` in a log"), || {
             let build = self.build(id);
             assert!(!build.state.has_ended(), "{build:#?}\n{}", self.log(id));
@@ -142,26 +142,26 @@ impl Yard {
     }
 
     /// Waits for the end of a build.
-    pub fn finished(&self, id: &BuildId) -> Build {
+    pub(crate) fn finished(&self, id: &BuildId) -> Build {
         wait_for("the end of a build", || Some(self.build(id)).filter(|build| build.state.has_ended()))
     }
 
     /// Waits until a build has ended well.
-    pub fn succeeded(&self, id: &BuildId) -> Build {
+    pub(crate) fn succeeded(&self, id: &BuildId) -> Build {
         let build = self.finished(id);
         assert_eq!(build.state, database::BuildState::Succeeded, "{build:#?}\n{}", self.log(id));
         build
     }
 
     /// Waits for the end of a build that does not end well and returns its state's name, code and message.
-    pub fn failed(&self, id: &BuildId) -> (String, String, String) {
+    pub(crate) fn failed(&self, id: &BuildId) -> (String, String, String) {
         let build = self.finished(id);
         let reason = build.reason.unwrap_or_else(|| panic!("{:?} without a reason", build.state));
         (build.state.as_str().to_owned(), reason.code, reason.message)
     }
 
     /// Returns what is left of builds: processes, mounts, control groups, directories.
-    pub fn leftovers(&self) -> Vec<String> {
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         let mut left = processes(&|command| command.starts_with("slipway-sandbox") && self.is_ours(command));
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let data = self.path("data");
@@ -173,7 +173,7 @@ impl Yard {
     }
 
     /// Waits until nothing is left of builds, as a janitor sees to it.
-    pub fn nothing_left(&self) {
+    pub(crate) fn nothing_left(&self) {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             let left = self.leftovers();
@@ -203,7 +203,7 @@ impl Drop for Yard {
 }
 
 /// Serves `router` on a free port and returns the address.
-pub fn serve(tokio: &tokio::runtime::Runtime, router: axum::Router) -> String {
+pub(crate) fn serve(tokio: &tokio::runtime::Runtime, router: axum::Router) -> String {
     let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
@@ -212,7 +212,7 @@ pub fn serve(tokio: &tokio::runtime::Runtime, router: axum::Router) -> String {
 }
 
 /// Commits files to the main branch of `git/app.git` below `directory` and returns the commit's hash.
-pub fn commit(directory: &Path, files: &[(&str, &str)]) -> String {
+pub(crate) fn commit(directory: &Path, files: &[(&str, &str)]) -> String {
     let (bare, work) = (directory.join("git/app.git"), directory.join("work"));
     if !bare.exists() {
         run(Command::new("git").args(["init", "-q", "--bare", "-b", "main"]).arg(&bare));
@@ -230,13 +230,13 @@ pub fn commit(directory: &Path, files: &[(&str, &str)]) -> String {
 }
 
 /// Runs git in a work tree.
-pub fn git(work: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git(work: &Path, arguments: &[&str]) -> String {
     let who = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
     run(Command::new("git").arg("-C").arg(work).args(who).args(arguments))
 }
 
 /// Returns the processes whose command line is `wanted`: their numbers and command lines.
-pub fn processes(wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
+pub(crate) fn processes(wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let commands = entries.filter_map(|entry| {
         let bytes = std::fs::read(entry.path().join("cmdline")).ok()?;
@@ -247,7 +247,7 @@ pub fn processes(wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
 }
 
 /// Returns the control groups of all builds of this machine.
-pub fn control_groups() -> Vec<String> {
+pub(crate) fn control_groups() -> Vec<String> {
     let mut found = Vec::new();
     let mut waiting = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(directory) = waiting.pop() {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const WITHOUT_EFFECT: [(&str, &str); 2] = [("isolation", "default"), ("privileged", "false")];
 
 /// Adds the services of compose files to the definitions.
-pub fn add(
+pub(crate) fn add(
     files: &[(&str, &str)],
     environment: &BTreeMap<String, String>,
     dot_env: Option<&str>,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const PAIRS: [&str; 4] = ["args", "labels", "environment", "additional_contexts"];
 
 /// Reads the files as one document.
-pub fn read(files: &[(&str, &str)], variables: &BTreeMap<String, String>) -> Result<Node, Error> {
+pub(crate) fn read(files: &[(&str, &str)], variables: &BTreeMap<String, String>) -> Result<Node, Error> {
     let mut whole: Option<Node> = None;
     for (name, text) in files {
         let mut document = yaml::parse(name, text)?;

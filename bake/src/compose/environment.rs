@@ -5,7 +5,7 @@ use crate::Error;
 use std::collections::BTreeMap;
 
 /// Returns the environment and what a file `.env` adds to it.
-pub fn with_dot_env(
+pub(crate) fn with_dot_env(
     environment: &BTreeMap<String, String>,
     dot_env: Option<&str>,
 ) -> Result<BTreeMap<String, String>, Error> {

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 const MAX_DEPTH: usize = 16;
 
 /// Puts the values of variables into a text.
-pub fn interpolate(text: &str, variables: &BTreeMap<String, String>) -> Result<String, Error> {
+pub(crate) fn interpolate(text: &str, variables: &BTreeMap<String, String>) -> Result<String, Error> {
     expand(text, variables, 0)
 }
 
 /// Puts the values of variables into all texts of a node.
-pub fn interpolate_node(node: &mut Node, file: &str, variables: &BTreeMap<String, String>) -> Result<(), Error> {
+pub(crate) fn interpolate_node(node: &mut Node, file: &str, variables: &BTreeMap<String, String>) -> Result<(), Error> {
     let line = node.line;
     match &mut node.content {
         Content::Scalar { text, .. } if text.contains('$') => {

@@ -5,4 +5,4 @@ mod document;
 mod environment;
 mod interpolate;
 
-pub use build::add;
+pub(crate) use build::add;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const MAX_RANGE: usize = 100_000;
 
 /// The functions.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     ("chunklist", 2, 2, chunklist),
     ("coalesce", 1, ANY, |a, _| {
         let found = a.iter().find(|value| **value != Value::Null);

@@ -19,7 +19,7 @@ struct Verb {
 }
 
 /// Writes a text with the arguments in place of the verbs.
-pub fn format(text: &str, arguments: &[Value]) -> Result<String, Error> {
+pub(crate) fn format(text: &str, arguments: &[Value]) -> Result<String, Error> {
     let (mut out, mut chars, mut next, mut used) = (String::new(), text.chars().peekable(), 0, 0);
     while let Some(char) = chars.next() {
         if char != '%' {
@@ -160,7 +160,7 @@ impl Verb {
 }
 
 /// Writes one text for each element of the arguments that are lists; others are the same each time.
-pub fn list(text: &str, arguments: &[Value]) -> Result<Value, Error> {
+pub(crate) fn list(text: &str, arguments: &[Value]) -> Result<Value, Error> {
     let lengths: Vec<usize> =
         arguments.iter().filter_map(|argument| argument.as_list().ok().map(<[Value]>::len)).collect();
     let count = lengths.first().copied().unwrap_or(1);

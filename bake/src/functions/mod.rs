@@ -11,5 +11,6 @@ mod table;
 mod texts;
 mod times;
 
-pub use strings::clean as clean_path;
-pub use table::{Facts, call};
+pub(crate) use strings::clean as clean_path;
+pub use table::Facts;
+pub(crate) use table::call;

@@ -6,7 +6,7 @@ use crate::value::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The functions.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     ("cidrhost", 2, 2, cidrhost),
     ("cidrnetmask", 1, 1, cidrnetmask),
     ("cidrsubnet", 3, 3, cidrsubnet),

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::value::Value;
 
 /// The functions.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     ("absolute", 1, 1, |a, _| Ok(Value::Number(a[0].to_number()?.abs()))),
     ("add", 2, 2, |a, _| Ok(Value::Number(a[0].to_number()? + a[1].to_number()?))),
     ("subtract", 2, 2, |a, _| Ok(Value::Number(a[0].to_number()? - a[1].to_number()?))),

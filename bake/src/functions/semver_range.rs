@@ -10,7 +10,7 @@ struct Partial {
 }
 
 /// Tells whether a version satisfies a constraint.
-pub fn matches(version: &str, constraint: &str) -> Result<bool, Error> {
+pub(crate) fn matches(version: &str, constraint: &str) -> Result<bool, Error> {
     let found = partial(version).filter(|found| found.parts > 0);
     let found = found.ok_or_else(|| Error::new(format!("`{version}` is not a version")))?.version;
     let mut any = false;

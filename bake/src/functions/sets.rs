@@ -8,7 +8,7 @@ use crate::value::Value;
 const MAX_PRODUCT: usize = 100_000;
 
 /// The functions.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     ("sethaselement", 2, 2, |a, _| Ok(Value::Bool(a[0].as_list()?.contains(&a[1])))),
     ("setintersection", 1, ANY, |a, _| fold(a, |one, two| one.contains(two), false)),
     ("setsubtract", 2, 2, |a, _| fold(a, |one, two| !one.contains(two), false)),

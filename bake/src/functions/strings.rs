@@ -10,7 +10,7 @@ use regex::Regex;
 const MAX_INDENT: usize = 1000;
 
 /// The functions.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     ("basename", 1, 1, |a, _| Ok(Value::text(base(&a[0].to_text()?)))),
     ("dirname", 1, 1, |a, _| Ok(Value::text(directory(&a[0].to_text()?)))),
     ("byteslen", 1, 1, |a, _| Ok(Value::Number(a[0].to_text()?.len() as f64))),
@@ -65,7 +65,7 @@ fn directory(path: &str) -> String {
 }
 
 /// Returns the shortest name of a path, without looking at files.
-pub fn clean(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> String {
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
@@ -109,7 +109,7 @@ fn title(text: &str) -> String {
 }
 
 /// Replaces all that a target's name cannot hold.
-pub fn sanitize(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     let known = |char: &char| char.is_ascii_alphanumeric() || *char == '_' || *char == '-';
     text.chars().map(|char| Some(char).filter(known).unwrap_or('_')).collect()
 }

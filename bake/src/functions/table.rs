@@ -19,12 +19,12 @@ pub struct Facts {
 }
 
 /// A function's work.
-pub type Run = fn(&[Value], &Facts) -> Result<Value, Error>;
+pub(crate) type Run = fn(&[Value], &Facts) -> Result<Value, Error>;
 /// A function: its name, the fewest and the most arguments, its work.
-pub type Function = (&'static str, usize, usize, Run);
+pub(crate) type Function = (&'static str, usize, usize, Run);
 
 /// As many arguments as there are.
-pub const ANY: usize = usize::MAX;
+pub(crate) const ANY: usize = usize::MAX;
 
 /// Functions that take null for a value.
 const TAKE_NULL: [&str; 10] = [
@@ -47,7 +47,7 @@ const REFUSED: [(&str, &str); 2] = [
 ];
 
 /// Calls the function `name`; `None` if there is none.
-pub fn call(name: &str, arguments: &[Value], facts: &Facts) -> Option<Result<Value, Error>> {
+pub(crate) fn call(name: &str, arguments: &[Value], facts: &Facts) -> Option<Result<Value, Error>> {
     if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Some(Err(Error::new(format!("the function `{name}` is not available: {why}"))));
     }

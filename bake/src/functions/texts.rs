@@ -10,7 +10,7 @@ use sha1::Digest;
 use std::collections::BTreeMap;
 
 /// The functions.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     ("base64decode", 1, 1, base64decode),
     ("base64encode", 1, 1, |a, _| Ok(Value::text(BASE64_STANDARD.encode(a[0].to_text()?)))),
     ("csvdecode", 1, 1, csvdecode),

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 /// The functions.
-pub const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     ("formatdate", 2, 2, |a, _| Ok(Value::Text(formatted(&a[0].to_text()?, read(&a[1].to_text()?)?)?))),
     ("formattimestamp", 2, 2, formattimestamp),
     ("timeadd", 2, 2, timeadd),

@@ -10,7 +10,7 @@ use files::view::{EntryKind, View};
 const MAX_NAMES: usize = 10_000;
 
 /// A place that a path is looked for in.
-pub struct Searched<'s> {
+pub(crate) struct Searched<'s> {
     /// All its files, those that are ignored included.
     pub view: &'s dyn View,
     /// Hides some of them.
@@ -20,7 +20,7 @@ pub struct Searched<'s> {
 }
 
 /// Returns the sentence for `source`, which is missing: what was asked for, why it is not there, what would be right.
-pub fn absent(searched: &Searched<'_>, source: &str) -> String {
+pub(crate) fn absent(searched: &Searched<'_>, source: &str) -> String {
     let path = clean_path(source.as_bytes());
     let shown = String::from_utf8_lossy(&path).into_owned();
     let name = searched.name;
@@ -56,7 +56,7 @@ pub fn absent(searched: &Searched<'_>, source: &str) -> String {
 }
 
 /// Returns the sentence for a source with BuildKit's words at the end: people look for them.
-pub fn not_found(searched: &Searched<'_>, source: &str) -> String {
+pub(crate) fn not_found(searched: &Searched<'_>, source: &str) -> String {
     let path = clean_path(source.as_bytes());
     format!("{}: \"/{}\": not found", absent(searched, source), String::from_utf8_lossy(&path))
 }

@@ -80,7 +80,7 @@ pub(super) fn paths(from: &Tree, to: &Tree, request: &Asked<'_>) -> Vec<String> 
 }
 
 /// Returns a walk that nothing ends.
-pub fn walk() -> Walk {
+pub(crate) fn walk() -> Walk {
     Walk::new(crate::walk::MAX_PATHS, &runtime::CancellationToken::new())
 }
 

@@ -6,16 +6,16 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 
 /// Writes to `W` in place: the future is driven by a thread of the build that may block.
-pub struct BlockingSink<W>(W);
+pub(crate) struct BlockingSink<W>(W);
 
 impl<W: Write + Unpin> BlockingSink<W> {
     /// Wraps a writer.
-    pub fn new(writer: W) -> Self {
+    pub(crate) fn new(writer: W) -> Self {
         BlockingSink(writer)
     }
 
     /// Returns the writer.
-    pub fn into_inner(self) -> W {
+    pub(crate) fn into_inner(self) -> W {
         self.0
     }
 }

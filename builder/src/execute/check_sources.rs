@@ -12,7 +12,7 @@ use files::ignore::Filtered;
 use std::time::Duration;
 
 /// Checks the sources of all steps that copy from contexts, the last step first, as BuildKit does.
-pub fn check(execution: &Execution<'_>) -> Result<(), Error> {
+pub(crate) fn check(execution: &Execution<'_>) -> Result<(), Error> {
     let steps = execution.plan.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
     let walk = execution.options.fetching.walk();
     for step in steps {

@@ -25,7 +25,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 /// A `COPY` or `ADD` with its sources at hand.
-pub struct ResolvedCopy<'e> {
+pub(crate) struct ResolvedCopy<'e> {
     copy: &'e Copy,
     sources: Vec<FileSource<'e>>,
     /// The files that are copied, in order: each with the number of its source.
@@ -37,7 +37,7 @@ pub struct ResolvedCopy<'e> {
 
 impl<'e> ResolvedCopy<'e> {
     /// Finds the files that `copy` copies; waits for the stage they are in, fetches what is elsewhere.
-    pub fn new(progress: &Progress<'e, '_>, copy: &'e Copy) -> Result<Self, Error> {
+    pub(crate) fn new(progress: &Progress<'e, '_>, copy: &'e Copy) -> Result<Self, Error> {
         let request = copy_request(copy, None, progress.execution.options.now)?;
         let mut prepared =
             ResolvedCopy { copy, sources: Vec::new(), found: Vec::new(), empty: Vec::new(), walk: walk(progress) };
@@ -81,7 +81,7 @@ impl<'e> ResolvedCopy<'e> {
     }
 
     /// Returns the cache key of the layer: what is copied, where to, and how.
-    pub fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
+    pub(crate) fn key(&self, progress: &Progress<'_, '_>) -> Result<String, Error> {
         let (copy, parent) = (self.copy, &progress.key);
         let latest = progress.execution.options.latest;
         let below = if copy.flags.link { key::with_times(String::new(), latest) } else { parent.clone() };
@@ -108,7 +108,7 @@ impl<'e> ResolvedCopy<'e> {
     }
 
     /// Plans the entries and packs them.
-    pub fn execute(self, progress: &Progress<'e, '_>, made: StepLayer<'_, '_>) -> Result<(), Error> {
+    pub(crate) fn execute(self, progress: &Progress<'e, '_>, made: StepLayer<'_, '_>) -> Result<(), Error> {
         let execution = progress.execution;
         // A linked copy stands on its own: nothing of what is below is looked at.
         let linked = self.copy.flags.link && self.copy.flags.chmod.is_none();
@@ -229,7 +229,7 @@ fn owner(progress: &Progress<'_, '_>, tree: &Tree, spec: &str) -> Result<Owner, 
 }
 
 /// Returns the entries that a `WORKDIR` adds.
-pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Vec<files::tar::Entry>, Error> {
+pub(crate) fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Vec<files::tar::Entry>, Error> {
     let tree = progress.execution.resources.tree(&progress.layers)?;
     let resolved = tree.resolve(path.as_bytes()).ok();
     let exists = resolved.is_some_and(|path| matches!(tree.lookup(&path), Ok(Some(_))));
@@ -239,7 +239,7 @@ pub fn workdir(progress: &Progress<'_, '_>, path: &str, user: &str) -> Result<Ve
 }
 
 /// A path of a view that a `RUN` mounts.
-pub struct Mounted {
+pub(crate) struct Mounted {
     /// The layers it is in.
     pub layers: Vec<Arc<Layer>>,
     /// The path there.
@@ -249,7 +249,7 @@ pub struct Mounted {
 }
 
 /// Finds what a mount of `path` of `from` shows; files of a context become a layer, because steps see only layers.
-pub fn mounted(progress: &Progress<'_, '_>, from: &From, path: &str, step: &Step) -> Result<Mounted, Error> {
+pub(crate) fn mounted(progress: &Progress<'_, '_>, from: &From, path: &str, step: &Step) -> Result<Mounted, Error> {
     let source = FileSource::of(progress, from)?;
     let request = mount_request(progress.execution.options.now);
     let walk = walk(progress);

@@ -21,7 +21,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 /// A source with files.
-pub enum FileSource<'e> {
+pub(crate) enum FileSource<'e> {
     /// A context, seen through its ignore file.
     Context(&'e NamedContext, String),
     /// A stage or an image.
@@ -46,7 +46,7 @@ pub enum FileSource<'e> {
 
 impl<'e> FileSource<'e> {
     /// Returns the source that `--from` names; waits for a stage.
-    pub fn of(progress: &Progress<'e, '_>, from: &From) -> Result<FileSource<'e>, Error> {
+    pub(crate) fn of(progress: &Progress<'e, '_>, from: &From) -> Result<FileSource<'e>, Error> {
         let execution = progress.execution;
         let of = |stage: &StageLayers, name: String| -> Result<FileSource<'e>, Error> {
             Ok(FileSource::Layers {
@@ -74,7 +74,7 @@ impl<'e> FileSource<'e> {
     }
 
     /// Fetches the repository that an `ADD` names.
-    pub fn git(progress: &Progress<'_, '_>, url: &str, copy: &Copy) -> Result<FileSource<'e>, Error> {
+    pub(crate) fn git(progress: &Progress<'_, '_>, url: &str, copy: &Copy) -> Result<FileSource<'e>, Error> {
         let located = |error: crate::git::SourceError| Error::source(error);
         let parsed = GitContext::parse(url).map_err(located)?;
         let mut git =
@@ -92,14 +92,14 @@ impl<'e> FileSource<'e> {
     }
 
     /// Downloads the file that an `ADD` names.
-    pub fn web(progress: &Progress<'_, '_>, url: &str, copy: &Copy) -> Result<FileSource<'e>, Error> {
+    pub(crate) fn web(progress: &Progress<'_, '_>, url: &str, copy: &Copy) -> Result<FileSource<'e>, Error> {
         let execution = progress.execution;
         let reach = execution.options.fetching.settings.reach;
         download::download(execution.resources, url, reach, copy.flags.checksum.as_deref()).map(FileSource::Web)
     }
 
     /// Looks at the files; a download is not a tree, it is selected as it is.
-    pub fn view<T>(&self, walk: &Walk, look: impl FnOnce(&dyn View) -> T) -> T {
+    pub(crate) fn view<T>(&self, walk: &Walk, look: impl FnOnce(&dyn View) -> T) -> T {
         match self {
             FileSource::Context(named, _) => look(&Filtered::new(&Walked::new(&named.context, walk), &named.ignore)),
             FileSource::Layers { tree, .. } => look(&Walked::new(tree, walk)),
@@ -109,7 +109,7 @@ impl<'e> FileSource<'e> {
     }
 
     /// Returns the error of `source`, which could not be selected: for a path that is missing with the reason.
-    pub fn error(&self, source: &str, error: CopyError) -> Error {
+    pub(crate) fn error(&self, source: &str, error: CopyError) -> Error {
         let path = error.missing_path().map(|path| if pattern::has_wildcard(source) { path } else { source });
         let searched = match self {
             FileSource::Context(named, name) => Searched { view: &named.context, ignore: Some(&named.ignore), name },
@@ -129,7 +129,7 @@ impl<'e> FileSource<'e> {
     }
 
     /// Returns what identifies the content of `selection`, or of the source where that says more.
-    pub fn key(&self, selection: &CopySource, walk: &Walk) -> Result<String, crate::copy::CopyError> {
+    pub(crate) fn key(&self, selection: &CopySource, walk: &Walk) -> Result<String, crate::copy::CopyError> {
         let key = |view: &dyn View| crate::copy::selection_key(view, selection);
         match self {
             FileSource::Context(..) | FileSource::Layers { .. } => self.view(walk, key),
@@ -146,7 +146,7 @@ impl<'e> FileSource<'e> {
     }
 
     /// Opens a file; those of layers come from a stream of their own.
-    pub fn open(&self, store: &image_store::Store, path: &[u8]) -> io::Result<Box<dyn Read + Send>> {
+    pub(crate) fn open(&self, store: &image_store::Store, path: &[u8]) -> io::Result<Box<dyn Read + Send>> {
         match self {
             FileSource::Context(named, _) => named.context.open_whole(path).map_err(io::Error::other),
             FileSource::Git { checkout, .. } => checkout.open_file(path).map_err(io::Error::other),

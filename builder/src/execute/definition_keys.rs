@@ -18,7 +18,7 @@ use std::collections::HashMap;
 
 /// The definitions of a build's steps, and which of them are known.
 #[derive(Debug, Default)]
-pub struct Definitions {
+pub(crate) struct Definitions {
     /// By stage, then by position; `None` where the definition alone does not tell.
     keys: Vec<Vec<Option<Key>>>,
     known: HashMap<String, Known>,
@@ -34,7 +34,7 @@ struct Key {
 
 impl Definitions {
     /// Makes the keys of all steps and looks them up.
-    pub fn look_up(
+    pub(crate) fn look_up(
         plan: &Plan,
         sources: &Sources<'_>,
         cache: &Cache<'_>,
@@ -50,7 +50,7 @@ impl Definitions {
     }
 
     /// Returns the key of a step's definition.
-    pub fn key(&self, stage: usize, position: usize) -> Option<&str> {
+    pub(crate) fn key(&self, stage: usize, position: usize) -> Option<&str> {
         self.made(stage, position).map(|key| key.text.as_str())
     }
 
@@ -59,14 +59,14 @@ impl Definitions {
     }
 
     /// Returns what a step became in an earlier build.
-    pub fn known(&self, stage: usize, position: usize) -> Option<&Known> {
+    pub(crate) fn known(&self, stage: usize, position: usize) -> Option<&Known> {
         let key = self.made(stage, position).filter(|key| key.usable)?;
         self.known.get(&key.text)
     }
 
     /// Returns which stages are needed: the target, what needed stages start from, and what their steps take files from
     /// unless the step is known and `available` says that its layer can be had.
-    pub fn needed(&mut self, plan: &Plan, available: impl Fn(&Committed) -> bool) -> Vec<bool> {
+    pub(crate) fn needed(&mut self, plan: &Plan, available: impl Fn(&Committed) -> bool) -> Vec<bool> {
         let mut needed = vec![false; plan.stages.len()];
         let mut waiting = vec![plan.target];
         while let Some(index) = waiting.pop() {
@@ -201,7 +201,7 @@ impl Making<'_> {
 }
 
 /// Returns the stages that a step takes files from.
-pub fn stages_of(action: &Action) -> Vec<usize> {
+pub(crate) fn stages_of(action: &Action) -> Vec<usize> {
     let stage = |from: &From| match from {
         From::Stage(index) => Some(*index),
         _ => None,

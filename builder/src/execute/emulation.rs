@@ -9,7 +9,7 @@ use std::path::Path;
 const HANDLERS: &str = "/proc/sys/fs/binfmt_misc";
 
 /// Fails if commands of a stage with this configuration cannot run here.
-pub fn check(config: &ImageConfig) -> Result<(), Error> {
+pub(crate) fn check(config: &ImageConfig) -> Result<(), Error> {
     check_with(&config.platform(), &Platform::host(), Path::new(HANDLERS))
 }
 

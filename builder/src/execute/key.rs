@@ -5,12 +5,12 @@ use crate::key::KeyBuilder;
 use dockerfile::plan::Plan;
 
 /// Returns the key of an empty file system.
-pub fn scratch() -> String {
+pub(crate) fn scratch() -> String {
     KeyBuilder::new("scratch.1").finish()
 }
 
 /// Returns the key of what a stage starts from, for layers whose times end at `latest`: they are others with another time.
-pub fn with_times(base: String, latest: Option<i64>) -> String {
+pub(crate) fn with_times(base: String, latest: Option<i64>) -> String {
     match latest {
         None => base,
         Some(time) => KeyBuilder::new("times.1").text(&base).text(&time.to_string()).finish(),
@@ -18,18 +18,18 @@ pub fn with_times(base: String, latest: Option<i64>) -> String {
 }
 
 /// Returns the key of a `WORKDIR`.
-pub fn workdir(parent: &str, path: &str, user: &str) -> String {
+pub(crate) fn workdir(parent: &str, path: &str, user: &str) -> String {
     KeyBuilder::new("workdir.1").text(parent).text(path).text(user).finish()
 }
 
 /// Returns the key of a layer that stands on its own together with those below it.
-pub fn linked(below: &str, layer: &str) -> String {
+pub(crate) fn linked(below: &str, layer: &str) -> String {
     KeyBuilder::new("linked.1").text(below).text(layer).finish()
 }
 
 /// Returns the key below a command that sees further hosts, whose names count but not their addresses, or another host
 /// name than the usual one, or is limited.
-pub fn with_options(parent: &str, options: &Options, plan: &Plan) -> String {
+pub(crate) fn with_options(parent: &str, options: &Options, plan: &Plan) -> String {
     let (hosts, ulimits) = (&options.hosts, &options.ulimits);
     if let Some(name) = &plan.hostname {
         let below = KeyBuilder::new("hostname.1").text(parent).text(name).finish();

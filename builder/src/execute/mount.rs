@@ -12,7 +12,7 @@ use runtime::SnapshotId;
 const GENERATIONS: &str = "cache-mounts";
 
 /// Returns the sandbox's mount for `mount`, if there is anything to mount; secrets may go to `env` instead.
-pub fn sandbox_mount(
+pub(crate) fn sandbox_mount(
     mount: &Mount,
     bound: Option<(Vec<SnapshotId>, Vec<u8>)>,
     progress: &Progress<'_, '_>,

@@ -17,19 +17,19 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 /// A layer that is being written into the store.
-pub type StoreLayer = LayerWriter<BlobWriter>;
+pub(crate) type StoreLayer = LayerWriter<BlobWriter>;
 
 /// Opens a file, given the number of its place and its path there.
-pub type Open<'o> = dyn FnMut(usize, &[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
+pub(crate) type Open<'o> = dyn FnMut(usize, &[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
 
 /// Starts a layer in the store.
-pub fn begin(execution: &Execution<'_>) -> Result<StoreLayer, Error> {
+pub(crate) fn begin(execution: &Execution<'_>) -> Result<StoreLayer, Error> {
     let blob = execution.resources.store.writer().map_err(|error| Error::store("writing a layer", error))?;
     Ok(LayerWriter::new(blob, execution.options.compression))
 }
 
 /// Settles a layer whose tar has been written: blob and index.
-pub fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed, Error> {
+pub(crate) fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed, Error> {
     let (packed, blob): (Packed, BlobWriter) = writer.finish().map_err(packing)?;
     let written = blob.commit().map_err(|error| Error::store("storing a layer", error))?;
     let committed = Committed {
@@ -55,7 +55,7 @@ fn packing(error: io::Error) -> Error {
 }
 
 /// Settles the layer of a step; keeps it for later builds and tells the observer.
-pub fn commit(execution: &Execution<'_>, made: StepLayer<'_, '_>, writer: StoreLayer) -> Result<(), Error> {
+pub(crate) fn commit(execution: &Execution<'_>, made: StepLayer<'_, '_>, writer: StoreLayer) -> Result<(), Error> {
     let StepLayer { layer, step } = made;
     let committed = settle(execution, writer)?;
     execution.settle(layer, &committed);
@@ -69,7 +69,11 @@ pub fn commit(execution: &Execution<'_>, made: StepLayer<'_, '_>, writer: StoreL
 }
 
 /// Packs a layer of entries without content.
-pub fn entries(progress: &Progress<'_, '_>, made: StepLayer<'_, '_>, entries: &[tar::Entry]) -> Result<(), Error> {
+pub(crate) fn entries(
+    progress: &Progress<'_, '_>,
+    made: StepLayer<'_, '_>,
+    entries: &[tar::Entry],
+) -> Result<(), Error> {
     let mut layer = begin(progress.execution)?;
     let mut writer = tar::Writer::new(&mut layer);
     entries
@@ -81,7 +85,11 @@ pub fn entries(progress: &Progress<'_, '_>, made: StepLayer<'_, '_>, entries: &[
 }
 
 /// Writes planned entries but those of archives; `open` opens the files of the source.
-pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[LayerEntry], open: &mut Open<'_>) -> io::Result<()> {
+pub(crate) fn planned<W: Write>(
+    writer: &mut tar::Writer<W>,
+    planned: &[LayerEntry],
+    open: &mut Open<'_>,
+) -> io::Result<()> {
     let archives = planned.iter().any(|entry| matches!(entry.content, Content::Archived { .. }));
     for LayerEntry { entry, content } in planned {
         match content {
@@ -97,7 +105,7 @@ pub fn planned<W: Write>(writer: &mut tar::Writer<W>, planned: &[LayerEntry], op
 }
 
 /// Writes planned entries whose contents come one after the other in one stream.
-pub fn streamed<W: Write>(
+pub(crate) fn streamed<W: Write>(
     mut writer: tar::Writer<W>,
     planned: &[LayerEntry],
     mut contents: impl Read,
@@ -113,7 +121,7 @@ pub fn streamed<W: Write>(
 }
 
 /// Writes the planned files of one archive, in its own order.
-pub fn archived<W: Write>(
+pub(crate) fn archived<W: Write>(
     writer: &mut tar::Writer<W>,
     planned: &[LayerEntry],
     number: usize,
@@ -136,7 +144,7 @@ pub fn archived<W: Write>(
 }
 
 /// Writes the hard links that wait for the files of archives.
-pub fn links_of_archives<W: Write>(
+pub(crate) fn links_of_archives<W: Write>(
     writer: &mut tar::Writer<W>,
     planned: &[LayerEntry],
     archives: bool,

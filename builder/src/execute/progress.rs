@@ -8,7 +8,7 @@ use registry_client::ImageConfig;
 use std::sync::Arc;
 
 /// The state of a stage between two steps.
-pub struct Progress<'e, 'a> {
+pub(crate) struct Progress<'e, 'a> {
     /// The build.
     pub execution: &'e Execution<'a>,
     /// The layers so far.
@@ -21,18 +21,18 @@ pub struct Progress<'e, 'a> {
 
 impl Progress<'_, '_> {
     /// Returns the configuration of the stage's image.
-    pub fn config(&self) -> &ImageConfig {
+    pub(crate) fn config(&self) -> &ImageConfig {
         &self.execution.plan.stages[self.stage].config
     }
 
     /// Returns whether the steps run even if their layers are cached.
-    pub fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         let execution = self.execution;
         !execution.options.uses_cache(&execution.plan.stages[self.stage].name)
     }
 
     /// Adds a layer, after which the key of the whole is `key`.
-    pub fn push(&mut self, layer: Arc<Layer>, key: String) {
+    pub(crate) fn push(&mut self, layer: Arc<Layer>, key: String) {
         self.layers.push(layer);
         self.key = key;
     }
@@ -40,7 +40,7 @@ impl Progress<'_, '_> {
 
 /// The layer that a step makes.
 #[derive(Clone, Copy)]
-pub struct StepLayer<'l, 'e> {
+pub(crate) struct StepLayer<'l, 'e> {
     /// The layer, which is not settled yet.
     pub layer: &'l Arc<Layer>,
     /// The step.
@@ -48,7 +48,7 @@ pub struct StepLayer<'l, 'e> {
 }
 
 /// Why a step failed, and with which exit code if it is a command that ran.
-pub struct Failure {
+pub(crate) struct Failure {
     /// The error that ends the build.
     pub error: Error,
     /// The command's exit code.

@@ -37,20 +37,20 @@ const THIRTY_TWO_BIT: &str = "a program made system calls as 32-bit x86 programs
 const SHM_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A `RUN` with the layers that it mounts.
-pub struct ResolvedRun<'e> {
+pub(crate) struct ResolvedRun<'e> {
     run: &'e Run,
     bound: Vec<Option<Mounted>>,
 }
 
 impl<'e> ResolvedRun<'e> {
     /// Finds what `run` mounts.
-    pub fn new(progress: &Progress<'e, '_>, run: &'e Run, step: &Step) -> Result<Self, Error> {
+    pub(crate) fn new(progress: &Progress<'e, '_>, run: &'e Run, step: &Step) -> Result<Self, Error> {
         let bound = run.mounts.iter().map(|mount| bind(progress, mount, step)).collect::<Result<_, _>>()?;
         Ok(ResolvedRun { run, bound })
     }
 
     /// Returns the cache key of the layer.
-    pub fn key(&self, parent: &str) -> String {
+    pub(crate) fn key(&self, parent: &str) -> String {
         // Proxies are how a build reaches others, not what it is.
         let Run { argv, env, proxies: _, cwd, user, mounts, network } = self.run;
         let mut key = KeyBuilder::new("run.1");
@@ -65,7 +65,7 @@ impl<'e> ResolvedRun<'e> {
     }
 
     /// Runs the command; its layer is packed in `scope`.
-    pub fn execute<'scope, 'a>(
+    pub(crate) fn execute<'scope, 'a>(
         self,
         progress: &Progress<'e, 'a>,
         made: StepLayer<'_, 'e>,

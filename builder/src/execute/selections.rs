@@ -17,10 +17,10 @@ use files::view::View;
 use image_store::Store;
 
 /// Kind of the notes on selections.
-pub const SELECTIONS: &str = "selections";
+pub(crate) const SELECTIONS: &str = "selections";
 
 /// Returns the key of the files of a context that `copy` takes.
-pub fn of_copy(named: &NamedContext, copy: &Copy, store: &Store, walk: &Walk) -> Result<String, NoKey> {
+pub(crate) fn of_copy(named: &NamedContext, copy: &Copy, store: &Store, walk: &Walk) -> Result<String, NoKey> {
     let request = copy_request(copy, None, 0).map_err(|_| NoKey::Unknown)?;
     let walked = Walked::new(&named.context, walk);
     let selecting = Selecting { named, view: Filtered::new(&walked, &named.ignore), store };
@@ -34,7 +34,7 @@ pub fn of_copy(named: &NamedContext, copy: &Copy, store: &Store, walk: &Walk) ->
 }
 
 /// Returns the key of the files of a context that a mount of `path` shows.
-pub fn of_mount(named: &NamedContext, path: &str, store: &Store, walk: &Walk) -> Result<String, NoKey> {
+pub(crate) fn of_mount(named: &NamedContext, path: &str, store: &Store, walk: &Walk) -> Result<String, NoKey> {
     let walked = Walked::new(&named.context, walk);
     let selecting = Selecting { named, view: Filtered::new(&walked, &named.ignore), store };
     let mut key = KeyBuilder::new("files.1");
@@ -43,7 +43,7 @@ pub fn of_mount(named: &NamedContext, path: &str, store: &Store, walk: &Walk) ->
 }
 
 /// The reason why there is no key.
-pub enum NoKey {
+pub(crate) enum NoKey {
     /// Not known yet: executing the step finds out more.
     Unknown,
     /// A walk was ended: the step would end in the same way, and nobody should wait for that twice.

@@ -16,7 +16,7 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 /// Executes the stage `index` of the plan.
-pub fn execute<'scope, 'e: 'scope, 'a>(
+pub(crate) fn execute<'scope, 'e: 'scope, 'a>(
     execution: &'e Execution<'a>,
     index: usize,
     scope: &'scope Scope<'scope, 'e>,

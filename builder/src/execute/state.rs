@@ -132,7 +132,7 @@ impl Execution<'_> {
 }
 
 /// A layer that is made once, by the first stage that needs it (single flight).
-pub enum InFlight {
+pub(crate) enum InFlight {
     /// Another stage of this build makes it.
     Existing(Arc<Layer>),
     /// The caller makes it.

@@ -8,7 +8,7 @@ use files::path::{clean_path, join};
 use files::view::EntryKind;
 
 /// Refuses a selection that takes the directory of a submodule which was not fetched.
-pub fn check(named: &NamedContext, selections: &[CopySource]) -> Result<(), Error> {
+pub(crate) fn check(named: &NamedContext, selections: &[CopySource]) -> Result<(), Error> {
     for selection in selections.iter().filter(|selection| !selection.excluded) {
         if selection.node.kind == EntryKind::Directory && selection.items.is_empty() {
             refuse(named, &selection.path)?;
@@ -28,7 +28,7 @@ pub fn check(named: &NamedContext, selections: &[CopySource]) -> Result<(), Erro
 }
 
 /// Returns the error of a path that is missing because it is in a submodule, if it is.
-pub fn missing(named: &NamedContext, path: &str) -> Option<Error> {
+pub(crate) fn missing(named: &NamedContext, path: &str) -> Option<Error> {
     let path = clean_path(path.as_bytes());
     let mut ends = (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
     ends.find_map(|end| refuse(named, &path[..end]).err())

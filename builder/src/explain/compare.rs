@@ -5,7 +5,7 @@ use super::stage::Comparison;
 use database::{ExplainedStep, Why};
 
 /// Says of each step of `new` what about it is not as in `old`, platform after platform.
-pub fn compare(new: &Side<'_, '_>, old: &Side<'_, '_>) -> Vec<ExplainedStep> {
+pub(crate) fn compare(new: &Side<'_, '_>, old: &Side<'_, '_>) -> Vec<ExplainedStep> {
     let (new, old) = (new.halves(), old.halves());
     let several = new.len() > 1;
     let mut explained = Vec::new();

@@ -21,7 +21,7 @@ const MAX_LISTED: usize = 50;
 type Ways = BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>;
 
 /// The contexts of two builds.
-pub struct Files<'c> {
+pub(crate) struct Files<'c> {
     new: &'c NamedContext,
     old: &'c NamedContext,
     /// `None` where everything has to be looked at.
@@ -30,7 +30,7 @@ pub struct Files<'c> {
 }
 
 /// How far each of the contexts is walked through.
-pub struct Walking {
+pub(crate) struct Walking {
     /// Paths that one source may take.
     pub max_paths: usize,
     /// Ends it.
@@ -47,7 +47,7 @@ struct Entry {
 
 impl<'c> Files<'c> {
     /// Finds what differs between two contexts.
-    pub fn new(new: &'c NamedContext, old: &'c NamedContext, walking: Walking) -> Self {
+    pub(crate) fn new(new: &'c NamedContext, old: &'c NamedContext, walking: Walking) -> Self {
         // Another ignore file shows and hides what did not change.
         let same = new.ignore == old.ignore;
         let ways = match (&new.context, &old.context) {
@@ -59,7 +59,7 @@ impl<'c> Files<'c> {
     }
 
     /// Returns what differs of what `sources`, paths or patterns, take; `None` if it is the same.
-    pub fn changed<'s>(&self, sources: impl IntoIterator<Item = &'s str>, request: &CopyRequest) -> Option<Why> {
+    pub(crate) fn changed<'s>(&self, sources: impl IntoIterator<Item = &'s str>, request: &CopyRequest) -> Option<Why> {
         let mut paths = BTreeMap::new();
         for source in sources {
             let mut own = BTreeMap::new();

@@ -7,5 +7,5 @@ mod pair;
 mod side;
 mod stage;
 
-pub use compare::compare;
-pub use side::Side;
+pub(crate) use compare::compare;
+pub(crate) use side::Side;

@@ -6,7 +6,7 @@ use dockerfile::plan::{Action, Copy, Mount, MountKind, Run, Step};
 use std::collections::BTreeSet;
 
 /// Returns what of the settings in force differs; `setting` is the step that changed them last.
-pub fn differences(old: &Step, new: &Step, setting: Option<usize>) -> Vec<Why> {
+pub(crate) fn differences(old: &Step, new: &Step, setting: Option<usize>) -> Vec<Why> {
     let mut why = Vec::new();
     if old.instruction != new.instruction {
         why.push(Why::InstructionChanged { old: old.instruction.clone(), new: new.instruction.clone() });

@@ -7,7 +7,7 @@ const MAX_PAIRS: usize = 1_000_000;
 
 /// The relation of a step to the steps of an earlier stage.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// The position of the step that it succeeds.
     pub old: Option<usize>,
     /// The positions of steps that stood before it and are gone.
@@ -15,7 +15,7 @@ pub struct Pair {
 }
 
 /// Returns the pair of each step of `new`, and which steps are missing after the last.
-pub fn pairs(old: &[Step], new: &[Step]) -> Vec<Pair> {
+pub(crate) fn pairs(old: &[Step], new: &[Step]) -> Vec<Pair> {
     let texts = |steps: &[Step]| steps.iter().map(|step| step.instruction.clone()).collect::<Vec<_>>();
     of_texts(&texts(old), &texts(new))
 }

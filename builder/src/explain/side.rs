@@ -4,7 +4,7 @@ use crate::{PlannedBuild, Platforms};
 use database::{BaseImage, Step};
 
 /// A build that was prepared once more after its end.
-pub struct Side<'s, 'r> {
+pub(crate) struct Side<'s, 'r> {
     /// The build as it would be now.
     pub platforms: &'s Platforms<'r>,
     /// Its steps as they were recorded.
@@ -15,7 +15,7 @@ pub struct Side<'s, 'r> {
 
 /// One platform of a build.
 #[derive(Clone, Copy)]
-pub struct Half<'s, 'r> {
+pub(crate) struct Half<'s, 'r> {
     /// The build as it would be now.
     pub prepared: &'s PlannedBuild<'r>,
     /// The recorded steps of all platforms.
@@ -28,13 +28,13 @@ pub struct Half<'s, 'r> {
 
 impl Half<'_, '_> {
     /// Returns the record of a step of the plan, if the same step was executed.
-    pub fn recorded(&self, step: &dockerfile::plan::Step) -> Option<&Step> {
+    pub(crate) fn recorded(&self, step: &dockerfile::plan::Step) -> Option<&Step> {
         let (number, line) = ((step.number + self.before) as i64, step.lines.0 as i64);
         self.steps.iter().find(|recorded| recorded.number == number && recorded.line == line)
     }
 
     /// Returns an image's name and the digest that it had in the build.
-    pub fn image(&self, key: &str) -> (String, Option<String>, String) {
+    pub(crate) fn image(&self, key: &str) -> (String, Option<String>, String) {
         let Ok(image) = self.prepared.sources().image(key) else { return (key.to_owned(), None, String::new()) };
         let (asked, platform) = (image.asked.to_string(), image.config.platform().to_string());
         let is_it = |known: &&BaseImage| known.reference == asked && known.platform == platform;

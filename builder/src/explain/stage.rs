@@ -28,7 +28,7 @@ struct End {
 }
 
 /// A comparison of two builds for one platform.
-pub struct Comparison<'s, 'r> {
+pub(crate) struct Comparison<'s, 'r> {
     new: Half<'s, 'r>,
     old: Half<'s, 'r>,
     platform: Option<Why>,
@@ -39,7 +39,7 @@ pub struct Comparison<'s, 'r> {
 
 impl<'s, 'r> Comparison<'s, 'r> {
     /// Prepares a comparison; `platform` says that they are of two platforms.
-    pub fn new(new: Half<'s, 'r>, old: Half<'s, 'r>, platform: Option<Why>) -> Self {
+    pub(crate) fn new(new: Half<'s, 'r>, old: Half<'s, 'r>, platform: Option<Why>) -> Self {
         let options = &new.prepared.request().options;
         let walking = Walking { max_paths: options.fetching.max_paths, cancel: options.cancel().clone() };
         let files = Files::new(&new.prepared.request().context, &old.prepared.request().context, walking);
@@ -47,7 +47,7 @@ impl<'s, 'r> Comparison<'s, 'r> {
     }
 
     /// Compares all steps.
-    pub fn steps(mut self) -> Vec<ExplainedStep> {
+    pub(crate) fn steps(mut self) -> Vec<ExplainedStep> {
         let (plan, earlier) = (self.new.prepared.plan(), self.old.prepared.plan());
         for (index, stage) in plan.stages.iter().enumerate() {
             let before = predecessor(plan, index, earlier);

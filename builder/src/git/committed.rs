@@ -9,14 +9,14 @@ use git2::{Index, IndexEntry, IndexTime, Repository, Signature, Time};
 use std::path::Path;
 
 /// A regular file.
-pub const FILE: u32 = 0o100_644;
+pub(crate) const FILE: u32 = 0o100_644;
 /// A file that may be executed.
-pub const PROGRAM: u32 = 0o100_755;
+pub(crate) const PROGRAM: u32 = 0o100_755;
 /// A symbolic link.
-pub const LINK: u32 = 0o120_000;
+pub(crate) const LINK: u32 = 0o120_000;
 
 /// Commits files, each with its mode, to a mirror in `directory` and returns the context that they are.
-pub fn context(directory: &Path, files: &[(&str, &str, u32)], ignored: &[&str]) -> NamedContext {
+pub(crate) fn context(directory: &Path, files: &[(&str, &str, u32)], ignored: &[&str]) -> NamedContext {
     let mirror = Mirror::open(directory, "https://host/a.git").unwrap();
     let bare = std::fs::read_dir(directory).unwrap().flatten().map(|entry| entry.path());
     let bare = bare.into_iter().find(|path| path.extension().is_some_and(|end| end == "git")).unwrap();

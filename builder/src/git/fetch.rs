@@ -14,7 +14,7 @@ const MAX_KNOWN: usize = 32;
 const NAMESPACE: &str = "refs/slipway/";
 
 /// A fetch in progress.
-pub struct Fetch<'a> {
+pub(crate) struct Fetch<'a> {
     mirror: &'a Mirror,
     settings: &'a FetchSettings,
     remote: Remote<'a>,
@@ -22,12 +22,12 @@ pub struct Fetch<'a> {
 
 impl<'a> Fetch<'a> {
     /// Begins a fetch; the mirror must be locked.
-    pub fn new(mirror: &'a Mirror, settings: &'a FetchSettings) -> Self {
+    pub(crate) fn new(mirror: &'a Mirror, settings: &'a FetchSettings) -> Self {
         Fetch { mirror, settings, remote: Remote::new(mirror.url(), settings) }
     }
 
     /// Fetches what is wanted, unless it is here.
-    pub async fn wanted(mut self, wanted: &Revision) -> Result<CommitId, SourceError> {
+    pub(crate) async fn wanted(mut self, wanted: &Revision) -> Result<CommitId, SourceError> {
         match wanted {
             Revision::Commit { id, git_ref } => {
                 if id.len() == 64 {

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fs;
 
 /// Makes a `.git` for `commit` of `mirror` in a directory that is removed when it is dropped.
-pub fn create(
+pub(crate) fn create(
     mirror: &Mirror,
     commit: &CommitId,
     url: &str,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Removes leftovers from the bare repository `path`; no fetch into it may be running.
-pub fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     remove_named(path, &|name| name.ends_with(".lock"));
     remove_named(&path.join("objects/pack"), &|name| name.starts_with("pack_git2_"));
     let mut waiting = vec![path.join("refs")];

@@ -15,7 +15,7 @@ const MAX_POINTER: u64 = 1024;
 pub struct Pointer;
 
 /// Returns `content` as it is, unless it is a pointer.
-pub fn refuse_pointer(mut content: Box<dyn Read + Send>) -> io::Result<Result<Box<dyn Read + Send>, Pointer>> {
+pub(crate) fn refuse_pointer(mut content: Box<dyn Read + Send>) -> io::Result<Result<Box<dyn Read + Send>, Pointer>> {
     let mut start = Vec::with_capacity(START.len());
     content.by_ref().take(START.len() as u64).read_to_end(&mut start)?;
     if start == START {

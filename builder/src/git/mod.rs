@@ -38,6 +38,6 @@ pub use remote::{Announced, RemoteError};
 pub use remote::{read_advertisement, read_pack, read_refs};
 pub use unpack::enter_if_asked;
 #[cfg(any(test, fuzzing))]
-pub use unpack::unpack;
+pub(crate) use unpack::unpack;
 pub use url::GitContext;
 pub use usage::{remove_last, remove_unused};

@@ -1,7 +1,7 @@
 //! `.gitmodules`: the few lines of git's configuration format that name a submodule's path and URL.
 
 /// Returns path and URL of each submodule that has both.
-pub fn parse(text: &str) -> Vec<(String, String)> {
+pub(crate) fn parse(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let (mut path, mut url) = (None, None);
     for line in text.lines().map(str::trim) {
@@ -26,7 +26,7 @@ pub fn parse(text: &str) -> Vec<(String, String)> {
 }
 
 /// Returns the URL of a submodule, which may be relative to the repository's.
-pub fn absolute(base: &str, url: &str) -> String {
+pub(crate) fn absolute(base: &str, url: &str) -> String {
     if !(url.starts_with("./") || url.starts_with("../")) {
         return url.to_owned();
     }

@@ -21,7 +21,7 @@ const SIGABRT: i32 = 6;
 
 /// Why a pack was not taken.
 #[derive(Debug, PartialEq, Eq)]
-pub enum UnpackError {
+pub(crate) enum UnpackError {
     /// It needs more memory than it may have.
     TooLarge,
     /// It is not what git makes.
@@ -43,7 +43,7 @@ pub fn enter_if_asked() {
 }
 
 /// Adds the objects of a pack to the bare repository `path`.
-pub fn unpack(path: &Path, pack: &mut dyn io::Read) -> Result<(), String> {
+pub(crate) fn unpack(path: &Path, pack: &mut dyn io::Read) -> Result<(), String> {
     let failed = |error: git2::Error| error.message().to_owned();
     let repository = Repository::open_bare(path).map_err(failed)?;
     let objects = repository.odb().map_err(failed)?;
@@ -53,7 +53,7 @@ pub fn unpack(path: &Path, pack: &mut dyn io::Read) -> Result<(), String> {
 }
 
 /// A pack on its way into a repository; dropping it ends the process.
-pub struct Unpacking {
+pub(crate) struct Unpacking {
     sink: pipe::Sender,
     worker: Worker,
 }
@@ -65,7 +65,7 @@ enum Worker {
 
 impl Unpacking {
     /// Begins to unpack into the bare repository `path`, in a process of its own or in a thread.
-    pub fn start(path: &Path, apart: bool) -> io::Result<Self> {
+    pub(crate) fn start(path: &Path, apart: bool) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let sink = pipe::Sender::from_owned_fd(OwnedFd::from(writer))?;
         let worker = if apart { Worker::Process(process(path, reader)?) } else { Worker::Thread(thread(path, reader)) };
@@ -73,12 +73,12 @@ impl Unpacking {
     }
 
     /// Returns where the bytes of the pack go.
-    pub fn sink(&mut self) -> &mut pipe::Sender {
+    pub(crate) fn sink(&mut self) -> &mut pipe::Sender {
         &mut self.sink
     }
 
     /// Waits until the pack that was sent is in the repository.
-    pub async fn finish(self) -> Result<(), UnpackError> {
+    pub(crate) async fn finish(self) -> Result<(), UnpackError> {
         drop(self.sink);
         let problem = match self.worker {
             Worker::Thread(verdict) => match verdict.await.map_err(|_| UnpackError::Gone)? {

@@ -115,7 +115,7 @@ fn decoded(value: &str) -> String {
 }
 
 /// Checks that `url` is one that may be fetched from: http or https, with a host, without tricks.
-pub fn check(url: &str) -> Result<(), SourceError> {
+pub(crate) fn check(url: &str) -> Result<(), SourceError> {
     let refused = |problem| Err(SourceError::Url { url: without_credentials(url), problem });
     let Ok(parsed) = url::Url::parse(url) else {
         return refused("is not a URL: https://host/path.git is expected");

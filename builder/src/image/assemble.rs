@@ -69,7 +69,7 @@ pub struct Form {
 }
 
 /// Writes the configuration and manifest of the plan's target into the store.
-pub fn assemble(
+pub(crate) fn assemble(
     plan: &Plan,
     sources: &Sources<'_>,
     resources: &BuildResources,

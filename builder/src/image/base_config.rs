@@ -10,7 +10,7 @@ const MAX_PATH: usize = 4096;
 const MAX_ENVIRONMENT: usize = 4 * 1024 * 1024;
 
 /// Refuses a configuration that no step could work with; says what is wrong and what would be right, not what stands there.
-pub fn check(config: &ImageConfig) -> Result<(), String> {
+pub(crate) fn check(config: &ImageConfig) -> Result<(), String> {
     let config = &config.config;
     if config.user.contains(char::is_control) {
         return Err("User holds a control character: `name`, `name:group` or numbers are expected".to_owned());

@@ -18,12 +18,12 @@ const MAX_DEPTH: usize = 4;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Tells whether `name` stands for the image of a layout.
-pub fn is_layout(named: &HashMap<String, NamedContext>, name: &str) -> bool {
+pub(crate) fn is_layout(named: &HashMap<String, NamedContext>, name: &str) -> bool {
     matches!(image(named, name), Some(NamedImage::Layout(..)))
 }
 
 /// Returns the image of the store that `name` stands for.
-pub fn stored<'n>(named: &'n HashMap<String, NamedContext>, name: &str) -> Option<&'n Descriptor> {
+pub(crate) fn stored<'n>(named: &'n HashMap<String, NamedContext>, name: &str) -> Option<&'n Descriptor> {
     match image(named, name) {
         Some(NamedImage::Stored(descriptor)) => Some(descriptor),
         _ => None,
@@ -31,7 +31,7 @@ pub fn stored<'n>(named: &'n HashMap<String, NamedContext>, name: &str) -> Optio
 }
 
 /// Returns the reference that `name` stands for: itself, if nobody gave it another meaning.
-pub fn reference(named: &HashMap<String, NamedContext>, name: &str) -> String {
+pub(crate) fn reference(named: &HashMap<String, NamedContext>, name: &str) -> String {
     match image(named, name) {
         Some(NamedImage::Reference(reference)) => reference.clone(),
         _ => name.to_owned(),
@@ -46,7 +46,7 @@ fn image<'n>(named: &'n HashMap<String, NamedContext>, name: &str) -> Option<&'n
 }
 
 /// Takes the image that `name` stands for from its layout into the store.
-pub fn layout(
+pub(crate) fn layout(
     named: &HashMap<String, NamedContext>,
     services: &Services,
     name: &str,
@@ -66,7 +66,7 @@ pub fn layout(
 }
 
 /// Why an image on this machine cannot be used.
-pub enum LayoutError {
+pub(crate) enum LayoutError {
     /// It is not what it should be.
     User(String),
     /// The store cannot be read or written.
@@ -138,7 +138,7 @@ impl Layout<'_> {
 }
 
 /// Returns the image of a manifest whose layers are in the store.
-pub fn stored_image(
+pub(crate) fn stored_image(
     manifest: &Manifest,
     config: ImageConfig,
     reference: Reference,
@@ -183,7 +183,7 @@ fn bounded(file: File) -> io::Result<Vec<u8>> {
 }
 
 /// Finds the image with a tag or digest, or the one for `platform`.
-pub fn choose<'i>(
+pub(crate) fn choose<'i>(
     index: &'i Index,
     selector: Option<&str>,
     platform: &Platform,

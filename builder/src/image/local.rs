@@ -34,7 +34,7 @@ pub fn hold(services: &Services, image: &Image, cancel: &CancellationToken) -> R
 }
 
 /// Returns an image of the store for `platform`.
-pub fn stored(services: &Services, descriptor: &Descriptor, platform: &Platform) -> Result<SourceImage, Error> {
+pub(crate) fn stored(services: &Services, descriptor: &Descriptor, platform: &Platform) -> Result<SourceImage, Error> {
     let unusable = |problem: String| {
         Error::new(Code::InvalidImage, format!("reading image {} from the store: {problem}", descriptor.digest))
     };
@@ -47,7 +47,7 @@ pub fn stored(services: &Services, descriptor: &Descriptor, platform: &Platform)
 }
 
 /// Returns the image that was kept as `name` for `platform`, if there is one that is whole.
-pub fn find(services: &Services, name: &str, platform: &Platform) -> Result<Option<SourceImage>, Error> {
+pub(crate) fn find(services: &Services, name: &str, platform: &Platform) -> Result<Option<SourceImage>, Error> {
     let Ok(reference) = Reference::parse(name) else { return Ok(None) };
     let Some(descriptor) = tagged(services, &reference)? else { return Ok(None) };
     match read(services, &descriptor, &reference, platform) {
@@ -72,7 +72,7 @@ pub fn unpack(services: &Services, image: &Descriptor, attempt: &str) -> Result<
 }
 
 /// Returns what to add to the error of an image that no registry has: that one of its name is for another platform.
-pub fn hint(services: &Services, name: &str, wanted: &Platform) -> String {
+pub(crate) fn hint(services: &Services, name: &str, wanted: &Platform) -> String {
     let platform = || {
         let reference = Reference::parse(name).ok()?;
         let descriptor = tagged(services, &reference).ok()??;

@@ -24,7 +24,7 @@ const UPLOADS: usize = 4;
 ///
 /// Layers that were known before the build wait until one is made that was not: if there is none, the registry most
 /// likely has the whole image, and one question for its tag replaces one for each layer.
-pub struct Uploads {
+pub(crate) struct Uploads {
     queue: Mutex<Queue>,
     failed: Mutex<Option<Error>>,
     /// Repositories that have the configuration.
@@ -33,7 +33,7 @@ pub struct Uploads {
 
 /// The part of an image that registries have before the manifest is pushed.
 #[derive(Debug)]
-pub struct Arrived {
+pub(crate) struct Arrived {
     /// Whether a layer of the image was made: then no tag can name the image yet.
     is_new: bool,
     /// Repositories that have the configuration, with their registry.
@@ -48,7 +48,7 @@ struct Queue {
 
 impl Uploads {
     /// Returns uploads that nobody works on yet, and the end that workers take layers from.
-    pub fn new() -> (Self, Mutex<Receiver<Arc<Layer>>>) {
+    pub(crate) fn new() -> (Self, Mutex<Receiver<Arc<Layer>>>) {
         let (sender, receiver) = channel();
         let queue = Queue { sender: Some(sender), known: Some(Vec::new()) };
         let uploads = Uploads { queue: Mutex::new(queue), failed: Mutex::default(), configured: Mutex::default() };
@@ -56,7 +56,7 @@ impl Uploads {
     }
 
     /// Adds a layer that is part of the result.
-    pub fn add(&self, layer: Arc<Layer>, status: CacheStatus) {
+    pub(crate) fn add(&self, layer: Arc<Layer>, status: CacheStatus) {
         if status == CacheStatus::Miss {
             self.start_known();
         }
@@ -68,7 +68,7 @@ impl Uploads {
     }
 
     /// Starts with the layers that waited.
-    pub fn start_known(&self) {
+    pub(crate) fn start_known(&self) {
         let mut queue = self.queue();
         for layer in queue.known.take().unwrap_or_default() {
             queue.send(layer);
@@ -76,7 +76,7 @@ impl Uploads {
     }
 
     /// Tells whether nothing was uploaded or asked for yet.
-    pub fn all_known(&self) -> bool {
+    pub(crate) fn all_known(&self) -> bool {
         self.queue().known.is_some()
     }
 
@@ -85,7 +85,7 @@ impl Uploads {
     }
 
     /// Starts the threads that upload to the repositories of `tags`.
-    pub fn start<'scope, 'e: 'scope>(
+    pub(crate) fn start<'scope, 'e: 'scope>(
         &'e self,
         receiver: &'e Mutex<Receiver<Arc<Layer>>>,
         resources: &'e BuildResources,
@@ -111,7 +111,7 @@ impl Uploads {
     }
 
     /// Uploads the configuration beside the layers. A repository that does not take it says so when the manifest is pushed.
-    pub fn start_config<'scope, 'e: 'scope>(
+    pub(crate) fn start_config<'scope, 'e: 'scope>(
         &'e self,
         config: Descriptor,
         resources: &'e BuildResources,
@@ -135,12 +135,12 @@ impl Uploads {
     }
 
     /// Says that no further layer comes; the threads end when they are done.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.queue().sender.take();
     }
 
     /// Returns what has arrived once the threads have ended, or the first error.
-    pub fn result(self, is_new: bool) -> Result<Arrived, Error> {
+    pub(crate) fn result(self, is_new: bool) -> Result<Arrived, Error> {
         let failed = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         let configured = self.configured.into_inner().unwrap_or_else(PoisonError::into_inner);
         failed.map_or(Ok(Arrived { is_new, configured }), Err)
@@ -156,7 +156,7 @@ impl Queue {
 }
 
 /// Closes the uploads when it goes out of scope, however that happens.
-pub struct CloseOnDrop<'a>(pub &'a Uploads);
+pub(crate) struct CloseOnDrop<'a>(pub &'a Uploads);
 
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
@@ -165,7 +165,7 @@ impl Drop for CloseOnDrop<'_> {
 }
 
 /// Returns one reference for each repository that `tags` name.
-pub fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
+pub(crate) fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
     let unique: BTreeMap<_, _> = tags.iter().map(|tag| ((tag.registry(), tag.repository()), tag)).collect();
     unique.into_values()
 }
@@ -232,7 +232,7 @@ impl TagOrder for Unordered {
 }
 
 /// Tells whether all of `tags` name `image` already: then its registry has every part of it.
-pub fn is_current(resources: &BuildResources, image: &Image, tags: &[Reference]) -> bool {
+pub(crate) fn is_current(resources: &BuildResources, image: &Image, tags: &[Reference]) -> bool {
     let _span = resources.trace.span(Work::Push, "asking for the tags");
     let asking: Vec<_> = tags
         .iter()
@@ -250,7 +250,7 @@ pub fn is_current(resources: &BuildResources, image: &Image, tags: &[Reference])
 /// Pushes the configuration and the manifest, whose layers are there already, under each of `tags` that may move.
 ///
 /// Returns the tags that name the image now.
-pub fn manifest(
+pub(crate) fn manifest(
     resources: &BuildResources,
     image: &Image,
     tags: &[Reference],

@@ -13,7 +13,7 @@ use std::sync::Arc;
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
 /// Resolves images side by side; the results are in the order of `wanted`.
-pub fn images(
+pub(crate) fn images(
     services: &Services,
     cancel: &CancellationToken,
     wanted: impl Iterator<Item = (String, Platform)>,
@@ -35,7 +35,7 @@ pub fn images(
 }
 
 /// Returns the reference of `name` with the digest that `pinned` has for it; `name` itself if there is none.
-pub fn pinned(name: &str, platform: &Platform, pinned: &[BaseImage]) -> String {
+pub(crate) fn pinned(name: &str, platform: &Platform, pinned: &[BaseImage]) -> String {
     let Ok(reference) = Reference::parse(name) else { return name.to_owned() };
     let asked = reference.to_string();
     let known = pinned.iter().filter(|image| image.reference == asked);

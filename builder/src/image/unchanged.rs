@@ -10,11 +10,11 @@ use registry_client::{Digest, ImageConfig, Manifest, Reference, Resolved};
 use std::collections::BTreeMap;
 
 /// Label for the commit.
-pub const REVISION: &str = "org.opencontainers.image.revision";
+pub(crate) const REVISION: &str = "org.opencontainers.image.revision";
 /// Label for the time of the commit.
-pub const CREATED: &str = "org.opencontainers.image.created";
+pub(crate) const CREATED: &str = "org.opencontainers.image.created";
 /// Label for the version: the first tag or the short name of the ref.
-pub const VERSION: &str = "org.opencontainers.image.version";
+pub(crate) const VERSION: &str = "org.opencontainers.image.version";
 
 /// Largest manifest or configuration that is read from the store.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
@@ -22,7 +22,7 @@ const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 const SHORTEST_COMMIT: usize = 7;
 
 /// An image that was published before, and the labels that the new one has only by default.
-pub struct Previous<'a> {
+pub(crate) struct Previous<'a> {
     /// The image by its digest, in the repository that the new one is pushed to.
     pub reference: &'a Reference,
     /// Default labels of the new image.
@@ -33,7 +33,7 @@ impl Previous<'_> {
     /// Returns the earlier image if nothing but times and default labels tell `image` from it.
     ///
     /// An earlier image that cannot be read any more does not matter: the new one is pushed then.
-    pub fn same_as(&self, image: &Image, resources: &BuildResources) -> Result<Option<Image>, Error> {
+    pub(crate) fn same_as(&self, image: &Image, resources: &BuildResources) -> Result<Option<Image>, Error> {
         let Some(earlier) = self.read(image, resources) else { return Ok(None) };
         if !self.is_same(image, &earlier, resources) {
             return Ok(None);

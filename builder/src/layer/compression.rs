@@ -28,7 +28,7 @@ impl Compression {
 }
 
 /// Compresses blocks, one after the other; what a block becomes depends on its bytes alone.
-pub enum Codec {
+pub(crate) enum Codec {
     /// Into gzip members.
     Gzip(Gzip),
     /// Into zstd frames.
@@ -37,7 +37,7 @@ pub enum Codec {
 
 impl Codec {
     /// Prepares for any number of blocks.
-    pub fn new(compression: Compression) -> io::Result<Self> {
+    pub(crate) fn new(compression: Compression) -> io::Result<Self> {
         Ok(match compression {
             Compression::Gzip => Codec::Gzip(Gzip::new()),
             Compression::Zstd => Codec::Zstd(Box::new(zstd::bulk::Compressor::new(ZSTD_LEVEL)?)),
@@ -45,7 +45,7 @@ impl Codec {
     }
 
     /// Returns `block` compressed; such pieces after each other are a stream.
-    pub fn compress(&mut self, block: &[u8]) -> io::Result<Vec<u8>> {
+    pub(crate) fn compress(&mut self, block: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Codec::Gzip(gzip) => Ok(gzip.compress(block)),
             Codec::Zstd(zstd) => zstd.compress(block),

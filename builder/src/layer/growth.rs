@@ -49,19 +49,19 @@ impl Growth {
 }
 
 /// Counts what is read of the compressed bytes.
-pub struct Counted<R> {
+pub(crate) struct Counted<R> {
     input: R,
     read: Arc<AtomicU64>,
 }
 
 impl<R> Counted<R> {
     /// Counts from 0.
-    pub fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         Counted { input, read: Arc::default() }
     }
 
     /// Returns the count, which goes on.
-    pub fn count(&self) -> Arc<AtomicU64> {
+    pub(crate) fn count(&self) -> Arc<AtomicU64> {
         self.read.clone()
     }
 }
@@ -86,7 +86,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// Refuses what grows beyond its bounds.
-pub struct Bounded<D> {
+pub(crate) struct Bounded<D> {
     inner: D,
     out: u64,
     read: Arc<AtomicU64>,
@@ -95,7 +95,7 @@ pub struct Bounded<D> {
 
 impl<D> Bounded<D> {
     /// Bounds what `inner` returns; `read` counts the compressed bytes.
-    pub fn new(inner: D, read: Arc<AtomicU64>, growth: Growth) -> Self {
+    pub(crate) fn new(inner: D, read: Arc<AtomicU64>, growth: Growth) -> Self {
         Bounded { inner, out: 0, read, growth }
     }
 }

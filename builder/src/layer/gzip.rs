@@ -18,19 +18,19 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 const STORED: usize = 0xffff;
 
 /// Compresses blocks, one after the other.
-pub struct Gzip {
+pub(crate) struct Gzip {
     deflate: Compressor,
 }
 
 impl Gzip {
     /// Prepares for any number of blocks.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let level = CompressionLvl::new(LEVEL).expect("the level is one of libdeflate's");
         Gzip { deflate: Compressor::new(level) }
     }
 
     /// Returns `block` as whole gzip members; what they are depends on its bytes alone.
-    pub fn compress(&mut self, block: &[u8]) -> Vec<u8> {
+    pub(crate) fn compress(&mut self, block: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(block.len() / 2 + 1024);
         let mut done = 0;
         for (from, to) in noise(block) {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Bytes that are compressed as one block; larger ones gain no ratio, smaller ones lose it.
-pub const BLOCK: usize = 1024 * 1024;
+pub(crate) const BLOCK: usize = 1024 * 1024;
 /// Blocks that may wait for the hash or the index before the writer waits for them.
 const WAITING: usize = 4;
 

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Builds what `claim` names and writes how it ended.
-pub fn run(services: &Services, settings: &Settings, claim: Claim, renewed: LeaseClock, stop: &Stop) {
+pub(crate) fn run(services: &Services, settings: &Settings, claim: Claim, renewed: LeaseClock, stop: &Stop) {
     let began = Instant::now();
     let id = claim.build.id.clone();
     let services = &rights::services(services, settings, &claim.build.request);

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
 /// Looks at the image whose turn it is; tells whether there was one. `ends` ends it early.
-pub fn next(services: &Services, ends: &CancellationToken) -> Result<bool, database::Error> {
+pub(crate) fn next(services: &Services, ends: &CancellationToken) -> Result<bool, database::Error> {
     let Some(claim) = services.tokio.block_on(services.database.claim_base_image())? else { return Ok(false) };
     // The limit is a timer of the runtime, so it begins there.
     let looking = async { tokio::time::timeout(LIMIT, named(services, &claim)).await };

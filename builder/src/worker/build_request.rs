@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// One step.
     pub step: Duration,
     /// The whole build.
@@ -28,7 +28,7 @@ pub struct Limits {
 
 impl Limits {
     /// Returns the worker's limits, or those of the rule where they are lower.
-    pub fn of(settings: &Settings, spec: &BuildSpec) -> Self {
+    pub(crate) fn of(settings: &Settings, spec: &BuildSpec) -> Self {
         let lower = |limit: Duration, asked_ms: Option<i64>| {
             let asked = asked_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
             asked.map_or(limit, |asked| asked.min(limit))
@@ -42,7 +42,7 @@ impl Limits {
 }
 
 /// Makes the request to the builder for a build of the database.
-pub struct RequestBuilder<'a> {
+pub(crate) struct RequestBuilder<'a> {
     /// The services of the build.
     pub services: &'a Services,
     /// How the worker works.
@@ -61,7 +61,7 @@ pub struct RequestBuilder<'a> {
 
 impl RequestBuilder<'_> {
     /// Returns the request of the build at the commit `root`; `order` decides which tags may move.
-    pub fn request(
+    pub(crate) fn request(
         &self,
         root: &CommitTree,
         secrets: &BTreeMap<String, Vec<u8>>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The services and the settings that a task works with.
 #[derive(Clone, Copy)]
-pub struct TaskContext<'a> {
+pub(crate) struct TaskContext<'a> {
     /// The services; those of a build read no more than the build may.
     pub services: &'a Services,
     /// The worker's settings.
@@ -16,7 +16,7 @@ pub struct TaskContext<'a> {
 
 /// How long a task may take, and what ends it before.
 #[derive(Clone, Copy)]
-pub struct Deadline<'a> {
+pub(crate) struct Deadline<'a> {
     /// Ends it.
     pub cancel: &'a CancellationToken,
     /// Time from now.

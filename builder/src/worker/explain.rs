@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Until when, and for whom, a comparison is made.
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// Ends it.
     pub cancel: &'a CancellationToken,
     /// How long somebody waits.
@@ -27,7 +27,7 @@ pub struct Asked<'a> {
 }
 
 /// Compares `build` with `against`, as far as both can still be had.
-pub fn explain(
+pub(crate) fn explain(
     services: &Services,
     settings: &Settings,
     build: &BuildId,

@@ -9,13 +9,13 @@ const OWN_FILES: usize = 64;
 
 /// Keeps builds within the limit of open files, and logs when it is reached.
 #[derive(Debug, Default)]
-pub struct FdBudget {
+pub(crate) struct FdBudget {
     is_full: AtomicBool,
 }
 
 impl FdBudget {
     /// Returns whether a build may be claimed beside `running` others, which may not have opened their files yet.
-    pub fn is_left(&self, running: usize) -> bool {
+    pub(crate) fn is_left(&self, running: usize) -> bool {
         let (Some(open), Some(limit)) = (open_files(), limit_of_files()) else { return true };
         let is_full = open.max(OWN_FILES + running * FILES) + FILES > limit;
         if is_full && !self.is_full.swap(is_full, Ordering::Relaxed) {

@@ -25,7 +25,7 @@ struct Last {
 }
 
 /// Compares a push with the last image of its rule.
-pub struct Filter<'a> {
+pub(crate) struct Filter<'a> {
     /// Where builds are known.
     pub services: &'a Services,
     /// The build.
@@ -38,7 +38,7 @@ pub struct Filter<'a> {
 
 impl Filter<'_> {
     /// Applies the patterns of the rule; tells why nothing is to be built, if so.
-    pub fn by_paths(&self, tree: &CommitTree) -> Result<Option<Reason>, Error> {
+    pub(crate) fn by_paths(&self, tree: &CommitTree) -> Result<Option<Reason>, Error> {
         let options = &self.request.spec.options;
         if options.path_filter != PathFilter::Paths || options.paths.is_empty() || !self.is_push() {
             return Ok(None);
@@ -57,7 +57,7 @@ impl Filter<'_> {
     }
 
     /// Looks whether what `platforms` read is what the last image was made from; tells why nothing is to be built, if so.
-    pub fn by_inputs(
+    pub(crate) fn by_inputs(
         &self,
         platforms: &Platforms<'_>,
         inputs_key: &str,
@@ -96,7 +96,7 @@ impl Filter<'_> {
     }
 
     /// Returns the last image by its digest, for a build that may turn out to make the same one.
-    pub fn previous(&self, request: &Request) -> Result<Option<Reference>, Error> {
+    pub(crate) fn previous(&self, request: &Request) -> Result<Option<Reference>, Error> {
         // A time that somebody asked for is part of the image.
         let may_be_same =
             request.push && request.options.use_cache && !request.build_args.contains_key(crate::SOURCE_DATE_EPOCH);
@@ -175,7 +175,7 @@ fn unchanged(what: &str, last: &Last, changes: &[Change]) -> Reason {
 
 impl<'a> Place<'a> {
     /// Returns where the commit of `request` is.
-    pub fn of(request: &'a BuildRequest) -> Self {
+    pub(crate) fn of(request: &'a BuildRequest) -> Self {
         let spec = &request.spec;
         let repository = request.repository.as_str();
         let git_ref = spec.options.fetch_ref.as_deref().unwrap_or(&spec.git_ref);

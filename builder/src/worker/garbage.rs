@@ -16,7 +16,7 @@ const MIN_AGE: Duration = Duration::from_secs(60 * 60);
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Puts aside what a crash damaged: it is got or made again when somebody needs it.
-pub fn recover(services: &Services) {
+pub(crate) fn recover(services: &Services) {
     match services.store.recover(RECENT) {
         Ok(0) => {}
         Ok(damaged) => tracing::warn!(damaged, "blobs that were damaged are put aside"),
@@ -26,7 +26,7 @@ pub fn recover(services: &Services) {
 
 /// How long what can be made or fetched again is kept that nobody uses.
 #[derive(Debug, Clone, Copy)]
-pub struct Retention {
+pub(crate) struct Retention {
     /// Unpacked layers, and what steps keep in caches.
     snapshots: Duration,
     /// Mirrors of repositories.
@@ -34,18 +34,19 @@ pub struct Retention {
 }
 
 /// As long as the disk has room.
-pub const DEFAULT_RETENTION: Retention = Retention { snapshots: Duration::from_secs(7 * 24 * 3600), mirrors: KEPT };
+pub(crate) const DEFAULT_RETENTION: Retention =
+    Retention { snapshots: Duration::from_secs(7 * 24 * 3600), mirrors: KEPT };
 
 impl Retention {
     /// Once it has none. A build looks up whatever it uses after it began, so anything older than every build may go.
-    pub fn pressed(settings: &Settings) -> Retention {
+    pub(crate) fn pressed(settings: &Settings) -> Retention {
         let longest = settings.build_timeout + Duration::from_secs(600);
         Retention { snapshots: longest.max(Duration::from_secs(3600)), mirrors: Duration::from_secs(24 * 3600) }
     }
 }
 
 /// Removes what nobody needs: blobs, unpacked layers, caches and mirrors.
-pub fn collect(services: &Services, settings: &Settings, retention: Retention) {
+pub(crate) fn collect(services: &Services, settings: &Settings, retention: Retention) {
     blobs(services);
     // Notes that are still needed are made again.
     for kind in [SELECTIONS, image_store::SERVED, image_store::UNPACKED] {

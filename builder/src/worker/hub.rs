@@ -18,7 +18,7 @@ const HOOKS: [&str; 10] = [
 ];
 
 /// Returns a warning for hooks and one for tests that lie beside the Dockerfile, where Docker Hub looks for them.
-pub fn unused(tree: &dyn View, dockerfile: &str) -> Vec<String> {
+pub(crate) fn unused(tree: &dyn View, dockerfile: &str) -> Vec<String> {
     let directory = dockerfile.rsplit_once('/').map_or("", |(directory, _)| directory);
     let below = |name: &str| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
     // The build itself fails on files that cannot be read.

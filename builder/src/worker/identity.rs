@@ -13,12 +13,12 @@ pub fn name() -> String {
 }
 
 /// Returns whether `worker` was a process of this machine that is gone.
-pub fn is_gone(worker: &str) -> bool {
+pub(crate) fn is_gone(worker: &str) -> bool {
     Name::parse(worker).is_some_and(|name| name.boot == boot() && name.machine == machine() && !name.lives())
 }
 
 /// Returns whether `worker`, which was a process of this machine, is gone because the machine was restarted.
-pub fn is_of_earlier_boot(worker: &str) -> bool {
+pub(crate) fn is_of_earlier_boot(worker: &str) -> bool {
     Name::parse(worker).is_some_and(|name| name.boot != boot() && name.machine == machine())
 }
 

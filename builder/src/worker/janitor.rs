@@ -22,7 +22,7 @@ const DEREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Looks after everything until the worker ends.
-pub fn keep(services: &Services, settings: &Settings, stop: &Stop) {
+pub(crate) fn keep(services: &Services, settings: &Settings, stop: &Stop) {
     register(services, settings);
     let now = Instant::now();
     let (mut builds, mut registered, mut files, mut blobs, mut pause) = (now, now, now, now, MIN_SWEEP_INTERVAL);
@@ -58,7 +58,7 @@ fn register(services: &Services, settings: &Settings) {
 
 /// Takes this worker, which has no builds left, off the list of those that are there. One that cannot say so, because
 /// the database is away, is off it after a minute.
-pub fn leave(services: &Services, settings: &Settings) {
+pub(crate) fn leave(services: &Services, settings: &Settings) {
     let left = services.database.release(&settings.name);
     if services.tokio.block_on(async { tokio::time::timeout(DEREGISTER_TIMEOUT, left).await.ok()?.ok() }).is_none() {
         tracing::debug!(worker = settings.name, "the worker could not say that it ends");
@@ -68,7 +68,7 @@ pub fn leave(services: &Services, settings: &Settings) {
 /// Gives builds back to the queue whose worker is gone: at once on this machine, elsewhere when the lease runs out.
 ///
 /// Returns whether there was such a worker on this machine.
-pub fn sweep(services: &Services) -> bool {
+pub(crate) fn sweep(services: &Services) -> bool {
     let database = &services.database;
     let holders = services.tokio.block_on(database.lease_holders()).unwrap_or_default();
     let mut lost = false;
@@ -98,7 +98,7 @@ pub fn sweep(services: &Services) -> bool {
 }
 
 /// Removes the files and control groups of attempts whose processes are gone.
-pub fn sweep_files(services: &Services) {
+pub(crate) fn sweep_files(services: &Services) {
     if let Err(error) = runtime::sweep(&services.sandbox) {
         tracing::warn!(error = &error as &dyn std::error::Error, "leftovers of ended builds cannot be removed");
     }

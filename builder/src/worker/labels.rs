@@ -14,7 +14,7 @@ const SOURCE: &str = "org.opencontainers.image.source";
 
 /// Returns the labels that images of `spec` have unless their Dockerfile or rule says otherwise; a rule that gives one no
 /// value leaves it out.
-pub fn defaults(spec: &BuildSpec, tree: &CommitTree) -> BTreeMap<String, String> {
+pub(crate) fn defaults(spec: &BuildSpec, tree: &CommitTree) -> BTreeMap<String, String> {
     let created = OffsetDateTime::from_unix_timestamp(tree.commit_time()).ok();
     let found = [
         (REVISION, Some(tree.id().to_owned())),
@@ -28,7 +28,7 @@ pub fn defaults(spec: &BuildSpec, tree: &CommitTree) -> BTreeMap<String, String>
 }
 
 /// Returns the labels that a rule gives to images, without those that only take a default away.
-pub fn asked(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(crate) fn asked(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let is_default = |name: &str| [REVISION, SOURCE, CREATED, VERSION].contains(&name);
     let kept = labels.iter().filter(|(name, value)| !(value.is_empty() && is_default(name)));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()

@@ -5,32 +5,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a lease holds without being renewed; the database has the same.
-pub const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
 /// So long before its end a lease that could not be renewed counts as lost: what runs needs time to end.
-pub const MARGIN: Duration = Duration::from_secs(15);
+pub(crate) const MARGIN: Duration = Duration::from_secs(15);
 
 /// When a lease was renewed last.
 #[derive(Debug, Clone)]
-pub struct LeaseClock(Arc<AtomicU64>);
+pub(crate) struct LeaseClock(Arc<AtomicU64>);
 
 impl LeaseClock {
     /// Takes a lease that was asked for at `asked`, a time of [`runtime::uptime`].
-    pub fn at(asked: Duration) -> Self {
+    pub(crate) fn at(asked: Duration) -> Self {
         LeaseClock(Arc::new(AtomicU64::new(in_ms(asked))))
     }
 
     /// Takes note that it was renewed by a request that was sent at `asked`.
-    pub fn renew(&self, asked: Duration) {
+    pub(crate) fn renew(&self, asked: Duration) {
         self.0.fetch_max(in_ms(asked), Ordering::Relaxed);
     }
 
     /// Returns how long ago that was.
-    pub fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         runtime::uptime().saturating_sub(Duration::from_millis(self.0.load(Ordering::Relaxed)))
     }
 
     /// Returns how long the lease holds at least.
-    pub fn remaining(&self) -> Duration {
+    pub(crate) fn remaining(&self) -> Duration {
         LEASE.saturating_sub(self.age())
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 /// Bytes that are kept of one step.
-pub const STEP: usize = 16 * 1024 * 1024;
+pub(crate) const STEP: usize = 16 * 1024 * 1024;
 /// Bytes that are kept of the output of all steps; what slipway itself says comes on top.
-pub const BUILD: usize = 63 * 1024 * 1024;
+pub(crate) const BUILD: usize = 63 * 1024 * 1024;
 
 /// Counts what was kept.
 #[derive(Debug, Default)]
-pub struct Quota {
+pub(crate) struct Quota {
     steps: HashMap<usize, usize>,
     total: usize,
     full: bool,
@@ -17,7 +17,7 @@ pub struct Quota {
 
 /// The part of a piece of output that is kept.
 #[derive(Debug, PartialEq, Eq)]
-pub struct KeptOutput<'b> {
+pub(crate) struct KeptOutput<'b> {
     /// The beginning of the piece.
     pub bytes: &'b [u8],
     /// The notice in place of the rest, the first time that output is left out.
@@ -26,7 +26,7 @@ pub struct KeptOutput<'b> {
 
 impl Quota {
     /// Counts `bytes` that the step `number` printed and returns what is kept of them.
-    pub fn take<'b>(&mut self, number: usize, bytes: &'b [u8]) -> KeptOutput<'b> {
+    pub(crate) fn take<'b>(&mut self, number: usize, bytes: &'b [u8]) -> KeptOutput<'b> {
         let step = self.steps.entry(number).or_default();
         let room = STEP.saturating_sub(*step).min(BUILD - self.total);
         let kept = &bytes[..bytes.len().min(room)];

@@ -22,7 +22,7 @@ const TRIES: u32 = 3;
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// Answers the lookup of `claim`.
-pub fn answer(services: &Services, settings: &Settings, claim: LookupClaim, stop: &Stop) {
+pub(crate) fn answer(services: &Services, settings: &Settings, claim: LookupClaim, stop: &Stop) {
     let (id, began) = (claim.id, Instant::now());
     let result = read_patiently(TaskContext { services, settings }, &claim.lookup, stop);
     match services.tokio.block_on(services.database.finish_lookup(claim, &result)) {
@@ -56,7 +56,7 @@ fn read(context: TaskContext<'_>, lookup: &NewLookup, limit: Duration) -> Result
 }
 
 /// Reads the rules, and tells at which commit they stand.
-pub fn find(context: TaskContext<'_>, lookup: &NewLookup, limit: Duration) -> Result<FoundRules, SourceError> {
+pub(crate) fn find(context: TaskContext<'_>, lookup: &NewLookup, limit: Duration) -> Result<FoundRules, SourceError> {
     let repository = lookup.repository.as_str();
     let place =
         Place { repository, clone_url: &lookup.clone_url, git_ref: &lookup.git_ref, commit: lookup.commit.as_deref() };

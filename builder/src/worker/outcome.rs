@@ -9,7 +9,7 @@ use registry_client::Reference;
 use std::io::{self, ErrorKind};
 
 /// The result of an attempt.
-pub enum AttemptResult {
+pub(crate) enum AttemptResult {
     /// An image, and what it was made from.
     Built(Box<Built>, Inputs),
     /// Nothing was to be built.
@@ -17,7 +17,7 @@ pub enum AttemptResult {
 }
 
 /// The inputs of an image.
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// The key of everything besides the context's files.
     pub key: String,
     /// The images of registries.
@@ -25,7 +25,7 @@ pub struct Inputs {
 }
 
 /// Returns how the attempt ends; `None` if another worker has the build by now.
-pub fn outcome(result: Result<AttemptResult, Error>, why: StopReason, masks: &Masks) -> Option<Outcome> {
+pub(crate) fn outcome(result: Result<AttemptResult, Error>, why: StopReason, masks: &Masks) -> Option<Outcome> {
     let reason = |error: &Error| match is_disk_full(error) {
         true => Reason { code: Code::DiskFull.to_string(), message: masks.text(&no_space(error)) },
         false => Reason { code: error.code().to_string(), message: masks.text(&error.report()) },

@@ -12,7 +12,7 @@ const MAX_SPANS: usize = 4000;
 const MAX_PIECES: usize = 200;
 
 /// Stores the trace of the attempt of `claim`; a build does not fail because its profile cannot be stored.
-pub fn store(services: &Services, claim: &Claim, trace: &Trace, masks: &Masks) {
+pub(crate) fn store(services: &Services, claim: &Claim, trace: &Trace, masks: &Masks) {
     let microseconds = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
     let piece = |span: Span| PathPiece {
         work: span.work.as_str().to_owned(),

@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Answers the question of `claim`, as long as somebody waits for it.
-pub fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
+pub(crate) fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
     let began = Instant::now();
     let answer = match &claim.question {
         Question::Rules(lookup) => Answer::Rules(rules(TaskContext { services, settings }, lookup, claim.patience)),

@@ -12,7 +12,7 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Reconciles what is due until the worker `ends`.
-pub fn keep(services: &Services, settings: &Settings, ends: &CancellationToken) {
+pub(crate) fn keep(services: &Services, settings: &Settings, ends: &CancellationToken) {
     while !ends.is_cancelled() {
         let done = ref_poll::next(TaskContext { services, settings }, ends)
             .and_then(|look| Ok(look | tag_check::next(services, ends)? | base_image::next(services, ends)?));

@@ -32,7 +32,7 @@ enum Note {
 }
 
 /// Takes a build's events and writes them.
-pub struct Recorder {
+pub(crate) struct Recorder {
     notes: SyncSender<Note>,
     steps: Mutex<Vec<Step>>,
     /// Where each step is among those of its stage, as `slipway build` shows it.
@@ -45,7 +45,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts to write for the build of `claim`; `cancel` is used when the lease turns out to be lost.
-    pub fn start(services: &Services, claim: Arc<Claim>, cancel: CancellationToken) -> Self {
+    pub(crate) fn start(services: &Services, claim: Arc<Claim>, cancel: CancellationToken) -> Self {
         let (notes, waiting) = sync_channel(WAITING);
         let services = services.clone();
         let thread = std::thread::spawn(move || write_all(&services, &claim, &waiting, &cancel));
@@ -54,13 +54,13 @@ impl Recorder {
     }
 
     /// Adds a line of slipway's own to the log.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         // It tells of other services' errors, which repeat URLs.
         self.note(Note::Log(None, database::redact(text).as_bytes().to_vec()));
     }
 
     /// Writes to the build, beside the log, what is odd about its commit.
-    pub fn warn(&self, warnings: Vec<String>) {
+    pub(crate) fn warn(&self, warnings: Vec<String>) {
         for text in &warnings {
             self.say(&format!("WARNING: {text}\n"));
         }
@@ -68,7 +68,7 @@ impl Recorder {
     }
 
     /// Returns which steps ran when the build was ended, as a clause for its reason; nothing if none did.
-    pub fn unfinished(&self) -> String {
+    pub(crate) fn unfinished(&self) -> String {
         let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         let running = steps.iter().filter(|step| matches!(step.state, StepState::Running | StepState::Cancelled));
         let named: Vec<_> = running.map(|step| format!("step {} `{}`", step.number, step.instruction)).collect();
@@ -80,7 +80,7 @@ impl Recorder {
     }
 
     /// Writes what is left; steps that did not run are marked so.
-    pub fn stop(self, succeeded: bool) {
+    pub(crate) fn stop(self, succeeded: bool) {
         if !succeeded {
             self.change_steps(|steps| {
                 for step in steps.iter_mut() {

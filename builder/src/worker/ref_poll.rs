@@ -19,7 +19,7 @@ const MAX_MOVED: usize = 50;
 const PREFIXES: [&str; 2] = ["refs/heads/", "refs/tags/"];
 
 /// Looks at the repository whose turn it is; tells whether there was one. `ends` ends it early.
-pub fn next(context: TaskContext<'_>, ends: &CancellationToken) -> Result<bool, database::Error> {
+pub(crate) fn next(context: TaskContext<'_>, ends: &CancellationToken) -> Result<bool, database::Error> {
     let services = context.services;
     let Some(claim) = services.tokio.block_on(services.database.claim_ref_poll())? else { return Ok(false) };
     let repo = &claim.looked.repository;

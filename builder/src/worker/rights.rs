@@ -7,7 +7,7 @@ use database::BuildRequest;
 use registry_client::{ImagePattern, Reach, Reference, Rights};
 
 /// Returns the services for a build: its client reads no more than the build may.
-pub fn services(services: &Services, settings: &Settings, request: &BuildRequest) -> Services {
+pub(crate) fn services(services: &Services, settings: &Settings, request: &BuildRequest) -> Services {
     match rights(&settings.reading, request) {
         Some(rights) => Services { client: services.client.with_rights(rights), ..services.clone() },
         None => services.clone(),

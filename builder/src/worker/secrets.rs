@@ -9,7 +9,7 @@ use database::BuildRequest;
 use std::collections::BTreeMap;
 
 /// Opens the secrets that the rule of `request` names; a build that strangers may start gets none.
-pub fn open(services: &Services, request: &BuildRequest) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+pub(crate) fn open(services: &Services, request: &BuildRequest) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let options = &request.spec.options;
     if !options.trusted || options.secrets.is_empty() {
         return Ok(BTreeMap::new());
@@ -28,7 +28,7 @@ pub fn open(services: &Services, request: &BuildRequest) -> Result<BTreeMap<Stri
 }
 
 /// Says which secrets are too short to be hidden.
-pub fn warn_of_short_ones(secrets: &BTreeMap<String, Vec<u8>>, recorder: &Recorder) {
+pub(crate) fn warn_of_short_ones(secrets: &BTreeMap<String, Vec<u8>>, recorder: &Recorder) {
     for (name, value) in secrets {
         let length = value.trim_ascii().len();
         if (1..SHORTEST).contains(&length) {

@@ -12,7 +12,7 @@ use std::io::Read;
 const MAX_ATTRIBUTES: u64 = 1024 * 1024;
 
 /// Where a commit is.
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// `namespace/name` of the repository.
     pub repository: &'a str,
     /// URL to fetch from.
@@ -24,7 +24,7 @@ pub struct Place<'a> {
 }
 
 /// Fetches a commit and opens its tree.
-pub fn fetch(
+pub(crate) fn fetch(
     context: TaskContext<'_>,
     place: &Place<'_>,
     deadline: Deadline<'_>,
@@ -41,7 +41,7 @@ pub fn fetch(
 }
 
 /// Returns how to fetch from `place`.
-pub fn fetch_settings(context: TaskContext<'_>, place: &Place<'_>, deadline: Deadline<'_>) -> FetchSettings {
+pub(crate) fn fetch_settings(context: TaskContext<'_>, place: &Place<'_>, deadline: Deadline<'_>) -> FetchSettings {
     let TaskContext { services, settings } = context;
     FetchSettings {
         client: services.client.clone(),
@@ -77,7 +77,7 @@ fn reach(context: TaskContext<'_>, repository: &str) -> Reach {
 }
 
 /// Returns how `ADD` fetches: public addresses only, into mirrors that no other repository reads.
-pub fn added(context: TaskContext<'_>, repository: &str, deadline: Deadline<'_>) -> Fetching {
+pub(crate) fn added(context: TaskContext<'_>, repository: &str, deadline: Deadline<'_>) -> Fetching {
     let TaskContext { services, settings } = context;
     let repository = blake3::hash(repository.as_bytes()).to_hex();
     let fetch = FetchSettings {
@@ -98,7 +98,7 @@ pub fn added(context: TaskContext<'_>, repository: &str, deadline: Deadline<'_>)
 }
 
 /// Says what of the commit is not fetched: submodules, and files that Git LFS keeps elsewhere.
-pub fn warn(tree: &CommitTree, observer: &dyn Observer) {
+pub(crate) fn warn(tree: &CommitTree, observer: &dyn Observer) {
     if matches!(tree.lookup(b".gitmodules"), Ok(Some(_))) {
         observer.observe(Event::Warning("submodules are not fetched: a step that takes the directory of one fails"));
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Checks the tag whose turn it is; tells whether there was one. `ends` ends it early.
-pub fn next(services: &Services, ends: &CancellationToken) -> Result<bool, database::Error> {
+pub(crate) fn next(services: &Services, ends: &CancellationToken) -> Result<bool, database::Error> {
     services.tokio.block_on(async {
         let database = &services.database;
         let Some(check) = database.claim_tag_check().await? else { return Ok(false) };

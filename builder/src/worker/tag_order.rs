@@ -15,7 +15,7 @@ use std::time::Duration;
 const PUT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Asks the database before a tag moves.
-pub struct InDatabase {
+pub(crate) struct InDatabase {
     services: Services,
     claim: Arc<Claim>,
     lease: LeaseClock,
@@ -26,7 +26,7 @@ pub struct InDatabase {
 
 impl InDatabase {
     /// Returns the order for the build that `claim` is for, whose lease was renewed as `lease` says, until `cancel`.
-    pub fn new(services: &Services, claim: Arc<Claim>, lease: LeaseClock, cancel: CancellationToken) -> Self {
+    pub(crate) fn new(services: &Services, claim: Arc<Claim>, lease: LeaseClock, cancel: CancellationToken) -> Self {
         InDatabase { services: services.clone(), claim, lease, cancel, has_moved: AtomicBool::new(false) }
     }
 

@@ -19,7 +19,7 @@ const DB_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// StopReason a build was ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopReason {
+pub(crate) enum StopReason {
     /// It was not.
     Nothing,
     /// Somebody asked for it.
@@ -33,7 +33,7 @@ pub enum StopReason {
 }
 
 /// The limits that a watch enforces.
-pub struct WatchLimits {
+pub(crate) struct WatchLimits {
     /// Set when the build is to end.
     pub cancel: CancellationToken,
     /// How long the build may take.
@@ -45,14 +45,14 @@ pub struct WatchLimits {
 }
 
 /// A watch over one build.
-pub struct Watch {
+pub(crate) struct Watch {
     end: Sender<()>,
     thread: JoinHandle<StopReason>,
 }
 
 impl Watch {
     /// Watches the build of `claim` until [`Watch::end`].
-    pub fn start(services: &Services, claim: Arc<Claim>, terms: WatchLimits) -> Self {
+    pub(crate) fn start(services: &Services, claim: Arc<Claim>, terms: WatchLimits) -> Self {
         let (end, ended) = channel();
         let services = services.clone();
         let began = Instant::now();
@@ -72,7 +72,7 @@ impl Watch {
     }
 
     /// Ends the watch and returns whether, and why, it ended the build.
-    pub fn end(self) -> StopReason {
+    pub(crate) fn end(self) -> StopReason {
         let _ = self.end.send(());
         self.thread.join().unwrap_or(StopReason::LeaseLost)
     }

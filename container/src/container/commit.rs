@@ -83,7 +83,7 @@ pub fn commit(
 }
 
 /// Stores the documents of an image and keeps it under its name, if it has one; returns its id.
-pub fn put(
+pub(crate) fn put(
     store: &Store,
     manifest: &mut Manifest,
     config: &registry_client::ImageConfig,

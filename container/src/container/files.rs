@@ -141,7 +141,12 @@ impl Read for Typed<'_> {
 }
 
 /// Sends what is at a path of a container that runs, and its tar.
-pub fn send(sandbox: Result<Arc<Sandbox>, runtime::Error>, id: &ContainerId, copy: &CopyRequest, stream: UnixStream) {
+pub(crate) fn send(
+    sandbox: Result<Arc<Sandbox>, runtime::Error>,
+    id: &ContainerId,
+    copy: &CopyRequest,
+    stream: UnixStream,
+) {
     let listener = Listener::new(stream);
     let answered = sandbox.and_then(|sandbox| sandbox.copy_from_container(id, copy));
     let (stat, mut tar) = match answered {
@@ -168,7 +173,7 @@ pub fn send(sandbox: Result<Arc<Sandbox>, runtime::Error>, id: &ContainerId, cop
 }
 
 /// Unpacks the tar that `stream` types into a directory of a container that runs.
-pub fn receive(
+pub(crate) fn receive(
     sandbox: Result<Arc<Sandbox>, runtime::Error>,
     id: &ContainerId,
     copy: &CopyRequest,

@@ -10,27 +10,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MAX_FRAME: usize = 1024 * 1024;
 
 /// Kinds of frames.
-pub mod kind {
+pub(crate) mod kind {
     /// A request, as JSON.
-    pub const REQUEST: u8 = b'q';
+    pub(crate) const REQUEST: u8 = b'q';
     /// Bytes that are typed.
-    pub const INPUT: u8 = b'i';
+    pub(crate) const INPUT: u8 = b'i';
     /// The end of what is typed.
-    pub const END: u8 = b'e';
+    pub(crate) const END: u8 = b'e';
     /// The size of the terminal, as JSON.
-    pub const RESIZE: u8 = b'r';
+    pub(crate) const RESIZE: u8 = b'r';
     /// The command is executed.
-    pub const STARTED: u8 = b'S';
+    pub(crate) const STARTED: u8 = b'S';
     /// A warning.
-    pub const WARNING: u8 = b'w';
+    pub(crate) const WARNING: u8 = b'w';
     /// Printed bytes.
-    pub const STDOUT: u8 = b'1';
+    pub(crate) const STDOUT: u8 = b'1';
     /// Bytes that the command complained with.
-    pub const STDERR: u8 = b'2';
+    pub(crate) const STDERR: u8 = b'2';
     /// The end, as JSON.
-    pub const EXIT: u8 = b'x';
+    pub(crate) const EXIT: u8 = b'x';
     /// The answer to a request, as JSON.
-    pub const ANSWER: u8 = b'a';
+    pub(crate) const ANSWER: u8 = b'a';
 }
 
 /// A request to a supervisor.
@@ -109,27 +109,27 @@ pub enum Message {
 }
 
 /// One to whom several threads send: each frame arrives whole.
-pub struct Listener(Mutex<UnixStream>);
+pub(crate) struct Listener(Mutex<UnixStream>);
 
 impl Listener {
     /// Takes the stream of one who listens.
-    pub fn new(stream: UnixStream) -> Arc<Listener> {
+    pub(crate) fn new(stream: UnixStream) -> Arc<Listener> {
         Arc::new(Listener(Mutex::new(stream)))
     }
 
     /// Sends a frame.
-    pub fn send(&self, kind: u8, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&self, kind: u8, bytes: &[u8]) -> io::Result<()> {
         send(&self.0.lock().unwrap_or_else(PoisonError::into_inner), kind, bytes)
     }
 
     /// Sends a value as a frame.
-    pub fn send_value<T: Serialize>(&self, kind: u8, value: &T) -> io::Result<()> {
+    pub(crate) fn send_value<T: Serialize>(&self, kind: u8, value: &T) -> io::Result<()> {
         self.send(kind, &serde_json::to_vec(value)?)
     }
 }
 
 /// Sends a frame.
-pub fn send(mut stream: &UnixStream, kind: u8, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn send(mut stream: &UnixStream, kind: u8, bytes: &[u8]) -> io::Result<()> {
     let mut frame = Vec::with_capacity(bytes.len() + 5);
     frame.push(kind);
     frame.extend_from_slice(&u32::try_from(bytes.len()).map_err(io::Error::other)?.to_le_bytes());
@@ -138,12 +138,12 @@ pub fn send(mut stream: &UnixStream, kind: u8, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Sends a value as a frame.
-pub fn send_value<T: Serialize>(stream: &UnixStream, kind: u8, value: &T) -> io::Result<()> {
+pub(crate) fn send_value<T: Serialize>(stream: &UnixStream, kind: u8, value: &T) -> io::Result<()> {
     send(stream, kind, &serde_json::to_vec(value)?)
 }
 
 /// Receives a frame; `None` at the end of the stream.
-pub fn receive(mut stream: &UnixStream) -> io::Result<Option<(u8, Vec<u8>)>> {
+pub(crate) fn receive(mut stream: &UnixStream) -> io::Result<Option<(u8, Vec<u8>)>> {
     let mut head = [0; 5];
     match stream.read_exact(&mut head) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -159,6 +159,6 @@ pub fn receive(mut stream: &UnixStream) -> io::Result<Option<(u8, Vec<u8>)>> {
 }
 
 /// Reads a size of a terminal.
-pub fn size_of(bytes: &[u8]) -> Option<TerminalSize> {
+pub(crate) fn size_of(bytes: &[u8]) -> Option<TerminalSize> {
     serde_json::from_slice(bytes).ok()
 }

@@ -27,7 +27,7 @@ pub struct LogLine {
 }
 
 /// Writes the log.
-pub struct Log {
+pub(crate) struct Log {
     directory: PathBuf,
     file: File,
     written: u64,
@@ -41,14 +41,14 @@ fn path_of(directory: &Path, number: usize) -> PathBuf {
 
 impl Log {
     /// Opens the log in `directory`.
-    pub fn open(directory: &Path) -> io::Result<Log> {
+    pub(crate) fn open(directory: &Path) -> io::Result<Log> {
         let file = OpenOptions::new().create(true).append(true).open(path_of(directory, 0))?;
         let written = file.metadata()?.len();
         Ok(Log { directory: directory.to_owned(), file, written, begun: [Vec::new(), Vec::new()] })
     }
 
     /// Adds what was printed to stream 0 or 1.
-    pub fn write(&mut self, stream: usize, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, stream: usize, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let room = MAX_LINE - self.begun[stream].len();
@@ -64,7 +64,7 @@ impl Log {
     }
 
     /// Writes the lines that were begun.
-    pub fn finish(&mut self) -> io::Result<()> {
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         (0..2).try_for_each(|stream| self.flush(stream))
     }
 

@@ -10,13 +10,13 @@ const NOUNS: [&str; 16] = [
 ];
 
 /// Returns a name that follows from an id.
-pub fn name_of(id: &str) -> String {
+pub(crate) fn name_of(id: &str) -> String {
     let digit = |at: usize| id.as_bytes().get(at).map_or(0, |byte| usize::from(*byte) % 16);
     format!("{}_{}_{}", ADJECTIVES[digit(0)], NOUNS[digit(1)], &id[2..6])
 }
 
 /// Tells whether docker would take a name.
-pub fn is_valid(name: &str) -> bool {
+pub(crate) fn is_valid(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric())
         && name.len() > 1

@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const MAX_CONNECTIONS: usize = 512;
 
 /// A listener on loopback, and the port of the container behind it.
-pub type Listener = (TcpListener, u16);
+pub(crate) type Listener = (TcpListener, u16);
 
 /// Opens the ports; returns the listeners, and the ports as they are now.
-pub fn open(ports: &[Port]) -> Result<(Vec<Listener>, Vec<Port>), Error> {
+pub(crate) fn open(ports: &[Port]) -> Result<(Vec<Listener>, Vec<Port>), Error> {
     let (mut listeners, mut opened) = (Vec::new(), Vec::new());
     for port in ports {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.host)).map_err(|error| {
@@ -33,7 +33,7 @@ pub fn open(ports: &[Port]) -> Result<(Vec<Listener>, Vec<Port>), Error> {
 }
 
 /// Passes connections on until the process ends.
-pub fn serve(listener: TcpListener, port: u16, sandbox: &Arc<Sandbox>, id: &ContainerId) {
+pub(crate) fn serve(listener: TcpListener, port: u16, sandbox: &Arc<Sandbox>, id: &ContainerId) {
     let (sandbox, id, open) = (Arc::downgrade(sandbox), id.clone(), Arc::new(AtomicUsize::new(0)));
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

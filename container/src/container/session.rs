@@ -16,7 +16,7 @@ const BLOCK: usize = 64 * 1024;
 
 /// Those who listen to a process.
 #[derive(Default)]
-pub struct Listeners {
+pub(crate) struct Listeners {
     /// Those who get what is printed, and the end.
     attached: Mutex<Vec<Arc<Listener>>>,
     /// Those who get the end.
@@ -27,22 +27,22 @@ pub struct Listeners {
 
 impl Listeners {
     /// Adds one who gets what is printed.
-    pub fn attach(&self, listener: Arc<Listener>) {
+    pub(crate) fn attach(&self, listener: Arc<Listener>) {
         locked(&self.attached).push(listener);
     }
 
     /// Adds one who gets the end.
-    pub fn wait(&self, listener: Arc<Listener>) {
+    pub(crate) fn wait(&self, listener: Arc<Listener>) {
         locked(&self.waiting).push(listener);
     }
 
     /// Makes the container stay when it ends.
-    pub fn keep(&self) {
+    pub(crate) fn keep(&self) {
         self.is_kept.store(true, Ordering::SeqCst);
     }
 
     /// Tells whether the container stays when it ends.
-    pub fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         self.is_kept.load(Ordering::SeqCst)
     }
 
@@ -57,12 +57,12 @@ impl Listeners {
     }
 
     /// Tells those of the end who wait for nothing else.
-    pub fn end_waiting(&self, end: &End) {
+    pub(crate) fn end_waiting(&self, end: &End) {
         tell(&self.waiting, end);
     }
 
     /// Tells those of the end who got all that was printed.
-    pub fn end_attached(&self, end: &End) {
+    pub(crate) fn end_attached(&self, end: &End) {
         tell(&self.attached, end);
     }
 }
@@ -79,14 +79,14 @@ fn tell(list: &Mutex<Vec<Arc<Listener>>>, end: &End) {
 
 /// The way to type.
 #[derive(Clone, Default)]
-pub struct Typing {
+pub(crate) struct Typing {
     input: Arc<Mutex<Option<File>>>,
     is_terminal: bool,
 }
 
 impl Typing {
     /// Passes on what `stream` types until it ends.
-    pub fn follow(&self, stream: &UnixStream) {
+    pub(crate) fn follow(&self, stream: &UnixStream) {
         while let Ok(Some((kind, bytes))) = receive(stream) {
             let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
             match (kind, input.as_mut()) {
@@ -106,7 +106,7 @@ impl Typing {
 }
 
 /// A thread that passes on what a process prints.
-pub struct Reader {
+pub(crate) struct Reader {
     thread: JoinHandle<()>,
     /// Since when it has waited for output; `None` while it passes some on.
     idle_since: Arc<Mutex<Option<Instant>>>,
@@ -114,23 +114,23 @@ pub struct Reader {
 
 impl Reader {
     /// Tells whether the output has ended, or nothing more came for `time`: somebody else may hold it open.
-    pub fn is_done(&self, time: Duration) -> bool {
+    pub(crate) fn is_done(&self, time: Duration) -> bool {
         self.thread.is_finished() || locked(&self.idle_since).is_some_and(|since| since.elapsed() >= time)
     }
 
     /// Tells whether the output has ended.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
     /// Waits for the end of the output.
-    pub fn join(self) {
+    pub(crate) fn join(self) {
         let _ = self.thread.join();
     }
 }
 
 /// Begins to pass on what the process prints; returns the way to type, and the threads that end with the output.
-pub fn pass_on(
+pub(crate) fn pass_on(
     process: &mut RunningContainer,
     interactive: bool,
     listeners: &Arc<Listeners>,
@@ -181,7 +181,7 @@ fn read_all(
 }
 
 /// Returns exit code and error of an end, as docker has them.
-pub fn end_of(ended: Result<Exit, Error>) -> End {
+pub(crate) fn end_of(ended: Result<Exit, Error>) -> End {
     let plain = |code: i32| End { code, error: String::new() };
     match ended {
         Ok(Exit::Code(code)) => plain(code),

@@ -49,7 +49,7 @@ pub fn now() -> String {
 }
 
 /// Returns what tells this start of the machine from others.
-pub fn boot() -> String {
+pub(crate) fn boot() -> String {
     fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned()
 }
 

@@ -11,13 +11,13 @@ use time::format_description::well_known::Rfc3339;
 /// Largest document of an image that is read.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 /// Repository under which images without a name are kept, by the digits of their manifest's digest.
-pub const NAMELESS: &str = "<none>";
+pub(crate) const NAMELESS: &str = "<none>";
 /// Repository under which the images of containers are kept, by the container's id.
-pub const CONTAINERS: &str = "<container>";
+pub(crate) const CONTAINERS: &str = "<container>";
 /// Start of the tags of images that were pulled by digest: such an image has a repository and no tag.
-pub const PINNED: &str = "@";
+pub(crate) const PINNED: &str = "@";
 /// Annotation of a kept descriptor: the digest that the registry answered the name with.
-pub const REPO_DIGEST: &str = "slipway.repo-digest";
+pub(crate) const REPO_DIGEST: &str = "slipway.repo-digest";
 
 /// An image with all its names.
 #[derive(Debug, Clone)]

@@ -34,7 +34,7 @@ impl std::fmt::Display for Name {
 }
 
 /// Returns a stored repository as people write it.
-pub fn familiar(stored: &str) -> &str {
+pub(crate) fn familiar(stored: &str) -> &str {
     let rest = stored.strip_prefix("docker.io/").unwrap_or(stored);
     rest.strip_prefix("library/").filter(|_| rest.len() < stored.len()).unwrap_or(rest)
 }

@@ -13,9 +13,9 @@ use std::io::{self, Read, Write};
 /// Content of the file that says that the tar is a layout.
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// The annotation of a manifest in which docker keeps the whole name.
-pub const IMAGE_NAME: &str = "io.containerd.image.name";
+pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
 /// The annotation of a manifest in which layouts keep a tag.
-pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// An image on its way out, with the names that were asked for.
 struct Chosen {

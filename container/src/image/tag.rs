@@ -8,11 +8,11 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 /// Held while names are read and changed by one command.
-pub struct NamesLock(#[expect(dead_code, reason = "its lock is what counts")] File);
+pub(crate) struct NamesLock(#[expect(dead_code, reason = "its lock is what counts")] File);
 
 impl NamesLock {
     /// Waits until no other command changes names.
-    pub fn take(store: &Store) -> Result<NamesLock, Error> {
+    pub(crate) fn take(store: &Store) -> Result<NamesLock, Error> {
         let path = store.names_lock();
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::file("opening", &path))?;
         file.lock().map_err(Error::file("locking", Path::new(&path)))?;
@@ -35,7 +35,7 @@ pub fn tag(store: &Store, source: &str, target: &str) -> Result<(), Error> {
 }
 
 /// Keeps `descriptor` under a name; an image that loses its last name by that stays as one without a name.
-pub fn name(store: &Store, _lock: &NamesLock, name: &Name, descriptor: &Descriptor) -> Result<(), Error> {
+pub(crate) fn name(store: &Store, _lock: &NamesLock, name: &Name, descriptor: &Descriptor) -> Result<(), Error> {
     let before = store.kept(&name.stored, &name.tag)?;
     if let Some(before) = before.filter(|before| before.digest != descriptor.digest) {
         keep_nameless(store, name, &before)?;
@@ -65,7 +65,7 @@ fn keep_nameless(store: &Store, lost: &Name, kept: &Descriptor) -> Result<(), Er
 }
 
 /// Keeps an image that never had a name.
-pub fn keep_without_name(store: &Store, descriptor: &Descriptor) -> Result<(), Error> {
+pub(crate) fn keep_without_name(store: &Store, descriptor: &Descriptor) -> Result<(), Error> {
     let image = Image::read(store, descriptor)?;
     let catalog = Catalog::load(store)?;
     if !catalog.images.iter().any(|known| known.id == image.id) {

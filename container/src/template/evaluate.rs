@@ -11,7 +11,7 @@ const LISTS: [&str; 9] = ["Cmd", "Entrypoint", "Env", "OnBuild", "Shell", "RepoT
 const MAPS: [&str; 4] = ["Volumes", "Labels", "ExposedPorts", "Ports"];
 
 /// Returns the text of `nodes` for `data`.
-pub fn render(nodes: &[Node], data: &Value) -> Result<String, String> {
+pub(crate) fn render(nodes: &[Node], data: &Value) -> Result<String, String> {
     let mut scope = Scope { root: data, variables: Vec::new(), text: String::new() };
     scope.nodes(nodes, data)?;
     Ok(scope.text)

@@ -12,12 +12,12 @@ const KNOWN: [&str; 23] = [
 const MAX_WIDTH: usize = 10_000;
 
 /// Tells whether there is a function of this name.
-pub fn is_known(name: &str) -> bool {
+pub(crate) fn is_known(name: &str) -> bool {
     KNOWN.contains(&name)
 }
 
 /// Calls a function.
-pub fn call(name: &str, arguments: &[Value]) -> Result<Value, String> {
+pub(crate) fn call(name: &str, arguments: &[Value]) -> Result<Value, String> {
     let count = |wanted: usize| match arguments.len() == wanted {
         true => Ok(()),
         false => Err(format!("wrong number of args for {name}: want {wanted} got {}", arguments.len())),

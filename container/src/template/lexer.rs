@@ -2,7 +2,7 @@
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Piece {
+pub(crate) enum Piece {
     /// It stands for itself.
     Text(String),
     /// The words between braces.
@@ -11,7 +11,7 @@ pub enum Piece {
 
 /// A word of an action.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Token {
+pub(crate) enum Token {
     /// A keyword, function or constant.
     Word(String),
     /// `.`, `.A.B`: the names.
@@ -35,7 +35,7 @@ pub enum Token {
 }
 
 /// Cuts a template into its pieces; spaces go where `{{-` and `-}}` say so.
-pub fn pieces(template: &str) -> Result<Vec<Piece>, String> {
+pub(crate) fn pieces(template: &str) -> Result<Vec<Piece>, String> {
     let (mut pieces, mut rest, mut trims) = (Vec::new(), template, false);
     while let Some(at) = rest.find("{{") {
         let (mut text, mut inside) = (&rest[..at], &rest[at + 2..]);

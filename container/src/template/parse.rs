@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 100;
 
 /// A part of the tree.
 #[derive(Debug)]
-pub enum Node {
+pub(crate) enum Node {
     /// Text.
     Text(String),
     /// A value that is printed, or assigned if there is a variable.
@@ -23,7 +23,7 @@ pub enum Node {
 
 /// A value to be found.
 #[derive(Debug)]
-pub enum Expression {
+pub(crate) enum Expression {
     /// Names below the current value.
     Field(Vec<String>),
     /// Names below a variable.
@@ -37,7 +37,7 @@ pub enum Expression {
 }
 
 /// Parses a whole template.
-pub fn parse(pieces: &[Piece]) -> Result<Vec<Node>, String> {
+pub(crate) fn parse(pieces: &[Piece]) -> Result<Vec<Node>, String> {
     let mut parser = Parser { pieces, at: 0, depth: 0 };
     let (nodes, end) = parser.block()?;
     match end {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Returns a value as Go's templates print it.
-pub fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "<no value>".to_owned(),
         Value::String(text) => text.clone(),
@@ -22,7 +22,7 @@ fn inner(value: &Value) -> String {
 }
 
 /// Tells whether a value counts as true.
-pub fn is_true(value: &Value) -> bool {
+pub(crate) fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(value) => *value,

@@ -18,7 +18,7 @@ const DOCUMENT: &str = "@document";
 static KEYS: Mutex<Vec<Arc<SecretKey>>> = Mutex::new(Vec::new());
 
 /// Takes note of a key, for rows that are read.
-pub fn remember(key: &Arc<SecretKey>) {
+pub(crate) fn remember(key: &Arc<SecretKey>) {
     let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
     if !keys.iter().any(|known| known.as_bytes() == key.as_bytes()) {
         keys.push(key.clone());
@@ -39,7 +39,7 @@ fn open(place: &Place<'_>, text: &str) -> Option<String> {
 }
 
 /// Returns a document as it is stored.
-pub fn seal_document(key: Option<&Arc<SecretKey>>, repository: &str, document: &str) -> Result<String, Error> {
+pub(crate) fn seal_document(key: Option<&Arc<SecretKey>>, repository: &str, document: &str) -> Result<String, Error> {
     match key {
         Some(key) => seal(key, &Place { repository, name: DOCUMENT }, document),
         None => Ok(document.to_owned()),
@@ -48,12 +48,12 @@ pub fn seal_document(key: Option<&Arc<SecretKey>>, repository: &str, document: &
 
 /// Returns a document as it was written. One that no key opens stays as it is, which is not a document: one repository is
 /// lost then, and not all.
-pub fn open_document(repository: &str, stored: String) -> String {
+pub(crate) fn open_document(repository: &str, stored: String) -> String {
     open(&Place { repository, name: DOCUMENT }, &stored).unwrap_or(stored)
 }
 
 /// Returns what is to be built as it is stored.
-pub fn seal_spec(key: Option<&Arc<SecretKey>>, repository: &str, spec: &BuildSpec) -> Result<String, Error> {
+pub(crate) fn seal_spec(key: Option<&Arc<SecretKey>>, repository: &str, spec: &BuildSpec) -> Result<String, Error> {
     let Some(key) = key.filter(|_| !spec.build_args.is_empty()) else { return to_json(spec) };
     let mut sealed = spec.clone();
     for (name, value) in &mut sealed.build_args {
@@ -63,7 +63,7 @@ pub fn seal_spec(key: Option<&Arc<SecretKey>>, repository: &str, spec: &BuildSpe
 }
 
 /// Reads what is to be built. A value that no key opens stays as it is: [`BuildSpec::is_sealed`].
-pub fn open_spec(repository: &str, stored: &str) -> Result<BuildSpec, Error> {
+pub(crate) fn open_spec(repository: &str, stored: &str) -> Result<BuildSpec, Error> {
     let mut spec: BuildSpec = json(stored)?;
     for (name, value) in &mut spec.build_args {
         if value.starts_with(MARK)

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// How long an idempotency key is remembered.
-pub const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A key that makes a trigger safe to send again.
 #[derive(Debug, Clone)]
@@ -169,7 +169,7 @@ async fn take_over(transaction: &mut Transaction, late: i64, found: i64) -> Resu
 }
 
 /// Stores deliveries; returns the rows of those that were not known, by their id or by their body.
-pub async fn insert_deliveries(
+pub(crate) async fn insert_deliveries(
     transaction: &mut Transaction,
     delivered: &[Delivered],
 ) -> Result<Vec<Option<i64>>, Error> {

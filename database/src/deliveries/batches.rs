@@ -12,7 +12,7 @@ const MAX_BATCH: usize = 128;
 
 /// A delivery and what follows from it.
 #[derive(Debug, Clone)]
-pub struct Delivered {
+pub(crate) struct Delivered {
     pub delivery: NewDelivery,
     pub requests: Vec<BuildRequest>,
     pub lookup: Option<NewLookup>,
@@ -21,20 +21,20 @@ pub struct Delivered {
 
 /// Deliveries that wait, and the lock of the task that stores them.
 #[derive(Debug, Default)]
-pub struct Batches {
+pub(crate) struct Batches {
     waiting: Mutex<Vec<Waiting>>,
     pub turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     pub delivered: Delivered,
     pub answer: oneshot::Sender<Result<Accepted, Error>>,
 }
 
 /// How a push is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// A delivery told of it.
     Told,
     /// Somebody wants an earlier delivery once more.
@@ -44,11 +44,11 @@ pub enum Source {
 }
 
 impl Batches {
-    pub fn push(&self, waiting: Waiting) {
+    pub(crate) fn push(&self, waiting: Waiting) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
     }
 
-    pub fn take(&self) -> Vec<Waiting> {
+    pub(crate) fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = waiting.len().min(MAX_BATCH);
         waiting.drain(..rest).collect()

@@ -18,7 +18,7 @@ const MAX_REPEATED: i64 = 20;
 
 /// Where a push was put.
 #[derive(Debug)]
-pub enum Placed {
+pub(crate) enum Placed {
     /// It is stored, as the last of its ref.
     New(Pushed),
     /// It is stored, and the ref went on before it arrived.

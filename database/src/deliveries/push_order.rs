@@ -10,11 +10,11 @@ use crate::model::ref_name::RefName;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
 /// Room before each push for those that belong before it but arrive later.
-pub const GAP: i64 = 1 << 20;
+pub(crate) const GAP: i64 = 1 << 20;
 
 /// The push at the end of a segment that a new one is joined to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
+pub(crate) struct End {
     /// Its sequence.
     pub sequence: i64,
     /// Its segment.
@@ -25,7 +25,7 @@ pub struct End {
 
 /// Where a new push goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Its sequence.
     pub sequence: i64,
     /// Whether it is joined to the one before.
@@ -40,7 +40,7 @@ pub struct Place {
 
 /// Places a push between the one that ended where it `begins` and the one that began where it `ends`; `last` is the
 /// greatest sequence of the ref so far.
-pub fn place(begins: Option<End>, ends: Option<End>, last: i64) -> Place {
+pub(crate) fn place(begins: Option<End>, ends: Option<End>, last: i64) -> Place {
     // A ref that was set back to where it was before: the push does not come before its own past.
     let ends = ends.filter(|after| begins.is_none_or(|before| before.segment != after.segment));
     let newest =
@@ -64,7 +64,7 @@ fn round_up(sequence: i64) -> i64 {
 
 /// A push in its place.
 #[derive(Debug, Clone)]
-pub struct Pushed {
+pub(crate) struct Pushed {
     /// Its row, if there is one.
     pub id: Option<i64>,
     /// Its ref.
@@ -74,7 +74,7 @@ pub struct Pushed {
 }
 
 /// Returns the last push of `commit` to a ref.
-pub async fn position_of(
+pub(crate) async fn position_of(
     transaction: &mut Transaction,
     of: RefName<'_>,
     commit: &str,

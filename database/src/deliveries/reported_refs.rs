@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 const HEAD: &str = "HEAD";
 
 /// Commits of refs by repository and ref, to be written.
-pub type Heads = BTreeMap<(String, String), Option<String>>;
+pub(crate) type Heads = BTreeMap<(String, String), Option<String>>;
 
 /// Takes note of what a delivery tells of refs. Of a push that arrived late, `is_last` is not so: the ref has gone on.
-pub fn note(heads: &mut Heads, delivery: &NewDelivery, is_last: bool) {
+pub(crate) fn note(heads: &mut Heads, delivery: &NewDelivery, is_last: bool) {
     for moved in delivery.moves.iter().filter(|_| is_last) {
         heads.insert((delivery.repository.clone(), moved.git_ref.clone()), moved.after.clone());
     }
@@ -28,7 +28,7 @@ pub fn note(heads: &mut Heads, delivery: &NewDelivery, is_last: bool) {
 }
 
 /// Writes what was noted, in one statement.
-pub async fn write(transaction: &mut Transaction, heads: Heads) -> Result<(), Error> {
+pub(crate) async fn write(transaction: &mut Transaction, heads: Heads) -> Result<(), Error> {
     if heads.is_empty() {
         return Ok(());
     }
@@ -49,7 +49,7 @@ pub async fn write(transaction: &mut Transaction, heads: Heads) -> Result<(), Er
 }
 
 /// Tells whether a delivery goes on from what was told last: then it is news, whatever its bytes.
-pub async fn goes_on(transaction: &mut Transaction, delivery: &NewDelivery) -> Result<bool, Error> {
+pub(crate) async fn goes_on(transaction: &mut Transaction, delivery: &NewDelivery) -> Result<bool, Error> {
     for RefMove { git_ref, before, after } in delivery.moves.iter().filter(|moved| moved.before != moved.after) {
         let text = "SELECT head FROM told_refs WHERE repository = $1 AND git_ref = $2";
         let row = sql("reading what a ref names", text).bind(&delivery.repository).bind(git_ref);

@@ -95,11 +95,11 @@ columns! {
 }
 
 /// The select list of a build, for statements.
-pub const BUILD: &str = Build::COLUMNS;
+pub(crate) const BUILD: &str = Build::COLUMNS;
 
 /// A build that is about to be stored.
 #[derive(Debug)]
-pub struct NewBuild {
+pub(crate) struct NewBuild {
     /// Its id.
     pub id: BuildId,
     /// Row of its delivery.
@@ -114,7 +114,7 @@ pub struct NewBuild {
 
 impl NewBuild {
     /// Returns the row of the build. Of the new builds of its repository in the same statement it is number `rank`, from 1.
-    pub fn row(
+    pub(crate) fn row(
         &self,
         rank: usize,
         key: Option<&Arc<SecretKey>>,
@@ -152,7 +152,7 @@ impl NewBuild {
 }
 
 /// Reads a build, with its number filled in.
-pub fn build(row: &Row) -> Result<Build, Error> {
+pub(crate) fn build(row: &Row) -> Result<Build, Error> {
     let mut build = Build::read(row)?;
     if build.request.spec.names_number() {
         build.request.spec = build.request.spec.with_number(build.number);
@@ -176,16 +176,16 @@ fn build_state(row: &Row, column: &str) -> Result<BuildState, Error> {
 }
 
 /// Reads the id of a build.
-pub fn id(row: &Row, column: usize) -> Result<BuildId, Error> {
+pub(crate) fn id(row: &Row, column: usize) -> Result<BuildId, Error> {
     BuildId::parse(&row.get::<String>(column)?).ok_or(Error::Damaged("the id of a build"))
 }
 
 /// Reads the ids of builds in the first column.
-pub fn ids(rows: &[Row]) -> Result<Vec<BuildId>, Error> {
+pub(crate) fn ids(rows: &[Row]) -> Result<Vec<BuildId>, Error> {
     rows.iter().map(|row| id(row, 0)).collect()
 }
 
 /// Reads the state of a build.
-pub fn state(row: &Row, column: usize) -> Result<BuildState, Error> {
+pub(crate) fn state(row: &Row, column: usize) -> Result<BuildState, Error> {
     BuildState::parse(&row.get::<String>(column)?).ok_or(Error::Damaged("the state of a build"))
 }

@@ -13,7 +13,7 @@ pub struct BuildId(pub(crate) String);
 static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 /// Returns a new id of a kind, later than those that this process made before for the same or an earlier moment.
-pub fn new_id(kind: &str, now_ms: i64) -> String {
+pub(crate) fn new_id(kind: &str, now_ms: i64) -> String {
     let (seconds, rest) = (now_ms.div_euclid(1000), now_ms.rem_euclid(1000));
     let context = IDS.lock().unwrap_or_else(PoisonError::into_inner);
     let time = Timestamp::from_unix(&*context, seconds as u64, rest as u32 * 1_000_000);

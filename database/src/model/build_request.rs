@@ -175,6 +175,6 @@ impl BuildRequest {
 }
 
 /// Returns the concurrency group of a repository's builds that run side by side.
-pub fn parallel_group(repository: &str) -> String {
+pub(crate) fn parallel_group(repository: &str) -> String {
     format!("parallel {repository}")
 }

@@ -4,11 +4,11 @@ use crate::error::Error;
 use serde::de::DeserializeOwned;
 
 /// Reads a document.
-pub fn json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(crate) fn json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|_| Error::Damaged("a document"))
 }
 
 /// Writes a document.
-pub fn to_json(value: &impl serde::Serialize) -> Result<String, Error> {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|_| Error::Damaged("a document"))
 }

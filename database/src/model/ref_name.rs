@@ -2,7 +2,7 @@
 
 /// A ref of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefName<'a> {
+pub(crate) struct RefName<'a> {
     /// `namespace/name` of the repository in the configuration.
     pub repository: &'a str,
     /// Full name of the ref: `refs/heads/main`.

@@ -39,7 +39,7 @@ columns! {
 }
 
 /// Writes a status for a build whose commit is known, and the deliveries to its webhooks.
-pub async fn write(
+pub(crate) async fn write(
     transaction: &mut Transaction,
     build: &BuildId,
     state: BuildState,
@@ -62,7 +62,7 @@ pub async fn write(
 }
 
 /// Writes for each new build that it waits, unless it was superseded at once.
-pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> Result<(), Error> {
+pub(crate) async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> Result<(), Error> {
     if builds.is_empty() {
         return Ok(());
     }

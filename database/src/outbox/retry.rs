@@ -9,11 +9,11 @@ const MAX_TRIES: i64 = 178;
 /// Longest pause before the next try, in milliseconds; `sql::clock_skew` takes longer ones for a clock that was set back.
 const MAX_PAUSE_MS: i64 = 512_000;
 /// The forge that delivered last for the repository of a row `s`.
-pub const LAST_FORGE: &str = "(SELECT d.forge FROM deliveries d WHERE d.repository = s.repository AND d.forge <> 'reconcile' \
+pub(crate) const LAST_FORGE: &str = "(SELECT d.forge FROM deliveries d WHERE d.repository = s.repository AND d.forge <> 'reconcile' \
      ORDER BY d.id DESC LIMIT 1)";
 
 /// Removes a row of an outbox that got its last answer; another is due later, until it has been tried often enough.
-pub async fn put_off(
+pub(crate) async fn put_off(
     transaction: &mut Transaction,
     table: &'static str,
     id: i64,

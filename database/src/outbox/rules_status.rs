@@ -64,7 +64,7 @@ impl Database {
 }
 
 /// Writes that a commit got no build because its own rules are wrong.
-pub async fn write_commit_status(
+pub(crate) async fn write_commit_status(
     transaction: &mut Transaction,
     repository: &str,
     commit: &str,

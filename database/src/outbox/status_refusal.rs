@@ -57,7 +57,7 @@ columns! {
 }
 
 /// Takes note of what a forge answered about a build.
-pub async fn note(transaction: &mut Transaction, build: &str, answer: &StatusAnswer) -> Result<(), Error> {
+pub(crate) async fn note(transaction: &mut Transaction, build: &str, answer: &StatusAnswer) -> Result<(), Error> {
     let doing = "noting what a forge answered";
     match answer {
         StatusAnswer::NotSent => {}

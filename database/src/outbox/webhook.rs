@@ -118,7 +118,7 @@ async fn replace(transaction: &mut Transaction, repository: &str, webhooks: &[We
 }
 
 /// Writes what webhooks are told of a build that is in `state` now.
-pub async fn write(transaction: &mut Transaction, build: &BuildId, state: BuildState) -> Result<(), Error> {
+pub(crate) async fn write(transaction: &mut Transaction, build: &BuildId, state: BuildState) -> Result<(), Error> {
     let Some(event) = Event::of(state) else { return Ok(()) };
     let listeners = listeners(transaction, std::slice::from_ref(build), "TRUE").await?;
     if listeners.is_empty() {
@@ -148,7 +148,7 @@ pub async fn write(transaction: &mut Transaction, build: &BuildId, state: BuildS
 }
 
 /// Writes for each new build that it waits, unless it was superseded at once.
-pub async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> Result<(), Error> {
+pub(crate) async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> Result<(), Error> {
     for listener in listeners(transaction, builds, "b.state = 'queued'").await? {
         if listener.hook.events.contains(&Event::Queued) {
             insert(transaction, &listener, Event::Queued, "").await?;

@@ -39,7 +39,7 @@ impl Database {
 const CLOSED: &str = "its pull request was closed";
 
 /// Ends the queued builds of a pull request that was closed, and the lookups that would become more; what runs goes on.
-pub async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Result<(), Error> {
+pub(crate) async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Result<(), Error> {
     let doing = "closing a pull request";
     let text = "SELECT id, lookup_json FROM lookups WHERE state IN ('open', 'claimed', 'answered') \
                 AND delivery_id IN (SELECT id FROM deliveries WHERE repository = $1) ORDER BY id";
@@ -70,7 +70,7 @@ pub async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Result<(),
 }
 
 /// Ends a queued build, or asks the worker of a running one to end it.
-pub async fn cancel_one(transaction: &mut Transaction, id: &BuildId) -> Result<Cancel, Error> {
+pub(crate) async fn cancel_one(transaction: &mut Transaction, id: &BuildId) -> Result<Cancel, Error> {
     let doing = "cancelling a build";
     let row = sql(doing, "SELECT state FROM builds WHERE id = $1 /*+FOR UPDATE*/")
         .bind(id.as_str())

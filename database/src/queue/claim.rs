@@ -24,7 +24,7 @@ pub enum Lease {
 }
 
 /// Restricts a write to the attempt that holds the build.
-pub const FENCE: &str = "id = $1 AND attempt = $2 AND worker IS NOT NULL";
+pub(crate) const FENCE: &str = "id = $1 AND attempt = $2 AND worker IS NOT NULL";
 
 /// How often a claim tries again after others took the build that it saw: each time one build further down the groups.
 const MAX_ATTEMPTS: i64 = 8;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// Where builds come from.
 #[derive(Debug, Default)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The delivery.
     pub delivery: Option<i64>,
     /// The push in it.
@@ -31,7 +31,7 @@ pub struct Origin {
 /// Builds and counters of refs that are stored together, so that many deliveries at once need few statements.
 /// Code that reads builds or counters in the same transaction writes these first.
 #[derive(Debug, Default)]
-pub struct NewBuilds {
+pub(crate) struct NewBuilds {
     builds: Vec<NewBuild>,
     /// By how much refs of repositories count up.
     counts: BTreeMap<(String, String), i64>,
@@ -61,12 +61,12 @@ impl Database {
 
 impl NewBuilds {
     /// Returns none, to be stored in `database`.
-    pub fn new(database: &Database) -> Self {
+    pub(crate) fn new(database: &Database) -> Self {
         NewBuilds { key: database.key.clone(), ..NewBuilds::default() }
     }
 
     /// Takes builds that [`NewBuilds::write`] stores, if nothing wants them to be stored at once.
-    pub async fn add(
+    pub(crate) async fn add(
         &mut self,
         transaction: &mut Transaction,
         origin: &Origin,
@@ -100,17 +100,17 @@ impl NewBuilds {
     }
 
     /// Counts up within a ref when this is written.
-    pub fn count(&mut self, of: RefName<'_>, by: i64) {
+    pub(crate) fn count(&mut self, of: RefName<'_>, by: i64) {
         *self.counts.entry((of.repository.to_owned(), of.git_ref.to_owned())).or_default() += by;
     }
 
     /// Returns how far a ref has counted that is not written yet.
-    pub fn counted(&self, of: RefName<'_>) -> i64 {
+    pub(crate) fn counted(&self, of: RefName<'_>) -> i64 {
         self.counts.get(&(of.repository.to_owned(), of.git_ref.to_owned())).copied().unwrap_or(0)
     }
 
     /// Stores what was added and is not stored yet.
-    pub async fn write(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
+    pub(crate) async fn write(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
         write_counts(transaction, &std::mem::take(&mut self.counts)).await?;
         reported_refs::write(transaction, std::mem::take(&mut self.heads)).await?;
         let builds = std::mem::take(&mut self.builds);
@@ -122,7 +122,7 @@ impl NewBuilds {
 }
 
 /// Counts up within a repository and returns the count: by 0 to only read it.
-pub async fn count(transaction: &mut Transaction, repository: &str, name: &str, by: i64) -> Result<i64, Error> {
+pub(crate) async fn count(transaction: &mut Transaction, repository: &str, name: &str, by: i64) -> Result<i64, Error> {
     let row = sql(
         "counting",
         "INSERT INTO sequences (repository, name, last) VALUES ($1, $2, $3) \

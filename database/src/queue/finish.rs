@@ -168,6 +168,6 @@ fn backoff_ms(id: &BuildId, attempt: i64) -> i64 {
 }
 
 /// Returns why a cancelled build ended.
-pub fn cancelled() -> Reason {
+pub(crate) fn cancelled() -> Reason {
     Reason { code: "cancelled".to_owned(), message: "the build was cancelled".to_owned() }
 }

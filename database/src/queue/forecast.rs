@@ -63,7 +63,7 @@ pub struct QueuedBuild {
 columns! {
     /// A queued build, as far as it decides on the order.
     #[derive(Debug, Clone)]
-    pub struct Waiting {
+    pub(crate) struct Waiting {
         pub id: BuildId = build_id "id",
         pub repository: String = get "repository",
         pub rule: String = get "rule",
@@ -79,7 +79,7 @@ columns! {
 columns! {
     /// A running build.
     #[derive(Debug, Clone)]
-    pub struct Running {
+    pub(crate) struct Running {
         pub repository: String = get "repository",
         pub rule: String = get "rule",
         pub concurrency_group: String = get "concurrency_group",
@@ -89,7 +89,7 @@ columns! {
 
 /// All that the future of the queue follows from.
 #[derive(Debug, Default)]
-pub struct Forecast {
+pub(crate) struct Forecast {
     pub now_ms: i64,
     pub is_paused: bool,
     pub slots: i64,
@@ -126,7 +126,7 @@ type Key = (Reverse<i64>, i64, i64, BuildId);
 
 impl Forecast {
     /// Returns the first `limit` builds with their places.
-    pub fn queue(self, limit: usize) -> Vec<QueuedBuild> {
+    pub(crate) fn queue(self, limit: usize) -> Vec<QueuedBuild> {
         let order = self.order(limit);
         let mut times = Times::new(&self);
         let mut queued = Vec::with_capacity(order.len());

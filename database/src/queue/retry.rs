@@ -79,7 +79,7 @@ impl Database {
 }
 
 /// Returns the specification of the build that the first repetition repeated, or of the first that is still there.
-pub async fn first_spec(transaction: &mut Transaction, id: &BuildId) -> Result<BuildSpec, Error> {
+pub(crate) async fn first_spec(transaction: &mut Transaction, id: &BuildId) -> Result<BuildSpec, Error> {
     let (mut id, mut known) = (id.clone(), None);
     loop {
         let row = sql("reading a build", format!("SELECT {BUILD} FROM builds WHERE id = $1"))

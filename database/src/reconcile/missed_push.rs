@@ -200,7 +200,7 @@ const BUILT_BEFORE: &str = "built_before";
 
 /// Leaves out what the newest build of a rule and ref has built already: somebody asked for it by hand, because no delivery
 /// came.
-pub async fn not_built_yet(
+pub(crate) async fn not_built_yet(
     transaction: &mut Transaction,
     requests: Vec<BuildRequest>,
 ) -> Result<Vec<BuildRequest>, Error> {

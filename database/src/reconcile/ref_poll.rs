@@ -199,7 +199,7 @@ impl Database {
 
 /// The result of comparing the refs with the known ones.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Compared {
+pub(crate) struct Compared {
     /// The last target of each ref.
     pub heads: Heads,
     /// Targets that polls saw and no delivery told of yet.
@@ -208,7 +208,7 @@ pub struct Compared {
 
 /// A target of a ref that a poll saw and no delivery told of yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     /// The target.
     pub id: String,
     /// When that was first seen, in milliseconds since 1970.
@@ -217,7 +217,7 @@ pub struct Waiting {
 
 /// The known refs of a repository.
 #[derive(Debug)]
-pub struct LastKnown {
+pub(crate) struct LastKnown {
     /// The refs after the last poll, and the pushes since.
     pub compared: Compared,
     /// When the last look began.
@@ -228,7 +228,7 @@ pub struct LastKnown {
 
 impl LastKnown {
     /// Tells whether a look that began at `asked_ms` saw more of a ref than its deliveries tell.
-    pub fn is_older(&self, git_ref: &str, asked_ms: i64) -> bool {
+    pub(crate) fn is_older(&self, git_ref: &str, asked_ms: i64) -> bool {
         self.pushed_ms.get(git_ref).is_none_or(|pushed_ms| *pushed_ms < asked_ms)
     }
 

@@ -1,6 +1,6 @@
 //! The embedded registry's accounts: who they are, what they may do, and what they did.
 
-pub mod account;
-pub mod audit;
-pub mod password;
-pub mod refresh;
+pub(crate) mod account;
+pub(crate) mod audit;
+pub(crate) mod password;
+pub(crate) mod refresh;

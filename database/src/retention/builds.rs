@@ -9,16 +9,16 @@ use crate::sql::statement::{Row, sql};
 use std::collections::{BTreeMap, HashSet};
 
 /// Builds that one transaction removes.
-pub const BATCH: usize = 10;
+pub(crate) const BATCH: usize = 10;
 /// Builds whose details one transaction removes.
-pub const DETAILS: usize = 100;
+pub(crate) const DETAILS: usize = 100;
 /// Pieces of a log that one transaction removes: some megabytes.
 const PIECES: i64 = 64;
 /// Builds that one query reads.
 const PAGE: i64 = 2_000;
 
 /// Tables whose rows belong to a build.
-pub const PARTS: [&str; 6] = ["logs", "steps", "statuses", "status_refusals", "traces", "notices"];
+pub(crate) const PARTS: [&str; 6] = ["logs", "steps", "statuses", "status_refusals", "traces", "notices"];
 
 /// Whether a build is named by a tag, about to be, or waits to be told of.
 const IS_REFERRED_TO: &str = "EXISTS (SELECT 1 FROM tags t WHERE t.repository = b.repository AND t.moved_by = b.id) \
@@ -38,7 +38,7 @@ struct Read {
 }
 
 /// Reads all builds of a repository.
-pub async fn read_builds(database: &Database, repository: &str) -> Result<Vec<Item<String>>, Error> {
+pub(crate) async fn read_builds(database: &Database, repository: &str) -> Result<Vec<Item<String>>, Error> {
     let named = named_digests(database, repository).await?;
     // Documents are long: they are read only where somebody asks for their digests.
     let digest = if named.is_empty() { "NULL" } else { DIGEST };

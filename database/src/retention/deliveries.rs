@@ -7,7 +7,7 @@ use crate::retention::removals::PAUSE;
 use crate::retention::removals::Removed;
 use crate::sql::statement::{Row, Statement, sql};
 /// Deliveries that one transaction removes.
-pub const BATCH: usize = 50;
+pub(crate) const BATCH: usize = 50;
 /// Deliveries that one query reads.
 const PAGE: i64 = 2_000;
 
@@ -22,7 +22,7 @@ const IS_NEEDED: &str = "d.id = (SELECT MAX(id) FROM deliveries) \
          AND later.sequence > p.sequence)))";
 
 /// Reads all deliveries of a repository.
-pub async fn read_deliveries(database: &Database, repository: &str) -> Result<Vec<Item<i64>>, Error> {
+pub(crate) async fn read_deliveries(database: &Database, repository: &str) -> Result<Vec<Item<i64>>, Error> {
     let text = format!(
         "SELECT d.id, d.created_ms, CAST(LENGTH(d.body) AS BIGINT), {IS_NEEDED} FROM deliveries d \
          WHERE d.repository = $1 AND d.id > $2 ORDER BY d.id LIMIT {PAGE}"

@@ -49,7 +49,7 @@ impl RetentionPolicy {
 
 /// Something that retention decides about.
 #[derive(Debug, Clone)]
-pub struct Item<Id> {
+pub(crate) struct Item<Id> {
     /// Ids grow with time.
     pub id: Id,
     /// The moment from which its age is counted; `None` while it is not over.
@@ -64,7 +64,7 @@ pub struct Item<Id> {
 
 /// Rows to be removed.
 #[derive(Debug)]
-pub struct Doomed<Id> {
+pub(crate) struct Doomed<Id> {
     /// Items that go.
     pub rows: Vec<Id>,
     /// Items whose logs or bodies go.
@@ -75,7 +75,7 @@ pub struct Doomed<Id> {
 
 /// Rows that remain, for the limits of all repositories together.
 #[derive(Debug)]
-pub struct Retained<Id>(Vec<Item<Id>>);
+pub(crate) struct Retained<Id>(Vec<Item<Id>>);
 
 impl<Id> Default for Retained<Id> {
     fn default() -> Self {
@@ -90,7 +90,7 @@ impl<Id> Default for Doomed<Id> {
 }
 
 /// A kind of items: which of the limits are theirs.
-pub trait Kind: Ord + Clone {
+pub(crate) trait Kind: Ord + Clone {
     /// Returns the limit of the kind.
     fn limit(limits: &Limits) -> &Limit;
     /// Returns the days that contents are kept.
@@ -129,14 +129,14 @@ impl Kind for i64 {
 
 impl<Id: Kind> Retained<Id> {
     /// Decides about the items of a repository and keeps the rest in mind.
-    pub fn judge(&mut self, limits: &Limits, items: Vec<Item<Id>>, now_ms: i64) -> Doomed<Id> {
+    pub(crate) fn judge(&mut self, limits: &Limits, items: Vec<Item<Id>>, now_ms: i64) -> Doomed<Id> {
         let (doomed, kept) = judge(items, limits, now_ms);
         self.0.extend(kept);
         doomed
     }
 
     /// Decides about what all repositories have kept.
-    pub fn beyond(self, total: &Limits, now_ms: i64) -> Doomed<Id> {
+    pub(crate) fn beyond(self, total: &Limits, now_ms: i64) -> Doomed<Id> {
         judge(self.0, total, now_ms).0
     }
 }

@@ -18,7 +18,7 @@ const SCHEDULES_MS: i64 = 30 * DAY_MS;
 const LOOKUPS: i64 = 200;
 
 /// How long to pause between two transactions: those who wait for the database go first.
-pub const PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
 /// How much was removed, by what it was: `builds:succeeded`, `logs`, `log_bytes`, …
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

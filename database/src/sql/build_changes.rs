@@ -29,7 +29,7 @@ const MAX_BATCH: usize = 500;
 
 /// The builds that somebody watches in this process.
 #[derive(Debug, Default)]
-pub struct BuildChanges {
+pub(crate) struct BuildChanges {
     watched: Arc<Watched>,
     poller: OnceLock<JoinHandle<()>>,
 }
@@ -97,7 +97,7 @@ impl Drop for BuildWatch {
 
 impl BuildChanges {
     /// Begins to watch all builds.
-    pub fn watch_all(&self, store: &Store) -> BuildsWatch {
+    pub(crate) fn watch_all(&self, store: &Store) -> BuildsWatch {
         self.start(store);
         let receiver = self.watched.any.subscribe();
         self.watched.subscribed.notify_one();
@@ -111,7 +111,7 @@ impl BuildChanges {
     }
 
     /// Begins to watch a build.
-    pub fn watch(&self, store: &Store, build: &BuildId) -> BuildWatch {
+    pub(crate) fn watch(&self, store: &Store, build: &BuildId) -> BuildWatch {
         self.start(store);
         let mut builds = self.watched.locked();
         let watchers =
@@ -123,7 +123,7 @@ impl BuildChanges {
     }
 
     /// Wakes those who watch a build, or all.
-    pub fn mark(&self, build: &str) {
+    pub(crate) fn mark(&self, build: &str) {
         self.watched.any.send_replace(());
         if let Some(build) = BuildId::parse(build)
             && let Some(watchers) = self.watched.locked().get(&build)
@@ -133,12 +133,12 @@ impl BuildChanges {
     }
 
     /// Wakes those who watch all builds: there may be a new one.
-    pub fn mark_new(&self) {
+    pub(crate) fn mark_new(&self) {
         self.watched.any.send_replace(());
     }
 
     /// Wakes all watchers: changes may have been missed.
-    pub fn mark_all(&self) {
+    pub(crate) fn mark_all(&self) {
         self.watched.any.send_replace(());
         for watchers in self.watched.locked().values() {
             watchers.sender.send_replace(());
@@ -258,7 +258,7 @@ fn index_of(file: &Path) -> PathBuf {
 }
 
 /// Returns the path of a file's write-ahead log.
-pub fn log_of(file: &Path) -> PathBuf {
+pub(crate) fn log_of(file: &Path) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push("-wal");
     path.into()

@@ -33,30 +33,30 @@ macro_rules! columns {
 pub(crate) use columns;
 
 /// Reads a value as it is stored.
-pub use crate::sql::statement::get;
+pub(crate) use crate::sql::statement::get;
 
 /// Reads a document.
-pub fn document<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T, Error> {
+pub(crate) fn document<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T, Error> {
     json::json(&get::<String>(row, column)?)
 }
 
 /// Reads a document that may be missing.
-pub fn optional_document<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, Error> {
+pub(crate) fn optional_document<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, Error> {
     get::<Option<String>>(row, column)?.map(|text| json::json(&text)).transpose()
 }
 
 /// Reads a list that is empty where nothing is stored.
-pub fn list<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Vec<T>, Error> {
+pub(crate) fn list<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Vec<T>, Error> {
     Ok(optional_document(row, column)?.unwrap_or_default())
 }
 
 /// Reads the id of a build.
-pub fn build_id(row: &Row, column: &str) -> Result<BuildId, Error> {
+pub(crate) fn build_id(row: &Row, column: &str) -> Result<BuildId, Error> {
     BuildId::parse(&get::<String>(row, column)?).ok_or(Error::Damaged("the id of a build"))
 }
 
 /// The content of one column of a new row.
-pub enum Cell {
+pub(crate) enum Cell {
     /// A value.
     Value(Value),
     /// An SQL expression, in which `?` stands for the value.
@@ -70,7 +70,7 @@ impl<T: Into<Value>> From<T> for Cell {
 }
 
 /// Returns the statement that stores rows of a table; all of them name the same columns in the same order.
-pub fn insert(doing: &'static str, table: &str, rows: Vec<Vec<(&'static str, Cell)>>) -> Statement {
+pub(crate) fn insert(doing: &'static str, table: &str, rows: Vec<Vec<(&'static str, Cell)>>) -> Statement {
     let names: Vec<&str> = rows.iter().take(1).flatten().map(|(name, _)| *name).collect();
     let (mut values, mut texts) = (Vec::new(), Vec::with_capacity(rows.len()));
     for row in rows {

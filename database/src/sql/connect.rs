@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The connections to a database.
 #[derive(Debug, Clone)]
-pub enum Store {
+pub(crate) enum Store {
     /// A file. One connection writes: SQLite has one writer anyway, and a queue in the process is fairer than its retries.
     Sqlite {
         /// Reads beside the writer.
@@ -47,7 +47,7 @@ pub enum Store {
 
 impl Store {
     /// Connects to the database that `url` names.
-    pub async fn connect(url: &str) -> Result<Self, Error> {
+    pub(crate) async fn connect(url: &str) -> Result<Self, Error> {
         match url.split_once(':').map_or(url, |(kind, _)| kind) {
             "sqlite" => Store::sqlite(url).await,
             "postgres" | "postgresql" => Store::postgres(url).await,
@@ -103,12 +103,12 @@ impl Store {
     }
 
     /// Tells whether those who write wait for one another, so that it is worth to look first whether there is anything to do.
-    pub fn is_sqlite(&self) -> bool {
+    pub(crate) fn is_sqlite(&self) -> bool {
         matches!(self, Store::Sqlite { .. })
     }
 
     /// Returns what statements that only read are executed on.
-    pub fn read(&self) -> On<'_> {
+    pub(crate) fn read(&self) -> On<'_> {
         match self {
             Store::Sqlite { reader, faults, .. } => On { target: Target::SqlitePool(reader), faults },
             Store::Postgres { pool, faults } => On { target: Target::PostgresPool(pool), faults },
@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// Returns what single statements that write are executed on.
-    pub fn write(&self) -> On<'_> {
+    pub(crate) fn write(&self) -> On<'_> {
         match self {
             Store::Sqlite { writer, faults, .. } => On { target: Target::SqlitePool(writer), faults },
             Store::Postgres { pool, faults } => On { target: Target::PostgresPool(pool), faults },
@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// Begins a transaction that writes.
-    pub async fn begin(&self, clock: &Clock, work: &Arc<Notify>) -> Result<Transaction, Error> {
+    pub(crate) async fn begin(&self, clock: &Clock, work: &Arc<Notify>) -> Result<Transaction, Error> {
         let doing = "beginning a transaction";
         let (connection, faults) = match self {
             Store::Sqlite { writer, faults, .. } => {
@@ -138,7 +138,7 @@ impl Store {
     }
 
     /// Returns the time of the machine that the database is on: this one's for a file.
-    pub async fn now_ms(&self, clock: &Clock, on: On<'_>) -> Result<i64, Error> {
+    pub(crate) async fn now_ms(&self, clock: &Clock, on: On<'_>) -> Result<i64, Error> {
         match self {
             Store::Sqlite { .. } => Ok(clock.here_ms()),
             Store::Postgres { .. } => {

@@ -14,14 +14,14 @@ use sqlx::{Postgres, Sqlite};
 use tokio::runtime::Handle;
 
 /// A connection of either database.
-pub enum Connection {
+pub(crate) enum Connection {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
 }
 
 impl Connection {
     /// Returns what statements are executed on.
-    pub fn on<'a>(&'a mut self, faults: &'a Faults) -> On<'a> {
+    pub(crate) fn on<'a>(&'a mut self, faults: &'a Faults) -> On<'a> {
         let target = match self {
             Connection::Sqlite(connection) => Target::Sqlite(connection),
             Connection::Postgres(connection) => Target::Postgres(connection),
@@ -30,7 +30,7 @@ impl Connection {
     }
 
     /// Begins a transaction. On SQLite it takes the write lock at once, so it cannot fail half-way for want of it.
-    pub async fn begin(self, doing: &'static str, faults: &Faults) -> Result<Connection, Error> {
+    pub(crate) async fn begin(self, doing: &'static str, faults: &Faults) -> Result<Connection, Error> {
         let begin = match &self {
             Connection::Sqlite(_) => "BEGIN IMMEDIATE",
             Connection::Postgres(_) => "BEGIN",
@@ -39,12 +39,12 @@ impl Connection {
     }
 
     /// Makes what was written last; on disk when it returns.
-    pub async fn commit(self, doing: &'static str, faults: &Faults) -> Result<(), Error> {
+    pub(crate) async fn commit(self, doing: &'static str, faults: &Faults) -> Result<(), Error> {
         InDoubt(Some(self)).change(doing, "COMMIT", faults).await.map(drop)
     }
 
     /// Undoes what was written, without anybody waiting for it.
-    pub fn roll_back(self, faults: Faults) {
+    pub(crate) fn roll_back(self, faults: Faults) {
         let connection = InDoubt(Some(self));
         // Without a runtime nobody can wait for the answer, and the connection is closed.
         let Ok(runtime) = Handle::try_current() else { return };

@@ -7,12 +7,12 @@ use crate::sql::target::Target;
 /// The faults that a database is to have; in the program there are none.
 #[cfg(not(test))]
 #[derive(Debug, Clone)]
-pub struct Faults;
+pub(crate) struct Faults;
 
 #[cfg(not(test))]
 impl Faults {
     /// Returns that there are none.
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Faults
     }
 
@@ -28,7 +28,7 @@ impl Faults {
 }
 
 #[cfg(test)]
-pub use injected::{Fault, Faults};
+pub(crate) use injected::{Fault, Faults};
 
 #[cfg(test)]
 mod injected {
@@ -37,7 +37,7 @@ mod injected {
 
     /// One kind of fault.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum Fault {
+    pub(crate) enum Fault {
         /// The statement fails and was not executed.
         Before,
         /// The statement was executed and its answer is lost.
@@ -53,7 +53,7 @@ mod injected {
 
     /// The faults that a database is to have.
     #[derive(Debug, Clone, Default)]
-    pub struct Faults(Arc<Mutex<Plan>>);
+    pub(crate) struct Faults(Arc<Mutex<Plan>>);
 
     #[derive(Debug, Default)]
     struct Plan {
@@ -68,27 +68,27 @@ mod injected {
 
     impl Faults {
         /// Returns that there are none, until one is planned.
-        pub fn none() -> Self {
+        pub(crate) fn none() -> Self {
             Faults::default()
         }
 
         /// Lets `fault` happen to one statement, after `number` others.
-        pub fn plan(&self, number: usize, fault: Fault) {
+        pub(crate) fn plan(&self, number: usize, fault: Fault) {
             self.locked().next = Some((number, fault));
         }
 
         /// Plans no fault any more; tells whether the last one happened.
-        pub fn clear(&self) -> bool {
+        pub(crate) fn clear(&self) -> bool {
             self.locked().next.take().is_none()
         }
 
         /// Returns how many statements were executed so far.
-        pub fn statements(&self) -> usize {
+        pub(crate) fn statements(&self) -> usize {
             self.locked().statements
         }
 
         /// Waits until a statement hangs.
-        pub async fn hung(&self) {
+        pub(crate) async fn hung(&self) {
             let hung = self.locked().hung.clone();
             hung.notified().await;
         }

@@ -5,13 +5,16 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long a statement waits for a connection or for another's transaction.
-pub const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long one statement may take, waiting included. A server that hangs must not hang whoever asks it.
 const MAX_DURATION: Duration = TIMEOUT.saturating_mul(2);
 
 /// Waits for what a database does, but not for ever.
-pub async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+pub(crate) async fn limited<T>(
+    doing: &'static str,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Error> {
     let timed_out = |text: String| sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text));
     let done = timeout(MAX_DURATION, work)
         .await
@@ -26,7 +29,7 @@ pub async fn limited<T>(doing: &'static str, work: impl Future<Output = Result<T
 }
 
 /// The channel on which PostgreSQL announces that there is work.
-pub const WORK: &str = "slipway_work";
+pub(crate) const WORK: &str = "slipway_work";
 
 /// The channel on which PostgreSQL announces that a build changed; the payload is its id.
-pub const BUILDS: &str = "slipway_builds";
+pub(crate) const BUILDS: &str = "slipway_builds";

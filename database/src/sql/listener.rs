@@ -13,11 +13,11 @@ const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
 /// Listens to PostgreSQL's announcements, from the first time that somebody waits until the database is dropped.
 #[derive(Debug, Default)]
-pub struct JobListener(OnceLock<JoinHandle<()>>);
+pub(crate) struct JobListener(OnceLock<JoinHandle<()>>);
 
 impl JobListener {
     /// Starts to listen, unless that was done before.
-    pub fn start(&self, pool: &PgPool, work: &Arc<Notify>, changes: &Arc<BuildChanges>) {
+    pub(crate) fn start(&self, pool: &PgPool, work: &Arc<Notify>, changes: &Arc<BuildChanges>) {
         self.0.get_or_init(|| tokio::spawn(listen(pool.clone(), work.clone(), changes.clone())));
     }
 }

@@ -6,7 +6,7 @@ use crate::sql::statement::{On, sql};
 use crate::sql::transaction::{Alone, Transaction};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub const MIGRATIONS: [&str; 20] = [
+pub(crate) const MIGRATIONS: [&str; 20] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_questions.sql"),
     include_str!("../../migrations/0003_reconcile.sql"),
@@ -30,12 +30,15 @@ pub const MIGRATIONS: [&str; 20] = [
 ];
 
 /// The version that this program works with.
-pub const KNOWN: i64 = MIGRATIONS.len() as i64;
+pub(crate) const KNOWN: i64 = MIGRATIONS.len() as i64;
 
 const DOING: &str = "bringing the schema up to date";
 
 /// Brings the schema up to date. Of several processes that try at once, one does it and the others find it done.
-pub async fn migrate(store: &Store, begin: impl Future<Output = Result<Transaction, Error>>) -> Result<(), Error> {
+pub(crate) async fn migrate(
+    store: &Store,
+    begin: impl Future<Output = Result<Transaction, Error>>,
+) -> Result<(), Error> {
     // Usually it is up to date: whoever only opens the database waits for nobody who writes.
     if version(store.read()).await.is_ok_and(|found| found == KNOWN) {
         return Ok(());
@@ -60,7 +63,7 @@ pub async fn migrate(store: &Store, begin: impl Future<Output = Result<Transacti
 }
 
 /// Refuses a database that a newer program has changed since this one opened it.
-pub async fn confirm(on: On<'_>) -> Result<(), Error> {
+pub(crate) async fn confirm(on: On<'_>) -> Result<(), Error> {
     check(version(on).await?)
 }
 
@@ -74,7 +77,7 @@ async fn version(on: On<'_>) -> Result<i64, Error> {
 }
 
 /// Splits a migration into its statements, in the words of the database.
-pub fn statements(store: &Store, migration: &str) -> Vec<String> {
+pub(crate) fn statements(store: &Store, migration: &str) -> Vec<String> {
     let lines = migration.lines().filter(|line| !line.trim_start().starts_with("--"));
     let mut text = lines.collect::<Vec<_>>().join("\n");
     if let Store::Postgres { .. } = store {

@@ -15,14 +15,14 @@ use sqlx::sqlite::SqliteRow;
 use std::borrow::Cow;
 
 /// A statement and the values for its places.
-pub struct Statement {
+pub(crate) struct Statement {
     doing: &'static str,
     text: Cow<'static, str>,
     values: Vec<Value>,
 }
 
 /// A value for a place in a statement; a missing one still has its type, which PostgreSQL asks for.
-pub enum Value {
+pub(crate) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),
     Bytes(Vec<u8>),
@@ -30,13 +30,13 @@ pub enum Value {
 }
 
 /// The connection or pool that a statement is executed on.
-pub struct On<'a> {
+pub(crate) struct On<'a> {
     pub(super) target: Target<'a>,
     pub(super) faults: &'a Faults,
 }
 
 /// A row of an answer.
-pub struct Row {
+pub(crate) struct Row {
     doing: &'static str,
     columns: Columns,
 }
@@ -47,13 +47,13 @@ enum Columns {
 }
 
 /// Returns a statement; `doing` says in errors what it is for. Its text never holds a user's words: those are bound.
-pub fn sql(doing: &'static str, text: impl Into<Cow<'static, str>>) -> Statement {
+pub(crate) fn sql(doing: &'static str, text: impl Into<Cow<'static, str>>) -> Statement {
     Statement { doing, text: text.into(), values: Vec::new() }
 }
 
 /// Returns a statement that begins with `text` and holds where the given ones of `conditions` do; `?` stands for the value
 /// of each.
-pub fn filtered(
+pub(crate) fn filtered(
     doing: &'static str,
     text: String,
     conditions: impl IntoIterator<Item = (&'static str, Option<Value>)>,
@@ -81,13 +81,13 @@ macro_rules! query {
 
 impl Statement {
     /// Adds the value for the next place.
-    pub fn bind(mut self, value: impl Into<Value>) -> Self {
+    pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
     }
 
     /// Adds the condition that a column has one of `values`, if any are given; no value is one of an empty list.
-    pub fn among(self, column: &str, values: Option<&[String]>) -> Self {
+    pub(crate) fn among(self, column: &str, values: Option<&[String]>) -> Self {
         let Some(values) = values else { return self };
         if values.is_empty() {
             return self.then(" AND FALSE");
@@ -99,7 +99,7 @@ impl Statement {
     }
 
     /// Adds the condition that one of `conditions` holds, if there are any; `?` stands for the value of each.
-    pub fn either(self, conditions: Vec<(&'static str, Value)>) -> Self {
+    pub(crate) fn either(self, conditions: Vec<(&'static str, Value)>) -> Self {
         if conditions.is_empty() {
             return self;
         }
@@ -111,13 +111,13 @@ impl Statement {
     }
 
     /// Adds text at the end.
-    pub fn then(mut self, text: &str) -> Self {
+    pub(crate) fn then(mut self, text: &str) -> Self {
         self.text.to_mut().push_str(text);
         self
     }
 
     /// Executes the statement; returns how many rows it changed.
-    pub async fn run(self, mut on: On<'_>) -> Result<u64, Error> {
+    pub(crate) async fn run(self, mut on: On<'_>) -> Result<u64, Error> {
         let doing = self.doing;
         let text = self.text_for(&on.target);
         let faults = on.faults;
@@ -137,7 +137,7 @@ impl Statement {
     }
 
     /// Executes the statement; returns its rows.
-    pub async fn all(self, mut on: On<'_>) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn all(self, mut on: On<'_>) -> Result<Vec<Row>, Error> {
         let doing = self.doing;
         let text = self.text_for(&on.target);
         let faults = on.faults;
@@ -167,12 +167,12 @@ impl Statement {
     }
 
     /// Executes the statement; returns its first row, if there is one.
-    pub async fn optional(self, on: On<'_>) -> Result<Option<Row>, Error> {
+    pub(crate) async fn optional(self, on: On<'_>) -> Result<Option<Row>, Error> {
         Ok(self.all(on).await?.into_iter().next())
     }
 
     /// Executes the statement; returns its first row.
-    pub async fn one(self, on: On<'_>) -> Result<Row, Error> {
+    pub(crate) async fn one(self, on: On<'_>) -> Result<Row, Error> {
         let doing = self.doing;
         self.optional(on).await?.ok_or_else(|| Error::unavailable(doing)(sqlx::Error::RowNotFound))
     }
@@ -187,7 +187,7 @@ impl Statement {
 
 impl Row {
     /// Returns the value of a column.
-    pub fn get<T>(&self, column: usize) -> Result<T, Error>
+    pub(crate) fn get<T>(&self, column: usize) -> Result<T, Error>
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
     {
@@ -200,7 +200,7 @@ impl Row {
 }
 
 /// Returns the value of a column by its name.
-pub fn get<T>(row: &Row, column: &str) -> Result<T, Error>
+pub(crate) fn get<T>(row: &Row, column: &str) -> Result<T, Error>
 where
     T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
 {

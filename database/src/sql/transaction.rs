@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A transaction that writes. Dropped, it leaves nothing.
-pub struct Transaction {
+pub(crate) struct Transaction {
     /// There until the transaction ends.
     connection: Option<Connection>,
     faults: Faults,
@@ -28,7 +28,7 @@ pub struct Transaction {
 
 impl Transaction {
     /// Begins a transaction on `connection`; `work` wakes those in this process who wait for work.
-    pub async fn begin(connection: Connection, faults: &Faults, work: &Arc<Notify>) -> Result<Self, Error> {
+    pub(crate) async fn begin(connection: Connection, faults: &Faults, work: &Arc<Notify>) -> Result<Self, Error> {
         let connection = Some(connection.begin("beginning a transaction", faults).await?);
         Ok(Transaction {
             connection,
@@ -41,7 +41,7 @@ impl Transaction {
     }
 
     /// Returns what statements of this transaction are executed on.
-    pub fn on(&mut self) -> On<'_> {
+    pub(crate) fn on(&mut self) -> On<'_> {
         match &mut self.connection {
             Some(connection) => connection.on(&self.faults),
             None => On { target: Target::Ended, faults: &self.faults },
@@ -53,7 +53,7 @@ impl Transaction {
     }
 
     /// Lets others who do the same wait until this transaction ends. SQLite has one writer anyway.
-    pub async fn alone(&mut self, what: Alone) -> Result<(), Error> {
+    pub(crate) async fn alone(&mut self, what: Alone) -> Result<(), Error> {
         let doing = "waiting for another transaction";
         match what {
             _ if !self.is_on_server() => {}
@@ -73,12 +73,12 @@ impl Transaction {
     }
 
     /// Says to waiting workers that there is work, once it can be seen.
-    pub fn announce_work(&mut self) {
+    pub(crate) fn announce_work(&mut self) {
         self.announces = true;
     }
 
     /// Announces to those who watch a build that it changed, once that can be seen.
-    pub fn announce_build(&mut self, build: &str) {
+    pub(crate) fn announce_build(&mut self, build: &str) {
         // Watchers of a file see for themselves that it was written to.
         if self.is_on_server() && !self.changed.iter().any(|known| known == build) {
             self.changed.push(build.to_owned());
@@ -86,7 +86,7 @@ impl Transaction {
     }
 
     /// Makes what was written last; on disk when it returns.
-    pub async fn commit(mut self, doing: &'static str) -> Result<(), Error> {
+    pub(crate) async fn commit(mut self, doing: &'static str) -> Result<(), Error> {
         if self.announces && self.is_on_server() {
             sql(doing, "SELECT pg_notify($1, '')").bind(WORK).all(self.on()).await?;
         }
@@ -113,7 +113,7 @@ impl Drop for Transaction {
 
 /// Work of one transaction at a time; the numbers are slipway's own among PostgreSQL's advisory locks.
 #[derive(Debug, Clone, Copy)]
-pub enum Alone {
+pub(crate) enum Alone {
     /// Changing the schema.
     Migrate = 0x736c_0001,
     /// Accepting: it counts up, and counts are given out in the order in which they are stored.

@@ -30,7 +30,7 @@ pub enum Publish {
 
 /// The state of a tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tag {
+pub(crate) struct Tag {
     /// Sequence of the push of the ref that it shows; 0 for none.
     pub sequence: i64,
     /// The build of the ref that moved it last.
@@ -45,7 +45,7 @@ pub struct Tag {
 
 /// The answer to an attempt that wants to move a tag; of several answers the last counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// It may.
     Go,
     /// Another has it now.
@@ -56,12 +56,12 @@ pub enum Turn {
 
 impl Tag {
     /// Decides whether the attempt `who`, for a push with `sequence`, may move the tag.
-    pub fn turn(&self, who: (&str, i64), sequence: i64, now_ms: i64) -> Turn {
+    pub(crate) fn turn(&self, who: (&str, i64), sequence: i64, now_ms: i64) -> Turn {
         if self.sequence > sequence { Turn::Superseded } else { self.wait_for_holder(who, now_ms) }
     }
 
     /// Decides the same where this is what is known of the tag for another ref: ids of builds grow as they are asked for.
-    pub fn turn_of_other_ref(&self, who: (&str, i64), now_ms: i64) -> Turn {
+    pub(crate) fn turn_of_other_ref(&self, who: (&str, i64), now_ms: i64) -> Turn {
         let is_newer = self.moved_by.as_deref().is_some_and(|build| build > who.0);
         if is_newer { Turn::Superseded } else { self.wait_for_holder(who, now_ms) }
     }

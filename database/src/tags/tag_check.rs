@@ -7,7 +7,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::sql::statement::{Row, sql};
 /// How long after a tag moved it is checked first.
-pub const FIRST_CHECK_MS: i64 = 5_000;
+pub(crate) const FIRST_CHECK_MS: i64 = 5_000;
 /// How long after the first check the second comes, and after that the third, which is the last.
 const PAUSES_MS: [i64; 2] = [55_000, 540_000];
 /// In so many checks a tag that shows an older image of its own is put right. Later nothing of ours can still be on its

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running cluster. A shell that waits for this process to end, however it does, stops and removes it.
 #[derive(Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     directory: PathBuf,
     programs: PathBuf,
     user: Option<(u32, u32)>,
@@ -20,13 +20,13 @@ static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(1);
 
 /// Returns the URL of a new, empty database.
-pub fn new_database() -> String {
+pub(crate) fn new_database() -> String {
     CLUSTER.get_or_init(Cluster::start).create()
 }
 
 impl Cluster {
     /// Makes and starts a cluster. Fails, and says why, where Debian's package `postgresql` is not installed.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let programs = programs();
         let directory = tempfile::tempdir().unwrap().keep();
         // PostgreSQL refuses to be run by root.
@@ -46,7 +46,7 @@ impl Cluster {
     }
 
     /// Starts the server.
-    pub fn up(&self) {
+    pub(crate) fn up(&self) {
         let settings = format!(
             "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=400 -c shared_buffers=32MB",
             self.directory.display()
@@ -55,12 +55,12 @@ impl Cluster {
     }
 
     /// Ends the server as a power failure would.
-    pub fn crash(&self) {
+    pub(crate) fn crash(&self) {
         self.run("pg_ctl", &["-D", "data", "-w", "-m", "immediate", "stop"]);
     }
 
     /// Makes a database and returns its URL.
-    pub fn create(&self) -> String {
+    pub(crate) fn create(&self) -> String {
         let name = format!("slipway{}", DATABASES.fetch_add(1, Ordering::SeqCst));
         let socket = self.directory.to_str().unwrap();
         self.run("createdb", &["-h", socket, "-U", "slipway", &name]);
@@ -68,7 +68,7 @@ impl Cluster {
     }
 
     /// Returns the server's process.
-    pub fn process(&self) -> String {
+    pub(crate) fn process(&self) -> String {
         let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
         file.lines().next().unwrap().to_owned()
     }

@@ -29,14 +29,14 @@ impl Expander {
 /// Splits a line for a shell into words in which quotes, escapes and variables stay as they are; `<< WORD` is one word.
 ///
 /// A line with a quote or a brace that is not closed has no words.
-pub fn shell_words(line: &str) -> Vec<String> {
+pub(crate) fn shell_words(line: &str) -> Vec<String> {
     let mode =
         Mode { quotes: Quotes::Raw, raw_escapes: true, unset: Unset::Verbatim, heredocs: true, ..Mode::default() };
     Scanner::new(line, mode, &|_| None).finish().map(|expanded| expanded.words).unwrap_or_default()
 }
 
 /// Returns the one word that `text` is after its quotes are removed, and whether any were.
-pub fn unquoted(text: &str) -> Option<(String, bool)> {
+pub(crate) fn unquoted(text: &str) -> Option<(String, bool)> {
     let split = |quotes| {
         let mode = Mode { quotes, unset: Unset::Verbatim, ..Mode::default() };
         Scanner::new(text, mode, &|_| None).finish().ok().map(|expanded| expanded.words)

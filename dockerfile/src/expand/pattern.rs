@@ -3,7 +3,7 @@
 use regex::{NoExpand, Regex};
 
 /// A pattern, as the parts of a regular expression: those match in linear time, whatever the pattern.
-pub struct Pattern(Vec<Part>);
+pub(crate) struct Pattern(Vec<Part>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -14,7 +14,7 @@ enum Part {
 
 impl Pattern {
     /// Parses a pattern; only special characters may be escaped.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut letters = text.chars();
         while let Some(letter) = letters.next() {
@@ -33,20 +33,20 @@ impl Pattern {
     }
 
     /// Removes the shortest or longest beginning that matches.
-    pub fn trim_prefix(&self, value: &str, longest: bool) -> Result<String, String> {
+    pub(crate) fn trim_prefix(&self, value: &str, longest: bool) -> Result<String, String> {
         let found = expression("^", self.0.iter(), longest)?.find(value).map_or(0, |found| found.end());
         Ok(value[found..].to_owned())
     }
 
     /// Removes the shortest or longest end that matches: the beginning of the value read backwards.
-    pub fn trim_suffix(&self, value: &str, longest: bool) -> Result<String, String> {
+    pub(crate) fn trim_suffix(&self, value: &str, longest: bool) -> Result<String, String> {
         let backwards: String = value.chars().rev().collect();
         let found = expression("^", self.0.iter().rev(), longest)?.find(&backwards).map_or(0, |found| found.end());
         Ok(value[..value.len() - found].to_owned())
     }
 
     /// Replaces the first match, or all, each as long as it can be.
-    pub fn replace(&self, value: &str, word: &str, all: bool) -> Result<String, String> {
+    pub(crate) fn replace(&self, value: &str, word: &str, all: bool) -> Result<String, String> {
         let expression = expression("", self.0.iter(), true)?;
         Ok(expression.replacen(value, usize::from(!all), NoExpand(word)).into_owned())
     }

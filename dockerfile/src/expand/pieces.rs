@@ -2,7 +2,7 @@
 
 /// A text that is built up and split at the same time.
 #[derive(Debug, Default)]
-pub struct Pieces {
+pub(crate) struct Pieces {
     /// The text.
     pub text: String,
     /// The words that are complete.
@@ -12,31 +12,31 @@ pub struct Pieces {
 
 impl Pieces {
     /// Adds a character that separates words if it is white space.
-    pub fn add(&mut self, letter: char) {
+    pub(crate) fn add(&mut self, letter: char) {
         self.text.push(letter);
         self.split(letter);
     }
 
     /// Adds the value of a variable: white space in it separates words.
-    pub fn add_value(&mut self, value: &str) {
+    pub(crate) fn add_value(&mut self, value: &str) {
         self.text.push_str(value);
         value.chars().for_each(|letter| self.split(letter));
     }
 
     /// Adds a character that is part of a word whatever it is.
-    pub fn add_protected(&mut self, letter: char) {
+    pub(crate) fn add_protected(&mut self, letter: char) {
         self.text.push(letter);
         self.word.push(letter);
     }
 
     /// Adds what stood in quotes.
-    pub fn add_quoted(&mut self, text: &str) {
+    pub(crate) fn add_quoted(&mut self, text: &str) {
         self.text.push_str(text);
         self.word.push_str(text);
     }
 
     /// Returns the words.
-    pub fn into_parts(mut self) -> (String, Vec<String>) {
+    pub(crate) fn into_parts(mut self) -> (String, Vec<String>) {
         self.end_word();
         (self.text, self.words)
     }

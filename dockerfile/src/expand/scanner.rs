@@ -8,7 +8,7 @@ use std::str::Chars;
 
 /// The characters that are special in the text, and their effect.
 #[derive(Debug, Clone, Copy)]
-pub struct Mode {
+pub(crate) struct Mode {
     /// The character that protects the next one.
     pub escape: char,
     /// The treatment of quotes.
@@ -29,7 +29,7 @@ impl Default for Mode {
 
 /// The treatment of quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quotes {
+pub(crate) enum Quotes {
     /// They protect what they enclose and are removed.
     Removed,
     /// They protect what they enclose and stay.
@@ -40,7 +40,7 @@ pub enum Quotes {
 
 /// The treatment of variables that are not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unset {
+pub(crate) enum Unset {
     /// They become the empty text.
     Empty,
     /// They stay as they are written.
@@ -48,7 +48,7 @@ pub enum Unset {
 }
 
 /// The walk.
-pub struct Scanner<'t> {
+pub(crate) struct Scanner<'t> {
     rest: Peekable<Chars<'t>>,
     mode: Mode,
     lookup: Lookup<'t>,
@@ -76,12 +76,12 @@ enum NullIs {
 
 impl<'t> Scanner<'t> {
     /// Begins at the start of `text`.
-    pub fn new(text: &'t str, mode: Mode, lookup: Lookup<'t>) -> Self {
+    pub(crate) fn new(text: &'t str, mode: Mode, lookup: Lookup<'t>) -> Self {
         Scanner { rest: text.chars().peekable(), mode, lookup, used: Vec::new(), unset: Vec::new(), work: 0, depth: 0 }
     }
 
     /// Walks to the end.
-    pub fn finish(mut self) -> Result<Expanded, ExpandError> {
+    pub(crate) fn finish(mut self) -> Result<Expanded, ExpandError> {
         let (pieces, _) = self.until(None, self.mode.raw_escapes)?;
         let (text, words) = pieces.into_parts();
         Ok(Expanded { text, words, used: self.used, unset: self.unset, work: self.work })

@@ -8,7 +8,7 @@ use crate::rules;
 
 impl Planning<'_> {
     /// Declares the arguments of an `ARG`, and returns its line in the history.
-    pub fn arg(&mut self, args: &[Arg], instruction: &Instruction) -> Result<String, Error> {
+    pub(crate) fn arg(&mut self, args: &[Arg], instruction: &Instruction) -> Result<String, Error> {
         let mut shown = Vec::new();
         for arg in args {
             self.report_secret("ARG", &arg.name, instruction);
@@ -30,7 +30,7 @@ impl Planning<'_> {
     }
 
     /// Sets the variables of an `ENV`, and returns its line in the history.
-    pub fn env(&mut self, pairs: &[Pair], instruction: &Instruction) -> Result<String, Error> {
+    pub(crate) fn env(&mut self, pairs: &[Pair], instruction: &Instruction) -> Result<String, Error> {
         let shown = self.pairs(pairs, instruction)?;
         // A variable that is set here is not suggested for one that is used here.
         self.report_unset(instruction);
@@ -44,7 +44,7 @@ impl Planning<'_> {
     }
 
     /// Expands pairs, all with the variables from before the instruction.
-    pub fn pairs(&self, pairs: &[Pair], instruction: &Instruction) -> Result<Vec<(String, String)>, Error> {
+    pub(crate) fn pairs(&self, pairs: &[Pair], instruction: &Instruction) -> Result<Vec<(String, String)>, Error> {
         if pairs.iter().any(|pair| pair.legacy) {
             let keyword = &instruction.keyword;
             let text =
@@ -70,7 +70,7 @@ impl Planning<'_> {
 }
 
 /// Returns pairs as the history shows them.
-pub fn shown_pairs(pairs: &[(String, String)]) -> String {
+pub(crate) fn shown_pairs(pairs: &[(String, String)]) -> String {
     let shown: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
     shown.join(" ")
 }

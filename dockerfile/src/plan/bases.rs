@@ -41,7 +41,7 @@ pub struct BaseImage {
 }
 
 /// Returns what a plan for the platform `target` calls the image `name` for `platform`.
-pub fn image_key(name: &str, platform: &Platform, target: &Platform) -> String {
+pub(crate) fn image_key(name: &str, platform: &Platform, target: &Platform) -> String {
     if platform == target { name.to_owned() } else { format!("{name} for {platform}") }
 }
 

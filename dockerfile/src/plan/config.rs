@@ -4,7 +4,7 @@ use super::environment::DEFAULT_PATH;
 use registry_client::{ImageConfig, Platform};
 
 /// Returns the configuration that a stage `FROM scratch` starts with.
-pub fn scratch(platform: &Platform) -> ImageConfig {
+pub(crate) fn scratch(platform: &Platform) -> ImageConfig {
     let mut config = ImageConfig::default();
     config.config.working_dir = "/".to_owned();
     config.config.env = vec![DEFAULT_PATH.to_owned()];
@@ -13,7 +13,7 @@ pub fn scratch(platform: &Platform) -> ImageConfig {
 }
 
 /// Returns the configuration that a stage starts with on top of an image: all but what belongs to the image alone.
-pub fn on_top_of(base: &ImageConfig) -> ImageConfig {
+pub(crate) fn on_top_of(base: &ImageConfig) -> ImageConfig {
     let mut config = base.clone();
     config.history = Vec::new();
     config.created = None;
@@ -28,14 +28,14 @@ pub fn on_top_of(base: &ImageConfig) -> ImageConfig {
 }
 
 /// Writes the platform into a configuration.
-pub fn set_platform(config: &mut ImageConfig, platform: &Platform) {
+pub(crate) fn set_platform(config: &mut ImageConfig, platform: &Platform) {
     config.os.clone_from(&platform.os);
     config.architecture.clone_from(&platform.architecture);
     config.variant.clone_from(&platform.variant);
 }
 
 /// Returns how many bytes a configuration has, roughly: stages on top of it have them too.
-pub fn size(config: &ImageConfig) -> usize {
+pub(crate) fn size(config: &ImageConfig) -> usize {
     const ENTRY: usize = 32;
     let pairs = |sizes: &mut dyn Iterator<Item = usize>| sizes.map(|size| size + ENTRY).sum::<usize>();
     let config = &config.config;
@@ -47,7 +47,7 @@ pub fn size(config: &ImageConfig) -> usize {
 }
 
 /// Returns `path` made absolute with the working directory `workdir`, without `.`, `..` and doubled slashes.
-pub fn absolute(workdir: &str, path: &str) -> String {
+pub(crate) fn absolute(workdir: &str, path: &str) -> String {
     let joined = if path.starts_with('/') { path.to_owned() } else { format!("{workdir}/{path}") };
     let clean = files::path::clean_path(joined.as_bytes());
     format!("/{}", String::from_utf8_lossy(&clean))

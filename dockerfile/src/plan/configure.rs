@@ -13,7 +13,7 @@ const MAX_PORTS: usize = 100_000;
 
 impl Planning<'_> {
     /// Carries out an instruction that only changes the configuration, and returns its line in the history.
-    pub fn configure(&mut self, instruction: &Instruction) -> Result<String, Error> {
+    pub(crate) fn configure(&mut self, instruction: &Instruction) -> Result<String, Error> {
         Ok(match &instruction.kind {
             InstructionKind::Label(pairs) => {
                 let pairs = self.pairs(pairs, instruction)?;
@@ -76,7 +76,7 @@ impl Planning<'_> {
     }
 
     /// Gives the image the labels that every image has; those of its base tell of the base.
-    pub fn label(&mut self) {
+    pub(crate) fn label(&mut self) {
         let defaults = &self.context.graph.settings.default_labels;
         self.config.config.labels.extend(defaults.iter().map(|(name, value)| (name.clone(), value.clone())));
     }

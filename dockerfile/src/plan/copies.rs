@@ -12,7 +12,7 @@ use files::ignore::Ignore;
 const PIPES: &str = "/dev/pipes";
 
 /// Expands a `COPY` or `ADD` whose files are in `from`.
-pub fn plan(copy: &ast::Copy, from: From, words: &Words<'_>, workdir: &str) -> Result<Copy, Error> {
+pub(crate) fn plan(copy: &ast::Copy, from: From, words: &Words<'_>, workdir: &str) -> Result<Copy, Error> {
     let words_as_sources = words.each(&copy.sources)?;
     let sources: Vec<_> = words_as_sources.into_iter().map(|word| source(word, copy.from.is_some())).collect();
     let refused = sources.iter().find_map(|source| match source {
@@ -49,7 +49,7 @@ fn expanded(flags: &CopyFlags, words: &Words<'_>) -> Result<CopyFlags, Error> {
 }
 
 /// Returns a copy of all files of `from` to the root directory.
-pub fn everything(from: From) -> Copy {
+pub(crate) fn everything(from: From) -> Copy {
     Copy {
         add: false,
         from,
@@ -99,7 +99,7 @@ fn inline(heredoc: &Heredoc, words: &Words<'_>) -> Result<InlineFile, Error> {
 }
 
 /// Returns a warning for each source that the ignore file hides; exceptions in it make that hard to say.
-pub fn ignored(copy: &Copy, ignore: &Ignore) -> Vec<String> {
+pub(crate) fn ignored(copy: &Copy, ignore: &Ignore) -> Vec<String> {
     if copy.from != From::Context || ignore.has_exceptions() {
         return Vec::new();
     }
@@ -113,7 +113,7 @@ pub fn ignored(copy: &Copy, ignore: &Ignore) -> Vec<String> {
 }
 
 /// Returns the history's text of a copy.
-pub fn history(copy: &Copy) -> String {
+pub(crate) fn history(copy: &Copy) -> String {
     let mut parts = vec![if copy.add { "ADD" } else { "COPY" }.to_owned()];
     if copy.flags.parents {
         parts.push("--parents".to_owned());
@@ -128,7 +128,7 @@ pub fn history(copy: &Copy) -> String {
 }
 
 /// Returns the command of a `RUN` with its heredocs put in, and the script to be mounted if there is one.
-pub fn run_command(run: &ast::Run) -> (Command, Option<Mount>) {
+pub(crate) fn run_command(run: &ast::Run) -> (Command, Option<Mount>) {
     let Command::Shell(line) = &run.command else { return (run.command.clone(), None) };
     let [only] = run.heredocs.as_slice() else {
         return (Command::Shell(joined(line, &run.heredocs)), None);

@@ -5,7 +5,7 @@ use crate::error::Span;
 /// Returns the stage from which a circle was found, and the instructions that lead into it and around it.
 ///
 /// `edges` says for each stage which others it takes files from, and where it says so.
-pub fn find(edges: &[Vec<(usize, Span)>]) -> Option<(usize, Vec<Span>)> {
+pub(crate) fn find(edges: &[Vec<(usize, Span)>]) -> Option<(usize, Vec<Span>)> {
     let mut visited = vec![false; edges.len()];
     let mut on_path = vec![false; edges.len()];
     for start in 0..edges.len() {

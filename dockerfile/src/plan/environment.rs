@@ -17,11 +17,11 @@ const BUILDERS_OWN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SC
 const MAX_ENVIRONMENT: usize = 4 * 1024 * 1024;
 
 /// The path that commands are looked for in when the image does not say.
-pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Variables in the order in which they were set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Variables {
+pub(crate) struct Variables {
     /// Values by name, each with its place in the order.
     known: HashMap<String, (usize, String)>,
     next_place: usize,
@@ -30,7 +30,7 @@ pub struct Variables {
 
 impl Variables {
     /// Returns the variables of an image's `Env`.
-    pub fn from_env(env: &[String]) -> Self {
+    pub(crate) fn from_env(env: &[String]) -> Self {
         let mut variables = Variables::default();
         for (name, value) in env.iter().map(|pair| split(pair)) {
             variables.set(name, value);
@@ -39,13 +39,13 @@ impl Variables {
     }
 
     /// Sets a variable, in the place it has or at the end.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         let place = self.known.get(name).map_or(self.next_place, |(place, _)| *place);
         self.put(name, value, place);
     }
 
     /// Sets a variable and moves it to the end, where what was set last stands.
-    pub fn set_last(&mut self, name: &str, value: &str) {
+    pub(crate) fn set_last(&mut self, name: &str, value: &str) {
         self.put(name, value, self.next_place);
     }
 
@@ -58,19 +58,19 @@ impl Variables {
     }
 
     /// Sets the variables of an image's `Env`, each as if it were set last.
-    pub fn set_all_last(&mut self, env: &[String]) {
+    pub(crate) fn set_all_last(&mut self, env: &[String]) {
         for (name, value) in env.iter().map(|pair| split(pair)) {
             self.set_last(name, value);
         }
     }
 
     /// Returns the bytes of all names and values.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.size
     }
 
     /// Refuses more than any command can be given.
-    pub fn check_size(&self) -> Result<(), Error> {
+    pub(crate) fn check_size(&self) -> Result<(), Error> {
         if self.size <= MAX_ENVIRONMENT {
             return Ok(());
         }
@@ -79,17 +79,17 @@ impl Variables {
     }
 
     /// Returns the value of a variable.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.known.get(name).map(|(_, value)| value.as_str())
     }
 
     /// Returns the names, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.in_order().into_iter().map(|(name, _)| name)
     }
 
     /// Returns `NAME=value` for each variable, in order.
-    pub fn pairs(&self) -> Vec<String> {
+    pub(crate) fn pairs(&self) -> Vec<String> {
         self.in_order().iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
@@ -107,7 +107,7 @@ fn split(pair: &str) -> (&str, &str) {
 }
 
 /// Expands words with some variables; notes the names that were not set.
-pub struct Words<'a> {
+pub(crate) struct Words<'a> {
     expander: Expander,
     variables: &'a Variables,
     notes: Option<&'a RefCell<Notes>>,
@@ -115,7 +115,7 @@ pub struct Words<'a> {
 
 /// Notes that expansions take.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub(crate) struct Notes {
     /// Names that were not set.
     pub unset: BTreeSet<String>,
     /// Characters that the patterns looked at.
@@ -124,24 +124,24 @@ pub struct Notes {
 
 impl<'a> Words<'a> {
     /// Returns an expansion with the Dockerfile's escape character.
-    pub fn new(escape: char, variables: &'a Variables) -> Self {
+    pub(crate) fn new(escape: char, variables: &'a Variables) -> Self {
         Words { expander: Expander::new(escape), variables, notes: None }
     }
 
     /// Makes the expansion take notes.
     #[must_use]
-    pub fn noting(self, notes: &'a RefCell<Notes>) -> Self {
+    pub(crate) fn noting(self, notes: &'a RefCell<Notes>) -> Self {
         Words { notes: Some(notes), ..self }
     }
 
     /// Expands one word and tells which names it used.
-    pub fn expanded(&self, word: &str) -> Result<Expanded, Error> {
+    pub(crate) fn expanded(&self, word: &str) -> Result<Expanded, Error> {
         let lookup = |name: &str| self.variables.get(name).map(str::to_owned);
         self.noted(word, self.expander.word(word, &lookup))
     }
 
     /// Expands one word.
-    pub fn one(&self, word: &str) -> Result<String, Error> {
+    pub(crate) fn one(&self, word: &str) -> Result<String, Error> {
         // Most words hold nothing to expand.
         if !word.contains(['$', '\'', '"', '\\', '`']) {
             return Ok(word.to_owned());
@@ -150,17 +150,17 @@ impl<'a> Words<'a> {
     }
 
     /// Expands each of several words.
-    pub fn each(&self, words: &[String]) -> Result<Vec<String>, Error> {
+    pub(crate) fn each(&self, words: &[String]) -> Result<Vec<String>, Error> {
         words.iter().map(|word| self.one(word)).collect()
     }
 
     /// Expands one word and splits the result at white space.
-    pub fn split(&self, word: &str) -> Result<Vec<String>, Error> {
+    pub(crate) fn split(&self, word: &str) -> Result<Vec<String>, Error> {
         Ok(self.expanded(word)?.words)
     }
 
     /// Expands the body of a heredoc: variables are replaced, quotes stay.
-    pub fn heredoc(&self, body: &str) -> Result<String, Error> {
+    pub(crate) fn heredoc(&self, body: &str) -> Result<String, Error> {
         let lookup = |name: &str| self.variables.get(name).map(str::to_owned);
         Ok(self.noted(body, self.expander.heredoc(body, &lookup))?.text)
     }
@@ -182,14 +182,19 @@ fn failed(word: &str, error: &ExpandError) -> Error {
 
 /// The arguments of a build: what was given, what the platform says, what the Dockerfile declares before the first `FROM`.
 #[derive(Debug, Clone)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     given: BTreeMap<String, String>,
     automatic: Variables,
 }
 
 impl Arguments {
     /// Returns the arguments for a result on `platform`, built on `host`.
-    pub fn new(given: &BTreeMap<String, String>, platform: &Platform, host: &Platform, target_stage: &str) -> Self {
+    pub(crate) fn new(
+        given: &BTreeMap<String, String>,
+        platform: &Platform,
+        host: &Platform,
+        target_stage: &str,
+    ) -> Self {
         let mut automatic = Variables::default();
         for (prefix, platform) in [("BUILD", host), ("TARGET", platform)] {
             automatic.set(&format!("{prefix}PLATFORM"), &platform.to_string());
@@ -208,22 +213,22 @@ impl Arguments {
     }
 
     /// Returns the value that was given for `name`.
-    pub fn given(&self, name: &str) -> Option<&str> {
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.given.get(name).map(String::as_str)
     }
 
     /// Returns the variables that `FROM` lines see without declaring them.
-    pub fn automatic(&self) -> &Variables {
+    pub(crate) fn automatic(&self) -> &Variables {
         &self.automatic
     }
 
     /// Returns the same arguments with nothing given.
-    pub fn without_given(&self) -> Self {
+    pub(crate) fn without_given(&self) -> Self {
         Arguments { given: BTreeMap::new(), automatic: self.automatic.clone() }
     }
 
     /// Returns the proxies that were given, for `RUN`; of several cases of a name the last in order counts.
-    pub fn proxies(&self) -> Vec<String> {
+    pub(crate) fn proxies(&self) -> Vec<String> {
         let mut proxies = BTreeMap::new();
         for (name, value) in &self.given {
             if PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name)) {
@@ -236,6 +241,6 @@ impl Arguments {
 }
 
 /// Tells whether the argument `name` is for the builder alone.
-pub fn is_builders_own(name: &str) -> bool {
+pub(crate) fn is_builders_own(name: &str) -> bool {
     BUILDERS_OWN.contains(&name)
 }

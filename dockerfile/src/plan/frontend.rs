@@ -22,7 +22,7 @@ const NOT_FOLLOWED: [(&str, &str); 5] = [
 ];
 
 /// Returns the host name that commands are to see, if one was given.
-pub fn hostname(build_args: &BTreeMap<String, String>) -> Result<Option<String>, Error> {
+pub(crate) fn hostname(build_args: &BTreeMap<String, String>) -> Result<Option<String>, Error> {
     let Some(name) = build_args.get(HOSTNAME).filter(|name| !name.is_empty()) else { return Ok(None) };
     let is_label = |label: &str| {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -38,7 +38,7 @@ pub fn hostname(build_args: &BTreeMap<String, String>) -> Result<Option<String>,
 }
 
 /// Returns a sentence for each argument that asks the frontend for something and is not followed here.
-pub fn not_followed(file: &Dockerfile, build_args: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn not_followed(file: &Dockerfile, build_args: &BTreeMap<String, String>) -> Vec<String> {
     let given = build_args.iter().filter(|(name, value)| name.starts_with(PREFIX) && !is_no(value));
     let others = given.filter(|(name, _)| !FOLLOWED.contains(&name.as_str()));
     let said = others.filter_map(|(name, _)| match NOT_FOLLOWED.iter().find(|(known, _)| known == name) {

@@ -16,7 +16,7 @@ pub fn global(file: &Dockerfile, settings: &Settings, name: &str) -> Option<Stri
 }
 
 /// Returns the arguments declared before the first `FROM`, with their values, and the automatic ones.
-pub fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error> {
+pub(crate) fn globals(file: &Dockerfile, arguments: &Arguments) -> Result<Variables, Error> {
     let mut globals = arguments.automatic().clone();
     for instruction in &file.global_args {
         let InstructionKind::Arg(pairs) = &instruction.kind else { continue };

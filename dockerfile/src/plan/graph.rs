@@ -20,7 +20,7 @@ use std::collections::HashMap;
 const MAX_WORK: usize = 16 * 1024 * 1024;
 
 /// The stages of a Dockerfile with their bases expanded.
-pub struct Graph<'f> {
+pub(crate) struct Graph<'f> {
     /// The file.
     pub file: &'f Dockerfile,
     /// The choices of the requester.
@@ -41,7 +41,7 @@ pub struct Graph<'f> {
 
 /// The base of a stage, by positions in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FileBase {
+pub(crate) enum FileBase {
     /// Nothing.
     Scratch,
     /// An earlier stage.
@@ -59,7 +59,7 @@ pub enum FileBase {
 
 /// Where an instruction names a source: both have rules of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Use {
+pub(crate) enum Use {
     /// `COPY --from=`, which may be a number.
     Copy,
     /// `RUN --mount=from=`.
@@ -68,7 +68,7 @@ pub enum Use {
 
 /// The meaning of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// A stage, by its position in the file, wherever that is.
     Stage(usize),
     /// A context that the requester named.
@@ -79,7 +79,7 @@ pub enum Found {
 
 impl<'f> Graph<'f> {
     /// Expands the `FROM` lines and finds the target.
-    pub fn new(file: &'f Dockerfile, settings: &'f Settings, lint: &Lint) -> Result<Self, Error> {
+    pub(crate) fn new(file: &'f Dockerfile, settings: &'f Settings, lint: &Lint) -> Result<Self, Error> {
         let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
         for (index, stage) in file.stages.iter().enumerate() {
             if let Some(name) = &stage.name {
@@ -146,12 +146,12 @@ impl<'f> Graph<'f> {
     }
 
     /// Returns the instructions of stage `index`: none, if something else stands in its place.
-    pub fn instructions(&self, index: usize) -> &'f [Instruction] {
+    pub(crate) fn instructions(&self, index: usize) -> &'f [Instruction] {
         if self.is_replaced(index) { &[] } else { &self.file.stages[index].instructions }
     }
 
     /// Tells whether the requester put something else in the place of stage `index`.
-    pub fn is_replaced(&self, index: usize) -> bool {
+    pub(crate) fn is_replaced(&self, index: usize) -> bool {
         self.replaced[index]
     }
 
@@ -171,7 +171,7 @@ impl<'f> Graph<'f> {
     }
 
     /// Finds what a name means in stage `index`.
-    pub fn find(&self, name: &str, used: Use, index: usize) -> Result<Found, Error> {
+    pub(crate) fn find(&self, name: &str, used: Use, index: usize) -> Result<Found, Error> {
         let lower = name.to_lowercase();
         let stages = self.file.stages.len();
         if let Some(position) = self.last_named(&lower, index).or_else(|| self.last_named(&lower, stages)) {
@@ -192,12 +192,12 @@ impl<'f> Graph<'f> {
     }
 
     /// Returns what people call stage `index`.
-    pub fn name(&self, index: usize) -> String {
+    pub(crate) fn name(&self, index: usize) -> String {
         self.file.stages[index].name.clone().unwrap_or_else(|| format!("stage-{index}"))
     }
 
     /// Returns the image that a stage needs and the key under which it is known.
-    pub fn needed(&self, name: &str, platform: &Platform, span: Span, instruction: &str) -> Needed {
+    pub(crate) fn needed(&self, name: &str, platform: &Platform, span: Span, instruction: &str) -> Needed {
         Needed {
             key: image_key(name, platform, &self.settings.platform),
             name: name.to_owned(),
@@ -236,7 +236,7 @@ fn given_base(given: Given, platform: &Platform) -> FileBase {
 }
 
 /// Returns the names that an instruction takes files from.
-pub fn sources(instruction: &Instruction) -> Vec<(Use, String)> {
+pub(crate) fn sources(instruction: &Instruction) -> Vec<(Use, String)> {
     match &instruction.kind {
         InstructionKind::Copy(copy) => copy.from.iter().map(|name| (Use::Copy, name.clone())).collect(),
         InstructionKind::Run(run) => run

@@ -4,18 +4,18 @@ use crate::quote::go_quoted;
 use registry_client::Healthcheck;
 
 /// Returns words quoted as Go's `%q` prints a list of strings: `["a" "b"]`.
-pub fn quoted(words: &[String]) -> String {
+pub(crate) fn quoted(words: &[String]) -> String {
     let words: Vec<_> = words.iter().map(|word| go_quoted(word)).collect();
     format!("[{}]", words.join(" "))
 }
 
 /// Returns words as Go's `%v` prints a list of strings: `[a b]`.
-pub fn plain(words: &[String]) -> String {
+pub(crate) fn plain(words: &[String]) -> String {
     format!("[{}]", words.join(" "))
 }
 
 /// Returns the text of a `HEALTHCHECK`.
-pub fn healthcheck(check: &Healthcheck) -> String {
+pub(crate) fn healthcheck(check: &Healthcheck) -> String {
     let duration = |nanoseconds: i64| go_duration(nanoseconds);
     format!(
         "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",

@@ -9,7 +9,7 @@ use crate::mount::parse_mount;
 use std::collections::BTreeMap;
 
 /// Expands mounts and fills in their defaults.
-pub struct MountPlanner<'m> {
+pub(crate) struct MountPlanner<'m> {
     /// Expands their values.
     pub words: &'m Words<'m>,
     /// The meanings of the names behind `from=`.
@@ -22,7 +22,7 @@ pub struct MountPlanner<'m> {
 
 impl MountPlanner<'_> {
     /// Plans the mounts of one `RUN`, in the order in which they are written.
-    pub fn plan(&self, mounts: &[String]) -> Result<Vec<Mount>, Error> {
+    pub(crate) fn plan(&self, mounts: &[String]) -> Result<Vec<Mount>, Error> {
         let mut ssh = 0;
         let mut planned = Vec::with_capacity(mounts.len());
         for text in mounts {

@@ -11,7 +11,7 @@ use crate::suggest::suggest_name;
 use registry_client::{ImageConfig, Platform, Reference};
 
 /// Returns the platform that the `--platform` of a stage names.
-pub fn of_stage(
+pub(crate) fn of_stage(
     word: &str,
     file: &Dockerfile,
     globals: &Variables,
@@ -50,7 +50,7 @@ pub fn of_stage(
 }
 
 /// Reports arguments of a `FROM` line that nothing declares.
-pub fn report_undeclared(unset: &[String], file: &Dockerfile, globals: &Variables, stage: &Stage, lint: &Lint) {
+pub(crate) fn report_undeclared(unset: &[String], file: &Dockerfile, globals: &Variables, stage: &Stage, lint: &Lint) {
     if unset.is_empty() || lint.is_full() {
         return;
     }
@@ -73,7 +73,7 @@ pub fn report_undeclared(unset: &[String], file: &Dockerfile, globals: &Variable
 }
 
 /// Reports bases that are not valid image names when no build argument is given.
-pub fn check_default_bases(file: &Dockerfile, arguments: &Arguments, lint: &Lint) {
+pub(crate) fn check_default_bases(file: &Dockerfile, arguments: &Arguments, lint: &Lint) {
     let Ok(globals) = globals::globals(file, &arguments.without_given()) else { return };
     for stage in &file.stages {
         let Ok(base) = Words::new(file.escape, &globals).one(&stage.base) else { return };
@@ -85,7 +85,7 @@ pub fn check_default_bases(file: &Dockerfile, arguments: &Arguments, lint: &Lint
 }
 
 /// Reports an image that is for another platform than is wanted.
-pub fn check_image(config: &ImageConfig, name: &str, wanted: &Platform, stage: &Stage, lint: &Lint) {
+pub(crate) fn check_image(config: &ImageConfig, name: &str, wanted: &Platform, stage: &Stage, lint: &Lint) {
     let same = config.os == wanted.os && config.architecture == wanted.architecture;
     if same || config.os.is_empty() {
         return;
@@ -101,7 +101,7 @@ pub fn check_image(config: &ImageConfig, name: &str, wanted: &Platform, stage: &
 }
 
 /// Writes the platform of the result into its configuration: the one asked for, or the base's where none was.
-pub fn settle(config: &mut ImageConfig, settings: &Settings) {
+pub(crate) fn settle(config: &mut ImageConfig, settings: &Settings) {
     let wanted = &settings.platform;
     if *wanted != Platform::host() || config.os.is_empty() {
         let same = config.os == wanted.os && config.architecture == wanted.architecture;

@@ -25,7 +25,7 @@ const MAX_STAGE: usize = 16 * 1024 * 1024;
 
 /// The file, the stage and the lint that a stage is planned with.
 #[derive(Clone, Copy)]
-pub struct StageContext<'c> {
+pub(crate) struct StageContext<'c> {
     /// The file's stages.
     pub graph: &'c Graph<'c>,
     /// The stage.
@@ -38,7 +38,7 @@ pub struct StageContext<'c> {
 
 /// The meanings of the names behind `--from=` and `from=`.
 #[derive(Debug, Default)]
-pub struct Names {
+pub(crate) struct Names {
     /// Those of `COPY`.
     pub copies: BTreeMap<String, From>,
     /// Those of mounts.
@@ -47,7 +47,7 @@ pub struct Names {
 
 /// A planned stage with what stages on top of it inherit.
 #[derive(Debug, Clone)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// The stage.
     pub stage: Stage,
     /// Bytes of its configuration, its history and the environments of its commands.
@@ -61,7 +61,7 @@ pub struct Finished {
 }
 
 /// A stage while its instructions are planned.
-pub struct Planning<'p> {
+pub(crate) struct Planning<'p> {
     /// The file, the stage and the lint.
     pub context: StageContext<'p>,
     base: Base,
@@ -86,7 +86,12 @@ pub struct Planning<'p> {
 }
 
 /// Begins a stage on its base.
-pub fn start<'p>(context: &StageContext<'p>, base: Base, images: &BaseImages, stages: &[Finished]) -> Planning<'p> {
+pub(crate) fn start<'p>(
+    context: &StageContext<'p>,
+    base: Base,
+    images: &BaseImages,
+    stages: &[Finished],
+) -> Planning<'p> {
     let mut planning = Planning {
         context: *context,
         base: Base::Scratch,
@@ -130,7 +135,7 @@ pub fn start<'p>(context: &StageContext<'p>, base: Base, images: &BaseImages, st
 
 impl Planning<'_> {
     /// Plans the instructions of triggers, then those of the stage; `names` says what each `--from` means.
-    pub fn finish(mut self, triggers: &[Instruction], names: &Names) -> Result<Finished, Error> {
+    pub(crate) fn finish(mut self, triggers: &[Instruction], names: &Names) -> Result<Finished, Error> {
         let context = self.context;
         for instruction in triggers.iter().chain(context.graph.instructions(context.index)) {
             let span = instruction.span;
@@ -152,7 +157,7 @@ impl Planning<'_> {
     }
 
     /// Begins the stage with all files that the requester gave as `name`.
-    pub fn fill(&mut self, name: &str) {
+    pub(crate) fn fill(&mut self, name: &str) {
         let stage = self.context.stage;
         self.layers += 1;
         self.steps.push(Step {
@@ -209,17 +214,17 @@ impl Planning<'_> {
     }
 
     /// Returns an expansion with the variables in force.
-    pub fn words(&self) -> Words<'_> {
+    pub(crate) fn words(&self) -> Words<'_> {
         Words::new(self.context.graph.file.escape, &self.environment).noting(&self.notes)
     }
 
     /// Reports what the rules say of an instruction.
-    pub fn report(&self, rule: &'static crate::rules::Rule, text: String, instruction: &Instruction) {
+    pub(crate) fn report(&self, rule: &'static crate::rules::Rule, text: String, instruction: &Instruction) {
         self.context.lint.report(rule, text, instruction.span, &instruction.comments.lines);
     }
 
     /// Reports the names that an instruction used and nothing sets, unless the base may set them.
-    pub fn report_unset(&self, instruction: &Instruction) {
+    pub(crate) fn report_unset(&self, instruction: &Instruction) {
         let unset = std::mem::take(&mut self.notes.borrow_mut().unset);
         if unset.is_empty() || self.context.lint.is_full() {
             return;
@@ -233,7 +238,7 @@ impl Planning<'_> {
     }
 
     /// Leaves the names unreported that the instruction used and nothing sets.
-    pub fn forget_unset(&self) {
+    pub(crate) fn forget_unset(&self) {
         self.notes.borrow_mut().unset.clear();
     }
 
@@ -242,7 +247,7 @@ impl Planning<'_> {
     }
 
     /// Returns the words of a command, run by the shell in force if it is in shell form.
-    pub fn argv(&self, command: &Command) -> Vec<String> {
+    pub(crate) fn argv(&self, command: &Command) -> Vec<String> {
         match command {
             Command::Exec(words) => words.clone(),
             Command::Shell(line) => {

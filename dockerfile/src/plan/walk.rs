@@ -52,7 +52,7 @@ impl Plan {
 }
 
 /// A walk over the stages.
-pub struct Walk<'w, 'f> {
+pub(crate) struct Walk<'w, 'f> {
     graph: &'w Graph<'f>,
     images: &'w BaseImages,
     lint: &'w Lint,
@@ -67,7 +67,7 @@ pub struct Walk<'w, 'f> {
 
 impl<'w, 'f> Walk<'w, 'f> {
     /// Prepares a walk.
-    pub fn new(graph: &'w Graph<'f>, images: &'w BaseImages, lint: &'w Lint) -> Self {
+    pub(crate) fn new(graph: &'w Graph<'f>, images: &'w BaseImages, lint: &'w Lint) -> Self {
         Walk {
             graph,
             images,
@@ -81,7 +81,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     }
 
     /// Walks, and plans what it found if all images are known.
-    pub fn plan(mut self, scope: Scope) -> Result<Planned, Error> {
+    pub(crate) fn plan(mut self, scope: Scope) -> Result<Planned, Error> {
         let mut waiting = match scope {
             Scope::Target => vec![self.graph.target],
             Scope::All => (0..self.graph.file.stages.len()).rev().collect(),

@@ -28,7 +28,7 @@ fn corpus() -> Option<PathBuf> {
 }
 
 /// The keywords of the instructions and their first lines, in the order of the file.
-pub fn instructions(file: &Dockerfile) -> Vec<(String, usize)> {
+pub(crate) fn instructions(file: &Dockerfile) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     let stages = file.stages.iter().flat_map(|stage| &stage.instructions);
     found.extend(file.global_args.iter().chain(stages).map(|line| (line.keyword.to_uppercase(), line.span.first_line)));

@@ -21,7 +21,7 @@ const MAX_PATH: usize = 4096;
 const MAX_STEPS: u64 = 10_000_000;
 
 /// An index in the making.
-pub struct Building {
+pub(crate) struct Building {
     entries: BTreeMap<WalkPath, Known>,
     opaque: BTreeSet<Vec<u8>>,
     /// Hard links are counted from 1.
@@ -47,7 +47,7 @@ struct Known {
 
 impl Building {
     /// Begins with nothing; files may have `max_bytes` together.
-    pub fn new(max_bytes: u64) -> Self {
+    pub(crate) fn new(max_bytes: u64) -> Self {
         Building {
             entries: BTreeMap::new(),
             opaque: BTreeSet::new(),
@@ -62,7 +62,7 @@ impl Building {
     }
 
     /// Refuses an entry that leads too far, before its content is read.
-    pub fn check(&mut self, entry: &Entry) -> Result<(), IndexError> {
+    pub(crate) fn check(&mut self, entry: &Entry) -> Result<(), IndexError> {
         let known = self.entries.len() + self.opaque.len();
         if self.read >= MAX_ENTRIES as u64 || known >= MAX_ENTRIES {
             return Err(refused(entry, format!("the layer has more than {MAX_ENTRIES} entries")));
@@ -92,7 +92,7 @@ impl Building {
     }
 
     /// Adds an entry with the hash of its content.
-    pub fn add(&mut self, entry: Entry, content: Option<[u8; 32]>) -> Result<(), IndexError> {
+    pub(crate) fn add(&mut self, entry: Entry, content: Option<[u8; 32]>) -> Result<(), IndexError> {
         let number = self.read;
         self.read += 1;
         let path = clean_path(&entry.path);
@@ -241,7 +241,7 @@ impl Building {
     }
 
     /// Returns the index.
-    pub fn finish(self) -> Index {
+    pub(crate) fn finish(self) -> Index {
         let mut moved: BTreeMap<u64, Option<Vec<u8>>> = self.moved.into_iter().map(|number| (number, None)).collect();
         if !moved.is_empty() {
             for (path, known) in &self.entries {

@@ -56,7 +56,7 @@ pub struct Index {
 }
 
 /// Orders paths as a walk meets them: a directory, then all below it, then its next sibling.
-pub fn walk_order(one: &[u8], other: &[u8]) -> Ordering {
+pub(crate) fn walk_order(one: &[u8], other: &[u8]) -> Ordering {
     one.split(|&byte| byte == b'/').cmp(other.split(|&byte| byte == b'/'))
 }
 

@@ -9,7 +9,7 @@ use registry_client::{
 use std::collections::HashMap;
 use std::time::Duration;
 
-pub fn settings(credentials: Credentials) -> Settings {
+pub(crate) fn settings(credentials: Credentials) -> Settings {
     let retry = RetryPolicy {
         initial_backoff: Duration::from_millis(5),
         max_backoff: Duration::from_millis(60),
@@ -20,22 +20,22 @@ pub fn settings(credentials: Credentials) -> Settings {
     Settings { credentials, retry, minimum_rate, ..Settings::default() }
 }
 
-pub fn client(credentials: Credentials) -> Client {
+pub(crate) fn client(credentials: Credentials) -> Client {
     Client::new(settings(credentials)).unwrap()
 }
 
-pub fn login(server: &Server) -> Credentials {
+pub(crate) fn login(server: &Server) -> Credentials {
     Credentials::Fixed(HashMap::from([(server.address.to_string(), ("user".to_owned(), "s3cret-pass".to_owned()))]))
 }
 
-pub fn reference(server: &Server) -> Reference {
+pub(crate) fn reference(server: &Server) -> Reference {
     Reference::parse(&format!("{}/team/app:1", server.address)).unwrap()
 }
 
-pub fn blob(bytes: &[u8]) -> Descriptor {
+pub(crate) fn blob(bytes: &[u8]) -> Descriptor {
     Descriptor::new(media_type::OCI_LAYER_GZIP, Digest::of(bytes), bytes.len() as u64)
 }
 
-pub async fn push(client: &Client, server: &Server) -> Result<(), Error> {
+pub(crate) async fn push(client: &Client, server: &Server) -> Result<(), Error> {
     client.push_blob(&reference(server), &blob(b"x"), BlobSource::Bytes("x".into())).await.map(drop)
 }

@@ -1,6 +1,6 @@
 //! A scripted server on a free port of this machine: each request is answered by a function, and kept.
 
-pub mod help;
+pub(crate) mod help;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// A request as it came.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Method.
     pub method: String,
     /// Path and query.
@@ -23,7 +23,7 @@ pub struct Asked {
 
 /// The answer.
 #[derive(Default)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
@@ -34,30 +34,30 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn new(status: u16) -> Self {
+    pub(crate) fn new(status: u16) -> Self {
         Answer { status, ..Answer::default() }
     }
 
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 }
 
 /// A running server; it ends with the process.
-pub struct Server {
+pub(crate) struct Server {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
     /// Starts a server whose answers `script` gives.
-    pub fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Server {
+    pub(crate) fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -74,13 +74,13 @@ impl Server {
     }
 
     /// Returns the requests so far whose method and path begin like this.
-    pub fn asked(&self, method: &str, path: &str) -> Vec<Asked> {
+    pub(crate) fn asked(&self, method: &str, path: &str) -> Vec<Asked> {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|asked| asked.method == method && asked.path.starts_with(path)).cloned().collect()
     }
 
     /// Returns the number of all requests so far.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
 }

@@ -11,51 +11,51 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tower::Service;
 
-pub struct Hub {
+pub(crate) struct Hub {
     pub directory: tempfile::TempDir,
     pub store: Store,
     pub router: Router,
 }
 
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
     /// Returns the code of the first error.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["errors"][0]["code"].as_str().unwrap().to_owned()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 impl Hub {
-    pub fn new() -> Hub {
+    pub(crate) fn new() -> Hub {
         Hub::with(Settings::new(Access::Open))
     }
 
-    pub fn with(settings: Settings) -> Hub {
+    pub(crate) fn with(settings: Settings) -> Hub {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let router = registry::router(store.clone(), settings);
         Hub { directory, store, router }
     }
 
-    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         self.ask_at(method, &format!("/v2/{path}"), headers, Body::from(body.to_vec())).await
     }
 
     /// Asks for a whole path, as a `Location` has it.
-    pub async fn ask_at(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Answer {
+    pub(crate) async fn ask_at(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -67,15 +67,15 @@ impl Hub {
         Answer { status, headers, body: axum::body::to_bytes(answer.into_body(), 16 << 20).await.unwrap().to_vec() }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[], b"").await
     }
 
-    pub async fn status(&self, method: Method, path: &str) -> u16 {
+    pub(crate) async fn status(&self, method: Method, path: &str) -> u16 {
         self.ask(method, path, &[], b"").await.status
     }
 
-    pub async fn upload(&self, repository: &str, bytes: &[u8]) -> Digest {
+    pub(crate) async fn upload(&self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
         let path = format!("{repository}/blobs/uploads/?digest={digest}");
         assert_eq!(self.ask(Method::POST, &path, &[], bytes).await.status, 201);
@@ -83,7 +83,7 @@ impl Hub {
     }
 
     /// Puts a document as it is, under a tag or, if the reference is empty, its digest.
-    pub async fn put(&self, repository: &str, reference: &str, document: &Value) -> Answer {
+    pub(crate) async fn put(&self, repository: &str, reference: &str, document: &Value) -> Answer {
         let bytes = serde_json::to_vec(document).unwrap();
         let digest = Digest::of(&bytes);
         let reference = if reference.is_empty() { digest.as_str() } else { reference };
@@ -94,7 +94,7 @@ impl Hub {
 }
 
 /// Returns a manifest with the configuration `{}` and these layers.
-pub fn manifest(layers: &[&[u8]]) -> Value {
+pub(crate) fn manifest(layers: &[&[u8]]) -> Value {
     let layers: Vec<Value> = layers.iter().map(|layer| descriptor(media_type::OCI_LAYER, layer)).collect();
     json!({
         "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
@@ -103,20 +103,20 @@ pub fn manifest(layers: &[&[u8]]) -> Value {
 }
 
 /// Returns an index of documents.
-pub fn index(documents: &[&Value]) -> Value {
+pub(crate) fn index(documents: &[&Value]) -> Value {
     let manifests: Vec<Value> = documents.iter().map(|document| named(document)).collect();
     json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": manifests})
 }
 
 /// Returns the descriptor of a document.
-pub fn named(document: &Value) -> Value {
+pub(crate) fn named(document: &Value) -> Value {
     descriptor(document["mediaType"].as_str().unwrap(), &serde_json::to_vec(document).unwrap())
 }
 
-pub fn descriptor(kind: &str, bytes: &[u8]) -> Value {
+pub(crate) fn descriptor(kind: &str, bytes: &[u8]) -> Value {
     json!({"mediaType": kind, "digest": Digest::of(bytes).as_str(), "size": bytes.len()})
 }
 
-pub fn digest_of(document: &Value) -> Digest {
+pub(crate) fn digest_of(document: &Value) -> Digest {
     Digest::of(&serde_json::to_vec(document).unwrap())
 }

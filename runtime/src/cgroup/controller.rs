@@ -1,11 +1,11 @@
 //! Controllers of control groups, and the names of slipway's groups.
 
 /// Start of the names of slipway's groups, by which leftovers are found.
-pub const PREFIX: &str = "slipway-";
+pub(crate) const PREFIX: &str = "slipway-";
 
 /// The resource that a group limits or counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Controller {
+pub(crate) enum Controller {
     /// Memory, of version 1.
     Memory,
     /// Processes, of version 1.

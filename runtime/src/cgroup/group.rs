@@ -22,7 +22,7 @@ const YOUNG: Duration = Duration::from_secs(2);
 
 /// The groups of one attempt; removed when it is dropped.
 #[derive(Debug)]
-pub struct Cgroup {
+pub(crate) struct Cgroup {
     groups: Vec<Group>,
     limits: Limits,
 }
@@ -35,7 +35,7 @@ struct Group {
 
 /// How processes of an attempt died for want of memory, since it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Deaths {
+pub(crate) struct Deaths {
     /// How many were killed, whoever had no memory left.
     pub killed: u64,
     /// How often the attempt's own limit was in the way, at most.
@@ -55,7 +55,7 @@ pub struct Limited {
 
 impl Cgroup {
     /// Makes the groups for `attempt`; `None`, with a warning, where that is not possible.
-    pub fn create(attempt: &str, limits: &Limits) -> Option<Cgroup> {
+    pub(crate) fn create(attempt: &str, limits: &Limits) -> Option<Cgroup> {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let cgroup = Cgroup::create_in(Path::new(ROOT), &own, attempt, limits);
         if cgroup.groups.is_empty() {
@@ -81,7 +81,7 @@ impl Cgroup {
     }
 
     /// Puts a process, and all it starts from now on, under the limits.
-    pub fn add(&self, id: u32) -> Result<(), Error> {
+    pub(crate) fn add(&self, id: u32) -> Result<(), Error> {
         for group in &self.groups {
             let file = group.path.join("cgroup.procs");
             let mut written = fs::write(&file, id.to_string());
@@ -99,18 +99,18 @@ impl Cgroup {
     }
 
     /// Returns how many processes died for want of memory, and how many of them at the attempt's own limit.
-    pub fn deaths(&self) -> Deaths {
+    pub(crate) fn deaths(&self) -> Deaths {
         let deaths = self.groups.iter().map(|group| deaths(group, self.limits.memory_bytes));
         deaths.max_by_key(|deaths| deaths.killed).unwrap_or_default()
     }
 
     /// Returns how much processor time was used, where that is counted.
-    pub fn cpu_time(&self) -> Option<Duration> {
+    pub(crate) fn cpu_time(&self) -> Option<Duration> {
         self.groups.iter().find_map(|group| cpu_time(&group.path))
     }
 
     /// Returns how much memory is used, without files that can go at any time, where that is counted.
-    pub fn memory_used(&self) -> Option<u64> {
+    pub(crate) fn memory_used(&self) -> Option<u64> {
         let number = |group: &Group, file: &str| fs::read_to_string(group.path.join(file)).ok()?.trim().parse().ok();
         self.groups.iter().find_map(|group| {
             let (file, inactive) = match group.controller {
@@ -126,12 +126,12 @@ impl Cgroup {
     }
 
     /// Returns how much memory there is for all processes together.
-    pub fn memory_bytes(&self) -> u64 {
+    pub(crate) fn memory_bytes(&self) -> u64 {
         self.limits.memory_bytes.unwrap_or(u64::MAX)
     }
 
     /// Returns what is limited.
-    pub fn limited(&self) -> Limited {
+    pub(crate) fn limited(&self) -> Limited {
         let has = |wanted| self.groups.iter().any(|group| group.controller == wanted);
         let unified = self.groups.iter().find(|group| group.controller == Controller::Unified);
         let offers = |file: &str| unified.is_some_and(|group| group.path.join(file).exists());
@@ -196,7 +196,7 @@ impl Drop for Cgroup {
 }
 
 /// Removes groups of attempts that are over; those in use cannot be removed.
-pub fn sweep() {
+pub(crate) fn sweep() {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     for Parent { path, .. } in parents(Path::new(ROOT), &own) {
         let Ok(entries) = fs::read_dir(&path) else { continue };

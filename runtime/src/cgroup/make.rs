@@ -12,7 +12,7 @@ const PERIOD: u64 = 100_000;
 const WANTED: [&str; 3] = ["memory", "pids", "cpu"];
 
 /// Makes the group `path`, or takes it as it is left over, and limits it.
-pub fn group(path: &Path, controller: Controller, limits: &Limits) -> io::Result<()> {
+pub(crate) fn group(path: &Path, controller: Controller, limits: &Limits) -> io::Result<()> {
     if controller == Controller::Unified {
         offer(path.parent().unwrap_or(path))?;
     }

@@ -5,4 +5,4 @@ mod group;
 mod make;
 mod parents;
 
-pub use group::{Cgroup, Limited, sweep};
+pub(crate) use group::{Cgroup, Limited, sweep};

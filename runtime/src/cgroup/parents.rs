@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A group to make groups in.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Parent {
+pub(crate) struct Parent {
     /// Its directory.
     pub path: PathBuf,
     /// Its controller.
@@ -13,7 +13,7 @@ pub struct Parent {
 }
 
 /// Reads `own`, the process's list of its groups, for the hierarchies that are mounted below `root`.
-pub fn parents(root: &Path, own: &str) -> Vec<Parent> {
+pub(crate) fn parents(root: &Path, own: &str) -> Vec<Parent> {
     own.lines().flat_map(|line| of_line(root, line)).collect()
 }
 

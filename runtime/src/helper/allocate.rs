@@ -18,7 +18,7 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// The architecture whose calls have 64-bit numbers in two halves.
-pub const I386: u32 = 0x4000_0003;
+pub(crate) const I386: u32 = 0x4000_0003;
 /// The mode that leaves a file's size as it is.
 const KEEP_SIZE: u32 = 0x01;
 /// Opens a descriptor of a thread, not of a whole process; kernels before 6.9 do not know it.
@@ -38,7 +38,7 @@ struct Asked {
 }
 
 /// Decides on a call that waits, and makes it where it can.
-pub fn decide(
+pub(crate) fn decide(
     listener: &OwnedFd,
     processes: Option<&OwnedFd>,
     call: &libc::seccomp_notif,

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Calls of a step that wait for an answer.
-pub struct Answers {
+pub(crate) struct Answers {
     state: State,
     processes: Option<OwnedFd>,
 }
@@ -27,12 +27,12 @@ impl Answers {
     /// Prepares to answer the step that sends its filter's listener through the other end of `channel`.
     ///
     /// Must happen before the root is the step's: what processes there are is looked up in the sandbox's own `/proc`.
-    pub fn new(channel: OwnedFd) -> Answers {
+    pub(crate) fn new(channel: OwnedFd) -> Answers {
         Answers { state: State::Announced(channel), processes: super::walk::open_directory("/proc").ok() }
     }
 
     /// Returns what becomes readable when there is something to answer.
-    pub fn waits(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn waits(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             State::Announced(socket) | State::Listening(socket) => Some(socket.as_fd()),
             State::Over => None,
@@ -40,7 +40,7 @@ impl Answers {
     }
 
     /// Answers what waits; tells what the step would have too much of.
-    pub fn answer(&mut self, step: Pid, watch: &mut Watch) -> Option<DiskFull> {
+    pub(crate) fn answer(&mut self, step: Pid, watch: &mut Watch) -> Option<DiskFull> {
         let listener = match &self.state {
             State::Over => return None,
             State::Announced(channel) => {

@@ -12,11 +12,11 @@ const ARGUMENT: u32 = 8;
 const MAX_JUMP: usize = 255;
 
 /// A program.
-pub type Program = Vec<sock_filter>;
+pub(crate) type Program = Vec<sock_filter>;
 
 /// The argument that decides: numbers of 32 bits for the kernel, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Argument {
+pub(crate) enum Argument {
     /// The first one.
     First = 0,
     /// The second one.
@@ -25,7 +25,7 @@ pub enum Argument {
 
 /// A decision that one argument takes part in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Test {
+pub(crate) enum Test {
     /// None of these.
     Not(&'static [u32]),
     /// One of these.
@@ -38,7 +38,7 @@ pub enum Test {
 
 /// Whether a listener answers calls that are passed to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listener {
+pub(crate) enum Listener {
     /// One does.
     Some,
     /// None does.
@@ -47,7 +47,7 @@ pub enum Listener {
 
 /// The filter's decision about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is made.
     Allow,
     /// It fails with this error.
@@ -102,7 +102,7 @@ impl Test {
 /// Returns the program that looks calls of each architecture up in a table of its own, and ends the process for others.
 ///
 /// A table holds the first number of each range with one verdict, ascending from 0.
-pub fn program(tables: &[(u32, Vec<(u32, Verdict)>)], listener: Listener) -> Program {
+pub(crate) fn program(tables: &[(u32, Vec<(u32, Verdict)>)], listener: Listener) -> Program {
     let mut code = vec![load(ARCHITECTURE_AT)];
     for (architecture, table) in tables {
         let own = [vec![load(NUMBER_AT)], tree(table, listener)].concat();

@@ -47,7 +47,7 @@ const MAX_COMPLAINT: usize = 4096;
 const OPEN_FILES: (u64, u64) = (1024, 1_048_576);
 
 /// The standard streams of the command.
-pub enum Stdio {
+pub(crate) enum Stdio {
     /// Nothing is read; both streams go to one pipe.
     Merged(OwnedFd),
     /// Pipes.
@@ -64,7 +64,7 @@ pub enum Stdio {
 }
 
 /// Where the command gets its root from.
-pub enum Place<'r> {
+pub(crate) enum Place<'r> {
     /// It is the first process in this root.
     Root(&'r Root),
     /// This process is in the container already.
@@ -72,7 +72,7 @@ pub enum Place<'r> {
 }
 
 /// The streams of the process.
-pub struct Streams {
+pub(crate) struct Streams {
     /// Those of the command.
     pub stdio: Stdio,
     /// Takes why it could not be started.
@@ -82,7 +82,13 @@ pub struct Streams {
 }
 
 /// Becomes the command of the step; what goes wrong is written to the second stream.
-pub fn run(place: &Place<'_>, request: &RunRequest, user: &User, filters: &seccomp::Filters, streams: Streams) -> ! {
+pub(crate) fn run(
+    place: &Place<'_>,
+    request: &RunRequest,
+    user: &User,
+    filters: &seccomp::Filters,
+    streams: Streams,
+) -> ! {
     let Err(Refusal { text, code }) = become_command(place, request, user, filters, &streams);
     let mut complaint = File::from(streams.complaint);
     let _ = complaint.write_all(&text.as_bytes()[..text.floor_char_boundary(MAX_COMPLAINT)]);
@@ -221,7 +227,7 @@ fn resources(request: &RunRequest) -> nix::Result<()> {
 }
 
 /// Limits the processes of each user of this namespace.
-pub fn limit_processes(processes: u32) -> nix::Result<()> {
+pub(crate) fn limit_processes(processes: u32) -> nix::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NPROC)?;
     let processes = u64::from(processes).min(most);
     setrlimit(Resource::RLIMIT_NPROC, processes, processes)

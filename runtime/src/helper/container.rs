@@ -25,19 +25,19 @@ const LAST_SIGNAL: i32 = 64;
 const MAX_LINE: usize = 4096;
 
 /// Returns the container's directory, and forgets the process of an earlier run.
-pub fn prepare(id: &ContainerId) -> String {
+pub(crate) fn prepare(id: &ContainerId) -> String {
     let directory = id.directory();
     let _ = fs::remove_file(format!("{directory}/pid"));
     directory
 }
 
 /// Notes the first process of a container.
-pub fn note(directory: &str, process: Pid) -> io::Result<()> {
+pub(crate) fn note(directory: &str, process: Pid) -> io::Result<()> {
     fs::write(format!("{directory}/pid"), process.to_string())
 }
 
 /// Tells with an empty frame that the command is executed: its end of the pipe for complaints is closed by that.
-pub fn tell_start(complaints: &File, conversation: &mut Conversation) -> io::Result<()> {
+pub(crate) fn tell_start(complaints: &File, conversation: &mut Conversation) -> io::Result<()> {
     let mut fds = [PollFd::new(complaints.as_fd(), PollFlags::POLLIN)];
     while poll(&mut fds, PollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
     let is_complaint = fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN));
@@ -45,7 +45,7 @@ pub fn tell_start(complaints: &File, conversation: &mut Conversation) -> io::Res
 }
 
 /// Returns the first process of a container that runs in this sandbox.
-pub fn process(id: &ContainerId) -> Answer<Pid> {
+pub(crate) fn process(id: &ContainerId) -> Answer<Pid> {
     let text = fs::read_to_string(format!("{}/pid", id.directory())).unwrap_or_default();
     let process = text.parse().ok().map(Pid::from_raw).filter(|process| kill(*process, None).is_ok());
     process.ok_or_else(|| HelperError::Step("the container is not running".to_owned()))
@@ -53,7 +53,7 @@ pub fn process(id: &ContainerId) -> Answer<Pid> {
 
 /// Makes the streams of a command; those of a container are sent to `outside`. The output of a build's step is read
 /// from the second descriptor, which ends at once for a container.
-pub fn stdio(request: &RunRequest, root: &OwnedFd, outside: Option<&OwnedFd>) -> io::Result<(Stdio, OwnedFd)> {
+pub(crate) fn stdio(request: &RunRequest, root: &OwnedFd, outside: Option<&OwnedFd>) -> io::Result<(Stdio, OwnedFd)> {
     let (output, printed) = io::pipe()?;
     let Some(container) = &request.container else { return Ok((Stdio::Merged(printed.into()), output.into())) };
     let outside = outside.ok_or_else(|| io::Error::other("nobody takes the streams of a container"))?;
@@ -86,7 +86,7 @@ fn terminal(root: &OwnedFd) -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Sends a signal to the first process.
-pub fn signal(id: &ContainerId, signal: i32) -> Answer<()> {
+pub(crate) fn signal(id: &ContainerId, signal: i32) -> Answer<()> {
     if !(1..=LAST_SIGNAL).contains(&signal) {
         return Err(HelperError::Step(format!("{signal} is not a signal")));
     }
@@ -94,7 +94,7 @@ pub fn signal(id: &ContainerId, signal: i32) -> Answer<()> {
 }
 
 /// Sends any signal, also one that has only a number.
-pub fn send(process: Pid, signal: i32) -> io::Result<()> {
+pub(crate) fn send(process: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: the call takes two numbers.
     match unsafe { libc::kill(process.as_raw(), signal) } {
         0 => Ok(()),
@@ -104,7 +104,7 @@ pub fn send(process: Pid, signal: i32) -> io::Result<()> {
 
 /// Stops every process of a container or lets them go on: the first from outside, all others from inside at once, so that
 /// none is left that could start another.
-pub fn freeze(id: &ContainerId, freeze: Freeze) -> Answer<()> {
+pub(crate) fn freeze(id: &ContainerId, freeze: Freeze) -> Answer<()> {
     let first = process(id)?;
     let signal = if freeze == Freeze::Frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
     let failed = |error: io::Error| HelperError::Inside(format!("stopping the processes of a container: {error}"));
@@ -121,7 +121,7 @@ pub fn freeze(id: &ContainerId, freeze: Freeze) -> Answer<()> {
 }
 
 /// Enters namespaces of a process.
-pub fn join(process: Pid, kinds: &[&str]) -> io::Result<()> {
+pub(crate) fn join(process: Pid, kinds: &[&str]) -> io::Result<()> {
     // All are opened first: `/proc` is another one in the mount namespace of the container.
     let open = |kind: &&str| File::open(format!("/proc/{process}/ns/{kind}"));
     let namespaces = kinds.iter().map(open).collect::<io::Result<Vec<_>>>()?;
@@ -132,7 +132,7 @@ pub fn join(process: Pid, kinds: &[&str]) -> io::Result<()> {
 }
 
 /// Connects to a port on the container's loopback and sends the socket to `outside`.
-pub fn connect(id: &ContainerId, port: u16, outside: Option<OwnedFd>) -> Answer<()> {
+pub(crate) fn connect(id: &ContainerId, port: u16, outside: Option<OwnedFd>) -> Answer<()> {
     let failed = |error: io::Error| HelperError::Step(format!("connecting to port {port} of the container: {error}"));
     join(process(id)?, &["net"]).map_err(failed)?;
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(failed)?;
@@ -141,7 +141,7 @@ pub fn connect(id: &ContainerId, port: u16, outside: Option<OwnedFd>) -> Answer<
 }
 
 /// Returns the processes of a container, with their ids as the container sees them.
-pub fn processes(id: &ContainerId) -> Answer<Vec<(i32, String)>> {
+pub(crate) fn processes(id: &ContainerId) -> Answer<Vec<(i32, String)>> {
     let failed = |error: io::Error| HelperError::Inside(format!("listing the processes of a container: {error}"));
     let first = process(id)?;
     let own = fs::read_link(format!("/proc/{first}/ns/pid")).map_err(failed)?;
@@ -163,13 +163,13 @@ pub fn processes(id: &ContainerId) -> Answer<Vec<(i32, String)>> {
 }
 
 /// Returns how many bytes a container has on disk.
-pub fn measure(id: &ContainerId) -> Answer<u64> {
+pub(crate) fn measure(id: &ContainerId) -> Answer<u64> {
     let Ok(changes) = open_directory(&format!("{}/u", id.directory())) else { return Ok(0) };
     let unlimited = DiskLimits { bytes: u64::MAX, files: u64::MAX, reserve: 0 };
     Ok(Measure::new(vec![Written::Own(changes)], unlimited).count(None, Used::default()).bytes)
 }
 
 /// Removes the directory of a container.
-pub fn remove(id: &ContainerId) -> Answer<()> {
+pub(crate) fn remove(id: &ContainerId) -> Answer<()> {
     remove::tree(&id.directory()).map_err(HelperError::inside("removing a container"))
 }

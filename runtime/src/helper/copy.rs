@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 const MAX_LINKS: usize = 40;
 
 /// Answers what is at a path, and sends it as a tar.
-pub fn send(id: &ContainerId, mut conversation: Conversation) -> io::Result<()> {
+pub(crate) fn send(id: &ContainerId, mut conversation: Conversation) -> io::Result<()> {
     let request: CopyRequest = conversation.receive_value()?;
     let found = root(id, request.layers.as_deref()).and_then(|root| locate(&root, &request));
     let found = match found {
@@ -36,7 +36,7 @@ pub fn send(id: &ContainerId, mut conversation: Conversation) -> io::Result<()> 
 }
 
 /// Unpacks the tar that follows into a directory.
-pub fn receive(id: &ContainerId, mut conversation: Conversation) -> io::Result<()> {
+pub(crate) fn receive(id: &ContainerId, mut conversation: Conversation) -> io::Result<()> {
     let request: CopyRequest = conversation.receive_value()?;
     let answer = root(id, request.layers.as_deref()).and_then(|root| {
         let found = locate(&root, &request)?;

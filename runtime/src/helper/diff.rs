@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 const CAPABILITY: &CStr = c"security.capability";
 
 /// Writes the changes of the run in `directory`; times after `latest` become it.
-pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Result<(), HelperError> {
+pub(crate) fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Result<(), HelperError> {
     let mut diff = Diff::new(Writer::new(out).until(latest));
     diff.changes(directory)?;
     let failed = |error: io::Error| HelperError::Inside(format!("reading the changes of a step: {error}"));
@@ -27,7 +27,7 @@ pub fn write(directory: &str, latest: Option<i64>, out: &mut dyn Write) -> Resul
 }
 
 /// Writes the paths of all changes in `directory`: `A`, `C` or `D`, the path, and a zero byte.
-pub fn list(directory: &str, out: &mut dyn Write) -> Result<(), HelperError> {
+pub(crate) fn list(directory: &str, out: &mut dyn Write) -> Result<(), HelperError> {
     let mut nowhere = io::sink();
     let mut diff = Diff::new(Writer::new(&mut nowhere as &mut dyn Write));
     diff.listing = Some(Listing::default());
@@ -43,7 +43,7 @@ pub fn list(directory: &str, out: &mut dyn Write) -> Result<(), HelperError> {
 }
 
 /// Writes all files below `root`.
-pub fn write_tree(root: &OwnedFd, out: &mut dyn Write) -> Result<(), HelperError> {
+pub(crate) fn write_tree(root: &OwnedFd, out: &mut dyn Write) -> Result<(), HelperError> {
     let failed = |error: io::Error| HelperError::Inside(format!("reading the files of a container: {error}"));
     let mut diff = Diff::new(Writer::new(out));
     diff.directory(&open(root, c".").map_err(failed)?, &[], b"").map_err(failed)?;
@@ -52,7 +52,7 @@ pub fn write_tree(root: &OwnedFd, out: &mut dyn Write) -> Result<(), HelperError
 }
 
 /// Writes the file or directory `name` of `parent` under another name; what is mounted below it is left out.
-pub fn write_entry(parent: &OwnedFd, name: &[u8], shown: &[u8], out: &mut dyn Write) -> Result<(), HelperError> {
+pub(crate) fn write_entry(parent: &OwnedFd, name: &[u8], shown: &[u8], out: &mut dyn Write) -> Result<(), HelperError> {
     let failed = |error: io::Error| HelperError::Inside(format!("reading the files of a container: {error}"));
     let mut diff = Diff::new(Writer::new(out));
     diff.device = Some(statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| failed(error.into()))?.st_dev);

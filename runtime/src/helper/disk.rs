@@ -26,7 +26,7 @@ const REACTION: Duration = Duration::from_millis(50);
 const MARGIN: u64 = 32 << 20;
 
 /// Looks after the directories in which a step writes.
-pub struct Watch {
+pub(crate) struct Watch {
     measure: Measure,
     limits: DiskLimits,
     /// The space in use before the step.
@@ -49,7 +49,7 @@ struct Look {
 
 /// When a suspicion is followed by a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
+pub(crate) enum Count {
     /// When the last one is long enough ago: the step goes on meanwhile.
     Rested,
     /// Now: the step waits.
@@ -58,7 +58,7 @@ pub enum Count {
 
 impl Watch {
     /// Starts to watch what a step writes, which has not begun.
-    pub fn new(written: Vec<Written>, limits: DiskLimits) -> Watch {
+    pub(crate) fn new(written: Vec<Written>, limits: DiskLimits) -> Watch {
         let now = Instant::now();
         let last = Look { at: now, available: u64::MAX, grown: 0, rate: 0 };
         let measure = Measure::new(written, limits);
@@ -73,7 +73,7 @@ impl Watch {
     }
 
     /// Tells what the step, whose first process is `step`, has too much of.
-    pub fn look(&mut self, step: Pid, count: Count) -> Option<DiskFull> {
+    pub(crate) fn look(&mut self, step: Pid, count: Count) -> Option<DiskFull> {
         let known = self.statistics()?;
         self.remember(&known, count);
         if self.limits.reserve > 0 && self.last.available < self.threshold() {
@@ -87,13 +87,13 @@ impl Watch {
     }
 
     /// Tells what a step that has ended has left too much of.
-    pub fn last_look(&mut self) -> Option<DiskFull> {
+    pub(crate) fn last_look(&mut self) -> Option<DiskFull> {
         let known = self.statistics()?;
         self.count(&known, None, Count::Now)
     }
 
     /// Returns the time until the next check.
-    pub fn pause(&self) -> Duration {
+    pub(crate) fn pause(&self) -> Duration {
         let time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / MAX_RATE);
         let reserve = match self.limits.reserve {
             0 => POLL_INTERVAL,
@@ -104,13 +104,13 @@ impl Watch {
     }
 
     /// Returns the bytes that can be used at this moment before what must stay free is touched.
-    pub fn room(&self) -> u64 {
+    pub(crate) fn room(&self) -> u64 {
         let reserve = if self.limits.reserve > 0 { self.limits.reserve.saturating_add(MARGIN) } else { 0 };
         self.statistics().map_or(0, |known| available(&known).saturating_sub(reserve))
     }
 
     /// Returns the limits of the step.
-    pub fn limits(&self) -> DiskLimits {
+    pub(crate) fn limits(&self) -> DiskLimits {
         self.limits
     }
 

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 /// Removes `snapshots` and the content of caches that were used last within the seconds `used`.
 ///
 /// Answers twice: when they are out of reach, and when they are removed.
-pub fn serve(
+pub(crate) fn serve(
     conversation: &mut Conversation,
     work: &str,
     snapshots: &[SnapshotId],

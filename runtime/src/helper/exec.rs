@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 const NAMESPACES: [&str; 6] = ["ipc", "uts", "cgroup", "net", "pid", "mnt"];
 
 /// Serves the request to run a command in the container `id`.
-pub fn serve(
+pub(crate) fn serve(
     id: &ContainerId,
     filters: &seccomp::Filters,
     mut conversation: Conversation,

@@ -23,7 +23,7 @@ const FAILED: i32 = 1;
 
 /// The reason why a command was not executed.
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The reason, for people.
     pub text: String,
     /// The exit code that stands for it.
@@ -32,7 +32,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Returns whether a process with this exit code wrote why its command was not executed.
-    pub fn is_meant_by(code: i32) -> bool {
+    pub(crate) fn is_meant_by(code: i32) -> bool {
         [CANNOT_EXECUTE, NOT_FOUND].contains(&code)
     }
 }
@@ -45,7 +45,7 @@ impl From<String> for Refusal {
 }
 
 /// Executes the command; returns why that was not possible.
-pub fn execute(command: &[CString], environment: &[CString], step: &Step) -> Refusal {
+pub(crate) fn execute(command: &[CString], environment: &[CString], step: &Step) -> Refusal {
     let (name, shown) = (&step.argv[0], named(step.argv[0].as_bytes()));
     if name.contains('/') {
         return match execve(&command[0], command, environment) {

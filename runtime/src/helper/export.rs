@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, Write};
 
 /// Writes the files of the container `id`.
-pub fn write(id: &ContainerId, out: &mut dyn Write) -> Result<(), HelperError> {
+pub(crate) fn write(id: &ContainerId, out: &mut dyn Write) -> Result<(), HelperError> {
     let failed = |error: io::Error| HelperError::Inside(format!("reading the files of a container: {error}"));
     let directory = id.directory();
     unshare(CloneFlags::CLONE_NEWNS).map_err(|error| failed(error.into()))?;

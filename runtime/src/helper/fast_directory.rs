@@ -19,7 +19,7 @@ const FILES: u32 = 8;
 const FAST: Duration = Duration::from_micros(60);
 
 /// Sets the flag `TOPDIR` on `directory`, so that ext4 spreads its subdirectories; other file systems refuse and need none.
-pub fn set_topdir(directory: &str) {
+pub(crate) fn set_topdir(directory: &str) {
     let Ok(directory) = File::open(directory) else { return };
     if let Ok(flags) = rustix::fs::ioctl_getflags(&directory)
         && !flags.contains(IFlags::TOPDIR)
@@ -29,7 +29,7 @@ pub fn set_topdir(directory: &str) {
 }
 
 /// Creates the directory `work` in the first region that is fast, else in the fastest of those tried.
-pub fn create(work: &str) -> io::Result<()> {
+pub(crate) fn create(work: &str) -> io::Result<()> {
     let mut tried = Vec::new();
     for candidate in candidates(work) {
         fs::create_dir(&candidate)?;
@@ -49,7 +49,7 @@ pub fn create(work: &str) -> io::Result<()> {
 }
 
 /// Removes the directory `work`, and the candidates that an interrupted [`create`] left.
-pub fn clear(work: &str) -> io::Result<()> {
+pub(crate) fn clear(work: &str) -> io::Result<()> {
     std::iter::once(work.to_owned()).chain(candidates(work)).try_for_each(|directory| remove::tree(&directory))
 }
 

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 
 /// Serves the request: batches of files until an empty one, then their contents.
-pub fn serve(mut conversation: Conversation) -> io::Result<()> {
+pub(crate) fn serve(mut conversation: Conversation) -> io::Result<()> {
     let mut files: Vec<FileInSnapshot> = Vec::new();
     loop {
         let batch: Vec<FileInSnapshot> = conversation.receive_value()?;

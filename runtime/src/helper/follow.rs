@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const KILL: i32 = Signal::SIGKILL as i32;
 
 /// A command that runs.
-pub struct Started {
+pub(crate) struct Started {
     /// The first process of its namespace: with it go all others.
     pub process: Pid,
     /// Its descriptor, which says when it ends.
@@ -41,7 +41,7 @@ enum Stop {
 }
 
 /// Passes output on until the command ends, exceeds its time or disk space, or the reader is gone.
-pub fn follow(
+pub(crate) fn follow(
     mut started: Started,
     conversation: &mut Conversation,
     timeout: Option<Duration>,

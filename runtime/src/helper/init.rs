@@ -9,7 +9,7 @@ use std::io;
 const SIGNALED: i32 = 128;
 
 /// Returns in the process that becomes the command; this process stays as its init and never returns.
-pub fn fork_command() -> io::Result<()> {
+pub(crate) fn fork_command() -> io::Result<()> {
     let all = SigSet::all();
     all.thread_block()?;
     // SAFETY: the process has one thread.

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Device nodes that every step has.
-pub const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+pub(crate) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Directories of the state.
 const STATE: [&str; 6] = ["s", "c", "w", "r", "e", "e2"];
 
@@ -17,7 +17,7 @@ const WORK: &str = "w";
 
 /// Leaves the file system of this machine for one that holds only what steps are made of; the current directory, the
 /// state, comes along and stays the current one.
-pub fn enter() -> io::Result<()> {
+pub(crate) fn enter() -> io::Result<()> {
     rustix::mount::mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
     for directory in STATE {
         match fs::create_dir(directory) {

@@ -5,7 +5,7 @@ use nix::unistd::Pid;
 
 /// A resource with a limit.
 #[derive(Debug, Clone, Copy)]
-pub enum Limited {
+pub(crate) enum Limited {
     /// The size of a file that it writes.
     FileSize,
     /// Its processor time.
@@ -14,7 +14,7 @@ pub enum Limited {
 
 /// Limits of one process.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The limit in force.
     pub soft: u64,
     /// The value to which it may be raised.
@@ -22,7 +22,7 @@ pub struct Limits {
 }
 
 /// Returns the limits of a process that has not been waited for.
-pub fn of(process: Pid, limited: Limited) -> Option<Limits> {
+pub(crate) fn of(process: Pid, limited: Limited) -> Option<Limits> {
     let resource = match limited {
         Limited::FileSize => libc::RLIMIT_FSIZE,
         Limited::ProcessorTime => libc::RLIMIT_CPU,

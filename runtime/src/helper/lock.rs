@@ -9,11 +9,11 @@ use std::io;
 const MAX_COPIES: u32 = 1000;
 
 /// The caches of a step: their directories, and the locks that are held while it runs.
-pub struct Locks(BTreeMap<String, (String, File)>);
+pub(crate) struct Locks(BTreeMap<String, (String, File)>);
 
 impl Locks {
     /// Locks the exclusive caches of `mounts`, in the same order for all steps, so that none wait for each other.
-    pub fn of(mounts: &[Mount]) -> io::Result<Locks> {
+    pub(crate) fn of(mounts: &[Mount]) -> io::Result<Locks> {
         let mut wanted: BTreeMap<&str, Sharing> = BTreeMap::new();
         for mount in mounts {
             if let MountKind::Cache { id, sharing, .. } = &mount.kind {
@@ -31,7 +31,7 @@ impl Locks {
     }
 
     /// Returns the directory of a cache that a mount of the step names.
-    pub fn directory(&self, id: &str) -> io::Result<String> {
+    pub(crate) fn directory(&self, id: &str) -> io::Result<String> {
         self.0.get(id).map(|(directory, _)| directory.clone()).ok_or_else(|| io::Error::other("a cache is not locked"))
     }
 }

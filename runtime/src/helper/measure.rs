@@ -21,7 +21,7 @@ const MEMORY: [rustix::fs::FsWord; 3] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6];
 const UNNAMED: [&str; 3] = ["/memfd:", "/dev/", "/SYSV"];
 
 /// A directory in which a step can write.
-pub enum Written {
+pub(crate) enum Written {
     /// The step's alone, and empty when it began.
     Own(OwnedFd),
     /// A cache that had something in it, and that others may use at the same time.
@@ -30,7 +30,7 @@ pub enum Written {
 
 /// Bytes and files on disk.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Used {
+pub(crate) struct Used {
     /// Bytes, in whole blocks.
     pub bytes: u64,
     /// Files of all kinds.
@@ -39,13 +39,13 @@ pub struct Used {
 
 impl Used {
     /// Returns whether it is more than a step may use.
-    pub fn exceeds(&self, limits: &DiskLimits) -> bool {
+    pub(crate) fn exceeds(&self, limits: &DiskLimits) -> bool {
         self.exceeds_bytes(limits) || self.files > limits.files
     }
 
     /// Returns whether it is more bytes than a step may use; blocks in which the file system notes where others are do not
     /// count, or the largest file that is allowed would be too large.
-    pub fn exceeds_bytes(&self, limits: &DiskLimits) -> bool {
+    pub(crate) fn exceeds_bytes(&self, limits: &DiskLimits) -> bool {
         self.bytes > limits.bytes.saturating_add(limits.bytes / 128).saturating_add(NOTES)
     }
 
@@ -56,7 +56,7 @@ impl Used {
 }
 
 /// Measures the space that a step uses.
-pub struct Measure {
+pub(crate) struct Measure {
     written: Vec<Written>,
     /// The processes of the whole sandbox.
     processes: Option<OwnedFd>,
@@ -67,7 +67,7 @@ pub struct Measure {
 
 impl Measure {
     /// Prepares to measure what a step that begins now writes.
-    pub fn new(written: Vec<Written>, limits: DiskLimits) -> Measure {
+    pub(crate) fn new(written: Vec<Written>, limits: DiskLimits) -> Measure {
         let since = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse).tv_sec;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let processes = openat(rustix::fs::CWD, "/proc", flags, Mode::empty()).ok();
@@ -75,7 +75,7 @@ impl Measure {
     }
 
     /// Returns the file system that the step writes to.
-    pub fn place(&self) -> Option<&OwnedFd> {
+    pub(crate) fn place(&self) -> Option<&OwnedFd> {
         self.written.first().map(|first| match first {
             Written::Own(place) | Written::Shared(place) => place,
         })
@@ -84,7 +84,7 @@ impl Measure {
     /// Counts, at most until it is too much; `grown` is what the file system has more than before the step.
     ///
     /// The size of caches and mappings is not known exactly: it counts only as far as the file system has grown.
-    pub fn count(&self, step: Option<Pid>, grown: Used) -> Used {
+    pub(crate) fn count(&self, step: Option<Pid>, grown: Used) -> Used {
         let (mut own, mut others) = (Used::default(), Used::default());
         for place in &self.written {
             match place {
@@ -172,7 +172,7 @@ fn bytes(known: &Stat) -> u64 {
 }
 
 /// Returns whether a file lies in memory.
-pub fn is_in_memory(file: &OwnedFd) -> bool {
+pub(crate) fn is_in_memory(file: &OwnedFd) -> bool {
     fstatfs(file).is_ok_and(|known| MEMORY.contains(&known.f_type))
 }
 

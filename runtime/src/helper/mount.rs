@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Makes a new file system of a kind; an option without value is a flag.
-pub fn new(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> io::Result<OwnedFd> {
+pub(crate) fn new(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
         match value.is_empty() {
@@ -22,25 +22,25 @@ pub fn new(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> 
 }
 
 /// Mounts what `mount` holds on what `target` holds.
-pub fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
+pub(crate) fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(mount, "", target, "", flags)?)
 }
 
 /// Returns another mount of the file or directory that `source` holds; of a directory with what is mounted below it.
-pub fn again(source: impl AsFd) -> io::Result<OwnedFd> {
+pub(crate) fn again(source: impl AsFd) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     Ok(open_tree(source, "", flags)?)
 }
 
 /// Returns another mount of a path of this machine.
-pub fn path_again(path: &str) -> io::Result<OwnedFd> {
+pub(crate) fn path_again(path: &str) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     Ok(open_tree(rustix::fs::CWD, path, flags)?)
 }
 
 /// Returns another mount of a directory of this machine, with what is mounted below it.
-pub fn tree_again(path: &str) -> io::Result<OwnedFd> {
+pub(crate) fn tree_again(path: &str) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     Ok(open_tree(rustix::fs::CWD, path, flags)?)
 }
@@ -54,12 +54,12 @@ struct Attributes {
 }
 
 /// Makes a mount read-only, whatever is below it too.
-pub fn make_read_only(mount: impl AsFd) -> io::Result<()> {
+pub(crate) fn make_read_only(mount: impl AsFd) -> io::Result<()> {
     set(mount, u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()), libc::AT_EMPTY_PATH | libc::AT_RECURSIVE)
 }
 
 /// Makes a mount read-only, and nothing that is mounted below it.
-pub fn make_only_this_read_only(mount: impl AsFd) -> io::Result<()> {
+pub(crate) fn make_only_this_read_only(mount: impl AsFd) -> io::Result<()> {
     set(mount, u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()), libc::AT_EMPTY_PATH)
 }
 

@@ -6,7 +6,7 @@ use nix::libc;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The result of a call that is answered here.
-pub enum Answer {
+pub(crate) enum Answer {
     /// It was made.
     Done,
     /// It fails.
@@ -24,7 +24,7 @@ impl From<Errno> for Answer {
 }
 
 /// Lets the process go on whose call waits; one that ends is left waiting.
-pub fn respond(listener: &OwnedFd, id: u64, answer: Answer) {
+pub(crate) fn respond(listener: &OwnedFd, id: u64, answer: Answer) {
     let (error, flags) = match answer {
         Answer::Done => (0, 0),
         Answer::Fail(error) => (-(error as i32), 0),
@@ -36,7 +36,7 @@ pub fn respond(listener: &OwnedFd, id: u64, answer: Answer) {
 }
 
 /// Makes a request of a listener; returns what the kernel answers.
-pub fn control<T>(listener: &OwnedFd, request: libc::Ioctl, about: *mut T) -> Result<i32, Errno> {
+pub(crate) fn control<T>(listener: &OwnedFd, request: libc::Ioctl, about: *mut T) -> Result<i32, Errno> {
     // SAFETY: each request is given the structure that belongs to it, which outlives the call.
     Errno::result(unsafe { libc::ioctl(listener.as_raw_fd(), request, about) })
 }

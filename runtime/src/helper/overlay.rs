@@ -14,7 +14,7 @@ const PAGE: usize = 4096;
 const OPTIONS: [(&str, &str); 4] = [("userxattr", ""), ("index", "off"), ("metacopy", "off"), ("xino", "off")];
 
 /// Mounts `layers`, bottom first, on `target`; writable if there is a directory for changes and one to work in.
-pub fn overlay(layers: &[SnapshotId], upper: Option<(&str, &str)>, target: &str) -> io::Result<()> {
+pub(crate) fn overlay(layers: &[SnapshotId], upper: Option<(&str, &str)>, target: &str) -> io::Result<()> {
     // The same layer may come twice, as that of steps which change nothing does: the kernel refuses to stack a directory
     // with itself, and the lower one shows nothing that the upper one does not say again.
     let mut seen = HashSet::new();
@@ -24,7 +24,7 @@ pub fn overlay(layers: &[SnapshotId], upper: Option<(&str, &str)>, target: &str)
 }
 
 /// Mounts the directories `lower`, topmost first.
-pub fn overlay_of(mut lower: Vec<String>, upper: Option<(&str, &str)>, target: &str) -> io::Result<()> {
+pub(crate) fn overlay_of(mut lower: Vec<String>, upper: Option<(&str, &str)>, target: &str) -> io::Result<()> {
     // An overlay needs something below, and two of them if nothing can be written.
     if lower.is_empty() {
         lower.push("e".to_owned());

@@ -6,7 +6,7 @@ use std::io;
 
 /// Ids of a file or a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// User id.
     pub uid: u32,
     /// Group id.
@@ -35,7 +35,10 @@ impl Owner {
     /// Gives something to the owner; `change` is the system call that does.
     ///
     /// For the kernel the largest number means that nothing is changed: that must not pass for an id.
-    pub fn give(self, change: impl FnOnce(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>) -> io::Result<()> {
+    pub(crate) fn give(
+        self,
+        change: impl FnOnce(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
+    ) -> io::Result<()> {
         if self.uid == NO_ID || self.gid == NO_ID {
             return Err(self.refused().unwrap_or_else(|| io::ErrorKind::InvalidInput.into()));
         }
@@ -46,14 +49,14 @@ impl Owner {
     }
 
     /// Says which of the two ids has no place, if one has none.
-    pub fn refused(self) -> Option<io::Error> {
+    pub(crate) fn refused(self) -> Option<io::Error> {
         let ids = [self.uid, self.gid];
         ids.into_iter().zip(&KINDS).find_map(|(id, kind)| problem(id, kind)).map(io::Error::other)
     }
 }
 
 /// Says why a group of a process has no place, if it has none.
-pub fn refused_group(gid: u32) -> Option<io::Error> {
+pub(crate) fn refused_group(gid: u32) -> Option<io::Error> {
     problem(gid, &KINDS[1]).map(io::Error::other)
 }
 

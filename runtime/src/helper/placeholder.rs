@@ -10,14 +10,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Seconds and nanoseconds of the last access and the last modification.
-pub type Times = [(i64, i64); 2];
+pub(crate) type Times = [(i64, i64); 2];
 
 /// Links that a path may lead through, as for the kernel.
 const MAX_LINKS: usize = 40;
 
 /// Mount points that were created for a step.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Placeholders {
+pub(crate) struct Placeholders {
     /// Paths, parents first, and whether they are directories.
     made: Vec<(Vec<u8>, bool)>,
     /// Directories in which something was made, with their access and modification times before.
@@ -26,7 +26,7 @@ pub struct Placeholders {
 
 impl Placeholders {
     /// Opens `path` below `root` as a place to mount on, made if it is missing.
-    pub fn place(&mut self, root: impl AsFd, path: &[u8], directory: bool) -> io::Result<OwnedFd> {
+    pub(crate) fn place(&mut self, root: impl AsFd, path: &[u8], directory: bool) -> io::Result<OwnedFd> {
         let root = root.as_fd();
         match open_in(root, path, OFlags::PATH) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -71,29 +71,29 @@ impl Placeholders {
     }
 
     /// Writes down what was made, for those who read the changes while the step runs.
-    pub fn write_down(&self, directory: &str) -> io::Result<()> {
+    pub(crate) fn write_down(&self, directory: &str) -> io::Result<()> {
         std::fs::write(place_of(directory), serde_json::to_vec(self)?)
     }
 
     /// Forgets what was written down: it was removed.
-    pub fn forget(directory: &str) {
+    pub(crate) fn forget(directory: &str) {
         let _ = std::fs::remove_file(place_of(directory));
     }
 
     /// Returns the paths that were written down, which are nobody's changes.
-    pub fn written_down(directory: &str) -> HashSet<Vec<u8>> {
+    pub(crate) fn written_down(directory: &str) -> HashSet<Vec<u8>> {
         let text = std::fs::read(place_of(directory)).unwrap_or_default();
         let known: Placeholders = serde_json::from_slice(&text).unwrap_or_default();
         known.made.into_iter().map(|made| made.0).collect()
     }
 
     /// Gives directories back the times that they had before something was made in them.
-    pub fn restore_times(&self, root: impl AsFd) {
+    pub(crate) fn restore_times(&self, root: impl AsFd) {
         self.touched.iter().for_each(|(path, times)| set_times(root.as_fd(), path, times));
     }
 
     /// Removes from the step's changes what is still as it was made; directories keep the times that the step left.
-    pub fn remove(&self, changes: impl AsFd) {
+    pub(crate) fn remove(&self, changes: impl AsFd) {
         let changes = changes.as_fd();
         let left = |(path, _): &(Vec<u8>, Times)| {
             let known = open_in(changes, path, OFlags::PATH | OFlags::DIRECTORY).and_then(|found| times(&found));
@@ -159,13 +159,13 @@ fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// Returns when a directory was read and changed.
-pub fn times(directory: &OwnedFd) -> io::Result<Times> {
+pub(crate) fn times(directory: &OwnedFd) -> io::Result<Times> {
     let known = rustix::fs::statat(directory, c"", AtFlags::EMPTY_PATH)?;
     Ok([(known.st_atime, known.st_atime_nsec as i64), (known.st_mtime, known.st_mtime_nsec as i64)])
 }
 
 /// Sets when the directory `path` below `root` was read and changed.
-pub fn set_times(root: BorrowedFd<'_>, path: &[u8], times: &Times) {
+pub(crate) fn set_times(root: BorrowedFd<'_>, path: &[u8], times: &Times) {
     let [last_access, last_modification] = times.map(|(tv_sec, tv_nsec)| Timespec { tv_sec, tv_nsec });
     // Opened for reading: a descriptor that only names a directory changes nothing of it.
     if let Ok(directory) = open_in(root, path, OFlags::RDONLY | OFlags::DIRECTORY) {

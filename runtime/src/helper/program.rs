@@ -30,7 +30,7 @@ const UNKNOWN_MACHINE: &str = "another machine";
 
 /// Kind of a file, as far as executing it goes.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Head {
+pub(crate) enum Head {
     /// A file without content.
     Empty,
     /// A file that begins with `#!`.
@@ -54,7 +54,7 @@ pub enum Head {
 }
 
 /// Returns the architecture of this machine, as images call it.
-pub fn own_machine() -> &'static str {
+pub(crate) fn own_machine() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -63,7 +63,7 @@ pub fn own_machine() -> &'static str {
 }
 
 /// Looks at the file at `path`; `None` if it cannot be read.
-pub fn head(path: &[u8]) -> Option<Head> {
+pub(crate) fn head(path: &[u8]) -> Option<Head> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
     if !file.metadata().ok()?.is_file() {

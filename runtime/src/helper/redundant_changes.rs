@@ -20,7 +20,7 @@ const MAX_NAMES: usize = 64 * 1024;
 
 /// Redundant changes, found while the layer is written.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct RedundantChanges {
+pub(crate) struct RedundantChanges {
     /// Paths that are not in the layer: the same as below, or of a kind that no layer holds.
     not_in_layer: Vec<Vec<u8>>,
     /// Directories that hide what is below them, and the names that the layer says are removed from them.
@@ -31,27 +31,27 @@ pub struct RedundantChanges {
 
 impl RedundantChanges {
     /// Adds a path that the layer does not hold, with all below it.
-    pub fn not_in_layer(&mut self, path: &[u8]) {
+    pub(crate) fn not_in_layer(&mut self, path: &[u8]) {
         self.not_in_layer.push(path.to_vec());
     }
 
     /// Adds a directory that hides what is below it.
-    pub fn opaque(&mut self, path: &[u8], removed: &[Vec<u8>]) {
+    pub(crate) fn opaque(&mut self, path: &[u8], removed: &[Vec<u8>]) {
         self.opaque.push((path.to_vec(), removed.to_vec()));
     }
 
     /// Adds a file or directory with attributes of which its layer says nothing.
-    pub fn attributes(&mut self, path: &[u8]) {
+    pub(crate) fn attributes(&mut self, path: &[u8]) {
         self.attributes.push(path.to_vec());
     }
 
     /// Writes the list for the run in `directory`.
-    pub fn keep(&self, directory: &str) -> io::Result<()> {
+    pub(crate) fn keep(&self, directory: &str) -> io::Result<()> {
         fs::write(format!("{directory}/{NOTE}"), serde_json::to_vec(self)?)
     }
 
     /// Removes them from the upper directory of the run in `directory`, whose layer must have been written.
-    pub fn remove(directory: &str) -> io::Result<()> {
+    pub(crate) fn remove(directory: &str) -> io::Result<()> {
         let redundant: RedundantChanges = serde_json::from_slice(&fs::read(format!("{directory}/{NOTE}"))?)?;
         let changes = open_directory(&format!("{directory}/u"))?;
         for path in &redundant.attributes {
@@ -77,7 +77,7 @@ impl RedundantChanges {
 }
 
 /// Returns the names of the attributes of a file that layers do not hold and steps can set.
-pub fn attributes(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
+pub(crate) fn attributes(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
     let mut names = vec![0u8; MAX_NAMES];
     let length = flistxattr(file, &mut names)?;
     let names = names[..length].split(|byte| *byte == 0).filter(|name| {

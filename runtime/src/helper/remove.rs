@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// Removes `path` and all below it; a path that does not exist is not an error.
-pub fn tree(path: &str) -> io::Result<()> {
+pub(crate) fn tree(path: &str) -> io::Result<()> {
     match unlinkat(rustix::fs::CWD, path, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(_) => {}
@@ -18,7 +18,7 @@ pub fn tree(path: &str) -> io::Result<()> {
 }
 
 /// Removes `name` in `parent`, whatever it is.
-pub fn entry(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+pub(crate) fn entry(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     match unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => {}

@@ -5,7 +5,7 @@ use crate::error::HelperError;
 use crate::protocol::Answer;
 
 /// Renames `from` to the snapshot `to`; if that exists already, it is the same, and `from` is removed.
-pub fn snapshot(from: &str, to: &str) -> Answer<()> {
+pub(crate) fn snapshot(from: &str, to: &str) -> Answer<()> {
     let outcome =
         rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, rustix::fs::RenameFlags::NOREPLACE);
     match outcome {

@@ -22,7 +22,7 @@ use std::os::unix::net::UnixListener;
 const DEV_SIZE: &str = "65536k";
 
 /// A root that is ready but for `/proc`, which belongs to the process that will run in it.
-pub struct Root {
+pub(crate) struct Root {
     /// The overlay.
     pub root: OwnedFd,
     /// Mount point of `/proc`.
@@ -54,7 +54,7 @@ fn inside(doing: impl Into<String>) -> impl FnOnce(io::Error) -> HelperError {
 }
 
 /// Mounts the root of a step in `directory`.
-pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) -> Answer<Root> {
+pub(crate) fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) -> Answer<Root> {
     let step = &request.step;
     let locks = Locks::of(&step.mounts).map_err(inside("locking a cache"))?;
     make_directories(directory, &step.layers, request.container.is_some())?;
@@ -83,7 +83,7 @@ pub fn build(directory: &str, request: &RunRequest, agents: Option<&OwnedFd>) ->
 }
 
 /// Makes the directories that the root of a step is mounted from; those of a container may be there.
-pub fn make_directories(directory: &str, layers: &[SnapshotId], is_container: bool) -> Answer<()> {
+pub(crate) fn make_directories(directory: &str, layers: &[SnapshotId], is_container: bool) -> Answer<()> {
     for part in ["", "/u", "/w", "/m", "/x"] {
         match fs::create_dir(format!("{directory}{part}")) {
             // The directory of a container outlives its processes.

@@ -26,7 +26,7 @@ use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 /// Serves the request to run a step whose files are in `directory`.
-pub fn serve(
+pub(crate) fn serve(
     directory: &str,
     filters: &seccomp::Filters,
     mut conversation: Conversation,
@@ -168,7 +168,7 @@ fn start(
 }
 
 /// Returns a descriptor that says when a process ends.
-pub fn handle_of(process: Pid) -> io::Result<OwnedFd> {
+pub(crate) fn handle_of(process: Pid) -> io::Result<OwnedFd> {
     // SAFETY: the call makes a descriptor that nobody else owns.
     let handle = unsafe { libc::syscall(libc::SYS_pidfd_open, process.as_raw(), 0) };
     if handle < 0 {

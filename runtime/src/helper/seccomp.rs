@@ -18,7 +18,7 @@ const LISTED: u32 = 1024;
 /// Flags of `clone` that make namespaces.
 const NAMESPACES: u32 = 0x7e02_0000;
 /// Socket families into the kernel's crypto code and the hypervisor: `AF_ALG`, `AF_VSOCK`.
-pub const REFUSED_FAMILIES: &[u32] = &[38, 40];
+pub(crate) const REFUSED_FAMILIES: &[u32] = &[38, 40];
 /// Allowed arguments of `personality`: Linux, no randomisation, and the query.
 const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// Calls behind `socketcall` that make sockets: their families are in memory, where a filter cannot look.
@@ -51,13 +51,13 @@ const IOCTL: Verdict = Verdict::If(Argument::Second, Test::Not(ALLOCATING), libc
 const WAIT_KILLABLE: libc::c_ulong = 1 << 5;
 
 /// Programs for each kind of step: where somebody answers calls, and where nobody can.
-pub struct Filters {
+pub(crate) struct Filters {
     native: [Program; 2],
     with_32_bit: [Program; 2],
 }
 
 /// Builds the filters; done once, because every step has one of them.
-pub fn compile() -> Filters {
+pub(crate) fn compile() -> Filters {
     let (native, other) = ((X86_64, table(native)), (I386, table(x86_32)));
     let both = |tables: &[_]| [Listener::Some, Listener::None].map(|listener| bpf::program(tables, listener));
     Filters { native: both(std::slice::from_ref(&native)), with_32_bit: both(&[native, other]) }
@@ -117,7 +117,7 @@ impl Filters {
     ///
     /// Somebody must answer what comes from the listener: see `super::answers`. There is none where somebody else listens
     /// already, as some containers' managers do; calls that are asked about fail then.
-    pub fn install(&self, calls: Calls) -> io::Result<Option<OwnedFd>> {
+    pub(crate) fn install(&self, calls: Calls) -> io::Result<Option<OwnedFd>> {
         let [answered, alone] = match calls {
             Calls::Native => &self.native,
             Calls::With32Bit => &self.with_32_bit,

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Copies what is in the directory `from` to the directory `to`.
-pub fn copy(from: impl AsFd, to: &str) -> io::Result<()> {
+pub(crate) fn copy(from: impl AsFd, to: &str) -> io::Result<()> {
     let source = openat(from, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let target = openat(rustix::fs::CWD, to, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     contents(source.as_fd(), target.as_fd())

@@ -13,7 +13,7 @@ use std::fs;
 use std::io;
 
 /// Tries all; the mounts are made in a mount namespace of their own, with files in `directory`.
-pub fn all(directory: &str, filters: &seccomp::Filters) -> Vec<Protection> {
+pub(crate) fn all(directory: &str, filters: &seccomp::Filters) -> Vec<Protection> {
     vec![
         Protection::new("seccomp", filter(filters).err().map(|error| error.to_string())),
         Protection::new("overlay", whiteouts(directory).err().map(|error| error.to_string())),

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The first process of the sandbox: serves requests until the caller is gone, then cleans up.
-pub fn first_process(control: &OwnedFd, attempt: &str) -> ! {
+pub(crate) fn first_process(control: &OwnedFd, attempt: &str) -> ! {
     // The end of the outer process ends all of the sandbox.
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());

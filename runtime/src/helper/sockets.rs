@@ -26,7 +26,7 @@ struct Asked {
 }
 
 /// Makes what is asked for and gives it to the program, which goes on then.
-pub fn serve(listener: &OwnedFd, call: &libc::seccomp_notif) -> Result<(), Errno> {
+pub(crate) fn serve(listener: &OwnedFd, call: &libc::seccomp_notif) -> Result<(), Errno> {
     let asked = arguments(call)?;
     // Nobody else has the number of a process whose call still waits, so those were its arguments.
     let mut id = call.id;

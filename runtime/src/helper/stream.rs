@@ -5,7 +5,7 @@ use crate::protocol::{Answer, Conversation, FrameWriter};
 use std::io::{self, Write};
 
 /// Streams what `write` writes, and its error, if it fails, in place of the end.
-pub fn stream(
+pub(crate) fn stream(
     conversation: &mut Conversation,
     write: impl FnOnce(&mut dyn Write) -> Result<(), HelperError>,
 ) -> io::Result<()> {

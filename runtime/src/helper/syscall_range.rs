@@ -2,7 +2,7 @@
 
 /// Numbers of calls.
 #[derive(Debug, Clone, Copy)]
-pub struct Range {
+pub(crate) struct Range {
     /// The first.
     pub first: u32,
     /// The last.

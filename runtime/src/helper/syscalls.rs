@@ -11,7 +11,7 @@ use nix::libc::*;
 /// Numbers that the list speaks about: what is among them and not allowed is refused with `EPERM`. All others answer
 /// `ENOSYS`, as on a kernel that does not have them, so that programs fall back to older calls. `file_getattr` and
 /// `file_setattr` (468, 469) are left to that: programs then use the `ioctl` that every kernel has.
-pub const KNOWN: &[Range] = &[Range { first: 0, last: 335 }, Range { first: 424, last: 467 }];
+pub(crate) const KNOWN: &[Range] = &[Range { first: 0, last: 335 }, Range { first: 424, last: 467 }];
 
 // Calls that the C library's headers do not name yet.
 const SYS_io_pgetevents: c_long = 333;
@@ -29,7 +29,7 @@ const SYS_listxattrat: c_long = 465;
 const SYS_removexattrat: c_long = 466;
 
 /// Allowed whatever their arguments are.
-pub const ALLOWED: &[c_long] = &[
+pub(crate) const ALLOWED: &[c_long] = &[
     SYS_accept,
     SYS_accept4,
     SYS_access,

@@ -5,20 +5,20 @@
 use super::syscall_range::Range;
 
 /// Numbers that the list speaks about, as `super::syscalls::KNOWN` says for 64-bit calls.
-pub const KNOWN: &[Range] = &[range(0, 386), range(393, 467)];
+pub(crate) const KNOWN: &[Range] = &[range(0, 386), range(393, 467)];
 
 /// Numbers of the calls whose arguments decide.
-pub const SOCKETCALL: u32 = 102;
-pub const IOCTL: u32 = 54;
-pub const FALLOCATE: u32 = 324;
-pub const CLONE: u32 = 120;
-pub const PERSONALITY: u32 = 136;
-pub const SOCKET: u32 = 359;
-pub const SOCKETPAIR: u32 = 360;
-pub const CLONE3: u32 = 435;
+pub(crate) const SOCKETCALL: u32 = 102;
+pub(crate) const IOCTL: u32 = 54;
+pub(crate) const FALLOCATE: u32 = 324;
+pub(crate) const CLONE: u32 = 120;
+pub(crate) const PERSONALITY: u32 = 136;
+pub(crate) const SOCKET: u32 = 359;
+pub(crate) const SOCKETPAIR: u32 = 360;
+pub(crate) const CLONE3: u32 = 435;
 
 /// Allowed whatever their arguments are. `ipc` (117) is: all that it multiplexes is allowed as calls of their own, too.
-pub const ALLOWED: &[Range] = &[
+pub(crate) const ALLOWED: &[Range] = &[
     range(0, 16),    // restart_syscall … lchown
     range(19, 20),   // lseek, getpid
     range(23, 24),   // setuid, getuid

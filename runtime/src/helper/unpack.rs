@@ -19,10 +19,10 @@ use std::os::fd::{AsFd, OwnedFd};
 const MAX_IMPLIED: usize = 16 * 1024 * 1024;
 
 /// The attribute with which a step makes a directory of a lower layer opaque.
-pub const OPAQUE: &str = "user.overlay.opaque";
+pub(crate) const OPAQUE: &str = "user.overlay.opaque";
 
 /// The size that a layer may have when it is unpacked.
-pub struct Limits {
+pub(crate) struct Limits {
     /// Bytes of all files together.
     pub bytes: u64,
     /// Number of entries.
@@ -32,7 +32,7 @@ pub struct Limits {
 /// Unpacks the tar that comes in frames to `temporary` and renames it to `snapshot`; at most `limits`.
 ///
 /// Keeps nothing of a layer that does not describe all its directories, and returns those.
-pub fn layer(
+pub(crate) fn layer(
     conversation: &mut Conversation,
     temporary: &str,
     snapshot: &str,
@@ -49,7 +49,7 @@ pub fn layer(
 }
 
 /// Unpacks the tar that comes in frames into the directory `prefix` below `root`; at most `limits`.
-pub fn into(root: OwnedFd, prefix: &[u8], conversation: &mut Conversation, limits: &Limits) -> Answer<()> {
+pub(crate) fn into(root: OwnedFd, prefix: &[u8], conversation: &mut Conversation, limits: &Limits) -> Answer<()> {
     let mut unpacker = Unpacker::new(root);
     unpacker.copied_to = Some(prefix.to_vec());
     unpack_all(unpacker, conversation, limits).map(drop)
@@ -250,7 +250,7 @@ fn clear(parent: &OwnedFd, name: &[u8], directory: bool) -> io::Result<()> {
 }
 
 /// Says that `name` is removed from `parent`.
-pub fn whiteout(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
+pub(crate) fn whiteout(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
     match rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
         // An entry of the same layer wins.
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),

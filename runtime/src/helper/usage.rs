@@ -9,7 +9,7 @@ use std::fs;
 use std::time::Duration;
 
 /// Returns what the processes of a container use; those that have ended are not counted.
-pub fn of(id: &ContainerId) -> Answer<Usage> {
+pub(crate) fn of(id: &ContainerId) -> Answer<Usage> {
     let failed = HelperError::inside("measuring a container");
     let first = process(id)?;
     let own = fs::read_link(format!("/proc/{first}/ns/pid")).ok();

@@ -15,7 +15,7 @@ const MAX_ID: u32 = i32::MAX as u32;
 
 /// Ids and home of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// User id.
     pub uid: u32,
     /// Group id.
@@ -27,7 +27,7 @@ pub struct User {
 }
 
 /// Looks `spec` (`user[:group]`) up in the files of `root`.
-pub fn look_up(root: &OwnedFd, spec: &str) -> Result<User, HelperError> {
+pub(crate) fn look_up(root: &OwnedFd, spec: &str) -> Result<User, HelperError> {
     let user = find(spec, &read(root, b"etc/passwd")?, &read(root, b"etc/group")?)?;
     match user.refused() {
         Some(problem) => Err(HelperError::Step(format!("starting a command as `{spec}`: {problem}"))),

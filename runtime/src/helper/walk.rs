@@ -9,14 +9,14 @@ use std::os::fd::{AsFd, OwnedFd};
 const TRIES: u32 = 1000;
 
 /// Opens `path` below `root`, links followed as if `root` were `/`.
-pub fn open_in(root: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+pub(crate) fn open_in(root: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let path: &[u8] = if path.is_empty() { b"." } else { path };
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     open(root, path, flags, resolve)
 }
 
 /// Opens `path` below `root` without following any link.
-pub fn open_exactly(root: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+pub(crate) fn open_exactly(root: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let path: &[u8] = if path.is_empty() { b"." } else { path };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     open(root, path, flags, resolve)
@@ -35,6 +35,6 @@ fn open(root: impl AsFd, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> i
 }
 
 /// Opens a directory of the sandbox's own, to look things up in it.
-pub fn open_directory(path: &str) -> io::Result<OwnedFd> {
+pub(crate) fn open_directory(path: &str) -> io::Result<OwnedFd> {
     Ok(openat(rustix::fs::CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 type Both = [Vec<Range>; 2];
 
 /// Returns what is granted in the order in which the ranges that `note` names keep their places, and notes it.
-pub fn keep(note: &Path, granted: Both) -> Result<Both, Error> {
+pub(crate) fn keep(note: &Path, granted: Both) -> Result<Both, Error> {
     let failed = || format!("noting in `{}` which ids sandboxes use", note.display());
     let state = note.with_file_name("state");
     let before = match fs::read_to_string(note) {

@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// A running `pasta`; it ends when this is dropped or the process dies.
 #[derive(Debug)]
-pub struct Network {
+pub(crate) struct Network {
     supervisor: Child,
     /// Closing it ends the supervisor.
     pipe: Mutex<Option<ChildStdin>>,
@@ -26,7 +26,7 @@ pub struct Network {
 
 impl Network {
     /// Tells what this machine lacks to give steps a network.
-    pub fn missing() -> Option<&'static str> {
+    pub(crate) fn missing() -> Option<&'static str> {
         if !machine_has_route() {
             return Some("this machine has no network");
         }
@@ -42,7 +42,7 @@ impl Network {
     /// Connects the namespaces of the process `id`; returns when steps can use the network.
     ///
     /// Where this machine has no network to give, steps have their loopback only; the reason is returned then.
-    pub fn start(id: u32, policy: &NetworkPolicy) -> Result<Result<Network, &'static str>, Error> {
+    pub(crate) fn start(id: u32, policy: &NetworkPolicy) -> Result<Result<Network, &'static str>, Error> {
         if let Some(missing) = Network::missing() {
             return Ok(Err(missing));
         }
@@ -80,14 +80,14 @@ impl Network {
     }
 
     /// Returns whether the network has ended although nobody asked it to.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         let supervisor = Id::Pid(Pid::from_raw(self.supervisor.id() as i32));
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         !matches!(waitid(supervisor, flags), Ok(WaitStatus::StillAlive))
     }
 
     /// Asks the network to end, and does not wait for it.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         drop(self.pipe.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -50,16 +50,16 @@ const TRANSLATORS: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0)];
 
 /// Networks that are open unless they are denied: of version 6 those in use, and private ones.
-pub const OPEN: [Net; 1] = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)];
+pub(crate) const OPEN: [Net; 1] = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)];
 /// The same for version 6.
-pub const OPEN_6: [Net; 3] = [
+pub(crate) const OPEN_6: [Net; 3] = [
     (IpAddr::V6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0)), 3),
     (IpAddr::V6(PRIVATE_6[0].0), PRIVATE_6[0].1),
     (IpAddr::V6(PRIVATE_6[1].0), PRIVATE_6[1].1),
 ];
 
 /// Returns the networks that steps must not reach; this machine's own addresses come on top.
-pub fn denied(policy: &NetworkPolicy) -> Vec<Net> {
+pub(crate) fn denied(policy: &NetworkPolicy) -> Vec<Net> {
     let mut denied: Vec<Net> = ALWAYS.map(|(address, prefix)| (address.into(), prefix)).to_vec();
     denied.extend(ALWAYS_6.map(|(address, prefix)| (IpAddr::from(address), prefix)));
     // The same behind a translator, which private networks may have.
@@ -90,7 +90,7 @@ fn allowed(policy: &NetworkPolicy) -> Vec<Net> {
 }
 
 /// Begins to look up the hosts that the policy allows and those that this machine's package manager uses.
-pub fn begin_lookups(policy: &NetworkPolicy) {
+pub(crate) fn begin_lookups(policy: &NetworkPolicy) {
     if !policy.private {
         host_lookups::begin(hosts(policy));
     }

@@ -19,12 +19,12 @@ static LOOKUPS: LazyLock<Lookups> =
     LazyLock::new(|| Lookups::new(|host| Ok((host, 80).to_socket_addrs()?.map(|address| address.ip()).collect())));
 
 /// Begins to look `hosts` up.
-pub fn begin(hosts: impl IntoIterator<Item = String>) {
+pub(crate) fn begin(hosts: impl IntoIterator<Item = String>) {
     LOOKUPS.begin(hosts);
 }
 
 /// Returns the addresses of `hosts` as far as they are known.
-pub fn addresses(hosts: impl IntoIterator<Item = String>) -> Vec<IpAddr> {
+pub(crate) fn addresses(hosts: impl IntoIterator<Item = String>) -> Vec<IpAddr> {
     LOOKUPS.addresses(hosts)
 }
 

@@ -6,7 +6,7 @@ use nix::libc;
 use std::io;
 
 /// Connections and exchanges of datagrams that a build may have at once: as many as `pasta` has files for.
-pub const MAX_CONNECTIONS: u32 = 4096;
+pub(crate) const MAX_CONNECTIONS: u32 = 4096;
 /// Connections and exchanges of datagrams that it may begin in a second, and at once after a pause: each takes a place in
 /// the table of the machine's own firewall, for half a minute at least.
 const NEW_CONNECTIONS: Rate = Rate { each_second: 500, burst: 2000 };
@@ -50,7 +50,7 @@ struct Rate {
 }
 
 /// Makes the limits in the outer namespace.
-pub fn make() -> io::Result<()> {
+pub(crate) fn make() -> io::Result<()> {
     let change = |kind, flags: i32| message((libc::NFNL_SUBSYS_NFTABLES as u16) << 8 | kind, flags);
     let create = libc::NLM_F_CREATE | libc::NLM_F_ACK;
     let hook = |message: Message| {

@@ -10,7 +10,7 @@ const DIRECTORIES: [&str; 2] = ["/etc/apt/sources.list.d", "/etc/apt/apt.conf.d"
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Reads the files, where there are any.
-pub fn texts() -> Vec<String> {
+pub(crate) fn texts() -> Vec<String> {
     let listed = |directory: &&str| fs::read_dir(Path::new(directory)).into_iter().flatten().flatten();
     let more = DIRECTORIES.iter().flat_map(listed).map(|entry| entry.path());
     let files = FILES.iter().map(PathBuf::from).chain(more);
@@ -19,7 +19,7 @@ pub fn texts() -> Vec<String> {
 }
 
 /// Returns the hosts of all `http` and `https` addresses that are not in comments.
-pub fn hosts(texts: &[String]) -> Vec<String> {
+pub(crate) fn hosts(texts: &[String]) -> Vec<String> {
     let lines = texts.iter().flat_map(|text| text.lines()).map(str::trim_start);
     let active = lines.filter(|line| !line.starts_with(['#', '/']));
     let words = active.flat_map(|line| line.split(|letter: char| letter.is_whitespace() || "\"';".contains(letter)));

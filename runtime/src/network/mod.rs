@@ -17,6 +17,6 @@ mod policy;
 mod router;
 mod sysctl;
 
-pub use attempt::Network;
+pub(crate) use attempt::Network;
 pub(crate) use denied_networks::begin_lookups;
 pub(crate) use pasta_supervisor::{PASTA_SUPERVISOR, supervise};

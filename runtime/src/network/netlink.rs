@@ -13,10 +13,10 @@ const HEAD: usize = 16;
 const ROUTE_HEAD: usize = 12;
 
 /// A network: an address in it and the length of its prefix.
-pub type Net = (IpAddr, u8);
+pub(crate) type Net = (IpAddr, u8);
 
 /// Returns the number of an address' family and its bytes.
-pub fn address(address: IpAddr) -> (u8, Vec<u8>) {
+pub(crate) fn address(address: IpAddr) -> (u8, Vec<u8>) {
     match address {
         IpAddr::V4(address) => (libc::AF_INET as u8, address.octets().to_vec()),
         IpAddr::V6(address) => (libc::AF_INET6 as u8, address.octets().to_vec()),
@@ -24,23 +24,23 @@ pub fn address(address: IpAddr) -> (u8, Vec<u8>) {
 }
 
 /// A request that is being put together.
-pub struct Message {
+pub(crate) struct Message {
     bytes: Vec<u8>,
 }
 
 impl Message {
     /// Starts a request of this kind to make something; `head` is what the kind begins with.
-    pub fn make(kind: u16, head: &[u8]) -> Self {
+    pub(crate) fn make(kind: u16, head: &[u8]) -> Self {
         Message::flagged(kind, libc::NLM_F_ACK | libc::NLM_F_CREATE, head)
     }
 
     /// Starts a request of this kind to remove something.
-    pub fn remove(kind: u16, head: &[u8]) -> Self {
+    pub(crate) fn remove(kind: u16, head: &[u8]) -> Self {
         Message::flagged(kind, libc::NLM_F_ACK, head)
     }
 
     /// Starts a request with these flags of `NLM_F_…`.
-    pub fn flagged(kind: u16, flags: i32, head: &[u8]) -> Self {
+    pub(crate) fn flagged(kind: u16, flags: i32, head: &[u8]) -> Self {
         // Length, which is known at the end, then kind, flags, sequence and process.
         let mut bytes = vec![0; 4];
         bytes.extend_from_slice(&kind.to_ne_bytes());
@@ -51,22 +51,22 @@ impl Message {
     }
 
     /// Adds an attribute.
-    pub fn with(self, name: u16, value: &[u8]) -> Self {
+    pub(crate) fn with(self, name: u16, value: &[u8]) -> Self {
         self.nest(name, |message| message.raw(value))
     }
 
     /// Adds a number.
-    pub fn number(self, name: u16, value: u32) -> Self {
+    pub(crate) fn number(self, name: u16, value: u32) -> Self {
         self.with(name, &value.to_ne_bytes())
     }
 
     /// Adds a text as the kernel reads it: with a zero at its end.
-    pub fn text(self, name: u16, value: &str) -> Self {
+    pub(crate) fn text(self, name: u16, value: &str) -> Self {
         self.nest(name, |message| message.raw(value.as_bytes()).raw(&[0]))
     }
 
     /// Adds an attribute that consists of others.
-    pub fn nest(mut self, name: u16, fill: impl FnOnce(Self) -> Self) -> Self {
+    pub(crate) fn nest(mut self, name: u16, fill: impl FnOnce(Self) -> Self) -> Self {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 2]);
         self.bytes.extend_from_slice(&name.to_ne_bytes());
@@ -78,7 +78,7 @@ impl Message {
     }
 
     /// Adds bytes as they are.
-    pub fn raw(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn raw(mut self, bytes: &[u8]) -> Self {
         self.bytes.extend_from_slice(bytes);
         self
     }
@@ -91,7 +91,7 @@ impl Message {
 }
 
 /// A socket to the kernel.
-pub struct Netlink {
+pub(crate) struct Netlink {
     socket: OwnedFd,
 }
 
@@ -103,20 +103,20 @@ impl AsFd for Netlink {
 
 impl Netlink {
     /// Opens a socket that changes links, addresses, routes and rules of this process' network namespace.
-    pub fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
         Ok(Netlink { socket })
     }
 
     /// Opens a socket that changes the packet filter of this process' network namespace.
-    pub fn open_netfilter() -> io::Result<Self> {
+    pub(crate) fn open_netfilter() -> io::Result<Self> {
         let protocol = SockProtocol::NetlinkNetFilter;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         Ok(Netlink { socket })
     }
 
     /// Opens a socket that is told of changes; `groups` are those of `RTMGRP_…`.
-    pub fn listen(groups: i32) -> io::Result<Self> {
+    pub(crate) fn listen(groups: i32) -> io::Result<Self> {
         let netlink = Netlink::open()?;
         // SAFETY: an address of this family is plain data, for which zeros are valid.
         let mut own: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
@@ -131,7 +131,7 @@ impl Netlink {
     }
 
     /// Asks for a change and waits for the kernel's verdict.
-    pub fn change(&self, message: Message) -> io::Result<()> {
+    pub(crate) fn change(&self, message: Message) -> io::Result<()> {
         send(self.socket.as_raw_fd(), &message.finish(), MsgFlags::empty())?;
         let mut answer = [0; 1024];
         let got = recv(self.socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
@@ -143,7 +143,7 @@ impl Netlink {
     }
 
     /// Asks for changes that are made together or not at all; `mark` starts the messages around them.
-    pub fn change_all(&self, changes: Vec<Message>, mark: impl Fn(u16) -> Message) -> io::Result<()> {
+    pub(crate) fn change_all(&self, changes: Vec<Message>, mark: impl Fn(u16) -> Message) -> io::Result<()> {
         let (begin, end) = (libc::NFNL_MSG_BATCH_BEGIN as u16, libc::NFNL_MSG_BATCH_END as u16);
         let mut left = changes.len();
         let all = std::iter::once(mark(begin)).chain(changes).chain([mark(end)]);
@@ -161,7 +161,7 @@ impl Netlink {
     }
 
     /// As `change`, but what is there already is as good as made.
-    pub fn ensure(&self, message: Message) -> io::Result<()> {
+    pub(crate) fn ensure(&self, message: Message) -> io::Result<()> {
         match self.change(message) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
             other => other,
@@ -169,7 +169,7 @@ impl Netlink {
     }
 
     /// Returns the networks that this machine takes for itself: what it delivers to its own programs.
-    pub fn own_networks(&self) -> io::Result<Vec<Net>> {
+    pub(crate) fn own_networks(&self) -> io::Result<Vec<Net>> {
         let on: libc::c_int = 1;
         // Without it the kernel sends routes of all tables, which may be very many; it sends what is needed all the same.
         // SAFETY: the value outlives the call and has the length that is given.
@@ -209,7 +209,7 @@ impl Netlink {
 
     /// Returns the networks that this machine began to take for itself, of all changes that wait to be read; `None` if
     /// some were lost.
-    pub fn own_networks_added(&self) -> io::Result<Option<Vec<Net>>> {
+    pub(crate) fn own_networks_added(&self) -> io::Result<Option<Vec<Net>>> {
         let (mut answer, mut added) = (vec![0; MAX_ANSWER], Vec::new());
         loop {
             match recv(self.socket.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT) {

@@ -16,12 +16,12 @@ use std::process::{Command, Stdio};
 /// The program.
 const NAME: &str = "pasta";
 /// The device through which it gets packets.
-pub const TUN: &str = "/dev/net/tun";
+pub(crate) const TUN: &str = "/dev/net/tun";
 /// Directories in which it may be installed.
 const DIRECTORIES: [&str; 5] = ["/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/usr/local/sbin"];
 
 /// Returns where the program is, if this account may execute it.
-pub fn find() -> Option<PathBuf> {
+pub(crate) fn find() -> Option<PathBuf> {
     DIRECTORIES.iter().map(|directory| Path::new(directory).join(NAME)).find(|file| {
         fs::metadata(file).is_ok_and(|known| known.is_file())
             && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
@@ -29,7 +29,7 @@ pub fn find() -> Option<PathBuf> {
 }
 
 /// The namespaces that `pasta` connects, and its account.
-pub struct Target {
+pub(crate) struct Target {
     /// The user namespace of the sandbox, as a path.
     pub user: String,
     /// The outer network namespace, as a path.
@@ -44,7 +44,7 @@ impl Target {
     /// Returns the command that connects it.
     ///
     /// It only translates: interfaces, addresses and routes are the router's, and no client asks it for an address.
-    pub fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .args(["--foreground", "--no-map-gw", "--quiet"])
@@ -70,7 +70,7 @@ impl Target {
 }
 
 /// Returns the owner of a sandbox's user namespace, if this process is root and the owner is not.
-pub fn owner(user: &File) -> Option<u32> {
+pub(crate) fn owner(user: &File) -> Option<u32> {
     let mut owner: libc::uid_t = 0;
     // SAFETY: the handle is one of a user namespace, and the call writes one id to the place that it is given.
     let known = unsafe { libc::ioctl(user.as_raw_fd(), libc::NS_GET_OWNER_UID, &raw mut owner) } == 0;
@@ -82,7 +82,7 @@ pub fn owner(user: &File) -> Option<u32> {
 /// The owner of the sandbox's user namespace rules it without being anybody outside, so `pasta` can do as that id all that
 /// it does. It must be able to open the device, too: where only root may, it gets one of its own, in a mount namespace of
 /// its own. A service that may not make devices has `pasta` as root, which then gives its privileges up by itself.
-pub fn accounts(owner: Option<u32>) -> Vec<Option<u32>> {
+pub(crate) fn accounts(owner: Option<u32>) -> Vec<Option<u32>> {
     if !nix::unistd::geteuid().is_root() {
         return vec![None];
     }

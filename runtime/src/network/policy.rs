@@ -8,11 +8,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Interface of the outer namespace whose other end steps have.
-pub const STEPS: &str = "steps";
+pub(crate) const STEPS: &str = "steps";
 /// Interface of the outer namespace that `pasta` makes.
-pub const OUTSIDE: &str = "pasta0";
+pub(crate) const OUTSIDE: &str = "pasta0";
 /// Number of both ends of the pair: above those that kernels give to interfaces which every namespace has.
-pub const PAIR_INDEX: u32 = 64;
+pub(crate) const PAIR_INDEX: u32 = 64;
 
 /// Port on which mail is delivered: no build does that, but those who want to send spam from elsewhere.
 const MAIL: u16 = 25;
@@ -41,7 +41,7 @@ const RTNH_F_ONLINK: u32 = 4;
 const OPEN_METRIC: u32 = 65_536;
 
 /// The addresses of one version of the protocol.
-pub struct Family {
+pub(crate) struct Family {
     /// Number of the family.
     pub number: u8,
     /// Address of steps.
@@ -55,7 +55,7 @@ pub struct Family {
 }
 
 /// Version 4.
-pub const FOUR: Family = Family {
+pub(crate) const FOUR: Family = Family {
     number: libc::AF_INET as u8,
     step: (IpAddr::V4(STEP), 29),
     gateway: IpAddr::V4(GATEWAY),
@@ -63,7 +63,7 @@ pub const FOUR: Family = Family {
     open: &OPEN,
 };
 /// Version 6.
-pub const SIX: Family = Family {
+pub(crate) const SIX: Family = Family {
     number: libc::AF_INET6 as u8,
     step: (IpAddr::V6(STEP_6), 128),
     gateway: IpAddr::V6(GATEWAY_6),
@@ -152,7 +152,7 @@ fn forwarding(family: &Family) -> Vec<Rule> {
 }
 
 /// Makes the rules of the outer namespace, and the route back to the step.
-pub fn make_rules(outer: &Netlink, family: &Family) -> io::Result<()> {
+pub(crate) fn make_rules(outer: &Netlink, family: &Family) -> io::Result<()> {
     for rule in forwarding(family) {
         outer.change(rule.message(family, |head| Message::make(libc::RTM_NEWRULE, head)))?;
     }
@@ -162,7 +162,7 @@ pub fn make_rules(outer: &Netlink, family: &Family) -> io::Result<()> {
 }
 
 /// Opens what is not closed, now that the outer namespace has the interface `outside` that leads there.
-pub fn open(outer: &Netlink, family: &Family, outside: u32) -> io::Result<()> {
+pub(crate) fn open(outer: &Netlink, family: &Family, outside: u32) -> io::Result<()> {
     let (everything, hop) = ((unspecified(family), 0), address(family.next_hop).1);
     let resolver = family.step.0.is_ipv4().then_some((everything, ANYWHERE));
     for (to, table) in resolver.into_iter().chain(family.open.iter().map(|net| (*net, PUBLIC))) {
@@ -174,18 +174,18 @@ pub fn open(outer: &Netlink, family: &Family, outside: u32) -> io::Result<()> {
 }
 
 /// Closes a network in the outer namespace.
-pub fn close(outer: &Netlink, net: Net) -> io::Result<()> {
+pub(crate) fn close(outer: &Netlink, net: Net) -> io::Result<()> {
     outer.ensure(unreachable(net, PUBLIC))
 }
 
 /// Tells programs at once what is closed: in the step's own namespace nothing is enforced, but an error there is quicker
 /// than an answer of the outer one.
-pub fn hint(inner: &Netlink, net: Net) -> io::Result<()> {
+pub(crate) fn hint(inner: &Netlink, net: Net) -> io::Result<()> {
     inner.ensure(unreachable(net, libc::RT_TABLE_MAIN))
 }
 
 /// The same for ports, and the routes of the step's own namespace.
-pub fn make_inner(inner: &Netlink, family: &Family) -> io::Result<()> {
+pub(crate) fn make_inner(inner: &Netlink, family: &Family) -> io::Result<()> {
     for protocol in TCP_AND_UDP {
         let rule = Rule { port: Some((protocol, MAIL)), ..Rule::new(100, Verdict::Refuse) };
         inner.change(rule.message(family, |head| Message::make(libc::RTM_NEWRULE, head)))?;

@@ -30,7 +30,7 @@ const VETH_INFO_PEER: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 
 /// The namespaces that the router connects, and for whom.
-pub struct Setup {
+pub(crate) struct Setup {
     /// The sandbox's user namespace, and the network namespace of its steps.
     pub user: File,
     /// See above.
@@ -43,7 +43,7 @@ pub struct Setup {
 
 /// Makes the outer namespace, tells of it, closes what the list on standard input names, and then whatever address this
 /// machine gets; returns why that is not possible, or when nobody wants it any more.
-pub fn run(setup: &Setup, report: &mut File) -> Result<(), String> {
+pub(crate) fn run(setup: &Setup, report: &mut File) -> Result<(), String> {
     let watched = libc::RTMGRP_IPV4_ROUTE | libc::RTMGRP_IPV6_ROUTE;
     let changes = Netlink::listen(watched).map_err(doing("watching this machine's addresses"))?;
     let machine = Netlink::open().map_err(doing("asking for this machine's addresses"))?;

@@ -39,18 +39,18 @@ const INNER: [(&str, &str); 4] = [
 ];
 
 /// Prepares the outer namespace, which must be this process', before it has interfaces.
-pub fn prepare_outer(version_6: bool) -> io::Result<()> {
+pub(crate) fn prepare_outer(version_6: bool) -> io::Result<()> {
     OUTER.iter().try_for_each(|(name, value)| set_all(name, value))?;
     if version_6 { Ok(()) } else { set_all("ipv6/conf/*/disable_ipv6", "1") }
 }
 
 /// Prepares the namespace of steps, which must be this process', before it has the interface.
-pub fn prepare_inner() -> io::Result<()> {
+pub(crate) fn prepare_inner() -> io::Result<()> {
     INNER.iter().try_for_each(|(name, value)| set(name, value))
 }
 
 /// Begins to forward what has addresses of this family.
-pub fn forward(family: &Family) -> io::Result<()> {
+pub(crate) fn forward(family: &Family) -> io::Result<()> {
     let version = if family.step.0.is_ipv4() { "ipv4" } else { "ipv6" };
     fs::write(format!("/proc/sys/net/{version}/conf/all/forwarding"), "1")
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("an_ordinary_account_has_the_same_sandbox", ordinary_account),
     ("an_account_has_all_ids_that_it_is_given", given_ids),
     ("an_account_leaves_what_must_stay_free", disk),
@@ -75,7 +75,7 @@ fn passes_as_account(tests: &str, ranges: &str) {
 }
 
 /// Runs this program with these arguments and variables as an ordinary account that may open the device for networks.
-pub fn run_as_account(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(crate) fn run_as_account(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     run_in_account(arguments, variables, &usual_ranges())
 }
 

@@ -8,7 +8,7 @@ use nix::libc;
 use runtime::{Calls, Exit, SnapshotId, Step};
 use std::sync::OnceLock;
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("unknown_calls_answer_enosys", unknown_calls),
     ("what_docker_allows_without_a_condition_is_allowed", allowed_calls),
     ("a_32_bit_program_needs_a_permission", needs_permission),

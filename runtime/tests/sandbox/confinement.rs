@@ -8,7 +8,7 @@ use runtime::{Exit, SnapshotId, Step};
 use std::process::Command;
 use std::sync::OnceLock;
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("system_calls_that_no_build_needs_are_refused", system_calls),
     ("capabilities_are_the_eleven", capabilities),
     ("nothing_is_mounted_made_or_written_that_must_not_be", refused_commands),
@@ -20,16 +20,16 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// A program that makes any system call.
-pub struct Probe(Vec<u8>);
+pub(crate) struct Probe(Vec<u8>);
 
 /// Compiles the probe, once.
-pub fn probe() -> &'static Probe {
+pub(crate) fn probe() -> &'static Probe {
     static PROBE: OnceLock<Probe> = OnceLock::new();
     PROBE.get_or_init(|| Probe(compiled(include_str!("probe.c"), &["-static", "-O1"])))
 }
 
 /// Returns the program that `source` is compiled to.
-pub fn compiled(source: &str, flags: &[&str]) -> Vec<u8> {
+pub(crate) fn compiled(source: &str, flags: &[&str]) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let (text, program) = (directory.path().join("probe.c"), directory.path().join("probe"));
     std::fs::write(&text, source).unwrap();
@@ -40,12 +40,12 @@ pub fn compiled(source: &str, flags: &[&str]) -> Vec<u8> {
 
 impl Probe {
     /// Returns the program.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// Returns a layer that has it as `/bin/probe`.
-    pub fn unpacked(&self, place: &Place) -> SnapshotId {
+    pub(crate) fn unpacked(&self, place: &Place) -> SnapshotId {
         let id = snapshot(0x9);
         if !place.sandbox().has_snapshot(&id) {
             let program = entry("bin/probe", EntryKind::File { size: self.0.len() as u64 }, 0o755);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-pub const TESTS: &[Test] = &[("what_ordinary_builds_do_works", ordinary), ("packages_are_installed", packages)];
+pub(crate) const TESTS: &[Test] = &[("what_ordinary_builds_do_works", ordinary), ("packages_are_installed", packages)];
 
 /// Where the base is kept from run to run.
 fn kept() -> PathBuf {

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("whatever_fills_the_disk_ends_at_the_limit", limit),
     ("what_must_stay_free_stays_free", reserve),
     ("two_steps_together_leave_what_must_stay_free", together),
@@ -25,11 +25,11 @@ const OVERSHOOT: u64 = 64 * MIB;
 const LIMIT: u64 = 200 * MIB;
 
 /// A file system in a file, without blocks that are root's.
-pub struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     /// Makes one and mounts it over `place`.
-    pub fn over(place: &Path, file: &Path) -> Disk {
+    pub(crate) fn over(place: &Path, file: &Path) -> Disk {
         let run = |command: &mut Command| {
             let output = command.output().unwrap();
             assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -48,7 +48,7 @@ impl Drop for Disk {
 }
 
 /// Names the disk of an ordinary account, which cannot make one.
-pub const DISK: &str = "SLIPWAY_TEST_DISK";
+pub(crate) const DISK: &str = "SLIPWAY_TEST_DISK";
 
 /// A place on a disk of its own.
 struct Ground {

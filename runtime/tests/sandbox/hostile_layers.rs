@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("names_lead_nowhere_outside", names),
     ("links_lead_within_the_layer", links),
     ("hard_links_reach_nothing_outside", hard_links),

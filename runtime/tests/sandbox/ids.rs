@@ -6,7 +6,7 @@ use files::tar::EntryKind;
 use runtime::{Exit, MountKind, Sharing, SnapshotId, Step};
 use std::os::unix::fs::MetadataExt;
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("every_id_of_a_layer_is_kept", layers),
     ("a_step_gives_files_to_any_id", steps),
     ("a_step_runs_as_any_id", users),
@@ -17,7 +17,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// For an account with one range of 65,536 ids.
-pub const FEW: &[Test] =
+pub(crate) const FEW: &[Test] =
     &[("an_id_without_a_place_is_named", without_a_place), ("processes_are_limited_without_control_groups", processes)];
 
 /// Returns ids from 65,536 on that sandboxes of whoever runs this have.

@@ -5,7 +5,7 @@ use crate::place::{directory, entries, file, listing, place, snapshot, tar};
 use runtime::{Exit, FileInSnapshot, MountKind, SnapshotId};
 use std::io::Read;
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("changes_are_a_layer", changes_are_a_layer),
     ("a_second_step_sees_the_first", second_step_sees_the_first),
     ("adopted_changes_are_what_their_layer_is", adopted),

@@ -6,7 +6,7 @@ use crate::place::{Place, place, place_with};
 use runtime::{DiskFull, Exit, Limits, MountKind, Step};
 use std::time::{Duration, Instant};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("the_self_test_tells_what_is_there", self_test),
     ("a_fork_bomb_stops_at_the_limit", fork_bomb),
     ("memory_ends_in_the_step_and_is_named", memory),

@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Names the test that a process is to run as the machine.
-pub const MACHINE: &str = "SLIPWAY_TEST_MACHINE";
+pub(crate) const MACHINE: &str = "SLIPWAY_TEST_MACHINE";
 /// Makes a process everything else.
-pub const ELSEWHERE: &str = "SLIPWAY_TEST_ELSEWHERE";
+pub(crate) const ELSEWHERE: &str = "SLIPWAY_TEST_ELSEWHERE";
 /// Ports on which everybody listens.
-pub const PORTS: [u16; 6] = [80, 53, 25, 465, 587, 853];
+pub(crate) const PORTS: [u16; 6] = [80, 53, 25, 465, 587, 853];
 /// Addresses elsewhere that are public, by which a test sees that its means work.
-pub const PUBLIC: [&str; 2] = ["198.51.100.1", "2001:db8:99::1"];
+pub(crate) const PUBLIC: [&str; 2] = ["198.51.100.1", "2001:db8:99::1"];
 /// Addresses elsewhere that answer datagrams, too.
 const ANSWERING: [&str; 9] = [
     PUBLIC[0],
@@ -32,10 +32,10 @@ const ANSWERING: [&str; 9] = [
     "fd00:8::9",
 ];
 /// The machine's own, public and private.
-pub const OWN: [&str; 4] = ["203.0.113.7", "10.9.8.7", "2001:db8:7::7", "fd00:7::7"];
+pub(crate) const OWN: [&str; 4] = ["203.0.113.7", "10.9.8.7", "2001:db8:7::7", "fd00:7::7"];
 
 /// Runs a test as such a machine, in a process of its own.
-pub fn as_machine(name: &str, prepare: &str) {
+pub(crate) fn as_machine(name: &str, prepare: &str) {
     assert!(nix::unistd::geteuid().is_root(), "only root can make a machine of its own");
     let script = format!("mount --make-rprivate /; ip link set lo up; {prepare}\nexec \"$@\"");
     let output = Command::new("unshare")
@@ -50,13 +50,13 @@ pub fn as_machine(name: &str, prepare: &str) {
     print!("{said}");
 }
 
-pub fn sh(script: &str) {
+pub(crate) fn sh(script: &str) {
     let status = Command::new("sh").args(["-ec", script]).status().unwrap();
     assert!(status.success(), "{script}");
 }
 
 /// The namespace beyond the machine, and a list of what arrived at the machine itself.
-pub struct World {
+pub(crate) struct World {
     elsewhere: Child,
     answers: BufReader<std::process::ChildStdout>,
     arrived_here: Arc<Mutex<BTreeSet<String>>>,
@@ -64,7 +64,7 @@ pub struct World {
 
 impl World {
     /// Connects this process' network namespace, which is the machine, with everything else.
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         let mut elsewhere = Command::new("unshare")
             .arg("--net")
             .arg(std::env::current_exe().unwrap())
@@ -92,7 +92,7 @@ impl World {
     }
 
     /// Returns what arrived, as lines of protocol, address and port: at the machine's own programs, and elsewhere.
-    pub fn arrived(mut self) -> (BTreeSet<String>, BTreeSet<String>) {
+    pub(crate) fn arrived(mut self) -> (BTreeSet<String>, BTreeSet<String>) {
         // Packets under way may still arrive.
         std::thread::sleep(Duration::from_millis(300));
         drop(self.elsewhere.stdin.take());
@@ -135,7 +135,7 @@ fn listen() -> Arc<Mutex<BTreeSet<String>>> {
 }
 
 /// Becomes everything else, which has every address, answers on it, and notes every packet that arrives.
-pub fn be_elsewhere() -> ! {
+pub(crate) fn be_elsewhere() -> ! {
     println!("here");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("binds_are_read_only_or_thrown_away", binds),
     ("binds_stay_in_their_source", binds_stay_inside),
     ("tmpfs_is_empty_open_to_all_and_limited", tmpfs),

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::process::Command;
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("a_step_without_network_has_none", none),
     ("a_step_reaches_the_network_but_not_this_machine", machine),
     ("private_link_local_and_metadata_addresses_are_closed", closed),

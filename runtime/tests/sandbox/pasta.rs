@@ -8,7 +8,7 @@ use runtime::{Exit, Step, StepNetwork};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("without_pasta_steps_have_no_network_and_say_so_at_once", || as_machine("missing", &without_pasta("/dev/null"))),
     ("a_pasta_that_is_not_executable_is_missing", || as_machine("missing", &pasta_is("exit 0", "644"))),
     ("a_pasta_that_ends_at_once_is_named", || as_machine("broken", &pasta_is("echo no such luck >&2; exit 1", "755"))),
@@ -20,7 +20,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// Parts of these tests that run as the machine.
-pub const PARTS: &[Test] = &[
+pub(crate) const PARTS: &[Test] = &[
     ("missing", || without("`pasta`, which connects steps to the network, is missing")),
     ("device", || without("this account may not open /dev/net/tun")),
     ("broken", broken),

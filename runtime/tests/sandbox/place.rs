@@ -14,7 +14,7 @@ const BUSYBOX: &str = "/bin/busybox";
 /// Counts the sandboxes of this process: attempts have names of their own.
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
-pub struct Place {
+pub(crate) struct Place {
     pub sandbox: Option<Sandbox>,
     pub settings: Settings,
     pub base: SnapshotId,
@@ -22,23 +22,23 @@ pub struct Place {
     pub directory: tempfile::TempDir,
 }
 
-pub fn entry(path: &str, kind: EntryKind, mode: u32) -> Entry {
+pub(crate) fn entry(path: &str, kind: EntryKind, mode: u32) -> Entry {
     Entry { path: path.as_bytes().to_vec(), kind, mode, uid: 0, gid: 0, mtime: 1_000, xattrs: Vec::new() }
 }
 
-pub fn directory(path: &str) -> Entry {
+pub(crate) fn directory(path: &str) -> Entry {
     entry(path, EntryKind::Directory, 0o755)
 }
 
-pub fn link(path: &str, target: &str) -> Entry {
+pub(crate) fn link(path: &str, target: &str) -> Entry {
     entry(path, EntryKind::Symlink { target: target.as_bytes().to_vec() }, 0o777)
 }
 
-pub fn file(path: &str, content: &[u8]) -> Entry {
+pub(crate) fn file(path: &str, content: &[u8]) -> Entry {
     entry(path, EntryKind::File { size: content.len() as u64 }, 0o644)
 }
 
-pub fn tar(entries: &[(Entry, &[u8])]) -> Vec<u8> {
+pub(crate) fn tar(entries: &[(Entry, &[u8])]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
     for (entry, content) in entries {
         writer.entry(entry, &mut &content[..]).unwrap();
@@ -47,7 +47,7 @@ pub fn tar(entries: &[(Entry, &[u8])]) -> Vec<u8> {
 }
 
 /// Returns the `number`th of many snapshot ids.
-pub fn snapshot(number: u32) -> SnapshotId {
+pub(crate) fn snapshot(number: u32) -> SnapshotId {
     SnapshotId::new(&format!("{number:064x}").chars().rev().collect::<String>()).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn applets() -> &'static [String] {
     })
 }
 
-pub fn busybox() -> Vec<u8> {
+pub(crate) fn busybox() -> Vec<u8> {
     let busybox = std::fs::read(BUSYBOX).expect("busybox-static is installed");
     let passwd = b"root:x:0:0::/root:/bin/sh\napp:x:100:200::/home/app:/bin/sh\n";
     let mut entries = vec![
@@ -82,19 +82,19 @@ pub fn busybox() -> Vec<u8> {
     tar(&entries)
 }
 
-pub fn place() -> Place {
+pub(crate) fn place() -> Place {
     place_with(|_| {})
 }
 
 /// Returns a place whose settings were changed.
-pub fn place_with(change: impl FnOnce(&mut Settings)) -> Place {
+pub(crate) fn place_with(change: impl FnOnce(&mut Settings)) -> Place {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = Settings::new(directory.path()).unwrap();
     change(&mut settings);
     place_in(directory, settings)
 }
 
-pub fn place_in(directory: tempfile::TempDir, settings: Settings) -> Place {
+pub(crate) fn place_in(directory: tempfile::TempDir, settings: Settings) -> Place {
     let attempt = format!("test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     let sandbox = Sandbox::start(&settings, &attempt).unwrap();
     let base = SnapshotId::new(&"0b".repeat(32)).unwrap();
@@ -103,17 +103,17 @@ pub fn place_in(directory: tempfile::TempDir, settings: Settings) -> Place {
 }
 
 /// Starts another sandbox with the state of a place.
-pub fn beside(place: &Place) -> Sandbox {
+pub(crate) fn beside(place: &Place) -> Sandbox {
     let attempt = format!("test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     Sandbox::start(&place.settings, &attempt).unwrap()
 }
 
 impl Place {
-    pub fn sandbox(&self) -> &Sandbox {
+    pub(crate) fn sandbox(&self) -> &Sandbox {
         self.sandbox.as_ref().unwrap()
     }
 
-    pub fn step(&self, script: &str) -> Step {
+    pub(crate) fn step(&self, script: &str) -> Step {
         Step {
             layers: vec![self.base.clone()],
             argv: vec!["/bin/sh".into(), "-c".into(), script.to_owned()],
@@ -132,48 +132,48 @@ impl Place {
     }
 
     /// Returns a step that mounts things.
-    pub fn mounting(&self, script: &str, mounts: Vec<(&str, MountKind)>) -> Step {
+    pub(crate) fn mounting(&self, script: &str, mounts: Vec<(&str, MountKind)>) -> Step {
         let mounts = mounts.into_iter().map(|(target, kind)| Mount { target: target.to_owned(), kind }).collect();
         Step { mounts, ..self.step(script) }
     }
 
-    pub fn try_run(&self, step: &Step) -> Result<(Exit, String, Changes), Error> {
+    pub(crate) fn try_run(&self, step: &Step) -> Result<(Exit, String, Changes), Error> {
         let mut output = Vec::new();
         let ran = self.sandbox().run(step, &mut |bytes| output.extend_from_slice(bytes), &CancellationToken::new())?;
         Ok((ran.exit, String::from_utf8_lossy(&output).into_owned(), ran.changes))
     }
 
-    pub fn run(&self, step: &Step) -> (Exit, String, Changes) {
+    pub(crate) fn run(&self, step: &Step) -> (Exit, String, Changes) {
         self.try_run(step).unwrap()
     }
 
     /// Runs a step that must succeed and returns what it printed.
-    pub fn succeeds(&self, step: &Step) -> String {
+    pub(crate) fn succeeds(&self, step: &Step) -> String {
         let (exit, output, _) = self.run(step);
         assert_eq!(exit, Exit::Code(0), "{}: {output}", step.argv.join(" "));
         output
     }
 
     /// Runs a script that must succeed and returns what it printed.
-    pub fn sh(&self, script: &str) -> String {
+    pub(crate) fn sh(&self, script: &str) -> String {
         self.succeeds(&self.step(script))
     }
 
     /// Runs a script and returns what it changed, as lines of kind and path.
-    pub fn changes(&self, script: &str) -> Vec<String> {
+    pub(crate) fn changes(&self, script: &str) -> Vec<String> {
         let (exit, output, changes) = self.run(&self.step(script));
         assert_eq!(exit, Exit::Code(0), "{script}: {output}");
         listing(&changes)
     }
 
     /// Returns where a snapshot lies outside.
-    pub fn outside(&self, id: &SnapshotId) -> PathBuf {
+    pub(crate) fn outside(&self, id: &SnapshotId) -> PathBuf {
         self.settings.state.join(id.to_string())
     }
 }
 
 /// Returns the entries of what a step changed.
-pub fn entries(changes: &Changes) -> Vec<Entry> {
+pub(crate) fn entries(changes: &Changes) -> Vec<Entry> {
     let mut layer = Vec::new();
     changes.write_tar(&mut layer).unwrap();
     let mut reader = Reader::new(layer.as_slice());
@@ -181,7 +181,7 @@ pub fn entries(changes: &Changes) -> Vec<Entry> {
 }
 
 /// Returns the entries of what a step changed as lines of kind and path.
-pub fn listing(changes: &Changes) -> Vec<String> {
+pub(crate) fn listing(changes: &Changes) -> Vec<String> {
     let line = |entry: Entry| {
         let kind = match entry.kind {
             EntryKind::File { .. } => "file",

@@ -9,7 +9,7 @@ use runtime::{NetworkPolicy, SnapshotId, Step, StepNetwork};
 use std::collections::BTreeSet;
 use std::process::Command;
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("no_option_of_a_socket_reaches_what_is_closed", || as_machine("options", RESOLVER)),
     ("nor_in_the_sandbox_of_an_ordinary_account", || as_machine("rootless", RESOLVER)),
     ("ten_thousand_tries_reach_nothing_that_is_closed", || as_machine("fuzz", RESOLVER)),
@@ -21,7 +21,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// Parts of these tests that run as the machine.
-pub const PARTS: &[Test] = &[
+pub(crate) const PARTS: &[Test] = &[
     ("options", options),
     ("rootless", rootless),
     ("room", rootless_room),
@@ -34,7 +34,7 @@ pub const PARTS: &[Test] = &[
 ];
 
 /// The machine's resolver is elsewhere.
-pub const RESOLVER: &str = "echo nameserver 203.0.113.1 > \"${TMPDIR:-/tmp}\"/reach-resolver-$$; \
+pub(crate) const RESOLVER: &str = "echo nameserver 203.0.113.1 > \"${TMPDIR:-/tmp}\"/reach-resolver-$$; \
      mount --bind \"${TMPDIR:-/tmp}\"/reach-resolver-$$ /etc/resolv.conf; rm \"${TMPDIR:-/tmp}\"/reach-resolver-$$";
 
 /// Addresses that no step may reach: one of each kind, beside the machine's own addresses.
@@ -92,13 +92,13 @@ const CLOSED: [&str; 50] = [
 ];
 
 /// A sandbox of this machine with the program that knocks.
-pub struct Room {
+pub(crate) struct Room {
     place: Place,
     knock: SnapshotId,
 }
 
 impl Room {
-    pub fn new(place: Place) -> Room {
+    pub(crate) fn new(place: Place) -> Room {
         let directory = tempfile::tempdir().unwrap();
         let (source, program) = (directory.path().join("knock.c"), directory.path().join("knock"));
         std::fs::write(&source, include_str!("knock.c")).unwrap();
@@ -117,7 +117,7 @@ impl Room {
     }
 
     /// Runs a script as a user, and returns what it printed.
-    pub fn run(&self, user: &str, script: &str) -> String {
+    pub(crate) fn run(&self, user: &str, script: &str) -> String {
         let layers = vec![self.place.base.clone(), self.knock.clone()];
         let step = Step { network: StepNetwork::Default, layers, user: user.to_owned(), ..self.place.step(script) };
         self.place.succeeds(&step)
@@ -143,7 +143,7 @@ fn of(said: &str, address: &str) -> String {
 }
 
 /// Asserts that nothing arrived but what may be reached.
-pub fn nothing_else_arrived(world: World, more: &[&str]) {
+pub(crate) fn nothing_else_arrived(world: World, more: &[&str]) {
     let (here, elsewhere) = world.arrived();
     assert!(here.is_empty(), "the machine itself was reached: {here:?}");
     let strange: BTreeSet<_> = elsewhere

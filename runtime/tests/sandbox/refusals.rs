@@ -5,7 +5,7 @@ use crate::place::{Place, directory, entry, link, place, snapshot, tar};
 use files::tar::EntryKind;
 use runtime::{Error, Step};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("a_missing_interpreter_or_loader_is_named", missing),
     ("a_file_of_the_wrong_kind_is_told", formats),
     ("who_may_not_execute_a_file_is_told", denied),

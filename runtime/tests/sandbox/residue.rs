@@ -8,7 +8,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("success_failure_and_cancelling_leave_nothing", ends),
     ("a_killed_helper_fails_the_step_and_leaves_nothing", helper_killed),
     ("a_killed_first_process_fails_the_step_and_leaves_nothing", first_process_killed),
@@ -22,7 +22,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// Names the directory in which this program, started again, is a worker: see [`be_a_worker`].
-pub const WORKER: &str = "SLIPWAY_TEST_WORKER";
+pub(crate) const WORKER: &str = "SLIPWAY_TEST_WORKER";
 
 /// Returns the ids of processes that descend from this one or carry the attempt's name, and are no zombies.
 fn processes(attempt: &str) -> Vec<String> {
@@ -264,7 +264,7 @@ fn worker_killed() {
 }
 
 /// Runs a step that never ends, in the directory that the environment names; never returns.
-pub fn be_a_worker(directory: &std::path::Path) -> ! {
+pub(crate) fn be_a_worker(directory: &std::path::Path) -> ! {
     let settings = runtime::Settings::new(directory).unwrap();
     let attempt = format!("worker-{}", std::process::id());
     let sandbox = Sandbox::start(&settings, &attempt).unwrap();

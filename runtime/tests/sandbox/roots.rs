@@ -5,7 +5,7 @@ use crate::place::{directory, file, link, place, snapshot, tar};
 use files::tar::Entry;
 use runtime::{Error, Exit};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("links_where_something_is_mounted_lead_nowhere", links),
     ("files_where_directories_belong_are_named", files),
     ("links_of_names_lead_within", names),

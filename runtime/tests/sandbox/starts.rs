@@ -5,16 +5,16 @@ use runtime::Settings;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-pub const TESTS: &[Test] = &[("any_number_of_services_start_at_once", at_once)];
+pub(crate) const TESTS: &[Test] = &[("any_number_of_services_start_at_once", at_once)];
 
 /// Names the directory in which this program, started again, is a service that starts: see [`start`].
-pub const STARTER: &str = "SLIPWAY_TEST_STARTER";
+pub(crate) const STARTER: &str = "SLIPWAY_TEST_STARTER";
 /// Services that start together, and how often.
 const SERVICES: usize = 8;
 const TURNS: usize = 6;
 
 /// Does what a worker does at its start; its end tells how that went.
-pub fn start(directory: &Path) -> ! {
+pub(crate) fn start(directory: &Path) -> ! {
     let tried = Settings::new(directory).and_then(|settings| {
         let table = runtime::self_test(&settings)?;
         runtime::sweep(&settings)?;

@@ -5,7 +5,7 @@ use crate::place::{Place, directory, entries, file, listing, place, snapshot, ta
 use runtime::{CancellationToken, Exit, Step};
 use std::time::{Duration, Instant};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("commands_are_found_and_their_ends_told_apart", exits),
     ("texts_that_no_command_can_be_started_with_end_a_step_at_once", impossible_texts),
     ("a_step_ends_when_it_takes_too_long_or_is_cancelled", time_and_cancellation),

@@ -4,7 +4,7 @@ use crate::Test;
 use crate::place::{link, place, snapshot, tar};
 use runtime::{Exit, Step};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("the_output_can_be_opened_by_the_steps_user", opened_by_user),
     ("a_log_file_may_be_a_link_to_the_output", log_files),
     ("other_users_than_the_steps_write_what_they_inherited", other_users),

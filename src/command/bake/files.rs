@@ -26,7 +26,7 @@ const SEPARATOR_VARIABLE: &str = "BUILDX_BAKE_PATH_SEPARATOR";
 const RELATIVE_VARIABLE: &str = "BUILDX_BAKE_FILE_RELATIVE_PATHS";
 
 /// Returns what the arguments ask of which files.
-pub fn request(arguments: &Arguments) -> Result<Request, String> {
+pub(crate) fn request(arguments: &Arguments) -> Result<Request, String> {
     if let Some(url) = arguments.targets.first().filter(|first| is_remote(first)) {
         return Err(format!(
             "`{url}` is a repository: bake files are read from this machine; clone it, and name targets"

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The command line of one target.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// The flags, and the context at the end.
     pub words: Vec<String>,
     /// Names of contexts, and the targets that they are.
@@ -58,7 +58,7 @@ impl Flags {
 }
 
 /// Returns the flags for a target.
-pub fn flags(target: &Target, registries: &[String]) -> Result<Flags, String> {
+pub(crate) fn flags(target: &Target, registries: &[String]) -> Result<Flags, String> {
     let mut flags = Flags::default();
     let context = target.context.as_deref().unwrap_or(".");
     if let (None, Some(file)) = (&target.dockerfile_inline, dockerfile(target, context)) {

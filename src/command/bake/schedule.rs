@@ -17,10 +17,10 @@ use std::time::Instant;
 const SIDE_BY_SIDE: usize = 4;
 
 /// The images of targets, with their names; or how the command ends without them.
-pub type Outcome = Result<Vec<(String, Built, Vec<Reference>)>, ExitCode>;
+pub(crate) type Outcome = Result<Vec<(String, Built, Vec<Reference>)>, ExitCode>;
 
 /// Builds the targets of one command.
-pub struct Bakery {
+pub(crate) struct Bakery {
     session: Session,
     displays: Displays,
 }
@@ -43,12 +43,12 @@ struct Failure {
 
 impl Bakery {
     /// Opens what builds need.
-    pub fn open(data_dir: Option<PathBuf>, registries: Registries, style: Style) -> Result<Bakery, String> {
+    pub(crate) fn open(data_dir: Option<PathBuf>, registries: Registries, style: Style) -> Result<Bakery, String> {
         Ok(Bakery { session: Session::open(data_dir, registries)?, displays: Displays::new(style) })
     }
 
     /// Builds the targets; the first that fails ends the others.
-    pub fn build(&self, planned: &[Planned]) -> Result<Outcome, String> {
+    pub(crate) fn build(&self, planned: &[Planned]) -> Result<Outcome, String> {
         // The store collects nothing as garbage that others may start from.
         let lease = self.session.services.store.leased();
         let _lease = lease.map_err(|error| registry_client::report(&error))?;

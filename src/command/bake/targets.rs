@@ -7,7 +7,7 @@ use clap::Parser;
 use std::collections::BTreeSet;
 
 /// A target that can be built.
-pub struct Planned {
+pub(crate) struct Planned {
     /// Its name.
     pub name: String,
     /// The arguments that `slipway build` would be given for it.
@@ -29,7 +29,7 @@ struct CommandLine {
 }
 
 /// Returns the targets in an order in which each comes after those that it needs.
-pub fn plan(resolved: &Resolved, registries: &[String]) -> Result<Vec<Planned>, String> {
+pub(crate) fn plan(resolved: &Resolved, registries: &[String]) -> Result<Vec<Planned>, String> {
     let mut planned = Vec::new();
     for (name, target) in &resolved.targets {
         planned.push(one(name, target, registries).map_err(|error| format!("target `{name}`: {error}"))?);

@@ -18,7 +18,7 @@ const MAX_KEY: u64 = 100 * 1024;
 
 /// The agents of a build.
 #[derive(Default)]
-pub struct Agents {
+pub(crate) struct Agents {
     /// Their sockets by id.
     pub sockets: BTreeMap<String, PathBuf>,
     /// Those that run for this build alone.
@@ -27,7 +27,7 @@ pub struct Agents {
 
 impl Agents {
     /// Finds the agents given as `ID[=SOCKET|KEY[,KEY…]]`; without anything it is the one of `SSH_AUTH_SOCK`.
-    pub fn new(arguments: &[String]) -> Result<Agents, String> {
+    pub(crate) fn new(arguments: &[String]) -> Result<Agents, String> {
         let mut agents = Agents::default();
         for argument in arguments {
             let (id, paths) = argument.split_once('=').map_or((argument.as_str(), None), |(id, path)| (id, Some(path)));

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// The question of `--call`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
+pub(crate) enum Question {
     /// The findings of the checks.
     Check,
     /// The arguments of its target.
@@ -19,7 +19,7 @@ pub enum Question {
 }
 
 /// Reads `METHOD[,format=text|json]`; `None` asks for a build.
-pub fn question(arguments: &Arguments) -> Result<Option<(Question, Format)>, String> {
+pub(crate) fn question(arguments: &Arguments) -> Result<Option<(Question, Format)>, String> {
     let fields = csv(&arguments.call).map_err(|error| format!("--call {error}"))?;
     let (method, options) = fields.split_first().ok_or("--call is empty")?;
     let mut format = arguments.format;
@@ -42,7 +42,7 @@ pub fn question(arguments: &Arguments) -> Result<Option<(Question, Format)>, Str
 }
 
 /// Answers a question.
-pub fn answer(
+pub(crate) fn answer(
     question: Question,
     format: Format,
     arguments: &Arguments,

@@ -23,7 +23,7 @@ const MAX_DOCKERFILE: u64 = 16 * 1024 * 1024;
 const MAX_IGNORE: u64 = 1024 * 1024;
 
 /// A context, the Dockerfile found for it, and the commit's time if it is one.
-pub struct Found {
+pub(crate) struct Found {
     /// The files.
     pub context: NamedContext,
     /// The Dockerfile.
@@ -33,7 +33,7 @@ pub struct Found {
 }
 
 /// The inputs to find contexts.
-pub struct Finder<'f> {
+pub(crate) struct Finder<'f> {
     /// Directory of mirrors and other files.
     pub data: &'f DataDir,
     /// Downloads.
@@ -46,7 +46,7 @@ pub struct Finder<'f> {
 
 impl Finder<'_> {
     /// Finds the context and the Dockerfile that the arguments name.
-    pub fn find(&self, arguments: &Arguments) -> Result<Found, String> {
+    pub(crate) fn find(&self, arguments: &Arguments) -> Result<Found, String> {
         let (place, file) = (arguments.context.as_str(), arguments.file.as_deref());
         if let Some(text) = &arguments.dockerfile_text {
             return self.with_dockerfile(place, text.clone().into_bytes());
@@ -206,7 +206,7 @@ impl Finder<'_> {
     }
 
     /// Finds the contexts that are given names: directories, repositories, tars, images.
-    pub fn named(&self, contexts: &[String]) -> Result<HashMap<String, NamedContext>, String> {
+    pub(crate) fn named(&self, contexts: &[String]) -> Result<HashMap<String, NamedContext>, String> {
         let mut named = HashMap::new();
         for pair in contexts {
             let (name, place) = pair
@@ -225,7 +225,7 @@ impl Finder<'_> {
 }
 
 /// Returns an image of the store as a context with a name.
-pub fn stored(name: &str, image: &Descriptor) -> (String, NamedContext) {
+pub(crate) fn stored(name: &str, image: &Descriptor) -> (String, NamedContext) {
     let context = Context::Image(NamedImage::Stored(image.clone()));
     (name.to_lowercase(), NamedContext { context, ignore: Ignore::default() })
 }

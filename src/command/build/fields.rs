@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Splits a line of CSV.
-pub fn csv(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn csv(text: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut chars = text.chars().peekable();
     loop {
@@ -34,7 +34,7 @@ pub fn csv(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// Reads `key=value` fields; a field without `=` has the value `true`. Keys other than `known` are refused.
-pub fn fields(flag: &str, text: &str, known: &[&str]) -> Result<BTreeMap<String, String>, String> {
+pub(crate) fn fields(flag: &str, text: &str, known: &[&str]) -> Result<BTreeMap<String, String>, String> {
     let mut found = BTreeMap::new();
     for field in csv(text).map_err(|error| format!("{flag} {error}"))? {
         let (key, value) = field.split_once('=').unwrap_or((&field, "true"));
@@ -50,7 +50,11 @@ pub fn fields(flag: &str, text: &str, known: &[&str]) -> Result<BTreeMap<String,
 }
 
 /// Parses `KEY=VALUE` pairs; a key alone takes its value from the environment, where that is allowed.
-pub fn pairs(arguments: &[String], flag: &str, from_environment: bool) -> Result<BTreeMap<String, String>, String> {
+pub(crate) fn pairs(
+    arguments: &[String],
+    flag: &str,
+    from_environment: bool,
+) -> Result<BTreeMap<String, String>, String> {
     let mut pairs = BTreeMap::new();
     for argument in arguments {
         match argument.split_once('=') {
@@ -69,7 +73,7 @@ pub fn pairs(arguments: &[String], flag: &str, from_environment: bool) -> Result
 }
 
 /// Reads a size as docker does: `64m`, `1g`, `512k`, bytes without a letter.
-pub fn size(flag: &str, text: &str) -> Result<u64, String> {
+pub(crate) fn size(flag: &str, text: &str) -> Result<u64, String> {
     let bad = || format!("{flag} `{text}`: a size is expected, as in 64m or 2g");
     let lower = text.to_lowercase();
     let digits = lower.trim_end_matches(|char: char| char.is_ascii_alphabetic());

@@ -7,7 +7,7 @@ const HEADING: &str = "Taken as docker's, without effect";
 
 /// The flags. Those of docker that are switches may be given a value, as in `--rm=false`.
 #[derive(Debug, Default, Args)]
-pub struct Ignored {
+pub(crate) struct Ignored {
     /// Steps leave no containers behind in any case
     #[arg(long, help_heading = HEADING, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     rm: Option<String>,
@@ -45,7 +45,7 @@ pub struct Ignored {
 
 impl Ignored {
     /// Returns a line for each of the flags that was given.
-    pub fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let containers = "steps leave no containers behind in any case";
         let attestations = "slipway makes no attestations";
         let cache = "the cache lies in the data directory and is used in any case";

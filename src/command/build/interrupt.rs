@@ -12,11 +12,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 const MOMENT: Duration = Duration::from_millis(200);
 
 /// Records whether the process was asked to end.
-pub struct Interrupt(Arc<AtomicU8>);
+pub(crate) struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     /// Cancels `cancel` when the process is asked to end; asked once more, it ends at once.
-    pub fn listen(tokio: &tokio::runtime::Handle, cancel: &CancellationToken) -> Self {
+    pub(crate) fn listen(tokio: &tokio::runtime::Handle, cancel: &CancellationToken) -> Self {
         let (code, cancel) = (Arc::new(AtomicU8::new(0)), cancel.clone());
         let noted = code.clone();
         let _entered = tokio.enter();
@@ -31,13 +31,13 @@ impl Interrupt {
     }
 
     /// Returns the exit code of a process that was asked to end: 128 and the signal's number.
-    pub fn code(&self) -> Option<ExitCode> {
+    pub(crate) fn code(&self) -> Option<ExitCode> {
         let code = self.0.load(Ordering::SeqCst);
         (code > 0).then(|| ExitCode::from(code))
     }
 
     /// Returns the exit code if `error` is the result of an interrupt.
-    pub fn behind(&self, error: &Error) -> Option<ExitCode> {
+    pub(crate) fn behind(&self, error: &Error) -> Option<ExitCode> {
         if self.code().is_none() && error.fault() == Fault::Service {
             std::thread::sleep(MOMENT);
         }

@@ -14,7 +14,7 @@ const KEYS: [&str; 9] =
 
 /// All outputs together.
 #[derive(Debug, Default)]
-pub struct Outputs {
+pub(crate) struct Outputs {
     /// Archives and directories.
     pub written: Vec<Output>,
     /// Further names of the image.
@@ -33,7 +33,7 @@ pub struct Outputs {
 
 impl Outputs {
     /// Reads the flags; without any, the image stays in the store.
-    pub fn parse(flags: &[String]) -> Result<Outputs, String> {
+    pub(crate) fn parse(flags: &[String]) -> Result<Outputs, String> {
         let mut outputs = Outputs { keep: flags.is_empty(), ..Outputs::default() };
         for flag in flags {
             outputs.add(flag)?;

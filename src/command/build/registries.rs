@@ -13,7 +13,7 @@ impl Arguments {
 }
 
 /// Reads the values of `--registry`; other registries are spoken to as docker does.
-pub fn parse_all(texts: &[String]) -> Result<Registries, String> {
+pub(crate) fn parse_all(texts: &[String]) -> Result<Registries, String> {
     let mut hosts = HashMap::new();
     for text in texts {
         let (host, settings) = parse(text)?;

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Writes the image's digest.
-pub fn iidfile(path: &Path, built: &Built) -> Result<(), String> {
+pub(crate) fn iidfile(path: &Path, built: &Built) -> Result<(), String> {
     write(path, built.image.digest.as_str())
 }
 
 /// Returns what buildx writes of an image: digests, descriptor, names.
-pub fn metadata(built: &Built, names: &[Reference]) -> Value {
+pub(crate) fn metadata(built: &Built, names: &[Reference]) -> Value {
     let image = &built.image;
     let mut metadata = json!({
         "containerimage.descriptor": image.descriptor(),
@@ -30,7 +30,7 @@ pub fn metadata(built: &Built, names: &[Reference]) -> Value {
 }
 
 /// Writes a document.
-pub fn write_json(path: &Path, document: &Value) -> Result<(), String> {
+pub(crate) fn write_json(path: &Path, document: &Value) -> Result<(), String> {
     write(path, &format!("{document:#}\n"))
 }
 

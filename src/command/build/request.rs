@@ -24,7 +24,7 @@ use std::time::Duration;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// The arguments of a build, and the services to resolve them.
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// The command line.
     pub arguments: &'a Arguments,
     /// Its outputs.
@@ -41,7 +41,7 @@ pub struct Asked<'a> {
 
 impl Asked<'_> {
     /// Returns the request.
-    pub fn request(&self, cancel: &CancellationToken) -> Result<Request, String> {
+    pub(crate) fn request(&self, cancel: &CancellationToken) -> Result<Request, String> {
         let (arguments, trace) = (self.arguments, &self.work.trace);
         let mut build_args = pairs(&arguments.build_args, "--build-arg", true)?;
         if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {

@@ -7,7 +7,7 @@ use std::path::Path;
 const MAX_SECRET: u64 = 500 * 1024;
 
 /// Reads a secret given as `id=ID[,src=FILE|,env=NAME][,type=file|env]`.
-pub fn secret(argument: &str) -> Result<(String, Vec<u8>), String> {
+pub(crate) fn secret(argument: &str) -> Result<(String, Vec<u8>), String> {
     let fields = fields("--secret", argument, &["id", "src", "source", "env", "type"])?;
     let field = |name: &str| fields.get(name).filter(|value| !value.is_empty());
     let source = field("src").or_else(|| field("source"));

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The parts that builds of one command share.
-pub struct Session {
+pub(crate) struct Session {
     /// The data directory.
     pub data: DataDir,
     /// Store, client, database.
@@ -28,7 +28,7 @@ pub struct Session {
 
 /// The properties of one build of a session that its arguments do not hold.
 #[derive(Default)]
-pub struct Work {
+pub(crate) struct Work {
     /// Names its directories among those of the session's builds.
     pub name: String,
     /// Images of the store that it has under names: results of earlier builds.
@@ -38,7 +38,7 @@ pub struct Work {
 }
 
 /// Why a build has no image.
-pub enum Stopped {
+pub(crate) enum Stopped {
     /// The request cannot be built; the text says why.
     Unasked(String),
     /// The build failed.
@@ -47,7 +47,7 @@ pub enum Stopped {
 
 impl Session {
     /// Opens the data directory and all that builds need.
-    pub fn open(data_dir: Option<PathBuf>, registries: Registries) -> Result<Session, String> {
+    pub(crate) fn open(data_dir: Option<PathBuf>, registries: Registries) -> Result<Session, String> {
         let data = DataDir::open(data_dir)?;
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
@@ -60,7 +60,7 @@ impl Session {
     }
 
     /// Builds what the arguments ask for; returns it with its names.
-    pub fn build(
+    pub(crate) fn build(
         &self,
         arguments: &Arguments,
         work: &Work,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway container`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -66,7 +66,7 @@ enum Command {
 }
 
 /// Runs the command.
-pub fn run_group(arguments: Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run_group(arguments: Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     match arguments.command {
         Command::Run(arguments) => run::run(&arguments, data_dir),
         Command::Create(arguments) => run::create(&arguments, data_dir),

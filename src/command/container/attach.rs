@@ -17,7 +17,7 @@ const WINDOW_CHANGED: i32 = 28;
 
 /// How a process is connected.
 #[derive(Debug, Clone, Copy)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// Whether it has a terminal.
     pub terminal: bool,
     /// Whether what is typed is passed on.
@@ -27,7 +27,7 @@ pub struct Connection {
 }
 
 /// Fails if a terminal is asked for and there is none.
-pub fn check_terminal(connection: Connection) -> Result<(), Failure> {
+pub(crate) fn check_terminal(connection: Connection) -> Result<(), Failure> {
     match connection.terminal && connection.interactive && !std::io::stdin().is_terminal() {
         true => Err("the input device is not a TTY".to_owned().into()),
         false => Ok(()),
@@ -35,7 +35,7 @@ pub fn check_terminal(connection: Connection) -> Result<(), Failure> {
 }
 
 /// Connects to a process of `container` until it ends; returns its exit code.
-pub fn follow(client: &Client, container: &Container, connection: Connection) -> Result<ExitCode, Failure> {
+pub(crate) fn follow(client: &Client, container: &Container, connection: Connection) -> Result<ExitCode, Failure> {
     let input = Arc::new(client.input()?);
     let raw = match connection.terminal && connection.interactive {
         true => runtime::raw_terminal(std::io::stdin()).ok(),
@@ -80,12 +80,12 @@ fn print_all(client: &Client) -> Result<ExitCode, Failure> {
 }
 
 /// Prints a warning of a supervisor.
-pub fn warn(text: &str) {
+pub(crate) fn warn(text: &str) {
     eprintln!("WARNING: {text}");
 }
 
 /// Returns the exit code of a process that has ended, or the failure of one that was never started.
-pub fn exit_code(code: i32, error: &str) -> Result<ExitCode, Failure> {
+pub(crate) fn exit_code(code: i32, error: &str) -> Result<ExitCode, Failure> {
     let shown = u8::try_from(code).unwrap_or(u8::MAX);
     match error {
         "" => Ok(ExitCode::from(shown)),

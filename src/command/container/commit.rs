@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway commit`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Name or id of the container
     container: String,
     /// Name of the image
@@ -35,7 +35,7 @@ pub struct Arguments {
 }
 
 /// Runs `slipway commit`.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         if arguments.no_pause && arguments.pause.is_some() {
             return Err("conflicting options: --no-pause and --pause cannot be used together".to_owned().into());
@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Applies instructions to a configuration as a build would.
-pub fn changed(config: &ContainerConfig, changes: &[String]) -> Result<ContainerConfig, Failure> {
+pub(crate) fn changed(config: &ContainerConfig, changes: &[String]) -> Result<ContainerConfig, Failure> {
     if changes.is_empty() {
         return Ok(config.clone());
     }
@@ -76,13 +76,13 @@ fn sandbox(hand: &Hand, container: &Container) -> Result<(Sandbox, ContainerId),
 
 /// Arguments of `slipway diff`.
 #[derive(Debug, Args)]
-pub struct Diff {
+pub(crate) struct Diff {
     /// Name or id of the container
     container: String,
 }
 
 /// Runs `slipway diff`.
-pub fn diff(arguments: &Diff, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn diff(arguments: &Diff, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         let container = hand.containers()?.find(&arguments.container)?;
@@ -96,7 +96,7 @@ pub fn diff(arguments: &Diff, data_dir: Option<PathBuf>) -> Result<ExitCode, Str
 
 /// Arguments of `slipway export`.
 #[derive(Debug, Args)]
-pub struct Export {
+pub(crate) struct Export {
     /// Name or id of the container
     container: String,
     /// Write to a file instead of standard output
@@ -105,7 +105,7 @@ pub struct Export {
 }
 
 /// Runs `slipway export`.
-pub fn export(arguments: &Export, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn export(arguments: &Export, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         let container = hand.containers()?.find(&arguments.container)?;

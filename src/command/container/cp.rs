@@ -13,7 +13,7 @@ use std::process::ExitCode;
 #[command(
     override_usage = "slipway cp [OPTIONS] CONTAINER:SOURCE TARGET|-\n       slipway cp [OPTIONS] SOURCE|- CONTAINER:TARGET"
 )]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A path, CONTAINER:PATH, or - for a tar on standard input
     source: String,
     /// A path, CONTAINER:PATH, or - for a tar on standard output
@@ -38,7 +38,7 @@ fn place(text: &str) -> (Option<&str>, &str) {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let (from, source) = place(&arguments.source);
         let (to, target) = place(&arguments.target);

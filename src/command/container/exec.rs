@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway exec`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Name or id of the container
     container: String,
     /// The command and its arguments
@@ -37,7 +37,7 @@ pub struct Arguments {
 }
 
 /// Runs `slipway exec`.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let connection = Connection { terminal: arguments.tty, interactive: arguments.interactive, signals: false };
         check_terminal(connection)?;
@@ -67,13 +67,13 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 
 /// Arguments of `slipway top`.
 #[derive(Debug, Args)]
-pub struct Top {
+pub(crate) struct Top {
     /// Name or id of the container
     container: String,
 }
 
 /// Runs `slipway top`.
-pub fn top(arguments: &Top, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn top(arguments: &Top, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let container = Hand::open(data_dir)?.containers()?.find(&arguments.container)?;
         let answer = Client::connect(&container)?.answer(&Request::Processes)?;

@@ -10,7 +10,7 @@ const MIN_MEMORY: u64 = 6 * 1024 * 1024;
 const MIN_CPUS: f64 = 0.01;
 
 /// Reads `[HOST:][PORT:]PORT[/tcp]`.
-pub fn port(text: &str) -> Result<Port, Failure> {
+pub(crate) fn port(text: &str) -> Result<Port, Failure> {
     let wrong = |problem: &str| Failure::from(format!("invalid publish opts format \"{text}\": {problem}"));
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     if protocol != "tcp" {
@@ -37,7 +37,7 @@ pub fn port(text: &str) -> Result<Port, Failure> {
 }
 
 /// Reads `PATH[:size=SIZE]` and `type=tmpfs,target=PATH[,tmpfs-size=SIZE]`.
-pub fn tmpfs(paths: &[String], mounts: &[String]) -> Result<BTreeMap<String, Option<u64>>, Failure> {
+pub(crate) fn tmpfs(paths: &[String], mounts: &[String]) -> Result<BTreeMap<String, Option<u64>>, Failure> {
     let mut found = BTreeMap::new();
     for text in paths {
         let (path, options) = text.split_once(':').unwrap_or((text, ""));
@@ -78,12 +78,12 @@ fn absolute(flag: &str, path: &str) -> Result<String, Failure> {
 }
 
 /// Reads a size such as `64m`.
-pub fn size(flag: &str, text: &str) -> Result<u64, Failure> {
+pub(crate) fn size(flag: &str, text: &str) -> Result<u64, Failure> {
     Ok(crate::command::build::fields::size(flag, text)?)
 }
 
 /// Reads the memory that a container may use; 0 for any.
-pub fn memory(text: &str) -> Result<Option<u64>, Failure> {
+pub(crate) fn memory(text: &str) -> Result<Option<u64>, Failure> {
     match size("--memory", text)? {
         0 => Ok(None),
         1..MIN_MEMORY => Err(Error::Invalid("Minimum memory limit allowed is 6MB".to_owned()).into()),
@@ -92,7 +92,7 @@ pub fn memory(text: &str) -> Result<Option<u64>, Failure> {
 }
 
 /// Checks the processor time that a container may use; 0 for any.
-pub fn cpus(cpus: f64) -> Result<Option<f64>, Failure> {
+pub(crate) fn cpus(cpus: f64) -> Result<Option<f64>, Failure> {
     match cpus {
         0.0 => Ok(None),
         _ if cpus.is_finite() && cpus >= MIN_CPUS => Ok(Some(cpus)),
@@ -101,7 +101,7 @@ pub fn cpus(cpus: f64) -> Result<Option<f64>, Failure> {
 }
 
 /// Checks the number of processes that a container may have; -1 and 0 for any number.
-pub fn pids(pids: i64) -> Result<u32, Failure> {
+pub(crate) fn pids(pids: i64) -> Result<u32, Failure> {
     match u32::try_from(pids) {
         Ok(pids) => Ok(pids),
         Err(_) if pids == -1 => Ok(container::UNLIMITED),
@@ -112,12 +112,12 @@ pub fn pids(pids: i64) -> Result<u32, Failure> {
 }
 
 /// Says why a flag is refused.
-pub fn refused(flag: &str, reason: &str) -> Failure {
+pub(crate) fn refused(flag: &str, reason: &str) -> Failure {
     Failure { text: format!("slipway: {flag} is refused: {reason}"), code: 125, is_missing: false }
 }
 
 /// Returns the variables of `--env-file` files and `-e` flags, in their order.
-pub fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, Failure> {
+pub(crate) fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(file).map_err(|error| Failure::from(format!("open {file}: {error}")))?;
@@ -145,7 +145,7 @@ pub fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, Fa
 }
 
 /// Puts variables over others of the same name, which keep their place.
-pub fn merge(base: &[String], over: &[String]) -> Vec<String> {
+pub(crate) fn merge(base: &[String], over: &[String]) -> Vec<String> {
     let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
     let mut merged = base.to_vec();
     for variable in over {

@@ -1,17 +1,17 @@
 //! Commands on containers, one file each.
 
 mod arguments;
-pub mod attach;
-pub mod commit;
-pub mod cp;
-pub mod exec;
-pub mod flags;
-pub mod ps;
-pub mod rm;
-pub mod run;
-pub mod start;
-pub mod stats;
-pub mod stop;
-pub mod supervise;
+pub(crate) mod attach;
+pub(crate) mod commit;
+pub(crate) mod cp;
+pub(crate) mod exec;
+pub(crate) mod flags;
+pub(crate) mod ps;
+pub(crate) mod rm;
+pub(crate) mod run;
+pub(crate) mod start;
+pub(crate) mod stats;
+pub(crate) mod stop;
+pub(crate) mod supervise;
 
-pub use arguments::{Arguments, run_group};
+pub(crate) use arguments::{Arguments, run_group};

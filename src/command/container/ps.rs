@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// Arguments of `slipway ps`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Show also those that do not run
     #[arg(short, long)]
     all: bool,
@@ -51,7 +51,7 @@ const STATUSES: [&str; 7] = ["created", "running", "paused", "restarting", "remo
 const SHOWN: usize = 20;
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let format = Format::parse(arguments.format.as_deref())?;
         let hand = Hand::open(data_dir)?;
@@ -118,7 +118,7 @@ fn seconds(time: Option<&str>) -> i64 {
 }
 
 /// Returns docker's words for the state.
-pub fn status(container: &Container) -> String {
+pub(crate) fn status(container: &Container) -> String {
     let state = &container.state;
     let since = |time: &Option<String>| ago(now() - seconds(time.as_deref()));
     match state.status {

@@ -15,7 +15,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Arguments of `slipway rm`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Names or ids of containers
     #[arg(required = true)]
     containers: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Arguments {
 
 /// Arguments of `slipway rename`.
 #[derive(Debug, Args)]
-pub struct Rename {
+pub(crate) struct Rename {
     /// Name or id of the container
     container: String,
     /// The new name
@@ -38,7 +38,7 @@ pub struct Rename {
 
 /// Arguments of `slipway container prune`.
 #[derive(Debug, Args)]
-pub struct Prune {
+pub(crate) struct Prune {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
@@ -48,7 +48,7 @@ pub struct Prune {
 }
 
 /// Runs `slipway rm`.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         let containers = hand.containers()?;
@@ -121,7 +121,7 @@ fn remove_files(hand: &Hand, id: &str) -> Result<(), Error> {
 }
 
 /// Runs `slipway rename`.
-pub fn rename(arguments: &Rename, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn rename(arguments: &Rename, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         Hand::open(data_dir)?.containers()?.rename(&arguments.container, &arguments.name)?;
         Ok(ExitCode::SUCCESS)
@@ -129,7 +129,7 @@ pub fn rename(arguments: &Rename, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Runs `slipway container prune`.
-pub fn prune(arguments: &Prune, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn prune(arguments: &Prune, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let filters = PruneFilters::parse(&arguments.filters)?;
         if !arguments.force && !confirmed("WARNING! This will remove all stopped containers.") {
@@ -143,14 +143,14 @@ pub fn prune(arguments: &Prune, data_dir: Option<PathBuf>) -> Result<ExitCode, S
 }
 
 /// Conditions on containers that are pruned.
-pub struct PruneFilters {
+pub(crate) struct PruneFilters {
     labels: Vec<(String, bool)>,
     until: Option<i64>,
 }
 
 impl PruneFilters {
     /// Reads `until=TIME`, `label=KEY[=VALUE]` and `label!=KEY[=VALUE]`.
-    pub fn parse(texts: &[String]) -> Result<PruneFilters, Failure> {
+    pub(crate) fn parse(texts: &[String]) -> Result<PruneFilters, Failure> {
         let mut filters = PruneFilters { labels: Vec::new(), until: None };
         for text in texts {
             let wrong = || Error::Invalid(format!("invalid filter '{text}'"));
@@ -178,7 +178,7 @@ impl PruneFilters {
 }
 
 /// Removes containers that have ended, and tells which; returns the bytes that they had.
-pub fn remove_ended(hand: &Hand, filters: &PruneFilters) -> Result<u64, Failure> {
+pub(crate) fn remove_ended(hand: &Hand, filters: &PruneFilters) -> Result<u64, Failure> {
     let containers = hand.containers()?;
     let sandbox = Sandbox::start(&hand.sandbox()?, &format!("prune-{}", std::process::id())).map_err(Error::from)?;
     let (mut is_first, mut reclaimed) = (true, 0);

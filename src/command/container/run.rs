@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway run`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Name or id of the image
     image: String,
     /// The command and its arguments, in place of the image's
@@ -121,7 +121,7 @@ pub struct Arguments {
 }
 
 /// Runs `slipway run`.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let connection = arguments.connection();
         if !arguments.detach {
@@ -141,7 +141,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Runs `slipway create`.
-pub fn create(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn create(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         println!("{}", made(arguments, &hand)?.record.id);
@@ -150,7 +150,7 @@ pub fn create(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCo
 }
 
 /// Waits until the command of a container is executed.
-pub fn started(client: &Client) -> Result<(), Failure> {
+pub(crate) fn started(client: &Client) -> Result<(), Failure> {
     loop {
         match client.receive()? {
             Some(Message::Started) => return Ok(()),

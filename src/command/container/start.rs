@@ -15,7 +15,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Arguments of `slipway start`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Names or ids of containers
     #[arg(required = true)]
     containers: Vec<String>,
@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 /// Runs `slipway start`.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         let containers = hand.containers()?;
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Starts a supervisor for a container that does not run, and the container.
-pub fn begin(hand: &Hand, container: &Container, attach: bool) -> Result<Client, crate::hand::Failure> {
+pub(crate) fn begin(hand: &Hand, container: &Container, attach: bool) -> Result<Client, crate::hand::Failure> {
     if container.is_running() {
         let text = format!("container {} is running already", container.record.id);
         return Err(Error::Conflict(text).into());
@@ -70,13 +70,13 @@ pub fn begin(hand: &Hand, container: &Container, attach: bool) -> Result<Client,
 
 /// Arguments of `slipway attach`.
 #[derive(Debug, Args)]
-pub struct Attach {
+pub(crate) struct Attach {
     /// Name or id of the container
     container: String,
 }
 
 /// Runs `slipway attach`.
-pub fn attach(arguments: &Attach, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn attach(arguments: &Attach, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let container = Hand::open(data_dir)?.containers()?.find(&arguments.container)?;
         let client = Client::connect(&container)?;
@@ -89,7 +89,7 @@ pub fn attach(arguments: &Attach, data_dir: Option<PathBuf>) -> Result<ExitCode,
 
 /// Arguments of `slipway container logs`.
 #[derive(Debug, Args)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// Name or id of the container
     pub container: String,
     /// Print also what comes, until the container ends
@@ -110,7 +110,7 @@ pub struct Logs {
 }
 
 /// Runs `slipway container logs`.
-pub fn logs(arguments: &Logs, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn logs(arguments: &Logs, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let containers = Hand::open(data_dir)?.containers()?;
         let mut container = containers.find(&arguments.container)?;

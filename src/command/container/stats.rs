@@ -16,7 +16,7 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 
 /// Arguments of `slipway stats`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Names or ids of containers [default: all that run]
     containers: Vec<String>,
     /// Show also those that do not run
@@ -53,7 +53,7 @@ struct Sample {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let format = Format::parse(arguments.format.as_deref())?;
         let containers = Hand::open(data_dir)?.containers()?;

@@ -22,7 +22,7 @@ const RTMAX: i32 = 64;
 
 /// Names of containers.
 #[derive(Debug, Args)]
-pub struct Names {
+pub(crate) struct Names {
     /// Names or ids of containers
     #[arg(required = true)]
     containers: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Names {
 
 /// Arguments of `slipway stop` and `slipway restart`.
 #[derive(Debug, Args)]
-pub struct Stop {
+pub(crate) struct Stop {
     /// Names or ids of containers
     #[arg(required = true)]
     containers: Vec<String>,
@@ -44,7 +44,7 @@ pub struct Stop {
 
 /// Arguments of `slipway kill`.
 #[derive(Debug, Args)]
-pub struct Kill {
+pub(crate) struct Kill {
     /// Names or ids of containers
     #[arg(required = true)]
     containers: Vec<String>,
@@ -54,7 +54,7 @@ pub struct Kill {
 }
 
 /// Reads a signal: a number, or a name with or without `SIG`.
-pub fn number(text: &str) -> Result<i32, Failure> {
+pub(crate) fn number(text: &str) -> Result<i32, Failure> {
     let name = text.to_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
     let known = SIGNALS.iter().skip(1).position(|known| *known == name).and_then(|at| i32::try_from(at + 1).ok());
@@ -69,7 +69,7 @@ pub fn number(text: &str) -> Result<i32, Failure> {
 }
 
 /// Runs `slipway stop`.
-pub fn stop(arguments: &Stop, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn stop(arguments: &Stop, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let containers = Hand::open(data_dir)?.containers()?;
         Ok(each(&arguments.containers, |name| {
@@ -81,7 +81,7 @@ pub fn stop(arguments: &Stop, data_dir: Option<PathBuf>) -> Result<ExitCode, Str
 }
 
 /// Runs `slipway restart`.
-pub fn restart(arguments: &Stop, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn restart(arguments: &Stop, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         let containers = hand.containers()?;
@@ -123,7 +123,7 @@ fn end(container: &Container, arguments: &Stop) -> Result<(), Failure> {
 }
 
 /// Runs `slipway kill`.
-pub fn kill(arguments: &Kill, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn kill(arguments: &Kill, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let signal = number(&arguments.signal)?;
         let containers = Hand::open(data_dir)?.containers()?;
@@ -143,7 +143,7 @@ pub fn kill(arguments: &Kill, data_dir: Option<PathBuf>) -> Result<ExitCode, Str
 }
 
 /// Runs `slipway wait`.
-pub fn wait(arguments: &Names, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn wait(arguments: &Names, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let containers = Hand::open(data_dir)?.containers()?;
         Ok(each(&arguments.containers, |name| {
@@ -166,7 +166,7 @@ pub fn wait(arguments: &Names, data_dir: Option<PathBuf>) -> Result<ExitCode, St
 }
 
 /// Runs `slipway pause` and `slipway unpause`.
-pub fn freeze(arguments: &Names, data_dir: Option<PathBuf>, frozen: bool) -> Result<ExitCode, String> {
+pub(crate) fn freeze(arguments: &Names, data_dir: Option<PathBuf>, frozen: bool) -> Result<ExitCode, String> {
     told(|| {
         let containers = Hand::open(data_dir)?.containers()?;
         Ok(each(&arguments.containers, |name| {

@@ -9,13 +9,13 @@ use std::process::ExitCode;
 
 /// Arguments of the supervisor.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Id of the container
     id: String,
 }
 
 /// Runs the supervisor; standard input is the socket of whoever started it.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let socket = std::io::stdin().as_fd().try_clone_to_owned();
         let socket = socket.map_err(|error| Failure::from(format!("taking the socket: {error}")))?;

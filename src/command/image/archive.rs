@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway save`.
 #[derive(Debug, Args)]
-pub struct Save {
+pub(crate) struct Save {
     /// Names or ids of images; a name without a tag means all its tags
     #[arg(required = true)]
     images: Vec<String>,
@@ -20,7 +20,7 @@ pub struct Save {
 
 /// Arguments of `slipway load`.
 #[derive(Debug, Args)]
-pub struct Load {
+pub(crate) struct Load {
     /// Read a file instead of standard input
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Load {
 }
 
 /// Runs `slipway save`.
-pub fn save(arguments: &Save, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn save(arguments: &Save, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         write_to(arguments.output.as_deref(), |out| Ok(container::save(&hand.store, &arguments.images, out)?))?;
@@ -39,7 +39,7 @@ pub fn save(arguments: &Save, data_dir: Option<PathBuf>) -> Result<ExitCode, Str
 }
 
 /// Writes to a file, which is there whole or not at all, or to standard output, which must not be a terminal.
-pub fn write_to(
+pub(crate) fn write_to(
     output: Option<&Path>,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -61,7 +61,7 @@ pub fn write_to(
 }
 
 /// Runs `slipway load`.
-pub fn load(arguments: &Load, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn load(arguments: &Load, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let input: Box<dyn Read + Send> = match &arguments.input {
             Some(path) => Box::new(open(path)?),
@@ -80,7 +80,7 @@ pub fn load(arguments: &Load, data_dir: Option<PathBuf>) -> Result<ExitCode, Str
 }
 
 /// Opens a file as docker's client does.
-pub fn open(path: &Path) -> Result<std::fs::File, Failure> {
+pub(crate) fn open(path: &Path) -> Result<std::fs::File, Failure> {
     std::fs::File::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => format!("open {}: no such file or directory", path.display()).into(),
         _ => format!("open {}: {error}", path.display()).into(),

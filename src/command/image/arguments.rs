@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway image`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -41,7 +41,7 @@ enum Command {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     match &arguments.command {
         Command::Ls(arguments) => ls::run(arguments, data_dir),
         Command::Rm(arguments) => rm::run(arguments, data_dir),

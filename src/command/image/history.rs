@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// Arguments of `slipway history`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Name or id of the image
     image: String,
     /// How to print: table, json, or a Go template
@@ -32,7 +32,7 @@ pub struct Arguments {
 const SHOWN: usize = 45;
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let format = Format::parse(arguments.format.as_deref())?;
         let hand = Hand::open(data_dir)?;

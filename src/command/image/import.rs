@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway import`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A tar, or - for one on standard input
     source: String,
     /// Name of the image
@@ -30,7 +30,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let source = arguments.source.as_str();
         let target = arguments.name.as_deref().map(reference).transpose()?;

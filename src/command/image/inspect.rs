@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway inspect`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Names or ids
     #[arg(required = true)]
     names: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Arguments {
 
 /// The kind of object that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A container, or else an image.
     Any,
     /// An image.
@@ -33,7 +33,7 @@ pub enum Kind {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>, kind: Kind) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>, kind: Kind) -> Result<ExitCode, String> {
     told(|| inspect(arguments, data_dir, kind))
 }
 

@@ -9,7 +9,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
 /// Shows layers.
-pub struct Layers {
+pub(crate) struct Layers {
     bars: Option<MultiProgress>,
     shown: Mutex<HashMap<String, ProgressBar>>,
     is_quiet: bool,
@@ -18,14 +18,14 @@ pub struct Layers {
 
 impl Layers {
     /// Shows layers on standard output, or on standard error where that is for what a container prints.
-    pub fn new(is_quiet: bool, to_stderr: bool) -> Layers {
+    pub(crate) fn new(is_quiet: bool, to_stderr: bool) -> Layers {
         let is_terminal = if to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
         let bars = (is_terminal && !is_quiet).then(MultiProgress::new);
         Layers { bars, shown: Mutex::default(), is_quiet, to_stderr }
     }
 
     /// Shows a layer that is pulled.
-    pub fn pulled(&self, layer: &Descriptor, status: LayerStatus) {
+    pub(crate) fn pulled(&self, layer: &Descriptor, status: LayerStatus) {
         match status {
             LayerStatus::Waiting => self.show(layer, "Pulling fs layer"),
             LayerStatus::Exists => self.show(layer, "Already exists"),
@@ -38,7 +38,7 @@ impl Layers {
     }
 
     /// Shows what became of a layer.
-    pub fn show(&self, layer: &Descriptor, status: &str) {
+    pub(crate) fn show(&self, layer: &Descriptor, status: &str) {
         if self.is_quiet {
             return;
         }
@@ -58,7 +58,7 @@ impl Layers {
     }
 
     /// Prints a line, unless nothing was to be shown.
-    pub fn line(&self, line: &str) {
+    pub(crate) fn line(&self, line: &str) {
         match (self.is_quiet, self.to_stderr) {
             (true, _) => {}
             (false, true) => eprintln!("{line}"),
@@ -67,7 +67,7 @@ impl Layers {
     }
 
     /// Leaves the bars as they are.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(ProgressBar::abandon);
     }
 }

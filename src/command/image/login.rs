@@ -16,7 +16,7 @@ const HUB: &str = "docker.io";
 
 /// Arguments of `slipway login`.
 #[derive(Debug, Args)]
-pub struct Login {
+pub(crate) struct Login {
     /// Host of the registry [default: docker.io]
     server: Option<String>,
     /// The user
@@ -35,13 +35,13 @@ pub struct Login {
 
 /// Arguments of `slipway logout`.
 #[derive(Debug, Args)]
-pub struct Logout {
+pub(crate) struct Logout {
     /// Host of the registry [default: docker.io]
     server: Option<String>,
 }
 
 /// Runs `slipway login`.
-pub fn login(arguments: &Login, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn login(arguments: &Login, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let registry = host(arguments.server.as_deref());
         let account = ask(arguments, &registry)?;
@@ -67,7 +67,7 @@ pub fn login(arguments: &Login, data_dir: Option<PathBuf>) -> Result<ExitCode, S
 }
 
 /// Runs `slipway logout`.
-pub fn logout(arguments: &Logout) -> Result<ExitCode, String> {
+pub(crate) fn logout(arguments: &Logout) -> Result<ExitCode, String> {
     told(|| {
         let registry = host(arguments.server.as_deref());
         let mut config = ConfigFile::open(&config_path()?)?;

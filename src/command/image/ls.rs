@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway images`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Only images of this name; `*` and `?` stand for anything but a slash
     repository: Option<String>,
     /// Show all images; those without a name are shown in any case
@@ -38,7 +38,7 @@ const COLUMNS: [(&str, &str); 5] =
 const HEADINGS: [(&str, &str); 2] = [("Digest", "DIGEST"), ("CreatedAt", "CREATED AT")];
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| list(arguments, data_dir))
 }
 

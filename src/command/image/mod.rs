@@ -1,17 +1,17 @@
 //! Commands on images, one file each.
 
-pub mod archive;
+pub(crate) mod archive;
 mod arguments;
-pub mod history;
-pub mod import;
-pub mod inspect;
-pub mod layers;
-pub mod login;
-pub mod ls;
-pub mod prune;
-pub mod pull;
-pub mod push;
-pub mod rm;
-pub mod tag;
+pub(crate) mod history;
+pub(crate) mod import;
+pub(crate) mod inspect;
+pub(crate) mod layers;
+pub(crate) mod login;
+pub(crate) mod ls;
+pub(crate) mod prune;
+pub(crate) mod pull;
+pub(crate) mod push;
+pub(crate) mod rm;
+pub(crate) mod tag;
 
-pub use arguments::{Arguments, run};
+pub(crate) use arguments::{Arguments, run};

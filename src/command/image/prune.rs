@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// Arguments of `slipway image prune`, which `slipway system prune` has, too.
 #[derive(Debug, Args)]
 #[group(skip)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Remove all images that no container uses, not only those without a name
     #[arg(short, long)]
     pub all: bool,
@@ -22,7 +22,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let filters = Filters::parse(&arguments.filters, now())?;
         let warning = match arguments.all {
@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Removes images that nobody uses, and tells which; returns the bytes that went.
-pub fn remove_unused(hand: &Hand, all: bool, filters: &Filters) -> Result<u64, Failure> {
+pub(crate) fn remove_unused(hand: &Hand, all: bool, filters: &Filters) -> Result<u64, Failure> {
     let before = hand.stored()?;
     let removed = container::prune(&hand.store, all, filters, &hand.removal(true)?)?;
     let after = hand.stored()?;

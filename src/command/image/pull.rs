@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway pull`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Name of the image
     image: String,
     /// Print only the whole name
@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         let pull = Pull {
@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode,
 }
 
 /// Reads the value of `--platform`.
-pub fn platform(text: Option<&str>) -> Result<Platform, Failure> {
+pub(crate) fn platform(text: Option<&str>) -> Result<Platform, Failure> {
     match text {
         None | Some("") => Ok(Platform::host()),
         Some(text) => text.parse().map_err(|error| Failure::from(format!("--platform: {error}"))),
@@ -50,12 +50,12 @@ pub fn platform(text: Option<&str>) -> Result<Platform, Failure> {
 }
 
 /// Reads the name of an image of a registry.
-pub fn reference(text: &str) -> Result<Reference, Failure> {
+pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
     Reference::parse(text).map_err(|error| Failure::from(error.to_string()))
 }
 
 /// A pull that is shown as docker shows it.
-pub struct Pull<'p> {
+pub(crate) struct Pull<'p> {
     /// The name, as it was given.
     pub image: &'p str,
     /// Platform of the image.
@@ -68,7 +68,7 @@ pub struct Pull<'p> {
 
 impl Pull<'_> {
     /// Pulls the image.
-    pub fn run(&self, hand: &Hand) -> Result<Pulled, Failure> {
+    pub(crate) fn run(&self, hand: &Hand) -> Result<Pulled, Failure> {
         let reference = reference(self.image)?;
         let last = self.image.rsplit('/').next().unwrap_or_default();
         if !last.contains([':', '@']) {
@@ -95,7 +95,7 @@ impl Pull<'_> {
 }
 
 /// Returns a name without the parts that docker adds.
-pub fn short(reference: &Reference) -> String {
+pub(crate) fn short(reference: &Reference) -> String {
     let whole = reference.to_string();
     let rest = whole.strip_prefix("docker.io/").unwrap_or(&whole);
     rest.strip_prefix("library/").filter(|_| whole.starts_with("docker.io/")).unwrap_or(rest).to_owned()

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway push`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Name of the image
     image: String,
     /// Push every tag of the repository
@@ -27,7 +27,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| push(arguments, data_dir))
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway rmi`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Names or ids of images
     #[arg(required = true)]
     images: Vec<String>,
@@ -21,7 +21,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         let removal = hand.removal(arguments.force)?;

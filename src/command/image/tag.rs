@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway tag`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Name or id of the image
     source: String,
     /// The new name
@@ -15,7 +15,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let hand = Hand::open(data_dir)?;
         container::tag(&hand.store, &arguments.source, &arguments.target)?;

@@ -39,7 +39,7 @@ struct Triggers {
 }
 
 /// Reads a workflow: one repository for each image that it pushes.
-pub fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository>, String> {
+pub(crate) fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository>, String> {
     let triggers = triggers(document);
     let mut repositories: Vec<Repository> = Vec::new();
     let Some(jobs) = document.get("jobs") else { return Ok(Vec::new()) };

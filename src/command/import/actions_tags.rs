@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Stands for the name of the repository until it is known; no image's name can hold it.
-pub const REPOSITORY: &str = "{REPOSITORY}";
+pub(crate) const REPOSITORY: &str = "{REPOSITORY}";
 
 /// A version and its shorter forms.
 const VERSIONS: [&str; 3] = ["{semver}", "{semver.major}.{semver.minor}", "{semver.major}"];
@@ -25,7 +25,7 @@ struct Tag {
 
 /// All tags of an image.
 #[derive(Debug, Clone, Default)]
-pub struct Tags {
+pub(crate) struct Tags {
     tags: Vec<Tag>,
     /// Whether `latest` is added where metadata-action adds it by itself.
     latest: bool,
@@ -34,7 +34,7 @@ pub struct Tags {
 }
 
 /// Returns an expression's template.
-pub fn expression(text: &str) -> Option<String> {
+pub(crate) fn expression(text: &str) -> Option<String> {
     let template = match text {
         "github.sha" => "{sha}",
         "github.ref_name" | "github.head_ref || github.ref_name" => "{sourceref}",
@@ -67,13 +67,13 @@ fn handlebars(text: &str) -> Result<String, String> {
 
 impl Tags {
     /// Adds a tag that every ref has.
-    pub fn add(&mut self, template: &str) {
+    pub(crate) fn add(&mut self, template: &str) {
         let template = template.to_owned();
         self.tags.push(Tag { template, only: None, expression: None, is_version: false });
     }
 
     /// Returns the tags that the inputs of metadata-action describe.
-    pub fn of_metadata(inputs: &Node) -> Tags {
+    pub(crate) fn of_metadata(inputs: &Node) -> Tags {
         let mut tags = Tags { latest: true, ..Tags::default() };
         let (mut prefix, mut suffix) = (String::new(), String::new());
         for (line, text) in texts(inputs.get("flavor")) {
@@ -123,7 +123,7 @@ impl Tags {
     }
 
     /// Returns the rules for a kind of refs.
-    pub fn rules(&self, kind: &'static str, source: &str, making: &Making) -> Vec<Value> {
+    pub(crate) fn rules(&self, kind: &'static str, source: &str, making: &Making) -> Vec<Value> {
         let fits = |tag: &&Tag| tag.only.is_none_or(|only| only == kind);
         let mut templates: Vec<String> = Vec::new();
         let mut add = |template: &str| {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway repo import`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Docker Hub's settings (a HAR file of its page, or the JSON of /api/build/v1/source/?image=… and of the settings that it
     /// links to), a workflow of GitHub Actions, .gitlab-ci.yml, a pipeline of Woodpecker, the JSON of Quay's triggers, or a
     /// BuildConfig of OpenShift; `-` for standard input
@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 /// Prints the repositories as they stand in slipway.toml.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mut of_hub = hub::Found::default();
     let asked = Asked { clone_url: arguments.clone_url.clone(), image: arguments.image.clone() };
     let mut written = String::new();

@@ -27,7 +27,7 @@ const NEEDLESS: [&str; 8] =
     ["--cache-from", "--cache-to", "--cache-repo", "--progress", "--builder", "--network", "--provenance", "--label"];
 
 /// Reads a pipeline: one repository for each image that a job builds.
-pub fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository>, String> {
+pub(crate) fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository>, String> {
     let mut repositories: Vec<Repository> = Vec::new();
     for (name, job) in document.pairs().iter().filter(|(_, job)| job.get("script").is_some()) {
         let reader = Job { file, name, job, asked, variables: variables(&[document, job]) };

@@ -49,19 +49,19 @@ struct Setting {
 
 /// The content of the files.
 #[derive(Default)]
-pub struct Found {
+pub(crate) struct Found {
     sources: Vec<Value>,
     settings: Vec<Value>,
 }
 
 impl Found {
     /// Tells whether there is nothing of Docker Hub.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sources.is_empty() && self.settings.is_empty()
     }
 
     /// Adds the answers in `value`: one, a list of them, or all that a HAR file recorded.
-    pub fn add(&mut self, value: Value) {
+    pub(crate) fn add(&mut self, value: Value) {
         match value {
             Value::Array(values) => values.into_iter().for_each(|value| self.add(value)),
             Value::Object(mut object) => {
@@ -93,7 +93,7 @@ impl Found {
 }
 
 /// Returns the repositories in TOML.
-pub fn converted(found: &Found, registry: &str) -> Result<String, String> {
+pub(crate) fn converted(found: &Found, registry: &str) -> Result<String, String> {
     let mut written = String::new();
     for object in &found.sources {
         let source = Source::deserialize(object)

@@ -11,4 +11,4 @@ mod repository;
 mod texts;
 mod woodpecker;
 
-pub use arguments::{Arguments, run};
+pub(crate) use arguments::{Arguments, run};

@@ -5,12 +5,12 @@ use super::texts::{escaped, image_and_tag};
 use bake::yaml::Node;
 
 /// Tells whether JSON is of OpenShift.
-pub fn is_json(json: &serde_json::Value) -> bool {
+pub(crate) fn is_json(json: &serde_json::Value) -> bool {
     matches!(json["kind"].as_str(), Some("BuildConfig" | "List")) && json.get("apiVersion").is_some()
 }
 
 /// Reads a document: one repository for each BuildConfig.
-pub fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository>, String> {
+pub(crate) fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository>, String> {
     let items = document.get("items").map_or(std::slice::from_ref(document), Node::list);
     let configs = items.iter().filter(|item| text(item, &["kind"]).as_deref() == Some("BuildConfig"));
     configs.map(|config| one(file, config, asked)).collect()

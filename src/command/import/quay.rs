@@ -5,13 +5,13 @@ use super::texts::replaced;
 use serde_json::Value;
 
 /// Tells whether JSON is a list of Quay's triggers, or one.
-pub fn is_quay(json: &Value) -> bool {
+pub(crate) fn is_quay(json: &Value) -> bool {
     let is_trigger = |trigger: &Value| trigger.get("service").is_some() && trigger.get("config").is_some();
     is_trigger(json) || json.get("triggers").and_then(Value::as_array).is_some_and(|list| list.iter().any(is_trigger))
 }
 
 /// Reads triggers: one repository.
-pub fn read(file: &str, json: &Value, asked: &Asked) -> Result<Vec<Repository>, String> {
+pub(crate) fn read(file: &str, json: &Value, asked: &Asked) -> Result<Vec<Repository>, String> {
     let one = [json.clone()];
     let triggers = json.get("triggers").and_then(Value::as_array).map_or(one.as_slice(), Vec::as_slice);
     let mut repositories: Vec<Repository> = Vec::new();

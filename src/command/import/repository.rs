@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// The part of a repository that the command line says.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Where commits are fetched from.
     pub clone_url: Option<String>,
     /// Where images go.
@@ -15,7 +15,7 @@ pub struct Asked {
 
 /// A repository.
 #[derive(Debug, Default)]
-pub struct Repository {
+pub(crate) struct Repository {
     /// The file that it comes from.
     pub file: String,
     /// Where commits are fetched from.
@@ -32,7 +32,7 @@ pub struct Repository {
 
 /// The part of a rule that says how the image is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Making {
+pub(crate) struct Making {
     /// The context, from the root of the repository.
     pub context: Option<String>,
     /// The Dockerfile, from the root of the repository.
@@ -53,7 +53,7 @@ pub struct Making {
 
 impl Making {
     /// Returns a rule: `kind` is `branch` or `tag`.
-    pub fn rule(&self, kind: &str, source: &str, tags: &[String]) -> Value {
+    pub(crate) fn rule(&self, kind: &str, source: &str, tags: &[String]) -> Value {
         let mut rule = Map::new();
         rule.insert(kind.to_owned(), source.into());
         rule.insert("tags".to_owned(), tags.into());
@@ -110,7 +110,12 @@ fn forge_name(clone_url: &str) -> Option<String> {
 
 impl Repository {
     /// Returns a repository without rules; what the file does not say, the command line must.
-    pub fn new(file: &str, asked: &Asked, clone_url: Option<String>, image: Option<String>) -> Result<Self, String> {
+    pub(crate) fn new(
+        file: &str,
+        asked: &Asked,
+        clone_url: Option<String>,
+        image: Option<String>,
+    ) -> Result<Self, String> {
         let missing = |what: &str, flag: &str| format!("reading `{file}`: it does not say {what}: add {flag}");
         let clone_url = asked.clone_url.clone().or(clone_url);
         let clone_url = clone_url.ok_or_else(|| missing("where commits are fetched from", "--clone-url URL"))?;
@@ -120,12 +125,12 @@ impl Repository {
     }
 
     /// Notes what is to be done by hand.
-    pub fn note(&mut self, line: usize, text: impl Into<String>) {
+    pub(crate) fn note(&mut self, line: usize, text: impl Into<String>) {
         self.notes.push((line, text.into()));
     }
 
     /// Adds the rules and notes to the repository with the same image, or itself where there is none.
-    pub fn join(self, repositories: &mut Vec<Repository>) {
+    pub(crate) fn join(self, repositories: &mut Vec<Repository>) {
         match repositories.iter_mut().find(|known| known.image == self.image) {
             Some(known) => {
                 known.rules.extend(self.rules);
@@ -136,7 +141,7 @@ impl Repository {
     }
 
     /// Returns it in TOML, with the notes as comments before it.
-    pub fn to_toml(&self) -> Result<String, String> {
+    pub(crate) fn to_toml(&self) -> Result<String, String> {
         let forge_name = forge_name(&self.clone_url);
         let name = forge_name.clone().map(|name| name.to_lowercase());
         let name =

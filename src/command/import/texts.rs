@@ -3,12 +3,12 @@
 use bake::yaml::{Content, Node};
 
 /// Returns a line of a comment; foreign text stays within it.
-pub fn comment(text: &str) -> String {
+pub(crate) fn comment(text: &str) -> String {
     format!("# {}\n", text.replace(|char: char| char.is_control(), " "))
 }
 
 /// Returns the texts of a list, of a text with lines, or of one text.
-pub fn texts(node: Option<&Node>) -> Vec<(usize, String)> {
+pub(crate) fn texts(node: Option<&Node>) -> Vec<(usize, String)> {
     let Some(node) = node else { return Vec::new() };
     match &node.content {
         Content::List(list) => list.iter().filter_map(|node| Some((node.line, node.scalar()?))).collect(),
@@ -22,7 +22,12 @@ pub fn texts(node: Option<&Node>) -> Vec<(usize, String)> {
 }
 
 /// Replaces what stands between `open` and `close` by what `value` says; fails with what it does not know.
-pub fn replaced(text: &str, open: &str, close: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+pub(crate) fn replaced(
+    text: &str,
+    open: &str,
+    close: &str,
+    value: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, String> {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once(open) {
         let (inner, behind) = after.split_once(close).ok_or_else(|| text.to_owned())?;
@@ -35,7 +40,7 @@ pub fn replaced(text: &str, open: &str, close: &str, value: &dyn Fn(&str) -> Opt
 }
 
 /// Replaces `$NAME` and `${NAME}` by what `value` says; fails with what it does not know.
-pub fn with_variables(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+pub(crate) fn with_variables(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let text = replaced(text, "${", "}", value)?;
     let (mut out, mut rest) = (String::new(), text.as_str());
     while let Some((before, after)) = rest.split_once('$') {
@@ -49,7 +54,7 @@ pub fn with_variables(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Res
 }
 
 /// Returns a rule's name of refs for a pattern with `*` and `**`; one without is a name.
-pub fn of_glob(pattern: &str) -> String {
+pub(crate) fn of_glob(pattern: &str) -> String {
     if !pattern.contains(['*', '?', '[', '+']) {
         return pattern.to_owned();
     }
@@ -69,7 +74,7 @@ pub fn of_glob(pattern: &str) -> String {
 }
 
 /// Splits an image's name into what stands before the tag, and the tag.
-pub fn image_and_tag(name: &str) -> (&str, Option<&str>) {
+pub(crate) fn image_and_tag(name: &str) -> (&str, Option<&str>) {
     // A colon may stand within braces, or before a port.
     match name.rsplit_once(':') {
         Some((image, tag)) if !tag.contains('/') => (image, Some(tag)),
@@ -78,12 +83,12 @@ pub fn image_and_tag(name: &str) -> (&str, Option<&str>) {
 }
 
 /// Writes a text of another service so that braces are braces in a build argument.
-pub fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}")
 }
 
 /// Splits a command as a shell does, as far as quotes and spaces go.
-pub fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote, mut within) = (Vec::new(), String::new(), None, false);
     for char in line.chars() {
         match (quote, char) {

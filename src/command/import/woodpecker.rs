@@ -22,7 +22,7 @@ const NEEDLESS: [&str; 11] = [
 ];
 
 /// Reads a pipeline: one repository for each step that builds.
-pub fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository>, String> {
+pub(crate) fn read(file: &str, document: &Node, asked: &Asked) -> Result<Vec<Repository>, String> {
     let Some(steps) = document.get("steps").or_else(|| document.get("pipeline")) else { return Ok(Vec::new()) };
     let steps: Vec<&Node> = match &steps.content {
         Content::Map(pairs) => pairs.iter().map(|(_, step)| step).collect(),

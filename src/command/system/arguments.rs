@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway system`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -21,7 +21,7 @@ enum Command {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     match &arguments.command {
         Command::Df(arguments) => df::run(arguments, data_dir),
         Command::Prune(arguments) => prune::run(arguments, data_dir),

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway system df`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// How to print: table, json, or a Go template
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
@@ -36,7 +36,7 @@ struct Found {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let format = Format::parse(arguments.format.as_deref())?;
         if arguments.verbose && arguments.format.is_some() {

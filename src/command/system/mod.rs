@@ -4,4 +4,4 @@ mod arguments;
 mod df;
 mod prune;
 
-pub use arguments::{Arguments, run};
+pub(crate) use arguments::{Arguments, run};

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Arguments of `slipway system prune`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     images: prune::Arguments,
     /// Remove volumes, too; there are none
@@ -19,7 +19,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
+pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
         let arguments = &arguments.images;
         let (images, containers) =

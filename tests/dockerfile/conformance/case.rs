@@ -11,7 +11,7 @@ const MTIME: i64 = 1_600_000_000;
 /// The content of a case file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
+pub(crate) struct Case {
     /// The file's name.
     #[serde(skip)]
     pub name: String,
@@ -64,7 +64,7 @@ fn default_file() -> String {
 
 impl Case {
     /// Reads a case file.
-    pub fn read(path: &Path) -> Case {
+    pub(crate) fn read(path: &Path) -> Case {
         let text = std::fs::read_to_string(path).unwrap();
         let mut case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         case.name = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -72,7 +72,7 @@ impl Case {
     }
 
     /// Writes the context.
-    pub fn write_context(&self, root: &Path) {
+    pub(crate) fn write_context(&self, root: &Path) {
         std::fs::create_dir_all(root.join(&self.file).parent().unwrap()).unwrap();
         for (name, content) in &self.files {
             let path = root.join(name);
@@ -93,7 +93,7 @@ impl Case {
     }
 
     /// Returns where `image` is not what it must be.
-    pub fn compare(&self, image: &Image) -> Vec<String> {
+    pub(crate) fn compare(&self, image: &Image) -> Vec<String> {
         let mut problems = Vec::new();
         if let Some(rootfs) = &self.rootfs {
             compare_files(rootfs, image, &mut problems);

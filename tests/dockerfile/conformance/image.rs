@@ -9,7 +9,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// An image as it is compared.
-pub struct Image {
+pub(crate) struct Image {
     /// The configuration.
     pub config: Value,
     /// Digests of the layers' tars.
@@ -24,7 +24,7 @@ pub struct Image {
 
 impl Image {
     /// Reads the image of a layout; what it has of the image in `base` is left out.
-    pub fn read(layout: &Path, base: &Path) -> Image {
+    pub(crate) fn read(layout: &Path, base: &Path) -> Image {
         let (manifest, config) = documents(layout);
         let (base_manifest, base_config) = documents(base);
         let list = |value: &Value, key: &str| value[key].as_array().unwrap().clone();

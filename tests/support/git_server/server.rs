@@ -13,7 +13,7 @@ use tokio::process::Command;
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// Returns a router for the bare repositories in `directory`.
-pub fn router(directory: PathBuf) -> Router {
+pub(crate) fn router(directory: PathBuf) -> Router {
     Router::new().fallback(serve).with_state(directory)
 }
 

@@ -11,14 +11,17 @@ use axum::response::{IntoResponse, Response};
 use database::{Approved, Build};
 
 /// Approves a build; once more changes nothing.
-pub async fn approve(State(service): State<Service>, Actable { build, by }: Actable) -> Result<Response, Problem> {
+pub(crate) async fn approve(
+    State(service): State<Service>,
+    Actable { build, by }: Actable,
+) -> Result<Response, Problem> {
     let status = if let_go(&service, &build, &by).await? { StatusCode::ACCEPTED } else { StatusCode::OK };
     let approved = service.database.build(&build.id).await?.ok_or_else(Problem::no_such_build)?;
     Ok((status, axum::Json(BuildView::new(&approved, &service.settings))).into_response())
 }
 
 /// Approves a build for the token `by`; tells whether it was not approved before.
-pub async fn let_go(service: &Service, build: &Build, by: &str) -> Result<bool, Problem> {
+pub(crate) async fn let_go(service: &Service, build: &Build, by: &str) -> Result<bool, Problem> {
     match service.database.approve(&build.id, by).await? {
         Approved::Queued => {
             tracing::info!(build.id = build.id.as_str(), repo = build.request.repository, by, "a build was approved");

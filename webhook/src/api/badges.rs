@@ -23,7 +23,7 @@ const MAX_SEARCHED: u32 = 20;
 /// Query of a badge.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct BadgeQuery {
+pub(crate) struct BadgeQuery {
     branch: Option<String>,
     tag: Option<String>,
     rule: Option<String>,
@@ -33,7 +33,7 @@ pub struct BadgeQuery {
 }
 
 /// Shows a badge.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Path((namespace, file)): Path<(String, String)>,
     caller: Caller,

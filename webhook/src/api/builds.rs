@@ -27,7 +27,7 @@ const QUEUE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct BuildsQuery {
+pub(crate) struct BuildsQuery {
     repo: Option<String>,
     rule: Option<String>,
     #[serde(rename = "ref")]
@@ -76,7 +76,7 @@ impl BuildsQuery {
 }
 
 /// Returns a tag that somebody looks for: a full reference, or its last part alone.
-pub fn tag(text: String) -> Result<String, Problem> {
+pub(crate) fn tag(text: String) -> Result<String, Problem> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/@[]".contains(&byte);
     if text.is_empty() || !text.bytes().all(fine) {
         return Err(Problem::new(
@@ -98,7 +98,7 @@ fn not_a_state(name: &str) -> String {
 }
 
 /// Returns the beginning of a commit's hash that somebody looks for.
-pub fn digits(text: String) -> Result<String, Problem> {
+pub(crate) fn digits(text: String) -> Result<String, Problem> {
     let digits = text.to_ascii_lowercase();
     if !(4..=64).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Problem::new(
@@ -110,7 +110,7 @@ pub fn digits(text: String) -> Result<String, Problem> {
 }
 
 /// Lists builds, newest first.
-pub async fn list(
+pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
@@ -129,7 +129,7 @@ pub async fn list(
 }
 
 /// Finds a build that a request may see; one that it may not see is not there.
-pub async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Build, Problem> {
+pub(crate) async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Build, Problem> {
     caller.may_read()?;
     let build = match BuildId::parse(id) {
         Some(id) => service.database.build(&id).await?,
@@ -142,12 +142,12 @@ pub async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Build,
 /// Query of one build.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct WaitQuery {
+pub(crate) struct WaitQuery {
     wait: Option<String>,
 }
 
 /// Shows one build with its steps; `304` if the client has it already, after a while if it wants to wait for a change.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Path(id): Path<String>,
     caller: Caller,
@@ -191,7 +191,7 @@ async fn changed(watch: &mut BuildWatch, build: &Build, until: Instant) {
 }
 
 /// Shows where the time of a build went, for Chrome's trace viewer.
-pub async fn trace(
+pub(crate) async fn trace(
     State(service): State<Service>,
     Path(id): Path<String>,
     caller: Caller,
@@ -208,7 +208,7 @@ pub async fn trace(
 }
 
 /// Shows the build of a repository that has this number.
-pub async fn numbered(
+pub(crate) async fn numbered(
     State(service): State<Service>,
     Path((namespace, name, number)): Path<(String, String, String)>,
     caller: Caller,
@@ -239,14 +239,17 @@ pub async fn numbered(
 }
 
 /// Asks for the end of a build.
-pub async fn cancel(State(service): State<Service>, Actable { build, .. }: Actable) -> Result<Response, Problem> {
+pub(crate) async fn cancel(
+    State(service): State<Service>,
+    Actable { build, .. }: Actable,
+) -> Result<Response, Problem> {
     end(&service, &build).await?;
     let asked = CancelView { id: build.id.as_str().to_owned(), cancel_requested: true };
     Ok((StatusCode::ACCEPTED, axum::Json(asked)).into_response())
 }
 
 /// Asks for the end of a build that has not ended.
-pub async fn end(service: &Service, build: &Build) -> Result<(), Problem> {
+pub(crate) async fn end(service: &Service, build: &Build) -> Result<(), Problem> {
     match service.database.cancel(&build.id).await? {
         Cancel::Cancelled | Cancel::Requested => Ok(()),
         Cancel::AlreadyFinished(state) => {
@@ -271,7 +274,7 @@ enum From {
 }
 
 /// Queues a build that repeats one which has ended.
-pub async fn retry(
+pub(crate) async fn retry(
     State(service): State<Service>,
     Actable { build, .. }: Actable,
     headers: HeaderMap,
@@ -289,7 +292,7 @@ pub async fn retry(
 }
 
 /// Queues a build that repeats one which has ended, and returns its id.
-pub async fn repeat(service: &Service, build: &Build, from: RetryFrom) -> Result<BuildId, Problem> {
+pub(crate) async fn repeat(service: &Service, build: &Build, from: RetryFrom) -> Result<BuildId, Problem> {
     match service.database.retry(&build.id, from).await? {
         Retried::Queued(id) => Ok(id),
         Retried::NotFinished(state) => {

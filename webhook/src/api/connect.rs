@@ -9,7 +9,7 @@ use crate::view::repository::ConnectedView;
 use axum::extract::State;
 
 /// Connects a repository.
-pub async fn run(
+pub(crate) async fn run(
     State(service): State<Service>,
     Administered { name }: Administered,
 ) -> Result<axum::Json<ConnectedView>, Problem> {

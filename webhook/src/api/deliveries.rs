@@ -20,7 +20,7 @@ use serde::Deserialize;
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct DeliveriesQuery {
+pub(crate) struct DeliveriesQuery {
     repo: Option<String>,
     status: Option<String>,
     limit: Option<u32>,
@@ -28,7 +28,7 @@ pub struct DeliveriesQuery {
 }
 
 /// Lists deliveries, newest first.
-pub async fn list(
+pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
@@ -57,7 +57,7 @@ pub async fn list(
 }
 
 /// Shows one delivery.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Path(id): Path<String>,
     caller: Caller,
@@ -68,7 +68,7 @@ pub async fn show(
 }
 
 /// Applies the present rules to a delivery once more.
-pub async fn replay(
+pub(crate) async fn replay(
     State(service): State<Service>,
     Path(id): Path<String>,
     caller: Caller,
@@ -77,7 +77,7 @@ pub async fn replay(
 }
 
 /// Applies the present rules to a delivery once more, if the caller may.
-pub async fn repeat(service: &Service, caller: &Caller, id: &str) -> Result<Response, Problem> {
+pub(crate) async fn repeat(service: &Service, caller: &Caller, id: &str) -> Result<Response, Problem> {
     caller.may_read()?;
     let delivery = find(service, caller, id).await?;
     caller.require(Scope::Trigger, &delivery.repository)?;

@@ -29,7 +29,7 @@ struct HubTrigger {
 }
 
 /// Queues builds.
-pub async fn trigger(
+pub(crate) async fn trigger(
     State(service): State<Service>,
     Path((namespace, name, token)): Path<(String, String, String)>,
     caller: Caller,

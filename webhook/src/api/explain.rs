@@ -21,12 +21,12 @@ use serde::Deserialize;
 /// Query of an explanation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ExplainQuery {
+pub(crate) struct ExplainQuery {
     against: Option<String>,
 }
 
 /// An explanation, and the build that was compared with.
-pub struct Explanation {
+pub(crate) struct Explanation {
     /// The comparison.
     pub explained: Explained,
     /// The earlier build, if there is one.
@@ -34,7 +34,7 @@ pub struct Explanation {
 }
 
 /// Says why each step of a build was executed or taken from the cache.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     caller: Caller,
     Path(id): Path<String>,
@@ -50,7 +50,7 @@ pub async fn show(
 }
 
 /// Compares a build that ended with `against`, or with the newest earlier one of its rule that succeeded.
-pub async fn explain(
+pub(crate) async fn explain(
     service: &Service,
     caller: &Caller,
     build: &Build,

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 type Label = [(&'static str, &'static str); 1];
 
 /// Sends all metrics; those of the database are read for each request.
-pub async fn show(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+pub(crate) async fn show(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     caller.may_read()?;
     let mut registry = Registry::default();
     let counts = service.database.counts().await?;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 /// A repository that the caller may see.
-pub struct Visible {
+pub(crate) struct Visible {
     /// The repository.
     pub entry: Arc<Entry>,
     /// The caller.
@@ -23,13 +23,13 @@ pub struct Visible {
 }
 
 /// A repository that the caller administers.
-pub struct Administered {
+pub(crate) struct Administered {
     /// Its full name.
     pub name: String,
 }
 
 /// A repository, existing or not, that the caller may change: never one of the configuration.
-pub struct Changeable {
+pub(crate) struct Changeable {
     /// The full name.
     pub name: String,
     /// The repository, if it is there.
@@ -37,7 +37,7 @@ pub struct Changeable {
 }
 
 /// A repository to be changed by the caller.
-pub struct Present {
+pub(crate) struct Present {
     /// Its full name.
     pub name: String,
     /// The repository.
@@ -45,7 +45,7 @@ pub struct Present {
 }
 
 /// A build that the caller may act on.
-pub struct Actable {
+pub(crate) struct Actable {
     /// The build.
     pub build: Build,
     /// Name of the caller's token.
@@ -59,7 +59,7 @@ struct RepositoryPath {
 }
 
 /// Finds a repository that a request may see.
-pub async fn find(service: &Service, caller: &Caller, name: &str) -> Result<Arc<Entry>, Problem> {
+pub(crate) async fn find(service: &Service, caller: &Caller, name: &str) -> Result<Arc<Entry>, Problem> {
     caller.may_read()?;
     let entry = service.catalog.get(&service.database, name).await?.filter(|_| caller.sees(name));
     match entry {
@@ -103,7 +103,7 @@ impl FromRequestParts<Service> for Administered {
 
 impl Administered {
     /// Finds a repository that a caller administers.
-    pub async fn find(service: &Service, caller: &Caller, name: String) -> Result<Administered, Problem> {
+    pub(crate) async fn find(service: &Service, caller: &Caller, name: String) -> Result<Administered, Problem> {
         caller.require(Scope::Admin, &name)?;
         service.catalog.get(&service.database, &name).await?.ok_or_else(|| Problem::no_such_repository(&name))?;
         Ok(Administered { name })
@@ -152,7 +152,7 @@ impl FromRequestParts<Service> for Actable {
 
 impl Actable {
     /// Finds a build that a caller may act on.
-    pub async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Actable, Problem> {
+    pub(crate) async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Actable, Problem> {
         if caller.token.is_none() {
             return Err(Problem::unauthorized());
         }

@@ -13,15 +13,15 @@ use std::sync::LazyLock;
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
 /// Returns a reference to the schema of a view; the schema itself, and all below it, go to the generator's definitions.
-pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// Sends the document.
-pub async fn show(headers: HeaderMap) -> Response {
+pub(crate) async fn show(headers: HeaderMap) -> Response {
     answer::document(&headers, &*DOCUMENT)
 }
 
 /// Returns a reference to the schema of a view.
-pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub(crate) fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 

@@ -25,7 +25,7 @@ const POST: &str = "post";
 const PUT: &str = "put";
 
 /// The body of an answer.
-pub enum Content {
+pub(crate) enum Content {
     /// A view as JSON.
     View(SchemaOf),
     /// Text of a media type.
@@ -35,7 +35,7 @@ pub enum Content {
 }
 
 /// An operation on a path.
-pub struct Operation {
+pub(crate) struct Operation {
     /// The method in lower case, as OpenAPI has it.
     pub method: &'static str,
     /// The path as the router has it.
@@ -87,7 +87,7 @@ impl Operation {
 }
 
 /// Returns all operations.
-pub fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let of_pages = [pages(), forms()];
     [repositories(), contents_of_repositories(), builds(), queue_and_deliveries(), registry(), service()]
         .into_iter()

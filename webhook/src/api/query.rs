@@ -10,7 +10,7 @@ const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
 /// Returns a query, or says which part of it is unknown.
-pub fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
     let Query(wanted) = query.map_err(|error| {
         let text = error.body_text();
         let message =
@@ -21,7 +21,7 @@ pub fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
 }
 
 /// Returns how many items a list holds.
-pub fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
+pub(crate) fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
     let limit = wanted.unwrap_or(DEFAULT_LIMIT);
     if (1..=MAX_LIMIT).contains(&limit) {
         return Ok(limit);
@@ -30,7 +30,7 @@ pub fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
 }
 
 /// Returns the seconds that a request wants to wait: `60` or `60s`, at most a minute.
-pub fn wait(wanted: Option<&str>) -> Result<std::time::Duration, Problem> {
+pub(crate) fn wait(wanted: Option<&str>) -> Result<std::time::Duration, Problem> {
     let Some(text) = wanted else { return Ok(std::time::Duration::ZERO) };
     let seconds = text.trim_end_matches('s').parse::<u64>();
     let seconds = seconds.map_err(|_| {

@@ -14,7 +14,11 @@ use axum::response::{IntoResponse, Response};
 const MAX_SHOWN: u32 = 200;
 
 /// Shows the queue in the order in which it is likely to be worked off.
-pub async fn show(State(service): State<Service>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     caller.may_read()?;
     let database = &service.database;
     let (queued, length) = (database.queue(MAX_SHOWN).await?, database.queue_length().await?);
@@ -25,19 +29,19 @@ pub async fn show(State(service): State<Service>, caller: Caller, headers: Heade
 }
 
 /// Stops giving out builds; what runs goes on, what comes is queued.
-pub async fn pause(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+pub(crate) async fn pause(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     set_paused(&service, &caller, true).await?;
     Ok(axum::Json(PausedView { paused: true }).into_response())
 }
 
 /// Gives out builds again.
-pub async fn resume(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+pub(crate) async fn resume(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     set_paused(&service, &caller, false).await?;
     Ok(axum::Json(PausedView { paused: false }).into_response())
 }
 
 /// Pauses or resumes the queue, if the caller may.
-pub async fn set_paused(service: &Service, caller: &Caller, paused: bool) -> Result<(), Problem> {
+pub(crate) async fn set_paused(service: &Service, caller: &Caller, paused: bool) -> Result<(), Problem> {
     caller.require_everywhere(Scope::Admin)?;
     if paused {
         service.database.pause_queue().await?;

@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 /// Shows what is known of one repository.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Visible { entry, .. }: Visible,
     headers: HeaderMap,
@@ -27,7 +27,7 @@ pub async fn show(
 }
 
 /// Shows what is known of the images that the newest builds were made from.
-pub async fn base_images(
+pub(crate) async fn base_images(
     State(service): State<Service>,
     Visible { entry, .. }: Visible,
     headers: HeaderMap,

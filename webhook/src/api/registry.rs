@@ -25,7 +25,7 @@ use time::format_description::well_known::Rfc3339;
 /// An account to be made.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewRegistryUser {
+pub(crate) struct NewRegistryUser {
     /// Its name.
     name: String,
     /// Its password; one is made if it is missing.
@@ -51,7 +51,7 @@ struct OwnRight {
 /// A password to be set.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewRegistryPassword {
+pub(crate) struct NewRegistryPassword {
     /// The password; one is made if it is missing.
     password: Option<String>,
 }
@@ -59,7 +59,7 @@ pub struct NewRegistryPassword {
 /// A right to be given, to one account or to everybody.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewRight {
+pub(crate) struct NewRight {
     /// The account.
     user: Option<String>,
     /// Whether everybody gets it, also without a login.
@@ -74,7 +74,7 @@ pub struct NewRight {
 /// The query that names a right.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RightQuery {
+pub(crate) struct RightQuery {
     user: Option<String>,
     #[serde(default)]
     everybody: bool,
@@ -82,7 +82,11 @@ pub struct RightQuery {
 }
 
 /// Lists the accounts.
-pub async fn users(State(service): State<Service>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn users(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let (accounts, rights, now) = (service.database.accounts().await?, service.database.rights().await?, now_ms());
     let users = accounts.iter().map(|account| RegistryUserView::new(account, &rights, now)).collect();
@@ -90,7 +94,7 @@ pub async fn users(State(service): State<Service>, caller: Caller, headers: Head
 }
 
 /// Shows an account.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     caller: Caller,
     Path(name): Path<String>,
@@ -101,7 +105,7 @@ pub async fn show(
 }
 
 /// Makes an account.
-pub async fn add(
+pub(crate) async fn add(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
@@ -129,7 +133,7 @@ pub async fn add(
 }
 
 /// Gives an account another password.
-pub async fn change_password(
+pub(crate) async fn change_password(
     State(service): State<Service>,
     caller: Caller,
     Path(name): Path<String>,
@@ -148,7 +152,7 @@ pub async fn change_password(
 }
 
 /// Removes an account with its rights and tokens.
-pub async fn remove(
+pub(crate) async fn remove(
     State(service): State<Service>,
     caller: Caller,
     Path(name): Path<String>,
@@ -162,14 +166,18 @@ pub async fn remove(
 }
 
 /// Lists the rights.
-pub async fn rights(State(service): State<Service>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn rights(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let rights = service.database.rights().await?.iter().map(RightView::from).collect();
     Ok(answer::document(&headers, &RightList { rights }))
 }
 
 /// Gives a right; one for the same pattern is replaced.
-pub async fn allow(
+pub(crate) async fn allow(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
@@ -188,7 +196,7 @@ pub async fn allow(
 }
 
 /// Takes a right away.
-pub async fn deny(
+pub(crate) async fn deny(
     State(service): State<Service>,
     caller: Caller,
     asked: Result<Query<RightQuery>, QueryRejection>,

@@ -27,13 +27,13 @@ use std::sync::Arc;
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct RepositoriesQuery {
+pub(crate) struct RepositoriesQuery {
     limit: Option<u32>,
     cursor: Option<String>,
 }
 
 /// Lists repositories by name.
-pub async fn list(
+pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
@@ -55,7 +55,7 @@ pub async fn list(
 }
 
 /// Shows one repository.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Visible { entry, caller }: Visible,
     headers: HeaderMap,
@@ -79,7 +79,7 @@ pub async fn show(
 }
 
 /// Adds a repository.
-pub async fn add(
+pub(crate) async fn add(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
@@ -98,7 +98,7 @@ pub async fn add(
 }
 
 /// Puts a document in the place of a repository, or adds it.
-pub async fn put(
+pub(crate) async fn put(
     State(service): State<Service>,
     Changeable { name, present }: Changeable,
     headers: HeaderMap,
@@ -113,7 +113,7 @@ pub async fn put(
 }
 
 /// Changes what a document names (RFC 7396: `null` takes a key away).
-pub async fn patch(
+pub(crate) async fn patch(
     State(service): State<Service>,
     Present { entry, .. }: Present,
     headers: HeaderMap,
@@ -125,7 +125,7 @@ pub async fn patch(
 }
 
 /// Removes a repository: its queued builds are cancelled, its running ones asked to end.
-pub async fn remove(
+pub(crate) async fn remove(
     State(service): State<Service>,
     Present { name, entry }: Present,
     headers: HeaderMap,
@@ -138,7 +138,7 @@ pub async fn remove(
 }
 
 /// Changes the document of a repository and stores it.
-pub async fn change(
+pub(crate) async fn change(
     service: &Service,
     present: &Entry,
     headers: &HeaderMap,
@@ -279,7 +279,7 @@ fn plain(secret: Option<Secret>) -> Result<Option<String>, Problem> {
 }
 
 /// Returns a repository's tag.
-pub fn etag(entry: &Entry) -> String {
+pub(crate) fn etag(entry: &Entry) -> String {
     match entry.version {
         Some(version) => format!("\"v{version}\""),
         None => answer::etag(&serde_json::to_vec(&entry.document).unwrap_or_default()),

@@ -21,13 +21,13 @@ use database::Trigger;
 use serde::Deserialize;
 
 /// Shows the rules as they are written.
-pub async fn show(Visible { entry, .. }: Visible, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn show(Visible { entry, .. }: Visible, headers: HeaderMap) -> Result<Response, Problem> {
     let body = serde_json::to_vec(&RulesView { rules: entry.document.rules.clone() }).unwrap_or_default();
     Ok(answer::tagged(&headers, body, "application/json", &etag(&entry)))
 }
 
 /// Replaces the rules.
-pub async fn put(
+pub(crate) async fn put(
     State(service): State<Service>,
     Present { entry, .. }: Present,
     headers: HeaderMap,
@@ -62,7 +62,7 @@ struct Trying {
 }
 
 /// Says which rules match a ref, which tags result, and for each rule that does not match, why.
-pub async fn test(
+pub(crate) async fn test(
     State(service): State<Service>,
     Visible { entry, caller }: Visible,
     headers: HeaderMap,

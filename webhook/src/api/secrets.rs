@@ -21,7 +21,7 @@ const MAX_SECRET: usize = 64 * 1024;
 const SHORT: usize = 4;
 
 /// Lists the names of a repository's secrets.
-pub async fn list(
+pub(crate) async fn list(
     State(service): State<Service>,
     Administered { name }: Administered,
     headers: HeaderMap,
@@ -33,7 +33,7 @@ pub async fn list(
 
 /// The secret that a path names.
 #[derive(Deserialize)]
-pub struct SecretPath {
+pub(crate) struct SecretPath {
     secret: String,
 }
 
@@ -46,7 +46,7 @@ struct Writing {
 }
 
 /// Writes a secret.
-pub async fn put(
+pub(crate) async fn put(
     State(service): State<Service>,
     Administered { name }: Administered,
     Path(SecretPath { secret }): Path<SecretPath>,
@@ -73,7 +73,7 @@ pub async fn put(
 }
 
 /// Removes a secret.
-pub async fn remove(
+pub(crate) async fn remove(
     State(service): State<Service>,
     Administered { name }: Administered,
     Path(SecretPath { secret }): Path<SecretPath>,

@@ -9,13 +9,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 /// Returns the version.
-pub async fn version() -> Response {
+pub(crate) async fn version() -> Response {
     axum::Json(VersionView { name: "slipway".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })
         .into_response()
 }
 
 /// Says who the caller is.
-pub async fn whoami(caller: Caller) -> Result<Response, Problem> {
+pub(crate) async fn whoami(caller: Caller) -> Result<Response, Problem> {
     caller.may_read()?;
     let known = caller.token.as_ref();
     let scopes = known.map(|token| token.scopes.clone()).unwrap_or_else(|| vec![Scope::Read]);
@@ -30,11 +30,11 @@ pub async fn whoami(caller: Caller) -> Result<Response, Problem> {
 }
 
 /// Says whether the process answers at all.
-pub async fn alive() -> Response {
+pub(crate) async fn alive() -> Response {
     "ok\n".into_response()
 }
 
 /// Says whether deliveries would be accepted now.
-pub async fn ready(State(service): State<Service>) -> Result<Response, Problem> {
+pub(crate) async fn ready(State(service): State<Service>) -> Result<Response, Problem> {
     Ok(service.readiness.check(&service.database).await?.into_response())
 }

@@ -11,10 +11,10 @@ use axum::response::Response;
 use std::time::Duration;
 
 /// The span of the figures.
-pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Shows what the builds used that were asked for in the last day.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Visible { entry, .. }: Visible,
     headers: HeaderMap,

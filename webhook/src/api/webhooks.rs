@@ -16,7 +16,7 @@ use serde::Deserialize;
 const MAX_LISTED: u32 = 200;
 
 /// Lists the webhooks of a repository, without their secrets. They are changed with its document.
-pub async fn list(
+pub(crate) async fn list(
     State(service): State<Service>,
     Administered { name }: Administered,
     headers: HeaderMap,
@@ -28,7 +28,7 @@ pub async fn list(
 }
 
 /// Lists deliveries to a repository's webhooks, sent and pending, newest first.
-pub async fn deliveries(
+pub(crate) async fn deliveries(
     State(service): State<Service>,
     Administered { name }: Administered,
     headers: HeaderMap,
@@ -40,12 +40,12 @@ pub async fn deliveries(
 
 /// The delivery that a path names.
 #[derive(Deserialize)]
-pub struct DeliveryPath {
+pub(crate) struct DeliveryPath {
     id: String,
 }
 
 /// Sends a delivery again.
-pub async fn replay(
+pub(crate) async fn replay(
     State(service): State<Service>,
     Administered { name }: Administered,
     Path(DeliveryPath { id }): Path<DeliveryPath>,
@@ -56,7 +56,7 @@ pub async fn replay(
 }
 
 /// Sends a delivery to a webhook of a repository again.
-pub async fn send_again(service: &Service, name: &str, id: &str) -> Result<(), Problem> {
+pub(crate) async fn send_again(service: &Service, name: &str, id: &str) -> Result<(), Problem> {
     if !service.database.replay_notice(name, id).await? {
         let detail = format!("no webhook delivery of `{name}` has this id, or retention removed it");
         return Err(Problem::new(Code::DeliveryNotFound, detail));

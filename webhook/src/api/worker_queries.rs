@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Returns the rules that a repository keeps itself, if a worker says so in time.
-pub async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<FoundRules>, Problem> {
+pub(crate) async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<FoundRules>, Problem> {
     let pending = PendingQueries::new(service, vec![Question::Rules(lookup.clone())]).await?;
     let answers = pending.answers(WORKER_QUERY_TIMEOUT).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {
@@ -22,7 +22,7 @@ pub async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<Found
 }
 
 /// Returns for each build what it would do, where a worker says so in time.
-pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Option<DryRun>>, Problem> {
+pub(crate) async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Option<DryRun>>, Problem> {
     let questions = builds.iter().map(|build| Question::Steps(Box::new(build.clone()))).collect();
     let pending = PendingQueries::new(service, questions).await?;
     let answers = pending.answers(WORKER_QUERY_TIMEOUT).await?;
@@ -34,7 +34,11 @@ pub async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Opt
 }
 
 /// Compares a build with another one, if a worker answers in time. Comparisons wait for one another.
-pub async fn explanation(service: &Service, build: &BuildId, against: &BuildId) -> Result<Option<Explained>, Problem> {
+pub(crate) async fn explanation(
+    service: &Service,
+    build: &BuildId,
+    against: &BuildId,
+) -> Result<Option<Explained>, Problem> {
     let until = Instant::now() + WORKER_QUERY_TIMEOUT;
     let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Ok(None) };

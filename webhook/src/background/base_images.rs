@@ -88,7 +88,7 @@ fn changed(build: &Build, seen: &[SeenImage]) -> Vec<String> {
 }
 
 /// Returns what is known of the base images of a repository's newest builds.
-pub async fn of_repository(database: &Database, repository: &str) -> Result<Vec<SeenImage>, database::Error> {
+pub(crate) async fn of_repository(database: &Database, repository: &str) -> Result<Vec<SeenImage>, database::Error> {
     let builds = database.based_builds(repository).await?;
     let used: BTreeSet<WatchedImage> = builds.iter().flat_map(watched).map(|(image, _)| image).collect();
     let mut seen = database.seen_base_images().await?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
 /// The forge of deliveries that no forge sent.
-pub const NAME: &str = "reconcile";
+pub(crate) const NAME: &str = "reconcile";
 /// How often polls of workers are read from the database.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the repositories to poll are written again: another server may have written others.

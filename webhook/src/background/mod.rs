@@ -1,9 +1,9 @@
 //! Background tasks: each file has one loop that runs until the server stops.
 
-pub mod base_images;
-pub mod commit_statuses;
-pub mod missed_pushes;
-pub mod notify;
-pub mod retention;
-pub mod rules_fetch;
-pub mod schedules;
+pub(crate) mod base_images;
+pub(crate) mod commit_statuses;
+pub(crate) mod missed_pushes;
+pub(crate) mod notify;
+pub(crate) mod retention;
+pub(crate) mod rules_fetch;
+pub(crate) mod schedules;

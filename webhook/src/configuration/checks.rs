@@ -60,7 +60,7 @@ impl Configuration {
 }
 
 /// Checks the name of a repository's forge.
-pub fn check_forge(name: Option<&str>, forges: &Forges) -> Result<(), String> {
+pub(crate) fn check_forge(name: Option<&str>, forges: &Forges) -> Result<(), String> {
     let Some(name) = name.filter(|name| forges.named(name).is_none()) else { return Ok(()) };
     let known = forges.names();
     let meant = nearest(name, &known).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
@@ -68,7 +68,7 @@ pub fn check_forge(name: Option<&str>, forges: &Forges) -> Result<(), String> {
 }
 
 /// Checks the URL that links begin with: what is added to it must be a path.
-pub fn check_public_url(text: &str) -> Result<(), String> {
+pub(crate) fn check_public_url(text: &str) -> Result<(), String> {
     let shown = database::redact(text);
     let url = url::Url::parse(text).map_err(|error| format!("`{shown}` is not a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {

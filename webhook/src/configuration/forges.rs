@@ -26,7 +26,7 @@ const KNOWN: [(&str, ForgeKind); 4] = [
 /// A kind of forge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum ForgeKind {
+pub(crate) enum ForgeKind {
     /// GitHub, GitHub Enterprise.
     Github,
     /// GitLab.
@@ -45,7 +45,7 @@ pub enum ForgeKind {
 
 impl ForgeKind {
     /// Returns its name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             ForgeKind::Github => "github",
             ForgeKind::Gitlab => "gitlab",
@@ -58,7 +58,7 @@ impl ForgeKind {
     }
 
     /// Returns the name that its deliveries have.
-    pub fn delivers_as(self) -> &'static str {
+    pub(crate) fn delivers_as(self) -> &'static str {
         match self {
             ForgeKind::Github => "github",
             ForgeKind::Gitlab => "gitlab",
@@ -68,7 +68,7 @@ impl ForgeKind {
     }
 
     /// Returns the name in the path that its deliveries go to.
-    pub fn hook_name(self) -> &'static str {
+    pub(crate) fn hook_name(self) -> &'static str {
         match self {
             ForgeKind::BitbucketDatacenter => ForgeKind::Bitbucket.as_str(),
             kind => kind.as_str(),
@@ -90,7 +90,7 @@ impl ForgeKind {
 /// A forge as it is written.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct ForgeText {
+pub(crate) struct ForgeText {
     kind: Option<ForgeKind>,
     token: Option<Secret>,
     username: Option<String>,
@@ -99,7 +99,7 @@ pub struct ForgeText {
 
 /// A forge that is spoken to, with its token read.
 #[derive(Clone)]
-pub struct ForgeSettings {
+pub(crate) struct ForgeSettings {
     /// Host, or host and port, of the clone URLs of its repositories.
     pub host: String,
     /// The kind of forge.
@@ -122,7 +122,7 @@ impl fmt::Debug for ForgeSettings {
 
 impl ForgeSettings {
     /// Returns the header that proves who asks, and its value.
-    pub fn authorization(&self) -> Option<(&'static str, String)> {
+    pub(crate) fn authorization(&self) -> Option<(&'static str, String)> {
         let token = self.token.as_ref()?;
         Some(match self.kind {
             ForgeKind::Gitlab => ("private-token", token.clone()),
@@ -135,7 +135,7 @@ impl ForgeSettings {
     }
 
     /// Returns a text without the token, in every form in which it is sent.
-    pub fn mask(&self, text: &str) -> String {
+    pub(crate) fn mask(&self, text: &str) -> String {
         let Some(token) = &self.token else { return text.to_owned() };
         let masked = text.replace(token.as_str(), "***");
         if self.username.is_some() { masked.replace(&self.login(), "***") } else { masked }
@@ -149,13 +149,13 @@ impl ForgeSettings {
 
 /// The forges that are spoken to.
 #[derive(Debug, Clone, Default)]
-pub struct Forges {
+pub(crate) struct Forges {
     all: Vec<ForgeSettings>,
 }
 
 impl Forges {
     /// Checks the forges of the configuration; files are looked for in `directory`.
-    pub fn read(texts: &BTreeMap<String, ForgeText>, directory: &Path) -> Result<Forges, ConfigurationError> {
+    pub(crate) fn read(texts: &BTreeMap<String, ForgeText>, directory: &Path) -> Result<Forges, ConfigurationError> {
         let mut forges = Forges::default();
         for (host, text) in texts {
             if host.contains('@') {
@@ -175,7 +175,7 @@ impl Forges {
 
     /// Adds the GitHub of `[github]`, which the API's URL names: `https://api.github.com`,
     /// `https://github.example.com/api/v3` or `https://api.example.ghe.com`.
-    pub fn add_github(&mut self, api_url: &str, token: String) -> Result<(), String> {
+    pub(crate) fn add_github(&mut self, api_url: &str, token: String) -> Result<(), String> {
         check_token(&token)?;
         let api = host_of(api_url);
         let host = api.strip_prefix("api.").unwrap_or(&api).to_owned();
@@ -196,13 +196,13 @@ impl Forges {
     }
 
     /// Returns the forge of this name.
-    pub fn named(&self, host: &str) -> Option<&ForgeSettings> {
+    pub(crate) fn named(&self, host: &str) -> Option<&ForgeSettings> {
         self.all.iter().find(|forge| forge.host.eq_ignore_ascii_case(host))
     }
 
     /// Returns the forge that a repository is on: the one with the host of its clone URL, with the port if one is named so.
     /// A company's own GitHub of `[github]` is also that of mirrors that it delivers for.
-    pub fn of(&self, clone_url: &str, delivered_by: Option<&str>) -> Option<&ForgeSettings> {
+    pub(crate) fn of(&self, clone_url: &str, delivered_by: Option<&str>) -> Option<&ForgeSettings> {
         let host = host_of(clone_url);
         let plain = host.strip_prefix("www.").unwrap_or(&host);
         let port = Url::parse(clone_url).ok().and_then(|url| url.port());
@@ -217,7 +217,7 @@ impl Forges {
     }
 
     /// Returns the name in the path that deliveries for a repository go to: GitHub's, if nothing tells another.
-    pub fn hook_name(&self, clone_url: &str) -> &'static str {
+    pub(crate) fn hook_name(&self, clone_url: &str) -> &'static str {
         let host = host_of(clone_url);
         let known = KNOWN.iter().find(|known| known.0 == host).map(|known| known.1);
         let kind = self.of(clone_url, None).map(|forge| forge.kind).or(known);
@@ -225,7 +225,7 @@ impl Forges {
     }
 
     /// Returns the names of all.
-    pub fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         self.all.iter().map(|forge| forge.host.as_str()).collect()
     }
 }

@@ -1,19 +1,19 @@
 //! `slipway.toml`: every key as it is written, and the settings that the service works with.
 
-pub mod checks;
-pub mod document;
+pub(crate) mod checks;
+pub(crate) mod document;
 mod file;
-pub mod forges;
+pub(crate) mod forges;
 mod limits;
 mod logins;
-pub mod network;
-pub mod proxies;
-pub mod registries;
+pub(crate) mod network;
+pub(crate) mod proxies;
+pub(crate) mod registries;
 mod registry_section;
-pub mod retention;
+pub(crate) mod retention;
 mod sandbox;
-pub mod secret;
-pub mod settings;
+pub(crate) mod secret;
+pub(crate) mod settings;
 
 pub use file::{Configuration, ConfigurationError, Server};
 pub use limits::Limits;

@@ -14,14 +14,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The addresses that are allowed besides public ones.
 #[derive(Debug, Clone, Default)]
-pub struct Network {
+pub(crate) struct Network {
     hosts: Vec<String>,
     blocks: Vec<IpNet>,
 }
 
 /// A URL that is not fetched from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// [`Code::SchemeNotAllowed`], [`Code::AddressNotAllowed`] or [`Code::InvalidUrl`].
     pub code: Code,
     /// The mistake, and the remedy.
@@ -30,7 +30,7 @@ pub struct Refused {
 
 impl Network {
     /// Reads the list of the configuration; hosts of the configuration's own `urls` are allowed too.
-    pub fn new<'u>(allow: &[String], urls: impl Iterator<Item = &'u str>) -> Result<Network, String> {
+    pub(crate) fn new<'u>(allow: &[String], urls: impl Iterator<Item = &'u str>) -> Result<Network, String> {
         let mut network = Network::default();
         for text in allow {
             match block(text) {
@@ -49,7 +49,7 @@ impl Network {
     /// Checks the URL under a key of a document: its scheme, its host, and every address that the host has. Returns those
     /// that were looked up, so that a connection uses the same addresses; `None` where there is nothing to
     /// look up, or all that could be found is allowed.
-    pub async fn check(&self, key: &str, text: &str) -> Result<Option<Vec<SocketAddr>>, Refused> {
+    pub(crate) async fn check(&self, key: &str, text: &str) -> Result<Option<Vec<SocketAddr>>, Refused> {
         let url = parse(key, text)?;
         let host = url.host().ok_or_else(|| refused(Code::InvalidUrl, format!("`{text}` names no host")))?;
         if self.allows_host(&url) {
@@ -81,7 +81,7 @@ impl Network {
     }
 
     /// Returns what is allowed besides public addresses: hosts, with or without a port, and networks.
-    pub fn allowed(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
+    pub(crate) fn allowed(&self) -> (Vec<String>, Vec<(IpAddr, u8)>) {
         (self.hosts.clone(), self.blocks.iter().map(|network| (network.addr(), network.prefix_len())).collect())
     }
 
@@ -97,7 +97,7 @@ impl Network {
 }
 
 /// Reads the URL under a key of a document.
-pub fn parse(key: &str, text: &str) -> Result<Url, Refused> {
+pub(crate) fn parse(key: &str, text: &str) -> Result<Url, Refused> {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
     if scheme != "http" && scheme != "https" {
         let detail = format!("{key} {text:?}: only https:// and http:// are connected to");
@@ -133,13 +133,13 @@ fn with_port(url: &Url) -> Option<String> {
 }
 
 /// Reads an address or a network of addresses; an IPv6 address may stand in brackets.
-pub fn block(text: &str) -> Option<IpNet> {
+pub(crate) fn block(text: &str) -> Option<IpNet> {
     let plain = text.replace(['[', ']'], "");
     plain.parse().ok().or_else(|| plain.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// Tells whether an address lies in a network, also as an IPv6 address that carries an IPv4 one.
-pub fn contains(network: &IpNet, address: IpAddr) -> bool {
+pub(crate) fn contains(network: &IpNet, address: IpAddr) -> bool {
     network.contains(&plain(address))
 }
 

@@ -7,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Debug, Clone, Default)]
-pub struct Proxies(Vec<IpNet>);
+pub(crate) struct Proxies(Vec<IpNet>);
 
 impl Proxies {
     /// Reads addresses and networks.
-    pub fn new(texts: &[String]) -> Result<Proxies, String> {
+    pub(crate) fn new(texts: &[String]) -> Result<Proxies, String> {
         let read = |text: &String| {
             block(text).ok_or_else(|| format!("`{text}` is not an address or a network such as 10.0.0.0/8"))
         };
@@ -20,7 +20,7 @@ impl Proxies {
 
     /// Returns the address that a request comes from: the last that no trusted proxy has. That client wrote
     /// whatever stands before it in the header, so it means nothing.
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let lines: Vec<&str> =
             headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
         let mut client = peer;

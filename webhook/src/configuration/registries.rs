@@ -16,7 +16,7 @@ const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docke
 /// A registry as it is written.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct RegistryText {
+pub(crate) struct RegistryText {
     username: Option<String>,
     password: Option<Secret>,
     /// Paths whose images every trusted build may read with the login.
@@ -46,7 +46,7 @@ pub struct Registry {
 }
 
 /// Checks the registries of the configuration; files are looked for in `directory`.
-pub fn registries(
+pub(crate) fn registries(
     texts: &BTreeMap<String, RegistryText>,
     directory: &Path,
 ) -> Result<BTreeMap<String, Registry>, ConfigurationError> {
@@ -113,7 +113,7 @@ impl RegistryText {
 }
 
 /// Checks a pattern of images, `host/path` with `*` and `**`.
-pub fn check_image_pattern(text: &str) -> Result<(), String> {
+pub(crate) fn check_image_pattern(text: &str) -> Result<(), String> {
     let wrong = |problem: &str| Err(format!("may_read: `{text}` {problem}: registry.example.com/team/*"));
     match text.split_once('/') {
         Some((host, _)) if host.contains('*') => wrong("has a `*` in its host"),
@@ -126,7 +126,7 @@ pub fn check_image_pattern(text: &str) -> Result<(), String> {
 }
 
 /// Checks a pattern of paths in one registry.
-pub fn check_path_pattern(text: &str) -> Result<(), String> {
+pub(crate) fn check_path_pattern(text: &str) -> Result<(), String> {
     let plain = format!("registry.invalid/{}", text.replace('*', "x"));
     if check_image(&plain).is_ok() && !text.contains("***") {
         return Ok(());

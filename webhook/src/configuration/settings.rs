@@ -61,7 +61,7 @@ impl Settings {
 
 /// A repository that is built.
 #[derive(Clone)]
-pub struct Repository {
+pub(crate) struct Repository {
     /// `namespace/name`.
     pub name: String,
     /// The forge's name of it: `owner/name`.
@@ -94,7 +94,7 @@ pub struct Repository {
 
 /// The permissions of a repository's own file.
 #[derive(Debug, Clone)]
-pub struct OwnRules {
+pub(crate) struct OwnRules {
     /// The file, from the root of the repository.
     pub path: String,
     /// Secrets that it may name.

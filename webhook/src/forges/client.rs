@@ -50,26 +50,26 @@ pub trait Exchange: Send + Sync + 'static {
 
 /// The clients for all forges.
 #[derive(Clone)]
-pub struct Exchanges {
+pub(crate) struct Exchanges {
     github: GithubClient,
     others: Arc<dyn Exchange>,
 }
 
 impl Exchanges {
     /// Returns the clients; `others` is the one for forges that are not GitHub.
-    pub fn new(others: Arc<dyn Exchange>) -> Exchanges {
+    pub(crate) fn new(others: Arc<dyn Exchange>) -> Exchanges {
         Exchanges { github: GithubClient::default(), others }
     }
 
     /// Returns the client for a kind of forge.
-    pub fn of(&self, kind: ForgeKind) -> &dyn Exchange {
+    pub(crate) fn of(&self, kind: ForgeKind) -> &dyn Exchange {
         if kind == ForgeKind::Github { &self.github } else { self.others.as_ref() }
     }
 }
 
 /// A call of an API.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Call {
+pub(crate) struct Call {
     /// The method.
     pub method: &'static str,
     /// Path below the URL of the API.
@@ -80,19 +80,19 @@ pub struct Call {
 
 impl Call {
     /// Returns a call that reads something.
-    pub fn get(path: String) -> Call {
+    pub(crate) fn get(path: String) -> Call {
         Call { method: "GET", path, body: None }
     }
 
     /// Returns a call that sends something.
-    pub fn send(method: &'static str, path: String, body: Value) -> Call {
+    pub(crate) fn send(method: &'static str, path: String, body: Value) -> Call {
         Call { method, path, body: Some(body) }
     }
 }
 
 /// A call that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallError {
+pub(crate) enum CallError {
     /// The same call would get the same answer.
     Refused(String),
     /// It may succeed later.
@@ -103,14 +103,14 @@ pub enum CallError {
 
 impl CallError {
     /// Returns what the forge said.
-    pub fn problem(&self) -> &str {
+    pub(crate) fn problem(&self) -> &str {
         let (CallError::Refused(problem) | CallError::Again(problem) | CallError::Unavailable(problem, _)) = self;
         problem
     }
 }
 
 /// A forge, and what it is reached with.
-pub struct ForgeClient<'f> {
+pub(crate) struct ForgeClient<'f> {
     /// The forge.
     pub forge: &'f ForgeSettings,
     /// The HTTP client.
@@ -119,7 +119,7 @@ pub struct ForgeClient<'f> {
 
 impl ForgeClient<'_> {
     /// Calls the API once.
-    pub async fn call(&self, call: Call) -> Result<Vec<u8>, CallError> {
+    pub(crate) async fn call(&self, call: Call) -> Result<Vec<u8>, CallError> {
         let mut headers = vec![("accept", "application/json".to_owned())];
         headers.extend(self.forge.authorization());
         if call.body.is_some() {

@@ -7,7 +7,7 @@ use database::PullRequest;
 
 /// A forge whose deliveries are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forge {
+pub(crate) enum Forge {
     /// GitHub.
     Github,
     /// Gitea, Forgejo and Gogs, which differ in the names of headers only.
@@ -21,7 +21,7 @@ pub enum Forge {
 }
 
 /// The headers of a delivery.
-pub struct Headers<'h> {
+pub(crate) struct Headers<'h> {
     /// Name of the event.
     pub event: &'h str,
     /// The forge's id of the delivery.
@@ -34,7 +34,7 @@ pub struct Headers<'h> {
 
 /// The scope in which the id in a delivery's headers is unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity {
+pub(crate) enum Identity {
     /// Of this delivery, and of every attempt at it.
     Own,
     /// Of something that several deliveries may be about.
@@ -50,7 +50,7 @@ const SAYING_ALONE: [&str; 6] =
 
 /// The content of a delivery.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Message {
+pub(crate) struct Message {
     /// The forge's name of the repository, `owner/name`; `None` if the delivery does not name one.
     pub repository: Option<String>,
     /// Where the repository is cloned from, if the delivery names it so.
@@ -61,7 +61,7 @@ pub struct Message {
 
 /// An event of a forge.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// The forge asks whether anybody listens.
     Ping,
     /// Refs were pushed.
@@ -75,7 +75,7 @@ pub enum Event {
 
 /// A ref that was pushed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Push {
+pub(crate) struct Push {
     /// Full name of the ref.
     pub git_ref: String,
     /// The object it pointed to before; `None` if it is new.
@@ -94,7 +94,7 @@ pub struct Push {
 
 /// A pull request that has new commits, or has ended.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Pull {
+pub(crate) struct Pull {
     /// The pull request.
     pub pull: PullRequest,
     /// Whether it is open.
@@ -115,7 +115,7 @@ pub struct Pull {
 
 impl Forge {
     /// Returns the forge of this name in a path.
-    pub fn parse(name: &str) -> Option<Forge> {
+    pub(crate) fn parse(name: &str) -> Option<Forge> {
         Some(match name {
             "github" => Forge::Github,
             "gitea" | "forgejo" | "gogs" => Forge::Gitea,
@@ -127,7 +127,7 @@ impl Forge {
     }
 
     /// Returns its name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Forge::Github => "github",
             Forge::Gitea => "gitea",
@@ -138,14 +138,14 @@ impl Forge {
     }
 
     /// Returns the forge that sent a request to this one's path: Gitea speaks GitHub's language with an accent.
-    pub fn of(self, headers: &HeaderMap) -> Forge {
+    pub(crate) fn of(self, headers: &HeaderMap) -> Forge {
         let is_gitea = gitea::HEADERS.iter().any(|name| headers.contains_key(*name));
         if self == Forge::Github && is_gitea { Forge::Gitea } else { self }
     }
 
     /// Refuses headers that say who sent what and came twice: proxies and this server might read different ones. The error
     /// names the header.
-    pub fn check(self, headers: &HeaderMap) -> Result<(), String> {
+    pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), String> {
         let says = |name: &str| {
             SAYING.iter().any(|start| name.starts_with(start))
                 || SAYING_ALONE.contains(&name)
@@ -159,7 +159,7 @@ impl Forge {
     }
 
     /// Reads the headers of a delivery; the error names the one that is missing.
-    pub fn headers(self, headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
+    pub(crate) fn headers(self, headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
         match self {
             Forge::Github => github::headers(headers),
             Forge::Gitea => gitea::headers(headers),
@@ -170,7 +170,7 @@ impl Forge {
     }
 
     /// Returns the header that proves who sent a delivery.
-    pub fn proof_header(self) -> &'static str {
+    pub(crate) fn proof_header(self) -> &'static str {
         match self {
             Forge::Github | Forge::Generic => "X-Hub-Signature-256",
             Forge::Gitea => "X-Gitea-Signature",
@@ -180,7 +180,7 @@ impl Forge {
     }
 
     /// Reads a delivery's payload, after its sender is proven.
-    pub fn read(self, event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
+    pub(crate) fn read(self, event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
         match self {
             Forge::Github => github::read(event, json),
             Forge::Gitea => gitea::read(event, json),

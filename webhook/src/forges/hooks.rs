@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A webhook that a repository is to have.
 #[derive(Debug)]
-pub struct Hook<'h> {
+pub(crate) struct Hook<'h> {
     /// The forge's name of the repository.
     pub repository: &'h str,
     /// Where deliveries go.
@@ -19,7 +19,7 @@ pub struct Hook<'h> {
 
 /// A webhook that is registered.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Connected {
+pub(crate) struct Connected {
     /// The forge's id of it.
     pub id: String,
     /// Whether it was not there before.
@@ -51,7 +51,7 @@ pub(super) struct HookApi {
 }
 
 /// Registers a webhook, or repairs the one that is there.
-pub async fn connect(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<Connected, CallError> {
+pub(crate) async fn connect(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<Connected, CallError> {
     let api = match client.forge.kind {
         ForgeKind::Github => github::hooks(hook),
         ForgeKind::Gitlab => Ok(gitlab::hooks(hook)),

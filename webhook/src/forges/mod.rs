@@ -12,8 +12,9 @@ mod pull_request;
 mod signature;
 mod status;
 
-pub use client::{CallError, Exchange, Exchanges, ForgeAnswer, ForgeClient, ForgeRequest};
-pub use forge::{Event, Forge, Headers, Identity, Message, Pull, Push};
-pub use hooks::{Connected, Hook, connect};
-pub use signature::{Proof, Signed, json_of};
-pub use status::{Status, StatusState, max_description, publish};
+pub(crate) use client::{CallError, Exchanges, ForgeClient};
+pub use client::{Exchange, ForgeAnswer, ForgeRequest};
+pub(crate) use forge::{Event, Forge, Headers, Identity, Message, Pull, Push};
+pub(crate) use hooks::{Connected, Hook, connect};
+pub(crate) use signature::{Proof, Signed, json_of};
+pub(crate) use status::{Status, StatusState, max_description, publish};

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::Error;
 
 /// Reads a payload. Gogs does not say what the newest commit is, so nothing follows from what it tells.
-pub fn read(json: &[u8]) -> Result<Event, serde_json::Error> {
+pub(crate) fn read(json: &[u8]) -> Result<Event, serde_json::Error> {
     let text: PullText = serde_json::from_slice(json)?;
     let is_open = match text.action.as_str() {
         // Gitea's words have a `d` more.

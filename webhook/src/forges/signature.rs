@@ -13,7 +13,7 @@ const MIN_HASHES: usize = 2;
 
 /// The proof in a delivery's headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof<'h> {
+pub(crate) enum Proof<'h> {
     /// Hexadecimal HMAC-SHA256 of the body.
     Signature(&'h str),
     /// The key itself.
@@ -24,13 +24,13 @@ pub enum Proof<'h> {
 
 impl Proof<'_> {
     /// Returns the bytes of a signature that is one: 64 hexadecimal digits.
-    pub fn signature(&self) -> Option<Vec<u8>> {
+    pub(crate) fn signature(&self) -> Option<Vec<u8>> {
         let Proof::Signature(digits) = self else { return None };
         hex::decode(digits).ok().filter(|bytes| bytes.len() == 32)
     }
 
     /// Returns which of `keys` is the key that was sent in clear; `None` if none is, or the proof is of another kind.
-    pub fn presented<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Option<Signed> {
+    pub(crate) fn presented<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Option<Signed> {
         let Proof::Key(presented) = self else { return None };
         let is_right = |key: &&str| presented.as_bytes().ct_eq(key.as_bytes()).into();
         // Every key is compared, so that the time tells of none.
@@ -41,7 +41,7 @@ impl Proof<'_> {
 
 /// The keys that made a proof.
 #[derive(Debug)]
-pub struct Signed {
+pub(crate) struct Signed {
     keys: Vec<String>,
 }
 
@@ -49,7 +49,11 @@ impl Signed {
     /// Checks a signature with each of `keys`, in one pass over the body; `None` if none is right.
     ///
     /// At least [`MIN_HASHES`] are made, so that an unknown repository takes as long as a wrong signature.
-    pub fn verify(received: &mut Received, signature: &[u8], keys: &[String]) -> std::io::Result<Option<Signed>> {
+    pub(crate) fn verify(
+        received: &mut Received,
+        signature: &[u8],
+        keys: &[String],
+    ) -> std::io::Result<Option<Signed>> {
         let mut tried: Vec<&str> = Vec::new();
         for key in keys {
             if !tried.contains(&key.as_str()) {
@@ -70,13 +74,13 @@ impl Signed {
     }
 
     /// Returns which of `keys` made the proof, counted from 0.
-    pub fn signed_with(&self, keys: &[String]) -> Option<usize> {
+    pub(crate) fn signed_with(&self, keys: &[String]) -> Option<usize> {
         keys.iter().position(|key| self.keys.contains(key))
     }
 }
 
 /// Returns the JSON of a payload, which a form carries in a field.
-pub fn json_of(body: &[u8], form: bool) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn json_of(body: &[u8], form: bool) -> Option<Cow<'_, [u8]>> {
     if !form {
         return Some(Cow::Borrowed(body));
     }

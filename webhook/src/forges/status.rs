@@ -6,7 +6,7 @@ use crate::configuration::forges::ForgeKind;
 
 /// The state of a commit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatusState {
+pub(crate) enum StatusState {
     /// The build is queued.
     Pending,
     /// The build runs.
@@ -23,7 +23,7 @@ pub enum StatusState {
 
 /// A status of a commit.
 #[derive(Debug, Clone)]
-pub struct Status<'s> {
+pub(crate) struct Status<'s> {
     /// The forge's name of the repository: `owner/name`.
     pub repository: &'s str,
     /// Full hash of the commit.
@@ -41,7 +41,7 @@ pub struct Status<'s> {
 }
 
 /// Returns the most characters of a description that a kind of forge takes.
-pub fn max_description(kind: ForgeKind) -> usize {
+pub(crate) fn max_description(kind: ForgeKind) -> usize {
     match kind {
         ForgeKind::Github => 140,
         _ => 255,
@@ -49,7 +49,7 @@ pub fn max_description(kind: ForgeKind) -> usize {
 }
 
 /// Sets the status of a commit.
-pub async fn publish(client: &ForgeClient<'_>, status: &Status<'_>) -> Result<(), CallError> {
+pub(crate) async fn publish(client: &ForgeClient<'_>, status: &Status<'_>) -> Result<(), CallError> {
     let kind = client.forge.kind;
     let call = call(kind, status).map_err(CallError::Refused)?;
     match client.call(call.clone()).await {

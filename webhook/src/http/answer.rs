@@ -6,19 +6,19 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// Returns the tag of a body.
-pub fn etag(body: &[u8]) -> String {
+pub(crate) fn etag(body: &[u8]) -> String {
     format!("\"{}\"", hex::encode(&Sha256::digest(body)[..16]))
 }
 
 /// Tells whether a request's `If-None-Match` or `If-Match` names `etag`.
-pub fn names(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Option<bool> {
+pub(crate) fn names(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Option<bool> {
     let value = headers.get(name)?.to_str().unwrap_or_default();
     let mut known = value.split(',').map(|one| one.trim());
     Some(known.any(|one| one == "*" || one.trim_start_matches("W/") == etag))
 }
 
 /// Tells the same of a tag that may be followed by `-` and what is not part of the document itself.
-pub fn names_part(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Option<bool> {
+pub(crate) fn names_part(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> Option<bool> {
     let value = headers.get(name)?.to_str().unwrap_or_default();
     let wanted = etag.trim_matches('"');
     let part = |one: &str| {
@@ -29,14 +29,14 @@ pub fn names_part(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> 
 }
 
 /// Returns a document, or `304` if the client has it already.
-pub fn document(headers: &HeaderMap, value: &impl Serialize) -> Response {
+pub(crate) fn document(headers: &HeaderMap, value: &impl Serialize) -> Response {
     let body = serde_json::to_vec(value).unwrap_or_default();
     let etag = etag(&body);
     tagged(headers, body, "application/json", &etag)
 }
 
 /// Returns a body of any kind under a tag, or `304`.
-pub fn tagged(headers: &HeaderMap, body: Vec<u8>, kind: &'static str, etag: &str) -> Response {
+pub(crate) fn tagged(headers: &HeaderMap, body: Vec<u8>, kind: &'static str, etag: &str) -> Response {
     let fresh = [(header::ETAG, etag.to_owned()), (header::CACHE_CONTROL, "no-cache".to_owned())];
     if names(headers, header::IF_NONE_MATCH, etag) == Some(true) {
         return (StatusCode::NOT_MODIFIED, fresh).into_response();
@@ -45,7 +45,7 @@ pub fn tagged(headers: &HeaderMap, body: Vec<u8>, kind: &'static str, etag: &str
 }
 
 /// Adds the link to the next part of a list: the request's address with another cursor.
-pub fn linked(mut response: Response, uri: &Uri, cursor: Option<&str>) -> Response {
+pub(crate) fn linked(mut response: Response, uri: &Uri, cursor: Option<&str>) -> Response {
     let kept = uri.query().unwrap_or("").split('&').filter(|part| !part.is_empty() && !part.starts_with("cursor="));
     let query: String = kept.map(|part| format!("{part}&")).collect();
     let path = uri.path();

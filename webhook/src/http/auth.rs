@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Where a request comes from.
-pub struct Address(pub IpAddr);
+pub(crate) struct Address(pub IpAddr);
 
 impl FromRequestParts<Service> for Address {
     type Rejection = std::convert::Infallible;
@@ -29,7 +29,7 @@ impl FromRequestParts<Service> for Address {
 
 /// The sender of a request.
 #[derive(Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// Their token, if they have one.
     pub token: Option<Token>,
     /// Where they are.
@@ -64,7 +64,11 @@ impl FromRequestParts<Service> for Caller {
 
 impl Caller {
     /// Returns who sent a request with the cookie of a session; one that has ended, or whose token is gone, is nobody's.
-    pub async fn of_session(service: &Service, address: IpAddr, session: Option<&str>) -> Result<Caller, Problem> {
+    pub(crate) async fn of_session(
+        service: &Service,
+        address: IpAddr,
+        session: Option<&str>,
+    ) -> Result<Caller, Problem> {
         let anonymous_read = service.settings.anonymous_read;
         let nobody = Caller { token: None, address, session: None, anonymous_read };
         let Some(id) = session else { return Ok(nobody) };
@@ -77,17 +81,17 @@ impl Caller {
     }
 
     /// Tells whether the caller may do `scope` to `repository`.
-    pub fn may(&self, scope: Scope, repository: &str) -> bool {
+    pub(crate) fn may(&self, scope: Scope, repository: &str) -> bool {
         self.token.as_ref().is_some_and(|token| token.allows(scope, Some(repository)))
     }
 
     /// Tells whether the caller may do `scope` to all repositories.
-    pub fn may_everywhere(&self, scope: Scope) -> bool {
+    pub(crate) fn may_everywhere(&self, scope: Scope) -> bool {
         self.token.as_ref().is_some_and(|token| token.allows(scope, None))
     }
 
     /// Returns the token if it may do `scope` to `repository`. A repository that it is not for is not there.
-    pub fn require(&self, scope: Scope, repository: &str) -> Result<&Token, Problem> {
+    pub(crate) fn require(&self, scope: Scope, repository: &str) -> Result<&Token, Problem> {
         let token = self.token.as_ref().ok_or_else(Problem::unauthorized)?;
         if !token.allows(Scope::Read, Some(repository)) {
             return Err(Problem::no_such_repository(repository));
@@ -96,23 +100,23 @@ impl Caller {
     }
 
     /// Returns the token if it may do `scope` to all repositories.
-    pub fn require_everywhere(&self, scope: Scope) -> Result<&Token, Problem> {
+    pub(crate) fn require_everywhere(&self, scope: Scope) -> Result<&Token, Problem> {
         let token = self.token.as_ref().ok_or_else(Problem::unauthorized)?;
         if token.allows(scope, None) { Ok(token) } else { Err(forbidden(token, scope)) }
     }
 
     /// Refuses callers that may not read at all.
-    pub fn may_read(&self) -> Result<(), Problem> {
+    pub(crate) fn may_read(&self) -> Result<(), Problem> {
         if self.anonymous_read || self.token.is_some() { Ok(()) } else { Err(Problem::unauthorized()) }
     }
 
     /// Tells whether `repository` may be seen.
-    pub fn sees(&self, repository: &str) -> bool {
+    pub(crate) fn sees(&self, repository: &str) -> bool {
         self.anonymous_read || self.token.as_ref().is_some_and(|token| token.allows(Scope::Read, Some(repository)))
     }
 
     /// Returns the repositories that a list may hold; `None` for all.
-    pub fn only(&self) -> Option<Vec<String>> {
+    pub(crate) fn only(&self) -> Option<Vec<String>> {
         let token = self.token.as_ref().filter(|_| !self.anonymous_read)?;
         (!token.repositories.is_empty()).then(|| token.repositories.clone())
     }
@@ -120,7 +124,7 @@ impl Caller {
 
 impl Service {
     /// Counts a token that is not known, and returns the answer to it.
-    pub fn refuse(&self, address: IpAddr) -> Problem {
+    pub(crate) fn refuse(&self, address: IpAddr) -> Problem {
         match self.limiter.failed(address, Failure::Token) {
             None => Problem::unauthorized(),
             Some(seconds) => Problem::too_many(seconds, "too many requests with a wrong token came from this address"),
@@ -128,7 +132,7 @@ impl Service {
     }
 
     /// Counts a build that is not there, and returns the answer to it.
-    pub fn no_such_build(&self, address: IpAddr) -> Problem {
+    pub(crate) fn no_such_build(&self, address: IpAddr) -> Problem {
         match self.limiter.failed(address, Failure::Build) {
             None => Problem::no_such_build(),
             Some(seconds) => {
@@ -144,7 +148,7 @@ fn forbidden(token: &Token, scope: Scope) -> Problem {
 }
 
 /// Returns the token that was presented: one of the configuration, or one of the database that is still good.
-pub async fn find(service: &Service, presented: &str) -> Result<Option<Token>, Problem> {
+pub(crate) async fn find(service: &Service, presented: &str) -> Result<Option<Token>, Problem> {
     if let Some(token) = service.settings.token(presented) {
         return Ok(Some(token.clone()));
     }

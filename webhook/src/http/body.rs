@@ -12,16 +12,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Largest delivery that is taken: GitHub sends no larger ones.
-pub const MAX_BODY: usize = 25 * 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 25 * 1024 * 1024;
 /// Largest document.
 const MAX_DOCUMENT: usize = 1024 * 1024;
 /// Largest document of somebody who need not be known.
 const MAX_SMALL_DOCUMENT: usize = 128 * 1024;
 /// How long a body may take to arrive, all of it.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Takes the parts of a body.
-pub trait Sink {
+pub(crate) trait Sink {
     /// Waits until there is room for so many bytes.
     async fn ready(&mut self, coming: usize) -> Result<(), Problem>;
 
@@ -30,7 +30,7 @@ pub trait Sink {
 }
 
 /// Discards the parts of a body.
-pub struct Nowhere;
+pub(crate) struct Nowhere;
 
 impl Sink for Nowhere {
     async fn ready(&mut self, _coming: usize) -> Result<(), Problem> {
@@ -54,17 +54,20 @@ impl Sink for BytesMut {
 }
 
 /// Reads a document and returns its bytes too; no body is an empty document.
-pub async fn document<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<(T, Bytes), Problem> {
+pub(crate) async fn document<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<(T, Bytes), Problem> {
     read_document(headers, body, MAX_DOCUMENT).await
 }
 
 /// Reads a document of somebody who need not be known: many of them at once must not take the memory.
-pub async fn small_document<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<(T, Bytes), Problem> {
+pub(crate) async fn small_document<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(T, Bytes), Problem> {
     read_document(headers, body, MAX_SMALL_DOCUMENT).await
 }
 
 /// Reads a form.
-pub async fn form(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn form(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     whole(headers, body, MAX_SMALL_DOCUMENT).await
 }
 
@@ -89,13 +92,13 @@ async fn whole(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Pro
 }
 
 /// Refuses a body that is announced to be too long, before any of it is read.
-pub fn check_length(headers: &HeaderMap, max: usize) -> Result<(), Problem> {
+pub(crate) fn check_length(headers: &HeaderMap, max: usize) -> Result<(), Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > max as u64) { Err(too_large(max)) } else { Ok(()) }
 }
 
 /// Reads a body of at most `max` bytes part by part, within the time that it may take.
-pub async fn each_chunk(body: Body, max: usize, sink: &mut impl Sink) -> Result<(), Problem> {
+pub(crate) async fn each_chunk(body: Body, max: usize, sink: &mut impl Sink) -> Result<(), Problem> {
     let (mut length, mut left) = (0, BODY_TIMEOUT);
     let mut stream = body.into_data_stream();
     loop {

@@ -1,12 +1,12 @@
 //! The parts that all requests share: state, authentication, bodies, answers and problems.
 
-pub mod answer;
-pub mod auth;
-pub mod body;
-pub mod problem;
-pub mod public_path;
-pub mod rate_limit;
-pub mod readiness;
-pub mod session;
-pub mod state;
+pub(crate) mod answer;
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod problem;
+pub(crate) mod public_path;
+pub(crate) mod rate_limit;
+pub(crate) mod readiness;
+pub(crate) mod session;
+pub(crate) mod state;
 pub mod token;

@@ -23,7 +23,7 @@ struct More {
 
 /// The text of a problem for people; a response that is a problem carries it as an extension.
 #[derive(Debug, Clone)]
-pub struct ProblemText {
+pub(crate) struct ProblemText {
     /// Name of the HTTP status.
     pub title: &'static str,
     /// The mistake, and the remedy.
@@ -159,12 +159,12 @@ impl IntoResponse for Problem {
 }
 
 /// Answers requests for paths that mean nothing.
-pub async fn no_such_page() -> Problem {
+pub(crate) async fn no_such_page() -> Problem {
     Problem::new(Code::NotFound, "there is nothing under this path")
 }
 
 /// Returns the answer to a request with a method that its path does not take; `taken` lists those that it does.
-pub fn method_not_allowed(method: &Method, taken: &str) -> Problem {
+pub(crate) fn method_not_allowed(method: &Method, taken: &str) -> Problem {
     let detail = format!("this path does not take {method}: it takes {taken}");
     Problem::new(Code::MethodNotAllowed, detail)
 }

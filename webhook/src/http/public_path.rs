@@ -14,13 +14,13 @@ const MAX_PAGE: usize = 16 * 1024 * 1024;
 const ATTRIBUTES: [&str; 4] = ["href", "src", "action", "data-follow"];
 
 /// Returns the path of a URL, without a slash at its end; empty for the root.
-pub fn path_of(public_url: &str) -> String {
+pub(crate) fn path_of(public_url: &str) -> String {
     let url = url::Url::parse(public_url).ok();
     url.map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
 }
 
 /// Puts the path in front of the links of an answer.
-pub async fn link(State(path): State<Arc<str>>, request: Request, next: Next) -> Response {
+pub(crate) async fn link(State(path): State<Arc<str>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if path.is_empty() {
         return response;

@@ -14,7 +14,7 @@ const MAX_ADDRESSES: usize = 10_000;
 
 /// A kind of failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// A token that is not known.
     Token,
     /// A build that is not there.
@@ -35,11 +35,11 @@ impl Failure {
 
 /// Counts failures by address.
 #[derive(Debug, Default)]
-pub struct Limiter(Mutex<HashMap<(IpAddr, Failure), (Instant, u32)>>);
+pub(crate) struct Limiter(Mutex<HashMap<(IpAddr, Failure), (Instant, u32)>>);
 
 impl Limiter {
     /// Counts a failure; returns the seconds to wait if there were too many.
-    pub fn failed(&self, address: IpAddr, failure: Failure) -> Option<u64> {
+    pub(crate) fn failed(&self, address: IpAddr, failure: Failure) -> Option<u64> {
         self.failed_at(address, failure, Instant::now())
     }
 

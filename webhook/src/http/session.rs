@@ -8,7 +8,7 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// How long a session lasts.
-pub const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(crate) const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The cookie that holds the id of a session.
 const SESSION: &str = "slipway_session";
 /// The cookie that ties the form of the sign-in to the browser that was sent it.
@@ -18,30 +18,30 @@ const LENGTH: usize = 16;
 
 /// Attributes that the cookies of a server have.
 #[derive(Debug, Clone)]
-pub struct Cookies {
+pub(crate) struct Cookies {
     path: String,
     is_secure: bool,
 }
 
 impl Cookies {
     /// Returns the attributes for a server with these settings.
-    pub fn new(settings: &Settings) -> Cookies {
+    pub(crate) fn new(settings: &Settings) -> Cookies {
         let path = format!("{}/", public_path::path_of(&settings.public_url));
         Cookies { path, is_secure: settings.public_url.starts_with("https://") }
     }
 
     /// Returns the header that begins a session.
-    pub fn begin(&self, id: &str) -> Option<HeaderValue> {
+    pub(crate) fn begin(&self, id: &str) -> Option<HeaderValue> {
         self.header(SESSION, id, LIFE.as_secs())
     }
 
     /// Returns the header that ends a session.
-    pub fn end(&self) -> Option<HeaderValue> {
+    pub(crate) fn end(&self) -> Option<HeaderValue> {
         self.header(SESSION, "", 0)
     }
 
     /// Returns the header that begins a visit.
-    pub fn visit(&self, value: &str) -> Option<HeaderValue> {
+    pub(crate) fn visit(&self, value: &str) -> Option<HeaderValue> {
         self.header(VISIT, value, LIFE.as_secs())
     }
 
@@ -56,29 +56,29 @@ impl Cookies {
 }
 
 /// Returns the id of the session that a request is of.
-pub fn id(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn id(headers: &HeaderMap) -> Option<&str> {
     cookie(headers, SESSION)
 }
 
 /// Returns the value of a browser's visit.
-pub fn visit(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn visit(headers: &HeaderMap) -> Option<&str> {
     cookie(headers, VISIT)
 }
 
 /// Makes the value of a visit; `None` if the machine gives no randomness.
-pub fn new_visit() -> Option<String> {
+pub(crate) fn new_visit() -> Option<String> {
     let mut bytes = [0; LENGTH];
     rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
     Some(hex::encode(bytes))
 }
 
 /// Returns the proof that the forms of a session, or of a visit, carry: no other site can read it, nor the cookie it comes from.
-pub fn proof(cookie: &str) -> String {
+pub(crate) fn proof(cookie: &str) -> String {
     hex::encode(&Sha256::digest(format!("form of {cookie}"))[..LENGTH])
 }
 
 /// Tells whether a form's proof is that of a session or visit.
-pub fn proves(cookie: &str, given: &str) -> bool {
+pub(crate) fn proves(cookie: &str, given: &str) -> bool {
     proof(cookie).as_bytes().ct_eq(given.as_bytes()).into()
 }
 

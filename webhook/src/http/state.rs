@@ -17,7 +17,7 @@ const MAX_COMPARISONS: usize = 1;
 
 /// State shared by all request handlers.
 #[derive(Clone)]
-pub struct Service {
+pub(crate) struct Service {
     pub database: Database,
     pub settings: Arc<Settings>,
     pub catalog: Arc<Catalog>,
@@ -31,14 +31,14 @@ pub struct Service {
 
 /// Counts of what this process has stored since it started.
 #[derive(Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     pub deliveries: AtomicI64,
     pub triggers: AtomicI64,
 }
 
 impl Service {
     /// Returns the state of a new server. Long bodies are spooled to `spool` while they arrive.
-    pub fn new(
+    pub(crate) fn new(
         database: Database,
         settings: Settings,
         readiness: Arc<Readiness>,

@@ -16,7 +16,7 @@ use database::{Accepted, BuildId, BuildRequest, NewDelivery, RefMove, Trigger, m
 use std::sync::atomic::Ordering;
 
 /// A verified delivery, about to be stored.
-pub struct Accepting<'a> {
+pub(crate) struct Accepting<'a> {
     pub service: &'a Service,
     pub forge: Forge,
     pub id: &'a str,
@@ -39,7 +39,7 @@ struct Outcome {
 
 impl Accepting<'_> {
     /// Stores the delivery for each of `entries`, together, and says what became of it.
-    pub async fn accept(&self, entries: &[&Entry], event: &Event) -> Result<Response, Problem> {
+    pub(crate) async fn accept(&self, entries: &[&Entry], event: &Event) -> Result<Response, Problem> {
         let storing = entries.iter().map(|entry| self.store(entry, event));
         let mut outcomes = futures::future::try_join_all(storing).await?;
         self.service.counters.deliveries.fetch_add(1, Ordering::Relaxed);

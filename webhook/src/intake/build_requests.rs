@@ -10,7 +10,7 @@ const MAX_MESSAGE: usize = 200;
 
 /// A push, pull request, trigger or schedule that rules are evaluated for.
 #[derive(Clone)]
-pub struct BuildTrigger<'a> {
+pub(crate) struct BuildTrigger<'a> {
     /// Full name of the ref; for a pull request that of the branch that it wants to change.
     pub git_ref: &'a str,
     /// The commit's full hash, if it is known.
@@ -32,7 +32,7 @@ impl BuildTrigger<'_> {
 
 /// Where rules come from: the server's configuration, the API, or the repository's own file.
 #[derive(Clone, Copy)]
-pub struct Rules<'r> {
+pub(crate) struct Rules<'r> {
     /// The repository.
     pub repository: &'r Repository,
     /// Where images go, without a tag.
@@ -43,12 +43,12 @@ pub struct Rules<'r> {
 
 impl<'r> Rules<'r> {
     /// Returns the rules that the server has for a repository.
-    pub fn of(repository: &'r Repository) -> Rules<'r> {
+    pub(crate) fn of(repository: &'r Repository) -> Rules<'r> {
         Rules { repository, image: &repository.image, rules: &repository.rules }
     }
 
     /// Evaluates all rules, in their order.
-    pub fn evaluate(&self, asked: &BuildTrigger<'_>) -> Vec<RuleMatch<'r>> {
+    pub(crate) fn evaluate(&self, asked: &BuildTrigger<'_>) -> Vec<RuleMatch<'r>> {
         let default_branch = asked.default_branch.or(self.repository.default_branch.as_deref());
         let pushed = Pushed::new(asked.git_ref, asked.commit).map(|pushed| pushed.on_default(default_branch));
         let evaluate = |rule: &'r Rule| {
@@ -68,7 +68,7 @@ impl<'r> Rules<'r> {
     }
 
     /// Returns requests for builds, and a line for each rule that builds nothing.
-    pub fn requests(&self, asked: &BuildTrigger<'_>) -> Requested {
+    pub(crate) fn requests(&self, asked: &BuildTrigger<'_>) -> Requested {
         let mut requested = Requested { builds: Vec::new(), explain: Vec::new() };
         for evaluated in self.evaluate(asked) {
             match evaluated.verdict {
@@ -80,7 +80,7 @@ impl<'r> Rules<'r> {
     }
 
     /// Returns the request for a build of a rule that matched.
-    pub fn request(&self, rule: &Rule, matched: Matched, asked: &BuildTrigger<'_>) -> BuildRequest {
+    pub(crate) fn request(&self, rule: &Rule, matched: Matched, asked: &BuildTrigger<'_>) -> BuildRequest {
         let mut options = rule.options.clone();
         options.warnings = matched.warnings;
         options.labels = matched.labels;
@@ -117,12 +117,12 @@ impl<'r> Rules<'r> {
 }
 
 /// Returns the patterns of a repository's own images: a file of its own may put some below.
-pub fn own_images(image: &str) -> Vec<String> {
+pub(crate) fn own_images(image: &str) -> Vec<String> {
     vec![image.to_owned(), format!("{image}/**")]
 }
 
 /// A rule, and whether it matched.
-pub struct RuleMatch<'r> {
+pub(crate) struct RuleMatch<'r> {
     /// The rule.
     pub rule: &'r Rule,
     /// Tags and more, or why not.
@@ -130,7 +130,7 @@ pub struct RuleMatch<'r> {
 }
 
 /// Builds to store, and why other rules build nothing.
-pub struct Requested {
+pub(crate) struct Requested {
     /// The builds.
     pub builds: Vec<BuildRequest>,
     /// A line for each rule that builds nothing.
@@ -138,7 +138,7 @@ pub struct Requested {
 }
 
 /// Returns the first line of a commit's message. PostgreSQL keeps no NUL in a text.
-pub fn first_line(message: &str) -> String {
+pub(crate) fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     line.chars().take(MAX_MESSAGE).map(|char| if char == '\0' { '\u{fffd}' } else { char }).collect()
 }

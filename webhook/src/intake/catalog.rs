@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 /// How long what was read is taken for true: another server may have changed it.
 const CACHE_TTL: Duration = Duration::from_secs(1);
 /// Name under which the key of deliveries is kept among a repository's secrets; no secret of a user is called so.
-pub const KEY: &str = "@deliveries";
+pub(crate) const KEY: &str = "@deliveries";
 /// The key before.
-pub const PREVIOUS_KEY: &str = "@deliveries-before";
+pub(crate) const PREVIOUS_KEY: &str = "@deliveries-before";
 
 /// Returns the name under which the key of a webhook's requests is kept among a repository's secrets.
-pub fn webhook_key(webhook: &str) -> String {
+pub(crate) fn webhook_key(webhook: &str) -> String {
     format!("@webhook/{webhook}")
 }
 
 /// A repository as it is written and as it is meant.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// As it is written.
     pub document: RepositoryDocument,
     /// As it is meant.
@@ -31,7 +31,7 @@ pub struct Entry {
 }
 
 /// All repositories.
-pub struct Catalog {
+pub(crate) struct Catalog {
     fixed: Vec<Arc<Entry>>,
     cached: Mutex<Cached>,
 }
@@ -44,7 +44,7 @@ struct Cached {
 
 impl Catalog {
     /// Returns a catalog of the configuration's repositories; those of the database come when they are asked for.
-    pub fn new(fixed: &[(RepositoryDocument, Repository)]) -> Catalog {
+    pub(crate) fn new(fixed: &[(RepositoryDocument, Repository)]) -> Catalog {
         let entry = |(document, repository): &(RepositoryDocument, Repository)| {
             Arc::new(Entry { document: document.clone(), repository: repository.clone(), version: None })
         };
@@ -52,7 +52,7 @@ impl Catalog {
     }
 
     /// Returns all repositories, by name.
-    pub async fn all(&self, database: &Database) -> Result<Arc<Vec<Arc<Entry>>>, database::Error> {
+    pub(crate) async fn all(&self, database: &Database) -> Result<Arc<Vec<Arc<Entry>>>, database::Error> {
         let known = {
             let cached = self.cached();
             if cached.read_at.is_some_and(|at| at.elapsed() < CACHE_TTL) {
@@ -81,17 +81,17 @@ impl Catalog {
     }
 
     /// Returns the repository `name`.
-    pub async fn get(&self, database: &Database, name: &str) -> Result<Option<Arc<Entry>>, database::Error> {
+    pub(crate) async fn get(&self, database: &Database, name: &str) -> Result<Option<Arc<Entry>>, database::Error> {
         Ok(self.all(database).await?.iter().find(|entry| entry.document.name == name).cloned())
     }
 
     /// Tells whether the configuration defines a repository.
-    pub fn is_fixed(&self, name: &str) -> bool {
+    pub(crate) fn is_fixed(&self, name: &str) -> bool {
         self.fixed.iter().any(|entry| entry.document.name == name)
     }
 
     /// Says that the database holds something else now.
-    pub fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.cached().read_at = None;
     }
 

@@ -8,7 +8,7 @@ use database::{BuildRequest, NewLookup, PushedRef, Trigger};
 
 /// The decision about a delivery.
 #[derive(Default)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// The builds.
     pub builds: Vec<BuildRequest>,
     /// The repository's own rules, if they are to be read first.
@@ -25,14 +25,14 @@ pub struct Decision {
 
 impl Decision {
     /// Returns that nothing is built, and why.
-    pub fn ignored(reason: &'static str, why: String) -> Decision {
+    pub(crate) fn ignored(reason: &'static str, why: String) -> Decision {
         Decision { ignored: Some(reason), explain: vec![why], ..Decision::default() }
     }
 }
 
 /// Returns the decision to skip a push whose commit's message asks for it. A tag is built whatever its commit's message
 /// says: release tools write the marker into the commit that they tag.
-pub fn marked(push: &Push) -> Option<Decision> {
+pub(crate) fn marked(push: &Push) -> Option<Decision> {
     if push.git_ref.starts_with("refs/tags/") {
         return None;
     }
@@ -43,7 +43,7 @@ pub fn marked(push: &Push) -> Option<Decision> {
 }
 
 /// Applies the rules to a push, whatever its commit's message says.
-pub fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Decision {
+pub(crate) fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Decision {
     let Some(commit) = push.commit.as_deref().filter(|_| push.after.is_some()) else {
         return Decision::ignored("ref_deleted", format!("`{}` was deleted", push.git_ref));
     };
@@ -73,7 +73,7 @@ pub fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Decision {
 }
 
 /// Returns what a push did to its ref; `None` for one that removed it.
-pub fn pushed_ref(push: &Push) -> Option<PushedRef> {
+pub(crate) fn pushed_ref(push: &Push) -> Option<PushedRef> {
     let after = push.after.clone()?;
     Some(PushedRef { git_ref: push.git_ref.clone(), before: push.before.clone(), after })
 }

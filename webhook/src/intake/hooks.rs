@@ -28,7 +28,7 @@ const MAX_ID: usize = 100;
 const MAX_INLINE: usize = 256 * 1024;
 
 /// Takes a delivery.
-pub async fn take(
+pub(crate) async fn take(
     State(service): State<Service>,
     Path(forge): Path<String>,
     Address(from): Address,
@@ -78,7 +78,7 @@ pub async fn take(
 }
 
 /// Accepts the body of an earlier delivery once more, under a new id.
-pub async fn replay(
+pub(crate) async fn replay(
     service: &Service,
     delivery: &database::Delivery,
     id: &str,

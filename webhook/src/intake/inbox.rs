@@ -38,7 +38,7 @@ const MAX_NAMES_LONG: usize = 4;
 
 /// Takes bodies in and checks who sent them.
 #[derive(Debug)]
-pub struct Inbox {
+pub(crate) struct Inbox {
     directory: PathBuf,
     in_memory: AtomicUsize,
     long: Arc<Semaphore>,
@@ -47,7 +47,7 @@ pub struct Inbox {
 }
 
 /// A body that has arrived, with what it holds on to.
-pub struct Arrived {
+pub(crate) struct Arrived {
     received: Received,
     in_memory: Option<InMemory>,
     turn: Option<Turn>,
@@ -82,7 +82,7 @@ impl InMemory {
 
 impl Inbox {
     /// Returns an inbox whose long bodies lie in `directory` while they arrive.
-    pub fn new(directory: PathBuf) -> Self {
+    pub(crate) fn new(directory: PathBuf) -> Self {
         Inbox {
             directory,
             in_memory: AtomicUsize::new(0),
@@ -93,7 +93,12 @@ impl Inbox {
     }
 
     /// Receives a body.
-    pub async fn receive(self: &Arc<Self>, from: IpAddr, headers: &HeaderMap, body: Body) -> Result<Arrived, Problem> {
+    pub(crate) async fn receive(
+        self: &Arc<Self>,
+        from: IpAddr,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Arrived, Problem> {
         body::check_length(headers, MAX_BODY)?;
         let mut arriving = Arriving {
             spool: Spool::default(),
@@ -129,7 +134,7 @@ impl Inbox {
     /// Checks a proof with the keys that `keys` finds for the names in the body; `None` if none of them made it.
     ///
     /// A body without a name is tried with all keys, one with an unknown name takes as long as one with a wrong signature.
-    pub async fn verify(
+    pub(crate) async fn verify(
         &self,
         arrived: &mut Arrived,
         proof: Proof<'_>,
@@ -182,7 +187,7 @@ async fn work<T: Send + 'static>(
 
 impl Arrived {
     /// Returns the bytes; those of a long body are read now that it is known who sent it.
-    pub async fn bytes(mut self) -> Result<(bytes::Bytes, Reservation), Problem> {
+    pub(crate) async fn bytes(mut self) -> Result<(bytes::Bytes, Reservation), Problem> {
         let inline = matches!(self.received, Received::Memory(_));
         let bytes = work(&mut self, inline, Received::read).await?;
         Ok((bytes, Reservation { _in_memory: self.in_memory.take(), _turn: self.turn.take() }))
@@ -190,7 +195,7 @@ impl Arrived {
 }
 
 /// Keeps the place of a body until it was stored.
-pub struct Reservation {
+pub(crate) struct Reservation {
     _in_memory: Option<InMemory>,
     _turn: Option<Turn>,
 }
@@ -222,7 +227,7 @@ impl body::Sink for Arriving<'_> {
 }
 
 /// Reads and discards a body: a sender that is cut off while it writes often does not see the answer.
-pub async fn drain(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
+pub(crate) async fn drain(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
     body::check_length(headers, MAX_BODY)?;
     if headers.contains_key(header::EXPECT) {
         return Ok(());

@@ -1,11 +1,11 @@
 //! From a delivery to stored builds: its body is received and verified, rules are applied, and all is stored at once.
 
-pub mod accept;
-pub mod build_requests;
-pub mod catalog;
-pub mod decision;
-pub mod hooks;
-pub mod inbox;
-pub mod names;
-pub mod pull_requests;
-pub mod spool;
+pub(crate) mod accept;
+pub(crate) mod build_requests;
+pub(crate) mod catalog;
+pub(crate) mod decision;
+pub(crate) mod hooks;
+pub(crate) mod inbox;
+pub(crate) mod names;
+pub(crate) mod pull_requests;
+pub(crate) mod spool;

@@ -20,7 +20,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Names that stand in a body, in lower case.
 #[derive(Debug, Default)]
-pub struct Names {
+pub(crate) struct Names {
     whole: BTreeSet<String>,
     slugs: BTreeSet<String>,
     keys: BTreeSet<String>,
@@ -30,7 +30,7 @@ pub struct Names {
 
 impl Names {
     /// Looks for at most `max` names of each kind; `form` says that the body is one.
-    pub fn of(received: &mut Received, form: bool, max: usize) -> std::io::Result<Names> {
+    pub(crate) fn of(received: &mut Received, form: bool, max: usize) -> std::io::Result<Names> {
         let mut names = Names { max, ..Names::default() };
         let mut text: Vec<u8> = Vec::new();
         let mut decoder = Decoder::default();
@@ -49,12 +49,12 @@ impl Names {
     }
 
     /// Tells whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.whole.is_empty() && (self.slugs.is_empty() || self.keys.is_empty()) && self.urls.is_empty()
     }
 
     /// Tells whether the body may be about the repository that the forge calls `name` and that is cloned from `clone_url`.
-    pub fn may_mean(&self, name: &str, clone_url: &str) -> bool {
+    pub(crate) fn may_mean(&self, name: &str, clone_url: &str) -> bool {
         let name = name.to_lowercase();
         let in_parts =
             || name.split_once('/').is_some_and(|(key, slug)| self.keys.contains(key) && self.slugs.contains(slug));
@@ -80,7 +80,7 @@ impl Names {
 }
 
 /// Returns what is the same for all spellings of a clone URL: with and without `.git` and slashes at its end.
-pub fn same_url(url: &str) -> String {
+pub(crate) fn same_url(url: &str) -> String {
     let url = url.to_lowercase();
     let url = url.trim_end_matches('/');
     url.strip_suffix(".git").unwrap_or(url).to_owned()

@@ -9,7 +9,7 @@ use crate::intake::decision::Decision;
 use database::{BuildRequest, NewLookup, Policy, PullRequest, PushedRef, Trigger};
 
 /// Applies the rules to a pull request.
-pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
+pub(crate) fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
     let (number, git_ref) = (pull.pull.number, &pull.pull.git_ref);
     if !pull.is_open {
         let ignored = Decision::ignored("pull_request_closed", format!("pull request {number} was closed"));
@@ -63,7 +63,7 @@ pub fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
 
 /// Makes of a build of the target branch one of the pull request: never pushed, and from a fork without secrets, with a
 /// cache of its own, and only if somebody approves it.
-pub fn restrict(request: &mut BuildRequest, pull: &PullRequest, repository: &Repository) {
+pub(crate) fn restrict(request: &mut BuildRequest, pull: &PullRequest, repository: &Repository) {
     let spec = &mut request.spec;
     spec.git_ref.clone_from(&pull.git_ref);
     spec.commit = pull.full_commit().map(str::to_owned);

@@ -10,7 +10,7 @@ const BUFFER: usize = 256 * 1024;
 
 /// A body that arrives.
 #[derive(Debug, Default)]
-pub struct Spool {
+pub(crate) struct Spool {
     buffer: BytesMut,
     file: Option<File>,
     written: u64,
@@ -18,7 +18,7 @@ pub struct Spool {
 
 /// A body that has arrived.
 #[derive(Debug)]
-pub enum Received {
+pub(crate) enum Received {
     /// A short one.
     Memory(Bytes),
     /// A long one, and its length.
@@ -33,20 +33,20 @@ impl Default for Received {
 
 impl Spool {
     /// Lets the body go on in a file in `directory`.
-    pub async fn open(&mut self, directory: &Path) -> Result<()> {
+    pub(crate) async fn open(&mut self, directory: &Path) -> Result<()> {
         let directory: PathBuf = directory.to_owned();
         self.file = Some(blocking(move || tempfile::tempfile_in(directory)).await?);
         Ok(())
     }
 
     /// Adds bytes.
-    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+    pub(crate) async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.buffer.extend_from_slice(&chunk);
         if self.file.is_some() && self.buffer.len() >= BUFFER { self.flush().await } else { Ok(()) }
     }
 
     /// Ends the body.
-    pub async fn finish(mut self) -> Result<Received> {
+    pub(crate) async fn finish(mut self) -> Result<Received> {
         if self.file.is_some() {
             self.flush().await?;
         }
@@ -74,7 +74,7 @@ impl Spool {
 
 impl Received {
     /// Returns the length.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
             Received::Memory(bytes) => bytes.len() as u64,
             Received::File(_, length) => *length,
@@ -82,7 +82,7 @@ impl Received {
     }
 
     /// Passes over the body from its beginning, in parts.
-    pub fn each_part(&mut self, mut take: impl FnMut(&[u8])) -> Result<()> {
+    pub(crate) fn each_part(&mut self, mut take: impl FnMut(&[u8])) -> Result<()> {
         match self {
             Received::Memory(bytes) => take(bytes),
             Received::File(file, _) => {
@@ -100,7 +100,7 @@ impl Received {
     }
 
     /// Returns the whole body.
-    pub fn read(&mut self) -> Result<Bytes> {
+    pub(crate) fn read(&mut self) -> Result<Bytes> {
         match self {
             Received::Memory(bytes) => Ok(bytes.clone()),
             Received::File(file, length) => {

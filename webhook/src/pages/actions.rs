@@ -12,7 +12,7 @@ use axum::response::Response;
 use database::{BuildId, RetryFrom};
 
 /// Repeats a build, from its start or from the step that failed.
-pub async fn retry(
+pub(crate) async fn retry(
     State(service): State<Service>,
     Path(id): Path<String>,
     posted: Posted,
@@ -30,7 +30,7 @@ pub async fn retry(
 }
 
 /// Asks for the end of a build; one that waits for approval is rejected by that.
-pub async fn cancel(
+pub(crate) async fn cancel(
     State(service): State<Service>,
     Path(id): Path<String>,
     posted: Posted,
@@ -41,7 +41,7 @@ pub async fn cancel(
 }
 
 /// Lets a build go that waits for approval.
-pub async fn approve(
+pub(crate) async fn approve(
     State(service): State<Service>,
     Path(id): Path<String>,
     posted: Posted,
@@ -52,7 +52,7 @@ pub async fn approve(
 }
 
 /// Queues builds of a repository.
-pub async fn trigger(
+pub(crate) async fn trigger(
     State(service): State<Service>,
     Path((namespace, name)): Path<(String, String)>,
     posted: Posted,
@@ -68,7 +68,7 @@ pub async fn trigger(
 }
 
 /// Sends a delivery to a webhook again.
-pub async fn send_again(
+pub(crate) async fn send_again(
     State(service): State<Service>,
     Path((namespace, name, id)): Path<(String, String, String)>,
     posted: Posted,
@@ -80,19 +80,19 @@ pub async fn send_again(
 }
 
 /// Pauses the queue.
-pub async fn pause(State(service): State<Service>, posted: Posted) -> Result<Response, Problem> {
+pub(crate) async fn pause(State(service): State<Service>, posted: Posted) -> Result<Response, Problem> {
     queue::set_paused(&service, &posted.caller, true).await?;
     Ok(see_other("/queue"))
 }
 
 /// Resumes the queue.
-pub async fn resume(State(service): State<Service>, posted: Posted) -> Result<Response, Problem> {
+pub(crate) async fn resume(State(service): State<Service>, posted: Posted) -> Result<Response, Problem> {
     queue::set_paused(&service, &posted.caller, false).await?;
     Ok(see_other("/queue"))
 }
 
 /// Applies the present rules to a delivery once more.
-pub async fn replay(
+pub(crate) async fn replay(
     State(service): State<Service>,
     Path(id): Path<String>,
     posted: Posted,

@@ -21,11 +21,11 @@ struct Look {
 
 /// A line of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Line(Vec<Piece>);
+pub(crate) struct Line(Vec<Piece>);
 
 impl Line {
     /// Returns the line with its colours.
-    pub fn shown(&self) -> Markup {
+    pub(crate) fn shown(&self) -> Markup {
         html! {
             @for piece in &self.0 {
                 @match piece.look.class() {
@@ -37,7 +37,7 @@ impl Line {
     }
 
     /// Tells whether the line reports an error, as compilers and tools do.
-    pub fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         let text: String = self.0.iter().map(|piece| piece.text.as_str()).collect();
         is_error(&text)
     }
@@ -92,7 +92,7 @@ fn of_palette(number: u16) -> Option<u8> {
 }
 
 /// Returns the lines of a part of a log.
-pub fn lines(bytes: &[u8]) -> Vec<Line> {
+pub(crate) fn lines(bytes: &[u8]) -> Vec<Line> {
     let text = sanitize_output(bytes);
     let mut look = Look::default();
     let mut found: Vec<Line> = text.lines().map(|line| line_of(line, &mut look)).collect();

@@ -12,32 +12,32 @@ use sha2::{Digest, Sha256};
 const DIGITS: usize = 12;
 
 /// The style of the pages.
-pub const STYLE: Asset = Asset {
+pub(crate) const STYLE: Asset = Asset {
     name: "style",
     extension: "css",
     media_type: "text/css; charset=utf-8",
     content: include_str!("style.css"),
 };
 /// The script of the pages, which all work without it.
-pub const SCRIPT: Asset = Asset {
+pub(crate) const SCRIPT: Asset = Asset {
     name: "live",
     extension: "js",
     media_type: "text/javascript; charset=utf-8",
     content: include_str!("live.js"),
 };
 /// The icon of the pages.
-pub const ICON: Asset = icon_of("icon", include_str!("icon.svg"));
+pub(crate) const ICON: Asset = icon_of("icon", include_str!("icon.svg"));
 /// The icon of a page that shows a failure.
-pub const ICON_FAILED: Asset = icon_of("icon-failed", include_str!("icon-failed.svg"));
+pub(crate) const ICON_FAILED: Asset = icon_of("icon-failed", include_str!("icon-failed.svg"));
 /// The icon of a page that shows something under way.
-pub const ICON_RUNNING: Asset = icon_of("icon-running", include_str!("icon-running.svg"));
+pub(crate) const ICON_RUNNING: Asset = icon_of("icon-running", include_str!("icon-running.svg"));
 
 const fn icon_of(name: &'static str, content: &'static str) -> Asset {
     Asset { name, extension: "svg", media_type: "image/svg+xml", content }
 }
 
 /// A file that is part of the program.
-pub struct Asset {
+pub(crate) struct Asset {
     name: &'static str,
     extension: &'static str,
     media_type: &'static str,
@@ -46,7 +46,7 @@ pub struct Asset {
 
 impl Asset {
     /// Returns the address that stands for this content.
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/assets/{}", self.file())
     }
 
@@ -57,7 +57,7 @@ impl Asset {
 }
 
 /// Sends a file. Files of earlier versions are not served.
-pub async fn show(Path(file): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn show(Path(file): Path<String>) -> Result<Response, Problem> {
     let assets = [STYLE, SCRIPT, ICON, ICON_FAILED, ICON_RUNNING];
     let Some(asset) = assets.iter().find(|asset| asset.file() == file) else { return Err(no_such_page().await) };
     let headers =
@@ -66,7 +66,7 @@ pub async fn show(Path(file): Path<String>) -> Result<Response, Problem> {
 }
 
 /// Sends the icon to browsers that ask for it by the name that they all know.
-pub async fn icon(headers: HeaderMap) -> Response {
+pub(crate) async fn icon(headers: HeaderMap) -> Response {
     let content = ICON.content.as_bytes().to_vec();
     let etag = answer::etag(&content);
     answer::tagged(&headers, content, ICON.media_type, &etag)

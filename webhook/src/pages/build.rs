@@ -23,12 +23,12 @@ use serde::Deserialize;
 /// Where a stream of the page begins.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Since {
+pub(crate) struct Since {
     since_offset: Option<i64>,
 }
 
 /// Shows one build, or streams its log and when its steps change.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Path(id): Path<String>,
     caller: Caller,

@@ -15,7 +15,7 @@ use maud::{Markup, html};
 const MAX_LINES: usize = 60;
 
 /// A build with what its head shows.
-pub struct Head<'b> {
+pub(crate) struct Head<'b> {
     pub build: &'b Build,
     pub caller: &'b Caller,
     pub place: Option<QueuePlace>,
@@ -27,7 +27,7 @@ pub struct Head<'b> {
 
 impl Head<'_> {
     /// Returns the line that stays while one scrolls.
-    pub fn bar(&self) -> Markup {
+    pub(crate) fn bar(&self) -> Markup {
         let request = &self.build.request;
         html! {
             div.bh {
@@ -64,7 +64,7 @@ impl Head<'_> {
     }
 
     /// Returns the facts in one line.
-    pub fn facts(&self) -> Markup {
+    pub(crate) fn facts(&self) -> Markup {
         let (build, request) = (self.build, &self.build.request);
         let commit = build.commit.as_deref();
         let link = commit.and_then(|commit| links::commit(&request.spec.clone_url, commit));
@@ -94,7 +94,7 @@ impl Head<'_> {
     }
 
     /// Returns notices: warnings, what it waits for, what the forge refused.
-    pub fn notices(&self) -> Markup {
+    pub(crate) fn notices(&self) -> Markup {
         let build = self.build;
         html! {
             @if let Some(refusal) = &self.refusal { p.notice.hold { "The forge refused its status: " (plain(refusal.problem.as_bytes())) } }
@@ -115,7 +115,7 @@ impl Head<'_> {
     }
 
     /// Returns the answer first: why it failed, or how to get the image.
-    pub fn answer(&self) -> Markup {
+    pub(crate) fn answer(&self) -> Markup {
         html! {
             @if let Some(reason) = &self.build.reason {
                 @let text = plain(reason.message.as_bytes());
@@ -145,7 +145,7 @@ impl Head<'_> {
     }
 
     /// Returns the remaining facts, folded.
-    pub fn details(&self) -> Markup {
+    pub(crate) fn details(&self) -> Markup {
         let (build, spec) = (self.build, &self.build.request.spec);
         html! {
             details.facts {

@@ -35,7 +35,7 @@ const HELD: &str = "held";
 /// The query of the page.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ListQuery {
+pub(crate) struct ListQuery {
     q: String,
     repo: String,
     #[serde(rename = "ref")]
@@ -155,7 +155,7 @@ impl Found {
 }
 
 /// Shows builds, or streams when the list changes.
-pub async fn list(
+pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,

@@ -28,7 +28,7 @@ const MAX_BUILDS: usize = 200;
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ListQuery {
+pub(crate) struct ListQuery {
     before: Option<i64>,
 }
 
@@ -65,7 +65,7 @@ impl Found {
 }
 
 /// Shows deliveries, newest first, or streams when the list changes.
-pub async fn list(
+pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,

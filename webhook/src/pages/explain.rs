@@ -15,7 +15,11 @@ use database::{ExplainedStep, Was};
 use maud::{Markup, html};
 
 /// Shows why each step of one build was executed.
-pub async fn show(State(service): State<Service>, Path(id): Path<String>, caller: Caller) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Response, Problem> {
     admit(&caller)?;
     let build = find(&service, &caller, &id).await?;
     let Explanation { explained, against } = explain(&service, &caller, &build, None).await?;

@@ -18,11 +18,11 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The fields of a form.
 #[derive(Debug, Default)]
-pub struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// Reads the body of a request that is a form.
-    pub async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Fields, Problem> {
+    pub(crate) async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Fields, Problem> {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM) {
             return Err(Problem::new(Code::UnsupportedMediaType, format!("a form is expected: {FORM}")));
@@ -32,12 +32,12 @@ impl Fields {
     }
 
     /// Returns the value of a field; empty if there is none.
-    pub fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
     /// Refuses a form that does not prove that it was sent to the browser with this cookie.
-    pub fn check(&self, cookie: Option<&str>) -> Result<(), Problem> {
+    pub(crate) fn check(&self, cookie: Option<&str>) -> Result<(), Problem> {
         if cookie.is_some_and(|cookie| session::proves(cookie, self.get(PROOF))) {
             return Ok(());
         }
@@ -47,7 +47,7 @@ impl Fields {
 }
 
 /// A form that somebody who signed in has posted.
-pub struct Posted {
+pub(crate) struct Posted {
     /// The person who sent it.
     pub caller: Caller,
     /// The values that they entered.
@@ -71,12 +71,12 @@ impl FromRequest<Service> for Posted {
 }
 
 /// Returns the field that carries a proof.
-pub fn hidden(proof: &str) -> Markup {
+pub(crate) fn hidden(proof: &str) -> Markup {
     html! { input type="hidden" name=(PROOF) value=(proof); }
 }
 
 /// Returns a form with one button, for callers who signed in.
-pub fn button(caller: &Caller, action: &str, content: &Markup) -> Markup {
+pub(crate) fn button(caller: &Caller, action: &str, content: &Markup) -> Markup {
     html! {
         @if let Some(session) = &caller.session {
             form action=(action) method="post" { (hidden(&session::proof(session))) (content) }
@@ -85,7 +85,7 @@ pub fn button(caller: &Caller, action: &str, content: &Markup) -> Markup {
 }
 
 /// Returns the answer that leads a browser to a page after a form was taken.
-pub fn see_other(path: &str) -> Response {
+pub(crate) fn see_other(path: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     if let Ok(path) = HeaderValue::from_str(path) {
         response.headers_mut().insert(header::LOCATION, path);

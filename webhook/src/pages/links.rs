@@ -3,7 +3,7 @@
 use url::Url;
 
 /// Returns the address of the repository's page.
-pub fn repository(clone_url: &str) -> Option<String> {
+pub(crate) fn repository(clone_url: &str) -> Option<String> {
     let url = Url::parse(clone_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let path = url.path().trim_end_matches('/').trim_end_matches(".git");
@@ -11,7 +11,7 @@ pub fn repository(clone_url: &str) -> Option<String> {
 }
 
 /// Returns the address of a commit's page.
-pub fn commit(clone_url: &str, commit: &str) -> Option<String> {
+pub(crate) fn commit(clone_url: &str, commit: &str) -> Option<String> {
     let base = repository(clone_url)?;
     let word = if base.contains("://bitbucket.org/") { "commits" } else { "commit" };
     Some(format!("{base}/{word}/{commit}"))

@@ -19,18 +19,18 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LIFE: Duration = Duration::from_secs(300);
 
 /// Tells whether a request is for the stream.
-pub fn is_wanted(headers: &HeaderMap) -> bool {
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accepted.is_some_and(|value| value.contains("text/event-stream"))
 }
 
 /// Returns a short text that stands for a longer one.
-pub fn version(text: &str) -> String {
+pub(crate) fn version(text: &str) -> String {
     hex::encode(&Sha256::digest(text)[..8])
 }
 
 /// Sends the version that `look` returns, at once and whenever it has changed.
-pub fn follow<F, Looked>(service: &Service, look: F) -> Response
+pub(crate) fn follow<F, Looked>(service: &Service, look: F) -> Response
 where
     F: Fn() -> Looked + Send + 'static,
     Looked: Future<Output = Result<String, Problem>> + Send,

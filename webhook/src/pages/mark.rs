@@ -5,7 +5,7 @@ use maud::{Markup, PreEscaped, html};
 
 /// A mark: its shape and colour in the style, and the word that it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
+pub(crate) struct Mark {
     shape: &'static str,
     colour: &'static str,
     /// The word.
@@ -39,13 +39,13 @@ const SHAPES: &str = concat!(
 );
 
 /// Returns the shapes, once for a page.
-pub fn shapes() -> Markup {
+pub(crate) fn shapes() -> Markup {
     html! { svg.shapes aria-hidden="true" { (PreEscaped(SHAPES)) } }
 }
 
 impl Mark {
     /// Returns the mark of a state of builds.
-    pub fn of_state(state: BuildState) -> Mark {
+    pub(crate) fn of_state(state: BuildState) -> Mark {
         match state {
             BuildState::Queued => QUEUED,
             BuildState::Preparing => mark("run", "run", "Preparing", "●"),
@@ -62,13 +62,13 @@ impl Mark {
     }
 
     /// Returns the mark of a build.
-    pub fn of_build(build: &Build) -> Mark {
+    pub(crate) fn of_build(build: &Build) -> Mark {
         let needs_approval = build.awaits_approval && !build.state.has_ended();
         if needs_approval { HELD } else { Mark::of_state(build.state) }
     }
 
     /// Returns the mark of a step.
-    pub fn of_step(step: &Step) -> Mark {
+    pub(crate) fn of_step(step: &Step) -> Mark {
         match step.state {
             StepState::Succeeded if step.cached => CACHED,
             StepState::Pending => mark("none", "off", "Not begun", ""),
@@ -82,34 +82,34 @@ impl Mark {
     }
 
     /// Returns the mark of work that ended well.
-    pub fn done() -> Mark {
+    pub(crate) fn done() -> Mark {
         Mark::of_state(BuildState::Succeeded)
     }
 
     /// Returns the same without a sign for the title.
-    pub fn unsigned(self) -> Mark {
+    pub(crate) fn unsigned(self) -> Mark {
         Mark { sign: "", ..self }
     }
 
     /// Returns the class of its colour.
-    pub fn colour(self) -> &'static str {
+    pub(crate) fn colour(self) -> &'static str {
         self.colour
     }
 
     /// Tells whether something is under way.
-    pub fn is_running(self) -> bool {
+    pub(crate) fn is_running(self) -> bool {
         self.colour == "run"
     }
 
     /// Returns the shape, with the word for those who do not see it.
-    pub fn icon(self) -> Markup {
+    pub(crate) fn icon(self) -> Markup {
         html! {
             span.sc.(self.colour) title=(self.word) { (self.shape()) span.vh { (self.word) } }
         }
     }
 
     /// Returns shape and word.
-    pub fn label(self) -> Markup {
+    pub(crate) fn label(self) -> Markup {
         html! { span.state.(self.colour) { (self.shape()) (self.word) } }
     }
 

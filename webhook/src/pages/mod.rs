@@ -1,25 +1,25 @@
 //! Pages for people: builds, one build, repositories, the queue, deliveries, and the sign-in. They work without scripts;
 //! with them, lists and logs are followed live.
 
-pub mod actions;
+pub(crate) mod actions;
 mod ansi;
-pub mod asset;
-pub mod build;
+pub(crate) mod asset;
+pub(crate) mod build;
 mod build_head;
-pub mod builds;
-pub mod deliveries;
-pub mod explain;
+pub(crate) mod builds;
+pub(crate) mod deliveries;
+pub(crate) mod explain;
 mod form;
 mod links;
 mod live;
 mod mark;
 mod moment;
 mod page;
-pub mod problem;
-pub mod queue;
-pub mod repositories;
+pub(crate) mod problem;
+pub(crate) mod queue;
+pub(crate) mod repositories;
 mod rows;
-pub mod sign_in;
+pub(crate) mod sign_in;
 mod step_log;
 mod timeline;
 mod webhooks;

@@ -9,7 +9,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// Returns a moment, in milliseconds since 1970, as people read it.
-pub fn time(milliseconds: i64) -> Markup {
+pub(crate) fn time(milliseconds: i64) -> Markup {
     let exact = crate::view::time::moment(milliseconds).unwrap_or_default();
     let readable = format!("{} UTC", exact.get(..19).unwrap_or(&exact).replace('T', " "));
     let shown = relative(milliseconds - now_ms()).unwrap_or_else(|| readable.clone());
@@ -17,7 +17,7 @@ pub fn time(milliseconds: i64) -> Markup {
 }
 
 /// Returns the day of a moment, as a heading; days are those of UTC.
-pub fn day(milliseconds: i64, now: i64) -> String {
+pub(crate) fn day(milliseconds: i64, now: i64) -> String {
     match now.div_euclid(DAY) - milliseconds.div_euclid(DAY) {
         ..=0 => "Today".to_owned(),
         1 => "Yesterday".to_owned(),

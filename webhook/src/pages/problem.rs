@@ -18,7 +18,7 @@ const PROGRAMS: [&str; 3] = ["/v1/", "/hooks/", "/u/"];
 const SCHEME: HeaderValue = HeaderValue::from_static("Bearer realm=\"slipway\"");
 
 /// Puts a page in the place of a problem where a browser asked for one or sent a form.
-pub async fn show(State(cookies): State<Arc<Cookies>>, request: Request, next: Next) -> Response {
+pub(crate) async fn show(State(cookies): State<Arc<Cookies>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_page = matches!(*request.method(), Method::GET | Method::POST)
         && wants_html(request.headers())

@@ -50,7 +50,11 @@ impl Queue {
 }
 
 /// Shows the queue, or streams when it changes.
-pub async fn show(State(service): State<Service>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     admit(&caller)?;
     if live::is_wanted(&headers) {
         let seen = service.clone();

@@ -24,7 +24,7 @@ use maud::{Markup, html};
 const MAX_LISTED: u32 = 20;
 
 /// Lists repositories.
-pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+pub(crate) async fn list(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     admit(&caller)?;
     let all = service.catalog.all(&service.database).await?;
     let seen: Vec<_> = all.iter().filter(|entry| caller.sees(&entry.document.name)).collect();
@@ -54,7 +54,7 @@ pub async fn list(State(service): State<Service>, caller: Caller) -> Result<Resp
 }
 
 /// Shows one repository.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Path((namespace, name)): Path<(String, String)>,
     caller: Caller,

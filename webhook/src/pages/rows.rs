@@ -16,7 +16,7 @@ const MAX_FOLLOWED: usize = 20;
 const MAX_QUEUED: u32 = 100;
 
 /// Builds with what is shown beside them.
-pub struct Rows {
+pub(crate) struct Rows {
     builds: Vec<Build>,
     steps: HashMap<String, Vec<Step>>,
     places: HashMap<String, QueuePlace>,
@@ -24,7 +24,7 @@ pub struct Rows {
 
 impl Rows {
     /// Reads what is shown beside builds.
-    pub async fn read(service: &Service, builds: Vec<Build>) -> Result<Rows, Problem> {
+    pub(crate) async fn read(service: &Service, builds: Vec<Build>) -> Result<Rows, Problem> {
         let (mut steps, mut places) = (HashMap::new(), HashMap::new());
         let running = builds.iter().filter(|build| Mark::of_build(build).is_running());
         for build in running.take(MAX_FOLLOWED) {
@@ -38,12 +38,12 @@ impl Rows {
     }
 
     /// Tells whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.builds.is_empty()
     }
 
     /// Returns a text that changes when a row does.
-    pub fn version(&self) -> String {
+    pub(crate) fn version(&self) -> String {
         let of = |build: &Build| {
             let place = self.places.get(build.id.as_str()).and_then(|place| place.position);
             let done = self.steps.get(build.id.as_str()).map(|steps| progress(steps));
@@ -53,7 +53,7 @@ impl Rows {
     }
 
     /// Returns the rows: those that have not ended first, the others by day.
-    pub fn shown(&self) -> Markup {
+    pub(crate) fn shown(&self) -> Markup {
         let (ended, open): (Vec<&Build>, Vec<&Build>) = self.builds.iter().partition(|build| build.state.has_ended());
         let now = now_ms();
         let days = ended.chunk_by(|one, other| day(one.created_ms, now) == day(other.created_ms, now));

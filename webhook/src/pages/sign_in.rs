@@ -21,13 +21,13 @@ use sha2::{Digest, Sha256};
 /// Where to go after the sign-in.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Next {
+pub(crate) struct Next {
     next: String,
 }
 
 /// Shows the form. Browsers leave the cookie out where a link of another site leads here; for who is signed in all the same,
 /// the page that they come from is shown again.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
@@ -43,7 +43,7 @@ pub async fn show(
 }
 
 /// Begins a session for a token.
-pub async fn submit(
+pub(crate) async fn submit(
     State(service): State<Service>,
     Address(address): Address,
     headers: HeaderMap,
@@ -73,7 +73,7 @@ pub async fn submit(
 }
 
 /// Ends a session.
-pub async fn leave(State(service): State<Service>, posted: Posted) -> Result<Response, Problem> {
+pub(crate) async fn leave(State(service): State<Service>, posted: Posted) -> Result<Response, Problem> {
     if let Some(session) = &posted.caller.session {
         service.database.end_session(session).await?;
     }
@@ -81,7 +81,7 @@ pub async fn leave(State(service): State<Service>, posted: Posted) -> Result<Res
 }
 
 /// Returns the page with the form, and the cookie that ties it to the browser if that has none yet.
-pub fn page(cookies: &Cookies, headers: &HeaderMap, next: &str, said: &Markup) -> Response {
+pub(crate) fn page(cookies: &Cookies, headers: &HeaderMap, next: &str, said: &Markup) -> Response {
     let known = session::visit(headers).map(str::to_owned);
     let is_new = known.is_none();
     let Some(visit) = known.or_else(session::new_visit) else {
@@ -117,7 +117,7 @@ fn page_before(service: &Service, headers: &HeaderMap) -> Option<String> {
 }
 
 /// Returns a path of this service; the first page for whatever else is asked for.
-pub fn local(next: &str) -> &str {
+pub(crate) fn local(next: &str) -> &str {
     let is_path = next.starts_with('/') && !next.starts_with("//") && !next.starts_with("/login");
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_path && is_plain { next } else { "/" }

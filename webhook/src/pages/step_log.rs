@@ -43,7 +43,7 @@ struct Fold<'s> {
 }
 
 /// The log of a build.
-pub struct StepLog<'s> {
+pub(crate) struct StepLog<'s> {
     build: &'s Build,
     folds: Vec<Fold<'s>>,
     bytes: i64,
@@ -53,7 +53,7 @@ pub struct StepLog<'s> {
 
 impl<'s> StepLog<'s> {
     /// Reads the log of a build with these steps.
-    pub async fn read(service: &Service, build: &'s Build, steps: &'s [Step]) -> Result<StepLog<'s>, Problem> {
+    pub(crate) async fn read(service: &Service, build: &'s Build, steps: &'s [Step]) -> Result<StepLog<'s>, Problem> {
         let database = &service.database;
         let next = database.log_length(&build.id).await?;
         let sizes = database.log_sizes(&build.id).await?;
@@ -81,12 +81,12 @@ impl<'s> StepLog<'s> {
     }
 
     /// Returns the byte after the last one that is shown.
-    pub fn next(&self) -> i64 {
+    pub(crate) fn next(&self) -> i64 {
         self.next
     }
 
     /// Returns the log with its head.
-    pub fn shown(&self) -> Markup {
+    pub(crate) fn shown(&self) -> Markup {
         let address = format!("/v1/builds/{}/logs", self.build.id.as_str());
         let has_errors = self.folds.iter().any(|fold| fold.errors().next().is_some());
         html! {

@@ -15,7 +15,7 @@ const DISTANCES: [i64; 14] =
     [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000];
 
 /// The timeline of a build.
-pub struct Timeline<'b> {
+pub(crate) struct Timeline<'b> {
     build: &'b Build,
     steps: &'b [Step],
     path: &'b [PathPiece],
@@ -32,7 +32,7 @@ struct Piece {
 
 impl<'b> Timeline<'b> {
     /// Returns the timeline of a build; `None` before it has started.
-    pub fn new(build: &'b Build, steps: &'b [Step], path: &'b [PathPiece]) -> Option<Timeline<'b>> {
+    pub(crate) fn new(build: &'b Build, steps: &'b [Step], path: &'b [PathPiece]) -> Option<Timeline<'b>> {
         let ended = build.finished_ms.unwrap_or_else(now_ms);
         let first = steps.iter().filter_map(|step| step.started_ms).min();
         // Steps are those of the last attempt, which began long after the first one.
@@ -45,7 +45,7 @@ impl<'b> Timeline<'b> {
     }
 
     /// Returns the timeline.
-    pub fn shown(&self) -> Markup {
+    pub(crate) fn shown(&self) -> Markup {
         let stages = self.steps.chunk_by(|one, other| one.stage == other.stage);
         let (before, after) = (self.pieces_before(), self.pieces_after());
         html! {
@@ -167,7 +167,7 @@ impl<'b> Timeline<'b> {
 }
 
 /// Returns how long a step took, or has been running; nothing for those that did not run.
-pub fn time_of(step: &Step) -> Markup {
+pub(crate) fn time_of(step: &Step) -> Markup {
     html! {
         @match (step.state, step.duration_ms, step.started_ms) {
             (StepState::Succeeded, _, _) if step.cached => "cached",

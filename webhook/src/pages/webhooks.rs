@@ -9,10 +9,10 @@ use database::{Notice, NoticeState};
 use maud::{Markup, html};
 
 /// Deliveries on the page.
-pub const MAX_LISTED: u32 = 10;
+pub(crate) const MAX_LISTED: u32 = 10;
 
 /// Returns the webhooks and the newest deliveries to them.
-pub fn told(caller: &Caller, repository: &Repository, notices: &[Notice]) -> Markup {
+pub(crate) fn told(caller: &Caller, repository: &Repository, notices: &[Notice]) -> Markup {
     let names: Vec<String> = repository.webhooks.iter().map(|webhook| plain(webhook.name.as_bytes())).collect();
     html! {
         p { "Told of builds: " (names.join(", ")) "." }

@@ -3,15 +3,15 @@
 mod pushed;
 mod rule;
 mod schedule;
-pub mod sensitive;
+pub(crate) mod sensitive;
 mod tags;
 mod template;
 #[cfg(test)]
 mod tests;
 mod version;
 
-pub use pushed::{Pushed, RefKind, is_ref, skip_marker};
-pub use rule::{Matched, Rule, default_filter, inside};
-pub use schedule::Schedule;
-pub use tags::{check_image, legal};
-pub use template::Template;
+pub(crate) use pushed::{Pushed, RefKind, is_ref, skip_marker};
+pub(crate) use rule::{Matched, Rule, default_filter, inside};
+pub(crate) use schedule::Schedule;
+pub(crate) use tags::{check_image, legal};
+pub(crate) use template::Template;

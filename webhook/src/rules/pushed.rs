@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 /// The kind of ref that a rule matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefKind {
+pub(crate) enum RefKind {
     /// Branches.
     Branch,
     /// Tags.
@@ -13,19 +13,19 @@ pub enum RefKind {
 
 impl RefKind {
     /// Returns the word for several.
-    pub fn plural(self) -> &'static str {
+    pub(crate) fn plural(self) -> &'static str {
         if self == RefKind::Branch { "branches" } else { "tags" }
     }
 
     /// Returns the word for one.
-    pub fn singular(self) -> &'static str {
+    pub(crate) fn singular(self) -> &'static str {
         if self == RefKind::Branch { "branch" } else { "tag" }
     }
 }
 
 /// A ref that was pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pushed<'p> {
+pub(crate) struct Pushed<'p> {
     /// Branch or tag.
     pub kind: RefKind,
     /// Its short name: `main`.
@@ -40,7 +40,7 @@ pub struct Pushed<'p> {
 
 impl<'p> Pushed<'p> {
     /// Takes the full name of a ref; `None` for one that is neither branch nor tag.
-    pub fn new(git_ref: &'p str, commit: Option<&'p str>) -> Option<Self> {
+    pub(crate) fn new(git_ref: &'p str, commit: Option<&'p str>) -> Option<Self> {
         let branch = git_ref.strip_prefix("refs/heads/").map(|name| (RefKind::Branch, name));
         let (kind, name) = branch.or_else(|| git_ref.strip_prefix("refs/tags/").map(|name| (RefKind::Tag, name)))?;
         let pushed = Pushed { kind, name, commit, default_branch: None, at: OffsetDateTime::now_utc() };
@@ -49,19 +49,19 @@ impl<'p> Pushed<'p> {
 
     /// Says what the repository's default branch is.
     #[must_use]
-    pub fn on_default(self, default_branch: Option<&'p str>) -> Self {
+    pub(crate) fn on_default(self, default_branch: Option<&'p str>) -> Self {
         Pushed { default_branch, ..self }
     }
 
     /// Says when it was pushed.
     #[must_use]
     #[cfg(test)]
-    pub fn at(self, at: OffsetDateTime) -> Self {
+    pub(crate) fn at(self, at: OffsetDateTime) -> Self {
         Pushed { at, ..self }
     }
 
     /// Tells whether this is the default branch; where that is not known, `main` and `master` count.
-    pub fn is_default_branch(&self) -> bool {
+    pub(crate) fn is_default_branch(&self) -> bool {
         let named = self.default_branch.map_or(matches!(self.name, "main" | "master"), |name| name == self.name);
         self.kind == RefKind::Branch && named
     }
@@ -71,7 +71,7 @@ impl<'p> Pushed<'p> {
 const MAX_REF: usize = 1024;
 
 /// Tells whether a text is the full name of a ref, by the rules of `git check-ref-format`.
-pub fn is_ref(name: &str) -> bool {
+pub(crate) fn is_ref(name: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     name.starts_with("refs/")
         && name.len() <= MAX_REF
@@ -97,7 +97,7 @@ const SKIP_MARKERS: [&str; 8] = [
 
 /// Returns the marker in a commit's message that asks for no build: anywhere in its title, or alone in its last line before
 /// the trailers. A marker elsewhere is a quotation, as in a squash commit that lists the titles of others.
-pub fn skip_marker(message: &str) -> Option<&'static str> {
+pub(crate) fn skip_marker(message: &str) -> Option<&'static str> {
     let message = message.to_lowercase();
     let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
     let title = lines.next().unwrap_or_default();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// A rule.
 #[derive(Debug, Clone)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Its name, shown with builds and statuses.
     pub name: String,
     /// The kind of ref that it matches.
@@ -42,7 +42,7 @@ pub struct Rule {
 
 /// The result of a rule that matched a push.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Matched {
+pub(crate) struct Matched {
     /// Tags of the image, the primary one first.
     pub tags: Vec<String>,
     /// Build arguments.
@@ -55,7 +55,7 @@ pub struct Matched {
 
 impl Rule {
     /// Returns a rule: `source` is a name, or a regular expression between slashes that may match anywhere in it.
-    pub fn new(name: &str, kind: RefKind, source: &str, tags: &[String]) -> Result<Self, String> {
+    pub(crate) fn new(name: &str, kind: RefKind, source: &str, tags: &[String]) -> Result<Self, String> {
         let expression = source.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
         let expression = expression.map(|text| regular(source, text)).transpose()?;
         if source.is_empty() {
@@ -89,7 +89,7 @@ impl Rule {
     }
 
     /// Returns the rules of a repository that names none: the main branch is `latest`.
-    pub fn defaults() -> Vec<Rule> {
+    pub(crate) fn defaults() -> Vec<Rule> {
         let rule = |branch| Rule::new(branch, RefKind::Branch, branch, &[]).expect("a plain name is a rule");
         vec![rule("main"), rule("master")]
     }
@@ -97,7 +97,7 @@ impl Rule {
     /// Says where Dockerfile and context are, by Docker Hub's rules.
     ///
     /// With a context the Dockerfile is looked for from there; without one the context is the Dockerfile's directory.
-    pub fn place(&mut self, dockerfile: Option<&str>, context: Option<&str>) -> Result<(), String> {
+    pub(crate) fn place(&mut self, dockerfile: Option<&str>, context: Option<&str>) -> Result<(), String> {
         let file = inside(dockerfile.unwrap_or("Dockerfile"))?;
         let file = if file.is_empty() { "Dockerfile".to_owned() } else { file };
         match context.filter(|context| !context.is_empty()) {
@@ -114,7 +114,7 @@ impl Rule {
     }
 
     /// Checks that every group which a template names is one of the rule's expression: another would always be empty.
-    pub fn check_groups(&self) -> Result<(), String> {
+    pub(crate) fn check_groups(&self) -> Result<(), String> {
         let groups = self.expression.as_ref().map_or(0, |expression| expression.captures_len() - 1);
         let named = self.tags.iter().chain(self.build_args.values()).chain(self.labels.values());
         match named
@@ -137,28 +137,28 @@ impl Rule {
     }
 
     /// Returns the name or expression that the rule looks for.
-    pub fn source(&self) -> &str {
+    pub(crate) fn source(&self) -> &str {
         &self.source
     }
 
     /// Returns the templates of the image's tags, as they were written.
-    pub fn templates(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &str> {
         self.tags.iter().map(Template::text)
     }
 
     /// Returns the name of the ref that the rule is for, if it is for one alone.
-    pub fn only_ref(&self) -> Option<String> {
+    pub(crate) fn only_ref(&self) -> Option<String> {
         let prefix = if self.kind == RefKind::Branch { "refs/heads/" } else { "refs/tags/" };
         self.expression.is_none().then(|| format!("{prefix}{}", self.source))
     }
 
     /// Tells whether each push to a ref gets the same tags, so that one which changes nothing may be left out.
-    pub fn has_fixed_tags(&self) -> bool {
+    pub(crate) fn has_fixed_tags(&self) -> bool {
         self.tags.iter().all(Template::is_fixed)
     }
 
     /// Returns what the rule makes of a push, or why nothing.
-    pub fn matches(&self, pushed: &Pushed<'_>) -> Result<Matched, String> {
+    pub(crate) fn matches(&self, pushed: &Pushed<'_>) -> Result<Matched, String> {
         let groups = self.groups(pushed)?;
         let values = Values { pushed, groups: &groups, env: &self.env };
         let mut matched = Matched { build_args: self.env.clone(), ..Matched::default() };
@@ -183,7 +183,7 @@ impl Rule {
 
     /// Returns what the rule makes of a pull request to the branch `pushed`, or why nothing: it gets no tags, and one of a
     /// fork nothing of the rule's `env`, in which secrets may be.
-    pub fn matches_pull(&self, pushed: &Pushed<'_>, pull: &PullRequest) -> Result<Matched, String> {
+    pub(crate) fn matches_pull(&self, pushed: &Pushed<'_>, pull: &PullRequest) -> Result<Matched, String> {
         let groups = self.groups(pushed)?;
         let env = if pull.is_fork { &BTreeMap::new() } else { &self.env };
         let values = Values { pushed, groups: &groups, env };
@@ -254,7 +254,7 @@ fn label<'l>(labels: impl Iterator<Item = (&'l String, &'l Template)>, matched: 
 }
 
 /// Tells which pushes a rule that names no path filter leaves out.
-pub fn default_filter(rule: &Rule) -> PathFilter {
+pub(crate) fn default_filter(rule: &Rule) -> PathFilter {
     if rule.kind == RefKind::Branch && rule.has_fixed_tags() { PathFilter::Automatic } else { PathFilter::Off }
 }
 
@@ -269,7 +269,7 @@ fn regular(source: &str, text: &str) -> Result<Regex, String> {
 }
 
 /// Returns a path from the root of the repository without `.`; `..` and links out are refused.
-pub fn inside(path: &str) -> Result<String, String> {
+pub(crate) fn inside(path: &str) -> Result<String, String> {
     if path.chars().any(char::is_control) {
         return Err(format!("{path:?} holds a control character"));
     }

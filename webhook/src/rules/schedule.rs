@@ -8,7 +8,7 @@ const HORIZON_DAYS: i64 = 9 * 366;
 
 /// When something is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     text: String,
     minutes: u64,
     hours: u64,
@@ -65,12 +65,12 @@ impl FromStr for Schedule {
 
 impl Schedule {
     /// Returns the schedule as it was written.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Returns the first moment after `after` at which it is due.
-    pub fn next_after(&self, after: OffsetDateTime) -> Option<OffsetDateTime> {
+    pub(crate) fn next_after(&self, after: OffsetDateTime) -> Option<OffsetDateTime> {
         let after = after.to_offset(UtcOffset::UTC);
         let first = after.date();
         for number in 0..HORIZON_DAYS {

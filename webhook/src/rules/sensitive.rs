@@ -7,7 +7,7 @@ const SECRET: [&str; 10] =
 const HARMLESS: [&str; 3] = ["public", "file", "version"];
 
 /// Adds a warning for each of the names of build arguments that sounds like a secret, unless it is there.
-pub fn warn<'n>(names: impl IntoIterator<Item = &'n String>, warnings: &mut Vec<String>) {
+pub(crate) fn warn<'n>(names: impl IntoIterator<Item = &'n String>, warnings: &mut Vec<String>) {
     for name in names.into_iter().filter(|name| is_sensitive(name)) {
         let text = format!(
             "the build argument `{name}` sounds like a secret, but whoever has the image can read it: use `secrets` and \

@@ -15,7 +15,7 @@ static IMAGE: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Adds a tag made legal, once; says so if that changed it.
-pub fn add(text: &str, tags: &mut Vec<String>, warnings: &mut Vec<String>) {
+pub(crate) fn add(text: &str, tags: &mut Vec<String>, warnings: &mut Vec<String>) {
     let tag = legal(text);
     if tag.is_empty() {
         if !text.is_empty() {
@@ -36,7 +36,7 @@ pub fn add(text: &str, tags: &mut Vec<String>, warnings: &mut Vec<String>) {
 }
 
 /// Makes a text a tag that registries take: other characters become `-`, no `.` or `-` in front, not too long.
-pub fn legal(text: &str) -> String {
+pub(crate) fn legal(text: &str) -> String {
     let allowed = |char: char| char.is_ascii_alphanumeric() || "_.-".contains(char) || marks::is_mark(char);
     let replaced: String = text.chars().map(|char| if allowed(char) { char } else { '-' }).collect();
     let mut length = 0;
@@ -48,7 +48,7 @@ pub fn legal(text: &str) -> String {
 }
 
 /// Checks the name of an image without a tag.
-pub fn check_image(image: &str) -> Result<(), String> {
+pub(crate) fn check_image(image: &str) -> Result<(), String> {
     if image.len() <= 255 && IMAGE.is_match(image) {
         return Ok(());
     }

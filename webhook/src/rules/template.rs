@@ -20,7 +20,7 @@ const MAX_TEXT: usize = 128 * 1024;
 
 /// A text with variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
+pub(crate) struct Template {
     text: String,
     parts: Vec<Part>,
 }
@@ -73,7 +73,7 @@ enum Condition {
 }
 
 /// The values of variables.
-pub struct Values<'v> {
+pub(crate) struct Values<'v> {
     /// The ref and commit.
     pub pushed: &'v Pushed<'v>,
     /// The texts that the groups of the rule's expression matched.
@@ -84,7 +84,7 @@ pub struct Values<'v> {
 
 impl Template {
     /// Reads a template; the error says what is wrong with it and what there is.
-    pub fn parse(text: &str) -> Result<Template, String> {
+    pub(crate) fn parse(text: &str) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -119,12 +119,12 @@ impl Template {
     }
 
     /// Returns the template as it was written.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Tells whether every push gets the same text from the same ref.
-    pub fn is_fixed(&self) -> bool {
+    pub(crate) fn is_fixed(&self) -> bool {
         self.parts.iter().all(|part| match part {
             Part::Variable(variable, _) => !matches!(
                 variable,
@@ -135,7 +135,7 @@ impl Template {
     }
 
     /// Returns the numbers of the groups that it names.
-    pub fn groups(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = usize> {
         self.parts.iter().filter_map(|part| match part {
             Part::Variable(Variable::Group(number), _) => Some(*number),
             _ => None,
@@ -143,12 +143,12 @@ impl Template {
     }
 
     /// Tells whether it says what a variable of the rule's `env` is.
-    pub fn names_env(&self) -> bool {
+    pub(crate) fn names_env(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Env(_), _)))
     }
 
     /// Returns the texts that the template stands for: one, or several if it names `{semver.*}`.
-    pub fn expand(&self, values: &Values<'_>) -> Result<Vec<String>, String> {
+    pub(crate) fn expand(&self, values: &Values<'_>) -> Result<Vec<String>, String> {
         let mut texts = vec![String::new()];
         for part in &self.parts {
             let choices = match part {

@@ -2,7 +2,7 @@
 
 /// A version, by the grammar of semver 2.0; a `v` in front is taken too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
+pub(crate) struct Version {
     /// First number.
     pub major: String,
     /// Second number.
@@ -17,7 +17,7 @@ pub struct Version {
 
 impl Version {
     /// Reads the name of a tag; `None` if it is not a semantic version.
-    pub fn parse(name: &str) -> Option<Version> {
+    pub(crate) fn parse(name: &str) -> Option<Version> {
         let text = name.strip_prefix('v').unwrap_or(name);
         let (text, build) = text.split_once('+').unwrap_or((text, ""));
         let (core, pre) = text.split_once('-').unwrap_or((text, ""));
@@ -33,7 +33,7 @@ impl Version {
     }
 
     /// Returns the whole version without `v`.
-    pub fn full(&self) -> String {
+    pub(crate) fn full(&self) -> String {
         let mut text = format!("{}.{}.{}", self.major, self.minor, self.patch);
         for (sign, part) in [('-', &self.pre), ('+', &self.build)] {
             if !part.is_empty() {
@@ -45,7 +45,7 @@ impl Version {
     }
 
     /// Returns what `{semver.*}` stands for: `1.2.3`, `1.2` and `1` for a release, the version alone before one.
-    pub fn all(&self) -> Vec<String> {
+    pub(crate) fn all(&self) -> Vec<String> {
         if !self.pre.is_empty() {
             return vec![self.full()];
         }

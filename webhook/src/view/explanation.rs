@@ -8,7 +8,7 @@ const MAX_NAMED: usize = 3;
 const MAX_QUOTED: usize = 60;
 
 /// Returns a reason as a sentence without its full stop.
-pub fn sentence(why: &Why) -> String {
+pub(crate) fn sentence(why: &Why) -> String {
     match why {
         Why::Same => "nothing about it differs".to_owned(),
         Why::FirstBuild => "nothing was built before".to_owned(),
@@ -40,12 +40,12 @@ pub fn sentence(why: &Why) -> String {
 }
 
 /// Returns all reasons of a step in one sentence.
-pub fn sentences(step: &ExplainedStep) -> String {
+pub(crate) fn sentences(step: &ExplainedStep) -> String {
     step.why.iter().map(sentence).collect::<Vec<_>>().join("; ")
 }
 
 /// Says in one sentence why the build did what it did.
-pub fn summary(explained: &Explained, state: BuildState) -> String {
+pub(crate) fn summary(explained: &Explained, state: BuildState) -> String {
     let was = |was: Was| explained.steps.iter().filter(move |step| step.was == was);
     match (was(Was::Executed).next(), was(Was::Cached).next()) {
         (Some(first), _) => {

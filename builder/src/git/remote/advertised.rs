@@ -14,7 +14,7 @@ pub struct Announced {
 }
 
 /// Reads `ID NAME …`; `None` of a branch that does not exist yet.
-pub fn announced(line: &str) -> Result<Option<Announced>, RemoteError> {
+pub(crate) fn announced(line: &str) -> Result<Option<Announced>, RemoteError> {
     if let Some(message) = line.strip_prefix("ERR ") {
         return Err(said(message.as_bytes()));
     }
@@ -32,7 +32,7 @@ pub fn announced(line: &str) -> Result<Option<Announced>, RemoteError> {
 
 /// A server's advertisement.
 #[derive(Debug)]
-pub enum Advertised {
+pub(crate) enum Advertised {
     /// In version 0: what it can do, and all its refs.
     Zero { capabilities: Vec<String>, refs: Vec<Announced> },
     /// In version 2: what it can do.
@@ -40,7 +40,7 @@ pub enum Advertised {
 }
 
 /// Reads what a server announces.
-pub async fn advertised(mut packets: Packets) -> Result<Advertised, RemoteError> {
+pub(crate) async fn advertised(mut packets: Packets) -> Result<Advertised, RemoteError> {
     let (mut capabilities, mut refs) = (Vec::new(), Vec::new());
     let mut begun = false;
     loop {

@@ -23,7 +23,7 @@ pub(super) enum Dialect {
 }
 
 /// A repository on a server.
-pub struct Remote<'a> {
+pub(crate) struct Remote<'a> {
     /// Where it was asked for; the login is for there.
     pub(super) url: &'a str,
     /// Where it is, after what the server redirected.
@@ -34,7 +34,7 @@ pub struct Remote<'a> {
 
 impl<'a> Remote<'a> {
     /// Returns the repository at `url`; nothing is asked of it yet.
-    pub fn new(url: &'a str, settings: &'a FetchSettings) -> Self {
+    pub(crate) fn new(url: &'a str, settings: &'a FetchSettings) -> Self {
         let base = url.trim_end_matches('/').to_owned();
         Remote { url, base, settings, dialect: Dialect::Two { shallow: true } }
     }

@@ -44,7 +44,7 @@ impl RemoteError {
 }
 
 /// The error of a repository whose objects are named by SHA-256.
-pub const SHA256: &str = "its objects are named by SHA-256, and only repositories with SHA-1 are read";
+pub(crate) const SHA256: &str = "its objects are named by SHA-256, and only repositories with SHA-1 are read";
 
 /// Returns what a server said, so that it can be shown.
 pub(super) fn said(text: &[u8]) -> RemoteError {

@@ -14,8 +14,9 @@ mod refs;
 mod scripted;
 
 pub use advertised::Announced;
-pub use connection::Remote;
-pub use error::{RemoteError, SHA256};
-pub use pack::Want;
+pub(crate) use connection::Remote;
+pub use error::RemoteError;
+pub(crate) use error::SHA256;
+pub(crate) use pack::Want;
 #[cfg(any(test, fuzzing))]
 pub use scripted::{read_advertisement, read_pack, read_refs};

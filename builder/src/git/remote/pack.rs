@@ -14,7 +14,7 @@ const CAPABILITIES: [&str; 5] = ["side-band-64k", "thin-pack", "ofs-delta", "sha
 const ACKNOWLEDGEMENTS: [&str; 2] = ["multi_ack_detailed", "multi_ack"];
 
 /// The objects that are requested.
-pub struct Want<'a> {
+pub(crate) struct Want<'a> {
     /// Commits or annotated tags.
     pub ids: &'a [Oid],
     /// Commits that are here with all their files, though without their history.
@@ -25,7 +25,7 @@ pub struct Want<'a> {
 
 impl Remote<'_> {
     /// Receives a pack of what is wanted into `sink`; returns the commits whose parents are not in it.
-    pub async fn pack(
+    pub(crate) async fn pack(
         &mut self,
         want: &Want<'_>,
         sink: &mut (impl AsyncWrite + Unpin),
@@ -106,7 +106,7 @@ impl Want<'_> {
 }
 
 /// Passes on a pack that comes as it is, after lines that say what is known; of a server without `side-band`.
-pub async fn receive_bare(
+pub(crate) async fn receive_bare(
     mut packets: Packets,
     sink: &mut (impl AsyncWrite + Unpin),
 ) -> Result<Vec<String>, RemoteError> {
@@ -131,7 +131,10 @@ pub async fn receive_bare(
 }
 
 /// Passes the pack on; the same for both versions, whose lines before the pack differ in what need not be known.
-pub async fn receive(mut packets: Packets, sink: &mut (impl AsyncWrite + Unpin)) -> Result<Vec<String>, RemoteError> {
+pub(crate) async fn receive(
+    mut packets: Packets,
+    sink: &mut (impl AsyncWrite + Unpin),
+) -> Result<Vec<String>, RemoteError> {
     let (mut shallow, mut begun, mut chatter) = (Vec::new(), false, 0);
     loop {
         let data = match packets.next().await? {

@@ -11,7 +11,7 @@ const PACK: u8 = 1;
 
 /// One packet.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Packet {
+pub(crate) enum Packet {
     /// A line or a piece of data.
     Data(Bytes),
     /// The end of a list or of the answer.
@@ -21,23 +21,23 @@ pub enum Packet {
 }
 
 /// Adds a line to a request.
-pub fn line(request: &mut Vec<u8>, text: &str) {
+pub(crate) fn line(request: &mut Vec<u8>, text: &str) {
     // The length counts its own digits and the end of the line.
     request.extend_from_slice(format!("{:04x}{text}\n", text.len() + 5).as_bytes());
 }
 
 /// Adds the end of a list to a request.
-pub fn flush(request: &mut Vec<u8>) {
+pub(crate) fn flush(request: &mut Vec<u8>) {
     request.extend_from_slice(b"0000");
 }
 
 /// Adds the border between a command and its arguments.
-pub fn delimiter(request: &mut Vec<u8>) {
+pub(crate) fn delimiter(request: &mut Vec<u8>) {
     request.extend_from_slice(b"0001");
 }
 
 /// Returns the text of a line, without its end.
-pub fn text(data: &[u8]) -> String {
+pub(crate) fn text(data: &[u8]) -> String {
     let data = data.strip_suffix(b"\n").unwrap_or(data);
     String::from_utf8_lossy(data).into_owned()
 }
@@ -60,7 +60,7 @@ impl Source {
 }
 
 /// The packets of an answer.
-pub struct Packets {
+pub(crate) struct Packets {
     answer: Source,
     buffer: BytesMut,
     lines: usize,
@@ -68,19 +68,19 @@ pub struct Packets {
 
 impl Packets {
     /// Reads packets from the body of `answer`.
-    pub fn new(answer: WebAnswer) -> Self {
+    pub(crate) fn new(answer: WebAnswer) -> Self {
         Packets { answer: Source::Web(Box::new(answer)), buffer: BytesMut::new(), lines: 0 }
     }
 
     /// Reads packets from an answer that arrives in these pieces.
     #[cfg(any(test, fuzzing))]
-    pub fn of_pieces(pieces: &[&[u8]]) -> Self {
+    pub(crate) fn of_pieces(pieces: &[&[u8]]) -> Self {
         let pieces: Vec<_> = pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect();
         Packets { answer: Source::Pieces(pieces.into_iter()), buffer: BytesMut::new(), lines: 0 }
     }
 
     /// Returns the next packet; `None` at the end of the answer.
-    pub async fn next(&mut self) -> Result<Option<Packet>, RemoteError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Packet>, RemoteError> {
         loop {
             if let Some(packet) = take(&mut self.buffer)? {
                 self.count(&packet)?;
@@ -95,7 +95,7 @@ impl Packets {
     }
 
     /// Returns whether the next bytes are these, which begin no packet.
-    pub async fn begins_with(&mut self, start: &[u8]) -> Result<bool, RemoteError> {
+    pub(crate) async fn begins_with(&mut self, start: &[u8]) -> Result<bool, RemoteError> {
         while self.buffer.len() < start.len() {
             match self.answer.chunk().await? {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
@@ -106,7 +106,7 @@ impl Packets {
     }
 
     /// Returns the next bytes as they are; `None` at the end of the answer.
-    pub async fn rest(&mut self) -> Result<Option<Bytes>, RemoteError> {
+    pub(crate) async fn rest(&mut self) -> Result<Option<Bytes>, RemoteError> {
         if !self.buffer.is_empty() {
             return Ok(Some(self.buffer.split().freeze()));
         }

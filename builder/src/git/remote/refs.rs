@@ -7,7 +7,7 @@ use super::packet::{Packet, Packets, delimiter, flush, line, text};
 
 impl Remote<'_> {
     /// Returns the refs whose names begin with one of `prefixes`.
-    pub async fn refs(&mut self, prefixes: &[String]) -> Result<Vec<Announced>, RemoteError> {
+    pub(crate) async fn refs(&mut self, prefixes: &[String]) -> Result<Vec<Announced>, RemoteError> {
         if matches!(self.dialect, Dialect::Two { .. }) {
             match self.listed(prefixes).await {
                 Err(error) if error.may_be_dialect() => self.discover(error).await?,
@@ -36,7 +36,7 @@ impl Remote<'_> {
 }
 
 /// Reads a list of refs in version 2 of the protocol.
-pub async fn list(mut packets: Packets) -> Result<Vec<Announced>, RemoteError> {
+pub(crate) async fn list(mut packets: Packets) -> Result<Vec<Announced>, RemoteError> {
     let mut refs = Vec::new();
     loop {
         match packets.next().await? {

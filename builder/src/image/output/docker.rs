@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 /// Writes the archive of an image for one platform.
-pub fn write(source: &Source<'_>, out: impl Write) -> io::Result<()> {
+pub(crate) fn write(source: &Source<'_>, out: impl Write) -> io::Result<()> {
     let image = source.image;
     if image.parts().len() > 1 {
         let text = "type=docker holds one platform: use type=oci for several";

@@ -9,10 +9,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Content of the file that says what the directory is.
-pub const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(crate) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Takes the files of a layout.
-pub trait Sink {
+pub(crate) trait Sink {
     /// Makes a directory.
     fn directory(&mut self, path: &str) -> io::Result<()>;
 
@@ -21,11 +21,11 @@ pub trait Sink {
 }
 
 /// A layout in a directory.
-pub struct Directory<'p>(&'p Path);
+pub(crate) struct Directory<'p>(&'p Path);
 
 impl<'p> Directory<'p> {
     /// Writes to `path`, which is created.
-    pub fn new(path: &'p Path) -> Self {
+    pub(crate) fn new(path: &'p Path) -> Self {
         Directory(path)
     }
 
@@ -46,7 +46,7 @@ impl Sink for Directory<'_> {
 }
 
 /// Writes the layout of an image.
-pub fn write(source: &Source<'_>, sink: &mut dyn Sink) -> io::Result<()> {
+pub(crate) fn write(source: &Source<'_>, sink: &mut dyn Sink) -> io::Result<()> {
     let descriptors = match source.names {
         [] => vec![descriptor(source.image, None)],
         names => names.iter().map(|name| descriptor(source.image, Some(name))).collect(),
@@ -68,7 +68,7 @@ pub fn write(source: &Source<'_>, sink: &mut dyn Sink) -> io::Result<()> {
 }
 
 /// Copies a blob of the store.
-pub fn blob(source: &Source<'_>, digest: &Digest, sink: &mut dyn Sink) -> io::Result<()> {
+pub(crate) fn blob(source: &Source<'_>, digest: &Digest, sink: &mut dyn Sink) -> io::Result<()> {
     let mut file = source.resources.store.open_blob(digest).map_err(io::Error::other)?;
     let size = file.metadata()?.len();
     sink.file(&format!("blobs/sha256/{}", digest.hex()), size, &mut file)

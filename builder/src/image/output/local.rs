@@ -17,7 +17,7 @@ const MAX_NAMED: usize = 5;
 
 /// Writes the files of an image below `path`; those of several platforms into a directory for each. Returns what is to be
 /// said of it.
-pub fn write(source: &Source<'_>, path: &Path) -> io::Result<Option<String>> {
+pub(crate) fn write(source: &Source<'_>, path: &Path) -> io::Result<Option<String>> {
     fs::create_dir_all(path)?;
     let mut devices = Vec::new();
     let parts = source.image.parts();

@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 /// Takes the files of an image: first everything without content, directories before what is in them, then files, then
 /// further names of files.
-pub trait Sink {
+pub(crate) trait Sink {
     /// Takes an entry with its content.
     fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()>;
 }
 
 /// Writes the files of an image as one tar; those of several platforms into a directory for each.
-pub fn tar(source: &Source<'_>, out: impl Write) -> io::Result<()> {
+pub(crate) fn tar(source: &Source<'_>, out: impl Write) -> io::Result<()> {
     let mut writer = tar::Writer::new(out);
     let parts = source.image.parts();
     for image in &parts {
@@ -54,7 +54,7 @@ impl<W: Write> Sink for TarSink<'_, W> {
 }
 
 /// Gives each path of the stack of `layers` to `sink`.
-pub fn each(resources: &BuildResources, layers: &[Arc<Committed>], sink: &mut dyn Sink) -> io::Result<()> {
+pub(crate) fn each(resources: &BuildResources, layers: &[Arc<Committed>], sink: &mut dyn Sink) -> io::Result<()> {
     let mut indexes = Vec::with_capacity(layers.len());
     for layer in layers {
         indexes.push(resources.index(layer).map_err(io::Error::other)?);

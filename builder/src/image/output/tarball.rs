@@ -5,18 +5,18 @@ use files::tar::{Entry, EntryKind, Writer};
 use std::io::{self, Read, Write};
 
 /// Writes files into a tar; directories come before what is in them.
-pub struct Tarball<W: Write> {
+pub(crate) struct Tarball<W: Write> {
     writer: Writer<W>,
 }
 
 impl<W: Write> Tarball<W> {
     /// Starts a tar.
-    pub fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Tarball { writer: Writer::new(out) }
     }
 
     /// Ends it.
-    pub fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         self.writer.finish().map(drop)
     }
 }

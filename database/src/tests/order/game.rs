@@ -160,7 +160,7 @@ impl Game {
     }
 }
 
-pub async fn play(rules: Rules, choices: &[u8], goes_back: bool) -> (Rules, Result<(), String>) {
+pub(crate) async fn play(rules: Rules, choices: &[u8], goes_back: bool) -> (Rules, Result<(), String>) {
     let pushes = 1 + usize::from(choices.first().copied().unwrap_or(0)) % 6;
     let (made, rest) = choices.split_at(pushes.min(choices.len()));
     let mut game = Game::new(rules, made, goes_back);

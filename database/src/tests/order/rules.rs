@@ -7,27 +7,27 @@ use crate::tests::*;
 
 /// A claimed build, as the player sees it.
 #[derive(Debug)]
-pub struct Held {
+pub(crate) struct Held {
     pub push: usize,
     pub number: i64,
     pub claim: Claimed,
 }
 
 #[derive(Debug)]
-pub enum Claimed {
+pub(crate) enum Claimed {
     Pure { build: usize, attempt: i64 },
     Real(Box<Claim>),
 }
 
 /// An opponent of the player.
-pub enum Rules {
+pub(crate) enum Rules {
     Pure(Pure),
     Real(World, String),
 }
 
 /// The rules alone.
 #[derive(Default)]
-pub struct Pure {
+pub(crate) struct Pure {
     now_ms: i64,
     last: i64,
     pushes: Vec<PurePush>,
@@ -140,7 +140,7 @@ impl Pure {
 }
 
 impl Rules {
-    pub async fn deliver(&mut self, number: usize, before: &str, after: &str) {
+    pub(crate) async fn deliver(&mut self, number: usize, before: &str, after: &str) {
         match self {
             Rules::Pure(pure) => pure.deliver(number, before, after),
             Rules::Real(world, repository) => {
@@ -154,7 +154,7 @@ impl Rules {
         }
     }
 
-    pub async fn claim(&mut self, choice: usize) -> Option<Held> {
+    pub(crate) async fn claim(&mut self, choice: usize) -> Option<Held> {
         match self {
             Rules::Pure(pure) => pure.claim(choice),
             Rules::Real(world, _) => {
@@ -165,7 +165,7 @@ impl Rules {
         }
     }
 
-    pub async fn turn(&mut self, held: &Held) -> Turn {
+    pub(crate) async fn turn(&mut self, held: &Held) -> Turn {
         match (self, &held.claim) {
             (Rules::Pure(pure), Claimed::Pure { build, attempt }) => pure.turn(*build, *attempt),
             (Rules::Real(world, _), Claimed::Real(claim)) => world.database.take_tag(claim, TAG).await.unwrap(),
@@ -173,7 +173,7 @@ impl Rules {
         }
     }
 
-    pub async fn end(&mut self, held: &Held) {
+    pub(crate) async fn end(&mut self, held: &Held) {
         match (self, &held.claim) {
             (Rules::Pure(pure), Claimed::Pure { build, .. }) => {
                 pure.tag = Tag { sequence: pure.builds[*build].sequence, ..Tag::default() };
@@ -185,7 +185,7 @@ impl Rules {
         }
     }
 
-    pub async fn finish(&mut self, held: Held, published: bool) {
+    pub(crate) async fn finish(&mut self, held: Held, published: bool) {
         match (self, held.claim) {
             (Rules::Pure(pure), Claimed::Pure { build, .. }) => pure.end_of(build, true),
             (Rules::Real(world, _), Claimed::Real(claim)) => {
@@ -197,7 +197,7 @@ impl Rules {
     }
 
     /// The worker is cut off: its lease ends, the build is queued again or has been tried often enough.
-    pub async fn lose(&mut self, held: Held) {
+    pub(crate) async fn lose(&mut self, held: Held) {
         match (self, held.claim) {
             (Rules::Pure(pure), Claimed::Pure { build, attempt }) => pure.end_of(build, attempt >= 3),
             (Rules::Real(world, _), Claimed::Real(claim)) => {
@@ -213,7 +213,7 @@ impl Rules {
         }
     }
 
-    pub fn pass(&mut self, ms: i64) {
+    pub(crate) fn pass(&mut self, ms: i64) {
         match self {
             Rules::Pure(pure) => pure.now_ms += ms,
             Rules::Real(world, _) => world.database.clock.advance(Duration::from_millis(ms as u64)),

@@ -21,7 +21,7 @@ const WAITING: usize = 4;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Follows a build from byte `from` of its log on.
-pub fn follow(database: Database, id: BuildId, from: i64, told: Told) -> Response {
+pub(crate) fn follow(database: Database, id: BuildId, from: i64, told: Told) -> Response {
     let (sender, receiver) = channel(WAITING);
     let follower = Follower { database, id, from, told, state: None, steps: None, sender };
     tokio::spawn(follower.run());
@@ -30,7 +30,7 @@ pub fn follow(database: Database, id: BuildId, from: i64, told: Told) -> Respons
 
 /// The part of a build that a stream tells of.
 #[derive(Debug, Clone, Copy)]
-pub enum Told {
+pub(crate) enum Told {
     /// Its state, and what all steps or one print.
     Log(Option<i64>),
     /// That, and when steps change, as a page wants to know.

@@ -30,7 +30,7 @@ const MAX_TAIL: usize = 10_000;
 /// Which part of a log, and how.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct LogQuery {
+pub(crate) struct LogQuery {
     /// Only what this step printed.
     step: Option<i64>,
     /// Only the last lines.
@@ -49,7 +49,7 @@ enum Format {
 }
 
 /// Sends the log.
-pub async fn show(
+pub(crate) async fn show(
     State(service): State<Service>,
     Path(id): Path<String>,
     caller: Caller,

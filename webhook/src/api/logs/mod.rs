@@ -4,5 +4,5 @@ mod events;
 mod log;
 mod range;
 
-pub use events::{Told, follow};
-pub use log::show;
+pub(crate) use events::{Told, follow};
+pub(crate) use log::show;

@@ -11,7 +11,7 @@ const MAX_PART: i64 = 8 * 1024 * 1024;
 
 /// A range of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Range {
+pub(crate) enum Range {
     /// From a byte to another or the end.
     From(i64, Option<i64>),
     /// The last bytes.
@@ -19,7 +19,7 @@ pub enum Range {
 }
 
 /// Reads a `Range` header; one that is not understood is none.
-pub fn parse(text: &str) -> Option<Range> {
+pub(crate) fn parse(text: &str) -> Option<Range> {
     let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
     let number =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Option<Range> {
 }
 
 /// Answers with a part of the log.
-pub async fn answer(log: &Log, range: Range) -> Result<Response, Problem> {
+pub(crate) async fn answer(log: &Log, range: Range) -> Result<Response, Problem> {
     let (from, to) = match range {
         Range::From(from, to) => (from, to),
         Range::Last(last) => ((length(log).await? - last).max(0), None),

@@ -1,10 +1,10 @@
 //! Builds without a push: `POST /v1/repos/{namespace}/{name}/builds`, and Docker Hub's trigger URLs by the same means.
 
 mod overrides;
-pub mod own;
+pub(crate) mod own;
 mod plan;
 mod request;
 mod trigger;
 
-pub use request::{TriggerRequest, checked_commit, full_refs};
-pub use trigger::{Once, ask, every_rule, queue, store, trigger};
+pub(crate) use request::{TriggerRequest, checked_commit, full_refs};
+pub(crate) use trigger::{Once, ask, every_rule, queue, store, trigger};

@@ -10,7 +10,7 @@ use database::{BuildRequest, marks};
 
 impl TriggerRequest {
     /// Tells whether anything but ref and rules is asked for.
-    pub fn has_overrides(&self) -> bool {
+    pub(crate) fn has_overrides(&self) -> bool {
         let texts = [&self.dockerfile, &self.context, &self.target, &self.reason, &self.timeout];
         texts.iter().any(|text| text.is_some())
             || !(self.tags.is_empty() && self.build_args.is_empty() && self.env.is_empty())
@@ -22,7 +22,7 @@ impl TriggerRequest {
     }
 
     /// Changes a request as was asked for; every value is checked.
-    pub fn change(&self, repository: &Repository, build: &mut BuildRequest) -> Result<(), Problem> {
+    pub(crate) fn change(&self, repository: &Repository, build: &mut BuildRequest) -> Result<(), Problem> {
         self.place(build)?;
         let spec = &mut build.spec;
         if !self.tags.is_empty() {

@@ -10,7 +10,7 @@ use crate::view::code::Code;
 use database::{FoundRules, LookupResult, NewLookup, Trigger};
 
 /// A repository with the rules that stand at a commit.
-pub struct AtCommit {
+pub(crate) struct AtCommit {
     /// The repository; its rules and image are those of the file, or the server's where there is no file.
     pub repository: Repository,
     /// Full name of the ref.
@@ -22,7 +22,7 @@ pub struct AtCommit {
 }
 
 /// Reads the rules for what is asked; `None` if no worker did in time.
-pub async fn read(
+pub(crate) async fn read(
     service: &Service,
     repository: &Repository,
     request: &TriggerRequest,
@@ -44,7 +44,7 @@ pub async fn read(
 }
 
 /// Reads the rules at the first of `refs` that is there.
-pub async fn read_first(
+pub(crate) async fn read_first(
     service: &Service,
     repository: &Repository,
     refs: &[String],
@@ -97,7 +97,7 @@ fn applied(repository: &Repository, git_ref: &str, found: FoundRules) -> Result<
 }
 
 /// Returns the problem of a request that needs the repository's own rules while no worker reads them.
-pub fn no_worker(repository: &Repository) -> Problem {
+pub(crate) fn no_worker(repository: &Repository) -> Problem {
     let path = repository.own_rules.as_ref().map(|own| own.path.as_str()).unwrap_or_default();
     let detail = format!("the rules stand in the repository's `{path}`, and no worker read it in time");
     Problem::new(Code::NoWorker, detail).hint("see whether a worker runs, then try again")

@@ -10,7 +10,7 @@ use crate::view::trigger::{PlanView, PlannedBuild, PlannedStep};
 use database::{BuildRequest, DryRun, DryRunStep, StepForecast, WORKER_QUERY_TIMEOUT, marks};
 
 /// Shows what would be built.
-pub async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json<PlanView>, Problem> {
+pub(crate) async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json<PlanView>, Problem> {
     let foreseen = worker_queries::steps(service, &requested.builds).await?;
     let unanswered = foreseen.iter().filter(|foreseen| foreseen.is_none()).count();
     let plan = requested.builds.iter().zip(foreseen).map(|(build, foreseen)| planned(build, foreseen)).collect();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// The body of a trigger.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct TriggerRequest {
+pub(crate) struct TriggerRequest {
     /// Branch or tag, short or full name.
     #[serde(rename = "ref")]
     pub(super) git_ref: Option<String>,
@@ -39,7 +39,7 @@ pub struct TriggerRequest {
 /// One name or several.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum OneOrMany {
+pub(crate) enum OneOrMany {
     /// One.
     One(String),
     /// Several.
@@ -49,7 +49,7 @@ pub enum OneOrMany {
 /// How a build uses the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Cache {
+pub(crate) enum Cache {
     /// Every step that is there.
     Use,
     /// Nothing; what is made is kept.
@@ -59,7 +59,7 @@ pub enum Cache {
 }
 
 /// Which rules are meant.
-pub enum Only {
+pub(crate) enum Only {
     /// Those that match.
     Matching,
     /// All, each with its own ref if none is named.
@@ -70,7 +70,7 @@ pub enum Only {
 
 impl Only {
     /// Tells whether a rule is meant.
-    pub fn takes(&self, rule: &str) -> bool {
+    pub(crate) fn takes(&self, rule: &str) -> bool {
         match self {
             Only::Matching | Only::Everything => true,
             Only::Named(names) => names.iter().any(|name| name == rule),
@@ -80,12 +80,12 @@ impl Only {
 
 impl TriggerRequest {
     /// Returns what asks for a ref, or for everything without one.
-    pub fn for_ref(git_ref: Option<String>) -> TriggerRequest {
+    pub(crate) fn for_ref(git_ref: Option<String>) -> TriggerRequest {
         TriggerRequest { git_ref, ..TriggerRequest::default() }
     }
 
     /// Returns what asks for a ref or commit, and maybe for one rule, in the words of a form; empty ones are not said.
-    pub fn of_form(git_ref: &str, commit: &str, rule: &str) -> TriggerRequest {
+    pub(crate) fn of_form(git_ref: &str, commit: &str, rule: &str) -> TriggerRequest {
         let said = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
         TriggerRequest {
             git_ref: said(git_ref),
@@ -97,7 +97,7 @@ impl TriggerRequest {
 
     /// Returns the same for the ref and commit at which the rules were read; each rule keeps its own ref where all are
     /// asked for.
-    pub fn at(&self, read: &super::own::AtCommit) -> TriggerRequest {
+    pub(crate) fn at(&self, read: &super::own::AtCommit) -> TriggerRequest {
         let everything = matches!(self.only(&read.repository), Ok(Only::Everything));
         if self.names_no_ref() && everything {
             return self.clone();
@@ -106,27 +106,27 @@ impl TriggerRequest {
     }
 
     /// Tells whether nothing is to be stored.
-    pub fn dry_run(&self) -> bool {
+    pub(crate) fn dry_run(&self) -> bool {
         self.dry_run
     }
 
     /// Tells whether no ref is named.
-    pub fn names_no_ref(&self) -> bool {
+    pub(crate) fn names_no_ref(&self) -> bool {
         self.git_ref.is_none() && self.commit.is_none()
     }
 
     /// Tells whether no rule is named.
-    pub fn names_no_rule(&self) -> bool {
+    pub(crate) fn names_no_rule(&self) -> bool {
         self.rule.is_none()
     }
 
     /// Returns the commit, if one is named.
-    pub fn commit(&self) -> Result<Option<&str>, Problem> {
+    pub(crate) fn commit(&self) -> Result<Option<&str>, Problem> {
         checked_commit(self.commit.as_deref())
     }
 
     /// Returns which rules are meant; one that is not there is an error.
-    pub fn only(&self, repository: &Repository) -> Result<Only, Problem> {
+    pub(crate) fn only(&self, repository: &Repository) -> Result<Only, Problem> {
         let names = match &self.rule {
             None => return Ok(Only::Matching),
             Some(OneOrMany::One(name)) if name == "all" && repository.rules.iter().all(|rule| rule.name != "all") => {
@@ -149,7 +149,7 @@ impl TriggerRequest {
     }
 
     /// Returns the full names of the refs that may be meant, the likeliest first.
-    pub fn refs(&self, repository: &Repository) -> Result<Vec<String>, Problem> {
+    pub(crate) fn refs(&self, repository: &Repository) -> Result<Vec<String>, Problem> {
         match (&self.git_ref, self.only_ref(repository)) {
             (Some(name), _) => full_refs(name),
             (None, Some(git_ref)) => Ok(vec![git_ref]),
@@ -177,7 +177,7 @@ impl TriggerRequest {
 }
 
 /// Checks a commit: a full hash.
-pub fn checked_commit(commit: Option<&str>) -> Result<Option<&str>, Problem> {
+pub(crate) fn checked_commit(commit: Option<&str>) -> Result<Option<&str>, Problem> {
     let valid = |commit: &&str| {
         matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
@@ -190,7 +190,7 @@ pub fn checked_commit(commit: Option<&str>) -> Result<Option<&str>, Problem> {
 }
 
 /// Returns the full names that a branch or tag may have: a branch first and a tag second.
-pub fn full_refs(name: &str) -> Result<Vec<String>, Problem> {
+pub(crate) fn full_refs(name: &str) -> Result<Vec<String>, Problem> {
     let valid = !name.is_empty()
         && name.len() <= 255
         && !name.contains("..")
@@ -208,7 +208,7 @@ pub fn full_refs(name: &str) -> Result<Vec<String>, Problem> {
 }
 
 /// Checks a text that a person wrote.
-pub fn checked_reason(reason: &str) -> Result<String, Problem> {
+pub(crate) fn checked_reason(reason: &str) -> Result<String, Problem> {
     if reason.len() > 500 || reason.chars().any(char::is_control) {
         return Err(Problem::new(Code::InvalidReason, "a reason has at most 500 characters, on one line"));
     }
@@ -216,7 +216,7 @@ pub fn checked_reason(reason: &str) -> Result<String, Problem> {
 }
 
 /// Checks the name of a stage.
-pub fn checked_target(target: &str) -> Result<String, Problem> {
+pub(crate) fn checked_target(target: &str) -> Result<String, Problem> {
     check_name("target", target).map_err(|problem| Problem::new(Code::InvalidTarget, problem))?;
     Ok(target.to_owned())
 }

@@ -31,7 +31,7 @@ const MAX_KEY: usize = 255;
 /// Query of a trigger.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TriggerQuery {
+pub(crate) struct TriggerQuery {
     wait: Option<String>,
     dedupe: Option<String>,
 }
@@ -48,7 +48,7 @@ impl TriggerQuery {
 }
 
 /// Queues builds for a ref or commit.
-pub async fn trigger(
+pub(crate) async fn trigger(
     State(service): State<Service>,
     Path((namespace, name)): Path<(String, String)>,
     caller: Caller,
@@ -93,7 +93,7 @@ async fn triggerable(service: &Service, caller: &Caller, name: &str) -> Result<(
 }
 
 /// Queues builds of a repository for a ref and maybe a rule, and returns their ids; none while a worker reads the repository's own rules.
-pub async fn queue(
+pub(crate) async fn queue(
     service: &Service,
     caller: &Caller,
     name: &str,
@@ -151,7 +151,7 @@ async fn apply(
 
 /// How builds that were asked for before are treated.
 #[derive(Clone, Copy)]
-pub enum Once<'k> {
+pub(crate) enum Once<'k> {
     /// They are queued again.
     No,
     /// Those of this key are returned.
@@ -161,7 +161,7 @@ pub enum Once<'k> {
 }
 
 /// Stores builds and answers.
-pub async fn store(
+pub(crate) async fn store(
     service: &Service,
     once: Once<'_>,
     builds: &[BuildRequest],
@@ -239,7 +239,7 @@ async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by:
 }
 
 /// Applies the rules to what was asked for; a short name is a branch first and a tag second.
-pub fn ask(repository: &Repository, request: &TriggerRequest, by: &str) -> Result<Requested, Problem> {
+pub(crate) fn ask(repository: &Repository, request: &TriggerRequest, by: &str) -> Result<Requested, Problem> {
     let commit = request.commit()?;
     let only = request.only(repository)?;
     let trigger = Trigger::Manual { by: by.to_owned() };
@@ -262,7 +262,11 @@ pub fn ask(repository: &Repository, request: &TriggerRequest, by: &str) -> Resul
 }
 
 /// Asks each rule that is for one ref for that ref, as Docker Hub's `build=true` does.
-pub fn every_rule(repository: &Repository, request: &TriggerRequest, trigger: &Trigger) -> Result<Requested, Problem> {
+pub(crate) fn every_rule(
+    repository: &Repository,
+    request: &TriggerRequest,
+    trigger: &Trigger,
+) -> Result<Requested, Problem> {
     let mut all = Requested { builds: Vec::new(), explain: Vec::new() };
     for rule in &repository.rules {
         let Some(git_ref) = rule.only_ref() else {

@@ -11,7 +11,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The end of a lane's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LaneEnd {
+pub(crate) enum LaneEnd {
     /// Something was sent; there may be more.
     Sent,
     /// There was nothing to send.
@@ -22,7 +22,7 @@ pub enum LaneEnd {
 
 /// The lanes, by the name of their forge.
 #[derive(Default)]
-pub struct Lanes {
+pub(crate) struct Lanes {
     tasks: JoinSet<(String, LaneEnd)>,
     lanes: HashMap<String, Lane>,
 }
@@ -36,24 +36,24 @@ struct Lane {
 
 impl Lanes {
     /// Tells whether something may be sent to a forge now.
-    pub fn is_free(&self, name: &str) -> bool {
+    pub(crate) fn is_free(&self, name: &str) -> bool {
         let lane = self.lanes.get(name);
         lane.is_none_or(|lane| !lane.is_busy && lane.free_at.is_none_or(|at| at <= Instant::now()))
     }
 
     /// Tells whether nothing is being sent.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
     /// Begins to send to a forge.
-    pub fn begin(&mut self, name: String, work: impl Future<Output = LaneEnd> + Send + 'static) {
+    pub(crate) fn begin(&mut self, name: String, work: impl Future<Output = LaneEnd> + Send + 'static) {
         self.lanes.entry(name.clone()).or_default().is_busy = true;
         self.tasks.spawn(async move { (name, work.await) });
     }
 
     /// Waits until a lane's work ends.
-    pub async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         match self.tasks.join_next().await {
             Some(Ok(ended)) => self.ended(&ended.0, ended.1),
             // A task that panicked does not say whose it was.

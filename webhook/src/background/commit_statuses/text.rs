@@ -4,7 +4,7 @@ use crate::view::text::plain;
 use database::{Build, BuildState, PendingStatus, PushedImage, Step, StepState};
 
 /// The facts about a build from which its status is written.
-pub struct StatusFacts<'k> {
+pub(crate) struct StatusFacts<'k> {
     /// The status.
     pub status: &'k PendingStatus,
     /// The build, unless it has gone on since the status was written.
@@ -16,12 +16,12 @@ pub struct StatusFacts<'k> {
 }
 
 /// Returns the step that a build failed at.
-pub fn failed_step(steps: &[Step]) -> Option<&Step> {
+pub(crate) fn failed_step(steps: &[Step]) -> Option<&Step> {
     steps.iter().find(|step| step.state == StepState::Failed)
 }
 
 /// Returns the description of a status; [`line`] makes it fit.
-pub fn description(known: &StatusFacts<'_>) -> String {
+pub(crate) fn description(known: &StatusFacts<'_>) -> String {
     let said = &known.status.description;
     let with = |what: &str| if said.is_empty() || said == what { what.to_owned() } else { format!("{what}: {said}") };
     match known.status.state {
@@ -41,7 +41,7 @@ pub fn description(known: &StatusFacts<'_>) -> String {
 
 /// Returns a text as one line of at most `max` characters that a forge takes. Forges show it as text, without links and mentions; what could change how
 /// it is read is taken out here.
-pub fn line(text: &str, max: usize) -> String {
+pub(crate) fn line(text: &str, max: usize) -> String {
     let shown = plain(database::redact(text).as_bytes());
     let line = shown.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
     if line.chars().count() <= max {

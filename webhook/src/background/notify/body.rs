@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const MAX_LINE: usize = 300;
 
 /// Returns what happened to a build, and the build as the API shows it.
-pub fn slipway(notice: &Notice, sequence: i64, build: BuildDetails) -> Value {
+pub(crate) fn slipway(notice: &Notice, sequence: i64, build: BuildDetails) -> Value {
     let event = BuildEvent {
         event: notice.event.as_str().to_owned(),
         delivery: notice.id.clone(),
@@ -24,7 +24,7 @@ pub fn slipway(notice: &Notice, sequence: i64, build: BuildDetails) -> Value {
 
 /// Returns what Docker Hub tells of a pushed tag, without the URL that it wants to be called back at and without what
 /// slipway does not know.
-pub fn dockerhub(tag: &str, build: &Build, settings: &Settings) -> Value {
+pub(crate) fn dockerhub(tag: &str, build: &Build, settings: &Settings) -> Value {
     let (path, tag) = split(tag);
     let (namespace, name) = path.rsplit_once('/').unwrap_or(("library", path));
     let pusher = match &build.request.trigger {
@@ -47,7 +47,7 @@ pub fn dockerhub(tag: &str, build: &Build, settings: &Settings) -> Value {
 }
 
 /// Returns a line for people, with a link to the build.
-pub fn slack(event: Event, build: &Build, settings: &Settings) -> Value {
+pub(crate) fn slack(event: Event, build: &Build, settings: &Settings) -> Value {
     let (request, id) = (&build.request, build.id.as_str());
     let what = match event {
         Event::Queued => "waits for a worker",

@@ -17,7 +17,7 @@ const MAX_RULES: usize = 200;
 const MAX_VALUE: usize = 32 * 1024;
 
 /// Checks a repository; `keys` are those that its deliveries are signed with.
-pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repository, String> {
+pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repository, String> {
     check_repository_name(&document.name)?;
     check_clone_url(&document.clone_url)?;
     keys.iter().try_for_each(|key| check_key(key)).map_err(|problem| format!("secret: {problem}"))?;
@@ -50,7 +50,7 @@ pub fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repos
 }
 
 /// Checks rules; where there are none, the usual ones.
-pub fn rules(documents: &[RuleDocument], policy: Option<PolicyText>) -> Result<Vec<Rule>, String> {
+pub(crate) fn rules(documents: &[RuleDocument], policy: Option<PolicyText>) -> Result<Vec<Rule>, String> {
     if documents.len() > MAX_RULES {
         return Err(format!("there are {} rules, at most {MAX_RULES} are taken", documents.len()));
     }
@@ -153,7 +153,7 @@ fn check_clone_url(url: &str) -> Result<(), String> {
 }
 
 /// Checks `namespace/name`.
-pub fn check_repository_name(name: &str) -> Result<(), String> {
+pub(crate) fn check_repository_name(name: &str) -> Result<(), String> {
     let parts: Vec<&str> = name.split('/').collect();
     let valid = parts.len() == 2 && name.len() <= 200 && parts.iter().all(|part| is_name(part));
     if valid {
@@ -165,7 +165,7 @@ pub fn check_repository_name(name: &str) -> Result<(), String> {
 }
 
 /// Checks the name of a rule, secret or stage.
-pub fn check_name(what: &str, name: &str) -> Result<(), String> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     if is_name(name) {
         return Ok(());
     }
@@ -180,7 +180,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Checks names and values of build arguments, variables or labels.
-pub fn check_values(what: &str, values: &BTreeMap<String, String>) -> Result<(), String> {
+pub(crate) fn check_values(what: &str, values: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in values {
         let is_label = what == "labels";
         let named =

@@ -8,7 +8,7 @@ const ELSEWHERE: [(&str, &str); 3] = [
 ];
 
 /// Returns a reader's message with what was probably meant.
-pub fn explain(message: &str) -> String {
+pub(crate) fn explain(message: &str) -> String {
     let plain = in_words(message.trim_end());
     let message = plain.as_str();
     let unknown = [("unknown field `", "key"), ("unknown variant `", "value")];
@@ -29,7 +29,7 @@ pub fn explain(message: &str) -> String {
 }
 
 /// Returns `; did you mean …?` with the name of `known` that is nearest to what was written, or nothing if none is near.
-pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+pub(crate) fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     nearest(written, &known).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }

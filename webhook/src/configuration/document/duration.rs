@@ -1,7 +1,7 @@
 //! Spans of time as they are written: `90s`, `30m`, `2h`.
 
 /// Returns milliseconds, at least a second and at most a week.
-pub fn milliseconds(text: &str) -> Result<i64, String> {
+pub(crate) fn milliseconds(text: &str) -> Result<i64, String> {
     let wrong = || format!("`{text}` is not a duration: write `90s`, `30m` or `2h`, from one second to seven days");
     let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {

@@ -14,7 +14,7 @@ const MAX_FILE: usize = 256 * 1024;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
-pub struct OwnFile {
+pub(crate) struct OwnFile {
     /// Version of the schema: 1.
     version: Option<u32>,
     /// Where images go; must be what the server says, or below it.
@@ -25,7 +25,7 @@ pub struct OwnFile {
 }
 
 /// Reads the file of `repository`; returns the image's name and the rules.
-pub fn own_rules(repository: &Repository, text: &str) -> Result<(String, Vec<Rule>), String> {
+pub(crate) fn own_rules(repository: &Repository, text: &str) -> Result<(String, Vec<Rule>), String> {
     if text.len() > MAX_FILE {
         return Err(format!("the file has {} bytes, at most {MAX_FILE} are read", text.len()));
     }

@@ -24,7 +24,7 @@ impl ReadError {
 }
 
 /// Reads TOML.
-pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
+pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
     let read = toml::Deserializer::parse(text).and_then(|toml| T::deserialize(Strict(toml)));
     read.map_err(|error| {
         let start = error.span().map_or(0, |span| span.start).min(text.len());
@@ -36,7 +36,7 @@ pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
 }
 
 /// Reads JSON.
-pub fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ReadError> {
+pub(crate) fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ReadError> {
     let read = serde_json::from_slice::<Keys>(text).and_then(|_| {
         let mut reader = serde_json::Deserializer::from_slice(text);
         let read = T::deserialize(Strict(&mut reader))?;

@@ -12,7 +12,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// A text in which every object has each key once.
-pub struct Keys;
+pub(crate) struct Keys;
 
 impl<'de> Deserialize<'de> for Keys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Keys, D::Error> {
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Keys {
 }
 
 /// A deserializer that takes nothing but objects for structures, at every depth.
-pub struct Strict<D>(pub D);
+pub(crate) struct Strict<D>(pub D);
 
 macro_rules! forwarded {
     ($($method:ident),*) => {

@@ -31,7 +31,7 @@ const ALIASES: [&str; 5] = ["linux/x86_64", "linux/x86-64", "linux/aarch64", "li
 const MIN_KEY: usize = 8;
 
 /// Checks platforms.
-pub fn check_platforms(platforms: &[String]) -> Result<(), String> {
+pub(crate) fn check_platforms(platforms: &[String]) -> Result<(), String> {
     for (number, platform) in platforms.iter().enumerate() {
         let written = platform.to_ascii_lowercase();
         if !PLATFORMS.iter().chain(&ALIASES).any(|known| *known == written) {
@@ -48,7 +48,7 @@ pub fn check_platforms(platforms: &[String]) -> Result<(), String> {
 }
 
 /// Checks a pattern of paths, of the grammar of `.dockerignore`.
-pub fn check_pattern(pattern: &str) -> Result<(), String> {
+pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("`{pattern}` is not a pattern: {why}"));
     let plain = pattern.strip_prefix('!').unwrap_or(pattern).trim();
     if plain.is_empty() {
@@ -99,7 +99,7 @@ fn check_class(chars: &mut std::str::Chars<'_>) -> Result<(), String> {
 }
 
 /// Checks a key of a map of logins: a host, with a port where that is not the usual one.
-pub fn check_host(host: &str) -> Result<(), String> {
+pub(crate) fn check_host(host: &str) -> Result<(), String> {
     let bare = host.split_once("://").map_or(host, |(_, rest)| rest);
     let bare = bare.rsplit_once('@').map_or(bare, |(_, rest)| rest);
     let bare = bare.split(['/', '?', '#']).next().unwrap_or_default();
@@ -118,7 +118,7 @@ pub fn check_host(host: &str) -> Result<(), String> {
 }
 
 /// Checks a key that deliveries are signed with: an attacker who guesses it decides what is built.
-pub fn check_key(key: &str) -> Result<(), String> {
+pub(crate) fn check_key(key: &str) -> Result<(), String> {
     let length = key.chars().count();
     if length >= MIN_KEY {
         return Ok(());

@@ -70,7 +70,7 @@ impl Webhook {
 }
 
 /// Checks webhooks; their keys are read elsewhere.
-pub fn webhooks(documents: &[WebhookDocument]) -> Result<Vec<Webhook>, String> {
+pub(crate) fn webhooks(documents: &[WebhookDocument]) -> Result<Vec<Webhook>, String> {
     if documents.len() > MAX_WEBHOOKS {
         return Err(format!("there are {} webhooks, at most {MAX_WEBHOOKS} are told", documents.len()));
     }

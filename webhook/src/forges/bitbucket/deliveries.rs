@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::Error;
 
 /// Reads the headers. Bitbucket repeats failed deliveries under the same id.
-pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
+pub(crate) fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     let signature = text(headers, "x-hub-signature").and_then(|value| value.strip_prefix("sha256="));
     let id = text(headers, "x-request-uuid").or_else(|| text(headers, "x-request-id"));
     Ok(Headers {
@@ -20,7 +20,7 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
 }
 
 /// Reads a payload.
-pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
+pub(crate) fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     match event {
         "repo:push" => cloud(serde_json::from_slice(json)?),
         "repo:refs_changed" => server(serde_json::from_slice(json)?),

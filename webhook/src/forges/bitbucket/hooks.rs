@@ -14,7 +14,7 @@ const DATA_CENTER_EVENTS: [&str; 6] =
     ["repo:refs_changed", "pr:opened", "pr:from_ref_updated", "pr:merged", "pr:declined", "pr:deleted"];
 
 /// Returns how webhooks are registered in the cloud.
-pub fn cloud_hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
+pub(crate) fn cloud_hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
     let (workspace, name) = repository_path(hook.repository)?;
     let document = json!({
         "description": NAME, "url": hook.url, "active": true, "secret": hook.key, "events": CLOUD_EVENTS,
@@ -26,7 +26,7 @@ pub fn cloud_hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
 }
 
 /// Returns how webhooks are registered on Data Center.
-pub fn data_center_hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
+pub(crate) fn data_center_hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
     let (project, name) = repository_path(hook.repository)?;
     let document = json!({
         "name": NAME, "url": hook.url, "active": true, "events": DATA_CENTER_EVENTS,

@@ -4,6 +4,6 @@ mod deliveries;
 mod hooks;
 mod statuses;
 
-pub use deliveries::{headers, read};
-pub use hooks::{cloud_hooks, data_center_hooks};
-pub use statuses::{cloud_status, data_center_status};
+pub(crate) use deliveries::{headers, read};
+pub(crate) use hooks::{cloud_hooks, data_center_hooks};
+pub(crate) use statuses::{cloud_status, data_center_status};

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 const MAX_KEY: usize = 40;
 
 /// Returns the request that sets a status in the cloud.
-pub fn cloud_status(status: &Status<'_>) -> Result<Call, String> {
+pub(crate) fn cloud_status(status: &Status<'_>) -> Result<Call, String> {
     let (workspace, name) = repository_path(status.repository)?;
     let state = match status.state {
         StatusState::Pending | StatusState::Running => "INPROGRESS",
@@ -25,7 +25,7 @@ pub fn cloud_status(status: &Status<'_>) -> Result<Call, String> {
 }
 
 /// Returns the request that sets a status of Data Center.
-pub fn data_center_status(status: &Status<'_>) -> Result<Call, String> {
+pub(crate) fn data_center_status(status: &Status<'_>) -> Result<Call, String> {
     let (project, name) = repository_path(status.repository)?;
     let state = match status.state {
         StatusState::Pending | StatusState::Running => "INPROGRESS",

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::Error;
 
 /// Reads the headers. An id is optional: without one, the body is what a delivery is known by.
-pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
+pub(crate) fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     let signature = text(headers, "x-hub-signature-256").and_then(|value| value.strip_prefix("sha256="));
     let id = ["idempotency-key", "webhook-id"].into_iter().find_map(|name| text(headers, name));
     Ok(Headers {
@@ -42,7 +42,7 @@ struct PushText {
 }
 
 /// Reads a payload.
-pub fn read(json: &[u8]) -> Result<Message, serde_json::Error> {
+pub(crate) fn read(json: &[u8]) -> Result<Message, serde_json::Error> {
     let text: PushText = serde_json::from_slice(json)?;
     if text.repository.is_none() && text.clone_url.is_none() {
         return Err(serde_json::Error::custom("`repository` or `clone_url` is missing"));

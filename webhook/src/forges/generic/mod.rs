@@ -2,4 +2,4 @@
 
 mod deliveries;
 
-pub use deliveries::{headers, read};
+pub(crate) use deliveries::{headers, read};

@@ -6,10 +6,10 @@ use crate::forges::signature::Proof;
 use axum::http::HeaderMap;
 
 /// Headers that none but these forges send. They send GitHub's besides.
-pub const HEADERS: [&str; 3] = ["x-forgejo-event", "x-gitea-event", "x-gogs-event"];
+pub(crate) const HEADERS: [&str; 3] = ["x-forgejo-event", "x-gitea-event", "x-gogs-event"];
 
 /// Reads the headers.
-pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
+pub(crate) fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     let first = |names: [&str; 3]| names.into_iter().find_map(|name| text(headers, name));
     let signature = first(["x-forgejo-signature", "x-gitea-signature", "x-gogs-signature"]);
     Ok(Headers {
@@ -21,7 +21,7 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
 }
 
 /// Reads a payload. A new tag comes as `push` and as `create`: the push counts.
-pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
+pub(crate) fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     github::read_change(event, json)
 }
 

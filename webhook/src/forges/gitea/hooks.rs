@@ -9,7 +9,7 @@ use serde_json::json;
 const EVENTS: [&str; 2] = ["push", "pull_request"];
 
 /// Returns how webhooks are registered.
-pub fn hooks(kind: ForgeKind, hook: &Hook<'_>) -> Result<HookApi, String> {
+pub(crate) fn hooks(kind: ForgeKind, hook: &Hook<'_>) -> Result<HookApi, String> {
     let (owner, name) = repository_path(hook.repository)?;
     let config = json!({ "url": hook.url, "content_type": "json", "secret": hook.key });
     let changed = json!({ "active": true, "events": EVENTS, "config": config });

@@ -4,6 +4,6 @@ mod deliveries;
 mod hooks;
 
 /// Gitea and Forgejo take GitHub's statuses at the same path.
-pub use crate::forges::github::status;
-pub use deliveries::{HEADERS, headers, read};
-pub use hooks::hooks;
+pub(crate) use crate::forges::github::status;
+pub(crate) use deliveries::{HEADERS, headers, read};
+pub(crate) use hooks::hooks;

@@ -15,7 +15,7 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// Sends requests to GitHub; follows no redirect and repeats nothing.
 #[derive(Default, Clone)]
-pub struct GithubClient {
+pub(crate) struct GithubClient {
     /// Set up with the first request: that reads all certificates.
     client: Arc<OnceCell<Octocrab>>,
 }

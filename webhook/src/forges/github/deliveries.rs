@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use serde::Deserialize;
 
 /// Reads the headers. The older `X-Hub-Signature` (SHA-1) proves nothing.
-pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
+pub(crate) fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     let signature = text(headers, "x-hub-signature-256").and_then(|value| value.strip_prefix("sha256="));
     Ok(Headers {
         event: text(headers, "x-github-event").ok_or("X-GitHub-Event")?,
@@ -18,13 +18,13 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
 }
 
 /// Reads a payload.
-pub fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
+pub(crate) fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     let message = read_change(event, json)?;
     Ok(if event == "ping" { Message { event: Event::Ping, ..message } } else { message })
 }
 
 /// Reads a push or a pull request, which Gitea writes alike.
-pub fn read_change(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
+pub(crate) fn read_change(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     let any: AnyEvent = serde_json::from_slice(json)?;
     let event = match event {
         "push" => Event::Pushes(vec![serde_json::from_slice::<PushText>(json)?.push()]),

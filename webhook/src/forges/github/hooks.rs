@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const EVENTS: [&str; 2] = ["push", "pull_request"];
 
 /// Returns how webhooks are registered.
-pub fn hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
+pub(crate) fn hooks(hook: &Hook<'_>) -> Result<HookApi, String> {
     let (owner, name) = repository_path(hook.repository)?;
     let config = json!({ "url": hook.url, "content_type": "json", "secret": hook.key, "insecure_ssl": "0" });
     let changed = json!({ "active": true, "events": EVENTS, "config": config });

@@ -5,7 +5,7 @@ mod deliveries;
 mod hooks;
 mod statuses;
 
-pub use client::GithubClient;
-pub use deliveries::{headers, read, read_change};
-pub use hooks::hooks;
-pub use statuses::status;
+pub(crate) use client::GithubClient;
+pub(crate) use deliveries::{headers, read, read_change};
+pub(crate) use hooks::hooks;
+pub(crate) use statuses::status;

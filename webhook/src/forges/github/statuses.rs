@@ -5,7 +5,7 @@ use crate::forges::status::{Status, StatusState, repository_path};
 use serde_json::json;
 
 /// Returns the request that sets a status.
-pub fn status(status: &Status<'_>) -> Result<Call, String> {
+pub(crate) fn status(status: &Status<'_>) -> Result<Call, String> {
     let (owner, name) = repository_path(status.repository)?;
     let state = match status.state {
         StatusState::Pending | StatusState::Running => "pending",

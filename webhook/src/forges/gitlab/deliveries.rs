@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// Reads the headers. The id that stays the same over retries is the idempotency key. Older versions send an event's id,
 /// which all that follows from an event shares: what a hook did to another ref, and system hooks. The oldest send none.
-pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
+pub(crate) fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
     let own = ["idempotency-key", "webhook-id"].into_iter().find_map(|name| text(headers, name));
     let shared = text(headers, "x-gitlab-event-uuid");
     let (id, identity) = match (own, shared) {
@@ -25,7 +25,7 @@ pub fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> {
 }
 
 /// Reads a payload: its kind is in it, because system hooks call every event `System Hook`.
-pub fn read(_event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
+pub(crate) fn read(_event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     let any: AnyEvent = serde_json::from_slice(json)?;
     let kind = any.object_kind.or(any.event_name).unwrap_or_default();
     let event = match kind.as_str() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const SWITCHES: [&str; 4] = ["push_events", "tag_push_events", "merge_requests_events", "enable_ssl_verification"];
 
 /// Returns how webhooks are registered.
-pub fn hooks(hook: &Hook<'_>) -> HookApi {
+pub(crate) fn hooks(hook: &Hook<'_>) -> HookApi {
     let mut document = json!({ "url": hook.url, "token": hook.key });
     for switch in SWITCHES {
         document[switch] = true.into();

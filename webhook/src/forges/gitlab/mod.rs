@@ -4,6 +4,6 @@ mod deliveries;
 mod hooks;
 mod statuses;
 
-pub use deliveries::{headers, read};
-pub use hooks::hooks;
-pub use statuses::{is_already_told, status, with_merge_ref};
+pub(crate) use deliveries::{headers, read};
+pub(crate) use hooks::hooks;
+pub(crate) use statuses::{is_already_told, status, with_merge_ref};

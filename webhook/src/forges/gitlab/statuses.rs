@@ -5,7 +5,7 @@ use crate::forges::status::{Status, StatusState, encoded};
 use serde_json::json;
 
 /// Returns the request that sets a status. Groups nest, so a project's path has any number of parts.
-pub fn status(status: &Status<'_>) -> Call {
+pub(crate) fn status(status: &Status<'_>) -> Call {
     let mut body = json!({
         "state": state(status.state), "name": status.context, "target_url": status.target_url, "description": status.description,
     });
@@ -31,7 +31,7 @@ fn state(state: StatusState) -> &'static str {
 
 /// Returns the request again with the ref of a merge request: the commit of a fork is in no branch of the project. `None` if that
 /// is not what a refusal is about.
-pub fn with_merge_ref(status: &Status<'_>, call: &Call, problem: &str) -> Option<Call> {
+pub(crate) fn with_merge_ref(status: &Status<'_>, call: &Call, problem: &str) -> Option<Call> {
     let git_ref = status.git_ref.filter(|git_ref| git_ref.starts_with("refs/merge-requests/"))?;
     let mut again = call.clone();
     again.body.as_mut().filter(|_| problem.contains("References for commit"))?["ref"] = git_ref.into();
@@ -39,7 +39,7 @@ pub fn with_merge_ref(status: &Status<'_>, call: &Call, problem: &str) -> Option
 }
 
 /// Tells whether a refusal says that the status is there already, or a later one: GitLab takes none twice.
-pub fn is_already_told(status: &Status<'_>, problem: &str) -> bool {
+pub(crate) fn is_already_told(status: &Status<'_>, problem: &str) -> bool {
     let Some((_, rest)) = problem.split_once("Cannot transition status via :") else { return false };
     let from = rest.split_once("from :").map(|(_, from)| from.split(|char: char| !char.is_ascii_alphabetic()).next());
     let from = from.flatten().unwrap_or_default();
