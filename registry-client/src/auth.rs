@@ -202,6 +202,7 @@ pub(crate) fn basic(login: &(String, String)) -> String {
 mod tests {
     use super::*;
 
+    // CQ-07
     #[test]
     fn logins_of_namespaces_come_before_those_of_the_registry() {
         // Passwords are the names under which they are kept.

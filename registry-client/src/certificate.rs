@@ -33,9 +33,16 @@ pub(crate) fn config(ca: &[u8], identity: Option<&[u8]>) -> Result<ClientConfig,
     roots.add_parsable_certificates(known.iter().cloned());
     let verifier = OwnCertificates { known, usual: WebPkiServerVerifier::builder(Arc::new(roots)).build()? };
     let builder = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(verifier));
-    let Some(pem) = identity else { return Ok(builder.with_no_client_auth()) };
-    let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| CertificateError::NotPem)?;
-    Ok(builder.with_client_auth_cert(certificates(pem)?, key)?)
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(pem) => {
+            let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| CertificateError::NotPem)?;
+            builder.with_client_auth_cert(certificates(pem)?, key)?
+        }
+    };
+    // A configuration that is given whole has to name the protocols itself.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {

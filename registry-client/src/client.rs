@@ -1,5 +1,6 @@
 //! A client of registries, cheap to clone.
 
+use crate::mirror::PullThrough;
 use crate::reach::{Allowed, Checked, Reach};
 use crate::rights::Rights;
 use crate::transport::{Access, Transport};
@@ -12,18 +13,20 @@ pub struct Client {
     pub(crate) transport: Transport,
     /// Connects to where URLs of users lead.
     pub(crate) checked: Arc<Checked>,
+    /// What stands between it and registries.
+    pub(crate) mirrors: Option<Arc<dyn PullThrough>>,
 }
 
 impl Client {
     /// Returns a client; nothing is asked of any registry yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        Ok(Client { transport: Transport::new(settings)?, checked: Arc::default() })
+        Ok(Client { transport: Transport::new(settings)?, checked: Arc::default(), mirrors: None })
     }
 
     /// Returns a client for a build that may read only what `rights` say.
     #[must_use]
     pub fn with_rights(&self, rights: Rights) -> Self {
-        Client { transport: self.transport.with_rights(rights), checked: self.checked.clone() }
+        Client { transport: self.transport.with_rights(rights), ..self.clone() }
     }
 
     /// Returns the identity with which an image is read: what was read with a login must not serve readers without one.

@@ -58,7 +58,13 @@ impl Client {
             200 => {}
             status => {
                 let registry = without_credentials(&download.url);
-                return Err(Error::Status { registry, status, message: String::new() });
+                return Err(Error::Status {
+                    registry,
+                    status,
+                    message: String::new(),
+                    retry_after: None,
+                    asked: String::new(),
+                });
             }
         }
         let too_large = || refused(&download.url, &format!("is larger than {} bytes", download.limit));

@@ -3,6 +3,7 @@
 use crate::server_message::as_suffix;
 use crate::{DigestError, Fault};
 use std::fmt;
+use std::time::Duration;
 
 /// Whether the login that is configured for a registry was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub enum Error {
     #[error("{0}")]
     NotFound(String),
     /// The registry answered with an error.
-    #[error("{registry} answered {status}{}", as_suffix(.message))]
+    #[error("{registry} answered {status}{}{asked}", as_suffix(.message))]
     Status {
         /// The registry.
         registry: String,
@@ -90,9 +91,13 @@ pub enum Error {
         status: u16,
         /// The operation, and the registry's message.
         message: String,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+        /// Whether a login was sent, and the remedy.
+        asked: String,
     },
     /// The token server of a registry could not be asked, or is busy.
-    #[error("the token server `{host}` of {registry} {problem}")]
+    #[error("the token server `{host}` of {registry} {problem}{asked}")]
     TokenServer {
         /// The registry.
         registry: String,
@@ -100,31 +105,39 @@ pub enum Error {
         host: String,
         /// The problem.
         problem: String,
+        /// The request, whether a login was sent, and the remedy.
+        asked: String,
     },
     /// The registry could not be reached, or the connection broke.
-    #[error("{registry} cannot be reached")]
+    #[error("{registry} cannot be reached{asked}")]
     Transport {
         /// The registry.
         registry: String,
         /// The error of the connection.
         #[source]
         cause: reqwest::Error,
+        /// The request, whether a login was sent, and the remedy.
+        asked: String,
     },
     /// The registry does not speak as it is spoken to.
-    #[error("{registry} {problem}")]
+    #[error("{registry} {problem}{asked}")]
     Speech {
         /// The registry.
         registry: String,
         /// The protocol that was spoken, the answer, and the setting that changes it.
         problem: String,
+        /// The request, and whether a login was sent.
+        asked: String,
     },
     /// The registry did not do what the protocol says; another try may go better.
-    #[error("{registry} broke off: {problem}")]
+    #[error("{registry} broke off: {problem}{asked}")]
     Broken {
         /// The registry.
         registry: String,
         /// The violation.
         problem: &'static str,
+        /// The request, whether a login was sent, and the remedy.
+        asked: String,
     },
     /// The bytes are not those that the digest promises.
     #[error("digest mismatch: {0} was expected, other bytes came")]
@@ -133,12 +146,14 @@ pub enum Error {
     #[error("{0}")]
     NotAllowed(String),
     /// A document is malformed, ambiguous or too large.
-    #[error("invalid document from {registry}: {problem}")]
+    #[error("invalid document from {registry}: {problem}{asked}")]
     InvalidDocument {
         /// The registry.
         registry: String,
         /// The problem.
         problem: String,
+        /// The request, whether a login was sent, and the remedy.
+        asked: String,
     },
     /// The index has nothing for the platform.
     #[error("no matching manifest for {0} in the manifest list entries")]
@@ -191,11 +206,11 @@ impl Error {
     }
 
     pub(crate) fn broken(registry: &str, problem: &'static str) -> Self {
-        Error::Broken { registry: registry.to_owned(), problem }
+        Error::Broken { registry: registry.to_owned(), problem, asked: String::new() }
     }
 
     pub(crate) fn document(registry: &str, problem: impl Into<String>) -> Self {
-        Error::InvalidDocument { registry: registry.to_owned(), problem: problem.into() }
+        Error::InvalidDocument { registry: registry.to_owned(), problem: problem.into(), asked: String::new() }
     }
 }
 

@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod asked;
 mod auth;
+mod blob;
 mod certificate;
 mod client;
 mod digest;
@@ -18,7 +20,9 @@ mod go_json;
 mod http;
 mod login;
 pub mod media_type;
+mod mirror;
 mod pace;
+mod pauses;
 mod permit;
 mod platform;
 mod public_address;
@@ -36,6 +40,7 @@ mod settings;
 mod shown_url;
 mod token;
 mod transport;
+mod upload;
 mod web;
 
 pub use auth::Credentials;
@@ -47,11 +52,12 @@ pub use download::{Download, Downloaded};
 pub use error::{Error, Login, Refusal, report};
 pub use fault::Fault;
 pub use http::{HostSettings, TlsSettings};
+pub use mirror::{MirrorAnswer, Mirrored, PullThrough, Reader};
 pub use pace::MinimumRate;
 pub use platform::{Platform, PlatformError};
 pub use public_address::is_public;
 pub use pull::{Known, Resolved};
-pub use push::{BlobSource, PROOF_HEADER};
+pub use push::PROOF_HEADER;
 pub use reach::{Allowed, Reach};
 pub use reference::{Reference, ReferenceError};
 pub use retry::{Backoff, RetryPolicy};
@@ -59,4 +65,5 @@ pub use rights::{Home, ImagePattern, Rights, path_matches};
 pub use settings::Settings;
 pub use shown_url::without_credentials;
 pub use transport::STORE_HEADER;
+pub use upload::BlobSource;
 pub use web::{WebAnswer, WebRequest, is_same_server, may_be_told};

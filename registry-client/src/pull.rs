@@ -1,12 +1,9 @@
-//! Reading from a registry: manifests with their configurations, and blobs.
+//! Reading from a registry: manifests with their configurations.
 
-use crate::address::AddressPolicy;
-use crate::pace::Pace;
-use crate::response::{bounded, unreachable};
+use crate::response::bounded;
 use crate::transport::{Access, Request};
-use crate::{Client, Descriptor, Digest, Error, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use crate::{Client, Descriptor, Digest, Error, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use reqwest::{Method, Response, StatusCode};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Largest manifest that is read.
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
@@ -18,9 +15,6 @@ const MAX_LAYERS: usize = 500;
 const MAX_DEPTH: usize = 4;
 /// Most documents that are read to find one image.
 const MAX_DOCUMENTS: usize = 16;
-/// How often a broken download is taken up again.
-const RESUMES: u32 = 5;
-
 /// An image as a registry has it at this moment.
 #[derive(Debug, Clone)]
 pub struct Resolved {
@@ -38,6 +32,8 @@ pub struct Resolved {
     pub config_bytes: Vec<u8>,
     /// Whether the image is for another platform than asked for.
     pub platform_mismatch: bool,
+    /// Says that a mirror answered with what the name meant earlier, and why.
+    pub stale: Option<String>,
 }
 
 /// Returns the document with a digest, if the caller has it.
@@ -48,6 +44,7 @@ struct Document {
     digest: Digest,
     media_type: String,
     bytes: Vec<u8>,
+    stale: Option<String>,
 }
 
 impl Client {
@@ -62,7 +59,17 @@ impl Client {
         known: &Known<'_>,
     ) -> Result<Resolved, Error> {
         let known: &Known<'_> = if self.is_untrusted() { &|_| None } else { known };
+        self.find(reference, platform, known).await.map_err(|error| self.told(reference, READING, error))
+    }
+
+    /// Adds to an error what was asked of the registry.
+    fn told(&self, reference: &Reference, operation: &'static str, error: Error) -> Error {
+        error.of_request(reference, operation, self.transport.login_state(reference))
+    }
+
+    async fn find(&self, reference: &Reference, platform: &Platform, known: &Known<'_>) -> Result<Resolved, Error> {
         let mut document = self.document(reference, known).await?;
+        let stale = document.stale.clone();
         let mut index_digest = None;
         if media_type::is_index(&document.media_type) {
             index_digest = Some(document.digest.clone());
@@ -86,7 +93,7 @@ impl Client {
         let found = config.platform();
         let (digest, manifest_bytes) = (document.digest, document.bytes);
         let platform_mismatch = !found.os.is_empty() && !found.satisfies(platform);
-        Ok(Resolved { digest, index_digest, manifest, manifest_bytes, config, config_bytes, platform_mismatch })
+        Ok(Resolved { digest, index_digest, manifest, manifest_bytes, config, config_bytes, platform_mismatch, stale })
     }
 
     /// Finds the manifest for `platform` in an index, and in indexes that it names (EN-47).
@@ -124,7 +131,8 @@ impl Client {
 
     /// Returns media type and bytes of the manifest or index that `reference` names.
     pub async fn get_manifest(&self, reference: &Reference) -> Result<(String, Vec<u8>), Error> {
-        let document = self.document(reference, &|_| None).await?;
+        let document = self.document(reference, &|_| None).await;
+        let document = document.map_err(|error| self.told(reference, READING, error))?;
         Ok((document.media_type, document.bytes))
     }
 
@@ -152,91 +160,6 @@ impl Client {
         said.or_else(|| reference.digest().cloned()).filter(|_| response.status().is_success())
     }
 
-    /// Returns whether the repository of `reference` has the blob.
-    pub async fn has_blob(&self, reference: &Reference, digest: &Digest) -> Result<bool, Error> {
-        let url = format!("v2/{}/blobs/{digest}", reference.repository());
-        let request = Request::new(Method::HEAD, url.clone(), "looking for a blob");
-        let response = self.transport.send(reference, Access::Pull, &request).await?;
-        let (status, path) = (response.status(), response.url().path().trim_start_matches('/').to_owned());
-        if status.is_success() || status == StatusCode::NOT_FOUND {
-            return Ok(status.is_success());
-        }
-        // Storage that the registry leads to may refuse `HEAD`, because addresses are signed for `GET`, and so may a
-        // registry (SV-15).
-        if path != url || matches!(status.as_u16(), 405 | 501) {
-            let mut request = Request::new(Method::GET, url, "looking for a blob");
-            request.headers.push(("Range", "bytes=0-0".to_owned()));
-            let response = self.transport.send(reference, Access::Pull, &request).await?;
-            return Ok(response.status().is_success());
-        }
-        Err(self.transport.failed(reference, request.operation, response).await)
-    }
-
-    /// Streams a blob into `sink`, which gets each byte once; fails at the end if the bytes are not those of its digest.
-    pub async fn pull_blob(
-        &self,
-        reference: &Reference,
-        descriptor: &Descriptor,
-        sink: &mut (impl AsyncWrite + Unpin + Send),
-    ) -> Result<(), Error> {
-        let mut hash = Hasher::new(descriptor.digest.algorithm());
-        let mut done = 0;
-        let mut resumes = 0;
-        while done < descriptor.size || resumes == 0 {
-            match self.pull_part(reference, descriptor, &mut done, &mut hash, sink).await {
-                Ok(()) => break,
-                Err(error) if error.is_transient() && resumes < RESUMES => resumes += 1,
-                Err(error) => return Err(error),
-            }
-        }
-        sink.flush().await?;
-        let found = hash.finish();
-        if done != descriptor.size || found != descriptor.digest {
-            return Err(Error::DigestMismatch(descriptor.digest.to_string()));
-        }
-        Ok(())
-    }
-
-    async fn pull_part(
-        &self,
-        reference: &Reference,
-        descriptor: &Descriptor,
-        done: &mut u64,
-        hash: &mut Hasher,
-        sink: &mut (impl AsyncWrite + Unpin + Send),
-    ) -> Result<(), Error> {
-        let mut request = Request::new(
-            Method::GET,
-            format!("v2/{}/blobs/{}", reference.repository(), descriptor.digest),
-            "reading a blob",
-        );
-        if *done > 0 {
-            request.headers.push(("Range", format!("bytes={done}-")));
-        }
-        let mut response = self.transport.send(reference, Access::Pull, &request).await?;
-        if !response.status().is_success() {
-            return Err(self.transport.failed(reference, request.operation, response).await);
-        }
-        // A registry without ranges starts from the beginning: skip what was received already.
-        let mut pace = Pace::new(self.transport.minimum_rate, reference.registry());
-        let mut skip = if response.status() == StatusCode::PARTIAL_CONTENT { 0 } else { *done };
-        loop {
-            let chunk = response.chunk().await;
-            let chunk = chunk.map_err(|cause| unreachable(reference.registry(), AddressPolicy::Any, cause))?;
-            let Some(chunk) = chunk else { return Ok(()) };
-            pace.passed(chunk.len())?;
-            let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
-            skip -= passed as u64;
-            let fresh = &chunk[passed..];
-            *done += fresh.len() as u64;
-            if *done > descriptor.size {
-                return Err(Error::DigestMismatch(descriptor.digest.to_string()));
-            }
-            hash.update(fresh);
-            sink.write_all(fresh).await?;
-        }
-    }
-
     async fn small_blob(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
         if descriptor.size > MAX_CONFIG {
             return Err(Error::document(
@@ -255,15 +178,12 @@ impl Client {
             && let Ok(media_type) = document_type(reference, &bytes, None)
             && !media_type.is_empty()
         {
-            return Ok(Document { digest: digest.clone(), media_type, bytes });
+            return Ok(Document { digest: digest.clone(), media_type, bytes, stale: None });
         }
-        let request = manifest_request(Method::GET, reference);
-        let response = self.transport.send(reference, Access::Pull, &request).await?;
-        if !response.status().is_success() {
-            return Err(self.transport.failed(reference, request.operation, response).await);
-        }
-        let sent_type = header(&response, "Content-Type");
-        let bytes = bounded(response, MAX_MANIFEST, reference.registry(), self.transport.minimum_rate).await?;
+        let (sent_type, bytes, stale) = match self.mirrored(reference).await? {
+            Some(found) => (Some(found.media_type), found.bytes, found.stale),
+            None => self.manifest_bytes(reference).await?,
+        };
         let algorithm = reference.digest().map(Digest::algorithm).unwrap_or_default();
         let digest = Digest::with(algorithm, &bytes);
         if let Some(wanted) = reference.digest()
@@ -272,20 +192,36 @@ impl Client {
             return Err(Error::DigestMismatch(wanted.to_string()));
         }
         let media_type = document_type(reference, &bytes, sent_type)?;
-        Ok(Document { digest, media_type, bytes })
+        Ok(Document { digest, media_type, bytes, stale })
+    }
+
+    /// Asks the registry itself for a manifest: its type, as it was sent, and its bytes.
+    async fn manifest_bytes(&self, reference: &Reference) -> Result<(Option<String>, Vec<u8>, Option<String>), Error> {
+        let request = manifest_request(Method::GET, reference);
+        let response = self.transport.send(reference, Access::Pull, &request).await?;
+        if !response.status().is_success() {
+            return Err(self.transport.failed(reference, request.operation, response).await);
+        }
+        let sent_type = header(&response, "Content-Type");
+        let bytes = bounded(response, MAX_MANIFEST, reference.registry(), self.transport.minimum_rate).await?;
+        Ok((sent_type, bytes, None))
     }
 }
+
+/// The operation, as errors name it.
+const READING: &str = "reading a manifest";
 
 fn manifest_request(method: Method, reference: &Reference) -> Request {
     let accept =
         [media_type::OCI_INDEX, media_type::OCI_MANIFEST, media_type::DOCKER_LIST, media_type::DOCKER_MANIFEST];
     let url = format!("v2/{}/manifests/{}", reference.repository(), reference.selector());
-    let mut request = Request::new(method, url, "reading a manifest");
+    let mut request = Request::new(method, url, READING);
     request.headers.push(("Accept", accept.join(", ")));
     request
 }
 
-fn header(response: &Response, name: &str) -> Option<String> {
+/// Returns a header that is text.
+pub(crate) fn header(response: &Response, name: &str) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }
 

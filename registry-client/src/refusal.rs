@@ -1,7 +1,9 @@
 //! Turns unsuccessful answers into errors: registry, repository, operation, the registry's message, and the remedy.
 
+use crate::asked::as_remedy;
 use crate::error::{Login, Refusal};
 use crate::response::not_plain;
+use crate::retry::retry_after;
 use crate::server_message::as_suffix;
 use crate::transport::Transport;
 use crate::{Error, Reference};
@@ -23,24 +25,30 @@ impl Transport {
         login: Login,
     ) -> Error {
         let (status, is_plain) = (response.status().as_u16(), response.url().scheme() == "http");
+        let retry_after = retry_after(&response);
         let words = self.said(reference, response).await;
         let (registry, repository) = (reference.registry().to_owned(), reference.repository().to_owned());
         if status == 400 && is_plain && speaks_tls(&words) {
-            return Error::Speech { problem: not_plain(&registry), registry };
+            return Error::Speech { problem: not_plain(&registry), registry, asked: String::new() };
         }
         let refusal = Refusal { registry, repository, operation, status, login, said: words };
         match status {
             401 | 403 => Error::Denied(Box::new(refusal)),
             404 => {
-                let login = if login == Login::Sent { "with the configured login" } else { "without a login" };
-                Error::NotFound(format!("`{reference}` not found ({operation}, {login}){}", as_suffix(&refusal.said)))
+                let (login, remedy) = match login {
+                    Login::Sent => ("with the configured login", String::new()),
+                    _ => ("without a login", format!("; if it is private: `slipway login {}`", refusal.registry)),
+                };
+                let said = as_suffix(&refusal.said);
+                Error::NotFound(format!("`{reference}` not found ({operation}, {login}){said}; check its name{remedy}"))
             }
             _ => {
                 let mut message = format!("{operation} in `{}`{}", refusal.repository, as_suffix(&refusal.said));
                 if matches!(status, 301..=303) {
                     message.push_str(": only 307 and 308 say that a request is sent on as it is");
                 }
-                Error::Status { registry: refusal.registry, status, message }
+                let asked = format!("; {}{}", login.told(), as_remedy(Error::status_remedy(status)));
+                Error::Status { registry: refusal.registry, status, message, retry_after, asked }
             }
         }
     }

@@ -38,7 +38,7 @@ pub(crate) fn unreachable(registry: &str, policy: AddressPolicy, cause: reqwest:
         return refused(registry, policy);
     }
     let is_plain = cause.url().is_some_and(|url| url.scheme() == "http");
-    let speech = |problem: String| Error::Speech { registry: registry.to_owned(), problem };
+    let speech = |problem: String| Error::Speech { registry: registry.to_owned(), problem, asked: String::new() };
     let setting = format!("`registries.\"{registry}\"");
     if told.contains("InvalidContentType") || told.contains("record overflow") {
         return speech(format!(
@@ -54,7 +54,7 @@ pub(crate) fn unreachable(registry: &str, policy: AddressPolicy, cause: reqwest:
             "shows a certificate that is not trusted ({why}): {setting}.ca_file` names the one that vouches for it"
         ));
     }
-    Error::Transport { registry: registry.to_owned(), cause: cause.without_url() }
+    Error::Transport { registry: registry.to_owned(), cause: cause.without_url(), asked: String::new() }
 }
 
 /// Says that a registry does not speak plain HTTP.

@@ -12,6 +12,7 @@ use reqwest::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use std::sync::PoisonError;
 use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -38,8 +39,26 @@ impl Transport {
         }
     }
 
-    /// Sends `request` for `reference`; only what asks for a login is answered, once.
+    /// Sends `request` for `reference`; only what asks for a login is answered, once. A registry that limits requests is
+    /// left alone by all of them.
     pub(crate) async fn send_once(
+        &self,
+        reference: &Reference,
+        access: Access,
+        request: &Request,
+    ) -> Result<Response, Error> {
+        self.pauses.wait(reference.registry()).await;
+        let sent = self.send_answering(reference, access, request).await;
+        if let Ok(response) = &sent
+            && response.status() == StatusCode::TOO_MANY_REQUESTS
+            && let Some(asked) = retry_after(response)
+        {
+            self.pauses.begin(reference.registry(), asked.min(self.retry.max_backoff));
+        }
+        sent.map_err(|error| error.of_request(reference, request.operation, self.login_state(reference)))
+    }
+
+    async fn send_answering(
         &self,
         reference: &Reference,
         access: Access,
@@ -200,10 +219,12 @@ async fn with_body(builder: RequestBuilder, body: &Body) -> Result<RequestBuilde
     Ok(match body {
         Body::Empty => builder,
         Body::Bytes(bytes) => builder.body(bytes.clone()),
-        Body::File(path, size) => {
-            let file = tokio::fs::File::open(path).await?;
-            let stream = tokio_util::io::ReaderStream::with_capacity(file, 256 * 1024);
-            builder.header("Content-Length", size.to_string()).body(reqwest::Body::wrap_stream(stream))
+        Body::File(path, part) => {
+            let mut file = tokio::fs::File::open(path).await?;
+            file.seek(std::io::SeekFrom::Start(part.start)).await?;
+            let length = part.end - part.start;
+            let stream = tokio_util::io::ReaderStream::with_capacity(file.take(length), 256 * 1024);
+            builder.header("Content-Length", length.to_string()).body(reqwest::Body::wrap_stream(stream))
         }
     })
 }

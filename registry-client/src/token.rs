@@ -68,12 +68,12 @@ impl Transport {
                         return Err(refused(asked, status.as_u16(), state, format!("{host}: {message}")));
                     }
                     let problem = format!("answered {status}{}", as_suffix(&message));
-                    (Error::TokenServer { registry: registry.to_owned(), host, problem }, wait)
+                    (Error::TokenServer { registry: registry.to_owned(), host, problem, asked: String::new() }, wait)
                 }
                 // It is the token server that was asked: nothing was sent to the registry that could be sent again.
                 Err(error) if error.is_transient() => {
                     let (host, problem) = (host_of(&url), crate::error::report(&error));
-                    (Error::TokenServer { registry: registry.to_owned(), host, problem }, None)
+                    (Error::TokenServer { registry: registry.to_owned(), host, problem, asked: String::new() }, None)
                 }
                 Err(error) => return Err(error),
             };
@@ -217,7 +217,9 @@ fn life(answer: &serde_json::Value) -> Duration {
 
 /// Returns whether a token server on `host` that speaks plain HTTP belongs to the registry.
 fn is_same_owner(registry: &str, host: &str) -> bool {
-    let own = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+    // An IPv6 address without a port has colons, too.
+    let port = registry.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    let own = port.map_or(registry, |(host, _)| host);
     own == host || parent_of(host).is_some_and(|parent| parent == own || Some(parent) == parent_of(own))
 }
 
@@ -235,6 +237,7 @@ mod tests {
     fn a_login_is_not_for_other_hosts_in_the_clear() {
         assert!(is_same_owner("registry.example.com:5000", "registry.example.com"));
         assert!(is_same_owner("registry.example.com", "auth.example.com"));
+        assert!(is_same_owner("[fd00::5]", "[fd00::5]") && is_same_owner("[fd00::5]:5000", "[fd00::5]"));
         assert!(!is_same_owner("registry.example.com", "evil.com"));
         assert!(!is_same_owner("registry.example.com", "example.com.evil.org"));
         assert!(!is_same_owner("10.0.0.5:5000", "10.0.0.6"));

@@ -3,12 +3,14 @@
 use crate::auth::{Challenge, Logins};
 use crate::http::Clients;
 use crate::pace::MinimumRate;
+use crate::pauses::Pauses;
 use crate::retry::RetryPolicy;
 use crate::rights::{Homes, Rights};
 use crate::{Error, Settings};
 use bytes::Bytes;
 use reqwest::Method;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -31,6 +33,8 @@ pub(crate) struct Transport {
     pub tokens: Arc<Mutex<HashMap<TokenKey, Authorization>>>,
     /// The challenges of `/v2/`, by registry.
     pub challenges: Arc<Mutex<HashMap<String, Vec<Challenge>>>>,
+    /// Registries that want to be left alone.
+    pub pauses: Arc<Pauses>,
 }
 
 pub(crate) type TokenKey = (String, String, bool);
@@ -60,8 +64,8 @@ pub(crate) enum Body {
     Empty,
     /// Bytes in memory.
     Bytes(Bytes),
-    /// A file and its size.
-    File(std::path::PathBuf, u64),
+    /// A part of a file.
+    File(std::path::PathBuf, Range<u64>),
 }
 
 /// A request, described so that it can be sent several times.
@@ -104,6 +108,7 @@ impl Transport {
             homes: Arc::new(Homes::new(home)),
             tokens: Arc::default(),
             challenges: Arc::default(),
+            pauses: Arc::default(),
         })
     }
 

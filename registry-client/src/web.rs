@@ -79,7 +79,9 @@ impl Client {
 fn failed(url: &str, cause: reqwest::Error) -> Error {
     match crate::reach::refusal(&cause) {
         Some(problem) => refused(url, problem),
-        None => Error::Transport { registry: without_credentials(url), cause: cause.without_url() },
+        None => {
+            Error::Transport { registry: without_credentials(url), cause: cause.without_url(), asked: String::new() }
+        }
     }
 }
 
@@ -113,6 +115,10 @@ impl WebAnswer {
     /// Returns the next bytes of the body; `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let asked = &self.asked;
-        self.response.chunk().await.map_err(|cause| Error::Transport { registry: asked.clone(), cause })
+        self.response.chunk().await.map_err(|cause| Error::Transport {
+            registry: asked.clone(),
+            cause,
+            asked: String::new(),
+        })
     }
 }

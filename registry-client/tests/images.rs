@@ -48,6 +48,7 @@ async fn find(server: &Server) -> Result<Digest, Error> {
     client(Credentials::None).resolve(&reference(server), &platform, &|_| None).await.map(|found| found.digest)
 }
 
+// CQ-11
 #[tokio::test]
 async fn sv_08_null_is_read_as_nothing() {
     for kind in [json!(media_type::OCI_MANIFEST), Value::Null, json!("")] {
@@ -116,6 +117,7 @@ fn plain_http() -> (Reference, String) {
     (Reference::parse(&format!("{host}/team/app:1")).unwrap(), host)
 }
 
+// CQ-18
 #[tokio::test]
 async fn us_26_who_speaks_otherwise_is_told_what_was_spoken() {
     let (plain, host) = plain_http();

@@ -24,6 +24,7 @@ fn with_tokens(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Se
     (registry, tokens)
 }
 
+// CQ-01
 #[tokio::test]
 async fn sv_01_a_token_has_two_names_and_either_may_be_empty() {
     for body in [
@@ -48,6 +49,7 @@ async fn sv_01_a_token_has_two_names_and_either_may_be_empty() {
     }
 }
 
+// CQ-03
 #[tokio::test]
 async fn sv_02_a_token_server_that_is_busy_is_asked_again() {
     for (status, retry_after, body) in [
@@ -79,6 +81,7 @@ async fn sv_02_a_token_server_that_is_busy_is_asked_again() {
     assert_eq!(tokens.count(), 1, "a login that is refused is not tried again");
 }
 
+// CQ-04
 #[tokio::test]
 async fn sv_10_a_realm_without_https_is_refused_where_the_registry_has_it_and_the_reason_is_named() {
     // The sending of the login to a realm with https is tested with certificates, in the tests of the whole.
@@ -88,6 +91,7 @@ async fn sv_10_a_realm_without_https_is_refused_where_the_registry_has_it_and_th
     assert!(tokens.asked("GET", "/token?scope=repository%3Ateam%2Fapp%3Apull&service=s").len() == 1);
 }
 
+// CQ-05
 #[tokio::test]
 async fn sv_04_the_login_is_sent_where_the_registry_hides_what_is_private() {
     for hidden in [403, 404, 401] {
@@ -111,6 +115,7 @@ async fn sv_04_the_login_is_sent_where_the_registry_hides_what_is_private() {
     assert_eq!((open.asked("HEAD", "/").len(), open.asked("GET", "/v2/").len()), (3, 1));
 }
 
+// CQ-02
 #[tokio::test]
 async fn sv_04_of_several_challenges_one_that_can_be_met_is_met() {
     let tokens = Server::start(|asked| match is_logged_in(asked) {
@@ -197,6 +202,7 @@ async fn sv_06_the_login_does_not_go_along_to_another_host() {
     }
 }
 
+// CQ-10
 #[tokio::test]
 async fn sv_15_storage_that_refuses_head_does_not_end_a_push() {
     for refused in [403, 400, 405, 501] {
@@ -294,6 +300,7 @@ async fn sec_m5_what_was_stored_before_the_answer_was_lost_is_stored() {
     assert!(matches!(refused, Err(Error::Status { status: 500, .. })));
 }
 
+// CQ-06
 #[tokio::test]
 async fn an_identity_token_is_exchanged_and_never_sent_as_a_password() {
     let (registry, tokens) = with_tokens(|_| Answer::new(200).body(r#"{"access_token":"T"}"#));

@@ -100,8 +100,8 @@ impl Committed {
     /// Returns the descriptor with the media type that OCI manifests use.
     pub fn oci_descriptor(&self) -> Descriptor {
         let mut descriptor = self.descriptor.clone();
-        if descriptor.media_type == media_type::DOCKER_LAYER_GZIP {
-            media_type::OCI_LAYER_GZIP.clone_into(&mut descriptor.media_type);
+        if let Some(kind) = media_type::as_oci_layer(&descriptor.media_type) {
+            kind.clone_into(&mut descriptor.media_type);
         }
         descriptor
     }

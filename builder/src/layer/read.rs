@@ -23,14 +23,7 @@ pub fn decompress_within<R: BufRead + Send + 'static>(
 ) -> io::Result<Box<dyn Read + Send>> {
     let mut input = Counted::new(input);
     let start = input.fill_buf()?;
-    let known = [
-        media_type::OCI_LAYER_GZIP,
-        media_type::OCI_LAYER_ZSTD,
-        media_type::OCI_LAYER,
-        media_type::DOCKER_LAYER_GZIP,
-        media_type::DOCKER_LAYER,
-    ];
-    if !known.contains(&media_type) {
+    if media_type::as_oci_layer(media_type).is_none() {
         return Err(io::Error::other(format!("layers of type `{media_type}` are not supported")));
     }
     let gzip = start.starts_with(&[0x1f, 0x8b]);

@@ -90,6 +90,22 @@ fn read_all(blob: Vec<u8>, compression: Compression, growth: Growth) -> (u64, Op
 }
 
 #[test]
+fn layers_are_read_whatever_docker_calls_them() {
+    // CQ-12, CQ-13: the bytes decide between the compressions.
+    let zstd = zstd::encode_all(&b"tar"[..], 1).unwrap();
+    for kind in [
+        media_type::DOCKER_LAYER_ZSTD,
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    ] {
+        let mut text = String::new();
+        decompress(Cursor::new(zstd.clone()), kind).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "tar", "{kind}");
+    }
+    assert!(decompress(Cursor::new(zstd), media_type::OCI_CONFIG).is_err());
+}
+
+#[test]
 fn a_layer_that_explodes_is_refused_before_it_costs_seconds() {
     // REG-05, SEC-m6: 24 GiB in 24 MB of gzip end after a tenth, those of zstd after a fifth.
     for (compression, most) in [(Compression::Gzip, 3 * GIB), (Compression::Zstd, 5 * GIB)] {

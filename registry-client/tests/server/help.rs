@@ -1,5 +1,4 @@
 //! Helpers that tests with a scripted registry share.
-#![allow(dead_code)]
 
 use super::Server;
 use registry_client::{

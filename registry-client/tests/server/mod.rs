@@ -1,10 +1,12 @@
 //! A scripted server on a free port of this machine: each request is answered by a function, and kept.
+#![allow(dead_code)]
 
 pub(crate) mod help;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,30 +55,44 @@ impl Answer {
 pub(crate) struct Server {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// Starts a server whose answers `script` gives.
     pub(crate) fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Server::start_at("127.0.0.1:0", script)
+    }
+
+    /// Starts one at an address.
+    pub(crate) fn start_at(at: &str, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Server {
+        let listener = TcpListener::bind(at).unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (kept, script) = (asked.clone(), Arc::new(script));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::SeqCst);
                 let (kept, script) = (kept.clone(), script.clone());
                 std::thread::spawn(move || {
                     let _ = serve(stream, &kept, &*script);
                 });
             }
         });
-        Server { address, asked }
+        Server { address, asked, connections }
     }
 
     /// Returns the requests so far whose method and path begin like this.
     pub(crate) fn asked(&self, method: &str, path: &str) -> Vec<Asked> {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|asked| asked.method == method && asked.path.starts_with(path)).cloned().collect()
+    }
+
+    /// Returns the number of connections so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Returns the number of all requests so far.
