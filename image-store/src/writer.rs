@@ -69,6 +69,11 @@ impl BlobWriter {
         self.size
     }
 
+    /// Opens the file that the blob is written to, for reading what is there already.
+    pub fn reader(&self) -> Result<std::fs::File, Error> {
+        self.file.reopen().map_err(Error::file("opening", self.file.path()))
+    }
+
     /// Makes what was written durable.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         self.file.as_file().sync_data().map_err(Error::file("syncing", self.file.path()))

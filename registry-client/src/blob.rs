@@ -3,7 +3,7 @@
 use crate::address::AddressPolicy;
 use crate::pace::Pace;
 use crate::pull::header;
-use crate::response::unreachable;
+use crate::response::{in_time, unreachable};
 use crate::transport::{Access, Request};
 use crate::{Client, Descriptor, Digest, Error, Hasher, Reference};
 use reqwest::{Method, Response, StatusCode};
@@ -131,7 +131,7 @@ impl Client {
         // Where the length is known, a body that is too short is an error by itself.
         let is_length_known = response.content_length().is_some();
         loop {
-            let chunk = response.chunk().await;
+            let chunk = in_time(reference.registry(), self.transport.read_timeout, response.chunk()).await?;
             let chunk = chunk.map_err(|cause| unreachable(reference.registry(), AddressPolicy::Any, cause))?;
             let Some(chunk) = chunk else { return Ok(is_length_known || pulled.done >= descriptor.size) };
             pace.passed(chunk.len())?;

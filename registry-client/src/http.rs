@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long a registry may take to be reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a registry may be silent.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How one registry is spoken to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct TlsSettings {
 struct Kind {
     policy: AddressPolicy,
     is_secure: bool,
+    /// Whether the library limits how long an answer takes; its limit would begin with the request, whose body may be large.
+    is_timed: bool,
     /// The registry whose TLS settings count.
     host: Option<String>,
 }
@@ -59,7 +61,7 @@ impl Clients {
                 checked.map(drop).map_err(failed)?;
             }
         }
-        clients.get("http", AddressPolicy::Any, None)?;
+        clients.untimed("http", AddressPolicy::Any, None)?;
         Ok(clients)
     }
 
@@ -80,10 +82,30 @@ impl Clients {
         policy: AddressPolicy,
         registry: Option<&str>,
     ) -> Result<reqwest::Client, Error> {
+        self.kept(scheme, policy, registry, true)
+    }
+
+    /// Returns the client as [`Clients::get`] does, for requests whose answers are waited for with limits of their own.
+    pub(crate) fn untimed(
+        &self,
+        scheme: &str,
+        policy: AddressPolicy,
+        registry: Option<&str>,
+    ) -> Result<reqwest::Client, Error> {
+        self.kept(scheme, policy, registry, false)
+    }
+
+    fn kept(
+        &self,
+        scheme: &str,
+        policy: AddressPolicy,
+        registry: Option<&str>,
+        is_timed: bool,
+    ) -> Result<reqwest::Client, Error> {
         let is_secure = scheme != "http";
         let tls = |host: &&str| self.hosts.get(*host).is_some_and(|known| known.tls != TlsSettings::default());
         let host = registry.filter(|_| is_secure).filter(tls).map(str::to_owned);
-        let kind = Kind { policy, is_secure, host };
+        let kind = Kind { policy, is_secure, is_timed, host };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = made.get(&kind) {
             return Ok(client.clone());
@@ -94,7 +116,10 @@ impl Clients {
     }
 
     fn make(&self, kind: &Kind) -> Result<reqwest::Client, Error> {
-        let mut builder = client(&self.user_agent).dns_resolver(Arc::new(Resolver(kind.policy)));
+        let mut builder = untimed(&self.user_agent).dns_resolver(Arc::new(Resolver(kind.policy)));
+        if kind.is_timed {
+            builder = builder.read_timeout(READ_TIMEOUT);
+        }
         if kind.policy == AddressPolicy::Public {
             // A proxy would look names up itself, and connect to what it finds.
             builder = builder.no_proxy();
@@ -110,12 +135,15 @@ impl Clients {
     }
 }
 
-/// Returns what every client has in common.
+/// Returns what every client has in common that the library limits in time.
 pub(crate) fn client(user_agent: &str) -> reqwest::ClientBuilder {
+    untimed(user_agent).read_timeout(READ_TIMEOUT)
+}
+
+fn untimed(user_agent: &str) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(user_agent)
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
         .tcp_nodelay(true)
         .dns_resolver(Arc::new(Resolver(AddressPolicy::Any)))
         .redirect(reqwest::redirect::Policy::none())

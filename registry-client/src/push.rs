@@ -1,7 +1,8 @@
 //! Writing to a registry: mounts from other repositories, and manifests.
 
+use crate::body::Body;
 use crate::retry::{Backoff, is_transient, retry_after};
-use crate::transport::{Access, Body, Request};
+use crate::transport::{Access, Request};
 use crate::{Client, Digest, Error, Reference};
 use reqwest::header::LOCATION;
 use reqwest::{Method, Response, StatusCode};

@@ -3,11 +3,18 @@
 use crate::Error;
 use crate::address::{AddressPolicy, NOT_ALLOWED, refused};
 use crate::error::report;
+use crate::http::READ_TIMEOUT;
 use crate::pace::{MinimumRate, Pace};
 use reqwest::Response;
+use std::time::Duration;
 
 /// Largest error body that is read.
 pub(crate) const MAX_ERROR: usize = 64 * 1024;
+
+/// Waits for an answer of a registry, or the next part of one, for `limit`.
+pub(crate) async fn in_time<T>(registry: &str, limit: Duration, answer: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::time::timeout(limit, answer).await.map_err(|_| Error::broken(registry, "it did not answer in time"))
+}
 
 /// Reads a body of at most `limit` bytes.
 pub(crate) async fn bounded(
@@ -19,7 +26,9 @@ pub(crate) async fn bounded(
     let mut pace = Pace::new(minimum, registry);
     let mut body = Vec::new();
     loop {
-        let chunk = response.chunk().await.map_err(|cause| unreachable(registry, AddressPolicy::Any, cause))?;
+        let chunk = in_time(registry, READ_TIMEOUT, response.chunk())
+            .await?
+            .map_err(|cause| unreachable(registry, AddressPolicy::Any, cause))?;
         let Some(chunk) = chunk else { return Ok(body) };
         pace.passed(chunk.len())?;
         if body.len() + chunk.len() > limit {

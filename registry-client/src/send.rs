@@ -1,18 +1,18 @@
 //! Sends requests to one registry: authentication, redirects, retries.
 
 use crate::auth::{self, Challenge};
+use crate::body::{Sent, watched};
 use crate::error::Login;
-use crate::response::unreachable;
+use crate::response::{in_time, unreachable};
 use crate::retry::{Backoff, is_transient, retry_after};
 use crate::shown_url::host_of;
 use crate::token::TokenRequest;
-use crate::transport::{Access, Authorization, Body, Request, TokenKey, Transport};
+use crate::transport::{Access, Authorization, Request, TokenKey, Transport};
 use crate::{Error, Reference};
 use reqwest::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
-use std::sync::PoisonError;
+use reqwest::{Method, Response, StatusCode};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -183,16 +183,21 @@ impl Transport {
             let policy = self.address_policy_of(reference, &url)?;
             policy.check(registry, &url)?;
             let host = if url.origin() == origin.origin() { registry.to_owned() } else { host_of(&url) };
-            let mut builder =
-                self.http.get(url.scheme(), policy, Some(&host))?.request(request.method.clone(), url.clone());
+            let client = self.http.untimed(url.scheme(), policy, Some(&host))?;
+            let mut builder = client.request(request.method.clone(), url.clone());
             for (name, value) in &request.headers {
                 builder = builder.header(*name, value);
             }
             if let Some(authorization) = authorization.filter(|_| url.origin() == origin.origin()) {
                 builder = builder.header(AUTHORIZATION, authorization);
             }
-            let sent = with_body(builder, &request.body).await?.send().await;
-            let response = sent.map_err(|cause| unreachable(registry, policy, cause))?;
+            let sent = Arc::new(Sent::default());
+            let sending = request.body.add_to(builder, &sent).await?.send();
+            let answered = match request.is_upload {
+                true => watched(sending, &sent, self.minimum_rate, registry).await?,
+                false => in_time(registry, self.read_timeout, sending).await?,
+            };
+            let response = answered.map_err(|cause| unreachable(registry, policy, cause))?;
             self.check_home(reference, access, &origin, &response)?;
             let redirects = match response.status().as_u16() {
                 301..=303 => is_read,
@@ -213,20 +218,6 @@ impl Transport {
 fn challenges(response: &Response) -> Vec<Challenge> {
     let headers = response.headers().get_all(WWW_AUTHENTICATE).iter();
     headers.filter_map(|value| value.to_str().ok()).flat_map(Challenge::parse_all).collect()
-}
-
-async fn with_body(builder: RequestBuilder, body: &Body) -> Result<RequestBuilder, Error> {
-    Ok(match body {
-        Body::Empty => builder,
-        Body::Bytes(bytes) => builder.body(bytes.clone()),
-        Body::File(path, part) => {
-            let mut file = tokio::fs::File::open(path).await?;
-            file.seek(std::io::SeekFrom::Start(part.start)).await?;
-            let length = part.end - part.start;
-            let stream = tokio_util::io::ReaderStream::with_capacity(file.take(length), 256 * 1024);
-            builder.header("Content-Length", length.to_string()).body(reqwest::Body::wrap_stream(stream))
-        }
-    })
 }
 
 fn scope(reference: &Reference, access: Access, mounted_from: Option<&str>) -> String {

@@ -1,11 +1,12 @@
 //! Settings of a client of registries.
 
 use crate::auth::Credentials;
-use crate::http::HostSettings;
+use crate::http::{HostSettings, READ_TIMEOUT};
 use crate::pace::MinimumRate;
 use crate::retry::RetryPolicy;
 use crate::rights::Home;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// How a client talks to registries.
 #[derive(Clone)]
@@ -16,8 +17,10 @@ pub struct Settings {
     pub user_agent: String,
     /// When requests that failed are sent again.
     pub retry: RetryPolicy,
-    /// The rate below which a download is given up.
+    /// The rate below which a transfer is given up.
     pub minimum_rate: MinimumRate,
+    /// How long a registry may take to answer a request that it has whole, unless that was an upload.
+    pub read_timeout: Duration,
     /// Settings of single registries, by host.
     pub hosts: HashMap<String, HostSettings>,
     /// The registry that serves from the store of this process, if there is one.
@@ -32,6 +35,7 @@ impl Default for Settings {
             user_agent,
             retry: RetryPolicy::default(),
             minimum_rate: MinimumRate::default(),
+            read_timeout: READ_TIMEOUT,
             hosts: HashMap::new(),
             home: None,
         }

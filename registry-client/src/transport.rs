@@ -1,18 +1,17 @@
 //! The state and the requests of a client of registries.
 
 use crate::auth::{Challenge, Logins};
+use crate::body::Body;
 use crate::http::Clients;
 use crate::pace::MinimumRate;
 use crate::pauses::Pauses;
 use crate::retry::RetryPolicy;
 use crate::rights::{Homes, Rights};
 use crate::{Error, Settings};
-use bytes::Bytes;
 use reqwest::Method;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Names the store that a registry serves from.
 pub const STORE_HEADER: &str = "Slipway-Store";
@@ -24,6 +23,7 @@ pub(crate) struct Transport {
     pub http: Arc<Clients>,
     pub retry: Arc<RetryPolicy>,
     pub minimum_rate: MinimumRate,
+    pub read_timeout: Duration,
     pub credentials: Arc<Logins>,
     /// Images that a build may read; all, where this is `None`.
     pub rights: Option<Arc<Rights>>,
@@ -57,17 +57,6 @@ pub(crate) enum Access {
     Push,
 }
 
-/// The body of a request that may be sent again.
-#[derive(Clone)]
-pub(crate) enum Body {
-    /// Nothing.
-    Empty,
-    /// Bytes in memory.
-    Bytes(Bytes),
-    /// A part of a file.
-    File(std::path::PathBuf, Range<u64>),
-}
-
 /// A request, described so that it can be sent several times.
 #[derive(Clone)]
 pub(crate) struct Request {
@@ -81,6 +70,8 @@ pub(crate) struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// Its body.
     pub body: Body,
+    /// Whether the registry may take long to answer: it has, or is being sent, a whole blob.
+    pub is_upload: bool,
     /// Another repository of the registry that is read.
     pub mounted_from: Option<String>,
 }
@@ -89,7 +80,7 @@ impl Request {
     /// Returns a request without headers and body.
     pub(crate) fn new(method: Method, url: impl Into<String>, operation: &'static str) -> Self {
         let (headers, body, mounted_from) = (Vec::new(), Body::Empty, None);
-        Request { method, url: url.into(), operation, headers, body, mounted_from }
+        Request { method, url: url.into(), operation, headers, body, is_upload: false, mounted_from }
     }
 }
 
@@ -98,11 +89,12 @@ impl Transport {
     pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
         // A second installation only says that the first one is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let Settings { credentials, user_agent, retry, minimum_rate, hosts, home } = settings;
+        let Settings { credentials, user_agent, retry, minimum_rate, read_timeout, hosts, home } = settings;
         Ok(Transport {
             http: Arc::new(Clients::new(user_agent, hosts)?),
             retry: Arc::new(retry),
             minimum_rate,
+            read_timeout,
             credentials: Arc::new(Logins::new(credentials)),
             rights: None,
             homes: Arc::new(Homes::new(home)),

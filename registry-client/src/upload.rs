@@ -1,8 +1,9 @@
 //! Uploads of blobs: whole, and, when they break, from where the registry says that it is.
 
+use crate::body::Body;
 use crate::push::{PROOF_HEADER, location};
 use crate::retry::{Backoff, retry_after};
-use crate::transport::{Access, Body, Request};
+use crate::transport::{Access, Request};
 use crate::{Client, Descriptor, Digest, Error, Reference};
 use bytes::Bytes;
 use reqwest::header::RANGE;
@@ -148,7 +149,7 @@ impl Client {
             let mut append = Request::new(Method::PATCH, location.clone(), UPLOADING);
             append.headers.push(("Content-Type", "application/octet-stream".to_owned()));
             append.headers.push(("Content-Range", format!("{}-{}", place.has, descriptor.size - 1)));
-            append.body = rest;
+            (append.is_upload, append.body) = (true, rest);
             let response = self.sent(reference, &append).await?;
             location = crate::push::location(&response).unwrap_or(location);
         }
@@ -169,7 +170,7 @@ impl Client {
         if matches!(body, Body::Empty) {
             upload.headers.push(("Content-Length", "0".to_owned()));
         }
-        upload.body = body;
+        (upload.is_upload, upload.body) = (true, body);
         self.sent(reference, &upload).await.map(drop)
     }
 

@@ -6,7 +6,7 @@ use crate::support::{Process, Site, curl, free_port, pull_and_run, run, shown, s
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Starts Debian's registry; with a password if there is one.
+/// Starts Debian's registry; with a password if there is one. It notes requests in `registry.log` of `directory`.
 pub(crate) fn docker_registry(directory: &Path, password: Option<&str>) -> (Process, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let mut configuration = format!(
@@ -27,7 +27,7 @@ pub(crate) fn docker_registry(directory: &Path, password: Option<&str>) -> (Proc
         .arg("serve")
         .arg(&file)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(std::fs::File::create(directory.join("registry.log")).unwrap())
         .stderr(Stdio::null())
         .spawn();
     let process = Process(child.expect("docker-registry is installed"));

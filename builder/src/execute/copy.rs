@@ -124,7 +124,7 @@ impl<'e> ResolvedCopy<'e> {
         let same = |source: usize, there: &[u8], here: &[u8]| self.is_same(progress, source, there, &tree, here);
         let planned = copy::plan_copy(Destination { tree: &tree, same: &same, walk: &self.walk }, &inputs, &request);
         let planned = planned.map_err(copy_error)?;
-        let mut writer = pack::begin(execution)?;
+        let mut writer = pack::begin(execution, Some(made.layer))?;
         self.write(progress, &planned, &archives, &mut writer)?;
         pack::commit(execution, made, writer)
     }
@@ -272,7 +272,7 @@ pub(crate) fn mounted(progress: &Progress<'_, '_>, from: &From, path: &str, step
         InFlight::New(layer) => {
             let packed = pack_mounted(progress, &source, selection, &request, &walk);
             let packed = packed.map_err(|error: Error| error.at_step(step.number, step.lines, &step.instruction));
-            layer.committed.set(packed.map(Arc::new));
+            layer.settle(packed.map(Arc::new));
             layer
         }
     };
@@ -290,7 +290,7 @@ fn pack_mounted(
     let (execution, empty) = (progress.execution, Tree::default());
     let destination = Destination::new(&empty, walk);
     let planned = copy::plan_copy(destination, &[CopyInput::Files(0, selection)], request).map_err(copy_error)?;
-    let mut writer = pack::begin(execution)?;
+    let mut writer = pack::begin(execution, None)?;
     let mut tar =
         files::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);
     let mut open = |_: usize, path: &[u8]| source.open(&execution.resources.store, path);

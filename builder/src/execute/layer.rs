@@ -3,7 +3,7 @@
 use super::once_value::OnceValue;
 use crate::Error;
 use database::CachedLayer;
-use registry_client::{Descriptor, DiffId, Digest, Reference, media_type};
+use registry_client::{Descriptor, DiffId, Digest, GrowingBlob, Reference, media_type};
 use runtime::SnapshotId;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +16,8 @@ pub struct Layer {
     pub definition: Option<String>,
     /// Its bytes, once they are settled.
     pub committed: OnceValue<Result<Arc<Committed>, Error>>,
+    /// Its blob while it is being written, if it is large; set before `committed` in any case.
+    pub growing: OnceValue<Option<GrowingBlob>>,
     /// Its files on disk, once they are there.
     snapshot: Mutex<Option<SnapshotId>>,
 }
@@ -40,7 +42,8 @@ pub struct Committed {
 impl Layer {
     /// Returns a layer that somebody is about to make.
     pub fn pending(key: String, definition: Option<String>) -> Arc<Layer> {
-        Arc::new(Layer { key, definition, committed: OnceValue::new(), snapshot: Mutex::new(None) })
+        let (committed, growing) = (OnceValue::new(), OnceValue::new());
+        Arc::new(Layer { key, definition, committed, growing, snapshot: Mutex::new(None) })
     }
 
     /// Returns a layer that exists already.
@@ -49,8 +52,15 @@ impl Layer {
             key,
             definition: None,
             committed: OnceValue::with(Ok(Arc::new(committed))),
+            growing: OnceValue::with(None),
             snapshot: Mutex::new(None),
         })
+    }
+
+    /// Settles the layer, or says why there will be none.
+    pub fn settle(&self, settled: Result<Arc<Committed>, Error>) {
+        self.growing.set(None);
+        self.committed.set(settled);
     }
 
     /// Returns the snapshot of the layer, if it has one in this build.

@@ -14,6 +14,7 @@ mod emulation;
 mod key;
 mod layer;
 mod mount;
+mod offered;
 mod once_value;
 mod options;
 mod pack;

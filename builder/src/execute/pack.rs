@@ -1,6 +1,7 @@
 //! Packs the layer of a step: tar, hash, compress, hash, file, index, in one pass.
 
-use super::layer::Committed;
+use super::layer::{Committed, Layer};
+use super::offered::OfferedBlob;
 use super::progress::{Progress, StepLayer};
 use super::state::Execution;
 use crate::Error;
@@ -10,28 +11,28 @@ use crate::event::Event;
 use crate::layer::{LayerWriter, Packed};
 use files::tar::{self, EntryKind};
 use files::tree::IndexError;
-use image_store::BlobWriter;
 use registry_client::Descriptor;
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 /// A layer that is being written into the store.
-pub(crate) type StoreLayer = LayerWriter<BlobWriter>;
+pub(crate) type StoreLayer = LayerWriter<OfferedBlob>;
 
 /// Opens a file, given the number of its place and its path there.
 pub(crate) type Open<'o> = dyn FnMut(usize, &[u8]) -> io::Result<Box<dyn Read + Send>> + 'o;
 
-/// Starts a layer in the store.
-pub(crate) fn begin(execution: &Execution<'_>) -> Result<StoreLayer, Error> {
+/// Starts a layer in the store; `offered` may be uploaded while it is packed.
+pub(crate) fn begin(execution: &Execution<'_>, offered: Option<&Arc<Layer>>) -> Result<StoreLayer, Error> {
     let blob = execution.resources.store.writer().map_err(|error| Error::store("writing a layer", error))?;
-    Ok(LayerWriter::new(blob, execution.options.compression))
+    let offered = offered.filter(|_| execution.cache.pushed_to.is_some()).cloned();
+    Ok(LayerWriter::new(OfferedBlob::new(blob, offered), execution.options.compression))
 }
 
 /// Settles a layer whose tar has been written: blob and index.
 pub(crate) fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed, Error> {
-    let (packed, blob): (Packed, BlobWriter) = writer.finish().map_err(packing)?;
-    let written = blob.commit().map_err(|error| Error::store("storing a layer", error))?;
+    let (packed, blob): (Packed, OfferedBlob) = writer.finish().map_err(packing)?;
+    let written = blob.commit()?;
     let committed = Committed {
         diff_id: packed.diff_id,
         descriptor: Descriptor::new(execution.options.compression.media_type(), written.digest, written.size),
@@ -64,7 +65,7 @@ pub(crate) fn commit(execution: &Execution<'_>, made: StepLayer<'_, '_>, writer:
         digest: &committed.descriptor.digest,
         size: committed.descriptor.size,
     });
-    layer.committed.set(Ok(Arc::new(committed)));
+    layer.settle(Ok(Arc::new(committed)));
     Ok(())
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn entries(
     made: StepLayer<'_, '_>,
     entries: &[tar::Entry],
 ) -> Result<(), Error> {
-    let mut layer = begin(progress.execution)?;
+    let mut layer = begin(progress.execution, None)?;
     let mut writer = tar::Writer::new(&mut layer);
     entries
         .iter()

@@ -101,7 +101,7 @@ impl<'e> ResolvedRun<'e> {
             });
             if let Err(error) = packed {
                 execution.fail(&error);
-                layer.committed.set(Err(error));
+                layer.settle(Err(error));
             }
         });
         Ok(())
@@ -138,7 +138,10 @@ impl<'e> ResolvedRun<'e> {
 }
 
 fn pack_changes(execution: &Execution<'_>, made: StepLayer<'_, '_>, changes: &Changes, run: &Run) -> Result<(), Error> {
-    let (mut writer, step) = (pack::begin(execution)?, made.step);
+    let step = made.step;
+    // A layer in which a secret may be found is uploaded once it is known to hold none.
+    let may_be_refused = execution.options.leak == Leak::Refused && secrets_of(run, execution).next().is_some();
+    let mut writer = pack::begin(execution, (!may_be_refused).then_some(made.layer))?;
     let until_cancelled = Cancellable::new(&mut writer, execution.cancel());
     let mut detector = Detector::new(until_cancelled, secrets_of(run, execution));
     changes.write_tar_until(execution.options.latest, &mut detector).map_err(|error| {

@@ -37,11 +37,17 @@ pub(crate) fn execute<'scope, 'e: 'scope, 'a>(
         }
         let layers = progress.layers.len();
         let status = step_once(&mut progress, index, position, step, scope)?;
-        if in_result && progress.layers.len() > layers {
+        if in_result && progress.layers.len() > layers && !is_told_before(&step.action, status) {
             (execution.on_layer)(progress.layers[layers].clone(), status);
         }
     }
     Ok(StageLayers { layers: progress.layers, key: progress.key })
+}
+
+/// Returns whether the observer of layers was told of a step's before the step: a copy packs its layer itself, and the layer
+/// of a command is packed once the command has ended well.
+fn is_told_before(action: &Action, status: CacheStatus) -> bool {
+    status == CacheStatus::Miss && matches!(action, Action::Copy(_))
 }
 
 /// Returns whether the layers of stage `index` are part of the result.
@@ -172,17 +178,20 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
             size: committed.descriptor.size,
         });
         execution.settle(&layer, &committed);
-        layer.committed.set(Ok(Arc::new(committed)));
+        layer.settle(Ok(Arc::new(committed)));
         progress.push(layer, chained);
         return Ok(CacheStatus::Hit);
     }
     drop(looking);
+    if is_told_before(&step.action, CacheStatus::Miss) && in_result(execution, progress.stage) {
+        (execution.on_layer)(layer.clone(), CacheStatus::Miss);
+    }
     let made = execution.step_permit().map_err(Failure::from).and_then(|_permit| {
         let _span = trace.span(Work::Step, &step.instruction);
         prepared.execute(progress, StepLayer { layer: &layer, step }, scope)
     });
     if let Err(failure) = &made {
-        layer.committed.set(Err(failure.error.clone()));
+        layer.settle(Err(failure.error.clone()));
     }
     made.map_err(|failure| Failure { error: locate(failure.error, step), ..failure })?;
     progress.push(layer, chained);

@@ -97,9 +97,11 @@ impl Uploads {
                 loop {
                     let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(layer) = next else { return };
+                    let early = repositories(tags).next().and_then(|first| upload_growing(resources, first, &layer));
                     // A layer that failed to come into being is the failure of its step, reported there.
                     let Ok(committed) = resources.committed(&layer) else { continue };
-                    for repository in repositories(tags) {
+                    let is_there = early.is_some_and(|digest| digest == committed.descriptor.digest);
+                    for repository in repositories(tags).skip(usize::from(is_there)) {
                         if let Err(error) = upload(resources, repository, &committed) {
                             let error = resources.or_damaged(error, &committed);
                             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -173,6 +175,21 @@ pub(crate) fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Referenc
 /// Returns the registry and the repository of a reference.
 fn without_tag(reference: &Reference) -> String {
     format!("{}/{}", reference.registry(), reference.repository())
+}
+
+/// Uploads a large layer while it is being packed, and returns its digest; in all other cases it is uploaded afterwards.
+fn upload_growing(resources: &BuildResources, to: &Reference, layer: &Layer) -> Option<Digest> {
+    let growing = layer.growing.wait(&resources.cancel)??;
+    let _span = resources.trace.span(Work::Upload, "a layer that is being packed");
+    match resources.ask(resources.client.push_growing_blob(to, growing)) {
+        Ok(digest) => digest,
+        Err(Unanswered::Failed(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(repository = without_tag(to), error, "a layer was not uploaded while it was packed");
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 fn upload(resources: &BuildResources, to: &Reference, layer: &Committed) -> Result<(), Error> {

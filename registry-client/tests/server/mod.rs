@@ -61,11 +61,20 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server whose answers `script` gives.
     pub(crate) fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Server {
-        Server::start_at("127.0.0.1:0", script)
+        Server::start_slow("127.0.0.1:0", Duration::ZERO, script)
     }
 
     /// Starts one at an address.
     pub(crate) fn start_at(at: &str, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Server {
+        Server::start_slow(at, Duration::ZERO, script)
+    }
+
+    /// Starts one that waits for `pause` after each 64 KiB of a body.
+    pub(crate) fn start_slow(
+        at: &str,
+        pause: Duration,
+        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind(at).unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -77,7 +86,7 @@ impl Server {
                 counted.fetch_add(1, Ordering::SeqCst);
                 let (kept, script) = (kept.clone(), script.clone());
                 std::thread::spawn(move || {
-                    let _ = serve(stream, &kept, &*script);
+                    let _ = serve(stream, pause, &kept, &*script);
                 });
             }
         });
@@ -101,10 +110,15 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, kept: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    pause: Duration,
+    kept: &Mutex<Vec<Asked>>,
+    script: &dyn Fn(&Asked) -> Answer,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut out = stream;
-    while let Some(asked) = read(&mut reader)? {
+    while let Some(asked) = read(&mut reader, pause)? {
         kept.lock().unwrap().push(asked.clone());
         let answer = script(&asked);
         let mut head = format!("HTTP/1.1 {} X\r\n", answer.status);
@@ -133,7 +147,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) ->
     Ok(())
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked>> {
+fn read(reader: &mut BufReader<TcpStream>, pause: Duration) -> std::io::Result<Option<Asked>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -148,8 +162,36 @@ fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked>> {
         asked.headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
     if let Some(length) = asked.headers.get("content-length").and_then(|length| length.parse().ok()) {
-        asked.body = vec![0; length];
-        reader.read_exact(&mut asked.body)?;
+        read_bytes(reader, length, pause, &mut asked.body)?;
+    }
+    if asked.headers.get("transfer-encoding").is_some_and(|encoding| encoding == "chunked") {
+        loop {
+            let (mut size, mut end) = (String::new(), String::new());
+            reader.read_line(&mut size)?;
+            let length = usize::from_str_radix(size.trim(), 16).map_err(std::io::Error::other)?;
+            read_bytes(reader, length, pause, &mut asked.body)?;
+            reader.read_line(&mut end)?;
+            if length == 0 {
+                break;
+            }
+        }
     }
     Ok(Some(asked))
+}
+
+fn read_bytes(
+    reader: &mut BufReader<TcpStream>,
+    length: usize,
+    pause: Duration,
+    body: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let mut left = length;
+    while left > 0 {
+        let (at, piece) = (body.len(), left.min(64 * 1024));
+        body.resize(at + piece, 0);
+        reader.read_exact(&mut body[at..])?;
+        left -= piece;
+        std::thread::sleep(pause);
+    }
+    Ok(())
 }
