@@ -1,4 +1,4 @@
-//! Pushes an image: each layer as soon as it is settled, the manifest last, then the tags in order.
+//! Pushes an image: each layer as soon as it is settled, or while it is packed; the manifest last, then the tags in order.
 
 use crate::Error;
 use crate::execute::{BuildResources, CacheStatus, Committed, Layer, Unanswered, ask, until_cancelled};
