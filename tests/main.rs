@@ -17,3 +17,4 @@ mod rooms;
 mod service;
 mod support;
 mod tidy;
+mod tidy_sql;

@@ -15,6 +15,7 @@ use crate::model::rules_fetch::NewLookup;
 use crate::sql::clock::millis;
 use crate::sql::schema;
 use crate::sql::statement::sql;
+use crate::sql::states::{QUERY_ANSWERED, QUERY_OPEN, QUERY_TAKEN};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -115,6 +116,28 @@ pub struct QuestionClaim {
     pub patience: Duration,
 }
 
+/// Where a worker query is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueryState {
+    /// Waits for a worker.
+    Open,
+    /// A worker looks for the answer.
+    Taken,
+    /// The answer is there.
+    Answered,
+}
+
+impl QueryState {
+    /// Returns the state's name, as it is stored.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            QueryState::Open => "open",
+            QueryState::Taken => "taken",
+            QueryState::Answered => "answered",
+        }
+    }
+}
+
 impl Database {
     /// Asks the workers something; returns its row.
     pub async fn ask(&self, question: &Question) -> Result<i64, Error> {
@@ -124,10 +147,12 @@ impl Database {
         let text = "DELETE FROM questions WHERE asked_ms <= $1";
         let expired = transaction.now_ms - millis(TIMEOUT);
         sql(doing, text).bind(expired).run(transaction.on()).await?;
-        let text = "INSERT INTO questions (question_json, state, asked_ms) VALUES ($1, 'open', $2) RETURNING id";
+        let text = format!(
+            "INSERT INTO questions (question_json, state, asked_ms) VALUES ($1, {QUERY_OPEN}, $2) RETURNING id"
+        );
         let row = sql(doing, text).bind(to_json(question)?).bind(transaction.now_ms).one(transaction.on()).await?;
         transaction.announce_work();
-        let id = row.get(0)?;
+        let id = row.get("id")?;
         transaction.commit(doing).await?;
         Ok(id)
     }
@@ -135,7 +160,7 @@ impl Database {
     /// Gives a worker the oldest question that nobody has and that somebody waits for.
     pub async fn claim_question(&self) -> Result<Option<QuestionClaim>, Error> {
         let doing = "taking a question";
-        let text = "SELECT id FROM questions WHERE state = 'open' LIMIT 1";
+        let text = format!("SELECT id FROM questions WHERE state = {QUERY_OPEN} LIMIT 1");
         if sql(doing, text).optional(self.read()).await?.is_none() {
             return Ok(None);
         }
@@ -146,34 +171,37 @@ impl Database {
         sql(doing, text).bind(transaction.now_ms - patience).run(transaction.on()).await?;
         let row = sql(
             doing,
-            "UPDATE questions SET state = 'taken' WHERE id = (SELECT id FROM questions WHERE state = 'open' \
-             ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) RETURNING id, question_json, asked_ms",
+            format!("UPDATE questions SET state = {QUERY_TAKEN} WHERE id = (SELECT id FROM questions WHERE state = {QUERY_OPEN} \
+             ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) RETURNING id, question_json, asked_ms"),
         )
         .optional(transaction.on())
         .await?;
         let now = transaction.now_ms;
         transaction.commit(doing).await?;
         let Some(row) = row else { return Ok(None) };
-        let left = (row.get::<i64>(2)? + patience - now).clamp(0, patience);
+        let left = (row.get::<i64>("asked_ms")? + patience - now).clamp(0, patience);
         let patience = Duration::from_millis(left.unsigned_abs());
-        Ok(Some(QuestionClaim { id: row.get(0)?, question: json(&row.get::<String>(1)?)?, patience }))
+        Ok(Some(QuestionClaim { id: row.get("id")?, question: json(&row.get::<String>("question_json")?)?, patience }))
     }
 
     /// Writes an answer; nothing happens if nobody waits for it any more.
     pub async fn answer_question(&self, claim: &QuestionClaim, answer: &Answer) -> Result<(), Error> {
-        sql("answering a question", "UPDATE questions SET state = 'answered', answer_json = $2 WHERE id = $1")
-            .bind(claim.id)
-            .bind(to_json(answer)?)
-            .run(self.write())
-            .await?;
+        sql(
+            "answering a question",
+            format!("UPDATE questions SET state = {QUERY_ANSWERED}, answer_json = $2 WHERE id = $1"),
+        )
+        .bind(claim.id)
+        .bind(to_json(answer)?)
+        .run(self.write())
+        .await?;
         Ok(())
     }
 
     /// Returns the answer to a question, if there is one yet.
     pub async fn answer_to(&self, question: i64) -> Result<Option<Answer>, Error> {
-        let text = "SELECT answer_json FROM questions WHERE id = $1 AND state = 'answered'";
+        let text = format!("SELECT answer_json FROM questions WHERE id = $1 AND state = {QUERY_ANSWERED}");
         let row = sql("looking for an answer", text).bind(question).optional(self.read()).await?;
-        row.map(|row| json(&row.get::<String>(0)?)).transpose()
+        row.map(|row| json(&row.get::<String>("answer_json")?)).transpose()
     }
 
     /// Forgets a question: nobody waits for its answer any more.

@@ -8,6 +8,7 @@ use crate::model::build::ids;
 use crate::queue::cancel::cancel_one;
 use crate::queue::enqueue::count;
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::UNENDED;
 /// The counter of the versions of a repository's document. It outlives the document, so a version never comes again.
 const VERSIONS: &str = "document";
 
@@ -47,7 +48,7 @@ impl Database {
     pub async fn repository_names(&self) -> Result<Vec<String>, Error> {
         let rows =
             sql("reading the repositories", "SELECT name FROM repositories ORDER BY name").all(self.read()).await?;
-        rows.iter().map(|row| row.get(0)).collect()
+        rows.iter().map(|row| row.get("name")).collect()
     }
 
     /// Returns the repository `name`.
@@ -73,7 +74,7 @@ impl Database {
             .bind(name)
             .optional(transaction.on())
             .await?;
-        let present: Option<i64> = row.map(|row| row.get(0)).transpose()?;
+        let present: Option<i64> = row.map(|row| row.get("version")).transpose()?;
         if expected.is_some_and(|expected| expected != present.unwrap_or(0)) {
             return Ok(Put::Conflict { present });
         }
@@ -106,13 +107,11 @@ impl Database {
         sql(doing, "DELETE FROM webhooks WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM told_refs WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM own_schedules WHERE repository = $1").bind(name).run(transaction.on()).await?;
-        let open = sql(
-            doing,
-            "SELECT id FROM builds WHERE repository = $1 AND state IN ('queued', 'preparing', 'building', 'pushing') ORDER BY id",
-        )
-        .bind(name)
-        .all(transaction.on())
-        .await?;
+        let open =
+            sql(doing, format!("SELECT id FROM builds WHERE repository = $1 AND state IN ({UNENDED}) ORDER BY id"))
+                .bind(name)
+                .all(transaction.on())
+                .await?;
         for id in ids(&open)? {
             cancel_one(&mut transaction, &id).await?;
         }
@@ -122,7 +121,7 @@ impl Database {
 }
 
 fn record(row: &Row) -> Result<RepositoryRecord, Error> {
-    let name: String = row.get(0)?;
-    let document = open_document(&name, row.get(1)?);
-    Ok(RepositoryRecord { name, document, version: row.get(2)?, changed_ms: row.get(3)? })
+    let name: String = row.get("name")?;
+    let document = open_document(&name, row.get("document_json")?);
+    Ok(RepositoryRecord { name, document, version: row.get("version")?, changed_ms: row.get("changed_ms")? })
 }

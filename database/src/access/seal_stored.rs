@@ -16,7 +16,7 @@ impl Database {
         let doing = "sealing what was stored before";
         let text = "SELECT is_on FROM switches WHERE name = $1";
         let row = sql(doing, text).bind(SEALED).optional(self.read()).await?;
-        if row.map(|row| row.get(0)).transpose()? == Some(true) {
+        if row.map(|row| row.get("is_on")).transpose()? == Some(true) {
             return Ok(());
         }
         let mut sealed = self.seal_documents().await?;
@@ -44,7 +44,7 @@ impl Database {
             "SELECT name, document_json FROM repositories WHERE document_json NOT LIKE 'sealed:%' /*+FOR UPDATE*/";
         let rows = sql(doing, text).all(transaction.on()).await?;
         for row in &rows {
-            let (name, document): (String, String) = (row.get(0)?, row.get(1)?);
+            let (name, document): (String, String) = (row.get("name")?, row.get("document_json")?);
             sql(doing, "UPDATE repositories SET document_json = $2 WHERE name = $1")
                 .bind(&name)
                 .bind(seal_document(key, &name, &document)?)
@@ -66,7 +66,8 @@ impl Database {
         let mut transaction = self.begin().await?;
         let rows = sql(doing, format!("{text} /*+FOR UPDATE*/")).bind(BATCH).all(transaction.on()).await?;
         for row in &rows {
-            let (id, repository, stored): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (id, repository, stored): (String, String, String) =
+                (row.get("id")?, row.get("repository")?, row.get("spec_json")?);
             sql(doing, "UPDATE builds SET spec_json = $2 WHERE id = $1")
                 .bind(&id)
                 .bind(seal_spec(key, &repository, &json(&stored)?)?)

@@ -48,9 +48,9 @@ impl Database {
         let rows = sql("trying the key of the secrets", text).all(self.read()).await?;
         let mut foreign = Vec::new();
         for row in &rows {
-            let (repository, name): (String, String) = (row.get(0)?, row.get(1)?);
+            let (repository, name): (String, String) = (row.get("repository")?, row.get("name")?);
             let place = Place { repository: &repository, name: &name };
-            if self.key()?.open(&place, &row.get::<Vec<u8>>(2)?).is_none() {
+            if self.key()?.open(&place, &row.get::<Vec<u8>>("sealed")?).is_none() {
                 foreign.push(format!("{repository}:{name}"));
             }
         }
@@ -65,7 +65,7 @@ impl Database {
     pub async fn secret_names(&self, repository: &str) -> Result<Vec<String>, Error> {
         let text = "SELECT name FROM secrets WHERE repository = $1 ORDER BY name";
         let rows = sql("reading the names of secrets", text).bind(repository).all(self.read()).await?;
-        rows.iter().map(|row| row.get(0)).collect()
+        rows.iter().map(|row| row.get("name")).collect()
     }
 
     /// Returns those of the named secrets that there are, opened.
@@ -75,7 +75,7 @@ impl Database {
             let text = "SELECT sealed FROM secrets WHERE repository = $1 AND name = $2";
             let row = sql("reading a secret", text).bind(repository).bind(name).optional(self.read()).await?;
             let Some(row) = row else { continue };
-            let value = self.key()?.open(&Place { repository, name }, &row.get::<Vec<u8>>(0)?);
+            let value = self.key()?.open(&Place { repository, name }, &row.get::<Vec<u8>>("sealed")?);
             opened.push((name.clone(), value.ok_or_else(|| Error::WrongKey(name.clone()))?));
         }
         Ok(opened)

@@ -31,7 +31,7 @@ impl Database {
         let text = "SELECT token_hash FROM sessions WHERE hash = $1 AND expires_ms > $2";
         let row = sql("reading a session", text).bind(hash(id)).bind(now).optional(self.read()).await?;
         let Some(row) = row else { return Ok(None) };
-        let digits: String = row.get(0)?;
+        let digits: String = row.get("token_hash")?;
         let bytes = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
         bytes.map(Some).ok_or(Error::Damaged("the token of a session"))
     }

@@ -17,6 +17,7 @@ use crate::outbox::commit_status;
 use crate::queue::cancel::close;
 use crate::queue::enqueue::{NewBuilds, Origin};
 use crate::sql::statement::sql;
+use crate::sql::states::UNENDED;
 use crate::sql::transaction::{Alone, Transaction};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -158,9 +159,10 @@ impl Database {
 async fn take_over(transaction: &mut Transaction, late: i64, found: i64) -> Result<Accepted, Error> {
     let doing = "storing a late delivery";
     let explain = ["the push was found before this delivery came; its builds are those of the delivery found then"];
-    sql(doing, "UPDATE deliveries SET ignored = 'found_before', explain_json = $2 WHERE id = $1")
+    sql(doing, "UPDATE deliveries SET ignored = $3, explain_json = $2 WHERE id = $1")
         .bind(late)
         .bind(to_json(&explain)?)
+        .bind("found_before")
         .run(transaction.on())
         .await?;
     let text = "SELECT id FROM builds WHERE delivery_id = $1 ORDER BY id";
@@ -199,8 +201,9 @@ pub(crate) async fn insert_deliveries(
     }
     let mut stored = HashMap::new();
     for row in statement.all(transaction.on()).await? {
-        let key: [String; 5] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
-        stored.insert(key, row.get::<i64>(0)?);
+        let key: [String; 5] =
+            [row.get("forge")?, row.get("delivery")?, row.get("event")?, row.get("repository")?, row.get("body_hash")?];
+        stored.insert(key, row.get::<i64>("id")?);
     }
     let key = |delivery: &NewDelivery| {
         let NewDelivery { forge, delivery: id, event, repository, .. } = delivery.clone();
@@ -229,7 +232,7 @@ async fn known(transaction: &mut Transaction, delivery: &NewDelivery) -> Result<
     let doing = "reading a delivery";
     let text = "SELECT body_hash FROM deliveries WHERE forge = $1 AND repository = $2 AND delivery = $3";
     let row = sql(doing, text).bind(&delivery.forge).bind(&delivery.repository).bind(&delivery.delivery);
-    let same_id: Option<String> = row.optional(transaction.on()).await?.map(|row| row.get(0)).transpose()?;
+    let same_id: Option<String> = row.optional(transaction.on()).await?.map(|row| row.get("body_hash")).transpose()?;
     let is_same = |stored: &str| stored.split(' ').next() == Some(hash(&delivery.body).as_str());
     match &same_id {
         Some(stored) if !is_same(stored) => return Ok(Known::Before(Accepted::KeyReused)),
@@ -260,8 +263,10 @@ async fn open_build(
 ) -> Result<Option<BuildId>, Error> {
     let rows = sql(
         "looking for a build",
-        "SELECT id FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND spec_json = $4 \
-         AND state IN ('queued', 'preparing', 'building', 'pushing') AND NOT cancel_requested ORDER BY sequence DESC LIMIT 1",
+        format!(
+            "SELECT id FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND spec_json = $4 \
+         AND state IN ({UNENDED}) AND NOT cancel_requested ORDER BY sequence DESC LIMIT 1"
+        ),
     )
     .bind(&request.repository)
     .bind(&request.rule)
@@ -284,8 +289,8 @@ async fn known_key(transaction: &mut Transaction, key: &IdempotencyKey) -> Resul
     .optional(transaction.on())
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let same = row.get::<String>(0)? == hash(&key.body);
-    Ok(Some(if same { Accepted::Duplicate(json(&row.get::<String>(1)?)?) } else { Accepted::KeyReused }))
+    let same = row.get::<String>("body_hash")? == hash(&key.body);
+    Ok(Some(if same { Accepted::Duplicate(json(&row.get::<String>("builds_json")?)?) } else { Accepted::KeyReused }))
 }
 
 /// Finds the builds of a delivery that was stored before.

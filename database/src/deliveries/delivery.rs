@@ -6,6 +6,7 @@ use crate::model::build::ids;
 use crate::model::build_id::BuildId;
 use crate::sql::columns::{columns, document, get};
 use crate::sql::statement::{Row, Value, filtered, sql};
+use crate::sql::states::FETCH_EXPANDED;
 /// Most deliveries that a list holds.
 const MAX_LIST: u32 = 200;
 
@@ -45,8 +46,6 @@ columns! {
         ignored: Option<String> = get "ignored",
         explain: Vec<String> = document "explain_json",
         created_ms: i64 = get "created_ms",
-        is_pending: bool = get "is_pending" as
-            "EXISTS (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state <> 'expanded')",
     }
 }
 
@@ -73,7 +72,7 @@ impl Database {
             ("(ignored IS NOT NULL) = ?", filter.ignored.map(Value::from)),
             ("id < ?", filter.before.map(Value::from)),
         ];
-        let text = format!("SELECT {} FROM deliveries d WHERE TRUE", DeliveryRow::COLUMNS);
+        let text = format!("{} WHERE TRUE", select());
         let order = format!(" ORDER BY id DESC LIMIT {}", filter.limit.clamp(1, MAX_LIST));
         let statement = filtered("listing deliveries", text, conditions).among("repository", filter.among.as_deref());
         let rows = statement.then(&order).all(self.read()).await?;
@@ -86,7 +85,7 @@ impl Database {
 
     /// Returns a delivery by its row.
     pub async fn delivery(&self, id: i64) -> Result<Option<Delivery>, Error> {
-        let text = format!("SELECT {} FROM deliveries d WHERE id = $1", DeliveryRow::COLUMNS);
+        let text = format!("{} WHERE id = $1", select());
         match sql("reading a delivery", text).bind(id).optional(self.read()).await? {
             Some(row) => Ok(Some(self.read_delivery(&row).await?)),
             None => Ok(None),
@@ -96,11 +95,11 @@ impl Database {
     /// Returns the body of a delivery as it was signed.
     pub async fn delivery_body(&self, id: i64) -> Result<Option<Vec<u8>>, Error> {
         let row = sql("reading a delivery", "SELECT body FROM deliveries WHERE id = $1").bind(id);
-        row.optional(self.read()).await?.map(|row| row.get(0)).transpose()
+        row.optional(self.read()).await?.map(|row| row.get("body")).transpose()
     }
 
     async fn read_delivery(&self, row: &Row) -> Result<Delivery, Error> {
-        let row = DeliveryRow::read(row)?;
+        let (is_pending, row) = (row.get("is_pending")?, DeliveryRow::read(row)?);
         let text = "SELECT id FROM builds WHERE delivery_id = $1 ORDER BY id";
         let builds = sql("reading a delivery", text).bind(row.id).all(self.read()).await?;
         Ok(Delivery {
@@ -112,8 +111,16 @@ impl Database {
             ignored: row.ignored,
             explain: row.explain,
             created_ms: row.created_ms,
-            is_pending: row.is_pending,
+            is_pending,
             builds: ids(&builds)?,
         })
     }
+}
+
+fn select() -> String {
+    format!(
+        "SELECT {}, EXISTS (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state <> {FETCH_EXPANDED}) AS is_pending \
+         FROM deliveries d",
+        DeliveryRow::COLUMNS
+    )
 }

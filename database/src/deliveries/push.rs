@@ -5,15 +5,23 @@ use crate::deliveries::batches::Source;
 use crate::deliveries::push_order::{End, Pushed, place};
 use crate::error::Error;
 use crate::model::build::ids;
+use crate::model::build_state::BuildState;
 use crate::model::delivery::PushedRef;
 use crate::model::ref_name::RefName;
 use crate::queue::enqueue::NewBuilds;
 use crate::sql::statement::sql;
+use crate::sql::states::States;
+use crate::sql::states::{PUSH, RECONCILE};
 use crate::sql::transaction::Transaction;
 /// How long a forge may deliver a push again that was not taken at first: a push that seems to belong before an older
 /// one than this sets the ref back instead.
 const LATE_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 /// Most builds that are repeated because pushes turned out to be newer than was known.
+/// The states of a build that is repeated when the push is found to be a newer one.
+const REPEATED: States = States(|state| {
+    !matches!(state, BuildState::Queued | BuildState::Failed | BuildState::Errored | BuildState::Cancelled)
+        && !matches!(state, BuildState::TimedOut | BuildState::Skipped)
+});
 const MAX_REPEATED: i64 = 20;
 
 /// Where a push was put.
@@ -70,7 +78,7 @@ impl Database {
         .bind(source == Source::Found)
         .one(transaction.on())
         .await?;
-        let pushed = Pushed { id: Some(row.get(0)?), git_ref: push.git_ref.clone(), sequence: place.sequence };
+        let pushed = Pushed { id: Some(row.get("id")?), git_ref: push.git_ref.clone(), sequence: place.sequence };
         if let Some(before) = begins {
             unmark(transaction, of, "is_tail", before).await?;
         }
@@ -90,9 +98,9 @@ impl Database {
     async fn repeat_moved(&self, transaction: &mut Transaction, of: RefName<'_>, after: i64) -> Result<(), Error> {
         let rows = sql(
             "reading the builds of a push",
-            "SELECT id FROM builds WHERE push_id IN (SELECT id FROM pushes WHERE repository = $1 AND git_ref = $2 AND sequence > $3) \
-             AND state IN ('preparing', 'building', 'pushing', 'succeeded', 'superseded') AND trigger_kind IN ('push', 'reconcile') \
-             ORDER BY sequence DESC, id LIMIT $4",
+            format!("SELECT id FROM builds WHERE push_id IN (SELECT id FROM pushes WHERE repository = $1 AND git_ref = $2 AND sequence > $3) \
+             AND state IN ({REPEATED}) AND trigger_kind IN ({PUSH}, {RECONCILE}) \
+             ORDER BY sequence DESC, id LIMIT $4"),
         )
         .bind(of.repository)
         .bind(of.git_ref)
@@ -128,10 +136,11 @@ async fn surroundings(
 ) -> Result<Surroundings, Error> {
     let row = sql(
         "reading pushes",
-        "SELECT COALESCE(s.last, 0), b.sequence, b.segment, b.sequence, a.sequence, a.segment, (SELECT MAX(m.sequence) \
-           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = a.segment), \
-           f.delivery_id, c.sequence, c.segment, (SELECT MAX(m.sequence) \
-           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = c.segment) \
+        "SELECT COALESCE(s.last, 0) AS last, b.sequence AS begins_sequence, b.segment AS begins_segment, \
+           b.sequence AS begins_last, a.sequence AS ends_sequence, a.segment AS ends_segment, (SELECT MAX(m.sequence) \
+           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = a.segment) AS ends_last, \
+           f.delivery_id AS found, c.sequence AS covers_sequence, c.segment AS covers_segment, (SELECT MAX(m.sequence) \
+           FROM pushes m WHERE m.repository = $1 AND m.git_ref = $2 AND m.segment = c.segment) AS covers_last \
          FROM (SELECT 1 AS one) o \
          LEFT JOIN (SELECT last FROM sequences WHERE repository = $1 AND name = $2) s ON TRUE \
          LEFT JOIN (SELECT sequence, segment FROM pushes WHERE repository = $1 AND git_ref = $2 AND after_id = $3 AND is_tail \
@@ -155,11 +164,21 @@ async fn surroundings(
     .bind(transaction.now_ms - LATE_MS)
     .one(transaction.on())
     .await?;
-    let end = |first: usize| -> Result<Option<End>, Error> {
-        let Some(sequence) = row.get(first)? else { return Ok(None) };
-        Ok(Some(End { sequence, segment: row.get(first + 1)?, last: row.get(first + 2)? }))
+    let end = |which: &str| -> Result<Option<End>, Error> {
+        let Some(sequence) = row.get(&format!("{which}_sequence"))? else { return Ok(None) };
+        Ok(Some(End {
+            sequence,
+            segment: row.get(&format!("{which}_segment"))?,
+            last: row.get(&format!("{which}_last"))?,
+        }))
     };
-    Ok(Surroundings { last: row.get(0)?, begins: end(1)?, ends: end(4)?, found: row.get(7)?, covers: end(8)? })
+    Ok(Surroundings {
+        last: row.get("last")?,
+        begins: end("begins")?,
+        ends: end("ends")?,
+        found: row.get("found")?,
+        covers: end("covers")?,
+    })
 }
 
 /// Takes note that a push is not the first any more (`is_head`), or not the last (`is_tail`), of its segment.

@@ -89,6 +89,8 @@ pub(crate) async fn position_of(
     .bind(commit)
     .optional(transaction.on())
     .await?;
-    row.map(|row| Ok(Pushed { id: Some(row.get(0)?), git_ref: of.git_ref.to_owned(), sequence: row.get(1)? }))
-        .transpose()
+    row.map(|row| {
+        Ok(Pushed { id: Some(row.get("id")?), git_ref: of.git_ref.to_owned(), sequence: row.get("sequence")? })
+    })
+    .transpose()
 }

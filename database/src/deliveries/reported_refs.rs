@@ -54,7 +54,7 @@ pub(crate) async fn goes_on(transaction: &mut Transaction, delivery: &NewDeliver
         let text = "SELECT head FROM told_refs WHERE repository = $1 AND git_ref = $2";
         let row = sql("reading what a ref names", text).bind(&delivery.repository).bind(git_ref);
         if let Some(row) = row.optional(transaction.on()).await? {
-            let head: Option<String> = row.get(0)?;
+            let head: Option<String> = row.get("head")?;
             if head == *before && head != *after {
                 return Ok(true);
             }
@@ -73,6 +73,6 @@ impl Database {
     pub async fn told_head(&self, repository: &str, git_ref: &str) -> Result<Option<String>, Error> {
         let text = "SELECT head FROM told_refs WHERE repository = $1 AND git_ref = $2";
         let row = sql("reading what a ref names", text).bind(repository).bind(git_ref).optional(self.read()).await?;
-        Ok(row.map(|row| row.get::<Option<String>>(0)).transpose()?.flatten())
+        Ok(row.map(|row| row.get::<Option<String>>("head")).transpose()?.flatten())
     }
 }

@@ -19,6 +19,7 @@ use crate::reconcile::missed_push::not_built_yet;
 use crate::sql::clock::millis;
 use crate::sql::schema;
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::{FETCH_ANSWERED, FETCH_CLAIMED, FETCH_EXPANDED, FETCH_OPEN};
 use crate::sql::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 
@@ -73,14 +74,14 @@ impl Database {
     ) -> Result<i64, Error> {
         let row = sql(
             "storing a lookup",
-            "INSERT INTO lookups (delivery_id, lookup_json, state) VALUES ($1, $2, 'open') RETURNING id",
+            format!("INSERT INTO lookups (delivery_id, lookup_json, state) VALUES ($1, $2, {FETCH_OPEN}) RETURNING id"),
         )
         .bind(delivery)
         .bind(to_json(lookup)?)
         .one(transaction.on())
         .await?;
         transaction.announce_work();
-        row.get(0)
+        row.get("id")
     }
 
     /// Gives `worker` the oldest lookup that nobody has.
@@ -93,9 +94,9 @@ impl Database {
         schema::confirm(transaction.on()).await?;
         let row = sql(
             doing,
-            "UPDATE lookups SET state = 'claimed', attempt = attempt + 1, worker = $1, lease_until_ms = $2 WHERE id = \
-             (SELECT id FROM lookups WHERE state = 'open' ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) \
-             RETURNING id, lookup_json, attempt",
+            format!("UPDATE lookups SET state = {FETCH_CLAIMED}, attempt = attempt + 1, worker = $1, lease_until_ms = $2 WHERE id = \
+             (SELECT id FROM lookups WHERE state = {FETCH_OPEN} ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) \
+             RETURNING id, lookup_json, attempt"),
         )
         .bind(worker)
         .bind(transaction.now_ms + millis(self.settings.lease))
@@ -103,7 +104,11 @@ impl Database {
         .await?;
         let Some(row) = row else { return Ok(None) };
         transaction.commit(doing).await?;
-        Ok(Some(LookupClaim { id: row.get(0)?, lookup: json(&row.get::<String>(1)?)?, attempt: row.get(2)? }))
+        Ok(Some(LookupClaim {
+            id: row.get("id")?,
+            lookup: json(&row.get::<String>("lookup_json")?)?,
+            attempt: row.get("attempt")?,
+        }))
     }
 
     /// Writes what the worker found.
@@ -117,8 +122,10 @@ impl Database {
         };
         let written = sql(
             "answering a lookup",
-            "UPDATE lookups SET state = 'answered', worker = NULL, lease_until_ms = NULL, answer_json = $3 \
-             WHERE id = $1 AND attempt = $2 AND state = 'claimed'",
+            format!(
+                "UPDATE lookups SET state = {FETCH_ANSWERED}, worker = NULL, lease_until_ms = NULL, answer_json = $3 \
+             WHERE id = $1 AND attempt = $2 AND state = {FETCH_CLAIMED}"
+            ),
         )
         .bind(claim.id)
         .bind(claim.attempt)
@@ -132,14 +139,17 @@ impl Database {
     pub async fn answered_lookups(&self, limit: u32) -> Result<Vec<AnsweredLookup>, Error> {
         let rows = sql(
             "reading lookups",
-            "SELECT id, lookup_json, answer_json FROM lookups WHERE state = 'answered' ORDER BY id LIMIT $1",
+            format!(
+                "SELECT id, lookup_json, answer_json FROM lookups WHERE state = {FETCH_ANSWERED} ORDER BY id LIMIT $1"
+            ),
         )
         .bind(i64::from(limit))
         .all(self.read())
         .await?;
         let read = |row: &Row| {
-            let (lookup, result) = (json(&row.get::<String>(1)?)?, json(&row.get::<String>(2)?)?);
-            Ok(AnsweredLookup { id: row.get(0)?, lookup, result })
+            let (lookup, result) =
+                (json(&row.get::<String>("lookup_json")?)?, json(&row.get::<String>("answer_json")?)?);
+            Ok(AnsweredLookup { id: row.get("id")?, lookup, result })
         };
         rows.iter().map(read).collect()
     }
@@ -158,13 +168,13 @@ impl Database {
         let mut transaction = self.begin_accepting().await?;
         let row = sql(
             doing,
-            "UPDATE lookups SET state = 'expanded' WHERE id = $1 AND state = 'answered' RETURNING delivery_id, lookup_json",
+            format!("UPDATE lookups SET state = {FETCH_EXPANDED} WHERE id = $1 AND state = {FETCH_ANSWERED} RETURNING delivery_id, lookup_json"),
         )
         .bind(id)
         .optional(transaction.on())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let delivery: Option<i64> = row.get(0)?;
+        let delivery: Option<i64> = row.get("delivery_id")?;
         sql(doing, "UPDATE deliveries SET ignored = $2, explain_json = $3 WHERE id = $1")
             .bind(delivery)
             .bind(ignored.map(str::to_owned))
@@ -172,7 +182,7 @@ impl Database {
             .run(transaction.on())
             .await?;
         if ignored == Some("rules_invalid") {
-            let lookup: NewLookup = json(&row.get::<String>(1)?)?;
+            let lookup: NewLookup = json(&row.get::<String>("lookup_json")?)?;
             // A pull request is about its own commit, though the rules are those of another branch.
             let pull = lookup.trigger.pull_request().map(|pull| pull.commit.clone());
             if let Some(commit) = pull.or(lookup.commit) {
@@ -192,7 +202,7 @@ impl Database {
     }
 
     pub(crate) async fn has_open_lookup(&self) -> Result<bool, Error> {
-        let text = "SELECT id FROM lookups WHERE state = 'open' LIMIT 1";
+        let text = format!("SELECT id FROM lookups WHERE state = {FETCH_OPEN} LIMIT 1");
         Ok(sql("looking for a lookup", text).optional(self.read()).await?.is_some())
     }
 
@@ -214,8 +224,8 @@ impl Database {
         };
         let text = format!(
             "UPDATE lookups SET worker = NULL, lease_until_ms = NULL, \
-             state = CASE WHEN attempt < $1 THEN 'open' ELSE 'answered' END, \
-             answer_json = CASE WHEN attempt < $1 THEN NULL ELSE $2 END WHERE state = 'claimed' AND {which}"
+             state = CASE WHEN attempt < $1 THEN {FETCH_OPEN} ELSE {FETCH_ANSWERED} END, \
+             answer_json = CASE WHEN attempt < $1 THEN NULL ELSE $2 END WHERE state = {FETCH_CLAIMED} AND {which}"
         );
         let taken = sql("taking lookups back", text)
             .bind(self.settings.attempts)
@@ -236,5 +246,6 @@ async fn push_of(transaction: &mut Transaction, delivery: Option<i64>) -> Result
         .bind(delivery)
         .optional(transaction.on())
         .await?;
-    row.map(|row| Ok(Pushed { id: row.get(0)?, git_ref: row.get(1)?, sequence: row.get(2)? })).transpose()
+    row.map(|row| Ok(Pushed { id: row.get("id")?, git_ref: row.get("git_ref")?, sequence: row.get("sequence")? }))
+        .transpose()
 }

@@ -7,6 +7,7 @@ use crate::model::build::{Build, build};
 use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
 use crate::sql::statement::{Value, filtered, sql};
+use crate::sql::states::SUCCEEDED;
 /// Most builds that a list holds.
 const MAX_LIST: u32 = 200;
 /// Pages of builds that are read for one list of a tag: it stops there, with fewer builds than were asked for.
@@ -189,7 +190,7 @@ impl Database {
     /// Returns the newest build of a rule and ref that succeeded.
     pub async fn last_published(&self, repository: &str, rule: &str, git_ref: &str) -> Result<Option<Build>, Error> {
         let text = format!(
-            "SELECT {BUILD} FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND state = 'succeeded' \
+            "SELECT {BUILD} FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND state = {SUCCEEDED} \
              ORDER BY sequence DESC, id DESC LIMIT 1"
         );
         let row = sql("reading the last image of a rule", text)

@@ -46,7 +46,7 @@ impl Database {
         );
         let statement = sql("reading the cache index", text).bind(namespace);
         let rows = keys.iter().fold(statement, |statement, key| statement.bind(key)).all(self.read()).await?;
-        rows.iter().map(|row| Ok((row.get(0)?, json(&row.get::<String>(1)?)?))).collect()
+        rows.iter().map(|row| Ok((row.get("name")?, json(&row.get::<String>("layer_json")?)?))).collect()
     }
 
     /// Returns the digests of the blobs that the cache leads to, as far as they were made or confirmed since `since_ms`.
@@ -54,7 +54,7 @@ impl Database {
         let rows = sql("reading the cache index", "SELECT layer_json FROM cached_layers").all(self.read()).await?;
         let mut digests = HashSet::new();
         for row in &rows {
-            let layer: CachedLayer = json(&row.get::<String>(0)?)?;
+            let layer: CachedLayer = json(&row.get::<String>("layer_json")?)?;
             if layer.created_ms >= since_ms {
                 digests.insert(layer.digest);
             }

@@ -18,13 +18,13 @@ impl Database {
     pub async fn steps(&self, id: &BuildId) -> Result<Vec<Step>, Error> {
         let text = "SELECT step_json FROM steps WHERE build_id = $1 ORDER BY number";
         let rows = sql("reading steps", text).bind(id.as_str()).all(self.read()).await?;
-        rows.iter().map(|row| json(&row.get::<String>(0)?)).collect()
+        rows.iter().map(|row| json(&row.get::<String>("step_json")?)).collect()
     }
 
     /// Returns how many bytes the log of a build has so far.
     pub async fn log_length(&self, id: &BuildId) -> Result<i64, Error> {
-        let text = "SELECT COALESCE(MAX(start + length), 0) FROM logs WHERE build_id = $1";
-        sql("reading a log", text).bind(id.as_str()).one(self.read()).await?.get(0)
+        let text = "SELECT COALESCE(MAX(start + length), 0) AS log_length FROM logs WHERE build_id = $1";
+        sql("reading a log", text).bind(id.as_str()).one(self.read()).await?.get("log_length")
     }
 
     /// Returns the log of a build from byte `from` on, about `max_bytes` of it.
@@ -43,21 +43,26 @@ impl Database {
             if bytes >= max_bytes {
                 break;
             }
-            let start: i64 = row.get(0)?;
-            let content: Vec<u8> = row.get(2)?;
+            let start: i64 = row.get("start")?;
+            let content: Vec<u8> = row.get("content")?;
             let seen = usize::try_from(from - start).unwrap_or(0).min(content.len());
             let text = content[seen..].to_vec();
             bytes += text.len();
-            chunks.push(LogChunk { offset: start + seen as i64, step: row.get(1)?, text, at_ms: row.get(3)? });
+            chunks.push(LogChunk {
+                offset: start + seen as i64,
+                step: row.get("step")?,
+                text,
+                at_ms: row.get("at_ms")?,
+            });
         }
         Ok(chunks)
     }
 
     /// Returns how many bytes each step of a build printed; 0 stands for slipway itself.
     pub async fn log_sizes(&self, id: &BuildId) -> Result<BTreeMap<i64, i64>, Error> {
-        let text = "SELECT COALESCE(step, 0), CAST(SUM(length) AS BIGINT) FROM logs WHERE build_id = $1 GROUP BY COALESCE(step, 0)";
+        let text = "SELECT COALESCE(step, 0) AS number, CAST(SUM(length) AS BIGINT) AS bytes FROM logs WHERE build_id = $1 GROUP BY COALESCE(step, 0)";
         let rows = sql("reading a log", text).bind(id.as_str()).all(self.read()).await?;
-        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+        rows.iter().map(|row| Ok((row.get("number")?, row.get("bytes")?))).collect()
     }
 
     /// Returns the first bytes that a step of a build printed; 0 stands for slipway itself.
@@ -92,14 +97,14 @@ impl Database {
         while let Some(row) = rows.get(wanted)
             && bytes < max_bytes
         {
-            bytes += usize::try_from(row.get::<i64>(0)?).unwrap_or(0);
+            bytes += usize::try_from(row.get::<i64>("length")?).unwrap_or(0);
             wanted += 1;
         }
         let text = format!(
             "SELECT content FROM logs WHERE build_id = $1 AND COALESCE(step, 0) = $2 ORDER BY {order} LIMIT {wanted}"
         );
         let rows = sql("reading a log", text).bind(id.as_str()).bind(step).all(self.read()).await?;
-        rows.iter().map(|row| row.get(0)).collect()
+        rows.iter().map(|row| row.get("content")).collect()
     }
 
     /// Returns the end of what a step of a build printed, a few kilobytes at most.
@@ -108,7 +113,7 @@ impl Database {
         let rows = sql("reading a log", text).bind(id.as_str()).bind(step).all(self.read()).await?;
         let mut end: Vec<u8> = Vec::new();
         for row in &rows {
-            let content: Vec<u8> = row.get(0)?;
+            let content: Vec<u8> = row.get("content")?;
             end.splice(0..0, content);
             if end.len() >= MAX_LAST_OUTPUT {
                 break;

@@ -68,14 +68,14 @@ impl Database {
     pub async fn critical_path(&self, id: &BuildId) -> Result<Vec<PathPiece>, Error> {
         let text = "SELECT critical_json FROM traces WHERE build_id = $1";
         let row = sql("reading a trace", text).bind(id.as_str()).optional(self.read()).await?;
-        row.map_or(Ok(Vec::new()), |row| json(&row.get::<String>(0)?))
+        row.map_or(Ok(Vec::new()), |row| json(&row.get::<String>("critical_json")?))
     }
 
     /// Returns the processor time that the sandboxes of a build's attempts used, as far as it is known.
     pub async fn cpu_ms(&self, id: &BuildId) -> Result<Option<i64>, Error> {
         let text = "SELECT cpu_ms FROM traces WHERE build_id = $1";
         let row = sql("reading a trace", text).bind(id.as_str()).optional(self.read()).await?;
-        row.map_or(Ok(None), |row| row.get(0))
+        row.map_or(Ok(None), |row| row.get("cpu_ms"))
     }
 
     /// Returns what the builds of a repository used that were asked for in the last `span`.
@@ -84,8 +84,8 @@ impl Database {
         let since_ms = now - millis(span);
         let row = sql(
             "reading what builds used",
-            "SELECT COUNT(*), CAST(COALESCE(SUM(t.cpu_ms), 0) AS BIGINT), \
-             CAST(COALESCE(SUM(COALESCE(b.finished_ms, $3) - b.started_ms), 0) AS BIGINT) \
+            "SELECT COUNT(*) AS builds, CAST(COALESCE(SUM(t.cpu_ms), 0) AS BIGINT) AS cpu_ms, \
+             CAST(COALESCE(SUM(COALESCE(b.finished_ms, $3) - b.started_ms), 0) AS BIGINT) AS duration_ms \
              FROM builds b LEFT JOIN traces t ON t.build_id = b.id WHERE b.repository = $1 AND b.id >= $2 AND b.created_ms >= $4",
         )
         .bind(repository)
@@ -95,13 +95,18 @@ impl Database {
         .bind(since_ms)
         .one(self.read())
         .await?;
-        Ok(Usage { since_ms, builds: row.get(0)?, cpu_ms: row.get(1)?, duration_ms: row.get(2)? })
+        Ok(Usage {
+            since_ms,
+            builds: row.get("builds")?,
+            cpu_ms: row.get("cpu_ms")?,
+            duration_ms: row.get("duration_ms")?,
+        })
     }
 
     /// Returns the trace of a build's last attempt, in the format of Chrome's viewer; `None` before that has ended.
     pub async fn trace(&self, id: &BuildId) -> Result<Option<String>, Error> {
         let text = "SELECT trace_json FROM traces WHERE build_id = $1";
         let row = sql("reading a trace", text).bind(id.as_str()).optional(self.read()).await?;
-        row.map(|row| row.get(0)).transpose()
+        row.map(|row| row.get("trace_json")).transpose()
     }
 }

@@ -171,21 +171,12 @@ fn read_request(row: &Row, _columns: &str) -> Result<BuildRequest, Error> {
     })
 }
 
-fn build_state(row: &Row, column: &str) -> Result<BuildState, Error> {
+/// Reads the state of a build.
+pub(crate) fn build_state(row: &Row, column: &str) -> Result<BuildState, Error> {
     BuildState::parse(&get::<String>(row, column)?).ok_or(Error::Damaged("the state of a build"))
 }
 
-/// Reads the id of a build.
-pub(crate) fn id(row: &Row, column: usize) -> Result<BuildId, Error> {
-    BuildId::parse(&row.get::<String>(column)?).ok_or(Error::Damaged("the id of a build"))
-}
-
-/// Reads the ids of builds in the first column.
+/// Reads the ids of builds.
 pub(crate) fn ids(rows: &[Row]) -> Result<Vec<BuildId>, Error> {
-    rows.iter().map(|row| id(row, 0)).collect()
-}
-
-/// Reads the state of a build.
-pub(crate) fn state(row: &Row, column: usize) -> Result<BuildState, Error> {
-    BuildState::parse(&row.get::<String>(column)?).ok_or(Error::Damaged("the state of a build"))
+    rows.iter().map(|row| build_id(row, "id")).collect()
 }

@@ -30,34 +30,47 @@ pub enum BuildState {
     Skipped,
 }
 
-const STATES: [(BuildState, &str); 11] = [
-    (BuildState::Queued, "queued"),
-    (BuildState::Preparing, "preparing"),
-    (BuildState::Building, "building"),
-    (BuildState::Pushing, "pushing"),
-    (BuildState::Succeeded, "succeeded"),
-    (BuildState::Failed, "failed"),
-    (BuildState::Errored, "errored"),
-    (BuildState::Cancelled, "cancelled"),
-    (BuildState::Superseded, "superseded"),
-    (BuildState::TimedOut, "timed_out"),
-    (BuildState::Skipped, "skipped"),
+/// All states, in the order of a build's life.
+const STATES: [BuildState; 11] = [
+    BuildState::Queued,
+    BuildState::Preparing,
+    BuildState::Building,
+    BuildState::Pushing,
+    BuildState::Succeeded,
+    BuildState::Failed,
+    BuildState::Errored,
+    BuildState::Cancelled,
+    BuildState::Superseded,
+    BuildState::TimedOut,
+    BuildState::Skipped,
 ];
 
 impl BuildState {
     /// Returns the state's name, as it is stored and shown.
-    pub fn as_str(self) -> &'static str {
-        STATES.iter().find(|(state, _)| *state == self).map_or("queued", |(_, name)| name)
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BuildState::Queued => "queued",
+            BuildState::Preparing => "preparing",
+            BuildState::Building => "building",
+            BuildState::Pushing => "pushing",
+            BuildState::Succeeded => "succeeded",
+            BuildState::Failed => "failed",
+            BuildState::Errored => "errored",
+            BuildState::Cancelled => "cancelled",
+            BuildState::Superseded => "superseded",
+            BuildState::TimedOut => "timed_out",
+            BuildState::Skipped => "skipped",
+        }
     }
 
     /// Returns the state with this name.
     pub fn parse(name: &str) -> Option<Self> {
-        STATES.iter().find(|(_, known)| *known == name).map(|(state, _)| *state)
+        BuildState::all().find(|state| state.as_str() == name)
     }
 
     /// Returns all states, in the order of a build's life.
     pub fn all() -> impl Iterator<Item = Self> {
-        STATES.iter().map(|(state, _)| *state)
+        STATES.into_iter()
     }
 
     /// Tells whether a build in this state will not change any more.

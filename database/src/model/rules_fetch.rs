@@ -24,3 +24,28 @@ pub struct NewLookup {
     #[serde(default)]
     pub rule: Option<String>,
 }
+
+/// Where a rules fetch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FetchState {
+    /// Waits for a worker.
+    Open,
+    /// A worker reads the file.
+    Claimed,
+    /// The file was read, or cannot be.
+    Answered,
+    /// The builds that the rules ask for are stored.
+    Expanded,
+}
+
+impl FetchState {
+    /// Returns the state's name, as it is stored.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            FetchState::Open => "open",
+            FetchState::Claimed => "claimed",
+            FetchState::Answered => "answered",
+            FetchState::Expanded => "expanded",
+        }
+    }
+}

@@ -79,12 +79,17 @@ impl PullRequest {
 }
 
 impl Trigger {
+    /// The kind of a push.
+    pub(crate) const PUSH: &str = "push";
+    /// The kind of a push that was found.
+    pub(crate) const RECONCILE: &str = "reconcile";
+
     /// Returns the kind of the trigger, as it is stored and shown.
     pub fn kind(&self) -> &'static str {
         match self {
-            Trigger::Push { .. } => "push",
+            Trigger::Push { .. } => Trigger::PUSH,
             Trigger::PullRequest { .. } => "pull_request",
-            Trigger::Reconcile { .. } => "reconcile",
+            Trigger::Reconcile { .. } => Trigger::RECONCILE,
             Trigger::Manual { .. } => "manual",
             Trigger::Retry { .. } => "retry",
             Trigger::BaseImage { .. } => "base_image",

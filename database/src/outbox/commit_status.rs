@@ -4,12 +4,13 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
-use crate::outbox::retry::LAST_FORGE;
+use crate::outbox::retry::last_forge;
 use crate::outbox::retry::put_off;
 use crate::outbox::status_refusal::StatusAnswer;
 use crate::outbox::{status_refusal, webhook};
 use crate::sql::columns::{build_id, columns, get};
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::{QUEUED, RECONCILE};
 use crate::sql::transaction::Transaction;
 columns! {
     /// A commit status that a forge has not been told yet: the outbox, written together with the change of state.
@@ -69,9 +70,9 @@ pub(crate) async fn write_queued(transaction: &mut Transaction, builds: &[BuildI
     let places: Vec<_> = (2..builds.len() + 2).map(|place| format!("${place}")).collect();
     let text = format!(
         "INSERT INTO statuses (build_id, repository, commit_id, rule, state, description, due_ms) \
-         SELECT id, repository, commit_id, rule, 'queued', \
+         SELECT id, repository, commit_id, rule, {QUEUED}, \
          CASE WHEN awaits_approval THEN 'waiting for approval' ELSE 'waiting for a worker' END, $1 FROM builds \
-         WHERE commit_id IS NOT NULL AND state = 'queued' AND id IN ({}) ORDER BY id",
+         WHERE commit_id IS NOT NULL AND state = {QUEUED} AND id IN ({}) ORDER BY id",
         places.join(", ")
     );
     let statement = sql("writing statuses", text).bind(transaction.now_ms);
@@ -87,7 +88,7 @@ impl Database {
         let text = "SELECT repository FROM statuses WHERE due_ms <= $1 \
                     UNION SELECT repository FROM commit_statuses WHERE due_ms <= $1 ORDER BY repository";
         let rows = sql("reading the outbox", text).bind(self.now_ms().await?).all(self.read()).await?;
-        rows.iter().map(|row| row.get(0)).collect()
+        rows.iter().map(|row| row.get("repository")).collect()
     }
 
     /// Returns statuses of `repositories`, or of all, that are due, oldest first; of those that a forge shows in one place,
@@ -97,10 +98,11 @@ impl Database {
         repositories: Option<&[String]>,
         limit: u32,
     ) -> Result<Vec<PendingStatus>, Error> {
+        let last_forge = last_forge();
         let text = format!(
-            "SELECT {} FROM (SELECT s.*, COALESCE(delivered_by, {LAST_FORGE}) AS forge FROM \
+            "SELECT {} FROM (SELECT s.*, COALESCE(delivered_by, {last_forge}) AS forge FROM \
              (SELECT s.*, b.git_ref AS git_ref, (SELECT d.forge FROM deliveries d WHERE d.id = b.delivery_id \
-             AND d.forge <> 'reconcile') AS delivered_by FROM statuses s JOIN builds b ON b.id = s.build_id) s) s WHERE due_ms <= $1 \
+             AND d.forge <> {RECONCILE}) AS delivered_by FROM statuses s JOIN builds b ON b.id = s.build_id) s) s WHERE due_ms <= $1 \
              AND id IN (SELECT MIN(id) FROM statuses GROUP BY repository, commit_id, rule)",
             PendingStatus::COLUMNS
         );
@@ -127,7 +129,7 @@ impl Database {
         let mut transaction = self.begin().await?;
         let row = sql(doing, "SELECT build_id FROM statuses WHERE id = $1").bind(id).optional(transaction.on()).await?;
         if let Some(row) = row {
-            status_refusal::note(&mut transaction, &row.get::<String>(0)?, answer).await?;
+            status_refusal::note(&mut transaction, &row.get::<String>("build_id")?, answer).await?;
         }
         put_off(&mut transaction, "statuses", id, answer).await?;
         transaction.commit(doing).await

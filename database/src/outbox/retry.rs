@@ -3,14 +3,19 @@
 use crate::error::Error;
 use crate::outbox::status_refusal::StatusAnswer;
 use crate::sql::statement::sql;
+use crate::sql::states::RECONCILE;
 use crate::sql::transaction::Transaction;
 /// How often a status is offered before it is given up: for a day.
 const MAX_TRIES: i64 = 178;
 /// Longest pause before the next try, in milliseconds; `sql::clock_skew` takes longer ones for a clock that was set back.
 const MAX_PAUSE_MS: i64 = 512_000;
 /// The forge that delivered last for the repository of a row `s`.
-pub(crate) const LAST_FORGE: &str = "(SELECT d.forge FROM deliveries d WHERE d.repository = s.repository AND d.forge <> 'reconcile' \
-     ORDER BY d.id DESC LIMIT 1)";
+pub(crate) fn last_forge() -> String {
+    format!(
+        "(SELECT d.forge FROM deliveries d WHERE d.repository = s.repository AND d.forge <> {RECONCILE} \
+     ORDER BY d.id DESC LIMIT 1)"
+    )
+}
 
 /// Removes a row of an outbox that got its last answer; another is due later, until it has been tried often enough.
 pub(crate) async fn put_off(

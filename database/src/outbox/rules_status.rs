@@ -3,10 +3,11 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::model::json::json;
-use crate::outbox::retry::{LAST_FORGE, put_off};
+use crate::outbox::retry::{last_forge, put_off};
 use crate::outbox::status_refusal::StatusAnswer;
 use crate::sql::columns::{columns, get};
 use crate::sql::statement::sql;
+use crate::sql::states::FETCH_EXPANDED;
 use crate::sql::transaction::Transaction;
 columns! {
     /// A commit status that no build stands behind: the commit's own rules are wrong.
@@ -32,8 +33,9 @@ impl Database {
         repositories: Option<&[String]>,
         limit: u32,
     ) -> Result<Vec<CommitStatus>, Error> {
+        let last_forge = last_forge();
         let text = format!(
-            "SELECT {} FROM (SELECT s.*, {LAST_FORGE} AS forge FROM commit_statuses s) s WHERE due_ms <= $1 \
+            "SELECT {} FROM (SELECT s.*, {last_forge} AS forge FROM commit_statuses s) s WHERE due_ms <= $1 \
              AND id IN (SELECT MIN(id) FROM commit_statuses GROUP BY repository, commit_id)",
             CommitStatus::COLUMNS
         );
@@ -52,12 +54,14 @@ impl Database {
 
     /// Returns why the newest rules of a repository's own that were read cannot be used.
     pub async fn own_rules_problem(&self, repository: &str) -> Result<Option<String>, Error> {
-        let text = "SELECT ignored, explain_json FROM deliveries d WHERE repository = $1 AND EXISTS \
-                    (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state = 'expanded') ORDER BY id DESC LIMIT 1";
+        let text = format!(
+            "SELECT ignored, explain_json FROM deliveries d WHERE repository = $1 AND EXISTS \
+                    (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state = {FETCH_EXPANDED}) ORDER BY id DESC LIMIT 1"
+        );
         let row = sql("reading the newest own rules", text).bind(repository).optional(self.read()).await?;
         let Some(row) = row else { return Ok(None) };
-        let ignored: Option<String> = row.get(0)?;
-        let explain: Vec<String> = json(&row.get::<String>(1)?)?;
+        let ignored: Option<String> = row.get("ignored")?;
+        let explain: Vec<String> = json(&row.get::<String>("explain_json")?)?;
         let is_wrong = matches!(ignored.as_deref(), Some("rules_invalid" | "rules_unreadable"));
         Ok(explain.into_iter().next().filter(|_| is_wrong))
     }

@@ -2,11 +2,13 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::build::{PushedImage, id};
+use crate::model::build::PushedImage;
 use crate::model::build_id::{BuildId, new_id};
 use crate::model::build_state::BuildState;
 use crate::model::json::json;
+use crate::sql::columns::build_id;
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::{NOTICE_PENDING, QUEUED, States};
 use crate::sql::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,9 @@ pub enum Event {
     /// Somebody ended it.
     Cancelled,
 }
+
+/// The states of a build that tell whether the rule works.
+const JUDGED: States = States(|state| matches!(Event::of(state), Some(Event::Succeeded | Event::Failed)));
 
 const EVENTS: [(Event, &str); 6] = [
     (Event::Queued, "queued"),
@@ -149,7 +154,7 @@ pub(crate) async fn write(transaction: &mut Transaction, build: &BuildId, state:
 
 /// Writes for each new build that it waits, unless it was superseded at once.
 pub(crate) async fn write_queued(transaction: &mut Transaction, builds: &[BuildId]) -> Result<(), Error> {
-    for listener in listeners(transaction, builds, "b.state = 'queued'").await? {
+    for listener in listeners(transaction, builds, &format!("b.state = {QUEUED}")).await? {
         if listener.hook.events.contains(&Event::Queued) {
             insert(transaction, &listener, Event::Queued, "").await?;
         }
@@ -157,11 +162,7 @@ pub(crate) async fn write_queued(transaction: &mut Transaction, builds: &[BuildI
     Ok(())
 }
 
-async fn listeners(
-    transaction: &mut Transaction,
-    builds: &[BuildId],
-    condition: &'static str,
-) -> Result<Vec<Listener>, Error> {
+async fn listeners(transaction: &mut Transaction, builds: &[BuildId], condition: &str) -> Result<Vec<Listener>, Error> {
     let places: Vec<_> = (1..=builds.len()).map(|place| format!("${place}")).collect();
     let text = format!(
         "SELECT b.id, b.repository, w.name, w.events, w.is_per_tag, b.attempt, b.image_json FROM builds b \
@@ -174,14 +175,18 @@ async fn listeners(
 }
 
 fn listener(row: &Row) -> Result<Listener, Error> {
-    let events: String = row.get(3)?;
+    let events: String = row.get("events")?;
     let events = events.split(' ').map(|name| Event::parse(name).ok_or(Error::Damaged("a webhook")));
-    let image: Option<String> = row.get(6)?;
+    let image: Option<String> = row.get("image_json")?;
     Ok(Listener {
-        build: id(row, 0)?,
-        repository: row.get(1)?,
-        hook: WebhookRecord { name: row.get(2)?, events: events.collect::<Result<_, _>>()?, is_per_tag: row.get(4)? },
-        attempt: row.get(5)?,
+        build: build_id(row, "id")?,
+        repository: row.get("repository")?,
+        hook: WebhookRecord {
+            name: row.get("name")?,
+            events: events.collect::<Result<_, _>>()?,
+            is_per_tag: row.get("is_per_tag")?,
+        },
+        attempt: row.get("attempt")?,
         image: image.map(|text| json(&text)).transpose()?,
     })
 }
@@ -189,11 +194,13 @@ fn listener(row: &Row) -> Result<Listener, Error> {
 /// Tells whether of the builds of the same rule and ref the one that ended before this one had failed. Those that somebody
 /// or something made superfluous say nothing of it.
 async fn had_failed(transaction: &mut Transaction, build: &BuildId) -> Result<bool, Error> {
-    let text = "SELECT e.state FROM builds b JOIN builds e ON e.repository = b.repository AND e.rule = b.rule \
+    let text = format!(
+        "SELECT e.state FROM builds b JOIN builds e ON e.repository = b.repository AND e.rule = b.rule \
          AND e.git_ref = b.git_ref AND e.id <> b.id WHERE b.id = $1 \
-         AND e.state IN ('succeeded', 'failed', 'errored', 'timed_out') ORDER BY e.finished_ms DESC, e.id DESC LIMIT 1";
+         AND e.state IN ({JUDGED}) ORDER BY e.finished_ms DESC, e.id DESC LIMIT 1"
+    );
     let row = sql("reading the build before", text).bind(build.as_str()).optional(transaction.on()).await?;
-    let before: Option<String> = row.map(|row| row.get(0)).transpose()?;
+    let before: Option<String> = row.map(|row| row.get("state")).transpose()?;
     Ok(before.is_some_and(|state| state != BuildState::Succeeded.as_str()))
 }
 
@@ -202,8 +209,8 @@ async fn insert(transaction: &mut Transaction, to: &Listener, event: Event, tag:
     let now = transaction.now_ms;
     sql(
         "writing a notice",
-        "INSERT INTO notices (id, repository, webhook, build_id, event, tag, state, created_ms, due_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $7) ON CONFLICT (build_id, webhook, event, tag) DO NOTHING",
+        format!("INSERT INTO notices (id, repository, webhook, build_id, event, tag, state, created_ms, due_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, {NOTICE_PENDING}, $7, $7) ON CONFLICT (build_id, webhook, event, tag) DO NOTHING"),
     )
     .bind(new_id("ntc", now))
     .bind(&to.repository)

@@ -6,6 +6,7 @@ use crate::model::build_id::BuildId;
 use crate::outbox::webhook::Event;
 use crate::sql::columns::{build_id, columns, get};
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::NOTICE_PENDING;
 /// Pauses before a notice is offered again, in milliseconds; after the last it is given up.
 const PAUSES: [i64; 8] = [2_000, 10_000, 30_000, 120_000, 300_000, 900_000, 1_800_000, 3_600_000];
 /// How long a notice that is being sent is left alone by others; who sends it gives up earlier.
@@ -31,13 +32,16 @@ pub enum NoticeState {
     Failed,
 }
 
-const STATES: [(NoticeState, &str); 3] =
-    [(NoticeState::Pending, "pending"), (NoticeState::Delivered, "delivered"), (NoticeState::Failed, "failed")];
+const STATES: [NoticeState; 3] = [NoticeState::Pending, NoticeState::Delivered, NoticeState::Failed];
 
 impl NoticeState {
     /// Returns the state's name, as it is stored and shown.
-    pub fn as_str(self) -> &'static str {
-        STATES.iter().find(|(state, _)| *state == self).map_or("pending", |(_, name)| name)
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            NoticeState::Pending => "pending",
+            NoticeState::Delivered => "delivered",
+            NoticeState::Failed => "failed",
+        }
     }
 }
 
@@ -89,8 +93,8 @@ impl Database {
     /// Returns notices that are due: of each webhook the oldest.
     pub async fn due_notices(&self, limit: u32) -> Result<Vec<Notice>, Error> {
         let text = format!(
-            "SELECT {NOTICE} FROM notices n WHERE state = 'pending' AND due_ms <= $1 AND NOT EXISTS \
-             (SELECT 1 FROM notices o WHERE o.repository = n.repository AND o.webhook = n.webhook AND o.state = 'pending' \
+            "SELECT {NOTICE} FROM notices n WHERE state = {NOTICE_PENDING} AND due_ms <= $1 AND NOT EXISTS \
+             (SELECT 1 FROM notices o WHERE o.repository = n.repository AND o.webhook = n.webhook AND o.state = {NOTICE_PENDING} \
               AND o.due_ms <= $1 AND o.id < n.id) ORDER BY due_ms, id LIMIT $2"
         );
         let statement = sql("reading notices", text).bind(self.now_ms().await?).bind(i64::from(limit));
@@ -102,7 +106,7 @@ impl Database {
         let now = self.now_ms().await?;
         let taken = sql(
             "taking a notice",
-            "UPDATE notices SET due_ms = $3 WHERE id = $1 AND due_ms = $2 AND state = 'pending'",
+            format!("UPDATE notices SET due_ms = $3 WHERE id = $1 AND due_ms = $2 AND state = {NOTICE_PENDING}"),
         )
         .bind(&notice.id)
         .bind(notice.due_ms)
@@ -144,8 +148,8 @@ impl Database {
         if state != NoticeState::Pending {
             sql(
                 doing,
-                "DELETE FROM notices WHERE repository = $1 AND state <> 'pending' AND (created_ms < $2 OR id <= \
-                 (SELECT id FROM notices WHERE repository = $1 AND state <> 'pending' ORDER BY id DESC LIMIT 1 OFFSET $3))",
+                format!("DELETE FROM notices WHERE repository = $1 AND state <> {NOTICE_PENDING} AND (created_ms < $2 OR id <= \
+                 (SELECT id FROM notices WHERE repository = $1 AND state <> {NOTICE_PENDING} ORDER BY id DESC LIMIT 1 OFFSET $3))"),
             )
             .bind(&notice.repository)
             .bind(now - RETENTION_MS)
@@ -166,7 +170,9 @@ impl Database {
 
     /// Has a notice of a repository sent again, with as many tries as a new one; tells whether there is such a one.
     pub async fn replay_notice(&self, repository: &str, id: &str) -> Result<bool, Error> {
-        let text = "UPDATE notices SET state = 'pending', tries = 0, due_ms = $3 WHERE repository = $1 AND id = $2";
+        let text = format!(
+            "UPDATE notices SET state = {NOTICE_PENDING}, tries = 0, due_ms = $3 WHERE repository = $1 AND id = $2"
+        );
         let now = self.now_ms().await?;
         let changed = sql("replaying a notice", text).bind(repository).bind(id).bind(now).run(self.write()).await?;
         Ok(changed == 1)
@@ -183,6 +189,6 @@ fn tag(row: &Row, column: &str) -> Result<Option<String>, Error> {
 
 fn state(row: &Row, column: &str) -> Result<NoticeState, Error> {
     let stored: String = get(row, column)?;
-    let known = STATES.iter().find(|(_, name)| *name == stored).map(|(state, _)| *state);
+    let known = STATES.into_iter().find(|state| state.as_str() == stored);
     known.ok_or(Error::Damaged("a webhook delivery"))
 }

@@ -2,7 +2,7 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::build::state;
+use crate::model::build::build_state;
 use crate::model::build_id::BuildId;
 use crate::model::build_request::parallel_group;
 use crate::model::build_state::BuildState;
@@ -35,7 +35,7 @@ impl Database {
         if let Some(by) = get(&row, "approved_by")? {
             return Ok(Approved::Before(by));
         }
-        match (get(&row, "awaits_approval")?, state(&row, 0)?) {
+        match (get(&row, "awaits_approval")?, build_state(&row, "state")?) {
             (false, _) => return Ok(Approved::NotHeld),
             (true, state) if state.has_ended() => return Ok(Approved::AlreadyFinished(state)),
             (true, _) => {}

@@ -2,7 +2,7 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::build::{Reason, ids, state};
+use crate::model::build::{Reason, build_state, ids};
 use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
 use crate::model::json::{json, to_json};
@@ -11,6 +11,7 @@ use crate::model::rules_fetch::NewLookup;
 use crate::outbox::commit_status;
 use crate::queue::finish::cancelled;
 use crate::sql::statement::sql;
+use crate::sql::states::{CANCELLED, FETCH_ANSWERED, FETCH_CLAIMED, FETCH_EXPANDED, FETCH_OPEN, QUEUED, SUPERSEDED};
 use crate::sql::transaction::Transaction;
 /// The result of cancelling a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,21 +42,27 @@ const CLOSED: &str = "its pull request was closed";
 /// Ends the queued builds of a pull request that was closed, and the lookups that would become more; what runs goes on.
 pub(crate) async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Result<(), Error> {
     let doing = "closing a pull request";
-    let text = "SELECT id, lookup_json FROM lookups WHERE state IN ('open', 'claimed', 'answered') \
-                AND delivery_id IN (SELECT id FROM deliveries WHERE repository = $1) ORDER BY id";
+    let text = format!(
+        "SELECT id, lookup_json FROM lookups WHERE state IN ({FETCH_OPEN}, {FETCH_CLAIMED}, {FETCH_ANSWERED}) \
+                AND delivery_id IN (SELECT id FROM deliveries WHERE repository = $1) ORDER BY id"
+    );
     for row in sql(doing, text).bind(of.repository).all(transaction.on()).await? {
-        let lookup: NewLookup = json(&row.get::<String>(1)?)?;
+        let lookup: NewLookup = json(&row.get::<String>("lookup_json")?)?;
         if lookup.git_ref == of.git_ref {
-            let text = "UPDATE lookups SET state = 'expanded', worker = NULL, lease_until_ms = NULL WHERE id = $1";
-            sql(doing, text).bind(row.get::<i64>(0)?).run(transaction.on()).await?;
+            let text = format!(
+                "UPDATE lookups SET state = {FETCH_EXPANDED}, worker = NULL, lease_until_ms = NULL WHERE id = $1"
+            );
+            sql(doing, text).bind(row.get::<i64>("id")?).run(transaction.on()).await?;
         }
     }
     let reason = Reason { code: "superseded".to_owned(), message: CLOSED.to_owned() };
     let now = transaction.now_ms;
     let rows = sql(
         doing,
-        "UPDATE builds SET state = 'superseded', reason_json = $1, finished_ms = $2, version = version + 1 \
-         WHERE repository = $3 AND git_ref = $4 AND state = 'queued' RETURNING id",
+        format!(
+            "UPDATE builds SET state = {SUPERSEDED}, reason_json = $1, finished_ms = $2, version = version + 1 \
+         WHERE repository = $3 AND git_ref = $4 AND state = {QUEUED} RETURNING id"
+        ),
     )
     .bind(to_json(&reason)?)
     .bind(now)
@@ -78,12 +85,12 @@ pub(crate) async fn cancel_one(transaction: &mut Transaction, id: &BuildId) -> R
         .await?;
     let Some(row) = row else { return Ok(Cancel::NotFound) };
     let now = transaction.now_ms;
-    match state(&row, 0)? {
+    match build_state(&row, "state")? {
         BuildState::Queued => {
             sql(
                 doing,
-                "UPDATE builds SET state = 'cancelled', reason_json = $2, finished_ms = $3, cancel_requested = TRUE, \
-                 version = version + 1 WHERE id = $1",
+                format!("UPDATE builds SET state = {CANCELLED}, reason_json = $2, finished_ms = $3, cancel_requested = TRUE, \
+                 version = version + 1 WHERE id = $1"),
             )
             .bind(id.as_str())
             .bind(to_json(&cancelled())?)

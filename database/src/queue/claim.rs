@@ -3,13 +3,16 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::model::build::BUILD;
-use crate::model::build::{build, id};
+use crate::model::build::build;
 use crate::model::build_state::BuildState;
 use crate::model::claim::Claim;
 use crate::outbox::commit_status;
+use crate::queue::switches::QUEUE_PAUSED;
 use crate::sql::clock::millis;
+use crate::sql::columns::build_id;
 use crate::sql::schema;
 use crate::sql::statement::sql;
+use crate::sql::states::{PREPARING, QUEUED};
 use crate::sql::transaction::Transaction;
 /// The result of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,22 +36,26 @@ const MAX_ATTEMPTS: i64 = 8;
 /// matter: the greatest priority wins, then the repository with the fewest running builds, then the one that waited longest.
 /// `$1` is the time, `$2` the number of builds of each group that are passed over. A serial group gives its first build or
 /// none, and a group of builds that await approval gives nothing.
-const NEXT: &str = "WITH RECURSIVE queued_groups (name) AS ( \
-       SELECT MIN(concurrency_group) FROM builds WHERE state = 'queued' \
+fn next() -> String {
+    format!(
+        "WITH RECURSIVE queued_groups (name) AS ( \
+       SELECT MIN(concurrency_group) FROM builds WHERE state = {QUEUED} \
        UNION ALL \
-       SELECT (SELECT MIN(b.concurrency_group) FROM builds b WHERE b.state = 'queued' AND b.concurrency_group > g.name) \
+       SELECT (SELECT MIN(b.concurrency_group) FROM builds b WHERE b.state = {QUEUED} AND b.concurrency_group > g.name) \
        FROM queued_groups g WHERE g.name IS NOT NULL \
      ), heads (id) AS ( \
-       SELECT (SELECT b.id FROM builds b WHERE b.state = 'queued' AND b.concurrency_group = g.name \
+       SELECT (SELECT b.id FROM builds b WHERE b.state = {QUEUED} AND b.concurrency_group = g.name \
                AND (b.is_serial OR b.not_before_ms <= $1) ORDER BY b.priority DESC, b.id LIMIT 1 OFFSET $2) \
        FROM queued_groups g WHERE g.name IS NOT NULL \
      ) \
      SELECT q.id FROM heads h JOIN builds q ON q.id = h.id LEFT JOIN fair_share f ON f.repository = q.repository \
-     WHERE NOT EXISTS (SELECT 1 FROM switches WHERE name = 'queue_paused' AND is_on) \
-     AND q.state = 'queued' AND NOT q.awaits_approval AND q.not_before_ms <= $1 AND (NOT q.is_serial OR $2 = 0 AND NOT EXISTS \
+     WHERE NOT EXISTS (SELECT 1 FROM switches WHERE name = '{QUEUE_PAUSED}' AND is_on) \
+     AND q.state = {QUEUED} AND NOT q.awaits_approval AND q.not_before_ms <= $1 AND (NOT q.is_serial OR $2 = 0 AND NOT EXISTS \
        (SELECT 1 FROM builds r WHERE r.concurrency_group = q.concurrency_group AND r.worker IS NOT NULL AND r.is_serial)) \
      ORDER BY q.priority DESC, (SELECT COUNT(*) FROM builds r WHERE r.worker IS NOT NULL AND r.repository = q.repository), \
-     COALESCE(f.last_started_ms, 0), q.id LIMIT 1";
+     COALESCE(f.last_started_ms, 0), q.id LIMIT 1"
+    )
+}
 
 impl Database {
     /// Gives `worker` the next build; `None` if there is none or the queue is paused.
@@ -69,20 +76,20 @@ impl Database {
     /// Tells whether a build could be claimed. An empty queue is found without the write lock, so idle workers disturb nobody.
     pub(crate) async fn has_ready_build(&self) -> Result<bool, Error> {
         let now = self.now_ms().await?;
-        Ok(sql("looking for a build", NEXT).bind(now).bind(0).optional(self.read()).await?.is_some())
+        Ok(sql("looking for a build", next()).bind(now).bind(0).optional(self.read()).await?.is_some())
     }
 
     async fn claim_at(&self, worker: &str, offset: i64) -> Result<Option<Claim>, Error> {
         let mut transaction = self.begin().await?;
         schema::confirm(transaction.on()).await?;
-        let next = format!("{NEXT} /*+FOR UPDATE OF q SKIP LOCKED*/");
+        let next = format!("{} /*+FOR UPDATE OF q SKIP LOCKED*/", next());
         let row =
             sql("claiming a build", next).bind(transaction.now_ms).bind(offset).optional(transaction.on()).await?;
         let Some(row) = row else { return Ok(None) };
-        let id = id(&row, 0)?;
+        let id = build_id(&row, "id")?;
         let text = format!(
-            "UPDATE builds SET state = 'preparing', attempt = attempt + 1, worker = $2, lease_until_ms = $3, \
-             started_ms = COALESCE(started_ms, $4), version = version + 1 WHERE id = $1 AND state = 'queued' RETURNING {BUILD}"
+            "UPDATE builds SET state = {PREPARING}, attempt = attempt + 1, worker = $2, lease_until_ms = $3, \
+             started_ms = COALESCE(started_ms, $4), version = version + 1 WHERE id = $1 AND state = {QUEUED} RETURNING {BUILD}"
         );
         let row = sql("claiming a build", text)
             .bind(id.as_str())
@@ -114,7 +121,7 @@ impl Database {
             .optional(self.write())
             .await?;
         Ok(match row {
-            Some(row) => Lease::Held { cancel_requested: row.get(0)? },
+            Some(row) => Lease::Held { cancel_requested: row.get("cancel_requested")? },
             None => Lease::Lost,
         })
     }
@@ -122,7 +129,7 @@ impl Database {
     /// Returns the workers that have builds.
     pub async fn lease_holders(&self) -> Result<Vec<String>, Error> {
         let text = "SELECT DISTINCT worker FROM builds WHERE worker IS NOT NULL ORDER BY worker";
-        sql("reading the workers", text).all(self.read()).await?.iter().map(|row| row.get(0)).collect()
+        sql("reading the workers", text).all(self.read()).await?.iter().map(|row| row.get("worker")).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::model::ref_name::RefName;
 use crate::outbox::commit_status;
 use crate::sql::columns::insert;
 use crate::sql::statement::{Statement, sql};
+use crate::sql::states::{QUEUED, SUPERSEDED, States};
 use crate::sql::transaction::Transaction;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -42,6 +43,9 @@ pub(crate) struct NewBuilds {
 }
 
 /// Builds that one statement stores, at most: SQLite takes 32,766 values.
+/// The states of a build that makes an older one superfluous.
+const OPEN_OR_PUBLISHED: States = States(|state| !state.has_ended() || state == BuildState::Succeeded);
+
 const MAX_BATCH: usize = 500;
 
 impl Database {
@@ -133,7 +137,7 @@ pub(crate) async fn count(transaction: &mut Transaction, repository: &str, name:
     .bind(by)
     .one(transaction.on())
     .await?;
-    row.get(0)
+    row.get("last")
 }
 
 async fn write_counts(transaction: &mut Transaction, counts: &BTreeMap<(String, String), i64>) -> Result<(), Error> {
@@ -189,8 +193,10 @@ async fn supersede(
 ) -> Result<(), Error> {
     let newer = sql(
         "reading newer builds",
-        "SELECT id FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND sequence > $4 \
-         AND state IN ('queued', 'preparing', 'building', 'pushing', 'succeeded') LIMIT 1",
+        format!(
+            "SELECT id FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 AND sequence > $4 \
+         AND state IN ({OPEN_OR_PUBLISHED}) LIMIT 1"
+        ),
     )
     .bind(&request.repository)
     .bind(&request.rule)
@@ -203,9 +209,9 @@ async fn supersede(
     let reason = Reason { code: "superseded".to_owned(), message: message.to_owned() };
     let rows = sql(
         "superseding builds",
-        "UPDATE builds SET state = 'superseded', reason_json = $1, finished_ms = $2, version = version + 1 \
-         WHERE repository = $3 AND rule = $4 AND git_ref = $5 AND state = 'queued' AND (sequence < $6 OR $7 AND id = $8) \
-         RETURNING id",
+        format!("UPDATE builds SET state = {SUPERSEDED}, reason_json = $1, finished_ms = $2, version = version + 1 \
+         WHERE repository = $3 AND rule = $4 AND git_ref = $5 AND state = {QUEUED} AND (sequence < $6 OR $7 AND id = $8) \
+         RETURNING id"),
     )
     .bind(to_json(&reason)?)
     .bind(transaction.now_ms)

@@ -3,7 +3,7 @@
 use crate::access::redaction::redact;
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::build::{PushedImage, Reason, id};
+use crate::model::build::{PushedImage, Reason};
 use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
 use crate::model::claim::{Claim, Outcome};
@@ -11,6 +11,7 @@ use crate::model::json::to_json;
 use crate::outbox::commit_status;
 use crate::queue::claim::FENCE;
 use crate::sql::clock::millis;
+use crate::sql::columns::build_id;
 use crate::sql::statement::sql;
 use crate::sql::transaction::Transaction;
 /// The columns that the end of an attempt sets.
@@ -92,7 +93,7 @@ impl Database {
     async fn take_back(&self, which: &str, value: &str, grace_ms: i64) -> Result<Vec<BuildId>, Error> {
         let doing = "taking builds back";
         let text = format!(
-            "SELECT id, attempt - forgiven, cancel_requested FROM builds WHERE worker IS NOT NULL AND {which} ORDER BY id"
+            "SELECT id, attempt - forgiven AS tries, cancel_requested FROM builds WHERE worker IS NOT NULL AND {which} ORDER BY id"
         );
         if sql(doing, text.clone()).bind(value).optional(self.read()).await?.is_none() {
             return Ok(Vec::new());
@@ -101,8 +102,8 @@ impl Database {
         let rows = sql(doing, format!("{text} /*+FOR UPDATE*/")).bind(value).all(transaction.on()).await?;
         let mut taken = Vec::new();
         for row in rows {
-            let id = id(&row, 0)?;
-            self.take_one_back(&mut transaction, &id, row.get(1)?, row.get(2)?).await?;
+            let id = build_id(&row, "id")?;
+            self.take_one_back(&mut transaction, &id, row.get("tries")?, row.get("cancel_requested")?).await?;
             self.let_go(&mut transaction, &id, grace_ms).await?;
             taken.push(id);
         }
@@ -150,7 +151,7 @@ async fn forgiven_of(transaction: &mut Transaction, id: &BuildId) -> Result<i64,
         .bind(id.as_str())
         .optional(transaction.on())
         .await?;
-    row.map_or(Ok(0), |row| row.get(0))
+    row.map_or(Ok(0), |row| row.get("forgiven"))
 }
 
 impl End {

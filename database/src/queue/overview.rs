@@ -6,6 +6,7 @@ use crate::model::build_id::BuildId;
 use crate::queue::forecast::{Forecast, QueuePlace, QueuedBuild, Running, Waiting};
 use crate::sql::columns::get;
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::{QUEUED, SUCCEEDED};
 
 /// Builds whose durations tell how long the next will take.
 const RECENT: i64 = 500;
@@ -13,7 +14,7 @@ const RECENT: i64 = 500;
 impl Database {
     /// Returns the place of a queued build in the queue; `None` if it is not queued.
     pub async fn queue_place(&self, id: &BuildId) -> Result<Option<QueuePlace>, Error> {
-        let row = sql("reading the queue", "SELECT state FROM builds WHERE id = $1 AND state = 'queued'")
+        let row = sql("reading the queue", format!("SELECT state FROM builds WHERE id = $1 AND state = {QUEUED}"))
             .bind(id.as_str())
             .optional(self.read())
             .await?;
@@ -32,22 +33,24 @@ impl Database {
 
     /// Returns how many builds wait for a worker; those that nobody has approved do not.
     pub async fn queue_length(&self) -> Result<i64, Error> {
-        let text = "SELECT COUNT(*) FROM builds WHERE state = 'queued' AND NOT awaits_approval";
-        sql("reading the queue", text).one(self.read()).await?.get(0)
+        let text = format!("SELECT COUNT(*) AS amount FROM builds WHERE state = {QUEUED} AND NOT awaits_approval");
+        sql("reading the queue", text).one(self.read()).await?.get("amount")
     }
 
     async fn forecast(&self) -> Result<Forecast, Error> {
         let doing = "reading the queue";
         let now_ms = self.now_ms().await?;
         let waiting =
-            format!("SELECT {}, awaits_approval FROM builds WHERE state = 'queued' ORDER BY id", Waiting::COLUMNS);
+            format!("SELECT {}, awaits_approval FROM builds WHERE state = {QUEUED} ORDER BY id", Waiting::COLUMNS);
         let waiting = sql(doing, waiting);
         let running = sql(doing, format!("SELECT {} FROM builds WHERE worker IS NOT NULL", Running::COLUMNS));
         let fair_share = sql(doing, "SELECT repository, last_started_ms FROM fair_share");
         let recent = sql(
             doing,
-            "SELECT repository, rule, finished_ms - started_ms FROM builds WHERE state = 'succeeded' AND started_ms IS NOT NULL \
-             ORDER BY finished_ms DESC LIMIT $1",
+            format!(
+                "SELECT repository, rule, finished_ms - started_ms AS duration_ms FROM builds WHERE state = {SUCCEEDED} AND started_ms IS NOT NULL \
+             ORDER BY finished_ms DESC LIMIT $1"
+            ),
         );
         let waiting = waiting.all(self.read()).await?;
         let read = |row: &Row| Ok((Waiting::read(row)?, get(row, "awaits_approval")?));
@@ -64,14 +67,14 @@ impl Database {
                 .all(self.read())
                 .await?
                 .iter()
-                .map(|row| Ok((row.get(0)?, row.get(1)?)))
+                .map(|row| Ok((row.get("repository")?, row.get("last_started_ms")?)))
                 .collect::<Result<_, Error>>()?,
             durations: recent
                 .bind(RECENT)
                 .all(self.read())
                 .await?
                 .iter()
-                .map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))
+                .map(|row| Ok(((row.get("repository")?, row.get("rule")?), row.get("duration_ms")?)))
                 .collect::<Result<_, Error>>()?,
         })
     }

@@ -75,7 +75,7 @@ impl Database {
             .bind(claim.attempt)
             .optional(transaction.on())
             .await?;
-        let start: i64 = row.ok_or(Error::LeaseLost)?.get(0)?;
+        let start: i64 = row.ok_or(Error::LeaseLost)?.get("log_bytes")?;
         let room = usize::try_from(self.settings.log_limit - start).unwrap_or(0);
         if room == 0 || text.is_empty() {
             return Ok(());

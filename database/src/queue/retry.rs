@@ -3,7 +3,7 @@
 use crate::database::Database;
 use crate::deliveries::push_order::Pushed;
 use crate::error::Error;
-use crate::model::build::{BUILD, Build, build, state};
+use crate::model::build::{BUILD, Build, build, build_state};
 use crate::model::build_id::BuildId;
 use crate::model::build_request::{BuildRequest, BuildSpec};
 use crate::model::build_state::BuildState;
@@ -41,7 +41,7 @@ impl Database {
         let row =
             sql(doing, "SELECT state FROM builds WHERE id = $1").bind(id.as_str()).optional(transaction.on()).await?;
         let Some(row) = row else { return Ok(Retried::NotFound) };
-        let state = state(&row, 0)?;
+        let state = build_state(&row, "state")?;
         if !state.has_ended() {
             return Ok(Retried::NotFinished(state));
         }

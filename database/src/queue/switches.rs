@@ -3,6 +3,11 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::sql::statement::sql;
+/// The switch of a queue that gives out no builds.
+pub(crate) const QUEUE_PAUSED: &str = "queue_paused";
+/// The switch that is turned to see whether the database stores anything.
+const STORED: &str = "stored";
+
 impl Database {
     /// Lets no build be claimed until [`Database::resume_queue`]; those that run go on.
     pub async fn pause_queue(&self) -> Result<(), Error> {
@@ -16,8 +21,8 @@ impl Database {
 
     /// Tells whether the queue is paused.
     pub async fn is_queue_paused(&self) -> Result<bool, Error> {
-        let text = "SELECT name FROM switches WHERE name = 'queue_paused' AND is_on";
-        Ok(sql("reading the queue", text).optional(self.read()).await?.is_some())
+        let text = "SELECT name FROM switches WHERE name = $1 AND is_on";
+        Ok(sql("reading the queue", text).bind(QUEUE_PAUSED).optional(self.read()).await?.is_some())
     }
 
     async fn set_paused(&self, is_on: bool) -> Result<(), Error> {
@@ -25,9 +30,10 @@ impl Database {
         let mut transaction = self.begin().await?;
         sql(
             doing,
-            "INSERT INTO switches (name, is_on) VALUES ('queue_paused', $1) \
+            "INSERT INTO switches (name, is_on) VALUES ($1, $2) \
              ON CONFLICT (name) DO UPDATE SET is_on = excluded.is_on",
         )
+        .bind(QUEUE_PAUSED)
         .bind(is_on)
         .run(transaction.on())
         .await?;
@@ -39,10 +45,10 @@ impl Database {
     /// kind of transaction. A read, or a statement of its own, would not prove that.
     pub async fn try_to_store(&self) -> Result<(), Error> {
         let doing = "trying to store";
-        let text = "INSERT INTO switches (name, is_on) VALUES ('stored', $1) \
+        let text = "INSERT INTO switches (name, is_on) VALUES ($1, $2) \
              ON CONFLICT (name) DO UPDATE SET is_on = NOT switches.is_on";
         let mut transaction = self.begin_accepting().await?;
-        sql(doing, text).bind(true).run(transaction.on()).await?;
+        sql(doing, text).bind(STORED).bind(true).run(transaction.on()).await?;
         transaction.commit(doing).await
     }
 }

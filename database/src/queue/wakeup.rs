@@ -4,6 +4,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::sql::connect::Store;
 use crate::sql::statement::sql;
+use crate::sql::states::{FETCH_OPEN, QUERY_OPEN, QUEUED};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -43,11 +44,11 @@ impl Database {
     async fn has_work(&self) -> Result<bool, Error> {
         let row = sql(
             "looking for work",
-            "SELECT EXISTS (SELECT 1 FROM builds WHERE state = 'queued'), EXISTS (SELECT 1 FROM lookups WHERE state = 'open') \
-             OR EXISTS (SELECT 1 FROM questions WHERE state = 'open')",
+            format!("SELECT EXISTS (SELECT 1 FROM builds WHERE state = {QUEUED}) AS has_builds, EXISTS (SELECT 1 FROM lookups WHERE state = {FETCH_OPEN}) \
+             OR EXISTS (SELECT 1 FROM questions WHERE state = {QUERY_OPEN}) AS has_others"),
         )
         .one(self.read())
         .await?;
-        Ok(row.get(1)? || row.get(0)? && self.has_ready_build().await?)
+        Ok(row.get("has_others")? || row.get("has_builds")? && self.has_ready_build().await?)
     }
 }

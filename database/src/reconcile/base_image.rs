@@ -14,6 +14,7 @@ use crate::queue::retry::first_spec;
 use crate::sql::clock::millis;
 use crate::sql::schema;
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::{SKIPPED, SUCCEEDED};
 use std::time::Duration;
 
 /// Most times that the pause is doubled after looks that failed.
@@ -71,7 +72,7 @@ impl Database {
         let mut transaction = self.begin().await?;
         let text = "SELECT reference, platform FROM base_images ORDER BY reference, platform";
         for row in sql(doing, text).all(transaction.on()).await? {
-            let known = WatchedImage { reference: row.get(0)?, platform: row.get(1)? };
+            let known = WatchedImage { reference: row.get("reference")?, platform: row.get("platform")? };
             if !all.contains(&known) {
                 sql(doing, "DELETE FROM base_images WHERE reference = $1 AND platform = $2")
                     .bind(&known.reference)
@@ -109,7 +110,7 @@ impl Database {
         schema::confirm(transaction.on()).await?;
         let due = sql(doing, format!("{DUE} /*+FOR UPDATE SKIP LOCKED*/"));
         let Some(row) = due.bind(transaction.now_ms).optional(transaction.on()).await? else { return Ok(None) };
-        let image = WatchedImage { reference: row.get(0)?, platform: row.get(1)? };
+        let image = WatchedImage { reference: row.get("reference")?, platform: row.get("platform")? };
         let row = sql(
             doing,
             "UPDATE base_images SET attempt = attempt + 1, due_ms = $3 WHERE reference = $1 AND platform = $2 \
@@ -121,11 +122,11 @@ impl Database {
         .one(transaction.on())
         .await?;
         transaction.commit(doing).await?;
-        let known = match (row.get(1)?, row.get(2)?) {
+        let known = match (row.get("tag_digest")?, row.get("digest")?) {
             (Some(tag), Some(manifest)) => Some(Named { tag, manifest }),
             _ => None,
         };
-        Ok(Some(BaseImageClaim { image, known, attempt: row.get(0)? }))
+        Ok(Some(BaseImageClaim { image, known, attempt: row.get("attempt")? }))
     }
 
     /// Writes what the worker saw, or why it saw nothing: then the next look comes later and later.
@@ -166,8 +167,13 @@ impl Database {
         let text = "SELECT reference, platform, digest, seen_ms, problem FROM base_images ORDER BY reference, platform";
         let rows = sql("reading base images", text).all(self.read()).await?;
         let read = |row: &Row| {
-            let image = WatchedImage { reference: row.get(0)?, platform: row.get(1)? };
-            Ok(SeenImage { image, digest: row.get(2)?, seen_ms: row.get(3)?, problem: row.get(4)? })
+            let image = WatchedImage { reference: row.get("reference")?, platform: row.get("platform")? };
+            Ok(SeenImage {
+                image,
+                digest: row.get("digest")?,
+                seen_ms: row.get("seen_ms")?,
+                problem: row.get("problem")?,
+            })
         };
         rows.iter().map(read).collect()
     }
@@ -175,9 +181,10 @@ impl Database {
     /// Returns the newest build of each branch and rule of a repository, where that succeeded and pushed an image that was
     /// made from others.
     pub async fn based_builds(&self, repository: &str) -> Result<Vec<Build>, Error> {
+        let newest = newest();
         let text = format!(
-            "SELECT {BUILD} FROM builds b WHERE b.repository = $1 AND b.state = 'succeeded' AND b.git_ref LIKE 'refs/heads/%' \
-             AND b.image_json LIKE '%\"base_images\":[{{%' AND {NEWEST} ORDER BY b.id DESC LIMIT $2"
+            "SELECT {BUILD} FROM builds b WHERE b.repository = $1 AND b.state = {SUCCEEDED} AND b.git_ref LIKE 'refs/heads/%' \
+             AND b.image_json LIKE '%\"base_images\":[{{%' AND {newest} ORDER BY b.id DESC LIMIT $2"
         );
         let rows = sql("reading builds", text).bind(repository).bind(MAX_COMPARED).all(self.read()).await?;
         let builds = rows.iter().map(build).collect::<Result<Vec<_>, _>>()?;
@@ -188,7 +195,7 @@ impl Database {
     pub async fn rebuild(&self, id: &BuildId, references: &[String]) -> Result<Option<BuildId>, Error> {
         let doing = "repeating a build on other base images";
         let mut transaction = self.begin_accepting().await?;
-        let text = format!("SELECT 1 FROM builds b WHERE b.id = $1 AND {NEWEST}");
+        let text = format!("SELECT 1 FROM builds b WHERE b.id = $1 AND {}", newest());
         if sql(doing, text).bind(id.as_str()).optional(transaction.on()).await?.is_none() {
             return Ok(None);
         }
@@ -206,5 +213,9 @@ impl Database {
 }
 
 /// A build `b` that no newer one of its branch and rule follows but such as found nothing to build.
-const NEWEST: &str = "NOT EXISTS (SELECT 1 FROM builds n WHERE n.repository = b.repository AND n.rule = b.rule \
-     AND n.git_ref = b.git_ref AND n.id > b.id AND n.state <> 'skipped')";
+fn newest() -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM builds n WHERE n.repository = b.repository AND n.rule = b.rule \
+     AND n.git_ref = b.git_ref AND n.id > b.id AND n.state <> {SKIPPED})"
+    )
+}

@@ -7,6 +7,7 @@ use crate::deliveries::batches::{Delivered, Source};
 use crate::error::Error;
 use crate::model::build_id::BuildId;
 use crate::model::build_request::{BuildRequest, BuildSpec};
+use crate::model::build_state::BuildState;
 use crate::model::delivery::{Accepted, NewDelivery};
 use crate::model::json::{json, to_json};
 use crate::model::rules_fetch::NewLookup;
@@ -15,10 +16,14 @@ use crate::queue::enqueue::NewBuilds;
 use crate::reconcile::ref_poll::{Compared, LastKnown, MovedRef, Seen, Waiting};
 use crate::sql::clock::millis;
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::{PUSH, States};
 use crate::sql::transaction::Transaction;
 use std::time::Duration;
 
 /// Most pushes that one look makes up for; the rest is left to the next.
+/// The states of a build that ended without saying what its commit makes.
+const WITHOUT_IMAGE: States =
+    States(|state| matches!(state, BuildState::Cancelled | BuildState::Errored | BuildState::Skipped));
 const MAX_MISSED: usize = 50;
 /// How long a ref is looked at that names something new which is not a commit, or not one that can be fetched.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -88,14 +93,14 @@ impl Database {
 
     /// Finds what was missed. The first look at a repository only takes note: what was pushed before is not built.
     async fn compare(&self, row: &Row) -> Result<AnsweredRefPoll, Error> {
-        let seen: Seen = json(&row.get::<String>(3)?)?;
+        let seen: Seen = json(&row.get::<String>("answer_json")?)?;
         let mut look = AnsweredRefPoll {
-            repository: row.get(0)?,
-            attempt: row.get(1)?,
+            repository: row.get("repository")?,
+            attempt: row.get("attempt")?,
             missed: Vec::new(),
             known: Compared { heads: seen.heads.clone(), ..Compared::default() },
-            asked_ms: row.get(2)?,
-            pause_ms: row.get(4)?,
+            asked_ms: row.get("asked_ms")?,
+            pause_ms: row.get("pause_ms")?,
         };
         let Some(known) = self.last_known(&look.repository).await? else { return Ok(look) };
         for (git_ref, after) in &seen.heads {
@@ -116,8 +121,10 @@ impl Database {
     async fn was_delivered(&self, repository: &str, moved: &MovedRef, since_ms: i64) -> Result<bool, Error> {
         let row = sql(
             "looking for a build",
-            "SELECT id FROM builds WHERE commit_id = $1 AND repository = $2 AND git_ref = $3 AND created_ms >= $4 \
-             AND trigger_kind = 'push' LIMIT 1",
+            format!(
+                "SELECT id FROM builds WHERE commit_id = $1 AND repository = $2 AND git_ref = $3 AND created_ms >= $4 \
+             AND trigger_kind = {PUSH} LIMIT 1"
+            ),
         )
         .bind(&moved.commit)
         .bind(repository)
@@ -208,8 +215,10 @@ pub(crate) async fn not_built_yet(
     for request in requests {
         let row = sql(
             "looking for a build",
-            "SELECT commit_id, spec_json FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 \
-             AND state NOT IN ('cancelled', 'errored', 'skipped') ORDER BY id DESC LIMIT 1",
+            format!(
+                "SELECT commit_id, spec_json FROM builds WHERE repository = $1 AND rule = $2 AND git_ref = $3 \
+             AND state NOT IN ({WITHOUT_IMAGE}) ORDER BY id DESC LIMIT 1"
+            ),
         )
         .bind(&request.repository)
         .bind(&request.rule)
@@ -217,8 +226,8 @@ pub(crate) async fn not_built_yet(
         .optional(transaction.on())
         .await?;
         let is_same = match (row, &request.spec.commit) {
-            (Some(row), Some(commit)) if row.get::<Option<String>>(0)?.as_ref() == Some(commit) => {
-                let built = open_spec(&request.repository, &row.get::<String>(1)?)?;
+            (Some(row), Some(commit)) if row.get::<Option<String>>("commit_id")?.as_ref() == Some(commit) => {
+                let built = open_spec(&request.repository, &row.get::<String>("spec_json")?)?;
                 makes_same(&built.with_commit(commit), &request.spec.with_commit(commit))
             }
             _ => false,

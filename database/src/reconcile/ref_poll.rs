@@ -82,7 +82,7 @@ impl Database {
         let mut transaction = self.begin().await?;
         let rows = sql(doing, "SELECT repository FROM looks ORDER BY repository").all(transaction.on()).await?;
         for row in rows {
-            let known: String = row.get(0)?;
+            let known: String = row.get("repository")?;
             if !all.iter().any(|looked| looked.repository == known) {
                 let text = "DELETE FROM looks WHERE repository = $1";
                 sql(doing, text).bind(&known).run(transaction.on()).await?;
@@ -134,9 +134,9 @@ impl Database {
             .await?;
         let Some(row) = row else { return Ok(None) };
         transaction.commit(doing).await?;
-        let looked = Looked { repository: row.get(0)?, clone_url: row.get(1)? };
+        let looked = Looked { repository: row.get("repository")?, clone_url: row.get("clone_url")? };
         let known = self.last_known(&looked.repository).await?;
-        Ok(Some(RefPollClaim { known: known.map(|known| known.compared.heads), attempt: row.get(2)?, looked }))
+        Ok(Some(RefPollClaim { known: known.map(|known| known.compared.heads), attempt: row.get("attempt")?, looked }))
     }
 
     /// Writes what the worker saw, or why it saw nothing: then the next look comes later and later.
@@ -169,7 +169,14 @@ impl Database {
             .bind(repository)
             .optional(self.read())
             .await?;
-        row.map(|row| Ok(RefPollState { seen_ms: row.get(0)?, due_ms: row.get(1)?, problem: row.get(2)? })).transpose()
+        row.map(|row| {
+            Ok(RefPollState {
+                seen_ms: row.get("compared_ms")?,
+                due_ms: row.get("due_ms")?,
+                problem: row.get("problem")?,
+            })
+        })
+        .transpose()
     }
 
     /// Returns what is known of the refs: what the last look saw, and what was pushed since; `None` before the first.
@@ -178,7 +185,9 @@ impl Database {
         let text = "SELECT known_json, compared_ms FROM looks WHERE repository = $1";
         let row = sql(doing, text).bind(repository).optional(self.read()).await?;
         let Some(row) = row else { return Ok(None) };
-        let (Some(compared), Some(since_ms)) = (row.get::<Option<String>>(0)?, row.get::<Option<i64>>(1)?) else {
+        let (Some(compared), Some(since_ms)) =
+            (row.get::<Option<String>>("known_json")?, row.get::<Option<i64>>("compared_ms")?)
+        else {
             return Ok(None);
         };
         let mut known = LastKnown { compared: json(&compared)?, since_ms, pushed_ms: BTreeMap::new() };
@@ -234,8 +243,8 @@ impl LastKnown {
 
     /// Takes note of a push; they come in their order.
     fn note(&mut self, push: &Row) -> Result<(), Error> {
-        let (git_ref, created_ms): (String, i64) = (push.get(0)?, push.get(2)?);
-        self.compared.heads.insert(git_ref.clone(), push.get(1)?);
+        let (git_ref, created_ms): (String, i64) = (push.get("git_ref")?, push.get("created_ms")?);
+        self.compared.heads.insert(git_ref.clone(), push.get("after_id")?);
         let pushed_ms = self.pushed_ms.entry(git_ref).or_default();
         *pushed_ms = created_ms.max(*pushed_ms);
         Ok(())

@@ -84,7 +84,7 @@ impl Database {
     pub async fn own_schedules(&self, repository: &str) -> Result<Vec<(String, Vec<OwnSchedule>)>, Error> {
         let text = "SELECT git_ref, schedules_json FROM own_schedules WHERE repository = $1 ORDER BY git_ref";
         let rows = sql("reading schedules", text).bind(repository).all(self.read()).await?;
-        rows.iter().map(|row: &Row| Ok((row.get(0)?, json(&row.get::<String>(1)?)?))).collect()
+        rows.iter().map(|row: &Row| Ok((row.get("git_ref")?, json(&row.get::<String>("schedules_json")?)?))).collect()
     }
 }
 

@@ -152,7 +152,11 @@ impl Database {
     pub async fn rights(&self) -> Result<Vec<Right>, Error> {
         let text = "SELECT account, pattern, actions FROM registry_rights ORDER BY account, pattern";
         let rows = sql("reading the rights", text).all(self.read()).await?;
-        rows.iter().map(|row| Ok(Right { account: row.get(0)?, pattern: row.get(1)?, actions: row.get(2)? })).collect()
+        rows.iter()
+            .map(|row| {
+                Ok(Right { account: row.get("account")?, pattern: row.get("pattern")?, actions: row.get("actions")? })
+            })
+            .collect()
     }
 
     /// Stores a right; one for the same pattern is replaced. Tells whether there is such an account.
@@ -178,11 +182,11 @@ async fn put(right: &Right, on: On<'_>) -> Result<bool, Error> {
 
 fn account(row: &Row) -> Result<Account, Error> {
     Ok(Account {
-        name: row.get(0)?,
-        is_robot: row.get(1)?,
-        password_hash: row.get(2)?,
-        created_ms: row.get(3)?,
-        expires_ms: row.get(4)?,
+        name: row.get("name")?,
+        is_robot: row.get("is_robot")?,
+        password_hash: row.get("password_hash")?,
+        created_ms: row.get("created_ms")?,
+        expires_ms: row.get("expires_ms")?,
     })
 }
 

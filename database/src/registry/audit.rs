@@ -82,13 +82,13 @@ impl Database {
 
 fn change(row: &Row) -> Result<Change, Error> {
     Ok(Change {
-        id: row.get(0)?,
-        at_ms: row.get(1)?,
-        account: row.get(2)?,
-        address: row.get(3)?,
-        action: row.get(4)?,
-        repository: row.get(5)?,
-        reference: row.get(6)?,
-        digest: row.get(7)?,
+        id: row.get("id")?,
+        at_ms: row.get("at_ms")?,
+        account: row.get("account")?,
+        address: row.get("address")?,
+        action: row.get("action")?,
+        repository: row.get("repository")?,
+        reference: row.get("reference")?,
+        digest: row.get("digest")?,
     })
 }

@@ -49,7 +49,7 @@ impl Database {
         let now = self.now_ms().await?;
         let text = "SELECT account, login FROM registry_refresh_tokens WHERE hash = $1 AND expires_ms > $2";
         let row = sql("reading a refresh token", text).bind(hash(token)).bind(now).optional(self.read()).await?;
-        row.map(|row| Ok(RefreshToken { account: row.get(0)?, login: row.get(1)? })).transpose()
+        row.map(|row| Ok(RefreshToken { account: row.get("account")?, login: row.get("login")? })).transpose()
     }
 }
 

@@ -2,10 +2,13 @@
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::model::build::build_state;
+use crate::model::build_state::BuildState;
 use crate::retention::plan::Item;
 use crate::retention::removals::{PAUSE, Removed};
 use crate::sql::statement::Statement;
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::NOTICE_PENDING;
 use std::collections::{BTreeMap, HashSet};
 
 /// Builds that one transaction removes.
@@ -21,10 +24,14 @@ const PAGE: i64 = 2_000;
 pub(crate) const PARTS: [&str; 6] = ["logs", "steps", "statuses", "status_refusals", "traces", "notices"];
 
 /// Whether a build is named by a tag, about to be, or waits to be told of.
-const IS_REFERRED_TO: &str = "EXISTS (SELECT 1 FROM tags t WHERE t.repository = b.repository AND t.moved_by = b.id) \
+fn is_referred_to() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM tags t WHERE t.repository = b.repository AND t.moved_by = b.id) \
      OR EXISTS (SELECT 1 FROM tags t WHERE t.holder = b.id) \
      OR EXISTS (SELECT 1 FROM statuses s WHERE s.build_id = b.id) \
-     OR EXISTS (SELECT 1 FROM notices n WHERE n.build_id = b.id AND n.state = 'pending')";
+     OR EXISTS (SELECT 1 FROM notices n WHERE n.build_id = b.id AND n.state = {NOTICE_PENDING})"
+    )
+}
 
 /// The digest of a build's image, as far as it stands at the start of its document.
 const DIGEST: &str = "SUBSTR(b.image_json, 1, 200)";
@@ -42,9 +49,10 @@ pub(crate) async fn read_builds(database: &Database, repository: &str) -> Result
     let named = named_digests(database, repository).await?;
     // Documents are long: they are read only where somebody asks for their digests.
     let digest = if named.is_empty() { "NULL" } else { DIGEST };
+    let is_referred_to = is_referred_to();
     let text = format!(
-        "SELECT b.id, b.finished_ms, b.log_bytes, b.log_removed_ms IS NOT NULL, {IS_REFERRED_TO}, b.state, b.rule, b.git_ref, \
-         b.sequence, b.number, CAST({digest} AS TEXT) FROM builds b WHERE b.repository = $1 AND b.id > $2 ORDER BY b.id LIMIT {PAGE}"
+        "SELECT b.id, b.finished_ms, b.log_bytes, b.log_removed_ms IS NOT NULL AS is_log_removed, ({is_referred_to}) AS is_referred_to, b.state, b.rule, b.git_ref, \
+         b.sequence, b.number, CAST({digest} AS TEXT) AS image FROM builds b WHERE b.repository = $1 AND b.id > $2 ORDER BY b.id LIMIT {PAGE}"
     );
     let mut all: Vec<Read> = Vec::new();
     loop {
@@ -76,28 +84,28 @@ pub(crate) async fn read_builds(database: &Database, repository: &str) -> Result
 async fn named_digests(database: &Database, repository: &str) -> Result<HashSet<String>, Error> {
     let text = "SELECT digest FROM tags WHERE repository = $1 AND moved_by IS NULL AND digest IS NOT NULL";
     let rows = sql("reading tags for retention", text).bind(repository).all(database.read()).await?;
-    rows.iter().map(|row| row.get(0)).collect()
+    rows.iter().map(|row| row.get("digest")).collect()
 }
 
 fn read(row: &Row, named: &HashSet<String>) -> Result<Read, Error> {
-    let id: String = row.get(0)?;
-    let (rule, git_ref): (String, String) = (row.get(6)?, row.get(7)?);
+    let id: String = row.get("id")?;
+    let (rule, git_ref): (String, String) = (row.get("rule")?, row.get("git_ref")?);
     // Those of pull requests precede nothing once these are closed, and there may be any number of them.
     let stays = ["refs/heads/", "refs/tags/"].iter().any(|kind| git_ref.starts_with(kind));
-    let is_success = row.get::<String>(5)? == "succeeded";
-    let order = (row.get(8)?, id.clone());
-    let image: Option<String> = row.get(10)?;
+    let is_success = build_state(row, "state")? == BuildState::Succeeded;
+    let order = (row.get("sequence")?, id.clone());
+    let image: Option<String> = row.get("image")?;
     let digest = image.as_deref().and_then(|image| image.strip_prefix("{\"digest\":\"")?.split('"').next());
     let is_named = digest.is_some_and(|digest| named.contains(digest));
     Ok(Read {
-        number: row.get(9)?,
+        number: row.get("number")?,
         success: (stays && is_success).then_some(((rule, git_ref), order)),
         item: Item {
             id,
-            since_ms: row.get(1)?,
-            bytes: row.get(2)?,
-            is_half_removed: row.get(3)?,
-            is_needed: is_named || row.get(4)?,
+            since_ms: row.get("finished_ms")?,
+            bytes: row.get("log_bytes")?,
+            is_half_removed: row.get("is_log_removed")?,
+            is_needed: is_named || row.get("is_referred_to")?,
         },
     })
 }
@@ -116,7 +124,7 @@ impl Database {
         let bytes =
             sql(doing, "SELECT log_bytes FROM builds WHERE id = $1 AND log_bytes > 0 AND finished_ms IS NOT NULL");
         let Some(row) = bytes.bind(build).optional(self.read()).await? else { return Ok(()) };
-        let bytes: i64 = row.get(0)?;
+        let bytes: i64 = row.get("log_bytes")?;
         let mut transaction = self.begin().await?;
         let mark =
             "UPDATE builds SET log_removed_ms = $2, version = version + 1 WHERE id = $1 AND log_removed_ms IS NULL";
@@ -155,8 +163,8 @@ impl Database {
         let mut transaction = self.begin().await?;
         let traces = "DELETE FROM traces WHERE build_id IN ({})";
         let traces = of_builds(doing, traces, builds).run(transaction.on()).await?;
-        let notices = "DELETE FROM notices WHERE build_id IN ({}) AND state <> 'pending'";
-        let notices = of_builds(doing, notices, builds).run(transaction.on()).await?;
+        let notices = format!("DELETE FROM notices WHERE build_id IN ({{}}) AND state <> {NOTICE_PENDING}");
+        let notices = of_builds(doing, &notices, builds).run(transaction.on()).await?;
         removed.add(&mut transaction, &[("traces", traces as i64), ("notices", notices as i64)]).await?;
         transaction.commit(doing).await?;
         tokio::time::sleep(PAUSE).await;
@@ -167,16 +175,17 @@ impl Database {
     pub(super) async fn remove_records(&self, builds: &[String], removed: &mut Removed) -> Result<(), Error> {
         let doing = "removing builds";
         let mut transaction = self.begin().await?;
+        let is_referred_to = is_referred_to();
         let still = format!(
-            "SELECT b.id, b.state FROM builds b WHERE b.id IN ({{}}) AND b.finished_ms IS NOT NULL AND NOT ({IS_REFERRED_TO}) \
+            "SELECT b.id, b.state FROM builds b WHERE b.id IN ({{}}) AND b.finished_ms IS NOT NULL AND NOT ({is_referred_to}) \
              ORDER BY b.id /*+FOR UPDATE OF b*/"
         );
         let rows = of_builds(doing, &still, builds).all(transaction.on()).await?;
         let mut amounts: BTreeMap<String, i64> = BTreeMap::new();
         let mut ids = Vec::with_capacity(rows.len());
         for row in &rows {
-            ids.push(row.get::<String>(0)?);
-            *amounts.entry(format!("builds:{}", row.get::<String>(1)?)).or_default() += 1;
+            ids.push(row.get::<String>("id")?);
+            *amounts.entry(format!("builds:{}", row.get::<String>("state")?)).or_default() += 1;
         }
         if ids.is_empty() {
             return Ok(());

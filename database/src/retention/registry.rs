@@ -16,10 +16,11 @@ impl Database {
     /// Removes what nobody asks for any more.
     pub(super) async fn remove_registry_leftovers(&self, removed: &mut Removed) -> Result<(), Error> {
         let doing = "removing old changes of the registry";
-        let last = "SELECT COALESCE(MAX(id), 0) FROM registry_changes";
-        let count = sql(doing, last).one(self.read()).await?.get::<i64>(0)? - CHANGES;
+        let last = "SELECT COALESCE(MAX(id), 0) AS last FROM registry_changes";
+        let count = sql(doing, last).one(self.read()).await?.get::<i64>("last")? - CHANGES;
         let old = self.now_ms().await? - CHANGES_MS;
-        let age = sql(doing, format!("{last} WHERE at_ms < $1")).bind(old).one(self.read()).await?.get::<i64>(0)?;
+        let age =
+            sql(doing, format!("{last} WHERE at_ms < $1")).bind(old).one(self.read()).await?.get::<i64>("last")?;
         let text = format!(
             "DELETE FROM registry_changes WHERE id IN (SELECT id FROM registry_changes WHERE id <= $1 ORDER BY id LIMIT {BATCH})"
         );

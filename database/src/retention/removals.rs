@@ -6,6 +6,7 @@ use crate::deliveries::accept::KEY_LIFE_MS;
 use crate::error::Error;
 use crate::model::build_state::BuildState;
 use crate::sql::statement::sql;
+use crate::sql::states::FETCH_EXPANDED;
 use crate::sql::transaction::Transaction;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,14 +70,14 @@ impl Database {
     /// Returns how much was ever removed.
     pub async fn removals(&self) -> Result<Removed, Error> {
         let rows = sql("reading what was removed", "SELECT what, amount FROM removals").all(self.read()).await?;
-        let amounts = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?)));
+        let amounts = rows.iter().map(|row| Ok((row.get("what")?, row.get("amount")?)));
         amounts.collect::<Result<_, Error>>().map(Removed)
     }
 
     /// Returns the repositories that builds or deliveries are kept of.
     pub(super) async fn known_repositories(&self) -> Result<Vec<String>, Error> {
         let text = "SELECT repository FROM builds GROUP BY repository UNION SELECT repository FROM deliveries GROUP BY repository";
-        sql("reading repositories", text).all(self.read()).await?.iter().map(|row| row.get(0)).collect()
+        sql("reading repositories", text).all(self.read()).await?.iter().map(|row| row.get("repository")).collect()
     }
 
     /// Removes what has no limits of its own because nobody asks for it after a while.
@@ -99,8 +100,10 @@ impl Database {
             let gone = sql(doing, text).bind(now - age_ms).run(transaction.on()).await?;
             removed.add(&mut transaction, &[(table, gone as i64)]).await?;
         }
-        let lookups = "DELETE FROM lookups WHERE delivery_id IS NULL AND state = 'expanded' \
-             AND id < (SELECT MAX(id) FROM lookups) - $1";
+        let lookups = format!(
+            "DELETE FROM lookups WHERE delivery_id IS NULL AND state = {FETCH_EXPANDED} \
+             AND id < (SELECT MAX(id) FROM lookups) - $1"
+        );
         let gone = sql(doing, lookups).bind(LOOKUPS).run(transaction.on()).await?;
         removed.add(&mut transaction, &[("lookups", gone as i64)]).await?;
         transaction.commit(doing).await

@@ -170,7 +170,7 @@ impl Watched {
             let statement = batch.iter().fold(statement, |statement, build| statement.bind(build.as_str()));
             let mut found: HashMap<String, i64> = HashMap::new();
             for row in statement.all(store.read()).await? {
-                found.insert(row.get(0)?, row.get(1)?);
+                found.insert(row.get("id")?, row.get("version")?);
             }
             let mut watched = self.locked();
             for build in batch {

@@ -142,8 +142,8 @@ impl Store {
         match self {
             Store::Sqlite { .. } => Ok(clock.here_ms()),
             Store::Postgres { .. } => {
-                let time = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
-                Ok(sql("reading the database's clock", time).one(on).await?.get::<i64>(0)? + clock.ahead_ms())
+                let time = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
+                Ok(sql("reading the database's clock", time).one(on).await?.get::<i64>("now_ms")? + clock.ahead_ms())
             }
         }
     }

@@ -15,5 +15,6 @@ pub(crate) mod listener;
 pub(crate) mod reserve;
 pub(crate) mod schema;
 pub(crate) mod statement;
+pub(crate) mod states;
 pub(crate) mod target;
 pub(crate) mod transaction;

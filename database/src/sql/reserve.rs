@@ -79,9 +79,9 @@ impl Database {
     /// Returns the bytes of the file's free pages.
     async fn free_bytes(&self) -> Result<u64, Error> {
         let mut bytes = 1;
-        for pragma in ["PRAGMA freelist_count", "PRAGMA page_size"] {
-            let row = sql("looking for free pages", pragma).one(self.read()).await?;
-            bytes *= u64::try_from(row.get::<i64>(0)?).unwrap_or(0);
+        for pragma in ["freelist_count", "page_size"] {
+            let row = sql("looking for free pages", format!("PRAGMA {pragma}")).one(self.read()).await?;
+            bytes *= u64::try_from(row.get::<i64>(pragma)?).unwrap_or(0);
         }
         Ok(bytes)
     }

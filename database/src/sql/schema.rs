@@ -73,7 +73,7 @@ fn check(found: i64) -> Result<(), Error> {
 
 async fn version(on: On<'_>) -> Result<i64, Error> {
     let row = sql("reading the version of the schema", "SELECT version FROM schema_version").optional(on).await?;
-    row.map_or(Ok(0), |row| row.get(0))
+    row.map_or(Ok(0), |row| row.get("version"))
 }
 
 /// Splits a migration into its statements, in the words of the database.

@@ -186,8 +186,20 @@ impl Statement {
 }
 
 impl Row {
-    /// Returns the value of a column.
-    pub(crate) fn get<T>(&self, column: usize) -> Result<T, Error>
+    /// Returns the value of the only column, for the statements of tests.
+    #[cfg(test)]
+    pub(crate) fn only<T>(&self) -> T
+    where
+        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+    {
+        match &self.columns {
+            Columns::Sqlite(columns) => columns.get(0),
+            Columns::Postgres(columns) => columns.get(0),
+        }
+    }
+
+    /// Returns the value of the column of this name.
+    pub(crate) fn get<T>(&self, column: &str) -> Result<T, Error>
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
     {
@@ -199,16 +211,12 @@ impl Row {
     }
 }
 
-/// Returns the value of a column by its name.
+/// Returns the value of a column: the reader of `columns!` for values as they are stored.
 pub(crate) fn get<T>(row: &Row, column: &str) -> Result<T, Error>
 where
     T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
 {
-    let value = match &row.columns {
-        Columns::Sqlite(row) => row.try_get(column),
-        Columns::Postgres(row) => row.try_get(column),
-    };
-    value.map_err(Error::unavailable(row.doing))
+    row.get(column)
 }
 
 impl From<i64> for Value {

@@ -62,8 +62,11 @@ impl Transaction {
             }
             // A migration may take longer than a statement may wait.
             Alone::Migrate => loop {
-                let row = sql(doing, "SELECT pg_try_advisory_xact_lock($1)").bind(what as i64).one(self.on()).await?;
-                if row.get(0)? {
+                let row = sql(doing, "SELECT pg_try_advisory_xact_lock($1) AS is_alone")
+                    .bind(what as i64)
+                    .one(self.on())
+                    .await?;
+                if row.get("is_alone")? {
                     break;
                 }
                 tokio::time::sleep(POLL_INTERVAL).await;

@@ -106,7 +106,7 @@ impl Database {
         let rows = sql(
             doing,
             "SELECT git_ref, sequence, moved_by, holder, holder_attempt, held_until_ms, EXISTS (SELECT 1 FROM builds b \
-             WHERE b.id = t.holder AND b.attempt = t.holder_attempt AND b.worker IS NOT NULL) FROM tags t \
+             WHERE b.id = t.holder AND b.attempt = t.holder_attempt AND b.worker IS NOT NULL) AS holder_works FROM tags t \
              WHERE tag = $1 AND repository = $2 ORDER BY git_ref /*+FOR UPDATE OF t*/",
         )
         .bind(tag)
@@ -116,7 +116,7 @@ impl Database {
         let (who, now_ms) = ((claim.build.id.as_str(), claim.attempt), transaction.now_ms);
         let mut turn = Turn::Go;
         for row in &rows {
-            let (of, known) = (row.get::<String>(0)?, read_tag(row)?);
+            let (of, known) = (row.get::<String>("git_ref")?, read_tag(row)?);
             turn = turn.max(match of == *git_ref {
                 true => known.turn(who, sequence, now_ms),
                 false => known.turn_of_other_ref(who, now_ms),
@@ -192,11 +192,17 @@ async fn fenced_sequence(transaction: &mut Transaction, claim: &Claim) -> Result
         .bind(claim.attempt)
         .optional(transaction.on())
         .await?;
-    row.ok_or(Error::LeaseLost)?.get(0)
+    row.ok_or(Error::LeaseLost)?.get("sequence")
 }
 
 fn read_tag(row: &Row) -> Result<Tag, Error> {
-    let (build, attempt): (Option<String>, Option<i64>) = (row.get(3)?, row.get(4)?);
-    let (sequence, moved_by) = (row.get(1)?, row.get(2)?);
-    Ok(Tag { sequence, moved_by, holder: build.zip(attempt), held_until_ms: row.get(5)?, holder_works: row.get(6)? })
+    let (build, attempt): (Option<String>, Option<i64>) = (row.get("holder")?, row.get("holder_attempt")?);
+    let (sequence, moved_by) = (row.get("sequence")?, row.get("moved_by")?);
+    Ok(Tag {
+        sequence,
+        moved_by,
+        holder: build.zip(attempt),
+        held_until_ms: row.get("held_until_ms")?,
+        holder_works: row.get("holder_works")?,
+    })
 }

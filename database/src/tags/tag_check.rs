@@ -6,6 +6,7 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::sql::statement::{Row, sql};
+use crate::sql::states::UNENDED;
 /// How long after a tag moved it is checked first.
 pub(crate) const FIRST_CHECK_MS: i64 = 5_000;
 /// How long after the first check the second comes, and after that the third, which is the last.
@@ -51,25 +52,28 @@ pub enum TagVerdict {
 impl Database {
     /// Gives a worker a tag whose check is due.
     pub async fn claim_tag_check(&self) -> Result<Option<TagCheck>, Error> {
-        const DUE: &str = "SELECT tag, repository, git_ref FROM tags t WHERE check_ms <= $1 AND (holder IS NULL OR held_until_ms <= $1 \
-             AND NOT EXISTS (SELECT 1 FROM builds b WHERE b.id = t.holder AND b.state IN ('queued', 'preparing', 'building', 'pushing'))) \
-             ORDER BY check_ms, tag LIMIT 1";
+        let due = format!(
+            "SELECT tag, repository, git_ref FROM tags t WHERE check_ms <= $1 AND (holder IS NULL OR held_until_ms <= $1 \
+             AND NOT EXISTS (SELECT 1 FROM builds b WHERE b.id = t.holder AND b.state IN ({UNENDED}))) \
+             ORDER BY check_ms, tag LIMIT 1"
+        );
         let doing = "claiming the check of a tag";
         let now = self.now_ms().await?;
-        if sql(doing, DUE).bind(now).optional(self.read()).await?.is_none() {
+        if sql(doing, due.clone()).bind(now).optional(self.read()).await?.is_none() {
             return Ok(None);
         }
         let mut transaction = self.begin().await?;
-        let due = sql(doing, format!("{DUE} /*+FOR UPDATE SKIP LOCKED*/"));
+        let due = sql(doing, format!("{due} /*+FOR UPDATE SKIP LOCKED*/"));
         let Some(row) = due.bind(transaction.now_ms).optional(transaction.on()).await? else { return Ok(None) };
-        let (tag, repository, git_ref): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (tag, repository, git_ref): (String, String, String) =
+            (row.get("tag")?, row.get("repository")?, row.get("git_ref")?);
         // A reader that dies meanwhile has checked nothing: the check is due again.
         let row = sql(
             doing,
             "UPDATE tags SET retries = retries + 1, \
              check_ms = CASE WHEN digest IS NULL OR retries >= $6 THEN NULL ELSE $4 + $5 * (retries + 1) END, \
              note = CASE WHEN digest IS NOT NULL AND retries >= $6 THEN 'is not checked any more: its registry does not answer' ELSE note END \
-             WHERE tag = $1 AND repository = $2 AND git_ref = $3 RETURNING digest, checks + 1, holder IS NOT NULL",
+             WHERE tag = $1 AND repository = $2 AND git_ref = $3 RETURNING digest, checks + 1 AS number, holder IS NOT NULL AS was_interrupted",
         )
         .bind(&tag)
         .bind(&repository)
@@ -80,8 +84,15 @@ impl Database {
         .one(transaction.on())
         .await?;
         transaction.commit(doing).await?;
-        let Some(digest) = row.get::<Option<String>>(0)? else { return Ok(None) };
-        Ok(Some(TagCheck { tag, digest, repository, git_ref, check: row.get(1)?, was_interrupted: row.get(2)? }))
+        let Some(digest) = row.get::<Option<String>>("digest")? else { return Ok(None) };
+        Ok(Some(TagCheck {
+            tag,
+            digest,
+            repository,
+            git_ref,
+            check: row.get("number")?,
+            was_interrupted: row.get("was_interrupted")?,
+        }))
     }
 
     /// Decides about a tag that shows the manifest `shown`, or nothing. One to be put right is held from now on.
@@ -118,7 +129,7 @@ impl Database {
     pub async fn tag_notes(&self, repository: &str) -> Result<Vec<(String, String)>, Error> {
         let text = "SELECT tag, note FROM tags WHERE repository = $1 AND note IS NOT NULL ORDER BY tag";
         let rows = sql("reading tags", text).bind(repository).all(self.read()).await?;
-        rows.iter().map(|row: &Row| Ok((row.get(0)?, row.get(1)?))).collect()
+        rows.iter().map(|row: &Row| Ok((row.get("tag")?, row.get("note")?))).collect()
     }
 
     /// Tells whether another ref's builds moved the same tag later.
@@ -159,12 +170,12 @@ impl Database {
         let mut transaction = transaction;
         let held = sql(
             doing,
-            "UPDATE tags SET holder = $5, holder_attempt = 0, held_until_ms = $6, check_ms = $6 WHERE tag = $1 AND repository = $2 \
+            format!("UPDATE tags SET holder = $5, holder_attempt = 0, held_until_ms = $6, check_ms = $6 WHERE tag = $1 AND repository = $2 \
              AND git_ref = $3 AND digest = $4 AND (holder IS NULL OR held_until_ms <= $7 AND NOT EXISTS (SELECT 1 FROM builds b \
-             WHERE b.id = tags.holder AND b.state IN ('queued', 'preparing', 'building', 'pushing'))) \
+             WHERE b.id = tags.holder AND b.state IN ({UNENDED}))) \
              AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.tag = $1 AND o.repository = $2 AND o.git_ref <> $3 \
              AND (o.moved_by > tags.moved_by OR EXISTS (SELECT 1 FROM builds b WHERE b.id = o.holder \
-             AND b.attempt = o.holder_attempt AND b.worker IS NOT NULL)))",
+             AND b.attempt = o.holder_attempt AND b.worker IS NOT NULL)))"),
         )
         .bind(&check.tag)
         .bind(&check.repository)
@@ -186,10 +197,10 @@ impl Database {
         sql(
             "settling the check of a tag",
             // Once the registry answers, a note that it does not is not true any more.
-            "UPDATE tags SET checks = $5, retries = 0, check_ms = $6, \
+            format!("UPDATE tags SET checks = $5, retries = 0, check_ms = $6, \
              note = CASE WHEN retries > $10 THEN CAST($7 AS TEXT) ELSE COALESCE($7, note) END, holder = NULL, holder_attempt = NULL \
              WHERE tag = $1 AND repository = $2 AND git_ref = $3 AND digest = $4 AND (holder IS NULL OR holder = $8 OR held_until_ms <= $9 AND NOT EXISTS \
-             (SELECT 1 FROM builds b WHERE b.id = tags.holder AND b.state IN ('queued', 'preparing', 'building', 'pushing')))",
+             (SELECT 1 FROM builds b WHERE b.id = tags.holder AND b.state IN ({UNENDED})))"),
         )
         .bind(&check.tag)
         .bind(&check.repository)

@@ -181,7 +181,7 @@ both! {
             // A file's clock is that of the machine, which the workers on it share; a server's is its own.
             let claim = worker.claim("one").await.unwrap().unwrap();
             let until = "SELECT lease_until_ms - CAST(EXTRACT(EPOCH FROM now()) * 1000 AS BIGINT) FROM builds";
-            let left: i64 = crate::sql::statement::sql("test", until).one(worker.read()).await.unwrap().get(0).unwrap();
+            let left: i64 = crate::sql::statement::sql("test", until).one(worker.read()).await.unwrap().only();
             assert!((55_000..=60_000).contains(&left), "{left}");
             assert!(matches!(worker.heartbeat(&claim).await.unwrap(), Lease::Held { .. }));
         } else {

@@ -91,7 +91,7 @@ async fn a_server_that_hangs_refuses_and_works_again() {
     works(&database, "before").await;
     let text = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'";
     let rows = crate::sql::statement::sql("test", text).all(database.read()).await.unwrap();
-    let mut processes: Vec<String> = rows.iter().map(|row| row.get::<i32>(0).unwrap().to_string()).collect();
+    let mut processes: Vec<String> = rows.iter().map(|row| row.only::<i32>().to_string()).collect();
     processes.push(cluster.process());
     let all = |signal: &str| {
         let status = Command::new("kill").arg(signal).args(&processes).status().unwrap();
@@ -178,8 +178,7 @@ async fn a_migration_that_is_killed_leaves_nothing_on_a_server() {
     let url = postgres::new_database();
     let store = Store::connect(&url).await.unwrap();
     let mut half = half_migrated(&store).await;
-    let pid: i32 =
-        crate::sql::statement::sql("test", "SELECT pg_backend_pid()").one(half.on()).await.unwrap().get(0).unwrap();
+    let pid: i32 = crate::sql::statement::sql("test", "SELECT pg_backend_pid()").one(half.on()).await.unwrap().only();
     let kill = "SELECT pg_terminate_backend(CAST($1 AS INTEGER))";
     crate::sql::statement::sql("test", kill).bind(i64::from(pid)).all(store.read()).await.unwrap();
     works(&Database::open(&url).await.unwrap(), "after").await;
@@ -205,7 +204,7 @@ async fn many_that_migrate_at_once_find_one_schema() {
             .all(database.read())
             .await
             .unwrap();
-        assert_eq!(rows.iter().map(|row| row.get::<i64>(0).unwrap()).collect::<Vec<_>>(), [schema::KNOWN]);
+        assert_eq!(rows.iter().map(|row| row.only::<i64>()).collect::<Vec<_>>(), [schema::KNOWN]);
         works(&database, "after").await;
     }
 }

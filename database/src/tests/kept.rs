@@ -149,7 +149,7 @@ async fn databases_of_every_earlier_schema_are_opened_and_read() {
             assert_eq!(database.logs(&build.id, 0, 100).await.unwrap()[0].text, b"hello");
             assert_eq!(database.delivery(7).await.unwrap().unwrap().builds, std::slice::from_ref(&build.id));
             let started = sql("test", "SELECT last_started_ms FROM fair_share WHERE repository = 'acme/app'");
-            assert_eq!(started.one(database.read()).await.unwrap().get::<i64>(0).unwrap(), 500, "{kind:?} {version}");
+            assert_eq!(started.one(database.read()).await.unwrap().only::<i64>(), 500, "{kind:?} {version}");
             let next =
                 new_builds(database.accept(&push(Some("c"), "d"), &[request("acme/app", "d")], None).await.unwrap());
             assert_eq!(database.build(&next[0]).await.unwrap().unwrap().number, 4, "{kind:?} {version}");

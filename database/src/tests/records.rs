@@ -102,10 +102,10 @@ both! {
         assert!(database.secrets("acme/b", &wanted).await.unwrap().is_empty());
 
         let read = || async { crate::sql::statement::sql("test", "SELECT sealed FROM secrets WHERE name = 'npm'").one(database.read()).await.unwrap() };
-        let sealed: Vec<u8> = read().await.get(0).unwrap();
+        let sealed: Vec<u8> = read().await.only();
         assert!(!sealed.windows(6).any(|part| part == &value[..6]), "stored in the open");
         database.put_secret("acme/app", "npm", value).await.unwrap();
-        assert_ne!(read().await.get::<Vec<u8>>(0).unwrap(), sealed, "the same value twice looks different");
+        assert_ne!(read().await.only::<Vec<u8>>(), sealed, "the same value twice looks different");
 
         let other_key = world.database.clone().with_key(SecretKey::generate().unwrap());
         assert!(matches!(other_key.secrets("acme/app", &wanted[..1]).await, Err(Error::WrongKey(name)) if name == "npm"));
@@ -358,7 +358,7 @@ both! {
         let after = new_builds(database.trigger_once(std::slice::from_ref(&asked)).await.unwrap()).remove(0);
         for text in ["SELECT spec_json FROM builds", "SELECT document_json FROM repositories"] {
             for row in crate::sql::statement::sql("reading", text).all(database.read()).await.unwrap() {
-                let stored: String = row.get(0).unwrap();
+                let stored: String = row.only();
                 assert!(!stored.contains(canary) && stored.contains("sealed:"), "{stored}");
             }
         }

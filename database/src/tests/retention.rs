@@ -64,7 +64,7 @@ async fn tell_all_but(world: &World, build: Option<&BuildId>) {
 
 async fn count(world: &World, text: &str) -> i64 {
     let text = format!("SELECT COUNT(*) FROM {text}");
-    sql("test", text).one(world.database.read()).await.unwrap().get(0).unwrap()
+    sql("test", text).one(world.database.read()).await.unwrap().only()
 }
 
 async fn there(world: &World, ids: &[BuildId]) -> Vec<bool> {
@@ -80,7 +80,7 @@ async fn referring_to(world: &World, table: &str) -> Vec<String> {
     let text = "SELECT DISTINCT m.name FROM sqlite_master m, pragma_foreign_key_list(m.name) f \
          WHERE m.type = 'table' AND f.\"table\" = $1 ORDER BY m.name";
     let rows = sql("test", text).bind(table).all(world.database.read()).await.unwrap();
-    rows.iter().map(|row| row.get(0).unwrap()).collect()
+    rows.iter().map(|row| row.only()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,7 +298,7 @@ both! {
         let next = new_builds(database.accept(&push(Some("c"), "d"), &[request("acme/app", "d")], None).await.unwrap());
         let text = "SELECT after_id FROM pushes ORDER BY sequence";
         let rows = sql("test", text).all(database.read()).await.unwrap();
-        assert_eq!(rows.iter().map(|row| row.get::<String>(0).unwrap()).collect::<Vec<_>>(), ["c", "d"]);
+        assert_eq!(rows.iter().map(|row| row.only::<String>()).collect::<Vec<_>>(), ["c", "d"]);
         assert!(world.build(&next[0]).await.sequence > 0);
     }
 }
@@ -312,7 +312,7 @@ both! {
         let removed = database.sweep(&deliveries(Limit { bytes: Some(5), ..Limit::default() })).await.unwrap();
         assert_eq!((removed.of("delivery_bodies"), removed.of("delivery_bytes")), (2, 6));
         let bodies: Vec<i64> = sql("test", "SELECT CAST(LENGTH(body) AS BIGINT) FROM deliveries ORDER BY id")
-            .all(database.read()).await.unwrap().iter().map(|row| row.get(0).unwrap()).collect();
+            .all(database.read()).await.unwrap().iter().map(|row| row.only()).collect();
         assert_eq!(bodies, [0, 0, 5]);
         for id in ["one", "two", "three"] {
             let again = database.accept(&delivery(id, id), &[], None).await.unwrap();

@@ -30,7 +30,7 @@ async fn with_fault<T>(
 /// Counts rows.
 async fn count(database: &Database, what: &str, value: &str) -> i64 {
     let text = format!("SELECT COUNT(*) FROM {what}");
-    sql("test", text).bind(value).one(database.read()).await.unwrap().get(0).unwrap()
+    sql("test", text).bind(value).one(database.read()).await.unwrap().only()
 }
 
 /// Both must work at once after a fault: the one is what the other tells of.
