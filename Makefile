@@ -7,7 +7,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 CONFORMANCE ?= ../shared/conformance
 BENCH ?= ../shared/bench
 
-.PHONY: setup payloads check build demo test test-one bench conformance deny fuzz
+.PHONY: setup payloads check build demo test test-one bench conformance deny advisories fuzz
 
 # Debian packages, only when one is missing: a second run asks nothing of the network.
 setup:
@@ -22,9 +22,10 @@ payloads: setup
 	@test -f target/payloads/package/package.json || { mkdir -p target/payloads && cd target/payloads && \
 	  npm pack --silent @octokit/webhooks-examples@7 && tar -xzf octokit-webhooks-examples-*.tgz; }
 
-check: setup
+check: setup deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 build: setup
 	cargo build --release --locked --bins --examples
@@ -51,10 +52,14 @@ bench: build
 conformance: build
 	python3 tools/conformance.py $(CONFORMANCE)
 
-# Licences, advisories and sources of the dependencies.
+# Licences and sources of the dependencies, and those that are banned. A debug build of cargo-deny is made in a third of the
+# time and checks as fast. `make advisories` asks for known holes, too, which needs the network.
 deny:
-	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
-	cargo deny check
+	@command -v cargo-deny > /dev/null || cargo install --debug --locked --quiet cargo-deny
+	cargo deny --locked check bans licenses sources
+
+advisories: deny
+	cargo deny --locked check advisories
 
 # Each fuzz target for TIME seconds; what was learnt stays in fuzz/corpus, inputs that fail are in fuzz/artifacts.
 TIME ?= 60

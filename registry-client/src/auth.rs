@@ -34,7 +34,7 @@ impl Credentials {
         Credentials::Docker { by_host: HashMap::new(), config }
     }
 
-    /// Returns user and password for an image's registry; an identity token has the user [`IDENTITY`].
+    /// Returns user and password for an image's registry; an identity token has the user `<token>`.
     pub fn find(&self, reference: &Reference) -> Option<(String, String)> {
         let registry = reference.registry();
         match self {

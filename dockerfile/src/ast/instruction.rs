@@ -106,7 +106,7 @@ pub struct Copy {
     pub flags: CopyFlags,
 }
 
-/// The flags of a `COPY` or `ADD` but `--from`: as they are written in a [`Copy`], expanded in [`crate::plan::Copy`].
+/// The flags of a `COPY` or `ADD` but `--from`: as they are written in a [`struct@Copy`], expanded in [`crate::plan::Copy`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopyFlags {
     /// `--chown=USER[:GROUP]`, names or numbers.
