@@ -203,7 +203,7 @@ fn how(rule: &Rule) -> Vec<String> {
     say(options.compression == LayerCompression::Zstd, "layers in zstd");
     say(options.priority > 0, "first");
     say(options.priority < 0, "last");
-    words.extend(rule.schedules.iter().map(|schedule| format!("at {} UTC", schedule.text())));
+    words.extend(rule.schedules.iter().map(|schedule| format!("at {}", schedule.shown())));
     words.extend((!options.platforms.is_empty()).then(|| options.platforms.join(" and ")));
     words
 }

@@ -1,61 +1,42 @@
-//! Schedules: the five fields of cron, in UTC.
+//! Schedules: the five fields of cron, in UTC or in the time zone that stands before them.
 
+use chrono::DateTime;
+use chrono_tz::Tz;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
 use std::str::FromStr;
-use time::{Date, Duration, OffsetDateTime, Time, UtcOffset};
+use time::OffsetDateTime;
 
-/// Years that the next moment is looked for: long enough for the 29th of February.
-const HORIZON_DAYS: i64 = 9 * 366;
+/// Begins a schedule in another time zone than UTC, as cron itself has it.
+const TIME_ZONE: &str = "CRON_TZ=";
 
 /// When something is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Schedule {
     text: String,
-    minutes: u64,
-    hours: u64,
-    days: u64,
-    months: u64,
-    weekdays: u64,
-    /// Whether both days are restricted: then either suffices, as cron has it.
-    either_day: bool,
+    cron: Cron,
+    zone: Tz,
 }
-
-/// Values of a field: from, to, and names from the first value on.
-struct Field(&'static str, u32, u32, &'static [&'static str]);
-
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl FromStr for Schedule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let written = match text.trim() {
-            "@hourly" => "0 * * * *",
-            "@daily" | "@midnight" => "0 0 * * *",
-            "@weekly" => "0 0 * * 0",
-            "@monthly" => "0 0 1 * *",
-            "@yearly" | "@annually" => "0 0 1 1 *",
-            other => other,
+        let (zone, fields) = match text.trim().strip_prefix(TIME_ZONE) {
+            Some(rest) => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+            None => ("UTC", text.trim()),
         };
-        let fields: Vec<&str> = written.split_whitespace().collect();
-        let [minute, hour, day, month, weekday] = fields[..] else {
+        let zone = zone.parse().map_err(|_| {
+            format!("schedule `{text}`: `{zone}` is not a time zone: `Europe/Berlin` or `UTC` is, as in `{TIME_ZONE}Europe/Berlin 0 3 * * *`")
+        })?;
+        if fields.split_whitespace().count() != 5 && !fields.starts_with('@') {
             return Err(format!(
                 "schedule `{text}` needs five fields: minute, hour, day, month, weekday, such as `0 3 * * *`"
             ));
-        };
-        let read =
-            |field: &Field, value| values(field, value).map_err(|problem| format!("schedule `{text}`: {problem}"));
-        let weekdays = read(&Field("weekday", 0, 7, &WEEKDAYS), weekday)?;
-        let schedule = Schedule {
-            text: text.to_owned(),
-            minutes: read(&Field("minute", 0, 59, &[]), minute)?,
-            hours: read(&Field("hour", 0, 23, &[]), hour)?,
-            days: read(&Field("day", 1, 31, &[]), day)?,
-            months: read(&Field("month", 1, 12, &MONTHS), month)?,
-            // Sunday is 0 and 7.
-            weekdays: (weekdays | (weekdays >> 7)) & 0x7f,
-            either_day: !day.starts_with('*') && !weekday.starts_with('*'),
-        };
+        }
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let cron = parser.parse(fields).map_err(|error| format!("schedule `{text}`: {error}"))?;
+        let schedule = Schedule { text: text.to_owned(), cron, zone };
         match schedule.next_after(OffsetDateTime::UNIX_EPOCH) {
             Some(_) => Ok(schedule),
             None => Err(format!("schedule `{text}` is never due")),
@@ -69,67 +50,22 @@ impl Schedule {
         &self.text
     }
 
-    /// Returns the first moment after `after` at which it is due.
+    /// Returns the schedule for people: its fields and their time zone.
+    pub(crate) fn shown(&self) -> String {
+        let fields = match self.text.trim().strip_prefix(TIME_ZONE) {
+            Some(rest) => rest.split_once(char::is_whitespace).map_or("", |(_, fields)| fields.trim()),
+            None => self.text.trim(),
+        };
+        format!("{fields} {}", self.zone)
+    }
+
+    /// Returns the first moment after `after` at which it is due. A time that the clocks jump over is due right after the jump,
+    /// one that comes twice the first time; what is due every so many minutes or hours keeps its pace instead.
     pub(crate) fn next_after(&self, after: OffsetDateTime) -> Option<OffsetDateTime> {
-        let after = after.to_offset(UtcOffset::UTC);
-        let first = after.date();
-        for number in 0..HORIZON_DAYS {
-            let date = first.checked_add(Duration::days(number))?;
-            if !self.is_on(date) {
-                continue;
-            }
-            let from = if number == 0 { i64::from(after.hour()) * 60 + i64::from(after.minute()) + 1 } else { 0 };
-            let due = (from..24 * 60)
-                .find(|minute| self.hours >> (minute / 60) & 1 == 1 && self.minutes >> (minute % 60) & 1 == 1);
-            if let Some(minute) = due {
-                return Some(date.with_time(Time::MIDNIGHT).assume_utc() + Duration::minutes(minute));
-            }
-        }
-        None
+        let after = DateTime::from_timestamp(after.unix_timestamp(), 0)?.with_timezone(&self.zone);
+        let due = self.cron.find_next_occurrence(&after, false).ok()?;
+        OffsetDateTime::from_unix_timestamp(due.timestamp()).ok()
     }
-
-    fn is_on(&self, date: Date) -> bool {
-        let day = self.days >> date.day() & 1 == 1;
-        let weekday = self.weekdays >> date.weekday().number_days_from_sunday() & 1 == 1;
-        let right_day = if self.either_day { day || weekday } else { day && weekday };
-        right_day && self.months >> u8::from(date.month()) & 1 == 1
-    }
-}
-
-/// Returns the values that a field names, as bits.
-fn values(field: &Field, text: &str) -> Result<u64, String> {
-    let mut bits = 0;
-    for part in text.split(',') {
-        let (range, step) = match part.split_once('/') {
-            Some((range, step)) => (range, step.parse().ok().filter(|step| *step > 0)),
-            None => (part, Some(1)),
-        };
-        let wrong =
-            || format!("`{part}` is not a {}: {} to {}, `*`, ranges, lists and steps are", field.0, field.1, field.2);
-        let step: u32 = step.ok_or_else(wrong)?;
-        let (from, to) = match range.split_once('-') {
-            _ if range == "*" => (field.1, field.2),
-            Some((from, to)) => (value(field, from).ok_or_else(wrong)?, value(field, to).ok_or_else(wrong)?),
-            None => {
-                let from = value(field, range).ok_or_else(wrong)?;
-                (from, if part.contains('/') { field.2 } else { from })
-            }
-        };
-        if from > to {
-            return Err(wrong());
-        }
-        (from..=to).step_by(step as usize).for_each(|value| bits |= 1u64 << value);
-    }
-    Ok(bits)
-}
-
-fn value(field: &Field, text: &str) -> Option<u32> {
-    let lower = text.to_ascii_lowercase();
-    if let Some(position) = field.3.iter().position(|name| *name == lower) {
-        return Some(field.1 + position as u32);
-    }
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().filter(|value| (field.1..=field.2).contains(value))
 }
 
 #[cfg(test)]
@@ -163,6 +99,54 @@ mod tests {
         }
     }
 
+    /// Returns the moments from `after` on, as a clock in UTC shows them.
+    fn moments(schedule: &str, after: OffsetDateTime, number: usize) -> Vec<OffsetDateTime> {
+        let schedule: Schedule = schedule.parse().unwrap();
+        std::iter::successors(schedule.next_after(after), |last| schedule.next_after(*last)).take(number).collect()
+    }
+
+    #[test]
+    fn a_schedule_follows_the_clock_of_its_time_zone() {
+        let winter = datetime!(2026-01-10 00:00 UTC);
+        let summer = datetime!(2026-07-10 00:00 UTC);
+        assert_eq!(next("CRON_TZ=Europe/Berlin 0 3 * * *", winter), datetime!(2026-01-10 02:00 UTC));
+        assert_eq!(next("CRON_TZ=Europe/Berlin 0 3 * * *", summer), datetime!(2026-07-10 01:00 UTC));
+        assert_eq!(next("CRON_TZ=America/New_York @daily", winter), datetime!(2026-01-10 05:00 UTC));
+        assert_eq!(next("CRON_TZ=Asia/Kolkata 0 0 * * *", winter), datetime!(2026-01-10 18:30 UTC));
+        assert_eq!("CRON_TZ=Asia/Kolkata 0 0 * * *".parse::<Schedule>().unwrap().shown(), "0 0 * * * Asia/Kolkata");
+        assert_eq!("@daily".parse::<Schedule>().unwrap().shown(), "@daily UTC");
+    }
+
+    #[test]
+    fn a_time_that_the_clocks_jump_over_is_due_right_after() {
+        // In Berlin, 02:00 is 03:00 on 2026-03-29.
+        let before = datetime!(2026-03-28 12:00 UTC);
+        assert_eq!(
+            moments("CRON_TZ=Europe/Berlin 30 2 * * *", before, 2),
+            [datetime!(2026-03-29 01:00 UTC), datetime!(2026-03-30 00:30 UTC)]
+        );
+        let before = datetime!(2026-03-29 00:30 UTC);
+        assert_eq!(
+            moments("CRON_TZ=Europe/Berlin 15 * * * *", before, 2),
+            [datetime!(2026-03-29 01:15 UTC), datetime!(2026-03-29 02:15 UTC)]
+        );
+    }
+
+    #[test]
+    fn a_time_that_comes_twice_is_due_once() {
+        // In Berlin, 03:00 is 02:00 again on 2026-10-25.
+        let before = datetime!(2026-10-24 12:00 UTC);
+        assert_eq!(
+            moments("CRON_TZ=Europe/Berlin 30 2 * * *", before, 2),
+            [datetime!(2026-10-25 00:30 UTC), datetime!(2026-10-26 01:30 UTC)]
+        );
+        let before = datetime!(2026-10-25 00:00 UTC);
+        assert_eq!(
+            moments("CRON_TZ=Europe/Berlin 15 * * * *", before, 3),
+            [datetime!(2026-10-25 00:15 UTC), datetime!(2026-10-25 01:15 UTC), datetime!(2026-10-25 02:15 UTC)]
+        );
+    }
+
     #[test]
     fn mistakes_are_named() {
         for bad in [
@@ -177,6 +161,10 @@ mod tests {
             "5-1 * * * *",
             "x * * * *",
             "0 0 30 2 *",
+            "0 0 * * * *",
+            "CRON_TZ=Europe/Atlantis 0 3 * * *",
+            "CRON_TZ=Europe/Berlin",
+            "TZ=Europe/Berlin 0 3 * * *",
         ] {
             assert!(bad.parse::<Schedule>().is_err(), "{bad}");
         }

@@ -148,7 +148,7 @@ pub struct RuleDocument {
     /// Which builds go first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
-    /// Moments, as cron writes them, in UTC.
+    /// Moments, as cron writes them, in UTC or after `CRON_TZ=ZONE` in that time zone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<String>,
 }
