@@ -4,6 +4,7 @@ use crate::access::sealing;
 use crate::access::secret_key::SecretKey;
 use crate::deliveries::batches::Batches;
 use crate::error::Error;
+use crate::sql::announcements::Announcements;
 use crate::sql::build_changes::BuildChanges;
 use crate::sql::clock::Clock;
 use crate::sql::connect::Store;
@@ -15,7 +16,6 @@ use crate::sql::statement::On;
 use crate::sql::transaction::Transaction;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How long to wait before a database that was unavailable is asked again.
@@ -49,7 +49,7 @@ pub struct Database {
     pub(crate) settings: Settings,
     pub(crate) key: Option<Arc<SecretKey>>,
     pub(crate) batches: Arc<Batches>,
-    pub(crate) work: Arc<Notify>,
+    pub(crate) work: Arc<Announcements>,
     pub(crate) changes: Arc<BuildChanges>,
     pub(crate) listener: Arc<JobListener>,
 }
@@ -63,7 +63,7 @@ impl Database {
 
     /// Opens `url` with other limits.
     pub async fn open_with(url: &str, settings: Settings) -> Result<Self, Error> {
-        let (clock, work) = (Clock::default(), Arc::new(Notify::new()));
+        let (clock, work) = (Clock::default(), Arc::<Announcements>::default());
         let store = Store::connect(url).await?;
         schema::migrate(&store, store.begin(&clock, &work)).await?;
         let database = Database {

@@ -56,6 +56,7 @@ pub use queue::cancel::Cancel;
 pub use queue::claim::Lease;
 pub use queue::forecast::{QueuePlace, QueuedBuild, WaitingFor};
 pub use queue::retry::{Retried, RetryFrom};
+pub use queue::wakeup::WorkWatch;
 pub use queue::workers::WorkerRecord;
 pub use reconcile::base_image::{BaseImageClaim, Named, SeenImage, WatchedImage};
 pub use reconcile::missed_push::{AnsweredRefPoll, FoundPush, MissedPush};

@@ -60,26 +60,35 @@ struct Worker<'a> {
     fds: FdBudget,
 }
 
+/// What the claim loop does next.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// Claim something; whether the wait before said that there is something.
+    Claim { was_ready: bool },
+    /// Wait for work.
+    Wait,
+}
+
 impl<'a> Worker<'a> {
     /// Claims one thing after the other; each is done in a thread of its own.
     fn claim_all<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let tokio = &self.services.tokio;
-        let mut ready = false;
+        let mut work = tokio.block_on(async { self.services.database.watch_work() });
+        let mut next = Next::Claim { was_ready: false };
         while !self.stop.is_asked() {
-            let claimed = self.claim_any(scope);
-            let waited = match claimed {
-                Ok(true) => Ok(false),
+            let done = match next {
+                Next::Claim { .. } => self.claim_any(scope),
+                Next::Wait => tokio.block_on(work.wait(WAIT)),
+            };
+            match done {
+                Ok(true) => next = Next::Claim { was_ready: matches!(next, Next::Wait) },
                 Ok(false) => {
-                    if ready {
+                    if matches!(next, Next::Claim { was_ready: true }) {
                         // No permit is available, or what is ready is not for this worker: a serial rule, a paused queue.
                         self.builds.wait_for_release(PAUSE);
                     }
-                    tokio.block_on(self.services.database.wait_for_work(WAIT))
+                    next = Next::Wait;
                 }
-                Err(error) => Err(error),
-            };
-            match waited {
-                Ok(is_ready) => ready = is_ready,
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the queue cannot be read; trying again");
                     std::thread::sleep(ERROR_BACKOFF);

@@ -6,10 +6,10 @@ use super::{garbage, identity};
 use crate::Services;
 use std::time::{Duration, Instant};
 
-/// How often builds are looked for whose worker is gone.
+/// How often builds are looked for whose worker is gone, while a worker has some.
 const BUILDS: Duration = Duration::from_secs(5);
 /// How often the worker says that it is there.
-const REGISTER: Duration = Duration::from_secs(30);
+const REGISTER: Duration = Duration::from_secs(90);
 /// How soon files are looked after when a worker is gone: what it started may still be ending. Then less and less often.
 const MIN_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often files are looked after when nothing happened.
@@ -26,12 +26,15 @@ pub(crate) fn keep(services: &Services, settings: &Settings, stop: &Stop) {
     register(services, settings);
     let now = Instant::now();
     let (mut builds, mut registered, mut files, mut blobs, mut pause) = (now, now, now, now, MIN_SWEEP_INTERVAL);
+    let mut changes = services.tokio.block_on(async { services.database.watch_builds() });
+    let mut has_claims = true;
     while !stop.is_asked() {
         std::thread::sleep(POLL_INTERVAL);
-        if builds.elapsed() >= BUILDS {
+        if builds.elapsed() >= BUILDS && (changes.has_changed() || has_claims) {
             if sweep(services) {
                 pause = MIN_SWEEP_INTERVAL;
             }
+            has_claims = services.tokio.block_on(services.database.has_claims()).unwrap_or(true);
             builds = Instant::now();
         }
         if files.elapsed() >= pause {
@@ -40,7 +43,7 @@ pub(crate) fn keep(services: &Services, settings: &Settings, stop: &Stop) {
         }
         if registered.elapsed() >= REGISTER {
             register(services, settings);
-            registered = Instant::now();
+            (registered, has_claims) = (Instant::now(), true);
         }
         if blobs.elapsed() >= GARBAGE {
             garbage::collect(services, settings, garbage::DEFAULT_RETENTION);
@@ -57,7 +60,7 @@ fn register(services: &Services, settings: &Settings) {
 }
 
 /// Takes this worker, which has no builds left, off the list of those that are there. One that cannot say so, because
-/// the database is away, is off it after a minute.
+/// the database is away, is off it after three minutes.
 pub(crate) fn leave(services: &Services, settings: &Settings) {
     let left = services.database.release(&settings.name);
     if services.tokio.block_on(async { tokio::time::timeout(DEREGISTER_TIMEOUT, left).await.ok()?.ok() }).is_none() {

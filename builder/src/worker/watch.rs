@@ -3,15 +3,18 @@
 use super::lease::{LEASE, LeaseClock, MARGIN};
 use super::stop::Stop;
 use crate::Services;
-use database::{BuildState, Claim, Lease};
+use database::{BuildState, Claim, Database, Lease};
 use runtime::CancellationToken;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
-/// How often the database is asked whether the build is to end.
+/// How often the limits are compared with the clock, without a word to the database.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long further changes of the build are waited for: what it writes itself comes in bursts.
+const BURST: Duration = Duration::from_millis(100);
 /// How often the lease is renewed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long the database may take to answer.
@@ -46,28 +49,17 @@ pub(crate) struct WatchLimits {
 
 /// A watch over one build.
 pub(crate) struct Watch {
-    end: Sender<()>,
+    end: oneshot::Sender<()>,
     thread: JoinHandle<StopReason>,
 }
 
 impl Watch {
     /// Watches the build of `claim` until [`Watch::end`].
     pub(crate) fn start(services: &Services, claim: Arc<Claim>, terms: WatchLimits) -> Self {
-        let (end, ended) = channel();
-        let services = services.clone();
-        let began = Instant::now();
-        let thread = std::thread::spawn(move || {
-            loop {
-                match ended.recv_timeout(POLL_INTERVAL) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    _ => return StopReason::Nothing,
-                }
-                if let Some(why) = look(&services, &claim, &terms, began) {
-                    terms.cancel.cancel();
-                    return why;
-                }
-            }
-        });
+        let (end, ended) = oneshot::channel();
+        let (database, tokio) = (services.database.clone(), services.tokio.clone());
+        let watched = Watched { database, claim, terms, began: Instant::now(), may_have_changed: true };
+        let thread = std::thread::spawn(move || tokio.block_on(watched.watch(ended)));
         Watch { end, thread }
     }
 
@@ -78,37 +70,72 @@ impl Watch {
     }
 }
 
-fn look(services: &Services, claim: &Claim, terms: &WatchLimits, began: Instant) -> Option<StopReason> {
-    if terms.stop.is_over() {
-        return Some(StopReason::WorkerEnds);
-    }
-    if began.elapsed() > terms.limit {
-        return Some(StopReason::TimedOut(terms.limit));
-    }
-    let lease = ask(services, claim, &terms.renewed);
-    if terms.renewed.age() + MARGIN > LEASE {
-        return Some(StopReason::LeaseLost);
-    }
-    match lease? {
-        Lease::Held { cancel_requested } => cancel_requested.then_some(StopReason::CancelRequested),
-        Lease::Lost => Some(StopReason::LeaseLost),
-    }
+/// The watched build.
+struct Watched {
+    database: Database,
+    claim: Arc<Claim>,
+    terms: WatchLimits,
+    began: Instant,
+    /// Whether the build may be another than when it was read last.
+    may_have_changed: bool,
 }
 
-/// Asks how the build stands, and renews the lease when it is time; `None` if the database does not say.
-fn ask(services: &Services, claim: &Claim, renewed: &LeaseClock) -> Option<Lease> {
-    let (database, asked) = (&services.database, runtime::uptime());
-    if renewed.age() < HEARTBEAT {
-        let known = async { tokio::time::timeout(DB_TIMEOUT, database.build(&claim.build.id)).await };
-        let build = services.tokio.block_on(known).ok()?.ok()??;
-        let running = !build.state.has_ended() && build.state != BuildState::Queued;
-        let held = running && build.attempt == claim.attempt;
-        return Some(if held { Lease::Held { cancel_requested: build.cancel_requested } } else { Lease::Lost });
+impl Watched {
+    async fn watch(mut self, mut ended: oneshot::Receiver<()>) -> StopReason {
+        let mut changes = self.database.watch_build(&self.claim.build.id);
+        loop {
+            if let Some(why) = self.look().await {
+                self.terms.cancel.cancel();
+                return why;
+            }
+            let next = async {
+                let _ = timeout(POLL_INTERVAL, changes.changed()).await.map(|()| self.may_have_changed = true);
+                if self.may_have_changed {
+                    sleep(BURST).await;
+                }
+            };
+            tokio::select! {
+                _ = &mut ended => return StopReason::Nothing,
+                () = next => {}
+            }
+        }
     }
-    let lease = services.tokio.block_on(async { tokio::time::timeout(DB_TIMEOUT, database.heartbeat(claim)).await });
-    let lease = lease.ok()?.ok()?;
-    if matches!(lease, Lease::Held { .. }) {
-        renewed.renew(asked);
+
+    async fn look(&mut self) -> Option<StopReason> {
+        if self.terms.stop.is_over() {
+            return Some(StopReason::WorkerEnds);
+        }
+        if self.began.elapsed() > self.terms.limit {
+            return Some(StopReason::TimedOut(self.terms.limit));
+        }
+        let lease = self.ask().await;
+        if self.terms.renewed.age() + MARGIN > LEASE {
+            return Some(StopReason::LeaseLost);
+        }
+        match lease? {
+            Lease::Held { cancel_requested } => cancel_requested.then_some(StopReason::CancelRequested),
+            Lease::Lost => Some(StopReason::LeaseLost),
+        }
     }
-    Some(lease)
+
+    /// Asks how the build stands if it may have changed, and renews the lease when it is time; `None` if there is nothing new, or
+    /// the database does not say.
+    async fn ask(&mut self) -> Option<Lease> {
+        let asked = runtime::uptime();
+        if self.terms.renewed.age() >= HEARTBEAT {
+            let lease = timeout(DB_TIMEOUT, self.database.heartbeat(&self.claim)).await.ok()?.ok()?;
+            if matches!(lease, Lease::Held { .. }) {
+                self.terms.renewed.renew(asked);
+            }
+            return Some(lease);
+        }
+        if !self.may_have_changed {
+            return None;
+        }
+        let build = timeout(DB_TIMEOUT, self.database.build(&self.claim.build.id)).await.ok()?.ok()??;
+        self.may_have_changed = false;
+        let is_running = !build.state.has_ended() && build.state != BuildState::Queued;
+        let is_held = is_running && build.attempt == self.claim.attempt;
+        Some(if is_held { Lease::Held { cancel_requested: build.cancel_requested } } else { Lease::Lost })
+    }
 }

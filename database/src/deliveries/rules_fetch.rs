@@ -227,16 +227,21 @@ impl Database {
              state = CASE WHEN attempt < $1 THEN {FETCH_OPEN} ELSE {FETCH_ANSWERED} END, \
              answer_json = CASE WHEN attempt < $1 THEN NULL ELSE $2 END WHERE state = {FETCH_CLAIMED} AND {which}"
         );
-        let taken = sql("taking lookups back", text)
+        let doing = "taking lookups back";
+        let held =
+            format!("SELECT id FROM lookups WHERE state = {FETCH_CLAIMED} AND {} LIMIT 1", which.replace("$3", "$1"));
+        if sql(doing, held).bind(value).optional(self.read()).await?.is_none() {
+            return Ok(());
+        }
+        let mut transaction = self.begin().await?;
+        sql(doing, text)
             .bind(self.settings.attempts)
             .bind(to_json(&LookupResult::Failed(reason))?)
             .bind(value)
-            .run(self.write())
+            .run(transaction.on())
             .await?;
-        if taken > 0 {
-            self.work.notify_waiters();
-        }
-        Ok(())
+        transaction.announce_work();
+        transaction.commit(doing).await
     }
 }
 

@@ -4,8 +4,9 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::sql::columns::{columns, get};
 use crate::sql::statement::sql;
+use crate::sql::states::{FETCH_CLAIMED, FETCH_OPEN};
 /// A worker that was not seen for so long is gone.
-const WORKER_TTL_MS: i64 = 60_000;
+const WORKER_TTL_MS: i64 = 200_000;
 
 columns! {
     /// A worker process.
@@ -21,7 +22,7 @@ columns! {
 }
 
 impl Database {
-    /// Says that a worker is there and how many builds it runs at once; to be said again within a minute.
+    /// Says that a worker is there and how many builds it runs at once; to be said again within three minutes.
     pub async fn register_worker(&self, name: &str, slots: i64) -> Result<(), Error> {
         let now = self.now_ms().await?;
         sql(
@@ -48,6 +49,15 @@ impl Database {
     /// Tells whether all who use this database are on one machine, because it is a file.
     pub fn is_of_one_machine(&self) -> bool {
         self.store.is_sqlite()
+    }
+
+    /// Tells whether a worker has something that another may have to take back, or is about to claim a rules fetch.
+    pub async fn has_claims(&self) -> Result<bool, Error> {
+        let text = format!(
+            "SELECT EXISTS (SELECT 1 FROM builds WHERE worker IS NOT NULL) \
+             OR EXISTS (SELECT 1 FROM lookups WHERE state IN ({FETCH_OPEN}, {FETCH_CLAIMED})) AS has_claims"
+        );
+        sql("looking for claims", text).one(self.read()).await?.get("has_claims")
     }
 
     pub(crate) async fn forget_worker(&self, name: &str) -> Result<(), Error> {

@@ -95,6 +95,7 @@ impl Database {
             .run(transaction.on())
             .await?;
         }
+        transaction.announce_work();
         transaction.commit(doing).await
     }
 

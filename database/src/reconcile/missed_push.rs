@@ -174,6 +174,7 @@ impl Database {
         }
         builds.write(&mut transaction).await?;
         commit_status::write_queued(&mut transaction, &stored).await?;
+        transaction.announce_work();
         transaction.commit(doing).await?;
         Ok(Some(stored))
     }

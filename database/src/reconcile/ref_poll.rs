@@ -109,6 +109,7 @@ impl Database {
             .run(transaction.on())
             .await?;
         }
+        transaction.announce_work();
         transaction.commit(doing).await
     }
 

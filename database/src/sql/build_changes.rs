@@ -86,6 +86,15 @@ impl BuildsWatch {
     }
 }
 
+impl BuildsWatch {
+    /// Tells whether something may have changed since the last call, or since [`BuildsWatch::changed`] ended.
+    pub fn has_changed(&mut self) -> bool {
+        let has_changed = self.0.has_changed().unwrap_or(false);
+        self.0.mark_unchanged();
+        has_changed
+    }
+}
+
 impl Drop for BuildWatch {
     fn drop(&mut self) {
         let mut builds = self.watched.locked();

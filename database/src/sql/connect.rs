@@ -1,6 +1,7 @@
 //! Connections: one writer and some readers for SQLite, a pool for PostgreSQL.
 
 use crate::error::Error;
+use crate::sql::announcements::Announcements;
 use crate::sql::clock::Clock;
 use crate::sql::connection::Connection;
 use crate::sql::faults::Faults;
@@ -15,7 +16,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// Connections that a process has to PostgreSQL at most.
 const CONNECTIONS: u32 = 10;
@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// Begins a transaction that writes.
-    pub(crate) async fn begin(&self, clock: &Clock, work: &Arc<Notify>) -> Result<Transaction, Error> {
+    pub(crate) async fn begin(&self, clock: &Clock, work: &Arc<Announcements>) -> Result<Transaction, Error> {
         let doing = "beginning a transaction";
         let (connection, faults) = match self {
             Store::Sqlite { writer, faults, .. } => {

@@ -1,11 +1,11 @@
 //! Announcements of other processes that PostgreSQL passes on.
 
+use crate::sql::announcements::Announcements;
 use crate::sql::build_changes::BuildChanges;
 use crate::sql::limits::{BUILDS, WORK};
 use sqlx::postgres::{PgListener, PgPool};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// How long to wait before a lost connection is made again.
@@ -17,7 +17,7 @@ pub(crate) struct JobListener(OnceLock<JoinHandle<()>>);
 
 impl JobListener {
     /// Starts to listen, unless that was done before.
-    pub(crate) fn start(&self, pool: &PgPool, work: &Arc<Notify>, changes: &Arc<BuildChanges>) {
+    pub(crate) fn start(&self, pool: &PgPool, work: &Arc<Announcements>, changes: &Arc<BuildChanges>) {
         self.0.get_or_init(|| tokio::spawn(listen(pool.clone(), work.clone(), changes.clone())));
     }
 }
@@ -31,27 +31,28 @@ impl Drop for JobListener {
 }
 
 /// Listens again whenever the connection is lost.
-async fn listen(pool: PgPool, work: Arc<Notify>, changes: Arc<BuildChanges>) {
+async fn listen(pool: PgPool, work: Arc<Announcements>, changes: Arc<BuildChanges>) {
     loop {
         if let Err(error) = listen_until_lost(&pool, &work, &changes).await {
             tracing::debug!(%error, "LISTEN connection lost; polling the queue instead");
         }
+        work.set_listening(false);
         tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 
 /// Wakes waiting workers and watchers of builds at each announcement, and all of them at the start: announcements may have
 /// come while nobody listened.
-async fn listen_until_lost(pool: &PgPool, work: &Notify, changes: &BuildChanges) -> Result<(), sqlx::Error> {
+async fn listen_until_lost(pool: &PgPool, work: &Announcements, changes: &BuildChanges) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen_all([WORK, BUILDS]).await?;
-    work.notify_waiters();
+    work.set_listening(true);
     changes.mark_all();
     while let Some(announced) = listener.try_recv().await? {
         match announced.channel() {
             BUILDS => changes.mark(announced.payload()),
             _ => {
-                work.notify_waiters();
+                work.announce();
                 changes.mark_new();
             }
         }

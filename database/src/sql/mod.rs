@@ -3,6 +3,7 @@
 //! Statements are written once. Text between `/*+` and `*/` is for PostgreSQL alone: SQLite takes it for a
 //! comment, and needs no row locks because it has one writer.
 
+pub(crate) mod announcements;
 pub(crate) mod build_changes;
 pub(crate) mod clock;
 pub(crate) mod clock_skew;

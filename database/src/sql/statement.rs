@@ -120,6 +120,7 @@ impl Statement {
     pub(crate) async fn run(self, mut on: On<'_>) -> Result<u64, Error> {
         let doing = self.doing;
         let text = self.text_for(&on.target);
+        tracing::trace!(doing, "executing a statement");
         let faults = on.faults;
         let changed = async {
             faults.before(&mut on.target).await?;
@@ -140,6 +141,7 @@ impl Statement {
     pub(crate) async fn all(self, mut on: On<'_>) -> Result<Vec<Row>, Error> {
         let doing = self.doing;
         let text = self.text_for(&on.target);
+        tracing::trace!(doing, "executing a statement");
         let faults = on.faults;
         let sqlite = |row| Row { doing, columns: Columns::Sqlite(row) };
         let postgres = |row| Row { doing, columns: Columns::Postgres(row) };

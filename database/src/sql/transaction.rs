@@ -1,6 +1,7 @@
 //! A transaction that writes, with the database's own time.
 
 use crate::error::Error;
+use crate::sql::announcements::Announcements;
 use crate::sql::connection::Connection;
 use crate::sql::faults::Faults;
 use crate::sql::limits::{BUILDS, WORK};
@@ -8,7 +9,6 @@ use crate::sql::statement::{On, sql};
 use crate::sql::target::Target;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// How often it is looked whether another's migration is over.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -20,7 +20,7 @@ pub(crate) struct Transaction {
     faults: Faults,
     /// The database's time, in milliseconds since 1970.
     pub now_ms: i64,
-    work: Arc<Notify>,
+    work: Arc<Announcements>,
     announces: bool,
     /// Builds that this transaction changes.
     changed: Vec<String>,
@@ -28,7 +28,11 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     /// Begins a transaction on `connection`; `work` wakes those in this process who wait for work.
-    pub(crate) async fn begin(connection: Connection, faults: &Faults, work: &Arc<Notify>) -> Result<Self, Error> {
+    pub(crate) async fn begin(
+        connection: Connection,
+        faults: &Faults,
+        work: &Arc<Announcements>,
+    ) -> Result<Self, Error> {
         let connection = Some(connection.begin("beginning a transaction", faults).await?);
         Ok(Transaction {
             connection,
@@ -100,7 +104,7 @@ impl Transaction {
             connection.commit(doing, &self.faults).await?;
         }
         if self.announces {
-            self.work.notify_waiters();
+            self.work.announce();
         }
         Ok(())
     }

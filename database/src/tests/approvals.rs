@@ -25,7 +25,7 @@ both! {
         let database = &world.database;
         let held = world.trigger(&[from_fork("f1")]).await.remove(0);
         assert!(database.claim("one").await.unwrap().is_none());
-        assert!(!database.wait_for_work(Duration::from_millis(50)).await.unwrap());
+        assert!(!database.watch_work().wait(Duration::from_millis(50)).await.unwrap());
         assert_eq!(database.pending_statuses(None, 10).await.unwrap()[0].description, "waiting for approval");
         let before = world.build(&held).await;
         assert_eq!((before.state, before.awaits_approval, before.approved_by), (BuildState::Queued, true, None));

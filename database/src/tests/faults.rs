@@ -73,7 +73,7 @@ async fn a_server_that_dies_refuses_keeps_what_it_took_and_works_again() {
     let claim = database.claim("one").await.unwrap().unwrap();
     let waiting = database.clone();
     let wait =
-        tokio::spawn(async move { while !waiting.wait_for_work(Duration::from_secs(1)).await.unwrap_or(false) {} });
+        tokio::spawn(async move { while !waiting.watch_work().wait(Duration::from_secs(1)).await.unwrap_or(false) {} });
     cluster.crash();
     all_are_refused(&database, "dead").await;
     cluster.up();

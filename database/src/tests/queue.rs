@@ -217,7 +217,7 @@ both! {
         database.pause_queue().await.unwrap();
         assert!(database.is_queue_paused().await.unwrap());
         assert!(database.claim("one").await.unwrap().is_none());
-        assert!(!database.wait_for_work(Duration::from_millis(50)).await.unwrap());
+        assert!(!database.watch_work().wait(Duration::from_millis(50)).await.unwrap());
         database.resume_queue().await.unwrap();
         assert!(database.claim("one").await.unwrap().is_some());
     }
@@ -226,9 +226,15 @@ both! {
 both! {
     async fn who_waits_for_work_is_woken_by_another_process(world) {
         let waiting = world.other().await;
-        assert!(!waiting.wait_for_work(Duration::from_millis(300)).await.unwrap());
+        let mut work = waiting.watch_work();
+        assert!(!work.wait(Duration::from_secs(2)).await.unwrap());
+        let before = waiting.faults().statements();
+        for _ in 0..4 {
+            assert!(!work.wait(Duration::from_millis(500)).await.unwrap());
+        }
+        assert_eq!(waiting.faults().statements(), before, "a wait for work executed statements");
         let wait = tokio::spawn(async move {
-            let came = waiting.wait_for_work(Duration::from_secs(20)).await.unwrap();
+            let came = work.wait(Duration::from_secs(20)).await.unwrap();
             (came, std::time::Instant::now())
         });
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -243,13 +249,43 @@ both! {
 }
 
 both! {
+    async fn who_waits_for_work_is_woken_when_a_back_off_ends(world) {
+        let database = &world.database;
+        world.trigger(&[request("acme/app", "c1")]).await;
+        let claim = database.claim("one").await.unwrap().unwrap();
+        let reason = Reason { code: "registry".into(), message: "away".into() };
+        database.finish(claim, Outcome::Retry(reason)).await.unwrap();
+        let mut work = database.watch_work();
+        assert!(!work.wait(Duration::from_millis(200)).await.unwrap(), "its back-off is a second and more");
+        assert!(work.wait(Duration::from_secs(20)).await.unwrap());
+        assert!(database.claim("one").await.unwrap().is_some());
+    }
+}
+
+both! {
+    async fn a_worker_knows_when_something_is_due(world) {
+        let database = &world.database;
+        assert_eq!(database.next_reconciliation().await.unwrap(), None);
+        assert!(!database.has_claims().await.unwrap());
+        let image = WatchedImage { reference: "docker.io/library/alpine:3".into(), platform: "linux/amd64".into() };
+        database.watch_base_images(&[image], Duration::from_secs(3600)).await.unwrap();
+        assert_eq!(database.next_reconciliation().await.unwrap(), Some(Duration::ZERO));
+        database.claim_base_image().await.unwrap().unwrap();
+        assert!(database.next_reconciliation().await.unwrap().unwrap() > Duration::from_secs(30), "the lease of the claim");
+        world.trigger(&[request("acme/app", "c1")]).await;
+        database.claim("one").await.unwrap().unwrap();
+        assert!(database.has_claims().await.unwrap());
+    }
+}
+
+both! {
     async fn workers_are_known_while_they_are_heard_of(world) {
         let database = &world.database;
         database.register_worker("one", 2).await.unwrap();
         database.register_worker("two", 1).await.unwrap();
-        world.pass(50);
+        world.pass(150);
         database.register_worker("two", 4).await.unwrap();
-        world.pass(20);
+        world.pass(60);
         let workers = database.workers().await.unwrap();
         assert_eq!(workers.iter().map(|worker| (worker.name.as_str(), worker.slots)).collect::<Vec<_>>(), [("two", 4)]);
         database.release("two").await.unwrap();

@@ -189,7 +189,7 @@ both! {
         let later = new_builds(database.accept(&push(Some("b"), "c"), &[request("acme/app", "c")], None).await.unwrap());
         assert!(database.deliveries(&DeliveryFilter { limit: 10, ..DeliveryFilter::default() }).await.unwrap()[1].is_pending);
         world.database.cancel(&later[0]).await.unwrap();
-        assert!(database.wait_for_work(Duration::ZERO).await.unwrap());
+        assert!(database.watch_work().wait(Duration::ZERO).await.unwrap());
         let claim = database.claim_lookup("one").await.unwrap().unwrap();
         assert_eq!((&claim.lookup, claim.attempt), (&lookup(), 1));
         assert!(database.claim_lookup("two").await.unwrap().is_none());
@@ -251,12 +251,12 @@ both! {
         let database = &world.database;
         let question = Question::Steps(Box::new(request("acme/app", "b")));
         let id = database.ask(&question).await.unwrap();
-        assert!(database.wait_for_work(Duration::ZERO).await.unwrap());
+        assert!(database.watch_work().wait(Duration::ZERO).await.unwrap());
         let claim = database.claim_question().await.unwrap().unwrap();
         assert_eq!((claim.id, &claim.question), (id, &question));
         assert!((WORKER_QUERY_TIMEOUT / 2..=WORKER_QUERY_TIMEOUT).contains(&claim.patience), "{:?}", claim.patience);
         assert!(database.claim_question().await.unwrap().is_none());
-        assert!(!database.wait_for_work(Duration::ZERO).await.unwrap());
+        assert!(!database.watch_work().wait(Duration::ZERO).await.unwrap());
         assert_eq!(database.answer_to(id).await.unwrap(), None);
         let answer = Answer::Steps(DryRun { commit: Some("b".into()), ..DryRun::default() });
         database.answer_question(&claim, &answer).await.unwrap();
@@ -267,7 +267,7 @@ both! {
         let old = database.ask(&Question::Rules(lookup())).await.unwrap();
         world.pass(WORKER_QUERY_TIMEOUT.as_secs());
         assert!(database.claim_question().await.unwrap().is_none(), "nobody waits for it any more");
-        assert!(!database.wait_for_work(Duration::ZERO).await.unwrap());
+        assert!(!database.watch_work().wait(Duration::ZERO).await.unwrap());
         assert_eq!(database.answer_to(old).await.unwrap(), None);
     }
 }
