@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod crash;
 pub(crate) mod failing_disk;
 pub(crate) mod faults;
+pub(crate) mod idle_workers;
 pub(crate) mod kill_matrix;
 pub(crate) mod out_of_memory;
 pub(crate) mod outages;
