@@ -12,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod forge_hooks;
 pub(crate) mod forge_statuses;
 pub(crate) mod forges;
+pub(crate) mod generated_requests;
 pub(crate) mod hooks;
 pub(crate) mod openapi;
 pub(crate) mod own_rules;
