@@ -160,7 +160,8 @@ fn builds() -> Vec<Operation> {
         Operation::new(GET, "/v1/builds/{id}/logs", "Sends the log: text, JSON lines or server-sent events")
             .query(log)
             .media("text/plain"),
-        Operation::new(GET, "/v1/builds/{id}/trace", "Sends the trace for Chrome's viewer").media("application/json"),
+        Operation::new(GET, "/v1/builds/{id}/trace", "Sends the trace for Chrome's viewer")
+            .view::<serde_json::Map<String, serde_json::Value>>(200),
         Operation::new(GET, "/v1/builds/{id}/explain", "Tells why steps were executed")
             .query(&["against"])
             .view::<ExplanationView>(200),
