@@ -12,9 +12,7 @@ const SYSTEM: &str = "/etc/slipway/slipway.toml";
 
 /// Reads the configuration from `asked`, the data directory, the account's configuration directory or the system's place.
 pub(crate) fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration, String> {
-    let own = xdg_directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("slipway/slipway.toml"));
-    let candidates: Vec<PathBuf> =
-        [data.join("slipway.toml")].into_iter().chain(own).chain([PathBuf::from(SYSTEM)]).collect();
+    let candidates = candidates(data);
     let found = asked.or_else(|| candidates.iter().map(PathBuf::as_path).find(|path| path.exists()));
     let Some(path) = found else {
         return Ok(Configuration::default());
@@ -26,6 +24,21 @@ pub(crate) fn read(asked: Option<&Path>, data: &DataDir) -> Result<Configuration
         Configuration::parse(&text, directory).map_err(|error| wrong(registry_client::report(&error)))?;
     check_protections(&configuration.sandbox.allow_unprotected).map_err(wrong)?;
     Ok(configuration)
+}
+
+/// Returns the places in which the configuration is looked for.
+fn candidates(data: &DataDir) -> Vec<PathBuf> {
+    let own = xdg_directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("slipway/slipway.toml"));
+    [data.join("slipway.toml")].into_iter().chain(own).chain([PathBuf::from(SYSTEM)]).collect()
+}
+
+/// Reads the configuration that a command by hand finds, if it has a table of that name: most need none.
+pub(crate) fn read_if_mentioned(table: &str, data: &DataDir) -> Result<Option<Configuration>, String> {
+    let Some(path) = candidates(data).into_iter().find(|path| path.exists()) else { return Ok(None) };
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("reading `{}`: {error}", path.display()));
+    // Those that are another account's say nothing to this one.
+    let is_mentioned = text.as_ref().is_ok_and(|text| text.contains(&format!("[{table}.")));
+    if is_mentioned { read(Some(&path), data).map(Some) } else { Ok(None) }
 }
 
 /// Refuses names of unknown protections, so that a typo waives nothing.

@@ -183,7 +183,7 @@ fn prepare<'r>(
     let parsed = dockerfile::Dockerfile::parse(&request.dockerfile.text).map_err(plan::Error::from)?;
     let settings = request.settings(platform);
     let lint = plan::Lint::new(&parsed, &settings)?;
-    let prepared = resolve_and_plan(request, services, &parsed, &settings, &lint);
+    let prepared = resolve_and_plan(request, services, &parsed, &settings, &lint, observer);
     lint.warnings().iter().for_each(|warning| observer.observe(Event::Warning(&warning.to_string())));
     let (mut plan, sources) = prepared?;
     match plan.violation.take() {
@@ -199,6 +199,7 @@ fn resolve_and_plan<'r>(
     parsed: &dockerfile::Dockerfile,
     settings: &plan::Settings,
     lint: &plan::Lint,
+    observer: &dyn Observer,
 ) -> Result<(Plan, Sources<'r>), Error> {
     let sources = Sources::new(&request.context, &request.named);
     let mut images = plan::BaseImages::new();
@@ -211,6 +212,9 @@ fn resolve_and_plan<'r>(
             let resolved = resolved.map_err(|error| {
                 error.with_hint(&plan::image_hint(parsed, &image.name)).at_step(0, image.lines, &image.instruction)
             })?;
+            if let Some(text) = &resolved.stale {
+                observer.observe(Event::Warning(text));
+            }
             images.insert(image.key.clone(), resolved.config.clone());
             sources.add_image(&image.key, resolved);
         }

@@ -4,6 +4,7 @@ use crate::address::AddressPolicy;
 use crate::pace::Pace;
 use crate::pull::header;
 use crate::response::{in_time, unreachable};
+use crate::retry::is_transient;
 use crate::transport::{Access, Request};
 use crate::{Client, Descriptor, Digest, Error, Hasher, Reference};
 use reqwest::{Method, Response, StatusCode};
@@ -50,6 +51,9 @@ impl Client {
         let response = self.transport.send(reference, Access::Pull, &request).await?;
         if response.status().is_success() {
             return Ok(header(&response, "Content-Length").and_then(|length| length.parse().ok()));
+        }
+        if is_transient(response.status()) && response.status() != StatusCode::NOT_IMPLEMENTED {
+            return Err(self.transport.failed(reference, request.operation, response).await);
         }
         // Storage may refuse `HEAD`, and registries may (SV-15).
         request.method = Method::GET;

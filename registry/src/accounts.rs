@@ -191,7 +191,11 @@ impl Known {
     /// Returns what an account may do, with what everybody may.
     fn caller(&self, name: &str) -> Caller {
         let rights = self.rights.iter().filter(|right| right.account.is_empty() || right.account == name);
-        let grants = rights.map(|right| Grant::new(&right.pattern, &right.actions)).collect();
+        let grant = |right: &Right| Grant {
+            is_everybodys: right.account.is_empty(),
+            ..Grant::new(&right.pattern, &right.actions)
+        };
+        let grants = rights.map(grant).collect();
         Caller { name: name.to_owned(), grants, ..Caller::default() }
     }
 }

@@ -6,7 +6,7 @@ use crate::server::{Registry, blocking_check};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use image_store::Part;
+use image_store::{Part, Store};
 use registry_client::Digest;
 use std::io::SeekFrom;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -25,7 +25,31 @@ pub(crate) async fn get(
 ) -> Result<Response, Failure> {
     let size = registry.store.size(digest).filter(|_| registry.has_blob(name, digest));
     let size = size.ok_or_else(|| Failure::blob_unknown(digest.as_str()))?;
-    if is_known(headers, digest) {
+    if *method == Method::HEAD && !is_known(headers, digest) {
+        // A client that finds the blob here does not send it, and will put a manifest that names it.
+        registry.store.promise(digest);
+    }
+    let file = tokio::fs::File::open(registry.store.path(digest)).await?;
+    let mut response =
+        answer(Opened { store: registry.store.clone(), digest: digest.clone(), size, file }, headers).await?;
+    if *method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    Ok(response)
+}
+
+/// A blob whose file is open: it can be read to its end, whatever becomes of its name.
+pub(crate) struct Opened {
+    pub store: Store,
+    pub digest: Digest,
+    pub size: u64,
+    pub file: tokio::fs::File,
+}
+
+/// Returns the answer that has a blob, or the part of it that is asked for.
+pub(crate) async fn answer(blob: Opened, headers: &HeaderMap) -> Result<Response, Failure> {
+    let Opened { store, digest, size, mut file } = blob;
+    if is_known(headers, &digest) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, format!("\"{digest}\""))]).into_response());
     }
     let (first, length, status) = match range(headers, size) {
@@ -36,18 +60,11 @@ pub(crate) async fn get(
                 .into_response());
         }
     };
-    let body = if *method == Method::HEAD {
-        // A client that finds the blob here does not send it, and will put a manifest that names it.
-        registry.store.promise(digest);
-        Body::empty()
-    } else {
-        let mut file = tokio::fs::File::open(registry.store.path(digest)).await?;
-        file.seek(SeekFrom::Start(first)).await?;
-        let bytes = ReaderStream::with_capacity(file.take(length), CHUNK);
-        match status {
-            StatusCode::OK => Body::from_stream(checked(registry.store.clone(), digest.clone(), size, bytes)),
-            _ => Body::from_stream(bytes),
-        }
+    file.seek(SeekFrom::Start(first)).await?;
+    let bytes = ReaderStream::with_capacity(file.take(length), CHUNK);
+    let body = match status {
+        StatusCode::OK => Body::from_stream(checked(store, digest.clone(), size, bytes)),
+        _ => Body::from_stream(bytes),
     };
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),

@@ -28,6 +28,7 @@ mod sent;
 mod server;
 mod session;
 mod settings;
+mod through;
 mod token;
 mod uploads;
 

@@ -14,10 +14,10 @@ use registry_client::{Descriptor, Digest};
 pub(crate) const MAX_MANIFEST: usize = MAX_DOCUMENT as usize;
 
 /// A manifest that a repository has.
-struct Found {
-    digest: Digest,
-    media_type: String,
-    bytes: Vec<u8>,
+pub(crate) struct Found {
+    pub digest: Digest,
+    pub media_type: String,
+    pub bytes: Vec<u8>,
 }
 
 /// Serves a manifest.
@@ -31,14 +31,19 @@ pub(crate) async fn get(
     let (store, repository, wanted) = (registry.store.clone(), name.to_owned(), selector.clone());
     let found = blocking(move || find(&store, &repository, &wanted)).await?;
     let found = found.ok_or_else(|| Failure::manifest_unknown(selector.as_str()))?;
+    Ok(answer(found, method, headers))
+}
+
+/// Returns the answer that has a manifest.
+pub(crate) fn answer(found: Found, method: &Method, headers: &HeaderMap) -> Response {
     let etag = (header::ETAG, format!("\"{}\"", found.digest));
     if is_known(headers, &found.digest) {
-        return Ok((StatusCode::NOT_MODIFIED, [etag]).into_response());
+        return (StatusCode::NOT_MODIFIED, [etag]).into_response();
     }
     let headers =
         [(header::CONTENT_TYPE, found.media_type), (header::CONTENT_LENGTH, found.bytes.len().to_string()), etag];
     let body = if *method == Method::HEAD { Body::empty() } else { Body::from(found.bytes) };
-    Ok((headers, [("Docker-Content-Digest", found.digest.to_string())], body).into_response())
+    (headers, [("Docker-Content-Digest", found.digest.to_string())], body).into_response()
 }
 
 fn find(store: &Store, name: &str, selector: &Selector) -> Result<Option<Found>, image_store::Error> {

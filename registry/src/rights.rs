@@ -34,6 +34,8 @@ pub struct Grant {
     pub pattern: String,
     /// The actions allowed there.
     pub actions: Vec<Action>,
+    /// Whether it is everybody's.
+    pub is_everybodys: bool,
 }
 
 impl Grant {
@@ -41,7 +43,11 @@ impl Grant {
     pub fn new(pattern: &str, words: &str) -> Self {
         let words: Vec<&str> = words.split(',').map(str::trim).collect();
         let is_named = |action: &Action| words.iter().any(|word| *word == "*" || *word == action.as_str());
-        Grant { pattern: pattern.to_owned(), actions: Action::ALL.into_iter().filter(is_named).collect() }
+        Grant {
+            pattern: pattern.to_owned(),
+            actions: Action::ALL.into_iter().filter(is_named).collect(),
+            is_everybodys: false,
+        }
     }
 
     fn allows(&self, action: Action, repository: &str) -> bool {
@@ -85,6 +91,18 @@ impl Caller {
             None => true,
         };
         is_in_scope && self.is_granted(action, repository)
+    }
+
+    /// Tells whether an action is allowed in a repository that the request, and so the token, may name otherwise.
+    pub fn may_as(&self, action: Action, repository: &str, asked: &str) -> bool {
+        let named = |scope: &Scope| scope.grants.iter().any(|grant| grant.allows(action, asked));
+        self.may(action, repository) || (self.is_granted(action, repository) && self.scope.as_ref().is_some_and(named))
+    }
+
+    /// Tells whether a repository may be read by a right that is the account's own, and not everybody's.
+    pub fn is_named_for(&self, repository: &str) -> bool {
+        let own = |grant: &Grant| !grant.is_everybodys && grant.allows(Action::Pull, repository);
+        self.is_all || (!self.name.is_empty() && self.grants.iter().any(own))
     }
 
     /// Tells whether an action would be allowed with the right token.

@@ -67,6 +67,19 @@ impl Selector {
 }
 
 impl Route {
+    /// Returns the repository that it is in.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        match self {
+            Route::Tags(name)
+            | Route::Blob(name, _)
+            | Route::Manifest(name, _)
+            | Route::Referrers(name, _)
+            | Route::Uploads(name)
+            | Route::Upload(name, _) => Some(name),
+            Route::Version | Route::Ping | Route::Search | Route::Token | Route::Catalog => None,
+        }
+    }
+
     /// Takes a path apart.
     pub(crate) fn parse(path: &str) -> Result<Route, Failure> {
         let not_found = || Failure::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "there is nothing here: see /v2/");

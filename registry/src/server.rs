@@ -4,6 +4,7 @@ use crate::error::Failure;
 use crate::rights::{Action, Caller};
 use crate::route::Route;
 use crate::session::Uploads;
+use crate::through::Through;
 use crate::{Settings, blobs, lists, manifests, put, referrers, search, token, uploads};
 use axum::Router;
 use axum::body::Body;
@@ -107,6 +108,10 @@ async fn admit(mut registry: Registry, request: Request<Body>) -> Result<Respons
     }
     let settings = registry.settings.clone();
     let caller = settings.access.caller(request.headers(), &address, &registry.store).await?;
+    if let Some(through) = Through::of(&registry, &route, request.method(), request.uri()) {
+        through.check(&caller)?;
+        return through.serve(&caller, route, request.method(), request.headers()).await;
+    }
     settings.access.check(&caller, &route, request.method())?;
     registry.caller = Arc::new(caller);
     dispatch(&registry, route, request).await

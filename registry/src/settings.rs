@@ -5,6 +5,7 @@ use crate::policy::{ImmutableTags, Quota};
 use crate::retention::RetentionRule;
 use axum::http::HeaderMap;
 use database::Database;
+use image_store::Mirrors;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub client_address: ClientAddress,
     /// Where pushes and deletions are recorded.
     pub audit: Option<Database>,
+    /// Other registries that are read through this one.
+    pub mirrors: Mirrors,
 }
 
 impl Settings {
@@ -79,6 +82,7 @@ impl Settings {
             restore: Duration::ZERO,
             client_address: ClientAddress::default(),
             audit: None,
+            mirrors: Mirrors::default(),
         }
     }
 }

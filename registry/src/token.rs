@@ -40,7 +40,7 @@ pub(crate) async fn issue(registry: &Registry, address: &str, request: Request<B
         Method::POST => by_form(registry, accounts, address, request).await?,
         _ => return Err(Failure::unsupported()),
     };
-    let access: Vec<Granted> = asked.scopes.iter().filter_map(|scope| granted(&caller, scope)).collect();
+    let access: Vec<Granted> = asked.scopes.iter().filter_map(|scope| granted(registry, &caller, scope)).collect();
     let mut scope: Vec<String> =
         access.iter().map(|access| format!("repository:{}:{}", access.name, access.actions.join(","))).collect();
     let catalog = caller.may_read_something() && asked.scopes.iter().any(|scope| scope == CATALOG);
@@ -141,13 +141,17 @@ fn scopes(form: &str) -> Result<Vec<String>, Failure> {
 
 /// Returns the part of a scope, `repository:name:actions`, that the caller may have; what they may not is left out, as the
 /// protocol has it.
-fn granted(caller: &Caller, scope: &str) -> Option<Granted> {
+fn granted(registry: &Registry, caller: &Caller, scope: &str) -> Option<Granted> {
     let rest = scope.strip_prefix("repository:").or_else(|| scope.strip_prefix("repository(plugin):"))?;
     let (name, words) = rest.rsplit_once(':')?;
     let name = crate::route::repository(name).ok()?;
     let words: Vec<&str> = words.split(',').collect();
     let is_asked = |action: &Action| words.iter().any(|word| *word == "*" || *word == action.as_str());
-    let actions = Action::ALL.into_iter().filter(is_asked).filter(|action| caller.is_granted(*action, &name));
+    // What the token is used for is looked at with each request.
+    let may = |action: &Action| {
+        caller.is_granted(*action, &name) || (*action == Action::Pull && registry.is_mirrored_for(caller, &name))
+    };
+    let actions = Action::ALL.into_iter().filter(is_asked).filter(may);
     let granted = Granted::new(&name, actions);
     (!granted.actions.is_empty()).then_some(granted)
 }

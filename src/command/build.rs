@@ -169,7 +169,8 @@ fn ask<T>(
     let data = DataDir::open(data_dir)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
-    let services = state::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
+    let mut services = state::open(&data, &data.database_url(), arguments.registries()?, tokio.handle())?;
+    services.client = state::mirrors::through(services.client, state::mirrors::by_hand(&data));
     let outputs = Outputs::parse(&arguments.outputs)?;
     let agents = agent::Agents::default();
     let work = Work::default();

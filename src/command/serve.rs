@@ -1,7 +1,7 @@
 //! `slipway serve`: webhooks, API and pages on one address, the registry on another, and workers as processes of their own.
 
 use crate::http::{WebhookClient, listen};
-use crate::state::{DataDir, InstanceLock, recover_registry, secret_key};
+use crate::state::{DataDir, InstanceLock, mirrors, recover_registry, secret_key};
 use crate::workers::{Ending, WorkerSupervisor};
 use crate::{configuration, logging, signals};
 use clap::Args;
@@ -60,7 +60,7 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     webhook::register_webhooks(&database, &settings).await.map_err(|error| report(&error))?;
     let store = open_store(data)?;
     let (stop, stopped) = channel(false);
-    let registry_settings = registry_settings(&configuration, &settings, &database)?;
+    let registry_settings = registry_settings(&configuration, &settings, &database, data)?;
     let cleaning = tokio::spawn(registry::keep_retention(store.clone(), registry_settings.clone(), stopped.clone()));
     let registry = registry::router(store, registry_settings);
     let readiness = Arc::new(Readiness::new(server.workers));
@@ -169,6 +169,7 @@ fn registry_settings(
     configuration: &Configuration,
     service: &Settings,
     database: &Database,
+    data: &DataDir,
 ) -> Result<registry::Settings, String> {
     let users = configuration.registry_users.iter();
     let users: Vec<_> =
@@ -193,6 +194,7 @@ fn registry_settings(
         restore: DAY * section.restore_days,
         client_address: ClientAddress::new(move |peer, headers| service.client_address(peer, headers)),
         audit: Some(database.clone()),
+        mirrors: mirrors::open(data, configuration)?,
     })
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
     let own = configuration.settings(([127, 0, 0, 1], 0).into()).map_err(|error| registry_client::report(&error))?;
     let (hosts, networks) = own.allowed_addresses();
     services.client = services.client.allowing(Allowed { hosts, networks, proxies: crate::sandbox::proxy_hosts() });
+    services.client = state::mirrors::through(services.client, state::mirrors::open(&data, &configuration)?);
     let key_file = configuration.server.secret_key_file.as_deref();
     services.database = tokio.block_on(secret_key::give(services.database, key_file, &data))?;
     crate::sandbox::configure(&mut services.sandbox, &configuration.sandbox);

@@ -32,7 +32,8 @@ impl Hand {
         let home = Some(Home { id: self.store.id(), port: registries.own_port, proof });
         let Registries { credentials, hosts, .. } = registries;
         let settings = registry_client::Settings { credentials, hosts, home, ..registry_client::Settings::default() };
-        Ok(Client::new(settings).map_err(Error::from)?)
+        let client = Client::new(settings).map_err(Error::from)?;
+        Ok(crate::state::mirrors::through(client, crate::state::mirrors::by_hand(&self.data)))
     }
 
     /// Returns the containers.

@@ -3,6 +3,7 @@
 mod data_dir;
 pub(crate) mod disk_reserve;
 mod instance_lock;
+pub(crate) mod mirrors;
 mod open;
 mod recovery;
 pub(crate) mod secret_key;

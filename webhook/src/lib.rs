@@ -25,8 +25,8 @@ pub use background::rules_fetch::expand_fetched_rules;
 pub use background::schedules::run_schedules;
 pub use configuration::document::nearest;
 pub use configuration::{
-    Configuration, ConfigurationError, Limits, Login, QuotaSection, Registry, RegistrySection, Retention,
-    RetentionSection, Sandbox, Scope, Server, Settings, Token,
+    Configuration, ConfigurationError, Limits, Login, MirrorSection, QuotaSection, Registry, RegistrySection,
+    Retention, RetentionSection, Sandbox, Scope, Server, Settings, Token,
 };
 pub use forges::{Exchange, ForgeAnswer, ForgeRequest};
 pub use http::readiness::Readiness;

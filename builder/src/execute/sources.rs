@@ -25,6 +25,8 @@ pub struct SourceImage {
     pub key: String,
     /// Whether it is for another platform than asked for.
     pub platform_mismatch: bool,
+    /// Says that its tag may mean another image by now.
+    pub stale: Option<String>,
 }
 
 /// All the places a build takes files from.

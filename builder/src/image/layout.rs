@@ -170,6 +170,7 @@ pub(crate) fn stored_image(
         layers,
         key,
         platform_mismatch,
+        stale: None,
     })
 }
 

@@ -99,5 +99,6 @@ fn source_image(reference: &Reference, platform: &Platform, resolved: Resolved) 
         layers,
         key,
         platform_mismatch: resolved.platform_mismatch,
+        stale: resolved.stale,
     })
 }

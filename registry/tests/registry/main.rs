@@ -6,6 +6,7 @@ mod blobs;
 mod hub;
 mod lists;
 mod manifests;
+mod mirror;
 mod model;
 mod policy;
 mod referrers;

@@ -52,6 +52,7 @@ impl Session {
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let tokio = tokio.map_err(|error| format!("starting the asynchronous runtime: {error}"))?;
         let mut services = state::open(&data, &data.database_url(), registries, tokio.handle())?;
+        services.client = state::mirrors::through(services.client, state::mirrors::by_hand(&data));
         // A local build may use the networks of this machine.
         services.sandbox.network.private = true;
         let cancel = CancellationToken::new();

@@ -6,6 +6,7 @@ use crate::configuration::forges::{ForgeText, Forges};
 use crate::configuration::limits::Limits;
 use crate::configuration::logins::Login;
 use crate::configuration::logins::{LoginText, logins, users};
+use crate::configuration::mirror_section::{MirrorSection, MirrorText, mirrors};
 use crate::configuration::network::Network;
 use crate::configuration::proxies::Proxies;
 use crate::configuration::registries::Registry;
@@ -61,12 +62,18 @@ pub struct Configuration {
     /// Logins, and how registries are spoken to, by host.
     #[serde(rename = "registries")]
     registry_texts: BTreeMap<String, RegistryText>,
+    /// Registries of which a copy is kept of what is read, by host.
+    #[serde(rename = "mirrors")]
+    mirror_texts: BTreeMap<String, MirrorText>,
     pub(super) tokens: Vec<TokenText>,
     pub(super) repositories: Vec<RepositoryDocument>,
     network: NetworkText,
     /// Registries, secrets and files read.
     #[serde(skip)]
     pub registries: BTreeMap<String, Registry>,
+    /// Mirrors, secrets read.
+    #[serde(skip)]
+    pub mirrors: BTreeMap<String, MirrorSection>,
     /// The users of the embedded registry, with their passwords read.
     #[serde(skip)]
     pub registry_users: Vec<Login>,
@@ -176,6 +183,7 @@ impl Configuration {
         let mut parsed: Configuration = from_toml(text)?;
         directory.clone_into(&mut parsed.directory);
         parsed.registries = registries(&parsed.registry_texts, directory)?;
+        parsed.mirrors = mirrors(&parsed.mirror_texts, directory)?;
         let shared = parsed.server.shared_images.iter().try_for_each(|path| check_path_pattern(path));
         shared.map_err(|problem| wrong("server.shared_images", problem))?;
         parsed.registry_users = users(&parsed.server.registry_users, directory)?;
