@@ -47,6 +47,7 @@ pub use model::rules_fetch::NewLookup;
 pub use model::step::{LogChunk, Step, StepState};
 pub use model::trigger::{PullRequest, Trigger};
 pub use outbox::commit_status::PendingStatus;
+pub use outbox::registry_notice::{NewRegistryNotice, RegistryNotice};
 pub use outbox::rules_status::CommitStatus;
 pub use outbox::status_refusal::{Refusal, StatusAnswer};
 pub use outbox::webhook::{Event, WebhookRecord};

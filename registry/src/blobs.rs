@@ -1,6 +1,7 @@
 //! Blobs: read whole or in part, streamed from their files.
 
 use crate::error::Failure;
+use crate::events::{EventKind, Target};
 use crate::sent::checked;
 use crate::server::{Registry, blocking_check};
 use axum::body::Body;
@@ -94,7 +95,7 @@ pub(crate) async fn delete(registry: &Registry, name: &str, digest: &Digest) -> 
     if !removed.await? {
         return Err(Failure::blob_unknown(digest.as_str()));
     }
-    registry.record("delete", name, digest.as_str(), digest.as_str()).await;
+    registry.record(EventKind::Delete, digest.as_str(), &Target::named(name, digest.as_str())).await;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

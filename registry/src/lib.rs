@@ -9,6 +9,7 @@ mod audit;
 mod bearer;
 mod blobs;
 mod error;
+mod events;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod guesses;
@@ -34,6 +35,7 @@ mod uploads;
 
 pub use access::Access;
 pub use accounts::{Accounts, User};
+pub use events::{Endpoint, EventKind};
 pub use policy::{ImmutableTags, Quota};
 pub use restore::{RestoreError, restore};
 pub use retention::{RemovedTag, RetentionRule, apply_retention, keep_retention};

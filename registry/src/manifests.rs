@@ -2,6 +2,7 @@
 
 use crate::blobs::is_known;
 use crate::error::Failure;
+use crate::events::{EventKind, Target};
 use crate::route::Selector;
 use crate::server::{Registry, blocking, blocking_check};
 use axum::body::Body;
@@ -31,6 +32,12 @@ pub(crate) async fn get(
     let (store, repository, wanted) = (registry.store.clone(), name.to_owned(), selector.clone());
     let found = blocking(move || find(&store, &repository, &wanted)).await?;
     let found = found.ok_or_else(|| Failure::manifest_unknown(selector.as_str()))?;
+    if *method == Method::GET && !is_known(headers, &found.digest) {
+        let (digest, media_type) = (Some(found.digest.to_string()), Some(found.media_type.clone()));
+        let size = Some(found.bytes.len() as u64);
+        let target = Target { digest, media_type, size, ..Target::named(name, selector.as_str()) };
+        registry.tell(EventKind::Pull, &target);
+    }
     Ok(answer(found, method, headers))
 }
 
@@ -88,8 +95,7 @@ pub(crate) async fn delete(registry: &Registry, name: &str, selector: Selector) 
     if !removed.await? {
         return Err(Failure::manifest_unknown(selector.as_str()));
     }
-    let digest = if let Selector::Digest(digest) = &selector { digest.as_str() } else { "" };
-    registry.record("delete", name, selector.as_str(), digest).await;
+    registry.record(EventKind::Delete, selector.as_str(), &Target::named(name, selector.as_str())).await;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

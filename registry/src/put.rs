@@ -1,6 +1,7 @@
 //! Putting a manifest: checked against its type, its digest and what its repository has, then named.
 
 use crate::error::Failure;
+use crate::events::{EventKind, Target};
 use crate::manifests::MAX_MANIFEST;
 use crate::query::parameters;
 use crate::route::Selector;
@@ -46,12 +47,15 @@ pub(crate) async fn put(
     let bytes = bytes.map_err(|_| Failure::manifest_too_large(MAX_MANIFEST))?;
     let checked = check(bytes, sent_type.as_deref(), &selector)?;
     let subject = checked.document.subject.as_ref().and_then(|subject| subject.digest().ok());
-    let digest = checked.descriptor.digest.clone();
+    let (digest, media_type) = (checked.descriptor.digest.clone(), checked.descriptor.media_type.clone());
+    let size = checked.descriptor.size;
     let (keeper, repository) = (registry.clone(), name.to_owned());
     let names = std::iter::once(selector.as_str().to_owned()).chain(tags.iter().cloned()).collect();
     blocking_check(move || keep(&keeper, &repository, &checked, names)).await?;
     for reference in std::iter::once(selector.as_str()).chain(tags.iter().map(String::as_str)) {
-        registry.record("push", name, reference, digest.as_str()).await;
+        let (digest, media_type) = (Some(digest.to_string()), Some(media_type.clone()));
+        let target = Target { digest, media_type, size: Some(size), ..Target::named(name, reference) };
+        registry.record(EventKind::Push, reference, &target).await;
     }
     let headers =
         [("Location", format!("/v2/{name}/manifests/{digest}")), ("Docker-Content-Digest", digest.to_string())];

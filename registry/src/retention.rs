@@ -1,6 +1,7 @@
 //! Retention: tags that no rule keeps are removed, and with them what only they led to.
 
 use crate::Settings;
+use crate::events::{EventKind, Source, Target};
 use image_store::{Error, Part, Store};
 use registry_client::{Digest, path_matches};
 use std::collections::HashSet;
@@ -78,7 +79,10 @@ async fn record(settings: &Settings, removed: Vec<RemovedTag>) {
             digest: tag.digest.to_string(),
             ..Default::default()
         };
-        settings.record(change).await;
+        let target =
+            Target { digest: Some(change.digest.clone()), ..Target::named(&change.repository, &change.reference) };
+        let notices = settings.notices(EventKind::Delete, &target, &Source::default(), &change);
+        settings.record(change, notices).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server: takes a request to the operation that its path and method name.
 
 use crate::error::Failure;
+use crate::events::{EventKind, Source, Target};
 use crate::rights::{Action, Caller};
 use crate::route::Route;
 use crate::session::Uploads;
@@ -30,6 +31,8 @@ pub(crate) struct Registry {
     pub changing: Arc<Mutex<()>>,
     /// The sender of the request.
     caller: Arc<Caller>,
+    /// The request, as events tell of it.
+    pub source: Arc<Source>,
     /// The store's identity, for clients that share it.
     id: HeaderValue,
 }
@@ -57,17 +60,23 @@ impl Registry {
         (!is_all).then_some(shown)
     }
 
-    /// Records what was changed.
-    pub(crate) async fn record(&self, action: &'static str, repository: &str, reference: &str, digest: &str) {
+    /// Returns a change by the sender of the request.
+    pub(crate) fn change(&self) -> NewChange {
+        let Caller { name, address, .. } = self.caller.as_ref();
+        NewChange { account: name.clone(), address: address.clone(), ..NewChange::default() }
+    }
+
+    /// Records what was changed, and tells endpoints of it.
+    pub(crate) async fn record(&self, kind: EventKind, reference: &str, target: &Target) {
         let change = NewChange {
-            account: self.caller.name.clone(),
-            address: self.caller.address.clone(),
-            action,
-            repository: repository.to_owned(),
+            action: kind.as_str(),
+            repository: target.repository.clone(),
             reference: reference.to_owned(),
-            digest: digest.to_owned(),
+            digest: target.digest.clone().unwrap_or_default(),
+            ..self.change()
         };
-        self.settings.record(change).await;
+        let notices = self.settings.notices(kind, target, &self.source, &change);
+        self.settings.record(change, notices).await;
     }
 }
 
@@ -75,13 +84,14 @@ impl Registry {
 pub fn router(store: Store, settings: Settings) -> Router {
     let id = HeaderValue::from_str(&store.id()).unwrap_or(HeaderValue::from_static("unknown"));
     let (uploads, caller) = (Uploads::default(), Arc::default());
-    let registry = Registry { uploads, settings: Arc::new(settings), store, changing: Arc::default(), caller, id };
+    let (settings, changing, source) = (Arc::new(settings), Arc::default(), Arc::default());
+    let registry = Registry { uploads, settings, store, changing, caller, source, id };
     Router::new().fallback(serve).with_state(registry)
 }
 
 async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Response {
     let (url, id) = (url(&registry.settings, request.headers()), registry.id.clone());
-    let mut response = admit(registry, request).await.unwrap_or_else(|failure| failure.answer(&url));
+    let mut response = admit(registry, request, &url).await.unwrap_or_else(|failure| failure.answer(&url));
     response.headers_mut().insert("Docker-Distribution-Api-Version", HeaderValue::from_static("registry/2.0"));
     response.headers_mut().insert(STORE_HEADER, id);
     response.headers_mut().insert("X-Content-Type-Options", HeaderValue::from_static("nosniff"));
@@ -98,7 +108,7 @@ fn url(settings: &Settings, headers: &HeaderMap) -> String {
 }
 
 /// Finds out who asks and whether they may.
-async fn admit(mut registry: Registry, request: Request<Body>) -> Result<Response, Failure> {
+async fn admit(mut registry: Registry, request: Request<Body>, url: &str) -> Result<Response, Failure> {
     let route = Route::parse(request.uri().path())?;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let address = peer.map(|peer| registry.settings.client_address.of(peer.0.ip(), request.headers()));
@@ -108,6 +118,7 @@ async fn admit(mut registry: Registry, request: Request<Body>) -> Result<Respons
     }
     let settings = registry.settings.clone();
     let caller = settings.access.caller(request.headers(), &address, &registry.store).await?;
+    registry.source = Arc::new(Source::of(request.method().as_str(), request.headers(), url));
     if let Some(through) = Through::of(&registry, &route, request.method(), request.uri()) {
         through.check(&caller)?;
         return through.serve(&caller, route, request.method(), request.headers()).await;

@@ -1,6 +1,7 @@
 //! Settings: how the registry is served.
 
 use crate::access::Access;
+use crate::events::Endpoint;
 use crate::policy::{ImmutableTags, Quota};
 use crate::retention::RetentionRule;
 use axum::http::HeaderMap;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub client_address: ClientAddress,
     /// Where pushes and deletions are recorded.
     pub audit: Option<Database>,
+    /// Endpoints that are told of what happens.
+    pub endpoints: Vec<Endpoint>,
     /// Other registries that are read through this one.
     pub mirrors: Mirrors,
 }
@@ -82,6 +85,7 @@ impl Settings {
             restore: Duration::ZERO,
             client_address: ClientAddress::default(),
             audit: None,
+            endpoints: Vec::new(),
             mirrors: Mirrors::default(),
         }
     }

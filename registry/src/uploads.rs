@@ -1,6 +1,7 @@
 //! Uploads: a blob in one piece or in several, streamed to disk and hashed on the way.
 
 use crate::error::Failure;
+use crate::events::{EventKind, Target};
 use crate::mount::{admit, mount};
 use crate::query::parameter;
 use crate::server::{Registry, blocking};
@@ -15,6 +16,11 @@ use registry_client::{Algorithm, Digest};
 pub(crate) async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> Result<Response, Failure> {
     let uri = request.uri().clone();
     if let Some(digest) = mount(registry, name, &uri, request.headers()).await? {
+        if parameter(&uri, "mount").is_some() {
+            let from = parameter(&uri, "from").filter(|from| !from.is_empty());
+            let size = registry.store.size(&digest);
+            registry.tell(EventKind::Mount, &Target { from, size, ..Target::named(name, digest.as_str()) });
+        }
         return Ok(created(name, &digest));
     }
     let digest = parameter(&uri, "digest").map(|text| digest(&text)).transpose()?;

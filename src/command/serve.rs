@@ -6,7 +6,7 @@ use crate::workers::{Ending, WorkerSupervisor};
 use crate::{configuration, logging, signals};
 use clap::Args;
 use database::Database;
-use registry::{ClientAddress, ImmutableTags, Quota};
+use registry::{ClientAddress, EventKind, ImmutableTags, Quota};
 use registry_client::report;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch::{Receiver, channel};
 use tokio::task::JoinHandle;
-use webhook::{Configuration, Readiness, Settings};
+use webhook::{Configuration, NotificationEvent, Readiness, Settings};
 
 /// A day.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -117,6 +117,8 @@ impl Background {
         let reconcile_pause = Duration::from_secs(configuration.server.reconcile_seconds);
         let base_image_pause = Duration::from_secs(configuration.server.base_image_seconds);
         let retention = configuration.retention.clone();
+        let listen = &configuration.server.registry_listen;
+        let registry = configuration.registry.public_url.clone().unwrap_or_else(|| format!("http://{listen}"));
         Ok(vec![
             tokio::spawn(webhook::run_schedules(database.clone(), settings.clone(), stopped.clone())),
             tokio::spawn(webhook::expand_fetched_rules(database.clone(), settings.clone(), stopped.clone())),
@@ -138,7 +140,14 @@ impl Background {
                 client.clone(),
                 stopped.clone(),
             )),
-            tokio::spawn(webhook::notify_webhooks(database.clone(), settings.clone(), client, stopped.clone())),
+            tokio::spawn(webhook::notify_webhooks(database.clone(), settings.clone(), client.clone(), stopped.clone())),
+            tokio::spawn(webhook::notify_endpoints(
+                database.clone(),
+                configuration.notifications.clone(),
+                registry,
+                client,
+                stopped.clone(),
+            )),
             tokio::spawn(webhook::run_retention(database.clone(), settings.clone(), retention, stopped.clone())),
             tokio::spawn(crate::state::disk_reserve::keep(database.clone(), readiness, stopped)),
         ])
@@ -194,8 +203,23 @@ fn registry_settings(
         restore: DAY * section.restore_days,
         client_address: ClientAddress::new(move |peer, headers| service.client_address(peer, headers)),
         audit: Some(database.clone()),
+        endpoints: configuration.notifications.iter().map(endpoint).collect(),
         mirrors: mirrors::open(data, configuration)?,
     })
+}
+
+fn endpoint(notification: &webhook::Notification) -> registry::Endpoint {
+    let kind = |event: &NotificationEvent| match event {
+        NotificationEvent::Push => EventKind::Push,
+        NotificationEvent::Pull => EventKind::Pull,
+        NotificationEvent::Mount => EventKind::Mount,
+        NotificationEvent::Delete => EventKind::Delete,
+    };
+    registry::Endpoint {
+        name: notification.name.clone(),
+        kinds: notification.events.iter().map(kind).collect(),
+        repositories: notification.repositories.clone(),
+    }
 }
 
 fn retention_rule(rule: &webhook::RetentionSection) -> registry::RetentionRule {

@@ -2,5 +2,8 @@
 
 pub(crate) mod accounts;
 mod growing_layers;
+pub(crate) mod clients;
+pub(crate) mod mirrors;
+pub(crate) mod notifications;
 pub(crate) mod read_rights;
 pub(crate) mod registries;

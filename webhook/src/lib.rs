@@ -20,13 +20,14 @@ pub use background::base_images::rebuild_on_new_bases;
 pub use background::commit_statuses::publish_statuses;
 pub use background::missed_pushes::find_missed_pushes;
 pub use background::notify::{Outgoing, Post, Posted, notify_webhooks, register_webhooks};
+pub use background::registry_notices::notify_endpoints;
 pub use background::retention::run_retention;
 pub use background::rules_fetch::expand_fetched_rules;
 pub use background::schedules::run_schedules;
 pub use configuration::document::nearest;
 pub use configuration::{
-    Configuration, ConfigurationError, Limits, Login, MirrorSection, QuotaSection, Registry, RegistrySection,
-    Retention, RetentionSection, Sandbox, Scope, Server, Settings, Token,
+    Configuration, ConfigurationError, Limits, Login, MirrorSection, Notification, NotificationEvent, QuotaSection,
+    Registry, RegistrySection, Retention, RetentionSection, Sandbox, Scope, Server, Settings, Token,
 };
 pub use forges::{Exchange, ForgeAnswer, ForgeRequest};
 pub use http::readiness::Readiness;

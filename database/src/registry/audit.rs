@@ -3,6 +3,7 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::sql::statement::{Row, filtered, sql};
+use crate::sql::transaction::Transaction;
 
 const CHANGE: &str = "id, at_ms, account, address, action, repository, reference, digest";
 
@@ -58,12 +59,9 @@ pub struct ChangeFilter {
 impl Database {
     /// Records a change.
     pub async fn record_change(&self, change: &NewChange) -> Result<(), Error> {
-        let now = self.now_ms().await?;
-        let text = "INSERT INTO registry_changes (at_ms, account, address, action, repository, reference, digest) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let statement = sql("recording a change", text).bind(now).bind(&change.account).bind(&change.address);
-        let statement = statement.bind(change.action).bind(&change.repository).bind(&change.reference);
-        statement.bind(&change.digest).run(self.write()).await.map(drop)
+        let mut transaction = self.begin().await?;
+        record(&mut transaction, change).await?;
+        transaction.commit("recording a change").await
     }
 
     /// Returns changes, the newest first.
@@ -78,6 +76,16 @@ impl Database {
         let rows = statement.then(&format!(" ORDER BY id DESC LIMIT {limit}")).all(self.read()).await?;
         rows.iter().map(change).collect()
     }
+}
+
+/// Records a change in a transaction.
+pub(crate) async fn record(transaction: &mut Transaction, change: &NewChange) -> Result<(), Error> {
+    let text = "INSERT INTO registry_changes (at_ms, account, address, action, repository, reference, digest) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let statement = sql("recording a change", text).bind(transaction.now_ms);
+    let statement = statement.bind(&change.account).bind(&change.address).bind(change.action);
+    let statement = statement.bind(&change.repository).bind(&change.reference).bind(&change.digest);
+    statement.run(transaction.on()).await.map(drop)
 }
 
 fn change(row: &Row) -> Result<Change, Error> {

@@ -4,6 +4,7 @@ pub(crate) mod base_images;
 pub(crate) mod commit_statuses;
 pub(crate) mod missed_pushes;
 pub(crate) mod notify;
+pub(crate) mod registry_notices;
 pub(crate) mod retention;
 pub(crate) mod rules_fetch;
 pub(crate) mod schedules;

@@ -8,6 +8,7 @@ use crate::configuration::logins::Login;
 use crate::configuration::logins::{LoginText, logins, users};
 use crate::configuration::mirror_section::{MirrorSection, MirrorText, mirrors};
 use crate::configuration::network::Network;
+use crate::configuration::notification_section::{Notification, endpoints};
 use crate::configuration::proxies::Proxies;
 use crate::configuration::registries::Registry;
 use crate::configuration::registries::{RegistryText, check_path_pattern, registries};
@@ -71,6 +72,9 @@ pub struct Configuration {
     /// Registries, secrets and files read.
     #[serde(skip)]
     pub registries: BTreeMap<String, Registry>,
+    /// Endpoints of the embedded registry, secrets read.
+    #[serde(skip)]
+    pub notifications: Vec<Notification>,
     /// Mirrors, secrets read.
     #[serde(skip)]
     pub mirrors: BTreeMap<String, MirrorSection>,
@@ -189,6 +193,8 @@ impl Configuration {
         parsed.registry_users = users(&parsed.server.registry_users, directory)?;
         parsed.git_logins = logins(&parsed.git, "git", directory)?;
         parsed.registry.check().map_err(|problem| wrong("registry", problem))?;
+        let told = endpoints(&parsed.registry.notifications, directory);
+        parsed.notifications = told.map_err(|problem| wrong("registry", problem))?;
         parsed.limits.check().map_err(|(place, problem)| wrong(place, problem))?;
         if let Some(key) = parsed.sandbox.zero_limit() {
             return Err(wrong(format!("sandbox.{key}"), "no step could stay below 0: leave the key out, or raise it"));

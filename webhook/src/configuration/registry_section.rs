@@ -1,6 +1,7 @@
 //! `[registry]`: how the embedded registry is served.
 
 use super::checks::check_public_url;
+use super::notification_section::NotificationSection;
 use super::registries::check_path_pattern;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,6 +24,8 @@ pub struct RegistrySection {
     pub restore_days: u32,
     /// Tags that are kept; repositories without a rule keep all, and of several rules the first counts.
     pub retention: Vec<RetentionSection>,
+    /// Endpoints that are told of what happens in the registry.
+    pub notifications: Vec<NotificationSection>,
 }
 
 /// `[[registry.quota_mib]]`.
@@ -62,6 +65,7 @@ impl Default for RegistrySection {
             quota_mib: Vec::new(),
             restore_days: 1,
             retention: Vec::new(),
+            notifications: Vec::new(),
         }
     }
 }

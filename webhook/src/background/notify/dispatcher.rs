@@ -246,7 +246,7 @@ impl Dispatcher {
 }
 
 /// Returns the outcome that a status stands for: a receiver that calls a request wrong would do so again.
-fn verdict(status: u16) -> Sent {
+pub(crate) fn verdict(status: u16) -> Sent {
     match status {
         200..=299 => Sent::Delivered,
         408 | 429 => Sent::Again,
@@ -255,7 +255,8 @@ fn verdict(status: u16) -> Sent {
     }
 }
 
-fn explained(status: u16) -> Option<String> {
+/// Says what a status means where it is not that of a delivery.
+pub(crate) fn explained(status: u16) -> Option<String> {
     match status {
         200..=299 => None,
         300..=399 => Some(format!("HTTP {status}: redirects are not followed, name the final URL")),
@@ -264,7 +265,7 @@ fn explained(status: u16) -> Option<String> {
 }
 
 /// Signs a body as GitHub does.
-fn signature(key: &str, body: &[u8]) -> String {
+pub(crate) fn signature(key: &str, body: &[u8]) -> String {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(body);
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
@@ -273,7 +274,7 @@ fn signature(key: &str, body: &[u8]) -> String {
 /// Signs a body with its id and time as Standard Webhooks does: what was recorded is not good for ever.
 ///
 /// A key that is written as that standard's libraries make them (`whsec_` and base64) stands for the bytes in it.
-fn timed_signature(key: &str, head: &str, body: &[u8]) -> String {
+pub(crate) fn timed_signature(key: &str, head: &str, body: &[u8]) -> String {
     let written = key.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
     let key = written.unwrap_or_else(|| key.as_bytes().to_vec());
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key).expect("HMAC takes keys of any length");

@@ -4,3 +4,4 @@ mod body;
 mod dispatcher;
 
 pub use dispatcher::{Outgoing, Post, Posted, notify_webhooks, register_webhooks};
+pub(crate) use dispatcher::{explained, signature, timed_signature, verdict};
