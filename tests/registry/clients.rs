@@ -115,6 +115,7 @@ fn skopeo_podman_and_buildah_use_the_registry_with_and_without_a_login_and_tls()
         let users = login.map_or(String::new(), |password| format!("registry_users = {{ ci = \"{password}\" }}"));
         let site = Site::start_with(&users, "");
         let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("auth.json"), "{}").unwrap();
         if login.is_none() {
             works(place.path(), &site.registry, &["--tls-verify=false"], login);
         } else {
@@ -132,6 +133,7 @@ fn images_go_on_to_debians_registry_and_come_back() {
     let site = Site::start("");
     let place = directory.path().join("clients");
     std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("auth.json"), "{}").unwrap();
     let skopeo = Client { name: "skopeo", place: &place };
     let data = directory.path().join("data");
     let command = |arguments: &[&str]| {
