@@ -1,4 +1,4 @@
-//! What an error says of the request that failed: the operation, the repository, the login, and the remedy.
+//! Failed requests, as errors tell of them: the operation, the repository, the login, and the remedy.
 
 use crate::error::Login;
 use crate::{Error, Reference};

@@ -13,7 +13,7 @@ pub struct Client {
     pub(crate) transport: Transport,
     /// Connects to where URLs of users lead.
     pub(crate) checked: Arc<Checked>,
-    /// What stands between it and registries.
+    /// The mirrors between it and registries.
     pub(crate) mirrors: Option<Arc<dyn PullThrough>>,
 }
 

@@ -76,7 +76,7 @@ impl Client {
             };
             let Err((error, wait)) = sent else { return Ok(true) };
             let error = error.of_request(reference, UPLOADING, self.transport.login_state(reference));
-            // What the registry has is not what it said, or it takes no parts: the whole is sent once more.
+            // The registry has something else than it said, or takes no parts: the whole is sent once more.
             may_continue &= has == 0 || error.is_transient();
             if !error.is_transient() && has == 0 {
                 return Err(error);

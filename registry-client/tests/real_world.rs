@@ -158,7 +158,7 @@ async fn cq_15_an_upload_that_breaks_goes_on_from_where_the_registry_says() {
         assert_eq!((patch.body.len(), patch.headers["content-range"].as_str()), (8_000, "12000-19999"));
         let last = registry.asked("PUT", "/v2/team/app/blobs/uploads/1?after=patch&digest=");
         assert!(last.len() == 1 && last[0].body.is_empty() && registry.asked("POST", "/").len() == 1);
-        // What it claims to have is something else: then the whole is sent again.
+        // It has something else than it claims: then the whole is sent again.
         let (registry, kept) = breaking(12_000, |has| Answer::new(204).header("Range", format!("0-{}", has - 2)));
         client.push_blob(&reference(&registry), &blob(&content()), source).await.unwrap();
         assert!(*kept.lock().unwrap() == content() && registry.asked("POST", "/").len() == 2);

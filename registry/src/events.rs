@@ -40,7 +40,7 @@ impl EventKind {
 pub struct Endpoint {
     /// Its name.
     pub name: String,
-    /// What it is told of.
+    /// The events that it is told of.
     pub kinds: Vec<EventKind>,
     /// Paths of repositories, with `*` and `**`; all, if there are none.
     pub repositories: Vec<String>,

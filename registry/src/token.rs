@@ -147,7 +147,7 @@ fn granted(registry: &Registry, caller: &Caller, scope: &str) -> Option<Granted>
     let name = crate::route::repository(name).ok()?;
     let words: Vec<&str> = words.split(',').collect();
     let is_asked = |action: &Action| words.iter().any(|word| *word == "*" || *word == action.as_str());
-    // What the token is used for is looked at with each request.
+    // The use of a token is looked at with each request.
     let may = |action: &Action| {
         caller.is_granted(*action, &name) || (*action == Action::Pull && registry.is_mirrored_for(caller, &name))
     };

@@ -30,7 +30,7 @@ server = socket.create_server(("127.0.0.1", port))
 while True: threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
 "#;
 
-fn tls_proxy(place: &Path, registry: &str) -> (Process, String) {
+fn tls_proxy(place: &Path, port: u16, registry: &str) -> Process {
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
     openssl.args(["-subj", "/CN=test", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
@@ -39,13 +39,12 @@ fn tls_proxy(place: &Path, registry: &str) -> (Process, String) {
     // Clients look for authorities in files of this ending, and for keys in others.
     std::fs::create_dir_all(place.join("certs")).unwrap();
     std::fs::copy(place.join("cert.pem"), place.join("certs/ca.crt")).unwrap();
-    let port = free_port();
     let target = registry.rsplit_once(':').unwrap().1;
     let mut python = Command::new("python3");
     python.args(["-c", PROXY, &port.to_string(), target]).arg(place).stdin(Stdio::null());
     let process = Process(python.spawn().unwrap());
     wait_for("the proxy", || TcpStream::connect(("127.0.0.1", port)).ok());
-    (process, format!("localhost:{port}"))
+    process
 }
 
 /// A client with a place of its own for images and logins.
@@ -113,13 +112,18 @@ fn works(place: &Path, registry: &str, flags: &[&str], login: Option<&str>) {
 fn skopeo_podman_and_buildah_use_the_registry_with_and_without_a_login_and_tls() {
     for login in [None, Some("hush-hush")] {
         let users = login.map_or(String::new(), |password| format!("registry_users = {{ ci = \"{password}\" }}"));
-        let site = Site::start_with(&users, "");
+        let port = free_port();
+        // Clients are sent to the registry's tokens by the name that they know it by.
+        let public =
+            login.map_or(String::new(), |_| format!("[registry]\npublic_url = \"https://localhost:{port}\"\n"));
+        let site = Site::start_with(&users, &public);
         let place = tempfile::tempdir().unwrap();
         std::fs::write(place.path().join("auth.json"), "{}").unwrap();
         if login.is_none() {
             works(place.path(), &site.registry, &["--tls-verify=false"], login);
         } else {
-            let (_proxy, address) = tls_proxy(place.path(), &site.registry);
+            let _proxy = tls_proxy(place.path(), port, &site.registry);
+            let address = format!("localhost:{port}");
             let certificates = format!("--cert-dir={}", place.path().join("certs").display());
             works(place.path(), &address, &[&certificates], login);
         }
@@ -143,7 +147,7 @@ fn images_go_on_to_debians_registry_and_come_back() {
     site.push_base();
     let copy = ["copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false"];
     let at = |registry: &str, name: &str| format!("docker://{registry}/{name}");
-    // What this registry has goes to the other, where docker's form is asked for, and slipway pulls it there.
+    // An image goes from this registry to the other, where docker's form is asked for, and slipway pulls it there.
     let (from, to) = (at(&site.registry, "base/busybox:latest"), at(&debian, "team/base:docker"));
     skopeo.run(&[&copy[..], &["--format", "v2s2", &from, &to]].concat());
     let there = format!("{debian}/team/base:docker");

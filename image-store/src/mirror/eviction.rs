@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 /// The part of the limit that is left, in percent, so that not every download has to make room.
 const LEFT: u64 = 90;
-/// What was used so lately may be about to be opened.
+/// A blob that was used so lately may be about to be opened.
 const RECENT: Duration = Duration::from_secs(10);
 
 struct Blob {
@@ -17,8 +17,8 @@ struct Blob {
     used: SystemTime,
 }
 
-/// Removes blobs until less than the limit is left; what a lease names, or was used a moment ago, stays. Whoever reads a
-/// blob has its file open, and reads it to its end. Returns how many went.
+/// Removes blobs until less than the limit is left; what a lease names, or was used a moment ago, stays. Readers of a
+/// blob have its file open, and read it to its end. Returns how many went.
 pub(crate) fn evict(store: &Store, limit: u64) -> Result<usize, Error> {
     let total = |blobs: &[Blob]| blobs.iter().map(|blob| blob.size).sum::<u64>();
     if total(&blobs(store)?) <= limit {

@@ -14,7 +14,7 @@ const NAME: usize = 3;
 
 type Local = Mutex<HashMap<String, Weak<AsyncMutex<()>>>>;
 
-/// What is being asked for.
+/// The turns to ask, in this process and in others.
 #[derive(Debug)]
 pub(crate) struct Flights {
     directory: PathBuf,

@@ -72,7 +72,7 @@ pub(crate) struct TagNote {
     pub checked_ms: u64,
 }
 
-/// Who was shown a repository when the registry was asked last.
+/// The readers who were shown a repository when the registry was asked last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ShownNote {
     pub anonymous: bool,

@@ -24,7 +24,7 @@ impl Mirror {
             return Ok(Some(found));
         }
         let _flight = self.flights.begin(&format!("manifest {repository} {named:?}")).await.map_err(local)?;
-        // Who had the turn before may have brought it.
+        // The one before may have brought it.
         if let Some(found) = self.fresh(repository, named) {
             return Ok(Some(found));
         }

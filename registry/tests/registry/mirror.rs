@@ -22,7 +22,7 @@ struct Mood {
     is_away: bool,
     /// Answers 429 so often.
     limited: usize,
-    /// What it shows to its own user alone.
+    /// The repository that it shows to its own user alone.
     private: String,
 }
 
@@ -158,7 +158,7 @@ async fn an_image_of_another_registry_is_read_by_three_names_and_asked_for_once(
         assert_eq!(here.hub.ask(Method::GET, &part, &[("range", "bytes=2-")], b"").await.body, b"layer");
     }
     assert_eq!(other.asked("GET /v2/library/app/"), 2, "the manifest and the blob, once each");
-    // What is here comes first, and nothing else of the other registry is here.
+    // Repositories of this registry come first, and nothing else of the other registry is here.
     here.hub.upload("library/app", b"own").await;
     assert_eq!(here.hub.status(Method::GET, "library/app/manifests/1").await, 404);
     assert_eq!(here.hub.status(Method::GET, &format!("library/other/blobs/{layer}?ns=docker.io")).await, 404);

@@ -19,7 +19,7 @@ pub struct NotificationSection {
     format: NotificationFormat,
     /// Key that requests are signed with.
     secret: Option<Secret>,
-    /// What it is told of.
+    /// The events that it is told of.
     #[serde(default = "usual_events")]
     events: Vec<NotificationEvent>,
     /// Paths of repositories, with `*` and `**`; all, if there are none.
@@ -67,7 +67,7 @@ pub struct Notification {
     pub format: NotificationFormat,
     /// Key that requests are signed with.
     pub key: Option<String>,
-    /// What it is told of.
+    /// The events that it is told of.
     pub events: Vec<NotificationEvent>,
     /// Paths of repositories; all, if there are none.
     pub repositories: Vec<String>,
