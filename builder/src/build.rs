@@ -142,7 +142,8 @@ impl<'r> PlannedBuild<'r> {
     ) -> Result<Built, Error> {
         let (request, plan) = (self.request, &self.plan);
         let resources = BuildResources::new(services, &request.attempt, cancel.clone(), request.trace.clone())?
-            .within(request.options.fetching.max_paths);
+            .within(request.options.fetching.max_paths)
+            .sharing(request.options.sandbox.as_ref());
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
         let (image, arrived) = execute(request, services, plan, &self.sources, &resources, observer)?;
@@ -262,6 +263,10 @@ fn on_this_machine(request: &Request, services: &Services, image: &plan::Needed)
     }
     if let Some(descriptor) = crate::image::layout::stored(&request.named, &image.name) {
         return crate::image::local::stored(services, descriptor, &image.platform).map(Some);
+    }
+    let own = request.options.own_images.as_ref().map_or(Ok(None), |own| own.find(&image.name))?;
+    if let Some(descriptor) = own {
+        return crate::image::local::stored(services, &descriptor, &image.platform).map(Some);
     }
     match request.options.local_images {
         LocalImages::Ignore => Ok(None),

@@ -17,6 +17,7 @@ mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod git;
+mod hub;
 pub mod image;
 mod key;
 pub mod layer;

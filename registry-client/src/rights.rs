@@ -72,6 +72,8 @@ pub struct Rights {
     pub with_login: Vec<ImagePattern>,
     /// Paths of the registry that shares the store which every build may read.
     pub shared: Vec<String>,
+    /// Whether the logins of the client are the build's own, and no operator's: it may use them for any image.
+    pub own_logins: bool,
 }
 
 /// Shows, for a repository and a blob, that the client has the store of the registry at hand.
@@ -152,7 +154,7 @@ impl Rights {
                 self.names(homes, reference) || any_matches(&self.with_login, homes, reference)
             }
             // Strangers read with no login of the operator.
-            Reach::PublicOnly => false,
+            Reach::PublicOnly => self.own_logins,
         }
     }
 

@@ -9,37 +9,61 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Connections to agents that are open at once, for one step.
 const MAX_CONNECTIONS: usize = 64;
 
+/// A socket that a step connects to, and the agent's on this machine.
+type Forwarded = (UnixListener, PathBuf);
+
 /// Starts to forward what `step` mounts; returns the end of the socket that the sandbox gets, if it needs one.
 pub(crate) fn forward(step: &Step) -> Result<Option<OwnedFd>, Error> {
-    let agents: Vec<PathBuf> = step
-        .mounts
-        .iter()
-        .filter_map(|mount| match &mount.kind {
-            MountKind::Ssh { agent_socket, .. } => Some(agent_socket.clone()),
-            _ => None,
-        })
-        .collect();
+    let agents = sockets(step);
     if agents.is_empty() {
         return Ok(None);
     }
     let (here, there) = control_pair().map_err(|error| Error::system("creating a socket")(error.into()))?;
     std::thread::spawn(move || {
-        if let Err(error) = serve(&here, &agents) {
+        if let Err(error) = serve(&here, &agents, Vec::new()) {
             tracing::warn!(%error, "forwarding an ssh agent ended");
         }
     });
     Ok(Some(there))
 }
 
+/// Returns the sockets of this machine that `step` mounts.
+pub(crate) fn sockets(step: &Step) -> Vec<PathBuf> {
+    let agents = step.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Ssh { agent_socket, .. } => Some(agent_socket.clone()),
+        _ => None,
+    });
+    agents.collect()
+}
+
+/// Receives the listening sockets of a container, which come before its streams; fewer if it was not started.
+pub(crate) fn receive(sandbox: &OwnedFd, agents: Vec<PathBuf>) -> io::Result<Vec<Forwarded>> {
+    let mut listeners = Vec::with_capacity(agents.len());
+    for agent in agents {
+        let (_, mut descriptors) = receive_with(sandbox, &mut [0])?;
+        let Some(listener) = descriptors.pop() else { break };
+        listeners.push((UnixListener::from(listener), agent));
+    }
+    Ok(listeners)
+}
+
+/// Serves listening sockets until the sandbox lets go of its end of the socket.
+pub(crate) fn serve_beside(sandbox: OwnedFd, listeners: Vec<Forwarded>) {
+    std::thread::spawn(move || {
+        if let Err(error) = serve(&sandbox, &[], listeners) {
+            tracing::warn!(%error, "forwarding a socket ended");
+        }
+    });
+}
+
 /// Receives listening sockets, each with the number of its agent, and serves them until the sandbox lets go.
-fn serve(sandbox: &OwnedFd, agents: &[PathBuf]) -> io::Result<()> {
-    let mut listeners: Vec<(UnixListener, &Path)> = Vec::new();
+fn serve(sandbox: &OwnedFd, agents: &[PathBuf], mut listeners: Vec<Forwarded>) -> io::Result<()> {
     let open = Arc::new(());
     loop {
         let mut fds = vec![PollFd::new(sandbox.as_fd(), PollFlags::POLLIN)];
@@ -62,7 +86,7 @@ fn serve(sandbox: &OwnedFd, agents: &[PathBuf]) -> io::Result<()> {
             let (length, mut descriptors) = receive_with(sandbox, &mut number)?;
             let (1, Some(listener)) = (length, descriptors.pop()) else { return Ok(()) };
             let agent = agents.get(usize::from(number[0])).ok_or_else(|| io::Error::other("an agent nobody mounts"))?;
-            listeners.push((UnixListener::from(listener), agent));
+            listeners.push((UnixListener::from(listener), agent.clone()));
         }
     }
 }

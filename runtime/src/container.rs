@@ -5,6 +5,7 @@ use crate::protocol::{
     Answer, Conversation, Ended, FrameReader, MAX_FRAME, Request, RunRequest, control_pair, kind, receive_with,
 };
 use crate::sandbox::{exit, follow};
+use crate::step::short_name;
 use crate::{CancellationToken, Error, Exit, Sandbox, Settings, SnapshotId, Step, StepNetwork};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -16,7 +17,7 @@ use std::time::Duration;
 /// Digits of an id that name the container's directory: mount options hold many such names.
 const SHORT: usize = 16;
 
-/// Names the files of a container on disk.
+/// Names the files of a container on disk: those of one kept by hand, or those of an attempt, which end with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContainerId(String);
@@ -31,9 +32,17 @@ impl ContainerId {
         }
     }
 
+    /// Names a container of an attempt: its files are removed with those of the attempt, however that ends.
+    pub fn of_attempt(attempt: &str, number: u64) -> Self {
+        ContainerId(format!("{}-{number}", short_name(attempt)))
+    }
+
     /// Returns its directory below the state directory.
     pub(crate) fn directory(&self) -> String {
-        format!("r/{}", self.0)
+        match self.0.split_once('-') {
+            Some((attempt, number)) => format!("w/{attempt}/c{number}"),
+            None => format!("r/{}", self.0),
+        }
     }
 }
 
@@ -41,7 +50,12 @@ impl TryFrom<String> for ContainerId {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self, Error> {
-        ContainerId::new(&text)
+        match text.split_once('-') {
+            Some((attempt, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                ContainerId::new(attempt).map(|attempt| ContainerId(format!("{}-{number}", attempt.0)))
+            }
+            _ => ContainerId::new(&text),
+        }
     }
 }
 
@@ -192,7 +206,12 @@ impl Sandbox {
         let processes = processes(process.cgroup.as_ref(), &process.settings);
         let request = RunRequest { step, resolv_conf, disk: process.disk_limits(), processes, container: Some(run) };
         conversation.send_value(&request).map_err(|_| Error::Gone)?;
+        let agents = crate::agent::sockets(&request.step);
+        let listeners = crate::agent::receive(&here, agents).map_err(Error::system("receiving a socket"))?;
         let streams = receive_streams(&here)?;
+        if !listeners.is_empty() {
+            crate::agent::serve_beside(here, listeners);
+        }
         Ok(RunningContainer { process, conversation, streams, killed_before, ended: None })
     }
 

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 /// Most bytes of a list of paths that the helper returns.
 const MAX_LIST: usize = 64 * 1024 * 1024;
-/// A confined helper process and what it holds; usable from several threads at once.
+/// A confined helper process and what it holds; usable from several threads at once. It ends with its last copy.
+#[derive(Clone)]
 pub struct Sandbox {
     pub(crate) process: Arc<Process>,
 }

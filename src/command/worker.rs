@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
         max_paths: limits.paths,
         own_repositories: own.repository_names().map(str::to_owned).collect(),
         git_credentials: configuration.git_credentials(),
+        hook_image: configuration.hub.image.clone(),
         reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),

@@ -14,6 +14,7 @@ pub(crate) mod forge_statuses;
 pub(crate) mod forges;
 pub(crate) mod generated_requests;
 pub(crate) mod hooks;
+pub(crate) mod hub_hooks;
 pub(crate) mod openapi;
 pub(crate) mod own_rules;
 pub(crate) mod pages;

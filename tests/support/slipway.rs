@@ -144,7 +144,8 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Starts a site; `extra` is added to its configuration, where `@REGISTRY@` stands for the embedded registry.
+    /// Starts a site; `extra` is added to its configuration, where `@REGISTRY@` stands for the embedded registry and `@GIT@` for the
+    /// git host.
     pub(crate) fn start(extra: &str) -> Site {
         Site::start_with("", extra)
     }
@@ -188,7 +189,7 @@ impl Site {
             build_args = {{ BASE = "{registry}/base/busybox" }}
             {}
             "#,
-            extra.replace("@REGISTRY@", &registry)
+            extra.replace("@REGISTRY@", &registry).replace("@GIT@", &git.to_string())
         );
         std::fs::write(directory.path().join("slipway.toml"), configuration).unwrap();
         let (url, git) = (format!("http://127.0.0.1:{listen}"), git.to_string());

@@ -68,6 +68,15 @@ impl Tarball {
         Ok(self)
     }
 
+    /// Forgets `name` in the root, and all that is in it.
+    pub(crate) fn leave_out(&mut self, name: &[u8]) {
+        if let Some(names) = self.directories.get_mut(&Vec::new()) {
+            names.remove(name);
+        }
+        let inside = |path: &[u8]| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
+        self.directories.retain(|path, _| !inside(path));
+    }
+
     /// Returns the time of the file that was changed last.
     pub fn latest_time(&self) -> Option<i64> {
         let known = self.directories.values().flat_map(BTreeMap::values);

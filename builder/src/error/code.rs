@@ -67,6 +67,10 @@ codes! {
     WorkdirNotAllowed = "workdir_not_allowed", User;
     /// A command ended with another exit code than 0, or by a signal.
     StepFailed = "step_failed", User;
+    /// A hook of Docker Hub ended with another exit code than 0.
+    HookFailed = "hook_failed", User;
+    /// The hooks that replace the build made no image of its name.
+    HookImageMissing = "hook_image_missing", User;
     /// A command took longer than a step may take.
     StepTimeout = "step_timeout", User;
     /// The build took longer than it may take.

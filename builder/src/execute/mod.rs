@@ -39,7 +39,7 @@ pub(crate) use copy_request::{copy_request, escaped, mount_request};
 pub(crate) use definition_keys::stages_of;
 pub use download::download;
 pub use layer::{Committed, Layer};
-pub use options::{LocalImages, Options};
+pub use options::{LocalImages, Options, OwnImages};
 pub use resources::BuildResources;
 pub(crate) use selections::SELECTIONS;
 pub use sources::{SourceImage, Sources};

@@ -1,10 +1,13 @@
 //! How the steps of a build are executed.
 
+use crate::Error;
 use crate::git::Fetching;
 use crate::layer::Compression;
 use crate::secrets::Leak;
+use registry_client::Descriptor;
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Whether names in a Dockerfile may mean images of the local store.
@@ -15,6 +18,12 @@ pub enum LocalImages {
     Ignore,
     /// A local image comes before that of a registry.
     Prefer,
+}
+
+/// Images that the builds of an attempt know by names of their own.
+pub trait OwnImages: Send + Sync {
+    /// Returns the image of the store that `name` stands for, whole.
+    fn find(&self, name: &str) -> Result<Option<Descriptor>, Error>;
 }
 
 /// How the steps are executed.
@@ -48,12 +57,16 @@ pub struct Options {
     pub ulimits: Vec<runtime::Ulimit>,
     /// Whether images that were built here by hand are preferred.
     pub local_images: LocalImages,
+    /// Images that come before all others of their names.
+    pub own_images: Option<Arc<dyn OwnImages>>,
     /// Digests that images are taken with, whatever their names lead to by now.
     pub pinned: Vec<database::BaseImage>,
     /// How a step ends whose layer holds a secret.
     pub leak: Leak,
     /// How the layers of steps are compressed.
     pub compression: Compression,
+    /// The sandbox of the attempt that the steps are a part of; without one they have one of their own.
+    pub sandbox: Option<runtime::Sandbox>,
 }
 
 impl Options {
@@ -74,9 +87,11 @@ impl Options {
             shm_bytes: None,
             ulimits: Vec::new(),
             local_images: crate::execute::options::LocalImages::Ignore,
+            own_images: None,
             pinned: Vec::new(),
             leak: Leak::default(),
             compression: Compression::default(),
+            sandbox: None,
         }
     }
 

@@ -38,6 +38,8 @@ pub struct BuildResources {
     sandbox_settings: runtime::Settings,
     attempt: String,
     sandbox: OnceLock<Sandbox>,
+    /// Whether the sandbox is that of more than these steps.
+    is_shared: bool,
     starting: Mutex<()>,
     indexes: Mutex<HashMap<String, Arc<Index>>>,
     locks: Mutex<HashMap<String, Arc<Mutex<()>>>>,
@@ -63,6 +65,7 @@ impl BuildResources {
             sandbox_settings: services.sandbox.clone(),
             attempt: attempt.to_owned(),
             sandbox: OnceLock::new(),
+            is_shared: false,
             starting: Mutex::new(()),
             indexes: Mutex::new(HashMap::new()),
             locks: Mutex::new(HashMap::new()),
@@ -85,6 +88,15 @@ impl BuildResources {
         self
     }
 
+    /// Lets the steps run in a sandbox that others use, too.
+    #[must_use]
+    pub fn sharing(mut self, sandbox: Option<&Sandbox>) -> Self {
+        if let Some(sandbox) = sandbox {
+            self.is_shared = self.sandbox.set(sandbox.clone()).is_ok();
+        }
+        self
+    }
+
     /// Starts the sandbox, and its network if that is wanted, before a step asks for it; what goes wrong is that step's
     /// to say.
     pub fn expect_steps(&self, network: bool) {
@@ -97,7 +109,7 @@ impl BuildResources {
 
     /// Lets what only steps need end beside the push: all steps are done.
     pub fn steps_are_done(&self) {
-        if let Some(sandbox) = self.sandbox.get() {
+        if let Some(sandbox) = self.sandbox.get().filter(|_| !self.is_shared) {
             sandbox.end_network();
         }
     }
@@ -314,7 +326,9 @@ impl Drop for BuildResources {
                 tracing::debug!(%error, "a snapshot was not kept");
             }
         }
-        if let Some(time) = sandbox.cpu_time() {
+        if !self.is_shared
+            && let Some(time) = sandbox.cpu_time()
+        {
             self.trace.add_cpu(time);
         }
     }

@@ -29,6 +29,32 @@ pub(crate) fn create(
     Ok(directory)
 }
 
+/// Makes the `.git` of a checkout of the commit `id`, in which `git_ref` names it: a branch is the current one.
+pub(crate) fn create_for_ref(
+    mirror: &Mirror,
+    id: &str,
+    url: &str,
+    git_ref: &str,
+    max_paths: usize,
+) -> Result<tempfile::TempDir, SourceError> {
+    let shown = without_credentials(url);
+    let failed = |cause: Box<dyn std::error::Error + Send + Sync>| SourceError::Mirror { url: shown.clone(), cause };
+    let id = CommitId::parse(id).ok_or_else(|| failed("a commit has 40 hexadecimal digits".into()))?;
+    let directory = create(mirror, &id, url, max_paths)?;
+    let name_it = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let repository = Repository::open_bare(directory.path())?;
+        if git_ref.starts_with("refs/") {
+            repository.reference(git_ref, id.oid(), true, "")?;
+        }
+        if git_ref.starts_with("refs/heads/") {
+            fs::write(directory.path().join("HEAD"), format!("ref: {git_ref}\n"))?;
+        }
+        Ok(())
+    };
+    name_it().map_err(failed)?;
+    Ok(directory)
+}
+
 /// Counts the paths below trees, each tree once.
 struct Paths<'r> {
     repository: &'r Repository,

@@ -9,7 +9,7 @@ mod directory;
 mod error;
 mod fetch;
 mod fetch_request;
-mod gitdir;
+pub(crate) mod gitdir;
 mod leftovers;
 mod lfs;
 mod mirror;

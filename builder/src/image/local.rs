@@ -46,6 +46,32 @@ pub(crate) fn stored(services: &Services, descriptor: &Descriptor, platform: &Pl
     }
 }
 
+/// Returns an image of a registry whose documents are in the store as one that can be pushed elsewhere.
+pub(crate) fn image_of(services: &Services, source: &SourceImage) -> Result<Image, Error> {
+    let unusable = |problem: String| Error::new(Code::InvalidImage, format!("reading `{}`: {problem}", source.asked));
+    let digest = source.reference.digest().cloned().ok_or_else(|| unusable("it has no digest".to_owned()))?;
+    let manifest = services.store.read(&digest, MAX_DOCUMENT).map_err(|error| unusable(error.to_string()))?;
+    let read: Manifest = serde_json::from_slice(&manifest).map_err(|error| unusable(error.to_string()))?;
+    let media_type = match read.media_type.as_deref() {
+        Some(media_type::DOCKER_MANIFEST) => media_type::DOCKER_MANIFEST,
+        _ => media_type::OCI_MANIFEST,
+    };
+    let committed = |layer: &std::sync::Arc<crate::execute::Layer>| match layer.committed.get() {
+        Some(Ok(committed)) => Ok(committed),
+        _ => Err(unusable("a layer is missing".to_owned())),
+    };
+    Ok(Image {
+        digest,
+        manifest,
+        media_type,
+        config: read.config,
+        layers: source.layers.iter().map(committed).collect::<Result<_, _>>()?,
+        platform: source.config.platform(),
+        annotations: std::collections::BTreeMap::new(),
+        of_platforms: Vec::new(),
+    })
+}
+
 /// Returns the image that was kept as `name` for `platform`, if there is one that is whole.
 pub(crate) fn find(services: &Services, name: &str, platform: &Platform) -> Result<Option<SourceImage>, Error> {
     let Ok(reference) = Reference::parse(name) else { return Ok(None) };

@@ -235,6 +235,16 @@ pub trait TagOrder: Sync {
     fn end(&self, tag: &Reference, digest: &Digest) -> Result<(), Error>;
 }
 
+impl<T: TagOrder + Send + ?Sized> TagOrder for Arc<T> {
+    fn begin(&self, tag: &Reference) -> Result<bool, Error> {
+        self.as_ref().begin(tag)
+    }
+
+    fn end(&self, tag: &Reference, digest: &Digest) -> Result<(), Error> {
+        self.as_ref().end(tag, digest)
+    }
+}
+
 /// Every name may move: for builds that nobody orders.
 pub struct Unordered;
 
@@ -290,6 +300,31 @@ pub(crate) fn manifest(
         }
     }
     Ok(pushed)
+}
+
+/// Uploads an image with all its parts and pushes it under each of `tags` that may move; returns those that name it now.
+pub(crate) fn whole(
+    resources: &BuildResources,
+    image: &Image,
+    tags: &[Reference],
+    order: &dyn TagOrder,
+) -> Result<Vec<Reference>, Error> {
+    let (uploads, receiver) = Uploads::new();
+    let parts = image.parts();
+    std::thread::scope(|scope| {
+        let _closed_at_the_end = CloseOnDrop(&uploads);
+        uploads.start(&receiver, resources, tags, scope);
+        for layer in parts.iter().flat_map(|part| &part.layers) {
+            let layer = Layer::existing(layer.diff_id.hex().to_owned(), (**layer).clone());
+            uploads.add(layer, CacheStatus::Miss);
+        }
+    });
+    let arrived = uploads.result(false)?;
+    for part in parts.iter().filter(|part| part.digest != image.digest) {
+        let unnamed: Vec<_> = repositories(tags).map(|tag| tag.with_digest(part.digest.clone())).collect();
+        manifest(resources, part, &unnamed, &Unordered, &arrived)?;
+    }
+    manifest(resources, image, tags, order, &arrived)
 }
 
 /// Tells whether a tag names the image already.

@@ -4,6 +4,7 @@ use super::build_request::{Limits, RequestBuilder};
 use super::context::{Deadline, TaskContext};
 use super::filter::Filter;
 use super::garbage::{self, Retention};
+use super::hub::HubBuild;
 use super::lease::LeaseClock;
 use super::outcome::{AttemptResult, Inputs, outcome};
 use super::recorder::Recorder;
@@ -14,6 +15,7 @@ use super::watch::{Watch, WatchLimits};
 use super::{janitor, profile, rights, secrets, tag_order};
 use crate::error::Code;
 use crate::event::{Event, Observer, Phase};
+use crate::hub::Ended;
 use crate::secrets::Masks;
 use crate::trace::{Trace, Work};
 use crate::{Error, Platforms, Services};
@@ -31,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) fn run(services: &Services, settings: &Settings, claim: Claim, renewed: LeaseClock, stop: &Stop) {
     let began = Instant::now();
     let id = claim.build.id.clone();
+    let own_services = services;
     let services = &rights::services(services, settings, &claim.build.request);
     tracing::info!(build.id = %id, repo = claim.build.request.repository, attempt = claim.attempt, "a build begins");
     let (cancel, claim) = (CancellationToken::new(), Arc::new(claim));
@@ -51,7 +54,7 @@ pub(crate) fn run(services: &Services, settings: &Settings, claim: Claim, renewe
         secrets::warn_of_short_ones(&secrets, &recorder);
         let trace = trace.clone();
         let attempt =
-            Attempt { services, settings, claim: &claim, recorder: &recorder, cancel, limits, renewed, trace };
+            Attempt { own_services, masks: &masks, services, settings, claim: &claim, recorder: &recorder, cancel, limits, renewed, trace };
         // A mistake in slipway ends one build, not those that run beside it.
         catch_unwind(AssertUnwindSafe(|| attempt.run(secrets)))
             .unwrap_or_else(|_| Err(Error::new(Code::Panicked, "slipway made a mistake; its log says more")))
@@ -120,6 +123,9 @@ fn finish(services: &Services, claim: &Claim, renewed: &LeaseClock, outcome: &Ou
 
 /// One attempt in progress.
 struct Attempt<'a> {
+    /// The services with the rights of the worker itself.
+    own_services: &'a Services,
+    masks: &'a Masks,
     services: &'a Services,
     settings: &'a Settings,
     claim: &'a Arc<Claim>,
@@ -148,10 +154,7 @@ impl Attempt<'_> {
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         super::source::warn(&tree, self.recorder);
-        let unused = super::hub::unused(&tree, &request.spec.dockerfile);
-        if !unused.is_empty() {
-            self.recorder.warn(unused);
-        }
+        let found = super::hub::found(&tree, request, self.recorder);
         // Templates of a rule that need the commit could not be filled in before it was known.
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let fetch = fetch_settings(context, &place, Deadline { cancel: &self.cancel, limit });
@@ -171,7 +174,15 @@ impl Attempt<'_> {
             trace: &self.trace,
         };
         let order = tag_order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
-        let mut request = builder.request(&tree, &secrets, Box::new(order))?;
+        if let Some(found) = &found {
+            let (image_services, masks, order) = (self.own_services, self.masks, Arc::new(order));
+            let (mirror, tree, builder) = (&mirror, &tree, &builder);
+            let build =
+                HubBuild { found, tree, mirror, builder, image_services, secrets: &secrets, masks, order, id: id.as_str() };
+            let Ended { built, inputs_key, base_images } = build.run(self.recorder)?;
+            return Ok(AttemptResult::Built(Box::new(built), Inputs { key: inputs_key, base_images }));
+        }
+        let mut request = builder.request(&tree, None, &secrets, Box::new(order))?;
         request.previous = filter.previous(&request)?;
         let prepared = Platforms::new(&request, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");

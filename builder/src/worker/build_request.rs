@@ -60,14 +60,16 @@ pub(crate) struct RequestBuilder<'a> {
 }
 
 impl RequestBuilder<'_> {
-    /// Returns the request of the build at the commit `root`; `order` decides which tags may move.
+    /// Returns the request of the build at the commit `root`, or of the files that hooks made of it; `order` decides which
+    /// tags may move.
     pub(crate) fn request(
         &self,
         root: &CommitTree,
+        files: Option<Context>,
         secrets: &BTreeMap<String, Vec<u8>>,
         order: Box<dyn TagOrder + Send>,
     ) -> Result<Request, Error> {
-        let mut request = self.without_epoch(root, secrets, order)?;
+        let mut request = self.without_epoch(root, files, secrets, order)?;
         crate::settle_epoch(&mut request, self.services, self.cancel)?;
         Ok(request)
     }
@@ -75,22 +77,24 @@ impl RequestBuilder<'_> {
     fn without_epoch(
         &self,
         root: &CommitTree,
+        files: Option<Context>,
         secrets: &BTreeMap<String, Vec<u8>>,
         order: Box<dyn TagOrder + Send>,
     ) -> Result<Request, Error> {
         let spec = &self.request.spec;
-        let context = root.subtree(&spec.context).map_err(Error::source)?;
-        let whole = Context::Commit(root.subtree("").map_err(Error::source)?);
+        let whole = match files {
+            Some(files) => files,
+            None => Context::Commit(root.subtree("").map_err(Error::source)?),
+        };
         let dockerfile = crate::context::find_dockerfile(&whole, &spec.dockerfile)?;
         let ignore = crate::context::find_ignore(&whole, &spec.dockerfile, &spec.context)?;
         let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
-        let fetching = added(
-            TaskContext { services: self.services, settings: self.settings },
-            &self.request.repository,
-            Deadline { cancel: self.cancel, limit: self.limits.build },
-        );
+        let context = match whole {
+            Context::Tarball(files) => Context::Tarball(files.below(&spec.context).map_err(Error::source)?),
+            _ => Context::Commit(root.subtree(&spec.context).map_err(Error::source)?),
+        };
         Ok(Request {
-            context: NamedContext { context: Context::Commit(context), ignore },
+            context: NamedContext { context, ignore },
             named: HashMap::new(),
             dockerfile,
             build_args: spec.build_args.clone(),
@@ -104,28 +108,39 @@ impl RequestBuilder<'_> {
             push: spec.push,
             cache_namespace: self.cache_namespace(),
             attempt: self.attempt.to_owned(),
-            options: Options {
-                use_cache: spec.use_cache,
-                no_cache_stages: spec.options.no_cache_stages.clone(),
-                step_timeout: self.limits.step,
-                secrets: secrets.clone(),
-                latest: Some(crate::COMMIT_FILES),
-                created: Some(root.commit_time()),
-                leak: Leak::Refused,
-                compression: match spec.options.compression {
-                    LayerCompression::Gzip => Compression::Gzip,
-                    LayerCompression::Zstd => Compression::Zstd,
-                },
-                ..Options::new(crate::COMMIT_FILES, fetching)
-            },
+            options: self.options(root, secrets),
             order,
             trace: self.trace.clone(),
             form: Form::default(),
         })
     }
 
+    /// Returns how the steps of the build at the commit `root` are executed.
+    pub(crate) fn options(&self, root: &CommitTree, secrets: &BTreeMap<String, Vec<u8>>) -> Options {
+        let spec = &self.request.spec;
+        let fetching = added(
+            TaskContext { services: self.services, settings: self.settings },
+            &self.request.repository,
+            Deadline { cancel: self.cancel, limit: self.limits.build },
+        );
+        Options {
+            use_cache: spec.use_cache,
+            no_cache_stages: spec.options.no_cache_stages.clone(),
+            step_timeout: self.limits.step,
+            secrets: secrets.clone(),
+            latest: Some(crate::COMMIT_FILES),
+            created: Some(root.commit_time()),
+            leak: Leak::Refused,
+            compression: match spec.options.compression {
+                LayerCompression::Gzip => Compression::Gzip,
+                LayerCompression::Zstd => Compression::Zstd,
+            },
+            ..Options::new(crate::COMMIT_FILES, fetching)
+        }
+    }
+
     /// Names the cache that the build reads and fills: what strangers built is never used for others.
-    fn cache_namespace(&self) -> String {
+    pub(crate) fn cache_namespace(&self) -> String {
         let request = self.request;
         match request.spec.options.trusted {
             true => request.repository.clone(),

@@ -121,7 +121,7 @@ impl Again<'_> {
         let (limits, trace) = (Limits::of(settings, &request.spec), &Trace::default());
         let (cancel, attempt) = (asked.cancel, asked.name);
         let builder = RequestBuilder { services, settings, request, limits, cancel, attempt, trace };
-        let mut request = builder.request(&tree, &BTreeMap::new(), Box::new(Unordered))?;
+        let mut request = builder.request(&tree, None, &BTreeMap::new(), Box::new(Unordered))?;
         request.options.pinned.clone_from(&ended.base_images);
         Ok(request)
     }

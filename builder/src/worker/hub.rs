@@ -1,71 +1,140 @@
-//! Finds what Docker Hub's builder would have executed of a repository and slipway does not: the image may be another
-//! one without it.
+//! Builds with Docker Hub's hooks and tests: whether they may run, and what they are given.
 
-use files::view::View;
+use super::build_request::RequestBuilder;
+use super::recorder::Recorder;
+use super::tag_order::InDatabase;
+use crate::git::{CommitTree, Mirror};
+use crate::hub::{Commit, Ended, Facts, Found, Session, Terms};
+use crate::secrets::Masks;
+use crate::{Error, Services};
+use database::BuildRequest;
+use registry_client::Reference;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Docker Hub's hooks, in the order of their phases.
-const HOOKS: [&str; 10] = [
-    "post_checkout",
-    "pre_build",
-    "build",
-    "post_build",
-    "pre_test",
-    "test",
-    "post_test",
-    "pre_push",
-    "push",
-    "post_push",
-];
+/// Why hooks are not executed where nobody switched them on.
+const OFF: &str = "`hub_hooks = true` of the repository switches Docker Hub's hooks and tests on";
+/// Why hooks of strangers are not executed.
+const NOT_APPROVED: &str =
+    "those of a pull request from a fork run only where such builds wait for approval (`pull_requests_need_approval`)";
+/// Why tests of a pull request are not executed.
+const NO_TESTS: &str = "`autotest` of the repository says which pull requests are tested";
 
-/// Returns a warning for hooks and one for tests that lie beside the Dockerfile, where Docker Hub looks for them.
-pub(crate) fn unused(tree: &dyn View, dockerfile: &str) -> Vec<String> {
-    let directory = dockerfile.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let below = |name: &str| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-    // The build itself fails on files that cannot be read.
-    let names = |path: &str| {
-        let children = tree.children(path.as_bytes()).unwrap_or_default();
-        children.into_iter().map(|(name, _)| String::from_utf8_lossy(&name).into_owned()).collect::<Vec<_>>()
+/// Returns the hooks and tests that the build runs; warns of those that it does not.
+pub(crate) fn found(tree: &CommitTree, request: &BuildRequest, recorder: &Recorder) -> Option<Found> {
+    let options = &request.spec.options;
+    let mut found = Found::beside(tree, &request.spec.dockerfile);
+    // A build that had to be approved was: no worker is given another one.
+    let why = match (options.hub_hooks, options.trusted || options.needs_approval) {
+        (false, _) => Some(OFF),
+        (true, false) => Some(NOT_APPROVED),
+        (true, true) => None,
     };
-    let known = names(&below("hooks"));
-    let hooks: Vec<_> = HOOKS.iter().filter(|hook| known.iter().any(|name| name == *hook)).collect();
-    let hooks: Vec<String> = hooks.iter().map(|hook| format!("`{}`", below(&format!("hooks/{hook}")))).collect();
-    let is_test = |name: &String| name.ends_with(".test.yml") || name.ends_with("-test.yml");
-    let tests: Vec<String> =
-        names(directory).iter().filter(|name| is_test(name)).map(|name| format!("`{}`", below(name))).collect();
-    let say = |files: &[String], what: &str| {
-        (!files.is_empty())
-            .then(|| format!("{} not executed: slipway runs none of Docker Hub's {what}", files.join(", ")))
-    };
-    let hooks = say(&hooks, "hooks; without them the image may be another one");
-    hooks.into_iter().chain(say(&tests, "automated tests; the image is pushed untested")).collect()
+    let mut warnings = Vec::new();
+    match why {
+        Some(why) => {
+            warnings = found.unused(why);
+            found = Found::default();
+        }
+        None if !options.hub_tests => warnings = found.take_tests().unused(NO_TESTS),
+        None => {}
+    }
+    if !warnings.is_empty() {
+        recorder.warn(warnings);
+    }
+    (!found.is_empty()).then_some(found)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::context::Directory;
+/// What an attempt gives to the hooks of its build.
+pub(crate) struct HubBuild<'a> {
+    /// The hooks and tests.
+    pub found: &'a Found,
+    /// The commit.
+    pub tree: &'a CommitTree,
+    /// Where it is.
+    pub mirror: &'a Mirror,
+    /// Makes requests.
+    pub builder: &'a RequestBuilder<'a>,
+    /// Reads the image of the hooks, with the operator's rights.
+    pub image_services: &'a Services,
+    /// The secrets of the rule.
+    pub secrets: &'a BTreeMap<String, Vec<u8>>,
+    /// Hides them.
+    pub masks: &'a Masks,
+    /// Decides which tags may move.
+    pub order: Arc<InDatabase>,
+    /// Names the build.
+    pub id: &'a str,
+}
 
-    #[test]
-    fn hooks_and_tests_beside_the_dockerfile_are_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let write = |path: &str| {
-            let path = directory.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "x").unwrap();
+impl HubBuild<'_> {
+    /// Runs all phases.
+    pub(crate) fn run(&self, recorder: &Recorder) -> Result<Ended, Error> {
+        let HubBuild { builder, tree, secrets, .. } = self;
+        let (spec, settings) = (&builder.request.spec, builder.settings);
+        let request = |files| builder.request(tree, files, secrets, Box::new(self.order.clone()));
+        // Options that do not depend on the files: those that a hook has changed may not be there yet.
+        let options = builder.options(tree, secrets);
+        let tags = spec.tags.iter().filter_map(|tag| Reference::parse(tag).ok());
+        let tags: Vec<Reference> = tags.filter(|_| spec.push).collect();
+        let commit = Commit {
+            mirror: self.mirror,
+            tree,
+            url: &spec.clone_url,
+            git_ref: &spec.git_ref,
+            max_paths: settings.max_paths,
+            hooks: self.found.path("hooks"),
         };
-        for path in [
-            "hooks/useful.ts",
-            "app/hooks/pre_build",
-            "app/hooks/push",
-            "app/docker-compose.test.yml",
-            "other.test.yaml",
-        ] {
-            write(path);
+        let terms = Terms {
+            services: builder.services.clone(),
+            options,
+            default_labels: super::labels::defaults(spec, tree),
+            cache_namespace: builder.cache_namespace(),
+            attempt: builder.attempt.to_owned(),
+            trace: builder.trace.clone(),
+            cancel: builder.cancel.clone(),
+            tags: tags.clone(),
+            order: self.order.clone(),
+            scratch: settings.git_dir.with_file_name("contexts"),
+        };
+        let session = Session {
+            found: self.found,
+            commit,
+            facts: self.facts(tags),
+            terms,
+            image_services: self.image_services,
+            image: &settings.hook_image,
+            timeout: builder.limits.step,
+            masks: self.masks,
+            request: &request,
+        };
+        session.run(recorder)
+    }
+
+    fn facts(&self, tags: Vec<Reference>) -> Facts {
+        let request = self.builder.request;
+        let spec = &request.spec;
+        let mut own = spec.build_args.clone();
+        // A secret is a variable under its own name, if that is one.
+        let is_variable = |name: &str| {
+            !name.starts_with(|first: char| first.is_ascii_digit())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        for (name, value) in self.secrets.iter().filter(|(name, _)| is_variable(name)) {
+            own.insert(name.clone(), String::from_utf8_lossy(value).trim_end_matches('\n').to_owned());
         }
-        let view = Directory::open(directory.path(), None).unwrap();
-        assert!(unused(&view, "Dockerfile").is_empty());
-        let warnings = unused(&view, "app/Dockerfile");
-        assert!(warnings[0].starts_with("`app/hooks/pre_build`, `app/hooks/push` not executed"), "{warnings:?}");
-        assert!(warnings[1].starts_with("`app/docker-compose.test.yml` not executed"), "{warnings:?}");
+        Facts {
+            git_ref: spec.git_ref.clone(),
+            commit: self.tree.id().to_owned(),
+            message: self.tree.message().to_owned(),
+            dockerfile: spec.dockerfile.clone(),
+            context: spec.context.clone(),
+            tags,
+            repository: request.repository.clone(),
+            use_cache: spec.use_cache,
+            push: spec.push,
+            build: self.id.to_owned(),
+            own,
+        }
     }
 }

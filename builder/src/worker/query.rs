@@ -88,7 +88,7 @@ fn look(
     let attempt = format!("question-{}", claim.id);
     let (request, trace) = (&request, &trace);
     let builder = RequestBuilder { services, settings, request, limits, cancel, attempt: &attempt, trace };
-    let request = builder.request(&tree, &BTreeMap::new(), Box::new(Unordered))?;
+    let request = builder.request(&tree, None, &BTreeMap::new(), Box::new(Unordered))?;
     let steps = Platforms::new(&request, services, warnings)?.dry_run(services)?;
     let step = |(step, fate): (crate::event::StepSummary, _)| DryRunStep {
         number: step.number as i64,

@@ -27,5 +27,5 @@ fn rights(reading: &Reading, request: &BuildRequest) -> Option<Rights> {
         true => (Reach::Anywhere, reading.with_login.clone()),
         false => (Reach::PublicOnly, Vec::new()),
     };
-    Some(Rights { reach, images, with_login, shared: reading.shared.clone() })
+    Some(Rights { reach, images, with_login, shared: reading.shared.clone(), own_logins: false })
 }

@@ -20,6 +20,8 @@ pub struct Settings {
     pub git_credentials: BTreeMap<String, (String, String)>,
     /// Paths that one instruction may take.
     pub max_paths: usize,
+    /// The image that hooks of Docker Hub run in.
+    pub hook_image: String,
     /// Images that the operator allows all builds to read.
     pub reading: Reading,
     /// How long a fetch may take.

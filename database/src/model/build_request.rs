@@ -71,6 +71,12 @@ pub struct BuildOptions {
     /// Images that it may read besides public ones, as `host/path` with `*`; `None` in rows of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Vec<String>>,
+    /// Whether Docker Hub's hooks of the repository run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hub_hooks: bool,
+    /// Whether the tests of its compose files run, where hooks do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hub_tests: bool,
     /// Full name of the ref that is fetched, where the one of the build is a name alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch_ref: Option<String>,
@@ -95,6 +101,8 @@ impl Default for BuildOptions {
             compression: LayerCompression::default(),
             reason: None,
             images: None,
+            hub_hooks: false,
+            hub_tests: false,
             fetch_ref: None,
         }
     }

@@ -3,6 +3,7 @@
 use super::checks::check_public_url;
 use crate::configuration::document::{ReadError, RepositoryDocument, compile, from_toml};
 use crate::configuration::forges::{ForgeText, Forges};
+use crate::configuration::hub::Hub;
 use crate::configuration::limits::Limits;
 use crate::configuration::logins::Login;
 use crate::configuration::logins::{LoginText, logins, users};
@@ -49,6 +50,8 @@ pub struct Configuration {
     pub limits: Limits,
     /// Limits of steps, and the networks that they reach.
     pub sandbox: Sandbox,
+    /// The image that Docker Hub's hooks run in.
+    pub hub: Hub,
     /// How long builds, logs and deliveries are kept.
     pub retention: Retention,
     /// How the embedded registry is served.
@@ -206,6 +209,7 @@ impl Configuration {
             ));
         }
         parsed.retention.check().map_err(|problem| wrong("retention", problem))?;
+        parsed.hub.check().map_err(|problem| wrong("hub", problem))?;
         // Everything is read once here, so that mistakes show at the start and not at the first delivery.
         parsed.settings(([127, 0, 0, 1], 0).into())?;
         Ok(parsed)

@@ -4,6 +4,7 @@ pub(crate) mod checks;
 pub(crate) mod document;
 mod file;
 pub(crate) mod forges;
+mod hub;
 mod limits;
 mod logins;
 pub(crate) mod mirror_section;
@@ -18,6 +19,7 @@ pub(crate) mod secret;
 pub(crate) mod settings;
 
 pub use file::{Configuration, ConfigurationError, Server};
+pub use hub::Hub;
 pub use limits::Limits;
 pub use logins::Login;
 pub use mirror_section::MirrorSection;

@@ -1,6 +1,6 @@
 //! The configuration as the service works with it: checked, secrets read, everything looked up.
 
-use crate::configuration::document::{PullRequests, RepositoryDocument, Webhook};
+use crate::configuration::document::{Autotest, PullRequests, RepositoryDocument, Webhook};
 use crate::configuration::forges::{ForgeSettings, Forges};
 use crate::configuration::network::Network;
 use crate::configuration::proxies::Proxies;
@@ -82,6 +82,10 @@ pub(crate) struct Repository {
     pub pull_requests: PullRequests,
     /// Whether builds of pull requests from forks wait for somebody's approval.
     pub pull_requests_need_approval: bool,
+    /// Whether Docker Hub's hooks and tests run.
+    pub hub_hooks: bool,
+    /// Which pull requests are tested, of those that are built.
+    pub autotest: Autotest,
     /// Whether it is built again when a base image is another one.
     pub base_image_rebuild: bool,
     /// Images that its builds may read besides public ones and their own.

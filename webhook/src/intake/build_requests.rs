@@ -86,6 +86,7 @@ impl<'r> Rules<'r> {
         options.labels = matched.labels;
         let own = own_images(&self.repository.image);
         options.images = Some(own.into_iter().chain(self.repository.may_read.iter().cloned()).collect());
+        (options.hub_hooks, options.hub_tests) = (self.repository.hub_hooks, self.repository.hub_hooks);
         if asked.by_hand() {
             // A build that was asked for is built even if its paths did not change.
             options.path_filter = PathFilter::Off;

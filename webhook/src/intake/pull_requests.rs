@@ -72,6 +72,7 @@ pub(crate) fn restrict(request: &mut BuildRequest, pull: &PullRequest, repositor
     }
     (spec.push, spec.tags) = (false, Vec::new());
     spec.options.policy = Policy::LatestOnly;
+    spec.options.hub_tests &= repository.autotest.tests(pull.is_fork);
     if pull.is_fork {
         spec.options.secrets.clear();
         spec.options.images = Some(own_images(&repository.image));

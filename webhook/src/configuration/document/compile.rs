@@ -1,7 +1,7 @@
 //! From documents to what the service works with: every value checked.
 
 use super::duration::milliseconds;
-use super::model::{FilterText, PolicyText, Priority, RepositoryDocument, RuleDocument};
+use super::model::{Autotest, FilterText, PolicyText, Priority, RepositoryDocument, RuleDocument};
 use super::values::{check_key, check_pattern, check_platforms};
 use super::webhooks::webhooks;
 use crate::configuration::network;
@@ -45,6 +45,8 @@ pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Resul
         base_image_rebuild: document.base_image_rebuild.unwrap_or(false),
         may_read: document.may_read.clone(),
         webhooks: webhooks(&document.webhooks)?,
+        hub_hooks: document.hub_hooks.unwrap_or(false),
+        autotest: document.autotest.unwrap_or(Autotest::All),
         rules: rules(&document.rules, document.policy)?,
     })
 }

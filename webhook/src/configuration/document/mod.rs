@@ -14,7 +14,7 @@ pub(crate) use compile::{check_name, check_repository_name, check_values, compil
 pub use diagnostics::nearest;
 pub(crate) use diagnostics::{did_you_mean, explain};
 pub(crate) use duration::milliseconds;
-pub(crate) use model::{Priority, PullRequests, RepositoryDocument, RuleDocument};
+pub(crate) use model::{Autotest, Priority, PullRequests, RepositoryDocument, RuleDocument};
 pub(crate) use own_rules::own_rules;
 pub(crate) use read::{ReadError, from_json, from_toml};
 pub(crate) use values::{check_host, check_key, check_platforms};

@@ -41,6 +41,12 @@ pub struct RepositoryDocument {
     /// Which pull requests are built, without being pushed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_requests: Option<PullRequests>,
+    /// Whether Docker Hub's hooks and tests beside a Dockerfile run: they do not, where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub_hooks: Option<bool>,
+    /// Which pull requests are tested, where hooks run: those that are built, where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autotest: Option<Autotest>,
     /// Whether builds of pull requests from forks wait for somebody's approval: they do, where this is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_requests_need_approval: Option<bool>,
@@ -211,6 +217,32 @@ pub enum PullRequests {
     /// Those from forks as well.
     #[serde(alias = "SOURCE_AND_FORKS")]
     All,
+}
+
+/// Which pull requests are tested; Docker Hub's words are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Autotest {
+    /// None: tests are for pushes.
+    #[serde(alias = "OFF")]
+    Off,
+    /// Those whose commits are in the repository itself.
+    #[serde(alias = "SOURCE_ONLY")]
+    Internal,
+    /// Those from forks as well.
+    #[serde(alias = "SOURCE_AND_FORKS")]
+    All,
+}
+
+impl Autotest {
+    /// Tells whether a pull request is tested.
+    pub(crate) fn tests(self, is_fork: bool) -> bool {
+        match self {
+            Autotest::Off => false,
+            Autotest::Internal => !is_fork,
+            Autotest::All => true,
+        }
+    }
 }
 
 /// Which pushes build nothing.

@@ -1,0 +1,120 @@
+//! Docker Hub's hooks: a repository that Docker Hub built is built as it was there.
+
+use crate::support::{Site, TOKEN, curl, run, slipway};
+use std::path::Path;
+use std::process::Command;
+
+/// Programs of this machine that the image of the hooks gets, with their libraries.
+const PROGRAMS: [&str; 3] = ["bash", "git", "curl"];
+
+/// Pushes an image with bash, git and curl of this machine as `base/hook`.
+fn push_hook_image(site: &Site) {
+    let context = tempfile::tempdir().unwrap();
+    let root = context.path().join("root");
+    for program in PROGRAMS {
+        let path = run(Command::new("sh").args(["-c", &format!("command -v {program}")]));
+        let path = path.trim();
+        copy(Path::new(path), &root.join("usr/bin").join(program));
+        let needed = run(Command::new("ldd").arg(path));
+        for library in needed.split_whitespace().filter(|word| word.starts_with('/')) {
+            copy(Path::new(library), &root.join(library.trim_start_matches('/')));
+        }
+    }
+    let dockerfile = format!("FROM {}/base/busybox\nCOPY root/ /\nRUN ln -sf /usr/bin/bash /bin/bash\n", site.registry);
+    std::fs::write(context.path().join("Dockerfile"), dockerfile).unwrap();
+    run(slipway()
+        .args(["build", "--progress", "plain", "--push", "-t", &format!("{}/base/hook", site.registry), "--data-dir"])
+        .arg(site.path("data"))
+        .arg(context.path()));
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::copy(from, to).unwrap();
+}
+
+/// Starts a site whose repository `team/hub` runs hooks; `repository` is added to its settings, `rule` to its rule.
+fn hub_site(repository: &str, rule: &str) -> Site {
+    let extra = format!(
+        r#"
+            [[repositories]]
+            name = "team/hub"
+            clone_url = "http://@GIT@/app.git"
+            secret = "another secret of this test"
+            image = "@REGISTRY@/team/hub"
+            hub_hooks = true
+            {repository}
+            [[repositories.rules]]
+            name = "main"
+            branch = "main"
+            tags = ["latest", "1.0"]
+            build_args = {{ BASE = "@REGISTRY@/base/busybox" }}
+            {rule}
+            [hub]
+            image = "@REGISTRY@/base/hook"
+        "#
+    );
+    let site = Site::start(&extra);
+    site.push_base();
+    push_hook_image(&site);
+    site
+}
+
+/// Asks for a build of `team/hub` and returns its id.
+fn build(site: &Site) -> String {
+    let answer = curl(&[
+        "-H",
+        &format!("Authorization: Bearer {TOKEN}"),
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        r#"{"ref":"refs/heads/main"}"#,
+        &format!("{}/v1/repos/team/hub/builds", site.url),
+    ]);
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let id = answer.json()["builds"][0]["id"].as_str().unwrap().to_owned();
+    site.finished(&id);
+    id
+}
+
+/// Returns a hook with the usual first lines.
+fn hook(lines: &str) -> String {
+    format!("#!/bin/bash\nset -e\n{lines}\n")
+}
+
+/// Returns a tag's image as the registry names it, by its digest.
+fn digest(site: &Site, tag: &str) -> String {
+    let url = format!("http://{}/v2/team/hub/manifests/{tag}", site.registry);
+    let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
+    let headers = run(Command::new("curl").args(["-sI", "-H", accept, &url]));
+    assert!(headers.starts_with("HTTP/1.1 200"), "{tag}: {headers}");
+    headers.lines().find_map(|line| line.strip_prefix("docker-content-digest: ")).unwrap().trim().to_owned()
+}
+
+const DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nARG MARK=none\nCOPY made.txt /made.txt\nRUN echo $MARK > /mark.txt\n";
+
+#[test]
+fn hooks_prepare_replace_and_follow_the_build() {
+    let site = hub_site("", "");
+    let pre = hook("echo made by the hook > made.txt\ngit rev-parse HEAD > commit.txt");
+    let replaced = hook("docker build --build-arg BASE --build-arg MARK=hook -t built .\ndocker tag built $IMAGE_NAME");
+    let post = hook("docker tag $IMAGE_NAME $DOCKER_REPO:extra\ndocker push $DOCKER_REPO:extra");
+    let commit = site.commit(&[
+        ("Dockerfile", DOCKERFILE),
+        ("hooks/pre_build", &pre),
+        ("hooks/build", &replaced),
+        ("hooks/post_push", &post),
+    ]);
+    let id = build(&site);
+    let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
+    assert_eq!((&ended["state"], &ended["commit"]), (&"succeeded".into(), &commit.as_str().into()), "{ended:#}\n{log}");
+    for line in ["Executing pre_build hook...", "Successfully tagged built:latest", "Build finished"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    let steps: Vec<_> = ended["steps"].as_array().unwrap().iter().map(|step| step["instruction"].clone()).collect();
+    assert_eq!(steps, ["hooks/pre_build", "hooks/build", "hooks/post_push"]);
+    assert_eq!(digest(&site, "extra"), digest(&site, "latest"));
+    assert_eq!(ended["image"]["digest"], digest(&site, "1.0").as_str());
+    let tags = ended["image"]["tags"].to_string();
+    assert!(tags.contains("team/hub:extra") && tags.contains("team/hub:1.0"), "{tags}");
+}
