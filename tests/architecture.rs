@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("webhook", &["database"]),
     ("registry", &["database", "image-store", "registry-client"]),
     ("container", &["files", "image-store", "registry-client", "runtime"]),
-    ("builder", &["dockerfile", "files", "database", "image-store", "registry-client", "runtime"]),
+    ("builder", &["bake", "dockerfile", "files", "database", "image-store", "registry-client", "runtime"]),
     ("dockerfile", &["files", "registry-client"]),
     ("image-store", &["registry-client"]),
     ("database", &[]),

@@ -118,3 +118,103 @@ fn hooks_prepare_replace_and_follow_the_build() {
     let tags = ended["image"]["tags"].to_string();
     assert!(tags.contains("team/hub:extra") && tags.contains("team/hub:1.0"), "{tags}");
 }
+
+#[test]
+fn slipway_builds_what_the_hooks_left_and_the_exit_code_decides() {
+    let site = hub_site("", "");
+    // A hook without a first line that names its shell is one of the shell's.
+    let pre = "echo MARK=$IMAGE_NAME > made.txt\necho from $SOURCE_BRANCH of $DOCKER_REPO, tags $DOCKER_TAG, on stderr >&2\n";
+    let files = [("Dockerfile", DOCKERFILE), ("hooks/pre_build", pre)];
+    site.commit(&[&files[..], &[("hooks/post_build", &hook("docker inspect -f '{{.RepoTags}}' this\nls /src/.git/HEAD"))]].concat());
+    let id = build(&site);
+    let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
+    assert_eq!(ended["state"], "succeeded", "{ended:#}\n{log}");
+    assert!(log.contains(&format!("from main of {0}/team/hub, tags latest,1.0, on stderr", site.registry)), "{log}");
+    assert!(log.contains("Pushing ") && log.contains("this:latest"), "{log}");
+    let steps: Vec<_> = ended["steps"].as_array().unwrap().iter().map(|step| step["instruction"].clone()).collect();
+    assert_eq!((&steps[0], &steps[steps.len() - 1]), (&"hooks/pre_build".into(), &"hooks/post_build".into()), "{steps:?}");
+    assert!(steps.iter().any(|step| step.as_str().unwrap().starts_with("COPY made.txt")), "{steps:?}");
+    site.commit(&[&files[..], &[("hooks/post_build", &hook("exit 3"))]].concat());
+    let id = build(&site);
+    let ended = site.get(&format!("/v1/builds/{id}"));
+    assert_eq!((&ended["state"], &ended["reason"]["code"]), (&"failed".into(), &"hook_failed".into()), "{ended:#}");
+    assert_eq!(ended["reason"]["message"], "post_build hook failed! (3)");
+    let states: Vec<_> = ended["steps"].as_array().unwrap().iter().map(|step| step["state"].clone()).collect();
+    assert_eq!(states.last().unwrap(), "failed");
+    assert!(!site.log(&id).contains("Pushing "), "nothing is pushed after a hook failed");
+}
+
+#[test]
+fn docker_in_a_hook_reaches_nothing_that_the_repository_does_not() {
+    let site = hub_site("", "");
+    let other = format!("{}/team/app:latest", site.registry);
+    let tries = format!(
+        r#"
+        refused() {{ if "$@" > /tmp/out 2>&1; then echo "REACHED: $*"; cat /tmp/out; else echo "refused: $(tail -n 1 /tmp/out)"; fi; }}
+        docker build -q -t own - < small
+        docker tag own {other}
+        refused docker push {other}
+        refused docker push elsewhere.example/x/y:1
+        refused docker login -u me -p word 127.0.0.1:{port}
+        refused docker login -u me -p word localhost:{port}
+        docker login -u me -p word {registry}
+        refused docker push {other}
+        refused docker run -v /var/run/docker.sock:/s {base} true
+        refused docker run --privileged {base} true
+        refused docker run --network host {base} true
+        refused docker cp /proc/1/root/etc/shadow own:/x
+        refused docker build -f /proc/1/root/root/secret.key .
+        refused docker build https://127.0.0.1/x.git
+        refused docker inspect {other}-none
+        ls / > /tmp/ls; if grep -q data /tmp/ls; then echo "REACHED: the machine's files"; fi
+        cat /proc/self/uid_map; id -u
+        "#,
+        base = format!("{}/base/busybox", site.registry),
+        registry = site.registry,
+        port = site.url.rsplit(':').next().unwrap(),
+    );
+    let small = format!("FROM {}/base/busybox\nRUN echo small > /small\n", site.registry);
+    site.commit(&[("Dockerfile", &small), ("small", &small), ("hooks/post_build", &format!("#!/bin/bash\n{tries}"))]);
+    let id = build(&site);
+    let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
+    assert_eq!(ended["state"], "succeeded", "{ended:#}\n{log}");
+    assert!(!log.contains("REACHED"), "{log}");
+    assert!(log.contains("this build pushes to") && log.matches("refused: ").count() == 12, "{log}");
+}
+
+#[test]
+fn the_exit_code_of_sut_decides() {
+    let site = hub_site("", "");
+    let dockerfile = format!("FROM {}/base/busybox\nCOPY word /word\n", site.registry);
+    let compose = format!(
+        r#"
+services:
+  sut:
+    build: .
+    command: sh -c 'test "$$(wget -q -O - http://web:8000/word)" = "$$EXPECTED" && cat /data/word'
+    environment: {{ EXPECTED: hello }}
+    volumes: [".:/data:ro"]
+    depends_on:
+      web: {{ condition: service_healthy }}
+  web:
+    image: {}/base/busybox
+    working_dir: /www
+    volumes: ["./word:/www/word"]
+    command: httpd -f -v -p 8000
+    healthcheck: {{ test: wget -q -O /dev/null http://localhost:8000/word, interval: 100ms, retries: 50 }}
+"#,
+        site.registry
+    );
+    site.commit(&[("Dockerfile", &dockerfile), ("word", "hello\n"), ("docker-compose.test.yml", &compose)]);
+    let id = build(&site);
+    let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
+    assert_eq!(ended["state"], "succeeded", "{ended:#}\n{log}");
+    for line in ["Starting Test in docker-compose.test.yml...", "sut | hello", "Tests in docker-compose.test.yml succeeded"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    site.commit(&[("Dockerfile", &dockerfile), ("word", "bye\n"), ("docker-compose.test.yml", &compose)]);
+    let id = build(&site);
+    let ended = site.get(&format!("/v1/builds/{id}"));
+    assert_eq!((&ended["state"], &ended["reason"]["code"]), (&"failed".into(), &"test_failed".into()), "{ended:#}");
+    assert_eq!(digest(&site, "latest"), digest(&site, "1.0"), "an image that failed its tests is not pushed");
+}

@@ -69,6 +69,8 @@ codes! {
     StepFailed = "step_failed", User;
     /// A hook of Docker Hub ended with another exit code than 0.
     HookFailed = "hook_failed", User;
+    /// The tests of a compose file could not be run, or `sut` ended with another exit code than 0.
+    TestFailed = "test_failed", User;
     /// The hooks that replace the build made no image of its name.
     HookImageMissing = "hook_image_missing", User;
     /// A command took longer than a step may take.

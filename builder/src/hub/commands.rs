@@ -4,6 +4,7 @@ use super::build_command as build;
 use super::engine::{Engine, Failed};
 use super::image_commands as image;
 use super::push_command as push;
+use super::run_command as run;
 use super::socket::{Call, Caller};
 
 /// The version that hooks are told: one that knows all that is answered here.
@@ -23,8 +24,8 @@ pub(crate) struct Asked<'a> {
     pub arguments: &'a [String],
 }
 
-/// Runs a command line and returns its exit code.
-pub(crate) fn run(engine: &Engine, call: &Call, caller: &Caller) -> Result<u8, Failed> {
+/// Answers a command line and returns its exit code.
+pub(crate) fn answer(engine: &Engine, call: &Call, caller: &Caller) -> Result<u8, Failed> {
     let mut words: &[String] = call.arguments.get(1..).unwrap_or_default();
     let called = call.arguments.first().map(String::as_str).unwrap_or_default();
     if called.ends_with("docker-compose") {
@@ -64,6 +65,15 @@ fn dispatch(group: &str, name: &str, asked: &Asked<'_>) -> Result<u8, Failed> {
         ("" | "image", "inspect") => image::inspect(asked),
         ("" | "image", "pull") => image::pull(asked),
         ("" | "image", "push") => push::push(asked),
+        ("" | "container", "run") => run::run(asked),
+        ("" | "container", "create") => run::create(asked),
+        ("" | "container", "start") => run::start(asked),
+        ("" | "container", "cp") => run::copy(asked),
+        ("" | "container", "rm") => run::remove(asked),
+        ("" | "container", "logs") => run::logs(asked),
+        ("" | "container", "wait") => run::wait(asked),
+        ("" | "container", "stop" | "kill") => run::stop(asked),
+        ("", "ps") | ("container", "ls") => run::list(asked),
         ("", "login") => push::login(asked),
         ("", "logout") => push::logout(asked),
         ("", "version") => version(asked),

@@ -84,6 +84,11 @@ impl HookContainer {
         &self.id
     }
 
+    /// Returns the layers of its image.
+    pub(crate) fn layers(&self) -> &[SnapshotId] {
+        &self.layers
+    }
+
     fn put(&self, directory: &str, tar: &mut dyn Read) -> Result<(), Error> {
         let copy = copy_request(Some(self.layers.clone()), directory);
         let put = self.sandbox.copy_to_container(&self.id, &copy, tar);

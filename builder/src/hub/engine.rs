@@ -4,6 +4,7 @@
 //! the rule pushes. For other registries a hook logs in by itself, and is connected to public addresses only.
 
 use super::images::Images;
+use super::kept::Kept;
 use super::socket::{Call, Caller};
 use crate::execute::{BuildResources, Options};
 use crate::image::push::TagOrder;
@@ -82,6 +83,7 @@ pub(crate) struct Engine {
     logins: Mutex<HashMap<String, (String, String)>>,
     pushed: Mutex<Vec<(Reference, Image)>>,
     base_images: Mutex<BTreeSet<BaseImage>>,
+    containers: Mutex<Vec<Arc<Kept>>>,
     numbers: AtomicU64,
 }
 
@@ -97,13 +99,14 @@ impl Engine {
             logins: Mutex::default(),
             pushed: Mutex::default(),
             base_images: Mutex::default(),
+            containers: Mutex::default(),
             numbers: AtomicU64::new(1),
         }
     }
 
     /// Answers a command line and returns its exit code.
     pub(crate) fn answer(&self, call: &Call, caller: &Caller) -> u8 {
-        match super::commands::run(self, call, caller) {
+        match super::commands::answer(self, call, caller) {
             Ok(code) => code,
             Err(Failed { code, text }) => {
                 caller.complain(format!("{}\n", text.trim_end()));
@@ -127,6 +130,11 @@ impl Engine {
     /// Returns the logins of the hooks, by registry.
     pub(crate) fn logins(&self) -> MutexGuard<'_, HashMap<String, (String, String)>> {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the containers of the hooks, the newest last.
+    pub(crate) fn containers(&self) -> MutexGuard<'_, Vec<Arc<Kept>>> {
+        self.containers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of an image that was pushed.

@@ -1,5 +1,6 @@
 //! Docker Hub's hooks and tests: a repository that Docker Hub built is built here as it was there.
 
+mod autotest;
 mod build_command;
 mod checkout;
 mod commands;
@@ -9,8 +10,11 @@ mod flags;
 mod found;
 mod image_commands;
 mod images;
+mod kept;
+mod machine;
 mod progress;
 mod push_command;
+mod run_command;
 mod session;
 mod socket;
 mod variables;

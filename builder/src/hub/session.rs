@@ -9,6 +9,7 @@
 //! it left. What hooks changed before the build is what slipway's build reads; where no hook could have, it reads the
 //! commit, as ever.
 
+use super::autotest::Test;
 use super::checkout::{Commit, DIRECTORY};
 use super::container::{HookCommand, HookContainer};
 use super::engine::{Engine, Terms};
@@ -88,7 +89,10 @@ impl Session<'_> {
             found.map(|hook| format!("hooks/{}", hook.name())).collect::<Vec<_>>()
         };
         let (before, after) = Hook::ALL.split_at(3);
-        let phases = Phases::new(observer, steps(before), steps(after));
+        let (until_tests, after_tests) = after.split_at(3);
+        let tests = if self.runs(Hook::Test) { &[][..] } else { &self.found.tests };
+        let after = [steps(until_tests), tests.to_vec(), steps(after_tests)].concat();
+        let phases = Phases::new(observer, steps(before), after);
         let environment = self.facts.environment();
         let environment = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         Running { session: self, container, engine, socket, phases, environment }.run()
@@ -113,7 +117,7 @@ impl Running<'_> {
         };
         self.hook(Hook::PostBuild)?;
         self.hook(Hook::PreTest)?;
-        self.hook(Hook::Test)?;
+        if session.runs(Hook::Test) { self.hook(Hook::Test)? } else { self.tests()? }
         self.hook(Hook::PostTest)?;
         if session.facts.push {
             self.phases.say(Phase::Pushing, "pushing the image");
@@ -195,6 +199,38 @@ impl Running<'_> {
         names.extend(session.terms.tags.iter().cloned());
         self.engine.images.add(built.image, &names).map_err(|problem| Error::new(Code::Image, problem))?;
         Ok(inputs_key)
+    }
+
+    /// Runs the tests of all compose files, one after the other.
+    fn tests(&self) -> Result<(), Error> {
+        let session = self.session;
+        let variables = session.facts.environment();
+        for file in &session.found.tests {
+            self.phases.say(Phase::Building, &format!("Starting Test in {file}..."));
+            let (step, began) = (self.phases.begin(file), Instant::now());
+            let test = Test {
+                engine: &self.engine,
+                container: &self.container,
+                directory: &session.found.directory,
+                file,
+                variables: &variables,
+                masks: session.masks,
+                phases: &self.phases,
+                step,
+            };
+            let ended = test.run();
+            let code = match &ended {
+                Ok(code) => Some(i32::from(*code)),
+                Err(error) if error.code() == Code::Cancelled => None,
+                Err(_) => Some(1),
+            };
+            self.phases.end(step, code, began.elapsed());
+            match ended? {
+                0 => self.phases.say(Phase::Building, &format!("Tests in {file} succeeded")),
+                code => return Err(Error::new(Code::TestFailed, format!("Tests in {file} failed ({code})"))),
+            }
+        }
+        Ok(())
     }
 
     /// Pushes each tag of the rule.

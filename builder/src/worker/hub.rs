@@ -7,7 +7,7 @@ use crate::git::{CommitTree, Mirror};
 use crate::hub::{Commit, Ended, Facts, Found, Session, Terms};
 use crate::secrets::Masks;
 use crate::{Error, Services};
-use database::BuildRequest;
+use database::{BuildOptions, BuildRequest};
 use registry_client::Reference;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,14 +24,8 @@ const NO_TESTS: &str = "`autotest` of the repository says which pull requests ar
 pub(crate) fn found(tree: &CommitTree, request: &BuildRequest, recorder: &Recorder) -> Option<Found> {
     let options = &request.spec.options;
     let mut found = Found::beside(tree, &request.spec.dockerfile);
-    // A build that had to be approved was: no worker is given another one.
-    let why = match (options.hub_hooks, options.trusted || options.needs_approval) {
-        (false, _) => Some(OFF),
-        (true, false) => Some(NOT_APPROVED),
-        (true, true) => None,
-    };
     let mut warnings = Vec::new();
-    match why {
+    match refusal(options) {
         Some(why) => {
             warnings = found.unused(why);
             found = Found::default();
@@ -43,6 +37,16 @@ pub(crate) fn found(tree: &CommitTree, request: &BuildRequest, recorder: &Record
         recorder.warn(warnings);
     }
     (!found.is_empty()).then_some(found)
+}
+
+/// Returns why the hooks of a build do not run, if they do not.
+fn refusal(options: &BuildOptions) -> Option<&'static str> {
+    // A build that had to be approved was: no worker is given another one.
+    match (options.hub_hooks, options.trusted || options.needs_approval) {
+        (false, _) => Some(OFF),
+        (true, false) => Some(NOT_APPROVED),
+        (true, true) => None,
+    }
 }
 
 /// What an attempt gives to the hooks of its build.
@@ -136,5 +140,20 @@ impl HubBuild<'_> {
             build: self.id.to_owned(),
             own,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_of_strangers_run_only_after_approval() {
+        let refused = |hub_hooks, trusted, needs_approval| {
+            refusal(&BuildOptions { hub_hooks, trusted, needs_approval, ..BuildOptions::default() })
+        };
+        assert_eq!(refused(false, true, false), Some(OFF));
+        assert_eq!((refused(true, true, false), refused(true, false, true)), (None, None));
+        assert_eq!(refused(true, false, false), Some(NOT_APPROVED));
     }
 }

@@ -130,15 +130,19 @@ fn document(found: &Found, source: &Source, registry: &str) -> Result<Value, Str
     });
     let mut document = json!({
         "name": source.image, "clone_url": format!("https://{host}/{place}.git"), "forge_name": place,
-        "image": format!("{registry}/{}", source.image), "rules": rules.collect::<Result<Vec<_>, _>>()?,
+        "image": format!("{registry}/{}", source.image), "hub_hooks": true, "rules": rules.collect::<Result<Vec<_>, _>>()?,
     });
     if source.repo_links == Some(true) {
         document["base_image_rebuild"] = true.into();
     }
     match source.autotests.as_deref() {
         None | Some("OFF") => {}
-        Some("SOURCE_ONLY") => document["pull_requests"] = "own".into(),
-        Some("SOURCE_AND_FORKS") => document["pull_requests"] = "all".into(),
+        Some("SOURCE_ONLY") => {
+            (document["pull_requests"], document["autotest"]) = ("own".into(), "internal".into());
+        }
+        Some("SOURCE_AND_FORKS") => {
+            (document["pull_requests"], document["autotest"]) = ("all".into(), "all".into());
+        }
         Some(other) => {
             let expected = "OFF, SOURCE_ONLY or SOURCE_AND_FORKS is expected";
             return Err(format!("{}: autotests `{other}`: {expected}", source.image));
@@ -177,14 +181,7 @@ fn notes(source: &Source) -> Vec<String> {
     if !source.envvars.is_empty() {
         let names: Vec<_> = source.envvars.iter().map(|variable| variable.name.as_str()).collect();
         let names = names.join(", ");
-        notes.push(format!("variables for hooks, here `build_args` or secrets of its rules: {names}"));
-    }
-    if source.autotests.as_deref().is_some_and(|tests| tests != "OFF") {
-        notes.push(
-            "autotests: pull requests are built and not pushed; for the tests, a stage of the Dockerfile that the image \
-             copies from does what docker-compose.test.yml did"
-                .to_owned(),
-        );
+        notes.push(format!("variables for hooks and tests, here `env` or `secrets` of its rules: {names}"));
     }
     notes
 }
@@ -247,7 +244,8 @@ mod tests {
             (&one["clone_url"], &one["image"]),
             (&"https://github.com/Acme/app-source.git".into(), &"registry.example.com/acme/app".into())
         );
-        assert_eq!(one["pull_requests"], "own");
+        assert_eq!((&one["pull_requests"], &one["autotest"]), (&json!("own"), &json!("internal")));
+        assert_eq!(one["hub_hooks"], true);
         for (word, expected) in [("SOURCE_AND_FORKS", json!("all")), ("OFF", Value::Null)] {
             let text = converted(&SOURCES.replace("SOURCE_ONLY", word), "r.example.com").unwrap();
             Configuration::parse(&text, Path::new(".")).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -262,7 +260,7 @@ mod tests {
                   "autobuild": false, "cache": false },
             ])
         );
-        for note in ["NPM_TOKEN", "autotests", "key of its webhook"] {
+        for note in ["NPM_TOKEN", "key of its webhook"] {
             assert!(text.lines().any(|line| line.starts_with("# acme/app") && line.contains(note)), "{note}: {text}");
         }
         assert!(!text.contains("\"x\""), "values of variables are not copied");

@@ -122,6 +122,18 @@ mod tests {
         let options = &spec.options;
         assert_eq!((options.policy, options.secrets.as_slice()), (Policy::LatestOnly, ["npm".to_owned()].as_slice()));
         assert!(options.trusted && !options.needs_approval);
+        for (settings, own, of_fork) in [
+            (r#""pull_requests":"all","#, (false, false), (false, false)),
+            (r#""pull_requests":"all","hub_hooks":true,"#, (true, true), (true, true)),
+            (r#""pull_requests":"all","hub_hooks":true,"autotest":"SOURCE_ONLY","#, (true, true), (true, false)),
+            (r#""pull_requests":"all","hub_hooks":true,"autotest":"off","#, (true, false), (true, false)),
+        ] {
+            let hub = |is_fork| {
+                let options = &follow(settings, is_fork).builds[0].spec.options;
+                (options.hub_hooks, options.hub_tests)
+            };
+            assert_eq!((hub(false), hub(true)), (own, of_fork), "{settings}");
+        }
         assert_eq!(options.path_filter, database::PathFilter::Off);
         assert_eq!(following.push.unwrap().after, "1".repeat(40));
     }
