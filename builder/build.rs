@@ -17,5 +17,8 @@ fn main() {
     }
     let status = command.arg("docker/main.rs").arg("-o").arg(&out).status();
     let built = status.is_ok_and(|status| status.success());
-    assert!(built, "the `docker` of hooks was not built: a static libc is needed, on Debian from the package libc6-dev");
+    assert!(
+        built,
+        "the `docker` of hooks was not built: a static libc is needed, on Debian from the package libc6-dev"
+    );
 }

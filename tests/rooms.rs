@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 
 /// Rooms from the bottom up: a file uses its own room and those that stand before it. Modules that are not
 /// named here may be used by any room, as long as no files use each other in a circle.
-const ORDER: [&[&str]; 8] =
-    [&["copy", "git"], &["context"], &["execute"], &["image"], &["build"], &["platforms"], &["explain", "hub"], &["worker"]];
+const ORDER: [&[&str]; 8] = [
+    &["copy", "git"],
+    &["context"],
+    &["execute"],
+    &["image"],
+    &["build"],
+    &["platforms"],
+    &["explain", "hub"],
+    &["worker"],
+];
 
 /// A module's path within the crate; the crate itself is the empty one.
 type Module = Vec<String>;

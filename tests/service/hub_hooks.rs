@@ -1,8 +1,11 @@
 //! Docker Hub's hooks: a repository that Docker Hub built is built as it was there.
 
-use crate::support::{Site, TOKEN, curl, run, slipway};
+use crate::service::api::{ADMIN, ask};
+use crate::support::{Site, TOKEN, curl, run, slipway, wait_for};
+use serde_json::json;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Programs of this machine that the image of the hooks gets, with their libraries.
 const PROGRAMS: [&str; 3] = ["bash", "git", "curl"];
@@ -54,14 +57,21 @@ fn hub_site(repository: &str, rule: &str) -> Site {
             image = "@REGISTRY@/base/hook"
         "#
     );
-    let site = Site::start(&extra);
+    let site = Site::start(&format!("{ADMIN}{extra}"));
     site.push_base();
     push_hook_image(&site);
     site
 }
 
-/// Asks for a build of `team/hub` and returns its id.
+/// Asks for a build of `team/hub`, waits for its end and returns its id.
 fn build(site: &Site) -> String {
+    let id = begin(site);
+    site.finished(&id);
+    id
+}
+
+/// Asks for a build of `team/hub` and returns its id.
+fn begin(site: &Site) -> String {
     let answer = curl(&[
         "-H",
         &format!("Authorization: Bearer {TOKEN}"),
@@ -72,9 +82,7 @@ fn build(site: &Site) -> String {
         &format!("{}/v1/repos/team/hub/builds", site.url),
     ]);
     assert_eq!(answer.status, 202, "{}", answer.text);
-    let id = answer.json()["builds"][0]["id"].as_str().unwrap().to_owned();
-    site.finished(&id);
-    id
+    answer.json()["builds"][0]["id"].as_str().unwrap().to_owned()
 }
 
 /// Returns a hook with the usual first lines.
@@ -123,16 +131,24 @@ fn hooks_prepare_replace_and_follow_the_build() {
 fn slipway_builds_what_the_hooks_left_and_the_exit_code_decides() {
     let site = hub_site("", "");
     // A hook without a first line that names its shell is one of the shell's.
-    let pre = "echo MARK=$IMAGE_NAME > made.txt\necho from $SOURCE_BRANCH of $DOCKER_REPO, tags $DOCKER_TAG, on stderr >&2\n";
+    let pre =
+        "echo MARK=$IMAGE_NAME > made.txt\necho from $SOURCE_BRANCH of $DOCKER_REPO, tags $DOCKER_TAG, on stderr >&2\n";
     let files = [("Dockerfile", DOCKERFILE), ("hooks/pre_build", pre)];
-    site.commit(&[&files[..], &[("hooks/post_build", &hook("docker inspect -f '{{.RepoTags}}' this\nls /src/.git/HEAD"))]].concat());
+    site.commit(
+        &[&files[..], &[("hooks/post_build", &hook("docker inspect -f '{{.RepoTags}}' this\nls /src/.git/HEAD"))]]
+            .concat(),
+    );
     let id = build(&site);
     let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
     assert_eq!(ended["state"], "succeeded", "{ended:#}\n{log}");
     assert!(log.contains(&format!("from main of {0}/team/hub, tags latest,1.0, on stderr", site.registry)), "{log}");
     assert!(log.contains("Pushing ") && log.contains("this:latest"), "{log}");
     let steps: Vec<_> = ended["steps"].as_array().unwrap().iter().map(|step| step["instruction"].clone()).collect();
-    assert_eq!((&steps[0], &steps[steps.len() - 1]), (&"hooks/pre_build".into(), &"hooks/post_build".into()), "{steps:?}");
+    assert_eq!(
+        (&steps[0], &steps[steps.len() - 1]),
+        (&"hooks/pre_build".into(), &"hooks/post_build".into()),
+        "{steps:?}"
+    );
     assert!(steps.iter().any(|step| step.as_str().unwrap().starts_with("COPY made.txt")), "{steps:?}");
     site.commit(&[&files[..], &[("hooks/post_build", &hook("exit 3"))]].concat());
     let id = build(&site);
@@ -209,7 +225,9 @@ services:
     let id = build(&site);
     let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
     assert_eq!(ended["state"], "succeeded", "{ended:#}\n{log}");
-    for line in ["Starting Test in docker-compose.test.yml...", "sut | hello", "Tests in docker-compose.test.yml succeeded"] {
+    for line in
+        ["Starting Test in docker-compose.test.yml...", "sut | hello", "Tests in docker-compose.test.yml succeeded"]
+    {
         assert!(log.contains(line), "{line}: {log}");
     }
     site.commit(&[("Dockerfile", &dockerfile), ("word", "bye\n"), ("docker-compose.test.yml", &compose)]);
@@ -217,4 +235,70 @@ services:
     let ended = site.get(&format!("/v1/builds/{id}"));
     assert_eq!((&ended["state"], &ended["reason"]["code"]), (&"failed".into(), &"test_failed".into()), "{ended:#}");
     assert_eq!(digest(&site, "latest"), digest(&site, "1.0"), "an image that failed its tests is not pushed");
+}
+
+#[test]
+fn secrets_of_the_rule_are_variables_of_hooks_and_hidden_in_the_log() {
+    let site = hub_site("", "secrets = [\"HUSH\"]\nenv = { OWN = \"own value\" }");
+    let put = ask(&site, "PUT", "/v1/repos/team/hub/secrets/HUSH", &json!({ "value": "hush-hush-hush" }));
+    assert!(put.status < 300, "{}", put.text);
+    let prints = hook(
+        "echo \"secret <$HUSH> of ${#HUSH} and $OWN\"\necho FROM $BASE > D\ndocker build -q -f D . && echo $HUSH >&2",
+    );
+    let dockerfile = format!("FROM {}/base/busybox\nRUN echo x > /x\n", site.registry);
+    site.commit(&[("Dockerfile", &dockerfile), ("hooks/post_checkout", &prints)]);
+    let id = build(&site);
+    let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
+    assert_eq!(ended["state"], "succeeded", "{ended:#}\n{log}");
+    assert!(log.contains("secret <***> of 14 and own value") && !log.contains("hush-hush"), "{log}");
+}
+
+#[test]
+fn a_hook_ends_with_its_build() {
+    let site = hub_site("", "");
+    let dockerfile = format!("FROM {}/base/busybox\nRUN echo x > /x\n", site.registry);
+    let slow = format!(
+        "#!/bin/bash\ndocker run -d --name slow {}/base/busybox sleep 300\necho begun\nsleep 300\n",
+        site.registry
+    );
+    site.commit(&[("Dockerfile", &dockerfile), ("hooks/pre_build", &slow)]);
+    let id = begin(&site);
+    wait_for("the hook", || site.log(&id).contains("begun").then_some(()));
+    let began = Instant::now();
+    assert_eq!(ask(&site, "POST", &format!("/v1/builds/{id}/cancel"), &json!({})).status, 202);
+    let ended = site.finished(&id);
+    assert_eq!(ended["state"], "cancelled", "{ended:#}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let left = site.path("data").join("sandbox/state/w");
+    wait_for("the end of the sandbox", || (std::fs::read_dir(&left).unwrap().count() == 0).then_some(()));
+}
+
+#[test]
+fn docker_in_a_hook_runs_copies_saves_and_loads() {
+    let site = hub_site("", "");
+    let dockerfile = format!("FROM {}/base/busybox\nRUN echo x > /x\nCMD [\"cat\", \"/x\"]\n", site.registry);
+    let uses = hook(
+        r#"
+        exec 2>&1
+        [ "$(docker run --rm this)" = x ] && echo run works
+        docker run --rm -v $PWD:/work -w /work -e WORD=made this sh -c 'echo $WORD > new.txt; exit 4' || echo code $?
+        cat new.txt
+        docker create --name one this; docker cp one:/x x.txt; cat x.txt; docker rm one
+        docker run -d --name web -w / this httpd -f -p 8123; sleep 1; docker run --rm this wget -q -O - http://localhost:8123/x
+        docker rm -f web
+        docker save -o this.tar this; docker rmi this; docker load -i this.tar; docker run --rm this sh -c 'echo loaded; cat /x'
+        docker save this | docker load
+        docker images -q this | wc -l
+        echo typed | docker run -i --rm this cat
+        printf 'FROM this\nRUN echo more > /more\n' | docker build -q -t more - && docker run --rm more cat /more
+        while read word; do docker tag this list:$word; done < <(printf 'a\nb\n'); docker images list:b --format '{{.Repository}}:{{.Tag}}'
+        "#,
+    );
+    site.commit(&[("Dockerfile", &dockerfile), ("hooks/post_build", &uses)]);
+    let id = build(&site);
+    let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
+    assert_eq!(ended["state"], "succeeded", "{ended:#}\n{log}");
+    for line in ["run works", "code 4", "made", "Loaded image: this:latest", "loaded", "typed", "more", "list:b"] {
+        assert!(log.lines().any(|known| known == line), "{line}: {log}");
+    }
 }

@@ -125,7 +125,8 @@ pub fn services(
 ) -> Result<Vec<Service>, Error> {
     let variables = with_dot_env(environment, dot_env)?;
     let document = document::read(&[file], &variables)?;
-    let found = document.get("services").ok_or_else(|| Error::new("the compose file has no `services`").at(file.0, None))?;
+    let found =
+        document.get("services").ok_or_else(|| Error::new("the compose file has no `services`").at(file.0, None))?;
     let read = |(name, node): &(String, Node)| service(name, node, &variables, file.0);
     found.pairs().iter().map(read).collect()
 }
@@ -133,11 +134,14 @@ pub fn services(
 fn service(name: &str, node: &Node, variables: &BTreeMap<String, String>, file: &str) -> Result<Service, Error> {
     let mut service = Service { name: name.to_owned(), ..Service::default() };
     for (key, value) in node.pairs().iter().filter(|(_, value)| value.content != Content::Null) {
-        let within = |error: Error| error.within(&format!("`{key}` of the service `{name}`")).at(file, Some(value.line));
+        let within =
+            |error: Error| error.within(&format!("`{key}` of the service `{name}`")).at(file, Some(value.line));
         set(&mut service, key, value, variables).map_err(within)?;
     }
     if service.image.is_none() && service.build.is_none() {
-        return Err(Error::new(format!("the service `{name}` has neither `image` nor `build`")).at(file, Some(node.line)));
+        return Err(
+            Error::new(format!("the service `{name}` has neither `image` nor `build`")).at(file, Some(node.line))
+        );
     }
     Ok(service)
 }
@@ -346,7 +350,10 @@ services:
         assert_eq!((sut.volumes[2].source.as_ref(), sut.tmpfs[0].as_str()), (None, "/run"));
         assert_eq!(services[1].image.as_deref(), Some("postgres:9"));
         let check = services[1].healthcheck.as_ref().unwrap();
-        assert_eq!((check.test.as_slice(), check.retries), (&["/bin/sh", "-c", "pg_isready"].map(str::to_owned)[..], 5));
+        assert_eq!(
+            (check.test.as_slice(), check.retries),
+            (&["/bin/sh", "-c", "pg_isready"].map(str::to_owned)[..], 5)
+        );
         assert_eq!(check.interval, Duration::from_secs(90));
     }
 

@@ -5,6 +5,7 @@ use super::container::{HookContainer, copy_request};
 use super::engine::{Engine, Failed};
 use super::machine::{Machine, Place, Shared, Wanted, code_of, follow};
 use super::progress::Phases;
+use super::service_states::{SUT, ServiceState, ServiceStates, order};
 use crate::context::{Context, NamedContext, Tarball};
 use crate::error::Code;
 use crate::event::{Observer, Silent};
@@ -17,12 +18,10 @@ use registry_client::Platform;
 use runtime::{CancellationToken, ContainerRun, Exit, Mount, MountKind};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-/// The service whose exit code decides.
-const SUT: &str = "sut";
 /// Largest file that is read.
 const MAX_FILE: u64 = 1024 * 1024;
 /// How long a service may take to become healthy, in intervals beyond its retries.
@@ -48,44 +47,6 @@ pub(crate) struct Test<'t> {
     pub step: usize,
 }
 
-/// The state of a service.
-#[derive(Default)]
-struct Running {
-    state: Mutex<BTreeMap<String, State>>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Started,
-    Healthy,
-    Ended(u8),
-}
-
-impl Running {
-    fn set(&self, name: &str, state: State) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), state);
-        self.changed.notify_all();
-    }
-
-    /// Waits for what a service asks of another; returns why that will not come.
-    fn wait(&self, name: &str, condition: Condition, cancel: &CancellationToken) -> Result<(), String> {
-        let mut states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match (states.get(name), condition) {
-                (Some(_), Condition::Started) => return Ok(()),
-                (Some(State::Healthy), Condition::Healthy) => return Ok(()),
-                (Some(State::Ended(0)), Condition::Completed) => return Ok(()),
-                (Some(State::Ended(code)), _) => return Err(format!("the service `{name}` ended with {code}")),
-                _ if cancel.is_cancelled() => return Err("the test was ended".to_owned()),
-                _ => {}
-            }
-            let pause = Duration::from_millis(100);
-            states = self.changed.wait_timeout(states, pause).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-}
-
 impl Test<'_> {
     /// Runs the test and returns the exit code of `sut`; all its containers are removed.
     pub(crate) fn run(&self) -> Result<u8, Error> {
@@ -95,7 +56,7 @@ impl Test<'_> {
         for service in &order {
             images.push(self.image(service)?);
         }
-        let (running, cancel) = (Running::default(), self.engine.terms.cancel.child_token());
+        let (running, cancel) = (ServiceStates::default(), self.engine.terms.cancel.child_token());
         let machines = self.machines(&order, &images);
         let machines = machines.map_err(|failed| self.failed(&failed.text))?;
         let ended = std::thread::scope(|scope| {
@@ -231,7 +192,8 @@ impl Test<'_> {
                     // A test leaves nothing behind: what it writes stays its own.
                     wanted.files.push(Shared { source, target, writable: false });
                 } else if order.iter().any(|other| other.name != service.name && uses(other, source)) {
-                    let text = format!("the volume `{source}` is that of several services: each has its own files here");
+                    let text =
+                        format!("the volume `{source}` is that of several services: each has its own files here");
                     return Err(Failed { code: 1, text });
                 }
             }
@@ -257,7 +219,7 @@ impl Test<'_> {
         &'scope self,
         order: &'scope [&'scope Service],
         machines: &'scope [Machine],
-        running: &'scope Running,
+        running: &'scope ServiceStates,
         cancel: &'scope CancellationToken,
         scope: &'scope Scope<'scope, '_>,
     ) -> Result<u8, String> {
@@ -266,7 +228,7 @@ impl Test<'_> {
                 running.wait(name, *condition, cancel)?;
             }
             let process = self.engine.start(machine).map_err(|failed| failed.text)?;
-            running.set(&service.name, State::Started);
+            running.set(&service.name, ServiceState::Started);
             let follow_it = move || {
                 let masker = Mutex::new(self.masks.masker());
                 let line = |bytes: &[u8]| self.print(&service.name, bytes);
@@ -280,11 +242,11 @@ impl Test<'_> {
                         if !matches!(exit, Exit::Code(_) | Exit::Cancelled) {
                             self.say(&format!("{} | {exit:?}\n", service.name));
                         }
-                        running.set(&service.name, State::Ended(code_of(&exit)));
+                        running.set(&service.name, ServiceState::Ended(code_of(&exit)));
                     }
                     Err(error) => {
                         self.say(&format!("{} | {error}\n", service.name));
-                        running.set(&service.name, State::Ended(127));
+                        running.set(&service.name, ServiceState::Ended(127));
                     }
                 }
             };
@@ -295,15 +257,14 @@ impl Test<'_> {
                 scope.spawn(move || self.check(service, machine, running, cancel));
             }
         }
-        let states = running.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match states.get(SUT) {
-            Some(State::Ended(code)) => Ok(*code),
+        match running.get(SUT) {
+            Some(ServiceState::Ended(code)) => Ok(code),
             _ => Err("the service `sut` did not run".to_owned()),
         }
     }
 
     /// Asks a service again and again whether it is healthy, until it is.
-    fn check(&self, service: &Service, machine: &Machine, running: &Running, cancel: &CancellationToken) {
+    fn check(&self, service: &Service, machine: &Machine, running: &ServiceStates, cancel: &CancellationToken) {
         let Some(check) = service.healthcheck.clone().or_else(|| of_image(machine)) else { return };
         if check.test.is_empty() {
             return;
@@ -316,7 +277,7 @@ impl Test<'_> {
             let process = self.engine.sandbox.exec(&machine.id, &step, run);
             let exit = process.and_then(|process| follow(process, None, &|_, _| {}, cancel));
             if matches!(exit, Ok(Exit::Code(0))) {
-                return running.set(&service.name, State::Healthy);
+                return running.set(&service.name, ServiceState::Healthy);
             }
             cancel.wait_timeout(check.interval.saturating_sub(began.elapsed()));
             if cancel.is_cancelled() {
@@ -324,7 +285,7 @@ impl Test<'_> {
             }
         }
         self.say(&format!("{} | it did not become healthy\n", service.name));
-        running.set(&service.name, State::Ended(1));
+        running.set(&service.name, ServiceState::Ended(1));
     }
 
     fn say(&self, text: &str) {
@@ -382,48 +343,4 @@ fn of_image(machine: &Machine) -> Option<Healthcheck> {
     };
     let retries = u32::try_from(check.retries).ok().filter(|retries| *retries > 0).unwrap_or(3);
     Some(Healthcheck { test, interval: span(check.interval), timeout: span(check.timeout), retries })
-}
-
-/// Returns `sut` and the services that it needs, each after those that it depends on.
-fn order(services: &[Service]) -> Result<Vec<&Service>, String> {
-    fn add<'s>(name: &str, all: &'s [Service], done: &mut Vec<&'s Service>, via: &mut Vec<String>) -> Result<(), String> {
-        if done.iter().any(|service| service.name == name) {
-            return Ok(());
-        }
-        if via.iter().any(|known| known == name) {
-            return Err(format!("the service `{name}` depends on itself"));
-        }
-        let service = all.iter().find(|service| service.name == name);
-        let service = service.ok_or_else(|| format!("there is no service `{name}`"))?;
-        via.push(name.to_owned());
-        for (needed, _) in &service.depends_on {
-            add(needed, all, done, via)?;
-        }
-        via.pop();
-        done.push(service);
-        Ok(())
-    }
-    let mut done = Vec::new();
-    add(SUT, services, &mut done, &mut Vec::new())?;
-    Ok(done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn service(name: &str, needs: &[&str]) -> Service {
-        let depends_on = needs.iter().map(|name| ((*name).to_owned(), Condition::Started)).collect();
-        Service { name: name.to_owned(), depends_on, ..Service::default() }
-    }
-
-    #[test]
-    fn only_what_sut_needs_is_started_and_in_order() {
-        let services =
-            [service("other", &[]), service("sut", &["web"]), service("web", &["db"]), service("db", &[])];
-        let names: Vec<_> = order(&services).unwrap().iter().map(|service| service.name.clone()).collect();
-        assert_eq!(names, ["db", "web", "sut"]);
-        assert!(order(&[service("sut", &["web"]), service("web", &["sut"])]).unwrap_err().contains("itself"));
-        assert!(order(&[service("web", &[])]).unwrap_err().contains("no service `sut`"));
-    }
 }

@@ -1,5 +1,6 @@
 //! The commands of `docker` in a hook, by their names.
 
+use super::archive_commands as archive;
 use super::build_command as build;
 use super::engine::{Engine, Failed};
 use super::image_commands as image;
@@ -40,7 +41,11 @@ pub(crate) fn answer(engine: &Engine, call: &Call, caller: &Caller) -> Result<u8
             }
             "-D" | "--debug" => words = &words[1..],
             "-l" | "--log-level" | "--config" => words = words.get(2..).unwrap_or_default(),
-            _ => return Err(Failed::usage(format!("unknown flag: {first}: slipway's docker in hooks does not have it"))),
+            _ => {
+                return Err(Failed::usage(format!(
+                    "unknown flag: {first}: slipway's docker in hooks does not have it"
+                )));
+            }
         }
     }
     let (mut name, mut arguments) = match words.split_first() {
@@ -64,6 +69,8 @@ fn dispatch(group: &str, name: &str, asked: &Asked<'_>) -> Result<u8, Failed> {
         ("", "rmi") | ("image", "rm" | "remove") => image::remove(asked),
         ("" | "image", "inspect") => image::inspect(asked),
         ("" | "image", "pull") => image::pull(asked),
+        ("" | "image", "save") => archive::save(asked),
+        ("" | "image", "load") => archive::load(asked),
         ("" | "image", "push") => push::push(asked),
         ("" | "container", "run") => run::run(asked),
         ("" | "container", "create") => run::create(asked),

@@ -122,8 +122,7 @@ impl Engine {
 
     /// Returns the resources for one thing that is asked for.
     pub(crate) fn resources(&self, services: &Services, cancel: &CancellationToken) -> Result<BuildResources, Error> {
-        let resources =
-            BuildResources::new(services, &self.terms.attempt, cancel.clone(), self.terms.trace.clone())?;
+        let resources = BuildResources::new(services, &self.terms.attempt, cancel.clone(), self.terms.trace.clone())?;
         Ok(resources.sharing(Some(&self.sandbox)))
     }
 

@@ -51,9 +51,8 @@ pub(crate) fn list(asked: &Asked<'_>) -> Result<u8, Failed> {
     let mut lines = Vec::new();
     for (name, image) in by_name(&known) {
         let (repository, tag) = name.rsplit_once(':').unwrap_or((&name, "latest"));
-        let fits = wanted.is_none_or(|wanted| {
-            wanted == repository || named(wanted).is_some_and(|wanted| familiar(&wanted) == name)
-        });
+        let fits = wanted
+            .is_none_or(|wanted| wanted == repository || named(wanted).is_some_and(|wanted| familiar(&wanted) == name));
         if !fits {
             continue;
         }

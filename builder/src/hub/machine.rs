@@ -105,7 +105,10 @@ impl Engine {
             }
         };
         if argv.is_empty() {
-            return Err(Failed { code: 125, text: "docker: Error response from daemon: no command specified".to_owned() });
+            return Err(Failed {
+                code: 125,
+                text: "docker: Error response from daemon: no command specified".to_owned(),
+            });
         }
         let mut env = config.env.clone();
         for pair in &wanted.environment {

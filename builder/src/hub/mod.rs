@@ -1,5 +1,6 @@
 //! Docker Hub's hooks and tests: a repository that Docker Hub built is built here as it was there.
 
+mod archive_commands;
 mod autotest;
 mod build_command;
 mod checkout;
@@ -15,6 +16,7 @@ mod machine;
 mod progress;
 mod push_command;
 mod run_command;
+mod service_states;
 mod session;
 mod socket;
 mod variables;

@@ -90,7 +90,12 @@ impl<'o> Phases<'o> {
 
     /// Says that the step `name` begins; returns its number.
     pub(crate) fn begin(&self, name: &str) -> usize {
-        let number = self.steps().all().iter().find(|step| step.stage == "hub" && step.instruction == name).map(|step| step.number);
+        let number = self
+            .steps()
+            .all()
+            .iter()
+            .find(|step| step.stage == "hub" && step.instruction == name)
+            .map(|step| step.number);
         let number = number.unwrap_or(0);
         self.observer.observe(Event::Started { step: number });
         number

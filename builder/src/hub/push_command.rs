@@ -86,7 +86,8 @@ struct Way {
 /// Returns how `name` may be pushed, if it may.
 fn way(engine: &Engine, name: &Reference) -> Result<Way, Failed> {
     let terms = &engine.terms;
-    let is_own = terms.tags.iter().any(|tag| tag.registry() == name.registry() && tag.repository() == name.repository());
+    let is_own =
+        terms.tags.iter().any(|tag| tag.registry() == name.registry() && tag.repository() == name.repository());
     if is_own {
         return Ok(Way { services: terms.services.clone(), is_own });
     }
@@ -116,8 +117,9 @@ pub(crate) fn own_login(engine: &Engine) -> Result<Services, Failed> {
 pub(crate) fn login(asked: &Asked<'_>) -> Result<u8, Failed> {
     let flags = LOGIN.parse(asked.arguments).map_err(Failed::usage)?;
     let server = server(flags.arguments.first().map(String::as_str));
-    let user = flags.last("username").ok_or_else(|| {
-        Failed { code: 1, text: "Error: Cannot perform an interactive login from a non TTY device".to_owned() }
+    let user = flags.last("username").ok_or_else(|| Failed {
+        code: 1,
+        text: "Error: Cannot perform an interactive login from a non TTY device".to_owned(),
     })?;
     let password = match (flags.last("password"), flags.is_on("password-stdin")) {
         (Some(password), _) => password.to_owned(),
@@ -164,7 +166,9 @@ fn server(text: Option<&str>) -> String {
     let host = text.trim_start_matches("https://").trim_start_matches("http://");
     let host = host.split('/').next().unwrap_or(host);
     match host {
-        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" | "hub.docker.com" | "" => HUB.to_owned(),
+        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" | "hub.docker.com" | "" => {
+            HUB.to_owned()
+        }
         host => host.to_owned(),
     }
 }

@@ -155,7 +155,9 @@ fn wanted(asked: &Asked<'_>, flags: &Parsed) -> Result<Wanted, Failed> {
         return Err(docker(text));
     }
     let mut wanted = Wanted {
-        entrypoint: flags.last("entrypoint").map(|path| if path.is_empty() { Vec::new() } else { vec![path.to_owned()] }),
+        entrypoint: flags
+            .last("entrypoint")
+            .map(|path| if path.is_empty() { Vec::new() } else { vec![path.to_owned()] }),
         environment: valued.collect(),
         directory: flags.last("workdir").map(str::to_owned),
         user: flags.last("user").map(str::to_owned),
@@ -211,9 +213,10 @@ fn attach(asked: &Asked<'_>, kept: &Kept, types: bool) -> Result<u8, Failed> {
         if is_error { asked.caller.complain(bytes) } else { asked.caller.print(bytes) }
     };
     let input = types.then(|| Box::new(asked.caller.input()) as Box<dyn Read + Send>);
-    let ended = asked.engine.start(&kept.machine).and_then(|process| {
-        follow(process, input, &print, &asked.caller.cancel).map_err(not_run)
-    });
+    let ended = asked
+        .engine
+        .start(&kept.machine)
+        .and_then(|process| follow(process, input, &print, &asked.caller.cancel).map_err(not_run));
     let code = ended.as_ref().map_or_else(|failed| failed.code, code_of);
     kept.end(code);
     asked.engine.bring_back(&kept.machine, hook(asked))?;

@@ -117,12 +117,20 @@ impl Running<'_> {
         };
         self.hook(Hook::PostBuild)?;
         self.hook(Hook::PreTest)?;
-        if session.runs(Hook::Test) { self.hook(Hook::Test)? } else { self.tests()? }
+        if session.runs(Hook::Test) {
+            self.hook(Hook::Test)?
+        } else {
+            self.tests()?
+        }
         self.hook(Hook::PostTest)?;
         if session.facts.push {
             self.phases.say(Phase::Pushing, "pushing the image");
             self.hook(Hook::PrePush)?;
-            if session.runs(Hook::Push) { self.hook(Hook::Push)? } else { self.push()? }
+            if session.runs(Hook::Push) {
+                self.hook(Hook::Push)?
+            } else {
+                self.push()?
+            }
             self.hook(Hook::PostPush)?;
         }
         self.phases.say(if session.facts.push { Phase::Pushing } else { Phase::Building }, "Build finished");
@@ -136,12 +144,17 @@ impl Running<'_> {
             return Ok(());
         }
         let name = hook.name();
-        self.phases.say(if hook.is_of_push() { Phase::Pushing } else { Phase::Building }, &format!("Executing {name} hook..."));
+        self.phases.say(
+            if hook.is_of_push() { Phase::Pushing } else { Phase::Building },
+            &format!("Executing {name} hook..."),
+        );
         let exit = self.command(&format!("hooks/{name}"), &format!("hooks/{name}"))?;
         match exit {
             Exit::Code(0) => Ok(()),
             Exit::Code(code) => Err(Error::new(Code::HookFailed, format!("{name} hook failed! ({code})"))),
-            Exit::Signal(signal) => Err(Error::new(Code::HookFailed, format!("{name} hook failed! ({})", 128 + signal))),
+            Exit::Signal(signal) => {
+                Err(Error::new(Code::HookFailed, format!("{name} hook failed! ({})", 128 + signal)))
+            }
             other => Err(ended(other, &format!("hooks/{name}"), self.session.timeout)),
         }
     }
@@ -162,11 +175,7 @@ impl Running<'_> {
         let mut masker = session.masks.masker();
         let phases = &self.phases;
         let mut show = |bytes: &[u8]| phases.print(number, bytes);
-        let exit = self.container.run(
-            &command,
-            &mut |bytes| masker.push(bytes, &mut show),
-            &session.terms.cancel,
-        );
+        let exit = self.container.run(&command, &mut |bytes| masker.push(bytes, &mut show), &session.terms.cancel);
         masker.finish(&mut |bytes| self.phases.print(number, bytes));
         let code = match &exit {
             Ok(Exit::Code(code)) => Some(*code),
@@ -240,7 +249,8 @@ impl Running<'_> {
         for tag in &terms.tags {
             self.phases.say(Phase::Pushing, &format!("Pushing {tag}..."));
             // A hook may have given the tag another image.
-            let image = self.engine.images.get(&tag.to_string()).map_or_else(|| known.image.clone(), |known| known.image);
+            let image =
+                self.engine.images.get(&tag.to_string()).map_or_else(|| known.image.clone(), |known| known.image);
             let resources = self.engine.resources(&terms.services, &terms.cancel)?;
             let pushed = push::whole(&resources, &image, std::slice::from_ref(tag), terms.order.as_ref())?;
             self.engine.note_pushed(pushed, &image);
@@ -264,7 +274,8 @@ impl Running<'_> {
 
     fn no_image(&self) -> Error {
         let name = self.session.facts.image_name();
-        let text = format!("no image is called `{name}`: hooks/build has to build or tag it (`docker build -t $IMAGE_NAME`)");
+        let text =
+            format!("no image is called `{name}`: hooks/build has to build or tag it (`docker build -t $IMAGE_NAME`)");
         Error::new(Code::HookImageMissing, text)
     }
 }

@@ -37,8 +37,11 @@ impl Call {
         let (directory, count) = (fields.next()?, fields.next()?.parse().ok()?);
         let arguments: Vec<String> = fields.by_ref().take(count).collect();
         let pairs = fields.filter_map(|pair| Some(pair.split_once('=')).flatten().map(|(a, b)| (a.into(), b.into())));
-        (arguments.len() == count && directory.starts_with('/'))
-            .then(|| Call { arguments, directory, environment: pairs.collect() })
+        (arguments.len() == count && directory.starts_with('/')).then(|| Call {
+            arguments,
+            directory,
+            environment: pairs.collect(),
+        })
     }
 }
 

@@ -57,8 +57,7 @@ impl Facts {
             ("DOCKER_HOST", "unix:///var/run/docker.sock".to_owned()),
             ("CI", "true".to_owned()),
         ];
-        let mut environment: BTreeMap<_, _> =
-            pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut environment: BTreeMap<_, _> = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         environment.extend(self.own.clone());
         environment
     }

@@ -53,8 +53,18 @@ pub(crate) fn run(services: &Services, settings: &Settings, claim: Claim, renewe
     let result = secrets.and_then(|secrets| {
         secrets::warn_of_short_ones(&secrets, &recorder);
         let trace = trace.clone();
-        let attempt =
-            Attempt { own_services, masks: &masks, services, settings, claim: &claim, recorder: &recorder, cancel, limits, renewed, trace };
+        let attempt = Attempt {
+            own_services,
+            masks: &masks,
+            services,
+            settings,
+            claim: &claim,
+            recorder: &recorder,
+            cancel,
+            limits,
+            renewed,
+            trace,
+        };
         // A mistake in slipway ends one build, not those that run beside it.
         catch_unwind(AssertUnwindSafe(|| attempt.run(secrets)))
             .unwrap_or_else(|_| Err(Error::new(Code::Panicked, "slipway made a mistake; its log says more")))
@@ -177,8 +187,17 @@ impl Attempt<'_> {
         if let Some(found) = &found {
             let (image_services, masks, order) = (self.own_services, self.masks, Arc::new(order));
             let (mirror, tree, builder) = (&mirror, &tree, &builder);
-            let build =
-                HubBuild { found, tree, mirror, builder, image_services, secrets: &secrets, masks, order, id: id.as_str() };
+            let build = HubBuild {
+                found,
+                tree,
+                mirror,
+                builder,
+                image_services,
+                secrets: &secrets,
+                masks,
+                order,
+                id: id.as_str(),
+            };
             let Ended { built, inputs_key, base_images } = build.run(self.recorder)?;
             return Ok(AttemptResult::Built(Box::new(built), Inputs { key: inputs_key, base_images }));
         }

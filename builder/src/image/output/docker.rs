@@ -4,10 +4,22 @@ use super::layout::blob;
 use super::layout::{self, Sink};
 use super::source::Source;
 use super::tarball::Tarball;
-use registry_client::{Descriptor, Digest, Index, Manifest, media_type};
+use crate::Image;
+use crate::execute::BuildResources;
+use registry_client::{Descriptor, Digest, Index, Manifest, Reference, media_type};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+
+/// Writes the archive of an image, with its names.
+pub(crate) fn archive(
+    resources: &BuildResources,
+    image: &Image,
+    names: &[Reference],
+    out: impl Write,
+) -> io::Result<()> {
+    write(&Source { resources, image, names }, out)
+}
 
 /// Writes the archive of an image for one platform.
 pub(crate) fn write(source: &Source<'_>, out: impl Write) -> io::Result<()> {

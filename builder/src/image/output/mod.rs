@@ -9,5 +9,6 @@ mod source;
 mod tarball;
 mod write;
 
+pub(crate) use docker::archive as docker_archive;
 pub use format::{Destination, Format, Output};
 pub use write::write;
