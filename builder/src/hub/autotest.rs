@@ -13,7 +13,7 @@ use crate::image::assemble::Form;
 use crate::image::push::Unordered;
 use crate::secrets::Masks;
 use crate::{Error, Image, Platforms, Request};
-use bake::{Condition, Healthcheck, Service, ServiceBuild};
+use bake::{Healthcheck, Service, ServiceBuild};
 use registry_client::Platform;
 use runtime::{CancellationToken, ContainerRun, Exit, Mount, MountKind};
 use std::collections::{BTreeMap, HashMap};

@@ -15,7 +15,7 @@ use super::watch::{Watch, WatchLimits};
 use super::{janitor, profile, rights, secrets, tag_order};
 use crate::error::Code;
 use crate::event::{Event, Observer, Phase};
-use crate::hub::Ended;
+use crate::git::CommitTree;
 use crate::secrets::Masks;
 use crate::trace::{Trace, Work};
 use crate::{Error, Platforms, Services};
@@ -69,15 +69,7 @@ pub(crate) fn run(services: &Services, settings: &Settings, claim: Claim, renewe
         catch_unwind(AssertUnwindSafe(|| attempt.run(secrets)))
             .unwrap_or_else(|_| Err(Error::new(Code::Panicked, "slipway made a mistake; its log says more")))
     });
-    if let Err(error) = &result
-        && error.code() != Code::Cancelled
-    {
-        // The last output of the step stands right above.
-        recorder.say(&masks.text(&format!("ERROR: {}\n", error.report_without_output())));
-    }
-    if let Ok(AttemptResult::Skipped(reason)) = &result {
-        recorder.say(&format!("skipped: {}\n", reason.message));
-    }
+    say_end(&result, &recorder, &masks);
     let why = watch.end();
     let unfinished = recorder.unfinished();
     recorder.stop(result.is_ok());
@@ -99,6 +91,19 @@ pub(crate) fn run(services: &Services, settings: &Settings, claim: Claim, renewe
         if reason.code == Code::DiskFull.text() {
             garbage::collect(services, settings, Retention::pressed(settings));
         }
+    }
+}
+
+/// Adds how an attempt ended to the log, if it is not with an image.
+fn say_end(result: &Result<AttemptResult, Error>, recorder: &Recorder, masks: &Masks) {
+    if let Err(error) = result
+        && error.code() != Code::Cancelled
+    {
+        // The last output of the step stands right above.
+        recorder.say(&masks.text(&format!("ERROR: {}\n", error.report_without_output())));
+    }
+    if let Ok(AttemptResult::Skipped(reason)) = result {
+        recorder.say(&format!("skipped: {}\n", reason.message));
     }
 }
 
@@ -185,29 +190,39 @@ impl Attempt<'_> {
         };
         let order = tag_order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
         if let Some(found) = &found {
-            let (image_services, masks, order) = (self.own_services, self.masks, Arc::new(order));
-            let (mirror, tree, builder) = (&mirror, &tree, &builder);
             let build = HubBuild {
                 found,
-                tree,
-                mirror,
-                builder,
-                image_services,
+                tree: &tree,
+                mirror: &mirror,
+                builder: &builder,
+                image_services: self.own_services,
                 secrets: &secrets,
-                masks,
-                order,
+                masks: self.masks,
+                order: Arc::new(order),
                 id: id.as_str(),
             };
-            let Ended { built, inputs_key, base_images } = build.run(self.recorder)?;
-            return Ok(AttemptResult::Built(Box::new(built), Inputs { key: inputs_key, base_images }));
+            return build.attempt(self.recorder);
         }
-        let mut request = builder.request(&tree, None, &secrets, Box::new(order))?;
+        self.dockerfile_alone(&builder, &filter, &tree, &secrets, order)
+    }
+
+    /// Builds the Dockerfile of a commit that has no hooks.
+    fn dockerfile_alone(
+        &self,
+        builder: &RequestBuilder<'_>,
+        filter: &Filter<'_>,
+        tree: &CommitTree,
+        secrets: &BTreeMap<String, Vec<u8>>,
+        order: tag_order::InDatabase,
+    ) -> Result<AttemptResult, Error> {
+        let (services, began, id) = (self.services, Instant::now(), &self.claim.build.id);
+        let mut request = builder.request(tree, None, secrets, Box::new(order))?;
         request.previous = filter.previous(&request)?;
         let prepared = Platforms::new(&request, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
         let looked = Instant::now();
-        if let Some(reason) = filter.by_inputs(&prepared, &inputs_key, &tree)? {
+        if let Some(reason) = filter.by_inputs(&prepared, &inputs_key, tree)? {
             self.recorder
                 .say(&format!("compared with the last image in {:.1} ms\n", looked.elapsed().as_secs_f64() * 1e3));
             return Ok(AttemptResult::Skipped(reason));

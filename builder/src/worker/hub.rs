@@ -1,6 +1,7 @@
 //! Builds with Docker Hub's hooks and tests: whether they may run, and what they are given.
 
 use super::build_request::RequestBuilder;
+use super::outcome::{AttemptResult, Inputs};
 use super::recorder::Recorder;
 use super::tag_order::InDatabase;
 use crate::git::{CommitTree, Mirror};
@@ -72,8 +73,13 @@ pub(crate) struct HubBuild<'a> {
 }
 
 impl HubBuild<'_> {
-    /// Runs all phases.
-    pub(crate) fn run(&self, recorder: &Recorder) -> Result<Ended, Error> {
+    /// Runs all phases; returns what an attempt ends with.
+    pub(crate) fn attempt(&self, recorder: &Recorder) -> Result<AttemptResult, Error> {
+        let Ended { built, inputs_key, base_images } = self.run(recorder)?;
+        Ok(AttemptResult::Built(Box::new(built), Inputs { key: inputs_key, base_images }))
+    }
+
+    fn run(&self, recorder: &Recorder) -> Result<Ended, Error> {
         let HubBuild { builder, tree, secrets, .. } = self;
         let (spec, settings) = (&builder.request.spec, builder.settings);
         let request = |files| builder.request(tree, files, secrets, Box::new(self.order.clone()));
