@@ -1,7 +1,7 @@
 //! `docker save` and `docker load` in a hook: archives of one image, as docker itself reads and writes them.
 
+use super::asked::Asked;
 use super::build_command::absolute;
-use super::commands::Asked;
 use super::container::copy_request;
 use super::engine::Failed;
 use super::flags::Flags;

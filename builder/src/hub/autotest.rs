@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// Largest file that is read.
 const MAX_FILE: u64 = 1024 * 1024;
 /// How long a service may take to become healthy, in intervals beyond its retries.
-const PATIENCE: u32 = 2;
+const CHECKS_PER_RETRY: u32 = 2;
 
 /// One compose file of tests.
 pub(crate) struct Test<'t> {
@@ -269,7 +269,7 @@ impl Test<'_> {
         if check.test.is_empty() {
             return;
         }
-        for _ in 0..check.retries.max(1).saturating_mul(PATIENCE) {
+        for _ in 0..check.retries.max(1).saturating_mul(CHECKS_PER_RETRY) {
             let began = Instant::now();
             let mut step = machine.beside(check.test.clone());
             step.timeout = Some(check.timeout);

@@ -1,6 +1,6 @@
 //! `docker build` and `docker buildx build` in a hook: the context comes out of the container, the rest is slipway's own build.
 
-use super::commands::Asked;
+use super::asked::Asked;
 use super::container::copy_request;
 use super::engine::Failed;
 use super::flags::{Flags, Parsed};

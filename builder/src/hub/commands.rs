@@ -1,6 +1,7 @@
 //! The commands of `docker` in a hook, by their names.
 
 use super::archive_commands as archive;
+use super::asked::Asked;
 use super::build_command as build;
 use super::engine::{Engine, Failed};
 use super::image_commands as image;
@@ -13,20 +14,18 @@ const VERSION: &str = "24.0.0";
 /// Groups of commands whose names stand before them.
 const GROUPS: [&str; 4] = ["image", "container", "builder", "buildx"];
 
-/// A command line with those who asked.
-pub(crate) struct Asked<'a> {
-    /// The engine.
-    pub engine: &'a Engine,
-    /// The command line.
-    pub call: &'a Call,
-    /// Whoever called.
-    pub caller: &'a Caller,
-    /// The arguments after the command's name.
-    pub arguments: &'a [String],
+/// Answers a command line and returns its exit code.
+pub(crate) fn answer(engine: &Engine, call: &Call, caller: &Caller) -> u8 {
+    match run_line(engine, call, caller) {
+        Ok(code) => code,
+        Err(Failed { code, text }) => {
+            caller.complain(format!("{}\n", text.trim_end()));
+            code
+        }
+    }
 }
 
-/// Answers a command line and returns its exit code.
-pub(crate) fn answer(engine: &Engine, call: &Call, caller: &Caller) -> Result<u8, Failed> {
+fn run_line(engine: &Engine, call: &Call, caller: &Caller) -> Result<u8, Failed> {
     let mut words: &[String] = call.arguments.get(1..).unwrap_or_default();
     let called = call.arguments.first().map(String::as_str).unwrap_or_default();
     if called.ends_with("docker-compose") {

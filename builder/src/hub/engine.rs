@@ -4,8 +4,7 @@
 //! the rule pushes. For other registries a hook logs in by itself, and is connected to public addresses only.
 
 use super::images::Images;
-use super::kept::Kept;
-use super::socket::{Call, Caller};
+use super::named_machine::NamedMachine;
 use crate::execute::{BuildResources, Options};
 use crate::image::push::TagOrder;
 use crate::trace::Trace;
@@ -72,7 +71,7 @@ impl From<Error> for Failed {
 
 /// The engine of an attempt.
 pub(crate) struct Engine {
-    /// What it may do.
+    /// The terms that it keeps to.
     pub terms: Terms,
     /// Its images.
     pub images: Arc<Images>,
@@ -83,7 +82,7 @@ pub(crate) struct Engine {
     logins: Mutex<HashMap<String, (String, String)>>,
     pushed: Mutex<Vec<(Reference, Image)>>,
     base_images: Mutex<BTreeSet<BaseImage>>,
-    containers: Mutex<Vec<Arc<Kept>>>,
+    containers: Mutex<Vec<Arc<NamedMachine>>>,
     numbers: AtomicU64,
 }
 
@@ -104,17 +103,6 @@ impl Engine {
         }
     }
 
-    /// Answers a command line and returns its exit code.
-    pub(crate) fn answer(&self, call: &Call, caller: &Caller) -> u8 {
-        match super::commands::answer(self, call, caller) {
-            Ok(code) => code,
-            Err(Failed { code, text }) => {
-                caller.complain(format!("{}\n", text.trim_end()));
-                code
-            }
-        }
-    }
-
     /// Returns a number that nothing else of the attempt has.
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
@@ -132,7 +120,7 @@ impl Engine {
     }
 
     /// Returns the containers of the hooks, the newest last.
-    pub(crate) fn containers(&self) -> MutexGuard<'_, Vec<Arc<Kept>>> {
+    pub(crate) fn containers(&self) -> MutexGuard<'_, Vec<Arc<NamedMachine>>> {
         self.containers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -16,7 +16,7 @@ pub(crate) struct Flags {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parsed {
     values: BTreeMap<&'static str, Vec<String>>,
-    /// Everything that is no flag.
+    /// Everything besides the flags.
     pub arguments: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! `docker tag`, `images`, `rmi`, `inspect` and `pull` in a hook.
 
-use super::commands::Asked;
+use super::asked::Asked;
 use super::engine::Failed;
 use super::flags::Flags;
 use super::images::{SHORT, by_name, familiar, named};

@@ -12,7 +12,7 @@ pub(crate) const SHORT: usize = 12;
 /// Fewest digits that stand for an id.
 const FEWEST: usize = 4;
 /// Images that are known at once.
-const MOST: usize = 1000;
+const MAX_IMAGES: usize = 1000;
 
 /// An image with its names.
 #[derive(Debug, Clone)]
@@ -46,8 +46,8 @@ impl Images {
     /// Adds an image, and gives it names that others may have had.
     pub(crate) fn add(&self, image: Image, names: &[Reference]) -> Result<(), String> {
         let mut known = self.known();
-        if known.len() >= MOST {
-            return Err(format!("the build has {MOST} images already: remove some with `docker rmi`"));
+        if known.len() >= MAX_IMAGES {
+            return Err(format!("the build has {MAX_IMAGES} images already: remove some with `docker rmi`"));
         }
         for other in known.iter_mut() {
             other.names.retain(|name| !names.contains(name));

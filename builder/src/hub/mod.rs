@@ -1,6 +1,7 @@
 //! Docker Hub's hooks and tests: a repository that Docker Hub built is built here as it was there.
 
 mod archive_commands;
+mod asked;
 mod autotest;
 mod build_command;
 mod checkout;
@@ -11,8 +12,9 @@ mod flags;
 mod found;
 mod image_commands;
 mod images;
-mod kept;
 mod machine;
+mod machines;
+mod named_machine;
 mod progress;
 mod push_command;
 mod run_command;

@@ -3,7 +3,7 @@
 //! Images of the rule's own repositories are pushed with the build's rights and in its order. To any other place only a
 //! login of the hook itself leads, over a client that has no login of the operator and connects to public addresses.
 
-use super::commands::Asked;
+use super::asked::Asked;
 use super::engine::{Engine, Failed};
 use super::flags::Flags;
 use super::images::{familiar, named};

@@ -1,13 +1,13 @@
 //! `docker run`, `create`, `start`, `cp`, `rm`, `logs`, `wait`, `stop` and `ps` in a hook.
 
+use super::asked::Asked;
 use super::build_command::{absolute, read_file, write_file};
-use super::commands::Asked;
 use super::engine::Failed;
 use super::flags::{Flags, Parsed};
 use super::image_commands::fetch;
 use super::images::SHORT;
-use super::kept::Kept;
 use super::machine::{Place, Shared, Wanted, code_of, follow};
+use super::named_machine::NamedMachine;
 use registry_client::Platform;
 use runtime::{Mount, MountKind};
 use std::io::Read;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Largest file of variables.
 const MAX_FILE: u64 = 1024 * 1024;
 /// Containers that a build may have at once.
-const MOST: usize = 100;
+const MAX_CONTAINERS: usize = 100;
 
 const RUN: Flags = Flags {
     values: &[
@@ -105,11 +105,13 @@ fn docker(text: String) -> Failed {
     Failed::usage(format!("docker: {text}"))
 }
 
-fn make(asked: &Asked<'_>, flags: &Parsed) -> Result<Arc<Kept>, Failed> {
+fn make(asked: &Asked<'_>, flags: &Parsed) -> Result<Arc<NamedMachine>, Failed> {
     let engine = asked.engine;
     let (image, command) = flags.arguments.split_first().ok_or_else(|| docker("an image is needed".to_owned()))?;
-    if engine.containers().len() >= MOST {
-        return Err(Failed::daemon(format!("a build has at most {MOST} containers: remove some with `docker rm`")));
+    if engine.containers().len() >= MAX_CONTAINERS {
+        return Err(Failed::daemon(format!(
+            "a build has at most {MAX_CONTAINERS} containers: remove some with `docker rm`"
+        )));
     }
     let known = match engine.images.get(image) {
         Some(known) => known,
@@ -131,7 +133,7 @@ fn make(asked: &Asked<'_>, flags: &Parsed) -> Result<Arc<Kept>, Failed> {
             "docker: Error response from daemon: Conflict. The container name \"/{name}\" is already in use"
         )));
     }
-    let kept = Arc::new(Kept::new(machine, id, name, image.clone(), engine.terms.cancel.child_token()));
+    let kept = Arc::new(NamedMachine::new(machine, id, name, image.clone(), engine.terms.cancel.child_token()));
     containers.push(kept.clone());
     Ok(kept)
 }
@@ -199,12 +201,12 @@ fn hook<'a>(asked: &'a Asked<'_>) -> Place<'a> {
     Place { id: &asked.engine.hook, layers: None }
 }
 
-fn running(kept: &Kept) -> Failed {
+fn running(kept: &NamedMachine) -> Failed {
     Failed::daemon(format!("container {} is running: stop it first", &kept.id[..SHORT]))
 }
 
 /// Runs a container to its end before the eyes of the caller.
-fn attach(asked: &Asked<'_>, kept: &Kept, types: bool) -> Result<u8, Failed> {
+fn attach(asked: &Asked<'_>, kept: &NamedMachine, types: bool) -> Result<u8, Failed> {
     if !kept.begin() {
         return Err(running(kept));
     }
@@ -219,7 +221,7 @@ fn attach(asked: &Asked<'_>, kept: &Kept, types: bool) -> Result<u8, Failed> {
         .and_then(|process| follow(process, input, &print, &asked.caller.cancel).map_err(not_run));
     let code = ended.as_ref().map_or_else(|failed| failed.code, code_of);
     kept.end(code);
-    asked.engine.bring_back(&kept.machine, hook(asked))?;
+    asked.engine.return_files(&kept.machine, hook(asked))?;
     ended.map(|_| code)
 }
 
@@ -233,7 +235,7 @@ fn not_run(error: runtime::Error) -> Failed {
 }
 
 /// Starts a container that nobody waits for.
-fn begin(asked: &Asked<'_>, kept: &Arc<Kept>, removes: bool) -> Result<(), Failed> {
+fn begin(asked: &Asked<'_>, kept: &Arc<NamedMachine>, removes: bool) -> Result<(), Failed> {
     if !kept.begin() {
         return Err(running(kept));
     }
@@ -249,13 +251,13 @@ fn begin(asked: &Asked<'_>, kept: &Arc<Kept>, removes: bool) -> Result<(), Faile
     Ok(())
 }
 
-fn find(asked: &Asked<'_>, name: &str) -> Result<Arc<Kept>, Failed> {
+fn find(asked: &Asked<'_>, name: &str) -> Result<Arc<NamedMachine>, Failed> {
     let containers = asked.engine.containers();
     let found = containers.iter().rev().find(|kept| kept.is_named(name)).cloned();
     found.ok_or_else(|| Failed::daemon(format!("No such container: {name}")))
 }
 
-fn forget(asked: &Asked<'_>, kept: &Kept) {
+fn forget(asked: &Asked<'_>, kept: &NamedMachine) {
     asked.engine.containers().retain(|other| other.id != kept.id);
     let _ = asked.engine.sandbox.remove_container(&kept.machine.id);
 }

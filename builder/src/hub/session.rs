@@ -6,8 +6,8 @@
 //!
 //! All hooks of an attempt run in one sandbox, that of the attempt, in which the steps of its builds run, too: the limits,
 //! the network and the cancellation are the build's. A hook is a container of its own over the files that the hooks before
-//! it left. What hooks changed before the build is what slipway's build reads; where no hook could have, it reads the
-//! commit, as ever.
+//! it left. Slipway's build reads the files as the hooks before it left them; where no hook could have changed any, it reads
+//! the commit, as ever.
 
 use super::autotest::Test;
 use super::checkout::{Commit, DIRECTORY};
@@ -37,9 +37,9 @@ pub(crate) struct Session<'s> {
     pub found: &'s Found,
     /// The commit.
     pub commit: Commit<'s>,
-    /// What the hooks are told.
+    /// The facts that the hooks are told.
     pub facts: Facts,
-    /// What their `docker` may do.
+    /// The terms of their `docker`.
     pub terms: Terms,
     /// Reads the image that they run in.
     pub image_services: &'s Services,
@@ -82,8 +82,11 @@ impl Session<'_> {
             HookContainer::new(self.image_services, self.image, &terms.attempt, &self.commit, &terms.cancel)?;
         let engine = Arc::new(Engine::new(terms.clone(), container.sandbox().clone(), container.id().clone()));
         let answering = engine.clone();
-        let socket = Socket::open(&terms.cancel, Arc::new(move |call, caller| answering.answer(call, caller)))
-            .map_err(|error| Error::new(Code::Sandbox, "opening the socket of the hooks").with_cause(error))?;
+        let socket = Socket::open(
+            &terms.cancel,
+            Arc::new(move |call, caller| super::commands::answer(&answering, call, caller)),
+        )
+        .map_err(|error| Error::new(Code::Sandbox, "opening the socket of the hooks").with_cause(error))?;
         let steps = |hooks: &[Hook]| {
             let found = hooks.iter().filter(|hook| self.runs(**hook));
             found.map(|hook| format!("hooks/{}", hook.name())).collect::<Vec<_>>()

@@ -45,7 +45,7 @@ impl Call {
     }
 }
 
-/// Whoever made a call.
+/// The one who made a call.
 pub(crate) struct Caller {
     stream: Mutex<UnixStream>,
     input: Mutex<Option<Receiver<Vec<u8>>>>,

@@ -50,7 +50,7 @@ fn refusal(options: &BuildOptions) -> Option<&'static str> {
     }
 }
 
-/// What an attempt gives to the hooks of its build.
+/// Everything that an attempt gives to the hooks of its build.
 pub(crate) struct HubBuild<'a> {
     /// The hooks and tests.
     pub found: &'a Found,

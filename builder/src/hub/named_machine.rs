@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 const MAX_LOG: usize = 4 * 1024 * 1024;
 
 /// A container with its state.
-pub(crate) struct Kept {
+pub(crate) struct NamedMachine {
     /// The container.
     pub machine: Machine,
     /// Its id as docker shows it: 64 digits.
@@ -31,10 +31,10 @@ struct State {
     code: Option<u8>,
 }
 
-impl Kept {
+impl NamedMachine {
     /// Returns a container that does not run yet.
     pub(crate) fn new(machine: Machine, id: String, name: String, image: String, cancel: CancellationToken) -> Self {
-        Kept { machine, id, name, image, cancel, state: Mutex::default(), changed: Condvar::new() }
+        NamedMachine { machine, id, name, image, cancel, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Returns whether `text` names it: by its name, or by the first digits of its id.
