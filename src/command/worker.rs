@@ -1,13 +1,17 @@
 //! `slipway worker`: claims builds from the queue and builds them, until it is asked to end.
 
+use crate::http::WebhookClient;
 use crate::state::{self, DataDir, secret_key};
 use crate::{configuration, logging, signals};
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
+use database::Database;
 use registry_client::Allowed;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
+use webhook::CloneLogins;
 
 /// Arguments of `slipway worker`.
 #[derive(Debug, Args)]
@@ -60,6 +64,7 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
         own_repositories: own.repository_names().map(str::to_owned).collect(),
         git_credentials: configuration.git_credentials(),
         hook_image: configuration.hub.image.clone(),
+        logins: logins(&services.database, &own, tokio.handle())?,
         reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),
@@ -71,6 +76,33 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
     worker::work(&services, &settings, &stop);
     tokio.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The logins that the Apps of forges give.
+struct AppLogins {
+    logins: CloneLogins,
+    tokio: tokio::runtime::Handle,
+}
+
+impl std::fmt::Debug for AppLogins {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("AppLogins")
+    }
+}
+
+impl worker::Logins for AppLogins {
+    fn login(&self, repository: &str, clone_url: &str) -> Result<Option<(String, String)>, String> {
+        self.tokio.block_on(self.logins.login(repository, clone_url))
+    }
+}
+
+fn logins(
+    database: &Database,
+    settings: &webhook::Settings,
+    tokio: &tokio::runtime::Handle,
+) -> Result<Arc<dyn worker::Logins>, String> {
+    let logins = CloneLogins::new(database.clone(), settings.clone(), Arc::new(WebhookClient::new()?));
+    Ok(Arc::new(AppLogins { logins, tokio: tokio.clone() }))
 }
 
 /// Ends the worker when it is asked to: after its builds, or at once when it is asked again.

@@ -176,7 +176,7 @@ fn nothing_is_sent_to_a_forge_that_did_not_sign_the_delivery() {
 }
 
 /// Returns the files of the site that hold the text, and answers of its API and pages that do.
-fn places_of(site: &Site, text: &str, paths: &[String]) -> Vec<String> {
+pub(crate) fn places_of(site: &Site, text: &str, paths: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     let mut directories = vec![site.path("data")];
     while let Some(directory) = directories.pop() {

@@ -13,6 +13,7 @@ pub(crate) mod forge_hooks;
 pub(crate) mod forge_statuses;
 pub(crate) mod forges;
 pub(crate) mod generated_requests;
+pub(crate) mod github_apps;
 pub(crate) mod hooks;
 pub(crate) mod hub_hooks;
 pub(crate) mod openapi;

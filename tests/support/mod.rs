@@ -8,6 +8,7 @@ pub(crate) mod cluster;
 pub(crate) mod forge_server;
 #[path = "git_server/server.rs"]
 pub(crate) mod git_server;
+pub(crate) mod github_app;
 pub(crate) mod raw_http;
 pub(crate) mod scripted_git;
 pub(crate) mod scripted_registry;

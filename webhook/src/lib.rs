@@ -29,7 +29,7 @@ pub use configuration::{
     Configuration, ConfigurationError, Hub, Limits, Login, MirrorSection, Notification, NotificationEvent, QuotaSection,
     Registry, RegistrySection, Retention, RetentionSection, Sandbox, Scope, Server, Settings, Token,
 };
-pub use forges::{Exchange, ForgeAnswer, ForgeRequest};
+pub use forges::{CloneLogins, Exchange, ForgeAnswer, ForgeRequest};
 pub use http::readiness::Readiness;
 pub use http::token;
 pub use router::router;

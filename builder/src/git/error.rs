@@ -48,6 +48,14 @@ pub enum SourceError {
         /// Whether it was shown a login.
         shown: bool,
     },
+    /// A login for the repository cannot be had now.
+    #[error("fetching from `{url}`: there is no login now: {problem}")]
+    NoLogin {
+        /// The repository.
+        url: String,
+        /// Why not.
+        problem: String,
+    },
     /// The repository is of a kind that is not read.
     #[error("`{url}` cannot be read: {problem}")]
     Unsupported {
@@ -169,7 +177,7 @@ impl SourceError {
             SourceError::TooSlow { .. } => Code::SourceTimeout,
             SourceError::TooLarge { .. } => Code::SourceTooLarge,
             SourceError::TooManyPaths { .. } => Code::TooManyPaths,
-            SourceError::Fetch { .. } | SourceError::Unpack { .. } => Code::FetchFailed,
+            SourceError::Fetch { .. } | SourceError::Unpack { .. } | SourceError::NoLogin { .. } => Code::FetchFailed,
             SourceError::Mirror { .. } => Code::MirrorFailed,
             SourceError::ContextNotFound(_) => Code::ContextNotFound,
             SourceError::Tarball { .. } => Code::ArchiveUnsafe,

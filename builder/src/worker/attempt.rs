@@ -172,7 +172,7 @@ impl Attempt<'_> {
         let found = super::hub::found(&tree, request, self.recorder);
         // Templates of a rule that need the commit could not be filled in before it was known.
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
-        let fetch = fetch_settings(context, &place, Deadline { cancel: &self.cancel, limit });
+        let fetch = fetch_settings(context, &place, Deadline { cancel: &self.cancel, limit }).map_err(Error::source)?;
         let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(AttemptResult::Skipped(reason));

@@ -34,5 +34,5 @@ mod watch;
 pub use claim_loop::work;
 pub use garbage::RECENT;
 pub use identity::name;
-pub use settings::{Reading, Settings};
+pub use settings::{Logins, Reading, Settings};
 pub use stop::Stop;

@@ -53,7 +53,7 @@ fn look(context: TaskContext<'_>, claim: &RefPollClaim, ends: &CancellationToken
     };
     let fetch = |limit| fetch_settings(context, &place, Deadline { cancel: ends, limit });
     let mirror = Mirror::open(&settings.git_dir, place.clone_url).map_err(told)?;
-    let refs = mirror.refs(&PREFIXES.map(str::to_owned), &fetch(LIMIT)).map_err(told)?;
+    let refs = mirror.refs(&PREFIXES.map(str::to_owned), &fetch(LIMIT).map_err(told)?).map_err(told)?;
     if refs.len() > MAX_REFS {
         let message =
             format!("`{}` has {} branches and tags; up to {MAX_REFS} are looked at", mirror.shown(), refs.len());
@@ -66,7 +66,7 @@ fn look(context: TaskContext<'_>, claim: &RefPollClaim, ends: &CancellationToken
     for (git_ref, id) in differ.take(MAX_MOVED) {
         let left = until.saturating_duration_since(Instant::now());
         // Commits that cannot be fetched now are left to the next poll.
-        moved.extend(commit(&mirror, git_ref, id, &fetch(left)).ok());
+        moved.extend(fetch(left).and_then(|settings| commit(&mirror, git_ref, id, &settings)).ok());
     }
     Ok(Seen { heads, moved })
 }

@@ -2,7 +2,9 @@
 
 use registry_client::ImagePattern;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a worker works.
@@ -18,6 +20,8 @@ pub struct Settings {
     pub own_repositories: BTreeSet<String>,
     /// User and password by the host of a clone URL, or by host and port.
     pub git_credentials: BTreeMap<String, (String, String)>,
+    /// Logins for other clone URLs.
+    pub logins: Arc<dyn Logins>,
     /// Paths that one instruction may take.
     pub max_paths: usize,
     /// The image that hooks of Docker Hub run in.
@@ -30,6 +34,13 @@ pub struct Settings {
     pub step_timeout: Duration,
     /// How long one build may take; a rule may want less.
     pub build_timeout: Duration,
+}
+
+/// Logins for clone URLs that last for a while only: they are asked for before each fetch.
+pub trait Logins: fmt::Debug + Send + Sync {
+    /// Returns user and password for the clone URL of a repository, if there are any; the error says why there
+    /// are none now.
+    fn login(&self, repository: &str, clone_url: &str) -> Result<Option<(String, String)>, String>;
 }
 
 /// Images that the operator allows all builds to read.

@@ -2,7 +2,7 @@
 
 use super::context::{Deadline, TaskContext};
 use crate::event::{Event, Observer};
-use crate::git::{CommitTree, FetchSettings, Fetching, Mirror, Revision, SourceError};
+use crate::git::{CommitTree, FetchSettings, Fetching, Mirror, Revision, SourceError, without_credentials};
 use files::view::{EntryKind, View};
 use registry_client::Reach;
 use std::collections::BTreeMap;
@@ -35,25 +35,36 @@ pub(crate) fn fetch(
         Some(id) => Revision::Commit { id: id.to_owned(), git_ref: Some(place.git_ref.to_owned()) },
         None => Revision::Ref(place.git_ref.to_owned()),
     };
-    let commit = mirror.fetch(&wanted, &fetch_settings(context, place, deadline))?;
+    let commit = mirror.fetch(&wanted, &fetch_settings(context, place, deadline)?)?;
     let tree = CommitTree::open(&mirror, &commit, "")?;
     Ok((mirror, tree))
 }
 
 /// Returns how to fetch from `place`.
-pub(crate) fn fetch_settings(context: TaskContext<'_>, place: &Place<'_>, deadline: Deadline<'_>) -> FetchSettings {
+pub(crate) fn fetch_settings(
+    context: TaskContext<'_>,
+    place: &Place<'_>,
+    deadline: Deadline<'_>,
+) -> Result<FetchSettings, SourceError> {
     let TaskContext { services, settings } = context;
-    FetchSettings {
+    let credentials = match login(&settings.git_credentials, place.clone_url) {
+        Some(login) => Some(login),
+        None => settings
+            .logins
+            .login(place.repository, place.clone_url)
+            .map_err(|problem| SourceError::NoLogin { url: without_credentials(place.clone_url), problem })?,
+    };
+    Ok(FetchSettings {
         client: services.client.clone(),
         tokio: services.tokio.clone(),
-        credentials: login(&settings.git_credentials, place.clone_url),
+        credentials,
         timeout: settings.fetch_timeout.min(deadline.limit),
         cancel: deadline.cancel.clone(),
         reach: reach(context, place.repository),
         // The author of the URL chose its server; a redirect is somebody else's choice.
         elsewhere: Reach::PublicOnly,
         apart: true,
-    }
+    })
 }
 
 /// Returns the login for the host of a URL: one with its port wins over one without.

@@ -1,7 +1,7 @@
 //! `POST /v1/repos/{namespace}/{name}/connect`: registers or repairs the webhook of a repository on its forge.
 
 use super::named::Administered;
-use crate::forges::{CallError, Connected, ForgeClient, Hook, connect};
+use crate::forges::{CallError, Connected, Hook, connect};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::view::code::Code;
@@ -21,12 +21,18 @@ pub(crate) async fn run(
         Problem::new(Code::NoForge, format!("no forge is configured for {url}"))
             .hint("the operator names it, with a token, under `[forges.\"HOST\"]` of slipway.toml")
     })?;
+    if forge.app.is_some() {
+        let detail =
+            format!("`{}` has an App, whose webhook delivers for every repository that it is installed on", forge.host);
+        return Err(Problem::new(Code::ForgeHasApp, detail)
+            .hint("install the App on the repository: there is nothing to register"));
+    }
     let key = repository.keys.first().ok_or_else(|| {
         Problem::new(Code::NoSecret, format!("`{name}` has no `secret`, which deliveries are signed with"))
             .hint("set one, for example that of `openssl rand -hex 32`")
     })?;
     let url = format!("{}/hooks/{}", service.settings.public_url, forge.kind.hook_name());
-    let client = ForgeClient { forge, exchange: service.exchanges.of(forge.kind) };
+    let client = service.exchanges.client(forge);
     let hook = Hook { repository: &repository.forge_name, url: &url, key };
     let connected = connect(&client, &hook).await.map_err(|error| {
         // The forge may repeat what it was sent.

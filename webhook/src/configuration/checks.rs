@@ -1,7 +1,7 @@
 //! Checks a configuration as a whole: tokens and the repositories that they name, and where links begin.
 
 use super::file::{Configuration, ConfigurationError, wrong};
-use crate::configuration::document::{check_repository_name, nearest};
+use crate::configuration::document::{RepositoryDocument, check_repository_name, nearest};
 use crate::configuration::forges::Forges;
 
 impl Configuration {
@@ -50,7 +50,14 @@ impl Configuration {
 
     /// Returns what is odd about the configuration and may be meant, a sentence each.
     pub fn warnings(&self) -> Vec<String> {
-        let unsigned = self.repositories.iter().filter(|document| document.secret.is_none());
+        let forges = self.forges().unwrap_or_default();
+        let is_signed = |document: &RepositoryDocument| {
+            let named = document.forge.as_deref().and_then(|host| forges.named(host));
+            let forge = named.or_else(|| forges.of(&document.clone_url, None));
+            document.secret.is_some()
+                || forge.is_some_and(|forge| forge.app.as_ref().is_some_and(|app| app.secret.is_some()))
+        };
+        let unsigned = self.repositories.iter().filter(|document| !is_signed(document));
         let unsigned = unsigned.map(|document| {
             let what = "deliveries of forges are not taken; pushes are found when it is next looked for them";
             format!("the repository `{}` has no `secret`: {what}", document.name)

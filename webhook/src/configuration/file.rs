@@ -265,7 +265,7 @@ impl Configuration {
         Ok(Settings { public_url, repositories, network, tokens, forges, anonymous_read, registry_users, proxies })
     }
 
-    fn forges(&self) -> Result<Forges, ConfigurationError> {
+    pub(super) fn forges(&self) -> Result<Forges, ConfigurationError> {
         let mut forges = Forges::read(&self.forge_texts, &self.directory)?;
         if let Some(token) = &self.github.token {
             let token = token.read(&self.directory).map_err(|problem| wrong("github.token", problem))?;

@@ -3,7 +3,9 @@
 use super::checks::check_public_url;
 use super::file::{ConfigurationError, wrong};
 use crate::configuration::document::check_host;
+use crate::configuration::forge_app::AppText;
 use crate::configuration::secret::Secret;
+use crate::forges::App;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
@@ -11,6 +13,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use url::Url;
 
 /// Host of github.com's repositories.
@@ -95,6 +98,7 @@ pub(crate) struct ForgeText {
     token: Option<Secret>,
     username: Option<String>,
     url: Option<String>,
+    app: Option<AppText>,
 }
 
 /// A forge that is spoken to, with its token read.
@@ -106,6 +110,8 @@ pub(crate) struct ForgeSettings {
     pub kind: ForgeKind,
     /// URL of its API, without a slash at the end.
     pub api: String,
+    /// The App, in place of a token.
+    pub app: Option<Arc<App>>,
     /// The token.
     token: Option<String>,
     /// The user, where a login is sent in place of the token.
@@ -184,14 +190,8 @@ impl Forges {
         }
         let api = api_url.trim_end_matches('/').to_owned();
         let token = Some(token);
-        self.all.push(ForgeSettings {
-            host,
-            kind: ForgeKind::Github,
-            api,
-            token,
-            username: None,
-            is_of_github_section: true,
-        });
+        let (kind, username, app) = (ForgeKind::Github, None, None);
+        self.all.push(ForgeSettings { host, kind, api, app, token, username, is_of_github_section: true });
         Ok(())
     }
 
@@ -214,6 +214,13 @@ impl Forges {
         found.or_else(|| {
             self.all.iter().find(mirrors).filter(|forge| host_of(&forge.api) == host || delivered_by == Some("github"))
         })
+    }
+
+    /// Returns the forge with an App that a URL is of. A token goes over a protected connection, or to a forge that is itself
+    /// spoken to without one.
+    pub(crate) fn with_app(&self, clone_url: &str) -> Option<&ForgeSettings> {
+        let forge = self.of(clone_url, None).filter(|forge| forge.app.is_some())?;
+        (clone_url.starts_with("https://") || forge.api.starts_with("http://")).then_some(forge)
     }
 
     /// Returns the name in the path that deliveries for a repository go to: GitHub's, if nothing tells another.
@@ -246,7 +253,16 @@ impl ForgeText {
             }
         };
         let token = self.token.as_ref().map(|token| token.read(directory)).transpose()?;
+        let app = self.app.as_ref().map(|app| app.read(directory).map(Arc::new)).transpose();
+        let app = app.map_err(|why| format!("app: {why}"))?;
+        if app.is_some() && kind != ForgeKind::Github {
+            return Err("`app` goes with `kind = \"github\"`: other forges have no Apps".to_owned());
+        }
         match &token {
+            Some(_) if app.is_some() => {
+                return Err("`token` and `app`: the App has tokens of its own, so leave `token` out".to_owned());
+            }
+            None if app.is_some() => {}
             Some(token) => check_token(token)?,
             None if kind == ForgeKind::Gogs => {}
             None => return Err("`token` is missing: one that may write commit statuses".to_owned()),
@@ -264,7 +280,7 @@ impl ForgeText {
         }
         let (host, username) = (host.to_owned(), self.username.clone());
         let api = api(kind, &host, self.url.as_deref());
-        Ok(ForgeSettings { host, kind, api, token, username, is_of_github_section: false })
+        Ok(ForgeSettings { host, kind, api, app, token, username, is_of_github_section: false })
     }
 }
 
@@ -361,6 +377,8 @@ mod tests {
             ("git.example.com", "kind = \"gitlb\"\ntoken = \"x\"", "did you mean `gitlab`?"),
             ("git.example.com", "kind = \"gitlab\"", "`token` is missing"),
             ("gitlab.com", "kind = \"github\"\ntoken = \"x\"", "is of the kind `gitlab`"),
+            ("github.com", "app = { id = 7 }", "private_key"),
+            ("github.com", "app = { id = 7, private_key = \"hush\" }", "not an RSA key"),
             ("gitlab.com", "token = \"a b\"", "no token has"),
             ("gitlab.com", "token = \"x\"\nusername = \"me\"", "goes with"),
             ("gitlab.com", "token = \"x\"\nurl = \"ftp://x\"", "not an http or https URL"),

@@ -1,6 +1,6 @@
 //! Requests to the APIs of forges: with the forge's token, to its API alone, and its answers in its own words.
 
-use super::github::GithubClient;
+use super::github::{AppTokens, GithubClient};
 use crate::configuration::forges::{ForgeKind, ForgeSettings};
 use crate::view::text::plain;
 use axum::http::HeaderMap;
@@ -53,17 +53,20 @@ pub trait Exchange: Send + Sync + 'static {
 pub(crate) struct Exchanges {
     github: GithubClient,
     others: Arc<dyn Exchange>,
+    pub(super) tokens: Arc<AppTokens>,
 }
 
 impl Exchanges {
     /// Returns the clients; `others` is the one for forges that are not GitHub.
     pub(crate) fn new(others: Arc<dyn Exchange>) -> Exchanges {
-        Exchanges { github: GithubClient::default(), others }
+        Exchanges { github: GithubClient::default(), others, tokens: Arc::default() }
     }
 
-    /// Returns the client for a kind of forge.
-    pub(crate) fn of(&self, kind: ForgeKind) -> &dyn Exchange {
-        if kind == ForgeKind::Github { &self.github } else { self.others.as_ref() }
+    /// Returns a client for a forge, with its token.
+    pub(crate) fn client<'f>(&'f self, forge: &'f ForgeSettings) -> ForgeClient<'f> {
+        let others = self.others.as_ref();
+        let exchange: &dyn Exchange = if forge.kind == ForgeKind::Github { &self.github } else { others };
+        ForgeClient { forge, exchange, login: None }
     }
 }
 
@@ -115,13 +118,18 @@ pub(crate) struct ForgeClient<'f> {
     pub forge: &'f ForgeSettings,
     /// The HTTP client.
     pub exchange: &'f dyn Exchange,
+    /// The token of an App, in place of the forge's own.
+    pub login: Option<String>,
 }
 
 impl ForgeClient<'_> {
     /// Calls the API once.
     pub(crate) async fn call(&self, call: Call) -> Result<Vec<u8>, CallError> {
         let mut headers = vec![("accept", "application/json".to_owned())];
-        headers.extend(self.forge.authorization());
+        match &self.login {
+            Some(token) => headers.push(("authorization", format!("Bearer {token}"))),
+            None => headers.extend(self.forge.authorization()),
+        }
         if call.body.is_some() {
             headers.push(("content-type", "application/json".to_owned()));
         }
@@ -155,6 +163,7 @@ impl ForgeClient<'_> {
     /// Returns a text of a forge as it may be shown: one line, without anything secret.
     fn shown(&self, text: &str) -> String {
         let text = self.forge.mask(&plain(database::redact(text).as_bytes()));
+        let text = self.login.as_ref().map_or_else(|| text.clone(), |token| text.replace(token.as_str(), "***"));
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().take(MAX_PROBLEM).collect()
     }

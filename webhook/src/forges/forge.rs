@@ -1,5 +1,6 @@
 //! Forges: how each signs its deliveries, and what they say. One small file per forge.
 
+use super::check::CheckRequest;
 use super::signature::Proof;
 use super::{bitbucket, generic, gitea, github, gitlab};
 use axum::http::HeaderMap;
@@ -68,6 +69,8 @@ pub(crate) enum Event {
     Pushes(Vec<Push>),
     /// A pull request has new commits, or has ended.
     Pull(Box<Pull>),
+    /// Somebody asked for something at a check run.
+    Check(Box<CheckRequest>),
     /// Something that builds nothing.
     #[default]
     Other,

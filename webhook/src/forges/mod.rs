@@ -1,7 +1,10 @@
 //! Forges: how each signs its deliveries and what they say, and how each is told of builds. One folder per forge.
 
+mod apps;
 mod bitbucket;
+mod check;
 mod client;
+mod clone_logins;
 mod forge;
 mod generic;
 mod gitea;
@@ -12,9 +15,12 @@ mod pull_request;
 mod signature;
 mod status;
 
-pub(crate) use client::{CallError, Exchanges, ForgeClient};
+pub(crate) use check::{Annotation, Check, CheckAction, CheckRequest};
+pub(crate) use client::{CallError, Exchanges};
 pub use client::{Exchange, ForgeAnswer, ForgeRequest};
+pub use clone_logins::CloneLogins;
 pub(crate) use forge::{Event, Forge, Headers, Identity, Message, Pull, Push};
+pub(crate) use github::{App, CHECK_EVENTS, Purpose, may_push, publish_check};
 pub(crate) use hooks::{Connected, Hook, connect};
 pub(crate) use signature::{Proof, Signed, json_of};
 pub(crate) use status::{Status, StatusState, max_description, publish};

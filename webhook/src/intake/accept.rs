@@ -28,9 +28,9 @@ pub(crate) struct Accepting<'a> {
 }
 
 /// The outcome of a delivery for one repository.
-struct Outcome {
+pub(super) struct Outcome {
     repository: String,
-    accepted: Accepted,
+    pub(super) accepted: Accepted,
     builds: Vec<BuildRequest>,
     is_pending: bool,
     ignored: Option<&'static str>,
@@ -92,6 +92,17 @@ impl Accepting<'_> {
         let repository = entry.document.name.clone();
         let unchanged = self.unchanged(&repository, event).await?;
         let decided = unchanged.unwrap_or_else(|| self.decide(entry, event));
+        self.store_decided(entry, event, decided).await
+    }
+
+    /// Stores the delivery for a repository with what was decided about it.
+    pub(super) async fn store_decided(
+        &self,
+        entry: &Entry,
+        event: &Event,
+        decided: Decision,
+    ) -> Result<Outcome, Problem> {
+        let repository = entry.document.name.clone();
         let Decision { builds, lookup, push, closed, ignored, explain } = decided;
         let delivery = NewDelivery {
             forge: self.forge.as_str().to_owned(),
@@ -137,6 +148,9 @@ impl Accepting<'_> {
     fn decide(&self, entry: &Entry, event: &Event) -> Decision {
         match event {
             Event::Ping => Decision { ignored: Some("ping"), ..Decision::default() },
+            Event::Check(_) => {
+                Decision::ignored("check_request", "a request at a check run is not repeated".to_owned())
+            }
             Event::Other => Decision {
                 ignored: Some("unknown_event"),
                 explain: vec![format!("nothing is built for the event `{}`", self.event)],
@@ -238,7 +252,7 @@ fn moves(event: &Event) -> Vec<RefMove> {
     match event {
         Event::Pushes(pushes) => pushes.iter().map(of_push).collect(),
         Event::Pull(pull) => vec![of_pull(pull)],
-        Event::Ping | Event::Other => Vec::new(),
+        Event::Ping | Event::Check(_) | Event::Other => Vec::new(),
     }
 }
 
@@ -246,7 +260,7 @@ fn default_branch(event: &Event) -> Option<&str> {
     let named = match event {
         Event::Pushes(pushes) => pushes.first()?.default_branch.as_deref(),
         Event::Pull(pull) => pull.default_branch.as_deref(),
-        Event::Ping | Event::Other => None,
+        Event::Ping | Event::Check(_) | Event::Other => None,
     };
     named.filter(|name| crate::rules::is_ref(&format!("refs/heads/{name}")))
 }

@@ -9,7 +9,9 @@ use crate::http::rate_limit::Failure;
 use crate::http::state::Service;
 use crate::intake::accept::Accepting;
 use crate::intake::catalog::Entry;
+use crate::intake::check_requests;
 use crate::intake::inbox::{self, Reservation};
+use crate::intake::keys::Keys;
 use crate::intake::names::{Names, same_url};
 use crate::rules::is_ref;
 use crate::view::code::Code;
@@ -56,10 +58,11 @@ pub(crate) async fn take(
     }
     let entries = service.catalog.all(&service.database).await?;
     let refused = || refused(&service, forge, from);
-    let proving = Proving { service: &service, from, proof: said.proof, form, entries: &entries };
+    let keys = Keys { settings: &service.settings, forge, event: said.event };
+    let proving = Proving { service: &service, from, proof: said.proof, form, entries: &entries, keys };
     let (bytes, signed, _reservation) = proving.prove(&headers, content).await?.ok_or_else(refused)?;
     let message = read(forge, said.event, form, &bytes).await?;
-    let named = named(&entries, &message, &signed, said.id);
+    let named = named(&entries, &message, &signed, keys, said.id);
     if named.is_empty() {
         return Err(refused());
     }
@@ -74,7 +77,10 @@ pub(crate) async fn take(
         body: &bytes,
         is_replay: false,
     };
-    accepting.accept(&named, &message.event).await
+    match &message.event {
+        Event::Check(request) => check_requests::take(&accepting, &named, &message.event, request).await,
+        event => accepting.accept(&named, event).await,
+    }
 }
 
 /// Accepts the body of an earlier delivery once more, under a new id.
@@ -102,12 +108,13 @@ struct Proving<'a> {
     proof: Proof<'a>,
     form: bool,
     entries: &'a [Arc<Entry>],
+    keys: Keys<'a>,
 }
 
 impl Proving<'_> {
     /// Receives the body and checks the proof; `None` if it is wrong. A body that proves nothing by itself is not kept.
     async fn prove(&self, headers: &HeaderMap, body: Body) -> Result<Option<(Bytes, Signed, Reservation)>, Problem> {
-        let keys = |entry: &'_ Arc<Entry>| entry.repository.keys.clone();
+        let keys = |entry: &'_ Arc<Entry>| self.keys.of(entry);
         let inbox = &self.service.inbox;
         if let Proof::Signature(_) = self.proof
             && self.proof.signature().is_some()
@@ -123,8 +130,8 @@ impl Proving<'_> {
             let (bytes, reservation) = arrived.bytes().await?;
             return Ok(Some((bytes, signed, reservation)));
         }
-        let all = self.entries.iter().flat_map(|entry| &entry.repository.keys).map(String::as_str);
-        let Some(signed) = self.proof.presented(all) else {
+        let all: Vec<String> = self.entries.iter().flat_map(keys).collect();
+        let Some(signed) = self.proof.presented(all.iter().map(String::as_str)) else {
             inbox::drain(headers, body).await?;
             return Ok(None);
         };
@@ -154,7 +161,13 @@ async fn read(forge: Forge, event: &str, form: bool, body: &Bytes) -> Result<Mes
 /// Returns the repositories that a delivery is for: all that the forge calls so and whose key made the proof.
 ///
 /// A repository that is not built here and a signature by another one's key get the answer of a wrong signature.
-fn named<'e>(entries: &'e [Arc<Entry>], message: &Message, signed: &Signed, id: &str) -> Vec<&'e Entry> {
+fn named<'e>(
+    entries: &'e [Arc<Entry>],
+    message: &Message,
+    signed: &Signed,
+    keys: Keys<'_>,
+    id: &str,
+) -> Vec<&'e Entry> {
     let is_named = |entry: &&'e Arc<Entry>| {
         let name = message.repository.as_ref();
         let url = message.clone_url.as_ref();
@@ -163,7 +176,7 @@ fn named<'e>(entries: &'e [Arc<Entry>], message: &Message, signed: &Signed, id: 
     };
     let mut named = Vec::new();
     for entry in entries.iter().filter(is_named) {
-        let Some(key) = signed.signed_with(&entry.repository.keys) else { continue };
+        let Some(key) = signed.signed_with(&keys.of(entry)) else { continue };
         if key > 0 {
             let repo = &entry.document.name;
             tracing::info!(repo, delivery = id, "a delivery was signed with the previous secret");
@@ -182,7 +195,7 @@ fn check_refs(event: &Event) -> Result<(), Problem> {
     let refs: Vec<&str> = match event {
         Event::Pushes(pushes) => pushes.iter().map(|push| push.git_ref.as_str()).collect(),
         Event::Pull(pull) => vec![&pull.pull.git_ref],
-        Event::Ping | Event::Other => Vec::new(),
+        Event::Ping | Event::Check(_) | Event::Other => Vec::new(),
     };
     let target = match event {
         Event::Pull(pull) => Some(format!("refs/heads/{}", pull.pull.target)),

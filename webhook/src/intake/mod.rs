@@ -3,9 +3,11 @@
 pub(crate) mod accept;
 pub(crate) mod build_requests;
 pub(crate) mod catalog;
+pub(crate) mod check_requests;
 pub(crate) mod decision;
 pub(crate) mod hooks;
 pub(crate) mod inbox;
+pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod pull_requests;
 pub(crate) mod spool;

@@ -123,6 +123,7 @@ codes! {
     NotHeld, "not_held", CONFLICT, Retry::Never, "the build does not need an approval";
     NotComparable, "not_comparable", CONFLICT, Retry::Never, "the builds can no longer be compared";
     NoForge, "no_forge", CONFLICT, Retry::Never, "no forge is configured for the repository";
+    ForgeHasApp, "forge_has_app", CONFLICT, Retry::Never, "the forge has an App, whose webhook delivers for its repositories";
     NoSecret, "no_secret", CONFLICT, Retry::Never, "the repository has no secret that deliveries could be signed with";
     ForgeRefused, "forge_refused", CONFLICT, Retry::Never, "the forge refused to register the webhook";
     BuildRemoved, "build_removed", GONE, Retry::Never, "`[retention]` removed the build with this number";

@@ -1,5 +1,6 @@
 //! Commit statuses: forges show the builds of their commits.
 
+mod check;
 mod lanes;
 mod publish;
 mod text;

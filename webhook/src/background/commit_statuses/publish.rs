@@ -1,11 +1,14 @@
 //! Publishes commit statuses from an outbox that was written together with each change of state: in order, and to each forge
 //! on its own.
 
+use super::check::check;
 use super::lanes::{LaneEnd, Lanes};
 use super::text::{StatusFacts, description, failed_step, line};
 use crate::configuration::forges::ForgeSettings;
 use crate::configuration::settings::Settings;
-use crate::forges::{CallError, Exchange, Exchanges, ForgeClient, Status, StatusState, max_description, publish};
+use crate::forges::{
+    CallError, Check, Exchange, Exchanges, Purpose, Status, StatusState, max_description, publish, publish_check,
+};
 use crate::intake::catalog::{Catalog, Entry};
 use database::{BuildState, CommitStatus, Database, PendingStatus, StatusAnswer};
 use std::collections::BTreeMap;
@@ -38,7 +41,8 @@ pub async fn publish_statuses(
     mut stopped: Receiver<bool>,
 ) {
     let catalog = Catalog::new(&settings.repositories);
-    let publisher = Arc::new(Publisher { database, catalog, settings, exchanges: Exchanges::new(exchange) });
+    let exchanges = Exchanges::new(exchange);
+    let publisher = Arc::new(Publisher { database, catalog, settings, exchanges });
     let mut lanes = Lanes::default();
     while !*stopped.borrow() {
         match publisher.due().await {
@@ -137,16 +141,17 @@ impl Publisher {
     async fn publish(&self, status: &PendingStatus) -> Result<Sent, database::Error> {
         let addressed = self.addressed(&status.repository, status.forge.as_deref()).await?;
         let Some((entry, forge)) = addressed else { return Ok(Sent::Nowhere) };
+        let (description, check) = self.texts(status, forge).await?;
         let sent = Status {
             repository: &entry.repository.forge_name,
             commit: &status.commit,
             git_ref: Some(&status.git_ref),
             state: state(status.state),
             target_url: format!("{}/builds/{}", self.settings.public_url, status.build.as_str()),
-            description: self.description(status, max_description(forge.kind)).await?,
+            description,
             context: format!("{}/{}", self.context(&entry).await?, status.rule),
         };
-        Ok(self.send(forge, status.delivered_by.as_deref(), &sent).await)
+        Ok(self.send(forge, status.delivered_by.as_deref(), &sent, &check).await)
     }
 
     async fn publish_of_commit(&self, status: &CommitStatus) -> Result<Sent, database::Error> {
@@ -162,7 +167,9 @@ impl Publisher {
             description: line(&status.description, max_description(forge.kind)),
             context: self.context(&entry).await?,
         };
-        Ok(self.send(forge, delivered_by, &sent).await)
+        let summary = "The commit got no build: its own rules cannot be used.".to_owned();
+        let check = Check { external_id: "rules".to_owned(), summary, ..Check::default() };
+        Ok(self.send(forge, delivered_by, &sent, &check).await)
     }
 
     /// Returns the beginning of the names of a repository's statuses. Several that are built from one of the forge have each
@@ -179,28 +186,53 @@ impl Publisher {
         self.settings.forge_of(&entry.repository, Some("github")).map(|forge| forge.host.as_str())
     }
 
-    async fn send(&self, forge: &ForgeSettings, delivered_by: Option<&str>, status: &Status<'_>) -> Sent {
+    async fn send(
+        &self,
+        forge: &ForgeSettings,
+        delivered_by: Option<&str>,
+        status: &Status<'_>,
+        check: &Check,
+    ) -> Sent {
         // A delivery is believed for the forge that signed it; plain git servers sign as none.
         if let Some(other) = delivered_by.filter(|by| ![forge.kind.delivers_as(), GENERIC].contains(by)) {
             let (host, kind) = (&forge.host, forge.kind.as_str());
             let problem = format!("`{host}` is a {kind}, and the delivery came as one of {other}: nothing was sent");
             return Sent::Told(Err(CallError::Refused(problem)));
         }
-        let client = ForgeClient { forge, exchange: self.exchanges.of(forge.kind) };
-        Sent::Told(publish(&client, status).await)
+        if forge.app.is_none() {
+            return Sent::Told(publish(&self.exchanges.client(forge), status).await);
+        }
+        let mut told = self.send_check(forge, status, check).await;
+        if told.as_ref().is_err_and(|error| error.problem().starts_with("HTTP 401")) {
+            // The token was revoked: another one is asked for, once.
+            self.exchanges.forget(forge, status.repository);
+            told = self.send_check(forge, status, check).await;
+        }
+        Sent::Told(told)
     }
 
-    async fn description(&self, status: &PendingStatus, max: usize) -> Result<String, database::Error> {
-        if !status.state.has_ended() {
-            return Ok(line(&description(&StatusFacts { status, build: None, steps: &[], output: b"" }), max));
+    async fn send_check(&self, forge: &ForgeSettings, status: &Status<'_>, check: &Check) -> Result<(), CallError> {
+        let client = self.exchanges.client_for(forge, status.repository, Purpose::Checks).await?;
+        publish_check(&client, status, check).await
+    }
+
+    /// Returns the description of a status, and what a check run shows besides.
+    async fn texts(&self, status: &PendingStatus, forge: &ForgeSettings) -> Result<(String, Check), database::Error> {
+        let max = max_description(forge.kind);
+        let told = |facts: &StatusFacts<'_>| (line(&description(facts), max), check(facts));
+        if !status.state.has_ended() && forge.app.is_none() {
+            return Ok(told(&StatusFacts { status, build: None, steps: &[], output: b"" }));
         }
         let build = self.database.build(&status.build).await?.filter(|build| build.state == status.state);
+        if !status.state.has_ended() {
+            return Ok(told(&StatusFacts { status, build: build.as_ref(), steps: &[], output: b"" }));
+        }
         let steps = self.database.steps(&status.build).await?;
         let output = match failed_step(&steps) {
             Some(step) => self.database.last_output(&status.build, step.number).await?,
             None => Vec::new(),
         };
-        Ok(line(&description(&StatusFacts { status, build: build.as_ref(), steps: &steps, output: &output }), max))
+        Ok(told(&StatusFacts { status, build: build.as_ref(), steps: &steps, output: &output }))
     }
 }
 

@@ -124,7 +124,8 @@ fn seconds(milliseconds: i64) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// Returns a size for people.
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
         1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),

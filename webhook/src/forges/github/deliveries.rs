@@ -1,5 +1,6 @@
 //! Deliveries of GitHub.
 
+use super::check_requests::{self, EVENTS as CHECK_EVENTS};
 use crate::forges::forge::{Event, Headers, Identity, Message, Push, object, text};
 use crate::forges::pull_request;
 use crate::forges::signature::Proof;
@@ -20,6 +21,9 @@ pub(crate) fn headers(headers: &HeaderMap) -> Result<Headers<'_>, &'static str> 
 /// Reads a payload.
 pub(crate) fn read(event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
     let message = read_change(event, json)?;
+    if CHECK_EVENTS.contains(&event) {
+        return Ok(Message { event: check_requests::read(json)?, ..message });
+    }
     Ok(if event == "ping" { Message { event: Event::Ping, ..message } } else { message })
 }
 

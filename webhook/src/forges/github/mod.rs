@@ -1,10 +1,18 @@
-//! GitHub and GitHub Enterprise: deliveries and commit statuses.
+//! GitHub and GitHub Enterprise: deliveries, commit statuses, and the App with its check runs.
 
+mod app;
+mod app_tokens;
+mod check_requests;
+mod checks;
 mod client;
 mod deliveries;
 mod hooks;
 mod statuses;
 
+pub(crate) use app::App;
+pub(crate) use app_tokens::{AppTokens, Purpose};
+pub(crate) use check_requests::{EVENTS as CHECK_EVENTS, may_push};
+pub(crate) use checks::publish as publish_check;
 pub(crate) use client::GithubClient;
 pub(crate) use deliveries::{headers, read, read_change};
 pub(crate) use hooks::hooks;
