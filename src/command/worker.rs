@@ -94,6 +94,10 @@ impl worker::Logins for AppLogins {
     fn login(&self, repository: &str, clone_url: &str) -> Result<Option<(String, String)>, String> {
         self.tokio.block_on(self.logins.login(repository, clone_url))
     }
+
+    fn forget(&self, repository: &str, clone_url: &str) -> bool {
+        self.tokio.block_on(self.logins.forget(repository, clone_url))
+    }
 }
 
 fn logins(

@@ -41,6 +41,9 @@ pub trait Logins: fmt::Debug + Send + Sync {
     /// Returns user and password for the clone URL of a repository, if there are any; the error says why there
     /// are none now.
     fn login(&self, repository: &str, clone_url: &str) -> Result<Option<(String, String)>, String>;
+
+    /// Forgets a login that the server refused; tells whether another one may be had.
+    fn forget(&self, repository: &str, clone_url: &str) -> bool;
 }
 
 /// Images that the operator allows all builds to read.

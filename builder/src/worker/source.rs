@@ -35,7 +35,13 @@ pub(crate) fn fetch(
         Some(id) => Revision::Commit { id: id.to_owned(), git_ref: Some(place.git_ref.to_owned()) },
         None => Revision::Ref(place.git_ref.to_owned()),
     };
-    let commit = mirror.fetch(&wanted, &fetch_settings(context, place, deadline)?)?;
+    let commit = match mirror.fetch(&wanted, &fetch_settings(context, place, deadline)?) {
+        // A login that was taken back before its end: another one may be good.
+        Err(SourceError::Denied { shown: true, .. }) if settings.logins.forget(place.repository, place.clone_url) => {
+            mirror.fetch(&wanted, &fetch_settings(context, place, deadline)?)?
+        }
+        fetched => fetched?,
+    };
     let tree = CommitTree::open(&mirror, &commit, "")?;
     Ok((mirror, tree))
 }

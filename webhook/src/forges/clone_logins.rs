@@ -2,8 +2,9 @@
 
 use super::client::{CallError, Exchange, Exchanges};
 use super::github::Purpose;
+use crate::configuration::forges::ForgeSettings;
 use crate::configuration::settings::Settings;
-use crate::intake::catalog::Catalog;
+use crate::intake::catalog::{Catalog, Entry};
 use database::Database;
 use std::sync::Arc;
 
@@ -28,10 +29,8 @@ impl CloneLogins {
     /// Returns user and password for the clone URL of a repository; `None` if its host has no App, or that may not read
     /// it. The error says why there is none now, in the forge's words.
     pub async fn login(&self, repository: &str, clone_url: &str) -> Result<Option<(String, String)>, String> {
-        // The host alone decides: a repository that names its forge may be a mirror, which gets no token.
-        let Some(forge) = self.settings.forges.with_app(clone_url) else { return Ok(None) };
-        let entry = self.catalog.get(&self.database, repository).await.map_err(|error| error.to_string())?;
-        let Some(entry) = entry else { return Ok(None) };
+        let found = self.found(repository, clone_url).await.map_err(|error| error.to_string())?;
+        let Some((forge, entry)) = found else { return Ok(None) };
         let name = &entry.repository.forge_name;
         match self.exchanges.app_token(forge, name, Purpose::Clone).await {
             Ok(token) => Ok(token.map(|token| (USER.to_owned(), token))),
@@ -42,5 +41,24 @@ impl CloneLogins {
             }
             Err(error) => Err(error.problem().to_owned()),
         }
+    }
+
+    /// Forgets a login that the server refused; tells whether another one may be had.
+    pub async fn forget(&self, repository: &str, clone_url: &str) -> bool {
+        let Ok(Some((forge, entry))) = self.found(repository, clone_url).await else { return false };
+        self.exchanges.forget(forge, &entry.repository.forge_name);
+        true
+    }
+
+    /// Returns a repository, and the forge of its clone URL if that has an App. The host alone decides: a repository that names
+    /// its forge may be a mirror, which gets no token.
+    async fn found(
+        &self,
+        repository: &str,
+        clone_url: &str,
+    ) -> Result<Option<(&ForgeSettings, Arc<Entry>)>, database::Error> {
+        let Some(forge) = self.settings.forges.with_app(clone_url) else { return Ok(None) };
+        let entry = self.catalog.get(&self.database, repository).await?;
+        Ok(entry.map(|entry| (forge, entry)))
     }
 }

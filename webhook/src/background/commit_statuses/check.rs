@@ -87,7 +87,12 @@ fn annotations(known: &StatusFacts<'_>) -> Vec<Annotation> {
     let path = build.request.spec.dockerfile.trim_start_matches('/');
     let first = reason.message.lines().next().unwrap_or_default();
     let step = failed_step(known.steps);
-    let written = || first.strip_prefix(path)?.strip_prefix(':')?.split(':').next()?.trim().parse().ok();
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let of_file = |line: &str| {
+        let rest = line.strip_prefix(path).or_else(|| line.strip_prefix(file))?;
+        rest.strip_prefix(':')?.split(':').next()?.trim().parse().ok()
+    };
+    let written = || reason.message.lines().find_map(of_file);
     let Some(line) = step.map(|step| step.line).or_else(written).filter(|line| *line > 0) else { return Vec::new() };
     let message = match step {
         Some(_) => format!("{}\n{}", sentence(first), last_lines(known.output)),
