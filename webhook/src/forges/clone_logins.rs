@@ -35,7 +35,7 @@ impl CloneLogins {
         match self.exchanges.app_token(forge, name, Purpose::Clone).await {
             Ok(token) => Ok(token.map(|token| (USER.to_owned(), token))),
             Err(CallError::Refused(problem)) => {
-                // What is public needs no login.
+                // A public repository needs no login.
                 tracing::warn!(repo = repository, problem, "the App gives no login for a repository");
                 Ok(None)
             }

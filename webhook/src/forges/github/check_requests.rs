@@ -68,7 +68,7 @@ pub(crate) async fn may_push(client: &ForgeClient<'_>, repository: &str, user: &
     let (owner, name) = repository_path(repository).map_err(CallError::Refused)?;
     let path = format!("/repos/{owner}/{name}/collaborators/{}/permission", encoded(user));
     let body = match client.call(Call::get(path)).await {
-        // Somebody who is no collaborator.
+        // The user is not a collaborator.
         Err(CallError::Refused(problem)) if problem.starts_with("HTTP 404") => return Ok(false),
         other => other?,
     };
