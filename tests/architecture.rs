@@ -35,12 +35,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// Which crates may use a heavy library.
-const OWNERS: [(&str, &[&str]); 15] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("argon2", &["database"]),
     ("axum", &["webhook", "registry", "."]),
     ("sqlx", &["database"]),
     ("git2", &["builder"]),
     ("octocrab", &["webhook"]),
+    ("jsonwebtoken", &["webhook"]),
     ("flate2", &["builder"]),
     ("libdeflater", &["builder"]),
     ("zstd", &["builder"]),
