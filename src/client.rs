@@ -77,6 +77,11 @@ pub(crate) struct Api {
 }
 
 impl Connection {
+    /// Returns the connection to a server with the token that is kept for it, if there is one.
+    pub(crate) fn without_token(server: &str) -> Connection {
+        Connection { server: server.to_owned(), token: None, token_file: None, json: false }
+    }
+
     /// Prepares to ask; nothing is asked yet.
     pub(crate) fn open(&self) -> Result<Api, String> {
         let token = match (&self.token, &self.token_file) {
@@ -88,7 +93,7 @@ impl Connection {
                     text.map_err(|error| format!("reading the token `{}`: {error}", file.display()))?.trim().to_owned(),
                 )
             }
-            (None, None) => None,
+            (None, None) => crate::stored_logins::token(&self.server)?,
         };
         if !self.server.starts_with("http://") && !self.server.starts_with("https://") {
             return Err(format!("`{}` is not a URL of a server: it starts with http:// or https://", self.server));
@@ -195,7 +200,7 @@ impl Api {
         let message = refusal(status, body);
         let hint = match (status, &self.token) {
             (StatusCode::UNAUTHORIZED, None) => {
-                "--token, --token-file or SLIPWAY_TOKEN hold it; `slipway token create` makes one"
+                "`slipway sign-in URL` gets one; --token, --token-file or SLIPWAY_TOKEN hold it; `slipway token create` makes one"
             }
             (StatusCode::UNAUTHORIZED, Some(_)) => {
                 "the one that was sent is not known there, revoked or too old: `slipway token list` shows them"

@@ -12,6 +12,7 @@ mod progress;
 mod sandbox;
 mod signals;
 mod state;
+mod stored_logins;
 mod terminal;
 mod workers;
 

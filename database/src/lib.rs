@@ -21,10 +21,14 @@ mod tags;
 mod tests;
 mod worker_query;
 
+pub use access::audit_log::{AuditEntry, AuditFilter, NewAuditEntry};
+pub use access::device_login::{DeviceLogin, DeviceState};
+pub use access::identity::{Identity, IdentityRight, KnownLogin};
 pub use access::redaction::redact;
 pub use access::repository::{Put, RepositoryRecord};
 pub use access::secret::KeyFit;
 pub use access::secret_key::SecretKey;
+pub use access::session::{NewSession, Session, SessionOwner, session_name};
 pub use access::token::{NewToken, TokenRecord};
 pub use database::{Database, Settings};
 pub use deliveries::accept::IdempotencyKey;

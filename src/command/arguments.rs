@@ -2,7 +2,7 @@
 
 use super::{
     approve, bake, build, cancel, check, completion, container, deliveries, explain, image, logs, queue, registry,
-    repo, retry, rules, secret, serve, status, system, token, trigger, version, worker, workers,
+    repo, retry, rules, secret, serve, sign_in, status, system, token, trigger, version, worker, workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;
@@ -38,6 +38,10 @@ pub(crate) enum Command {
     Logs(logs::Arguments),
     /// Explain why the steps of a build were executed or taken from the cache
     Explain(explain::Arguments),
+    /// Sign in at a server: a code is confirmed on its page, and the token is kept for the other commands
+    SignIn(sign_in::Arguments),
+    /// Sign out: revoke the token that `sign-in` got, and forget it
+    SignOut(sign_in::Arguments),
     /// Approve the build of a fork's pull request
     Approve(OneBuild),
     /// End a build
@@ -157,6 +161,8 @@ pub(crate) fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCod
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Man(arguments) => completion::man(&arguments),
         Command::Version(arguments) => version::run(&arguments),
+        Command::SignIn(arguments) => sign_in::begin(&arguments),
+        Command::SignOut(arguments) => sign_in::end(&arguments),
         Command::Logs(arguments) => logs::run(&arguments, data_dir),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Approve(arguments) => approve::run(&arguments),

@@ -110,6 +110,7 @@ async fn create(database: &Database, create: &Create, json: bool) -> Result<Exit
         scopes: vec![scope.to_owned()],
         repositories: create.repositories.clone(),
         expires_ms: create.expires.map(|span| unix_ms() + span),
+        identity: None,
     };
     if !database.create_token(&new).await.map_err(|error| report(&error))? {
         return Err(format!("there is a token called `{name}` already: give this one another --name"));

@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Sections that are maps by a name, with what the page writes for the name.
-const MAPS: [(&str, &str); 3] =
-    [("forges", r#"forges."HOST""#), ("git", r#"git."HOST""#), ("registries", r#"registries."HOST""#)];
+const MAPS: [(&str, &str); 4] = [
+    ("forges", r#"forges."HOST""#),
+    ("git", r#"git."HOST""#),
+    ("registries", r#"registries."HOST""#),
+    ("sign_in.oidc", r#"sign_in.oidc."NAME""#),
+];
 
 /// Follows references within the schema; of an optional value, the value.
 fn resolved<'s>(schema: &'s Value, of: &'s Value) -> &'s Value {

@@ -42,7 +42,7 @@ fn who_has_no_token_is_asked_for_one() {
     let text = heads.text.to_lowercase();
     assert_eq!(heads.status, 401);
     assert!(!text.contains("www-authenticate: basic") && text.contains("content-type: text/html"), "{text}");
-    assert!(text.contains("this page needs a token") && text.contains("slipway token create"), "{text}");
+    assert!(text.contains("this page is for those who sign in") && text.contains("slipway token create"), "{text}");
     let json = curl(&["-i", &format!("{}/v1/builds", site.url)]).text.to_lowercase();
     assert!(json.contains("www-authenticate: basic"), "programs are told as before: {json}");
 }

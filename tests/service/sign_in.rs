@@ -31,6 +31,16 @@ impl<'s> Browser<'s> {
         curl(&["-b", &self.jar, "-c", &self.jar, "-H", "Accept: text/html", &url])
     }
 
+    /// Opens a page; headers of the answer come first.
+    pub(crate) fn open(&self, path: &str) -> Answer {
+        self.open_url(&format!("{}{path}", self.site.url))
+    }
+
+    /// Opens the page of an address; headers of the answer come first.
+    pub(crate) fn open_url(&self, url: &str) -> Answer {
+        curl(&["-i", "-b", &self.jar, "-c", &self.jar, "-H", "Accept: text/html", url])
+    }
+
     /// Sends the form for `action` that stands on a page, as it is there; headers of the answer come first.
     pub(crate) fn send(&self, page: &str, action: &str, fields: &[(&str, &str)], headers: &[&str]) -> Answer {
         let text = self.get(page).text;
@@ -57,7 +67,7 @@ impl<'s> Browser<'s> {
 }
 
 /// Returns where an answer leads to.
-fn location(answer: &Answer) -> &str {
+pub(crate) fn location(answer: &Answer) -> &str {
     let line = answer.text.lines().find_map(|line| line.strip_prefix("location: "));
     line.unwrap_or_else(|| panic!("{}: {}", answer.status, answer.text)).trim()
 }

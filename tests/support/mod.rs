@@ -12,6 +12,7 @@ pub(crate) mod github_app;
 pub(crate) mod raw_http;
 pub(crate) mod scripted_git;
 pub(crate) mod scripted_registry;
+pub(crate) mod sign_in_server;
 mod slipway;
 pub(crate) mod test_disk;
 pub(crate) mod worker_pool;

@@ -150,7 +150,7 @@ impl Site {
         Site::start_with("", extra)
     }
 
-    /// Starts a site with more settings of its server.
+    /// Starts a site with more settings of its server, where `@URL@` stands for its own.
     pub(crate) fn start_with(server: &str, extra: &str) -> Site {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("git")).unwrap();
@@ -191,6 +191,7 @@ impl Site {
             "#,
             extra.replace("@REGISTRY@", &registry).replace("@GIT@", &git.to_string())
         );
+        let configuration = configuration.replace("@URL@", &format!("http://127.0.0.1:{listen}"));
         std::fs::write(directory.path().join("slipway.toml"), configuration).unwrap();
         let (url, git) = (format!("http://127.0.0.1:{listen}"), git.to_string());
         let mut site = Site { directory, url, registry, git, server: None, _tokio: tokio };

@@ -12,6 +12,7 @@ pub mod fuzz;
 mod http;
 mod intake;
 mod pages;
+mod people;
 mod router;
 mod rules;
 pub mod view;

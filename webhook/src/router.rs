@@ -3,20 +3,21 @@
 use crate::api;
 use crate::configuration::Settings;
 use crate::forges::{Exchange, Exchanges};
+use crate::http::audit;
 use crate::http::problem::{self, Problem};
 use crate::http::public_path;
 use crate::http::readiness::Readiness;
-use crate::http::session::Cookies;
 use crate::http::state::Service;
 use crate::intake::hooks;
 use crate::pages;
+use crate::pages::sign_in::Ways;
 use crate::view::code::Code;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use database::Database;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,12 +50,13 @@ pub fn router(
     exchange: Arc<dyn Exchange>,
 ) -> Router {
     let path: Arc<str> = public_path::path_of(&settings.public_url).into();
-    let cookies = Arc::new(Cookies::new(&settings));
+    let ways = Arc::new(Ways::new(&settings));
     let service = Service::new(database, settings, readiness, spool, Exchanges::new(exchange));
     let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(action_routes());
-    let routes = routes.merge(registry_routes()).merge(service_routes());
+    let routes = routes.merge(registry_routes()).merge(people_routes()).merge(service_routes());
     let routes = routes
         .fallback(problem::no_such_page)
+        .layer(from_fn_with_state(service.clone(), audit::watch))
         .layer(from_fn(guard))
         .layer(DefaultBodyLimit::disable())
         .with_state(service);
@@ -62,7 +64,7 @@ pub fn router(
     let whole = Router::new()
         .fallback_service(routes)
         .layer(from_fn(name_methods))
-        .layer(from_fn_with_state(cookies, pages::problem::show))
+        .layer(from_fn_with_state(ways, pages::problem::show))
         .layer(from_fn_with_state(path, public_path::link));
     HEADERS.into_iter().fold(whole, |whole, (name, value)| {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -122,6 +124,31 @@ fn registry_routes() -> Router<Service> {
         .route("/v1/registry/rights", get(registry::rights).put(registry::allow).delete(registry::deny))
 }
 
+fn people_routes() -> Router<Service> {
+    use api::{accounts, device, own_tokens};
+    use pages::{account, audit_log, device as device_page};
+    Router::new()
+        .route("/v1/tokens", get(own_tokens::list).post(own_tokens::add))
+        .route("/v1/tokens/{token}", delete(own_tokens::remove))
+        .route("/v1/sessions", get(own_tokens::sessions).delete(own_tokens::end_sessions))
+        .route("/v1/sessions/{session}", delete(own_tokens::end_session))
+        .route("/v1/accounts", get(accounts::list).post(accounts::add))
+        .route("/v1/accounts/{id}", delete(accounts::remove))
+        .route("/v1/accounts/{id}/rights", put(accounts::put_rights))
+        .route("/v1/accounts/{id}/tokens", post(accounts::add_token))
+        .route("/v1/accounts/{id}/sessions", delete(accounts::end_sessions))
+        .route("/v1/audit", get(accounts::audit))
+        .route("/v1/device", post(device::begin))
+        .route("/v1/device/token", post(device::token))
+        .route("/account", get(account::show))
+        .route("/account/tokens", post(account::add_token))
+        .route("/account/tokens/revoke", post(account::revoke_token))
+        .route("/account/sessions/end", post(account::end_sessions))
+        .route("/account/sessions/{session}/end", post(account::end_session))
+        .route("/account/device", get(device_page::show).post(device_page::answer))
+        .route("/audit", get(audit_log::show))
+}
+
 fn page_routes() -> Router<Service> {
     Router::new()
         .route("/", get(pages::builds::list))
@@ -137,9 +164,11 @@ fn page_routes() -> Router<Service> {
 }
 
 fn action_routes() -> Router<Service> {
-    use pages::{actions, sign_in};
+    use pages::{actions, provider_sign_in, sign_in};
     Router::new()
         .route("/login", get(sign_in::show).post(sign_in::submit))
+        .route("/login/with/{provider}", get(provider_sign_in::begin))
+        .route("/login/callback/{provider}", get(provider_sign_in::finish))
         .route("/logout", post(sign_in::leave))
         .route("/builds/{id}/retry", post(actions::retry))
         .route("/builds/{id}/cancel", post(actions::cancel))

@@ -1,5 +1,8 @@
-//! Repositories, tokens and secrets, and how values are sealed at rest.
+//! Repositories, people, tokens and secrets, who did what, and how values are sealed at rest.
 
+pub(crate) mod audit_log;
+pub(crate) mod device_login;
+pub(crate) mod identity;
 pub(crate) mod redaction;
 pub(crate) mod repository;
 pub(crate) mod seal_stored;

@@ -87,7 +87,8 @@ impl Database {
         Ok(sql("removing a secret", text).bind(repository).bind(name).run(self.write()).await? == 1)
     }
 
-    fn key(&self) -> Result<&SecretKey, Error> {
+    /// Returns the key, which values are sealed with.
+    pub(crate) fn key(&self) -> Result<&SecretKey, Error> {
         self.key.as_deref().ok_or(Error::NoKey)
     }
 }

@@ -24,6 +24,8 @@ pub struct NewToken {
     pub repositories: Vec<String>,
     /// When it ends, in milliseconds since 1970.
     pub expires_ms: Option<i64>,
+    /// Whose it is: it may no more than they; `None` for one that stands alone.
+    pub identity: Option<i64>,
 }
 
 columns! {
@@ -44,6 +46,8 @@ columns! {
         pub last_used_ms: Option<i64> = get "last_used_ms",
         /// When it was revoked.
         pub revoked_ms: Option<i64> = get "revoked_ms",
+        /// Whose it is; `None` for one that stands alone.
+        pub identity: Option<i64> = get "identity",
     }
 }
 
@@ -53,8 +57,8 @@ impl Database {
         let now = self.now_ms().await?;
         let written = sql(
             "storing a token",
-            "INSERT INTO tokens (name, hash, scopes_json, repositories_json, created_ms, expires_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO tokens (name, hash, scopes_json, repositories_json, created_ms, expires_ms, identity) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING",
         )
         .bind(&token.name)
         .bind(hex::encode(token.hash))
@@ -62,6 +66,7 @@ impl Database {
         .bind(to_json(&token.repositories)?)
         .bind(now)
         .bind(token.expires_ms)
+        .bind(token.identity)
         .run(self.write())
         .await?;
         Ok(written == 1)
@@ -89,6 +94,17 @@ impl Database {
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>, Error> {
         let text = format!("SELECT {TOKEN} FROM tokens ORDER BY name");
         sql("reading the tokens", text).all(self.read()).await?.iter().map(TokenRecord::read).collect()
+    }
+
+    /// Returns the tokens of somebody that are good, by name.
+    pub async fn tokens_of(&self, identity: i64) -> Result<Vec<TokenRecord>, Error> {
+        let now = self.now_ms().await?;
+        let text = format!(
+            "SELECT {TOKEN} FROM tokens WHERE identity = $1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $2) \
+             ORDER BY name"
+        );
+        let rows = sql("reading somebody's tokens", text).bind(identity).bind(now).all(self.read()).await?;
+        rows.iter().map(TokenRecord::read).collect()
     }
 
     /// Revokes a token; tells whether there was one that was not revoked yet.

@@ -6,6 +6,9 @@ use crate::sql::statement::{On, Row, sql};
 
 const ACCOUNT: &str = "name, is_robot, password_hash, created_ms, expires_ms";
 
+/// The person who signs in on pages as an account.
+const LOCAL: &str = "SELECT id FROM identities WHERE provider = 'local' AND subject = $1";
+
 /// An account about to be stored.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
@@ -130,6 +133,8 @@ impl Database {
         let changed = sql("changing a password", text).bind(name).bind(password_hash).run(transaction.on()).await? == 1;
         let text = "DELETE FROM registry_refresh_tokens WHERE account = $1";
         sql("ending tokens", text).bind(name).run(transaction.on()).await?;
+        let text = format!("DELETE FROM sessions WHERE identity IN ({LOCAL})");
+        sql("ending sessions", text).bind(name).run(transaction.on()).await?;
         transaction.commit("changing a password").await?;
         Ok(changed)
     }
@@ -141,6 +146,17 @@ impl Database {
             ["DELETE FROM registry_rights WHERE account = $1", "DELETE FROM registry_refresh_tokens WHERE account = $1"]
         {
             sql("removing an account", text).bind(name).run(transaction.on()).await?;
+        }
+        let now = transaction.now_ms;
+        for text in [
+            "DELETE FROM sessions WHERE identity IN (LOCAL)",
+            "DELETE FROM identity_rights WHERE identity IN (LOCAL)",
+            "UPDATE tokens SET revoked_ms = $2 WHERE identity IN (LOCAL) AND revoked_ms IS NULL",
+            "DELETE FROM identities WHERE id IN (LOCAL)",
+        ] {
+            let statement = sql("removing a person", text.replace("LOCAL", LOCAL)).bind(name);
+            let statement = if text.contains("$2") { statement.bind(now) } else { statement };
+            statement.run(transaction.on()).await?;
         }
         let text = "DELETE FROM registry_accounts WHERE name = $1";
         let removed = sql("removing an account", text).bind(name).run(transaction.on()).await? == 1;

@@ -1,5 +1,6 @@
 //! Retention: what is kept of builds, logs and deliveries, and for how long.
 
+mod audit_log;
 pub(crate) mod builds;
 pub(crate) mod deliveries;
 pub(crate) mod plan;

@@ -38,6 +38,8 @@ pub struct RetentionPolicy {
     pub repositories: BTreeMap<String, Limits>,
     /// Those of all repositories together.
     pub total: Limits,
+    /// Days that entries of the audit log are kept.
+    pub audit_days: Option<u32>,
 }
 
 impl RetentionPolicy {

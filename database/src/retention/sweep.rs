@@ -31,6 +31,7 @@ impl Database {
         self.remove_deliveries(&deliveries.beyond(&policy.total, now_ms), &mut removed).await?;
         self.remove_leftovers(&mut removed).await?;
         self.remove_registry_leftovers(&mut removed).await?;
+        self.remove_old_audit(policy.audit_days, &mut removed).await?;
         Ok(removed)
     }
 

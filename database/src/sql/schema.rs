@@ -6,7 +6,7 @@ use crate::sql::statement::{On, sql};
 use crate::sql::transaction::{Alone, Transaction};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub(crate) const MIGRATIONS: [&str; 21] = [
+pub(crate) const MIGRATIONS: [&str; 22] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_questions.sql"),
     include_str!("../../migrations/0003_reconcile.sql"),
@@ -27,7 +27,8 @@ pub(crate) const MIGRATIONS: [&str; 21] = [
     include_str!("../../migrations/0018_field_words.sql"),
     include_str!("../../migrations/0019_registry_logins.sql"),
     include_str!("../../migrations/0020_sessions.sql"),
-    include_str!("../../migrations/0024_mirrors.sql"),
+    include_str!("../../migrations/0021_identities.sql"),
+    include_str!("../../migrations/0022_mirrors.sql"),
 ];
 
 /// The version that this program works with.

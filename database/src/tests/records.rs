@@ -63,6 +63,7 @@ both! {
         let now = database.now_ms().await.unwrap();
         let token = |name: &str, first: u8, expires_ms| NewToken {
             name: name.into(), hash: [first; 32], scopes: vec!["trigger".into()], repositories: vec!["acme/app".into()], expires_ms,
+            identity: None,
         };
         assert!(database.create_token(&token("ci", 1, None)).await.unwrap());
         assert!(!database.create_token(&token("ci", 2, None)).await.unwrap(), "the name is taken");
@@ -379,15 +380,19 @@ both! {
 both! {
     async fn a_session_is_good_until_it_ends(world) {
         let (database, hash) = (&world.database, [7; 32]);
-        let id = database.begin_session(&hash, 60_000).await.unwrap();
-        let other = database.begin_session(&[8; 32], 60_000).await.unwrap();
-        let expired = database.begin_session(&hash, 0).await.unwrap();
+        let of = |hash, span_ms| {
+            let (owner, address) = (SessionOwner::Token(hash), String::new());
+            NewSession { owner, span_ms, address, browser: "" }
+        };
+        let id = database.begin_session(&of(hash, 60_000)).await.unwrap();
+        let other = database.begin_session(&of([8; 32], 60_000)).await.unwrap();
+        let expired = database.begin_session(&of(hash, 0)).await.unwrap();
         assert!(id != other && id.len() == 64);
-        assert_eq!(database.token_of_session(&id).await.unwrap(), Some(hash));
-        assert_eq!(database.token_of_session(&expired).await.unwrap(), None);
-        assert_eq!(database.token_of_session("").await.unwrap(), None);
+        assert_eq!(database.owner_of_session(&id).await.unwrap(), Some(SessionOwner::Token(hash)));
+        assert_eq!(database.owner_of_session(&expired).await.unwrap(), None);
+        assert_eq!(database.owner_of_session("").await.unwrap(), None);
         database.end_session(&id).await.unwrap();
-        assert_eq!(database.token_of_session(&id).await.unwrap(), None);
-        assert_eq!(database.token_of_session(&other).await.unwrap(), Some([8; 32]));
+        assert_eq!(database.owner_of_session(&id).await.unwrap(), None);
+        assert_eq!(database.owner_of_session(&other).await.unwrap(), Some(SessionOwner::Token([8; 32])));
     }
 }

@@ -52,6 +52,7 @@ pub(crate) async fn trigger(
         return Err(problem.explained(requested.explain));
     }
     let stored = store(&service, Once::No, &requested.builds, Instant::now()).await?;
+    service.record(&token.name, caller.address, "build_triggered", &name, "").await;
     let location = stored.headers().get(header::LOCATION).cloned();
     let builds = requested.builds.iter().map(|build| HubBuildView {
         rule: build.rule.clone(),

@@ -1,17 +1,20 @@
 //! The REST API, one file per resource. Every error is a problem with a stable code, every `GET` has an `ETag`.
 
+pub(crate) mod accounts;
 pub(crate) mod approvals;
 pub(crate) mod badges;
 pub(crate) mod builds;
 pub(crate) mod connect;
 pub(crate) mod deliveries;
+pub(crate) mod device;
 pub(crate) mod dockerhub;
 pub(crate) mod explain;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod named;
 pub(crate) mod openapi;
-mod operations;
+pub(crate) mod operations;
+pub(crate) mod own_tokens;
 pub(crate) mod query;
 pub(crate) mod queue;
 pub(crate) mod reconcile;

@@ -34,6 +34,8 @@ pub(crate) struct Changeable {
     pub name: String,
     /// The repository, if it is there.
     pub present: Option<Arc<Entry>>,
+    /// The caller.
+    pub caller: Caller,
 }
 
 /// A repository to be changed by the caller.
@@ -42,6 +44,8 @@ pub(crate) struct Present {
     pub name: String,
     /// The repository.
     pub entry: Arc<Entry>,
+    /// The caller.
+    pub caller: Caller,
 }
 
 /// A build that the caller may act on.
@@ -122,7 +126,7 @@ impl FromRequestParts<Service> for Changeable {
             let detail = format!("`{name}` is defined in the server's slipway.toml");
             return Err(Problem::new(Code::DefinedInFile, detail).hint("change it there and restart the server"));
         }
-        Ok(Changeable { name, present })
+        Ok(Changeable { name, present, caller })
     }
 }
 
@@ -130,9 +134,9 @@ impl FromRequestParts<Service> for Present {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Present, Problem> {
-        let Changeable { name, present } = Changeable::from_request_parts(parts, service).await?;
+        let Changeable { name, present, caller } = Changeable::from_request_parts(parts, service).await?;
         let entry = present.ok_or_else(|| Problem::no_such_repository(&name))?;
-        Ok(Present { name, entry })
+        Ok(Present { name, entry, caller })
     }
 }
 

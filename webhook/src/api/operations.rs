@@ -1,12 +1,16 @@
 //! The operations of the API for its OpenAPI document: method, path, query, body and answers of each route.
 
+use super::accounts::{NewRights, NewServiceAccount};
+use super::device::{DeviceQuestion, NewDevice};
 use super::openapi::{SchemaOf, schema_of};
+use super::own_tokens::NewOwnToken;
 use super::registry::{NewRegistryPassword, NewRegistryUser, NewRight};
 use super::triggers::TriggerRequest;
 use crate::configuration::document::RepositoryDocument;
 use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
 use crate::view::comparison::ExplanationView;
 use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
+use crate::view::person::{AccountList, AccountView, AuditLog, DeviceView, MadeTokenView, OwnTokenList, SessionList};
 use crate::view::queue::{PausedView, QueueView};
 use crate::view::registry::{RegistryUserList, RegistryUserPassword, RegistryUserView, RightList, RightView};
 use crate::view::repository::{
@@ -89,7 +93,7 @@ impl Operation {
 /// Returns all operations.
 pub(crate) fn operations() -> Vec<Operation> {
     let of_pages = [pages(), forms()];
-    [repositories(), contents_of_repositories(), builds(), queue_and_deliveries(), registry(), service()]
+    [repositories(), contents_of_repositories(), builds(), queue_and_deliveries(), registry(), people(), service()]
         .into_iter()
         .chain(of_pages)
         .flatten()
@@ -214,6 +218,46 @@ fn registry() -> Vec<Operation> {
     ]
 }
 
+fn people() -> Vec<Operation> {
+    let (account, device) = ("/v1/accounts/{id}", "/v1/device");
+    vec![
+        Operation::new(GET, "/v1/tokens", "Lists the caller's tokens").view::<OwnTokenList>(200),
+        Operation::new(POST, "/v1/tokens", "Makes a token for the caller")
+            .body::<NewOwnToken>()
+            .view::<MadeTokenView>(201),
+        Operation::new(DELETE, "/v1/tokens/{token}", "Revokes a token of the caller").answer(204, Content::Empty),
+        Operation::new(GET, "/v1/sessions", "Lists the caller's sessions").view::<SessionList>(200),
+        Operation::new(DELETE, "/v1/sessions", "Ends all sessions of the caller").answer(204, Content::Empty),
+        Operation::new(DELETE, "/v1/sessions/{session}", "Ends a session of the caller").answer(204, Content::Empty),
+        Operation::new(GET, "/v1/accounts", "Lists people who signed in, and service accounts")
+            .view::<AccountList>(200),
+        Operation::new(POST, "/v1/accounts", "Makes a service account")
+            .body::<NewServiceAccount>()
+            .view::<AccountView>(201),
+        Operation::new(DELETE, account, "Removes an account with its rights, sessions and tokens")
+            .answer(204, Content::Empty),
+        Operation::new(PUT, "/v1/accounts/{id}/rights", "Replaces the rights of an account")
+            .body::<NewRights>()
+            .view::<AccountView>(200),
+        Operation::new(POST, "/v1/accounts/{id}/tokens", "Makes a token for a service account")
+            .body::<NewOwnToken>()
+            .view::<MadeTokenView>(201),
+        Operation::new(DELETE, "/v1/accounts/{id}/sessions", "Ends all sessions of an account")
+            .answer(204, Content::Empty),
+        Operation::new(GET, "/v1/audit", "Shows who did what, newest first")
+            .query(&["actor", "action", "repo", "limit", "cursor"])
+            .view::<AuditLog>(200),
+        Operation::new(POST, device, "Begins a login of the command line")
+            .open()
+            .body::<NewDevice>()
+            .view::<DeviceView>(200),
+        Operation::new(POST, "/v1/device/token", "Gives the command line its token, once its code is confirmed")
+            .open()
+            .body::<DeviceQuestion>()
+            .view::<MadeTokenView>(201),
+    ]
+}
+
 fn pages() -> Vec<Operation> {
     let page = |path, summary| Operation::new(GET, path, summary).media("text/html");
     vec![
@@ -225,6 +269,9 @@ fn pages() -> Vec<Operation> {
         page("/repos/{namespace}/{name}", "A repository"),
         page("/queue", "The queue"),
         page("/deliveries", "The newest deliveries").query(&["before"]),
+        page("/account", "The caller's account: rights, sessions and tokens"),
+        page("/account/device", "The page that confirms a login of the command line").query(&["code"]),
+        page("/audit", "The audit log").query(&["actor", "action", "repo", "limit", "cursor"]),
         Operation::new(GET, "/assets/{file}", "Styles, scripts and icons of the pages").open().media("text/css"),
         Operation::new(GET, "/favicon.ico", "The icon of the pages").open().media("image/svg+xml"),
         Operation::new(GET, "/badges/{namespace}/{file}", "A badge as SVG, or as JSON for shields.io")
@@ -240,6 +287,19 @@ fn forms() -> Vec<Operation> {
         Operation::new(GET, "/login", "The page to sign in").media("text/html").open().query(&["next"]),
         form("/login", "Begins a session with a token").open(),
         form("/logout", "Ends a session"),
+        Operation::new(GET, "/login/with/{provider}", "Sends a browser to a provider to sign in")
+            .open()
+            .query(&["next"])
+            .answer(303, Content::Empty),
+        Operation::new(GET, "/login/callback/{provider}", "Takes a browser back from a provider")
+            .open()
+            .query(&["code", "state", "error", "error_description", "iss"])
+            .media("text/html"),
+        Operation::new(POST, "/account/tokens", "Makes a token, from a page").media("text/html"),
+        form("/account/tokens/revoke", "Revokes a token, from a page"),
+        form("/account/sessions/end", "Ends all sessions of the caller, from a page"),
+        form("/account/sessions/{session}/end", "Ends a session, from a page"),
+        form("/account/device", "Confirms a login of the command line, or refuses it"),
         form("/builds/{id}/retry", "Repeats a build, from a page"),
         form("/builds/{id}/cancel", "Ends a build, from a page"),
         form("/builds/{id}/approve", "Approves a build, from a page"),

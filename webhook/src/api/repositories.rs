@@ -100,12 +100,13 @@ pub(crate) async fn add(
 /// Puts a document in the place of a repository, or adds it.
 pub(crate) async fn put(
     State(service): State<Service>,
-    Changeable { name, present }: Changeable,
+    Changeable { name, present, caller }: Changeable,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let (mut value, _) = body::document::<Value>(&headers, body).await?;
     let document = named(&mut value, &name)?;
+    check_reserved(&caller, present.as_deref(), &document)?;
     let expected = expected(&headers, present.as_deref())?;
     let entry = store(&service, document, expected).await?;
     let status = if present.is_some() { StatusCode::OK } else { StatusCode::CREATED };
@@ -115,11 +116,14 @@ pub(crate) async fn put(
 /// Changes what a document names (RFC 7396: `null` takes a key away).
 pub(crate) async fn patch(
     State(service): State<Service>,
-    Present { entry, .. }: Present,
+    Present { entry, caller, .. }: Present,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let (patch, _) = body::document::<Value>(&headers, body).await?;
+    let mut changed = serde_json::to_value(&entry.document).unwrap_or_default();
+    merge(&mut changed, patch.clone());
+    check_reserved(&caller, Some(&entry), &named(&mut changed, &entry.document.name)?)?;
     let entry = change(&service, &entry, &headers, |document| merge(document, patch)).await?;
     Ok(shown(&service, &HeaderMap::new(), &entry))
 }
@@ -127,7 +131,7 @@ pub(crate) async fn patch(
 /// Removes a repository: its queued builds are cancelled, its running ones asked to end.
 pub(crate) async fn remove(
     State(service): State<Service>,
-    Present { name, entry }: Present,
+    Present { name, entry, .. }: Present,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     expected(&headers, Some(&entry))?;
@@ -135,6 +139,33 @@ pub(crate) async fn remove(
     service.catalog.changed();
     tracing::info!(repo = name, "a repository was removed");
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Refuses changes of what decides whose code is built and where images go, if the forge of one repository is all that the
+/// caller's rights come from: another address there would make them rights to another repository.
+fn check_reserved(caller: &Caller, present: Option<&Entry>, document: &RepositoryDocument) -> Result<(), Problem> {
+    if !caller.token.as_ref().is_some_and(|token| token.has_owner()) {
+        return Ok(());
+    }
+    let Some(present) = present.map(|entry| &entry.document) else {
+        return caller.require_everywhere(Scope::Admin).map(drop);
+    };
+    let changes = [
+        ("clone_url", present.clone_url != document.clone_url),
+        ("image", present.image != document.image),
+        ("forge", present.forge != document.forge),
+        ("forge_name", present.forge_name != document.forge_name),
+        ("may_read", present.may_read != document.may_read),
+    ];
+    match changes.into_iter().find(|change| change.1) {
+        Some((key, _)) => {
+            let detail = format!(
+                "`{key}` is changed by those who administer this server: it decides what your rights are about"
+            );
+            Err(Problem::new(Code::Forbidden, detail))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Changes the document of a repository and stores it.

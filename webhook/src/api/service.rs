@@ -1,6 +1,6 @@
 //! The service itself: version, health, and the identity of the caller.
 
-use crate::configuration::settings::Scope;
+use crate::configuration::settings::{Scope, Token};
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
@@ -18,10 +18,19 @@ pub(crate) async fn version() -> Response {
 pub(crate) async fn whoami(caller: Caller) -> Result<Response, Problem> {
     caller.may_read()?;
     let known = caller.token.as_ref();
-    let scopes = known.map(|token| token.scopes.clone()).unwrap_or_else(|| vec![Scope::Read]);
-    let repositories = known.map(|token| token.repositories.clone()).filter(|names| !names.is_empty());
+    let repositories = known.and_then(Token::only);
+    let all = [Scope::Read, Scope::Trigger, Scope::Admin];
+    let scopes = match (known, &repositories) {
+        (None, _) => vec![Scope::Read],
+        (Some(token), Some(names)) if token.has_owner() => {
+            let is_granted = |scope: &Scope| names.iter().any(|name| token.allows(*scope, Some(name)));
+            all.into_iter().filter(is_granted).collect()
+        }
+        (Some(token), _) => token.scopes.clone(),
+    };
     Ok(axum::Json(CallerView {
         token: known.map(|token| token.name.clone()),
+        account: caller.person.as_ref().map(|person| person.name.clone()),
         anonymous: known.is_none(),
         scopes: scopes.into_iter().map(|scope| scope.as_str().to_owned()).collect(),
         repositories,

@@ -61,5 +61,6 @@ async fn policy(
         usual: retention.limits(&RetentionDocument::default()),
         repositories: own.map(|(entry, own)| (entry.document.name.clone(), retention.limits(own))).collect(),
         total: retention.total(),
+        audit_days: retention.audit_days(),
     })
 }

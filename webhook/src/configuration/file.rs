@@ -18,6 +18,7 @@ use crate::configuration::retention::Retention;
 use crate::configuration::sandbox::Sandbox;
 use crate::configuration::secret::Secret;
 use crate::configuration::settings::{Repository, Scope, Settings, Token};
+use crate::configuration::sign_in::{SignIn, SignInText};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -61,6 +62,9 @@ pub struct Configuration {
     /// Kinds and tokens of forges, by the host of clone URLs.
     #[serde(rename = "forges")]
     forge_texts: BTreeMap<String, ForgeText>,
+    /// Where people sign in, and who administers the service.
+    #[serde(rename = "sign_in")]
+    sign_in_text: SignInText,
     /// User and password by the host of a clone URL.
     git: BTreeMap<String, LoginText>,
     /// Logins, and how registries are spoken to, by host.
@@ -258,11 +262,33 @@ impl Configuration {
         let tokens = self.tokens.iter().map(|text| self.token(text)).collect::<Result<_, _>>()?;
         let forges = self.forges()?;
         self.check_forges(&forges)?;
-        let anonymous_read = self.server.anonymous_read.unwrap_or(address.ip().is_loopback());
+        let sign_in = self.sign_in(&forges)?;
+        // Behind a proxy on the same machine, where people sign in, everybody would see everything.
+        let is_public = address.ip().is_loopback() && !sign_in.is_there();
+        let anonymous_read = self.server.anonymous_read.unwrap_or(is_public);
         let proxies = Proxies::new(&self.server.trusted_proxies);
         let proxies = proxies.map_err(|problem| wrong("server.trusted_proxies", problem))?;
         let registry_users = self.registry_users.iter().map(|login| login.username.clone()).collect();
-        Ok(Settings { public_url, repositories, network, tokens, forges, anonymous_read, registry_users, proxies })
+        Ok(Settings {
+            public_url,
+            repositories,
+            network,
+            tokens,
+            forges,
+            sign_in,
+            anonymous_read,
+            registry_users,
+            proxies,
+        })
+    }
+
+    fn sign_in(&self, forges: &Forges) -> Result<SignIn, ConfigurationError> {
+        let sign_in = SignIn::read(&self.sign_in_text, &self.forge_texts, forges, &self.directory)?;
+        if !sign_in.providers.is_empty() && self.server.public_url.is_none() {
+            let problem = "`server.public_url` is missing: providers send people back to it, and to nowhere else";
+            return Err(wrong("sign_in", problem));
+        }
+        Ok(sign_in)
     }
 
     pub(super) fn forges(&self) -> Result<Forges, ConfigurationError> {

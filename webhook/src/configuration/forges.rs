@@ -2,6 +2,7 @@
 
 use super::checks::check_public_url;
 use super::file::{ConfigurationError, wrong};
+use super::sign_in::ForgeSignInText;
 use crate::configuration::document::check_host;
 use crate::configuration::forge_app::AppText;
 use crate::configuration::secret::Secret;
@@ -99,6 +100,8 @@ pub(crate) struct ForgeText {
     username: Option<String>,
     url: Option<String>,
     app: Option<AppText>,
+    /// How people sign in with their accounts there.
+    sign_in: Option<ForgeSignInText>,
 }
 
 /// A forge that is spoken to, with its token read.
@@ -138,6 +141,15 @@ impl ForgeSettings {
                 None => ("authorization", format!("Bearer {token}")),
             },
         })
+    }
+
+    /// Returns the URL of its pages, without a slash at the end.
+    pub(super) fn web_url(&self) -> String {
+        let base = self.api.strip_suffix(self.kind.api_path()).unwrap_or(&self.api);
+        match self.kind {
+            ForgeKind::Github => base.replacen("://api.", "://", 1),
+            _ => base.to_owned(),
+        }
     }
 
     /// Returns a text without the token, in every form in which it is sent.
@@ -238,6 +250,11 @@ impl Forges {
 }
 
 impl ForgeText {
+    /// Returns how people sign in with their accounts there.
+    pub(super) fn sign_in(&self) -> Option<&ForgeSignInText> {
+        self.sign_in.as_ref()
+    }
+
     fn read(&self, host: &str, directory: &Path) -> Result<ForgeSettings, String> {
         let known = KNOWN.iter().find(|known| known.0 == host).map(|known| known.1);
         let kind = match (self.kind, known) {

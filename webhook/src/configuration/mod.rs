@@ -18,6 +18,7 @@ pub(crate) mod retention;
 mod sandbox;
 pub(crate) mod secret;
 pub(crate) mod settings;
+pub(crate) mod sign_in;
 
 pub use file::{Configuration, ConfigurationError, Server};
 pub use hub::Hub;

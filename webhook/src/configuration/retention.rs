@@ -34,6 +34,8 @@ pub struct Retention {
     pub total_log_mib: u32,
     /// Mebibytes of bodies of deliveries of all repositories.
     pub total_delivery_mib: u32,
+    /// Days that entries of the audit log are kept.
+    pub audit_days: u32,
 }
 
 impl Default for Retention {
@@ -50,6 +52,7 @@ impl Default for Retention {
             total_deliveries: 100_000,
             total_log_mib: 8_192,
             total_delivery_mib: 2_048,
+            audit_days: 365,
         }
     }
 }
@@ -94,6 +97,11 @@ impl Retention {
                 bytes: bytes(own.delivery_mib.unwrap_or(self.delivery_mib)),
             },
         }
+    }
+
+    /// Returns the days that entries of the audit log are kept.
+    pub(crate) fn audit_days(&self) -> Option<u32> {
+        number(self.audit_days)
     }
 
     pub(crate) fn total(&self) -> Limits {

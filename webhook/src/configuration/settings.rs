@@ -4,13 +4,16 @@ use crate::configuration::document::{Autotest, PullRequests, RepositoryDocument,
 use crate::configuration::forges::{ForgeSettings, Forges};
 use crate::configuration::network::Network;
 use crate::configuration::proxies::Proxies;
+use crate::configuration::sign_in::SignIn;
 use crate::rules::Rule;
 use axum::http::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// The settings of the service.
@@ -26,6 +29,8 @@ pub struct Settings {
     pub tokens: Vec<Token>,
     /// The forges that are spoken to.
     pub(crate) forges: Forges,
+    /// Where people sign in.
+    pub(crate) sign_in: SignIn,
     /// Whether everybody may see builds and logs.
     pub anonymous_read: bool,
     /// Names of the configured users of the embedded registry: no account has one of them.
@@ -148,18 +153,41 @@ pub struct Token {
     pub scopes: Vec<Scope>,
     /// Repositories that it is good for; all, if there are none.
     pub repositories: Vec<String>,
+    /// The rights of its owner in each repository, as far as the token is good for it; `None` where nothing but the above counts.
+    grants: Option<Arc<Grants>>,
     hash: [u8; 32],
 }
+
+/// The rights of somebody, by the name of a repository.
+pub(crate) type Grants = BTreeMap<String, Scope>;
 
 impl Token {
     /// Returns a token of the configuration.
     pub fn new(name: &str, token: &str, scopes: Vec<Scope>, repositories: Vec<String>) -> Self {
-        Token { name: name.to_owned(), hash: Sha256::digest(token).into(), scopes, repositories }
+        Token { name: name.to_owned(), hash: Sha256::digest(token).into(), scopes, repositories, grants: None }
     }
 
     /// Returns a token that is known by its SHA-256.
     pub(crate) fn stored(name: &str, hash: [u8; 32], scopes: Vec<Scope>, repositories: Vec<String>) -> Self {
-        Token { name: name.to_owned(), hash, scopes, repositories }
+        Token { name: name.to_owned(), hash, scopes, repositories, grants: None }
+    }
+
+    /// Returns what stands for somebody who is known: they may these scopes as far as `grants` go, and everywhere without.
+    pub(crate) fn of_owner(name: &str, scopes: Vec<Scope>, grants: Option<Arc<Grants>>) -> Self {
+        Token { name: name.to_owned(), hash: [0; 32], scopes, repositories: Vec::new(), grants }
+    }
+
+    /// Returns the repositories that it lets see; `None` for all.
+    pub(crate) fn only(&self) -> Option<Vec<String>> {
+        match &self.grants {
+            Some(grants) => Some(grants.keys().filter(|name| self.allows(Scope::Read, Some(name))).cloned().collect()),
+            None => (!self.repositories.is_empty()).then(|| self.repositories.clone()),
+        }
+    }
+
+    /// Tells whether it stands for somebody whose rights differ by repository.
+    pub(crate) fn has_owner(&self) -> bool {
+        self.grants.is_some()
     }
 
     /// Tells whether the token may be used for `scope`, and for `repository` if one is meant.
@@ -167,9 +195,12 @@ impl Token {
         let scoped = self.scopes.iter().any(|granted| *granted >= scope);
         let here = match repository {
             Some(repository) => {
-                self.repositories.is_empty() || self.repositories.iter().any(|known| known == repository)
+                let is_granted = |grants: &Arc<Grants>| grants.get(repository).is_some_and(|granted| *granted >= scope);
+                let is_named =
+                    self.repositories.is_empty() || self.repositories.iter().any(|known| known == repository);
+                is_named && self.grants.as_ref().is_none_or(is_granted)
             }
-            None => self.repositories.is_empty(),
+            None => self.repositories.is_empty() && self.grants.is_none(),
         };
         scoped && here
     }

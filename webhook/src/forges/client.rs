@@ -62,6 +62,11 @@ impl Exchanges {
         Exchanges { github: GithubClient::default(), others, tokens: Arc::default() }
     }
 
+    /// Returns the client for people's sign-ins and their rights.
+    pub(crate) fn for_people(&self) -> &dyn Exchange {
+        self.others.as_ref()
+    }
+
     /// Returns a client for a forge, with its token.
     pub(crate) fn client<'f>(&'f self, forge: &'f ForgeSettings) -> ForgeClient<'f> {
         let others = self.others.as_ref();

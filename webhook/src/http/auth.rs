@@ -1,18 +1,21 @@
 //! Authentication: tokens in the `Authorization` header, as a bearer or as the password of any user, and sessions of people
 //! who signed in on a page.
 
-use crate::configuration::settings::{Scope, Token};
+use crate::configuration::settings::{Grants, Scope, Token};
 use crate::http::problem::Problem;
 use crate::http::rate_limit::Failure;
 use crate::http::session;
 use crate::http::state::Service;
+use crate::people::{Rights, Sources, path_matches};
 use crate::view::code::Code;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use base64::Engine;
+use database::{Identity, SessionOwner};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 /// Where a request comes from.
 pub(crate) struct Address(pub IpAddr);
@@ -36,6 +39,8 @@ pub(crate) struct Caller {
     pub address: IpAddr,
     /// Id of the session that they signed in for, if that is how the token is known.
     pub session: Option<String>,
+    /// The person, or the service account, if the caller may all that they may.
+    pub person: Option<Arc<Identity>>,
     /// Whether everybody may see everything.
     anonymous_read: bool,
 }
@@ -49,16 +54,29 @@ impl FromRequestParts<Service> for Caller {
         if !parts.headers.contains_key(header::AUTHORIZATION) {
             // A cookie comes with whatever makes a browser ask: what changes something needs the proof of a form too.
             let session = session::id(&parts.headers).filter(|_| parts.method.is_safe());
-            return Caller::of_session(service, address, session).await;
+            let caller = Caller::of_session(service, address, session).await?;
+            caller.sign(&parts.extensions);
+            return Ok(caller);
         }
-        let token = match presented(&parts.headers) {
-            Some(presented) => find(service, &presented).await?,
+        let found = match presented(&parts.headers) {
+            Some(presented) => find_owned(service, &presented).await?,
             None => None,
         };
-        match token {
-            Some(token) => Ok(Caller { token: Some(token), address, session: None, anonymous_read }),
-            None => Err(service.refuse(address)),
-        }
+        let Some(Found { token, person }) = found else { return Err(service.refuse(address)) };
+        let caller = Caller { token: Some(token), address, session: None, person, anonymous_read };
+        caller.sign(&parts.extensions);
+        Ok(caller)
+    }
+}
+
+/// The name of who sent a request, for the audit log: whoever finds it out writes it here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Signature(Arc<OnceLock<String>>);
+
+impl Signature {
+    /// Returns the name, once somebody has found it out.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
     }
 }
 
@@ -70,14 +88,32 @@ impl Caller {
         session: Option<&str>,
     ) -> Result<Caller, Problem> {
         let anonymous_read = service.settings.anonymous_read;
-        let nobody = Caller { token: None, address, session: None, anonymous_read };
+        let nobody = Caller { token: None, address, session: None, person: None, anonymous_read };
         let Some(id) = session else { return Ok(nobody) };
-        let token = match service.database.token_of_session(id).await? {
-            Some(hash) => find_by_hash(service, hash).await?,
+        let found = match service.database.owner_of_session(id).await? {
+            Some(SessionOwner::Token(hash)) => find_by_hash(service, hash).await?,
+            Some(SessionOwner::Identity(identity)) => find_person(service, identity).await?,
             None => None,
         };
-        let session = token.is_some().then(|| id.to_owned());
-        Ok(Caller { token, session, ..nobody })
+        let Some(Found { token, person }) = found else { return Ok(nobody) };
+        Ok(Caller { token: Some(token), session: Some(id.to_owned()), person, ..nobody })
+    }
+
+    /// Tells the audit log who this is.
+    pub(crate) fn sign(&self, extensions: &Extensions) {
+        if let (Some(signature), Some(token)) = (extensions.get::<Signature>(), &self.token) {
+            let _ = signature.0.set(token.name.clone());
+        }
+    }
+
+    /// Returns the person, or says that only they themselves may do this.
+    pub(crate) fn require_person(&self) -> Result<&Arc<Identity>, Problem> {
+        let token = self.token.as_ref().ok_or_else(Problem::unauthorized)?;
+        self.person.as_ref().ok_or_else(|| {
+            let detail = format!("`{}` stands for nobody who signed in, or only for some of what they may", token.name);
+            Problem::new(Code::Forbidden, detail)
+                .hint("sign in at a forge, or use a token of your own with the scope `admin` for all repositories")
+        })
     }
 
     /// Tells whether the caller may do `scope` to `repository`.
@@ -117,12 +153,18 @@ impl Caller {
 
     /// Returns the repositories that a list may hold; `None` for all.
     pub(crate) fn only(&self) -> Option<Vec<String>> {
-        let token = self.token.as_ref().filter(|_| !self.anonymous_read)?;
-        (!token.repositories.is_empty()).then(|| token.repositories.clone())
+        self.token.as_ref().filter(|_| !self.anonymous_read)?.only()
     }
 }
 
 impl Service {
+    /// Returns what somebody may now.
+    pub(crate) async fn rights(&self, who: &Identity) -> Result<Rights, Problem> {
+        let (settings, catalog, exchange) = (&*self.settings, &*self.catalog, self.exchanges.for_people());
+        let sources = Sources { database: &self.database, settings, catalog, exchange };
+        Ok(self.people.rights(&sources, who).await?)
+    }
+
     /// Counts a token that is not known, and returns the answer to it.
     pub(crate) fn refuse(&self, address: IpAddr) -> Problem {
         match self.limiter.failed(address, Failure::Token) {
@@ -143,14 +185,28 @@ impl Service {
 }
 
 fn forbidden(token: &Token, scope: Scope) -> Problem {
-    let detail = format!("the token `{}` may not do this: it needs the scope `{}`", token.name, scope.as_str());
+    let scope = scope.as_str();
+    let detail = match token.has_owner() {
+        true => format!("`{}` may not do this: the forge gives them less than the right to `{scope}`", token.name),
+        false => format!("the token `{}` may not do this: it needs the scope `{scope}`", token.name),
+    };
     Problem::new(Code::Forbidden, detail)
+}
+
+/// A token that is good, and the person who may all that it may and no more.
+struct Found {
+    token: Token,
+    person: Option<Arc<Identity>>,
 }
 
 /// Returns the token that was presented: one of the configuration, or one of the database that is still good.
 pub(crate) async fn find(service: &Service, presented: &str) -> Result<Option<Token>, Problem> {
+    Ok(find_owned(service, presented).await?.map(|found| found.token))
+}
+
+async fn find_owned(service: &Service, presented: &str) -> Result<Option<Found>, Problem> {
     if let Some(token) = service.settings.token(presented) {
-        return Ok(Some(token.clone()));
+        return Ok(Some(Found { token: token.clone(), person: None }));
     }
     if !crate::http::token::is_well_formed(presented) {
         return Ok(None);
@@ -159,15 +215,48 @@ pub(crate) async fn find(service: &Service, presented: &str) -> Result<Option<To
 }
 
 /// Returns the token with this SHA-256: one of the configuration, or one of the database that is still good.
-async fn find_by_hash(service: &Service, hash: [u8; 32]) -> Result<Option<Token>, Problem> {
+async fn find_by_hash(service: &Service, hash: [u8; 32]) -> Result<Option<Found>, Problem> {
     if let Some(token) = service.settings.token_by_hash(&hash) {
-        return Ok(Some(token.clone()));
+        return Ok(Some(Found { token: token.clone(), person: None }));
     }
-    let record = service.database.token_by_hash(&hash).await?;
-    Ok(record.map(|record| {
-        let scopes = record.scopes.iter().filter_map(|name| Scope::parse(name)).collect();
-        Token::stored(&record.name, hash, scopes, record.repositories)
-    }))
+    let Some(record) = service.database.token_by_hash(&hash).await? else { return Ok(None) };
+    let scopes: Vec<Scope> = record.scopes.iter().filter_map(|name| Scope::parse(name)).collect();
+    let Some(owner) = record.identity else {
+        let token = Token::stored(&record.name, hash, scopes, record.repositories);
+        return Ok(Some(Found { token, person: None }));
+    };
+    let Some(owner) = service.database.identity(owner).await? else { return Ok(None) };
+    let rights = service.rights(&owner).await?;
+    let is_whole = record.repositories.is_empty() && scopes.contains(&Scope::Admin);
+    let grants = narrowed(service, &rights, &record.repositories).await?;
+    let token = Token::of_owner(&record.name, scopes, grants);
+    Ok(Some(Found { token, person: is_whole.then(|| Arc::new(owner)) }))
+}
+
+/// Returns what somebody who signed in may.
+async fn find_person(service: &Service, identity: i64) -> Result<Option<Found>, Problem> {
+    let Some(person) = service.database.identity(identity).await? else { return Ok(None) };
+    let rights = service.rights(&person).await?;
+    let token = Token::of_owner(&person.name, vec![Scope::Admin], narrowed(service, &rights, &[]).await?);
+    Ok(Some(Found { token, person: Some(Arc::new(person)) }))
+}
+
+/// Returns rights as far as patterns of repositories go; without any, all of them.
+async fn narrowed(service: &Service, rights: &Rights, patterns: &[String]) -> Result<Option<Arc<Grants>>, Problem> {
+    let is_meant = |name: &str| patterns.is_empty() || patterns.iter().any(|pattern| path_matches(pattern, name));
+    Ok(match rights {
+        Rights::Everything if patterns.is_empty() => None,
+        Rights::Everything => {
+            let all = service.catalog.all(&service.database).await?;
+            let names = all.iter().map(|entry| entry.document.name.as_str()).filter(|name| is_meant(name));
+            Some(Arc::new(names.map(|name| (name.to_owned(), Scope::Admin)).collect()))
+        }
+        Rights::In(grants) if patterns.is_empty() => Some(grants.clone()),
+        Rights::In(grants) => {
+            let meant = grants.iter().filter(|granted| is_meant(granted.0));
+            Some(Arc::new(meant.map(|granted| (granted.0.clone(), *granted.1)).collect()))
+        }
+    })
 }
 
 fn presented(headers: &HeaderMap) -> Option<String> {

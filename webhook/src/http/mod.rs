@@ -1,6 +1,7 @@
 //! The parts that all requests share: state, authentication, bodies, answers and problems.
 
 pub(crate) mod answer;
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod problem;

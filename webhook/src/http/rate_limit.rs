@@ -21,13 +21,15 @@ pub(crate) enum Failure {
     Build,
     /// A delivery with a wrong signature.
     Signature,
+    /// A login of the command line that was begun, which counts whether it is confirmed or not.
+    Device,
 }
 
 impl Failure {
     /// Failures within the window that are answered as such.
     fn limit(self) -> u32 {
         match self {
-            Failure::Token | Failure::Signature => 30,
+            Failure::Token | Failure::Signature | Failure::Device => 30,
             Failure::Build => 300,
         }
     }
@@ -41,6 +43,14 @@ impl Limiter {
     /// Counts a failure; returns the seconds to wait if there were too many.
     pub(crate) fn failed(&self, address: IpAddr, failure: Failure) -> Option<u64> {
         self.failed_at(address, failure, Instant::now())
+    }
+
+    /// Returns the seconds to wait if there were too many failures already; counts nothing.
+    pub(crate) fn spent(&self, address: IpAddr, failure: Failure) -> Option<u64> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (began, count) = counts.get(&(address, failure))?;
+        let left = WINDOW.saturating_sub(began.elapsed());
+        (*count >= failure.limit() && !left.is_zero()).then(|| left.as_secs().max(1))
     }
 
     fn failed_at(&self, address: IpAddr, failure: Failure, now: Instant) -> Option<u64> {

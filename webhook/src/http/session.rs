@@ -13,6 +13,12 @@ pub(crate) const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const SESSION: &str = "slipway_session";
 /// The cookie that ties the form of the sign-in to the browser that was sent it.
 const VISIT: &str = "slipway_visit";
+/// The cookie of a sign-in that was begun at a provider: its random value, and the page to go to afterwards.
+const FLOW: &str = "slipway_flow";
+/// How long somebody may take to sign in there.
+const FLOW_LIFE: Duration = Duration::from_secs(600);
+/// Digits of the random value of a flow.
+const FLOW_DIGITS: usize = 64;
 /// Random bytes of the value of a visit.
 const LENGTH: usize = 16;
 
@@ -30,9 +36,26 @@ impl Cookies {
         Cookies { path, is_secure: settings.public_url.starts_with("https://") }
     }
 
-    /// Returns the header that begins a session.
-    pub(crate) fn begin(&self, id: &str) -> Option<HeaderValue> {
-        self.header(SESSION, id, LIFE.as_secs())
+    /// Returns the header that begins a session of so many seconds.
+    pub(crate) fn begin(&self, id: &str, seconds: u64) -> Option<HeaderValue> {
+        self.header(SESSION, id, seconds)
+    }
+
+    /// Returns the header that begins a sign-in at a provider. Its site leads the browser back here: with `Strict` the
+    /// cookie would not come along.
+    pub(crate) fn begin_flow(&self, random: &str, next: &str) -> Option<HeaderValue> {
+        let value = format!("{random}{}", hex::encode(next));
+        self.flow(&value, FLOW_LIFE.as_secs())
+    }
+
+    /// Returns the header that ends a sign-in at a provider.
+    pub(crate) fn end_flow(&self) -> Option<HeaderValue> {
+        self.flow("", 0)
+    }
+
+    fn flow(&self, value: &str, seconds: u64) -> Option<HeaderValue> {
+        let inner = Cookies { path: format!("{}login", self.path), is_secure: self.is_secure };
+        inner.with_site(FLOW, value, seconds, "Lax")
     }
 
     /// Returns the header that ends a session.
@@ -46,10 +69,14 @@ impl Cookies {
     }
 
     fn header(&self, name: &str, value: &str, seconds: u64) -> Option<HeaderValue> {
+        self.with_site(name, value, seconds, "Strict")
+    }
+
+    fn with_site(&self, name: &str, value: &str, seconds: u64, site: &str) -> Option<HeaderValue> {
         let secure = if self.is_secure { "; Secure" } else { "" };
         let path = &self.path;
         HeaderValue::from_str(&format!(
-            "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+            "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite={site}{secure}"
         ))
         .ok()
     }
@@ -63,6 +90,19 @@ pub(crate) fn id(headers: &HeaderMap) -> Option<&str> {
 /// Returns the value of a browser's visit.
 pub(crate) fn visit(headers: &HeaderMap) -> Option<&str> {
     cookie(headers, VISIT)
+}
+
+/// Returns the random value of a sign-in that the browser has begun at a provider, and the page to go to afterwards.
+pub(crate) fn flow(headers: &HeaderMap) -> Option<(&str, String)> {
+    let (random, next) = cookie(headers, FLOW)?.split_at_checked(FLOW_DIGITS)?;
+    Some((random, String::from_utf8(hex::decode(next).ok()?).ok()?))
+}
+
+/// Makes the random value of a sign-in at a provider; `None` if the machine gives no randomness.
+pub(crate) fn new_flow() -> Option<String> {
+    let mut bytes = [0; FLOW_DIGITS / 2];
+    rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
+    Some(hex::encode(bytes))
 }
 
 /// Makes the value of a visit; `None` if the machine gives no randomness.
@@ -111,9 +151,11 @@ mod tests {
     #[test]
     fn cookies_are_for_this_service_alone() {
         let cookies = Cookies { path: "/ci/".to_owned(), is_secure: true };
-        let begun = cookies.begin("0a").unwrap();
+        let begun = cookies.begin("0a", LIFE.as_secs()).unwrap();
         let expected = "slipway_session=0a; Path=/ci/; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure";
         assert_eq!(begun, expected);
+        let flow = cookies.begin_flow("0b", "/q").unwrap();
+        assert_eq!(flow, "slipway_flow=0b2f71; Path=/ci/login; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
         assert!(cookies.end().unwrap().to_str().unwrap().contains("slipway_session=; Path=/ci/; Max-Age=0;"));
     }
 }

@@ -6,6 +6,7 @@ use crate::http::rate_limit::Limiter;
 use crate::http::readiness::Readiness;
 use crate::intake::catalog::Catalog;
 use crate::intake::inbox::Inbox;
+use crate::people::People;
 use database::Database;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) struct Service {
     pub inbox: Arc<Inbox>,
     pub exchanges: Exchanges,
     pub comparisons: Arc<Semaphore>,
+    pub people: Arc<People>,
 }
 
 /// Counts of what this process has stored since it started.
@@ -55,6 +57,7 @@ impl Service {
             inbox: Arc::new(Inbox::new(spool)),
             exchanges,
             comparisons: Arc::new(Semaphore::new(MAX_COMPARISONS)),
+            people: Arc::default(),
         }
     }
 }

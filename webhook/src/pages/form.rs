@@ -66,6 +66,7 @@ impl FromRequest<Service> for Posted {
         }
         let fields = Fields::read(&parts.headers, body).await?;
         fields.check(caller.session.as_deref())?;
+        caller.sign(&parts.extensions);
         Ok(Posted { caller, fields })
     }
 }

@@ -1,13 +1,17 @@
 //! Pages for people: builds, one build, repositories, the queue, deliveries, and the sign-in. They work without scripts;
 //! with them, lists and logs are followed live.
 
+pub(crate) mod account;
+mod account_sign_in;
 pub(crate) mod actions;
 mod ansi;
 pub(crate) mod asset;
+pub(crate) mod audit_log;
 pub(crate) mod build;
 mod build_head;
 pub(crate) mod builds;
 pub(crate) mod deliveries;
+pub(crate) mod device;
 pub(crate) mod explain;
 mod form;
 mod links;
@@ -16,6 +20,7 @@ mod mark;
 mod moment;
 mod page;
 pub(crate) mod problem;
+pub(crate) mod provider_sign_in;
 pub(crate) mod queue;
 pub(crate) mod repositories;
 mod rows;

@@ -3,6 +3,7 @@
 use super::asset;
 use super::form::hidden;
 use super::mark::{self, Mark};
+use crate::configuration::settings::Scope;
 use crate::http::auth::Caller;
 use crate::http::session;
 use crate::view::text::plain;
@@ -96,7 +97,11 @@ impl Page<'_> {
                 (Some(token), Some(session)) => {
                     details.menu {
                         summary aria-label=(format!("Account: {}", token.name)) { (plain(token.name.as_bytes())) }
-                        form action="/logout" method="post" { (hidden(&session::proof(session))) button { "Sign out" } }
+                        form action="/logout" method="post" {
+                            @if viewer.person.is_some() { a href="/account" { "Account" } }
+                            @if viewer.may_everywhere(Scope::Admin) { a href="/audit" { "Audit log" } }
+                            (hidden(&session::proof(session))) button { "Sign out" }
+                        }
                     }
                 }
                 (Some(token), None) => span.who { (plain(token.name.as_bytes())) },

@@ -1,9 +1,8 @@
 //! Problems as people's browsers show them: a page instead of JSON. Programs, and the paths for them, get the JSON.
 
 use super::page::{Live, Page};
-use super::sign_in;
+use super::sign_in::{self, Ways};
 use crate::http::problem::ProblemText;
-use crate::http::session::Cookies;
 use crate::view::text::plain;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -18,7 +17,7 @@ const PROGRAMS: [&str; 3] = ["/v1/", "/hooks/", "/u/"];
 const SCHEME: HeaderValue = HeaderValue::from_static("Bearer realm=\"slipway\"");
 
 /// Puts a page in the place of a problem where a browser asked for one or sent a form.
-pub(crate) async fn show(State(cookies): State<Arc<Cookies>>, request: Request, next: Next) -> Response {
+pub(crate) async fn show(State(ways): State<Arc<Ways>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_page = matches!(*request.method(), Method::GET | Method::POST)
         && wants_html(request.headers())
@@ -33,7 +32,7 @@ pub(crate) async fn show(State(cookies): State<Arc<Cookies>>, request: Request, 
     let headers = request.headers().clone();
     let response = next.run(request).await;
     match response.extensions().get::<ProblemText>().cloned() {
-        Some(_) if response.status() == StatusCode::UNAUTHORIZED => ask(&cookies, &headers, &back),
+        Some(_) if response.status() == StatusCode::UNAUTHORIZED => ask(&ways, &headers, &back),
         Some(told) => page(response, &told, &back),
         None => response,
     }
@@ -45,7 +44,7 @@ fn page_of(action: &str) -> String {
     match parts.as_slice() {
         ["builds", id, _] => format!("/builds/{id}"),
         ["repos", namespace, name, ..] => format!("/repos/{namespace}/{name}"),
-        [part @ ("queue" | "deliveries"), ..] => format!("/{part}"),
+        [part @ ("queue" | "deliveries" | "account"), ..] => format!("/{part}"),
         _ => "/".to_owned(),
     }
 }
@@ -56,7 +55,7 @@ fn wants_html(headers: &HeaderMap) -> bool {
 }
 
 /// Asks for a token. Where a link of another site led here, the browser left the cookie out: it asks once more by itself.
-fn ask(cookies: &Cookies, headers: &HeaderMap, next: &str) -> Response {
+fn ask(ways: &Ways, headers: &HeaderMap, next: &str) -> Response {
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         let content = html! {
             (DOCTYPE)
@@ -72,7 +71,7 @@ fn ask(cookies: &Cookies, headers: &HeaderMap, next: &str) -> Response {
         ];
         return (StatusCode::UNAUTHORIZED, headers, content.into_string()).into_response();
     }
-    let mut response = sign_in::page(cookies, headers, next, &html! { p { "This page needs a token." } });
+    let mut response = sign_in::page(ways, headers, next, &html! { p { "This page is for those who sign in." } });
     *response.status_mut() = StatusCode::UNAUTHORIZED;
     response.headers_mut().insert(header::WWW_AUTHENTICATE, SCHEME);
     response

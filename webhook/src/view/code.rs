@@ -89,6 +89,8 @@ codes! {
     InvalidTimeout, "invalid_timeout", BAD_REQUEST, Retry::Never, "a timeout is not a duration";
     InvalidRight, "invalid_right", BAD_REQUEST, Retry::Never, "the pattern, actions or holder of a right in the registry are invalid";
     InvalidUser, "invalid_user", BAD_REQUEST, Retry::Never, "the name, password or end of an account of the registry is invalid";
+    InvalidAccount, "invalid_account", BAD_REQUEST, Retry::Never, "the name or a right of an account is invalid, or it is not of this kind";
+    InvalidToken, "invalid_token", BAD_REQUEST, Retry::Never, "the name, scope, repositories or end of a token is invalid";
     InvalidUrl, "invalid_url", BAD_REQUEST, Retry::Never, "a `clone_url` or a webhook's `url` is not a URL";
     InvalidWait, "invalid_wait", BAD_REQUEST, Retry::Never, "`wait` is not a number of seconds";
     AddressNotAllowed, "address_not_allowed", BAD_REQUEST, Retry::Never, "a `clone_url` or a webhook's `url` leads to a private address";
@@ -104,6 +106,9 @@ codes! {
     DeliveryNotFound, "delivery_not_found", NOT_FOUND, Retry::Never, "there is no delivery with this id";
     SecretNotFound, "secret_not_found", NOT_FOUND, Retry::Never, "the repository has no secret with this name";
     UserNotFound, "user_not_found", NOT_FOUND, Retry::Never, "the registry has no account with this name";
+    AccountNotFound, "account_not_found", NOT_FOUND, Retry::Never, "there is no account with this id";
+    TokenNotFound, "token_not_found", NOT_FOUND, Retry::Never, "the caller has no token with this name";
+    SessionNotFound, "session_not_found", NOT_FOUND, Retry::Never, "the caller has no session with this id";
     RightNotFound, "right_not_found", NOT_FOUND, Retry::Never, "the registry has no such right";
     NoTrace, "no_trace", NOT_FOUND, Retry::Never, "no attempt at the build has ended yet";
     UnknownForge, "unknown_forge", NOT_FOUND, Retry::Never, "deliveries of this forge are not accepted";
@@ -117,6 +122,10 @@ codes! {
     DefinedInFile, "defined_in_file", CONFLICT, Retry::Never, "the repository is defined in the server's `slipway.toml`";
     RepositoryExists, "repository_exists", CONFLICT, Retry::Never, "a repository with this name exists already";
     UserExists, "user_exists", CONFLICT, Retry::Never, "an account or a configured user of the registry has this name already";
+    AccountExists, "account_exists", CONFLICT, Retry::Never, "an account has this name already";
+    TokenExists, "token_exists", CONFLICT, Retry::Never, "a token has, or had, this name";
+    RightsOfForge, "rights_of_forge", CONFLICT, Retry::Never, "the account's rights are those that its forge says";
+    DeviceWaiting, "device_waiting", CONFLICT, Retry::Later, "nobody has confirmed the login of the command line yet";
     Conflict, "conflict", CONFLICT, Retry::Later, "another change was faster";
     AlreadyFinished, "already_finished", CONFLICT, Retry::Never, "the build has ended";
     NotFinished, "not_finished", CONFLICT, Retry::Never, "the build has not ended";
@@ -129,6 +138,7 @@ codes! {
     BuildRemoved, "build_removed", GONE, Retry::Never, "`[retention]` removed the build with this number";
     LogRemoved, "log_removed", GONE, Retry::Never, "`[retention]` removed the log of the build";
     BodyRemoved, "body_removed", GONE, Retry::Never, "`[retention]` removed the body of the delivery to replay";
+    DeviceGone, "device_gone", GONE, Retry::Never, "the login of the command line has ended, was refused, or was taken before";
     VersionMismatch, "version_mismatch", PRECONDITION_FAILED, Retry::Never, "the repository changed since this version of it was read";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, Retry::Never, "the body is too large";
     UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, Retry::Never, "the body is compressed, or of a type that is not accepted";

@@ -7,6 +7,7 @@ pub mod code;
 pub mod comparison;
 pub mod delivery;
 pub(crate) mod explanation;
+pub mod person;
 pub mod queue;
 pub mod registry;
 pub mod repository;

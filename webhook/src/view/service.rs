@@ -17,6 +17,9 @@ pub struct VersionView {
 pub struct CallerView {
     /// Name of the token.
     pub token: Option<String>,
+    /// Name of the person, or service account, if the caller may all that they may.
+    #[serde(default)]
+    pub account: Option<String>,
     /// Whether the request has no token.
     pub anonymous: bool,
     /// `read`, `trigger` and `admin`, as far as they are granted.

@@ -176,6 +176,14 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     ))
 }
 
+/// Checks a name that is a part of longer ones: it has no `/`.
+pub(crate) fn check_part(what: &str, name: &str) -> Result<(), String> {
+    match name.contains('/') {
+        true => Err(format!("{what} {name:?}: a name here has no `/`")),
+        false => check_name(what, name),
+    }
+}
+
 fn is_name(name: &str) -> bool {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     first && name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
