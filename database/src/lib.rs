@@ -37,9 +37,14 @@ pub use deliveries::rules_fetch::{AnsweredLookup, LookupClaim, LookupResult};
 pub use error::Error;
 pub use history::builds::{BuildFilter, BuildPage, BuildSearch};
 pub use history::cache::CachedLayer;
+pub use history::contents::{
+    FileDifference, FileFacts, FileKind, FileListing, ImageContents, ImageDifference, ImageLayer, ImagePair, ImagePart,
+    ImageSettings, ListedFile, PackageDifference, SettingDifference,
+};
 pub use history::counts::Counts;
 pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};
 pub use history::trace::{PathPiece, Usage};
+pub use history::trend::TrendPoint;
 pub use model::build::{BaseImage, Build, PushedImage, Reason};
 pub use model::build_id::BuildId;
 pub use model::build_request::{BuildOptions, BuildRequest, BuildSpec, LayerCompression, PathFilter, Policy};
@@ -60,6 +65,7 @@ pub use queue::approve::Approved;
 pub use queue::cancel::Cancel;
 pub use queue::claim::Lease;
 pub use queue::forecast::{QueuePlace, QueuedBuild, WaitingFor};
+pub use queue::overview::RunningBuild;
 pub use queue::retry::{Retried, RetryFrom};
 pub use queue::wakeup::WorkWatch;
 pub use queue::workers::WorkerRecord;

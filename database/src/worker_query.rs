@@ -6,6 +6,7 @@
 use crate::database::Database;
 use crate::deliveries::rules_fetch::LookupResult;
 use crate::error::Error;
+use crate::history::contents::{ImageContents, ImageDifference, ImagePair, ImagePart};
 use crate::history::explain::Explained;
 use crate::model::build::Reason;
 use crate::model::build_id::BuildId;
@@ -37,6 +38,10 @@ pub enum Question {
         /// The build that it is compared with.
         against: BuildId,
     },
+    /// The layers, settings and files of an image.
+    Image(ImagePart),
+    /// In what two images differ.
+    Compare(ImagePair),
 }
 
 /// A worker's answer.
@@ -49,6 +54,10 @@ pub enum Answer {
     Steps(DryRun),
     /// The comparison.
     Explained(Explained),
+    /// The image.
+    Image(Box<ImageContents>),
+    /// The difference of two images.
+    Compared(Box<ImageDifference>),
 }
 
 /// A repository's own rules at a commit.

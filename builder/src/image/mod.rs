@@ -3,6 +3,7 @@
 pub mod annotation;
 pub(crate) mod assemble;
 mod base_config;
+pub(crate) mod contents;
 pub(crate) mod layout;
 pub(crate) mod local;
 pub mod output;

@@ -11,6 +11,7 @@ mod filter;
 mod garbage;
 mod hub;
 mod identity;
+mod image;
 mod janitor;
 mod labels;
 mod lease;

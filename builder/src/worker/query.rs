@@ -7,13 +7,13 @@ use super::build_request::{Limits, RequestBuilder};
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;
 use super::source::{Place, fetch};
-use super::{explain, lookup, rights};
+use super::{explain, image, lookup, rights};
 use crate::event::{Event, Observer};
 use crate::trace::Trace;
 use crate::{Error, Platforms, Services, Unordered};
 use database::{
-    Answer, BuildId, BuildRequest, DryRun, DryRunStep, Explained, FoundRules, LookupResult, NewLookup, Question,
-    QuestionClaim, Reason,
+    Answer, BuildId, BuildRequest, DryRun, DryRunStep, Explained, FoundRules, ImageContents, ImageDifference,
+    LookupResult, NewLookup, Question, QuestionClaim, Reason,
 };
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
@@ -28,6 +28,18 @@ pub(crate) fn answer(services: &Services, settings: &Settings, claim: &QuestionC
         Question::Steps(request) => Answer::Steps(dry_run(services, settings, request, claim)),
         Question::Explain { build, against } => {
             Answer::Explained(explained(TaskContext { services, settings }, build, against, claim))
+        }
+        Question::Image(part) => {
+            let expired = Expiry::after(services, claim.patience);
+            let found = image::contents(TaskContext { services, settings }, part, &expired.cancel);
+            let failed = |error| ImageContents { failure: Some(reason(&error)), ..ImageContents::default() };
+            Answer::Image(Box::new(found.unwrap_or_else(failed)))
+        }
+        Question::Compare(pair) => {
+            let expired = Expiry::after(services, claim.patience);
+            let found = image::compared(TaskContext { services, settings }, pair, &expired.cancel);
+            let failed = |error| ImageDifference { failure: Some(reason(&error)), ..ImageDifference::default() };
+            Answer::Compared(Box::new(found.unwrap_or_else(failed)))
         }
     };
     let duration_ms = began.elapsed().as_millis();

@@ -58,10 +58,13 @@ fn next() -> String {
 }
 
 impl Database {
-    /// Gives `worker` the next build; `None` if there is none or the queue is paused.
+    /// Gives `worker` the next build; `None` if there is none, the queue is paused, or the worker is drained.
     pub async fn claim(&self, worker: &str) -> Result<Option<Claim>, Error> {
         for attempt in 0..MAX_ATTEMPTS {
             if (attempt > 0 || self.store.is_sqlite()) && !self.has_ready_build().await? {
+                return Ok(None);
+            }
+            if attempt == 0 && self.is_drained(worker).await? {
                 return Ok(None);
             }
             match self.claim_at(worker, attempt).await {

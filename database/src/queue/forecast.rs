@@ -157,6 +157,12 @@ impl Forecast {
         queued
     }
 
+    /// Returns how long a running build is likely to take from now on; `None` where builds before it give no measure.
+    pub(crate) fn left(&self, repository: &str, rule: &str, started_ms: i64) -> Option<i64> {
+        let ran = self.now_ms - started_ms;
+        Times::new(self).duration(repository, rule).map(|takes| takes - ran).filter(|left| *left > 0)
+    }
+
     /// Returns the first `limit` queued builds in the order in which they are claimed if nothing else happens.
     fn order(&self, limit: usize) -> Vec<usize> {
         let mut groups: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();

@@ -3,15 +3,57 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::model::build_id::BuildId;
+use crate::model::build_state::BuildState;
 use crate::queue::forecast::{Forecast, QueuePlace, QueuedBuild, Running, Waiting};
-use crate::sql::columns::get;
+use crate::sql::columns::{build_id, columns, get};
 use crate::sql::statement::{Row, sql};
 use crate::sql::states::{QUEUED, SUCCEEDED};
 
 /// Builds whose durations tell how long the next will take.
 const RECENT: i64 = 500;
 
+/// Running builds that are shown.
+const MAX_RUNNING: i64 = 200;
+
+columns! {
+    /// A build that a worker has.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct RunningBuild {
+        /// Its id.
+        pub id: BuildId = build_id "id",
+        /// Counts the builds of its repository from 1.
+        pub number: i64 = get "number",
+        /// Its repository.
+        pub repository: String = get "repository",
+        /// Its rule.
+        pub rule: String = get "rule",
+        /// Its ref.
+        pub git_ref: String = get "git_ref",
+        /// Its commit's message.
+        pub commit_message: String = get "commit_message",
+        /// Name of the worker.
+        pub worker: String = get "worker",
+        /// Where it is in its life.
+        pub state: BuildState = state_of "state",
+        /// When the first attempt was claimed, in milliseconds since 1970.
+        pub started_ms: i64 = get "started_ms" as "COALESCE(started_ms, 0)",
+    }
+}
+
 impl Database {
+    /// Returns the builds that workers have, those that began first before the others, each with how long it is likely to take
+    /// from now on, as far as builds before it tell.
+    pub async fn running_builds(&self) -> Result<Vec<(RunningBuild, Option<i64>)>, Error> {
+        let columns = RunningBuild::COLUMNS;
+        let text =
+            format!("SELECT {columns} FROM builds WHERE worker IS NOT NULL ORDER BY started_ms LIMIT {MAX_RUNNING}");
+        let rows = sql("reading the queue", text).all(self.read()).await?;
+        let builds = rows.iter().map(RunningBuild::read).collect::<Result<Vec<_>, _>>()?;
+        let forecast = self.forecast().await?;
+        let left = |build: &RunningBuild| forecast.left(&build.repository, &build.rule, build.started_ms);
+        Ok(builds.into_iter().map(|build| (left(&build), build)).map(|(left, build)| (build, left)).collect())
+    }
+
     /// Returns the place of a queued build in the queue; `None` if it is not queued.
     pub async fn queue_place(&self, id: &BuildId) -> Result<Option<QueuePlace>, Error> {
         let row = sql("reading the queue", format!("SELECT state FROM builds WHERE id = $1 AND state = {QUEUED}"))
@@ -59,7 +101,7 @@ impl Database {
         Ok(Forecast {
             now_ms,
             is_paused: self.is_queue_paused().await?,
-            slots: self.workers().await?.iter().map(|worker| worker.slots).sum(),
+            slots: self.workers().await?.iter().filter(|worker| !worker.is_drained).map(|worker| worker.slots).sum(),
             waiting: waiting.into_iter().map(|(build, _)| build).collect(),
             held: held.into_iter().map(|(build, _)| build).collect(),
             running: running.all(self.read()).await?.iter().map(Running::read).collect::<Result<_, _>>()?,
@@ -78,4 +120,8 @@ impl Database {
                 .collect::<Result<_, Error>>()?,
         })
     }
+}
+
+fn state_of(row: &Row, column: &str) -> Result<BuildState, Error> {
+    BuildState::parse(&get::<String>(row, column)?).ok_or(Error::Damaged("the state of a build"))
 }

@@ -1,4 +1,4 @@
-//! Switches that all servers and workers of a database see: the pause of the queue.
+//! Switches that all servers and workers of a database see: the pause of the queue, and workers that are drained.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -11,12 +11,12 @@ const STORED: &str = "stored";
 impl Database {
     /// Lets no build be claimed until [`Database::resume_queue`]; those that run go on.
     pub async fn pause_queue(&self) -> Result<(), Error> {
-        self.set_paused(true).await
+        self.turn("queue_paused", true).await
     }
 
     /// Lets builds be claimed again.
     pub async fn resume_queue(&self) -> Result<(), Error> {
-        self.set_paused(false).await
+        self.turn("queue_paused", false).await
     }
 
     /// Tells whether the queue is paused.
@@ -25,15 +25,31 @@ impl Database {
         Ok(sql("reading the queue", text).bind(QUEUE_PAUSED).optional(self.read()).await?.is_some())
     }
 
-    async fn set_paused(&self, is_on: bool) -> Result<(), Error> {
-        let doing = "pausing the queue";
+    /// Gives a worker no more builds until [`Database::undrain_worker`]; those that it has go on.
+    pub async fn drain_worker(&self, worker: &str) -> Result<(), Error> {
+        self.turn(&drained(worker), true).await
+    }
+
+    /// Gives a worker builds again.
+    pub async fn undrain_worker(&self, worker: &str) -> Result<(), Error> {
+        self.turn(&drained(worker), false).await
+    }
+
+    /// Tells whether a worker gets no more builds.
+    pub(crate) async fn is_drained(&self, worker: &str) -> Result<bool, Error> {
+        let text = "SELECT name FROM switches WHERE name = $1 AND is_on";
+        Ok(sql("reading the workers", text).bind(drained(worker)).optional(self.read()).await?.is_some())
+    }
+
+    async fn turn(&self, name: &str, is_on: bool) -> Result<(), Error> {
+        let doing = "turning a switch of the queue";
         let mut transaction = self.begin().await?;
         sql(
             doing,
             "INSERT INTO switches (name, is_on) VALUES ($1, $2) \
              ON CONFLICT (name) DO UPDATE SET is_on = excluded.is_on",
         )
-        .bind(QUEUE_PAUSED)
+        .bind(name)
         .bind(is_on)
         .run(transaction.on())
         .await?;
@@ -51,4 +67,9 @@ impl Database {
         sql(doing, text).bind(STORED).bind(true).run(transaction.on()).await?;
         transaction.commit(doing).await
     }
+}
+
+/// Returns the name of the switch that drains a worker.
+pub(crate) fn drained(worker: &str) -> String {
+    format!("drained/{worker}")
 }

@@ -2,6 +2,7 @@
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::queue::switches::drained;
 use crate::sql::columns::{columns, get};
 use crate::sql::statement::sql;
 use crate::sql::states::{FETCH_CLAIMED, FETCH_OPEN};
@@ -18,6 +19,8 @@ columns! {
         pub slots: i64 = get "slots",
         /// When it was last heard of, in milliseconds since 1970.
         pub seen_ms: i64 = get "seen_ms",
+        /// Whether it gets no more builds.
+        pub is_drained: bool = get "is_drained" as "EXISTS (SELECT 1 FROM switches s WHERE s.name = 'drained/' || workers.name AND s.is_on)",
     }
 }
 
@@ -62,6 +65,8 @@ impl Database {
 
     pub(crate) async fn forget_worker(&self, name: &str) -> Result<(), Error> {
         sql("forgetting a worker", "DELETE FROM workers WHERE name = $1").bind(name).run(self.write()).await?;
+        let text = "DELETE FROM switches WHERE name = $1";
+        sql("forgetting a worker", text).bind(drained(name)).run(self.write()).await?;
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ mod registry;
 mod retention;
 mod statement_faults;
 mod tags;
+mod trend;
 mod watches;
 mod webhooks;
 

@@ -224,6 +224,23 @@ both! {
 }
 
 both! {
+    async fn a_drained_worker_gets_no_more_builds(world) {
+        let database = &world.database;
+        database.register_worker("one", 2).await.unwrap();
+        world.trigger(&[request("acme/app", "c1"), request("acme/app", "c2"), request("acme/app", "c3")]).await;
+        let first = database.claim("one").await.unwrap().unwrap();
+        database.drain_worker("one").await.unwrap();
+        assert!(database.claim("one").await.unwrap().is_none());
+        assert!(database.workers().await.unwrap()[0].is_drained);
+        let running = database.running_builds().await.unwrap();
+        assert_eq!((running.len(), &running[0].0.id, running[0].0.worker.as_str()), (1, &first.build.id, "one"));
+        assert!(database.claim("two").await.unwrap().is_some(), "others go on");
+        database.undrain_worker("one").await.unwrap();
+        assert!(database.claim("one").await.unwrap().is_some() && !database.workers().await.unwrap()[0].is_drained);
+    }
+}
+
+both! {
     async fn who_waits_for_work_is_woken_by_another_process(world) {
         let waiting = world.other().await;
         let mut work = waiting.watch_work();

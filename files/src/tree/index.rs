@@ -140,6 +140,11 @@ impl Index {
         }
     }
 
+    /// Returns all paths, in the order of a walk, and what the layer says of each.
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], &IndexEntry)> {
+        self.entries.iter().map(|(path, entry)| (path.as_slice(), entry))
+    }
+
     /// Returns what the layer says of the names in the directory `path`.
     pub fn children<'i>(&'i self, path: &[u8]) -> impl Iterator<Item = (&'i [u8], &'i IndexEntry)> + use<'i> {
         let skip = if path.is_empty() { 0 } else { path.len() + 1 };

@@ -17,7 +17,7 @@ pub(crate) async fn rules(service: &Service, lookup: &NewLookup) -> Result<Optio
     let answers = pending.answers(WORKER_QUERY_TIMEOUT).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {
         Answer::Rules(found) => Some(found),
-        Answer::Steps(_) | Answer::Explained(_) => None,
+        _ => None,
     }))
 }
 
@@ -33,22 +33,27 @@ pub(crate) async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<
     Ok(steps.collect())
 }
 
-/// Compares a build with another one, if a worker answers in time. Comparisons wait for one another.
+/// Compares a build with another one, if a worker answers in time.
 pub(crate) async fn explanation(
     service: &Service,
     build: &BuildId,
     against: &BuildId,
 ) -> Result<Option<Explained>, Problem> {
+    let question = Question::Explain { build: build.clone(), against: against.clone() };
+    Ok(match turn(service, question).await? {
+        Some(Answer::Explained(explained)) => Some(explained),
+        _ => None,
+    })
+}
+
+/// Asks a question whose answer takes a worker a while: such questions wait for one another.
+pub(crate) async fn turn(service: &Service, question: Question) -> Result<Option<Answer>, Problem> {
     let until = Instant::now() + WORKER_QUERY_TIMEOUT;
     let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Ok(None) };
-    let question = Question::Explain { build: build.clone(), against: against.clone() };
     let pending = PendingQueries::new(service, vec![question]).await?;
     let answers = pending.answers(until.saturating_duration_since(Instant::now())).await?;
-    Ok(answers.into_iter().flatten().find_map(|answer| match answer {
-        Answer::Explained(explained) => Some(explained),
-        Answer::Rules(_) | Answer::Steps(_) => None,
-    }))
+    Ok(answers.into_iter().flatten().next())
 }
 
 /// Questions that were asked together.
