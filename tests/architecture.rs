@@ -42,7 +42,7 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("git2", &["builder"]),
     ("octocrab", &["webhook"]),
     ("jsonwebtoken", &["webhook"]),
-    ("flate2", &["builder"]),
+    ("flate2", &["builder", "webhook"]),
     ("libdeflater", &["builder"]),
     ("zstd", &["builder"]),
     // The program's commands speak to a server's API; `registry-client` speaks to registries and nothing else.

@@ -3,6 +3,7 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::sql::statement::sql;
+
 /// The switch of a queue that gives out no builds.
 pub(crate) const QUEUE_PAUSED: &str = "queue_paused";
 /// The switch that is turned to see whether the database stores anything.

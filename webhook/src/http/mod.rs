@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod body;
+pub(crate) mod compress;
 pub(crate) mod problem;
 pub(crate) mod public_path;
 pub(crate) mod rate_limit;
