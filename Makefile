@@ -1,13 +1,14 @@
 # The two commands: `make demo` and `make test`. Both install what they need first.
 
 PACKAGES = ca-certificates gcc libc6-dev git pkg-config mold busybox-static passt iproute2 uidmap docker-registry \
-           apache2-utils skopeo podman buildah curl openssl openssh-client procps util-linux python3 python3-venv postgresql mmdebstrap
+           apache2-utils skopeo podman buildah curl openssl openssh-client procps util-linux python3 python3-venv postgresql \
+           mmdebstrap chromium chromium-driver
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 # Where the recorded builds of another builder lie, for `make conformance`, and the workloads, for `make bench`.
 CONFORMANCE ?= ../shared/conformance
 BENCH ?= ../shared/bench
 
-.PHONY: setup payloads check build demo test test-one bench conformance deny advisories fuzz
+.PHONY: setup payloads check build demo test test-one bench conformance deny advisories fuzz screenshots
 
 # Debian packages, only when one is missing: a second run asks nothing of the network.
 setup:
@@ -51,6 +52,10 @@ bench: build
 # Compares builds with those that BuildKit made: same verdict, same files.
 conformance: build
 	python3 tools/conformance.py $(CONFORMANCE)
+
+# Pictures of every page in four modes in target/screenshots, and what axe finds on them.
+screenshots: build
+	sh tools/screenshots.sh
 
 # Licences and sources of the dependencies, and those that are banned. A debug build of cargo-deny is made in a third of the
 # time and checks as fast. `make advisories` asks for known holes, too, which needs the network.

@@ -9,6 +9,7 @@ mod hand;
 mod http;
 mod logging;
 mod progress;
+mod registry_images;
 mod sandbox;
 mod signals;
 mod state;

@@ -1,6 +1,7 @@
 //! `slipway serve`: webhooks, API and pages on one address, the registry on another, and workers as processes of their own.
 
 use crate::http::{WebhookClient, listen};
+use crate::registry_images::StoredImages;
 use crate::state::{DataDir, InstanceLock, mirrors, recover_registry, secret_key};
 use crate::workers::{Ending, WorkerSupervisor};
 use crate::{configuration, logging, signals};
@@ -62,11 +63,13 @@ async fn serve(configuration: Configuration, data: &DataDir, config: Option<&Pat
     let (stop, stopped) = channel(false);
     let registry_settings = registry_settings(&configuration, &settings, &database, data)?;
     let cleaning = tokio::spawn(registry::keep_retention(store.clone(), registry_settings.clone(), stopped.clone()));
+    let images = stored_images(&configuration, &store, &registry_settings, &database);
     let registry = registry::router(store, registry_settings);
     let readiness = Arc::new(Readiness::new(server.workers));
     let client = Arc::new(WebhookClient::new()?);
     let spool = data.path().to_owned();
-    let router = webhook::router(database.clone(), settings.clone(), readiness.clone(), spool, client.clone());
+    let router =
+        webhook::router(database.clone(), settings.clone(), readiness.clone(), spool, client.clone(), Arc::new(images));
     let serving = tokio::spawn(listen(web, router, stopped.clone()));
     let registering = tokio::spawn(listen(hub, registry, stopped.clone()));
     let background = Background { database, settings, client, readiness: readiness.clone(), stopped: stopped.clone() };
@@ -172,6 +175,29 @@ fn open_store(data: &DataDir) -> Result<image_store::Store, String> {
     store.recover(builder::worker::RECENT).map_err(|error| report(&error))?;
     recover_registry(data, &store)?;
     Ok(store)
+}
+
+/// Returns the images of the registry as pages show them.
+fn stored_images(
+    configuration: &Configuration,
+    store: &image_store::Store,
+    settings: &registry::Settings,
+    database: &Database,
+) -> StoredImages {
+    StoredImages {
+        store: store.clone(),
+        host: registry_host(configuration),
+        retention: settings.retention.clone(),
+        database: database.clone(),
+        tokio: tokio::runtime::Handle::current(),
+    }
+}
+
+/// Returns the host by which images of the embedded registry are pulled.
+fn registry_host(configuration: &Configuration) -> String {
+    let public = configuration.registry.public_url.as_deref();
+    let host = public.and_then(|url| url.split_once("://")).map(|(_, host)| host.trim_end_matches('/').to_owned());
+    host.unwrap_or_else(|| configuration.server.registry_listen.clone())
 }
 
 fn registry_settings(

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod base_images;
+pub(crate) mod browser;
 pub(crate) mod commit_statuses;
 pub(crate) mod configuration_page;
 pub(crate) mod configuration_safety;
@@ -16,6 +17,7 @@ pub(crate) mod generated_requests;
 pub(crate) mod github_apps;
 pub(crate) mod hooks;
 pub(crate) mod hub_hooks;
+pub(crate) mod image_pages;
 pub(crate) mod openapi;
 pub(crate) mod own_rules;
 pub(crate) mod pages;
@@ -27,6 +29,7 @@ pub(crate) mod pull_requests;
 pub(crate) mod push;
 pub(crate) mod reconcile;
 pub(crate) mod registry_accounts;
+pub(crate) mod repository_pages;
 pub(crate) mod rules_fetch;
 pub(crate) mod server_process;
 pub(crate) mod sign_in;

@@ -33,5 +33,6 @@ pub use configuration::{
 pub use forges::{CloneLogins, Exchange, ForgeAnswer, ForgeRequest};
 pub use http::readiness::Readiness;
 pub use http::token;
+pub use pages::registry_images::{DeletedRegistryTag, RegistryImages, RegistryRepository, RegistryTag};
 pub use router::router;
 pub use view::terminal::{Sanitizer, sanitize, sanitize_output};

@@ -4,12 +4,14 @@ use crate::api;
 use crate::configuration::Settings;
 use crate::forges::{Exchange, Exchanges};
 use crate::http::audit;
+use crate::http::compress;
 use crate::http::problem::{self, Problem};
 use crate::http::public_path;
 use crate::http::readiness::Readiness;
 use crate::http::state::Service;
 use crate::intake::hooks;
 use crate::pages;
+use crate::pages::registry_images::RegistryImages;
 use crate::pages::sign_in::Ways;
 use crate::view::code::Code;
 use axum::Router;
@@ -48,10 +50,11 @@ pub fn router(
     readiness: Arc<Readiness>,
     spool: PathBuf,
     exchange: Arc<dyn Exchange>,
+    registry: Arc<dyn RegistryImages>,
 ) -> Router {
     let path: Arc<str> = public_path::path_of(&settings.public_url).into();
     let ways = Arc::new(Ways::new(&settings));
-    let service = Service::new(database, settings, readiness, spool, Exchanges::new(exchange));
+    let service = Service::new(database, settings, readiness, spool, Exchanges::new(exchange), registry);
     let routes = repository_routes().merge(build_routes()).merge(page_routes()).merge(action_routes());
     let routes = routes.merge(registry_routes()).merge(people_routes()).merge(service_routes());
     let routes = routes
@@ -65,7 +68,8 @@ pub fn router(
         .fallback_service(routes)
         .layer(from_fn(name_methods))
         .layer(from_fn_with_state(ways, pages::problem::show))
-        .layer(from_fn_with_state(path, public_path::link));
+        .layer(from_fn_with_state(path, public_path::link))
+        .layer(from_fn(compress::compress));
     HEADERS.into_iter().fold(whole, |whole, (name, value)| {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         whole.layer(SetResponseHeaderLayer::if_not_present(name, value))
@@ -96,7 +100,7 @@ fn repository_routes() -> Router<Service> {
 }
 
 fn build_routes() -> Router<Service> {
-    use api::{approvals, builds, deliveries, explain, logs, queue};
+    use api::{approvals, builds, deliveries, explain, logs, queue, workers};
     Router::new()
         .route("/hooks/{forge}", post(hooks::take))
         .route("/v1/builds", get(builds::list))
@@ -110,6 +114,8 @@ fn build_routes() -> Router<Service> {
         .route("/v1/queue", get(queue::show))
         .route("/v1/queue/pause", post(queue::pause))
         .route("/v1/queue/resume", post(queue::resume))
+        .route("/v1/workers/{name}/drain", post(workers::drain))
+        .route("/v1/workers/{name}/undrain", post(workers::undrain))
         .route("/v1/deliveries", get(deliveries::list))
         .route("/v1/deliveries/{id}", get(deliveries::show))
         .route("/v1/deliveries/{id}/replay", post(deliveries::replay))
@@ -154,17 +160,22 @@ fn page_routes() -> Router<Service> {
         .route("/", get(pages::builds::list))
         .route("/builds/{id}", get(pages::build::show))
         .route("/builds/{id}/explain", get(pages::explain::show))
+        .route("/builds/{id}/image", get(pages::image::show))
+        .route("/builds/{id}/diff", get(pages::difference::show))
         .route("/repos", get(pages::repositories::list))
-        .route("/repos/{namespace}/{name}", get(pages::repositories::show))
+        .route("/repos/{namespace}/{name}", get(pages::repository::show))
         .route("/queue", get(pages::queue::show))
         .route("/deliveries", get(pages::deliveries::list))
+        .route("/deliveries/{id}", get(pages::delivery::show))
+        .route("/registry", get(pages::registry::list))
+        .route("/registry/repository", get(pages::registry::show))
         .route("/assets/{file}", get(pages::asset::show))
         .route("/favicon.ico", get(pages::asset::icon))
         .route("/badges/{namespace}/{file}", get(api::badges::show))
 }
 
 fn action_routes() -> Router<Service> {
-    use pages::{actions, provider_sign_in, sign_in};
+    use pages::{actions, connect, provider_sign_in, repository_settings, sign_in};
     Router::new()
         .route("/login", get(sign_in::show).post(sign_in::submit))
         .route("/login/with/{provider}", get(provider_sign_in::begin))
@@ -175,8 +186,17 @@ fn action_routes() -> Router<Service> {
         .route("/builds/{id}/approve", post(actions::approve))
         .route("/repos/{namespace}/{name}/builds", post(actions::trigger))
         .route("/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay", post(actions::send_again))
+        .route("/connect", get(connect::begin).post(connect::add))
+        .route("/repos/{namespace}/{name}/connect", get(connect::show).post(connect::register))
+        .route("/repos/{namespace}/{name}/settings", get(repository_settings::show).post(repository_settings::save))
+        .route("/repos/{namespace}/{name}/secrets", post(repository_settings::put_secret))
+        .route("/repos/{namespace}/{name}/secrets/remove", post(repository_settings::remove_secret))
+        .route("/repos/{namespace}/{name}/remove", post(repository_settings::remove))
+        .route("/registry-restore", post(pages::registry::restore))
         .route("/queue/pause", post(actions::pause))
         .route("/queue/resume", post(actions::resume))
+        .route("/workers/{name}/drain", post(actions::drain))
+        .route("/workers/{name}/undrain", post(actions::undrain))
         .route("/deliveries/{id}/replay", post(actions::replay))
 }
 

@@ -13,8 +13,13 @@ pub(crate) async fn run(
     State(service): State<Service>,
     Administered { name }: Administered,
 ) -> Result<axum::Json<ConnectedView>, Problem> {
-    let entry = service.catalog.get(&service.database, &name).await?;
-    let entry = entry.ok_or_else(|| Problem::no_such_repository(&name))?;
+    Ok(axum::Json(register(&service, &name).await?))
+}
+
+/// Registers or repairs the webhook of a repository on its forge.
+pub(crate) async fn register(service: &Service, name: &str) -> Result<ConnectedView, Problem> {
+    let entry = service.catalog.get(&service.database, name).await?;
+    let entry = entry.ok_or_else(|| Problem::no_such_repository(name))?;
     let repository = &entry.repository;
     let forge = service.settings.forge_of(repository, None).ok_or_else(|| {
         let url = database::redact(&repository.clone_url);
@@ -47,5 +52,5 @@ pub(crate) async fn run(
         (false, true) => "confirmed",
         (false, false) => "repaired",
     };
-    Ok(axum::Json(ConnectedView { forge: forge.host.clone(), hook: id, url, action: action.to_owned(), faults }))
+    Ok(ConnectedView { forge: forge.host.clone(), hook: id, url, action: action.to_owned(), faults })
 }

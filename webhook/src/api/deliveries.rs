@@ -91,8 +91,15 @@ pub(crate) async fn repeat(service: &Service, caller: &Caller, id: &str) -> Resu
     hooks::replay(service, &delivery, &new, &Bytes::from(body)).await
 }
 
+/// Returns the body of a delivery, for those who may apply it once more; `None` if retention removed it.
+pub(crate) async fn body(service: &Service, caller: &Caller, delivery: &Delivery) -> Result<Option<Vec<u8>>, Problem> {
+    caller.require(Scope::Trigger, &delivery.repository)?;
+    let body = service.database.delivery_body(delivery.id).await?;
+    Ok(body.filter(|body| !body.is_empty()))
+}
+
 /// Finds a delivery by its number.
-async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Delivery, Problem> {
+pub(crate) async fn find(service: &Service, caller: &Caller, id: &str) -> Result<Delivery, Problem> {
     let id: i64 = id.parse().map_err(|_| no_such_delivery())?;
     let delivery = service.database.delivery(id).await?;
     delivery.filter(|delivery| caller.sees(&delivery.repository)).ok_or_else(no_such_delivery)

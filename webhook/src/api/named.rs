@@ -119,6 +119,13 @@ impl FromRequestParts<Service> for Changeable {
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Changeable, Problem> {
         let (name, caller) = asked(parts, service).await?;
+        Changeable::find(service, &caller, name).await
+    }
+}
+
+impl Changeable {
+    /// Finds a repository, existing or not, that a caller may change.
+    pub(crate) async fn find(service: &Service, caller: &Caller, name: String) -> Result<Changeable, Problem> {
         caller.require(Scope::Admin, &name)?;
         service.catalog.changed();
         let present = service.catalog.get(&service.database, &name).await?;

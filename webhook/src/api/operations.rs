@@ -11,7 +11,7 @@ use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
 use crate::view::comparison::ExplanationView;
 use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
 use crate::view::person::{AccountList, AccountView, AuditLog, DeviceView, MadeTokenView, OwnTokenList, SessionList};
-use crate::view::queue::{PausedView, QueueView};
+use crate::view::queue::{PausedView, QueueView, WorkerView};
 use crate::view::registry::{RegistryUserList, RegistryUserPassword, RegistryUserView, RightList, RightView};
 use crate::view::repository::{
     BaseImagesView, ConnectedView, ReconcileView, RepositoryList, RepositoryView, SecretList, SecretWritten, UsageView,
@@ -189,6 +189,8 @@ fn queue_and_deliveries() -> Vec<Operation> {
         Operation::new(GET, "/v1/queue", "Shows the queue and the workers").view::<QueueView>(200),
         Operation::new(POST, "/v1/queue/pause", "Gives out no more builds").view::<PausedView>(200),
         Operation::new(POST, "/v1/queue/resume", "Gives out builds again").view::<PausedView>(200),
+        Operation::new(POST, "/v1/workers/{name}/drain", "Gives a worker no more builds").view::<WorkerView>(200),
+        Operation::new(POST, "/v1/workers/{name}/undrain", "Gives a worker builds again").view::<WorkerView>(200),
         Operation::new(GET, "/v1/deliveries", "Lists deliveries, newest first")
             .query(&["repo", "status", "limit", "cursor"])
             .view::<DeliveryList>(200),
@@ -265,13 +267,21 @@ fn pages() -> Vec<Operation> {
             .query(&["q", "repo", "ref", "author", "commit", "tag", "state", "before"]),
         page("/builds/{id}", "A build"),
         page("/builds/{id}/explain", "The reasons why steps were executed"),
+        page("/builds/{id}/image", "The image of a build").query(&["platform", "layer", "path", "skip"]),
+        page("/builds/{id}/diff", "The differences of two images").query(&["against", "platform"]),
         page("/repos", "The repositories"),
-        page("/repos/{namespace}/{name}", "A repository"),
+        page("/repos/{namespace}/{name}", "A repository").query(&["try", "message"]),
+        page("/repos/{namespace}/{name}/settings", "The settings of a repository"),
+        page("/repos/{namespace}/{name}/connect", "The steps that connect a repository"),
+        page("/connect", "A new repository"),
+        page("/registry", "Repositories of the embedded registry").query(&["q"]),
+        page("/registry/repository", "Tags of a repository of the embedded registry").query(&["name"]),
         page("/queue", "The queue"),
         page("/deliveries", "The newest deliveries").query(&["before"]),
         page("/account", "The caller's account: rights, sessions and tokens"),
         page("/account/device", "The page that confirms a login of the command line").query(&["code"]),
         page("/audit", "The audit log").query(&["actor", "action", "repo", "limit", "cursor"]),
+        page("/deliveries/{id}", "A delivery and its payload"),
         Operation::new(GET, "/assets/{file}", "Styles, scripts and icons of the pages").open().media("text/css"),
         Operation::new(GET, "/favicon.ico", "The icon of the pages").open().media("image/svg+xml"),
         Operation::new(GET, "/badges/{namespace}/{file}", "A badge as SVG, or as JSON for shields.io")
@@ -305,6 +315,16 @@ fn forms() -> Vec<Operation> {
         form("/builds/{id}/approve", "Approves a build, from a page"),
         form("/repos/{namespace}/{name}/builds", "Starts builds, from a page"),
         form("/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay", "Sends to a webhook again, from a page"),
+        form("/connect", "Adds a repository, from a page"),
+        Operation::new(POST, "/repos/{namespace}/{name}/connect", "Registers a webhook, from a page")
+            .media("text/html"),
+        form("/repos/{namespace}/{name}/settings", "Stores settings, from a page"),
+        form("/repos/{namespace}/{name}/secrets", "Writes a secret, from a page"),
+        form("/repos/{namespace}/{name}/secrets/remove", "Removes a secret, from a page"),
+        form("/repos/{namespace}/{name}/remove", "Removes a repository, from a page"),
+        form("/workers/{name}/drain", "Drains a worker, from a page"),
+        form("/workers/{name}/undrain", "Ends the draining of a worker, from a page"),
+        form("/registry-restore", "Puts a deleted tag back, from a page"),
         form("/queue/pause", "Pauses the queue, from a page"),
         form("/queue/resume", "Resumes the queue, from a page"),
         form("/deliveries/{id}/replay", "Replays a delivery, from a page"),

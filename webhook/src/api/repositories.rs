@@ -87,14 +87,43 @@ pub(crate) async fn add(
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let (document, _) = body::document::<RepositoryDocument>(&headers, body).await?;
+    let entry = create(&service, &caller, document).await?;
+    let location = [(header::LOCATION, format!("/v1/repos/{}", entry.document.name))];
+    Ok((StatusCode::CREATED, location, shown(&service, &HeaderMap::new(), &entry)).into_response())
+}
+
+/// Stores a repository that is not there yet, if the caller may.
+pub(crate) async fn create(
+    service: &Service,
+    caller: &Caller,
+    document: RepositoryDocument,
+) -> Result<Arc<Entry>, Problem> {
+    caller.require_everywhere(Scope::Admin)?;
     let name = document.name.clone();
-    let entry = store(&service, document, Some(0)).await.map_err(|problem| match problem.code() {
+    store(service, document, Some(0)).await.map_err(|problem| match problem.code() {
         Code::VersionMismatch => Problem::new(Code::RepositoryExists, format!("`{name}` exists already"))
             .hint("change it with PATCH or PUT, or with `slipway repo add --replace`"),
         _ => problem,
-    })?;
-    let location = [(header::LOCATION, format!("/v1/repos/{name}"))];
-    Ok((StatusCode::CREATED, location, shown(&service, &HeaderMap::new(), &entry)).into_response())
+    })
+}
+
+/// Puts a document in the place of version `version` of a repository, if the caller may.
+pub(crate) async fn replace(
+    service: &Service,
+    caller: &Caller,
+    mut document: RepositoryDocument,
+    name: &str,
+    version: i64,
+) -> Result<Arc<Entry>, Problem> {
+    Changeable::find(service, caller, name.to_owned()).await?;
+    if document.name.is_empty() {
+        name.clone_into(&mut document.name);
+    }
+    if document.name != name {
+        let detail = format!("the document is for `{}`, the page for `{name}`", document.name);
+        return Err(Problem::new(Code::InvalidRepository, detail));
+    }
+    store(service, document, Some(version)).await
 }
 
 /// Puts a document in the place of a repository, or adds it.
@@ -135,10 +164,16 @@ pub(crate) async fn remove(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     expected(&headers, Some(&entry))?;
-    service.database.delete_repository(&name).await?;
+    delete(&service, &name).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Removes a repository that somebody may change.
+pub(crate) async fn delete(service: &Service, name: &str) -> Result<(), Problem> {
+    service.database.delete_repository(name).await?;
     service.catalog.changed();
     tracing::info!(repo = name, "a repository was removed");
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(())
 }
 
 /// Refuses changes of what decides whose code is built and where images go, if the forge of one repository is all that the

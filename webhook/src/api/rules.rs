@@ -6,10 +6,12 @@ use super::triggers::own;
 use crate::configuration::document::{RuleDocument, own_rules, rules};
 use crate::configuration::settings::Scope;
 use crate::http::answer;
+use crate::http::auth::Caller;
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::build_requests::{BuildTrigger, RuleMatch, Rules};
+use crate::intake::catalog::Entry;
 use crate::rules::skip_marker;
 use crate::view::code::Code;
 use crate::view::rules::{RuleMatchView, RulesTestView, RulesView};
@@ -41,9 +43,9 @@ pub(crate) async fn put(
 }
 
 /// The push to try, and rules to try it with.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Trying {
+pub(crate) struct Trying {
     /// Branch or tag, short or full name.
     #[serde(rename = "ref")]
     git_ref: String,
@@ -61,6 +63,13 @@ struct Trying {
     file: Option<String>,
 }
 
+impl Trying {
+    /// Returns a push of a ref with a message.
+    pub(crate) fn of_form(git_ref: &str, message: &str) -> Trying {
+        Trying { git_ref: git_ref.to_owned(), message: message.to_owned(), ..Trying::default() }
+    }
+}
+
 /// Says which rules match a ref, which tags result, and for each rule that does not match, why.
 pub(crate) async fn test(
     State(service): State<Service>,
@@ -72,12 +81,22 @@ pub(crate) async fn test(
         Some(_) => body::document(&headers, body).await?.0,
         None => body::small_document(&headers, body).await?.0,
     };
+    Ok(axum::Json(try_push(&service, &caller, &entry, &trying).await?).into_response())
+}
+
+/// Says what a push would build.
+pub(crate) async fn try_push(
+    service: &Service,
+    caller: &Caller,
+    entry: &Entry,
+    trying: &Trying,
+) -> Result<RulesTestView, Problem> {
     let candidates = super::triggers::full_refs(&trying.git_ref)?;
     let commit = super::triggers::checked_commit(trying.commit.as_deref())?;
     // Fetching needs the scope to trigger builds.
     let reads = trying.file.is_none() && trying.rules.is_none() && entry.repository.own_rules.is_some();
     let own = match caller.require(Scope::Trigger, &entry.document.name) {
-        Ok(_) if reads => own::read_first(&service, &entry.repository, &candidates, commit).await?,
+        Ok(_) if reads => own::read_first(service, &entry.repository, &candidates, commit).await?,
         _ => None,
     };
     let repository = own.as_ref().map_or(&entry.repository, |own| &own.repository);
@@ -118,5 +137,5 @@ pub(crate) async fn test(
         rules_from: rules_from.to_owned(),
         commit: commit.map(str::to_owned),
     };
-    Ok(axum::Json(tested).into_response())
+    Ok(tested)
 }

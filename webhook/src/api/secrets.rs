@@ -26,8 +26,7 @@ pub(crate) async fn list(
     Administered { name }: Administered,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let names = service.database.secret_names(&name).await?;
-    let secrets = names.into_iter().filter(|name| !name.starts_with('@')).map(|name| SecretName { name }).collect();
+    let secrets = names(&service, &name).await?.into_iter().map(|name| SecretName { name }).collect();
     Ok(answer::document(&headers, &SecretList { secrets }))
 }
 
@@ -54,6 +53,7 @@ pub(crate) async fn put(
     body: Body,
 ) -> Result<Response, Problem> {
     let invalid = |problem: &str| Problem::new(Code::InvalidSecret, problem);
+    // A name that is wrong is told before the body is read.
     check_name("secret", &secret).map_err(|problem| Problem::new(Code::InvalidSecret, problem))?;
     let (writing, _) = body::document::<Writing>(&headers, body).await?;
     let value = match (writing.value, writing.value_base64) {
@@ -63,13 +63,24 @@ pub(crate) async fn put(
         }
         _ => return Err(invalid("a secret has either `value` or `value_base64`")),
     };
+    let warning = write(&service, &name, &secret, &value).await?;
+    Ok(axum::Json(SecretWritten { name: secret, warning }).into_response())
+}
+
+/// Writes a secret of a repository; returns a warning about it, if there is one.
+pub(crate) async fn write(
+    service: &Service,
+    repository: &str,
+    secret: &str,
+    value: &[u8],
+) -> Result<Option<String>, Problem> {
+    check_name("secret", secret).map_err(|problem| Problem::new(Code::InvalidSecret, problem))?;
     if value.is_empty() || value.len() > MAX_SECRET {
-        return Err(invalid(&format!("a secret has 1 to {MAX_SECRET} bytes")));
+        return Err(Problem::new(Code::InvalidSecret, format!("a secret has 1 to {MAX_SECRET} bytes")));
     }
-    service.database.put_secret(&name, &secret, &value).await?;
-    tracing::info!(repo = name, secret, "a secret was written");
-    let warning = (value.len() < SHORT).then_some("the secret is too short to be masked in logs");
-    Ok(axum::Json(SecretWritten { name: secret, warning: warning.map(str::to_owned) }).into_response())
+    service.database.put_secret(repository, secret, value).await?;
+    tracing::info!(repo = repository, secret, "a secret was written");
+    Ok((value.len() < SHORT).then(|| "the secret is too short to be masked in logs".to_owned()))
 }
 
 /// Removes a secret.
@@ -78,10 +89,22 @@ pub(crate) async fn remove(
     Administered { name }: Administered,
     Path(SecretPath { secret }): Path<SecretPath>,
 ) -> Result<Response, Problem> {
-    let known = check_name("secret", &secret).is_ok() && service.database.delete_secret(&name, &secret).await?;
-    if !known {
-        return Err(Problem::new(Code::SecretNotFound, format!("`{name}` has no secret `{secret}`")));
-    }
-    tracing::info!(repo = name, secret, "a secret was removed");
+    delete(&service, &name, &secret).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Removes a secret of a repository.
+pub(crate) async fn delete(service: &Service, repository: &str, secret: &str) -> Result<(), Problem> {
+    let known = check_name("secret", secret).is_ok() && service.database.delete_secret(repository, secret).await?;
+    if !known {
+        return Err(Problem::new(Code::SecretNotFound, format!("`{repository}` has no secret `{secret}`")));
+    }
+    tracing::info!(repo = repository, secret, "a secret was removed");
+    Ok(())
+}
+
+/// Returns the names of a repository's secrets, without those that slipway keeps itself.
+pub(crate) async fn names(service: &Service, repository: &str) -> Result<Vec<String>, Problem> {
+    let names = service.database.secret_names(repository).await?;
+    Ok(names.into_iter().filter(|name| !name.starts_with('@')).collect())
 }

@@ -47,6 +47,11 @@ impl Problem {
         self.code
     }
 
+    /// Returns the mistake, and the remedy.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
     }

@@ -6,6 +6,7 @@ use crate::http::rate_limit::Limiter;
 use crate::http::readiness::Readiness;
 use crate::intake::catalog::Catalog;
 use crate::intake::inbox::Inbox;
+use crate::pages::registry_images::RegistryImages;
 use crate::people::People;
 use database::Database;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub(crate) struct Service {
     pub counters: Arc<Counters>,
     pub inbox: Arc<Inbox>,
     pub exchanges: Exchanges,
+    pub registry: Arc<dyn RegistryImages>,
     pub comparisons: Arc<Semaphore>,
     pub people: Arc<People>,
 }
@@ -46,6 +48,7 @@ impl Service {
         readiness: Arc<Readiness>,
         spool: PathBuf,
         exchanges: Exchanges,
+        registry: Arc<dyn RegistryImages>,
     ) -> Service {
         Service {
             database,
@@ -56,6 +59,7 @@ impl Service {
             counters: Arc::default(),
             inbox: Arc::new(Inbox::new(spool)),
             exchanges,
+            registry,
             comparisons: Arc::new(Semaphore::new(MAX_COMPARISONS)),
             people: Arc::default(),
         }

@@ -3,7 +3,7 @@
 use super::form::{Posted, see_other};
 use crate::api::named::{Actable, Administered};
 use crate::api::triggers::{self, TriggerRequest};
-use crate::api::{approvals, builds, deliveries, queue, webhooks};
+use crate::api::{approvals, builds, deliveries, queue, webhooks, workers};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::view::code::Code;
@@ -89,6 +89,26 @@ pub(crate) async fn pause(State(service): State<Service>, posted: Posted) -> Res
 pub(crate) async fn resume(State(service): State<Service>, posted: Posted) -> Result<Response, Problem> {
     queue::set_paused(&service, &posted.caller, false).await?;
     Ok(see_other("/queue"))
+}
+
+/// Gives a worker no more builds.
+pub(crate) async fn drain(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, Problem> {
+    workers::set_drained(&service, &posted.caller, &name, true).await?;
+    Ok(see_other("/queue#workers"))
+}
+
+/// Gives a worker builds again.
+pub(crate) async fn undrain(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, Problem> {
+    workers::set_drained(&service, &posted.caller, &name, false).await?;
+    Ok(see_other("/queue#workers"))
 }
 
 /// Applies the present rules to a delivery once more.

@@ -1,6 +1,7 @@
 //! The page of a build: the answer first, then the timeline and the log by step.
 
 use super::build_head::Head;
+use super::build_tabs::{Tab, tabs};
 use super::live;
 use super::mark::Mark;
 use super::page::{Live, Page, admit};
@@ -67,7 +68,7 @@ async fn content(service: &Service, caller: &Caller, build: &Build) -> Result<Ma
     let timeline = Timeline::new(build, &steps, &path).filter(|_| !steps.is_empty());
     let id = build.id.as_str();
     Ok(html! {
-        div #head data-part { (head.bar()) (head.facts()) (head.notices()) (head.answer()) }
+        div #head data-part { (head.bar()) (tabs(build, Tab::Build)) (head.facts()) (head.notices()) (head.answer()) }
         section #timeline data-part {
             @if let Some(timeline) = timeline {
                 div.lb {

@@ -99,14 +99,14 @@ pub(crate) async fn list(
 fn table(caller: &Caller, found: &Found) -> Markup {
     html! {
         table.cards {
-            thead { tr { th { "Repository" } th { "Forge" } th { "Event" } th { "Delivery" } th { "Outcome" } th.num { "Received" } th {} } }
+            thead { tr { th { "Repository" } th { "Forge" } th { "Event" } th { "Delivery" } th { "Outcome" } th.num { "Received" } th { span.vh { "Actions" } } } }
             tbody {
                 @for delivery in &found.seen {
                     tr {
                         td { a href=(format!("/repos/{}", delivery.repository)) { (plain(delivery.repository.as_bytes())) } }
                         td { (plain(delivery.forge.as_bytes())) }
                         td { (plain(delivery.event.as_bytes())) }
-                        td { code.cut title=(plain(delivery.delivery.as_bytes())) { (plain(delivery.delivery.as_bytes())) } }
+                        td { a href=(format!("/deliveries/{}", delivery.id)) { code.cut title=(plain(delivery.delivery.as_bytes())) { (plain(delivery.delivery.as_bytes())) } } }
                         td.wide { (outcome(delivery, &found.builds)) }
                         td.num { (time(delivery.created_ms)) }
                         td { @if caller.may(Scope::Trigger, &delivery.repository) { (replay(caller, delivery)) } }
@@ -117,12 +117,12 @@ fn table(caller: &Caller, found: &Found) -> Markup {
     }
 }
 
-fn replay(caller: &Caller, delivery: &Delivery) -> Markup {
+pub(super) fn replay(caller: &Caller, delivery: &Delivery) -> Markup {
     let content = html! { button title="Applies today's rules to it once more" { "Replay" } };
     button(caller, &format!("/deliveries/{}/replay", delivery.id), &content)
 }
 
-fn outcome(delivery: &Delivery, builds: &HashMap<String, Build>) -> Markup {
+pub(super) fn outcome(delivery: &Delivery, builds: &HashMap<String, Build>) -> Markup {
     html! {
         @for id in &delivery.builds {
             span.built {

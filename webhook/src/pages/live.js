@@ -200,6 +200,17 @@
   }
   addEventListener("hashchange", unfold);
   unfold();
+  // The box that says what a push would build answers while one types.
+  var trial = document.querySelector("[data-try]"), later = 0;
+  if (trial) {
+    trial.addEventListener("input", function () {
+      clearTimeout(later);
+      later = setTimeout(function () {
+        history.replaceState(null, "", "?" + new URLSearchParams(new FormData(trial)) + "#try");
+        refresh();
+      }, 300);
+    });
+  }
   var gone = 0, error = -1;
   function move(by) {
     var rows = all(".row, .cards tbody tr, .step"), at = rows.findIndex(function (row) { return row.classList.contains("at"); });

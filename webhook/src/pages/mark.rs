@@ -86,6 +86,11 @@ impl Mark {
         Mark::of_state(BuildState::Succeeded)
     }
 
+    /// Returns the mark of work that nobody has begun.
+    pub(crate) fn open() -> Mark {
+        mark("wait", "off", "To do", "")
+    }
+
     /// Returns the same without a sign for the title.
     pub(crate) fn unsigned(self) -> Mark {
         Mark { sign: "", ..self }

@@ -13,12 +13,15 @@ use maud::{DOCTYPE, Markup, html};
 
 /// Seconds after which a page that changes is fetched again where there are no scripts.
 const REFRESH: u32 = 10;
+/// The part that only administrators look at.
+const REGISTRY: &str = "/registry";
 /// The parts of the service: path, name, and the key that leads there after `g`.
-const PARTS: [(&str, &str, &str); 4] = [
+const PARTS: [(&str, &str, &str); 5] = [
     ("/", "Builds", "b"),
     ("/queue", "Queue", "q"),
     ("/repos", "Repositories", "r"),
     ("/deliveries", "Deliveries", "d"),
+    (REGISTRY, "Registry", "i"),
 ];
 
 /// A page around its content.
@@ -73,7 +76,7 @@ impl Page<'_> {
                     header.top {
                         a.brand href="/" { "slipway" }
                         nav aria-label="Main" {
-                            @for (path, name, key) in PARTS {
+                            @for (path, name, key) in self.parts() {
                                 a aria-current=[(name == self.part).then_some("page")] data-key=(key) href=(path) { (name) }
                             }
                         }
@@ -88,6 +91,12 @@ impl Page<'_> {
         };
         let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
         (headers, document.into_string()).into_response()
+    }
+
+    /// Returns the parts that the viewer may look at.
+    fn parts(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        let is_administrator = self.viewer.is_some_and(|viewer| viewer.may_everywhere(Scope::Admin));
+        PARTS.into_iter().filter(move |(path, ..)| *path != REGISTRY || is_administrator)
     }
 
     fn account(&self) -> Markup {

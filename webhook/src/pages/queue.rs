@@ -1,10 +1,12 @@
-//! The page of the queue: the order of queued builds, the reason why each waits, workers; pausing and resuming.
+//! The page of the queue: what runs where, what waits for what and for how long, workers; pausing, resuming, draining.
 
 use super::form::button;
 use super::live;
 use super::moment::time;
 use super::page::{Live, Page, admit};
 use super::words::{awaited, count, seconds, shown_ref};
+use super::workers::{self, Running};
+use crate::configuration::settings::Scope;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
@@ -12,7 +14,7 @@ use crate::view::text::plain;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use database::QueuedBuild;
+use database::{QueuedBuild, WaitingFor, WorkerRecord};
 use maud::{Markup, html};
 
 /// Builds on the page.
@@ -23,8 +25,8 @@ struct Queue {
     seen: Vec<QueuedBuild>,
     length: i64,
     is_paused: bool,
-    workers: i64,
-    slots: i64,
+    running: Vec<Running>,
+    workers: Vec<WorkerRecord>,
 }
 
 impl Queue {
@@ -32,20 +34,33 @@ impl Queue {
         let database = &service.database;
         let mut seen = database.queue(MAX_LISTED).await?;
         seen.retain(|build| caller.sees(&build.repository));
-        let workers = database.workers().await?;
         Ok(Queue {
             seen,
             length: database.queue_length().await?,
             is_paused: database.is_queue_paused().await?,
-            workers: workers.len() as i64,
-            slots: workers.iter().map(|worker| worker.slots).sum(),
+            running: database.running_builds().await?,
+            workers: database.workers().await?,
         })
     }
 
     fn version(&self) -> String {
-        let of = |build: &QueuedBuild| format!("{} {:?};", build.id.as_str(), build.place.position);
-        let all: String = self.seen.iter().map(of).collect();
-        live::version(&format!("{all} {} {} {} {}", self.length, self.is_paused, self.workers, self.slots))
+        let waiting = |build: &QueuedBuild| format!("{} {:?};", build.id.as_str(), build.place.position);
+        let running = |(build, _): &Running| format!("{} {};", build.id.as_str(), build.state.as_str());
+        let worker = |worker: &WorkerRecord| format!("{} {} {};", worker.name, worker.slots, worker.is_drained);
+        let parts: [String; 3] = [
+            self.seen.iter().map(waiting).collect(),
+            self.running.iter().map(running).collect(),
+            self.workers.iter().map(worker).collect(),
+        ];
+        live::version(&format!("{parts:?} {} {}", self.length, self.is_paused))
+    }
+
+    fn figures(&self) -> Markup {
+        let slots: i64 = self.workers.iter().filter(|worker| !worker.is_drained).map(|worker| worker.slots).sum();
+        let workers = self.workers.len() as i64;
+        html! {
+            p { (count(self.length, "build")) " waiting; " (count(workers, "worker")) " with " (count(slots, "slot")) "." }
+        }
     }
 }
 
@@ -64,19 +79,25 @@ pub(crate) async fn show(
         }));
     }
     let queue = Queue::read(&service, &caller).await?;
+    let (held, waiting): (Vec<&QueuedBuild>, Vec<&QueuedBuild>) =
+        queue.seen.iter().partition(|build| build.place.waiting_for == WaitingFor::Approval);
     let content = html! {
         div #list data-part data-version=(queue.version()) {
             div.head { h1 { "Queue" } (switch(&caller, queue.is_paused)) }
             @if queue.is_paused { p.notice.hold { "The queue is paused: what runs goes on, nothing new begins." } }
-            p { (count(queue.length, "build")) " waiting; " (count(queue.workers, "worker")) " with " (count(queue.slots, "slot")) "." }
-            @if queue.seen.is_empty() { p.empty { "Nothing waits." } } @else { (table(&queue.seen)) }
+            (queue.figures())
+            (workers::running(&caller, &queue.running))
+            h2 { "Waiting" }
+            @if waiting.is_empty() { p.empty { "Nothing waits." } } @else { (table(&waiting)) }
+            @if !held.is_empty() { h2 { "Needs approval" } (table(&held)) }
+            (workers::list(&caller, &queue.workers, &queue.running))
         }
     };
     Ok(Page { title: "Queue", part: "Queue", viewer: Some(&caller), mark: None, live: Live::List }.around(&content))
 }
 
 fn switch(caller: &Caller, is_paused: bool) -> Markup {
-    if !caller.may_everywhere(crate::configuration::settings::Scope::Admin) {
+    if !caller.may_everywhere(Scope::Admin) {
         return html! {};
     }
     if is_paused {
@@ -86,23 +107,33 @@ fn switch(caller: &Caller, is_paused: bool) -> Markup {
     }
 }
 
-fn table(queued: &[QueuedBuild]) -> Markup {
+fn table(queued: &[&QueuedBuild]) -> Markup {
     html! {
         table.cards {
-            thead { tr { th { "#" } th { "Repository" } th { "Rule" } th { "Ref" } th { "Waits for" } th.num { "Since" } th.num { "Done in" } } }
-            tbody {
-                @for build in queued {
-                    tr {
-                        td { @if let Some(position) = build.place.position { (position) } }
-                        td { a.go href=(format!("/builds/{}", build.id.as_str())) { (plain(build.repository.as_bytes())) } }
-                        td { (plain(build.rule.as_bytes())) }
-                        td { (shown_ref(&build.git_ref)) }
-                        td.wide { (awaited(build.place.waiting_for)) }
-                        td.num { (time(build.created_ms)) }
-                        td.num { @if let Some(eta) = build.place.eta_ms { (seconds(eta)) } }
-                    }
+            thead { tr { th { "#" } th { "Repository" } th { "Rule" } th { "Ref" } th { "Waits for" } th.num { "Since" } th.num { "Begins in" } th.num { "Done in" } } }
+            tbody { @for build in queued { (row(build)) } }
+        }
+    }
+}
+
+fn row(build: &QueuedBuild) -> Markup {
+    let place = &build.place;
+    html! {
+        tr {
+            td { @if let Some(position) = place.position { (position) } }
+            td { a.go href=(format!("/builds/{}", build.id.as_str())) { (plain(build.repository.as_bytes())) } }
+            td { (plain(build.rule.as_bytes())) }
+            td { (shown_ref(&build.git_ref)) }
+            td.wide {
+                (awaited(place.waiting_for))
+                @if let Some(ahead) = place.ahead.last().filter(|_| place.waiting_for != WaitingFor::Approval) {
+                    ", after " a href=(format!("/builds/{}", ahead.as_str())) { "this build" }
                 }
+                @if build.priority != 0 { span.dim { @if build.priority > 0 { ", before others" } @else { ", after all others" } } }
             }
+            td.num { (time(build.created_ms)) }
+            td.num { @if let Some(begin) = place.starts_in_ms { (seconds(begin)) } }
+            td.num { @if let Some(eta) = place.eta_ms { (seconds(eta)) } }
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn told(caller: &Caller, repository: &Repository, notices: &[Notice])
         p { "Told of builds: " (names.join(", ")) "." }
         @if !notices.is_empty() {
             table.cards {
-                thead { tr { th { "Webhook" } th { "Event" } th { "Build" } th { "Outcome" } th.num { "When" } th {} } }
+                thead { tr { th { "Webhook" } th { "Event" } th { "Build" } th { "Outcome" } th.num { "When" } th { span.vh { "Actions" } } } }
                 tbody { @for notice in notices { (row(caller, notice)) } }
             }
         }

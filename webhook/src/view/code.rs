@@ -110,6 +110,7 @@ codes! {
     TokenNotFound, "token_not_found", NOT_FOUND, Retry::Never, "the caller has no token with this name";
     SessionNotFound, "session_not_found", NOT_FOUND, Retry::Never, "the caller has no session with this id";
     RightNotFound, "right_not_found", NOT_FOUND, Retry::Never, "the registry has no such right";
+    WorkerNotFound, "worker_not_found", NOT_FOUND, Retry::Never, "no worker has this name";
     NoTrace, "no_trace", NOT_FOUND, Retry::Never, "no attempt at the build has ended yet";
     UnknownForge, "unknown_forge", NOT_FOUND, Retry::Never, "deliveries of this forge are not accepted";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, Retry::Never, "the path does not accept this method";

@@ -61,6 +61,9 @@ pub struct WorkerView {
     pub name: String,
     /// Builds that it runs at once.
     pub slots: i64,
+    /// Whether it gets no more builds.
+    #[serde(default)]
+    pub drained: bool,
 }
 
 /// Whether the queue is paused.
@@ -99,7 +102,7 @@ impl From<&QueuedBuild> for QueuedBuildView {
 
 impl From<&WorkerRecord> for WorkerView {
     fn from(worker: &WorkerRecord) -> WorkerView {
-        WorkerView { name: worker.name.clone(), slots: worker.slots }
+        WorkerView { name: worker.name.clone(), slots: worker.slots, drained: worker.is_drained }
     }
 }
 
