@@ -20,7 +20,7 @@ async function pages(browser) {
     files: `/builds/${build}/image?path=srv`, compare: `/builds/${build}/diff`, explain: `/builds/${build}/explain`,
     repositories: "/repos", repository: "/repos/team/web?try=v1.2&message=fix", settings: "/repos/team/api/settings",
     connect: "/connect", steps: "/repos/team/api/connect", queue: "/queue", deliveries: "/deliveries",
-    delivery: `/deliveries/${answer.deliveries[0].id}`, registry: "/registry",
+    delivery: `/deliveries/${answer.deliveries[0].id}`, registry: "/registry", disk: "/disk",
     tags: "/registry/repository?name=team%2Fweb", missing: "/nosuch",
   };
   const running = (await (await browser.request.get(server + "/v1/builds?state=building")).json()).builds[0];

@@ -38,8 +38,8 @@ pub use error::Error;
 pub use history::builds::{BuildFilter, BuildPage, BuildSearch};
 pub use history::cache::CachedLayer;
 pub use history::contents::{
-    FileDifference, FileFacts, FileKind, FileListing, ImageContents, ImageDifference, ImageLayer, ImagePair, ImagePart,
-    ImageSettings, ListedFile, PackageDifference, SettingDifference,
+    DiskPart, DiskUse, FileDifference, FileFacts, FileKind, FileListing, ImageContents, ImageDifference, ImageLayer,
+    ImagePair, ImagePart, ImageSettings, ListedFile, PackageDifference, SettingDifference,
 };
 pub use history::counts::Counts;
 pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};

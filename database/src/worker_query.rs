@@ -6,7 +6,7 @@
 use crate::database::Database;
 use crate::deliveries::rules_fetch::LookupResult;
 use crate::error::Error;
-use crate::history::contents::{ImageContents, ImageDifference, ImagePair, ImagePart};
+use crate::history::contents::{DiskUse, ImageContents, ImageDifference, ImagePair, ImagePart};
 use crate::history::explain::Explained;
 use crate::model::build::Reason;
 use crate::model::build_id::BuildId;
@@ -42,6 +42,11 @@ pub enum Question {
     Image(ImagePart),
     /// In what two images differ.
     Compare(ImagePair),
+    /// The room that the data directory takes on the worker's machine.
+    Disk {
+        /// Whether it first removes what no build needs.
+        clean: bool,
+    },
 }
 
 /// A worker's answer.
@@ -58,6 +63,8 @@ pub enum Answer {
     Image(Box<ImageContents>),
     /// The difference of two images.
     Compared(Box<ImageDifference>),
+    /// The room on the disk.
+    Disk(DiskUse),
 }
 
 /// A repository's own rules at a commit.

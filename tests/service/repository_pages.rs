@@ -156,6 +156,23 @@ fn the_registry_shows_tags_who_built_them_and_puts_deleted_ones_back() {
 }
 
 #[test]
+fn the_disk_is_measured_and_cleaned() {
+    let site = Site::start(ADMIN);
+    let commit = site.commit(&[("Dockerfile", DOCKERFILE)]);
+    site.succeeded(&site.push(&commit));
+    let browser = Browser::signed_in(&site, "admin", ADMIN_TOKEN);
+    let shown = browser.get("/disk").text;
+    for part in ["Mirrors of repositories", "Cache mounts", "Remove what nobody needs"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let (_, blobs) = shown.split_once("Blobs of images and of the cache").unwrap();
+    assert!(blobs[..200].contains(">4<") || !blobs[..200].contains(">0<"), "{blobs:.200}");
+    assert_eq!(browser.send("/disk", "/disk/clean", &[], &[]).status, 303);
+    assert_eq!(Browser::signed_in(&site, "test", TOKEN).get("/disk").status, 403);
+    site.succeeded(&site.push(&site.commit(&[("Dockerfile", &format!("{DOCKERFILE}COPY Dockerfile /two\n"))])));
+}
+
+#[test]
 fn pages_are_compressed_for_browsers_that_take_it() {
     let site = Site::start(ADMIN);
     let sent = |accepted: &str, path: &str| {

@@ -5,6 +5,7 @@ mod base_image;
 mod build_request;
 mod claim_loop;
 mod context;
+mod disk;
 mod explain;
 mod fd_budget;
 mod filter;

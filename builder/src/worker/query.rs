@@ -7,7 +7,7 @@ use super::build_request::{Limits, RequestBuilder};
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;
 use super::source::{Place, fetch};
-use super::{explain, image, lookup, rights};
+use super::{disk, explain, image, lookup, rights};
 use crate::event::{Event, Observer};
 use crate::trace::Trace;
 use crate::{Error, Platforms, Services, Unordered};
@@ -41,6 +41,7 @@ pub(crate) fn answer(services: &Services, settings: &Settings, claim: &QuestionC
             let failed = |error| ImageDifference { failure: Some(reason(&error)), ..ImageDifference::default() };
             Answer::Compared(Box::new(found.unwrap_or_else(failed)))
         }
+        Question::Disk { clean } => Answer::Disk(disk::measure(TaskContext { services, settings }, *clean)),
     };
     let duration_ms = began.elapsed().as_millis();
     match services.tokio.block_on(services.database.answer_question(claim, &answer)) {

@@ -179,6 +179,28 @@ pub struct FileFacts {
     pub owner: (u32, u32),
 }
 
+/// Room that the parts of a data directory take on the machine of a worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskUse {
+    /// Name of the worker that measured.
+    pub worker: String,
+    /// The parts.
+    pub parts: Vec<DiskPart>,
+    /// Whether something could not be read, or took too long.
+    pub is_partial: bool,
+}
+
+/// A part of a data directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskPart {
+    /// Its contents, in words.
+    pub name: String,
+    /// Bytes that its files take.
+    pub bytes: u64,
+    /// Number of its files.
+    pub files: u64,
+}
+
 /// A package in two images.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PackageDifference {

@@ -1,10 +1,10 @@
-//! Questions about images, which a worker answers from its store: their contents, and in what two of them differ.
+//! Questions about images and the disk, which a worker answers: contents of an image, in what two differ, and what takes up room.
 
 use super::worker_queries;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::view::code::Code;
-use database::{Answer, ImageContents, ImageDifference, ImagePair, ImagePart, Question, WORKER_QUERY_TIMEOUT};
+use database::{Answer, DiskUse, ImageContents, ImageDifference, ImagePair, ImagePart, Question, WORKER_QUERY_TIMEOUT};
 
 /// Returns what an image holds.
 pub(crate) async fn contents(service: &Service, part: ImagePart) -> Result<ImageContents, Problem> {
@@ -22,7 +22,15 @@ pub(crate) async fn difference(service: &Service, pair: ImagePair) -> Result<Ima
     }
 }
 
+/// Returns what takes up room on the machine of a worker, which first removes what nobody needs, if that is wanted.
+pub(crate) async fn disk(service: &Service, clean: bool) -> Result<DiskUse, Problem> {
+    match worker_queries::turn(service, Question::Disk { clean }).await? {
+        Some(Answer::Disk(disk)) => Ok(disk),
+        _ => Err(no_answer()),
+    }
+}
+
 fn no_answer() -> Problem {
-    let detail = format!("no worker has read the image within {} s", WORKER_QUERY_TIMEOUT.as_secs());
+    let detail = format!("no worker has answered within {} s", WORKER_QUERY_TIMEOUT.as_secs());
     Problem::new(Code::NoAnswer, detail).hint("see whether a worker runs: GET /v1/queue")
 }

@@ -16,6 +16,7 @@ pub(crate) mod deliveries;
 pub(crate) mod delivery;
 pub(crate) mod difference;
 pub(crate) mod device;
+pub(crate) mod disk;
 pub(crate) mod explain;
 mod form;
 pub(crate) mod image;

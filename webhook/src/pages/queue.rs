@@ -91,6 +91,7 @@ pub(crate) async fn show(
             @if waiting.is_empty() { p.empty { "Nothing waits." } } @else { (table(&waiting)) }
             @if !held.is_empty() { h2 { "Needs approval" } (table(&held)) }
             (workers::list(&caller, &queue.workers, &queue.running))
+            @if caller.may_everywhere(Scope::Admin) { p.hint { a href="/disk" { "What takes up room on the disk" } } }
         }
     };
     Ok(Page { title: "Queue", part: "Queue", viewer: Some(&caller), mark: None, live: Live::List }.around(&content))
