@@ -14,7 +14,8 @@ PLACE=$(mktemp -d)
 TOKEN=$(openssl rand -hex 20)
 PIDS=
 
-stop() { [ -z "$PIDS" ] || kill $PIDS 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$PLACE" 2>/dev/null || true; }
+# A second signal ends the build that still runs.
+stop() { kill $PIDS 2>/dev/null || true; sleep 1; kill $PIDS 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$PLACE" 2>/dev/null || true; }
 trap stop EXIT
 trap 'exit 1' INT TERM
 
