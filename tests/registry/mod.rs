@@ -1,8 +1,8 @@
 //! Registries: pushing, pulling, and who may read what.
 
 pub(crate) mod accounts;
-mod growing_layers;
 pub(crate) mod clients;
+mod growing_layers;
 pub(crate) mod mirrors;
 pub(crate) mod notifications;
 pub(crate) mod read_rights;

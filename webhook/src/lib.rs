@@ -27,8 +27,8 @@ pub use background::rules_fetch::expand_fetched_rules;
 pub use background::schedules::run_schedules;
 pub use configuration::document::nearest;
 pub use configuration::{
-    Configuration, ConfigurationError, Hub, Limits, Login, MirrorSection, Notification, NotificationEvent, QuotaSection,
-    Registry, RegistrySection, Retention, RetentionSection, Sandbox, Scope, Server, Settings, Token,
+    Configuration, ConfigurationError, Hub, Limits, Login, MirrorSection, Notification, NotificationEvent,
+    QuotaSection, Registry, RegistrySection, Retention, RetentionSection, Sandbox, Scope, Server, Settings, Token,
 };
 pub use forges::{CloneLogins, Exchange, ForgeAnswer, ForgeRequest};
 pub use http::readiness::Readiness;

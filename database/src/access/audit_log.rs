@@ -80,12 +80,12 @@ impl Database {
 
 fn entry(row: &Row) -> Result<AuditEntry, Error> {
     Ok(AuditEntry {
-        id: row.get(0)?,
-        at_ms: row.get(1)?,
-        actor: row.get(2)?,
-        address: row.get(3)?,
-        action: row.get(4)?,
-        repository: row.get(5)?,
-        subject: row.get(6)?,
+        id: row.get("id")?,
+        at_ms: row.get("at_ms")?,
+        actor: row.get("actor")?,
+        address: row.get("address")?,
+        action: row.get("action")?,
+        repository: row.get("repository")?,
+        subject: row.get("subject")?,
     })
 }

@@ -54,7 +54,10 @@ impl Database {
         let now = self.now_ms().await?;
         let text = "SELECT user_code, name, address FROM device_logins WHERE user_code = $1 AND identity IS NULL AND expires_ms > $2";
         let row = sql("reading a login", text).bind(user_code).bind(now).optional(self.read()).await?;
-        row.map(|row| Ok(DeviceLogin { user_code: row.get(0)?, name: row.get(1)?, address: row.get(2)? })).transpose()
+        row.map(|row| {
+            Ok(DeviceLogin { user_code: row.get("user_code")?, name: row.get("name")?, address: row.get("address")? })
+        })
+        .transpose()
     }
 
     /// Confirms a login; tells whether it still waited.
@@ -81,9 +84,9 @@ impl Database {
         let row = sql(doing, text).bind(hash(secret)).bind(now).optional(transaction.on()).await?;
         let state = match row {
             None => DeviceState::Gone,
-            Some(row) => match row.get::<Option<i64>>(0)? {
+            Some(row) => match row.get::<Option<i64>>("identity")? {
                 None => DeviceState::Waiting,
-                Some(identity) => DeviceState::Confirmed(identity, row.get(1)?),
+                Some(identity) => DeviceState::Confirmed(identity, row.get("name")?),
             },
         };
         if matches!(state, DeviceState::Confirmed(..)) {

@@ -137,7 +137,7 @@ impl Database {
     pub async fn rights_of(&self, identity: i64) -> Result<Vec<IdentityRight>, Error> {
         let text = "SELECT pattern, scope FROM identity_rights WHERE identity = $1 ORDER BY pattern";
         let rows = sql("reading rights", text).bind(identity).all(self.read()).await?;
-        rows.iter().map(|row| Ok(IdentityRight { pattern: row.get(0)?, scope: row.get(1)? })).collect()
+        rows.iter().map(|row| Ok(IdentityRight { pattern: row.get("pattern")?, scope: row.get("scope")? })).collect()
     }
 
     /// Puts rights in the place of those that an identity has.
@@ -162,16 +162,17 @@ impl Database {
     }
 
     fn identity_in(&self, row: &Row) -> Result<Identity, Error> {
-        let (provider, subject, sealed): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(4)?);
+        let (provider, subject, sealed): (String, String, String) =
+            (row.get("provider")?, row.get("subject")?, row.get("login")?);
         let place = Place { repository: PLACE, name: &format!("{provider}/{subject}") };
         let bytes = hex::decode(sealed).ok().filter(|bytes| !bytes.is_empty());
         let opened = bytes.and_then(|bytes| self.key.as_ref()?.open(&place, &bytes));
         Ok(Identity {
-            id: row.get(0)?,
-            name: row.get(3)?,
+            id: row.get("id")?,
+            name: row.get("name")?,
             login: opened.and_then(|text| serde_json::from_slice(&text).ok()),
-            created_ms: row.get(5)?,
-            seen_ms: row.get(6)?,
+            created_ms: row.get("created_ms")?,
+            seen_ms: row.get("seen_ms")?,
             provider,
             subject,
         })

@@ -91,7 +91,7 @@ impl Database {
     pub async fn sessions_of(&self, identity: i64) -> Result<Vec<Session>, Error> {
         let now = self.now_ms().await?;
         let text = format!(
-            "SELECT substr(hash, 1, {NAME_DIGITS}), created_ms, expires_ms, address, browser FROM sessions \
+            "SELECT substr(hash, 1, {NAME_DIGITS}) AS name, created_ms, expires_ms, address, browser FROM sessions \
              WHERE identity = $1 AND expires_ms > $2 ORDER BY created_ms DESC, hash"
         );
         let rows = sql("reading somebody's sessions", text).bind(identity).bind(now).all(self.read()).await?;
@@ -126,11 +126,11 @@ pub fn session_name(id: &str) -> String {
 
 fn session(row: &Row) -> Result<Session, Error> {
     Ok(Session {
-        name: row.get(0)?,
-        created_ms: row.get(1)?,
-        expires_ms: row.get(2)?,
-        address: row.get(3)?,
-        browser: row.get(4)?,
+        name: row.get("name")?,
+        created_ms: row.get("created_ms")?,
+        expires_ms: row.get("expires_ms")?,
+        address: row.get("address")?,
+        browser: row.get("browser")?,
     })
 }
 

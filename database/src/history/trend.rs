@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::model::build_id::BuildId;
 use crate::sql::clock::millis;
 use crate::sql::statement::sql;
+use crate::sql::states::SUCCEEDED;
 use std::time::Duration;
 
 /// Builds that are looked at.
@@ -35,9 +36,10 @@ impl Database {
         let steps = "FROM steps s WHERE s.build_id = b.id AND s.step_json LIKE '%\"state\":\"succeeded\"%' \
              AND s.step_json NOT LIKE '%\"layer_digest\":null%'";
         let text = format!(
-            "SELECT b.number, b.created_ms, b.finished_ms - b.started_ms, (SELECT COUNT(*) {steps}), \
-             (SELECT COUNT(*) {steps} AND s.step_json LIKE '%\"cached\":true%'), COALESCE(t.cpu_ms, 0) FROM builds b \
-             LEFT JOIN traces t ON t.build_id = b.id WHERE b.repository = $1 AND b.state = 'succeeded' \
+            "SELECT b.number, b.created_ms, b.finished_ms - b.started_ms AS duration_ms, (SELECT COUNT(*) {steps}) AS steps, \
+             (SELECT COUNT(*) {steps} AND s.step_json LIKE '%\"cached\":true%') AS cached, \
+             COALESCE(t.cpu_ms, 0) AS cpu_ms FROM builds b \
+             LEFT JOIN traces t ON t.build_id = b.id WHERE b.repository = $1 AND b.state = {SUCCEEDED} \
              AND b.started_ms IS NOT NULL AND b.id >= $2 AND b.created_ms >= $3 ORDER BY b.id DESC LIMIT $4"
         );
         let rows = sql("reading how builds went", text)
@@ -49,12 +51,12 @@ impl Database {
             .await?;
         let point = |row: &crate::sql::statement::Row| {
             Ok(TrendPoint {
-                number: row.get(0)?,
-                created_ms: row.get(1)?,
-                duration_ms: row.get(2)?,
-                steps: row.get(3)?,
-                cached: row.get(4)?,
-                cpu_ms: row.get(5)?,
+                number: row.get("number")?,
+                created_ms: row.get("created_ms")?,
+                duration_ms: row.get("duration_ms")?,
+                steps: row.get("steps")?,
+                cached: row.get("cached")?,
+                cpu_ms: row.get("cpu_ms")?,
             })
         };
         rows.iter().rev().map(point).collect()

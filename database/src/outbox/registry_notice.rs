@@ -85,7 +85,7 @@ impl Database {
     pub async fn forget_registry_endpoints(&self, known: &[String]) -> Result<(), Error> {
         let text = "SELECT DISTINCT endpoint FROM registry_notices";
         for row in sql("reading endpoints", text).all(self.read()).await? {
-            let endpoint: String = row.get(0)?;
+            let endpoint: String = row.get("endpoint")?;
             if !known.contains(&endpoint) {
                 let text = "DELETE FROM registry_notices WHERE endpoint = $1";
                 sql("removing notices", text).bind(&endpoint).run(self.write()).await?;

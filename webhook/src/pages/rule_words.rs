@@ -48,7 +48,7 @@ fn how(rule: &Rule) -> Vec<String> {
     say(options.compression == LayerCompression::Zstd, "with layers in zstd");
     say(options.priority > 0, "before others");
     say(options.priority < 0, "after all others");
-    words.extend(rule.schedules.iter().map(|schedule| format!("also at {} UTC", schedule.text())));
+    words.extend(rule.schedules.iter().map(|schedule| format!("also at {}", schedule.shown())));
     words.extend((!options.platforms.is_empty()).then(|| format!("for {}", options.platforms.join(" and "))));
     words
 }
