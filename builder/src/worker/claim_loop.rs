@@ -60,7 +60,7 @@ struct Worker<'a> {
     fds: FdBudget,
 }
 
-/// What the claim loop does next.
+/// The next move of the claim loop.
 #[derive(Debug, Clone, Copy)]
 enum Next {
     /// Claim something; whether the wait before said that there is something.

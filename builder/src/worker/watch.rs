@@ -135,7 +135,7 @@ impl Watched {
         let build = timeout(DB_TIMEOUT, self.database.build(&self.claim.build.id)).await.ok()?.ok()??;
         self.may_have_changed = false;
         let is_running = !build.state.has_ended() && build.state != BuildState::Queued;
-        let is_held = is_running && build.attempt == self.claim.attempt;
-        Some(if is_held { Lease::Held { cancel_requested: build.cancel_requested } } else { Lease::Lost })
+        let has_lease = is_running && build.attempt == self.claim.attempt;
+        Some(if has_lease { Lease::Held { cancel_requested: build.cancel_requested } } else { Lease::Lost })
     }
 }

@@ -79,7 +79,7 @@ impl WorkWatch {
             let due = match self.state {
                 State::Idle(due) => due,
                 State::Unknown => {
-                    // What is announced after this line is asked for again, so nothing slips through.
+                    // An announcement after this line makes it ask again, so nothing slips through.
                     self.announced.borrow_and_update();
                     self.changed.as_mut().map(BuildsWatch::has_changed);
                     let (is_ready, due) = self.database.next_work().await?;
