@@ -34,7 +34,7 @@ both! {
         let with_another_key = world.other().await.with_key(SecretKey::new([2; 32]));
         assert_eq!(with_another_key.identity(ada.id).await.unwrap().unwrap().login, None);
         let row = crate::sql::statement::sql("test", "SELECT login FROM identities").one(database.read()).await.unwrap();
-        let stored: String = row.get(0).unwrap();
+        let stored: String = row.get("login").unwrap();
         assert!(stored.len() > 50 && hex::decode(&stored).is_ok_and(|bytes| !String::from_utf8_lossy(&bytes).contains("canary")));
         // Without a key nothing is stored in the clear.
         let refused = world.other().await.put_identity("github.com", "9", "x", Some(&login("a"))).await;

@@ -133,7 +133,7 @@ impl Changeable {
             let detail = format!("`{name}` is defined in the server's slipway.toml");
             return Err(Problem::new(Code::DefinedInFile, detail).hint("change it there and restart the server"));
         }
-        Ok(Changeable { name, present, caller })
+        Ok(Changeable { name, present, caller: caller.clone() })
     }
 }
 
