@@ -241,6 +241,7 @@ mod tests {
             images: patterns(&["127.0.0.1:5000/team/app", "ghcr.io/team/app"]),
             with_login: patterns(&["docker.io/library/*"]),
             shared: vec!["base/*".to_owned()],
+            own_logins: false,
         };
         let (trusted, strangers) = (rights(Reach::Anywhere), rights(Reach::PublicOnly));
         for (image, of_trusted, of_strangers, policy) in [
