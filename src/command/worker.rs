@@ -2,6 +2,7 @@
 
 use crate::state::{self, DataDir, secret_key};
 use crate::{configuration, logging, signals};
+use builder::git::Logins;
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
 use registry_client::Allowed;
@@ -57,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
         git_dir: data.join("git"),
         max_paths: limits.paths,
         own_repositories: own.repository_names().map(str::to_owned).collect(),
-        git_credentials: configuration.git_credentials(),
+        git_credentials: Logins::new(&configuration.git_credentials()),
         reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),

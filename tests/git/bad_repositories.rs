@@ -227,7 +227,11 @@ fn attributes_submodules_and_lfs_are_only_files() {
     git(&work, &["update-index", "--add", "--cacheinfo", &format!("160000,{commit},sub")]);
     git(&work, &["commit", "-q", "-m", "a submodule"]);
     git(&work, &["push", "-q", yard.path("git/app.git").to_str().unwrap(), "HEAD:main"]);
-    let id = yard.queue(&yard.request(git(&work, &["rev-parse", "HEAD"]).trim()));
+    let mut request = yard.request(git(&work, &["rev-parse", "HEAD"]).trim());
+    let (_, code, message) = yard.failed(&yard.queue(&request));
+    assert!(code == "submodule_not_fetched" && message.contains("only http and https"), "{message}");
+    request.spec.options.submodules = false;
+    let id = yard.queue(&request);
     yard.succeeded(&id);
     let log = yard.log(&id);
     for text in ["<$Id$>", "WARNING: submodules are not fetched", "WARNING: files that Git LFS"] {

@@ -3,4 +3,5 @@
 pub(crate) mod bad_repositories;
 pub(crate) mod fetches;
 pub(crate) mod servers;
+pub(crate) mod submodules;
 pub(crate) mod whole_commits;

@@ -125,7 +125,7 @@ codes! {
     SourceUnsafe = "source_unsafe", User;
     /// The files to copy cannot be read.
     SourceUnreadable = "source_unreadable", User;
-    /// A step takes the directory of a submodule, which is not fetched.
+    /// A submodule cannot be fetched, or a step takes the directory of one that is left out.
     SubmoduleNotFetched = "submodule_not_fetched", User;
     /// A step takes a file that Git LFS keeps, which is not fetched.
     LfsNotFetched = "lfs_not_fetched", User;

@@ -48,6 +48,25 @@ pub enum SourceError {
         /// Whether it was shown a login.
         shown: bool,
     },
+    /// The server wants a login, and what named the repository is not trusted with one.
+    #[error("`{url}` wants a login, and none is used: {WITHHELD}")]
+    LoginWithheld {
+        /// The repository.
+        url: String,
+    },
+    /// A submodule could not be had.
+    #[error("the submodule `{path}` (`{url}`, commit {commit}) is not fetched")]
+    Submodule {
+        /// Where it stands.
+        path: String,
+        /// Its repository.
+        url: String,
+        /// The commit that the tree names.
+        commit: String,
+        /// Why.
+        #[source]
+        cause: Box<SourceError>,
+    },
     /// The repository is of a kind that is not read.
     #[error("`{url}` cannot be read: {problem}")]
     Unsupported {
@@ -143,6 +162,10 @@ pub enum SourceError {
     },
 }
 
+/// The rule by which a submodule gets no login.
+const WITHHELD: &str = "a build that is not trusted, as of a pull request from a fork, fetches submodules without logins, and so are those \
+                        fetched that a submodule of another server names";
+
 fn denied(host: &str, shown: bool) -> String {
     match shown {
         true => {
@@ -162,7 +185,10 @@ impl SourceError {
             SourceError::Url { .. } | SourceError::GitUrl { .. } | SourceError::NotAllowed(_) => Code::InvalidCloneUrl,
             SourceError::RefNotFound { .. } => Code::RefNotFound,
             SourceError::CommitNotFound { .. } => Code::CommitNotFound,
-            SourceError::Denied { .. } => Code::SourceAuth,
+            SourceError::Denied { .. } | SourceError::LoginWithheld { .. } => Code::SourceAuth,
+            // What may pass by itself is tried again.
+            SourceError::Submodule { cause, .. } if cause.code().is_retried() => cause.code(),
+            SourceError::Submodule { .. } => Code::SubmoduleNotFetched,
             SourceError::Unsupported { .. } => Code::RepositoryUnsupported,
             SourceError::RepositoryNotFound { .. } => Code::RepositoryNotFound,
             SourceError::Stopped { .. } => Code::FetchStopped,

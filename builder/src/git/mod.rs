@@ -12,9 +12,12 @@ mod fetch_request;
 mod gitdir;
 mod leftovers;
 mod lfs;
+mod logins;
 mod mirror;
 mod modules;
 mod remote;
+mod side_by_side;
+mod submodules;
 #[cfg(test)]
 mod tests;
 mod unpack;
@@ -31,11 +34,13 @@ pub use error::SourceError;
 pub use fetch_request::{CommitId, FetchSettings, Fetching, Revision};
 pub use lfs::Pointer;
 pub(crate) use lfs::refuse_pointer;
+pub use logins::Logins;
 pub use mirror::Mirror;
 pub use registry_client::without_credentials;
 pub use remote::{Announced, RemoteError};
 #[cfg(any(test, fuzzing))]
 pub use remote::{read_advertisement, read_pack, read_refs};
+pub use submodules::SubmoduleAccess;
 pub use unpack::enter_if_asked;
 #[cfg(any(test, fuzzing))]
 pub(crate) use unpack::unpack;

@@ -147,7 +147,7 @@ impl Attempt<'_> {
         drop(span);
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
-        super::source::warn(&tree, self.recorder);
+        super::source::warn(&tree, request, self.recorder);
         let unused = super::hub::unused(&tree, &request.spec.dockerfile);
         if !unused.is_empty() {
             self.recorder.warn(unused);

@@ -1,7 +1,8 @@
 //! The settings of a worker.
 
+use crate::git::Logins;
 use registry_client::ImagePattern;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub struct Settings {
     /// Repositories that the operator's configuration names.
     pub own_repositories: BTreeSet<String>,
     /// User and password by the host of a clone URL, or by host and port.
-    pub git_credentials: BTreeMap<String, (String, String)>,
+    pub git_credentials: Logins,
     /// Paths that one instruction may take.
     pub max_paths: usize,
     /// Images that the operator allows all builds to read.

@@ -2,10 +2,10 @@
 
 use super::context::{Deadline, TaskContext};
 use crate::event::{Event, Observer};
-use crate::git::{CommitTree, FetchSettings, Fetching, Mirror, Revision, SourceError};
+use crate::git::{CommitTree, FetchSettings, Fetching, Mirror, Revision, SourceError, SubmoduleAccess};
+use database::BuildRequest;
 use files::view::{EntryKind, View};
 use registry_client::Reach;
-use std::collections::BTreeMap;
 use std::io::Read;
 
 /// Largest `.gitattributes` that is looked into.
@@ -21,6 +21,16 @@ pub(crate) struct Place<'a> {
     pub git_ref: &'a str,
     /// Full hash; `None` for the newest of the ref.
     pub commit: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// Returns where the commit of `request` is.
+    pub(crate) fn of(request: &'a BuildRequest) -> Self {
+        let spec = &request.spec;
+        let repository = request.repository.as_str();
+        let git_ref = spec.options.fetch_ref.as_deref().unwrap_or(&spec.git_ref);
+        Place { repository, clone_url: &spec.clone_url, git_ref, commit: spec.commit.as_deref() }
+    }
 }
 
 /// Fetches a commit and opens its tree.
@@ -46,7 +56,7 @@ pub(crate) fn fetch_settings(context: TaskContext<'_>, place: &Place<'_>, deadli
     FetchSettings {
         client: services.client.clone(),
         tokio: services.tokio.clone(),
-        credentials: login(&settings.git_credentials, place.clone_url),
+        credentials: settings.git_credentials.of(place.clone_url),
         timeout: settings.fetch_timeout.min(deadline.limit),
         cancel: deadline.cancel.clone(),
         reach: reach(context, place.repository),
@@ -54,15 +64,6 @@ pub(crate) fn fetch_settings(context: TaskContext<'_>, place: &Place<'_>, deadli
         elsewhere: Reach::PublicOnly,
         apart: true,
     }
-}
-
-/// Returns the login for the host of a URL: one with its port wins over one without.
-fn login(logins: &BTreeMap<String, (String, String)>, url: &str) -> Option<(String, String)> {
-    let url = url::Url::parse(url).ok()?;
-    let host = url.host_str()?;
-    let with_port = format!("{host}:{}", url.port_or_known_default()?);
-    let find = |wanted: &str| logins.iter().find(|(known, _)| known.eq_ignore_ascii_case(wanted));
-    find(&with_port).or_else(|| find(host)).map(|(_, login)| login.clone())
 }
 
 /// Returns what may be connected to for a repository: the operator's own may be anywhere, one that was made through the API
@@ -97,9 +98,29 @@ pub(crate) fn added(context: TaskContext<'_>, repository: &str, deadline: Deadli
     }
 }
 
-/// Says what of the commit is not fetched: submodules, and files that Git LFS keeps elsewhere.
-pub(crate) fn warn(tree: &CommitTree, observer: &dyn Observer) {
-    if matches!(tree.lookup(b".gitmodules"), Ok(Some(_))) {
+/// Returns how the submodules of a build are fetched: who may push to the repository says what they are, and so does a
+/// stranger whose pull request is built, but without any login and at public addresses only, the repository's own server
+/// apart.
+pub(crate) fn submodules(context: TaskContext<'_>, request: &BuildRequest, deadline: Deadline<'_>) -> SubmoduleAccess {
+    let (settings, place) = (context.settings, Place::of(request));
+    let trusted = request.spec.options.trusted;
+    // Who names a commit that was fetched with a login must not have it for that.
+    let sharers = match trusted {
+        true => request.repository.clone(),
+        false => format!("{} untrusted {}", request.repository, request.spec.git_ref),
+    };
+    let sharers = blake3::hash(sharers.as_bytes()).to_hex();
+    SubmoduleAccess {
+        mirrors: settings.git_dir.join("submodules").join(&sharers[..32]),
+        settings: fetch_settings(context, &place, deadline),
+        logins: trusted.then(|| settings.git_credentials.clone()),
+        elsewhere: if trusted { Reach::Allowed } else { Reach::PublicOnly },
+    }
+}
+
+/// Says what of the commit is not fetched: submodules that the rule leaves out, and files that Git LFS keeps elsewhere.
+pub(crate) fn warn(tree: &CommitTree, request: &BuildRequest, observer: &dyn Observer) {
+    if !request.spec.options.submodules && matches!(tree.lookup(b".gitmodules"), Ok(Some(_))) {
         observer.observe(Event::Warning("submodules are not fetched: a step that takes the directory of one fails"));
     }
     let mut attributes = Vec::new();
@@ -109,31 +130,5 @@ pub(crate) fn warn(tree: &CommitTree, observer: &dyn Observer) {
     }
     if String::from_utf8_lossy(&attributes).contains("filter=lfs") {
         observer.observe(Event::Warning("files that Git LFS keeps are not fetched: a step that takes one fails"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_login_with_the_port_wins() {
-        // US-09
-        let login = |user: &str| (user.to_owned(), "x".to_owned());
-        let logins: BTreeMap<_, _> =
-            [("host", "plain"), ("Host:3000", "port"), ("[::1]:80", "six"), ("other:443", "https")]
-                .map(|(host, user)| (host.to_owned(), login(user)))
-                .into();
-        for (url, user) in [
-            ("http://host:3000/a.git", Some("port")),
-            ("http://host/a.git", Some("plain")),
-            ("https://HOST:8443/a.git", Some("plain")),
-            ("http://[::1]/a.git", Some("six")),
-            ("https://other/a.git", Some("https")),
-            ("http://other/a.git", None),
-            ("https://unknown/a.git", None),
-        ] {
-            assert_eq!(super::login(&logins, url).map(|(user, _)| user).as_deref(), user, "{url}");
-        }
     }
 }

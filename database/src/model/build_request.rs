@@ -74,6 +74,8 @@ pub struct BuildOptions {
     /// Full name of the ref that is fetched, where the one of the build is a name alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch_ref: Option<String>,
+    /// Whether submodules are fetched.
+    pub submodules: bool,
 }
 
 impl Default for BuildOptions {
@@ -96,6 +98,7 @@ impl Default for BuildOptions {
             reason: None,
             images: None,
             fetch_ref: None,
+            submodules: true,
         }
     }
 }
