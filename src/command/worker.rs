@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
         max_paths: limits.paths,
         own_repositories: own.repository_names().map(str::to_owned).collect(),
         git_credentials: Logins::new(&configuration.git_credentials()),
+        lfs_max_bytes: limits.lfs_mib << 20,
         reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),

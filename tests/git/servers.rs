@@ -217,7 +217,7 @@ fn no_login_goes_to_what_a_submodule_of_another_host_names() {
         elsewhere: registry_client::Reach::Anywhere,
         apart: false,
     };
-    let fetching = Fetching { mirrors: place.path("mirrors"), settings, max_paths: 1000 };
+    let fetching = Fetching { mirrors: place.path("mirrors"), settings, lfs: None, max_paths: 1000 };
     let git = GitContext::parse(&format!("http://{one}/outer.git#main")).unwrap().unwrap();
     Checkout::fetch(&git, &fetching, false).map_err(|error: SourceError| format!("{error:?}")).unwrap();
     let shown = |notes: &Mutex<Vec<(String, bool)>>, name: &str| {

@@ -43,7 +43,7 @@ fn what_a_commit_only_names_is_no_empty_directory_and_no_pointer() {
     };
     let ends = |dockerfile: &str, ignored: &str| {
         let mut request = yard.request(&files(dockerfile, ignored));
-        request.spec.options.submodules = false;
+        (request.spec.options.submodules, request.spec.options.lfs) = (false, false);
         yard.queue(&request)
     };
     for (dockerfile, ignored, code, path) in [

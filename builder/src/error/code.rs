@@ -127,7 +127,7 @@ codes! {
     SourceUnreadable = "source_unreadable", User;
     /// A submodule cannot be fetched, or a step takes the directory of one that is left out.
     SubmoduleNotFetched = "submodule_not_fetched", User;
-    /// A step takes a file that Git LFS keeps, which is not fetched.
+    /// A file that Git LFS keeps cannot be fetched, or a step takes one that is left out.
     LfsNotFetched = "lfs_not_fetched", User;
     /// `.dockerignore` cannot be used.
     InvalidIgnoreFile = "invalid_ignore_file", User;

@@ -3,7 +3,8 @@
 use super::commit::CommitTree;
 use super::directory::Directory;
 use super::error::SourceError;
-use super::fetch_request::{Fetching, Revision};
+use super::fetch_request::Revision;
+use super::fetching::Fetching;
 use super::gitdir;
 use super::logins::Logins;
 use super::mirror::Mirror;
@@ -50,13 +51,22 @@ impl Checkout {
         };
         let commit = mirror.fetch(&wanted, &fetching.settings)?;
         git.check_commit(commit.as_str())?;
-        let root = CommitTree::open(&mirror, &commit, "")?;
+        let mut root = CommitTree::open(&mirror, &commit, "")?;
+        if let Some(lfs) = &fetching.lfs {
+            root = root.with_lfs(lfs, &git.url, &fetching.settings);
+        }
         let mut parts = Vec::new();
         if !git.without_submodules {
             let settings = fetching.settings.clone();
             let logins = settings.credentials.clone().map(|login| Logins::of_server(&git.url, login));
             let (mirrors, elsewhere) = (fetching.mirrors.clone(), settings.reach);
-            let access = SubmoduleAccess { mirrors, settings, logins: Some(logins.unwrap_or_default()), elsewhere };
+            let access = SubmoduleAccess {
+                mirrors,
+                settings,
+                logins: Some(logins.unwrap_or_default()),
+                elsewhere,
+                lfs: fetching.lfs.clone(),
+            };
             parts = submodules(&root, &git.url, &access, &|_| true)?;
         }
         let mut kept = None;
@@ -125,6 +135,16 @@ impl Checkout {
             None => self.root.open_file(&path),
             Some((Tree::Submodule(tree), rest)) => tree.open_file(rest),
             Some((Tree::GitDir(directory), rest)) => directory.open_file(rest),
+        }
+    }
+
+    /// Returns the tree that the file `path` is in, and its path there; none for one of `.git`.
+    pub(crate) fn tree_of(&self, path: &[u8]) -> Option<(&CommitTree, Vec<u8>)> {
+        let path = join(&self.prefix, path);
+        match self.part(&path) {
+            None => Some((&self.root, path)),
+            Some((Tree::Submodule(tree), rest)) => Some((tree, rest.to_vec())),
+            Some((Tree::GitDir(_), _)) => None,
         }
     }
 

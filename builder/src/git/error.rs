@@ -67,6 +67,16 @@ pub enum SourceError {
         #[source]
         cause: Box<SourceError>,
     },
+    /// A file that Git LFS keeps could not be had.
+    #[error("`{path}` is kept by Git LFS and is not fetched for `{url}`: {problem}")]
+    Lfs {
+        /// The file.
+        path: String,
+        /// The repository.
+        url: String,
+        /// Why not.
+        problem: String,
+    },
     /// The repository is of a kind that is not read.
     #[error("`{url}` cannot be read: {problem}")]
     Unsupported {
@@ -189,6 +199,7 @@ impl SourceError {
             // What may pass by itself is tried again.
             SourceError::Submodule { cause, .. } if cause.code().is_retried() => cause.code(),
             SourceError::Submodule { .. } => Code::SubmoduleNotFetched,
+            SourceError::Lfs { .. } => Code::LfsNotFetched,
             SourceError::Unsupported { .. } => Code::RepositoryUnsupported,
             SourceError::RepositoryNotFound { .. } => Code::RepositoryNotFound,
             SourceError::Stopped { .. } => Code::FetchStopped,

@@ -37,6 +37,24 @@ pub(crate) fn parse(text: &str) -> Vec<Module> {
     found
 }
 
+/// Returns the value of `key` in the section `section`, as of `.lfsconfig`; the last one counts.
+pub(crate) fn setting(text: &str, section: &str, key: &str) -> Option<String> {
+    let (mut inside, mut found) = (false, None);
+    for line in whole_lines(text) {
+        let mut line = line.trim();
+        if let Some(rest) = line.strip_prefix('[') {
+            let Some((header, rest)) = end_of_header(rest) else { continue };
+            inside = header.trim().eq_ignore_ascii_case(section);
+            line = rest.trim_start();
+        }
+        match line.split_once('=') {
+            Some((name, written)) if inside && name.trim().eq_ignore_ascii_case(key) => found = Some(value(written)),
+            _ => {}
+        }
+    }
+    found.filter(|value| !value.is_empty())
+}
+
 /// Joins the lines that end with a backslash with those that follow.
 fn whole_lines(text: &str) -> Vec<String> {
     let (mut lines, mut begun) = (Vec::new(), String::new());
@@ -168,6 +186,13 @@ mod tests {
         }
         assert!(parse("[submodule \"x\"]\npath=a\nurl=b\nupdate = none").pop().unwrap().is_left_out);
         assert!(read("path = a\nurl = b\n[submodule]\npath = a\nurl = b\n[submodule \"x\"\npath=a").is_empty());
+    }
+
+    #[test]
+    fn a_setting_is_one_of_its_section() {
+        let text = "[core]\nurl = https://a\n[LFS]\n\turl = \"https://b\" # c\n[lfs \"x\"] url = https://d\n";
+        assert_eq!(setting(text, "lfs", "url").as_deref(), Some("https://b"));
+        assert_eq!(setting("[lfs]\nurl =\n", "lfs", "url"), None);
     }
 
     #[test]

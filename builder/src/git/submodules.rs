@@ -6,6 +6,7 @@
 use super::commit::CommitTree;
 use super::error::SourceError;
 use super::fetch_request::{FetchSettings, Revision};
+use super::lfs_server::LfsAccess;
 use super::logins::Logins;
 use super::mirror::Mirror;
 use super::modules::{absolute, parse};
@@ -37,6 +38,8 @@ pub struct SubmoduleAccess {
     pub logins: Option<Logins>,
     /// Addresses that other servers may have.
     pub elsewhere: Reach,
+    /// How the files are fetched that Git LFS keeps, if they are.
+    pub lfs: Option<LfsAccess>,
 }
 
 /// A submodule that was fetched.
@@ -105,7 +108,11 @@ impl Named {
             SourceError::Denied { url, shown: false, .. } if logins.is_none() => SourceError::LoginWithheld { url },
             error => error,
         })?;
-        CommitTree::open(&mirror, &id, "")
+        let tree = CommitTree::open(&mirror, &id, "")?;
+        Ok(match &access.lfs {
+            Some(lfs) => tree.with_lfs(lfs, &self.url, &settings),
+            None => tree,
+        })
     }
 
     fn failed(&self, cause: SourceError) -> SourceError {

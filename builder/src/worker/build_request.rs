@@ -85,6 +85,7 @@ impl RequestBuilder<'_> {
         let whole = self.whole(root)?;
         let context = match &whole {
             Context::Checkout(checkout) => checkout.directory(&spec.context).map(Context::Checkout),
+            Context::Commit(tree) => tree.subtree(&spec.context).map(Context::Commit),
             _ => root.subtree(&spec.context).map(Context::Commit),
         };
         let context = context.map_err(Error::source)?;
@@ -138,6 +139,11 @@ impl RequestBuilder<'_> {
     /// Returns the commit with those of its submodules that the context or the Dockerfile may be made of.
     fn whole(&self, root: &CommitTree) -> Result<Context, Error> {
         let spec = &self.request.spec;
+        let access = source::beside(self.context(), self.request, self.deadline());
+        let mut root = root.subtree("").map_err(Error::source)?;
+        if let Some(lfs) = &access.lfs {
+            root = root.with_lfs(lfs, &spec.clone_url, &access.settings);
+        }
         let plain = Context::Commit(root.subtree("").map_err(Error::source)?);
         if !spec.options.submodules || !matches!(plain.lookup(b".gitmodules"), Ok(Some(_))) {
             return Ok(plain);
@@ -145,9 +151,8 @@ impl RequestBuilder<'_> {
         // An ignore file that lies in a submodule is not here yet.
         let ignore = crate::context::find_ignore(&plain, &spec.dockerfile, &spec.context)?;
         let needed = |path: &[u8]| is_needed(path, spec, &ignore);
-        let access = source::submodules(self.context(), self.request, self.deadline());
         let span = self.trace.span(Work::Fetch, "the submodules");
-        let checkout = Checkout::with_submodules(root, &spec.clone_url, &access, &needed).map_err(Error::source)?;
+        let checkout = Checkout::with_submodules(&root, &spec.clone_url, &access, &needed).map_err(Error::source)?;
         drop(span);
         Ok(checkout.map_or(plain, Context::Checkout))
     }

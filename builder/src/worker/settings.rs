@@ -21,6 +21,8 @@ pub struct Settings {
     pub git_credentials: Logins,
     /// Paths that one instruction may take.
     pub max_paths: usize,
+    /// Bytes that a file may have that Git LFS keeps.
+    pub lfs_max_bytes: u64,
     /// Images that the operator allows all builds to read.
     pub reading: Reading,
     /// How long a fetch may take.

@@ -3,6 +3,7 @@
 use super::context::{Deadline, TaskContext};
 use crate::event::{Event, Observer};
 use crate::git::{CommitTree, FetchSettings, Fetching, Mirror, Revision, SourceError, SubmoduleAccess};
+use crate::git::{LfsAccess, LfsStore};
 use database::BuildRequest;
 use files::view::{EntryKind, View};
 use registry_client::Reach;
@@ -94,14 +95,15 @@ pub(crate) fn added(context: TaskContext<'_>, repository: &str, deadline: Deadli
     Fetching {
         mirrors: settings.git_dir.join("added").join(&repository[..32]),
         settings: fetch,
+        lfs: None,
         max_paths: settings.max_paths,
     }
 }
 
-/// Returns how the submodules of a build are fetched: who may push to the repository says what they are, and so does a
+/// Returns how the submodules of a build are fetched, and what Git LFS keeps: who may push to the repository says what they are, and so does a
 /// stranger whose pull request is built, but without any login and at public addresses only, the repository's own server
 /// apart.
-pub(crate) fn submodules(context: TaskContext<'_>, request: &BuildRequest, deadline: Deadline<'_>) -> SubmoduleAccess {
+pub(crate) fn beside(context: TaskContext<'_>, request: &BuildRequest, deadline: Deadline<'_>) -> SubmoduleAccess {
     let (settings, place) = (context.settings, Place::of(request));
     let trusted = request.spec.options.trusted;
     // Who names a commit that was fetched with a login must not have it for that.
@@ -109,19 +111,28 @@ pub(crate) fn submodules(context: TaskContext<'_>, request: &BuildRequest, deadl
         true => request.repository.clone(),
         false => format!("{} untrusted {}", request.repository, request.spec.git_ref),
     };
-    let sharers = blake3::hash(sharers.as_bytes()).to_hex();
+    let directory = blake3::hash(sharers.as_bytes()).to_hex();
     SubmoduleAccess {
-        mirrors: settings.git_dir.join("submodules").join(&sharers[..32]),
+        mirrors: settings.git_dir.join("submodules").join(&directory[..32]),
         settings: fetch_settings(context, &place, deadline),
         logins: trusted.then(|| settings.git_credentials.clone()),
         elsewhere: if trusted { Reach::Allowed } else { Reach::PublicOnly },
+        lfs: request.spec.options.lfs.then(|| LfsAccess {
+            store: LfsStore::new(&settings.git_dir.join("lfs"), &sharers),
+            max_bytes: settings.lfs_max_bytes,
+            elsewhere: if trusted { Reach::Allowed } else { Reach::PublicOnly },
+            trusts_commit: trusted,
+        }),
     }
 }
 
-/// Says what of the commit is not fetched: submodules that the rule leaves out, and files that Git LFS keeps elsewhere.
+/// Says what of the commit the rule leaves out: submodules, and files that Git LFS keeps elsewhere.
 pub(crate) fn warn(tree: &CommitTree, request: &BuildRequest, observer: &dyn Observer) {
     if !request.spec.options.submodules && matches!(tree.lookup(b".gitmodules"), Ok(Some(_))) {
         observer.observe(Event::Warning("submodules are not fetched: a step that takes the directory of one fails"));
+    }
+    if request.spec.options.lfs {
+        return;
     }
     let mut attributes = Vec::new();
     let known = matches!(tree.lookup(b".gitattributes"), Ok(Some(node)) if matches!(node.kind, EntryKind::File { size } if size <= MAX_ATTRIBUTES));

@@ -76,6 +76,8 @@ pub struct BuildOptions {
     pub fetch_ref: Option<String>,
     /// Whether submodules are fetched.
     pub submodules: bool,
+    /// Whether files are fetched that Git LFS keeps.
+    pub lfs: bool,
 }
 
 impl Default for BuildOptions {
@@ -99,6 +101,7 @@ impl Default for BuildOptions {
             images: None,
             fetch_ref: None,
             submodules: true,
+            lfs: true,
         }
     }
 }

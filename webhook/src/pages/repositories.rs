@@ -202,6 +202,7 @@ fn how(rule: &Rule) -> Vec<String> {
     say(options.path_filter == PathFilter::Paths, "only pushes that change its paths");
     say(options.compression == LayerCompression::Zstd, "layers in zstd");
     say(!options.submodules, "without submodules");
+    say(!options.lfs, "without Git LFS");
     say(options.priority > 0, "first");
     say(options.priority < 0, "last");
     words.extend(rule.schedules.iter().map(|schedule| format!("at {} UTC", schedule.text())));

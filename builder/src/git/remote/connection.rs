@@ -85,6 +85,7 @@ impl<'a> Remote<'a> {
             reach: if same { self.settings.reach } else { self.settings.elsewhere },
             elsewhere: self.settings.elsewhere,
             headers,
+            private_headers: Vec::new(),
             authorization: login
                 .map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))),
             body: body.map(Into::into),

@@ -152,6 +152,7 @@ impl RuleDocument {
         options.secrets.clone_from(&self.secrets);
         options.platforms.clone_from(&self.platforms);
         options.compression = self.compression.map(Into::into).unwrap_or_default();
+        options.lfs = self.lfs.unwrap_or(true);
         options.submodules = self.submodules.or(defaults.submodules).unwrap_or(true);
         options.policy = self.policy.or(defaults.policy).map(Into::into).unwrap_or_default();
         options.timeout_ms = span("timeout", &self.timeout)?;

@@ -139,6 +139,9 @@ pub struct RuleDocument {
     /// Whether submodules are fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submodules: Option<bool>,
+    /// Whether files are fetched that Git LFS keeps: they are, where this is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lfs: Option<bool>,
     /// Whether pushes build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autobuild: Option<bool>,
