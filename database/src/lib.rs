@@ -21,6 +21,7 @@ mod tags;
 mod tests;
 mod worker_query;
 
+pub use access::deploy_key::DeployKey;
 pub use access::redaction::redact;
 pub use access::repository::{Put, RepositoryRecord};
 pub use access::secret::KeyFit;

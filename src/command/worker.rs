@@ -2,7 +2,7 @@
 
 use crate::state::{self, DataDir, secret_key};
 use crate::{configuration, logging, signals};
-use builder::git::Logins;
+use builder::git::{HostKeys, Logins};
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
 use registry_client::Allowed;
@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
         max_paths: limits.paths,
         own_repositories: own.repository_names().map(str::to_owned).collect(),
         git_credentials: Logins::new(&configuration.git_credentials()),
+        host_keys: HostKeys::new(&configuration.git_host_keys()),
         lfs_max_bytes: limits.lfs_mib << 20,
         reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),

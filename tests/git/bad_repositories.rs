@@ -16,6 +16,7 @@ pub(crate) fn fetch(directory: &Path, url: &str, wanted: &Revision, timeout: Dur
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
         tokio: tokio.handle().clone(),
         credentials: None,
+        ssh: None,
         timeout,
         cancel: runtime::CancellationToken::new(),
         reach: registry_client::Reach::Anywhere,
@@ -229,7 +230,7 @@ fn attributes_submodules_and_lfs_are_only_files() {
     git(&work, &["push", "-q", yard.path("git/app.git").to_str().unwrap(), "HEAD:main"]);
     let mut request = yard.request(git(&work, &["rev-parse", "HEAD"]).trim());
     let (_, code, message) = yard.failed(&yard.queue(&request));
-    assert!(code == "submodule_not_fetched" && message.contains("only http and https"), "{message}");
+    assert!(code == "submodule_not_fetched" && message.contains("only http, https and ssh"), "{message}");
     (request.spec.options.submodules, request.spec.options.lfs) = (false, false);
     let id = yard.queue(&request);
     yard.succeeded(&id);

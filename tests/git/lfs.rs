@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
-/// What the server wants to be sent with a download, and nobody else may see.
+/// The header that the server wants with a download, and nobody else may see.
 const PASS: &str = "RemoteAuth canary-of-one-download";
 
 /// A Git LFS server beside a git server.

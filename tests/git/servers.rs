@@ -211,6 +211,7 @@ fn no_login_goes_to_what_a_submodule_of_another_host_names() {
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
         tokio: tokio.handle().clone(),
         credentials: Some(("me".to_owned(), "secret".to_owned())),
+        ssh: None,
         timeout: TIMEOUT,
         cancel: runtime::CancellationToken::new(),
         reach: registry_client::Reach::Anywhere,

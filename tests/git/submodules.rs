@@ -108,7 +108,7 @@ fn a_submodule_that_cannot_be_fetched_fails_the_build_and_says_why() {
     for (module, reason) in [
         (("d/lib", "../missing.git", lib.as_str()), "is not a git repository"),
         (("d/lib", "../lib.git", &gone), "the branch was rewritten or the commit never pushed"),
-        (("d/lib", "file:///etc", &lib), "only http and https"),
+        (("d/lib", "file:///etc", &lib), "only http, https and ssh"),
         (("d/lib", "-u;x", &lib), "is not a URL"),
         (("d/lib", "http://me:hush@127.0.0.1:1/lib.git", &lib), "not public"),
     ] {
@@ -188,7 +188,7 @@ fn a_stranger_s_submodules_reach_nothing_that_the_operator_may() {
     assert!(shown() > 0, "the repository's own people use the login");
     yard.succeeded(&ends(("lib", &elsewhere, &secret), true));
     assert!(shown() > 0, "of each server its own");
-    // What was fetched by the builds before is no stranger's for that.
+    // A stranger does not have the commits that the builds before fetched.
     let climbing = format!("../../../..//{own_host}/secret.git");
     for (module, reason) in [
         (same, "fetches submodules without logins"),

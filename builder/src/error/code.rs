@@ -107,6 +107,8 @@ codes! {
     InvalidCloneUrl = "invalid_clone_url", User;
     /// The git server wants a login, or another one.
     SourceAuth = "source_auth", User;
+    /// The host of a repository over ssh has a key that is not trusted.
+    HostKeyUnknown = "host_key_unknown", User;
     /// The git server does not know the repository.
     RepositoryNotFound = "repository_not_found", User;
     /// The repository does not have the branch or tag.

@@ -54,6 +54,26 @@ pub enum SourceError {
         /// The repository.
         url: String,
     },
+    /// The host of a repository over ssh has a key that is not trusted.
+    #[error("`{url}`: the host's key is {found}, {}", untrusted(host, *is_known))]
+    HostKey {
+        /// The repository.
+        url: String,
+        /// Its host, with the port.
+        host: String,
+        /// The kind and the fingerprint of the key.
+        found: String,
+        /// Whether another one is trusted.
+        is_known: bool,
+    },
+    /// A server does not let a deploy key in.
+    #[error("`{url}`: {}", key_denied(*shown))]
+    KeyDenied {
+        /// The repository.
+        url: String,
+        /// Whether it was shown one.
+        shown: bool,
+    },
     /// A submodule could not be had.
     #[error("the submodule `{path}` (`{url}`, commit {commit}) is not fetched")]
     Submodule {
@@ -176,6 +196,25 @@ pub enum SourceError {
 const WITHHELD: &str = "a build that is not trusted, as of a pull request from a fork, fetches submodules without logins, and so are those \
                         fetched that a submodule of another server names";
 
+fn untrusted(host: &str, is_known: bool) -> String {
+    let known = if is_known { "and another one is trusted" } else { "and none is known of this host" };
+    format!(
+        "{known}: if its administrator says that the fingerprint is right, put the line of `ssh-keyscan {host}` without the name into \
+         `[git.\"{host}\"] host_keys = [\"ssh-ed25519 …\"]` of slipway.toml"
+    )
+}
+
+fn key_denied(shown: bool) -> &'static str {
+    match shown {
+        true => {
+            "the server does not let the repository's deploy key in: add what `slipway repo key` shows to the repository there, for reading"
+        }
+        false => {
+            "it is fetched with a deploy key, and there is none: make one with `slipway repo key` and add it to the repository there"
+        }
+    }
+}
+
 fn denied(host: &str, shown: bool) -> String {
     match shown {
         true => {
@@ -195,8 +234,11 @@ impl SourceError {
             SourceError::Url { .. } | SourceError::GitUrl { .. } | SourceError::NotAllowed(_) => Code::InvalidCloneUrl,
             SourceError::RefNotFound { .. } => Code::RefNotFound,
             SourceError::CommitNotFound { .. } => Code::CommitNotFound,
-            SourceError::Denied { .. } | SourceError::LoginWithheld { .. } => Code::SourceAuth,
-            // What may pass by itself is tried again.
+            SourceError::Denied { .. } | SourceError::LoginWithheld { .. } | SourceError::KeyDenied { .. } => {
+                Code::SourceAuth
+            }
+            SourceError::HostKey { .. } => Code::HostKeyUnknown,
+            // A failure that may pass by itself is tried again.
             SourceError::Submodule { cause, .. } if cause.code().is_retried() => cause.code(),
             SourceError::Submodule { .. } => Code::SubmoduleNotFetched,
             SourceError::Lfs { .. } => Code::LfsNotFetched,

@@ -1,5 +1,6 @@
 //! Requests to fetch: a revision, and the limits of the fetch.
 
+use super::ssh::SshAccess;
 use git2::Oid;
 use registry_client::Reach;
 use runtime::CancellationToken;
@@ -49,6 +50,8 @@ pub struct FetchSettings {
     pub tokio: tokio::runtime::Handle,
     /// User and password.
     pub credentials: Option<(String, String)>,
+    /// Key and hosts of repositories over ssh; `None` where those are not fetched from.
+    pub ssh: Option<SshAccess>,
     /// How long it may take.
     pub timeout: Duration,
     /// Ends it before.

@@ -5,6 +5,7 @@ use super::error::SourceError;
 use super::fetch_request::FetchSettings;
 use super::lfs::{Pointer, refuse_pointer};
 use super::lfs_server::{LfsAccess, LfsServer, configured_url};
+use super::ssh::SshAddress;
 use files::view::ViewError;
 use std::io::Read;
 use std::sync::Arc;
@@ -28,7 +29,11 @@ impl CommitTree {
         let mut text = String::new();
         let read = self.open_file(b".lfsconfig").map(|file| file.take(MAX_CONFIG).read_to_string(&mut text));
         let configured = read.ok().and_then(|_| configured_url(&text));
-        let server = LfsServer { access: access.clone(), url: url.to_owned(), settings: settings.clone(), configured };
+        let url = match SshAddress::parse(url) {
+            Some(Ok(address)) => format!("https://{}/{}", address.host, address.path.trim_start_matches('/')),
+            _ => url.to_owned(),
+        };
+        let server = LfsServer { access: access.clone(), url, settings: settings.clone(), configured };
         self.lfs = Some(Arc::new(server));
         self
     }

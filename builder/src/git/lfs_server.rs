@@ -212,7 +212,7 @@ impl LfsServer {
         store.take(incoming, object, pointer.size).map_err(local)?.map_err(|problem| self.failed(path, problem))
     }
 
-    /// Returns the request for a content. What the server wants to be sent with it is for this download alone.
+    /// Returns the request for a content. The headers that the server wants with it are for this download alone.
     fn download(&self, link: &Link) -> Result<WebRequest, String> {
         let mut private_headers: Vec<(String, String)> = Vec::new();
         let mut authorization = None;

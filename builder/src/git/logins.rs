@@ -1,5 +1,6 @@
 //! Logins of git servers, by the host of a repository's URL.
 
+use super::ssh::SshAddress;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +36,10 @@ impl fmt::Debug for Logins {
 
 /// Returns host and port of a URL of the web.
 fn server(url: &str) -> Option<(String, u16)> {
+    if let Some(Ok(address)) = SshAddress::parse(url) {
+        // Files of Git LFS, beside the repository, are on the web.
+        return Some((address.host, 443));
+    }
     let url = url::Url::parse(url).ok()?;
     Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()?))
 }

@@ -21,6 +21,7 @@ mod mirror;
 mod modules;
 mod remote;
 mod side_by_side;
+mod ssh;
 mod submodules;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use registry_client::without_credentials;
 pub use remote::{Announced, RemoteError};
 #[cfg(any(test, fuzzing))]
 pub use remote::{read_advertisement, read_pack, read_refs};
+pub use ssh::{HostKeys, SshAccess, SshFailure};
 pub use submodules::SubmoduleAccess;
 pub use unpack::enter_if_asked;
 #[cfg(any(test, fuzzing))]

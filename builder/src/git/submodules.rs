@@ -11,6 +11,7 @@ use super::logins::Logins;
 use super::mirror::Mirror;
 use super::modules::{absolute, parse};
 use super::side_by_side::side_by_side;
+use super::ssh::{SshAccess, SshAddress};
 use super::without_credentials;
 use files::path::{clean_path, join};
 use files::view::{EntryKind, View, ViewError};
@@ -32,7 +33,7 @@ pub struct SubmoduleAccess {
     /// Directory of their mirrors. It is shared only by builds that may see the same repositories: who names a commit that
     /// another build fetched with a login must not have it for that.
     pub mirrors: PathBuf,
-    /// How the repository itself is fetched. What its server may be reached by counts for submodules on the same server.
+    /// How the repository itself is fetched. The addresses of its server count for submodules on the same server.
     pub settings: FetchSettings,
     /// Logins that the repository's own submodules are fetched with; `None` where strangers may have named them.
     pub logins: Option<Logins>,
@@ -97,15 +98,22 @@ impl Named {
         let mut settings = access.settings.clone();
         let logins = access.logins.as_ref().filter(|_| self.may_login);
         settings.credentials = logins.and_then(|logins| logins.of(&self.url));
+        if logins.is_none() {
+            settings.ssh = settings.ssh.map(|ssh| SshAccess { key: None, ..ssh });
+        }
         if !is_same(&self.url, root) {
             settings.reach = access.elsewhere;
         }
-        // What was fetched with a login is not there for what is to be had without.
+        // A commit that was fetched with a login is not there for those who have none.
         let mirrors = if self.may_login { access.mirrors.clone() } else { access.mirrors.join("without-login") };
         let mirror = Mirror::open(&mirrors, &self.url)?;
         let wanted = Revision::Commit { id: self.commit.clone(), git_ref: None };
         let id = mirror.fetch(&wanted, &settings).map_err(|error| match error {
-            SourceError::Denied { url, shown: false, .. } if logins.is_none() => SourceError::LoginWithheld { url },
+            SourceError::Denied { url, shown: false, .. } | SourceError::KeyDenied { url, shown: false }
+                if logins.is_none() =>
+            {
+                SourceError::LoginWithheld { url }
+            }
             error => error,
         })?;
         let tree = CommitTree::open(&mirror, &id, "")?;
@@ -127,6 +135,9 @@ impl Named {
 
 /// Returns whether two URLs are on one server.
 fn is_same(one: &str, other: &str) -> bool {
+    if let (Some(Ok(one)), Some(Ok(other))) = (SshAddress::parse(one), SshAddress::parse(other)) {
+        return (one.host, one.port) == (other.host, other.port);
+    }
     matches!((Url::parse(one), Url::parse(other)), (Ok(one), Ok(other)) if one.host().is_some()
         && one.scheme() == other.scheme() && is_same_server(&one, &other))
 }
@@ -134,7 +145,7 @@ fn is_same(one: &str, other: &str) -> bool {
 /// Reads the submodules that `tree`, a commit of `url` that stands at `at`, has; relative URLs start at its own.
 fn named(tree: &CommitTree, at: &[u8], url: &str, may_login: impl Fn(&str) -> bool) -> Result<Vec<Named>, SourceError> {
     let failed = |cause: ViewError| SourceError::Mirror { url: without_credentials(url), cause: cause.into() };
-    // As for git, a link is no `.gitmodules`.
+    // As for git, a link is not a `.gitmodules`.
     let Some(EntryKind::File { size }) = tree.lookup(b".gitmodules").map_err(failed)?.map(|node| node.kind) else {
         return Ok(Vec::new());
     };

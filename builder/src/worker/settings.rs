@@ -1,6 +1,6 @@
 //! The settings of a worker.
 
-use crate::git::Logins;
+use crate::git::{HostKeys, Logins};
 use registry_client::ImagePattern;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ pub struct Settings {
     pub own_repositories: BTreeSet<String>,
     /// User and password by the host of a clone URL, or by host and port.
     pub git_credentials: Logins,
+    /// Keys of hosts that are fetched from over ssh.
+    pub host_keys: HostKeys,
     /// Paths that one instruction may take.
     pub max_paths: usize,
     /// Bytes that a file may have that Git LFS keeps.

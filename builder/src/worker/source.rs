@@ -3,11 +3,12 @@
 use super::context::{Deadline, TaskContext};
 use crate::event::{Event, Observer};
 use crate::git::{CommitTree, FetchSettings, Fetching, Mirror, Revision, SourceError, SubmoduleAccess};
-use crate::git::{LfsAccess, LfsStore};
+use crate::git::{LfsAccess, LfsStore, SshAccess};
 use database::BuildRequest;
 use files::view::{EntryKind, View};
 use registry_client::Reach;
 use std::io::Read;
+use std::sync::Arc;
 
 /// Largest `.gitattributes` that is looked into.
 const MAX_ATTRIBUTES: u64 = 1024 * 1024;
@@ -58,6 +59,7 @@ pub(crate) fn fetch_settings(context: TaskContext<'_>, place: &Place<'_>, deadli
         client: services.client.clone(),
         tokio: services.tokio.clone(),
         credentials: settings.git_credentials.of(place.clone_url),
+        ssh: Some(ssh(context, place)),
         timeout: settings.fetch_timeout.min(deadline.limit),
         cancel: deadline.cancel.clone(),
         reach: reach(context, place.repository),
@@ -65,6 +67,19 @@ pub(crate) fn fetch_settings(context: TaskContext<'_>, place: &Place<'_>, deadli
         elsewhere: Reach::PublicOnly,
         apart: true,
     }
+}
+
+/// Returns what a repository is fetched with over ssh. Its key is looked up only where it may be needed: submodules of a
+/// repository on the web may be on ssh, too.
+fn ssh(context: TaskContext<'_>, place: &Place<'_>) -> SshAccess {
+    let TaskContext { services, settings } = context;
+    let key = services.tokio.block_on(services.database.deploy_key(place.repository));
+    let key = key.unwrap_or_else(|error| {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(repo = place.repository, error, "the deploy key of a repository cannot be read");
+        None
+    });
+    SshAccess { key: key.map(|key| Arc::new(key.private_text())), hosts: settings.host_keys.clone() }
 }
 
 /// Returns what may be connected to for a repository: the operator's own may be anywhere, one that was made through the API
@@ -86,6 +101,7 @@ pub(crate) fn added(context: TaskContext<'_>, repository: &str, deadline: Deadli
         client: services.client.clone(),
         tokio: services.tokio.clone(),
         credentials: None,
+        ssh: None,
         timeout: settings.fetch_timeout.min(deadline.limit),
         cancel: deadline.cancel.clone(),
         reach: Reach::PublicOnly,
@@ -106,7 +122,7 @@ pub(crate) fn added(context: TaskContext<'_>, repository: &str, deadline: Deadli
 pub(crate) fn beside(context: TaskContext<'_>, request: &BuildRequest, deadline: Deadline<'_>) -> SubmoduleAccess {
     let (settings, place) = (context.settings, Place::of(request));
     let trusted = request.spec.options.trusted;
-    // Who names a commit that was fetched with a login must not have it for that.
+    // To name a commit that was fetched with a login is not to have it.
     let sharers = match trusted {
         true => request.repository.clone(),
         false => format!("{} untrusted {}", request.repository, request.spec.git_ref),

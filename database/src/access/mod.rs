@@ -1,5 +1,6 @@
 //! Repositories, tokens and secrets, and how values are sealed at rest.
 
+pub(crate) mod deploy_key;
 pub(crate) mod redaction;
 pub(crate) mod repository;
 pub(crate) mod seal_stored;

@@ -129,6 +129,7 @@ impl Asked<'_> {
             client: self.services.client.clone(),
             tokio: self.services.tokio.clone(),
             credentials: None,
+            ssh: None,
             timeout: FETCH_TIMEOUT,
             cancel: cancel.clone(),
             reach: Reach::Anywhere,

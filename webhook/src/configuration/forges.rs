@@ -3,6 +3,7 @@
 use super::checks::check_public_url;
 use super::file::{ConfigurationError, wrong};
 use crate::configuration::document::check_host;
+use crate::configuration::network::repository_url;
 use crate::configuration::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -291,8 +292,9 @@ fn api(kind: ForgeKind, host: &str, url: Option<&str>) -> String {
 }
 
 fn host_of(url: &str) -> String {
-    let url = Url::parse(url).ok();
-    url.and_then(|url| url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase())).unwrap_or_default()
+    repository_url(url)
+        .and_then(|url| url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase()))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
