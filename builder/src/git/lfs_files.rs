@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Bytes of an `.lfsconfig` that are read.
 const MAX_CONFIG: u64 = 64 * 1024;
 
+/// The files that are wanted of a server, each with its path.
+type Wanted<'s> = (&'s Arc<LfsServer>, Vec<(String, Pointer)>);
+
 /// A file of a tree: the path by which it is known, and the one in the tree.
 pub(crate) struct Place<'t> {
     /// The path in messages.
@@ -54,7 +57,7 @@ impl CommitTree {
 /// Fetches what `files` only point to, and returns the size of each that does.
 pub(crate) fn fetch(files: &[Place<'_>]) -> Result<Vec<Option<u64>>, SourceError> {
     let mut sizes = Vec::with_capacity(files.len());
-    let mut wanted: Vec<(&Arc<LfsServer>, Vec<(String, Pointer)>)> = Vec::new();
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
     for Place { shown, tree, path } in files {
         let pointer = tree.lfs.as_ref().and_then(|server| Some((server, pointer(tree, path)?)));
         sizes.push(pointer.as_ref().map(|(_, pointer)| pointer.size));
