@@ -22,6 +22,7 @@ mod tests;
 mod worker_query;
 
 pub use access::audit_log::{AuditEntry, AuditFilter, NewAuditEntry};
+pub use access::deploy_key::DeployKey;
 pub use access::device_login::{DeviceLogin, DeviceState};
 pub use access::identity::{Identity, IdentityRight, KnownLogin};
 pub use access::redaction::redact;

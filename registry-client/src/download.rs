@@ -91,6 +91,7 @@ impl Client {
             reach: download.reach,
             elsewhere: download.reach,
             headers: download.known.iter().map(|known| ("if-none-match", known.clone())).collect(),
+            private_headers: Vec::new(),
             authorization: download.authorization.clone(),
             body: None,
         };

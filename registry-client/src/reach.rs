@@ -2,9 +2,9 @@
 //!
 //! A name is looked up once, by the connection itself: what a name leads to may change between a check and a connection.
 
-use crate::Error;
 use crate::public_address::is_public;
 use crate::shown_url::refused;
+use crate::{Client, Error};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -93,6 +93,21 @@ impl Checked {
         Ok(kept.get_or_init(|| client))
     }
 
+    /// Looks a host up for a connection that is not one of the web; returns only the addresses that may be connected to.
+    async fn addresses(&self, host: &str, port: u16, reach: Reach) -> Result<Vec<IpAddr>, Error> {
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let shown = format!("{bracketed}:{port}");
+        let url = Url::parse(&format!("http://{shown}/")).map_err(|_| refused(&shown, "is not a host"))?;
+        let any = self.verify(&url, reach)?;
+        let found = tokio::net::lookup_host((host, port)).await.map_err(Error::Local)?;
+        let networks = self.networks(reach);
+        let allowed: Vec<_> = found.map(|found| found.ip()).filter(|found| any || allows(networks, *found)).collect();
+        match allowed.is_empty() {
+            true => Err(refused(&shown, if reach == Reach::Allowed { NOT_ALLOWED } else { NOT_PUBLIC })),
+            false => Ok(allowed),
+        }
+    }
+
     fn networks(&self, reach: Reach) -> &[(IpAddr, u8)] {
         if reach == Reach::Allowed { &self.allowed.networks } else { &[] }
     }
@@ -101,6 +116,13 @@ impl Checked {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         let with_port = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
         self.allowed.hosts.iter().any(|known| *known == host || *known == with_port)
+    }
+}
+
+impl Client {
+    /// Looks a host up for a connection that is not one of the web; returns only the addresses that may be connected to.
+    pub async fn addresses(&self, host: &str, port: u16, reach: Reach) -> Result<Vec<IpAddr>, Error> {
+        self.checked.addresses(host, port, reach).await
     }
 }
 

@@ -21,6 +21,8 @@ pub struct WebRequest {
     pub elsewhere: Reach,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
+    /// Further headers that, like a login, are sent to the URL's own host only.
+    pub private_headers: Vec<(String, String)>,
     /// The value of the `Authorization` header, sent to the URL's own host only.
     pub authorization: Option<String>,
     /// Body of a POST; without it the request is a GET.
@@ -55,6 +57,9 @@ impl Client {
             }
             if let Some(authorization) = request.authorization.as_ref().filter(|_| may_be_told(&url, &origin)) {
                 builder = builder.header(AUTHORIZATION, authorization);
+            }
+            for (name, value) in request.private_headers.iter().filter(|_| may_be_told(&url, &origin)) {
+                builder = builder.header(name, value);
             }
             if let Some(body) = body {
                 builder = builder.body(body.clone());

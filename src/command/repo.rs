@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use webhook::sanitize;
-use webhook::view::repository::{ConnectedView, RepositoryList, RepositoryMeta, RepositoryView};
+use webhook::view::repository::{ConnectedView, DeployKeyView, RepositoryList, RepositoryMeta, RepositoryView};
 
 /// Arguments of `slipway repo`.
 #[derive(Debug, Args)]
@@ -29,6 +29,8 @@ enum Command {
     Add(Add),
     /// Register the repository's webhook on its forge, or repair it, with the server's token
     Connect(Named),
+    /// Show the deploy key by which commits are fetched over ssh; make it, if there is none
+    Key(Key),
     /// Turn the settings of Docker Hub's Automated Builds into repositories of slipway.toml
     Import(import::Arguments),
     /// Remove a repository; its queued builds are cancelled
@@ -48,6 +50,15 @@ struct Named {
     name: String,
     #[command(flatten)]
     connection: Connection,
+}
+
+#[derive(Debug, Args)]
+struct Key {
+    #[command(flatten)]
+    repository: Named,
+    /// Make another key in place of the one that there is
+    #[arg(long)]
+    rotate: bool,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Command::Show(named) => show(named),
         Command::Add(add) => self::add(add),
         Command::Connect(named) => connect(named),
+        Command::Key(arguments) => key(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Rm(named) => remove(named),
     }
@@ -197,6 +209,26 @@ fn connect(arguments: &Named) -> Result<ExitCode, String> {
     let [forge, action, url] = [&connected.forge, &connected.action, &connected.url].map(|text| sanitize(text));
     println!("{}: the webhook on {forge} was {action}: {url}", arguments.name);
     connected.faults.iter().for_each(|fault| println!("  {}", sanitize(fault)));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn key(arguments: &Key) -> Result<ExitCode, String> {
+    let Named { name, connection } = &arguments.repository;
+    let api = connection.open()?;
+    let body = json!({ "rotate": arguments.rotate });
+    let answer = api.send(Method::POST, &format!("/v1/repos/{}/key", encoded(name)), Some(&body), &[])?;
+    if connection.json {
+        print_json(&answer.body);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let key: DeployKeyView = read(&answer.body)?;
+    println!("{}", sanitize(&key.public_key));
+    if answer.status == reqwest::StatusCode::CREATED {
+        eprintln!(
+            "a new key ({}): add it to the repository on its forge, for reading only",
+            sanitize(&key.fingerprint)
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 use crate::http::WebhookClient;
 use crate::state::{self, DataDir, secret_key};
 use crate::{configuration, logging, signals};
+use builder::git::{HostKeys, Logins};
 use builder::worker::{self, Settings, Stop};
 use clap::Args;
 use database::Database;
@@ -62,9 +63,11 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
         git_dir: data.join("git"),
         max_paths: limits.paths,
         own_repositories: own.repository_names().map(str::to_owned).collect(),
-        git_credentials: configuration.git_credentials(),
+        git_credentials: Logins::new(&configuration.git_credentials()),
+        host_keys: HostKeys::new(&configuration.git_host_keys()),
+        lfs_max_bytes: limits.lfs_mib << 20,
         hook_image: configuration.hub.image.clone(),
-        logins: logins(&services.database, &own, tokio.handle())?,
+        expiring_logins: logins(&services.database, &own, tokio.handle())?,
         reading: configuration::reading(&configuration),
         fetch_timeout: Duration::from_secs(limits.fetch_minutes * 60),
         step_timeout: Duration::from_secs(limits.step_minutes * 60),
@@ -90,7 +93,7 @@ impl std::fmt::Debug for AppLogins {
     }
 }
 
-impl worker::Logins for AppLogins {
+impl worker::ExpiringLogins for AppLogins {
     fn login(&self, repository: &str, clone_url: &str) -> Result<Option<(String, String)>, String> {
         self.tokio.block_on(self.logins.login(repository, clone_url))
     }
@@ -104,7 +107,7 @@ fn logins(
     database: &Database,
     settings: &webhook::Settings,
     tokio: &tokio::runtime::Handle,
-) -> Result<Arc<dyn worker::Logins>, String> {
+) -> Result<Arc<dyn worker::ExpiringLogins>, String> {
     let logins = CloneLogins::new(database.clone(), settings.clone(), Arc::new(WebhookClient::new()?));
     Ok(Arc::new(AppLogins { logins, tokio: tokio.clone() }))
 }

@@ -84,6 +84,13 @@ fn repositories_rules_and_secrets_are_managed_from_the_command_line() {
     let value = std::fs::File::open(file).unwrap();
     assert!(set.stdin(value).status().unwrap().success());
     assert_eq!(good(&site, &["secret", "list", "a/b"]), "npm\n");
+    let key = good(&site, &["repo", "key", "a/b"]);
+    assert!(key.starts_with("ssh-ed25519 AAAA") && key.ends_with(" slipway a/b\n"), "{key}");
+    let shown_key: Value = serde_json::from_str(&good(&site, &["repo", "key", "a/b", "--json"])).unwrap();
+    assert!(shown_key["public_key"] == key.trim() && shown_key["fingerprint"].as_str().unwrap().starts_with("SHA256:"));
+    assert_eq!(good(&site, &["repo", "key", "a/b"]), key, "it stays");
+    assert_ne!(good(&site, &["repo", "key", "a/b", "--rotate"]), key);
+    assert_eq!(good(&site, &["secret", "list", "a/b"]), "npm\n");
     good(&site, &["repo", "rm", "a/b"]);
     assert_eq!(command(&site, &["repo", "show", "a/b"]).status.code(), Some(1));
     let away = slipway().args(["status", "--server", "http://127.0.0.1:9"]).output().unwrap();

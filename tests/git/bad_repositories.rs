@@ -16,6 +16,7 @@ pub(crate) fn fetch(directory: &Path, url: &str, wanted: &Revision, timeout: Dur
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
         tokio: tokio.handle().clone(),
         credentials: None,
+        ssh: None,
         timeout,
         cancel: runtime::CancellationToken::new(),
         reach: registry_client::Reach::Anywhere,
@@ -227,7 +228,11 @@ fn attributes_submodules_and_lfs_are_only_files() {
     git(&work, &["update-index", "--add", "--cacheinfo", &format!("160000,{commit},sub")]);
     git(&work, &["commit", "-q", "-m", "a submodule"]);
     git(&work, &["push", "-q", yard.path("git/app.git").to_str().unwrap(), "HEAD:main"]);
-    let id = yard.queue(&yard.request(git(&work, &["rev-parse", "HEAD"]).trim()));
+    let mut request = yard.request(git(&work, &["rev-parse", "HEAD"]).trim());
+    let (_, code, message) = yard.failed(&yard.queue(&request));
+    assert!(code == "submodule_not_fetched" && message.contains("only http, https and ssh"), "{message}");
+    (request.spec.options.submodules, request.spec.options.lfs) = (false, false);
+    let id = yard.queue(&request);
     yard.succeeded(&id);
     let log = yard.log(&id);
     for text in ["<$Id$>", "WARNING: submodules are not fetched", "WARNING: files that Git LFS"] {

@@ -118,6 +118,7 @@ fn settings(tokio: &tokio::runtime::Handle) -> FetchSettings {
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
         tokio: tokio.clone(),
         credentials: None,
+        ssh: None,
         timeout: Duration::from_secs(60),
         cancel: runtime::CancellationToken::new(),
         reach: registry_client::Reach::Anywhere,

@@ -211,13 +211,14 @@ fn no_login_goes_to_what_a_submodule_of_another_host_names() {
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
         tokio: tokio.handle().clone(),
         credentials: Some(("me".to_owned(), "secret".to_owned())),
+        ssh: None,
         timeout: TIMEOUT,
         cancel: runtime::CancellationToken::new(),
         reach: registry_client::Reach::Anywhere,
         elsewhere: registry_client::Reach::Anywhere,
         apart: false,
     };
-    let fetching = Fetching { mirrors: place.path("mirrors"), settings, max_paths: 1000 };
+    let fetching = Fetching { mirrors: place.path("mirrors"), settings, lfs: None, max_paths: 1000 };
     let git = GitContext::parse(&format!("http://{one}/outer.git#main")).unwrap().unwrap();
     Checkout::fetch(&git, &fetching, false).map_err(|error: SourceError| format!("{error:?}")).unwrap();
     let shown = |notes: &Mutex<Vec<(String, bool)>>, name: &str| {

@@ -221,6 +221,7 @@ fn a_hundred_thousand_files_are_compared_within_50_ms() {
         client: registry_client::Client::new(registry_client::Settings::default()).unwrap(),
         tokio: tokio.handle().clone(),
         credentials: None,
+        ssh: None,
         timeout: std::time::Duration::from_secs(120),
         reach: registry_client::Reach::Anywhere,
         elsewhere: registry_client::Reach::Anywhere,

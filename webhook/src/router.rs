@@ -93,6 +93,7 @@ fn repository_routes() -> Router<Service> {
         .route("/v1/repos/{namespace}/{name}/webhooks/deliveries", get(webhooks::deliveries))
         .route("/v1/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay", post(webhooks::replay))
         .route("/v1/repos/{namespace}/{name}/connect", post(api::connect::run))
+        .route("/v1/repos/{namespace}/{name}/key", get(api::deploy_key::show).post(api::deploy_key::make))
         .route("/v1/repos/{namespace}/{name}/builds", post(triggers::trigger))
         .route("/v1/repos/{namespace}/{name}/builds/{number}", get(api::builds::numbered))
         .route("/u/{namespace}/{name}/trigger/{token}", post(api::dockerhub::trigger))

@@ -1,7 +1,7 @@
 //! Build contexts: the files that the requester gives, and the ignore file that hides some of them.
 
 use super::tarball::Tarball;
-use crate::git::{Checkout, CommitTree, Directory, refuse_pointer};
+use crate::git::{Checkout, CommitTree, Directory, LfsPlace, SourceError, fetch_pointed};
 use files::ignore::Ignore;
 use files::view::{ContentId, Node, View, ViewError};
 use registry_client::Descriptor;
@@ -50,17 +50,36 @@ impl Context {
 impl Context {
     /// Returns the content of the file `path` for a layer; what a commit only points to is not there.
     pub fn open_whole(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, ViewError> {
-        let content = self.open(path)?;
-        if !matches!(self, Context::Commit(_) | Context::Checkout(_)) {
-            return Ok(content);
-        }
-        let failed = |cause: Box<dyn std::error::Error + Send + Sync>| ViewError {
+        let Some((tree, inner)) = self.tree_of(path) else { return self.open(path) };
+        tree.open_whole(&inner)?.map_err(|pointer| ViewError {
             what: "the commit".to_owned(),
             path: String::from_utf8_lossy(path).into_owned(),
-            cause,
-        };
-        let content = refuse_pointer(content).map_err(|error| failed(error.into()))?;
-        content.map_err(|pointer| failed(pointer.into()))
+            cause: pointer.into(),
+        })
+    }
+
+    /// Fetches what files of a commit only point to, and returns the size of each that does.
+    pub(crate) fn fetch_pointed(&self, paths: &[Vec<u8>]) -> Result<Vec<Option<u64>>, SourceError> {
+        let mut sizes = vec![None; paths.len()];
+        let found = paths.iter().enumerate().filter_map(|(number, shown)| {
+            let (tree, path) = self.tree_of(shown)?;
+            let shown = String::from_utf8_lossy(shown).into_owned();
+            Some((number, LfsPlace { shown, tree, path }))
+        });
+        let (numbers, places): (Vec<usize>, Vec<LfsPlace<'_>>) = found.unzip();
+        for (number, size) in numbers.into_iter().zip(fetch_pointed(&places)?) {
+            sizes[number] = size;
+        }
+        Ok(sizes)
+    }
+
+    /// Returns the tree of a commit that the file `path` is in, and its path there.
+    fn tree_of(&self, path: &[u8]) -> Option<(&CommitTree, Vec<u8>)> {
+        match self {
+            Context::Commit(tree) => Some((tree, path.to_vec())),
+            Context::Checkout(checkout) => checkout.tree_of(path),
+            Context::Directory(_) | Context::Tarball(_) | Context::Image(_) | Context::Empty => None,
+        }
     }
 
     /// Returns the commit that stands at `path` for the files of a submodule which were not fetched.

@@ -113,6 +113,8 @@ codes! {
     InvalidCloneUrl = "invalid_clone_url", User;
     /// The git server wants a login, or another one.
     SourceAuth = "source_auth", User;
+    /// The host of a repository over ssh has a key that is not trusted.
+    HostKeyUnknown = "host_key_unknown", User;
     /// The git server does not know the repository.
     RepositoryNotFound = "repository_not_found", User;
     /// The repository does not have the branch or tag.
@@ -131,9 +133,9 @@ codes! {
     SourceUnsafe = "source_unsafe", User;
     /// The files to copy cannot be read.
     SourceUnreadable = "source_unreadable", User;
-    /// A step takes the directory of a submodule, which is not fetched.
+    /// A submodule cannot be fetched, or a step takes the directory of one that is left out.
     SubmoduleNotFetched = "submodule_not_fetched", User;
-    /// A step takes a file that Git LFS keeps, which is not fetched.
+    /// A file that Git LFS keeps cannot be fetched, or a step takes one that is left out.
     LfsNotFetched = "lfs_not_fetched", User;
     /// `.dockerignore` cannot be used.
     InvalidIgnoreFile = "invalid_ignore_file", User;

@@ -6,7 +6,7 @@ use super::copy_source::FileSource;
 use super::layer::Layer;
 use super::progress::{Progress, StepLayer};
 use super::state::InFlight;
-use super::{key, pack, unfetched};
+use super::{key, pack, pointed, unfetched};
 use crate::Error;
 use crate::copy::{
     self, Archive, Content, CopyError, CopyInput, CopyRequest, CopySource, Destination, LayerEntry, Owner,
@@ -108,7 +108,13 @@ impl<'e> ResolvedCopy<'e> {
     }
 
     /// Plans the entries and packs them.
-    pub(crate) fn execute(self, progress: &Progress<'e, '_>, made: StepLayer<'_, '_>) -> Result<(), Error> {
+    pub(crate) fn execute(mut self, progress: &Progress<'e, '_>, made: StepLayer<'_, '_>) -> Result<(), Error> {
+        for (number, source) in self.sources.iter().enumerate() {
+            if let FileSource::Context(named, _) = source {
+                let taken = self.found.iter_mut().filter(|(source, _)| *source == number);
+                pointed::fetch(named, taken.map(|(_, selection)| selection))?;
+            }
+        }
         let execution = progress.execution;
         // A linked copy stands on its own: nothing of what is below is looked at.
         let linked = self.copy.flags.link && self.copy.flags.chmod.is_none();
@@ -288,8 +294,12 @@ fn pack_mounted(
     walk: &Walk,
 ) -> Result<super::layer::Committed, Error> {
     let (execution, empty) = (progress.execution, Tree::default());
+    let mut selection = selection.clone();
+    if let FileSource::Context(named, _) = source {
+        pointed::fetch(named, std::iter::once(&mut selection))?;
+    }
     let destination = Destination::new(&empty, walk);
-    let planned = copy::plan_copy(destination, &[CopyInput::Files(0, selection)], request).map_err(copy_error)?;
+    let planned = copy::plan_copy(destination, &[CopyInput::Files(0, &selection)], request).map_err(copy_error)?;
     let mut writer = pack::begin(execution, None)?;
     let mut tar =
         files::tar::Writer::new(Cancellable::new(&mut writer, execution.cancel())).until(execution.options.latest);

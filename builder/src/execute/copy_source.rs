@@ -41,7 +41,7 @@ pub(crate) enum FileSource<'e> {
         git_dir: bool,
     },
     /// A file from the web.
-    Web(WebFile),
+    Web(Box<WebFile>),
 }
 
 impl<'e> FileSource<'e> {
@@ -95,7 +95,8 @@ impl<'e> FileSource<'e> {
     pub(crate) fn web(progress: &Progress<'_, '_>, url: &str, copy: &Copy) -> Result<FileSource<'e>, Error> {
         let execution = progress.execution;
         let reach = execution.options.fetching.settings.reach;
-        download::download(execution.resources, url, reach, copy.flags.checksum.as_deref()).map(FileSource::Web)
+        download::download(execution.resources, url, reach, copy.flags.checksum.as_deref())
+            .map(|file| FileSource::Web(Box::new(file)))
     }
 
     /// Looks at the files; a download is not a tree, it is selected as it is.

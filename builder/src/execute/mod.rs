@@ -19,6 +19,7 @@ mod once_value;
 mod options;
 mod pack;
 mod plan_keys;
+mod pointed;
 mod progress;
 #[cfg(test)]
 mod remembered;

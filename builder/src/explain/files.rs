@@ -86,6 +86,7 @@ impl<'c> Files<'c> {
         let more = paths.len().saturating_sub(MAX_LISTED);
         let commit = match (&self.new.context, &self.old.context) {
             (Context::Commit(newer), Context::Commit(older)) => newer.change_since(older),
+            (Context::Checkout(newer), Context::Checkout(older)) => newer.change_since(older),
             _ => None,
         };
         Some(Why::FilesChanged { paths: paths.into_values().take(MAX_LISTED).collect(), more, commit })

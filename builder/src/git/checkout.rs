@@ -3,32 +3,30 @@
 use super::commit::CommitTree;
 use super::directory::Directory;
 use super::error::SourceError;
-use super::fetch_request::{Fetching, Revision};
+use super::fetch_request::Revision;
+use super::fetching::Fetching;
+use super::gitdir;
+use super::logins::Logins;
 use super::mirror::Mirror;
+use super::submodules::{self, SubmoduleAccess};
 use super::url::GitContext;
-use super::{gitdir, without_credentials};
+use database::ChangingCommit;
 use files::path::{clean_path, join};
 use files::tree::resolve_in;
 use files::view::{ContentId, EntryKind, Node, View, ViewError};
 use std::io::Read;
-
-/// Submodules of submodules that are followed.
-const MAX_DEPTH: usize = 8;
-/// Submodules of one commit, all together.
-const MAX_SUBMODULES: usize = 256;
-/// Bytes of a `.gitmodules` that are read.
-const MAX_MODULES_FILE: u64 = 1024 * 1024;
+use std::sync::Arc;
 
 /// A commit, or a directory of it, with what other repositories put into it.
 pub struct Checkout {
     root: CommitTree,
-    parts: Vec<Part>,
+    parts: Arc<Vec<Part>>,
     /// The directory that is seen.
     prefix: Vec<u8>,
     /// Whether nobody wants the submodules.
     without_submodules: bool,
     /// Keeps a `.git` on disk until it was read.
-    _git_dir: Option<tempfile::TempDir>,
+    _git_dir: Option<Arc<tempfile::TempDir>>,
 }
 
 /// A tree that is mounted into a commit's.
@@ -53,29 +51,66 @@ impl Checkout {
         };
         let commit = mirror.fetch(&wanted, &fetching.settings)?;
         git.check_commit(commit.as_str())?;
-        let root = CommitTree::open(&mirror, &commit, "")?;
+        let mut root = CommitTree::open(&mirror, &commit, "")?;
+        if let Some(lfs) = &fetching.lfs {
+            root = root.with_lfs(lfs, &git.url, &fetching.settings);
+        }
         let mut parts = Vec::new();
         if !git.without_submodules {
-            add_submodules(&mut parts, &root, b"", &git.url, fetching, MAX_DEPTH)?;
+            let settings = fetching.settings.clone();
+            let logins = settings.credentials.clone().map(|login| Logins::of_server(&git.url, login));
+            let (mirrors, elsewhere) = (fetching.mirrors.clone(), settings.reach);
+            let access = SubmoduleAccess {
+                mirrors,
+                settings,
+                logins: Some(logins.unwrap_or_default()),
+                elsewhere,
+                lfs: fetching.lfs.clone(),
+            };
+            parts = submodules(&root, &git.url, &access, &|_| true)?;
         }
         let mut kept = None;
         if keep_git_dir && git.subdir.is_empty() {
             let directory = gitdir::create(&mirror, &commit, &git.url, fetching.max_paths)?;
             parts.push(Part { path: b".git".to_vec(), tree: Tree::GitDir(Directory::open(directory.path(), None)?) });
-            kept = Some(directory);
+            kept = Some(Arc::new(directory));
         }
-        let (prefix, without_submodules) = (Vec::new(), git.without_submodules);
-        Checkout { root, parts, prefix, without_submodules, _git_dir: kept }.below(&git.subdir)
+        let (parts, prefix, without_submodules) = (Arc::new(parts), Vec::new(), git.without_submodules);
+        Checkout { root, parts, prefix, without_submodules, _git_dir: kept }.directory(&git.subdir)
     }
 
-    /// Narrows the view to the directory `path`; links are followed within the commit.
-    fn below(mut self, path: &str) -> Result<Self, SourceError> {
+    /// Fetches the submodules of `root`, a commit of `url`, whose paths are `needed`; `None` if it has none of those.
+    pub fn with_submodules(
+        root: &CommitTree,
+        url: &str,
+        access: &SubmoduleAccess,
+        needed: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<Self>, SourceError> {
+        let parts = Arc::new(submodules(root, url, access, needed)?);
+        let root = root.subtree("")?;
+        let checkout = Checkout { root, parts, prefix: Vec::new(), without_submodules: false, _git_dir: None };
+        Ok(Some(checkout).filter(|checkout| !checkout.parts.is_empty()))
+    }
+
+    /// Returns the view of the directory `path`; links are followed within the commit.
+    pub fn directory(&self, path: &str) -> Result<Self, SourceError> {
         let resolved = resolve_in(&clean_path(path.as_bytes()), |path| self.lookup(path).ok().flatten());
         let found = resolved.ok().filter(|path| {
             path.is_empty() || matches!(self.lookup(path), Ok(Some(Node { kind: EntryKind::Directory, .. })))
         });
-        self.prefix = found.ok_or_else(|| SourceError::ContextNotFound(path.to_owned()))?;
-        Ok(self)
+        let found = found.ok_or_else(|| SourceError::ContextNotFound(path.to_owned()))?;
+        Ok(Checkout {
+            root: self.root.subtree("")?,
+            parts: self.parts.clone(),
+            prefix: join(&self.prefix, &found),
+            without_submodules: self.without_submodules,
+            _git_dir: self._git_dir.clone(),
+        })
+    }
+
+    /// Returns this commit as what changed files since `older`; `None` if that is the same one.
+    pub fn change_since(&self, older: &Checkout) -> Option<ChangingCommit> {
+        self.root.change_since(&older.root)
     }
 
     /// Returns the commit's hash.
@@ -100,6 +135,16 @@ impl Checkout {
             None => self.root.open_file(&path),
             Some((Tree::Submodule(tree), rest)) => tree.open_file(rest),
             Some((Tree::GitDir(directory), rest)) => directory.open_file(rest),
+        }
+    }
+
+    /// Returns the tree that the file `path` is in, and its path there; none for one of `.git`.
+    pub(crate) fn tree_of(&self, path: &[u8]) -> Option<(&CommitTree, Vec<u8>)> {
+        let path = join(&self.prefix, path);
+        match self.part(&path) {
+            None => Some((&self.root, path)),
+            Some((Tree::Submodule(tree), rest)) => Some((tree, rest.to_vec())),
+            Some((Tree::GitDir(_), _)) => None,
         }
     }
 
@@ -151,8 +196,18 @@ impl View for Checkout {
     }
 
     fn tree_id(&self, path: &[u8]) -> Option<String> {
-        // Mounted trees do not show in the ids of the commit.
-        self.parts.is_empty().then(|| self.root.tree_id(&join(&self.prefix, path)))?
+        let path = join(&self.prefix, path);
+        // Mounted trees do not show in the ids of the directories above them.
+        let is_above = |part: &Part| {
+            path.is_empty() || part.path.strip_prefix(path.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))
+        };
+        if self.parts.iter().any(is_above) {
+            return None;
+        }
+        match self.part(&path) {
+            None => self.root.tree_id(&path),
+            Some((tree, rest)) => tree.view().tree_id(rest),
+        }
     }
 
     fn content(&self, path: &[u8]) -> Result<ContentId, ViewError> {
@@ -173,63 +228,12 @@ impl Tree {
     }
 }
 
-/// Adds the submodules of the commit `tree`, which is at `at`, and theirs.
-fn add_submodules(
-    parts: &mut Vec<Part>,
-    tree: &CommitTree,
-    at: &[u8],
+fn submodules(
+    root: &CommitTree,
     url: &str,
-    fetching: &Fetching,
-    depth: usize,
-) -> Result<(), SourceError> {
-    for (path, own_url) in submodules(tree, url)? {
-        let Some(commit) = tree.submodule(&path) else { continue };
-        let refused = |problem: &str| {
-            let shown = String::from_utf8_lossy(&path);
-            let problem = format!("has the submodule `{shown}` ({}), {problem}", without_credentials(&own_url));
-            SourceError::GitUrl { url: without_credentials(url), problem }
-        };
-        if depth == 0 || parts.len() >= MAX_SUBMODULES {
-            return Err(refused("one too many: 8 levels and 256 submodules are followed"));
-        }
-        // Credentials are for the host of the repository that was asked for. A submodule below one of another host gets
-        // none, not even on the first host.
-        let same_host = host(url).is_some() && host(url) == host(&own_url);
-        let mut fetching = fetching.clone();
-        if !same_host {
-            fetching.settings.credentials = None;
-        }
-        let mirror = Mirror::open(&fetching.mirrors, &own_url)?;
-        let id = mirror.fetch(&Revision::Commit { id: commit, git_ref: None }, &fetching.settings)?;
-        let inner = CommitTree::open(&mirror, &id, "")?;
-        let path = join(at, &path);
-        add_submodules(parts, &inner, &path, &own_url, &fetching, depth - 1)?;
-        parts.push(Part { path, tree: Tree::Submodule(inner) });
-    }
-    Ok(())
-}
-
-fn host(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?;
-    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
-}
-
-/// Reads path and URL of each submodule from `.gitmodules`; relative URLs start at the repository's own.
-fn submodules(tree: &CommitTree, url: &str) -> Result<Vec<(Vec<u8>, String)>, SourceError> {
-    let failed = |cause: ViewError| SourceError::Mirror { url: without_credentials(url), cause: cause.into() };
-    let node = tree.lookup(b".gitmodules").map_err(failed)?;
-    let Some(EntryKind::File { size }) = node.map(|node| node.kind) else { return Ok(Vec::new()) };
-    if size > MAX_MODULES_FILE {
-        let problem = format!("has a .gitmodules of {size} bytes; {MAX_MODULES_FILE} are read");
-        return Err(SourceError::GitUrl { url: without_credentials(url), problem });
-    }
-    let mut text = Vec::new();
-    let read = tree.open_file(b".gitmodules").map_err(failed)?.read_to_end(&mut text);
-    read.map_err(|cause| SourceError::Mirror { url: without_credentials(url), cause: cause.into() })?;
-    let mut found = Vec::new();
-    for (path, own) in super::modules::parse(&String::from_utf8_lossy(&text)) {
-        let own = super::modules::absolute(url, &own);
-        found.push((clean_path(path.as_bytes()), own));
-    }
-    Ok(found)
+    access: &SubmoduleAccess,
+    needed: &dyn Fn(&[u8]) -> bool,
+) -> Result<Vec<Part>, SourceError> {
+    let found = submodules::fetch(root, url, access, needed)?;
+    Ok(found.into_iter().map(|found| Part { path: found.path, tree: Tree::Submodule(found.tree) }).collect())
 }

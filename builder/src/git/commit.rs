@@ -2,6 +2,7 @@
 
 use super::error::SourceError;
 use super::fetch_request::CommitId;
+use super::lfs_server::LfsServer;
 use super::mirror::Mirror;
 use crate::walk::is_too_deep;
 use database::ChangingCommit;
@@ -32,6 +33,8 @@ pub struct CommitTree {
     objects: Arc<Mutex<Objects>>,
     pub(super) root: Oid,
     commit: Arc<Facts>,
+    /// The server of the files that the commit only points to, if they are fetched.
+    pub(super) lfs: Option<Arc<LfsServer>>,
 }
 
 /// The metadata of a commit.
@@ -91,7 +94,7 @@ impl CommitTree {
         };
         let objects =
             Arc::new(Mutex::new(Objects { repository, directories: HashMap::new(), remembered: 0, _held: held }));
-        CommitTree { objects, root, commit: Arc::new(facts) }.subtree(path)
+        CommitTree { objects, root, commit: Arc::new(facts), lfs: None }.subtree(path)
     }
 
     /// Returns the directory `path` as a tree of its own; links are followed within the commit.
@@ -99,7 +102,7 @@ impl CommitTree {
         let not_found = || SourceError::ContextNotFound(path.to_owned());
         let resolved = self.resolve(&clean_path(path.as_bytes())).ok_or_else(not_found)?;
         let root = self.directory_id(&resolved).ok().flatten().ok_or_else(not_found)?;
-        Ok(CommitTree { objects: self.objects.clone(), root, commit: self.commit.clone() })
+        Ok(CommitTree { objects: self.objects.clone(), root, commit: self.commit.clone(), lfs: self.lfs.clone() })
     }
 
     /// Returns the commit that the submodule at `path` stands for.

@@ -56,6 +56,55 @@ pub enum SourceError {
         /// Why not.
         problem: String,
     },
+    /// The server wants a login, and what named the repository is not trusted with one.
+    #[error("`{url}` wants a login, and none is used: {WITHHELD}")]
+    LoginWithheld {
+        /// The repository.
+        url: String,
+    },
+    /// The host of a repository over ssh has a key that is not trusted.
+    #[error("`{url}`: the host's key is {found}, {}", untrusted(host, *is_known))]
+    HostKey {
+        /// The repository.
+        url: String,
+        /// Its host, with the port.
+        host: String,
+        /// The kind and the fingerprint of the key.
+        found: String,
+        /// Whether another one is trusted.
+        is_known: bool,
+    },
+    /// A server does not let a deploy key in.
+    #[error("`{url}`: {}", key_denied(*shown))]
+    KeyDenied {
+        /// The repository.
+        url: String,
+        /// Whether it was shown one.
+        shown: bool,
+    },
+    /// A submodule could not be had.
+    #[error("the submodule `{path}` (`{url}`, commit {commit}) is not fetched")]
+    Submodule {
+        /// Where it stands.
+        path: String,
+        /// Its repository.
+        url: String,
+        /// The commit that the tree names.
+        commit: String,
+        /// Why.
+        #[source]
+        cause: Box<SourceError>,
+    },
+    /// A file that Git LFS keeps could not be had.
+    #[error("`{path}` is kept by Git LFS and is not fetched for `{url}`: {problem}")]
+    Lfs {
+        /// The file.
+        path: String,
+        /// The repository.
+        url: String,
+        /// Why not.
+        problem: String,
+    },
     /// The repository is of a kind that is not read.
     #[error("`{url}` cannot be read: {problem}")]
     Unsupported {
@@ -151,6 +200,29 @@ pub enum SourceError {
     },
 }
 
+/// The rule by which a submodule gets no login.
+const WITHHELD: &str = "a build that is not trusted, as of a pull request from a fork, fetches submodules without logins, and so are those \
+                        fetched that a submodule of another server names";
+
+fn untrusted(host: &str, is_known: bool) -> String {
+    let known = if is_known { "and another one is trusted" } else { "and none is known of this host" };
+    format!(
+        "{known}: if its administrator says that the fingerprint is right, put the line of `ssh-keyscan {host}` without the name into \
+         `[git.\"{host}\"] host_keys = [\"ssh-ed25519 …\"]` of slipway.toml"
+    )
+}
+
+fn key_denied(shown: bool) -> &'static str {
+    match shown {
+        true => {
+            "the server does not let the repository's deploy key in: add what `slipway repo key` shows to the repository there, for reading"
+        }
+        false => {
+            "it is fetched with a deploy key, and there is none: make one with `slipway repo key` and add it to the repository there"
+        }
+    }
+}
+
 fn denied(host: &str, shown: bool) -> String {
     match shown {
         true => {
@@ -170,7 +242,14 @@ impl SourceError {
             SourceError::Url { .. } | SourceError::GitUrl { .. } | SourceError::NotAllowed(_) => Code::InvalidCloneUrl,
             SourceError::RefNotFound { .. } => Code::RefNotFound,
             SourceError::CommitNotFound { .. } => Code::CommitNotFound,
-            SourceError::Denied { .. } => Code::SourceAuth,
+            SourceError::Denied { .. } | SourceError::LoginWithheld { .. } | SourceError::KeyDenied { .. } => {
+                Code::SourceAuth
+            }
+            SourceError::HostKey { .. } => Code::HostKeyUnknown,
+            // A failure that may pass by itself is tried again.
+            SourceError::Submodule { cause, .. } if cause.code().is_retried() => cause.code(),
+            SourceError::Submodule { .. } => Code::SubmoduleNotFetched,
+            SourceError::Lfs { .. } => Code::LfsNotFetched,
             SourceError::Unsupported { .. } => Code::RepositoryUnsupported,
             SourceError::RepositoryNotFound { .. } => Code::RepositoryNotFound,
             SourceError::Stopped { .. } => Code::FetchStopped,

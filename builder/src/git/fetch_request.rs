@@ -1,10 +1,9 @@
 //! Requests to fetch: a revision, and the limits of the fetch.
 
-use crate::walk::Walk;
+use super::ssh::SshAccess;
 use git2::Oid;
 use registry_client::Reach;
 use runtime::CancellationToken;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// The full hash of a commit.
@@ -51,6 +50,8 @@ pub struct FetchSettings {
     pub tokio: tokio::runtime::Handle,
     /// User and password.
     pub credentials: Option<(String, String)>,
+    /// Key and hosts of repositories over ssh; `None` where those are not fetched from.
+    pub ssh: Option<SshAccess>,
     /// How long it may take.
     pub timeout: Duration,
     /// Ends it before.
@@ -61,22 +62,4 @@ pub struct FetchSettings {
     pub elsewhere: Reach,
     /// Whether a process of its own unpacks what comes: see [`super::unpack::enter_if_asked`], which the program must call.
     pub apart: bool,
-}
-
-/// Where repositories are fetched to that a Dockerfile or a command line names, and how.
-#[derive(Clone)]
-pub struct Fetching {
-    /// Directory of the mirrors; it is shared only by builds that may see the same repositories.
-    pub mirrors: PathBuf,
-    /// How to fetch.
-    pub settings: FetchSettings,
-    /// Paths that one instruction may take of what is fetched, or of any other place.
-    pub max_paths: usize,
-}
-
-impl Fetching {
-    /// Returns a walk through trees within these limits; it ends with the build.
-    pub fn walk(&self) -> Walk {
-        Walk::new(self.max_paths, &self.settings.cancel)
-    }
 }

@@ -3,6 +3,7 @@
 use super::error::SourceError;
 use super::fetch_request::{CommitId, FetchSettings};
 use super::remote::RemoteError;
+use super::ssh::{SshAddress, SshFailure};
 use super::url::check;
 use super::without_credentials;
 use git2::Repository;
@@ -92,6 +93,11 @@ impl Mirror {
         let url = self.shown();
         match cause {
             RemoteError::Denied { shown } => SourceError::Denied { host: host_of(&self.url), url, shown },
+            RemoteError::Ssh(SshFailure::HostKey { found, is_known }) => {
+                SourceError::HostKey { host: host_of(&self.url), url, found, is_known }
+            }
+            RemoteError::Ssh(SshFailure::Denied { shown }) => SourceError::KeyDenied { url, shown },
+            RemoteError::Ssh(SshFailure::NotFound) => SourceError::RepositoryNotFound { url },
             RemoteError::Unsupported(problem) => SourceError::Unsupported { url, problem },
             RemoteError::NotFound => SourceError::RepositoryNotFound { url },
             RemoteError::TooTalkative => self.stopped("the server said too much instead of sending"),
@@ -126,6 +132,9 @@ impl Mirror {
 
 /// Returns the host of a URL, with its port if it has one.
 fn host_of(url: &str) -> String {
+    if let Some(Ok(address)) = SshAddress::parse(url) {
+        return address.server();
+    }
     let url = url::Url::parse(url).ok();
     let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));
     host.map_or_else(String::new, |(host, port)| port.map_or(host.to_owned(), |port| format!("{host}:{port}")))

@@ -79,11 +79,19 @@ fn content_ids_are_kept_and_changes_seen() {
 }
 
 #[test]
-fn only_http_is_fetched_from() {
+fn only_http_and_ssh_are_fetched_from() {
     // GIT-01, GIT-02, GIT-04
     let temporary = tempfile::tempdir().unwrap();
-    for url in ["file:///etc", "ext::sh -c id", "ssh://git@host/a", "git@host:a", "--upload-pack=x", "https://", "/etc"]
-    {
+    for url in [
+        "file:///etc",
+        "ext::sh -c id",
+        "git://host/a",
+        "ssh://-x/a",
+        "git@-x:a",
+        "--upload-pack=x",
+        "https://",
+        "/etc",
+    ] {
         let error = Mirror::open(temporary.path(), url).unwrap_err();
         assert_eq!(error.code(), "invalid_clone_url", "{url}");
     }

@@ -1,6 +1,7 @@
 //! Git URLs as `docker build` and `ADD` take them: `https://host/repository.git#ref:directory`, or the same as a query.
 
 use super::error::SourceError;
+use super::ssh::SshAddress;
 use super::without_credentials;
 use std::collections::BTreeMap;
 
@@ -114,17 +115,22 @@ fn decoded(value: &str) -> String {
     pairs.next().map_or_else(String::new, |(text, _)| text.into_owned())
 }
 
-/// Checks that `url` is one that may be fetched from: http or https, with a host, without tricks.
+/// Checks that `url` is one that may be fetched from: http, https or ssh, with a host, without tricks.
 pub(crate) fn check(url: &str) -> Result<(), SourceError> {
     let refused = |problem| Err(SourceError::Url { url: without_credentials(url), problem });
+    match SshAddress::parse(url) {
+        Some(Ok(_)) => return Ok(()),
+        Some(Err(problem)) => return refused(problem),
+        None => {}
+    }
     let Ok(parsed) = url::Url::parse(url) else {
         return refused("is not a URL: https://host/path.git is expected");
     };
     match parsed.scheme() {
         "http" | "https" if parsed.host_str().is_some_and(|host| !host.is_empty()) => Ok(()),
         "http" | "https" => refused("has no host: https://host/path.git is expected"),
-        "ssh" | "git" => refused("ssh and git:// are not supported: use the https URL with a token"),
-        _ => refused("only http and https are fetched from: https://host/path.git is expected"),
+        "git" => refused("git:// is not supported: use the https URL with a token"),
+        _ => refused("only http, https and ssh are fetched from: https://host/path.git is expected"),
     }
 }
 

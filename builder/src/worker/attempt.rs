@@ -168,7 +168,7 @@ impl Attempt<'_> {
         drop(span);
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
-        super::source::warn(&tree, self.recorder);
+        super::source::warn(&tree, request, self.recorder);
         let found = super::hub::found(&tree, request, self.recorder);
         // Templates of a rule that need the commit could not be filled in before it was known.
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };

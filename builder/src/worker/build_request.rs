@@ -2,16 +2,19 @@
 
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;
-use super::source::added;
+use super::source::{self, added};
 use crate::context::{Context, NamedContext};
 use crate::error::Code;
 use crate::execute::Options;
-use crate::git::CommitTree;
+use crate::git::{Checkout, CommitTree};
 use crate::layer::Compression;
 use crate::secrets::Leak;
-use crate::trace::Trace;
+use crate::trace::{Trace, Work};
 use crate::{Error, Form, Request, Services, TagOrder};
 use database::{BuildRequest, BuildSpec, LayerCompression};
+use files::ignore::Ignore;
+use files::path::clean_path;
+use files::view::View;
 use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
 use std::collections::{BTreeMap, HashMap};
@@ -84,15 +87,18 @@ impl RequestBuilder<'_> {
         let spec = &self.request.spec;
         let whole = match files {
             Some(files) => files,
-            None => Context::Commit(root.subtree("").map_err(Error::source)?),
+            None => self.whole(root)?,
         };
         let dockerfile = crate::context::find_dockerfile(&whole, &spec.dockerfile)?;
         let ignore = crate::context::find_ignore(&whole, &spec.dockerfile, &spec.context)?;
         let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
         let context = match whole {
-            Context::Tarball(files) => Context::Tarball(files.below(&spec.context).map_err(Error::source)?),
-            _ => Context::Commit(root.subtree(&spec.context).map_err(Error::source)?),
+            Context::Tarball(files) => files.below(&spec.context).map(Context::Tarball),
+            Context::Checkout(checkout) => checkout.directory(&spec.context).map(Context::Checkout),
+            Context::Commit(tree) => tree.subtree(&spec.context).map(Context::Commit),
+            _ => root.subtree(&spec.context).map(Context::Commit),
         };
+        let context = context.map_err(Error::source)?;
         Ok(Request {
             context: NamedContext { context, ignore },
             named: HashMap::new(),
@@ -118,11 +124,7 @@ impl RequestBuilder<'_> {
     /// Returns how the steps of the build at the commit `root` are executed.
     pub(crate) fn options(&self, root: &CommitTree, secrets: &BTreeMap<String, Vec<u8>>) -> Options {
         let spec = &self.request.spec;
-        let fetching = added(
-            TaskContext { services: self.services, settings: self.settings },
-            &self.request.repository,
-            Deadline { cancel: self.cancel, limit: self.limits.build },
-        );
+        let fetching = added(self.context(), &self.request.repository, self.deadline());
         Options {
             use_cache: spec.use_cache,
             no_cache_stages: spec.options.no_cache_stages.clone(),
@@ -139,6 +141,35 @@ impl RequestBuilder<'_> {
         }
     }
 
+    fn context(&self) -> TaskContext<'_> {
+        TaskContext { services: self.services, settings: self.settings }
+    }
+
+    fn deadline(&self) -> Deadline<'_> {
+        Deadline { cancel: self.cancel, limit: self.limits.build }
+    }
+
+    /// Returns the commit with those of its submodules that the context or the Dockerfile may be made of.
+    fn whole(&self, root: &CommitTree) -> Result<Context, Error> {
+        let spec = &self.request.spec;
+        let access = source::beside(self.context(), self.request, self.deadline()).map_err(Error::source)?;
+        let mut root = root.subtree("").map_err(Error::source)?;
+        if let Some(lfs) = &access.lfs {
+            root = root.with_lfs(lfs, &spec.clone_url, &access.settings);
+        }
+        let plain = Context::Commit(root.subtree("").map_err(Error::source)?);
+        if !spec.options.submodules || !matches!(plain.lookup(b".gitmodules"), Ok(Some(_))) {
+            return Ok(plain);
+        }
+        // An ignore file that lies in a submodule is not here yet.
+        let ignore = crate::context::find_ignore(&plain, &spec.dockerfile, &spec.context)?;
+        let needed = |path: &[u8]| is_needed(path, spec, &ignore);
+        let span = self.trace.span(Work::Fetch, "the submodules");
+        let checkout = Checkout::with_submodules(&root, &spec.clone_url, &access, &needed).map_err(Error::source)?;
+        drop(span);
+        Ok(checkout.map_or(plain, Context::Checkout))
+    }
+
     /// Names the cache that the build reads and fills: what strangers built is never used for others.
     pub(crate) fn cache_namespace(&self) -> String {
         let request = self.request;
@@ -147,6 +178,23 @@ impl RequestBuilder<'_> {
             false => format!("{}:untrusted:{}", request.repository, request.spec.git_ref),
         }
     }
+}
+
+/// Returns whether the submodule at `path` may be part of the image: it is in the context and not ignored as a whole, or
+/// holds the context or the Dockerfile.
+fn is_needed(path: &[u8], spec: &BuildSpec, ignore: &Ignore) -> bool {
+    let below = |path: &[u8], directory: &[u8]| match path.strip_prefix(directory)? {
+        b"" => Some(Vec::new()),
+        rest if directory.is_empty() => Some(rest.to_vec()),
+        rest => rest.strip_prefix(b"/").map(<[u8]>::to_vec),
+    };
+    let context = clean_path(spec.context.as_bytes());
+    let holds = |inner: &[u8]| below(inner, path).is_some();
+    if holds(&context) || holds(&clean_path(spec.dockerfile.as_bytes())) {
+        return true;
+    }
+    // An exception may show a file of what is ignored otherwise.
+    below(path, &context).is_some_and(|path| ignore.has_exceptions() || !ignore.ignores(&path))
 }
 
 /// Returns the platforms to build for, each once: the worker's own if none is named.

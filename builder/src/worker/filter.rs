@@ -3,7 +3,6 @@
 //! Two commits are compared by the ids of their trees, so the cost grows with what changed, and a rewritten branch is
 //! compared as exactly as any other.
 
-use super::source::Place;
 use crate::error::Code;
 use crate::git::{Change, CommitId, CommitTree, FetchSettings, Mirror, Revision};
 use crate::walk::{WalkError, Walked};
@@ -49,7 +48,9 @@ impl Filter<'_> {
         let Some(older) = self.older(&last) else { return Ok(None) };
         let Some(changes) = changes(tree, &older)? else { return Ok(None) };
         let matches = |change: &Change| !change.is_directory && patterns.ignores(&change.path);
-        if changes.iter().any(matches) {
+        let is_inside =
+            |change: &Change| is_submodule(change, tree, &older) && may_match_below(&options.paths, &change.path);
+        if changes.iter().any(|change| matches(change) || is_inside(change)) {
             return Ok(None);
         }
         let text = format!("no path that the rule names ({}) changed", options.paths.join(", "));
@@ -75,9 +76,13 @@ impl Filter<'_> {
             return Ok(None);
         }
         let Some(older) = self.older(&last) else { return Ok(None) };
-        let subtree = |tree: &CommitTree| tree.subtree(&spec.context).map_err(Error::source);
-        let (older, newer) = (subtree(&older)?, subtree(root)?);
+        // A context that lies in a submodule is not in the commit itself.
+        let subtree = |tree: &CommitTree| tree.subtree(&spec.context).ok();
+        let (Some(older), Some(newer)) = (subtree(&older), subtree(root)) else { return Ok(None) };
         let Some(changes) = changes(&newer, &older)? else { return Ok(None) };
+        if spec.options.submodules && changes.iter().any(|change| is_submodule(change, &newer, &older)) {
+            return Ok(None);
+        }
         for prepared in platforms.each() {
             let walk = prepared.request().options.fetching.walk();
             let mut reads = prepared.plan().reads(&Walked::new(&newer, &walk)).map_err(unreadable)?;
@@ -149,6 +154,19 @@ fn changes(newer: &CommitTree, older: &CommitTree) -> Result<Option<Vec<Change>>
     }
 }
 
+/// Returns whether what changed is which commit a submodule is at: then any file below it may have changed.
+fn is_submodule(change: &Change, newer: &CommitTree, older: &CommitTree) -> bool {
+    newer.submodule(&change.path).or_else(|| older.submodule(&change.path)).is_some()
+}
+
+/// Returns whether one of `patterns` may match a path below `directory`.
+fn may_match_below(patterns: &[String], directory: &[u8]) -> bool {
+    let first = directory.split(|&byte| byte == b'/').next().unwrap_or_default();
+    let starts = patterns.iter().filter(|pattern| !pattern.starts_with('!'));
+    let mut starts = starts.map(|pattern| pattern.trim_start_matches('/').split('/').next().unwrap_or_default());
+    starts.any(|start| start.as_bytes() == first || files::pattern::has_wildcard(start))
+}
+
 fn unknown(error: database::Error) -> Error {
     Error::new(Code::Database, "looking up the last image of the rule").with_cause(error)
 }
@@ -171,14 +189,4 @@ fn unchanged(what: &str, last: &Last, changes: &[Change]) -> Reason {
         message.push_str(if files.len() > MAX_LISTED { ", …)" } else { ")" });
     }
     Reason { code: Code::PathUnchanged.to_string(), message }
-}
-
-impl<'a> Place<'a> {
-    /// Returns where the commit of `request` is.
-    pub(crate) fn of(request: &'a BuildRequest) -> Self {
-        let spec = &request.spec;
-        let repository = request.repository.as_str();
-        let git_ref = spec.options.fetch_ref.as_deref().unwrap_or(&spec.git_ref);
-        Place { repository, clone_url: &spec.clone_url, git_ref, commit: spec.commit.as_deref() }
-    }
 }

@@ -59,6 +59,9 @@ pub(crate) fn collect(services: &Services, settings: &Settings, retention: Reten
         Ok(snapshots) => tracing::info!(snapshots, "unpacked layers that nobody used were removed"),
         Err(error) => tracing::warn!(error = &error as &dyn Error, "unpacked layers cannot be removed"),
     }
+    if let Err(error) = crate::git::remove_unused_contents(&settings.git_dir.join("lfs"), retention.mirrors) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "files of Git LFS cannot be removed");
+    }
     match crate::git::remove_unused(&settings.git_dir, retention.mirrors) {
         Ok(0) => {}
         Ok(mirrors) => tracing::info!(mirrors, "mirrors of repositories that nobody used were removed"),

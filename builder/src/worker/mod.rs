@@ -36,5 +36,5 @@ mod watch;
 pub use claim_loop::work;
 pub use garbage::RECENT;
 pub use identity::name;
-pub use settings::{Logins, Reading, Settings};
+pub use settings::{ExpiringLogins, Reading, Settings};
 pub use stop::Stop;

@@ -95,7 +95,7 @@ fn look(
     let (_mirror, tree) = fetch(TaskContext { services, settings }, &place, Deadline { cancel, limit: claim.patience })
         .map_err(Error::source)?;
     foreseen.commit = Some(tree.id().to_owned());
-    super::source::warn(&tree, warnings);
+    super::source::warn(&tree, request, warnings);
     let request = BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
     let limits = Limits::of(settings, &request.spec);
     let attempt = format!("question-{}", claim.id);

@@ -1,7 +1,8 @@
 //! The settings of a worker.
 
+use crate::git::{HostKeys, Logins};
 use registry_client::ImagePattern;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,11 +20,15 @@ pub struct Settings {
     /// Repositories that the operator's configuration names.
     pub own_repositories: BTreeSet<String>,
     /// User and password by the host of a clone URL, or by host and port.
-    pub git_credentials: BTreeMap<String, (String, String)>,
-    /// Logins for other clone URLs.
-    pub logins: Arc<dyn Logins>,
+    pub git_credentials: Logins,
+    /// Logins for other clone URLs, which end soon.
+    pub expiring_logins: Arc<dyn ExpiringLogins>,
+    /// Keys of hosts that are fetched from over ssh.
+    pub host_keys: HostKeys,
     /// Paths that one instruction may take.
     pub max_paths: usize,
+    /// Bytes that a file may have that Git LFS keeps.
+    pub lfs_max_bytes: u64,
     /// The image that hooks of Docker Hub run in.
     pub hook_image: String,
     /// Images that the operator allows all builds to read.
@@ -37,7 +42,7 @@ pub struct Settings {
 }
 
 /// Logins for clone URLs that last for a while only: they are asked for before each fetch.
-pub trait Logins: fmt::Debug + Send + Sync {
+pub trait ExpiringLogins: fmt::Debug + Send + Sync {
     /// Returns user and password for the clone URL of a repository, if there are any; the error says why there
     /// are none now.
     fn login(&self, repository: &str, clone_url: &str) -> Result<Option<(String, String)>, String>;

@@ -2,11 +2,15 @@
 
 use super::context::{Deadline, TaskContext};
 use crate::event::{Event, Observer};
-use crate::git::{CommitTree, FetchSettings, Fetching, Mirror, Revision, SourceError, without_credentials};
+use crate::git::without_credentials;
+use crate::git::{
+    CommitTree, FetchSettings, Fetching, LfsAccess, LfsStore, Mirror, Revision, SourceError, SshAccess, SubmoduleAccess,
+};
+use database::BuildRequest;
 use files::view::{EntryKind, View};
 use registry_client::Reach;
-use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 
 /// Largest `.gitattributes` that is looked into.
 const MAX_ATTRIBUTES: u64 = 1024 * 1024;
@@ -23,6 +27,16 @@ pub(crate) struct Place<'a> {
     pub commit: Option<&'a str>,
 }
 
+impl<'a> Place<'a> {
+    /// Returns where the commit of `request` is.
+    pub(crate) fn of(request: &'a BuildRequest) -> Self {
+        let spec = &request.spec;
+        let repository = request.repository.as_str();
+        let git_ref = spec.options.fetch_ref.as_deref().unwrap_or(&spec.git_ref);
+        Place { repository, clone_url: &spec.clone_url, git_ref, commit: spec.commit.as_deref() }
+    }
+}
+
 /// Fetches a commit and opens its tree.
 pub(crate) fn fetch(
     context: TaskContext<'_>,
@@ -37,7 +51,9 @@ pub(crate) fn fetch(
     };
     let commit = match mirror.fetch(&wanted, &fetch_settings(context, place, deadline)?) {
         // A login that was taken back before its end: another one may be good.
-        Err(SourceError::Denied { shown: true, .. }) if settings.logins.forget(place.repository, place.clone_url) => {
+        Err(SourceError::Denied { shown: true, .. })
+            if settings.expiring_logins.forget(place.repository, place.clone_url) =>
+        {
             mirror.fetch(&wanted, &fetch_settings(context, place, deadline)?)?
         }
         fetched => fetched?,
@@ -53,10 +69,10 @@ pub(crate) fn fetch_settings(
     deadline: Deadline<'_>,
 ) -> Result<FetchSettings, SourceError> {
     let TaskContext { services, settings } = context;
-    let credentials = match login(&settings.git_credentials, place.clone_url) {
+    let credentials = match settings.git_credentials.of(place.clone_url) {
         Some(login) => Some(login),
         None => settings
-            .logins
+            .expiring_logins
             .login(place.repository, place.clone_url)
             .map_err(|problem| SourceError::NoLogin { url: without_credentials(place.clone_url), problem })?,
     };
@@ -64,6 +80,7 @@ pub(crate) fn fetch_settings(
         client: services.client.clone(),
         tokio: services.tokio.clone(),
         credentials,
+        ssh: Some(ssh(context, place)),
         timeout: settings.fetch_timeout.min(deadline.limit),
         cancel: deadline.cancel.clone(),
         reach: reach(context, place.repository),
@@ -73,13 +90,17 @@ pub(crate) fn fetch_settings(
     })
 }
 
-/// Returns the login for the host of a URL: one with its port wins over one without.
-fn login(logins: &BTreeMap<String, (String, String)>, url: &str) -> Option<(String, String)> {
-    let url = url::Url::parse(url).ok()?;
-    let host = url.host_str()?;
-    let with_port = format!("{host}:{}", url.port_or_known_default()?);
-    let find = |wanted: &str| logins.iter().find(|(known, _)| known.eq_ignore_ascii_case(wanted));
-    find(&with_port).or_else(|| find(host)).map(|(_, login)| login.clone())
+/// Returns what a repository is fetched with over ssh. Its key is looked up only where it may be needed: submodules of a
+/// repository on the web may be on ssh, too.
+fn ssh(context: TaskContext<'_>, place: &Place<'_>) -> SshAccess {
+    let TaskContext { services, settings } = context;
+    let key = services.tokio.block_on(services.database.deploy_key(place.repository));
+    let key = key.unwrap_or_else(|error| {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(repo = place.repository, error, "the deploy key of a repository cannot be read");
+        None
+    });
+    SshAccess { key: key.map(|key| Arc::new(key.private_text())), hosts: settings.host_keys.clone() }
 }
 
 /// Returns what may be connected to for a repository: the operator's own may be anywhere, one that was made through the API
@@ -101,6 +122,7 @@ pub(crate) fn added(context: TaskContext<'_>, repository: &str, deadline: Deadli
         client: services.client.clone(),
         tokio: services.tokio.clone(),
         credentials: None,
+        ssh: None,
         timeout: settings.fetch_timeout.min(deadline.limit),
         cancel: deadline.cancel.clone(),
         reach: Reach::PublicOnly,
@@ -110,14 +132,49 @@ pub(crate) fn added(context: TaskContext<'_>, repository: &str, deadline: Deadli
     Fetching {
         mirrors: settings.git_dir.join("added").join(&repository[..32]),
         settings: fetch,
+        lfs: None,
         max_paths: settings.max_paths,
     }
 }
 
-/// Says what of the commit is not fetched: submodules, and files that Git LFS keeps elsewhere.
-pub(crate) fn warn(tree: &CommitTree, observer: &dyn Observer) {
-    if matches!(tree.lookup(b".gitmodules"), Ok(Some(_))) {
+/// Returns how the submodules of a build are fetched, and what Git LFS keeps.
+///
+/// Those who may push to the repository say what they are. A stranger whose pull request is built does so, too, but without any
+/// login and at public addresses only, the repository's own server apart.
+pub(crate) fn beside(
+    context: TaskContext<'_>,
+    request: &BuildRequest,
+    deadline: Deadline<'_>,
+) -> Result<SubmoduleAccess, SourceError> {
+    let (settings, place) = (context.settings, Place::of(request));
+    let trusted = request.spec.options.trusted;
+    // To name a commit that was fetched with a login is not to have it.
+    let sharers = match trusted {
+        true => request.repository.clone(),
+        false => format!("{} untrusted {}", request.repository, request.spec.git_ref),
+    };
+    let directory = blake3::hash(sharers.as_bytes()).to_hex();
+    Ok(SubmoduleAccess {
+        mirrors: settings.git_dir.join("submodules").join(&directory[..32]),
+        settings: fetch_settings(context, &place, deadline)?,
+        logins: trusted.then(|| settings.git_credentials.clone()),
+        elsewhere: if trusted { Reach::Allowed } else { Reach::PublicOnly },
+        lfs: request.spec.options.lfs.then(|| LfsAccess {
+            store: LfsStore::new(&settings.git_dir.join("lfs"), &sharers),
+            max_bytes: settings.lfs_max_bytes,
+            elsewhere: if trusted { Reach::Allowed } else { Reach::PublicOnly },
+            trusts_commit: trusted,
+        }),
+    })
+}
+
+/// Says what of the commit the rule leaves out: submodules, and files that Git LFS keeps elsewhere.
+pub(crate) fn warn(tree: &CommitTree, request: &BuildRequest, observer: &dyn Observer) {
+    if !request.spec.options.submodules && matches!(tree.lookup(b".gitmodules"), Ok(Some(_))) {
         observer.observe(Event::Warning("submodules are not fetched: a step that takes the directory of one fails"));
+    }
+    if request.spec.options.lfs {
+        return;
     }
     let mut attributes = Vec::new();
     let known = matches!(tree.lookup(b".gitattributes"), Ok(Some(node)) if matches!(node.kind, EntryKind::File { size } if size <= MAX_ATTRIBUTES));
@@ -126,31 +183,5 @@ pub(crate) fn warn(tree: &CommitTree, observer: &dyn Observer) {
     }
     if String::from_utf8_lossy(&attributes).contains("filter=lfs") {
         observer.observe(Event::Warning("files that Git LFS keeps are not fetched: a step that takes one fails"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_login_with_the_port_wins() {
-        // US-09
-        let login = |user: &str| (user.to_owned(), "x".to_owned());
-        let logins: BTreeMap<_, _> =
-            [("host", "plain"), ("Host:3000", "port"), ("[::1]:80", "six"), ("other:443", "https")]
-                .map(|(host, user)| (host.to_owned(), login(user)))
-                .into();
-        for (url, user) in [
-            ("http://host:3000/a.git", Some("port")),
-            ("http://host/a.git", Some("plain")),
-            ("https://HOST:8443/a.git", Some("plain")),
-            ("http://[::1]/a.git", Some("six")),
-            ("https://other/a.git", Some("https")),
-            ("http://other/a.git", None),
-            ("https://unknown/a.git", None),
-        ] {
-            assert_eq!(super::login(&logins, url).map(|(user, _)| user).as_deref(), user, "{url}");
-        }
     }
 }

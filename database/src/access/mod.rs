@@ -1,6 +1,7 @@
 //! Repositories, people, tokens and secrets, who did what, and how values are sealed at rest.
 
 pub(crate) mod audit_log;
+pub(crate) mod deploy_key;
 pub(crate) mod device_login;
 pub(crate) mod identity;
 pub(crate) mod redaction;

@@ -80,6 +80,10 @@ pub struct BuildOptions {
     /// Full name of the ref that is fetched, where the one of the build is a name alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch_ref: Option<String>,
+    /// Whether submodules are fetched.
+    pub submodules: bool,
+    /// Whether files are fetched that Git LFS keeps.
+    pub lfs: bool,
 }
 
 impl Default for BuildOptions {
@@ -104,6 +108,8 @@ impl Default for BuildOptions {
             hub_hooks: false,
             hub_tests: false,
             fetch_ref: None,
+            submodules: true,
+            lfs: true,
         }
     }
 }

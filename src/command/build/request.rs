@@ -9,7 +9,7 @@ use super::{Arguments, secrets};
 use crate::clock::unix_seconds;
 use crate::state::DataDir;
 use builder::execute::Options;
-use builder::git::{FetchSettings, Fetching};
+use builder::git::{FetchSettings, Fetching, LfsAccess, LfsStore};
 use builder::image::annotation::Annotation;
 use builder::trace::Work;
 use builder::{Form, LocalImages, Request, Services, Unordered};
@@ -129,13 +129,20 @@ impl Asked<'_> {
             client: self.services.client.clone(),
             tokio: self.services.tokio.clone(),
             credentials: None,
+            ssh: None,
             timeout: FETCH_TIMEOUT,
             cancel: cancel.clone(),
             reach: Reach::Anywhere,
             elsewhere: Reach::Anywhere,
             apart: false,
         };
-        Fetching { mirrors: self.data.join("git"), settings, max_paths: self.arguments.max_paths }
+        let lfs = LfsAccess {
+            store: LfsStore::new(&self.data.join("git/lfs"), "by hand"),
+            max_bytes: u64::MAX,
+            elsewhere: Reach::Anywhere,
+            trusts_commit: true,
+        };
+        Fetching { mirrors: self.data.join("git"), settings, lfs: Some(lfs), max_paths: self.arguments.max_paths }
     }
 
     fn options(

@@ -6,6 +6,7 @@ pub(crate) mod badges;
 pub(crate) mod builds;
 pub(crate) mod connect;
 pub(crate) mod deliveries;
+pub(crate) mod deploy_key;
 pub(crate) mod device;
 pub(crate) mod dockerhub;
 pub(crate) mod explain;

@@ -14,7 +14,8 @@ use crate::view::person::{AccountList, AccountView, AuditLog, DeviceView, MadeTo
 use crate::view::queue::{PausedView, QueueView, WorkerView};
 use crate::view::registry::{RegistryUserList, RegistryUserPassword, RegistryUserView, RightList, RightView};
 use crate::view::repository::{
-    BaseImagesView, ConnectedView, ReconcileView, RepositoryList, RepositoryView, SecretList, SecretWritten, UsageView,
+    BaseImagesView, ConnectedView, DeployKeyView, ReconcileView, RepositoryList, RepositoryView, SecretList,
+    SecretWritten, UsageView,
 };
 use crate::view::rules::{RulesTestView, RulesView};
 use crate::view::service::{CallerView, VersionView};
@@ -149,6 +150,8 @@ fn contents_of_repositories() -> Vec<Operation> {
             .view::<WebhookDeliveryList>(200),
         Operation::new(POST, "/v1/repos/{namespace}/{name}/connect", "Registers or repairs the webhook on the forge")
             .view::<ConnectedView>(200),
+        Operation::new(GET, "/v1/repos/{namespace}/{name}/key", "Shows the deploy key").view::<DeployKeyView>(200),
+        Operation::new(POST, "/v1/repos/{namespace}/{name}/key", "Makes a deploy key").view::<DeployKeyView>(201),
         Operation::new(POST, replay, "Sends a delivery to a webhook again").view::<ReplayView>(202),
     ]
 }

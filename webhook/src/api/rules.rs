@@ -3,7 +3,7 @@
 use super::named::{Present, Visible};
 use super::repositories::{change, etag};
 use super::triggers::own;
-use crate::configuration::document::{RuleDocument, own_rules, rules};
+use crate::configuration::document::{RuleDefaults, RuleDocument, own_rules, rules};
 use crate::configuration::settings::Scope;
 use crate::http::answer;
 use crate::http::auth::Caller;
@@ -105,7 +105,8 @@ pub(crate) async fn try_push(
     let (image, other) = match (&trying.file, &trying.rules) {
         (Some(text), _) => own_rules(repository, text).map(|(image, rules)| (image, Some(rules))).map_err(invalid)?,
         (None, Some(documents)) => {
-            (repository.image.clone(), Some(rules(documents, entry.document.policy).map_err(invalid)?))
+            let rules = rules(documents, &RuleDefaults::of(&entry.document)).map_err(invalid)?;
+            (repository.image.clone(), Some(rules))
         }
         (None, None) => (repository.image.clone(), None),
     };

@@ -6,7 +6,7 @@ use crate::configuration::forges::{ForgeText, Forges};
 use crate::configuration::hub::Hub;
 use crate::configuration::limits::Limits;
 use crate::configuration::logins::Login;
-use crate::configuration::logins::{LoginText, logins, users};
+use crate::configuration::logins::{GitHostText, GitHosts, git_hosts, users};
 use crate::configuration::mirror_section::{MirrorSection, MirrorText, mirrors};
 use crate::configuration::network::Network;
 use crate::configuration::notification_section::{Notification, endpoints};
@@ -65,8 +65,8 @@ pub struct Configuration {
     /// Where people sign in, and who administers the service.
     #[serde(rename = "sign_in")]
     sign_in_text: SignInText,
-    /// User and password by the host of a clone URL.
-    git: BTreeMap<String, LoginText>,
+    /// Logins, and keys of hosts, by the host of a clone URL.
+    git: BTreeMap<String, GitHostText>,
     /// Logins, and how registries are spoken to, by host.
     #[serde(rename = "registries")]
     registry_texts: BTreeMap<String, RegistryText>,
@@ -89,7 +89,7 @@ pub struct Configuration {
     #[serde(skip)]
     pub registry_users: Vec<Login>,
     #[serde(skip)]
-    git_logins: BTreeMap<String, Login>,
+    git_hosts: GitHosts,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -198,7 +198,7 @@ impl Configuration {
         let shared = parsed.server.shared_images.iter().try_for_each(|path| check_path_pattern(path));
         shared.map_err(|problem| wrong("server.shared_images", problem))?;
         parsed.registry_users = users(&parsed.server.registry_users, directory)?;
-        parsed.git_logins = logins(&parsed.git, "git", directory)?;
+        parsed.git_hosts = git_hosts(&parsed.git, directory)?;
         parsed.registry.check().map_err(|problem| wrong("registry", problem))?;
         let told = endpoints(&parsed.registry.notifications, directory);
         parsed.notifications = told.map_err(|problem| wrong("registry", problem))?;
@@ -226,8 +226,13 @@ impl Configuration {
 
     /// Returns user and password by the host of a clone URL.
     pub fn git_credentials(&self) -> BTreeMap<String, (String, String)> {
-        let logins = self.git_logins.iter();
+        let logins = self.git_hosts.logins.iter();
         logins.map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone()))).collect()
+    }
+
+    /// Returns the public keys of hosts that are fetched from over ssh.
+    pub fn git_host_keys(&self) -> BTreeMap<String, Vec<String>> {
+        self.git_hosts.keys.clone()
     }
 
     /// Refuses an embedded registry at `address` where strangers could push images.
@@ -383,7 +388,7 @@ mod tests {
         let cases = [
             ("workers = 2", "worker = 2", "line 3, column 9: unknown key `worker`; did you mean `workers`?"),
             ("team/app\"\n        clone", "app\"\n        clone", "namespace/name"),
-            ("https://example.com", "ssh://example.com", "only https:// and http://"),
+            ("https://example.com", "ftp://example.com", "only https:// and http://, ssh://"),
             // SV-37
             ("https://example.com", "https://bot:pw@example.com", "clone_url holds credentials"),
             ("app.git", "app.git?private_token=x", "query"),

@@ -5,6 +5,7 @@ use super::file::{ConfigurationError, wrong};
 use super::sign_in::ForgeSignInText;
 use crate::configuration::document::check_host;
 use crate::configuration::forge_app::AppText;
+use crate::configuration::network::repository_url;
 use crate::configuration::secret::Secret;
 use crate::forges::App;
 use base64::Engine;
@@ -324,8 +325,9 @@ fn api(kind: ForgeKind, host: &str, url: Option<&str>) -> String {
 }
 
 fn host_of(url: &str) -> String {
-    let url = Url::parse(url).ok();
-    url.and_then(|url| url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase())).unwrap_or_default()
+    repository_url(url)
+        .and_then(|url| url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase()))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 /// Largest `limits.paths`: a layer holds no more entries.
 const MAX_PATHS: usize = 2_000_000;
+/// Largest `limits.lfs_mib`: a tebibyte.
+const MAX_LFS: u64 = 1024 * 1024;
 /// Smallest `limits.worker_memory_mib`.
 const MIN_WORKER_MEMORY: u64 = 512;
 
@@ -20,6 +22,8 @@ pub struct Limits {
     pub fetch_minutes: u64,
     /// Paths that one instruction of a Dockerfile may take.
     pub paths: usize,
+    /// Mebibytes that a file may have that Git LFS keeps.
+    pub lfs_mib: u64,
     /// Mebibytes that a worker process may allocate itself, besides what steps use; `None` for half of the machine's.
     pub worker_memory_mib: Option<u64>,
     /// Seconds that running builds have to end when slipway is asked to; then they go back to the queue.
@@ -33,6 +37,7 @@ impl Default for Limits {
             build_minutes: 60,
             fetch_minutes: 10,
             paths: 1_000_000,
+            lfs_mib: 2048,
             worker_memory_mib: None,
             drain_seconds: 600,
         }
@@ -47,6 +52,9 @@ impl Limits {
         }
         if !(1..=MAX_PATHS).contains(&self.paths) {
             return Err(("limits.paths", format!("`{}`: a number from 1 to {MAX_PATHS} is expected", self.paths)));
+        }
+        if !(1..=MAX_LFS).contains(&self.lfs_mib) {
+            return Err(("limits.lfs_mib", format!("`{}`: a number from 1 to {MAX_LFS} is expected", self.lfs_mib)));
         }
         match self.worker_memory_mib {
             Some(mebibytes) if mebibytes < MIN_WORKER_MEMORY => {
@@ -69,6 +77,7 @@ mod tests {
         let of = |limits: Limits| limits.check().unwrap_err().0;
         assert_eq!(of(Limits { paths: 0, ..Limits::default() }), "limits.paths");
         assert_eq!(of(Limits { paths: MAX_PATHS + 1, ..Limits::default() }), "limits.paths");
+        assert_eq!(of(Limits { lfs_mib: 0, ..Limits::default() }), "limits.lfs_mib");
         assert_eq!(of(Limits { worker_memory_mib: Some(100), ..Limits::default() }), "limits.worker_memory_mib");
         assert_eq!(of(Limits { build_minutes: 0, ..Limits::default() }), "limits");
         assert_eq!(of(Limits { fetch_minutes: 0, ..Limits::default() }), "limits");

@@ -51,6 +51,9 @@ impl Network {
     /// look up, or all that could be found is allowed.
     pub(crate) async fn check(&self, key: &str, text: &str) -> Result<Option<Vec<SocketAddr>>, Refused> {
         let url = parse(key, text)?;
+        // The host of a URL of ssh is only a text: read as that of the web it is an address or a name.
+        let plain = url.host_str().map(|host| format!("http://{host}:{}/", url.port().unwrap_or(22)));
+        let url = plain.filter(|_| url.scheme() == "ssh").and_then(|plain| Url::parse(&plain).ok()).unwrap_or(url);
         let host = url.host().ok_or_else(|| refused(Code::InvalidUrl, format!("`{text}` names no host")))?;
         if self.allows_host(&url) {
             return Ok(None);
@@ -96,11 +99,40 @@ impl Network {
     }
 }
 
+/// Returns the URL of a repository, which may be written as `user@host:path`.
+pub(crate) fn repository_url(text: &str) -> Option<Url> {
+    let short = text.split_once(':').filter(|(server, _)| !text.contains("://") && !server.contains('/'));
+    match short.and_then(|(server, path)| Some((server.split_once('@')?, path))) {
+        Some(((user, host), path)) => Url::parse(&format!("ssh://{user}@{host}/{path}")).ok(),
+        None => Url::parse(text).ok(),
+    }
+}
+
+/// Reads the address of a repository over ssh, if `text` is one.
+fn over_ssh(key: &str, text: &str) -> Option<Result<Url, Refused>> {
+    let url = repository_url(text).filter(|url| key == "clone_url" && url.scheme() == "ssh")?;
+    let plain = |text: &str| {
+        let fits = |char: char| char.is_ascii_alphanumeric() || "._-+".contains(char);
+        text.chars().all(fits) && !text.starts_with('-')
+    };
+    let is_good = url.password().is_none()
+        && plain(url.username())
+        && url.host_str().is_some_and(|host| !host.is_empty() && !host.starts_with('-'))
+        && url.path().len() > 1
+        && !text.chars().any(|char| char.is_control() || char.is_whitespace());
+    let detail = || format!("{key} {text:?}: `ssh://git@host/path.git` or `git@host:path.git` is expected");
+    Some(if is_good { Ok(url) } else { Err(refused(Code::InvalidUrl, detail())) })
+}
+
 /// Reads the URL under a key of a document.
 pub(crate) fn parse(key: &str, text: &str) -> Result<Url, Refused> {
+    if let Some(read) = over_ssh(key, text) {
+        return read;
+    }
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
     if scheme != "http" && scheme != "https" {
-        let detail = format!("{key} {text:?}: only https:// and http:// are connected to");
+        let more = if key == "clone_url" { ", ssh:// and user@host:path" } else { "" };
+        let detail = format!("{key} {text:?}: only https:// and http://{more} are connected to");
         return Err(refused(Code::SchemeNotAllowed, detail));
     }
     if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
@@ -198,6 +230,25 @@ mod tests {
     }
 
     #[test]
+    fn repositories_may_be_on_ssh_and_webhooks_may_not() {
+        for good in
+            ["git@example.com:team/app.git", "ssh://git@example.com/team/app.git", "ssh://example.com:2222/~me/app"]
+        {
+            assert!(parse("clone_url", good).is_ok_and(|url| url.host_str() == Some("example.com")), "{good}");
+            assert!(parse("url", good).is_err(), "{good}");
+        }
+        for bad in [
+            "ssh://me:pw@example.com/x",
+            "ssh://-oProxyCommand=id/x",
+            "git@-x:y",
+            "ssh://example.com",
+            "git@example.com: x",
+        ] {
+            assert!(parse("clone_url", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn addresses_that_are_not_public_are_refused_however_they_are_written() {
         // API-20, API-26
         let none = Network::default();
@@ -224,6 +275,10 @@ mod tests {
             "http://[::]/x",
             "http://metadata.google.internal/x",
             "http://printer/x",
+            "ssh://git@127.0.0.1/x",
+            "ssh://git@10.1.2.3:2222/x",
+            "ssh://git@[::1]/x",
+            "git@localhost:x",
             "http://[2002:7f00:1::]/x",
             "http://db.local/x",
             "http://①②⑦.0.0.1/x",

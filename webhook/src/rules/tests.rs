@@ -119,6 +119,6 @@ fn labels_are_templates_like_tags() {
     assert!(matched.warnings[0].contains("the label `version` is left out"), "{:?}", matched.warnings);
     let document = serde_json::json!([{ "branch": "main", "labels": { "a": "{nosuch}" } }]);
     let rules: Vec<crate::configuration::document::RuleDocument> = serde_json::from_value(document).unwrap();
-    let problem = crate::configuration::document::rules(&rules, None).unwrap_err();
+    let problem = crate::configuration::document::rules(&rules, &Default::default()).unwrap_err();
     assert!(format!("{problem:?}").contains("labels.a: `{nosuch}`"), "{problem:?}");
 }

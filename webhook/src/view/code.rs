@@ -94,7 +94,7 @@ codes! {
     InvalidUrl, "invalid_url", BAD_REQUEST, Retry::Never, "a `clone_url` or a webhook's `url` is not a URL";
     InvalidWait, "invalid_wait", BAD_REQUEST, Retry::Never, "`wait` is not a number of seconds";
     AddressNotAllowed, "address_not_allowed", BAD_REQUEST, Retry::Never, "a `clone_url` or a webhook's `url` leads to a private address";
-    SchemeNotAllowed, "scheme_not_allowed", BAD_REQUEST, Retry::Never, "a `clone_url` or a webhook's `url` is neither http nor https";
+    SchemeNotAllowed, "scheme_not_allowed", BAD_REQUEST, Retry::Never, "a `clone_url` is none of http, https and ssh, or a webhook's `url` is neither http nor https";
     Unauthorized, "unauthorized", UNAUTHORIZED, Retry::Never, "the token is missing or unknown";
     BadSignature, "bad_signature", UNAUTHORIZED, Retry::Never, "the signature of a delivery is missing or wrong, or the repository is not built here";
     Forbidden, "forbidden", FORBIDDEN, Retry::Never, "the token lacks the scope";
@@ -105,6 +105,7 @@ codes! {
     BuildNotFound, "build_not_found", NOT_FOUND, Retry::Never, "there is no build with this id";
     DeliveryNotFound, "delivery_not_found", NOT_FOUND, Retry::Never, "there is no delivery with this id";
     SecretNotFound, "secret_not_found", NOT_FOUND, Retry::Never, "the repository has no secret with this name";
+    KeyNotFound, "key_not_found", NOT_FOUND, Retry::Never, "the repository has no deploy key";
     UserNotFound, "user_not_found", NOT_FOUND, Retry::Never, "the registry has no account with this name";
     AccountNotFound, "account_not_found", NOT_FOUND, Retry::Never, "there is no account with this id";
     TokenNotFound, "token_not_found", NOT_FOUND, Retry::Never, "the caller has no token with this name";

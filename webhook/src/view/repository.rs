@@ -51,6 +51,15 @@ pub struct RepositoryLinks {
     pub hook: String,
 }
 
+/// The deploy key of a repository: the half that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeployKeyView {
+    /// The public key, one line as forges take it.
+    pub public_key: String,
+    /// Its fingerprint, as forges show it.
+    pub fingerprint: String,
+}
+
 /// The webhook of a repository on its forge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectedView {

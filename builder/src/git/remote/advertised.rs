@@ -40,7 +40,7 @@ pub(crate) enum Advertised {
 }
 
 /// Reads what a server announces.
-pub(crate) async fn advertised(mut packets: Packets) -> Result<Advertised, RemoteError> {
+pub(crate) async fn advertised(packets: &mut Packets) -> Result<Advertised, RemoteError> {
     let (mut capabilities, mut refs) = (Vec::new(), Vec::new());
     let mut begun = false;
     loop {
@@ -67,7 +67,7 @@ pub(crate) async fn advertised(mut packets: Packets) -> Result<Advertised, Remot
     }
 }
 
-async fn of_two(mut packets: Packets) -> Result<Advertised, RemoteError> {
+async fn of_two(packets: &mut Packets) -> Result<Advertised, RemoteError> {
     let mut capabilities = Vec::new();
     while let Some(Packet::Data(data)) = packets.next().await? {
         capabilities.push(text(&data));

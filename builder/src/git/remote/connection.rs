@@ -4,12 +4,17 @@ use super::advertised::{self, Advertised, Announced};
 use super::error::RemoteError;
 use super::packet::Packets;
 use crate::git::fetch_request::FetchSettings;
+use crate::git::ssh::{SshAddress, SshFailure, SshSession};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use registry_client::{WebAnswer, WebRequest, is_same_server, may_be_told};
 
 /// User agent of the client. Some forges give repositories only to clients called git.
 const USER_AGENT: &str = concat!("git/2.0 (slipway ", env!("CARGO_PKG_VERSION"), ")");
+
+/// The error of a repository over ssh that is not one of a server's.
+const NO_SSH: &str =
+    "only repositories of a server are fetched over ssh, with their deploy keys: use the https URL with a token";
 
 /// The version of the protocol that a server speaks.
 pub(super) enum Dialect {
@@ -42,6 +47,10 @@ impl<'a> Remote<'a> {
     /// Finds out where the repository is and what the server speaks, which did not understand what it was asked; returns
     /// `error` if that is nothing new.
     pub(super) async fn discover(&mut self, error: RemoteError) -> Result<(), RemoteError> {
+        if SshAddress::parse(self.url).is_some() {
+            // A session begins with what the server speaks.
+            return if matches!(self.dialect, Dialect::Zero { .. }) { Ok(()) } else { Err(error) };
+        }
         let before = self.base.clone();
         let answer = match self.send("info/refs?service=git-upload-pack", "advertisement", None).await {
             Ok(answer) => answer,
@@ -49,7 +58,7 @@ impl<'a> Remote<'a> {
             Err(RemoteError::Malformed(_)) if self.base != before => return Ok(()),
             Err(error) => return Err(error),
         };
-        match advertised::advertised(Packets::new(answer)).await? {
+        match advertised::advertised(&mut Packets::new(answer)).await? {
             Advertised::Zero { capabilities, refs } => self.dialect = Dialect::Zero { capabilities, refs },
             Advertised::Two { capabilities } => {
                 let fetch = capabilities.iter().find_map(|known| known.strip_prefix("fetch="));
@@ -65,7 +74,32 @@ impl<'a> Remote<'a> {
 
     /// Asks the server's `git-upload-pack`.
     pub(super) async fn post(&mut self, body: Vec<u8>) -> Result<Packets, RemoteError> {
-        Ok(Packets::new(self.send("git-upload-pack", "result", Some(body)).await?))
+        match SshAddress::parse(self.url) {
+            Some(address) => self.over_ssh(&address.map_err(RemoteError::Malformed)?, &body).await,
+            None => Ok(Packets::new(self.send("git-upload-pack", "result", Some(body)).await?)),
+        }
+    }
+
+    /// Asks the server in a session of its own.
+    async fn over_ssh(&mut self, address: &SshAddress, body: &[u8]) -> Result<Packets, RemoteError> {
+        let settings = self.settings;
+        let Some(access) = &settings.ssh else { return Err(RemoteError::Unsupported(NO_SSH)) };
+        let found = settings.client.addresses(&address.host, address.port, settings.reach).await;
+        let ip = found.map_err(RemoteError::Web)?.first().copied();
+        let ip = ip.ok_or(RemoteError::Malformed("its host has no address"))?;
+        let local = |error: std::io::Error| RemoteError::Ssh(SshFailure::Other(format!("starting ssh: {error}")));
+        let mut packets = Packets::of_session(SshSession::start(address, ip, access).map_err(local)?);
+        match advertised::advertised(&mut packets).await? {
+            Advertised::Zero { capabilities, refs } if matches!(self.dialect, Dialect::Two { .. }) => {
+                self.dialect = Dialect::Zero { capabilities, refs };
+                return Err(RemoteError::Malformed("it speaks another version of the protocol"));
+            }
+            Advertised::Zero { .. } | Advertised::Two { .. } => {}
+        }
+        if let Some(session) = packets.session() {
+            session.send(body).await.map_err(local)?;
+        }
+        Ok(packets)
     }
 
     /// Sends a request; where it is redirected to, all that follow are sent, as git does it.
@@ -85,6 +119,7 @@ impl<'a> Remote<'a> {
             reach: if same { self.settings.reach } else { self.settings.elsewhere },
             elsewhere: self.settings.elsewhere,
             headers,
+            private_headers: Vec::new(),
             authorization: login
                 .map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))),
             body: body.map(Into::into),

@@ -1,5 +1,10 @@
 //! Why a server was of no use.
 
+use crate::git::ssh::SshFailure;
+
+/// Characters that are shown of what a server says.
+const SHOWN: usize = 300;
+
 /// Why a server was of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
@@ -30,9 +35,21 @@ pub enum RemoteError {
     /// It sends messages instead of a pack.
     #[error("the server says too much instead of sending")]
     TooTalkative,
+    /// A session over ssh did not begin.
+    #[error("{}", said_by_ssh(.0))]
+    Ssh(SshFailure),
     /// The pack could not be passed on.
     #[error("passing the pack on")]
     Sink(#[source] std::io::Error),
+}
+
+fn said_by_ssh(failure: &SshFailure) -> String {
+    match failure {
+        SshFailure::HostKey { found, .. } => format!("the host's key {found} is not one that is trusted"),
+        SshFailure::Denied { .. } => "the server does not let the key in".to_owned(),
+        SshFailure::NotFound => "there is no such repository".to_owned(),
+        SshFailure::Other(said) => dockerfile::printable(&said.chars().take(SHOWN).collect::<String>()),
+    }
 }
 
 impl RemoteError {
@@ -48,8 +65,6 @@ pub(crate) const SHA256: &str = "its objects are named by SHA-256, and only repo
 
 /// Returns what a server said, so that it can be shown.
 pub(super) fn said(text: &[u8]) -> RemoteError {
-    /// Characters that are shown.
-    const SHOWN: usize = 300;
     let text: String = String::from_utf8_lossy(text).trim().chars().take(SHOWN).collect();
     RemoteError::Refused(dockerfile::printable(&text))
 }

@@ -1,6 +1,7 @@
 //! Packets of git's wire protocol ("pkt-lines"): four hexadecimal digits of length, then as many bytes.
 
 use super::RemoteError;
+use crate::git::ssh::SshSession;
 use bytes::{Buf, Bytes, BytesMut};
 use registry_client::WebAnswer;
 
@@ -45,6 +46,7 @@ pub(crate) fn text(data: &[u8]) -> String {
 /// Where the bytes of an answer come from.
 enum Source {
     Web(Box<WebAnswer>),
+    Ssh(Box<SshSession>),
     #[cfg(any(test, fuzzing))]
     Pieces(std::vec::IntoIter<Bytes>),
 }
@@ -53,6 +55,7 @@ impl Source {
     async fn chunk(&mut self) -> Result<Option<Bytes>, RemoteError> {
         match self {
             Source::Web(answer) => answer.chunk().await.map_err(RemoteError::Web),
+            Source::Ssh(session) => session.chunk().await.map_err(RemoteError::Ssh),
             #[cfg(any(test, fuzzing))]
             Source::Pieces(pieces) => Ok(pieces.next()),
         }
@@ -70,6 +73,19 @@ impl Packets {
     /// Reads packets from the body of `answer`.
     pub(crate) fn new(answer: WebAnswer) -> Self {
         Packets { answer: Source::Web(Box::new(answer)), buffer: BytesMut::new(), lines: 0 }
+    }
+
+    /// Reads packets from a session, which is told what to say when its server has announced itself.
+    pub(crate) fn of_session(session: SshSession) -> Self {
+        Packets { answer: Source::Ssh(Box::new(session)), buffer: BytesMut::new(), lines: 0 }
+    }
+
+    /// Returns the session that the packets are from, if they are from one.
+    pub(crate) fn session(&mut self) -> Option<&mut SshSession> {
+        match &mut self.answer {
+            Source::Ssh(session) => Some(session),
+            _ => None,
+        }
     }
 
     /// Reads packets from an answer that arrives in these pieces.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 /// Returns what an advertisement that arrives in `pieces` says, or why it is refused.
 pub fn read_advertisement(pieces: &[&[u8]]) -> String {
-    format!("{:?}", finished(advertised::advertised(Packets::of_pieces(pieces))))
+    format!("{:?}", finished(advertised::advertised(&mut Packets::of_pieces(pieces))))
 }
 
 /// Returns what a list of refs says, or why it is refused.

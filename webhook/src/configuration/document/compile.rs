@@ -16,6 +16,22 @@ const MAX_RULES: usize = 200;
 /// Longest value of a build argument, variable or label.
 const MAX_VALUE: usize = 32 * 1024;
 
+/// The values of keys that a rule leaves out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RuleDefaults {
+    /// How its builds get on with one another.
+    pub policy: Option<PolicyText>,
+    /// Whether submodules are fetched.
+    pub submodules: Option<bool>,
+}
+
+impl RuleDefaults {
+    /// Returns what a repository says for its rules.
+    pub(crate) fn of(document: &RepositoryDocument) -> Self {
+        RuleDefaults { policy: document.policy, submodules: document.submodules }
+    }
+}
+
 /// Checks a repository; `keys` are those that its deliveries are signed with.
 pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Result<Repository, String> {
     check_repository_name(&document.name)?;
@@ -47,19 +63,20 @@ pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Resul
         webhooks: webhooks(&document.webhooks)?,
         hub_hooks: document.hub_hooks.unwrap_or(false),
         autotest: document.autotest.unwrap_or(Autotest::All),
-        rules: rules(&document.rules, document.policy)?,
+        submodules: document.submodules.unwrap_or(true),
+        rules: rules(&document.rules, &RuleDefaults::of(document))?,
     })
 }
 
 /// Checks rules; where there are none, the usual ones.
-pub(crate) fn rules(documents: &[RuleDocument], policy: Option<PolicyText>) -> Result<Vec<Rule>, String> {
+pub(crate) fn rules(documents: &[RuleDocument], defaults: &RuleDefaults) -> Result<Vec<Rule>, String> {
     if documents.len() > MAX_RULES {
         return Err(format!("there are {} rules, at most {MAX_RULES} are taken", documents.len()));
     }
     let mut rules: Vec<Rule> = Vec::new();
     for (number, document) in documents.iter().enumerate() {
         let place = |problem| format!("rules[{number}]: {problem}");
-        let rule = document.compile(number + 1, policy).map_err(place)?;
+        let rule = document.compile(number + 1, defaults).map_err(place)?;
         if rules.iter().any(|other| other.name == rule.name) {
             return Err(place(format!("there are two rules called `{}`: give them a `name` each", rule.name)));
         }
@@ -68,7 +85,8 @@ pub(crate) fn rules(documents: &[RuleDocument], policy: Option<PolicyText>) -> R
     if rules.is_empty() {
         rules = Rule::defaults();
         rules.iter_mut().for_each(|rule| {
-            rule.options.policy = policy.map(Into::into).unwrap_or_default();
+            rule.options.policy = defaults.policy.map(Into::into).unwrap_or_default();
+            rule.options.submodules = defaults.submodules.unwrap_or(true);
             rule.options.path_filter = default_filter(rule);
         });
     }
@@ -76,7 +94,7 @@ pub(crate) fn rules(documents: &[RuleDocument], policy: Option<PolicyText>) -> R
 }
 
 impl RuleDocument {
-    fn compile(&self, number: usize, policy: Option<PolicyText>) -> Result<Rule, String> {
+    fn compile(&self, number: usize, defaults: &RuleDefaults) -> Result<Rule, String> {
         let source = match (&self.branch, &self.tag) {
             (Some(branch), None) => (RefKind::Branch, branch),
             (None, Some(tag)) => (RefKind::Tag, tag),
@@ -107,11 +125,11 @@ impl RuleDocument {
                 "`schedules` need a rule for one branch or tag: an expression does not say which to build".to_owned()
             );
         }
-        self.set_options(&mut rule, policy)?;
+        self.set_options(&mut rule, defaults)?;
         Ok(rule)
     }
 
-    fn set_options(&self, rule: &mut Rule, policy: Option<PolicyText>) -> Result<(), String> {
+    fn set_options(&self, rule: &mut Rule, defaults: &RuleDefaults) -> Result<(), String> {
         self.secrets.iter().try_for_each(|name| check_name("secret", name))?;
         check_platforms(&self.platforms).map_err(|problem| format!("platforms: {problem}"))?;
         let filter = match (self.path_filter, self.paths.is_empty()) {
@@ -136,7 +154,9 @@ impl RuleDocument {
         options.secrets.clone_from(&self.secrets);
         options.platforms.clone_from(&self.platforms);
         options.compression = self.compression.map(Into::into).unwrap_or_default();
-        options.policy = self.policy.or(policy).map(Into::into).unwrap_or_default();
+        options.lfs = self.lfs.unwrap_or(true);
+        options.submodules = self.submodules.or(defaults.submodules).unwrap_or(true);
+        options.policy = self.policy.or(defaults.policy).map(Into::into).unwrap_or_default();
         options.timeout_ms = span("timeout", &self.timeout)?;
         options.step_timeout_ms = span("step_timeout", &self.step_timeout)?;
         options.priority = self.priority.map_or(0, Priority::number);

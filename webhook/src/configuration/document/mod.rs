@@ -10,7 +10,7 @@ mod strict;
 mod values;
 mod webhooks;
 
-pub(crate) use compile::{check_name, check_part, check_repository_name, check_values, compile, rules};
+pub(crate) use compile::{RuleDefaults, check_name, check_part, check_repository_name, check_values, compile, rules};
 pub use diagnostics::nearest;
 pub(crate) use diagnostics::{did_you_mean, explain};
 pub(crate) use duration::milliseconds;

@@ -38,6 +38,9 @@ pub struct RepositoryDocument {
     /// How the builds of a rule get on with one another, where the rule does not say.
     #[serde(default, alias = "run_policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyText>,
+    /// Whether submodules are fetched, where the rule does not say: they are, where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submodules: Option<bool>,
     /// Which pull requests are built, without being pushed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_requests: Option<PullRequests>,
@@ -139,6 +142,12 @@ pub struct RuleDocument {
     /// Whether cached steps may be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<bool>,
+    /// Whether submodules are fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submodules: Option<bool>,
+    /// Whether files are fetched that Git LFS keeps: they are, where this is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lfs: Option<bool>,
     /// Whether pushes build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autobuild: Option<bool>,

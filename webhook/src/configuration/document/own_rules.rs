@@ -1,6 +1,6 @@
 //! A repository's own `slipway.toml`: rules, and nothing that only the operator may give.
 
-use super::compile::rules;
+use super::compile::{RuleDefaults, rules};
 use super::model::{PolicyText, RuleDocument};
 use super::read::from_toml;
 use crate::configuration::settings::Repository;
@@ -42,7 +42,8 @@ pub(crate) fn own_rules(repository: &Repository, text: &str) -> Result<(String, 
         ));
     }
     crate::rules::check_image(&image)?;
-    let rules = rules(&file.rules, file.policy)?;
+    let defaults = RuleDefaults { policy: file.policy, submodules: Some(repository.submodules) };
+    let rules = rules(&file.rules, &defaults)?;
     let granted = repository.own_rules.as_ref().map(|own| own.secrets.as_slice()).unwrap_or_default();
     for rule in &rules {
         if let Some(name) = rule.options.secrets.iter().find(|name| !granted.contains(name)) {
