@@ -1,13 +1,9 @@
 //! Notifications: endpoints are told of what happens in the embedded registry, also of what happened while they were away.
 
-#[allow(dead_code)]
-#[path = "../../registry-client/tests/server/mod.rs"]
-mod server;
-
+use crate::support::scripted_server::{Answer, Asked, Server};
 use crate::support::{Site, curl, free_port, wait_for};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
-use server::{Answer, Asked, Server};
 use sha2::Sha256;
 
 fn signed(body: &[u8]) -> String {

@@ -1,15 +1,11 @@
 //! Which images a build may read: public ones, its repository's own, and those that the operator names.
 
-#[allow(dead_code)]
-#[path = "../../registry-client/tests/server/mod.rs"]
-mod server;
-
 use crate::service::api::{ADMIN, add_repository, ask, trigger_main};
+use crate::support::scripted_server::{Answer, Server};
 use crate::support::worker_pool::Yard;
 use crate::support::{Site, curl, run};
 use registry_client::{Digest, media_type};
 use serde_json::{Value, json};
-use server::{Answer, Server};
 use std::process::Command;
 
 fn build(site: &Site, name: &str) -> Value {

@@ -234,7 +234,7 @@ impl Known {
         if number("exp") <= now || number("iat") > now {
             return Err(wrong("'Expiration time' claim ('exp') must be a numeric value in the future"));
         }
-        if number("iss") != APP && claims["iss"] != APP.to_string() {
+        if number("iss") != APP && claims["iss"].as_str() != Some(APP.to_string().as_str()) {
             return Err(refuse(404, "Integration not found"));
         }
         Ok(())

@@ -12,6 +12,8 @@ pub(crate) mod github_app;
 pub(crate) mod raw_http;
 pub(crate) mod scripted_git;
 pub(crate) mod scripted_registry;
+#[path = "../../registry-client/tests/server/mod.rs"]
+pub(crate) mod scripted_server;
 pub(crate) mod sign_in_server;
 mod slipway;
 pub(crate) mod test_disk;

@@ -292,7 +292,7 @@ impl LfsServer {
     fn unreached(&self, path: &str, error: registry_client::Error) -> SourceError {
         match error {
             registry_client::Error::NotAllowed(problem) => self.failed(path, problem),
-            error => SourceError::Fetch { url: self.shown(), cause: super::remote::RemoteError::Web(error) },
+            error => SourceError::Fetch { url: self.shown(), cause: error.into() },
         }
     }
 

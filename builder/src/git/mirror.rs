@@ -101,7 +101,10 @@ impl Mirror {
             RemoteError::Unsupported(problem) => SourceError::Unsupported { url, problem },
             RemoteError::NotFound => SourceError::RepositoryNotFound { url },
             RemoteError::TooTalkative => self.stopped("the server said too much instead of sending"),
-            RemoteError::Web(registry_client::Error::NotAllowed(problem)) => SourceError::NotAllowed(problem),
+            RemoteError::Web(error) => match *error {
+                registry_client::Error::NotAllowed(problem) => SourceError::NotAllowed(problem),
+                error => SourceError::Fetch { url, cause: error.into() },
+            },
             cause => SourceError::Fetch { url, cause },
         }
     }

@@ -232,7 +232,7 @@ impl Answers {
         let (exchange, token, subject) = (sources.exchange, question.login.access.as_str(), who.subject.as_str());
         let asked = Asked { exchange, kind: *kind, api, token, subject };
         let asked = &asked;
-        let answers = question.names.to_vec().into_iter().map(|name| async move {
+        let answers = question.names.iter().cloned().map(|name| async move {
             let answer = if name == KNOWN_AT_ALL { asked.is_known().await } else { asked.access(&name).await };
             (name, answer)
         });

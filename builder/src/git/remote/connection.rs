@@ -85,7 +85,7 @@ impl<'a> Remote<'a> {
         let settings = self.settings;
         let Some(access) = &settings.ssh else { return Err(RemoteError::Unsupported(NO_SSH)) };
         let found = settings.client.addresses(&address.host, address.port, settings.reach).await;
-        let ip = found.map_err(RemoteError::Web)?.first().copied();
+        let ip = found.map_err(RemoteError::from)?.first().copied();
         let ip = ip.ok_or(RemoteError::Malformed("its host has no address"))?;
         let local = |error: std::io::Error| RemoteError::Ssh(SshFailure::Other(format!("starting ssh: {error}")));
         let mut packets = Packets::of_session(SshSession::start(address, ip, access).map_err(local)?);
@@ -124,7 +124,7 @@ impl<'a> Remote<'a> {
                 .map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))),
             body: body.map(Into::into),
         };
-        let answer = self.settings.client.ask(&request).await.map_err(RemoteError::Web)?;
+        let answer = self.settings.client.ask(&request).await.map_err(RemoteError::from)?;
         self.follow(answer.url(), path, &request.url)?;
         match answer.status() {
             200 => {}

@@ -10,7 +10,7 @@ const SHOWN: usize = 300;
 pub enum RemoteError {
     /// It could not be reached, or may not be.
     #[error(transparent)]
-    Web(registry_client::Error),
+    Web(Box<registry_client::Error>),
     /// It wants a login, or another one than it was shown.
     #[error("{}", if *shown { "the login is refused" } else { "a login is asked for" })]
     Denied {
@@ -41,6 +41,12 @@ pub enum RemoteError {
     /// The pack could not be passed on.
     #[error("passing the pack on")]
     Sink(#[source] std::io::Error),
+}
+
+impl From<registry_client::Error> for RemoteError {
+    fn from(error: registry_client::Error) -> Self {
+        RemoteError::Web(Box::new(error))
+    }
 }
 
 fn said_by_ssh(failure: &SshFailure) -> String {

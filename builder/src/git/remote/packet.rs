@@ -54,7 +54,7 @@ enum Source {
 impl Source {
     async fn chunk(&mut self) -> Result<Option<Bytes>, RemoteError> {
         match self {
-            Source::Web(answer) => answer.chunk().await.map_err(RemoteError::Web),
+            Source::Web(answer) => answer.chunk().await.map_err(RemoteError::from),
             Source::Ssh(session) => session.chunk().await.map_err(RemoteError::Ssh),
             #[cfg(any(test, fuzzing))]
             Source::Pieces(pieces) => Ok(pieces.next()),
