@@ -101,12 +101,14 @@ impl Route {
         if let Some(name) = rest.strip_suffix("/tags/list") {
             return Ok(Route::Tags(repository(name)?));
         }
-        if let Some((name, id)) = rest.rsplit_once("/blobs/uploads") {
-            let name = repository(name)?;
-            return Ok(match id.trim_matches('/') {
-                "" => Route::Uploads(name),
-                id => Route::Upload(name, id.to_owned()),
-            });
+        if let Some((name, id)) = rest.rsplit_once("/blobs/uploads")
+            && (id.is_empty() || id.starts_with('/'))
+        {
+            let (name, id) = (repository(name)?, id.trim_matches('/'));
+            if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+                return Err(not_found());
+            }
+            return Ok(if id.is_empty() { Route::Uploads(name) } else { Route::Upload(name, id.to_owned()) });
         }
         if let Some((name, text)) = rest.rsplit_once("/blobs/") {
             return Ok(Route::Blob(repository(name)?, digest(text)?));

@@ -304,14 +304,16 @@ mod tests {
     #[test]
     fn other_ways_to_fetch_are_refused() {
         // API-23
-        for url in
-            ["file:///etc", "ext::sh -c id", "/srv/repo", "git://example.com/x", "ssh://-oProxyCommand=id/x", "", "-x"]
-        {
+        for url in ["file:///etc", "ext::sh -c id", "/srv/repo", "git://example.com/x", "", "-x"] {
             assert_eq!(check(&Network::default(), url), Some(Code::SchemeNotAllowed), "{url}");
         }
-        for url in
-            ["https://user:pass@140.82.121.4/x", "https://140.82.121.4/x y", "https://140.82.121.4/\nx", "https://"]
-        {
+        for url in [
+            "ssh://-oProxyCommand=id/x",
+            "https://user:pass@140.82.121.4/x",
+            "https://140.82.121.4/x y",
+            "https://140.82.121.4/\nx",
+            "https://",
+        ] {
             assert_eq!(check(&Network::default(), url), Some(Code::InvalidUrl), "{url}");
         }
     }

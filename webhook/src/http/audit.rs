@@ -14,7 +14,7 @@ use std::net::IpAddr;
 pub(crate) struct Subject(pub String);
 
 /// Deeds by the end of a route, those of pages and of the API alike.
-const DEEDS: [(&str, &str, &str); 36] = [
+const DEEDS: [(&str, &str, &str); 46] = [
     ("POST", "/v1/repos", "repository_added"),
     ("PUT", "/v1/repos/{namespace}/{name}", "repository_changed"),
     ("PATCH", "/v1/repos/{namespace}/{name}", "repository_changed"),
@@ -23,7 +23,17 @@ const DEEDS: [(&str, &str, &str); 36] = [
     ("PUT", "/secrets/{secret}", "secret_written"),
     ("DELETE", "/secrets/{secret}", "secret_removed"),
     ("POST", "/webhooks/deliveries/{id}/replay", "webhook_replayed"),
-    ("POST", "/connect", "webhook_connected"),
+    ("POST", "/{name}/connect", "webhook_connected"),
+    ("POST", "/connect", "repository_added"),
+    ("POST", "/{name}/settings", "repository_changed"),
+    ("POST", "/{name}/remove", "repository_removed"),
+    ("POST", "/{name}/secrets", "secret_written"),
+    ("POST", "/{name}/secrets/remove", "secret_removed"),
+    ("POST", "/{name}/key", "deploy_key_made"),
+    ("POST", "/workers/{name}/drain", "worker_drained"),
+    ("POST", "/workers/{name}/undrain", "worker_undrained"),
+    ("POST", "/disk/clean", "disk_cleaned"),
+    ("POST", "/registry-restore", "registry_tag_restored"),
     ("POST", "/{namespace}/{name}/builds", "build_triggered"),
     ("POST", "/builds/{id}/approve", "build_approved"),
     ("POST", "/builds/{id}/cancel", "build_cancelled"),
@@ -98,7 +108,8 @@ async fn done_to(service: &Service, route: &str, path: &str, said: Option<String
         (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
         _ => of_build(service, value("{id}")).await,
     };
-    let others = named.iter().filter(|known| !matches!(known.0, "{namespace}" | "{name}")).map(|known| known.1);
+    let is_repository = |name: &str| value("{namespace}").is_some() && matches!(name, "{namespace}" | "{name}");
+    let others = named.iter().filter(|known| !is_repository(known.0)).map(|known| known.1);
     let subject = said.unwrap_or_else(|| others.collect::<Vec<_>>().join("/"));
     (repository, subject)
 }
@@ -160,6 +171,8 @@ mod tests {
         }
         assert_eq!(deed("POST", "/v1/builds/{id}/retry"), Some("build_retried"));
         assert_eq!(deed("POST", "/repos/{namespace}/{name}/builds"), Some("build_triggered"));
+        assert_eq!(deed("POST", "/connect"), Some("repository_added"));
+        assert_eq!(deed("POST", "/repos/{namespace}/{name}/secrets/remove"), Some("secret_removed"));
         assert_eq!(deed("POST", "/repos/{namespace}/{name}/webhooks/deliveries/{id}/replay"), Some("webhook_replayed"));
     }
 }
