@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Sections that are maps by a name, with what the page writes for the name.
-const MAPS: [(&str, &str); 4] = [
+const MAPS: [(&str, &str); 5] = [
     ("forges", r#"forges."HOST""#),
     ("git", r#"git."HOST""#),
+    ("mirrors", r#"mirrors."HOST""#),
     ("registries", r#"registries."HOST""#),
     ("sign_in.oidc", r#"sign_in.oidc."NAME""#),
 ];

@@ -3,11 +3,17 @@
 use crate::database::Database;
 use crate::error::Error;
 use crate::sql::statement::{On, Row, sql};
+use crate::sql::states::Quoted;
 
 const ACCOUNT: &str = "name, is_robot, password_hash, created_ms, expires_ms";
 
-/// The person who signs in on pages as an account.
-const LOCAL: &str = "SELECT id FROM identities WHERE provider = 'local' AND subject = $1";
+/// The provider of people who sign in on pages as an account.
+const LOCAL: Quoted = Quoted("local");
+
+/// Returns the statement that finds the person who is the account `$1`.
+fn person() -> String {
+    format!("SELECT id FROM identities WHERE provider = {LOCAL} AND subject = $1")
+}
 
 /// An account about to be stored.
 #[derive(Debug, Clone)]
@@ -133,7 +139,7 @@ impl Database {
         let changed = sql("changing a password", text).bind(name).bind(password_hash).run(transaction.on()).await? == 1;
         let text = "DELETE FROM registry_refresh_tokens WHERE account = $1";
         sql("ending tokens", text).bind(name).run(transaction.on()).await?;
-        let text = format!("DELETE FROM sessions WHERE identity IN ({LOCAL})");
+        let text = format!("DELETE FROM sessions WHERE identity IN ({})", person());
         sql("ending sessions", text).bind(name).run(transaction.on()).await?;
         transaction.commit("changing a password").await?;
         Ok(changed)
@@ -149,12 +155,12 @@ impl Database {
         }
         let now = transaction.now_ms;
         for text in [
-            "DELETE FROM sessions WHERE identity IN (LOCAL)",
-            "DELETE FROM identity_rights WHERE identity IN (LOCAL)",
-            "UPDATE tokens SET revoked_ms = $2 WHERE identity IN (LOCAL) AND revoked_ms IS NULL",
-            "DELETE FROM identities WHERE id IN (LOCAL)",
+            "DELETE FROM sessions WHERE identity IN (PERSON)",
+            "DELETE FROM identity_rights WHERE identity IN (PERSON)",
+            "UPDATE tokens SET revoked_ms = $2 WHERE identity IN (PERSON) AND revoked_ms IS NULL",
+            "DELETE FROM identities WHERE id IN (PERSON)",
         ] {
-            let statement = sql("removing a person", text.replace("LOCAL", LOCAL)).bind(name);
+            let statement = sql("removing a person", text.replace("PERSON", &person())).bind(name);
             let statement = if text.contains("$2") { statement.bind(now) } else { statement };
             statement.run(transaction.on()).await?;
         }

@@ -105,12 +105,12 @@ pub(crate) async fn add(
 pub(crate) async fn remove(
     State(service): State<Service>,
     caller: Caller,
-    Path(id): Path<i64>,
+    Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
-    let identity = find(&service, id).await?;
-    service.database.remove_identity(id).await?;
-    service.people.forget(id);
+    let identity = find(&service, &id).await?;
+    service.database.remove_identity(identity.id).await?;
+    service.people.forget(identity.id);
     Ok((StatusCode::NO_CONTENT, Extension(Subject(identity.name))).into_response())
 }
 
@@ -118,19 +118,19 @@ pub(crate) async fn remove(
 pub(crate) async fn put_rights(
     State(service): State<Service>,
     caller: Caller,
-    Path(id): Path<i64>,
+    Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
-    let identity = find(&service, id).await?;
+    let identity = find(&service, &id).await?;
     let (asked, _) = body::document::<NewRights>(&headers, body).await?;
     let provider = service.settings.sign_in.provider(&identity.provider);
     if provider.is_some_and(|provider| matches!(provider.kind, ProviderKind::Forge { .. })) {
         let detail = format!("what `{}` may is what the forge says: change it there", identity.name);
         return Err(Problem::new(Code::RightsOfForge, detail));
     }
-    service.database.put_rights(id, &checked(&asked.rights)?).await?;
+    service.database.put_rights(identity.id, &checked(&asked.rights)?).await?;
     let subject = Extension(Subject(identity.name.clone()));
     Ok((subject, axum::Json(shown(&service, &identity).await?)).into_response())
 }
@@ -139,12 +139,12 @@ pub(crate) async fn put_rights(
 pub(crate) async fn add_token(
     State(service): State<Service>,
     caller: Caller,
-    Path(id): Path<i64>,
+    Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
-    let identity = find(&service, id).await?;
+    let identity = find(&service, &id).await?;
     if identity.provider != SERVICE {
         let detail = format!("`{}` is a person, who makes their tokens themselves", identity.name);
         return Err(Problem::new(Code::InvalidAccount, detail));
@@ -158,11 +158,11 @@ pub(crate) async fn add_token(
 pub(crate) async fn end_sessions(
     State(service): State<Service>,
     caller: Caller,
-    Path(id): Path<i64>,
+    Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
-    let identity = find(&service, id).await?;
-    service.database.end_sessions_of(id, None).await?;
+    let identity = find(&service, &id).await?;
+    service.database.end_sessions_of(identity.id, None).await?;
     Ok((StatusCode::NO_CONTENT, Extension(Subject(identity.name))).into_response())
 }
 
@@ -187,8 +187,11 @@ pub(crate) async fn audit(
     Ok(answer::linked(answer::document(&headers, &log), &uri, next_cursor.as_deref()))
 }
 
-async fn find(service: &Service, id: i64) -> Result<Identity, Problem> {
-    let found = service.database.identity(id).await?;
+async fn find(service: &Service, id: &str) -> Result<Identity, Problem> {
+    let found = match id.parse() {
+        Ok(number) => service.database.identity(number).await?,
+        Err(_) => None,
+    };
     found.ok_or_else(|| Problem::new(Code::AccountNotFound, format!("there is no account with the id {id}")))
 }
 

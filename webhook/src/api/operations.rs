@@ -151,7 +151,9 @@ fn contents_of_repositories() -> Vec<Operation> {
         Operation::new(POST, "/v1/repos/{namespace}/{name}/connect", "Registers or repairs the webhook on the forge")
             .view::<ConnectedView>(200),
         Operation::new(GET, "/v1/repos/{namespace}/{name}/key", "Shows the deploy key").view::<DeployKeyView>(200),
-        Operation::new(POST, "/v1/repos/{namespace}/{name}/key", "Makes a deploy key").view::<DeployKeyView>(201),
+        Operation::new(POST, "/v1/repos/{namespace}/{name}/key", "Makes a deploy key")
+            .view::<DeployKeyView>(200)
+            .view::<DeployKeyView>(201),
         Operation::new(POST, replay, "Sends a delivery to a webhook again").view::<ReplayView>(202),
     ]
 }

@@ -81,9 +81,9 @@ pub(crate) async fn watch(State(service): State<Service>, mut request: Request, 
     let Ok(Address(address)) = Address::from_request_parts(&mut parts, &service).await;
     let response = next.run(Request::from_parts(parts, body)).await;
     let status = response.status();
-    // A plan of a build, and an approval that was given before, change nothing.
+    // A plan of a build, an approval that was given before, and a key that is there change nothing.
     let is_done = status.is_success() || status == StatusCode::SEE_OTHER;
-    let is_idle = status == StatusCode::OK && matches!(deed, "build_triggered" | "build_approved");
+    let is_idle = status == StatusCode::OK && matches!(deed, "build_triggered" | "build_approved" | "deploy_key_made");
     let Some(actor) = signature.name().filter(|_| is_done && !is_idle) else { return response };
     let said = said(&response);
     let (repository, subject) = done_to(&service, &route, &path, said).await;
