@@ -1,8 +1,9 @@
 # The two commands: `make demo` and `make test`. Both install what they need first.
 
 PACKAGES = ca-certificates gcc libc6-dev git pkg-config mold busybox-static passt iproute2 uidmap docker-registry \
-           apache2-utils skopeo podman buildah curl openssl openssh-client openssh-server procps util-linux python3 python3-venv \
-           postgresql mmdebstrap chromium chromium-driver
+           apache2-utils skopeo curl openssl openssh-client procps util-linux python3 postgresql mmdebstrap
+# What the tests need besides: other people's clients, an ssh server, a browser.
+test test-one screenshots: PACKAGES += podman buildah openssh-server python3-venv chromium chromium-driver
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 # Where the recorded builds of another builder lie, for `make conformance`, and the workloads, for `make bench`.
 CONFORMANCE ?= ../shared/conformance
