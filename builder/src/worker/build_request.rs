@@ -89,16 +89,20 @@ impl RequestBuilder<'_> {
             Some(files) => files,
             None => self.whole(root)?,
         };
+        let committed = match &whole {
+            Context::Checkout(checkout) => Some(checkout.directory(&spec.context).map(Context::Checkout)),
+            Context::Commit(tree) => Some(tree.subtree(&spec.context).map(Context::Commit)),
+            _ => None,
+        };
+        let committed = committed.transpose().map_err(Error::source)?;
         let dockerfile = crate::context::find_dockerfile(&whole, &spec.dockerfile)?;
         let ignore = crate::context::find_ignore(&whole, &spec.dockerfile, &spec.context)?;
         let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
-        let context = match whole {
-            Context::Tarball(files) => files.below(&spec.context).map(Context::Tarball),
-            Context::Checkout(checkout) => checkout.directory(&spec.context).map(Context::Checkout),
-            Context::Commit(tree) => tree.subtree(&spec.context).map(Context::Commit),
-            _ => root.subtree(&spec.context).map(Context::Commit),
+        let context = match (committed, whole) {
+            (Some(context), _) => context,
+            (None, Context::Tarball(files)) => Context::Tarball(files.below(&spec.context).map_err(Error::source)?),
+            (None, other) => other,
         };
-        let context = context.map_err(Error::source)?;
         Ok(Request {
             context: NamedContext { context, ignore },
             named: HashMap::new(),
