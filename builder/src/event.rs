@@ -86,6 +86,22 @@ pub enum Event<'a> {
     },
 }
 
+impl Event<'_> {
+    /// Returns the event of a step that `before` others come before, in a build that is shown as part of a larger one.
+    pub(crate) fn after(self, before: usize) -> Self {
+        match self {
+            Event::Waiting { step } => Event::Waiting { step: step + before },
+            Event::Started { step } => Event::Started { step: step + before },
+            Event::Output { step, bytes } => Event::Output { step: step + before, bytes },
+            Event::Layer { step, digest, size } => Event::Layer { step: step + before, digest, size },
+            Event::Finished { step, cached, duration } => Event::Finished { step: step + before, cached, duration },
+            Event::Cancelled { step, duration } => Event::Cancelled { step: step + before, duration },
+            Event::Failed { step, exit_code, duration } => Event::Failed { step: step + before, exit_code, duration },
+            other => other,
+        }
+    }
+}
+
 /// A part of a build's life outside its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

@@ -228,14 +228,7 @@ impl Observer for Numbered<'_> {
         let before = self.state.lock().unwrap_or_else(PoisonError::into_inner).before;
         self.observer.observe(match event {
             Event::Planned(steps) => return self.planned(steps),
-            Event::Waiting { step } => Event::Waiting { step: step + before },
-            Event::Started { step } => Event::Started { step: step + before },
-            Event::Output { step, bytes } => Event::Output { step: step + before, bytes },
-            Event::Layer { step, digest, size } => Event::Layer { step: step + before, digest, size },
-            Event::Finished { step, cached, duration } => Event::Finished { step: step + before, cached, duration },
-            Event::Cancelled { step, duration } => Event::Cancelled { step: step + before, duration },
-            Event::Failed { step, exit_code, duration } => Event::Failed { step: step + before, exit_code, duration },
-            other => other,
+            other => other.after(before),
         });
     }
 }

@@ -133,14 +133,7 @@ impl Observer for Phases<'_> {
                 self.steps().inner = steps.to_vec();
                 return self.plan();
             }
-            Event::Waiting { step } => Event::Waiting { step: step + before },
-            Event::Started { step } => Event::Started { step: step + before },
-            Event::Output { step, bytes } => Event::Output { step: step + before, bytes },
-            Event::Layer { step, digest, size } => Event::Layer { step: step + before, digest, size },
-            Event::Finished { step, cached, duration } => Event::Finished { step: step + before, cached, duration },
-            Event::Cancelled { step, duration } => Event::Cancelled { step: step + before, duration },
-            Event::Failed { step, exit_code, duration } => Event::Failed { step: step + before, exit_code, duration },
-            other => other,
+            other => other.after(before),
         });
     }
 }

@@ -12,12 +12,12 @@ const STORED: &str = "stored";
 impl Database {
     /// Lets no build be claimed until [`Database::resume_queue`]; those that run go on.
     pub async fn pause_queue(&self) -> Result<(), Error> {
-        self.turn("queue_paused", true).await
+        self.turn(QUEUE_PAUSED, true).await
     }
 
     /// Lets builds be claimed again.
     pub async fn resume_queue(&self) -> Result<(), Error> {
-        self.turn("queue_paused", false).await
+        self.turn(QUEUE_PAUSED, false).await
     }
 
     /// Tells whether the queue is paused.
