@@ -6,7 +6,7 @@
 use super::disk::{Count, Watch};
 use super::limit::{self, Limited};
 use super::measure::is_in_memory;
-use super::notification::{Answer, control};
+use super::notification::{Answer, Unanswered, control};
 use crate::DiskFull;
 use nix::errno::Errno;
 use nix::libc;
@@ -72,7 +72,7 @@ pub(crate) fn decide(
     let longer = fstat(&file).is_ok_and(|known| end > known.st_size as u64);
     if asked.mode & KEEP_SIZE != 0 {
         if end > watch.limits().bytes {
-            return Answer::End(DiskFull::Bytes(watch.limits().bytes));
+            return Answer::End(Unanswered::Full(DiskFull::Bytes(watch.limits().bytes)));
         }
     } else if longer && limit::of(process, Limited::FileSize).is_some_and(|limit| end > limit.soft) {
         let _ = kill(process, Signal::SIGXFSZ);
@@ -118,7 +118,7 @@ impl Asked {
         while at < end {
             let room = watch.room();
             if room < MIN_PIECE {
-                return Answer::End(DiskFull::Reserve(watch.limits().reserve));
+                return Answer::End(Unanswered::Full(DiskFull::Reserve(watch.limits().reserve)));
             }
             let piece = (end - at).min((room / SHARERS).clamp(MIN_PIECE, MAX_PIECE));
             match fallocate(file, FallocateFlags::from_bits_retain(self.mode), at, piece) {
@@ -127,7 +127,7 @@ impl Asked {
                 Err(error) => return Errno::from_raw(error.raw_os_error()).into(),
             }
             if let Some(full) = watch.look(step, Count::Now) {
-                return Answer::End(full);
+                return Answer::End(Unanswered::Full(full));
             }
         }
         Answer::Done

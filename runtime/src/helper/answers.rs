@@ -1,9 +1,9 @@
 //! Answers the system calls of a step that its filter passes on to its supervisor.
 
 use super::disk::Watch;
-use super::notification::{Answer, control, respond};
-use super::{allocate, sockets, syscalls32};
-use crate::DiskFull;
+use super::notification::{Answer, Unanswered, control, respond};
+use super::owner::Maps;
+use super::{allocate, owner, seccomp, sockets, syscalls32};
 use crate::protocol::receive_with;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,6 +14,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub(crate) struct Answers {
     state: State,
     processes: Option<OwnedFd>,
+    /// Ids with a place, where a file that is given to another one ends the step.
+    maps: Option<Maps>,
 }
 
 enum State {
@@ -28,7 +30,14 @@ impl Answers {
     ///
     /// Must happen before the root is the step's: what processes there are is looked up in the sandbox's own `/proc`.
     pub(crate) fn new(channel: OwnedFd) -> Answers {
-        Answers { state: State::Announced(channel), processes: super::walk::open_directory("/proc").ok() }
+        let processes = super::walk::open_directory("/proc").ok();
+        Answers { state: State::Announced(channel), processes, maps: None }
+    }
+
+    /// Ends the step rather than leave a file with the wrong owner: nobody would notice that in an image. Must be called
+    /// while `/proc` is the sandbox's own.
+    pub(crate) fn strict_about_owners(self) -> Answers {
+        Answers { maps: owner::maps().ok(), ..self }
     }
 
     /// Returns what becomes readable when there is something to answer.
@@ -39,8 +48,8 @@ impl Answers {
         }
     }
 
-    /// Answers what waits; tells what the step would have too much of.
-    pub(crate) fn answer(&mut self, step: Pid, watch: &mut Watch) -> Option<DiskFull> {
+    /// Answers what waits; tells why the step must end instead.
+    pub(crate) fn answer(&mut self, step: Pid, watch: &mut Watch) -> Option<Unanswered> {
         let listener = match &self.state {
             State::Over => return None,
             State::Announced(channel) => {
@@ -68,11 +77,21 @@ impl Answers {
             }
             return None;
         }
-        match allocate::decide(listener, self.processes.as_ref(), &call, step, watch) {
-            Answer::End(full) => return Some(full),
+        let answer = match seccomp::owner_of(&call.data) {
+            Some(owner) => self.about_owner(owner),
+            None => allocate::decide(listener, self.processes.as_ref(), &call, step, watch),
+        };
+        match answer {
+            Answer::End(reason) => return Some(reason),
             answer => respond(listener, call.id, answer),
         }
         None
+    }
+
+    /// Decides on a call that gives a file to an owner; where nothing ends the step, the kernel refuses it.
+    fn about_owner(&self, owner: owner::Owner) -> Answer {
+        let problem = self.maps.as_ref().and_then(|maps| owner.without_place(maps));
+        problem.map_or(Answer::Continue, |text| Answer::End(Unanswered::NoPlace(text)))
     }
 }
 

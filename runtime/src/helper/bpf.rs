@@ -1,5 +1,6 @@
 //! Programs for the kernel that decide on system calls: a tree of comparisons over their numbers.
 
+use crate::id_map::NO_ID;
 use nix::libc::{self, sock_filter};
 
 /// Offsets in the kernel's description of a call: number, architecture, and the low halves of the arguments.
@@ -21,6 +22,19 @@ pub(crate) enum Argument {
     First = 0,
     /// The second one.
     Second = 1,
+    /// The third one.
+    Third = 2,
+    /// The fourth one.
+    Fourth = 3,
+}
+
+/// Ids below these have a place in the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MappedIds {
+    /// Those of users.
+    pub users: u32,
+    /// Those of groups.
+    pub groups: u32,
 }
 
 /// A decision that one argument takes part in.
@@ -58,6 +72,9 @@ pub(crate) enum Verdict {
     If(Argument, Test, i32),
     /// An argument decides: it is made, or who listens answers it; the error where nobody does.
     Ask(Argument, Test, i32),
+    /// An owner, a user in the one argument and a group in the other, decides: the call is made where both have a place or
+    /// stay as they are, or who listens answers it. It is made where nobody does.
+    AskOwner(Argument, Argument, MappedIds),
 }
 
 impl Verdict {
@@ -74,8 +91,24 @@ impl Verdict {
                     Listener::None => fail(error),
                 },
             ),
+            Verdict::AskOwner(..) if listener == Listener::None => vec![give(libc::SECCOMP_RET_ALLOW)],
+            Verdict::AskOwner(user, group, mapped) => owner_code(user, group, mapped),
         }
     }
+}
+
+/// Returns statements that allow owners with a place, and ask about others.
+fn owner_code(user: Argument, group: Argument, mapped: MappedIds) -> Program {
+    vec![
+        load(ARGUMENTS_AT + user as u32 * ARGUMENT),
+        jump(libc::BPF_JEQ, NO_ID, 1, 0),
+        jump(libc::BPF_JGE, mapped.users, 4, 0),
+        load(ARGUMENTS_AT + group as u32 * ARGUMENT),
+        jump(libc::BPF_JEQ, NO_ID, 1, 0),
+        jump(libc::BPF_JGE, mapped.groups, 1, 0),
+        give(libc::SECCOMP_RET_ALLOW),
+        give(libc::SECCOMP_RET_USER_NOTIF),
+    ]
 }
 
 impl Test {

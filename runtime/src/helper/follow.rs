@@ -4,7 +4,7 @@ use super::answers::Answers;
 use super::disk::{Count, Watch};
 use super::execute::Refusal;
 use super::limit::{self, Limited};
-use crate::DiskFull;
+use super::notification::Unanswered;
 use crate::error::HelperError;
 use crate::protocol::{Answer, Conversation, Ended, MAX_FRAME, kind};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,7 +36,7 @@ pub(crate) struct Started {
 /// The reason to end a command.
 enum Stop {
     Late,
-    Full(DiskFull),
+    Unanswered(Unanswered),
     ReaderGone,
 }
 
@@ -64,10 +64,13 @@ pub(crate) fn follow(
             _ => HelperError::Step(complaint),
         });
     }
-    let stop = stop.or_else(|| watch.last_look().map(Stop::Full));
+    let stop = stop.or_else(|| watch.last_look().map(|full| Stop::Unanswered(Unanswered::Full(full))));
     Ok(match (stop, code, signal) {
         (Some(Stop::Late), ..) => Ended::TimedOut,
-        (Some(Stop::Full(full)), ..) => Ended::DiskFull(full),
+        (Some(Stop::Unanswered(Unanswered::Full(full))), ..) => Ended::DiskFull(full),
+        (Some(Stop::Unanswered(Unanswered::NoPlace(text))), ..) => {
+            return Err(HelperError::Step(format!("giving a file to an owner: {text}")));
+        }
         (_, Some(code), _) => Ended::Code(code),
         // No process of its own namespace can kill the first one.
         (_, _, Some(KILL)) if !timed => Ended::Killed,
@@ -99,8 +102,8 @@ fn pass_output(
     loop {
         let until = deadline.map_or(next_look, |deadline| deadline.min(next_look));
         let Ready { ended, left, printed, asked } = wait(started, conversation, open, until)?;
-        if asked && let Some(full) = started.answers.answer(started.process, watch) {
-            return Ok(Some(Stop::Full(full)));
+        if asked && let Some(reason) = started.answers.answer(started.process, watch) {
+            return Ok(Some(Stop::Unanswered(reason)));
         }
         let now = Instant::now();
         if left {
@@ -111,7 +114,7 @@ fn pass_output(
         }
         if now >= next_look {
             if let Some(full) = watch.look(started.process, Count::Rested) {
-                return Ok(Some(Stop::Full(full)));
+                return Ok(Some(Stop::Unanswered(Unanswered::Full(full))));
             }
             next_look = Instant::now() + watch.pause();
         }

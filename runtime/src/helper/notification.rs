@@ -14,7 +14,15 @@ pub(crate) enum Answer {
     /// The process makes it itself.
     Continue,
     /// The step ends.
-    End(DiskFull),
+    End(Unanswered),
+}
+
+/// The reason why a call is never answered, because the step ends.
+pub(crate) enum Unanswered {
+    /// The step would fill the disk.
+    Full(DiskFull),
+    /// A file would belong to an id that has no place in the sandbox; the text names it.
+    NoPlace(String),
 }
 
 impl From<Errno> for Answer {

@@ -1,6 +1,7 @@
 //! Owners of files and processes: ids that have no place in the sandbox are named, with what would give them one.
 
-use crate::id_map::{self, NO_ID};
+use super::bpf::MappedIds;
+use crate::id_map::{self, Extent, NO_ID};
 use rustix::fs::{Gid, Uid};
 use std::io;
 
@@ -21,6 +22,27 @@ const KINDS: [Kind; 2] = [
     Kind { name: "user", map: "/proc/self/uid_map", file: "/etc/subuid" },
     Kind { name: "group", map: "/proc/self/gid_map", file: "/etc/subgid" },
 ];
+
+/// Ids of users with a place in the sandbox, then those of groups.
+pub(crate) type Maps = [Vec<Extent>; 2];
+
+/// Reads which ids have a place in this process's sandbox.
+pub(crate) fn maps() -> io::Result<Maps> {
+    Ok([id_map::read(KINDS[0].map)?, id_map::read(KINDS[1].map)?])
+}
+
+/// Returns the first ids that have no place in this process's sandbox.
+pub(crate) fn mapped_ids() -> MappedIds {
+    let first_without = |map: &[Extent]| {
+        let mut extents = map.to_vec();
+        extents.sort_unstable_by_key(|extent| extent.inside);
+        extents.iter().fold(0, |next, extent| if extent.inside == next { next + extent.count } else { next })
+    };
+    match maps() {
+        Ok([users, groups]) => MappedIds { users: first_without(&users), groups: first_without(&groups) },
+        Err(_) => MappedIds { users: NO_ID, groups: NO_ID },
+    }
+}
 
 /// A kind of ids.
 struct Kind {
@@ -53,6 +75,13 @@ impl Owner {
         let ids = [self.uid, self.gid];
         ids.into_iter().zip(&KINDS).find_map(|(id, kind)| problem(id, kind)).map(io::Error::other)
     }
+
+    /// Says which of the two ids has no place in `maps`, if one has none. For the kernel the largest number means that
+    /// nothing is changed.
+    pub(crate) fn without_place(self, maps: &Maps) -> Option<String> {
+        let ids = [self.uid, self.gid].into_iter().zip(maps).zip(&KINDS);
+        ids.filter(|((id, _), _)| *id != NO_ID).find_map(|((id, map), kind)| unmapped(id, map, kind))
+    }
 }
 
 /// Says why a group of a process has no place, if it has none.
@@ -61,14 +90,17 @@ pub(crate) fn refused_group(gid: u32) -> Option<io::Error> {
 }
 
 fn problem(id: u32, kind: &Kind) -> Option<String> {
-    let Kind { name: kind, map, file } = kind;
     if id < SYSTEM_IDS {
         return None;
     }
     if id == NO_ID {
-        return Some(format!("{id} is not a {kind} id: the largest one is {}", NO_ID - 1));
+        return Some(format!("{id} is not a {} id: the largest one is {}", kind.name, NO_ID - 1));
     }
-    let map = id_map::read(map).ok()?;
+    unmapped(id, &id_map::read(kind.map).ok()?, kind)
+}
+
+fn unmapped(id: u32, map: &[Extent], kind: &Kind) -> Option<String> {
+    let Kind { name: kind, file, .. } = kind;
     if map.iter().any(|extent| extent.has(id)) {
         return None;
     }

@@ -152,6 +152,8 @@ fn start(
     let (error, complaint) = io::pipe().map_err(failed)?;
     let (asked, answering) = control_pair().map_err(|error| failed(error.into()))?;
     let answers = Answers::new(asked);
+    // The kernel refuses it in a container that somebody looks after by hand, as under docker.
+    let answers = if request.container.is_none() { answers.strict_about_owners() } else { answers };
     // SAFETY: the process has one thread.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Child => {

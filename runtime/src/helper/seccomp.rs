@@ -1,6 +1,7 @@
 //! The system call filter of steps: allow-lists for 64-bit and, where it is asked for, 32-bit programs.
 
-use super::bpf::{self, Argument, Listener, Program, Test, Verdict};
+use super::bpf::{self, Argument, Listener, MappedIds, Program, Test, Verdict};
+use super::owner::Owner;
 use super::syscall_range::Range;
 use super::{syscalls, syscalls32};
 use crate::Calls;
@@ -57,14 +58,15 @@ pub(crate) struct Filters {
 }
 
 /// Builds the filters; done once, because every step has one of them.
-pub(crate) fn compile() -> Filters {
-    let (native, other) = ((X86_64, table(native)), (I386, table(x86_32)));
+pub(crate) fn compile(mapped: MappedIds) -> Filters {
+    let native = (X86_64, table(|number| native_owner(number, mapped).unwrap_or_else(|| native(number))));
+    let other = (I386, table(|number| x86_32_owner(number, mapped).unwrap_or_else(|| x86_32(number))));
     let both = |tables: &[_]| [Listener::Some, Listener::None].map(|listener| bpf::program(tables, listener));
     Filters { native: both(std::slice::from_ref(&native)), with_32_bit: both(&[native, other]) }
 }
 
 /// Lists the first number of each range with one verdict.
-fn table(verdict: fn(u32) -> Verdict) -> Vec<(u32, Verdict)> {
+fn table(verdict: impl Fn(u32) -> Verdict) -> Vec<(u32, Verdict)> {
     let mut ranges: Vec<(u32, Verdict)> = Vec::new();
     for number in (0..=LISTED).chain([X32.0, X32.1]) {
         let verdict = verdict(number);
@@ -73,6 +75,40 @@ fn table(verdict: fn(u32) -> Verdict) -> Vec<(u32, Verdict)> {
         }
     }
     ranges
+}
+
+/// Decides on calls that give a file to somebody: programs such as `useradd` go on where the kernel refuses an id without a
+/// place, and the file silently stays with root.
+fn native_owner(number: u32, mapped: MappedIds) -> Option<Verdict> {
+    match libc::c_long::from(number) {
+        libc::SYS_chown | libc::SYS_fchown | libc::SYS_lchown => {
+            Some(Verdict::AskOwner(Argument::Second, Argument::Third, mapped))
+        }
+        libc::SYS_fchownat => Some(Verdict::AskOwner(Argument::Third, Argument::Fourth, mapped)),
+        _ => None,
+    }
+}
+
+/// Does the same for 32-bit programs; their older calls take ids of 16 bits only, which always have a place.
+fn x86_32_owner(number: u32, mapped: MappedIds) -> Option<Verdict> {
+    match number {
+        syscalls32::LCHOWN32 | syscalls32::FCHOWN32 | syscalls32::CHOWN32 => {
+            Some(Verdict::AskOwner(Argument::Second, Argument::Third, mapped))
+        }
+        syscalls32::FCHOWNAT => Some(Verdict::AskOwner(Argument::Third, Argument::Fourth, mapped)),
+        _ => None,
+    }
+}
+
+/// Returns the owner that a call would give a file to, if it is such a call.
+pub(crate) fn owner_of(call: &libc::seccomp_data) -> Option<Owner> {
+    let every = MappedIds { users: 0, groups: 0 };
+    let verdict = match call.arch {
+        I386 => x86_32_owner(call.nr as u32, every),
+        _ => native_owner(call.nr as u32, every),
+    };
+    let Some(Verdict::AskOwner(user, group, _)) = verdict else { return None };
+    Some(Owner { uid: call.args[user as usize] as u32, gid: call.args[group as usize] as u32 })
 }
 
 fn native(number: u32) -> Verdict {

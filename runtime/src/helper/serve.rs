@@ -4,8 +4,8 @@ use super::fatal::die;
 use super::redundant_changes::RedundantChanges;
 use super::stream::stream;
 use super::{
-    container, copy, diff, evict, exec, export, fast_directory, files, isolated_root, loopback, remove, rename, run,
-    seccomp, self_test, unpack, usage,
+    container, copy, diff, evict, exec, export, fast_directory, files, isolated_root, loopback, owner, remove, rename,
+    run, seccomp, self_test, unpack, usage,
 };
 use crate::error::HelperError;
 use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
@@ -30,7 +30,7 @@ pub(crate) fn first_process(control: &OwnedFd, attempt: &str) -> ! {
         Ok(place) => place,
         Err(error) => die("preparing the sandbox", error),
     };
-    let filters = seccomp::compile();
+    let filters = seccomp::compile(owner::mapped_ids());
     let _ = nix::unistd::write(control, b"r");
     let helper = Helper { work: place.work.clone(), filters };
     // The exit status of a handler is never read: the kernel need not keep it.

@@ -16,6 +16,10 @@ pub(crate) const PERSONALITY: u32 = 136;
 pub(crate) const SOCKET: u32 = 359;
 pub(crate) const SOCKETPAIR: u32 = 360;
 pub(crate) const CLONE3: u32 = 435;
+pub(crate) const LCHOWN32: u32 = 198;
+pub(crate) const FCHOWN32: u32 = 207;
+pub(crate) const CHOWN32: u32 = 212;
+pub(crate) const FCHOWNAT: u32 = 298;
 
 /// Allowed whatever their arguments are. `ipc` (117) is: all that it multiplexes is allowed as calls of their own, too.
 pub(crate) const ALLOWED: &[Range] = &[

@@ -239,6 +239,12 @@ fn without_a_place() {
         named(&error.to_string(), 100_001);
     }
     assert_eq!(place.sh("touch /f; chown 65535:65535 /f; stat -c %u /f"), "65535\n");
+    // A program such as `useradd` goes on where its `chown` fails.
+    for change in ["chown 70000 /f", "chown 0:70000 /f", "chown -h 70000 /f", "cp -a /f /g; chown -R 70000 /g"] {
+        let error = place.try_run(&place.step(&format!("touch /f; {change}; true"))).err().unwrap();
+        assert!(error.is_users_fault() && error.to_string().contains("giving a file to an owner"), "{error}");
+        named(&error.to_string(), 70_000);
+    }
 }
 
 fn processes() {
