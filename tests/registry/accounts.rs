@@ -1,6 +1,7 @@
 //! The embedded registry with accounts, as skopeo and scripts meet it.
 
-use crate::support::{Site, curl, run, shown, slipway};
+use crate::service::api::{ADMIN, ask, ask_as};
+use crate::support::{Site, TOKEN, curl, run, shown, slipway};
 use serde_json::json;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -193,6 +194,33 @@ fn a_deleted_tag_is_listed_and_restored() {
     let audit = registry(&site, &["audit", "--json"], "");
     let audit: serde_json::Value = serde_json::from_slice(&audit.stdout).unwrap();
     assert_eq!((&audit[0]["action"], &audit[0]["reference"]), (&json!("restore"), &json!("1")));
+}
+
+#[test]
+fn a_deleted_tag_is_listed_and_restored_through_the_api() {
+    let site = Site::start_with("workers = 0", ADMIN);
+    let (source, image) = (layout(&site), format!("docker://{}/base/app:1", site.registry));
+    let pushed = skopeo(&site, &["copy", "-q", "--dest-tls-verify=false", &source, &image]);
+    assert!(pushed.status.success(), "{}", shown(&pushed));
+    let get = |path: &str| ask(&site, "GET", path, &json!({}));
+    let restore = |reference: &str| {
+        let body = json!({ "repository": "base/app", "reference": reference });
+        ask(&site, "POST", "/v1/registry/restore", &body)
+    };
+    assert_eq!(get("/v1/registry/repositories").json(), json!({ "repositories": ["base/app"] }));
+    let there = restore("1");
+    assert_eq!((there.status, &there.json()["code"]), (409, &json!("tag_not_restored")), "{}", there.text);
+    let deleted = skopeo(&site, &["delete", "--tls-verify=false", &image]);
+    assert!(deleted.status.success(), "{}", shown(&deleted));
+    let shown = get("/v1/registry/repository?name=base/app").json();
+    assert_eq!((&shown["total"], &shown["deleted"][0]["name"]), (&json!(0), &json!("1")), "{shown}");
+    assert!(shown["deleted"][0]["restorable_until"].is_string(), "{shown}");
+    assert_eq!(restore("1").json(), json!({ "restored": ["1"] }));
+    let shown = get("/v1/registry/repository?name=base/app").json();
+    assert_eq!((&shown["tags"][0]["name"], &shown["deleted"]), (&json!("1"), &json!([])), "{shown}");
+    assert_eq!(get("/v1/registry/repository?name=base/other").status, 404);
+    let refused = ask_as(&site, TOKEN, "POST", "/v1/registry/restore", &[], &json!({}));
+    assert_eq!(refused.status, 403, "{}", refused.text);
 }
 
 #[test]

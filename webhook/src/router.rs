@@ -123,12 +123,15 @@ fn build_routes() -> Router<Service> {
 }
 
 fn registry_routes() -> Router<Service> {
-    use api::registry;
+    use api::{registry, registry_images};
     Router::new()
         .route("/v1/registry/users", get(registry::users).post(registry::add))
         .route("/v1/registry/users/{user}", get(registry::show).delete(registry::remove))
         .route("/v1/registry/users/{user}/password", put(registry::change_password))
         .route("/v1/registry/rights", get(registry::rights).put(registry::allow).delete(registry::deny))
+        .route("/v1/registry/repositories", get(registry_images::repositories))
+        .route("/v1/registry/repository", get(registry_images::repository))
+        .route("/v1/registry/restore", post(registry_images::restore))
 }
 
 fn people_routes() -> Router<Service> {

@@ -21,6 +21,7 @@ pub(crate) mod query;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
 pub(crate) mod registry;
+pub(crate) mod registry_images;
 pub(crate) mod repositories;
 pub(crate) mod rules;
 pub(crate) mod secrets;

@@ -5,6 +5,7 @@ use super::device::{DeviceQuestion, NewDevice};
 use super::openapi::{SchemaOf, schema_of};
 use super::own_tokens::NewOwnToken;
 use super::registry::{NewRegistryPassword, NewRegistryUser, NewRight};
+use super::registry_images::DeletedReference;
 use super::triggers::TriggerRequest;
 use crate::configuration::document::RepositoryDocument;
 use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
@@ -13,6 +14,7 @@ use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
 use crate::view::person::{AccountList, AccountView, AuditLog, DeviceView, MadeTokenView, OwnTokenList, SessionList};
 use crate::view::queue::{PausedView, QueueView, WorkerView};
 use crate::view::registry::{RegistryUserList, RegistryUserPassword, RegistryUserView, RightList, RightView};
+use crate::view::registry_images::{RegistryRepositoryList, RegistryRepositoryView, RestoredTags};
 use crate::view::repository::{
     BaseImagesView, ConnectedView, DeployKeyView, ReconcileView, RepositoryList, RepositoryView, SecretList,
     SecretWritten, UsageView,
@@ -222,6 +224,14 @@ fn registry() -> Vec<Operation> {
         Operation::new(DELETE, rights, "Takes a right away")
             .query(&["pattern", "user", "everybody"])
             .answer(204, Content::Empty),
+        Operation::new(GET, "/v1/registry/repositories", "Lists repositories of the embedded registry")
+            .view::<RegistryRepositoryList>(200),
+        Operation::new(GET, "/v1/registry/repository", "Shows tags and deleted tags of a repository")
+            .query(&["name"])
+            .view::<RegistryRepositoryView>(200),
+        Operation::new(POST, "/v1/registry/restore", "Puts a deleted tag back")
+            .body::<DeletedReference>()
+            .view::<RestoredTags>(200),
     ]
 }
 

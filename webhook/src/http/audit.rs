@@ -14,7 +14,7 @@ use std::net::IpAddr;
 pub(crate) struct Subject(pub String);
 
 /// Deeds by the end of a route, those of pages and of the API alike.
-const DEEDS: [(&str, &str, &str); 46] = [
+const DEEDS: [(&str, &str, &str); 47] = [
     ("POST", "/v1/repos", "repository_added"),
     ("PUT", "/v1/repos/{namespace}/{name}", "repository_changed"),
     ("PATCH", "/v1/repos/{namespace}/{name}", "repository_changed"),
@@ -34,6 +34,7 @@ const DEEDS: [(&str, &str, &str); 46] = [
     ("POST", "/workers/{name}/undrain", "worker_undrained"),
     ("POST", "/disk/clean", "disk_cleaned"),
     ("POST", "/registry-restore", "registry_tag_restored"),
+    ("POST", "/v1/registry/restore", "registry_tag_restored"),
     ("POST", "/{namespace}/{name}/builds", "build_triggered"),
     ("POST", "/builds/{id}/approve", "build_approved"),
     ("POST", "/builds/{id}/cancel", "build_cancelled"),

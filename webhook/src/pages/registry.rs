@@ -123,13 +123,8 @@ pub(crate) async fn show(
 pub(crate) async fn restore(State(service): State<Service>, posted: Posted) -> Result<Response, Problem> {
     let by = posted.caller.require_everywhere(Scope::Admin)?.name.clone();
     let (name, reference) = (posted.fields.get("repository").to_owned(), posted.fields.get("reference").to_owned());
-    let (images, wanted) = (service.registry.clone(), name.clone());
-    let restored = tokio::task::spawn_blocking(move || images.restore(&wanted, &reference, &by)).await;
-    match restored {
-        Ok(Ok(_)) => Ok(see_other(&address(&name))),
-        Ok(Err(problem)) => Err(Problem::new(Code::Conflict, problem)),
-        Err(_) => Err(Problem::database_unavailable()),
-    }
+    crate::api::registry_images::restored(&service, name.clone(), reference, by).await?;
+    Ok(see_other(&address(&name)))
 }
 
 /// Returns the address of a repository's page.

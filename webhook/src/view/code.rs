@@ -133,6 +133,7 @@ codes! {
     NotFinished, "not_finished", CONFLICT, Retry::Never, "the build has not ended";
     NotHeld, "not_held", CONFLICT, Retry::Never, "the build does not need an approval";
     NotComparable, "not_comparable", CONFLICT, Retry::Never, "the builds can no longer be compared";
+    TagNotRestored, "tag_not_restored", CONFLICT, Retry::Never, "the tag was not deleted, was set again, or its time is over";
     NoForge, "no_forge", CONFLICT, Retry::Never, "no forge is configured for the repository";
     ForgeHasApp, "forge_has_app", CONFLICT, Retry::Never, "the forge has an App, whose webhook delivers for its repositories";
     NoSecret, "no_secret", CONFLICT, Retry::Never, "the repository has no secret that deliveries could be signed with";

@@ -10,6 +10,7 @@ pub(crate) mod explanation;
 pub mod person;
 pub mod queue;
 pub mod registry;
+pub mod registry_images;
 pub mod repository;
 pub mod rules;
 pub mod service;
