@@ -9,8 +9,8 @@ mod template;
 
 pub use container::{
     Client, CommitRequest, Container, ContainerFiles, Containers, ExecRequest, ImportRequest, Input, Layers, LogLine,
-    LogReader, Message, PackedLayer, Port, Record, Request, State, Status, UNLIMITED, commit, container_details,
-    extract, import, new_id, now, pass_signal, supervise, write_local,
+    LogReader, Message, PackedLayer, Port, Record, Request, State, Status, UNLIMITED, Volume, VolumeMount, Volumes,
+    commit, container_details, extract, import, new_id, now, pass_signal, supervise, write_local,
 };
 pub use error::Error;
 pub use image::{

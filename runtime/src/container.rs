@@ -325,6 +325,17 @@ impl Sandbox {
     pub fn remove_container(&self, id: &ContainerId) -> Result<(), Error> {
         self.process.simple(&Request::RemoveContainer(id.clone()))
     }
+
+    /// Returns how many bytes a volume has on disk.
+    pub fn volume_bytes(&self, name: &str) -> Result<u64, Error> {
+        let mut conversation = self.process.ask(&Request::MeasureVolume(name.to_owned()))?;
+        Ok(conversation.receive_value::<Answer<_>>().map_err(|_| Error::Gone)??)
+    }
+
+    /// Removes the files of a volume that no container uses.
+    pub fn remove_volume(&self, name: &str) -> Result<(), Error> {
+        self.process.simple(&Request::RemoveVolume(name.to_owned()))
+    }
 }
 
 /// Receives the outer ends of the streams; `None` if the process was not started.

@@ -67,6 +67,10 @@ pub(crate) enum Request {
     Processes(ContainerId),
     /// Removes the directory of a container.
     RemoveContainer(ContainerId),
+    /// Answers how many bytes a volume has on disk.
+    MeasureVolume(String),
+    /// Removes a volume.
+    RemoveVolume(String),
     /// Sends the changes of run `number` as a tar.
     WriteTar(u64, Option<i64>),
     /// Gives a snapshot another name; if that is taken, the snapshot is removed.

@@ -148,6 +148,15 @@ pub enum MountKind {
         /// Layers and the path in them that it is filled from when it is made.
         seed: Option<(Vec<SnapshotId>, Vec<u8>)>,
     },
+    /// A directory of containers that stays until it is removed by name.
+    Volume {
+        /// Its name: letters, digits, `_`, `.` and `-`.
+        name: String,
+        /// Whether it can be written.
+        writable: bool,
+        /// Layers and the path in them that it is filled from while it is empty.
+        seed: Option<(Vec<SnapshotId>, Vec<u8>)>,
+    },
     /// An empty directory in memory.
     Tmpfs {
         /// Its limit in bytes.

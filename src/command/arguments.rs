@@ -2,7 +2,7 @@
 
 use super::{
     approve, bake, build, cancel, check, completion, container, deliveries, explain, image, logs, queue, registry,
-    repo, retry, rules, secret, serve, sign_in, status, system, token, trigger, version, worker, workers,
+    repo, retry, rules, secret, serve, sign_in, status, system, token, trigger, version, volume, worker, workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;
@@ -137,6 +137,8 @@ pub(crate) enum ByHand {
     Export(container::commit::Export),
     /// Manage containers
     Container(container::Arguments),
+    /// Manage volumes
+    Volume(volume::Arguments),
     /// Show what takes up space, and remove what nobody uses
     System(system::Arguments),
     /// Hold a container; started by `run` and `start`
@@ -199,6 +201,7 @@ fn run_by_hand(command: ByHand, data_dir: Option<PathBuf>) -> Result<ExitCode, S
         ByHand::Diff(arguments) => container::commit::diff(&arguments, data_dir),
         ByHand::Export(arguments) => container::commit::export(&arguments, data_dir),
         ByHand::Container(arguments) => container::run_group(arguments, data_dir),
+        ByHand::Volume(arguments) => volume::run_group(arguments, data_dir),
         ByHand::System(arguments) => system::run(&arguments, data_dir),
         ByHand::Supervise(arguments) => container::supervise::run(&arguments, data_dir),
         ByHand::Images(arguments) => image::ls::run(&arguments, data_dir),

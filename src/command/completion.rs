@@ -4,7 +4,7 @@ use crate::state::DataDir;
 use clap::{Args, Command, CommandFactory};
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCompleter, CompletionCandidate};
-use container::{Catalog, Containers, Name};
+use container::{Catalog, Containers, Name, Volumes};
 use image_store::Store;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -64,6 +64,7 @@ fn named(command: Command) -> Command {
     let command = command.mut_args(|argument| match argument.get_id().as_str() {
         "container" | "containers" => argument.add(ArgValueCompleter::new(containers)),
         "image" | "images" => argument.add(ArgValueCompleter::new(images)),
+        "volumes" if argument.is_positional() => argument.add(ArgValueCompleter::new(volumes)),
         "names" => argument.add(ArgValueCompleter::new(both)),
         _ => argument,
     });
@@ -74,6 +75,12 @@ fn containers(begun: &OsStr) -> Vec<CompletionCandidate> {
     let containers = data_dir().filter(|data| data.join("containers").is_dir());
     let list = containers.and_then(|data| Containers::open(&data).ok()?.list().ok()).unwrap_or_default();
     candidates(begun, list.into_iter().map(|container| container.record.name))
+}
+
+fn volumes(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let there = data_dir().filter(|data| data.join("volumes").is_dir());
+    let list = there.and_then(|data| Volumes::open(&data).ok()?.list().ok()).unwrap_or_default();
+    candidates(begun, list.into_iter().map(|volume| volume.name))
 }
 
 fn images(begun: &OsStr) -> Vec<CompletionCandidate> {

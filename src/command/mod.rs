@@ -29,6 +29,7 @@ mod system;
 mod token;
 mod trigger;
 mod version;
+mod volume;
 mod worker;
 mod workers;
 

@@ -5,6 +5,7 @@ use crate::state::{DataDir, Registries};
 use container::{Containers, Error, ImageUser, Removal};
 use image_store::Store;
 use registry_client::{Client, Digest, Home, report};
+use runtime::Sandbox;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +47,11 @@ impl Hand {
         let mut settings = runtime::Settings::new(self.data.path()).map_err(Error::from)?;
         settings.network.private = true;
         Ok(settings)
+    }
+
+    /// Starts a sandbox for a command that is not a container.
+    pub(crate) fn sandbox_for(&self, command: &str) -> Result<Sandbox, Failure> {
+        Ok(Sandbox::start(&self.sandbox()?, &format!("{command}-{}", std::process::id())).map_err(Error::from)?)
     }
 
     /// Returns what the removal of images has to spare.

@@ -16,3 +16,4 @@ pub(crate) mod local_builds;
 pub(crate) mod removals;
 pub(crate) mod slow_readers;
 pub(crate) mod space;
+pub(crate) mod volumes;

@@ -7,6 +7,23 @@ use serde_json::{Value, json};
 /// The time of what never happened, as Go writes it.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
+fn mounts(container: &Container) -> Value {
+    let files = container.directory.ancestors().nth(2).map(|data| data.join("sandbox/state/v")).unwrap_or_default();
+    let volumes = container.record.volumes.iter().map(|mount| {
+        json!({
+            "Type": "volume",
+            "Name": mount.volume,
+            "Source": files.join(&mount.volume),
+            "Destination": mount.target,
+            "Driver": "local",
+            "Mode": if mount.read_only { "ro" } else { "z" },
+            "RW": !mount.read_only,
+            "Propagation": "",
+        })
+    });
+    volumes.collect()
+}
+
 /// Returns the document that `inspect` shows.
 pub fn container_details(container: &Container) -> Value {
     let (record, state) = (&container.record, &container.state);
@@ -64,7 +81,7 @@ pub fn container_details(container: &Container) -> Value {
             "Init": record.init,
             "Privileged": false,
         },
-        "Mounts": [],
+        "Mounts": mounts(container),
         "Config": config,
         "NetworkSettings": { "Ports": ports },
     })

@@ -15,6 +15,7 @@ mod record;
 mod session;
 mod store;
 mod supervisor;
+mod volume;
 
 pub use client::{Client, Input, pass_signal};
 pub use commit::{CommitRequest, Layers, PackedLayer, commit};
@@ -25,6 +26,7 @@ pub use frames::{ExecRequest, Message, Request};
 pub use import::{ImportRequest, import};
 pub use local_tar::write_local;
 pub use log::{LogLine, LogReader};
-pub use record::{Port, Record, State, Status, UNLIMITED};
+pub use record::{Port, Record, State, Status, UNLIMITED, VolumeMount};
 pub use store::{Container, Containers, new_id, now};
 pub use supervisor::supervise;
+pub use volume::{Volume, Volumes};

@@ -47,6 +47,9 @@ pub struct Record {
     pub auto_remove: bool,
     /// Directories in memory, with a limit in bytes.
     pub tmpfs: BTreeMap<String, Option<u64>>,
+    /// Volumes and where they are mounted.
+    #[serde(default)]
+    pub volumes: Vec<VolumeMount>,
     /// Ports of this machine's loopback that lead to ports of the container.
     pub ports: Vec<Port>,
     /// Memory that it may use, in bytes.
@@ -55,6 +58,19 @@ pub struct Record {
     pub cpus: Option<f64>,
     /// Processes that it may have; [`UNLIMITED`] for any number.
     pub pids: Option<u32>,
+}
+
+/// A volume that a container mounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeMount {
+    /// Name of the volume; empty for one without a name, which gets one with the container.
+    pub volume: String,
+    /// The directory of the container that it hides.
+    pub target: String,
+    /// Whether it can only be read.
+    pub read_only: bool,
+    /// Whether an empty volume stays empty, and does not get the files that it hides.
+    pub no_copy: bool,
 }
 
 /// A port of this machine that leads to one of the container.

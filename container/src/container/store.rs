@@ -2,6 +2,7 @@
 
 use super::name;
 use super::record::{Record, State, Status};
+use super::volume::Volumes;
 use crate::Error;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -59,6 +60,11 @@ impl Containers {
         let root = data.join("containers");
         DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(Error::file("creating", &root))?;
         Ok(Containers { root })
+    }
+
+    /// Opens the volumes of the same data directory.
+    pub fn volumes(&self) -> Result<Volumes, Error> {
+        Volumes::open(self.root.parent().unwrap_or(&self.root))
     }
 
     /// Returns all containers, the newest first.

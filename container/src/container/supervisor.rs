@@ -4,7 +4,7 @@ use super::files;
 use super::frames::{End, ExecRequest, Listener, Request, kind, receive};
 use super::log::Log;
 use super::ports;
-use super::record::{Record, Status, UNLIMITED};
+use super::record::{Record, Status, UNLIMITED, VolumeMount};
 use super::session::{Listeners, Reader, Typing, end_of, pass_on};
 use super::store::{Container, Containers, boot, now};
 use crate::Error;
@@ -91,6 +91,7 @@ fn supervise_until_end(
         let sandbox = Sandbox::start(&settings, &format!("rm-{}", std::process::id()))?;
         sandbox.remove_container(&id)?;
         containers.forget(&container)?;
+        containers.volumes()?.remove_anonymous(containers, &container.record, &sandbox)?;
         store.unkeep(CONTAINERS, &container.record.id)?;
     }
     // Clients that wait for the end find everything as it is afterwards, and may start or remove it.
@@ -210,7 +211,8 @@ fn release(mut sandbox: Arc<Sandbox>) {
 /// Returns what the container runs, as the sandbox takes it.
 fn step_of(record: &Record) -> Step {
     let tmpfs = record.tmpfs.iter();
-    let mounts = tmpfs.map(|(target, size)| Mount { target: target.clone(), kind: MountKind::Tmpfs { size: *size } });
+    let tmpfs = tmpfs.map(|(target, size)| Mount { target: target.clone(), kind: MountKind::Tmpfs { size: *size } });
+    let mounts = tmpfs.chain(record.volumes.iter().map(|volume| volume_mount(record, volume)));
     let mut env = record.config.env.clone();
     if record.terminal && !env.iter().any(|variable| variable.starts_with("TERM=")) {
         env.push("TERM=xterm".to_owned());
@@ -233,6 +235,16 @@ fn step_of(record: &Record) -> Step {
         shm_bytes: SHM_BYTES,
         ulimits: Vec::new(),
     }
+}
+
+fn volume_mount(record: &Record, mount: &VolumeMount) -> Mount {
+    let hidden = || (record.layers.clone(), mount.target.trim_start_matches('/').as_bytes().to_vec());
+    let kind = MountKind::Volume {
+        name: mount.volume.clone(),
+        writable: !mount.read_only,
+        seed: (!mount.no_copy).then(hidden),
+    };
+    Mount { target: mount.target.clone(), kind }
 }
 
 /// Makes the socket at which the supervisor is asked.

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Device nodes that every step has.
 pub(crate) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Directories of the state.
-const STATE: [&str; 6] = ["s", "c", "w", "r", "e", "e2"];
+const STATE: [&str; 7] = ["s", "c", "v", "w", "r", "e", "e2"];
 
 /// The one that attempts have their directories in.
 const WORK: &str = "w";

@@ -48,6 +48,7 @@ mod syscalls32;
 mod unpack;
 mod usage;
 mod user;
+mod volume;
 mod walk;
 
 pub use start::enter_if_asked;

@@ -14,6 +14,21 @@ pub(crate) struct Owner {
     pub gid: u32,
 }
 
+/// Mode and owner of what a mount shows.
+pub(crate) struct Access {
+    /// Its mode.
+    pub mode: u32,
+    /// Its owner.
+    pub owner: Owner,
+}
+
+impl Access {
+    /// Brings mode, user and group together.
+    pub(crate) fn new(mode: u32, uid: u32, gid: u32) -> Self {
+        Access { mode, owner: Owner { uid, gid } }
+    }
+}
+
 /// Ids below this one have a place in every sandbox.
 const SYSTEM_IDS: u32 = 500;
 

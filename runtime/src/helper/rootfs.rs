@@ -5,8 +5,9 @@ use super::lock::Locks;
 use super::measure::Written;
 use super::mount::{self, attach, path_again};
 use super::overlay::overlay;
-use super::owner::Owner;
+use super::owner::{Access, Owner};
 use super::placeholder::Placeholders;
+use super::volume;
 use super::walk::open_in;
 use crate::error::HelperError;
 use crate::protocol::{Answer, RunRequest, send_with};
@@ -243,16 +244,46 @@ impl Building<'_> {
             MountKind::Cache { id, mode, uid, gid, writable, seed, .. } => {
                 let directory = self.locks.directory(id).map_err(failed)?;
                 self.seed(number, &directory, &Access::new(*mode, *uid, *gid), seed.as_ref())?;
-                let content = format!("{directory}/d");
-                let mounted = path_again(&content).map_err(failed)?;
-                if *writable {
-                    self.written.push(Written::Shared(super::walk::open_directory(&content).map_err(failed)?));
-                } else {
-                    mount::make_read_only(&mounted).map_err(failed)?;
+                self.shared(&format!("{directory}/d"), *writable).map_err(failed)
+            }
+            MountKind::Volume { name, writable, seed } => {
+                let content = volume::directory(name).map_err(failed)?;
+                if !volume::is_filled(&content) {
+                    let image = match seed {
+                        Some((layers, path)) => self.image_directory(number, layers, path)?,
+                        None => None,
+                    };
+                    let temporary = format!("{}/v{number}", self.directory);
+                    volume::fill(&content, &temporary, image.as_ref())
+                        .map_err(HelperError::inside("making a volume"))?;
                 }
-                Ok(mounted)
+                self.shared(&content, *writable).map_err(failed)
             }
             MountKind::Ssh { mode, uid, gid, .. } => self.agent(&Access::new(*mode, *uid, *gid)).map_err(failed),
+        }
+    }
+
+    /// Mounts a directory that others may use at the same time.
+    fn shared(&mut self, content: &str, writable: bool) -> io::Result<OwnedFd> {
+        let mounted = path_again(content)?;
+        match writable {
+            true => self.written.push(Written::Shared(super::walk::open_directory(content)?)),
+            false => mount::make_read_only(&mounted)?,
+        }
+        Ok(mounted)
+    }
+
+    /// Opens a directory of a stack of layers, if it is there.
+    fn image_directory(&self, number: usize, layers: &[SnapshotId], path: &[u8]) -> Answer<Option<OwnedFd>> {
+        let failed = |error: io::Error| HelperError::Inside(format!("mounting {} layers: {error}", layers.len()));
+        let target = format!("{}/b{number}", self.directory);
+        fs::create_dir_all(&target).map_err(failed)?;
+        overlay(layers, None, &target).map_err(failed)?;
+        let root = super::walk::open_directory(&target).map_err(failed)?;
+        match open_in(&root, path, OFlags::PATH | OFlags::DIRECTORY) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(None),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -332,25 +363,13 @@ impl Building<'_> {
     }
 }
 
-/// Mode and owner of what a mount shows.
-struct Access {
-    mode: u32,
-    owner: Owner,
-}
-
-impl Access {
-    fn new(mode: u32, uid: u32, gid: u32) -> Self {
-        Access { mode, owner: Owner { uid, gid } }
-    }
-}
-
 /// Returns the owner that a mount asks for.
 fn owner(kind: &MountKind) -> Option<Owner> {
     match *kind {
         MountKind::Cache { uid, gid, .. } | MountKind::Secret { uid, gid, .. } | MountKind::Ssh { uid, gid, .. } => {
             Some(Owner { uid, gid })
         }
-        MountKind::Bind { .. } | MountKind::Tmpfs { .. } | MountKind::File { .. } => None,
+        MountKind::Bind { .. } | MountKind::Volume { .. } | MountKind::Tmpfs { .. } | MountKind::File { .. } => None,
     }
 }
 

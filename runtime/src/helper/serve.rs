@@ -5,7 +5,7 @@ use super::redundant_changes::RedundantChanges;
 use super::stream::stream;
 use super::{
     container, copy, diff, evict, exec, export, fast_directory, files, isolated_root, loopback, owner, remove, rename,
-    run, seccomp, self_test, unpack, usage,
+    run, seccomp, self_test, unpack, usage, volume,
 };
 use crate::error::HelperError;
 use crate::protocol::{Answer, Asked, Conversation, PATHS, Request, receive_request};
@@ -155,6 +155,8 @@ impl Helper {
             Request::CopyIn(id) => return copy::receive(&id, conversation),
             Request::Processes(id) => return conversation.send_value(&container::processes(&id)),
             Request::RemoveContainer(id) => container::remove(&id),
+            Request::MeasureVolume(name) => return conversation.send_value(&volume::measure(&name)),
+            Request::RemoveVolume(name) => volume::remove(&name),
             Request::WriteTar(number, latest) => {
                 return stream(&mut conversation, |out| diff::write(&run(number), latest, out));
             }

@@ -2,7 +2,6 @@
 
 use crate::hand::Failure;
 use container::{Error, Port};
-use std::collections::BTreeMap;
 
 /// Least memory that a container may be limited to.
 const MIN_MEMORY: u64 = 6 * 1024 * 1024;
@@ -33,47 +32,6 @@ pub(crate) fn port(text: &str) -> Result<Port, Failure> {
     match number(inner)? {
         0 => Err(wrong("the port of the container is missing")),
         container => Ok(Port { host: outer, container }),
-    }
-}
-
-/// Reads `PATH[:size=SIZE]` and `type=tmpfs,target=PATH[,tmpfs-size=SIZE]`.
-pub(crate) fn tmpfs(paths: &[String], mounts: &[String]) -> Result<BTreeMap<String, Option<u64>>, Failure> {
-    let mut found = BTreeMap::new();
-    for text in paths {
-        let (path, options) = text.split_once(':').unwrap_or((text, ""));
-        let mut limit = None;
-        for option in options.split(',').filter(|option| !option.is_empty()) {
-            match option.split_once('=') {
-                Some(("size", value)) => limit = Some(size("--tmpfs", value)?),
-                _ => return Err(format!("--tmpfs `{text}`: only the option size= is known").into()),
-            }
-        }
-        found.insert(absolute("--tmpfs", path)?, limit);
-    }
-    for text in mounts {
-        let fields: BTreeMap<&str, &str> =
-            text.split(',').map(|field| field.split_once('=').unwrap_or((field, ""))).collect();
-        let kind = fields.get("type").copied().unwrap_or("volume");
-        if kind != "tmpfs" {
-            return Err(refused(
-                "--mount",
-                &format!("type={kind}: only type=tmpfs is mounted; a container sees no files of this machine"),
-            ));
-        }
-        let target = ["target", "dst", "destination"].iter().find_map(|name| fields.get(name));
-        let target = target.ok_or_else(|| {
-            Failure::from(format!("invalid argument \"{text}\" for \"--mount\" flag: target is required"))
-        })?;
-        let limit = fields.get("tmpfs-size").map(|value| size("--mount", value)).transpose()?;
-        found.insert(absolute("--mount", target)?, limit);
-    }
-    Ok(found)
-}
-
-fn absolute(flag: &str, path: &str) -> Result<String, Failure> {
-    match path.starts_with('/') && path != "/" {
-        true => Ok(path.to_owned()),
-        false => Err(format!("{flag} `{path}`: an absolute path below / is expected").into()),
     }
 }
 
@@ -188,6 +146,5 @@ mod tests {
         let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         assert_eq!(merge(&all(&["A=1", "B=2"]), &all(&["A=3", "C=4"])), all(&["A=3", "B=2", "C=4"]));
         assert!(environment(&[], &all(&["=x"])).is_err() && environment(&[], &all(&["a b=x"])).is_err());
-        assert!(tmpfs(&[], &all(&["type=bind,src=/,dst=/x"])).is_err() && tmpfs(&all(&["x"]), &[]).is_err());
     }
 }

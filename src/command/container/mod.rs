@@ -6,6 +6,7 @@ pub(crate) mod commit;
 pub(crate) mod cp;
 pub(crate) mod exec;
 pub(crate) mod flags;
+mod mounts;
 pub(crate) mod ps;
 pub(crate) mod rm;
 pub(crate) mod run;

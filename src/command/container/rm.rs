@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// End containers that run
     #[arg(short, long)]
     force: bool,
-    /// Remove volumes without a name; containers have none
+    /// Remove the volumes without a name that belong to the containers
     #[arg(short, long)]
     volumes: bool,
 }
@@ -65,7 +65,11 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
                 }
                 found => found?,
             };
+            let record = container.record.clone();
             remove(&hand, &containers, container, &mut |running| end(running, name, arguments.force))?;
+            if arguments.volumes && !record.volumes.is_empty() {
+                containers.volumes()?.remove_anonymous(&containers, &record, &hand.sandbox_for("rm")?)?;
+            }
             println!("{name}");
             Ok(())
         }))

@@ -1,13 +1,14 @@
 //! `slipway run` and `slipway create`: a new container of an image.
 
 use super::attach::{Connection, check_terminal, exit_code, follow, warn};
-use super::flags::{cpus, environment, memory, merge, pids, port, refused, tmpfs};
+use super::flags::{cpus, environment, memory, merge, pids, port, refused};
+use super::mounts::{MountFlags, Mounts};
 use super::stop::number;
 use crate::command::image::layers::Layers;
 use crate::command::image::pull::{Pull, platform};
 use crate::hand::{Failure, Hand, told};
 use clap::Args;
-use container::{Catalog, Client, Container, Error, Image, Message, Record, Request};
+use container::{Catalog, Client, Container, Containers, Error, Image, Message, Record, Request};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,11 +71,11 @@ pub(crate) struct Arguments {
     /// Mount an empty directory in memory
     #[arg(long, value_name = "PATH[:size=SIZE]")]
     tmpfs: Vec<String>,
-    /// Mount something: type=tmpfs,target=PATH
+    /// Mount something: type=volume,source=NAME,target=PATH[,readonly] or type=tmpfs,target=PATH
     #[arg(long = "mount", value_name = "FIELDS")]
     mounts: Vec<String>,
-    /// Files of this machine; refused
-    #[arg(short, long = "volume", value_name = "PLACE")]
+    /// Mount a volume, which outlives the container if it has a name
+    #[arg(short, long = "volume", value_name = "[NAME:]PATH[:ro]")]
     volumes: Vec<String>,
     /// Memory that the container may use
     #[arg(short, long, value_name = "SIZE")]
@@ -178,6 +179,23 @@ fn made(arguments: &Arguments, hand: &Hand) -> Result<Container, Failure> {
     })
 }
 
+/// Makes the container and its volumes, none of which is removed meanwhile.
+fn create_with_volumes(containers: &Containers, record: &mut Record) -> Result<Container, Error> {
+    if record.volumes.is_empty() {
+        return containers.create(record.clone());
+    }
+    let volumes = containers.volumes()?;
+    let _lock = volumes.lock()?;
+    let named: Vec<String> = record.volumes.iter().map(|mount| mount.volume.clone()).collect();
+    volumes.create_for(&mut record.volumes)?;
+    let created = containers.create(record.clone());
+    if created.is_err() {
+        let new = record.volumes.iter().zip(named).filter(|pair| pair.1.is_empty()).map(|pair| pair.0.clone());
+        volumes.forget_anonymous(&new.collect::<Vec<_>>());
+    }
+    created
+}
+
 impl Arguments {
     fn connection(&self) -> Connection {
         Connection { terminal: self.tty, interactive: self.interactive, signals: !self.tty }
@@ -188,10 +206,10 @@ impl Arguments {
         let image = self.find_image(hand)?;
         let sandbox = hand.sandbox()?;
         let layers = hand.snapshots(&image, &sandbox)?;
-        let record = self.record(&image, layers)?;
+        let mut record = self.record(&image, layers)?;
         container::keep_for_container(&hand.store, &record.id, &image.kept)?;
         let id = record.id.clone();
-        let created = hand.containers()?.create(record);
+        let created = create_with_volumes(&hand.containers()?, &mut record);
         if created.is_err() {
             container::release_container(&hand.store, &id)?;
         }
@@ -219,12 +237,6 @@ impl Arguments {
         }
         if self.pid.is_some() {
             return Err(refused("--pid", confined));
-        }
-        if !self.volumes.is_empty() {
-            return Err(refused(
-                "-v",
-                "a container sees no files of this machine; put them into an image, or use --tmpfs",
-            ));
         }
         match self.network.as_str() {
             "default" | "bridge" | "none" | "" => Ok(()),
@@ -281,6 +293,8 @@ impl Arguments {
         if !self.command.is_empty() {
             config.cmd = Some(self.command.clone());
         }
+        let flags = MountFlags { volumes: &self.volumes, tmpfs: &self.tmpfs, mounts: &self.mounts };
+        let mounts = Mounts::read(&flags, config.volumes.keys())?;
         let entrypoint = config.entrypoint.clone().unwrap_or_default();
         let argv: Vec<String> = entrypoint.iter().chain(config.cmd.iter().flatten()).cloned().collect();
         if argv.is_empty() {
@@ -304,7 +318,8 @@ impl Arguments {
             read_only: self.read_only,
             no_network: self.network == "none",
             auto_remove: self.rm,
-            tmpfs: tmpfs(&self.tmpfs, &self.mounts)?,
+            tmpfs: mounts.tmpfs,
+            volumes: mounts.volumes,
             ports: self.ports.iter().map(|text| port(text)).collect::<Result<_, _>>()?,
             memory_bytes: self.memory.as_ref().map_or(Ok(None), |text| memory(text))?,
             cpus: self.cpus.map_or(Ok(None), cpus)?,

@@ -3,7 +3,7 @@
 use crate::command::container::ps::status;
 use crate::hand::{Failure, Format, Hand, Table, ago, bytes, now, told};
 use clap::Args;
-use container::{Catalog, Container, Error, Image, short_id};
+use container::{Catalog, Container, Error, Image, Volume, short_id};
 use registry_client::Digest;
 use runtime::{ContainerId, Sandbox};
 use serde_json::{Value, json};
@@ -32,6 +32,8 @@ struct Found {
     blobs: Vec<HashSet<Digest>>,
     sizes: HashMap<Digest, u64>,
     containers: Vec<(Container, u64)>,
+    /// Volumes with the bytes that they have.
+    volumes: Vec<(Volume, u64)>,
     cache: HashSet<Digest>,
 }
 
@@ -58,12 +60,18 @@ fn find(hand: &Hand) -> Result<Found, Failure> {
     let all = blobs.iter().flatten().chain(&cache);
     let sizes = all.map(|digest| (digest.clone(), hand.store.size(digest).unwrap_or(0))).collect();
     let sandbox = Sandbox::start(&hand.sandbox()?, &format!("df-{}", std::process::id())).map_err(Error::from)?;
-    let measured = hand.containers()?.list()?.into_iter().map(|container| {
+    let all = hand.containers()?;
+    let sized = all.volumes()?.list()?.into_iter().map(|volume| {
+        let size = sandbox.volume_bytes(&volume.name)?;
+        Ok((volume, size))
+    });
+    let volumes = sized.collect::<Result<_, Error>>()?;
+    let measured = all.list()?.into_iter().map(|container| {
         let size = ContainerId::new(&container.record.id).and_then(|id| sandbox.container_bytes(&id));
         Ok((container, size.map_err(Error::from)?))
     });
     let containers = measured.collect::<Result<_, Error>>()?;
-    Ok(Found { images, blobs, sizes, containers, cache })
+    Ok(Found { images, blobs, sizes, containers, volumes, cache })
 }
 
 impl Found {
@@ -88,9 +96,22 @@ impl Found {
         vec![
             row("Images", self.images.len(), used.len(), of_images, unused),
             row("Containers", self.containers.len(), count, all, all - held),
-            row("Local Volumes", 0, 0, 0, 0),
+            self.volume_row(),
             row("Build Cache", cached.len(), 0, cache, cache),
         ]
+    }
+
+    /// Returns how many containers have a volume.
+    fn links(&self, volume: &Volume) -> usize {
+        let has = |container: &Container| container.record.volumes.iter().any(|mount| mount.volume == volume.name);
+        self.containers.iter().filter(|known| has(&known.0)).count()
+    }
+
+    fn volume_row(&self) -> Value {
+        let all: u64 = self.volumes.iter().map(|known| known.1).sum();
+        let used = self.volumes.iter().filter(|known| self.links(&known.0) > 0);
+        let (count, held) = used.fold((0, 0), |sum, known| (sum.0 + 1, sum.1 + known.1));
+        row("Local Volumes", self.volumes.len(), count, all, all - held)
     }
 
     fn print_each(&self) {
@@ -126,7 +147,7 @@ impl Found {
                 container.short_id().to_owned(),
                 record.image_name.clone(),
                 format!("\"{}\"", record.argv.join(" ")),
-                "0".to_owned(),
+                record.volumes.len().to_string(),
                 bytes(*size),
                 format!("{} ago", ago(now() - created)),
                 status(container),
@@ -135,7 +156,11 @@ impl Found {
         }
         print!("{}", table.text());
         println!("\nLocal Volumes space usage:\n");
-        print!("{}", Table::new(["VOLUME NAME", "LINKS", "SIZE"]).text());
+        let mut table = Table::new(["VOLUME NAME", "LINKS", "SIZE"]);
+        for (volume, size) in &self.volumes {
+            table.row(vec![volume.name.clone(), self.links(volume).to_string(), bytes(*size)]);
+        }
+        print!("{}", table.text());
         let images: HashSet<&Digest> = self.blobs.iter().flatten().collect();
         let cache = self.size(self.cache.iter().filter(|digest| !images.contains(digest)));
         println!("\nBuild cache usage: {}", bytes(cache));
