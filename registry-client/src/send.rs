@@ -164,7 +164,7 @@ impl Transport {
     ///
     /// Writes are sent on as they are where the status says so, as docker does; where it does not, what becomes of method
     /// and body is anybody's guess.
-    async fn send_following(
+    pub(crate) async fn send_following(
         &self,
         reference: &Reference,
         access: Access,

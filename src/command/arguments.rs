@@ -77,6 +77,8 @@ pub(crate) enum ByHand {
     Pull(image::pull::Arguments),
     /// Send an image to a registry
     Push(image::push::Arguments),
+    /// Search the repositories of a registry
+    Search(image::search::Arguments),
     /// Give an image another name
     Tag(image::tag::Arguments),
     /// Remove images
@@ -208,6 +210,7 @@ fn run_by_hand(command: ByHand, data_dir: Option<PathBuf>) -> Result<ExitCode, S
         ByHand::Image(arguments) => image::run(&arguments, data_dir),
         ByHand::Pull(arguments) => image::pull::run(&arguments, data_dir),
         ByHand::Push(arguments) => image::push::run(&arguments, data_dir),
+        ByHand::Search(arguments) => image::search::run(&arguments, data_dir),
         ByHand::Tag(arguments) => image::tag::run(&arguments, data_dir),
         ByHand::Rmi(arguments) => image::rm::run(&arguments, data_dir),
         ByHand::Inspect(arguments) => image::inspect::run(&arguments, data_dir, image::inspect::Kind::Any),

@@ -2,6 +2,8 @@
 
 use crate::service::api::{ADMIN, ask, ask_as};
 use crate::support::{Site, TOKEN, curl, run, shown, slipway};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -194,6 +196,37 @@ fn a_deleted_tag_is_listed_and_restored() {
     let audit = registry(&site, &["audit", "--json"], "");
     let audit: serde_json::Value = serde_json::from_slice(&audit.stdout).unwrap();
     assert_eq!((&audit[0]["action"], &audit[0]["reference"]), (&json!("restore"), &json!("1")));
+}
+
+#[test]
+fn a_registry_is_searched_with_the_login_that_it_knows() {
+    // cli.md 10
+    let site = Site::start_with("workers = 0\nregistry_users = { ci = \"hush-hush\" }", "");
+    let source = layout(&site);
+    std::fs::create_dir(site.path("docker")).unwrap();
+    let login = json!({ "auths": { site.registry.as_str(): { "auth": STANDARD.encode("ci:hush-hush") } } });
+    std::fs::write(site.path("docker/config.json"), login.to_string()).unwrap();
+    let image = format!("docker://{}/team/web", site.registry);
+    let pushed =
+        skopeo(&site, &["copy", "-q", "--dest-tls-verify=false", "--dest-creds=ci:hush-hush", &source, &image]);
+    assert!(pushed.status.success(), "{}", shown(&pushed));
+    let search = |arguments: &[&str]| {
+        let mut command = slipway();
+        command.arg("search").args(arguments).arg("--data-dir").arg(site.path("by-hand"));
+        command.env("DOCKER_CONFIG", site.path("docker")).output().unwrap()
+    };
+    let term = format!("{}/we", site.registry);
+    let found = search(&[&term, "--format", "{{.Name}} {{.StarCount}}"]);
+    assert_eq!(String::from_utf8_lossy(&found.stdout), format!("{}/team/web 0\n", site.registry), "{}", shown(&found));
+    assert!(shown(&search(&[&term])).starts_with("NAME"), "{}", shown(&search(&[&term])));
+    assert_eq!(search(&[&term, "--filter", "stars=1", "--format", "json"]).stdout, b"");
+    for (arguments, said) in [
+        (&[term.as_str(), "--limit", "101"][..], "limit 101 is outside the range of [1, 100]"),
+        (&[term.as_str(), "--filter", "wild=1"], "invalid filter 'wild=1'"),
+    ] {
+        let refused = search(arguments);
+        assert!(refused.status.code() == Some(1) && shown(&refused).contains(said), "{}", shown(&refused));
+    }
 }
 
 #[test]

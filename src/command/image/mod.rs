@@ -12,6 +12,7 @@ pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod rm;
+pub(crate) mod search;
 pub(crate) mod tag;
 
 pub(crate) use arguments::{Arguments, run};
