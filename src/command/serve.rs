@@ -137,6 +137,7 @@ impl Background {
                 base_image_pause,
                 stopped.clone(),
             )),
+            tokio::spawn(webhook::follow_links(database.clone(), settings.clone(), stopped.clone())),
             tokio::spawn(webhook::publish_statuses(
                 database.clone(),
                 settings.clone(),

@@ -1,4 +1,4 @@
-//! Base images that change: the newest build of a branch is repeated, once, and only where the repository wants it.
+//! Base images and linked repositories that change: the newest build of a branch is repeated, once, where that is wanted.
 
 use crate::service::api::{ADMIN, ADMIN_TOKEN, add_repository, ask_as, trigger_main};
 use crate::support::{Site, push_base, slipway, wait_for};
@@ -73,4 +73,39 @@ fn a_build_is_repeated_when_its_base_changes() {
     });
     assert_eq!(builds(&site, "based/app").len(), 2, "once");
     assert_eq!(builds(&site, "still/app").len(), 1, "only where the repository wants it");
+}
+
+#[test]
+fn a_build_is_repeated_when_a_linked_repository_has_a_new_image() {
+    let site = Site::start_with("", ADMIN);
+    site.commit(&[("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")]);
+    add_repository(&site, "link/base", &json!({}));
+    let linked = json!({ "links": ["link/base", "link/unknown"] });
+    add_repository(&site, "link/app", &linked);
+    for (name, other) in [("circle/one", "circle/two"), ("circle/two", "circle/one")] {
+        add_repository(&site, name, &json!({ "links": [other] }));
+    }
+    build(&site, "circle/one");
+    build(&site, "circle/two");
+    let first = build(&site, "link/app");
+    let base = build(&site, "link/base");
+    let repeated = wait_for("a build after the linked one", || {
+        builds(&site, "link/app").into_iter().find(|build| build["trigger"]["kind"] == "link")
+    });
+    assert_eq!(repeated["trigger"]["of"], first["id"]);
+    assert_eq!(repeated["trigger"]["repositories"], json!(["link/base"]));
+    let repeated = site.succeeded(repeated["id"].as_str().unwrap());
+    assert_eq!(repeated["image"]["tags"], first["image"]["tags"]);
+    let page = crate::support::curl(&[&format!("{}/builds/{}", site.url, repeated["id"].as_str().unwrap())]).text;
+    assert!(page.contains("of linked repositories"), "{page}");
+    // The same commit again is the same image: nothing follows from it.
+    let again = build(&site, "link/base");
+    assert_eq!(again["image"]["digest"], base["image"]["digest"]);
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!(builds(&site, "link/app").len(), 2, "once");
+    assert_eq!(
+        (builds(&site, "circle/one").len(), builds(&site, "circle/two").len()),
+        (1, 1),
+        "a circle is not followed"
+    );
 }

@@ -46,6 +46,13 @@ pub enum Trigger {
         /// The references that name something else than then.
         references: Vec<String>,
     },
+    /// A linked repository has a newer image than the newest build was made after.
+    Link {
+        /// The newest build.
+        of: BuildId,
+        /// The linked repositories with newer images.
+        repositories: Vec<String>,
+    },
     /// It was due.
     Schedule {
         /// When, in milliseconds since 1970.
@@ -93,6 +100,7 @@ impl Trigger {
             Trigger::Manual { .. } => "manual",
             Trigger::Retry { .. } => "retry",
             Trigger::BaseImage { .. } => "base_image",
+            Trigger::Link { .. } => "link",
             Trigger::Schedule { .. } => "schedule",
         }
     }

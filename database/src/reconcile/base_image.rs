@@ -14,7 +14,7 @@ use crate::queue::retry::first_spec;
 use crate::sql::clock::millis;
 use crate::sql::schema;
 use crate::sql::statement::{Row, sql};
-use crate::sql::states::{SKIPPED, SUCCEEDED};
+use crate::sql::states::{FAILED, SKIPPED, SUCCEEDED};
 use std::time::Duration;
 
 /// Most times that the pause is doubled after looks that failed.
@@ -192,9 +192,41 @@ impl Database {
         Ok(builds.into_iter().filter(|build| build.request.spec.push && build.request.spec.options.trusted).collect())
     }
 
-    /// Repeats a build of which `references` name other images now; `None` if a newer one was begun meanwhile.
-    pub async fn rebuild(&self, id: &BuildId, references: &[String]) -> Result<Option<BuildId>, Error> {
-        let doing = "repeating a build on other base images";
+    /// Returns the newest builds of each branch and rule of a repository that pushed an image, or failed to make one.
+    pub async fn newest_builds(&self, repository: &str) -> Result<Vec<Build>, Error> {
+        let newest = newest();
+        let text = format!(
+            "SELECT {BUILD} FROM builds b WHERE b.repository = $1 AND b.state IN ({SUCCEEDED}, {FAILED}) \
+             AND b.git_ref LIKE 'refs/heads/%' AND {newest} ORDER BY b.id DESC LIMIT $2"
+        );
+        let rows = sql("reading builds", text).bind(repository).bind(MAX_COMPARED).all(self.read()).await?;
+        let builds = rows.iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        Ok(builds.into_iter().filter(|build| build.request.spec.push && build.request.spec.options.trusted).collect())
+    }
+
+    /// Returns when a repository last pushed an image that is another one than that of the build before it of the same
+    /// rule and ref, in milliseconds since 1970.
+    pub async fn image_changed_ms(&self, repository: &str) -> Result<Option<i64>, Error> {
+        let text = format!(
+            "SELECT {BUILD} FROM builds b WHERE b.repository = $1 AND b.state = {SUCCEEDED} ORDER BY b.id DESC LIMIT $2"
+        );
+        let rows = sql("reading builds", text).bind(repository).bind(MAX_COMPARED).all(self.read()).await?;
+        let mut builds = rows.iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        builds.retain(|build| build.request.spec.push && build.request.spec.options.trusted);
+        let digest = |build: &Build| build.image.as_ref().map(|image| image.digest.clone());
+        let of_one = |one: &Build, other: &Build| {
+            one.request.rule == other.request.rule && one.request.spec.git_ref == other.request.spec.git_ref
+        };
+        let is_other = |at: usize| {
+            let before = builds[at + 1..].iter().find(|before| of_one(before, &builds[at]));
+            before.is_none_or(|before| digest(before) != digest(&builds[at]))
+        };
+        Ok((0..builds.len()).filter(|at| is_other(*at)).filter_map(|at| builds[at].finished_ms).max())
+    }
+
+    /// Repeats a build because of `trigger`; `None` if a newer one was begun meanwhile.
+    pub async fn rebuild(&self, id: &BuildId, trigger: Trigger) -> Result<Option<BuildId>, Error> {
+        let doing = "repeating a build";
         let mut transaction = self.begin_accepting().await?;
         let text = format!("SELECT 1 FROM builds b WHERE b.id = $1 AND {}", newest());
         if sql(doing, text).bind(id.as_str()).optional(transaction.on()).await?.is_none() {
@@ -202,7 +234,6 @@ impl Database {
         }
         // That somebody wanted no cache was for that build only.
         let use_cache = first_spec(&mut transaction, id).await?.use_cache;
-        let trigger = Trigger::BaseImage { of: id.clone(), references: references.to_vec() };
         let rebuilt = self.repeat(&mut transaction, id, |request| {
             request.trigger = trigger;
             request.spec.use_cache = use_cache;

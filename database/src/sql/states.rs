@@ -10,6 +10,7 @@ use std::fmt;
 pub(crate) const QUEUED: Quoted = Quoted(BuildState::Queued.as_str());
 pub(crate) const PREPARING: Quoted = Quoted(BuildState::Preparing.as_str());
 pub(crate) const SUCCEEDED: Quoted = Quoted(BuildState::Succeeded.as_str());
+pub(crate) const FAILED: Quoted = Quoted(BuildState::Failed.as_str());
 pub(crate) const CANCELLED: Quoted = Quoted(BuildState::Cancelled.as_str());
 pub(crate) const SUPERSEDED: Quoted = Quoted(BuildState::Superseded.as_str());
 pub(crate) const SKIPPED: Quoted = Quoted(BuildState::Skipped.as_str());

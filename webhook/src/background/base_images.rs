@@ -2,7 +2,7 @@
 
 use crate::configuration::settings::Settings;
 use crate::intake::catalog::{Catalog, Entry};
-use database::{Build, Database, SeenImage, WatchedImage};
+use database::{Build, Database, SeenImage, Trigger, WatchedImage};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
@@ -53,7 +53,8 @@ async fn look_and_rebuild(
         if references.is_empty() {
             continue;
         }
-        if let Some(id) = database.rebuild(&build.id, &references).await? {
+        let trigger = Trigger::BaseImage { of: build.id.clone(), references: references.clone() };
+        if let Some(id) = database.rebuild(&build.id, trigger).await? {
             let (repo, images) = (&build.request.repository, references.join(", "));
             tracing::info!(repo, build.id = id.as_str(), images, "base images changed: a build is repeated");
         }
@@ -62,7 +63,7 @@ async fn look_and_rebuild(
 }
 
 /// Tells whether the rule of a build still builds pushes.
-fn is_wanted(entry: &Entry, build: &Build) -> bool {
+pub(super) fn is_wanted(entry: &Entry, build: &Build) -> bool {
     let repository = &entry.repository;
     let rule = repository.rules.iter().find(|rule| rule.name == build.request.rule);
     repository.own_rules.is_some() || rule.is_some_and(|rule| rule.autobuild)

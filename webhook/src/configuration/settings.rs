@@ -93,6 +93,8 @@ pub(crate) struct Repository {
     pub autotest: Autotest,
     /// Whether it is built again when a base image is another one.
     pub base_image_rebuild: bool,
+    /// Repositories whose new images let it be built again.
+    pub links: Vec<String>,
     /// Whether submodules are fetched where a rule does not say.
     pub submodules: bool,
     /// Images that its builds may read besides public ones and their own.

@@ -192,6 +192,10 @@ fn trigger(build: &Build) -> Markup {
                 "other base images than " a href=(format!("/builds/{}", of.as_str())) { "the build before" } " had:"
                 @for reference in references { " " code { (plain(reference.as_bytes())) } }
             }
+            Trigger::Link { of, repositories } => {
+                "newer images than " a href=(format!("/builds/{}", of.as_str())) { "the build before" } " of linked repositories:"
+                @for name in repositories { " " a href=(format!("/repos/{name}")) { (plain(name.as_bytes())) } }
+            }
             Trigger::Schedule { due_ms } => { "its schedule, due " (time(*due_ms)) }
         }
         @if !reason.is_empty() { ": " (plain(reason.as_bytes())) }

@@ -37,6 +37,7 @@ pub(super) fn author(build: &Build) -> String {
         Trigger::Retry { .. } => "retry".to_owned(),
         Trigger::Schedule { .. } => "schedule".to_owned(),
         Trigger::BaseImage { .. } => "base image".to_owned(),
+        Trigger::Link { .. } => "link".to_owned(),
         Trigger::Reconcile { .. } => "missed push".to_owned(),
     }
 }

@@ -64,6 +64,13 @@ pub enum TriggerKind {
         /// The references that name other images now.
         references: Vec<String>,
     },
+    /// Linked repositories have newer images than another build was made after.
+    Link {
+        /// Id of that build.
+        of: String,
+        /// The linked repositories.
+        repositories: Vec<String>,
+    },
     /// A schedule of the rule.
     Schedule {
         /// The time at which the build was due.
@@ -84,6 +91,7 @@ impl TriggerKind {
             TriggerKind::Manual { .. } => "manual",
             TriggerKind::Retry { .. } => "retry",
             TriggerKind::BaseImage { .. } => "base_image",
+            TriggerKind::Link { .. } => "link",
             TriggerKind::Schedule { .. } => "schedule",
             TriggerKind::Other => "another event",
         }
@@ -102,6 +110,7 @@ impl TriggerView {
             Trigger::Manual { by } => TriggerKind::Manual { by },
             Trigger::Retry { of } => TriggerKind::Retry { of: of.as_str().to_owned() },
             Trigger::BaseImage { of, references } => TriggerKind::BaseImage { of: of.as_str().to_owned(), references },
+            Trigger::Link { of, repositories } => TriggerKind::Link { of: of.as_str().to_owned(), repositories },
             Trigger::Schedule { due_ms } => TriggerKind::Schedule { due_at: moment(due_ms) },
         };
         TriggerView { kind, reason: build.request.spec.options.reason.clone() }

@@ -29,9 +29,11 @@ pub(crate) fn dockerhub(tag: &str, build: &Build, settings: &Settings) -> Value 
     let (namespace, name) = path.rsplit_once('/').unwrap_or(("library", path));
     let pusher = match &build.request.trigger {
         Trigger::Push { by, .. } | Trigger::PullRequest { by, .. } | Trigger::Manual { by } => by.as_str(),
-        Trigger::Reconcile { .. } | Trigger::Retry { .. } | Trigger::BaseImage { .. } | Trigger::Schedule { .. } => {
-            "slipway"
-        }
+        Trigger::Reconcile { .. }
+        | Trigger::Retry { .. }
+        | Trigger::BaseImage { .. }
+        | Trigger::Link { .. }
+        | Trigger::Schedule { .. } => "slipway",
     };
     json!({
         "push_data": {

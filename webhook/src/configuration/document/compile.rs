@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// Most rules of a repository.
 const MAX_RULES: usize = 200;
+/// Repositories that one follows, at most.
+const MAX_LINKS: usize = 20;
 /// Longest value of a build argument, variable or label.
 const MAX_VALUE: usize = 32 * 1024;
 
@@ -59,6 +61,7 @@ pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Resul
         pull_requests: document.pull_requests.unwrap_or_default(),
         pull_requests_need_approval: document.pull_requests_need_approval.unwrap_or(true),
         base_image_rebuild: document.base_image_rebuild.unwrap_or(false),
+        links: links(document)?,
         may_read: document.may_read.clone(),
         webhooks: webhooks(&document.webhooks)?,
         hub_hooks: document.hub_hooks.unwrap_or(false),
@@ -66,6 +69,20 @@ pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Resul
         submodules: document.submodules.unwrap_or(true),
         rules: rules(&document.rules, &RuleDefaults::of(document))?,
     })
+}
+
+/// Checks the repositories that builds follow.
+fn links(document: &RepositoryDocument) -> Result<Vec<String>, String> {
+    if document.links.len() > MAX_LINKS {
+        return Err(format!("there are {} links, at most {MAX_LINKS} are taken", document.links.len()));
+    }
+    for link in &document.links {
+        check_repository_name(link).map_err(|problem| format!("links: {problem}"))?;
+        if *link == document.name {
+            return Err(format!("links: `{link}` is the repository itself: another one is expected"));
+        }
+    }
+    Ok(document.links.clone())
 }
 
 /// Checks rules; where there are none, the usual ones.

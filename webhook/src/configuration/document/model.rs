@@ -57,6 +57,9 @@ pub struct RepositoryDocument {
     /// where this is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_image_rebuild: Option<bool>,
+    /// Repositories of this slipway whose new images let the newest build of each branch be repeated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
     /// How long its builds, logs and deliveries are kept, where that differs from `[retention]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionDocument>,
