@@ -17,6 +17,29 @@ fn json_of(directory: &Path, name: &str) -> Value {
 }
 
 #[test]
+fn one_platform_of_an_image_is_saved_and_loaded() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    let context = bench.path("context");
+    std::fs::create_dir_all(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nARG TARGETARCH\nCOPY Dockerfile /$TARGETARCH\n").unwrap();
+    let platforms = "--platform=linux/amd64,linux/arm64";
+    crate::support::run(bench.command(&["build", "-q", "-t", "both", platforms]).arg(&context));
+    let architecture = |bench: &Bench| bench.run(&["inspect", "-f", "{{.Architecture}}", "both"]);
+    let (one, all) = (bench.path("one.tar"), bench.path("all.tar"));
+    bench.run(&["save", "--platform", "linux/arm64", "-o", one.to_str().unwrap(), "both"]);
+    assert_eq!(other.run(&["load", "-i", one.to_str().unwrap()]), "Loaded image: both:latest\n");
+    assert_eq!(architecture(&other), "arm64\n");
+    bench.run(&["save", "-o", all.to_str().unwrap(), "both"]);
+    let third = Bench::new();
+    third.run(&["load", "--platform", "linux/arm64", "-i", all.to_str().unwrap()]);
+    assert_eq!(architecture(&third), "arm64\n");
+    let (code, said) = bench.fails(&["save", "--platform", "linux/s390x", "-o", one.to_str().unwrap(), "both"]);
+    assert!(code == 1 && said.contains("does not match the specified platform: wanted linux/s390x"), "{said}");
+    let (_, said) = Bench::new().fails(&["load", "--platform", "linux/s390x", "-i", all.to_str().unwrap()]);
+    assert!(said.contains("wanted linux/s390x"), "{said}");
+}
+
+#[test]
 fn images_are_saved_and_loaded_with_their_names() {
     let (bench, other) = (Bench::new(), Bench::new());
     bench.build("team/app:v1", "CMD [\"echo\", \"hi\"]\n");

@@ -36,3 +36,18 @@ fn space_is_shown_and_given_back() {
     assert!(said.starts_with(question) && said.ends_with("Are you sure you want to continue? [y/N] "), "{said}");
     bench.run(&["rm", "-f", "up"]);
 }
+
+#[test]
+fn ps_tells_what_a_container_has_on_disk() {
+    let bench = Bench::new();
+    bench.build("bb", "");
+    bench.run(&["run", "--name", "c1", "bb", "dd", "if=/dev/zero", "of=/f", "bs=1M", "count=2"]);
+    let row = bench.run(&["ps", "-a", "--format", "{{.Names}} {{.Size}}"]);
+    assert!(row.starts_with("c1 2.1MB (virtual "), "{row}");
+    let table = bench.run(&["ps", "-as"]);
+    assert!(
+        table.lines().next().is_some_and(|head| head.ends_with("SIZE")) && table.contains("2.1MB (virtual"),
+        "{table}"
+    );
+    assert!(!bench.run(&["ps", "-a"]).contains("SIZE"));
+}

@@ -264,6 +264,12 @@ fn a_badge_is_of_the_default_branch() {
     assert_eq!(badge(""), "passing");
     let other = site.deliver("push", "other", &push("refs/heads/master", &"8".repeat(40), "m"), SECRET).json();
     site.finished(other["builds"][0]["id"].as_str().unwrap());
+    // Pages that had a badge of Docker Hub's change the host alone.
+    for path in ["/docker/cloud/build/team/app", "/docker/build/team/app.svg"] {
+        let picture = curl(&[&format!("{}{path}", site.url)]);
+        assert!(picture.status == 200 && picture.text.contains("docker build: passing"), "{path}: {}", picture.text);
+    }
+    assert_eq!(site.get("/docker/cloud/build/team/app.json")["message"], "passing");
     // The forge says that the default branch is main.
     assert_eq!((badge("").as_str(), badge("?branch=master").as_str()), ("passing", "failing"));
     let bad = site.deliver("push", "tag", &push("refs/tags/v9", &"9".repeat(40), "m"), SECRET).json();

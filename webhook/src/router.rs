@@ -177,6 +177,8 @@ fn page_routes() -> Router<Service> {
         .route("/assets/{file}", get(pages::asset::show))
         .route("/favicon.ico", get(pages::asset::icon))
         .route("/badges/{namespace}/{file}", get(api::badges::show))
+        .route("/docker/cloud/build/{namespace}/{file}", get(api::badges::show_hub))
+        .route("/docker/build/{namespace}/{file}", get(api::badges::show_hub))
 }
 
 fn action_routes() -> Router<Service> {

@@ -107,6 +107,23 @@ impl Image {
         Ok(Image { id, manifest, kept, document: read, config, names, digests, places })
     }
 
+    /// Returns the part of the image that is for `platform`, all of which must be here; `text` is how it was asked for.
+    pub fn of_platform(self, store: &Store, text: &str, platform: &Platform) -> Result<Image, Error> {
+        let other = |found: &Platform| Error::other_platform(text, platform, found);
+        let is_whole = |kept: &Descriptor| store.closure(kept).iter().all(|digest| store.contains(digest));
+        if !media_type::is_index(&self.kept.media_type) {
+            let found = self.config.platform();
+            return if found.satisfies(platform) { Ok(self) } else { Err(other(&found)) };
+        }
+        let index: Index = document(store, &self.kept)?;
+        let fits = |manifest: &&Descriptor| manifest.platform.as_ref().is_some_and(|found| found.satisfies(platform));
+        let found = index.manifests.iter().filter(fits).find(|manifest| is_whole(manifest));
+        let manifest = found.ok_or_else(|| other(&self.config.platform()))?;
+        let plain = Descriptor::new(&manifest.media_type, manifest.digest.clone(), manifest.size);
+        let Image { names, digests, places, .. } = self;
+        Ok(Image { names, digests, places, ..Image::read(store, &plain)? })
+    }
+
     /// Returns every digest that any of its manifests leads to.
     pub fn closure(&self, store: &Store) -> HashSet<Digest> {
         self.places.iter().map(|place| &place.kept).chain([&self.kept]).flat_map(|kept| store.closure(kept)).collect()

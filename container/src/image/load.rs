@@ -9,7 +9,7 @@ use files::tar::EntryKind;
 use files::tar::Reader;
 use image_store::Store;
 use registry_client::{
-    Algorithm, Descriptor, DiffId, Digest, Hasher, ImageConfig, Index, Manifest, Reference, media_type,
+    Algorithm, Descriptor, DiffId, Digest, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type,
 };
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
@@ -60,17 +60,38 @@ struct Found {
     names: Vec<Name>,
 }
 
+impl Found {
+    /// Keeps only the part that is for `platform`.
+    fn narrow(&mut self, store: &Store, platform: &Platform) -> Result<(), Error> {
+        let text = self.names.first().map_or_else(|| self.id.to_string(), Name::to_string);
+        let part = Image::read(store, &self.kept)?.of_platform(store, &text, platform)?;
+        (self.kept, self.id) = (part.kept, part.id);
+        Ok(())
+    }
+}
+
 fn invalid(problem: impl std::fmt::Display) -> Error {
     Error::Invalid(format!("invalid archive: {problem}"))
 }
 
-/// Loads all images of the archive `tar`, which is not compressed.
-pub fn load(store: &Store, tar: impl Read, layers: &dyn Layers) -> Result<Vec<Loaded>, Error> {
+/// Loads all images of the archive `tar`, which is not compressed. Of an image of several platforms only that of `platform`
+/// is kept, if it is given.
+pub fn load(
+    store: &Store,
+    tar: impl Read,
+    platform: Option<&Platform>,
+    layers: &dyn Layers,
+) -> Result<Vec<Loaded>, Error> {
     // All stays until the images have their names.
     let leased = store.leased()?;
     let archive = Archive::read(&leased, tar)?;
     let mut found = archive.of_layout()?;
     archive.of_docker(&mut found, layers)?;
+    if let Some(platform) = platform {
+        for found in &mut found {
+            found.narrow(&leased, platform)?;
+        }
+    }
     let lock = NamesLock::take(&leased)?;
     found.into_iter().map(|found| keep(&leased, &lock, found)).collect()
 }
@@ -160,7 +181,7 @@ impl<'s> Archive<'s> {
             let id = Image::read(self.store, &plain)?.id;
             return Ok((plain, id));
         }
-        let host = registry_client::Platform::host();
+        let host = Platform::host();
         let fits = |manifest: &Descriptor| manifest.platform.as_ref().is_some_and(|found| found.satisfies(&host));
         let chosen = whole.iter().find(|known| fits(known.0)).or(whole.first());
         let (manifest, id) = chosen.ok_or_else(|| invalid("it contains no whole image"))?;

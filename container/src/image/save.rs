@@ -5,7 +5,7 @@ use crate::Error;
 use files::tar::EntryKind;
 use files::tar::{Entry, Writer};
 use image_store::Store;
-use registry_client::{Descriptor, Digest, Index, Reference, media_type};
+use registry_client::{Descriptor, Digest, Index, Platform, Reference, media_type};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
@@ -23,17 +23,22 @@ struct Chosen {
     names: Vec<Name>,
 }
 
-/// Writes the images that `texts` mean: a name, an id, or a repository with all its tags.
-pub fn save(store: &Store, texts: &[String], out: &mut dyn Write) -> Result<(), Error> {
+/// Writes the images that `texts` mean: a name, an id, or a repository with all its tags. Of an image of several platforms
+/// only that of `platform` is written, if it is given.
+pub fn save(store: &Store, texts: &[String], platform: Option<&Platform>, out: &mut dyn Write) -> Result<(), Error> {
     let leased = store.leased()?;
     let catalog = Catalog::load(&leased)?;
     let mut chosen: Vec<Chosen> = Vec::new();
     for text in texts {
         for (text, name) in meant(&catalog, text) {
             let image = catalog.find_own(&leased, &text)?;
+            let image = match platform {
+                Some(platform) => image.of_platform(&leased, &text, platform)?,
+                None => whole(&leased, image),
+            };
             let place = chosen.iter().position(|known| known.image.kept.digest == image.kept.digest);
             let place = place.unwrap_or_else(|| {
-                chosen.push(Chosen { image: whole(&leased, image), names: Vec::new() });
+                chosen.push(Chosen { image, names: Vec::new() });
                 chosen.len() - 1
             });
             let names = &mut chosen[place].names;

@@ -1,6 +1,6 @@
 //! `slipway ps`: the containers that run, or all.
 
-use crate::hand::{Failure, Format, Hand, ago, now, short_time, told};
+use crate::hand::{Failure, Format, Hand, ago, bytes, now, short_time, told};
 use clap::Args;
 use container::{Container, Error, Status};
 use serde_json::{Value, json};
@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// Show only ids
     #[arg(short, long)]
     quiet: bool,
+    /// Show what each container has on disk besides its image
+    #[arg(short, long)]
+    size: bool,
 }
 
 const COLUMNS: [(&str, &str); 7] = [
@@ -44,7 +47,8 @@ const COLUMNS: [(&str, &str); 7] = [
     ("Ports", "PORTS"),
     ("Names", "NAMES"),
 ];
-const HEADINGS: [(&str, &str); 3] = [("CreatedAt", "CREATED AT"), ("State", "STATE"), ("Labels", "LABELS")];
+const HEADINGS: [(&str, &str); 4] =
+    [("Size", "SIZE"), ("CreatedAt", "CREATED AT"), ("State", "STATE"), ("Labels", "LABELS")];
 /// Words of docker for the state of a container.
 const STATUSES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
 /// Characters of a command that are shown.
@@ -67,10 +71,16 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
             found.retain(Container::is_running);
         }
         found.truncate(last.unwrap_or(usize::MAX));
-        let rows: Vec<Value> = found.iter().map(|container| row(container, arguments.no_trunc)).collect();
+        let mut rows: Vec<Value> = found.iter().map(|container| row(container, arguments.no_trunc)).collect();
+        let asks_for_size = arguments.size || arguments.format.as_deref().is_some_and(|text| text.contains(".Size"));
+        if asks_for_size && !arguments.quiet {
+            add_sizes(&hand, &found, &mut rows)?;
+        }
+        let mut columns = COLUMNS.to_vec();
+        columns.extend(arguments.size.then_some(("Size", "SIZE")));
         match arguments.quiet {
             true => rows.iter().for_each(|row| println!("{}", row["ID"].as_str().unwrap_or_default())),
-            false => format.print(&COLUMNS, &HEADINGS, &rows)?,
+            false => format.print(&columns, &HEADINGS, &rows)?,
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -110,6 +120,22 @@ fn matcher(text: &str) -> Result<Matcher<'_>, Failure> {
         }),
         _ => return Err(wrong()),
     })
+}
+
+/// Adds what containers have on disk, and with their images.
+fn add_sizes(hand: &Hand, containers: &[Container], rows: &mut [Value]) -> Result<(), Failure> {
+    if containers.is_empty() {
+        return Ok(());
+    }
+    let sandbox = hand.sandbox_for("ps")?;
+    for (container, row) in containers.iter().zip(rows) {
+        let id = runtime::ContainerId::new(&container.record.id).map_err(Error::from)?;
+        let own = sandbox.container_bytes(&id).map_err(Error::from)?;
+        let layers = hand.store.closure(&container.record.manifest);
+        let image: u64 = layers.iter().filter_map(|digest| hand.store.size(digest)).sum();
+        row["Size"] = format!("{} (virtual {})", bytes(own), bytes(own + image)).into();
+    }
+    Ok(())
 }
 
 fn seconds(time: Option<&str>) -> i64 {

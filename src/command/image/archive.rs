@@ -1,5 +1,6 @@
 //! `slipway save` and `slipway load`: images as archives.
 
+use super::pull::platform;
 use crate::hand::{Failure, Hand, StoreLayers, told};
 use clap::Args;
 use container::{Error, Loaded};
@@ -13,6 +14,9 @@ pub(crate) struct Save {
     /// Names or ids of images; a name without a tag means all its tags
     #[arg(required = true)]
     images: Vec<String>,
+    /// Write only the image of this platform
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
     /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -21,6 +25,9 @@ pub(crate) struct Save {
 /// Arguments of `slipway load`.
 #[derive(Debug, Args)]
 pub(crate) struct Load {
+    /// Keep only the images of this platform
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
     /// Read a file instead of standard input
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -32,8 +39,11 @@ pub(crate) struct Load {
 /// Runs `slipway save`.
 pub(crate) fn save(arguments: &Save, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
+        let platform = arguments.platform.as_deref().map(|text| platform(Some(text))).transpose()?;
         let hand = Hand::open(data_dir)?;
-        write_to(arguments.output.as_deref(), |out| Ok(container::save(&hand.store, &arguments.images, out)?))?;
+        write_to(arguments.output.as_deref(), |out| {
+            Ok(container::save(&hand.store, &arguments.images, platform.as_ref(), out)?)
+        })?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -63,6 +73,7 @@ pub(crate) fn write_to(
 /// Runs `slipway load`.
 pub(crate) fn load(arguments: &Load, data_dir: Option<PathBuf>) -> Result<ExitCode, String> {
     told(|| {
+        let platform = arguments.platform.as_deref().map(|text| platform(Some(text))).transpose()?;
         let input: Box<dyn Read + Send> = match &arguments.input {
             Some(path) => Box::new(open(path)?),
             None if std::io::stdin().is_terminal() => {
@@ -74,7 +85,7 @@ pub(crate) fn load(arguments: &Load, data_dir: Option<PathBuf>) -> Result<ExitCo
         let tar =
             builder::layer::tar_in(input).map_err(|error| Error::Invalid(format!("reading the archive: {error}")))?;
         let tar = tar.ok_or_else(|| Error::Invalid("invalid archive: it is not a tar".to_owned()))?;
-        container::load(&hand.store, tar, &StoreLayers)?.iter().for_each(print);
+        container::load(&hand.store, tar, platform.as_ref(), &StoreLayers)?.iter().for_each(print);
         Ok(ExitCode::SUCCESS)
     })
 }

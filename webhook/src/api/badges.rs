@@ -45,27 +45,62 @@ pub(crate) async fn show(
     let name = svg
         .or_else(|| file.strip_suffix(".json"))
         .ok_or_else(|| Problem::new(Code::NotFound, "a badge ends in .svg or .json"))?;
-    let repository = format!("{namespace}/{name}");
+    let asked = Asked { repository: format!("{namespace}/{name}"), is_picture: svg.is_some(), label: "image" };
+    badge(&service, &asked, &caller, &headers, &wanted).await
+}
+
+/// Shows a badge where pages of repositories on Docker Hub had theirs from shields.io: `/docker/cloud/build/NAMESPACE/NAME`.
+pub(crate) async fn show_hub(
+    State(service): State<Service>,
+    Path((namespace, file)): Path<(String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+    wanted: Result<Query<BadgeQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let wanted = query(wanted)?;
+    let name = file.strip_suffix(".svg").or_else(|| file.strip_suffix(".json")).unwrap_or(&file);
+    let is_picture = !file.ends_with(".json");
+    let asked = Asked { repository: format!("{namespace}/{name}"), is_picture, label: "docker build" };
+    badge(&service, &asked, &caller, &headers, &wanted).await
+}
+
+/// The badge that is asked for.
+struct Asked {
+    repository: String,
+    /// Whether it is a picture, and not what shields.io makes one of.
+    is_picture: bool,
+    /// The words on its left side where the query has none.
+    label: &'static str,
+}
+
+async fn badge(
+    service: &Service,
+    asked: &Asked,
+    caller: &Caller,
+    headers: &HeaderMap,
+    wanted: &BadgeQuery,
+) -> Result<Response, Problem> {
+    let repository = asked.repository.as_str();
     let by_query = match &wanted.token {
-        Some(token) => find(&service, token).await?.is_some_and(|token| token.allows(Scope::Read, Some(&repository))),
+        Some(token) => find(service, token).await?.is_some_and(|token| token.allows(Scope::Read, Some(repository))),
         None => false,
     };
     if !by_query {
         caller.may_read()?;
     }
-    let visible = by_query || caller.sees(&repository);
-    let state = if visible { newest(&service, &repository, &wanted).await? } else { None };
+    let visible = by_query || caller.sees(repository);
+    let state = if visible { newest(service, repository, wanted).await? } else { None };
     let (message, color) = looks(state);
-    let label = wanted.label.as_deref().unwrap_or("image").chars().take(40).collect::<String>();
-    let etag = answer::etag(format!("{label} {message} {} {:?}", svg.is_some(), wanted.style).as_bytes());
-    let (body, kind) = if svg.is_some() {
+    let label = wanted.label.as_deref().unwrap_or(asked.label).chars().take(40).collect::<String>();
+    let etag = answer::etag(format!("{label} {message} {} {:?}", asked.is_picture, wanted.style).as_bytes());
+    let (body, kind) = if asked.is_picture {
         (picture(&label, message, color).into_bytes(), "image/svg+xml; charset=utf-8")
     } else {
         let (message, color) = (message.to_owned(), color.to_owned());
         let shields = BadgeView { schema_version: 1, label: label.clone(), message, color };
         (serde_json::to_vec(&shields).unwrap_or_default(), "application/json")
     };
-    Ok(answer::tagged(&headers, body, kind, &etag))
+    Ok(answer::tagged(headers, body, kind, &etag))
 }
 
 /// Returns the state of the newest build that was not made pointless by another.

@@ -300,10 +300,18 @@ fn pages() -> Vec<Operation> {
         page("/deliveries/{id}", "A delivery and its payload"),
         Operation::new(GET, "/assets/{file}", "Styles, scripts and icons of the pages").open().media("text/css"),
         Operation::new(GET, "/favicon.ico", "The icon of the pages").open().media("image/svg+xml"),
+        hub_badge("/docker/cloud/build/{namespace}/{file}"),
+        hub_badge("/docker/build/{namespace}/{file}"),
         Operation::new(GET, "/badges/{namespace}/{file}", "A badge as SVG, or as JSON for shields.io")
             .query(&["branch", "tag", "rule", "label", "style", "token"])
             .media("image/svg+xml"),
     ]
+}
+
+fn hub_badge(path: &'static str) -> Operation {
+    Operation::new(GET, path, "A badge under a path of Docker Hub's")
+        .query(&["branch", "tag", "rule", "label", "style", "token"])
+        .media("image/svg+xml")
 }
 
 /// Returns what forms of pages are sent to: each leads back to a page.
