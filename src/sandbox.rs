@@ -34,8 +34,9 @@ fn proxy_host(address: &str) -> Option<String> {
     url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned())
 }
 
-/// Tries the protections out and logs them; fails if one is missing that is not in `waived`.
-pub(crate) fn check(settings: &Settings, waived: &[String]) -> Result<(), String> {
+/// Tries the protections out and logs them; fails if one is missing that is not in `waived`. Returns the names of those that
+/// are missing.
+pub(crate) fn check(settings: &Settings, waived: &[String]) -> Result<Vec<String>, String> {
     let table = runtime::self_test(settings).map_err(|error| registry_client::report(&error))?;
     debug_assert!(table.iter().all(|known| runtime::PROTECTIONS.contains(&known.name.as_str())), "{table:?}");
     let there: Vec<_> = table.iter().filter(|known| known.missing.is_none()).map(|known| known.name.as_str()).collect();
@@ -50,7 +51,8 @@ pub(crate) fn check(settings: &Settings, waived: &[String]) -> Result<(), String
         }
     }
     if refused.is_empty() {
-        return Ok(());
+        let missing = table.iter().filter(|known| known.missing.is_some());
+        return Ok(missing.map(|known| known.name.clone()).collect());
     }
     Err(format!(
         "builds would not be confined on this machine: {}. To accept that, name it in `sandbox.allow_unprotected` of slipway.toml",

@@ -69,7 +69,7 @@ pub use queue::forecast::{QueuePlace, QueuedBuild, WaitingFor};
 pub use queue::overview::RunningBuild;
 pub use queue::retry::{Retried, RetryFrom};
 pub use queue::wakeup::WorkWatch;
-pub use queue::workers::WorkerRecord;
+pub use queue::workers::{WorkerInfo, WorkerRecord};
 pub use reconcile::base_image::{BaseImageClaim, Named, SeenImage, WatchedImage};
 pub use reconcile::missed_push::{AnsweredRefPoll, FoundPush, MissedPush};
 pub use reconcile::ref_poll::{Heads, Looked, MovedRef, RefPollClaim, RefPollState, Seen};

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
     let key_file = configuration.server.secret_key_file.as_deref();
     services.database = tokio.block_on(secret_key::give(services.database, key_file, &data))?;
     crate::sandbox::configure(&mut services.sandbox, &configuration.sandbox);
-    crate::sandbox::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
+    let unprotected = crate::sandbox::check(&services.sandbox, &configuration.sandbox.allow_unprotected)?;
     if let Err(error) = runtime::sweep(&services.sandbox) {
         // The janitor tries again; leftovers must not keep it from building.
         tracing::warn!(error = registry_client::report(&error), "leftovers of ended builds cannot be removed");
@@ -60,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments, data_dir: Option<PathBuf>) -> Result<Ex
     let settings = Settings {
         name: worker::name(),
         builds: usize::from(arguments.builds),
+        unprotected,
         git_dir: data.join("git"),
         max_paths: limits.paths,
         own_repositories: own.repository_names().map(str::to_owned).collect(),

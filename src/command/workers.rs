@@ -22,8 +22,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     if arguments.connection.json {
         print_json(&json!({ "workers": workers }));
     } else {
-        let rows = workers.iter().map(|worker| [sanitize(&worker.name), worker.slots.to_string()]);
-        table(["WORKER", "BUILDS AT ONCE"], rows.collect());
+        let rows = workers.iter().map(|worker| {
+            let text = |text: &Option<String>| sanitize(text.as_deref().unwrap_or("-"));
+            let state = if worker.drained { "drained" } else { "takes builds" };
+            let free = worker.disk_free_bytes.map_or_else(|| "-".to_owned(), crate::hand::bytes);
+            [
+                sanitize(&worker.name),
+                worker.slots.to_string(),
+                state.to_owned(),
+                text(&worker.version),
+                text(&worker.platform),
+                free,
+            ]
+        });
+        table(["WORKER", "BUILDS AT ONCE", "STATE", "VERSION", "PLATFORM", "DISK FREE"], rows.collect());
     }
     Ok(if workers.is_empty() { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }

@@ -4,6 +4,8 @@ use super::settings::Settings;
 use super::stop::Stop;
 use super::{garbage, identity};
 use crate::Services;
+use database::WorkerInfo;
+use registry_client::Platform;
 use std::time::{Duration, Instant};
 
 /// How often builds are looked for whose worker is gone, while a worker has some.
@@ -54,7 +56,15 @@ pub(crate) fn keep(services: &Services, settings: &Settings, stop: &Stop) {
 
 fn register(services: &Services, settings: &Settings) {
     let slots = i64::try_from(settings.builds).unwrap_or(i64::MAX);
-    if let Err(error) = services.tokio.block_on(services.database.register_worker(&settings.name, slots)) {
+    let space = runtime::disk_space(&settings.git_dir);
+    let info = WorkerInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: Platform::host().to_string(),
+        disk_bytes: space.as_ref().map_or(0, |space| space.total),
+        disk_free_bytes: space.as_ref().map_or(0, |space| space.available),
+        unprotected: settings.unprotected.clone(),
+    };
+    if let Err(error) = services.tokio.block_on(services.database.register_worker(&settings.name, slots, &info)) {
         tracing::warn!(error = &error as &dyn std::error::Error, "cannot register worker");
     }
 }

@@ -15,6 +15,8 @@ pub struct Settings {
     pub name: String,
     /// How many builds it runs at once.
     pub builds: usize,
+    /// Protections of builds that this machine does not have.
+    pub unprotected: Vec<String>,
     /// Where mirrors of repositories are kept.
     pub git_dir: PathBuf,
     /// Repositories that the operator's configuration names.

@@ -2,12 +2,31 @@
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::model::json::to_json;
 use crate::queue::switches::drained;
-use crate::sql::columns::{columns, get};
+use crate::sql::columns::{columns, get, optional_document};
 use crate::sql::statement::sql;
 use crate::sql::states::{FETCH_CLAIMED, FETCH_OPEN};
+use serde::{Deserialize, Serialize};
+
 /// A worker that was not seen for so long is gone.
 const WORKER_TTL_MS: i64 = 200_000;
+
+/// The description that a worker gives of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkerInfo {
+    /// Version of its program.
+    pub version: String,
+    /// Its platform.
+    pub platform: String,
+    /// Bytes of the disk with its data directory.
+    pub disk_bytes: u64,
+    /// Bytes of that disk that are free.
+    pub disk_free_bytes: u64,
+    /// Protections of builds that its machine does not have.
+    pub unprotected: Vec<String>,
+}
 
 columns! {
     /// A worker process.
@@ -19,6 +38,8 @@ columns! {
         pub slots: i64 = get "slots",
         /// When it was last heard of, in milliseconds since 1970.
         pub seen_ms: i64 = get "seen_ms",
+        /// Its description; `None` for one of an older version.
+        pub info: Option<WorkerInfo> = optional_document "info_json",
         /// Whether it gets no more builds.
         pub is_drained: bool = get "is_drained" as "EXISTS (SELECT 1 FROM switches s WHERE s.name = 'drained/' || workers.name AND s.is_on)",
     }
@@ -26,16 +47,18 @@ columns! {
 
 impl Database {
     /// Says that a worker is there and how many builds it runs at once; to be said again within three minutes.
-    pub async fn register_worker(&self, name: &str, slots: i64) -> Result<(), Error> {
+    pub async fn register_worker(&self, name: &str, slots: i64, info: &WorkerInfo) -> Result<(), Error> {
         let now = self.now_ms().await?;
         sql(
             "registering a worker",
-            "INSERT INTO workers (name, slots, seen_ms) VALUES ($1, $2, $3) \
-             ON CONFLICT (name) DO UPDATE SET slots = excluded.slots, seen_ms = excluded.seen_ms",
+            "INSERT INTO workers (name, slots, seen_ms, info_json) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (name) DO UPDATE SET slots = excluded.slots, seen_ms = excluded.seen_ms, \
+             info_json = excluded.info_json",
         )
         .bind(name)
         .bind(slots)
         .bind(now)
+        .bind(to_json(info)?)
         .run(self.write())
         .await?;
         Ok(())

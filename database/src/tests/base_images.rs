@@ -64,7 +64,8 @@ both! {
         assert_eq!(based().await, [other.clone(), newest.clone()], "of branches, and of each the newest");
         let references = ["r/base:1".to_owned()];
         let again = world.other().await;
-        let (one, two) = tokio::join!(database.rebuild(&newest, &references), again.rebuild(&newest, &references));
+        let trigger = Trigger::BaseImage { of: newest.clone(), references: references.to_vec() };
+        let (one, two) = tokio::join!(database.rebuild(&newest, trigger.clone()), again.rebuild(&newest, trigger.clone()));
         let rebuilt: Vec<BuildId> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
         assert_eq!(rebuilt.len(), 1, "of two servers one repeats it");
         let (old, build) = (world.build(&newest).await, world.build(&rebuilt[0]).await);

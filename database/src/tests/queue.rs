@@ -163,13 +163,13 @@ both! {
             world.pass(seconds);
             database.finish(claim, Outcome::Succeeded(image())).await.unwrap();
         }
-        database.register_worker("one", 1).await.unwrap();
+        database.register_worker("one", 1, &WorkerInfo::default()).await.unwrap();
         let running = world.trigger(&[with_policy("running", "serial", Policy::Serial)]).await.remove(0);
         assert_eq!(world.claim("one").await.build.id, running);
         let serial = world.trigger(&[with_policy("c1", "serial", Policy::Serial)]).await.remove(0);
         let main = world.trigger(&[request("acme/app", "c2"), request("acme/other", "c3")]).await;
         world.pass(40);
-        database.register_worker("one", 1).await.unwrap();
+        database.register_worker("one", 1, &WorkerInfo::default()).await.unwrap();
         let queue = database.queue(10).await.unwrap();
         // The other repository runs nothing, so it is before those that came first.
         assert_eq!(queue.iter().map(|build| &build.id).collect::<Vec<_>>(), [&main[1], &serial, &main[0]]);
@@ -226,7 +226,7 @@ both! {
 both! {
     async fn a_drained_worker_gets_no_more_builds(world) {
         let database = &world.database;
-        database.register_worker("one", 2).await.unwrap();
+        database.register_worker("one", 2, &WorkerInfo::default()).await.unwrap();
         world.trigger(&[request("acme/app", "c1"), request("acme/app", "c2"), request("acme/app", "c3")]).await;
         let first = database.claim("one").await.unwrap().unwrap();
         database.drain_worker("one").await.unwrap();
@@ -298,10 +298,10 @@ both! {
 both! {
     async fn workers_are_known_while_they_are_heard_of(world) {
         let database = &world.database;
-        database.register_worker("one", 2).await.unwrap();
-        database.register_worker("two", 1).await.unwrap();
+        database.register_worker("one", 2, &WorkerInfo::default()).await.unwrap();
+        database.register_worker("two", 1, &WorkerInfo::default()).await.unwrap();
         world.pass(150);
-        database.register_worker("two", 4).await.unwrap();
+        database.register_worker("two", 4, &WorkerInfo::default()).await.unwrap();
         world.pass(60);
         let workers = database.workers().await.unwrap();
         assert_eq!(workers.iter().map(|worker| (worker.name.as_str(), worker.slots)).collect::<Vec<_>>(), [("two", 4)]);

@@ -118,7 +118,7 @@ mod tests {
         assert!(readiness.check(&database).await.is_ok(), "one worker may still start");
         readiness.worker_ended(1, MAX_FAILURES, "exit status: 1 after 0.1 s");
         assert_eq!(readiness.check(&database).await.unwrap_err().code(), Code::WorkersCannotStart);
-        database.register_worker("elsewhere", 1).await.unwrap();
+        database.register_worker("elsewhere", 1, &database::WorkerInfo::default()).await.unwrap();
         assert!(readiness.check(&database).await.is_ok(), "a worker of another machine builds");
         database.release("elsewhere").await.unwrap();
         readiness.worker_runs(0);

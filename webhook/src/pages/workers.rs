@@ -3,7 +3,7 @@
 use super::form::button;
 use super::mark::Mark;
 use super::moment::time;
-use super::words::{count, now_ms, seconds, shown_ref};
+use super::words::{count, now_ms, seconds, shown_ref, size};
 use crate::configuration::settings::Scope;
 use crate::http::auth::Caller;
 use crate::view::text::plain;
@@ -54,7 +54,7 @@ pub(super) fn list(caller: &Caller, workers: &[WorkerRecord], running: &[Running
         h2 #workers { "Workers" }
         @if workers.is_empty() { p.notice.hold { "No worker is there: nothing is built. " code { "slipway worker" } " starts one." } } @else {
             table.cards {
-                thead { tr { th { "Worker" } th { "State" } th.num { "Runs" } th.num { "At once" } th.num { "Heard of" } th { span.vh { "Actions" } } } }
+                thead { tr { th { "Worker" } th { "State" } th.num { "Runs" } th.num { "At once" } th { "Version" } th { "Platform" } th.num { "Disk" } th.num { "Heard of" } th { span.vh { "Actions" } } } }
                 tbody {
                     @for worker in workers {
                         tr {
@@ -62,6 +62,7 @@ pub(super) fn list(caller: &Caller, workers: &[WorkerRecord], running: &[Running
                             td { (state(worker, busy(worker))) }
                             td.num { (busy(worker)) }
                             td.num { (worker.slots) }
+                            (info(worker))
                             td.num { (time(worker.seen_ms)) }
                             td { (switch(caller, worker)) }
                         }
@@ -69,6 +70,21 @@ pub(super) fn list(caller: &Caller, workers: &[WorkerRecord], running: &[Running
                 }
             }
         }
+    }
+}
+
+/// Returns cells with what a worker says of itself.
+fn info(worker: &WorkerRecord) -> Markup {
+    let Some(info) = &worker.info else { return html! { td { "older" } td {} td {} } };
+    html! {
+        td { (plain(info.version.as_bytes())) }
+        td {
+            (plain(info.platform.as_bytes()))
+            @if !info.unprotected.is_empty() {
+                " " span.state.hold title=(format!("its machine does not have: {}", info.unprotected.join(", "))) { "Less protected" }
+            }
+        }
+        td.num { (size(info.disk_free_bytes)) " free of " (size(info.disk_bytes)) }
     }
 }
 

@@ -64,6 +64,24 @@ pub struct WorkerView {
     /// Whether it gets no more builds.
     #[serde(default)]
     pub drained: bool,
+    /// Time at which it was last heard of.
+    #[serde(default)]
+    pub seen_at: Option<String>,
+    /// Version of its program; this and the rest are null for a worker of an older version.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Its platform.
+    #[serde(default)]
+    pub platform: Option<String>,
+    /// Bytes of the disk with its data directory.
+    #[serde(default)]
+    pub disk_bytes: Option<u64>,
+    /// Bytes of that disk that are free.
+    #[serde(default)]
+    pub disk_free_bytes: Option<u64>,
+    /// Protections of builds that its machine does not have.
+    #[serde(default)]
+    pub unprotected: Option<Vec<String>>,
 }
 
 /// Whether the queue is paused.
@@ -102,7 +120,18 @@ impl From<&QueuedBuild> for QueuedBuildView {
 
 impl From<&WorkerRecord> for WorkerView {
     fn from(worker: &WorkerRecord) -> WorkerView {
-        WorkerView { name: worker.name.clone(), slots: worker.slots, drained: worker.is_drained }
+        let info = worker.info.as_ref();
+        WorkerView {
+            name: worker.name.clone(),
+            slots: worker.slots,
+            drained: worker.is_drained,
+            seen_at: moment(worker.seen_ms),
+            version: info.map(|info| info.version.clone()),
+            platform: info.map(|info| info.platform.clone()),
+            disk_bytes: info.map(|info| info.disk_bytes),
+            disk_free_bytes: info.map(|info| info.disk_free_bytes),
+            unprotected: info.map(|info| info.unprotected.clone()),
+        }
     }
 }
 
