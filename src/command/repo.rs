@@ -28,7 +28,7 @@ enum Command {
     /// Add a repository, or replace one with --replace
     Add(Add),
     /// Register the repository's webhook on its forge, or repair it, with the server's token
-    Connect(Named),
+    Connect(Connect),
     /// Show the deploy key by which commits are fetched over ssh; make it, if there is none
     Key(Key),
     /// Turn the settings of Docker Hub's Automated Builds into repositories of slipway.toml
@@ -50,6 +50,18 @@ struct Named {
     name: String,
     #[command(flatten)]
     connection: Connection,
+}
+
+#[derive(Debug, Args)]
+struct Connect {
+    #[command(flatten)]
+    repository: Named,
+    /// Give the webhook another secret, here and on the forge
+    #[arg(long)]
+    rotate: bool,
+    /// Refuse deliveries that are signed with the secret before at once
+    #[arg(long, requires = "rotate")]
+    drop_previous: bool,
 }
 
 #[derive(Debug, Args)]
@@ -198,16 +210,21 @@ fn read_secret(path: &std::path::Path) -> Result<String, String> {
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
 
-fn connect(arguments: &Named) -> Result<ExitCode, String> {
-    let api = arguments.connection.open()?;
-    let answer = api.send(Method::POST, &format!("/v1/repos/{}/connect", encoded(&arguments.name)), None, &[])?;
-    if arguments.connection.json {
+fn connect(arguments: &Connect) -> Result<ExitCode, String> {
+    let Named { name, connection } = &arguments.repository;
+    let api = connection.open()?;
+    let body = arguments.rotate.then(|| json!({ "rotate": true, "drop_previous": arguments.drop_previous }));
+    let answer = api.send(Method::POST, &format!("/v1/repos/{}/connect", encoded(name)), body.as_ref(), &[])?;
+    if connection.json {
         print_json(&answer.body);
         return Ok(ExitCode::SUCCESS);
     }
     let connected: ConnectedView = read(&answer.body)?;
     let [forge, action, url] = [&connected.forge, &connected.action, &connected.url].map(|text| sanitize(text));
-    println!("{}: the webhook on {forge} was {action}: {url}", arguments.name);
+    println!("{name}: the webhook on {forge} was {action}: {url}");
+    if arguments.rotate && !arguments.drop_previous {
+        println!("  it has another secret; the one before counts until the next rotation");
+    }
     connected.faults.iter().for_each(|fault| println!("  {}", sanitize(fault)));
     Ok(ExitCode::SUCCESS)
 }

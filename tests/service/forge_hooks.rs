@@ -73,6 +73,62 @@ fn a_webhook_is_registered_once_and_repaired() {
 }
 
 #[test]
+fn a_secret_is_rotated_and_no_delivery_is_lost() {
+    for kind in ["github", "gitlab", "bitbucket-datacenter"] {
+        let forge = ForgeServer::start(kind, TOKEN);
+        let site = Site::start(&format!("{ADMIN}{}", forge.section("127.0.0.1")));
+        let first =
+            json!({ "forge": "127.0.0.1", "forge_name": "Codertocat/Hello-World", "secret": "the first secret" });
+        crate::service::api::add_repository(&site, "rotated/app", &first);
+        let path = "/v1/repos/rotated/app/connect";
+        let rotate = |body: Value| ask(&site, "POST", path, &body);
+        let key = |hook: &Value| {
+            let at = ["/config/secret", "/token", "/configuration/secret"].into_iter().find_map(|at| hook.pointer(at));
+            at.unwrap().as_str().unwrap().to_owned()
+        };
+        let accepted = |key: &str| {
+            let body =
+                json!({ "repository": "Codertocat/Hello-World", "ref": "refs/heads/other", "commit": "1".repeat(40) })
+                    .to_string();
+            let signed = format!("X-Hub-Signature-256: sha256={}", crate::service::forges::signed_with(key, &body));
+            let id = format!("Idempotency-Key: {}", crate::support::free_port());
+            deliver(&site, "/hooks/generic", &[signed, id], &body).0 != 401
+        };
+        assert_eq!(rotate(json!({})).status, 200, "{kind}");
+        assert_eq!(
+            (key(&forge.hooks()[0]).as_str(), accepted("the first secret")),
+            ("the first secret", true),
+            "{kind}"
+        );
+        forge.set_mood(Mood::Refusing(403, None, "{}".to_owned()));
+        let refused = rotate(json!({ "rotate": true }));
+        assert_eq!((refused.status, accepted("the first secret")), (409, true), "{kind}: everything is as it was");
+        forge.set_mood(Mood::Well);
+        assert_eq!(rotate(json!({ "rotate": true })).status, 200, "{kind}");
+        let second = key(&forge.hooks()[0]);
+        assert_eq!((second.len(), accepted(&second), accepted("the first secret")), (64, true, true), "{kind}");
+        let command = slipway()
+            .args(["repo", "connect", "rotated/app", "--rotate", "--drop-previous", "--server", &site.url])
+            .args(["--token", ADMIN_TOKEN])
+            .output()
+            .unwrap();
+        assert!(command.status.success(), "{kind}: {}", shown(&command));
+        let third = key(&forge.hooks()[0]);
+        assert_ne!(third, second);
+        assert_eq!((accepted(&third), accepted(&second), accepted("the first secret")), (true, false, false), "{kind}");
+        let log = std::fs::read_to_string(site.path("serve.log")).unwrap();
+        assert!(
+            [&second, &third]
+                .iter()
+                .all(|secret| !log.contains(secret.as_str()) && !shown(&command).contains(secret.as_str()))
+        );
+    }
+    let site = Site::start(ADMIN);
+    let fixed = ask(&site, "POST", "/v1/repos/team/app/connect", &json!({ "rotate": true }));
+    assert_eq!((fixed.status, &fixed.json()["code"]), (409, &json!("defined_in_file")), "{}", fixed.text);
+}
+
+#[test]
 fn refusals_of_registrations_have_the_forge_s_words_and_no_secret() {
     let forge = ForgeServer::start("github", TOKEN);
     let site = Site::start(&format!("{ADMIN}{}", forge.section("127.0.0.1")));

@@ -1,19 +1,103 @@
-//! `POST /v1/repos/{namespace}/{name}/connect`: registers or repairs the webhook of a repository on its forge.
+//! `POST /v1/repos/{namespace}/{name}/connect`: registers or repairs the webhook of a repository on its forge, and gives it
+//! another secret.
 
-use super::named::Administered;
+use super::named::{Administered, Changeable};
+use super::repositories::change;
 use crate::forges::{CallError, Connected, Hook, connect};
+use crate::http::auth::Caller;
+use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
+use crate::intake::catalog::Entry;
 use crate::view::code::Code;
 use crate::view::repository::ConnectedView;
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How a repository is connected.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Connecting {
+    /// Whether another secret takes the place of the present one, here and at the forge.
+    pub rotate: bool,
+    /// Whether deliveries that are signed with the secret before are refused at once.
+    pub drop_previous: bool,
+}
 
 /// Connects a repository.
 pub(crate) async fn run(
     State(service): State<Service>,
     Administered { name }: Administered,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<axum::Json<ConnectedView>, Problem> {
-    Ok(axum::Json(register(&service, &name).await?))
+    let has_body =
+        headers.get("content-length").is_some_and(|length| length != "0") || headers.contains_key("transfer-encoding");
+    let connecting = match has_body {
+        true => body::document::<Option<Connecting>>(&headers, body).await?.0.unwrap_or_default(),
+        false => Connecting::default(),
+    };
+    Ok(axum::Json(connected(&service, &caller, &name, &connecting).await?))
+}
+
+/// Connects a repository as it is asked for.
+pub(crate) async fn connected(
+    service: &Service,
+    caller: &Caller,
+    name: &str,
+    connecting: &Connecting,
+) -> Result<ConnectedView, Problem> {
+    if !connecting.rotate {
+        return match connecting.drop_previous {
+            true => Err(Problem::new(Code::BadJson, "`drop_previous` is about a rotation: `rotate` is missing")),
+            false => register(service, name).await,
+        };
+    }
+    rotate(service, caller, name, connecting.drop_previous).await
+}
+
+/// Gives a repository another secret. Both are accepted until the forge has the new one, so no delivery is lost; a forge that
+/// does not take it leaves everything as it was.
+async fn rotate(service: &Service, caller: &Caller, name: &str, drop_previous: bool) -> Result<ConnectedView, Problem> {
+    let present = Changeable::find(service, caller, name.to_owned()).await?.present;
+    let before = present.ok_or_else(|| Problem::no_such_repository(name))?;
+    let secret = random_secret().ok_or_else(Problem::database_unavailable)?;
+    let keys = before.repository.keys.clone();
+    let none = HeaderMap::new();
+    let set = async |entry: &Entry, present: Option<&String>, previous: Option<&String>| {
+        change(service, entry, &none, |document| {
+            document["secret"] = present.cloned().into();
+            document["previous_secret"] = previous.cloned().into();
+        })
+        .await
+    };
+    let both = set(&before, Some(&secret), keys.first()).await?;
+    let registered = register(service, name).await;
+    match (&registered, keys.first()) {
+        (Err(_), Some(present)) => drop(set(&both, Some(present), keys.get(1)).await?),
+        (Ok(_), _) if drop_previous => drop(set(&both, Some(&secret), None).await?),
+        _ => {}
+    }
+    if registered.is_err() {
+        return registered;
+    }
+    tracing::info!(repo = name, by = caller_name(caller), drop_previous, "the secret of a webhook was rotated");
+    registered
+}
+
+fn caller_name(caller: &Caller) -> &str {
+    caller.token.as_ref().map_or("", |token| token.name.as_str())
+}
+
+/// Returns a new secret of 64 hexadecimal digits; `None` if the machine gives no randomness.
+fn random_secret() -> Option<String> {
+    let mut bytes = [0; 32];
+    rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
+    Some(hex::encode(bytes))
 }
 
 /// Registers or repairs the webhook of a repository on its forge.

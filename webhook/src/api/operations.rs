@@ -1,6 +1,7 @@
 //! The operations of the API for its OpenAPI document: method, path, query, body and answers of each route.
 
 use super::accounts::{NewRights, NewServiceAccount};
+use super::connect::Connecting;
 use super::device::{DeviceQuestion, NewDevice};
 use super::openapi::{SchemaOf, schema_of};
 use super::own_tokens::NewOwnToken;
@@ -151,6 +152,7 @@ fn contents_of_repositories() -> Vec<Operation> {
         Operation::new(GET, "/v1/repos/{namespace}/{name}/webhooks/deliveries", "Lists deliveries to webhooks")
             .view::<WebhookDeliveryList>(200),
         Operation::new(POST, "/v1/repos/{namespace}/{name}/connect", "Registers or repairs the webhook on the forge")
+            .body::<Connecting>()
             .view::<ConnectedView>(200),
         Operation::new(GET, "/v1/repos/{namespace}/{name}/key", "Shows the deploy key").view::<DeployKeyView>(200),
         Operation::new(POST, "/v1/repos/{namespace}/{name}/key", "Makes a deploy key")

@@ -67,10 +67,14 @@ pub(crate) async fn register(
     posted: Posted,
 ) -> Result<Response, Problem> {
     let Administered { name } = Administered::find(&service, &posted.caller, format!("{namespace}/{name}")).await?;
-    let connected = connect::register(&service, &name).await?;
+    let rotate = posted.fields.get("rotate") == "yes";
+    let connecting = connect::Connecting { rotate, drop_previous: false };
+    let connected = connect::connected(&service, &posted.caller, &name, &connecting).await?;
     let entry = find(&service, &posted.caller, &name).await?;
     let steps = Steps::read(&service, &entry).await?;
-    let said = format!("The webhook {} of {} was {}.", connected.hook, connected.forge, connected.action);
+    let secret =
+        if rotate { " It has another secret; the one before counts until the next one takes its place." } else { "" };
+    let said = format!("The webhook {} of {} was {}.{secret}", connected.hook, connected.forge, connected.action);
     Ok(steps.page(&service, &posted.caller, &entry, Some(&said)))
 }
 
@@ -174,6 +178,11 @@ impl Steps {
                 Some(forge) => {
                     "slipway registers the webhook at " (plain(forge.host.as_bytes())) ", or mends it. "
                     (button(caller, &format!("/repos/{}/connect", repository.name), &html! { button.first[self.delivery.is_none()] { "Register the webhook" } }))
+                    @if self.delivery.is_some() && !service.catalog.is_fixed(&repository.name) {
+                        (button(caller, &format!("/repos/{}/connect", repository.name), &html! {
+                            input type="hidden" name="rotate" value="yes"; button { "Give it another secret" }
+                        }))
+                    }
                 }
                 None => "Add a webhook at the forge, for pushes, of the type application/json, with the secret, and this address:",
             }
