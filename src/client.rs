@@ -82,6 +82,17 @@ impl Connection {
         Connection { server: server.to_owned(), token: None, token_file: None, json: false }
     }
 
+    /// Returns the connection that the environment names, where `typed` does not say.
+    pub(crate) fn of_environment(typed: impl Fn(&str) -> Option<String>) -> Connection {
+        let of = |flag: &str, variable: &str| typed(flag).or_else(|| std::env::var(variable).ok());
+        Connection {
+            server: of("--server", "SLIPWAY_URL").unwrap_or_else(|| "http://127.0.0.1:8080".to_owned()),
+            token: of("--token", "SLIPWAY_TOKEN"),
+            token_file: of("--token-file", "SLIPWAY_TOKEN_FILE").map(PathBuf::from),
+            json: true,
+        }
+    }
+
     /// Prepares to ask; nothing is asked yet.
     pub(crate) fn open(&self) -> Result<Api, String> {
         let token = match (&self.token, &self.token_file) {
@@ -118,6 +129,16 @@ impl Api {
     /// Asks for a document.
     pub(crate) fn get(&self, path: &str) -> Result<Value, String> {
         self.send(Method::GET, path, None, &[]).map(|answer| answer.body)
+    }
+
+    /// Asks for a document; `None` if it does not come within `limit`.
+    pub(crate) fn get_within(&self, path: &str, limit: Duration) -> Option<Value> {
+        let asked = async {
+            let response = self.request(Method::GET, path, None, &[]).await.ok()?;
+            let text = response.error_for_status().ok()?.text().await.ok()?;
+            serde_json::from_str(&text).ok()
+        };
+        self.tokio.block_on(async { tokio::time::timeout(limit, asked).await.ok().flatten() })
     }
 
     /// Asks for something to be done; headers come as names and values.

@@ -1,5 +1,6 @@
 //! `slipway completion` and `slipway man`: what shells and readers of manuals know of the command line, made of its definition.
 
+use crate::client::Connection;
 use crate::state::DataDir;
 use clap::{Args, Command, CommandFactory};
 use clap_complete::env::Shells;
@@ -9,9 +10,14 @@ use image_store::Store;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The variable with which a shell asks for completions.
 pub(crate) const VARIABLE: &str = "SLIPWAY_COMPLETE";
+/// How long a server may take to tell names: somebody waits at a key.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Builds whose ids are offered.
+const MAX_BUILDS: usize = 50;
 /// The name of the program.
 const PROGRAM: &str = "slipway";
 
@@ -55,7 +61,8 @@ pub(crate) fn man(arguments: &Man) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the command line, whose names of images and containers complete to those that are here.
+/// Returns the command line, whose names of images and containers complete to those that are here, and names of repositories
+/// and builds to those of the server.
 fn with_names() -> Command {
     named(crate::Arguments::command())
 }
@@ -66,9 +73,43 @@ fn named(command: Command) -> Command {
         "image" | "images" => argument.add(ArgValueCompleter::new(images)),
         "volumes" if argument.is_positional() => argument.add(ArgValueCompleter::new(volumes)),
         "names" => argument.add(ArgValueCompleter::new(both)),
+        "build" | "against" => argument.add(ArgValueCompleter::new(builds)),
+        "repo" | "repository" => argument.add(ArgValueCompleter::new(repositories)),
         _ => argument,
     });
+    let command = match command.get_name() {
+        "repo" => command.mut_subcommands(of_repository),
+        _ => command,
+    };
     command.mut_subcommands(named)
+}
+
+/// Completes the name that commands of `slipway repo` are about.
+fn of_repository(command: Command) -> Command {
+    command.mut_args(|argument| match argument.get_id().as_str() {
+        "name" => argument.add(ArgValueCompleter::new(repositories)),
+        _ => argument,
+    })
+}
+
+/// Returns the repositories of the server that the line being typed means.
+fn repositories(begun: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(begun, texts("/v1/repos", "repositories", "name").into_iter())
+}
+
+/// Returns the newest builds of the server by id, and the repositories, whose newest builds are meant by their names.
+fn builds(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let builds = texts(&format!("/v1/builds?limit={MAX_BUILDS}"), "builds", "id");
+    let names = texts("/v1/repos", "repositories", "name");
+    candidates(begun, names.into_iter().chain(builds))
+}
+
+/// Returns a text of each member of a list of the server; nothing, if it does not answer soon.
+fn texts(path: &str, list: &str, field: &str) -> Vec<String> {
+    let api = Connection::of_environment(typed).open().ok();
+    let answer = api.and_then(|api| api.get_within(path, SERVER_TIMEOUT)).unwrap_or_default();
+    let members = answer[list].as_array().cloned().unwrap_or_default();
+    members.iter().filter_map(|member| member[field].as_str()).map(str::to_owned).collect()
 }
 
 fn containers(begun: &OsStr) -> Vec<CompletionCandidate> {
@@ -100,7 +141,13 @@ fn candidates(begun: &OsStr, names: impl Iterator<Item = String>) -> Vec<Complet
 
 /// Returns the data directory that the line being typed means.
 fn data_dir() -> Option<PathBuf> {
-    let words: Vec<OsString> = std::env::args_os().collect();
-    let typed = words.iter().position(|word| word == "--data-dir").and_then(|at| words.get(at + 1));
-    DataDir::existing(typed.cloned().or_else(|| std::env::var_os("SLIPWAY_DATA_DIR")).map(PathBuf::from))
+    let typed = typed("--data-dir").map(OsString::from);
+    DataDir::existing(typed.or_else(|| std::env::var_os("SLIPWAY_DATA_DIR")).map(PathBuf::from))
+}
+
+/// Returns the value that the line being typed has for a flag.
+fn typed(flag: &str) -> Option<String> {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let at = words.iter().position(|word| word == flag)?;
+    words.get(at + 1).cloned()
 }

@@ -1,5 +1,6 @@
 //! Completion by shells and manual pages.
 
+use crate::support::Site;
 use crate::support::bench::Bench;
 use std::process::Command;
 
@@ -47,6 +48,26 @@ fn a_shell_completes_commands_flags_and_names() {
         assert!(bench.run(&["completion", shell]).contains("slipway"), "{shell}");
     }
     assert!(bench.fails(&["completion", "nosuch"]).1.contains("bash, zsh, fish"));
+}
+
+#[test]
+fn a_shell_completes_repositories_and_builds_of_the_server() {
+    let site = Site::start("");
+    let bench = Bench::new();
+    let build = site.push(&site.commit(&[("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")]));
+    for (words, expected) in [
+        (vec!["slipway", "repo", "show", "--server", &site.url, "te"], "team/app"),
+        (vec!["slipway", "trigger", "--server", &site.url, "te"], "team/app"),
+        (vec!["slipway", "logs", "--server", &site.url, "te"], "team/app"),
+        (vec!["slipway", "cancel", "--server", &site.url, "bld_"], build.as_str()),
+    ] {
+        let found = completed(&bench, &words);
+        assert!(found.iter().any(|name| name.trim() == expected), "{words:?}: {found:?}");
+    }
+    // A server that does not answer delays nobody.
+    let began = std::time::Instant::now();
+    completed(&bench, &["slipway", "cancel", "--server", "http://127.0.0.1:9", "x"]);
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
 }
 
 #[test]
