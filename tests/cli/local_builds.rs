@@ -1,5 +1,6 @@
 //! `slipway build`: what people type, and what they are told when it is wrong.
 
+use crate::support::bench::Bench;
 use crate::support::{run, shown, slipway, wait_for};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -270,4 +271,31 @@ fn flags_of_docker_that_change_nothing_are_taken_with_a_note() {
     assert!(built && !said.contains("NOTE"), "{said}");
     let (built, said) = output(BASE, &["--isolation=hyperv"]);
     assert!(!built && said.contains("'hyperv'") && said.contains("possible values: default"), "{said}");
+}
+
+#[test]
+fn a_terminal_shows_what_runs_and_a_summary() {
+    let bench = Bench::new();
+    let context = bench.path("context");
+    std::fs::create_dir_all(&context).unwrap();
+    std::fs::copy("/bin/busybox", context.join("busybox")).unwrap();
+    let dockerfile = format!("FROM scratch\nCOPY busybox /bin/sh\nRUN echo {}; exit $CODE\n", "long ".repeat(30));
+    std::fs::write(context.join("Dockerfile"), dockerfile.replace("$CODE", "0")).unwrap();
+    let shown = |columns: u32, no_color: &str| {
+        let command = bench.command(&["build", "--progress", "tty", context.to_str().unwrap()]);
+        let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+        let line = words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &format!("stty cols {columns}; {line}"), "/dev/null"]).env("NO_COLOR", no_color);
+        String::from_utf8_lossy(&script.env("TERM", "xterm").output().unwrap().stdout).into_owned()
+    };
+    let first = shown(60, "");
+    assert!(first.contains("[+] Building ") && first.contains("(2/2) FINISHED"), "{first}");
+    assert!(first.contains("RUN echo long") && first.contains('…') && first.contains("0 of 2 steps cached"), "{first}");
+    let again = shown(200, "1");
+    assert!(again.contains("CACHED") && again.contains("2 of 2 steps cached"), "{again}");
+    assert!(!again.contains("\u{1b}[36m"), "no colours with NO_COLOR: {again}");
+    std::fs::write(context.join("Dockerfile"), dockerfile.replace("$CODE", "3")).unwrap();
+    let failed = shown(80, "");
+    assert!(failed.contains("(1/2) ERROR") && failed.contains("\u{1b}[31mERROR: failed to solve"), "{failed}");
 }
