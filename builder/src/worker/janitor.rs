@@ -56,7 +56,8 @@ pub(crate) fn keep(services: &Services, settings: &Settings, stop: &Stop) {
 
 fn register(services: &Services, settings: &Settings) {
     let slots = i64::try_from(settings.builds).unwrap_or(i64::MAX);
-    let space = runtime::disk_space(&settings.git_dir);
+    // The mirrors' directory is made with the first of them.
+    let space = runtime::disk_space(settings.git_dir.parent().unwrap_or(&settings.git_dir));
     let info = WorkerInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         platform: Platform::host().to_string(),
