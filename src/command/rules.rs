@@ -90,7 +90,8 @@ fn print(tested: &RulesTestView) {
         if rule.matches {
             println!("  + {} builds {} as", sanitize(&rule.rule), shown(rule.dockerfile.as_deref()));
             for tag in rule.tags.iter().flatten() {
-                println!("      {}:{}", sanitize(&tested.image), sanitize(tag));
+                let image = rule.image.as_ref().unwrap_or(&tested.image);
+                println!("      {}:{}", sanitize(image), sanitize(tag));
             }
             for warning in rule.warnings.iter().flatten() {
                 println!("      warning: {}", sanitize(warning));

@@ -97,6 +97,7 @@ pub fn rules(data: &[u8]) {
     let _ = from_json::<RepositoryDocument>(data);
     let Ok((image, rules)) = own_rules(&repository, text) else { return };
     assert!(image.starts_with(&repository.image));
+    assert!(rules.iter().filter_map(|rule| rule.image.as_ref()).all(|image| image.starts_with(&repository.image)));
     rules.iter().for_each(matches);
 }
 

@@ -150,21 +150,20 @@ impl Build<'_> {
         let (images, tags, mut notes) = self.tags();
         let owner = asked.clone_url.as_deref().and_then(|url| url.rsplit_once("github.com").map(|(_, path)| path));
         let owner = owner.map(|path| path.trim_matches([':', '/']).trim_end_matches(".git").to_lowercase());
-        let image = images.first().map(|image| match &owner {
+        let full = |image: &String| match &owner {
             Some(owner) => image.replace(actions_tags::REPOSITORY, owner),
             None => image.clone(),
-        });
-        let image = image.filter(|image| !image.contains(actions_tags::REPOSITORY));
+        };
+        let is_known = |image: &String| !image.contains(actions_tags::REPOSITORY);
+        let image = images.first().map(full).filter(is_known);
         let mut repository = Repository::new(self.file, asked, None, image)?;
-        for other in images.iter().skip(1) {
-            notes.push((self.step.line, format!("the image also goes to `{other}`: a repository has one image")));
-        }
         let making = self.making(&mut notes);
         for (sources, kind) in [(&self.triggers.branches, "branch"), (&self.triggers.tags, "tag")] {
             for source in sources {
                 repository.rules.extend(tags.rules(kind, source, &making));
             }
         }
+        images.iter().skip(1).map(full).filter(is_known).for_each(|other| repository.also_to(&other));
         if self.triggers.pull_requests {
             repository.others.insert("pull_requests".to_owned(), "own".into());
         }

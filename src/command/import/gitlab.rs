@@ -130,9 +130,6 @@ impl Job<'_> {
         command.read(line, arguments, self);
         let image = command.images.first().cloned();
         let mut repository = Repository::new(self.file, self.asked, None, image.clone())?;
-        command.images.iter().skip(1).for_each(|other| {
-            repository.note(line, format!("the image also goes to `{other}`: a repository has one image"));
-        });
         repository.notes.append(&mut command.notes);
         if command.tags.is_empty() {
             command.tags.push("latest".to_owned());
@@ -143,6 +140,7 @@ impl Job<'_> {
         for (kind, source) in self.sources(&mut repository) {
             repository.rules.push(command.making.rule(kind, &source, &command.tags));
         }
+        command.images.iter().skip(1).for_each(|other| repository.also_to(other));
         Ok(repository)
     }
 

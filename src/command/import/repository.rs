@@ -92,6 +92,14 @@ impl Making {
     }
 }
 
+/// Returns a rule that names its image, unless it does already.
+fn with_image(mut rule: Value, image: &str) -> Value {
+    if let Some(rule) = rule.as_object_mut() {
+        rule.entry("image").or_insert_with(|| image.into());
+    }
+    rule
+}
+
 /// Returns a path from the root of the repository without the words for the root.
 fn inside(path: &str) -> String {
     let path = path.trim_start_matches("./").trim_matches('/');
@@ -129,11 +137,21 @@ impl Repository {
         self.notes.push((line, text.into()));
     }
 
-    /// Adds the rules and notes to the repository with the same image, or itself where there is none.
+    /// Adds rules that do the same for another image.
+    pub(crate) fn also_to(&mut self, image: &str) {
+        let again: Vec<Value> = self.rules.iter().filter(|rule| rule.get("image").is_none()).cloned().collect();
+        self.rules.extend(again.into_iter().map(|rule| with_image(rule, image)));
+    }
+
+    /// Adds the rules and notes to the repository that is fetched from the same place, or itself where there is none: one
+    /// delivery is for one repository, whose rules name their images.
     pub(crate) fn join(self, repositories: &mut Vec<Repository>) {
-        match repositories.iter_mut().find(|known| known.image == self.image) {
+        match repositories.iter_mut().find(|known| known.clone_url == self.clone_url) {
             Some(known) => {
-                known.rules.extend(self.rules);
+                let is_same = known.image == self.image;
+                let named = |rule: Value| if is_same { rule } else { with_image(rule, &self.image) };
+                known.rules.extend(self.rules.into_iter().map(named));
+                known.others.extend(self.others);
                 known.notes.extend(self.notes);
             }
             None => repositories.push(self),

@@ -88,8 +88,8 @@ async fn requested(
         let mut all = every_rule(repository, &request, &trigger)?;
         if let Some(tag) = &asked.docker_tag {
             // The rules whose tag it is.
-            let wanted = format!("{}:{tag}", repository.image);
-            all.builds.retain(|build| build.spec.tags.contains(&wanted));
+            let is_wanted = |full: &String| full.rsplit_once(':').is_some_and(|(_, name)| name == tag);
+            all.builds.retain(|build| build.spec.tags.iter().any(is_wanted));
         }
         return Ok(all);
     }

@@ -12,6 +12,7 @@ use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
+use crate::rules::is_at_or_below;
 use crate::view::code::Code;
 use crate::view::repository::{RepositoryList, RepositoryProblems, RepositoryStatusProblem, RepositoryView};
 use axum::body::Body;
@@ -150,10 +151,7 @@ pub(crate) async fn patch(
     body: Body,
 ) -> Result<Response, Problem> {
     let (patch, _) = body::document::<Value>(&headers, body).await?;
-    let mut changed = serde_json::to_value(&entry.document).unwrap_or_default();
-    merge(&mut changed, patch.clone());
-    check_reserved(&caller, Some(&entry), &named(&mut changed, &entry.document.name)?)?;
-    let entry = change(&service, &entry, &headers, |document| merge(document, patch)).await?;
+    let entry = change_by(&service, &caller, &entry, &headers, |document| merge(document, patch)).await?;
     Ok(shown(&service, &HeaderMap::new(), &entry))
 }
 
@@ -191,6 +189,8 @@ fn check_reserved(caller: &Caller, present: Option<&Entry>, document: &Repositor
         ("forge", present.forge != document.forge),
         ("forge_name", present.forge_name != document.forge_name),
         ("may_read", present.may_read != document.may_read),
+        ("own_rules.images", allowed_images(present) != allowed_images(document)),
+        ("rules.image", names_new_image(present, document)),
     ];
     match changes.into_iter().find(|change| change.1) {
         Some((key, _)) => {
@@ -201,6 +201,31 @@ fn check_reserved(caller: &Caller, present: Option<&Entry>, document: &Repositor
         }
         None => Ok(()),
     }
+}
+
+fn allowed_images(document: &RepositoryDocument) -> &[String] {
+    document.own_rules.as_ref().map_or(&[], |own| own.images.as_slice())
+}
+
+/// Tells whether a rule names an image that is neither below the repository's nor in a rule already.
+fn names_new_image(present: &RepositoryDocument, document: &RepositoryDocument) -> bool {
+    let known: Vec<&String> = present.rules.iter().filter_map(|rule| rule.image.as_ref()).collect();
+    let images = document.rules.iter().filter_map(|rule| rule.image.as_ref());
+    images.into_iter().any(|image| !is_at_or_below(image, &present.image) && !known.contains(&image))
+}
+
+/// Changes the document of a repository, as far as the caller may, and stores it.
+pub(crate) async fn change_by(
+    service: &Service,
+    caller: &Caller,
+    present: &Entry,
+    headers: &HeaderMap,
+    change: impl FnOnce(&mut Value),
+) -> Result<Arc<Entry>, Problem> {
+    let mut value = serde_json::to_value(&present.document).unwrap_or_default();
+    change(&mut value);
+    check_reserved(caller, Some(present), &named(&mut value, &present.document.name)?)?;
+    self::change(service, present, headers, |document| *document = value).await
 }
 
 /// Changes the document of a repository and stores it.

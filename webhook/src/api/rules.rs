@@ -1,7 +1,7 @@
 //! `/v1/repos/{namespace}/{name}/rules`, and trying them on a ref without building anything.
 
 use super::named::{Present, Visible};
-use super::repositories::{change, etag};
+use super::repositories::{change_by, etag};
 use super::triggers::own;
 use crate::configuration::document::{RuleDefaults, RuleDocument, own_rules, rules};
 use crate::configuration::settings::Scope;
@@ -31,13 +31,13 @@ pub(crate) async fn show(Visible { entry, .. }: Visible, headers: HeaderMap) -> 
 /// Replaces the rules.
 pub(crate) async fn put(
     State(service): State<Service>,
-    Present { entry, .. }: Present,
+    Present { entry, caller, .. }: Present,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let (replacing, _) = body::document::<RulesView>(&headers, body).await?;
     let rules = serde_json::to_value(&replacing.rules).unwrap_or_default();
-    let entry = change(&service, &entry, &headers, |document| document["rules"] = rules).await?;
+    let entry = change_by(&service, &caller, &entry, &headers, |document| document["rules"] = rules).await?;
     let shown = axum::Json(RulesView { rules: entry.document.rules.clone() });
     Ok((StatusCode::OK, [(axum::http::header::ETAG, etag(&entry))], shown).into_response())
 }

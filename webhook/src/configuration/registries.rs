@@ -113,8 +113,8 @@ impl RegistryText {
 }
 
 /// Checks a pattern of images, `host/path` with `*` and `**`.
-pub(crate) fn check_image_pattern(text: &str) -> Result<(), String> {
-    let wrong = |problem: &str| Err(format!("may_read: `{text}` {problem}: registry.example.com/team/*"));
+pub(crate) fn check_image_pattern(key: &str, text: &str) -> Result<(), String> {
+    let wrong = |problem: &str| Err(format!("{key}: `{text}` {problem}: registry.example.com/team/*"));
     match text.split_once('/') {
         Some((host, _)) if host.contains('*') => wrong("has a `*` in its host"),
         Some((host, _)) if !host.contains(['.', ':']) && host != "localhost" => {

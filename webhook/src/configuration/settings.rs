@@ -112,6 +112,26 @@ pub(crate) struct OwnRules {
     pub path: String,
     /// Secrets that it may name.
     pub secrets: Vec<String>,
+    /// Patterns of the images that it may name besides the repository's and those below it.
+    pub images: Vec<String>,
+}
+
+impl Repository {
+    /// Returns where the builds of a rule go, without a tag.
+    pub(crate) fn image_of<'r>(&'r self, rule: &'r Rule) -> &'r str {
+        rule.image.as_deref().unwrap_or(&self.image)
+    }
+
+    /// Returns where its images go, each once: first the image of the repository.
+    pub(crate) fn images(&self) -> Vec<&str> {
+        let mut images = vec![self.image.as_str()];
+        for image in self.rules.iter().filter_map(|rule| rule.image.as_deref()) {
+            if !images.contains(&image) {
+                images.push(image);
+            }
+        }
+        images
+    }
 }
 
 impl fmt::Debug for Repository {

@@ -84,7 +84,11 @@ impl<'r> Rules<'r> {
         let mut options = rule.options.clone();
         options.warnings = matched.warnings;
         options.labels = matched.labels;
-        let own = own_images(&self.repository.image);
+        let image = rule.image.as_deref().unwrap_or(self.image);
+        let mut own = own_images(self.repository);
+        if image != self.image && !own.iter().any(|known| known == image) {
+            own.push(image.to_owned());
+        }
         options.images = Some(own.into_iter().chain(self.repository.may_read.iter().cloned()).collect());
         (options.hub_hooks, options.hub_tests) = (self.repository.hub_hooks, self.repository.hub_hooks);
         if asked.by_hand() {
@@ -104,7 +108,7 @@ impl<'r> Rules<'r> {
                 context: rule.context.clone(),
                 target: rule.target.clone(),
                 build_args: matched.build_args,
-                tags: matched.tags.iter().map(|tag| format!("{}:{tag}", self.image)).collect(),
+                tags: matched.tags.iter().map(|tag| format!("{image}:{tag}")).collect(),
                 use_cache: rule.cache,
                 push: true,
                 options,
@@ -117,9 +121,11 @@ impl<'r> Rules<'r> {
     }
 }
 
-/// Returns the patterns of a repository's own images: a file of its own may put some below.
-pub(crate) fn own_images(image: &str) -> Vec<String> {
-    vec![image.to_owned(), format!("{image}/**")]
+/// Returns the patterns of a repository's own images: a file of its own may put some below, and rules may name others.
+pub(crate) fn own_images(repository: &Repository) -> Vec<String> {
+    let mut images: Vec<String> = repository.images().into_iter().map(str::to_owned).collect();
+    images.insert(1, format!("{}/**", repository.image));
+    images
 }
 
 /// A rule, and whether it matched.

@@ -75,7 +75,7 @@ pub(crate) fn restrict(request: &mut BuildRequest, pull: &PullRequest, repositor
     spec.options.hub_tests &= repository.autotest.tests(pull.is_fork);
     if pull.is_fork {
         spec.options.secrets.clear();
-        spec.options.images = Some(own_images(&repository.image));
+        spec.options.images = Some(own_images(repository));
         spec.options.trusted = false;
         spec.options.needs_approval = repository.pull_requests_need_approval;
     }

@@ -11,6 +11,7 @@ use crate::configuration::settings::Scope;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
+use crate::intake::catalog::Entry;
 use crate::view::code::Code;
 use crate::view::text::plain;
 use axum::extract::rejection::QueryRejection;
@@ -20,6 +21,7 @@ use database::{Build, BuildFilter, BuildState, Change, ChangeFilter, Right};
 use maud::{Markup, html};
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Repositories of a page.
 const MAX_REPOSITORIES: usize = 200;
@@ -147,10 +149,14 @@ async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, String> + 
 
 /// Returns the newest builds that pushed to a repository of the registry, by digest.
 async fn builders(service: &Service, name: &str) -> Result<HashMap<String, Build>, Problem> {
-    let suffix = format!("/{name}");
+    let (suffix, tagged) = (format!("/{name}"), format!("/{name}:"));
     let entries = service.catalog.all(&service.database).await?;
     let mut found = HashMap::new();
-    for entry in entries.iter().filter(|entry| entry.repository.image.ends_with(&suffix)) {
+    // A repository's own file may name images that the server does not know.
+    let may_push = |entry: &&Arc<Entry>| {
+        entry.repository.own_rules.is_some() || entry.repository.images().iter().any(|image| image.ends_with(&suffix))
+    };
+    for entry in entries.iter().filter(may_push) {
         let filter = BuildFilter {
             repository: Some(entry.document.name.clone()),
             state: Some(BuildState::Succeeded),
@@ -158,7 +164,8 @@ async fn builders(service: &Service, name: &str) -> Result<HashMap<String, Build
             ..BuildFilter::default()
         };
         for build in service.database.builds(&filter).await? {
-            if let Some(digest) = build.image.as_ref().map(|image| image.digest.clone()) {
+            let image = build.image.as_ref().filter(|image| image.tags.iter().any(|tag| tag.contains(&tagged)));
+            if let Some(digest) = image.map(|image| image.digest.clone()) {
                 found.insert(digest, build);
             }
         }

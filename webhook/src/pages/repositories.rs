@@ -31,7 +31,7 @@ pub(crate) async fn list(State(service): State<Service>, caller: Caller) -> Resu
                     @for entry in seen {
                         tr {
                             td { a href=(format!("/repos/{}", entry.document.name)) { (entry.document.name) } }
-                            td { code { (entry.document.image) } }
+                            td { @for image in entry.repository.images() { code { (image) } " " } }
                             td.wide { (plain(entry.document.clone_url.as_bytes())) }
                             td.number { @if entry.repository.own_rules.is_some() { "its own" } @else { (entry.repository.rules.len()) } }
                             td { @if entry.version.is_some() { "the API" } @else { "slipway.toml" } }

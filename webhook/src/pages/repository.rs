@@ -145,7 +145,7 @@ impl Facts {
             h2 { "About" }
             dl {
                 dt { "Source" } dd { (plain(repository.clone_url.as_bytes())) }
-                dt { "Image" } dd { code { (repository.image) } }
+                @for image in repository.images() { dt { "Image" } dd { code { (image) } } }
                 dt { "Webhook of the forge" } dd { (self.health(repository)) }
                 @if let Some(polls) = &self.polls { dt { "Missed pushes" } dd { (missed(polls)) } }
                 @for image in &self.bases { dt { "Base image" } dd { (base(image)) } }

@@ -22,6 +22,7 @@ fn sentence(rule: &Rule) -> Markup {
         @if !rule.context.is_empty() { " in " code { (plain(rule.context.as_bytes())) } }
         @if let Some(target) = &rule.target { " up to the stage " code { (plain(target.as_bytes())) } }
         " into "
+        @if let Some(image) = &rule.image { code { (plain(image.as_bytes())) } " as " }
         @for (at, tag) in rule.templates().enumerate() {
             @if at > 0 { ", " }
             code.tag { (plain(tag.as_bytes())) }
@@ -66,6 +67,8 @@ mod tests {
         };
         let mut rule = Rule::new("main", RefKind::Branch, "main", &["latest".to_owned(), "{sha7}".to_owned()]).unwrap();
         assert_eq!(text(&rule), "main: a push to the branch main builds Dockerfile into latest, {sha7}.");
+        rule.image = Some("r.example.com/team/web".to_owned());
+        assert!(text(&rule).ends_with(" builds Dockerfile into r.example.com/team/web as latest, {sha7}."));
         rule = Rule::new("release", RefKind::Tag, "/^v(.*)$/", &["{\\1}".to_owned()]).unwrap();
         (rule.cache, rule.autobuild) = (false, false);
         assert_eq!(

@@ -75,6 +75,7 @@ fn answer(told: &RulesTestView) -> Markup {
 fn result(rule: &RuleMatchView, image: &str) -> Markup {
     html! {
         code { (plain(rule.dockerfile.as_deref().unwrap_or("Dockerfile").as_bytes())) } " into "
+        @if let Some(image) = rule.image.as_ref().filter(|other| other.as_str() != image) { code { (plain(image.as_bytes())) } " as " }
         @for (at, tag) in rule.tags.iter().flatten().enumerate() {
             @let name = tag.strip_prefix(image).map_or(tag.as_str(), |rest| rest.trim_start_matches(':'));
             @if at > 0 { ", " }

@@ -13,5 +13,5 @@ mod version;
 pub(crate) use pushed::{Pushed, RefKind, is_ref, skip_marker};
 pub(crate) use rule::{Matched, Rule, default_filter, inside};
 pub(crate) use schedule::Schedule;
-pub(crate) use tags::{check_image, legal};
+pub(crate) use tags::{check_image, is_at_or_below, legal};
 pub(crate) use template::Template;

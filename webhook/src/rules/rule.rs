@@ -18,6 +18,8 @@ pub(crate) struct Rule {
     source: String,
     expression: Option<Regex>,
     tags: Vec<Template>,
+    /// Where its images go, without a tag; `None` for the image of the repository.
+    pub image: Option<String>,
     /// Path of the Dockerfile from the root of the repository.
     pub dockerfile: String,
     /// Path of the context from the root of the repository; empty for the root.
@@ -75,6 +77,7 @@ impl Rule {
             source: source.to_owned(),
             expression,
             tags: templates,
+            image: None,
             dockerfile: "Dockerfile".to_owned(),
             context: String::new(),
             target: None,

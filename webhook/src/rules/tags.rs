@@ -57,6 +57,11 @@ pub(crate) fn check_image(image: &str) -> Result<(), String> {
     ))
 }
 
+/// Tells whether an image is `parent` or lies below it.
+pub(crate) fn is_at_or_below(image: &str, parent: &str) -> bool {
+    image.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

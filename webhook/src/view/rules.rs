@@ -43,6 +43,9 @@ pub struct RuleMatchView {
     pub rule: String,
     /// Whether it matches.
     pub matches: bool,
+    /// The image without a tag, if it is another one than the repository's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Tags of the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
@@ -75,6 +78,7 @@ impl RuleMatchView {
             Ok(matched) => RuleMatchView {
                 rule: rule.name.clone(),
                 matches: true,
+                image: rule.image.clone(),
                 tags: Some(matched.tags.iter().map(|tag| marks::shown(tag)).collect()),
                 dockerfile: Some(rule.dockerfile.clone()),
                 context: Some(format!("/{}", rule.context)),

@@ -26,6 +26,8 @@ impl TriggerRequest {
         self.place(build)?;
         let spec = &mut build.spec;
         if !self.tags.is_empty() {
+            let rule = repository.rules.iter().find(|rule| rule.name == build.rule);
+            let image = rule.map_or(repository.image.as_str(), |rule| repository.image_of(rule));
             spec.tags.clear();
             for tag in &self.tags {
                 if tag.is_empty() || legal(tag) != *tag || tag.contains(marks::is_mark) {
@@ -34,7 +36,7 @@ impl TriggerRequest {
                         format!("tags: {tag:?} is not a tag that registries accept"),
                     ));
                 }
-                spec.tags.push(format!("{}:{tag}", repository.image));
+                spec.tags.push(format!("{image}:{tag}"));
             }
         }
         let invalid = |problem| Problem::new(Code::InvalidBuildArgs, problem);

@@ -43,11 +43,12 @@ pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Resul
     let retention =
         document.retention.as_ref().map_or(Ok(()), crate::configuration::retention::RetentionDocument::check);
     retention.map_err(|problem| format!("retention: {problem}"))?;
-    document.may_read.iter().try_for_each(|text| check_image_pattern(text))?;
+    document.may_read.iter().try_for_each(|text| check_image_pattern("may_read", text))?;
     let own = document.own_rules.as_ref().map(|own| {
         own.secrets.iter().try_for_each(|name| check_name("secret", name))?;
         let path = inside(&own.path).map_err(|problem| format!("own_rules.path: {problem}"))?;
-        Ok::<_, String>(OwnRules { path, secrets: own.secrets.clone() })
+        own.images.iter().try_for_each(|text| check_image_pattern("own_rules.images", text))?;
+        Ok::<_, String>(OwnRules { path, secrets: own.secrets.clone(), images: own.images.clone() })
     });
     Ok(Repository {
         name: document.name.clone(),
@@ -120,6 +121,8 @@ impl RuleDocument {
         let name = self.name.clone().unwrap_or_else(|| format!("rule-{number}"));
         check_name("rule", &name)?;
         let mut rule = Rule::new(&name, source.0, source.1, &self.tags)?;
+        self.image.iter().try_for_each(|image| check_image(image))?;
+        rule.image.clone_from(&self.image);
         rule.place(self.dockerfile.as_deref(), self.context.as_deref())?;
         rule.target = self.target.clone().map(|target| check_name("target", &target).map(|()| target)).transpose()?;
         check_values("env", &self.env)?;

@@ -87,6 +87,9 @@ pub struct OwnRulesDocument {
     /// Secrets of the repository that its file may name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// Images that its file may name besides the repository's and those below it: `host/path`, with `*` and `**`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
 }
 
 fn own_path() -> String {
@@ -106,6 +109,9 @@ pub struct RuleDocument {
     /// A tag, or `/expression/`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// Where its images go, without a tag: the repository's image, where this is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Templates of the image's tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
